@@ -1,0 +1,72 @@
+# Every target works first thing on a fresh machine; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup lint test test-fast demo docs crds lock soak binaries down clean \
+        bench-league bench-plan bench-incremental bench-trace
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## Python environment from the lock file
+
+.venv/ready: requirements.lock pyproject.toml
+	@echo "==> Python environment (requirements.lock)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null \
+	  || (rm -rf .venv && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv .venv)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+lint: setup ## types, style, layers, generated files, charts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m e2e.lint
+
+test: setup ## all tests: unit, API servers, real clusters with real pods
+	$(BIN)/python -m pytest
+
+test-fast: setup ## the pure layers only, a minute
+	$(BIN)/python -m pytest tests/unit tests/api
+
+demo: setup ## the league, end to end, on this machine
+	$(BIN)/python -m e2e demo
+
+down: setup ## remove whatever a testbed left behind
+	$(BIN)/python -m e2e down
+
+bench-league: setup ## apply → grant → RayJob, real API servers
+	$(BIN)/python -m e2e.bench.league
+
+bench-plan: setup ## full replans against the LP and simple rules
+	$(BIN)/python -m e2e.bench.bench_plan
+
+bench-incremental: setup ## 100,000 events
+	$(BIN)/python -m e2e.bench.bench_incremental
+
+bench-trace: setup ## 109 days of a real trace in virtual time
+	$(BIN)/python -m e2e.bench.bench_trace
+
+soak: setup ## long property runs
+	$(BIN)/python -m pytest -m soak
+
+docs: setup ## build the documentation
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+crds: setup ## regenerate everything generated
+	$(BIN)/python -m hansa.api.schema --write crds
+	$(BIN)/python -m hansa.cli.reference --write docs/reference
+	$(BIN)/python -m hansa.observability.generate --write .
+	$(BIN)/python -m hansa.cli.values --write helm
+
+binaries: setup ## find, download or build the programs the testbed runs
+	$(BIN)/python -m e2e binaries
+
+lock: setup ## refresh requirements.lock
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header --upgrade \
+	  --group dev --group docs pyproject.toml -o requirements.lock
+
+clean: down ## remove the environment and build outputs
+	rm -rf .venv docs/_build

@@ -1,0 +1,64 @@
+"""Shared fixtures: a real control plane once a session, and an honest account of what was skipped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.testbed.binaries import Binaries, BinariesUnavailableError
+from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.local import ProviderUnavailableError, require_root_on_linux
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip on a developer's machine; in CI a test that cannot run is a failure."""
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(f"not skippable in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Binaries:
+    """The programs of the testbed; makes what is missing."""
+    if sys.platform != "linux":
+        skip_or_fail("real API servers need Linux")
+    found = Binaries()
+    try:
+        found.ensure("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+    except BinariesUnavailableError as error:
+        skip_or_fail(str(error))
+    return found
+
+
+@pytest.fixture(scope="session")
+def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    """An API server with its controllers, shared by the session: use namespaces of your own."""
+    with ControlPlane(binaries, controllers=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def root_on_linux() -> None:
+    """Real pods need root on Linux."""
+    try:
+        require_root_on_linux()
+    except ProviderUnavailableError as error:
+        skip_or_fail(str(error))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count what was skipped, by reason, where nobody can miss it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    reasons = Counter(
+        report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in skipped
+    )
+    terminalreporter.section(f"{len(skipped)} tests did NOT run", sep="!", red=True, bold=True)
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count:5d}  {reason}")
