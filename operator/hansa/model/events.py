@@ -1,0 +1,53 @@
+"""What can happen to the league between two plans, as the planner hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hansa.model.snapshot import Job, Pool, ResidencyRule, Site
+
+
+@dataclass(frozen=True, slots=True)
+class JobArrived:
+    """A job was submitted, or its spec, refusals or bar changed: replaces the job of that UID."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class JobGone:
+    """A job finished, failed or was deleted; what it held is free."""
+
+    job_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteChanged:
+    """A site joined, failed, came back, grew, shrank, or changed its prices or policy."""
+
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class SiteGone:
+    """A site left the league. What runs there is no longer counted."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolChanged:
+    """A pool was made or its rules changed."""
+
+    pool: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRulesChanged:
+    """What holders announce about their data changed."""
+
+    rules: Mapping[str, ResidencyRule]
+
+
+Event = JobArrived | JobGone | SiteChanged | SiteGone | PoolChanged | DatasetRulesChanged

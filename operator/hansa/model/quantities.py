@@ -1,0 +1,67 @@
+"""Kubernetes quantities to integers and back: bytes for memory, thousandths for CPU.
+
+Rounds up, as the API server does, so that nothing is promised that does not fit.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_FORM = re.compile(
+    r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi|[eE][0-9]+)?$", re.ASCII
+)
+_FACTORS: dict[str, Fraction] = {
+    "": Fraction(1),
+    "m": Fraction(1, 1000),
+    **{suffix: Fraction(1000**power) for power, suffix in enumerate(("k", "M", "G", "T", "P"), 1)},
+    **{
+        suffix: Fraction(1024**power)
+        for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), 1)
+    },
+}
+_LARGEST_EXPONENT = 30
+
+
+def units(quantity: str) -> int:
+    """Return whole units (bytes, pieces), rounded up; raises ``ValueError`` for other text.
+
+    >>> units("2Gi"), units("1500m")
+    (2147483648, 2)
+    """
+    return _ceil(_exact(quantity))
+
+
+def millis(quantity: str) -> int:
+    """Return thousandths, rounded up; raises ``ValueError`` for other text.
+
+    >>> millis("500m"), millis("2")
+    (500, 2000)
+    """
+    return _ceil(_exact(quantity) * 1000)
+
+
+def mebibytes(count: int) -> str:
+    """Return a number of bytes as a quantity of whole Mi, rounded down.
+
+    >>> mebibytes(1 << 30)
+    '1024Mi'
+    """
+    return f"{count >> 20}Mi"
+
+
+def _exact(quantity: str) -> Fraction:
+    match = _FORM.match(quantity)
+    if match is None:
+        raise ValueError(f"{quantity!r} is not a Kubernetes quantity")
+    number, suffix = match.group(1), match.group(2) or ""
+    if suffix[:1] in {"e", "E"}:
+        exponent = int(suffix[1:])
+        if exponent > _LARGEST_EXPONENT:
+            raise ValueError(f"{quantity!r} is too large")
+        return Fraction(number) * Fraction(10) ** exponent
+    return Fraction(number) * _FACTORS[suffix]
+
+
+def _ceil(value: Fraction) -> int:
+    return -(-value.numerator // value.denominator)
