@@ -1,0 +1,180 @@
+"""The pieces every kind shares: names, conditions, labels and the base of all models.
+
+Kept apart from the kinds so that a pattern or a limit is written once and generated everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+GROUP = "hansa.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+CATEGORY = "hansa"
+
+INSTITUTION_LABEL = f"{GROUP}/institution"
+"""On a hub namespace: the institution its jobs are charged to. Only the platform team may set it."""
+JOB_UID_LABEL = f"{GROUP}/job-uid"
+JOB_NAME_LABEL = f"{GROUP}/job-name"
+JOB_NAMESPACE_LABEL = f"{GROUP}/job-namespace"
+EPOCH_LABEL = f"{GROUP}/epoch"
+NODE_LABEL = f"{GROUP}/node"
+JURISDICTION_LABEL = f"{GROUP}/jurisdiction"
+"""On a member's machines (Kubernetes Nodes): where the machine stands, as ISO 3166-1 or -2."""
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+NODE_NAMESPACE_PREFIX = "hansa-node-"
+"""The hub namespace of node ``x`` is ``hansa-node-x``; its identity reaches no other."""
+NODE_USER_PREFIX = "hansa:node:"
+"""The hub user name (certificate CN) of node ``x`` is ``hansa:node:x``."""
+NODE_GROUP = "hansa:nodes"
+
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+COUNTRY_OR_REGION = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"
+PLACE = r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|World|EU|EEA|Nordic|Baltic|Mercosur|AfricanUnion|ASEAN|CARICOM|overlay/[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+DECIMAL = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
+DIGEST_IMAGE = r"^[a-z0-9]([-a-z0-9._:/]*[a-z0-9])?@sha256:[a-f0-9]{64}$"
+
+LOCAL_PATH = r"^[A-Za-z0-9._/-]*$"
+NETWORK = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
+IMAGE_PREFIX = r"^[a-z0-9]([a-z0-9._:-]|/[a-z0-9])*/?$"
+PUBLIC_KEY = r"^[A-Za-z0-9+/]{43}=$"
+BASE64 = r"^[A-Za-z0-9+/]+={0,2}$"
+UID = r"^[0-9a-f-]{36}$"
+RELEASE_NUMBER = r"^[0-9]+\.[0-9]+\.[0-9]+$"
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+CURRENCY = r"^[A-Z]{3}$"
+REASON = r"^[A-Za-z]([A-Za-z0-9]*)$"
+SHA256 = r"^sha256:[a-f0-9]{64}$"
+
+PATTERN_ADVICE = {
+    DNS_LABEL: "must be lower case letters, digits and '-', for example tallinn-1",
+    COUNTRY_OR_REGION: "must be an ISO 3166 code in capitals, for example EE or PT-11",
+    PLACE: "must be an ISO 3166 code (EE, PT-11), a bloc (World, EU, EEA, Nordic, Baltic, Mercosur,"
+    " AfricanUnion, ASEAN, CARICOM) or overlay/NAME",
+    QUANTITY: "must be a quantity, for example 500m, 2 or 16Gi",
+    DECIMAL: "must be a decimal number in quotes with at most six places, for example '0.35'",
+    DIGEST_IMAGE: "must name the image by digest, NAME@sha256:64 hex digits, for example"
+    " ghcr.io/lab/train@sha256:…; a tag can be moved",
+    LOCAL_PATH: "must be a folder inside the claim, for example screening/2025",
+    NETWORK: "must be a network in CIDR form, for example 10.0.0.0/8 or 2001:db8::/32",
+    IMAGE_PREFIX: "must be an image prefix without scheme, for example ghcr.io/lab/",
+    PUBLIC_KEY: "must be a raw Ed25519 public key in base64: 43 characters and '='",
+    BASE64: "must be base64",
+    UID: "must be a uid, for example 0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60",
+    RELEASE_NUMBER: "must be a release number, for example 2.60.0",
+    ENV_NAME: "must be letters, digits and '_', and not begin with a digit",
+    CURRENCY: "must be an ISO 4217 code, for example EUR",
+    REASON: "must be one word in CamelCase",
+    SHA256: "must be sha256: and 64 hex digits",
+}
+"""What to tell a person whose value does not match. Every pattern in the API has an entry."""
+
+LIST_KEYS = "x-kubernetes-list-map-keys"
+Rule = dict[str, str]
+
+
+def rule(cel: str, message: str, *, field_path: str = "") -> Rule:
+    """Return one CEL rule; ``field_path`` names the field in the API server's refusal."""
+    return {"rule": cel, "message": message} | ({"fieldPath": field_path} if field_path else {})
+
+
+def checked(*rules: Rule) -> dict[str, Any]:
+    """Return the ``json_schema_extra`` that puts CEL rules on a field or a model."""
+    return {"x-kubernetes-validations": list(rules)}
+
+
+ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+"""The ``json_schema_extra`` of scalar lists whose order or repetition means something."""
+
+
+def keyed(*keys: str) -> dict[str, Any]:
+    """Return the ``json_schema_extra`` of models whose lists hold one item per key."""
+    return {LIST_KEYS: list(keys)}
+
+
+Name = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
+# Longer than any match: "Estonia" should hear what a code looks like, not that it is too long.
+Jurisdiction = Annotated[str, StringConstraints(pattern=COUNTRY_OR_REGION, max_length=32)]
+"""Where something is: ISO 3166-1 alpha-2 (``EE``) or ISO 3166-2 (``PT-11``)."""
+Place = Annotated[str, StringConstraints(pattern=PLACE, max_length=80)]
+"""A jurisdiction, a bloc (``EU``, ``Nordic`` …), ``World``, or a pool's ``overlay/NAME``."""
+Quantity = Annotated[str, StringConstraints(pattern=QUANTITY, max_length=20)]
+"""A Kubernetes quantity, for example ``500m`` or ``2Gi``."""
+Decimal = Annotated[str, StringConstraints(pattern=DECIMAL, max_length=20)]
+"""A non-negative decimal number as a string, at most six places; money never travels as float."""
+GpuClass = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
+"""A GPU model as a label value, for example ``nvidia-l40s`` or ``nvidia-rtx-4090``."""
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY, max_length=32)]
+Message = Annotated[str, StringConstraints(max_length=1024)]
+Reason = Annotated[str, StringConstraints(pattern=REASON, max_length=63)]
+Digest = Annotated[str, StringConstraints(pattern=SHA256, max_length=71)]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
+Assurance = Literal["L0", "L1", "L2", "L3", "L4"]
+"""L0 declared … L4 hardware evidence."""
+
+
+class Model(BaseModel):
+    """Base of every API model: camelCase on the wire, unknown fields refused, frozen."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+class Condition(Model):
+    """One observed fact about an object, in the shape of ``metav1.Condition``."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("type"))
+
+    type: Annotated[str, StringConstraints(max_length=63)] = Field(
+        description="What the condition is about, for example Placed."
+    )
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: Reason = Field(description="Why, as one word shared with events and metrics.")
+    message: Message = Field(default="", description="Why, as a sentence for a person.")
+    last_transition_time: Timestamp = Field(description="When status last changed (RFC 3339).")
+    observed_generation: int = Field(
+        default=0, ge=0, description="The spec generation this was observed for."
+    )
+
+
+class GpuPrice(Model):
+    """What one GPU of a class costs for an hour."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("gpuClass"))
+
+    gpu_class: GpuClass = Field(description="GPU class the price is for.")
+    per_gpu_hour: Decimal = Field(description="Price of one GPU for one hour, as a decimal string.")
+
+
+class GpuInventory(Model):
+    """How many GPUs of a class a node has."""
+
+    gpu_class: GpuClass = Field(description="GPU class.")
+    memory: Quantity = Field(description="Memory of one GPU.")
+    total: int = Field(ge=0, le=1_000_000, description="GPUs that exist and are lent.")
+    allocated: int = Field(default=0, ge=0, le=1_000_000, description="GPUs held by jobs now.")
+    busy: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="GPUs on which a kernel was resident when the exporters were last asked;"
+        " absent where they do not tell.",
+    )
+
+
+class MachineShape(Model):
+    """Machines of one kind: the histogram a gang is fitted against."""
+
+    machines: int = Field(ge=0, le=1_000_000, description="How many such machines.")
+    gpu_class: Annotated[str, StringConstraints(max_length=63)] = Field(
+        default="", description="GPU class in each; empty when the machine has none."
+    )
+    gpus: int = Field(default=0, ge=0, le=64, description="GPUs in each.")
+    gpu_memory: Quantity = Field(default="0", description="Memory of one GPU.")
+    cpu: Quantity = Field(description="Allocatable CPU of each.")
+    memory: Quantity = Field(description="Allocatable memory of each.")

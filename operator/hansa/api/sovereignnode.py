@@ -1,0 +1,131 @@
+"""``SovereignNode``: one institution's whole cluster, as the league's admin accepted it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from hansa.api.memberpolicy import PublicKey
+from hansa.api.meta import (
+    Assurance,
+    Condition,
+    Currency,
+    Digest,
+    GpuInventory,
+    GpuPrice,
+    Jurisdiction,
+    MachineShape,
+    Model,
+    Name,
+    Timestamp,
+    checked,
+    rule,
+)
+from hansa.api.residency import Residency
+
+
+class DatasetNotice(Model):
+    """A data set the member holds and announces; where its copies may be processed is its law."""
+
+    name: Name = Field(description="Data set name.")
+    jurisdiction: Jurisdiction = Field(description="Whose law the data set is under.")
+    residency: Residency = Field(
+        default=Residency(), description="Where its holder lets it be processed."
+    )
+
+
+class SovereignNodeSpec(Model):
+    """The league's side of the double opt-in."""
+
+    institution: Name = Field(
+        description="Institution that operates the node.",
+        json_schema_extra=checked(
+            rule(
+                "self == oldSelf",
+                "institution cannot be changed; delete the node and accept the new one",
+            )
+        ),
+    )
+    jurisdiction: Jurisdiction = Field(description="Where the league's admin verified it stands.")
+    legal_control: tuple[Jurisdiction, ...] = Field(
+        min_length=1,
+        max_length=16,
+        description="Every jurisdiction whose law reaches the operator or its owners.",
+    )
+    accepted: Literal["Pending", "Accepted", "Rejected"] = Field(
+        default="Pending", description="The league's decision; only Accepted nodes take work."
+    )
+    key_fingerprint: Digest | None = Field(
+        default=None,
+        description="SHA-256 of the node's public key, as `hansa join` printed it; pins the"
+        " certificate request.",
+    )
+    prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
+    cpu_hour_price: Annotated[
+        str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$", max_length=20)
+    ] = Field(default="0", description="Price of one CPU for one hour, for work without GPUs.")
+    currency: Currency = Field(default="EUR", description="ISO 4217 currency of the prices.")
+    operator: Name | None = Field(
+        default=None, description="Operating company when it is not the institution."
+    )
+    assurance: Assurance = Field(default="L0", description="Assurance level the league verified.")
+    scheduling: Literal["Open", "Cordoned", "Draining"] = Field(
+        default="Open", description="Cordoned takes no new work; Draining also moves work away."
+    )
+
+
+class SovereignNodeStatus(Model):
+    """What the member declares (untrusted input) and what the hub concludes."""
+
+    observed_generation: int = Field(default=0, ge=0, description="Spec generation acted upon.")
+    declared_jurisdiction: Jurisdiction | None = Field(
+        default=None, description="What the member's own policy says."
+    )
+    declared_legal_control: tuple[Jurisdiction, ...] = Field(
+        default=(), max_length=16, description="What the member's own policy says."
+    )
+    policy_generation: int = Field(default=0, ge=0, description="Generation of the MemberPolicy.")
+    switch: Literal["Open", "Paused", "Stopped"] | None = Field(
+        default=None, description="The member's own switch."
+    )
+    inventory: tuple[GpuInventory, ...] = Field(
+        default=(), max_length=64, description="GPUs by class."
+    )
+    shapes: tuple[MachineShape, ...] = Field(
+        default=(), max_length=128, description="Machines by shape."
+    )
+    datasets: tuple[DatasetNotice, ...] = Field(
+        default=(), max_length=256, description="Data sets announced."
+    )
+    agent_version: str | None = Field(default=None, max_length=40, description="Agent version.")
+    kuberay_version: str | None = Field(default=None, max_length=40, description="KubeRay version.")
+    release_key: PublicKey | None = Field(
+        default=None,
+        description="Raw Ed25519 public key, base64, that signs this node's releases.",
+    )
+    certificate_not_after: Timestamp | None = Field(
+        default=None, description="When the node's certificate ends unless renewed."
+    )
+    last_heartbeat_time: Timestamp | None = Field(
+        default=None, description="Lease renewal the hub last acted upon."
+    )
+    member_conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Conditions the member reports (KubeRayReady, ClockInSync …).",
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Conditions the hub concludes (Ready, JurisdictionAgreed …).",
+    )
+
+
+class SovereignNode(Model):
+    """A member's whole cluster."""
+
+    spec: SovereignNodeSpec = Field(description="What the league accepted.")
+    status: SovereignNodeStatus = Field(
+        default=SovereignNodeStatus(), description="What is observed."
+    )

@@ -1,0 +1,156 @@
+"""``WorkGrant``: the hub's signed proposal that one node runs one job for one epoch.
+
+A grant is advice until the member has verified it. Everything the member acts on is inside the
+signed body, so nothing outside ``spec`` can change what runs. The member knows no pools: the hub
+writes ``overlays`` always (possibly empty), copied from the pool, so that the member can judge
+``overlay/NAME`` itself; an overlay that is not listed counts as denied.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from hansa.api.aijob import AIJobSpec
+from hansa.api.meta import (
+    BASE64,
+    UID,
+    Condition,
+    Digest,
+    Model,
+    Name,
+    Timestamp,
+    checked,
+    keyed,
+    rule,
+)
+from hansa.api.residency import Overlay
+
+Base64 = Annotated[str, StringConstraints(pattern=BASE64, max_length=256)]
+
+
+class Signature(Model):
+    """An Ed25519 signature over the DSSE pre-authentication encoding of the canonical grant."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("role", "keyId"))
+
+    role: Literal["Hub", "DataOwner"] = Field(description="Who signed.")
+    key_id: Digest = Field(description="SHA-256 of the signer's raw public key.")
+    signature: Base64 = Field(description="Signature, base64.")
+
+
+class JobReference(Model):
+    """The job the grant is for."""
+
+    namespace: Name = Field(description="Namespace on the hub.")
+    name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Name on the hub.")
+    uid: Annotated[str, StringConstraints(pattern=UID, max_length=36)] = Field(
+        description="UID on the hub."
+    )
+
+
+class WorkGrantSpec(Model):
+    """What the member may run, until when, and who says so."""
+
+    model_config = ConfigDict(
+        json_schema_extra=checked(
+            rule(
+                "self.notBefore < self.notAfter",
+                "notAfter must be later than notBefore",
+                field_path=".notAfter",
+            ),
+            rule(
+                "self.signatures.exists(s, s.role == 'Hub')",
+                "signatures must hold one with role Hub",
+                field_path=".signatures",
+            ),
+        )
+    )
+
+    node: Name = Field(description="Node the grant is for.")
+    job: JobReference = Field(description="Job the grant is for.")
+    institution: Name = Field(description="Institution the job is charged to.")
+    epoch: int = Field(ge=1, description="Fencing counter.")
+    not_before: Timestamp = Field(description="Not to be accepted earlier.")
+    not_after: Timestamp = Field(description="Not to be accepted later.")
+    spec_digest: Digest = Field(description="SHA-256 of the canonical jobSpec (RFC 8785).")
+    job_spec: AIJobSpec = Field(description="The job, word for word.")
+    workers: int = Field(
+        ge=1,
+        le=1024,
+        description="Workers to run: the job's count, or fewer, down to its minCount.",
+    )
+    overlays: tuple[Overlay, ...] = Field(
+        default=(), max_length=16, description="The pool's overlays, for the job's residency rules."
+    )
+    signatures: tuple[Signature, ...] = Field(
+        min_length=1, max_length=4, description="Signatures over everything else in spec."
+    )
+    cancel: Literal["None", "Stop"] = Field(
+        default="None",
+        description="Stop asks the member to end the run and release the epoch; not signed, since"
+        " stopping is always allowed.",
+        json_schema_extra=checked(
+            rule(
+                "oldSelf == 'None' || self == 'Stop'",
+                "a stop cannot be taken back; the next epoch gets a grant of its own",
+            )
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _workers_as_asked(self) -> WorkGrantSpec:
+        # The member reads grants from a hub it does not trust: the range is the job owner's.
+        asked = self.job_spec.ray.workers
+        least = asked.min_count or asked.count
+        if not least <= self.workers <= asked.count:
+            wanted = f"{least} to {asked.count}" if least < asked.count else f"{asked.count}"
+            raise ValueError(f"{self.workers} workers are granted, the job asks for {wanted}")
+        return self
+
+
+class Release(Model):
+    """The member's signed word that nothing of this epoch runs any more."""
+
+    epoch: int = Field(ge=1, description="Epoch released.")
+    released_at: Timestamp = Field(description="When.")
+    key_id: Digest = Field(description="SHA-256 of the node's raw public key.")
+    signature: Base64 = Field(description="Signature over node, job uid and epoch, base64.")
+
+
+class WorkGrantStatus(Model):
+    """What the member did."""
+
+    observed_generation: int = Field(default=0, ge=0, description="Spec generation acted upon.")
+    policy_generation: int = Field(default=0, ge=0, description="MemberPolicy that judged it.")
+    accepted_at: Timestamp | None = Field(default=None, description="When accepted.")
+    rendered_at: Timestamp | None = Field(default=None, description="When the RayJob was made.")
+    running_at: Timestamp | None = Field(default=None, description="First Ray worker running.")
+    finished_at: Timestamp | None = Field(default=None, description="When the run ended.")
+    workload: str | None = Field(
+        default=None, max_length=253, description="NAMESPACE/NAME of the RayJob at the member."
+    )
+    gpu_seconds: int = Field(default=0, ge=0, description="GPUs held times seconds.")
+    receipts: int = Field(default=0, ge=0, description="Watermark: receipts issued for this grant.")
+    result: str | None = Field(default=None, max_length=4096, description="Declared result.")
+    log_tail: str | None = Field(default=None, max_length=8192, description="Last driver lines.")
+    highest_epoch: int = Field(
+        default=0,
+        ge=0,
+        description="Highest epoch of this job the member has seen, told when it refuses an older one.",
+    )
+    release: Release | None = Field(default=None, description="Signed release of the epoch.")
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Accepted (False: refused, with the member's reason), Running, Succeeded, Failed,"
+        " Released.",
+    )
+
+
+class WorkGrant(Model):
+    """A signed proposal that one node runs one job for one epoch."""
+
+    spec: WorkGrantSpec = Field(description="The proposal.")
+    status: WorkGrantStatus = Field(default=WorkGrantStatus(), description="What the member did.")
