@@ -1,0 +1,51 @@
+"""Whether the GPUs a job wants are lent here, and which class it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hansa.api.aijob import AIJobSpec
+from hansa.api.workgrant import WorkGrantSpec
+from hansa.grants.judgement import GpuStock
+from hansa.model.quantities import units
+
+
+def gpus_wanted(grant: WorkGrantSpec) -> int:
+    """Return the GPUs of the whole gang, as large as it is granted."""
+    return grant.workers * grant.job_spec.ray.workers.gpus
+
+
+def fitting_classes(job: AIJobSpec, stock: Mapping[str, GpuStock]) -> list[str]:
+    """Return the classes the job may use here, least memory first, then by name."""
+    workers = job.ray.workers
+    floor = units(workers.gpu_memory) if workers.gpu_memory else 0
+    fitting = [
+        name
+        for name, gpus in stock.items()
+        if (workers.gpu_class or name) == name and gpus.memory_bytes >= floor
+    ]
+    return sorted(fitting, key=lambda name: (stock[name].memory_bytes, name))
+
+
+def pick_class(grant: WorkGrantSpec, stock: Mapping[str, GpuStock]) -> str:
+    """Return the class of the whole gang; empty when it wants no GPU or none has room."""
+    wanted = gpus_wanted(grant)
+    if not wanted:
+        return ""
+    fitting = fitting_classes(grant.job_spec, stock)
+    return next((name for name in fitting if stock[name].free >= wanted), "")
+
+
+def gpu_objection(grant: WorkGrantSpec, stock: Mapping[str, GpuStock]) -> str:
+    """Return why the gang's GPUs are not to be had, or nothing when they are."""
+    job, wanted = grant.job_spec, gpus_wanted(grant)
+    if not wanted or pick_class(grant, stock):
+        return ""
+    classes = fitting_classes(job, stock)
+    if not classes:
+        asked = (
+            job.ray.workers.gpu_class or f"at least {job.ray.workers.gpu_memory or 'any'} memory"
+        )
+        return f"no GPU of {asked} is lent here"
+    free = max(stock[name].free for name in classes)
+    return f"{wanted} GPUs are asked for, {free} of one class are lent and free"

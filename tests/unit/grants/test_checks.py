@@ -1,0 +1,352 @@
+"""Every rule of the member's law, one by one, and that it never raises."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.grants.checks import judge, release
+from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.grants.judgement import Bounds, GpuStock, Readiness
+from hansa.grants.reasons import MemberReason, Objection, gravest_first
+from tests.unit.grants.grant_kit import FOREIGN, HUB, OWNER, facts, grant, job, policy
+
+R = MemberReason
+BY_BOTH = (("Hub", HUB), ("DataOwner", OWNER))
+
+
+def small(**workers):
+    return {"version": "2.60.0", "workers": {"count": 2, "gpus": 1} | workers}
+
+
+REFUSED = {
+    "no policy": (grant(), None, facts(), {R.POLICY_MISSING}),
+    "empty": ({}, policy(), facts(), {R.MALFORMED}),
+    "not JSON": (grant() | {"x": float("nan")}, policy(), facts(), {R.MALFORMED}),
+    "unknown field": (grant(extra=1), policy(), facts(), {R.MALFORMED}),
+    "huge number": (grant() | {"epoch": 1 << 60}, policy(), facts(), {R.MALFORMED}),
+    "digest of another job": (
+        grant(specDigest="sha256:" + "0" * 64),
+        policy(),
+        facts(),
+        {R.DIGEST_MISMATCH},
+    ),
+    "more workers than asked": (grant(workers=3), policy(), facts(), {R.MALFORMED}),
+    "fewer workers, not elastic": (grant(workers=1), policy(), facts(), {R.MALFORMED}),
+    "fewer workers than useful": (
+        grant(job(ray=small(count=4, minCount=2)), workers=1),
+        policy(),
+        facts(),
+        {R.MALFORMED},
+    ),
+    "another node": (grant(node="riga"), policy(), facts(), {R.WRONG_NODE}),
+    "unknown hub": (grant(by=(("Hub", FOREIGN),)), policy(), facts(), {R.UNKNOWN_HUB}),
+    "owner only": (grant(by=(("DataOwner", OWNER),)), policy(), facts(), {R.UNKNOWN_HUB}),
+    "one hub known, one not": (
+        grant(by=(("Hub", HUB), ("Hub", FOREIGN))),
+        policy(),
+        facts(),
+        {R.UNKNOWN_HUB},
+    ),
+    "changed after signing": (grant() | {"epoch": 4}, policy(), facts(), {R.BAD_SIGNATURE}),
+    "wrong node and hub": (
+        grant(node="riga", by=(("Hub", FOREIGN),)),
+        policy(),
+        facts(),
+        {R.WRONG_NODE, R.UNKNOWN_HUB},
+    ),
+    "reserved env": (
+        grant(job(env=[{"name": "LD_PRELOAD", "value": "x"}])),
+        policy(),
+        facts(),
+        {R.MALFORMED},
+    ),
+    "clock off": (grant(), policy(), facts(hub_skew_s=600.0), {R.CLOCK_SKEW}),
+    "clock unknown": (grant(), policy(), facts(hub_skew_s=None), {R.CLOCK_SKEW}),
+    "withdrawn": (grant() | {"cancel": "Stop"}, policy(), facts(), {R.WITHDRAWN}),
+    "suspended": (grant(job(suspend=True)), policy(), facts(), {R.WITHDRAWN}),
+    "expired": (grant(notAfter="2027-01-15T07:59:59Z"), policy(), facts(), {R.EXPIRED}),
+    "too early": (grant(notBefore="2027-01-15T08:01:01Z"), policy(), facts(), {R.NOT_YET_VALID}),
+    "no time": (grant(notAfter="soon"), policy(), facts(), {R.MALFORMED}),
+    "valid too long": (grant(notAfter="2028-01-15T08:00:00Z"), policy(), facts(), {R.MALFORMED}),
+    "ends before it begins": (
+        grant(notAfter="2027-01-15T07:00:00Z"),
+        policy(),
+        facts(),
+        {R.MALFORMED},
+    ),
+    "stopped": (grant(), policy(switch="Stopped"), facts(), {R.STOPPED}),
+    "paused": (grant(), policy(switch="Paused"), facts(), {R.PAUSED}),
+    "older epoch": (
+        grant(),
+        policy(),
+        facts(seen=EpochRecord(4, "x", Outcome.ACCEPTED, 0)),
+        {R.STALE_EPOCH},
+    ),
+    "second grant of an epoch": (
+        grant(),
+        policy(),
+        facts(seen=EpochRecord(3, "x", Outcome.ACCEPTED, 0)),
+        {R.STALE_EPOCH},
+    ),
+    "location": (
+        grant(job(residency={"location": {"allow": ["LV"]}})),
+        policy(),
+        facts(),
+        {R.RESIDENCY_DENIED},
+    ),
+    "legal control": (
+        grant(),
+        policy(
+            legalControl=["EE", "US"],
+            datasets=[
+                {
+                    "name": "cohort",
+                    "jurisdiction": "EE",
+                    "claim": "cohort",
+                    "residency": {"legalControl": {"allow": ["EU"]}},
+                }
+            ],
+        ),
+        facts(),
+        {R.LEGAL_CONTROL_DENIED},
+    ),
+    "unknown overlay": (
+        grant(job(residency={"location": {"deny": ["overlay/adequate"]}})),
+        policy(),
+        facts(),
+        {R.RESIDENCY_DENIED},
+    ),
+    "owner must sign": (
+        grant(),
+        policy(ownerSignature="Required"),
+        facts(),
+        {R.OWNER_SIGNATURE_MISSING},
+    ),
+    "owner must sign for data": (
+        grant(by=(("Hub", HUB), ("DataOwner", FOREIGN))),
+        policy(ownerSignature="RequiredForData"),
+        facts(),
+        {R.OWNER_SIGNATURE_MISSING},
+    ),
+    "tenant": (grant(), policy(tenants=["bank"]), facts(), {R.TENANT_NOT_ACCEPTED}),
+    "workload": (
+        grant(job(workload="FineTune")),
+        policy(workloads=["Batch"]),
+        facts(),
+        {R.WORKLOAD_NOT_ACCEPTED},
+    ),
+    "spread": (
+        grant(job(spread=[{"name": "a", "data": [{"name": "cohort"}]}])),
+        policy(),
+        facts(),
+        {R.WORKLOAD_NOT_ACCEPTED},
+    ),
+    "no registry": (grant(), policy(imageRegistries=[]), facts(), {R.IMAGE_NOT_ALLOWED}),
+    "registry that only begins alike": (
+        grant(),
+        policy(imageRegistries=["hansa.loc"]),
+        facts(),
+        {R.IMAGE_NOT_ALLOWED},
+    ),
+    "data unknown": (
+        grant(job(data=[{"name": "x"}])),
+        policy(),
+        facts(),
+        {R.DATASET_UNKNOWN},
+    ),
+    "data not mountable": (
+        grant(),
+        policy(),
+        facts(unusable_data={"cohort": "its claim is not bound"}),
+        {R.DATASET_UNKNOWN},
+    ),
+    "data not lent": (
+        grant(),
+        policy(
+            datasets=[{"name": "cohort", "jurisdiction": "EE", "claim": "c", "tenants": ["bank"]}]
+        ),
+        facts(),
+        {R.DATASET_NOT_LENT},
+    ),
+    "secret": (grant(job(secrets=[{"name": "x"}])), policy(), facts(), {R.SECRET_NOT_LENT}),
+    "secret of others": (
+        grant(job(secrets=[{"name": "token"}]), institution="bank"),
+        policy(),
+        facts(),
+        {R.SECRET_NOT_LENT},
+    ),
+    "runtime": (grant(), policy(maxRuntimeSeconds=60), facts(), {R.RUNTIME_TOO_LONG}),
+    "no such class": (
+        grant(job(ray=small(gpuClass="nvidia-h100"))),
+        policy(),
+        facts(),
+        {R.GPUS_NOT_LENT},
+    ),
+    "too little memory": (
+        grant(job(ray=small(gpuMemory="80Gi"))),
+        policy(),
+        facts(),
+        {R.GPUS_NOT_LENT},
+    ),
+    "all GPUs held": (
+        grant(),
+        policy(),
+        facts(stock={"nvidia-rtx-4090": GpuStock(8, 24 << 30, 7)}),
+        {R.GPUS_NOT_LENT},
+    ),
+    "any GPU, none there": (grant(job(ray=small())), policy(), facts(stock={}), {R.GPUS_NOT_LENT}),
+    "assurance": (
+        grant(job(assurance="L2")),
+        policy(assurance="L1"),
+        facts(),
+        {R.ASSURANCE_TOO_LOW},
+    ),
+    "hours": (
+        grant(),
+        policy(hours={"fromHour": 20, "toHour": 6}),
+        facts(),
+        {R.OUTSIDE_HOURS},
+    ),
+    "hours of the day": (
+        grant(),
+        policy(hours={"fromHour": 9, "toHour": 17}),
+        facts(),
+        {R.OUTSIDE_HOURS},
+    ),
+    "many jobs": (grant(), policy(maxConcurrentJobs=5), facts(running_jobs=5), {R.TOO_MANY_JOBS}),
+    "old Ray": (
+        grant(),
+        policy(),
+        facts(bounds=Bounds(ray_floor="2.61.0")),
+        {R.RAY_TOO_OLD},
+    ),
+    "Ray under the security floor": (
+        grant(job(ray={"version": "2.53.9"})),
+        policy(),
+        facts(),
+        {R.MALFORMED},
+    ),
+    "not canonical": (
+        grant() | {"cancel": "None", "overlays": ()} | {"signatures": [object()]},
+        policy(),
+        facts(),
+        {R.MALFORMED},
+    ),
+    "no KubeRay": (
+        grant(),
+        policy(),
+        facts(readiness=Readiness(kuberay_missing="install it")),
+        {R.KUBERAY_MISSING},
+    ),
+    "everything broken": (
+        grant(),
+        policy(),
+        facts(readiness=Readiness(kuberay_too_old="x", disk_full="y", canary_open="z")),
+        {R.KUBERAY_TOO_OLD, R.DISK_FULL, R.CANARY_ADMITTED},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
+def test_refused(case):
+    wire, law, member, reasons = case
+    judgement = judge(wire, law, member)
+    assert not judgement.accepted
+    assert {o.reason for o in judgement.objections} == reasons, judgement.objections
+    assert all(o.message for o in judgement.objections)
+
+
+ACCEPTED = {
+    "plain": (grant(), policy(), facts()),
+    "signed by the owner too": (grant(by=BY_BOTH), policy(ownerSignature="Required"), facts()),
+    "a foreign owner where none is needed": (
+        grant(by=(("Hub", HUB), ("DataOwner", FOREIGN))),
+        policy(),
+        facts(),
+    ),
+    "no data, so no owner": (
+        grant(job(data=[])),
+        policy(ownerSignature="RequiredForData"),
+        facts(),
+    ),
+    "secret lent": (grant(job(secrets=[{"name": "token"}])), policy(), facts()),
+    "at night": (grant(), policy(hours={"fromHour": 22, "toHour": 9}), facts()),
+    "by day": (grant(), policy(hours={"fromHour": 8, "toHour": 9}), facts()),
+    "slash registry": (grant(), policy(imageRegistries=["hansa.local/"]), facts()),
+    "overlay": (
+        grant(
+            job(residency={"location": {"allow": ["overlay/near"]}}),
+            overlays=[{"name": "near", "places": ["Baltic"]}],
+        ),
+        policy(),
+        facts(),
+    ),
+    "seen and accepted before": (grant(), policy(), facts(seen=None)),
+    "newer epoch": (grant(), policy(), facts(seen=EpochRecord(2, "x", Outcome.ENDED, 0))),
+    "no GPUs at all": (grant(job(ray={"version": "2.54.0"})), policy(), facts(stock={})),
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_accepted(case):
+    judgement = judge(*case)
+    assert judgement.objections == ()
+    assert judgement.accepted
+
+
+def test_an_accepted_grant_may_be_judged_again():
+    first = judge(grant(), policy(), facts())
+    assert first.proposal is not None
+    for outcome, accepted in (
+        (Outcome.ACCEPTED, True),
+        (Outcome.ENDED, False),
+        (Outcome.REFUSED, False),
+    ):
+        seen = EpochRecord(3, first.proposal.digest, outcome, 0)
+        assert judge(grant(), policy(), facts(seen=seen)).accepted is accepted
+
+
+def test_the_smallest_card_that_fits_is_chosen():
+    judged = judge(grant(job(ray=small(gpuMemory="20Gi"))), policy(), facts())
+    assert judged.gpu_class == "nvidia-rtx-4090"
+    judged = judge(grant(job(ray=small(gpuMemory="30Gi"))), policy(), facts())
+    assert judged.gpu_class == "nvidia-l40s"
+    assert judge(grant(job(ray={"version": "2.54.0"})), policy(), facts()).gpu_class == ""
+
+
+def test_a_known_owners_broken_signature_counts_even_where_none_is_needed():
+    wire = grant(by=BY_BOTH)
+    wire["signatures"][1]["signature"] = wire["signatures"][0]["signature"]
+    judgement = judge(wire, policy(), facts())
+    assert [o.reason for o in judgement.objections] == [R.BAD_SIGNATURE]
+
+
+def test_who_is_not_trusted_learns_nothing_of_the_policy():
+    wire = grant(job(image="evil/x@sha256:" + "0" * 64), by=(("Hub", FOREIGN),))
+    assert {o.reason for o in judge(wire, policy(), facts()).objections} == {R.UNKNOWN_HUB}
+
+
+def test_reasons_have_an_order_and_kinds():
+    mild, grave = Objection(R.DISK_FULL, "a"), Objection(R.RESIDENCY_DENIED, "b")
+    assert gravest_first((mild, grave)) == (grave, mild)
+    assert R.DISK_FULL.transient
+    assert not R.RESIDENCY_DENIED.transient
+    assert R.BAD_SIGNATURE.untrusted
+    assert not R.DISK_FULL.untrusted
+
+
+RELEASES = {"v1.6.1-rc.0": (1, 6, 1), "2.54.0": (2, 54, 0), "nightly": (), "": (), "1.6+x": (1, 6)}
+
+
+@pytest.mark.parametrize(("text", "parts"), RELEASES.items())
+def test_release(text, parts):
+    assert release(text) == parts
+
+
+def test_an_elastic_gang_is_judged_by_the_workers_it_is_granted():
+    elastic = job(ray=small(count=16, minCount=2))
+    stock = {"nvidia-rtx-4090": GpuStock(8, 24 << 30)}
+
+    assert judge(grant(elastic, workers=8), policy(), facts(stock=stock)).accepted
+    (objection,) = judge(grant(elastic, workers=9), policy(), facts(stock=stock)).objections
+    assert objection.reason is R.GPUS_NOT_LENT

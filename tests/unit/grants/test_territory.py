@@ -1,0 +1,76 @@
+"""Residency as the member evaluates it: tables, and an oracle by expansion to countries."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.api.residency import Overlay, PlaceRule
+from hansa.grants.territory import Territory, country_of, is_jurisdiction
+from hansa.model.places import BLOCS, COUNTRIES
+
+NEAR = Overlay(name="near", places=("Baltic", "FI"))
+LOOP = Overlay(name="loop", places=("overlay/loop",))
+NESTED = Overlay(name="nested", places=("overlay/near", "PT-11"))
+TERRITORY = Territory([NEAR, LOOP, NESTED])
+
+CASES = {
+    "world": (("World",), (), "EE", True),
+    "bloc": (("EU",), (), "EE", True),
+    "outside a bloc": (("EU",), (), "CH", False),
+    "deny wins": (("EU",), ("Baltic",), "EE", False),
+    "region of an allowed country": (("PT",), (), "PT-11", True),
+    "country of an allowed region": (("PT-11",), (), "PT", False),
+    "another region": (("PT-11",), (), "PT-13", False),
+    "region denied": (("PT",), ("PT-11",), "PT-11", False),
+    "overlay": (("overlay/near",), (), "FI", True),
+    "overlay in overlay": (("overlay/nested",), (), "LV", True),
+    "overlay region": (("overlay/nested",), (), "PT-11", True),
+    "unknown overlay allowed": (("overlay/x", "EE"), (), "EE", False),
+    "unknown overlay denied": (("EE",), ("overlay/x",), "EE", False),
+    "circular overlay": (("overlay/loop", "EE"), (), "EE", False),
+    "unknown country": (("ZZ",), (), "EE", False),
+    "unknown country denied": (("EE",), ("ZZ",), "EE", False),
+    "machine nowhere": (("World",), (), "ZZ", False),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_rule(case):
+    allow, deny, where, allowed = case
+    why = TERRITORY.objection(PlaceRule(allow=allow, deny=deny), where)
+    assert (why == "") is allowed, why
+
+
+def expand(place: str) -> set[str]:
+    return set(COUNTRIES) if place == "World" else set(BLOCS.get(place, {place}))
+
+
+KNOWN = st.sampled_from(sorted(set(BLOCS) | {"World", "EE", "LV", "PT", "BR", "US", "NO"}))
+
+
+@given(
+    st.lists(KNOWN, min_size=1, max_size=4),
+    st.lists(KNOWN, max_size=3),
+    st.sampled_from(sorted(COUNTRIES)),
+)
+def test_against_expansion(allow, deny, country):
+    inside = any(country in expand(p) for p in allow) and not any(
+        country in expand(p) for p in deny
+    )
+    why = Territory().objection(PlaceRule(allow=tuple(allow), deny=tuple(deny)), country)
+    assert (why == "") is inside
+
+
+def test_an_overlay_defined_twice_is_both():
+    both = Territory([Overlay(name="o", places=("EE",)), Overlay(name="o", places=("LV",))])
+    assert both.contains("overlay/o", "EE")
+    assert both.contains("overlay/o", "LV")
+    assert not Territory([LOOP]).contains("overlay/loop", "EE")
+
+
+def test_codes():
+    assert country_of("PT-11") == "PT"
+    assert is_jurisdiction("PT-11")
+    assert not is_jurisdiction("ZZ")
