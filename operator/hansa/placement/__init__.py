@@ -1,0 +1,1 @@
+"""Placement: from a snapshot of the league to a plan, and why. Pure: no I/O, no clock, no chance."""

@@ -1,0 +1,81 @@
+"""Room held for the largest gangs that do not fit now (EASY backfill, JSSPP 1995).
+
+Each gets the cell where it is expected to start first. Work behind it may still go there if it
+ends before, or fits into what will be left over.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hansa.placement import packing, shares
+from hansa.placement.columns import HUGE, RANK_BITS
+from hansa.placement.league import League
+from hansa.placement.releases import NEVER, Releases
+from hansa.placement.supply import Ints
+from hansa.placement.tables import one_kind
+
+MOST_RESERVATIONS = 32
+SMALLEST_GANG = 2
+MOST_CELLS = 256
+"""Candidates looked at for one reservation, in order of choice."""
+
+
+def reserve(league: League, rows: Ints) -> dict[int, int]:
+    """Set the reservation columns of the supply anew.
+
+    Returns:
+        Row of a gang that holds a reservation → its rank.
+    """
+    supply = league.supply
+    supply.reserved_key[:] = HUGE
+    gangs = _blocked_gangs(league, rows) if any(league.by_cell.values()) else []
+    releases = Releases(league, 0.5) if gangs else None
+    taken: set[int] = set()
+    reserved: dict[int, int] = {}
+    for row, rank in gangs:
+        number = int(league.columns.first[row])
+        kind, cells = league.kinds.kinds[number], league.tariff.candidates(number)
+        usable = [c for c in cells[:MOST_CELLS].tolist() if supply.cell_open[c] and c not in taken]
+        if releases is None or not usable:
+            continue
+        starts = [releases.profile(cell).earliest(kind.gpus) for cell in usable]
+        best = int(np.argmin(starts))
+        if starts[best] >= NEVER:
+            continue
+        cell = usable[best]
+        taken.add(cell)
+        reserved[row] = rank
+        tier = min(1, shares.share_of(league.ledger.accounts, int(league.columns.leaf[row])))
+        supply.reserved_key[cell] = tier << RANK_BITS | rank
+        supply.reserved_until[cell] = starts[best]
+        spare = releases.profile(cell).level_at(starts[best]) - kind.gpus
+        supply.reserved_spare[cell] = max(0, spare)
+    return reserved
+
+
+def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:
+    """(row, rank) of the largest waiting gangs that fit nowhere now, in order of rank."""
+    ranked = league.columns.ranked(rows, league.now_s)
+    gpus = league.columns.gpus[ranked]
+    by_size = np.lexsort((np.arange(len(ranked)), -gpus))
+    found: list[tuple[int, int]] = []
+    fits: dict[int, bool] = {}
+    for rank in by_size.tolist():
+        if gpus[rank] < SMALLEST_GANG or len(found) == MOST_RESERVATIONS:
+            break
+        row = int(ranked[rank])
+        number = int(league.columns.first[row])
+        if number not in fits:
+            fits[number] = league.columns.parts[row] > 1 or _fits_now(league, number)
+        if not fits[number]:
+            found.append((row, rank))
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def _fits_now(league: League, number: int) -> bool:
+    kind, cells = league.kinds.kinds[number], league.tariff.candidates(number)
+    supply = league.supply
+    ample = cells[(supply.cell_free[cells] >= kind.gpus) & (supply.cell_open[cells] == 1)]
+    columns = one_kind(kind.shape)
+    return any(packing.has_slots(supply, c, columns, 0, kind.workers) for c in ample.tolist())

@@ -1,0 +1,160 @@
+"""The columns that the kernel reads and writes: flat, integer, without names or rules.
+
+Lists when the kernel is interpreted, arrays of int64 when it is compiled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Column = Any
+"""A column of integers: a list when interpreted, an array of int64 when compiled."""
+Outcome = npt.NDArray[np.int64]
+
+RANK_BITS = 31
+RANK_MASK = (1 << RANK_BITS) - 1
+MAX_SHARE = 1 << 31
+PPM = 1_000_000
+HUGE = 1 << 60
+UNLIMITED = -1
+
+WHY_CAPACITY = 1
+WHY_QUOTA = 2
+WHY_CAP = 4
+WHY_RESERVED = 8
+
+
+class Supply(NamedTuple):
+    """What is free. Machines of a cell are contiguous, cells of a site too."""
+
+    machine_gpus: Column
+    machine_cpu: Column
+    machine_memory: Column
+    cell_lo: Column
+    """First machine of the cell: the machines of one GPU class at one site, or all of the site."""
+    cell_hi: Column
+    site_lo: Column
+    """First machine of the cell's site: heads may stand on any machine there."""
+    site_hi: Column
+    cell_site: Column
+    cell_free: Column
+    """GPUs free and lent."""
+    cell_open: Column
+    reserved_key: Column
+    """Order key of the blocked gang the cell is held for; HUGE: none."""
+    reserved_until: Column
+    """Seconds from now until that gang is expected to start."""
+    reserved_spare: Column
+    """GPUs that will be left over then."""
+
+
+class Kinds(NamedTuple):
+    """Kinds of gang: what one part of a job needs, and where it may go."""
+
+    workers: Column
+    extra: Column
+    """Workers beyond ``workers`` that an elastic gang can use."""
+    gpus: Column
+    cpu: Column
+    memory: Column
+    head_cpu: Column
+    head_memory: Column
+    cap_base: Column
+    """Row of its pool in ``Caps.row``."""
+    mask: Column
+    """Kinds of one mask differ in nothing that decides where they fit."""
+    next: Column
+    """Per mask: first candidate not yet ruled out."""
+    seen: Column
+    """Per mask, bits WHY_*: what candidates were ruled out by."""
+    good: Column
+    """End of the candidates that are worth their price."""
+    end: Column
+    candidates: Column
+    why: Column
+    """Bits WHY_*: what stood in the way of the kind itself."""
+
+
+class Jobs(NamedTuple):
+    """Waiting jobs, grouped in queues, best rank first inside a queue."""
+
+    kind_lo: Column
+    kind_hi: Column
+    """Kinds ``kind_lo … kind_hi`` are the parts of the job: one, or one a shard."""
+    rank: Column
+    runtime: Column
+    """Seconds it ends within, nine times in ten."""
+    done: Column
+    leaf: Column
+    """Account it is charged to."""
+    queue_lo: Column
+    queue_hi: Column
+    order: Column
+
+
+class Accounts(NamedTuple):
+    """The tree of shares: super-root, pools, cohorts, institutions."""
+
+    parent: Column
+    depth: Column
+    queue: Column
+    """Queue of an institution; -1 for inner accounts."""
+    quota: Column
+    guaranteed: Column
+    """Part of the quota that is not lent."""
+    limit: Column
+    """Most to borrow; UNLIMITED."""
+    used: Column
+    """GPUs counted against ``quota``: at inner accounts only what overflowed from below."""
+    nominal: Column
+    weight: Column
+    past: Column
+    """Past use, as parts per million of the pool."""
+    gpus: Column
+    cpu: Column
+    memory: Column
+    total_gpus: Column
+    total_cpu: Column
+    total_memory: Column
+    heap_lo: Column
+    heap_n: Column
+    heap_key: Column
+    heap_item: Column
+
+
+class Caps(NamedTuple):
+    """Concentration caps as residual counters."""
+
+    row: Column
+    """Three cap numbers (operator, vendor, jurisdiction) a cell, for each pool; -1: no cap."""
+    left: Column
+
+
+class Records(NamedTuple):
+    """What was decided, in order; five numbers a part: job, kind, cell, workers, log end."""
+
+    parts: Column
+    log: Column
+    """Pairs machine, workers; 0 workers: the head."""
+
+
+class Turn(NamedTuple):
+    """The job whose turn it is."""
+
+    job: int
+    key: int
+    """(below nominal first, rank): who is ahead of whom at a reservation."""
+    runtime: int
+
+
+class Decided(NamedTuple):
+    """What a run returns, as arrays."""
+
+    parts: Outcome
+    """Five numbers a part: job, kind, cell, workers (grown), end in ``log``."""
+    log: Outcome
+    growth: Outcome
+    """Triples part, machine, workers that elastic gangs got on top."""

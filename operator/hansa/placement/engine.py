@@ -1,0 +1,54 @@
+"""Runs the kernel: compiled when the ``fast`` extra is installed, else interpreted.
+
+The interpreter is three times faster on lists than on arrays, so columns are turned into lists for
+a run and what changed is written back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hansa.placement import kernel
+from hansa.placement.columns import Accounts, Caps, Decided, Jobs, Kinds, Outcome, Supply
+
+try:
+    from hansa.placement import kernel_numba
+except ImportError:  # the extra is optional
+    COMPILED: Callable[..., tuple[Outcome, Outcome, Outcome]] | None = None
+else:
+    COMPILED = kernel_numba.run
+
+
+class Tables(NamedTuple):
+    """Everything one run reads and writes."""
+
+    supply: Supply
+    kinds: Kinds
+    jobs: Jobs
+    accounts: Accounts
+    caps: Caps
+
+
+def run(
+    tables: Tables, *, is_priced: bool, is_compiled: bool | None = None, is_small: bool = False
+) -> Decided:
+    """Run the kernel on columns of int64; supply, accounts, caps and jobs are updated in place.
+
+    ``is_compiled``: None takes the compiled kernel where there is one. ``is_small``: few jobs in a
+    large league, not worth turning columns into lists.
+    """
+    heads = np.zeros(len(tables.jobs.queue_lo), np.int64)
+    if COMPILED is not None and is_compiled is not False:
+        return Decided(*COMPILED(*tables, heads, is_priced))
+    if is_small:
+        return Decided(*kernel.run(*tables, heads, is_priced))
+    listed: list[Any] = [type(table)(*(column.tolist() for column in table)) for table in tables]
+    arguments: list[Any] = [*listed, heads.tolist(), is_priced]
+    decided = kernel.run(*arguments)
+    for table, lists in zip(tables, listed, strict=True):
+        for column, values in zip(table, lists, strict=True):
+            column[:] = values
+    return Decided(*decided)

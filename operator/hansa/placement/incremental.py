@@ -1,0 +1,304 @@
+"""The planner between full plans: one event in, only what it changes out.
+
+It books its own decisions: a placement it returned is held from then on, a stop it returned is
+stopping until ``JobGone`` (or ``JobArrived`` with the new holdings) says otherwise. Whoever loses a
+decision tells it so by ``JobArrived`` with the job as it really is. An event looks only at the room
+it freed and at the jobs that can use it; nothing that runs is ever moved for a better plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hansa.model.events import (
+    DatasetRulesChanged,
+    Event,
+    JobArrived,
+    JobGone,
+    PoolChanged,
+    SiteChanged,
+    SiteGone,
+)
+from hansa.model.plan import Placement, Plan, Stop, Waiting
+from hansa.model.snapshot import Holding, Job, ShadowPrices, Site, Snapshot
+from hansa.placement import engine, preemption, prices, stops, waiting
+from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
+from hansa.placement.league import Held, League, Record
+from hansa.placement.planner import placements, replan
+from hansa.placement.supply import Ints, is_open, sane_price
+from hansa.placement.tables import some_waiting
+
+MOST_ROWS = 32
+"""Waiting jobs that one event tries to place."""
+MOST_RANKED = 256
+"""Waiting jobs that are ranked for it."""
+PRIORITY_STEP = 1e6
+
+
+class IncrementalPlanner:
+    """Keeps the compiled league between events."""
+
+    def __init__(self, snapshot: Snapshot, *, is_compiled: bool | None = None) -> None:
+        self._base = replace(snapshot, jobs=())
+        self._is_compiled = is_compiled
+        self._league = League(snapshot)
+        self._reserved: dict[int, int] = {}
+        self._why = np.zeros(0, np.int64)
+
+    def snapshot(self) -> Snapshot:
+        """The league as the planner sees it now, own decisions booked."""
+        jobs = tuple(record.job for record in self._league.records.values())
+        return replace(self._base, now_s=self._league.now_s, prices=self._league.prices, jobs=jobs)
+
+    def refresh_prices(self) -> ShadowPrices:
+        """Solve for new shadow prices: seconds in a large league; plans use them from then on."""
+        self._league.prices = prices.solve_league(self._league).prices
+        return self._league.prices
+
+    def replan(self, now_s: int) -> Plan:
+        """Plan everything that waits; books and returns it."""
+        league = self._league
+        self._advance(now_s)
+        decision = replan(league, is_compiled=self._is_compiled)
+        self._reserved = decision.reserved
+        self._why = decision.why
+        rows, logs = decision.placed, np.split(decision.log, decision.placed[:, 4])
+        for index, placed in enumerate(decision.plan.placements):
+            self._adopt(placed, rows[index], logs[index].tolist())
+        for part, machine, workers in decision.growth.reshape(-1, 3).tolist():
+            league.records[decision.plan.placements[part].job_uid].held[-1].log += (
+                machine,
+                workers,
+            )
+        self._stopping(decision.plan.stops)
+        return decision.plan
+
+    def apply(self, event: Event, *, now_s: int) -> Plan:
+        """Take in one event; books and returns the placements and stops it makes possible.
+
+        ``waiting`` names only the job of the event, if it waits; start estimates come with ``replan``.
+        """
+        self._advance(now_s)
+        match event:
+            case JobArrived(job):
+                return self._arrived(job)
+            case JobGone(uid):
+                return self._gone(uid)
+            case SiteChanged(site):
+                return self._site_changed(site)
+            case SiteGone(name):
+                sites = tuple(site for site in self._base.sites if site.name != name)
+                return self._rebuilt(replace(self._base, sites=sites))
+            case PoolChanged(pool):
+                others = tuple(p for p in self._base.pools if p.name != pool.name)
+                return self._rebuilt(replace(self._base, pools=(*others, pool)))
+            case DatasetRulesChanged(rules):
+                return self._rebuilt(replace(self._base, dataset_rules=dict(rules)))
+
+    # What the events do.
+
+    def _arrived(self, job: Job) -> Plan:
+        league = self._league
+        if (
+            job.pool in league.pools
+            and (job.pool, job.institution) not in league.ledger.leaf
+            and not league.pools[job.pool].shares
+        ):
+            league.remove(job.uid)
+            return self._rebuilt(self._base, job)
+        freed = self._forget(job.uid)
+        record = league.add(job)
+        plan = self._fill(freed) if len(freed) else Plan()
+        if record.row < 0:
+            faults = () if record.fault is None or record.held else (record.fault,)
+            return replace(
+                plan, waiting=tuple(Waiting(job.uid, f.reason, f.message) for f in faults)
+            )
+        row = np.array([record.row], np.int64)
+        started = self._run(
+            row,
+            league.tariff.candidates(record.kinds[0])
+            if len(record.kinds) == 1
+            else _everywhere(league),
+        )
+        if record.row < 0:
+            return _joined(plan, started)
+        blocked = waiting.Blocked(row, np.array([self._why_of(record)], np.int64))
+        made = preemption.make_room(league, blocked)
+        self._stopping(tuple(made.stops))
+        said = waiting.told(league, record, self._why_of(record), made.gaining)
+        return _joined(plan, replace(started, stops=tuple(made.stops), waiting=(said,)))
+
+    def _gone(self, uid: str) -> Plan:
+        return self._fill(self._forget(uid))
+
+    def _site_changed(self, site: Site) -> Plan:
+        league = self._league
+        index = league.fleet.site_index.get(site.name)
+        others = tuple(other for other in self._base.sites if other.name != site.name)
+        old = None if index is None else league.fleet.sites[index]
+        self._base = replace(self._base, sites=(*others, site))
+        if old is None or index is None or not self._is_light(old, site):
+            return self._rebuilt(self._base)
+        league.swap_site(index, site)
+        cells = league.fleet.cells_of_site[index]
+        ended = stops.unlawful_at(league, cells)
+        self._stopping(ended)
+        freed = np.arange(cells.start, cells.stop) if is_open(site) else np.zeros(0, np.int64)
+        return replace(self._fill(freed), stops=ended)
+
+    def _rebuilt(self, base: Snapshot, *more: Job) -> Plan:
+        """What changed touches too much: compile the league anew and plan all of it."""
+        jobs = (*(record.job for record in self._league.records.values()), *more)
+        self._base = base
+        kept = self._league.prices
+        self._league = League(replace(base, now_s=self._league.now_s, jobs=jobs, prices=kept))
+        uids = {job.uid for job in more}
+        plan = self.replan(self._league.now_s)
+        return replace(plan, waiting=tuple(said for said in plan.waiting if said.job_uid in uids))
+
+    # How they do it.
+
+    def _is_light(self, old: Site, new: Site) -> bool:
+        """Whether two states of a site differ only in prices and in whether it takes work."""
+        if old.gpu_hour_price != new.gpu_hour_price or old.cpu_hour_price != new.cpu_hour_price:
+            prices_ = (*new.gpu_hour_price.values(), new.cpu_hour_price)
+            if not all(sane_price(price)[1] for price in prices_) or self._league.kinds.has_budgets:
+                return False
+        return _plain(old) == _plain(new)
+
+    def _advance(self, now_s: int) -> None:
+        self._league.supply.reserved_until[:] -= max(0, now_s - self._league.now_s)
+        self._league.now_s = max(now_s, self._league.now_s)
+
+    def _forget(self, uid: str) -> Ints:
+        """Remove a job; the cells it leaves."""
+        record = self._league.records.get(uid)
+        if record is None:
+            return np.zeros(0, np.int64)
+        self._unreserve(record)
+        sites = {self._league.fleet.cells[held.cell].site for held in record.held}
+        self._league.remove(uid)
+        cells = [cell for site in sorted(sites) for cell in self._league.fleet.cells_of_site[site]]
+        return np.array(cells, np.int64)
+
+    def _fill(self, cells: Ints) -> Plan:
+        """Give room at some cells to the waiting jobs that come first and fit there."""
+        league = self._league
+        usable = cells[league.supply.cell_open[cells] == 1]
+        if not len(usable):
+            return Plan()
+        rows, where = self._takers(usable)
+        return self._run(rows, where) if len(rows) else Plan()
+
+    def _takers(self, cells: Ints) -> tuple[Ints, Ints]:
+        """Waiting rows that can use the cells, or that waited for a quota or cap; best first."""
+        league, kinds = self._league, self._league.kinds
+        supply_free = league.supply.cell_free
+        can = np.zeros(len(kinds.masks), bool)
+        for cell in cells.tolist():
+            can |= (kinds.codes[:, cell] == 0) & (kinds.mask_gpus <= supply_free[cell])
+        can = can[kinds.mask]
+        held_up = np.zeros(len(kinds), bool)
+        held_up[: len(self._why)] = (self._why & (WHY_QUOTA | WHY_CAP)) != 0
+        columns = league.columns
+        rows = np.flatnonzero(columns.waits)
+        rows = rows[(can | held_up)[columns.first[rows]]]
+        if held_up[columns.first[rows]].any():
+            cells = np.flatnonzero((league.supply.cell_open == 1) & (supply_free > 0))
+        return self._best(rows), cells
+
+    def _best(self, rows: Ints) -> Ints:
+        """At most ``MOST_ROWS``, the same number of each institution."""
+        if len(rows) > MOST_RANKED:
+            columns = self._league.columns
+            waited = self._league.now_s - columns.submitted[rows]
+            score = (
+                np.minimum(waited / columns.runtime[rows], PRIORITY_STEP - 1)
+                + PRIORITY_STEP * columns.priority[rows]
+            )
+            rows = rows[np.argpartition(-score, MOST_RANKED)[:MOST_RANKED]]
+        ranked = self._league.columns.ranked(rows, self._league.now_s)
+        if len(ranked) <= MOST_ROWS:
+            return ranked
+        leaf = self._league.columns.leaf[ranked]
+        order = np.argsort(leaf, kind="stable")
+        starts = np.searchsorted(leaf[order], leaf[order])
+        turn = np.empty(len(ranked), np.int64)
+        turn[order] = np.arange(len(ranked)) - starts
+        chosen = np.lexsort((np.arange(len(ranked)), turn))[:MOST_ROWS]
+        return np.asarray(ranked[np.sort(chosen)])
+
+    def _run(self, rows: Ints, cells: Ints) -> Plan:
+        league = self._league
+        tables, numbers = some_waiting(league, rows, cells, self._reserved)
+        decided = engine.run(tables, is_priced=False, is_compiled=self._is_compiled, is_small=True)
+        self._note_why(numbers, waiting.reasons(tables.kinds))
+        if not len(decided.parts):
+            return Plan()
+        placed = decided.parts.reshape(-1, 5)
+        placed[:, 0] = rows[placed[:, 0]]
+        placed[:, 1] = numbers[placed[:, 1]]
+        found = placements(league, placed)
+        logs = np.split(decided.log, placed[:, 4])
+        held = [self._adopt(p, placed[i], logs[i].tolist()) for i, p in enumerate(found)]
+        for part, machine, workers in decided.growth.reshape(-1, 3).tolist():
+            held[part].log += (machine, workers)
+        return Plan(found)
+
+    def _note_why(self, numbers: Ints, why: Ints) -> None:
+        missing = len(self._league.kinds) - len(self._why)
+        self._why = np.concatenate((self._why, np.zeros(missing, np.int64)))
+        self._why[numbers] |= why
+
+    def _why_of(self, record: Record) -> int:
+        return int(np.bitwise_or.reduce(self._why[list(record.kinds)]))
+
+    def _adopt(self, placed: Placement, numbers: Ints, log: list[int]) -> Held:
+        record = self._league.records[placed.job_uid]
+        self._unreserve(record)
+        holding = Holding(
+            placed.site, 0, placed.workers, self._league.now_s,
+            gpu_class=placed.gpu_class, shard=placed.shard,
+        )  # fmt: skip
+        record.job = replace(record.job, holdings=(*record.job.holdings, holding))
+        held = Held(holding, int(numbers[1]), int(numbers[2]), log)
+        self._league.adopt(record, held)
+        return held
+
+    def _unreserve(self, record: Record) -> None:
+        """A gang that starts or goes no longer needs its reservation."""
+        rank = self._reserved.pop(record.row, None)
+        if rank is not None:
+            supply = self._league.supply
+            supply.reserved_key[(supply.reserved_key & (HUGE - 1)) % (1 << 31) == rank] = HUGE
+
+    def _stopping(self, stops_: tuple[Stop, ...]) -> None:
+        """Book stops: the room stays held until the job is gone."""
+        for stop in stops_:
+            record = self._league.records[stop.job_uid]
+            for held in record.held:
+                if held.holding.site == stop.site:
+                    held.holding = replace(held.holding, stopping=True, stopping_to=stop.workers)
+                    self._league.note_stopping(record, held)
+            holdings = tuple(held.holding for held in record.held)
+            record.job = replace(record.job, holdings=holdings)
+
+
+def _plain(site: Site) -> Site:
+    return replace(
+        site, unavailable=None, unavailable_message="", draining=False, policy_generation=0,
+        gpu_hour_price={}, cpu_hour_price=0,
+    )  # fmt: skip
+
+
+def _everywhere(league: League) -> Ints:
+    return np.arange(len(league.fleet.cells), dtype=np.int64)
+
+
+def _joined(first: Plan, second: Plan) -> Plan:
+    return replace(
+        second, placements=first.placements + second.placements, stops=first.stops + second.stops
+    )

@@ -1,0 +1,139 @@
+"""Kinds of jobs as columns that grow: what each needs, and which cells may take it.
+
+A *mask* is shared by all kinds that may go to the same cells; its row of rule codes is worked out
+once. A job's kinds are numbered in a row, so that a job needs only the first and their count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from hansa.model.snapshot import Job, Shape
+from hansa.placement.demand import OUTSIDE, Codes, Kind, Rulebook
+from hansa.placement.supply import Ints
+
+NAMES = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
+MASK = len(NAMES)
+MAX_PRIORITY = 1_000_000
+
+
+class KindTable:
+    """All kinds ever seen by a league."""
+
+    def __init__(self, rules: Rulebook, cap_base: Callable[[str], int]) -> None:
+        self._rules = rules
+        self._cap_base = cap_base
+        self.kinds: list[Kind] = []
+        self._ids: dict[object, int] = {}
+        self._groups: dict[tuple[Kind, ...], int] = {}
+        self._numbers = np.zeros((64, len(NAMES) + 1), np.int64)
+        self.has_budgets = False
+        self.masks: list[int] = []
+        """Mask → a kind that has it."""
+        self._mask_ids: dict[object, int] = {}
+        self._codes = np.zeros((64, len(rules.fleet.cells)), np.uint8)
+        self._mask_gpus = np.zeros(64, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def column(self, name: str) -> Ints:
+        """One number a kind."""
+        return self._numbers[: len(self), NAMES.index(name)]
+
+    def needs(self, numbers: Ints | slice) -> tuple[Ints, ...]:
+        """The first columns of the kernel's table, contiguous: numba compiles one layout only."""
+        chosen = self._numbers[: len(self)][numbers, :MASK]
+        return tuple(np.ascontiguousarray(chosen[:, at]) for at in range(MASK))
+
+    @property
+    def mask(self) -> Ints:
+        """Mask of each kind."""
+        return self._numbers[: len(self), MASK]
+
+    @property
+    def codes(self) -> npt.NDArray[np.uint8]:
+        """Masks × cells: see ``Rulebook.codes``."""
+        return self._codes[: len(self.masks)]
+
+    @property
+    def mask_gpus(self) -> Ints:
+        """Per mask, the GPUs of the fewest useful workers."""
+        return self._mask_gpus[: len(self.masks)]
+
+    def codes_of(self, number: int) -> Codes:
+        """Per cell the rule that refuses a kind."""
+        return np.asarray(self._codes[int(self._numbers[number, MASK])])
+
+    def find(self, key: object, make: Callable[[], Kind]) -> int:
+        """The number of a kind, made when it is new; ``key`` is cheaper to hash than the kind."""
+        known = self._ids.get(key)
+        if known is None:
+            known = self._ids[key] = self._append(make())
+        return known
+
+    def row_of(self, kinds: tuple[Kind, ...]) -> int:
+        """Number of the first of several kinds that follow each other: the parts of a spread job."""
+        known = self._groups.get(kinds)
+        if known is None:
+            known = self._groups[kinds] = min([self._append(kind) for kind in kinds])
+        return known
+
+    def _append(self, kind: Kind) -> int:
+        number = len(self.kinds)
+        if number == len(self._numbers):
+            self._numbers = np.concatenate((self._numbers, np.zeros_like(self._numbers)))
+        shape: Shape = kind.shape
+        self._numbers[number] = (
+            kind.workers, shape.workers - kind.workers, shape.gpus, shape.cpu_millis, shape.memory_bytes,
+            shape.head_cpu_millis, shape.head_memory_bytes, self._cap_base(kind.pool), self._mask_of(kind, number),
+        )  # fmt: skip
+        self.kinds.append(kind)
+        self.has_budgets |= kind.budget is not None
+        return number
+
+    def _mask_of(self, kind: Kind, number: int) -> int:
+        key = kind.mask_key
+        known = self._mask_ids.get(key)
+        if known is None:
+            known = self._mask_ids[key] = len(self.masks)
+            self.masks.append(number)
+            if known == len(self._codes):
+                self._codes = np.concatenate((self._codes, np.full_like(self._codes, OUTSIDE)))
+                self._mask_gpus = np.concatenate((self._mask_gpus, np.zeros_like(self._mask_gpus)))
+            self._codes[known] = self._rules.codes(kind)
+            self._mask_gpus[known] = kind.gpus
+        return known
+
+    def rejudge(self, cells: range) -> None:
+        """Work the codes of some cells out anew, after their site changed."""
+        for mask, number in enumerate(self.masks):
+            self._codes[mask, cells.start : cells.stop] = self._rules.codes(self.kinds[number])[
+                cells.start : cells.stop
+            ]
+
+
+def kind_of(job: Job, data: tuple[str, ...]) -> Kind:
+    """The kind of a job, or of one of its shards."""
+    return Kind(
+        job.pool, job.institution, job.shape, job.residency, data, job.assurance, refused_of(job),
+        budget_of(job), band_of(job.priority),
+    )  # fmt: skip
+
+
+def refused_of(job: Job) -> frozenset[str]:
+    """Sites that refused it."""
+    return frozenset(job.refused_by)
+
+
+def budget_of(job: Job) -> tuple[int, int] | None:
+    """(micros, run time in seconds), where it has a budget."""
+    return None if job.budget_micros is None else (job.budget_micros, job.max_runtime_s)
+
+
+def band_of(priority: int) -> int:
+    """Lower edge of the band: bands keep kinds few where every job has a priority of its own."""
+    return min(MAX_PRIORITY, max(0, priority)) >> 5 << 5

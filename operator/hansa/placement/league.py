@@ -1,0 +1,400 @@
+"""The league compiled: fleet, tree of shares, caps, jobs as kinds, and what is free.
+
+Built once from a snapshot and then kept up to date by small operations (``add``, ``remove``,
+``book``, ``release``); planning reads it and never the snapshot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hansa.model.history import RunTimes, size_bucket
+from hansa.model.plan import Notice
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Site, Snapshot
+from hansa.placement import packing, shares
+from hansa.placement.arrays import Columns
+from hansa.placement.caps import build_caps, totals
+from hansa.placement.choice import Tariff
+from hansa.placement.columns import HUGE, Supply
+from hansa.placement.demand import Rulebook, shape_fault
+from hansa.placement.eligibility import Atlas, Fault
+from hansa.placement.kinds import MAX_PRIORITY, KindTable, band_of, budget_of, kind_of, refused_of
+from hansa.placement.order import build_ledger
+from hansa.placement.supply import SITE_KIND, Fleet, compile_fleet, is_open, sane_price
+from hansa.placement.tables import one_kind
+from hansa.placement.value import units
+
+MOST_INTERNED = 1 << 18
+"""Objects remembered by identity; each is kept alive, so that no other can have its address."""
+
+
+@dataclass(slots=True)
+class Held:
+    """Room that a holding takes: pairs (machine, pods) of its cell; 0 pods is the head."""
+
+    holding: Holding
+    kind: int
+    cell: int
+    log: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Record:
+    """A job as the planner keeps it."""
+
+    job: Job
+    kinds: tuple[int, ...] = ()
+    leaf: int = -1
+    fault: Fault | None = None
+    """Why it cannot be planned at all, whatever is free."""
+    held: list[Held] = field(default_factory=list)
+    row: int = -1
+    """Row in the columns of waiting jobs; -1 while it does not wait."""
+
+
+class League:
+    """See the module. ``now_s`` moves with every plan."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.now_s = snapshot.now_s
+        self.history = dict(snapshot.history)
+        self._prices = snapshot.prices
+        self._tariff: Tariff | None = None
+        self.pools: dict[str, Pool] = {pool.name: pool for pool in reversed(snapshot.pools)}
+        self.dataset_rules = dict(snapshot.dataset_rules)
+        self.fleet: Fleet = compile_fleet(snapshot.sites)
+        self.records: dict[str, Record] = {}
+        self._spare_rows: list[int] = []
+        self._interned: dict[int, tuple[object, int]] = {}
+        self._values: dict[object, int] = {}
+        self.columns = Columns.empty(len(snapshot.jobs))
+        self.row_uid: list[str] = []
+        self._serial = 0
+        jobs = sorted({job.uid: job for job in reversed(snapshot.jobs)}.values(), key=_by_uid)
+        self._lay_out(jobs)
+        self.add_all(jobs)
+
+    def _lay_out(self, jobs: Iterable[Job]) -> None:
+        """Work out everything that depends on sites and pools only."""
+        fleet = self.fleet
+        regions = {
+            place for site in fleet.sites for place in (site.jurisdiction, *site.legal_control)
+        }
+        self.caps = build_caps(self.pools.values(), fleet)
+        atlas = Atlas(regions)
+        self.rules = Rulebook(fleet, atlas, self.pools, self.dataset_rules, dict(self.caps.limits))
+        self.totals = {name: totals(pool, fleet) for name, pool in self.pools.items()}
+        guests = {(job.pool, job.institution) for job in jobs if job.pool in self.pools}
+        self.ledger = build_ledger(self.pools, self.totals, guests)
+        self.kinds = KindTable(self.rules, self.caps.base.__getitem__)
+        self.elastic = 0
+        """Holdings of elastic jobs."""
+        self.stopping: dict[int, tuple[Record, Held]] = {}
+        self.by_cell: dict[int, list[tuple[Record, Held]]] = {}
+        size = len(fleet.cells)
+        self.supply = Supply(
+            machine_gpus=fleet.gpus.copy(),
+            machine_cpu=fleet.cpu.copy(),
+            machine_memory=fleet.memory.copy(),
+            cell_lo=fleet.lo,
+            cell_hi=fleet.hi,
+            site_lo=fleet.site_lo,
+            site_hi=fleet.site_hi,
+            cell_site=fleet.cell_site,
+            cell_free=fleet.lent.copy(),
+            cell_open=fleet.is_open.copy(),
+            reserved_key=np.full(size, HUGE, np.int64),
+            reserved_until=np.zeros(size, np.int64),
+            reserved_spare=np.zeros(size, np.int64),
+        )
+        self.overfull: dict[str, int] = {}
+        self.open_sites: dict[int, int] = {}
+        """Mask → sites that take such work now."""
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What is wrong with sites and pools themselves."""
+        overfull = (
+            Notice(
+                SITE_KIND,
+                name,
+                Reason.EXCEEDS_NODE_SHAPE,
+                f"runs {pods} more pods than it has room for; it takes no new work until some end",
+            )
+            for name, pods in sorted(self.overfull.items())
+        )
+        return (*self.fleet.notices, *self.ledger.notices, *self.caps.notices, *overfull)
+
+    def swap_site(self, index: int, site: Site) -> None:
+        """Take in a site that changed only in prices or in whether it takes work."""
+        fleet, mine = self.fleet, self.fleet.cells_of_site[index]
+        cells, price = list(fleet.cells), fleet.price.copy()
+        for at in mine:
+            cell = cells[at]
+            asked = (
+                site.gpu_hour_price.get(cell.gpu_class, 0) if cell.has_gpus else site.cpu_hour_price
+            )
+            cells[at] = replace(cell, price=sane_price(asked)[0])
+            price[at] = cells[at].price
+        sites = (*fleet.sites[:index], site, *fleet.sites[index + 1 :])
+        is_repriced = bool((price != fleet.price).any())
+        self.fleet = replace(fleet, sites=sites, cells=tuple(cells), price=price)
+        self.rules.fleet = self.fleet
+        self.open_sites.clear()
+        self.supply.cell_open[mine.start : mine.stop] = int(is_open(site))
+        if is_repriced and self._tariff is not None:
+            self._tariff.reprice(self.fleet)
+
+    @property
+    def prices(self) -> ShadowPrices | None:
+        """Shadow prices, possibly stale."""
+        return self._prices
+
+    @prices.setter
+    def prices(self, prices: ShadowPrices | None) -> None:
+        self._prices = prices
+        self._tariff = None
+
+    @property
+    def tariff(self) -> Tariff:
+        """What cells cost, made when first asked for after prices changed."""
+        if self._tariff is None:
+            self._tariff = Tariff(self.fleet, self.caps, self.kinds, self._prices)
+        return self._tariff
+
+    # Jobs.
+
+    def add_all(self, jobs: Iterable[Job]) -> None:
+        """Add many jobs: those that hold resources first, oldest first."""
+        held = [job for job in jobs if job.holdings]
+        for job in sorted(held, key=lambda job: (min(h.since_s for h in job.holdings), job.uid)):
+            self.add(job)
+        for job in jobs:
+            if not job.holdings:
+                self.add(job)
+
+    def add(self, job: Job) -> Record:
+        """Take a job in: book what it holds, or let it wait."""
+        record = Record(job)
+        self.records[job.uid] = record
+        record.fault = self._classify(record)
+        if job.holdings:
+            for holding in job.holdings:
+                self.book(record, holding)
+        elif record.fault is None:
+            self._wait(record)
+        return record
+
+    def remove(self, uid: str) -> Record | None:
+        """Forget a job; what it held is free."""
+        record = self.records.pop(uid, None)
+        if record is not None:
+            for held in tuple(record.held):
+                self.release(record, held)
+            self.unwait(record)
+        return record
+
+    def _wait(self, record: Record) -> None:
+        row = self._spare_rows.pop() if self._spare_rows else len(self.row_uid)
+        if row == len(self.row_uid):
+            self.row_uid.append("")
+        columns, job = self.columns, record.job
+        columns.reserve(row)
+        self.row_uid[row] = job.uid
+        columns.first[row] = record.kinds[0]
+        columns.parts[row] = len(record.kinds)
+        columns.leaf[row] = record.leaf
+        columns.priority[row] = min(MAX_PRIORITY, max(0, job.priority))
+        columns.submitted[row] = job.submitted_s
+        times = self.run_time(job)
+        columns.runtime[row] = max(1, int(min(job.max_runtime_s, times.p50_s)))
+        columns.runtime_p90[row] = max(1, math.ceil(min(job.max_runtime_s, times.p90_s)))
+        columns.gpus[row] = job.shape.total_gpus * len(record.kinds)
+        columns.units[row] = units(job.shape.total_gpus) * len(record.kinds)
+        columns.serial[row] = self._serial
+        columns.waits[row] = True
+        self._serial += 1
+        record.row = row
+
+    def unwait(self, record: Record) -> None:
+        """Take a job off the queues."""
+        if record.row >= 0:
+            self.columns.waits[record.row] = False
+            self._spare_rows.append(record.row)
+            record.row = -1
+
+    def _classify(self, record: Record) -> Fault | None:
+        job = record.job
+        if job.barred is not None:
+            fault: Fault | None = Fault(job.barred, job.barred_message)
+        elif job.pool not in self.pools:
+            return Fault(Reason.UNKNOWN_POOL, f"there is no pool {job.pool}")
+        else:
+            fault = None
+        wrong = shape_fault(job.shape) or _job_fault(job)
+        if wrong:
+            return Fault(Reason.MISCONFIGURED, wrong)
+        if job.pool not in self.pools:
+            return fault
+        record.leaf = self.ledger.leaf.get((job.pool, job.institution), -1)
+        record.kinds = self._kinds_of(job)
+        if fault is not None:
+            return fault
+        if record.leaf < 0:
+            return Fault(
+                Reason.NOT_ADMITTED_TO_POOL, f"{job.institution} has no share of pool {job.pool}"
+            )
+        faults = (self.rules.fault(self.kinds.kinds[kind]) for kind in record.kinds)
+        return next((fault for fault in faults if fault is not None), None) or self._too_much(
+            record
+        )
+
+    def _too_much(self, record: Record) -> Fault | None:
+        gpus = sum(self.kinds.kinds[kind].gpus for kind in record.kinds)
+        ceiling = int(self.ledger.ceiling[record.leaf])
+        if gpus <= ceiling:
+            return None
+        return Fault(
+            Reason.EXCEEDS_POOL_QUOTA,
+            f"needs {gpus} GPUs; {record.job.institution} may never hold more than {ceiling} in {record.job.pool}",
+        )
+
+    # Kinds.
+
+    def run_time(self, job: Job) -> RunTimes:
+        """How long such jobs run: from history, else all of the time it asked for."""
+        seen = self.history.get((job.institution, size_bucket(job.shape.total_gpus)))
+        if seen is None or not seen.count:
+            return RunTimes(1, math.log(max(1, job.max_runtime_s)), 0.0)
+        return seen
+
+    def _kinds_of(self, job: Job) -> tuple[int, ...]:
+        if not job.spread:
+            shape, residency = self._intern(job.shape), self._intern(job.residency)
+            key = (
+                job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
+                budget_of(job), band_of(job.priority),
+            )  # fmt: skip
+            return (self.kinds.find(key, lambda: kind_of(job, job.data)),)
+        parts = tuple(kind_of(job, (*job.data, *shard.data)) for shard in job.spread)
+        first = self.kinds.row_of(parts)
+        return tuple(range(first, first + len(parts)))
+
+    def _intern(self, value: object) -> int:
+        """A small number for an equal value; hashing the same object again costs one look-up."""
+        found = self._interned.get(id(value))
+        if found is None:
+            if len(self._interned) >= MOST_INTERNED:
+                self._interned.clear()
+            found = (value, self._values.setdefault(value, len(self._values)))
+            self._interned[id(value)] = found
+        return found[1]
+
+    # Holdings.
+
+    def book(self, record: Record, holding: Holding) -> None:
+        """Take the room of a holding, as far as the site has it."""
+        site = self.fleet.site_index.get(holding.site)
+        if not record.kinds or site is None or holding.workers <= 0:
+            return
+        part = next((i for i, s in enumerate(record.job.spread) if s.name == holding.shard), 0)
+        kind = record.kinds[part]
+        shape = self.kinds.kinds[kind].shape
+        cell = self._cell_for(site, record.job, holding)
+        held = Held(holding, kind, cell)
+        left = holding.workers
+        supply, columns = self.supply, one_kind(shape)
+        left -= packing.take_workers(supply, cell, columns, 0, left, held.log)
+        supply.cell_free[cell] -= left * shape.gpus
+        head = packing.tightest(
+            supply, supply.site_lo[cell], supply.site_hi[cell], 0, shape.head_cpu_millis, shape.head_memory_bytes
+        )  # fmt: skip
+        if head >= 0:
+            packing.occupy(supply, head, 1, 0, shape.head_cpu_millis, shape.head_memory_bytes)
+            held.log += (head, 0)
+        if left or head < 0:
+            self.overfull[holding.site] = self.overfull.get(holding.site, 0) + left + (head < 0)
+        self._keep(record, held)
+        self._charge(record, held, 1)
+
+    def adopt(self, record: Record, held: Held) -> None:
+        """Note room that the kernel has already taken and charged."""
+        self.unwait(record)
+        self._keep(record, held)
+
+    def _keep(self, record: Record, held: Held) -> None:
+        record.held.append(held)
+        self.by_cell.setdefault(held.cell, []).append((record, held))
+        self.elastic += record.job.shape.min_workers > 0
+        self.note_stopping(record, held)
+
+    def note_stopping(self, record: Record, held: Held) -> None:
+        """Remember what is on its way out."""
+        if held.holding.stopping:
+            self.stopping[id(held)] = (record, held)
+
+    def release(self, record: Record, held: Held) -> None:
+        """Give back the room of a holding."""
+        record.held.remove(held)
+        self.elastic -= record.job.shape.min_workers > 0
+        self.stopping.pop(id(held), None)
+        there = self.by_cell[held.cell]
+        there[:] = [pair for pair in there if pair[1] is not held]
+        shape = self.kinds.kinds[held.kind].shape
+        columns = one_kind(shape)
+        workers = packing.give_back(self.supply, held.cell, columns, 0, held.log, 0, len(held.log))
+        lost = held.holding.workers - workers
+        self.supply.cell_free[held.cell] += lost * shape.gpus
+        self.overfull.pop(held.holding.site, None)
+        self._charge(record, held, -1)
+
+    def _charge(self, record: Record, held: Held, sign: int) -> None:
+        if record.leaf < 0:
+            return
+        shape, workers = self.kinds.kinds[held.kind].shape, held.holding.workers
+        gpus = workers * shape.gpus
+        accounts = self.ledger.accounts
+        move = shares.charge_quota if sign > 0 else shares.refund_quota
+        move(accounts, record.leaf, gpus)
+        cpu = workers * shape.cpu_millis + shape.head_cpu_millis
+        memory = workers * (shape.memory_bytes >> 20) + (shape.head_memory_bytes >> 20)
+        shares.charge_use(accounts, record.leaf, sign * gpus, sign * cpu, sign * memory)
+        columns = one_kind(shape, self.caps.base[record.job.pool])
+        shares.charge_caps(self.caps.counters, columns, 0, held.cell, sign * gpus)
+
+    def _cell_for(self, site: int, job: Job, holding: Holding) -> int:
+        """The cell a holding is in: as recorded, else the first of a fitting class with room."""
+        cells = self.fleet.cells_of_site[site]
+        if not job.shape.gpus or len(cells) == 1:
+            return cells.start
+        wanted = holding.gpu_class or job.shape.gpu_class
+        alike = [
+            at
+            for at in cells[1:]
+            if self.fleet.cells[at].gpu_class == (wanted or self.fleet.cells[at].gpu_class)
+            and self.fleet.cells[at].gpu_memory_bytes >= job.shape.gpu_memory_bytes
+        ] or list(cells[1:])
+        need = holding.workers * job.shape.gpus
+        return next((at for at in alike if self.supply.cell_free[at] >= need), alike[0])
+
+    def is_open(self, cell: int) -> bool:
+        """Whether a cell's site takes new work."""
+        return is_open(self.fleet.sites[self.fleet.cells[cell].site])
+
+
+def _by_uid(job: Job) -> str:
+    return job.uid
+
+
+def _job_fault(job: Job) -> str:
+    if job.max_runtime_s <= 0:
+        return "the longest run time must be above zero"
+    if job.budget_micros is not None and job.budget_micros < 0:
+        return "the budget is negative"
+    names = [shard.name for shard in job.spread]
+    return "two shards have the same name" if len(set(names)) < len(names) else ""

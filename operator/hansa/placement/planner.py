@@ -1,0 +1,95 @@
+"""The planner: what starts where, what stops, and why everything else waits.
+
+A pure function of the snapshot: the same snapshot always gives the same plan. ``replan`` is the
+cycle; it works on a compiled ``League``, which the incremental planner keeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hansa.model.plan import Certificate, Placement, Plan
+from hansa.model.snapshot import Snapshot
+from hansa.placement import backfill, certificate, engine, preemption, prices, stops, waiting
+from hansa.placement.league import League
+from hansa.placement.releases import Started
+from hansa.placement.supply import Ints
+from hansa.placement.tables import all_waiting
+from hansa.placement.verdicts import verdicts as explain
+
+__all__ = ["Decision", "explain", "placements", "plan", "replan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan, and the numbers behind it for whoever books it."""
+
+    plan: Plan
+    placed: Ints
+    """Rows of (row, kind, cell, workers, end of its log)."""
+    log: Ints
+    growth: Ints
+    why: Ints
+    """Per kind, bits WHY_*."""
+    reserved: dict[int, int] = field(default_factory=dict)
+    """Row → rank of gangs that hold a reservation."""
+
+
+def plan(snapshot: Snapshot, *, is_compiled: bool | None = None) -> Plan:
+    """The full plan for a snapshot. ``is_compiled``: see ``engine.run``."""
+    league = League(snapshot)
+    if league.prices is None:
+        league.prices = prices.solve_if_small(league)
+    return replan(league, is_compiled=is_compiled).plan
+
+
+def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
+    """Plan everything that waits. Takes the room it gives out from ``league``.
+
+    1. End what may not go on. 2. Hold room for the largest blocked gangs. 3. Give out what is free
+    by share, rank and price. 4. Make room by shrinking and preemption for who is entitled to it.
+    5. Tell the others why they wait. 6. Prove how good it is.
+    """
+    rows = np.flatnonzero(league.columns.waits)
+    room = certificate.opening(league)
+    ended = stops.unlawful(league)
+    reserved = backfill.reserve(league, rows)
+    tables, ranked = all_waiting(league, rows)
+    decided = engine.run(tables, is_priced=league.tariff.is_priced, is_compiled=is_compiled)
+    placed = decided.parts.reshape(-1, 5)
+    placed[:, 0] = ranked[placed[:, 0]]
+    gpus = placed[:, 3] * league.kinds.column("gpus")[placed[:, 1]]
+    blocked = waiting.Blocked.after(tables, ranked)
+    made_room = preemption.make_room(league, blocked)
+    started = Started.of(placed[:, 2], league.columns.runtime_p90[placed[:, 0]], gpus)
+    value = certificate.value_of(league, np.column_stack((placed[:, (0, 2)], gpus)), room)
+    result = Plan(
+        placements(league, placed),
+        (*ended, *made_room.stops),
+        waiting.explained(league, blocked, made_room.gaining, started),
+        Certificate(value, certificate.bound(league, room, rows)),
+        league.notices,
+    )
+    return Decision(
+        result, placed, decided.log, decided.growth, waiting.reasons(tables.kinds), reserved
+    )
+
+
+def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
+    """Rows of the kernel as placements, in the order of decision."""
+    cells, sites, kinds = league.fleet.cells, league.fleet.sites, league.kinds.kinds
+    found = []
+    for row, number, at, workers, _ in placed.tolist():
+        uid, kind, cell = league.row_uid[row], kinds[number], cells[at]
+        if kind.shape.gpus:
+            cost = cell.price * workers * kind.shape.gpus
+        else:
+            cost = (
+                cell.price * (workers * kind.shape.cpu_millis + kind.shape.head_cpu_millis) // 1000
+            )
+        spread = league.records[uid].job.spread
+        shard = spread[number - int(league.columns.first[row])].name if spread else ""
+        found.append(Placement(uid, sites[cell.site].name, workers, cost, shard, cell.gpu_class))
+    return tuple(found)

@@ -1,0 +1,231 @@
+"""Shadow prices: what a GPU of each cell, cap and quota is worth to those who want it.
+
+A linear programme over kinds of jobs (gangs divisible) solved by HiGHS; its duals are the prices.
+Too many pairs of kind and cell exist to write them all down, so columns are generated: start with
+a few cells of each kind, solve, add what would pay at the new prices, until nothing would. A plan
+works with stale prices or none; only its certificate gets looser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import coo_matrix
+
+from hansa.model.snapshot import ShadowPrices, Snapshot
+from hansa.placement.certificate import Opening, opening
+from hansa.placement.choice import Floats, Tariff
+from hansa.placement.league import League
+from hansa.placement.supply import Ints
+from hansa.placement.value import NOMINAL_GPU, gpu_value
+
+SMALL_ARCS = 20_000
+"""Pairs of kind and cell up to which a plan finds its own prices in passing."""
+FIRST_CELLS = 4
+STRIDE = 7919
+"""A prime: neighbouring bids begin far apart."""
+MORE_CELLS = 2
+"""Columns added for one bid in one round."""
+PAYS = 2.0
+"""Least gain, in thousandths of a plain GPU, for which a column is added: prices need no more."""
+MOST_ROUNDS = 5
+"""Later rounds move the certified gap by less than a tenth of a per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """The solved programme: prices, its value (to within ``PAYS`` a GPU), and what it took."""
+
+    prices: ShadowPrices
+    value: float
+    rounds: int
+    arcs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Bids:
+    """Waiting work with GPUs, summed up."""
+
+    gpus: Ints
+    worth: Floats
+    leaf: Ints
+    cells: tuple[Ints, ...]
+    """Per bid: cells where it fits now."""
+    cost: tuple[Floats, ...]
+    cap_rows: tuple[Ints, ...]
+
+
+def solve(snapshot: Snapshot) -> Relaxation:
+    """Prices of a snapshot, exactly. Seconds for a large league: run it in the background."""
+    return solve_league(League(snapshot))
+
+
+def solve_if_small(league: League) -> ShadowPrices | None:
+    """Prices where they cost next to nothing to find, else None."""
+    rows = np.flatnonzero(league.columns.waits)
+    firsts = np.unique(league.columns.first[rows])
+    if not len(rows) or len(firsts) * len(league.fleet.cells) > SMALL_ARCS:
+        return None
+    return solve_league(league).prices
+
+
+def solve_league(league: League) -> Relaxation:
+    """Prices of what waits in a compiled league."""
+    room = opening(league)
+    tariff = Tariff(league.fleet, league.caps, league.kinds, None)
+    bids = _bids(league, tariff, room)
+    if not len(bids.gpus):
+        return Relaxation(ShadowPrices(), 0.0, 0, 0)
+    arcs = [_spread(bid, len(cells)) for bid, cells in enumerate(bids.cells)]
+    rounds = 1
+    value, duals = _Master(league, bids, room, arcs).solve()
+    while rounds < MOST_ROUNDS and _extend(bids, arcs, duals):
+        rounds += 1
+        value, duals = _Master(league, bids, room, arcs).solve()
+    return Relaxation(_named(league, duals), value, rounds, sum(len(a) for a in arcs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Duals:
+    cell: Floats
+    cap: Floats
+    quota: Floats
+    """Per account."""
+    nominal: Floats
+    demand: Floats
+    """Per bid."""
+
+
+def _bids(league: League, tariff: Tariff, room: Opening) -> _Bids:
+    """Waiting work summed up by kind and priority: the programme's unit of demand."""
+    columns, lists = league.columns, tariff.lists()
+    rows = np.flatnonzero(columns.waits & (columns.gpus > 0))
+    keys = np.column_stack((columns.first[rows], columns.priority[rows]))
+    unique, first, at = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    gpus = np.bincount(at.ravel(), columns.gpus[rows], minlength=len(unique)).astype(np.int64)
+    need = league.kinds.column("workers") * league.kinds.column("gpus")
+    cells, costs, caps = [], [], []
+    size = len(league.fleet.cells)
+    for number in unique[:, 0].tolist():
+        # A spread job is priced by its first part: prices guide, they need not be exact.
+        mask = league.kinds.mask[number]
+        part = slice(lists.lo[mask], lists.hi[mask])
+        mine = lists.cells[part]
+        fits = (room.is_open[mine] == 1) & (room.free[mine] >= need[number])
+        base = int(league.kinds.column("cap_base")[number]) * 3
+        rows_of = np.asarray(league.caps.counters.row[base : base + size * 3]).reshape(size, 3)
+        cells.append(mine[fits])
+        costs.append(lists.cost[part][fits])
+        caps.append(rows_of[mine[fits]])
+    worth = (gpu_value(0) + unique[:, 1]).astype(np.float64)
+    return _Bids(gpus, worth, columns.leaf[rows][first], tuple(cells), tuple(costs), tuple(caps))
+
+
+def _spread(bid: int, count: int) -> Ints:
+    """A few of a bid's candidates, other ones for every bid: the cheapest alone would all be the same."""
+    if not count:
+        return np.zeros(0, np.int64)
+    steps = np.arange(FIRST_CELLS, dtype=np.int64) * count // FIRST_CELLS
+    return np.unique(np.append((steps + bid * STRIDE) % count, 0))
+
+
+class _Master:
+    """The programme restricted to some arcs. Variables: arcs, then nominal GPUs per account."""
+
+    def __init__(self, league: League, bids: _Bids, room: Opening, arcs: list[Ints]) -> None:
+        self._bids, self._room = bids, room
+        self._leaves = league.ledger.leaves
+        bid = np.repeat(np.arange(len(arcs)), [len(arc) for arc in arcs])
+        cell = np.concatenate([bids.cells[b][arc] for b, arc in enumerate(arcs)])
+        cost = np.concatenate([bids.cost[b][arc] for b, arc in enumerate(arcs)])
+        caps = np.concatenate([bids.cap_rows[b][arc] for b, arc in enumerate(arcs)])
+        n, k = len(bid), len(self._leaves)
+        self._cells = np.unique(cell)
+        leaf_at = np.searchsorted(self._leaves, bids.leaf[bid])
+        sizes = (len(bids.gpus), len(self._cells), len(room.cap_left), k, k)
+        self._starts = np.concatenate(([0], np.cumsum(sizes)))
+        demand, cells, cap, quota, nominal = self._starts[:-1]
+        column = np.arange(n)
+        entries: list[tuple[Ints, Ints, float]] = [
+            (demand + bid, column, 1.0),
+            (cells + np.searchsorted(self._cells, cell), column, 1.0),
+            (quota + leaf_at, column, 1.0),
+            (nominal + leaf_at, column, -1.0),
+            (nominal + np.arange(k), n + np.arange(k), 1.0),
+        ]
+        for dimension in range(3):
+            named = caps[:, dimension] >= 0
+            entries.append((cap + caps[named, dimension], column[named], 1.0))
+        self._objective = -np.concatenate((bids.worth[bid] - cost, np.full(k, float(NOMINAL_GPU))))
+        self._matrix = coo_matrix(
+            (
+                np.concatenate([np.full(len(r), v) for r, _, v in entries]),
+                (
+                    np.concatenate([r for r, _, _ in entries]),
+                    np.concatenate([c for _, c, _ in entries]),
+                ),
+            ),
+            shape=(int(self._starts[-1]), n + k),
+        ).tocsr()
+        self._limits = np.concatenate(
+            (
+                bids.gpus,
+                room.free[self._cells],
+                room.cap_left,
+                room.quota_left[self._leaves],
+                np.zeros(k),
+            )
+        )
+        self._upper = np.concatenate((np.full(n, np.inf), room.nominal_left[self._leaves]))
+
+    def solve(self) -> tuple[float, _Duals]:
+        """Value and duals of the restricted programme."""
+        bounds = np.column_stack((np.zeros(len(self._upper)), self._upper))
+        solved = linprog(self._objective, self._matrix, self._limits, bounds=bounds, method="highs")
+        duals: Floats = np.maximum(0.0, -solved.ineqlin.marginals)
+        demand, cells, cap, quota, nominal = (
+            duals[a:b] for a, b in zip(self._starts[:-1], self._starts[1:], strict=True)
+        )
+        cell = np.zeros(len(self._room.free))
+        cell[self._cells] = cells
+        quotas, nominals = np.zeros((2, len(self._room.quota_left)))
+        quotas[self._leaves], nominals[self._leaves] = quota, nominal
+        return float(-solved.fun), _Duals(cell, cap, quotas, nominals, demand)
+
+
+def _extend(bids: _Bids, arcs: list[Ints], duals: _Duals) -> bool:
+    """Add the arcs that would pay at these prices; whether there were any."""
+    cap_prices = np.append(duals.cap, 0.0)
+    is_more = False
+    for bid, arc in enumerate(arcs):
+        leaf = bids.leaf[bid]
+        price = (
+            bids.cost[bid]
+            + duals.cell[bids.cells[bid]]
+            + cap_prices[bids.cap_rows[bid]].sum(axis=1)
+        )
+        gain = bids.worth[bid] + duals.nominal[leaf] - duals.quota[leaf] - duals.demand[bid] - price
+        gain[arc] = -np.inf
+        best = np.argsort(-gain, kind="stable")[:MORE_CELLS]
+        best = best[gain[best] > PAYS]
+        if len(best):
+            arcs[bid] = np.concatenate((arc, best))
+            is_more = True
+    return is_more
+
+
+def _named(league: League, duals: _Duals) -> ShadowPrices:
+    fleet = league.fleet
+    cells: dict[tuple[str, str], float] = {}
+    for at in np.flatnonzero(duals.cell > 0).tolist():
+        key = (fleet.sites[fleet.cells[at].site].name, fleet.cells[at].gpu_class)
+        cells[key] = max(cells.get(key, 0.0), float(duals.cell[at]))
+    leaves = league.ledger.leaf.items()
+    return ShadowPrices(
+        cells,
+        {name: float(p) for name, p in zip(league.caps.names, duals.cap, strict=True) if p > 0},
+        {key: float(duals.quota[at]) for key, at in leaves if duals.quota[at] > 0},
+        {key: float(duals.nominal[at]) for key, at in leaves if duals.nominal[at] > 0},
+    )

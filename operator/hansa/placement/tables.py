@@ -1,0 +1,99 @@
+"""From the compiled league to the kernel's columns, for all waiting jobs or for a few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hansa.model.snapshot import Shape
+from hansa.placement.columns import Jobs, Kinds
+from hansa.placement.engine import Tables
+from hansa.placement.supply import Ints
+
+if TYPE_CHECKING:
+    from hansa.placement.league import League
+
+AFTER_ALL = 1 << 29
+"""Ranks of a partial run start here: behind every gang that holds a reservation."""
+
+
+@lru_cache(maxsize=4096)
+def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
+    """A table of one kind, for booking by hand; never written to."""
+    return Kinds(
+        workers=[shape.min_workers or shape.workers],
+        extra=[0],
+        gpus=[shape.gpus],
+        cpu=[shape.cpu_millis],
+        memory=[shape.memory_bytes],
+        head_cpu=[shape.head_cpu_millis],
+        head_memory=[shape.head_memory_bytes],
+        cap_base=[cap_base],
+        mask=[0],
+        next=[0],
+        seen=[0],
+        good=[0],
+        end=[0],
+        candidates=[],
+        why=[0],
+    )
+
+
+def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
+    """Tables of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
+    ranked = league.columns.ranked(rows, league.now_s)
+    first = league.columns.first[ranked]
+    jobs = _jobs(league, ranked, first, np.arange(len(ranked), dtype=np.int64))
+    return _tables(league, league.tariff.columns(), jobs), ranked
+
+
+def some_waiting(
+    league: League, ranked: Ints, cells: Ints, reserved: Mapping[int, int]
+) -> tuple[Tables, Ints]:
+    """Tables of a partial plan that looks at a few cells only.
+
+    ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
+    as the kernel's numbers stand for them.
+    """
+    firsts, at = np.unique(league.columns.first[ranked], return_inverse=True)
+    counts = np.zeros(len(firsts), np.int64)
+    counts[at] = league.columns.parts[ranked]
+    numbers = np.concatenate(
+        [np.zeros(0, np.int64), *(np.arange(f, f + n) for f, n in zip(firsts, counts, strict=True))]
+    )
+    starts = np.concatenate(([0], np.cumsum(counts)))[:-1]
+    rank = AFTER_ALL + np.arange(len(ranked), dtype=np.int64)
+    for position, row in enumerate(ranked.tolist()):
+        rank[position] = reserved.get(row, rank[position])
+    jobs = _jobs(league, ranked, starts[at].astype(np.int64), rank)
+    return _tables(league, league.tariff.columns_at(numbers, cells), jobs), numbers
+
+
+def _tables(league: League, kinds: Kinds, jobs: Jobs) -> Tables:
+    return Tables(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters)
+
+
+def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
+    """Jobs by queue; also tells every account which queue it has."""
+    leaf = league.columns.leaf[ranked]
+    order = np.lexsort((rank, leaf))
+    leaves, starts = np.unique(leaf[order], return_index=True)
+    ends = np.append(starts[1:], len(order))
+    # An institution without waiting jobs gets an empty queue: it must not look like a cohort.
+    queue = league.ledger.accounts.queue
+    queue[league.ledger.leaves] = len(leaves)
+    queue[leaves] = np.arange(len(leaves))
+    return Jobs(
+        kind_lo=first,
+        kind_hi=first + league.columns.parts[ranked],
+        rank=rank,
+        runtime=league.columns.runtime_p90[ranked],
+        done=np.zeros(len(ranked), np.int64),
+        leaf=leaf,
+        queue_lo=np.append(starts, 0).astype(np.int64),
+        queue_hi=np.append(ends, 0).astype(np.int64),
+        order=order,
+    )

@@ -1,0 +1,212 @@
+"""Why each job that was not placed waits, in one word and one sentence, and until when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hansa.model.plan import Waiting
+from hansa.model.reasons import Reason
+from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds
+from hansa.placement.demand import CODE, OUTSIDE, RULES, Kind
+from hansa.placement.engine import Tables
+from hansa.placement.league import League, Record
+from hansa.placement.releases import NEVER, Releases, Started
+from hansa.placement.supply import Ints
+
+ESTIMATE_WORK = 50_000
+"""Expected ends looked at for start estimates in one plan; small leagues are covered whole."""
+MOST_CELLS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Jobs that the kernel left, in order of rank."""
+
+    rows: Ints
+    why: Ints
+    """Bits WHY_* of the job's kind."""
+
+    @classmethod
+    def after(cls, tables: Tables, ranked: Ints) -> Blocked:
+        """What is left after a run."""
+        left = tables.jobs.done == 0
+        return cls(ranked[left], reasons(tables.kinds)[tables.jobs.kind_lo[left]])
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        yield from zip(self.rows.tolist(), self.why.tolist(), strict=True)
+
+
+def reasons(kinds: Kinds) -> Ints:
+    """Per kind, all bits WHY_* after a run."""
+    return np.asarray(kinds.why | kinds.seen[kinds.mask])
+
+
+def explained(
+    league: League, blocked: Blocked, gaining: Mapping[str, str], started: Started | None
+) -> tuple[Waiting, ...]:
+    """One record a waiting job: those that cannot be planned first, then by rank."""
+    found = [
+        Waiting(uid, record.fault.reason, record.fault.message)
+        for uid, record in sorted(league.records.items())
+        if record.fault is not None and not record.held
+    ]
+    ahead = dict.fromkeys(league.pools, 0)
+    known: dict[tuple[int, int], tuple[Reason, str]] = {}
+    estimator = Estimator(league, started)
+    rows, columns, kinds = blocked.rows, league.columns, league.kinds
+    firsts, parts = columns.first[rows], columns.parts[rows]
+    # Words about quota are of the institution, words about one shard are of the job: by kind. The
+    # rest is the same for all kinds of a mask.
+    is_own = ((blocked.why & WHY_QUOTA) != 0) | (parts > 1)
+    keys = np.where(is_own, -1 - firsts, kinds.mask[firsts])
+    for row, why, first, count, key in zip(
+        rows.tolist(),
+        blocked.why.tolist(),
+        firsts.tolist(),
+        parts.tolist(),
+        keys.tolist(),
+        strict=True,
+    ):
+        uid = league.row_uid[row]
+        said = known.get((key, why))
+        if said is None:
+            said = known[key, why] = reason(league, range(first, first + count), why)
+        if uid in gaining:
+            said = Reason.WAITING_FOR_PREEMPTION, gaining[uid]
+        pool = kinds.kinds[first].pool
+        found.append(Waiting(uid, said[0], said[1], ahead[pool], *estimator.start(row)))
+        ahead[pool] += 1
+    return tuple(found)
+
+
+def told(league: League, record: Record, why: int, gaining: Mapping[str, str]) -> Waiting:
+    """The record of one job, without position and estimate."""
+    uid = record.job.uid
+    said = reason(league, range(record.kinds[0], record.kinds[-1] + 1), why)
+    if uid in gaining:
+        said = Reason.WAITING_FOR_PREEMPTION, gaining[uid]
+    return Waiting(uid, *said)
+
+
+def reason(league: League, numbers: range, why: int) -> tuple[Reason, str]:
+    """The binding constraint of a job that was not placed, by its kinds."""
+    refused = (refusal(league, number) for number in numbers)
+    said = next((words for words in refused if words is not None), None)
+    if said is not None:
+        return said
+    kind = league.kinds.kinds[numbers.start]
+    if why & WHY_QUOTA:
+        return Reason.WAITING_FOR_QUOTA, _quota_words(league, kind, len(numbers))
+    if why & WHY_CAP:
+        return (
+            Reason.WAITING_FOR_CAP,
+            f"a concentration cap of pool {kind.pool} is reached where there is room",
+        )
+    if why & WHY_RESERVED:
+        return Reason.WAITING_FOR_FAIR_SHARE, "the room that is there is held for work ahead of it"
+    sites = _open_sites(league, numbers.start)
+    return Reason.WAITING_FOR_CAPACITY, f"all {sites} nodes that may take it are full"
+
+
+def _quota_words(league: League, kind: Kind, parts: int) -> str:
+    account = league.ledger.leaf[kind.pool, kind.institution]
+    used, most = int(league.ledger.accounts.gpus[account]), int(league.ledger.ceiling[account])
+    limit = f"may hold at most {most}" if most < HUGE else "is limited by what others lend"
+    return f"{kind.institution} holds {used} GPUs and needs {parts * kind.gpus} more; it {limit}"
+
+
+def _open_sites(league: League, number: int) -> int:
+    """Sites that may take a kind and take work at present; remembered until a site changes."""
+    mask = int(league.kinds.mask[number])
+    if mask not in league.open_sites:
+        passes = (league.kinds.codes_of(number) == 0) & (league.supply.cell_open == 1)
+        sites = np.bincount(league.fleet.cell_site[passes])
+        league.open_sites[mask] = int(np.count_nonzero(sites))
+    return league.open_sites[mask]
+
+
+def refusal(league: League, number: int) -> tuple[Reason, str] | None:
+    """Why no node may take a kind at present; None when some may."""
+    if _open_sites(league, number):
+        return None
+    kind = league.kinds.kinds[number]
+    counts = refusals(league, number)
+    if not counts:
+        return Reason.WAITING_FOR_CAPACITY, f"pool {kind.pool} has no node with what it needs"
+    nearest = max(counts, key=lambda reason: reason.gravity)
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items(), key=_gravity))
+    return nearest, f"no node may take it: {told}"
+
+
+def _gravity(item: tuple[Reason, int]) -> int:
+    return item[0].gravity
+
+
+def refusals(league: League, number: int) -> Counter[Reason]:
+    """Sites of the kind's pool by what refuses them; PENDING counts those that may take it."""
+    fleet = league.fleet
+    counts: Counter[Reason] = Counter()
+    for site, reason_ in enumerate(site_reasons(league, number)):
+        if reason_ is not None:
+            unavailable = fleet.sites[site].unavailable
+            if reason_ is Reason.PENDING and not league.is_open(fleet.cells_of_site[site].start):
+                reason_ = unavailable or Reason.NODE_CORDONED  # noqa: PLW2901  # the site's own state comes last of all rules
+            counts[reason_] += 1
+    return counts
+
+
+def site_reasons(league: League, number: int) -> list[Reason | None]:
+    """Per site the first rule that refuses the kind at the site's best cell; None: not in the pool."""
+    codes = league.kinds.codes_of(number)
+    if not len(codes):
+        return []
+    firsts = [cells.start for cells in league.fleet.cells_of_site]
+    passes = np.logical_or.reduceat(codes == 0, firsts)
+    nearest = np.maximum.reduceat(np.where(codes == OUTSIDE, -1, codes.astype(np.int64)), firsts)
+    is_outside = league.rules.site_codes(league.kinds.kinds[number]) == OUTSIDE
+    none = np.where(is_outside, OUTSIDE, CODE[Reason.NO_SUCH_ACCELERATOR])
+    best = np.where(passes, 0, np.where(nearest < 0, none, nearest))
+    return [None if code == OUTSIDE else RULES[code] for code in best.tolist()]
+
+
+class Estimator:
+    """Start times at even odds and at nine in ten, each job behind those told before it."""
+
+    def __init__(self, league: League, started: Started | None) -> None:
+        self._league = league
+        self._left = ESTIMATE_WORK
+        self._odds = (Releases(league, 0.5, started), Releases(league, 0.9, started))
+
+    def start(self, row: int) -> tuple[int | None, int | None]:
+        """Seconds since the epoch, at both odds; None where nothing is known."""
+        number = int(self._league.columns.first[row])
+        if self._left <= 0:
+            return None, None
+        kind, cells = self._league.kinds.kinds[number], self._league.tariff.candidates(number)
+        usable = [c for c in cells[:MOST_CELLS].tolist() if self._league.supply.cell_open[c]]
+        if not kind.gpus or not usable:
+            return None, None
+        runtimes = (
+            int(self._league.columns.runtime[row]),
+            int(self._league.columns.runtime_p90[row]),
+        )
+        even, sure = (
+            self._one(odds, usable, kind, s) for odds, s in zip(self._odds, runtimes, strict=True)
+        )
+        return even, (None if even is None or sure is None else max(even, sure))
+
+    def _one(self, releases: Releases, cells: list[int], kind: Kind, runtime_s: int) -> int | None:
+        profiles = [releases.profile(cell) for cell in cells]
+        self._left -= sum(10 + len(profile.times) for profile in profiles)
+        starts = [profile.earliest(kind.gpus) for profile in profiles]
+        best = int(np.argmin(starts))
+        if starts[best] >= NEVER:
+            return None
+        profile = profiles[best]
+        profile.add(starts[best], -kind.gpus)
+        profile.add(starts[best] + runtime_s, kind.gpus)
+        return self._league.now_s + starts[best]

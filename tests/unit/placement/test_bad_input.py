@@ -1,0 +1,151 @@
+"""Bad input: a reason on the object concerned, never an exception, never a stall of the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import (
+    Cap,
+    Holding,
+    Job,
+    Machines,
+    PlaceSet,
+    Pool,
+    ResidencyRule,
+    Shape,
+    ShardRequest,
+    Share,
+    Site,
+    Snapshot,
+)
+from hansa.placement.planner import explain, plan
+
+GIB = 1 << 30
+RACK = Machines(2, 8, "nvidia-l40s", 48 * GIB, 64_000, 512 * GIB)
+SITE = Site("tartu", "ut", "ut", "EE", frozenset({"EE"}), (RACK,), {}, {"nvidia-l40s": 1_000_000})
+POOL = Pool("p")
+GOOD = Job("good", "lab/good", "ut", "p", Shape(1, 1), 0)
+BAD = replace(GOOD, uid="bad", name="lab/bad")
+
+
+def league(*jobs: Job, site: Site = SITE, pool: Pool = POOL) -> Snapshot:
+    return Snapshot(1000, (site,), (pool,), (GOOD, *jobs))
+
+
+BAD_JOBS = {
+    "no workers": (replace(BAD, shape=Shape(0, 1)), Reason.MISCONFIGURED),
+    "negative GPUs": (replace(BAD, shape=Shape(1, -1)), Reason.MISCONFIGURED),
+    "endless memory": (replace(BAD, shape=Shape(1, 1, memory_bytes=1 << 62)), Reason.MISCONFIGURED),
+    "least above most": (replace(BAD, shape=Shape(1, 1, min_workers=2)), Reason.MISCONFIGURED),
+    "class without GPUs": (replace(BAD, shape=Shape(1, 0, "nvidia-l40s")), Reason.MISCONFIGURED),
+    "no run time": (replace(BAD, max_runtime_s=0), Reason.MISCONFIGURED),
+    "negative budget": (replace(BAD, budget_micros=-1), Reason.MISCONFIGURED),
+    "shards of one name": (
+        replace(BAD, spread=(ShardRequest("a", ()), ShardRequest("a", ()))),
+        Reason.MISCONFIGURED,
+    ),
+    "no such pool": (replace(BAD, pool="q"), Reason.UNKNOWN_POOL),
+    "no such data": (replace(BAD, data=("sea",)), Reason.UNKNOWN_DATASET),
+    "no such place": (
+        replace(BAD, residency=ResidencyRule(PlaceSet(frozenset({"Estonia"})))),
+        Reason.UNKNOWN_JURISDICTION,
+    ),
+    "larger than any site": (replace(BAD, shape=Shape(100, 8)), Reason.EXCEEDS_NODE_SHAPE),
+    "no such GPU": (replace(BAD, shape=Shape(1, 1, "amd-mi300")), Reason.NO_SUCH_ACCELERATOR),
+    "too dear": (replace(BAD, budget_micros=1), Reason.OVER_BUDGET),
+    "assurance": (replace(BAD, assurance=4), Reason.ASSURANCE_TOO_LOW),
+    "refused": (replace(BAD, refused_by={"tartu": "no"}), Reason.NODE_REFUSED),
+    "barred": (replace(BAD, barred=Reason.SUSPENDED, barred_message="held"), Reason.SUSPENDED),
+    "barred without a pool": (
+        replace(BAD, pool="q", barred=Reason.MISCONFIGURED),
+        Reason.MISCONFIGURED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("job", "reason"), BAD_JOBS.values(), ids=BAD_JOBS)
+def test_a_bad_job_gets_a_reason_and_the_others_run(job, reason):
+    decided = plan(league(job))
+    assert [placed.job_uid for placed in decided.placements] == ["good"]
+    assert [(waiting.job_uid, waiting.reason) for waiting in decided.waiting] == [("bad", reason)]
+    assert decided.waiting[0].message or job.barred
+    explain(league(job), "bad")
+
+
+BAD_SITES = {
+    "negative count": replace(SITE, name="odd", machines=(replace(RACK, count=-1),)),
+    "negative GPUs": replace(SITE, name="odd", machines=(replace(RACK, gpus=-8),)),
+    "a million machines": replace(SITE, name="odd", machines=(replace(RACK, count=1_000_000),)),
+    "price is no number": replace(SITE, name="odd", gpu_hour_price={"nvidia-l40s": float("nan")}),
+    "negative price": replace(SITE, name="odd", gpu_hour_price={"nvidia-l40s": -1}),
+    "CPU price is endless": replace(SITE, name="odd", cpu_hour_price=float("inf")),
+}
+
+
+@pytest.mark.parametrize("site", BAD_SITES.values(), ids=BAD_SITES)
+def test_a_bad_site_gets_a_notice_and_the_others_work(site):
+    snapshot = league(BAD)
+    decided = plan(replace(snapshot, sites=(site, SITE)))
+    assert {placed.job_uid for placed in decided.placements} == {"good", "bad"}
+    assert [(notice.name, notice.reason) for notice in decided.notices] == [
+        ("odd", Reason.MISCONFIGURED)
+    ]
+
+
+BAD_POOLS = {
+    "weight below one": replace(POOL, shares=(Share("ut", nominal_gpus=8, weight=0),)),
+    "negative nominal": replace(POOL, shares=(Share("ut", nominal_gpus=-8),)),
+    "cohort inside itself": replace(
+        POOL,
+        shares=(Share("ut", cohort="a", nominal_gpus=8),),
+        cohort_parents={"a": "b", "b": "a"},
+    ),
+    "cap on nothing": replace(POOL, caps=(Cap("Colour", 10),)),
+    "cap of 300 %": replace(POOL, caps=(Cap("Operator", 300),)),
+    "caps that cannot all hold": replace(POOL, caps=(Cap("Operator", 30), Cap("Vendor", 10))),
+}
+
+
+@pytest.mark.parametrize("pool", BAD_POOLS.values(), ids=BAD_POOLS)
+def test_a_bad_pool_gets_a_notice_and_still_works(pool):
+    decided = plan(league(pool=pool))
+    assert [placed.job_uid for placed in decided.placements] == ["good"]
+    assert {notice.name for notice in decided.notices} == {"p"}
+
+
+def test_a_site_that_shrank_below_what_it_runs_takes_nothing_new():
+    jobs = [
+        replace(GOOD, uid=f"old-{i}", shape=Shape(2, 8), holdings=(Holding("tartu", 1, 2, 0),))
+        for i in range(2)
+    ]
+    decided = plan(league(*jobs))
+    assert not decided.placements
+    assert not decided.stops
+    assert [notice.name for notice in decided.notices] == ["tartu"]
+    assert decided.waiting[0].reason is Reason.WAITING_FOR_CAPACITY
+
+
+def test_an_empty_league_says_so():
+    decided = plan(Snapshot(0, (), (POOL,), (GOOD,)))
+    assert [waiting.reason for waiting in decided.waiting] == [Reason.WAITING_FOR_CAPACITY]
+    assert plan(Snapshot(0, (), (), ())).placements == ()
+    assert plan(Snapshot(0, (), (), (GOOD,))).waiting[0].reason is Reason.UNKNOWN_POOL
+
+
+def test_very_many_jobs_of_one_kind_do_not_keep_the_others():
+    crowd = [replace(GOOD, uid=f"{i:07d}", submitted_s=1) for i in range(20_000)]
+    decided = plan(league(*crowd))
+    assert len(decided.placements) == 16
+    assert decided.placements[0].job_uid == "good"
+
+
+def test_a_holding_at_a_site_that_left_is_not_counted():
+    orphan = replace(BAD, holdings=(Holding("gone", 1, 1, 0),))
+    assert len(plan(league(orphan)).placements) == 1
+
+
+def test_one_uid_twice_is_one_job():
+    assert len(plan(league(GOOD)).placements) == 1

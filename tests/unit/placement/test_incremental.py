@@ -1,0 +1,152 @@
+"""Between full plans: what an event changes, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hansa.model.events import DatasetRulesChanged, JobArrived, JobGone, SiteChanged
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Machines, Pool, PreemptionRule, Shape, Share, Site, Snapshot
+from hansa.placement.incremental import IncrementalPlanner
+from tests.unit.placement.leagues import random_job, random_snapshot
+from tests.unit.placement.test_rules_of_service import held, job, league, rack, site
+
+
+def placed(plan) -> list[str]:
+    return [placement.job_uid for placement in plan.placements]
+
+
+def test_room_that_is_freed_goes_to_who_is_first():
+    planner = IncrementalPlanner(league(held("r"), job("low"), job("high", priority=9)))
+    assert placed(planner.replan(5000)) == []
+    assert placed(planner.apply(JobGone("r"), now_s=5001)) == ["high"]
+    assert placed(planner.apply(JobGone("nobody"), now_s=5002)) == []
+    assert {j.uid: bool(j.holdings) for j in planner.snapshot().jobs} == {
+        "low": False,
+        "high": True,
+    }
+
+
+def test_an_arrival_starts_or_says_why_not():
+    planner = IncrementalPlanner(league())
+    planner.replan(5000)
+    assert placed(planner.apply(JobArrived(job("a")), now_s=5001)) == ["a"]
+    plan = planner.apply(JobArrived(job("b")), now_s=5002)
+    assert [(w.job_uid, w.reason) for w in plan.waiting] == [("b", Reason.WAITING_FOR_CAPACITY)]
+    plan = planner.apply(JobArrived(replace(job("c"), pool="q")), now_s=5003)
+    assert [w.reason for w in plan.waiting] == [Reason.UNKNOWN_POOL]
+
+
+def test_an_arrival_may_make_others_yield_once():
+    rule = PreemptionRule(lower_priority=True)
+    planner = IncrementalPlanner(league(held("v"), pool=Pool("p", preemption=rule)))
+    planner.replan(5000)
+    plan = planner.apply(JobArrived(job("j", priority=9)), now_s=5001)
+    assert [stop.job_uid for stop in plan.stops] == ["v"]
+    assert plan.waiting[0].reason is Reason.WAITING_FOR_PREEMPTION
+    assert planner.replan(5002).stops == ()
+    assert placed(planner.apply(JobGone("v"), now_s=5003)) == ["j"]
+
+
+def test_freed_quota_lets_the_next_start_elsewhere():
+    pool = Pool("p", shares=(Share("ut", nominal_gpus=8, borrowing_limit=0),))
+    planner = IncrementalPlanner(
+        league(held("r"), job("j"), sites=(site("a"), site("b")), pool=pool)
+    )
+    assert planner.replan(5000).waiting[0].reason is Reason.WAITING_FOR_QUOTA
+    assert placed(planner.apply(JobGone("r"), now_s=5001)) == ["j"]
+
+
+def test_a_site_that_closes_keeps_its_work_and_one_that_opens_gets_some():
+    closed = site("a", unavailable=Reason.NODE_UNREACHABLE)
+    planner = IncrementalPlanner(league(job("j"), sites=(closed,)))
+    assert planner.replan(5000).waiting[0].reason is Reason.NODE_UNREACHABLE
+    assert placed(planner.apply(SiteChanged(site("a")), now_s=5001)) == ["j"]
+    plan = planner.apply(SiteChanged(closed), now_s=5002)
+    assert (plan.placements, plan.stops) == ((), ())
+    draining = planner.apply(SiteChanged(replace(site("a"), draining=True)), now_s=5003)
+    assert [stop.reason for stop in draining.stops] == [Reason.NODE_CORDONED]
+
+
+def test_a_new_price_moves_nothing_and_guides_the_next():
+    sites = (site("a", price=2), site("b", price=1))
+    planner = IncrementalPlanner(league(job("j", gpus=1), sites=sites))
+    assert planner.replan(5000).placements[0].site == "b"
+    plan = planner.apply(SiteChanged(site("a", price=0)), now_s=5001)
+    assert (plan.placements, plan.stops) == ((), ())
+    assert planner.apply(JobArrived(job("k", gpus=1)), now_s=5002).placements[0].site == "a"
+
+
+def test_a_budget_makes_a_price_a_rule():
+    poor = job("j", gpus=1, max_runtime_s=3600, budget_micros=10)
+    planner = IncrementalPlanner(league(poor, sites=(site("a", price=100),)))
+    assert planner.replan(5000).waiting[0].reason is Reason.OVER_BUDGET
+    assert placed(planner.apply(SiteChanged(site("a", price=5)), now_s=5001)) == ["j"]
+
+
+def test_new_rules_for_data_and_new_guests_are_taken_in():
+    planner = IncrementalPlanner(league())
+    planner.replan(5000)
+    assert placed(planner.apply(DatasetRulesChanged({}), now_s=5001)) == []
+    assert placed(planner.apply(JobArrived(job("g", institution="new")), now_s=5002)) == ["g"]
+
+
+def test_an_elastic_and_a_spread_job_are_booked_whole():
+    planner = IncrementalPlanner(league(sites=(site("a", machines=(rack(2),)),)))
+    planner.replan(5000)
+    grown = planner.apply(JobArrived(job("e", shape=Shape(12, 1, min_workers=2))), now_s=5001)
+    assert grown.placements[0].workers == 12
+    assert placed(planner.apply(JobArrived(job("f", gpus=8)), now_s=5002)) == []
+    planner.apply(JobGone("e"), now_s=5003)
+    assert {j.uid for j in planner.snapshot().jobs if j.holdings} == {"f"}
+
+
+def test_prices_are_refreshed_on_demand():
+    planner = IncrementalPlanner(league(job("j"), job("k")))
+    prices = planner.refresh_prices()
+    assert prices.cells[("a", "nvidia-l40s")] > 0
+    assert planner.replan(5000).certificate.gap < 1e-6
+
+
+def test_events_stay_close_to_full_plans():
+    """Over many events the jobs that run are worth what a full plan would give."""
+    rng = np.random.default_rng(5)
+    snapshot = random_snapshot(rng, jobs=80, sites=8)
+    planner = IncrementalPlanner(snapshot)
+    planner.replan(snapshot.now_s)
+    now_s, missed = snapshot.now_s, 0
+    for step in range(150):
+        now_s += 60
+        running = [j.uid for j in planner.snapshot().jobs if j.holdings]
+        if running and step % 2:
+            planner.apply(JobGone(running[int(rng.integers(len(running)))]), now_s=now_s)
+        else:
+            planner.apply(JobArrived(random_job(rng, f"n{step}")), now_s=now_s)
+        if step % 30 == 29:
+            missed += len(planner.replan(now_s).placements)
+    assert missed <= 2
+
+
+def test_very_many_takers_are_cut_to_the_best_of_each():
+    crowd = [job(f"{i:05d}", gpus=1, institution=f"i{i % 3}") for i in range(1500)]
+    planner = IncrementalPlanner(league(*crowd, held("r", gpus=4), sites=(site("a"),)))
+    planner.replan(5000)
+    assert len(placed(planner.apply(JobGone("r"), now_s=5001))) == 4
+
+
+def test_a_reserved_gang_keeps_its_turn():
+    snapshot: Snapshot = league(held("r", gpus=4, max_runtime_s=8000), job("gang", priority=9))
+    planner = IncrementalPlanner(snapshot)
+    planner.replan(5000)
+    late = planner.apply(JobArrived(job("long", gpus=4, max_runtime_s=90_000)), now_s=5001)
+    assert late.waiting[0].reason is Reason.WAITING_FOR_FAIR_SHARE
+    assert placed(planner.apply(JobGone("r"), now_s=5002)) == ["gang"]
+
+
+def test_a_machine_of_no_gpus_is_a_site_too():
+    plain = Site("a", "ut", "ut", "EE", frozenset({"EE"}), (Machines(1, 0, "", 0, 8000, 64 << 30),))
+    planner = IncrementalPlanner(league(sites=(plain,)))
+    planner.replan(5000)
+    assert placed(planner.apply(JobArrived(job("j", shape=Shape(1, 0))), now_s=5001)) == ["j"]
