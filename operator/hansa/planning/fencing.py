@@ -1,0 +1,68 @@
+"""When an epoch is surely over, so that its job may run elsewhere. The one rule against two runs.
+
+An epoch ends by the member's signed release, by its refusal, or by time. A refusal because a later
+epoch was seen (``StaleEpoch``) is no end: the hub's memory is older than the member's, as after a
+restored backup, and a run that the hub has forgotten may be alive there. By time: once the job's unattended
+limit has run out since the node last renewed its Lease, and the grant can no longer be accepted, the
+member has stopped the run itself. Every wait is lengthened by the clock skew allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.grants.envelope import release_message, signature_holds
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFacts:
+    """All that is known of one epoch at one node. Times in seconds since the Unix epoch."""
+
+    refused: bool
+    """For a reason of this grant's own; not because a later epoch was seen."""
+    released: bool
+    """A release whose signature was verified."""
+    granted_s: float
+    not_after_s: float
+    last_contact_s: float
+    """The node's last Lease renewal; ``granted_s`` counts when that is later."""
+    max_unattended_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Whether the epoch is over, since or until when, and why."""
+
+    over: bool
+    at_s: float
+    why: str
+
+
+def fence(epoch: EpochFacts, now_s: float, *, skew_s: float) -> Fence:
+    """Tell whether an epoch is over at ``now_s``."""
+    if epoch.released:
+        return Fence(over=True, at_s=now_s, why="the node signed its release")
+    if epoch.refused:
+        return Fence(over=True, at_s=now_s, why="the node refused the grant")
+    contact = max(epoch.last_contact_s, epoch.granted_s)
+    at_s = max(contact + epoch.max_unattended_s, epoch.not_after_s) + skew_s
+    if now_s > at_s:
+        return Fence(over=True, at_s=at_s, why="the unattended limit has run out on both clocks")
+    return Fence(over=False, at_s=at_s, why="the node has not released the job")
+
+
+def release_holds(
+    release: Mapping[str, Any] | None, *, node: str, job_uid: str, epoch: int, public_key: str
+) -> bool:
+    """Tell whether a grant's ``status.release`` is that node's word on that very epoch."""
+    if not release or not public_key or release.get("epoch") != epoch:
+        return False
+    message = release_message(
+        node=node,
+        job_uid=job_uid,
+        epoch=epoch,
+        released_at=str(release.get("releasedAt", "")),
+    )
+    return signature_holds(public_key, message, str(release.get("signature", "")))

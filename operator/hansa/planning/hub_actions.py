@@ -1,0 +1,161 @@
+"""What the hub does, as values. ``hub/executor.py`` turns them into requests; nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from hansa.model.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class SetJobStatus:
+    """Apply the whole status the hub owns, under the job's resourceVersion.
+
+    Recording a new epoch is this action too: the precondition makes it a compare-and-swap.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteGrant:
+    """Create the grant of an epoch that is recorded. That it exists already is success."""
+
+    job_uid: str
+    job_namespace: str
+    job_name: str
+    node: str
+    epoch: int
+    institution: str
+    spec_digest: str
+    job_spec: Mapping[str, Any]
+    workers: int
+    overlays: tuple[Mapping[str, Any], ...]
+    cancel: Literal["None", "Stop"] = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelGrant:
+    """Ask the member to stop and to release the epoch."""
+
+    namespace: str
+    name: str
+    uid: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrphan:
+    """Cancel a grant whose AIJob is gone; dropped when a fresh look finds the AIJob.
+
+    Two watches are not in step: a grant may be seen before the job it is for.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    job_path: str
+    job_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteGrant:
+    """Remove a grant whose outcome is recorded and whose epoch is over."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetFinalizers:
+    """Put our finalizer on an AIJob or take it off, under its resourceVersion."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetNodeStatus:
+    """Apply the fields of a SovereignNode's status that are the hub's."""
+
+    name: str
+    uid: str
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPoolStatus:
+    """Apply a ComputePool's status."""
+
+    name: str
+    uid: str
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureNodeAccess:
+    """Make namespace, roles and bindings of an accepted node."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeNodeAccess:
+    """Take a node's roles and bindings away."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecideCsr:
+    """Approve or deny a certificate request."""
+
+    name: str
+    uid: str
+    resource_version: str
+    decision: Literal["Approved", "Denied"]
+    reason: str
+    message: str
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say something once in an event; ``kind`` names the constructor in ``observability.events``."""
+
+    kind: Literal[
+        "granted", "waiting", "misconfigured", "refused", "succeeded", "failed", "stopping"
+    ]
+    namespace: str
+    name: str
+    uid: str
+    reason: str = Reason.PENDING.value
+    message: str = ""
+    node: str = ""
+    epoch: int = 0
+
+
+Action: TypeAlias = (
+    SetJobStatus
+    | WriteGrant
+    | CancelGrant
+    | CancelOrphan
+    | DeleteGrant
+    | SetFinalizers
+    | SetNodeStatus
+    | SetPoolStatus
+    | EnsureNodeAccess
+    | RevokeNodeAccess
+    | DecideCsr
+    | Tell
+)

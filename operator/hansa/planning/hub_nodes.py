@@ -1,0 +1,209 @@
+"""What the hub makes of a SovereignNode: the planner's ``Site``, and whether it takes work.
+
+The spec is the league's; the status is the member's word, untrusted: it is validated, bounded, and
+can only ever make the node less available.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from hansa.api.residency import PlaceRule, Residency
+from hansa.api.sovereignnode import SovereignNodeSpec, SovereignNodeStatus
+from hansa.model.quantities import millis, units
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
+
+MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedNode:
+    """A SovereignNode, read once a resourceVersion."""
+
+    name: str
+    uid: str
+    generation: int
+    accepted: str
+    site: Site
+    """Without availability, which also depends on the time."""
+    faults: tuple[tuple[Reason, str], ...]
+    """Why it takes no work, whatever the time is."""
+    release_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLimits:
+    """The hub's settings that decide about nodes."""
+
+    lease_grace_s: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node at one instant."""
+
+    parsed: ParsedNode
+    site: Site
+    heartbeat_s: float | None
+    """Last Lease renewal; None: never."""
+
+    @property
+    def name(self) -> str:
+        """Name of the SovereignNode."""
+        return self.parsed.name
+
+
+def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
+    """Read a SovereignNode; never raises, whatever the member wrote into its status."""
+    meta = manifest["metadata"]
+    try:
+        spec = SovereignNodeSpec.model_validate(manifest.get("spec", {}))
+    except ValidationError as error:
+        text = f"the SovereignNode's spec is not valid: {first_error(error)}"
+        site = Site(meta["name"], "", "", "", frozenset())
+        return ParsedNode(
+            meta["name"],
+            meta["uid"],
+            meta.get("generation", 0),
+            "Pending",
+            site,
+            ((Reason.MISCONFIGURED, text),),
+        )
+    status, trouble = _read_status(manifest.get("status") or {})
+    faults = [(Reason.NODE_NOT_READY, trouble)] if trouble else []
+    faults += [*_spec_faults(spec, limits), *_dispute(spec, status), *_status_faults(status)]
+    return ParsedNode(
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=meta.get("generation", 0),
+        accepted=spec.accepted,
+        site=_site(meta["name"], spec, status),
+        faults=tuple(faults),
+        release_key=status.release_key or "",
+    )
+
+
+def view_node(
+    node: ParsedNode, heartbeat_s: float | None, now_s: float, limits: NodeLimits
+) -> NodeView:
+    """Add what time tells: a node that does not renew its Lease takes no new work."""
+    faults = list(node.faults)
+    if heartbeat_s is None:
+        faults.append((Reason.NODE_UNREACHABLE, "its agent has never renewed its Lease"))
+    elif now_s - heartbeat_s > limits.lease_grace_s:
+        text = f"its agent has not renewed its Lease for more than {limits.lease_grace_s:.0f} s"
+        faults.append((Reason.NODE_UNREACHABLE, text))
+    if not faults:
+        return NodeView(node, node.site, heartbeat_s)
+    reason, message = min(faults, key=lambda fault: fault[0].gravity)
+    site = replace(node.site, unavailable=reason, unavailable_message=message)
+    return NodeView(node, site, heartbeat_s)
+
+
+def disputed(node: ParsedNode) -> str:
+    """Return how the two statements of jurisdiction differ; empty when they agree."""
+    return next((text for why, text in node.faults if why is Reason.JURISDICTION_DISPUTED), "")
+
+
+def place_set(rule: PlaceRule) -> PlaceSet:
+    """Return a wire rule as the planner's value."""
+    return PlaceSet(frozenset(rule.allow), frozenset(rule.deny))
+
+
+def residency_rule(residency: Residency) -> ResidencyRule:
+    """Return a wire residency as the planner's value."""
+    return ResidencyRule(place_set(residency.location), place_set(residency.legal_control))
+
+
+def micros(decimal: str) -> int:
+    """Return an amount in millionths.
+
+    >>> micros("0.35")
+    350000
+    """
+    return int(Decimal(decimal) * MICROS)
+
+
+def first_error(error: ValidationError) -> str:
+    """Return the first fault as ``field: what is wrong``."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"[:500]
+
+
+def _read_status(wire: Mapping[str, Any]) -> tuple[SovereignNodeStatus, str]:
+    try:
+        return SovereignNodeStatus.model_validate(wire), ""
+    except ValidationError as error:
+        text = f"its agent reports a malformed status ({first_error(error)}); upgrade the agent"
+        return SovereignNodeStatus(), text
+
+
+def _spec_faults(spec: SovereignNodeSpec, limits: NodeLimits) -> Iterator[tuple[Reason, str]]:
+    if spec.accepted != "Accepted":
+        yield Reason.NODE_NOT_ACCEPTED, f"the league's decision on it is {spec.accepted}"
+    if spec.currency != limits.currency:
+        text = f"it is priced in {spec.currency}, the league counts in {limits.currency}"
+        yield Reason.MISCONFIGURED, text
+    if spec.scheduling != "Open":
+        yield Reason.NODE_CORDONED, f"it is {spec.scheduling.lower()} by the league's admin"
+
+
+def _dispute(spec: SovereignNodeSpec, status: SovereignNodeStatus) -> Iterator[tuple[Reason, str]]:
+    declared = status.declared_jurisdiction
+    if declared is None or not status.declared_legal_control:
+        yield (
+            Reason.JURISDICTION_DISPUTED,
+            "its MemberPolicy has not declared jurisdiction and legal control yet",
+        )
+    elif declared != spec.jurisdiction:
+        text = f"the league says it stands in {spec.jurisdiction}, its own policy says {declared}"
+        yield Reason.JURISDICTION_DISPUTED, text
+    elif set(status.declared_legal_control) != set(spec.legal_control):
+        ours, theirs = sorted(spec.legal_control), sorted(status.declared_legal_control)
+        text = f"the league says the law of {', '.join(ours)} reaches it"
+        yield Reason.JURISDICTION_DISPUTED, f"{text}, its own policy says {', '.join(theirs)}"
+
+
+def _status_faults(status: SovereignNodeStatus) -> Iterator[tuple[Reason, str]]:
+    if status.switch in ("Paused", "Stopped"):
+        yield Reason.NODE_PAUSED, f"the institution's switch is {status.switch}"
+    for condition in status.member_conditions:
+        if condition.status == "False":
+            said = condition.message or condition.reason
+            yield Reason.NODE_NOT_READY, f"{condition.type} is False: {said}"
+
+
+def _site(name: str, spec: SovereignNodeSpec, status: SovereignNodeStatus) -> Site:
+    return Site(
+        name=name,
+        institution=spec.institution,
+        operator=spec.operator or spec.institution,
+        jurisdiction=spec.jurisdiction,
+        legal_control=frozenset(spec.legal_control),
+        machines=tuple(
+            Machines(
+                count=shape.machines,
+                gpus=shape.gpus,
+                gpu_class=shape.gpu_class,
+                gpu_memory_bytes=units(shape.gpu_memory),
+                cpu_millis=millis(shape.cpu),
+                memory_bytes=units(shape.memory),
+            )
+            for shape in status.shapes
+        ),
+        lent_gpus={item.gpu_class: item.total for item in status.inventory},
+        gpu_hour_price={price.gpu_class: micros(price.per_gpu_hour) for price in spec.prices},
+        cpu_hour_price=micros(spec.cpu_hour_price),
+        datasets={notice.name: notice.jurisdiction for notice in status.datasets},
+        dataset_rules={notice.name: residency_rule(notice.residency) for notice in status.datasets},
+        assurance=int(spec.assurance[1:]),
+        draining=spec.scheduling == "Draining",
+        policy_generation=status.policy_generation,
+    )

@@ -1,0 +1,92 @@
+"""What a node's identity may do on the hub, as manifests. This is all of it.
+
+Roles are made a node: names in RBAC cannot be patterns, and one shared role would let every node
+read every other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hansa.api.meta import (
+    GROUP,
+    MANAGED_BY_LABEL,
+    NODE_LABEL,
+    NODE_NAMESPACE_PREFIX,
+    NODE_USER_PREFIX,
+)
+from hansa.ports import Manifest
+
+RBAC = "rbac.authorization.k8s.io"
+MANAGER = "hansa-hub"
+
+
+def namespace_of(node: str) -> str:
+    """Return the node's namespace on the hub."""
+    return NODE_NAMESPACE_PREFIX + node
+
+
+def access_manifests(node: str) -> tuple[tuple[str, Manifest], ...]:
+    """Return ``(path, manifest)`` of all objects a node needs, in the order to apply them."""
+    space = namespace_of(node)
+    subject = {"apiGroup": RBAC, "kind": "User", "name": NODE_USER_PREFIX + node}
+    roles = f"/apis/{RBAC}/v1"
+    role: Manifest = _object(f"{RBAC}/v1", "Role", space, node) | {"rules": _namespace_rules()}
+    cluster_role: Manifest = _object(f"{RBAC}/v1", "ClusterRole", space, node)
+    cluster_role |= {"rules": _cluster_rules(node)}
+    return (
+        (f"/api/v1/namespaces/{space}", _object("v1", "Namespace", space, node)),
+        (f"{roles}/namespaces/{space}/roles/{space}", role),
+        (
+            f"{roles}/namespaces/{space}/rolebindings/{space}",
+            _object(f"{RBAC}/v1", "RoleBinding", space, node) | _bind("Role", space, subject),
+        ),
+        (f"{roles}/clusterroles/{space}", cluster_role),
+        (
+            f"{roles}/clusterrolebindings/{space}",
+            _object(f"{RBAC}/v1", "ClusterRoleBinding", space, node)
+            | _bind("ClusterRole", space, subject),
+        ),
+    )
+
+
+def access_paths(node: str) -> tuple[str, ...]:
+    """Return the paths whose deletion takes a node's rights away; grants stay as evidence."""
+    return tuple(path for path, _ in access_manifests(node)[1:])
+
+
+def _object(api_version: str, kind: str, name: str, node: str) -> Manifest:
+    labels = {MANAGED_BY_LABEL: MANAGER, NODE_LABEL: node}
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {"name": name, "labels": labels},
+    }
+
+
+def _bind(kind: str, name: str, subject: dict[str, str]) -> Manifest:
+    return {"roleRef": {"apiGroup": RBAC, "kind": kind, "name": name}, "subjects": [subject]}
+
+
+def _rule(group: str, resources: list[str], verbs: list[str], *names: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"apiGroups": [group], "resources": resources, "verbs": verbs}
+    return rule | ({"resourceNames": list(names)} if names else {})
+
+
+def _namespace_rules() -> list[dict[str, Any]]:
+    return [
+        _rule(GROUP, ["workgrants"], ["get", "list", "watch"]),
+        _rule(GROUP, ["workgrants/status"], ["get", "patch", "update"]),
+        _rule("coordination.k8s.io", ["leases"], ["create", "get", "patch", "update"]),
+        _rule("", ["events"], ["create"]),
+        _rule("events.k8s.io", ["events"], ["create"]),
+    ]
+
+
+def _cluster_rules(node: str) -> list[dict[str, Any]]:
+    return [
+        _rule(GROUP, ["sovereignnodes"], ["get"], node),
+        _rule(GROUP, ["sovereignnodes/status"], ["get", "patch"], node),
+        # A request's name is new each time, so `get` cannot be pinned; requests hold public keys only.
+        _rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"]),
+    ]
