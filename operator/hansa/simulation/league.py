@@ -1,0 +1,97 @@
+"""The league's own planner as a policy: the incremental planner, as the hub runs it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import replace
+
+from hansa.model.events import Event, JobArrived, JobGone, SiteChanged
+from hansa.model.history import RunTimes, size_bucket
+from hansa.model.plan import Plan, Waiting
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Job, Snapshot
+from hansa.placement.calibration import Calibration
+from hansa.placement.incremental import IncrementalPlanner
+from hansa.simulation.policy import Decision, Estimate, Start
+
+BAND = (0.02, 0.5, 0.98)
+"""Wider than eight in ten: errors come in bursts, and the window lags behind them."""
+LEARN_S = 6 * 3600
+"""The hub fits past run times anew four times a day."""
+REMEMBERED = 400
+"""Run times kept for each institution and size."""
+
+
+class LeaguePolicy:
+    """Tells the planner every event, and hands its decisions to the engine."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._planner = IncrementalPlanner(snapshot)
+        self._ran_s: dict[tuple[str, int], deque[int]] = {}
+        self._learn_at_s = snapshot.now_s + LEARN_S
+        self._sites = {site.name: site for site in snapshot.sites}
+        self._starts: list[Start] = []
+        self._stops: list[str] = []
+        self._told: dict[str, Waiting] = {}
+        self._errors = Calibration()
+
+    def arrive(self, job: Job, now_s: int) -> None:
+        """A job waits; after a stop this confirms that it holds nothing."""
+        self._apply(JobArrived(job), now_s)
+
+    def finish(self, job: Job, now_s: int, *, ran_s: int) -> None:
+        """A job ended; what it held is free, and how long it ran is remembered."""
+        key = (job.institution, size_bucket(job.shape.total_gpus))
+        self._ran_s.setdefault(key, deque(maxlen=REMEMBERED)).append(ran_s)
+        self._apply(JobGone(job.uid), now_s)
+
+    def lose(self, job: Job, now_s: int) -> None:
+        """Its arrival, which follows, says that it holds nothing."""
+
+    def site(self, name: str, now_s: int, *, up: bool) -> None:
+        """A site went down or came back."""
+        site = self._sites[name]
+        down = replace(site, unavailable=Reason.NODE_UNREACHABLE, unavailable_message="outage")
+        self._apply(SiteChanged(site if up else down), now_s)
+
+    def tick(self, now_s: int) -> None:
+        """Plan everything anew, as the hub does between events."""
+        if now_s >= self._learn_at_s:
+            self._learn_at_s = now_s + LEARN_S
+            history = {key: RunTimes.fit(ran) for key, ran in self._ran_s.items()}
+            self._planner = IncrementalPlanner(replace(self._planner.snapshot(), history=history))
+        self._told.clear()
+        self._take(self._planner.replan(now_s))
+
+    def decide(self, now_s: int) -> Decision:
+        """What the planner said since the engine last asked."""
+        for start in self._starts:
+            self._errors.started(start.uid, now_s)
+        decision = Decision(tuple(self._starts), tuple(self._stops))
+        self._starts.clear()
+        self._stops.clear()
+        return decision
+
+    def estimate(self, job: Job, now_s: int) -> Estimate | None:
+        """The planner's even odds, and a band around them from what came of earlier estimates."""
+        waiting = self._told.pop(job.uid, None)
+        if waiting is None or waiting.start_p50_s is None or waiting.start_p90_s is None:
+            return None
+        told_s = waiting.start_p50_s - now_s
+        band = self._errors.quantiles_s(told_s, now_s, BAND)
+        self._errors.promise(job.uid, told_s, now_s)
+        if band is None:
+            return Estimate(now_s, waiting.start_p50_s, waiting.start_p90_s)
+        return Estimate(now_s + int(band[0]), now_s + int(band[1]), now_s + math.ceil(band[2]))
+
+    def _apply(self, event: Event, now_s: int) -> None:
+        self._take(self._planner.apply(event, now_s=now_s))
+
+    def _take(self, plan: Plan) -> None:
+        self._starts += [Start(p.job_uid, p.site, p.gpu_class) for p in plan.placements]
+        self._stops += [stop.job_uid for stop in plan.stops]
+        for waiting in plan.waiting:
+            self._told[waiting.job_uid] = waiting
+        for placed in plan.placements:
+            self._told.pop(placed.job_uid, None)
