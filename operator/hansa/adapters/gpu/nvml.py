@@ -1,0 +1,116 @@
+"""NVIDIA GPUs through NVML, as the driver tells it.
+
+What a card does not tell is None, never zero: under MIG the driver knows no utilisation, and a
+consumer card counts no ECC errors. No driver, no card and no permission end in ``Terminal`` with
+that reason; the next reading tries from the beginning, since drivers get installed and upgraded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import pynvml
+
+from hansa.errors import Terminal
+from hansa.ports import GpuReading
+
+_REASONS = {
+    pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: "NoDriver",
+    pynvml.NVML_ERROR_DRIVER_NOT_LOADED: "NoDriver",
+    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "DriverMismatch",
+    pynvml.NVML_ERROR_NO_PERMISSION: "NoPermission",
+}
+
+
+class NvmlProbe:
+    """Reads every GPU the driver shows. Blocking; one thread at a time."""
+
+    def __init__(self, library: ModuleType | Any = pynvml) -> None:
+        """``library``: the NVML binding; nothing is loaded before the first reading."""
+        self._nvml = library
+        self._open = False
+
+    def read(self) -> Sequence[GpuReading]:
+        """Return one reading a GPU; a card that fell off the bus is missing from it."""
+        try:
+            self._start()
+            readings = [
+                reading
+                for index in range(self._nvml.nvmlDeviceGetCount())
+                if (reading := self._read_one(index)) is not None
+            ]
+        except self._nvml.NVMLError as error:
+            self._stop()
+            reason = _REASONS.get(error.value, "DriverError")
+            raise Terminal(f"NVML: {error}", reason=reason) from error
+        if not readings:
+            self._stop()
+            raise Terminal("the driver shows no GPU", reason="NoGpu")
+        return readings
+
+    def _start(self) -> None:
+        if not self._open:
+            self._nvml.nvmlInit()
+            self._open = True
+
+    def _stop(self) -> None:
+        if self._open:
+            self._open = False
+            self._ask(self._nvml.nvmlShutdown)
+
+    def _read_one(self, index: int) -> GpuReading | None:
+        n = self._nvml
+        handle = self._ask(n.nvmlDeviceGetHandleByIndex, index)
+        uuid = None if handle is None else self._ask(n.nvmlDeviceGetUUID, handle)
+        if uuid is None:
+            return None
+        memory = self._ask(n.nvmlDeviceGetMemoryInfo, handle)
+        return GpuReading(
+            uuid=str(uuid),
+            index=index,
+            model=str(self._ask(n.nvmlDeviceGetName, handle) or "unknown"),
+            busy_percent=self._busy(handle),
+            memory_used_bytes=None if memory is None else int(memory.used),
+            memory_total_bytes=None if memory is None else int(memory.total),
+            power_milliwatts=self._ask(n.nvmlDeviceGetPowerUsage, handle),
+            energy_millijoules=self._ask(n.nvmlDeviceGetTotalEnergyConsumption, handle),
+            temperature_celsius=self._temperature(handle),
+            ecc_corrected=self._ecc(handle, n.NVML_MEMORY_ERROR_TYPE_CORRECTED),
+            ecc_uncorrected=self._ecc(handle, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
+            process_ids=self._processes(handle),
+        )
+
+    def _busy(self, handle: object) -> int | None:
+        mode = self._ask(self._nvml.nvmlDeviceGetMigMode, handle)
+        if mode is not None and mode[0] == self._nvml.NVML_DEVICE_MIG_ENABLE:
+            return None
+        rates = self._ask(self._nvml.nvmlDeviceGetUtilizationRates, handle)
+        return None if rates is None else int(rates.gpu)
+
+    def _temperature(self, handle: object) -> int | None:
+        sensor = self._nvml.NVML_TEMPERATURE_GPU
+        newer = self._ask(self._nvml.nvmlDeviceGetTemperatureV, handle, sensor)
+        if newer is not None:
+            return int(newer)
+        # Drivers before R565 know only the older call, which CUDA 14 removes.
+        older = self._ask(self._nvml.nvmlDeviceGetTemperature, handle, sensor)
+        return None if older is None else int(older)
+
+    def _ecc(self, handle: object, kind: int) -> int | None:
+        since_load = self._nvml.NVML_VOLATILE_ECC
+        count = self._ask(self._nvml.nvmlDeviceGetTotalEccErrors, handle, kind, since_load)
+        return None if count is None else int(count)
+
+    def _processes(self, handle: object) -> tuple[int, ...]:
+        found = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+        return tuple(sorted(int(process.pid) for process in found or ()))
+
+    def _ask(self, call: Callable[..., Any], *arguments: object) -> Any:
+        try:
+            return call(*arguments)
+        except self._nvml.NVMLError as error:
+            if error.value == self._nvml.NVML_ERROR_UNINITIALIZED:
+                raise
+            return None

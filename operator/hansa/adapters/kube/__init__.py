@@ -1,0 +1,1 @@
+"""Kubernetes API servers: connection, raw JSON client, cache, leadership."""

@@ -1,0 +1,240 @@
+"""``KubeCluster``: the ``Cluster`` port on aiohttp and orjson, raw JSON in and out.
+
+Not the official client: its typed models drop unknown fields and cost most of the CPU of a hub.
+Whatever a server answers becomes a value or an error of ``hansa.errors``, never another exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from hansa.adapters.kube.answers import (
+    ServerTime,
+    error_of,
+    parse_event,
+    parse_object,
+    parse_page,
+    split_lines,
+)
+from hansa.adapters.kube.config import Connection
+from hansa.adapters.kube.credentials import Credentials
+from hansa.errors import NotFound, Retryable
+from hansa.ports import Clock, Manifest, Page, WatchEvent
+
+PAGE_ITEMS = 500
+MAX_ANSWER_BYTES = 64 << 20
+MAX_TEXT_BYTES = 4 << 20
+MERGE = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+UNAUTHORIZED = 401
+ERRORS_FROM = 300
+
+
+class KubeCluster:
+    """One API server seen by one identity. Close it, or use it as ``async with``."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        clock: Clock,
+        agent: str = "hansa",
+        connections: int = 32,
+        request_timeout_s: float = 30.0,
+        watch_inactivity_s: float = 90.0,
+        watch_timeout_s: int = 600,
+    ) -> None:
+        """``agent``: User-Agent and field manager of merges; no I/O until the first request.
+
+        ``watch_inactivity_s``: a watch without any byte for so long is dead. The server sends a
+        bookmark every minute, so a half-open connection shows. ``watch_timeout_s``: the server ends
+        a watch after so long.
+        """
+        self._connection = connection
+        self._clock = clock
+        self._agent = agent
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(total=request_timeout_s)
+        self._watch_timeout_s = watch_timeout_s
+        self._watch_idle = aiohttp.ClientTimeout(
+            total=None, sock_connect=request_timeout_s, sock_read=watch_inactivity_s
+        )
+        self._credentials: Credentials | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._time = ServerTime(clock)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    @property
+    def server(self) -> str:
+        """Address of the API server."""
+        return self._connection.server
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the connection: the pod's own when in a cluster."""
+        return self._connection.namespace
+
+    @property
+    def server_time_skew_s(self) -> float | None:
+        """Server's clock minus ours, to a second or so; None before the first answer."""
+        return self._time.skew_s
+
+    async def get(self, path: str) -> Manifest:
+        """Return one object."""
+        return parse_object(await self._call("GET", path))
+
+    async def list(self, path: str, *, labels: str = "", fields: str = "") -> Page:
+        """Return all objects of a collection, read page by page."""
+        items: list[Manifest] = []
+        query = _selectors(labels, fields) | {"limit": str(PAGE_ITEMS)}
+        while True:
+            page, more = parse_page(await self._call("GET", path, query=query))
+            items += page.items
+            if not more:
+                return Page(items, page.resource_version)
+            query["continue"] = more
+
+    async def watch(
+        self, path: str, resource_version: str, *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[WatchEvent]:
+        """Yield events after ``resource_version`` until the server ends the watch."""
+        query = _selectors(labels, fields) | {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(self._watch_timeout_s),
+        }
+        async with self._open("GET", path, query=query, patience=self._watch_idle) as answer:
+            async for line in split_lines(answer.content.iter_any()):
+                yield parse_event(line)
+
+    async def create(self, path: str, body: Manifest) -> Manifest:
+        """POST a new object to its collection."""
+        return parse_object(await self._call("POST", path, body=body))
+
+    async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
+        """Server-side apply (forced) to an object's path, or to its ``/status``."""
+        query = {"fieldManager": manager, "force": "true"}
+        return parse_object(await self._call("PATCH", path, query=query, body=body, kind=APPLY))
+
+    async def merge(self, path: str, body: Manifest) -> Manifest:
+        """JSON merge patch (RFC 7386)."""
+        return parse_object(await self._call("PATCH", path, body=body, kind=MERGE))
+
+    async def delete(self, path: str, *, uid: str = "") -> None:
+        """Delete in the background; with ``uid``, only that very object. Absent is success."""
+        body: Manifest = {"propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        try:
+            await self._call("DELETE", path, body=body)
+        except NotFound:
+            return
+
+    async def text(self, path: str, query: Mapping[str, str]) -> str:
+        """GET a non-JSON sub-resource such as a pod's log."""
+        data = await self._call("GET", path, query=query, limit=MAX_TEXT_BYTES)
+        return data.decode(errors="replace")
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        kind: str = "application/json",
+        limit: int = MAX_ANSWER_BYTES,
+    ) -> bytes:
+        sent = self._clock.now()
+        data = None if body is None else orjson.dumps(body)
+        async with self._open(
+            method, path, query=query, data=data, kind=kind, patience=self._timeout
+        ) as answer:
+            self._time.observe(answer.headers.get("Date", ""), sent)
+            return await _read(answer, limit)
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        patience: aiohttp.ClientTimeout,
+        query: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        kind: str = "",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        credentials = self._fresh_credentials()
+        headers = credentials.headers | ({"Content-Type": kind} if data is not None else {})
+        try:
+            async with self._open_session().request(
+                method,
+                self._connection.server + path,
+                params=query,
+                data=data,
+                headers=headers,
+                ssl=credentials.tls,
+                server_hostname=self._connection.server_name or None,
+                timeout=patience,
+                allow_redirects=False,
+            ) as answer:
+                if answer.status >= ERRORS_FROM:
+                    if answer.status == UNAUTHORIZED:
+                        credentials.refresh(force=True)
+                    raise error_of(
+                        answer.status, await _read(answer, MAX_TEXT_BYTES), answer.headers
+                    )
+                yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            what = f"{method} {self._connection.server}{path}"
+            raise Retryable(f"{what}: {type(error).__name__}: {error}") from error
+
+    def _fresh_credentials(self) -> Credentials:
+        if self._credentials is None:
+            self._credentials = Credentials(self._connection, clock=self._clock)
+        else:
+            self._credentials.refresh()
+        return self._credentials
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Compressing costs the server more than the loopback or the LAN saves.
+            headers = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                headers=headers | {"Accept": "application/json, */*"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+def _selectors(labels: str, fields: str) -> dict[str, str]:
+    chosen: dict[str, Any] = {"labelSelector": labels, "fieldSelector": fields}
+    return {name: value for name, value in chosen.items() if value}
+
+
+async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    chunks = bytearray()
+    async for chunk in answer.content.iter_any():
+        chunks += chunk
+        if len(chunks) > limit:
+            answer.close()
+            raise Retryable(f"{answer.url.path}: answer is larger than {limit} bytes", after_s=30.0)
+    return bytes(chunks)

@@ -1,0 +1,131 @@
+"""Where an API server is and how to prove who we are: in-cluster, kubeconfig, or explicit files.
+
+The ``kubernetes`` library is imported only for ``exec`` plugins: it costs 60 MiB and a second.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hansa.errors import Terminal
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One API server and one identity. Files win over inline values and are re-read on change."""
+
+    server: str
+    """``https://host:port``, without a trailing slash."""
+    ca_file: Path | None = None
+    ca_pem: str = ""
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    certificate_pem: str = ""
+    key_pem: str = ""
+    token_file: Path | None = None
+    token: str = ""
+    token_command: Callable[[], str] | None = None
+    """Runs an ``exec`` plugin; blocking, called again only after a 401."""
+    server_name: str = ""
+    """Name expected in the server's certificate when it differs from the host."""
+    namespace: str = "default"
+
+
+def in_cluster(environment: Mapping[str, str], *, folder: Path = SERVICE_ACCOUNT) -> Connection:
+    """Return the pod's own connection; raises ``Terminal`` outside a pod."""
+    host, port = (environment.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
+    if not host or not port or not (folder / "token").exists():
+        raise Terminal(
+            "not in a pod: no KUBERNETES_SERVICE_HOST or no service account token; name a kubeconfig",
+            reason="NoConnection",
+        )
+    space = folder / "namespace"
+    return Connection(
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        ca_file=folder / "ca.crt",
+        token_file=folder / "token",
+        namespace=space.read_text().strip() if space.exists() else "default",
+    )
+
+
+def from_kubeconfig(path: Path, *, context: str = "") -> Connection:
+    """Return the connection of ``context`` (empty: the current one); raises ``Terminal``."""
+    document = _load(path)
+    name = context or str(document.get("current-context", ""))
+    chosen = _named(document, "contexts", name, "context")
+    cluster = _named(document, "clusters", str(chosen.get("cluster", "")), "cluster")
+    user = _named(document, "users", str(chosen.get("user", "")), "user")
+    return Connection(
+        server=str(cluster.get("server", "")).rstrip("/"),
+        ca_file=_file(path, cluster, "certificate-authority"),
+        ca_pem=_data(cluster, "certificate-authority-data"),
+        certificate_file=_file(path, user, "client-certificate"),
+        key_file=_file(path, user, "client-key"),
+        certificate_pem=_data(user, "client-certificate-data"),
+        key_pem=_data(user, "client-key-data"),
+        token_file=_file(path, user, "tokenFile"),
+        token=str(user.get("token", "")),
+        token_command=_token_command(path) if "exec" in user else None,
+        server_name=str(cluster.get("tls-server-name", "")),
+        namespace=str(chosen.get("namespace", "default")),
+    )
+
+
+def connect(
+    kubeconfig: Path | None, environment: Mapping[str, str], *, context: str = ""
+) -> Connection:
+    """Return the kubeconfig's connection, or the pod's own when ``kubeconfig`` is None."""
+    if kubeconfig is None:
+        return in_cluster(environment)
+    return from_kubeconfig(kubeconfig, context=context)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise Terminal(f"cannot read kubeconfig {path}: {error}", reason="NoConnection") from error
+    if not isinstance(document, dict):
+        raise Terminal(f"{path} is not a kubeconfig", reason="NoConnection")
+    return document
+
+
+def _named(document: Mapping[str, Any], table: str, name: str, inner: str) -> dict[str, Any]:
+    rows = document.get(table)
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and row.get("name") == name and isinstance(row.get(inner), dict):
+            return dict(row[inner])
+    raise Terminal(f"kubeconfig has no {inner} named {name!r}", reason="NoConnection")
+
+
+def _file(config: Path, table: Mapping[str, Any], name: str) -> Path | None:
+    value = table.get(name)
+    return (config.parent / str(value)) if value else None
+
+
+def _data(table: Mapping[str, Any], name: str) -> str:
+    try:
+        return base64.b64decode(str(table.get(name, "")), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Terminal(f"kubeconfig: {name} is not base64 PEM", reason="NoConnection") from error
+
+
+def _token_command(path: Path) -> Callable[[], str]:
+    def run() -> str:
+        from kubernetes import client, config  # noqa: PLC0415  # see the module docstring
+
+        settings = client.Configuration()
+        config.load_kube_config(str(path), client_configuration=settings)  # type: ignore[no-untyped-call]
+        header = settings.get_api_key_with_prefix("authorization") or ""
+        return str(header).removeprefix("Bearer ")
+
+    return run

@@ -1,0 +1,153 @@
+"""Leadership by a ``coordination.k8s.io`` Lease, with a fence to ask before each write.
+
+Not ``kubernetes.aio.leaderelection``: it judges expiry by the wall clock, writes naive local times,
+does not give the lease up on a clean stop, and has no way to ask "am I still the leader" between
+renewals. This loop changes the lease only under its resourceVersion, and measures time only by this
+process's own monotonic clock, so a wrong clock cannot make two leaders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from hansa.errors import Conflict, HansaError, NotFound
+from hansa.model.times import rfc3339_micro
+from hansa.ports import Clock, Cluster, Manifest
+
+log = logging.getLogger(__name__)
+
+
+class LeaseElection:
+    """One candidate. ``still_leader()`` turns False before anybody else may take over."""
+
+    def __init__(  # noqa: PLR0913  # which lease, who, and its three times
+        self,
+        cluster: Cluster,
+        *,
+        clock: Clock,
+        namespace: str,
+        name: str,
+        identity: str,
+        duration_s: float = 15.0,
+        retry_s: float = 2.0,
+        on_change: Callable[[bool], None] | None = None,
+    ) -> None:
+        """``duration_s``: others wait so long after our last renewal; ``retry_s``: between tries."""
+        self._cluster = cluster
+        self._clock = clock
+        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._name = name
+        self._identity = identity
+        self._duration_s = duration_s
+        self._retry_s = retry_s
+        self._on_change = on_change
+        self._valid_until = float("-inf")
+        self._seen_version = ""
+        self._seen_at = clock.monotonic()
+        self._was_leader = False
+        self.trouble = "not tried yet"
+        """Why the last try could not be made; empty after one that was, won or lost."""
+
+    def still_leader(self) -> bool:
+        """Tell whether we hold the lease now, with a fifth of its duration to spare."""
+        return self._clock.monotonic() < self._valid_until
+
+    async def run(self) -> None:
+        """Stand for election until cancelled; then give the lease up if we hold it."""
+        try:
+            while True:
+                await self._try_once()
+                self._announce()
+                await asyncio.sleep(self._retry_s)
+        finally:
+            await asyncio.shield(self._give_up())
+
+    async def _try_once(self) -> None:
+        try:
+            # Not wait_for: its inner task would be swept away by kopf's cleaning.
+            async with asyncio.timeout(self._duration_s / 2):
+                await self._acquire_or_renew()
+            self.trouble = ""
+        except Conflict:
+            self.trouble = ""
+            log.info("lease taken by another candidate name=%s", self._name)
+        except (HansaError, TimeoutError) as error:
+            self.trouble = f"lease {self._name} not read or written: {str(error) or 'no answer'}"
+            log.warning("lease not renewed name=%s error=%s", self._name, error)
+
+    async def _acquire_or_renew(self) -> None:
+        # The validity counts from before the request: the server cannot have stored it earlier.
+        asked_at = self._clock.monotonic()
+        try:
+            lease = await self._cluster.get(f"{self._collection}/{self._name}")
+        except NotFound:
+            body = {"metadata": {"name": self._name}, "spec": self._spec(transitions=0)}
+            await self._cluster.create(self._collection, body)
+            self._hold(asked_at)
+            return
+        if self._may_take(lease):
+            await self._take(lease)
+            self._hold(asked_at)
+
+    def _may_take(self, lease: Manifest) -> bool:
+        spec = lease.get("spec") or {}
+        version = str(lease["metadata"]["resourceVersion"])
+        now = self._clock.monotonic()
+        if version != self._seen_version:
+            self._seen_version, self._seen_at = version, now
+        holder = spec.get("holderIdentity") or ""
+        if holder in ("", self._identity):
+            return True
+        duration = spec.get("leaseDurationSeconds")
+        wait_s = float(duration) if isinstance(duration, int) else self._duration_s
+        return now - self._seen_at > wait_s
+
+    async def _take(self, lease: Manifest) -> None:
+        spec = lease.get("spec") or {}
+        taken_over = spec.get("holderIdentity") != self._identity
+        count = spec.get("leaseTransitions")
+        transitions = (count if isinstance(count, int) else 0) + taken_over
+        fields = self._spec(transitions=transitions)
+        if not taken_over:
+            del fields["acquireTime"]
+        await self._write(lease, fields)
+
+    async def _write(self, lease: Manifest, spec: Manifest) -> None:
+        version = lease["metadata"]["resourceVersion"]
+        body = {"metadata": {"resourceVersion": version}, "spec": spec}
+        await self._cluster.merge(f"{self._collection}/{self._name}", body)
+
+    def _spec(self, *, transitions: int) -> Manifest:
+        now = rfc3339_micro(self._clock.now())
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": max(1, int(self._duration_s)),
+            "acquireTime": now,
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        }
+
+    def _hold(self, asked_at: float) -> None:
+        self._valid_until = asked_at + self._duration_s * 0.8
+
+    def _announce(self) -> None:
+        leader = self.still_leader()
+        if leader != self._was_leader:
+            self._was_leader = leader
+            log.info("leadership name=%s identity=%s leader=%s", self._name, self._identity, leader)
+            if self._on_change is not None:
+                self._on_change(leader)
+
+    async def _give_up(self) -> None:
+        if not self.still_leader():
+            return
+        self._valid_until = float("-inf")
+        self._announce()
+        try:
+            lease = await self._cluster.get(f"{self._collection}/{self._name}")
+            if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
+                await self._write(lease, {"holderIdentity": "", "leaseDurationSeconds": 1})
+        except HansaError as error:
+            log.info("lease not given up name=%s error=%s", self._name, error)

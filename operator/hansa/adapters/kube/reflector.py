@@ -1,0 +1,240 @@
+"""``Reflector``: a collection kept in memory by list, watch and bookmarks.
+
+Used for the hot kinds, where kopf would cost fifty times the CPU. The watch is not trusted: the
+collection is listed again from time to time and the difference is reported like any other change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
+from typing import Literal
+
+from hansa.errors import Gone, HansaError, Retryable
+from hansa.ports import Clock, Cluster, Manifest, WatchEvent
+
+log = logging.getLogger(__name__)
+
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+OnChange = Callable[[ChangeType, Manifest], None]
+FIRST_BACKOFF_S = 0.2
+LONGEST_BACKOFF_S = 30.0
+
+
+def by_uid(thing: Manifest) -> str:
+    """Key an object by its uid: a namesake made later is another object."""
+    return str(thing["metadata"]["uid"])
+
+
+def by_name(thing: Manifest) -> str:
+    """Key an object by ``namespace/name``, or by name alone when it has no namespace."""
+    meta = thing["metadata"]
+    return f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else str(meta["name"])
+
+
+class Mirror:
+    """A cache of objects that others feed. Read it from one event loop; never change its values."""
+
+    def __init__(
+        self,
+        *,
+        key: Callable[[Manifest], str] = by_name,
+        on_change: OnChange | None = None,
+        keep_managed_fields: bool = False,
+    ) -> None:
+        """``keep_managed_fields``: they are a third of most objects and of use to few."""
+        self._key = key
+        self._on_change = on_change
+        self._keep_managed_fields = keep_managed_fields
+        self._objects: dict[str, Manifest] = {}
+
+    def get(self, key: str) -> Manifest | None:
+        """Return one object."""
+        return self._objects.get(key)
+
+    def values(self) -> ValuesView[Manifest]:
+        """Return all objects."""
+        return self._objects.values()
+
+    def items(self) -> ItemsView[str, Manifest]:
+        """Return all objects with their keys."""
+        return self._objects.items()
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._objects)
+
+    def put(self, thing: Manifest, *, notify: bool = True) -> None:
+        """Take an object that was seen, or that our own write answered; older ones change nothing."""
+        if not self._keep_managed_fields:
+            thing["metadata"].pop("managedFields", None)
+        key = self._key(thing)
+        old = self._objects.get(key)
+        if old is not None and not is_newer(thing, old):
+            return
+        self._objects[key] = thing
+        if notify:
+            self._tell("ADDED" if old is None else "MODIFIED", thing)
+
+    def drop(self, thing: Manifest) -> None:
+        """Forget an object that was deleted; a namesake with another uid stays."""
+        key = self._key(thing)
+        old = self._objects.get(key)
+        if old is not None and old["metadata"]["uid"] == thing["metadata"]["uid"]:
+            del self._objects[key]
+            self._tell("DELETED", thing)
+
+    def replace(self, things: Sequence[Manifest]) -> None:
+        """Take a whole list; the difference is reported like any other change."""
+        present = {self._key(thing) for thing in things}
+        for key in [key for key in self._objects if key not in present]:
+            self.drop(self._objects[key])
+        for thing in things:
+            self.put(thing)
+
+    def _tell(self, kind: ChangeType, thing: Manifest) -> None:
+        if self._on_change is None:
+            return
+        try:
+            self._on_change(kind, thing)
+        except Exception:
+            # One object nobody can digest must not blind us to all others.
+            log.exception("change not digested name=%s", thing["metadata"].get("name"))
+
+
+class Reflector(Mirror):
+    """A mirror of one collection that follows it by itself."""
+
+    def __init__(  # noqa: PLR0913  # what to read, how to key it, whom to tell
+        self,
+        cluster: Cluster,
+        path: str,
+        *,
+        clock: Clock,
+        on_change: OnChange | None = None,
+        key: Callable[[Manifest], str] = by_name,
+        keep_managed_fields: bool = False,
+        labels: str = "",
+        fields: str = "",
+        relist_s: float = 600.0,
+        jitter: Callable[[], float] = lambda: 0.5,
+    ) -> None:
+        """``jitter`` returns values in [0, 1): it spreads relists and retries of many agents."""
+        super().__init__(key=key, on_change=on_change, keep_managed_fields=keep_managed_fields)
+        self._cluster = cluster
+        self._path = path
+        self._clock = clock
+        self._labels = labels
+        self._fields = fields
+        self._relist_s = relist_s
+        self._jitter = jitter
+        self._synced = asyncio.Event()
+        self._last_event = clock.monotonic()
+        self._failures = 0
+        self.relists = 0
+        """Lists done; the first included."""
+        self.last_error = ""
+        """Why the last attempt failed; empty while all is well."""
+
+    @property
+    def path(self) -> str:
+        """Path of the collection."""
+        return self._path
+
+    @property
+    def synced(self) -> bool:
+        """Whether the collection was read once."""
+        return self._synced.is_set()
+
+    @property
+    def last_event_age_s(self) -> float:
+        """Seconds since the server last said anything, bookmarks included."""
+        return self._clock.monotonic() - self._last_event
+
+    async def wait_synced(self) -> None:
+        """Return once the collection was read."""
+        await self._synced.wait()
+
+    def absorb(self, thing: Manifest) -> None:
+        """Take our own write's answer without waiting for the watch to tell us the same."""
+        self.put(thing, notify=False)
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled."""
+        version = ""
+        while True:
+            try:
+                version = version or await self._relist()
+                version = await self._follow(version)
+                self._failures, self.last_error = 0, ""
+            except Gone:
+                version = ""
+            except HansaError as error:
+                version = version if isinstance(error, Retryable) else ""
+                await self._back_off(error)
+
+    async def _relist(self) -> str:
+        page = await self._cluster.list(self._path, labels=self._labels, fields=self._fields)
+        self._heard()
+        self.relists += 1
+        self.replace(page.items)
+        self._synced.set()
+        return page.resource_version
+
+    async def _follow(self, version: str) -> str:
+        """Watch from ``version``; return where to go on, or "" when it is time to list again."""
+        deadline = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
+        stream = self._cluster.watch(self._path, version, labels=self._labels, fields=self._fields)
+        seen = version
+        try:
+            async with contextlib.aclosing(stream):  # type: ignore[type-var]  # an async generator
+                async for event in stream:
+                    self._heard()
+                    self._failures, self.last_error = 0, ""
+                    self._take(event)
+                    seen = str(event.object["metadata"]["resourceVersion"])
+                    if self._clock.monotonic() > deadline:
+                        return ""
+        except Retryable as error:
+            await self._back_off(error)
+        if self._clock.monotonic() > deadline:
+            return ""
+        if seen == version:
+            # A server that ends every watch at once must not be asked in a tight loop.
+            await asyncio.sleep(FIRST_BACKOFF_S)
+        return seen
+
+    def _take(self, event: WatchEvent) -> None:
+        if event.type == "DELETED":
+            self.drop(event.object)
+        elif event.type != "BOOKMARK":
+            self.put(event.object)
+
+    def _heard(self) -> None:
+        self._last_event = self._clock.monotonic()
+
+    async def _back_off(self, error: HansaError) -> None:
+        self.last_error = str(error)
+        if self._failures == 0:
+            log.warning("collection unreadable path=%s error=%s", self._path, error)
+        pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
+        self._failures += 1
+        await asyncio.sleep(pause * (0.5 + self._jitter()))
+
+
+def is_newer(thing: Manifest, old: Manifest) -> bool:
+    """Tell whether ``thing`` replaces ``old``; resourceVersions of one resource compare as integers.
+
+    Kubernetes promises that since 1.35 (KEP-5504). An object with another uid always replaces.
+    """
+    new_meta, old_meta = thing["metadata"], old["metadata"]
+    if new_meta["uid"] != old_meta["uid"]:
+        return True
+    new, before = new_meta["resourceVersion"], old_meta["resourceVersion"]
+    if new.isdigit() and before.isdigit():
+        return int(new) > int(before)
+    return bool(new != before)

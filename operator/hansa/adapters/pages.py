@@ -1,0 +1,30 @@
+"""Reads small text pages from other pods of this cluster, in parallel and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import aiohttp
+
+MAX_PAGE_BYTES = 1 << 20
+TIMEOUT_S = 5.0
+CONCURRENCY = 16
+
+
+async def read_pages(urls: Iterable[str]) -> list[str]:
+    """Return the pages that came; one that did not is left out, for its pod may be restarting."""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    connector = aiohttp.TCPConnector(limit=CONCURRENCY)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        found = await asyncio.gather(*(_read(session, url) for url in urls))
+    return [page for page in found if page is not None]
+
+
+async def _read(session: aiohttp.ClientSession, url: str) -> str | None:
+    try:
+        async with session.get(url) as answer:
+            data = await answer.content.read(MAX_PAGE_BYTES)
+            return data.decode(errors="replace") if answer.ok else None
+    except (aiohttp.ClientError, TimeoutError):
+        return None
