@@ -1,0 +1,1 @@
+"""What operators see: metrics from one table, events by reason, logs as key-values, probes."""

@@ -1,0 +1,165 @@
+"""The alert rules as data. Each has a runbook of its name in ``docs/runbooks``; a test keeps them 1:1.
+
+An alert is here only when somebody has to act. Everything else is a panel (``dashboards.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.observability.metrics import Process
+
+RUNBOOKS = "https://hansa.dev/docs/runbooks"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One rule, for the chart of one process."""
+
+    name: str
+    process: Process
+    expr: str
+    hold: str
+    """How long it must be true before anybody is told."""
+    severity: str
+    summary: str
+    description: str
+
+    def rule(self) -> dict[str, Any]:
+        """Return the rule as Prometheus reads it."""
+        return {
+            "alert": self.name,
+            "expr": self.expr,
+            "for": self.hold,
+            "labels": {"severity": self.severity},
+            "annotations": {
+                "summary": self.summary,
+                "description": self.description,
+                "runbook_url": f"{RUNBOOKS}/{self.name}.md",
+            },
+        }
+
+
+ALERTS = (
+    Alert(
+        "HansaHubNoLeader",
+        "hub",
+        "(sum(hansa_leader) or vector(0)) == 0",
+        "2m",
+        "critical",
+        "No hub replica leads.",
+        "No replica holds the Lease, so nothing new is placed. Running work goes on.",
+    ),
+    Alert(
+        "HansaNodeUnreachable",
+        "hub",
+        "max by (node) (hansa_node_lease_age_seconds) > 120",
+        "2m",
+        "warning",
+        "Node {{ $labels.node }} has not renewed its Lease.",
+        "The member's agent was last heard {{ $value | humanizeDuration }} ago. The node takes no new"
+        " work; running jobs go on under their disconnection contracts.",
+    ),
+    Alert(
+        "HansaNodeDisputed",
+        "hub",
+        'max(hansa_objects{kind="SovereignNode",condition="JurisdictionAgreed",status="False"}) > 0',
+        "10m",
+        "warning",
+        "League and member state different jurisdictions.",
+        "{{ $value }} nodes take no work because the two statements of jurisdiction or legal control"
+        " differ.",
+    ),
+    Alert(
+        "HansaJobsUndecided",
+        "hub",
+        'sum by (pool) (hansa_jobs{reason="Pending"}) > 0',
+        "10m",
+        "critical",
+        "Jobs in pool {{ $labels.pool }} get no decision.",
+        "{{ $value }} jobs have neither a grant nor a reason to wait: the hub does not plan.",
+    ),
+    Alert(
+        "HansaGrantsRefused",
+        "hub",
+        "sum by (node, reason) (increase(hansa_grant_refusals_total[1h])) > 20",
+        "5m",
+        "warning",
+        "Node {{ $labels.node }} refuses much work ({{ $labels.reason }}).",
+        "{{ $value | humanize }} grants were refused in an hour: what the hub knows of the member's"
+        " policy is not what the member enforces.",
+    ),
+    Alert(
+        "HansaWatchDeaf",
+        "hub",
+        "max by (instance, resource) (hansa_watch_event_age_seconds) > 300",
+        "2m",
+        "warning",
+        "The watch of {{ $labels.resource }} delivers nothing.",
+        "Not even a bookmark came for {{ $value | humanizeDuration }}; bookmarks come every minute.",
+    ),
+    Alert(
+        "HansaHubSilent",
+        "member",
+        "hansa_member_hub_contact_age_seconds > 600",
+        "5m",
+        "warning",
+        "The hub has not answered this member.",
+        "Last answer {{ $value | humanizeDuration }} ago. Running jobs go on until their"
+        " maxUnattendedSeconds.",
+    ),
+    Alert(
+        "HansaCertificateExpiring",
+        "member",
+        "hansa_member_certificate_remaining_seconds < 3 * 86400",
+        "1h",
+        "warning",
+        "The node's certificate was not renewed.",
+        "It ends in {{ $value | humanizeDuration }}; after that the hub does not know this node.",
+    ),
+    Alert(
+        "HansaClockSkewed",
+        "member",
+        "abs(hansa_member_clock_skew_seconds) > 30",
+        "5m",
+        "warning",
+        "This member's clock and the hub's differ.",
+        "By {{ $value | humanizeDuration }}; beyond the limit every grant is refused.",
+    ),
+    Alert(
+        "HansaMemberUnfit",
+        "member",
+        "min by (instance, condition)"
+        ' (hansa_member_condition{condition=~"Enforcing|KubeRayReady"}) == 0',
+        "5m",
+        "critical",
+        "The member's {{ $labels.condition }} is not True.",
+        "The member takes no work until it is: kubectl get memberpolicy local -o yaml says why.",
+    ),
+    Alert(
+        "HansaGpuUnread",
+        "member",
+        'min by (instance, reason) (hansa_gpu_probe_up{reason!~"|NoGpu|NoDriver|Starting"}) == 0',
+        "10m",
+        "warning",
+        "The GPUs of {{ $labels.instance }} cannot be read.",
+        "The driver answers {{ $labels.reason }}; utilisation is unknown, jobs may be affected.",
+    ),
+    Alert(
+        "HansaGpuHeldIdle",
+        "member",
+        "(hansa_gpu_busy_ratio < 0.01)"
+        ' and on (instance, gpu) hansa_gpu_job_info{job!~"none|unknown"}',
+        "1h",
+        "info",
+        "A job holds GPU {{ $labels.gpu }} and does not use it.",
+        "No kernel was resident for an hour: the job waits for something, or asked for too much.",
+    ),
+)
+
+
+def rule_groups(process: Process) -> dict[str, Any]:
+    """Return the rule file of one chart (the ``spec`` of a PrometheusRule has the same shape)."""
+    rules = [alert.rule() for alert in ALERTS if alert.process == process]
+    return {"groups": [{"name": f"hansa-{process}", "rules": rules}]}

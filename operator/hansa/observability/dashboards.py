@@ -1,0 +1,152 @@
+"""One Grafana dashboard a chart, as data: titles and queries here, geometry computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.observability.metrics import Process
+
+WIDTH, HEIGHT, COLUMNS = 12, 8, 2
+_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One graph."""
+
+    title: str
+    expr: str
+    legend: str
+    unit: str = "short"
+    """Grafana's name of the unit."""
+
+
+def _quantile(metric: str, by: str = "") -> str:
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile(0.99, sum by ({labels}) (rate({metric}_bucket[5m])))"
+
+
+PANELS: dict[Process, tuple[Panel, ...]] = {
+    "hub": (
+        Panel("Jobs by reason", "sum by (reason) (hansa_jobs)", "{{reason}}"),
+        Panel(
+            "GPUs held, of those lent",
+            "sum by (institution) (hansa_gpus_allocated) / sum by (institution) (hansa_gpus)",
+            "{{institution}}",
+            "percentunit",
+        ),
+        Panel(
+            "Queue wait, p99", _quantile("hansa_job_queue_wait_seconds", "pool"), "{{pool}}", "s"
+        ),
+        Panel(
+            "Start latency, p99",
+            _quantile("hansa_job_start_latency_seconds", "pool"),
+            "{{pool}}",
+            "s",
+        ),
+        Panel(
+            "GPUs busy, of those held",
+            "sum by (institution) (hansa_gpus_busy) / sum by (institution) (hansa_gpus_allocated)",
+            "{{institution}}",
+            "percentunit",
+        ),
+        Panel(
+            "Share of the league's GPUs",
+            "sum by (jurisdiction) (hansa_gpus) / scalar(sum(hansa_gpus))",
+            "{{jurisdiction}}",
+            "percentunit",
+        ),
+        Panel("Lease age", "max by (node) (hansa_node_lease_age_seconds)", "{{node}}", "s"),
+        Panel(
+            "Refusals a minute",
+            "sum by (node, reason) (rate(hansa_grant_refusals_total[5m])) * 60",
+            "{{node}} {{reason}}",
+        ),
+        Panel("Plan, p99", _quantile("hansa_plan_duration_seconds"), "plan", "s"),
+        Panel("Optimality gap, at most", "max(hansa_plan_gap_ratio)", "gap", "percentunit"),
+        Panel(
+            "API writes a second",
+            "sum by (resource, outcome) (rate(hansa_api_writes_total[5m]))",
+            "{{resource}} {{outcome}}",
+        ),
+        Panel(
+            "Watch silence",
+            "max by (resource) (hansa_watch_event_age_seconds)",
+            "{{resource}}",
+            "s",
+        ),
+    ),
+    "member": (
+        Panel("Grants by state", "sum by (state) (hansa_member_jobs)", "{{state}}"),
+        Panel(
+            "GPUs held",
+            "sum by (gpu_class) (hansa_member_gpus_held)",
+            "{{gpu_class}}",
+        ),
+        Panel("GPU busy", "hansa_gpu_busy_ratio", "{{instance}} {{gpu}}", "percentunit"),
+        Panel(
+            "GPU busy by job",
+            "avg by (job, institution) (hansa_gpu_busy_ratio * on (instance, gpu)"
+            " group_left (job, institution) hansa_gpu_job_info)",
+            "{{institution}} {{job}}",
+            "percentunit",
+        ),
+        Panel(
+            "GPU memory used",
+            "hansa_gpu_memory_used_bytes / hansa_gpu_memory_size_bytes",
+            "{{instance}} {{gpu}}",
+            "percentunit",
+        ),
+        Panel("Power", "sum by (instance) (hansa_gpu_power_watts)", "{{instance}}", "watt"),
+        Panel(
+            "Temperature",
+            "max by (instance) (hansa_gpu_temperature_celsius)",
+            "{{instance}}",
+            "celsius",
+        ),
+        Panel(
+            "Refusals a minute",
+            "sum by (reason) (rate(hansa_member_refusals_total[5m])) * 60",
+            "{{reason}}",
+        ),
+        Panel(
+            "Grant to RayJob, p99", _quantile("hansa_member_grant_to_workload_seconds"), "p99", "s"
+        ),
+        Panel("Hub silence", "hansa_member_hub_contact_age_seconds", "{{instance}}", "s"),
+    ),
+}
+
+
+def dashboard(process: Process) -> dict[str, Any]:
+    """Return the dashboard of one chart, importable as it is."""
+    return {
+        "uid": f"hansa-{process}",
+        "title": f"Hansa {process}",
+        "tags": ["hansa"],
+        "schemaVersion": 39,
+        "refresh": "30s",
+        "time": {"from": "now-6h", "to": "now"},
+        "templating": {
+            "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
+        },
+        "panels": _panels(PANELS[process]),
+    }
+
+
+def _panels(panels: Sequence[Panel]) -> list[dict[str, Any]]:
+    return [_panel(number, panel) for number, panel in enumerate(panels)]
+
+
+def _panel(number: int, panel: Panel) -> dict[str, Any]:
+    row, column = divmod(number, COLUMNS)
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "datasource": _SOURCE,
+        "gridPos": {"x": column * WIDTH, "y": row * HEIGHT, "w": WIDTH, "h": HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": [{"refId": "A", "expr": panel.expr, "legendFormat": panel.legend}],
+    }

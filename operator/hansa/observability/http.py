@@ -1,0 +1,49 @@
+"""The small server every process has: ``/healthz``, ``/readyz``, ``/metrics``, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Check = Callable[[], str]
+"""Returns why it is not well, or an empty string."""
+
+
+@asynccontextmanager
+async def probes(
+    *, page: Callable[[], bytes], healthy: Check, ready: Check, port: int, host: str = ""
+) -> AsyncIterator[int]:
+    """Serve for the length of a block; yields the port (``port`` 0 picks a free one).
+
+    An empty host is every address: the kubelet and Prometheus call from outside the pod.
+    """
+    app = web.Application()
+    app.router.add_get("/healthz", _answer(healthy))
+    app.router.add_get("/readyz", _answer(ready))
+    app.router.add_get("/metrics", _metrics(page))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host or None, port).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _answer(check: Check) -> Handler:
+    async def handle(_: web.Request) -> web.Response:
+        trouble = check()
+        return web.Response(status=503 if trouble else 200, text=trouble or "ok")
+
+    return handle
+
+
+def _metrics(page: Callable[[], bytes]) -> Handler:
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(body=page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return handle

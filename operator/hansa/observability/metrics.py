@@ -1,0 +1,290 @@
+"""The one table of metrics: name, type, help, labels and the process that exports each.
+
+Collectors, instruments, ``docs/reference/metrics.md`` and the tests over alert rules are made from
+it. Labels are bounded: reasons are an enum, nodes and pools are few, and no job has a series of its
+own except ``hansa_gpu_job_info``, which has one a GPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Process: TypeAlias = Literal["hub", "member", "exporter"]
+Source: TypeAlias = Literal["scrape", "transition"]
+"""Read from the caches at scrape time, or fed when something happens."""
+
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 15.0, 30.0, 60.0, 300.0)
+WAIT_BUCKETS_S = (0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
+PLAN_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table."""
+
+    name: str
+    type: Literal["gauge", "counter", "histogram"]
+    help: str
+    processes: tuple[Process, ...]
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    source: Source = "scrape"
+
+
+_GPUS_BY = ("institution", "jurisdiction", "gpu_class")
+
+BUILD_INFO = Metric(
+    "hansa_build_info",
+    "gauge",
+    "1, with the running version.",
+    ("hub", "member", "exporter"),
+    ("version",),
+)
+API_WRITES = Metric(
+    "hansa_api_writes_total",
+    "counter",
+    "Writes sent to an API server, by verb, resource and outcome (ok, conflict, retryable, terminal).",
+    ("hub",),
+    ("verb", "resource", "outcome"),
+    source="transition",
+)
+WATCH_EVENT_AGE = Metric(
+    "hansa_watch_event_age_seconds",
+    "gauge",
+    "Seconds since a watch last delivered anything, bookmarks included.",
+    ("hub", "member"),
+    ("resource",),
+)
+EVENTS = Metric(
+    "hansa_events_total",
+    "counter",
+    "Kubernetes events by what became of them (written, repeated, limited, failed).",
+    ("hub", "member"),
+    ("outcome",),
+)
+RECONCILE_ERRORS = Metric(
+    "hansa_reconcile_errors_total",
+    "counter",
+    "Keys whose processing ended in an error, by kind and error.",
+    ("hub",),
+    ("kind", "error"),
+    source="transition",
+)
+
+JOBS = Metric(
+    "hansa_jobs",
+    "gauge",
+    "AIJobs on the hub, by pool and the reason of their present state.",
+    ("hub",),
+    ("pool", "reason"),
+)
+QUEUE_WAIT = Metric(
+    "hansa_job_queue_wait_seconds",
+    "histogram",
+    "From apply (creation) to the first grant.",
+    ("hub",),
+    ("pool",),
+    WAIT_BUCKETS_S,
+    source="transition",
+)
+START_LATENCY = Metric(
+    "hansa_job_start_latency_seconds",
+    "histogram",
+    "From apply (creation) to the first Ray worker running.",
+    ("hub",),
+    ("pool",),
+    WAIT_BUCKETS_S,
+    source="transition",
+)
+GPUS = Metric("hansa_gpus", "gauge", "GPUs lent to the league.", ("hub",), _GPUS_BY)
+GPUS_ALLOCATED = Metric(
+    "hansa_gpus_allocated", "gauge", "GPUs held by jobs, busy or not.", ("hub",), _GPUS_BY
+)
+GPUS_BUSY = Metric(
+    "hansa_gpus_busy",
+    "gauge",
+    "GPUs on which a kernel was resident, as the member last reported; absent where it reports none.",
+    ("hub",),
+    _GPUS_BY,
+)
+REFUSALS = Metric(
+    "hansa_grant_refusals_total",
+    "counter",
+    "Grants that members refused, by node and reason.",
+    ("hub",),
+    ("node", "reason"),
+    source="transition",
+)
+GRANTS_WRITTEN = Metric(
+    "hansa_grants_written_total",
+    "counter",
+    "Grants written.",
+    ("hub",),
+    ("node",),
+    source="transition",
+)
+NODE_LEASE_AGE = Metric(
+    "hansa_node_lease_age_seconds",
+    "gauge",
+    "Seconds since the node last renewed its Lease, on the hub's clock.",
+    ("hub",),
+    ("node",),
+)
+OBJECTS = Metric(
+    "hansa_objects",
+    "gauge",
+    "Objects by kind, condition, its status and reason.",
+    ("hub",),
+    ("kind", "condition", "status", "reason"),
+)
+LEADER = Metric("hansa_leader", "gauge", "1 in the replica that holds the Lease.", ("hub",))
+PLAN_DURATION = Metric(
+    "hansa_plan_duration_seconds",
+    "histogram",
+    "Time of one plan.",
+    ("hub",),
+    (),
+    PLAN_BUCKETS_S,
+    source="transition",
+)
+PLAN_GAP = Metric(
+    "hansa_plan_gap_ratio",
+    "gauge",
+    "Share of the optimum the last plan may be missing, certified by weak duality.",
+    ("hub",),
+)
+QUEUE_KEYS = Metric("hansa_queue_keys", "gauge", "Keys waiting to be processed.", ("hub", "member"))
+
+MEMBER_JOBS = Metric(
+    "hansa_member_jobs", "gauge", "Grants at this member, by state.", ("member",), ("state",)
+)
+MEMBER_GPUS = Metric(
+    "hansa_member_gpus", "gauge", "GPUs this member lends.", ("member",), ("gpu_class",)
+)
+MEMBER_GPUS_HELD = Metric(
+    "hansa_member_gpus_held",
+    "gauge",
+    "GPUs held by jobs of the league.",
+    ("member",),
+    ("gpu_class",),
+)
+MEMBER_REFUSALS = Metric(
+    "hansa_member_refusals_total",
+    "counter",
+    "Grants refused, by reason.",
+    ("member",),
+    ("reason",),
+    source="transition",
+)
+MEMBER_STOPS = Metric(
+    "hansa_member_stops_total",
+    "counter",
+    "Runs the member ended itself, by reason.",
+    ("member",),
+    ("reason",),
+    source="transition",
+)
+HUB_CONTACT_AGE = Metric(
+    "hansa_member_hub_contact_age_seconds",
+    "gauge",
+    "Seconds since the hub last answered this member.",
+    ("member",),
+)
+CERTIFICATE_REMAINING = Metric(
+    "hansa_member_certificate_remaining_seconds",
+    "gauge",
+    "Seconds until the node's certificate ends; negative once it has.",
+    ("member",),
+)
+CLOCK_SKEW = Metric(
+    "hansa_member_clock_skew_seconds",
+    "gauge",
+    "This member's clock minus the hub's, as the last answer's Date header showed.",
+    ("member",),
+)
+SWITCH = Metric(
+    "hansa_member_switch",
+    "gauge",
+    "1 for the present state of the switch.",
+    ("member",),
+    ("state",),
+)
+MEMBER_CONDITION = Metric(
+    "hansa_member_condition",
+    "gauge",
+    "1 where a condition of the MemberPolicy is True, else 0.",
+    ("member",),
+    ("condition",),
+)
+GRANT_TO_WORKLOAD = Metric(
+    "hansa_member_grant_to_workload_seconds",
+    "histogram",
+    "From first seeing a grant to its RayJob existing.",
+    ("member",),
+    (),
+    LATENCY_BUCKETS_S,
+    source="transition",
+)
+
+PROBE_UP = Metric(
+    "hansa_gpu_probe_up",
+    "gauge",
+    "1 when the driver answered the last reading; else 0, with the reason.",
+    ("exporter",),
+    ("reason",),
+)
+GPU_INFO = Metric(
+    "hansa_gpu_info",
+    "gauge",
+    "1 for each GPU of this machine.",
+    ("exporter",),
+    ("gpu", "index", "gpu_class"),
+)
+GPU_JOB = Metric(
+    "hansa_gpu_job_info",
+    "gauge",
+    'Which AIJob a GPU serves: its uid, "none", or "unknown" where that cannot be told apart.',
+    ("exporter",),
+    ("gpu", "job", "institution"),
+)
+GPU_BUSY = Metric(
+    "hansa_gpu_busy_ratio",
+    "gauge",
+    "Share of the driver's last sample period in which at least one kernel was resident. This is"
+    " not occupancy: one small kernel counts like a full one. Absent under MIG.",
+    ("exporter",),
+    ("gpu",),
+)
+GPU_MEMORY_USED = Metric(
+    "hansa_gpu_memory_used_bytes", "gauge", "GPU memory in use.", ("exporter",), ("gpu",)
+)
+GPU_MEMORY_TOTAL = Metric(
+    "hansa_gpu_memory_size_bytes", "gauge", "GPU memory there is.", ("exporter",), ("gpu",)
+)
+GPU_POWER = Metric("hansa_gpu_power_watts", "gauge", "Power drawn.", ("exporter",), ("gpu",))
+GPU_ENERGY = Metric(
+    "hansa_gpu_energy_joules_total",
+    "counter",
+    "Energy drawn since the driver was loaded.",
+    ("exporter",),
+    ("gpu",),
+)
+GPU_TEMPERATURE = Metric(
+    "hansa_gpu_temperature_celsius", "gauge", "Temperature of the GPU.", ("exporter",), ("gpu",)
+)
+GPU_ECC = Metric(
+    "hansa_gpu_ecc_errors_total",
+    "counter",
+    "Memory errors since the driver was loaded, by severity (corrected, uncorrected).",
+    ("exporter",),
+    ("gpu", "severity"),
+)
+
+METRICS = tuple(row for row in list(globals().values()) if isinstance(row, Metric))
+"""The table, in the order above."""
+
+
+def exported_by(process: Process) -> tuple[Metric, ...]:
+    """Return the rows of one process."""
+    return tuple(metric for metric in METRICS if process in metric.processes)

@@ -1,0 +1,160 @@
+"""Rules, dashboards and runbooks agree with the table of metrics, and Prometheus agrees with the rules."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hansa.observability.alerts import ALERTS, rule_groups
+from hansa.observability.dashboards import PANELS, dashboard
+from hansa.observability.generate import files
+from hansa.observability.metrics import METRICS
+
+ROOT = Path(__file__).parents[3]
+PROMTOOL = shutil.which("promtool")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
+CHARTS = ("hub", "member")
+EXPORTED = {"hub": {"hub"}, "member": {"member", "exporter"}}
+"""Chart → processes it installs."""
+
+
+@pytest.mark.parametrize(("name", "content"), files().items(), ids=files().keys())
+def test_generated_files_are_up_to_date(name, content):
+    assert (ROOT / name).read_text() == content, (
+        "run: python -m hansa.observability.generate --write ."
+    )
+
+
+def names_in(expr):
+    found = set(re.findall(r"\bhansa_[a-z_]+", expr))
+    return {re.sub(r"_(bucket|count|sum)$", "", name) for name in found}
+
+
+EXPRESSIONS = {
+    **{alert.name: (alert.process, alert.expr) for alert in ALERTS},
+    **{panel.title: (process, panel.expr) for process in PANELS for panel in PANELS[process]},
+}
+
+
+@pytest.mark.parametrize(("chart", "expr"), EXPRESSIONS.values(), ids=EXPRESSIONS.keys())
+def test_expressions_use_metrics_of_their_chart(chart, expr):
+    there = {metric.name for metric in METRICS if EXPORTED[chart] & set(metric.processes)}
+    assert names_in(expr)
+    assert names_in(expr) <= there
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert():
+    books = {path.stem for path in (ROOT / "docs" / "runbooks").glob("Hansa*.md")}
+    assert books == {alert.name for alert in ALERTS}
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_tells_what_a_person_needs(alert):
+    rule = alert.rule()
+    assert rule["annotations"]["runbook_url"].endswith(f"/{alert.name}.md")
+    assert alert.severity in {"critical", "warning", "info"}
+    assert alert.summary.endswith(".")
+    assert alert.description.endswith((".", "why."))
+    book = (ROOT / "docs" / "runbooks" / f"{alert.name}.md").read_text()
+    assert all(heading in book for heading in ("## Meaning", "## Look", "## Do"))
+
+
+@pytest.mark.parametrize("process", PANELS)
+def test_panels_do_not_overlap(process):
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard(process)["panels"]]
+    assert len(set(places)) == len(places)
+
+
+def promtool(*arguments):
+    return subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)
+
+
+@needs_promtool
+@pytest.mark.parametrize("chart", CHARTS)
+def test_prometheus_accepts_the_rules(chart):
+    answer = promtool("check", "rules", str(ROOT / f"helm/hansa-{chart}/files/alerts.yaml"))
+    assert answer.returncode == 0, answer.stderr
+    assert f"{sum(a.process == chart for a in ALERTS)} rules found" in answer.stdout
+
+
+FIRES = {
+    "HansaHubNoLeader": {
+        'hansa_leader{instance="a"}': "0x30",
+        'hansa_leader{instance="b"}': "0x30",
+    },
+    "HansaNodeUnreachable": {'hansa_node_lease_age_seconds{node="tartu"}': "0+60x30"},
+    "HansaNodeDisputed": {
+        'hansa_objects{kind="SovereignNode",condition="JurisdictionAgreed",status="False"}': "1x30"
+    },
+    "HansaJobsUndecided": {'hansa_jobs{pool="league",reason="Pending"}': "3x30"},
+    "HansaGrantsRefused": {'hansa_grant_refusals_total{node="t",reason="Paused"}': "0+5x30"},
+    "HansaWatchDeaf": {'hansa_watch_event_age_seconds{resource="aijobs"}': "0+60x30"},
+    "HansaHubSilent": {"hansa_member_hub_contact_age_seconds": "0+60x30"},
+    "HansaCertificateExpiring": {"hansa_member_certificate_remaining_seconds": "1000x120"},
+    "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "-600x30"},
+    "HansaMemberUnfit": {'hansa_member_condition{condition="KubeRayReady"}': "0x30"},
+    "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="DriverError"}': "0x30"},
+    "HansaGpuHeldIdle": {
+        'hansa_gpu_busy_ratio{instance="m",gpu="g"}': "0x120",
+        'hansa_gpu_job_info{instance="m",gpu="g",job="u-1",institution="i"}': "1x120",
+    },
+}
+QUIET = {
+    "HansaHubNoLeader": {
+        'hansa_leader{instance="a"}': "0x30",
+        'hansa_leader{instance="b"}': "1x30",
+    },
+    "HansaNodeUnreachable": {'hansa_node_lease_age_seconds{node="tartu"}': "15x30"},
+    "HansaNodeDisputed": {
+        'hansa_objects{kind="SovereignNode",condition="JurisdictionAgreed",status="True"}': "1x30"
+    },
+    "HansaJobsUndecided": {'hansa_jobs{pool="league",reason="WaitingForCapacity"}': "3x30"},
+    "HansaGrantsRefused": {'hansa_grant_refusals_total{node="t",reason="Paused"}': "5x30"},
+    "HansaWatchDeaf": {'hansa_watch_event_age_seconds{resource="aijobs"}': "50x30"},
+    "HansaHubSilent": {"hansa_member_hub_contact_age_seconds": "20x30"},
+    "HansaCertificateExpiring": {"hansa_member_certificate_remaining_seconds": "1000000x120"},
+    "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "2x30"},
+    "HansaMemberUnfit": {'hansa_member_condition{condition="HubReachable"}': "0x30"},
+    "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="NoDriver"}': "0x30"},
+    "HansaGpuHeldIdle": {
+        'hansa_gpu_busy_ratio{instance="m",gpu="g"}': "0x120",
+        'hansa_gpu_job_info{instance="m",gpu="g",job="none",institution=""}': "1x120",
+    },
+}
+
+
+def cases(alert, series, *, fires):
+    """Return promtool unit tests: the alert fires in the end, or it never does."""
+    found = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f"{found} or vector(0)",
+                "eval_time": "100m" if "x120" in next(iter(series.values())) else "29m",
+                "exp_samples": [{"labels": "{}", "value": 1 if fires else 0}],
+            }
+        ],
+        "name": f"{alert} fires: {fires}",
+    }
+
+
+@needs_promtool
+@pytest.mark.parametrize("chart", CHARTS)
+def test_alerts_fire_when_they_should_and_only_then(chart, tmp_path):
+    ours = [alert.name for alert in ALERTS if alert.process == chart]
+    tests = [cases(name, FIRES[name], fires=True) for name in ours]
+    tests += [cases(name, QUIET[name], fires=False) for name in ours]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups(chart)))
+    document = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
+    answer = promtool("test", "rules", str(tmp_path / "tests.yaml"))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_every_alert_is_tested_both_ways():
+    assert set(FIRES) == set(QUIET) == {alert.name for alert in ALERTS}
