@@ -1,0 +1,94 @@
+"""Which AIJob a GPU serves, as far as that can be known without privileges.
+
+Two facts are used, the surer first. (1) A process on the GPU whose cgroup names a job's pod: exact,
+but the driver shows foreign processes only to a pod with ``hostPID``. (2) Counting: when the pods of
+a single job were given every GPU of the machine, each GPU is that job's; when no pod of the league
+was given any, none is. Everything between is "unknown": a guess would end up on somebody's bill.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.api.meta import INSTITUTION_LABEL, JOB_UID_LABEL
+from hansa.ports import GpuReading
+
+GPU_RESOURCE = "nvidia.com/gpu"
+_POD_IN_CGROUP = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Whose work a GPU does."""
+
+    job: str
+    institution: str = ""
+
+
+NOBODY = Served("none")
+UNKNOWN = Served("unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class JobPod:
+    """A running pod of the league on this machine."""
+
+    uid: str
+    served: Served
+    gpus: int
+
+
+def job_pod(manifest: Mapping[str, Any]) -> JobPod:
+    """Return what matters of a pod that carries the job's labels."""
+    metadata = manifest["metadata"]
+    labels = metadata.get("labels", {})
+    containers = manifest.get("spec", {}).get("containers", [])
+    limits = (box.get("resources", {}).get("limits", {}) for box in containers)
+    return JobPod(
+        uid=metadata.get("uid", ""),
+        served=Served(labels.get(JOB_UID_LABEL, ""), labels.get(INSTITUTION_LABEL, "")),
+        gpus=sum(int(limit.get(GPU_RESOURCE, 0)) for limit in limits),
+    )
+
+
+def pod_of_cgroup(text: str) -> str:
+    """Return the pod uid in a ``/proc/PID/cgroup``, or an empty string.
+
+    >>> pod_of_cgroup("0::/kubepods-pod0f6b7c7e_3f1a_4c2d_9d6b_0c5b1c9a7e11.slice/x")
+    '0f6b7c7e-3f1a-4c2d-9d6b-0c5b1c9a7e11'
+    """
+    found = _POD_IN_CGROUP.search(text)
+    return found.group(1).replace("_", "-") if found else ""
+
+
+def attribute(
+    readings: Sequence[GpuReading],
+    pods: Iterable[JobPod] | None,
+    *,
+    cgroup_of: Callable[[int], str],
+) -> dict[str, Served]:
+    """Return GPU uuid → whom it serves. ``pods`` None: the pods of this machine are not known."""
+    if pods is None:
+        return {gpu.uuid: UNKNOWN for gpu in readings}
+    holders = [pod for pod in pods if pod.gpus]
+    by_count = _by_count(holders, len(readings))
+    by_uid = {pod.uid: pod.served for pod in holders}
+    return {gpu.uuid: _by_process(gpu, by_uid, cgroup_of) or by_count for gpu in readings}
+
+
+def _by_process(
+    gpu: GpuReading, by_uid: Mapping[str, Served], cgroup_of: Callable[[int], str]
+) -> Served | None:
+    found = {by_uid.get(pod_of_cgroup(cgroup_of(pid))) for pid in gpu.process_ids} - {None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _by_count(holders: Sequence[JobPod], gpus: int) -> Served:
+    if not holders:
+        return NOBODY
+    served = {pod.served for pod in holders}
+    whole = sum(pod.gpus for pod in holders) >= gpus
+    return served.pop() if whole and len(served) == 1 else UNKNOWN

@@ -1,0 +1,48 @@
+"""One round of readings as samples of the metric table. Pure, so the check script can use it too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hansa.exporter.attribution import UNKNOWN, Served
+from hansa.observability import metrics as m
+from hansa.observability.collectors import Sample
+from hansa.ports import GpuReading
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The last reading, or why there is none."""
+
+    readings: Sequence[GpuReading] = ()
+    served: Mapping[str, Served] = field(default_factory=dict)
+    trouble: str = ""
+    """Reason without readings: NoDriver, NoGpu, Starting, Stale …"""
+
+
+def round_samples(last: Round, class_of: Callable[[str], str]) -> Iterator[Sample]:
+    """Yield the exporter's samples; ``class_of`` turns the driver's model name into a GPU class."""
+    yield Sample(m.PROBE_UP, 0.0 if last.trouble else 1.0, (last.trouble,))
+    for gpu in last.readings:
+        served = last.served.get(gpu.uuid, UNKNOWN)
+        yield Sample(m.GPU_INFO, 1, (gpu.uuid, str(gpu.index), class_of(gpu.model)))
+        yield Sample(m.GPU_JOB, 1, (gpu.uuid, served.job, served.institution))
+        yield from _told(gpu)
+
+
+def _told(gpu: GpuReading) -> Iterator[Sample]:
+    """Yield what the card tells: None has no series."""
+    rows = (
+        (m.GPU_BUSY, gpu.busy_percent, 100, ()),
+        (m.GPU_MEMORY_USED, gpu.memory_used_bytes, 1, ()),
+        (m.GPU_MEMORY_TOTAL, gpu.memory_total_bytes, 1, ()),
+        (m.GPU_POWER, gpu.power_milliwatts, 1000, ()),
+        (m.GPU_ENERGY, gpu.energy_millijoules, 1000, ()),
+        (m.GPU_TEMPERATURE, gpu.temperature_celsius, 1, ()),
+        (m.GPU_ECC, gpu.ecc_corrected, 1, ("corrected",)),
+        (m.GPU_ECC, gpu.ecc_uncorrected, 1, ("uncorrected",)),
+    )
+    for metric, value, per_unit, more in rows:
+        if value is not None:
+            yield Sample(metric, value / per_unit, (gpu.uuid, *more))

@@ -1,0 +1,153 @@
+"""What the probe makes of a driver's answers; the driver is scripted, the bindings' errors are real."""
+
+from types import SimpleNamespace
+
+import pynvml
+import pytest
+
+from hansa.adapters.gpu.nvml import NvmlProbe
+from hansa.errors import Terminal
+
+
+def refused(code):
+    return pynvml.NVMLError(code)
+
+
+NOT_SUPPORTED = refused(pynvml.NVML_ERROR_NOT_SUPPORTED)
+LOST = refused(pynvml.NVML_ERROR_GPU_IS_LOST)
+CARD = {
+    "nvmlDeviceGetUUID": "GPU-1",
+    "nvmlDeviceGetName": "NVIDIA L40S",
+    "nvmlDeviceGetMigMode": NOT_SUPPORTED,
+    "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=87, memory=10),
+    "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=10, total=48, free=38),
+    "nvmlDeviceGetPowerUsage": 251_000,
+    "nvmlDeviceGetTotalEnergyConsumption": 9_000_000,
+    "nvmlDeviceGetTemperatureV": 61,
+    "nvmlDeviceGetTotalEccErrors": 3,
+    "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=9), SimpleNamespace(pid=4)],
+}
+
+
+def answer(value):
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+class Driver:
+    """NVML's calls over scripted cards: a handle is the card, an exception is raised."""
+
+    def __init__(self, *cards, init=None):
+        self.cards = list(cards)
+        self.init = init
+        self.inits = 0
+        self.nvmlShutdown = lambda: None
+        self.nvmlDeviceGetCount = lambda: len(self.cards)
+        self.nvmlDeviceGetHandleByIndex = lambda index: answer(self.cards[index])
+
+    def nvmlInit(self):  # noqa: N802  # NVML's name
+        self.inits += 1
+        return answer(self.init)
+
+    def __getattr__(self, name):
+        if name.startswith("nvmlDevice"):
+            return lambda card, *_: answer(card[name])
+        return getattr(pynvml, name)
+
+
+def read(**changed):
+    (reading,) = NvmlProbe(Driver(CARD | changed)).read()
+    return reading
+
+
+def test_a_whole_reading():
+    gpu = read()
+    assert (gpu.uuid, gpu.index, gpu.model) == ("GPU-1", 0, "NVIDIA L40S")
+    assert (gpu.busy_percent, gpu.memory_used_bytes, gpu.memory_total_bytes) == (87, 10, 48)
+    assert (gpu.power_milliwatts, gpu.energy_millijoules) == (251_000, 9_000_000)
+    assert (gpu.temperature_celsius, gpu.ecc_corrected, gpu.ecc_uncorrected) == (61, 3, 3)
+    assert gpu.process_ids == (4, 9)
+
+
+UNTOLD = {
+    "utilisation under MIG": ({"nvmlDeviceGetMigMode": (1, 1)}, "busy_percent", None),
+    "MIG capable but off": ({"nvmlDeviceGetMigMode": (0, 0)}, "busy_percent", 87),
+    "energy of an old card": (
+        {"nvmlDeviceGetTotalEnergyConsumption": NOT_SUPPORTED},
+        "energy_millijoules",
+        None,
+    ),
+    "ECC of a consumer card": (
+        {"nvmlDeviceGetTotalEccErrors": NOT_SUPPORTED},
+        "ecc_corrected",
+        None,
+    ),
+    "temperature by the older call": (
+        {
+            "nvmlDeviceGetTemperatureV": refused(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND),
+            "nvmlDeviceGetTemperature": 55,
+        },
+        "temperature_celsius",
+        55,
+    ),
+    "processes nobody may see": (
+        {"nvmlDeviceGetComputeRunningProcesses": refused(pynvml.NVML_ERROR_NO_PERMISSION)},
+        "process_ids",
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "field", "value"), UNTOLD.values(), ids=UNTOLD.keys())
+def test_what_a_card_does_not_tell_is_none(changed, field, value):
+    assert getattr(read(**changed), field) == value
+
+
+NONE_AT_ALL = {
+    "no library": (Driver(init=refused(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)), "NoDriver"),
+    "module not loaded": (Driver(init=refused(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)), "NoDriver"),
+    "half an upgrade": (
+        Driver(init=refused(pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH)),
+        "DriverMismatch",
+    ),
+    "not allowed": (Driver(init=refused(pynvml.NVML_ERROR_NO_PERMISSION)), "NoPermission"),
+    "driver gone wrong": (Driver(init=refused(pynvml.NVML_ERROR_UNKNOWN)), "DriverError"),
+    "no card": (Driver(), "NoGpu"),
+    "every card lost": (Driver(LOST), "NoGpu"),
+}
+
+
+@pytest.mark.parametrize(("driver", "reason"), NONE_AT_ALL.values(), ids=NONE_AT_ALL.keys())
+def test_no_reading_has_a_reason(driver, reason):
+    with pytest.raises(Terminal) as caught:
+        NvmlProbe(driver).read()
+    assert caught.value.reason == reason
+
+
+def test_a_lost_card_does_not_hide_the_others():
+    probe = NvmlProbe(Driver(LOST, CARD))
+    assert [gpu.index for gpu in probe.read()] == [1]
+
+
+def test_a_driver_installed_later_is_found():
+    driver = Driver(CARD, init=refused(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND))
+    probe = NvmlProbe(driver)
+    with pytest.raises(Terminal):
+        probe.read()
+    driver.init = None
+    assert len(probe.read()) == 1
+    assert len(probe.read()) == 1
+    assert driver.inits == 2
+
+
+def test_a_driver_reloaded_underneath_is_opened_again():
+    driver = Driver(CARD)
+    probe = NvmlProbe(driver)
+    probe.read()
+    driver.cards[0] = CARD | {"nvmlDeviceGetName": refused(pynvml.NVML_ERROR_UNINITIALIZED)}
+    with pytest.raises(Terminal):
+        probe.read()
+    driver.cards[0] = CARD
+    assert len(probe.read()) == 1
+    assert driver.inits == 2
