@@ -1,0 +1,1 @@
+"""The hub process: caches, planning loop, executor. It advises; members decide."""

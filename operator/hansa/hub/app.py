@@ -1,0 +1,243 @@
+"""``hansa hub``: wires the parts, runs them under kopf, and takes them down again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import kopf
+
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.keys import Ed25519Signer
+from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.config import Connection, connect
+from hansa.adapters.kube.lease import LeaseElection
+from hansa.adapters.kube.reflector import ChangeType
+from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
+from hansa.errors import HansaError
+from hansa.hub.caches import Caches
+from hansa.hub.controller import Controller
+from hansa.hub.executor import CSRS, Executor, GrantTerms
+from hansa.hub.front_door import build_registry, build_settings
+from hansa.hub.keyqueue import KeyQueue
+from hansa.hub.node_keys import NodeKeys
+from hansa.hub.planning_loop import PlanningLoop, warm_up
+from hansa.hub.settings import HubSettings
+from hansa.hub.view import CacheView
+from hansa.hub.world import WorldView
+from hansa.observability.collectors import hub_collector
+from hansa.observability.http import probes
+from hansa.observability.instruments import Instruments
+from hansa.observability.logging import configure_logging
+from hansa.observability.recorder import EventRecorder
+from hansa.planning.hub_nodes import NodeLimits
+from hansa.ports import Manifest
+
+log = logging.getLogger(__name__)
+
+SILENT_WATCH_S = 600.0
+"""A watch that has said nothing for so long, bookmarks included, makes the hub unhealthy."""
+NAMESPACES = "/api/v1/namespaces"
+
+
+class Hub:
+    """One replica, from its settings to its tasks."""
+
+    def __init__(self, settings: HubSettings, connection: Connection) -> None:
+        """Build all parts; raises ``Terminal`` when key or connection are unusable."""
+        self._settings = settings
+        self._clock = SystemClock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._exit = AsyncExitStack()
+        self._primed = False
+        signer = Ed25519Signer.from_file(Path(settings.grants.key_file))
+        self.cluster = KubeCluster(
+            connection,
+            clock=self._clock,
+            agent="hansa-hub",
+            connections=settings.cluster.write_concurrency + 16,
+            request_timeout_s=settings.cluster.request_timeout_seconds,
+        )
+        self._build(settings, connection, signer)
+        log.info("hub key", extra={"publicKey": signer.public_key, "keyId": signer.key_id})
+
+    def _build(self, settings: HubSettings, connection: Connection, signer: Ed25519Signer) -> None:
+        clock, skew_s = self._clock, float(settings.grants.clock_skew_seconds)
+        namespace = settings.cluster.namespace or connection.namespace
+        identity = settings.leadership.identity or f"{socket.gethostname()}-{os.getpid()}"
+        self.instruments = Instruments("hub")
+        self.queue = KeyQueue()
+        self.caches = Caches(
+            self.cluster,
+            clock,
+            on_change=self._on_change,
+            resync_s=settings.planning.resync_seconds,
+        )
+        limits = NodeLimits(settings.nodes.lease_grace_seconds, settings.planning.currency)
+        world = WorldView(self.caches, limits)
+        self.plans = PlanningLoop(
+            self.caches,
+            world,
+            clock=clock,
+            instruments=self.instruments,
+            skew_s=skew_s,
+            coalesce_s=settings.planning.coalesce_milliseconds / 1000,
+        )
+        join_user = f"system:serviceaccount:{namespace}:{settings.nodes.join_service_account}"
+        nodes = NodeKeys(self.caches, world, self.plans, clock=clock, join_user=join_user)
+        self.controller = Controller(
+            self.caches,
+            world,
+            self.plans,
+            nodes,
+            self.queue,
+            clock=clock,
+            instruments=self.instruments,
+            skew_s=skew_s,
+        )
+        self.election = LeaseElection(
+            self.cluster,
+            clock=clock,
+            namespace=namespace,
+            name=settings.leadership.lease,
+            identity=identity,
+            duration_s=settings.leadership.duration_seconds,
+            retry_s=settings.leadership.retry_seconds,
+            on_change=self.controller.on_leadership,
+        )
+        self.recorder = EventRecorder(
+            self.cluster, clock, controller="hansa.dev/hub", instance=identity
+        )
+        self.executor = Executor(
+            self.cluster,
+            self.caches,
+            clock=clock,
+            signer=signer,
+            terms=GrantTerms(settings.grants.validity_seconds, skew_s),
+            still_leader=self.election.still_leader,
+            recorder=self.recorder,
+            instruments=self.instruments,
+        )
+        view = CacheView(
+            self.caches,
+            world,
+            self.plans,
+            self.queue,
+            clock=clock,
+            leading=self.election.still_leader,
+            events=self.recorder.outcomes,
+        )
+        self.instruments.attach(hub_collector(view))
+
+    def _on_change(self, kind: str, change: ChangeType, thing: Manifest) -> None:
+        # The controller is built after the caches it listens to.
+        self.controller.on_change(kind, change, thing)
+
+    async def start(self) -> None:
+        """Start serving and following; planning begins when every cache is filled."""
+        serving = self._settings.serving
+        port = await self._exit.enter_async_context(
+            probes(
+                page=self.instruments.page,
+                healthy=self.trouble,
+                ready=self.unready,
+                port=serving.health_port,
+                host=serving.bind,
+            )
+        )
+        log.info("serving", extra={"port": port})
+        for mirror in self.caches.reflectors:
+            self._spawn(mirror.run())
+        self._spawn(self._lead())
+        self._spawn(self.recorder.run())
+
+    async def stop(self) -> None:
+        """End all tasks, the election first of all, so that another replica goes on at once."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._exit.aclose()
+        await self.cluster.close()
+
+    def trouble(self) -> str:
+        """Return why this replica should be restarted, or nothing."""
+        for mirror in self.caches.reflectors:
+            if mirror.last_event_age_s > SILENT_WATCH_S:
+                return f"{mirror.path}: silent for {mirror.last_event_age_s:.0f} s"
+        dead = [task.get_name() for task in self._tasks if task.done()]
+        return f"tasks ended: {', '.join(dead)}" if dead else ""
+
+    def unready(self) -> str:
+        """Return why this replica cannot serve yet, or nothing."""
+        waiting = [mirror.path for mirror in self.caches.reflectors if not mirror.synced]
+        if waiting:
+            return f"not read yet: {', '.join(waiting)}"
+        return "" if self._primed else "nodes and pools not read yet"
+
+    async def _lead(self) -> None:
+        for mirror in self.caches.reflectors:
+            await mirror.wait_synced()
+        await self._prime()
+        # The first plan compiles the kernel: for seconds, which a leader does not have.
+        await asyncio.to_thread(warm_up)
+        self._primed = True
+        self._spawn(self.plans.run(self.controller.queue_decisions))
+        for _ in range(self._settings.cluster.write_concurrency):
+            self._spawn(self.controller.work(self.executor))
+        self._spawn(self.election.run())
+        await self._keep_time()
+
+    async def _keep_time(self) -> None:
+        next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
+        while True:
+            await asyncio.sleep(self._settings.planning.tick_seconds)
+            self.controller.tick()
+            if self._clock.monotonic() > next_resync:
+                next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
+                await self._prime()
+                self.controller.resync()
+
+    async def _prime(self) -> None:
+        """Read the low-rate kinds whole: kopf does not say when it has seen all there is."""
+        tables = {
+            SOVEREIGNNODE.path(): self.caches.nodes,
+            COMPUTEPOOL.path(): self.caches.pools,
+            NAMESPACES: self.caches.namespaces,
+            CSRS: self.caches.csrs,
+        }
+        for path, mirror in tables.items():
+            while True:
+                try:
+                    mirror.replace((await self.cluster.list(path)).items)
+                    break
+                except HansaError as error:
+                    log.warning("cannot read", extra={"path": path, "error": str(error)})
+                    await asyncio.sleep(2.0)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=getattr(work, "__qualname__", "task")))
+
+
+async def run(settings: HubSettings) -> None:
+    """Run one replica until the process is told to end."""
+    kubeconfig = Path(settings.cluster.kubeconfig) if settings.cluster.kubeconfig else None
+    connection = connect(kubeconfig, os.environ, context=settings.cluster.context)
+    hub = Hub(settings, connection)
+    await kopf.operator(
+        registry=build_registry(hub.caches, connection, start=hub.start, stop=hub.stop),
+        settings=build_settings(),
+        standalone=True,
+        clusterwide=True,
+    )
+
+
+def main() -> None:
+    """Run the hub with settings from the environment."""
+    configure_logging()
+    asyncio.run(run(HubSettings()))

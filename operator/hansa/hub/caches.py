@@ -1,0 +1,149 @@
+"""What the hub sees of its API server, and what it made of it, kept until the object changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from hansa.adapters.kube.reflector import ChangeType, Mirror, Reflector, by_name, by_uid
+from hansa.api.kinds import AIJOB, WORKGRANT
+from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.model.times import from_rfc3339
+from hansa.planning.grant_view import GrantView, parse_grant
+from hansa.planning.hub_jobs import JobView, ParsedSpec, parse_spec, view_job
+from hansa.ports import Clock, Cluster, Manifest
+
+HEARTBEAT_LEASE = "hansa-node"
+LEASES = "/apis/coordination.k8s.io/v1/leases"
+OnKind = Callable[[str, ChangeType, Manifest], None]
+
+
+class Caches:
+    """Mirrors of the kinds the hub reads. Hot kinds follow themselves; kopf feeds the others."""
+
+    def __init__(
+        self, cluster: Cluster, clock: Clock, *, on_change: OnKind, resync_s: float
+    ) -> None:
+        """``on_change`` gets the kind's short name first."""
+
+        def tell(kind: str) -> Callable[[ChangeType, Manifest], None]:
+            return lambda change, thing: on_change(kind, change, thing)
+
+        self._clock = clock
+        self.jobs = Reflector(
+            cluster,
+            AIJOB.path(),
+            clock=clock,
+            key=by_uid,
+            on_change=tell("job"),
+            relist_s=resync_s,
+        )
+        self.grants = Reflector(
+            cluster, WORKGRANT.path(), clock=clock, on_change=tell("grant"), relist_s=resync_s
+        )
+        self.leases = Reflector(
+            cluster,
+            LEASES,
+            clock=clock,
+            on_change=tell("lease"),
+            keep_managed_fields=True,
+            fields=f"metadata.name={HEARTBEAT_LEASE}",
+            relist_s=resync_s,
+        )
+        self.nodes = Mirror(key=by_name, on_change=tell("node"))
+        self.pools = Mirror(key=by_name, on_change=tell("pool"))
+        self.csrs = Mirror(key=by_name, on_change=tell("csr"))
+        self.namespaces = Mirror(key=by_name, on_change=tell("namespace"))
+        self.access: set[str] = set()
+        """Nodes whose namespace and roles this process has made sure of."""
+        self._specs: dict[str, tuple[int, ParsedSpec]] = {}
+        self._views: dict[str, tuple[str, JobView]] = {}
+        self._grants: dict[str, tuple[str, GrantView | None]] = {}
+        self._by_job: dict[str, dict[str, str]] = {}
+
+    @property
+    def reflectors(self) -> tuple[Reflector, ...]:
+        """The mirrors that have to be run."""
+        return (self.jobs, self.grants, self.leases)
+
+    def job(self, uid: str) -> JobView | None:
+        """Return an AIJob as read at its present resourceVersion."""
+        manifest = self.jobs.get(uid)
+        if manifest is None:
+            self._specs.pop(uid, None)
+            self._views.pop(uid, None)
+            return None
+        version = manifest["metadata"]["resourceVersion"]
+        known = self._views.get(uid)
+        if known is not None and known[0] == version:
+            return known[1]
+        view = view_job(manifest, self._spec(uid, manifest))
+        self._views[uid] = (version, view)
+        return view
+
+    def grant(self, key: str) -> GrantView | None:
+        """Return a grant as read at its present resourceVersion."""
+        manifest = self.grants.get(key)
+        if manifest is None:
+            self._grants.pop(key, None)
+            return None
+        version = manifest["metadata"]["resourceVersion"]
+        known = self._grants.get(key)
+        if known is not None and known[0] == version:
+            return known[1]
+        view = parse_grant(manifest)
+        self._grants[key] = (version, view)
+        return view
+
+    def grants_of(self, job_uid: str) -> Iterator[GrantView]:
+        """Yield the grants of a job, in order of epoch."""
+        keys = self._by_job.get(job_uid, {})
+        views = [view for view in map(self.grant, keys) if view is not None]
+        yield from sorted(views, key=lambda view: view.epoch)
+
+    def index_grant(self, change: ChangeType, manifest: Mapping[str, Any]) -> str:
+        """Keep the index by job; return the job's uid (empty for a grant no hub wrote)."""
+        key = by_name(dict(manifest))
+        spec = manifest.get("spec")
+        uid = str((spec.get("job") or {}).get("uid", "")) if isinstance(spec, dict) else ""
+        if change == "DELETED":
+            grants = self._by_job.get(uid, {})
+            grants.pop(key, None)
+            if not grants:
+                self._by_job.pop(uid, None)
+        else:
+            self._by_job.setdefault(uid, {})[key] = uid
+        return uid
+
+    def orphans(self) -> Iterator[str]:
+        """Yield uids of jobs that have grants here and no AIJob."""
+        yield from [uid for uid in self._by_job if self.jobs.get(uid) is None]
+
+    def heartbeat_s(self, node: str) -> float | None:
+        """Return when the node last renewed its Lease: by its word or the server's, the later."""
+        lease = self.leases.get(f"{NODE_NAMESPACE_PREFIX}{node}/{HEARTBEAT_LEASE}")
+        if lease is None:
+            return None
+        return lease_renewed_s(lease, self._clock.now())
+
+    def _spec(self, uid: str, manifest: Manifest) -> ParsedSpec:
+        generation = manifest["metadata"].get("generation", 0)
+        known = self._specs.get(uid)
+        if known is not None and known[0] == generation:
+            return known[1]
+        parsed = parse_spec(manifest.get("spec") or {})
+        self._specs[uid] = (generation, parsed)
+        return parsed
+
+
+def lease_renewed_s(lease: Mapping[str, Any], now_s: float) -> float:
+    """Return when a Lease was last renewed, never in the future.
+
+    The member writes ``renewTime`` with its clock; the API server stamps ``managedFields`` with its
+    own. The later counts: a member with a slow clock must not look dead while it works.
+    """
+    spec = lease.get("spec") or {}
+    fields = lease["metadata"].get("managedFields") or ()
+    stamps = [spec.get("renewTime"), *(entry.get("time") for entry in fields)]
+    times = [time for time in map(from_rfc3339, stamps) if time is not None]
+    return min(now_s, max(times, default=0.0))

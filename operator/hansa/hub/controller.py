@@ -1,0 +1,236 @@
+"""The hub's loop: changes in, keys queued, plans made, actions derived and handed to the executor.
+
+1. A change marks keys, and the plan as due. 2. The planner runs once for all changes of a few
+milliseconds. 3. Its decisions queue keys. 4. A worker takes a key, derives what to do from the
+caches as they are then, and the executor does it. Every answer is a change again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from hansa.adapters.kube.reflector import ChangeType
+from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.hub.caches import Caches
+from hansa.hub.executor import Executor
+from hansa.hub.keyqueue import LATER, NORMAL, URGENT, Key, KeyQueue
+from hansa.hub.node_keys import NodeKeys
+from hansa.hub.planning_loop import PlanningLoop
+from hansa.hub.world import WorldView
+from hansa.model.times import from_rfc3339
+from hansa.observability import metrics as m
+from hansa.observability.instruments import Instruments
+from hansa.planning.billing import bill
+from hansa.planning.hub_actions import Action, SetJobStatus, Tell, WriteGrant
+from hansa.planning.hub_derive import JobCase, derive, derive_orphan
+from hansa.planning.hub_jobs import JobView
+from hansa.planning.job_status import Bill
+from hansa.ports import Clock, Manifest
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Ties caches, planner and executor together. Does nothing while another replica leads."""
+
+    def __init__(  # noqa: PLR0913  # the parts it ties together
+        self,
+        caches: Caches,
+        world: WorldView,
+        plans: PlanningLoop,
+        nodes: NodeKeys,
+        queue: KeyQueue,
+        *,
+        clock: Clock,
+        instruments: Instruments,
+        skew_s: float,
+    ) -> None:
+        """Wire the parts; ``attach`` gives it the executor, which needs the caches first."""
+        self._caches = caches
+        self._world = world
+        self._plans = plans
+        self._nodes = nodes
+        self._queue = queue
+        self._clock = clock
+        self._instruments = instruments
+        self._skew_s = skew_s
+        self._leading = False
+
+    def on_change(self, kind: str, change: ChangeType, thing: Manifest) -> None:
+        """Take note of a change; called by the mirrors."""
+        if kind == "job":
+            self._on_job(change, thing)
+        elif kind == "grant":
+            self._on_grant(change, thing)
+        elif kind == "lease":
+            self._on_lease(thing)
+        else:
+            self._on_table(kind, change, thing)
+
+    def on_leadership(self, leading: bool) -> None:  # noqa: FBT001  # the election's callback
+        """Start from the caches when elected; stop when deposed."""
+        self._leading = leading
+        self._plans.forget()
+        self._queue.clear()
+        if leading:
+            self.resync()
+
+    def resync(self) -> None:
+        """Look at everything once."""
+        if not self._leading:
+            return
+        for uid in self._plans.active:
+            self._queue.add(Key("job", uid))
+        for uid in self._caches.orphans():
+            self._queue.add(Key("job", uid), LATER)
+        for uid in self._ended_with_leftovers():
+            self._queue.add(Key("job", uid), LATER)
+        self._nodes.queue_all(self._queue)
+        self._plans.due()
+
+    def tick(self) -> None:
+        """Look at what only time changes: leases, deadlines of grants, fences."""
+        if not self._leading:
+            return
+        if self._world.refresh(self._clock.now()) or self._plans.waits_for_time():
+            self._plans.due()
+        self._nodes.queue_all(self._queue)
+        for uid in self._plans.overdue():
+            self._queue.add(Key("job", uid))
+        for uid in self._plans.moved():
+            self._queue.add(Key("job", uid), LATER)
+
+    async def work(self, executor: Executor) -> None:
+        """Take keys and do what is due, until cancelled. Run several at once."""
+        while True:
+            key = await self._queue.take()
+            try:
+                await self._process(executor, key)
+            except Exception as error:
+                # A fault of ours in one object's logic must not stop the work on all others.
+                log.exception("key failed kind=%s name=%s", key.kind, key.name)
+                name = type(error).__name__
+                self._instruments.add(m.RECONCILE_ERRORS, kind=key.kind, error=name)
+                self._queue.add_later(key, 30.0)
+            finally:
+                self._queue.done(key)
+
+    async def _process(self, executor: Executor, key: Key) -> None:
+        actions = self.derive(key)
+        outcome = await executor.run(actions)
+        self._count(actions, ok=outcome.ok)
+        if key.kind == "job":
+            self._plans.settle(key.name, ok=outcome.ok)
+        if outcome.retry_after_s is not None:
+            self._queue.add_later(key, outcome.retry_after_s)
+
+    def derive(self, key: Key) -> tuple[Action, ...]:
+        """Return what is due for a key now."""
+        if not self._leading:
+            return ()
+        if key.kind == "job":
+            return self._derive_job(key.name)
+        return self._nodes.derive(key)
+
+    def _derive_job(self, uid: str) -> tuple[Action, ...]:
+        job = self._caches.job(uid)
+        epochs = self._plans.epochs_of(uid)
+        if job is None:
+            return tuple(action for epoch in epochs for action in derive_orphan(epoch))
+        world = self._world.world
+        spec = job.parsed.spec
+        pool = world.league.pools.get(spec.pool) if spec else None
+        decision = self._plans.decision(uid)
+        case = JobCase(
+            job=job,
+            epochs=epochs,
+            decision=decision,
+            now_s=self._clock.now(),
+            skew_s=self._skew_s,
+            institution=world.league.institutions.get(job.namespace, ""),
+            overlays=pool.overlays if pool else (),
+            verdicts=() if job.node else self._plans.verdicts(uid),
+            bill=self._bill(job),
+            gainer=self._plans.gainer(uid),
+            told_s=self._plans.told.at_s(uid),
+        )
+        return derive(case)
+
+    def _bill(self, job: JobView) -> Bill | None:
+        spec = job.parsed.spec
+        if spec is None or not job.node:
+            return None
+        for grant in self._caches.grants_of(job.uid):
+            if grant.epoch == job.epoch:
+                node = self._world.world.nodes.get(grant.node)
+                site = node.site if node else None
+                currency = self._world.world.league.currency
+                return bill(spec, grant, site, self._clock.now(), currency=currency)
+        return None
+
+    def _on_job(self, change: ChangeType, thing: Manifest) -> None:
+        uid = thing["metadata"]["uid"]
+        self._plans.note_job(uid, gone=change == "DELETED")
+        self._add(Key("job", uid))
+
+    def _on_grant(self, change: ChangeType, thing: Manifest) -> None:
+        uid = self._caches.index_grant(change, thing)
+        if uid:
+            self._plans.note_grant(uid, thing, gone=change == "DELETED")
+            self._add(Key("job", uid))
+
+    def _on_lease(self, thing: Manifest) -> None:
+        # Renewals come every few seconds from every node: only one that ends a silence is news.
+        name = thing["metadata"]["namespace"].removeprefix(NODE_NAMESPACE_PREFIX)
+        node = self._world.world.nodes.get(name)
+        if node is None or node.site.unavailable is not None:
+            self._plans.world_changed()
+            self._add(Key("node", name))
+
+    def _on_table(self, kind: str, change: ChangeType, thing: Manifest) -> None:
+        self._plans.world_changed()
+        for key in self._nodes.keys_for(kind, change, thing):
+            self._add(key)
+
+    def _add(self, key: Key, lane: int = NORMAL) -> None:
+        if self._leading:
+            self._queue.add(key, lane)
+
+    def queue_decisions(self, uids: Iterator[tuple[str, bool]]) -> None:
+        """Queue the jobs a plan decided about; placements go first."""
+        for uid, urgent in uids:
+            self._add(Key("job", uid), URGENT if urgent else NORMAL)
+
+    def _ended_with_leftovers(self) -> Iterator[str]:
+        for uid, thing in self._caches.jobs.items():
+            if uid not in self._plans.active and (
+                thing["metadata"].get("finalizers") or any(self._caches.grants_of(uid))
+            ):
+                yield uid
+
+    def _count(self, actions: tuple[Action, ...], *, ok: bool) -> None:
+        if not ok:
+            return
+        for action in actions:
+            if isinstance(action, SetJobStatus):
+                self._plans.told.note(action.uid, self._clock.now())
+                self._count_start(action)
+            elif isinstance(action, WriteGrant) and action.epoch == 1:
+                self._observe(m.QUEUE_WAIT, action.job_uid, self._clock.now())
+            elif isinstance(action, Tell) and action.kind == "refused":
+                self._instruments.add(m.REFUSALS, node=action.node, reason=action.reason)
+
+    def _count_start(self, action: SetJobStatus) -> None:
+        conditions: list[dict[str, Any]] = action.status.get("conditions", [])
+        started = from_rfc3339(action.status.get("runningAt"))
+        running = any(row["type"] == "Running" and row["status"] == "True" for row in conditions)
+        if started is not None and running:
+            self._observe(m.START_LATENCY, action.uid, started)
+
+    def _observe(self, metric: m.Metric, uid: str, at_s: float) -> None:
+        job = self._caches.job(uid)
+        if job is not None and job.parsed.spec is not None:
+            pool = job.parsed.spec.pool
+            self._instruments.observe(metric, at_s - job.submitted_s, pool=pool)

@@ -1,0 +1,244 @@
+"""Turns actions into requests. The only place in the hub that does I/O and catches API errors.
+
+Before each write it asks whether this replica still leads. A conflict means that our view is old:
+the rest of the batch is dropped and the key derived again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
+from hansa.api.meta import API_VERSION
+from hansa.errors import Conflict, HansaError, NotFound, Retryable, Terminal
+from hansa.grants.envelope import grant_name
+from hansa.hub.caches import Caches
+from hansa.hub.grants import grant_manifest
+from hansa.hub.telling import event_of
+from hansa.model.times import rfc3339
+from hansa.observability import metrics as m
+from hansa.observability.instruments import Instruments
+from hansa.observability.recorder import EventRecorder
+from hansa.planning import hub_actions as do
+from hansa.planning.node_access import MANAGER, access_manifests, access_paths, namespace_of
+from hansa.ports import Clock, Cluster, Manifest, Signer
+
+log = logging.getLogger(__name__)
+
+CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+CONFLICT_AFTER_S = 0.2
+TERMINAL_AFTER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a batch went. ``retry_after_s`` None: no need to come back."""
+
+    ok: bool
+    retry_after_s: float | None = None
+    not_leading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GrantTerms:
+    """Settings every grant is made with, in seconds."""
+
+    validity_s: float
+    skew_s: float
+
+
+class Executor:
+    """Runs batches of actions, in order, until one fails."""
+
+    def __init__(  # noqa: PLR0913  # everything it writes with
+        self,
+        cluster: Cluster,
+        caches: Caches,
+        *,
+        clock: Clock,
+        signer: Signer,
+        terms: GrantTerms,
+        still_leader: Callable[[], bool],
+        recorder: EventRecorder,
+        instruments: Instruments,
+    ) -> None:
+        """``still_leader`` is asked before each write."""
+        self._cluster = cluster
+        self._caches = caches
+        self._clock = clock
+        self._signer = signer
+        self._terms = terms
+        self._still_leader = still_leader
+        self._recorder = recorder
+        self._instruments = instruments
+        self._handlers: dict[type, Callable[[Any], Awaitable[None]]] = {
+            do.SetJobStatus: self._set_job_status,
+            do.WriteGrant: self._write_grant,
+            do.CancelGrant: self._cancel_grant,
+            do.CancelOrphan: self._cancel_orphan,
+            do.DeleteGrant: self._delete_grant,
+            do.SetFinalizers: self._set_finalizers,
+            do.SetNodeStatus: self._set_node_status,
+            do.SetPoolStatus: self._set_pool_status,
+            do.EnsureNodeAccess: self._ensure_access,
+            do.RevokeNodeAccess: self._revoke_access,
+            do.DecideCsr: self._decide_csr,
+        }
+
+    async def run(self, actions: Iterable[do.Action]) -> Outcome:
+        """Run a batch; never raises a Hansa error."""
+        for action in actions:
+            if isinstance(action, do.Tell):
+                self._recorder.emit(event_of(action))
+                continue
+            if not self._still_leader():
+                return Outcome(ok=False, not_leading=True)
+            failure = await self._attempt(action)
+            if failure is not None:
+                return failure
+        return Outcome(ok=True)
+
+    async def _attempt(self, action: do.Action) -> Outcome | None:
+        name, outcome, after_s = type(action).__name__, "ok", 0.0
+        try:
+            await self._handlers[type(action)](action)
+        except Conflict as error:
+            outcome, after_s = "conflict", CONFLICT_AFTER_S
+            log.debug("write conflicts action=%s error=%s", name, error)
+        except Retryable as error:
+            outcome, after_s = "retryable", error.after_s
+            log.warning("write failed action=%s error=%s", name, error)
+        except (NotFound, Terminal, HansaError) as error:
+            outcome, after_s = "terminal", TERMINAL_AFTER_S
+            log.warning("write refused action=%s error=%s", name, error)
+        verb, resource = _LABELS[type(action)]
+        self._instruments.add(m.API_WRITES, verb=verb, resource=resource, outcome=outcome)
+        return None if outcome == "ok" else Outcome(ok=False, retry_after_s=after_s)
+
+    async def _set_job_status(self, action: do.SetJobStatus) -> None:
+        body: Manifest = {
+            "apiVersion": API_VERSION,
+            "kind": "AIJob",
+            "metadata": {
+                "name": action.name,
+                "namespace": action.namespace,
+                "uid": action.uid,
+                "resourceVersion": action.resource_version,
+            },
+            "status": dict(action.status),
+        }
+        path = AIJOB.path(action.namespace, action.name) + "/status"
+        self._caches.jobs.put(await self._cluster.apply(path, body, manager=MANAGER))
+
+    async def _write_grant(self, action: do.WriteGrant) -> None:
+        body = grant_manifest(
+            action,
+            self._signer,
+            now_s=self._clock.now(),
+            validity_s=self._terms.validity_s,
+            skew_s=self._terms.skew_s,
+        )
+        space = namespace_of(action.node)
+        try:
+            made = await self._cluster.create(WORKGRANT.path(space), body)
+        except Conflict:
+            # The epoch has its grant already: the very one to keep, whoever wrote it.
+            name = grant_name(action.job_uid, action.epoch)
+            made = await self._cluster.get(WORKGRANT.path(space, name))
+        self._caches.grants.put(made)
+        self._instruments.add(m.GRANTS_WRITTEN, node=action.node)
+
+    async def _cancel_grant(self, action: do.CancelGrant) -> None:
+        body = {"metadata": {"uid": action.uid}, "spec": {"cancel": "Stop"}}
+        path = WORKGRANT.path(action.namespace, action.name)
+        self._caches.grants.put(await self._cluster.merge(path, body))
+
+    async def _cancel_orphan(self, action: do.CancelOrphan) -> None:
+        try:
+            job = await self._cluster.get(action.job_path)
+        except NotFound:
+            job = {}
+        if job and job["metadata"]["uid"] == action.job_uid:
+            self._caches.jobs.put(job)
+            return
+        grant = do.CancelGrant(action.namespace, action.name, action.uid, "its AIJob is gone")
+        await self._cancel_grant(grant)
+
+    async def _delete_grant(self, action: do.DeleteGrant) -> None:
+        await self._cluster.delete(WORKGRANT.path(action.namespace, action.name), uid=action.uid)
+
+    async def _set_finalizers(self, action: do.SetFinalizers) -> None:
+        body = {
+            "metadata": {
+                "uid": action.uid,
+                "resourceVersion": action.resource_version,
+                "finalizers": list(action.finalizers),
+            }
+        }
+        path = AIJOB.path(action.namespace, action.name)
+        answer = await self._cluster.merge(path, body)
+        if "deletionTimestamp" not in answer["metadata"]:
+            self._caches.jobs.put(answer)
+
+    async def _set_node_status(self, action: do.SetNodeStatus) -> None:
+        path = SOVEREIGNNODE.path(name=action.name) + "/status"
+        body = _status_body("SovereignNode", action)
+        self._caches.nodes.put(await self._cluster.apply(path, body, manager=MANAGER))
+
+    async def _set_pool_status(self, action: do.SetPoolStatus) -> None:
+        path = COMPUTEPOOL.path(name=action.name) + "/status"
+        body = _status_body("ComputePool", action)
+        self._caches.pools.put(await self._cluster.apply(path, body, manager=MANAGER))
+
+    async def _ensure_access(self, action: do.EnsureNodeAccess) -> None:
+        for path, body in access_manifests(action.node):
+            await self._cluster.apply(path, body, manager=MANAGER)
+        self._caches.access.add(action.node)
+
+    async def _revoke_access(self, action: do.RevokeNodeAccess) -> None:
+        for path in reversed(access_paths(action.node)):
+            await self._cluster.delete(path)
+        self._caches.access.discard(action.node)
+
+    async def _decide_csr(self, action: do.DecideCsr) -> None:
+        condition = {
+            "type": action.decision,
+            "status": "True",
+            "reason": action.reason,
+            "message": action.message,
+            "lastUpdateTime": rfc3339(self._clock.now()),
+        }
+        body: Manifest = {
+            "metadata": {"uid": action.uid, "resourceVersion": action.resource_version},
+            "status": {"conditions": [condition]},
+        }
+        answer = await self._cluster.merge(f"{CSRS}/{action.name}/approval", body)
+        self._caches.csrs.put(answer)
+        log.info("csr %s name=%s why=%s", action.decision, action.name, action.message)
+
+
+def _status_body(kind: str, action: do.SetNodeStatus | do.SetPoolStatus) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "metadata": {"name": action.name, "uid": action.uid},
+        "status": dict(action.status),
+    }
+
+
+_LABELS: dict[type, tuple[str, str]] = {
+    do.SetJobStatus: ("apply", "aijobs/status"),
+    do.WriteGrant: ("create", "workgrants"),
+    do.CancelGrant: ("patch", "workgrants"),
+    do.CancelOrphan: ("patch", "workgrants"),
+    do.DeleteGrant: ("delete", "workgrants"),
+    do.SetFinalizers: ("patch", "aijobs"),
+    do.SetNodeStatus: ("apply", "sovereignnodes/status"),
+    do.SetPoolStatus: ("apply", "computepools/status"),
+    do.EnsureNodeAccess: ("apply", "roles"),
+    do.RevokeNodeAccess: ("delete", "roles"),
+    do.DecideCsr: ("patch", "certificatesigningrequests/approval"),
+}

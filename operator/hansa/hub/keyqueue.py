@@ -1,0 +1,90 @@
+"""The hub's own queue of keys: deduplicated, in lanes, one worker a key at a time.
+
+A key that comes back while it is worked on is worked on once more, however often it came. What to do
+is derived when a key is taken, not when it is put in: a burst of events costs one derivation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import NamedTuple
+
+URGENT, NORMAL, LATER = 0, 1, 2
+"""Lanes: grants first, then what people see, then tidying up."""
+
+
+class Key(NamedTuple):
+    """What to look at: a kind and the uid or name of the object."""
+
+    kind: str
+    name: str
+
+
+class KeyQueue:
+    """Keys waiting to be processed. Owned by one event loop."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._heap: list[tuple[int, int, Key]] = []
+        self._lanes: dict[Key, int] = {}
+        self._busy: set[Key] = set()
+        self._again: dict[Key, int] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._count = 0
+        self._ready = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._lanes) + len(self._again)
+
+    def add(self, key: Key, lane: int = NORMAL) -> None:
+        """Put a key in; a key already waiting moves up if ``lane`` is better."""
+        if key in self._busy:
+            self._again[key] = min(lane, self._again.get(key, lane))
+            return
+        if lane >= self._lanes.get(key, LATER + 1):
+            return
+        self._lanes[key] = lane
+        self._count += 1
+        heapq.heappush(self._heap, (lane, self._count, key))
+        self._ready.set()
+
+    def add_later(self, key: Key, delay_s: float, lane: int = NORMAL) -> None:
+        """Put a key in after a while; an earlier such wish is replaced."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[key] = loop.call_later(delay_s, self._ring, key, lane)
+
+    async def take(self) -> Key:
+        """Return the next key; it is busy until ``done``."""
+        while True:
+            while self._heap:
+                lane, _, key = heapq.heappop(self._heap)
+                if self._lanes.get(key) == lane:
+                    del self._lanes[key]
+                    self._busy.add(key)
+                    return key
+            self._ready.clear()
+            await self._ready.wait()
+
+    def done(self, key: Key) -> None:
+        """Give a key back."""
+        self._busy.discard(key)
+        lane = self._again.pop(key, None)
+        if lane is not None:
+            self.add(key, lane)
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self._heap.clear()
+        self._lanes.clear()
+        self._again.clear()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _ring(self, key: Key, lane: int) -> None:
+        self._timers.pop(key, None)
+        self.add(key, lane)

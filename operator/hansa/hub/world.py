@@ -1,0 +1,77 @@
+"""Nodes, pools and institutions as the planner sees them, recomputed when one of them changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hansa.api.meta import INSTITUTION_LABEL
+from hansa.hub.caches import Caches
+from hansa.planning.hub_jobs import League
+from hansa.planning.hub_nodes import NodeLimits, NodeView, ParsedNode, parse_node, view_node
+from hansa.planning.hub_pools import ParsedPool, parse_pool
+from hansa.planning.hub_snapshot import World, known_datasets
+from hansa.ports import Manifest
+
+
+class WorldView:
+    """Builds ``World`` values; the version moves only when something that matters changed."""
+
+    def __init__(self, caches: Caches, limits: NodeLimits) -> None:
+        """Start with an empty world."""
+        self._caches = caches
+        self._limits = limits
+        self._nodes: dict[str, tuple[str, ParsedNode]] = {}
+        self._pools: dict[str, tuple[str, ParsedPool]] = {}
+        self.world = World(0, league=League({}, {}, frozenset(), limits.currency))
+
+    def refresh(self, now_s: float) -> bool:
+        """Look again; tell whether anything changed that a plan depends on."""
+        nodes = {name: self._view(name, thing, now_s) for name, thing in self._caches.nodes.items()}
+        league = League(
+            pools={name: self._pool(name, thing) for name, thing in self._caches.pools.items()},
+            institutions=self._institutions(),
+            datasets=known_datasets(nodes.values()),
+            currency=self._limits.currency,
+        )
+        before = self.world
+        same = league == before.league and _sites(before) == {n: v.site for n, v in nodes.items()}
+        version = before.version if same else before.version + 1
+        self.world = replace(before, version=version, nodes=nodes, league=league)
+        return not same
+
+    def look_at(self, name: str, now_s: float) -> NodeView | None:
+        """Return one node as it is now; the world stays as it was."""
+        thing = self._caches.nodes.get(name)
+        return self._view(name, thing, now_s) if thing is not None else None
+
+    def _view(self, name: str, thing: Manifest, now_s: float) -> NodeView:
+        heartbeat_s = self._caches.heartbeat_s(name)
+        return view_node(self._node(name, thing), heartbeat_s, now_s, self._limits)
+
+    def _node(self, name: str, thing: Manifest) -> ParsedNode:
+        version = thing["metadata"]["resourceVersion"]
+        known = self._nodes.get(name)
+        if known is None or known[0] != version:
+            known = (version, parse_node(thing, self._limits))
+            self._nodes[name] = known
+        return known[1]
+
+    def _pool(self, name: str, thing: Manifest) -> ParsedPool:
+        version = thing["metadata"]["resourceVersion"]
+        known = self._pools.get(name)
+        if known is None or known[0] != version:
+            known = (version, parse_pool(thing))
+            self._pools[name] = known
+        return known[1]
+
+    def _institutions(self) -> dict[str, str]:
+        labelled = {}
+        for name, thing in self._caches.namespaces.items():
+            institution = (thing["metadata"].get("labels") or {}).get(INSTITUTION_LABEL)
+            if institution:
+                labelled[name] = str(institution)
+        return labelled
+
+
+def _sites(world: World) -> dict[str, object]:
+    return {name: view.site for name, view in world.nodes.items()}
