@@ -1,0 +1,287 @@
+"""``hansa member``: wires the agent together and runs it. No decision is made here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import kopf
+import numpy as np
+
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.config import Connection, connect
+from hansa.adapters.kube.fenced import FencedCluster
+from hansa.api.kinds import MEMBERPOLICY
+from hansa.errors import HansaError, NotFound, Retryable, Terminal
+from hansa.member import identity
+from hansa.member.desk import Desk
+from hansa.member.front import build_registry, build_settings, take_machine, take_policy
+from hansa.member.identity import HubIdentity
+from hansa.member.law import NAME
+from hansa.member.leadership import Leadership
+from hansa.member.publisher import Publisher
+from hansa.member.settings import MemberSettings
+from hansa.member.status import Status
+from hansa.member.upkeep import (
+    FORGET_S,
+    GPU_USE_S,
+    RENEW_CHECK_S,
+    Renewal,
+    Upkeep,
+    regularly,
+)
+from hansa.member.view import View
+from hansa.member.wiring import Clients, Parts, assemble
+from hansa.model.times import from_rfc3339
+from hansa.observability.collectors import member_collector
+from hansa.observability.http import probes
+from hansa.observability.instruments import Instruments
+from hansa.observability.logging import configure_logging
+from hansa.planning.order import MANAGER
+from hansa.ports import Clock, Manifest
+
+log = logging.getLogger(__name__)
+Job = Coroutine[Any, Any, Any]
+FIRST_LOOK_S = 15.0
+"""A hub that never answers must not keep the agent from the runs it has."""
+
+
+class Agent:
+    """One member agent, from its settings to its end."""
+
+    def __init__(self, settings: MemberSettings, own: Connection, *, clock: Clock) -> None:
+        """``own``: the member's own cluster."""
+        self._settings = settings
+        self._connection = own
+        self._clock = clock
+        self._random = np.random.default_rng()
+        self._instruments = Instruments("member")
+        self.status = Status()
+        self._ended = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+        self.port = 0
+        self.renewal: Renewal | None = None
+        """Set once the member has joined."""
+
+    async def run(self) -> None:
+        """Run until cancelled or signalled; kopf hears the signals and calls start and stop."""
+        registry = build_registry(
+            lambda: self.status.desk, self._connection, start=self._start, stop=self._stop
+        )
+        await kopf.operator(
+            registry=registry,
+            settings=build_settings(),
+            standalone=True,
+            clusterwide=True,
+            stop_flag=self._ended,
+        )
+        if self._life is not None and not self._life.cancelled():
+            self._life.result()
+
+    async def _start(self) -> None:
+        self._life = asyncio.create_task(self._live())
+        self._life.add_done_callback(lambda _: self._ended.set())
+
+    async def _stop(self) -> None:
+        """End all duties, then give up the Lease, so that another replica goes on at once."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait((self._life,))
+
+    async def _live(self) -> None:
+        serving = self._settings.serving
+        async with AsyncExitStack() as stack:
+            self.port = await stack.enter_async_context(
+                probes(
+                    page=self._instruments.page,
+                    healthy=self.status.healthy,
+                    ready=self.status.ready,
+                    port=serving.health_port,
+                    host=serving.bind,
+                )
+            )
+            log.info("serving", extra={"port": self.port})
+            own = await stack.enter_async_context(
+                KubeCluster(self._connection, clock=self._clock, agent=MANAGER)
+            )
+            await self._identity(own)
+            leadership = Leadership(self._settings, own, clock=self._clock)
+            self.status.leadership = leadership
+            still_leader = leadership.election.still_leader
+            await leadership.run(lambda: self._lead(own, still_leader))
+
+    async def _lead(self, own: KubeCluster, still_leader: Callable[[], bool]) -> None:
+        """Work as the leader, until cancelled."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self._stand_by)
+            await self._run(stack, own, still_leader)
+
+    def _stand_by(self) -> None:
+        self.status.desk, self.status.starting = None, "taking over"
+
+    async def _run(
+        self, stack: AsyncExitStack, own: KubeCluster, still_leader: Callable[[], bool]
+    ) -> None:
+        """1. Identity. 2. Desk. 3. What was known before. 4. First looks. 5. All duties."""
+        held = await self._identity(own)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-")))
+        held.write_files(folder)
+        hub = await stack.enter_async_context(
+            KubeCluster(held.connection(folder), clock=self._clock, agent=MANAGER)
+        )
+        policy = await self._policy(own)
+        last = ((policy or {}).get("status") or {}).get("lastHubContactTime")
+        parts = assemble(
+            self._settings,
+            Clients(
+                FencedCluster(own, still_leader=still_leader),
+                FencedCluster(hub, still_leader=still_leader),
+                lambda: hub.server_time_skew_s,
+                held.signer,
+                from_rfc3339(last),
+            ),
+            clock=self._clock,
+            instruments=self._instruments,
+            jitter=self._jitter,
+        )
+        self.status.desk = parts.desk
+        await self._remember(parts.desk, own)
+        self.renewal = Renewal(parts.desk, held, folder)
+        await self._serve(stack, parts, self.renewal)
+
+    async def _identity(self, own: KubeCluster) -> HubIdentity:
+        """Wait until the member has joined."""
+        place = self._settings.identity.secret
+        while True:
+            try:
+                held = await identity.load(own, self._settings.namespace, place)
+                if held.node != self._settings.node:
+                    self.status.starting = f"Secret {place} is of node {held.node}"
+                else:
+                    _ = held.validity_s
+                    return held
+            except NotFound:
+                self.status.starting = f"not joined: no Secret {place}; run `hansa join`"
+            except ValueError:
+                self.status.starting = "joined, but the hub has not signed the certificate yet"
+            except HansaError as error:
+                self.status.starting = str(error)
+            log.info("waiting for an identity", extra={"why": self.status.starting})
+            await asyncio.sleep(self._settings.timing.retry_seconds)
+
+    async def _policy(self, own: KubeCluster) -> Manifest | None:
+        while True:
+            try:
+                return await own.get(MEMBERPOLICY.path(name=NAME))
+            except NotFound:
+                return None
+            except Retryable as error:
+                self.status.starting = str(error)
+                await asyncio.sleep(error.after_s)
+
+    def _jitter(self) -> float:
+        return float(self._random.random())
+
+    async def _remember(self, desk: Desk, own: KubeCluster) -> None:
+        """Read what an earlier process left, and the law; nothing is judged before.
+
+        The desk hears events already, so that nothing is missed between a look and the first event.
+        """
+        policy = await self._policy(own)
+        if policy is not None:
+            take_policy(desk, "ADDED", policy)
+        for node in (await own.list("/api/v1/nodes")).items:
+            take_machine(desk, "ADDED", node)
+        await desk.memory.load()
+
+    async def _serve(self, stack: AsyncExitStack, parts: Parts, renewal: Renewal) -> None:
+        desk = parts.desk
+        upkeep, timing, jitter = Upkeep(desk), self._settings.timing, self._jitter
+
+        def certificate_end_s() -> float:
+            return renewal.end_s
+
+        publisher = Publisher(
+            desk, release_key=renewal.held.signer.public_key, certificate_end_s=certificate_end_s
+        )
+        view = View(desk, publisher, certificate_end_s)
+        stack.enter_context(self._instruments.attached(member_collector(view)))
+        await self._first_looks(upkeep)
+        every: list[tuple[Callable[[], Any], Callable[[], float]]] = [
+            (upkeep.heartbeat, lambda: timing.heartbeat_seconds),
+            (upkeep.canary, upkeep.canary_pause_s),
+            (upkeep.kuberay, upkeep.kuberay_pause_s),
+            (upkeep.volumes, upkeep.volumes_pause_s),
+            (upkeep.forget, lambda: FORGET_S),
+            (upkeep.gpu_use, lambda: GPU_USE_S),
+            (renewal.check, lambda: RENEW_CHECK_S),
+        ]
+        jobs: list[Job] = [regularly(duty, pause, jitter) for duty, pause in every]
+        jobs += [
+            desk.namespaces.run(),
+            desk.rayjobs.run(),
+            desk.recorder.run(),
+            publisher.run(),
+            _on_law(desk.law_changed, upkeep),
+            self._work(parts),
+        ]
+        await _together(jobs)
+
+    async def _first_looks(self, upkeep: Upkeep) -> None:
+        for look in (upkeep.first_canary, upkeep.kuberay, upkeep.volumes, upkeep.heartbeat):
+            try:
+                async with asyncio.timeout(FIRST_LOOK_S):
+                    await look()
+            except (HansaError, TimeoutError) as error:
+                log.warning("first look failed", extra={"error": str(error)})
+
+    async def _work(self, parts: Parts) -> None:
+        """Begin to judge only when the runs there are have been seen."""
+        desk, steward = parts.desk, parts.steward
+        await desk.namespaces.wait_synced()
+        if not desk.site.kuberay.missing:
+            await desk.rayjobs.wait_synced()
+        desk.judging.set()
+        self.status.starting = ""
+        log.info(
+            "at work", extra={"node": self._settings.node, "records": len(desk.memory.items())}
+        )
+        workers = [steward.work() for _ in range(self._settings.rendering.concurrency)]
+        await _together([desk.grants.run(), parts.judge.run(), steward.watch_deadlines(), *workers])
+
+
+async def _on_law(changed: asyncio.Event, upkeep: Upkeep) -> None:
+    """Look for data volumes again whenever the policy has changed."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        await upkeep.volumes()
+
+
+async def _together(jobs: list[Job]) -> None:
+    """Run jobs until one fails or all are cancelled; none outlives the others."""
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(job)
+
+
+def main() -> None:
+    """Run the agent as a process; SIGTERM ends it, running jobs go on."""
+    settings = MemberSettings()
+    configure_logging(level=settings.log_level)
+    named = settings.identity.kubeconfig
+    own = connect(Path(named) if named else None, os.environ)
+    agent = Agent(settings, own, clock=SystemClock())
+    try:
+        asyncio.run(agent.run())
+    except* Terminal as errors:
+        log.error("cannot run", extra={"errors": [str(e) for e in errors.exceptions]})  # noqa: TRY400  # the message is enough
+        raise SystemExit(1) from None
+    log.info("stopped; running jobs go on")

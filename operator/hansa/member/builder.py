@@ -1,0 +1,149 @@
+"""Makes and deletes the objects of a run on the member's cluster, and reads its output."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
+from hansa.errors import Conflict, NotFound, Terminal
+from hansa.grants.capacity import fitting_classes
+from hansa.grants.reasons import Objection
+from hansa.grants.trust import read
+from hansa.member.book import Entry
+from hansa.member.desk import Desk
+from hansa.planning import data, launcher, pods
+from hansa.planning.launcher import Output
+from hansa.planning.order import GPU_CLASS_LABEL, Creation, Order, RenderOptions, lawful_places
+from hansa.planning.rayjob import render
+
+SUBMITTER_LABEL = "batch.kubernetes.io/job-name"
+LOG_MARGIN_LINES = 4
+"""Lines the submitter itself adds after the driver's last."""
+
+
+class Builder:
+    """Acts on the member's cluster, on behalf of accepted grants only."""
+
+    def __init__(self, desk: Desk) -> None:
+        """``desk``: shared state."""
+        self._desk = desk
+
+    async def build(self, entry: Entry) -> None:
+        """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
+        order = await self._order(entry)
+        for wave in render(order):
+            await asyncio.gather(*(self._create(creation) for creation in wave))
+
+    async def clean_up(self, name: str) -> None:
+        """Delete a run: its namespace, and the volumes that only it used. Data is not touched."""
+        entry = self._desk.book.get(name)
+        sets = {source.name for source in entry.spec.job_spec.data} if entry is not None else ()
+        volumes = [f"{data.VOLUMES}/{name}-{dataset}" for dataset in sets]
+        if entry is None:
+            volumes = await self._volumes_of(name)
+        own = self._desk.own
+        await own.delete(f"/api/v1/namespaces/{name}")
+        await asyncio.gather(*(own.delete(path) for path in volumes))
+
+    async def remains(self, name: str) -> bool:
+        """Tell whether the run's namespace exists, by asking the API server itself."""
+        try:
+            await self._desk.own.get(f"/api/v1/namespaces/{name}")
+        except NotFound:
+            return False
+        return True
+
+    async def recall(self, name: str) -> Entry | None:
+        """Return a run from the record in its namespace; None when there is none to be read."""
+        path = f"/api/v1/namespaces/{name}/configmaps/{pods.GRANT}"
+        try:
+            record = await self._desk.own.get(path)
+            wire = json.loads((record.get("data") or {})["grant.json"])
+        except (NotFound, KeyError, ValueError):
+            return None
+        proposal = read(wire) if isinstance(wire, dict) else None
+        if proposal is None or isinstance(proposal, Objection):
+            return None
+        digest = hashlib.sha256(proposal.message).hexdigest()[:16]
+        namespace = self._desk.namespaces.get(name) or {"metadata": {}}
+        labels = namespace["metadata"].get("labels") or {}
+        entry = Entry(proposal.spec, wire, digest, str(labels.get(GPU_CLASS_LABEL, "")))
+        return entry if entry.name == name else None
+
+    async def read_output(self, entry: Entry) -> Output:
+        """Return the driver's last lines and declared result, from the submitter's log."""
+        collection = f"/api/v1/namespaces/{entry.name}/pods"
+        page = await self._desk.own.list(collection, labels=SUBMITTER_LABEL)
+        if not page.items:
+            return Output()
+        newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
+        lines = self._desk.settings.rendering.log_tail_lines + LOG_MARGIN_LINES
+        query = {"container": "submitter", "tailLines": str(lines)}
+        path = f"{collection}/{newest['metadata']['name']}/log"
+        return launcher.read_output(await self._desk.own.text(path, query))
+
+    async def _order(self, entry: Entry) -> Order:
+        desk = self._desk
+        law = desk.site.law.spec
+        if law is None:
+            raise Terminal(f"no policy to render under: {desk.site.law.problem}")
+        inventory = desk.site.inventory(desk.book.held)
+        gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
+        rendering = desk.settings.rendering
+        return Order(
+            grant=entry.spec,
+            wire=entry.wire,
+            policy=law,
+            gpu_class=gpu_class,
+            gpu_products=inventory.products(gpu_class) if gpu_class else (),
+            places=lawful_places(entry.spec, law, inventory.jurisdictions()),
+            volumes=self._volumes(entry),
+            secrets=await self._secrets(entry),
+            options=RenderOptions(
+                image_pull_policy=rendering.image_pull_policy,
+                run_as_user=rendering.run_as_user,
+                scratch_size=rendering.scratch_size,
+                termination_grace_s=rendering.termination_grace_seconds,
+                kuberay_namespace=rendering.kuberay_namespace,
+            ),
+        )
+
+    def _late_class(self, entry: Entry, stock: Mapping[str, Any]) -> str:
+        """Choose a class for a run that was accepted by an earlier process."""
+        classes = fitting_classes(entry.spec.job_spec, stock) if entry.gpus else []
+        if classes:
+            self._desk.book.choose_class(entry.name, classes[0])
+        return classes[0] if classes else ""
+
+    def _volumes(self, entry: Entry) -> dict[str, Mapping[str, Any]]:
+        held = self._desk.site.volumes
+        wanted = [source.name for source in entry.spec.job_spec.data]
+        missing = [name for name in wanted if name not in held]
+        if missing:
+            raise Terminal(f"no volume for data set {', '.join(missing)}")
+        return {name: held[name] for name in wanted}
+
+    async def _secrets(self, entry: Entry) -> dict[str, dict[str, str]]:
+        path = f"/api/v1/namespaces/{self._desk.settings.namespace}/secrets"
+        found = {}
+        for use in entry.spec.job_spec.secrets:
+            secret = await self._desk.own.get(f"{path}/{use.name}")
+            found[use.name] = dict(secret.get("data") or {})
+        return found
+
+    async def _create(self, creation: Creation) -> None:
+        try:
+            await self._desk.own.create(creation.path, creation.body)
+        except Conflict:
+            return
+
+    async def _volumes_of(self, name: str) -> list[str]:
+        namespace = self._desk.namespaces.get(name) or {"metadata": {}}
+        labels = namespace["metadata"].get("labels") or {}
+        chosen = ",".join(f"{key}={labels[key]}" for key in (JOB_UID_LABEL, EPOCH_LABEL))
+        page = await self._desk.own.list(data.VOLUMES, labels=chosen)
+        return [f"{data.VOLUMES}/{volume['metadata']['name']}" for volume in page.items]

@@ -1,0 +1,71 @@
+"""How many GPUs the league's work keeps busy, as this member's exporters tell.
+
+A GPU counts when a kernel was resident on it and it serves a job, or may serve one. Where no
+exporter tells (no driver, MIG), nothing is said about that class: unknown is not zero.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from hansa.adapters.pages import read_pages
+from hansa.observability import metrics as m
+from hansa.ports import Cluster
+
+EXPORTER_LABELS = "app.kubernetes.io/name=hansa-exporter"
+PORT_NAME = "http"
+_NOBODYS = "none"
+
+
+async def busy_gpus(cluster: Cluster, namespace: str) -> dict[str, int]:
+    """Return GPU class → busy GPUs, from the exporters in the agent's namespace."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    pods = await cluster.list(path, labels=EXPORTER_LABELS, fields="status.phase=Running")
+    urls = [url for pod in pods.items for url in metric_pages(pod)]
+    return count_busy(await read_pages(urls))
+
+
+def metric_pages(pod: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the address of a pod's page of metrics, by the port named ``http``."""
+    address = pod.get("status", {}).get("podIP", "")
+    host = f"[{address}]" if ":" in address else address
+    for container in pod.get("spec", {}).get("containers", []):
+        for port in container.get("ports", []):
+            if host and port.get("name") == PORT_NAME:
+                yield f"http://{host}:{port['containerPort']}/metrics"
+
+
+def count_busy(pages: Iterable[str]) -> dict[str, int]:
+    """Return GPU class → busy GPUs; a page that is not one is left out."""
+    counts: Counter[str] = Counter()
+    for page in pages:
+        try:
+            counts.update(_count(list(_samples(page))))
+        except ValueError:
+            continue
+    return dict(counts)
+
+
+def _samples(page: str) -> Iterator[Sample]:
+    for family in text_string_to_metric_families(page):
+        yield from family.samples
+
+
+def _count(samples: list[Sample]) -> dict[str, int]:
+    def told(metric: m.Metric) -> list[Sample]:
+        return [sample for sample in samples if sample.name == metric.name]
+
+    classes = {s.labels["gpu"]: s.labels["gpu_class"] for s in told(m.GPU_INFO)}
+    idle = {s.labels["gpu"] for s in told(m.GPU_JOB) if s.labels["job"] == _NOBODYS}
+    counts: dict[str, int] = {}
+    for sample in told(m.GPU_BUSY):
+        gpu = sample.labels["gpu"]
+        if gpu in classes:
+            busy = sample.value > 0 and gpu not in idle
+            counts[classes[gpu]] = counts.get(classes[gpu], 0) + int(busy)
+    return counts

@@ -1,0 +1,131 @@
+"""Who this member is towards the hub: one Secret with the hub's address and the node's keys.
+
+The private keys are made here, stay in this Secret, and are never sent anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from hansa.adapters.keys import Ed25519Signer, parse_private_key
+from hansa.adapters.kube.config import Connection
+from hansa.errors import Conflict, Terminal
+from hansa.ports import Cluster, Manifest
+
+SERVER, NODE, CA = "server", "node", "ca.crt"
+CERTIFICATE, KEY, RELEASE_KEY = "tls.crt", "tls.key", "release.key"
+FIELDS = (SERVER, NODE, CA, CERTIFICATE, KEY, RELEASE_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class HubIdentity:
+    """What the member needs to speak to one hub. PEM throughout."""
+
+    node: str
+    server: str
+    ca_pem: str
+    certificate_pem: str
+    key_pem: str
+    release_key_pem: str
+
+    @property
+    def signer(self) -> Ed25519Signer:
+        """The key that signs releases."""
+        return Ed25519Signer(parse_private_key(self.release_key_pem.encode()))
+
+    @property
+    def validity_s(self) -> tuple[float, float]:
+        """When the certificate begins and ends."""
+        certificate = x509.load_pem_x509_certificate(self.certificate_pem.encode())
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        return begin.timestamp(), end.timestamp()
+
+    def values(self) -> dict[str, str]:
+        """Return the fields by the names they have in a Secret or a folder."""
+        return {
+            SERVER: self.server,
+            NODE: self.node,
+            CA: self.ca_pem,
+            CERTIFICATE: self.certificate_pem,
+            KEY: self.key_pem,
+            RELEASE_KEY: self.release_key_pem,
+        }
+
+    def write_files(self, folder: Path) -> None:
+        """Write every field as a file of mode 0600, the certificate last."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in (SERVER, NODE, CA, RELEASE_KEY, KEY, CERTIFICATE):
+            path = folder / name
+            path.touch(mode=0o600)
+            path.write_text(self.values()[name])
+
+    def connection(self, folder: Path) -> Connection:
+        """Return a connection that reads the files in ``folder``, again whenever they change."""
+        return Connection(
+            server=self.server,
+            ca_file=folder / CA if self.ca_pem else None,
+            certificate_file=folder / CERTIFICATE,
+            key_file=folder / KEY,
+            namespace=f"hansa-node-{self.node}",
+        )
+
+
+def from_values(values: dict[str, str]) -> HubIdentity:
+    """Return the identity in ``values``; raises ``Terminal`` naming what is missing."""
+    missing = [name for name in FIELDS if name != CA and not values.get(name)]
+    if missing:
+        raise Terminal(
+            f"the identity lacks {', '.join(missing)}; run `hansa join` again", reason="NoIdentity"
+        )
+    return HubIdentity(
+        node=values[NODE],
+        server=values[SERVER],
+        ca_pem=values.get(CA, ""),
+        certificate_pem=values[CERTIFICATE],
+        key_pem=values[KEY],
+        release_key_pem=values[RELEASE_KEY],
+    )
+
+
+async def load(cluster: Cluster, namespace: str, name: str) -> HubIdentity:
+    """Read the Secret; raises ``NotFound`` while the member has not joined, ``Terminal`` if spoilt."""
+    secret = await cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    try:
+        held = secret.get("data") or {}
+        values = {key: base64.b64decode(text).decode() for key, text in held.items()}
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Terminal(
+            f"Secret {namespace}/{name} is spoilt: {error}", reason="NoIdentity"
+        ) from error
+    return from_values(values)
+
+
+async def save(cluster: Cluster, namespace: str, name: str, identity: HubIdentity) -> None:
+    """Create the Secret or replace its values."""
+    collection = f"/api/v1/namespaces/{namespace}/secrets"
+    body: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "hansa-member"}},
+        "type": "Opaque",
+        "data": _encoded(identity),
+    }
+    try:
+        await cluster.create(collection, body)
+    except Conflict:
+        await update(cluster, namespace, name, identity)
+
+
+async def update(cluster: Cluster, namespace: str, name: str, identity: HubIdentity) -> None:
+    """Replace the values of the Secret: all the running agent may do to it."""
+    path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+    await cluster.merge(path, {"data": _encoded(identity)})
+
+
+def _encoded(identity: HubIdentity) -> dict[str, str]:
+    return {k: base64.b64encode(v.encode()).decode() for k, v in identity.values().items()}

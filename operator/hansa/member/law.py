@@ -1,0 +1,46 @@
+"""The institution's MemberPolicy as the agent holds it: parsed, or the reason it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.grants.territory import is_jurisdiction
+
+NAME = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One generation of the policy. ``spec`` None: nothing new may run, and ``problem`` says why."""
+
+    spec: MemberPolicySpec | None = None
+    generation: int = 0
+    uid: str = ""
+    problem: str = "there is no MemberPolicy named local; apply one"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether running work has to end."""
+        return self.spec is not None and self.spec.switch == "Stopped"
+
+
+def read_law(policy: Mapping[str, Any] | None) -> Law:
+    """Return the law in a MemberPolicy object, or in none."""
+    if policy is None:
+        return Law()
+    metadata = policy["metadata"]
+    generation, uid = int(metadata.get("generation", 0)), str(metadata.get("uid", ""))
+    try:
+        spec = MemberPolicySpec.model_validate(policy.get("spec") or {})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return Law(None, generation, uid, f"spec.{field}: {first['msg']}"[:900])
+    unknown = [c for c in (spec.jurisdiction, *spec.legal_control) if not is_jurisdiction(c)]
+    problem = f"{', '.join(unknown)} is no ISO 3166 code that exists; correct it" if unknown else ""
+    return Law(None if unknown else spec, generation, uid, problem)

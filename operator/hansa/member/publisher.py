@@ -1,0 +1,157 @@
+"""Keeps two statuses true: the node's on the hub, the policy's at home. Writes on change only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import hansa
+from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
+from hansa.errors import HansaError, NotFound
+from hansa.grants.envelope import digest
+from hansa.member.desk import Desk
+from hansa.member.law import NAME
+from hansa.observability import events
+from hansa.planning.memberstatus import (
+    Declaration,
+    Enforcement,
+    Health,
+    hub_note,
+    node_status,
+    policy_status,
+)
+from hansa.ports import Manifest
+
+log = logging.getLogger(__name__)
+MANAGER = "hansa-member"
+PAUSE_S = 1.0
+"""Least time between two writes of the same status."""
+REPEAT_S = 30.0
+"""Statuses are looked at this often without a cause: ages pass by themselves."""
+CONTACT_STEP_S = 30.0
+"""How coarsely the last contact is stated; it is what a restarted agent goes by."""
+
+
+class Publisher:
+    """Publishes what the desk knows."""
+
+    def __init__(
+        self, desk: Desk, *, release_key: str, certificate_end_s: Callable[[], float | None]
+    ) -> None:
+        """``release_key``: raw public key, base64."""
+        self._desk = desk
+        self._release_key = release_key
+        self._certificate_end_s = certificate_end_s
+        self._sent: dict[str, str] = {}
+        self._conditions: dict[str, list[Mapping[str, Any]]] = {}
+        self._note = ""
+        self.health = Health()
+
+    async def run(self) -> None:
+        """Publish whenever something has changed, until cancelled."""
+        while True:
+            self._desk.dirty.clear()
+            await self._publish()
+            await asyncio.sleep(PAUSE_S)
+            try:
+                await asyncio.wait_for(self._desk.dirty.wait(), REPEAT_S)
+            except TimeoutError:
+                continue
+
+    async def _publish(self) -> None:
+        self._assess()
+        try:
+            answer = await self._apply(self._desk.hub, self._node_path, self._node_body())
+            self._note = self._note if answer is None else hub_note(answer)
+        except HansaError as error:
+            log.info("node status not told", extra={"error": str(error)})
+        if not self._desk.site.law.uid:
+            return
+        try:
+            path = MEMBERPOLICY.path(name=NAME) + "/status"
+            await self._apply(self._desk.own, path, self._policy_body())
+        except NotFound:
+            log.info("no policy to report on")
+        except HansaError as error:
+            log.warning("policy status not written", extra={"error": str(error)})
+
+    @property
+    def _node_path(self) -> str:
+        return SOVEREIGNNODE.path(name=self._desk.settings.node) + "/status"
+
+    async def _apply(self, cluster: Any, path: str, body: Manifest) -> Manifest | None:
+        """Apply a status unless the same was applied last."""
+        print_ = digest(body["status"])
+        if self._sent.get(path) == print_:
+            return None
+        answer: Manifest = await cluster.apply(path, body, manager=MANAGER)
+        self._sent[path] = print_
+        key = "conditions" if "conditions" in body["status"] else "memberConditions"
+        self._conditions[path] = body["status"][key]
+        return answer
+
+    def _assess(self) -> None:
+        desk, limits, timing = self._desk, self._desk.settings.limits, self._desk.settings.timing
+        before, skew, age = self.health, desk.hub_skew(), desk.contact.age_s
+        inventory = desk.site.inventory(desk.book.held)
+        self.health = Health(
+            law=desk.site.law.problem,
+            hub=f"no answer for {age // 30 * 30:.0f} s" if age > timing.disconnect_seconds else "",
+            kuberay=desk.site.kuberay.trouble,
+            clock=_clock_trouble(skew, limits.clock_skew_seconds),
+            disk=desk.site.readiness(inventory).disk_full,
+        )
+        self._tell_people(before)
+
+    def _tell_people(self, before: Health) -> None:
+        desk, subject = self._desk, self._desk.policy_subject()
+        if self.health.hub and not before.hub:
+            desk.emit(events.hub_unreachable(subject, self.health.hub))
+        if before.hub and not self.health.hub:
+            desk.emit(events.hub_reachable(subject))
+        if self.health.kuberay:
+            desk.emit(events.kuberay_unfit(subject, self.health.kuberay))
+        if self.health.clock:
+            desk.emit(events.clock_skewed(subject, self.health.clock))
+        if desk.site.canary.outcome == "Admitted":
+            desk.emit(events.canary_admitted(subject, desk.site.canary.message))
+
+    def _node_body(self) -> Manifest:
+        desk = self._desk
+        said = Declaration(
+            node=desk.settings.node,
+            policy=desk.site.law.spec,
+            generation=desk.site.law.generation,
+            inventory=desk.site.inventory(desk.book.held),
+            health=self.health,
+            agent_version=hansa.__version__,
+            kuberay_version=desk.site.kuberay.version,
+            release_key=self._release_key,
+            certificate_end_s=self._certificate_end_s(),
+            unusable_data=frozenset(desk.site.unusable_data),
+        )
+        return node_status(said, self._conditions.get(self._node_path, []), now_s=desk.clock.now())
+
+    def _policy_body(self) -> Manifest:
+        desk = self._desk
+        last, path = desk.contact.last_s, MEMBERPOLICY.path(name=NAME) + "/status"
+        said = Enforcement(
+            generation=desk.site.law.generation,
+            health=self.health,
+            canary=desk.site.canary.outcome,
+            node_key_id=desk.signer.key_id,
+            refusals=desk.refusals,
+            last_contact_s=None if last is None else last // CONTACT_STEP_S * CONTACT_STEP_S,
+            note=self._note,
+        )
+        return policy_status(said, self._conditions.get(path, []), now_s=desk.clock.now())
+
+
+def _clock_trouble(skew: float | None, limit: float) -> str:
+    if skew is None:
+        return "the hub's clock is not known yet"
+    if abs(skew) <= limit:
+        return ""
+    return f"{abs(skew):.0f} s off the hub's clock (limit {limit:.0f} s); synchronise both (NTP)"

@@ -1,0 +1,167 @@
+"""Everything an operator of a member can set, in one place, read from the environment once.
+
+Variables begin with ``HANSA_MEMBER_``; groups are joined by two underscores, for example
+``HANSA_MEMBER_LIMITS__CLOCK_SKEW_SECONDS=30``. The chart's values follow this file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Group(BaseModel):
+    """Base of the groups: unknown names are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Group):
+    """Who this member is towards the hub, and where it keeps its keys."""
+
+    secret: str = Field(
+        default="hansa-identity",
+        description="Secret in the agent's namespace with the hub's address and the node's keys;"
+        " `hansa join` writes it and the agent renews the certificate in it.",
+    )
+    kubeconfig: str = Field(
+        default="",
+        description="Kubeconfig of the member's own cluster; empty: the pod's service account.",
+    )
+    certificate_seconds: int = Field(
+        default=86_400 * 30,
+        ge=600,
+        description="Validity asked for in certificate requests, in seconds; the hub may shorten it.",
+    )
+    renew_fraction: float = Field(
+        default=2 / 3,
+        gt=0.1,
+        lt=0.95,
+        description="Share of the certificate's lifetime after which it is renewed.",
+    )
+
+
+class Leadership(_Group):
+    """Which of several replicas works."""
+
+    identity: str = Field(
+        default="", description="This replica's name in the Lease; empty: host name and process id."
+    )
+    duration_seconds: float = Field(
+        default=15,
+        ge=2,
+        description="Seconds after a leader's last renewal before another may take over.",
+    )
+    retry_seconds: float = Field(default=2, gt=0, description="Seconds between renewals or tries.")
+
+
+class Limits(_Group):
+    """Bounds the member sets on what it accepts, beyond its MemberPolicy."""
+
+    clock_skew_seconds: int = Field(
+        default=60, ge=1, description="Most the hub's clock may differ from this one, in seconds."
+    )
+    grant_validity_seconds: int = Field(
+        default=90_000,
+        ge=60,
+        description="Longest validity of a grant; also how long seen epochs are remembered.",
+    )
+    kuberay_floor: str = Field(
+        default="1.5.1", description="Oldest KubeRay accepted: the first with token authentication."
+    )
+    ray_floor: str = Field(
+        default="2.54.0", description="Oldest Ray accepted: older ones can be taken over remotely."
+    )
+
+
+class Rendering(_Group):
+    """How accepted work becomes Kubernetes objects."""
+
+    concurrency: int = Field(
+        default=16, ge=1, le=256, description="Jobs made at the same time; accepting goes first."
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="Pull policy of job pods; images are named by digest."
+    )
+    run_as_user: int = Field(
+        default=65532, ge=1, description="User and group id of job pods; never root."
+    )
+    scratch_size: str = Field(
+        default="16Gi", description="Size limit of the scratch volume at /tmp, per pod."
+    )
+    termination_grace_seconds: int = Field(
+        default=10, ge=1, description="Time pods of a job have to end, in seconds."
+    )
+    log_tail_lines: int = Field(
+        default=60, ge=1, le=1000, description="Lines of the driver's log that are kept."
+    )
+    kuberay_namespace: str = Field(
+        default="", description="Namespace of the KubeRay operator; empty: any namespace."
+    )
+
+
+class Timing(_Group):
+    """How often things happen; every wait gets jitter."""
+
+    heartbeat_seconds: float = Field(
+        default=15, gt=0, description="Between renewals of the node's Lease on the hub."
+    )
+    resync_seconds: float = Field(
+        default=600, gt=0, description="Between full lists that repair a watch gone deaf."
+    )
+    canary_seconds: float = Field(
+        default=60, gt=0, description="Between dry runs of a pod that must be denied."
+    )
+    retry_seconds: float = Field(
+        default=2, gt=0, description="First wait after a failed call; doubles up to a minute."
+    )
+    disconnect_seconds: float = Field(
+        default=45,
+        gt=0,
+        description="Without the hub for so long, jobs whose contract says Stop are stopped.",
+    )
+    stop_margin_seconds: float = Field(
+        default=15,
+        ge=0,
+        description="Unattended jobs are stopped so long before their contract ends, in seconds, so"
+        " that their pods are gone when it does.",
+    )
+    tick_seconds: float = Field(
+        default=5, gt=0, description="Between looks at deadlines and unattended time."
+    )
+
+
+class Serving(_Group):
+    """What the agent answers to."""
+
+    health_port: Port = Field(
+        default=8080,
+        description="Port of /healthz, /readyz and /metrics; 0: any free port, printed in the log.",
+    )
+    bind: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
+
+
+class MemberSettings(BaseSettings):
+    """Settings of `hansa member`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HANSA_MEMBER_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    node: str = Field(description="Name of this member's SovereignNode on the hub.")
+    namespace: str = Field(
+        default="hansa-system", description="Namespace of the agent, its data claims and secrets."
+    )
+    identity: Identity = Identity()
+    leadership: Leadership = Leadership()
+    limits: Limits = Limits()
+    rendering: Rendering = Rendering()
+    timing: Timing = Timing()
+    serving: Serving = Serving()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe level that is logged."
+    )

@@ -1,0 +1,175 @@
+"""The agent's regular duties: heartbeat, probes, epoch memory, certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from hansa.errors import HansaError, NotFound, Retryable
+from hansa.member import certificates, gpu_use, identity, probes
+from hansa.member.desk import Desk
+from hansa.member.identity import HubIdentity
+from hansa.model.times import rfc3339_micro
+
+log = logging.getLogger(__name__)
+LEASE = "hansa-node"
+LEASE_SECONDS = 40
+UNFIT_RETRY_S = 15.0
+FORGET_S = 3600.0
+FIRST_CANARIES = 5
+RENEW_CHECK_S = 60.0
+GPU_USE_S = 60.0
+"""Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
+
+
+async def regularly(
+    duty: Callable[[], Awaitable[object]],
+    every_s: Callable[[], float],
+    jitter: Callable[[], float],
+) -> None:
+    """Do ``duty`` for ever; a failure is logged and the next turn comes as usual."""
+    while True:
+        try:
+            await duty()
+        except (HansaError, TimeoutError) as error:
+            log.warning("duty failed", extra={"duty": duty.__name__, "error": str(error)})
+        await asyncio.sleep(every_s() * (0.9 + 0.2 * jitter()))
+
+
+class Upkeep:
+    """Duties that need the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        """``desk``: shared state."""
+        self._desk = desk
+
+    async def heartbeat(self) -> None:
+        """Renew this node's Lease on the hub; only a success counts as contact."""
+        desk = self._desk
+        # Also when it fails: the hub's absence is to be told at home.
+        desk.dirty.set()
+        collection = f"/apis/coordination.k8s.io/v1/namespaces/{desk.hub_namespace}/leases"
+        sent = desk.contact.moment()
+        spec = {
+            "holderIdentity": desk.settings.node,
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "renewTime": rfc3339_micro(desk.clock.now()),
+        }
+        try:
+            lease = await desk.hub.merge(f"{collection}/{LEASE}", {"spec": spec})
+        except NotFound:
+            body = {"metadata": {"name": LEASE}, "spec": spec}
+            lease = await desk.hub.create(collection, body)
+        stored = lease.get("spec")
+        if not isinstance(stored, dict) or stored.get("renewTime") != spec["renewTime"]:
+            raise Retryable("the hub answered a renewal with something else than the Lease")
+        desk.contact.made(sent)
+
+    async def canary(self) -> None:
+        """See whether the second lock holds."""
+        found = await probes.run_canary(self._desk.own)
+        if found != self._desk.site.canary:
+            self._desk.site.canary = found
+            self._desk.dirty.set()
+
+    def canary_pause_s(self) -> float:
+        """Return how long to wait before the next dry run: less while there is no judgement."""
+        timing = self._desk.settings.timing
+        unjudged = self._desk.site.canary.outcome == "NotRun"
+        return timing.retry_seconds if unjudged else timing.canary_seconds
+
+    async def first_canary(self) -> None:
+        """Try a few times: a namespace made a moment ago has no service account yet."""
+        for _ in range(FIRST_CANARIES):
+            await self.canary()
+            if self._desk.site.canary.outcome != "NotRun":
+                return
+            await asyncio.sleep(self._desk.settings.timing.retry_seconds / 2)
+
+    async def kuberay(self) -> None:
+        """See which KubeRay there is."""
+        found = await probes.find_kuberay(self._desk.own, self._desk.settings.limits.kuberay_floor)
+        if found != self._desk.site.kuberay:
+            self._desk.site.kuberay = found
+            self._desk.dirty.set()
+
+    def kuberay_pause_s(self) -> float:
+        """Return how long to wait before looking again: less while it is unfit."""
+        unfit = bool(self._desk.site.kuberay.trouble)
+        return UNFIT_RETRY_S if unfit else self._desk.settings.timing.resync_seconds
+
+    async def volumes(self) -> None:
+        """Find the volumes behind the policy's data sets."""
+        law, site = self._desk.site.law.spec, self._desk.site
+        sets = law.datasets if law is not None else ()
+        found, unusable = await probes.find_volumes(
+            self._desk.own, self._desk.settings.namespace, sets
+        )
+        if (found, unusable) != (site.volumes, site.unusable_data):
+            site.volumes, site.unusable_data = found, unusable
+            self._desk.dirty.set()
+
+    def volumes_pause_s(self) -> float:
+        """Return how long to wait before looking again: less while a data set is unusable."""
+        unfit = bool(self._desk.site.unusable_data)
+        return UNFIT_RETRY_S if unfit else self._desk.settings.timing.resync_seconds
+
+    async def gpu_use(self) -> None:
+        """Ask the exporters which GPUs are busy."""
+        desk = self._desk
+        found = await gpu_use.busy_gpus(desk.own, desk.settings.namespace)
+        if found != desk.site.busy:
+            desk.site.busy = found
+            desk.dirty.set()
+
+    async def forget(self) -> None:
+        """Drop epoch records that nothing can refer to any more."""
+        desk = self._desk
+        active = {entry.uid for n in desk.book.names() if (entry := desk.book.get(n)) is not None}
+        await desk.memory.forget(desk.clock.now(), lambda uid, _: uid in active)
+
+
+class Renewal:
+    """Renews the certificate by the identity it renews, with a new key, before it ends."""
+
+    def __init__(self, desk: Desk, held: HubIdentity, folder: Path) -> None:
+        """``folder``: where the hub client reads its files from."""
+        self._desk = desk
+        self._folder = folder
+        self._spread = desk.jitter()
+        self.held = held
+
+    @property
+    def end_s(self) -> float:
+        """When the present certificate ends."""
+        return self.held.validity_s[1]
+
+    async def check(self) -> None:
+        """Renew when it is time."""
+        begin_s, end_s = self.held.validity_s
+        share = self._desk.settings.identity.renew_fraction
+        # Spread over a twentieth of the lifetime, so that nodes joined together do not ask together.
+        due_s = begin_s + (end_s - begin_s) * (share - 0.05 * self._spread)
+        if self._desk.clock.now() >= due_s:
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Ask for a certificate of a new key; keep it before using it."""
+        desk, pair = self._desk, certificates.new_key()
+        seconds = desk.settings.identity.certificate_seconds
+        node = desk.settings.node
+        await certificates.submit(
+            desk.hub, certificates.request_manifest(node, pair, seconds=seconds)
+        )
+        name = certificates.request_name(node, pair)
+        certificate = await asyncio.wait_for(certificates.wait_for(desk.hub, name), 600)
+        self.held = replace(self.held, key_pem=pair.private_pem, certificate_pem=certificate)
+        await identity.update(
+            desk.own, desk.settings.namespace, desk.settings.identity.secret, self.held
+        )
+        self.held.write_files(self._folder)
+        desk.dirty.set()
+        log.info("certificate renewed", extra={"node": node})

@@ -1,0 +1,110 @@
+"""Puts the agent's parts together; the desk is shared, so who hears of whom is settled here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
+from hansa.api.kinds import WORKGRANT
+from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
+from hansa.member.builder import Builder
+from hansa.member.contact import Contact
+from hansa.member.desk import Desk
+from hansa.member.judge import Judge
+from hansa.member.memory import EpochMemory
+from hansa.member.settings import MemberSettings
+from hansa.member.steward import Steward
+from hansa.member.work import KeyedQueue
+from hansa.observability.instruments import Instruments
+from hansa.observability.recorder import EventRecorder
+from hansa.planning.order import MANAGER
+from hansa.ports import Clock, Cluster, Manifest, Signer
+
+RAYJOBS = "/apis/ray.io/v1/rayjobs"
+NAMESPACES = "/api/v1/namespaces"
+OURS = f"{MANAGED_BY_LABEL}={MANAGER},{NODE_LABEL}={{}}"
+"""Runs of this node: a cluster may belong to several leagues, each with an agent of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Both clusters, the release key, and when an earlier process last spoke with the hub."""
+
+    own: Cluster
+    hub: Cluster
+    hub_skew: Callable[[], float | None]
+    signer: Signer
+    last_contact_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The agent's working parts."""
+
+    desk: Desk
+    judge: Judge
+    steward: Steward
+
+
+class Relay:
+    """Passes changes on to whoever is named later: reflectors are made before their readers."""
+
+    def __init__(self) -> None:
+        """Nobody listens yet."""
+        self.to: OnChange | None = None
+
+    def __call__(self, kind: ChangeType, thing: Manifest) -> None:
+        """Pass one change on."""
+        if self.to is not None:
+            self.to(kind, thing)
+
+
+def assemble(
+    settings: MemberSettings,
+    clients: Clients,
+    *,
+    clock: Clock,
+    instruments: Instruments,
+    jitter: Callable[[], float],
+) -> Parts:
+    """Return the parts, connected; nothing runs yet."""
+    to_judge, to_steward = Relay(), Relay()
+    ours = OURS.format(settings.node)
+
+    def reflector(cluster: Cluster, path: str, relay: Relay, labels: str = "") -> Reflector:
+        return Reflector(
+            cluster,
+            path,
+            clock=clock,
+            on_change=relay,
+            labels=labels,
+            relist_s=settings.timing.resync_seconds,
+            jitter=jitter,
+        )
+
+    desk = Desk(
+        settings=settings,
+        clock=clock,
+        own=clients.own,
+        hub=clients.hub,
+        hub_skew=clients.hub_skew,
+        signer=clients.signer,
+        memory=EpochMemory(clients.own, settings.namespace),
+        contact=Contact(clock, last_s=clients.last_contact_s),
+        grants=reflector(
+            clients.hub, WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node), to_judge
+        ),
+        namespaces=reflector(clients.own, NAMESPACES, to_steward, ours),
+        rayjobs=reflector(clients.own, RAYJOBS, to_steward, ours),
+        instruments=instruments,
+        recorder=EventRecorder(
+            clients.own, clock, controller="hansa.dev/member", instance=os.uname().nodename
+        ),
+        runs=KeyedQueue(first_retry_s=settings.timing.retry_seconds),
+        jitter=jitter,
+    )
+    judge, steward = Judge(desk), Steward(desk, Builder(desk))
+    to_judge.to, to_steward.to = judge.seen, steward.seen
+    return Parts(desk, judge, steward)
