@@ -1,0 +1,60 @@
+"""Entry point of ``hansa`` and ``kubectl-hansa``: the table of commands, and errors as sentences."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import hansa
+from hansa.cli.lazy import LazyGroup
+from hansa.errors import HansaError, NotFound, Retryable, Terminal
+
+COMMANDS = {
+    "explain": ("hansa.cli.explain:explain", "Why a job is where it is, or is nowhere."),
+    "what-if": ("hansa.cli.whatif:what_if", "Plan a changed league, without changing it."),
+    "logs": ("hansa.cli.logs:logs", "The last lines of a job, where the member exports them."),
+    "status": ("hansa.cli.overview:status", "Nodes, pools and jobs on one screen."),
+    "top": ("hansa.cli.overview:top", "GPUs by institution."),
+    "nodes": ("hansa.cli.overview:nodes", "The members, or the data sets they announce."),
+    "join": ("hansa.cli.join:join", "Make a member's key and ask a hub to let it in."),
+    "accept": ("hansa.cli.accept:accept", "Accept a node into the league and pin its key."),
+    "keygen": ("hansa.cli.keys:keygen", "Make a key pair for a hub or a data owner."),
+    "hub-key": ("hansa.cli.keys:hub_key", "Print the public half of a signing key."),
+    "doctor": ("hansa.cli.doctor:doctor", "Check a cluster before or after installing."),
+    "hub": ("hansa.cli.processes:hub", "Run the hub."),
+    "member": ("hansa.cli.processes:member", "Run the member agent."),
+    "exporter": ("hansa.cli.processes:exporter", "Run the GPU exporter."),
+}
+
+EXIT_FAILED = 1
+"""The request was understood and could not be fulfilled; a usage error exits with 2."""
+
+_NO_SUCH_KIND = "could not find the requested resource"
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+@click.version_option(hansa.__version__, prog_name="hansa")
+def cli() -> None:
+    """A league of sovereign AI clusters."""
+
+
+def main() -> None:
+    """Run the command line; what went wrong is one sentence on stderr."""
+    try:
+        cli(prog_name="hansa")
+    except HansaError as error:
+        click.echo(f"Error: {sentence(error)}", err=True)
+        sys.exit(EXIT_FAILED)
+
+
+def sentence(error: HansaError) -> str:
+    """Return what went wrong and the way out."""
+    text = str(error)
+    if isinstance(error, NotFound) and _NO_SUCH_KIND in text:
+        return "this cluster does not know Hansa's kinds; is it the hub? `hansa doctor` tells"
+    if isinstance(error, Retryable):
+        return f"{text}; check --kubeconfig and --context, or try again"
+    if isinstance(error, Terminal) and error.status in {401, 403}:
+        return f"{text}; ask the platform team for that right, or choose another --context"
+    return text

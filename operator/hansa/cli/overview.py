@@ -1,0 +1,158 @@
+"""``hansa status``, ``nodes`` and ``top``: the league on one screen, from what its objects say."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from hansa.adapters.kube.client import KubeCluster
+from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE
+from hansa.cli.access import Access, list_if_allowed, with_access
+from hansa.cli.display import say, show_table
+from hansa.ports import Manifest
+
+ENDED = frozenset({"Succeeded", "Failed"})
+
+
+@click.command
+@with_access
+def status(access: Access) -> None:
+    """Show nodes, pools and jobs on one screen."""
+    nodes, pools, jobs = access.ask(_read_league)
+    _show("Nodes", NODE_COLUMNS, nodes, node_row)
+    _show("Pools", POOL_COLUMNS, pools, pool_row)
+    if jobs is None:
+        say("Jobs: you may not list aijobs; `kubectl hansa explain JOB -n NAMESPACE` shows one.")
+        return
+    show_table("Jobs", ("POOL", "STATE", "JOBS"), job_counts(jobs))
+
+
+@click.command
+@click.option("--datasets", is_flag=True, help="Show the data sets that members announce instead.")
+@with_access
+def nodes(datasets: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
+    """Show the members: where they stand, whose law reaches them, what they lend."""
+    found = access.ask(lambda cluster: cluster.list(SOVEREIGNNODE.path())).items
+    if datasets:
+        show_table("Data sets", ("DATA SET", "NODE", "JURISDICTION", "WHERE"), dataset_rows(found))
+    else:
+        show_table("Nodes", NODE_COLUMNS, map(node_row, found))
+
+
+@click.command
+@with_access
+def top(access: Access) -> None:
+    """Show GPUs by institution: lent, held by jobs, and the share of the league's GPUs."""
+    found = access.ask(lambda cluster: cluster.list(SOVEREIGNNODE.path())).items
+    columns = ("INSTITUTION", "JURISDICTION", "GPU CLASS", "LENT", "HELD", "OF THE LEAGUE")
+    show_table("GPUs", columns, gpu_rows(found))
+
+
+async def _read_league(
+    cluster: KubeCluster,
+) -> tuple[list[Manifest] | None, list[Manifest] | None, list[Manifest] | None]:
+    return (
+        await list_if_allowed(cluster, SOVEREIGNNODE.path()),
+        await list_if_allowed(cluster, COMPUTEPOOL.path()),
+        await list_if_allowed(cluster, AIJOB.path()),
+    )
+
+
+def _show(title: str, columns: Sequence[str], items: list[Manifest] | None, row: Any) -> None:
+    if items is None:
+        say(f"{title}: you may not list them.")
+    else:
+        show_table(title, columns, map(row, items))
+
+
+NODE_COLUMNS = (
+    "NODE",
+    "INSTITUTION",
+    "STANDS IN",
+    "LAW OF",
+    "READY",
+    "GPUS HELD/LENT",
+    "AGENT",
+)
+
+
+def node_row(node: Manifest) -> tuple[object, ...]:
+    """Return one line of the table of nodes."""
+    spec, status_ = node["spec"], node.get("status", {})
+    inventory = status_.get("inventory", [])
+    return (
+        node["metadata"]["name"],
+        spec.get("institution", ""),
+        spec.get("jurisdiction", ""),
+        ",".join(spec.get("legalControl", [])),
+        standing(status_.get("conditions", []), "Ready") or spec.get("accepted", "Pending"),
+        f"{sum(x.get('allocated', 0) for x in inventory)}/{sum(x['total'] for x in inventory)}",
+        status_.get("agentVersion", ""),
+    )
+
+
+POOL_COLUMNS = ("POOL", "NODES", "GPUS HELD/TOTAL", "QUEUED", "READY")
+
+
+def pool_row(pool: Manifest) -> tuple[object, ...]:
+    """Return one line of the table of pools."""
+    status_ = pool.get("status", {})
+    return (
+        pool["metadata"]["name"],
+        status_.get("nodes", 0),
+        f"{status_.get('gpusAllocated', 0)}/{status_.get('gpusTotal', 0)}",
+        status_.get("queued", 0),
+        standing(status_.get("conditions", []), "Ready"),
+    )
+
+
+def standing(conditions: Sequence[Mapping[str, Any]], kind: str) -> str:
+    """Return a condition as one word: True, or its reason, or nothing when it was never set."""
+    found = next((c for c in conditions if c.get("type") == kind), None)
+    if found is None:
+        return ""
+    return "True" if found["status"] == "True" else str(found.get("reason", found["status"]))
+
+
+def job_state(job: Manifest) -> str:
+    """Return where a job stands: the last stage it reached, else why it is not placed."""
+    conditions = job.get("status", {}).get("conditions", [])
+    held = {c["type"] for c in conditions if c.get("status") == "True"}
+    for stage in ("Succeeded", "Failed", "Running", "Placed"):
+        if stage in held:
+            return stage
+    return standing(conditions, "Placed") or standing(conditions, "Accepted") or "Pending"
+
+
+def job_counts(jobs: Sequence[Manifest]) -> list[tuple[object, ...]]:
+    """Return pool, state, count; work that goes on first, ended work last."""
+    counts = Counter((job["spec"].get("pool", ""), job_state(job)) for job in jobs)
+    order = sorted(counts.items(), key=lambda item: (item[0][0], item[0][1] in ENDED, item[0][1]))
+    return [(*key, count) for key, count in order]
+
+
+def gpu_rows(nodes_: Sequence[Manifest]) -> Iterator[tuple[object, ...]]:
+    """Yield GPUs by institution, jurisdiction and class, largest holder first."""
+    sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for node in nodes_:
+        spec = node["spec"]
+        for gpus in node.get("status", {}).get("inventory", []):
+            place = (spec.get("institution", ""), spec.get("jurisdiction", ""), gpus["gpuClass"])
+            sums[place][0] += gpus["total"]
+            sums[place][1] += gpus.get("allocated", 0)
+    league = sum(total for total, _ in sums.values())
+    for place, (total, held) in sorted(sums.items(), key=lambda item: (-item[1][0], item[0])):
+        yield (*place, total, held, f"{total / league:.0%}" if league else "")
+
+
+def dataset_rows(nodes_: Sequence[Manifest]) -> Iterator[tuple[object, ...]]:
+    """Yield each announced data set with its holder and where it may be processed."""
+    for node in nodes_:
+        for notice in node.get("status", {}).get("datasets", []):
+            location = notice.get("residency", {}).get("location", {})
+            denied = [f"not {place}" for place in location.get("deny", [])]
+            where = ", ".join([*location.get("allow", ["World"]), *denied])
+            yield notice["name"], node["metadata"]["name"], notice["jurisdiction"], where

@@ -1,0 +1,107 @@
+"""The command line without a cluster: help, errors, exit codes, keys."""
+
+import stat
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from hansa.adapters.keys import Ed25519Signer
+from hansa.cli import main as entry
+from hansa.cli.lazy import load
+from hansa.errors import NotFound, Retryable, Terminal
+
+
+def run(*arguments, **environment):
+    return CliRunner(env=environment).invoke(entry.cli, arguments)
+
+
+def test_help_lists_every_command_without_importing_any():
+    for name in [name for name in sys.modules if name.startswith("hansa.cli.")]:
+        if name not in {"hansa.cli.main", "hansa.cli.lazy"}:
+            del sys.modules[name]
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(f"  {name} " in result.output for name in entry.COMMANDS)
+    assert "hansa.cli.overview" not in sys.modules
+
+
+@pytest.mark.parametrize(("name", "row"), entry.COMMANDS.items(), ids=entry.COMMANDS.keys())
+def test_every_command_has_its_name_and_a_page(name, row):
+    assert load(row[0]).name == name
+    assert run(name, "--help").exit_code == 0
+
+
+def test_an_unknown_command_is_a_usage_error():
+    result = run("explode")
+    assert result.exit_code == 2
+    assert "No such command 'explode'" in result.output
+
+
+SENTENCES = {
+    "no such kind": (
+        NotFound("404 NotFound: the server could not find the requested resource"),
+        "this cluster does not know Hansa's kinds",
+    ),
+    "no such object": (NotFound('404 NotFound: aijobs "x" not found'), '"x" not found'),
+    "no answer": (Retryable("cannot connect"), "check --kubeconfig and --context"),
+    "forbidden": (Terminal("403 Forbidden: no", status=403), "ask the platform team"),
+    "anything else": (Terminal("the disk is full"), "the disk is full"),
+}
+
+
+@pytest.mark.parametrize(("error", "text"), SENTENCES.values(), ids=SENTENCES.keys())
+def test_errors_are_one_sentence(error, text):
+    assert text in entry.sentence(error)
+
+
+def test_an_error_ends_with_one(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["hansa", "hub-key", "/no/such/key"])
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("Error: cannot read signing key /no/such/key")
+
+
+def test_a_new_key_is_private_and_never_replaces_one(tmp_path):
+    path = tmp_path / "owner.pem"
+    result = run("keygen", str(path))
+    assert result.exit_code == 0
+    signer = Ed25519Signer.from_file(path)
+    assert result.stdout.strip() == signer.public_key
+    assert signer.key_id in result.stderr
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = run("keygen", str(path))
+    assert isinstance(again.exception, Terminal)
+    assert Ed25519Signer.from_file(path).public_key == signer.public_key
+
+
+def test_the_public_half_of_a_key_file(tmp_path):
+    path = tmp_path / "hub.pem"
+    made = run("keygen", str(path))
+    assert run("hub-key", str(path)).stdout == made.stdout
+
+
+USAGE = {
+    "hub-key": (["hub-key", "secret/only"], "secret/NAMESPACE/NAME"),
+    "accept": (["accept", "tartu", "--fingerprint", "abc"], "sha256: and 64 hexadecimal digits"),
+    "join": (["join", "--node", "tartu", "--out", "x"], "give --hub-kubeconfig"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "text"), USAGE.values(), ids=USAGE.keys())
+def test_usage_errors_say_what_would_be_right(arguments, text):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert text in result.output
+
+
+PROCESSES = ("hub", "member", "exporter")
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_is_started_by_its_name(monkeypatch, name):
+    started = []
+    monkeypatch.setattr("hansa.cli.processes.load", lambda target: lambda: started.append(target))
+    assert run(name).exit_code == 0
+    assert started == [f"hansa.{name}.app:main"]
