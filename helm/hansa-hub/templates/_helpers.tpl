@@ -1,0 +1,52 @@
+{{- define "hansa.labels" -}}
+app.kubernetes.io/name: hansa-hub
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: hansa
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "hansa.selector" -}}
+app.kubernetes.io/name: hansa-hub
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "hansa.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{- define "hansa.account" -}}
+system:serviceaccount:{{ .Release.Namespace }}:hansa-hub
+{{- end }}
+
+{{- define "hansa.joinAccount" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ .Values.join.serviceAccountName }}
+{{- end }}
+
+{{/* Settings in camelCase as environment variables: grants.validitySeconds is HANSA_HUB_GRANTS__VALIDITY_SECONDS. */}}
+{{- define "hansa.settings" -}}
+{{- range $group, $settings := .Values.settings }}
+{{- if kindIs "map" $settings }}
+{{- range $name, $value := $settings }}
+- name: HANSA_HUB_{{ snakecase $group | upper }}__{{ snakecase $name | upper }}
+  value: {{ include "hansa.value" $value }}
+{{- end }}
+{{- else }}
+- name: HANSA_HUB_{{ snakecase $group | upper }}
+  value: {{ include "hansa.value" $settings }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Whole numbers arrive as floats: written out, or 86400000 becomes 8.64e+07. */}}
+{{- define "hansa.value" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}
+{{ int64 . | toString | quote }}
+{{- else -}}
+{{ toString . | quote }}
+{{- end -}}
+{{- end }}
