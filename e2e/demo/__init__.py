@@ -1,0 +1,1 @@
+"""The demo's story, told on whatever clusters a provider brings up."""

@@ -1,0 +1,155 @@
+"""Founds the demo's league with Helm and kubectl only, as its platform teams would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.demo.datasets import breast_cancer_csv, digits_csv
+from e2e.demo.jobs import EXAMPLES, Manifest
+from e2e.testbed import founding, helm
+from e2e.testbed.builds import HANSA
+from e2e.testbed.clock import wait_until
+from e2e.testbed.founding import SYSTEM, HubKey
+from e2e.testbed.local import LocalTestbed
+from e2e.testbed.site import Site
+from e2e.testbed.spec import HUB
+from e2e.testbed.volumes import provide_data
+
+CHARTS = Path(__file__).resolve().parents[2] / "helm"
+INSTITUTIONS = {"hospital": "tartu-hospital", "university": "baltic-university"}
+"""Hub namespace → institution its jobs are charged to."""
+DATA = {"tartu": ("breast-cancer", breast_cancer_csv), "riga": ("digits", digits_csv)}
+"""Node → claim and what it holds."""
+_FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+_JOIN_S = 120.0
+
+
+class League:
+    """A founded league on a local testbed."""
+
+    def __init__(self, testbed: LocalTestbed, data: Path) -> None:
+        """``data``: folder for the members' volumes; it must outlive the league."""
+        self._testbed, self._data = testbed, data
+        self._key: HubKey = founding.make_hub_key()
+        self.hub: Site = testbed.sites[HUB]
+        self.members = {name: site for name, site in testbed.sites.items() if name != HUB}
+        self.policies = {
+            name: founding.with_hub_key(read(f"league/policy-{name}.yaml"), self._key.public_key)
+            for name in self.members
+        }
+
+    def found(self) -> None:
+        """Install the hub, then all members at once."""
+        progress = self._testbed.progress
+        with progress.step("hub: chart, pool, tenants"):
+            self._install_hub()
+        with progress.step("members: chart, join, policy, data"), ThreadPoolExecutor() as pool:
+            list(pool.map(self._install_member, self.members))
+        with progress.step("nodes ready"):
+            for name in self.members:
+                founding.wait_node_ready(self.hub, name)
+
+    def stop_hub(self) -> None:
+        """Stop every replica of the hub; its API server, which is only its store, stays."""
+        self._scale_hub(0)
+
+    def start_hub(self) -> None:
+        """Start the hub again."""
+        self._scale_hub(2)
+
+    def _scale_hub(self, replicas: int) -> None:
+        self.hub.kubectl("-n", SYSTEM, "scale", "deployment/hansa-hub", f"--replicas={replicas}")
+        if replicas:
+            self.hub.wait_rollout(SYSTEM, "deployment/hansa-hub")
+            return
+        pods = ("--selector=app.kubernetes.io/name=hansa-hub", "--timeout=60s")
+        self.hub.kubectl("-n", SYSTEM, "wait", "pod", "--for=delete", *pods)
+
+    def _install_hub(self) -> None:
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "hansa-hub-key", "namespace": SYSTEM},
+            "stringData": {"ed25519.pem": self._key.private_pem},
+        }
+        self.hub.apply(_restricted(SYSTEM), secret)
+        self._chart(self.hub, "hansa-hub", {})
+        self.hub.apply(
+            *(founding.namespace(n, institution=i) for n, i in INSTITUTIONS.items()),
+            read("league/pool.yaml"),
+            *(read(f"league/node-{name}.yaml") for name in self.members),
+        )
+
+    def _install_member(self, name: str) -> None:
+        site = self.members[name]
+        token = self.hub.kubectl("create", "token", "hansa-join", "-n", SYSTEM).strip()
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "hansa-join-token", "namespace": SYSTEM},
+            "stringData": {"token": token},
+        }
+        site.apply(_restricted(SYSTEM), secret)
+        join = {
+            "enabled": True,
+            "server": self.hub.url,
+            "caBundle": self.hub.control_plane.ca_path.read_text(encoding="utf-8"),
+        }
+        with ThreadPoolExecutor(1) as pool:
+            installing = pool.submit(
+                self._chart, site, "hansa-member", {"node": name, "join": join}
+            )
+            founding.accept(self.hub, name, self._fingerprint(site))
+            installing.result()
+        if name in DATA:
+            claim, content = DATA[name]
+            folder = self._data / name
+            files = {f"{claim}.csv": content()}
+            provide_data(site, folder, namespace=SYSTEM, claim=claim, files=files)
+        site.apply(self.policies[name])
+
+    def _fingerprint(self, site: Site) -> str:
+        """Return what the join Job's log tells: a person would read it out over the telephone."""
+        found: list[str] = []
+
+        def told() -> bool:
+            selector = "--selector=app.kubernetes.io/name=hansa-join"
+            log = site.kubectl("-n", SYSTEM, "logs", selector, "--ignore-errors")
+            found[:] = _FINGERPRINT.findall(log)
+            return bool(found)
+
+        what = f"the join Job of {site.name} to tell its fingerprint"
+        wait_until(told, what=what, timeout_s=_JOIN_S, poll_s=0.5)
+        return found[0]
+
+    def _chart(self, site: Site, name: str, values: Mapping[str, Any]) -> None:
+        repository, digest = self._testbed.images[HANSA].reference.split("@")
+        helm.upgrade_install(
+            self._testbed.binaries,
+            site.kubeconfig,
+            release=name,
+            chart=CHARTS / name,
+            namespace=SYSTEM,
+            values={
+                "image": {"repository": repository, "digest": digest},
+                "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
+                **values,
+            },
+        )
+
+
+def read(path: str) -> Manifest:
+    """Return one manifest of ``docs/examples``."""
+    loaded: Manifest = yaml.safe_load((EXAMPLES / path).read_text(encoding="utf-8"))
+    return loaded
+
+
+def _restricted(name: str) -> dict[str, Any]:
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": level}}

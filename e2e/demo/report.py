@@ -1,0 +1,81 @@
+"""What the demo found, as a table for people and as ``demo-report.json`` for machines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """One job of the story."""
+
+    name: str
+    allowed_nodes: tuple[str, ...]
+    """By residency, legal control and data alone, computed apart from the planner."""
+    node: str | None
+    outcome: str
+    """``Succeeded``, ``Failed`` or ``Pending``."""
+    reasons: tuple[str, ...] = ()
+    """``NODE: REASON`` of refusals and verdicts."""
+    result: dict[str, Any] | None = None
+    apply_to_running_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole run."""
+
+    provider: str
+    total_seconds: float
+    pods_examined: int
+    pods_outside_residency: int
+    jobs: tuple[JobOutcome, ...] = field(default=())
+
+    def to_json(self) -> str:
+        """Return the report with camelCase keys."""
+        return json.dumps(_camel(asdict(self)), indent=2)
+
+    def write(self, path: Path) -> None:
+        """Write ``demo-report.json``."""
+        path.write_text(self.to_json() + "\n", encoding="utf-8")
+
+    def show(self, console: Console) -> None:
+        """Print the closing table."""
+        table = Table(title="The league at work", title_justify="left")
+        for column in ("job", "allowed", "ran at", "outcome", "why", "result", "apply → running"):
+            table.add_column(column, overflow="fold")
+        for job in self.jobs:
+            waited = job.apply_to_running_seconds
+            table.add_row(
+                job.name,
+                ", ".join(job.allowed_nodes) or "nowhere",
+                job.node or "–",
+                job.outcome,
+                "\n".join(job.reasons),
+                json.dumps(job.result) if job.result else "–",
+                f"{waited:.1f} s" if waited is not None else "–",
+            )
+        console.print(table)
+        console.print(
+            f"Pod creations examined in the members' audit logs: {self.pods_examined}; "
+            f"outside residency: {self.pods_outside_residency}."
+        )
+
+
+def _camel(value: Any) -> Any:
+    """Turn dataclass keys to camelCase; the jobs' own results stay word for word."""
+    if isinstance(value, dict):
+        return {
+            to_camel(key): inner if key == "result" else _camel(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_camel(inner) for inner in value]
+    return value

@@ -1,0 +1,122 @@
+"""``make demo``: set everything up, tell the story, check it, print it, take everything down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from e2e.demo.audit import Finding, examine, read_pod_creations
+from e2e.demo.league import League
+from e2e.demo.report import JobOutcome, Report
+from e2e.demo.simulated import SimulatedLeague
+from e2e.demo.story import Scene, tell
+from e2e.testbed.binaries import cache_root
+from e2e.testbed.builds import RAY
+from e2e.testbed.clock import elapsed_s
+from e2e.testbed.cluster import Cluster
+from e2e.testbed.local import LocalTestbed
+from e2e.testbed.progress import Progress
+from e2e.testbed.prometheus import Prometheus
+from e2e.testbed.simulated import NOTICE, SimulatedTestbed
+
+FILE_WIDTH = 150
+GPU_NOTICE = (
+    "GPUs are declared, not present: nodes offer nvidia.com/gpu as an extended resource, and the"
+    " programs compute on CPUs."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A founded league; beside it Prometheus, where pods are real."""
+
+    league: League | SimulatedLeague
+    testbed: LocalTestbed | SimulatedTestbed
+    image: str
+    prometheus: Prometheus | None = None
+
+
+@contextmanager
+def running_league(progress: Progress, *, name: str = "hansa") -> Iterator[Running]:
+    """Bring up real clusters, found the league, start Prometheus; take all down at the end."""
+    progress.note(GPU_NOTICE)
+    folder = cache_root() / "run" / name / "demo"
+    with LocalTestbed(name=name, progress=progress) as testbed:
+        league = League(testbed, folder / "data")
+        league.found()
+        clusters = list(testbed.sites.values())
+        with Prometheus(folder / "prometheus", clusters, marker=name) as prometheus:
+            yield Running(league, testbed, testbed.images[RAY].reference, prometheus)
+
+
+@contextmanager
+def simulated_league(progress: Progress, *, name: str = "hansa-simulated") -> Iterator[Running]:
+    """Bring up real control planes with simulated pods and found the league on them."""
+    with SimulatedTestbed(name=name, progress=progress) as testbed:
+        league = SimulatedLeague(testbed)
+        league.found()
+        yield Running(league, testbed, f"hansa.local/ray-sklearn@sha256:{'0' * 64}")
+
+
+PROVIDERS = {"local": running_league, "simulated": simulated_league}
+
+
+def run_story(running: Running) -> tuple[list[JobOutcome], Finding]:
+    """Tell the story and examine every pod creation of every member."""
+    league = running.league
+    scene = Scene(
+        hub=league.hub,
+        members=league.members,
+        policies=league.policies,
+        image=running.image,
+        stop_hub=league.stop_hub,
+        start_hub=league.start_hub,
+        progress=running.testbed.progress,
+        real_pods=running.testbed.pods == "real",
+    )
+    outcomes, allowed = tell(scene)
+    if running.prometheus is not None:
+        running.prometheus.refresh()
+    return outcomes, audit(league.members, allowed)
+
+
+def audit(members: Mapping[str, Cluster], allowed: Mapping[str, frozenset[str]]) -> Finding:
+    """Merge the members' audit logs and judge every pod creation in them."""
+    creations = (
+        creation
+        for name, member in members.items()
+        for creation in read_pod_creations(name, member.audit_log)
+    )
+    return examine(creations, allowed)
+
+
+def _console() -> Console:
+    """Return a console wide enough for the table, also where the output is a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=FILE_WIDTH)
+
+
+def demo(report_path: Path, provider: str = "local") -> Report:
+    """Run the whole demo; raises when the league did not do what the story says."""
+    begun = elapsed_s()
+    progress, console = Progress(), _console()
+    with PROVIDERS[provider](progress) as running:
+        outcomes, finding = run_story(running)
+        report = Report(
+            provider=provider,
+            total_seconds=round(elapsed_s() - begun, 1),
+            pods_examined=finding.examined,
+            pods_outside_residency=len(finding.outside),
+            jobs=tuple(outcomes),
+        )
+        report.write(report_path)
+    report.show(console)
+    console.print(GPU_NOTICE if provider == "local" else NOTICE)
+    console.print(f"The same is in {report_path.name}.")
+    if finding.outside:
+        raise AssertionError(f"pods outside residency: {finding.outside}")
+    return report

@@ -1,0 +1,1 @@
+"""Brings Kubernetes clusters up on one machine and takes every trace of them down again."""

@@ -1,0 +1,77 @@
+"""A cgroup per machine, in every hierarchy the kernel has, and none of anybody else's."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from e2e.testbed.clock import wait_until
+
+_ROOT = Path("/sys/fs/cgroup")
+_REMOVAL_S = 15.0
+
+
+def make(name: str) -> None:
+    """Create the cgroup ``name`` with every controller usable below it."""
+    if _unified():
+        controllers = (_ROOT / "cgroup.controllers").read_text().split()
+        (_ROOT / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in controllers))
+    for hierarchy in hierarchies():
+        group = hierarchy / name
+        group.mkdir(exist_ok=True)
+        for setting in ("cpuset.cpus", "cpuset.mems"):
+            # cgroup v1: a new cpuset is empty and refuses every process until it is filled.
+            if (group / setting).exists() and not _unified():
+                (group / setting).write_text((hierarchy / setting).read_text())
+
+
+def remove(name: str) -> None:
+    """Kill what still runs in the cgroup ``name`` and remove it everywhere."""
+    for hierarchy in hierarchies():
+        wait_until(
+            lambda top=hierarchy / name: _gone(top),  # type: ignore[misc]
+            what=f"cgroup {hierarchy / name} to empty",
+            timeout_s=_REMOVAL_S,
+        )
+
+
+def remaining(name: str) -> list[Path]:
+    """Return the folders of cgroup ``name`` that still exist."""
+    return [h / name for h in hierarchies() if (h / name).exists()]
+
+
+def hierarchies() -> Iterator[Path]:
+    """Yield the root of each hierarchy: one on cgroup v2, one a controller on v1."""
+    if _unified():
+        yield _ROOT
+        return
+    for folder in sorted(_ROOT.iterdir()):
+        if (folder / "cgroup.procs").exists() and not folder.is_symlink():
+            yield folder
+
+
+def _unified() -> bool:
+    return (_ROOT / "cgroup.controllers").exists()
+
+
+def _gone(top: Path) -> bool:
+    """Make one attempt to empty and remove the tree; return whether it is gone."""
+    if not top.exists():
+        return True
+    for folder, _, _ in os.walk(top, topdown=False):
+        _kill_all(Path(folder))
+        try:
+            Path(folder).rmdir()
+        except OSError:  # still busy: the caller tries again
+            return False
+    return not top.exists()
+
+
+def _kill_all(group: Path) -> None:
+    for pid in (group / "cgroup.procs").read_text().split():
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            continue

@@ -1,0 +1,33 @@
+"""The testbed's only reads of the clock: certificates need dates and waiting needs a deadline.
+
+It stands outside the product, which takes an injected clock instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+POLL_S = 0.1
+
+
+def utc_now() -> datetime:
+    """Return the wall-clock time, for certificate dates."""
+    return datetime.now(UTC)  # noqa: TID251  # certificates are judged by real clocks
+
+
+def elapsed_s() -> float:
+    """Return seconds on a clock that never goes back."""
+    return time.monotonic()  # noqa: TID251  # deadlines of real processes
+
+
+def wait_until(
+    condition: Callable[[], object], *, what: str, timeout_s: float, poll_s: float = POLL_S
+) -> None:
+    """Return once ``condition`` is true; raise ``TimeoutError`` naming ``what`` otherwise."""
+    deadline = elapsed_s() + timeout_s
+    while not condition():
+        if elapsed_s() > deadline:
+            raise TimeoutError(f"gave up after {timeout_s:.0f} s waiting for {what}")
+        time.sleep(poll_s)

@@ -1,0 +1,165 @@
+"""The `local` provider: real clusters with real pods on one Linux machine; needs root, no Docker."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from e2e.testbed import kuberay, network, state
+from e2e.testbed.binaries import Binaries, cache_root
+from e2e.testbed.builds import COREDNS, KUBERAY, ImageBuilder
+from e2e.testbed.containerd import Template
+from e2e.testbed.layers import Image
+from e2e.testbed.machine import Machine
+from e2e.testbed.network import Plan
+from e2e.testbed.packages import ensure_packages
+from e2e.testbed.progress import Progress
+from e2e.testbed.site import Site
+from e2e.testbed.spec import LEAGUE, SiteSpec
+from e2e.testbed.state import MachineRecord, State
+from e2e.testbed.teardown import kill_processes, tear_down
+
+PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+    "coredns",
+    "helm",
+    "manager",
+)
+
+
+class ProviderUnavailableError(RuntimeError):
+    """This machine cannot run the provider; the message says why."""
+
+
+class LocalTestbed:
+    """A hub and members, each a real cluster in namespaces of its own."""
+
+    pods = "real"
+
+    def __init__(
+        self,
+        specs: Sequence[SiteSpec] = LEAGUE,
+        *,
+        name: str = "hansa",
+        progress: Progress | None = None,
+        die_with_parent: bool = True,
+    ) -> None:
+        self.specs = tuple(specs)
+        self.name = name
+        self.progress = progress or Progress()
+        self.binaries = Binaries(progress=self.progress)
+        self.images: dict[str, Image] = {}
+        self.sites: dict[str, Site] = {}
+        self._die_with_parent = die_with_parent
+
+    def __enter__(self) -> Self:
+        """Bring everything up."""
+        self.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take everything down."""
+        self.down()
+
+    def up(self) -> None:
+        """Bring the league up; on any failure take it down again."""
+        require_root_on_linux()
+        ensure_packages(self.progress)
+        with self.progress.step("programs"):
+            self.binaries.ensure(*PROGRAMS)
+        builder = ImageBuilder(self.binaries, self.progress)
+        self.images = builder.all()
+        self.down()
+        template = Template(self.progress)
+        template.ensure(list(self.images.values()), builder.store, prune=not state.load_all())
+        try:
+            self._bring_up(template)
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """Take down what an earlier or this run of the same name has brought up."""
+        recorded = state.load(self.name)
+        if recorded is None:
+            return
+        with self.progress.step(f"take {self.name} down"):
+            tear_down(recorded)
+        self.sites.clear()
+
+    def _bring_up(self, template: Template) -> None:
+        record = self._record()
+        plan = Plan(record.number)
+        with self.progress.step("machines and wires"):
+            network.make_bridge(plan)
+            self._make_sites(record, plan)
+        self._each("control planes", Site.start_control_plane)
+        self._each("nodes", lambda site: site.start_nodes(template))
+        self._each("nodes ready", Site.wait_nodes)
+        self._each("cluster DNS and KubeRay", self._install_addons)
+
+    def _record(self) -> State:
+        """Write down every name before anything bears it."""
+        number = state.free_number(state.load_all())
+        plan = Plan(number)
+        machines = [
+            MachineRecord(name=name, veth=plan.veth(i), cgroup=f"hansa-{self.name}-{name}")
+            for i, name in enumerate(self._machine_names())
+        ]
+        folder = cache_root() / "run" / self.name
+        record = State(
+            self.name, number, str(folder), "local", bridge=plan.bridge, machines=tuple(machines)
+        )
+        record.save()
+        return record
+
+    def _machine_names(self) -> list[str]:
+        return [f"{spec.name}-{i}" for spec in self.specs for i in range(spec.machines)]
+
+    def _make_sites(self, record: State, plan: Plan) -> None:
+        index = 0
+        for spec in self.specs:
+            folder = Path(record.folder) / spec.name
+            machines = []
+            for _ in range(spec.machines):
+                note = record.machines[index]
+                machine = Machine(note, index, plan, folder / note.name, self.name)
+                machine.start(die_with_parent=self._die_with_parent)
+                machines.append(machine)
+                index += 1
+            self.sites[spec.name] = Site(spec, machines, self.binaries, folder / "control-plane")
+
+    def _install_addons(self, site: Site) -> None:
+        site.install_dns(self.images[COREDNS])
+        if site.spec.kuberay:
+            kuberay.install(site, self.binaries, self.images[KUBERAY])
+            site.wait_rollout(kuberay.NAMESPACE, f"deployment/{kuberay.DEPLOYMENT}")
+        site.wait_rollout("kube-system", "deployment/coredns")
+
+    def _each(self, title: str, action: Callable[[Site], None]) -> None:
+        """Do something at every site at once."""
+        with self.progress.step(title), ThreadPoolExecutor(len(self.sites)) as pool:
+            try:
+                list(pool.map(action, self.sites.values()))
+            except BaseException:
+                # The pool waits for its threads: let them fail now rather than time out.
+                kill_processes(self.name)
+                raise
+
+
+def require_root_on_linux() -> None:
+    """Raise ``ProviderUnavailableError`` where real clusters cannot run."""
+    if sys.platform != "linux":
+        raise ProviderUnavailableError("the local provider needs Linux; try --provider kind")
+    if os.geteuid():
+        raise ProviderUnavailableError("the local provider needs root; try --provider simulated")
