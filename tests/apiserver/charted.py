@@ -1,0 +1,144 @@
+"""A control plane with one of the charts installed by the real Helm, and people to act as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.testbed import helm
+from e2e.testbed.binaries import Binaries
+from e2e.testbed.clock import wait_until
+from e2e.testbed.controlplane import ControlPlane
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = "hansa-system"
+
+
+@dataclass(frozen=True)
+class Charted:
+    """What the tests act on."""
+
+    plane: ControlPlane
+    binaries: Binaries
+    chart: str
+    values: Mapping[str, Any]
+
+    def upgrade(self, *extra: str, **changes: Any) -> str:
+        """Install or upgrade; does not wait for pods, there are no machines."""
+        args = ["upgrade", "--install", self.chart, str(ROOT / "helm" / self.chart), "-n", SYSTEM]
+        values = json.dumps({**self.values, **changes})
+        return helm.run(
+            self.binaries, self.plane.kubeconfig, [*args, *extra, "--values", "-"], stdin=values
+        )
+
+    def apply(self, *manifests: Mapping[str, Any], user: str = "", dry: bool = False) -> str:
+        """Server-side apply, as ``user`` if given."""
+        args = ["apply", "--server-side", "-f", "-", *(["--dry-run=server"] if dry else [])]
+        text = "---\n".join(json.dumps(manifest) + "\n" for manifest in manifests)
+        return self.kubectl(*args, user=user, stdin=text)
+
+    def create(self, manifest: Mapping[str, Any], *, user: str = "", dry: bool = True) -> str:
+        """Create one object, as a dry run unless said otherwise."""
+        args = ["create", "-f", "-", *(["--dry-run=server"] if dry else [])]
+        return self.kubectl(*args, user=user, stdin=json.dumps(manifest))
+
+    def kubectl(self, *args: str, user: str = "", stdin: str | None = None) -> str:
+        """Run kubectl as the admin, or impersonate ``user``."""
+        return self.plane.kubectl(*(["--as", user] if user else []), *args, stdin=stdin)
+
+    def may(self, user: str, verb: str, resource: str, namespace: str = "", name: str = "") -> bool:
+        """Ask the API server whether RBAC lets ``user`` do it."""
+        plain, _, sub = resource.partition("/")
+        resource, _, group = plain.partition(".")
+        attributes = {
+            "verb": verb,
+            "resource": resource,
+            "group": group,
+            "subresource": sub,
+            "namespace": namespace,
+            "name": name,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
+        answer = self.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review))
+        return bool(json.loads(answer)["status"]["allowed"])
+
+
+@contextmanager
+def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted]:
+    """Yield a fresh control plane whose system namespace is restricted and holds the chart."""
+    binaries.ensure("helm")
+    with ControlPlane(binaries, controllers=True) as plane:
+        charted = Charted(plane, binaries, chart, values)
+        charted.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {
+                    "name": SYSTEM,
+                    "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+                },
+            }
+        )
+        charted.upgrade()
+        wait_established(plane)
+        wait_until(lambda: _checked(plane), what="type checks of the policies", timeout_s=60)
+        yield charted
+
+
+def wait_established(plane: ControlPlane) -> None:
+    """Wait until every definition is served.
+
+    Not ``kubectl wait``: it fails on a definition whose status has no conditions yet.
+    """
+
+    def served() -> bool:
+        found = json.loads(plane.kubectl("get", "crd", "-o", "json"))["items"]
+        return all(_is_established(definition) for definition in found)
+
+    wait_until(served, what="definitions to be served", timeout_s=30)
+
+
+def _is_established(definition: Mapping[str, Any]) -> bool:
+    conditions = definition.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+
+def _checked(plane: ControlPlane) -> bool:
+    return all("typeChecking" in policy.get("status", {}) for policy in policies(plane))
+
+
+def policies(plane: ControlPlane) -> list[dict[str, Any]]:
+    """Return the admission policies with their status."""
+    text = plane.kubectl("get", "validatingadmissionpolicies", "-o", "json")
+    found: list[dict[str, Any]] = json.loads(text)["items"]
+    return found
+
+
+def pods_of(charted: Charted) -> dict[str, dict[str, Any]]:
+    """Return a pod for each pod template the release installed."""
+    manifest = helm.run(
+        charted.binaries, charted.plane.kubeconfig, ["get", "manifest", charted.chart, "-n", SYSTEM]
+    )
+    pods = {}
+    for document in yaml.safe_load_all(manifest):
+        if document and document["kind"] in {"Deployment", "DaemonSet", "Job"}:
+            template = document["spec"]["template"]
+            name = document["metadata"]["name"]
+            metadata = {**template["metadata"], "name": name, "namespace": SYSTEM}
+            pods[name] = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": metadata,
+                "spec": template["spec"],
+            }
+    return pods

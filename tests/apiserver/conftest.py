@@ -1,0 +1,126 @@
+"""The leagues of the tests: a real hub with scripted members, or a scripted hub with a real member."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from e2e.testbed.binaries import Binaries
+from e2e.testbed.controlplane import ControlPlane
+from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.config import from_kubeconfig
+from hansa.api.kinds import MEMBERPOLICY
+from hansa.member.join import SecretKeeper, enrol, new_identity
+from hansa.member.settings import MemberSettings
+from tests.apiserver.league import CLOCK, HubProcess, League
+from tests.apiserver.member_kit import (
+    Cable,
+    Hub,
+    Member,
+    approve,
+    client,
+    install,
+    install_kuberay,
+    machine,
+    policy,
+    until,
+)
+
+CRDS = Path(__file__).parents[2] / "crds"
+
+
+@pytest.fixture(scope="module")
+def hub_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    """An API server with Hansa's resources, one a module."""
+    with ControlPlane(binaries, controllers=True) as running:
+        running.kubectl("apply", "--server-side", "-f", CRDS)
+        running.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", CRDS)
+        yield running
+
+
+@pytest.fixture
+async def league(hub_plane: ControlPlane):
+    """The league's admin, with a pool and an institution's namespace."""
+    connection = from_kubeconfig(hub_plane.kubeconfig)
+    async with KubeCluster(connection, clock=CLOCK, agent="admin") as admin:
+        league = League(hub_plane, admin)
+        await league.found()
+        yield league
+
+
+@pytest.fixture(scope="module")
+def hub(hub_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """One hub, one a module."""
+    process = HubProcess(hub_plane, tmp_path_factory.mktemp("hub"), "hub-a")
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="module")
+def member_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    """A member's cluster with two machines and KubeRay's kinds, one a module."""
+    # The machines have no kubelet: without the grace they would be lost within a minute.
+    with ControlPlane(binaries, controllers=True, node_grace_s=3600) as plane:
+        install(plane, CRDS / "memberpolicies.yaml")
+        install_kuberay(plane, binaries)
+        for name, place in (("m1", "EE"), ("m2", "EE-79")):
+            node, status = machine(name, place=place)
+            plane.kubectl("apply", "-f", "-", stdin=node)
+            plane.kubectl("patch", "node", name, "--subresource=status", "-p", status)
+        plane.kubectl("create", "namespace", "hansa-system")
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def granting_plane(control_plane: ControlPlane) -> ControlPlane:
+    """The API server of a hub that is scripted."""
+    for kind in ("sovereignnodes", "workgrants"):
+        install(control_plane, CRDS / f"{kind}.yaml")
+    return control_plane
+
+
+@pytest.fixture
+async def granting_hub(granting_plane: ControlPlane):
+    """A hub that writes signed grants for one node."""
+    async with client(granting_plane) as cluster:
+        hub = Hub(cluster, f"tartu-{uuid.uuid4().hex[:6]}")
+        await hub.prepare()
+        yield hub
+
+
+@pytest.fixture
+async def joined_member(
+    granting_hub: Hub, granting_plane: ControlPlane, member_plane: ControlPlane
+):
+    """A member that has joined, through a real certificate request."""
+    hub = granting_hub
+    settings = MemberSettings(
+        node=hub.node,
+        identity={"secret": f"identity-{hub.node}"},
+        timing={
+            "retry_seconds": 0.2,
+            "tick_seconds": 0.2,
+            "heartbeat_seconds": 0.5,
+            "disconnect_seconds": 5,
+        },
+        serving={"health_port": 0, "bind": "127.0.0.1"},
+    )
+    async with client(member_plane) as cluster:
+        keeper = SecretKeeper(cluster, settings.namespace, settings.identity.secret)
+        cable = Cable(granting_plane.url)
+        await cable.mend()
+        fresh = new_identity(hub.node, replace(hub.cluster._connection, server=cable.url))
+        joining = asyncio.create_task(enrol(hub.cluster, keeper, fresh, poll_s=0.1))
+        await until(lambda: approve(granting_plane, hub.node), "the certificate request")
+        joined = await joining
+        assert joined.certificate_pem.startswith("-----BEGIN CERTIFICATE")
+        member = Member(cluster, member_plane, settings, cable)
+        await member.decree(policy(hub))
+        yield member
+        await cluster.delete(MEMBERPOLICY.path(name="local"))
+        await cable.cut()

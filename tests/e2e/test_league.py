@@ -1,0 +1,141 @@
+"""The main job, end to end: real clusters, charts, pods, Ray, data, Prometheus, audit logs.
+
+One league serves all tests of this file; the story runs once and every promise is checked on it.
+"""
+
+import json
+
+import pytest
+
+from e2e.demo.jobs import ENDED
+from e2e.demo.report import Report
+from e2e.demo.run import run_story, running_league
+from e2e.testbed import state
+from e2e.testbed.clock import wait_until
+from e2e.testbed.progress import Progress
+from e2e.testbed.teardown import remains
+
+pytestmark = pytest.mark.e2e
+
+NAME = "league-test"
+
+
+@pytest.fixture(scope="module")
+def told(root_on_linux):  # noqa: ARG001  # only asks whether it can run here
+    """The league with its story told; taken down afterwards, and nothing of it may remain."""
+    with running_league(Progress(), name=NAME) as running:
+        record = state.load(NAME)
+        outcomes, finding = run_story(running)
+        yield running, {job.name: job for job in outcomes}, finding
+    assert remains(record) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "allowed", "node", "outcome"),
+    {
+        "the study stays in Estonia": ("screening", ("tartu",), "tartu", "Succeeded"),
+        "the cheapest eligible node": ("digits", ("riga", "tartu"), "riga", "Succeeded"),
+        "no node may host it": ("nowhere", ("tartu",), None, "Pending"),
+        "refused, then elsewhere": (
+            "tuning",
+            ("lisbon", "riga", "tartu"),
+            "riga",
+            "Succeeded",
+        ),
+        "the hub was stopped": ("screening-unattended", ("tartu",), "tartu", "Succeeded"),
+    }.values(),
+)
+def test_jobs_end_as_the_story_says(told, job, allowed, node, outcome):
+    _, jobs, _ = told
+    assert (jobs[job].allowed_nodes, jobs[job].node, jobs[job].outcome) == (allowed, node, outcome)
+
+
+def test_results_are_those_of_the_real_data(told):
+    _, jobs, _ = told
+    assert jobs["screening"].result["samples"] == 569
+    assert 0.9 < jobs["screening"].result["accuracy"] <= 1
+    assert 0.9 < jobs["digits"].result["accuracy"] <= 1
+
+
+def test_every_refusal_and_verdict_is_told(told):
+    _, jobs, _ = told
+    assert set(jobs["nowhere"].reasons) == {
+        "tartu: NoSuchAccelerator",
+        "riga: LegalControlDenied",
+        "lisbon: ResidencyDenied",
+    }
+    assert "lisbon: WorkloadNotAccepted" in jobs["tuning"].reasons
+
+
+def test_no_pod_was_created_outside_residency(told, capsys):
+    _, _, finding = told
+    with capsys.disabled():
+        print(  # noqa: T201  # the count is the other half of the promise
+            f"\npod creations examined: {finding.examined}, of jobs: {finding.of_jobs},"
+            f" outside residency: {len(finding.outside)}"
+        )
+    assert finding.outside == ()
+    assert finding.of_jobs >= 8, "four jobs ran, each with a head and a worker at least"
+
+
+def test_nothing_of_a_finished_job_stays_at_a_member(told):
+    running, _, _ = told
+
+    def gone():
+        return not [
+            namespace["metadata"]["name"]
+            for member in running.league.members.values()
+            for namespace in member.get("namespaces")["items"]
+            if namespace["metadata"]["name"].startswith("aij-")
+        ]
+
+    wait_until(gone, what="the jobs' namespaces to go", timeout_s=120, poll_s=1)
+
+
+def test_logs_leave_only_where_the_policy_exports_them(told):
+    running, _, _ = told
+    hub = running.league.hub
+    at_tartu = hub.get("aijob", "screening", "-n", "hospital")["status"]
+    at_riga = hub.get("aijob", "digits", "-n", "hospital")["status"]
+    assert "accuracy" in at_tartu["logTail"]
+    assert "logTail" not in at_riga
+
+
+@pytest.mark.parametrize(
+    "expression",
+    {
+        "GPUs by jurisdiction": 'sum by (jurisdiction) (hansa_gpus{jurisdiction="EE"}) == 4',
+        "jobs by reason": 'hansa_jobs{reason="ResidencyDenied"} or hansa_jobs{reason!=""}',
+        "refusals": 'hansa_grant_refusals_total{node="lisbon"} >= 1 or hansa_member_refusals_total',
+        "one leader": "sum(hansa_leader) == 1",
+        "leases are fresh": "max(hansa_node_lease_age_seconds) < 60",
+        "watches are alive": "hansa_watch_event_age_seconds",
+        "members report": 'hansa_member_hub_contact_age_seconds{cluster="riga"}',
+        "no GPU is said, not hidden": 'hansa_gpu_probe_up{cluster="tartu"} == 0',
+    }.values(),
+)
+def test_prometheus_has_it(told, expression):
+    running, _, _ = told
+    wait_until(
+        lambda: running.prometheus.query(expression),
+        what=f"Prometheus to answer {expression}",
+        timeout_s=60,
+        poll_s=1,
+    )
+
+
+def test_all_targets_are_up(told):
+    running, _, _ = told
+
+    def all_up():
+        targets = running.prometheus.targets()
+        return targets and all(target["health"] == "up" for target in targets)
+
+    wait_until(all_up, what="all targets to be up", timeout_s=60, poll_s=1)
+
+
+def test_the_report_is_json(told):
+    _, jobs, finding = told
+    report = Report("local", 1.0, finding.examined, len(finding.outside), tuple(jobs.values()))
+    assert len(json.loads(report.to_json())["jobs"]) == 5
+    assert "SUCCEEDED" in ENDED

@@ -1,0 +1,44 @@
+"""The page of reasons lists every reason, once, in order of gravity, with the remedy of the CLI."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hansa.cli.remedies import MEMBER_REMEDIES, REMEDIES
+from hansa.grants.reasons import MemberReason
+from hansa.model.reasons import Reason
+from hansa.planning.run import EndReason
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "reasons.md"
+TABLES = {"reasons-hub": Reason, "reasons-member": MemberReason, "reasons-end": EndReason}
+
+
+def rows(anchor):
+    section = PAGE.read_text(encoding="utf-8").split(f"({anchor})=")[1].split("\n(")[0]
+    lines = re.findall(r"^\| (`\w+` \|.*) \|$", section, re.MULTILINE)
+    return [[cell.strip(" `") for cell in line.split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("anchor", TABLES)
+def test_every_reason_is_explained_in_order_of_gravity(anchor):
+    assert [row[0] for row in rows(anchor)] == [reason.value for reason in TABLES[anchor]]
+
+
+def test_remedies_are_those_of_the_command_line():
+    shown = {row[0]: row[2] for row in rows("reasons-hub")}
+    assert shown == {reason.value: text for reason, text in REMEDIES.items()}
+    shown = {row[0]: row[2] for row in rows("reasons-member")}
+    assert shown == {reason.value: text for reason, text in MEMBER_REMEDIES.items()}
+
+
+def test_passing_reasons_are_marked():
+    marked = {row[0] for row in rows("reasons-member") if row[3] == "yes"}
+    assert marked == {reason.value for reason in MemberReason if reason.transient}
+
+
+def test_interrupted_runs_may_run_elsewhere():
+    said = {row[0] for row in rows("reasons-end") if row[2] == "may run elsewhere"}
+    assert said == {reason.value for reason in EndReason if reason.verdict == "Interrupted"}
