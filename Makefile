@@ -14,8 +14,8 @@ setup: .venv/ready ## Python environment from the lock file
 	@echo "==> Python environment (requirements.lock)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null \
 	  || (rm -rf .venv && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv .venv)
-	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . && $(BIN)/pip check --quiet
 	@touch $@
 
 lint: setup ## types, style, layers, generated files, charts

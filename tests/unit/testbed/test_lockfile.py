@@ -40,3 +40,14 @@ def test_the_projects_own_lock_gives_the_product_without_its_tools():
 
     assert {"aiohttp", "kopf", "pydantic", "pydantic-core", "numpy"} <= names
     assert not {"pytest", "sphinx", "mypy"} & names
+
+
+def test_setup_takes_the_lock_as_it_stands_and_resolves_nothing_again():
+    # pip prefers a newer release of what an extra names (coverage[toml]) to the pin, then refuses it
+    installs = [
+        line
+        for line in Path("Makefile").read_text().splitlines()
+        if "install" in line and "-r requirements.lock" in line
+    ]
+    assert installs
+    assert all("--no-deps --require-hashes" in line for line in installs)
