@@ -136,7 +136,7 @@ def config(target_file: Path, rules: Sequence[Path] = ()) -> dict[str, Any]:
 
 
 def targets_of(cluster: str, pods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a target group for every port named as in ``PORT_NAMES`` of pods that run."""
+    """Return a target group for every port named as in ``PORT_NAMES`` of pods that run and stay."""
     return [
         {
             "targets": [f"{pod['status']['podIP']}:{port['containerPort']}"],
@@ -147,7 +147,7 @@ def targets_of(cluster: str, pods: Iterable[Mapping[str, Any]]) -> list[dict[str
             },
         }
         for pod in pods
-        if pod["status"].get("phase") == "Running"
+        if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
         for container in pod["spec"]["containers"]
         for port in container.get("ports", ())
         if port.get("name") in PORT_NAMES

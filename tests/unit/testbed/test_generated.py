@@ -111,6 +111,16 @@ def test_running_pods_with_a_metrics_port_are_scraped(phase, port, expected):
     assert all(group["labels"]["cluster"] == "riga" for group in groups)
 
 
+def test_a_pod_that_is_going_away_is_scraped_no_more():
+    pod = {
+        "metadata": {"name": "p", "namespace": "n", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]},
+        "status": {"phase": "Running", "podIP": "10.1.0.2"},
+    }
+
+    assert targets_of("riga", [pod]) == []
+
+
 def test_helm_waits_for_what_it_installs():
     args = upgrade_args(release="hub", chart=Path("helm/hansa-hub"), namespace="hansa-system")
 

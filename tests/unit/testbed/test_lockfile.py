@@ -46,7 +46,7 @@ def test_setup_takes_the_lock_as_it_stands_and_resolves_nothing_again():
     # pip prefers a newer release of what an extra names (coverage[toml]) to the pin, then refuses it
     installs = [
         line
-        for line in Path("Makefile").read_text().splitlines()
+        for line in (REPOSITORY / "Makefile").read_text().splitlines()
         if "install" in line and "-r requirements.lock" in line
     ]
     assert installs
