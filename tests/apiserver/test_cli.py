@@ -15,6 +15,9 @@ from e2e.testbed.controlplane import ControlPlane
 from hansa.adapters.keys import Ed25519Signer
 from hansa.cli.main import cli, sentence
 from hansa.errors import HansaError
+from hansa.planning.fencing import release_holds
+from hansa.planning.grant_view import parse_grant
+from tests.apiserver.crd_bases import GRANT_SPEC, UID
 
 pytestmark = pytest.mark.apiserver
 
@@ -270,3 +273,68 @@ def test_doctor_looks_at_a_member(league: League) -> None:
     assert "served" in line(result, "MemberPolicy")
     assert "yes" in line(result, "may create rayjobs")
     assert line(result, "KubeRay")
+
+
+class TestRelease:
+    """An institution whose cluster is gone signs by hand what its agent cannot sign any more."""
+
+    NODE = "cli-lisbon"
+    NAME = f"{UID}-e3"
+
+    @pytest.fixture
+    def key(self, league: League, tmp_path: Path) -> Iterator[Path]:
+        signer = Ed25519Signer.generate()
+        space = f"hansa-node-{self.NODE}"
+        spec = GRANT_SPEC | {"node": self.NODE, "epoch": 3}
+        grant = {
+            "apiVersion": "hansa.dev/v1alpha1",
+            "kind": "WorkGrant",
+            "metadata": {
+                "name": self.NAME,
+                "labels": {"hansa.dev/job-namespace": SPACE, "hansa.dev/job-name": "lost"},
+                "namespace": space,
+            },
+            "spec": spec,
+        }
+        league.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}, grant)
+        league.set_status("sovereignnode", self.NODE, {"releaseKey": signer.public_key})
+        path = tmp_path / "release.key"
+        path.write_bytes(signer.private_pem())
+        yield path
+        league.plane.kubectl("delete", "workgrant", self.NAME, "-n", space)
+
+    def grant(self, league: League) -> dict:
+        where = ("-n", f"hansa-node-{self.NODE}", "-o", "json")
+        return json.loads(league.plane.kubectl("get", "workgrant", self.NAME, *where))
+
+    def test_the_hub_believes_it(self, league: League, key: Path) -> None:
+        result = league.run("release", self.NODE, "--key", str(key), "--yes")
+
+        assert result.exit_code == 0, result.output
+        grant = parse_grant(self.grant(league))
+        told = json.loads(league.plane.kubectl("get", "snode", self.NODE, "-o", "json"))["status"]
+        assert release_holds(
+            grant.status.release.model_dump(by_alias=True),
+            node=self.NODE,
+            job_uid=grant.job_uid,
+            epoch=3,
+            public_key=told["releaseKey"],
+        )
+        again = league.run("release", self.NODE, "--key", str(key), "--yes")
+        assert "holds none" in again.output
+
+    def test_nothing_is_written_without_a_yes(self, league: League, key: Path) -> None:
+        before = self.grant(league)
+        result = league.run("release", self.NODE, "--key", str(key), input="n\n")
+        assert result.exit_code == 1
+        assert "may run twice" in result.output
+        assert self.grant(league) == before
+
+    def test_another_key_is_refused(self, league: League, key: Path) -> None:
+        key.write_bytes(Ed25519Signer.generate().private_pem())
+        result = league.run("release", self.NODE, "--key", str(key), "--yes")
+        assert "not the release key" in str(result.exception)
+
+    def test_a_job_that_is_not_there_is_named(self, league: League, key: Path) -> None:
+        result = league.run("release", self.NODE, "--key", str(key), "--job", "a/b", "--yes")
+        assert "holds no a/b" in str(result.exception)

@@ -19,6 +19,10 @@ COMMANDS = {
     "nodes": ("hansa.cli.overview:nodes", "The members, or the data sets they announce."),
     "join": ("hansa.cli.join:join", "Make a member's key and ask a hub to let it in."),
     "accept": ("hansa.cli.accept:accept", "Accept a node into the league and pin its key."),
+    "release": (
+        "hansa.cli.release:release",
+        "Sign that nothing runs any more at a node that is gone.",
+    ),
     "keygen": ("hansa.cli.keys:keygen", "Make a key pair for a hub or a data owner."),
     "hub-key": ("hansa.cli.keys:hub_key", "Print the public half of a signing key."),
     "doctor": ("hansa.cli.doctor:doctor", "Check a cluster before or after installing."),

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from hansa.grants import envelope
 from hansa.member.book import Entry
 from hansa.member.desk import Desk
-from hansa.model.times import from_rfc3339, rfc3339
+from hansa.model.times import from_rfc3339
 from hansa.observability import metrics
+from hansa.planning import fencing
 from hansa.planning.run import Run
 from hansa.ports import Manifest
 
 
 def sign_release(desk: Desk, job_uid: str, epoch: int) -> Manifest:
-    """Return the signed word that nothing of this epoch runs any more."""
-    released_at = rfc3339(desk.clock.now())
-    message = envelope.release_message(
-        node=desk.settings.node,
-        job_uid=job_uid,
-        epoch=epoch,
-        released_at=released_at,
-    )
-    key_id, signature = envelope.sign(desk.signer, message)
-    return {
-        "epoch": epoch,
-        "releasedAt": released_at,
-        "keyId": key_id,
-        "signature": signature,
-    }
+    """Return this node's signed word that nothing of this epoch runs any more."""
+    node, now_s = desk.settings.node, desk.clock.now()
+    return fencing.sign_release(desk.signer, node=node, job_uid=job_uid, epoch=epoch, now_s=now_s)
 
 
 def gpu_seconds(entry: Entry, run: Run, ended_s: float) -> int:

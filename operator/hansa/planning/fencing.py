@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hansa.grants.envelope import release_message, signature_holds
+from hansa.grants.envelope import release_message, sign, signature_holds
+from hansa.model.times import rfc3339
+from hansa.ports import Manifest, Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ def fence(epoch: EpochFacts, now_s: float, *, skew_s: float) -> Fence:
     if now_s > at_s:
         return Fence(over=True, at_s=at_s, why="the unattended limit has run out on both clocks")
     return Fence(over=False, at_s=at_s, why="the node has not released the job")
+
+
+def sign_release(signer: Signer, *, node: str, job_uid: str, epoch: int, now_s: float) -> Manifest:
+    """Return a node's word that nothing of this epoch runs any more, for ``status.release``."""
+    released_at = rfc3339(now_s)
+    message = release_message(node=node, job_uid=job_uid, epoch=epoch, released_at=released_at)
+    key_id, signature = sign(signer, message)
+    return {
+        "epoch": epoch,
+        "releasedAt": released_at,
+        "keyId": key_id,
+        "signature": signature,
+    }
 
 
 def release_holds(

@@ -35,6 +35,7 @@ class EndReason(StrEnum):
     STOPPED = "Stopped"
     UNATTENDED = "Unattended"
     DELETED = "DeletedAtMember"
+    OUT_OF_BAND = "ReleasedOutOfBand"
 
     @property
     def verdict(self) -> Literal["Succeeded", "Failed", "Interrupted"]:
@@ -45,7 +46,13 @@ class EndReason(StrEnum):
 
 
 _INTERRUPTED = frozenset(
-    {EndReason.CANCELLED, EndReason.STOPPED, EndReason.UNATTENDED, EndReason.DELETED}
+    {
+        EndReason.CANCELLED,
+        EndReason.STOPPED,
+        EndReason.UNATTENDED,
+        EndReason.DELETED,
+        EndReason.OUT_OF_BAND,
+    }
 )
 _MESSAGES = {
     EndReason.SUCCEEDED: "The job ended well.",
@@ -61,6 +68,7 @@ _MESSAGES = {
     EndReason.UNATTENDED: "The hub was out of reach for as long as the job's disconnection contract"
     " allows.",
     EndReason.DELETED: "Somebody deleted the run at the member.",
+    EndReason.OUT_OF_BAND: "The institution signed by hand that nothing of the run is left.",
 }
 
 
