@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from hansa.model.reasons import Reason
 
 
+NOTHING = 1e-6
+"""A bound no higher than this is the rounding that keeps it safe: there was nothing to gain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What one rule said about one site. Rules never return a bare bool."""
@@ -66,7 +70,9 @@ class Certificate:
     @property
     def gap(self) -> float:
         """Share of the bound that the plan may be missing, in [0, 1]."""
-        return 0.0 if self.bound <= 0 else max(0.0, (self.bound - self.value) / self.bound)
+        if self.bound <= NOTHING:
+            return 0.0
+        return max(0.0, (self.bound - self.value) / self.bound)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,14 +158,15 @@ class Tariff:
         )
         return Kinds(*columns)
 
-    def columns_at(self, numbers: Ints, cells: Ints) -> Kinds:
-        """The kernel's table of a few kinds that may look at a few cells only."""
+    def columns_at(self, numbers: Ints, cells: Ints | None) -> Kinds:
+        """The kernel's table of a few kinds that may look at a few cells only; None: at all."""
         kinds = self._kinds
         parts = []
         for number in numbers.tolist():
             cost = self.cost(kinds.kinds[number].pool)
             codes = kinds.codes_of(number)
-            mine = cells[codes[cells] == 0]
+            looked_at = self.order(kinds.kinds[number]) if cells is None else cells
+            mine = looked_at[codes[looked_at] == 0]
             parts.append(mine[np.argsort(cost[mine], kind="stable")])
         ends = np.cumsum([0, *(len(part) for part in parts)])
         columns: tuple[Any, ...] = (

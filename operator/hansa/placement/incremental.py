@@ -8,6 +8,7 @@ it freed and at the jobs that can use it; nothing that runs is ever moved for a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,7 @@ MOST_ROWS = 32
 MOST_RANKED = 256
 """Waiting jobs that are ranked for it."""
 PRIORITY_STEP = 1e6
+_NONE = np.zeros(0, np.int64)
 
 
 class IncrementalPlanner:
@@ -83,9 +85,9 @@ class IncrementalPlanner:
         self._advance(now_s)
         match event:
             case JobArrived(job):
-                return self._arrived(job)
+                return self.update((job,), now_s=now_s)
             case JobGone(uid):
-                return self._gone(uid)
+                return self.update((), (uid,), now_s=now_s)
             case SiteChanged(site):
                 return self._site_changed(site)
             case SiteGone(name):
@@ -97,42 +99,68 @@ class IncrementalPlanner:
             case DatasetRulesChanged(rules):
                 return self._rebuilt(replace(self._base, dataset_rules=dict(rules)))
 
+    def update(self, arrived: Sequence[Job], gone: Iterable[str] = (), *, now_s: int) -> Plan:
+        """Take in many jobs at once: ``JobArrived`` and ``JobGone`` for each, decided together.
+
+        A job that holds what is booked for it costs next to nothing: nothing is planned for it.
+        """
+        self._advance(now_s)
+        news = [job for job in arrived if not self._amend(job)]
+        gone = tuple(gone)
+        if any(self._is_guest(job) for job in news):
+            for uid in (*gone, *(job.uid for job in news)):
+                self._forget(uid)
+            return self._rebuilt(self._base, *news)
+        cells = [self._forget(uid) for uid in (*gone, *(job.uid for job in news))]
+        records = [self._league.add(job) for job in news]
+        filled = self._fill(np.unique(np.concatenate([_NONE, *cells])), len(cells))
+        return _joined(filled, self._begin(records))
+
     # What the events do.
 
-    def _arrived(self, job: Job) -> Plan:
-        league = self._league
-        if (
-            job.pool in league.pools
-            and (job.pool, job.institution) not in league.ledger.leaf
-            and not league.pools[job.pool].shares
-        ):
-            league.remove(job.uid)
-            return self._rebuilt(self._base, job)
-        freed = self._forget(job.uid)
-        record = league.add(job)
-        plan = self._fill(freed) if len(freed) else Plan()
-        if record.row < 0:
-            faults = () if record.fault is None or record.held else (record.fault,)
-            return replace(
-                plan, waiting=tuple(Waiting(job.uid, f.reason, f.message) for f in faults)
-            )
-        row = np.array([record.row], np.int64)
-        started = self._run(
-            row,
-            league.tariff.candidates(record.kinds[0])
-            if len(record.kinds) == 1
-            else _everywhere(league),
-        )
-        if record.row < 0:
-            return _joined(plan, started)
-        blocked = waiting.Blocked(row, np.array([self._why_of(record)], np.int64))
-        made = preemption.make_room(league, blocked)
-        self._stopping(tuple(made.stops))
-        said = waiting.told(league, record, self._why_of(record), made.gaining)
-        return _joined(plan, replace(started, stops=tuple(made.stops), waiting=(said,)))
+    def _amend(self, job: Job) -> bool:
+        """Take in what is new about a job that keeps its room, or its place among the waiting."""
+        record = self._league.records.get(job.uid)
+        if record is None or replace(record.job, holdings=job.holdings) != job:
+            return False
+        if record.job.holdings == job.holdings:
+            return True
+        booked = [held.holding for held in record.held]
+        if [*map(_room, booked)] != [*map(_room, job.holdings)]:
+            return False
+        for held, holding in zip(record.held, job.holdings, strict=True):
+            held.holding = holding
+            self._league.stopping.pop(id(held), None)
+            self._league.note_stopping(record, held)
+        record.job = job
+        return True
 
-    def _gone(self, uid: str) -> Plan:
-        return self._fill(self._forget(uid))
+    def _is_guest(self, job: Job) -> bool:
+        """Whether a job is the first of its institution in a pool without shares."""
+        league = self._league
+        is_known = (job.pool, job.institution) in league.ledger.leaf
+        return not is_known and job.pool in league.pools and not league.pools[job.pool].shares
+
+    def _begin(self, records: Sequence[Record]) -> Plan:
+        """Start what has just come, where there is room; else make room for it; else say why not."""
+        league = self._league
+        rows = np.array([record.row for record in records if record.row >= 0], np.int64)
+        started = self._run(league.columns.ranked(rows, league.now_s)) if len(rows) else Plan()
+        waits = [record for record in records if record.row >= 0]
+        rows = np.array([record.row for record in waits], np.int64)
+        why = np.array([self._why_of(record) for record in waits], np.int64)
+        made = preemption.make_room(league, waiting.Blocked(rows, why))
+        self._stopping(tuple(made.stops))
+        said = [
+            Waiting(record.job.uid, record.fault.reason, record.fault.message)
+            for record in records
+            if record.fault is not None and not record.held
+        ]
+        said += [
+            waiting.told(league, record, number, made.gaining)
+            for record, number in zip(waits, why.tolist(), strict=True)
+        ]
+        return replace(started, stops=tuple(made.stops), waiting=tuple(said))
 
     def _site_changed(self, site: Site) -> Plan:
         league = self._league
@@ -153,8 +181,9 @@ class IncrementalPlanner:
         """What changed touches too much: compile the league anew and plan all of it."""
         jobs = (*(record.job for record in self._league.records.values()), *more)
         self._base = base
-        kept = self._league.prices
-        self._league = League(replace(base, now_s=self._league.now_s, jobs=jobs, prices=kept))
+        before = self._league
+        self._league = League(replace(base, now_s=before.now_s, jobs=jobs, prices=before.prices))
+        self._league.preempted = before.preempted
         uids = {job.uid for job in more}
         plan = self.replan(self._league.now_s)
         return replace(plan, waiting=tuple(said for said in plan.waiting if said.job_uid in uids))
@@ -177,23 +206,23 @@ class IncrementalPlanner:
         """Remove a job; the cells it leaves."""
         record = self._league.records.get(uid)
         if record is None:
-            return np.zeros(0, np.int64)
+            return _NONE
         self._unreserve(record)
         sites = {self._league.fleet.cells[held.cell].site for held in record.held}
         self._league.remove(uid)
         cells = [cell for site in sorted(sites) for cell in self._league.fleet.cells_of_site[site]]
         return np.array(cells, np.int64)
 
-    def _fill(self, cells: Ints) -> Plan:
+    def _fill(self, cells: Ints, events: int = 1) -> Plan:
         """Give room at some cells to the waiting jobs that come first and fit there."""
         league = self._league
         usable = cells[league.supply.cell_open[cells] == 1]
         if not len(usable):
             return Plan()
-        rows, where = self._takers(usable)
+        rows, where = self._takers(usable, min(MOST_RANKED, events * MOST_ROWS))
         return self._run(rows, where) if len(rows) else Plan()
 
-    def _takers(self, cells: Ints) -> tuple[Ints, Ints]:
+    def _takers(self, cells: Ints, most: int) -> tuple[Ints, Ints]:
         """Waiting rows that can use the cells, or that waited for a quota or cap; best first."""
         league, kinds = self._league, self._league.kinds
         supply_free = league.supply.cell_free
@@ -208,10 +237,10 @@ class IncrementalPlanner:
         rows = rows[(can | held_up)[columns.first[rows]]]
         if held_up[columns.first[rows]].any():
             cells = np.flatnonzero((league.supply.cell_open == 1) & (supply_free > 0))
-        return self._best(rows), cells
+        return self._best(rows, most), cells
 
-    def _best(self, rows: Ints) -> Ints:
-        """At most ``MOST_ROWS``, the same number of each institution."""
+    def _best(self, rows: Ints, most: int) -> Ints:
+        """At most so many, the same number of each institution."""
         if len(rows) > MOST_RANKED:
             columns = self._league.columns
             waited = self._league.now_s - columns.submitted[rows]
@@ -221,17 +250,18 @@ class IncrementalPlanner:
             )
             rows = rows[np.argpartition(-score, MOST_RANKED)[:MOST_RANKED]]
         ranked = self._league.columns.ranked(rows, self._league.now_s)
-        if len(ranked) <= MOST_ROWS:
+        if len(ranked) <= most:
             return ranked
         leaf = self._league.columns.leaf[ranked]
         order = np.argsort(leaf, kind="stable")
         starts = np.searchsorted(leaf[order], leaf[order])
         turn = np.empty(len(ranked), np.int64)
         turn[order] = np.arange(len(ranked)) - starts
-        chosen = np.lexsort((np.arange(len(ranked)), turn))[:MOST_ROWS]
+        chosen = np.lexsort((np.arange(len(ranked)), turn))[:most]
         return np.asarray(ranked[np.sort(chosen)])
 
-    def _run(self, rows: Ints, cells: Ints) -> Plan:
+    def _run(self, rows: Ints, cells: Ints | None = None) -> Plan:
+        """Try to place rows, best first. ``cells``: where; None: wherever each of them may go."""
         league = self._league
         tables, numbers = some_waiting(league, rows, cells, self._reserved)
         decided = engine.run(tables, is_priced=False, is_compiled=self._is_compiled, is_small=True)
@@ -278,6 +308,7 @@ class IncrementalPlanner:
     def _stopping(self, stops_: tuple[Stop, ...]) -> None:
         """Book stops: the room stays held until the job is gone."""
         for stop in stops_:
+            self._count(stop)
             record = self._league.records[stop.job_uid]
             for held in record.held:
                 if held.holding.site == stop.site:
@@ -285,6 +316,13 @@ class IncrementalPlanner:
                     self._league.note_stopping(record, held)
             holdings = tuple(held.holding for held in record.held)
             record.job = replace(record.job, holdings=holdings)
+
+    def _count(self, stop: Stop) -> None:
+        """Charge a preemption to the budget of who gains by it."""
+        league = self._league
+        gaining = league.records.get(stop.in_favour_of)
+        if gaining is not None and not stop.workers:
+            league.preempted.append((league.now_s, gaining.job.pool, gaining.job.institution))
 
 
 def _plain(site: Site) -> Site:
@@ -294,8 +332,8 @@ def _plain(site: Site) -> Site:
     )  # fmt: skip
 
 
-def _everywhere(league: League) -> Ints:
-    return np.arange(len(league.fleet.cells), dtype=np.int64)
+def _room(holding: Holding) -> tuple[str, int, str, str]:
+    return holding.site, holding.workers, holding.gpu_class, holding.shard
 
 
 def _joined(first: Plan, second: Plan) -> Plan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -74,8 +75,11 @@ class League:
         self._values: dict[object, int] = {}
         self.columns = Columns.empty(len(snapshot.jobs))
         self.row_uid: list[str] = []
+        self.preempted: list[tuple[int, str, str]] = []
+        """Preemptions booked since the snapshot: when, in which pool, for which institution."""
         self._serial = 0
-        jobs = sorted({job.uid: job for job in reversed(snapshot.jobs)}.values(), key=_by_uid)
+        unique = {job.uid: job for job in reversed(snapshot.jobs)}
+        jobs = sorted(unique.values(), key=attrgetter("uid"))
         self._lay_out(jobs)
         self.add_all(jobs)
 
@@ -385,10 +389,6 @@ class League:
     def is_open(self, cell: int) -> bool:
         """Whether a cell's site takes new work."""
         return is_open(self.fleet.sites[self.fleet.cells[cell].site])
-
-
-def _by_uid(job: Job) -> str:
-    return job.uid
 
 
 def _job_fault(job: Job) -> str:

@@ -25,6 +25,7 @@ MOST_JOBS = 64
 MOST_CELLS = 16
 """Cells examined for one job, in order of choice."""
 MOST_VICTIMS = 20
+HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def make_room(league: League, blocked: Blocked) -> MadeRoom:
         return made
     scratch = _Scratch(league)
     freed = _let_go(scratch)
-    caused: Counter[tuple[str, str]] = Counter()
+    caused = Counter(row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S)
     tried = 0
     for row, why in blocked:
         record = league.records[league.row_uid[row]]

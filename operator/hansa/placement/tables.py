@@ -51,9 +51,9 @@ def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
 
 
 def some_waiting(
-    league: League, ranked: Ints, cells: Ints, reserved: Mapping[int, int]
+    league: League, ranked: Ints, cells: Ints | None, reserved: Mapping[int, int]
 ) -> tuple[Tables, Ints]:
-    """Tables of a partial plan that looks at a few cells only.
+    """Tables of a partial plan that looks at a few cells only; None: at all that are eligible.
 
     ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
     as the kernel's numbers stand for them.

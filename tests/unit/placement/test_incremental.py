@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from hansa.model.events import DatasetRulesChanged, JobArrived, JobGone, SiteChanged
 from hansa.model.reasons import Reason
@@ -93,6 +94,62 @@ def test_new_rules_for_data_and_new_guests_are_taken_in():
     assert placed(planner.apply(JobArrived(job("g", institution="new")), now_s=5002)) == ["g"]
 
 
+def test_many_changes_at_once_are_decided_together():
+    """Three arrive and one goes: room goes by rank, not by the order in which they are named."""
+    planner = IncrementalPlanner(league(held("r"), sites=(site("a"), site("b"))))
+    planner.replan(5000)
+    came = [job("low"), job("high", priority=9), job("mid", priority=5)]
+    plan = planner.update(came, ["r", "nobody"], now_s=5001)
+    assert sorted(placed(plan)) == ["high", "mid"]
+    assert [(w.job_uid, w.reason) for w in plan.waiting] == [("low", Reason.WAITING_FOR_CAPACITY)]
+    guests = [job("g", institution="new"), job("h", institution="newer")]
+    assert len(planner.update(guests, ["high"], now_s=5002).placements) == 1
+
+
+AMENDED = {
+    "confirmed": ({"epoch": 3, "since_s": 5002, "confirmed": True}, True),
+    "stopping": ({"stopping": True}, True),
+    "elsewhere": ({"site": "b"}, False),
+    "smaller": ({"workers": 4}, False),
+    "another class": ({"gpu_class": "other"}, False),
+}
+
+
+@pytest.mark.parametrize("case", AMENDED)
+def test_news_of_a_booked_holding_moves_nothing(case):
+    """What the hub hears of a decision already booked is noted; a holding elsewhere is rebooked."""
+    changes, is_amended = AMENDED[case]
+    planner = IncrementalPlanner(league(sites=(site("a"),)))
+    planner.replan(5000)
+    planner.apply(JobArrived(job("j")), now_s=5001)
+    (booked,) = planner.snapshot().jobs
+    record = planner._league.records["j"]
+    told = replace(booked, holdings=tuple(replace(h, **changes) for h in booked.holdings))
+
+    plan = planner.update((told,), now_s=5003)
+
+    assert (plan.placements, plan.waiting) == ((), ())
+    assert planner.snapshot().jobs == (told,)
+    assert (planner._league.records["j"] is record) is is_amended
+    stopping = [held.holding for _, held in planner._league.stopping.values()]
+    assert stopping == [h for h in told.holdings if h.stopping]
+    again = planner.update((replace(told, holdings=booked.holdings),), now_s=5004)
+    assert (again.placements, planner._league.stopping) == ((), {})
+
+
+def test_preemptions_are_counted_until_their_hour_is_over():
+    rule = PreemptionRule(lower_priority=True, max_per_hour=1)
+    jobs = [held(name, gpus=4) for name in ("u", "v")]
+    planner = IncrementalPlanner(league(*jobs, pool=Pool("p", preemption=rule)))
+    planner.replan(5000)
+    stops = [
+        len(planner.apply(JobArrived(job(f"j{at}", gpus=4, priority=9)), now_s=at).stops)
+        for at in (5001, 5002, 5003 + 3600)
+    ]
+    assert stops[:2] == [1, 0]
+    assert stops[2] + len(planner.replan(5004 + 3600).stops) == 1
+
+
 def test_an_elastic_and_a_spread_job_are_booked_whole():
     planner = IncrementalPlanner(league(sites=(site("a", machines=(rack(2),)),)))
     planner.replan(5000)
@@ -101,6 +158,12 @@ def test_an_elastic_and_a_spread_job_are_booked_whole():
     assert placed(planner.apply(JobArrived(job("f", gpus=8)), now_s=5002)) == []
     planner.apply(JobGone("e"), now_s=5003)
     assert {j.uid for j in planner.snapshot().jobs if j.holdings} == {"f"}
+
+
+def test_a_plan_with_nothing_to_gain_misses_nothing():
+    """Neither an idle league nor a full one with work waiting reports a gap."""
+    for jobs in ((), (held("r"), job("j"))):
+        assert IncrementalPlanner(league(*jobs)).replan(5000).certificate.gap == 0.0
 
 
 def test_prices_are_refreshed_on_demand():
