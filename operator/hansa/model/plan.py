@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from hansa.model.reasons import Reason
 
-
 NOTHING = 1e-6
 """A bound no higher than this is the rounding that keeps it safe: there was nothing to gain."""
 

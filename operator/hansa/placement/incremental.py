@@ -59,10 +59,17 @@ class IncrementalPlanner:
         self._league.prices = prices.solve_league(self._league).prices
         return self._league.prices
 
-    def replan(self, now_s: int) -> Plan:
-        """Plan everything that waits; books and returns it."""
-        league = self._league
+    def refresh_prices_if_small(self) -> None:
+        """The same where it costs next to nothing; else the prices stay as they are."""
+        found = prices.solve_if_small(self._league)
+        if found is not None:
+            self._league.prices = found
+
+    def replan(self, now_s: int, arrived: Sequence[Job] = (), gone: Iterable[str] = ()) -> Plan:
+        """Take in many jobs at once, then plan everything that waits; books and returns it."""
         self._advance(now_s)
+        self._take_in(arrived, gone)
+        league = self._league
         decision = replan(league, is_compiled=self._is_compiled)
         self._reserved = decision.reserved
         self._why = decision.why
@@ -105,18 +112,28 @@ class IncrementalPlanner:
         A job that holds what is booked for it costs next to nothing: nothing is planned for it.
         """
         self._advance(now_s)
-        news = [job for job in arrived if not self._amend(job)]
-        gone = tuple(gone)
-        if any(self._is_guest(job) for job in news):
-            for uid in (*gone, *(job.uid for job in news)):
-                self._forget(uid)
-            return self._rebuilt(self._base, *news)
-        cells = [self._forget(uid) for uid in (*gone, *(job.uid for job in news))]
-        records = [self._league.add(job) for job in news]
+        before = self._league
+        uids, cells = self._take_in(arrived, gone)
+        if self._league is not before:
+            return self._only(uids, self.replan(now_s))
         filled = self._fill(np.unique(np.concatenate([_NONE, *cells])), len(cells))
-        return _joined(filled, self._begin(records))
+        return _joined(filled, self._begin([before.records[uid] for uid in uids]))
 
     # What the events do.
+
+    def _take_in(
+        self, arrived: Sequence[Job], gone: Iterable[str]
+    ) -> tuple[tuple[str, ...], list[Ints]]:
+        """Book what jobs hold and let the others wait: whom that concerns, and the cells it freed."""
+        news = [job for job in arrived if not self._amend(job)]
+        uids = tuple(job.uid for job in news)
+        cells = [self._forget(uid) for uid in (*gone, *uids)]
+        if any(map(self._is_guest, news)):
+            self._compile(self._base, *news)
+        else:
+            for job in news:
+                self._league.add(job)
+        return uids, cells
 
     def _amend(self, job: Job) -> bool:
         """Take in what is new about a job that keeps its room, or its place among the waiting."""
@@ -177,16 +194,24 @@ class IncrementalPlanner:
         freed = np.arange(cells.start, cells.stop) if is_open(site) else np.zeros(0, np.int64)
         return replace(self._fill(freed), stops=ended)
 
-    def _rebuilt(self, base: Snapshot, *more: Job) -> Plan:
+    def _rebuilt(self, base: Snapshot) -> Plan:
         """What changed touches too much: compile the league anew and plan all of it."""
+        self._compile(base)
+        return self._only((), self.replan(self._league.now_s))
+
+    @staticmethod
+    def _only(uids: Iterable[str], plan: Plan) -> Plan:
+        """A full plan as the answer to an event."""
+        named = frozenset(uids)
+        return replace(plan, waiting=tuple(said for said in plan.waiting if said.job_uid in named))
+
+    def _compile(self, base: Snapshot, *more: Job) -> None:
         jobs = (*(record.job for record in self._league.records.values()), *more)
         self._base = base
         before = self._league
         self._league = League(replace(base, now_s=before.now_s, jobs=jobs, prices=before.prices))
         self._league.preempted = before.preempted
-        uids = {job.uid for job in more}
-        plan = self.replan(self._league.now_s)
-        return replace(plan, waiting=tuple(said for said in plan.waiting if said.job_uid in uids))
+        self._reserved, self._why = {}, _NONE
 
     # How they do it.
 

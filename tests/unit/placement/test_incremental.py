@@ -106,6 +106,14 @@ def test_many_changes_at_once_are_decided_together():
     assert len(planner.update(guests, ["high"], now_s=5002).placements) == 1
 
 
+def test_a_full_plan_takes_in_changes_first():
+    planner = IncrementalPlanner(league(held("r"), job("low")))
+    planner.replan(5000)
+    assert placed(planner.replan(5001, [job("high", priority=9)], ["r"])) == ["high"]
+    plan = planner.replan(5002, [job("g", institution="new")], ["high"])
+    assert len(plan.placements) == len(plan.waiting) == 1
+
+
 AMENDED = {
     "confirmed": ({"epoch": 3, "since_s": 5002, "confirmed": True}, True),
     "stopping": ({"stopping": True}, True),
@@ -171,6 +179,16 @@ def test_prices_are_refreshed_on_demand():
     prices = planner.refresh_prices()
     assert prices.cells[("a", "nvidia-l40s")] > 0
     assert planner.replan(5000).certificate.gap < 1e-6
+
+
+def test_prices_that_cost_little_are_refreshed_in_passing():
+    planner = IncrementalPlanner(league(job("j"), job("k")))
+    planner.refresh_prices_if_small()
+    kept = planner.snapshot().prices
+    assert kept is not None
+    planner.replan(5000, gone=["j", "k"])
+    planner.refresh_prices_if_small()
+    assert planner.snapshot().prices is kept
 
 
 def test_events_stay_close_to_full_plans():
