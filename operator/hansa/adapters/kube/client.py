@@ -23,6 +23,7 @@ from hansa.adapters.kube.answers import (
 )
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.credentials import Credentials
+from hansa.adapters.kube.sockets import Sockets
 from hansa.errors import NotFound, Retryable
 from hansa.ports import Clock, Manifest, Page, WatchEvent
 
@@ -66,6 +67,7 @@ class KubeCluster:
         )
         self._credentials: Credentials | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._sockets = Sockets()
         self._time = ServerTime(clock)
 
     async def __aenter__(self) -> Self:
@@ -75,10 +77,11 @@ class KubeCluster:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, those of cancelled requests too."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+        await self._sockets.close()
 
     @property
     def server(self) -> str:
@@ -218,7 +221,9 @@ class KubeCluster:
             # Compressing costs the server more than the loopback or the LAN saves.
             headers = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, socket_factory=self._sockets
+                ),
                 headers=headers | {"Accept": "application/json, */*"},
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
