@@ -34,7 +34,7 @@ class Decision:
     why: Ints
     """Per kind, bits WHY_*."""
     reserved: dict[int, int] = field(default_factory=dict)
-    """Row → rank of gangs that hold a reservation."""
+    """Row → rank of jobs that hold a reservation."""
 
 
 def plan(snapshot: Snapshot, *, is_compiled: bool | None = None) -> Plan:
@@ -73,7 +73,12 @@ def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
         league.notices,
     )
     return Decision(
-        result, placed, decided.log, decided.growth, waiting.reasons(tables.kinds), reserved
+        result,
+        placed,
+        decided.log,
+        decided.growth,
+        waiting.reasons(tables.kinds),
+        reserved | made_room.reserved,
     )
 
 

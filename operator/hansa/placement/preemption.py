@@ -1,30 +1,33 @@
 """Room made for work that is entitled to it: elastic jobs shrink, then others are stopped.
 
-Stopped only are jobs of lower priority, or of an institution that stays at or above its nominal
-share without them, as the pool's rule says; never one that has just begun, and within a budget of
-the gaining institution. The gaining job waits until the victim's release is there: nothing here
-gives out room that is still held.
+Stopped only are jobs of lower priority, or of an institution that holds more than its nominal
+share, as the pool's rule says; never one that has just begun, and within a budget of the gaining
+institution. Entitled is who stays within the own nominal share: such jobs come first. The gaining
+job waits until the victim's release is there, and what is freed is held for it: nothing here gives
+out room that is still held.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool
 from hansa.placement import packing, shares
-from hansa.placement.columns import WHY_CAPACITY, WHY_QUOTA
+from hansa.placement.columns import RANK_BITS, WHY_CAPACITY, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
-from hansa.placement.tables import one_kind
+from hansa.placement.tables import AFTER_ALL, one_kind
 from hansa.placement.waiting import Blocked
 
-MOST_JOBS = 64
-"""Blocked jobs that room is sought for in one plan."""
+MOST_JOBS = 128
+"""Kinds of blocked jobs that room is sought for in one plan, those of entitled jobs first."""
 MOST_CELLS = 16
-"""Cells examined for one job, in order of choice."""
-MOST_VICTIMS = 20
+"""Cells examined for one job, in order of choice, among those that hold enough to yield."""
+MOST_VICTIMS = 64
 HOUR_S = 3600
 
 
@@ -36,6 +39,16 @@ class Victim:
     held: Held
     workers_left: int
     lost_gpu_s: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The job, and the site where it yields."""
+        return self.record.job.uid, self.held.holding.site
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that it would free."""
+        return (self.held.holding.workers - self.workers_left) * self.record.job.shape.gpus
 
     @property
     def order(self) -> tuple[bool, int, int, str]:
@@ -51,6 +64,8 @@ class MadeRoom:
     stops: list[Stop] = field(default_factory=list)
     gaining: dict[str, str] = field(default_factory=dict)
     """UID of a gaining job → what it waits for."""
+    reserved: dict[int, int] = field(default_factory=dict)
+    """Row of a job that room was made for → the rank under which that room is held."""
 
 
 class _Scratch:
@@ -71,6 +86,20 @@ class _Scratch:
         self.caps = league.caps.counters._replace(left=league.caps.counters.left.copy())
         self.gone: dict[tuple[str, str], int] = {}
         """(job, site) → workers left there."""
+        self._yielding: dict[int, list[Victim]] = {}
+
+    def yielding(self, cell: int) -> list[Victim]:
+        """What could end at a cell as far as pool and run time go, in the order of victims."""
+        if cell not in self._yielding:
+            found = (_victim(self.league, *pair) for pair in self.league.by_cell.get(cell, ()))
+            self._yielding[cell] = sorted((v for v in found if v is not None), key=_order)
+        return [v for v in self._yielding[cell] if v.key not in self.gone]
+
+    def is_entitled(self, record: Record) -> bool:
+        """Whether an institution stays within its nominal share with a job."""
+        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        held, nominal = self.accounts.gpus[record.leaf], self.accounts.nominal[record.leaf]
+        return bool(held + need <= nominal)
 
     def release(self, victim: Victim) -> list[tuple[int, int]]:
         """Give the victim's room back; returns what to take again to undo it."""
@@ -136,133 +165,178 @@ class _Scratch:
 
 
 def make_room(league: League, blocked: Blocked) -> MadeRoom:
-    """Find room for blocked jobs, best rank first."""
+    """Find room for blocked jobs: those entitled to it first, then best rank first."""
     made = MadeRoom()
-    by_cell = league.by_cell
-    if not (league.stopping or league.elastic or any(_may_stop(p) for p in league.pools.values())):
+    may_stop = {name for name, pool in league.pools.items() if _may_stop(pool)}
+    if not (league.stopping or league.elastic or may_stop) or not any(league.by_cell.values()):
         return made
-    scratch = _Scratch(league)
-    freed = _let_go(scratch)
-    caused = Counter(row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S)
-    tried = 0
-    for row, why in blocked:
-        record = league.records[league.row_uid[row]]
-        if len(record.kinds) > 1 or not why & (WHY_CAPACITY | WHY_QUOTA) or tried == MOST_JOBS:
-            continue
-        tried += 1
-        cells = league.tariff.candidates(record.kinds[0])
-        usable = [cell for cell in cells.tolist() if league.supply.cell_open[cell]]
-        soon = next((c for c in usable if c in freed and scratch.take(record, c)), None)
-        if soon is not None:
-            made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
-        else:
-            _seek(scratch, record, usable[:MOST_CELLS], by_cell, caused, made)
+    search = _Search(_Scratch(league), made)
+    for row in _in_order(search.scratch, blocked):
+        if len(search.hopeless) + len(made.gaining) >= MOST_JOBS:
+            break
+        search.seek(row)
     return made
 
 
-def _seek(  # noqa: PLR0917  # one call, all of it state of the same search
-    scratch: _Scratch,
-    record: Record,
-    cells: list[int],
-    by_cell: dict[int, list[tuple[Record, Held]]],
-    caused: Counter[tuple[str, str]],
-    made: MadeRoom,
-) -> None:
-    """Take the cell where least work is lost, if any."""
-    plans = []
-    for cell in cells:
-        chosen = _victims(scratch, record, cell, by_cell, caused)
-        if chosen:
-            stopped = sum(victim.workers_left == 0 for victim in chosen)
-            plans.append((stopped, sum(v.lost_gpu_s for v in chosen), cell, chosen))
-    if not plans:
-        return
-    _, _, cell, chosen = min(plans, key=lambda plan: plan[:3])
-    job = record.job
-    for victim in chosen:
-        scratch.release(victim)
-        site = victim.held.holding.site
-        scratch.gone[victim.record.job.uid, site] = victim.workers_left
-        caused[job.pool, job.institution] += victim.workers_left == 0
-        made.stops.append(_stop(victim, record))
-    scratch.take(record, cell)
-    made.gaining[job.uid] = f"{len(chosen)} jobs at {_site(scratch.league, cell)} make room"
+def _in_order(scratch: _Scratch, blocked: Blocked) -> list[int]:
+    """Rows that capacity or quota keeps waiting, entitled ones first."""
+    records, uids = scratch.league.records, scratch.league.row_uid
+    rows = [row for row, why in blocked if why & (WHY_CAPACITY | WHY_QUOTA)]
+    rows = [row for row in rows if len(records[uids[row]].kinds) == 1]
+    return sorted(rows, key=lambda row: not scratch.is_entitled(records[uids[row]]))
 
 
-def _victims(
-    scratch: _Scratch,
-    record: Record,
-    cell: int,
-    by_cell: dict[int, list[tuple[Record, Held]]],
-    caused: Counter[tuple[str, str]],
-) -> list[Victim]:
-    """The fewest that have to yield at a cell for a job to fit; empty when it cannot."""
-    league, job = scratch.league, record.job
-    pool = league.pools[job.pool]
-    left = pool.preemption.max_per_hour - pool.recent_preemptions.get(job.institution, 0)
-    left -= caused[job.pool, job.institution]
-    found: list[tuple[Victim, list[tuple[int, int]]]] = []
-    fits = False
-    for victim in sorted(_candidates(scratch, record, pool, by_cell.get(cell, [])), key=_order):
-        if fits or len(found) == MOST_VICTIMS or (victim.workers_left == 0 and left <= 0):
-            break
-        if not _is_fair(scratch, record, victim):
-            continue
-        left -= victim.workers_left == 0
-        found.append((victim, scratch.release(victim)))
-        fits = scratch.could_take(record, cell)
-    kept = []
-    for at in range(len(found) - 1, -1, -1):
-        victim, pairs = found[at]
-        scratch.retake(victim, pairs)
-        if fits and not scratch.could_take(record, cell):
-            kept.append(found[at])
-            scratch.release(victim)
-    for victim, pairs in kept:
-        scratch.retake(victim, pairs)
-    return [victim for victim, _ in reversed(kept)]
+class _Search:
+    """Looks for room, job by job."""
+
+    def __init__(self, scratch: _Scratch, made: MadeRoom) -> None:
+        league = scratch.league
+        self.scratch = scratch
+        self.made = made
+        self.hopeless: set[int] = set()
+        """Kinds that found nothing: what others gain later does not help them."""
+        self._freed = _let_go(scratch)
+        self._caused = Counter(row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S)
+
+    def seek(self, row: int) -> None:
+        """Find room for one job, and book it."""
+        league = self.scratch.league
+        record = league.records[league.row_uid[row]]
+        if record.kinds[0] in self.hopeless:
+            return
+        cells = league.tariff.candidates(record.kinds[0])
+        usable = [cell for cell in cells.tolist() if league.supply.cell_open[cell]]
+        soon = next((c for c in usable if c in self._freed and self.scratch.take(record, c)), None)
+        if soon is not None:
+            self.made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
+        elif not self._stop_for(row, record, usable):
+            self.hopeless.add(record.kinds[0])
+
+    def _stop_for(self, row: int, record: Record, cells: list[int]) -> bool:
+        """Take the cell where the fewest jobs and the least work are lost, if any."""
+        plans = []
+        if not self._may_gain(record):
+            return False
+        for cell in islice((c for c in cells if self._is_enough(record, c)), MOST_CELLS):
+            chosen = self._victims(record, cell)
+            if chosen:
+                stopped = sum(victim.workers_left == 0 for victim in chosen)
+                plans.append((stopped, sum(v.lost_gpu_s for v in chosen), cell, chosen))
+        if not plans:
+            return False
+        _, _, cell, chosen = min(plans, key=lambda plan: plan[:3])
+        job = record.job
+        for victim in chosen:
+            self.scratch.release(victim)
+            self.scratch.gone[victim.key] = victim.workers_left
+            self._caused[job.pool, job.institution] += victim.workers_left == 0
+            self.made.stops.append(_stop(victim, record))
+        self.scratch.take(record, cell)
+        words = f"{len(chosen)} jobs at {_site(self.scratch.league, cell)} make room"
+        self.made.gaining[job.uid] = words
+        self._hold(row, record, cell)
+        return True
+
+    def _hold(self, row: int, record: Record, cell: int) -> None:
+        """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
+        supply, rank = self.scratch.league.supply, AFTER_ALL - 1 - row
+        tier = min(1, shares.share_of(self.scratch.league.ledger.accounts, record.leaf))
+        supply.reserved_key[cell] = tier << RANK_BITS | rank
+        supply.reserved_until[cell] = 0
+        supply.reserved_spare[cell] = max(0, self.scratch.supply.cell_free[cell])
+        self.made.reserved[row] = rank
+
+    def _may_gain(self, record: Record) -> bool:
+        """Whether anything could yield to the job at all."""
+        league = self.scratch.league
+        rule = league.pools[record.job.pool].preemption
+        is_entitled = rule.borrowers and self.scratch.is_entitled(record)
+        return is_entitled or rule.lower_priority or league.elastic > 0
+
+    def _is_enough(self, record: Record, cell: int) -> bool:
+        """Whether a cell could hold the job if everything that may yield there did."""
+        need = self.scratch.league.kinds.kinds[record.kinds[0]].gpus
+        room = int(self.scratch.supply.cell_free[cell])
+        return room + sum(v.gpus for v in self.scratch.yielding(cell)) >= need
+
+    def _victims(self, record: Record, cell: int) -> list[Victim]:
+        """The fewest that have to yield at a cell for a job to fit; empty when it cannot.
+
+        First those whose institution keeps its nominal share without them, then any of one that
+        holds more; and where small ones together are not enough, the largest first.
+        """
+        yielding = [v for v in self.scratch.yielding(cell) if v.record.job.pool == record.job.pool]
+        by_size = sorted(yielding, key=lambda victim: -victim.gpus)
+        for turns in (((True, yielding), (False, yielding)), ((False, by_size),)):
+            chosen = self._try(record, cell, turns)
+            if chosen:
+                return chosen
+        return []
+
+    def _try(
+        self, record: Record, cell: int, turns: Iterable[tuple[bool, list[Victim]]]
+    ) -> list[Victim]:
+        """Release victims in order until the job fits, then take back who was not needed."""
+        scratch, job = self.scratch, record.job
+        pool = scratch.league.pools[job.pool]
+        left = pool.preemption.max_per_hour - pool.recent_preemptions.get(job.institution, 0)
+        left -= self._caused[job.pool, job.institution]
+        found: dict[tuple[str, str], tuple[Victim, list[tuple[int, int]]]] = {}
+        fits = False
+        for keeps_nominal, victims in turns:
+            for victim in victims:
+                if fits or len(found) == MOST_VICTIMS:
+                    break
+                if victim.key in found or (victim.workers_left == 0 and left <= 0):
+                    continue
+                if _is_fair(scratch, record, victim, keeps_nominal=keeps_nominal):
+                    left -= victim.workers_left == 0
+                    found[victim.key] = victim, scratch.release(victim)
+                    fits = scratch.could_take(record, cell)
+        kept = []
+        for victim, pairs in reversed(found.values()):
+            scratch.retake(victim, pairs)
+            if fits and not scratch.could_take(record, cell):
+                kept.append((victim, pairs))
+                scratch.release(victim)
+        for victim, pairs in kept:
+            scratch.retake(victim, pairs)
+        return [victim for victim, _ in reversed(kept)]
 
 
-def _candidates(
-    scratch: _Scratch, record: Record, pool: Pool, held: list[tuple[Record, Held]]
-) -> list[Victim]:
-    league = scratch.league
-    found = []
-    for other, holding in held:
-        job, room = other.job, holding.holding
-        is_same_pool = job.pool == record.job.pool
-        if (
-            room.stopping
-            or not room.confirmed
-            or not is_same_pool
-            or (job.uid, room.site) in scratch.gone
-        ):
-            continue
-        elapsed = max(0, league.now_s - room.since_s)
-        least = league.kinds.kinds[holding.kind].workers
-        lost = elapsed * room.workers * max(1, job.shape.gpus)
-        if job.shape.min_workers and room.workers > least:
-            found.append(Victim(other, holding, least, 0))
-        elif job.preemptible and not job.spread and elapsed >= pool.preemption.min_runtime_s:
-            found.append(Victim(other, holding, 0, lost))
-    return found
+def _victim(league: League, other: Record, holding: Held) -> Victim | None:
+    """What a holding could yield: nothing while it stops, or has just begun."""
+    job, room = other.job, holding.holding
+    if room.stopping or not room.confirmed:
+        return None
+    elapsed = max(0, league.now_s - room.since_s)
+    least = league.kinds.kinds[holding.kind].workers
+    if job.shape.min_workers and room.workers > least:
+        return Victim(other, holding, least, 0)
+    if not job.preemptible or job.spread or job.pool not in league.pools:
+        return None
+    if elapsed < league.pools[job.pool].preemption.min_runtime_s:
+        return None
+    return Victim(other, holding, 0, elapsed * room.workers * max(1, job.shape.gpus))
 
 
-def _is_fair(scratch: _Scratch, record: Record, victim: Victim) -> bool:
-    """Whether the pool's rule lets the victim yield: see the module."""
+def _is_fair(scratch: _Scratch, record: Record, victim: Victim, *, keeps_nominal: bool) -> bool:
+    """Whether the pool's rule lets the victim yield: see the module.
+
+    ``keeps_nominal``: only if its institution keeps its nominal share without it.
+    """
     if victim.workers_left:
         return True
     accounts, job, other = scratch.accounts, record.job, victim.record.job
     rule = scratch.league.pools[job.pool].preemption
-    gpus = victim.held.holding.workers * other.shape.gpus
     leaf = victim.record.leaf
-    stays = leaf < 0 or accounts.gpus[leaf] - gpus >= accounts.nominal[leaf]
+    excess = 1 if leaf < 0 else int(accounts.gpus[leaf] - accounts.nominal[leaf])
+    stays = leaf < 0 or excess >= victim.gpus
     is_own = leaf == record.leaf
     if rule.lower_priority and other.priority < job.priority and (is_own or stays):
         return True
-    need = scratch.league.kinds.kinds[record.kinds[0]].gpus
-    is_entitled = accounts.gpus[record.leaf] + need <= accounts.nominal[record.leaf]
-    return rule.borrowers and is_entitled and stays and not is_own
+    lends = stays if keeps_nominal else excess > 0
+    return rule.borrowers and lends and not is_own and scratch.is_entitled(record)
 
 
 def _let_go(scratch: _Scratch) -> set[int]:

@@ -30,7 +30,8 @@ class _Kind(IntEnum):
     UP = 2
     ARRIVE = 3
     TICK = 4
-    SAMPLE = 5
+    LOOK = 5
+    SAMPLE = 6
 
 
 @dataclass(slots=True)
@@ -68,12 +69,11 @@ class Simulation:
         self._schedule_known()
         while self._recorder.unfinished:
             now_s = self._events[0][0]
-            kind = _Kind.END
-            while self._events[0][0] == now_s:
-                _, kind, number, name = heapq.heappop(self._events)
-                self._apply(kind, number, name, now_s)
+            kinds = self._apply_all(now_s)
             self._decide(now_s)
-            if kind is _Kind.SAMPLE:
+            if _Kind.LOOK in kinds:
+                self._recorder.look(now_s)
+            if _Kind.SAMPLE in kinds:
                 self._recorder.sample(now_s)
             if not (self._runs or self._to_come):
                 break
@@ -89,9 +89,19 @@ class Simulation:
             self._events.append((outage.down_s, _Kind.DOWN, number, outage.site))
             self._events.append((outage.up_s, _Kind.UP, number, outage.site))
         self._to_come = len(self._events)
-        for kind in (_Kind.TICK, _Kind.SAMPLE):
-            self._events.append((scenario.snapshot.now_s, kind, 0, ""))
+        start_s = scenario.snapshot.now_s
+        self._events += [(start_s, kind, 0, "") for kind in (_Kind.TICK, _Kind.SAMPLE)]
+        self._events.append((start_s + scenario.look_s // 2, _Kind.LOOK, 0, ""))
         heapq.heapify(self._events)
+
+    def _apply_all(self, now_s: int) -> set[_Kind]:
+        """Apply the events of one second, in the order of kinds; the kinds there were."""
+        kinds = set()
+        while self._events[0][0] == now_s:
+            _, kind, number, name = heapq.heappop(self._events)
+            self._apply(kind, number, name, now_s)
+            kinds.add(kind)
+        return kinds
 
     def _apply(self, kind: _Kind, number: int, name: str, now_s: int) -> None:
         if kind is _Kind.END:
@@ -100,6 +110,8 @@ class Simulation:
             self._policy.tick(now_s)
             self._has_ticked = True
             self._again(kind, now_s + self._scenario.tick_s)
+        elif kind is _Kind.LOOK:
+            self._again(kind, now_s + self._scenario.look_s)
         elif kind is _Kind.SAMPLE:
             self._again(kind, now_s + self._scenario.sample_s)
         else:

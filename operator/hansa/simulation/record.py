@@ -7,17 +7,15 @@ depend on the policy's books.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from hansa.model.snapshot import Job, Shape
+from hansa.model.snapshot import Job
 from hansa.simulation.fairness import fair_shares, jain
 from hansa.simulation.lawful import Lawful
 from hansa.simulation.occupancy import Occupancy
 from hansa.simulation.policy import Estimate
 from hansa.simulation.scenario import Scenario
-
-SHARING_GRACE_S = 7200
-"""An institution below its nominal share may wait this long while borrowers are asked to leave."""
+from hansa.simulation.sharing import Queue, SharingWatch
 
 
 @dataclass(slots=True)
@@ -63,18 +61,8 @@ class Record:
     up_gpu_s: float
     """Integral of GPUs at working sites up to the last arrival."""
     sharing_violations: int
-    """Jobs kept waiting by borrowers, by the definition of ``Recorder.sample``."""
+    """Jobs kept waiting by borrowers, by the definition of ``sharing``."""
     moves: int
-
-
-@dataclass(slots=True)
-class _Queue:
-    """Waiting jobs of one institution, shape and set of lawful sites, oldest first."""
-
-    shape: Shape
-    institution: str
-    sites: tuple[str, ...]
-    since_s: dict[str, int] = field(default_factory=dict)
 
 
 class Recorder:
@@ -87,19 +75,18 @@ class Recorder:
             job.uid: JobRow(job.uid, job.institution, job.shape.total_gpus, job.submitted_s)
             for job in scenario.jobs
         }
-        self._priority = {job.uid: job.priority for job in scenario.jobs}
         self._nominal = {
             share.institution: share.nominal_gpus
             for pool in scenario.snapshot.pools
             for share in pool.shares
         }
-        self._queues: dict[object, _Queue] = {}
+        self._queues: dict[object, Queue] = {}
         self._queued = 0
         self._newcomers: dict[str, Job] = {}
         self._running: dict[str, tuple[Job, int]] = {}
         self._used: dict[str, int] = dict.fromkeys(self._nominal, 0)
         self._samples: list[Sample] = []
-        self._violated: set[str] = set()
+        self._sharing = SharingWatch(scenario.snapshot.pools, world)
         self._until_s = scenario.jobs[-1].submitted_s if scenario.jobs else 0
         self._used_gpu_s = 0.0
         self._up_gpu_s = 0.0
@@ -121,7 +108,7 @@ class Recorder:
             del self._queues[key]
         self._queued -= 1
         self._running[job.uid] = (job, now_s)
-        self._used[job.institution] = self._used.get(job.institution, 0) + job.shape.total_gpus
+        self._use(job, job.shape.total_gpus)
         row = self._rows[job.uid]
         row.started_s = now_s if row.started_s < 0 else row.started_s
 
@@ -155,13 +142,7 @@ class Recorder:
         self._rows[job.uid].estimate = estimate
 
     def sample(self, now_s: int) -> None:
-        """Look at the league.
-
-        A sharing violation is a job that has waited longer than the grace although its institution
-        would stay within its nominal share, while at one of its lawful sites others hold GPUs
-        beyond their own nominal shares, for as long and at no higher priority, and it would fit
-        there without them.
-        """
+        """Look at use, queue and fragmentation."""
         self._advance(now_s)
         used = sum(self._used.values())
         self._samples.append(
@@ -175,7 +156,10 @@ class Recorder:
                 used_by=dict(self._used),
             )
         )
-        self._violated.update(self._kept_waiting(now_s))
+
+    def look(self, now_s: int) -> None:
+        """Look who is kept waiting by borrowers."""
+        self._sharing.look(now_s, self._queues.values(), self._running.values(), self._used)
 
     def record(self) -> Record:
         """The finished run."""
@@ -184,7 +168,7 @@ class Recorder:
             tuple(self._samples),
             self._used_gpu_s,
             self._up_gpu_s,
-            len(self._violated),
+            len(self._sharing.violated),
             self._world.moves,
         )
 
@@ -193,14 +177,18 @@ class Recorder:
 
     def _enqueue(self, job: Job, now_s: int) -> None:
         sites = self._lawful.sites(job)
-        queue = self._queues.setdefault(self._key(job), _Queue(job.shape, job.institution, sites))
+        queue = self._queues.setdefault(self._key(job), Queue(job.shape, job.institution, sites))
         queue.since_s[job.uid] = now_s
         self._queued += 1
 
     def _leave(self, job: Job, now_s: int) -> None:
         self._advance(now_s)
         del self._running[job.uid]
-        self._used[job.institution] -= job.shape.total_gpus
+        self._use(job, -job.shape.total_gpus)
+
+    def _use(self, job: Job, gpus: int) -> None:
+        held = self._used[job.institution] = self._used.get(job.institution, 0) + gpus
+        self._sharing.used(job.institution, held)
 
     def _advance(self, now_s: int) -> None:
         elapsed_s = min(now_s, self._until_s) - self._last_s
@@ -231,62 +219,3 @@ class Recorder:
             demand[queue.institution] = demand.get(queue.institution, 0) + waiting
         fair = fair_shares(demand, self._nominal, self._up_gpus())
         return jain([self._used[name] / fair[name] for name in fair if fair[name] > 0])
-
-    def _kept_waiting(self, now_s: int) -> list[str]:
-        borrowers = _Borrowers(self._world, self._overdrawn(), self._running_since(now_s))
-        return [
-            uid
-            for queue in self._queues.values()
-            if (uid := next(iter(queue.since_s)))
-            and now_s - queue.since_s[uid] > SHARING_GRACE_S
-            and self._within_nominal(queue)
-            and any(borrowers.block(site, queue.shape, self._priority[uid]) for site in queue.sites)
-        ]
-
-    def _overdrawn(self) -> dict[str, int]:
-        nominal = self._nominal
-        return {i: n - nominal.get(i, 0) for i, n in self._used.items() if n > nominal.get(i, 0)}
-
-    def _running_since(self, now_s: int) -> list[Job]:
-        """Jobs that have run for longer than the grace."""
-        return [job for job, since_s in self._running.values() if now_s - since_s > SHARING_GRACE_S]
-
-    def _within_nominal(self, queue: _Queue) -> bool:
-        nominal = self._nominal.get(queue.institution, 0)
-        return self._used[queue.institution] + queue.shape.total_gpus <= nominal
-
-
-class _Borrowers:
-    """What institutions hold beyond their nominal shares, site by site, at one moment."""
-
-    def __init__(self, world: Occupancy, over: Mapping[str, int], running: list[Job]) -> None:
-        self._world = world
-        self._over = over
-        self._at: dict[str, list[Job]] = {}
-        self._memo: dict[tuple[str, Shape, int], bool] = {}
-        for job in sorted(running, key=lambda job: (job.shape.total_gpus, job.uid)):
-            site = world.site_of(job.uid)
-            if site and job.institution in over and job.preemptible:
-                self._at.setdefault(site, []).append(job)
-
-    def block(self, site: str, shape: Shape, priority: int) -> bool:
-        """Whether a gang would fit at a site without what is borrowed there, smallest jobs first.
-
-        Nobody is asked to go below the own nominal share, or to leave for work of lower priority.
-        """
-        if site not in self._at:
-            return False
-        key = (site, shape, priority)
-        if key not in self._memo:
-            leaving = self._leaving(site, priority)
-            self._memo[key] = bool(leaving) and self._world.fits_without(site, shape, leaving)
-        return self._memo[key]
-
-    def _leaving(self, site: str, priority: int) -> list[str]:
-        left = dict(self._over)
-        leaving = []
-        for job in self._at[site]:
-            if job.priority <= priority and job.shape.total_gpus <= left[job.institution]:
-                left[job.institution] -= job.shape.total_gpus
-                leaving.append(job.uid)
-        return leaving

@@ -37,7 +37,9 @@ class Scenario:
     """A stopped job loses the work since its last checkpoint."""
     sample_s: int = 3600
     """Time between samples of shares, queue and fragmentation."""
-    tick_s: int = 3600
+    look_s: int = 600
+    """Time between looks for who is kept waiting by borrowers, midway between ticks at first."""
+    tick_s: int = 600
     """Time between the policy's ticks: what may happen by the passing of time alone."""
 
     def __post_init__(self) -> None:
@@ -52,8 +54,8 @@ class Scenario:
             raise ValueError("durations must be > 0")
         if any(job.shape.gpus <= 0 or job.shape.workers <= 0 for job in self.jobs):
             raise ValueError("every job of a scenario needs GPUs")
-        if min(self.checkpoint_s, self.sample_s, self.tick_s) <= 0:
-            raise ValueError("checkpoint_s, sample_s and tick_s must be > 0")
+        if min(self.checkpoint_s, self.sample_s, self.look_s, self.tick_s) <= 0:
+            raise ValueError("checkpoint_s, sample_s, look_s and tick_s must be > 0")
         arrivals = [job.submitted_s for job in self.jobs]
         if arrivals != sorted(arrivals):
             raise ValueError("jobs must come in order of submission")
