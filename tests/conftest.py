@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 from e2e.testbed.binaries import Binaries, BinariesUnavailableError
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.local import ProviderUnavailableError, require_root_on_linux
+from e2e.testbed.packages import PackagesMissingError, ensure_packages
+from e2e.testbed.progress import Progress
 
 
 def skip_or_fail(reason: str) -> None:
@@ -48,6 +51,17 @@ def root_on_linux() -> None:
         require_root_on_linux()
     except ProviderUnavailableError as error:
         skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus's own checker; as root on Debian it is installed where it is missing."""
+    try:
+        if shutil.which("promtool") is None:
+            ensure_packages(Progress(), ["prometheus"])
+    except PackagesMissingError as error:
+        skip_or_fail(f"promtool: {error}")
+    return shutil.which("promtool") or "promtool"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,10 +1,11 @@
-"""Debian packages the `local` provider needs, installed when they are missing."""
+"""Debian packages the `local` provider and the tests need, installed when they are missing."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Collection
 
 from e2e.testbed.progress import Progress
 
@@ -33,14 +34,17 @@ class PackagesMissingError(RuntimeError):
     """A needed package is absent and cannot be installed by us."""
 
 
-def missing_packages() -> list[str]:
+def missing_packages(wanted: Collection[str] = frozenset(PACKAGES.values())) -> list[str]:
     """Return the packages whose program is not there."""
-    return sorted({package for program, package in PACKAGES.items() if not _present(program)})
+    absent = {package for program, package in PACKAGES.items() if not _present(program)}
+    return sorted(absent.intersection(wanted))
 
 
-def ensure_packages(progress: Progress) -> None:
-    """Install what is missing; needs root and apt-get only if something is."""
-    missing = missing_packages()
+def ensure_packages(
+    progress: Progress, wanted: Collection[str] = frozenset(PACKAGES.values())
+) -> None:
+    """Install what is missing of ``wanted``; needs root and apt-get only if something is."""
+    missing = missing_packages(wanted)
     if not missing:
         return
     if os.geteuid() or not shutil.which("apt-get"):

@@ -1,7 +1,6 @@
 """The table of metrics and everything made from it."""
 
 import re
-import shutil
 import subprocess
 
 import aiohttp
@@ -15,7 +14,6 @@ from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.views import GpuCount, HubReading, MemberReading
 
-PROMTOOL = shutil.which("promtool")
 UNITS = ("seconds", "bytes", "joules_total", "watts", "celsius", "ratio", "total", "info")
 COUNTED = ("jobs", "gpus", "gpus_allocated", "gpus_busy", "gpus_held", "keys", "objects")
 
@@ -172,15 +170,14 @@ async def test_the_server_answers_probes_and_scrapes():
             assert await answer.text() == "ok"
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 @pytest.mark.parametrize("process", FULL)
-def test_prometheus_finds_nothing_to_say_about_a_page(process):
+def test_prometheus_finds_nothing_to_say_about_a_page(promtool, process):
     instruments = Instruments(process)
     instruments.attach(collectors.SampleCollector(FULL[process]))
     for metric in (x for x in m.exported_by(process) if x.source == "transition"):
         feed = instruments.observe if metric.type == "histogram" else instruments.add
         feed(metric, 1.0, **dict.fromkeys(metric.labels, "x"))
     answer = subprocess.run(
-        [PROMTOOL, "check", "metrics"], input=instruments.page(), capture_output=True, check=False
+        [promtool, "check", "metrics"], input=instruments.page(), capture_output=True, check=False
     )
     assert (answer.returncode, answer.stderr) == (0, b"")
