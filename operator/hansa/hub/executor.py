@@ -23,6 +23,7 @@ from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.planning import hub_actions as do
+from hansa.planning.mergepatch import merge_patch
 from hansa.planning.node_access import MANAGER, access_manifests, access_paths, namespace_of
 from hansa.ports import Clock, Cluster, Manifest, Signer
 
@@ -90,16 +91,20 @@ class Executor:
 
     async def run(self, actions: Iterable[do.Action]) -> Outcome:
         """Run a batch; never raises a Hansa error."""
+        later_s: float | None = None
         for action in actions:
             if isinstance(action, do.Tell):
                 self._recorder.emit(event_of(action))
+                continue
+            if isinstance(action, do.LookAgain):
+                later_s = action.after_s
                 continue
             if not self._still_leader():
                 return Outcome(ok=False, not_leading=True)
             failure = await self._attempt(action)
             if failure is not None:
                 return failure
-        return Outcome(ok=True)
+        return Outcome(ok=True, retry_after_s=later_s)
 
     async def _attempt(self, action: do.Action) -> Outcome | None:
         name, outcome, after_s = type(action).__name__, "ok", 0.0
@@ -119,19 +124,13 @@ class Executor:
         return None if outcome == "ok" else Outcome(ok=False, retry_after_s=after_s)
 
     async def _set_job_status(self, action: do.SetJobStatus) -> None:
+        # No server-side apply: the hub is the one writer, and its bookkeeping costs a millisecond.
         body: Manifest = {
-            "apiVersion": API_VERSION,
-            "kind": "AIJob",
-            "metadata": {
-                "name": action.name,
-                "namespace": action.namespace,
-                "uid": action.uid,
-                "resourceVersion": action.resource_version,
-            },
-            "status": dict(action.status),
+            "metadata": {"uid": action.uid, "resourceVersion": action.resource_version},
+            "status": merge_patch(action.before, action.status),
         }
         path = AIJOB.path(action.namespace, action.name) + "/status"
-        self._caches.jobs.put(await self._cluster.apply(path, body, manager=MANAGER))
+        self._caches.jobs.put(await self._cluster.merge(path, body))
 
     async def _write_grant(self, action: do.WriteGrant) -> None:
         body = grant_manifest(
@@ -230,7 +229,7 @@ def _status_body(kind: str, action: do.SetNodeStatus | do.SetPoolStatus) -> Mani
 
 
 _LABELS: dict[type, tuple[str, str]] = {
-    do.SetJobStatus: ("apply", "aijobs/status"),
+    do.SetJobStatus: ("patch", "aijobs/status"),
     do.WriteGrant: ("create", "workgrants"),
     do.CancelGrant: ("patch", "workgrants"),
     do.CancelOrphan: ("patch", "workgrants"),

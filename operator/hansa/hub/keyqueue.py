@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 URGENT, NORMAL, LATER = 0, 1, 2
 """Lanes: grants first, then what people see, then tidying up."""
+MOST_TIDYING = 2
+"""Workers that may tidy up at the same time: it takes time from nothing else."""
 
 
 class Key(NamedTuple):
@@ -29,6 +31,7 @@ class KeyQueue:
         self._heap: list[tuple[int, int, Key]] = []
         self._lanes: dict[Key, int] = {}
         self._busy: set[Key] = set()
+        self._tidying: set[Key] = set()
         self._again: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._count = 0
@@ -60,11 +63,13 @@ class KeyQueue:
     async def take(self) -> Key:
         """Return the next key; it is busy until ``done``."""
         while True:
-            while self._heap:
+            while self._heap and (self._heap[0][0] < LATER or len(self._tidying) < MOST_TIDYING):
                 lane, _, key = heapq.heappop(self._heap)
                 if self._lanes.get(key) == lane:
                     del self._lanes[key]
                     self._busy.add(key)
+                    if lane == LATER:
+                        self._tidying.add(key)
                     return key
             self._ready.clear()
             await self._ready.wait()
@@ -72,6 +77,8 @@ class KeyQueue:
     def done(self, key: Key) -> None:
         """Give a key back."""
         self._busy.discard(key)
+        self._tidying.discard(key)
+        self._ready.set()
         lane = self._again.pop(key, None)
         if lane is not None:
             self.add(key, lane)

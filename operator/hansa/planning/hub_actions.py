@@ -11,7 +11,7 @@ from hansa.model.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class SetJobStatus:
-    """Apply the whole status the hub owns, under the job's resourceVersion.
+    """Turn the status read at ``resource_version`` into another one.
 
     Recording a new epoch is this action too: the precondition makes it a compare-and-swap.
     """
@@ -20,6 +20,7 @@ class SetJobStatus:
     name: str
     uid: str
     resource_version: str
+    before: Mapping[str, Any]
     status: Mapping[str, Any]
 
 
@@ -82,6 +83,13 @@ class SetFinalizers:
     uid: str
     resource_version: str
     finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Something will be due after a while that may wait until then, and may be spared."""
+
+    after_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,7 @@ Action: TypeAlias = (
     | CancelOrphan
     | DeleteGrant
     | SetFinalizers
+    | LookAgain
     | SetNodeStatus
     | SetPoolStatus
     | EnsureNodeAccess

@@ -23,16 +23,23 @@ from hansa.planning.hub_actions import (
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
+    LookAgain,
     SetFinalizers,
     SetJobStatus,
     Tell,
     WriteGrant,
 )
+from hansa.planning.hub_conditions import by_type
 from hansa.planning.hub_jobs import FINALIZER, JobView
 from hansa.planning.job_status import Bill, Status
 
 MOST_FORGOTTEN = 100_000
 """Epochs a backup may lack; a member that names more would only use the numbers up."""
+ACCEPTANCE_MAY_WAIT_S = 1.0
+"""So long the word that a node accepted waits for better news, and lets new grants go first."""
+PIN_MAY_WAIT_S = 10.0
+"""A job that ends or goes sooner is never pinned, which spares two writes; its grant is then ended
+as an orphan's."""
 Decision = Placement | Waiting | Stop | None
 
 
@@ -66,8 +73,8 @@ class JobCase:
     bill: Bill | None = None
     gainer: str = ""
     """Institution for whose work the planner stops this job."""
-    told_s: float = float("inf")
-    """When the job's status was last written."""
+    told_s: float = 0.0
+    """When the job's status was last written, by this process."""
 
     @property
     def current(self) -> Epoch | None:
@@ -149,16 +156,28 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     if epoch.fence.over:
         yield from _set(case, job_status.waiting(job, _requeued(case, epoch), (), case.now_s))
         return
-    reported = [*_report(case, epoch)]
-    if not grant.stopping and _preempts(case, grant):
+    reported, stop = [*_report(case, epoch)], [*_stop(case, epoch)]
+    if stop:
         # The record goes first: it must not be lost when the stop is done and the hub is gone.
-        yield from reported
-        yield from _stop(case, epoch)
-    else:
-        yield from _stop(case, epoch)
-        yield from reported
-    if not reported and grant.accepted and not job.finalized and not job.deleting:
-        yield _finalizers(job, (*job.finalizers, FINALIZER))
+        yield from (*reported, *stop) if _preempts(case, grant) else (*stop, *reported)
+    elif reported:
+        yield from _unless_early(case, ACCEPTANCE_MAY_WAIT_S if _waits(job, grant) else 0, reported)
+    elif grant.accepted and not job.finalized and not job.deleting:
+        pin = _finalizers(job, (*job.finalizers, FINALIZER))
+        yield from _unless_early(case, PIN_MAY_WAIT_S, [pin])
+
+
+def _waits(job: JobView, grant: GrantView) -> bool:
+    """Tell whether the only news is that the node accepted what it was granted."""
+    placed = by_type(job.status.get("conditions")).get("Placed", {})
+    started = grant.condition("Running") is not None or grant.stopping
+    return not started and placed.get("status") == "True"
+
+
+def _unless_early(case: JobCase, pause_s: float, actions: list[Action]) -> Iterator[Action]:
+    """Yield ``actions`` once the job's status has been at rest for ``pause_s``."""
+    left_s = case.told_s + pause_s - case.now_s
+    yield from [LookAgain(left_s)] if left_s > 0 else actions
 
 
 def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -293,7 +312,8 @@ def _set(case: JobCase, status: Status) -> Iterator[Action]:
 
 def _write(case: JobCase, status: Status) -> SetJobStatus:
     job = case.job
-    return SetJobStatus(job.namespace, job.name, job.uid, job.resource_version, status)
+    version, before = job.resource_version, job.status
+    return SetJobStatus(job.namespace, job.name, job.uid, version, before, status)
 
 
 def _unpin(case: JobCase) -> Iterator[Action]:

@@ -13,12 +13,18 @@ from hansa.planning.hub_actions import (
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
+    LookAgain,
     SetFinalizers,
     SetJobStatus,
     Tell,
     WriteGrant,
 )
-from hansa.planning.hub_derive import derive, derive_orphan
+from hansa.planning.hub_derive import (
+    ACCEPTANCE_MAY_WAIT_S,
+    PIN_MAY_WAIT_S,
+    derive,
+    derive_orphan,
+)
 from hansa.planning.hub_jobs import FINALIZER
 from tests.unit.planning.hub_objects import (
     ACCEPTED,
@@ -251,6 +257,58 @@ def test_moved_figures_are_written_once_a_minute(name):
     for action in actions:
         assert action.status["queuePosition"] == 4
         assert action.status["startEstimate"]["p50"] == rfc3339(NOW_S + 60)
+
+
+STARTING = [
+    condition("Accepted", reason="Accepted"),
+    condition("Placed", reason="Placed"),
+    condition("Running", "False", "Starting"),
+    condition("Reconciling", reason="Placed"),
+]
+GRANTED = PLACED | {"conditions": [condition("Placed", reason="Placed")]}
+TOLD = PLACED | {
+    "conditions": STARTING,
+    "observedGeneration": 1,
+    "specDigest": job_view().parsed.digest,
+}
+RUNNING = {"conditions": [*ACCEPTED["conditions"], condition("Running", reason="Running")]}
+EARLY = {
+    "accepted at once": (GRANTED, {}, ACCEPTED, ACCEPTANCE_MAY_WAIT_S, [SetJobStatus]),
+    "running at once": (GRANTED, {}, ACCEPTED | RUNNING, 0, [SetJobStatus]),
+    "refused at once": (GRANTED, {}, REFUSED, 0, [SetJobStatus, Tell]),
+    "ended at once": (GRANTED, {}, DONE, 0, [SetJobStatus, Tell]),
+    "suspended at once": (
+        GRANTED,
+        {"suspend": True},
+        ACCEPTED,
+        0,
+        [CancelGrant, Tell, SetJobStatus],
+    ),
+    "never told of its place": (PLACED, {}, ACCEPTED, 0, [SetJobStatus]),
+    "told, not pinned": (TOLD, {}, ACCEPTED, PIN_MAY_WAIT_S, [SetFinalizers]),
+}
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_what_may_wait_and_for_how_long(name):
+    """The job's status was written this very moment; then half of the pause is over; then all."""
+    status, spec, said, pause_s, expected = EARLY[name]
+    job, seen = job_view(status, **spec), epoch(grant_manifest(status=said))
+
+    for passed_s in (0.0, pause_s / 2):
+        actions = derive(case(job, seen, told_s=NOW_S - passed_s))
+        if pause_s:
+            assert actions == (LookAgain(pause_s - passed_s),)
+        else:
+            assert [type(action) for action in actions] == expected
+    actions = derive(case(job, seen, told_s=NOW_S - pause_s))
+    assert [type(action) for action in actions] == expected
+
+
+def test_a_job_that_is_pinned_and_told_is_left_alone():
+    job = job_view(TOLD, meta={"finalizers": [FINALIZER]})
+
+    assert derive(case(job, epoch(grant_manifest(status=ACCEPTED)), told_s=NOW_S)) == ()
 
 
 def of_kind(kind, actions):

@@ -9,8 +9,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hansa.grants.envelope import grant_name
 from hansa.model.plan import Placement
 from hansa.model.times import rfc3339
-from hansa.planning.hub_actions import CancelGrant, DeleteGrant, SetJobStatus, WriteGrant
-from hansa.planning.hub_derive import derive
+from hansa.planning.hub_actions import (
+    CancelGrant,
+    CancelOrphan,
+    DeleteGrant,
+    LookAgain,
+    SetFinalizers,
+    SetJobStatus,
+    WriteGrant,
+)
+from hansa.planning.hub_derive import derive, derive_orphan
+from hansa.planning.mergepatch import merge_patch
 from tests.unit.planning.hub_objects import (
     ACCEPTED,
     NOW_S,
@@ -47,6 +56,7 @@ class NeverTwice(RuleBasedStateMachine):
         self.contact = dict.fromkeys(NODES, NOW_S)
         self.cut = set()
         self.version = 1
+        self.told_s = 0.0
 
     def facts(self):
         return tuple(
@@ -69,20 +79,47 @@ class NeverTwice(RuleBasedStateMachine):
         """The hub does the first ``crash`` of its actions before it dies."""
         self.hub_acts(node, place=place, crash=crash)
 
+    @rule()
+    def another_replica_leads(self):
+        self.told_s = 0.0
+
+    @rule()
+    def owner_deletes(self):
+        if self.job is not None and not self.job["metadata"].get("finalizers"):
+            self.job = None
+        elif self.job is not None:
+            self.job["metadata"]["deletionTimestamp"] = rfc3339(self.now_s)
+
     def hub_acts(self, node, *, place, crash):
-        view = job_view(
-            self.job["status"], version=self.version, suspend=self.job["spec"].get("suspend", False)
-        )
-        decision = Placement(UID, node, 2, 0) if place and not view.suspended else None
-        actions = derive(case(view, *self.facts(), decision=decision, now_s=self.now_s))
+        if self.job is None:
+            actions = [action for fact in self.facts() for action in derive_orphan(fact)]
+        else:
+            wire = self.job
+            spec, meta = {"suspend": wire["spec"].get("suspend", False)}, wire["metadata"]
+            view = job_view(wire["status"], version=self.version, meta=meta, **spec)
+            decision = Placement(UID, node, 2, 0) if place and not view.suspended else None
+            facts, times = self.facts(), {"now_s": self.now_s, "told_s": self.told_s}
+            actions = derive(case(view, *facts, decision=decision, **times))
         for action in actions[:crash]:
             self.do(action)
+        if crash < len(actions):
+            self.told_s = 0.0
 
     def do(self, action):
         match action:
             case SetJobStatus():
+                assert action.before == self.job["status"]
+                assert merge_patch(action.before, action.status)
                 self.version += 1
+                self.told_s = self.now_s
                 self.job["status"] = dict(action.status)
+            case LookAgain():
+                assert 0 < action.after_s <= 10
+            case SetFinalizers():
+                self.version += 1
+                self.job["metadata"]["finalizers"] = list(action.finalizers)
+                if "deletionTimestamp" in self.job["metadata"] and not action.finalizers:
+                    self.job = None
             case WriteGrant() if action.epoch not in self.grants:
                 wire = grant_manifest(action.node, action.epoch, cancel=action.cancel)
                 wire["metadata"]["name"] = grant_name(UID, action.epoch)
@@ -90,7 +127,7 @@ class NeverTwice(RuleBasedStateMachine):
                 wire["spec"]["notAfter"] = rfc3339(self.now_s + 600)
                 self.grants[action.epoch] = wire
                 self.runs.setdefault(action.epoch, Run(action.node))
-            case CancelGrant():
+            case CancelGrant() | CancelOrphan():
                 self.grants[self.number(action.name)]["spec"]["cancel"] = "Stop"
             case DeleteGrant():
                 del self.grants[self.number(action.name)]
@@ -150,6 +187,7 @@ class NeverTwice(RuleBasedStateMachine):
                 run.state = "stopped" if run.state == "accepted" else run.state
 
     @rule()
+    @precondition(lambda self: self.job is not None)
     def owner_suspends_or_resumes(self):
         self.job["spec"]["suspend"] = not self.job["spec"].get("suspend", False)
 
