@@ -19,6 +19,7 @@ from hansa.planning import data, launcher, pods
 from hansa.planning.launcher import Output
 from hansa.planning.order import GPU_CLASS_LABEL, Creation, Order, RenderOptions, lawful_places
 from hansa.planning.rayjob import render
+from hansa.ports import Manifest
 
 SUBMITTER_LABEL = "batch.kubernetes.io/job-name"
 LOG_MARGIN_LINES = 4
@@ -34,9 +35,13 @@ class Builder:
 
     async def build(self, entry: Entry) -> None:
         """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
-        order = await self._order(entry)
-        for wave in render(order):
+        *before, (rayjob,) = render(await self._order(entry))
+        for wave in before:
             await asyncio.gather(*(self._create(creation) for creation in wave))
+        made = await self._create(rayjob)
+        if made is not None:
+            # Before the watch tells: a look at the run in between would make it all once more.
+            self._desk.rayjobs.absorb(made)
 
     async def clean_up(self, name: str) -> None:
         """Delete a run: its namespace, and the volumes that only it used. Data is not touched."""
@@ -135,11 +140,11 @@ class Builder:
             found[use.name] = dict(secret.get("data") or {})
         return found
 
-    async def _create(self, creation: Creation) -> None:
+    async def _create(self, creation: Creation) -> Manifest | None:
         try:
-            await self._desk.own.create(creation.path, creation.body)
+            return await self._desk.own.create(creation.path, creation.body)
         except Conflict:
-            return
+            return None
 
     async def _volumes_of(self, name: str) -> list[str]:
         namespace = self._desk.namespaces.get(name) or {"metadata": {}}
