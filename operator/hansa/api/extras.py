@@ -32,8 +32,8 @@ class Extras:
     """Columns, selectable fields and root rules of one kind."""
 
     columns: tuple[Column, ...]
+    rules: tuple[Rule, ...]
     selectable: tuple[str, ...] = ()
-    rules: tuple[Rule, ...] = ()
     without_defaults: frozenset[str] = field(default=frozenset())
 
 

@@ -52,8 +52,7 @@ def _version(kind: Kind, extras: Extras) -> dict[str, Any]:
     schema = structural_schema(kind.model, without_defaults=extras.without_defaults)
     schema["properties"]["status"].pop("default", None)
     schema["properties"] = {"metadata": {"type": "object"}, **schema["properties"]}
-    if extras.rules:
-        schema["x-kubernetes-validations"] = list(extras.rules)
+    schema["x-kubernetes-validations"] = list(extras.rules)
     version = {
         "name": VERSION,
         "served": True,

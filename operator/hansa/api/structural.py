@@ -23,7 +23,7 @@ _COPIED = (
 )  # fmt: skip
 _DROPPED = {
     "title", "additionalProperties", "description", "default", "$defs", "$ref", "properties",
-    "required", "items", "const", "pattern", "anyOf", LIST_KEYS,
+    "required", "items", "pattern", "anyOf", LIST_KEYS,
 }  # fmt: skip
 _CEL_BUDGET = 1_000_000
 """Most estimated cost units one pattern may take as a CEL rule; the API server refuses at 10 million."""
@@ -80,8 +80,6 @@ class _Converter:
             raise UnsupportedSchemaError(f"{place.path}: {sorted(unknown)} has no structural form")
         out: Schema = {key: node[key] for key in ("description",) if key in node}
         out |= {key: node[key] for key in _COPIED if key in node}
-        if "const" in node:
-            out["enum"] = [node["const"]]
         if place.defaults and node.get("default") is not None:
             out["default"] = _without_nulls(node["default"])
         if node.get("type") == "integer":

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.api.meta import Condition
 from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
@@ -107,7 +108,7 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
     """Return the status of a job that holds a node, with what the member reports."""
     ended = grant.ended
     if ended is not None:
-        return _ended(job, grant, bill, now_s)
+        return _ended(job, grant, ended, bill, now_s)
     node, running = grant.node, grant.holds("Running")
     facts = [
         Said("Accepted", "True", "Accepted", "The request is valid."),
@@ -172,10 +173,7 @@ def refusal_recorded(job: JobView, epoch: int) -> bool:
     return any(row.get("epoch") == epoch for row in job.status.get("refusals", ()))
 
 
-def _ended(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status:
-    ended = grant.ended
-    if ended is None:
-        raise ValueError("the run has not ended")
+def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: float) -> Status:
     node = grant.node
     facts = [
         Said("Accepted", "True", "Accepted", "The request is valid."),

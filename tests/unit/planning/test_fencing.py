@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.adapters.keys import Ed25519Signer
-from hansa.grants.envelope import release_message, sign
-from hansa.planning.fencing import EpochFacts, fence, release_holds
+from hansa.model.times import from_rfc3339
+from hansa.planning.fencing import EpochFacts, fence, release_holds, sign_release
 
 SECONDS = st.floats(0, 4_000_000_000, allow_nan=False)
 SKEW = st.floats(0, 600)
@@ -63,15 +63,8 @@ def test_the_members_own_word_opens_it_at_once(facts, now_s, word):
 
 
 def signed(signer=SIGNER, **changes):
-    said = RELEASE | changes
-    message = release_message(**said, released_at="2026-01-01T00:00:00Z")
-    key_id, signature = sign(signer, message)
-    return {
-        "epoch": said["epoch"],
-        "releasedAt": "2026-01-01T00:00:00Z",
-        "keyId": key_id,
-        "signature": signature,
-    }
+    now_s = from_rfc3339("2026-01-01T00:00:00Z")
+    return sign_release(signer, **(RELEASE | changes), now_s=now_s)
 
 
 def holds(release, key=SIGNER.public_key):

@@ -40,6 +40,13 @@ def test_what_matters(name):
     assert figures.moved(figures.of(before), after, NOW_S) is expected
 
 
+@pytest.mark.parametrize("told", [{}, {"p50": "soon", "p90": "later"}, {"p50": None}])
+def test_an_estimate_nobody_can_read_is_told_anew(told):
+    status = figures.of(wait()) | {"startEstimate": told}
+
+    assert figures.moved(status, wait(), NOW_S)
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 59.9))
 def test_never_within_a_minute(before, after, pause_s):
     told = figures.of(wait(before))

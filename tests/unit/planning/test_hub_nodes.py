@@ -11,7 +11,7 @@ from hansa.planning.hub_nodes import parse_node, view_node
 from hansa.planning.hub_pools import parse_pool
 from hansa.planning.hub_snapshot import World, build, plan_job
 from hansa.planning.hub_statuses import node_status
-from tests.unit.planning.hub_objects import LIMITS, NOW_S, job_view, node_manifest
+from tests.unit.planning.hub_objects import LIMITS, NOW_S, condition, job_view, node_manifest
 
 NODES = {
     "ready": ({}, {}, None),
@@ -24,6 +24,7 @@ NODES = {
     "another currency": ({}, {"currency": "USD"}, Reason.MISCONFIGURED),
     "malformed": ({"shapes": "many"}, {}, Reason.JURISDICTION_DISPUTED),
     "malformed spec": ({}, {"jurisdiction": 7}, Reason.MISCONFIGURED),
+    "fit": ({"memberConditions": [condition("KubeRayReady")]}, {}, None),
     "no KubeRay": (
         {
             "memberConditions": [
@@ -103,6 +104,7 @@ REQUESTS = {
     "contract": ({}, {"disconnection": {"maxUnattendedSeconds": 60}}, Reason.MISCONFIGURED),
     "currency": ({"budget": {"limit": "1", "currency": "USD"}}, {}, Reason.MISCONFIGURED),
     "malformed": ({"entrypoint": 3}, {}, Reason.MISCONFIGURED),
+    "a number JSON cannot carry": ({"priority": 2**60}, {}, Reason.MISCONFIGURED),
     "spread": (
         {"spread": [{"name": "a", "data": [{"name": "scans"}]}]},
         {},

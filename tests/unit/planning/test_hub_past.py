@@ -75,6 +75,13 @@ def test_preemptions_of_the_past_hour_are_counted_for_who_caused_them():
     assert with_past(POOL.pool, told).recent_preemptions == {"other": 3}
 
 
+def test_a_preemption_at_no_time_is_none():
+    undated = victim(10, 20)
+    undated.status["preemptions"][0]["at"] = "yesterday"
+
+    assert with_past(POOL.pool, past(undated)).recent_preemptions == {"other": 1}
+
+
 def test_a_deleted_job_is_forgotten():
     book = PastBook()
     book.note("a", victim(10))
