@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable
+from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
 import numba
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from hansa.placement import kernel, packing, shares
+from hansa.placement.columns import Accounts, Caps, Column, Jobs, Kinds, Outcome, Supply
+
+MODULES = (packing, shares, kernel)
+"""Later ones call earlier ones."""
 
 
-def _compiled(*modules: ModuleType) -> dict[str, Any]:
-    """Every function of the modules by name, compiled; later modules call earlier ones."""
+def _compiled() -> dict[str, Any]:
+    """Every function of the kernel by name, compiled into one."""
     done: dict[str, Any] = {}
-    for module in modules:
+    for module in MODULES:
         twin = _second_copy(module)
         for name, function in inspect.getmembers(twin, inspect.isfunction):
             if function.__module__ == module.__name__:
-                done[name] = _jit(function)
+                done[name] = numba.njit(forceinline=name != kernel.run.__name__)(function)
             if name in done:
                 setattr(twin, name, done[name])
     return done
@@ -39,12 +45,55 @@ def _second_copy(module: ModuleType) -> ModuleType:
     return twin
 
 
-def _jit(function: Callable[..., Any]) -> Any:
+def _without_owner(_typing: Any, table: Any) -> Any:
+    """A table whose arrays have no owner: counting references to them took most of a run."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        columns = []
+        for item in cgutils.unpack_tuple(builder, arguments[0], table.count):
+            column = context.make_array(table.dtype)(context, builder, item)
+            column.meminfo = cgutils.get_null_value(column.meminfo.type)
+            column.parent = cgutils.get_null_value(column.parent.type)
+            columns.append(column._getvalue())  # noqa: SLF001  # numba has no public name for it
+        return context.make_tuple(builder, table, columns)
+
+    return table(table), generate
+
+
+_borrowed: Any = intrinsic(_without_owner)
+_run = _compiled()["run"]
+
+
+def _entry(  # noqa: PLR0917  # as ``kernel.run``
+    supply: Supply,
+    kinds: Kinds,
+    jobs: Jobs,
+    accounts: Accounts,
+    caps: Caps,
+    heads: Column,
+    is_priced: bool,  # noqa: FBT001
+) -> tuple[Outcome, Outcome, Outcome]:
+    found: tuple[Outcome, Outcome, Outcome] = _run(
+        _borrowed(supply),
+        _borrowed(kinds),
+        _borrowed(jobs),
+        _borrowed(accounts),
+        _borrowed(caps),
+        heads,
+        is_priced,
+    )
+    return found
+
+
+def _cached() -> Any:
+    """The entry with numba's cache on disk, under the digest of every source that it holds."""
+    sources = "".join(inspect.getsource(module) for module in MODULES)
+    _entry.__qualname__ = f"run_{sha256(sources.encode()).hexdigest()[:16]}"
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True)(_entry)
     except RuntimeError:
         # No writable cache folder (read-only image): compile in every process instead.
-        return numba.njit(function)
+        return numba.njit(_entry)
 
 
-run = _compiled(packing, shares, kernel)["run"]
+run = _cached()
