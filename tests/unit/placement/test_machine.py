@@ -35,11 +35,13 @@ SEED = st.integers(0, 1 << 30)
 class LivingLeague(RuleBasedStateMachine):
     """Events drawn by hypothesis, objects drawn from their seeds."""
 
+    is_compiled: bool | None = None
+
     def __init__(self) -> None:
         super().__init__()
         start = random_snapshot(np.random.default_rng(0), jobs=3, sites=3)
         self.start = start
-        self.planner = IncrementalPlanner(start)
+        self.planner = IncrementalPlanner(start, is_compiled=self.is_compiled)
         self.log: list[tuple[Event | None, int, Plan]] = []
         self.now_s = NOW_S
         self.names = 0
@@ -152,9 +154,15 @@ def inversions(snapshot: Snapshot, decided: Plan) -> list[str]:
     return found
 
 
-def _run(examples: int, steps: int) -> None:
+class InterpretedLeague(LivingLeague):
+    """The same without the compiled kernel; it replays in the compiled one where there is one."""
+
+    is_compiled = False
+
+
+def _run(examples: int, steps: int, league: type[LivingLeague] = LivingLeague) -> None:
     run_state_machine_as_test(
-        LivingLeague,
+        league,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -166,8 +174,13 @@ def _run(examples: int, steps: int) -> None:
     )
 
 
+@pytest.mark.no_cover
 def test_a_league_that_lives_keeps_its_invariants():
     _run(300, 40)
+
+
+def test_a_league_lives_alike_without_the_compiled_kernel():
+    _run(20, 40, InterpretedLeague)
 
 
 @pytest.mark.soak

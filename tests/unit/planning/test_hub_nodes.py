@@ -122,6 +122,15 @@ def test_requests(case):
     assert (fault[0] if fault else None) == reason
 
 
+def test_a_namespace_of_no_institution_may_not_submit():
+    stranger = job_view(meta={"namespace": "stranger"})
+
+    reason, message = fault_of(stranger, league())
+
+    assert reason is Reason.NO_INSTITUTION
+    assert "stranger" in message
+
+
 def test_a_spread_job_is_told_the_way_out():
     spread = [{"name": "a", "data": [{"name": "scans"}]}]
 
