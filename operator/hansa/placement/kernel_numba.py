@@ -21,6 +21,7 @@ from hansa.placement.columns import Accounts, Caps, Column, Jobs, Kinds, Outcome
 
 MODULES = (packing, shares, kernel)
 """Later ones call earlier ones."""
+_emit: Any = cgutils
 
 
 def _compiled() -> dict[str, Any]:
@@ -50,10 +51,10 @@ def _without_owner(_typing: Any, table: Any) -> Any:
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         columns = []
-        for item in cgutils.unpack_tuple(builder, arguments[0], table.count):
+        for item in _emit.unpack_tuple(builder, arguments[0], table.count):
             column = context.make_array(table.dtype)(context, builder, item)
-            column.meminfo = cgutils.get_null_value(column.meminfo.type)
-            column.parent = cgutils.get_null_value(column.parent.type)
+            column.meminfo = _emit.get_null_value(column.meminfo.type)
+            column.parent = _emit.get_null_value(column.parent.type)
             columns.append(column._getvalue())  # noqa: SLF001  # numba has no public name for it
         return context.make_tuple(builder, table, columns)
 
