@@ -1,12 +1,14 @@
-"""Room held for the largest gangs that do not fit now (EASY backfill, JSSPP 1995).
+"""Room held for gangs that do not fit now (EASY backfill, JSSPP 1995).
 
-Each gets the cell where it is expected to start first. Work behind it may still go there if it
-ends before, or fits into what will be left over.
+First those that stay within their institution's nominal share, then the largest. Each gets the
+cell where it is expected to start first. Work behind it may still go there if it ends before, or
+fits into what will be left over; work that borrows is behind all that does not.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from hansa.placement import packing, shares
 from hansa.placement.columns import HUGE, RANK_BITS
@@ -46,7 +48,7 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
         cell = usable[best]
         taken.add(cell)
         reserved[row] = rank
-        tier = min(1, shares.share_of(league.ledger.accounts, int(league.columns.leaf[row])))
+        tier = _tier(league, row)
         supply.reserved_key[cell] = tier << RANK_BITS | rank
         supply.reserved_until[cell] = starts[best]
         spare = releases.profile(cell).level_at(starts[best]) - kind.gpus
@@ -55,14 +57,14 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
 
 
 def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:
-    """(row, rank) of the largest waiting gangs that fit nowhere now, in order of rank."""
+    """(row, rank) of waiting gangs that fit nowhere now: entitled, then large; by tier and rank."""
     ranked = league.columns.ranked(rows, league.now_s)
-    gpus = league.columns.gpus[ranked]
-    by_size = np.lexsort((np.arange(len(ranked)), -gpus))
+    ranks = np.flatnonzero(league.columns.gpus[ranked] >= SMALLEST_GANG)
+    gpus, borrows = league.columns.gpus[ranked], ~are_entitled(league, ranked)
     found: list[tuple[int, int]] = []
     fits: dict[int, bool] = {}
-    for rank in by_size.tolist():
-        if gpus[rank] < SMALLEST_GANG or len(found) == MOST_RESERVATIONS:
+    for rank in ranks[np.lexsort((ranks, -gpus[ranks], borrows[ranks]))].tolist():
+        if len(found) == MOST_RESERVATIONS:
             break
         row = int(ranked[rank])
         number = int(league.columns.first[row])
@@ -70,7 +72,18 @@ def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:
             fits[number] = league.columns.parts[row] > 1 or _fits_now(league, number)
         if not fits[number]:
             found.append((row, rank))
-    return sorted(found, key=lambda pair: pair[1])
+    return sorted(found, key=lambda pair: (bool(borrows[pair[1]]), pair[1]))
+
+
+def are_entitled(league: League, rows: Ints) -> npt.NDArray[np.bool_]:
+    """Which waiting jobs would stay within their institution's nominal share."""
+    accounts, leaf = league.ledger.accounts, league.columns.leaf[rows]
+    return np.asarray(accounts.gpus[leaf] + league.columns.gpus[rows] <= accounts.nominal[leaf])
+
+
+def _tier(league: League, row: int) -> int:
+    leaf, gpus = int(league.columns.leaf[row]), int(league.columns.gpus[row])
+    return shares.tier_of(league.ledger.accounts, leaf, gpus)
 
 
 def _fits_now(league: League, number: int) -> bool:

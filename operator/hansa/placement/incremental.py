@@ -24,7 +24,7 @@ from hansa.model.events import (
 )
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.snapshot import Holding, Job, ShadowPrices, Site, Snapshot
-from hansa.placement import engine, preemption, prices, stops, waiting
+from hansa.placement import backfill, engine, preemption, prices, stops, waiting
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
 from hansa.placement.planner import placements, replan
@@ -36,6 +36,7 @@ MOST_ROWS = 32
 MOST_RANKED = 256
 """Waiting jobs that are ranked for it."""
 PRIORITY_STEP = 1e6
+LAST = 2e12
 _NONE = np.zeros(0, np.int64)
 
 
@@ -168,6 +169,7 @@ class IncrementalPlanner:
         why = np.array([self._why_of(record) for record in waits], np.int64)
         made = preemption.make_room(league, waiting.Blocked(rows, why))
         self._stopping(tuple(made.stops))
+        self._reserved |= made.reserved
         said = [
             Waiting(record.job.uid, record.fault.reason, record.fault.message)
             for record in records
@@ -265,13 +267,14 @@ class IncrementalPlanner:
         return self._best(rows, most), cells
 
     def _best(self, rows: Ints, most: int) -> Ints:
-        """At most so many, the same number of each institution."""
+        """At most so many: who holds a reservation, who is entitled, then of each institution alike."""
         if len(rows) > MOST_RANKED:
             columns = self._league.columns
             waited = self._league.now_s - columns.submitted[rows]
             score = (
                 np.minimum(waited / columns.runtime[rows], PRIORITY_STEP - 1)
                 + PRIORITY_STEP * columns.priority[rows]
+                - LAST * self._behind(rows)
             )
             rows = rows[np.argpartition(-score, MOST_RANKED)[:MOST_RANKED]]
         ranked = self._league.columns.ranked(rows, self._league.now_s)
@@ -282,8 +285,13 @@ class IncrementalPlanner:
         starts = np.searchsorted(leaf[order], leaf[order])
         turn = np.empty(len(ranked), np.int64)
         turn[order] = np.arange(len(ranked)) - starts
-        chosen = np.lexsort((np.arange(len(ranked)), turn))[:most]
+        chosen = np.lexsort((np.arange(len(ranked)), turn, self._behind(ranked)))[:most]
         return np.asarray(ranked[np.sort(chosen)])
+
+    def _behind(self, rows: Ints) -> Ints:
+        """0 for jobs that room is held for, 1 for others within their nominal share, 2 for the rest."""
+        holds = np.isin(rows, list(self._reserved))
+        return np.where(holds, 0, 2 - backfill.are_entitled(self._league, rows))
 
     def _run(self, rows: Ints, cells: Ints | None = None) -> Plan:
         """Try to place rows, best first. ``cells``: where; None: wherever each of them may go."""

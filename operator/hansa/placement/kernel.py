@@ -39,7 +39,7 @@ from hansa.placement.shares import (
     charge_use,
     quota_allows,
     rekey,
-    share_of,
+    tier_of,
 )
 
 
@@ -159,8 +159,8 @@ def place_job(
     if gpus > 0 and not quota_allows(accounts, leaf, gpus):
         kinds.why[lo] |= WHY_QUOTA
         return False
-    share = share_of(accounts, leaf)
-    turn = Turn(job, min(share, 1) << RANK_BITS | jobs.rank[job], jobs.runtime[job])
+    tier = tier_of(accounts, leaf, gpus)
+    turn = Turn(job, tier << RANK_BITS | jobs.rank[job], jobs.runtime[job])
     start, log_start = len(records.parts), len(records.log)
     for kind in range(lo, hi):
         stop = kinds.good[kind] if is_good_only else kinds.end[kind]

@@ -102,6 +102,11 @@ def share_of(accounts: Accounts, account: int) -> int:
     return min(MAX_SHARE, 1 + max(0, over) * 1000 // accounts.weight[account])
 
 
+def tier_of(accounts: Accounts, account: int, gpus: int) -> int:
+    """0 for work that stays within its institution's nominal share, 1 for work that borrows."""
+    return 0 if accounts.gpus[account] + gpus <= accounts.nominal[account] else 1
+
+
 def sift(accounts: Accounts, lo: int, n: int) -> None:
     """Restore the heap after its top changed."""
     at = 0

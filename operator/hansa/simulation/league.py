@@ -31,6 +31,7 @@ class LeaguePolicy:
         self._ran_s: dict[tuple[str, int], deque[int]] = {}
         self._learn_at_s = snapshot.now_s + LEARN_S
         self._sites = {site.name: site for site in snapshot.sites}
+        self._jobs: dict[str, Job] = {}
         self._starts: list[Start] = []
         self._stops: list[str] = []
         self._told: dict[str, Waiting] = {}
@@ -38,10 +39,12 @@ class LeaguePolicy:
 
     def arrive(self, job: Job, now_s: int) -> None:
         """A job waits; after a stop this confirms that it holds nothing."""
+        self._jobs[job.uid] = job
         self._apply(JobArrived(job), now_s)
 
     def finish(self, job: Job, now_s: int, *, ran_s: int) -> None:
         """A job ended; what it held is free, and how long it ran is remembered."""
+        del self._jobs[job.uid]
         key = (job.institution, size_bucket(job.shape.total_gpus))
         self._ran_s.setdefault(key, deque(maxlen=REMEMBERED)).append(ran_s)
         self._apply(JobGone(job.uid), now_s)
@@ -54,6 +57,8 @@ class LeaguePolicy:
         site = self._sites[name]
         down = replace(site, unavailable=Reason.NODE_UNREACHABLE, unavailable_message="outage")
         self._apply(SiteChanged(site if up else down), now_s)
+        if not up:
+            self._withdraw(name, now_s)
 
     def tick(self, now_s: int) -> None:
         """Plan everything anew, as the hub does between events."""
@@ -84,6 +89,13 @@ class LeaguePolicy:
         if band is None:
             return Estimate(now_s, waiting.start_p50_s, waiting.start_p90_s)
         return Estimate(now_s + int(band[0]), now_s + int(band[1]), now_s + math.ceil(band[2]))
+
+    def _withdraw(self, site: str, now_s: int) -> None:
+        """Take back starts of this very second at a site that is gone."""
+        lost = [start for start in self._starts if start.site == site]
+        self._starts = [start for start in self._starts if start.site != site]
+        for start in lost:
+            self._apply(JobArrived(self._jobs[start.uid]), now_s)
 
     def _apply(self, event: Event, now_s: int) -> None:
         self._take(self._planner.apply(event, now_s=now_s))

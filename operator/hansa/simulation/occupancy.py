@@ -34,23 +34,25 @@ class _Cell:
             not shape.gpu_class or self.gpu_class == shape.gpu_class
         )
 
-    def fits(self, shape: Shape, gone: Collection[str] = ()) -> bool:
-        """Whether the gang fits beside all others but ``gone``, workers moved where need be."""
-        leaving = [self.held[uid][1] for uid in gone if uid in self.held]
-        room = sum(self.free) + sum(gpus for parts in leaving for _, gpus in parts)
-        if room < shape.total_gpus:
+    def fits(self, shape: Shape) -> bool:
+        """Whether the gang fits beside all others, workers moved where need be."""
+        if sum(self.free) < shape.total_gpus:
             return False
+        return _slots(self.free, shape.gpus) >= shape.workers or self._packed(shape) is not None
+
+    def fits_without(self, shape: Shape, gone: Collection[str]) -> bool:
+        """Whether the gang fits where all others but ``gone`` stay on their machines."""
         free = self.free.copy()
-        for parts in leaving:
-            for machine, gpus in parts:
+        for uid in gone:
+            for machine, gpus in self.held[uid][1] if uid in self.held else ():
                 free[machine] += gpus
-        return _slots(free, shape.gpus) >= shape.workers or self._packed(shape, gone) is not None
+        return _slots(free, shape.gpus) >= shape.workers
 
     def take(self, uid: str, shape: Shape) -> bool:
         """Start a gang that fits; True when others had to move."""
         moved = _slots(self.free, shape.gpus) < shape.workers
         if moved:
-            self.free, parts = self._packed(shape, ()) or (self.free, {})
+            self.free, parts = self._packed(shape) or (self.free, {})
             self.held = {other: (gang, parts[other]) for other, (gang, _) in self.held.items()}
         self.held[uid] = (shape, _fill(self.free, shape))
         return moved
@@ -60,9 +62,7 @@ class _Cell:
         for machine, gpus in parts:
             self.free[machine] += gpus
 
-    def _packed(
-        self, newcomer: Shape, gone: Collection[str]
-    ) -> tuple[list[int], dict[str, _Parts]] | None:
+    def _packed(self, newcomer: Shape) -> tuple[list[int], dict[str, _Parts]] | None:
         """First fit decreasing of all who stay on empty machines; None: no room for the newcomer.
 
         Sizes that divide each other, as GPUs come, are always packed when that is possible at all.
@@ -70,7 +70,7 @@ class _Cell:
         free = self.size.copy()
         hole: _Parts = []
         packed: dict[str, _Parts] = {}
-        stay = [(shape.gpus, uid) for uid, (shape, _) in self.held.items() if uid not in gone]
+        stay = [(shape.gpus, uid) for uid, (shape, _) in self.held.items()]
         for gpus, uid in sorted([*stay, (newcomer.gpus, "")], reverse=True):
             shape = self.held[uid][0] if uid else newcomer
             if _slots(free, gpus) < shape.workers:
@@ -112,13 +112,15 @@ class Occupancy:
         """Whether the whole gang could start at a site now."""
         memo = self._fits[site]
         if shape not in memo:
-            memo[shape] = self.fits_without(site, shape, ())
+            memo[shape] = self.up(site) and any(
+                cell.fits(shape) for cell in self._cells[site] if cell.suits(shape)
+            )
         return memo[shape]
 
     def fits_without(self, site: str, shape: Shape, uids: Collection[str]) -> bool:
-        """Whether the gang could start at a site if the given jobs there were gone."""
-        return site not in self._down and any(
-            cell.fits(shape, uids) for cell in self._cells[site] if cell.suits(shape)
+        """Whether the gang could start at a site, none moved, if the given jobs were gone."""
+        return self.up(site) and any(
+            cell.fits_without(shape, uids) for cell in self._cells[site] if cell.suits(shape)
         )
 
     def could_ever_fit(self, site: str, shape: Shape) -> bool:

@@ -29,6 +29,16 @@ def test_every_job_ends_whatever_fails(site, job, league):
     assert record == _record(scenario)
 
 
+def test_a_site_that_fails_in_the_second_of_a_start_starts_nothing(site, job, league):
+    jobs = (job("a", 8), job("b", 8, 10))
+    outages = (Outage("s", T0_S + 100, T0_S + 200),)
+    record = _record(Scenario(league(site("s", "EE", 8)), jobs, (100, 50), outages))
+    assert [(row.started_s - T0_S, row.ended_s - T0_S) for row in record.jobs] == [
+        (0, 100),
+        (200, 250),
+    ]
+
+
 def test_borrowers_make_room_for_those_within_their_share(site, job, league):
     jobs = (
         job("a1", 8),

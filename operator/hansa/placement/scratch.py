@@ -1,0 +1,170 @@
+"""The league as preemption tries it out: what could yield, and what would then fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hansa.placement import packing, shares
+from hansa.placement.columns import RANK_BITS, RANK_MASK
+from hansa.placement.league import Held, League, Record
+from hansa.placement.tables import one_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """Something that could end: all of a holding, or the workers beyond an elastic job's least."""
+
+    record: Record
+    held: Held
+    workers_left: int
+    lost_gpu_s: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The job, and the site where it yields."""
+        return self.record.job.uid, self.held.holding.site
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that it would free."""
+        return (self.held.holding.workers - self.workers_left) * self.record.job.shape.gpus
+
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """Who goes first: who only shrinks, then low priority, then little lost work."""
+        job = self.record.job
+        return self.workers_left == 0, job.priority, self.lost_gpu_s, job.uid
+
+
+class Scratch:
+    """The league as it will be when all that is stopping has gone; thrown away after the plan."""
+
+    def __init__(self, league: League) -> None:
+        self.league = league
+        copy = league.supply._replace(
+            machine_gpus=league.supply.machine_gpus.copy(),
+            machine_cpu=league.supply.machine_cpu.copy(),
+            machine_memory=league.supply.machine_memory.copy(),
+            cell_free=league.supply.cell_free.copy(),
+            reserved_key=league.supply.reserved_key.copy(),
+            reserved_spare=league.supply.reserved_spare.copy(),
+        )
+        self.supply = copy
+        self.accounts = league.ledger.accounts._replace(
+            used=league.ledger.accounts.used.copy(), gpus=league.ledger.accounts.gpus.copy()
+        )
+        self.caps = league.caps.counters._replace(left=league.caps.counters.left.copy())
+        self.gone: dict[tuple[str, str], int] = {}
+        """(job, site) → workers left there."""
+        self.rank = -1
+        """Rank of the reservation that the job in question holds itself."""
+        self._yielding: dict[int, list[Victim]] = {}
+
+    def yielding(self, cell: int) -> list[Victim]:
+        """What could end at a cell as far as pool and run time go, in the order of victims."""
+        if cell not in self._yielding:
+            found = (_victim(self.league, *pair) for pair in self.league.by_cell.get(cell, ()))
+            self._yielding[cell] = sorted((v for v in found if v is not None), key=_order)
+        return [v for v in self._yielding[cell] if v.key not in self.gone]
+
+    def is_entitled(self, record: Record) -> bool:
+        """Whether an institution stays within its nominal share with a job."""
+        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        return shares.tier_of(self.accounts, record.leaf, need) == 0
+
+    def is_held(self, cell: int) -> bool:
+        """Whether a cell is held for other work that stays within its nominal share."""
+        key = int(self.supply.reserved_key[cell])
+        return key >> RANK_BITS == 0 and key & RANK_MASK != self.rank
+
+    def _spare(self, cell: int) -> int:
+        """GPUs of a held cell that are not held, those that victims free among them."""
+        freed = self.supply.cell_free[cell] - self.league.supply.cell_free[cell]
+        return int(self.supply.reserved_spare[cell] + freed)
+
+    def release(self, victim: Victim) -> list[tuple[int, int]]:
+        """Give the victim's room back; returns what to take again to undo it."""
+        log = list(victim.held.log)
+        if victim.workers_left:
+            log = _part_of(log, victim.held.holding.workers - victim.workers_left)
+        self._move(victim, log, -1)
+        return [(log[at], log[at + 1]) for at in range(0, len(log), 2)]
+
+    def retake(self, victim: Victim, pairs: list[tuple[int, int]]) -> None:
+        """Undo ``release``."""
+        self._move(victim, [number for pair in pairs for number in pair], 1)
+
+    def _move(self, victim: Victim, log: list[int], sign: int) -> None:
+        kind = self.league.kinds.kinds[victim.held.kind].shape
+        columns = one_kind(kind, self.league.caps.base[victim.record.job.pool])
+        for at in range(0, len(log), 2):
+            machine, pods = log[at], log[at + 1]
+            worker = sign * pods, kind.gpus, kind.cpu_millis, kind.memory_bytes
+            head = sign, 0, kind.head_cpu_millis, kind.head_memory_bytes
+            packing.occupy(self.supply, machine, *(worker if pods else head))
+        gpus = sum(log[1::2]) * kind.gpus
+        self.supply.cell_free[victim.held.cell] -= sign * gpus
+        shares.charge_caps(self.caps, columns, 0, victim.held.cell, sign * gpus)
+        if victim.record.leaf >= 0:
+            move = shares.charge_quota if sign > 0 else shares.refund_quota
+            move(self.accounts, victim.record.leaf, gpus)
+            self.accounts.gpus[victim.record.leaf] += sign * gpus
+
+    def take(self, record: Record, cell: int) -> bool:
+        """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
+        if not self.could_take(record, cell):
+            return False
+        kind = self.league.kinds.kinds[record.kinds[0]]
+        columns = one_kind(kind.shape, self.league.caps.base[kind.pool])
+        packing.take_gang(self.supply, cell, columns, 0, kind.workers, [])
+        shares.charge_caps(self.caps, columns, 0, cell, kind.gpus)
+        shares.charge_quota(self.accounts, record.leaf, kind.gpus)
+        self.accounts.gpus[record.leaf] += kind.gpus
+        return True
+
+    def could_take(self, record: Record, cell: int) -> bool:
+        """``take`` without taking."""
+        kind = self.league.kinds.kinds[record.kinds[0]]
+        columns = one_kind(kind.shape, self.league.caps.base[kind.pool])
+        log: list[int] = []
+        if not shares.quota_allows(self.accounts, record.leaf, kind.gpus):
+            return False
+        if kind.gpus and shares.cap_room(self.caps, columns, 0, cell) < kind.gpus:
+            return False
+        if self.is_held(cell) and self._spare(cell) < kind.gpus:
+            return False
+        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
+            return False
+        packing.give_back(self.supply, cell, columns, 0, log, 0, len(log))
+        return True
+
+
+def _victim(league: League, other: Record, holding: Held) -> Victim | None:
+    """What a holding could yield: nothing while it stops, or has just begun."""
+    job, room = other.job, holding.holding
+    if room.stopping or not room.confirmed:
+        return None
+    elapsed = max(0, league.now_s - room.since_s)
+    least = league.kinds.kinds[holding.kind].workers
+    if job.shape.min_workers and room.workers > least:
+        return Victim(other, holding, least, 0)
+    if not job.preemptible or job.spread or job.pool not in league.pools:
+        return None
+    if elapsed < league.pools[job.pool].preemption.min_runtime_s:
+        return None
+    return Victim(other, holding, 0, elapsed * room.workers * max(1, job.shape.gpus))
+
+
+def _part_of(log: list[int], workers: int) -> list[int]:
+    """Log entries of the last so many workers."""
+    part: list[int] = []
+    for at in range(len(log) - 2, -1, -2):
+        pods = min(workers, log[at + 1])
+        if pods > 0:
+            part += (log[at], pods)
+            workers -= pods
+    return part
+
+
+def _order(victim: Victim) -> tuple[bool, int, int, str]:
+    return victim.order

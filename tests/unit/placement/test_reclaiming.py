@@ -1,0 +1,84 @@
+"""Sharing incentive: who stays within the own nominal share is not kept waiting by borrowers."""
+
+from __future__ import annotations
+
+from hansa.model.events import JobGone
+from hansa.model.snapshot import Pool, PreemptionRule, Share
+from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.planner import plan
+from tests.unit.placement.test_rules_of_service import held, job, league
+
+RULE = PreemptionRule(borrowers=True, max_per_hour=100)
+
+
+def pool(**nominal: int) -> Pool:
+    shares = tuple(Share(name, nominal_gpus=gpus) for name, gpus in nominal.items())
+    return Pool("p", shares=shares, preemption=RULE)
+
+
+def stopped(decided) -> list[str]:
+    return sorted(stop.job_uid for stop in decided.stops)
+
+
+def placed(decided) -> list[str]:
+    return [placement.job_uid for placement in decided.placements]
+
+
+def test_work_that_only_borrowing_allows_yields_although_its_owner_then_holds_less_than_its_share():
+    shares = pool(ut=4, ua=4)
+    decided = plan(league(held("v"), job("j", gpus=4, institution="ua"), pool=shares))
+    assert stopped(decided) == ["v"]
+    within = plan(league(held("v"), job("j", gpus=4, institution="ua"), pool=pool(ut=8, ua=4)))
+    assert stopped(within) == []
+
+
+def test_who_keeps_its_share_without_a_victim_loses_it_before_others_do():
+    """``falls`` has lost less work, but its institution would be left below its share."""
+    falls = held("falls", gpus=3, since=4200)
+    keeps = [held(f"keeps{gpus}", gpus=gpus, institution="oy") for gpus in (3, 2)]
+    entitled = job("j", gpus=2, institution="ua")
+    decided = plan(league(falls, *keeps, entitled, pool=pool(ut=1, oy=3, ua=2)))
+    assert stopped(decided) == ["keeps2"]
+
+
+def test_the_largest_is_asked_where_small_ones_are_not_enough():
+    """Stopping the two small jobs would use up what their institution holds too much."""
+    runs = (held("s1", gpus=1), held("s2", gpus=1), held("big", gpus=6, priority=5))
+    decided = plan(league(*runs, job("j", gpus=6, institution="ua"), pool=pool(ut=6, ua=6)))
+    assert stopped(decided) == ["big"]
+
+
+def test_entitled_work_is_not_lost_behind_many_that_rank_higher():
+    others = [job(f"o{n:03d}", gpus=1, priority=500 + n) for n in range(300)]
+    entitled = job("j", institution="ua")
+    decided = plan(league(held("v"), *others, entitled, pool=pool(ut=0, ua=8)))
+    assert stopped(decided) == ["v"]
+    assert {stop.in_favour_of for stop in decided.stops} == {"j"}
+
+
+def test_what_is_freed_is_held_for_whom_it_was_freed_for():
+    runs = (held("v1", gpus=4), held("v2", gpus=4))
+    others = [job(f"o{n:03d}", gpus=4, priority=500) for n in range(300)]
+    entitled = job("j", institution="ua")
+    planner = IncrementalPlanner(league(*runs, *others, entitled, pool=pool(ut=0, ua=8)))
+    assert stopped(planner.replan(5000)) == ["v1", "v2"]
+    assert placed(planner.apply(JobGone("v1"), now_s=5001)) == []
+    assert placed(planner.apply(JobGone("v2"), now_s=5002)) == ["j"]
+
+
+def test_a_gang_that_would_borrow_holds_no_room_against_who_is_entitled():
+    """``ut`` is below its share, but not with this gang."""
+    runs = held("r", gpus=4, institution="oy", max_runtime_s=100_000)
+    gang = job("gang", gpus=8, priority=9)
+    entitled = job("j", gpus=4, institution="ua", max_runtime_s=900_000)
+    decided = plan(league(runs, gang, entitled, pool=pool(ut=2, ua=4, oy=4)))
+    assert placed(decided) == ["j"]
+
+
+def test_room_is_held_for_an_entitled_gang_before_larger_ones():
+    runs = held("r", gpus=4, institution="oy", max_runtime_s=8000)
+    large = job("large", gpus=8, priority=9)
+    entitled = job("j", gpus=6, institution="ua")
+    long = job("long", gpus=4, max_runtime_s=90_000, priority=99)
+    decided = plan(league(runs, large, entitled, long, pool=pool(ut=0, ua=6, oy=4)))
+    assert placed(decided) == []
