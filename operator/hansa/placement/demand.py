@@ -22,7 +22,7 @@ Flags = npt.NDArray[np.bool_]
 
 RULES = (
     Reason.PENDING,
-    Reason.NODE_NOT_ACCEPTED,
+    Reason.UNKNOWN_JURISDICTION,
     Reason.JURISDICTION_DISPUTED,
     Reason.RESIDENCY_DENIED,
     Reason.LEGAL_CONTROL_DENIED,
@@ -192,7 +192,7 @@ class Rulebook:
         for (location, control), indices in self._bits.items():
             objection = law.reason if isinstance(law, Fault) else law.objection(location, control)
             if objection is not None:
-                codes[indices] = CODE.get(objection, CODE[Reason.RESIDENCY_DENIED])
+                codes[indices] = CODE[objection]
         self._judge_own_rules(kind, codes)
         least = max(kind.assurance, pool.assurance)
         needed = set(kind.data)
@@ -217,7 +217,7 @@ class Rulebook:
             bits = self.atlas.bits_of_site(site)
             objection = law.reason if isinstance(law, Fault) else law.objection(*bits)
             if objection is not None:
-                codes[index] = CODE.get(objection, CODE[Reason.RESIDENCY_DENIED])
+                codes[index] = CODE[objection]
 
     def _has_class(self, shape: Shape, pool: Pool) -> Flags:
         key = (shape.gpu_class, shape.gpu_memory_bytes, pool.gpu_classes)

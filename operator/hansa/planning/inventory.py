@@ -138,9 +138,13 @@ def gpu_inventory(inventory: Inventory) -> tuple[GpuInventory, ...]:
 
 
 def machine_shapes(inventory: Inventory) -> tuple[MachineShape, ...]:
-    """Return the histogram of machines, most frequent first."""
+    """Return the histogram of machines, most frequent first.
+
+    A class has one size of card here too, its smallest: the hub must not count on what would be refused.
+    """
+    cards = {name: f"{gpus.memory_bytes >> 20}Mi" for name, gpus in inventory.stock.items()}
     shapes = Counter(
-        (m.gpu_class, m.gpus, f"{m.gpu_memory_bytes >> 20}Mi" if m.gpus else "0", m.cpu, m.memory)
+        (m.gpu_class, m.gpus, cards[m.gpu_class] if m.gpus else "0", m.cpu, m.memory)
         for m in inventory.machines
     )
     return tuple(

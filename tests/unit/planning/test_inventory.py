@@ -99,6 +99,14 @@ def test_a_machine_without_gpus_is_a_shape_too():
     assert stock_of(plain).stock == {}
 
 
+def test_a_class_of_mixed_cards_is_as_small_as_its_smallest():
+    """The member would refuse more, so it must not announce more."""
+    mixed = stock_of(node("a"), node("b", labels={"nvidia.com/gpu.memory": "12282"}))
+
+    assert {shape.gpu_memory for shape in machine_shapes(mixed)} == {"12282Mi"}
+    assert {row.memory for row in gpu_inventory(mixed)} == {"12282Mi"}
+
+
 def test_garbage_is_absent():
     odd = node(gpus="many", labels={"nvidia.com/gpu.memory": "-"})
     odd["status"]["allocatable"]["cpu"] = "lots"
