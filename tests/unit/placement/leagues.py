@@ -60,6 +60,7 @@ def random_site(rng: np.random.Generator, index: int) -> Site:
         )
         for _ in range(int(rng.integers(1, 3)))
     )
+    holds_data = rng.random() < 0.3
     return Site(
         name=f"site-{index}",
         institution=str(rng.choice(INSTITUTIONS)),
@@ -68,7 +69,8 @@ def random_site(rng: np.random.Generator, index: int) -> Site:
         legal_control=law,
         machines=machines,
         gpu_hour_price={c: int(rng.integers(1, 9)) * 100_000 for c in CLASSES},
-        datasets={"sea": country} if rng.random() < 0.3 else {},
+        datasets={"sea": country} if holds_data else {},
+        dataset_rules={"sea": random_rule(rng)} if holds_data and rng.random() < 0.7 else {},
         assurance=int(rng.integers(0, 3)),
         unavailable=Reason.NODE_PAUSED if rng.random() < 0.1 else None,
     )
@@ -90,7 +92,7 @@ def random_job(rng: np.random.Generator, uid: str, *, pool: str = "p", rules: bo
         submitted_s=NOW_S - int(rng.integers(0, 10_000)),
         priority=int(rng.choice([0, 0, 50, 200])),
         residency=random_rule(rng) if rules and rng.random() < 0.5 else ResidencyRule(),
-        data=("sea",) if rules and rng.random() < 0.1 else (),
+        data=("sea",) if rules and rng.random() < 0.2 else (),
         assurance=int(rng.integers(0, 2)) if rules else 0,
         max_runtime_s=int(rng.integers(100, 100_000)),
         preemptible=bool(rng.random() < 0.8),
