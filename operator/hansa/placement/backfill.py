@@ -7,6 +7,8 @@ fits into what will be left over; work that borrows is behind all that does not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,8 @@ from hansa.placement.tables import one_kind
 
 MOST_RESERVATIONS = 32
 SMALLEST_GANG = 2
+BEHIND = 1 << 28
+"""Ranks below this belong to jobs that room is being made for; see ``preemption``."""
 MOST_CELLS = 256
 """Candidates looked at for one reservation, in order of choice."""
 
@@ -54,6 +58,13 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
         spare = releases.profile(cell).level_at(starts[best]) - kind.gpus
         supply.reserved_spare[cell] = max(0, spare)
     return reserved
+
+
+def step_back(league: League, reserved: Mapping[int, int]) -> dict[int, int]:
+    """After the plan: let reservations come behind those for whom room is about to be made."""
+    keys = league.supply.reserved_key
+    keys[keys != HUGE] += BEHIND
+    return {row: rank + BEHIND for row, rank in reserved.items()}
 
 
 def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ it freed and at the jobs that can use it; nothing that runs is ever moved for a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from hansa.model.events import (
     SiteChanged,
     SiteGone,
 )
+from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.snapshot import Holding, Job, ShadowPrices, Site, Snapshot
 from hansa.placement import backfill, engine, preemption, prices, stops, waiting
@@ -54,6 +55,18 @@ class IncrementalPlanner:
         """The league as the planner sees it now, own decisions booked."""
         jobs = tuple(record.job for record in self._league.records.values())
         return replace(self._base, now_s=self._league.now_s, prices=self._league.prices, jobs=jobs)
+
+    def machines_of(self, uid: str) -> tuple[tuple[int, int], ...]:
+        """Where in its cell the planner books the workers of a running job: (machine, workers)."""
+        held = self._league.records[uid].held[-1]
+        lo = int(self._league.supply.cell_lo[held.cell])
+        pairs = zip(held.log[::2], held.log[1::2], strict=True)
+        return tuple((machine - lo, workers) for machine, workers in pairs if workers)
+
+    def learn(self, history: Mapping[tuple[str, int], RunTimes]) -> None:
+        """Expect other run times from now on; jobs that wait already keep theirs."""
+        self._base = replace(self._base, history=history)
+        self._league.history = dict(history)
 
     def refresh_prices(self) -> ShadowPrices:
         """Solve for new shadow prices: seconds in a large league; plans use them from then on."""

@@ -58,6 +58,7 @@ def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
     reserved = backfill.reserve(league, rows)
     tables, ranked = all_waiting(league, rows)
     decided = engine.run(tables, is_priced=league.tariff.is_priced, is_compiled=is_compiled)
+    reserved = backfill.step_back(league, reserved)
     placed = decided.parts.reshape(-1, 5)
     placed[:, 0] = ranked[placed[:, 0]]
     gpus = placed[:, 3] * league.kinds.column("gpus")[placed[:, 1]]

@@ -19,10 +19,9 @@ from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool
 from hansa.placement import shares
-from hansa.placement.columns import RANK_BITS, WHY_CAPACITY, WHY_QUOTA
+from hansa.placement.columns import RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
 from hansa.placement.league import League, Record
 from hansa.placement.scratch import Scratch, Victim
-from hansa.placement.tables import AFTER_ALL
 from hansa.placement.waiting import Blocked
 
 MOST_JOBS = 128
@@ -64,9 +63,9 @@ def make_room(
 
 
 def _in_order(scratch: Scratch, blocked: Blocked) -> list[int]:
-    """Rows that capacity or quota keeps waiting, entitled ones first."""
+    """Rows that room would help, entitled ones first."""
     records, uids = scratch.league.records, scratch.league.row_uid
-    rows = [row for row, why in blocked if why & (WHY_CAPACITY | WHY_QUOTA)]
+    rows = [row for row, why in blocked if why & (WHY_CAPACITY | WHY_QUOTA | WHY_RESERVED)]
     rows = [row for row in rows if len(records[uids[row]].kinds) == 1]
     return sorted(rows, key=lambda row: not scratch.is_entitled(records[uids[row]]))
 
@@ -123,21 +122,18 @@ class _Search:
         self.scratch.take(record, cell)
         words = f"{len(chosen)} jobs at {_site(self.scratch.league, cell)} make room"
         self.made.gaining[job.uid] = words
-        self._hold(row, record, cell, sum(victim.gpus for victim in chosen))
+        self._hold(row, record, cell)
         return True
 
-    def _hold(self, row: int, record: Record, cell: int, freed: int) -> None:
+    def _hold(self, row: int, record: Record, cell: int) -> None:
         """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
-        supply, rank = self.scratch.league.supply, AFTER_ALL - 1 - row
-        self.made.reserved[row] = rank
-        if self.scratch.is_held(cell):
-            supply.reserved_spare[cell] += freed
-            return
+        supply = self.scratch.league.supply
+        self.made.reserved[row] = row
         need = self.scratch.league.kinds.kinds[record.kinds[0]].gpus
         tier = shares.tier_of(self.scratch.league.ledger.accounts, record.leaf, need)
-        supply.reserved_key[cell] = tier << RANK_BITS | rank
+        supply.reserved_key[cell] = tier << RANK_BITS | row
         supply.reserved_until[cell] = 0
-        supply.reserved_spare[cell] = max(0, self.scratch.supply.cell_free[cell])
+        supply.reserved_spare[cell] = max(0, self.scratch.spare(cell))
 
     def _may_gain(self, record: Record) -> bool:
         """Whether anything could yield to the job at all."""

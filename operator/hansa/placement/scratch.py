@@ -77,8 +77,10 @@ class Scratch:
         key = int(self.supply.reserved_key[cell])
         return key >> RANK_BITS == 0 and key & RANK_MASK != self.rank
 
-    def _spare(self, cell: int) -> int:
-        """GPUs of a held cell that are not held, those that victims free among them."""
+    def spare(self, cell: int) -> int:
+        """GPUs of a cell that are free and not held, those that victims free among them."""
+        if not self.is_held(cell):
+            return int(self.supply.cell_free[cell])
         freed = self.supply.cell_free[cell] - self.league.supply.cell_free[cell]
         return int(self.supply.reserved_spare[cell] + freed)
 
@@ -131,7 +133,7 @@ class Scratch:
             return False
         if kind.gpus and shares.cap_room(self.caps, columns, 0, cell) < kind.gpus:
             return False
-        if self.is_held(cell) and self._spare(cell) < kind.gpus:
+        if self.spare(cell) < kind.gpus:
             return False
         if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
             return False

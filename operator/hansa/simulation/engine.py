@@ -180,7 +180,7 @@ class Simulation:
         job = self._job[start.uid]
         if start.site not in self._lawful.sites(job):
             raise Terminal(f"{start.uid} may not run at {start.site}")
-        self._world.take(start.uid, start.site, job.shape, start.gpu_class)
+        self._world.take(start.uid, start.site, job.shape, start.gpu_class, start.machines)
         self._generation += 1
         self._runs[start.uid] = _Run(job, now_s, self._generation)
         self._recorder.started(job, now_s)

@@ -65,7 +65,7 @@ class LeaguePolicy:
         if now_s >= self._learn_at_s:
             self._learn_at_s = now_s + LEARN_S
             history = {key: RunTimes.fit(ran) for key, ran in self._ran_s.items()}
-            self._planner = IncrementalPlanner(replace(self._planner.snapshot(), history=history))
+            self._planner.learn(history)
         self._told.clear()
         self._take(self._planner.replan(now_s))
 
@@ -101,7 +101,10 @@ class LeaguePolicy:
         self._take(self._planner.apply(event, now_s=now_s))
 
     def _take(self, plan: Plan) -> None:
-        self._starts += [Start(p.job_uid, p.site, p.gpu_class) for p in plan.placements]
+        self._starts += [
+            Start(p.job_uid, p.site, p.gpu_class, self._planner.machines_of(p.job_uid))
+            for p in plan.placements
+        ]
         self._stops += [stop.job_uid for stop in plan.stops]
         for waiting in plan.waiting:
             self._told[waiting.job_uid] = waiting

@@ -1,9 +1,9 @@
 """Which machine holds what: the simulated members' own truth, independent of the planner's books.
 
 A worker sits on one machine, a gang on machines of one GPU class; machines are filled best fit
-first, as a member's scheduler with a packing strategy does. Where a gang fits only after workers
-are moved inside the site, they are moved and counted: every policy gets the same favour, and none
-is refused for a fragmentation that the hub cannot see. CPU and memory are not counted: the jobs of
+first, as a member's scheduler with a packing strategy does, or where the policy books them. A
+policy that knows no machines gets a favour: where a gang fits only after workers are moved inside
+the site, they are moved and counted. CPU and memory are not counted: the jobs of
 the benchmarks ask for less of both, per GPU, than every machine has.
 """
 
@@ -47,6 +47,14 @@ class _Cell:
             for machine, gpus in self.held[uid][1] if uid in self.held else ():
                 free[machine] += gpus
         return _slots(free, shape.gpus) >= shape.workers
+
+    def put(self, uid: str, shape: Shape, machines: _Parts) -> bool:
+        """Start a gang on given machines; False when one of them has no room."""
+        parts = [(machine, workers * shape.gpus) for machine, workers in machines]
+        for machine, gpus in parts:
+            self.free[machine] -= gpus
+        self.held[uid] = (shape, parts)
+        return min(self.free) >= 0
 
     def take(self, uid: str, shape: Shape) -> bool:
         """Start a gang that fits; True when others had to move."""
@@ -134,8 +142,17 @@ class Occupancy:
             )
         return memo[shape]
 
-    def take(self, uid: str, site: str, shape: Shape, gpu_class: str = "") -> None:
+    def take(
+        self,
+        uid: str,
+        site: str,
+        shape: Shape,
+        gpu_class: str = "",
+        machines: Collection[tuple[int, int]] = (),
+    ) -> None:
         """Start a gang, on machines of ``gpu_class`` or of the first class that has room.
+
+        ``machines``: on which (machine, workers); empty: wherever it fits, others moved if need be.
 
         Raises:
             Terminal: it runs already, or does not fit; the policy broke its contract.
@@ -146,7 +163,10 @@ class Occupancy:
         cell = next((cell for cell in cells if cell.fits(shape)), None)
         if cell is None:
             raise Terminal(f"{uid} cannot start at {site}: there is no room for it")
-        self.moves += cell.take(uid, shape)
+        if not machines:
+            self.moves += cell.take(uid, shape)
+        elif not cell.put(uid, shape, list(machines)):
+            raise Terminal(f"{uid} cannot start at {site}: a machine has no room for it")
         self._where[uid] = (site, cell)
         self.free[site] -= shape.total_gpus
         self._fits[site].clear()
@@ -186,8 +206,9 @@ def _slots(free: list[int], gpus: int) -> int:
 
 
 def _cells(site: Site) -> list[_Cell]:
+    """Machines in the order in which the planner numbers them."""
     cells: dict[tuple[str, int], _Cell] = {}
-    for group in site.machines:
+    for group in sorted(site.machines, key=lambda group: (group.gpus, group.cpu_millis)):
         if group.gpus > 0:
             key = (group.gpu_class, group.gpu_memory_bytes)
             cell = cells.setdefault(key, _Cell(*key))

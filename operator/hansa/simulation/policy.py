@@ -16,6 +16,8 @@ class Start:
     site: str
     gpu_class: str = ""
     """Class of its machines; empty: any that suits."""
+    machines: tuple[tuple[int, int], ...] = ()
+    """(machine of that class, workers) where the policy books them; empty: packed by the site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,3 +82,28 @@ def test_room_is_held_for_an_entitled_gang_before_larger_ones():
     long = job("long", gpus=4, max_runtime_s=90_000, priority=99)
     decided = plan(league(runs, large, entitled, long, pool=pool(ut=0, ua=6, oy=4)))
     assert placed(decided) == []
+
+
+def test_what_is_freed_is_not_given_out_again_where_room_is_held_for_another_gang():
+    """``g`` waits for ``r``; ``j`` gets the room of two borrowers beside it."""
+    runs = (held("r", gpus=4, institution="oy"), held("v1", gpus=2), held("v2", gpus=2))
+    gang = job("g", gpus=4, institution="ua", priority=9)
+    others = [job(f"o{n:03d}", gpus=2, priority=500) for n in range(3)]
+    entitled = job("j", gpus=4, institution="oy")
+    planner = IncrementalPlanner(
+        league(*runs, gang, *others, entitled, pool=pool(ut=0, ua=4, oy=8), now_s=9000)
+    )
+    decided = planner.replan(9000)
+    gains = {stop.in_favour_of for stop in decided.stops}
+    assert stopped(decided) == ["v1", "v2"]
+    assert placed(planner.apply(JobGone("v1"), now_s=9001)) == []
+    assert placed(planner.apply(JobGone("v2"), now_s=9002)) == sorted(gains)
+
+
+def test_work_that_only_a_reservation_keeps_waiting_may_reclaim_too():
+    runs = (held("r", gpus=4, institution="oy", max_runtime_s=100_000), held("v", gpus=1))
+    gang = job("g", gpus=8, institution="ua", priority=9)
+    small = job("j", gpus=1, institution="oy", max_runtime_s=900_000)
+    decided = plan(league(*runs, gang, small, pool=pool(ut=0, ua=8, oy=5)))
+    assert stopped(decided) == ["v"]
+    assert {stop.in_favour_of for stop in decided.stops} == {"j"}
