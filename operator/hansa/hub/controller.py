@@ -61,7 +61,7 @@ class Controller:
     def on_change(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         """Take note of a change; called by the mirrors."""
         if kind == "job":
-            self._on_job(change, thing)
+            self._on_job(thing)
         elif kind == "grant":
             self._on_grant(change, thing)
         elif kind == "lease":
@@ -72,7 +72,7 @@ class Controller:
     def on_leadership(self, leading: bool) -> None:  # noqa: FBT001  # the election's callback
         """Start from the caches when elected; stop when deposed."""
         self._leading = leading
-        self._plans.forget()
+        self._plans.lead(leading)
         self._queue.clear()
         if leading:
             self.resync()
@@ -88,14 +88,15 @@ class Controller:
         for uid in self._ended_with_leftovers():
             self._queue.add(Key("job", uid), LATER)
         self._nodes.queue_all(self._queue)
-        self._plans.due()
+        self._plans.full_due()
 
     def tick(self) -> None:
         """Look at what only time changes: leases, deadlines of grants, fences."""
         if not self._leading:
             return
-        if self._world.refresh(self._clock.now()) or self._plans.waits_for_time():
+        if self._world.refresh(self._clock.now()):
             self._plans.due()
+        self._plans.look_at_clock()
         self._nodes.queue_all(self._queue)
         for uid in self._plans.overdue():
             self._queue.add(Key("job", uid))
@@ -118,11 +119,12 @@ class Controller:
                 self._queue.done(key)
 
     async def _process(self, executor: Executor, key: Key) -> None:
+        decision = self._plans.decision(key.name)
         actions = self.derive(key)
         outcome = await executor.run(actions)
         self._count(actions, ok=outcome.ok)
         if key.kind == "job":
-            self._plans.settle(key.name, ok=outcome.ok)
+            self._plans.settle(key.name, decision, ok=outcome.ok)
         if outcome.retry_after_s is not None:
             lane = LATER if outcome.ok else NORMAL
             self._queue.add_later(key, outcome.retry_after_s, lane)
@@ -171,9 +173,9 @@ class Controller:
                 return bill(spec, grant, site, self._clock.now(), currency=currency)
         return None
 
-    def _on_job(self, change: ChangeType, thing: Manifest) -> None:
+    def _on_job(self, thing: Manifest) -> None:
         uid = thing["metadata"]["uid"]
-        self._plans.note_job(uid, gone=change == "DELETED")
+        self._plans.note_job(uid)
         self._add(Key("job", uid))
 
     def _on_grant(self, change: ChangeType, thing: Manifest) -> None:

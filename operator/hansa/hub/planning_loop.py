@@ -1,31 +1,37 @@
-"""Keeps the planner's input and its last decisions; plans once for many changes.
+"""Keeps the planner and its decisions; plans once for many changes.
 
-The pause between plans grows with the time one takes, so that a long queue costs a bounded share of
-a core however many events arrive.
+The planner stays compiled between plans: what changed goes in as events, and only what that makes
+possible comes out. A full plan, which also knows every job's place in the queue, follows now and
+then, for a bounded share of a core however long the queue is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from hansa.hub.caches import Caches
+from hansa.hub.explanations import Explanations
+from hansa.hub.jobbook import JobBook
 from hansa.hub.pastbook import PastBook
 from hansa.hub.told import Told
 from hansa.hub.world import WorldView
 from hansa.model.plan import Placement, Plan, Stop, Verdict, Waiting
-from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
-from hansa.placement import planner
+from hansa.placement.incremental import IncrementalPlanner
 from hansa.planning.hub_derive import Decision, Epoch
-from hansa.planning.hub_snapshot import build, epoch_of, plan_job, release_verified
+from hansa.planning.hub_jobs import JobView
+from hansa.planning.hub_snapshot import World, build
 from hansa.ports import Clock, Manifest
 
-MAX_SITES_EXPLAINED = 64
-"""With more sites, verdicts are told for waiting jobs only: they would cost more than the plan."""
+FULL_EVERY_S = 1.0
+FULL_SHARE = 0.05
+"""Full plans: the least time between two, and the most of a core that they may take."""
+NOTHING = Snapshot(0, (), (), ())
 
 
 class PlanningLoop:
@@ -46,26 +52,36 @@ class PlanningLoop:
         self._world = world
         self._clock = clock
         self._instruments = instruments
-        self._skew_s = skew_s
         self._coalesce_s = coalesce_s
         self._due = asyncio.Event()
-        self._decisions: dict[str, Decision] = {}
-        self._jobs: dict[str, tuple[object, Job]] = {}
-        self._released: dict[str, tuple[tuple[str, str], bool]] = {}
+        self._book = JobBook(caches, world, clock=clock, skew_s=skew_s)
         self._past = PastBook()
-        self._verdicts_of = -1
-        self._verdicts: dict[object, list[Verdict]] = {}
-        self.told = Told()
+        self._explanations = Explanations()
+        self._planner: IncrementalPlanner | None = None
+        self._base = NOTHING
+        self._seen: World | None = None
+        self._jobs: dict[str, Job] = {}
+        self._decisions: dict[str, Decision] = {}
+        self._classes: dict[str, str] = {}
         self._took_s = 0.0
+        self._full_from_s = float("-inf")
+        self._is_stale = True
         self._world_dirty = True
-        self.active: set[str] = set()
-        """UIDs of jobs that have not ended."""
-        self.snapshot = Snapshot(0, (), (), ())
+        self._leads = False
+        self.told = Told()
         self.plan = Plan()
+        """The last full plan."""
         self.planned = False
+
+    # What happens.
 
     def due(self) -> None:
         """Ask for a plan soon."""
+        self._due.set()
+
+    def full_due(self) -> None:
+        """Ask for a full plan, whatever has changed."""
+        self._is_stale = True
         self._due.set()
 
     def world_changed(self) -> None:
@@ -73,196 +89,236 @@ class PlanningLoop:
         self._world_dirty = True
         self._due.set()
 
-    def forget(self) -> None:
-        """Drop all decisions: another replica may have acted since."""
-        self._decisions.clear()
+    def lead(self, leads: bool) -> None:  # noqa: FBT001  # elected or deposed
+        """Begin or stop planning. Nothing is kept: another replica may have acted since."""
+        self._leads = leads
+        for kept in (self._decisions, self._classes, self._jobs):
+            kept.clear()
+        self._planner = None
+        self.planned = False
 
-    def note_job(self, uid: str, *, gone: bool) -> None:
+    def note_job(self, uid: str) -> None:
         """Take note of a changed AIJob; one that ended counts until its node released it."""
-        job = None if gone else self._caches.job(uid)
-        self._past.note(uid, job)
-        if job is None or (job.ended and not self._open(uid)):
-            self.active.discard(uid)
+        self._past.note(uid, self._caches.job(uid))
+        job = self._book.note(uid)
+        if job is None:
             self.told.forget(uid)
             self._decisions.pop(uid, None)
-            known = self._jobs.pop(uid, None)
-            if known is not None and known[1].holdings:
-                self._due.set()
-            return
-        self.active.add(uid)
-        if not job.node:
+            self._classes.pop(uid, None)
+        elif self._book.asks_anew(job):
+            # What was decided was decided for another spec.
+            self._decisions.pop(uid, None)
+        if uid in self._jobs if job is None else not job.node:
             self._due.set()
 
     def note_grant(self, uid: str, thing: Manifest, *, gone: bool) -> None:
         """Take note of a changed grant: resources may be free again."""
         status = thing.get("status") or {}
         if gone:
-            self._released.pop(thing["metadata"]["uid"], None)
+            self._book.forget_grant(thing["metadata"]["uid"])
         if gone or status.get("release") or status.get("finishedAt"):
-            self.note_job(uid, gone=self._caches.job(uid) is None)
+            self.note_job(uid)
+            self._due.set()
+        else:
+            self._book.note(uid)
+
+    def look_at_clock(self) -> None:
+        """Plan for what only time changes: refusals that pass, fences that open."""
+        if self._book.wake():
             self._due.set()
 
-    def waits_for_time(self) -> bool:
-        """Tell whether a job waits that a member refused for a passing reason, maybe."""
-        return any(
-            isinstance(decision, Waiting) and job is not None and job.status.get("refusals")
-            for uid, decision in self._decisions.items()
-            for job in (self._caches.job(uid),)
-        )
-
-    def overdue(self) -> Iterator[str]:
-        """Yield jobs that hold a node beyond a deadline: not accepted in time, or fence open."""
-        now_s = self._clock.now()
-        for uid in self.active:
-            for epoch in self.epochs_of(uid):
-                late = not epoch.grant.accepted and now_s > epoch.grant.not_after_s + self._skew_s
-                if epoch.fence.over or late:
-                    yield uid
-
-    def _open(self, uid: str) -> bool:
-        return any(not epoch.fence.over for epoch in self.epochs_of(uid))
-
-    def epochs_of(self, uid: str) -> tuple[Epoch, ...]:
-        """Return the epochs of a job, each with its fence."""
-        now_s = self._clock.now()
-        return tuple(
-            epoch_of(
-                grant,
-                released=self._is_released(grant.namespace + "/" + grant.name),
-                lease_s=self._caches.heartbeat_s(grant.node),
-                now_s=now_s,
-                skew_s=self._skew_s,
-            )
-            for grant in self._caches.grants_of(uid)
-        )
-
-    def decision(self, uid: str) -> Decision:
-        """Return what the last plan said about a job."""
-        return self._decisions.get(uid)
-
-    def settle(self, uid: str, *, ok: bool) -> None:
-        """A placement was carried out, or could not be: it is not to be tried from memory."""
-        if isinstance(self._decisions.get(uid), Placement):
+    def settle(self, uid: str, decision: Decision, *, ok: bool) -> None:
+        """A decision was carried out, or could not be: a placement is not tried again from memory."""
+        if isinstance(decision, Placement) and self._decisions.get(uid) is decision:
             del self._decisions[uid]
-            job = self._caches.job(uid)
+            job = self._book.note(uid)
             if not ok or (job is not None and not job.node):
                 self._due.set()
 
-    def verdicts(self, uid: str) -> tuple[Verdict, ...]:
-        """Return why each other node was not chosen, as of the last plan's snapshot."""
-        decision = self._decisions.get(uid)
-        chosen = decision.site if isinstance(decision, Placement) else ""
-        if chosen and len(self.snapshot.sites) > MAX_SITES_EXPLAINED:
-            return ()
-        if not isinstance(decision, Placement | Waiting) or uid not in self._jobs:
-            return ()
-        job = self._jobs[uid][1]
-        fits = Reason.OUTBID if chosen else Reason.WAITING_FOR_CAPACITY
-        return tuple(
-            Verdict(row.site, fits, row.message or _WORDS[fits])
-            if row.reason is Reason.PENDING
-            else row
-            for row in self._explained(job)
-            if row.site != chosen
-        )
+    # What is known.
 
-    def _explained(self, job: Job) -> list[Verdict]:
-        """Return the planner's verdicts; jobs of a burst are mostly alike, so once a kind."""
-        refusals = tuple(sorted(job.refused_by.items()))
-        rules = (job.residency, job.data, job.spread, job.assurance, refusals)
-        limits = (job.shape, job.budget_micros, job.max_runtime_s, job.priority, job.barred)
-        kind = (job.pool, job.institution, *rules, *limits)
-        if kind not in self._verdicts:
-            alone = replace(self.snapshot, jobs=(job,))
-            self._verdicts[kind] = planner.explain(alone, job.uid)
-        return self._verdicts[kind]
+    @property
+    def active(self) -> set[str]:
+        """UIDs of jobs that have not ended, or have not been released."""
+        return self._book.active
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The league as the planner sees it, with what it has decided."""
+        return self._base if self._planner is None else self._planner.snapshot()
+
+    def overdue(self) -> Iterator[str]:
+        """Yield jobs that hold a node beyond a deadline: not accepted in time, or fence open."""
+        return self._book.overdue()
+
+    def epochs_of(self, uid: str) -> tuple[Epoch, ...]:
+        """Return the epochs of a job, each with its fence."""
+        return self._book.epochs_of(uid)
+
+    def decision(self, uid: str) -> Decision:
+        """Return what the planner last said about a job."""
+        return self._decisions.get(uid)
+
+    def verdicts(self, uid: str) -> tuple[Verdict, ...]:
+        """Return why each other node was not chosen, by the sites and pools last planned with."""
+        decision, job = self._decisions.get(uid), self._jobs.get(uid)
+        if job is None or not isinstance(decision, Placement | Waiting):
+            return ()
+        return self._explanations.of(job, decision.site if isinstance(decision, Placement) else "")
 
     def gainer(self, uid: str) -> str:
-        """Return the institution for whose work the last plan stops a job; empty when for none."""
+        """Return the institution for whose work the planner stops a job; empty when for none."""
         decision = self._decisions.get(uid)
-        gaining = decision.in_favour_of if isinstance(decision, Stop) else ""
-        return self._jobs[gaining][1].institution if gaining in self._jobs else ""
+        gaining = self._jobs.get(decision.in_favour_of) if isinstance(decision, Stop) else None
+        return gaining.institution if gaining else ""
 
     def moved(self) -> Iterator[str]:
         """Yield waiting jobs whose place or expected start is to be told anew; call now and then."""
-        yield from self.told.due(self.plan.waiting, self._caches.job, self._clock.now())
+        yield from self.told.due(self.plan.waiting, self._waiting, self._clock.now())
+
+    # Planning.
 
     async def run(self, publish: Callable[[Iterator[tuple[str, bool]]], None]) -> None:
-        """Plan whenever due, until cancelled; ``publish`` gets (uid, is a placement)."""
+        """Plan whenever due while leading, until cancelled.
+
+        ``publish`` gets pairs (uid, is a placement).
+        """
         while True:
-            await self._due.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._full_in_s()):
+                    await self._due.wait()
             await asyncio.sleep(max(self._coalesce_s, 2 * self._took_s))
             self._due.clear()
-            publish(iter(self.replan()))
+            if self._leads:
+                publish(iter(self.replan()))
+            else:
+                self._book.changed.clear()
 
     def replan(self) -> list[tuple[str, bool]]:
         """Plan now; return the jobs whose decision is to be carried out."""
         started = self._clock.monotonic()
-        now_s = self._clock.now()
         if self._world_dirty:
             self._world_dirty = False
-            self._world.refresh(now_s)
-        world = self._world.world
-        jobs = [job for uid in sorted(self.active) if (job := self._job(uid, now_s)) is not None]
-        self.snapshot = build(world, jobs, now_s, self._past.past(world.league, now_s))
-        if world.version != self._verdicts_of:
-            self._verdicts_of, self._verdicts = world.version, {}
-        self.plan = planner.plan(self.snapshot)
-        changed = self._take(self.plan)
-        self._took_s = self._clock.monotonic() - started
-        self._instruments.observe(m.PLAN_DURATION, self._took_s)
+            self._world.refresh(self._clock.now())
+        self._book.wake()
+        is_full = self._planner is None or (
+            started >= self._full_from_s and (self._is_stale or self._someone_asks())
+        )
+        changed = self._plan_all() if is_full else self._plan_changes()
+        took_s = self._clock.monotonic() - started
+        if is_full:
+            self._full_from_s = started + max(FULL_EVERY_S, took_s / FULL_SHARE)
+        else:
+            self._took_s = took_s
+        self._instruments.observe(m.PLAN_DURATION, took_s)
+        return changed
+
+    def _someone_asks(self) -> bool:
+        """Tell whether a job came, or changed while it waited: better planned with all the others."""
+        for uid in self._book.changed:
+            known, decision = self._jobs.get(uid), self._decisions.get(uid)
+            if not (isinstance(decision, Placement) or (known and known.holdings)):
+                return True
+        return False
+
+    def _full_in_s(self) -> float | None:
+        if not (self._leads and self._is_stale and self._planner):
+            return None
+        return max(0.0, self._full_from_s - self._clock.monotonic())
+
+    def _plan_all(self) -> list[tuple[str, bool]]:
+        """Plan everything that waits; compile the league anew where it changed too much."""
+        self._withdraw()
+        sites, now_s = self._follow(), int(self._clock.now())
+        arrived, gone = self._news()
+        if self._planner is None:
+            jobs = tuple(job for _, job in sorted(self._jobs.items()))
+            self._planner = IncrementalPlanner(replace(self._base, jobs=jobs))
+            arrived, gone, sites = [], [], []
+        self.plan = self._planner.replan(now_s, arrived, gone, sites, is_repriced=True)
+        self._is_stale = False
         self.planned = True
-        return changed
+        return [*self._take(self.plan), *self._take_waiting(self.plan.waiting)]
 
-    def _take(self, plan: Plan) -> list[tuple[str, bool]]:
-        before, self._decisions = self._decisions, {}
-        for uid, decision in before.items():
-            if isinstance(decision, Placement) and uid in self.active:
-                self._decisions[uid] = decision
-        changed = []
-        for waiting in plan.waiting:
-            self._decisions[waiting.job_uid] = waiting
-            if not _same_wait(before.get(waiting.job_uid), waiting):
-                changed.append((waiting.job_uid, False))
-        for stop in plan.stops:
-            self._decisions[stop.job_uid] = stop
-            changed.append((stop.job_uid, False))
-        for placement in plan.placements:
-            self._decisions[placement.job_uid] = placement
-            changed.append((placement.job_uid, True))
-        return changed
+    def _plan_changes(self) -> list[tuple[str, bool]]:
+        """Take in what has changed, and decide what that makes possible."""
+        sites = self._follow() if self._world.world is not self._seen else []
+        if self._planner is None:
+            return self._plan_all()
+        arrived, gone = self._news()
+        plan = self._planner.update(arrived, gone, sites, now_s=int(self._clock.now()))
+        self._is_stale |= self._planner.is_stale
+        return [*self._take(plan)]
 
-    def _job(self, uid: str, now_s: float) -> Job | None:
-        view = self._caches.job(uid)
-        if view is None:
-            return None
+    def _follow(self) -> list[Site]:
+        """Look at sites, pools and the past; return the sites that changed.
+
+        Where more than that changed the planner is dropped, to be made anew.
+        """
+        world, now_s, before = self._world.world, self._clock.now(), self._base
+        base = build(world, (), now_s, self._past.past(world.league, now_s))
+        if world is not self._seen:
+            self._book.follow(self._seen, world)
+            self._explanations.follow(base)
+        self._seen, self._base = world, replace(base, now_s=0)
+        known = {site.name: site for site in before.sites}
+        names = [site.name for site in base.sites]
+        if [*known] != names or replace(before, sites=()) != replace(self._base, sites=()):
+            self._planner = None
+        return [site for site in base.sites if known.get(site.name) != site]
+
+    def _news(self) -> tuple[list[Job], list[str]]:
+        """Return jobs that may look other than the planner knows them, and jobs that are gone."""
+        if self._planner is None:
+            self._book.changed |= self._book.active
+        changed, self._book.changed = sorted(self._book.changed), set()
+        arrived, gone = [], []
+        for uid in changed:
+            job = self._look(uid)
+            if job is not None:
+                self._jobs[uid] = job
+                arrived.append(job)
+            elif self._jobs.pop(uid, None) is not None:
+                gone.append(uid)
+        return arrived, gone
+
+    def _look(self, uid: str) -> Job | None:
         decision = self._decisions.get(uid)
-        granting = decision if isinstance(decision, Placement) else None
-        world = self._world.world
-        epochs = self.epochs_of(uid)
-        states = tuple((epoch.grant.resource_version, epoch.fence.over) for epoch in epochs)
-        stamp = (view.resource_version, world.version, states, granting)
-        known = self._jobs.get(uid)
-        # A refusal may lose its force with time, and a fence's words hold a date.
-        if known is not None and known[0] == stamp and not view.status.get("refusals"):
-            return known[1]
-        job = plan_job(view, epochs, world, now_s, granting=granting)
-        if view.ended and not job.holdings:
-            return None
-        self._jobs[uid] = (stamp, job)
-        return job
+        if isinstance(decision, Stop) and not self._book.runs(uid, decision.site):
+            del self._decisions[uid]
+            decision = None
+        return self._book.look(uid, decision, self._classes.get(uid, ""))
 
-    def _is_released(self, key: str) -> bool:
-        grant = self._caches.grant(key)
-        if grant is None or grant.status.release is None:
-            return False
-        node = self._world.world.nodes.get(grant.node)
-        stamp = (grant.resource_version, node.parsed.release_key if node else "")
-        known = self._released.get(grant.uid)
-        if known is None or known[0] != stamp:
-            known = (stamp, release_verified(grant, node))
-            self._released[grant.uid] = known
-        return known[1]
+    def _withdraw(self) -> None:
+        """Drop stops that were not carried out yet and in whose favour nothing waits any more."""
+        for uid, decision in tuple(self._decisions.items()):
+            gaining = decision.in_favour_of if isinstance(decision, Stop) else ""
+            if gaining and self._waiting(gaining) is None:
+                del self._decisions[uid]
+                self._book.changed.add(uid)
+
+    def _waiting(self, uid: str) -> JobView | None:
+        """Return a job that holds no node and is to get none."""
+        job = self._caches.job(uid) if uid in self._book.active else None
+        placed = isinstance(self._decisions.get(uid), Placement)
+        return None if job is None or job.node or placed else job
+
+    def _take(self, plan: Plan) -> Iterator[tuple[str, bool]]:
+        """Note what the planner has booked and yield whom it concerns."""
+        for placement in plan.placements:
+            self._classes[placement.job_uid] = placement.gpu_class
+        decided: tuple[Placement | Stop, ...] = (*plan.stops, *plan.placements)
+        for booked in decided:
+            self._decisions[booked.job_uid] = booked
+            self._book.changed.add(booked.job_uid)
+            yield booked.job_uid, isinstance(booked, Placement)
+
+    def _take_waiting(self, waiting: Iterable[Waiting]) -> Iterator[tuple[str, bool]]:
+        """Note why jobs wait and yield those that wait for another reason than before."""
+        for said in waiting:
+            before, self._decisions[said.job_uid] = self._decisions.get(said.job_uid), said
+            if not isinstance(before, Waiting) or before.reason is not said.reason:
+                yield said.job_uid, False
 
 
 def warm_up() -> None:
@@ -270,14 +326,6 @@ def warm_up() -> None:
     machines = Machines(1, 0, "", 0, 4000, 8 << 30)
     site = Site("warm", "warm", "warm", "EE", frozenset({"EE"}), machines=(machines,))
     job = Job("warm", "warm/warm", "warm", "warm", Shape(1), submitted_s=0)
-    planner.plan(Snapshot(0, (site,), (Pool("warm"),), (job,)))
-
-
-_WORDS = {
-    Reason.OUTBID: "eligible, another node was better",
-    Reason.WAITING_FOR_CAPACITY: "eligible, but full now",
-}
-
-
-def _same_wait(before: Decision, now: Waiting) -> bool:
-    return isinstance(before, Waiting) and before.reason is now.reason
+    planner = IncrementalPlanner(Snapshot(0, (site,), (Pool("warm"),), (job,)))
+    planner.replan(0, is_repriced=True)
+    planner.update([replace(job, uid="cold")], ["warm"], now_s=0)

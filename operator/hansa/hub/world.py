@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
@@ -25,7 +25,10 @@ class WorldView:
         self.world = World(0, league=League({}, {}, frozenset(), limits.currency))
 
     def refresh(self, now_s: float) -> bool:
-        """Look again; tell whether anything changed that a plan depends on."""
+        """Look again; tell whether anything changed that a plan depends on.
+
+        Until something did, ``world`` stays the very same value, whatever heartbeats say.
+        """
         nodes = {name: self._view(name, thing, now_s) for name, thing in self._caches.nodes.items()}
         league = League(
             pools={name: self._pool(name, thing) for name, thing in self._caches.pools.items()},
@@ -34,10 +37,12 @@ class WorldView:
             currency=self._limits.currency,
         )
         before = self.world
-        same = league == before.league and _sites(before) == {n: v.site for n, v in nodes.items()}
-        version = before.version if same else before.version + 1
-        self.world = replace(before, version=version, nodes=nodes, league=league)
-        return not same
+        if league == before.league:
+            league = before.league
+            if _matter(nodes) == _matter(before.nodes):
+                return False
+        self.world = World(before.version + 1, nodes, league)
+        return True
 
     def look_at(self, name: str, now_s: float) -> NodeView | None:
         """Return one node as it is now; the world stays as it was."""
@@ -73,5 +78,6 @@ class WorldView:
         return labelled
 
 
-def _sites(world: World) -> dict[str, object]:
-    return {name: view.site for name, view in world.nodes.items()}
+def _matter(nodes: Mapping[str, NodeView]) -> dict[str, object]:
+    """What plans and releases depend on, of each node."""
+    return {n: (v.site, v.parsed.accepted, v.parsed.release_key) for n, v in nodes.items()}

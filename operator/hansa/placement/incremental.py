@@ -29,7 +29,8 @@ from hansa.placement import backfill, engine, preemption, prices, stops, waiting
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
 from hansa.placement.planner import placements, replan
-from hansa.placement.supply import Ints, is_open, sane_price
+from hansa.placement.sites import is_light
+from hansa.placement.supply import Ints, is_open
 from hansa.placement.tables import some_waiting
 
 MOST_ROWS = 32
@@ -48,6 +49,8 @@ class IncrementalPlanner:
         self._base = replace(snapshot, jobs=())
         self._is_compiled = is_compiled
         self._league = League(snapshot)
+        self.is_stale = True
+        """Whether anything but the time has changed since the last full plan."""
         self._reserved: dict[int, int] = {}
         self._why = np.zeros(0, np.int64)
 
@@ -73,18 +76,26 @@ class IncrementalPlanner:
         self._league.prices = prices.solve_league(self._league).prices
         return self._league.prices
 
-    def refresh_prices_if_small(self) -> None:
-        """The same where it costs next to nothing; else the prices stay as they are."""
-        found = prices.solve_if_small(self._league)
-        if found is not None:
-            self._league.prices = found
+    def replan(
+        self,
+        now_s: int,
+        arrived: Sequence[Job] = (),
+        gone: Iterable[str] = (),
+        sites: Sequence[Site] = (),
+        *,
+        is_repriced: bool = False,
+    ) -> Plan:
+        """Take in changes as ``update`` does, then plan everything that waits; books and returns it.
 
-    def replan(self, now_s: int, arrived: Sequence[Job] = (), gone: Iterable[str] = ()) -> Plan:
-        """Take in many jobs at once, then plan everything that waits; books and returns it."""
+        ``is_repriced``: find new shadow prices where that costs next to nothing.
+        """
         self._advance(now_s)
-        self._take_in(arrived, gone)
+        self._take_in(arrived, gone, sites)
         league = self._league
+        if is_repriced:
+            league.prices = prices.solve_if_small(league) or league.prices
         decision = replan(league, is_compiled=self._is_compiled)
+        self.is_stale = False
         self._reserved = decision.reserved
         self._why = decision.why
         rows, logs = decision.placed, np.split(decision.log, decision.placed[:, 4])
@@ -110,7 +121,7 @@ class IncrementalPlanner:
             case JobGone(uid):
                 return self.update((), (uid,), now_s=now_s)
             case SiteChanged(site):
-                return self._site_changed(site)
+                return self.update((), (), (site,), now_s=now_s)
             case SiteGone(name):
                 sites = tuple(site for site in self._base.sites if site.name != name)
                 return self._rebuilt(replace(self._base, sites=sites))
@@ -120,34 +131,66 @@ class IncrementalPlanner:
             case DatasetRulesChanged(rules):
                 return self._rebuilt(replace(self._base, dataset_rules=dict(rules)))
 
-    def update(self, arrived: Sequence[Job], gone: Iterable[str] = (), *, now_s: int) -> Plan:
-        """Take in many jobs at once: ``JobArrived`` and ``JobGone`` for each, decided together.
+    def update(
+        self,
+        arrived: Sequence[Job],
+        gone: Iterable[str] = (),
+        sites: Sequence[Site] = (),
+        *,
+        now_s: int,
+    ) -> Plan:
+        """Take in ``JobArrived``, ``JobGone`` and ``SiteChanged`` for many at once, decided together.
 
         A job that holds what is booked for it costs next to nothing: nothing is planned for it.
         """
         self._advance(now_s)
-        before = self._league
-        uids, cells = self._take_in(arrived, gone)
-        if self._league is not before:
+        league = self._league
+        uids, cells = self._take_in(arrived, gone, sites)
+        if self._league is not league:
             return self._only(uids, self.replan(now_s))
-        filled = self._fill(np.unique(np.concatenate([_NONE, *cells])), len(cells))
-        return _joined(filled, self._begin([before.records[uid] for uid in uids]))
+        ended = stops.unlawful_at(league, self._cells_of(sites))
+        self._stopping(ended)
+        filled = self._fill(np.unique(np.array(cells, np.int64)), len(sites) + len(cells))
+        begun = self._begin([league.records[uid] for uid in uids])
+        return _joined(replace(filled, stops=ended), begun)
 
     # What the events do.
 
     def _take_in(
-        self, arrived: Sequence[Job], gone: Iterable[str]
-    ) -> tuple[tuple[str, ...], list[Ints]]:
+        self, arrived: Sequence[Job], gone: Iterable[str], sites: Sequence[Site]
+    ) -> tuple[tuple[str, ...], list[int]]:
         """Book what jobs hold and let the others wait: whom that concerns, and the cells it freed."""
         news = [job for job in arrived if not self._amend(job)]
         uids = tuple(job.uid for job in news)
-        cells = [self._forget(uid) for uid in (*gone, *uids)]
-        if any(map(self._is_guest, news)):
+        left = (*gone, *uids)
+        self.is_stale |= bool(left or sites)
+        cells = [cell for uid in left for cell in self._forget(uid)]
+        if not self._swap(sites) or any(map(self._is_guest, news)):
             self._compile(self._base, *news)
         else:
             for job in news:
                 self._league.add(job)
-        return uids, cells
+        return uids, [*cells, *self._cells_of(filter(is_open, sites))]
+
+    def _swap(self, sites: Sequence[Site]) -> bool:
+        """Take in changed sites; False when the league has to be compiled anew for them."""
+        if not sites:
+            return True
+        league, names = self._league, {site.name for site in sites}
+        others = tuple(site for site in self._base.sites if site.name not in names)
+        self._base = replace(self._base, sites=(*others, *sites))
+        known, has_budgets = league.fleet.site_index, league.kinds.has_budgets
+        for site in sites:
+            old = league.fleet.sites[known[site.name]] if site.name in known else None
+            if old is None or not is_light(old, site, has_budgets=has_budgets):
+                return False
+        for site in sites:
+            league.swap_site(known[site.name], site)
+        return True
+
+    def _cells_of(self, sites: Iterable[Site]) -> list[int]:
+        fleet = self._league.fleet
+        return [c for site in sites for c in fleet.cells_of_site[fleet.site_index[site.name]]]
 
     def _amend(self, job: Job) -> bool:
         """Take in what is new about a job that keeps its room, or its place among the waiting."""
@@ -194,30 +237,14 @@ class IncrementalPlanner:
         ]
         return replace(started, stops=tuple(made.stops), waiting=tuple(said))
 
-    def _site_changed(self, site: Site) -> Plan:
-        league = self._league
-        index = league.fleet.site_index.get(site.name)
-        others = tuple(other for other in self._base.sites if other.name != site.name)
-        old = None if index is None else league.fleet.sites[index]
-        self._base = replace(self._base, sites=(*others, site))
-        if old is None or index is None or not self._is_light(old, site):
-            return self._rebuilt(self._base)
-        league.swap_site(index, site)
-        cells = league.fleet.cells_of_site[index]
-        ended = stops.unlawful_at(league, cells)
-        self._stopping(ended)
-        freed = np.arange(cells.start, cells.stop) if is_open(site) else np.zeros(0, np.int64)
-        return replace(self._fill(freed), stops=ended)
-
     def _rebuilt(self, base: Snapshot) -> Plan:
         """What changed touches too much: compile the league anew and plan all of it."""
         self._compile(base)
         return self._only((), self.replan(self._league.now_s))
 
-    @staticmethod
-    def _only(uids: Iterable[str], plan: Plan) -> Plan:
-        """A full plan as the answer to an event."""
-        named = frozenset(uids)
+    def _only(self, uids: Iterable[str], plan: Plan) -> Plan:
+        """A full plan as the answer to an event: what it says of the others is not told."""
+        self.is_stale, named = True, frozenset(uids)
         return replace(plan, waiting=tuple(said for said in plan.waiting if said.job_uid in named))
 
     def _compile(self, base: Snapshot, *more: Job) -> None:
@@ -230,28 +257,20 @@ class IncrementalPlanner:
 
     # How they do it.
 
-    def _is_light(self, old: Site, new: Site) -> bool:
-        """Whether two states of a site differ only in prices and in whether it takes work."""
-        if old.gpu_hour_price != new.gpu_hour_price or old.cpu_hour_price != new.cpu_hour_price:
-            prices_ = (*new.gpu_hour_price.values(), new.cpu_hour_price)
-            if not all(sane_price(price)[1] for price in prices_) or self._league.kinds.has_budgets:
-                return False
-        return _plain(old) == _plain(new)
-
     def _advance(self, now_s: int) -> None:
         self._league.supply.reserved_until[:] -= max(0, now_s - self._league.now_s)
         self._league.now_s = max(now_s, self._league.now_s)
 
-    def _forget(self, uid: str) -> Ints:
+    def _forget(self, uid: str) -> list[int]:
         """Remove a job; the cells it leaves."""
         record = self._league.records.get(uid)
         if record is None:
-            return _NONE
+            return []
         self._unreserve(record)
-        sites = {self._league.fleet.cells[held.cell].site for held in record.held}
+        fleet = self._league.fleet
+        sites = {fleet.cells[held.cell].site for held in record.held}
         self._league.remove(uid)
-        cells = [cell for site in sorted(sites) for cell in self._league.fleet.cells_of_site[site]]
-        return np.array(cells, np.int64)
+        return [cell for site in sorted(sites) for cell in fleet.cells_of_site[site]]
 
     def _fill(self, cells: Ints, events: int = 1) -> Plan:
         """Give room at some cells to the waiting jobs that come first and fit there."""
@@ -369,13 +388,6 @@ class IncrementalPlanner:
         gaining = league.records.get(stop.in_favour_of)
         if gaining is not None and not stop.workers:
             league.preempted.append((league.now_s, gaining.job.pool, gaining.job.institution))
-
-
-def _plain(site: Site) -> Site:
-    return replace(
-        site, unavailable=None, unavailable_message="", draining=False, policy_generation=0,
-        gpu_hour_price={}, cpu_hour_price=0,
-    )  # fmt: skip
 
 
 def _room(holding: Holding) -> tuple[str, int, str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
 from hansa.placement.demand import RULES
@@ -23,7 +25,7 @@ def unlawful(league: League) -> tuple[Stop, ...]:
     return tuple(found)
 
 
-def unlawful_at(league: League, cells: range) -> tuple[Stop, ...]:
+def unlawful_at(league: League, cells: Iterable[int]) -> tuple[Stop, ...]:
     """The same for what runs in a few cells."""
     judged: dict[tuple[int, int], Reason] = {}
     found = []

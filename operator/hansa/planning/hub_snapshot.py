@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hansa.grants.reasons import MemberReason
-from hansa.model.plan import Placement
+from hansa.model.plan import Placement, Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, ResidencyRule, Shape, Snapshot
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.planning.fencing import EpochFacts, fence, release_holds
 from hansa.planning.grant_view import GrantView
-from hansa.planning.hub_derive import Epoch
+from hansa.planning.hub_derive import Decision, Epoch
 from hansa.planning.hub_jobs import Fault, JobView, League, fault_of, shape_of, shards_of
 from hansa.planning.hub_nodes import NodeView, micros, residency_rule
 from hansa.planning.hub_past import Past, with_past
@@ -71,24 +71,18 @@ def epoch_of(
     return Epoch(grant, fence(facts, now_s, skew_s=skew_s), released)
 
 
-def plan_job(
-    job: JobView,
-    epochs: Iterable[Epoch],
-    world: World,
-    now_s: float,
-    *,
-    granting: Placement | None = None,
-) -> Job:
-    """Return the planner's view of a job. ``granting``: what a grant is being written for."""
-    spec, epochs = job.parsed.spec, tuple(epochs)
-    shape = shape_of(spec) if spec else EMPTY_SHAPE
-    barred = _barred(job, epochs, world)
+def request_of(job: JobView, league: League) -> Job:
+    """Return what a job asks for: all that does not change while its spec and the league stay."""
+    spec = job.parsed.spec
+    fault = fault_of(job, league)
+    if fault is None and job.suspended:
+        fault = Reason.SUSPENDED, "Suspended by its owner; set spec.suspend to false to go on."
     return Job(
         uid=job.uid,
         name=f"{job.namespace}/{job.name}",
-        institution=world.league.institutions.get(job.namespace, ""),
+        institution=league.institutions.get(job.namespace, ""),
         pool=spec.pool if spec else "",
-        shape=shape,
+        shape=shape_of(spec) if spec else EMPTY_SHAPE,
         submitted_s=job.submitted_s,
         priority=spec.priority if spec else 0,
         residency=residency_rule(spec.residency) if spec else ResidencyRule(),
@@ -97,11 +91,33 @@ def plan_job(
         assurance=int(spec.assurance[1:]) if spec else 0,
         max_runtime_s=spec.max_runtime_seconds if spec else 1,
         budget_micros=micros(spec.budget.limit) if spec and spec.budget else None,
-        refused_by=_refusals(job, world, now_s),
-        holdings=_holdings(job, epochs, granting),
-        barred=barred[0] if barred else None,
-        barred_message=barred[1] if barred else "",
+        barred=fault[0] if fault else None,
+        barred_message=fault[1] if fault else "",
     )
+
+
+def plan_job(
+    job: JobView,
+    epochs: Iterable[Epoch],
+    world: World,
+    now_s: float,
+    *,
+    decision: Decision = None,
+    gpu_class: str = "",
+    request: Job | None = None,
+) -> Job:
+    """Return the planner's view of a job, with what was decided for it and is not carried out yet.
+
+    ``gpu_class``: what it was last placed for; a grant does not say it. ``request``: as of
+    ``request_of``, where it is known.
+    """
+    epochs, request = tuple(epochs), request or request_of(job, world.league)
+    refused = _refusals(job, world, now_s)
+    holdings = _holdings(job, epochs, decision, gpu_class)
+    unreleased = None if request.barred else _unreleased(job, epochs)
+    if unreleased is not None:
+        request = replace(request, barred=unreleased[0], barred_message=unreleased[1])
+    return replace(request, refused_by=refused, holdings=holdings)
 
 
 def build(world: World, jobs: Iterable[Job], now_s: float, past: Past = NO_PAST) -> Snapshot:
@@ -116,24 +132,22 @@ def build(world: World, jobs: Iterable[Job], now_s: float, past: Past = NO_PAST)
     )
 
 
-def next_deadline(epochs: Iterable[Epoch]) -> float:
-    """Return when the next fence opens; infinity when none will."""
-    return min((e.fence.at_s for e in epochs if not e.fence.over), default=float("inf"))
+def changes_after(job: JobView, epochs: Iterable[Epoch], now_s: float, skew_s: float) -> float:
+    """Return the time after which a job may look different though nobody wrote: infinity for never."""
+    times = [_refused_s(row) + ASK_AGAIN_S for row in job.status.get("refusals", ())]
+    for epoch in epochs:
+        if not epoch.fence.over:
+            times += [epoch.fence.at_s, epoch.grant.not_after_s + skew_s]
+    return min((time for time in times if time >= now_s), default=float("inf"))
 
 
-def _barred(job: JobView, epochs: tuple[Epoch, ...], world: World) -> Fault | None:
-    fault = fault_of(job, world.league)
-    if fault is not None:
-        return fault
-    if job.suspended:
-        return Reason.SUSPENDED, "Suspended by its owner; set spec.suspend to false to go on."
-    open_epochs = [epoch for epoch in epochs if not epoch.fence.over]
-    if not job.node and open_epochs:
-        held = open_epochs[0]
-        until = rfc3339(held.fence.at_s) if held.fence.at_s < float("inf") else "its release"
-        text = f"node {held.grant.node} has not released epoch {held.grant.epoch}; at the latest"
-        return Reason.WAITING_FOR_RELEASE, f"{text} {until} it may run elsewhere"
-    return None
+def _unreleased(job: JobView, epochs: tuple[Epoch, ...]) -> Fault | None:
+    held = None if job.node else next((epoch for epoch in epochs if not epoch.fence.over), None)
+    if held is None:
+        return None
+    until = rfc3339(held.fence.at_s) if held.fence.at_s < float("inf") else "its release"
+    text = f"node {held.grant.node} has not released epoch {held.grant.epoch}; at the latest"
+    return Reason.WAITING_FOR_RELEASE, f"{text} {until} it may run elsewhere"
 
 
 def _refusals(job: JobView, world: World, now_s: float) -> dict[str, str]:
@@ -163,8 +177,9 @@ def _refused_s(row: Mapping[str, object]) -> float:
 
 
 def _holdings(
-    job: JobView, epochs: tuple[Epoch, ...], granting: Placement | None
+    job: JobView, epochs: tuple[Epoch, ...], decision: Decision, gpu_class: str
 ) -> tuple[Holding, ...]:
+    stopped = decision.site if isinstance(decision, Stop) else ""
     held = [
         Holding(
             site=epoch.grant.node,
@@ -172,7 +187,8 @@ def _holdings(
             workers=epoch.grant.workers,
             since_s=int(from_rfc3339(epoch.grant.status.running_at) or epoch.grant.granted_s),
             confirmed=epoch.grant.accepted,
-            stopping=epoch.grant.stopping,
+            stopping=epoch.grant.stopping or epoch.grant.node == stopped,
+            gpu_class=gpu_class if epoch.grant.epoch == job.epoch else "",
         )
         for epoch in epochs
         if not epoch.fence.over
@@ -181,8 +197,10 @@ def _holdings(
     seen = any(epoch.grant.epoch == job.epoch for epoch in epochs)
     node = "" if seen or job.ended else job.node
     workers = job.workers
-    if granting is not None:
-        node, workers = granting.site, granting.workers
+    if isinstance(decision, Placement):
+        node, workers, gpu_class = decision.site, decision.workers, decision.gpu_class
     if node and node not in known:
-        held.append(Holding(node, job.epoch, workers, since_s=job.submitted_s, confirmed=False))
+        since_s = job.submitted_s
+        recorded = Holding(node, job.epoch, workers, since_s, confirmed=False, gpu_class=gpu_class)
+        held.append(recorded)
     return tuple(held)

@@ -104,6 +104,7 @@ def test_many_changes_at_once_are_decided_together():
     assert [(w.job_uid, w.reason) for w in plan.waiting] == [("low", Reason.WAITING_FOR_CAPACITY)]
     guests = [job("g", institution="new"), job("h", institution="newer")]
     assert len(planner.update(guests, ["high"], now_s=5002).placements) == 1
+    assert planner.is_stale, "what the full plan said of the others was not told"
 
 
 def test_a_full_plan_takes_in_changes_first():
@@ -183,12 +184,27 @@ def test_prices_are_refreshed_on_demand():
 
 def test_prices_that_cost_little_are_refreshed_in_passing():
     planner = IncrementalPlanner(league(job("j"), job("k")))
-    planner.refresh_prices_if_small()
+    planner.replan(5000, is_repriced=True)
     kept = planner.snapshot().prices
     assert kept is not None
-    planner.replan(5000, gone=["j", "k"])
-    planner.refresh_prices_if_small()
+    planner.replan(5000, gone=["j", "k"], is_repriced=True)
     assert planner.snapshot().prices is kept
+
+
+def test_sites_that_close_and_open_are_taken_in_before_anything_is_placed():
+    open_, shut = site("a"), site("b", unavailable=Reason.NODE_UNREACHABLE)
+    planner = IncrementalPlanner(league(sites=(open_, shut)))
+    planner.replan(5000)
+    shut, open_ = (
+        replace(open_, unavailable=Reason.NODE_CORDONED),
+        replace(shut, unavailable=None),
+    )
+    plan = planner.update([job("j"), job("k")], sites=[shut, open_], now_s=5001)
+    assert [(p.site, len(plan.waiting)) for p in plan.placements] == [("b", 1)]
+    grown = site("a", machines=(rack(2),))
+    assert len(planner.update([], sites=[grown], now_s=5002).placements) == 1
+    drained = [replace(grown, draining=True), replace(open_, draining=True)]
+    assert len(planner.update([], sites=drained, now_s=5003).stops) == 2
 
 
 def test_events_stay_close_to_full_plans():

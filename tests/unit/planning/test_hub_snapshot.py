@@ -6,7 +6,7 @@ import pytest
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.grants.envelope import release_message, sign
-from hansa.model.plan import Placement
+from hansa.model.plan import Placement, Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, PlaceSet, ResidencyRule, Shape
 from hansa.model.times import rfc3339
@@ -19,9 +19,9 @@ from hansa.planning.hub_snapshot import (
     EMPTY_SHAPE,
     World,
     build,
+    changes_after,
     epoch_of,
     known_datasets,
-    next_deadline,
     plan_job,
     release_verified,
 )
@@ -118,19 +118,36 @@ def test_whether_an_epoch_is_over(case):
     assert (told.fence.over, told.fence.at_s) == (over, at_s)
 
 
-DEADLINES = {
-    "none": ((), float("inf")),
-    "all over": ((epoch(released=True),), float("inf")),
-    "the soonest": ((epoch(lease_s=NOW_S + 9), epoch(), epoch(lease_s=NOW_S + 5)), OPENS_S),
-    "only open ones": ((epoch(released=True), epoch()), OPENS_S),
+def refusal(where="tartu", **changes):
+    row = {"node": where, "reason": "Paused", "message": "closed", "policyGeneration": 0}
+    row |= {"specDigest": job_view().parsed.digest, "refusedAt": AT} | changes
+    return {name: value for name, value in row.items() if value is not None}
+
+
+LATE_S = NOW_S + 600 + SKEW_S
+ACCEPTED = {"conditions": [condition("Accepted")]}
+TIMES = {
+    "nothing held, nothing refused": ((), (), NOW_S, float("inf")),
+    "all over": ((epoch(released=True),), (), NOW_S, float("inf")),
+    "the grant's own deadline first": ((epoch(),), (), NOW_S, LATE_S),
+    "the very moment is yet to pass": ((epoch(),), (), LATE_S, LATE_S),
+    "then the soonest fence": (
+        (epoch(lease_s=NOW_S + 9), epoch(lease_s=NOW_S + 5), epoch(released=True)),
+        (),
+        LATE_S + 1,
+        OPENS_S + 5,
+    ),
+    "a refusal": ((epoch(),), (refusal(),), NOW_S, NOW_S + 60),
+    "a refusal long ago": ((), (refusal(),), NOW_S + 61, float("inf")),
+    "a refusal without a time": ((), (refusal(refusedAt=None),), NOW_S, float("inf")),
 }
 
 
-@pytest.mark.parametrize("case", DEADLINES)
-def test_the_next_fence(case):
-    epochs, expected = DEADLINES[case]
+@pytest.mark.parametrize("case", TIMES)
+def test_when_time_alone_may_change_a_job(case):
+    epochs, refusals, now_s, expected = TIMES[case]
 
-    assert next_deadline(epochs) == expected
+    assert changes_after(job_view({"refusals": refusals}), epochs, now_s, SKEW_S) == expected
 
 
 def planned(job, *epochs, world=None, **more):
@@ -173,7 +190,6 @@ def holding(where="tartu", number=1, workers=2, since_s=NOW_S, **more):
     return Holding(where, number, workers, int(since_s), **({"confirmed": False} | more))
 
 
-ACCEPTED = {"conditions": [condition("Accepted")]}
 RUNNING = ACCEPTED | {"runningAt": rfc3339(NOW_S + 30)}
 OWN = {"epoch": 1, "node": "tartu"}
 SUBMITTED_S = NOW_S - 10
@@ -207,17 +223,36 @@ def test_holdings(case):
 
 
 def test_a_grant_being_written_holds_its_workers():
-    placement = Placement(UID, "riga", 1, 0)
+    placement = Placement(UID, "riga", 1, 0, gpu_class="l40s")
 
-    told = planned(job_view({"epoch": 3}), granting=placement)
+    told = planned(job_view({"epoch": 3}), decision=placement)
 
-    assert told.holdings == (holding("riga", 3, 1, SUBMITTED_S),)
+    assert told.holdings == (holding("riga", 3, 1, SUBMITTED_S, gpu_class="l40s"),)
 
 
-def refusal(where="tartu", **changes):
-    row = {"node": where, "reason": "Paused", "message": "closed", "policyGeneration": 0}
-    row |= {"specDigest": job_view().parsed.digest, "refusedAt": AT} | changes
-    return {name: value for name, value in row.items() if value is not None}
+STOPS = {
+    "decided, not written": (epoch(), "tartu", True),
+    "decided for another node": (epoch(), "riga", False),
+    "written": (epoch(cancel="Stop"), "riga", True),
+}
+
+
+@pytest.mark.parametrize("case", STOPS)
+def test_a_stop_counts_from_its_decision(case):
+    held, where, expected = STOPS[case]
+    stop = Stop(UID, where, Reason.NODE_CORDONED, "drained")
+
+    (told,) = planned(job_view(OWN), held, decision=stop).holdings
+
+    assert told.stopping is expected
+
+
+def test_the_class_it_was_placed_for_is_that_of_its_last_epoch():
+    job = job_view(OWN | {"epoch": 2})
+
+    told = planned(job, epoch(where="riga"), epoch(2), gpu_class="l40s")
+
+    assert [held.gpu_class for held in told.holdings] == ["", "l40s"]
 
 
 REFUSALS = {

@@ -1,0 +1,350 @@
+"""A hub without its sockets: real caches, controller, planning loop and executor over a store.
+
+The store answers like an API server as far as the hub can tell: resourceVersions, conflicts on
+them, and on names. Its watch is delivered when the test says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hansa.adapters.keys import Ed25519Signer
+from hansa.api.kinds import AIJOB, WORKGRANT
+from hansa.errors import Conflict, NotFound, Retryable
+from hansa.hub.caches import LEASES, Caches
+from hansa.hub.controller import Controller
+from hansa.hub.executor import Executor, GrantTerms
+from hansa.hub.keyqueue import NORMAL, Key, KeyQueue
+from hansa.hub.node_keys import NodeKeys
+from hansa.hub.planning_loop import PlanningLoop
+from hansa.hub.world import WorldView
+from hansa.model.times import rfc3339
+from hansa.observability.instruments import Instruments
+from hansa.observability.recorder import EventRecorder, Limit
+from hansa.ports import Manifest
+from tests.unit.planning.hub_objects import (
+    LIMITS,
+    NOW_S,
+    SKEW_S,
+    SPEC,
+    condition,
+    job_manifest,
+    node_manifest,
+)
+
+SIGNER = Ed25519Signer.generate()
+
+
+class Time:
+    """A clock that a test moves."""
+
+    def __init__(self, now_s: float = NOW_S) -> None:
+        self.now_s = now_s
+
+    def now(self) -> float:
+        return self.now_s
+
+    monotonic = now
+
+
+class Store:
+    """Objects by path, as much of an API server as the hub writes to."""
+
+    def __init__(self, clock: Time) -> None:
+        self.clock = clock
+        self.objects: dict[str, Manifest] = {}
+        self.version = 0
+        self.news: list[tuple[str, Manifest]] = []
+        """(change, object) that no watch has delivered yet."""
+        self.trouble = ""
+        """The next write is ``lost`` on its way, or done and its ``answer`` lost."""
+        self.writes: list[str] = []
+
+    def put(self, path: str, thing: Manifest, change: str = "MODIFIED") -> Manifest:
+        self.version += 1
+        made = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version)}}
+        self.objects[path] = made
+        self.news.append((change, made))
+        return _copy(made)
+
+    def remove(self, path: str) -> None:
+        thing = self.objects.pop(path, None)
+        if thing is not None:
+            self.news.append(("DELETED", thing))
+
+    async def get(self, path: str) -> Manifest:
+        if path not in self.objects:
+            raise NotFound(path)
+        return _copy(self.objects[path])
+
+    async def create(self, path: str, body: Manifest) -> Manifest:
+        where = f"{path}/{body['metadata']['name']}"
+        if where in self.objects:
+            raise Conflict(where)
+        meta = {"uid": f"uid-{self.version}", "creationTimestamp": rfc3339(self.clock.now())}
+        body = {**body, "metadata": {**body["metadata"], **meta}}
+        return self._write(where, body, "ADDED")
+
+    async def merge(self, path: str, body: Manifest) -> Manifest:
+        path = path.removesuffix("/status")
+        made = self._write(path, _merged(self._precondition(path, body), body))
+        meta = made["metadata"]
+        if "deletionTimestamp" in meta and not meta.get("finalizers"):
+            self.remove(path)
+        return made
+
+    async def delete(self, path: str, *, uid: str = "") -> None:
+        if self.objects.get(path, {"metadata": {"uid": uid}})["metadata"]["uid"] != uid:
+            raise Conflict(path)
+        self._troubled(lambda: self.remove(path))
+
+    def _precondition(self, path: str, body: Manifest) -> Manifest:
+        old = self.objects.get(path)
+        if old is None or old["metadata"]["uid"] != body["metadata"]["uid"]:
+            raise NotFound(path)
+        wanted = body["metadata"].get("resourceVersion")
+        if wanted and wanted != old["metadata"]["resourceVersion"]:
+            raise Conflict(path)
+        return old
+
+    def _write(self, path: str, thing: Manifest, change: str = "MODIFIED") -> Manifest:
+        return self._troubled(lambda: self.put(path, thing, change))
+
+    def _troubled(self, write: Any) -> Any:
+        trouble, self.trouble = self.trouble, ""
+        self.writes.append(trouble)
+        if trouble == "lost":
+            raise Retryable("lost")
+        done = write()
+        if trouble == "answer":
+            raise Retryable("answer lost")
+        return done
+
+
+def _merged(old: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = old if isinstance(old, dict) else {}
+    merged = {**kept, **{name: _merged(kept.get(name), value) for name, value in patch.items()}}
+    return {name: value for name, value in merged.items() if patch.get(name, value) is not None}
+
+
+def _copy(thing: Manifest) -> Manifest:
+    return {**thing, "metadata": dict(thing["metadata"])}
+
+
+class PatientQueue(KeyQueue):
+    """Keeps what is to come back later until the test says that the time has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: dict[Key, int] = {}
+
+    def add_later(self, key: Key, delay_s: float, lane: int = NORMAL) -> None:  # noqa: ARG002  # until the test says so
+        self.later[key] = lane
+
+    def come_back(self) -> None:
+        later, self.later = self.later, {}
+        for key, lane in later.items():
+            self.add(key, lane)
+
+    def clear(self) -> None:
+        super().clear()
+        self.later.clear()
+
+
+class HubKit:
+    """One replica over a store, driven step by step."""
+
+    def __init__(self, store: Store, clock: Time) -> None:
+        self.store, self.clock, self.leads = store, clock, False
+        self.instruments = Instruments("hub")
+        self.queue = PatientQueue()
+        self.caches = Caches(store, clock, on_change=self._on_change, resync_s=600)
+        self.world = WorldView(self.caches, LIMITS)
+        self.plans = PlanningLoop(
+            self.caches,
+            self.world,
+            clock=clock,
+            instruments=self.instruments,
+            skew_s=SKEW_S,
+            coalesce_s=0.0,
+        )
+        nodes = NodeKeys(self.caches, self.world, self.plans, clock=clock, join_user="")
+        self.controller = Controller(
+            self.caches,
+            self.world,
+            self.plans,
+            nodes,
+            self.queue,
+            clock=clock,
+            instruments=self.instruments,
+            skew_s=SKEW_S,
+        )
+        recorder = EventRecorder(
+            store, clock, controller="hub", instance="hub", limit=Limit(per_second=0, burst=0)
+        )
+        self.executor = Executor(
+            store,
+            self.caches,
+            clock=clock,
+            signer=SIGNER,
+            terms=GrantTerms(600, SKEW_S),
+            still_leader=lambda: self.leads,
+            recorder=recorder,
+            instruments=self.instruments,
+        )
+        self.seen = 0
+        """News of the store taken in."""
+
+    def _on_change(self, kind: str, change: Any, thing: Manifest) -> None:
+        self.controller.on_change(kind, change, thing)
+
+    def lead(self) -> None:
+        """Win the election."""
+        self.leads = True
+        self.controller.on_leadership(leading=True)
+
+    def step_down(self) -> None:
+        """Lose it."""
+        self.leads = False
+        self.controller.on_leadership(leading=False)
+
+    def hear(self) -> None:
+        """Let the watches deliver what happened since."""
+        news, self.seen = self.store.news[self.seen :], len(self.store.news)
+        for change, thing in news:
+            mirror = getattr(self.caches, MIRRORS[thing["kind"]])
+            (mirror.drop if change == "DELETED" else mirror.put)(_copy(thing))
+
+    def plan(self) -> list[tuple[str, bool]]:
+        changed = self.plans.replan()
+        self.controller.queue_decisions(iter(changed))
+        return changed
+
+    def work(self, most: int = 1 << 30) -> int:
+        """Process keys of jobs until none is left, or ``most``; return how many."""
+        step = self._work(most)
+        try:
+            step.send(None)
+        except StopIteration as end:
+            return int(end.value)
+        raise AssertionError("the store answers at once, and the queue was not empty")
+
+    async def _work(self, most: int) -> int:
+        done = 0
+        while len(self.queue) and done < most:
+            key = await self.queue.take()
+            if key.kind == "job":
+                await self.controller._process(self.executor, key)
+            self.queue.done(key)
+            done += 1
+        return done
+
+    def settle_down(self, rounds: int = 12) -> None:
+        """Hear, plan and work for a while, or until nothing is left to do."""
+        for _ in range(rounds):
+            self.hear()
+            self.plan()
+            if not len(self.queue):
+                return
+            self.work()
+
+
+MIRRORS = {
+    "AIJob": "jobs",
+    "WorkGrant": "grants",
+    "Lease": "leases",
+    "SovereignNode": "nodes",
+    "ComputePool": "pools",
+    "Namespace": "namespaces",
+}
+
+
+def node(store: Store, name: str, status: Any = None, **spec: Any) -> None:
+    """Write a node, and its Lease."""
+    path = f"/nodes/{name}"
+    known = store.objects.get(path, {"metadata": {"generation": 0}})["metadata"]["generation"]
+    thing = {"kind": "SovereignNode", **node_manifest(name, status, **spec)}
+    thing["metadata"] |= {"generation": known + 1}
+    store.put(path, thing)
+    beat(store, name)
+
+
+def beat(store: Store, name: str) -> None:
+    """Renew a node's Lease."""
+    meta = {"name": "hansa-node", "namespace": f"hansa-node-{name}", "uid": f"lease-{name}"}
+    spec = {"renewTime": rfc3339(store.clock.now())}
+    store.put(f"{LEASES}/{name}", {"kind": "Lease", "metadata": meta, "spec": spec})
+
+
+def pool(store: Store, name: str = "league", **spec: Any) -> None:
+    meta = {"name": name, "uid": f"pool-{name}", "generation": 1}
+    store.put(f"/pools/{name}", {"kind": "ComputePool", "metadata": meta, "spec": spec})
+
+
+def namespace(store: Store, name: str = "clinic", institution: str = "clinic") -> None:
+    meta = {"name": name, "uid": f"ns-{name}", "labels": {"hansa.dev/institution": institution}}
+    store.put(f"/namespaces/{name}", {"kind": "Namespace", "metadata": meta})
+
+
+def job_path(name: str, space: str = "clinic") -> str:
+    return AIJOB.path(space, name)
+
+
+def submit(store: Store, name: str, space: str = "clinic", **spec: Any) -> str:
+    """Write an AIJob; return its uid."""
+    uid = f"uid-of-{space}-{name}"
+    meta = {"name": name, "namespace": space, "uid": uid}
+    meta["creationTimestamp"] = rfc3339(store.clock.now())
+    store.put(job_path(name, space), {"kind": "AIJob", **job_manifest(meta=meta, **spec)}, "ADDED")
+    return uid
+
+
+def respec(store: Store, path: str, **spec: Any) -> None:
+    """Change an AIJob's spec."""
+    old = store.objects[path]
+    meta = {**old["metadata"], "generation": old["metadata"]["generation"] + 1}
+    store.put(path, {**old, "metadata": meta, "spec": {**old["spec"], **spec}})
+
+
+def erase(store: Store, path: str) -> None:
+    """Ask for the deletion of an AIJob; a finalizer holds it."""
+    old = store.objects[path]
+    if not old["metadata"].get("finalizers"):
+        store.remove(path)
+        return
+    meta = {**old["metadata"], "deletionTimestamp": rfc3339(store.clock.now())}
+    store.put(path, {**old, "metadata": meta})
+
+
+def grants(store: Store) -> dict[str, Manifest]:
+    """Path → WorkGrant, in order of path."""
+    return {
+        path: thing for path, thing in sorted(store.objects.items()) if thing["kind"] == "WorkGrant"
+    }
+
+
+def answer(store: Store, path: str, status: Manifest) -> None:
+    """Let the member write a grant's status."""
+    store.put(path, {**store.objects[path], "status": status})
+
+
+def gpus(count: int, each: int = 1, **more: Any) -> Manifest:
+    """Spec fields of a job with GPUs."""
+    workers = {"count": count, "gpus": each, "cpu": "1", "memory": "1Gi", **more}
+    return {"ray": {**SPEC["ray"], "workers": workers}}
+
+
+def lent(machines: int = 2, each: int = 8, gpu_class: str = "nvidia-l40s") -> Manifest:
+    """Status fields of a node with GPUs of one class."""
+    row = {"machines": machines, "gpuClass": gpu_class, "gpus": each, "gpuMemory": "48Gi"}
+    return {
+        "inventory": [{"gpuClass": gpu_class, "memory": "48Gi", "total": machines * each}],
+        "shapes": [row | {"cpu": "256", "memory": "1Ti"}],
+        "releaseKey": SIGNER.public_key,
+    }
+
+
+__all__ = ["WORKGRANT", "condition"]

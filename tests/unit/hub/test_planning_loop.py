@@ -1,0 +1,317 @@
+"""The planning loop over real caches: what is told when, to whom, and what a pass costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hansa.hub.explanations import MAX_SITES_EXPLAINED, Explanations
+from hansa.hub.view import CacheView
+from hansa.model.plan import Placement, Stop, Waiting
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Job, Pool, Shape, Site, Snapshot
+from hansa.observability.collectors import hub_collector
+from hansa.observability.metrics import PLAN_GAP
+from tests.unit.hub import kit
+from tests.unit.planning.hub_objects import ACCEPTED, NOW_S
+
+PREEMPTS = {"policy": "LowerPriority", "minRuntimeSeconds": 0}
+
+
+@pytest.fixture
+def clock():
+    return kit.Time()
+
+
+@pytest.fixture
+def store(clock):
+    store = kit.Store(clock)
+    kit.node(store, "tartu", kit.lent(machines=1, each=4))
+    kit.namespace(store)
+    kit.namespace(store, "lab", "university")
+    kit.pool(store, preemption=PREEMPTS)
+    return store
+
+
+@pytest.fixture
+def hub(store, clock):
+    hub = kit.HubKit(store, clock)
+    hub.hear()
+    hub.lead()
+    hub.plan()
+    return hub
+
+
+def later(hub, seconds=1.0):
+    hub.clock.now_s += seconds
+    hub.settle_down()
+
+
+def accept(hub):
+    for path in kit.grants(hub.store):
+        kit.answer(hub.store, path, ACCEPTED)
+    later(hub)
+
+
+def status(hub, name, space="clinic"):
+    return hub.store.objects[kit.job_path(name, space)]["status"]
+
+
+def placed(hub, name, space="clinic"):
+    rows = status(hub, name, space).get("conditions", ())
+    return {row["type"]: row["reason"] for row in rows}.get("Placed")
+
+
+def test_a_placement_does_not_wait_for_a_full_plan(hub):
+    """The pause after the first full plan has not passed."""
+    before = hub.plans.plan
+    uid = kit.submit(hub.store, "a", **kit.gpus(1))
+    hub.settle_down()
+    assert [g["spec"]["job"]["uid"] for g in kit.grants(hub.store).values()] == [uid]
+    assert hub.plans.plan is before
+    (job,) = [job for job in hub.plans.snapshot.jobs if job.uid == uid]
+    assert [(h.site, h.epoch, h.gpu_class) for h in job.holdings] == [("tartu", 1, "nvidia-l40s")]
+
+
+WAITING = {
+    "too large": ({}, kit.gpus(5), "ExceedsNodeShape"),
+    "unknown pool": ({}, {"pool": "atlantis"}, "UnknownPool"),
+    "of a new institution": ({"space": "lab"}, kit.gpus(1, 8), "ExceedsNodeShape"),
+    "spread": ({"space": "lab"}, {"spread": [{"name": "a", "data": []}]}, "Misconfigured"),
+}
+
+
+@pytest.mark.parametrize("case", WAITING)
+def test_whoever_waits_is_told_why_with_the_next_full_plan(hub, case):
+    where, spec, reason = WAITING[case]
+    kit.submit(hub.store, "a", **where, **spec)
+    hub.settle_down()
+    later(hub)
+    assert placed(hub, "a", **where) == reason
+
+
+def test_who_waits_for_the_same_reason_is_not_looked_at_again(hub):
+    for number in range(6):
+        kit.submit(hub.store, f"j{number}", **kit.gpus(1))
+    later(hub)
+    waiting = [name for name in ("j4", "j5") if placed(hub, name) == "WaitingForCapacity"]
+    assert waiting == ["j4", "j5"]
+    kit.submit(hub.store, "j6", **kit.gpus(1))
+    hub.clock.now_s += 1
+    hub.hear()
+    assert hub.plan() == [("uid-of-clinic-j6", False)]
+
+
+def test_heartbeats_and_figures_of_nodes_cost_nothing(hub, store):
+    hub.settle_down()
+    planner, world = hub.plans._planner, hub.world.world
+    kit.node(store, "tartu", {**kit.lent(machines=1, each=4), "agentVersion": "0.2.0"})
+    hub.clock.now_s += 5
+    hub.hear()
+    assert hub.plans._due.is_set()
+    assert hub.plan() == []
+    assert (hub.plans._planner, hub.world.world) == (planner, world)
+    assert not hub.plans._is_stale
+
+
+LIGHT = {
+    "cordoned": ({"scheduling": "Cordoned"}, {}, True),
+    "another price": ({"cpuHourPrice": "0.5"}, {}, True),
+    "grown": ({}, kit.lent(machines=2, each=4), True),
+    "another key": ({}, {"releaseKey": "x" * 44}, True),
+}
+
+
+@pytest.mark.parametrize("case", LIGHT)
+def test_a_changed_node_is_taken_in_without_a_new_planner(hub, store, case):
+    spec, told, is_kept = LIGHT[case]
+    planner = hub.plans._planner
+    kit.node(store, "tartu", {**kit.lent(machines=1, each=4), **told}, **spec)
+    hub.settle_down()
+    assert (hub.plans._planner is planner) is is_kept
+    assert hub.plans.snapshot.sites == tuple(v.site for v in hub.world.world.nodes.values())
+
+
+def test_another_pool_or_node_makes_a_new_planner(hub, store):
+    for change in (lambda: kit.pool(store, "second"), lambda: kit.node(store, "riga")):
+        planner = hub.plans._planner
+        change()
+        hub.settle_down()
+        assert hub.plans._planner is not planner
+
+
+def test_a_lost_write_is_planned_anew(hub, store):
+    kit.submit(store, "a", **kit.gpus(1))
+    hub.hear()
+    hub.plan()
+    store.trouble = "lost"
+    hub.work(1)
+    assert hub.plans.decision("uid-of-clinic-a") is None
+    assert hub.plan() == [("uid-of-clinic-a", True)]
+
+
+def test_a_decision_for_a_changed_spec_is_dropped(hub, store):
+    uid = kit.submit(store, "a", **kit.gpus(1))
+    hub.hear()
+    hub.plan()
+    assert isinstance(hub.plans.decision(uid), Placement)
+    kit.respec(store, kit.job_path("a"), suspend=True)
+    hub.hear()
+    assert hub.plans.decision(uid) is None
+    later(hub)
+    assert (kit.grants(store), placed(hub, "a")) == ({}, "Suspended")
+
+
+def test_settling_an_older_decision_keeps_the_newer(hub, store):
+    uid = kit.submit(store, "a", **kit.gpus(1))
+    hub.hear()
+    hub.plan()
+    decision = hub.plans.decision(uid)
+    hub.plans.settle(uid, None, ok=True)
+    assert hub.plans.decision(uid) is decision
+
+
+def test_a_stop_names_the_institution_that_gains(hub, store):
+    kit.submit(store, "victim", **kit.gpus(4))
+    later(hub)
+    accept(hub)
+    kit.submit(store, "gains", "lab", priority=900, **kit.gpus(4))
+    hub.clock.now_s += 1
+    hub.hear()
+    hub.plan()
+
+    stop = hub.plans.decision("uid-of-clinic-victim")
+    assert isinstance(stop, Stop)
+    assert hub.plans.gainer("uid-of-clinic-victim") == "university"
+    assert hub.plans.gainer("uid-of-lab-gains") == hub.plans.gainer("nobody") == ""
+    hub.work()
+    (grant,) = kit.grants(store).values()
+    assert grant["spec"]["cancel"] == "Stop"
+    hub.plan()
+    assert hub.plans.decision("uid-of-clinic-victim") is None
+
+
+def test_a_stop_in_favour_of_nobody_any_more_is_withdrawn(hub, store):
+    kit.submit(store, "victim", **kit.gpus(4))
+    later(hub)
+    accept(hub)
+    kit.submit(store, "gains", "lab", priority=900, **kit.gpus(4))
+    hub.clock.now_s += 1
+    hub.hear()
+    hub.plan()
+    kit.erase(store, kit.job_path("gains", "lab"))
+    hub.clock.now_s += 1
+    hub.hear()
+    hub.plan()
+
+    assert hub.plans.decision("uid-of-clinic-victim") is None
+    (job,) = hub.plans.snapshot.jobs
+    assert [held.stopping for held in job.holdings] == [False]
+
+
+def test_a_job_being_deleted_is_not_placed(hub, store):
+    kit.submit(store, "a", **kit.gpus(1))
+    path = kit.job_path("a")
+    store.objects[path]["metadata"]["finalizers"] = ["someone.else/waits"]
+    kit.erase(store, path)
+    hub.settle_down()
+    assert (hub.plan(), kit.grants(store)) == ([], {})
+
+
+def gap(hub):
+    view = CacheView(
+        hub.caches,
+        hub.world,
+        hub.plans,
+        hub.queue,
+        clock=hub.clock,
+        leading=lambda: True,
+        events={},
+    )
+    families = [family for family in hub_collector(view).collect() if family.name == PLAN_GAP.name]
+    return [sample.value for family in families for sample in family.samples]
+
+
+def test_the_gap_is_that_of_the_last_full_plan(hub, store):
+    """Gangs of three on four GPUs leave one that the bound counts; a full league misses nothing."""
+    assert gap(hub) == [0.0]
+    for name in ("a", "b"):
+        kit.submit(store, name, **kit.gpus(3))
+    later(hub)
+    assert gap(hub) == [pytest.approx(0.25, abs=0.01)]
+    later(hub)
+    kit.submit(store, "c", **kit.gpus(2))
+    later(hub)
+    assert gap(hub) == [0.0]
+
+
+def test_there_is_no_gap_before_the_first_plan(store, clock):
+    hub = kit.HubKit(store, clock)
+    hub.hear()
+    assert gap(hub) == []
+
+
+def test_only_a_leader_plans_and_full_plans_follow_by_themselves(hub, store):
+    """The loop as it runs: a waiting job is told within a full plan's pause, nobody asking."""
+    told = []
+
+    async def run():
+        task = asyncio.create_task(hub.plans.run(told.extend))
+        kit.submit(store, "a", **kit.gpus(5))
+        hub.hear()
+        while not told:
+            await asyncio.sleep(0)
+            hub.clock.now_s += 0.2
+        hub.step_down()
+        kit.submit(store, "b", **kit.gpus(1))
+        hub.hear()
+        for _ in range(9):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(run())
+    assert told == [("uid-of-clinic-a", False)]
+    assert not hub.plans._book.changed
+
+
+JOB = Job("u", "lab/u", "ut", "p", Shape(1), submitted_s=int(NOW_S))
+
+
+def explanations(count=3):
+    told = Explanations()
+    sites = tuple(Site(f"s{n:02d}", "ut", "ut", "EE", frozenset({"EE"})) for n in range(count))
+    told.follow(Snapshot(0, sites, (Pool("p"),), ()))
+    return told
+
+
+CHOSEN = {
+    "placed": ("s01", 3, {"s00", "s02"}, {Reason.OUTBID, Reason.WAITING_FOR_CAPACITY}),
+    "waiting": ("", 3, {"s00", "s01", "s02"}, {Reason.WAITING_FOR_CAPACITY}),
+    "placed among very many": ("s01", MAX_SITES_EXPLAINED + 1, set(), set()),
+}
+
+
+@pytest.mark.parametrize("case", CHOSEN)
+def test_verdicts_are_told_of_the_others(case):
+    chosen, count, sites, reasons = CHOSEN[case]
+    verdicts = explanations(count).of(JOB, chosen)
+    assert {row.site for row in verdicts} == sites
+    assert {row.reason for row in verdicts} <= reasons | {Reason.EXCEEDS_NODE_SHAPE}
+
+
+def test_jobs_alike_are_explained_once_until_the_world_changes():
+    told = explanations()
+    first = told._explained(JOB)
+    assert told._explained(Job("v", "lab/v", "ut", "p", Shape(1), submitted_s=9)) is first
+    assert told._explained(Job("w", "lab/w", "ut", "p", Shape(2), submitted_s=9)) is not first
+    told.follow(Snapshot(0, (), (Pool("p"),), ()))
+    assert told.of(JOB, "") == ()
+
+
+def test_a_waiting_job_has_verdicts_and_a_running_one_none(hub, store):
+    waits = kit.submit(store, "a", **kit.gpus(5))
+    later(hub)
+    assert isinstance(hub.plans.decision(waits), Waiting)
+    assert [row.site for row in hub.plans.verdicts(waits)] == ["tartu"]
+    assert hub.plans.verdicts("nobody") == ()
