@@ -14,8 +14,9 @@ from e2e.testbed.binaries import Binaries
 from e2e.testbed.families import FAMILY_OF
 from e2e.testbed.guard import exit_on_signals
 from e2e.testbed.kind import KindTestbed
-from e2e.testbed.local import LocalTestbed, ProviderUnavailableError
+from e2e.testbed.local import LocalTestbed
 from e2e.testbed.progress import Progress
+from e2e.testbed.provider import ProviderUnavailableError
 from e2e.testbed.simulated import NOTICE, SimulatedTestbed
 from e2e.testbed.spec import LEAGUE, SiteSpec
 from e2e.testbed.teardown import remains, tear_down

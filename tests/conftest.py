@@ -12,9 +12,10 @@ import pytest
 
 from e2e.testbed.binaries import Binaries, BinariesUnavailableError
 from e2e.testbed.controlplane import ControlPlane
-from e2e.testbed.local import ProviderUnavailableError, require_root_on_linux
+from e2e.testbed.local import require_root_on_linux
 from e2e.testbed.packages import PackagesMissingError, ensure_packages
 from e2e.testbed.progress import Progress
+from e2e.testbed.provider import ProviderUnavailableError
 
 
 def skip_or_fail(reason: str) -> None:

@@ -19,8 +19,8 @@ import yaml
 from e2e.testbed import state
 from e2e.testbed.binaries import cache_root
 from e2e.testbed.families import KUBERNETES
-from e2e.testbed.local import ProviderUnavailableError
 from e2e.testbed.progress import Progress
+from e2e.testbed.provider import ProviderUnavailableError
 from e2e.testbed.spec import LEAGUE, SiteSpec
 from e2e.testbed.state import State
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from types import MappingProxyType
 
 from e2e.testbed import kuberay, network, state
-from e2e.testbed.binaries import Binaries, cache_root
+from e2e.testbed.binaries import cache_root
 from e2e.testbed.builds import COREDNS, KUBERAY, ImageBuilder
 from e2e.testbed.containerd import Template
 from e2e.testbed.layers import Image
 from e2e.testbed.machine import Machine
 from e2e.testbed.network import Plan
 from e2e.testbed.packages import ensure_packages
-from e2e.testbed.progress import Progress
+from e2e.testbed.provider import Provider, ProviderUnavailableError
 from e2e.testbed.site import Site
-from e2e.testbed.spec import LEAGUE, SiteSpec
 from e2e.testbed.state import MachineRecord, State
-from e2e.testbed.teardown import kill_processes, tear_down
+from e2e.testbed.teardown import kill_processes
 
 PROGRAMS = (
     "etcd",
@@ -37,39 +36,13 @@ PROGRAMS = (
 )
 
 
-class ProviderUnavailableError(RuntimeError):
-    """This machine cannot run the provider; the message says why."""
-
-
-class LocalTestbed:
+class LocalTestbed(Provider[Site]):
     """A hub and members, each a real cluster in namespaces of its own."""
 
     pods = "real"
 
-    def __init__(
-        self,
-        specs: Sequence[SiteSpec] = LEAGUE,
-        *,
-        name: str = "hansa",
-        progress: Progress | None = None,
-        die_with_parent: bool = True,
-    ) -> None:
-        self.specs = tuple(specs)
-        self.name = name
-        self.progress = progress or Progress()
-        self.binaries = Binaries(progress=self.progress)
-        self.images: dict[str, Image] = {}
-        self.sites: dict[str, Site] = {}
-        self._die_with_parent = die_with_parent
-
-    def __enter__(self) -> Self:
-        """Bring everything up."""
-        self.up()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take everything down."""
-        self.down()
+    images: Mapping[str, Image] = MappingProxyType({})
+    """Built or found by ``up``."""
 
     def up(self) -> None:
         """Bring the league up; on any failure take it down again."""
@@ -87,15 +60,6 @@ class LocalTestbed:
         except BaseException:
             self.down()
             raise
-
-    def down(self) -> None:
-        """Take down what an earlier or this run of the same name has brought up."""
-        recorded = state.load(self.name)
-        if recorded is None:
-            return
-        with self.progress.step(f"take {self.name} down"):
-            tear_down(recorded)
-        self.sites.clear()
 
     def _bring_up(self, template: Template) -> None:
         record = self._record()

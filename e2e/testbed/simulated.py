@@ -11,18 +11,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from e2e.testbed import kuberay, processes, state
 from e2e.testbed.binaries import Binaries, cache_root
 from e2e.testbed.cluster import Cluster
 from e2e.testbed.controlplane import ControlPlane
-from e2e.testbed.local import ProviderUnavailableError
 from e2e.testbed.processes import MARKER, Process
-from e2e.testbed.progress import Progress
-from e2e.testbed.spec import LEAGUE, SiteSpec
+from e2e.testbed.provider import Provider, ProviderUnavailableError
+from e2e.testbed.spec import SiteSpec
 from e2e.testbed.state import State
-from e2e.testbed.teardown import tear_down
 
 PROGRAMS = (
     "etcd",
@@ -77,35 +75,15 @@ class SimulatedSite(Cluster):
         self.kubectl("wait", "node", "--all", "--for=condition=Ready", timeout)
 
 
-class SimulatedTestbed:
+class SimulatedTestbed(Provider[SimulatedSite]):
     """A hub and members whose pods are simulated."""
 
     pods = "simulated"
 
-    def __init__(
-        self,
-        specs: Sequence[SiteSpec] = LEAGUE,
-        *,
-        name: str = "hansa",
-        progress: Progress | None = None,
-        die_with_parent: bool = True,
-    ) -> None:
-        self.specs = tuple(specs)
-        self.name = name
-        self.progress = progress or Progress()
-        self.binaries = Binaries(progress=self.progress)
-        self.sites: dict[str, SimulatedSite] = {}
-        self.folder = cache_root() / "run" / name
-        self._die_with_parent = die_with_parent
-
-    def __enter__(self) -> Self:
-        """Bring everything up."""
-        self.up()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take everything down."""
-        self.down()
+    @property
+    def folder(self) -> Path:
+        """Where its processes write."""
+        return cache_root() / "run" / self.name
 
     def up(self) -> None:
         """Bring the league up; on any failure take it down again."""
@@ -120,14 +98,6 @@ class SimulatedTestbed:
             on_failure.callback(self.down)
             self._bring_up()
             on_failure.pop_all()
-
-    def down(self) -> None:
-        """Take down what an earlier or this run of the same name has brought up."""
-        recorded = state.load(self.name)
-        if recorded is not None:
-            with self.progress.step(f"take {self.name} down"):
-                tear_down(recorded)
-            self.sites.clear()
 
     def run(self, name: str, argv: Sequence[str | Path], env: Mapping[str, str]) -> Process:
         """Start a host process of the league (a hub, a member): it ends with the testbed."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hansa.adapters.settings import Port
 
 
 class ExporterSettings(BaseSettings):
@@ -25,7 +25,7 @@ class ExporterSettings(BaseSettings):
     pods_interval_seconds: float = Field(
         default=15, gt=0, description="Between looks at the pods of this machine, in seconds."
     )
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+    port: Port = Field(
         default=9400, description="Port of /healthz, /readyz and /metrics; 0: any free port."
     )
     bind: str = Field(

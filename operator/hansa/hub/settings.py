@@ -6,21 +6,13 @@ Variables begin with ``HANSA_HUB_``; groups are joined by two underscores, for e
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Port = Annotated[int, Field(ge=0, le=65535)]
+from hansa.adapters.settings import Group, Port
 
 
-class _Group(BaseModel):
-    """Base of the groups: unknown names are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Cluster(_Group):
+class Cluster(Group):
     """The API server that is the hub's state."""
 
     kubeconfig: str = Field(
@@ -42,7 +34,7 @@ class Cluster(_Group):
     )
 
 
-class Leadership(_Group):
+class Leadership(Group):
     """Which of several replicas writes."""
 
     lease: str = Field(default="hansa-hub", description="Name of the Lease.")
@@ -57,7 +49,7 @@ class Leadership(_Group):
     retry_seconds: float = Field(default=2, gt=0, description="Seconds between renewals or tries.")
 
 
-class Grants(_Group):
+class Grants(Group):
     """How grants are made."""
 
     key_file: str = Field(
@@ -79,7 +71,7 @@ class Grants(_Group):
     )
 
 
-class Nodes(_Group):
+class Nodes(Group):
     """How members are watched."""
 
     lease_grace_seconds: float = Field(
@@ -94,7 +86,7 @@ class Nodes(_Group):
     )
 
 
-class Planning(_Group):
+class Planning(Group):
     """When the hub plans."""
 
     coalesce_milliseconds: float = Field(
@@ -115,7 +107,7 @@ class Planning(_Group):
     )
 
 
-class Serving(_Group):
+class Serving(Group):
     """What the process answers to."""
 
     health_port: Port = Field(

@@ -6,21 +6,15 @@ Variables begin with ``HANSA_MEMBER_``; groups are joined by two underscores, fo
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Port = Annotated[int, Field(ge=0, le=65535)]
+from hansa.adapters.settings import Group, Port
 
 
-class _Group(BaseModel):
-    """Base of the groups: unknown names are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Identity(_Group):
+class Identity(Group):
     """Who this member is towards the hub, and where it keeps its keys."""
 
     secret: str = Field(
@@ -45,7 +39,7 @@ class Identity(_Group):
     )
 
 
-class Leadership(_Group):
+class Leadership(Group):
     """Which of several replicas works."""
 
     identity: str = Field(
@@ -59,7 +53,7 @@ class Leadership(_Group):
     retry_seconds: float = Field(default=2, gt=0, description="Seconds between renewals or tries.")
 
 
-class Limits(_Group):
+class Limits(Group):
     """Bounds the member sets on what it accepts, beyond its MemberPolicy."""
 
     clock_skew_seconds: int = Field(
@@ -78,7 +72,7 @@ class Limits(_Group):
     )
 
 
-class Rendering(_Group):
+class Rendering(Group):
     """How accepted work becomes Kubernetes objects."""
 
     concurrency: int = Field(
@@ -104,7 +98,7 @@ class Rendering(_Group):
     )
 
 
-class Timing(_Group):
+class Timing(Group):
     """How often things happen; every wait gets jitter."""
 
     heartbeat_seconds: float = Field(
@@ -135,7 +129,7 @@ class Timing(_Group):
     )
 
 
-class Serving(_Group):
+class Serving(Group):
     """What the agent answers to."""
 
     health_port: Port = Field(
