@@ -145,7 +145,7 @@ async def test_a_leader_gives_up_cleanly_and_another_takes_over(cluster):
     async with running(second.run()):
         await until(second.still_leader)
         async with running(first.run()) as rival:
-            await asyncio.sleep(0.3)
+            await until(lambda: not first.trouble)
             assert not rival.done()
             assert not first.still_leader()
             assert second.still_leader()

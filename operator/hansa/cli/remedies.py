@@ -54,7 +54,7 @@ MEMBER_REMEDIES: dict[MemberReason, str] = {
     MemberReason.DIGEST_MISMATCH: _HUB,
     MemberReason.POLICY_MISSING: "the member applies a MemberPolicy named local",
     MemberReason.CLOCK_SKEW: "the member or the league sets its clock (NTP)",
-    MemberReason.STALE_EPOCH: "nothing: an older grant came late",
+    MemberReason.STALE_EPOCH: "nothing: the hub remembers less of the job than the member, and waits for its release",
     MemberReason.WITHDRAWN: "nothing: the hub took the grant back",
     MemberReason.EXPIRED: "nothing: the hub grants again",
     MemberReason.NOT_YET_VALID: "the member or the league sets its clock (NTP)",

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 SILENT_WATCH_S = 600.0
 """A watch that has said nothing for so long, bookmarks included, makes the hub unhealthy."""
+READ_AGAIN_S = 2.0
+"""Between tries to read a low-rate kind whole."""
 NAMESPACES = "/api/v1/namespaces"
 
 
@@ -218,7 +220,7 @@ class Hub:
                     break
                 except HansaError as error:
                     log.warning("cannot read", extra={"path": path, "error": str(error)})
-                    await asyncio.sleep(2.0)
+                    await asyncio.sleep(READ_AGAIN_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=getattr(work, "__qualname__", "task")))
