@@ -1,12 +1,14 @@
 """The accept path: grants in, decisions out, durable before they are told.
 
-A burst is judged as a whole: all grants that wait, then one write of the epoch memory, then one
-status patch each. Rendering waits meanwhile.
+A rush is judged as a whole: all grants that wait, then one write of the epoch memory, then one
+status patch each, then what has come meanwhile. Rendering waits until it is over, within bounds:
+a hub that knows what holds plans better than one that waits.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +31,20 @@ from hansa.ports import Manifest
 
 log = logging.getLogger(__name__)
 LARGEST_BATCH = 128
+PAUSE_S = 0.02
+LONGEST_PAUSE_S = 0.25
+"""A rush is over after so long without a grant: more, the more grants it had."""
+LONGEST_RUSH_S = 10.0
+"""Accepted work is not kept waiting for longer, nor while work of an earlier rush still waits."""
+
+
+def pause_after(judged: int, spent_s: float, *, backlog: bool) -> float:
+    """Return how long to wait for another grant before accepted work is made, in seconds.
+
+    ``judged`` grants came within ``spent_s``; ``backlog``: work of an earlier rush still waits.
+    """
+    left_s = 0.0 if backlog else LONGEST_RUSH_S - spent_s
+    return max(0.0, min(PAUSE_S * judged, LONGEST_PAUSE_S, left_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +82,32 @@ class Judge:
         """Judge until cancelled."""
         while True:
             await self._wake.wait()
-            self._wake.clear()
-            while self._inbox:
-                names = list(self._inbox)[:LARGEST_BATCH]
-                for name in names:
-                    del self._inbox[name]
-                await self._take(names)
+            await self._rush()
             self._desk.judging.set()
+
+    async def _rush(self) -> None:
+        """Judge what there is, and what comes right behind it."""
+        desk, judged = self._desk, 0
+        backlog = len(desk.runs) > desk.settings.rendering.concurrency
+        began_s = desk.clock.monotonic()
+        while self._wake.is_set():
+            self._wake.clear()
+            judged += await self._work_off()
+            spent_s = desk.clock.monotonic() - began_s
+            with contextlib.suppress(TimeoutError):
+                pause_s = pause_after(judged, spent_s, backlog=backlog)
+                await asyncio.wait_for(self._wake.wait(), pause_s)
+
+    async def _work_off(self) -> int:
+        """Judge all that waits; return how many."""
+        judged = 0
+        while self._inbox:
+            names = list(self._inbox)[:LARGEST_BATCH]
+            for name in names:
+                del self._inbox[name]
+            await self._take(names)
+            judged += len(names)
+        return judged
 
     async def _take(self, names: list[str]) -> None:
         try:
@@ -101,7 +136,8 @@ class Judge:
                 self._forget(decision)
             raise
         await asyncio.gather(*(self._tell(decision) for decision in decisions))
-        desk.dirty.set()
+        if not all(decision.judgement.accepted for decision in decisions):
+            desk.dirty.set()
 
     def _judge_all(self, grants: list[Manifest]) -> list[Decision]:
         desk, decisions = self._desk, []

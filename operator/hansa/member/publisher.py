@@ -1,4 +1,7 @@
-"""Keeps two statuses true: the node's on the hub, the policy's at home. Writes on change only."""
+"""Keeps two statuses true: the node's on the hub, the policy's at home. Writes on change only.
+
+GPUs that runs take and leave are told with the next heartbeat: the hub counts its grants itself.
+"""
 
 from __future__ import annotations
 

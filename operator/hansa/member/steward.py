@@ -252,7 +252,6 @@ class Steward:
         record = desk.record(entry.spec.epoch, entry.digest, Outcome.ENDED, reason=reason.value)
         await desk.memory.put({entry.uid: record})
         desk.book.let_go(entry.name)
-        desk.dirty.set()
         if reason.verdict == "Interrupted":
             desk.instruments.add(metrics.MEMBER_STOPS, reason=reason.value)
             subject = desk.policy_subject()

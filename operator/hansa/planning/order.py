@@ -28,6 +28,7 @@ from hansa.ports import Manifest
 MANAGER = "hansa-member"
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
 GPUS_LABEL = f"{GROUP}/gpus"
+POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
@@ -85,6 +86,14 @@ class Order:
             GPUS_LABEL: str(gpus_wanted(self.grant)),
         }
         return {name: value for name, value in wanted.items() if _LABEL_VALUE.fullmatch(value)}
+
+    @property
+    def pod_labels(self) -> dict[str, str]:
+        """Labels of the run's pods: the exporter's and what a person looks for.
+
+        The rest is on their namespace: a RayJob holds these three times, and its size is its price.
+        """
+        return {name: value for name, value in self.labels.items() if name in POD_LABELS}
 
 
 @dataclass(frozen=True, slots=True)

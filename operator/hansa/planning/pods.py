@@ -109,7 +109,7 @@ def _template(
         spec["tolerations"] = [{"key": GPU, "operator": "Exists"}]
     if restart:
         spec["restartPolicy"] = restart
-    return {"metadata": {"labels": order.labels}, "spec": spec}
+    return {"metadata": {"labels": order.pod_labels}, "spec": spec}
 
 
 def _container_security() -> Manifest:

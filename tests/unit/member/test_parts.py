@@ -14,6 +14,7 @@ from hansa.member import certificates, identity, probes
 from hansa.member.book import Entry, RunBook
 from hansa.member.contact import Contact
 from hansa.member.join import FolderKeeper, enrol, new_identity
+from hansa.member.judge import pause_after
 from hansa.member.law import read_law
 from hansa.member.work import KeyedQueue
 from tests.unit.grants.grant_kit import grant
@@ -47,6 +48,22 @@ async def test_a_key_is_worked_on_by_one_and_never_forgotten():
     assert await asyncio.wait_for(queue.get(), 5) == "a"
     queue.done("a")
     assert (queue.failures("a"), len(queue)) == (0, 0)
+
+
+PAUSES = {
+    "one grant": (1, 0.0, False, 0.02),
+    "a rush": (1000, 3.0, False, 0.25),
+    "a rush that does not end": (1000, 9.9, False, 0.1),
+    "enough": (1000, 10.5, False, 0.0),
+    "others wait already": (1, 0.0, True, 0.0),
+    "nothing was left to judge": (0, 0.0, False, 0.0),
+}
+
+
+@pytest.mark.parametrize("case", PAUSES.values(), ids=PAUSES.keys())
+def test_accepted_work_waits_for_the_end_of_a_rush_but_not_for_ever(case):
+    judged, spent_s, backlog, expected = case
+    assert pause_after(judged, spent_s, backlog=backlog) == pytest.approx(expected)
 
 
 def test_contact_is_as_old_as_the_worse_clock_says():

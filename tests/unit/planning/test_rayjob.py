@@ -53,6 +53,20 @@ def test_every_object_says_whose_it_is():
         assert labels["hansa.dev/epoch"] == "3"
 
 
+def test_pods_say_whose_they_are_and_leave_the_rest_to_their_namespace():
+    spec = rendered()["RayJob"]["spec"]
+    cluster = spec["rayClusterSpec"]
+    templates = [cluster["headGroupSpec"]["template"], spec["submitterPodTemplate"]]
+    templates += [group["template"] for group in cluster["workerGroupSpecs"]]
+    wanted = {
+        f"hansa.dev/{name}" for name in ("institution", "job-uid", "job-namespace", "job-name")
+    }
+    for template in templates:
+        labels = template["metadata"]["labels"]
+        assert set(labels) == wanted
+        assert labels.items() <= rendered()["Namespace"]["metadata"]["labels"].items()
+
+
 def test_a_name_that_is_no_label_value_is_left_out():
     made = order()
     reference = made.grant.job.model_copy(update={"name": "x" * 200})
