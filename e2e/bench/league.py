@@ -36,6 +36,8 @@ APPLIES_IN_FLIGHT = 32
 PATIENCE_S = 120.0
 SETTLE_S = 120.0
 QUIET_WINDOW_S = 5.0
+REST_S = 15.0
+"""A hub that writes nothing for so long has nothing left: the longest it puts anything off is 10 s."""
 QUIET_SHARE = 0.25
 """CPU of all API servers together, in cores, below which they count as at rest."""
 HOMES = ("EE", "LV", "PT")
@@ -213,7 +215,10 @@ async def measure(league: SmallLeague, load: Load) -> dict[str, object]:
                 report: dict[str, object] = dict(await run.steady())
                 progress.note(f"{load.burst_jobs} jobs at once")
                 report |= await run.burst()
-            return report | _costs(league, before, load, elapsed_s() - start)
+                wall_s = elapsed_s() - start
+            progress.note("what may wait is written")
+            await _written(league)
+            return report | _costs(league, before, load, wall_s)
         finally:
             for member in members:
                 await member.close()
@@ -228,6 +233,14 @@ async def _settle(league: SmallLeague) -> None:
         if now - last < QUIET_SHARE * QUIET_WINDOW_S:
             return
         last = now
+
+
+async def _written(league: SmallLeague) -> None:
+    """Wait until the hub has written what it puts off: a job costs that, too."""
+    before, deadline = -1, elapsed_s() + SETTLE_S
+    while (count := _hub_writes(league)) != before and elapsed_s() < deadline:
+        before = count
+        await asyncio.sleep(REST_S)
 
 
 def _costs(league: SmallLeague, writes_before: int, load: Load, wall_s: float) -> dict[str, object]:

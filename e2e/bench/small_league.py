@@ -51,7 +51,7 @@ def small_league(members: Sequence[str]) -> Iterator[SmallLeague]:
         host = Host(Path(stack.enter_context(TemporaryDirectory(prefix="hansa-bench-"))))
         with progress.step(f"control planes: a hub and {len(members)} members"):
             hub = stack.enter_context(ControlPlane(binaries, controllers=True))
-            sites = [stack.enter_context(ControlPlane(binaries)) for _ in members]
+            sites = [stack.enter_context(ControlPlane(binaries, audited=False)) for _ in members]
         key = founding.make_hub_key()
         with progress.step("hub"):
             agents.prepare_hub(hub)

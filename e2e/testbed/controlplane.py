@@ -76,10 +76,14 @@ class ControlPlane:
         controllers: bool = False,
         scheduler: bool = False,
         node_grace_s: int = 50,
+        audited: bool = True,
         die_with_parent: bool = True,
         marker: str = "",
     ) -> None:
-        """``node_grace_s``: a Node that nobody keeps alive stays Ready so long."""
+        """``node_grace_s``: a Node that nobody keeps alive stays Ready so long.
+
+        ``audited``: write down every write; a benchmark pays only for what it counts from.
+        """
         self._binaries = binaries
         self._own_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hansa-cp-"))
@@ -90,6 +94,7 @@ class ControlPlane:
         self.processes: list[Process] = []
         self._die_with_parent = die_with_parent
         self._node_grace_s = node_grace_s
+        self._audited = audited
         self._env = {MARKER: marker} if marker else {}
         self._extras = [
             name
@@ -172,8 +177,6 @@ class ControlPlane:
         self._tokens = pki / "tokens.csv"
         self._tokens.touch(mode=0o600)
         self._tokens.write_text(f'{self.admin_token},admin,admin,"system:masters"\n')
-        self._audit_policy = self.folder / "audit-policy.yaml"
-        self._audit_policy.write_text(yaml.safe_dump(AUDIT_POLICY))
         self._write_kubeconfig(self.kubeconfig, self.admin)
 
     def _etcd_flags(self) -> dict[str, object]:
@@ -212,9 +215,13 @@ class ControlPlane:
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
             "allow-privileged": "true",
-            "audit-policy-file": self._audit_policy,
-            "audit-log-path": self.audit_log,
+            **(self._audit_flags() if self._audited else {}),
         }
+
+    def _audit_flags(self) -> dict[str, object]:
+        policy = self.folder / "audit-policy.yaml"
+        policy.write_text(yaml.safe_dump(AUDIT_POLICY))
+        return {"audit-policy-file": policy, "audit-log-path": self.audit_log}
 
     def _controller_flags(self, name: str) -> dict[str, object]:
         identity = self.client_ca.issue_client(f"system:{name}")
