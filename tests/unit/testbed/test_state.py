@@ -13,6 +13,8 @@ from e2e.testbed.clock import wait_until
 from e2e.testbed.state import MachineRecord, State
 from e2e.testbed.teardown import remains, tear_down
 
+MARK = f"unit-mark-{os.getpid()}"
+"""Of this run only: another one on the machine has processes of its own."""
 MACHINE = MachineRecord(name="hub-0", veth="hansa77m0", cgroup="hansa-unit-test-hub-0")
 
 
@@ -54,10 +56,10 @@ def test_the_smallest_free_number_is_taken(taken, expected):
 
 def test_a_marked_process_is_found_with_its_children(tmp_path):
     started = _marked_shell(tmp_path, "sleep 60 & wait")
-    wait_until(lambda: len(processes.marked("unit-mark")) == 2, what="the child", timeout_s=10)
+    _wait_for_both()
 
     started.stop()
-    wait_until(lambda: not processes.marked("unit-mark"), what="both to end", timeout_s=10)
+    wait_until(lambda: not processes.marked(MARK), what="both to end", timeout_s=10)
 
 
 def test_a_pid_given_to_somebody_else_is_not_signalled(tmp_path):
@@ -91,19 +93,25 @@ def test_teardown_removes_processes_folder_and_note(tmp_path):
     folder = tmp_path / "run"
     (folder / "site").mkdir(parents=True)
     (folder / "site" / "x.log").write_text("what happened")
-    record = State("unit-mark", 98, str(folder), "simulated")
+    record = State(MARK, 98, str(folder), "simulated")
     record.save()
     _marked_shell(tmp_path, "trap '' TERM; sleep 60 & wait")
+    _wait_for_both()
 
     tear_down(record)
 
     assert remains(record) == []
-    assert state.load("unit-mark") is None
-    kept = tmp_path / "hansa" / "logs" / "unit-mark" / "site" / "x.log"
+    assert state.load(MARK) is None
+    kept = tmp_path / "hansa" / "logs" / MARK / "site" / "x.log"
     assert kept.read_text() == "what happened"
 
 
+def _wait_for_both() -> None:
+    """Until the shell and its child show their mark, which takes a moment after their start."""
+    wait_until(lambda: len(processes.marked(MARK)) == 2, what="the child", timeout_s=10)
+
+
 def _marked_shell(folder, script: str) -> processes.Process:
-    env = {processes.MARKER: "unit-mark"}
+    env = {processes.MARKER: MARK}
     argv = ["bash", "-c", script]
     return processes.start("shell", argv, log=folder / "shell.log", env=env)
