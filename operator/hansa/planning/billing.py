@@ -23,7 +23,8 @@ def bill(
     ended = from_rfc3339(grant.status.finished_at) or now_s
     wall = min(elapsed, max(0, int(ended - started))) if started is not None else 0
     gpu_seconds = min(grant.status.gpu_seconds, grant.workers * workers.gpus * elapsed)
-    micros = _cost(spec, grant, site, gpu_seconds, wall) if site is not None else 0
+    used = gpu_seconds or wall
+    micros = _cost(spec, grant, site, gpu_seconds, wall) if used and site is not None else 0
     return Bill(gpu_seconds, wall, micros, currency)
 
 
