@@ -55,14 +55,14 @@ def small_league(members: Sequence[str]) -> Iterator[SmallLeague]:
         key = founding.make_hub_key()
         with progress.step("hub"):
             agents.prepare_hub(hub)
-            founding.apply(hub, founding.namespace("bench", institution="bench-institute"), _POOL)
+            hub.apply(founding.namespace("bench", institution="bench-institute"), _POOL)
             hub_process = agents.start_hub(host, hub, key)
             stack.callback(hub_process.stop)
         running = []
         for jurisdiction, site in zip(members, sites, strict=True):
             with progress.step(f"member {_name(jurisdiction)} joins"):
                 _furnish(site, jurisdiction, binaries, key)
-                founding.apply(hub, _sovereign_node(jurisdiction))
+                hub.apply(_sovereign_node(jurisdiction))
                 agent = agents.start_member(host, _name(jurisdiction), hub=hub, site=site)
                 stack.callback(agent.stop)
                 stack.callback(_start_kwok(host, jurisdiction, site, binaries).stop)
@@ -110,13 +110,12 @@ def _furnish(
         },
     }
     agents.prepare_member(site, founding.with_hub_key(policy, key.public_key))
-    founding.apply(site, *(_machine(number, jurisdiction) for number in range(MACHINES)))
+    site.apply(*(_machine(number, jurisdiction) for number in range(MACHINES)))
     # Members run no controller manager here, and only that would take this taint off again
     # and give the canary's namespace its service account.
     site.kubectl("taint", "node", "--all", "node.kubernetes.io/not-ready:NoSchedule-")
     account = {"name": "default", "namespace": CANARY_NAMESPACE}
-    founding.apply(
-        site,
+    site.apply(
         {
             "apiVersion": "v1",
             "kind": "Namespace",

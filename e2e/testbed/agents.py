@@ -46,7 +46,7 @@ def install_kinds(cluster: ControlPlane, *files: Path) -> None:
 def prepare_hub(hub: ControlPlane) -> None:
     """Install the hub's kinds, its namespace and the rights of those who want to join."""
     install_kinds(hub, *(CRDS / f"{name}.yaml" for name in HUB_KINDS))
-    founding.apply(hub, founding.namespace(SYSTEM), *_join_rights())
+    hub.apply(founding.namespace(SYSTEM), *_join_rights())
 
 
 def start_hub(host: Host, hub: ControlPlane, key: HubKey) -> Process:
@@ -66,8 +66,7 @@ def start_hub(host: Host, hub: ControlPlane, key: HubKey) -> Process:
 def prepare_member(site: ControlPlane, policy: Mapping[str, Any]) -> None:
     """Install the member's kind, its namespace, its policy and a declared KubeRay."""
     install_kinds(site, CRDS / "memberpolicies.yaml")
-    founding.apply(
-        site,
+    site.apply(
         founding.namespace(SYSTEM),
         founding.namespace("kuberay-system"),
         _declared_kuberay(),

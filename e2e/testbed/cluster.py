@@ -48,8 +48,7 @@ class Cluster:
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Apply objects, server side."""
-        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=body)
+        self.control_plane.apply(*objects)
 
     def wait_rollout(self, namespace: str, workload: str) -> None:
         """Return once a workload's pods (``deployment/x``, ``daemonset/y``) are ready."""

@@ -6,6 +6,7 @@ network namespace it listens on that site's address, otherwise on loopback with 
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -15,10 +16,10 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -153,6 +154,11 @@ class ControlPlane:
         if done.returncode:
             raise KubectlError(f"kubectl {' '.join(map(str, args))}: {done.stderr.strip()}")
         return done.stdout
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Apply objects, server side."""
+        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=body)
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a kubeconfig with a signed client certificate for ``user`` in ``groups``."""

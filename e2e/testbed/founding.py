@@ -42,6 +42,10 @@ class Cluster(Protocol):
         """Run kubectl and return what it printed."""
         ...
 
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Apply objects, server side."""
+        ...
+
 
 class JoinError(RuntimeError):
     """``hansa join`` failed; the message carries what it printed."""
@@ -66,12 +70,6 @@ def make_hub_key() -> HubKey:
     )
     raw = key.public_key().public_bytes_raw()
     return HubKey(pem.decode(), base64.b64encode(raw).decode())
-
-
-def apply(cluster: Cluster, *manifests: Mapping[str, Any]) -> None:
-    """Server-side apply manifests."""
-    text = yaml.safe_dump_all([dict(manifest) for manifest in manifests])
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
 
 
 def namespace(name: str, **labels: str) -> dict[str, Any]:
