@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hansa.model.reasons import Reason
@@ -55,6 +56,8 @@ class Waiting:
     message: str
     position: int = 0
     """Jobs ahead of it in its pool's order."""
+    start_p10_s: int | None = None
+    """Known only once enough starts have shown how far estimates are off."""
     start_p50_s: int | None = None
     start_p90_s: int | None = None
 
@@ -91,6 +94,7 @@ class Plan:
 
     placements: tuple[Placement, ...] = ()
     stops: tuple[Stop, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
+    waiting: Sequence[Waiting] = ()
+    """Compares like a tuple."""
     certificate: Certificate = field(default_factory=lambda: Certificate(0.0, 0.0))
     notices: tuple[Notice, ...] = ()

@@ -89,12 +89,6 @@ class Tariff:
             self._costs[pool] = self.money + self.scarcity + of_caps * self._fleet.has_gpus
         return self._costs[pool]
 
-    def worth(self, kind: Kind) -> float:
-        """Most that one GPU of the kind may cost before others deserve the cell more."""
-        key = (kind.pool, kind.institution)
-        nominal = min(NOMINAL_GPU, _positive(self._prices.nominals.get(key)))
-        return gpu_value(kind.priority) + nominal - _positive(self._prices.quotas.get(key))
-
     def order(self, kind: Kind) -> Ints:
         """All cells, best first."""
         key = (kind.pool, kind.shape.gpus)
@@ -108,6 +102,9 @@ class Tariff:
 
     def candidates(self, number: int) -> Ints:
         """Cells that may take a kind, best first."""
+        lists, mask = self._lists, self._kinds.mask_of(number)
+        if lists is not None and mask < len(lists.lo):
+            return np.asarray(lists.cells[lists.lo[mask] : lists.hi[mask]])
         order = self.order(self._kinds.kinds[number])
         return np.asarray(order[self._kinds.codes_of(number)[order] == 0])
 
@@ -115,31 +112,48 @@ class Tariff:
         """Candidates of all masks. Kept until masks are added."""
         masks = self._kinds.masks
         if self._lists is None or len(self._lists.lo) != len(masks):
-            found = [self.candidates(number) for number in masks]
-            costs = [
-                self.cost(self._kinds.kinds[n].pool)[c] for n, c in zip(masks, found, strict=True)
-            ]
-            ends = np.cumsum([0, *(len(cells) for cells in found)])
-            none, free = np.zeros(0, np.int64), np.zeros(0)
-            self._lists = Lists(
-                np.concatenate([none, *found]), np.concatenate([free, *costs]), ends[:-1], ends[1:]
-            )
+            self._lists = self._all_lists([self._kinds.kinds[number] for number in masks])
         return self._lists
+
+    def _all_lists(self, kinds: list[Kind]) -> Lists:
+        """Sort pairs of mask and cell, each cell as its place in the order of the mask."""
+        size, none = len(self._fleet.cells), np.zeros(len(kinds), np.int64)
+        if not size * len(kinds):
+            return Lists(none[:0], np.zeros(0), none, none)
+        groups: dict[tuple[str, int], int] = {}
+        group = [groups.setdefault((k.pool, k.shape.gpus), len(groups)) for k in kinds]
+        samples = [kinds[group.index(number)] for number in range(len(groups))]
+        orders = np.array([self.order(kind) for kind in samples], np.int64)
+        costs = np.array([self.cost(kind.pool) for kind in samples])
+        of_mask = np.array(group, np.int64)
+        mask, cell = np.divmod(np.flatnonzero(self._kinds.codes == 0), size)
+        pairs = np.sort(mask * size + np.argsort(orders, axis=1)[of_mask[mask], cell])
+        mask, place = np.divmod(pairs, size)
+        cells = orders[of_mask[mask], place]
+        hi = np.cumsum(np.bincount(mask, minlength=len(kinds)))
+        return Lists(cells, costs[of_mask[mask], cells], np.append(0, hi[:-1]), hi)
+
+    def _worth(self) -> Floats:
+        """Per kind: the most that one GPU may cost before others deserve the cell more."""
+        prices = self._prices
+        nominal = [min(NOMINAL_GPU, _positive(prices.nominals.get(k))) for k in self._kinds.payers]
+        quota = [_positive(prices.quotas.get(key)) for key in self._kinds.payers]
+        gain = np.array(nominal, np.float64) - quota
+        plain = gpu_value(0) + self._kinds.column("priority")
+        return np.asarray(plain + gain[self._kinds.column("payer")])
 
     def _good_ends(self) -> Ints:
         """Per kind: end of the candidates that are worth their price. Kept until kinds are added."""
         if len(self._good) != len(self._kinds):
-            lists, mask = self.lists(), self._kinds.mask
-            worth = np.array([self.worth(kind) for kind in self._kinds.kinds])
-            self._good = lists.hi[mask].copy()
-            dear = [m for m in range(len(lists.lo)) if lists.hi[m] > lists.lo[m]]
-            most = np.full(len(lists.lo), -np.inf)
-            if dear:
-                most[dear] = np.maximum.reduceat(lists.cost, lists.lo[dear])
-            for kind in np.flatnonzero(most[mask] > worth).tolist():
-                lo, hi = lists.lo[mask[kind]], lists.hi[mask[kind]]
-                ordered = np.maximum.accumulate(lists.cost[lo:hi])
-                self._good[kind] = lo + np.searchsorted(ordered, worth[kind] - MARGIN, "right")
+            lists, mask, worth = self.lists(), self._kinds.mask, self._worth()
+            cost = lists.cost.copy()
+            for lo, hi in zip(lists.lo.tolist(), lists.hi.tolist(), strict=True):
+                np.maximum.accumulate(cost[lo:hi], out=cost[lo:hi])
+            most = np.append(cost, 0.0)[lists.hi - 1]
+            lo, hi = lists.lo[mask], lists.hi[mask]
+            dear = np.flatnonzero((hi > lo) & (most[mask] > worth))
+            self._good = hi.copy()
+            self._good[dear] = _after(cost, lo[dear], hi[dear], worth[dear] - MARGIN)
         return self._good
 
     def columns(self) -> Kinds:
@@ -185,6 +199,16 @@ class Tariff:
 def _positive(price: float | None) -> float:
     """A price as a price: NaN, negative and absent ones are nothing."""
     return price if price is not None and 0.0 < price < np.inf else 0.0
+
+
+def _after(rising: Floats, lo: Ints, hi: Ints, limits: Floats) -> Ints:
+    """Where each limit ends in its own rising part of a column: a bisection of all at once."""
+    while (lo < hi).any():
+        middle = (lo + hi) // 2
+        is_within = (lo < hi) & (rising[np.minimum(middle, len(rising) - 1)] <= limits)
+        hi = np.where((lo < hi) & ~is_within, middle, hi)
+        lo = np.where(is_within, middle + 1, lo)
+    return lo
 
 
 def money(fleet: Fleet) -> Floats:

@@ -15,8 +15,8 @@ from hansa.model.snapshot import Job, Shape
 from hansa.placement.demand import OUTSIDE, Codes, Kind, Rulebook
 from hansa.placement.supply import Ints
 
-NAMES = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
-MASK = len(NAMES)
+NEEDS = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
+NAMES = (*NEEDS, "mask", "priority", "payer")
 MAX_PRIORITY = 1_000_000
 
 
@@ -29,7 +29,9 @@ class KindTable:
         self.kinds: list[Kind] = []
         self._ids: dict[object, int] = {}
         self._groups: dict[tuple[Kind, ...], int] = {}
-        self._numbers = np.zeros((64, len(NAMES) + 1), np.int64)
+        self._numbers = np.zeros((64, len(NAMES)), np.int64)
+        self.payers: dict[tuple[str, str], int] = {}
+        """(pool, institution), numbered."""
         self.has_budgets = False
         self.masks: list[int] = []
         """Mask → a kind that has it."""
@@ -46,13 +48,13 @@ class KindTable:
 
     def needs(self, numbers: Ints | slice) -> tuple[Ints, ...]:
         """The first columns of the kernel's table, contiguous: numba compiles one layout only."""
-        chosen = self._numbers[: len(self)][numbers, :MASK]
-        return tuple(np.ascontiguousarray(chosen[:, at]) for at in range(MASK))
+        chosen = self._numbers[: len(self)][numbers]
+        return tuple(np.ascontiguousarray(chosen[:, at]) for at in range(len(NEEDS)))
 
     @property
     def mask(self) -> Ints:
         """Mask of each kind."""
-        return self._numbers[: len(self), MASK]
+        return self.column("mask")
 
     @property
     def codes(self) -> npt.NDArray[np.uint8]:
@@ -66,7 +68,11 @@ class KindTable:
 
     def codes_of(self, number: int) -> Codes:
         """Per cell the rule that refuses a kind."""
-        return np.asarray(self._codes[int(self._numbers[number, MASK])])
+        return np.asarray(self._codes[self.mask_of(number)])
+
+    def mask_of(self, number: int) -> int:
+        """Mask of one kind."""
+        return int(self._numbers[number, len(NEEDS)])
 
     def find(self, key: object, make: Callable[[], Kind]) -> int:
         """The number of a kind, made when it is new; ``key`` is cheaper to hash than the kind."""
@@ -87,9 +93,11 @@ class KindTable:
         if number == len(self._numbers):
             self._numbers = np.concatenate((self._numbers, np.zeros_like(self._numbers)))
         shape: Shape = kind.shape
+        payer = self.payers.setdefault((kind.pool, kind.institution), len(self.payers))
         self._numbers[number] = (
             kind.workers, shape.workers - kind.workers, shape.gpus, shape.cpu_millis, shape.memory_bytes,
             shape.head_cpu_millis, shape.head_memory_bytes, self._cap_base(kind.pool), self._mask_of(kind, number),
+            kind.priority, payer,
         )  # fmt: skip
         self.kinds.append(kind)
         self.has_budgets |= kind.budget is not None

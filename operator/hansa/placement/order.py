@@ -51,6 +51,8 @@ class Ledger:
     """(pool, institution) → account."""
     leaves: Ints
     """Accounts of institutions."""
+    pool: Ints
+    """Per account: the account of its pool; 0 at the root of all."""
     ceiling: Ints
     """Per account: the most GPUs an institution could ever hold; 0 at inner accounts."""
     notices: tuple[Notice, ...]
@@ -77,7 +79,10 @@ def build_ledger(
     leaves = np.array(sorted(leaf.values()), np.int64)
     ceiling = np.zeros(len(nodes), np.int64)
     ceiling[leaves] = [_ceiling(accounts, at) for at in leaves.tolist()]
-    return Ledger(accounts, leaf, leaves, ceiling, tuple(notices))
+    pool_of = np.zeros(len(nodes), np.int64)
+    for at, node in enumerate(nodes):
+        pool_of[at] = at if node.depth == 1 else pool_of[max(0, node.parent)]
+    return Ledger(accounts, leaf, leaves, pool_of, ceiling, tuple(notices))
 
 
 def _hang(

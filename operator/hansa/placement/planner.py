@@ -14,6 +14,7 @@ from hansa.model.plan import Certificate, Placement, Plan
 from hansa.model.snapshot import Snapshot
 from hansa.placement import backfill, certificate, engine, preemption, prices, stops, waiting
 from hansa.placement.league import League
+from hansa.placement.quiet import quiet
 from hansa.placement.releases import Started
 from hansa.placement.supply import Ints
 from hansa.placement.tables import all_waiting
@@ -45,6 +46,7 @@ def plan(snapshot: Snapshot, *, is_compiled: bool | None = None) -> Plan:
     return replan(league, is_compiled=is_compiled).plan
 
 
+@quiet()
 def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
     """Plan everything that waits. Takes the room it gives out from ``league``.
 
@@ -85,17 +87,16 @@ def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
 
 def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
     """Rows of the kernel as placements, in the order of decision."""
-    cells, sites, kinds = league.fleet.cells, league.fleet.sites, league.kinds.kinds
+    fleet, kinds, records = league.fleet, league.kinds.kinds, league.records
+    names = [fleet.sites[cell.site].name for cell in fleet.cells]
     found = []
     for row, number, at, workers, _ in placed.tolist():
-        uid, kind, cell = league.row_uid[row], kinds[number], cells[at]
-        if kind.shape.gpus:
-            cost = cell.price * workers * kind.shape.gpus
+        uid, shape, cell = league.row_uid[row], kinds[number].shape, fleet.cells[at]
+        if shape.gpus:
+            cost = cell.price * workers * shape.gpus
         else:
-            cost = (
-                cell.price * (workers * kind.shape.cpu_millis + kind.shape.head_cpu_millis) // 1000
-            )
-        spread = league.records[uid].job.spread
+            cost = cell.price * (workers * shape.cpu_millis + shape.head_cpu_millis) // 1000
+        spread = records[uid].job.spread
         shard = spread[number - int(league.columns.first[row])].name if spread else ""
-        found.append(Placement(uid, sites[cell.site].name, workers, cost, shard, cell.gpu_class))
+        found.append(Placement(uid, names[at], workers, cost, shard, cell.gpu_class))
     return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -16,10 +17,13 @@ from hansa.placement.engine import Tables
 from hansa.placement.league import League, Record
 from hansa.placement.releases import NEVER, Releases, Started
 from hansa.placement.supply import Ints
+from hansa.placement.waitlist import UNKNOWN, Start, Waitlist
 
 ESTIMATE_WORK = 50_000
 """Expected ends looked at for start estimates in one plan; small leagues are covered whole."""
 MOST_CELLS = 128
+WHY_ALL = 16
+"""Above all bits WHY_* together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +51,51 @@ def reasons(kinds: Kinds) -> Ints:
 
 def explained(
     league: League, blocked: Blocked, gaining: Mapping[str, str], started: Started | None
-) -> tuple[Waiting, ...]:
+) -> Waitlist:
     """One record a waiting job: those that cannot be planned first, then by rank."""
-    found = [
+    unplanned = [
         Waiting(uid, record.fault.reason, record.fault.message)
-        for uid, record in sorted(league.records.items())
+        for uid, record in league.records.items()
         if record.fault is not None and not record.held
     ]
-    ahead = dict.fromkeys(league.pools, 0)
-    known: dict[tuple[int, int], tuple[Reason, str]] = {}
-    estimator = Estimator(league, started)
-    rows, columns, kinds = blocked.rows, league.columns, league.kinds
-    firsts, parts = columns.first[rows], columns.parts[rows]
+    uids = [league.row_uid[row] for row in blocked.rows.tolist()]
+    said, words = _words(league, blocked)
+    for place in [place for place, uid in enumerate(uids) if uid in gaining] if gaining else ():
+        said[place] = len(words)
+        words.append((Reason.WAITING_FOR_PREEMPTION, gaining[uids[place]]))
+    return Waitlist(
+        tuple(sorted(unplanned, key=attrgetter("job_uid"))),
+        uids,
+        said,
+        words,
+        _ahead(league, blocked.rows),
+        Estimator(league, started).starts(blocked.rows),
+    )
+
+
+def _words(league: League, blocked: Blocked) -> tuple[list[int], list[tuple[Reason, str]]]:
+    """What is said of each job, as places in a list of what there is to say."""
+    _count_open_sites(league)
+    first, parts = league.columns.first[blocked.rows], league.columns.parts[blocked.rows]
     # Words about quota are of the institution, words about one shard are of the job: by kind. The
     # rest is the same for all kinds of a mask.
     is_own = ((blocked.why & WHY_QUOTA) != 0) | (parts > 1)
-    keys = np.where(is_own, -1 - firsts, kinds.mask[firsts])
-    for row, why, first, count, key in zip(
-        rows.tolist(),
-        blocked.why.tolist(),
-        firsts.tolist(),
-        parts.tolist(),
-        keys.tolist(),
-        strict=True,
-    ):
-        uid = league.row_uid[row]
-        said = known.get((key, why))
-        if said is None:
-            said = known[key, why] = reason(league, range(first, first + count), why)
-        if uid in gaining:
-            said = Reason.WAITING_FOR_PREEMPTION, gaining[uid]
-        pool = kinds.kinds[first].pool
-        found.append(Waiting(uid, said[0], said[1], ahead[pool], *estimator.start(row)))
-        ahead[pool] += 1
-    return tuple(found)
+    keys = np.where(is_own, -1 - first, league.kinds.mask[first]) * WHY_ALL + blocked.why
+    _, samples, said = np.unique(keys, return_index=True, return_inverse=True)
+    columns = (first[samples], parts[samples], blocked.why[samples])
+    return said.tolist(), [
+        reason(league, range(lo, lo + count), why)
+        for lo, count, why in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _ahead(league: League, rows: Ints) -> list[int]:
+    """Jobs ahead of each in its pool's order."""
+    pool = league.ledger.pool[league.columns.leaf[rows]]
+    order = np.argsort(pool, kind="stable")
+    ahead = np.empty(len(rows), np.int64)
+    ahead[order] = np.arange(len(rows)) - np.searchsorted(pool[order], pool[order])
+    return list(map(int, ahead.tolist()))
 
 
 def told(league: League, record: Record, why: int, gaining: Mapping[str, str]) -> Waiting:
@@ -121,12 +136,25 @@ def _quota_words(league: League, kind: Kind, parts: int) -> str:
 
 def _open_sites(league: League, number: int) -> int:
     """Sites that may take a kind and take work at present; remembered until a site changes."""
-    mask = int(league.kinds.mask[number])
+    mask = league.kinds.mask_of(number)
     if mask not in league.open_sites:
         passes = (league.kinds.codes_of(number) == 0) & (league.supply.cell_open == 1)
         sites = np.bincount(league.fleet.cell_site[passes])
         league.open_sites[mask] = int(np.count_nonzero(sites))
     return league.open_sites[mask]
+
+
+def _count_open_sites(league: League) -> None:
+    """The same for all kinds at once."""
+    lists, fleet = league.tariff.lists(), league.fleet
+    if len(league.open_sites) < len(lists.lo):
+        mask = np.repeat(np.arange(len(lists.lo)), lists.hi - lists.lo)
+        is_open = league.supply.cell_open[lists.cells] == 1
+        size = max(1, len(fleet.sites))
+        pairs = np.sort(mask[is_open] * size + fleet.cell_site[lists.cells[is_open]])
+        is_new = np.diff(pairs, prepend=-1) != 0
+        counts = np.bincount(pairs[is_new] // size, minlength=len(lists.lo))
+        league.open_sites = dict(enumerate(counts.tolist()))
 
 
 def refusal(league: League, number: int) -> tuple[Reason, str] | None:
@@ -148,29 +176,34 @@ def _gravity(item: tuple[Reason, int]) -> int:
 
 def refusals(league: League, number: int) -> Counter[Reason]:
     """Sites of the kind's pool by what refuses them; PENDING counts those that may take it."""
-    fleet = league.fleet
-    counts: Counter[Reason] = Counter()
-    for site, reason_ in enumerate(site_reasons(league, number)):
-        if reason_ is not None:
-            unavailable = fleet.sites[site].unavailable
-            if reason_ is Reason.PENDING and not league.is_open(fleet.cells_of_site[site].start):
-                reason_ = unavailable or Reason.NODE_CORDONED  # noqa: PLW2901  # the site's own state comes last of all rules
-            counts[reason_] += 1
+    fleet, codes = league.fleet, site_codes(league, number)
+    found = np.bincount(codes[(codes != 0) & (codes != OUTSIDE)])
+    counts = Counter({RULES[code]: int(found[code]) for code in np.flatnonzero(found).tolist()})
+    for site in np.flatnonzero(codes == 0).tolist():
+        is_taking = league.is_open(fleet.cells_of_site[site].start)
+        # The site's own state comes last of all rules.
+        closed = fleet.sites[site].unavailable or Reason.NODE_CORDONED
+        counts[Reason.PENDING if is_taking else closed] += 1
     return counts
 
 
-def site_reasons(league: League, number: int) -> list[Reason | None]:
-    """Per site the first rule that refuses the kind at the site's best cell; None: not in the pool."""
-    codes = league.kinds.codes_of(number)
+def site_codes(league: League, number: int) -> Ints:
+    """Per site the first rule that refuses the kind at the site's best cell; see ``Rulebook``."""
+    codes = league.kinds.codes_of(number).astype(np.int64)
     if not len(codes):
-        return []
+        return codes
     firsts = [cells.start for cells in league.fleet.cells_of_site]
     passes = np.logical_or.reduceat(codes == 0, firsts)
-    nearest = np.maximum.reduceat(np.where(codes == OUTSIDE, -1, codes.astype(np.int64)), firsts)
+    nearest = np.maximum.reduceat(np.where(codes == OUTSIDE, -1, codes), firsts)
     is_outside = league.rules.site_codes(league.kinds.kinds[number]) == OUTSIDE
     none = np.where(is_outside, OUTSIDE, CODE[Reason.NO_SUCH_ACCELERATOR])
-    best = np.where(passes, 0, np.where(nearest < 0, none, nearest))
-    return [None if code == OUTSIDE else RULES[code] for code in best.tolist()]
+    return np.where(passes, 0, np.where(nearest < 0, none, nearest))
+
+
+def site_reasons(league: League, number: int) -> list[Reason | None]:
+    """The same as reasons; None: not in the pool."""
+    codes = site_codes(league, number)
+    return [None if code == OUTSIDE else RULES[code] for code in codes.tolist()]
 
 
 class Estimator:
@@ -180,24 +213,37 @@ class Estimator:
         self._league = league
         self._left = ESTIMATE_WORK
         self._odds = (Releases(league, 0.5, started), Releases(league, 0.9, started))
+        self._cells: dict[int, list[int]] = {}
+        """Mask → open cells, best first."""
 
-    def start(self, row: int) -> tuple[int | None, int | None]:
-        """Seconds since the epoch, at both odds; None where nothing is known."""
-        number = int(self._league.columns.first[row])
-        if self._left <= 0:
-            return None, None
-        kind, cells = self._league.kinds.kinds[number], self._league.tariff.candidates(number)
-        usable = [c for c in cells[:MOST_CELLS].tolist() if self._league.supply.cell_open[c]]
-        if not kind.gpus or not usable:
-            return None, None
-        runtimes = (
-            int(self._league.columns.runtime[row]),
-            int(self._league.columns.runtime_p90[row]),
-        )
+    def starts(self, rows: Ints) -> dict[int, Start]:
+        """Place in ``rows`` → seconds since the epoch at both odds, until the work is used up."""
+        found: dict[int, Start] = {}
+        for place in np.flatnonzero(self._league.columns.gpus[rows] > 0).tolist():
+            if self._left <= 0:
+                break
+            found[place] = self._start(int(rows[place]))
+        return found
+
+    def _start(self, row: int) -> Start:
+        columns = self._league.columns
+        number = int(columns.first[row])
+        usable = self._usable(number)
+        if not usable:
+            return UNKNOWN
+        kind = self._league.kinds.kinds[number]
+        runtimes = int(columns.runtime[row]), int(columns.runtime_p90[row])
         even, sure = (
             self._one(odds, usable, kind, s) for odds, s in zip(self._odds, runtimes, strict=True)
         )
         return even, (None if even is None or sure is None else max(even, sure))
+
+    def _usable(self, number: int) -> list[int]:
+        mask = self._league.kinds.mask_of(number)
+        if mask not in self._cells:
+            cells = self._league.tariff.candidates(number)[:MOST_CELLS]
+            self._cells[mask] = cells[self._league.supply.cell_open[cells] == 1].tolist()
+        return self._cells[mask]
 
     def _one(self, releases: Releases, cells: list[int], kind: Kind, runtime_s: int) -> int | None:
         profiles = [releases.profile(cell) for cell in cells]

@@ -1,0 +1,62 @@
+"""The records of all waiting jobs as columns: each is made when it is read, for most never are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from hansa.model.plan import Waiting
+from hansa.model.reasons import Reason
+
+Start = tuple[int | None, int | None]
+UNKNOWN: Start = (None, None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waitlist(Sequence[Waiting]):
+    """Behaves like the tuple of its records."""
+
+    unplanned: tuple[Waiting, ...]
+    """Jobs that cannot be planned; the others follow, in order of rank."""
+    uids: Sequence[str]
+    said: Sequence[int]
+    """Per job, its place in ``words``."""
+    words: Sequence[tuple[Reason, str]]
+    ahead: Sequence[int]
+    """Jobs ahead of each in its pool."""
+    starts: Mapping[int, Start]
+    """Place in the columns → expected starts, where they are known."""
+
+    def __len__(self) -> int:
+        return len(self.unplanned) + len(self.uids)
+
+    @overload
+    def __getitem__(self, index: int) -> Waiting: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Waiting, ...]: ...
+    def __getitem__(self, index: int | slice) -> Waiting | tuple[Waiting, ...]:
+        chosen = range(len(self))[index]
+        return self._at(chosen) if isinstance(chosen, int) else tuple(map(self._at, chosen))
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return map(self._at, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Waitlist | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(map(Waiting.__eq__, self, other))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+    def _at(self, index: int) -> Waiting:
+        place = index - len(self.unplanned)
+        if place < 0:
+            return self.unplanned[index]
+        reason, message = self.words[self.said[place]]
+        start = self.starts.get(place, UNKNOWN)
+        return Waiting(self.uids[place], reason, message, self.ahead[place], *start)
