@@ -10,6 +10,7 @@ from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
 
 Start = tuple[int | None, int | None]
+"""At even odds, and at nine in ten."""
 UNKNOWN: Start = (None, None)
 
 
@@ -58,5 +59,12 @@ class Waitlist(Sequence[Waiting]):
         if place < 0:
             return self.unplanned[index]
         reason, message = self.words[self.said[place]]
-        start = self.starts.get(place, UNKNOWN)
-        return Waiting(self.uids[place], reason, message, self.ahead[place], *start)
+        even, sure = self.starts.get(place, UNKNOWN)
+        return Waiting(
+            self.uids[place],
+            reason,
+            message,
+            self.ahead[place],
+            start_p50_s=even,
+            start_p90_s=sure,
+        )
