@@ -56,10 +56,10 @@ class Waiting:
     message: str
     position: int = 0
     """Jobs ahead of it in its pool's order."""
-    start_p10_s: int | None = None
-    """Known only once enough starts have shown how far estimates are off."""
     start_p50_s: int | None = None
     start_p90_s: int | None = None
+    start_p10_s: int | None = None
+    """Known only once enough starts have shown how far estimates are off."""
 
 
 @dataclass(frozen=True, slots=True)

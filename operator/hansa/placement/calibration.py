@@ -1,20 +1,33 @@
 """Start estimates that keep their promise: the band is as wide as past errors were.
 
 A plan can say when room will be free; it cannot know who else will arrive. What it said and what
-came of it is therefore compared, and the next band is cut where most past ratios lay (conformal
-prediction on a sliding window). Jobs that still wait, and longer than was usual, count as well:
-without them the window would hold the lucky ones only.
+came of it is therefore compared, and the next band is cut where most past ratios of actual to told
+wait lay (conformal prediction on a sliding window, for waits of one order together). Jobs that
+still wait, and longer than was usual, count as well: without them the window would hold the lucky
+ones only. Since errors come in bursts, the odds are steered by feedback: every miss widens the next
+bands, every hit narrows them, so that the share of misses tends to ``MISSES`` whatever the load
+does (adaptive conformal inference, Gibbs and Candès, NeurIPS 2021).
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 
-WINDOW = 100
+from hansa.model.plan import Waiting
+
+MISSES = 0.15
+"""Share of bands aimed at that the start misses: what is promised is two in ten."""
+RATE = 0.01
+"""What one miss takes from the odds of missing; a hit adds its part of it."""
+LEAST_ODDS = 0.002
+MOST_ODDS = 0.4
+WINDOW = 200
 MOST_OPEN = 300
 """Waiting jobs looked at, the oldest first."""
 ENOUGH = 15
@@ -24,22 +37,52 @@ LEAST_S = 60.0
 BREAKS_S = (600, 3600, 6 * 3600, 86_400)
 """Waits are judged beside waits of their own order."""
 
+Band = tuple[float, float, float]
+"""Wait at the lower end, at even odds, and at the upper end, in seconds."""
+
+
+@dataclass(slots=True)
+class _Promise:
+    told_s: float
+    since_s: int
+    band: Band | None
+
 
 @dataclass(slots=True)
 class _Errors:
     """Waits of one order: ratios of actual to told, and promises still open."""
 
     ratios: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    told: dict[str, tuple[float, int]] = field(default_factory=dict)
+    open: dict[str, _Promise] = field(default_factory=dict)
+    odds: float = MISSES
+    """Odds of missing that bands are cut for, steered so that ``MISSES`` come about."""
 
     def at(self, now_s: int) -> list[float]:
         """Ratios known by now; an open promise counts once it is late."""
         usual = float(np.median(self.ratios)) if self.ratios else 1.0
         so_far = (
-            (now_s - since_s + LEAST_S) / told_s
-            for told_s, since_s in islice(self.told.values(), MOST_OPEN)
+            (now_s - promise.since_s + LEAST_S) / promise.told_s
+            for promise in islice(self.open.values(), MOST_OPEN)
         )
         return [*self.ratios, *(ratio for ratio in so_far if ratio > usual)]
+
+    def close(self, uid: str, now_s: int) -> None:
+        """A start: remember the ratio, and steer by whether the band held."""
+        promise = self.open.pop(uid)
+        waited_s = now_s - promise.since_s
+        self.ratios.append((waited_s + LEAST_S) / promise.told_s)
+        if promise.band is not None:
+            is_missed = not promise.band[0] <= waited_s <= promise.band[2]
+            odds = self.odds + RATE * (MISSES - is_missed)
+            self.odds = min(MOST_ODDS, max(LEAST_ODDS, odds))
+
+    def factors(self, now_s: int) -> Sequence[float] | None:
+        """What told waits are multiplied by for a band; None while too little is known."""
+        ratios = self.at(now_s)
+        if len(ratios) < ENOUGH:
+            return None
+        cuts = np.quantile(ratios, (self.odds / 2, 0.5, 1 - self.odds / 2))
+        return [float(cut) for cut in cuts]
 
 
 class Calibration:
@@ -49,28 +92,42 @@ class Calibration:
         self._errors = [_Errors() for _ in range(len(BREAKS_S) + 1)]
         self._order: dict[str, int] = {}
 
-    def promise(self, uid: str, told_s: float, now_s: int) -> None:
-        """A job was told to wait ``told_s``."""
-        self._order[uid] = _order(told_s)
-        self._errors[_order(told_s)].told[uid] = (told_s + LEAST_S, now_s)
+    def told(self, waiting: Iterable[Waiting], now_s: int) -> tuple[Waiting, ...]:
+        """Put what past errors say around every start estimate, and remember what is new."""
+        factors = [errors.factors(now_s) for errors in self._errors]
+        return tuple(self._one(said, now_s, factors) for said in waiting)
 
     def started(self, uid: str, now_s: int) -> None:
-        """It started."""
+        """Hear that a job started."""
         if uid in self._order:
-            errors = self._errors[self._order.pop(uid)]
-            told_s, since_s = errors.told.pop(uid)
-            errors.ratios.append((now_s - since_s + LEAST_S) / told_s)
+            self._errors[self._order.pop(uid)].close(uid, now_s)
 
-    def quantiles_s(
-        self, told_s: float, now_s: int, odds: tuple[float, ...]
-    ) -> tuple[float, ...] | None:
-        """Waits not exceeded at the given odds; None while too little is known."""
-        ratios = self._errors[_order(told_s)].at(now_s)
-        if len(ratios) < ENOUGH:
-            return None
-        waits = np.quantile(ratios, odds) * (told_s + LEAST_S) - LEAST_S
-        return tuple(float(wait) for wait in np.maximum(0.0, waits))
+    def gone(self, uid: str) -> None:
+        """Hear that a job will not start."""
+        if uid in self._order:
+            del self._errors[self._order.pop(uid)].open[uid]
+
+    def _one(self, said: Waiting, now_s: int, factors: Sequence[Sequence[float] | None]) -> Waiting:
+        if said.start_p50_s is None:
+            return said
+        told_s = max(0, said.start_p50_s - now_s) + LEAST_S
+        order = sum(told_s - LEAST_S >= edge for edge in BREAKS_S)
+        factor = factors[order]
+        band = None if factor is None else _band(told_s, factor)
+        if said.job_uid not in self._order:
+            self._order[said.job_uid] = order
+            self._errors[order].open[said.job_uid] = _Promise(told_s, now_s, band)
+        if band is None:
+            return said
+        low, middle, high = band
+        return replace(
+            said,
+            start_p10_s=now_s + math.floor(low),
+            start_p50_s=now_s + math.ceil(middle),
+            start_p90_s=now_s + math.ceil(high),
+        )
 
 
-def _order(wait_s: float) -> int:
-    return sum(wait_s >= edge for edge in BREAKS_S)
+def _band(told_s: float, factors: Sequence[float]) -> Band:
+    low, middle, high = (max(0.0, factor * told_s - LEAST_S) for factor in factors)
+    return low, middle, high

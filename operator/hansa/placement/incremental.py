@@ -26,6 +26,7 @@ from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.snapshot import Holding, Job, ShadowPrices, Site, Snapshot
 from hansa.placement import backfill, engine, preemption, prices, stops, waiting
+from hansa.placement.calibration import Calibration
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
 from hansa.placement.planner import placements, replan
@@ -51,6 +52,7 @@ class IncrementalPlanner:
         self._league = League(snapshot)
         self.is_stale = True
         """Whether anything but the time has changed since the last full plan."""
+        self._promises = Calibration()
         self._reserved: dict[int, int] = {}
         self._why = np.zeros(0, np.int64)
 
@@ -107,7 +109,7 @@ class IncrementalPlanner:
                 workers,
             )
         self._stopping(decision.plan.stops)
-        return decision.plan
+        return replace(decision.plan, waiting=self._promises.told(decision.plan.waiting, now_s))
 
     def apply(self, event: Event, *, now_s: int) -> Plan:
         """Take in one event; books and returns the placements and stops it makes possible.
@@ -270,6 +272,7 @@ class IncrementalPlanner:
         fleet = self._league.fleet
         sites = {fleet.cells[held.cell].site for held in record.held}
         self._league.remove(uid)
+        self._promises.gone(uid)
         return [cell for site in sorted(sites) for cell in fleet.cells_of_site[site]]
 
     def _fill(self, cells: Ints, events: int = 1) -> Plan:
@@ -354,6 +357,7 @@ class IncrementalPlanner:
     def _adopt(self, placed: Placement, numbers: Ints, log: list[int]) -> Held:
         record = self._league.records[placed.job_uid]
         self._unreserve(record)
+        self._promises.started(placed.job_uid, self._league.now_s)
         holding = Holding(
             placed.site, 0, placed.workers, self._league.now_s,
             gpu_class=placed.gpu_class, shard=placed.shard,

@@ -79,10 +79,11 @@ class Scratch:
 
     def spare(self, cell: int) -> int:
         """GPUs of a cell that are free and not held, those that victims free among them."""
+        free = int(self.supply.cell_free[cell])
         if not self.is_held(cell):
-            return int(self.supply.cell_free[cell])
-        freed = self.supply.cell_free[cell] - self.league.supply.cell_free[cell]
-        return int(self.supply.reserved_spare[cell] + freed)
+            return free
+        freed = free - int(self.league.supply.cell_free[cell])
+        return min(free, int(self.supply.reserved_spare[cell]) + freed)
 
     def release(self, victim: Victim) -> list[tuple[int, int]]:
         """Give the victim's room back; returns what to take again to undo it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import replace
 
@@ -11,12 +10,9 @@ from hansa.model.history import RunTimes, size_bucket
 from hansa.model.plan import Plan, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
-from hansa.placement.calibration import Calibration
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.simulation.policy import Decision, Estimate, Start
 
-BAND = (0.02, 0.5, 0.98)
-"""Wider than eight in ten: errors come in bursts, and the window lags behind them."""
 LEARN_S = 6 * 3600
 """The hub fits past run times anew four times a day."""
 REMEMBERED = 400
@@ -35,7 +31,6 @@ class LeaguePolicy:
         self._starts: list[Start] = []
         self._stops: list[str] = []
         self._told: dict[str, Waiting] = {}
-        self._errors = Calibration()
 
     def arrive(self, job: Job, now_s: int) -> None:
         """A job waits; after a stop this confirms that it holds nothing."""
@@ -71,24 +66,19 @@ class LeaguePolicy:
 
     def decide(self, now_s: int) -> Decision:
         """What the planner said since the engine last asked."""
-        for start in self._starts:
-            self._errors.started(start.uid, now_s)
+        del now_s
         decision = Decision(tuple(self._starts), tuple(self._stops))
         self._starts.clear()
         self._stops.clear()
         return decision
 
     def estimate(self, job: Job, now_s: int) -> Estimate | None:
-        """The planner's even odds, and a band around them from what came of earlier estimates."""
+        """What the last full plan said."""
         waiting = self._told.pop(job.uid, None)
         if waiting is None or waiting.start_p50_s is None or waiting.start_p90_s is None:
             return None
-        told_s = waiting.start_p50_s - now_s
-        band = self._errors.quantiles_s(told_s, now_s, BAND)
-        self._errors.promise(job.uid, told_s, now_s)
-        if band is None:
-            return Estimate(now_s, waiting.start_p50_s, waiting.start_p90_s)
-        return Estimate(now_s + int(band[0]), now_s + int(band[1]), now_s + math.ceil(band[2]))
+        earliest_s = now_s if waiting.start_p10_s is None else waiting.start_p10_s
+        return Estimate(earliest_s, waiting.start_p50_s, waiting.start_p90_s)
 
     def _withdraw(self, site: str, now_s: int) -> None:
         """Take back starts of this very second at a site that is gone."""
