@@ -62,10 +62,6 @@ class Atlas:
             for place in _lineage(leaf):
                 self._within[place] = self._within.get(place, 0) | bit
 
-    def knows(self, jurisdiction: str) -> bool:
-        """Whether the place has a bit (or can never have one, being no jurisdiction)."""
-        return jurisdiction in self._leaf or not places.is_jurisdiction(jurisdiction)
-
     def bit(self, jurisdiction: str) -> int:
         """The bit of where something is; 0 when there is no such place."""
         return self._leaf.get(jurisdiction, 0)

@@ -9,10 +9,11 @@ import pytest
 
 from hansa.model.plan import Plan
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, ShadowPrices, Snapshot
+from hansa.model.snapshot import Holding, Job, ShadowPrices, ShardRequest, Snapshot
 from hansa.placement import engine
 from hansa.placement.explanation import explain_job
 from hansa.placement.planner import explain, plan
+from hansa.placement.prices import solve
 from tests.unit.placement.leagues import NOW_S, breaches, random_snapshot
 
 SEEDS = range(80)
@@ -49,6 +50,34 @@ def test_the_compiled_kernel_decides_the_same(seed):
     rng = np.random.default_rng(1000 + seed)
     snapshot = random_snapshot(rng, jobs=60, sites=8)
     assert plan(snapshot, is_compiled=True) == plan(snapshot, is_compiled=False)
+
+
+def in_shards(rng: np.random.Generator, job: Job) -> Job:
+    """The job cut into two or three shards, some pinned by data, half of the time."""
+    if job.shape.min_workers or rng.random() < 0.5:
+        return job
+    pins = [("sea",) if rng.random() < 0.2 else () for _ in range(int(rng.integers(2, 4)))]
+    return replace(job, spread=tuple(ShardRequest(f"s{n}", pin) for n, pin in enumerate(pins)))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_shards_go_to_as_many_sites_in_both_kernels(seed):
+    rng = np.random.default_rng(6000 + seed)
+    snapshot = random_snapshot(rng, jobs=40, sites=8)
+    snapshot = replace(snapshot, jobs=tuple(in_shards(rng, job) for job in snapshot.jobs))
+    decided = plan(snapshot, is_compiled=False)
+    assert plan(snapshot) == decided
+    assert not breaches(snapshot, decided)
+    for job in snapshot.jobs:
+        parts = [p for p in decided.placements if p.job_uid == job.uid]
+        assert {p.shard for p in parts if job.spread} in (set(), {s.name for s in job.spread})
+        assert len({p.site for p in parts}) == len(parts)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_small_league_finds_the_prices_of_the_background_by_itself(seed):
+    snapshot = random_snapshot(np.random.default_rng(7000 + seed), jobs=30)
+    assert plan(replace(snapshot, prices=solve(snapshot).prices)) == plan(snapshot)
 
 
 @pytest.mark.parametrize("seed", range(25))
