@@ -29,6 +29,8 @@ MOST_JOBS = 128
 MOST_CELLS = 16
 """Cells examined for one job, in order of choice, among those that hold enough to yield."""
 MOST_VICTIMS = 64
+MOST_MACHINES = 16
+"""Machines of a cell that are cleared in turn, to see whether a worker then fits."""
 HOUR_S = 3600
 
 
@@ -92,6 +94,7 @@ class _Search:
         if record.kinds[0] in self.hopeless:
             return
         self.scratch.rank = self._reserved.get(row, -1)
+        self.scratch.runtime_s = int(league.columns.runtime_p90[row])
         cells = league.tariff.candidates(record.kinds[0])
         usable = [cell for cell in cells.tolist() if league.supply.cell_open[cell]]
         soon = next((c for c in usable if c in self._freed and self.scratch.take(record, c)), None)
@@ -152,20 +155,19 @@ class _Search:
         """The fewest that have to yield at a cell for a job to fit; empty when it cannot.
 
         First those whose institution keeps its nominal share without them, then any of one that
-        holds more; where the cheapest together are not enough, the largest or the smallest first.
+        holds more; where the cheapest together are not enough, the largest or the smallest first,
+        then machine by machine.
         """
         yielding = [v for v in self.scratch.yielding(cell) if v.record.job.pool == record.job.pool]
         by_size = sorted(yielding, key=lambda victim: -victim.gpus)
-        attempts = (
+        machines = _by_machine(yielding) if record.job.shape.gpus > 1 else []
+        attempts = [
             ((True, yielding), (False, yielding)),
             ((False, by_size),),
             ((False, by_size[::-1]),),
-        )
-        for turns in attempts:
-            chosen = self._try(record, cell, turns)
-            if chosen:
-                return chosen
-        return []
+            *(((False, first), (False, yielding)) for first in machines[:MOST_MACHINES]),
+        ]
+        return next(filter(None, (self._try(record, cell, turns) for turns in attempts)), [])
 
     def _try(
         self, record: Record, cell: int, turns: Iterable[tuple[bool, list[Victim]]]
@@ -196,6 +198,15 @@ class _Search:
         for victim, pairs in kept:
             scratch.retake(victim, pairs)
         return [victim for victim, _ in reversed(kept)]
+
+
+def _by_machine(victims: Iterable[Victim]) -> list[list[Victim]]:
+    """Victims machine by machine, those machines first where most would be free."""
+    found: dict[int, list[Victim]] = {}
+    for victim in victims:
+        for machine in dict.fromkeys(victim.held.log[::2]):
+            found.setdefault(machine, []).append(victim)
+    return sorted(found.values(), key=lambda group: -sum(victim.gpus for victim in group))
 
 
 def _is_fair(scratch: Scratch, record: Record, victim: Victim, *, keeps_nominal: bool) -> bool:

@@ -58,6 +58,7 @@ class Scratch:
         """(job, site) → workers left there."""
         self.rank = -1
         """Rank of the reservation that the job in question holds itself."""
+        self.runtime_s = 0
         self._yielding: dict[int, list[Victim]] = {}
 
     def yielding(self, cell: int) -> list[Victim]:
@@ -73,9 +74,10 @@ class Scratch:
         return shares.tier_of(self.accounts, record.leaf, need) == 0
 
     def is_held(self, cell: int) -> bool:
-        """Whether a cell is held for other work that stays within its nominal share."""
+        """Whether other work within its nominal share is to start in a cell while the job runs."""
         key = int(self.supply.reserved_key[cell])
-        return key >> RANK_BITS == 0 and key & RANK_MASK != self.rank
+        is_others = key >> RANK_BITS == 0 and key & RANK_MASK != self.rank
+        return is_others and self.runtime_s > self.supply.reserved_until[cell]
 
     def spare(self, cell: int) -> int:
         """GPUs of a cell that are free and not held, those that victims free among them."""

@@ -6,7 +6,7 @@ from hansa.model.events import JobGone
 from hansa.model.snapshot import Pool, PreemptionRule, Share
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
-from tests.unit.placement.test_rules_of_service import held, job, league
+from tests.unit.placement.test_rules_of_service import held, job, league, rack, site
 
 RULE = PreemptionRule(borrowers=True, max_per_hour=100)
 
@@ -107,3 +107,20 @@ def test_work_that_only_a_reservation_keeps_waiting_may_reclaim_too():
     decided = plan(league(*runs, gang, small, pool=pool(ut=0, ua=8, oy=5)))
     assert stopped(decided) == ["v"]
     assert {stop.in_favour_of for stop in decided.stops} == {"j"}
+
+
+def test_a_machine_is_cleared_where_the_cheapest_victims_are_spread_over_many():
+    """``fi`` holds two GPUs too many, on three machines; on one of them all others borrow."""
+    sites = (site("a", machines=(rack(count=3, gpus=4),)),)
+    machines = (
+        (("e1", "fi", 1), ("e2", "fi", 1), ("n1", "oy", 2)),
+        (("c1", "fi", 1), ("c2", "fi", 1), ("b", "ut", 2)),
+        (("n2", "oy", 2), ("a1", "fi", 1), ("a2", "fi", 1)),
+    )
+    runs = [
+        held(uid, gpus=gpus, institution=institution, since=n)
+        for n, (uid, institution, gpus) in enumerate(sum(machines, ()))
+    ]
+    entitled = job("j", gpus=4, institution="ua")
+    shares = pool(fi=4, oy=4, ut=0, ua=4)
+    assert stopped(plan(league(*runs, entitled, sites=sites, pool=shares))) == ["b", "c1", "c2"]
