@@ -45,6 +45,11 @@ STALE = {"conditions": [condition("Accepted", "False", "StaleEpoch")], "highestE
 DONE = {"acceptedAt": "2026-01-01T00:00:00Z", "conditions": [condition("Succeeded")]}
 DELETING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
 
+
+def with_meta(manifest, **fields):
+    return manifest | {"metadata": manifest["metadata"] | fields}
+
+
 PLACE = Placement(UID, "tartu", 2, 0)
 WAIT = Waiting(UID, Reason.WAITING_FOR_CAPACITY, "full")
 PREEMPT = Stop(
@@ -168,6 +173,31 @@ CASES = {
         [CancelGrant, Tell, SetJobStatus],
     ),
     "deleted, free": (case(job_view(meta=DELETING)), [SetFinalizers]),
+    "deleted, free and never pinned": (
+        case(job_view(meta={"deletionTimestamp": DELETING["deletionTimestamp"]})),
+        [],
+    ),
+    "recorded, and its spec cannot be read any more": (
+        case(job_view(PLACED, priority=2**60)),
+        [],
+    ),
+    "an old epoch is being stopped": (
+        case(
+            job_view({"epoch": 1}),
+            epoch(grant_manifest(status=ACCEPTED, cancel="Stop")),
+            decision=PLACE,
+        ),
+        [],
+    ),
+    "an old epoch's grant is on its way out": (
+        case(
+            job_view({"epoch": 1}),
+            epoch(
+                with_meta(grant_manifest(status=REFUSED), deletionTimestamp="2026-01-01T00:00:00Z")
+            ),
+        ),
+        [],
+    ),
 }
 
 
@@ -176,6 +206,15 @@ def test_what_is_due(name):
     given, expected = CASES[name]
 
     assert [type(action) for action in derive(given)] == expected
+
+
+def test_a_suspended_job_whose_node_fell_silent_is_told_that_it_is_suspended():
+    late_s = NOW_S + 3661
+    over = epoch(grant_manifest(status=ACCEPTED), now_s=late_s)
+
+    [told] = derive(case(job_view(PLACED, suspend=True), over, now_s=late_s))
+
+    assert {c["type"]: c["reason"] for c in told.status["conditions"]}["Placed"] == "Suspended"
 
 
 def test_the_first_epoch_is_recorded_before_its_grant_is_written():
@@ -301,8 +340,10 @@ def test_what_may_wait_and_for_how_long(name):
             assert actions == (LookAgain(pause_s - passed_s),)
         else:
             assert [type(action) for action in actions] == expected
-    actions = derive(case(job, seen, told_s=NOW_S - pause_s))
-    assert [type(action) for action in actions] == expected
+    late = case(job, seen, told_s=NOW_S - pause_s)
+    assert [type(action) for action in derive(late)] == expected
+    hurried = derive(dataclasses.replace(late, tidying=False))
+    assert hurried == (LookAgain(0.0),) if pause_s else [type(a) for a in hurried] == expected
 
 
 def test_a_job_that_is_pinned_and_told_is_left_alone():
