@@ -31,7 +31,12 @@ MOST_CELLS = 16
 MOST_VICTIMS = 64
 MOST_MACHINES = 16
 """Machines of a cell that are cleared in turn, to see whether a worker then fits."""
+SHARED_GPUS = 2
+"""A worker of fewer GPUs fits on any machine that has as many free."""
 HOUR_S = 3600
+
+_Turns = tuple[tuple[bool, list[Victim]], ...]
+"""Whether institutions must keep their nominal share, and victims in order."""
 
 
 @dataclass
@@ -149,7 +154,7 @@ class _Search:
         """Whether a cell could hold the job if everything that may yield there did."""
         need = self.scratch.league.kinds.kinds[record.kinds[0]].gpus
         room = int(self.scratch.supply.cell_free[cell])
-        return room + sum(v.gpus for v in self.scratch.yielding(cell)) >= need
+        return room + _gpus(self.scratch.yielding(cell)) >= need
 
     def _victims(self, record: Record, cell: int) -> list[Victim]:
         """The fewest that have to yield at a cell for a job to fit; empty when it cannot.
@@ -160,18 +165,25 @@ class _Search:
         """
         yielding = [v for v in self.scratch.yielding(cell) if v.record.job.pool == record.job.pool]
         by_size = sorted(yielding, key=lambda victim: -victim.gpus)
-        machines = _by_machine(yielding) if record.job.shape.gpus > 1 else []
         attempts = [
             ((True, yielding), (False, yielding)),
             ((False, by_size),),
             ((False, by_size[::-1]),),
-            *(((False, first), (False, yielding)) for first in machines[:MOST_MACHINES]),
+            *self._machine_by_machine(record, yielding),
         ]
         return next(filter(None, (self._try(record, cell, turns) for turns in attempts)), [])
 
-    def _try(
-        self, record: Record, cell: int, turns: Iterable[tuple[bool, list[Victim]]]
-    ) -> list[Victim]:
+    def _machine_by_machine(self, record: Record, yielding: list[Victim]) -> list[_Turns]:
+        """Those on one machine first, for every machine where a worker would then fit."""
+        shape, free = record.job.shape, self.scratch.supply.machine_gpus
+        if shape.gpus < SHARED_GPUS:
+            return []
+        found = _by_machine(yielding)
+        able = [at for at, on in found.items() if free[at] + _gpus(on) >= shape.gpus]
+        rest = yielding if shape.workers > 1 else []
+        return [((False, found[at]), (False, rest)) for at in able[:MOST_MACHINES]]
+
+    def _try(self, record: Record, cell: int, turns: _Turns) -> list[Victim]:
         """Release victims in order until the job fits, then take back who was not needed."""
         scratch, job = self.scratch, record.job
         pool = scratch.league.pools[job.pool]
@@ -200,13 +212,18 @@ class _Search:
         return [victim for victim, _ in reversed(kept)]
 
 
-def _by_machine(victims: Iterable[Victim]) -> list[list[Victim]]:
-    """Victims machine by machine, those machines first where most would be free."""
+def _by_machine(victims: Iterable[Victim]) -> dict[int, list[Victim]]:
+    """Victims that hold GPUs of a machine, machine by machine."""
     found: dict[int, list[Victim]] = {}
     for victim in victims:
-        for machine in dict.fromkeys(victim.held.log[::2]):
+        log = victim.held.log
+        for machine in dict.fromkeys(log[at] for at in range(0, len(log), 2) if log[at + 1]):
             found.setdefault(machine, []).append(victim)
-    return sorted(found.values(), key=lambda group: -sum(victim.gpus for victim in group))
+    return found
+
+
+def _gpus(victims: Iterable[Victim]) -> int:
+    return sum(victim.gpus for victim in victims)
 
 
 def _is_fair(scratch: Scratch, record: Record, victim: Victim, *, keeps_nominal: bool) -> bool:

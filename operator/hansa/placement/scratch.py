@@ -65,8 +65,17 @@ class Scratch:
         """What could end at a cell as far as pool and run time go, in the order of victims."""
         if cell not in self._yielding:
             found = (_victim(self.league, *pair) for pair in self.league.by_cell.get(cell, ()))
-            self._yielding[cell] = sorted((v for v in found if v is not None), key=_order)
+            able = (victim for victim in found if victim is not None and self._may_yield(victim))
+            self._yielding[cell] = sorted(able, key=_order)
         return [v for v in self._yielding[cell] if v.key not in self.gone]
+
+    def _may_yield(self, victim: Victim) -> bool:
+        """Whether a victim shrinks, borrows, or has to fear priority; who does not now never does."""
+        record = victim.record
+        is_outranked = self.league.pools[record.job.pool].preemption.lower_priority
+        accounts, leaf = self.league.ledger.accounts, record.leaf
+        borrows = leaf < 0 or accounts.gpus[leaf] > accounts.nominal[leaf]
+        return victim.workers_left > 0 or is_outranked or bool(borrows)
 
     def is_entitled(self, record: Record) -> bool:
         """Whether an institution stays within its nominal share with a job."""
