@@ -20,6 +20,9 @@ MAX_SHARE = 1 << 31
 PPM = 1_000_000
 HUGE = 1 << 60
 UNLIMITED = -1
+NOBODY = -1
+NOMINAL = 1_000_000
+"""Worth of a GPU inside a nominal share, in the unit of ``Moves``."""
 
 WHY_CAPACITY = 1
 WHY_QUOTA = 2
@@ -139,6 +142,32 @@ class Records(NamedTuple):
     parts: Column
     log: Column
     """Pairs machine, workers; 0 workers: the head."""
+
+
+class Moves(NamedTuple):
+    """What is needed to weigh whether placed work should move."""
+
+    lo: Column
+    """Per mask: first candidate."""
+    worth: Column
+    """Per job: one GPU, in millionths of a plain one."""
+    money: Column
+    """Per cell: price of one GPU, in the same unit."""
+    left: Column
+    """One number: cells that may still be looked at."""
+    made: Column
+    """One number: exchanges made."""
+
+
+class Board(NamedTuple):
+    """Which parts stand in which cell, as linked lists."""
+
+    first: Column
+    """Per cell: its first part; NOBODY."""
+    next: Column
+    """Per part: the next one in the same cell."""
+    start: Column
+    """Per part: where its log begins."""
 
 
 class Turn(NamedTuple):

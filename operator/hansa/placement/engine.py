@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hansa.placement import kernel
-from hansa.placement.columns import Accounts, Caps, Decided, Jobs, Kinds, Outcome, Supply
+from hansa.placement.columns import Accounts, Caps, Decided, Jobs, Kinds, Moves, Outcome, Supply
 
 try:
     from hansa.placement import kernel_numba
@@ -30,6 +30,7 @@ class Tables(NamedTuple):
     jobs: Jobs
     accounts: Accounts
     caps: Caps
+    moves: Moves
 
 
 def run(

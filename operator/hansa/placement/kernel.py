@@ -13,24 +13,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from hansa.placement.board import close_up, enter, lay_out
 from hansa.placement.columns import (
     HUGE,
+    NOBODY,
     RANK_BITS,
-    WHY_CAP,
-    WHY_CAPACITY,
     WHY_QUOTA,
     WHY_RESERVED,
     Accounts,
+    Board,
     Caps,
     Column,
     Jobs,
     Kinds,
+    Moves,
     Outcome,
     Records,
     Supply,
     Turn,
 )
-from hansa.placement.packing import give_back, take_gang, take_workers
+from hansa.placement.moves import make_way
+from hansa.placement.packing import give_back, take_workers
+from hansa.placement.seats import try_cell
 from hansa.placement.shares import (
     build_heaps,
     cap_room,
@@ -42,32 +46,10 @@ from hansa.placement.shares import (
     tier_of,
 )
 
-
-def outlives(supply: Supply, cell: int, turn: Turn) -> bool:
-    """Whether work would run into a reservation for other work ahead of it (EASY backfill)."""
-    return supply.reserved_key[cell] < turn.key and turn.runtime > supply.reserved_until[cell]
-
-
-def try_cell(
-    supply: Supply, kinds: Kinds, caps: Caps, kind: int, cell: int, turn: Turn, log: Column
-) -> int:
-    """Put the kind's gang into a cell: 0, or the WHY_* bit of what forbids it."""
-    if supply.cell_open[cell] == 0:
-        return WHY_CAPACITY
-    need = kinds.workers[kind] * kinds.gpus[kind]
-    if supply.cell_free[cell] < need:
-        return WHY_CAPACITY
-    if need > 0 and cap_room(caps, kinds, kind, cell) < need:
-        return WHY_CAP
-    is_long = outlives(supply, cell, turn)
-    if is_long and supply.reserved_spare[cell] < need:
-        return WHY_RESERVED
-    if not take_gang(supply, cell, kinds, kind, kinds.workers[kind], log):
-        return WHY_CAPACITY
-    charge_caps(caps, kinds, kind, cell, need)
-    if is_long:
-        supply.reserved_spare[cell] -= need
-    return 0
+GOOD = 0
+"""Modes of a pass: only what is worth its price, what fits, or what fits if others move."""
+FILLING = 1
+MOVING = 2
 
 
 def is_site_taken(supply: Supply, records: Records, start: int, cell: int) -> bool:
@@ -142,9 +124,11 @@ def place_job(
     accounts: Accounts,
     caps: Caps,
     records: Records,
+    moves: Moves,
+    board: Board,
     job: int,
     leaf: int,
-    is_good_only: bool,
+    mode: int,
 ) -> bool:
     """Place all parts of a job, or none; books quota and use."""
     gpus, cpu, memory = 0, 0, 0
@@ -163,23 +147,29 @@ def place_job(
     turn = Turn(job, tier << RANK_BITS | jobs.rank[job], jobs.runtime[job])
     start, log_start = len(records.parts), len(records.log)
     for kind in range(lo, hi):
-        stop = kinds.good[kind] if is_good_only else kinds.end[kind]
-        if not place_part(supply, kinds, caps, records, kind, turn, stop, start):
+        stop = kinds.good[kind] if mode == GOOD else kinds.end[kind]
+        if not place_part(supply, kinds, caps, records, kind, turn, stop, start) and not (
+            mode == MOVING
+            and lo + 1 == hi
+            and make_way(supply, kinds, jobs, accounts, caps, records, moves, board, kind, turn)
+        ):
             kinds.why[lo] |= kinds.seen[kinds.mask[kind]]
             undo_parts(supply, kinds, caps, records, start, log_start)
             return False
+    if mode == MOVING:
+        enter(records, board, log_start, lo + 1 == hi)
     charge_quota(accounts, leaf, gpus)
     charge_use(accounts, leaf, gpus, cpu, memory)
     jobs.done[job] = 1
     return True
 
 
-def skip_hopeless(kinds: Kinds, jobs: Jobs, queue: int, at: int, is_good_only: bool) -> int:
+def skip_hopeless(kinds: Kinds, jobs: Jobs, queue: int, at: int, mode: int) -> int:
     """The next job of a queue that is waiting and whose kind has candidates left."""
     while at < jobs.queue_hi[queue]:
         job = jobs.order[at]
         kind = jobs.kind_lo[job]
-        stop = kinds.good[kind] if is_good_only else kinds.end[kind]
+        stop = kinds.good[kind] if mode == GOOD else kinds.end[kind]
         if (
             jobs.done[job] == 0
             and kinds.next[kinds.mask[kind]] < stop
@@ -197,13 +187,15 @@ def run_pass(
     accounts: Accounts,
     caps: Caps,
     records: Records,
+    moves: Moves,
+    board: Board,
     heads: Column,
     is_below_only: bool,
-    is_good_only: bool,
+    mode: int,
 ) -> None:
     """Serve the queues by share until nothing more fits (or only borrowers are left)."""
     for queue in range(len(jobs.queue_lo)):
-        heads[queue] = skip_hopeless(kinds, jobs, queue, jobs.queue_lo[queue], is_good_only)
+        heads[queue] = skip_hopeless(kinds, jobs, queue, jobs.queue_lo[queue], mode)
     build_heaps(accounts, jobs, heads)
     while accounts.heap_n[0] > 0:
         if is_below_only and accounts.heap_key[accounts.heap_lo[0]] >> RANK_BITS > 0:
@@ -213,8 +205,8 @@ def run_pass(
             leaf = accounts.heap_item[accounts.heap_lo[leaf]]
         queue = accounts.queue[leaf]
         job = jobs.order[heads[queue]]
-        place_job(supply, kinds, jobs, accounts, caps, records, job, leaf, is_good_only)
-        heads[queue] = skip_hopeless(kinds, jobs, queue, heads[queue] + 1, is_good_only)
+        place_job(supply, kinds, jobs, accounts, caps, records, moves, board, job, leaf, mode)
+        heads[queue] = skip_hopeless(kinds, jobs, queue, heads[queue] + 1, mode)
         rekey(accounts, jobs, heads, leaf)
 
 
@@ -258,12 +250,14 @@ def run(
     jobs: Jobs,
     accounts: Accounts,
     caps: Caps,
+    moves: Moves,
     heads: Column,
     is_priced: bool,
 ) -> tuple[Outcome, Outcome, Outcome]:
     """Plan everything that waits: first the institutions below their nominal share, then all.
 
-    With shadow prices each of the two first takes what is worth its price, then fills up.
+    With shadow prices each of the two first takes what is worth its price, then fills up. In the
+    end what the same pass has placed may move, until that helps nobody any more.
 
     Returns:
         ``Records.parts``, ``Records.log``, and triples part, machine, workers of elastic growth.
@@ -272,12 +266,34 @@ def run(
     log = [0 for _ in range(0)]
     growth = [0 for _ in range(0)]
     records = Records(parts, log)
+    board = Board([NOBODY for _ in supply.cell_free], [0 for _ in range(0)], [0 for _ in range(0)])
     for is_below_only in (True, False):
-        for is_good_only in (True, False):
-            if is_priced or not is_good_only:
-                run_pass(
-                    supply, kinds, jobs, accounts, caps, records, heads, is_below_only, is_good_only
-                )
+        begun, made, is_more = len(parts), 0, True
+        mode = GOOD if is_priced else FILLING
+        while is_more:
+            if mode == MOVING:
+                made = moves.made[0]
+                lay_out(kinds, jobs, records, moves, board, begun)
+            run_pass(
+                supply,
+                kinds,
+                jobs,
+                accounts,
+                caps,
+                records,
+                moves,
+                board,
+                heads,
+                is_below_only,
+                mode,
+            )
+            if mode == MOVING:
+                close_up(records, board)
+                is_more = moves.made[0] > made
+            elif mode == FILLING and moves.left[0] <= 0:
+                is_more = False
+            else:
+                mode += 1
     end = len(log)
     grow(supply, kinds, jobs, accounts, caps, records, growth)
     return (

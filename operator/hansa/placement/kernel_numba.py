@@ -16,11 +16,14 @@ import numba
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from hansa.placement import kernel, packing, shares
-from hansa.placement.columns import Accounts, Caps, Column, Jobs, Kinds, Outcome, Supply
+from hansa.placement import board, kernel, packing, seats, shares
+from hansa.placement import moves as moves_
+from hansa.placement.columns import Accounts, Caps, Column, Jobs, Kinds, Moves, Outcome, Supply
 
-MODULES = (packing, shares, kernel)
+MODULES = (packing, shares, seats, board, moves_, kernel)
 """Later ones call earlier ones."""
+RARE = (board, moves_)
+"""Called seldom: not worth the time of compiling them into every caller."""
 _emit: Any = cgutils
 
 
@@ -31,7 +34,9 @@ def _compiled() -> dict[str, Any]:
         twin = _second_copy(module)
         for name, function in inspect.getmembers(twin, inspect.isfunction):
             if function.__module__ == module.__name__:
-                done[name] = numba.njit(forceinline=name != kernel.run.__name__)(function)
+                done[name] = numba.njit(
+                    forceinline=module not in RARE and name != kernel.run.__name__
+                )(function)
             if name in done:
                 setattr(twin, name, done[name])
     return done
@@ -65,12 +70,13 @@ _borrowed: Any = intrinsic(_without_owner)
 _run = _compiled()["run"]
 
 
-def _entry(  # noqa: PLR0917  # as ``kernel.run``
+def _entry(  # noqa: PLR0913, PLR0917  # as ``kernel.run``
     supply: Supply,
     kinds: Kinds,
     jobs: Jobs,
     accounts: Accounts,
     caps: Caps,
+    moves: Moves,
     heads: Column,
     is_priced: bool,  # noqa: FBT001
 ) -> tuple[Outcome, Outcome, Outcome]:
@@ -80,6 +86,7 @@ def _entry(  # noqa: PLR0917  # as ``kernel.run``
         _borrowed(jobs),
         _borrowed(accounts),
         _borrowed(caps),
+        _borrowed(moves),
         heads,
         is_priced,
     )

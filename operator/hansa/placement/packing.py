@@ -97,6 +97,19 @@ def give_back(
     return workers
 
 
+def retake(
+    supply: Supply, cell: int, kinds: Kinds, kind: int, log: Column, start: int, end: int
+) -> None:
+    """Take the room of log entries once more: the reverse of ``give_back``."""
+    for at in range(start, end, 2):
+        machine, pods = log[at], log[at + 1]
+        if pods == 0:
+            occupy(supply, machine, 1, 0, kinds.head_cpu[kind], kinds.head_memory[kind])
+        else:
+            occupy(supply, machine, pods, kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind])
+            supply.cell_free[cell] -= pods * kinds.gpus[kind]
+
+
 def take_gang(
     supply: Supply, cell: int, kinds: Kinds, kind: int, workers: int, log: Column
 ) -> bool:

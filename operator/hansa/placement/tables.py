@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hansa.model.snapshot import Shape
-from hansa.placement.columns import Jobs, Kinds
+from hansa.placement.columns import Jobs, Kinds, Moves
 from hansa.placement.engine import Tables
 from hansa.placement.supply import Ints
+from hansa.placement.value import PLAIN_GPU
 
 if TYPE_CHECKING:
     from hansa.placement.league import League
 
 AFTER_ALL = 1 << 29
 """Ranks of a partial run start here: behind every gang that holds a reservation."""
+
+
+MOST_LOOKS = 20_000
+"""Cells that one plan looks at to move what it has placed."""
+NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +53,8 @@ def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
     ranked = league.columns.ranked(rows, league.now_s)
     first = league.columns.first[ranked]
     jobs = _jobs(league, ranked, first, np.arange(len(ranked), dtype=np.int64))
-    return _tables(league, league.tariff.columns(), jobs), ranked
+    kinds = league.tariff.columns()
+    return _tables(league, kinds, jobs, _moves(league, kinds, ranked)), ranked
 
 
 def some_waiting(
@@ -69,11 +76,21 @@ def some_waiting(
     for position, row in enumerate(ranked.tolist()):
         rank[position] = reserved.get(row, rank[position])
     jobs = _jobs(league, ranked, starts[at].astype(np.int64), rank)
-    return _tables(league, league.tariff.columns_at(numbers, cells), jobs), numbers
+    return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
 
 
-def _tables(league: League, kinds: Kinds, jobs: Jobs) -> Tables:
-    return Tables(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters)
+def _tables(league: League, kinds: Kinds, jobs: Jobs, moves: Moves) -> Tables:
+    return Tables(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters, moves)
+
+
+def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
+    return Moves(
+        lo=kinds.next.copy(),
+        worth=1000 * (PLAIN_GPU + league.columns.priority[ranked]),
+        money=np.round(1000 * league.tariff.money).astype(np.int64),
+        left=np.array([MOST_LOOKS], np.int64),
+        made=np.zeros(1, np.int64),
+    )
 
 
 def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
