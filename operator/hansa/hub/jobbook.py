@@ -76,7 +76,8 @@ class JobBook:
         if before is None or before.league is not after.league or _voices(before) != _voices(after):
             self.changed |= self.active
         else:
-            self.changed |= self._refused
+            # A node may ask for other refusals to be forgotten, or come back after its fence opened.
+            self.changed |= self._refused | self._late
 
     def wake(self) -> bool:
         """Mark the jobs that time alone may have changed; tell whether there are any."""

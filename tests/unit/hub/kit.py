@@ -134,14 +134,24 @@ def _copy(thing: Manifest) -> Manifest:
     return {**thing, "metadata": dict(thing["metadata"])}
 
 
-class PatientQueue(KeyQueue):
-    """Keeps what is to come back later until the test says that the time has come."""
+class StepQueue(KeyQueue):
+    """The queue's order without its clock: what is to come back later does when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.lanes: tuple[dict[Key, None], ...] = ({}, {}, {})
         self.later: dict[Key, int] = {}
 
-    def add_later(self, key: Key, delay_s: float, lane: int = NORMAL) -> None:  # noqa: ARG002  # until the test says so
+    def __len__(self) -> int:
+        return sum(map(len, self.lanes))
+
+    def add(self, key: Key, lane: int = NORMAL) -> None:
+        if not any(key in better for better in self.lanes[: lane + 1]):
+            for worse in self.lanes[lane:]:
+                worse.pop(key, None)
+            self.lanes[lane][key] = None
+
+    def add_later(self, key: Key, delay_s: float, lane: int = NORMAL) -> None:  # noqa: ARG002  # see above
         self.later[key] = lane
 
     def come_back(self) -> None:
@@ -149,9 +159,18 @@ class PatientQueue(KeyQueue):
         for key, lane in later.items():
             self.add(key, lane)
 
+    async def take(self) -> Key:
+        lane = next(lane for lane in self.lanes if lane)
+        key = next(iter(lane))
+        del lane[key]
+        return key
+
+    def done(self, key: Key) -> None:
+        """Nothing else is at work."""
+
     def clear(self) -> None:
-        super().clear()
-        self.later.clear()
+        for kept in (*self.lanes, self.later):
+            kept.clear()
 
 
 class HubKit:
@@ -160,7 +179,7 @@ class HubKit:
     def __init__(self, store: Store, clock: Time) -> None:
         self.store, self.clock, self.leads = store, clock, False
         self.instruments = Instruments("hub")
-        self.queue = PatientQueue()
+        self.queue = StepQueue()
         self.caches = Caches(store, clock, on_change=self._on_change, resync_s=600)
         self.world = WorldView(self.caches, LIMITS)
         self.plans = PlanningLoop(
@@ -219,6 +238,10 @@ class HubKit:
             (mirror.drop if change == "DELETED" else mirror.put)(_copy(thing))
 
     def plan(self) -> list[tuple[str, bool]]:
+        """Plan once, as the loop does while it leads."""
+        if not self.leads:
+            self.plans._book.changed.clear()
+            return []
         changed = self.plans.replan()
         self.controller.queue_decisions(iter(changed))
         return changed
