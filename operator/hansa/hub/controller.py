@@ -158,6 +158,7 @@ class Controller:
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),
             told_s=self._plans.told.at_s(uid),
+            tidying=self._queue.tidies(Key("job", uid)),
         )
         return derive(case)
 

@@ -13,7 +13,9 @@ from typing import NamedTuple
 URGENT, NORMAL, LATER = 0, 1, 2
 """Lanes: grants first, then what people see, then tidying up."""
 MOST_TIDYING = 2
-"""Workers that may tidy up at the same time: it takes time from nothing else."""
+"""Workers that may tidy up at the same time."""
+REST = 4.0
+"""Each rests so many times as long as a key took: when the API server is slow, tidying gives way."""
 
 
 class Key(NamedTuple):
@@ -26,12 +28,14 @@ class Key(NamedTuple):
 class KeyQueue:
     """Keys waiting to be processed. Owned by one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rest: float = REST) -> None:
         """Start empty."""
+        self._rest = rest
         self._heap: list[tuple[int, int, Key]] = []
         self._lanes: dict[Key, int] = {}
         self._busy: set[Key] = set()
-        self._tidying: set[Key] = set()
+        self._tidying: dict[Key, float] = {}
+        self._resting = 0
         self._again: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._count = 0
@@ -63,22 +67,29 @@ class KeyQueue:
     async def take(self) -> Key:
         """Return the next key; it is busy until ``done``."""
         while True:
-            while self._heap and (self._heap[0][0] < LATER or len(self._tidying) < MOST_TIDYING):
+            while self._heap and (self._heap[0][0] < LATER or self._may_tidy()):
                 lane, _, key = heapq.heappop(self._heap)
                 if self._lanes.get(key) == lane:
                     del self._lanes[key]
                     self._busy.add(key)
                     if lane == LATER:
-                        self._tidying.add(key)
+                        self._tidying[key] = asyncio.get_running_loop().time()
                     return key
             self._ready.clear()
             await self._ready.wait()
 
+    def tidies(self, key: Key) -> bool:
+        """Tell whether a key is worked on because nothing better was to be done."""
+        return key in self._tidying
+
     def done(self, key: Key) -> None:
         """Give a key back."""
         self._busy.discard(key)
-        self._tidying.discard(key)
-        self._ready.set()
+        began_s = self._tidying.pop(key, None)
+        if began_s is not None:
+            self._resting += 1
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._rest * (loop.time() - began_s), self._rested)
         lane = self._again.pop(key, None)
         if lane is not None:
             self.add(key, lane)
@@ -91,6 +102,13 @@ class KeyQueue:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+    def _may_tidy(self) -> bool:
+        return len(self._tidying) + self._resting < MOST_TIDYING
+
+    def _rested(self) -> None:
+        self._resting -= 1
+        self._ready.set()
 
     def _ring(self, key: Key, lane: int) -> None:
         self._timers.pop(key, None)

@@ -75,6 +75,8 @@ class JobCase:
     """Institution for whose work the planner stops this job."""
     told_s: float = 0.0
     """When the job's status was last written, by this process."""
+    tidying: bool = True
+    """Whether nothing better is to be done; otherwise what may wait does."""
 
     @property
     def current(self) -> Epoch | None:
@@ -175,9 +177,10 @@ def _waits(job: JobView, grant: GrantView) -> bool:
 
 
 def _unless_early(case: JobCase, pause_s: float, actions: list[Action]) -> Iterator[Action]:
-    """Yield ``actions`` once the job's status has been at rest for ``pause_s``."""
-    left_s = case.told_s + pause_s - case.now_s
-    yield from [LookAgain(left_s)] if left_s > 0 else actions
+    """Yield ``actions`` at leisure, once the job's status has been at rest for ``pause_s``."""
+    left_s = max(0.0, case.told_s + pause_s - case.now_s)
+    early = pause_s > 0 and (left_s > 0 or not case.tidying)
+    yield from [LookAgain(left_s)] if early else actions
 
 
 def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:

@@ -39,8 +39,22 @@ async def test_a_key_that_comes_back_while_it_is_worked_on_is_worked_on_once_mor
     assert [await taken(queue) for _ in range(2)] == ["a", None]
 
 
-async def test_tidying_leaves_workers_for_the_rest():
-    queue = KeyQueue()
+async def test_tidying_rests_the_longer_the_slower_it_was():
+    queue = KeyQueue(rest=1e6)
+    for number in range(MOST_TIDYING + 1):
+        queue.add(key(number), LATER)
+    for number in range(MOST_TIDYING):
+        assert await taken(queue) == number
+        await asyncio.sleep(0.001)
+        queue.done(key(number))
+
+    assert await taken(queue) is None
+    queue.add(key(MOST_TIDYING), NORMAL)
+    assert await taken(queue) == MOST_TIDYING
+
+
+async def test_tidying_leaves_workers_for_what_is_more_urgent():
+    queue = KeyQueue(rest=0.0)
     names = [f"tidy-{number}" for number in range(MOST_TIDYING + 1)]
     for name in names:
         queue.add(key(name), LATER)

@@ -98,8 +98,9 @@ class NeverTwice(RuleBasedStateMachine):
             spec, meta = {"suspend": wire["spec"].get("suspend", False)}, wire["metadata"]
             view = job_view(wire["status"], version=self.version, meta=meta, **spec)
             decision = Placement(UID, node, 2, 0) if place and not view.suspended else None
-            facts, times = self.facts(), {"now_s": self.now_s, "told_s": self.told_s}
-            actions = derive(case(view, *facts, decision=decision, **times))
+            facts = self.facts()
+            when = {"now_s": self.now_s, "told_s": self.told_s, "tidying": crash > 1}
+            actions = derive(case(view, *facts, decision=decision, **when))
         for action in actions[:crash]:
             self.do(action)
         if crash < len(actions):
@@ -114,7 +115,7 @@ class NeverTwice(RuleBasedStateMachine):
                 self.told_s = self.now_s
                 self.job["status"] = dict(action.status)
             case LookAgain():
-                assert 0 < action.after_s <= 10
+                assert 0 <= action.after_s <= 10
             case SetFinalizers():
                 self.version += 1
                 self.job["metadata"]["finalizers"] = list(action.finalizers)
