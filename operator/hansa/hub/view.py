@@ -84,12 +84,14 @@ class CacheView:
         held: Counter[tuple[str, str]] = Counter()
         for job in self._plans.snapshot.jobs:
             for holding in job.holdings:
-                held[holding.site, job.shape.gpu_class] += holding.workers * job.shape.gpus
+                gpu_class = holding.gpu_class or job.shape.gpu_class
+                held[holding.site, gpu_class] += holding.workers * job.shape.gpus
         for node in self._world.world.nodes.values():
             site = node.site
             busy = busy_gpus(self._caches.nodes.get(site.name) or {})
             for gpu_class, total in sorted(site.lent_gpus.items()):
-                # A job that takes any class counts for the first one: the grant does not say which.
+                # A job that takes any class counts for the first one where its class is not known:
+                # the grant does not say it, and another process placed it.
                 anyhow = held.pop((site.name, ""), 0)
                 yield GpuCount(
                     institution=site.institution,

@@ -12,7 +12,7 @@ from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Pool, Shape, Site, Snapshot
 from hansa.observability.collectors import hub_collector
-from hansa.observability.metrics import PLAN_GAP
+from hansa.observability.metrics import GPUS_ALLOCATED, PLAN_GAP
 from tests.unit.hub import kit
 from tests.unit.planning.hub_objects import ACCEPTED, NOW_S
 
@@ -219,7 +219,7 @@ def test_a_job_being_deleted_is_not_placed(hub, store):
     assert (hub.plan(), kit.grants(store)) == ([], {})
 
 
-def gap(hub):
+def samples(hub, metric):
     view = CacheView(
         hub.caches,
         hub.world,
@@ -229,8 +229,23 @@ def gap(hub):
         leading=lambda: True,
         events={},
     )
-    families = [family for family in hub_collector(view).collect() if family.name == PLAN_GAP.name]
-    return [sample.value for family in families for sample in family.samples]
+    families = [family for family in hub_collector(view).collect() if family.name == metric.name]
+    return [sample for family in families for sample in family.samples]
+
+
+def gap(hub):
+    return [sample.value for sample in samples(hub, PLAN_GAP)]
+
+
+def test_gpus_are_counted_for_the_class_that_a_job_was_placed_for(hub, store):
+    """A job that takes any class gets one; after a restart the first one is assumed."""
+    two = [kit.lent(1, 4, gpu_class=name) for name in ("nvidia-a100", "nvidia-l40s")]
+    both = {**two[0], **{n: [*two[0][n], *two[1][n]] for n in ("inventory", "shapes")}}
+    kit.node(store, "tartu", both, prices=[{"gpuClass": "nvidia-a100", "perGpuHour": "9"}])
+    kit.submit(store, "any", **kit.gpus(2))
+    later(hub)
+    held = {s.labels["gpu_class"]: s.value for s in samples(hub, GPUS_ALLOCATED)}
+    assert held == {"nvidia-a100": 0, "nvidia-l40s": 2}
 
 
 def test_the_gap_is_that_of_the_last_full_plan(hub, store):
