@@ -4,9 +4,10 @@ A plan can say when room will be free; it cannot know who else will arrive. What
 came of it is therefore compared, and the next band is cut where most past ratios of actual to told
 wait lay (conformal prediction on a sliding window, for waits of one order together). Jobs that
 still wait, and longer than was usual, count as well: without them the window would hold the lucky
-ones only. Since errors come in bursts, the odds are steered by feedback: every miss widens the next
-bands, every hit narrows them, so that the share of misses tends to ``MISSES`` whatever the load
-does (adaptive conformal inference, Gibbs and Candès, NeurIPS 2021).
+ones only. Since errors come in bursts, the odds at each end are steered by feedback: a miss, known
+as soon as a start is late, widens the next bands there, a hit narrows them, so that the share of
+misses tends to ``MISSES`` whatever the load does (adaptive conformal inference, Gibbs and Candès,
+NeurIPS 2021).
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from hansa.model.plan import Waiting
 
 MISSES = 0.15
 """Share of bands aimed at that the start misses: what is promised is two in ten."""
-RATE = 0.01
+RATE = 0.02
 """What one miss takes from the odds of missing; a hit adds its part of it."""
 LEAST_ODDS = 0.002
-MOST_ODDS = 0.4
+MOST_ODDS = 0.3
 WINDOW = 200
 MOST_OPEN = 300
 """Waiting jobs looked at, the oldest first."""
@@ -46,6 +47,7 @@ class _Promise:
     told_s: float
     since_s: int
     band: Band | None
+    is_late: bool = False
 
 
 @dataclass(slots=True)
@@ -54,8 +56,9 @@ class _Errors:
 
     ratios: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     open: dict[str, _Promise] = field(default_factory=dict)
-    odds: float = MISSES
-    """Odds of missing that bands are cut for, steered so that ``MISSES`` come about."""
+    early: float = MISSES / 2
+    late: float = MISSES / 2
+    """Odds at each end that bands are cut for, steered so that half of ``MISSES`` come about."""
 
     def at(self, now_s: int) -> list[float]:
         """Ratios known by now; an open promise counts once it is late."""
@@ -72,16 +75,27 @@ class _Errors:
         waited_s = now_s - promise.since_s
         self.ratios.append((waited_s + LEAST_S) / promise.told_s)
         if promise.band is not None:
-            is_missed = not promise.band[0] <= waited_s <= promise.band[2]
-            odds = self.odds + RATE * (MISSES - is_missed)
-            self.odds = min(MOST_ODDS, max(LEAST_ODDS, odds))
+            self.early = _steered(self.early, is_missed=waited_s < promise.band[0])
+            self._judge(promise, waited_s, has_started=True)
+
+    def note_late(self, now_s: int) -> None:
+        """A start that has not come by the upper end is a miss, whenever it comes."""
+        for promise in islice(self.open.values(), MOST_OPEN):
+            self._judge(promise, now_s - promise.since_s, has_started=False)
+
+    def _judge(self, promise: _Promise, waited_s: int, *, has_started: bool) -> None:
+        if promise.band is None or promise.is_late:
+            return
+        promise.is_late = waited_s > promise.band[2]
+        if promise.is_late or has_started:
+            self.late = _steered(self.late, is_missed=promise.is_late)
 
     def factors(self, now_s: int) -> Sequence[float] | None:
         """What told waits are multiplied by for a band; None while too little is known."""
         ratios = self.at(now_s)
         if len(ratios) < ENOUGH:
             return None
-        cuts = np.quantile(ratios, (self.odds / 2, 0.5, 1 - self.odds / 2))
+        cuts = np.quantile(ratios, (self.early, 0.5, 1 - self.late))
         return [float(cut) for cut in cuts]
 
 
@@ -94,6 +108,8 @@ class Calibration:
 
     def told(self, waiting: Iterable[Waiting], now_s: int) -> tuple[Waiting, ...]:
         """Put what past errors say around every start estimate, and remember what is new."""
+        for errors in self._errors:
+            errors.note_late(now_s)
         factors = [errors.factors(now_s) for errors in self._errors]
         return tuple(self._one(said, now_s, factors) for said in waiting)
 
@@ -126,6 +142,10 @@ class Calibration:
             start_p50_s=now_s + math.ceil(middle),
             start_p90_s=now_s + math.ceil(high),
         )
+
+
+def _steered(odds: float, *, is_missed: bool) -> float:
+    return min(MOST_ODDS, max(LEAST_ODDS, odds + RATE * (MISSES / 2 - is_missed)))
 
 
 def _band(told_s: float, factors: Sequence[float]) -> Band:
