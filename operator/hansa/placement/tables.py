@@ -21,7 +21,7 @@ AFTER_ALL = 1 << 29
 """Ranks of a partial run start here: behind every gang that holds a reservation."""
 
 
-MOST_LOOKS = 20_000
+MOST_LOOKS = 50_000
 """Cells that one plan looks at to move what it has placed."""
 NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
 
