@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _FORM = re.compile(
     r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi|[eE][0-9]+)?$", re.ASCII
@@ -21,8 +22,11 @@ _FACTORS: dict[str, Fraction] = {
     },
 }
 _LARGEST_EXPONENT = 30
+_REMEMBERED = 4096
+"""Texts read: the same few come with every job."""
 
 
+@lru_cache(_REMEMBERED)
 def units(quantity: str) -> int:
     """Return whole units (bytes, pieces), rounded up; raises ``ValueError`` for other text.
 
@@ -32,6 +36,7 @@ def units(quantity: str) -> int:
     return _ceil(_exact(quantity))
 
 
+@lru_cache(_REMEMBERED)
 def millis(quantity: str) -> int:
     """Return thousandths, rounded up; raises ``ValueError`` for other text.
 
