@@ -67,7 +67,12 @@ class Tariff:
     def reprice(self, fleet: Fleet) -> None:
         """Take in a fleet whose prices alone have changed."""
         self._fleet, self.money = fleet, money(fleet)
-        self._costs, self._orders, self._lists = {}, {}, None
+        self._costs, self._orders = {}, {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Cells or their order have changed: make the lists anew."""
+        self._lists = None
         self._good = np.zeros(0, np.int64)
 
     def _scarcity(self, at: int) -> float:

@@ -7,14 +7,15 @@ kind, and the rules come back as codes a cell, so that every refusal can be told
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Pool, ResidencyRule, Shape
+from hansa.model.snapshot import Job, Pool, ResidencyRule, Shape
 from hansa.placement.columns import HUGE
-from hansa.placement.eligibility import Atlas, Fault, Law
+from hansa.placement.eligibility import Atlas, Fault, Law, joined
 from hansa.placement.supply import Fleet, Ints
 
 Codes = npt.NDArray[np.uint8]
@@ -91,6 +92,33 @@ def shape_fault(shape: Shape) -> str:
     return ""
 
 
+def job_fault(job: Job) -> str:
+    """What is impossible about a job, its shape included; empty when nothing is."""
+    wrong = shape_fault(job.shape)
+    if wrong:
+        return wrong
+    if job.max_runtime_s <= 0:
+        return "the longest run time must be above zero"
+    if job.budget_micros is not None and job.budget_micros < 0:
+        return "the budget is negative"
+    names = [shard.name for shard in job.spread]
+    return "two shards have the same name" if len(set(names)) < len(names) else ""
+
+
+Key = tuple[Any, ...]
+"""The pool comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was worked out under the rules of a pool as they were."""
+
+    assurance: int
+    laws: dict[Key, Law | Fault]
+    sites: dict[Key, Codes]
+    codes: dict[Key, Codes]
+
+
 @dataclass
 class Rulebook:
     """Works out, once a kind, which cells may take it and which rule refuses the others."""
@@ -101,10 +129,13 @@ class Rulebook:
     dataset_rules: dict[str, ResidencyRule]
     cap_limits: dict[str, Ints] = field(default_factory=dict)
     """Pool → per cell, the most GPUs its caps ever allow one gang there."""
-    _sites: dict[object, Codes] = field(default_factory=dict)
-    _codes: dict[object, Codes] = field(default_factory=dict)
+    _sites: dict[Key, Codes] = field(default_factory=dict)
+    _codes: dict[Key, Codes] = field(default_factory=dict)
     _slots: dict[tuple[int, int, int], Ints] = field(default_factory=dict)
-    _laws: dict[object, Law | Fault] = field(default_factory=dict)
+    _laws: dict[Key, Law | Fault] = field(default_factory=dict)
+    _rules: dict[Key, Law | Fault] = field(default_factory=dict)
+    _held: dict[str, Flags] = field(default_factory=dict)
+    _others: dict[str, Flags] = field(default_factory=dict)
     _bits: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     _classes: dict[object, Flags] = field(default_factory=dict)
     _ruled: list[int] = field(default_factory=list)
@@ -113,6 +144,10 @@ class Rulebook:
         fleet = self.fleet
         for index, site in enumerate(fleet.sites):
             self._bits.setdefault(self.atlas.bits_of_site(site), []).append(index)
+        groups = {bits: number for number, bits in enumerate(self._bits)}
+        bits = [self.atlas.bits_of_site(site) for site in fleet.sites]
+        self._group = np.array([groups[pair] for pair in bits], np.int64)
+        self._assurance = np.array([site.assurance for site in fleet.sites], np.int64)
         self._ruled = [at for at, site in enumerate(fleet.sites) if site.dataset_rules]
         self._datasets = {name for site in fleet.sites for name in site.datasets}
         self._unpriced = np.array([not cell.is_priceable for cell in fleet.cells], bool)
@@ -125,10 +160,41 @@ class Rulebook:
         if key not in self._laws:
             rules = [self.dataset_rules[name] for name in kind.data if name in self.dataset_rules]
             pool = self.pools[kind.pool]
-            self._laws[key] = self.atlas.compile(
-                (kind.residency, pool.ceiling, *rules), pool.overlays
-            )
+            found = [self._compiled(pool, rule) for rule in (kind.residency, pool.ceiling, *rules)]
+            self._laws[key] = joined(found)
         return self._laws[key]
+
+    def _compiled(self, pool: Pool, rule: ResidencyRule) -> Law | Fault:
+        key = (pool.name, rule)
+        if key not in self._rules:
+            self._rules[key] = self.atlas.compile((rule,), pool.overlays)
+        return self._rules[key]
+
+    def forget(self, pool: Pool) -> Learned:
+        """Forget what was worked out for a pool as it was; returns it for ``recall``."""
+        known = Learned(pool.assurance, self._laws, self._sites, self._codes)
+        self._laws, self._sites, self._codes = {}, {}, {}
+        for now, before in (
+            (self._laws, known.laws),
+            (self._sites, known.sites),
+            (self._codes, known.codes),
+        ):
+            now.update({key: value for key, value in before.items() if key[0] != pool.name})
+        self._rules = {key: law for key, law in self._rules.items() if key[0] != pool.name}
+        return known
+
+    def recall(self, kind: Kind, known: Learned) -> bool:
+        """Keep what was known of a kind where its law and assurance are still the same."""
+        law = kind.pool, kind.residency, kind.data
+        if (
+            known.laws.get(law) != self.law(kind)
+            or known.assurance != self.pools[kind.pool].assurance
+            or (kind.data and self._ruled)
+        ):
+            return False
+        self._sites[*law, kind.assurance] = known.sites[*law, kind.assurance]
+        self._codes[kind.mask_key] = known.codes[kind.mask_key]
+        return True
 
     def fault(self, kind: Kind) -> Fault | None:
         """Why no site could ever be asked to take the kind."""
@@ -186,24 +252,34 @@ class Rulebook:
         return self._sites[key]
 
     def _judge_sites(self, kind: Kind) -> Codes:
-        pool, sites = self.pools[kind.pool], self.fleet.sites
-        law = self.law(kind)
-        codes = np.zeros(len(sites), np.uint8)
-        for (location, control), indices in self._bits.items():
-            objection = law.reason if isinstance(law, Fault) else law.objection(location, control)
-            if objection is not None:
-                codes[indices] = CODE[objection]
+        pool, law = self.pools[kind.pool], self.law(kind)
+        said = [
+            law.reason if isinstance(law, Fault) else law.objection(*bits) for bits in self._bits
+        ]
+        denied = CODE[Reason.RESIDENCY_DENIED]
+        coded = [0 if reason is None else CODE.get(reason, denied) for reason in said]
+        codes = np.array(coded, np.uint8)[self._group]
         self._judge_own_rules(kind, codes)
+        for name in kind.data:
+            _refuse(codes, ~self._holders(name), Reason.DATA_ELSEWHERE)
         least = max(kind.assurance, pool.assurance)
-        needed = set(kind.data)
-        for index, site in enumerate(sites):
-            if not in_pool(site.name, site.jurisdiction, pool):
-                codes[index] = OUTSIDE
-            elif codes[index] == 0 and not needed <= site.datasets.keys():
-                codes[index] = CODE[Reason.DATA_ELSEWHERE]
-            elif codes[index] == 0 and site.assurance < least:
-                codes[index] = CODE[Reason.ASSURANCE_TOO_LOW]
+        _refuse(codes, self._assurance < least, Reason.ASSURANCE_TOO_LOW)
+        codes[self._outside(pool)] = OUTSIDE
         return codes
+
+    def _holders(self, data: str) -> Flags:
+        """Per site, whether it holds a data set."""
+        if data not in self._held:
+            self._held[data] = np.array([data in s.datasets for s in self.fleet.sites], bool)
+        return self._held[data]
+
+    def _outside(self, pool: Pool) -> Flags:
+        """Per site, whether it is none of the pool's."""
+        if pool.name not in self._others:
+            sites = self.fleet.sites
+            inside = [in_pool(site.name, site.jurisdiction, pool) for site in sites]
+            self._others[pool.name] = ~np.array(inside, bool)
+        return self._others[pool.name]
 
     def _judge_own_rules(self, kind: Kind, codes: Codes) -> None:
         """Apply what a site announces about its own copies; it says nothing about others' copies."""

@@ -48,6 +48,17 @@ class Law:
         return None
 
 
+def joined(laws: Iterable[Law | Fault]) -> Law | Fault:
+    """All laws as one; the first fault, if there is one."""
+    location, control = -1, -1
+    for law in laws:
+        if isinstance(law, Fault):
+            return law
+        location &= law.location
+        control &= law.control
+    return Law(location, control)
+
+
 class Atlas:
     """Places as bits. Regions have to be known in advance: their country contains their bits."""
 

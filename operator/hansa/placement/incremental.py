@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -24,13 +25,12 @@ from hansa.model.events import (
 )
 from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Plan, Stop, Waiting
-from hansa.model.snapshot import Holding, Job, ShadowPrices, Site, Snapshot
-from hansa.placement import backfill, engine, preemption, prices, stops, waiting
+from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Site, Snapshot
+from hansa.placement import backfill, changes, engine, preemption, prices, stops, waiting
 from hansa.placement.calibration import Calibration
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
 from hansa.placement.planner import placements, replan
-from hansa.placement.sites import is_light
 from hansa.placement.supply import Ints, is_open
 from hansa.placement.tables import some_waiting
 
@@ -41,6 +41,7 @@ MOST_RANKED = 256
 PRIORITY_STEP = 1e6
 LAST = 2e12
 _NONE = np.zeros(0, np.int64)
+_room = attrgetter("site", "workers", "gpu_class", "shard")
 
 
 class IncrementalPlanner:
@@ -128,8 +129,7 @@ class IncrementalPlanner:
                 sites = tuple(site for site in self._base.sites if site.name != name)
                 return self._rebuilt(replace(self._base, sites=sites))
             case PoolChanged(pool):
-                others = tuple(p for p in self._base.pools if p.name != pool.name)
-                return self._rebuilt(replace(self._base, pools=(*others, pool)))
+                return self._repooled(pool)
             case DatasetRulesChanged(rules):
                 return self._rebuilt(replace(self._base, dataset_rules=dict(rules)))
 
@@ -154,7 +154,8 @@ class IncrementalPlanner:
         self._stopping(ended)
         filled = self._fill(np.unique(np.array(cells, np.int64)), len(sites) + len(cells))
         begun = self._begin([league.records[uid] for uid in uids])
-        return _joined(replace(filled, stops=ended), begun)
+        placed, stopped = filled.placements + begun.placements, ended + begun.stops
+        return replace(begun, placements=placed, stops=stopped)
 
     # What the events do.
 
@@ -176,19 +177,10 @@ class IncrementalPlanner:
 
     def _swap(self, sites: Sequence[Site]) -> bool:
         """Take in changed sites; False when the league has to be compiled anew for them."""
-        if not sites:
-            return True
-        league, names = self._league, {site.name for site in sites}
+        names = {site.name for site in sites}
         others = tuple(site for site in self._base.sites if site.name not in names)
-        self._base = replace(self._base, sites=(*others, *sites))
-        known, has_budgets = league.fleet.site_index, league.kinds.has_budgets
-        for site in sites:
-            old = league.fleet.sites[known[site.name]] if site.name in known else None
-            if old is None or not is_light(old, site, has_budgets=has_budgets):
-                return False
-        for site in sites:
-            league.swap_site(known[site.name], site)
-        return True
+        self._base = replace(self._base, sites=(*others, *sites)) if sites else self._base
+        return changes.swap_sites(self._league, sites)
 
     def _cells_of(self, sites: Iterable[Site]) -> list[int]:
         fleet = self._league.fleet
@@ -238,6 +230,16 @@ class IncrementalPlanner:
             for record, number in zip(waits, why.tolist(), strict=True)
         ]
         return replace(started, stops=tuple(made.stops), waiting=tuple(said))
+
+    def _repooled(self, pool: Pool) -> Plan:
+        """Take in what is new about a pool, then plan all that waits."""
+        others = tuple(other for other in self._base.pools if other.name != pool.name)
+        base, old = replace(self._base, pools=(*others, pool)), self._league.pools.get(pool.name)
+        if old is None or not changes.is_light_pool(old, pool):
+            return self._rebuilt(base)
+        self._base = base
+        changes.swap_pool(self._league, pool)
+        return self._only((), self.replan(self._league.now_s))
 
     def _rebuilt(self, base: Snapshot) -> Plan:
         """What changed touches too much: compile the league anew and plan all of it."""
@@ -392,13 +394,3 @@ class IncrementalPlanner:
         gaining = league.records.get(stop.in_favour_of)
         if gaining is not None and not stop.workers:
             league.preempted.append((league.now_s, gaining.job.pool, gaining.job.institution))
-
-
-def _room(holding: Holding) -> tuple[str, int, str, str]:
-    return holding.site, holding.workers, holding.gpu_class, holding.shard
-
-
-def _joined(first: Plan, second: Plan) -> Plan:
-    return replace(
-        second, placements=first.placements + second.placements, stops=first.stops + second.stops
-    )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from hansa.model.snapshot import Job, Shape
+from hansa.model.snapshot import Job, Pool, Shape
 from hansa.placement.demand import OUTSIDE, Codes, Kind, Rulebook
 from hansa.placement.supply import Ints
 
@@ -116,12 +116,13 @@ class KindTable:
             self._mask_gpus[known] = kind.gpus
         return known
 
-    def rejudge(self, cells: range) -> None:
-        """Work the codes of some cells out anew, after their site changed."""
+    def rejudge(self, pool: Pool) -> None:
+        """Work codes out anew after the law or assurance of a pool changed. ``pool``: as it was."""
+        known = self._rules.forget(pool)
         for mask, number in enumerate(self.masks):
-            self._codes[mask, cells.start : cells.stop] = self._rules.codes(self.kinds[number])[
-                cells.start : cells.stop
-            ]
+            kind = self.kinds[number]
+            if kind.pool == pool.name and not self._rules.recall(kind, known):
+                self._codes[mask] = self._rules.codes(kind)
 
 
 def kind_of(job: Job, data: tuple[str, ...]) -> Kind:

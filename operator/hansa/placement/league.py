@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 import numpy as np
@@ -16,17 +16,18 @@ import numpy as np
 from hansa.model.history import RunTimes, size_bucket
 from hansa.model.plan import Notice
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Site, Snapshot
+from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
 from hansa.placement import packing, shares
 from hansa.placement.arrays import Columns
 from hansa.placement.caps import build_caps, totals
 from hansa.placement.choice import Tariff
 from hansa.placement.columns import HUGE, Supply
-from hansa.placement.demand import Rulebook, shape_fault
+from hansa.placement.demand import Rulebook, job_fault
 from hansa.placement.eligibility import Atlas, Fault
 from hansa.placement.kinds import MAX_PRIORITY, KindTable, band_of, budget_of, kind_of, refused_of
 from hansa.placement.order import build_ledger
-from hansa.placement.supply import SITE_KIND, Fleet, compile_fleet, is_open, sane_price
+from hansa.placement.quiet import quiet
+from hansa.placement.supply import SITE_KIND, Fleet, compile_fleet, is_open
 from hansa.placement.tables import one_kind
 from hansa.placement.value import units
 
@@ -61,6 +62,7 @@ class Record:
 class League:
     """See the module. ``now_s`` moves with every plan."""
 
+    @quiet()
     def __init__(self, snapshot: Snapshot) -> None:
         self.now_s = snapshot.now_s
         self.history = dict(snapshot.history)
@@ -96,6 +98,7 @@ class League:
         guests = {(job.pool, job.institution) for job in jobs if job.pool in self.pools}
         self.ledger = build_ledger(self.pools, self.totals, guests)
         self.kinds = KindTable(self.rules, self.caps.base.__getitem__)
+        self._faults: dict[int, Fault | None] = {}
         self.elastic = 0
         """Holdings of elastic jobs."""
         self.stopping: dict[int, tuple[Record, Held]] = {}
@@ -133,26 +136,6 @@ class League:
             for name, pods in sorted(self.overfull.items())
         )
         return (*self.fleet.notices, *self.ledger.notices, *self.caps.notices, *overfull)
-
-    def swap_site(self, index: int, site: Site) -> None:
-        """Take in a site that changed only in prices or in whether it takes work."""
-        fleet, mine = self.fleet, self.fleet.cells_of_site[index]
-        cells, price = list(fleet.cells), fleet.price.copy()
-        for at in mine:
-            cell = cells[at]
-            asked = (
-                site.gpu_hour_price.get(cell.gpu_class, 0) if cell.has_gpus else site.cpu_hour_price
-            )
-            cells[at] = replace(cell, price=sane_price(asked)[0])
-            price[at] = cells[at].price
-        sites = (*fleet.sites[:index], site, *fleet.sites[index + 1 :])
-        is_repriced = bool((price != fleet.price).any())
-        self.fleet = replace(fleet, sites=sites, cells=tuple(cells), price=price)
-        self.rules.fleet = self.fleet
-        self.open_sites.clear()
-        self.supply.cell_open[mine.start : mine.stop] = int(is_open(site))
-        if is_repriced and self._tariff is not None:
-            self._tariff.reprice(self.fleet)
 
     @property
     def prices(self) -> ShadowPrices | None:
@@ -240,7 +223,7 @@ class League:
             return Fault(Reason.UNKNOWN_POOL, f"there is no pool {job.pool}")
         else:
             fault = None
-        wrong = shape_fault(job.shape) or _job_fault(job)
+        wrong = job_fault(job)
         if wrong:
             return Fault(Reason.MISCONFIGURED, wrong)
         if job.pool not in self.pools:
@@ -249,14 +232,36 @@ class League:
         record.kinds = self._kinds_of(job)
         if fault is not None:
             return fault
+        return self._unplannable(record)
+
+    def _unplannable(self, record: Record) -> Fault | None:
+        """What in the rules of its pool or data keeps a sound job from ever being placed."""
+        job = record.job
         if record.leaf < 0:
             return Fault(
                 Reason.NOT_ADMITTED_TO_POOL, f"{job.institution} has no share of pool {job.pool}"
             )
-        faults = (self.rules.fault(self.kinds.kinds[kind]) for kind in record.kinds)
-        return next((fault for fault in faults if fault is not None), None) or self._too_much(
-            record
-        )
+        faults = (self._kind_fault(kind) for kind in record.kinds)
+        found = next((fault for fault in faults if fault is not None), None)
+        return found or self._too_much(record)
+
+    def reclassify(self, pool: str) -> None:
+        """See anew which jobs of a pool that hold nothing can be planned: its rules have changed."""
+        self._faults.clear()
+        for record in self.records.values():
+            if record.job.holdings or record.job.pool != pool:
+                continue
+            waits = record.row >= 0
+            record.fault = self._unplannable(record) if waits else self._classify(record)
+            if waits and record.fault is not None:
+                self.unwait(record)
+            elif not waits and record.fault is None:
+                self._wait(record)
+
+    def _kind_fault(self, number: int) -> Fault | None:
+        if number not in self._faults:
+            self._faults[number] = self.rules.fault(self.kinds.kinds[number])
+        return self._faults[number]
 
     def _too_much(self, record: Record) -> Fault | None:
         gpus = sum(self.kinds.kinds[kind].gpus for kind in record.kinds)
@@ -389,12 +394,3 @@ class League:
     def is_open(self, cell: int) -> bool:
         """Whether a cell's site takes new work."""
         return is_open(self.fleet.sites[self.fleet.cells[cell].site])
-
-
-def _job_fault(job: Job) -> str:
-    if job.max_runtime_s <= 0:
-        return "the longest run time must be above zero"
-    if job.budget_micros is not None and job.budget_micros < 0:
-        return "the budget is negative"
-    names = [shard.name for shard in job.spread]
-    return "two shards have the same name" if len(set(names)) < len(names) else ""
