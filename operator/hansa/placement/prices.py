@@ -33,10 +33,16 @@ PAYS = 2.0
 MOST_ROUNDS = 5
 """Later rounds move the certified gap by less than a tenth of a per cent."""
 
+MOST_JOBS = 50_000
+"""Of longer queues, one job in so many stands for its neighbours: prices only guide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """The solved programme: prices, its value (to within ``PAYS`` a GPU), and what it took."""
+    """The solved programme: prices, its value (to within ``PAYS`` a GPU), and what it took.
+
+    Beyond ``MOST_JOBS`` jobs the value is an estimate; a plan's certificate never rests on it.
+    """
 
     prices: ShadowPrices
     value: float
@@ -102,9 +108,13 @@ def _bids(league: League, tariff: Tariff, room: Opening) -> _Bids:
     """Waiting work summed up by kind and priority: the programme's unit of demand."""
     columns, lists = league.columns, tariff.lists()
     rows = np.flatnonzero(columns.waits & (columns.gpus > 0))
+    every = -(-len(rows) // MOST_JOBS)
+    rows = rows[:: max(1, every)]
     keys = np.column_stack((columns.first[rows], columns.priority[rows]))
     unique, first, at = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    gpus = np.bincount(at.ravel(), columns.gpus[rows], minlength=len(unique)).astype(np.int64)
+    gpus = every * np.bincount(at.ravel(), columns.gpus[rows], minlength=len(unique)).astype(
+        np.int64
+    )
     need = league.kinds.column("workers") * league.kinds.column("gpus")
     cells, costs, caps = [], [], []
     size = len(league.fleet.cells)
