@@ -74,6 +74,7 @@ class Steward:
                 log.info("run waits", extra={"run": name, "error": str(error)})
                 runs.failed(name, after_s=error.after_s if isinstance(error, Retryable) else 0.0)
             except Exception:
+                # A fault of ours in one run's logic must not leave all others unattended.
                 log.exception("run not understood", extra={"run": name})
                 runs.failed(name, after_s=30.0)
             else:
