@@ -14,3 +14,17 @@ class Group(BaseModel):
     """Base of the groups: unknown names are mistakes, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Candidacy(Group):
+    """How a replica stands for election."""
+
+    identity: str = Field(
+        default="", description="This replica's name in the Lease; empty: host name and process id."
+    )
+    duration_seconds: float = Field(
+        default=15,
+        ge=2,
+        description="Seconds after a leader's last renewal before another may take over.",
+    )
+    retry_seconds: float = Field(default=2, gt=0, description="Seconds between renewals or tries.")

@@ -47,8 +47,7 @@ def release(node: str, key: Path, jobs: tuple[str, ...], yes: bool, access: Acce
     The hub then grants these jobs elsewhere at once, instead of waiting for their unattended time.
     """
     signer, clock = Ed25519Signer.from_file(key), SystemClock()
-    access.ask(lambda cluster: _check_key(cluster, node, signer))
-    held = access.ask(lambda cluster: _held(cluster, node, set(jobs)))
+    held = access.ask(lambda cluster: _held(cluster, node, signer, set(jobs)))
     if not held:
         say(f"{node} holds none of these jobs.")
         return
@@ -60,15 +59,14 @@ def release(node: str, key: Path, jobs: tuple[str, ...], yes: bool, access: Acce
     say(f"released: {len(held)}")
 
 
-async def _check_key(cluster: Cluster, node: str, signer: Ed25519Signer) -> None:
+async def _held(
+    cluster: Cluster, node: str, signer: Ed25519Signer, jobs: set[str]
+) -> list[Manifest]:
     status = (await cluster.get(SOVEREIGNNODE.path(name=node))).get("status") or {}
     if status.get("releaseKey") != signer.public_key:
         raise Terminal(
             f"--key is not the release key that {node} announced; the hub would not obey"
         )
-
-
-async def _held(cluster: Cluster, node: str, jobs: set[str]) -> list[Manifest]:
     page = await cluster.list(WORKGRANT.path(namespace_of(node)))
     grants = list(_unreleased(page.items))
     unknown = sorted(jobs - {_job(grant) for grant in grants})

@@ -49,11 +49,6 @@ class EpochRecord:
             return None
 
 
-def shard_of(job_uid: str, shards: int) -> int:
-    """Return which of ``shards`` ConfigMaps holds the job's record."""
-    return int(job_uid[:2], 16) % shards
-
-
 def stale(seen: EpochRecord | None, epoch: int, digest: str) -> str:
     """Return why a grant comes too late in its job's history, or nothing when it does not."""
     if seen is None or epoch > seen.epoch:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hansa.adapters.settings import Group, Port
+from hansa.adapters.settings import Candidacy, Group, Port
 
 
 class Cluster(Group):
@@ -34,19 +34,10 @@ class Cluster(Group):
     )
 
 
-class Leadership(Group):
+class Leadership(Candidacy):
     """Which of several replicas writes."""
 
     lease: str = Field(default="hansa-hub", description="Name of the Lease.")
-    identity: str = Field(
-        default="", description="This replica's name in the Lease; empty: host name and process id."
-    )
-    duration_seconds: float = Field(
-        default=15,
-        ge=2,
-        description="Seconds after a leader's last renewal before another may take over.",
-    )
-    retry_seconds: float = Field(default=2, gt=0, description="Seconds between renewals or tries.")
 
 
 class Grants(Group):

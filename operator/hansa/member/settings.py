@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hansa.adapters.settings import Group, Port
+from hansa.adapters.settings import Candidacy, Group, Port
 
 
 class Identity(Group):
@@ -39,18 +39,8 @@ class Identity(Group):
     )
 
 
-class Leadership(Group):
+class Leadership(Candidacy):
     """Which of several replicas works."""
-
-    identity: str = Field(
-        default="", description="This replica's name in the Lease; empty: host name and process id."
-    )
-    duration_seconds: float = Field(
-        default=15,
-        ge=2,
-        description="Seconds after a leader's last renewal before another may take over.",
-    )
-    retry_seconds: float = Field(default=2, gt=0, description="Seconds between renewals or tries.")
 
 
 class Limits(Group):

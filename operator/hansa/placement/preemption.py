@@ -189,7 +189,7 @@ class _Search:
         pool = scratch.league.pools[job.pool]
         left = pool.preemption.max_per_hour - pool.recent_preemptions.get(job.institution, 0)
         left -= self._caused[job.pool, job.institution]
-        found: dict[tuple[str, str], tuple[Victim, list[tuple[int, int]]]] = {}
+        found: dict[tuple[str, str], tuple[Victim, list[int]]] = {}
         fits = False
         for keeps_nominal, victims in turns:
             for victim in victims:
@@ -202,13 +202,13 @@ class _Search:
                     found[victim.key] = victim, scratch.release(victim)
                     fits = scratch.could_take(record, cell)
         kept = []
-        for victim, pairs in reversed(found.values()):
-            scratch.retake(victim, pairs)
+        for victim, log in reversed(found.values()):
+            scratch.retake(victim, log)
             if fits and not scratch.could_take(record, cell):
-                kept.append((victim, pairs))
+                kept.append((victim, log))
                 scratch.release(victim)
-        for victim, pairs in kept:
-            scratch.retake(victim, pairs)
+        for victim, log in kept:
+            scratch.retake(victim, log)
         return [victim for victim, _ in reversed(kept)]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hansa.placement import packing, shares
-from hansa.placement.columns import RANK_BITS, RANK_MASK
+from hansa.placement.columns import RANK_BITS, RANK_MASK, Kinds
+from hansa.placement.demand import Kind
 from hansa.placement.league import Held, League, Record
 from hansa.placement.tables import one_kind
 
@@ -96,17 +97,17 @@ class Scratch:
         freed = free - int(self.league.supply.cell_free[cell])
         return min(free, int(self.supply.reserved_spare[cell]) + freed)
 
-    def release(self, victim: Victim) -> list[tuple[int, int]]:
-        """Give the victim's room back; returns what to take again to undo it."""
+    def release(self, victim: Victim) -> list[int]:
+        """Give the victim's room back; returns the log to take it again with."""
         log = list(victim.held.log)
         if victim.workers_left:
             log = _part_of(log, victim.held.holding.workers - victim.workers_left)
         self._move(victim, log, -1)
-        return [(log[at], log[at + 1]) for at in range(0, len(log), 2)]
+        return log
 
-    def retake(self, victim: Victim, pairs: list[tuple[int, int]]) -> None:
+    def retake(self, victim: Victim, log: list[int]) -> None:
         """Undo ``release``."""
-        self._move(victim, [number for pair in pairs for number in pair], 1)
+        self._move(victim, log, 1)
 
     def _move(self, victim: Victim, log: list[int], sign: int) -> None:
         kind = self.league.kinds.kinds[victim.held.kind].shape
@@ -126,11 +127,11 @@ class Scratch:
 
     def take(self, record: Record, cell: int) -> bool:
         """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
-        if not self.could_take(record, cell):
+        kind, columns = self._gang(record)
+        if not self._admits(record, kind, columns, cell):
             return False
-        kind = self.league.kinds.kinds[record.kinds[0]]
-        columns = one_kind(kind.shape, self.league.caps.base[kind.pool])
-        packing.take_gang(self.supply, cell, columns, 0, kind.workers, [])
+        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, []):
+            return False
         shares.charge_caps(self.caps, columns, 0, cell, kind.gpus)
         shares.charge_quota(self.accounts, record.leaf, kind.gpus)
         self.accounts.gpus[record.leaf] += kind.gpus
@@ -138,19 +139,26 @@ class Scratch:
 
     def could_take(self, record: Record, cell: int) -> bool:
         """``take`` without taking."""
-        kind = self.league.kinds.kinds[record.kinds[0]]
-        columns = one_kind(kind.shape, self.league.caps.base[kind.pool])
+        kind, columns = self._gang(record)
         log: list[int] = []
-        if not shares.quota_allows(self.accounts, record.leaf, kind.gpus):
-            return False
-        if kind.gpus and shares.cap_room(self.caps, columns, 0, cell) < kind.gpus:
-            return False
-        if self.spare(cell) < kind.gpus:
+        if not self._admits(record, kind, columns, cell):
             return False
         if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
             return False
         packing.give_back(self.supply, cell, columns, 0, log, 0, len(log))
         return True
+
+    def _gang(self, record: Record) -> tuple[Kind, Kinds]:
+        kind = self.league.kinds.kinds[record.kinds[0]]
+        return kind, one_kind(kind.shape, self.league.caps.base[kind.pool])
+
+    def _admits(self, record: Record, kind: Kind, columns: Kinds, cell: int) -> bool:
+        """Whether quota, caps and what is held there leave a gang its GPUs."""
+        if not shares.quota_allows(self.accounts, record.leaf, kind.gpus):
+            return False
+        if kind.gpus and shares.cap_room(self.caps, columns, 0, cell) < kind.gpus:
+            return False
+        return self.spare(cell) >= kind.gpus
 
 
 def _victim(league: League, other: Record, holding: Held) -> Victim | None:

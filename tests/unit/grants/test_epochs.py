@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.grants.epochs import EpochRecord, Outcome, shard_of, stale
+from hansa.grants.epochs import EpochRecord, Outcome, stale
 
 RECORDS = st.builds(
     EpochRecord,
@@ -35,7 +35,3 @@ def test_only_a_newer_or_the_very_same_accepted_grant_is_fresh(seen, epoch, dige
     )
     assert (stale(seen, epoch, digest) == "") is fresh
     assert stale(None, epoch, digest) == ""
-
-
-def test_shards_are_stable():
-    assert shard_of("0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60", 8) == 7
