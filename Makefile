@@ -1,6 +1,8 @@
 # Every target works first thing on a fresh machine; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
+LOCKED := --quiet --no-deps --require-hashes -r requirements.lock
 .DEFAULT_GOAL := help
 .PHONY: help setup lint test test-fast demo docs crds lock soak binaries down clean \
         bench-league bench-plan bench-incremental bench-trace
@@ -14,8 +16,10 @@ setup: .venv/ready ## Python environment from the lock file
 	@echo "==> Python environment (requirements.lock)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null \
 	  || (rm -rf .venv && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv .venv)
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . && $(BIN)/pip check --quiet
+	@sed -n '/^uv==/,/^ *--hash=[^\\]*$$/p' requirements.lock > .venv/uv.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r .venv/uv.lock
+	@$(UV) install $(LOCKED) || $(BIN)/pip install $(LOCKED)  # a mirror that only pip.conf names
+	@$(UV) install --quiet --no-deps --no-build-isolation -e . && $(UV) check --quiet
 	@touch $@
 
 lint: setup ## types, style, layers, generated files, charts

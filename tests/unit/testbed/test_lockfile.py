@@ -44,10 +44,10 @@ def test_the_projects_own_lock_gives_the_product_without_its_tools():
 
 def test_setup_takes_the_lock_as_it_stands_and_resolves_nothing_again():
     # pip prefers a newer release of what an extra names (coverage[toml]) to the pin, then refuses it
-    installs = [
-        line
-        for line in (REPOSITORY / "Makefile").read_text().splitlines()
-        if "install" in line and "-r requirements.lock" in line
-    ]
-    assert installs
-    assert all("--no-deps --require-hashes" in line for line in installs)
+    makefile = (REPOSITORY / "Makefile").read_text()
+    locked = "--quiet --no-deps --require-hashes -r requirements.lock"
+    assert f"LOCKED := {locked}\n" in makefile
+    from_lock = [line for line in makefile.splitlines() if "install $(LOCKED)" in line]
+    assert len(from_lock) == 1
+    assert makefile.count("-r requirements.lock") == 1
+    assert "install --quiet --no-deps --require-hashes -r .venv/uv.lock" in makefile
