@@ -79,6 +79,10 @@ class Cluster(Protocol):
         """POST a new object to its collection."""
         ...
 
+    async def replace(self, path: str, body: Manifest) -> Manifest:
+        """PUT an object, or its ``/status``, read at the resourceVersion that ``body`` carries."""
+        ...
+
     async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
         """Server-side apply (forced) to an object's path, or to its ``/status``."""
         ...

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from hansa.api import schema
 from hansa.api.extras import EXTRAS
 from hansa.api.kinds import KINDS, MEMBERPOLICY
-from hansa.api.meta import DNS_LABEL, PATTERN_ADVICE, keyed
+from hansa.api.meta import DNS_LABEL, OPAQUE, PATTERN_ADVICE, keyed
 from hansa.api.structural import UnsupportedSchemaError, structural_schema
 
 ROOT = Path(__file__).parents[2]
@@ -162,3 +162,25 @@ def test_a_pattern_becomes_a_rule_with_advice_where_the_server_can_afford_it():
     assert cheap["x-kubernetes-validations"][0]["message"] == PATTERN_ADVICE[DNS_LABEL]
     assert "pattern" not in cheap
     assert costly["pattern"] == DNS_LABEL
+
+
+def test_a_kind_for_programs_keeps_its_patterns():
+    schema = structural_schema(Cheap, for_people=False)["properties"]["value"]
+
+    assert schema["pattern"] == DNS_LABEL
+    assert "x-kubernetes-validations" not in schema
+
+
+class Sealed(BaseModel):
+    """Holds what others have signed."""
+
+    letter: Whole = Field(description="Unread.", json_schema_extra=OPAQUE)
+
+
+def test_what_is_opaque_has_no_inside():
+    assert structural_schema(Sealed)["properties"]["letter"] == {
+        "description": "Unread.",
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+        "x-kubernetes-map-type": "atomic",
+    }

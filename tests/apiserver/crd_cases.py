@@ -229,7 +229,6 @@ PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".ray.workers.gpuMemory": (".ray.workers", _no_class),
     ".ray.workers.gpus": (".ray.workers", _no_class),
     ".spec.spread": (".spec", _spread),
-    ".jobSpec.spread": (".jobSpec", _spread),
     ".signatures[].role": (".spec", _second_signature),
     ".institutions[].cohort": (".spec", _define_cohort),
     ".cohorts[].parent": (".spec", _define_cohort),

@@ -110,11 +110,12 @@ def test_the_server_writes_a_jobs_defaults(plane: ControlPlane, namespace: str):
     assert "status" not in stored
 
 
-def test_the_server_adds_nothing_to_what_is_signed(plane: ControlPlane, namespace: str):
+def test_the_server_adds_nothing_to_what_is_signed_and_takes_nothing_away(plane: ControlPlane, namespace: str):
     manifest = _bare("WorkGrant")
     job = BASES["AIJob"]["spec"]
     needed = {key: job[key] for key in ("pool", "image", "entrypoint")}
-    manifest["spec"]["jobSpec"] = {**needed, "ray": {"version": "2.60.0"}}
+    of_a_newer_hub = {"fromTheFuture": {"a": [1, None]}}
+    manifest["spec"]["jobSpec"] = {**needed, "ray": {"version": "2.60.0"}, **of_a_newer_hub}
     del manifest["spec"]["overlays"], manifest["spec"]["cancel"]
 
     stored = _create(plane, namespace, manifest)

@@ -63,6 +63,10 @@ async def test_objects_go_round(cluster):
     assert merged["data"] == {"value": "1", "more": "2"}
     assert applied["data"] == {"value": "3", "more": "2"}
     stale = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}}
+    replaced = await cluster.replace(f"{MAPS}/round", applied | {"data": {"value": "5"}})
+    assert replaced["data"] == {"value": "5"}
+    with pytest.raises(Conflict):
+        await cluster.replace(f"{MAPS}/round", applied | {"data": {"value": "6"}})
     with pytest.raises(Conflict):
         await cluster.merge(f"{MAPS}/round", stale | {"data": {"value": "4"}})
     with pytest.raises(Conflict):

@@ -35,6 +35,8 @@ class Extras:
     rules: tuple[Rule, ...]
     selectable: tuple[str, ...] = ()
     without_defaults: frozenset[str] = field(default=frozenset())
+    for_people: bool = True
+    """Whether people write it, and want to be told what would be right."""
 
 
 def _condition(name: str, condition: str, description: str, *, what: str = "status") -> Column:
@@ -141,6 +143,7 @@ EXTRAS: dict[str, Extras] = {
                 "metadata.name must be the job's uid, '-e' and the epoch: one grant an epoch",
             ),
         ),
+        for_people=False,
         # Signed: a default that the API server adds would break the digest.
         without_defaults=frozenset(f".spec.{name}" for name in SIGNED_FIELDS),
     ),

@@ -90,6 +90,12 @@ def checked(*rules: Rule) -> dict[str, Any]:
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 """The ``json_schema_extra`` of scalar lists whose order or repetition means something."""
 
+OPAQUE: dict[str, Any] = {
+    "x-kubernetes-preserve-unknown-fields": True,
+    "x-kubernetes-map-type": "atomic",
+}
+"""The ``json_schema_extra`` of an object that the API server passes on as it is, like a sealed letter."""
+
 
 def keyed(*keys: str) -> dict[str, Any]:
     """Return the ``json_schema_extra`` of models whose lists hold one item per key."""

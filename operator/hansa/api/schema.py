@@ -49,7 +49,9 @@ def custom_resource_definition(kind: Kind) -> dict[str, Any]:
 
 
 def _version(kind: Kind, extras: Extras) -> dict[str, Any]:
-    schema = structural_schema(kind.model, without_defaults=extras.without_defaults)
+    schema = structural_schema(
+        kind.model, without_defaults=extras.without_defaults, for_people=extras.for_people
+    )
     schema["properties"]["status"].pop("default", None)
     schema["properties"] = {"metadata": {"type": "object"}, **schema["properties"]}
     schema["x-kubernetes-validations"] = list(extras.rules)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hansa.api.meta import LIST_KEYS, PATTERN_ADVICE
+from hansa.api.meta import LIST_KEYS, OPAQUE, PATTERN_ADVICE
 
 Schema = dict[str, Any]
 
@@ -52,19 +52,24 @@ class _Place:
 
 
 def structural_schema(
-    model: type[BaseModel], *, without_defaults: frozenset[str] = frozenset()
+    model: type[BaseModel],
+    *,
+    without_defaults: frozenset[str] = frozenset(),
+    for_people: bool = True,
 ) -> Schema:
     """Return the structural schema of ``model``.
 
     Args:
         model: the root of a kind.
-        without_defaults: paths (``.spec.jobSpec``) below which the API server must add nothing.
+        without_defaults: paths (``.spec.overlays``) below which the API server must add nothing.
+        for_people: whether patterns become CEL rules, which cost the API server more and say more.
 
     Raises:
         UnsupportedSchemaError: for unions, open objects and patterns without advice.
     """
     document = model.model_json_schema(by_alias=True)
-    return _Converter(document.get("$defs", {}), without_defaults).convert(document, _Place(""))
+    root = _Place("", advice=for_people)
+    return _Converter(document.get("$defs", {}), without_defaults).convert(document, root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ class _Converter:
         """Return the structural form of one schema node."""
         place = self._entering(place)
         node = self._resolved(raw, place)
+        if OPAQUE.items() <= node.items():
+            return {k: node[k] for k in ("description", "type", *OPAQUE)}
         if unknown := set(node) - set(_COPIED) - _DROPPED:
             raise UnsupportedSchemaError(f"{place.path}: {sorted(unknown)} has no structural form")
         out: Schema = {key: node[key] for key in ("description",) if key in node}

@@ -1,5 +1,8 @@
 """``WorkGrant``: the hub's signed proposal that one node runs one job for one epoch.
 
+``jobSpec`` is opaque to the API server: what is signed must not be pruned or defaulted, and checking
+it there would guard nothing, since the member reads it with the same models and trusts nobody's.
+
 A grant is advice until the member has verified it. Everything the member acts on is inside the
 signed body, so nothing outside ``spec`` can change what runs. The member knows no pools: the hub
 writes ``overlays`` always (possibly empty), copied from the pool, so that the member can judge
@@ -15,6 +18,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from hansa.api.aijob import AIJobSpec
 from hansa.api.meta import (
     BASE64,
+    OPAQUE,
     UID,
     Condition,
     Digest,
@@ -75,7 +79,9 @@ class WorkGrantSpec(Model):
     not_before: Timestamp = Field(description="Not to be accepted earlier.")
     not_after: Timestamp = Field(description="Not to be accepted later.")
     spec_digest: Digest = Field(description="SHA-256 of the canonical jobSpec (RFC 8785).")
-    job_spec: AIJobSpec = Field(description="The job, word for word.")
+    job_spec: AIJobSpec = Field(
+        description="The job's spec, word for word, as it was signed.", json_schema_extra=OPAQUE
+    )
     workers: int = Field(
         ge=1,
         le=1024,

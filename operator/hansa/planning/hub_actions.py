@@ -20,7 +20,6 @@ class SetJobStatus:
     name: str
     uid: str
     resource_version: str
-    before: Mapping[str, Any]
     status: Mapping[str, Any]
 
 

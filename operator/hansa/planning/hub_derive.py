@@ -315,8 +315,7 @@ def _set(case: JobCase, status: Status) -> Iterator[Action]:
 
 def _write(case: JobCase, status: Status) -> SetJobStatus:
     job = case.job
-    version, before = job.resource_version, job.status
-    return SetJobStatus(job.namespace, job.name, job.uid, version, before, status)
+    return SetJobStatus(job.namespace, job.name, job.uid, job.resource_version, status)
 
 
 def _unpin(case: JobCase) -> Iterator[Action]:

@@ -85,6 +85,11 @@ class Store:
         body = {**body, "metadata": {**body["metadata"], **meta}}
         return self._write(where, body, "ADDED")
 
+    async def replace(self, path: str, body: Manifest) -> Manifest:
+        assert path.endswith("/status")
+        path = path.removesuffix("/status")
+        return self._write(path, {**self._precondition(path, body), "status": body["status"]})
+
     async def merge(self, path: str, body: Manifest) -> Manifest:
         path = path.removesuffix("/status")
         made = self._write(path, _merged(self._precondition(path, body), body))

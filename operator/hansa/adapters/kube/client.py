@@ -131,6 +131,10 @@ class KubeCluster:
         """POST a new object to its collection."""
         return parse_object(await self._call("POST", path, body=body))
 
+    async def replace(self, path: str, body: Manifest) -> Manifest:
+        """PUT an object, or its ``/status``, read at the resourceVersion that ``body`` carries."""
+        return parse_object(await self._call("PUT", path, body=body))
+
     async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
         """Server-side apply (forced) to an object's path, or to its ``/status``."""
         query = {"fieldManager": manager, "force": "true"}

@@ -39,6 +39,11 @@ class FencedCluster:
         self._check()
         return await self._cluster.create(path, body)
 
+    async def replace(self, path: str, body: Manifest) -> Manifest:
+        """PUT an object that was read, as leader."""
+        self._check()
+        return await self._cluster.replace(path, body)
+
     async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
         """Server-side apply, as leader."""
         self._check()
