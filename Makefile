@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCKED := --quiet --no-deps --require-hashes -r requirements.lock
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-fast demo docs crds lock soak binaries down clean \
+.PHONY: help setup lint test test-fast demo docs crds lock soak prepare down clean \
         bench-league bench-plan bench-incremental bench-trace
 
 help: ## list the targets
@@ -30,6 +30,7 @@ lint: setup ## types, style, layers, generated files, charts
 	$(BIN)/python -m e2e.lint
 
 test: test-fast ## all tests: those of test-fast, API servers, real clusters with real pods
+	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
 	$(BIN)/python -m pytest tests/apiserver tests/e2e
 
 test-fast: setup ## no cluster needed, two minutes; fails where the pure layers are not covered
@@ -65,8 +66,8 @@ crds: setup ## regenerate everything generated
 	$(BIN)/python -m hansa.observability.generate --write .
 	$(BIN)/python -m hansa.cli.values --write helm
 
-binaries: setup ## find, download or build the programs the testbed runs
-	$(BIN)/python -m e2e binaries
+prepare: setup ## find, download or build what the testbed runs: programs, images
+	$(BIN)/python -m e2e prepare
 
 lock: setup ## refresh requirements.lock
 	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header --upgrade \

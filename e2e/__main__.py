@@ -10,7 +10,6 @@ import click
 from e2e.demo.run import PROVIDERS
 from e2e.demo.run import demo as run_demo
 from e2e.testbed import state
-from e2e.testbed.binaries import Binaries
 from e2e.testbed.families import FAMILY_OF
 from e2e.testbed.guard import exit_on_signals
 from e2e.testbed.kind import KindTestbed
@@ -72,12 +71,16 @@ def down(name: str | None) -> None:
 
 
 @main.command()
-def binaries() -> None:
-    """Find, download or build every program, and say where each came from."""
-    found = Binaries()
-    found.ensure(*FAMILY_OF)
-    for name, origin in found.origins.items():
+def prepare() -> None:
+    """Find, download or build every program, as root every image too; say where programs came from."""
+    testbed = LocalTestbed()
+    testbed.binaries.ensure(*FAMILY_OF)
+    for name, origin in testbed.binaries.origins.items():
         click.echo(f"{name}: {origin}")
+    try:
+        testbed.prepare()
+    except ProviderUnavailableError as error:
+        click.echo(f"no images: {error}")
 
 
 @main.command()

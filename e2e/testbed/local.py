@@ -44,14 +44,19 @@ class LocalTestbed(Provider[Site]):
     images: Mapping[str, Image] = MappingProxyType({})
     """Built or found by ``up``."""
 
-    def up(self) -> None:
-        """Bring the league up; on any failure take it down again."""
+    def prepare(self) -> ImageBuilder:
+        """Get everything that lasts: packages, programs, images. Nothing is started."""
         require_root_on_linux()
         ensure_packages(self.progress)
         with self.progress.step("programs"):
             self.binaries.ensure(*PROGRAMS)
         builder = ImageBuilder(self.binaries, self.progress)
         self.images = builder.all()
+        return builder
+
+    def up(self) -> None:
+        """Bring the league up; on any failure take it down again."""
+        builder = self.prepare()
         self.down()
         template = Template(self.progress)
         template.ensure(list(self.images.values()), builder.store, prune=not state.load_all())
