@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from e2e.testbed import agents, founding
+from e2e.testbed import agents, audit, founding
 from e2e.testbed.agents import HUB_USER, Host
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
@@ -22,12 +22,14 @@ from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.processes import Process
 from e2e.testbed.progress import Progress
 from e2e.testbed.simulated import stages
+from hansa.api.meta import GROUP
 from hansa.member.probes import CANARY_NAMESPACE
 
 MACHINES = 16
 GPUS_EACH = 64
 """Enough that no job of the benchmark waits for a GPU: queueing is measured elsewhere."""
 PRODUCT = "NVIDIA-L40S"
+_COUNTED = ("aijobs", "workgrants")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ def small_league(members: Sequence[str]) -> Iterator[SmallLeague]:
     with ExitStack() as stack:
         host = Host(Path(stack.enter_context(TemporaryDirectory(prefix="hansa-bench-"))))
         with progress.step(f"control planes: a hub and {len(members)} members"):
-            hub = stack.enter_context(ControlPlane(binaries, controllers=True))
-            sites = [stack.enter_context(ControlPlane(binaries, audited=False)) for _ in members]
+            counted = audit.writes_of(HUB_USER, GROUP, *(f"{kind}/*" for kind in _COUNTED), *_COUNTED)
+            hub = stack.enter_context(ControlPlane(binaries, controllers=True, audit=counted))
+            sites = [stack.enter_context(ControlPlane(binaries, audit=None)) for _ in members]
         key = founding.make_hub_key()
         with progress.step("hub"):
             agents.prepare_hub(hub)

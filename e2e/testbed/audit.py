@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-AUDIT_POLICY = {
+AUDIT_POLICY: dict[str, object] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
@@ -25,3 +25,19 @@ AUDIT_POLICY = {
     ],
 }
 """Whole pods and where they were bound, so that a test can examine every placement."""
+
+
+def writes_of(user: str, group: str, *resources: str) -> dict[str, object]:
+    """Return a policy that writes down what one user wrote of these resources, and nothing else."""
+    chosen = {
+        "level": "Metadata",
+        "users": [user],
+        "verbs": ["create", "update", "patch", "delete"],
+        "resources": [{"group": group, "resources": [*resources]}],
+    }
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [chosen, {"level": "None"}],
+    }

@@ -77,13 +77,13 @@ class ControlPlane:
         controllers: bool = False,
         scheduler: bool = False,
         node_grace_s: int = 50,
-        audited: bool = True,
+        audit: Mapping[str, object] | None = AUDIT_POLICY,
         die_with_parent: bool = True,
         marker: str = "",
     ) -> None:
         """``node_grace_s``: a Node that nobody keeps alive stays Ready so long.
 
-        ``audited``: write down every write; a benchmark pays only for what it counts from.
+        ``audit``: what to write down, as an audit policy; a benchmark pays only for what it counts from.
         """
         self._binaries = binaries
         self._own_folder = folder is None
@@ -95,7 +95,7 @@ class ControlPlane:
         self.processes: list[Process] = []
         self._die_with_parent = die_with_parent
         self._node_grace_s = node_grace_s
-        self._audited = audited
+        self._audit = audit
         self._env = {MARKER: marker} if marker else {}
         self._extras = [
             name
@@ -221,12 +221,12 @@ class ControlPlane:
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
             "allow-privileged": "true",
-            **(self._audit_flags() if self._audited else {}),
+            **({} if self._audit is None else self._audit_flags(self._audit)),
         }
 
-    def _audit_flags(self) -> dict[str, object]:
+    def _audit_flags(self, wanted: Mapping[str, object]) -> dict[str, object]:
         policy = self.folder / "audit-policy.yaml"
-        policy.write_text(yaml.safe_dump(AUDIT_POLICY))
+        policy.write_text(yaml.safe_dump(wanted))
         return {"audit-policy-file": policy, "audit-log-path": self.audit_log}
 
     def _controller_flags(self, name: str) -> dict[str, object]:
