@@ -199,7 +199,7 @@ class IncrementalPlanner:
         for held, holding in zip(record.held, job.holdings, strict=True):
             held.holding = holding
             self._league.stopping.pop(id(held), None)
-            self._league.note_stopping(record, held)
+            self._league.note(record, held)
         record.job = job
         return True
 
@@ -384,7 +384,7 @@ class IncrementalPlanner:
             for held in record.held:
                 if held.holding.site == stop.site:
                     held.holding = replace(held.holding, stopping=True, stopping_to=stop.workers)
-                    self._league.note_stopping(record, held)
+                    self._league.note(record, held)
             holdings = tuple(held.holding for held in record.held)
             record.job = replace(record.job, holdings=holdings)
 

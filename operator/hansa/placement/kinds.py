@@ -18,6 +18,8 @@ from hansa.placement.supply import Ints
 NEEDS = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
 NAMES = (*NEEDS, "mask", "priority", "payer")
 MAX_PRIORITY = 1_000_000
+MOST_INTERNED = 1 << 18
+"""Objects remembered by identity; each is kept alive, so that no other can have its address."""
 
 
 class KindTable:
@@ -29,6 +31,8 @@ class KindTable:
         self.kinds: list[Kind] = []
         self._ids: dict[object, int] = {}
         self._groups: dict[tuple[Kind, ...], int] = {}
+        self._interned: dict[int, tuple[object, int]] = {}
+        self._values: dict[object, int] = {}
         self._numbers = np.zeros((64, len(NAMES)), np.int64)
         self.payers: dict[tuple[str, str], int] = {}
         """(pool, institution), numbered."""
@@ -73,6 +77,16 @@ class KindTable:
     def mask_of(self, number: int) -> int:
         """Mask of one kind."""
         return int(self._numbers[number, len(NEEDS)])
+
+    def intern(self, value: object) -> int:
+        """A small number for an equal value; hashing the same object again costs one look-up."""
+        found = self._interned.get(id(value))
+        if found is None:
+            if len(self._interned) >= MOST_INTERNED:
+                self._interned.clear()
+            found = (value, self._values.setdefault(value, len(self._values)))
+            self._interned[id(value)] = found
+        return found[1]
 
     def find(self, key: object, make: Callable[[], Kind]) -> int:
         """The number of a kind, made when it is new; ``key`` is cheaper to hash than the kind."""

@@ -25,14 +25,12 @@ from hansa.placement.columns import HUGE, Supply
 from hansa.placement.demand import Rulebook, job_fault
 from hansa.placement.eligibility import Atlas, Fault
 from hansa.placement.kinds import MAX_PRIORITY, KindTable, band_of, budget_of, kind_of, refused_of
+from hansa.placement.occupants import Occupants
 from hansa.placement.order import build_ledger
 from hansa.placement.quiet import quiet
 from hansa.placement.supply import SITE_KIND, Fleet, compile_fleet, is_open
 from hansa.placement.tables import one_kind
 from hansa.placement.value import units
-
-MOST_INTERNED = 1 << 18
-"""Objects remembered by identity; each is kept alive, so that no other can have its address."""
 
 
 @dataclass(slots=True)
@@ -43,6 +41,8 @@ class Held:
     kind: int
     cell: int
     log: list[int] = field(default_factory=list)
+    slot: int = -1
+    """Row in ``Occupants``; -1 while it is not booked."""
 
 
 @dataclass(slots=True)
@@ -73,8 +73,6 @@ class League:
         self.fleet: Fleet = compile_fleet(snapshot.sites)
         self.records: dict[str, Record] = {}
         self._spare_rows: list[int] = []
-        self._interned: dict[int, tuple[object, int]] = {}
-        self._values: dict[object, int] = {}
         self.columns = Columns.empty(len(snapshot.jobs))
         self.row_uid: list[str] = []
         self.preempted: list[tuple[int, str, str]] = []
@@ -103,6 +101,7 @@ class League:
         """Holdings of elastic jobs."""
         self.stopping: dict[int, tuple[Record, Held]] = {}
         self.by_cell: dict[int, list[tuple[Record, Held]]] = {}
+        self.occupants = Occupants(self.pools)
         size = len(fleet.cells)
         self.supply = Supply(
             machine_gpus=fleet.gpus.copy(),
@@ -284,7 +283,7 @@ class League:
 
     def _kinds_of(self, job: Job) -> tuple[int, ...]:
         if not job.spread:
-            shape, residency = self._intern(job.shape), self._intern(job.residency)
+            shape, residency = self.kinds.intern(job.shape), self.kinds.intern(job.residency)
             key = (
                 job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
                 budget_of(job), band_of(job.priority),
@@ -293,16 +292,6 @@ class League:
         parts = tuple(kind_of(job, (*job.data, *shard.data)) for shard in job.spread)
         first = self.kinds.row_of(parts)
         return tuple(range(first, first + len(parts)))
-
-    def _intern(self, value: object) -> int:
-        """A small number for an equal value; hashing the same object again costs one look-up."""
-        found = self._interned.get(id(value))
-        if found is None:
-            if len(self._interned) >= MOST_INTERNED:
-                self._interned.clear()
-            found = (value, self._values.setdefault(value, len(self._values)))
-            self._interned[id(value)] = found
-        return found[1]
 
     # Holdings.
 
@@ -340,10 +329,12 @@ class League:
         record.held.append(held)
         self.by_cell.setdefault(held.cell, []).append((record, held))
         self.elastic += record.job.shape.min_workers > 0
-        self.note_stopping(record, held)
+        self.note(record, held)
 
-    def note_stopping(self, record: Record, held: Held) -> None:
-        """Remember what is on its way out."""
+    def note(self, record: Record, held: Held) -> None:
+        """Remember what is on its way out, and what the rest could yield."""
+        place = held.cell, record.leaf, self.kinds.kinds[held.kind].workers
+        held.slot = self.occupants.note(held.slot, record.job, held.holding, place)
         if held.holding.stopping:
             self.stopping[id(held)] = (record, held)
 
@@ -352,6 +343,7 @@ class League:
         record.held.remove(held)
         self.elastic -= record.job.shape.min_workers > 0
         self.stopping.pop(id(held), None)
+        self.occupants.leave(held.slot)
         there = self.by_cell[held.cell]
         there[:] = [pair for pair in there if pair[1] is not held]
         shape = self.kinds.kinds[held.kind].shape

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from types import MappingProxyType
 
 from hansa.model.plan import Stop
@@ -22,6 +21,7 @@ from hansa.placement import shares
 from hansa.placement.columns import RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
 from hansa.placement.league import League, Record
 from hansa.placement.scratch import Scratch, Victim
+from hansa.placement.supply import Ints
 from hansa.placement.waiting import Blocked
 
 MOST_JOBS = 128
@@ -59,21 +59,29 @@ def make_room(
     """
     made = MadeRoom()
     may_stop = {name for name, pool in league.pools.items() if _may_stop(pool)}
-    if not (league.stopping or league.elastic or may_stop) or not any(league.by_cell.values()):
+    rows = _helped(league, blocked)
+    if not rows or not (league.stopping or league.elastic or may_stop):
+        return made
+    if not any(league.by_cell.values()):
         return made
     search = _Search(Scratch(league), made, reserved)
-    for row in _in_order(search.scratch, blocked):
+    for row in _in_order(search.scratch, rows):
         if len(search.hopeless) + len(made.gaining) >= MOST_JOBS:
             break
         search.seek(row)
     return made
 
 
-def _in_order(scratch: Scratch, blocked: Blocked) -> list[int]:
-    """Rows that room would help, entitled ones first."""
+def _helped(league: League, blocked: Blocked) -> list[int]:
+    """Rows of jobs in one piece that room would help."""
+    why = blocked.why & (WHY_CAPACITY | WHY_QUOTA | WHY_RESERVED)
+    is_helped = (why != 0) & (league.columns.parts[blocked.rows] == 1)
+    return [int(row) for row in blocked.rows[is_helped].tolist()]
+
+
+def _in_order(scratch: Scratch, rows: list[int]) -> list[int]:
+    """Rows of entitled jobs first."""
     records, uids = scratch.league.records, scratch.league.row_uid
-    rows = [row for row, why in blocked if why & (WHY_CAPACITY | WHY_QUOTA | WHY_RESERVED)]
-    rows = [row for row in rows if len(records[uids[row]].kinds) == 1]
     return sorted(rows, key=lambda row: not scratch.is_entitled(records[uids[row]]))
 
 
@@ -101,19 +109,25 @@ class _Search:
         self.scratch.rank = self._reserved.get(row, -1)
         self.scratch.runtime_s = int(league.columns.runtime_p90[row])
         cells = league.tariff.candidates(record.kinds[0])
-        usable = [cell for cell in cells.tolist() if league.supply.cell_open[cell]]
-        soon = next((c for c in usable if c in self._freed and self.scratch.take(record, c)), None)
+        usable = cells[league.supply.cell_open[cells] == 1]
+        soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
             self.made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
         elif not self._stop_for(row, record, usable):
             self.hopeless.add(record.kinds[0])
 
-    def _stop_for(self, row: int, record: Record, cells: list[int]) -> bool:
+    def _soon(self, record: Record, cells: Ints) -> int | None:
+        """The first cell where what is stopping leaves room, taken."""
+        freed = (cell for cell in cells.tolist() if cell in self._freed)
+        return next((cell for cell in freed if self.scratch.take(record, cell)), None)
+
+    def _stop_for(self, row: int, record: Record, cells: Ints) -> bool:
         """Take the cell where the fewest jobs and the least work are lost, if any."""
         plans = []
         if not self._may_gain(record):
             return False
-        for cell in islice((c for c in cells if self._is_enough(record, c)), MOST_CELLS):
+        looked_at = cells[self.scratch.could_hold(record, cells)][:MOST_CELLS]
+        for cell in looked_at[self.scratch.could_gain(record, looked_at)].tolist():
             chosen = self._victims(record, cell)
             if chosen:
                 stopped = sum(victim.workers_left == 0 for victim in chosen)
@@ -123,8 +137,7 @@ class _Search:
         _, _, cell, chosen = min(plans, key=lambda plan: plan[:3])
         job = record.job
         for victim in chosen:
-            self.scratch.release(victim)
-            self.scratch.gone[victim.key] = victim.workers_left
+            self.scratch.go(victim)
             self._caused[job.pool, job.institution] += victim.workers_left == 0
             self.made.stops.append(_stop(victim, record))
         self.scratch.take(record, cell)
@@ -149,12 +162,6 @@ class _Search:
         rule = league.pools[record.job.pool].preemption
         is_entitled = rule.borrowers and self.scratch.is_entitled(record)
         return is_entitled or rule.lower_priority or league.elastic > 0
-
-    def _is_enough(self, record: Record, cell: int) -> bool:
-        """Whether a cell could hold the job if everything that may yield there did."""
-        need = self.scratch.league.kinds.kinds[record.kinds[0]].gpus
-        room = int(self.scratch.supply.cell_free[cell])
-        return room + _gpus(self.scratch.yielding(cell)) >= need
 
     def _victims(self, record: Record, cell: int) -> list[Victim]:
         """The fewest that have to yield at a cell for a job to fit; empty when it cannot.

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hansa.placement import packing, shares
 from hansa.placement.columns import RANK_BITS, RANK_MASK, Kinds
 from hansa.placement.demand import Kind
 from hansa.placement.league import Held, League, Record
+from hansa.placement.occupants import Flags, offer_of
+from hansa.placement.supply import Ints
 from hansa.placement.tables import one_kind
 
 
@@ -61,6 +65,10 @@ class Scratch:
         """Rank of the reservation that the job in question holds itself."""
         self.runtime_s = 0
         self._yielding: dict[int, list[Victim]] = {}
+        ledger = league.ledger.accounts
+        self._able = league.occupants.able(ledger.gpus > ledger.nominal, league.now_s)
+        """Who could yield and is not gone, as ``yielding`` has it."""
+        self._freed: Ints | None = None
 
     def yielding(self, cell: int) -> list[Victim]:
         """What could end at a cell as far as pool and run time go, in the order of victims."""
@@ -69,6 +77,48 @@ class Scratch:
             able = (victim for victim in found if victim is not None and self._may_yield(victim))
             self._yielding[cell] = sorted(able, key=_order)
         return [v for v in self._yielding[cell] if v.key not in self.gone]
+
+    def go(self, victim: Victim) -> None:
+        """Release a victim for good."""
+        self.release(victim)
+        self.gone[victim.key] = victim.workers_left
+        for held in victim.record.held:
+            if held.holding.site == victim.held.holding.site:
+                self._able[held.slot] = False
+        self._freed = None
+
+    def could_hold(self, record: Record, cells: Ints) -> Flags:
+        """Which cells could hold a job if everything that may yield there did."""
+        if self._freed is None:
+            self._freed = self.league.occupants.gpus_at(self._able, len(self.supply.cell_free))
+        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        return np.asarray(self.supply.cell_free[cells] + self._freed[cells] >= need)
+
+    def could_gain(self, record: Record, cells: Ints) -> Flags:
+        """In which of them it might be enough that those yield who may have to for this job.
+
+        A bound: whoever yields makes it no fairer to ask the next one of the same institution, and
+        leaves the job's own at most as far within its nominal share as if all of it there had gone.
+        """
+        there, size = self.league.occupants, len(self.supply.cell_free)
+        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        rule = self.league.pools[record.job.pool].preemption
+        able = self._able & there.of_pool(record.job.pool)
+        is_own, is_any = there.leaf == record.leaf, there.leaf < 0
+        excess = (self.accounts.gpus - self.accounts.nominal)[there.leaf]
+        fair = there.shrinks
+        if rule.lower_priority:
+            is_lower = there.priority < record.job.priority
+            fair = fair | (is_lower & (is_own | is_any | (excess >= there.gpus)))
+        if rule.borrowers:
+            held = self.accounts.gpus[record.leaf] - there.gpus_at(able & is_own, size)
+            is_entitled = held + need <= self.accounts.nominal[record.leaf]
+            lends = is_any | (excess > 0) | (excess >= there.gpus)
+            fair = fair | (lends & ~is_own & is_entitled[there.cell])
+        fair = able & fair
+        some = np.bincount(there.cell[fair], minlength=size)[cells] > 0
+        freed = there.gpus_at(fair, size)[cells]
+        return np.asarray(some & (self.supply.cell_free[cells] + freed >= need))
 
     def _may_yield(self, victim: Victim) -> bool:
         """Whether a victim shrinks, borrows, or has to fear priority; who does not now never does."""
@@ -164,14 +214,12 @@ class Scratch:
 def _victim(league: League, other: Record, holding: Held) -> Victim | None:
     """What a holding could yield: nothing while it stops, or has just begun."""
     job, room = other.job, holding.holding
-    if room.stopping or not room.confirmed:
+    offer = offer_of(job, room, league.kinds.kinds[holding.kind].workers)
+    if offer is None or job.pool not in league.pools:
         return None
+    if offer.workers_left:
+        return Victim(other, holding, offer.workers_left, 0)
     elapsed = max(0, league.now_s - room.since_s)
-    least = league.kinds.kinds[holding.kind].workers
-    if job.shape.min_workers and room.workers > least:
-        return Victim(other, holding, least, 0)
-    if not job.preemptible or job.spread or job.pool not in league.pools:
-        return None
     if elapsed < league.pools[job.pool].preemption.min_runtime_s:
         return None
     return Victim(other, holding, 0, elapsed * room.workers * max(1, job.shape.gpus))
