@@ -50,6 +50,8 @@ class Columns:
 
     def ranked(self, rows: Ints, now_s: int) -> Ints:
         """Rows in order of service inside an institution."""
+        if len(rows) == 1:
+            return rows
         ratio = response_ratio(np.maximum(0, now_s - self.submitted[rows]), self.runtime[rows])
         # In steps of four: among jobs about equally urgent large gangs go first, while room is whole.
         urgency = np.floor(np.log2(ratio) / 2)

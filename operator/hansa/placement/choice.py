@@ -62,6 +62,8 @@ class Tariff:
         self._costs: dict[str, Floats] = {}
         self._orders: dict[tuple[str, int], Ints] = {}
         self._lists: Lists | None = None
+        self._cheapest: dict[int, Ints] = {}
+        """Per mask, where a few kinds look: cells that may take it, by cost alone."""
         self._good = np.zeros(0, np.int64)
 
     def reprice(self, fleet: Fleet) -> None:
@@ -72,7 +74,7 @@ class Tariff:
 
     def forget(self) -> None:
         """Cells or their order have changed: make the lists anew."""
-        self._lists = None
+        self._lists, self._cheapest = None, {}
         self._good = np.zeros(0, np.int64)
 
     def _scarcity(self, at: int) -> float:
@@ -180,25 +182,43 @@ class Tariff:
     def columns_at(self, numbers: Ints, cells: Ints | None) -> Kinds:
         """The kernel's table of a few kinds that may look at a few cells only; None: at all."""
         kinds = self._kinds
-        parts = []
-        for number in numbers.tolist():
-            cost = self.cost(kinds.kinds[number].pool)
-            codes = kinds.codes_of(number)
-            looked_at = self.order(kinds.kinds[number]) if cells is None else cells
-            mine = looked_at[codes[looked_at] == 0]
-            parts.append(mine[np.argsort(cost[mine], kind="stable")])
-        ends = np.cumsum([0, *(len(part) for part in parts)])
+        mine, counts = self._anywhere(numbers) if cells is None else self._among(numbers, cells)
+        ends = np.cumsum(counts)
         columns: tuple[Any, ...] = (
             *kinds.needs(numbers),
             np.arange(len(numbers), dtype=np.int64),
-            ends[:-1].copy(),
+            ends - counts,
             np.zeros(len(numbers), np.int64),
-            ends[1:].copy(),
-            ends[1:].copy(),
-            np.concatenate([np.zeros(0, np.int64), *parts]),
+            ends,
+            ends.copy(),
+            mine,
             np.zeros(len(numbers), np.int64),
         )
         return Kinds(*columns)
+
+    def _anywhere(self, numbers: Ints) -> tuple[Ints, Ints]:
+        """Candidates of some kinds, cheapest first, and how many each has."""
+        parts = [self._cheapest_of(number) for number in numbers.tolist()]
+        counts = np.fromiter(map(len, parts), np.int64, len(parts))
+        return np.concatenate([np.zeros(0, np.int64), *parts]), counts
+
+    def _cheapest_of(self, number: int) -> Ints:
+        mask = self._kinds.mask_of(number)
+        if mask not in self._cheapest:
+            kind = self._kinds.kinds[number]
+            order, cost = self.order(kind), self.cost(kind.pool)
+            mine = order[self._kinds.codes_of(number)[order] == 0]
+            self._cheapest[mask] = mine[np.argsort(cost[mine], kind="stable")]
+        return self._cheapest[mask]
+
+    def _among(self, numbers: Ints, cells: Ints) -> tuple[Ints, Ints]:
+        """The same among a few cells."""
+        kinds = self._kinds
+        pools = [kinds.kinds[number].pool for number in numbers.tolist()]
+        rising = {p: cells[np.argsort(self.cost(p)[cells], kind="stable")] for p in set(pools)}
+        looked_at = np.array([rising[pool] for pool in pools], np.int64).reshape(-1, len(cells))
+        passes = kinds.codes[kinds.mask[numbers][:, None], looked_at] == 0
+        return looked_at[passes], passes.sum(axis=1)
 
 
 def _positive(price: float | None) -> float:

@@ -290,10 +290,7 @@ class IncrementalPlanner:
         """Waiting rows that can use the cells, or that waited for a quota or cap; best first."""
         league, kinds = self._league, self._league.kinds
         supply_free = league.supply.cell_free
-        can = np.zeros(len(kinds.masks), bool)
-        for cell in cells.tolist():
-            can |= (kinds.codes[:, cell] == 0) & (kinds.mask_gpus <= supply_free[cell])
-        can = can[kinds.mask]
+        can = kinds.that_fit(cells, supply_free[cells])[kinds.mask]
         held_up = np.zeros(len(kinds), bool)
         held_up[: len(self._why)] = (self._why & (WHY_QUOTA | WHY_CAP)) != 0
         columns = league.columns
@@ -327,8 +324,9 @@ class IncrementalPlanner:
 
     def _behind(self, rows: Ints) -> Ints:
         """0 for jobs that room is held for, 1 for others within their nominal share, 2 for the rest."""
-        holds = np.isin(rows, list(self._reserved))
-        return np.where(holds, 0, 2 - backfill.are_entitled(self._league, rows))
+        holds = np.zeros(len(self._league.columns.waits), bool)
+        holds[list(self._reserved)] = True
+        return np.where(holds[rows], 0, 2 - backfill.are_entitled(self._league, rows))
 
     def _run(self, rows: Ints, cells: Ints | None = None) -> Plan:
         """Try to place rows, best first. ``cells``: where; None: wherever each of them may go."""

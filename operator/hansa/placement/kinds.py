@@ -53,7 +53,7 @@ class KindTable:
     def needs(self, numbers: Ints | slice) -> tuple[Ints, ...]:
         """The first columns of the kernel's table, contiguous: numba compiles one layout only."""
         chosen = self._numbers[: len(self)][numbers]
-        return tuple(np.ascontiguousarray(chosen[:, at]) for at in range(len(NEEDS)))
+        return tuple(np.ascontiguousarray(chosen.T[: len(NEEDS)]))
 
     @property
     def mask(self) -> Ints:
@@ -73,6 +73,14 @@ class KindTable:
     def codes_of(self, number: int) -> Codes:
         """Per cell the rule that refuses a kind."""
         return np.asarray(self._codes[self.mask_of(number)])
+
+    def that_fit(self, cells: Ints, free: Ints) -> npt.NDArray[np.bool_]:
+        """Which masks may go to one of some cells, where so many GPUs are free."""
+        fit = np.zeros(len(self.masks), bool)
+        small = np.flatnonzero(self.mask_gpus <= free.max(initial=0))
+        passes = self.codes[small[:, None], cells] == 0
+        fit[small] = (passes & (self.mask_gpus[small][:, None] <= free)).any(axis=1)
+        return fit
 
     def mask_of(self, number: int) -> int:
         """Mask of one kind."""

@@ -68,14 +68,12 @@ def some_waiting(
     firsts, at = np.unique(league.columns.first[ranked], return_inverse=True)
     counts = np.zeros(len(firsts), np.int64)
     counts[at] = league.columns.parts[ranked]
-    numbers = np.concatenate(
-        [np.zeros(0, np.int64), *(np.arange(f, f + n) for f, n in zip(firsts, counts, strict=True))]
-    )
-    starts = np.concatenate(([0], np.cumsum(counts)))[:-1]
+    starts = np.cumsum(counts) - counts
+    numbers = np.repeat(firsts - starts, counts) + np.arange(counts.sum(), dtype=np.int64)
     rank = AFTER_ALL + np.arange(len(ranked), dtype=np.int64)
-    for position, row in enumerate(ranked.tolist()):
+    for position, row in enumerate(ranked.tolist() if reserved else ()):
         rank[position] = reserved.get(row, rank[position])
-    jobs = _jobs(league, ranked, starts[at].astype(np.int64), rank)
+    jobs = _jobs(league, ranked, starts[at], rank)
     return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
 
 
