@@ -14,6 +14,7 @@ import yaml
 from e2e.testbed.binaries import Binaries, BinariesUnavailableError
 from hansa.cli import values
 from hansa.cli.reference import settings_page
+from tests.conftest import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
 CHARTS = ("hansa-hub", "hansa-member")
@@ -35,7 +36,7 @@ def helm() -> Callable[..., str]:
     try:
         program = Binaries()["helm"]
     except BinariesUnavailableError as error:
-        pytest.skip(str(error))
+        skip_or_fail(str(error))
 
     def run(*args: str | Path, stdin: str = "") -> str:
         done = subprocess.run(
