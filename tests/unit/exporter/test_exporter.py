@@ -19,7 +19,7 @@ from hansa.exporter.settings import ExporterSettings
 from hansa.planning.inventory import gpu_class
 from hansa.ports import GpuReading, Page
 
-GPU = GpuReading("GPU-1", 0, "NVIDIA H200", 40, 1, 2, 250_000, 1_000_000, 50, 0, 0)
+GPU = GpuReading("GPU-1", 0, "NVIDIA H200", 40, 1, 2, 250_000, 1_000_000, 50, 7, 2)
 UNDER_MIG = GpuReading("GPU-2", 1, "NVIDIA A100", None, 1, 2, None, None, None, None, None)
 
 
@@ -79,7 +79,8 @@ async def test_units_are_base_units():
     assert page["hansa_gpu_power_watts", "GPU-1"] == 250
     assert page["hansa_gpu_energy_joules_total", "GPU-1"] == 1000
     assert page["hansa_gpu_info", "GPU-1", "0", "nvidia-h200"] == 1
-    assert page["hansa_gpu_ecc_errors_total", "GPU-1", "uncorrected"] == 0
+    assert page["hansa_gpu_ecc_errors_total", "GPU-1", "corrected"] == 7
+    assert page["hansa_gpu_ecc_errors_total", "GPU-1", "uncorrected"] == 2
 
 
 async def test_what_is_not_told_has_no_series():

@@ -24,15 +24,19 @@ CARD = {
     "nvmlDeviceGetPowerUsage": 251_000,
     "nvmlDeviceGetTotalEnergyConsumption": 9_000_000,
     "nvmlDeviceGetTemperatureV": 61,
-    "nvmlDeviceGetTotalEccErrors": 3,
+    "nvmlDeviceGetTotalEccErrors": {
+        pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED: 3,
+        pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED: 1,
+    },
     "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=9), SimpleNamespace(pid=4)],
 }
 
 
-def answer(value):
+def answer(value, *asked):
+    """Raise or return; a dict answers by the first thing asked for, as the driver does."""
     if isinstance(value, Exception):
         raise value
-    return value
+    return value[asked[0]] if isinstance(value, dict) and asked else value
 
 
 class Driver:
@@ -52,7 +56,7 @@ class Driver:
 
     def __getattr__(self, name):
         if name.startswith("nvmlDevice"):
-            return lambda card, *_: answer(card[name])
+            return lambda card, *asked: answer(card[name], *asked)
         return getattr(pynvml, name)
 
 
@@ -66,7 +70,7 @@ def test_a_whole_reading():
     assert (gpu.uuid, gpu.index, gpu.model) == ("GPU-1", 0, "NVIDIA L40S")
     assert (gpu.busy_percent, gpu.memory_used_bytes, gpu.memory_total_bytes) == (87, 10, 48)
     assert (gpu.power_milliwatts, gpu.energy_millijoules) == (251_000, 9_000_000)
-    assert (gpu.temperature_celsius, gpu.ecc_corrected, gpu.ecc_uncorrected) == (61, 3, 3)
+    assert (gpu.temperature_celsius, gpu.ecc_corrected, gpu.ecc_uncorrected) == (61, 3, 1)
     assert gpu.process_ids == (4, 9)
 
 
