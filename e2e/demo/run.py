@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from e2e.demo.audit import Finding, examine, read_pod_creations
+from e2e.demo.audit import Allowed, Finding, examine, read_audit_log
 from e2e.demo.league import League
 from e2e.demo.report import JobOutcome, Report
 from e2e.demo.simulated import SimulatedLeague
@@ -84,14 +84,12 @@ def run_story(running: Running) -> tuple[list[JobOutcome], Finding]:
     return outcomes, audit(league.members, allowed)
 
 
-def audit(members: Mapping[str, Cluster], allowed: Mapping[str, frozenset[str]]) -> Finding:
-    """Merge the members' audit logs and judge every pod creation in them."""
-    creations = (
-        creation
-        for name, member in members.items()
-        for creation in read_pod_creations(name, member.audit_log)
+def audit(members: Mapping[str, Cluster], allowed: Mapping[str, Allowed]) -> Finding:
+    """Merge the members' audit logs and judge every pod creation and binding in them."""
+    placed = (
+        one for name, member in members.items() for one in read_audit_log(name, member.audit_log)
     )
-    return examine(creations, allowed)
+    return examine(placed, allowed)
 
 
 def _console() -> Console:

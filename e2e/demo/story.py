@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from e2e.demo import jobs
+from e2e.demo.audit import Allowed
 from e2e.demo.jobs import Applied, Manifest
 from e2e.demo.report import JobOutcome
-from e2e.demo.territory import allowed_nodes
+from e2e.demo.territory import allowed_machines, allowed_nodes
 from e2e.testbed.cluster import Cluster
 from e2e.testbed.progress import Progress
 
@@ -41,8 +42,8 @@ class Scene:
     real_pods: bool = True
 
 
-def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, frozenset[str]]]:
-    """Run all five jobs; return the outcomes and every job's allowed set by uid."""
+def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, Allowed]]:
+    """Run all five jobs; return the outcomes and every job's allowed sets by uid."""
     first = [jobs.apply(scene.hub, file, scene.image) for file in (SCREENING, NOWHERE, REFUSED)]
     screening, nowhere, refused = first
     outcomes = {}
@@ -59,7 +60,7 @@ def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, frozenset[str]]]:
     with scene.progress.step("job 5: the hub is stopped while it runs"):
         outcomes[UNATTENDED] = _unattended(scene, unattended)
     applied = [screening, digits, nowhere, refused, unattended]
-    allowed = {job.uid: frozenset(_allowed(scene, job)) for job in applied}
+    allowed = {job.uid: _places(scene, job) for job in applied}
     return [outcomes[job.file] for job in applied], allowed
 
 
@@ -120,6 +121,18 @@ def _allowed(scene: Scene, job: Applied) -> tuple[str, ...]:
     manifest = jobs.load_example(job.file, scene.image)
     nodes: Sequence[Manifest] = scene.hub.get("sovereignnodes")["items"]
     return allowed_nodes(manifest, nodes, scene.policies)
+
+
+def _places(scene: Scene, job: Applied) -> Allowed:
+    manifest, nodes = jobs.load_example(job.file, scene.image), _allowed(scene, job)
+    machines = {
+        (name, machine)
+        for name in nodes
+        for machine in allowed_machines(
+            manifest, scene.policies[name], scene.members[name].get("nodes")["items"]
+        )
+    }
+    return Allowed(frozenset(nodes), frozenset(machines))
 
 
 def _outcome(scene: Scene, job: Applied, told: Manifest) -> JobOutcome:

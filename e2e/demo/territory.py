@@ -1,18 +1,24 @@
-"""Where a job may run by law and data alone, computed apart from the planner.
+"""Where a job may run by law and data alone, by plain sets and apart from all code of the product.
 
-Uses the member's set-based evaluation, so the report's ``allowedNodes`` and the audit check do not
-depend on the code that placed the jobs.
+The report's ``allowedNodes`` and the audit check would prove little if they asked the rules that
+placed or accepted the jobs. So the places of the demo's league are written out here once more, and
+a place that is not among them is an error, not a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hansa.api.residency import Residency
-from hansa.grants.territory import Territory
-
 Manifest = Mapping[str, Any]
+AROUND: Mapping[str, frozenset[str]] = {
+    "EE": frozenset({"EE", "Baltic", "EU", "EEA", "World"}),
+    "LV": frozenset({"LV", "Baltic", "EU", "EEA", "World"}),
+    "PT": frozenset({"PT", "EU", "EEA", "World"}),
+    "US": frozenset({"US", "World"}),
+}
+"""Country of the demo's league → everything it lies in, itself included."""
+JURISDICTION_LABEL = "hansa.dev/jurisdiction"
 
 
 def allowed_nodes(
@@ -23,21 +29,53 @@ def allowed_nodes(
     ``nodes``: SovereignNodes; ``policies``: node name → its MemberPolicy.
     """
     named = {node["metadata"]["name"]: node for node in nodes}
-    return tuple(sorted(name for name, node in named.items() if _may_hold(job, node, policies)))
+    return tuple(
+        sorted(name for name, node in named.items() if _may_hold(job, node, policies[name]))
+    )
 
 
-def _may_hold(job: Manifest, node: Manifest, policies: Mapping[str, Manifest]) -> bool:
-    rules = [Residency.model_validate(job["spec"].get("residency", {}))]
-    held = {d["name"]: d for d in policies[node["metadata"]["name"]]["spec"].get("datasets", ())}
-    for source in job["spec"].get("data", ()):
-        if source["name"] not in held:
-            return False
-        rules.append(Residency.model_validate(held[source["name"]].get("residency", {})))
-    return all(_passes(rule, node["spec"]) for rule in rules)
+def allowed_machines(
+    job: Manifest, policy: Manifest, machines: Iterable[Manifest]
+) -> frozenset[str]:
+    """Return the names of an allowed node's machines (Kubernetes Nodes) that may run ``job``."""
+    rules = _rules(job, policy)
+    if rules is None:
+        return frozenset()
+    return frozenset(
+        machine["metadata"]["name"]
+        for machine in machines
+        if (place := (machine["metadata"].get("labels") or {}).get(JURISDICTION_LABEL))
+        and all(_lets_in(rule.get("location", {}), place) for rule in rules)
+    )
 
 
-def _passes(rule: Residency, node: Mapping[str, Any]) -> bool:
-    territory = Territory()
-    if territory.objection(rule.location, node["jurisdiction"]):
-        return False
-    return not any(territory.objection(rule.legal_control, law) for law in node["legalControl"])
+def _may_hold(job: Manifest, node: Manifest, policy: Manifest) -> bool:
+    rules = _rules(job, policy)
+    spec = node["spec"]
+    return rules is not None and all(
+        _lets_in(rule.get("location", {}), spec["jurisdiction"])
+        and all(_lets_in(rule.get("legalControl", {}), law) for law in spec["legalControl"])
+        for rule in rules
+    )
+
+
+def _rules(job: Manifest, policy: Manifest) -> list[Manifest] | None:
+    """Return the job's residency and that of its data; None where a data set is not held."""
+    held = {dataset["name"]: dataset for dataset in policy["spec"].get("datasets", ())}
+    wanted = [source["name"] for source in job["spec"].get("data", ())]
+    if not set(wanted) <= set(held):
+        return None
+    return [job["spec"].get("residency", {}), *(held[name].get("residency", {}) for name in wanted)]
+
+
+def _lets_in(rule: Manifest, jurisdiction: str) -> bool:
+    around = AROUND[jurisdiction.partition("-")[0]] | {jurisdiction}
+    allow, deny = set(_places(rule, "allow")) or {"World"}, set(_places(rule, "deny"))
+    return bool(allow & around) and not deny & around
+
+
+def _places(rule: Manifest, name: str) -> Iterator[str]:
+    for place in rule.get(name, ()):
+        if place.startswith("overlay/"):
+            raise ValueError(f"{place}: the demo's territory knows no overlays")
+        yield place
