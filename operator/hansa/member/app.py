@@ -32,7 +32,6 @@ from hansa.member.status import Status
 from hansa.member.upkeep import (
     FORGET_S,
     GPU_USE_S,
-    RENEW_CHECK_S,
     Renewal,
     Upkeep,
     regularly,
@@ -221,7 +220,7 @@ class Agent:
             (upkeep.volumes, upkeep.volumes_pause_s),
             (upkeep.forget, lambda: FORGET_S),
             (upkeep.gpu_use, lambda: GPU_USE_S),
-            (renewal.check, lambda: RENEW_CHECK_S),
+            (renewal.check, renewal.pause_s),
         ]
         jobs: list[Job] = [regularly(duty, pause, jitter) for duty, pause in every]
         jobs += [

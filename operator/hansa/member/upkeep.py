@@ -147,14 +147,28 @@ class Renewal:
         """When the present certificate ends."""
         return self.held.validity_s[1]
 
-    async def check(self) -> None:
-        """Renew when it is time."""
+    @property
+    def due_s(self) -> float:
+        """When to renew the present certificate.
+
+        Spread over a twentieth of the lifetime, so that nodes joined together do not ask together.
+        """
         begin_s, end_s = self.held.validity_s
         share = self._desk.settings.identity.renew_fraction
-        # Spread over a twentieth of the lifetime, so that nodes joined together do not ask together.
-        due_s = begin_s + (end_s - begin_s) * (share - 0.05 * self._spread)
-        if self._desk.clock.now() >= due_s:
+        return begin_s + (end_s - begin_s) * (share - 0.05 * self._spread)
+
+    async def check(self) -> None:
+        """Renew when it is time."""
+        if self._desk.clock.now() >= self.due_s:
             await self.renew()
+
+    def pause_s(self) -> float:
+        """Return how long to wait before the next look: until it is due, a minute at most.
+
+        What is overdue has failed, and each try makes a key and a request: a minute again.
+        """
+        left_s = self.due_s - self._desk.clock.now()
+        return min(max(left_s, 1.0), RENEW_CHECK_S) if left_s > 0 else RENEW_CHECK_S
 
     async def renew(self) -> None:
         """Ask for a certificate of a new key; keep it before using it."""
@@ -166,10 +180,11 @@ class Renewal:
         )
         name = certificates.request_name(node, pair)
         certificate = await asyncio.wait_for(certificates.wait_for(desk.hub, name), 600)
-        self.held = replace(self.held, key_pem=pair.private_pem, certificate_pem=certificate)
+        renewed = replace(self.held, key_pem=pair.private_pem, certificate_pem=certificate)
         await identity.update(
-            desk.own, desk.settings.namespace, desk.settings.identity.secret, self.held
+            desk.own, desk.settings.namespace, desk.settings.identity.secret, renewed
         )
-        self.held.write_files(self._folder)
+        renewed.write_files(self._folder)
+        self.held = renewed
         desk.dirty.set()
         log.info("certificate renewed", extra={"node": node})
