@@ -29,6 +29,8 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Snapshot
 from hansa.placement import prices
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.league import League
+from hansa.placement.market import market_of
 from hansa.placement.planner import plan
 
 CHECKPOINTS = 10
@@ -118,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         jobs=size.jobs, sites=size.sites, gpus=size.gpus, load=options.load, seed=options.seed
     )
     churn = Churn(snapshot, seed=options.seed)
-    run = Run(replace(snapshot, prices=prices.solve(snapshot).prices), churn)
+    run = Run(replace(snapshot, prices=prices.solve(market_of(League(snapshot))).prices), churn)
     run.fill(snapshot.now_s)
     drifts = []
     for number in range(1, options.events + 1):

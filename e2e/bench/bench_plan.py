@@ -26,6 +26,7 @@ from hansa.model.plan import Plan
 from hansa.model.snapshot import Snapshot
 from hansa.placement import engine, prices
 from hansa.placement.league import League
+from hansa.placement.market import market_of
 from hansa.placement.planner import replan
 
 
@@ -86,7 +87,7 @@ def _instance(size: Size, options: argparse.Namespace) -> list[dict[str, object]
         rules.cells_for(job)
     say(f"{label}: shadow prices (the background programme)")
     since = time.perf_counter()
-    priced = replace(snapshot, prices=prices.solve(snapshot).prices)
+    priced = replace(snapshot, prices=prices.solve(market_of(League(snapshot))).prices)
     common: dict[str, object] = {
         "jobs": size.jobs,
         "sites": size.sites,

@@ -19,6 +19,7 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection, connect
 from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.reflector import ChangeType
+from hansa.adapters.price_process import solve_elsewhere
 from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
 from hansa.errors import HansaError
 from hansa.hub.caches import Caches
@@ -28,6 +29,7 @@ from hansa.hub.front_door import build_registry, build_settings
 from hansa.hub.keyqueue import KeyQueue
 from hansa.hub.node_keys import NodeKeys
 from hansa.hub.planning_loop import PlanningLoop, warm_up
+from hansa.hub.pricing import Pricing
 from hansa.hub.settings import HubSettings
 from hansa.hub.view import CacheView
 from hansa.hub.world import WorldView
@@ -91,6 +93,9 @@ class Hub:
             skew_s=skew_s,
             coalesce_s=settings.planning.coalesce_milliseconds / 1000,
         )
+        self.pricing = Pricing(
+            self.plans, solve_elsewhere, clock=clock, instruments=self.instruments
+        )
         join_user = f"system:serviceaccount:{namespace}:{settings.nodes.join_service_account}"
         nodes = NodeKeys(self.caches, world, self.plans, clock=clock, join_user=join_user)
         self.controller = Controller(
@@ -129,7 +134,7 @@ class Hub:
         view = CacheView(
             self.caches,
             world,
-            self.plans,
+            self.pricing,
             self.queue,
             clock=clock,
             leading=self.election.still_leader,
@@ -190,6 +195,7 @@ class Hub:
         await asyncio.to_thread(warm_up)
         self._primed = True
         self._spawn(self.plans.run(self.controller.queue_decisions))
+        self._spawn(self.pricing.run())
         for _ in range(self._settings.cluster.write_concurrency):
             self._spawn(self.controller.work(self.executor))
         self._spawn(self.election.run())

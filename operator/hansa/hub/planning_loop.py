@@ -19,10 +19,12 @@ from hansa.hub.pastbook import PastBook
 from hansa.hub.told import Told
 from hansa.hub.world import WorldView
 from hansa.model.plan import Placement, Plan, Stop, Verdict, Waiting
-from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
+from hansa.model.snapshot import Job, Machines, Pool, ShadowPrices, Shape, Site, Snapshot
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
+from hansa.placement.calibration import Calibration
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.market import Market
 from hansa.planning.hub_derive import Decision, Epoch
 from hansa.planning.hub_jobs import JobView
 from hansa.planning.hub_snapshot import World, build
@@ -58,6 +60,8 @@ class PlanningLoop:
         self._past = PastBook()
         self._explanations = Explanations()
         self._planner: IncrementalPlanner | None = None
+        self._promises = Calibration()
+        self._prices: ShadowPrices | None = None
         self._base = NOTHING
         self._seen: World | None = None
         self._jobs: dict[str, Job] = {}
@@ -90,7 +94,7 @@ class PlanningLoop:
         self._due.set()
 
     def lead(self, leads: bool) -> None:  # noqa: FBT001  # elected or deposed
-        """Begin or stop planning. Nothing is kept: another replica may have acted since."""
+        """Begin or stop planning. No decision is kept: another replica may have acted since."""
         self._leads = leads
         for kept in (self._decisions, self._classes, self._jobs):
             kept.clear()
@@ -135,7 +139,20 @@ class PlanningLoop:
             if not ok or (job is not None and not job.node):
                 self._due.set()
 
+    def reprice(self, prices: ShadowPrices) -> bool:
+        """Plan by these shadow prices from now on; False, and nothing is done, while not leading."""
+        if self._leads:
+            self._prices = prices
+            if self._planner is not None:
+                self._planner.reprice(prices)
+            self.full_due()
+        return self._leads
+
     # What is known.
+
+    def market(self) -> Market | None:
+        """What shadow prices are found from; None while not leading, or where a plan finds its own."""
+        return self._planner.market() if self._leads and self._planner else None
 
     @property
     def active(self) -> set[str]:
@@ -233,7 +250,9 @@ class PlanningLoop:
         arrived, gone = self._news()
         if self._planner is None:
             jobs = tuple(job for _, job in sorted(self._jobs.items()))
-            self._planner = IncrementalPlanner(replace(self._base, jobs=jobs))
+            league = replace(self._base, jobs=jobs, prices=self._prices)
+            self._planner = IncrementalPlanner(league)
+            self._planner.keep(self._promises)
             arrived, gone, sites = [], [], []
         self.plan = self._planner.replan(now_s, arrived, gone, sites, is_repriced=True)
         self._is_stale = False

@@ -10,7 +10,7 @@ from typing import Any
 from hansa.adapters.kube.reflector import Mirror
 from hansa.hub.caches import Caches
 from hansa.hub.keyqueue import KeyQueue
-from hansa.hub.planning_loop import PlanningLoop
+from hansa.hub.pricing import Pricing
 from hansa.hub.world import WorldView
 from hansa.model.reasons import Reason
 from hansa.observability.views import GpuCount, HubReading
@@ -28,7 +28,7 @@ class CacheView:
         self,
         caches: Caches,
         world: WorldView,
-        plans: PlanningLoop,
+        pricing: Pricing,
         queue: KeyQueue,
         *,
         clock: Clock,
@@ -38,7 +38,8 @@ class CacheView:
         """``leading`` tells whether this replica holds the Lease; ``events`` counts outcomes."""
         self._caches = caches
         self._world = world
-        self._plans = plans
+        self._plans = pricing.plans
+        self._pricing = pricing
         self._queue = queue
         self._clock = clock
         self._leading = leading
@@ -72,6 +73,7 @@ class CacheView:
             },
             "objects": Counter(self._conditions()),
             "plan_gap": self._plans.plan.certificate.gap if self._plans.planned else None,
+            "prices_age_s": self._pricing.age_s,
         }
 
     def _job_states(self) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ Source: TypeAlias = Literal["scrape", "transition"]
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 15.0, 30.0, 60.0, 300.0)
 WAIT_BUCKETS_S = (0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
+SOLVE_BUCKETS_S = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 PLAN_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -152,6 +153,30 @@ PLAN_GAP = Metric(
     "hansa_plan_gap_ratio",
     "gauge",
     "Share of the optimum the last plan may be missing, certified by weak duality.",
+    ("hub",),
+)
+PRICES = Metric(
+    "hansa_shadow_prices_total",
+    "counter",
+    "Shadow prices solved for beside the planner, by what became of them (used, dropped, failed).",
+    ("hub",),
+    ("outcome",),
+    source="transition",
+)
+PRICES_DURATION = Metric(
+    "hansa_shadow_prices_duration_seconds",
+    "histogram",
+    "Time of one solve for shadow prices beside the planner.",
+    ("hub",),
+    (),
+    SOLVE_BUCKETS_S,
+    source="transition",
+)
+PRICES_AGE = Metric(
+    "hansa_shadow_prices_age_seconds",
+    "gauge",
+    "Seconds since the shadow prices in use last fitted the queue; absent before the first, and where"
+    " the league is so small that each plan finds its own.",
     ("hub",),
 )
 QUEUE_KEYS = Metric("hansa_queue_keys", "gauge", "Keys waiting to be processed.", ("hub", "member"))

@@ -39,6 +39,8 @@ class HubReading:
     leader: bool = False
     plan_gap: float | None = None
     """None before the first plan."""
+    prices_age_s: float | None = None
+    """None before the first, and where plans find their own."""
     queue_keys: int = 0
     events: Mapping[str, int] = field(default_factory=dict)
     """``EventRecorder.outcomes``."""

@@ -21,6 +21,7 @@ from itertools import islice
 import numpy as np
 
 from hansa.model.plan import Waiting
+from hansa.model.snapshot import Job
 
 MISSES = 0.15
 """Share of bands aimed at that the start misses: what is promised is two in ten."""
@@ -72,7 +73,7 @@ class _Errors:
     def close(self, uid: str, now_s: int) -> None:
         """A start: remember the ratio, and steer by whether the band held."""
         promise = self.open.pop(uid)
-        waited_s = now_s - promise.since_s
+        waited_s = max(0, now_s - promise.since_s)
         self.ratios.append((waited_s + LEAST_S) / promise.told_s)
         if promise.band is not None:
             self.early = _steered(self.early, is_missed=waited_s < promise.band[0])
@@ -117,6 +118,15 @@ class Calibration:
         """Hear that a job started."""
         if uid in self._order:
             self._errors[self._order.pop(uid)].close(uid, now_s)
+
+    def resume(self, jobs: Iterable[Job]) -> None:
+        """Take up again with the jobs there are now: some started unseen, some are gone."""
+        known = {job.uid: job for job in jobs if job.uid in self._order}
+        for uid in tuple(self._order):
+            if uid not in known:
+                self.gone(uid)
+            elif known[uid].holdings:
+                self.started(uid, min(held.since_s for held in known[uid].holdings))
 
     def gone(self, uid: str) -> None:
         """Hear that a job will not start."""

@@ -30,6 +30,7 @@ from hansa.placement import backfill, changes, engine, preemption, prices, stops
 from hansa.placement.calibration import Calibration
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
+from hansa.placement.market import Market, market_of
 from hansa.placement.planner import placements, replan
 from hansa.placement.supply import Ints, is_open
 from hansa.placement.tables import some_waiting
@@ -74,10 +75,18 @@ class IncrementalPlanner:
         self._base = replace(self._base, history=history)
         self._league.history = dict(history)
 
-    def refresh_prices(self) -> ShadowPrices:
-        """Solve for new shadow prices: seconds in a large league; plans use them from then on."""
-        self._league.prices = prices.solve_league(self._league).prices
-        return self._league.prices
+    def keep(self, promises: Calibration) -> None:
+        """Go on with what the planner before this one has promised and learned."""
+        promises.resume(record.job for record in self._league.records.values())
+        self._promises = promises
+
+    def market(self) -> Market | None:
+        """What prices are found from elsewhere; None where a plan finds them in passing."""
+        return None if prices.is_small(self._league) else market_of(self._league)
+
+    def reprice(self, found: ShadowPrices) -> None:
+        """Plan by prices found elsewhere, perhaps before the league changed: names that are gone do nothing."""
+        self._league.prices = found
 
     def replan(
         self,
@@ -377,7 +386,7 @@ class IncrementalPlanner:
     def _stopping(self, stops_: tuple[Stop, ...]) -> None:
         """Book stops: the room stays held until the job is gone."""
         for stop in stops_:
-            self._count(stop)
+            stops.charge(self._league, stop)
             record = self._league.records[stop.job_uid]
             for held in record.held:
                 if held.holding.site == stop.site:
@@ -385,10 +394,3 @@ class IncrementalPlanner:
                     self._league.note(record, held)
             holdings = tuple(held.holding for held in record.held)
             record.job = replace(record.job, holdings=holdings)
-
-    def _count(self, stop: Stop) -> None:
-        """Charge a preemption to the budget of who gains by it."""
-        league = self._league
-        gaining = league.records.get(stop.in_favour_of)
-        if gaining is not None and not stop.workers:
-            league.preempted.append((league.now_s, gaining.job.pool, gaining.job.institution))

@@ -62,7 +62,7 @@ class KindTable:
 
     @property
     def codes(self) -> npt.NDArray[np.uint8]:
-        """Masks × cells: see ``Rulebook.codes``."""
+        """Masks × cells: see ``Rulebook.codes``. A row that was given out is never changed."""
         return self._codes[: len(self.masks)]
 
     @property
@@ -141,6 +141,7 @@ class KindTable:
     def rejudge(self, pool: Pool) -> None:
         """Work codes out anew after the law or assurance of a pool changed. ``pool``: as it was."""
         known = self._rules.forget(pool)
+        self._codes = self._codes.copy()
         for mask, number in enumerate(self.masks):
             kind = self.kinds[number]
             if kind.pool == pool.name and not self._rules.recall(kind, known):

@@ -9,17 +9,20 @@ works with stale prices or none; only its certificate gets looser.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix
 
-from hansa.model.snapshot import ShadowPrices, Snapshot
-from hansa.placement.certificate import Opening, opening
-from hansa.placement.choice import Floats, Tariff
-from hansa.placement.league import League
+from hansa.model.snapshot import ShadowPrices
+from hansa.placement.choice import Floats
+from hansa.placement.market import Bids, Market, bids_of, market_of
 from hansa.placement.supply import Ints
-from hansa.placement.value import NOMINAL_GPU, gpu_value
+from hansa.placement.value import NOMINAL_GPU
+
+if TYPE_CHECKING:
+    from hansa.placement.league import League
 
 SMALL_ARCS = 20_000
 """Pairs of kind and cell up to which a plan finds its own prices in passing."""
@@ -33,15 +36,12 @@ PAYS = 2.0
 MOST_ROUNDS = 5
 """Later rounds move the certified gap by less than a tenth of a per cent."""
 
-MOST_JOBS = 50_000
-"""Of longer queues, one job in so many stands for its neighbours: prices only guide."""
-
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
     """The solved programme: prices, its value (to within ``PAYS`` a GPU), and what it took.
 
-    Beyond ``MOST_JOBS`` jobs the value is an estimate; a plan's certificate never rests on it.
+    Beyond ``market.MOST_JOBS`` jobs the value is an estimate; a plan's certificate never rests on it.
     """
 
     prices: ShadowPrices
@@ -50,47 +50,32 @@ class Relaxation:
     arcs: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Bids:
-    """Waiting work with GPUs, summed up."""
-
-    gpus: Ints
-    worth: Floats
-    leaf: Ints
-    cells: tuple[Ints, ...]
-    """Per bid: cells where it fits now."""
-    cost: tuple[Floats, ...]
-    cap_rows: tuple[Ints, ...]
-
-
-def solve(snapshot: Snapshot) -> Relaxation:
-    """Prices of a snapshot, exactly. Seconds for a large league: run it in the background."""
-    return solve_league(League(snapshot))
+def is_small(league: League) -> bool:
+    """Whether prices cost next to nothing to find."""
+    asked = np.zeros(len(league.kinds), bool)
+    asked[league.columns.first[league.columns.waits]] = True
+    return int(asked.sum()) * len(league.fleet.cells) <= SMALL_ARCS
 
 
 def solve_if_small(league: League) -> ShadowPrices | None:
-    """Prices where they cost next to nothing to find, else None."""
-    rows = np.flatnonzero(league.columns.waits)
-    firsts = np.unique(league.columns.first[rows])
-    if not len(rows) or len(firsts) * len(league.fleet.cells) > SMALL_ARCS:
+    """Prices where they cost next to nothing to find, else None; None also where nothing waits."""
+    if not league.columns.waits.any() or not is_small(league):
         return None
-    return solve_league(league).prices
+    return solve(market_of(league)).prices
 
 
-def solve_league(league: League) -> Relaxation:
-    """Prices of what waits in a compiled league."""
-    room = opening(league)
-    tariff = Tariff(league.fleet, league.caps, league.kinds, None)
-    bids = _bids(league, tariff, room)
+def solve(market: Market) -> Relaxation:
+    """Prices of what waits. Seconds for a large league: run it in the background."""
+    bids = bids_of(market)
     if not len(bids.gpus):
         return Relaxation(ShadowPrices(), 0.0, 0, 0)
     arcs = [_spread(bid, len(cells)) for bid, cells in enumerate(bids.cells)]
     rounds = 1
-    value, duals = _Master(league, bids, room, arcs).solve()
+    value, duals = _Master(market, bids, arcs).solve()
     while rounds < MOST_ROUNDS and _extend(bids, arcs, duals):
         rounds += 1
-        value, duals = _Master(league, bids, room, arcs).solve()
-    return Relaxation(_named(league, duals), value, rounds, sum(len(a) for a in arcs))
+        value, duals = _Master(market, bids, arcs).solve()
+    return Relaxation(_named(market, duals), value, rounds, sum(len(a) for a in arcs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,35 +89,6 @@ class _Duals:
     """Per bid."""
 
 
-def _bids(league: League, tariff: Tariff, room: Opening) -> _Bids:
-    """Waiting work summed up by kind and priority: the programme's unit of demand."""
-    columns, lists = league.columns, tariff.lists()
-    rows = np.flatnonzero(columns.waits & (columns.gpus > 0))
-    every = -(-len(rows) // MOST_JOBS)
-    rows = rows[:: max(1, every)]
-    keys = np.column_stack((columns.first[rows], columns.priority[rows]))
-    unique, first, at = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    gpus = every * np.bincount(at.ravel(), columns.gpus[rows], minlength=len(unique)).astype(
-        np.int64
-    )
-    need = league.kinds.column("workers") * league.kinds.column("gpus")
-    cells, costs, caps = [], [], []
-    size = len(league.fleet.cells)
-    for number in unique[:, 0].tolist():
-        # A spread job is priced by its first part: prices guide, they need not be exact.
-        mask = league.kinds.mask[number]
-        part = slice(lists.lo[mask], lists.hi[mask])
-        mine = lists.cells[part]
-        fits = (room.is_open[mine] == 1) & (room.free[mine] >= need[number])
-        base = int(league.kinds.column("cap_base")[number]) * 3
-        rows_of = np.asarray(league.caps.counters.row[base : base + size * 3]).reshape(size, 3)
-        cells.append(mine[fits])
-        costs.append(lists.cost[part][fits])
-        caps.append(rows_of[mine[fits]])
-    worth = (gpu_value(0) + unique[:, 1]).astype(np.float64)
-    return _Bids(gpus, worth, columns.leaf[rows][first], tuple(cells), tuple(costs), tuple(caps))
-
-
 def _spread(bid: int, count: int) -> Ints:
     """A few of a bid's candidates, other ones for every bid: the cheapest alone would all be the same."""
     if not count:
@@ -144,9 +100,9 @@ def _spread(bid: int, count: int) -> Ints:
 class _Master:
     """The programme restricted to some arcs. Variables: arcs, then nominal GPUs per account."""
 
-    def __init__(self, league: League, bids: _Bids, room: Opening, arcs: list[Ints]) -> None:
-        self._bids, self._room = bids, room
-        self._leaves = league.ledger.leaves
+    def __init__(self, market: Market, bids: Bids, arcs: list[Ints]) -> None:
+        self._room = room = market.room
+        self._leaves = market.leaves
         bid = np.repeat(np.arange(len(arcs)), [len(arc) for arc in arcs])
         cell = np.concatenate([bids.cells[b][arc] for b, arc in enumerate(arcs)])
         cost = np.concatenate([bids.cost[b][arc] for b, arc in enumerate(arcs)])
@@ -205,7 +161,7 @@ class _Master:
         return float(-solved.fun), _Duals(cell, cap, quotas, nominals, demand)
 
 
-def _extend(bids: _Bids, arcs: list[Ints], duals: _Duals) -> bool:
+def _extend(bids: Bids, arcs: list[Ints], duals: _Duals) -> bool:
     """Add the arcs that would pay at these prices; whether there were any."""
     cap_prices = np.append(duals.cap, 0.0)
     is_more = False
@@ -226,16 +182,15 @@ def _extend(bids: _Bids, arcs: list[Ints], duals: _Duals) -> bool:
     return is_more
 
 
-def _named(league: League, duals: _Duals) -> ShadowPrices:
-    fleet = league.fleet
+def _named(market: Market, duals: _Duals) -> ShadowPrices:
+    names = market.names
     cells: dict[tuple[str, str], float] = {}
     for at in np.flatnonzero(duals.cell > 0).tolist():
-        key = (fleet.sites[fleet.cells[at].site].name, fleet.cells[at].gpu_class)
+        key = names.cells[at]
         cells[key] = max(cells.get(key, 0.0), float(duals.cell[at]))
-    leaves = league.ledger.leaf.items()
     return ShadowPrices(
         cells,
-        {name: float(p) for name, p in zip(league.caps.names, duals.cap, strict=True) if p > 0},
-        {key: float(duals.quota[at]) for key, at in leaves if duals.quota[at] > 0},
-        {key: float(duals.nominal[at]) for key, at in leaves if duals.nominal[at] > 0},
+        {name: float(p) for name, p in zip(names.caps, duals.cap, strict=True) if p > 0},
+        {key: float(duals.quota[at]) for key, at in names.accounts if duals.quota[at] > 0},
+        {key: float(duals.nominal[at]) for key, at in names.accounts if duals.nominal[at] > 0},
     )

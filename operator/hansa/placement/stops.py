@@ -56,3 +56,10 @@ def _objection(
     if judged[key] in LAW:
         return judged[key], f"its residency rules no longer allow {site.name}"
     return None
+
+
+def charge(league: League, stop: Stop) -> None:
+    """Charge a preemption to the budget of who gains by it."""
+    gaining = league.records.get(stop.in_favour_of)
+    if gaining is not None and not stop.workers:
+        league.preempted.append((league.now_s, gaining.job.pool, gaining.job.institution))

@@ -10,6 +10,8 @@ from e2e.bench import exact, peers
 from e2e.bench.rules import Rules
 from e2e.bench.workload import static_snapshot
 from hansa.placement import prices
+from hansa.placement.league import League
+from hansa.placement.market import market_of
 from hansa.placement.planner import plan
 
 
@@ -72,7 +74,7 @@ def test_the_exact_optimum_bounds_everybody_and_agrees_with_the_planner(rules):
         outcome = peers.run(rules, peer)
         assert rules.violations(outcome.placed) == []
         assert rules.value(outcome.placed) <= optimum.value * (1 + 1e-9)
-    relaxed = prices.solve(rules.snapshot)
+    relaxed = prices.solve(market_of(League(rules.snapshot)))
     assert relaxed.value == pytest.approx(optimum.value, rel=1e-6)
     planned = plan(replace(rules.snapshot, prices=relaxed.prices))
     placed = rules.read(planned.placements)

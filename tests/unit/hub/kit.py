@@ -17,10 +17,14 @@ from hansa.hub.executor import Executor, GrantTerms
 from hansa.hub.keyqueue import NORMAL, Key, KeyQueue
 from hansa.hub.node_keys import NodeKeys
 from hansa.hub.planning_loop import PlanningLoop
+from hansa.hub.pricing import Pricing
 from hansa.hub.world import WorldView
+from hansa.model.snapshot import ShadowPrices
 from hansa.model.times import rfc3339
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
+from hansa.placement import prices
+from hansa.placement.market import Market
 from hansa.ports import Manifest
 from tests.unit.planning.hub_objects import (
     LIMITS,
@@ -195,6 +199,7 @@ class HubKit:
             skew_s=SKEW_S,
             coalesce_s=0.0,
         )
+        self.pricing = Pricing(self.plans, self.solve, clock=clock, instruments=self.instruments)
         nodes = NodeKeys(self.caches, self.world, self.plans, clock=clock, join_user="")
         self.controller = Controller(
             self.caches,
@@ -224,6 +229,10 @@ class HubKit:
 
     def _on_change(self, kind: str, change: Any, thing: Manifest) -> None:
         self.controller.on_change(kind, change, thing)
+
+    async def solve(self, market: Market) -> ShadowPrices:
+        """Find prices here and now."""
+        return prices.solve(market).prices
 
     def lead(self) -> None:
         """Win the election."""

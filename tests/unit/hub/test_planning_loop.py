@@ -223,7 +223,7 @@ def samples(hub, metric):
     view = CacheView(
         hub.caches,
         hub.world,
-        hub.plans,
+        hub.pricing,
         hub.queue,
         clock=hub.clock,
         leading=lambda: True,

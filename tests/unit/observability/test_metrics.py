@@ -115,6 +115,7 @@ FULL = {
             watch_event_age_s={"r": 1},
             objects={("k", "c", "s", "r"): 1},
             plan_gap=0.0,
+            prices_age_s=1.0,
             events={"written": 1},
         )
     ),

@@ -10,7 +10,9 @@ import pytest
 from hansa.model.events import DatasetRulesChanged, JobArrived, JobGone, SiteChanged
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, Pool, PreemptionRule, Shape, Share, Site, Snapshot
+from hansa.placement import prices
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.market import market_of
 from tests.unit.placement.leagues import random_job, random_snapshot
 from tests.unit.placement.test_rules_of_service import held, job, league, rack, site
 
@@ -175,10 +177,11 @@ def test_a_plan_with_nothing_to_gain_misses_nothing():
         assert IncrementalPlanner(league(*jobs)).replan(5000).certificate.gap == 0.0
 
 
-def test_prices_are_refreshed_on_demand():
+def test_prices_found_elsewhere_are_used():
     planner = IncrementalPlanner(league(job("j"), job("k")))
-    prices = planner.refresh_prices()
-    assert prices.cells[("a", "nvidia-l40s")] > 0
+    found = prices.solve(market_of(planner._league)).prices
+    assert found.cells[("a", "nvidia-l40s")] > 0
+    planner.reprice(found)
     assert planner.replan(5000).certificate.gap < 1e-6
 
 
