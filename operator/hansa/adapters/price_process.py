@@ -52,7 +52,16 @@ def _ask(process: subprocess.Popen[bytes], market: Market) -> ShadowPrices:
     if process.returncode or not answer:
         last = words.decode(errors="replace").strip().rpartition("\n")[-1]
         raise Retryable(f"ended with {process.returncode}: {last}")
-    prices: ShadowPrices = pickle.loads(answer)  # noqa: S301  # from the process started above
+    try:
+        prices: ShadowPrices = pickle.loads(answer)  # noqa: S301  # from the process started above
+    except (
+        pickle.UnpicklingError,
+        AttributeError,
+        EOFError,
+        ImportError,
+        IndexError,
+    ) as error:
+        raise Retryable(f"unreadable answer: {error}") from error
     return prices
 
 

@@ -25,6 +25,7 @@ from hansa.observability.instruments import Instruments
 from hansa.placement.calibration import Calibration
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.market import Market
+from hansa.placement.prices import renewed
 from hansa.planning.hub_derive import Decision, Epoch
 from hansa.planning.hub_jobs import JobView
 from hansa.planning.hub_snapshot import World, build
@@ -142,17 +143,18 @@ class PlanningLoop:
     def reprice(self, prices: ShadowPrices) -> bool:
         """Plan by these shadow prices from now on; False, and nothing is done, while not leading."""
         if self._leads:
-            self._prices = prices
+            self._prices = renewed(self._prices, prices)
             if self._planner is not None:
-                self._planner.reprice(prices)
+                self._planner.reprice(self._prices)
             self.full_due()
         return self._leads
 
     # What is known.
 
+    @property
     def market(self) -> Market | None:
-        """What shadow prices are found from; None while not leading, or where a plan finds its own."""
-        return self._planner.market() if self._leads and self._planner else None
+        """What the last full plan began with; None while not leading, or where it found its prices."""
+        return self._planner.market if self._leads and self._planner else None
 
     @property
     def active(self) -> set[str]:

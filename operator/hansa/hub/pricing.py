@@ -57,7 +57,7 @@ class Pricing:
 
     @property
     def age_s(self) -> float | None:
-        """Seconds since the prices in use last fitted the queue; None where plans find their own."""
+        """Seconds since the prices in use last fitted the league; None where plans find their own."""
         return None if self._fitting_s is None else self._clock.monotonic() - self._fitting_s
 
     async def run(self) -> NoReturn:
@@ -71,10 +71,10 @@ class Pricing:
         started_s = self._clock.monotonic()
         if started_s < self._from_s:
             return
-        market = self.plans.market()
+        market = self.plans.market
         if market is None:
             self._market = self._fitting_s = None
-        elif self._market is not None and market.equals(self._market):
+        elif market.is_sold_out or (self._market is not None and market.equals(self._market)):
             self._fitting_s = started_s
         else:
             outcome = await self._try(market, started_s)

@@ -175,7 +175,7 @@ PRICES_DURATION = Metric(
 PRICES_AGE = Metric(
     "hansa_shadow_prices_age_seconds",
     "gauge",
-    "Seconds since the shadow prices in use last fitted the queue; absent before the first, and where"
+    "Seconds since the shadow prices in use last fitted the league; absent before the first, and where"
     " the league is so small that each plan finds its own.",
     ("hub",),
 )

@@ -55,6 +55,8 @@ class IncrementalPlanner:
         self.is_stale = True
         """Whether anything but the time has changed since the last full plan."""
         self._promises = Calibration()
+        self.market: Market | None = None
+        """What the last plan that was to be repriced began with; None where it found its own prices."""
         self._reserved: dict[int, int] = {}
         self._why = np.zeros(0, np.int64)
 
@@ -80,12 +82,8 @@ class IncrementalPlanner:
         promises.resume(record.job for record in self._league.records.values())
         self._promises = promises
 
-    def market(self) -> Market | None:
-        """What prices are found from elsewhere; None where a plan finds them in passing."""
-        return None if prices.is_small(self._league) else market_of(self._league)
-
     def reprice(self, found: ShadowPrices) -> None:
-        """Plan by prices found elsewhere, perhaps before the league changed: names that are gone do nothing."""
+        """Plan by prices found elsewhere, maybe for a league of before: names it lacks do nothing."""
         self._league.prices = found
 
     def replan(
@@ -105,6 +103,7 @@ class IncrementalPlanner:
         self._take_in(arrived, gone, sites)
         league = self._league
         if is_repriced:
+            self.market = None if prices.is_small(league) else market_of(league)
             league.prices = prices.solve_if_small(league) or league.prices
         decision = replan(league, is_compiled=self._is_compiled)
         self.is_stale = False

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hansa.placement.certificate import Opening, opening
 from hansa.placement.choice import QUANTUM, Floats, money
+from hansa.placement.columns import HUGE
 from hansa.placement.supply import Ints
 from hansa.placement.value import gpu_value
 
@@ -66,6 +67,12 @@ class Market:
     """Per pool and cell: up to three caps; -1 for none."""
     leaves: Ints
     names: Names
+
+    @property
+    def is_sold_out(self) -> bool:
+        """Whether nobody who asks could be placed, whatever the law: then there is nothing to price."""
+        asked = self.gang[self.first]
+        return bool(self.room.free.max(initial=0) < asked.min(initial=HUGE))
 
     def equals(self, other: Market) -> bool:
         """Whether the same prices would be found."""

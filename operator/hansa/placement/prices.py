@@ -8,7 +8,7 @@ works with stale prices or none; only its certificate gets looser.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,8 +78,15 @@ def solve(market: Market) -> Relaxation:
     return Relaxation(_named(market, duals), value, rounds, sum(len(a) for a in arcs))
 
 
+def renewed(old: ShadowPrices | None, found: ShadowPrices) -> ShadowPrices:
+    """What was found, and what was found last of cells where there was nothing to be had this time."""
+    return found if old is None else replace(found, cells={**old.cells, **found.cells})
+
+
 @dataclass(frozen=True, slots=True)
 class _Duals:
+    asked: Ints
+    """Cells in the programme: with room, and wanted."""
     cell: Floats
     cap: Floats
     quota: Floats
@@ -158,7 +165,7 @@ class _Master:
         cell[self._cells] = cells
         quotas, nominals = np.zeros((2, len(self._room.quota_left)))
         quotas[self._leaves], nominals[self._leaves] = quota, nominal
-        return float(-solved.fun), _Duals(cell, cap, quotas, nominals, demand)
+        return float(-solved.fun), _Duals(self._cells, cell, cap, quotas, nominals, demand)
 
 
 def _extend(bids: Bids, arcs: list[Ints], duals: _Duals) -> bool:
@@ -185,7 +192,7 @@ def _extend(bids: Bids, arcs: list[Ints], duals: _Duals) -> bool:
 def _named(market: Market, duals: _Duals) -> ShadowPrices:
     names = market.names
     cells: dict[tuple[str, str], float] = {}
-    for at in np.flatnonzero(duals.cell > 0).tolist():
+    for at in duals.asked.tolist():
         key = names.cells[at]
         cells[key] = max(cells.get(key, 0.0), float(duals.cell[at]))
     return ShadowPrices(

@@ -141,6 +141,52 @@ def test_another_pool_or_node_makes_a_new_planner(hub, store):
         assert hub.plans._planner is not planner
 
 
+def band(hub, uid):
+    (said,) = [said for said in hub.plans.plan.waiting if said.job_uid == uid]
+    return said.start_p10_s, said.start_p50_s, said.start_p90_s
+
+
+def test_a_new_planner_remembers_what_came_of_start_estimates(hub, store):
+    """Learned: starts come at half the time told. Another pool, another leader: still known."""
+    kit.submit(store, "runs", **kit.gpus(4))
+    later(hub)
+    accept(hub)
+    promises, now_s = hub.plans._promises, int(hub.clock.now_s)
+    for wait_s in (30, 1000, 7200, 40_000, 100_000):
+        for number in range(20):
+            said = Waiting(f"{wait_s}-{number}", Reason.PENDING, "", 0, now_s + wait_s)
+            promises.told([said], now_s)
+            promises.started(said.job_uid, now_s + wait_s // 2 + number)
+    uid = kit.submit(store, "waits", **kit.gpus(4))
+    later(hub)
+    planner, told = hub.plans._planner, band(hub, uid)
+    assert None not in told
+    kit.pool(store, "second", preemption=PREEMPTS)
+    later(hub)
+    assert hub.plans._planner is not planner
+    assert band(hub, uid) == pytest.approx(told, abs=30)
+    hub.step_down()
+    hub.lead()
+    later(hub)
+    assert band(hub, uid) == pytest.approx(told, abs=60)
+    assert uid in promises._order
+
+
+def test_what_was_promised_to_a_job_that_went_unseen_is_not_kept_open(hub, store):
+    kit.submit(store, "runs", **kit.gpus(4))
+    later(hub)
+    accept(hub)
+    uid = kit.submit(store, "waits", **kit.gpus(4))
+    later(hub)
+    assert uid in hub.plans._promises._order
+    kit.erase(store, kit.job_path("waits"))
+    hub.step_down()
+    hub.hear()
+    hub.lead()
+    later(hub)
+    assert uid not in hub.plans._promises._order
+
+
 def test_a_lost_write_is_planned_anew(hub, store):
     kit.submit(store, "a", **kit.gpus(1))
     hub.hear()

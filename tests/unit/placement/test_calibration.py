@@ -8,6 +8,7 @@ import pytest
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
 from hansa.placement.calibration import MISSES, Calibration
+from tests.unit.placement.test_rules_of_service import held, job
 
 
 def told(calibration: Calibration, uid: str, wait_s: int, now_s: int) -> Waiting:
@@ -69,3 +70,31 @@ def test_an_unknown_start_and_a_job_that_leaves_teach_nothing():
         told(calibration, str(number), 100, 0)
         calibration.gone(str(number))
     assert told(calibration, "j", 100, 90).start_p10_s is None
+
+
+UNSEEN = {
+    "it still waits": (job("j"), None),
+    "it started": (held("j", since=350), 350),
+    "it started before it was told": (held("j", since=50), 100),
+    "it is gone": (None, None),
+}
+
+
+@pytest.mark.parametrize("case", UNSEEN)
+def test_who_takes_promises_over_learns_what_became_of_them_meanwhile(case):
+    """As if every start had been seen when it was; what is gone teaches nothing."""
+    there, started_s = UNSEEN[case]
+    kept, seen = Calibration(), Calibration()
+    for calibration in (kept, seen):
+        for number in range(20):
+            told(calibration, str(number), 1000, 0)
+            calibration.started(str(number), 1000 + number)
+        told(calibration, "j", 1000, 100)
+    kept.resume([job("other")] if there is None else [job("other"), there])
+    if there is None:
+        seen.gone("j")
+    elif started_s is not None:
+        seen.started("j", started_s)
+    assert [errors.ratios for errors in kept._errors] == [errors.ratios for errors in seen._errors]
+    assert [errors.open for errors in kept._errors] == [errors.open for errors in seen._errors]
+    assert (kept._order, told(kept, "k", 900, 500)) == (seen._order, told(seen, "k", 900, 500))
