@@ -17,7 +17,7 @@ from hansa.errors import Retryable
 from hansa.model.snapshot import ShadowPrices
 from hansa.placement.market import Market
 
-WORKER = (sys.executable, "-m", "hansa.adapters.price_worker")
+WORKER = (sys.executable, "-P", "-m", "hansa.adapters.price_worker")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

@@ -66,6 +66,7 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
         ),
         Panel("Plan, p99", _quantile("hansa_plan_duration_seconds"), "plan", "s"),
         Panel("Optimality gap, at most", "max(hansa_plan_gap_ratio)", "gap", "percentunit"),
+        Panel("Shadow prices, age", "max(hansa_shadow_prices_age_seconds)", "age", "s"),
         Panel(
             "API writes a second",
             "sum by (resource, outcome) (rate(hansa_api_writes_total[5m]))",

@@ -12,7 +12,9 @@ from hansa.hub.jobbook import JobBook
 from hansa.hub.world import WorldView
 from hansa.model.snapshot import Job
 from hansa.model.times import rfc3339
+from hansa.placement import prices
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.market import Market
 from hansa.planning.fencing import sign_release
 from hansa.planning.hub_snapshot import build
 from tests.unit.hub import kit
@@ -44,6 +46,7 @@ class HubAndLeague(RuleBasedStateMachine):
         self.contact = dict.fromkeys(NODES, self.clock.now_s)
         self.stopped = set()
         """Paths of grants whose node was cut off for so long that it has stopped them itself."""
+        self.asked: Market | None = None
         self.hub.hear()
         self.hub.lead()
         self.hub.plan()
@@ -186,6 +189,17 @@ class HubAndLeague(RuleBasedStateMachine):
         self.time_passes(seconds, silent)
 
     @rule()
+    def ask_for_prices(self):
+        """A solver elsewhere begins with what the last full plan began with."""
+        self.asked = self.hub.plans.market or self.asked
+
+    @rule()
+    def prices_come(self):
+        """Whatever has happened meanwhile."""
+        if self.asked is not None:
+            self.hub.plans.reprice(prices.solve(self.asked).prices)
+
+    @rule()
     def lose_leadership(self):
         self.hub.step_down()
         self.hub.work()
@@ -299,7 +313,9 @@ def is_done(thing) -> bool:
     return any(row["type"] == "Succeeded" and row["status"] == "True" for row in conditions)
 
 
-def test_the_kept_planner_agrees_with_the_caches():
+def test_the_kept_planner_agrees_with_the_caches(monkeypatch):
+    """Every league counts as large: prices come from elsewhere."""
+    monkeypatch.setattr(prices, "SMALL_ARCS", 0)
     run_state_machine_as_test(
         HubAndLeague,
         settings=settings(
