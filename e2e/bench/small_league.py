@@ -52,7 +52,9 @@ def small_league(members: Sequence[str]) -> Iterator[SmallLeague]:
     with ExitStack() as stack:
         host = Host(Path(stack.enter_context(TemporaryDirectory(prefix="hansa-bench-"))))
         with progress.step(f"control planes: a hub and {len(members)} members"):
-            counted = audit.writes_of(HUB_USER, GROUP, *(f"{kind}/*" for kind in _COUNTED), *_COUNTED)
+            counted = audit.writes_of(
+                HUB_USER, GROUP, *(f"{kind}/*" for kind in _COUNTED), *_COUNTED
+            )
             hub = stack.enter_context(ControlPlane(binaries, controllers=True, audit=counted))
             sites = [stack.enter_context(ControlPlane(binaries, audit=None)) for _ in members]
         key = founding.make_hub_key()

@@ -134,7 +134,9 @@ def test_the_server_writes_a_jobs_defaults(plane: ControlPlane, namespace: str):
     assert "status" not in stored
 
 
-def test_the_server_adds_nothing_to_what_is_signed_and_takes_nothing_away(plane: ControlPlane, namespace: str):
+def test_the_server_adds_nothing_to_what_is_signed_and_takes_nothing_away(
+    plane: ControlPlane, namespace: str
+):
     manifest = _bare("WorkGrant")
     job = BASES["AIJob"]["spec"]
     needed = {key: job[key] for key in ("pool", "image", "entrypoint")}

@@ -2,52 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
-from hansa.model.plan import Verdict
-from hansa.model.reasons import Reason
-from hansa.model.snapshot import Job, Snapshot
-from hansa.placement import planner
+from hansa.model.plan import Placement, Verdict, Waiting
+from hansa.placement import standing
+from hansa.placement.league import League, Record
+from hansa.placement.standing import Seat
+from hansa.placement.verdicts import rulings
+from hansa.planning.job_status import ranked
 
 MAX_SITES_EXPLAINED = 64
 """With more sites, verdicts are told for waiting jobs only: they would cost more than the plan."""
-_WORDS = {
-    Reason.OUTBID: "eligible, another node was better",
-    Reason.WAITING_FOR_CAPACITY: "eligible, but full now",
-}
 
 
 class Explanations:
-    """The planner's verdicts over one state of sites and pools; jobs of a burst are mostly alike."""
+    """Verdicts on the planner's league as it is; jobs of a burst are mostly alike."""
 
     def __init__(self) -> None:
-        """Know no sites."""
-        self._base = Snapshot(0, (), (), ())
-        self._known: dict[object, list[Verdict]] = {}
+        """Know no league."""
+        self._league: League | None = None
+        self._laid_out: tuple[object, ...] = ()
+        self._rulings: dict[object, list[Verdict]] = {}
+        self._seats: dict[object, Mapping[str, Seat]] = {}
+        self._told: dict[object, tuple[Verdict, ...]] = {}
 
-    def follow(self, base: Snapshot) -> None:
-        """Explain by these sites and pools from now on."""
-        self._base, self._known = replace(base, jobs=()), {}
+    def follow(self, league: League | None) -> None:
+        """Explain by what this league has booked from now on: call it after every plan."""
+        self._league, self._seats, self._told = league, {}, {}
+        # What the rules say holds until sites or pools change, which the league replaces then.
+        laid_out = () if league is None else (league, league.fleet, league.ledger)
+        if [*map(id, laid_out)] != [*map(id, self._laid_out)]:
+            self._laid_out, self._rulings = laid_out, {}
 
-    def of(self, job: Job, chosen: str) -> tuple[Verdict, ...]:
-        """Return a verdict for each site but the chosen one, which is empty for a waiting job."""
-        if chosen and len(self._base.sites) > MAX_SITES_EXPLAINED:
+    def of(self, uid: str, decision: Placement | Waiting) -> tuple[Verdict, ...]:
+        """Return a verdict for each site but the chosen one: those that a status has room for."""
+        league = self._league
+        record = league.records.get(uid) if league is not None else None
+        if league is None or record is None:
             return ()
-        fits = Reason.OUTBID if chosen else Reason.WAITING_FOR_CAPACITY
-        return tuple(
-            Verdict(row.site, fits, row.message or _WORDS[fits])
-            if row.reason is Reason.PENDING
-            else row
-            for row in self._explained(job)
-            if row.site != chosen
-        )
+        if isinstance(decision, Waiting):
+            return self._of_waiting(league, record, decision)
+        return self._of_placed(league, record, decision.site)
 
-    def _explained(self, job: Job) -> list[Verdict]:
-        refusals = tuple(sorted(job.refused_by.items()))
-        rules = (job.residency, job.data, job.spread, job.assurance, refusals)
-        limits = (job.shape, job.budget_micros, job.max_runtime_s, job.priority, job.barred)
-        kind = (job.pool, job.institution, *rules, *limits)
-        if kind not in self._known:
-            alone = replace(self._base, jobs=(job,))
-            self._known[kind] = planner.explain(alone, job.uid)
-        return self._known[kind]
+    def _of_waiting(self, league: League, record: Record, said: Waiting) -> tuple[Verdict, ...]:
+        key = (*_alike(league, record), said.reason, said.message)
+        if key not in self._told:
+            rows = self._ruled(league, record)
+            told = standing.waiting(record, rows, self._seated(league, record), said)
+            self._told[key] = ranked(told)
+        return self._told[key]
+
+    def _of_placed(self, league: League, record: Record, site: str) -> tuple[Verdict, ...]:
+        held = next((held for held in record.held if held.holding.site == site), None)
+        if held is None or len(league.fleet.sites) > MAX_SITES_EXPLAINED:
+            return ()
+        key = (*_alike(league, record), held.cell, held.holding.workers)
+        if key not in self._told:
+            rows = self._ruled(league, record)
+            told = standing.placed(league, rows, self._seated(league, record), held)
+            self._told[key] = ranked(told)
+        return self._told[key]
+
+    def _ruled(self, league: League, record: Record) -> list[Verdict]:
+        key = (record.kinds, _refusals(record))
+        if key not in self._rulings:
+            self._rulings[key] = rulings(league, record)
+        return self._rulings[key]
+
+    def _seated(self, league: League, record: Record) -> Mapping[str, Seat]:
+        key = (record.kinds, standing.lasts_s(league, record.job))
+        if key not in self._seats:
+            self._seats[key] = standing.seats(league, record)
+        return self._seats[key]
+
+
+def _alike(league: League, record: Record) -> tuple[object, ...]:
+    return (record.kinds, _refusals(record), standing.lasts_s(league, record.job))
+
+
+def _refusals(record: Record) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(record.job.refused_by.items()))

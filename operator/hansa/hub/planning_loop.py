@@ -100,6 +100,7 @@ class PlanningLoop:
         for kept in (self._decisions, self._classes, self._jobs):
             kept.clear()
         self._planner = None
+        self._explanations.follow(None)
         self.planned = False
 
     def note_job(self, uid: str) -> None:
@@ -179,11 +180,11 @@ class PlanningLoop:
         return self._decisions.get(uid)
 
     def verdicts(self, uid: str) -> tuple[Verdict, ...]:
-        """Return why each other node was not chosen, by the sites and pools last planned with."""
-        decision, job = self._decisions.get(uid), self._jobs.get(uid)
-        if job is None or not isinstance(decision, Placement | Waiting):
+        """Return why each other node was not chosen, by the league as the last plan left it."""
+        decision = self._decisions.get(uid)
+        if not isinstance(decision, Placement | Waiting):
             return ()
-        return self._explanations.of(job, decision.site if isinstance(decision, Placement) else "")
+        return self._explanations.of(uid, decision)
 
     def gainer(self, uid: str) -> str:
         """Return the institution for whose work the planner stops a job; empty when for none."""
@@ -193,7 +194,8 @@ class PlanningLoop:
 
     def moved(self) -> Iterator[str]:
         """Yield waiting jobs whose place or expected start is to be told anew; call now and then."""
-        yield from self.told.due(self.plan.waiting, self._waiting, self._clock.now())
+        now_s = self._clock.now()
+        yield from self.told.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
 
     # Planning.
 
@@ -224,6 +226,7 @@ class PlanningLoop:
             started >= self._full_from_s and (self._is_stale or self._someone_asks())
         )
         changed = self._plan_all() if is_full else self._plan_changes()
+        self._explanations.follow(self._planner.league if self._planner else None)
         took_s = self._clock.monotonic() - started
         if is_full:
             self._full_from_s = started + max(FULL_EVERY_S, took_s / FULL_SHARE)
@@ -280,7 +283,6 @@ class PlanningLoop:
         base = build(world, (), now_s, self._past.past(world.league, now_s))
         if world is not self._seen:
             self._book.follow(self._seen, world)
-            self._explanations.follow(base)
         self._seen, self._base = world, replace(base, now_s=0)
         known = {site.name: site for site in before.sites}
         names = [site.name for site in base.sites]

@@ -1,13 +1,14 @@
-"""When each job's status was last written, and whose figures have moved since.
+"""When each job's status was last written, and whose figures or verdicts have moved since.
 
 A look at a long queue is spread over several calls, so that none of them holds up the loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
-from hansa.model.plan import Waiting
+from hansa.model.plan import Verdict, Waiting
 from hansa.planning import figures
 from hansa.planning.hub_jobs import JobView
 
@@ -37,9 +38,13 @@ class Told:
         return self._at_s.get(uid, 0.0)
 
     def due(
-        self, queue: Sequence[Waiting], job_of: Callable[[str], JobView | None], now_s: float
+        self,
+        queue: Sequence[Waiting],
+        job_of: Callable[[str], JobView | None],
+        verdicts_of: Callable[[str], Iterable[Verdict]],
+        now_s: float,
     ) -> Iterator[str]:
-        """Yield jobs whose figures are to be written anew, going on where the last call ended."""
+        """Yield jobs whose status is to be written anew, going on where the last call ended."""
         found, start = 0, self._next if self._next < len(queue) else 0
         self._next = start
         for said in queue[start : start + MOST_LOOKED_AT]:
@@ -48,7 +53,13 @@ class Told:
             if now_s - told_s < figures.LEAST_PAUSE_S:
                 continue
             job = job_of(said.job_uid)
-            if job is None or not figures.due(job.status, said, now_s=now_s, told_s=told_s):
+            if job is None:
+                continue
+            verdicts = partial(verdicts_of, said.job_uid)
+            if not (
+                figures.due(job.status, said, now_s=now_s, told_s=told_s)
+                or figures.due_verdicts(job.status, verdicts, now_s=now_s, told_s=told_s)
+            ):
                 continue
             yield said.job_uid
             found += 1

@@ -65,6 +65,11 @@ class IncrementalPlanner:
         jobs = tuple(record.job for record in self._league.records.values())
         return replace(self._base, now_s=self._league.now_s, prices=self._league.prices, jobs=jobs)
 
+    @property
+    def league(self) -> League:
+        """What it has compiled and booked, to be read."""
+        return self._league
+
     def machines_of(self, uid: str) -> tuple[tuple[int, int], ...]:
         """Where in its cell the planner books the workers of a running job: (machine, workers)."""
         held = self._league.records[uid].held[-1]
@@ -158,7 +163,7 @@ class IncrementalPlanner:
         uids, cells = self._take_in(arrived, gone, sites)
         if self._league is not league:
             return self._only(uids, self.replan(now_s))
-        ended = stops.unlawful_at(league, self._cells_of(sites))
+        ended = stops.unlawful_at(league, league.fleet.cells_at(sites))
         self._stopping(ended)
         filled = self._fill(np.unique(np.array(cells, np.int64)), len(sites) + len(cells))
         begun = self._begin([league.records[uid] for uid in uids])
@@ -181,7 +186,7 @@ class IncrementalPlanner:
         else:
             for job in news:
                 self._league.add(job)
-        return uids, [*cells, *self._cells_of(filter(is_open, sites))]
+        return uids, [*cells, *self._league.fleet.cells_at(filter(is_open, sites))]
 
     def _swap(self, sites: Sequence[Site]) -> bool:
         """Take in changed sites; False when the league has to be compiled anew for them."""
@@ -189,10 +194,6 @@ class IncrementalPlanner:
         others = tuple(site for site in self._base.sites if site.name not in names)
         self._base = replace(self._base, sites=(*others, *sites)) if sites else self._base
         return changes.swap_sites(self._league, sites)
-
-    def _cells_of(self, sites: Iterable[Site]) -> list[int]:
-        fleet = self._league.fleet
-        return [c for site in sites for c in fleet.cells_of_site[fleet.site_index[site.name]]]
 
     def _amend(self, job: Job) -> bool:
         """Take in what is new about a job that keeps its room, or its place among the waiting."""

@@ -80,6 +80,10 @@ class Fleet:
         """Per cell."""
         return np.asarray(self.lent != HUGE)
 
+    def cells_at(self, sites: Iterable[Site]) -> list[int]:
+        """All cells of some sites."""
+        return [at for site in sites for at in self.cells_of_site[self.site_index[site.name]]]
+
 
 def compile_fleet(sites: tuple[Site, ...]) -> Fleet:
     """Lay out the machines of all sites, by name. A site named twice counts once, as first given."""

@@ -9,7 +9,7 @@ from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Pool, Site, Snapshot
 from hansa.placement.demand import Kind
-from hansa.placement.league import League
+from hansa.placement.league import League, Record
 from hansa.placement.waiting import site_reasons
 
 
@@ -19,11 +19,16 @@ def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
     Empty for an unknown job or pool. For a spread job a site passes when it may take any shard.
     """
     league, job = alone(snapshot, job_uid)
-    best: dict[str, Verdict] = {}
-    for number in league.records[job_uid].kinds if job else ():
+    return [] if job is None else rulings(league, league.records[job_uid])
+
+
+def rulings(league: League, record: Record) -> list[Verdict]:
+    """The same for a job of a compiled league."""
+    job, best = record.job, dict[str, Verdict]()
+    for number in record.kinds:
         kind = league.kinds.kinds[number]
         for site, reason in zip(league.fleet.sites, site_reasons(league, number), strict=True):
-            if reason is None or job is None:
+            if reason is None:
                 continue
             verdict = _verdict(league.pools[job.pool], job, kind, site, reason)
             known = best.get(site.name)

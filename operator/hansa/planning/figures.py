@@ -1,20 +1,22 @@
 """A waiting job's place in the queue and expected start: what is told, and when it is told anew.
 
 They change with every plan. They are written with a transition, and else only when they moved by
-enough to matter to a person, at most once a minute a job: never one write a plan.
+enough to matter to a person, at most once a minute a job: never one write a plan. Which nodes are
+full changes as often, and is told anew after some minutes if nothing else was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hansa.model.plan import Waiting
+from hansa.model.plan import Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
-from hansa.planning.job_status import FAULTS
+from hansa.planning.job_status import FAULTS, differ
 
 LEAST_PAUSE_S = 60.0
+VERDICTS_PAUSE_S = 300.0
 UNQUEUED = FAULTS | {Reason.SUSPENDED, Reason.WAITING_FOR_RELEASE}
 """Who waits for these stands in no queue."""
 MATERIAL = 0.2
@@ -40,6 +42,20 @@ def due(status: Mapping[str, Any], outcome: Waiting, *, now_s: float, told_s: fl
     ``told_s``: when the job's status was last written.
     """
     return now_s - told_s >= LEAST_PAUSE_S and moved(status, outcome, now_s)
+
+
+def due_verdicts(
+    status: Mapping[str, Any],
+    verdicts: Callable[[], Iterable[Verdict]],
+    *,
+    now_s: float,
+    told_s: float,
+) -> bool:
+    """Tell whether a status should be written only because nodes filled or emptied.
+
+    ``verdicts``: ranked, and asked for only once it is time.
+    """
+    return now_s - told_s >= VERDICTS_PAUSE_S and differ(status, verdicts())
 
 
 def moved(status: Mapping[str, Any], outcome: Waiting, now_s: float) -> bool:

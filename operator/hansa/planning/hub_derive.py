@@ -266,11 +266,21 @@ def _free(case: JobCase) -> Iterator[Action]:
         status |= figures.of(decision)
         writes = [*_set(case, status)]
         yield from writes
-        if not writes and figures.due(job.status, decision, now_s=case.now_s, told_s=case.told_s):
+        if not writes and _is_stale(case, decision):
             yield _write(case, status)
         if writes:
             kind = "misconfigured" if decision.reason in job_status.FAULTS else "waiting"
             yield _tell(case, kind, reason=decision.reason, message=decision.message)
+
+
+def _is_stale(case: JobCase, decision: Waiting) -> bool:
+    """Tell whether a status without news is to be written anew: for its figures, or at leisure."""
+    status, now_s, told_s = case.job.status, case.now_s, case.told_s
+    if figures.due(status, decision, now_s=now_s, told_s=told_s):
+        return True
+    return case.tidying and figures.due_verdicts(
+        status, lambda: job_status.ranked(case.verdicts), now_s=now_s, told_s=told_s
+    )
 
 
 def _place(case: JobCase, placement: Placement) -> Iterator[Action]:

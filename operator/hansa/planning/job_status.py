@@ -37,6 +37,18 @@ FAULTS = frozenset(
     }
 )
 """Reasons for which the owner, not time, has to change something."""
+PASSING = frozenset(
+    {
+        Reason.WAITING_FOR_QUOTA,
+        Reason.WAITING_FOR_CAP,
+        Reason.WAITING_FOR_FAIR_SHARE,
+        Reason.WAITING_FOR_PREEMPTION,
+        Reason.WAITING_FOR_CAPACITY,
+        Reason.PENDING,
+        Reason.OUTBID,
+    }
+)
+"""Verdicts on nodes that may take a job: they follow what is free there, from one plan to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +176,20 @@ def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:
 
 
 def transition(job: JobView, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether ``wanted`` says anything new."""
+    """Tell whether ``wanted`` says anything new; that a node filled or emptied is none."""
     return _essence(wanted) != _essence(job.status)
 
 
-def refusal_recorded(job: JobView, epoch: int) -> bool:
-    """Tell whether the job's status remembers the refusal of an epoch."""
-    return any(row.get("epoch") == epoch for row in job.status.get("refusals", ()))
+def ranked(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """Return the verdicts that a status has room for, gravest first."""
+    order = sorted(verdicts, key=lambda verdict: (verdict.reason.gravity, verdict.site))
+    return tuple(order[:MAX_VERDICTS])
+
+
+def differ(status: Mapping[str, Any], verdicts: Iterable[Verdict]) -> bool:
+    """Tell whether a status has other verdicts than these, which are ranked."""
+    shown = [(row["node"], row["reason"]) for row in status.get("verdicts", ())]
+    return shown != [(row.site, row.reason.value) for row in verdicts]
 
 
 def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: float) -> Status:
@@ -240,10 +259,9 @@ def _billed(bill: Bill) -> Status:
 
 
 def _verdicts(verdicts: Iterable[Verdict]) -> list[dict[str, str]]:
-    ranked = sorted(verdicts, key=lambda verdict: (verdict.reason.gravity, verdict.site))
     return [
         {"node": row.site, "reason": row.reason.value, "message": row.message[:1024]}
-        for row in ranked[:MAX_VERDICTS]
+        for row in ranked(verdicts)
     ]
 
 
@@ -253,5 +271,8 @@ def _essence(status: Mapping[str, Any]) -> dict[str, Any]:
         kind: (row.get("status"), row.get("reason"), row.get("observedGeneration"))
         for kind, row in by_type(status.get("conditions")).items()
     }
-    essence["verdicts"] = [(row["node"], row["reason"]) for row in status.get("verdicts", ())]
+    # Passing ones are ranked by reason: which of them is shown first, or at all, is no news either.
+    told = [(row["node"], row["reason"]) for row in status.get("verdicts", ())]
+    essence["verdicts"] = [row for row in told if row[1] not in PASSING]
+    essence["told"] = bool(told)
     return essence

@@ -6,15 +6,12 @@ import asyncio
 
 import pytest
 
-from hansa.hub.explanations import MAX_SITES_EXPLAINED, Explanations
 from hansa.hub.view import CacheView
 from hansa.model.plan import Placement, Stop, Waiting
-from hansa.model.reasons import Reason
-from hansa.model.snapshot import Job, Pool, Shape, Site, Snapshot
 from hansa.observability.collectors import hub_collector
 from hansa.observability.metrics import GPUS_ALLOCATED, PLAN_GAP
 from tests.unit.hub import kit
-from tests.unit.planning.hub_objects import ACCEPTED, NOW_S
+from tests.unit.planning.hub_objects import ACCEPTED
 
 PREEMPTS = {"policy": "LowerPriority", "minRuntimeSeconds": 0}
 
@@ -334,40 +331,6 @@ def test_only_a_leader_plans_and_full_plans_follow_by_themselves(hub, store):
     asyncio.run(run())
     assert told == [("uid-of-clinic-a", False)]
     assert not hub.plans._book.changed
-
-
-JOB = Job("u", "lab/u", "ut", "p", Shape(1), submitted_s=int(NOW_S))
-
-
-def explanations(count=3):
-    told = Explanations()
-    sites = tuple(Site(f"s{n:02d}", "ut", "ut", "EE", frozenset({"EE"})) for n in range(count))
-    told.follow(Snapshot(0, sites, (Pool("p"),), ()))
-    return told
-
-
-CHOSEN = {
-    "placed": ("s01", 3, {"s00", "s02"}, {Reason.OUTBID, Reason.WAITING_FOR_CAPACITY}),
-    "waiting": ("", 3, {"s00", "s01", "s02"}, {Reason.WAITING_FOR_CAPACITY}),
-    "placed among very many": ("s01", MAX_SITES_EXPLAINED + 1, set(), set()),
-}
-
-
-@pytest.mark.parametrize("case", CHOSEN)
-def test_verdicts_are_told_of_the_others(case):
-    chosen, count, sites, reasons = CHOSEN[case]
-    verdicts = explanations(count).of(JOB, chosen)
-    assert {row.site for row in verdicts} == sites
-    assert {row.reason for row in verdicts} <= reasons | {Reason.EXCEEDS_NODE_SHAPE}
-
-
-def test_jobs_alike_are_explained_once_until_the_world_changes():
-    told = explanations()
-    first = told._explained(JOB)
-    assert told._explained(Job("v", "lab/v", "ut", "p", Shape(1), submitted_s=9)) is first
-    assert told._explained(Job("w", "lab/w", "ut", "p", Shape(2), submitted_s=9)) is not first
-    told.follow(Snapshot(0, (), (Pool("p"),), ()))
-    assert told.of(JOB, "") == ()
 
 
 def test_a_waiting_job_has_verdicts_and_a_running_one_none(hub, store):

@@ -221,13 +221,6 @@ def test_refused(case):
     assert fields(told) == seen(job, epoch=1, refusals=rows, verdicts=[])
 
 
-def test_which_refusals_are_recorded():
-    job = job_view({"refusals": [refusal(epoch=2), {"node": "riga"}]})
-
-    assert [job_status.refusal_recorded(job, epoch) for epoch in (1, 2)] == [False, True]
-    assert not job_status.refusal_recorded(job_view(), 1)
-
-
 LATER = {"named": (7, "7"), "not named": (0, "later")}
 
 
@@ -255,6 +248,7 @@ BEFORE = {
     "conditions": [condition("Running")],
     "verdicts": [{"node": "riga", "reason": "ResidencyDenied", "message": "no"}],
 }
+FULL = {"node": "tartu", "reason": "WaitingForCapacity", "message": "full"}
 NEWS = {
     "nothing": ({}, False),
     "figures": ({"queuePosition": 3, "startEstimate": {}, "usage": {}, "cost": {}}, False),
@@ -266,6 +260,7 @@ NEWS = {
     "a verdict's words": ({"verdicts": [BEFORE["verdicts"][0] | {"message": "never"}]}, False),
     "a verdict": ({"verdicts": [BEFORE["verdicts"][0] | {"reason": "NodePaused"}]}, True),
     "no verdicts": ({"verdicts": []}, True),
+    "a node that may take it": ({"verdicts": [*BEFORE["verdicts"], FULL]}, False),
     "a node": ({"node": "riga"}, True),
     "a condition's status": ({"conditions": [condition("Running", "False")]}, True),
     "a condition's reason": ({"conditions": [condition("Running", reason="Other")]}, True),
