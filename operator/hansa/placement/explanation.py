@@ -1,22 +1,29 @@
 """Why a job is where it is: site by site, and what would have to be otherwise.
 
-The remedy is not guessed: each is tried with the planner itself on a changed snapshot, and only one
-that lets the job start is told. That costs some plans, so it is done for one job on demand.
+Nothing is guessed. The runner-up is where the planner puts the job when its own site will not have
+it; a remedy is tried with the planner on a changed snapshot, and only one that lets the job start is
+told. That costs some plans, so it is done for one job on demand.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
-from hansa.model.plan import Plan
+from hansa.model.plan import Placement, Plan, Verdict
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.placement import planner
 from hansa.placement.league import League
-from hansa.placement.remedies import Remedy, remedies
-from hansa.placement.verdicts import alone, verdicts
+from hansa.placement.remedies import Case, Remedy, remedies
+from hansa.placement.verdicts import alone, removed, verdicts
+from hansa.placement.what_if import with_job
+
+MOST_TRIES = 64
+FEWEST_TRIES = 8
+JOBS_PLANNED = 400_000
+"""Remedies tried at most, and in a league of many jobs: as many as plan about so many jobs in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +31,38 @@ class Explanation:
     """The whole story of one job."""
 
     reason: Reason
-    """PLACED, or why it waits."""
+    """PLACED, why it waits, or why what runs is stopped."""
     message: str
     removed: Mapping[Reason, int] = field(default_factory=dict)
     """Rule → sites that it, as the first, removed."""
     sites: tuple[str, ...] = ()
     """Where it was placed, or runs."""
     runner_up: str = ""
-    """The site that would have been next."""
+    """Where it would be if those sites would not have it; empty: nowhere now, or not known."""
     price_gap_micros_per_hour: int = 0
     """What the runner-up would cost more (or, below zero, less: scarcity decided)."""
     remedy: Remedy | None = None
-    """Something that alone would let it start now; tried and found true."""
+    """What would let it start now; tried and found true."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What the rules say of each site, gravest first."""
+
+    @property
+    def counts(self) -> str:
+        """How many nodes each rule removed; empty when none did."""
+        return ", ".join(f"{count} by {reason}" for reason, count in self.removed.items())
+
+    @property
+    def next_best(self) -> str:
+        """The runner-up and its price; empty when there is none."""
+        gap = f"{self.price_gap_micros_per_hour / 1e6:+.6f}"
+        return f"next best is {self.runner_up} at {gap} an hour" if self.runner_up else ""
 
     @property
     def sentence(self) -> str:
         """All of it for a person."""
-        told = ", ".join(f"{count} by {reason}" for reason, count in self.removed.items())
         parts = [f"{self.reason}: {self.message}" if self.message else str(self.reason)]
-        parts += [f"nodes ruled out: {told}"] if told else []
-        if self.runner_up:
-            parts.append(
-                f"next best is {self.runner_up} at {self.price_gap_micros_per_hour / 1e6:+.6f} an hour"
-            )
+        parts += [f"nodes ruled out: {self.counts}"] if self.removed else []
+        parts += [self.next_best] if self.runner_up else []
         parts += [f"it would start now if {self.remedy.words}"] if self.remedy else []
         return "; ".join(parts)
 
@@ -57,37 +73,61 @@ def explain_job(snapshot: Snapshot, job_uid: str, plan: Plan | None = None) -> E
     if job is None:
         return None
     decided = planner.plan(snapshot) if plan is None else plan
-    counts = Counter(verdict.reason for verdict in verdicts(snapshot, job_uid))
-    removed: dict[Reason, int] = {
-        r: counts[r] for r in sorted(counts, key=lambda r: r.gravity) if r is not Reason.PENDING
-    }
-    sites = tuple(p.site for p in decided.placements if p.job_uid == job_uid)
-    sites = sites or tuple(holding.site for holding in job.holdings)
-    if sites:
-        runner_up, gap = _runner_up(league, job_uid, sites)
-        return Explanation(Reason.PLACED, "", removed, sites, runner_up, gap)
-    said = next(waiting for waiting in decided.waiting if waiting.job_uid == job_uid)
-    remedy = next(_true_remedies(snapshot, job, said.reason), None)
-    return Explanation(said.reason, said.message, removed, remedy=remedy)
+    told = tuple(verdicts(snapshot, job_uid))
+    placed = [p for p in decided.placements if p.job_uid == job_uid]
+    if placed or job.holdings:
+        story = _at_a_site(snapshot, league, job, decided, placed)
+    else:
+        story = _waiting(snapshot, league, job, decided, told)
+    return replace(story, removed=removed(told), verdicts=told)
 
 
-def _true_remedies(snapshot: Snapshot, job: Job, reason: Reason) -> Iterator[Remedy]:
-    for remedy in remedies(snapshot, job, reason):
-        changed = planner.plan(remedy.changed)
-        if any(placed.job_uid == job.uid for placed in changed.placements):
-            yield remedy
+def _waiting(
+    snapshot: Snapshot, league: League, job: Job, decided: Plan, told: tuple[Verdict, ...]
+) -> Explanation:
+    said = next(waiting for waiting in decided.waiting if waiting.job_uid == job.uid)
+    pool = league.pools.get(job.pool)
+    if pool is None:
+        return Explanation(said.reason, said.message)
+    case = Case(snapshot, job, pool, decided, told, league)
+    tries = max(FEWEST_TRIES, min(MOST_TRIES, JOBS_PLANNED // len(snapshot.jobs)))
+    candidates = islice(remedies(case, said.reason), tries)
+    remedy = next((found for found in candidates if _starts(found, job)), None)
+    return Explanation(said.reason, said.message, remedy=remedy)
 
 
-def _runner_up(league: League, job_uid: str, sites: tuple[str, ...]) -> tuple[str, int]:
-    record = league.records[job_uid]
-    if len(record.kinds) != 1:
-        return "", 0
-    cells = league.tariff.candidates(record.kinds[0])
-    cells = cells[league.supply.cell_open[cells] == 1]
-    names = [league.fleet.sites[league.fleet.cells[cell].site].name for cell in cells.tolist()]
-    cost = league.rules.hourly_cost(league.kinds.kinds[record.kinds[0]], record.job.shape.workers)
-    other = next((at for at, name in enumerate(names) if name not in sites), None)
-    chosen = next((at for at, name in enumerate(names) if name in sites), None)
-    if other is None or chosen is None:
-        return "", 0
-    return names[other], int(cost[cells[other]] - cost[cells[chosen]])
+def _starts(remedy: Remedy, job: Job) -> bool:
+    changed = planner.plan(remedy.changed)
+    return any(placed.job_uid == job.uid for placed in changed.placements)
+
+
+def _at_a_site(
+    snapshot: Snapshot, league: League, job: Job, decided: Plan, placed: list[Placement]
+) -> Explanation:
+    held = league.records[job.uid].held
+    cells = [_cell(league, p) for p in placed] or [holding.cell for holding in held]
+    sites = tuple(p.site for p in placed) or tuple(h.site for h in job.holdings)
+    stop = next((s for s in decided.stops if s.job_uid == job.uid and not s.workers), None)
+    if stop is not None:
+        return Explanation(stop.reason, stop.message, sites=sites)
+    other = _runner_up(snapshot, job, sites) if len(cells) == 1 else None
+    if other is None:
+        return Explanation(Reason.PLACED, "", sites=sites)
+    kind = league.kinds.kinds[league.records[job.uid].kinds[0]]
+    hourly = league.rules.hourly_cost(kind, job.shape.workers)
+    gap = int(hourly[_cell(league, other)] - hourly[cells[0]])
+    return Explanation(Reason.PLACED, "", {}, sites, other.site, gap)
+
+
+def _runner_up(snapshot: Snapshot, job: Job, sites: tuple[str, ...]) -> Placement | None:
+    """Where the planner puts the job when its own site will not have it."""
+    refused = {**job.refused_by, **dict.fromkeys(sites, "")}
+    elsewhere = replace(job, refused_by=refused, holdings=())
+    decided = planner.plan(with_job(snapshot, elsewhere))
+    return next((placed for placed in decided.placements if placed.job_uid == job.uid), None)
+
+
+def _cell(league: League, placed: Placement) -> int:
+    """The cell of a placement; those of one class at a site cost the same."""
+    cells = league.fleet.cells_of_site[league.fleet.site_index[placed.site]]
+    return next(at for at in cells if league.fleet.cells[at].gpu_class == placed.gpu_class)

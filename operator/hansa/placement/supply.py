@@ -47,8 +47,8 @@ class Cell:
 
     @property
     def vendor(self) -> str:
-        """Who makes the GPUs: the part of the class before the first dash."""
-        return self.gpu_class.partition("-")[0]
+        """Who makes the GPUs."""
+        return vendor_of(self.gpu_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,11 @@ def _fleet(
         is_open=column(int(is_open(sites[cell.site])) for cell in cells),
         notices=tuple(notices),
     )
+
+
+def vendor_of(gpu_class: str) -> str:
+    """Who makes a class of GPU: what stands before its first dash."""
+    return gpu_class.partition("-")[0]
 
 
 def is_open(site: Site) -> bool:

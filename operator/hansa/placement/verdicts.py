@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hansa.model.plan import Verdict
@@ -35,6 +36,12 @@ def rulings(league: League, record: Record) -> list[Verdict]:
             if known is None or known.reason.gravity < verdict.reason.gravity:
                 best[site.name] = verdict
     return sorted(best.values(), key=lambda verdict: (verdict.reason.gravity, verdict.site))
+
+
+def removed(told: Iterable[Verdict]) -> Mapping[Reason, int]:
+    """Rule → sites that it, as the first, removed; gravest first."""
+    counts = Counter(verdict.reason for verdict in told if verdict.reason is not Reason.PENDING)
+    return {reason: counts[reason] for reason in sorted(counts, key=lambda r: r.gravity)}
 
 
 def alone(snapshot: Snapshot, job_uid: str) -> tuple[League, Job | None]:

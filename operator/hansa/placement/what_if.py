@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hansa.model.plan import Plan
-from hansa.model.snapshot import Job, Pool, Site, Snapshot
+from hansa.model.snapshot import Holding, Job, Machines, Pool, Site, Snapshot
+from hansa.placement.league import League
 from hansa.placement.planner import plan
+from hansa.placement.supply import vendor_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,22 @@ def without_sites(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 
 def without_vendor(snapshot: Snapshot, vendor: str) -> Snapshot:
-    """All GPUs of a vendor gone; what runs on them is still counted by its site."""
+    """All GPUs of a vendor gone, and what ran on them; their machines stay, as plain ones."""
+    lost = _on_vendor(snapshot, vendor)
     sites = tuple(
-        replace(site, machines=tuple(m for m in site.machines if not _is_of(m.gpu_class, vendor)))
+        replace(site, machines=tuple(_plain(group, vendor) for group in site.machines))
         for site in snapshot.sites
     )
     jobs = tuple(
-        replace(job, holdings=tuple(h for h in job.holdings if not _is_of(h.gpu_class, vendor)))
+        replace(job, holdings=tuple(h for h in job.holdings if (job.uid, h) not in lost))
         for job in snapshot.jobs
     )
     return replace(snapshot, sites=sites, jobs=jobs)
+
+
+def without_jobs(snapshot: Snapshot, uids: frozenset[str]) -> Snapshot:
+    """Some jobs gone, and what they held free."""
+    return replace(snapshot, jobs=tuple(job for job in snapshot.jobs if job.uid not in uids))
 
 
 def with_job(snapshot: Snapshot, job: Job) -> Snapshot:
@@ -102,5 +110,24 @@ def _where(decided: Plan) -> dict[str, tuple[str, ...]]:
     return {uid: tuple(sorted(sites)) for uid, sites in places.items()}
 
 
-def _is_of(gpu_class: str, vendor: str) -> bool:
-    return bool(gpu_class) and gpu_class.partition("-")[0] == vendor
+def vendors(snapshot: Snapshot) -> frozenset[str]:
+    """Who makes the league's GPUs."""
+    groups = (group for site in snapshot.sites for group in site.machines)
+    return frozenset(vendor_of(group.gpu_class) for group in groups if group.gpus)
+
+
+def _on_vendor(snapshot: Snapshot, vendor: str) -> frozenset[tuple[str, Holding]]:
+    """Holdings on a vendor's GPUs: of what class, the planner knows or assumes."""
+    league = League(snapshot)
+    return frozenset(
+        (uid, held.holding)
+        for uid, record in league.records.items()
+        for held in record.held
+        if record.job.shape.gpus and league.fleet.cells[held.cell].vendor == vendor
+    )
+
+
+def _plain(group: Machines, vendor: str) -> Machines:
+    if not group.gpus or vendor_of(group.gpu_class) != vendor:
+        return group
+    return replace(group, gpus=0, gpu_class="", gpu_memory_bytes=0)
