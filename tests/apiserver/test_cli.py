@@ -9,128 +9,32 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from e2e.testbed.controlplane import ControlPlane
 from hansa.adapters.keys import Ed25519Signer
-from hansa.cli.main import cli, sentence
+from hansa.cli.main import sentence
 from hansa.errors import HansaError
 from hansa.planning.fencing import release_holds
 from hansa.planning.grant_view import parse_grant
+from tests.apiserver.cli_kit import (
+    JOB_STATUS,
+    NODES,
+    OWNER,
+    POOL,
+    READER,
+    SPACE,
+    League,
+    job,
+    manifests,
+    node_status,
+)
 from tests.apiserver.crd_bases import GRANT_SPEC, UID
 
 pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[2]
-SPACE, OWNER, POOL = "cli-clinic", "cli-owner", "cli-pool"
-NODES = {"cli-tartu": ("EE", "0.9"), "cli-riga": ("LV", "0.5"), "cli-lisbon": ("PT", "0.1")}
 PRINT_A, PRINT_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-WHEN = "2026-01-01T00:00:00Z"
-
-
-def node(name: str, jurisdiction: str, price: str) -> dict:
-    return {
-        "apiVersion": "hansa.dev/v1alpha1",
-        "kind": "SovereignNode",
-        "metadata": {"name": name},
-        "spec": {
-            "institution": f"{name}-uni",
-            "jurisdiction": jurisdiction,
-            "legalControl": [jurisdiction],
-            "accepted": "Accepted",
-            "prices": [{"gpuClass": "nvidia-t4", "perGpuHour": price}],
-        },
-    }
-
-
-def node_status(jurisdiction: str) -> dict:
-    shape = {"machines": 1, "gpuClass": "nvidia-t4", "gpus": 2, "gpuMemory": "16Gi"}
-    return {
-        "declaredJurisdiction": jurisdiction,
-        "declaredLegalControl": [jurisdiction],
-        "switch": "Open",
-        "inventory": [{"gpuClass": "nvidia-t4", "memory": "16Gi", "total": 2}],
-        "shapes": [shape | {"cpu": "64", "memory": "256Gi"}],
-        "datasets": [{"name": "cli-scans", "jurisdiction": "EE"}] if jurisdiction == "EE" else [],
-    }
-
-
-def job(name: str) -> dict:
-    return {
-        "apiVersion": "hansa.dev/v1alpha1",
-        "kind": "AIJob",
-        "metadata": {"name": name, "namespace": SPACE},
-        "spec": {
-            "pool": POOL,
-            "image": "hansa.local/ray@sha256:" + "0" * 64,
-            "entrypoint": ["python3", "x.py"],
-            "ray": {"version": "2.60.0", "workers": {"count": 1, "gpus": 1}},
-            "residency": {"location": {"allow": ["Baltic"]}},
-        },
-    }
-
-
-JOB_STATUS = {
-    "verdicts": [{"node": "cli-lisbon", "reason": "ResidencyDenied", "message": "stands in PT"}],
-    "node": "cli-riga",
-    "epoch": 1,
-    "finishedAt": WHEN,
-    "logTail": "epoch 1\naccuracy 0.97",
-    "conditions": [
-        {"type": "Succeeded", "status": "True", "reason": "Succeeded", "lastTransitionTime": WHEN}
-    ],
-}
-
-
-class League:
-    """A control plane with a small league on it."""
-
-    def __init__(self, plane: ControlPlane, folder: Path) -> None:
-        self.plane = plane
-        self.folder = folder
-
-    def apply(self, *manifests: dict) -> None:
-        self.plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
-
-    def set_status(self, kind: str, name: str, status: dict, *where: str) -> None:
-        patch = json.dumps({"status": status})
-        self.plane.kubectl(
-            "patch", kind, name, *where, "--subresource=status", "--type=merge", "-p", patch
-        )
-
-    def run(self, *arguments: str, kubeconfig: Path | None = None, **more: str) -> Result:
-        chosen = str(kubeconfig or self.plane.kubeconfig)
-        return CliRunner(env={"KUBECONFIG": chosen}).invoke(cli, arguments, **more)
-
-
-def manifests() -> list[dict]:
-    labels = {"hansa.dev/institution": "hospital"}
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": {"name": OWNER, "namespace": SPACE},
-        "rules": [{"apiGroups": ["hansa.dev"], "resources": ["aijobs"], "verbs": ["get"]}],
-    }
-    binding = role | {"kind": "RoleBinding"}
-    del binding["rules"]
-    group = "rbac.authorization.k8s.io"
-    binding["roleRef"] = {"apiGroup": group, "kind": "Role", "name": OWNER}
-    binding["subjects"] = [{"apiGroup": group, "kind": "User", "name": OWNER}]
-    pool = {
-        "apiVersion": "hansa.dev/v1alpha1",
-        "kind": "ComputePool",
-        "metadata": {"name": POOL},
-        "spec": {"nodes": {"names": list(NODES)}},
-    }
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE, "labels": labels}},
-        role,
-        binding,
-        pool,
-        *(node(name, *facts) for name, facts in NODES.items()),
-        job("done"),
-        job("new"),
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +53,18 @@ def league(
     yield made
     control_plane.kubectl("delete", "namespace", SPACE, "--wait=false")
     control_plane.kubectl("delete", "computepool", POOL)
+    control_plane.kubectl("delete", "clusterrole,clusterrolebinding", READER)
     control_plane.kubectl("delete", "sovereignnode", *NODES)
 
 
 @pytest.fixture(scope="module")
 def owner(league: League) -> Path:
     return league.plane.kubeconfig_for(OWNER)
+
+
+@pytest.fixture(scope="module")
+def reader(league: League) -> Path:
+    return league.plane.kubeconfig_for(READER)
 
 
 def line(result: Result, word: str) -> str:
@@ -168,13 +78,35 @@ def test_explain_asks_the_planner_where_it_may(league: League) -> None:
     assert "widen residency.location" in line(result, "cli-lisbon")
     assert "Pending" in line(result, "cli-riga")
     assert "is a hub running?" in result.output
+    assert "Planner: it would start now at cli-riga" in result.output
+    assert "nodes ruled out: 1 by ResidencyDenied" in result.output
+    assert "next best is cli-tartu at +0.400000 an hour" in result.output
+
+
+def test_explain_tells_what_would_let_a_job_start(league: League) -> None:
+    wide = job("wide")
+    wide["spec"]["ray"]["workers"] = {"count": 2, "gpus": 2}
+    league.apply(wide)
+    result = league.run("explain", "wide", "-n", SPACE)
+    league.plane.kubectl("delete", "aijob", "wide", "-n", SPACE)
+    assert "Planner: ExceedsNodeShape" in result.output
+    assert "it would start now if cli-riga had 4 GPUs more" in result.output
+
+
+def test_explain_claims_no_more_than_may_be_read(league: League, reader: Path) -> None:
+    """Whoever may list nodes, pools and namespaces, but not all jobs, does not know what is free."""
+    result = league.run("explain", "new", "-n", SPACE, kubeconfig=reader)
+    assert result.exit_code == 0, result.output
+    assert "Planner: nodes ruled out: 1 by ResidencyDenied" in result.output
+    assert "you may not list aijobs everywhere" in result.output
+    assert "would start now at" not in result.output
 
 
 def test_explain_shows_an_owner_what_the_job_says(league: League, owner: Path) -> None:
     result = league.run("explain", "done", "-n", SPACE, kubeconfig=owner)
     assert result.exit_code == 0, result.output
     assert "stands in PT" in line(result, "cli-lisbon")
-    assert "you may not list nodes and pools" in result.output
+    assert "you may not list sovereignnodes" in result.output
 
 
 def test_what_if_plans_in_memory_only(league: League) -> None:
@@ -185,6 +117,39 @@ def test_what_if_plans_in_memory_only(league: League) -> None:
     assert "starts at cli-tartu" in line(result, f"{SPACE}/tried ")
     assert "ResidencyDenied" in line(result, "cli-lisbon")
     assert league.plane.kubectl("get", "aijob", "-A", "-o", "json") == before
+
+
+GONE = {
+    "an operator": ("--without-operator", "cli-riga-uni", "starts at cli-tartu"),
+    "a vendor": ("--without-vendor", "nvidia", "waits: NoSuchAccelerator"),
+}
+
+
+@pytest.mark.parametrize(("option", "name", "outcome"), GONE.values(), ids=GONE.keys())
+def test_what_if_somebody_were_gone(league: League, option: str, name: str, outcome: str) -> None:
+    result = league.run("what-if", option, name)
+    assert result.exit_code == 0, result.output
+    assert outcome in line(result, f"{SPACE}/new ")
+
+
+UNKNOWN = {
+    "node": ("--without-node", "there is no node mars; there are:"),
+    "operator": ("--without-operator", "there is no operator mars; there are:"),
+    "vendor": ("--without-vendor", "there is no GPU vendor mars; there are: nvidia"),
+}
+
+
+@pytest.mark.parametrize(("option", "text"), UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_what_if_names_what_there_is(league: League, option: str, text: str) -> None:
+    result = league.run("what-if", option, "mars")
+    assert result.exit_code == 2
+    assert text in " ".join(result.output.split())
+
+
+def test_what_if_says_what_it_cannot_know(league: League, reader: Path) -> None:
+    result = league.run("what-if", "--without-node", "cli-riga", kubeconfig=reader)
+    assert result.exit_code == 0, result.output
+    assert "You may not list aijobs everywhere" in result.output
 
 
 def test_what_if_says_which_rights_it_needs(league: League, owner: Path) -> None:

@@ -1,12 +1,13 @@
-"""``kubectl hansa explain``: node × rule × what the rule saw × what would help.
+"""``kubectl hansa explain``: the planner's own story of a job, then node × rule × what would help.
 
-Everybody who may read the job gets the verdicts in its status. Who may also list nodes and pools
-gets the whole answer, computed here by the hub's own pure planner from the same objects.
+Everybody who may read the job gets the verdicts in its status. Who may also list nodes, pools and
+namespaces gets every rule's verdict, judged here by the hub's own planner from the same objects; who
+may list all jobs too, what binds the job, what is next best and what would let it start now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import click
@@ -16,12 +17,17 @@ from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
 from hansa.cli.league import Observed, observe
+from hansa.cli.overview import standing
 from hansa.cli.remedies import remedy
+from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
 from hansa.placement import planner
+from hansa.placement.explanation import Explanation, explain_job
+from hansa.placement.verdicts import removed
 from hansa.ports import Manifest
 
 COLUMNS = ("NODE", "REASON", "WHAT THE RULE SAW", "WHAT WOULD HELP")
+_WORDS = {Reason.PENDING: "no rule is against it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +44,37 @@ class Line:
         return (self.node, self.reason, self.message, remedy(self.reason))
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What can be said beyond the job's own status."""
+
+    story: Sequence[str]
+    nodes: Sequence[Line]
+
+
 @click.command
 @click.argument("job")
 @click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
 @with_access
 def explain(job: str, namespace: str, access: Access) -> None:
-    """Say why JOB is where it is, or why no node takes it, and what would change that."""
+    """Say why JOB is where it is, or why no node takes it, and what would change that.
+
+    Needs the right to read the job. With the right to list nodes, pools and namespaces every rule is
+    judged anew; with the right to list all jobs too, the planner says what lets the job start now.
+    """
     found, league = access.ask(lambda cluster: _read(cluster, namespace, job))
     for line in summary(found):
         say(line)
     refused = refusal_lines(found)
     if refused:
         show_table("Refused by members", COLUMNS, (line.cells for line in refused))
-    lines = status_lines(found) if league is None else planner_lines(league, found)
-    show_table("Nodes, gravest reason first", COLUMNS, (line.cells for line in lines))
-    if league is None:
-        say("From the job's status: you may not list nodes and pools, so this may not be all.")
+    told = answer(league, found)
+    for line in told.story:
+        say(line)
+    show_table("Nodes, gravest reason first", COLUMNS, (line.cells for line in told.nodes))
 
 
-async def _read(
-    cluster: KubeCluster, namespace: str, name: str
-) -> tuple[Manifest, Observed | None]:
+async def _read(cluster: KubeCluster, namespace: str, name: str) -> tuple[Manifest, Observed]:
     job = await cluster.get(AIJOB.path(namespace or cluster.namespace, name))
     return job, await observe(cluster, jobs=[job])
 
@@ -101,15 +117,58 @@ def status_lines(job: Manifest) -> list[Line]:
     ]
 
 
-def planner_lines(league: Observed, job: Manifest) -> Sequence[Line]:
-    """Return the planner's verdict on every node of the job's pool; of an ended job, the last."""
-    here = job.get("status", {}).get("node")
-    snapshot = league.snapshot()
-    if job["metadata"]["uid"] not in {known.uid for known in snapshot.jobs}:
-        return status_lines(job)
+def answer(league: Observed, job: Manifest) -> Answer:
+    """Return the planner's story as far as this user may know it; of an ended job, the hub's last."""
+    hidden = ", ".join(league.hidden)
+    if not league.is_ruled:
+        note = f"From the job's status: you may not list {hidden}, so this may not be all."
+        return Answer([note], status_lines(job))
+    snapshot, uid = league.snapshot(), job["metadata"]["uid"]
+    here = job.get("status", {}).get("node") or ""
+    if uid not in {known.uid for known in snapshot.jobs}:
+        return Answer([], status_lines(job))
+    if league.is_whole:
+        story = explain_job(snapshot, uid)
+        if story is not None:
+            return Answer([*story_lines(story, job)], node_lines(story.verdicts, here))
+    verdicts = planner.explain(snapshot, uid)
+    return Answer([*_rules_only(verdicts, hidden)], node_lines(verdicts, here))
+
+
+def story_lines(story: Explanation, job: Manifest) -> Iterator[str]:
+    """Yield the planner's story of a job, one thought a line."""
+    here, places = job.get("status", {}).get("node"), " and ".join(story.sites)
+    if story.reason is Reason.PLACED:
+        yield f"Planner: it is at {places}" if here else f"Planner: it would start now at {places}"
+    else:
+        yield f"Planner: {story.reason}: {story.message}"
+    if story.counts:
+        yield f"  nodes ruled out: {story.counts}"
+    if story.next_best:
+        yield f"  {story.next_best}"
+    if story.remedy is not None:
+        yield f"  it would start now if {story.remedy.words}"
+    elif not story.sites:
+        yield f"  no single change that was tried lets it start now; {remedy(story.reason)}"
+    said = standing(job.get("status", {}).get("conditions", []), "Placed")
+    if said and not here and said != story.reason:
+        yield f"  the hub said {said}: it also knows grants and run times, or has yet to look again"
+
+
+def _rules_only(verdicts: Sequence[Verdict], hidden: str) -> Iterator[str]:
+    counts = ", ".join(f"{count} by {reason}" for reason, count in removed(verdicts).items())
+    yield f"Planner: nodes ruled out: {counts or 'none'}"
+    yield (
+        f"  you may not list {hidden} everywhere, so what others hold and want is unknown here:"
+        " whether there is room, whose turn it is, and what would let it start now"
+    )
+
+
+def node_lines(verdicts: Iterable[Verdict], here: str = "") -> list[Line]:
+    """Return the planner's verdict on every node of the job's pool. ``here`` holds its grant."""
     return [
         Line(v.site, Reason.PLACED.value, "it holds the grant")
         if v.site == here
-        else Line(v.site, v.reason.value, v.message)
-        for v in planner.explain(snapshot, job["metadata"]["uid"])
+        else Line(v.site, v.reason.value, v.message or _WORDS.get(v.reason, ""))
+        for v in verdicts
     ]
