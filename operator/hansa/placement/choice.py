@@ -54,8 +54,7 @@ class Tariff:
         self._prices = ShadowPrices() if prices is None else prices
         self.is_priced = prices is not None
         self.money = money(fleet)
-        largest = [int(fleet.gpus[c.lo : c.hi].max(initial=1)) for c in fleet.cells]
-        self._largest = np.array(largest, np.int64)
+        self._largest = _largest(fleet)
         limits = self._prices.caps
         self.cap_prices = np.array([_positive(limits.get(name)) for name in caps.names], np.float64)
         self.scarcity = np.array([self._scarcity(at) for at in range(len(fleet.cells))], np.float64)
@@ -129,7 +128,8 @@ class Tariff:
             return Lists(none[:0], np.zeros(0), none, none)
         groups: dict[tuple[str, int], int] = {}
         group = [groups.setdefault((k.pool, k.shape.gpus), len(groups)) for k in kinds]
-        samples = [kinds[group.index(number)] for number in range(len(groups))]
+        sample = dict(zip(group, kinds, strict=True))
+        samples = [sample[number] for number in range(len(groups))]
         orders = np.array([self.order(kind) for kind in samples], np.int64)
         costs = np.array([self.cost(kind.pool) for kind in samples])
         of_mask = np.array(group, np.int64)
@@ -234,6 +234,18 @@ def _after(rising: Floats, lo: Ints, hi: Ints, limits: Floats) -> Ints:
         hi = np.where((lo < hi) & ~is_within, middle, hi)
         lo = np.where(is_within, middle + 1, lo)
     return lo
+
+
+def _largest(fleet: Fleet) -> Ints:
+    """Per cell, the GPUs of its largest machine; at least one."""
+    largest = np.ones(len(fleet.cells), np.int64)
+    some = np.flatnonzero(fleet.hi > fleet.lo)
+    if len(some):
+        # The machine behind the last one: what begins there ends nowhere.
+        gpus = np.append(fleet.gpus, 0)
+        bounds = np.column_stack((fleet.lo[some], fleet.hi[some])).reshape(-1)
+        largest[some] = np.maximum(1, np.maximum.reduceat(gpus, bounds)[::2])
+    return largest
 
 
 def money(fleet: Fleet) -> Floats:

@@ -26,7 +26,7 @@ from hansa.model.events import (
 from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Site, Snapshot
-from hansa.placement import backfill, changes, engine, preemption, prices, stops, waiting
+from hansa.placement import changes, engine, preemption, prices, stops, takers, waiting
 from hansa.placement.calibration import Calibration
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
@@ -37,10 +37,6 @@ from hansa.placement.tables import some_waiting
 
 MOST_ROWS = 32
 """Waiting jobs that one event tries to place."""
-MOST_RANKED = 256
-"""Waiting jobs that are ranked for it."""
-PRIORITY_STEP = 1e6
-LAST = 2e12
 _NONE = np.zeros(0, np.int64)
 _room = attrgetter("site", "workers", "gpu_class", "shard")
 
@@ -106,11 +102,16 @@ class IncrementalPlanner:
         """
         self._advance(now_s)
         self._take_in(arrived, gone, sites)
-        league = self._league
         if is_repriced:
-            self.market = None if prices.is_small(league) else market_of(league)
-            league.prices = prices.solve_if_small(league) or league.prices
-        decision = replan(league, is_compiled=self._is_compiled)
+            self.market = None if prices.is_small(self._league) else market_of(self._league)
+            self._league.prices = prices.solve_if_small(self._league) or self._league.prices
+        decided = self._replan()
+        return replace(decided, waiting=self._promises.told(decided.waiting, now_s))
+
+    def _replan(self, *, is_told: bool = True) -> Plan:
+        """A full plan, booked; see ``planner.replan``."""
+        league = self._league
+        decision = replan(league, is_compiled=self._is_compiled, is_told=is_told)
         self.is_stale = False
         self._reserved = decision.reserved
         self._why = decision.why
@@ -123,7 +124,7 @@ class IncrementalPlanner:
                 workers,
             )
         self._stopping(decision.plan.stops)
-        return replace(decision.plan, waiting=self._promises.told(decision.plan.waiting, now_s))
+        return decision.plan
 
     def apply(self, event: Event, *, now_s: int) -> Plan:
         """Take in one event; books and returns the placements and stops it makes possible.
@@ -248,15 +249,21 @@ class IncrementalPlanner:
             return self._rebuilt(base)
         self._base = base
         changes.swap_pool(self._league, pool)
-        return self._only((), self.replan(self._league.now_s))
+        return self._untold()
 
     def _rebuilt(self, base: Snapshot) -> Plan:
         """What changed touches too much: compile the league anew and plan all of it."""
         self._compile(base)
-        return self._only((), self.replan(self._league.now_s))
+        return self._untold()
+
+    def _untold(self) -> Plan:
+        """A full plan as the answer to an event that is of no one job: why jobs wait is not told."""
+        decided = self._replan(is_told=False)
+        self.is_stale = True
+        return decided
 
     def _only(self, uids: Iterable[str], plan: Plan) -> Plan:
-        """A full plan as the answer to an event: what it says of the others is not told."""
+        """A full plan as the answer to news of a few jobs: of the others it tells nothing."""
         self.is_stale, named = True, frozenset(uids)
         return replace(plan, waiting=tuple(said for said in plan.waiting if said.job_uid in named))
 
@@ -292,50 +299,11 @@ class IncrementalPlanner:
         usable = cells[league.supply.cell_open[cells] == 1]
         if not len(usable):
             return Plan()
-        rows, where = self._takers(usable, min(MOST_RANKED, events * MOST_ROWS))
-        return self._run(rows, where) if len(rows) else Plan()
-
-    def _takers(self, cells: Ints, most: int) -> tuple[Ints, Ints]:
-        """Waiting rows that can use the cells, or that waited for a quota or cap; best first."""
-        league, kinds = self._league, self._league.kinds
-        supply_free = league.supply.cell_free
-        can = kinds.that_fit(cells, supply_free[cells])[kinds.mask]
-        held_up = np.zeros(len(kinds), bool)
+        held_up = np.zeros(len(league.kinds), bool)
         held_up[: len(self._why)] = (self._why & (WHY_QUOTA | WHY_CAP)) != 0
-        columns = league.columns
-        rows = np.flatnonzero(columns.waits)
-        rows = rows[(can | held_up)[columns.first[rows]]]
-        if held_up[columns.first[rows]].any():
-            cells = np.flatnonzero((league.supply.cell_open == 1) & (supply_free > 0))
-        return self._best(rows, most), cells
-
-    def _best(self, rows: Ints, most: int) -> Ints:
-        """At most so many: who holds a reservation, who is entitled, then of each institution alike."""
-        if len(rows) > MOST_RANKED:
-            columns = self._league.columns
-            waited = self._league.now_s - columns.submitted[rows]
-            score = (
-                np.minimum(waited / columns.runtime[rows], PRIORITY_STEP - 1)
-                + PRIORITY_STEP * columns.priority[rows]
-                - LAST * self._behind(rows)
-            )
-            rows = rows[np.argpartition(-score, MOST_RANKED)[:MOST_RANKED]]
-        ranked = self._league.columns.ranked(rows, self._league.now_s)
-        if len(ranked) <= most:
-            return ranked
-        leaf = self._league.columns.leaf[ranked]
-        order = np.argsort(leaf, kind="stable")
-        starts = np.searchsorted(leaf[order], leaf[order])
-        turn = np.empty(len(ranked), np.int64)
-        turn[order] = np.arange(len(ranked)) - starts
-        chosen = np.lexsort((np.arange(len(ranked)), turn, self._behind(ranked)))[:most]
-        return np.asarray(ranked[np.sort(chosen)])
-
-    def _behind(self, rows: Ints) -> Ints:
-        """0 for jobs that room is held for, 1 for others within their nominal share, 2 for the rest."""
-        holds = np.zeros(len(self._league.columns.waits), bool)
-        holds[list(self._reserved)] = True
-        return np.where(holds[rows], 0, 2 - backfill.are_entitled(self._league, rows))
+        found = takers.who_and_where(league, usable, held_up)
+        rows = takers.best(league, found.rows, events * MOST_ROWS, self._reserved)
+        return self._run(rows, found.cells) if len(rows) else Plan()
 
     def _run(self, rows: Ints, cells: Ints | None = None) -> Plan:
         """Try to place rows, best first. ``cells``: where; None: wherever each of them may go."""

@@ -47,8 +47,10 @@ def plan(snapshot: Snapshot, *, is_compiled: bool | None = None) -> Plan:
 
 
 @quiet()
-def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
+def replan(league: League, *, is_compiled: bool | None = None, is_told: bool = True) -> Decision:
     """Plan everything that waits. Takes the room it gives out from ``league``.
+
+    ``is_told``: whether anybody wants to hear why jobs wait; without, ``waiting`` is empty.
 
     1. End what may not go on. 2. Hold room for the largest blocked gangs. 3. Give out what is free
     by share, rank and price. 4. Make room by shrinking and preemption for who is entitled to it.
@@ -66,12 +68,12 @@ def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
     gpus = placed[:, 3] * league.kinds.column("gpus")[placed[:, 1]]
     blocked = waiting.Blocked.after(tables, ranked)
     made_room = preemption.make_room(league, blocked, reserved)
-    started = Started.of(placed[:, 2], league.columns.runtime_p90[placed[:, 0]], gpus)
     value = certificate.value_of(league, np.column_stack((placed[:, (0, 2)], gpus)), room)
+    started = Started.of(placed[:, 2], league.columns.runtime_p90[placed[:, 0]], gpus)
     result = Plan(
         placements(league, placed),
         (*ended, *made_room.stops),
-        waiting.explained(league, blocked, made_room.gaining, started),
+        waiting.explained(league, blocked, made_room.gaining, started) if is_told else (),
         Certificate(value, certificate.bound(league, room, rows)),
         league.notices,
     )
@@ -87,16 +89,32 @@ def replan(league: League, *, is_compiled: bool | None = None) -> Decision:
 
 def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
     """Rows of the kernel as placements, in the order of decision."""
-    fleet, kinds, records = league.fleet, league.kinds.kinds, league.records
-    names = [fleet.sites[cell.site].name for cell in fleet.cells]
-    found = []
-    for row, number, at, workers, _ in placed.tolist():
-        uid, shape, cell = league.row_uid[row], kinds[number].shape, fleet.cells[at]
-        if shape.gpus:
-            cost = cell.price * workers * shape.gpus
-        else:
-            cost = cell.price * (workers * shape.cpu_millis + shape.head_cpu_millis) // 1000
-        spread = records[uid].job.spread
-        shard = spread[number - int(league.columns.first[row])].name if spread else ""
-        found.append(Placement(uid, names[at], workers, cost, shard, cell.gpu_class))
-    return tuple(found)
+    sites, records = league.fleet.sites, league.records
+    rows, numbers, at, workers, _ = placed.T
+    cells = [league.fleet.cells[cell] for cell in at.tolist()]
+    uids = [league.row_uid[row] for row in rows.tolist()]
+    parts = (numbers - league.columns.first[rows]).tolist()
+    spreads = [records[uid].job.spread for uid in uids]
+    return tuple(
+        map(
+            Placement,
+            uids,
+            [sites[cell.site].name for cell in cells],
+            workers.tolist(),
+            _costs(league, placed),
+            [
+                spread[part].name if spread else ""
+                for spread, part in zip(spreads, parts, strict=True)
+            ],
+            [cell.gpu_class for cell in cells],
+        )
+    )
+
+
+def _costs(league: League, placed: Ints) -> list[int]:
+    """Millionths of the currency for an hour of each part; prices may be beyond a column's size."""
+    _, numbers, cells, workers, _ = placed.T
+    gpus, cpu, head = (league.kinds.column(name)[numbers] for name in ("gpus", "cpu", "head_cpu"))
+    asked = np.where(gpus > 0, workers * gpus, workers * cpu + head).tolist()
+    prices, per = league.fleet.price[cells].tolist(), np.where(gpus > 0, 1, 1000).tolist()
+    return [price * units // of for price, units, of in zip(prices, asked, per, strict=True)]

@@ -73,20 +73,20 @@ class Profile:
 class Started:
     """Work that a plan has just begun, not yet booked: its cells in order, with ends and GPUs."""
 
-    cells: Ints
-    ends_s: Ints
-    gpus: Ints
+    cells: list[int]
+    ends: list[tuple[int, int]]
+    """(end, GPUs)."""
 
     @classmethod
     def of(cls, cells: Ints, ends_s: Ints, gpus: Ints) -> Started:
         """Sort columns by cell."""
         order = np.argsort(cells, kind="stable")
-        return cls(cells[order], ends_s[order], gpus[order])
+        ends = zip(ends_s[order].tolist(), gpus[order].tolist(), strict=True)
+        return cls(cells[order].tolist(), list(ends))
 
     def at(self, cell: int) -> list[tuple[int, int]]:
         """(end, GPUs) of what began at a cell."""
-        lo, hi = np.searchsorted(self.cells, (cell, cell + 1))
-        return list(zip(self.ends_s[lo:hi].tolist(), self.gpus[lo:hi].tolist(), strict=True))
+        return self.ends[bisect_left(self.cells, cell) : bisect_left(self.cells, cell + 1)]
 
 
 class Releases:
@@ -101,12 +101,12 @@ class Releases:
     def profile(self, cell: int) -> Profile:
         """The cell's profile; claims made on it are kept."""
         if cell not in self._profiles:
-            profile = Profile(int(self._league.supply.cell_free[cell]))
-            for record, held in self._league.by_cell.get(cell, ()):
-                profile.add(self._end(record, held), self._gpus(held))
-            for end_s, gpus in () if self._started is None else self._started.at(cell):
-                profile.add(end_s, gpus)
-            self._profiles[cell] = profile
+            running = self._league.by_cell.get(cell, ())
+            ends = [(self._end(record, held), self._gpus(held)) for record, held in running]
+            ends += () if self._started is None else self._started.at(cell)
+            ends.sort()
+            free = int(self._league.supply.cell_free[cell])
+            self._profiles[cell] = Profile(free, [s for s, _ in ends], [gpus for _, gpus in ends])
         return self._profiles[cell]
 
     def _gpus(self, held: Held) -> int:

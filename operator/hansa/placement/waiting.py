@@ -58,7 +58,7 @@ def explained(
         for uid, record in league.records.items()
         if record.fault is not None and not record.held
     ]
-    uids = [league.row_uid[row] for row in blocked.rows.tolist()]
+    uids = [*map(league.row_uid.__getitem__, blocked.rows.tolist())]
     said, words = _words(league, blocked)
     for place in [place for place, uid in enumerate(uids) if uid in gaining] if gaining else ():
         said[place] = len(words)
@@ -75,12 +75,15 @@ def explained(
 
 def _words(league: League, blocked: Blocked) -> tuple[list[int], list[tuple[Reason, str]]]:
     """What is said of each job, as places in a list of what there is to say."""
-    _count_open_sites(league)
+    sites, kinds = _count_open_sites(league), league.kinds
     first, parts = league.columns.first[blocked.rows], league.columns.parts[blocked.rows]
-    # Words about quota are of the institution, words about one shard are of the job: by kind. The
-    # rest is the same for all kinds of a mask.
+    mask, most = kinds.mask[first], len(league.fleet.sites) + 1
+    # Words about quota are of the institution, words about one shard are of the job: by kind. Where
+    # no site is open, they are of the mask. The rest names at most the pool and how many sites.
     is_own = ((blocked.why & WHY_QUOTA) != 0) | (parts > 1)
-    keys = np.where(is_own, -1 - first, league.kinds.mask[first]) * WHY_ALL + blocked.why
+    alike = len(sites) + kinds.column("cap_base")[first] * most + sites[mask]
+    group = np.where(is_own, -1 - first, np.where(sites[mask] > 0, alike, mask))
+    keys = group * WHY_ALL + blocked.why
     _, samples, said = np.unique(keys, return_index=True, return_inverse=True)
     columns = (first[samples], parts[samples], blocked.why[samples])
     return said.tolist(), [
@@ -144,8 +147,8 @@ def _open_sites(league: League, number: int) -> int:
     return league.open_sites[mask]
 
 
-def _count_open_sites(league: League) -> None:
-    """The same for all kinds at once."""
+def _count_open_sites(league: League) -> Ints:
+    """The same for all masks at once."""
     lists, fleet = league.tariff.lists(), league.fleet
     if len(league.open_sites) < len(lists.lo):
         mask = np.repeat(np.arange(len(lists.lo)), lists.hi - lists.lo)
@@ -155,6 +158,7 @@ def _count_open_sites(league: League) -> None:
         is_new = np.diff(pairs, prepend=-1) != 0
         counts = np.bincount(pairs[is_new] // size, minlength=len(lists.lo))
         league.open_sites = dict(enumerate(counts.tolist()))
+    return np.array([league.open_sites[mask] for mask in range(len(lists.lo))], np.int64)
 
 
 def refusal(league: League, number: int) -> tuple[Reason, str] | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hansa.model.events import DatasetRulesChanged, JobArrived, JobGone, SiteChanged
+from hansa.model.events import DatasetRulesChanged, JobArrived, JobGone, PoolChanged, SiteChanged
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, Pool, PreemptionRule, Shape, Share, Site, Snapshot
 from hansa.placement import prices
@@ -250,3 +250,15 @@ def test_a_machine_of_no_gpus_is_a_site_too():
     planner = IncrementalPlanner(league(sites=(plain,)))
     planner.replan(5000)
     assert placed(planner.apply(JobArrived(job("j", shape=Shape(1, 0))), now_s=5001)) == ["j"]
+
+
+def test_what_nobody_was_told_is_no_promise():
+    """News of a pool is answered without a word about those who wait; the next full plan tells."""
+    start = league(held("r"), job("j"))
+    planner = IncrementalPlanner(start)
+    pool = replace(start.pools[0], preemption=PreemptionRule(max_per_hour=1))
+    assert planner.apply(PoolChanged(pool), now_s=5000).waiting == ()
+    assert planner.is_stale
+    assert not planner._promises._order
+    assert [said.job_uid for said in planner.replan(5001).waiting] == ["j"]
+    assert [*planner._promises._order] == ["j"]
