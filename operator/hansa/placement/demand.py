@@ -6,6 +6,7 @@ kind, and the rules come back as codes a cell, so that every refusal can be told
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,7 @@ CODE = {reason: code for code, reason in enumerate(RULES)}
 OUTSIDE = 255
 """The cell is not of the pool, or of the wrong sort (with GPUs, without)."""
 MOST_WORKERS = 1 << 20
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ class Kind:
     """(micros, run time in seconds)."""
     priority: int
     """Lower edge of its band of priorities: guides the choice of site only."""
+
+    @property
+    def law_key(self) -> Key:
+        """What decides which law applies to it; the pool comes first."""
+        return (self.pool, self.residency, self.data)
+
+    @property
+    def site_key(self) -> Key:
+        """What decides which sites may take it."""
+        return (self.pool, self.residency, self.data, self.assurance)
 
     @property
     def mask_key(self) -> tuple[object, ...]:
@@ -105,20 +117,6 @@ def job_fault(job: Job) -> str:
     return "two shards have the same name" if len(set(names)) < len(names) else ""
 
 
-Key = tuple[Any, ...]
-"""The pool comes first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What was worked out under the rules of a pool as they were."""
-
-    assurance: int
-    laws: dict[Key, Law | Fault]
-    sites: dict[Key, Codes]
-    codes: dict[Key, Codes]
-
-
 @dataclass
 class Rulebook:
     """Works out, once a kind, which cells may take it and which rule refuses the others."""
@@ -130,7 +128,6 @@ class Rulebook:
     cap_limits: dict[str, Ints] = field(default_factory=dict)
     """Pool → per cell, the most GPUs its caps ever allow one gang there."""
     _sites: dict[Key, Codes] = field(default_factory=dict)
-    _codes: dict[Key, Codes] = field(default_factory=dict)
     _slots: dict[tuple[int, int, int], Ints] = field(default_factory=dict)
     _laws: dict[Key, Law | Fault] = field(default_factory=dict)
     _rules: dict[Key, Law | Fault] = field(default_factory=dict)
@@ -156,7 +153,7 @@ class Rulebook:
 
     def law(self, kind: Kind) -> Law | Fault:
         """The kind's residency compiled, or what is wrong with it."""
-        key = (kind.pool, kind.residency, kind.data)
+        key = kind.law_key
         if key not in self._laws:
             rules = [self.dataset_rules[name] for name in kind.data if name in self.dataset_rules]
             pool = self.pools[kind.pool]
@@ -170,31 +167,23 @@ class Rulebook:
             self._rules[key] = self.atlas.compile((rule,), pool.overlays)
         return self._rules[key]
 
-    def forget(self, pool: Pool) -> Learned:
-        """Forget what was worked out for a pool as it was; returns it for ``recall``."""
-        known = Learned(pool.assurance, self._laws, self._sites, self._codes)
-        self._laws, self._sites, self._codes = {}, {}, {}
-        for now, before in (
-            (self._laws, known.laws),
-            (self._sites, known.sites),
-            (self._codes, known.codes),
-        ):
-            now.update({key: value for key, value in before.items() if key[0] != pool.name})
-        self._rules = {key: law for key, law in self._rules.items() if key[0] != pool.name}
-        return known
+    def relearn(self, old: Pool, kinds: Sequence[Kind]) -> list[bool]:
+        """Which kinds may be judged otherwise, now that the rules of their pool have changed.
 
-    def recall(self, kind: Kind, known: Learned) -> bool:
-        """Keep what was known of a kind where its law and assurance are still the same."""
-        law = kind.pool, kind.residency, kind.data
-        if (
-            known.laws.get(law) != self.law(kind)
-            or known.assurance != self.pools[kind.pool].assurance
-            or (kind.data and self._ruled)
-        ):
-            return False
-        self._sites[*law, kind.assurance] = known.sites[*law, kind.assurance]
-        self._codes[kind.mask_key] = known.codes[kind.mask_key]
-        return True
+        ``old``: the pool as it was; ``kinds``: one of each law and assurance. What is still true stays.
+        """
+        laws, sites = self._laws, self._sites
+        self._laws = {key: law for key, law in laws.items() if key[0] != old.name}
+        self._sites = {key: codes for key, codes in sites.items() if key[0] != old.name}
+        self._rules = {key: law for key, law in self._rules.items() if key[0] != old.name}
+        assurance, found = self.pools[old.name].assurance, []
+        for kind in kinds:
+            is_same = assurance == old.assurance and not (kind.data and self._ruled)
+            is_same = is_same and laws.get(kind.law_key) == self.law(kind)
+            if is_same and kind.site_key in sites:
+                self._sites[kind.site_key] = sites[kind.site_key]
+            found.append(not is_same)
+        return found
 
     def fault(self, kind: Kind) -> Fault | None:
         """Why no site could ever be asked to take the kind."""
@@ -208,12 +197,6 @@ class Rulebook:
 
     def codes(self, kind: Kind) -> Codes:
         """Per cell the code of the first rule that refuses the kind; 0 where none does."""
-        key = kind.mask_key
-        if key not in self._codes:
-            self._codes[key] = self._judge_cells(kind)
-        return self._codes[key]
-
-    def _judge_cells(self, kind: Kind) -> Codes:
         fleet, shape, pool = self.fleet, kind.shape, self.pools[kind.pool]
         codes = self.site_codes(kind)[fleet.cell_site]
         codes[fleet.has_gpus != (shape.gpus > 0)] = OUTSIDE
@@ -246,7 +229,7 @@ class Rulebook:
 
     def site_codes(self, kind: Kind) -> Codes:
         """Per site the code of the first rule of law, data or assurance that refuses the kind."""
-        key = (kind.pool, kind.residency, kind.data, kind.assurance)
+        key = kind.site_key
         if key not in self._sites:
             self._sites[key] = self._judge_sites(kind)
         return self._sites[key]

@@ -40,6 +40,11 @@ class KindTable:
         self.masks: list[int] = []
         """Mask → a kind that has it."""
         self._mask_ids: dict[object, int] = {}
+        self._laws: list[Kind] = []
+        """One kind of each law and assurance."""
+        self._law_ids: dict[object, int] = {}
+        self._law_of: list[int] = []
+        """Mask → which of them."""
         self._codes = np.zeros((64, len(rules.fleet.cells)), np.uint8)
         self._mask_gpus = np.zeros(64, np.int64)
 
@@ -134,18 +139,22 @@ class KindTable:
             if known == len(self._codes):
                 self._codes = np.concatenate((self._codes, np.full_like(self._codes, OUTSIDE)))
                 self._mask_gpus = np.concatenate((self._mask_gpus, np.zeros_like(self._mask_gpus)))
+            law = self._law_ids.setdefault(kind.site_key, len(self._laws))
+            self._law_of.append(law)
+            self._laws += [kind] if law == len(self._laws) else []
             self._codes[known] = self._rules.codes(kind)
             self._mask_gpus[known] = kind.gpus
         return known
 
     def rejudge(self, pool: Pool) -> None:
         """Work codes out anew after the law or assurance of a pool changed. ``pool``: as it was."""
-        known = self._rules.forget(pool)
+        mine = [law for law, kind in enumerate(self._laws) if kind.pool == pool.name]
+        is_other = self._rules.relearn(pool, [self._laws[law] for law in mine])
+        changed = {law for law, changed in zip(mine, is_other, strict=True) if changed}
         self._codes = self._codes.copy()
-        for mask, number in enumerate(self.masks):
-            kind = self.kinds[number]
-            if kind.pool == pool.name and not self._rules.recall(kind, known):
-                self._codes[mask] = self._rules.codes(kind)
+        for mask, law in enumerate(self._law_of):
+            if law in changed:
+                self._codes[mask] = self._rules.codes(self.kinds[self.masks[mask]])
 
 
 def kind_of(job: Job, data: tuple[str, ...]) -> Kind:

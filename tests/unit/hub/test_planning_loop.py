@@ -8,6 +8,7 @@ import pytest
 
 from hansa.hub.view import CacheView
 from hansa.model.plan import Placement, Stop, Waiting
+from hansa.model.reasons import Reason
 from hansa.observability.collectors import hub_collector
 from hansa.observability.metrics import GPUS_ALLOCATED, PLAN_GAP
 from tests.unit.hub import kit
