@@ -34,7 +34,7 @@ test: test-fast ## all tests: those of test-fast, API servers, real clusters wit
 	$(BIN)/python -m pytest tests/apiserver tests/e2e
 
 test-fast: setup ## no cluster needed, two minutes; fails where the pure layers are not covered
-	$(BIN)/python -m pytest tests/unit tests/api --cov
+	$(BIN)/python -m pytest tests/unit tests/api --cov --numprocesses auto --dist loadfile
 
 demo: setup ## the league, end to end, on this machine
 	$(BIN)/python -m e2e demo

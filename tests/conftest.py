@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from e2e.testbed.binaries import Binaries, BinariesUnavailableError
 from e2e.testbed.controlplane import ControlPlane
@@ -16,6 +17,10 @@ from e2e.testbed.local import require_root_on_linux
 from e2e.testbed.packages import PackagesMissingError, ensure_packages
 from e2e.testbed.progress import Progress
 from e2e.testbed.provider import ProviderUnavailableError
+
+# No test asserts a duration, so neither does hypothesis: machines are noisy.
+settings.register_profile("untimed", parent=settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 def skip_or_fail(reason: str) -> None:
@@ -66,7 +71,22 @@ def promtool() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count what was skipped, by reason, where nobody can miss it."""
+    """Say what was measured and what was skipped, where nobody can miss it."""
+    _tell_figures(terminalreporter)
+    _count_skipped(terminalreporter)
+
+
+def _tell_figures(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests noted by ``record_property``, whichever process they ran in."""
+    reports = terminalreporter.stats.get("passed", [])
+    noted = [(r.nodeid, *pair) for r in reports for pair in r.user_properties]
+    if noted:
+        terminalreporter.section("measured")
+    for test, name, value in noted:
+        terminalreporter.line(f"{name}: {value}  ({test.rsplit('/', 1)[-1]})")
+
+
+def _count_skipped(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         return
