@@ -199,7 +199,9 @@ class ComputePoolStatus(Model):
     shares: tuple[PoolShare, ...] = Field(
         default=(), max_length=256, description="Per institution."
     )
-    conditions: tuple[Condition, ...] = Field(default=(), max_length=16, description="Ready.")
+    conditions: tuple[Condition, ...] = Field(
+        default=(), max_length=16, description="Ready, Sound."
+    )
 
 
 class ComputePool(Model):

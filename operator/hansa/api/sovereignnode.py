@@ -118,7 +118,7 @@ class SovereignNodeStatus(Model):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        description="Conditions the hub concludes (Ready, JurisdictionAgreed …).",
+        description="Conditions the hub concludes (Ready, JurisdictionAgreed, Sound).",
     )
 
 

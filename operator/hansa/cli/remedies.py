@@ -12,6 +12,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.NOT_ADMITTED_TO_POOL: "ask the platform team for a share of the pool",
     Reason.NO_INSTITUTION: "ask the platform team to label the namespace with its institution",
     Reason.UNKNOWN_DATASET: "name a data set some member announces: hansa nodes --datasets",
+    Reason.POOL_MISCONFIGURED: "the league's admin corrects the pool: its condition Sound says what",
     Reason.NODE_NOT_ACCEPTED: "the league's admin accepts the node: hansa accept NODE",
     Reason.JURISDICTION_DISPUTED: "the member and the league must state the same jurisdiction",
     Reason.RESIDENCY_DENIED: "widen residency.location, if the law of the data allows it",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
@@ -10,7 +11,7 @@ from hansa.hub.caches import Caches
 from hansa.hub.keyqueue import LATER, Key, KeyQueue
 from hansa.hub.planning_loop import PlanningLoop
 from hansa.hub.world import WorldView
-from hansa.model.plan import Waiting
+from hansa.model.plan import Notice, Waiting
 from hansa.planning.csr import rule_on
 from hansa.planning.hub_actions import (
     Action,
@@ -19,8 +20,9 @@ from hansa.planning.hub_actions import (
     RevokeNodeAccess,
     SetNodeStatus,
     SetPoolStatus,
+    Tell,
 )
-from hansa.planning.hub_statuses import node_status, pool_status
+from hansa.planning.hub_statuses import node_status, pool_status, unsound
 from hansa.ports import Clock, Manifest
 
 
@@ -42,6 +44,8 @@ class NodeKeys:
         self._plans = plans
         self._clock = clock
         self._join_user = join_user
+        self._plan = plans.plan
+        self._noticed: dict[tuple[str, str], list[Notice]] = {}
 
     def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[Key]:
         """Yield the keys a change concerns."""
@@ -84,9 +88,14 @@ class NodeKeys:
             yield EnsureNodeAccess(name)
         if view.parsed.accepted == "Rejected":
             yield RevokeNodeAccess(name)
-        status = node_status(view, thing.get("status") or {}, self._clock.now())
+        if not self._plans.planned:
+            return
+        present = thing.get("status") or {}
+        notices = self._notices("SovereignNode", name)
+        status = node_status(view, notices, present, self._clock.now())
         if status is not None:
             yield SetNodeStatus(name, thing["metadata"]["uid"], status)
+        yield from _tell("SovereignNode", thing, status)
 
     def _pool(self, name: str) -> Iterator[Action]:
         thing = self._caches.pools.get(name)
@@ -97,9 +106,19 @@ class NodeKeys:
         snapshot = self._plans.snapshot
         waiting: dict[str, Waiting] = {row.job_uid: row for row in self._plans.plan.waiting}
         present = thing.get("status") or {}
-        status = pool_status(pool, snapshot, waiting, present, self._clock.now())
+        notices = self._notices("ComputePool", name)
+        status = pool_status(pool, snapshot, waiting, notices, present, self._clock.now())
         if status is not None:
             yield SetPoolStatus(name, thing["metadata"]["uid"], status)
+        yield from _tell("ComputePool", thing, status)
+
+    def _notices(self, kind: str, name: str) -> Sequence[Notice]:
+        """Return what the last full plan found wrong with an object."""
+        if self._plans.plan is not self._plan:
+            self._plan, self._noticed = self._plans.plan, {}
+            for notice in self._plan.notices:
+                self._noticed.setdefault((notice.kind, notice.name), []).append(notice)
+        return self._noticed.get((kind, name), ())
 
     def _csr(self, name: str) -> Iterator[Action]:
         thing = self._caches.csrs.get(name)
@@ -119,3 +138,17 @@ class NodeKeys:
                 ruling.message,
                 ruling.node,
             )
+
+
+def _tell(
+    about: Literal["SovereignNode", "ComputePool"],
+    thing: Manifest,
+    status: Mapping[str, Any] | None,
+) -> Iterator[Tell]:
+    """Yield an event for what has newly been found wrong with an object."""
+    found = unsound(status, thing.get("status") or {})
+    if found is not None:
+        meta, (reason, message) = thing["metadata"], found
+        yield Tell(
+            "unsound", "", meta["name"], meta["uid"], reason=reason, message=message, about=about
+        )

@@ -86,6 +86,9 @@ class Notice:
     name: str
     reason: Reason
     message: str
+    """What is wrong, what follows from it, and what mends it."""
+    is_total: bool = False
+    """Nothing can be placed there because of it."""
 
 
 @dataclass(frozen=True, slots=True)

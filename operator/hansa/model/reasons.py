@@ -18,6 +18,8 @@ class Reason(StrEnum):
     NOT_ADMITTED_TO_POOL = "NotAdmittedToPool"
     NO_INSTITUTION = "NoInstitution"
     UNKNOWN_DATASET = "UnknownDataset"
+    # The pool's own rules are wrong: its admin mends them, nothing the owner does will help.
+    POOL_MISCONFIGURED = "PoolMisconfigured"
     # The law forbids it.
     NODE_NOT_ACCEPTED = "NodeNotAccepted"
     JURISDICTION_DISPUTED = "JurisdictionDisputed"
@@ -50,7 +52,7 @@ class Reason(StrEnum):
     # It goes forward.
     PLACED = "Placed"
     OUTBID = "HigherCost"
-    """An eligible node that was not chosen because another was better."""
+    """An eligible node with room that was not chosen because another was better."""
 
     @property
     def gravity(self) -> int:

@@ -104,6 +104,14 @@ def job_stopping(job: Subject, node: str, reason: str, message: str) -> Event:
     return Event(job, "Normal", reason, "Stop", note, (node,))
 
 
+# --- SovereignNode, ComputePool: written by the hub --------------------------------------------
+
+
+def object_unsound(subject: Subject, reason: Reason, message: str) -> Event:
+    """Say what the planner cannot make sense of, and what mends it."""
+    return Event(subject, "Warning", reason.value, "Plan", message, (message,))
+
+
 # --- MemberPolicy: written by the member, on its own cluster ----------------------------------
 
 

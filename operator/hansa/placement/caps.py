@@ -7,7 +7,7 @@ let the first job start.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def build_caps(pools: Iterable[Pool], fleet: Fleet) -> CapTable:
                 notices.append(
                     _odd(
                         pool,
-                        f"the cap of {cap.max_percent} % on {cap.dimension} means nothing; ignored",
+                        f"the cap of {cap.max_percent} % on {cap.dimension} means nothing; ignored until corrected",
                     )
                 )
                 continue
@@ -131,9 +131,11 @@ def _tight(pool: Pool, capacity: int, names: dict[CapName, int], left: list[int]
         usable = sum(left[n] for name, n in names.items() if name[:2] == (pool.name, cap.dimension))
         if 0 < usable < capacity or (capacity and usable == 0 and cap.dimension in DIMENSIONS):
             message = (
-                f"the cap on {cap.dimension} lets work hold at most {usable} of {capacity} GPUs"
+                f"the cap on {cap.dimension} lets work hold at most {usable} of {capacity} GPUs;"
+                " raise it, or spread what is lent over more parties"
             )
-            found.append(_odd(pool, message, Reason.EXCEEDS_CAP))
+            notice = _odd(pool, message, Reason.EXCEEDS_CAP)
+            found.append(replace(notice, is_total=usable == 0))
     return found
 
 

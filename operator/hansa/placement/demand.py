@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hansa.model.places import OVERLAY_PREFIX
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Job, Pool, ResidencyRule, Shape
+from hansa.model.snapshot import Job, PlaceSet, Pool, ResidencyRule, Shape
 from hansa.placement.columns import HUGE
 from hansa.placement.eligibility import Atlas, Fault, Law, joined
 from hansa.placement.supply import Fleet, Ints
@@ -25,6 +26,7 @@ Flags = npt.NDArray[np.bool_]
 RULES = (
     Reason.PENDING,
     Reason.UNKNOWN_JURISDICTION,
+    Reason.POOL_MISCONFIGURED,
     Reason.JURISDICTION_DISPUTED,
     Reason.RESIDENCY_DENIED,
     Reason.LEGAL_CONTROL_DENIED,
@@ -157,9 +159,25 @@ class Rulebook:
         if key not in self._laws:
             rules = [self.dataset_rules[name] for name in kind.data if name in self.dataset_rules]
             pool = self.pools[kind.pool]
-            found = [self._compiled(pool, rule) for rule in (kind.residency, pool.ceiling, *rules)]
-            self._laws[key] = joined(found)
+            ceiling = self.ceiling_fault(pool) or self._compiled(pool, pool.ceiling)
+            own, *others = [self._compiled(pool, rule) for rule in (kind.residency, *rules)]
+            self._laws[key] = joined((own, ceiling, *others))
         return self._laws[key]
+
+    def ceiling_fault(self, pool: Pool) -> Fault | None:
+        """What in a pool's ceiling nobody can interpret: no fault of who asks for work there."""
+        law = self._compiled(pool, pool.ceiling)
+        if not isinstance(law, Fault):
+            return None
+        return Fault(
+            Reason.POOL_MISCONFIGURED, f"the ceiling of pool {pool.name} is void: {law.message}"
+        )
+
+    def overlay_faults(self, pool: Pool) -> list[str]:
+        """What in a pool's overlays nobody can interpret, each fault once."""
+        names = (PlaceSet(frozenset({OVERLAY_PREFIX + name})) for name in sorted(pool.overlays))
+        laws = [self._compiled(pool, ResidencyRule(named, named)) for named in names]
+        return list(dict.fromkeys(law.message for law in laws if isinstance(law, Fault)))
 
     def _compiled(self, pool: Pool, rule: ResidencyRule) -> Law | Fault:
         key = (pool.name, rule)

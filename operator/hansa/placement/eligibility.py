@@ -128,20 +128,24 @@ def _expanded(names: Iterable[str], overlays: Overlays) -> Iterable[str]:
 
 def _misnamed(name: str, overlays: Overlays, inside: tuple[str, ...]) -> Fault | None:
     """The first place under ``name`` that is unknown, or an overlay that contains itself."""
+    members = overlays.get(name.removeprefix(places.OVERLAY_PREFIX))
     if not name.startswith(places.OVERLAY_PREFIX):
-        return None if places.is_known(name) else _unknown(name, overlays)
+        members = frozenset() if places.is_known(name) else None
+    if members is None:
+        return _unknown(name, overlays, inside)
     if name in inside:
         chain = " → ".join((*inside, name))
-        return Fault(Reason.UNKNOWN_JURISDICTION, f"{name} is defined through itself: {chain}")
-    members = overlays.get(name.removeprefix(places.OVERLAY_PREFIX))
-    if members is None:
-        return _unknown(name, overlays)
+        return Fault(Reason.POOL_MISCONFIGURED, f"{name} is defined through itself: {chain}")
     faults = (_misnamed(member, overlays, (*inside, name)) for member in sorted(members))
     return next((fault for fault in faults if fault is not None), None)
 
 
-def _unknown(name: str, overlays: Overlays) -> Fault:
+def _unknown(name: str, overlays: Overlays, inside: tuple[str, ...]) -> Fault:
+    """A place that does not exist; ``inside`` overlays, which are the pool's, it is the pool's fault."""
     also = frozenset(places.OVERLAY_PREFIX + overlay for overlay in overlays)
     near = places.suggestions(name, also)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    if inside:
+        words = f"{inside[-1]} names {name}, and there is no such place{hint}"
+        return Fault(Reason.POOL_MISCONFIGURED, words)
     return Fault(Reason.UNKNOWN_JURISDICTION, f"there is no place {name}{hint}")

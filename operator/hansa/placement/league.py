@@ -14,7 +14,6 @@ from operator import attrgetter
 import numpy as np
 
 from hansa.model.history import RunTimes, size_bucket
-from hansa.model.plan import Notice
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
 from hansa.placement import packing, shares
@@ -28,7 +27,7 @@ from hansa.placement.kinds import MAX_PRIORITY, KindTable, band_of, budget_of, k
 from hansa.placement.occupants import Occupants
 from hansa.placement.order import build_ledger
 from hansa.placement.quiet import quiet
-from hansa.placement.supply import SITE_KIND, Fleet, compile_fleet, is_open
+from hansa.placement.supply import Fleet, compile_fleet, is_open
 from hansa.placement.tables import one_kind
 from hansa.placement.value import units
 
@@ -119,22 +118,9 @@ class League:
             reserved_spare=np.zeros(size, np.int64),
         )
         self.overfull: dict[str, int] = {}
+        """Site → pods that it runs and has no room for."""
         self.open_sites: dict[int, int] = {}
         """Mask → sites that take such work now."""
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What is wrong with sites and pools themselves."""
-        overfull = (
-            Notice(
-                SITE_KIND,
-                name,
-                Reason.EXCEEDS_NODE_SHAPE,
-                f"runs {pods} more pods than it has room for; it takes no new work until some end",
-            )
-            for name, pods in sorted(self.overfull.items())
-        )
-        return (*self.fleet.notices, *self.ledger.notices, *self.caps.notices, *overfull)
 
     @property
     def prices(self) -> ShadowPrices | None:

@@ -185,7 +185,7 @@ def _ceiling(accounts: Accounts, leaf: int) -> int:
 def _misfits(pool: Pool) -> list[Notice]:
     found = [
         f"the share of {share.institution} has a negative size or a weight below 1; counted as the"
-        " least allowed"
+        " least allowed until it is corrected"
         for share in pool.shares
         if min(
             share.nominal_gpus,
@@ -196,7 +196,7 @@ def _misfits(pool: Pool) -> list[Notice]:
         < 0
     ]
     found.extend(
-        f"cohort {cohort} lies inside itself; it is hung under the pool"
+        f"cohort {cohort} lies inside itself; it is hung under the pool until a parent is corrected"
         for cohort in sorted(pool.cohort_parents)
         if _is_circular(pool, cohort)
     )

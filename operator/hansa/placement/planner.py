@@ -14,6 +14,7 @@ from hansa.model.plan import Certificate, Placement, Plan
 from hansa.model.snapshot import Snapshot
 from hansa.placement import backfill, certificate, engine, preemption, prices, stops, waiting
 from hansa.placement.league import League
+from hansa.placement.notices import notices
 from hansa.placement.quiet import quiet
 from hansa.placement.releases import Started
 from hansa.placement.supply import Ints
@@ -75,7 +76,7 @@ def replan(league: League, *, is_compiled: bool | None = None, is_told: bool = T
         (*ended, *made_room.stops),
         waiting.explained(league, blocked, made_room.gaining, started) if is_told else (),
         Certificate(value, certificate.bound(league, room, rows)),
-        league.notices,
+        notices(league),
     )
     return Decision(
         result,

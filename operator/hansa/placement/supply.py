@@ -180,10 +180,10 @@ def _sane_groups(site: Site) -> tuple[list[Machines], list[Notice]]:
     for group in site.machines:
         sizes = (group.count, group.gpus, group.cpu_millis, group.memory_bytes)
         if min(sizes) < 0 or max(sizes) >= HUGE:
-            message = f"machines of {max(0, group.gpus)} × {group.gpu_class or 'no GPU'} have an impossible size; not counted"
+            message = f"machines of {max(0, group.gpus)} × {group.gpu_class or 'no GPU'} have an impossible size; not counted until the node reports a possible one"
             notices.append(Notice(SITE_KIND, site.name, Reason.MISCONFIGURED, message))
         elif group.count > room:
-            message = f"more than {MAX_SITE_MACHINES} machines; the rest is not counted"
+            message = f"more than {MAX_SITE_MACHINES} machines; the rest is not counted: make it several nodes"
             notices.append(Notice(SITE_KIND, site.name, Reason.MISCONFIGURED, message))
         else:
             room -= group.count
@@ -200,5 +200,5 @@ def sane_price(price: float) -> tuple[int, bool]:
 
 def _bad_price(site: Site, gpu_class: str) -> Notice:
     what = gpu_class or "CPU"
-    message = f"the price of {what} is not a non-negative number; {what} takes no work"
+    message = f"the price of {what} is not a non-negative number; {what} takes no work until it is corrected"
     return Notice(SITE_KIND, site.name, Reason.MISCONFIGURED, message)

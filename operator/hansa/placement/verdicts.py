@@ -68,6 +68,7 @@ def _message(pool: Pool, job: Job, kind: Kind, site: Site) -> Mapping[Reason, st
     return {
         Reason.PENDING: "",
         Reason.UNKNOWN_JURISDICTION: "its rules name a place that does not exist",
+        Reason.POOL_MISCONFIGURED: f"the rules of pool {pool.name} mean nothing",
         Reason.JURISDICTION_DISPUTED: f"{site.jurisdiction} under {law} is not fully known or declared",
         Reason.RESIDENCY_DENIED: f"stands in {site.jurisdiction}",
         Reason.LEGAL_CONTROL_DENIED: f"its operator is reached by {law}",

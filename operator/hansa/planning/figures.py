@@ -17,7 +17,11 @@ from hansa.planning.job_status import FAULTS, differ
 
 LEAST_PAUSE_S = 60.0
 VERDICTS_PAUSE_S = 300.0
-UNQUEUED = FAULTS | {Reason.SUSPENDED, Reason.WAITING_FOR_RELEASE}
+UNQUEUED = FAULTS | {
+    Reason.POOL_MISCONFIGURED,
+    Reason.SUSPENDED,
+    Reason.WAITING_FOR_RELEASE,
+}
 """Who waits for these stands in no queue."""
 MATERIAL = 0.2
 """A change by a fifth of what was told (of the wait that is left, for times) matters."""

@@ -141,7 +141,14 @@ class Tell:
     """Say something once in an event; ``kind`` names the constructor in ``observability.events``."""
 
     kind: Literal[
-        "granted", "waiting", "misconfigured", "refused", "succeeded", "failed", "stopping"
+        "granted",
+        "waiting",
+        "misconfigured",
+        "refused",
+        "succeeded",
+        "failed",
+        "stopping",
+        "unsound",
     ]
     namespace: str
     name: str
@@ -150,6 +157,7 @@ class Tell:
     message: str = ""
     node: str = ""
     epoch: int = 0
+    about: Literal["AIJob", "SovereignNode", "ComputePool"] = "AIJob"
 
 
 Action: TypeAlias = (

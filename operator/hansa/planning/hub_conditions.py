@@ -12,15 +12,24 @@ from hansa.planning.conditions import MAX_MESSAGE, Said
 
 
 def merge(
-    present: object, wanted: Iterable[Said], *, now: str, generation: int
+    present: object,
+    wanted: Iterable[Said],
+    *,
+    now: str,
+    generation: int,
+    worded: frozenset[str] = frozenset(),
 ) -> list[dict[str, Any]]:
     """Return the wanted conditions as JSON; what is not wanted any more is gone.
 
     ``now`` (RFC 3339) becomes the transition time where the status changed. A message alone does not
-    count as news: the old one stays, so that a write is due only for a transition.
+    count as news: the old one stays, so that a write is due only for a transition. ``worded``: types
+    of which it does, for nothing else tells one fault from another.
     """
     before = by_type(present)
-    return [_merged(before.get(fact.type), fact, now, generation) for fact in wanted]
+    return [
+        _merged(before.get(fact.type), fact, now, generation, keeps=fact.type not in worded)
+        for fact in wanted
+    ]
 
 
 def by_type(conditions: object) -> dict[str, Mapping[str, Any]]:
@@ -29,9 +38,11 @@ def by_type(conditions: object) -> dict[str, Mapping[str, Any]]:
     return {str(row.get("type")): row for row in rows if isinstance(row, Mapping)}
 
 
-def _merged(old: Mapping[str, Any] | None, fact: Said, now: str, generation: int) -> dict[str, Any]:
+def _merged(
+    old: Mapping[str, Any] | None, fact: Said, now: str, generation: int, *, keeps: bool
+) -> dict[str, Any]:
     same = old is not None and old.get("status") == fact.status
-    told = same and old is not None and old.get("reason") == fact.reason
+    told = keeps and same and old is not None and old.get("reason") == fact.reason
     told = told and old is not None and old.get("observedGeneration") == generation
     return {
         "type": fact.type,

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hansa.model import places
-from hansa.model.plan import Waiting
+from hansa.model.plan import Notice, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Site, Snapshot
 from hansa.model.times import rfc3339
 from hansa.planning.conditions import Said
-from hansa.planning.hub_conditions import merge
+from hansa.planning.hub_conditions import by_type, merge
 from hansa.planning.hub_nodes import NodeView, disputed
 from hansa.planning.hub_pools import ParsedPool
 
 MAX_SHARES = 256
+SOUND = "Sound"
 
 
-def node_status(node: NodeView, present: Mapping[str, Any], now_s: float) -> dict[str, Any] | None:
-    """Return the hub's fields of a node's status; None when nothing new is to be said."""
+def node_status(
+    node: NodeView, notices: Sequence[Notice], present: Mapping[str, Any], now_s: float
+) -> dict[str, Any] | None:
+    """Return the hub's fields of a node's status; None when nothing new is to be said.
+
+    ``notices``: what the planner found wrong with it.
+    """
     site, dispute = node.site, disputed(node.parsed)
     if site.unavailable is None:
-        ready = Said("Ready", "True", "Ready", "The node takes work.")
+        ready = _blocked(notices) or Said("Ready", "True", "Ready", "The node takes work.")
     else:
         ready = Said("Ready", "False", site.unavailable.value, site.unavailable_message)
     if dispute:
@@ -32,9 +38,10 @@ def node_status(node: NodeView, present: Mapping[str, Any], now_s: float) -> dic
         agreed = Said("JurisdictionAgreed", "True", "Agreed", "League and institution agree.")
     conditions = merge(
         present.get("conditions"),
-        (ready, agreed),
+        (ready, agreed, _sound(notices)),
         now=rfc3339(now_s),
         generation=node.parsed.generation,
+        worded=frozenset({SOUND}),
     )
     if conditions == present.get("conditions"):
         return None
@@ -44,10 +51,11 @@ def node_status(node: NodeView, present: Mapping[str, Any], now_s: float) -> dic
     return status
 
 
-def pool_status(
+def pool_status(  # noqa: PLR0917  # all that a status is made of
     pool: ParsedPool,
     snapshot: Snapshot,
     waiting: Mapping[str, Waiting],
+    notices: Sequence[Notice],
     present: Mapping[str, Any],
     now_s: float,
 ) -> dict[str, Any] | None:
@@ -72,9 +80,10 @@ def pool_status(
         ],
         "conditions": merge(
             present.get("conditions"),
-            [_pool_ready(pool, len(members), len(ready))],
+            [_pool_ready(pool, len(members), len(ready), notices), _sound(notices)],
             now=rfc3339(now_s),
             generation=pool.generation,
+            worded=frozenset({SOUND}),
         ),
     }
     return None if status == {name: present.get(name, []) for name in status} else status
@@ -96,11 +105,41 @@ def site_gpus(site: Site) -> int:
     return sum(min(count, site.lent_gpus.get(name, count)) for name, count in total.items())
 
 
-def _pool_ready(pool: ParsedPool, members: int, ready: int) -> Said:
+def unsound(
+    status: Mapping[str, Any] | None, present: Mapping[str, Any]
+) -> tuple[Reason, str] | None:
+    """Return what a status to be written newly says is wrong; None when that is no news."""
+    now, before = (by_type((s or {}).get("conditions")).get(SOUND, {}) for s in (status, present))
+    if now.get("status") != "False" or _words(now) == _words(before):
+        return None
+    return Reason(now["reason"]), str(now["message"])
+
+
+def _sound(notices: Sequence[Notice]) -> Said:
+    """Whether the planner can make sense of all of an object."""
+    if not notices:
+        return Said(SOUND, "True", SOUND, "The planner can use all of it.")
+    gravest = min(notices, key=lambda notice: (not notice.is_total, notice.reason.gravity))
+    words = dict.fromkeys([gravest.message, *(notice.message for notice in notices)])
+    return Said(SOUND, "False", gravest.reason.value, "; ".join(words))
+
+
+def _blocked(notices: Sequence[Notice]) -> Said | None:
+    """Return that nothing can be placed in an object, where that is so."""
+    total = next((notice for notice in notices if notice.is_total), None)
+    message = f"Nothing can be placed there: the condition {SOUND} says why."
+    return Said("Ready", "False", total.reason.value, message) if total else None
+
+
+def _words(row: Mapping[str, Any]) -> tuple[object, object]:
+    return row.get("reason"), row.get("message")
+
+
+def _pool_ready(pool: ParsedPool, members: int, ready: int, notices: Sequence[Notice]) -> Said:
     if pool.fault:
         return Said("Ready", "False", Reason.MISCONFIGURED.value, pool.fault)
     if not members:
         return Said("Ready", "False", "NoNodes", "No node matches spec.nodes.")
     if not ready:
         return Said("Ready", "False", Reason.NODE_NOT_READY.value, "No node of it takes work.")
-    return Said("Ready", "True", "Ready", "Nodes of it take work.")
+    return _blocked(notices) or Said("Ready", "True", "Ready", "Nodes of it take work.")

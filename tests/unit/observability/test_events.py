@@ -12,6 +12,7 @@ from hansa.observability import events
 from hansa.observability.recorder import EventRecorder, Limit
 
 JOB = events.Subject("hansa.dev/v1alpha1", "AIJob", "study", "clinic", "u-1")
+POOL = events.Subject("hansa.dev/v1alpha1", "ComputePool", "league", uid="u-3")
 POLICY = events.Subject("hansa.dev/v1alpha1", "MemberPolicy", "local", uid="u-2")
 
 
@@ -150,6 +151,7 @@ SAID = {
     "succeeded": events.job_succeeded(JOB, "tartu", 1),
     "failed": events.job_failed(JOB, "tartu", "OutOfMemory", "died"),
     "stopping": events.job_stopping(JOB, "tartu", "Drained", "maintenance"),
+    "unsound": events.object_unsound(POOL, Reason.EXCEEDS_CAP, "caps that cannot hold"),
     "policy": events.policy_enforced(POLICY, 1),
     "refusal": events.grant_refused(POLICY, "clinic/study", "Paused", "paused"),
     "stop": events.run_stopped(POLICY, "clinic/study", "Unattended", "too long"),

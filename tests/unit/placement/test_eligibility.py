@@ -62,22 +62,23 @@ def test_where_a_rule_lets_data_go(rule, country, is_allowed):
     assert (law.objection(bit, bit) is None) == is_allowed
 
 
+OWNERS, POOLS = Reason.UNKNOWN_JURISDICTION, Reason.POOL_MISCONFIGURED
 FAULTS = {
-    "misspelt bloc": ({"Nordics"}, {}, "did you mean Nordic"),
-    "misspelt overlay": ({"overlay/freinds"}, {"friends": frozenset({"EE"})}, "overlay/friends"),
-    "no such country": ({"QX"}, {}, "there is no place QX"),
-    "nothing like it": ({"zzzzzzzzz"}, {}, "there is no place zzzzzzzzz"),
-    "unknown inside an overlay": ({"overlay/a"}, {"a": frozenset({"Atlantis"})}, "Atlantis"),
-    "itself": ({"overlay/a"}, {"a": frozenset({"overlay/a"})}, "through itself"),
-    "a circle": ({"overlay/a"}, {"a": frozenset({"overlay/b"}), "b": frozenset({"EE", "overlay/a"})}, "through itself"),
+    "misspelt bloc": ({"Nordics"}, {}, OWNERS, "did you mean Nordic"),
+    "misspelt overlay": ({"overlay/freinds"}, {"friends": frozenset({"EE"})}, OWNERS, "overlay/friends"),
+    "no such country": ({"QX"}, {}, OWNERS, "there is no place QX"),
+    "nothing like it": ({"zzzzzzzzz"}, {}, OWNERS, "there is no place zzzzzzzzz"),
+    "unknown inside an overlay": ({"overlay/a"}, {"a": frozenset({"Atlantis"})}, POOLS, "overlay/a names Atlantis"),
+    "itself": ({"overlay/a"}, {"a": frozenset({"overlay/a"})}, POOLS, "through itself"),
+    "a circle": ({"overlay/a"}, {"a": frozenset({"overlay/b"}), "b": frozenset({"EE", "overlay/a"})}, POOLS, "through itself"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("allow", "overlays", "words"), FAULTS.values(), ids=FAULTS)
-def test_a_rule_nobody_can_interpret_says_what_is_wrong(allow, overlays, words):
+@pytest.mark.parametrize(("allow", "overlays", "reason", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_rule_nobody_can_interpret_says_what_is_wrong_and_whose(allow, overlays, reason, words):
     fault = Atlas().compile([ResidencyRule(PlaceSet(frozenset(allow)))], overlays)
     assert isinstance(fault, Fault)
-    assert fault.reason is Reason.UNKNOWN_JURISDICTION
+    assert fault.reason is reason
     assert words in fault.message
 
 

@@ -55,9 +55,9 @@ def test_availability(case):
     seen = view(status, **spec)
 
     assert seen.site.unavailable == reason
-    said = node_status(seen, {}, NOW_S)
+    said = node_status(seen, (), {}, NOW_S)
     assert said["conditions"][0]["reason"] == (reason or "Ready")
-    assert node_status(seen, said, NOW_S + 99) is None
+    assert node_status(seen, (), said, NOW_S + 99) is None
 
 
 @pytest.mark.parametrize("heartbeat_s", [None, NOW_S - 41])
@@ -78,7 +78,7 @@ def test_no_status_crashes_the_hub(status):
     seen = view(status)
 
     assert seen.site.jurisdiction == "EE"
-    node_status(seen, {}, NOW_S)
+    node_status(seen, (), {}, NOW_S)
 
 
 def league(**pool):

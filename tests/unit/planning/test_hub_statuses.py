@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from hansa.model.plan import Waiting
+from hansa.model.plan import Notice, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, Machines, Pool, Shape, Site, Snapshot
 from hansa.model.times import rfc3339
 from hansa.planning.hub_nodes import parse_node, view_node
 from hansa.planning.hub_pools import ParsedPool, parse_pool
-from hansa.planning.hub_statuses import belongs, node_status, pool_status, site_gpus
+from hansa.planning.hub_statuses import belongs, node_status, pool_status, site_gpus, unsound
 from tests.unit.planning.hub_objects import LIMITS, NOW_S, node_manifest
 
 L40S = Machines(3, 4, "nvidia-l40s", 48 << 30, 64_000, 256 << 30)
@@ -37,6 +37,7 @@ def said(kind, status, reason, message, since_s=NOW_S):
 
 READY = ("Ready", "True", "Ready", "The node takes work.")
 AGREED = ("JurisdictionAgreed", "True", "Agreed", "League and institution agree.")
+SOUND = ("Sound", "True", "Sound", "The planner can use all of it.")
 DISPUTE = "the league says it stands in EE, its own policy says LV"
 NODES = {
     "ready": ({}, {}, READY, AGREED),
@@ -70,8 +71,8 @@ def seen(status=None, heartbeat_s=NOW_S - 3, **spec):
 def test_nodes(case):
     status, spec, ready, agreed = NODES[case]
 
-    assert node_status(seen(status, **spec), {}, NOW_S) == {
-        "conditions": [said(*ready), said(*agreed)],
+    assert node_status(seen(status, **spec), (), {}, NOW_S) == {
+        "conditions": [said(*ready), said(*agreed), said(*SOUND)],
         "lastHeartbeatTime": rfc3339(NOW_S - 3),
     }
 
@@ -79,24 +80,31 @@ def test_nodes(case):
 def test_a_node_never_heard_of_has_no_heartbeat():
     words = "its agent has never renewed its Lease"
 
-    assert node_status(seen(heartbeat_s=None), {}, NOW_S) == {
-        "conditions": [said("Ready", "False", "NodeUnreachable", words), said(*AGREED)]
+    assert node_status(seen(heartbeat_s=None), (), {}, NOW_S) == {
+        "conditions": [
+            said("Ready", "False", "NodeUnreachable", words),
+            said(*AGREED),
+            said(*SOUND),
+        ]
     }
 
 
 def test_a_heartbeat_alone_is_no_news():
-    known = {"conditions": [said(*READY), said(*AGREED)], "lastHeartbeatTime": "long ago"}
+    known = {
+        "conditions": [said(*READY), said(*AGREED), said(*SOUND)],
+        "lastHeartbeatTime": "long ago",
+    }
 
-    assert node_status(seen(), known, NOW_S + 5) is None
+    assert node_status(seen(), (), known, NOW_S + 5) is None
 
 
 def test_only_what_changed_gets_a_new_time():
-    known = {"conditions": [said(*READY, NOW_S - 99), said(*AGREED, NOW_S - 99)]}
+    known = {"conditions": [said(*row, NOW_S - 99) for row in (READY, AGREED, SOUND)]}
 
-    told = node_status(seen({"switch": "Paused"}), known, NOW_S)
+    told = node_status(seen({"switch": "Paused"}), (), known, NOW_S)
 
     times = [row["lastTransitionTime"] for row in told["conditions"]]
-    assert times == [rfc3339(NOW_S), rfc3339(NOW_S - 99)]
+    assert times == [rfc3339(NOW_S), rfc3339(NOW_S - 99), rfc3339(NOW_S - 99)]
 
 
 EE = site()
@@ -172,8 +180,12 @@ WAITING = {
 }
 
 
-def told(pool=POOL, sites=(EE, AWAY), jobs=JOBS, present=None):
-    return pool_status(pool, Snapshot(0, sites, (pool.pool,), jobs), WAITING, present or {}, NOW_S)
+def told(pool=POOL, sites=(EE, AWAY), jobs=JOBS, present=None, notices=()):
+    snapshot = Snapshot(0, sites, (pool.pool,), jobs)
+    return pool_status(pool, snapshot, WAITING, notices, present or {}, NOW_S)
+
+
+POOL_READY = ("Ready", "True", "Ready", "Nodes of it take work.")
 
 
 def test_a_pool_counts_its_own():
@@ -187,7 +199,7 @@ def test_a_pool_counts_its_own():
             {"institution": "clinic", "usedGpus": 10, "queued": 1},
             {"institution": "lab", "usedGpus": 0, "queued": 1},
         ],
-        "conditions": [said("Ready", "True", "Ready", "Nodes of it take work.")],
+        "conditions": [said(*POOL_READY), said(*SOUND)],
     }
 
 
@@ -203,7 +215,10 @@ POOLS = {
 def test_a_pool_that_is_not_ready(case):
     pool, sites, (reason, message) = POOLS[case]
 
-    assert told(pool, sites)["conditions"] == [said("Ready", "False", reason, message)]
+    assert told(pool, sites)["conditions"] == [
+        said("Ready", "False", reason, message),
+        said(*SOUND),
+    ]
 
 
 SAME = {"as written": {}, "with fields of others": {"note": "kept"}}
@@ -227,3 +242,74 @@ def test_the_list_of_shares_is_bounded():
 
     assert len(status["shares"]) == 256
     assert status["gpusAllocated"] == 600
+
+
+def notice(reason, message, **more):
+    return Notice("ComputePool", "league", reason, message, **more)
+
+
+TIGHT = notice(Reason.EXCEEDS_CAP, "at most 3 of 16 GPUs")
+NOUGHT = notice(Reason.EXCEEDS_CAP, "at most 0 of 16 GPUs", is_total=True)
+ODD = notice(Reason.MISCONFIGURED, "cohort a lies inside itself")
+NOTHING = "Nothing can be placed there: the condition Sound says why."
+NOTICED = {
+    "something is lost": (
+        (TIGHT,),
+        READY,
+        ("Sound", "False", "ExceedsConcentrationCap", "at most 3 of 16 GPUs"),
+    ),
+    "the gravest is named, and all are told": (
+        (TIGHT, ODD),
+        READY,
+        ("Sound", "False", "Misconfigured", "cohort a lies inside itself; at most 3 of 16 GPUs"),
+    ),
+    "what ends everything comes first": (
+        (ODD, NOUGHT),
+        ("Ready", "False", "ExceedsConcentrationCap", NOTHING),
+        (
+            "Sound",
+            "False",
+            "ExceedsConcentrationCap",
+            "at most 0 of 16 GPUs; cohort a lies inside itself",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOTICED)
+def test_what_the_planner_found_wrong_is_on_the_object(case):
+    notices, ready, sound = NOTICED[case]
+    of_pool = POOL_READY if ready is READY else ready
+
+    assert told(notices=notices)["conditions"] == [said(*of_pool), said(*sound)]
+    assert node_status(seen(), notices, {}, NOW_S)["conditions"] == [
+        said(*ready),
+        said(*AGREED),
+        said(*sound),
+    ]
+
+
+def test_a_node_that_is_not_ready_says_so_before_anything_else():
+    status = node_status(seen({"switch": "Paused"}), (NOUGHT,), {}, NOW_S)
+
+    assert status["conditions"][0]["reason"] == "NodePaused"
+
+
+CHANGES = {
+    "found": ((), (TIGHT,), (Reason.EXCEEDS_CAP, "at most 3 of 16 GPUs")),
+    "the same": ((TIGHT,), (TIGHT,), None),
+    "another of that reason": ((TIGHT,), (NOUGHT,), (Reason.EXCEEDS_CAP, "at most 0 of 16 GPUs")),
+    "mended": ((TIGHT,), (), None),
+    "never": ((), (), None),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_fault_is_written_and_told_once(case):
+    before, after, news = CHANGES[case]
+    known = told(notices=before)
+
+    status = told(notices=after, present=known)
+
+    assert (status is None) == (before == after)
+    assert unsound(status, known) == news

@@ -42,8 +42,16 @@ CARDS = {"NVIDIA-L40S": (48, 24), "AMD-MI210": (64,)}
 WORKERS = {"cpu": "1", "memory": "1Gi"}
 
 SAME = {
-    MemberReason.RESIDENCY_DENIED: {Reason.RESIDENCY_DENIED, Reason.UNKNOWN_JURISDICTION},
-    MemberReason.LEGAL_CONTROL_DENIED: {Reason.LEGAL_CONTROL_DENIED, Reason.UNKNOWN_JURISDICTION},
+    MemberReason.RESIDENCY_DENIED: {
+        Reason.RESIDENCY_DENIED,
+        Reason.UNKNOWN_JURISDICTION,
+        Reason.POOL_MISCONFIGURED,
+    },
+    MemberReason.LEGAL_CONTROL_DENIED: {
+        Reason.LEGAL_CONTROL_DENIED,
+        Reason.UNKNOWN_JURISDICTION,
+        Reason.POOL_MISCONFIGURED,
+    },
     MemberReason.DATASET_UNKNOWN: {Reason.DATA_ELSEWHERE, Reason.UNKNOWN_DATASET},
     MemberReason.GPUS_NOT_LENT: {Reason.NO_SUCH_ACCELERATOR, Reason.EXCEEDS_NODE_SHAPE},
     MemberReason.ASSURANCE_TOO_LOW: {Reason.ASSURANCE_TOO_LOW},
