@@ -177,13 +177,58 @@ async def test_a_job_in_the_queue_is_told_its_place_and_start(league, hub):
         await league.job_becomes("running", "Running", "False", "Starting")
         await league.submit("next", pool="contest", ray=both)
         job = await league.job_becomes("next", "Placed", "False", "WaitingForCapacity")
-        for name in ("next", "running"):
+        await league.submit("after", pool="contest", ray=both)
+        await league.job_becomes("after", "Placed", "False", "WaitingForCapacity")
+        behind = await league.sees(
+            lambda: league.job("after"),
+            lambda job: job["status"].get("queuePosition") == 1,
+            "the second in the queue knows its place",
+        )
+        for name in ("after", "next", "running"):
             await league.admin.delete(AIJOB.path("clinic", name))
         await league.sees(league.grants, lambda left: not left, "the grants are gone")
 
     status = job["status"]
     assert status["queuePosition"] == 0
+    assert behind["status"]["verdicts"] == [
+        {
+            "node": "contest",
+            "reason": "WaitingForCapacity",
+            "message": "it may take the job, but has no room for it now",
+        }
+    ]
     assert status["startEstimate"]["p50"] <= status["startEstimate"]["p90"]
+
+
+CAPPED = {
+    "nodes": {"names": ["capped"]},
+    "caps": [{"dimension": "Operator", "maxPercent": 1}],
+}
+
+
+async def test_a_pool_whose_caps_leave_nothing_says_so_until_they_are_raised(league, hub):
+    await hub.ready()
+    await league.pool("capped", CAPPED)
+    path = COMPUTEPOOL.path(name="capped")
+
+    async def becomes(ready, sound):
+        def is_so(pool):
+            rows = (pool.get("status") or {}).get("conditions", ())
+            said = {row["type"]: row["status"] for row in rows}
+            return (said.get("Ready"), said.get("Sound")) == (ready, sound)
+
+        return await league.sees(
+            lambda: league.admin.get(path), is_so, f"Ready={ready}, Sound={sound}"
+        )
+
+    async with league.node("capped") as member:
+        await member.publish(**LENT)
+        pool = await becomes("False", "False")
+        said = condition_of(pool, "Sound")
+        assert said["reason"] == "ExceedsConcentrationCap"
+        assert "at most 0 of 2 GPUs" in said["message"]
+        await league.admin.merge(path, {"spec": {"caps": None}})
+        await becomes("True", "True")
 
 
 BAD_REQUESTS = {
