@@ -109,7 +109,8 @@ def _at_a_site(
     sites = tuple(p.site for p in placed) or tuple(h.site for h in job.holdings)
     stop = next((s for s in decided.stops if s.job_uid == job.uid and not s.workers), None)
     if stop is not None:
-        return Explanation(stop.reason, stop.message, sites=sites)
+        why = Reason.PREEMPTED if stop.in_favour_of else stop.reason
+        return Explanation(why, stop.message, sites=sites)
     other = _runner_up(snapshot, job, sites) if len(cells) == 1 else None
     if other is None:
         return Explanation(Reason.PLACED, "", sites=sites)

@@ -55,16 +55,19 @@ class Case:
         return (*self.job.data, *(name for shard in self.job.spread for name in shard.data))
 
     @property
+    def waiting(self) -> tuple[Job, ...]:
+        """Jobs that wait for room, in whatever pool, this one among them."""
+        return tuple(o for o in self.snapshot.jobs if o.barred is None and not o.holdings)
+
+    @property
     def ahead(self) -> tuple[Job, ...]:
         """Jobs that wait in the same pool and come first."""
         told = {waiting.job_uid: waiting.position for waiting in self.plan.waiting}
         own = told.get(self.job.uid, 0)
         return tuple(
             other
-            for other in self.snapshot.jobs
-            if other.pool == self.job.pool
-            and other.barred is None
-            and told.get(other.uid, own) < own
+            for other in self.waiting
+            if other.pool == self.job.pool and told.get(other.uid, own) < own
         )
 
 
@@ -224,18 +227,21 @@ def _cleared(case: Case) -> Iterator[Remedy]:
     names = sorted(other.name for other in case.snapshot.jobs if other.uid in victims)
     if names:
         words = f"{' and '.join(names)} had ended"
-        yield Remedy(words, without_jobs(case.snapshot, frozenset(victims)))
+        cleared = without_jobs(case.snapshot, frozenset(victims))
+        yield Remedy(words, cleared)
+        for more in _ahead_gone(replace(case, snapshot=cleared)):
+            yield Remedy(f"{words} and {more.words}", more.changed)
 
 
 def _room(case: Case) -> Iterator[Remedy]:
-    """All that a site has lent, then more machines: for the job, then for all that waits before it."""
+    """All that a site has lent, then machines: for it, for what is ahead, for all that waits."""
     sites = list(case.sites(*ROOMY))[:MOST_SITES]
     for site in sites:
         rest = {name: n for name, n in site.lent_gpus.items() if not _usable(name, case)}
         if len(rest) < len(site.lent_gpus):
             lent = with_site(case.snapshot, replace(site, lent_gpus=rest))
             yield Remedy(f"{site.name} lent all its GPUs", lent)
-    for crowd in ((case.job,), (*case.ahead, case.job)):
+    for crowd in ((case.job,), (*case.ahead, case.job), case.waiting):
         for site in sites:
             machines = tuple(
                 chain.from_iterable(machines_for(o, site, case.job, case.pool) for o in crowd)
@@ -278,5 +284,5 @@ _FOR: Mapping[Reason, tuple[Maker, ...]] = {
     Reason.WAITING_FOR_CAP: (_uncapped,),
     Reason.WAITING_FOR_FAIR_SHARE: (_ahead_gone, _room, _uncapped),
     Reason.WAITING_FOR_PREEMPTION: (_cleared, _room, _uncapped),
-    Reason.WAITING_FOR_CAPACITY: (_room, _uncapped),
+    Reason.WAITING_FOR_CAPACITY: (_room, _uncapped, _ahead_gone),
 }

@@ -199,8 +199,9 @@ def site_codes(league: League, number: int) -> Ints:
     firsts = [cells.start for cells in league.fleet.cells_of_site]
     passes = np.logical_or.reduceat(codes == 0, firsts)
     nearest = np.maximum.reduceat(np.where(codes == OUTSIDE, -1, codes), firsts)
-    is_outside = league.rules.site_codes(league.kinds.kinds[number]) == OUTSIDE
-    none = np.where(is_outside, OUTSIDE, CODE[Reason.NO_SUCH_ACCELERATOR])
+    law = league.rules.site_codes(league.kinds.kinds[number]).astype(np.int64)
+    # A site without GPUs has no cell to judge; what its law says is graver than that.
+    none = np.where(law == 0, CODE[Reason.NO_SUCH_ACCELERATOR], law)
     return np.where(passes, 0, np.where(nearest < 0, none, nearest))
 
 
