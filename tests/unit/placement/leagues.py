@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from hansa.model.plan import Plan
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import (
     Cap,
+    Holding,
     Job,
     Machines,
     PlaceSet,
@@ -133,6 +135,19 @@ def random_snapshot(rng: np.random.Generator, *, jobs: int = 12, sites: int = 6)
         tuple(random_job(rng, f"job-{index:03d}") for index in range(jobs)),
         {"sea": random_rule(rng)},
     )
+
+
+def running(snapshot: Snapshot, decided: Plan) -> Snapshot:
+    """The snapshot in which the plan has been carried out, an hour later."""
+    held: dict[str, list[Holding]] = {}
+    for p in decided.placements:
+        held.setdefault(p.job_uid, []).append(
+            Holding(p.site, 1, p.workers, NOW_S, gpu_class=p.gpu_class, shard=p.shard)
+        )
+    jobs = tuple(
+        replace(job, holdings=tuple(held.get(job.uid, job.holdings))) for job in snapshot.jobs
+    )
+    return replace(snapshot, now_s=NOW_S + 3600, jobs=jobs)
 
 
 # The oracle: sets of countries, no bits.

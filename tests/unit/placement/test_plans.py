@@ -7,29 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hansa.model.plan import Plan
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, Job, ShadowPrices, ShardRequest, Snapshot
+from hansa.model.snapshot import Job, ShadowPrices, ShardRequest
 from hansa.placement import engine
 from hansa.placement.explanation import explain_job
 from hansa.placement.planner import explain, plan
 from hansa.placement.prices import solve
-from tests.unit.placement.leagues import NOW_S, breaches, random_snapshot
+from tests.unit.placement.leagues import breaches, random_snapshot, running
 
 SEEDS = range(80)
-
-
-def running(snapshot: Snapshot, decided: Plan) -> Snapshot:
-    """The snapshot in which the plan has been carried out, an hour later."""
-    held: dict[str, list[Holding]] = {}
-    for p in decided.placements:
-        held.setdefault(p.job_uid, []).append(
-            Holding(p.site, 1, p.workers, NOW_S, gpu_class=p.gpu_class, shard=p.shard)
-        )
-    jobs = tuple(
-        replace(job, holdings=tuple(held.get(job.uid, job.holdings))) for job in snapshot.jobs
-    )
-    return replace(snapshot, now_s=NOW_S + 3600, jobs=jobs)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -105,23 +91,6 @@ def test_any_prices_bound_the_optimum(seed):
         caps = {("p", "Operator", f"op-{i}"): float(rng.uniform(0, 500)) for i in range(3)}
         priced = plan(replace(snapshot, prices=ShadowPrices(cells, caps)))
         assert priced.certificate.bound >= max(best, priced.certificate.value)
-
-
-@pytest.mark.parametrize("seed", range(16))
-def test_an_explanation_is_true(seed):
-    rng = np.random.default_rng(4000 + seed)
-    snapshot = random_snapshot(rng, jobs=14)
-    decided = plan(snapshot)
-    for waiting in decided.waiting[:6]:
-        story = explain_job(snapshot, waiting.job_uid, decided)
-        assert story is not None
-        assert story.reason is waiting.reason
-        assert story.sentence
-        if story.remedy is not None:
-            after = plan(story.remedy.changed)
-            assert waiting.job_uid in {placed.job_uid for placed in after.placements}
-        else:
-            assert waiting.reason not in {Reason.WAITING_FOR_CAPACITY, Reason.WAITING_FOR_QUOTA}
 
 
 @pytest.mark.parametrize("seed", range(20))
