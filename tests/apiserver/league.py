@@ -46,6 +46,7 @@ class HubProcess:
         if not key.exists():
             key.write_bytes(Ed25519Signer.generate().private_pem())
         self.name = name
+        self.key_file = key
         self.log = folder / f"{name}.log"
         (self.port,) = free_ports(1)
         environment = {

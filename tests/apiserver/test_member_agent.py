@@ -13,11 +13,9 @@ from e2e.testbed.volumes import volume_manifests
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.errors import NotFound
 from hansa.grants import envelope
-from hansa.member import identity
 from tests.apiserver.member_kit import (
     Hub,
     Member,
-    approve,
     at_work,
     job_spec,
     policy,
@@ -314,22 +312,3 @@ async def test_a_burst_is_accepted_whole_and_made_once(hub, member):
         await asyncio.gather(*(hub.cancel(name) for name in names))
         for name in names:
             assert (await hub.said(name, "Released"))["reason"] == "Cancelled"
-
-
-async def test_a_certificate_renews_itself(hub, member, granting_plane):
-    agent = member.agent()
-    async with at_work(agent):
-        before = await identity.load(
-            member.cluster, "hansa-system", member.settings.identity.secret
-        )
-        renewing = asyncio.create_task(agent.renewal.renew())
-        await until(
-            lambda: renewing.done() or (approve(granting_plane, hub.node) and False), "renewal"
-        )
-        await renewing
-        after = await identity.load(member.cluster, "hansa-system", member.settings.identity.secret)
-        assert after.key_pem != before.key_pem
-        assert after.release_key_pem == before.release_key_pem
-        name = await hub.grant(hub.spec())
-        said = await hub.said(name, "Accepted")
-        assert said["status"] == "True", said

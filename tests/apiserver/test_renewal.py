@@ -1,0 +1,133 @@
+"""A certificate renews itself: real API servers, a real hub process, a real agent, nobody helping."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from e2e.testbed.controlplane import ControlPlane
+from hansa.adapters.keys import Ed25519Signer, parse_private_key
+from hansa.api.kinds import AIJOB, MEMBERPOLICY, SOVEREIGNNODE
+from hansa.api.meta import API_VERSION
+from hansa.grants.envelope import workload_name
+from hansa.member import certificates, identity
+from hansa.member.join import SecretKeeper, enrol, new_identity
+from hansa.member.settings import MemberSettings
+from tests.apiserver.joining import CSRS, join_identity
+from tests.apiserver.league import HubProcess, League
+from tests.apiserver.member_kit import Cable, Member, at_work, client, policy, until
+
+pytestmark = pytest.mark.apiserver
+
+NODE = "renewing"
+SECONDS = 600
+"""The shortest validity that Kubernetes signs. It dates short certificates back by 300 s."""
+SETTINGS = MemberSettings(
+    node=NODE,
+    identity={
+        "secret": f"identity-{NODE}",
+        "certificate_seconds": SECONDS,
+        # Of 900 s from the date in the certificate: due at once, or within 15 s, as the spread has it.
+        "renew_fraction": 0.35,
+    },
+    timing={"retry_seconds": 0.2, "tick_seconds": 0.2, "heartbeat_seconds": 0.5},
+    serving={"health_port": 0, "bind": "127.0.0.1"},
+)
+SPEC = {"institution": NODE, "jurisdiction": "EE", "legalControl": ["EE"], "accepted": "Accepted"}
+
+
+@pytest.fixture
+async def member(league: League, hub: HubProcess, member_plane: ControlPlane):
+    """A member that has joined through the hub, with a certificate that soon ends."""
+    await hub.ready()
+    async with client(member_plane) as cluster, await join_identity(league) as joiner:
+        keeper = SecretKeeper(cluster, SETTINGS.namespace, SETTINGS.identity.secret)
+        cable = Cable(league.plane.url)
+        await cable.mend()
+        fresh = new_identity(NODE, replace(joiner._connection, server=cable.url))
+        pinned = {"keyFingerprint": certificates.load_key(fresh.key_pem).fingerprint}
+        node = {"apiVersion": API_VERSION, "kind": "SovereignNode", "metadata": {"name": NODE}}
+        await league.admin.create(SOVEREIGNNODE.path(), node | {"spec": SPEC | pinned})
+        await enrol(joiner, keeper, fresh, seconds=SECONDS, poll_s=0.1)
+        member = Member(cluster, member_plane, SETTINGS, cable)
+        key = Ed25519Signer(parse_private_key(hub.key_file.read_bytes()))
+        await member.decree(policy(SimpleNamespace(signer=key)))
+        yield member
+        await cluster.delete(MEMBERPOLICY.path(name="local"))
+        await league.admin.delete(SOVEREIGNNODE.path(name=NODE))
+        await cable.cut()
+
+
+async def test_a_certificate_renews_itself_and_work_goes_on(league: League, member: Member):
+    first = await _held(member)
+    async with at_work(member.agent()):
+        await league.node_becomes(NODE, "True", "Ready")
+        run = await _under_way(league, member, "before")
+
+        second = await until(lambda: _changed(member, first), "a new certificate")
+
+        await member.run_well(run)
+        await league.job_becomes("before", "Succeeded")
+        await member.run_well(await _under_way(league, member, "after"))
+        await league.job_becomes("after", "Succeeded")
+        used = _used(league.plane.audit_log)
+    assert second.key_pem != first.key_pem
+    assert second.validity_s[1] >= first.validity_s[1]
+    assert second.release_key_pem == first.release_key_pem
+    assert used.index(_credential(first)) < used.index(_credential(second)), used
+    assert used[-1] != _credential(first), "the old one is not used any more"
+    asked = (await league.admin.list(CSRS)).items
+    reasons = {row["status"]["conditions"][0]["reason"] for row in asked if _by_the_node(row)}
+    assert reasons == {"Renewal"}
+
+
+async def _held(member: Member) -> identity.HubIdentity:
+    return await identity.load(member.cluster, SETTINGS.namespace, SETTINGS.identity.secret)
+
+
+async def _changed(member: Member, before: identity.HubIdentity) -> identity.HubIdentity | None:
+    now = await _held(member)
+    return None if now.certificate_pem == before.certificate_pem else now
+
+
+async def _under_way(league: League, member: Member, name: str) -> str:
+    """Submit a job; return the name of its run, once it is made."""
+    uid = (await league.submit(name))["metadata"]["uid"]
+    run = workload_name(uid, 1)
+    await member.made(run)
+    await league.sees(
+        lambda: league.admin.get(AIJOB.path("clinic", name)),
+        lambda job: job["status"].get("node") == NODE,
+        f"{name} is at {NODE}",
+    )
+    return run
+
+
+def _credential(held: identity.HubIdentity) -> str:
+    """Return how the API server's audit log names a client certificate."""
+    certificate = x509.load_pem_x509_certificate(held.certificate_pem.encode())
+    return "X509SHA256=" + hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+
+
+def _used(log: Path) -> list[str]:
+    """Return the certificates the node's writes were made with, in order, each run of one once."""
+    found: list[str] = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        user = json.loads(line)["user"]
+        if user["username"] != f"hansa:node:{NODE}":
+            continue
+        (credential,) = user["extra"]["authentication.kubernetes.io/credential-id"]
+        if found[-1:] != [credential]:
+            found.append(credential)
+    return found
+
+
+def _by_the_node(request: dict) -> bool:
+    return request["spec"]["username"] == f"hansa:node:{NODE}"
