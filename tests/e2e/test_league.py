@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from e2e.demo.jobs import ENDED
+from e2e.demo.jobs import ENDED, condition
 from e2e.demo.report import Report
 from e2e.demo.run import run_story, running_league
 from e2e.testbed import state
@@ -18,6 +18,10 @@ from e2e.testbed.teardown import remains
 pytestmark = pytest.mark.e2e
 
 NAME = "league-test"
+STARTS = "sum(max_over_time(hansa_job_start_latency_seconds_count[1h]))"
+REFUSALS = (
+    'sum(max_over_time(hansa_grant_refusals_total{node="lisbon",reason="WorkloadNotAccepted"}[1h]))'
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +29,27 @@ def told(root_on_linux):  # noqa: ARG001  # only asks whether it can run here
     """The league with its story told; taken down afterwards, and nothing of it may remain."""
     with running_league(Progress(), name=NAME) as running:
         record = state.load(NAME)
+        _stop_the_hub_when_it_was_scraped(running)
         outcomes, finding = run_story(running)
         yield running, {job.name: job for job in outcomes}, finding
     assert remains(record) == []
+
+
+def _stop_the_hub_when_it_was_scraped(running):
+    """Counters go with their process: what it counted last must be in Prometheus before."""
+    stop = running.league.stop_hub
+
+    def stop_later():
+        wait_until(lambda: _value(running, STARTS) == 4, what=STARTS, timeout_s=30, poll_s=0.2)
+        stop()
+
+    running.league.stop_hub = stop_later
+
+
+def _value(running, expression):
+    """Return the one number that an expression gives, or None."""
+    found = running.prometheus.query(expression)
+    return float(found[0]["value"][1]) if len(found) == 1 else None
 
 
 @pytest.mark.parametrize(
@@ -71,11 +93,12 @@ def test_no_pod_was_created_outside_residency(told, capsys):
     _, _, finding = told
     with capsys.disabled():
         print(  # noqa: T201  # the count is the other half of the promise
-            f"\npod creations examined: {finding.examined}, of jobs: {finding.of_jobs},"
-            f" outside residency: {len(finding.outside)}"
+            f"\npod creations examined: {finding.examined}, of jobs: {finding.of_jobs}, bound to"
+            f" machines: {finding.bound}, outside residency: {len(finding.outside)}"
         )
     assert finding.outside == ()
     assert finding.of_jobs >= 8, "four jobs ran, each with a head and a worker at least"
+    assert 8 <= finding.bound <= finding.of_jobs
 
 
 def test_nothing_of_a_finished_job_stays_at_a_member(told):
@@ -102,26 +125,57 @@ def test_logs_leave_only_where_the_policy_exports_them(told):
 
 
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "value"),
     {
-        "GPUs by jurisdiction": 'sum by (jurisdiction) (hansa_gpus{jurisdiction="EE"}) == 4',
-        "jobs by reason": 'hansa_jobs{reason="ResidencyDenied"} or hansa_jobs{reason!=""}',
-        "refusals": 'hansa_grant_refusals_total{node="lisbon"} >= 1 or hansa_member_refusals_total',
-        "one leader": "sum(hansa_leader) == 1",
-        "leases are fresh": "max(hansa_node_lease_age_seconds) < 60",
-        "watches are alive": "hansa_watch_event_age_seconds",
-        "members report": 'hansa_member_hub_contact_age_seconds{cluster="riga"}',
-        "no GPU is said, not hidden": 'hansa_gpu_probe_up{cluster="tartu"} == 0',
+        "GPUs by jurisdiction": ('sum(hansa_gpus{jurisdiction="EE"})', 4),
+        "every node's GPUs are counted": ("count(hansa_gpus_allocated)", 3),
+        "and free again": ("sum(hansa_gpus_allocated)", 0),
+        "jobs that ended well": ('sum(hansa_jobs{pool="league",reason="Succeeded"})', 4),
+        "all jobs": ("sum(hansa_jobs)", 5),
+        "queue waits": ("sum(max_over_time(hansa_job_queue_wait_seconds_count[1h]))", 4),
+        "start latencies": (STARTS, 4),
+        "refusals, as the hub counts them": (REFUSALS, 1),
+        "and no other": ("sum(max_over_time(hansa_grant_refusals_total[1h]))", 1),
+        "refusals, as the member counts them": (
+            'sum(hansa_member_refusals_total{cluster="lisbon",reason="WorkloadNotAccepted"})',
+            1,
+        ),
+        "and nobody else": ("sum(hansa_member_refusals_total)", 1),
+        "a certified plan": ("count(hansa_plan_gap_ratio >= 0 and hansa_plan_gap_ratio <= 1)", 1),
+        "one leader": ("sum(hansa_leader)", 1),
+        "leases are fresh": ("count(hansa_node_lease_age_seconds < 60)", 3),
+        "watches are alive": ("count(hansa_watch_event_age_seconds > 150) or vector(0)", 0),
+        "members report": (
+            "count(count by (cluster) (hansa_member_hub_contact_age_seconds < 60))",
+            3,
+        ),
+        "no GPU is said, not hidden": ('count(hansa_gpu_probe_up{reason="NoDriver"} == 0)', 3),
     }.values(),
 )
-def test_prometheus_has_it(told, expression):
+def test_prometheus_has_it(told, expression, value):
     running, _, _ = told
-    wait_until(
-        lambda: running.prometheus.query(expression),
-        what=f"Prometheus to answer {expression}",
-        timeout_s=60,
-        poll_s=1,
-    )
+    _becomes(running, expression, value)
+
+
+def test_a_waiting_job_has_one_reason_in_condition_and_metric(told):
+    running, _, _ = told
+    job = running.league.hub.get("aijob", "nowhere", "-n", "hospital")
+    reason = condition(job, "Placed")["reason"]
+    _becomes(running, f'sum(hansa_jobs{{reason="{reason}"}})', 1)
+
+
+def _becomes(running, expression, value):
+    last = [None]
+
+    def equal():
+        last[0] = _value(running, expression)
+        return last[0] == value
+
+    try:
+        wait_until(equal, what=expression, timeout_s=60, poll_s=1)
+    except TimeoutError:
+        assert last[0] == value, expression
+        raise
 
 
 def test_all_targets_are_up(told):
