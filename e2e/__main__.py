@@ -98,6 +98,7 @@ def status() -> None:
 
 
 @main.command()
+@_NAME
 @click.option(
     "--provider",
     type=click.Choice(sorted(PROVIDERS)),
@@ -112,10 +113,10 @@ def status() -> None:
     show_default=True,
     help="Where the report goes.",
 )
-def demo(report: Path, provider: str) -> None:
+def demo(name: str, report: Path, provider: str) -> None:
     """Bring the league up, run its five jobs, check the audit logs, take all down."""
     try:
-        run_demo(report, provider)
+        run_demo(report, provider, name=name)
     except ProviderUnavailableError as error:
         raise click.ClickException(str(error)) from error
 

@@ -49,8 +49,8 @@ class League:
         progress = self._testbed.progress
         with progress.step("hub: chart, pool, tenants"):
             self._install_hub()
-        with progress.step("members: chart, join, policy, data"), ThreadPoolExecutor() as pool:
-            list(pool.map(self._install_member, self.members))
+        title = "members: chart, join, policy, data"
+        self._testbed.at_once(title, self._install_member, self.members)
         with progress.step("nodes ready"):
             for name in self.members:
                 founding.wait_node_ready(self.hub, name)
@@ -141,6 +141,7 @@ class League:
                 "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
                 **values,
             },
+            marker=self._testbed.name,
         )
 
 

@@ -14,6 +14,7 @@ from e2e.demo.league import League
 from e2e.demo.report import JobOutcome, Report
 from e2e.demo.simulated import SimulatedLeague
 from e2e.demo.story import Scene, tell
+from e2e.testbed import state
 from e2e.testbed.binaries import cache_root
 from e2e.testbed.builds import RAY
 from e2e.testbed.clock import elapsed_s
@@ -22,12 +23,14 @@ from e2e.testbed.local import LocalTestbed
 from e2e.testbed.progress import Progress
 from e2e.testbed.prometheus import Prometheus
 from e2e.testbed.simulated import NOTICE, SimulatedTestbed
+from e2e.testbed.teardown import remains
 
 FILE_WIDTH = 150
 GPU_NOTICE = (
     "GPUs are declared, not present: nodes offer nvidia.com/gpu as an extended resource, and the"
     " programs compute on CPUs."
 )
+LEFT_NOTICE = "Processes, cgroups, network interfaces, mounts and folders of it that are left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Running:
 
 
 @contextmanager
-def running_league(progress: Progress, *, name: str = "hansa") -> Iterator[Running]:
+def running_league(progress: Progress, *, name: str) -> Iterator[Running]:
     """Bring up real clusters, found the league, start Prometheus; take all down at the end."""
     progress.note(GPU_NOTICE)
     folder = cache_root() / "run" / name / "demo"
@@ -54,7 +57,7 @@ def running_league(progress: Progress, *, name: str = "hansa") -> Iterator[Runni
 
 
 @contextmanager
-def simulated_league(progress: Progress, *, name: str = "hansa-simulated") -> Iterator[Running]:
+def simulated_league(progress: Progress, *, name: str) -> Iterator[Running]:
     """Bring up real control planes with simulated pods and found the league on them."""
     with SimulatedTestbed(name=name, progress=progress) as testbed:
         league = SimulatedLeague(testbed)
@@ -98,11 +101,12 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=FILE_WIDTH)
 
 
-def demo(report_path: Path, provider: str = "local") -> Report:
+def demo(report_path: Path, provider: str = "local", *, name: str = "hansa") -> Report:
     """Run the whole demo; raises when the league did not do what the story says."""
     begun = elapsed_s()
     progress, console = Progress(), _console()
-    with PROVIDERS[provider](progress) as running:
+    with PROVIDERS[provider](progress, name=name) as running:
+        recorded = state.load(name)
         outcomes, finding = run_story(running)
         report = Report(
             provider=provider,
@@ -115,6 +119,8 @@ def demo(report_path: Path, provider: str = "local") -> Report:
     report.show(console)
     console.print(GPU_NOTICE if provider == "local" else NOTICE)
     console.print(f"The same is in {report_path.name}.")
-    if finding.outside:
-        raise AssertionError(f"pods outside residency: {finding.outside}")
+    left = remains(recorded) if recorded else [f"no record of {name}"]
+    console.print(f"{LEFT_NOTICE}: {', '.join(left) or 'nothing'}.")
+    if finding.outside or left:
+        raise AssertionError(f"outside residency: {finding.outside}; left behind: {left}")
     return report

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from e2e.testbed.binaries import Binaries
+from e2e.testbed.processes import MARKER
 
 _TIMEOUT_S = 180
 
@@ -25,10 +27,12 @@ def upgrade_install(
     chart: Path,
     namespace: str,
     values: Mapping[str, Any],
+    marker: str = "",
 ) -> None:
     """Run ``helm upgrade --install`` and wait until what it installed is ready."""
     argv = upgrade_args(release=release, chart=chart, namespace=namespace)
-    run(binaries, kubeconfig, [*argv, "--values", "-"], stdin=json.dumps(values))
+    asked = [*argv, "--values", "-"]
+    run(binaries, kubeconfig, asked, stdin=json.dumps(values), marker=marker)
 
 
 def upgrade_args(*, release: str, chart: Path, namespace: str) -> list[str]:
@@ -45,10 +49,13 @@ def upgrade_args(*, release: str, chart: Path, namespace: str) -> list[str]:
     ]
 
 
-def run(binaries: Binaries, kubeconfig: Path, args: Sequence[str], stdin: str = "") -> str:
-    """Run Helm and return what it printed."""
+def run(
+    binaries: Binaries, kubeconfig: Path, args: Sequence[str], *, stdin: str = "", marker: str = ""
+) -> str:
+    """Run Helm and return what it printed; ``marker``: the testbed that it ends with."""
     argv = [str(binaries["helm"]), "--kubeconfig", str(kubeconfig), *args]
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    env = os.environ | ({MARKER: marker} if marker else {})
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise HelmError(f"helm {' '.join(args[:3])}: {done.stderr.strip()}")
     return done.stdout

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from e2e.testbed import kuberay, network, state
 from e2e.testbed.binaries import cache_root
@@ -22,6 +23,7 @@ from e2e.testbed.site import Site
 from e2e.testbed.state import MachineRecord, State
 from e2e.testbed.teardown import kill_processes
 
+T = TypeVar("T")
 PROGRAMS = (
     "etcd",
     "kube-apiserver",
@@ -117,11 +119,18 @@ class LocalTestbed(Provider[Site]):
 
     def _each(self, title: str, action: Callable[[Site], None]) -> None:
         """Do something at every site at once."""
-        with self.progress.step(title), ThreadPoolExecutor(len(self.sites)) as pool:
+        self.at_once(title, action, self.sites.values())
+
+    def at_once(self, title: str, action: Callable[[T], None], items: Collection[T]) -> None:
+        """Do something with all items at once; the first failure, or Ctrl-C, ends the testbed.
+
+        The pool waits for its threads, and they for clusters: without these they fail now.
+        """
+        with self.progress.step(title), ThreadPoolExecutor(len(items)) as pool:
             try:
-                list(pool.map(action, self.sites.values()))
+                for done in as_completed([pool.submit(action, item) for item in items]):
+                    done.result()
             except BaseException:
-                # The pool waits for its threads: let them fail now rather than time out.
                 kill_processes(self.name)
                 raise
 

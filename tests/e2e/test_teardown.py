@@ -43,16 +43,21 @@ def test_a_killed_runner_leaves_nothing_after_down(seen):
     assert state.load(NAME) is None
 
 
-def test_an_interrupted_runner_cleans_up_itself():
-    argv = [*E2E, "up", "--name", NAME, "--site", HUB]
+def test_an_interrupted_demo_cleans_up_itself(tmp_path):
+    """Late: all clusters are up, the hub is founded, and threads wait for Helm at the members."""
+    report = tmp_path / "report.json"
+    argv = [*E2E, "demo", "--name", NAME, "--report", str(report)]
     with subprocess.Popen(argv, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as runner:
-        wait_until(lambda: _running("kube-apiserver", runner), what="start", timeout_s=900)
+        assert any("members: chart" in line for line in runner.stderr), "it ended by itself"
+        wait_until(lambda: _running("helm", runner), what="Helm at a member", timeout_s=60)
         record = state.load(NAME)
         runner.send_signal(signal.SIGINT)
         runner.communicate(timeout=120)
 
+    assert runner.returncode
     assert remains(record) == []
     assert state.load(NAME) is None
+    assert not report.exists()
 
 
 def test_machines_of_a_killed_test_run_end_at_once():
