@@ -204,7 +204,7 @@ class IncrementalPlanner:
         if record.job.holdings == job.holdings:
             return True
         booked = [held.holding for held in record.held]
-        if [*map(_room, booked)] != [*map(_room, job.holdings)]:
+        if not job.holdings or [*map(_room, booked)] != [*map(_room, job.holdings)]:
             return False
         for held, holding in zip(record.held, job.holdings, strict=True):
             held.holding = holding

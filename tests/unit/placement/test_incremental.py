@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hansa.model.events import DatasetRulesChanged, JobArrived, JobGone, PoolChanged, SiteChanged
+from hansa.model.events import (
+    DatasetRulesChanged,
+    JobArrived,
+    JobGone,
+    PoolChanged,
+    SiteChanged,
+    SiteGone,
+)
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, Pool, PreemptionRule, Shape, Share, Site, Snapshot
 from hansa.placement import prices
@@ -262,3 +269,11 @@ def test_what_nobody_was_told_is_no_promise():
     assert not planner._promises._order
     assert [said.job_uid for said in planner.replan(5001).waiting] == ["j"]
     assert [*planner._promises._order] == ["j"]
+
+
+def test_a_job_that_lost_its_site_waits_again_once_it_is_released():
+    planner = IncrementalPlanner(league(held("j"), sites=(site("a"), site("b"))))
+    planner.apply(SiteGone("a"), now_s=5000)
+    (orphan,) = planner.snapshot().jobs
+    plan = planner.apply(JobArrived(replace(orphan, holdings=())), now_s=5001)
+    assert [(placed.job_uid, placed.site) for placed in plan.placements] == [("j", "b")]
