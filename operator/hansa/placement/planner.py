@@ -68,7 +68,7 @@ def replan(league: League, *, is_compiled: bool | None = None, is_told: bool = T
     placed[:, 0] = ranked[placed[:, 0]]
     gpus = placed[:, 3] * league.kinds.column("gpus")[placed[:, 1]]
     blocked = waiting.Blocked.after(tables, ranked)
-    made_room = preemption.make_room(league, blocked, reserved)
+    made_room = preemption.make_room(league, blocked, reserved, ended)
     value = certificate.value_of(league, np.column_stack((placed[:, (0, 2)], gpus)), room)
     started = Started.of(placed[:, 2], league.columns.runtime_p90[placed[:, 0]], gpus)
     result = Plan(

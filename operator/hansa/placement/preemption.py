@@ -51,11 +51,14 @@ class MadeRoom:
 
 
 def make_room(
-    league: League, blocked: Blocked, reserved: Mapping[int, int] = MappingProxyType({})
+    league: League,
+    blocked: Blocked,
+    reserved: Mapping[int, int] = MappingProxyType({}),
+    ended: Iterable[Stop] = (),
 ) -> MadeRoom:
     """Find room for blocked jobs: those entitled to it first, then best rank first.
 
-    ``reserved``: row → rank of jobs that hold a reservation.
+    ``reserved``: row → rank of jobs that hold a reservation. ``ended``: what this plan stops anyway.
     """
     made = MadeRoom()
     may_stop = {name for name, pool in league.pools.items() if _may_stop(pool)}
@@ -64,8 +67,9 @@ def make_room(
         return made
     if not any(league.by_cell.values()):
         return made
-    search = _Search(Scratch(league), made, reserved)
-    for row in _in_order(search.scratch, rows):
+    scratch = Scratch(league)
+    search = _Search(scratch, made, reserved, _let_go(scratch, ended))
+    for row in _in_order(scratch, rows):
         if len(search.hopeless) + len(made.gaining) >= MOST_JOBS:
             break
         search.seek(row)
@@ -88,14 +92,16 @@ def _in_order(scratch: Scratch, rows: list[int]) -> list[int]:
 class _Search:
     """Looks for room, job by job."""
 
-    def __init__(self, scratch: Scratch, made: MadeRoom, reserved: Mapping[int, int]) -> None:
+    def __init__(
+        self, scratch: Scratch, made: MadeRoom, reserved: Mapping[int, int], freed: set[int]
+    ) -> None:
         league = scratch.league
         self.scratch = scratch
         self.made = made
         self._reserved = reserved
         self.hopeless: set[int] = set()
         """Kinds that found nothing: what others gain later does not help them."""
-        self._freed = _let_go(scratch)
+        self._freed = freed
         self._caused = Counter(
             row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S
         )
@@ -252,13 +258,16 @@ def _is_fair(scratch: Scratch, record: Record, victim: Victim, *, keeps_nominal:
     return rule.borrowers and lends and not is_own and scratch.is_entitled(record)
 
 
-def _let_go(scratch: Scratch) -> set[int]:
-    """Release what is stopping; the cells where something is."""
-    freed = set()
-    for record, held in scratch.league.stopping.values():
-        scratch.release(Victim(record, held, held.holding.stopping_to, 0))
-        freed.add(held.cell)
-    return freed
+def _let_go(scratch: Scratch, ended: Iterable[Stop]) -> set[int]:
+    """Release what is stopping, or is about to; the cells where something is."""
+    league = scratch.league
+    leaving = [Victim(*pair, pair[1].holding.stopping_to, 0) for pair in league.stopping.values()]
+    for stop in ended:
+        record = league.records[stop.job_uid]
+        leaving += [Victim(record, h, 0, 0) for h in record.held if h.holding.site == stop.site]
+    for victim in leaving:
+        scratch.go(victim)
+    return {victim.held.cell for victim in leaving}
 
 
 def _may_stop(pool: Pool) -> bool:

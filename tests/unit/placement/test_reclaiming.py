@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hansa.model.events import JobGone
-from hansa.model.snapshot import Pool, PreemptionRule, Share
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Pool, PreemptionRule, Shape, Share
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
 from tests.unit.placement.test_rules_of_service import held, job, league, rack, site
@@ -124,3 +125,15 @@ def test_a_machine_is_cleared_where_the_cheapest_victims_are_spread_over_many():
     entitled = job("j", gpus=4, institution="ua")
     shares = pool(fi=4, oy=4, ut=0, ua=4)
     assert stopped(plan(league(*runs, entitled, sites=sites, pool=shares))) == ["b", "c1", "c2"]
+
+
+def test_what_ends_anyway_is_stopped_once_and_its_room_counts():
+    """A suspended elastic job would shrink for ``j``; but it goes altogether."""
+    shape = Shape(4, 2, min_workers=1)
+    ends = held("v", workers=4, shape=shape, barred=Reason.SUSPENDED)
+    runs = held("r", "b", institution="oy")
+    sites = (site("a"), site("b"))
+    waits = job("j", gpus=4, institution="ua")
+    decided = plan(league(ends, runs, waits, sites=sites, pool=pool(ut=8, oy=0, ua=8)))
+    assert [(stop.job_uid, stop.reason) for stop in decided.stops] == [("v", Reason.SUSPENDED)]
+    assert decided.waiting[-1].reason is Reason.WAITING_FOR_PREEMPTION
