@@ -254,7 +254,7 @@ def _is_fair(scratch: Scratch, record: Record, victim: Victim, *, keeps_nominal:
     is_own = leaf == record.leaf
     if rule.lower_priority and other.priority < job.priority and (is_own or stays):
         return True
-    lends = stays if keeps_nominal else excess > 0
+    lends = excess > 0 and (stays or not keeps_nominal)
     return rule.borrowers and lends and not is_own and scratch.is_entitled(record)
 
 

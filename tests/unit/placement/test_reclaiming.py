@@ -127,6 +127,16 @@ def test_a_machine_is_cleared_where_the_cheapest_victims_are_spread_over_many():
     assert stopped(plan(league(*runs, entitled, sites=sites, pool=shares))) == ["b", "c1", "c2"]
 
 
+def test_work_without_gpus_does_not_yield_where_its_institution_holds_no_more_than_its_share():
+    shape = Shape(1, 0, cpu_millis=60_000)
+    runs = (held("v", shape=shape), held("r", gpus=2))
+    entitled = job("j", shape=Shape(1, 0, cpu_millis=30_000), institution="ua")
+    at_share = plan(league(*runs, entitled, pool=pool(ut=2, ua=4)))
+    assert stopped(at_share) == []
+    above = plan(league(*runs, entitled, pool=pool(ut=1, ua=4)))
+    assert stopped(above) == ["v"]
+
+
 def test_what_ends_anyway_is_stopped_once_and_its_room_counts():
     """A suspended elastic job would shrink for ``j``; but it goes altogether."""
     shape = Shape(4, 2, min_workers=1)
