@@ -16,7 +16,7 @@ import numpy as np
 from hansa.model.history import RunTimes, size_bucket
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
-from hansa.placement import packing, shares
+from hansa.placement import overfull, packing, shares
 from hansa.placement.arrays import Columns
 from hansa.placement.caps import build_caps, totals
 from hansa.placement.choice import Tariff
@@ -118,7 +118,7 @@ class League:
             reserved_spare=np.zeros(size, np.int64),
         )
         self.overfull: dict[str, int] = {}
-        """Site → pods that it runs and has no room for."""
+        """Site → pods that it runs without having a machine for them."""
         self.open_sites: dict[int, int] = {}
         """Mask → sites that take such work now."""
 
@@ -288,22 +288,10 @@ class League:
             return
         part = next((i for i, s in enumerate(record.job.spread) if s.name == holding.shard), 0)
         kind = record.kinds[part]
-        shape = self.kinds.kinds[kind].shape
         cell = self._cell_for(site, record.job, holding)
         held = Held(holding, kind, cell)
-        left = holding.workers
-        supply, columns = self.supply, one_kind(shape)
-        left -= packing.take_workers(supply, cell, columns, 0, left, held.log)
-        supply.cell_free[cell] -= left * shape.gpus
-        head = packing.tightest(
-            supply, supply.site_lo[cell], supply.site_hi[cell], 0, shape.head_cpu_millis, shape.head_memory_bytes
-        )  # fmt: skip
-        if head >= 0:
-            packing.occupy(supply, head, 1, 0, shape.head_cpu_millis, shape.head_memory_bytes)
-            held.log += (head, 0)
-        if left or head < 0:
-            self.overfull[holding.site] = self.overfull.get(holding.site, 0) + left + (head < 0)
         self._keep(record, held)
+        overfull.seat(self, held)
         self._charge(record, held, 1)
 
     def adopt(self, record: Record, held: Held) -> None:
@@ -337,8 +325,9 @@ class League:
         workers = packing.give_back(self.supply, held.cell, columns, 0, held.log, 0, len(held.log))
         lost = held.holding.workers - workers
         self.supply.cell_free[held.cell] += lost * shape.gpus
-        self.overfull.pop(held.holding.site, None)
         self._charge(record, held, -1)
+        if held.holding.site in self.overfull:
+            overfull.settle(self, held.holding.site)
 
     def _charge(self, record: Record, held: Held, sign: int) -> None:
         if record.leaf < 0:

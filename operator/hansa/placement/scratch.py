@@ -167,7 +167,7 @@ class Scratch:
             worker = sign * pods, kind.gpus, kind.cpu_millis, kind.memory_bytes
             head = sign, 0, kind.head_cpu_millis, kind.head_memory_bytes
             packing.occupy(self.supply, machine, *(worker if pods else head))
-        gpus = sum(log[1::2]) * kind.gpus
+        gpus = victim.gpus  # also of workers that have lost their machine: see ``overfull``
         self.supply.cell_free[victim.held.cell] -= sign * gpus
         shares.charge_caps(self.caps, columns, 0, victim.held.cell, sign * gpus)
         if victim.record.leaf >= 0:

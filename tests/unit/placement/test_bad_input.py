@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hansa.model.events import JobArrived, JobGone
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import (
     Cap,
@@ -21,6 +22,7 @@ from hansa.model.snapshot import (
     Site,
     Snapshot,
 )
+from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import explain, plan
 
 GIB = 1 << 30
@@ -126,6 +128,38 @@ def test_a_site_that_shrank_below_what_it_runs_takes_nothing_new():
     assert not decided.stops
     assert [notice.name for notice in decided.notices] == ["tartu"]
     assert decided.waiting[0].reason is Reason.WAITING_FOR_CAPACITY
+
+
+def test_a_site_that_shrank_takes_work_again_once_all_that_runs_there_has_machines():
+    """Also work without GPUs, which would take the CPUs of what has lost its machine."""
+    tall = Shape(1, 1, cpu_millis=60_000)
+    jobs = [
+        replace(GOOD, uid=f"old-{i}", shape=tall, holdings=(Holding("tartu", 1, 1, i),))
+        for i in range(3)
+    ]
+    small = replace(GOOD, uid="small", shape=Shape(1))
+    waits = replace(GOOD, shape=Shape(1, cpu_millis=2000))
+    snapshot = Snapshot(1000, (SITE,), (POOL,), (*jobs, waits))
+    planner = IncrementalPlanner(snapshot)
+    assert [notice.name for notice in planner.replan(1001).notices] == ["tartu"]
+    assert planner.apply(JobArrived(small), now_s=1002).placements == ()
+    freed = planner.apply(JobGone("old-0"), now_s=1003)
+    assert [placed.job_uid for placed in freed.placements] == ["good", "small"]
+    assert planner.machines_of("old-2") == ((0, 1),)
+    assert planner.replan(1004).notices == ()
+
+
+def test_an_overfull_site_stays_so_until_enough_has_ended():
+    jobs = [
+        replace(GOOD, uid=f"old-{i}", shape=Shape(1, 8), holdings=(Holding("tartu", 1, 1, i),))
+        for i in range(4)
+    ]
+    planner = IncrementalPlanner(Snapshot(1000, (SITE,), (POOL,), tuple(jobs)))
+    assert "runs 2 more pods" in planner.replan(1001).notices[0].message
+    planner.apply(JobGone("old-3"), now_s=1002)
+    assert "runs 1 more pods" in planner.replan(1003).notices[0].message
+    planner.apply(JobGone("old-0"), now_s=1004)
+    assert planner.replan(1005).notices == ()
 
 
 def test_an_empty_league_says_so():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hansa.model.events import JobGone
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, PreemptionRule, Shape, Share
@@ -147,3 +149,16 @@ def test_what_ends_anyway_is_stopped_once_and_its_room_counts():
     decided = plan(league(ends, runs, waits, sites=sites, pool=pool(ut=8, oy=0, ua=8)))
     assert [(stop.job_uid, stop.reason) for stop in decided.stops] == [("v", Reason.SUSPENDED)]
     assert decided.waiting[-1].reason is Reason.WAITING_FOR_PREEMPTION
+
+
+def test_what_stops_where_it_has_no_machine_any_more_is_no_longer_held():
+    """``ut`` holds its share and no more once ``leaves`` is gone, so that ``w`` need not yield."""
+    stays, leaves = held("stays"), held("leaves", since=9)
+    leaves = replace(leaves, holdings=(replace(leaves.holdings[0], stopping=True),))
+    runs = (stays, leaves, held("w", "b", gpus=4), held("r", "b", gpus=4, institution="oy"))
+    entitled = job("j", gpus=4, institution="ua")
+    sites = (site("a"), site("b"))
+    assert stopped(plan(league(*runs, entitled, sites=sites, pool=pool(ut=12, oy=4, ua=8)))) == []
+    assert stopped(plan(league(*runs, entitled, sites=sites, pool=pool(ut=11, oy=4, ua=8)))) == [
+        "w"
+    ]
