@@ -30,9 +30,14 @@ def add_base_system(archive: tarfile.TarFile) -> None:
     with tempfile.TemporaryDirectory(prefix="hansa-rootfs-") as folder:
         _bootstrap(Path(folder))
         _add_user(Path(folder))
-        with tarfile.open(fileobj=_tar_of(Path(folder))) as system:
-            for info in system:
-                archive.addfile(info, system.extractfile(info) if info.isreg() else None)
+        add_system(archive, Path(folder))
+
+
+def add_system(archive: tarfile.TarFile, folder: Path) -> None:
+    """Add a whole tree as it is: device nodes, hard links, owners."""
+    with _tar_of(folder) as packed, tarfile.open(fileobj=packed) as system:
+        for info in system:
+            archive.addfile(info, system.extractfile(info) if info.isreg() else None)
 
 
 def add_python_packages(archive: tarfile.TarFile, requirements: str) -> None:
