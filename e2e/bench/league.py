@@ -214,7 +214,9 @@ async def measure(league: SmallLeague, load: Load) -> dict[str, object]:
                 progress.note(f"{load.steady_jobs} jobs at {load.per_second:g}/s")
                 report: dict[str, object] = dict(await run.steady())
                 progress.note(f"{load.burst_jobs} jobs at once")
+                begun = _used(league)
                 report |= await run.burst()
+                report["burst_cpu_ms_per_job"] = _per_job(begun, _used(league), load.burst_jobs)
                 wall_s = elapsed_s() - start
             progress.note("what may wait is written")
             await _written(league)
@@ -241,6 +243,18 @@ async def _written(league: SmallLeague) -> None:
     while (count := _hub_writes(league)) != before and elapsed_s() < deadline:
         before = count
         await asyncio.sleep(REST_S)
+
+
+def _used(league: SmallLeague) -> dict[str, float]:
+    """Return the CPU seconds of every part so far."""
+    parts = {name: sum(map(cpu_seconds, pids)) for name, pids in league.parts.items()}
+    return parts | {"generator": cpu_seconds(os.getpid())}
+
+
+def _per_job(
+    before: Mapping[str, float], after: Mapping[str, float], jobs: int
+) -> dict[str, float]:
+    return {name: round((after[name] - before[name]) * 1000 / jobs, 1) for name in after}
 
 
 def _costs(league: SmallLeague, writes_before: int, load: Load, wall_s: float) -> dict[str, object]:

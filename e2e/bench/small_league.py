@@ -7,7 +7,7 @@ is declared but not started: the benchmark ends where KubeRay begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,8 @@ class SmallLeague:
     hub_pid: int
     member_pids: Sequence[int]
     apiserver_pids: Sequence[int]
+    parts: Mapping[str, Sequence[int]]
+    """Every process, by what it is a part of."""
     hub_user: str = HUB_USER
 
 
@@ -82,7 +84,21 @@ def small_league(members: Sequence[str]) -> Iterator[SmallLeague]:
             hub_process.pid,
             [agent.pid for agent in running],
             [p.pid for cp in (hub, *sites) for p in cp.processes if p.name == "kube-apiserver"],
+            {
+                "hub": [hub_process.pid],
+                "members": [agent.pid for agent in running],
+                **_parts_of("hub", [hub]),
+                **_parts_of("members", sites),
+            },
         )
+
+
+def _parts_of(whose: str, planes: Sequence[ControlPlane]) -> dict[str, list[int]]:
+    """Return the control planes' processes as ``kube-apiserver (hub)`` and so on."""
+    parts: dict[str, list[int]] = {}
+    for process in (process for plane in planes for process in plane.processes):
+        parts.setdefault(f"{process.name} ({whose})", []).append(process.pid)
+    return parts
 
 
 def _wait_inventory(hub: ControlPlane, node: str) -> None:
