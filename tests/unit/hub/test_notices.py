@@ -130,12 +130,12 @@ def test_a_job_that_uses_a_broken_overlay_is_not_blamed(store, clock):
 
 
 SHRUNK = {
-    "machines are gone": (kit.lent(machines=1, each=4), "True", "new work gets only what is left"),
+    "machines are gone": (kit.lent(machines=1, each=4), "False", "nothing new starts there"),
     "it lends less": (
         kit.lent(machines=2, each=4)
         | {"inventory": [{"gpuClass": "nvidia-l40s", "memory": "48Gi", "total": 3}]},
         "True",
-        "(5 GPUs, 0 pods too many)",
+        "(5 GPUs, 0 pods too many); new work gets only what is left",
     ),
     "everything is gone": (
         {**kit.lent(), "inventory": [], "shapes": []},

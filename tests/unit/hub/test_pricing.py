@@ -7,6 +7,7 @@ import contextlib
 
 import pytest
 
+from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import Retryable
 from hansa.hub.pricing import EVERY_S, SHARE, Pricing
 from hansa.model.snapshot import ShadowPrices
@@ -196,7 +197,7 @@ async def test_who_leads_no_more_uses_nothing(hub):
 
 
 def a_node_gone(hub):
-    hub.caches.nodes.drop(hub.store.objects.pop("/nodes/riga"))
+    hub.caches.nodes.drop(hub.store.objects.pop(SOVEREIGNNODE.path(name="riga")))
 
 
 def another_pool(hub):

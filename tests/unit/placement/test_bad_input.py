@@ -155,9 +155,9 @@ def test_an_overfull_site_stays_so_until_enough_has_ended():
         for i in range(4)
     ]
     planner = IncrementalPlanner(Snapshot(1000, (SITE,), (POOL,), tuple(jobs)))
-    assert "runs 2 more pods" in planner.replan(1001).notices[0].message
+    assert "2 pods too many); nothing new" in planner.replan(1001).notices[0].message
     planner.apply(JobGone("old-3"), now_s=1002)
-    assert "runs 1 more pods" in planner.replan(1003).notices[0].message
+    assert "1 pods too many); nothing new" in planner.replan(1003).notices[0].message
     planner.apply(JobGone("old-0"), now_s=1004)
     assert planner.replan(1005).notices == ()
 
