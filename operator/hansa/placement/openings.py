@@ -28,8 +28,9 @@ def obstacles(league: League, number: int) -> dict[int, int]:
     usable = np.flatnonzero((league.kinds.codes_of(number) == 0) & (supply.cell_open == 1))
     found = dict.fromkeys(usable.tolist(), WHY_CAPACITY)
     ample = usable[supply.cell_free[usable] >= kind.gpus]
+    is_plain = kind.pool not in league.caps.limits and bool((supply.reserved_key == HUGE).all())
     for cell in _roomy(league, kind, ample):
-        found[cell] = _held_back(league, kind, cell)
+        found[cell] = 0 if is_plain else _held_back(league, kind, cell)
     return found
 
 
