@@ -29,11 +29,6 @@ class Difference:
     """UIDs that hold resources where there are none after."""
 
 
-def without_site(snapshot: Snapshot, name: str) -> Snapshot:
-    """A node gone, and what ran there with it."""
-    return without_sites(snapshot, frozenset({name}))
-
-
 def without_operator(snapshot: Snapshot, operator: str) -> Snapshot:
     """All nodes of an operator gone."""
     gone = frozenset(site.name for site in snapshot.sites if site.operator == operator)

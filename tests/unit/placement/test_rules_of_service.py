@@ -251,7 +251,7 @@ def test_a_lent_limit_holds_and_a_memory_floor_picks_the_class():
 
 def test_what_if_tells_what_a_loss_costs():
     before = league(job("j"), held("h", "b"), sites=(site("a"), site("b")))
-    lost = what_if.compare(before, what_if.without_site(before, "a"))
+    lost = what_if.compare(before, what_if.without_sites(before, frozenset({"a"})))
     assert (lost.lost, lost.gained, lost.moved, lost.uprooted) == (("j",), (), (), ())
     gone = what_if.compare(before, what_if.without_operator(before, "b"))
     assert gone.uprooted == ("h",)
