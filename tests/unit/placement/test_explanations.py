@@ -280,3 +280,13 @@ def test_in_a_large_league_few_remedies_are_tried(monkeypatch):
     assert explain_job(snapshot, "j").remedy.words == "s8 no longer refused it"
     monkeypatch.setattr(explanation, "JOBS_PLANNED", 1)
     assert explain_job(snapshot, "j").remedy is None
+
+
+def test_room_by_way_of_trial_lifts_no_lending_limit():
+    """As many more are lent as there are more; that all are lent is a remedy of its own."""
+    where = site("a", lent_gpus={CLASS: 4, "amd-mi210": 1})
+    story = explain_job(league(where, job=replace(JOB, shape=Shape(2, 8))), "j")
+
+    [changed] = story.remedy.changed.sites
+    assert story.remedy.words == "a had 16 GPUs more"
+    assert changed.lent_gpus == {CLASS: 20, "amd-mi210": 1}
