@@ -182,7 +182,7 @@ RULES = (
 )  # fmt: skip
 """As they are applied: the law first, its copies' rules with it; whether a node is there at all last."""
 ORDER = {reason: place for place, reasons in enumerate(RULES) for reason in reasons}
-VERDICTS = [reason for reason in ORDER if reason is not Reason.PENDING]
+VERDICTS = sorted({*ORDER} - {Reason.PENDING})
 
 
 def test_no_verdict_goes_unproved():
