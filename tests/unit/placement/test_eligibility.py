@@ -9,7 +9,8 @@ from hansa.model import places
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import PlaceSet, ResidencyRule, Site
 from hansa.placement.eligibility import Atlas, Fault
-from tests.unit.placement.leagues import COUNTRIES, OVERLAYS, is_within, random_rule
+from tests.unit.placement.leagues import COUNTRIES, OVERLAYS, random_rule
+from tests.unit.placement.oracle import is_within
 
 RULES, SITES = 400, 300
 

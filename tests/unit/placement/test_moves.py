@@ -8,7 +8,8 @@ import pytest
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
 from hansa.placement import tables
 from hansa.placement.planner import plan
-from tests.unit.placement.leagues import breaches, random_snapshot
+from tests.unit.placement.leagues import random_snapshot
+from tests.unit.placement.oracle import breaches
 
 SEEDS = range(120)
 

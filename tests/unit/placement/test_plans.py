@@ -13,7 +13,8 @@ from hansa.placement import engine
 from hansa.placement.explanation import explain_job
 from hansa.placement.planner import explain, plan
 from hansa.placement.prices import solve
-from tests.unit.placement.leagues import breaches, random_snapshot, running
+from tests.unit.placement.leagues import random_snapshot, running
+from tests.unit.placement.oracle import breaches
 
 SEEDS = range(80)
 
