@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from resource import RUSAGE_SELF, getrusage
+from time import process_time
 
 import pytest
 
@@ -31,6 +33,7 @@ SITE = Site("tartu", "ut", "ut", "EE", frozenset({"EE"}), (RACK,), {}, {"nvidia-
 POOL = Pool("p")
 GOOD = Job("good", "lab/good", "ut", "p", Shape(1, 1), 0)
 BAD = replace(GOOD, uid="bad", name="lab/bad")
+MILLION = 1_000_000
 
 
 def league(*jobs: Job, site: Site = SITE, pool: Pool = POOL) -> Snapshot:
@@ -174,6 +177,63 @@ def test_very_many_jobs_of_one_kind_do_not_keep_the_others():
     decided = plan(league(*crowd))
     assert len(decided.placements) == 16
     assert decided.placements[0].job_uid == "good"
+
+
+@pytest.mark.soak
+def test_a_million_jobs_of_one_kind_keep_nobody_waiting(capsys):
+    """They are one kind, so that each costs a row; what is said of them is not written out."""
+    crowd = [replace(GOOD, uid=f"{i:07d}", submitted_s=1) for i in range(MILLION)]
+    other = replace(GOOD, uid="other", institution="ua", shape=Shape(2, 2), submitted_s=999)
+    snapshot = league(*crowd, other)
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    began_s = process_time()
+    planner = IncrementalPlanner(snapshot)
+    compiled_s = process_time()
+    decided = planner.replan(1001)
+    planned_s = process_time()
+    late = replace(other, uid="late", submitted_s=1001)
+    freed = planner.update((late,), ("other",), now_s=1002)
+    took = getrusage(RUSAGE_SELF).ru_maxrss - before
+    with capsys.disabled():
+        print(  # noqa: T201  # the figures are the point
+            f"\na million jobs of one kind: compiled in {compiled_s - began_s:.1f} s, planned in"
+            f" {planned_s - compiled_s:.1f} s, one event {process_time() - planned_s:.3f} s CPU,"
+            f" {took >> 10} MiB"
+        )
+    started = [placed.job_uid for placed in decided.placements]
+    assert {"good", "other"} <= set(started)
+    assert len(started) == 13
+    assert len(decided.waiting) == MILLION + 2 - len(started)
+    assert [placed.job_uid for placed in freed.placements] == ["late"]
+    assert len(planner._league.kinds) == 2
+    assert took << 10 < MILLION * 2000
+
+
+def test_overlays_in_a_circle_keep_only_those_waiting_who_name_them():
+    pool = replace(POOL, overlays={"a": frozenset({"overlay/b"}), "b": frozenset({"overlay/a"})})
+    jobs = [
+        replace(BAD, uid="allows", residency=ResidencyRule(PlaceSet(frozenset({"overlay/a"})))),
+        replace(
+            BAD, uid="denies", residency=ResidencyRule(PlaceSet(deny=frozenset({"overlay/b"})))
+        ),
+    ]
+    decided = plan(league(*jobs, pool=pool))
+    assert [placed.job_uid for placed in decided.placements] == ["good"]
+    said = {waiting.job_uid: (waiting.reason, waiting.message) for waiting in decided.waiting}
+    assert {reason for reason, _ in said.values()} == {Reason.UNKNOWN_JURISDICTION}
+    assert said["allows"][1].endswith("overlay/a → overlay/b → overlay/a")
+    assert said["denies"][1].endswith("overlay/b → overlay/a → overlay/b")
+
+
+def test_a_ceiling_in_a_circle_keeps_its_own_pool_waiting_and_no_other():
+    circle = ResidencyRule(PlaceSet(frozenset({"overlay/a"})))
+    odd = replace(POOL, name="odd", ceiling=circle, overlays={"a": frozenset({"overlay/a"})})
+    snapshot = league(replace(BAD, pool="odd"))
+    decided = plan(replace(snapshot, pools=(POOL, odd)))
+    assert [placed.job_uid for placed in decided.placements] == ["good"]
+    assert [(w.job_uid, w.reason) for w in decided.waiting] == [
+        ("bad", Reason.UNKNOWN_JURISDICTION)
+    ]
 
 
 def test_a_holding_at_a_site_that_left_is_not_counted():
