@@ -165,6 +165,14 @@ def test_an_overfull_site_stays_so_until_enough_has_ended():
     assert planner.replan(1005).notices == ()
 
 
+def test_a_head_without_a_machine_counts_as_well():
+    shape = Shape(1, 1, head_cpu_millis=70_000)
+    odd = replace(BAD, shape=shape, holdings=(Holding("tartu", 1, 1, 0),))
+    decided = plan(league(odd))
+    assert "runs 1 more pods" in decided.notices[0].message
+    assert [waiting.job_uid for waiting in decided.waiting] == ["good"]
+
+
 def test_an_empty_league_says_so():
     decided = plan(Snapshot(0, (), (POOL,), (GOOD,)))
     assert [waiting.reason for waiting in decided.waiting] == [Reason.WAITING_FOR_CAPACITY]
