@@ -92,7 +92,7 @@ def crowded_shape(rng: np.random.Generator) -> Shape:
         cpu_millis=int(rng.choice([500, 1000, 6000])),
         memory_bytes=int(rng.choice([1, 2, 24])) * GIB,
         head_cpu_millis=int(rng.choice([500, 4000])),
-        min_workers=int(rng.integers(1, workers + 1)) if _one_in(rng, 3) else 0,
+        min_workers=int(rng.integers(1, workers + 1)) if _one_in(rng, 2) else 0,
     )
 
 
