@@ -42,7 +42,7 @@ def single(rng: np.random.Generator) -> Snapshot:
 
 
 def gangs(rng: np.random.Generator) -> Snapshot:
-    """Up to 12 gangs of one to four workers and up to 6 sites of one to three machines, under law."""
+    """Up to 9 gangs of one to four workers and up to 4 sites of one to three machines, under law."""
     sites = tuple(
         site(
             f"s{i}",
@@ -50,7 +50,7 @@ def gangs(rng: np.random.Generator) -> Snapshot:
             int(rng.integers(1, 100)),
             country=str(rng.choice(COUNTRIES)),
         )
-        for i in range(int(rng.integers(1, 7)))
+        for i in range(int(rng.integers(1, 5)))
     )
     jobs = tuple(
         Job(
@@ -59,7 +59,7 @@ def gangs(rng: np.random.Generator) -> Snapshot:
             priority=int(rng.choice([0, 0, 100, 500])),
             residency=random_rule(rng) if rng.random() < 0.3 else ResidencyRule(),
         )
-        for i in range(int(rng.integers(1, 13)))
+        for i in range(int(rng.integers(1, 10)))
     )  # fmt: skip
     return Snapshot(1000, sites, (Pool("p", overlays=OVERLAYS),), jobs)
 

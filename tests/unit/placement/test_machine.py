@@ -177,7 +177,9 @@ class LivingLeague(RuleBasedStateMachine):
         if site is None:
             return self.step(None)
         closed = None if site.unavailable else Reason.NODE_UNREACHABLE
-        price = dict.fromkeys(site.gpu_hour_price, 1 + seed % 1000)
+        price = dict(site.gpu_hour_price)
+        if seed % 4 == 0:  # dear to plan where jobs have budgets
+            price = dict.fromkeys(price, 1 + seed % 1000)
         return self.step(SiteChanged(replace(site, unavailable=closed, gpu_hour_price=price)))
 
     @rule(seed=SEED)
@@ -201,7 +203,7 @@ class LivingLeague(RuleBasedStateMachine):
 
     @invariant()
     def a_full_plan_holds_too(self) -> None:
-        if len(self.log) % 4:
+        if len(self.log) % 6:
             return
         snapshot = self.planner.snapshot()
         decided = plan(snapshot)
@@ -210,6 +212,9 @@ class LivingLeague(RuleBasedStateMachine):
         self.seen["full plans"] += 1
 
     def teardown(self) -> None:
+        """Every other log is replayed: it costs as much as the run."""
+        if self.seen["runs"] % 2:
+            return
         again = IncrementalPlanner(self.start)
         for change, now_s, decided in self.log:
             assert decide(again, change, now_s) == decided
