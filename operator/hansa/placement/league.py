@@ -330,18 +330,18 @@ class League:
             overfull.settle(self, held.holding.site)
 
     def _charge(self, record: Record, held: Held, sign: int) -> None:
-        if record.leaf < 0:
-            return
         shape, workers = self.kinds.kinds[held.kind].shape, held.holding.workers
         gpus = workers * shape.gpus
+        columns = one_kind(shape, self.caps.base[record.job.pool])
+        shares.charge_caps(self.caps.counters, columns, 0, held.cell, sign * gpus)
+        if record.leaf < 0:
+            return
         accounts = self.ledger.accounts
         move = shares.charge_quota if sign > 0 else shares.refund_quota
         move(accounts, record.leaf, gpus)
         cpu = workers * shape.cpu_millis + shape.head_cpu_millis
         memory = workers * (shape.memory_bytes >> 20) + (shape.head_memory_bytes >> 20)
         shares.charge_use(accounts, record.leaf, sign * gpus, sign * cpu, sign * memory)
-        columns = one_kind(shape, self.caps.base[record.job.pool])
-        shares.charge_caps(self.caps.counters, columns, 0, held.cell, sign * gpus)
 
     def _cell_for(self, site: int, job: Job, holding: Holding) -> int:
         """The cell a holding is in: as recorded, else the first of a fitting class with room."""

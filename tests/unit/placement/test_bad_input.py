@@ -244,6 +244,14 @@ def test_a_ceiling_in_a_circle_keeps_its_own_pool_waiting_and_no_other():
     ]
 
 
+def test_caps_count_what_runs_for_an_institution_that_has_lost_its_share():
+    """Half of sixteen GPUs may be of one vendor, and the guest still holds all of that half."""
+    pool = replace(POOL, shares=(Share("ut", nominal_gpus=8),), caps=(Cap("Vendor", 50),))
+    guest = replace(BAD, institution="ua", shape=Shape(1, 8), holdings=(Holding("tartu", 1, 1, 0),))
+    decided = plan(league(guest, pool=pool))
+    assert [(w.job_uid, w.reason) for w in decided.waiting] == [("good", Reason.WAITING_FOR_CAP)]
+
+
 def test_a_holding_at_a_site_that_left_is_not_counted():
     orphan = replace(BAD, holdings=(Holding("gone", 1, 1, 0),))
     assert len(plan(league(orphan)).placements) == 1
