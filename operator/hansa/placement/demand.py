@@ -252,8 +252,9 @@ class Rulebook:
             self._sites[key] = self._judge_sites(kind)
         return self._sites[key]
 
-    def _judge_sites(self, kind: Kind) -> Codes:
-        pool, law = self.pools[kind.pool], self.law(kind)
+    def law_codes(self, kind: Kind) -> Codes:
+        """Per site what the law alone says of the kind, in its pool or not."""
+        law = self.law(kind)
         said = [
             law.reason if isinstance(law, Fault) else law.objection(*bits) for bits in self._bits
         ]
@@ -261,6 +262,10 @@ class Rulebook:
         coded = [0 if reason is None else CODE.get(reason, denied) for reason in said]
         codes = np.array(coded, np.uint8)[self._group]
         self._judge_own_rules(kind, codes)
+        return codes
+
+    def _judge_sites(self, kind: Kind) -> Codes:
+        pool, codes = self.pools[kind.pool], self.law_codes(kind)
         for name in kind.data:
             _refuse(codes, ~self._holders(name), Reason.DATA_ELSEWHERE)
         least = max(kind.assurance, pool.assurance)

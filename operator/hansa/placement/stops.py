@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
-from hansa.placement.demand import CODE, RULES, Codes
+from hansa.placement.demand import CODE, OUTSIDE, RULES, Codes
 from hansa.placement.league import Held, League, Record
 
 LAW = frozenset({CODE[Reason.RESIDENCY_DENIED], CODE[Reason.LEGAL_CONTROL_DENIED]})
@@ -40,7 +40,10 @@ def _objection(
         return Reason.NODE_CORDONED, f"{site.name} is being drained"
     if held.kind not in judged:
         judged[held.kind] = league.rules.site_codes(league.kinds.kinds[held.kind])
-    code = judged[held.kind][league.fleet.cells[held.cell].site]
+    at = league.fleet.cells[held.cell].site
+    code = judged[held.kind][at]
+    if code == OUTSIDE:  # of the pool no more; the law holds all the same
+        code = league.rules.law_codes(league.kinds.kinds[held.kind])[at]
     if code in LAW:
         return RULES[code], f"its residency rules no longer allow {site.name}"
     return None

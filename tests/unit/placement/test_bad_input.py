@@ -252,6 +252,15 @@ def test_caps_count_what_runs_for_an_institution_that_has_lost_its_share():
     assert [(w.job_uid, w.reason) for w in decided.waiting] == [("good", Reason.WAITING_FOR_CAP)]
 
 
+def test_law_ends_work_also_where_its_site_is_of_the_pool_no_more():
+    ceiling = ResidencyRule(PlaceSet(frozenset({"FI"})))
+    runs = replace(BAD, holdings=(Holding("tartu", 1, 1, 0),))
+    elsewhere = replace(POOL, site_names=frozenset({"oulu"}))
+    assert plan(league(runs, pool=elsewhere)).stops == ()
+    decided = plan(league(runs, pool=replace(elsewhere, ceiling=ceiling)))
+    assert [(s.job_uid, s.reason) for s in decided.stops] == [("bad", Reason.RESIDENCY_DENIED)]
+
+
 def test_a_holding_at_a_site_that_left_is_not_counted():
     orphan = replace(BAD, holdings=(Holding("gone", 1, 1, 0),))
     assert len(plan(league(orphan)).placements) == 1
