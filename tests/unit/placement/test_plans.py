@@ -11,6 +11,8 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, ShadowPrices, ShardRequest
 from hansa.placement import engine
 from hansa.placement.explanation import explain_job
+from hansa.placement.league import League
+from hansa.placement.market import market_of
 from hansa.placement.planner import explain, plan
 from hansa.placement.prices import solve
 from tests.unit.placement.leagues import random_snapshot, running
@@ -64,7 +66,9 @@ def test_shards_go_to_as_many_sites_in_both_kernels(seed):
 @pytest.mark.parametrize("seed", range(12))
 def test_a_small_league_finds_the_prices_of_the_background_by_itself(seed):
     snapshot = random_snapshot(np.random.default_rng(7000 + seed), jobs=30)
-    assert plan(replace(snapshot, prices=solve(snapshot).prices)) == plan(snapshot)
+    assert plan(replace(snapshot, prices=solve(market_of(League(snapshot))).prices)) == plan(
+        snapshot
+    )
 
 
 @pytest.mark.parametrize("seed", range(25))
