@@ -157,6 +157,16 @@ class Moves(NamedTuple):
     """One number: cells that may still be looked at."""
     made: Column
     """One number: exchanges made."""
+    short: Column
+    """Per mask from ``lo`` on: the candidates that have room for its gangs, as far as known."""
+    short_end: Column
+    """Per mask: their end."""
+    stamp: Column
+    """Per mask: ``risen`` when they were listed; -1: never."""
+    risen: Column
+    """One number: how often cells have got more room by an exchange."""
+    loose: Column
+    """One number: cells that have more room for the moment, by an exchange that is being tried."""
 
 
 class Board(NamedTuple):

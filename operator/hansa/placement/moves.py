@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-any-return"
-# ruff: noqa: PLR0913, PLR0917  # numba compiles plain positional columns only
+# ruff: noqa: PLR0913, PLR0917, FBT001  # numba compiles plain positional columns only
 """Room for a gang that fits nowhere, by moving what this very plan has placed.
 
 Part of the kernel: see ``kernel`` for how it is written and why. What runs already is never moved.
@@ -55,9 +55,11 @@ def step_aside(
     kind, old = records.parts[part * 5 + 1], records.parts[part * 5 + 2]
     begin, end = board.start[part], records.parts[part * 5 + 4]
     need = kinds.workers[kind] * kinds.gpus[kind]
+    is_short = has_list(supply, kinds, moves, kind, len(trail) == 0)
+    mask = kinds.mask[kind]
     is_up = False
-    for at in range(moves.lo[kinds.mask[kind]], kinds.end[kind]):
-        cell = kinds.candidates[at]
+    for at in range(moves.lo[mask], moves.short_end[mask] if is_short else kinds.end[kind]):
+        cell = moves.short[at] if is_short else kinds.candidates[at]
         if supply.cell_free[cell] < need or supply.cell_open[cell] == 0 or cell == old:
             continue
         moves.left[0] -= 1
@@ -69,6 +71,33 @@ def step_aside(
     if is_up:
         put(supply, kinds, caps, records, board, part, old, begin, end)
     return False
+
+
+def has_list(supply: Supply, kinds: Kinds, moves: Moves, kind: int, may_list: bool) -> bool:
+    """Whether it is known which candidates of a kind have room; lists them if now is the time.
+
+    Nearly all are full, and the same kinds are asked again and again. Room only shrinks, but for
+    what an exchange leaves behind, so a list holds good until one has left something. While one is
+    tried, what moved has taken room that it may give back: then nothing is listed. Cells where it
+    has made room are closed, but for those counted in ``loose``.
+    """
+    mask = kinds.mask[kind]
+    if moves.loose[0] > 0:
+        return False
+    if moves.stamp[mask] == moves.risen[0]:
+        return True
+    if not may_list:
+        return False
+    need = kinds.workers[kind] * kinds.gpus[kind]
+    end = moves.lo[mask]
+    for at in range(moves.lo[mask], kinds.end[kind]):
+        cell = kinds.candidates[at]
+        if supply.cell_free[cell] >= need:
+            moves.short[end] = cell
+            end += 1
+    moves.short_end[mask] = end
+    moves.stamp[mask] = moves.risen[0]
+    return True
 
 
 def settle(
@@ -147,6 +176,7 @@ def push_through(
                 and step_aside(supply, kinds, jobs, caps, records, moves, board, other, trail)
                 and settle(supply, kinds, jobs, caps, records, moves, board, part, cell, trail)
             ):
+                moves.loose[0] += 1
                 return True
             other = following
         undo(supply, kinds, jobs, accounts, caps, records, board, trail, mark, log_start)
@@ -307,7 +337,7 @@ def clear(
 ) -> bool:
     """Empty a cell as far as a gang needs it, and put the gang there; or change nothing."""
     leaf = jobs.leaf[turn.job]
-    need = kinds.workers[kind] * kinds.gpus[kind]
+    need, free = kinds.workers[kind] * kinds.gpus[kind], supply.cell_free[cell]
     log_start = gang_start = len(records.log)
     trail = [0 for _ in range(0)]
     is_in = False
@@ -328,11 +358,15 @@ def clear(
         for at in range(4, len(trail), 5):
             gain -= trail[at]
         if gain > 0:
+            if moves.loose[0] > 0 or supply.cell_free[cell] > free:
+                moves.risen[0] += 1
+            moves.loose[0] = 0
             accept(kinds, records, moves, board, kind, cell, turn, gang_start, trail)
             return True
         workers = give_back(supply, cell, kinds, kind, records.log, gang_start, len(records.log))
         charge_caps(caps, kinds, kind, cell, -workers * kinds.gpus[kind])
     undo(supply, kinds, jobs, accounts, caps, records, board, trail, 0, log_start)
+    moves.loose[0] = 0
     return False
 
 

@@ -88,6 +88,11 @@ def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
         money=np.round(1000 * league.tariff.money).astype(np.int64),
         left=np.array([MOST_LOOKS], np.int64),
         made=np.zeros(1, np.int64),
+        short=np.zeros(len(kinds.candidates), np.int64),
+        short_end=np.zeros(len(kinds.next), np.int64),
+        stamp=np.full(len(kinds.next), -1, np.int64),
+        risen=np.zeros(1, np.int64),
+        loose=np.zeros(1, np.int64),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
-from hansa.placement import tables
+from hansa.model.snapshot import Job, Machines, Pool, ShadowPrices, Shape, Site, Snapshot
+from hansa.placement import moves, tables
 from hansa.placement.planner import plan
 from tests.unit.placement.leagues import random_snapshot
 from tests.unit.placement.oracle import breaches
@@ -50,6 +50,23 @@ STEPS = {
         ),
         {"first": "b", "second": "c", "third": "a"},
     ),
+    "one goes where another has left more room than it took": (
+        (
+            site("a", 4),
+            site("b", 5),
+            *(site(name, gpus, price=2) for name, gpus in (("c", 2), ("d", 1), ("e", 3))),
+        ),
+        (
+            job("first", 1, priority=9, barred_from="bce"),
+            job("second", 3, priority=8, barred_from="cde"),
+            job("third", 3, priority=7, barred_from="acd"),
+            job("fourth", 2, priority=6, barred_from="ade"),
+            job("fifth", 1, priority=5, barred_from="ace"),
+            job("only-d", 1, priority=1, barred_from="abce"),
+            job("only-a", 4, barred_from="bcde"),
+        ),
+        {"first": "d", "second": "b", "third": "e", "fourth": "c", "fifth": "b", "only-a": "a"},
+    ),
     "nobody steps aside for who comes later if he would lose his place": (
         (site("a", 4),),
         (job("first", 2, priority=9), job("large", 4)),
@@ -60,7 +77,9 @@ STEPS = {
 
 @pytest.mark.parametrize(("sites", "jobs", "expected"), STEPS.values(), ids=STEPS)
 def test_who_moves(sites, jobs, expected):
-    assert where(Snapshot(1, sites, (Pool("p"),), jobs)) == expected
+    snapshot = Snapshot(1, sites, (Pool("p"),), jobs, prices=ShadowPrices())
+    assert where(snapshot) == expected
+    assert plan(snapshot) == plan(snapshot, is_compiled=False)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -72,3 +91,12 @@ def test_moves_break_no_rule_and_cost_nothing(seed, monkeypatch):
     assert after == plan(snapshot, is_compiled=False)
     assert after.certificate.value <= after.certificate.bound
     assert after.certificate.value >= before.certificate.value * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_remembering_where_there_is_room_changes_nothing(seed, monkeypatch):
+    rng = np.random.default_rng(7000 + seed)
+    snapshot = random_snapshot(rng, jobs=int(rng.integers(30, 90)), sites=int(rng.integers(3, 12)))
+    remembered = plan(snapshot, is_compiled=False)
+    monkeypatch.setattr(moves, "has_list", lambda *_: False)
+    assert plan(snapshot, is_compiled=False) == remembered
