@@ -169,7 +169,7 @@ def test_a_head_without_a_machine_counts_as_well():
     shape = Shape(1, 1, head_cpu_millis=70_000)
     odd = replace(BAD, shape=shape, holdings=(Holding("tartu", 1, 1, 0),))
     decided = plan(league(odd))
-    assert "runs 1 more pods" in decided.notices[0].message
+    assert "1 pods too many" in decided.notices[0].message
     assert [waiting.job_uid for waiting in decided.waiting] == ["good"]
 
 
@@ -228,7 +228,7 @@ def test_overlays_in_a_circle_keep_only_those_waiting_who_name_them():
     decided = plan(league(*jobs, pool=pool))
     assert [placed.job_uid for placed in decided.placements] == ["good"]
     said = {waiting.job_uid: (waiting.reason, waiting.message) for waiting in decided.waiting}
-    assert {reason for reason, _ in said.values()} == {Reason.UNKNOWN_JURISDICTION}
+    assert {reason for reason, _ in said.values()} == {Reason.POOL_MISCONFIGURED}
     assert said["allows"][1].endswith("overlay/a → overlay/b → overlay/a")
     assert said["denies"][1].endswith("overlay/b → overlay/a → overlay/b")
 
@@ -240,7 +240,7 @@ def test_a_ceiling_in_a_circle_keeps_its_own_pool_waiting_and_no_other():
     decided = plan(replace(snapshot, pools=(POOL, odd)))
     assert [placed.job_uid for placed in decided.placements] == ["good"]
     assert [(w.job_uid, w.reason) for w in decided.waiting] == [
-        ("bad", Reason.UNKNOWN_JURISDICTION)
+        ("bad", Reason.POOL_MISCONFIGURED)
     ]
 
 
