@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 
 import numpy as np
@@ -34,6 +35,7 @@ from hansa.placement.market import Market, market_of
 from hansa.placement.planner import placements, replan
 from hansa.placement.supply import Ints, is_open
 from hansa.placement.tables import some_waiting
+from hansa.placement.waitlist import about, retell
 
 MOST_ROWS = 32
 """Waiting jobs that one event tries to place."""
@@ -106,7 +108,8 @@ class IncrementalPlanner:
             self.market = None if prices.is_small(self._league) else market_of(self._league)
             self._league.prices = prices.solve_if_small(self._league) or self._league.prices
         decided = self._replan()
-        return replace(decided, waiting=self._promises.told(decided.waiting, now_s))
+        told = partial(self._promises.told, now_s=now_s)
+        return replace(decided, waiting=retell(decided.waiting, told))
 
     def _replan(self, *, is_told: bool = True) -> Plan:
         """A full plan, booked; see ``planner.replan``."""
@@ -265,7 +268,7 @@ class IncrementalPlanner:
     def _only(self, uids: Iterable[str], plan: Plan) -> Plan:
         """A full plan as the answer to news of a few jobs: of the others it tells nothing."""
         self.is_stale, named = True, frozenset(uids)
-        return replace(plan, waiting=tuple(said for said in plan.waiting if said.job_uid in named))
+        return replace(plan, waiting=tuple(about(plan.waiting, named)))
 
     def _compile(self, base: Snapshot, *more: Job) -> None:
         jobs = (*(record.job for record in self._league.records.values()), *more)

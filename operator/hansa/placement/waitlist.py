@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import overload
 
 from hansa.model.plan import Waiting
@@ -28,6 +29,8 @@ class Waitlist(Sequence[Waiting]):
     """Jobs ahead of each in its pool."""
     starts: Mapping[int, Start]
     """Place in the columns → expected starts, where they are known."""
+    retold: Mapping[int, Waiting] = field(default_factory=dict)
+    """Place in the columns → the record that stands for it."""
 
     def __len__(self) -> int:
         return len(self.unplanned) + len(self.uids)
@@ -58,6 +61,8 @@ class Waitlist(Sequence[Waiting]):
         place = index - len(self.unplanned)
         if place < 0:
             return self.unplanned[index]
+        if place in self.retold:
+            return self.retold[place]
         reason, message = self.words[self.said[place]]
         even, sure = self.starts.get(place, UNKNOWN)
         return Waiting(
@@ -68,3 +73,26 @@ class Waitlist(Sequence[Waiting]):
             start_p50_s=even,
             start_p90_s=sure,
         )
+
+
+def retell(
+    waiting: Sequence[Waiting], tell: Callable[[Iterable[Waiting]], Iterable[Waiting]]
+) -> Sequence[Waiting]:
+    """The records with those told anew that expect a start; of a waitlist no others are made."""
+    if not isinstance(waiting, Waitlist):
+        return tuple(tell(waiting))
+    before = len(waiting.unplanned)
+    told = tell([waiting[before + place] for place in waiting.starts])
+    return replace(waiting, retold=dict(zip(waiting.starts, told, strict=True)))
+
+
+def about(waiting: Sequence[Waiting], uids: Collection[str]) -> Iterator[Waiting]:
+    """The records of some jobs; of a waitlist no others are made."""
+    if not isinstance(waiting, Waitlist):
+        return (said for said in waiting if said.job_uid in uids)
+    planned = (
+        waiting[len(waiting.unplanned) + place]
+        for place, uid in enumerate(waiting.uids)
+        if uid in uids
+    )
+    return chain((said for said in waiting.unplanned if said.job_uid in uids), planned)

@@ -11,6 +11,7 @@ from hansa.model.plan import Plan, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.waitlist import about
 from hansa.simulation.policy import Decision, Estimate, Start
 
 LEARN_S = 6 * 3600
@@ -30,11 +31,15 @@ class LeaguePolicy:
         self._jobs: dict[str, Job] = {}
         self._starts: list[Start] = []
         self._stops: list[str] = []
+        self._newcomers: set[str] = set()
+        """Jobs that have begun to wait since the last full plan."""
         self._told: dict[str, Waiting] = {}
+        """What the last full plan said of those who were newcomers then."""
 
     def arrive(self, job: Job, now_s: int) -> None:
         """A job waits; after a stop this confirms that it holds nothing."""
         self._jobs[job.uid] = job
+        self._newcomers.add(job.uid)
         self._apply(JobArrived(job), now_s)
 
     def finish(self, job: Job, now_s: int, *, ran_s: int) -> None:
@@ -61,8 +66,10 @@ class LeaguePolicy:
             self._learn_at_s = now_s + LEARN_S
             history = {key: RunTimes.fit(ran) for key, ran in self._ran_s.items()}
             self._planner.learn(history)
-        self._told.clear()
-        self._take(self._planner.replan(now_s))
+        plan = self._planner.replan(now_s)
+        self._told = {said.job_uid: said for said in about(plan.waiting, self._newcomers)}
+        self._newcomers.clear()
+        self._take(plan)
 
     def decide(self, now_s: int) -> Decision:
         """What the planner said since the engine last asked."""
@@ -96,7 +103,3 @@ class LeaguePolicy:
             for p in plan.placements
         ]
         self._stops += [stop.job_uid for stop in plan.stops]
-        for waiting in plan.waiting:
-            self._told[waiting.job_uid] = waiting
-        for placed in plan.placements:
-            self._told.pop(placed.job_uid, None)
