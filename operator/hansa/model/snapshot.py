@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hansa.model.history import RunTimes
+from hansa.model.history import Group, RunTimes
 from hansa.model.reasons import Reason
 
 WORLD = frozenset({"World"})
@@ -234,7 +234,7 @@ class Snapshot:
     jobs: tuple[Job, ...]
     dataset_rules: Mapping[str, ResidencyRule] = field(default_factory=dict)
     """Data set → where it may be processed at all, whoever holds a copy. See ``Site`` for its own."""
-    history: Mapping[tuple[str, int], RunTimes] = field(default_factory=dict)
-    """(institution, ``size_bucket`` of the job's GPUs) → how long such jobs ran."""
+    history: Mapping[Group, RunTimes] = field(default_factory=dict)
+    """How long jobs ran, by institution, size and the time they had asked for."""
     prices: ShadowPrices | None = None
     """None: the planner finds its own where the league is small enough."""

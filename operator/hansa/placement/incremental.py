@@ -24,7 +24,7 @@ from hansa.model.events import (
     SiteChanged,
     SiteGone,
 )
-from hansa.model.history import RunTimes
+from hansa.model.history import Group, RunTimes
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Site, Snapshot
 from hansa.placement import changes, engine, preemption, prices, stops, takers, waiting
@@ -75,7 +75,7 @@ class IncrementalPlanner:
         pairs = zip(held.log[::2], held.log[1::2], strict=True)
         return tuple((machine - lo, workers) for machine, workers in pairs if workers)
 
-    def learn(self, history: Mapping[tuple[str, int], RunTimes]) -> None:
+    def learn(self, history: Mapping[Group, RunTimes]) -> None:
         """Expect other run times from now on; jobs that wait already keep theirs."""
         self._base = replace(self._base, history=history)
         self._league.history = dict(history)

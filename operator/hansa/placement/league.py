@@ -13,7 +13,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from hansa.model.history import RunTimes, size_bucket
+from hansa.model.history import RunTimes, expected
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
 from hansa.placement import overfull, packing, shares
@@ -262,10 +262,11 @@ class League:
 
     def run_time(self, job: Job) -> RunTimes:
         """How long such jobs run: from history, else all of the time it asked for."""
-        seen = self.history.get((job.institution, size_bucket(job.shape.total_gpus)))
-        if seen is None or not seen.count:
-            return RunTimes(1, math.log(max(1, job.max_runtime_s)), 0.0)
-        return seen
+        asked_s = job.max_runtime_s
+        seen = expected(
+            self.history, job.institution, gpus=job.shape.total_gpus, max_runtime_s=asked_s
+        )
+        return seen or RunTimes(1, math.log(max(1, asked_s)), 0.0)
 
     def _kinds_of(self, job: Job) -> tuple[int, ...]:
         if not job.spread:

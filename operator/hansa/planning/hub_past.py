@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from hansa.model.history import RunTimes, size_bucket
+from hansa.model.history import Group, RunTimes, groups_of
 from hansa.model.snapshot import Pool
 from hansa.model.times import from_rfc3339
 from hansa.planning.hub_jobs import JobView, League
@@ -25,6 +25,8 @@ class JobPast:
     namespace: str
     pool: str
     gpus: int = 0
+    max_runtime_s: int = 0
+    """Run time it had asked for."""
     wall_s: int = 0
     """Run time; 0 while it has not ended."""
     gpu_seconds: int = 0
@@ -37,7 +39,7 @@ class JobPast:
 class Past:
     """The past as the planner takes it in."""
 
-    history: Mapping[tuple[str, int], RunTimes] = field(default_factory=dict)
+    history: Mapping[Group, RunTimes] = field(default_factory=dict)
     usage_gpu_s: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """(pool, institution) → GPU-seconds of ended work, faded."""
     preemptions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -57,6 +59,7 @@ def past_of(job: JobView) -> JobPast | None:
         namespace=job.namespace,
         pool=spec.pool,
         gpus=job.workers * spec.ray.workers.gpus,
+        max_runtime_s=spec.max_runtime_seconds,
         wall_s=int(usage.get("wallSeconds", 0)) if ended else 0,
         gpu_seconds=int(usage.get("gpuSeconds", 0)) if ended else 0,
         finished_s=finished_s or 0.0,
@@ -64,16 +67,16 @@ def past_of(job: JobView) -> JobPast | None:
     )
 
 
-def run_times(
-    rows: Iterable[JobPast], institutions: Mapping[str, str]
-) -> dict[tuple[str, int], RunTimes]:
-    """Return how long work of each institution and size ran. ``institutions``: by namespace."""
-    seen: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+def run_times(rows: Iterable[JobPast], institutions: Mapping[str, str]) -> dict[Group, RunTimes]:
+    """Return how long work of each group ran. ``institutions``: by namespace."""
+    seen: defaultdict[Group, list[float]] = defaultdict(list)
     for row in rows:
         institution = institutions.get(row.namespace)
         if institution and row.wall_s > 0:
-            seen[institution, size_bucket(row.gpus)].append(row.wall_s)
-    return {kind: RunTimes.fit(durations_s) for kind, durations_s in seen.items()}
+            asked = {"gpus": row.gpus, "max_runtime_s": row.max_runtime_s}
+            for group in groups_of(institution, **asked):
+                seen[group].append(row.wall_s)
+    return {group: RunTimes.fit(durations_s) for group, durations_s in seen.items()}
 
 
 def faded_usage(

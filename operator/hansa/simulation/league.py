@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 
 from hansa.model.events import Event, JobArrived, JobGone, SiteChanged
-from hansa.model.history import RunTimes, size_bucket
+from hansa.model.history import Group, RunTimes, groups_of
 from hansa.model.plan import Plan, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
@@ -17,7 +17,7 @@ from hansa.simulation.policy import Decision, Estimate, Start
 LEARN_S = 6 * 3600
 """The hub fits past run times anew four times a day."""
 REMEMBERED = 400
-"""Run times kept for each institution and size."""
+"""Run times kept for each group of jobs."""
 
 
 class LeaguePolicy:
@@ -25,7 +25,7 @@ class LeaguePolicy:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._planner = IncrementalPlanner(snapshot)
-        self._ran_s: dict[tuple[str, int], deque[int]] = {}
+        self._ran_s: dict[Group, deque[int]] = {}
         self._learn_at_s = snapshot.now_s + LEARN_S
         self._sites = {site.name: site for site in snapshot.sites}
         self._jobs: dict[str, Job] = {}
@@ -45,8 +45,9 @@ class LeaguePolicy:
     def finish(self, job: Job, now_s: int, *, ran_s: int) -> None:
         """A job ended; what it held is free, and how long it ran is remembered."""
         del self._jobs[job.uid]
-        key = (job.institution, size_bucket(job.shape.total_gpus))
-        self._ran_s.setdefault(key, deque(maxlen=REMEMBERED)).append(ran_s)
+        asked = {"gpus": job.shape.total_gpus, "max_runtime_s": job.max_runtime_s}
+        for group in groups_of(job.institution, **asked):
+            self._ran_s.setdefault(group, deque(maxlen=REMEMBERED)).append(ran_s)
         self._apply(JobGone(job.uid), now_s)
 
     def lose(self, job: Job, now_s: int) -> None:
@@ -64,7 +65,7 @@ class LeaguePolicy:
         """Plan everything anew, as the hub does between events."""
         if now_s >= self._learn_at_s:
             self._learn_at_s = now_s + LEARN_S
-            history = {key: RunTimes.fit(ran) for key, ran in self._ran_s.items()}
+            history = {group: RunTimes.fit(ran) for group, ran in self._ran_s.items()}
             self._planner.learn(history)
         plan = self._planner.replan(now_s)
         self._told = {said.job_uid: said for said in about(plan.waiting, self._newcomers)}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hansa.model.history import RunTimes, size_bucket
+from hansa.model.history import ANY, RunTimes, size_bucket
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import (
     Holding,
@@ -197,7 +197,7 @@ def test_short_work_is_backfilled_before_a_reserved_gang_and_long_work_is_not():
 
 
 def test_start_estimates_follow_the_history():
-    history = {("ut", size_bucket(8)): RunTimes.fit([100, 1000, 10_000])}
+    history = {("ut", size_bucket(8), ANY): RunTimes.fit([100, 1000, 10_000])}
     decided = plan(league(held("r", since=4900), job("j"), history=history, now_s=5000))
     waiting = decided.waiting[0]
     assert waiting.start_p50_s is not None

@@ -3,7 +3,7 @@
 import pytest
 
 from hansa.hub.pastbook import PastBook
-from hansa.model.history import size_bucket
+from hansa.model.history import expected, groups_of
 from hansa.model.times import rfc3339
 from hansa.planning.hub_jobs import League
 from hansa.planning.hub_past import Past, with_past
@@ -41,10 +41,12 @@ def past(*jobs, league=LEAGUE, now_s=NOW_S):
     return book.past(league, now_s)
 
 
-def test_run_times_by_institution_and_size():
+def test_run_times_by_institution_size_and_request():
     told = past(ended(0), ended(9, wall_seconds=1600), ended(5, wall_seconds=0), job_view())
 
-    times = told.history["clinic", size_bucket(2)]
+    asked = {"gpus": 2, "max_runtime_s": job_view().parsed.spec.max_runtime_seconds}
+    assert set(told.history) == set(groups_of("clinic", **asked))
+    times = expected(told.history, "clinic", **asked)
     assert times.count == 2
     assert times.p50_s == pytest.approx(800)
 
