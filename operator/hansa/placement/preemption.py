@@ -14,18 +14,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+
 from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool
 from hansa.placement import shares
-from hansa.placement.columns import RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
+from hansa.placement.columns import HUGE, RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
 from hansa.placement.league import League, Record
 from hansa.placement.scratch import Scratch, Victim
 from hansa.placement.supply import Ints
 from hansa.placement.waiting import Blocked
 
 MOST_JOBS = 128
-"""Kinds of blocked jobs that room is sought for in one plan, those of entitled jobs first."""
+"""Sorts of blocked jobs that room is sought for in one plan, those of entitled jobs first."""
 MOST_CELLS = 16
 """Cells examined for one job, in order of choice, among those that hold enough to yield."""
 MOST_VICTIMS = 64
@@ -61,32 +63,52 @@ def make_room(
     ``reserved``: row → rank of jobs that hold a reservation. ``ended``: what this plan stops anyway.
     """
     made = MadeRoom()
-    may_stop = {name for name, pool in league.pools.items() if _may_stop(pool)}
+    may_stop = any(map(_may_stop, league.pools.values()))
     rows = _helped(league, blocked)
-    if not rows or not (league.stopping or league.elastic or may_stop):
+    if not len(rows) or not (league.stopping or league.elastic or may_stop):
         return made
     if not any(league.by_cell.values()):
         return made
     scratch = Scratch(league)
-    search = _Search(scratch, made, reserved, _let_go(scratch, ended))
-    for row in _in_order(scratch, rows):
+    freed = _let_go(scratch, ended)
+    search = _Search(scratch, made, reserved, freed)
+    rows = _in_order(scratch, rows, is_all=bool(freed or league.elastic or _has_ranks(league)))
+    runtimes_s = league.columns.runtime_p90[rows]
+    for row, *sort in zip(rows.tolist(), runtimes_s.tolist(), _sorts(league, rows), strict=True):
         if len(search.hopeless) + len(made.gaining) >= MOST_JOBS:
             break
-        search.seek(row)
+        search.seek(row, *sort)
     return made
 
 
-def _helped(league: League, blocked: Blocked) -> list[int]:
+def _helped(league: League, blocked: Blocked) -> Ints:
     """Rows of jobs in one piece that room would help."""
     why = blocked.why & (WHY_CAPACITY | WHY_QUOTA | WHY_RESERVED)
     is_helped = (why != 0) & (league.columns.parts[blocked.rows] == 1)
-    return [int(row) for row in blocked.rows[is_helped].tolist()]
+    return np.asarray(blocked.rows[is_helped])
 
 
-def _in_order(scratch: Scratch, rows: list[int]) -> list[int]:
-    """Rows of entitled jobs first."""
-    records, uids = scratch.league.records, scratch.league.row_uid
-    return sorted(rows, key=lambda row: not scratch.is_entitled(records[uids[row]]))
+def _in_order(scratch: Scratch, rows: Ints, *, is_all: bool) -> Ints:
+    """Rows of entitled jobs first; others only if ``is_all``: where something may yield to them."""
+    league, accounts = scratch.league, scratch.accounts
+    leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.first[rows]]
+    borrows = accounts.gpus[leaf] + need > accounts.nominal[leaf]
+    if not is_all:
+        return np.asarray(rows[~borrows])
+    return np.asarray(rows[np.argsort(borrows, kind="stable")])
+
+
+def _has_ranks(league: League) -> bool:
+    """Whether work somewhere yields to that of higher priority."""
+    return any(pool.preemption.lower_priority for pool in league.pools.values())
+
+
+def _sorts(league: League, rows: Ints) -> list[tuple[int, int, int]]:
+    """Per row, what decides who yields to it and where: institution, cells and gang, priority."""
+    columns = league.columns
+    mask = league.kinds.mask[columns.first[rows]]
+    priority = columns.priority[rows] * _has_ranks(league)
+    return list(zip(columns.leaf[rows].tolist(), mask.tolist(), priority.tolist(), strict=True))
 
 
 class _Search:
@@ -99,28 +121,29 @@ class _Search:
         self.scratch = scratch
         self.made = made
         self._reserved = reserved
-        self.hopeless: set[int] = set()
-        """Kinds that found nothing: what others gain later does not help them."""
+        self.hopeless: dict[tuple[int, int, int], int] = {}
+        """Sorts that found nothing, with the shortest run time that did not: what others gain later
+        does not help them."""
         self._freed = freed
         self._caused = Counter(
             row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S
         )
 
-    def seek(self, row: int) -> None:
+    def seek(self, row: int, runtime_s: int, sort: tuple[int, int, int]) -> None:
         """Find room for one job, and book it."""
+        if runtime_s >= self.hopeless.get(sort, HUGE) and row not in self._reserved:
+            return
         league = self.scratch.league
         record = league.records[league.row_uid[row]]
-        if record.kinds[0] in self.hopeless:
-            return
         self.scratch.rank = self._reserved.get(row, -1)
-        self.scratch.runtime_s = int(league.columns.runtime_p90[row])
+        self.scratch.runtime_s = runtime_s
         cells = league.tariff.candidates(record.kinds[0])
         usable = cells[league.supply.cell_open[cells] == 1]
         soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
             self.made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
         elif not self._stop_for(row, record, usable):
-            self.hopeless.add(record.kinds[0])
+            self.hopeless[sort] = min(runtime_s, self.hopeless.get(sort, HUGE))
 
     def _soon(self, record: Record, cells: Ints) -> int | None:
         """The first cell where what is stopping leaves room, taken."""
@@ -146,7 +169,7 @@ class _Search:
             self.scratch.go(victim)
             self._caused[job.pool, job.institution] += victim.workers_left == 0
             self.made.stops.append(_stop(victim, record))
-        self.scratch.take(record, cell)
+        self.scratch.take(record, cell, reclaims=self._reclaims(record))
         words = f"{len(chosen)} jobs at {_site(self.scratch.league, cell)} make room"
         self.made.gaining[job.uid] = words
         self._hold(row, record, cell)
@@ -166,8 +189,12 @@ class _Search:
         """Whether anything could yield to the job at all."""
         league = self.scratch.league
         rule = league.pools[record.job.pool].preemption
-        is_entitled = rule.borrowers and self.scratch.is_entitled(record)
-        return is_entitled or rule.lower_priority or league.elastic > 0
+        return self._reclaims(record) or rule.lower_priority or league.elastic > 0
+
+    def _reclaims(self, record: Record) -> bool:
+        """Whether a job takes back what borrowers hold; then it may also use room that is held."""
+        rule = self.scratch.league.pools[record.job.pool].preemption
+        return rule.borrowers and self.scratch.is_entitled(record)
 
     def _victims(self, record: Record, cell: int) -> list[Victim]:
         """The fewest that have to yield at a cell for a job to fit; empty when it cannot.
@@ -203,7 +230,7 @@ class _Search:
         left = pool.preemption.max_per_hour - pool.recent_preemptions.get(job.institution, 0)
         left -= self._caused[job.pool, job.institution]
         found: dict[tuple[str, str], tuple[Victim, list[int]]] = {}
-        fits = False
+        fits, reclaims = False, self._reclaims(record)
         for keeps_nominal, victims in turns:
             for victim in victims:
                 if fits or len(found) == MOST_VICTIMS:
@@ -213,11 +240,12 @@ class _Search:
                 if _is_fair(scratch, record, victim, keeps_nominal=keeps_nominal):
                     left -= victim.workers_left == 0
                     found[victim.key] = victim, scratch.release(victim)
-                    fits = scratch.could_take(record, cell)
+                    fits = scratch.could_take(record, cell, reclaims=reclaims)
         kept = []
-        for victim, log in reversed(found.values()):
+        for index, (victim, log) in enumerate(reversed(found.values()), 1):
             scratch.retake(victim, log)
-            if fits and not scratch.could_take(record, cell):
+            others = len(kept) + len(found) - index
+            if fits and not scratch.could_take(record, cell, reclaims=reclaims and others > 0):
                 kept.append((victim, log))
                 scratch.release(victim)
         for victim, log in kept:

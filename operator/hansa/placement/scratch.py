@@ -139,10 +139,14 @@ class Scratch:
         is_others = key >> RANK_BITS == 0 and key & RANK_MASK != self.rank
         return is_others and self.runtime_s > self.supply.reserved_until[cell]
 
-    def spare(self, cell: int) -> int:
-        """GPUs of a cell that are free and not held, those that victims free among them."""
+    def spare(self, cell: int, *, reclaims: bool = False) -> int:
+        """GPUs of a cell that are free and not held, those that victims free among them.
+
+        ``reclaims``: whether to count what is held as well. Otherwise a borrower in a cell where
+        room is held would keep others waiting who are entitled to his.
+        """
         free = int(self.supply.cell_free[cell])
-        if not self.is_held(cell):
+        if reclaims or not self.is_held(cell):
             return free
         freed = free - int(self.league.supply.cell_free[cell])
         return min(free, int(self.supply.reserved_spare[cell]) + freed)
@@ -175,10 +179,10 @@ class Scratch:
             move(self.accounts, victim.record.leaf, gpus)
             self.accounts.gpus[victim.record.leaf] += sign * gpus
 
-    def take(self, record: Record, cell: int) -> bool:
+    def take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
         kind, columns = self._gang(record)
-        if not self._admits(record, kind, columns, cell):
+        if not self._admits(record, cell, reclaims=reclaims):
             return False
         if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, []):
             return False
@@ -187,11 +191,11 @@ class Scratch:
         self.accounts.gpus[record.leaf] += kind.gpus
         return True
 
-    def could_take(self, record: Record, cell: int) -> bool:
+    def could_take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """``take`` without taking."""
         kind, columns = self._gang(record)
         log: list[int] = []
-        if not self._admits(record, kind, columns, cell):
+        if not self._admits(record, cell, reclaims=reclaims):
             return False
         if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
             return False
@@ -202,13 +206,14 @@ class Scratch:
         kind = self.league.kinds.kinds[record.kinds[0]]
         return kind, one_kind(kind.shape, self.league.caps.base[kind.pool])
 
-    def _admits(self, record: Record, kind: Kind, columns: Kinds, cell: int) -> bool:
+    def _admits(self, record: Record, cell: int, *, reclaims: bool) -> bool:
         """Whether quota, caps and what is held there leave a gang its GPUs."""
+        kind, columns = self._gang(record)
         if not shares.quota_allows(self.accounts, record.leaf, kind.gpus):
             return False
         if kind.gpus and shares.cap_room(self.caps, columns, 0, cell) < kind.gpus:
             return False
-        return self.spare(cell) >= kind.gpus
+        return self.spare(cell, reclaims=reclaims) >= kind.gpus
 
 
 def _victim(league: League, other: Record, holding: Held) -> Victim | None:

@@ -162,3 +162,39 @@ def test_what_stops_where_it_has_no_machine_any_more_is_no_longer_held():
     assert stopped(plan(league(*runs, entitled, sites=sites, pool=pool(ut=11, oy=4, ua=8)))) == [
         "w"
     ]
+
+
+def test_who_reclaims_may_use_what_is_held_beside_a_borrower():
+    """``g`` waits for ``r`` and holds the three GPUs that are free; ``j`` needs one of them."""
+    runs = (held("r", gpus=4, institution="oy", max_runtime_s=100_000), held("v", gpus=1))
+    gang = job("g", gpus=8, institution="ua", priority=9)
+    entitled = job("j", gpus=2, institution="oy", max_runtime_s=900_000)
+    planner = IncrementalPlanner(
+        league(*runs, gang, entitled, pool=pool(ut=0, ua=8, oy=6), now_s=9000)
+    )
+    assert stopped(planner.replan(9000)) == ["v"]
+    assert placed(planner.apply(JobGone("v"), now_s=9001)) == ["j"]
+
+
+def test_what_is_held_is_not_taken_where_nobody_borrows():
+    runs = (held("r", gpus=4, institution="oy", max_runtime_s=100_000),)
+    gang = job("g", gpus=8, institution="ua", priority=9)
+    entitled = job("j", gpus=2, institution="oy", max_runtime_s=900_000)
+    decided = plan(league(*runs, gang, entitled, pool=pool(ua=8, oy=6)))
+    assert placed(decided) == stopped(decided) == []
+
+
+def test_what_is_hopeless_for_long_work_is_not_for_short():
+    """Room is held for ``g`` until ``r`` ends: ``short`` may shrink ``e`` for its turn before that."""
+    shape = Shape(4, 1, min_workers=2)
+    runs = (
+        held("r", gpus=4, institution="oy", max_runtime_s=60_000),
+        held("e", shape=shape, workers=4, institution="fi"),
+    )
+    gang = job("g", gpus=6, institution="ua", priority=9)
+    waits = [
+        job(uid, gpus=2, institution="oy", submitted_s=at, max_runtime_s=runtime_s)
+        for at, (uid, runtime_s) in enumerate({"long": 900_000, "short": 1000}.items())
+    ]
+    decided = plan(league(*runs, gang, *waits, pool=pool(ua=8, oy=4, fi=8), now_s=9000))
+    assert {stop.in_favour_of for stop in decided.stops} == {"short"}
