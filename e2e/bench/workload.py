@@ -55,7 +55,9 @@ SIZE_FACTORS = np.array([1, 2, 4, 8], np.int64)
 LARGEST_GANG = 64
 WORKER_GPUS = (8, 4, 2, 1)
 """GPUs a worker may have: the sizes in which machines come."""
-TRACE_PREEMPTION = PreemptionRule(borrowers=True, min_runtime_s=600, max_per_hour=60)
+TRACE_PREEMPTION = PreemptionRule(
+    borrowers=True, min_runtime_s=600, max_per_hour=60, patience_s=300
+)
 REQUEST_STEPS_S = np.array(
     [600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 345600, 604800, 1209600, 2592000, 7776000],
     np.int64,

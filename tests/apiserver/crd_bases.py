@@ -146,7 +146,12 @@ POOL_SPEC = {
     "residency": RESIDENCY,
     "overlays": [OVERLAY],
     "caps": [{"dimension": "Operator", "maxPercent": 50}],
-    "preemption": {"policy": "Never", "minRuntimeSeconds": 1, "maxPerHour": 1},
+    "preemption": {
+        "policy": "Never",
+        "minRuntimeSeconds": 1,
+        "maxPerHour": 1,
+        "patienceSeconds": 1,
+    },
     "disconnection": {"maxUnattendedSeconds": 60},
     "assurance": "L0",
     "gpuClasses": ["nvidia-l40s"],

@@ -108,6 +108,12 @@ class Preemption(Model):
     max_per_hour: int = Field(
         default=10, ge=0, le=10_000, description="Preemptions an institution may cause per hour."
     )
+    patience_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        description="A job waits this long for room to come free before others are stopped for it.",
+    )
 
 
 class Disruption(Model):

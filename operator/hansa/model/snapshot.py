@@ -178,6 +178,8 @@ class PreemptionRule:
     borrowers: bool = False
     min_runtime_s: int = 600
     max_per_hour: int = 10
+    patience_s: int = 0
+    """A job waits so long for room to come free by itself before others are stopped for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,8 @@ class _Search:
         self.hopeless: dict[tuple[int, int, int], int] = {}
         """Sorts that found nothing, with the shortest run time that did not: what others gain later
         does not help them."""
+        self._gains: dict[int, list[int]] = {}
+        """Cell → rows of jobs that room is made for there."""
         self._freed = freed
         self._caused = Counter(
             row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S
@@ -142,7 +144,7 @@ class _Search:
         soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
             self.made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
-        elif not self._stop_for(row, record, usable):
+        elif not self._is_to_be_patient(record) and not self._stop_for(row, record, usable):
             self.hopeless[sort] = min(runtime_s, self.hopeless.get(sort, HUGE))
 
     def _soon(self, record: Record, cells: Ints) -> int | None:
@@ -181,15 +183,26 @@ class _Search:
         self.made.reserved[row] = row
         need = self.scratch.league.kinds.kinds[record.kinds[0]].gpus
         tier = shares.tier_of(self.scratch.league.ledger.accounts, record.leaf, need)
-        supply.reserved_key[cell] = tier << RANK_BITS | row
+        supply.reserved_key[cell] = tier << RANK_BITS | self._last_of(cell, row)
         supply.reserved_until[cell] = 0
         supply.reserved_spare[cell] = max(0, self.scratch.spare(cell))
+
+    def _last_of(self, cell: int, row: int) -> int:
+        """The last in rank of all that room is made for in a cell: each of them may start there."""
+        self._gains.setdefault(cell, []).append(row)
+        return max(self._gains[cell])
 
     def _may_gain(self, record: Record) -> bool:
         """Whether anything could yield to the job at all."""
         league = self.scratch.league
         rule = league.pools[record.job.pool].preemption
         return self._reclaims(record) or rule.lower_priority or league.elastic > 0
+
+    def _is_to_be_patient(self, record: Record) -> bool:
+        """Whether room may still come free for the job before others are stopped for it."""
+        league = self.scratch.league
+        waited_s = league.now_s - record.job.submitted_s
+        return waited_s < league.pools[record.job.pool].preemption.patience_s
 
     def _reclaims(self, record: Record) -> bool:
         """Whether a job takes back what borrowers hold; then it may also use room that is held."""

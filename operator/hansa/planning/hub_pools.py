@@ -58,6 +58,7 @@ def _pool(name: str, spec: ComputePoolSpec) -> Pool:
             borrowers=spec.preemption.policy in ("Borrowers", "LowerPriorityOrBorrowers"),
             min_runtime_s=spec.preemption.min_runtime_seconds,
             max_per_hour=spec.preemption.max_per_hour,
+            patience_s=spec.preemption.patience_seconds,
         ),
         assurance=int(spec.assurance[1:]),
         gpu_classes=frozenset(spec.gpu_classes),

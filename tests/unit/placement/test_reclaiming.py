@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from hansa.model.events import JobGone
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, PreemptionRule, Shape, Share
@@ -198,3 +200,27 @@ def test_what_is_hopeless_for_long_work_is_not_for_short():
     ]
     decided = plan(league(*runs, gang, *waits, pool=pool(ua=8, oy=4, fi=8), now_s=9000))
     assert {stop.in_favour_of for stop in decided.stops} == {"short"}
+
+
+@pytest.mark.parametrize(("now_s", "expected"), {8299: [], 8300: ["v"]}.items())
+def test_nobody_is_stopped_while_the_pool_has_patience(now_s, expected):
+    patient = replace(pool(ut=0, ua=8), preemption=replace(RULE, patience_s=300))
+    entitled = job("j", institution="ua", submitted_s=8000)
+    decided = plan(league(held("v"), entitled, pool=patient, now_s=now_s))
+    assert stopped(decided) == expected
+    old = job("k", institution="ua", submitted_s=1000, priority=-1)
+    assert stopped(plan(league(held("v"), entitled, old, pool=patient, now_s=now_s))) == ["v"]
+
+
+def test_what_is_made_room_for_in_one_cell_starts_whoever_can_first():
+    runs = [held(f"v{n}", gpus=2) for n in range(4)]
+    large, small = (
+        job("j", gpus=6, institution="ua"),
+        job("k", gpus=2, institution="oy", priority=9),
+    )
+    planner = IncrementalPlanner(league(*runs, large, small, pool=pool(ut=0, ua=6, oy=2)))
+    stops = planner.replan(9000).stops
+    gone = sorted(stops, key=lambda stop: stop.in_favour_of, reverse=True)
+    begun = [placed(planner.apply(JobGone(stop.job_uid), now_s=9001)) for stop in gone]
+    assert [stop.in_favour_of for stop in gone] == ["k", "j", "j", "j"]
+    assert begun == [["k"], [], [], ["j"]]
