@@ -227,14 +227,19 @@ class _Search:
         return next(filter(None, (self._try(record, cell, turns) for turns in attempts)), [])
 
     def _machine_by_machine(self, record: Record, yielding: list[Victim]) -> list[_Turns]:
-        """Those on one machine first, for every machine where a worker would then fit."""
+        """Those on one machine first, for every machine where a worker would then fit.
+
+        The cheapest first, and where these use up what their institutions hold too much, the largest.
+        """
         shape, free = record.job.shape, self.scratch.supply.machine_gpus
         if shape.gpus < SHARED_GPUS:
             return []
         found = _by_machine(yielding)
         able = [at for at, on in found.items() if free[at] + _gpus(on) >= shape.gpus]
         rest = yielding if shape.workers > 1 else []
-        return [((False, found[at]), (False, rest)) for at in able[:MOST_MACHINES]]
+        orders = [found[at] for at in able[:MOST_MACHINES]]
+        orders += [sorted(victims, key=lambda victim: -victim.gpus) for victims in orders]
+        return [((False, victims), (False, rest)) for victims in orders]
 
     def _try(self, record: Record, cell: int, turns: _Turns) -> list[Victim]:
         """Release victims in order until the job fits, then take back who was not needed."""

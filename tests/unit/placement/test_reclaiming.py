@@ -224,3 +224,16 @@ def test_what_is_made_room_for_in_one_cell_starts_whoever_can_first():
     begun = [placed(planner.apply(JobGone(stop.job_uid), now_s=9001)) for stop in gone]
     assert [stop.in_favour_of for stop in gone] == ["k", "j", "j", "j"]
     assert begun == [["k"], [], [], ["j"]]
+
+
+def test_the_largest_of_a_machine_is_asked_where_others_use_up_what_is_too_much():
+    """``fi`` holds one GPU too many: ``c`` is too small, and where ``b`` runs ``j`` never fits."""
+    sites = (site("a", machines=(rack(gpus=3), rack())),)
+    runs = (
+        held("b", gpus=3, institution="fi", since=0, priority=-1),
+        held("c", gpus=1, institution="fi", since=1, priority=-2),
+        held("d", gpus=3, institution="fi", since=2),
+        held("n", gpus=3, institution="oy", since=3),
+    )
+    entitled, shares = job("j", gpus=4, institution="ua"), pool(fi=6, oy=3, ua=4)
+    assert stopped(plan(league(*runs, entitled, sites=sites, pool=shares))) == ["d"]
