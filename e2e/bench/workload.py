@@ -55,6 +55,7 @@ SIZE_FACTORS = np.array([1, 2, 4, 8], np.int64)
 LARGEST_GANG = 64
 WORKER_GPUS = (8, 4, 2, 1)
 """GPUs a worker may have: the sizes in which machines come."""
+CHECKPOINT_S = 3600
 TRACE_PREEMPTION = PreemptionRule(
     borrowers=True, min_runtime_s=600, max_per_hour=60, patience_s=300
 )
@@ -153,6 +154,7 @@ def build_jobs(demand: Demand, columns: Columns, *, submitted_s: Ints) -> tuple[
             data=columns.data[i],
             assurance=int(columns.assurance[i]),
             max_runtime_s=int(columns.request_s[i]),
+            checkpoint_s=CHECKPOINT_S,
             refused_by=columns.refused_by[i],
         )
         for i in range(len(demand))

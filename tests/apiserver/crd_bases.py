@@ -51,6 +51,7 @@ JOB_SPEC = {
     "residency": RESIDENCY,
     "priority": 1,
     "maxRuntimeSeconds": 60,
+    "checkpointSeconds": 60,
     "budget": {"limit": "10.5", "currency": "EUR"},
     "disconnection": {"policy": "Continue", "maxUnattendedSeconds": 60},
     "assurance": "L0",

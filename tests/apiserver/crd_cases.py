@@ -108,6 +108,7 @@ OTHER_JOB: dict[str, Any] = {
     "data": [{"name": "other"}],
     "residency": {"location": {"allow": ["EE"]}},
     "maxRuntimeSeconds": 61,
+    "checkpointSeconds": 61,
     "budget": None,
     "disconnection": {"policy": "Stop"},
     "assurance": "L1",

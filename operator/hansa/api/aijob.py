@@ -231,6 +231,12 @@ class AIJobSpec(Model):
     max_runtime_seconds: int = Field(
         default=86_400, ge=1, le=2_592_000, description="The member stops the job after this long."
     )
+    checkpoint_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=2_592_000,
+        description="How often the job saves what it can go on from; 0: a stop loses all it did.",
+    )
     budget: Budget | None = Field(default=None, description="The most the job may cost.")
     disconnection: Disconnection = Field(
         default=Disconnection(), description="Contract for the time without the hub."

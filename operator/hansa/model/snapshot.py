@@ -137,6 +137,8 @@ class Job:
     spread: tuple[ShardRequest, ...] = ()
     assurance: int = 0
     max_runtime_s: int = 86_400
+    checkpoint_s: int = 0
+    """How often it saves what it can go on from; 0: a stop loses all that it did."""
     budget_micros: int | None = None
     preemptible: bool = True
     refused_by: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +147,10 @@ class Job:
     barred: Reason | None = None
     """Why it must not be placed at all now (Misconfigured, Suspended, WaitingForRelease …)."""
     barred_message: str = ""
+
+    def unsaved_s(self, ran_s: int) -> int:
+        """Seconds of work that a stop would lose after so many."""
+        return ran_s % self.checkpoint_s if self.checkpoint_s > 0 else ran_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,8 @@ def _victim(league: League, other: Record, holding: Held) -> Victim | None:
     elapsed = max(0, league.now_s - room.since_s)
     if elapsed < league.pools[job.pool].preemption.min_runtime_s:
         return None
-    return Victim(other, holding, 0, elapsed * room.workers * max(1, job.shape.gpus))
+    lost_s = job.unsaved_s(elapsed)
+    return Victim(other, holding, 0, lost_s * room.workers * max(1, job.shape.gpus))
 
 
 def _part_of(log: list[int], workers: int) -> list[int]:

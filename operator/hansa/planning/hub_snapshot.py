@@ -90,6 +90,7 @@ def request_of(job: JobView, league: League) -> Job:
         spread=shards_of(spec) if spec else (),
         assurance=int(spec.assurance[1:]) if spec else 0,
         max_runtime_s=spec.max_runtime_seconds if spec else 1,
+        checkpoint_s=spec.checkpoint_seconds if spec else 0,
         budget_micros=micros(spec.budget.limit) if spec and spec.budget else None,
         barred=fault[0] if fault else None,
         barred_message=fault[1] if fault else "",

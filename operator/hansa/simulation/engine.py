@@ -151,8 +151,8 @@ class Simulation:
 
     def _stop(self, uid: str, now_s: int) -> None:
         run = self._runs.pop(uid)
-        checkpoint_s = self._scenario.checkpoint_s
-        kept_s = (now_s - run.since_s) // checkpoint_s * checkpoint_s
+        ran_s = now_s - run.since_s
+        kept_s = ran_s - run.job.unsaved_s(ran_s)
         self._left[uid] = max(1, self._left[uid] - kept_s)
         self._world.release(uid)
         self._recorder.stopped(run.job, now_s)

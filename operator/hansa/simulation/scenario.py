@@ -33,8 +33,6 @@ class Scenario:
     duration_s: tuple[int, ...]
     """True run time of each job, unknown to the policy until the job ends."""
     outages: tuple[Outage, ...] = ()
-    checkpoint_s: int = 3600
-    """A stopped job loses the work since its last checkpoint."""
     sample_s: int = 3600
     """Time between samples of shares, queue and fragmentation."""
     look_s: int = 600
@@ -54,8 +52,8 @@ class Scenario:
             raise ValueError("durations must be > 0")
         if any(job.shape.gpus <= 0 or job.shape.workers <= 0 for job in self.jobs):
             raise ValueError("every job of a scenario needs GPUs")
-        if min(self.checkpoint_s, self.sample_s, self.look_s, self.tick_s) <= 0:
-            raise ValueError("checkpoint_s, sample_s, look_s and tick_s must be > 0")
+        if min(self.sample_s, self.look_s, self.tick_s) <= 0:
+            raise ValueError("sample_s, look_s and tick_s must be > 0")
         arrivals = [job.submitted_s for job in self.jobs]
         if arrivals != sorted(arrivals):
             raise ValueError("jobs must come in order of submission")

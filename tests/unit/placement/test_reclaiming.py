@@ -237,3 +237,28 @@ def test_the_largest_of_a_machine_is_asked_where_others_use_up_what_is_too_much(
     )
     entitled, shares = job("j", gpus=4, institution="ua"), pool(fi=6, oy=3, ua=4)
     assert stopped(plan(league(*runs, entitled, sites=sites, pool=shares))) == ["d"]
+
+
+LOSSES = {
+    "who began last": ({}, {}, "late"),
+    "who has just saved": ({"checkpoint_s": 900}, {}, "early"),
+    "who has saved less long ago": ({"checkpoint_s": 901}, {"checkpoint_s": 1000}, "late"),
+    "who would lose less time": ({"checkpoint_s": 1800}, {}, "early"),
+    "who would lose less time on fewer GPUs": ({"gpus": 8, "checkpoint_s": 1800}, {}, "late"),
+    "a time that is none": ({"checkpoint_s": -5}, {"checkpoint_s": -5}, "late"),
+}
+
+
+@pytest.mark.parametrize(("early", "late", "expected"), LOSSES.values(), ids=LOSSES)
+def test_who_loses_least_yields(early, late, expected):
+    """At 5000, ``early`` has run for 4500 seconds and ``late`` for 1000; both fill their sites."""
+    runs = (
+        held("early", since=500, **{"gpus": 4, **early}),
+        held("late", "b", since=4000, **{"gpus": 4, **late}),
+    )
+    sites = tuple(
+        site(name, machines=(rack(gpus=run.shape.total_gpus),))
+        for name, run in zip("ab", runs, strict=True)
+    )
+    entitled = job("j", gpus=4, institution="ua")
+    assert stopped(plan(league(*runs, entitled, sites=sites, pool=pool(ua=4)))) == [expected]

@@ -292,6 +292,7 @@ def test_every_field_of_a_request():
         residency=residency,
         assurance="L2",
         maxRuntimeSeconds=900,
+        checkpointSeconds=60,
         budget={"limit": "1.5", "currency": "EUR"},
     )
 
@@ -305,7 +306,8 @@ def test_every_field_of_a_request():
     )
     assert told.shape == Shape(2, memory_bytes=1 << 30)
     assert (told.submitted_s, told.priority, told.assurance) == (SUBMITTED_S, 7, 2)
-    assert (told.max_runtime_s, told.budget_micros, told.data) == (900, 1_500_000, ("scans",))
+    assert (told.max_runtime_s, told.checkpoint_s) == (900, 60)
+    assert (told.budget_micros, told.data) == (1_500_000, ("scans",))
     assert told.residency == ResidencyRule(PlaceSet(frozenset({"EU"}), frozenset({"LV"})))
 
 

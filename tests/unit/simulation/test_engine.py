@@ -67,10 +67,10 @@ def test_jobs_end_when_their_time_is_up(site, job, league):
 
 
 def test_a_stopped_job_keeps_its_checkpoints_and_waits_again(site, job, league):
-    jobs = (job("a", 8),)
+    jobs = (job("a", 8, checkpoint_s=60),)
     policy = Scripted({0: Decision((Start("a", "s"),)), 150: Decision((Start("a", "s"),))})
     outages = (Outage("s", T0_S + 130, T0_S + 150),)
-    scenario = Scenario(league(site("s", "EE", 8)), jobs, (200,), outages, checkpoint_s=60)
+    scenario = Scenario(league(site("s", "EE", 8)), jobs, (200,), outages)
     record = _run(scenario, policy)
     assert record.jobs[0].ended_s - T0_S == 150 + 200 - 120
     assert record.jobs[0].lost == 1
@@ -122,7 +122,7 @@ BAD_SCENARIOS = {
     "durations": ([(1, 0)], (0,), {}, "> 0"),
     "order": ([(1, 5), (1, 0)], (1, 1), {}, "order"),
     "no GPUs": ([(0, 0)], (1,), {}, "needs GPUs"),
-    "checkpoints": ([(1, 0)], (1,), {"checkpoint_s": 0}, "checkpoint_s"),
+    "no time between ticks": ([(1, 0)], (1,), {"tick_s": 0}, "tick_s"),
 }
 
 
