@@ -35,6 +35,7 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
     """
     supply = league.supply
     supply.reserved_key[:] = HUGE
+    league.gains.clear()
     gangs = _blocked_gangs(league, rows) if any(league.by_cell.values()) else []
     releases = Releases(league, 0.5) if gangs else None
     taken: set[int] = set()
@@ -65,6 +66,15 @@ def step_back(league: League, reserved: Mapping[int, int]) -> dict[int, int]:
     keys = league.supply.reserved_key
     keys[keys != HUGE] += BEHIND
     return {row: rank + BEHIND for row, rank in reserved.items()}
+
+
+def give_up(league: League, row: int, rank: int) -> None:
+    """Hold nothing for a job any more; in a cell where room is made for others, hold it for these."""
+    keys = league.supply.reserved_key
+    keys[(keys & (HUGE - 1)) % (1 << 31) == rank] = HUGE
+    for cell, gains in league.gains.items():
+        if gains.pop(row, None) is not None and gains:
+            keys[cell] = max(gains.values())
 
 
 def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:

@@ -27,9 +27,9 @@ from hansa.model.events import (
 from hansa.model.history import Group, RunTimes
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Site, Snapshot
-from hansa.placement import changes, engine, preemption, prices, stops, takers, waiting
+from hansa.placement import backfill, changes, engine, preemption, prices, stops, takers, waiting
 from hansa.placement.calibration import Calibration
-from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA
+from hansa.placement.columns import WHY_CAP, WHY_QUOTA
 from hansa.placement.league import Held, League, Record
 from hansa.placement.market import Market, market_of
 from hansa.placement.planner import placements, replan
@@ -351,8 +351,7 @@ class IncrementalPlanner:
         """A gang that starts or goes no longer needs its reservation."""
         rank = self._reserved.pop(record.row, None)
         if rank is not None:
-            supply = self._league.supply
-            supply.reserved_key[(supply.reserved_key & (HUGE - 1)) % (1 << 31) == rank] = HUGE
+            backfill.give_up(self._league, record.row, rank)
 
     def _stopping(self, stops_: tuple[Stop, ...]) -> None:
         """Book stops: the room stays held until the job is gone."""

@@ -76,6 +76,8 @@ class League:
         self.row_uid: list[str] = []
         self.preempted: list[tuple[int, str, str]] = []
         """Preemptions booked since the snapshot: when, in which pool, for which institution."""
+        self.gains: dict[int, dict[int, int]] = {}
+        """Cell → row of a job that room is made for there → key of its reservation."""
         self._serial = 0
         unique = {job.uid: job for job in reversed(snapshot.jobs)}
         jobs = sorted(unique.values(), key=attrgetter("uid"))

@@ -124,8 +124,6 @@ class _Search:
         self.hopeless: dict[tuple[int, int, int], int] = {}
         """Sorts that found nothing, with the shortest run time that did not: what others gain later
         does not help them."""
-        self._gains: dict[int, list[int]] = {}
-        """Cell → rows of jobs that room is made for there."""
         self._freed = freed
         self._caused = Counter(
             row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S
@@ -183,14 +181,12 @@ class _Search:
         self.made.reserved[row] = row
         need = self.scratch.league.kinds.kinds[record.kinds[0]].gpus
         tier = shares.tier_of(self.scratch.league.ledger.accounts, record.leaf, need)
-        supply.reserved_key[cell] = tier << RANK_BITS | self._last_of(cell, row)
+        gains = self.scratch.league.gains.setdefault(cell, {})
+        gains[row] = tier << RANK_BITS | row
+        # The last in rank of all that room is made for here: each of them may start.
+        supply.reserved_key[cell] = max(gains.values())
         supply.reserved_until[cell] = 0
         supply.reserved_spare[cell] = max(0, self.scratch.spare(cell))
-
-    def _last_of(self, cell: int, row: int) -> int:
-        """The last in rank of all that room is made for in a cell: each of them may start there."""
-        self._gains.setdefault(cell, []).append(row)
-        return max(self._gains[cell])
 
     def _may_gain(self, record: Record) -> bool:
         """Whether anything could yield to the job at all."""

@@ -226,6 +226,20 @@ def test_what_is_made_room_for_in_one_cell_starts_whoever_can_first():
     assert begun == [["k"], [], [], ["j"]]
 
 
+def test_what_is_held_for_one_stays_held_when_another_has_started_in_the_cell():
+    runs = [held(f"v{n}", gpus=2) for n in range(4)]
+    large, small = (
+        job("j", gpus=6, institution="ua"),
+        job("k", gpus=2, institution="oy", priority=9),
+    )
+    others = [job(f"o{n}", gpus=1, priority=500) for n in range(9)]
+    snapshot = league(*runs, large, small, *others, pool=pool(ut=0, ua=6, oy=2))
+    planner = IncrementalPlanner(snapshot)
+    stops = sorted(planner.replan(9000).stops, key=lambda stop: stop.in_favour_of, reverse=True)
+    begun = [placed(planner.apply(JobGone(stop.job_uid), now_s=9001)) for stop in stops]
+    assert begun == [["k"], [], [], ["j"]]
+
+
 def test_the_largest_of_a_machine_is_asked_where_others_use_up_what_is_too_much():
     """``fi`` holds one GPU too many: ``c`` is too small, and where ``b`` runs ``j`` never fits."""
     sites = (site("a", machines=(rack(gpus=3), rack())),)
