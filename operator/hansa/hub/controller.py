@@ -8,8 +8,7 @@ caches as they are then, and the executor does it. Every answer is a change agai
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
@@ -121,8 +120,10 @@ class Controller:
     async def _process(self, executor: Executor, key: Key) -> None:
         decision = self._plans.decision(key.name)
         actions = self.derive(key)
+        starts = [*self._starts(actions)]
         outcome = await executor.run(actions)
-        self._count(actions, ok=outcome.ok)
+        if outcome.ok:
+            self._count(actions, starts)
         if key.kind == "job":
             self._plans.settle(key.name, decision, ok=outcome.ok)
         if outcome.retry_after_s is not None:
@@ -214,24 +215,25 @@ class Controller:
             ):
                 yield uid
 
-    def _count(self, actions: tuple[Action, ...], *, ok: bool) -> None:
-        if not ok:
-            return
+    def _count(self, actions: tuple[Action, ...], starts: Iterable[tuple[str, float]]) -> None:
         for action in actions:
             if isinstance(action, SetJobStatus):
                 self._plans.told.note(action.uid, self._clock.now())
-                self._count_start(action)
             elif isinstance(action, WriteGrant) and action.epoch == 1:
                 self._observe(m.QUEUE_WAIT, action.job_uid, self._clock.now())
             elif isinstance(action, Tell) and action.kind == "refused":
                 self._instruments.add(m.REFUSALS, node=action.node, reason=action.reason)
+        for uid, at_s in starts:
+            self._observe(m.START_LATENCY, uid, at_s)
 
-    def _count_start(self, action: SetJobStatus) -> None:
-        conditions: list[dict[str, Any]] = action.status.get("conditions", [])
-        started = from_rfc3339(action.status.get("runningAt"))
-        running = any(row["type"] == "Running" and row["status"] == "True" for row in conditions)
-        if started is not None and running:
-            self._observe(m.START_LATENCY, action.uid, started)
+    def _starts(self, actions: tuple[Action, ...]) -> Iterator[tuple[str, float]]:
+        """Yield job and time of the starts that these actions are the first to tell."""
+        for action in actions:
+            if not isinstance(action, SetJobStatus):
+                continue
+            job, at_s = self._caches.job(action.uid), from_rfc3339(action.status.get("runningAt"))
+            if at_s is not None and job is not None and "runningAt" not in job.status:
+                yield action.uid, at_s
 
     def _observe(self, metric: m.Metric, uid: str, at_s: float) -> None:
         job = self._caches.job(uid)
