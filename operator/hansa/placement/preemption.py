@@ -255,7 +255,7 @@ class _Search:
                     left -= victim.workers_left == 0
                     found[victim.key] = victim, scratch.release(victim)
                     fits = scratch.could_take(record, cell, reclaims=reclaims)
-        kept = []
+        kept: list[tuple[Victim, list[int]]] = []
         for index, (victim, log) in enumerate(reversed(found.values()), 1):
             scratch.retake(victim, log)
             others = len(kept) + len(found) - index
