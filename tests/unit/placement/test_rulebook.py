@@ -88,7 +88,8 @@ def _law(snapshot: Snapshot, job: Job, pool: Pool, site: Site) -> Reason | None:
     common = [job.residency, pool.ceiling, *shared]
     own = [site.dataset_rules[d] for d in job.data if d in site.dataset_rules]
     if NONSENSE in common:
-        return Reason.UNKNOWN_JURISDICTION
+        is_pools = job.residency != NONSENSE and pool.ceiling == NONSENSE
+        return Reason.POOL_MISCONFIGURED if is_pools else Reason.UNKNOWN_JURISDICTION
     if not site.legal_control:
         return Reason.JURISDICTION_DISPUTED
     for rules in (common, own):
