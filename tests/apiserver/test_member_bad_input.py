@@ -197,7 +197,7 @@ async def test_with_a_hub_that_answers_garbage(joined_member: Member, name: str)
     assert "no answer for" in found["message"]
 
 
-@pytest.mark.parametrize("name", ["a web page", "grants without sense"])
+@pytest.mark.parametrize("name", ["a web page", "grants without sense", "nothing for ever"])
 async def test_a_run_outlives_a_hub_that_turns_to_garbage(
     granting_hub: Hub, joined_member: Member, granting_plane: ControlPlane, name: str
 ):

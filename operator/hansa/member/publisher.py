@@ -64,12 +64,22 @@ class Publisher:
                 continue
 
     async def _publish(self) -> None:
+        """Tell both at once: a hub that does not answer must not keep the news from home."""
         self._assess()
+        await asyncio.gather(self._tell_hub(), self._tell_home())
+
+    async def _tell_hub(self) -> None:
         try:
             answer = await self._apply(self._desk.hub, self._node_path, self._node_body())
-            self._note = self._note if answer is None else hub_note(answer)
         except HansaError as error:
             log.info("node status not told", extra={"error": str(error)})
+            return
+        note = self._note if answer is None else hub_note(answer)
+        if note != self._note:
+            self._note = note
+            self._desk.dirty.set()
+
+    async def _tell_home(self) -> None:
         if not self._desk.site.law.uid:
             return
         try:
