@@ -239,9 +239,7 @@ def test_a_ceiling_in_a_circle_keeps_its_own_pool_waiting_and_no_other():
     snapshot = league(replace(BAD, pool="odd"))
     decided = plan(replace(snapshot, pools=(POOL, odd)))
     assert [placed.job_uid for placed in decided.placements] == ["good"]
-    assert [(w.job_uid, w.reason) for w in decided.waiting] == [
-        ("bad", Reason.POOL_MISCONFIGURED)
-    ]
+    assert [(w.job_uid, w.reason) for w in decided.waiting] == [("bad", Reason.POOL_MISCONFIGURED)]
 
 
 def test_caps_count_what_runs_for_an_institution_that_has_lost_its_share():
