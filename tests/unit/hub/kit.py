@@ -11,7 +11,6 @@ from typing import Any
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
-from hansa.errors import Conflict, NotFound, Retryable
 from hansa.hub.caches import LEASES, Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import Executor, GrantTerms
@@ -28,9 +27,9 @@ from hansa.placement import prices
 from hansa.placement.market import Market
 from hansa.planning.hub_actions import Tell
 from hansa.ports import Manifest
+from tests.unit.hub.store import Store, Time, copied
 from tests.unit.planning.hub_objects import (
     LIMITS,
-    NOW_S,
     SKEW_S,
     SPEC,
     condition,
@@ -39,119 +38,6 @@ from tests.unit.planning.hub_objects import (
 )
 
 SIGNER = Ed25519Signer.generate()
-
-
-class Time:
-    """A clock that a test moves."""
-
-    def __init__(self, now_s: float = NOW_S) -> None:
-        self.now_s = now_s
-
-    def now(self) -> float:
-        return self.now_s
-
-    monotonic = now
-
-
-class Store:
-    """Objects by path, as much of an API server as the hub writes to."""
-
-    def __init__(self, clock: Time) -> None:
-        self.clock = clock
-        self.objects: dict[str, Manifest] = {}
-        self.version = 0
-        self.news: list[tuple[str, Manifest]] = []
-        """(change, object) that no watch has delivered yet."""
-        self.trouble = ""
-        """The next write is ``lost`` on its way, or done and its ``answer`` lost."""
-        self.writes: list[str] = []
-
-    def put(self, path: str, thing: Manifest, change: str = "MODIFIED") -> Manifest:
-        self.version += 1
-        made = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version)}}
-        self.objects[path] = made
-        self.news.append((change, made))
-        return _copy(made)
-
-    def remove(self, path: str) -> None:
-        thing = self.objects.pop(path, None)
-        if thing is not None:
-            self.news.append(("DELETED", thing))
-
-    async def get(self, path: str) -> Manifest:
-        if path not in self.objects:
-            raise NotFound(path)
-        return _copy(self.objects[path])
-
-    async def create(self, path: str, body: Manifest) -> Manifest:
-        where = f"{path}/{body['metadata']['name']}"
-        if where in self.objects:
-            raise Conflict(where)
-        meta = {"uid": f"uid-{self.version}", "creationTimestamp": rfc3339(self.clock.now())}
-        body = {**body, "metadata": {**body["metadata"], **meta}}
-        return self._write(where, body, "ADDED")
-
-    async def replace(self, path: str, body: Manifest) -> Manifest:
-        assert path.endswith("/status")
-        path = path.removesuffix("/status")
-        return self._write(path, {**self._precondition(path, body), "status": body["status"]})
-
-    async def merge(self, path: str, body: Manifest) -> Manifest:
-        path = path.removesuffix("/status")
-        made = self._write(path, _merged(self._precondition(path, body), body))
-        meta = made["metadata"]
-        if "deletionTimestamp" in meta and not meta.get("finalizers"):
-            self.remove(path)
-        return made
-
-    async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
-        """Only statuses are kept: access is nobody's business here."""
-        assert manager
-        if not path.endswith("/status"):
-            return body
-        path = path.removesuffix("/status")
-        status = {**self.objects[path].get("status", {}), **body["status"]}
-        return self._write(path, {**self.objects[path], "status": status})
-
-    async def delete(self, path: str, *, uid: str = "") -> None:
-        if self.objects.get(path, {"metadata": {"uid": uid}})["metadata"]["uid"] != uid:
-            raise Conflict(path)
-        self._troubled(lambda: self.remove(path))
-
-    def _precondition(self, path: str, body: Manifest) -> Manifest:
-        old = self.objects.get(path)
-        if old is None or old["metadata"]["uid"] != body["metadata"]["uid"]:
-            raise NotFound(path)
-        wanted = body["metadata"].get("resourceVersion")
-        if wanted and wanted != old["metadata"]["resourceVersion"]:
-            raise Conflict(path)
-        return old
-
-    def _write(self, path: str, thing: Manifest, change: str = "MODIFIED") -> Manifest:
-        return self._troubled(lambda: self.put(path, thing, change))
-
-    def _troubled(self, write: Any) -> Any:
-        trouble, self.trouble = self.trouble, ""
-        self.writes.append(trouble)
-        if trouble == "lost":
-            raise Retryable("lost")
-        done = write()
-        if trouble == "answer":
-            raise Retryable("answer lost")
-        return done
-
-
-def _merged(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    kept = old if isinstance(old, dict) else {}
-    merged = {**kept, **{name: _merged(kept.get(name), value) for name, value in patch.items()}}
-    return {name: value for name, value in merged.items() if patch.get(name, value) is not None}
-
-
-def _copy(thing: Manifest) -> Manifest:
-    return {**thing, "metadata": dict(thing["metadata"])}
 
 
 class StepQueue(KeyQueue):
@@ -260,7 +146,7 @@ class HubKit:
         news, self.seen = self.store.news[self.seen :], len(self.store.news)
         for change, thing in news:
             mirror = getattr(self.caches, MIRRORS[thing["kind"]])
-            (mirror.drop if change == "DELETED" else mirror.put)(_copy(thing))
+            (mirror.drop if change == "DELETED" else mirror.put)(copied(thing))
 
     def plan(self) -> list[tuple[str, bool]]:
         """Plan once, as the loop does while it leads."""
