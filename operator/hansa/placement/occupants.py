@@ -33,7 +33,7 @@ class Offer(NamedTuple):
 def offer_of(job: Job, room: Holding, least: int) -> Offer | None:
     """What a holding could yield, once it has run long enough; None: nothing.
 
-    ``least``: workers that an elastic job keeps. Who only shrinks need not have run at all.
+    ``least``: workers that an elastic job keeps. Who only shrinks need not have run for long.
     """
     if room.stopping or not room.confirmed:
         return None
@@ -110,15 +110,17 @@ class Occupants:
     def able(self, borrows: Flags, now_s: int) -> Flags:
         """Which could yield: who shrinks, and who has run long enough and borrows or is outranked.
 
+        Nobody does in the second he began: one plan would start and stop him.
         ``borrows``: per account, whether it holds more than its nominal share.
         """
         rules = [pool.preemption for pool in self._pools.values()]
         least_s = np.array([rule.min_runtime_s for rule in rules], np.int64)
         fears = np.array([rule.lower_priority for rule in rules], bool)
-        has_run = np.maximum(0, now_s - self.since_s) >= least_s[self.pool]
+        ran_s = now_s - self.since_s
+        has_run = ran_s >= least_s[self.pool]
         # Account -1, no institution's, is the last.
         exposed = fears[self.pool] | np.append(borrows, True)[self.leaf]
-        return np.asarray(self.yields & (self.shrinks | (has_run & exposed)))
+        return np.asarray(self.yields & (ran_s > 0) & (self.shrinks | (has_run & exposed)))
 
     def gpus_at(self, chosen: Flags, cells: int) -> Ints:
         """Per cell, the GPUs that the chosen would free."""

@@ -220,11 +220,11 @@ def _victim(league: League, other: Record, holding: Held) -> Victim | None:
     """What a holding could yield: nothing while it stops, or has just begun."""
     job, room = other.job, holding.holding
     offer = offer_of(job, room, league.kinds.kinds[holding.kind].workers)
-    if offer is None or job.pool not in league.pools:
+    elapsed = league.now_s - room.since_s
+    if offer is None or job.pool not in league.pools or elapsed <= 0:
         return None
     if offer.workers_left:
         return Victim(other, holding, offer.workers_left, 0)
-    elapsed = max(0, league.now_s - room.since_s)
     if elapsed < league.pools[job.pool].preemption.min_runtime_s:
         return None
     lost_s = job.unsaved_s(elapsed)

@@ -66,7 +66,10 @@ def wrong_stops(snapshot: Snapshot, decided: Plan, *, is_whole: bool = True) -> 
     standing = Standing(tally)
     for at, stop in enumerate(decided.stops):
         job = tally.jobs[stop.job_uid]
-        held = next(h for h in job.holdings if h.site == stop.site)
+        held = next((h for h in job.holdings if h.site == stop.site), None)
+        if held is None:  # nor may a plan stop what it starts
+            found.append(f"{job.uid} is stopped at {stop.site}, where it holds nothing")
+            continue
         if held.stopping:
             found.append(f"{job.uid} is stopping already")
         if stop.in_favour_of:

@@ -103,6 +103,24 @@ def test_new_rules_for_data_and_new_guests_are_taken_in():
     assert placed(planner.apply(JobArrived(job("g", institution="new")), now_s=5002)) == ["g"]
 
 
+@pytest.mark.parametrize(
+    "shape", [Shape(1, 4), Shape(4, 1, min_workers=1)], ids=["whole", "elastic"]
+)
+def test_nobody_is_started_and_stopped_by_one_plan(shape):
+    """What ``r1`` leaves is too little for ``high``, and would be taken back at once."""
+    rule = PreemptionRule(lower_priority=True, min_runtime_s=0, max_per_hour=100)
+    runs = (held("r1", gpus=4), held("r2", gpus=4))
+    planner = IncrementalPlanner(
+        league(*runs, job("low", shape=shape), pool=Pool("p", preemption=rule))
+    )
+    assert placed(planner.replan(5000)) == []
+    plan = planner.update((job("high", priority=9),), ("r1",), now_s=5001)
+    assert (placed(plan), plan.stops) == (["low"], ())
+    stops = planner.replan(5002).stops
+    assert [stop.job_uid for stop in stops] == ["low", "r2"]
+    assert {stop.in_favour_of for stop in stops} == {"high"}
+
+
 def test_many_changes_at_once_are_decided_together():
     """Three arrive and one goes: room goes by rank, not by the order in which they are named."""
     planner = IncrementalPlanner(league(held("r"), sites=(site("a"), site("b"))))
