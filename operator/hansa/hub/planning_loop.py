@@ -34,6 +34,8 @@ from hansa.ports import Clock, Manifest
 FULL_EVERY_S = 1.0
 FULL_SHARE = 0.05
 """Full plans: the least time between two, and the most of a core that they may take."""
+FULL_AGAIN_S = 60.0
+"""In a league where nothing happens: others may be stopped for who waits once they have run long enough."""
 NOTHING = Snapshot(0, (), (), ())
 
 
@@ -70,6 +72,7 @@ class PlanningLoop:
         self._classes: dict[str, str] = {}
         self._took_s = 0.0
         self._full_from_s = float("-inf")
+        self._full_at_s = float("-inf")
         self._is_stale = True
         self._world_dirty = True
         self._leads = False
@@ -129,9 +132,11 @@ class PlanningLoop:
             self._book.note(uid)
 
     def look_at_clock(self) -> None:
-        """Plan for what only time changes: refusals that pass, fences that open."""
+        """Plan for what only time changes: refusals that pass, fences that open, least run times."""
         if self._book.wake():
             self._due.set()
+        if self.plan.waiting and self._clock.monotonic() - self._full_at_s >= FULL_AGAIN_S:
+            self.full_due()
 
     def settle(self, uid: str, decision: Decision, *, ok: bool) -> None:
         """A decision was carried out, or could not be: a placement is not tried again from memory."""
@@ -229,6 +234,7 @@ class PlanningLoop:
         self._explanations.follow(self._planner.league if self._planner else None)
         took_s = self._clock.monotonic() - started
         if is_full:
+            self._full_at_s = started
             self._full_from_s = started + max(FULL_EVERY_S, took_s / FULL_SHARE)
         else:
             self._took_s = took_s

@@ -340,3 +340,24 @@ def test_a_waiting_job_has_verdicts_and_a_running_one_none(hub, store):
     assert isinstance(hub.plans.decision(waits), Waiting)
     assert [row.site for row in hub.plans.verdicts(waits)] == ["tartu"]
     assert hub.plans.verdicts("nobody") == ()
+
+
+def test_others_are_stopped_for_who_waits_once_they_have_run_long_enough(hub):
+    """Though nothing happens meanwhile that would ask for a plan."""
+    kit.pool(hub.store, preemption=PREEMPTS | {"minRuntimeSeconds": 300})
+    kit.submit(hub.store, "low", **kit.gpus(4))
+    later(hub)
+    accept(hub)
+    (path,) = kit.grants(hub.store)
+    kit.submit(hub.store, "high", priority=100, **kit.gpus(4))
+    later(hub, 2.0)
+    assert (placed(hub, "high"), kit.grants(hub.store)[path]["spec"]["cancel"]) == (
+        "WaitingForCapacity",
+        "None",
+    )
+    for _ in range(8):
+        kit.beat(hub.store, "tartu")
+        hub.clock.now_s += 45
+        hub.plans.look_at_clock()
+        hub.settle_down()
+    assert kit.grants(hub.store)[path]["spec"]["cancel"] == "Stop"
