@@ -259,7 +259,8 @@ class _Search:
         for index, (victim, log) in enumerate(reversed(found.values()), 1):
             scratch.retake(victim, log)
             others = len(kept) + len(found) - index
-            if fits and not scratch.could_take(record, cell, reclaims=reclaims and others > 0):
+            is_enough = scratch.could_take(record, cell, reclaims=reclaims and others > 0)
+            if fits and not (is_enough and _have_to(scratch, record, [v for v, _ in kept])):
                 kept.append((victim, log))
                 scratch.release(victim)
         for victim, log in kept:
@@ -298,6 +299,27 @@ def _is_fair(scratch: Scratch, record: Record, victim: Victim, *, keeps_nominal:
         return True
     lends = excess > 0 and (stays or not keeps_nominal)
     return rule.borrowers and lends and not is_own and scratch.is_entitled(record)
+
+
+def _have_to(scratch: Scratch, record: Record, victims: Iterable[Victim]) -> bool:
+    """Whether those who are gone have to yield to the job also if nobody else does.
+
+    Where its own institution's work yields first, the job may stay within the nominal share only so.
+    """
+    return scratch.is_entitled(record) or all(
+        victim.workers_left
+        or victim.record.leaf == record.leaf
+        or _is_outranked(scratch, record, victim)
+        for victim in victims
+    )
+
+
+def _is_outranked(scratch: Scratch, record: Record, gone: Victim) -> bool:
+    """Whether rank alone let a victim yield that is gone."""
+    accounts, leaf = scratch.accounts, gone.record.leaf
+    rule = scratch.league.pools[record.job.pool].preemption
+    stays = leaf < 0 or bool(accounts.gpus[leaf] >= accounts.nominal[leaf])
+    return rule.lower_priority and gone.record.job.priority < record.job.priority and stays
 
 
 def _let_go(scratch: Scratch, ended: Iterable[Stop]) -> set[int]:

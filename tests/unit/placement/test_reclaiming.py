@@ -53,6 +53,22 @@ def test_the_largest_is_asked_where_small_ones_are_not_enough():
     assert stopped(decided) == ["big"]
 
 
+def test_nobody_yields_to_a_job_that_is_entitled_only_without_work_that_then_goes_on():
+    """Without ``own`` the job stays within its share, so ``v`` has to yield; without ``v`` it fits."""
+    runs = (
+        held("own", gpus=1, institution="ua"),
+        held("v", gpus=4, priority=50),
+        held("else", "b", gpus=2, institution="ua", priority=99),
+    )
+    shares = replace(
+        pool(ut=0, ua=4),
+        preemption=PreemptionRule(lower_priority=True, borrowers=True, max_per_hour=100),
+    )
+    sites = (site("a", machines=(rack(gpus=5),)), site("b", machines=(rack(gpus=2),)))
+    gains = job("j", gpus=2, institution="ua", priority=50)
+    assert stopped(plan(league(*runs, gains, sites=sites, pool=shares))) == ["own", "v"]
+
+
 def test_entitled_work_is_not_lost_behind_many_that_rank_higher():
     others = [job(f"o{n:03d}", gpus=1, priority=500 + n) for n in range(300)]
     entitled = job("j", institution="ua")
