@@ -201,6 +201,20 @@ class HubKit:
             self.work()
 
 
+def led(store: Store, clock: Time) -> HubKit:
+    """Return a hub that has read the store and leads; it has planned nothing yet."""
+    hub = HubKit(store, clock)
+    hub.hear()
+    hub.lead()
+    return hub
+
+
+def later(hub: HubKit, seconds: float = 1.0) -> None:
+    """Let time pass, and the hub do what is due."""
+    hub.clock.now_s += seconds
+    hub.settle_down()
+
+
 MIRRORS = {
     "AIJob": "jobs",
     "WorkGrant": "grants",

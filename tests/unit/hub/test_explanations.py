@@ -98,11 +98,6 @@ def test_a_placement_that_was_lost_is_not_explained():
 
 
 @pytest.fixture
-def clock():
-    return kit.Time()
-
-
-@pytest.fixture
 def store(clock):
     store = kit.Store(clock)
     kit.namespace(store)
@@ -110,16 +105,9 @@ def store(clock):
 
 
 def started(store, clock):
-    hub = kit.HubKit(store, clock)
-    hub.hear()
-    hub.lead()
+    hub = kit.led(store, clock)
     hub.plan()
     return hub
-
-
-def later(hub, seconds=1.0):
-    hub.clock.now_s += seconds
-    hub.settle_down()
 
 
 def shown(hub, name):
@@ -140,7 +128,7 @@ def test_a_nearly_idle_node_is_not_called_full(store, clock):
     for name in ("a", "b"):
         kit.submit(store, name, **kit.gpus(1))
     hub.settle_down()
-    later(hub)
+    kit.later(hub)
     assert shown(hub, "b") == {"tartu": "WaitingForQuota"}
 
 
@@ -154,15 +142,15 @@ def test_a_node_that_fills_is_no_news_and_is_told_after_a_while(store, clock):
     for name in ("a", "b"):
         kit.submit(store, name, **kit.gpus(1))
     hub.settle_down()
-    later(hub)
+    kit.later(hub)
     assert shown(hub, "b") == {"tartu": "WaitingForQuota"}
 
     kit.submit(store, "fills", "lab", **kit.gpus(3))
-    later(hub)
+    kit.later(hub)
     writes = len(store.writes)
-    later(hub)
+    kit.later(hub)
     hub.controller.tick()
-    later(hub, 0)
+    kit.later(hub, 0)
     assert (len(store.writes), shown(hub, "b")) == (writes, {"tartu": "WaitingForQuota"})
 
     clock.now_s += VERDICTS_PAUSE_S

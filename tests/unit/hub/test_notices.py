@@ -15,11 +15,6 @@ ONLY_A = {"location": {"allow": ["overlay/a"]}}
 
 
 @pytest.fixture
-def clock():
-    return kit.Time()
-
-
-@pytest.fixture
 def store(clock):
     store = kit.Store(clock)
     kit.node(store, "tartu", kit.lent(machines=2, each=4))
@@ -28,9 +23,7 @@ def store(clock):
 
 
 def led(store, clock):
-    hub = kit.HubKit(store, clock)
-    hub.hear()
-    hub.lead()
+    hub = kit.led(store, clock)
     hub.settle_down()
     return hub
 
@@ -173,8 +166,6 @@ def test_a_node_that_runs_more_than_it_has_says_so_until_that_ends(store, clock,
 def test_nothing_is_said_before_the_first_plan(store, clock):
     """What another replica found stays until this one has looked itself."""
     kit.pool(store)
-    hub = kit.HubKit(store, clock)
-    hub.hear()
-    hub.lead()
+    hub = kit.led(store, clock)
     assert hub.upkeep() == []
     assert "conditions" not in store.objects[SOVEREIGNNODE.path(name="tartu")]["status"]

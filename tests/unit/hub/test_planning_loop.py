@@ -18,11 +18,6 @@ PREEMPTS = {"policy": "LowerPriority", "minRuntimeSeconds": 0}
 
 
 @pytest.fixture
-def clock():
-    return kit.Time()
-
-
-@pytest.fixture
 def store(clock):
     store = kit.Store(clock)
     kit.node(store, "tartu", kit.lent(machines=1, each=4))
@@ -34,22 +29,15 @@ def store(clock):
 
 @pytest.fixture
 def hub(store, clock):
-    hub = kit.HubKit(store, clock)
-    hub.hear()
-    hub.lead()
+    hub = kit.led(store, clock)
     hub.plan()
     return hub
-
-
-def later(hub, seconds=1.0):
-    hub.clock.now_s += seconds
-    hub.settle_down()
 
 
 def accept(hub):
     for path in kit.grants(hub.store):
         kit.answer(hub.store, path, ACCEPTED)
-    later(hub)
+    kit.later(hub)
 
 
 def status(hub, name, space="clinic"):
@@ -85,14 +73,14 @@ def test_whoever_waits_is_told_why_with_the_next_full_plan(hub, case):
     where, spec, reason = WAITING[case]
     kit.submit(hub.store, "a", **where, **spec)
     hub.settle_down()
-    later(hub)
+    kit.later(hub)
     assert placed(hub, "a", **where) == reason
 
 
 def test_who_waits_for_the_same_reason_is_not_looked_at_again(hub):
     for number in range(6):
         kit.submit(hub.store, f"j{number}", **kit.gpus(1))
-    later(hub)
+    kit.later(hub)
     waiting = [name for name in ("j4", "j5") if placed(hub, name) == "WaitingForCapacity"]
     assert waiting == ["j4", "j5"]
     kit.submit(hub.store, "j6", **kit.gpus(1))
@@ -147,7 +135,7 @@ def band(hub, uid):
 def test_a_new_planner_remembers_what_came_of_start_estimates(hub, store):
     """Learned: starts come at half the time told. Another pool, another leader: still known."""
     kit.submit(store, "runs", **kit.gpus(4))
-    later(hub)
+    kit.later(hub)
     accept(hub)
     promises, now_s = hub.plans._promises, int(hub.clock.now_s)
     for wait_s in (30, 1000, 7200, 40_000, 100_000):
@@ -156,32 +144,32 @@ def test_a_new_planner_remembers_what_came_of_start_estimates(hub, store):
             promises.told([said], now_s)
             promises.started(said.job_uid, now_s + wait_s // 2 + number)
     uid = kit.submit(store, "waits", **kit.gpus(4))
-    later(hub)
+    kit.later(hub)
     planner, told = hub.plans._planner, band(hub, uid)
     assert None not in told
     kit.pool(store, "second", preemption=PREEMPTS)
-    later(hub)
+    kit.later(hub)
     assert hub.plans._planner is not planner
     assert band(hub, uid) == pytest.approx(told, abs=30)
     hub.step_down()
     hub.lead()
-    later(hub)
+    kit.later(hub)
     assert band(hub, uid) == pytest.approx(told, abs=60)
     assert uid in promises._order
 
 
 def test_what_was_promised_to_a_job_that_went_unseen_is_not_kept_open(hub, store):
     kit.submit(store, "runs", **kit.gpus(4))
-    later(hub)
+    kit.later(hub)
     accept(hub)
     uid = kit.submit(store, "waits", **kit.gpus(4))
-    later(hub)
+    kit.later(hub)
     assert uid in hub.plans._promises._order
     kit.erase(store, kit.job_path("waits"))
     hub.step_down()
     hub.hear()
     hub.lead()
-    later(hub)
+    kit.later(hub)
     assert uid not in hub.plans._promises._order
 
 
@@ -203,7 +191,7 @@ def test_a_decision_for_a_changed_spec_is_dropped(hub, store):
     kit.respec(store, kit.job_path("a"), suspend=True)
     hub.hear()
     assert hub.plans.decision(uid) is None
-    later(hub)
+    kit.later(hub)
     assert (kit.grants(store), placed(hub, "a")) == ({}, "Suspended")
 
 
@@ -218,7 +206,7 @@ def test_settling_an_older_decision_keeps_the_newer(hub, store):
 
 def test_a_stop_names_the_institution_that_gains(hub, store):
     kit.submit(store, "victim", **kit.gpus(4))
-    later(hub)
+    kit.later(hub)
     accept(hub)
     kit.submit(store, "gains", "lab", priority=900, **kit.gpus(4))
     hub.clock.now_s += 1
@@ -238,7 +226,7 @@ def test_a_stop_names_the_institution_that_gains(hub, store):
 
 def test_a_stop_in_favour_of_nobody_any_more_is_withdrawn(hub, store):
     kit.submit(store, "victim", **kit.gpus(4))
-    later(hub)
+    kit.later(hub)
     accept(hub)
     kit.submit(store, "gains", "lab", priority=900, **kit.gpus(4))
     hub.clock.now_s += 1
@@ -287,7 +275,7 @@ def test_gpus_are_counted_for_the_class_that_a_job_was_placed_for(hub, store):
     both = {**two[0], **{n: [*two[0][n], *two[1][n]] for n in ("inventory", "shapes")}}
     kit.node(store, "tartu", both, prices=[{"gpuClass": "nvidia-a100", "perGpuHour": "9"}])
     kit.submit(store, "any", **kit.gpus(2))
-    later(hub)
+    kit.later(hub)
     held = {s.labels["gpu_class"]: s.value for s in samples(hub, GPUS_ALLOCATED)}
     assert held == {"nvidia-a100": 0, "nvidia-l40s": 2}
 
@@ -297,11 +285,11 @@ def test_the_gap_is_that_of_the_last_full_plan(hub, store):
     assert gap(hub) == [0.0]
     for name in ("a", "b"):
         kit.submit(store, name, **kit.gpus(3))
-    later(hub)
+    kit.later(hub)
     assert gap(hub) == [pytest.approx(0.25, abs=0.01)]
-    later(hub)
+    kit.later(hub)
     kit.submit(store, "c", **kit.gpus(2))
-    later(hub)
+    kit.later(hub)
     assert gap(hub) == [0.0]
 
 
@@ -336,7 +324,7 @@ def test_only_a_leader_plans_and_full_plans_follow_by_themselves(hub, store):
 
 def test_a_waiting_job_has_verdicts_and_a_running_one_none(hub, store):
     waits = kit.submit(store, "a", **kit.gpus(5))
-    later(hub)
+    kit.later(hub)
     assert isinstance(hub.plans.decision(waits), Waiting)
     assert [row.site for row in hub.plans.verdicts(waits)] == ["tartu"]
     assert hub.plans.verdicts("nobody") == ()
@@ -346,11 +334,11 @@ def test_others_are_stopped_for_who_waits_once_they_have_run_long_enough(hub):
     """Though nothing happens meanwhile that would ask for a plan."""
     kit.pool(hub.store, preemption=PREEMPTS | {"minRuntimeSeconds": 300})
     kit.submit(hub.store, "low", **kit.gpus(4))
-    later(hub)
+    kit.later(hub)
     accept(hub)
     (path,) = kit.grants(hub.store)
     kit.submit(hub.store, "high", priority=100, **kit.gpus(4))
-    later(hub, 2.0)
+    kit.later(hub, 2.0)
     assert (placed(hub, "high"), kit.grants(hub.store)[path]["spec"]["cancel"]) == (
         "WaitingForCapacity",
         "None",
