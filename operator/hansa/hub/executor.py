@@ -123,8 +123,7 @@ class Executor:
         return None if outcome == "ok" else Outcome(ok=False, retry_after_s=after_s)
 
     async def _set_job_status(self, action: do.SetJobStatus) -> None:
-        # No patch of any kind: the hub is the one writer and has read the whole, and to patch costs
-        # the API server a third more than to replace (ADR 0020).
+        # No patch of any kind: the hub is the one writer and has read the whole (ADR 0020).
         read = self._caches.jobs.get(action.uid)
         if read is None or read["metadata"]["resourceVersion"] != action.resource_version:
             raise Conflict(f"{action.namespace}/{action.name} has changed meanwhile")

@@ -70,8 +70,8 @@ class Desk:
     async def tell_hub(self, name: str, patch: Manifest) -> Manifest:
         """Merge a status patch into a grant and take the answer into the cache.
 
-        Replacing what was read costs the hub a third less than a patch. Where that is no longer what
-        stands there, only the spec can have changed: the status has one writer.
+        What was read is replaced (ADR 0020). Where that is no longer what stands there, only the spec
+        can have changed, and a patch will do: the status has one writer.
         """
         path = WORKGRANT.path(self.hub_namespace, name) + "/status"
         read = self.grants.get(f"{self.hub_namespace}/{name}")
