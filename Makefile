@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCKED := --quiet --no-deps --require-hashes -r requirements.lock
+PARALLEL := --numprocesses auto --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help setup lint test test-fast demo docs crds lock soak prepare down clean \
         bench-league bench-plan bench-incremental bench-trace
@@ -31,10 +32,10 @@ lint: setup ## types, style, layers, generated files, charts
 
 test: test-fast ## all tests: those of test-fast, API servers, real clusters with real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/apiserver tests/e2e
+	$(BIN)/python -m pytest tests/apiserver tests/e2e $(PARALLEL) --maxprocesses 4
 
-test-fast: setup ## no cluster needed, two minutes; fails where the pure layers are not covered
-	$(BIN)/python -m pytest tests/unit tests/api --cov --numprocesses auto --dist loadfile
+test-fast: setup ## no cluster needed; fails where the pure layers are not covered
+	$(BIN)/python -m pytest tests/unit tests/api --cov $(PARALLEL)
 
 demo: setup ## the league, end to end, on this machine
 	$(BIN)/python -m e2e demo

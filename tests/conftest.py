@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from e2e.testbed.binaries import Binaries, BinariesUnavailableError
 from e2e.testbed.controlplane import ControlPlane
@@ -28,6 +30,23 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         pytest.fail(f"not skippable in CI: {reason}")
     pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin the longest tests first: with two processes none then waits for the other at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Give a file to one process, and everything with real pods too: two such leagues are too many."""
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        real_pods = "tests/e2e"
+        return real_pods if nodeid.startswith(real_pods) else str(super()._split_scope(nodeid))
 
 
 @pytest.fixture(scope="session")

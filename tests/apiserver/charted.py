@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,34 @@ from e2e.testbed.controlplane import ControlPlane
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "hansa-system"
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something one may be allowed to do: a verb and a ``resource[.group][/subresource]``."""
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+    def review(self, user: str) -> dict[str, Any]:
+        """Return the question whether ``user`` may do it."""
+        plain, _, sub = self.resource.partition("/")
+        resource, _, group = plain.partition(".")
+        attributes = {
+            "verb": self.verb,
+            "resource": resource,
+            "group": group,
+            "subresource": sub,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
+        return {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
 
 
 @dataclass(frozen=True)
@@ -54,23 +82,15 @@ class Charted:
 
     def may(self, user: str, verb: str, resource: str, namespace: str = "", name: str = "") -> bool:
         """Ask the API server whether RBAC lets ``user`` do it."""
-        plain, _, sub = resource.partition("/")
-        resource, _, group = plain.partition(".")
-        attributes = {
-            "verb": verb,
-            "resource": resource,
-            "group": group,
-            "subresource": sub,
-            "namespace": namespace,
-            "name": name,
-        }
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {"user": user, "resourceAttributes": attributes},
-        }
-        answer = self.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review))
-        return bool(json.loads(answer)["status"]["allowed"])
+        return self.may_all(user, [Act(verb, resource, namespace, name)])[0]
+
+    def may_all(self, user: str, acts: Sequence[Act]) -> list[bool]:
+        """Ask the API server which of many things RBAC lets ``user`` do, all in one call."""
+        reviews = "\n---\n".join(json.dumps(act.review(user)) for act in acts)
+        told = self.kubectl("create", "-f", "-", "-o", "jsonpath={.status.allowed} ", stdin=reviews)
+        answers = [answer == "true" for answer in told.split()]
+        assert len(answers) == len(acts), told
+        return answers
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from e2e.testbed.clock import wait_until
 from e2e.testbed.progress import Progress
 from e2e.testbed.teardown import remains
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 NAME = "league-test"
 STARTS = "sum(max_over_time(hansa_job_start_latency_seconds_count[1h]))"

@@ -325,6 +325,7 @@ def _run(examples: int, steps: int, league: type[LivingLeague] = LivingLeague) -
     return league.seen
 
 
+@pytest.mark.long
 @pytest.mark.no_cover
 def test_a_league_that_lives_keeps_its_invariants():
     seen = _run(300, 40)
