@@ -19,9 +19,9 @@ _Parts = list[tuple[int, int]]
 """(machine, GPUs) of one gang."""
 
 
-@dataclass(slots=True)
-class _Cell:
-    """The machines of one GPU class at a site."""
+@dataclass(slots=True, eq=False)
+class Cell:
+    """The machines of one GPU class at a site: a gang stands in one cell."""
 
     gpu_class: str
     gpu_memory_bytes: int
@@ -30,6 +30,7 @@ class _Cell:
     held: dict[str, tuple[Shape, _Parts]] = field(default_factory=dict)
 
     def suits(self, shape: Shape) -> bool:
+        """Whether the machines are of the kind that a gang asks for."""
         return self.gpu_memory_bytes >= shape.gpu_memory_bytes and (
             not shape.gpu_class or self.gpu_class == shape.gpu_class
         )
@@ -66,6 +67,7 @@ class _Cell:
         return moved
 
     def release(self, uid: str) -> None:
+        """End a gang."""
         _, parts = self.held.pop(uid)
         for machine, gpus in parts:
             self.free[machine] += gpus
@@ -98,7 +100,7 @@ class Occupancy:
 
     def __init__(self, sites: Iterable[Site]) -> None:
         self._cells = {site.name: _cells(site) for site in sites}
-        self._where: dict[str, tuple[str, _Cell]] = {}
+        self._where: dict[str, tuple[str, Cell]] = {}
         self._down: set[str] = set()
         self._fits: dict[str, dict[Shape, bool]] = {name: {} for name in self._cells}
         self._ever: dict[str, dict[Shape, bool]] = {name: {} for name in self._cells}
@@ -125,11 +127,14 @@ class Occupancy:
             )
         return memo[shape]
 
-    def fits_without(self, site: str, shape: Shape, uids: Collection[str]) -> bool:
-        """Whether the gang could start at a site, none moved, if the given jobs were gone."""
-        return self.up(site) and any(
-            cell.fits_without(shape, uids) for cell in self._cells[site] if cell.suits(shape)
-        )
+    def cells(self, site: str, shape: Shape) -> list[Cell]:
+        """Where a gang could stand at a site that works, room apart."""
+        return [cell for cell in self._cells[site] if cell.suits(shape)] if self.up(site) else []
+
+    def cell_of(self, uid: str) -> Cell | None:
+        """Where a job stands."""
+        where = self._where.get(uid)
+        return where[1] if where else None
 
     def could_ever_fit(self, site: str, shape: Shape) -> bool:
         """Whether the gang fits the site when that is idle."""
@@ -178,11 +183,6 @@ class Occupancy:
         cell.release(uid)
         self._fits[site].clear()
 
-    def site_of(self, uid: str) -> str | None:
-        """Where a job runs."""
-        where = self._where.get(uid)
-        return where[0] if where else None
-
     def running_at(self, site: str) -> list[str]:
         """Jobs at a site, in a fixed order."""
         return [uid for cell in self._cells[site] for uid in cell.held]
@@ -205,13 +205,13 @@ def _slots(free: list[int], gpus: int) -> int:
     return sum(room // gpus for room in free)
 
 
-def _cells(site: Site) -> list[_Cell]:
+def _cells(site: Site) -> list[Cell]:
     """Machines in the order in which the planner numbers them."""
-    cells: dict[tuple[str, int], _Cell] = {}
+    cells: dict[tuple[str, int], Cell] = {}
     for group in sorted(site.machines, key=lambda group: (group.gpus, group.cpu_millis)):
         if group.gpus > 0:
             key = (group.gpu_class, group.gpu_memory_bytes)
-            cell = cells.setdefault(key, _Cell(*key))
+            cell = cells.setdefault(key, Cell(*key))
             cell.size += [group.gpus] * group.count
             cell.free += [group.gpus] * group.count
     return [cells[key] for key in sorted(cells)]

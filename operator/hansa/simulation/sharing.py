@@ -2,10 +2,12 @@
 
 An institution should be at least as well off as with its nominal share alone (DRF, NSDI 2011). A
 job is *kept waiting* at a look if its institution would stay within its nominal share with it, and
-it could start at one of its sites were borrowed work not there: work of institutions above their
-own nominal shares that the pool lets the planner stop, preemptible and past the least run time. It
-is a violation when this lasts from one look to the next: the job waits, its institution is
-entitled, and the others borrow and could have been stopped, all the while.
+it could start on machines of one class at one of its sites were borrowed work not on them: work of
+institutions above their own nominal shares that the pool lets the planner stop, preemptible and
+past the least run time. Who borrows on machines of another class of that site makes no room by
+leaving, and keeps nobody waiting. It is a violation when this lasts from one look to the next: the
+job waits, its institution is entitled, and the others borrow and could have been stopped, all the
+while.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hansa.model.snapshot import Job, Pool, Shape
-from hansa.simulation.occupancy import Occupancy
+from hansa.simulation.occupancy import Cell, Occupancy
 
 
 @dataclass(slots=True)
@@ -89,34 +91,38 @@ class SharingWatch:
 
 
 class _Borrowed:
-    """What institutions hold beyond their nominal shares, site by site, at one moment."""
+    """What institutions hold beyond their nominal shares, cell by cell, at one moment."""
 
     def __init__(self, world: Occupancy, excess: Mapping[str, int], stoppable: list[Job]) -> None:
         self._world = world
         self._excess = excess
-        self._at: dict[str, list[Job]] = {}
-        self._leaving: dict[str, tuple[list[str], list[str]]] = {}
-        self._memo: dict[tuple[str, Shape], bool] = {}
+        self._at: dict[Cell, list[Job]] = {}
+        self._leaving: dict[Cell, tuple[list[str], list[str]]] = {}
+        self._memo: dict[tuple[Cell, Shape], bool] = {}
         for job in sorted(stoppable, key=lambda job: (job.shape.total_gpus, job.uid)):
-            site = world.site_of(job.uid)
-            if site and job.institution in excess:
-                self._at.setdefault(site, []).append(job)
+            cell = world.cell_of(job.uid)
+            if cell and job.institution in excess:
+                self._at.setdefault(cell, []).append(job)
 
     def blocks(self, site: str, shape: Shape) -> bool:
-        """Whether a gang would fit at a site without borrowed work, small or large jobs first."""
-        if site not in self._at:
-            return False
-        if (site, shape) not in self._memo:
-            self._memo[site, shape] = any(
-                self._world.fits_without(site, shape, leaving) for leaving in self._may_leave(site)
-            )
-        return self._memo[site, shape]
+        """Whether a gang would fit into a cell of a site without the borrowed work in it."""
+        return any(
+            self._fills(cell, shape) for cell in self._world.cells(site, shape) if cell in self._at
+        )
 
-    def _may_leave(self, site: str) -> tuple[list[str], list[str]]:
-        if site not in self._leaving:
-            jobs = self._at[site]
-            self._leaving[site] = self._taken(jobs), self._taken(jobs[::-1])
-        return self._leaving[site]
+    def _fills(self, cell: Cell, shape: Shape) -> bool:
+        """The same for one cell, small or large jobs gone first."""
+        if (cell, shape) not in self._memo:
+            self._memo[cell, shape] = any(
+                cell.fits_without(shape, leaving) for leaving in self._may_leave(cell)
+            )
+        return self._memo[cell, shape]
+
+    def _may_leave(self, cell: Cell) -> tuple[list[str], list[str]]:
+        if cell not in self._leaving:
+            jobs = self._at[cell]
+            self._leaving[cell] = self._taken(jobs), self._taken(jobs[::-1])
+        return self._leaving[cell]
 
     def _taken(self, jobs: list[Job]) -> list[str]:
         """Jobs that can be stopped in this order: each while its institution still borrows."""

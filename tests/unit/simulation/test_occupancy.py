@@ -63,9 +63,14 @@ def test_room_without_others():
     world = Occupancy((_site(8),))
     world.take("a", "s", Shape(1, 4))
     world.take("b", "s", Shape(1, 4))
-    assert not world.fits_without("s", Shape(1, 8), ["a"])
-    assert world.fits_without("s", Shape(1, 8), ["a", "b"])
-    assert world.site_of("a") == "s"
+    [cell] = world.cells("s", Shape(1, 8))
+    assert not cell.fits_without(Shape(1, 8), ["a"])
+    assert cell.fits_without(Shape(1, 8), ["a", "b"])
+    assert world.cell_of("a") is cell
+    assert world.cell_of("unknown") is None
+    assert world.cells("s", Shape(1, 8, gpu_class="b")) == []
+    world.set_up("s", up=False)
+    assert world.cells("s", Shape(1, 8)) == []
     assert world.running_at("s") == ["a", "b"]
 
 
