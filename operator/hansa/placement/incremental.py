@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
+from types import MappingProxyType
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from hansa.placement.waitlist import about, retell
 
 MOST_ROWS = 32
 """Waiting jobs that one event tries to place."""
+NOBODY_GAINS: Mapping[int, int] = MappingProxyType({})
 _NONE = np.zeros(0, np.int64)
 _room = attrgetter("site", "workers", "gpu_class", "shard")
 
@@ -304,14 +306,32 @@ class IncrementalPlanner:
             return Plan()
         held_up = np.zeros(len(league.kinds), bool)
         held_up[: len(self._why)] = (self._why & (WHY_QUOTA | WHY_CAP)) != 0
+        handed = self._hand_over(usable)
         found = takers.who_and_where(league, usable, held_up)
         rows = takers.best(league, found.rows, events * MOST_ROWS, self._reserved)
-        return self._run(rows, found.cells) if len(rows) else Plan()
+        return Plan(handed + self._run(rows, found.cells).placements if len(rows) else handed)
 
-    def _run(self, rows: Ints, cells: Ints | None = None) -> Plan:
-        """Try to place rows, best first. ``cells``: where; None: wherever each of them may go."""
+    def _hand_over(self, cells: Ints) -> tuple[Placement, ...]:
+        """Start those whom room was made for, each where that was: what is held there is no other's."""
         league = self._league
-        tables, numbers = some_waiting(league, rows, cells, self._reserved)
+        placed: tuple[Placement, ...] = ()
+        for cell in cells.tolist() if league.gains else ():
+            gains = league.gains.get(cell)
+            if gains:
+                rows = league.columns.ranked(np.array([*gains], np.int64), league.now_s)
+                placed += self._run(rows, np.array([cell], np.int64), gains).placements
+        return placed
+
+    def _run(
+        self, rows: Ints, cells: Ints | None = None, gains: Mapping[int, int] = NOBODY_GAINS
+    ) -> Plan:
+        """Try to place rows, best first. ``cells``: where; None: wherever each of them may go.
+
+        ``gains``: who may use what is held for those that room was made for.
+        """
+        league, ranks = self._league, self._reserved
+        ranks = {row: ranks[row] for row in ranks if ranks[row] >= backfill.BEHIND or row in gains}
+        tables, numbers = some_waiting(league, rows, cells, ranks)
         decided = engine.run(tables, is_priced=False, is_compiled=self._is_compiled, is_small=True)
         self._note_why(numbers, waiting.reasons(tables.kinds))
         if not len(decided.parts):

@@ -78,6 +78,8 @@ class League:
         """Preemptions booked since the snapshot: when, in which pool, for which institution."""
         self.gains: dict[int, dict[int, int]] = {}
         """Cell → row of a job that room is made for there → key of its reservation."""
+        self.passed_over = np.zeros(0, np.int64)
+        """Rows that no room has been sought for yet because others came first, in order."""
         self._serial = 0
         unique = {job.uid: job for job in reversed(snapshot.jobs)}
         jobs = sorted(unique.values(), key=attrgetter("uid"))

@@ -18,27 +18,25 @@ import numpy as np
 
 from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Pool
+from hansa.model.snapshot import Pool, Shape
 from hansa.placement import shares
 from hansa.placement.columns import HUGE, RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
 from hansa.placement.league import League, Record
 from hansa.placement.scratch import Scratch, Victim
 from hansa.placement.supply import Ints
+from hansa.placement.victims import reclaims, victims
 from hansa.placement.waiting import Blocked
 
 MOST_JOBS = 128
-"""Sorts of blocked jobs that room is sought for in one plan, those of entitled jobs first."""
 MOST_CELLS = 16
-"""Cells examined for one job, in order of choice, among those that hold enough to yield."""
-MOST_VICTIMS = 64
-MOST_MACHINES = 16
-"""Machines of a cell that are cleared in turn, to see whether a worker then fits."""
-SHARED_GPUS = 2
-"""A worker of fewer GPUs fits on any machine that has as many free."""
+"""Cells compared for one job, in order of choice, among those where enough may yield.
+
+So many times so many are looked at in one plan. Whoever is not reached comes first in the next.
+"""
 HOUR_S = 3600
 
-_Turns = tuple[tuple[bool, list[Victim]], ...]
-"""Whether institutions must keep their nominal share, and victims in order."""
+_Way = tuple[int, int, int, list[Victim]]
+"""Jobs stopped, work lost, the cell, and who would have to yield there."""
 
 
 @dataclass
@@ -73,11 +71,7 @@ def make_room(
     freed = _let_go(scratch, ended)
     search = _Search(scratch, made, reserved, freed)
     rows = _in_order(scratch, rows, is_all=bool(freed or league.elastic or _has_ranks(league)))
-    runtimes_s = league.columns.runtime_p90[rows]
-    for row, *sort in zip(rows.tolist(), runtimes_s.tolist(), _sorts(league, rows), strict=True):
-        if len(search.hopeless) + len(made.gaining) >= MOST_JOBS:
-            break
-        search.seek(row, *sort)
+    league.passed_over = _passed_over(league, rows, search.seek_all(rows))
     return made
 
 
@@ -89,13 +83,24 @@ def _helped(league: League, blocked: Blocked) -> Ints:
 
 
 def _in_order(scratch: Scratch, rows: Ints, *, is_all: bool) -> Ints:
-    """Rows of entitled jobs first; others only if ``is_all``: where something may yield to them."""
+    """Rows of entitled jobs first, in each group first who was passed over.
+
+    Others only if ``is_all``: where something may yield to them.
+    """
     league, accounts = scratch.league, scratch.accounts
     leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.first[rows]]
     borrows = accounts.gpus[leaf] + need > accounts.nominal[leaf]
     if not is_all:
-        return np.asarray(rows[~borrows])
-    return np.asarray(rows[np.argsort(borrows, kind="stable")])
+        rows, borrows = rows[~borrows], borrows[~borrows]
+    place = np.full(len(league.columns.waits), HUGE, np.int64)
+    place[league.passed_over] = np.arange(len(league.passed_over))
+    return np.asarray(rows[np.lexsort((place[rows], borrows))])
+
+
+def _passed_over(league: League, rows: Ints, reached: int) -> Ints:
+    """Who has not been reached, in order: those of this plan, and those it did not ask for."""
+    before = league.passed_over
+    return np.concatenate((before[~np.isin(before, rows)], rows[reached:]))
 
 
 def _has_ranks(league: League) -> bool:
@@ -124,10 +129,25 @@ class _Search:
         self.hopeless: dict[tuple[int, int, int], int] = {}
         """Sorts that found nothing, with the shortest run time that did not: what others gain later
         does not help them."""
+        self._vain: dict[tuple[int, int, Shape, int], int] = {}
+        """The same for one cell: institution, priority, gang and cell."""
+        self._looks = 0
         self._freed = freed
         self._caused = Counter(
             row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S
         )
+
+    def seek_all(self, rows: Ints) -> int:
+        """Find room for jobs in this order; how many were reached before there were looks enough."""
+        league = self.scratch.league
+        self._looks = MOST_CELLS * min(len(rows), MOST_JOBS)
+        runtimes_s = league.columns.runtime_p90[rows].tolist()
+        sought = zip(rows.tolist(), runtimes_s, _sorts(league, rows), strict=True)
+        for reached, (row, *sort) in enumerate(sought):
+            if self._looks <= 0:
+                return reached
+            self.seek(row, *sort)
+        return len(rows)
 
     def seek(self, row: int, runtime_s: int, sort: tuple[int, int, int]) -> None:
         """Find room for one job, and book it."""
@@ -152,15 +172,9 @@ class _Search:
 
     def _stop_for(self, row: int, record: Record, cells: Ints) -> bool:
         """Take the cell where the fewest jobs and the least work are lost, if any."""
-        plans = []
         if not self._may_gain(record):
             return False
-        looked_at = cells[self.scratch.could_hold(record, cells)][:MOST_CELLS]
-        for cell in looked_at[self.scratch.could_gain(record, looked_at)].tolist():
-            chosen = self._victims(record, cell)
-            if chosen:
-                stopped = sum(victim.workers_left == 0 for victim in chosen)
-                plans.append((stopped, sum(v.lost_gpu_s for v in chosen), cell, chosen))
+        plans = self._ways(row, record, cells)
         if not plans:
             return False
         _, _, cell, chosen = min(plans, key=lambda plan: plan[:3])
@@ -169,11 +183,46 @@ class _Search:
             self.scratch.go(victim)
             self._caused[job.pool, job.institution] += victim.workers_left == 0
             self.made.stops.append(_stop(victim, record))
-        self.scratch.take(record, cell, reclaims=self._reclaims(record))
+        self.scratch.take(record, cell, reclaims=reclaims(self.scratch, record))
         words = f"{len(chosen)} jobs at {_site(self.scratch.league, cell)} make room"
         self.made.gaining[job.uid] = words
         self._hold(row, record, cell)
         return True
+
+    def _ways(self, row: int, record: Record, cells: Ints) -> list[_Way]:
+        """What would have to yield in the first cells where that is enough."""
+        ways: list[_Way] = []
+        could_hold = cells[self.scratch.could_hold(record, cells)]
+        for cell in could_hold[self.scratch.could_gain(record, could_hold)].tolist():
+            if self._looks <= 0 or len(ways) == MOST_CELLS:
+                break
+            chosen = self._look(row, record, cell)
+            if chosen:
+                stopped = sum(victim.workers_left == 0 for victim in chosen)
+                ways.append((stopped, sum(v.lost_gpu_s for v in chosen), cell, chosen))
+        return ways
+
+    def _look(self, row: int, record: Record, cell: int) -> list[Victim]:
+        """Who would have to yield at a cell, unless such another has looked there in vain."""
+        job = record.job
+        rule = self.scratch.league.pools[job.pool].preemption
+        key = record.leaf, job.priority * rule.lower_priority, job.shape, cell
+        runtime_s = self.scratch.runtime_s
+        if runtime_s >= self._vain.get(key, HUGE) and row not in self._reserved:
+            return []
+        self._looks -= 1
+        chosen = victims(self.scratch, record, cell, most=self._stops_left(record))
+        if not chosen:
+            self._vain[key] = min(runtime_s, self._vain.get(key, HUGE))
+        return chosen
+
+    def _stops_left(self, record: Record) -> int:
+        """How many may still be stopped for the job's institution in this hour."""
+        job = record.job
+        pool = self.scratch.league.pools[job.pool]
+        caused = self._caused[job.pool, job.institution]
+        caused += pool.recent_preemptions.get(job.institution, 0)
+        return pool.preemption.max_per_hour - caused
 
     def _hold(self, row: int, record: Record, cell: int) -> None:
         """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
@@ -192,134 +241,13 @@ class _Search:
         """Whether anything could yield to the job at all."""
         league = self.scratch.league
         rule = league.pools[record.job.pool].preemption
-        return self._reclaims(record) or rule.lower_priority or league.elastic > 0
+        return reclaims(self.scratch, record) or rule.lower_priority or league.elastic > 0
 
     def _is_to_be_patient(self, record: Record) -> bool:
         """Whether room may still come free for the job before others are stopped for it."""
         league = self.scratch.league
         waited_s = league.now_s - record.job.submitted_s
         return waited_s < league.pools[record.job.pool].preemption.patience_s
-
-    def _reclaims(self, record: Record) -> bool:
-        """Whether a job takes back what borrowers hold; then it may also use room that is held."""
-        rule = self.scratch.league.pools[record.job.pool].preemption
-        return rule.borrowers and self.scratch.is_entitled(record)
-
-    def _victims(self, record: Record, cell: int) -> list[Victim]:
-        """The fewest that have to yield at a cell for a job to fit; empty when it cannot.
-
-        First those whose institution keeps its nominal share without them, then any of one that
-        holds more; where the cheapest together are not enough, the largest or the smallest first,
-        then machine by machine.
-        """
-        yielding = [v for v in self.scratch.yielding(cell) if v.record.job.pool == record.job.pool]
-        by_size = sorted(yielding, key=lambda victim: -victim.gpus)
-        attempts = [
-            ((True, yielding), (False, yielding)),
-            ((False, by_size),),
-            ((False, by_size[::-1]),),
-            *self._machine_by_machine(record, yielding),
-        ]
-        return next(filter(None, (self._try(record, cell, turns) for turns in attempts)), [])
-
-    def _machine_by_machine(self, record: Record, yielding: list[Victim]) -> list[_Turns]:
-        """Those on one machine first, for every machine where a worker would then fit.
-
-        The cheapest first, and where these use up what their institutions hold too much, the largest.
-        """
-        shape, free = record.job.shape, self.scratch.supply.machine_gpus
-        if shape.gpus < SHARED_GPUS:
-            return []
-        found = _by_machine(yielding)
-        able = [at for at, on in found.items() if free[at] + _gpus(on) >= shape.gpus]
-        rest = yielding if shape.workers > 1 else []
-        orders = [found[at] for at in able[:MOST_MACHINES]]
-        orders += [sorted(victims, key=lambda victim: -victim.gpus) for victims in orders]
-        return [((False, victims), (False, rest)) for victims in orders]
-
-    def _try(self, record: Record, cell: int, turns: _Turns) -> list[Victim]:
-        """Release victims in order until the job fits, then take back who was not needed."""
-        scratch, job = self.scratch, record.job
-        pool = scratch.league.pools[job.pool]
-        left = pool.preemption.max_per_hour - pool.recent_preemptions.get(job.institution, 0)
-        left -= self._caused[job.pool, job.institution]
-        found: dict[tuple[str, str], tuple[Victim, list[int]]] = {}
-        fits, reclaims = False, self._reclaims(record)
-        for keeps_nominal, victims in turns:
-            for victim in victims:
-                if fits or len(found) == MOST_VICTIMS:
-                    break
-                if victim.key in found or (victim.workers_left == 0 and left <= 0):
-                    continue
-                if _is_fair(scratch, record, victim, keeps_nominal=keeps_nominal):
-                    left -= victim.workers_left == 0
-                    found[victim.key] = victim, scratch.release(victim)
-                    fits = scratch.could_take(record, cell, reclaims=reclaims)
-        kept: list[tuple[Victim, list[int]]] = []
-        for index, (victim, log) in enumerate(reversed(found.values()), 1):
-            scratch.retake(victim, log)
-            others = len(kept) + len(found) - index
-            is_enough = scratch.could_take(record, cell, reclaims=reclaims and others > 0)
-            if fits and not (is_enough and _have_to(scratch, record, [v for v, _ in kept])):
-                kept.append((victim, log))
-                scratch.release(victim)
-        for victim, log in kept:
-            scratch.retake(victim, log)
-        return [victim for victim, _ in reversed(kept)]
-
-
-def _by_machine(victims: Iterable[Victim]) -> dict[int, list[Victim]]:
-    """Victims that hold GPUs of a machine, machine by machine."""
-    found: dict[int, list[Victim]] = {}
-    for victim in victims:
-        log = victim.held.log
-        for machine in dict.fromkeys(log[at] for at in range(0, len(log), 2) if log[at + 1]):
-            found.setdefault(machine, []).append(victim)
-    return found
-
-
-def _gpus(victims: Iterable[Victim]) -> int:
-    return sum(victim.gpus for victim in victims)
-
-
-def _is_fair(scratch: Scratch, record: Record, victim: Victim, *, keeps_nominal: bool) -> bool:
-    """Whether the pool's rule lets the victim yield: see the module.
-
-    ``keeps_nominal``: only if its institution keeps its nominal share without it.
-    """
-    if victim.workers_left:
-        return True
-    accounts, job, other = scratch.accounts, record.job, victim.record.job
-    rule = scratch.league.pools[job.pool].preemption
-    leaf = victim.record.leaf
-    excess = 1 if leaf < 0 else int(accounts.gpus[leaf] - accounts.nominal[leaf])
-    stays = leaf < 0 or excess >= victim.gpus
-    is_own = leaf == record.leaf
-    if rule.lower_priority and other.priority < job.priority and (is_own or stays):
-        return True
-    lends = excess > 0 and (stays or not keeps_nominal)
-    return rule.borrowers and lends and not is_own and scratch.is_entitled(record)
-
-
-def _have_to(scratch: Scratch, record: Record, victims: Iterable[Victim]) -> bool:
-    """Whether those who are gone have to yield to the job also if nobody else does.
-
-    Where its own institution's work yields first, the job may stay within the nominal share only so.
-    """
-    return scratch.is_entitled(record) or all(
-        victim.workers_left
-        or victim.record.leaf == record.leaf
-        or _is_outranked(scratch, record, victim)
-        for victim in victims
-    )
-
-
-def _is_outranked(scratch: Scratch, record: Record, gone: Victim) -> bool:
-    """Whether rank alone let a victim yield that is gone."""
-    accounts, leaf = scratch.accounts, gone.record.leaf
-    rule = scratch.league.pools[record.job.pool].preemption
-    stays = leaf < 0 or bool(accounts.gpus[leaf] >= accounts.nominal[leaf])
-    return rule.lower_priority and gone.record.job.priority < record.job.priority and stays
 
 
 def _let_go(scratch: Scratch, ended: Iterable[Stop]) -> set[int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hansa.model.snapshot import PreemptionRule
 from hansa.placement import packing, shares
 from hansa.placement.columns import RANK_BITS, RANK_MASK, Kinds
 from hansa.placement.demand import Kind
@@ -69,6 +70,8 @@ class Scratch:
         self._able = league.occupants.able(ledger.gpus > ledger.nominal, league.now_s)
         """Who could yield and is not gone, as ``yielding`` has it."""
         self._freed: Ints | None = None
+        self._gain: dict[tuple[str, int, int, int], Flags] = {}
+        """What ``could_gain`` has worked out since room or shares last changed."""
 
     def yielding(self, cell: int) -> list[Victim]:
         """What could end at a cell as far as pool and run time go, in the order of victims."""
@@ -86,6 +89,7 @@ class Scratch:
             if held.holding.site == victim.held.holding.site:
                 self._able[held.slot] = False
         self._freed = None
+        self._gain.clear()
 
     def could_hold(self, record: Record, cells: Ints) -> Flags:
         """Which cells could hold a job if everything that may yield there did."""
@@ -100,9 +104,16 @@ class Scratch:
         A bound: whoever yields makes it no fairer to ask the next one of the same institution, and
         leaves the job's own at most as far within its nominal share as if all of it there had gone.
         """
-        there, size = self.league.occupants, len(self.supply.cell_free)
-        need = self.league.kinds.kinds[record.kinds[0]].gpus
         rule = self.league.pools[record.job.pool].preemption
+        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        key = record.job.pool, record.leaf, need, record.job.priority * rule.lower_priority
+        if key not in self._gain:
+            self._gain[key] = self._where_enough(record, need, rule)
+        return self._gain[key][cells]
+
+    def _where_enough(self, record: Record, need: int, rule: PreemptionRule) -> Flags:
+        """``could_gain`` for all cells."""
+        there, size = self.league.occupants, len(self.supply.cell_free)
         able = self._able & there.of_pool(record.job.pool)
         is_own, is_any = there.leaf == record.leaf, there.leaf < 0
         excess = (self.accounts.gpus - self.accounts.nominal)[there.leaf]
@@ -116,9 +127,8 @@ class Scratch:
             lends = is_any | (excess > 0) | (excess >= there.gpus)
             fair = fair | (lends & ~is_own & is_entitled[there.cell])
         fair = able & fair
-        some = np.bincount(there.cell[fair], minlength=size)[cells] > 0
-        freed = there.gpus_at(fair, size)[cells]
-        return np.asarray(some & (self.supply.cell_free[cells] + freed >= need))
+        some = np.bincount(there.cell[fair], minlength=size) > 0
+        return np.asarray(some & (self.supply.cell_free + there.gpus_at(fair, size) >= need))
 
     def _may_yield(self, victim: Victim) -> bool:
         """Whether a victim shrinks, borrows, or has to fear priority; who does not now never does."""
@@ -189,6 +199,7 @@ class Scratch:
         shares.charge_caps(self.caps, columns, 0, cell, kind.gpus)
         shares.charge_quota(self.accounts, record.leaf, kind.gpus)
         self.accounts.gpus[record.leaf] += kind.gpus
+        self._gain.clear()
         return True
 
     def could_take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:

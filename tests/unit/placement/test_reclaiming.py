@@ -9,6 +9,7 @@ import pytest
 from hansa.model.events import JobGone
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, PreemptionRule, Shape, Share
+from hansa.placement import preemption
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
 from tests.unit.placement.test_rules_of_service import held, job, league, rack, site
@@ -75,6 +76,33 @@ def test_entitled_work_is_not_lost_behind_many_that_rank_higher():
     decided = plan(league(held("v"), *others, entitled, pool=pool(ut=0, ua=8)))
     assert stopped(decided) == ["v"]
     assert {stop.in_favour_of for stop in decided.stops} == {"j"}
+
+
+def test_entitled_work_is_not_left_out_behind_many_sorts_that_nobody_can_make_room_for():
+    """Two hundred institutions wait for a node that is full of work within its share."""
+    crowd = [f"i{n:03d}" for n in range(200)]
+    vain = [job(f"o-{of}", institution=of, priority=500, refused_by={"b": "no"}) for of in crowd]
+    runs = (held("r", institution="oy"), held("v", "b"))
+    entitled = job("j", institution="ua")
+    shares = pool(oy=8, ut=0, ua=8, **dict.fromkeys(crowd, 8))
+    sites = (site("a"), site("b"))
+    decided = plan(league(*runs, *vain, entitled, sites=sites, pool=shares))
+    assert {stop.job_uid: stop.in_favour_of for stop in decided.stops} == {"v": "j"}
+
+
+def test_who_is_not_reached_in_one_plan_comes_first_in_the_next(monkeypatch):
+    """One look a plan. ``first`` needs a whole machine, and each is half full of others' own work."""
+    monkeypatch.setattr(preemption, "MOST_JOBS", 1)
+    monkeypatch.setattr(preemption, "MOST_CELLS", 1)
+    halves = {"v1": "ut", "v1r": "oy", "v2": "ut", "v2r": "oy"}
+    runs = [held(uid, gpus=2, institution=of) for uid, of in halves.items()]
+    first = job("first", gpus=4, institution="ua", priority=9)
+    second = job("second", gpus=2, institution="fi")
+    sites = (site("a", machines=(rack(2, gpus=4),)),)
+    shares = pool(oy=4, ut=0, ua=4, fi=2)
+    planner = IncrementalPlanner(league(*runs, first, second, sites=sites, pool=shares))
+    gains = [[stop.in_favour_of for stop in planner.replan(at).stops] for at in (5000, 5600)]
+    assert gains == [[], ["second"]]
 
 
 def test_what_is_freed_is_held_for_whom_it_was_freed_for():
@@ -240,6 +268,22 @@ def test_what_is_made_room_for_in_one_cell_starts_whoever_can_first():
     begun = [placed(planner.apply(JobGone(stop.job_uid), now_s=9001)) for stop in gone]
     assert [stop.in_favour_of for stop in gone] == ["k", "j", "j", "j"]
     assert begun == [["k"], [], [], ["j"]]
+
+
+@pytest.mark.parametrize("first", ["va", "vb"])
+def test_room_is_made_for_one_and_not_taken_by_another_who_gains_elsewhere(first):
+    """``j`` could use what is freed at ``b`` as well, but ``k`` may not run at ``a``."""
+    runs = (held("va", since=4200), held("vb", "b"))
+    anywhere = job("j", institution="ua", priority=9)
+    bound = job("k", institution="ua", refused_by={"a": "no"})
+    sites = (site("a", price=2_000_000), site("b"))
+    snapshot = league(*runs, anywhere, bound, sites=sites, pool=pool(ut=0, ua=16))
+    planner = IncrementalPlanner(snapshot)
+    gains = {stop.job_uid: stop.in_favour_of for stop in planner.replan(5000).stops}
+    assert gains == {"va": "j", "vb": "k"}
+    order = [first, *sorted(gains.keys() - {first})]
+    begun = [placed(planner.apply(JobGone(uid), now_s=5001)) for uid in order]
+    assert begun == [[gains[uid]] for uid in order]
 
 
 def test_what_is_held_for_one_stays_held_when_another_has_started_in_the_cell():
