@@ -229,7 +229,17 @@ class Hub:
                     await asyncio.sleep(READ_AGAIN_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work, name=getattr(work, "__qualname__", "task")))
+        task = asyncio.create_task(work, name=getattr(work, "__qualname__", "task"))
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End all tasks when one has failed: half a hub must not lead, and /healthz has it restarted."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("task failed", extra={"task": task.get_name()}, exc_info=error)
+            for other in self._tasks:
+                other.cancel()
 
 
 async def run(settings: HubSettings) -> None:

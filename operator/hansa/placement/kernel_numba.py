@@ -1,7 +1,8 @@
 """The kernel compiled: the text of its modules loaded a second time and given to numba.
 
 Integers only, no reordering: the results are those of the interpreted kernel to the byte, which a
-differential test proves. Importing this without the ``fast`` extra raises ``ImportError``.
+differential test proves. Importing this raises ``ImportError`` without the ``fast`` extra, and where
+numba is told not to compile.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from hansa.placement import board, kernel, packing, seats, shares
 from hansa.placement import moves as moves_
 from hansa.placement.columns import Accounts, Caps, Column, Jobs, Kinds, Moves, Outcome, Supply
 
+if getattr(numba.config, "DISABLE_JIT", 0):
+    raise ImportError("NUMBA_DISABLE_JIT is set")
 MODULES = (packing, shares, seats, board, moves_, kernel)
 """Later ones call earlier ones."""
 RARE = (board, moves_)
