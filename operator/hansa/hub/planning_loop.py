@@ -292,8 +292,10 @@ class PlanningLoop:
         self._seen, self._base = world, replace(base, now_s=0)
         known = {site.name: site for site in before.sites}
         names = [site.name for site in base.sites]
-        if [*known] != names or replace(before, sites=()) != replace(self._base, sites=()):
+        if [*known] != names or _frame(before) != _frame(self._base):
             self._planner = None
+        elif self._planner and before.history != base.history:
+            self._planner.learn(base.history)
         return [site for site in base.sites if known.get(site.name) != site]
 
     def _news(self) -> tuple[list[Job], list[str]]:
@@ -348,6 +350,11 @@ class PlanningLoop:
             before, self._decisions[said.job_uid] = self._decisions.get(said.job_uid), said
             if not isinstance(before, Waiting) or before.reason is not said.reason:
                 yield said.job_uid, False
+
+
+def _frame(snapshot: Snapshot) -> Snapshot:
+    """What a kept planner cannot take in piece by piece."""
+    return replace(snapshot, sites=(), history={})
 
 
 def warm_up() -> None:

@@ -6,11 +6,14 @@ import asyncio
 
 import pytest
 
+from hansa.hub.pastbook import EVERY_S
 from hansa.hub.view import CacheView
+from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
 from hansa.observability.collectors import hub_collector
 from hansa.observability.metrics import GPUS_ALLOCATED, PLAN_GAP
+from hansa.planning.hub_past import JobPast
 from tests.unit.hub import kit
 from tests.unit.planning.hub_objects import ACCEPTED
 
@@ -117,6 +120,16 @@ def test_a_changed_node_is_taken_in_without_a_new_planner(hub, store, case):
     hub.settle_down()
     assert (hub.plans._planner is planner) is is_kept
     assert hub.plans.snapshot.sites == tuple(v.site for v in hub.world.world.nodes.values())
+
+
+def test_run_times_are_learned_without_a_new_planner(hub):
+    hub.settle_down()
+    planner = hub.plans._planner
+    hub.plans._past._jobs["ended"] = JobPast("clinic", "league", 1, 3600, 700, 700, 1.0, ())
+    hub.plans.full_due()
+    kit.later(hub, EVERY_S + 1)
+    assert hub.plans._planner is planner
+    assert set(planner.league.history.values()) == {RunTimes.fit([700])}
 
 
 def test_another_pool_or_node_makes_a_new_planner(hub, store):
