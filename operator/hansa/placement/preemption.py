@@ -24,7 +24,7 @@ from hansa.placement.columns import HUGE, RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WH
 from hansa.placement.league import League, Record
 from hansa.placement.scratch import Scratch, Victim
 from hansa.placement.supply import Ints
-from hansa.placement.victims import SHARED_GPUS, reclaims, victims
+from hansa.placement.victims import reclaims, victims
 from hansa.placement.waiting import Blocked
 
 MOST_JOBS = 128
@@ -132,8 +132,6 @@ class _Search:
         self._vain: dict[tuple[int, int, Shape, int], int] = {}
         """The same for one cell: institution, priority, gang and cell."""
         self._looks = 0
-        self._cleared: set[int] = set()
-        """Cells where this plan stops somebody."""
         self._freed = freed
         self._caused = Counter(
             row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S
@@ -164,30 +162,13 @@ class _Search:
         soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
             self.made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
-        elif (
-            not self._share(row, record, usable)
-            and not self._is_to_be_patient(record)
-            and not self._stop_for(row, record, usable)
-        ):
+        elif not self._is_to_be_patient(record) and not self._stop_for(row, record, usable):
             self.hopeless[sort] = min(runtime_s, self.hopeless.get(sort, HUGE))
 
     def _soon(self, record: Record, cells: Ints) -> int | None:
         """The first cell where what is stopping leaves room, taken."""
         freed = (cell for cell in cells.tolist() if cell in self._freed)
         return next((cell for cell in freed if self.scratch.take(record, cell)), None)
-
-    def _share(self, row: int, record: Record, cells: Ints) -> bool:
-        """Hold for an entitled job what those leave who are stopped for others in this plan."""
-        if not self._cleared or not self.scratch.is_entitled(record):
-            return False
-        left = (cell for cell in cells.tolist() if cell in self._cleared)
-        cell = next((cell for cell in left if self.scratch.take(record, cell)), None)
-        if cell is None:
-            return False
-        words = f"work at {_site(self.scratch.league, cell)} is stopping"
-        self.made.gaining[record.job.uid] = words
-        self._hold(row, record, cell)
-        return True
 
     def _stop_for(self, row: int, record: Record, cells: Ints) -> bool:
         """Take the cell where the fewest jobs and the least work are lost, if any."""
@@ -200,7 +181,6 @@ class _Search:
         job = record.job
         for victim in chosen:
             self.scratch.go(victim)
-            self._cleared.add(victim.held.cell)
             self._caused[job.pool, job.institution] += victim.workers_left == 0
             self.made.stops.append(_stop(victim, record))
         self.scratch.take(record, cell, reclaims=reclaims(self.scratch, record))
@@ -255,13 +235,7 @@ class _Search:
         # The last in rank of all that room is made for here: each of them may start.
         supply.reserved_key[cell] = max(gains.values())
         supply.reserved_until[cell] = 0
-        # Beside work of few GPUs others may start; they could stand on a machine that is being cleared.
-        kinds = [
-            self.scratch.league.kinds.kinds[at]
-            for at in self.scratch.league.columns.first[[*gains]]
-        ]
-        is_shared = all(kind.shape.gpus < SHARED_GPUS for kind in kinds)
-        supply.reserved_spare[cell] = max(0, self.scratch.spare(cell)) if is_shared else 0
+        supply.reserved_spare[cell] = max(0, self.scratch.spare(cell))
 
     def _may_gain(self, record: Record) -> bool:
         """Whether anything could yield to the job at all."""
