@@ -24,7 +24,7 @@ from hansa.placement.columns import HUGE, RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WH
 from hansa.placement.league import League, Record
 from hansa.placement.scratch import Scratch, Victim
 from hansa.placement.supply import Ints
-from hansa.placement.victims import reclaims, victims
+from hansa.placement.victims import SHARED_GPUS, reclaims, victims
 from hansa.placement.waiting import Blocked
 
 MOST_JOBS = 128
@@ -235,7 +235,11 @@ class _Search:
         # The last in rank of all that room is made for here: each of them may start.
         supply.reserved_key[cell] = max(gains.values())
         supply.reserved_until[cell] = 0
-        supply.reserved_spare[cell] = max(0, self.scratch.spare(cell))
+        # Beside work of few GPUs others may start; they could stand on a machine that is being cleared.
+        firsts = self.scratch.league.columns.first[[*gains]].tolist()
+        kinds = self.scratch.league.kinds.kinds
+        is_shared = all(kinds[first].shape.gpus < SHARED_GPUS for first in firsts)
+        supply.reserved_spare[cell] = max(0, self.scratch.spare(cell)) if is_shared else 0
 
     def _may_gain(self, record: Record) -> bool:
         """Whether anything could yield to the job at all."""

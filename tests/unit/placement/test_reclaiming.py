@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hansa.model.events import JobGone
+from hansa.model.events import JobArrived, JobGone
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, PreemptionRule, Shape, Share
 from hansa.placement import preemption
@@ -268,6 +268,20 @@ def test_what_is_made_room_for_in_one_cell_starts_whoever_can_first():
     begun = [placed(planner.apply(JobGone(stop.job_uid), now_s=9001)) for stop in gone]
     assert [stop.in_favour_of for stop in gone] == ["k", "j", "j", "j"]
     assert begun == [["k"], [], [], ["j"]]
+
+
+def test_nobody_starts_on_a_machine_that_is_being_cleared_although_another_has_room():
+    """``j`` needs a machine, and one GPU is free on that and on another: ``o`` has to wait for it."""
+    runs = (held("a", gpus=3), held("b", gpus=3, institution="oy"))
+    sites = (site("a", machines=(rack(2, gpus=4),)),)
+    shares = pool(oy=8, ut=0, ua=4)
+    entitled = job("j", gpus=4, institution="ua")
+    planner = IncrementalPlanner(league(*runs, entitled, sites=sites, pool=shares, now_s=9000))
+    assert stopped(planner.replan(9000)) == ["a"]
+    other = job("o", gpus=1, institution="oy", max_runtime_s=90_000)
+    news = (JobArrived(other), JobGone("a"))
+    begun = [placed(planner.apply(event, now_s=9001)) for event in news]
+    assert begun == [[], ["j", "o"]]
 
 
 @pytest.mark.parametrize("first", ["va", "vb"])
