@@ -5,7 +5,7 @@ Nobody who is not needed, and nobody whom the rule does not let yield: see ``pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from hansa.placement.league import Record
 from hansa.placement.scratch import Scratch, Victim
@@ -25,15 +25,16 @@ def victims(scratch: Scratch, record: Record, cell: int, *, most: int) -> list[V
 
     First those whose institution keeps its nominal share without them, then any of one that
     holds more; where the cheapest together are not enough, the largest or the smallest first,
-    then machine by machine. ``most``: how many may be stopped.
+    then machine by machine, for a gang also machines in turn. ``most``: how many may be stopped.
     """
     yielding = [v for v in scratch.yielding(cell) if v.record.job.pool == record.job.pool]
-    by_size = sorted(yielding, key=lambda victim: -victim.gpus)
+    by_size = sorted(yielding, key=_large)
     attempts: list[_Turns] = [
         ((True, yielding), (False, yielding)),
         ((False, by_size),),
         ((False, by_size[::-1]),),
         *_machine_by_machine(scratch, record, yielding),
+        *_machines_in_turn(scratch, record, yielding),
     ]
     tried = (_try(scratch, record, cell, turns, most) for turns in attempts)
     return next(filter(None, tried), [])
@@ -57,8 +58,49 @@ def _machine_by_machine(scratch: Scratch, record: Record, yielding: list[Victim]
     able = [at for at, on in found.items() if free[at] + _gpus(on) >= shape.gpus]
     rest = yielding if shape.workers > 1 else []
     orders = [found[at] for at in able[:MOST_MACHINES]]
-    orders += [sorted(on, key=lambda victim: -victim.gpus) for on in orders]
+    orders += [sorted(on, key=_large) for on in orders]
     return [((False, on), (False, rest)) for on in orders]
+
+
+def _machines_in_turn(scratch: Scratch, record: Record, yielding: list[Victim]) -> list[_Turns]:
+    """For a gang: those machines first where the fewest GPUs are missing, and on each no more than that.
+
+    Who is stopped elsewhere uses up what an institution holds too much, and brings the gang nothing.
+    """
+    shape, free = record.job.shape, scratch.supply.machine_gpus
+    if shape.gpus < SHARED_GPUS or shape.workers == 1:
+        return []
+    found = _by_machine(yielding)
+    able = [at for at, on in found.items() if shape.gpus - _gpus(on) <= free[at] < shape.gpus]
+    able.sort(key=lambda at: -int(free[at]))
+    orders = [
+        [
+            victim
+            for at in able
+            for victim in _enough(sorted(found[at], key=order), at, shape.gpus - int(free[at]))
+        ]
+        for order in (_cheap, _large)
+    ]
+    return [((False, order),) for order in orders]
+
+
+def _cheap(victim: Victim) -> tuple[bool, int, int, str]:
+    return victim.order
+
+
+def _large(victim: Victim) -> int:
+    return -victim.gpus
+
+
+def _enough(on: Iterable[Victim], machine: int, missing: int) -> Iterator[Victim]:
+    """The first of those on a machine that free so many GPUs of it together."""
+    for victim in on:
+        if missing <= 0:
+            return
+        log = victim.held.log
+        workers = sum(log[at + 1] for at in range(0, len(log), 2) if log[at] == machine)
+        missing -= workers * victim.record.job.shape.gpus
+        yield victim
 
 
 def _try(scratch: Scratch, record: Record, cell: int, turns: _Turns, left: int) -> list[Victim]:

@@ -175,6 +175,20 @@ def test_a_machine_is_cleared_where_the_cheapest_victims_are_spread_over_many():
     assert stopped(plan(league(*runs, entitled, sites=sites, pool=shares))) == ["b", "c1", "c2"]
 
 
+def test_two_machines_are_cleared_for_a_gang_and_nothing_beside_them():
+    """``fi`` holds eight GPUs too many: those on the two machines that it has alone, none elsewhere."""
+    sites = (site("a", machines=(rack(count=4, gpus=4),)),)
+    alone = [(f"{machine}{n}", "fi", 1) for machine in "ab" for n in range(4)]
+    machines = (("c", "fi", 1), ("n1", "oy", 3), *alone, ("n2", "oy", 3), ("d", "fi", 1))
+    runs = [
+        held(uid, gpus=gpus, institution=institution, since=n)
+        for n, (uid, institution, gpus) in enumerate(machines)
+    ]
+    entitled = job("j", shape=Shape(2, 4), institution="ua")
+    decided = plan(league(*runs, entitled, sites=sites, pool=pool(fi=2, oy=6, ua=8)))
+    assert stopped(decided) == [uid for uid, *_ in alone]
+
+
 def test_work_without_gpus_does_not_yield_where_its_institution_holds_no_more_than_its_share():
     shape = Shape(1, 0, cpu_millis=60_000)
     runs = (held("v", shape=shape), held("r", gpus=2))
