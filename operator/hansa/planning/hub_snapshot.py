@@ -16,6 +16,7 @@ from hansa.planning.hub_derive import Decision, Epoch
 from hansa.planning.hub_jobs import Fault, JobView, League, fault_of, shape_of, shards_of
 from hansa.planning.hub_nodes import NodeView, micros, residency_rule
 from hansa.planning.hub_past import Past, with_past
+from hansa.planning.job_status import refusal
 
 ASK_AGAIN_S = 60
 """After a refusal that may pass by itself, the node is asked again this much later."""
@@ -113,7 +114,7 @@ def plan_job(
     ``request_of``, where it is known.
     """
     epochs, request = tuple(epochs), request or request_of(job, world.league)
-    refused = _refusals(job, world, now_s)
+    refused = _refusals(job, epochs, world, now_s)
     holdings = _holdings(job, epochs, decision, gpu_class)
     unreleased = None if request.barred else _unreleased(job, epochs)
     if unreleased is not None:
@@ -151,9 +152,18 @@ def _unreleased(job: JobView, epochs: tuple[Epoch, ...]) -> Fault | None:
     return Reason.WAITING_FOR_RELEASE, f"{text} {until} it may run elsewhere"
 
 
-def _refusals(job: JobView, world: World, now_s: float) -> dict[str, str]:
-    refusals = {}
-    for row in job.status.get("refusals", ()):
+def _refusals(
+    job: JobView, epochs: tuple[Epoch, ...], world: World, now_s: float
+) -> dict[str, str]:
+    """Who refused the job as it is, with words; a no counts from when it is seen.
+
+    Counted only once it is written, a plan made in between would ask the same node again.
+    """
+    told, refusals = job.status.get("refusals", ()), {}
+    known = {row.get("epoch") for row in told}
+    grants = [epoch.grant for epoch in epochs if epoch.grant.refused and not epoch.grant.outdated]
+    unwritten = [refusal(grant, now_s) for grant in grants if grant.epoch not in known]
+    for row in (*told, *unwritten):
         node = world.nodes.get(row.get("node", ""))
         generation = node.site.policy_generation if node else 0
         if row.get("specDigest") != job.parsed.digest or generation > row.get(

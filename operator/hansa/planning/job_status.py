@@ -141,23 +141,26 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
 
 def refused(job: JobView, grant: GrantView, now_s: float) -> Status:
     """Return the status after a member said no: remembered, and holding nothing."""
+    no = refusal(grant, now_s)
+    earlier = [row for row in job.status.get("refusals", ()) if row.get("epoch") != grant.epoch]
+    message = f"Node {grant.node} refused: {no['message'] or no['reason']}"
+    outcome = Waiting(job.uid, Reason.NODE_REFUSED, message)
+    status = waiting(job, outcome, (), now_s)
+    return status | {"refusals": [*earlier, no][-MAX_REFUSALS:]}
+
+
+def refusal(grant: GrantView, now_s: float) -> dict[str, Any]:
+    """Return what is remembered of a member's no."""
     no = grant.refused
-    reason = no.reason if no else "Refused"
-    words = no.message if no else ""
-    refusal = {
+    return {
         "node": grant.node,
         "epoch": grant.epoch,
-        "reason": reason,
-        "message": words,
+        "reason": no.reason if no else "Refused",
+        "message": no.message if no else "",
         "policyGeneration": grant.status.policy_generation,
         "specDigest": grant.digest,
         "refusedAt": rfc3339(now_s),
     }
-    earlier = [row for row in job.status.get("refusals", ()) if row.get("epoch") != grant.epoch]
-    message = f"Node {grant.node} refused: {words or reason}"
-    outcome = Waiting(job.uid, Reason.NODE_REFUSED, message)
-    status = waiting(job, outcome, (), now_s)
-    return status | {"refusals": [*earlier, refusal][-MAX_REFUSALS:]}
 
 
 def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:

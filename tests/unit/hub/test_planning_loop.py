@@ -15,7 +15,7 @@ from hansa.observability.collectors import hub_collector
 from hansa.observability.metrics import GPUS_ALLOCATED, PLAN_GAP
 from hansa.planning.hub_past import JobPast
 from tests.unit.hub import kit
-from tests.unit.planning.hub_objects import ACCEPTED
+from tests.unit.planning.hub_objects import ACCEPTED, condition
 
 PREEMPTS = {"policy": "LowerPriority", "minRuntimeSeconds": 0}
 
@@ -184,6 +184,21 @@ def test_what_was_promised_to_a_job_that_went_unseen_is_not_kept_open(hub, store
     hub.lead()
     kit.later(hub)
     assert uid not in hub.plans._promises._order
+
+
+def test_a_refusal_counts_before_it_is_written(hub, store):
+    """Planned between a node's no and the record of it: the node is not asked again."""
+    uid = kit.submit(store, "a", **kit.gpus(1))
+    kit.later(hub)
+    (path,) = kit.grants(store)
+    no = condition("Accepted", "False", "TenantNotAccepted", "we do not work for them")
+    kit.answer(store, path, {"conditions": [no]})
+    hub.hear()
+    hub.plan()
+    assert not isinstance(hub.plans.decision(uid), Placement)
+    kit.later(hub)
+    assert placed(hub, "a") == "NodeRefused"
+    assert status(hub, "a")["epoch"] == 1
 
 
 def test_a_lost_write_is_planned_anew(hub, store):
