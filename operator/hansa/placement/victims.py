@@ -73,19 +73,13 @@ def _machines_in_turn(scratch: Scratch, record: Record, yielding: list[Victim]) 
     found = _by_machine(yielding)
     able = [at for at, on in found.items() if shape.gpus - _gpus(on) <= free[at] < shape.gpus]
     able.sort(key=lambda at: -int(free[at]))
-    orders = [
-        [
-            victim
-            for at in able
-            for victim in _enough(sorted(found[at], key=order), at, shape.gpus - int(free[at]))
-        ]
-        for order in (_cheap, _large)
+    cheapest = [found[at] for at in able]
+    largest = [sorted(on, key=_large) for on in cheapest]
+    missing = [shape.gpus - int(free[at]) for at in able]
+    return [
+        ((False, [v for one in zip(orders, able, missing, strict=True) for v in _enough(*one)]),)
+        for orders in (cheapest, largest)
     ]
-    return [((False, order),) for order in orders]
-
-
-def _cheap(victim: Victim) -> tuple[bool, int, int, str]:
-    return victim.order
 
 
 def _large(victim: Victim) -> int:
