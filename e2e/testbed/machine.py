@@ -20,13 +20,18 @@ from e2e.testbed.state import MachineRecord
 _INIT = """
 set -e
 mount -t tmpfs tmpfs /run
-mkdir -p /run/containerd /run/lock /var/lib/cni
+mkdir -p /run/containerd /run/lock /var/lib/cni /var/lib/kubelet
 mount -t tmpfs tmpfs /var/lib/cni
+mount -t tmpfs tmpfs /var/lib/kubelet
 mount --bind "$1/log" /var/log
 touch "$1/ready"
 while :; do sleep 3600 & wait $!; done
 """
-"""Bash as process 1 also reaps the orphans that containers leave."""
+"""Bash as process 1 also reaps the orphans that containers leave.
+
+The kubelet listens for device plugins at a fixed path, whatever its root folder: two that start at
+once on one file system end each other.
+"""
 
 _READY_S = 20.0
 
@@ -43,6 +48,7 @@ class Machine:
     marker: str
     init: Process | None = None
     _init_pid: int = field(default=0)
+    _daemons: list[Process] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -88,7 +94,13 @@ class Machine:
     def run(self, name: str, argv: list[str | Path]) -> Process:
         """Start a daemon inside the machine."""
         log = self.folder / f"{name}.log"
-        return processes.start(name, argv, log=log, env=self.env, enter=self.enter)
+        daemon = processes.start(name, argv, log=log, env=self.env, enter=self.enter)
+        self._daemons.append(daemon)
+        return daemon
+
+    def check_daemons(self) -> None:
+        """Raise ``ProcessDiedError`` with the end of its log if a daemon has ended."""
+        processes.check_alive(self._daemons, self.folder)
 
     def set_cable(self, *, up: bool) -> None:
         """Cut the machine off the other sites, or connect it again."""

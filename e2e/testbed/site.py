@@ -87,6 +87,7 @@ class Site(Cluster):
             self.kubectl(*target, "-p", patch)
 
     def _node(self, machine: Machine) -> str:
+        machine.check_daemons()
         found = self.kubectl("get", "node", machine.name, "--ignore-not-found", "-o", "name")
         return found.strip()
 

@@ -11,6 +11,7 @@ from e2e.testbed import helm, state
 from e2e.testbed.builds import RAY
 from e2e.testbed.clock import wait_until
 from e2e.testbed.local import LocalTestbed
+from e2e.testbed.processes import ProcessDiedError
 from e2e.testbed.prometheus import Prometheus
 from e2e.testbed.spec import LEAGUE
 from e2e.testbed.teardown import remains
@@ -51,6 +52,25 @@ def test_a_member_dials_the_hub(league):
 
 def test_the_hub_cannot_dial_a_member(league):
     assert not _dials(league.sites["hub"], league.sites["tartu"])
+
+
+def test_every_kubelet_has_a_device_plugin_socket_of_its_own(league):
+    identity = ["stat", "-c", "%d:%i", "/var/lib/kubelet/device-plugins/kubelet.sock"]
+    machines = [machine for site in league.sites.values() for machine in site.machines]
+
+    sockets = {subprocess.check_output([*machine.enter, *identity]) for machine in machines}
+
+    assert len(sockets) == len(machines) > 1
+
+
+def test_a_daemon_that_ends_is_named_with_its_log(league):
+    machine = league.sites["hub"].machines[0]
+    machine.check_daemons()
+    dying = machine.run("dying", ["sh", "-c", "echo no disk; exit 1"])
+    wait_until(lambda: not dying.alive(), what="it to end", timeout_s=20)
+
+    with pytest.raises(ProcessDiedError, match=r"dying ended early(?s:.*)no disk"):
+        machine.check_daemons()
 
 
 def test_declared_gpus_can_be_scheduled(member):
