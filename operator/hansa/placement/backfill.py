@@ -2,7 +2,9 @@
 
 First those that stay within their institution's nominal share, then the largest. Each gets the
 cell where it is expected to start first. Work behind it may still go there if it ends before, or
-fits into what will be left over; work that borrows is behind all that does not.
+fits into what will be left over; work that borrows is behind all that does not. Where a gang might
+have its room as soon as borrowers leave, no more of them may come: each would be safe for the
+pool's least run time, and one after the other could keep the gang out.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from hansa.placement import packing, shares
 from hansa.placement.columns import HUGE, RANK_BITS
 from hansa.placement.league import League
 from hansa.placement.releases import NEVER, Releases
+from hansa.placement.scratch import Scratch
 from hansa.placement.supply import Ints
 from hansa.placement.tables import one_kind
 
@@ -35,9 +38,11 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
     """
     supply = league.supply
     supply.reserved_key[:] = HUGE
+    supply.reserved_closed[:] = 0
     league.gains.clear()
     gangs = _blocked_gangs(league, rows) if any(league.by_cell.values()) else []
     releases = Releases(league, 0.5) if gangs else None
+    scratch = Scratch(league)
     taken: set[int] = set()
     reserved: dict[int, int] = {}
     for row, rank in gangs:
@@ -58,6 +63,7 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
         supply.reserved_until[cell] = starts[best]
         spare = releases.profile(cell).level_at(starts[best]) - kind.gpus
         supply.reserved_spare[cell] = max(0, spare)
+        supply.reserved_closed[cell] = tier == 0 and _might_reclaim(scratch, row, cell)
     return reserved
 
 
@@ -100,6 +106,15 @@ def are_entitled(league: League, rows: Ints) -> npt.NDArray[np.bool_]:
     """Which waiting jobs would stay within their institution's nominal share."""
     accounts, leaf = league.ledger.accounts, league.columns.leaf[rows]
     return np.asarray(accounts.gpus[leaf] + league.columns.gpus[rows] <= accounts.nominal[leaf])
+
+
+def _might_reclaim(scratch: Scratch, row: int, cell: int) -> bool:
+    """Whether a gang may soon have a cell because borrowers yield."""
+    league = scratch.league
+    record = league.records[league.row_uid[row]]
+    if not league.pools[record.job.pool].preemption.borrowers:
+        return False
+    return bool(scratch.could_gain(record, np.array([cell]))[0])
 
 
 def _tier(league: League, row: int) -> int:

@@ -52,6 +52,8 @@ class Supply(NamedTuple):
     """Seconds from now until that gang is expected to start."""
     reserved_spare: Column
     """GPUs that will be left over then."""
+    reserved_closed: Column
+    """1: the gang may have the cell as soon as borrowers leave, so that no more of them may come."""
 
 
 class Kinds(NamedTuple):

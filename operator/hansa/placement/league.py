@@ -120,6 +120,7 @@ class League:
             reserved_key=np.full(size, HUGE, np.int64),
             reserved_until=np.zeros(size, np.int64),
             reserved_spare=np.zeros(size, np.int64),
+            reserved_closed=np.zeros(size, np.int64),
         )
         self.overfull: dict[str, int] = {}
         """Site → pods that it runs without having a machine for them."""

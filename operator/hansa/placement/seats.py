@@ -8,6 +8,7 @@ Part of the kernel: see ``kernel`` for how it is written and why.
 from __future__ import annotations
 
 from hansa.placement.columns import (
+    RANK_BITS,
     WHY_CAP,
     WHY_CAPACITY,
     WHY_RESERVED,
@@ -23,7 +24,11 @@ from hansa.placement.shares import cap_room, charge_caps
 
 def outlives(supply: Supply, cell: int, turn: Turn) -> bool:
     """Whether work would run into a reservation for other work ahead of it (EASY backfill)."""
-    return supply.reserved_key[cell] < turn.key and turn.runtime > supply.reserved_until[cell]
+    if supply.reserved_key[cell] >= turn.key:
+        return False
+    borrows = turn.key >> RANK_BITS > 0
+    is_closed = borrows and supply.reserved_closed[cell] == 1
+    return is_closed or turn.runtime > supply.reserved_until[cell]
 
 
 def try_cell(

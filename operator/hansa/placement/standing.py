@@ -16,6 +16,7 @@ import numpy as np
 from hansa.model.plan import Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job
+from hansa.placement import shares
 from hansa.placement.choice import QUANTUM
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
 from hansa.placement.league import Held, League, Record
@@ -60,11 +61,14 @@ def seats(league: League, record: Record) -> dict[str, Seat]:
     """Site that may take a job and takes work → its best seat: the freest, then the first in order."""
     best: dict[str, Seat] = {}
     fleet, until_s = league.fleet, league.supply.reserved_until
+    is_closed, need = league.supply.reserved_closed, record.job.shape.total_gpus
+    borrows = shares.tier_of(league.ledger.accounts, record.leaf, need) > 0
     runtime_s = lasts_s(league, record.job)
     for number in record.kinds:
         places = _places(league, number).tolist()
         for cell, found in obstacles(league, number).items():
-            why = FREE if found == WHY_RESERVED and runtime_s <= until_s[cell] else found
+            may_pass = runtime_s <= until_s[cell] and not (borrows and is_closed[cell])
+            why = FREE if found == WHY_RESERVED and may_pass else found
             site, seat = fleet.sites[fleet.cells[cell].site].name, Seat(why, places[cell], cell)
             if site not in best or _rank(seat) < _rank(best[site]):
                 best[site] = seat

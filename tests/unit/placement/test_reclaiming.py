@@ -364,3 +364,21 @@ def test_who_loses_least_yields(early, late, expected):
     )
     entitled = job("j", gpus=4, institution="ua")
     assert stopped(plan(league(*runs, entitled, sites=sites, pool=pool(ua=4)))) == [expected]
+
+
+COMERS = {
+    "a short one that borrows, where borrowers can make room for the gang": ("oy", 0, []),
+    "a short one within its share": ("ut", 0, ["short"]),
+    "a short one that borrows, where others than borrowers are in the way": ("oy", 8, ["short"]),
+}
+
+
+@pytest.mark.parametrize("case", COMERS)
+def test_no_more_borrowers_come_where_a_gang_waits_for_those_there_to_leave(case):
+    """Each would be safe for the least run time, and one after the other could keep the gang out."""
+    owner, nominal, expected = COMERS[case]
+    runs = [held("v", gpus=4, institution="fi"), held("w", gpus=2, institution="oy")]
+    shares = replace(pool(fi=nominal, oy=0, ut=4, ua=8), preemption=replace(RULE, patience_s=9000))
+    gang = job("gang", gpus=8, institution="ua", priority=9, submitted_s=4000)
+    short = job("short", gpus=1, institution=owner, max_runtime_s=600)
+    assert placed(plan(league(*runs, gang, short, pool=shares))) == expected
