@@ -41,15 +41,16 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
     supply.reserved_closed[:] = 0
     league.gains.clear()
     gangs = _blocked_gangs(league, rows) if any(league.by_cell.values()) else []
-    releases = Releases(league, 0.5) if gangs else None
-    scratch = Scratch(league)
+    if not gangs:
+        return {}
+    releases, scratch = Releases(league, 0.5), Scratch(league)
     taken: set[int] = set()
     reserved: dict[int, int] = {}
     for row, rank in gangs:
         number = int(league.columns.first[row])
         kind, cells = league.kinds.kinds[number], league.tariff.candidates(number)
         usable = [c for c in cells[:MOST_CELLS].tolist() if supply.cell_open[c] and c not in taken]
-        if releases is None or not usable:
+        if not usable:
             continue
         starts = [releases.profile(cell).earliest(kind.gpus) for cell in usable]
         best = int(np.argmin(starts))
