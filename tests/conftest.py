@@ -23,6 +23,8 @@ from e2e.testbed.provider import ProviderUnavailableError
 # No test asserts a duration, so neither does hypothesis: machines are noisy.
 settings.register_profile("untimed", parent=settings(), deadline=None)
 settings.load_profile("untimed")
+# A quarter of an API server's work is collecting garbage; machines that run tests have the memory.
+os.environ.setdefault("GOGC", "400")
 
 
 def skip_or_fail(reason: str) -> None:
