@@ -215,8 +215,9 @@ class Tariff:
         """The same among a few cells."""
         kinds = self._kinds
         pools = [kinds.kinds[number].pool for number in numbers.tolist()]
-        rising = {p: cells[np.argsort(self.cost(p)[cells], kind="stable")] for p in set(pools)}
-        looked_at = np.array([rising[pool] for pool in pools], np.int64).reshape(-1, len(cells))
+        place = {pool: at for at, pool in enumerate(dict.fromkeys(pools))}
+        rising = [cells[np.argsort(self.cost(pool)[cells], kind="stable")] for pool in place]
+        looked_at = np.array(rising, np.int64)[[place[pool] for pool in pools]]
         passes = kinds.codes[kinds.mask[numbers][:, None], looked_at] == 0
         return looked_at[passes], passes.sum(axis=1)
 

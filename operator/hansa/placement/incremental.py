@@ -196,9 +196,11 @@ class IncrementalPlanner:
 
     def _swap(self, sites: Sequence[Site]) -> bool:
         """Take in changed sites; False when the league has to be compiled anew for them."""
+        if not sites:
+            return True
         names = {site.name for site in sites}
-        others = tuple(site for site in self._base.sites if site.name not in names)
-        self._base = replace(self._base, sites=(*others, *sites)) if sites else self._base
+        others = (site for site in self._base.sites if site.name not in names)
+        self._base = replace(self._base, sites=(*others, *sites))
         return changes.swap_sites(self._league, sites)
 
     def _amend(self, job: Job) -> bool:

@@ -100,7 +100,9 @@ def _in_order(scratch: Scratch, rows: Ints, *, is_all: bool) -> Ints:
 def _passed_over(league: League, rows: Ints, reached: int) -> Ints:
     """Who has not been reached, in order: those of this plan, and those it did not ask for."""
     before = league.passed_over
-    return np.concatenate((before[~np.isin(before, rows)], rows[reached:]))
+    if len(before):
+        before = before[~np.isin(before, rows)]
+    return np.concatenate((before, rows[reached:]))
 
 
 def _has_ranks(league: League) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hansa.placement import backfill
+from hansa.placement.choice import Floats
 from hansa.placement.league import League
 from hansa.placement.occupants import Flags
 from hansa.placement.supply import Ints
@@ -49,6 +50,7 @@ def best(league: League, rows: Ints, most: int, reserved: Collection[int]) -> In
             + PRIORITY_STEP * columns.priority[rows]
             - LAST * _behind(league, rows, reserved)
         )
+        score[_first_of_each(columns.leaf[rows], score)] += 3 * LAST
         rows = rows[np.argpartition(-score, MOST_RANKED)[:MOST_RANKED]]
     ranked = columns.ranked(rows, league.now_s)
     if len(ranked) <= most:
@@ -61,6 +63,16 @@ def best(league: League, rows: Ints, most: int, reserved: Collection[int]) -> In
     behind = _behind(league, ranked, reserved)
     chosen = np.lexsort((np.arange(len(ranked)), turn, behind))[:most]
     return np.asarray(ranked[np.sort(chosen)])
+
+
+def _first_of_each(leaf: Ints, score: Floats) -> Ints:
+    """The best of each institution, so that none is forgotten behind the crowd of another."""
+    order = np.argsort(leaf.astype(np.uint16), kind="stable")  # 16 bits are sorted by radix
+    starts = np.flatnonzero(np.diff(leaf[order], prepend=-2))
+    sizes = np.diff(starts, append=len(order))
+    turn = np.repeat(np.arange(len(starts)), sizes)
+    best = np.flatnonzero(score[order] == np.maximum.reduceat(score[order], starts)[turn])
+    return np.asarray(order[best[np.diff(turn[best], prepend=-1) > 0]])
 
 
 def _behind(league: League, rows: Ints, reserved: Collection[int]) -> Ints:

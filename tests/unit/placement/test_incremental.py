@@ -261,6 +261,14 @@ def test_very_many_takers_are_cut_to_the_best_of_each():
     assert len(placed(planner.apply(JobGone("r"), now_s=5001))) == 4
 
 
+def test_nobody_is_forgotten_behind_the_crowd_of_another_institution():
+    crowd = [job(f"{i:05d}", gpus=1) for i in range(600)]
+    late = job("late", gpus=1, institution="ua", submitted_s=4999)
+    planner = IncrementalPlanner(league(*crowd, late, held("r"), sites=(site("a"),)))
+    planner.replan(5000)
+    assert "late" in placed(planner.apply(JobGone("r"), now_s=5001))
+
+
 def test_a_reserved_gang_keeps_its_turn():
     snapshot: Snapshot = league(held("r", gpus=4, max_runtime_s=8000), job("gang", priority=9))
     planner = IncrementalPlanner(snapshot)
