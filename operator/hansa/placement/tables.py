@@ -23,6 +23,7 @@ AFTER_ALL = 1 << 29
 
 MOST_LOOKS = 50_000
 """Cells that one plan looks at to move what it has placed."""
+_FIRST = np.zeros(1, np.int64)
 NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
 
 
@@ -65,7 +66,7 @@ def some_waiting(
     ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
     as the kernel's numbers stand for them.
     """
-    firsts, at = np.unique(league.columns.first[ranked], return_inverse=True)
+    firsts, _, at = _distinct(league.columns.first[ranked])
     counts = np.zeros(len(firsts), np.int64)
     counts[at] = league.columns.parts[ranked]
     starts = np.cumsum(counts) - counts
@@ -75,6 +76,13 @@ def some_waiting(
         rank[position] = reserved.get(row, rank[position])
     jobs = _jobs(league, ranked, starts[at], rank)
     return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
+
+
+def _distinct(values: Ints) -> tuple[Ints, Ints, Ints]:
+    """Distinct values, where each stands first, and the place of every value among them."""
+    if len(values) == 1:  # the news of one job: the most frequent of all
+        return values, _FIRST, _FIRST
+    return np.unique(values, return_index=True, return_inverse=True)
 
 
 def _tables(league: League, kinds: Kinds, jobs: Jobs, moves: Moves) -> Tables:
@@ -100,7 +108,7 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
     """Jobs by queue; also tells every account which queue it has."""
     leaf = league.columns.leaf[ranked]
     order = np.lexsort((rank, leaf))
-    leaves, starts = np.unique(leaf[order], return_index=True)
+    leaves, starts, _ = _distinct(leaf[order])
     ends = np.append(starts[1:], len(order))
     # An institution without waiting jobs gets an empty queue: it must not look like a cohort.
     queue = league.ledger.accounts.queue
