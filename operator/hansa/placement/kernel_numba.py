@@ -31,15 +31,16 @@ _emit: Any = cgutils
 
 
 def _compiled() -> dict[str, Any]:
-    """Every function of the kernel by name, compiled into one."""
+    """Every function of the kernel by name, all but the rare ones to be compiled into the entry.
+
+    ``run`` too: only where the entry's tables are made does numba see that their arrays have no owner.
+    """
     done: dict[str, Any] = {}
     for module in MODULES:
         twin = _second_copy(module)
         for name, function in inspect.getmembers(twin, inspect.isfunction):
             if function.__module__ == module.__name__:
-                done[name] = numba.njit(
-                    forceinline=module not in RARE and name != kernel.run.__name__
-                )(function)
+                done[name] = numba.njit(forceinline=module not in RARE)(function)
             if name in done:
                 setattr(twin, name, done[name])
     return done
