@@ -18,6 +18,7 @@ from hansa.placement.columns import (
     HUGE,
     NOBODY,
     RANK_BITS,
+    WHY_CAPACITY,
     WHY_QUOTA,
     WHY_RESERVED,
     Accounts,
@@ -75,13 +76,17 @@ def place_part(
     A cell held back for others may still take a shorter job of the kind: the walk of the next one
     begins there.
     """
-    mask = kinds.mask[kind]
+    mask, need = kinds.mask[kind], kinds.workers[kind] * kinds.gpus[kind]
+    candidates, free = kinds.candidates, supply.cell_free
     at = kinds.next[mask]
     held_back = -1
     is_single = start == len(records.parts)
     while at < stop:
-        cell = kinds.candidates[at]
-        if is_single or not is_site_taken(supply, records, start, cell):
+        cell = candidates[at]
+        if is_single and free[cell] < need:
+            # As ``try_cell`` says; most candidates are full, and calls are dear in both kernels.
+            kinds.seen[mask] |= WHY_CAPACITY
+        elif is_single or not is_site_taken(supply, records, start, cell):
             why = try_cell(supply, kinds, caps, kind, cell, turn, records.log)
             if why == 0:
                 records.parts.append(turn.job)
@@ -166,16 +171,15 @@ def place_job(
 
 def skip_hopeless(kinds: Kinds, jobs: Jobs, queue: int, at: int, mode: int) -> int:
     """The next job of a queue that is waiting and whose kind has candidates left."""
-    while at < jobs.queue_hi[queue]:
-        job = jobs.order[at]
-        kind = jobs.kind_lo[job]
-        stop = kinds.good[kind] if mode == GOOD else kinds.end[kind]
-        if (
-            jobs.done[job] == 0
-            and kinds.next[kinds.mask[kind]] < stop
-            and kinds.why[kind] & WHY_QUOTA == 0
-        ):
-            return at
+    order, done, first, end = jobs.order, jobs.done, jobs.kind_lo, jobs.queue_hi[queue]
+    following, mask, why = kinds.next, kinds.mask, kinds.why
+    stop = kinds.good if mode == GOOD else kinds.end
+    while at < end:
+        job = order[at]
+        if done[job] == 0:
+            kind = first[job]
+            if following[mask[kind]] < stop[kind] and why[kind] & WHY_QUOTA == 0:
+                return at
         at += 1
     return at
 

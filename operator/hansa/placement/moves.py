@@ -32,7 +32,7 @@ from hansa.placement.columns import (
 )
 from hansa.placement.packing import give_back
 from hansa.placement.seats import try_cell
-from hansa.placement.shares import charge_caps
+from hansa.placement.shares import cap_room, charge_caps
 
 ASIDE = 0
 """Ways to leave: to a cell with room, to one where others step aside, or back to the queue."""
@@ -66,7 +66,10 @@ def step_aside(
         if not is_up:
             lift(supply, kinds, caps, records, board, part)
             is_up = True
-        if settle(supply, kinds, jobs, caps, records, moves, board, part, cell, trail):
+        # A cap keeps it out of most cells with room; ``settle`` would find that out as well, dearly.
+        if (need == 0 or cap_room(caps, kinds, kind, cell) >= need) and settle(
+            supply, kinds, jobs, caps, records, moves, board, part, cell, trail
+        ):
             return True
     if is_up:
         put(supply, kinds, caps, records, board, part, old, begin, end)
