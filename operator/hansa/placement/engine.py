@@ -47,9 +47,12 @@ def run(
     if is_small:
         return Decided(*kernel.run(*tables, heads, is_priced))
     listed: list[Any] = [type(table)(*(column.tolist() for column in table)) for table in tables]
+    before = [list(map(list, table)) for table in listed]
     arguments: list[Any] = [*listed, heads.tolist(), is_priced]
     decided = kernel.run(*arguments)
-    for table, lists in zip(tables, listed, strict=True):
-        for column, values in zip(table, lists, strict=True):
-            column[:] = values
+    for table, lists, olds in zip(tables, listed, before, strict=True):
+        for column, values, old in zip(table, lists, olds, strict=True):
+            # To compare lists of the same objects costs a tenth of making a column of one.
+            if values != old:
+                column[:] = values
     return Decided(*decided)
