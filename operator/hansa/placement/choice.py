@@ -35,11 +35,18 @@ class Lists:
     """Candidate lists of all masks, one after the other."""
 
     cells: Ints
-    cost: Floats
-    """Money and scarcity of each candidate, in thousandths of a plain GPU."""
+    step: Ints
+    """What each candidate costs, as a place in ``costs``."""
+    costs: Floats
+    """Sums of money and scarcity that occur, rising, in thousandths of a plain GPU."""
     lo: Ints
     """Per mask."""
     hi: Ints
+
+    @property
+    def cost(self) -> Floats:
+        """What each candidate costs."""
+        return np.asarray(self.costs[self.step])
 
 
 class Tariff:
@@ -125,20 +132,19 @@ class Tariff:
         """Sort pairs of mask and cell, each cell as its place in the order of the mask."""
         size, none = len(self._fleet.cells), np.zeros(len(kinds), np.int64)
         if not size * len(kinds):
-            return Lists(none[:0], np.zeros(0), none, none)
+            return Lists(none[:0], none[:0], np.zeros(0), none, none)
         groups: dict[tuple[str, int], int] = {}
         group = [groups.setdefault((k.pool, k.shape.gpus), len(groups)) for k in kinds]
         sample = dict(zip(group, kinds, strict=True))
         samples = [sample[number] for number in range(len(groups))]
         orders = np.array([self.order(kind) for kind in samples], np.int64)
-        costs = np.array([self.cost(kind.pool) for kind in samples])
-        of_mask = np.array(group, np.int64)
-        mask, cell = np.divmod(np.flatnonzero(self._kinds.codes == 0), size)
-        pairs = np.sort(mask * size + np.argsort(orders, axis=1)[of_mask[mask], cell])
-        mask, place = np.divmod(pairs, size)
-        cells = orders[of_mask[mask], place]
-        hi = np.cumsum(np.bincount(mask, minlength=len(kinds)))
-        return Lists(cells, costs[of_mask[mask], cells], np.append(0, hi[:-1]), hi)
+        costs, steps = np.unique([self.cost(kind.pool) for kind in samples], return_inverse=True)
+        passes, counts = self._kinds.passes
+        mask, ends = np.repeat(np.arange(len(kinds)), counts), np.cumsum(counts)
+        of_mask, before = size * np.array(group, np.int64)[mask], size * mask
+        places = np.argsort(orders, axis=1).reshape(-1)[of_mask + passes]
+        cells = orders.reshape(-1)[of_mask + np.sort(before + places) - before]
+        return Lists(cells, steps.reshape(-1)[of_mask + cells], costs, ends - counts, ends)
 
     def _worth(self) -> Floats:
         """Per kind: the most that one GPU may cost before others deserve the cell more."""
@@ -153,14 +159,15 @@ class Tariff:
         """Per kind: end of the candidates that are worth their price. Kept until kinds are added."""
         if len(self._good) != len(self._kinds):
             lists, mask, worth = self.lists(), self._kinds.mask, self._worth()
-            cost = lists.cost.copy()
-            for lo, hi in zip(lists.lo.tolist(), lists.hi.tolist(), strict=True):
-                np.maximum.accumulate(cost[lo:hi], out=cost[lo:hi])
-            most = np.append(cost, 0.0)[lists.hi - 1]
-            lo, hi = lists.lo[mask], lists.hi[mask]
-            dear = np.flatnonzero((hi > lo) & (most[mask] > worth))
-            self._good = hi.copy()
-            self._good[dear] = _after(cost, lo[dear], hi[dear], worth[dear] - MARGIN)
+            size, hi = len(lists.costs), lists.hi[mask]
+            # The highest step so far in each list, in one column that never falls.
+            of_list = np.repeat(np.arange(len(lists.lo)), lists.hi - lists.lo)
+            rising = np.maximum.accumulate(size * of_list + lists.step)
+            most = np.append(rising, 0)[hi - 1] - size * mask
+            is_dear = most >= np.searchsorted(lists.costs, worth, side="right")
+            steps = np.searchsorted(lists.costs, worth - MARGIN, side="right")
+            ends = np.searchsorted(rising, size * mask + steps)
+            self._good = np.where(is_dear & (hi > lists.lo[mask]), ends, hi)
         return self._good
 
     def columns(self) -> Kinds:
@@ -225,16 +232,6 @@ class Tariff:
 def _positive(price: float | None) -> float:
     """A price as a price: NaN, negative and absent ones are nothing."""
     return price if price is not None and 0.0 < price < np.inf else 0.0
-
-
-def _after(rising: Floats, lo: Ints, hi: Ints, limits: Floats) -> Ints:
-    """Where each limit ends in its own rising part of a column: a bisection of all at once."""
-    while (lo < hi).any():
-        middle = (lo + hi) // 2
-        is_within = (lo < hi) & (rising[np.minimum(middle, len(rising) - 1)] <= limits)
-        hi = np.where((lo < hi) & ~is_within, middle, hi)
-        lo = np.where(is_within, middle + 1, lo)
-    return lo
 
 
 def _largest(fleet: Fleet) -> Ints:

@@ -47,6 +47,8 @@ class KindTable:
         """Mask → which of them."""
         self._codes = np.zeros((64, len(rules.fleet.cells)), np.uint8)
         self._mask_gpus = np.zeros(64, np.int64)
+        self._passes: list[Ints] = []
+        """Mask → cells that may take it, rising."""
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -69,6 +71,12 @@ class KindTable:
     def codes(self) -> npt.NDArray[np.uint8]:
         """Masks × cells: see ``Rulebook.codes``. A row that was given out is never changed."""
         return self._codes[: len(self.masks)]
+
+    @property
+    def passes(self) -> tuple[Ints, Ints]:
+        """Cells that may take each mask, rising, one mask after the other; how many each has."""
+        counts = np.fromiter(map(len, self._passes), np.int64, len(self._passes))
+        return np.concatenate([np.zeros(0, np.int64), *self._passes]), counts
 
     @property
     def mask_gpus(self) -> Ints:
@@ -142,11 +150,16 @@ class KindTable:
             law = self._law_ids.setdefault(kind.site_key, len(self._laws))
             self._law_of.append(law)
             self._laws += [kind] if law == len(self._laws) else []
-            self._codes[known] = self._rules.codes(kind)
+            self._passes.append(np.zeros(0, np.int64))
+            self._judge(known, kind)
             self._mask_gpus[known] = kind.gpus
         return known
 
     def rejudge(self, pool: Pool) -> None:
+    def _judge(self, mask: int, kind: Kind) -> None:
+        self._codes[mask] = codes = self._rules.codes(kind)
+        self._passes[mask] = np.flatnonzero(codes == 0)
+
         """Work codes out anew after the law or assurance of a pool changed. ``pool``: as it was."""
         mine = [law for law, kind in enumerate(self._laws) if kind.pool == pool.name]
         is_other = self._rules.relearn(pool, [self._laws[law] for law in mine])
@@ -154,7 +167,7 @@ class KindTable:
         self._codes = self._codes.copy()
         for mask, law in enumerate(self._law_of):
             if law in changed:
-                self._codes[mask] = self._rules.codes(self.kinds[self.masks[mask]])
+                self._judge(mask, self.kinds[self.masks[mask]])
 
 
 def kind_of(job: Job, data: tuple[str, ...]) -> Kind:

@@ -68,6 +68,8 @@ class Fleet:
     hi: Ints
     site_lo: Ints
     site_hi: Ints
+    site_cell: Ints
+    """Per site: its first cell."""
     cell_site: Ints
     lent: Ints
     """Per cell: GPUs that exist and are lent; HUGE in cells without GPUs."""
@@ -131,6 +133,7 @@ def _fleet(
         hi=column(cell.hi for cell in cells),
         site_lo=column(cell.lo for cell in whole),
         site_hi=column(cell.hi for cell in whole),
+        site_cell=np.array([cells.start for cells in ranges], np.int64),
         cell_site=column(cell.site for cell in cells),
         lent=column(cell.lent for cell in cells),
         price=column(cell.price for cell in cells),

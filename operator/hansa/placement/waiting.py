@@ -22,6 +22,8 @@ from hansa.placement.waitlist import UNKNOWN, Start, Waitlist
 ESTIMATE_WORK = 50_000
 """Expected ends looked at for start estimates in one plan; small leagues are covered whole."""
 MOST_CELLS = 128
+PASSES = 1 << 8
+"""Above all codes of rules."""
 WHY_ALL = 16
 """Above all bits WHY_* together."""
 
@@ -53,11 +55,12 @@ def explained(
     league: League, blocked: Blocked, gaining: Mapping[str, str], started: Started | None
 ) -> Waitlist:
     """One record a waiting job: those that cannot be planned first, then by rank."""
-    unplanned = [
-        Waiting(uid, record.fault.reason, record.fault.message)
-        for uid, record in league.records.items()
+    faults = [
+        (record.job.uid, record.fault)
+        for record in league.records.values()
         if record.fault is not None and not record.held
     ]
+    unplanned = [Waiting(uid, fault.reason, fault.message) for uid, fault in faults]
     uids = [*map(league.row_uid.__getitem__, blocked.rows.tolist())]
     said, words = _words(league, blocked)
     for place in [place for place, uid in enumerate(uids) if uid in gaining] if gaining else ():
@@ -98,7 +101,7 @@ def _ahead(league: League, rows: Ints) -> list[int]:
     order = np.argsort(pool, kind="stable")
     ahead = np.empty(len(rows), np.int64)
     ahead[order] = np.arange(len(rows)) - np.searchsorted(pool[order], pool[order])
-    return list(map(int, ahead.tolist()))
+    return ahead.tolist()
 
 
 def told(league: League, record: Record, why: int, gaining: Mapping[str, str]) -> Waiting:
@@ -149,16 +152,17 @@ def _open_sites(league: League, number: int) -> int:
 
 def _count_open_sites(league: League) -> Ints:
     """The same for all masks at once."""
-    lists, fleet = league.tariff.lists(), league.fleet
-    if len(league.open_sites) < len(lists.lo):
-        mask = np.repeat(np.arange(len(lists.lo)), lists.hi - lists.lo)
-        is_open = league.supply.cell_open[lists.cells] == 1
-        size = max(1, len(fleet.sites))
-        pairs = np.sort(mask[is_open] * size + fleet.cell_site[lists.cells[is_open]])
+    fleet, masks = league.fleet, len(league.kinds.masks)
+    if len(league.open_sites) < masks:
+        cells, counts = league.kinds.passes
+        is_open = league.supply.cell_open[cells] == 1
+        mask = np.repeat(np.arange(masks), counts)[is_open]
+        # Cells of a site follow each other, so its pairs do.
+        pairs = mask * len(fleet.sites) + fleet.cell_site[cells[is_open]]
         is_new = np.diff(pairs, prepend=-1) != 0
-        counts = np.bincount(pairs[is_new] // size, minlength=len(lists.lo))
-        league.open_sites = dict(enumerate(counts.tolist()))
-    return np.array([league.open_sites[mask] for mask in range(len(lists.lo))], np.int64)
+        found = np.bincount(mask[is_new], minlength=masks)
+        league.open_sites = dict(enumerate(found.tolist()))
+    return np.array([league.open_sites[mask] for mask in range(masks)], np.int64)
 
 
 def refusal(league: League, number: int) -> tuple[Reason, str] | None:
@@ -196,13 +200,12 @@ def site_codes(league: League, number: int) -> Ints:
     codes = league.kinds.codes_of(number).astype(np.int64)
     if not len(codes):
         return codes
-    firsts = [cells.start for cells in league.fleet.cells_of_site]
-    passes = np.logical_or.reduceat(codes == 0, firsts)
-    nearest = np.maximum.reduceat(np.where(codes == OUTSIDE, -1, codes), firsts)
+    told = np.where(codes == 0, PASSES, np.where(codes == OUTSIDE, -1, codes))
+    nearest = np.maximum.reduceat(told, league.fleet.site_cell)
     law = league.rules.site_codes(league.kinds.kinds[number]).astype(np.int64)
     # A site without GPUs has no cell to judge; what its law says is graver than that.
     none = np.where(law == 0, CODE[Reason.NO_SUCH_ACCELERATOR], law)
-    return np.where(passes, 0, np.where(nearest < 0, none, nearest))
+    return np.where(nearest == PASSES, 0, np.where(nearest < 0, none, nearest))
 
 
 def site_reasons(league: League, number: int) -> list[Reason | None]:
@@ -254,7 +257,7 @@ class Estimator:
         profiles = [releases.profile(cell) for cell in cells]
         self._left -= sum(10 + len(profile.times) for profile in profiles)
         starts = [profile.earliest(kind.gpus) for profile in profiles]
-        best = int(np.argmin(starts))
+        best = starts.index(min(starts))
         if starts[best] >= NEVER:
             return None
         profile = profiles[best]
