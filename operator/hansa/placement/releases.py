@@ -22,6 +22,7 @@ CERTAIN = 1e-9
 """A spread of run times below this is none."""
 NEVER = 1 << 40
 """Seconds: no end is in sight."""
+NOWHERE = slice(0, 0)
 
 
 def remaining_s(times: RunTimes, elapsed_s: int, limit_s: int, quantile: float) -> int:
@@ -46,22 +47,30 @@ class Profile:
     free: int
     times: list[int] = field(default_factory=list)
     gpus: list[int] = field(default_factory=list)
+    claimed: int = 0
+    """Place behind the last claim: from there on GPUs only become free."""
 
     def add(self, at_s: int, gpus: int) -> None:
         """GPUs that become free (or with a negative number are taken) at a time."""
         where = bisect_left(self.times, at_s)
         self.times.insert(where, at_s)
         self.gpus.insert(where, gpus)
+        if gpus < 0:
+            self.claimed = max(self.claimed, where) + 1
+        elif where < self.claimed:
+            self.claimed += 1
 
     def earliest(self, need: int) -> int:
         """Seconds from now until ``need`` GPUs are free and stay so; NEVER when they never are."""
         start, level = (0 if self.free >= need else NEVER), self.free
-        for at_s, gpus in zip(self.times, self.gpus, strict=True):
+        for place, gpus in enumerate(self.gpus):
+            if start < NEVER and place >= self.claimed:
+                break
             level += gpus
             if level < need:
                 start = NEVER
             elif start == NEVER:
-                start = at_s
+                start = self.times[place]
         return start
 
     def level_at(self, at_s: int) -> int:
@@ -71,22 +80,29 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Work that a plan has just begun, not yet booked: its cells in order, with ends and GPUs."""
+    """Work that a plan has just begun, not yet booked."""
 
-    cells: list[int]
-    ends: list[tuple[int, int]]
-    """(end, GPUs)."""
+    places: dict[int, slice]
+    """Cell → its part of the columns."""
+    times: list[int]
+    """Expected ends, rising in each cell."""
+    gpus: list[int]
 
     @classmethod
     def of(cls, cells: Ints, ends_s: Ints, gpus: Ints) -> Started:
         """Sort columns by cell."""
-        order = np.argsort(cells, kind="stable")
-        ends = zip(ends_s[order].tolist(), gpus[order].tolist(), strict=True)
-        return cls(cells[order].tolist(), list(ends))
+        order = np.lexsort((gpus, ends_s, cells))
+        found, counts = np.unique(cells, return_counts=True)
+        ends = np.cumsum(counts)
+        places = zip(
+            found.tolist(), map(slice, (ends - counts).tolist(), ends.tolist()), strict=True
+        )
+        return cls(dict(places), ends_s[order].tolist(), gpus[order].tolist())
 
-    def at(self, cell: int) -> list[tuple[int, int]]:
-        """(end, GPUs) of what began at a cell."""
-        return self.ends[bisect_left(self.cells, cell) : bisect_left(self.cells, cell + 1)]
+    def at(self, cell: int) -> tuple[list[int], list[int]]:
+        """Ends and GPUs of what began at a cell."""
+        place = self.places.get(cell, NOWHERE)
+        return self.times[place], self.gpus[place]
 
 
 class Releases:
@@ -101,13 +117,20 @@ class Releases:
     def profile(self, cell: int) -> Profile:
         """The cell's profile; claims made on it are kept."""
         if cell not in self._profiles:
-            running = self._league.by_cell.get(cell, ())
-            ends = [(self._end(record, held), self._gpus(held)) for record, held in running]
-            ends += () if self._started is None else self._started.at(cell)
-            ends.sort()
             free = int(self._league.supply.cell_free[cell])
-            self._profiles[cell] = Profile(free, [s for s, _ in ends], [gpus for _, gpus in ends])
+            self._profiles[cell] = Profile(free, *self._ends(cell))
         return self._profiles[cell]
+
+    def _ends(self, cell: int) -> tuple[list[int], list[int]]:
+        """When what stands in a cell is expected to end, in order, and its GPUs."""
+        running = self._league.by_cell.get(cell, ())
+        times, gpus = ([], []) if self._started is None else self._started.at(cell)
+        if not running:
+            return times, gpus
+        ends = [(self._end(record, held), self._gpus(held)) for record, held in running]
+        ends += zip(times, gpus, strict=True)
+        ends.sort()
+        return [at_s for at_s, _ in ends], [freed for _, freed in ends]
 
     def _gpus(self, held: Held) -> int:
         return held.holding.workers * self._league.kinds.kinds[held.kind].shape.gpus
