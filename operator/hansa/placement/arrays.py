@@ -10,6 +10,9 @@ import numpy.typing as npt
 from hansa.placement.order import response_ratio
 from hansa.placement.supply import Ints
 
+URGENCY_BITS = 6
+"""Half the logarithm of a number that fits into a column."""
+
 
 @dataclass
 class Columns:
@@ -54,12 +57,7 @@ class Columns:
             return rows
         ratio = response_ratio(np.maximum(0, now_s - self.submitted[rows]), self.runtime[rows])
         # In steps of four: among jobs about equally urgent large gangs go first, while room is whole.
-        urgency = np.floor(np.log2(ratio) / 2)
-        keys = (
-            self.serial[rows],
-            self.submitted[rows],
-            -self.gpus[rows],
-            -urgency,
-            -self.priority[rows],
-        )
+        urgency = np.floor(np.log2(ratio) / 2).astype(np.int64)
+        first = self.priority[rows] << URGENCY_BITS | urgency
+        keys = (self.serial[rows], self.submitted[rows], -self.gpus[rows], -first)
         return rows[np.lexsort(keys)]
