@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hansa.model.reasons import Reason
 
@@ -20,8 +21,7 @@ class Verdict:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """Start ``workers`` of a job at a site. A spread job has one placement a shard."""
 
     job_uid: str

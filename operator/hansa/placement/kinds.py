@@ -16,7 +16,7 @@ from hansa.placement.demand import OUTSIDE, Codes, Kind, Rulebook
 from hansa.placement.supply import Ints
 
 NEEDS = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
-NAMES = (*NEEDS, "mask", "priority", "payer")
+NAMES = (*NEEDS, "mask", "priority", "payer", "is_shard")
 MAX_PRIORITY = 1_000_000
 MOST_INTERNED = 1 << 18
 """Objects remembered by identity; each is kept alive, so that no other can have its address."""
@@ -120,10 +120,11 @@ class KindTable:
         """Number of the first of several kinds that follow each other: the parts of a spread job."""
         known = self._groups.get(kinds)
         if known is None:
-            known = self._groups[kinds] = min([self._append(kind) for kind in kinds])
+            numbers = [self._append(kind, is_shard=True) for kind in kinds]
+            known = self._groups[kinds] = min(numbers)
         return known
 
-    def _append(self, kind: Kind) -> int:
+    def _append(self, kind: Kind, *, is_shard: bool = False) -> int:
         number = len(self.kinds)
         if number == len(self._numbers):
             self._numbers = np.concatenate((self._numbers, np.zeros_like(self._numbers)))
@@ -132,7 +133,7 @@ class KindTable:
         self._numbers[number] = (
             kind.workers, shape.workers - kind.workers, shape.gpus, shape.cpu_millis, shape.memory_bytes,
             shape.head_cpu_millis, shape.head_memory_bytes, self._cap_base(kind.pool), self._mask_of(kind, number),
-            kind.priority, payer,
+            kind.priority, payer, is_shard,
         )  # fmt: skip
         self.kinds.append(kind)
         self.has_budgets |= kind.budget is not None
@@ -155,11 +156,11 @@ class KindTable:
             self._mask_gpus[known] = kind.gpus
         return known
 
-    def rejudge(self, pool: Pool) -> None:
     def _judge(self, mask: int, kind: Kind) -> None:
         self._codes[mask] = codes = self._rules.codes(kind)
         self._passes[mask] = np.flatnonzero(codes == 0)
 
+    def rejudge(self, pool: Pool) -> None:
         """Work codes out anew after the law or assurance of a pool changed. ``pool``: as it was."""
         mine = [law for law, kind in enumerate(self._laws) if kind.pool == pool.name]
         is_other = self._rules.relearn(pool, [self._laws[law] for law in mine])

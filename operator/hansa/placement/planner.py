@@ -90,26 +90,30 @@ def replan(league: League, *, is_compiled: bool | None = None, is_told: bool = T
 
 def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
     """Rows of the kernel as placements, in the order of decision."""
-    sites, records = league.fleet.sites, league.records
-    rows, numbers, at, workers, _ = placed.T
-    cells = [league.fleet.cells[cell] for cell in at.tolist()]
+    fleet = league.fleet
+    rows, _, cells, workers, _ = placed.T
+    sites = [fleet.sites[cell.site].name for cell in fleet.cells]
+    classes = [cell.gpu_class for cell in fleet.cells]
     uids = [league.row_uid[row] for row in rows.tolist()]
-    parts = (numbers - league.columns.first[rows]).tolist()
-    spreads = [records[uid].job.spread for uid in uids]
-    return tuple(
-        map(
-            Placement,
-            uids,
-            [sites[cell.site].name for cell in cells],
-            workers.tolist(),
-            _costs(league, placed),
-            [
-                spread[part].name if spread else ""
-                for spread, part in zip(spreads, parts, strict=True)
-            ],
-            [cell.gpu_class for cell in cells],
-        )
+    columns = (
+        uids,
+        map(sites.__getitem__, cells.tolist()),
+        workers.tolist(),
+        _costs(league, placed),
+        _shards(league, placed, uids),
+        map(classes.__getitem__, cells.tolist()),
     )
+    return tuple(map(Placement._make, zip(*columns, strict=True)))
+
+
+def _shards(league: League, placed: Ints, uids: list[str]) -> list[str]:
+    """The shard that each part is of; empty for jobs in one piece."""
+    rows, numbers, _, _, _ = placed.T
+    names = [""] * len(uids)
+    parts = numbers - league.columns.first[rows]
+    for at in np.flatnonzero(league.kinds.column("is_shard")[numbers]).tolist():
+        names[at] = league.records[uids[at]].job.spread[parts[at]].name
+    return names
 
 
 def _costs(league: League, placed: Ints) -> list[int]:
