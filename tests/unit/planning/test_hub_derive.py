@@ -223,7 +223,7 @@ def test_the_first_epoch_is_recorded_before_its_grant_is_written():
 
 def test_a_grant_has_the_workers_that_were_planned_also_after_a_crash():
     elastic = {"ray": {"version": "2.60.0", "workers": {"count": 4, "minCount": 1}}}
-    small = dataclasses.replace(PLACE, workers=1)
+    small = PLACE._replace(workers=1)
 
     record, write, _ = derive(case(job_view(**elastic), decision=small))
     (again,) = derive(case(job_view(dict(record.status), **elastic)))
