@@ -54,7 +54,8 @@ def run(
         return Decided(*kernel.run(*tables, heads, is_priced))
     listed = [[column.tolist() for column in table] for table in tables]
     before = [list(map(list, lists)) for lists in listed]
-    decided = kernel.run(*map(_attributes, tables, listed), heads.tolist(), is_priced)
+    arguments: list[Any] = [*map(_attributes, tables, listed), heads.tolist(), is_priced]
+    decided = kernel.run(*arguments)
     for table, lists, olds in zip(tables, listed, before, strict=True):
         for column, values, old in zip(table, lists, olds, strict=True):
             # To compare lists of the same objects costs a tenth of making a column of one.
