@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from e2e.testbed import founding, processes
-from e2e.testbed.controlplane import ControlPlane, free_ports
+from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.founding import SYSTEM, HubKey
+from e2e.testbed.ports import free_ports
 from e2e.testbed.processes import MARKER, Process
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"

@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -30,6 +29,7 @@ from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
 from e2e.testbed.kubeconfig import write_kubeconfig
 from e2e.testbed.pki import Authority, Identity, write_key
+from e2e.testbed.ports import free_ports
 from e2e.testbed.processes import MARKER, Process
 
 SERVICE_CIDR = "10.96.0.0/16"
@@ -285,15 +285,3 @@ class ControlPlane:
 
     def _write_kubeconfig(self, path: Path, identity: Identity) -> Path:
         return write_kubeconfig(path, server=self.url, ca=self.ca_path, identity=identity)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ``count`` loopback ports nobody listens on right now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

@@ -16,13 +16,13 @@ import yaml
 from e2e.testbed import processes
 from e2e.testbed.clock import wait_until
 from e2e.testbed.cluster import Cluster
-from e2e.testbed.controlplane import free_ports
 from e2e.testbed.packages import system_program
+from e2e.testbed.ports import free_ports
 from e2e.testbed.processes import MARKER
 
 PORT_NAMES = ("http", "metrics")
 """Hansa's charts and KubeRay serve ``/metrics`` on ``http``, CoreDNS on ``metrics``."""
-_READY_S = 30.0
+_READY_S = 120.0
 
 
 class PrometheusError(RuntimeError):

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from e2e.testbed.clock import elapsed_s
-from e2e.testbed.controlplane import ControlPlane, free_ports
+from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.ports import free_ports
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster

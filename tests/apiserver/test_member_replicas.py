@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.testbed.controlplane import free_ports
+from e2e.testbed.ports import free_ports
 from hansa.errors import NotFound
 from tests.apiserver.member_kit import Hub, Member, until, workload
 
