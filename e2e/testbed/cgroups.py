@@ -10,7 +10,7 @@ from pathlib import Path
 from e2e.testbed.clock import wait_until
 
 _ROOT = Path("/sys/fs/cgroup")
-_REMOVAL_S = 15.0
+_REMOVAL_S = 60.0
 
 
 def make(name: str) -> None:
@@ -61,10 +61,10 @@ def _gone(top: Path) -> bool:
     if not top.exists():
         return True
     for folder, _, _ in os.walk(top, topdown=False):
-        _kill_all(Path(folder))
         try:
+            _kill_all(Path(folder))
             Path(folder).rmdir()
-        except OSError:  # still busy: the caller tries again
+        except OSError:  # still busy, or just gone: the caller tries again
             return False
     return not top.exists()
 
