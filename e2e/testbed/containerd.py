@@ -31,7 +31,7 @@ SOCKET = "/run/containerd/containerd.sock"
 _METADATA = "io.containerd.metadata.v1.bolt/meta.db"
 _SNAPSHOTS = "io.containerd.snapshotter.v1.overlayfs"
 _BLOBS = "io.containerd.content.v1.content/blobs/sha256"
-_START_S = 30.0
+_START_S = 120.0
 
 
 class ContainerdError(RuntimeError):

@@ -33,7 +33,7 @@ The kubelet listens for device plugins at a fixed path, whatever its root folder
 once on one file system end each other.
 """
 
-_READY_S = 20.0
+_READY_S = 60.0
 
 
 @dataclass

@@ -16,7 +16,7 @@ from hansa.errors import Conflict, NotFound, Retryable, Terminal
 pytestmark = pytest.mark.apiserver
 
 MAPS = "/api/v1/namespaces/default/configmaps"
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 @pytest.fixture
