@@ -125,7 +125,7 @@ def wait_established(plane: ControlPlane) -> None:
         found = json.loads(plane.kubectl("get", "crd", "-o", "json"))["items"]
         return all(_is_established(definition) for definition in found)
 
-    wait_until(served, what="definitions to be served", timeout_s=30)
+    wait_until(served, what="definitions to be served", timeout_s=60)
 
 
 def _is_established(definition: Mapping[str, Any]) -> bool:

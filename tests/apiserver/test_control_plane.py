@@ -42,7 +42,7 @@ def test_an_approved_request_is_signed(control_plane: ControlPlane):
             "get", "csr", "signed-by-the-testbed", "-o", "jsonpath={.status.certificate}"
         ),
         what="the certificate",
-        timeout_s=30,
+        timeout_s=120,
     )
 
 
@@ -51,7 +51,7 @@ def test_pod_creations_are_audited_whole(control_plane: ControlPlane):
     wait_until(
         lambda: "default" in control_plane.kubectl("-n", "audited", "get", "sa", "-o", "name"),
         what="the default service account",
-        timeout_s=30,
+        timeout_s=120,
     )
     control_plane.kubectl("-n", "audited", "run", "seen", "--image=example.invalid/x")
 

@@ -40,7 +40,7 @@ def _stop_the_hub_when_it_was_scraped(running):
     stop = running.league.stop_hub
 
     def stop_later():
-        wait_until(lambda: _value(running, STARTS) == 4, what=STARTS, timeout_s=30, poll_s=0.2)
+        wait_until(lambda: _value(running, STARTS) == 4, what=STARTS, timeout_s=120, poll_s=0.2)
         stop()
 
     running.league.stop_hub = stop_later

@@ -75,7 +75,7 @@ def test_machines_of_a_killed_test_run_end_at_once():
         assert processes.marked(NAME)
         runner.send_signal(signal.SIGKILL)
 
-    wait_until(lambda: not processes.marked(NAME), what="the machines to end", timeout_s=20)
+    wait_until(lambda: not processes.marked(NAME), what="the machines to end", timeout_s=60)
 
 
 def test_two_machines_make_one_cluster():
