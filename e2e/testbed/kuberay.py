@@ -25,6 +25,8 @@ _RBAC = (
 )
 _RESOURCES = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 """Upstream's limit of a tenth of a core would slow every job down."""
+_ESTABLISHED = "--for=jsonpath={.status.conditions[?(@.type=='Established')].status}=True"
+"""Not `condition=`: that fails on a definition whose status has no conditions yet."""
 
 
 class Cluster(Protocol):
@@ -48,7 +50,7 @@ def install_crds(site: Cluster, binaries: Binaries) -> None:
     """Install only the resource definitions (enough where pods are simulated)."""
     folder = binaries.source_of("kuberay") / "config" / "crd" / "bases"
     site.kubectl("apply", "--server-side", "-f", folder)
-    site.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    site.kubectl("wait", _ESTABLISHED, "crd", "--all", "--timeout=60s")
 
 
 def manifests(source: Path, image: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.member.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
+from tests.apiserver.charted import wait_established
 from tests.apiserver.league import CLOCK, HubProcess, League
 from tests.apiserver.member_kit import (
     Cable,
@@ -39,7 +40,7 @@ def hub_plane(binaries: Binaries) -> Iterator[ControlPlane]:
     """An API server with Hansa's resources, one a module."""
     with ControlPlane(binaries, controllers=True) as running:
         running.kubectl("apply", "--server-side", "-f", CRDS)
-        running.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", CRDS)
+        wait_established(running)
         yield running
 
 

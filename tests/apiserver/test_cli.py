@@ -17,6 +17,7 @@ from hansa.cli.main import sentence
 from hansa.errors import HansaError
 from hansa.planning.fencing import release_holds
 from hansa.planning.grant_view import parse_grant
+from tests.apiserver.charted import wait_established
 from tests.apiserver.cli_kit import (
     JOB_STATUS,
     NODES,
@@ -42,9 +43,7 @@ def league(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[League]:
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", ROOT / "crds")
-    control_plane.kubectl(
-        "wait", "--for=condition=Established", "--timeout=60s", "-f", ROOT / "crds"
-    )
+    wait_established(control_plane)
     made = League(control_plane, tmp_path_factory.mktemp("cli"))
     made.apply(*manifests())
     for name, (jurisdiction, _) in NODES.items():
