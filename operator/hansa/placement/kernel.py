@@ -61,6 +61,14 @@ def is_site_taken(supply: Supply, records: Records, start: int, cell: int) -> bo
     return False
 
 
+def next_with_room(candidates: Column, free: Column, begin: int, stop: int, need: int) -> int:
+    """Where from ``begin`` on the first candidate stands that has as many GPUs free; or ``stop``."""
+    at = begin
+    while at < stop and free[candidates[at]] < need:
+        at += 1
+    return at
+
+
 def place_part(
     supply: Supply,
     kinds: Kinds,
@@ -86,7 +94,9 @@ def place_part(
         if is_single and free[cell] < need:
             # As ``try_cell`` says; most candidates are full, and calls are dear in both kernels.
             kinds.seen[mask] |= WHY_CAPACITY
-        elif is_single or not is_site_taken(supply, records, start, cell):
+            at = next_with_room(candidates, free, at + 1, stop, need)
+            continue
+        if is_single or not is_site_taken(supply, records, start, cell):
             why = try_cell(supply, kinds, caps, kind, cell, turn, records.log)
             if why == 0:
                 records.parts.append(turn.job)
@@ -139,12 +149,13 @@ def place_job(
     gpus, cpu, memory = 0, 0, 0
     lo, hi = jobs.kind_lo[job], jobs.kind_hi[job]
     for kind in range(lo, hi):
-        if kinds.next[kinds.mask[kind]] >= kinds.end[kind]:
-            kinds.why[lo] |= kinds.seen[kinds.mask[kind]]
+        mask, workers = kinds.mask[kind], kinds.workers[kind]
+        if kinds.next[mask] >= kinds.end[kind]:
+            kinds.why[lo] |= kinds.seen[mask]
             return False
-        gpus += kinds.workers[kind] * kinds.gpus[kind]
-        cpu += kinds.workers[kind] * kinds.cpu[kind] + kinds.head_cpu[kind]
-        memory += kinds.workers[kind] * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
+        gpus += workers * kinds.gpus[kind]
+        cpu += workers * kinds.cpu[kind] + kinds.head_cpu[kind]
+        memory += workers * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
     if gpus > 0 and not quota_allows(accounts, leaf, gpus):
         kinds.why[lo] |= WHY_QUOTA
         return False

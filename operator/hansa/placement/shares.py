@@ -27,8 +27,8 @@ def cap_room(caps: Caps, kinds: Kinds, kind: int, cell: int) -> int:
     base = (kinds.cap_base[kind] + cell) * 3
     for at in range(base, base + 3):
         cap = caps.row[at]
-        if cap >= 0:
-            room = min(room, caps.left[cap])
+        if cap >= 0 and caps.left[cap] < room:
+            room = caps.left[cap]
     return room
 
 
