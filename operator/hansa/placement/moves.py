@@ -54,10 +54,8 @@ def step_aside(
     """Move a part to the first other cell that has room for it."""
     kind, old = records.parts[part * 5 + 1], records.parts[part * 5 + 2]
     begin, end = board.start[part], records.parts[part * 5 + 4]
-    need = kinds.workers[kind] * kinds.gpus[kind]
+    mask, need, is_up = kinds.mask[kind], kinds.workers[kind] * kinds.gpus[kind], False
     is_short = has_list(supply, kinds, moves, kind, len(trail) == 0)
-    mask = kinds.mask[kind]
-    is_up = False
     for at in range(moves.lo[mask], moves.short_end[mask] if is_short else kinds.end[kind]):
         cell = moves.short[at] if is_short else kinds.candidates[at]
         if supply.cell_free[cell] < need or supply.cell_open[cell] == 0 or cell == old:
