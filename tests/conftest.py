@@ -13,7 +13,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from e2e.testbed.binaries import Binaries, BinariesUnavailableError
+from e2e.testbed.binaries import Binaries, BinariesUnavailableError, cache_root
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.local import require_root_on_linux
 from e2e.testbed.packages import PackagesMissingError, ensure_packages
@@ -25,6 +25,8 @@ settings.register_profile("untimed", parent=settings(), deadline=None)
 settings.load_profile("untimed")
 # A quarter of an API server's work is collecting garbage; machines that run tests have the memory.
 os.environ.setdefault("GOGC", "400")
+# Outside the checkout, so that a clean clone in the same place need not compile the kernel again.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_root() / "numba"))
 
 
 def skip_or_fail(reason: str) -> None:
