@@ -13,6 +13,7 @@ from typing import Any
 
 from e2e.testbed import founding, processes
 from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.definitions import wait_established
 from e2e.testbed.founding import SYSTEM, HubKey
 from e2e.testbed.ports import free_ports
 from e2e.testbed.processes import MARKER, Process
@@ -20,7 +21,6 @@ from e2e.testbed.processes import MARKER, Process
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 HUB_USER = "hansa-hub"
 HUB_KINDS = ("sovereignnodes", "computepools", "aijobs", "workgrants")
-_ESTABLISHED = "--for=jsonpath={.status.conditions[?(@.type=='Established')].status}=True"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def install_kinds(cluster: ControlPlane, *files: Path) -> None:
     """Apply resource definitions and wait until they are served."""
     for file in files:
         cluster.kubectl("apply", "--server-side", "-f", file)
-    cluster.kubectl("wait", _ESTABLISHED, "crd", "--all", "--timeout=60s")
+    wait_established(cluster)
 
 
 def prepare_hub(hub: ControlPlane) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import yaml
 
 from e2e.testbed.binaries import Binaries
+from e2e.testbed.definitions import wait_established
 from e2e.testbed.layers import Image
 
 NAMESPACE = "kuberay-system"
@@ -25,8 +26,6 @@ _RBAC = (
 )
 _RESOURCES = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 """Upstream's limit of a tenth of a core would slow every job down."""
-_ESTABLISHED = "--for=jsonpath={.status.conditions[?(@.type=='Established')].status}=True"
-"""Not `condition=`: that fails on a definition whose status has no conditions yet."""
 
 
 class Cluster(Protocol):
@@ -50,7 +49,7 @@ def install_crds(site: Cluster, binaries: Binaries) -> None:
     """Install only the resource definitions (enough where pods are simulated)."""
     folder = binaries.source_of("kuberay") / "config" / "crd" / "bases"
     site.kubectl("apply", "--server-side", "-f", folder)
-    site.kubectl("wait", _ESTABLISHED, "crd", "--all", "--timeout=60s")
+    wait_established(site)
 
 
 def manifests(source: Path, image: str) -> list[dict[str, Any]]:

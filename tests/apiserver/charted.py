@@ -15,6 +15,7 @@ from e2e.testbed import helm
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.definitions import wait_established
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "hansa-system"
@@ -113,24 +114,6 @@ def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted
         wait_established(plane)
         wait_until(lambda: _checked(plane), what="type checks of the policies", timeout_s=60)
         yield charted
-
-
-def wait_established(plane: ControlPlane) -> None:
-    """Wait until every definition is served.
-
-    Not ``kubectl wait``: it fails on a definition whose status has no conditions yet.
-    """
-
-    def served() -> bool:
-        found = json.loads(plane.kubectl("get", "crd", "-o", "json"))["items"]
-        return all(_is_established(definition) for definition in found)
-
-    wait_until(served, what="definitions to be served", timeout_s=60)
-
-
-def _is_established(definition: Mapping[str, Any]) -> bool:
-    conditions = definition.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
 def _checked(plane: ControlPlane) -> bool:

@@ -12,12 +12,12 @@ import pytest
 
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.definitions import wait_established
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.member.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
-from tests.apiserver.charted import wait_established
 from tests.apiserver.league import CLOCK, HubProcess, League
 from tests.apiserver.member_kit import (
     Cable,

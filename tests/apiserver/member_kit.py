@@ -18,6 +18,7 @@ import yaml
 
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.definitions import wait_established
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
@@ -61,11 +62,7 @@ def client(plane: ControlPlane, kubeconfig: Path | None = None) -> KubeCluster:
 def install(plane: ControlPlane, crds: Path) -> None:
     """Install resource definitions."""
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
-    # kubectl wait fails on a definition whose status nobody has written yet.
-    plane.kubectl(
-        *("wait", "--for=jsonpath={.status.conditions[0].type}", "crd", "--all", "--timeout=60s")
-    )
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    wait_established(plane)
 
 
 def install_kuberay(plane: ControlPlane, binaries: Binaries) -> None:

@@ -17,11 +17,12 @@ import yaml
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import KubectlError
+from e2e.testbed.definitions import wait_established
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.planning.order import Order
 from hansa.planning.rayjob import render
-from tests.apiserver.charted import SYSTEM, Charted, installed, pods_of, policies, wait_established
+from tests.apiserver.charted import SYSTEM, Charted, installed, pods_of, policies
 from tests.apiserver.crd_bases import BASES, DIGEST
 
 pytestmark = pytest.mark.apiserver

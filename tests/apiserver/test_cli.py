@@ -12,12 +12,12 @@ import yaml
 from click.testing import Result
 
 from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.definitions import wait_established
 from hansa.adapters.keys import Ed25519Signer
 from hansa.cli.main import sentence
 from hansa.errors import HansaError
 from hansa.planning.fencing import release_holds
 from hansa.planning.grant_view import parse_grant
-from tests.apiserver.charted import wait_established
 from tests.apiserver.cli_kit import (
     JOB_STATUS,
     NODES,

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from e2e.testbed.controlplane import ControlPlane, KubectlError
+from e2e.testbed.definitions import wait_established
 from hansa.api.extras import EXTRAS
 from hansa.api.kinds import KINDS, Kind
-from tests.apiserver.charted import wait_established
 from tests.apiserver.crd_bases import BASES
 
 pytestmark = pytest.mark.apiserver

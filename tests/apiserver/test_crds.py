@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.definitions import wait_established
 from hansa.api.kinds import KINDS, Kind
-from tests.apiserver.charted import wait_established
 from tests.apiserver.crd_bases import BASES
 from tests.apiserver.crd_cases import ROOT_RULES, RULES, SAMPLES, Case, prepared
 from tests.apiserver.crd_constraints import ADVISED, Constraint, constraints

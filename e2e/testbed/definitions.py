@@ -1,0 +1,23 @@
+"""Resource definitions are served once they are established."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class Cluster(Protocol):
+    """What waiting needs of a cluster."""
+
+    def kubectl(self, *args: str | Path, stdin: str | None = None) -> str:
+        """Run kubectl as the admin."""
+
+
+def wait_established(cluster: Cluster) -> None:
+    """Return once every definition is served.
+
+    A new one's conditions are null. By a condition or a filter ``kubectl wait`` fails on these; by a
+    place it waits.
+    """
+    for event in ("jsonpath={.status.conditions[0].type}", "condition=Established"):
+        cluster.kubectl("wait", f"--for={event}", "crd", "--all", "--timeout=60s")
