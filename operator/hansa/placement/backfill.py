@@ -21,6 +21,7 @@ from hansa.placement.releases import NEVER, Releases
 from hansa.placement.scratch import Scratch
 from hansa.placement.supply import Ints
 from hansa.placement.tables import one_kind
+from hansa.placement.victims import reclaims
 
 MOST_RESERVATIONS = 32
 SMALLEST_GANG = 2
@@ -59,12 +60,11 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
         cell = usable[best]
         taken.add(cell)
         reserved[row] = rank
-        tier = _tier(league, row)
-        supply.reserved_key[cell] = tier << RANK_BITS | rank
+        supply.reserved_key[cell] = _tier(league, row) << RANK_BITS | rank
         supply.reserved_until[cell] = starts[best]
         spare = releases.profile(cell).level_at(starts[best]) - kind.gpus
         supply.reserved_spare[cell] = max(0, spare)
-        supply.reserved_closed[cell] = tier == 0 and _might_reclaim(scratch, row, cell)
+        supply.reserved_closed[cell] = _might_reclaim(scratch, row, cell)
     return reserved
 
 
@@ -111,11 +111,8 @@ def are_entitled(league: League, rows: Ints) -> npt.NDArray[np.bool_]:
 
 def _might_reclaim(scratch: Scratch, row: int, cell: int) -> bool:
     """Whether a gang may soon have a cell because borrowers yield."""
-    league = scratch.league
-    record = league.records[league.row_uid[row]]
-    if not league.pools[record.job.pool].preemption.borrowers:
-        return False
-    return bool(scratch.could_gain(record, np.array([cell]))[0])
+    record = scratch.league.records[scratch.league.row_uid[row]]
+    return reclaims(scratch, record) and bool(scratch.could_gain(record, np.array([cell]))[0])
 
 
 def _tier(league: League, row: int) -> int:

@@ -23,7 +23,6 @@ AFTER_ALL = 1 << 29
 
 MOST_LOOKS = 50_000
 """Cells that one plan looks at to move what it has placed."""
-_FIRST = np.zeros(1, np.int64)
 NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
 
 
@@ -66,7 +65,7 @@ def some_waiting(
     ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
     as the kernel's numbers stand for them.
     """
-    firsts, _, at = _distinct(league.columns.first[ranked])
+    firsts, at = _distinct(league.columns.first[ranked])
     counts = np.zeros(len(firsts), np.int64)
     counts[at] = league.columns.parts[ranked]
     starts = np.cumsum(counts) - counts
@@ -78,11 +77,11 @@ def some_waiting(
     return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
 
 
-def _distinct(values: Ints) -> tuple[Ints, Ints, Ints]:
-    """Distinct values, where each stands first, and the place of every value among them."""
+def _distinct(values: Ints) -> tuple[Ints, Ints]:
+    """Distinct values, and the place of every value among them."""
     if len(values) == 1:  # the news of one job: the most frequent of all
-        return values, _FIRST, _FIRST
-    return np.unique(values, return_index=True, return_inverse=True)
+        return values, np.zeros(1, np.int64)
+    return np.unique(values, return_inverse=True)
 
 
 def _tables(league: League, kinds: Kinds, jobs: Jobs, moves: Moves) -> Tables:
@@ -108,7 +107,8 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
     """Jobs by queue; also tells every account which queue it has."""
     leaf = league.columns.leaf[ranked]
     order = np.lexsort((rank, leaf))
-    leaves, starts, _ = _distinct(leaf[order])
+    starts = np.flatnonzero(np.diff(leaf[order], prepend=-2))  # -1 is no institution's
+    leaves = leaf[order][starts]
     ends = np.append(starts[1:], len(order))
     # An institution without waiting jobs gets an empty queue: it must not look like a cohort.
     queue = league.ledger.accounts.queue

@@ -55,12 +55,11 @@ def explained(
     league: League, blocked: Blocked, gaining: Mapping[str, str], started: Started | None
 ) -> Waitlist:
     """One record a waiting job: those that cannot be planned first, then by rank."""
-    faults = [
-        (record.job.uid, record.fault)
+    unplanned = [
+        Waiting(record.job.uid, record.fault.reason, record.fault.message)
         for record in league.records.values()
         if record.fault is not None and not record.held
     ]
-    unplanned = [Waiting(uid, fault.reason, fault.message) for uid, fault in faults]
     uids = [*map(league.row_uid.__getitem__, blocked.rows.tolist())]
     said, words = _words(league, blocked)
     for place in [place for place, uid in enumerate(uids) if uid in gaining] if gaining else ():
