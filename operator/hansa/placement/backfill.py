@@ -60,11 +60,12 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
         cell = usable[best]
         taken.add(cell)
         reserved[row] = rank
-        supply.reserved_key[cell] = _tier(league, row) << RANK_BITS | rank
+        tier = _tier(league, row)
+        supply.reserved_key[cell] = tier << RANK_BITS | rank
         supply.reserved_until[cell] = starts[best]
         spare = releases.profile(cell).level_at(starts[best]) - kind.gpus
         supply.reserved_spare[cell] = max(0, spare)
-        supply.reserved_closed[cell] = _might_reclaim(scratch, row, cell)
+        supply.reserved_closed[cell] = tier == 0 and _might_reclaim(scratch, row, cell)
     return reserved
 
 
