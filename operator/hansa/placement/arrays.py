@@ -14,6 +14,13 @@ URGENCY_BITS = 6
 """Half the logarithm of a number that fits into a column."""
 
 
+def run_starts(values: Ints) -> Ints:
+    """Where another value begins, in values that lie together: ``[7, 7, 3]`` → ``[0, 2]``."""
+    is_new = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    return is_new.nonzero()[0]
+
+
 @dataclass
 class Columns:
     """One row a waiting job; rows are reused after ``drop``."""

@@ -171,7 +171,7 @@ class IncrementalPlanner:
             return self._only(uids, self.replan(now_s))
         ended = stops.unlawful_at(league, league.fleet.cells_at(sites))
         self._stopping(ended)
-        filled = self._fill(np.unique(np.array(cells, np.int64)), len(sites) + len(cells))
+        filled = self._fill(cells, len(sites) + len(cells)) if cells else Plan()
         begun = self._begin([league.records[uid] for uid in uids])
         placed, stopped = filled.placements + begun.placements, ended + begun.stops
         return replace(begun, placements=placed, stops=stopped)
@@ -285,8 +285,10 @@ class IncrementalPlanner:
     # How they do it.
 
     def _advance(self, now_s: int) -> None:
-        self._league.supply.reserved_until[:] -= max(0, now_s - self._league.now_s)
-        self._league.now_s = max(now_s, self._league.now_s)
+        passed_s = now_s - self._league.now_s
+        if passed_s > 0:
+            self._league.supply.reserved_until[:] -= passed_s
+            self._league.now_s = now_s
 
     def _forget(self, uid: str) -> list[int]:
         """Remove a job; the cells it leaves."""
@@ -300,9 +302,10 @@ class IncrementalPlanner:
         self._promises.gone(uid)
         return [cell for site in sorted(sites) for cell in fleet.cells_of_site[site]]
 
-    def _fill(self, cells: Ints, events: int = 1) -> Plan:
+    def _fill(self, freed: Sequence[int], events: int) -> Plan:
         """Give room at some cells to the waiting jobs that come first and fit there."""
         league = self._league
+        cells = np.array(sorted(set(freed)), np.int64)
         usable = cells[league.supply.cell_open[cells] == 1]
         if not len(usable):
             return Plan()
@@ -350,7 +353,8 @@ class IncrementalPlanner:
 
     def _note_why(self, numbers: Ints, why: Ints) -> None:
         missing = len(self._league.kinds) - len(self._why)
-        self._why = np.concatenate((self._why, np.zeros(missing, np.int64)))
+        if missing:
+            self._why = np.concatenate((self._why, np.zeros(missing, np.int64)))
         self._why[numbers] |= why
 
     def _why_of(self, record: Record) -> int:

@@ -90,9 +90,8 @@ class KindTable:
     def that_fit(self, cells: Ints, free: Ints) -> npt.NDArray[np.bool_]:
         """Which masks may go to one of some cells, where so many GPUs are free."""
         fit = np.zeros(len(self.masks), bool)
-        small = np.flatnonzero(self.mask_gpus <= free.max(initial=0))
-        passes = self.codes[small[:, None], cells] == 0
-        fit[small] = (passes & (self.mask_gpus[small][:, None] <= free)).any(axis=1)
+        for cell, room in zip(cells.tolist(), free.tolist(), strict=True):
+            fit |= (self.codes[:, cell] == 0) & (self.mask_gpus <= room)
         return fit
 
     def mask_of(self, number: int) -> int:

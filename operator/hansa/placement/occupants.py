@@ -103,12 +103,15 @@ class Occupants:
         self._used += 1
         return self._used - 1
 
-    def of_pool(self, name: str) -> Flags:
-        """Which holdings are of a pool."""
-        return np.asarray(self.pool == self._numbers[name])
+    def of_pool(self, chosen: Flags, name: str) -> Ints:
+        """Rows of the chosen that are of a pool."""
+        rows = chosen.nonzero()[0]
+        return np.asarray(rows[self.pool[rows] == self._numbers[name]])
 
     def able(self, borrows: Flags, now_s: int) -> Flags:
-        """Which could yield: who shrinks, and who has run long enough and borrows or is outranked.
+        """Which could yield: who shrinks, and who has run long enough where the pool's rule may end it.
+
+        That rule is priority, or what the institution has borrowed.
 
         Nobody does in the second he began: one plan would start and stop him.
         ``borrows``: per account, whether it holds more than its nominal share.
@@ -116,15 +119,19 @@ class Occupants:
         rules = [pool.preemption for pool in self._pools.values()]
         least_s = np.array([rule.min_runtime_s for rule in rules], np.int64)
         fears = np.array([rule.lower_priority for rule in rules], bool)
-        ran_s = now_s - self.since_s
-        has_run = ran_s >= least_s[self.pool]
+        lends = np.array([rule.borrowers for rule in rules], bool)
+        may_stop = bool((fears | lends).any())
+        rows = (self.yields if may_stop else self.yields & self.shrinks).nonzero()[0]
+        pool, ran_s = self.pool[rows], now_s - self.since_s[rows]
         # Account -1, no institution's, is the last.
-        exposed = fears[self.pool] | np.append(borrows, True)[self.leaf]
-        return np.asarray(self.yields & (ran_s > 0) & (self.shrinks | (has_run & exposed)))
+        is_borrowed = np.concatenate((borrows, (True,)))[self.leaf[rows]]
+        is_exposed = (fears[pool] | (lends[pool] & is_borrowed)) & (ran_s >= least_s[pool])
+        able = np.zeros(len(self.yields), bool)
+        able[rows[(ran_s > 0) & (self.shrinks[rows] | is_exposed)]] = True
+        return able
 
-    def gpus_at(self, chosen: Flags, cells: int) -> Ints:
-        """Per cell, the GPUs that the chosen would free."""
-        rows = np.flatnonzero(chosen)
+    def gpus_at(self, rows: Ints, cells: int) -> Ints:
+        """Per cell, the GPUs that some rows would free."""
         return np.bincount(self.cell[rows], self.gpus[rows], cells).astype(np.int64)
 
 

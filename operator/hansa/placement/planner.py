@@ -91,17 +91,16 @@ def replan(league: League, *, is_compiled: bool | None = None, is_told: bool = T
 def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
     """Rows of the kernel as placements, in the order of decision."""
     fleet = league.fleet
-    rows, _, cells, workers, _ = placed.T
-    sites = [fleet.sites[cell.site].name for cell in fleet.cells]
-    classes = [cell.gpu_class for cell in fleet.cells]
+    rows, _, numbers, workers, _ = placed.T
+    cells = [fleet.cells[number] for number in numbers.tolist()]
     uids = [league.row_uid[row] for row in rows.tolist()]
     columns = (
         uids,
-        map(sites.__getitem__, cells.tolist()),
+        (fleet.sites[cell.site].name for cell in cells),
         workers.tolist(),
         _costs(league, placed),
         _shards(league, placed, uids),
-        map(classes.__getitem__, cells.tolist()),
+        (cell.gpu_class for cell in cells),
     )
     return tuple(map(Placement._make, zip(*columns, strict=True)))
 

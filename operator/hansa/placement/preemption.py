@@ -194,8 +194,7 @@ class _Search:
     def _ways(self, row: int, record: Record, cells: Ints) -> list[_Way]:
         """What would have to yield in the first cells where that is enough."""
         ways: list[_Way] = []
-        could_hold = cells[self.scratch.could_hold(record, cells)]
-        for cell in could_hold[self.scratch.could_gain(record, could_hold)].tolist():
+        for cell in cells[self.scratch.could_gain(record, cells)].tolist():
             if self._looks <= 0 or len(ways) == MOST_CELLS:
                 break
             chosen = self._look(row, record, cell)

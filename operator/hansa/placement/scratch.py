@@ -69,7 +69,6 @@ class Scratch:
         ledger = league.ledger.accounts
         self._able = league.occupants.able(ledger.gpus > ledger.nominal, league.now_s)
         """Who could yield and is not gone, as ``yielding`` has it."""
-        self._freed: Ints | None = None
         self._gain: dict[tuple[str, int, int, int], Flags] = {}
         """What ``could_gain`` has worked out since room or shares last changed."""
 
@@ -88,15 +87,7 @@ class Scratch:
         for held in victim.record.held:
             if held.holding.site == victim.held.holding.site:
                 self._able[held.slot] = False
-        self._freed = None
         self._gain.clear()
-
-    def could_hold(self, record: Record, cells: Ints) -> Flags:
-        """Which cells could hold a job if everything that may yield there did."""
-        if self._freed is None:
-            self._freed = self.league.occupants.gpus_at(self._able, len(self.supply.cell_free))
-        need = self.league.kinds.kinds[record.kinds[0]].gpus
-        return np.asarray(self.supply.cell_free[cells] + self._freed[cells] >= need)
 
     def could_gain(self, record: Record, cells: Ints) -> Flags:
         """In which of them it might be enough that those yield who may have to for this job.
@@ -114,29 +105,29 @@ class Scratch:
     def _where_enough(self, record: Record, need: int, rule: PreemptionRule) -> Flags:
         """``could_gain`` for all cells."""
         there, size = self.league.occupants, len(self.supply.cell_free)
-        able = self._able & there.of_pool(record.job.pool)
-        is_own, is_any = there.leaf == record.leaf, there.leaf < 0
-        excess = (self.accounts.gpus - self.accounts.nominal)[there.leaf]
-        fair = there.shrinks
+        rows = there.of_pool(self._able, record.job.pool)
+        leaf, gpus, fair = there.leaf[rows], there.gpus[rows], there.shrinks[rows]
+        is_own, is_any = leaf == record.leaf, leaf < 0
+        excess = (self.accounts.gpus - self.accounts.nominal)[leaf]
         if rule.lower_priority:
-            is_lower = there.priority < record.job.priority
-            fair = fair | (is_lower & (is_own | is_any | (excess >= there.gpus)))
+            is_lower = there.priority[rows] < record.job.priority
+            fair = fair | (is_lower & (is_own | is_any | (excess >= gpus)))
         if rule.borrowers:
-            held = self.accounts.gpus[record.leaf] - there.gpus_at(able & is_own, size)
+            held = self.accounts.gpus[record.leaf] - there.gpus_at(rows[is_own], size)
             is_entitled = held + need <= self.accounts.nominal[record.leaf]
-            lends = is_any | (excess > 0) | (excess >= there.gpus)
-            fair = fair | (lends & ~is_own & is_entitled[there.cell])
-        fair = able & fair
-        some = np.bincount(there.cell[fair], minlength=size) > 0
-        return np.asarray(some & (self.supply.cell_free + there.gpus_at(fair, size) >= need))
+            lends = is_any | (excess > 0) | (excess >= gpus)
+            fair = fair | (lends & ~is_own & is_entitled[there.cell[rows]])
+        rows = rows[fair]
+        some = np.bincount(there.cell[rows], minlength=size) > 0
+        return np.asarray(some & (self.supply.cell_free + there.gpus_at(rows, size) >= need))
 
     def _may_yield(self, victim: Victim) -> bool:
-        """Whether a victim shrinks, borrows, or has to fear priority; who does not now never does."""
+        """Whether a victim shrinks or its pool may have it yield; who need not now never has to."""
         record = victim.record
-        is_outranked = self.league.pools[record.job.pool].preemption.lower_priority
+        rule = self.league.pools[record.job.pool].preemption
         accounts, leaf = self.league.ledger.accounts, record.leaf
-        borrows = leaf < 0 or accounts.gpus[leaf] > accounts.nominal[leaf]
-        return victim.workers_left > 0 or is_outranked or bool(borrows)
+        borrows = leaf < 0 or bool(accounts.gpus[leaf] > accounts.nominal[leaf])
+        return victim.workers_left > 0 or rule.lower_priority or (rule.borrowers and borrows)
 
     def is_entitled(self, record: Record) -> bool:
         """Whether an institution stays within its nominal share with a job."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hansa.model.snapshot import Shape
+from hansa.placement.arrays import run_starts
 from hansa.placement.columns import Jobs, Kinds, Moves
 from hansa.placement.engine import Tables
 from hansa.placement.supply import Ints
@@ -71,8 +72,9 @@ def some_waiting(
     starts = np.cumsum(counts) - counts
     numbers = np.repeat(firsts - starts, counts) + np.arange(counts.sum(), dtype=np.int64)
     rank = AFTER_ALL + np.arange(len(ranked), dtype=np.int64)
-    for position, row in enumerate(ranked.tolist() if reserved else ()):
-        rank[position] = reserved.get(row, rank[position])
+    places = {row: at for at, row in enumerate(ranked.tolist())} if reserved else {}
+    for row in reserved.keys() & places.keys():
+        rank[places[row]] = reserved[row]
     jobs = _jobs(league, ranked, starts[at], rank)
     return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
 
@@ -107,9 +109,10 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
     """Jobs by queue; also tells every account which queue it has."""
     leaf = league.columns.leaf[ranked]
     order = np.lexsort((rank, leaf))
-    starts = np.flatnonzero(np.diff(leaf[order], prepend=-2))  # -1 is no institution's
-    leaves = leaf[order][starts]
-    ends = np.append(starts[1:], len(order))
+    queued = leaf[order]
+    starts = run_starts(queued)
+    leaves, size = queued[starts], len(order)
+    bounds = np.concatenate((starts, (size, size)))
     # An institution without waiting jobs gets an empty queue: it must not look like a cohort.
     queue = league.ledger.accounts.queue
     queue[league.ledger.leaves] = len(leaves)
@@ -121,7 +124,7 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
         runtime=league.columns.runtime_p90[ranked],
         done=np.zeros(len(ranked), np.int64),
         leaf=leaf,
-        queue_lo=np.append(starts, 0).astype(np.int64),
-        queue_hi=np.append(ends, 0).astype(np.int64),
+        queue_lo=bounds[:-1],
+        queue_hi=bounds[1:],
         order=order,
     )

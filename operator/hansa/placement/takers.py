@@ -33,7 +33,7 @@ def who_and_where(league: League, cells: Ints, held_up: Flags) -> Takers:
     """
     kinds, columns, free = league.kinds, league.columns, league.supply.cell_free
     can = kinds.that_fit(cells, free[cells])[kinds.mask]
-    rows = np.flatnonzero(columns.waits)
+    rows = columns.waits.nonzero()[0]
     rows = rows[(can | held_up)[columns.first[rows]]]
     if held_up[columns.first[rows]].any():
         cells = np.flatnonzero((league.supply.cell_open == 1) & (free > 0))
@@ -67,12 +67,10 @@ def best(league: League, rows: Ints, most: int, reserved: Collection[int]) -> In
 
 def _first_of_each(leaf: Ints, score: Floats) -> Ints:
     """The best of each institution, so that none is forgotten behind the crowd of another."""
-    order = np.argsort(leaf.astype(np.uint16), kind="stable")  # 16 bits are sorted by radix
-    starts = np.flatnonzero(np.diff(leaf[order], prepend=-2))
-    sizes = np.diff(starts, append=len(order))
-    turn = np.repeat(np.arange(len(starts)), sizes)
-    best = np.flatnonzero(score[order] == np.maximum.reduceat(score[order], starts)[turn])
-    return np.asarray(order[best[np.diff(turn[best], prepend=-1) > 0]])
+    best = np.full(int(leaf.max()) + 1, -np.inf)
+    np.maximum.at(best, leaf, score)
+    tied = (score == best[leaf]).nonzero()[0]
+    return np.asarray(tied[np.unique(leaf[tied], return_index=True)[1]])
 
 
 def _behind(league: League, rows: Ints, reserved: Collection[int]) -> Ints:

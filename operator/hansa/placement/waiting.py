@@ -11,6 +11,7 @@ import numpy as np
 
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
+from hansa.placement.arrays import run_starts
 from hansa.placement.columns import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds
 from hansa.placement.demand import CODE, OUTSIDE, RULES, Kind
 from hansa.placement.engine import Tables
@@ -158,8 +159,7 @@ def _count_open_sites(league: League) -> Ints:
         mask = np.repeat(np.arange(masks), counts)[is_open]
         # Cells of a site follow each other, so its pairs do.
         pairs = mask * len(fleet.sites) + fleet.cell_site[cells[is_open]]
-        is_new = np.diff(pairs, prepend=-1) != 0
-        found = np.bincount(mask[is_new], minlength=masks)
+        found = np.bincount(mask[run_starts(pairs)], minlength=masks)
         league.open_sites = dict(enumerate(found.tolist()))
     return np.array([league.open_sites[mask] for mask in range(masks)], np.int64)
 
