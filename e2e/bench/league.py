@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from e2e.bench.small_league import SmallLeague, small_league
+from e2e.testbed.audit import read_events
 from e2e.testbed.clock import elapsed_s
 from e2e.testbed.progress import Progress
 from e2e.testbed.usage import cpu_seconds, peak_rss_mib
@@ -279,13 +280,11 @@ def _costs(league: SmallLeague, writes_before: int, load: Load, wall_s: float) -
 def _hub_writes(league: SmallLeague) -> int:
     """Count the hub process's own successful writes of jobs and grants in the hub's audit log."""
     count = 0
-    with league.hub_audit_log.open(encoding="utf-8") as lines:
-        for line in lines:
-            event = json.loads(line)
-            mine = event.get("user", {}).get("username") == league.hub_user
-            ok = event.get("responseStatus", {}).get("code", 500) < 300
-            kind = event.get("objectRef", {}).get("resource") in {"aijobs", "workgrants"}
-            count += mine and ok and kind and event.get("stage") == "ResponseComplete"
+    for event in read_events(league.hub_audit_log):
+        mine = event.get("user", {}).get("username") == league.hub_user
+        ok = event.get("responseStatus", {}).get("code", 500) < 300
+        kind = event.get("objectRef", {}).get("resource") in {"aijobs", "workgrants"}
+        count += mine and ok and kind and event.get("stage") == "ResponseComplete"
     return count
 
 

@@ -9,12 +9,13 @@ allowed sets. All others must be in a namespace that the testbed itself makes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from e2e.testbed.audit import read_events
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kuberay-system", "hansa-system"})
 """Where a member's own pods are: CoreDNS, KubeRay, agent, exporter and join."""
@@ -88,11 +89,9 @@ class Finding:
 
 def read_audit_log(node: str, log: Path) -> Iterator[PodCreation | Binding]:
     """Yield every successful pod creation and binding in one member's audit log."""
-    with log.open(encoding="utf-8") as lines:
-        for line in lines:
-            event = json.loads(line)
-            if _placed_a_pod(event):
-                yield from _read(node, event)
+    for event in read_events(log):
+        if _placed_a_pod(event):
+            yield from _read(node, event)
 
 
 def examine(log: Iterable[PodCreation | Binding], allowed: Mapping[str, Allowed]) -> Finding:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 AUDIT_POLICY: dict[str, object] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -41,3 +46,11 @@ def writes_of(user: str, group: str, *resources: str) -> dict[str, object]:
         "omitStages": ["RequestReceived"],
         "rules": [chosen, {"level": "None"}],
     }
+
+
+def read_events(log: Path) -> Iterator[dict[str, Any]]:
+    """Yield an audit log's events so far, oldest first; a half-written last line is left."""
+    with log.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                yield json.loads(line)

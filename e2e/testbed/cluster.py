@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from e2e.testbed.audit import read_events
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.spec import SiteSpec
 
@@ -55,18 +56,11 @@ class Cluster:
         timeout = f"--timeout={_ROLLOUT_S}s"
         self.kubectl("-n", namespace, "rollout", "status", workload, timeout)
 
-    def audit_events(self) -> Iterator[dict[str, Any]]:
-        """Yield the audit log's events so far, oldest first; a half-written last line is left."""
-        with self.audit_log.open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.endswith("\n"):
-                    yield json.loads(line)
-
     def pods_created(self) -> list[dict[str, Any]]:
         """Return every pod whose creation the API server granted, as it was stored."""
         return [
             event["responseObject"]
-            for event in self.audit_events()
+            for event in read_events(self.audit_log)
             if event["verb"] == "create"
             and event["objectRef"]["resource"] == "pods"
             and not event["objectRef"].get("subresource")

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from e2e.testbed.audit import read_events
 from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import ControlPlane, KubectlError
 
@@ -55,14 +56,15 @@ def test_pod_creations_are_audited_whole(control_plane: ControlPlane):
     )
     control_plane.kubectl("-n", "audited", "run", "seen", "--image=example.invalid/x")
 
-    events = map(json.loads, control_plane.audit_log.read_text().splitlines())
-    pods = [
-        e["requestObject"]
-        for e in events
-        if e["objectRef"].get("namespace") == "audited" and e["objectRef"]["resource"] == "pods"
-    ]
+    def written():
+        return [
+            e["requestObject"]["spec"]["containers"][0]["image"]
+            for e in read_events(control_plane.audit_log)
+            if e["objectRef"].get("namespace") == "audited" and e["objectRef"]["resource"] == "pods"
+        ]
 
-    assert pods[0]["spec"]["containers"][0]["image"] == "example.invalid/x"
+    wait_until(written, what="the pod in the audit log", timeout_s=120)
+    assert written() == ["example.invalid/x"]
 
 
 def _csr(name: str) -> dict:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.testbed.audit import read_events
 from e2e.testbed.volumes import volume_manifests
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.errors import NotFound
@@ -288,12 +289,11 @@ async def test_what_the_hub_writes_wrong_harms_nothing(hub, member):
 
 def made_twice(plane, namespaces):
     """Return the objects of these runs that the agent asked for although they were there."""
-    with plane.audit_log.open(encoding="utf-8") as lines:
-        events = [event for line in lines if (event := json.loads(line))["verb"] == "create"]
     return [
         event["requestURI"]
-        for event in events
-        if event["objectRef"].get("namespace", event["objectRef"].get("name")) in namespaces
+        for event in read_events(plane.audit_log)
+        if event["verb"] == "create"
+        and event["objectRef"].get("namespace", event["objectRef"].get("name")) in namespaces
         and event["responseStatus"]["code"] == 409
         and event["user"]["username"] == "admin"
     ]

@@ -14,6 +14,7 @@ from http import HTTPStatus
 import pytest
 from aiohttp import web
 
+from e2e.testbed.audit import read_events
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.controlplane import ControlPlane
 from hansa.adapters.clock import SystemClock
@@ -229,8 +230,6 @@ async def test_a_run_outlives_a_hub_that_turns_to_garbage(
 
 def rayjobs_made(plane: ControlPlane, name: str) -> int:
     """Count the RayJobs that were ever made in a run's namespace."""
-    with plane.audit_log.open(encoding="utf-8") as lines:
-        events = [json.loads(line) for line in lines]
     wanted = ("create", "rayjobs", name, HTTPStatus.CREATED)
     return sum(
         (
@@ -240,5 +239,5 @@ def rayjobs_made(plane: ControlPlane, name: str) -> int:
             event["responseStatus"]["code"],
         )
         == wanted
-        for event in events
+        for event in read_events(plane.audit_log)
     )

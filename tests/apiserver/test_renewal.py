@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from e2e.testbed.audit import read_events
 from e2e.testbed.controlplane import ControlPlane
 from hansa.adapters.keys import Ed25519Signer, parse_private_key
 from hansa.api.kinds import AIJOB, MEMBERPOLICY, SOVEREIGNNODE
@@ -139,8 +139,8 @@ def _credential(held: identity.HubIdentity) -> str:
 def _used(log: Path) -> list[str]:
     """Return the certificates the node's writes were made with, in order, each run of one once."""
     found: list[str] = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        user = json.loads(line)["user"]
+    for event in read_events(log):
+        user = event["user"]
         if user["username"] != f"hansa:node:{NODE}":
             continue
         (credential,) = user["extra"]["authentication.kubernetes.io/credential-id"]
