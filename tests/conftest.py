@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -25,8 +26,11 @@ settings.register_profile("untimed", parent=settings(), deadline=None)
 settings.load_profile("untimed")
 # A quarter of an API server's work is collecting garbage; machines that run tests have the memory.
 os.environ.setdefault("GOGC", "400")
-# Outside the checkout, so that a clean clone in the same place need not compile the kernel again.
+# Outside the checkout, so that a clean clone need not compile the kernel again.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_root() / "numba"))
+os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", "tests.kernel_cache.AnyCheckout")
+_path = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")  # child processes need it
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _path))
 
 
 def skip_or_fail(reason: str) -> None:
@@ -43,14 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Give a file to one process, and everything with real pods too: two such leagues are too many."""
+    """Give a file to one process. Two bring up real pods at once, which do not share a testbed."""
     return _ByFile(config, log)
 
 
 class _ByFile(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        real_pods = "tests/e2e"
-        return real_pods if nodeid.startswith(real_pods) else str(super()._split_scope(nodeid))
+        if nodeid.startswith("tests/unit/placement/test_machine.py"):
+            return nodeid  # longer than all the rest: no process is to do it alone
+        return str(super()._split_scope(nodeid))
 
 
 @pytest.fixture(scope="session")

@@ -6,19 +6,17 @@ a Go build of the pinned module. Only the last two take time; both fill the cach
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from e2e.testbed import downloads, gobuild
 from e2e.testbed.families import FAMILIES, FAMILY_OF, Family
+from e2e.testbed.locks import locked
 from e2e.testbed.progress import Progress
 
 _NUMBER = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -59,7 +57,7 @@ class Binaries:
         """Return the source folder of a family's Go module (KubeRay's CRDs lie there)."""
         family = FAMILIES[family_name]
         module = self.root / "go" / family.folder
-        with _locked(module):
+        with locked(module):
             gobuild.prepare_module(family, module)
             return gobuild.module_source(family, module)
 
@@ -68,7 +66,7 @@ class Binaries:
         if installed := find_installed(family, binary):
             return installed, f"installed at {installed}"
         cached = self.root / "bin" / family.folder / binary
-        with _locked(cached):
+        with locked(cached):
             if cached.exists():
                 return cached, f"cached, {family.version}"
             return cached, self._make(family, binary, cached)
@@ -133,12 +131,3 @@ def _printed_version(path: Path, args: tuple[str, ...]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout + done.stderr
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep two runs from making the same thing at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

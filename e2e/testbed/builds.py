@@ -15,6 +15,7 @@ from e2e.testbed import rootfs
 from e2e.testbed.binaries import Binaries, cache_root
 from e2e.testbed.layers import Blob, BlobStore, Image, Runtime, add_bytes, add_file, content_key
 from e2e.testbed.lockfile import runtime_requirements
+from e2e.testbed.locks import locked
 from e2e.testbed.progress import Progress
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ class ImageBuilder:
 
     def all(self) -> dict[str, Image]:
         """Return every image by name, making what is not cached."""
-        with self._progress.step("images"):
+        with self._progress.step("images"), locked(self.store.root):
             images = [self.pause(), self.coredns(), self.kuberay(), self.hansa(), self.ray()]
         return {image.name: image for image in images}
 

@@ -9,7 +9,6 @@ up removes only its own links.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from e2e.testbed.binaries import cache_root
 from e2e.testbed.builds import PAUSE
 from e2e.testbed.clock import wait_until
 from e2e.testbed.layers import BlobStore, Image, oci_archive
+from e2e.testbed.locks import locked
 from e2e.testbed.packages import SYSTEM_PATH, system_program
 from e2e.testbed.progress import Progress
 
@@ -63,10 +63,10 @@ class Template:
 
     def ensure(self, images: Sequence[Image], store: BlobStore, *, prune: bool) -> None:
         """Import what is missing; ``prune`` old images only while no machine uses the layers."""
-        self.root.mkdir(parents=True, exist_ok=True)
         note = self.root / "images"
         wanted = "\n".join(sorted(f"{image.name} {image.reference}" for image in images))
-        with self._locked():
+        with locked(self.root):
+            self.root.mkdir(exist_ok=True)
             if note.exists() and note.read_text() == wanted:
                 return
             note.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ class Template:
 
     def clone(self, target: Path) -> None:
         """Make ``target`` a containerd folder that has all images."""
-        with self._locked():
+        with locked(self.root):
             for name in (_METADATA, f"{_SNAPSHOTS}/metadata.db"):
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.root / name, target / name)
@@ -89,12 +89,6 @@ class Template:
             snapshots.mkdir()
             for layer in (self.root / _SNAPSHOTS / "snapshots").iterdir():
                 (snapshots / layer.name).symlink_to(layer)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.root / ".lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
 
     @contextmanager
     def _daemon(self) -> Iterator[str]:

@@ -95,8 +95,7 @@ class KindTestbed:
             if shutil.which(program) is None:
                 raise ProviderUnavailableError(f"the kind provider needs {program} on PATH")
         self.folder.mkdir(parents=True, exist_ok=True)
-        number = state.free_number(state.load_all())
-        State(self.name, number, str(self.folder), "kind").save()
+        state.claim(lambda number: State(self.name, number, str(self.folder), "kind"))
         for site in self.sites.values():
             site.config_file.write_text(yaml.safe_dump(site.config))
             with self.progress.step(f"kind cluster {site.cluster}"):

@@ -81,18 +81,18 @@ class LocalTestbed(Provider[Site]):
 
     def _record(self) -> State:
         """Write down every name before anything bears it."""
-        number = state.free_number(state.load_all())
+        return state.claim(self._described)
+
+    def _described(self, number: int) -> State:
         plan = Plan(number)
         machines = [
             MachineRecord(name=name, veth=plan.veth(i), cgroup=f"hansa-{self.name}-{name}")
             for i, name in enumerate(self._machine_names())
         ]
         folder = cache_root() / "run" / self.name
-        record = State(
+        return State(
             self.name, number, str(folder), "local", bridge=plan.bridge, machines=tuple(machines)
         )
-        record.save()
-        return record
 
     def _machine_names(self) -> list[str]:
         return [f"{spec.name}-{i}" for spec in self.specs for i in range(spec.machines)]

@@ -92,8 +92,7 @@ class SimulatedTestbed(Provider[SimulatedSite]):
         self.progress.note(NOTICE)
         self.binaries.ensure(*PROGRAMS)
         self.down()
-        number = state.free_number(state.load_all())
-        State(self.name, number, str(self.folder), "simulated").save()
+        state.claim(lambda number: State(self.name, number, str(self.folder), "simulated"))
         with ExitStack() as on_failure:
             on_failure.callback(self.down)
             self._bring_up()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from e2e.testbed.binaries import cache_root
+from e2e.testbed.locks import locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ def load_all() -> list[State]:
     return [state for name in names if (state := load(name))]
 
 
-def free_number(states: list[State]) -> int:
-    """Return the smallest number no testbed has."""
-    taken = {state.number for state in states}
-    return next(n for n in range(1, 100) if n not in taken)
+def claim(describe: Callable[[int], State]) -> State:
+    """Write a testbed down under the smallest number none has; two that begin at once get two."""
+    with locked(state_path("x").parent):
+        taken = {state.number for state in load_all()}
+        record = describe(next(n for n in range(1, 100) if n not in taken))
+        record.save()
+    return record

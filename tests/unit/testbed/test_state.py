@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,21 @@ NUMBERS = {"none": ([], 1), "gap": ([1, 3], 2), "dense": ([1, 2], 3)}
 
 @pytest.mark.parametrize(("taken", "expected"), NUMBERS.values(), ids=NUMBERS)
 def test_the_smallest_free_number_is_taken(taken, expected):
-    assert state.free_number([State(str(n), n, "", "local") for n in taken]) == expected
+    for number in taken:
+        State(str(number), number, "", "local").save()
+
+    claimed = state.claim(lambda number: State("x", number, "", "local"))
+
+    assert claimed.number == expected
+    assert state.load("x") == claimed
+
+
+def test_testbeds_that_begin_at_once_get_numbers_of_their_own():
+    def claim(name):
+        return state.claim(lambda number: State(name, number, "", "local")).number
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(claim, "abcdefgh")) == [*range(1, 9)]
 
 
 def test_a_marked_process_is_found_with_its_children(tmp_path):
