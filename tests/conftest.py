@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Give a file to one process. Two bring up real pods at once, which do not share a testbed."""
+    """Give a file to one process, and everything with real pods too: two such leagues are too many."""
     return _ByFile(config, log)
 
 
@@ -55,7 +55,8 @@ class _ByFile(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/unit/placement/test_machine.py"):
             return nodeid  # longer than all the rest: no process is to do it alone
-        return str(super()._split_scope(nodeid))
+        real_pods = "tests/e2e"
+        return real_pods if nodeid.startswith(real_pods) else str(super()._split_scope(nodeid))
 
 
 @pytest.fixture(scope="session")
