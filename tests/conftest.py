@@ -53,8 +53,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 class _ByFile(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/unit/placement/test_machine.py"):
-            return nodeid  # longer than all the rest: no process is to do it alone
         real_pods = "tests/e2e"
         return real_pods if nodeid.startswith(real_pods) else str(super()._split_scope(nodeid))
 
