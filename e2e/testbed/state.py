@@ -54,7 +54,11 @@ class State:
 
 def state_path(name: str) -> Path:
     """Return where the testbed ``name`` is written down."""
-    return cache_root() / "testbeds" / f"{name}.json"
+    return _folder() / f"{name}.json"
+
+
+def _folder() -> Path:
+    return cache_root() / "testbeds"
 
 
 def load(name: str) -> State | None:
@@ -69,13 +73,13 @@ def load(name: str) -> State | None:
 
 def load_all() -> list[State]:
     """Return every testbed written down."""
-    names = sorted(path.stem for path in state_path("x").parent.glob("*.json"))
+    names = sorted(path.stem for path in _folder().glob("*.json"))
     return [state for name in names if (state := load(name))]
 
 
 def claim(describe: Callable[[int], State]) -> State:
     """Write a testbed down under the smallest number none has; two that begin at once get two."""
-    with locked(state_path("x").parent):
+    with locked(_folder()):
         taken = {state.number for state in load_all()}
         record = describe(next(n for n in range(1, 100) if n not in taken))
         record.save()

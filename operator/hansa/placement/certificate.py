@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hansa.placement.arrays import run_starts
 from hansa.placement.choice import Floats
 from hansa.placement.supply import Ints
 from hansa.placement.value import NOMINAL_GPU, gpu_value
@@ -88,9 +89,9 @@ def _best(surplus: Floats, leaf: Ints, gpus: Ints, room: Opening) -> float:
     """Sum over institutions of a fractional knapsack with two slopes, all at once."""
     order = np.lexsort((-surplus, leaf))
     surplus, leaf, gpus = surplus[order], leaf[order], gpus[order]
-    is_first = np.concatenate(([True], leaf[1:] != leaf[:-1]))
+    starts = run_starts(leaf)
     before = np.cumsum(gpus) - gpus
-    before -= np.repeat(before[is_first], np.diff(np.append(np.flatnonzero(is_first), len(leaf))))
+    before -= np.repeat(before[starts], np.diff(starts, append=len(leaf)))
     upto = np.minimum(before + gpus, room.quota_left[leaf])
     nominal = np.clip(np.minimum(room.nominal_left[leaf], upto) - before, 0, gpus)
     beyond = np.maximum(upto - before, 0) - nominal

@@ -109,11 +109,10 @@ class Occupants:
         return np.asarray(rows[self.pool[rows] == self._numbers[name]])
 
     def able(self, borrows: Flags, now_s: int) -> Flags:
-        """Which could yield: who shrinks, and who has run long enough where the pool's rule may end it.
+        """Which could yield: who shrinks, and who has run long enough where its pool may stop it.
 
-        That rule is priority, or what the institution has borrowed.
-
-        Nobody does in the second he began: one plan would start and stop him.
+        A pool stops for priority, or for what an institution has borrowed, as its rule says. Nobody
+        yields in the second he began: one plan would start and stop him.
         ``borrows``: per account, whether it holds more than its nominal share.
         """
         rules = [pool.preemption for pool in self._pools.values()]
