@@ -21,7 +21,7 @@ from hansa.api.meta import JOB_UID_LABEL
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 IMAGE = re.compile(r"hansa\.local/ray-sklearn@sha256:0{64}")
-PATIENCE_S = 300.0
+PATIENCE_S = 600.0
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 
 Manifest = dict[str, Any]

@@ -11,6 +11,12 @@ from e2e.testbed.clock import wait_until
 
 _ROOT = Path("/sys/fs/cgroup")
 _REMOVAL_S = 60.0
+_PROGRAMS = 4
+"""A machine weighs as much as this many programs outside: its pods must not all share one's time.
+
+Ray gives a node half a minute to start, and ends it otherwise; three that start at once beside a
+test run's API servers did not make it.
+"""
 
 
 def make(name: str) -> None:
@@ -25,6 +31,9 @@ def make(name: str) -> None:
             # cgroup v1: a new cpuset is empty and refuses every process until it is filled.
             if (group / setting).exists() and not _unified():
                 (group / setting).write_text((hierarchy / setting).read_text())
+        for setting, of_one_program in (("cpu.shares", 1024), ("cpu.weight", 100)):  # v1, v2
+            if (group / setting).exists():
+                (group / setting).write_text(str(_PROGRAMS * of_one_program))
 
 
 def remove(name: str) -> None:
