@@ -62,9 +62,9 @@ def hub(hub_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> It
     process.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def member_plane(binaries: Binaries) -> Iterator[ControlPlane]:
-    """A member's cluster with two machines and KubeRay's kinds, one a module."""
+    """A member's cluster with two machines and KubeRay's kinds, shared by the session."""
     # The machines have no kubelet: without the grace they would be lost within a minute.
     with ControlPlane(binaries, controllers=True, node_grace_s=3600) as plane:
         install(plane, CRDS / "memberpolicies.yaml")

@@ -1,9 +1,11 @@
 """The main job, end to end: real clusters, charts, pods, Ray, data, Prometheus, audit logs.
 
-One league serves all tests of this file; the story runs once and every promise is checked on it.
+One league serves all tests of this file: first its machines and wires are what they claim; then
+the story runs once, and every promise is checked on it.
 """
 
 import json
+import subprocess
 
 import pytest
 
@@ -12,6 +14,7 @@ from e2e.demo.report import Report
 from e2e.demo.run import run_story, running_league
 from e2e.testbed import state
 from e2e.testbed.clock import wait_until
+from e2e.testbed.processes import ProcessDiedError
 from e2e.testbed.progress import Progress
 from e2e.testbed.teardown import remains
 
@@ -25,14 +28,20 @@ REFUSALS = (
 
 
 @pytest.fixture(scope="module")
-def told(root_on_linux):  # noqa: ARG001  # only asks whether it can run here
-    """The league with its story told; taken down afterwards, and nothing of it may remain."""
-    with running_league(Progress(), name=NAME) as running:
+def running(root_on_linux):  # noqa: ARG001  # only asks whether it can run here
+    """The league as it is founded; taken down afterwards, and nothing of it may remain."""
+    with running_league(Progress(), name=NAME) as league:
         record = state.load(NAME)
-        _stop_the_hub_when_it_was_scraped(running)
-        outcomes, finding = run_story(running)
-        yield running, {job.name: job for job in outcomes}, finding
+        yield league
     assert remains(record) == []
+
+
+@pytest.fixture(scope="module")
+def told(running):
+    """The league with its story told."""
+    _stop_the_hub_when_it_was_scraped(running)
+    outcomes, finding = run_story(running)
+    return running, {job.name: job for job in outcomes}, finding
 
 
 def _stop_the_hub_when_it_was_scraped(running):
@@ -50,6 +59,49 @@ def _value(running, expression):
     """Return the one number that an expression gives, or None."""
     found = running.prometheus.query(expression)
     return float(found[0]["value"][1]) if len(found) == 1 else None
+
+
+def test_members_dial_the_hub_and_are_not_dialled(running):
+    member, hub = (running.testbed.sites[name] for name in ("tartu", "hub"))
+    assert _dials(member, hub)
+    assert not _dials(hub, member)
+
+
+def test_a_cut_cable_is_a_partition_and_heals(running):
+    member, hub = (running.testbed.sites[name] for name in ("tartu", "hub"))
+    member.set_cable(up=False)
+    try:
+        assert not _dials(member, hub)
+    finally:
+        member.set_cable(up=True)
+
+    wait_until(lambda: _dials(member, hub), what="the cable to carry again", timeout_s=60)
+
+
+def test_every_kubelet_has_a_device_plugin_socket_of_its_own(running):
+    identity = ["stat", "-c", "%d:%i", "/var/lib/kubelet/device-plugins/kubelet.sock"]
+    machines = [machine for site in running.testbed.sites.values() for machine in site.machines]
+
+    sockets = {subprocess.check_output([*machine.enter, *identity]) for machine in machines}
+
+    assert len(sockets) == len(machines) > 1
+
+
+def test_a_daemon_that_ends_is_named_with_its_log(running):
+    machine = running.testbed.sites["hub"].machines[0]
+    machine.check_daemons()
+    dying = machine.run("dying", ["sh", "-c", "echo no disk; exit 1"])
+    wait_until(lambda: not dying.alive(), what="it to end", timeout_s=60)
+
+    with pytest.raises(ProcessDiedError, match=r"dying ended early(?s:.*)no disk"):
+        machine.check_daemons()
+
+
+def _dials(one, other):
+    address = other.addresses[0]
+    test = f"exec 3<>/dev/tcp/{address}/6443"
+    argv = [*one.machines[0].enter, "timeout", "3", "bash", "-c", test]
+    return subprocess.run(argv, check=False, capture_output=True).returncode == 0
 
 
 @pytest.mark.parametrize(

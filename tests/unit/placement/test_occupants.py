@@ -67,6 +67,7 @@ def crowded(rng: np.random.Generator, rule: PreemptionRule) -> Snapshot:
     return replace(snapshot, pools=(pool, *snapshot.pools[1:]), jobs=tuple(free))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("rule", RULES, ids=["shrink", "priority", "borrowers", "both"])
 def test_summing_up_finds_what_looking_at_each_finds(rule, monkeypatch):
     stops = 0
