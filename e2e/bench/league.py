@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from e2e.bench import bare
 from e2e.bench.small_league import SmallLeague, small_league
 from e2e.testbed.audit import read_events
 from e2e.testbed.clock import elapsed_s
@@ -221,7 +222,11 @@ async def measure(league: SmallLeague, load: Load) -> dict[str, object]:
                 wall_s = elapsed_s() - start
             progress.note("what may wait is written")
             await _written(league)
-            return report | _costs(league, before, load, wall_s)
+            report |= _costs(league, before, load, wall_s)
+            progress.note("the same objects, written by a client that decides nothing")
+            league.stop_hansa()
+            report["bare_rayjobs_per_s"] = round(await bare.rate(hub, members, load.burst_jobs), 1)
+            return report
         finally:
             for member in members:
                 await member.close()

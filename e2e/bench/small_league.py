@@ -7,7 +7,7 @@ is declared but not started: the benchmark ends where KubeRay begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ class SmallLeague:
     apiserver_pids: Sequence[int]
     parts: Mapping[str, Sequence[int]]
     """Every process, by what it is a part of."""
+    stop_hansa: Callable[[], None]
+    """Ends hub and members; the API servers go on."""
     hub_user: str = HUB_USER
 
 
@@ -90,7 +92,13 @@ def small_league(members: Sequence[str]) -> Iterator[SmallLeague]:
                 **_parts_of("hub", [hub]),
                 **_parts_of("members", sites),
             },
+            lambda: _stop_all([hub_process, *running]),
         )
+
+
+def _stop_all(processes: Sequence[Process]) -> None:
+    for process in processes:
+        process.stop()
 
 
 def _parts_of(whose: str, planes: Sequence[ControlPlane]) -> dict[str, list[int]]:
