@@ -109,12 +109,13 @@ class ImageBuilder:
             for name, body in scripts.items():
                 add_bytes(archive, f"usr/local/bin/{name}", body, 0o755)
             for path, target in files.items():
-                add_file(archive, path, target)
+                add = rootfs.add_module if path.suffix == ".py" else add_file
+                add(archive, path, target)
 
         parts: list[str | bytes] = [title, *(f"{k}{v!r}" for k, v in scripts.items())]
         for path, target in files.items():
             parts += [target, path.read_bytes()]
-        return self._layer(title, content_key("files", parts), fill)
+        return self._layer(title, content_key("compiled-files", parts), fill)
 
     def _layer(self, title: str, key: str, make: Callable[[tarfile.TarFile], None]) -> Blob:
         if self.store.has(key):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import py_compile
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+from importlib.util import cache_from_source
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import IO
 
-from e2e.testbed.layers import add_bytes, add_tree
+from e2e.testbed.layers import add_bytes, add_file, add_tree
 from e2e.testbed.packages import system_program
 
 SUITE = "bookworm"
@@ -54,6 +57,18 @@ def add_python_packages(archive: tarfile.TarFile, requirements: str) -> None:
         _add_scripts(archive, target / "bin")
         shutil.rmtree(target / "bin", ignore_errors=True)
         add_tree(archive, target, DIST_PACKAGES)
+
+
+def add_module(archive: tarfile.TarFile, source: Path, target: str) -> None:
+    """Add a Python file and its bytecode: containers cannot write it, and start often."""
+    add_file(archive, source, target)
+    with tempfile.TemporaryDirectory(prefix="hansa-pyc-") as folder:
+        compiled = Path(folder, "module.pyc")
+        mode = PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(
+            str(source), str(compiled), dfile=f"/{target}", doraise=True, invalidation_mode=mode
+        )
+        add_file(archive, compiled, cache_from_source(target))
 
 
 def _bootstrap(folder: Path) -> None:

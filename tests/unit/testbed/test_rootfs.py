@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import io
+import subprocess
+import sys
 import tarfile
 
-from e2e.testbed.rootfs import add_system
+from e2e.testbed.rootfs import add_module, add_system
 
 
 def test_a_tree_goes_in_as_it_is_and_leaves_no_file_open(tmp_path):
@@ -26,3 +28,18 @@ def test_a_tree_goes_in_as_it_is_and_leaves_no_file_open(tmp_path):
         names = {"etc/motd", "etc/same"}
         assert {kinds[name] for name in names} == {tarfile.REGTYPE, tarfile.LNKTYPE}
         assert kinds["motd"] == tarfile.SYMTYPE
+
+
+def test_a_module_runs_from_its_bytecode(tmp_path):
+    source, out = tmp_path / "source.py", io.BytesIO()
+    source.write_text("print('compiled')")
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        add_module(archive, source, "lib/said.py")
+    out.seek(0)
+    with tarfile.open(fileobj=out) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "lib/said.py").write_text("print('compiled anew')")
+
+    said = subprocess.check_output([sys.executable, "-c", "import said"], cwd=tmp_path / "lib")
+
+    assert said == b"compiled\n"
