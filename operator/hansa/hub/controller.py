@@ -74,6 +74,8 @@ class Controller:
         self._plans.lead(leading)
         self._queue.clear()
         if leading:
+            # Grants that are due already are written before the first plan looks at the world.
+            self._world.refresh(self._clock.now())
             self.resync()
 
     def resync(self) -> None:

@@ -63,6 +63,18 @@ def test_a_placement_does_not_wait_for_a_full_plan(hub):
     assert [(h.site, h.epoch, h.gpu_class) for h in job.holdings] == [("tartu", 1, "nvidia-l40s")]
 
 
+def test_a_new_leader_writes_what_is_due_before_it_has_planned(store, clock):
+    """The one before it recorded an epoch and died: the grant says whose work it is, and by what law."""
+    kit.submit(store, "halfway", **kit.gpus(1))
+    path = kit.job_path("halfway")
+    store.put(path, {**store.objects[path], "status": {"epoch": 7, "node": "tartu"}})
+
+    kit.led(store, clock).work()
+
+    (grant,) = kit.grants(store).values()
+    assert (grant["spec"]["epoch"], grant["spec"]["institution"]) == (7, "clinic")
+
+
 WAITING = {
     "too large": ({}, kit.gpus(5), "ExceedsNodeShape"),
     "unknown pool": ({}, {"pool": "atlantis"}, "UnknownPool"),
