@@ -52,9 +52,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     In a process of xdist pytest-cov starts two measurements, one within the other, and for such a
     test pauses the inner one: the outer goes on, and a long run of pure Python takes twice the time.
     """
+    if not item.get_closest_marker("no_cover"):
+        return (yield)
     tracer = sys.gettrace()
-    if item.get_closest_marker("no_cover"):
-        sys.settrace(None)
+    sys.settrace(None)
     try:
         return (yield)
     finally:
