@@ -16,6 +16,7 @@ from e2e.testbed.clock import elapsed_s
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB, WORKGRANT, Kind
 from hansa.grants.envelope import grant_name, workload_name
+from hansa.planning.rayjob import RAYJOBS
 from hansa.ports import Manifest
 
 IN_FLIGHT = 32
@@ -27,9 +28,6 @@ FENCES = (
     "/api/v1/namespaces/{}/configmaps",
 )
 """Collections of what fences and feeds a run; ``{}`` is its namespace."""
-RAYJOBS = "/apis/ray.io/v1/namespaces/{}/rayjobs"
-OF_OTHERS = frozenset({"default", "kube-root-ca.crt"})
-"""What a namespace's own controllers put into it."""
 _KEPT = ("name", "namespace", "labels", "annotations")
 
 
@@ -65,11 +63,9 @@ async def _read(hub: KubeCluster, members: Sequence[KubeCluster]) -> Pattern:
     name = workload_name(held["uid"], grant["spec"]["epoch"])
     found = [(m, await m.list(RAYJOBS.format(name))) for m in members]
     member, rayjobs = next((m, page.items) for m, page in found if page.items)
+    # All that is there: the benchmark's members run no controllers that would add anything.
     fences = [
-        (path, item)
-        for path in FENCES
-        for item in (await member.list(path.format(name))).items
-        if item["metadata"]["name"] not in OF_OTHERS
+        (path, item) for path in FENCES for item in (await member.list(path.format(name))).items
     ]
     namespace = await member.get(f"{NAMESPACES}/{name}")
     job = await hub.get(AIJOB.path(held["namespace"], held["name"]))

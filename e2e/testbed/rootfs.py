@@ -10,7 +10,6 @@ import tarfile
 import tempfile
 from importlib.util import cache_from_source
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import IO
 
 from e2e.testbed.layers import add_bytes, add_file, add_tree
@@ -64,7 +63,7 @@ def add_module(archive: tarfile.TarFile, source: Path, target: str) -> None:
     add_file(archive, source, target)
     with tempfile.TemporaryDirectory(prefix="hansa-pyc-") as folder:
         compiled = Path(folder, "module.pyc")
-        mode = PycInvalidationMode.UNCHECKED_HASH
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         py_compile.compile(
             str(source), str(compiled), dfile=f"/{target}", doraise=True, invalidation_mode=mode
         )

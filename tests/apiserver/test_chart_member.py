@@ -17,13 +17,13 @@ import yaml
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import KubectlError
-from e2e.testbed.definitions import wait_established
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.planning.order import Order
 from hansa.planning.rayjob import render
 from tests.apiserver.charted import SYSTEM, Charted, installed, pods_of, policies
 from tests.apiserver.crd_bases import BASES, DIGEST
+from tests.apiserver.member_kit import install_kuberay
 
 pytestmark = pytest.mark.apiserver
 
@@ -62,9 +62,7 @@ def member(binaries: Binaries) -> Iterator[Charted]:
     with installed(
         binaries, "hansa-member", node="tartu", lentSecrets=["lent"], join=join
     ) as charted:
-        definitions = binaries.source_of("kuberay") / "config" / "crd" / "bases"
-        charted.plane.kubectl("apply", "--server-side", "-f", definitions / "ray.io_rayjobs.yaml")
-        wait_established(charted.plane)
+        install_kuberay(charted.plane, binaries)
         yield charted
 
 

@@ -26,7 +26,7 @@ def _clean(root_on_linux):  # noqa: ARG001  # only asks whether it can run here
     subprocess.run([*E2E, "down", "--name", NAME], cwd=REPOSITORY, check=True)
 
 
-@pytest.mark.parametrize("seen", ["init", "kube-apiserver", "containerd-shim"])
+@pytest.mark.parametrize("seen", ["init", "kube-apiserver", "kubelet", "containerd-shim"])
 def test_a_killed_runner_leaves_nothing_after_down(seen):
     argv = [*E2E, "up", "--name", NAME, "--site", HUB]
     with subprocess.Popen(argv, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as runner:
