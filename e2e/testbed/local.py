@@ -15,6 +15,7 @@ from e2e.testbed.binaries import cache_root
 from e2e.testbed.builds import COREDNS, KUBERAY, ImageBuilder
 from e2e.testbed.containerd import Template
 from e2e.testbed.layers import Image
+from e2e.testbed.limits import raise_limits
 from e2e.testbed.machine import Machine
 from e2e.testbed.network import Plan
 from e2e.testbed.packages import ensure_packages
@@ -49,6 +50,7 @@ class LocalTestbed(Provider[Site]):
     def prepare(self) -> ImageBuilder:
         """Get everything that lasts: packages, programs, images. Nothing is started."""
         require_root_on_linux()
+        raise_limits(self.progress)
         ensure_packages(self.progress)
         with self.progress.step("programs"):
             self.binaries.ensure(*PROGRAMS)

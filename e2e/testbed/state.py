@@ -63,10 +63,10 @@ def _folder() -> Path:
 
 def load(name: str) -> State | None:
     """Return the testbed ``name``, or None if there is none."""
-    path = state_path(name)
-    if not path.exists():
+    try:
+        raw = json.loads(state_path(name).read_text())
+    except FileNotFoundError:  # another process may just have taken it down
         return None
-    raw = json.loads(path.read_text())
     machines = tuple(MachineRecord(**m) for m in raw.pop("machines"))
     return State(**raw, machines=machines)
 

@@ -49,7 +49,10 @@ def test_an_interrupted_demo_cleans_up_itself(tmp_path):
     # Who runs the tests in the background has had SIGINT ignored, and so would the demo.
     argv = ["env", "--default-signal=INT", *E2E, "demo", "--name", NAME, "--report", str(report)]
     with subprocess.Popen(argv, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as runner:
-        assert any("DNS and KubeRay" in line for line in runner.stderr), "it ended by itself"
+        said: list[str] = []
+        while "DNS and KubeRay" not in "".join(said[-1:]):
+            said.append(runner.stderr.readline())
+            assert said[-1], f"it ended by itself: {''.join(said)}"
         wait_until(lambda: _running("containerd-shim", runner), what="a pod", timeout_s=120)
         record = state.load(NAME)
         runner.send_signal(signal.SIGINT)
