@@ -106,7 +106,7 @@ def drift(snapshot: Snapshot) -> float:
     """Worth of what a full plan of this moment adds, as a share of what runs."""
     rules = Rules(snapshot)
     running = held(rules, snapshot)
-    missed = rules.read(plan(snapshot).placements)
+    missed = rules.read(plan(snapshot, is_compiled=True).placements)
     value = rules.value(running)
     return (rules.value([*running, *missed]) - value) / value if value else 0.0
 

@@ -96,7 +96,7 @@ def _instance(size: Size, options: argparse.Namespace) -> list[dict[str, object]
         "peers": _peers(rules, label),
     }
     common |= _optimum(rules, size, label)
-    kernels = ["numba", "python"] if engine.COMPILED is not None else ["python"]
+    kernels = ["numba", "python"] if engine.compiled() else ["python"]
     ours = [_ours(priced, rules, kernel, options, label) for kernel in kernels]
     return [common | one | _true_gap(common["lp_value"], one["value"]) for one in ours]
 

@@ -1,4 +1,4 @@
-"""Runs the kernel: compiled when the ``fast`` extra is installed, else interpreted.
+"""Runs the kernel: compiled for who plans on and on and has the ``fast`` extra, else interpreted.
 
 The interpreter is three times faster on lists than on arrays, so columns are turned into lists for
 a run and what changed is written back.
@@ -7,19 +7,13 @@ a run and what changed is written back.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hansa.placement import kernel
 from hansa.placement.columns import Accounts, Caps, Decided, Jobs, Kinds, Moves, Outcome, Supply
-
-try:
-    from hansa.placement import kernel_numba
-except ImportError:  # the extra is optional
-    COMPILED: Callable[..., tuple[Outcome, Outcome, Outcome]] | None = None
-else:
-    COMPILED = kernel_numba.run
 
 
 class Tables(NamedTuple):
@@ -39,17 +33,29 @@ SLOTTED: dict[type, type] = {
 }
 
 
-def run(
-    tables: Tables, *, is_priced: bool, is_compiled: bool | None = None, is_small: bool = False
-) -> Decided:
+@cache
+def compiled() -> Callable[..., tuple[Outcome, Outcome, Outcome]] | None:
+    """The compiled kernel, or None without the ``fast`` extra.
+
+    The first call of a process loads it, or compiles it for up to minutes where no cache has it.
+    """
+    try:
+        from hansa.placement import kernel_numba  # noqa: PLC0415  # a single plan must not wait for it
+    except ImportError:
+        return None
+    return kernel_numba.run
+
+
+def run(tables: Tables, *, is_priced: bool, is_compiled: bool, is_small: bool = False) -> Decided:
     """Run the kernel on columns of int64; supply, accounts, caps and jobs are updated in place.
 
-    ``is_compiled``: None takes the compiled kernel where there is one. ``is_small``: few jobs in a
-    large league, not worth turning columns into lists.
+    ``is_compiled``: take the compiled kernel where there is one. ``is_small``: few jobs in a large
+    league, not worth turning columns into lists.
     """
     heads = np.zeros(len(tables.jobs.queue_lo), np.int64)
-    if COMPILED is not None and is_compiled is not False:
-        return Decided(*COMPILED(*tables, heads, is_priced))
+    fast = compiled() if is_compiled else None
+    if fast is not None:
+        return Decided(*fast(*tables, heads, is_priced))
     if is_small:
         return Decided(*kernel.run(*tables, heads, is_priced))
     listed = [[column.tolist() for column in table] for table in tables]

@@ -48,7 +48,7 @@ _room = attrgetter("site", "workers", "gpu_class", "shard")
 class IncrementalPlanner:
     """Keeps the compiled league between events."""
 
-    def __init__(self, snapshot: Snapshot, *, is_compiled: bool | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, *, is_compiled: bool = True) -> None:
         self._base = replace(snapshot, jobs=())
         self._is_compiled = is_compiled
         self._league = League(snapshot)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+from collections.abc import Callable
 from hashlib import sha256
 from types import ModuleType
 from typing import Any
@@ -108,4 +109,4 @@ def _cached() -> Any:
         return numba.njit(_entry)
 
 
-run = _cached()
+run: Callable[..., tuple[Outcome, Outcome, Outcome]] = _cached()

@@ -39,8 +39,8 @@ class Decision:
     """Row → rank of jobs that hold a reservation."""
 
 
-def plan(snapshot: Snapshot, *, is_compiled: bool | None = None) -> Plan:
-    """The full plan for a snapshot. ``is_compiled``: see ``engine.run``."""
+def plan(snapshot: Snapshot, *, is_compiled: bool = False) -> Plan:
+    """The full plan for a snapshot. ``is_compiled``: see ``engine.run``; one plan is not worth it."""
     league = League(snapshot)
     if league.prices is None:
         league.prices = prices.solve_if_small(league)
@@ -48,7 +48,7 @@ def plan(snapshot: Snapshot, *, is_compiled: bool | None = None) -> Plan:
 
 
 @quiet()
-def replan(league: League, *, is_compiled: bool | None = None, is_told: bool = True) -> Decision:
+def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -> Decision:
     """Plan everything that waits. Takes the room it gives out from ``league``.
 
     ``is_told``: whether anybody wants to hear why jobs wait; without, ``waiting`` is empty.

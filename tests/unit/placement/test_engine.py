@@ -1,23 +1,41 @@
-"""Which kernel runs: the compiled one where numba may compile, else the interpreted one."""
+"""Which kernel runs: the compiled one for who plans on and on and where numba may compile."""
 
 import os
 import subprocess
 import sys
 
+import pytest
+
 PLAN = """
+import sys
 from hansa.placement import engine, planner
 from tests.unit.placement.test_bad_input import GOOD, league
 
-assert engine.COMPILED is None
-print(planner.plan(league()).placements[0].job_uid)
+placed = planner.plan(league(), is_compiled={is_compiled}).placements
+print(placed[0].job_uid, {seen})
 """
+CASES = {
+    "one plan does not load numba": (
+        PLAN.format(is_compiled=False, seen="'numba' in sys.modules"),
+        {},
+    ),
+    "numba that may not compile is left alone": (
+        PLAN.format(is_compiled=True, seen="engine.compiled() is not None"),
+        {"NUMBA_DISABLE_JIT": "1"},
+    ),
+}
 
 
-def test_numba_that_may_not_compile_leaves_the_interpreted_kernel():
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+@pytest.mark.parametrize(("program", "settings"), CASES.values(), ids=CASES)
+def test_the_interpreted_kernel_runs(program, settings):
+    environment = os.environ | settings | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", PLAN], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.stderr == ""
-    assert done.stdout.strip() == "good"
+    assert done.stdout.split() == ["good", "False"]

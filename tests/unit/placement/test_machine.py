@@ -52,7 +52,7 @@ Change = Event | tuple[Job, ...] | None
 class LivingLeague(RuleBasedStateMachine):
     """Events drawn by hypothesis, objects drawn from their seeds."""
 
-    is_compiled: bool | None = None
+    is_compiled = True
     seen: ClassVar[Counter[str]] = Counter()
 
     @initialize(seed=SEED)
@@ -206,7 +206,7 @@ class LivingLeague(RuleBasedStateMachine):
         if len(self.log) % 8:
             return
         snapshot = self.planner.snapshot()
-        decided = plan(snapshot)
+        decided = plan(snapshot, is_compiled=self.is_compiled)
         assert_none(breaches(snapshot, decided), wrong_stops(snapshot, decided))
         assert decided.certificate.value <= decided.certificate.bound
         self.seen["full plans"] += 1

@@ -28,7 +28,7 @@ def job(uid: str, gpus: int, *, barred_from: str = "", **more) -> Job:
 def without_moves(snapshot: Snapshot, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(tables, "MOST_LOOKS", 0)
-        return plan(snapshot, is_compiled=False)
+        return plan(snapshot)
 
 
 def where(snapshot: Snapshot) -> dict[str, str]:
@@ -79,16 +79,16 @@ STEPS = {
 def test_who_moves(sites, jobs, expected):
     snapshot = Snapshot(1, sites, (Pool("p"),), jobs, prices=ShadowPrices())
     assert where(snapshot) == expected
-    assert plan(snapshot) == plan(snapshot, is_compiled=False)
+    assert plan(snapshot, is_compiled=True) == plan(snapshot)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_moves_break_no_rule_and_cost_nothing(seed, monkeypatch):
     rng = np.random.default_rng(5000 + seed)
     snapshot = random_snapshot(rng, jobs=int(rng.integers(10, 60)), sites=int(rng.integers(2, 9)))
-    before, after = without_moves(snapshot, monkeypatch), plan(snapshot, is_compiled=False)
+    before, after = without_moves(snapshot, monkeypatch), plan(snapshot)
     assert not breaches(snapshot, after)
-    assert after == plan(snapshot, is_compiled=False)
+    assert after == plan(snapshot)
     assert after.certificate.value <= after.certificate.bound
     assert after.certificate.value >= before.certificate.value * (1 - 1e-9)
 
@@ -97,6 +97,6 @@ def test_moves_break_no_rule_and_cost_nothing(seed, monkeypatch):
 def test_remembering_where_there_is_room_changes_nothing(seed, monkeypatch):
     rng = np.random.default_rng(7000 + seed)
     snapshot = random_snapshot(rng, jobs=int(rng.integers(30, 90)), sites=int(rng.integers(3, 12)))
-    remembered = plan(snapshot, is_compiled=False)
+    remembered = plan(snapshot)
     monkeypatch.setattr(moves, "has_list", lambda *_: False)
-    assert plan(snapshot, is_compiled=False) == remembered
+    assert plan(snapshot) == remembered

@@ -25,20 +25,20 @@ SEEDS = range(80)
 def test_a_plan_breaks_no_rule_and_proves_its_worth(seed):
     rng = np.random.default_rng(seed)
     snapshot = random_snapshot(rng, jobs=int(rng.integers(0, 40)), sites=int(rng.integers(0, 8)))
-    first = plan(snapshot, is_compiled=False)
+    first = plan(snapshot)
     assert not breaches(snapshot, first)
     assert first.certificate.value <= first.certificate.bound
-    assert plan(snapshot) == first
+    assert plan(snapshot, is_compiled=True) == first
     later = running(snapshot, first)
     assert not breaches(later, plan(later))
 
 
-@pytest.mark.skipif(engine.COMPILED is None, reason="the fast extra is not installed")
+@pytest.mark.skipif(engine.compiled() is None, reason="the fast extra is not installed")
 @pytest.mark.parametrize("seed", range(25))
 def test_the_compiled_kernel_decides_the_same(seed):
     rng = np.random.default_rng(1000 + seed)
     snapshot = random_snapshot(rng, jobs=60, sites=8)
-    assert plan(snapshot, is_compiled=True) == plan(snapshot, is_compiled=False)
+    assert plan(snapshot, is_compiled=True) == plan(snapshot)
 
 
 def in_shards(rng: np.random.Generator, job: Job) -> Job:
@@ -54,8 +54,8 @@ def test_shards_go_to_as_many_sites_in_both_kernels(seed):
     rng = np.random.default_rng(6000 + seed)
     snapshot = random_snapshot(rng, jobs=40, sites=8)
     snapshot = replace(snapshot, jobs=tuple(in_shards(rng, job) for job in snapshot.jobs))
-    decided = plan(snapshot, is_compiled=False)
-    assert plan(snapshot) == decided
+    decided = plan(snapshot)
+    assert plan(snapshot, is_compiled=True) == decided
     assert not breaches(snapshot, decided)
     for job in snapshot.jobs:
         parts = [p for p in decided.placements if p.job_uid == job.uid]
