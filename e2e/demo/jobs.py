@@ -21,7 +21,8 @@ from hansa.api.meta import JOB_UID_LABEL
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 IMAGE = re.compile(r"hansa\.local/ray-sklearn@sha256:0{64}")
-PATIENCE_S = 600.0
+JOB_S = 600.0
+"""For a Ray job, from apply to its end: a ceiling, as ``clock.PATIENCE_S``."""
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 
 Manifest = dict[str, Any]
@@ -110,7 +111,7 @@ def wait_for(
         return done(last[0])
 
     try:
-        wait_until(look, what=what, timeout_s=PATIENCE_S, poll_s=0.5)
+        wait_until(look, what=what, timeout_s=JOB_S, poll_s=0.5)
     except TimeoutError as late:
         said = json.dumps(last[0].get("status", {}), indent=1)
         raise TimeoutError(f"{job.name}: {late}; its status is {said}") from late
@@ -125,7 +126,7 @@ def wait_until_done_at(member: Cluster, job: Applied) -> None:
         found = json.loads(member.kubectl("get", "rayjobs", "-A", selector, "-o", "json"))["items"]
         return not found or any(item.get("status", {}).get("jobStatus") in ENDED for item in found)
 
-    wait_until(done, what=f"{job.name} to end at the member", timeout_s=PATIENCE_S, poll_s=0.5)
+    wait_until(done, what=f"{job.name} to end at the member", timeout_s=JOB_S, poll_s=0.5)
 
 
 def finished(thing: Mapping[str, Any]) -> bool:

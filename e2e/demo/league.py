@@ -14,7 +14,7 @@ from e2e.demo.datasets import breast_cancer_csv, digits_csv
 from e2e.demo.jobs import EXAMPLES, Manifest
 from e2e.testbed import founding, helm
 from e2e.testbed.builds import HANSA
-from e2e.testbed.clock import wait_until
+from e2e.testbed.clock import TIMEOUT, wait_until
 from e2e.testbed.founding import SYSTEM, HubKey
 from e2e.testbed.local import LocalTestbed
 from e2e.testbed.site import Site
@@ -27,7 +27,6 @@ INSTITUTIONS = {"hospital": "tartu-hospital", "university": "baltic-university"}
 DATA = {"tartu": ("breast-cancer", breast_cancer_csv), "riga": ("digits", digits_csv)}
 """Node → claim and what it holds."""
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
-_JOIN_S = 120.0
 
 
 class League:
@@ -68,7 +67,7 @@ class League:
         if replicas:
             self.hub.wait_rollout(SYSTEM, "deployment/hansa-hub")
             return
-        pods = ("--selector=app.kubernetes.io/name=hansa-hub", "--timeout=60s")
+        pods = ("--selector=app.kubernetes.io/name=hansa-hub", TIMEOUT)
         self.hub.kubectl("-n", SYSTEM, "wait", "pod", "--for=delete", *pods)
 
     def _install_hub(self) -> None:
@@ -125,7 +124,7 @@ class League:
             return bool(found)
 
         what = f"the join Job of {site.name} to tell its fingerprint"
-        wait_until(told, what=what, timeout_s=_JOIN_S, poll_s=0.5)
+        wait_until(told, what=what, poll_s=0.5)
         return found[0]
 
     def _chart(self, site: Site, name: str, values: Mapping[str, Any]) -> None:

@@ -10,6 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 POLL_S = 0.1
+PATIENCE_S = 300.0
+"""For what must happen, on a machine however busy: a ceiling, no measure of speed."""
+TIMEOUT = f"--timeout={PATIENCE_S:.0f}s"
+"""The same, said to kubectl and helm."""
 
 
 def utc_now() -> datetime:
@@ -23,7 +27,11 @@ def elapsed_s() -> float:
 
 
 def wait_until(
-    condition: Callable[[], object], *, what: str, timeout_s: float, poll_s: float = POLL_S
+    condition: Callable[[], object],
+    *,
+    what: str,
+    timeout_s: float = PATIENCE_S,
+    poll_s: float = POLL_S,
 ) -> None:
     """Return once ``condition`` is true; raise ``TimeoutError`` naming ``what`` otherwise."""
     deadline = elapsed_s() + timeout_s

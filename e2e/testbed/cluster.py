@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from e2e.testbed.audit import read_events
+from e2e.testbed.clock import TIMEOUT
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.spec import SiteSpec
-
-_ROLLOUT_S = 120
 
 
 class Cluster:
@@ -53,8 +52,7 @@ class Cluster:
 
     def wait_rollout(self, namespace: str, workload: str) -> None:
         """Return once a workload's pods (``deployment/x``, ``daemonset/y``) are ready."""
-        timeout = f"--timeout={_ROLLOUT_S}s"
-        self.kubectl("-n", namespace, "rollout", "status", workload, timeout)
+        self.kubectl("-n", namespace, "rollout", "status", workload, TIMEOUT)
 
     def pods_created(self) -> list[dict[str, Any]]:
         """Return every pod whose creation the API server granted, as it was stored."""

@@ -31,7 +31,6 @@ SOCKET = "/run/containerd/containerd.sock"
 _METADATA = "io.containerd.metadata.v1.bolt/meta.db"
 _SNAPSHOTS = "io.containerd.snapshotter.v1.overlayfs"
 _BLOBS = "io.containerd.content.v1.content/blobs/sha256"
-_START_S = 120.0
 
 
 class ContainerdError(RuntimeError):
@@ -118,7 +117,7 @@ class Template:
 
 def wait_for_socket(socket: Path) -> None:
     """Return once containerd answers on ``socket``."""
-    wait_until(lambda: _answers(socket), what="containerd", timeout_s=_START_S)
+    wait_until(lambda: _answers(socket), what="containerd")
 
 
 def _answers(socket: Path) -> bool:

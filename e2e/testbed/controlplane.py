@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from e2e.testbed import processes
 from e2e.testbed.audit import AUDIT_POLICY
 from e2e.testbed.binaries import Binaries
-from e2e.testbed.clock import wait_until
+from e2e.testbed.clock import PATIENCE_S, wait_until
 from e2e.testbed.kubeconfig import write_kubeconfig
 from e2e.testbed.pki import Authority, Identity, write_key
 from e2e.testbed.ports import free_ports
@@ -34,8 +34,8 @@ from e2e.testbed.processes import MARKER, Process
 
 SERVICE_CIDR = "10.96.0.0/16"
 _SERVICE_IP = "10.96.0.1"
-_READY_S = 90.0
-_KUBECTL_S = 120.0
+_KUBECTL_S = PATIENCE_S + 60
+"""So that kubectl's own deadline, which names what it waited for, comes first."""
 
 
 class KubectlError(RuntimeError):
@@ -281,7 +281,7 @@ class ControlPlane:
             except (urllib.error.URLError, OSError):
                 return False
 
-        wait_until(ready, what=f"the API server at {self.url}", timeout_s=_READY_S)
+        wait_until(ready, what=f"the API server at {self.url}")
 
     def _write_kubeconfig(self, path: Path, identity: Identity) -> Path:
         return write_kubeconfig(path, server=self.url, ca=self.ca_path, identity=identity)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from e2e.testbed.clock import TIMEOUT
+
 
 class Cluster(Protocol):
     """What waiting needs of a cluster."""
@@ -20,4 +22,4 @@ def wait_established(cluster: Cluster) -> None:
     place it waits.
     """
     for event in ("jsonpath={.status.conditions[0].type}", "condition=Established"):
-        cluster.kubectl("wait", f"--for={event}", "crd", "--all", "--timeout=60s")
+        cluster.kubectl("wait", f"--for={event}", "crd", "--all", TIMEOUT)

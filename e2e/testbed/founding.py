@@ -20,14 +20,12 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from e2e.testbed.clock import wait_until
+from e2e.testbed.clock import PATIENCE_S, wait_until
 
 SYSTEM = "hansa-system"
 """Namespace of hub and member agents."""
 IDENTITY = f"secret/{SYSTEM}/hansa-identity"
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
-_JOIN_S = 120.0
-_READY_S = 120.0
 
 
 class Cluster(Protocol):
@@ -117,7 +115,7 @@ def join(node: str, *, hub: Cluster, member: Cluster, bootstrap: Path) -> str:
     fingerprint = _read_fingerprint(asking, said)
     accept(hub, node, fingerprint)
     try:
-        rest, _ = asking.communicate(timeout=_JOIN_S)
+        rest, _ = asking.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         asking.kill()
         rest, _ = asking.communicate()
@@ -143,7 +141,7 @@ def wait_node_ready(hub: Cluster, node: str) -> None:
         return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
     try:
-        wait_until(ready, what=f"node {node} to be ready", timeout_s=_READY_S, poll_s=0.5)
+        wait_until(ready, what=f"node {node} to be ready", poll_s=0.5)
     except TimeoutError as late:
         raise TimeoutError(f"{late}; its status is {last[0]}") from late
 

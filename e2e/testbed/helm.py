@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from e2e.testbed.binaries import Binaries
+from e2e.testbed.clock import TIMEOUT
 from e2e.testbed.processes import MARKER
-
-_TIMEOUT_S = 180
 
 
 class HelmError(RuntimeError):
@@ -45,7 +44,7 @@ def upgrade_args(*, release: str, chart: Path, namespace: str) -> list[str]:
         str(chart),
         *place,
         "--wait",
-        f"--timeout={_TIMEOUT_S}s",
+        TIMEOUT,
     ]
 
 

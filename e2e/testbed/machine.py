@@ -33,8 +33,6 @@ The kubelet listens for device plugins at a fixed path, whatever its root folder
 once on one file system end each other.
 """
 
-_READY_S = 60.0
-
 
 @dataclass
 class Machine:
@@ -88,7 +86,7 @@ class Machine:
             env=self.env,
             die_with_parent=die_with_parent,
         )
-        wait_until(self._ready, what=f"machine {self.name}", timeout_s=_READY_S)
+        wait_until(self._ready, what=f"machine {self.name}")
         network.plug(self.plan, self.index, self._init_pid, self.enter)
 
     def run(self, name: str, argv: list[str | Path]) -> Process:

@@ -22,7 +22,6 @@ from e2e.testbed.processes import MARKER
 
 PORT_NAMES = ("http", "metrics")
 """Hansa's charts and KubeRay serve ``/metrics`` on ``http``, CoreDNS on ``metrics``."""
-_READY_S = 120.0
 
 
 class PrometheusError(RuntimeError):
@@ -77,7 +76,7 @@ class Prometheus:
             env=self._env,
             die_with_parent=True,
         )
-        wait_until(self._ready, what="Prometheus", timeout_s=_READY_S)
+        wait_until(self._ready, what="Prometheus")
 
     def refresh(self) -> None:
         """Look for pods again: call it after pods have come or gone."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from e2e.testbed import kuberay, processes, state
 from e2e.testbed.binaries import Binaries, cache_root
+from e2e.testbed.clock import TIMEOUT
 from e2e.testbed.cluster import Cluster
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.processes import MARKER, Process
@@ -31,7 +32,6 @@ PROGRAMS = (
     "kwok",
 )
 NOTICE = "pods are simulated: nothing runs in them"
-_NODES_S = 60.0
 
 
 class SimulatedSite(Cluster):
@@ -71,8 +71,7 @@ class SimulatedSite(Cluster):
 
     def wait_nodes(self) -> None:
         """Return once every node is ready."""
-        timeout = f"--timeout={_NODES_S:.0f}s"
-        self.kubectl("wait", "node", "--all", "--for=condition=Ready", timeout)
+        self.kubectl("wait", "node", "--all", "--for=condition=Ready", TIMEOUT)
 
 
 class SimulatedTestbed(Provider[SimulatedSite]):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from e2e.testbed import network
 from e2e.testbed.binaries import Binaries
-from e2e.testbed.clock import wait_until
+from e2e.testbed.clock import TIMEOUT, wait_until
 from e2e.testbed.cluster import Cluster
 from e2e.testbed.containerd import Template
 from e2e.testbed.controlplane import ControlPlane, Endpoint
@@ -17,8 +17,6 @@ from e2e.testbed.layers import Image
 from e2e.testbed.machine import Machine
 from e2e.testbed.node import Node
 from e2e.testbed.spec import SiteSpec
-
-_NODE_S = 90.0
 
 
 class Site(Cluster):
@@ -65,7 +63,7 @@ class Site(Cluster):
         for machine in self.machines:
             self._wait(f"node {machine.name} registered", lambda m=machine: self._node(m))  # type: ignore[misc]
         self._declare_gpus()
-        self.kubectl("wait", "node", "--all", "--for=condition=Ready", f"--timeout={_NODE_S:.0f}s")
+        self.kubectl("wait", "node", "--all", "--for=condition=Ready", TIMEOUT)
 
     def install_dns(self, image: Image) -> None:
         """Install CoreDNS."""
@@ -92,4 +90,4 @@ class Site(Cluster):
         return found.strip()
 
     def _wait(self, what: str, condition: Callable[[], object]) -> None:
-        wait_until(condition, what=f"{self.name}: {what}", timeout_s=_NODE_S, poll_s=0.5)
+        wait_until(condition, what=f"{self.name}: {what}", poll_s=0.5)

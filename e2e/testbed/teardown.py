@@ -16,8 +16,6 @@ from e2e.testbed.binaries import cache_root
 from e2e.testbed.clock import wait_until
 from e2e.testbed.state import State
 
-_KILL_S = 30.0
-
 
 def tear_down(state: State) -> None:
     """Remove the testbed and, last of all, the note of it. Logs stay in the cache."""
@@ -48,7 +46,7 @@ def remains(state: State) -> list[str]:
 
 def kill_processes(name: str) -> None:
     """Kill until none is left: one that was just starting may show up a moment later."""
-    wait_until(lambda: _kill_once(name), what=f"processes of {name} to end", timeout_s=_KILL_S)
+    wait_until(lambda: _kill_once(name), what=f"processes of {name} to end")
 
 
 def keep_logs(state: State) -> None:

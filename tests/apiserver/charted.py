@@ -112,7 +112,7 @@ def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted
         )
         charted.upgrade()
         wait_established(plane)
-        wait_until(lambda: _checked(plane), what="type checks of the policies", timeout_s=60)
+        wait_until(lambda: _checked(plane), what="type checks of the policies")
         yield charted
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from e2e.testbed.clock import elapsed_s
+from e2e.testbed.clock import PATIENCE_S, elapsed_s
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.ports import free_ports
 from hansa.adapters.clock import SystemClock
@@ -35,7 +35,6 @@ from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.planning.node_access import namespace_of
 
 CLOCK = SystemClock()
-PATIENCE_S = 60
 IMAGE = "hansa.local/ray@sha256:" + "a" * 64
 
 

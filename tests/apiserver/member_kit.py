@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from e2e.testbed.binaries import Binaries
+from e2e.testbed.clock import PATIENCE_S
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.definitions import wait_established
 from hansa.adapters.clock import SystemClock
@@ -34,7 +35,6 @@ from hansa.planning.node_access import access_manifests
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "hansa.local/ray-sklearn@sha256:" + "0" * 64
-PATIENCE_S = 60
 RAYJOBS = "/apis/ray.io/v1/namespaces/{0}/rayjobs/{0}"
 
 

@@ -241,11 +241,11 @@ def test_the_lock_follows_the_law(running: Charted, law: dict | None, why: str):
 
 def _wait_refused(charted: Charted, why: str) -> None:
     # The policy's parameters reach the admission plugin by a watch: a moment after the write.
-    wait_until(lambda: why in _answer(charted), what=f"a refusal for {why}", timeout_s=60)
+    wait_until(lambda: why in _answer(charted), what=f"a refusal for {why}")
 
 
 def _wait_admitted(charted: Charted) -> None:
-    wait_until(lambda: _answer(charted) == "", what="admission", timeout_s=60)
+    wait_until(lambda: _answer(charted) == "", what="admission")
 
 
 def _answer(charted: Charted) -> str:

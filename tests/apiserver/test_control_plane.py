@@ -43,7 +43,6 @@ def test_an_approved_request_is_signed(control_plane: ControlPlane):
             "get", "csr", "signed-by-the-testbed", "-o", "jsonpath={.status.certificate}"
         ),
         what="the certificate",
-        timeout_s=120,
     )
 
 
@@ -52,7 +51,6 @@ def test_pod_creations_are_audited_whole(control_plane: ControlPlane):
     wait_until(
         lambda: "default" in control_plane.kubectl("-n", "audited", "get", "sa", "-o", "name"),
         what="the default service account",
-        timeout_s=120,
     )
     control_plane.kubectl("-n", "audited", "run", "seen", "--image=example.invalid/x")
 
@@ -63,7 +61,7 @@ def test_pod_creations_are_audited_whole(control_plane: ControlPlane):
             if e["objectRef"].get("namespace") == "audited" and e["objectRef"]["resource"] == "pods"
         ]
 
-    wait_until(written, what="the pod in the audit log", timeout_s=120)
+    wait_until(written, what="the pod in the audit log")
     assert written() == ["example.invalid/x"]
 
 

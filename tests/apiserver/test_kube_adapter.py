@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from e2e.testbed.clock import PATIENCE_S
 from e2e.testbed.controlplane import ControlPlane
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
@@ -16,7 +17,6 @@ from hansa.errors import Conflict, NotFound, Retryable, Terminal
 pytestmark = pytest.mark.apiserver
 
 MAPS = "/api/v1/namespaces/default/configmaps"
-PATIENCE_S = 120
 
 
 @pytest.fixture

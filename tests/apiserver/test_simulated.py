@@ -3,7 +3,7 @@
 import pytest
 
 from e2e.testbed import state
-from e2e.testbed.clock import wait_until
+from e2e.testbed.clock import TIMEOUT, wait_until
 from e2e.testbed.simulated import SimulatedTestbed
 from e2e.testbed.spec import Gpus, SiteSpec
 from e2e.testbed.teardown import remains
@@ -32,10 +32,9 @@ def test_a_pod_is_bound_and_played(site):
     wait_until(
         lambda: site.kubectl("get", "serviceaccount", "default", "--ignore-not-found"),
         what="the service account",
-        timeout_s=60,
     )
     site.kubectl("run", "played", "--image=hansa.local/nothing")
-    site.kubectl("wait", "pod/played", "--for=condition=Ready", "--timeout=60s")
+    site.kubectl("wait", "pod/played", "--for=condition=Ready", TIMEOUT)
 
     assert [pod["metadata"]["name"] for pod in site.pods_created()] == ["played"]
 
@@ -48,5 +47,5 @@ def test_a_ray_job_is_reported_as_the_operator_would(site):
     def status() -> dict:
         return site.get("rayjob", "played").get("status", {})
 
-    wait_until(lambda: status().get("jobStatus") == "SUCCEEDED", what="the job", timeout_s=60)
+    wait_until(lambda: status().get("jobStatus") == "SUCCEEDED", what="the job")
     assert status()["message"] == "simulated"

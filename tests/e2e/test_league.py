@@ -49,7 +49,7 @@ def _stop_the_hub_when_it_was_scraped(running):
     stop = running.league.stop_hub
 
     def stop_later():
-        wait_until(lambda: _value(running, STARTS) == 4, what=STARTS, timeout_s=120, poll_s=0.2)
+        wait_until(lambda: _value(running, STARTS) == 4, what=STARTS, poll_s=0.2)
         stop()
 
     running.league.stop_hub = stop_later
@@ -75,7 +75,7 @@ def test_a_cut_cable_is_a_partition_and_heals(running):
     finally:
         member.set_cable(up=True)
 
-    wait_until(lambda: _dials(member, hub), what="the cable to carry again", timeout_s=60)
+    wait_until(lambda: _dials(member, hub), what="the cable to carry again")
 
 
 def test_every_kubelet_has_a_device_plugin_socket_of_its_own(running):
@@ -91,7 +91,7 @@ def test_a_daemon_that_ends_is_named_with_its_log(running):
     machine = running.testbed.sites["hub"].machines[0]
     machine.check_daemons()
     dying = machine.run("dying", ["sh", "-c", "echo no disk; exit 1"])
-    wait_until(lambda: not dying.alive(), what="it to end", timeout_s=60)
+    wait_until(lambda: not dying.alive(), what="it to end")
 
     with pytest.raises(ProcessDiedError, match=r"dying ended early(?s:.*)no disk"):
         machine.check_daemons()
@@ -164,7 +164,7 @@ def test_nothing_of_a_finished_job_stays_at_a_member(told):
             if namespace["metadata"]["name"].startswith("aij-")
         ]
 
-    wait_until(gone, what="the jobs' namespaces to go", timeout_s=120, poll_s=1)
+    wait_until(gone, what="the jobs' namespaces to go", poll_s=1)
 
 
 def test_logs_leave_only_where_the_policy_exports_them(told):
@@ -224,7 +224,7 @@ def _becomes(running, expression, value):
         return last[0] == value
 
     try:
-        wait_until(equal, what=expression, timeout_s=60, poll_s=1)
+        wait_until(equal, what=expression, poll_s=1)
     except TimeoutError:
         assert last[0] == value, expression
         raise
@@ -242,7 +242,7 @@ def test_all_targets_are_up(told):
         return targets and not down
 
     try:
-        wait_until(all_up, what="all targets to be up", timeout_s=90, poll_s=3)
+        wait_until(all_up, what="all targets to be up", poll_s=3)
     except TimeoutError:
         assert down == []
         raise

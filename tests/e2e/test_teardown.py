@@ -53,7 +53,7 @@ def test_an_interrupted_demo_cleans_up_itself(tmp_path):
         while "DNS and KubeRay" not in "".join(said[-1:]):
             said.append(runner.stderr.readline())
             assert said[-1], f"it ended by itself: {''.join(said)}"
-        wait_until(lambda: _running("containerd-shim", runner), what="a pod", timeout_s=120)
+        wait_until(lambda: _running("containerd-shim", runner), what="a pod")
         record = state.load(NAME)
         runner.send_signal(signal.SIGINT)
         runner.communicate(timeout=120)
@@ -78,7 +78,7 @@ def test_machines_of_a_killed_test_run_end_at_once():
         assert processes.marked(NAME)
         runner.send_signal(signal.SIGKILL)
 
-    wait_until(lambda: not processes.marked(NAME), what="the machines to end", timeout_s=60)
+    wait_until(lambda: not processes.marked(NAME), what="the machines to end")
 
 
 def test_two_machines_make_one_cluster():
