@@ -68,6 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return len(failed)
 
 
+def documents(manifests: str) -> list[dict[str, Any]]:
+    """Return the documents of a YAML stream, by libyaml: definitions are long."""
+    return [document for document in yaml.load_all(manifests, yaml.CSafeLoader) if document]
+
+
 def definitions_text(plane: ControlPlane) -> str:
     """Return the definitions that the charts' kinds reach, as the API server publishes them."""
     known: dict[str, Any] = {}
@@ -164,7 +169,7 @@ def _examples_conform(binaries: Binaries, schemas: Path) -> bool:
 
 
 def _conforms(binaries: Binaries, manifests: str, *, schemas: Path, title: str) -> bool:
-    found = sum(1 for document in yaml.safe_load_all(manifests) if document)
+    found = len(documents(manifests))
     location = f"{schemas}/{{{{.ResourceKind}}}}.json"
     done = _run(
         [

@@ -45,14 +45,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+TRACED_SEEDS = 8
+"""Of a test over drawn leagues, so many count for coverage: the others run through the same lines."""
+
+
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Trace nothing of a test marked ``no_cover``.
+    """Trace nothing of a test marked ``no_cover``, nor of later seeds of the same test.
 
     In a process of xdist pytest-cov starts two measurements, one within the other, and for such a
     test pauses the inner one: the outer goes on, and a long run of pure Python takes twice the time.
     """
-    if not item.get_closest_marker("no_cover"):
+    drawn = getattr(item, "callspec", None)
+    is_late = drawn is not None and drawn.params.get("seed", 0) >= TRACED_SEEDS
+    if not is_late and not item.get_closest_marker("no_cover"):
         return (yield)
     tracer = sys.gettrace()
     sys.settrace(None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from e2e.charts import documents
 from e2e.testbed.binaries import Binaries, BinariesUnavailableError
 from hansa.cli import values
 from hansa.cli.reference import settings_page
@@ -51,13 +53,16 @@ def helm() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def render(helm: Callable[..., str]) -> Render:
-    def rendered(chart: str, path: Path | None = None, **changes: Any) -> list[dict[str, Any]]:
-        text = helm(
+    @cache
+    def template(chart: str, path: Path | None, changes: str) -> str:
+        return helm(
             *("template", chart, ROOT / "helm" / chart, "--namespace=hansa-system"),
             *("--kube-version=1.37.2", f"--values={path}" if path else "--values=-", "--values=-"),
-            stdin=json.dumps(changes),
+            stdin=changes,
         )
-        return [document for document in yaml.safe_load_all(text) if document]
+
+    def rendered(chart: str, path: Path | None = None, **changes: Any) -> list[dict[str, Any]]:
+        return documents(template(chart, path, json.dumps(changes)))
 
     return rendered
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from e2e.charts import documents
 from e2e.testbed import helm
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
@@ -133,8 +132,8 @@ def pods_of(charted: Charted) -> dict[str, dict[str, Any]]:
         charted.binaries, charted.plane.kubeconfig, ["get", "manifest", charted.chart, "-n", SYSTEM]
     )
     pods = {}
-    for document in yaml.safe_load_all(manifest):
-        if document and document["kind"] in {"Deployment", "DaemonSet", "Job"}:
+    for document in documents(manifest):
+        if document["kind"] in {"Deployment", "DaemonSet", "Job"}:
             template = document["spec"]["template"]
             name = document["metadata"]["name"]
             metadata = {**template["metadata"], "name": name, "namespace": SYSTEM}
