@@ -4,9 +4,9 @@ BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCKED := --quiet --no-deps --require-hashes -r requirements.lock
 PARALLEL := --numprocesses auto --no-loadscope-reorder
-# Tests of API servers wait for a quarter of their time: one process more than cores, 4 at most.
-WAITING := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --no-loadscope-reorder
 .DEFAULT_GOAL := help
+# Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lint test test-fast demo docs crds lock soak prepare down clean \
         bench-league bench-plan bench-incremental bench-trace
 
@@ -34,7 +34,7 @@ lint: setup ## types, style, layers, generated files, charts
 
 test: test-fast ## all tests: those of test-fast, API servers, real clusters with real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/apiserver tests/e2e $(WAITING)
+	$(BIN)/python -m pytest tests/apiserver tests/e2e $(PARALLEL) --maxprocesses 4
 
 test-fast: setup ## no cluster needed; fails where the pure layers are not covered
 	$(BIN)/python -m pytest tests/unit tests/api --cov $(PARALLEL)

@@ -27,7 +27,7 @@ class Node:
     binaries: Binaries
 
     def start(self, template: Template, labels: Mapping[str, str]) -> None:
-        """Start the daemons; the node registers itself."""
+        """Start what a node registers itself with."""
         folder = self.machine.folder
         template.clone(folder / "containerd")
         (folder / "cni").mkdir()
@@ -37,7 +37,6 @@ class Node:
             "containerd", [system_program("containerd"), "--config", folder / "containerd.toml"]
         )
         self._start_kubelet(labels)
-        self._start_proxy()
 
     def _start_kubelet(self, labels: Mapping[str, str]) -> None:
         folder, name = self.machine.folder, self.machine.name
@@ -57,7 +56,11 @@ class Node:
         ]
         self.machine.run("kubelet", argv)
 
-    def _start_proxy(self) -> None:
+    def start_proxy(self) -> None:
+        """Start kube-proxy on a registered node.
+
+        It waits half a minute for its addresses, goes on without, and ends when it sees them change.
+        """
         identity = self.control_plane.kubeconfig_for("system:kube-proxy")
         argv: list[str | Path] = [
             self.binaries["kube-proxy"],
