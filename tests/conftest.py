@@ -41,8 +41,12 @@ def skip_or_fail(reason: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin the longest tests first: with two processes none then waits for the other at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Begin the longest tests first, real pods before all: no process waits for another at the end.
+
+    They are followed by what waits most itself, and leaves the other's pods the machine.
+    """
+    marks = ("long", "e2e")
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in marks])
 
 
 TRACED_SEEDS = 8

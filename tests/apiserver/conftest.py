@@ -107,6 +107,7 @@ async def joined_member(
             "retry_seconds": 0.2,
             "tick_seconds": 0.2,
             "heartbeat_seconds": 0.5,
+            "hub_answer_seconds": 5,
             "disconnect_seconds": 5,
         },
         serving={"health_port": 0, "bind": "127.0.0.1"},

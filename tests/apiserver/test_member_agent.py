@@ -24,7 +24,7 @@ from tests.apiserver.member_kit import (
     workload,
 )
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.long]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from hansa.member import identity
 from hansa.member.app import Agent
 from tests.apiserver.member_kit import Hub, Member, at_work, install_kuberay, until, workload
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.long]
 MIB = 1 << 20
 
 

@@ -133,7 +133,12 @@ class Agent:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-")))
         held.write_files(folder)
         hub = await stack.enter_async_context(
-            KubeCluster(held.connection(folder), clock=self._clock, agent=MANAGER)
+            KubeCluster(
+                held.connection(folder),
+                clock=self._clock,
+                agent=MANAGER,
+                request_timeout_s=self._settings.timing.hub_answer_seconds,
+            )
         )
         policy = await self._policy(own)
         last = ((policy or {}).get("status") or {}).get("lastHubContactTime")

@@ -103,6 +103,12 @@ class Timing(Group):
     retry_seconds: float = Field(
         default=2, gt=0, description="First wait after a failed call; doubles up to a minute."
     )
+    hub_answer_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="A call to the hub that has no whole answer for so long has failed, and is made"
+        " again.",
+    )
     disconnect_seconds: float = Field(
         default=45,
         gt=0,
