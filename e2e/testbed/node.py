@@ -16,6 +16,8 @@ from e2e.testbed.machine import Machine
 from e2e.testbed.packages import system_program
 
 CLUSTER_DNS = "10.96.0.10"
+_RESTARTED = ["bash", "-c", 'for _ in 1 2 3 4 5; do "$@"; sleep 1; done', "kubelet"]
+"""A kubelet ends at once where containerd does not answer yet. On a node systemd starts it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Node:
         (folder / "kubelet.yaml").write_text(yaml.safe_dump(config))
         identity = self.control_plane.kubeconfig_for(f"system:node:{name}", ["system:nodes"])
         argv: list[str | Path] = [
+            *_RESTARTED,
             self.binaries["kubelet"],
             f"--config={folder / 'kubelet.yaml'}",
             f"--kubeconfig={identity}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from e2e.testbed import cgroups, network, processes
@@ -58,7 +59,8 @@ def keep_logs(state: State) -> None:
             continue
         copy = target / log.relative_to(state.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, copy)
+        with suppress(FileNotFoundError):  # another process takes the same testbed down
+            shutil.copyfile(log, copy)
 
 
 def _kill_once(name: str) -> bool:

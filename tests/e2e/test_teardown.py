@@ -1,5 +1,6 @@
 """After a crash in the middle of bringing clusters up, `down` leaves nothing behind."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -84,9 +85,13 @@ def test_two_machines_make_one_cluster():
     with LocalTestbed([SiteSpec("pair", "EE", machines=2)], name=NAME) as testbed:
         site = testbed.sites["pair"]
         ready = site.kubectl("get", "nodes", "--no-headers").splitlines()
+        before = _kubelets()
+        os.kill(min(before), signal.SIGKILL)
+        wait_until(lambda: _kubelets() - before, what="the kubelet to be started again")
         record = state.load(NAME)
 
     assert [line.split()[1] for line in ready] == ["Ready", "Ready"]
+    assert len(before) == 2
     assert remains(record) == []
 
 
@@ -94,6 +99,11 @@ def _running(program: str, runner: subprocess.Popen) -> bool:
     assert runner.poll() is None, "up ended before it could be killed"
     commands = (Path(f"/proc/{p.pid}/cmdline") for p in processes.marked(NAME))
     return any(program in _read(path) for path in commands)
+
+
+def _kubelets() -> set[int]:
+    pids = [process.pid for process in processes.marked(NAME)]
+    return {pid for pid in pids if _read(Path(f"/proc/{pid}/comm")).strip() == "kubelet"}
 
 
 def _read(path: Path) -> str:
