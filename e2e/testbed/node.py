@@ -16,8 +16,12 @@ from e2e.testbed.machine import Machine
 from e2e.testbed.packages import system_program
 
 CLUSTER_DNS = "10.96.0.10"
-_RESTARTED = ["bash", "-c", 'for _ in 1 2 3 4 5; do "$@"; sleep 1; done', "kubelet"]
-"""A kubelet ends at once where containerd does not answer yet. On a node systemd starts it again."""
+_AGAIN = ("bash", "-c", 'for _ in 1 2 3 4 5; do "$@"; sleep 1; done')
+"""Starts a program again when it ends, as systemd does on a node, but not for ever.
+
+A kubelet ends where containerd does not answer yet, kube-proxy where the node gets its addresses
+half a minute after it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Node:
     binaries: Binaries
 
     def start(self, template: Template, labels: Mapping[str, str]) -> None:
-        """Start what a node registers itself with."""
+        """Start the daemons; the node registers itself."""
         folder = self.machine.folder
         template.clone(folder / "containerd")
         (folder / "cni").mkdir()
@@ -39,6 +43,7 @@ class Node:
             "containerd", [system_program("containerd"), "--config", folder / "containerd.toml"]
         )
         self._start_kubelet(labels)
+        self._start_proxy()
 
     def _start_kubelet(self, labels: Mapping[str, str]) -> None:
         folder, name = self.machine.folder, self.machine.name
@@ -47,7 +52,6 @@ class Node:
         (folder / "kubelet.yaml").write_text(yaml.safe_dump(config))
         identity = self.control_plane.kubeconfig_for(f"system:node:{name}", ["system:nodes"])
         argv: list[str | Path] = [
-            *_RESTARTED,
             self.binaries["kubelet"],
             f"--config={folder / 'kubelet.yaml'}",
             f"--kubeconfig={identity}",
@@ -57,13 +61,9 @@ class Node:
             f"--node-ip={self.machine.address}",
             "--node-labels=" + ",".join(f"{k}={v}" for k, v in labels.items()),
         ]
-        self.machine.run("kubelet", argv)
+        self.machine.run("kubelet", [*_AGAIN, "kubelet", *argv])
 
-    def start_proxy(self) -> None:
-        """Start kube-proxy on a registered node.
-
-        It waits half a minute for its addresses, goes on without, and ends when it sees them change.
-        """
+    def _start_proxy(self) -> None:
         identity = self.control_plane.kubeconfig_for("system:kube-proxy")
         argv: list[str | Path] = [
             self.binaries["kube-proxy"],
@@ -74,7 +74,7 @@ class Node:
             # The namespace may not write the host's conntrack limits.
             "--conntrack-max-per-core=0",
         ]
-        self.machine.run("kube-proxy", argv)
+        self.machine.run("kube-proxy", [*_AGAIN, "kube-proxy", *argv])
 
 
 def kubelet_config(cgroup: str, client_ca: Path) -> dict[str, object]:

@@ -54,13 +54,14 @@ class Site(Cluster):
         for machine in self.machines:
             if not self.spec.is_hub:
                 network.fence(machine.plan, self.addresses, machine.enter)
-            self._node_of(machine).start(template, self.spec.node_labels())
+            Node(machine, self.control_plane, self._binaries).start(
+                template, self.spec.node_labels()
+            )
 
     def wait_nodes(self) -> None:
         """Return once every node is ready and offers the GPUs it declares."""
         for machine in self.machines:
-            self._wait(f"node {machine.name} registered", lambda m=machine: self._found(m))  # type: ignore[misc]
-            self._node_of(machine).start_proxy()
+            self._wait(f"node {machine.name} registered", lambda m=machine: self._node(m))  # type: ignore[misc]
         self._declare_gpus()
         self.kubectl("wait", "node", "--all", "--for=condition=Ready", TIMEOUT)
 
@@ -83,10 +84,7 @@ class Site(Cluster):
             target = ["patch", "node", machine.name, "--subresource=status", "--type=json"]
             self.kubectl(*target, "-p", patch)
 
-    def _node_of(self, machine: Machine) -> Node:
-        return Node(machine, self.control_plane, self._binaries)
-
-    def _found(self, machine: Machine) -> str:
+    def _node(self, machine: Machine) -> str:
         machine.check_daemons()
         found = self.kubectl("get", "node", machine.name, "--ignore-not-found", "-o", "name")
         return found.strip()

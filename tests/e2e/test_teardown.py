@@ -44,11 +44,11 @@ def test_a_killed_runner_leaves_nothing_after_down(seen):
     assert state.load(NAME) is None
 
 
-def test_an_interrupted_start_cleans_up_itself():
-    """The machines are up, and threads wait for pods at every site."""
-    sites = (f"--site={HUB}", "--site=tartu")
-    # Who runs the tests in the background has had SIGINT ignored, and so would its child.
-    argv = ["env", "--default-signal=INT", *E2E, "up", "--name", NAME, *sites]
+def test_an_interrupted_demo_cleans_up_itself(tmp_path):
+    """All machines are up, and threads wait for pods at every site."""
+    report = tmp_path / "report.json"
+    # Who runs the tests in the background has had SIGINT ignored, and so would the demo.
+    argv = ["env", "--default-signal=INT", *E2E, "demo", "--name", NAME, "--report", str(report)]
     with subprocess.Popen(argv, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as runner:
         said: list[str] = []
         while "DNS and KubeRay" not in "".join(said[-1:]):
@@ -62,6 +62,7 @@ def test_an_interrupted_start_cleans_up_itself():
     assert runner.returncode
     assert remains(record) == []
     assert state.load(NAME) is None
+    assert not report.exists()
 
 
 def test_machines_of_a_killed_test_run_end_at_once():
@@ -85,13 +86,11 @@ def test_two_machines_make_one_cluster():
     with LocalTestbed([SiteSpec("pair", "EE", machines=2)], name=NAME) as testbed:
         site = testbed.sites["pair"]
         ready = site.kubectl("get", "nodes", "--no-headers").splitlines()
-        before = _kubelets()
-        os.kill(min(before), signal.SIGKILL)
-        wait_until(lambda: _kubelets() - before, what="the kubelet to be started again")
+        counts = [_start_again("kubelet"), _start_again("kube-proxy")]
         record = state.load(NAME)
 
     assert [line.split()[1] for line in ready] == ["Ready", "Ready"]
-    assert len(before) == 2
+    assert counts == [2, 2]
     assert remains(record) == []
 
 
@@ -101,9 +100,17 @@ def _running(program: str, runner: subprocess.Popen) -> bool:
     return any(program in _read(path) for path in commands)
 
 
-def _kubelets() -> set[int]:
+def _start_again(program: str) -> int:
+    """Kill one of the program's processes, return when there is another; how many there were."""
+    before = _pids(program)
+    os.kill(min(before), signal.SIGKILL)
+    wait_until(lambda: _pids(program) - before, what=f"{program} to be started again")
+    return len(before)
+
+
+def _pids(program: str) -> set[int]:
     pids = [process.pid for process in processes.marked(NAME)]
-    return {pid for pid in pids if _read(Path(f"/proc/{pid}/comm")).strip() == "kubelet"}
+    return {pid for pid in pids if _read(Path(f"/proc/{pid}/comm")).strip() == program}
 
 
 def _read(path: Path) -> str:
