@@ -20,7 +20,9 @@ CARD = {
     "nvmlDeviceGetName": "NVIDIA L40S",
     "nvmlDeviceGetMigMode": NOT_SUPPORTED,
     "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=87, memory=10),
-    "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=10, total=48, free=38),
+    "nvmlDeviceGetMemoryInfo": {
+        pynvml.nvmlMemory_v2: SimpleNamespace(used=10, total=48, free=36, reserved=2),
+    },
     "nvmlDeviceGetPowerUsage": 251_000,
     "nvmlDeviceGetTotalEnergyConsumption": 9_000_000,
     "nvmlDeviceGetTemperatureV": 61,
@@ -33,10 +35,12 @@ CARD = {
 
 
 def answer(value, *asked):
-    """Raise or return; a dict answers by the first thing asked for, as the driver does."""
+    """Raise or return; a dict answers by the first thing asked for, None when nothing more was."""
+    if isinstance(value, dict) and (asked or None in value):
+        value = value[asked[0] if asked else None]
     if isinstance(value, Exception):
         raise value
-    return value[asked[0]] if isinstance(value, dict) and asked else value
+    return value
 
 
 class Driver:
@@ -87,6 +91,16 @@ UNTOLD = {
         "ecc_corrected",
         None,
     ),
+    "memory by the older call": (
+        {
+            "nvmlDeviceGetMemoryInfo": {
+                pynvml.nvmlMemory_v2: refused(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND),
+                None: SimpleNamespace(used=12, total=48, free=36),
+            }
+        },
+        "memory_used_bytes",
+        12,
+    ),
     "temperature by the older call": (
         {
             "nvmlDeviceGetTemperatureV": refused(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND),
@@ -116,6 +130,10 @@ NONE_AT_ALL = {
         "DriverMismatch",
     ),
     "not allowed": (Driver(init=refused(pynvml.NVML_ERROR_NO_PERMISSION)), "NoPermission"),
+    "devices closed by the cgroup": (
+        Driver(init=refused(pynvml.NVML_ERROR_OPERATING_SYSTEM)),
+        "NoPermission",
+    ),
     "driver gone wrong": (Driver(init=refused(pynvml.NVML_ERROR_UNKNOWN)), "DriverError"),
     "no card": (Driver(), "NoGpu"),
     "every card lost": (Driver(LOST), "NoGpu"),

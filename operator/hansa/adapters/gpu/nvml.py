@@ -21,6 +21,7 @@ _REASONS = {
     pynvml.NVML_ERROR_DRIVER_NOT_LOADED: "NoDriver",
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "DriverMismatch",
     pynvml.NVML_ERROR_NO_PERMISSION: "NoPermission",
+    pynvml.NVML_ERROR_OPERATING_SYSTEM: "NoPermission",  # devices closed to this pod's cgroup
 }
 
 
@@ -66,7 +67,7 @@ class NvmlProbe:
         uuid = None if handle is None else self._ask(n.nvmlDeviceGetUUID, handle)
         if uuid is None:
             return None
-        memory = self._ask(n.nvmlDeviceGetMemoryInfo, handle)
+        memory = self._memory(handle)
         return GpuReading(
             uuid=str(uuid),
             index=index,
@@ -88,6 +89,12 @@ class NvmlProbe:
             return None
         rates = self._ask(self._nvml.nvmlDeviceGetUtilizationRates, handle)
         return None if rates is None else int(rates.gpu)
+
+    def _memory(self, handle: object) -> Any:
+        ask = self._nvml.nvmlDeviceGetMemoryInfo
+        # The older call counts what the driver keeps for itself as used: 480 MiB of an idle H100.
+        newer = self._ask(ask, handle, self._nvml.nvmlMemory_v2)
+        return self._ask(ask, handle) if newer is None else newer
 
     def _temperature(self, handle: object) -> int | None:
         sensor = self._nvml.NVML_TEMPERATURE_GPU
