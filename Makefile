@@ -28,7 +28,7 @@ setup: .venv/ready ## Python environment from the lock file
 lint: setup ## types, style, layers, generated files, charts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers auto
+	$(BIN)/mypy --num-workers auto --cache-dir "$${XDG_CACHE_HOME:-$$HOME/.cache}/hansa/mypy"
 	$(BIN)/lint-imports
 	$(BIN)/python -m e2e.lint
 

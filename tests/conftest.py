@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -47,6 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     marks = ("long", "e2e")
     items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in marks])
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what tests make only: of the rest there is so much that it takes a tenth."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 TRACED_SEEDS = 8
