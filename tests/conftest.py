@@ -44,10 +44,17 @@ def skip_or_fail(reason: str) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin the longest tests first, real pods before all: no process waits for another at the end.
 
-    They are followed by what waits most itself, and leaves the other's pods the machine.
+    Beside them runs what waits most itself, and leaves the pods the machine. What waits least comes
+    last: while the processes end one after the other, it leaves nothing of the machine unused.
     """
-    marks = ("long", "e2e")
-    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in marks])
+
+    def turn(item: pytest.Item) -> tuple[bool, ...]:
+        is_long, has_pods, is_busy = (
+            item.get_closest_marker(mark) is not None for mark in ("long", "e2e", "busy")
+        )
+        return (not is_long, not has_pods, is_busy)
+
+    items.sort(key=turn)
 
 
 def pytest_collection_finish() -> None:

@@ -21,7 +21,7 @@ from tests.apiserver.charted import SYSTEM, Act, Charted, installed, pods_of, po
 from tests.apiserver.crd_bases import BASES
 from tests.apiserver.crd_cases import OTHER_GRANT, OTHER_JOB
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
 
 HUB = f"system:serviceaccount:{SYSTEM}:hansa-hub"
 JOIN = f"system:serviceaccount:{SYSTEM}:hansa-join"

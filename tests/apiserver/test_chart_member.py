@@ -25,7 +25,7 @@ from tests.apiserver.charted import SYSTEM, Charted, installed, pods_of, policie
 from tests.apiserver.crd_bases import BASES, DIGEST
 from tests.apiserver.member_kit import install_kuberay
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
 
 AGENT = f"system:serviceaccount:{SYSTEM}:hansa-member"
 EXPORTER = f"system:serviceaccount:{SYSTEM}:hansa-exporter"

@@ -18,7 +18,7 @@ from hansa.api.extras import EXTRAS
 from hansa.api.kinds import KINDS, Kind
 from tests.apiserver.crd_bases import BASES
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "docs" / "examples").glob("*.yaml"))}

@@ -24,7 +24,7 @@ from tests.apiserver.crd_bases import BASES
 from tests.apiserver.crd_cases import ROOT_RULES, RULES, SAMPLES, Case, prepared
 from tests.apiserver.crd_constraints import ADVISED, Constraint, constraints
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE, CHANGES = "crd-constraints", "crd-changes"
