@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e.testbed.binaries import Binaries
+from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import ControlPlane
 from e2e.testbed.definitions import wait_established
 from hansa.adapters.kube.client import KubeCluster
@@ -56,8 +57,9 @@ async def league(hub_plane: ControlPlane):
 
 @pytest.fixture(scope="module")
 def hub(hub_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """One hub, one a module."""
-    process = HubProcess(hub_plane, tmp_path_factory.mktemp("hub"), "hub-a")
+    """One hub, one a module; it has no rival, so its lease may outlast a machine that stalls."""
+    lease = {"HANSA_HUB_LEADERSHIP__DURATION_SECONDS": "60"}
+    process = HubProcess(hub_plane, tmp_path_factory.mktemp("hub"), "hub-a", **lease)
     yield process
     process.stop()
 
@@ -74,7 +76,20 @@ def member_plane(binaries: Binaries) -> Iterator[ControlPlane]:
             plane.kubectl("apply", "-f", "-", stdin=node)
             plane.kubectl("patch", "node", name, "--subresource=status", "-p", status)
         plane.kubectl("create", "namespace", "hansa-system")
+        _wait_for_controllers(plane)
         yield plane
+
+
+def _wait_for_controllers(plane: ControlPlane) -> None:
+    """They start after the API server; they make service accounts and let new machines take work."""
+
+    def told(what: str, path: str) -> str:
+        return plane.kubectl("get", what, "-n=hansa-system", "-o", f"jsonpath={path}").strip()
+
+    wait_until(
+        lambda: told("serviceaccounts", "{.items[*].metadata.name}"), what="a service account"
+    )
+    wait_until(lambda: not told("nodes", "{.items[*].spec.taints}"), what="machines without taints")
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ class HubProcess:
         """Ask it to end; return its exit status."""
         if self.running:
             self._process.terminate()
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=PATIENCE_S)
 
     def page(self, path: str) -> str:
         """Return a page of its probe server; empty when there is none yet."""

@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from e2e.testbed.binaries import Binaries
+from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import KubectlError
 from hansa.api.admission import FROZEN_WHEN_PLACED, SIGNED_FIELDS
 from hansa.planning.node_access import access_manifests
@@ -244,6 +246,8 @@ def test_only_the_platform_team_says_whom_work_is_charged_to(hub: Charted):
             ),
         )
     labelled = _namespace("clinic", **{"hansa.dev/institution": "other"})
+    for user in ("clerk", "platform"):
+        wait_until(partial(hub.may, user, "patch", "namespaces"), what=f"the role of {user}")
 
     assert hub.apply(labelled, user="platform", dry=True)
     assert hub.apply(_namespace("clinic"), user="clerk", dry=True)
@@ -269,7 +273,8 @@ def test_whoever_edits_a_namespace_submits_jobs_there(hub: Charted):
         "create", "rolebinding", "owner", "-n=hospital", "--clusterrole=edit", "--user=owner"
     )
 
-    assert hub.may("owner", "create", "aijobs.hansa.dev", namespace="hospital")
+    may_submit = partial(hub.may, "owner", "create", "aijobs.hansa.dev")
+    wait_until(lambda: may_submit(namespace="hospital"), what="the owner's role")
     assert not hub.may("owner", "create", "aijobs.hansa.dev", namespace="default")
     assert not hub.may("owner", "patch", "aijobs.hansa.dev/status", namespace="hospital")
     assert not hub.may("owner", "patch", "sovereignnodes.hansa.dev")

@@ -5,7 +5,7 @@ import pytest
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
 from hansa.grants.envelope import digest, grant_message, signature_holds
-from tests.apiserver.league import condition_of
+from tests.apiserver.league import condition_of, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -153,7 +153,12 @@ async def test_a_victim_is_stopped_and_released_before_the_other_is_placed(leagu
             lambda job: job["status"].get("epoch") == 2,
             "the victim is placed again, smaller",
         )
-        grants = {g["spec"]["job"]["name"]: g["spec"] for g in await league.grants("contest")}
+        found = await league.sees(
+            lambda: league.grants("contest"),
+            lambda rows: sorted(g["spec"]["epoch"] for g in rows) == [1, 2],
+            "a grant of each job's last epoch",
+        )
+        grants = {g["spec"]["job"]["name"]: g["spec"] for g in found}
 
         for name in ("low", "high"):
             await league.admin.delete(AIJOB.path("clinic", name))
@@ -264,7 +269,7 @@ async def test_probes_and_metrics(hub):
     await hub.ready()
 
     assert hub.page("/healthz") == "ok"
+    await until(lambda: "hansa_leader 1.0" in hub.page("/metrics"), what="the hub leads")
     page = hub.page("/metrics")
-    assert "hansa_leader 1.0" in page
     assert 'hansa_jobs{pool="atlantis",reason="UnknownPool"} 1.0' in page
     assert "hansa_grants_written_total" in page

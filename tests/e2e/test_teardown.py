@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from e2e.testbed import processes, state
-from e2e.testbed.clock import wait_until
+from e2e.testbed.clock import PATIENCE_S, wait_until
 from e2e.testbed.local import LocalTestbed
 from e2e.testbed.spec import HUB, SiteSpec
 from e2e.testbed.teardown import remains
@@ -57,7 +57,7 @@ def test_an_interrupted_demo_cleans_up_itself(tmp_path):
         wait_until(lambda: _running("containerd-shim", runner), what="a pod")
         record = state.load(NAME)
         runner.send_signal(signal.SIGINT)
-        runner.communicate(timeout=120)
+        runner.communicate(timeout=PATIENCE_S)
 
     assert runner.returncode
     assert remains(record) == []

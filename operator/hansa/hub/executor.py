@@ -197,9 +197,9 @@ class Executor:
         self._caches.access.add(action.node)
 
     async def _revoke_access(self, action: do.RevokeNodeAccess) -> None:
+        self._caches.access.discard(action.node)  # first: half of it gone is not access either
         for path in reversed(access_paths(action.node)):
             await self._cluster.delete(path)
-        self._caches.access.discard(action.node)
 
     async def _decide_csr(self, action: do.DecideCsr) -> None:
         condition = {

@@ -54,7 +54,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.watching.server_timeout = 300
-    settings.process.ultimate_exiting_timeout = 10
+    settings.process.ultimate_exiting_timeout = 60
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     return settings
 

@@ -106,12 +106,12 @@ class EpochMemory:
             self._page_of.update(dict.fromkeys(new, page))
 
     async def _read(self, page: int) -> dict[str, str]:
-        name = NAME.format(page)
+        path = f"{self._path}/{NAME.format(page)}"
         try:
-            found = await self._cluster.get(f"{self._path}/{name}")
+            found = await self._cluster.get(path)
         except NotFound:
-            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
-            found = await self._cluster.create(self._path, body)
+            await self._recreate(page)
+            found = await self._cluster.get(path)
         return dict(found.get("data") or {})
 
     async def _write(self, lines: Mapping[str, str | None]) -> None:
@@ -129,7 +129,7 @@ class EpochMemory:
             await self._cluster.merge(path, {"data": data})
 
     async def _recreate(self, page: int) -> None:
-        """Put back a page that somebody deleted, from what this process knows."""
+        """Make a page that is not there, from what this process knows; another may be quicker."""
         data = {u: r.line() for u, r in self._records.items() if self._page_of[u] == page}
         metadata = {"name": NAME.format(page)}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}

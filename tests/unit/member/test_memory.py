@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hansa.errors import NotFound, Retryable
+from hansa.errors import Conflict, NotFound, Retryable
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.member.memory import PAGES, EpochMemory
 
@@ -128,6 +128,19 @@ async def test_a_page_that_somebody_deleted_is_put_back():
     await memory.put({UIDS[0]: record(2)})
     found = dict((await loaded(cluster)).items())
     assert (found[UIDS[0]].epoch, found[UIDS[1]].epoch) == (2, 1)
+
+
+class Rivals(ConfigMaps):
+    """Another agent is always the quicker to make a page, and writes on it at once."""
+
+    async def create(self, path, body):
+        await super().create(path, body | {"data": {UIDS[0]: record(2).line()}})
+        raise Conflict(body["metadata"]["name"])
+
+
+async def test_pages_that_another_makes_meanwhile_are_read():
+    memory = await loaded(Rivals())
+    assert memory.get(UIDS[0]) == record(2)
 
 
 async def test_what_no_grant_can_refer_to_any_more_is_forgotten_on_disk_too():
