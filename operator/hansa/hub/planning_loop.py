@@ -71,6 +71,7 @@ class PlanningLoop:
         self._decisions: dict[str, Decision] = {}
         self._classes: dict[str, str] = {}
         self._took_s = 0.0
+        self._full_took_s = 0.0
         self._full_from_s = float("-inf")
         self._full_at_s = float("-inf")
         self._is_stale = True
@@ -235,7 +236,9 @@ class PlanningLoop:
         took_s = self._clock.monotonic() - started
         if is_full:
             self._full_at_s = started
-            self._full_from_s = started + max(FULL_EVERY_S, took_s / FULL_SHARE)
+            # A plan that takes long once was held up: two in a row tell what plans take.
+            usual_s, self._full_took_s = min(took_s, self._full_took_s), took_s
+            self._full_from_s = started + max(FULL_EVERY_S, usual_s / FULL_SHARE)
         else:
             self._took_s = took_s
         self._instruments.observe(m.PLAN_DURATION, took_s)
