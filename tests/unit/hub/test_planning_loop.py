@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from hansa.hub.pastbook import EVERY_S
-from hansa.hub.planning_loop import FULL_EVERY_S, FULL_SHARE
 from hansa.hub.view import CacheView
 from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Stop, Waiting
@@ -62,26 +59,6 @@ def test_a_placement_does_not_wait_for_a_full_plan(hub):
     assert hub.plans.plan is before
     (job,) = [job for job in hub.plans.snapshot.jobs if job.uid == uid]
     assert [(h.site, h.epoch, h.gpu_class) for h in job.holdings] == [("tartu", 1, "nvidia-l40s")]
-
-
-def test_a_machine_that_stalls_once_does_not_put_off_full_plans(hub, monkeypatch):
-    plan_all = hub.plans._plan_all
-
-    def held_up():
-        hub.clock.now_s += 10
-        return plan_all()
-
-    monkeypatch.setattr(hub.plans, "_plan_all", held_up)
-    pauses = []
-    for number in range(2):
-        hub.clock.now_s = hub.plans._full_from_s
-        kit.submit(hub.store, f"job-{number}", **kit.gpus(1))
-        hub.hear()
-        started_s = hub.clock.now_s
-        hub.plans.replan()
-        pauses.append(hub.plans._full_from_s - started_s)
-
-    assert pauses == [FULL_EVERY_S, 10 / FULL_SHARE]
 
 
 def test_a_new_leader_writes_what_is_due_before_it_has_planned(store, clock):
@@ -358,29 +335,6 @@ def test_there_is_no_gap_before_the_first_plan(store, clock):
     hub = kit.HubKit(store, clock)
     hub.hear()
     assert gap(hub) == []
-
-
-def test_only_a_leader_plans_and_full_plans_follow_by_themselves(hub, store):
-    """The loop as it runs: a waiting job is told within a full plan's pause, nobody asking."""
-    told = []
-
-    async def run():
-        task = asyncio.create_task(hub.plans.run(told.extend))
-        kit.submit(store, "a", **kit.gpus(5))
-        hub.hear()
-        while not told:
-            await asyncio.sleep(0)
-            hub.clock.now_s += 0.2
-        hub.step_down()
-        kit.submit(store, "b", **kit.gpus(1))
-        hub.hear()
-        for _ in range(9):
-            await asyncio.sleep(0)
-        task.cancel()
-
-    asyncio.run(run())
-    assert told == [("uid-of-clinic-a", False)]
-    assert not hub.plans._book.changed
 
 
 def test_a_waiting_job_has_verdicts_and_a_running_one_none(hub, store):
