@@ -47,14 +47,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Beside them runs what waits most itself, and leaves the pods the machine. What waits least comes
     last: while the processes end one after the other, it leaves nothing of the machine unused.
     """
-
-    def turn(item: pytest.Item) -> tuple[bool, ...]:
-        is_long, has_pods, is_busy = (
-            item.get_closest_marker(mark) is not None for mark in ("long", "e2e", "busy")
+    first, last = ("long", "e2e"), "busy"
+    items.sort(
+        key=lambda item: (
+            *(item.get_closest_marker(mark) is None for mark in first),
+            item.get_closest_marker(last) is not None,
         )
-        return (not is_long, not has_pods, is_busy)
-
-    items.sort(key=turn)
+    )
 
 
 def pytest_collection_finish() -> None:

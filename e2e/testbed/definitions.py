@@ -1,11 +1,11 @@
-"""Resource definitions are served once they are established."""
+"""What the control plane itself makes a moment later: definitions served, service accounts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
 
-from e2e.testbed.clock import TIMEOUT
+from e2e.testbed.clock import TIMEOUT, wait_until
 
 
 class Cluster(Protocol):
@@ -23,3 +23,9 @@ def wait_established(cluster: Cluster) -> None:
     """
     for event in ("jsonpath={.status.conditions[0].type}", "condition=Established"):
         cluster.kubectl("wait", f"--for={event}", "crd", "--all", TIMEOUT)
+
+
+def wait_service_account(cluster: Cluster, namespace: str) -> None:
+    """Return once a new namespace has the account that its pods run as."""
+    asked = ("get", "serviceaccount", "default", "-n", namespace, "--ignore-not-found")
+    wait_until(lambda: cluster.kubectl(*asked), what=f"the service account of {namespace}")

@@ -13,7 +13,7 @@ import pytest
 from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import ControlPlane
-from e2e.testbed.definitions import wait_established
+from e2e.testbed.definitions import wait_established, wait_service_account
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
@@ -82,14 +82,9 @@ def member_plane(binaries: Binaries) -> Iterator[ControlPlane]:
 
 def _wait_for_controllers(plane: ControlPlane) -> None:
     """They start after the API server; they make service accounts and let new machines take work."""
-
-    def told(what: str, path: str) -> str:
-        return plane.kubectl("get", what, "-n=hansa-system", "-o", f"jsonpath={path}").strip()
-
-    wait_until(
-        lambda: told("serviceaccounts", "{.items[*].metadata.name}"), what="a service account"
-    )
-    wait_until(lambda: not told("nodes", "{.items[*].spec.taints}"), what="machines without taints")
+    wait_service_account(plane, "hansa-system")
+    taints = "jsonpath={.items[*].spec.taints}"
+    wait_until(lambda: not plane.kubectl("get", "nodes", "-o", taints), what="the taints to go")
 
 
 @pytest.fixture(scope="module")

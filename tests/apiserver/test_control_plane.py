@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 from e2e.testbed.audit import read_events
 from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import ControlPlane, KubectlError
+from e2e.testbed.definitions import wait_service_account
 
 pytestmark = pytest.mark.apiserver
 
@@ -48,10 +49,7 @@ def test_an_approved_request_is_signed(control_plane: ControlPlane):
 
 def test_pod_creations_are_audited_whole(control_plane: ControlPlane):
     control_plane.kubectl("create", "namespace", "audited")
-    wait_until(
-        lambda: "default" in control_plane.kubectl("-n", "audited", "get", "sa", "-o", "name"),
-        what="the default service account",
-    )
+    wait_service_account(control_plane, "audited")
     control_plane.kubectl("-n", "audited", "run", "seen", "--image=example.invalid/x")
 
     def written():

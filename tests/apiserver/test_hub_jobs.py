@@ -271,5 +271,6 @@ async def test_probes_and_metrics(hub):
     assert hub.page("/healthz") == "ok"
     await until(lambda: "hansa_leader 1.0" in hub.page("/metrics"), what="the hub leads")
     page = hub.page("/metrics")
+    assert "hansa_leader 1.0" in page
     assert 'hansa_jobs{pool="atlantis",reason="UnknownPool"} 1.0' in page
     assert "hansa_grants_written_total" in page

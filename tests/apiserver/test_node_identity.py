@@ -133,7 +133,7 @@ async def test_joining_and_renewing(league, hub):
         "keyFingerprint": subject.fingerprint,
     }
     async with await join_identity(league) as joiner:
-        await joiner.create(CSRS, csr_manifest("newcomer-1", request))
+        await league.eventually(lambda: joiner.create(CSRS, csr_manifest("newcomer-1", request)))
         await joiner.create(CSRS, csr_manifest("thief-1", request_for("newcomer")[1]))
         node = {
             "apiVersion": "hansa.dev/v1alpha1",

@@ -56,7 +56,7 @@ async def member(league: League, hub: HubProcess, member_plane: ControlPlane):
         pinned = {"keyFingerprint": certificates.load_key(fresh.key_pem).fingerprint}
         node = {"apiVersion": API_VERSION, "kind": "SovereignNode", "metadata": {"name": NODE}}
         await league.admin.create(SOVEREIGNNODE.path(), node | {"spec": SPEC | pinned})
-        await enrol(joiner, keeper, fresh, seconds=SECONDS, poll_s=0.1)
+        await league.eventually(lambda: enrol(joiner, keeper, fresh, seconds=SECONDS, poll_s=0.1))
         member = Member(cluster, member_plane, SETTINGS, cable)
         key = Ed25519Signer(parse_private_key(hub.key_file.read_bytes()))
         await member.decree(policy(SimpleNamespace(signer=key)))

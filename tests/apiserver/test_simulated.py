@@ -4,6 +4,7 @@ import pytest
 
 from e2e.testbed import state
 from e2e.testbed.clock import TIMEOUT, wait_until
+from e2e.testbed.definitions import wait_service_account
 from e2e.testbed.simulated import SimulatedTestbed
 from e2e.testbed.spec import Gpus, SiteSpec
 from e2e.testbed.teardown import remains
@@ -29,10 +30,7 @@ def test_its_nodes_offer_gpus(site):
 
 
 def test_a_pod_is_bound_and_played(site):
-    wait_until(
-        lambda: site.kubectl("get", "serviceaccount", "default", "--ignore-not-found"),
-        what="the service account",
-    )
+    wait_service_account(site, "default")
     site.kubectl("run", "played", "--image=hansa.local/nothing")
     site.kubectl("wait", "pod/played", "--for=condition=Ready", TIMEOUT)
 

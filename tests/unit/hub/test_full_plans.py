@@ -19,13 +19,6 @@ def store(clock):
     return store
 
 
-@pytest.fixture
-def hub(store, clock):
-    hub = kit.led(store, clock)
-    hub.plan()
-    return hub
-
-
 def test_a_machine_that_stalls_once_does_not_put_off_full_plans(hub, monkeypatch):
     plan_all = hub.plans._plan_all
 

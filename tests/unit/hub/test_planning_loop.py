@@ -28,13 +28,6 @@ def store(clock):
     return store
 
 
-@pytest.fixture
-def hub(store, clock):
-    hub = kit.led(store, clock)
-    hub.plan()
-    return hub
-
-
 def accept(hub):
     for path in kit.grants(hub.store):
         kit.answer(hub.store, path, ACCEPTED)

@@ -67,7 +67,11 @@ class NvmlProbe:
         uuid = None if handle is None else self._ask(n.nvmlDeviceGetUUID, handle)
         if uuid is None:
             return None
-        memory = self._memory(handle)
+        memory = self._first(
+            (n.nvmlDeviceGetMemoryInfo, handle, n.nvmlMemory_v2),
+            # Of older drivers: what they keep for themselves counts as used, 480 MiB of an H100.
+            (n.nvmlDeviceGetMemoryInfo, handle),
+        )
         return GpuReading(
             uuid=str(uuid),
             index=index,
@@ -90,20 +94,14 @@ class NvmlProbe:
         rates = self._ask(self._nvml.nvmlDeviceGetUtilizationRates, handle)
         return None if rates is None else int(rates.gpu)
 
-    def _memory(self, handle: object) -> Any:
-        ask = self._nvml.nvmlDeviceGetMemoryInfo
-        # The older call counts what the driver keeps for itself as used: 480 MiB of an idle H100.
-        newer = self._ask(ask, handle, self._nvml.nvmlMemory_v2)
-        return self._ask(ask, handle) if newer is None else newer
-
     def _temperature(self, handle: object) -> int | None:
         sensor = self._nvml.NVML_TEMPERATURE_GPU
-        newer = self._ask(self._nvml.nvmlDeviceGetTemperatureV, handle, sensor)
-        if newer is not None:
-            return int(newer)
-        # Drivers before R565 know only the older call, which CUDA 14 removes.
-        older = self._ask(self._nvml.nvmlDeviceGetTemperature, handle, sensor)
-        return None if older is None else int(older)
+        celsius = self._first(
+            (self._nvml.nvmlDeviceGetTemperatureV, handle, sensor),
+            # Drivers before R565 know only this call, which CUDA 14 removes.
+            (self._nvml.nvmlDeviceGetTemperature, handle, sensor),
+        )
+        return None if celsius is None else int(celsius)
 
     def _ecc(self, handle: object, kind: int) -> int | None:
         since_load = self._nvml.NVML_VOLATILE_ECC
@@ -113,6 +111,11 @@ class NvmlProbe:
     def _processes(self, handle: object) -> tuple[int, ...]:
         found = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses, handle)
         return tuple(sorted(int(process.pid) for process in found or ()))
+
+    def _first(self, *questions: tuple[Any, ...]) -> Any:
+        """Ask (call, arguments …) one after the other, the newest call first, until one is answered."""
+        answers = (self._ask(*question) for question in questions)
+        return next((answer for answer in answers if answer is not None), None)
 
     def _ask(self, call: Callable[..., Any], *arguments: object) -> Any:
         try:
