@@ -54,9 +54,8 @@ def build_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.watching.server_timeout = 300
-    settings.process.ultimate_exiting_timeout = (
-        60  # then kopf kills it; in a pod the kubelet is sooner
-    )
+    # Then kopf kills this process; in a pod the kubelet is sooner.
+    settings.process.ultimate_exiting_timeout = 60
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     return settings
 
