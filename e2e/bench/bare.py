@@ -16,8 +16,8 @@ from e2e.testbed.clock import elapsed_s
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB, WORKGRANT, Kind
 from hansa.grants.envelope import grant_name, workload_name
-from hansa.planning.rayjob import RAYJOBS
 from hansa.ports import Manifest
+from hansa.reconcile.member.rayjob import RAYJOBS
 
 IN_FLIGHT = 32
 NAMESPACES = "/api/v1/namespaces"

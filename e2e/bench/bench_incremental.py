@@ -27,11 +27,11 @@ from hansa.model.events import Event, JobArrived
 from hansa.model.plan import Plan, Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Snapshot
-from hansa.placement import prices
 from hansa.placement.incremental import IncrementalPlanner
-from hansa.placement.league import League
-from hansa.placement.market import market_of
 from hansa.placement.planner import plan
+from hansa.placement.pricing import shadow_prices
+from hansa.placement.pricing.market import market_of
+from hansa.placement.state.league import League
 
 CHECKPOINTS = 10
 FORCED = frozenset(
@@ -120,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         jobs=size.jobs, sites=size.sites, gpus=size.gpus, load=options.load, seed=options.seed
     )
     churn = Churn(snapshot, seed=options.seed)
-    run = Run(replace(snapshot, prices=prices.solve(market_of(League(snapshot))).prices), churn)
+    run = Run(
+        replace(snapshot, prices=shadow_prices.solve(market_of(League(snapshot))).prices), churn
+    )
     run.fill(snapshot.now_s)
     drifts = []
     for number in range(1, options.events + 1):

@@ -24,10 +24,11 @@ from e2e.bench.workload import static_snapshot
 from hansa.errors import Terminal
 from hansa.model.plan import Plan
 from hansa.model.snapshot import Snapshot
-from hansa.placement import engine, prices
-from hansa.placement.league import League
-from hansa.placement.market import market_of
+from hansa.placement.kernel import run
 from hansa.placement.planner import replan
+from hansa.placement.pricing import shadow_prices
+from hansa.placement.pricing.market import market_of
+from hansa.placement.state.league import League
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _instance(size: Size, options: argparse.Namespace) -> list[dict[str, object]
         rules.cells_for(job)
     say(f"{label}: shadow prices (the background programme)")
     since = time.perf_counter()
-    priced = replace(snapshot, prices=prices.solve(market_of(League(snapshot))).prices)
+    priced = replace(snapshot, prices=shadow_prices.solve(market_of(League(snapshot))).prices)
     common: dict[str, object] = {
         "jobs": size.jobs,
         "sites": size.sites,
@@ -96,7 +97,7 @@ def _instance(size: Size, options: argparse.Namespace) -> list[dict[str, object]
         "peers": _peers(rules, label),
     }
     common |= _optimum(rules, size, label)
-    kernels = ["numba", "python"] if engine.compiled() else ["python"]
+    kernels = ["numba", "python"] if run.compiled() else ["python"]
     ours = [_ours(priced, rules, kernel, options, label) for kernel in kernels]
     return [common | one | _true_gap(common["lp_value"], one["value"]) for one in ours]
 

@@ -20,15 +20,15 @@ import numpy as np
 
 from e2e.bench.plots import draw
 from e2e.bench.report import finish, say, stamp
+from e2e.bench.simulation.baselines import BestEffortFifo, Easy, FairShare, Fifo
+from e2e.bench.simulation.engine import simulate
+from e2e.bench.simulation.league import LeaguePolicy
+from e2e.bench.simulation.occupancy import Occupancy
+from e2e.bench.simulation.policy import Policy
+from e2e.bench.simulation.summary import series, summarise
 from e2e.bench.traces import PHILLY, read_demand
 from e2e.bench.workload import trace_scenario
 from hansa.model.snapshot import Snapshot
-from hansa.simulation.baselines import BestEffortFifo, Easy, FairShare, Fifo
-from hansa.simulation.engine import simulate
-from hansa.simulation.league import LeaguePolicy
-from hansa.simulation.occupancy import Occupancy
-from hansa.simulation.policy import Policy
-from hansa.simulation.summary import series, summarise
 
 POLICIES: Mapping[str, Callable[[Snapshot, Occupancy], Policy]] = {
     "hansa": lambda snapshot, _: LeaguePolicy(snapshot),

@@ -1,7 +1,7 @@
 """The league's rules once more, apart from the planner: for its peers, the exact LP and the check.
 
 A *cell* is the machines of one GPU class at one site; a gang lives in one cell. Legality comes from
-``hansa.simulation.lawful``, which works with sets; nothing here imports the planner.
+``e2e.bench.simulation.lawful``, which works with sets; nothing here imports the planner.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.supply import Floats
 from e2e.bench.traces import Ints
 from hansa.model.plan import Placement
 from hansa.model.snapshot import Job, Pool, Shape, Site, Snapshot
-from hansa.simulation.lawful import Lawful
 
 Flags = npt.NDArray[np.bool_]
 Placed = list[tuple[Job, int, int]]
@@ -112,7 +112,7 @@ class Rules:
         return PLAIN_GPU + job.priority - float(self.money[cell])
 
     def value(self, placed: Sequence[tuple[Job, int, int]]) -> float:
-        """Worth of (job, cell, GPUs): the objective that ``hansa.placement.value`` states."""
+        """Worth of (job, cell, GPUs): the objective that ``hansa.placement.rules.value`` states."""
         total = sum(gpus * self.worth(job, cell) for job, cell, gpus in placed)
         held: Counter[str] = Counter()
         for job, _, gpus in placed:

@@ -23,7 +23,7 @@ from e2e.testbed.processes import Process
 from e2e.testbed.progress import Progress
 from e2e.testbed.simulated import stages
 from hansa.api.meta import GROUP
-from hansa.member.probes import CANARY_NAMESPACE
+from hansa.member.cluster.probes import CANARY_NAMESPACE
 
 MACHINES = 16
 GPUS_EACH = 64

@@ -13,6 +13,9 @@ from functools import cache
 
 import numpy as np
 
+from e2e.bench.simulation.lawful import Lawful
+from e2e.bench.simulation.occupancy import Occupancy
+from e2e.bench.simulation.scenario import Scenario, draw_outages
 from e2e.bench.supply import BLOC_OF, BLOCS, COUNTRIES, Floats, build_sites, site_gpus
 from e2e.bench.traces import Demand, Ints, read_demand
 from hansa.model.snapshot import (
@@ -27,9 +30,6 @@ from hansa.model.snapshot import (
     Site,
     Snapshot,
 )
-from hansa.simulation.lawful import Lawful
-from hansa.simulation.occupancy import Occupancy
-from hansa.simulation.scenario import Scenario, draw_outages
 
 OVERLAY_NOTE = (
     "demand: Philly (CC BY 4.0); machines: openb (Apache-2.0); countries, operators, legal control, "

@@ -17,7 +17,7 @@ from e2e.testbed.definitions import wait_established, wait_service_account
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
-from hansa.member.join import SecretKeeper, enrol, new_identity
+from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
 from tests.apiserver.league import CLOCK, HubProcess, League
 from tests.apiserver.member_kit import (

@@ -32,7 +32,7 @@ from hansa.api.meta import API_VERSION, INSTITUTION_LABEL
 from hansa.errors import Conflict, HansaError, NotFound
 from hansa.grants.envelope import release_message, sign
 from hansa.model.times import rfc3339, rfc3339_micro
-from hansa.planning.node_access import namespace_of
+from hansa.reconcile.hub.node_access import namespace_of
 
 CLOCK = SystemClock()
 IMAGE = "hansa.local/ray@sha256:" + "a" * 64

@@ -31,7 +31,7 @@ from hansa.grants import envelope
 from hansa.member.app import Agent
 from hansa.member.settings import MemberSettings
 from hansa.model.times import rfc3339
-from hansa.planning.node_access import access_manifests
+from hansa.reconcile.hub.node_access import access_manifests
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "hansa.local/ray-sklearn@sha256:" + "0" * 64

@@ -18,7 +18,7 @@ from e2e.testbed.binaries import Binaries
 from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import KubectlError
 from hansa.api.admission import FROZEN_WHEN_PLACED, SIGNED_FIELDS
-from hansa.planning.node_access import access_manifests
+from hansa.reconcile.hub.node_access import access_manifests
 from tests.apiserver.charted import SYSTEM, Act, Charted, installed, pods_of, policies
 from tests.apiserver.crd_bases import BASES
 from tests.apiserver.crd_cases import OTHER_GRANT, OTHER_JOB

@@ -19,8 +19,8 @@ from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import KubectlError
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.planning.order import Order
-from hansa.planning.rayjob import render
+from hansa.reconcile.member.rayjob import render
+from hansa.reconcile.member.run_request import Order
 from tests.apiserver.charted import SYSTEM, Charted, installed, pods_of, policies
 from tests.apiserver.crd_bases import BASES, DIGEST
 from tests.apiserver.member_kit import install_kuberay

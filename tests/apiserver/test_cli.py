@@ -16,8 +16,8 @@ from e2e.testbed.definitions import wait_established
 from hansa.adapters.keys import Ed25519Signer
 from hansa.cli.main import sentence
 from hansa.errors import HansaError
-from hansa.planning.fencing import release_holds
-from hansa.planning.grant_view import parse_grant
+from hansa.reconcile.fencing import release_holds
+from hansa.reconcile.hub.grant_view import parse_grant
 from tests.apiserver.cli_kit import (
     JOB_STATUS,
     NODES,

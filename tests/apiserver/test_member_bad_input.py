@@ -20,8 +20,8 @@ from e2e.testbed.controlplane import ControlPlane
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
-from hansa.member import identity
 from hansa.member.app import Agent
+from hansa.member.hub_link import identity
 from tests.apiserver.member_kit import Hub, Member, at_work, install_kuberay, until, workload
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.long]

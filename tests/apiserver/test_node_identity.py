@@ -9,7 +9,7 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection, from_kubeconfig
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.errors import Terminal
-from hansa.planning.csr import read_subject
+from hansa.reconcile.hub.csr import read_subject
 from tests.apiserver.joining import CSRS, csr_manifest, join_identity, request_for
 from tests.apiserver.league import CLOCK
 from tests.apiserver.reach import METHODS, Asker, attempts, discover, let_through

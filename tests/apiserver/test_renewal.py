@@ -18,8 +18,8 @@ from hansa.adapters.keys import Ed25519Signer, parse_private_key
 from hansa.api.kinds import AIJOB, MEMBERPOLICY, SOVEREIGNNODE
 from hansa.api.meta import API_VERSION
 from hansa.grants.envelope import workload_name
-from hansa.member import certificates, identity
-from hansa.member.join import SecretKeeper, enrol, new_identity
+from hansa.member.hub_link import certificates, identity
+from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
 from tests.apiserver.joining import CSRS, join_identity
 from tests.apiserver.league import HubProcess, League

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from hansa.errors import Retryable
 from hansa.model.snapshot import ShadowPrices
-from hansa.placement.market import Market
+from hansa.placement.pricing.market import Market
 
 WORKER = (sys.executable, "-P", "-m", "hansa.adapters.price_worker")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

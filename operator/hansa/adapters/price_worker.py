@@ -12,7 +12,7 @@ import pickle
 import sys
 import threading
 
-from hansa.placement.prices import solve
+from hansa.placement.pricing.shadow_prices import solve
 
 NICENESS = 10
 """Whatever else runs on the machine goes first."""

@@ -19,9 +19,9 @@ from hansa.api.meta import GROUP
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import show_table
 from hansa.errors import HansaError, NotFound
-from hansa.member.probes import find_kuberay
+from hansa.member.cluster.inventory import KubeRay
+from hansa.member.cluster.probes import find_kuberay
 from hansa.member.settings import Limits as MemberLimits
-from hansa.member.site import KubeRay
 
 Side = Literal["hub", "member"]
 KUBERNETES_FLOOR = (1, 30)

@@ -22,8 +22,8 @@ from hansa.cli.remedies import remedy
 from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
 from hansa.placement import planner
-from hansa.placement.explanation import Explanation, explain_job
-from hansa.placement.verdicts import removed
+from hansa.placement.explain.verdicts import removed
+from hansa.placement.whatif.explain_job import Explanation, explain_job
 from hansa.ports import Manifest
 
 COLUMNS = ("NODE", "REASON", "WHAT THE RULE SAW", "WHAT WOULD HELP")

@@ -32,6 +32,6 @@ def join(node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> None
         raise click.UsageError(
             "give --hub-kubeconfig, or --hub-url with a token in HANSA_HUB_TOKEN"
         )
-    load("hansa.member.join:main")(
+    load("hansa.member.hub_link.join:main")(
         node=node, hub_url=hub_url, hub_kubeconfig=hub_kubeconfig, out=out
     )

@@ -19,11 +19,11 @@ from hansa.cli.access import list_if_allowed
 from hansa.cli.overview import standing
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
-from hansa.planning import hub_snapshot
-from hansa.planning.hub_jobs import JobView, League, parse_spec, view_job
-from hansa.planning.hub_nodes import NodeLimits, NodeView, parse_node, view_node
-from hansa.planning.hub_pools import parse_pool
 from hansa.ports import Manifest
+from hansa.reconcile.hub.jobs import JobView, League, parse_spec, view_job
+from hansa.reconcile.hub.nodes import NodeLimits, NodeView, parse_node, view_node
+from hansa.reconcile.hub.pools import parse_pool
+from hansa.reconcile.hub.snapshot import World, build, known_datasets, plan_job
 
 DEFAULT_CURRENCY = "EUR"
 UNRELEASED = Reason.WAITING_FOR_RELEASE
@@ -54,7 +54,7 @@ class Observed:
 
     def snapshot(self) -> Snapshot:
         """Return the planner's input, with every job that has not ended."""
-        return hub_snapshot.build(self._world(), self.planned(self.jobs), self.now_s)
+        return build(self._world(), self.planned(self.jobs), self.now_s)
 
     def planned(self, jobs: Iterable[Manifest]) -> list[Job]:
         """Return jobs as this league's planner sees them, without those that have ended."""
@@ -62,15 +62,15 @@ class Observed:
         views = (view_job(job, parse_spec(job.get("spec") or {})) for job in jobs)
         return [self._job(view, world) for view in views if not view.ended]
 
-    def _job(self, view: JobView, world: hub_snapshot.World) -> Job:
-        job = hub_snapshot.plan_job(view, (), world, self.now_s)
+    def _job(self, view: JobView, world: World) -> Job:
+        job = plan_job(view, (), world, self.now_s)
         conditions = view.status.get("conditions", ())
         if view.node or job.barred or standing(conditions, "Placed") != UNRELEASED:
             return job
         said = next(row.get("message", "") for row in conditions if row["type"] == "Placed")
         return replace(job, barred=UNRELEASED, barred_message=said)
 
-    def _world(self) -> hub_snapshot.World:
+    def _world(self) -> World:
         currencies = Counter(node["spec"].get("currency", DEFAULT_CURRENCY) for node in self.nodes)
         currency = max(
             currencies, key=lambda name: (currencies[name], name), default=DEFAULT_CURRENCY
@@ -84,10 +84,10 @@ class Observed:
                 for raw in self.namespaces
                 if (label := raw["metadata"].get("labels", {}).get(INSTITUTION_LABEL))
             },
-            datasets=hub_snapshot.known_datasets(nodes.values()),
+            datasets=known_datasets(nodes.values()),
             currency=currency,
         )
-        return hub_snapshot.World(0, nodes, league)
+        return World(0, nodes, league)
 
     def _node(self, raw: Manifest, limits: NodeLimits) -> NodeView:
         conditions = (raw.get("status") or {}).get("conditions", [])

@@ -18,12 +18,12 @@ from hansa.api.meta import JOB_NAME_LABEL, JOB_NAMESPACE_LABEL
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
 from hansa.errors import Terminal
-from hansa.planning import grantstatus
-from hansa.planning.fencing import sign_release
-from hansa.planning.grantstatus import Stamp
-from hansa.planning.node_access import namespace_of
-from hansa.planning.run import EndReason
 from hansa.ports import Clock, Cluster, Manifest
+from hansa.reconcile.fencing import sign_release
+from hansa.reconcile.hub.node_access import namespace_of
+from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.grant_status import Stamp
+from hansa.reconcile.member.lifecycle import EndReason
 
 WARNING = (
     "You sign that nothing of these runs is left at {node}. If that is wrong, a job may run twice."
@@ -77,7 +77,7 @@ async def _held(
 
 def _unreleased(grants: list[Manifest]) -> Iterator[Manifest]:
     for grant in sorted(grants, key=lambda grant: (_job(grant), _epoch(grant))):
-        told = grantstatus.reported(grant)
+        told = grant_status.reported(grant)
         if not told.released and told.accepted is not False:
             yield grant
 
@@ -90,7 +90,7 @@ async def _release(
         node, uid = spec["node"], spec["job"]["uid"]
         word = sign_release(signer, node=node, job_uid=uid, epoch=_epoch(grant), now_s=now_s)
         stamp = Stamp(now_s, int((grant.get("status") or {}).get("policyGeneration", 0)))
-        patch = grantstatus.released(grant, EndReason.OUT_OF_BAND, word, stamp)
+        patch = grant_status.released(grant, EndReason.OUT_OF_BAND, word, stamp)
         patch["metadata"] = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
         await cluster.merge(WORKGRANT.path(meta["namespace"], meta["name"]) + "/status", patch)
 

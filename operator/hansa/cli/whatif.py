@@ -22,8 +22,7 @@ from hansa.errors import Terminal
 from hansa.model.plan import Plan
 from hansa.model.snapshot import Job, Snapshot
 from hansa.model.times import rfc3339
-from hansa.placement.explanation import explain_job
-from hansa.placement.what_if import (
+from hansa.placement.whatif.compare import (
     Difference,
     compare,
     vendors,
@@ -33,8 +32,9 @@ from hansa.placement.what_if import (
     without_sites,
     without_vendor,
 )
-from hansa.planning.hub_nodes import micros
+from hansa.placement.whatif.explain_job import explain_job
 from hansa.ports import Manifest
+from hansa.reconcile.hub.nodes import micros
 
 _STDIN = "-"
 _ADDED = "what-if-"

@@ -22,8 +22,8 @@ from hansa.observability.collectors import SampleCollector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
-from hansa.planning.inventory import gpu_class
 from hansa.ports import Clock
+from hansa.reconcile.member.inventory import gpu_class
 
 Loop: TypeAlias = tuple[float, Callable[[], Awaitable[None]]]
 """Seconds between calls, and what to call."""

@@ -25,21 +25,21 @@ from hansa.errors import HansaError
 from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import CSRS, Executor, GrantTerms
-from hansa.hub.front_door import build_registry, build_settings
-from hansa.hub.keyqueue import KeyQueue
-from hansa.hub.node_keys import NodeKeys
-from hansa.hub.planning_loop import PlanningLoop, warm_up
-from hansa.hub.pricing import Pricing
+from hansa.hub.kopf_handlers import build_registry, build_settings
+from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.planner.loop import PlanningLoop, warm_up
+from hansa.hub.planner.pricing import Pricing
+from hansa.hub.scrape_view import CacheView
 from hansa.hub.settings import HubSettings
-from hansa.hub.view import CacheView
 from hansa.hub.world import WorldView
 from hansa.observability.collectors import hub_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.observability.recorder import EventRecorder
-from hansa.planning.hub_nodes import NodeLimits
 from hansa.ports import Manifest
+from hansa.process.workqueue import KeyQueue
+from hansa.reconcile.hub.nodes import NodeLimits
 
 log = logging.getLogger(__name__)
 

@@ -14,19 +14,19 @@ from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
 from hansa.hub.executor import Executor
-from hansa.hub.keyqueue import LATER, NORMAL, URGENT, Key, KeyQueue
-from hansa.hub.node_keys import NodeKeys
-from hansa.hub.planning_loop import PlanningLoop
+from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.world import WorldView
 from hansa.model.times import from_rfc3339
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
-from hansa.planning.billing import bill
-from hansa.planning.hub_actions import Action, SetJobStatus, Tell, WriteGrant
-from hansa.planning.hub_derive import JobCase, derive, derive_orphan
-from hansa.planning.hub_jobs import JobView
-from hansa.planning.job_status import Bill
 from hansa.ports import Clock, Manifest
+from hansa.process.workqueue import LATER, NORMAL, URGENT, Key, KeyQueue
+from hansa.reconcile.hub.actions import Action, SetJobStatus, Tell, WriteGrant
+from hansa.reconcile.hub.derive import JobCase, derive, derive_orphan
+from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.status.billing import bill
+from hansa.reconcile.hub.status.job_status import Bill
 
 log = logging.getLogger(__name__)
 

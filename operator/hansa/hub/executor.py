@@ -16,15 +16,15 @@ from hansa.api.meta import API_VERSION
 from hansa.errors import Conflict, HansaError, NotFound, Retryable, Terminal
 from hansa.grants.envelope import grant_name
 from hansa.hub.caches import Caches
-from hansa.hub.grants import grant_manifest
-from hansa.hub.telling import event_of
+from hansa.hub.events import event_of
+from hansa.hub.grant_manifest import grant_manifest
 from hansa.model.times import rfc3339
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
-from hansa.planning import hub_actions as do
-from hansa.planning.node_access import MANAGER, access_manifests, access_paths, namespace_of
 from hansa.ports import Clock, Cluster, Manifest, Signer
+from hansa.reconcile.hub import actions as do
+from hansa.reconcile.hub.node_access import MANAGER, access_manifests, access_paths, namespace_of
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
-from hansa.planning.hub_jobs import League
-from hansa.planning.hub_nodes import NodeLimits, NodeView, ParsedNode, parse_node, view_node
-from hansa.planning.hub_pools import ParsedPool, parse_pool
-from hansa.planning.hub_snapshot import World, known_datasets
 from hansa.ports import Manifest
+from hansa.reconcile.hub.jobs import League
+from hansa.reconcile.hub.nodes import NodeLimits, NodeView, ParsedNode, parse_node, view_node
+from hansa.reconcile.hub.pools import ParsedPool, parse_pool
+from hansa.reconcile.hub.snapshot import World, known_datasets
 
 
 class WorldView:

@@ -20,31 +20,25 @@ from hansa.adapters.kube.config import Connection, connect
 from hansa.adapters.kube.fenced import FencedCluster
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
-from hansa.member import identity
-from hansa.member.desk import Desk
-from hansa.member.front import build_registry, build_settings, take_machine, take_policy
-from hansa.member.identity import HubIdentity
-from hansa.member.law import NAME
-from hansa.member.leadership import Leadership
+from hansa.member.cluster.policy import NAME
+from hansa.member.context import AgentContext
+from hansa.member.duties import FORGET_S, GPU_USE_S, Renewal, Upkeep, regularly
+from hansa.member.hub_link import identity
+from hansa.member.hub_link.identity import HubIdentity
+from hansa.member.hub_link.leadership import Leadership
+from hansa.member.kopf_handlers import build_registry, build_settings, take_machine, take_policy
 from hansa.member.publisher import Publisher
+from hansa.member.scrape_view import View
 from hansa.member.settings import MemberSettings
 from hansa.member.status import Status
-from hansa.member.upkeep import (
-    FORGET_S,
-    GPU_USE_S,
-    Renewal,
-    Upkeep,
-    regularly,
-)
-from hansa.member.view import View
 from hansa.member.wiring import Clients, Parts, assemble
 from hansa.model.times import from_rfc3339
 from hansa.observability.collectors import member_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
-from hansa.planning.order import MANAGER
 from hansa.ports import Clock, Manifest
+from hansa.reconcile.member.run_request import MANAGER
 
 log = logging.getLogger(__name__)
 Job = Coroutine[Any, Any, Any]
@@ -72,7 +66,7 @@ class Agent:
     async def run(self) -> None:
         """Run until cancelled or signalled; kopf hears the signals and calls start and stop."""
         registry = build_registry(
-            lambda: self.status.desk, self._connection, start=self._start, stop=self._stop
+            lambda: self.status.context, self._connection, start=self._start, stop=self._stop
         )
         await kopf.operator(
             registry=registry,
@@ -123,12 +117,12 @@ class Agent:
             await self._run(stack, own, still_leader)
 
     def _stand_by(self) -> None:
-        self.status.desk, self.status.starting = None, "taking over"
+        self.status.context, self.status.starting = None, "taking over"
 
     async def _run(
         self, stack: AsyncExitStack, own: KubeCluster, still_leader: Callable[[], bool]
     ) -> None:
-        """1. Identity. 2. Desk. 3. What was known before. 4. First looks. 5. All duties."""
+        """1. Identity. 2. AgentContext. 3. What was known before. 4. First looks. 5. All duties."""
         held = await self._identity(own)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-")))
         held.write_files(folder)
@@ -155,9 +149,9 @@ class Agent:
             instruments=self._instruments,
             jitter=self._jitter,
         )
-        self.status.desk = parts.desk
-        await self._remember(parts.desk, own)
-        self.renewal = Renewal(parts.desk, held, folder)
+        self.status.context = parts.context
+        await self._remember(parts.context, own)
+        self.renewal = Renewal(parts.context, held, folder)
         await self._serve(stack, parts, self.renewal)
 
     async def _identity(self, own: KubeCluster) -> HubIdentity:
@@ -193,29 +187,29 @@ class Agent:
     def _jitter(self) -> float:
         return float(self._random.random())
 
-    async def _remember(self, desk: Desk, own: KubeCluster) -> None:
+    async def _remember(self, context: AgentContext, own: KubeCluster) -> None:
         """Read what an earlier process left, and the law; nothing is judged before.
 
-        The desk hears events already, so that nothing is missed between a look and the first event.
+        The context hears events already, so that nothing is missed between a look and the first event.
         """
         policy = await self._policy(own)
         if policy is not None:
-            take_policy(desk, "ADDED", policy)
+            take_policy(context, "ADDED", policy)
         for node in (await own.list("/api/v1/nodes")).items:
-            take_machine(desk, "ADDED", node)
-        await desk.memory.load()
+            take_machine(context, "ADDED", node)
+        await context.memory.load()
 
     async def _serve(self, stack: AsyncExitStack, parts: Parts, renewal: Renewal) -> None:
-        desk = parts.desk
-        upkeep, timing, jitter = Upkeep(desk), self._settings.timing, self._jitter
+        context = parts.context
+        upkeep, timing, jitter = Upkeep(context), self._settings.timing, self._jitter
 
         def certificate_end_s() -> float:
             return renewal.end_s
 
         publisher = Publisher(
-            desk, release_key=renewal.held.signer.public_key, certificate_end_s=certificate_end_s
+            context, release_key=renewal.held.signer.public_key, certificate_end_s=certificate_end_s
         )
-        view = View(desk, publisher, certificate_end_s)
+        view = View(context, publisher, certificate_end_s)
         stack.enter_context(self._instruments.attached(member_collector(view)))
         await self._first_looks(upkeep)
         every: list[tuple[Callable[[], Any], Callable[[], float]]] = [
@@ -229,11 +223,11 @@ class Agent:
         ]
         jobs: list[Job] = [regularly(duty, pause, jitter) for duty, pause in every]
         jobs += [
-            desk.namespaces.run(),
-            desk.rayjobs.run(),
-            desk.recorder.run(),
+            context.namespaces.run(),
+            context.rayjobs.run(),
+            context.recorder.run(),
             publisher.run(),
-            _on_law(desk.law_changed, upkeep),
+            _on_law(context.law_changed, upkeep),
             self._work(parts),
         ]
         await _together(jobs)
@@ -248,17 +242,19 @@ class Agent:
 
     async def _work(self, parts: Parts) -> None:
         """Begin to judge only when the runs there are have been seen."""
-        desk, steward = parts.desk, parts.steward
-        await desk.namespaces.wait_synced()
-        if not desk.site.kuberay.missing:
-            await desk.rayjobs.wait_synced()
-        desk.judging.set()
+        context, run_controller = parts.context, parts.run_controller
+        await context.namespaces.wait_synced()
+        if not context.site.kuberay.missing:
+            await context.rayjobs.wait_synced()
+        context.judging.set()
         self.status.starting = ""
         log.info(
-            "at work", extra={"node": self._settings.node, "records": len(desk.memory.items())}
+            "at work", extra={"node": self._settings.node, "records": len(context.memory.items())}
         )
-        workers = [steward.work() for _ in range(self._settings.rendering.concurrency)]
-        await _together([desk.grants.run(), parts.judge.run(), steward.watch_deadlines(), *workers])
+        workers = [run_controller.work() for _ in range(self._settings.rendering.concurrency)]
+        await _together(
+            [context.grants.run(), parts.judge.run(), run_controller.watch_deadlines(), *workers]
+        )
 
 
 async def _on_law(changed: asyncio.Event, upkeep: Upkeep) -> None:

@@ -21,13 +21,13 @@ from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.judgement import Bounds, Facts, Judgement
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
-from hansa.member import stale
-from hansa.member.book import Entry
-from hansa.member.desk import Desk
+from hansa.member.context import AgentContext
+from hansa.member.runs import stale
+from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
-from hansa.planning import grantstatus
-from hansa.planning.inventory import Inventory
 from hansa.ports import Manifest
+from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.inventory import Inventory
 
 log = logging.getLogger(__name__)
 LARGEST_BATCH = 128
@@ -58,9 +58,9 @@ class Decision:
 class Judge:
     """Judges grants as they arrive. One task runs it."""
 
-    def __init__(self, desk: Desk) -> None:
-        """``desk``: shared state."""
-        self._desk = desk
+    def __init__(self, context: AgentContext) -> None:
+        """``context``: shared state."""
+        self._context = context
         self._inbox: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._untold: dict[str, Judgement] = {}
@@ -73,7 +73,7 @@ class Judge:
             self._orphan(grant)
         elif self._is_new(grant):
             self._inbox[name] = None
-            self._desk.judging.clear()
+            self._context.judging.clear()
             self._wake.set()
         else:
             self._adopt(grant)
@@ -83,17 +83,17 @@ class Judge:
         while True:
             await self._wake.wait()
             await self._rush()
-            self._desk.judging.set()
+            self._context.judging.set()
 
     async def _rush(self) -> None:
         """Judge what there is, and what comes right behind it."""
-        desk, judged = self._desk, 0
-        backlog = len(desk.runs) > desk.settings.rendering.concurrency
-        began_s = desk.clock.monotonic()
+        context, judged = self._context, 0
+        backlog = len(context.runs) > context.settings.rendering.concurrency
+        began_s = context.clock.monotonic()
         while self._wake.is_set():
             self._wake.clear()
             judged += await self._work_off()
-            spent_s = desk.clock.monotonic() - began_s
+            spent_s = context.clock.monotonic() - began_s
             with contextlib.suppress(TimeoutError):
                 pause_s = pause_after(judged, spent_s, backlog=backlog)
                 await asyncio.wait_for(self._wake.wait(), pause_s)
@@ -114,7 +114,7 @@ class Judge:
             await self._decide(names)
         except HansaError as error:
             log.warning("grants not decided", extra={"count": len(names), "error": str(error)})
-            retry = self._desk.settings.timing.retry_seconds
+            retry = self._context.settings.timing.retry_seconds
             asyncio.get_running_loop().call_later(retry, self._again, names)
 
     def _again(self, names: list[str]) -> None:
@@ -123,51 +123,51 @@ class Judge:
 
     async def _decide(self, names: list[str]) -> None:
         """1. Judge all. 2. Make it durable. 3. Tell the hub. Undecided: nothing was told."""
-        desk = self._desk
-        grants = [desk.grants.get(f"{desk.hub_namespace}/{name}") for name in names]
+        context = self._context
+        grants = [context.grants.get(f"{context.hub_namespace}/{name}") for name in names]
         decisions = self._judge_all([g for g in grants if g is not None and self._is_new(g)])
         records: dict[str, EpochRecord] = {}
         for decision in decisions:
             records.update(self._record_of(decision))
         try:
-            await desk.memory.put(records)
+            await context.memory.put(records)
         except HansaError:
             for decision in decisions:
                 self._forget(decision)
             raise
         await asyncio.gather(*(self._tell(decision) for decision in decisions))
         if not all(decision.judgement.accepted for decision in decisions):
-            desk.dirty.set()
+            context.dirty.set()
 
     def _judge_all(self, grants: list[Manifest]) -> list[Decision]:
-        desk, decisions = self._desk, []
+        context, decisions = self._context, []
         for grant in grants:
-            inventory = desk.site.inventory(desk.book.held)
+            inventory = context.site.inventory(context.run_index.held)
             spec = grant.get("spec") or {}
             facts = self._facts(spec, inventory)
             judgement = self._untold.pop(grant["metadata"]["name"], None) or judge(
-                spec, desk.site.law.spec, facts
+                spec, context.site.law.spec, facts
             )
             decisions.append(Decision(grant, judgement))
             if judgement.accepted and judgement.proposal is not None:
                 p = judgement.proposal
                 entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
-                desk.book.put(entry, holding=True)
+                context.run_index.put(entry, holding=True)
         return decisions
 
     def _facts(self, spec: Mapping[str, Any], inventory: Inventory) -> Facts:
-        desk, limits = self._desk, self._desk.settings.limits
+        context, limits = self._context, self._context.settings.limits
         job = spec.get("job")
         uid = str(job.get("uid", "")) if isinstance(job, dict) else ""
         return Facts(
-            node=desk.settings.node,
-            now_s=desk.clock.now(),
-            hub_skew_s=desk.hub_skew(),
-            seen=desk.memory.get(uid),
+            node=context.settings.node,
+            now_s=context.clock.now(),
+            hub_skew_s=context.hub_skew(),
+            seen=context.memory.get(uid),
             stock=inventory.stock,
-            unusable_data=desk.site.unusable_data,
-            running_jobs=desk.book.running_jobs,
-            readiness=desk.site.readiness(inventory),
+            unusable_data=context.site.unusable_data,
+            running_jobs=context.run_index.running_jobs,
+            readiness=context.site.readiness(inventory),
             bounds=Bounds(
                 clock_skew_s=limits.clock_skew_seconds,
                 grant_validity_s=limits.grant_validity_seconds,
@@ -182,37 +182,37 @@ class Judge:
             return {}
         uid, epoch = proposal.spec.job.uid, proposal.spec.epoch
         if not objections:
-            return {uid: self._desk.record(epoch, proposal.digest, Outcome.ACCEPTED)}
-        seen = self._desk.memory.get(uid)
+            return {uid: self._context.record(epoch, proposal.digest, Outcome.ACCEPTED)}
+        seen = self._context.memory.get(uid)
         if objections[0].reason.untrusted or (seen is not None and seen.epoch >= epoch):
             return {}
         reason = objections[0].reason.value
-        return {uid: self._desk.record(epoch, proposal.digest, Outcome.REFUSED, reason=reason)}
+        return {uid: self._context.record(epoch, proposal.digest, Outcome.REFUSED, reason=reason)}
 
     async def _tell(self, decision: Decision) -> None:
         """Tell the hub; what it does not take is told again, by the run or by this judge."""
         grant, judgement = decision.grant, decision.judgement
-        name, stamp = grant["metadata"]["name"], self._desk.stamp()
+        name, stamp = grant["metadata"]["name"], self._context.stamp()
         entry = self._entry(judgement)
         if judgement.accepted and entry is not None:
-            patch = grantstatus.accepted(grant, entry.name, stamp)
+            patch = grant_status.accepted(grant, entry.name, stamp)
         else:
             self._count(grant, judgement)
-            patch = await stale.refusal(self._desk, grant, judgement)
+            patch = await stale.refusal(self._context, grant, judgement)
         try:
-            await self._desk.tell_hub(name, patch)
+            await self._context.tell_hub(name, patch)
         except NotFound:
             log.info("grant is gone", extra={"grant": name})
         except HansaError as error:
             log.warning("decision not told", extra={"grant": name, "error": str(error)})
             self._tell_later(name, judgement)
         if judgement.accepted and entry is not None:
-            self._desk.runs.put(entry.name)
+            self._context.runs.put(entry.name)
 
     def _tell_later(self, name: str, judgement: Judgement) -> None:
         if not judgement.accepted:
             self._untold[name] = judgement
-            retry = self._desk.settings.timing.retry_seconds
+            retry = self._context.settings.timing.retry_seconds
             asyncio.get_running_loop().call_later(retry, self._again, [name])
 
     def _entry(self, judgement: Judgement) -> Entry | None:
@@ -220,30 +220,30 @@ class Judge:
             return None
         spec = judgement.proposal.spec
         entry = Entry(spec, {}, judgement.proposal.digest)
-        return self._desk.book.get(entry.name)
+        return self._context.run_index.get(entry.name)
 
     def _forget(self, decision: Decision) -> None:
         entry = self._entry(decision.judgement)
         if decision.judgement.accepted and entry is not None:
-            self._desk.book.drop(entry.name)
+            self._context.run_index.drop(entry.name)
 
     def _count(self, grant: Manifest, judgement: Judgement) -> None:
         first = judgement.objections[0]
-        self._desk.instruments.add(metrics.MEMBER_REFUSALS, reason=first.reason.value)
-        self._desk.refusals[first.reason.value] += 1
+        self._context.instruments.add(metrics.MEMBER_REFUSALS, reason=first.reason.value)
+        self._context.refusals[first.reason.value] += 1
         job = (grant.get("spec") or {}).get("job") or {}
         title = f"{job.get('namespace', '?')}/{job.get('name', '?')}"
-        subject = self._desk.policy_subject()
-        self._desk.emit(events.grant_refused(subject, title, first.reason.value, first.message))
+        subject = self._context.policy_subject()
+        self._context.emit(events.grant_refused(subject, title, first.reason.value, first.message))
 
     def _is_new(self, grant: Manifest) -> bool:
         """Tell whether a grant waits for a decision: none is reported, and none is remembered."""
-        if grantstatus.reported(grant).accepted is not None:
+        if grant_status.reported(grant).accepted is not None:
             return False
         spec = grant.get("spec") or {}
         job = spec.get("job")
         uid = job.get("uid") if isinstance(job, dict) else None
-        seen = self._desk.memory.get(str(uid))
+        seen = self._context.memory.get(str(uid))
         if seen is None or seen.epoch != spec.get("epoch"):
             return True
         return seen.outcome is not Outcome.ACCEPTED or not self._same(grant, seen)
@@ -254,27 +254,27 @@ class Judge:
 
     def _adopt(self, grant: Manifest) -> None:
         """Have the run of a grant that was decided before looked at again."""
-        if grantstatus.reported(grant).released:
+        if grant_status.reported(grant).released:
             return
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        desk = self._desk
+        context = self._context
         entry = Entry(proposal.spec, grant["spec"], proposal.digest)
-        known = desk.book.get(entry.name)
-        record = desk.memory.get(entry.uid)
+        known = context.run_index.get(entry.name)
+        record = context.memory.get(entry.uid)
         if record is None or record.epoch != proposal.spec.epoch or record.digest != entry.digest:
             return
         if known is None:
-            desk.book.put(entry, holding=record.outcome is Outcome.ACCEPTED)
+            context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
         elif known.spec.cancel != entry.spec.cancel:
             holding = record.outcome is Outcome.ACCEPTED
-            desk.book.put(replace(entry, gpu_class=known.gpu_class), holding=holding)
-        desk.orphaned.pop(entry.name, None)
-        desk.runs.put(entry.name)
+            context.run_index.put(replace(entry, gpu_class=known.gpu_class), holding=holding)
+        context.orphaned.pop(entry.name, None)
+        context.runs.put(entry.name)
 
     def _orphan(self, grant: Manifest) -> None:
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        self._desk.runs.put(Entry(proposal.spec, {}, "").name)
+        self._context.runs.put(Entry(proposal.spec, {}, "").name)

@@ -14,10 +14,11 @@ import hansa
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.errors import HansaError, NotFound
 from hansa.grants.envelope import digest
-from hansa.member.desk import Desk
-from hansa.member.law import NAME
+from hansa.member.cluster.policy import NAME
+from hansa.member.context import AgentContext
 from hansa.observability import events
-from hansa.planning.memberstatus import (
+from hansa.ports import Manifest
+from hansa.reconcile.member.node_declaration import (
     Declaration,
     Enforcement,
     Health,
@@ -25,7 +26,6 @@ from hansa.planning.memberstatus import (
     node_status,
     policy_status,
 )
-from hansa.ports import Manifest
 
 log = logging.getLogger(__name__)
 MANAGER = "hansa-member"
@@ -38,13 +38,17 @@ CONTACT_STEP_S = 30.0
 
 
 class Publisher:
-    """Publishes what the desk knows."""
+    """Publishes what the context knows."""
 
     def __init__(
-        self, desk: Desk, *, release_key: str, certificate_end_s: Callable[[], float | None]
+        self,
+        context: AgentContext,
+        *,
+        release_key: str,
+        certificate_end_s: Callable[[], float | None],
     ) -> None:
         """``release_key``: raw public key, base64."""
-        self._desk = desk
+        self._context = context
         self._release_key = release_key
         self._certificate_end_s = certificate_end_s
         self._sent: dict[str, str] = {}
@@ -55,11 +59,11 @@ class Publisher:
     async def run(self) -> None:
         """Publish whenever something has changed, until cancelled."""
         while True:
-            self._desk.dirty.clear()
+            self._context.dirty.clear()
             await self._publish()
             await asyncio.sleep(PAUSE_S)
             try:
-                await asyncio.wait_for(self._desk.dirty.wait(), REPEAT_S)
+                await asyncio.wait_for(self._context.dirty.wait(), REPEAT_S)
             except TimeoutError:
                 continue
 
@@ -70,21 +74,21 @@ class Publisher:
 
     async def _tell_hub(self) -> None:
         try:
-            answer = await self._apply(self._desk.hub, self._node_path, self._node_body())
+            answer = await self._apply(self._context.hub, self._node_path, self._node_body())
         except HansaError as error:
             log.info("node status not told", extra={"error": str(error)})
             return
         note = self._note if answer is None else hub_note(answer)
         if note != self._note:
             self._note = note
-            self._desk.dirty.set()
+            self._context.dirty.set()
 
     async def _tell_home(self) -> None:
-        if not self._desk.site.law.uid:
+        if not self._context.site.law.uid:
             return
         try:
             path = MEMBERPOLICY.path(name=NAME) + "/status"
-            await self._apply(self._desk.own, path, self._policy_body())
+            await self._apply(self._context.own, path, self._policy_body())
         except NotFound:
             log.info("no policy to report on")
         except HansaError as error:
@@ -92,7 +96,7 @@ class Publisher:
 
     @property
     def _node_path(self) -> str:
-        return SOVEREIGNNODE.path(name=self._desk.settings.node) + "/status"
+        return SOVEREIGNNODE.path(name=self._context.settings.node) + "/status"
 
     async def _apply(self, cluster: Any, path: str, body: Manifest) -> Manifest | None:
         """Apply a status unless the same was applied last."""
@@ -106,60 +110,66 @@ class Publisher:
         return answer
 
     def _assess(self) -> None:
-        desk, limits, timing = self._desk, self._desk.settings.limits, self._desk.settings.timing
-        before, skew, age = self.health, desk.hub_skew(), desk.contact.age_s
-        inventory = desk.site.inventory(desk.book.held)
+        context, limits, timing = (
+            self._context,
+            self._context.settings.limits,
+            self._context.settings.timing,
+        )
+        before, skew, age = self.health, context.hub_skew(), context.contact.age_s
+        inventory = context.site.inventory(context.run_index.held)
         self.health = Health(
-            law=desk.site.law.problem,
+            law=context.site.law.problem,
             hub=f"no answer for {age // 30 * 30:.0f} s" if age > timing.disconnect_seconds else "",
-            kuberay=desk.site.kuberay.trouble,
+            kuberay=context.site.kuberay.trouble,
             clock=_clock_trouble(skew, limits.clock_skew_seconds),
-            disk=desk.site.readiness(inventory).disk_full,
+            disk=context.site.readiness(inventory).disk_full,
         )
         self._tell_people(before)
 
     def _tell_people(self, before: Health) -> None:
-        desk, subject = self._desk, self._desk.policy_subject()
+        context, subject = self._context, self._context.policy_subject()
         if self.health.hub and not before.hub:
-            desk.emit(events.hub_unreachable(subject, self.health.hub))
+            context.emit(events.hub_unreachable(subject, self.health.hub))
         if before.hub and not self.health.hub:
-            desk.emit(events.hub_reachable(subject))
+            context.emit(events.hub_reachable(subject))
         if self.health.kuberay:
-            desk.emit(events.kuberay_unfit(subject, self.health.kuberay))
+            context.emit(events.kuberay_unfit(subject, self.health.kuberay))
         if self.health.clock:
-            desk.emit(events.clock_skewed(subject, self.health.clock))
-        if desk.site.canary.outcome == "Admitted":
-            desk.emit(events.canary_admitted(subject, desk.site.canary.message))
+            context.emit(events.clock_skewed(subject, self.health.clock))
+        if context.site.canary.outcome == "Admitted":
+            context.emit(events.canary_admitted(subject, context.site.canary.message))
 
     def _node_body(self) -> Manifest:
-        desk = self._desk
+        context = self._context
         said = Declaration(
-            node=desk.settings.node,
-            policy=desk.site.law.spec,
-            generation=desk.site.law.generation,
-            inventory=desk.site.inventory(desk.book.held),
+            node=context.settings.node,
+            policy=context.site.law.spec,
+            generation=context.site.law.generation,
+            inventory=context.site.inventory(context.run_index.held),
             health=self.health,
             agent_version=hansa.__version__,
-            kuberay_version=desk.site.kuberay.version,
+            kuberay_version=context.site.kuberay.version,
             release_key=self._release_key,
             certificate_end_s=self._certificate_end_s(),
-            unusable_data=frozenset(desk.site.unusable_data),
+            unusable_data=frozenset(context.site.unusable_data),
         )
-        return node_status(said, self._conditions.get(self._node_path, []), now_s=desk.clock.now())
+        return node_status(
+            said, self._conditions.get(self._node_path, []), now_s=context.clock.now()
+        )
 
     def _policy_body(self) -> Manifest:
-        desk = self._desk
-        last, path = desk.contact.last_s, MEMBERPOLICY.path(name=NAME) + "/status"
+        context = self._context
+        last, path = context.contact.last_s, MEMBERPOLICY.path(name=NAME) + "/status"
         said = Enforcement(
-            generation=desk.site.law.generation,
+            generation=context.site.law.generation,
             health=self.health,
-            canary=desk.site.canary.outcome,
-            node_key_id=desk.signer.key_id,
-            refusals=desk.refusals,
+            canary=context.site.canary.outcome,
+            node_key_id=context.signer.key_id,
+            refusals=context.refusals,
             last_contact_s=None if last is None else last // CONTACT_STEP_S * CONTACT_STEP_S,
             note=self._note,
         )
-        return policy_status(said, self._conditions.get(path, []), now_s=desk.clock.now())
+        return policy_status(said, self._conditions.get(path, []), now_s=context.clock.now())
 
 
 def _clock_trouble(skew: float | None, limit: float) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hansa.member.desk import Desk
-from hansa.member.leadership import Leadership
+from hansa.member.context import AgentContext
+from hansa.member.hub_link.leadership import Leadership
 
 DEAF_AFTER_S = 300.0
 """A watch this silent means the process should be restarted; bookmarks come every minute."""
@@ -16,24 +16,24 @@ class Status:
     """What the probes answer."""
 
     starting: str = "starting"
-    desk: Desk | None = None
+    context: AgentContext | None = None
     """None while another replica leads."""
     leadership: Leadership | None = None
 
     def ready(self) -> str:
         """Return why the agent is not ready; empty when it works, or could at once."""
-        if self.desk is None and self.leadership is not None:
+        if self.context is None and self.leadership is not None:
             return self.leadership.election.trouble
         return self.starting
 
     @property
     def working(self) -> bool:
         """Whether this replica judges and reports."""
-        return self.desk is not None and not self.starting
+        return self.context is not None and not self.starting
 
     def healthy(self) -> str:
         """Return why the agent should be restarted; the hub's absence is no such reason."""
-        if self.desk is None or self.starting:
+        if self.context is None or self.starting:
             return ""
-        age_s = self.desk.namespaces.last_event_age_s
+        age_s = self.context.namespaces.last_event_age_s
         return f"own cluster silent for {age_s:.0f} s" if age_s > DEAF_AFTER_S else ""

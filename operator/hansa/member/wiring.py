@@ -1,4 +1,4 @@
-"""Puts the agent's parts together; the desk is shared, so who hears of whom is settled here."""
+"""Puts the agent's parts together; the context is shared, so who hears of whom is settled here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
-from hansa.member.builder import Builder
-from hansa.member.contact import Contact
-from hansa.member.desk import Desk
+from hansa.member.context import AgentContext
+from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
-from hansa.member.memory import EpochMemory
+from hansa.member.runs.run_controller import RunController
+from hansa.member.runs.run_objects import Builder
 from hansa.member.settings import MemberSettings
-from hansa.member.steward import Steward
-from hansa.member.work import KeyedQueue
+from hansa.member.state.epoch_store import EpochMemory
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
-from hansa.planning.order import MANAGER
 from hansa.ports import Clock, Cluster, Manifest, Signer
+from hansa.process.retry_queue import KeyedQueue
+from hansa.reconcile.member.run_request import MANAGER
 
 RAYJOBS = "/apis/ray.io/v1/rayjobs"
 NAMESPACES = "/api/v1/namespaces"
@@ -43,9 +43,9 @@ class Clients:
 class Parts:
     """The agent's working parts."""
 
-    desk: Desk
+    context: AgentContext
     judge: Judge
-    steward: Steward
+    run_controller: RunController
 
 
 class Relay:
@@ -84,7 +84,7 @@ def assemble(
             jitter=jitter,
         )
 
-    desk = Desk(
+    context = AgentContext(
         settings=settings,
         clock=clock,
         own=clients.own,
@@ -105,6 +105,6 @@ def assemble(
         runs=KeyedQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
     )
-    judge, steward = Judge(desk), Steward(desk, Builder(desk))
-    to_judge.to, to_steward.to = judge.seen, steward.seen
-    return Parts(desk, judge, steward)
+    judge, run_controller = Judge(context), RunController(context, Builder(context))
+    to_judge.to, to_steward.to = judge.seen, run_controller.seen
+    return Parts(context, judge, run_controller)

@@ -28,15 +28,20 @@ from hansa.model.events import (
 from hansa.model.history import Group, RunTimes
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Site, Snapshot
-from hansa.placement import backfill, changes, engine, preemption, prices, stops, takers, waiting
-from hansa.placement.calibration import Calibration
-from hansa.placement.columns import WHY_CAP, WHY_QUOTA
-from hansa.placement.league import Held, League, Record
-from hansa.placement.market import Market, market_of
+from hansa.placement.backfill import candidates, reservations
+from hansa.placement.backfill.calibration import Calibration
+from hansa.placement.explain import waiting
+from hansa.placement.explain.waitlist import about, retell
+from hansa.placement.kernel import run
+from hansa.placement.kernel.tables import WHY_CAP, WHY_QUOTA
 from hansa.placement.planner import placements, replan
-from hansa.placement.supply import Ints, is_open
-from hansa.placement.tables import some_waiting
-from hansa.placement.waitlist import about, retell
+from hansa.placement.preemption import evictions, reclaim
+from hansa.placement.pricing import shadow_prices
+from hansa.placement.pricing.market import Market, market_of
+from hansa.placement.rules.fleet import Ints, is_open
+from hansa.placement.state import updates
+from hansa.placement.state.kernel_input import some_waiting
+from hansa.placement.state.league import Held, League, Record
 
 MOST_ROWS = 32
 """Waiting jobs that one event tries to place."""
@@ -107,8 +112,8 @@ class IncrementalPlanner:
         self._advance(now_s)
         self._take_in(arrived, gone, sites)
         if is_repriced:
-            self.market = None if prices.is_small(self._league) else market_of(self._league)
-            self._league.prices = prices.solve_if_small(self._league) or self._league.prices
+            self.market = None if shadow_prices.is_small(self._league) else market_of(self._league)
+            self._league.prices = shadow_prices.solve_if_small(self._league) or self._league.prices
         decided = self._replan()
         told = partial(self._promises.told, now_s=now_s)
         return replace(decided, waiting=retell(decided.waiting, told))
@@ -169,7 +174,7 @@ class IncrementalPlanner:
         uids, cells = self._take_in(arrived, gone, sites)
         if self._league is not league:
             return self._only(uids, self.replan(now_s))
-        ended = stops.unlawful_at(league, league.fleet.cells_at(sites))
+        ended = evictions.unlawful_at(league, league.fleet.cells_at(sites))
         self._stopping(ended)
         filled = self._fill(cells, len(sites) + len(cells)) if cells else Plan()
         begun = self._begin([league.records[uid] for uid in uids])
@@ -201,7 +206,7 @@ class IncrementalPlanner:
         names = {site.name for site in sites}
         others = (site for site in self._base.sites if site.name not in names)
         self._base = replace(self._base, sites=(*others, *sites))
-        return changes.swap_sites(self._league, sites)
+        return updates.swap_sites(self._league, sites)
 
     def _amend(self, job: Job) -> bool:
         """Take in what is new about a job that keeps its room, or its place among the waiting."""
@@ -234,7 +239,7 @@ class IncrementalPlanner:
         waits = [record for record in records if record.row >= 0]
         rows = np.array([record.row for record in waits], np.int64)
         why = np.array([self._why_of(record) for record in waits], np.int64)
-        made = preemption.make_room(league, waiting.Blocked(rows, why))
+        made = reclaim.make_room(league, waiting.Blocked(rows, why))
         self._stopping(tuple(made.stops))
         self._reserved |= made.reserved
         said = [
@@ -252,10 +257,10 @@ class IncrementalPlanner:
         """Take in what is new about a pool, then plan all that waits."""
         others = tuple(other for other in self._base.pools if other.name != pool.name)
         base, old = replace(self._base, pools=(*others, pool)), self._league.pools.get(pool.name)
-        if old is None or not changes.is_light_pool(old, pool):
+        if old is None or not updates.is_light_pool(old, pool):
             return self._rebuilt(base)
         self._base = base
-        changes.swap_pool(self._league, pool)
+        updates.swap_pool(self._league, pool)
         return self._untold()
 
     def _rebuilt(self, base: Snapshot) -> Plan:
@@ -312,8 +317,8 @@ class IncrementalPlanner:
         held_up = np.zeros(len(league.kinds), bool)
         held_up[: len(self._why)] = (self._why & (WHY_QUOTA | WHY_CAP)) != 0
         handed = self._hand_over(usable)
-        found = takers.who_and_where(league, usable, held_up)
-        rows = takers.best(league, found.rows, events * MOST_ROWS, self._reserved)
+        found = candidates.who_and_where(league, usable, held_up)
+        rows = candidates.best(league, found.rows, events * MOST_ROWS, self._reserved)
         return Plan(handed + self._run(rows, found.cells).placements if len(rows) else handed)
 
     def _hand_over(self, cells: Ints) -> tuple[Placement, ...]:
@@ -335,9 +340,11 @@ class IncrementalPlanner:
         ``gains``: who may use what is held for those that room was made for.
         """
         league, ranks = self._league, self._reserved
-        ranks = {row: ranks[row] for row in ranks if ranks[row] >= backfill.BEHIND or row in gains}
+        ranks = {
+            row: ranks[row] for row in ranks if ranks[row] >= reservations.BEHIND or row in gains
+        }
         tables, numbers = some_waiting(league, rows, cells, ranks)
-        decided = engine.run(tables, is_priced=False, is_compiled=self._is_compiled, is_small=True)
+        decided = run.run(tables, is_priced=False, is_compiled=self._is_compiled, is_small=True)
         self._note_why(numbers, waiting.reasons(tables.kinds))
         if not len(decided.parts):
             return Plan()
@@ -377,12 +384,12 @@ class IncrementalPlanner:
         """A gang that starts or goes no longer needs its reservation."""
         rank = self._reserved.pop(record.row, None)
         if rank is not None:
-            backfill.give_up(self._league, record.row, rank)
+            reservations.give_up(self._league, record.row, rank)
 
     def _stopping(self, stops_: tuple[Stop, ...]) -> None:
         """Book stops: the room stays held until the job is gone."""
         for stop in stops_:
-            stops.charge(self._league, stop)
+            evictions.charge(self._league, stop)
             record = self._league.records[stop.job_uid]
             for held in record.held:
                 if held.holding.site == stop.site:

@@ -12,14 +12,18 @@ import numpy as np
 
 from hansa.model.plan import Certificate, Placement, Plan
 from hansa.model.snapshot import Snapshot
-from hansa.placement import backfill, certificate, engine, preemption, prices, stops, waiting
-from hansa.placement.league import League
-from hansa.placement.notices import notices
-from hansa.placement.quiet import quiet
-from hansa.placement.releases import Started
-from hansa.placement.supply import Ints
-from hansa.placement.tables import all_waiting
-from hansa.placement.verdicts import verdicts as explain
+from hansa.placement.backfill import reservations
+from hansa.placement.explain import waiting
+from hansa.placement.explain.notices import notices
+from hansa.placement.explain.verdicts import verdicts as explain
+from hansa.placement.kernel import run
+from hansa.placement.preemption import evictions, reclaim
+from hansa.placement.pricing import certificate, shadow_prices
+from hansa.placement.rules.fleet import Ints
+from hansa.placement.state.expected_ends import Started
+from hansa.placement.state.gc_pause import quiet
+from hansa.placement.state.kernel_input import all_waiting
+from hansa.placement.state.league import League
 
 __all__ = ["Decision", "explain", "placements", "plan", "replan"]
 
@@ -43,7 +47,7 @@ def plan(snapshot: Snapshot, *, is_compiled: bool = False) -> Plan:
     """The full plan for a snapshot. ``is_compiled``: see ``engine.run``; one plan is not worth it."""
     league = League(snapshot)
     if league.prices is None:
-        league.prices = prices.solve_if_small(league)
+        league.prices = shadow_prices.solve_if_small(league)
     return replan(league, is_compiled=is_compiled).plan
 
 
@@ -59,16 +63,16 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     """
     rows = np.flatnonzero(league.columns.waits)
     room = certificate.opening(league)
-    ended = stops.unlawful(league)
-    reserved = backfill.reserve(league, rows)
+    ended = evictions.unlawful(league)
+    reserved = reservations.reserve(league, rows)
     tables, ranked = all_waiting(league, rows)
-    decided = engine.run(tables, is_priced=league.tariff.is_priced, is_compiled=is_compiled)
-    reserved = backfill.step_back(league, reserved)
+    decided = run.run(tables, is_priced=league.tariff.is_priced, is_compiled=is_compiled)
+    reserved = reservations.step_back(league, reserved)
     placed = decided.parts.reshape(-1, 5)
     placed[:, 0] = ranked[placed[:, 0]]
     gpus = placed[:, 3] * league.kinds.column("gpus")[placed[:, 1]]
     blocked = waiting.Blocked.after(tables, ranked)
-    made_room = preemption.make_room(league, blocked, reserved, ended)
+    made_room = reclaim.make_room(league, blocked, reserved, ended)
     value = certificate.value_of(league, np.column_stack((placed[:, (0, 2)], gpus)), room)
     started = Started.of(placed[:, 2], league.columns.runtime_p90[placed[:, 0]], gpus)
     result = Plan(
@@ -120,5 +124,5 @@ def _costs(league: League, placed: Ints) -> list[int]:
     _, numbers, cells, workers, _ = placed.T
     gpus, cpu, head = (league.kinds.column(name)[numbers] for name in ("gpus", "cpu", "head_cpu"))
     asked = np.where(gpus > 0, workers * gpus, workers * cpu + head).tolist()
-    prices, per = league.fleet.price[cells].tolist(), np.where(gpus > 0, 1, 1000).tolist()
-    return [price * units // of for price, units, of in zip(prices, asked, per, strict=True)]
+    shadow_prices, per = league.fleet.price[cells].tolist(), np.where(gpus > 0, 1, 1000).tolist()
+    return [price * units // of for price, units, of in zip(shadow_prices, asked, per, strict=True)]

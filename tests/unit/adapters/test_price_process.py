@@ -13,9 +13,9 @@ import pytest
 
 from hansa.adapters.price_process import solve_elsewhere
 from hansa.errors import Retryable
-from hansa.placement import prices
-from hansa.placement.league import League
-from hansa.placement.market import market_of
+from hansa.placement.pricing import shadow_prices
+from hansa.placement.pricing.market import market_of
+from hansa.placement.state.league import League
 from tests.unit.placement.leagues import random_snapshot
 
 
@@ -25,7 +25,7 @@ def market():
 
 
 async def test_prices_are_those_found_here(market):
-    here = prices.solve(market).prices
+    here = shadow_prices.solve(market).prices
     assert here.cells
     assert await solve_elsewhere(market) == here
 

@@ -9,10 +9,10 @@ import pytest
 from e2e.bench import exact, peers
 from e2e.bench.rules import Rules
 from e2e.bench.workload import static_snapshot
-from hansa.placement import prices
-from hansa.placement.league import League
-from hansa.placement.market import market_of
 from hansa.placement.planner import plan
+from hansa.placement.pricing import shadow_prices
+from hansa.placement.pricing.market import market_of
+from hansa.placement.state.league import League
 
 
 @pytest.fixture(scope="module", name="rules")
@@ -74,7 +74,7 @@ def test_the_exact_optimum_bounds_everybody_and_agrees_with_the_planner(rules):
         outcome = peers.run(rules, peer)
         assert rules.violations(outcome.placed) == []
         assert rules.value(outcome.placed) <= optimum.value * (1 + 1e-9)
-    relaxed = prices.solve(market_of(League(rules.snapshot)))
+    relaxed = shadow_prices.solve(market_of(League(rules.snapshot)))
     assert relaxed.value == pytest.approx(optimum.value, rel=1e-6)
     planned = plan(replace(rules.snapshot, prices=relaxed.prices))
     placed = rules.read(planned.placements)

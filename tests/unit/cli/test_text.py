@@ -9,7 +9,7 @@ from hansa.cli import display, doctor, logs, overview, remedies
 from hansa.cli.access import find_kubeconfig
 from hansa.errors import Terminal
 from hansa.grants.reasons import MemberReason
-from hansa.member.site import KubeRay
+from hansa.member.cluster.inventory import KubeRay
 from hansa.model.reasons import Reason
 
 

@@ -8,7 +8,7 @@ from hansa.cli import whatif
 from hansa.cli.league import Observed
 from hansa.cli.whatif import Changes, Price
 from hansa.errors import Terminal
-from hansa.placement.what_if import compare
+from hansa.placement.whatif.compare import compare
 from tests.unit.cli.league import BALTIC, EE, LV, NOW_S, SPEC, job, league, node
 
 

@@ -16,8 +16,8 @@ from hansa.exporter.check import complaints
 from hansa.exporter.exporter import Exporter, read_cgroup
 from hansa.exporter.samples import round_samples
 from hansa.exporter.settings import ExporterSettings
-from hansa.planning.inventory import gpu_class
 from hansa.ports import GpuReading, Page
+from hansa.reconcile.member.inventory import gpu_class
 
 GPU = GpuReading("GPU-1", 0, "NVIDIA H200", 40, 1, 2, 250_000, 1_000_000, 50, 7, 2)
 UNDER_MIG = GpuReading("GPU-2", 1, "NVIDIA A100", None, 1, 2, None, None, None, None, None)

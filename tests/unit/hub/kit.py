@@ -14,21 +14,21 @@ from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.hub.caches import LEASES, Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import Executor, GrantTerms
-from hansa.hub.keyqueue import NORMAL, Key, KeyQueue
-from hansa.hub.node_keys import NodeKeys
-from hansa.hub.planning_loop import PlanningLoop
-from hansa.hub.pricing import Pricing
+from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.planner.loop import PlanningLoop
+from hansa.hub.planner.pricing import Pricing
 from hansa.hub.world import WorldView
 from hansa.model.snapshot import ShadowPrices
 from hansa.model.times import rfc3339
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
-from hansa.placement import prices
-from hansa.placement.market import Market
-from hansa.planning.hub_actions import Tell
+from hansa.placement.pricing import shadow_prices
+from hansa.placement.pricing.market import Market
 from hansa.ports import Manifest
+from hansa.process.workqueue import NORMAL, Key, KeyQueue
+from hansa.reconcile.hub.actions import Tell
 from tests.unit.hub.store import Store, Time, copied
-from tests.unit.planning.hub_objects import (
+from tests.unit.reconcile.hub.hub_objects import (
     LIMITS,
     SKEW_S,
     SPEC,
@@ -129,7 +129,7 @@ class HubKit:
 
     async def solve(self, market: Market) -> ShadowPrices:
         """Find prices here and now."""
-        return prices.solve(market).prices
+        return shadow_prices.solve(market).prices
 
     def lead(self) -> None:
         """Win the election."""

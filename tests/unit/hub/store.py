@@ -7,7 +7,7 @@ from typing import Any
 from hansa.errors import Conflict, NotFound, Retryable
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
-from tests.unit.planning.hub_objects import NOW_S
+from tests.unit.reconcile.hub.hub_objects import NOW_S
 
 
 class Time:

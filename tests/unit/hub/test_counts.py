@@ -6,7 +6,7 @@ import re
 
 from hansa.model.times import rfc3339
 from tests.unit.hub import kit
-from tests.unit.planning.hub_objects import NOW_S, condition
+from tests.unit.reconcile.hub.hub_objects import NOW_S, condition
 
 LATENCY_S = 7
 

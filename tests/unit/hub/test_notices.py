@@ -6,7 +6,7 @@ import pytest
 
 from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
 from tests.unit.hub import kit
-from tests.unit.planning.hub_objects import ACCEPTED
+from tests.unit.reconcile.hub.hub_objects import ACCEPTED
 
 CLINIC = {"institution": "clinic", "nominalGpus": 4}
 CIRCLE = [{"name": "a", "places": ["overlay/b"]}, {"name": "b", "places": ["EE", "overlay/a"]}]

@@ -10,13 +10,14 @@ import pytest
 from hansa.adapters.kube.config import Connection
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.errors import NotFound, Retryable, Terminal
-from hansa.member import certificates, identity, probes
-from hansa.member.book import Entry, RunBook
-from hansa.member.contact import Contact
-from hansa.member.join import FolderKeeper, enrol, new_identity
+from hansa.member.cluster import probes
+from hansa.member.cluster.policy import read_law
+from hansa.member.hub_link import certificates, identity
+from hansa.member.hub_link.contact import Contact
+from hansa.member.hub_link.join import FolderKeeper, enrol, new_identity
 from hansa.member.judge import pause_after
-from hansa.member.law import read_law
-from hansa.member.work import KeyedQueue
+from hansa.member.state.run_index import Entry, RunIndex
+from hansa.process.retry_queue import KeyedQueue
 from tests.unit.grants.grant_kit import grant
 
 
@@ -86,7 +87,7 @@ def entry(name_epoch: int = 3, gpu_class: str = "nvidia-l40s") -> Entry:
 
 
 def test_the_book_counts_what_is_held():
-    book, run = RunBook(), entry()
+    book, run = RunIndex(), entry()
     book.put(run, holding=True)
     book.put(run, holding=True)
     assert (book.held, book.running_jobs) == ({"nvidia-l40s": 2}, 1)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hansa.placement.incremental import IncrementalPlanner
-from hansa.placement.league import Held, League, Record
-from hansa.placement.overfull import FULL
+from hansa.placement.state.league import Held, League, Record
+from hansa.placement.state.oversubscription import FULL
 
 Room = tuple[int, int, int]
 """GPUs, CPU millis, bytes of memory."""

@@ -14,7 +14,7 @@ import pytest
 
 from hansa.model.snapshot import Job, Machines, Pool, ResidencyRule, Shape, Site, Snapshot
 from hansa.placement.planner import plan
-from hansa.placement.value import PRICE_SPAN, gpu_value
+from hansa.placement.rules.value import PRICE_SPAN, gpu_value
 from tests.unit.placement.leagues import COUNTRIES, OVERLAYS, random_rule
 from tests.unit.placement.oracle import is_lawful
 

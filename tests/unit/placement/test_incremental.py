@@ -17,11 +17,11 @@ from hansa.model.events import (
 )
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, Pool, PreemptionRule, Shape, Share, Site, Snapshot
-from hansa.placement import prices
 from hansa.placement.incremental import IncrementalPlanner
-from hansa.placement.market import market_of
+from hansa.placement.pricing import shadow_prices
+from hansa.placement.pricing.market import market_of
 from tests.unit.placement.leagues import random_job, random_snapshot
-from tests.unit.placement.test_rules_of_service import held, job, league, rack, site
+from tests.unit.placement.test_order_of_service import held, job, league, rack, site
 
 
 def placed(plan) -> list[str]:
@@ -204,7 +204,7 @@ def test_a_plan_with_nothing_to_gain_misses_nothing():
 
 def test_prices_found_elsewhere_are_used():
     planner = IncrementalPlanner(league(job("j"), job("k")))
-    found = prices.solve(market_of(planner._league)).prices
+    found = shadow_prices.solve(market_of(planner._league)).prices
     assert found.cells[("a", "nvidia-l40s")] > 0
     planner.reprice(found)
     assert planner.replan(5000).certificate.gap < 1e-6

@@ -1,0 +1,154 @@
+"""What is due for nodes, pools and certificate requests: the low-rate kinds that kopf feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from hansa.adapters.kube.reflector import ChangeType
+from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.hub.caches import Caches
+from hansa.hub.planner.loop import PlanningLoop
+from hansa.hub.world import WorldView
+from hansa.model.plan import Notice, Waiting
+from hansa.ports import Clock, Manifest
+from hansa.process.workqueue import LATER, Key, KeyQueue
+from hansa.reconcile.hub.actions import (
+    Action,
+    DecideCsr,
+    EnsureNodeAccess,
+    RevokeNodeAccess,
+    SetNodeStatus,
+    SetPoolStatus,
+    Tell,
+)
+from hansa.reconcile.hub.csr import rule_on
+from hansa.reconcile.hub.status.nodes_and_pools import node_status, pool_status, unsound
+
+
+class NodeKeys:
+    """Derives actions for the keys ``node``, ``pool`` and ``csr``."""
+
+    def __init__(
+        self,
+        caches: Caches,
+        world: WorldView,
+        plans: PlanningLoop,
+        *,
+        clock: Clock,
+        join_user: str,
+    ) -> None:
+        """``join_user``: who may ask for a node's first certificate."""
+        self._caches = caches
+        self._world = world
+        self._plans = plans
+        self._clock = clock
+        self._join_user = join_user
+        self._plan = plans.plan
+        self._noticed: dict[tuple[str, str], list[Notice]] = {}
+
+    def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[Key]:
+        """Yield the keys a change concerns."""
+        name = thing["metadata"]["name"]
+        if kind in ("node", "csr", "pool"):
+            yield Key(kind, name)
+        if kind == "node":
+            yield from (Key("csr", csr) for csr in self._caches.csrs)
+        if kind == "namespace" and name.startswith(NODE_NAMESPACE_PREFIX) and change == "DELETED":
+            node = name.removeprefix(NODE_NAMESPACE_PREFIX)
+            self._caches.access.discard(node)
+            yield Key("node", node)
+
+    def queue_all(self, queue: KeyQueue) -> None:
+        """Queue everything there is."""
+        for name in self._caches.nodes:
+            queue.add(Key("node", name))
+        for name in self._caches.csrs:
+            queue.add(Key("csr", name))
+        for name in self._caches.pools:
+            queue.add(Key("pool", name), LATER)
+
+    def derive(self, key: Key) -> tuple[Action, ...]:
+        """Return what is due for a key now."""
+        match key.kind:
+            case "node":
+                return tuple(self._node(key.name))
+            case "pool":
+                return tuple(self._pool(key.name))
+            case _:
+                return tuple(self._csr(key.name))
+
+    def _node(self, name: str) -> Iterator[Action]:
+        thing = self._caches.nodes.get(name)
+        view = self._world.look_at(name, self._clock.now())
+        if thing is None or view is None:
+            yield RevokeNodeAccess(name)
+            return
+        if view.parsed.accepted == "Accepted" and name not in self._caches.access:
+            yield EnsureNodeAccess(name)
+        if view.parsed.accepted == "Rejected":
+            yield RevokeNodeAccess(name)
+        if not self._plans.planned:
+            return
+        present = thing.get("status") or {}
+        notices = self._notices("SovereignNode", name)
+        status = node_status(view, notices, present, self._clock.now())
+        if status is not None:
+            yield SetNodeStatus(name, thing["metadata"]["uid"], status)
+        yield from _tell("SovereignNode", thing, status)
+
+    def _pool(self, name: str) -> Iterator[Action]:
+        thing = self._caches.pools.get(name)
+        world = self._world.world
+        pool = world.league.pools.get(name)
+        if thing is None or pool is None or not self._plans.planned:
+            return
+        snapshot = self._plans.snapshot
+        waiting: dict[str, Waiting] = {row.job_uid: row for row in self._plans.plan.waiting}
+        present = thing.get("status") or {}
+        notices = self._notices("ComputePool", name)
+        status = pool_status(pool, snapshot, waiting, notices, present, self._clock.now())
+        if status is not None:
+            yield SetPoolStatus(name, thing["metadata"]["uid"], status)
+        yield from _tell("ComputePool", thing, status)
+
+    def _notices(self, kind: str, name: str) -> Sequence[Notice]:
+        """Return what the last full plan found wrong with an object."""
+        if self._plans.plan is not self._plan:
+            self._plan, self._noticed = self._plans.plan, {}
+            for notice in self._plan.notices:
+                self._noticed.setdefault((notice.kind, notice.name), []).append(notice)
+        return self._noticed.get((kind, name), ())
+
+    def _csr(self, name: str) -> Iterator[Action]:
+        thing = self._caches.csrs.get(name)
+        if thing is None:
+            return
+        specs = {node: item.get("spec") or {} for node, item in self._caches.nodes.items()}
+        ruling = rule_on(thing, specs, join_user=self._join_user)
+        if ruling.verdict in ("Approve", "Deny"):
+            meta = thing["metadata"]
+            decision = "Approved" if ruling.verdict == "Approve" else "Denied"
+            yield DecideCsr(
+                meta["name"],
+                meta["uid"],
+                meta["resourceVersion"],
+                decision,  # type: ignore[arg-type]  # one of the two literals above
+                ruling.reason,
+                ruling.message,
+                ruling.node,
+            )
+
+
+def _tell(
+    about: Literal["SovereignNode", "ComputePool"],
+    thing: Manifest,
+    status: Mapping[str, Any] | None,
+) -> Iterator[Tell]:
+    """Yield an event for what has newly been found wrong with an object."""
+    found = unsound(status, thing.get("status") or {})
+    if found is not None:
+        meta, (reason, message) = thing["metadata"], found
+        yield Tell(
+            "unsound", "", meta["name"], meta["uid"], reason=reason, message=message, about=about
+        )

@@ -1,0 +1,1 @@
+"""The planner as the hub keeps it: fed from the caches, run beside the loop, asked for decisions."""

@@ -1,0 +1,172 @@
+"""Every job as the planner is to see it, looked at again only where something may have changed."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from hansa.hub.caches import Caches
+from hansa.hub.world import WorldView
+from hansa.model.snapshot import Job
+from hansa.ports import Clock
+from hansa.reconcile.hub.derive import Decision, Epoch
+from hansa.reconcile.hub.jobs import JobView, League, ParsedSpec
+from hansa.reconcile.hub.snapshot import (
+    World,
+    changes_after,
+    epoch_of,
+    plan_job,
+    release_verified,
+    request_of,
+)
+
+
+class JobBook:
+    """What each job asks for and holds, from the caches."""
+
+    def __init__(self, caches: Caches, world: WorldView, *, clock: Clock, skew_s: float) -> None:
+        """Begin empty; ``note`` fills it."""
+        self._caches = caches
+        self._world = world
+        self._clock = clock
+        self._skew_s = skew_s
+        self._requests: dict[str, tuple[ParsedSpec, League, Job]] = {}
+        self._released: dict[str, tuple[tuple[str, str], bool]] = {}
+        self._timers: list[tuple[float, str]] = []
+        self._after_s: dict[str, float] = {}
+        self._refused: set[str] = set()
+        self._late: set[str] = set()
+        self.active: set[str] = set()
+        """UIDs of jobs that have not ended, or have not been released."""
+        self.changed: set[str] = set()
+        """Jobs to look at again: active ones, and ones that no longer are."""
+
+    def note(self, uid: str) -> JobView | None:
+        """Take note of a changed job or grant; return the job if it is active."""
+        self.changed.add(uid)
+        job = self._caches.job(uid)
+        if job is None or (job.ended and not self._open(uid)):
+            self.active.discard(uid)
+            for kept in (self._requests, self._after_s):
+                kept.pop(uid, None)
+            for marked in (self._refused, self._late):
+                marked.discard(uid)
+            return None
+        self.active.add(uid)
+        return job
+
+    def forget_grant(self, uid: str) -> None:
+        """Drop what is remembered of a grant that is gone."""
+        self._released.pop(uid, None)
+
+    def asks_anew(self, job: JobView) -> bool:
+        """Tell whether a job's spec is another than when it was last looked at."""
+        known = self._requests.get(job.uid)
+        return known is not None and known[0] is not job.parsed
+
+    def runs(self, uid: str, node: str) -> bool:
+        """Tell whether a job may run at a node that was not asked to stop it."""
+        return any(
+            epoch.grant.node == node and not epoch.fence.over and not epoch.grant.stopping
+            for epoch in self.epochs_of(uid)
+        )
+
+    def follow(self, before: World | None, after: World) -> None:
+        """Mark the jobs that a changed world may concern."""
+        if before is None or before.league is not after.league or _voices(before) != _voices(after):
+            self.changed |= self.active
+        else:
+            # A node may ask for other refusals to be forgotten, or come back after its fence opened.
+            self.changed |= self._refused | self._late
+
+    def wake(self) -> bool:
+        """Mark the jobs that time alone may have changed; tell whether there are any."""
+        now_s, woken = self._clock.now(), False
+        while self._timers and self._timers[0][0] < now_s:
+            after_s, uid = heapq.heappop(self._timers)
+            if self._after_s.get(uid) == after_s:
+                self.changed.add(uid)
+                woken = True
+        return woken
+
+    def overdue(self) -> Iterator[str]:
+        """Yield jobs that hold a node beyond a deadline: not accepted in time, or fence open."""
+        yield from sorted(self._late)
+
+    def look(self, uid: str, decision: Decision, gpu_class: str) -> Job | None:
+        """Return a job as it is now, with what was decided for it; None: nothing to plan."""
+        view = self._caches.job(uid)
+        if uid not in self.active or view is None:
+            return None
+        now_s, epochs = self._clock.now(), self.epochs_of(uid)
+        self._note_time(uid, view, epochs, now_s)
+        world = self._world.world
+        job = plan_job(
+            view,
+            epochs,
+            world,
+            now_s,
+            decision=decision,
+            gpu_class=gpu_class,
+            request=self._request(view, world.league),
+        )
+        return None if (view.ended or view.deleting) and not job.holdings else job
+
+    def epochs_of(self, uid: str) -> tuple[Epoch, ...]:
+        """Return the epochs of a job, each with its fence."""
+        now_s = self._clock.now()
+        return tuple(
+            epoch_of(
+                grant,
+                released=self._is_released(grant.namespace + "/" + grant.name),
+                lease_s=self._caches.heartbeat_s(grant.node),
+                now_s=now_s,
+                skew_s=self._skew_s,
+            )
+            for grant in self._caches.grants_of(uid)
+        )
+
+    def _open(self, uid: str) -> bool:
+        return any(not epoch.fence.over for epoch in self.epochs_of(uid))
+
+    def _request(self, view: JobView, league: League) -> Job:
+        known = self._requests.get(view.uid)
+        if known is None or known[0] is not view.parsed or known[1] is not league:
+            known = (view.parsed, league, request_of(view, league))
+            self._requests[view.uid] = known
+        return known[2]
+
+    def _note_time(self, uid: str, view: JobView, epochs: tuple[Epoch, ...], now_s: float) -> None:
+        after_s = changes_after(view, epochs, now_s, self._skew_s)
+        if after_s != self._after_s.get(uid):
+            self._after_s[uid] = after_s
+            if after_s < float("inf"):
+                heapq.heappush(self._timers, (after_s, uid))
+        _mark(self._refused, uid, bool(view.status.get("refusals")))
+        _mark(self._late, uid, any(self._is_late(epoch, now_s) for epoch in epochs))
+
+    def _is_late(self, epoch: Epoch, now_s: float) -> bool:
+        return epoch.fence.over or (
+            not epoch.grant.accepted and now_s > epoch.grant.not_after_s + self._skew_s
+        )
+
+    def _is_released(self, key: str) -> bool:
+        grant = self._caches.grant(key)
+        if grant is None or grant.status.release is None:
+            return False
+        node = self._world.world.nodes.get(grant.node)
+        stamp = (grant.resource_version, node.parsed.release_key if node else "")
+        known = self._released.get(grant.uid)
+        if known is None or known[0] != stamp:
+            known = (stamp, release_verified(grant, node))
+            self._released[grant.uid] = known
+        return known[1]
+
+
+def _voices(world: World) -> dict[str, tuple[str, str]]:
+    """Whose word counts, and by which key."""
+    return {n: (v.parsed.accepted, v.parsed.release_key) for n, v in world.nodes.items()}
+
+
+def _mark(marked: set[str], uid: str, is_so: bool) -> None:  # noqa: FBT001  # set or not
+    (marked.add if is_so else marked.discard)(uid)

@@ -1,0 +1,103 @@
+"""What the agent knows of its own cluster besides runs: law, machines, volumes, readiness.
+
+Filled by kopf's events and by probes; read by the judge, the renderer and the publisher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hansa.grants.judgement import Readiness
+from hansa.member.cluster.policy import Law
+from hansa.reconcile.member.inventory import Inventory, Machine, read_machine, take_stock
+
+
+@dataclass(frozen=True, slots=True)
+class KubeRay:
+    """What was found of KubeRay."""
+
+    version: str = ""
+    missing: str = "KubeRay was not looked for yet"
+    too_old: str = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot be used; empty when it can."""
+        return self.missing or self.too_old
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """Outcome of the last dry run of a pod that must be denied."""
+
+    outcome: str = "NotRun"
+    """``Denied``, ``Admitted`` or ``NotRun``."""
+    message: str = "the canary has not run yet"
+
+    @property
+    def trouble(self) -> str:
+        """Why work is refused for it; empty when the second lock holds."""
+        return "" if self.outcome == "Denied" else self.message
+
+
+@dataclass(slots=True)
+class Site:
+    """The member's cluster, as last seen."""
+
+    law: Law = field(default_factory=Law)
+    machines: dict[str, Machine] = field(default_factory=dict)
+    kuberay: KubeRay = field(default_factory=KubeRay)
+    canary: Canary = field(default_factory=Canary)
+    volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Data set → spec of its PersistentVolume."""
+    unusable_data: Mapping[str, str] = field(default_factory=dict)
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """GPU class → GPUs that jobs keep busy, as the exporters told."""
+    _lent: Inventory | None = None
+    """Inventory with nothing held; None: to be taken again."""
+
+    def decree(self, law: Law) -> None:
+        """Put a new law into force."""
+        self.law, self._lent = law, None
+
+    def put_machine(self, node: Mapping[str, Any]) -> bool:
+        """Take a Node object in; tells whether anything that matters has changed."""
+        machine = read_machine(node)
+        changed = self.machines.get(machine.name) != machine
+        if changed:
+            self.machines[machine.name] = machine
+            self._lent = None
+        return changed
+
+    def drop_machine(self, name: str) -> None:
+        """Forget a Node."""
+        self.machines.pop(name, None)
+        self._lent = None
+
+    def inventory(self, held: Mapping[str, int]) -> Inventory:
+        """Return what is lent; nothing without a law."""
+        if self.law.spec is None:
+            return Inventory()
+        if self._lent is None:
+            self._lent = take_stock(self.machines.values(), self.law.spec, {})
+        stock = {
+            name: replace(gpus, held=held.get(name, 0)) for name, gpus in self._lent.stock.items()
+        }
+        return replace(self._lent, stock=stock, busy=self.busy)
+
+    def readiness(self, inventory: Inventory) -> Readiness:
+        """Return what speaks against running anything now."""
+        ready = Readiness(
+            kuberay_missing=self.kuberay.missing,
+            kuberay_too_old=self.kuberay.too_old,
+            canary_open=self.canary.trouble,
+        )
+        if not inventory.full_disks:
+            return ready
+        return replace(
+            ready,
+            disk_full=f"machines {', '.join(inventory.full_disks[:5])} are out of disk; free space"
+            " there",
+        )

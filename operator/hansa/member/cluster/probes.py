@@ -1,0 +1,145 @@
+"""What the agent finds out about its own cluster by asking: KubeRay, the canary, data volumes.
+
+Each probe returns a value; none raises, because "cannot tell" is an answer too, and a refusing one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hansa.api.memberpolicy import Dataset
+from hansa.errors import Conflict, HansaError, NotFound, Terminal
+from hansa.grants.checks import release
+from hansa.member.cluster.inventory import Canary, KubeRay
+from hansa.ports import Cluster, Manifest
+from hansa.reconcile.member import data
+
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rayjobs.ray.io"
+DEPLOYMENTS = "/apis/apps/v1/deployments"
+OPERATOR_LABELS = "app.kubernetes.io/name in (kuberay-operator,kuberay)"
+VERSION_LABEL = "app.kubernetes.io/version"
+CANARY_NAMESPACE = "hansa-canary"
+ENFORCE = "pod-security.kubernetes.io/enforce"
+FORBIDDEN = 403
+
+
+async def find_kuberay(cluster: Cluster, floor: str) -> KubeRay:
+    """Look for KubeRay's definition of a RayJob and for its operator's version."""
+    try:
+        definition = await cluster.get(CRD)
+    except NotFound:
+        return KubeRay(missing=f"KubeRay is not installed; install {floor} or newer")
+    except HansaError as error:
+        return KubeRay(missing=f"KubeRay cannot be looked for: {error}")
+    version = await _operator_version(cluster)
+    if not _has_token_auth(definition):
+        return KubeRay(version, "", f"this KubeRay knows no token authentication; {_advice(floor)}")
+    if release(version) and release(version) < release(floor):
+        return KubeRay(version, "", f"KubeRay {version} is too old; {_advice(floor)}")
+    return KubeRay(version, "", "")
+
+
+def _advice(floor: str) -> str:
+    return f"install {floor} or newer, its CRDs included"
+
+
+async def _operator_version(cluster: Cluster) -> str:
+    """Return the operator's version by its image tag or label; empty when it cannot be told."""
+    try:
+        page = await cluster.list(DEPLOYMENTS, labels=OPERATOR_LABELS)
+    except HansaError:
+        return ""
+    for deployment in page.items:
+        labels = deployment["metadata"].get("labels") or {}
+        pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
+        images = [str(c.get("image", "")) for c in pod.get("containers") or ()]
+        tags = [i.partition("@")[0].rpartition("/")[2].partition(":")[2] for i in images]
+        for text in (*tags, str(labels.get(VERSION_LABEL, ""))):
+            if release(text):
+                return text.removeprefix("v")[:40]
+    return ""
+
+
+def _has_token_auth(definition: Mapping[str, Any]) -> bool:
+    for version in definition.get("spec", {}).get("versions") or ():
+        if version.get("name") == "v1":
+            schema: Any = version.get("schema", {}).get("openAPIV3Schema", {})
+            for step in ("spec", "rayClusterSpec", "authOptions"):
+                schema = (schema.get("properties") or {}).get(step) or {}
+            return bool(schema)
+    return False
+
+
+async def run_canary(cluster: Cluster) -> Canary:
+    """Try, as a dry run, a pod that Pod Security must deny."""
+    try:
+        await _ensure_canary_namespace(cluster)
+        await cluster.create(f"/api/v1/namespaces/{CANARY_NAMESPACE}/pods?dryRun=All", _bad_pod())
+    except Terminal as error:
+        if error.status == FORBIDDEN and "PodSecurity" in str(error):
+            return Canary("Denied", "")
+        return Canary("NotRun", f"the known-bad dry run could not be judged: {error}"[:900])
+    except HansaError as error:
+        return Canary("NotRun", f"the known-bad dry run did not come through: {error}"[:900])
+    return Canary(
+        "Admitted",
+        "a privileged pod would be admitted into a restricted namespace; switch Pod Security admission"
+        " on",
+    )
+
+
+async def _ensure_canary_namespace(cluster: Cluster) -> None:
+    path = f"/api/v1/namespaces/{CANARY_NAMESPACE}"
+    try:
+        found = await cluster.get(path)
+    except NotFound:
+        labels = {ENFORCE: "restricted"}
+        body = {"metadata": {"name": CANARY_NAMESPACE, "labels": labels}}
+        try:
+            await cluster.create("/api/v1/namespaces", body)
+        except Conflict:
+            return
+        return
+    if (found["metadata"].get("labels") or {}).get(ENFORCE) != "restricted":
+        await cluster.merge(path, {"metadata": {"labels": {ENFORCE: "restricted"}}})
+
+
+def _bad_pod() -> Manifest:
+    container = {
+        "name": "canary",
+        "image": "canary.invalid/canary",
+        "securityContext": {"privileged": True},
+    }
+    spec = {"containers": [container], "hostPID": True, "automountServiceAccountToken": False}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "canary"}, "spec": spec}
+
+
+async def find_volumes(
+    cluster: Cluster, namespace: str, datasets: Iterable[Dataset]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """Return the volumes behind data sets, and why the others cannot be mounted."""
+    found: dict[str, Mapping[str, Any]] = {}
+    unusable: dict[str, str] = {}
+    for dataset in datasets:
+        try:
+            spec = await _volume_spec(cluster, namespace, dataset.claim)
+            why = data.unusable(spec)
+        except HansaError as error:
+            why, spec = f"its claim {namespace}/{dataset.claim} is no help: {error}"[:500], {}
+        if why:
+            unusable[dataset.name] = why
+        else:
+            found[dataset.name] = spec
+    return found, unusable
+
+
+async def _volume_spec(cluster: Cluster, namespace: str, claim: str) -> Mapping[str, Any]:
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}"
+    held = await cluster.get(path)
+    name = (held.get("spec") or {}).get("volumeName")
+    if not name or (held.get("status") or {}).get("phase") != "Bound":
+        raise Terminal(f"claim {claim} is not bound to a volume", reason="Unbound")
+    volume = await cluster.get(f"{data.VOLUMES}/{name}")
+    spec: Mapping[str, Any] = volume.get("spec") or {}
+    return spec

@@ -1,0 +1,197 @@
+"""The agent's regular duties: heartbeat, probes, epoch memory, certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from hansa.errors import HansaError, NotFound, Retryable
+from hansa.member.cluster import gpu_use, probes
+from hansa.member.context import AgentContext
+from hansa.member.hub_link import certificates, identity
+from hansa.member.hub_link.identity import HubIdentity
+from hansa.model.times import rfc3339_micro
+
+log = logging.getLogger(__name__)
+LEASE = "hansa-node"
+LEASE_SECONDS = 40
+UNFIT_RETRY_S = 15.0
+FORGET_S = 3600.0
+FIRST_CANARIES = 5
+RENEW_CHECK_S = 60.0
+GPU_USE_S = 60.0
+"""Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
+
+
+async def regularly(
+    duty: Callable[[], Awaitable[object]],
+    every_s: Callable[[], float],
+    jitter: Callable[[], float],
+) -> None:
+    """Do ``duty`` for ever; a failure is logged and the next turn comes as usual."""
+    while True:
+        try:
+            await duty()
+        except (HansaError, TimeoutError) as error:
+            log.warning("duty failed", extra={"duty": duty.__name__, "error": str(error)})
+        await asyncio.sleep(every_s() * (0.9 + 0.2 * jitter()))
+
+
+class Upkeep:
+    """Duties that need the context."""
+
+    def __init__(self, context: AgentContext) -> None:
+        """``context``: shared state."""
+        self._context = context
+
+    async def heartbeat(self) -> None:
+        """Renew this node's Lease on the hub; only a success counts as contact."""
+        context = self._context
+        # Also when it fails: the hub's absence is to be told at home.
+        context.dirty.set()
+        collection = f"/apis/coordination.k8s.io/v1/namespaces/{context.hub_namespace}/leases"
+        sent = context.contact.moment()
+        spec = {
+            "holderIdentity": context.settings.node,
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "renewTime": rfc3339_micro(context.clock.now()),
+        }
+        try:
+            lease = await context.hub.merge(f"{collection}/{LEASE}", {"spec": spec})
+        except NotFound:
+            body = {"metadata": {"name": LEASE}, "spec": spec}
+            lease = await context.hub.create(collection, body)
+        stored = lease.get("spec")
+        if not isinstance(stored, dict) or stored.get("renewTime") != spec["renewTime"]:
+            raise Retryable("the hub answered a renewal with something else than the Lease")
+        context.contact.made(sent)
+
+    async def canary(self) -> None:
+        """See whether the second lock holds."""
+        found = await probes.run_canary(self._context.own)
+        if found != self._context.site.canary:
+            self._context.site.canary = found
+            self._context.dirty.set()
+
+    def canary_pause_s(self) -> float:
+        """Return how long to wait before the next dry run: less while there is no judgement."""
+        timing = self._context.settings.timing
+        unjudged = self._context.site.canary.outcome == "NotRun"
+        return timing.retry_seconds if unjudged else timing.canary_seconds
+
+    async def first_canary(self) -> None:
+        """Try a few times: a namespace made a moment ago has no service account yet."""
+        for _ in range(FIRST_CANARIES):
+            await self.canary()
+            if self._context.site.canary.outcome != "NotRun":
+                return
+            await asyncio.sleep(self._context.settings.timing.retry_seconds / 2)
+
+    async def kuberay(self) -> None:
+        """See which KubeRay there is."""
+        found = await probes.find_kuberay(
+            self._context.own, self._context.settings.limits.kuberay_floor
+        )
+        if found != self._context.site.kuberay:
+            self._context.site.kuberay = found
+            self._context.dirty.set()
+
+    def kuberay_pause_s(self) -> float:
+        """Return how long to wait before looking again: less while it is unfit."""
+        unfit = bool(self._context.site.kuberay.trouble)
+        return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
+
+    async def volumes(self) -> None:
+        """Find the volumes behind the policy's data sets."""
+        law, site = self._context.site.law.spec, self._context.site
+        sets = law.datasets if law is not None else ()
+        found, unusable = await probes.find_volumes(
+            self._context.own, self._context.settings.namespace, sets
+        )
+        if (found, unusable) != (site.volumes, site.unusable_data):
+            site.volumes, site.unusable_data = found, unusable
+            self._context.dirty.set()
+
+    def volumes_pause_s(self) -> float:
+        """Return how long to wait before looking again: less while a data set is unusable."""
+        unfit = bool(self._context.site.unusable_data)
+        return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
+
+    async def gpu_use(self) -> None:
+        """Ask the exporters which GPUs are busy."""
+        context = self._context
+        found = await gpu_use.busy_gpus(context.own, context.settings.namespace)
+        if found != context.site.busy:
+            context.site.busy = found
+            context.dirty.set()
+
+    async def forget(self) -> None:
+        """Drop epoch records that nothing can refer to any more."""
+        context = self._context
+        active = {
+            entry.uid
+            for n in context.run_index.names()
+            if (entry := context.run_index.get(n)) is not None
+        }
+        await context.memory.forget(context.clock.now(), lambda uid, _: uid in active)
+
+
+class Renewal:
+    """Renews the certificate by the identity it renews, with a new key, before it ends."""
+
+    def __init__(self, context: AgentContext, held: HubIdentity, folder: Path) -> None:
+        """``folder``: where the hub client reads its files from."""
+        self._context = context
+        self._folder = folder
+        self._spread = context.jitter()
+        self.held = held
+
+    @property
+    def end_s(self) -> float:
+        """When the present certificate ends."""
+        return self.held.validity_s[1]
+
+    @property
+    def due_s(self) -> float:
+        """When to renew the present certificate.
+
+        Spread over a twentieth of the lifetime, so that nodes joined together do not ask together.
+        """
+        begin_s, end_s = self.held.validity_s
+        share = self._context.settings.identity.renew_fraction
+        return begin_s + (end_s - begin_s) * (share - 0.05 * self._spread)
+
+    async def check(self) -> None:
+        """Renew when it is time."""
+        if self._context.clock.now() >= self.due_s:
+            await self.renew()
+
+    def pause_s(self) -> float:
+        """Return how long to wait before the next look: until it is due, a minute at most.
+
+        What is overdue has failed, and each try makes a key and a request: a minute again.
+        """
+        left_s = self.due_s - self._context.clock.now()
+        return min(max(left_s, 1.0), RENEW_CHECK_S) if left_s > 0 else RENEW_CHECK_S
+
+    async def renew(self) -> None:
+        """Ask for a certificate of a new key; keep it before using it."""
+        context, pair = self._context, certificates.new_key()
+        seconds = context.settings.identity.certificate_seconds
+        node = context.settings.node
+        await certificates.submit(
+            context.hub, certificates.request_manifest(node, pair, seconds=seconds)
+        )
+        name = certificates.request_name(node, pair)
+        certificate = await asyncio.wait_for(certificates.wait_for(context.hub, name), 600)
+        renewed = replace(self.held, key_pem=pair.private_pem, certificate_pem=certificate)
+        await identity.update(
+            context.own, context.settings.namespace, context.settings.identity.secret, renewed
+        )
+        renewed.write_files(self._folder)
+        self.held = renewed
+        context.dirty.set()
+        log.info("certificate renewed", extra={"node": node})

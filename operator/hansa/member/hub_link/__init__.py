@@ -1,0 +1,1 @@
+"""The way to the hub: identity, certificates, joining, contact, and who of the replicas works."""

@@ -1,0 +1,299 @@
+"""Carries runs through their life: asks ``planning.run`` what to do, does it, asks again.
+
+The only place that acts on the member's cluster for a job. A step that fails is tried again later;
+what was done already is met again as a 409 or a 404, which is success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Literal
+
+from hansa.adapters.kube.reflector import ChangeType
+from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
+from hansa.errors import HansaError, NotFound, Retryable, Terminal
+from hansa.grants.epochs import Outcome
+from hansa.member.context import AgentContext
+from hansa.member.runs import stale
+from hansa.member.runs.release import count_build, gpu_seconds, sign_release
+from hansa.member.runs.run_objects import Builder
+from hansa.member.state.run_index import Entry
+from hansa.observability import events, metrics
+from hansa.ports import Manifest
+from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.launcher import Output
+from hansa.reconcile.member.lifecycle import (
+    Action,
+    CleanUp,
+    End,
+    EndReason,
+    RayView,
+    Refuse,
+    Release,
+    Render,
+    ReportAccepted,
+    Reported,
+    ReportFinished,
+    ReportRunning,
+    Run,
+    World,
+    explain,
+    next_action,
+)
+from hansa.reconcile.member.rayjob_view import read_rayjob
+
+log = logging.getLogger(__name__)
+MOST_STEPS = 12
+LOG_ATTEMPTS = 3
+TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, released=True)
+
+
+class RunController:
+    """Works off the queue of runs. Several workers share it; a run has one worker at a time."""
+
+    def __init__(self, context: AgentContext, builder: Builder) -> None:
+        """``context``: shared state; ``builder`` makes and deletes a run's objects."""
+        self._context = context
+        self._builder = builder
+
+    def seen(self, _: ChangeType, thing: Manifest) -> None:
+        """Have a run looked at because its namespace or RayJob has changed."""
+        self._context.runs.put(thing["metadata"]["name"])
+
+    async def work(self) -> None:
+        """Work until cancelled."""
+        runs = self._context.runs
+        while True:
+            name = await runs.get()
+            try:
+                await self._carry(name)
+            except Terminal as error:
+                log.error("run stuck", extra={"run": name, "error": str(error)})  # noqa: TRY400  # no trace needed
+                runs.failed(name, after_s=30.0)
+            except HansaError as error:
+                log.info("run waits", extra={"run": name, "error": str(error)})
+                runs.failed(name, after_s=error.after_s if isinstance(error, Retryable) else 0.0)
+            except Exception:
+                # A fault of ours in one run's logic must not leave all others unattended.
+                log.exception("run not understood", extra={"run": name})
+                runs.failed(name, after_s=30.0)
+            else:
+                runs.done(name)
+
+    async def watch_deadlines(self) -> None:
+        """Look at all runs from time to time, because time passes without events."""
+        while True:
+            await asyncio.sleep(self._context.settings.timing.tick_seconds)
+            for name in self._context.run_index.names():
+                run = self._observe(name)
+                if run is not None and isinstance(
+                    next_action(run, self._world(name)), End | CleanUp
+                ):
+                    self._context.runs.put(name)
+
+    async def _carry(self, name: str) -> None:
+        """Act until nothing is left to do."""
+        if self._context.run_index.get(name) is None and not await self._recall(name):
+            return
+        for _ in range(MOST_STEPS):
+            run, entry = self._observe(name), self._context.run_index.get(name)
+            if run is None or entry is None:
+                return
+            action = next_action(run, self._world(name))
+            if action is None:
+                break
+            if not await self._perform(entry, run, action):
+                return
+        await self._close(name)
+
+    async def _recall(self, name: str) -> bool:
+        """Find a run the hub has not told of, from the record in its own namespace."""
+        namespace = self._context.namespaces.get(name)
+        if namespace is None:
+            return False
+        entry = await self._builder.recall(name)
+        if entry is None:
+            await self._remove_stray(name, namespace)
+            return False
+        context = self._context
+        record = context.memory.get(entry.uid)
+        if record is None:
+            record = context.record(entry.spec.epoch, entry.digest, Outcome.ACCEPTED)
+            await context.memory.put({entry.uid: record})
+        if record.epoch != entry.spec.epoch:
+            await self._remove_stray(name, namespace)
+            return False
+        context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
+        return True
+
+    async def _remove_stray(self, name: str, namespace: Manifest) -> None:
+        """Delete a run of ours that nobody can answer for any more.
+
+        Invariant: never before the hub's grants were read. A namespace without a record may be a
+        run that another replica had only begun to make; its grant is adopted and makes it whole.
+        """
+        context = self._context
+        if not context.grants.synced:
+            raise Retryable("the hub's grants are not read yet")
+        if context.run_index.get(name) is not None:
+            context.runs.put(name)
+            return
+        labels = namespace["metadata"].get("labels") or {}
+        log.warning("stray run removed", extra={"run": name})
+        if JOB_UID_LABEL in labels and EPOCH_LABEL in labels:
+            await self._builder.clean_up(name)
+
+    def _observe(self, name: str) -> Run | None:
+        context = self._context
+        entry = context.run_index.get(name)
+        record = context.memory.get(entry.uid) if entry is not None else None
+        if entry is None or record is None or record.epoch != entry.spec.epoch:
+            return None
+        grant = context.grant_of(entry)
+        return Run(
+            job=entry.spec.job_spec,
+            record=record,
+            reported=self._reported(grant),
+            cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
+            namespace=self._phase(name),
+            rayjob=self._rayjob(name),
+        )
+
+    def _reported(self, grant: Manifest | None) -> Reported:
+        if grant is not None:
+            return grant_status.reported(grant)
+        # Nobody to tell: the hub has deleted the grant. Not read yet: accepted, as the record says.
+        return TOLD_ALL if self._context.grants.synced else Reported(accepted=True)
+
+    def _phase(self, name: str) -> Literal["Absent", "Active", "Terminating"]:
+        namespace = self._context.namespaces.get(name)
+        if namespace is None:
+            return "Absent"
+        return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
+
+    def _rayjob(self, name: str) -> RayView | None:
+        found = self._context.rayjobs.get(f"{name}/{name}")
+        return None if found is None else read_rayjob(found)
+
+    def _world(self, name: str) -> World:
+        context, timing = self._context, self._context.settings.timing
+        entry = context.run_index.get(name)
+        if entry is not None and context.grants.synced and context.grant_of(entry) is None:
+            context.orphaned.setdefault(name, context.clock.monotonic())
+        orphaned = context.orphaned.get(name)
+        alone_s = 0.0 if orphaned is None else context.clock.monotonic() - orphaned
+        return World(
+            now_s=context.clock.now(),
+            unattended_s=max(context.contact.age_s, alone_s),
+            stopped=context.site.law.stopped,
+            disconnect_s=timing.disconnect_seconds,
+            stop_margin_s=timing.stop_margin_seconds,
+        )
+
+    async def _perform(self, entry: Entry, run: Run, action: Action) -> bool:
+        """Do one thing; False: what comes next will be an event."""
+        match action:
+            case Render():
+                return await self._render(entry)
+            case CleanUp():
+                await self._builder.clean_up(entry.name)
+                return False
+            case End(reason=reason):
+                await self._end(entry, reason)
+            case Release() if await self._builder.remains(entry.name):
+                # The cache lags behind what we made ourselves: a release is a promise, so ask.
+                await self._builder.clean_up(entry.name)
+                return False
+            case ReportFinished():
+                await self._report_finished(entry, run, action)
+            case _:
+                await self._tell(entry, action)
+        return True
+
+    async def _render(self, entry: Entry) -> bool:
+        await self._context.judging.wait()
+        try:
+            await self._builder.build(entry)
+        except (Terminal, NotFound) as error:
+            log.warning("run not made", extra={"run": entry.name, "error": str(error)})
+            await self._end(entry, EndReason.RENDER_FAILED, str(error))
+            return True
+        count_build(self._context, entry)
+        return False
+
+    async def _tell(self, entry: Entry, action: Action) -> None:
+        context = self._context
+        grant, stamp = context.need_grant(entry), context.stamp()
+        match action:
+            case Refuse(reason=reason):
+                patch = grant_status.refused_again(grant, reason, stamp)
+            case ReportAccepted():
+                patch = grant_status.accepted(grant, entry.name, stamp)
+            case ReportRunning(at_s=at_s):
+                view = self._rayjob(entry.name)
+                made_s = view.created_s if view else at_s
+                patch = grant_status.running(grant, at_s, made_s, stamp)
+            case Release(reason=reason):
+                release = sign_release(context, entry.uid, entry.spec.epoch)
+                patch = grant_status.released(grant, reason, release, stamp)
+            case _:
+                return
+        await self._send(entry, patch)
+
+    async def _send(self, entry: Entry, patch: Manifest) -> None:
+        try:
+            await self._context.tell_hub(entry.grant, patch)
+        except NotFound:
+            log.info("grant is gone", extra={"grant": entry.grant})
+            raise Retryable("the grant is gone; waiting for its watch event") from None
+
+    async def _end(self, entry: Entry, reason: EndReason, message: str = "") -> None:
+        """Make the end durable before anything is deleted."""
+        context = self._context
+        record = context.record(entry.spec.epoch, entry.digest, Outcome.ENDED, reason=reason.value)
+        await context.memory.put({entry.uid: record})
+        context.run_index.let_go(entry.name)
+        if reason.verdict == "Interrupted":
+            context.instruments.add(metrics.MEMBER_STOPS, reason=reason.value)
+            subject = context.policy_subject()
+            why = message or explain(reason)
+            context.emit(events.run_stopped(subject, entry.title, reason.value, why))
+
+    async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
+        """Tell how the run ended, with as much of its words as the policy lets out."""
+        context = self._context
+        grant, law = context.need_grant(entry), context.site.law.spec
+        logs = law is not None and law.exports.logs == "Allow"
+        result = law is not None and law.exports.result == "Allow"
+        output = await self._output(entry) if logs or result else Output()
+        ending = grant_status.Ending(
+            reason=action.reason,
+            at_s=action.at_s,
+            # Ray puts the end of the log into its message, so it is bound by the same rule.
+            message=action.message if logs else explain(action.reason),
+            gpu_seconds=gpu_seconds(entry, run, action.at_s),
+            output=Output(output.tail if logs else "", output.result if result else None),
+        )
+        await self._send(entry, grant_status.finished(grant, ending, context.stamp()))
+
+    async def _output(self, entry: Entry) -> Output:
+        """Read the driver's output; a kubelet that will not give it must not hold up the end."""
+        try:
+            return await self._builder.read_output(entry)
+        except HansaError as error:
+            if self._context.runs.failures(entry.name) < LOG_ATTEMPTS:
+                raise Retryable(f"log not read: {error}") from error
+            return Output()
+
+    async def _close(self, name: str) -> None:
+        """Forget a run of which nothing is left to do and nothing is left."""
+        run, entry = self._observe(name), self._context.run_index.get(name)
+        if run is None or entry is None or run.record.outcome is Outcome.ACCEPTED:
+            return
+        if run.namespace != "Absent":
+            return
+        if run.reported.released or run.reported.accepted is False:
+            self._context.run_index.drop(name)
+            self._context.orphaned.pop(name, None)
+            await stale.release_outdated(self._context, entry.uid)

@@ -1,0 +1,160 @@
+"""Makes and deletes the objects of a run on the member's cluster, and reads its output."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
+from hansa.errors import Conflict, NotFound, Terminal
+from hansa.grants.capacity import fitting_classes
+from hansa.grants.reasons import Objection
+from hansa.grants.trust import read
+from hansa.member.context import AgentContext
+from hansa.member.state.run_index import Entry
+from hansa.ports import Manifest
+from hansa.reconcile.member import data, launcher, pods
+from hansa.reconcile.member.launcher import Output
+from hansa.reconcile.member.rayjob import render
+from hansa.reconcile.member.run_request import (
+    GPU_CLASS_LABEL,
+    Creation,
+    RenderOptions,
+    RunRequest,
+    lawful_places,
+)
+
+SUBMITTER_LABEL = "batch.kubernetes.io/job-name"
+LOG_MARGIN_LINES = 4
+"""Lines the submitter itself adds after the driver's last."""
+
+
+class Builder:
+    """Acts on the member's cluster, on behalf of accepted grants only."""
+
+    def __init__(self, context: AgentContext) -> None:
+        """``context``: shared state."""
+        self._context = context
+
+    async def build(self, entry: Entry) -> None:
+        """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
+        *before, (rayjob,) = render(await self._run_request(entry))
+        for wave in before:
+            await asyncio.gather(*(self._create(creation) for creation in wave))
+        made = await self._create(rayjob)
+        if made is not None:
+            # Before the watch tells: a look at the run in between would make it all once more.
+            self._context.rayjobs.absorb(made)
+
+    async def clean_up(self, name: str) -> None:
+        """Delete a run: its namespace, and the volumes that only it used. Data is not touched."""
+        entry = self._context.run_index.get(name)
+        sets = {source.name for source in entry.spec.job_spec.data} if entry is not None else ()
+        volumes = [f"{data.VOLUMES}/{name}-{dataset}" for dataset in sets]
+        if entry is None:
+            volumes = await self._volumes_of(name)
+        own = self._context.own
+        await own.delete(f"/api/v1/namespaces/{name}")
+        await asyncio.gather(*(own.delete(path) for path in volumes))
+
+    async def remains(self, name: str) -> bool:
+        """Tell whether the run's namespace exists, by asking the API server itself."""
+        try:
+            await self._context.own.get(f"/api/v1/namespaces/{name}")
+        except NotFound:
+            return False
+        return True
+
+    async def recall(self, name: str) -> Entry | None:
+        """Return a run from the record in its namespace; None when there is none to be read."""
+        path = f"/api/v1/namespaces/{name}/configmaps/{pods.GRANT}"
+        try:
+            record = await self._context.own.get(path)
+            wire = json.loads((record.get("data") or {})["grant.json"])
+        except (NotFound, KeyError, ValueError):
+            return None
+        proposal = read(wire) if isinstance(wire, dict) else None
+        if proposal is None or isinstance(proposal, Objection):
+            return None
+        digest = hashlib.sha256(proposal.message).hexdigest()[:16]
+        namespace = self._context.namespaces.get(name) or {"metadata": {}}
+        labels = namespace["metadata"].get("labels") or {}
+        entry = Entry(proposal.spec, wire, digest, str(labels.get(GPU_CLASS_LABEL, "")))
+        return entry if entry.name == name else None
+
+    async def read_output(self, entry: Entry) -> Output:
+        """Return the driver's last lines and declared result, from the submitter's log."""
+        collection = f"/api/v1/namespaces/{entry.name}/pods"
+        page = await self._context.own.list(collection, labels=SUBMITTER_LABEL)
+        if not page.items:
+            return Output()
+        newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
+        lines = self._context.settings.rendering.log_tail_lines + LOG_MARGIN_LINES
+        query = {"container": "submitter", "tailLines": str(lines)}
+        path = f"{collection}/{newest['metadata']['name']}/log"
+        return launcher.read_output(await self._context.own.text(path, query))
+
+    async def _run_request(self, entry: Entry) -> RunRequest:
+        context = self._context
+        law = context.site.law.spec
+        if law is None:
+            raise Terminal(f"no policy to render under: {context.site.law.problem}")
+        inventory = context.site.inventory(context.run_index.held)
+        gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
+        rendering = context.settings.rendering
+        return RunRequest(
+            grant=entry.spec,
+            wire=entry.wire,
+            policy=law,
+            gpu_class=gpu_class,
+            gpu_products=inventory.products(gpu_class) if gpu_class else (),
+            places=lawful_places(entry.spec, law, inventory.jurisdictions()),
+            volumes=self._volumes(entry),
+            secrets=await self._secrets(entry),
+            options=RenderOptions(
+                image_pull_policy=rendering.image_pull_policy,
+                run_as_user=rendering.run_as_user,
+                scratch_size=rendering.scratch_size,
+                termination_grace_s=rendering.termination_grace_seconds,
+                kuberay_namespace=rendering.kuberay_namespace,
+            ),
+        )
+
+    def _late_class(self, entry: Entry, stock: Mapping[str, Any]) -> str:
+        """Choose a class for a run that was accepted by an earlier process."""
+        classes = fitting_classes(entry.spec.job_spec, stock) if entry.gpus else []
+        if classes:
+            self._context.run_index.choose_class(entry.name, classes[0])
+        return classes[0] if classes else ""
+
+    def _volumes(self, entry: Entry) -> dict[str, Mapping[str, Any]]:
+        held = self._context.site.volumes
+        wanted = [source.name for source in entry.spec.job_spec.data]
+        missing = [name for name in wanted if name not in held]
+        if missing:
+            raise Terminal(f"no volume for data set {', '.join(missing)}")
+        return {name: held[name] for name in wanted}
+
+    async def _secrets(self, entry: Entry) -> dict[str, dict[str, str]]:
+        path = f"/api/v1/namespaces/{self._context.settings.namespace}/secrets"
+        found = {}
+        for use in entry.spec.job_spec.secrets:
+            secret = await self._context.own.get(f"{path}/{use.name}")
+            found[use.name] = dict(secret.get("data") or {})
+        return found
+
+    async def _create(self, creation: Creation) -> Manifest | None:
+        try:
+            return await self._context.own.create(creation.path, creation.body)
+        except Conflict:
+            return None
+
+    async def _volumes_of(self, name: str) -> list[str]:
+        namespace = self._context.namespaces.get(name) or {"metadata": {}}
+        labels = namespace["metadata"].get("labels") or {}
+        chosen = ",".join(f"{key}={labels[key]}" for key in (JOB_UID_LABEL, EPOCH_LABEL))
+        page = await self._context.own.list(data.VOLUMES, labels=chosen)
+        return [f"{data.VOLUMES}/{volume['metadata']['name']}" for volume in page.items]

@@ -1,0 +1,59 @@
+"""What a member says of a grant that comes too late: how late, and whether anything still runs.
+
+A hub restored from an old backup proposes epochs that were used up. It must not place the job
+elsewhere while a run it has forgotten lives here; the signed release tells it when none does.
+"""
+
+from __future__ import annotations
+
+from hansa.api.meta import JOB_UID_LABEL
+from hansa.api.workgrant import WorkGrantSpec
+from hansa.errors import HansaError
+from hansa.grants.epochs import Outcome
+from hansa.grants.judgement import Judgement
+from hansa.grants.reasons import MemberReason, Objection
+from hansa.grants.trust import read
+from hansa.member.context import AgentContext
+from hansa.member.runs.release import sign_release
+from hansa.ports import Manifest
+from hansa.reconcile.member import grant_status
+
+
+async def refusal(context: AgentContext, grant: Manifest, judgement: Judgement) -> Manifest:
+    """Return the patch that refuses a grant, with what an outdated hub has to know."""
+    objections, stamp, proposal = judgement.objections, context.stamp(), judgement.proposal
+    seen = context.memory.get(proposal.spec.job.uid) if proposal is not None else None
+    if objections[0].reason is not MemberReason.STALE_EPOCH or proposal is None or seen is None:
+        return grant_status.refused(grant, objections, stamp)
+    release = await _release(context, proposal.spec)
+    return grant_status.refused_as_stale(
+        grant, objections, stamp, highest_epoch=seen.epoch, release=release
+    )
+
+
+async def release_outdated(context: AgentContext, job_uid: str) -> None:
+    """Release the grants that were refused as stale while a later run of their job lived."""
+    for grant in list(context.grants.values()):
+        proposal = read(grant.get("spec") or {})
+        if isinstance(proposal, Objection) or proposal.spec.job.uid != job_uid:
+            continue
+        status = grant_status.reported(grant)
+        if status.accepted is False and not status.released:
+            release = await _release(context, proposal.spec)
+            if release is not None:
+                await context.tell_hub(grant["metadata"]["name"], {"status": {"release": release}})
+
+
+async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | None:
+    """Sign that nothing of the job runs here; None when something does, or cannot be ruled out."""
+    seen = context.memory.get(spec.job.uid)
+    if seen is None or seen.outcome is Outcome.ACCEPTED:
+        return None
+    try:
+        # The cache lags behind what we made ourselves: a release is a promise, so ask.
+        page = await context.own.list(
+            "/api/v1/namespaces", labels=f"{JOB_UID_LABEL}={spec.job.uid}"
+        )
+    except HansaError:
+        return None
+    return None if page.items else sign_release(context, spec.job.uid, spec.epoch)

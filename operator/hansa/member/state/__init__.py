@@ -1,0 +1,1 @@
+"""What the agent remembers: decided epochs, durably, and the runs it answers for."""

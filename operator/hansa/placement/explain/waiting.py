@@ -1,0 +1,265 @@
+"""Why each job that was not placed waits, in one word and one sentence, and until when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+
+from hansa.model.plan import Waiting
+from hansa.model.reasons import Reason
+from hansa.placement.explain.waitlist import UNKNOWN, Start, Waitlist
+from hansa.placement.kernel.run import Tables
+from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds
+from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, Kind
+from hansa.placement.rules.fleet import Ints
+from hansa.placement.state.expected_ends import NEVER, Releases, Started
+from hansa.placement.state.league import League, Record
+from hansa.placement.state.queue_columns import run_starts
+
+ESTIMATE_WORK = 50_000
+"""Expected ends looked at for start estimates in one plan; small leagues are covered whole."""
+MOST_CELLS = 128
+PASSES = 1 << 8
+"""Above all codes of rules."""
+WHY_ALL = 16
+"""Above all bits WHY_* together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Jobs that the kernel left, in order of rank."""
+
+    rows: Ints
+    why: Ints
+    """Bits WHY_* of the job's kind."""
+
+    @classmethod
+    def after(cls, tables: Tables, ranked: Ints) -> Blocked:
+        """What is left after a run."""
+        left = tables.jobs.done == 0
+        return cls(ranked[left], reasons(tables.kinds)[tables.jobs.kind_lo[left]])
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        yield from zip(self.rows.tolist(), self.why.tolist(), strict=True)
+
+
+def reasons(kinds: Kinds) -> Ints:
+    """Per kind, all bits WHY_* after a run."""
+    return np.asarray(kinds.why | kinds.seen[kinds.mask])
+
+
+def explained(
+    league: League, blocked: Blocked, gaining: Mapping[str, str], started: Started | None
+) -> Waitlist:
+    """One record a waiting job: those that cannot be planned first, then by rank."""
+    unplanned = [
+        Waiting(record.job.uid, record.fault.reason, record.fault.message)
+        for record in league.records.values()
+        if record.fault is not None and not record.held
+    ]
+    uids = [*map(league.row_uid.__getitem__, blocked.rows.tolist())]
+    said, words = _words(league, blocked)
+    for place in [place for place, uid in enumerate(uids) if uid in gaining] if gaining else ():
+        said[place] = len(words)
+        words.append((Reason.WAITING_FOR_PREEMPTION, gaining[uids[place]]))
+    return Waitlist(
+        tuple(sorted(unplanned, key=attrgetter("job_uid"))),
+        uids,
+        said,
+        words,
+        _ahead(league, blocked.rows),
+        Estimator(league, started).starts(blocked.rows),
+    )
+
+
+def _words(league: League, blocked: Blocked) -> tuple[list[int], list[tuple[Reason, str]]]:
+    """What is said of each job, as places in a list of what there is to say."""
+    sites, kinds = _count_open_sites(league), league.kinds
+    first, parts = league.columns.first[blocked.rows], league.columns.parts[blocked.rows]
+    mask, most = kinds.mask[first], len(league.fleet.sites) + 1
+    # Words about quota are of the institution, words about one shard are of the job: by kind. Where
+    # no site is open, they are of the mask. The rest names at most the pool and how many sites.
+    is_own = ((blocked.why & WHY_QUOTA) != 0) | (parts > 1)
+    alike = len(sites) + kinds.column("cap_base")[first] * most + sites[mask]
+    group = np.where(is_own, -1 - first, np.where(sites[mask] > 0, alike, mask))
+    keys = group * WHY_ALL + blocked.why
+    _, samples, said = np.unique(keys, return_index=True, return_inverse=True)
+    columns = (first[samples], parts[samples], blocked.why[samples])
+    return said.tolist(), [
+        reason(league, range(lo, lo + count), why)
+        for lo, count, why in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _ahead(league: League, rows: Ints) -> list[int]:
+    """Jobs ahead of each in its pool's order."""
+    pool = league.ledger.pool[league.columns.leaf[rows]]
+    order = np.argsort(pool, kind="stable")
+    ahead = np.empty(len(rows), np.int64)
+    ahead[order] = np.arange(len(rows)) - np.searchsorted(pool[order], pool[order])
+    return ahead.tolist()
+
+
+def told(league: League, record: Record, why: int, gaining: Mapping[str, str]) -> Waiting:
+    """The record of one job, without position and estimate."""
+    uid = record.job.uid
+    said = reason(league, range(record.kinds[0], record.kinds[-1] + 1), why)
+    if uid in gaining:
+        said = Reason.WAITING_FOR_PREEMPTION, gaining[uid]
+    return Waiting(uid, *said)
+
+
+def reason(league: League, numbers: range, why: int) -> tuple[Reason, str]:
+    """The binding constraint of a job that was not placed, by its kinds."""
+    refused = (refusal(league, number) for number in numbers)
+    said = next((words for words in refused if words is not None), None)
+    if said is not None:
+        return said
+    kind = league.kinds.kinds[numbers.start]
+    if why & WHY_QUOTA:
+        return Reason.WAITING_FOR_QUOTA, _quota_words(league, kind, len(numbers))
+    if why & WHY_CAP:
+        return (
+            Reason.WAITING_FOR_CAP,
+            f"a concentration cap of pool {kind.pool} is reached where there is room",
+        )
+    if why & WHY_RESERVED:
+        return Reason.WAITING_FOR_FAIR_SHARE, "the room that is there is held for work ahead of it"
+    sites = _open_sites(league, numbers.start)
+    return Reason.WAITING_FOR_CAPACITY, f"all {sites} nodes that may take it are full"
+
+
+def _quota_words(league: League, kind: Kind, parts: int) -> str:
+    account = league.ledger.leaf[kind.pool, kind.institution]
+    used, most = int(league.ledger.accounts.gpus[account]), int(league.ledger.ceiling[account])
+    limit = f"may hold at most {most}" if most < HUGE else "is limited by what others lend"
+    return f"{kind.institution} holds {used} GPUs and needs {parts * kind.gpus} more; it {limit}"
+
+
+def _open_sites(league: League, number: int) -> int:
+    """Sites that may take a kind and take work at present; remembered until a site changes."""
+    mask = league.kinds.mask_of(number)
+    if mask not in league.open_sites:
+        passes = (league.kinds.codes_of(number) == 0) & (league.supply.cell_open == 1)
+        sites = np.bincount(league.fleet.cell_site[passes])
+        league.open_sites[mask] = int(np.count_nonzero(sites))
+    return league.open_sites[mask]
+
+
+def _count_open_sites(league: League) -> Ints:
+    """The same for all masks at once."""
+    fleet, masks = league.fleet, len(league.kinds.masks)
+    if len(league.open_sites) < masks:
+        cells, counts = league.kinds.passes
+        is_open = league.supply.cell_open[cells] == 1
+        mask = np.repeat(np.arange(masks), counts)[is_open]
+        # Cells of a site follow each other, so its pairs do.
+        pairs = mask * len(fleet.sites) + fleet.cell_site[cells[is_open]]
+        found = np.bincount(mask[run_starts(pairs)], minlength=masks)
+        league.open_sites = dict(enumerate(found.tolist()))
+    return np.array([league.open_sites[mask] for mask in range(masks)], np.int64)
+
+
+def refusal(league: League, number: int) -> tuple[Reason, str] | None:
+    """Why no node may take a kind at present; None when some may."""
+    if _open_sites(league, number):
+        return None
+    kind = league.kinds.kinds[number]
+    counts = refusals(league, number)
+    if not counts:
+        return Reason.WAITING_FOR_CAPACITY, f"pool {kind.pool} has no node with what it needs"
+    nearest = max(counts, key=lambda reason: reason.gravity)
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items(), key=_gravity))
+    return nearest, f"no node may take it: {told}"
+
+
+def _gravity(item: tuple[Reason, int]) -> int:
+    return item[0].gravity
+
+
+def refusals(league: League, number: int) -> Counter[Reason]:
+    """Sites of the kind's pool by what refuses them; PENDING counts those that may take it."""
+    fleet, codes = league.fleet, site_codes(league, number)
+    found = np.bincount(codes[(codes != 0) & (codes != OUTSIDE)])
+    counts = Counter({RULES[code]: int(found[code]) for code in np.flatnonzero(found).tolist()})
+    for site in np.flatnonzero(codes == 0).tolist():
+        is_taking = league.is_open(fleet.cells_of_site[site].start)
+        # The site's own state comes last of all rules.
+        closed = fleet.sites[site].unavailable or Reason.NODE_CORDONED
+        counts[Reason.PENDING if is_taking else closed] += 1
+    return counts
+
+
+def site_codes(league: League, number: int) -> Ints:
+    """Per site the first rule that refuses the kind at the site's best cell; see ``Rulebook``."""
+    codes = league.kinds.codes_of(number).astype(np.int64)
+    if not len(codes):
+        return codes
+    told = np.where(codes == 0, PASSES, np.where(codes == OUTSIDE, -1, codes))
+    nearest = np.maximum.reduceat(told, league.fleet.site_cell)
+    law = league.rules.site_codes(league.kinds.kinds[number]).astype(np.int64)
+    # A site without GPUs has no cell to judge; what its law says is graver than that.
+    none = np.where(law == 0, CODE[Reason.NO_SUCH_ACCELERATOR], law)
+    return np.where(nearest == PASSES, 0, np.where(nearest < 0, none, nearest))
+
+
+def site_reasons(league: League, number: int) -> list[Reason | None]:
+    """The same as reasons; None: not in the pool."""
+    codes = site_codes(league, number)
+    return [None if code == OUTSIDE else RULES[code] for code in codes.tolist()]
+
+
+class Estimator:
+    """Start times at even odds and at nine in ten, each job behind those told before it."""
+
+    def __init__(self, league: League, started: Started | None) -> None:
+        self._league = league
+        self._left = ESTIMATE_WORK
+        self._odds = (Releases(league, 0.5, started), Releases(league, 0.9, started))
+        self._cells: dict[int, list[int]] = {}
+        """Mask → open cells, best first."""
+
+    def starts(self, rows: Ints) -> dict[int, Start]:
+        """Place in ``rows`` → seconds since the epoch at both odds, until the work is used up."""
+        found: dict[int, Start] = {}
+        for place in np.flatnonzero(self._league.columns.gpus[rows] > 0).tolist():
+            if self._left <= 0:
+                break
+            found[place] = self._start(int(rows[place]))
+        return found
+
+    def _start(self, row: int) -> Start:
+        columns = self._league.columns
+        number = int(columns.first[row])
+        usable = self._usable(number)
+        if not usable:
+            return UNKNOWN
+        kind = self._league.kinds.kinds[number]
+        runtimes = int(columns.runtime[row]), int(columns.runtime_p90[row])
+        even, sure = (
+            self._one(odds, usable, kind, s) for odds, s in zip(self._odds, runtimes, strict=True)
+        )
+        return even, (None if even is None or sure is None else max(even, sure))
+
+    def _usable(self, number: int) -> list[int]:
+        mask = self._league.kinds.mask_of(number)
+        if mask not in self._cells:
+            cells = self._league.tariff.candidates(number)[:MOST_CELLS]
+            self._cells[mask] = cells[self._league.supply.cell_open[cells] == 1].tolist()
+        return self._cells[mask]
+
+    def _one(self, releases: Releases, cells: list[int], kind: Kind, runtime_s: int) -> int | None:
+        profiles = [releases.profile(cell) for cell in cells]
+        self._left -= sum(10 + len(profile.times) for profile in profiles)
+        starts = [profile.earliest(kind.gpus) for profile in profiles]
+        best = starts.index(min(starts))
+        if starts[best] >= NEVER:
+            return None
+        profile = profiles[best]
+        profile.add(starts[best], -kind.gpus)
+        profile.add(starts[best] + runtime_s, kind.gpus)
+        return self._league.now_s + starts[best]

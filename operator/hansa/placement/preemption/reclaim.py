@@ -1,0 +1,285 @@
+"""Room made for work that is entitled to it: elastic jobs shrink, then others are stopped.
+
+Stopped only are jobs of lower priority, or of an institution that holds more than its nominal
+share, as the pool's rule says; never one that has just begun, and within a budget of the gaining
+institution. Entitled is who stays within the own nominal share: such jobs come first. The gaining
+job waits until the victim's release is there, and what is freed is held for it: nothing here gives
+out room that is still held.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from hansa.model.plan import Stop
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Pool, Shape
+from hansa.placement.explain.waiting import Blocked
+from hansa.placement.kernel import quota
+from hansa.placement.kernel.tables import HUGE, RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
+from hansa.placement.preemption.trial import Trial, Victim
+from hansa.placement.preemption.victims import SHARED_GPUS, reclaims, victims
+from hansa.placement.rules.fleet import Ints
+from hansa.placement.state.league import League, Record
+
+MOST_JOBS = 128
+MOST_CELLS = 16
+"""Cells compared for one job, in order of choice, among those where enough may yield.
+
+So many times so many are looked at in one plan. Whoever is not reached comes first in the next.
+"""
+HOUR_S = 3600
+
+_Way = tuple[int, int, int, list[Victim]]
+"""Jobs stopped, work lost, the cell, and who would have to yield there."""
+
+
+@dataclass
+class MadeRoom:
+    """What was stopped, and for whom."""
+
+    stops: list[Stop] = field(default_factory=list)
+    gaining: dict[str, str] = field(default_factory=dict)
+    """UID of a gaining job → what it waits for."""
+    reserved: dict[int, int] = field(default_factory=dict)
+    """Row of a job that room was made for → the rank under which that room is held."""
+
+
+def make_room(
+    league: League,
+    blocked: Blocked,
+    reserved: Mapping[int, int] = MappingProxyType({}),
+    ended: Iterable[Stop] = (),
+) -> MadeRoom:
+    """Find room for blocked jobs: those entitled to it first, then best rank first.
+
+    ``reserved``: row → rank of jobs that hold a reservation. ``ended``: what this plan stops anyway.
+    """
+    made = MadeRoom()
+    may_stop = any(map(_may_stop, league.pools.values()))
+    rows = _helped(league, blocked)
+    if not len(rows) or not (league.stopping or league.elastic or may_stop):
+        return made
+    if not any(league.by_cell.values()):
+        return made
+    trial = Trial(league)
+    freed = _let_go(trial, ended)
+    search = _Search(trial, made, reserved, freed)
+    rows = _in_order(trial, rows, is_all=bool(freed or league.elastic or _has_ranks(league)))
+    league.passed_over = _passed_over(league, rows, search.seek_all(rows))
+    return made
+
+
+def _helped(league: League, blocked: Blocked) -> Ints:
+    """Rows of jobs in one piece that room would help."""
+    why = blocked.why & (WHY_CAPACITY | WHY_QUOTA | WHY_RESERVED)
+    is_helped = (why != 0) & (league.columns.parts[blocked.rows] == 1)
+    return np.asarray(blocked.rows[is_helped])
+
+
+def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
+    """Rows of entitled jobs first, in each group first who was passed over.
+
+    Others only if ``is_all``: where something may yield to them.
+    """
+    league, accounts = trial.league, trial.accounts
+    leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.first[rows]]
+    borrows = accounts.gpus[leaf] + need > accounts.nominal[leaf]
+    if not is_all:
+        rows, borrows = rows[~borrows], borrows[~borrows]
+    place = np.full(len(league.columns.waits), HUGE, np.int64)
+    place[league.passed_over] = np.arange(len(league.passed_over))
+    return np.asarray(rows[np.lexsort((place[rows], borrows))])
+
+
+def _passed_over(league: League, rows: Ints, reached: int) -> Ints:
+    """Who has not been reached, in order: those of this plan, and those it did not ask for."""
+    before = league.passed_over
+    if len(before):
+        before = before[~np.isin(before, rows)]
+    return np.concatenate((before, rows[reached:]))
+
+
+def _has_ranks(league: League) -> bool:
+    """Whether work somewhere yields to that of higher priority."""
+    return any(pool.preemption.lower_priority for pool in league.pools.values())
+
+
+def _sorts(league: League, rows: Ints) -> list[tuple[int, int, int]]:
+    """Per row, what decides who yields to it and where: institution, cells and gang, priority."""
+    columns = league.columns
+    mask = league.kinds.mask[columns.first[rows]]
+    priority = columns.priority[rows] * _has_ranks(league)
+    return list(zip(columns.leaf[rows].tolist(), mask.tolist(), priority.tolist(), strict=True))
+
+
+class _Search:
+    """Looks for room, job by job."""
+
+    def __init__(
+        self, trial: Trial, made: MadeRoom, reserved: Mapping[int, int], freed: set[int]
+    ) -> None:
+        league = trial.league
+        self.trial = trial
+        self.made = made
+        self._reserved = reserved
+        self.hopeless: dict[tuple[int, int, int], int] = {}
+        """Sorts that found nothing, with the shortest run time that did not: what others gain later
+        does not help them."""
+        self._vain: dict[tuple[int, int, Shape, int], int] = {}
+        """The same for one cell: institution, priority, gang and cell."""
+        self._looks = 0
+        self._freed = freed
+        self._caused = Counter(
+            row[1:] for row in league.preempted if league.now_s - row[0] < HOUR_S
+        )
+
+    def seek_all(self, rows: Ints) -> int:
+        """Find room for jobs in this order; how many were reached before there were looks enough."""
+        league = self.trial.league
+        self._looks = MOST_CELLS * min(len(rows), MOST_JOBS)
+        runtimes_s = league.columns.runtime_p90[rows].tolist()
+        sought = zip(rows.tolist(), runtimes_s, _sorts(league, rows), strict=True)
+        for reached, (row, *sort) in enumerate(sought):
+            if self._looks <= 0:
+                return reached
+            self.seek(row, *sort)
+        return len(rows)
+
+    def seek(self, row: int, runtime_s: int, sort: tuple[int, int, int]) -> None:
+        """Find room for one job, and book it."""
+        if runtime_s >= self.hopeless.get(sort, HUGE) and row not in self._reserved:
+            return
+        league = self.trial.league
+        record = league.records[league.row_uid[row]]
+        self.trial.rank = self._reserved.get(row, -1)
+        self.trial.runtime_s = runtime_s
+        cells = league.tariff.candidates(record.kinds[0])
+        usable = cells[league.supply.cell_open[cells] == 1]
+        soon = self._soon(record, usable) if self._freed else None
+        if soon is not None:
+            self.made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
+        elif not self._is_to_be_patient(record) and not self._stop_for(row, record, usable):
+            self.hopeless[sort] = min(runtime_s, self.hopeless.get(sort, HUGE))
+
+    def _soon(self, record: Record, cells: Ints) -> int | None:
+        """The first cell where what is stopping leaves room, taken."""
+        freed = (cell for cell in cells.tolist() if cell in self._freed)
+        return next((cell for cell in freed if self.trial.take(record, cell)), None)
+
+    def _stop_for(self, row: int, record: Record, cells: Ints) -> bool:
+        """Take the cell where the fewest jobs and the least work are lost, if any."""
+        if not self._may_gain(record):
+            return False
+        plans = self._ways(row, record, cells)
+        if not plans:
+            return False
+        _, _, cell, chosen = min(plans, key=lambda plan: plan[:3])
+        job = record.job
+        for victim in chosen:
+            self.trial.go(victim)
+            self._caused[job.pool, job.institution] += victim.workers_left == 0
+            self.made.stops.append(_stop(victim, record))
+        self.trial.take(record, cell, reclaims=reclaims(self.trial, record))
+        words = f"{len(chosen)} jobs at {_site(self.trial.league, cell)} make room"
+        self.made.gaining[job.uid] = words
+        self._hold(row, record, cell)
+        return True
+
+    def _ways(self, row: int, record: Record, cells: Ints) -> list[_Way]:
+        """What would have to yield in the first cells where that is enough."""
+        ways: list[_Way] = []
+        for cell in cells[self.trial.could_gain(record, cells)].tolist():
+            if self._looks <= 0 or len(ways) == MOST_CELLS:
+                break
+            chosen = self._look(row, record, cell)
+            if chosen:
+                stopped = sum(victim.workers_left == 0 for victim in chosen)
+                ways.append((stopped, sum(v.lost_gpu_s for v in chosen), cell, chosen))
+        return ways
+
+    def _look(self, row: int, record: Record, cell: int) -> list[Victim]:
+        """Who would have to yield at a cell, unless such another has looked there in vain."""
+        job = record.job
+        rule = self.trial.league.pools[job.pool].preemption
+        key = record.leaf, job.priority * rule.lower_priority, job.shape, cell
+        runtime_s = self.trial.runtime_s
+        if runtime_s >= self._vain.get(key, HUGE) and row not in self._reserved:
+            return []
+        self._looks -= 1
+        chosen = victims(self.trial, record, cell, most=self._stops_left(record))
+        if not chosen:
+            self._vain[key] = min(runtime_s, self._vain.get(key, HUGE))
+        return chosen
+
+    def _stops_left(self, record: Record) -> int:
+        """How many may still be stopped for the job's institution in this hour."""
+        job = record.job
+        pool = self.trial.league.pools[job.pool]
+        caused = self._caused[job.pool, job.institution]
+        caused += pool.recent_preemptions.get(job.institution, 0)
+        return pool.preemption.max_per_hour - caused
+
+    def _hold(self, row: int, record: Record, cell: int) -> None:
+        """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
+        supply = self.trial.league.supply
+        self.made.reserved[row] = row
+        need = self.trial.league.kinds.kinds[record.kinds[0]].gpus
+        tier = quota.tier_of(self.trial.league.ledger.accounts, record.leaf, need)
+        gains = self.trial.league.gains.setdefault(cell, {})
+        gains[row] = tier << RANK_BITS | row
+        # The last in rank of all that room is made for here: each of them may start.
+        supply.reserved_key[cell] = max(gains.values())
+        supply.reserved_until[cell] = 0
+        # Beside work of few GPUs others may start; they could stand on a machine that is being cleared.
+        firsts = self.trial.league.columns.first[[*gains]].tolist()
+        kinds = self.trial.league.kinds.kinds
+        is_shared = all(kinds[first].shape.gpus < SHARED_GPUS for first in firsts)
+        supply.reserved_spare[cell] = max(0, self.trial.spare(cell)) if is_shared else 0
+
+    def _may_gain(self, record: Record) -> bool:
+        """Whether anything could yield to the job at all."""
+        league = self.trial.league
+        rule = league.pools[record.job.pool].preemption
+        return reclaims(self.trial, record) or rule.lower_priority or league.elastic > 0
+
+    def _is_to_be_patient(self, record: Record) -> bool:
+        """Whether room may still come free for the job before others are stopped for it."""
+        league = self.trial.league
+        waited_s = league.now_s - record.job.submitted_s
+        return waited_s < league.pools[record.job.pool].preemption.patience_s
+
+
+def _let_go(trial: Trial, ended: Iterable[Stop]) -> set[int]:
+    """Release what is stopping, or is about to; the cells where something is."""
+    league = trial.league
+    leaving = [Victim(*pair, pair[1].holding.stopping_to, 0) for pair in league.stopping.values()]
+    for stop in ended:
+        record = league.records[stop.job_uid]
+        leaving += [Victim(record, h, 0, 0) for h in record.held if h.holding.site == stop.site]
+    for victim in leaving:
+        trial.go(victim)
+    return {victim.held.cell for victim in leaving}
+
+
+def _may_stop(pool: Pool) -> bool:
+    return pool.preemption.lower_priority or pool.preemption.borrowers
+
+
+def _stop(victim: Victim, record: Record) -> Stop:
+    job = record.job
+    verb = f"shrunk to {victim.workers_left} workers" if victim.workers_left else "stopped"
+    message = f"{verb} in favour of {job.name} of {job.institution}"
+    return Stop(
+        victim.record.job.uid, victim.held.holding.site, Reason.WAITING_FOR_PREEMPTION, message,
+        victim.workers_left, job.uid,
+    )  # fmt: skip
+
+
+def _site(league: League, cell: int) -> str:
+    return league.fleet.sites[league.fleet.cells[cell].site].name

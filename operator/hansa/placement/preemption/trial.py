@@ -1,0 +1,248 @@
+"""The league as preemption tries it out: what could yield, and what would then fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hansa.model.snapshot import PreemptionRule
+from hansa.placement.kernel import packing, quota
+from hansa.placement.kernel.tables import RANK_BITS, RANK_MASK, Kinds
+from hansa.placement.rules.eligibility import Kind
+from hansa.placement.rules.fleet import Ints
+from hansa.placement.state.holdings import Flags, offer_of
+from hansa.placement.state.kernel_input import one_kind
+from hansa.placement.state.league import Held, League, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """Something that could end: all of a holding, or the workers beyond an elastic job's least."""
+
+    record: Record
+    held: Held
+    workers_left: int
+    lost_gpu_s: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The job, and the site where it yields."""
+        return self.record.job.uid, self.held.holding.site
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that it would free."""
+        return (self.held.holding.workers - self.workers_left) * self.record.job.shape.gpus
+
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """Who goes first: who only shrinks, then low priority, then little lost work."""
+        job = self.record.job
+        return self.workers_left == 0, job.priority, self.lost_gpu_s, job.uid
+
+
+class Trial:
+    """The league as it will be when all that is stopping has gone; thrown away after the plan."""
+
+    def __init__(self, league: League) -> None:
+        self.league = league
+        copy = league.supply._replace(
+            machine_gpus=league.supply.machine_gpus.copy(),
+            machine_cpu=league.supply.machine_cpu.copy(),
+            machine_memory=league.supply.machine_memory.copy(),
+            cell_free=league.supply.cell_free.copy(),
+            reserved_key=league.supply.reserved_key.copy(),
+            reserved_spare=league.supply.reserved_spare.copy(),
+        )
+        self.supply = copy
+        self.accounts = league.ledger.accounts._replace(
+            used=league.ledger.accounts.used.copy(), gpus=league.ledger.accounts.gpus.copy()
+        )
+        self.caps = league.caps.counters._replace(left=league.caps.counters.left.copy())
+        self.gone: dict[tuple[str, str], int] = {}
+        """(job, site) → workers left there."""
+        self.rank = -1
+        """Rank of the reservation that the job in question holds itself."""
+        self.runtime_s = 0
+        self._yielding: dict[int, list[Victim]] = {}
+        ledger = league.ledger.accounts
+        self._able = league.holdings.able(ledger.gpus > ledger.nominal, league.now_s)
+        """Who could yield and is not gone, as ``yielding`` has it."""
+        self._gain: dict[tuple[str, int, int, int], Flags] = {}
+        """What ``could_gain`` has worked out since room or shares last changed."""
+
+    def yielding(self, cell: int) -> list[Victim]:
+        """What could end at a cell as far as pool and run time go, in the order of victims."""
+        if cell not in self._yielding:
+            found = (_victim(self.league, *pair) for pair in self.league.by_cell.get(cell, ()))
+            able = (victim for victim in found if victim is not None and self._may_yield(victim))
+            self._yielding[cell] = sorted(able, key=_order)
+        return [v for v in self._yielding[cell] if v.key not in self.gone]
+
+    def go(self, victim: Victim) -> None:
+        """Release a victim for good."""
+        self.release(victim)
+        self.gone[victim.key] = victim.workers_left
+        for held in victim.record.held:
+            if held.holding.site == victim.held.holding.site:
+                self._able[held.slot] = False
+        self._gain.clear()
+
+    def could_gain(self, record: Record, cells: Ints) -> Flags:
+        """In which of them it might be enough that those yield who may have to for this job.
+
+        A bound: whoever yields makes it no fairer to ask the next one of the same institution, and
+        leaves the job's own at most as far within its nominal share as if all of it there had gone.
+        """
+        rule = self.league.pools[record.job.pool].preemption
+        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        key = record.job.pool, record.leaf, need, record.job.priority * rule.lower_priority
+        if key not in self._gain:
+            self._gain[key] = self._where_enough(record, need, rule)
+        return self._gain[key][cells]
+
+    def _where_enough(self, record: Record, need: int, rule: PreemptionRule) -> Flags:
+        """``could_gain`` for all cells."""
+        there, size = self.league.holdings, len(self.supply.cell_free)
+        rows = there.of_pool(self._able, record.job.pool)
+        leaf, gpus, fair = there.leaf[rows], there.gpus[rows], there.shrinks[rows]
+        is_own, is_any = leaf == record.leaf, leaf < 0
+        excess = (self.accounts.gpus - self.accounts.nominal)[leaf]
+        if rule.lower_priority:
+            is_lower = there.priority[rows] < record.job.priority
+            fair = fair | (is_lower & (is_own | is_any | (excess >= gpus)))
+        if rule.borrowers:
+            held = self.accounts.gpus[record.leaf] - there.gpus_at(rows[is_own], size)
+            is_entitled = held + need <= self.accounts.nominal[record.leaf]
+            lends = is_any | (excess > 0) | (excess >= gpus)
+            fair = fair | (lends & ~is_own & is_entitled[there.cell[rows]])
+        rows = rows[fair]
+        some = np.bincount(there.cell[rows], minlength=size) > 0
+        return np.asarray(some & (self.supply.cell_free + there.gpus_at(rows, size) >= need))
+
+    def _may_yield(self, victim: Victim) -> bool:
+        """Whether a victim shrinks or its pool may have it yield; who need not now never has to."""
+        record = victim.record
+        rule = self.league.pools[record.job.pool].preemption
+        accounts, leaf = self.league.ledger.accounts, record.leaf
+        borrows = leaf < 0 or bool(accounts.gpus[leaf] > accounts.nominal[leaf])
+        return victim.workers_left > 0 or rule.lower_priority or (rule.borrowers and borrows)
+
+    def is_entitled(self, record: Record) -> bool:
+        """Whether an institution stays within its nominal share with a job."""
+        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        return quota.tier_of(self.accounts, record.leaf, need) == 0
+
+    def is_held(self, cell: int) -> bool:
+        """Whether other work within its nominal share is to start in a cell while the job runs."""
+        key = int(self.supply.reserved_key[cell])
+        is_others = key >> RANK_BITS == 0 and key & RANK_MASK != self.rank
+        return is_others and self.runtime_s > self.supply.reserved_until[cell]
+
+    def spare(self, cell: int, *, reclaims: bool = False) -> int:
+        """GPUs of a cell that are free and not held, those that victims free among them.
+
+        ``reclaims``: whether to count what is held as well. Otherwise a borrower in a cell where
+        room is held would keep others waiting who are entitled to his.
+        """
+        free = int(self.supply.cell_free[cell])
+        if reclaims or not self.is_held(cell):
+            return free
+        freed = free - int(self.league.supply.cell_free[cell])
+        return min(free, int(self.supply.reserved_spare[cell]) + freed)
+
+    def release(self, victim: Victim) -> list[int]:
+        """Give the victim's room back; returns the log to take it again with."""
+        log = list(victim.held.log)
+        if victim.workers_left:
+            log = _part_of(log, victim.held.holding.workers - victim.workers_left)
+        self._move(victim, log, -1)
+        return log
+
+    def retake(self, victim: Victim, log: list[int]) -> None:
+        """Undo ``release``."""
+        self._move(victim, log, 1)
+
+    def _move(self, victim: Victim, log: list[int], sign: int) -> None:
+        kind = self.league.kinds.kinds[victim.held.kind].shape
+        columns = one_kind(kind, self.league.caps.base[victim.record.job.pool])
+        for at in range(0, len(log), 2):
+            machine, pods = log[at], log[at + 1]
+            worker = sign * pods, kind.gpus, kind.cpu_millis, kind.memory_bytes
+            head = sign, 0, kind.head_cpu_millis, kind.head_memory_bytes
+            packing.occupy(self.supply, machine, *(worker if pods else head))
+        gpus = victim.gpus  # also of workers that have lost their machine: see ``overfull``
+        self.supply.cell_free[victim.held.cell] -= sign * gpus
+        quota.charge_caps(self.caps, columns, 0, victim.held.cell, sign * gpus)
+        if victim.record.leaf >= 0:
+            move = quota.charge_quota if sign > 0 else quota.refund_quota
+            move(self.accounts, victim.record.leaf, gpus)
+            self.accounts.gpus[victim.record.leaf] += sign * gpus
+
+    def take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
+        """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
+        kind, columns = self._gang(record)
+        if not self._admits(record, cell, reclaims=reclaims):
+            return False
+        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, []):
+            return False
+        quota.charge_caps(self.caps, columns, 0, cell, kind.gpus)
+        quota.charge_quota(self.accounts, record.leaf, kind.gpus)
+        self.accounts.gpus[record.leaf] += kind.gpus
+        self._gain.clear()
+        return True
+
+    def could_take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
+        """``take`` without taking."""
+        kind, columns = self._gang(record)
+        log: list[int] = []
+        if not self._admits(record, cell, reclaims=reclaims):
+            return False
+        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
+            return False
+        packing.give_back(self.supply, cell, columns, 0, log, 0, len(log))
+        return True
+
+    def _gang(self, record: Record) -> tuple[Kind, Kinds]:
+        kind = self.league.kinds.kinds[record.kinds[0]]
+        return kind, one_kind(kind.shape, self.league.caps.base[kind.pool])
+
+    def _admits(self, record: Record, cell: int, *, reclaims: bool) -> bool:
+        """Whether quota, caps and what is held there leave a gang its GPUs."""
+        kind, columns = self._gang(record)
+        if not quota.quota_allows(self.accounts, record.leaf, kind.gpus):
+            return False
+        if kind.gpus and quota.cap_room(self.caps, columns, 0, cell) < kind.gpus:
+            return False
+        return self.spare(cell, reclaims=reclaims) >= kind.gpus
+
+
+def _victim(league: League, other: Record, holding: Held) -> Victim | None:
+    """What a holding could yield: nothing while it stops, or has just begun."""
+    job, room = other.job, holding.holding
+    offer = offer_of(job, room, league.kinds.kinds[holding.kind].workers)
+    elapsed = league.now_s - room.since_s
+    if offer is None or job.pool not in league.pools or elapsed <= 0:
+        return None
+    if offer.workers_left:
+        return Victim(other, holding, offer.workers_left, 0)
+    if elapsed < league.pools[job.pool].preemption.min_runtime_s:
+        return None
+    lost_s = job.unsaved_s(elapsed)
+    return Victim(other, holding, 0, lost_s * room.workers * max(1, job.shape.gpus))
+
+
+def _part_of(log: list[int], workers: int) -> list[int]:
+    """Log entries of the last so many workers."""
+    part: list[int] = []
+    for at in range(len(log) - 2, -1, -2):
+        pods = min(workers, log[at + 1])
+        if pods > 0:
+            part += (log[at], pods)
+            workers -= pods
+    return part
+
+
+def _order(victim: Victim) -> tuple[bool, int, int, str]:
+    return victim.order

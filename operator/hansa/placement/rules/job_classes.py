@@ -1,0 +1,193 @@
+"""Kinds of jobs as columns that grow: what each needs, and which cells may take it.
+
+A *mask* is shared by all kinds that may go to the same cells; its row of rule codes is worked out
+once. A job's kinds are numbered in a row, so that a job needs only the first and their count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from hansa.model.snapshot import Job, Pool, Shape
+from hansa.placement.rules.eligibility import OUTSIDE, Codes, Kind, Rulebook
+from hansa.placement.rules.fleet import Ints
+
+NEEDS = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
+NAMES = (*NEEDS, "mask", "priority", "payer", "is_shard")
+MAX_PRIORITY = 1_000_000
+MOST_INTERNED = 1 << 18
+"""Objects remembered by identity; each is kept alive, so that no other can have its address."""
+
+
+class JobClasses:
+    """All kinds ever seen by a league."""
+
+    def __init__(self, rules: Rulebook, cap_base: Callable[[str], int]) -> None:
+        self._rules = rules
+        self._cap_base = cap_base
+        self.kinds: list[Kind] = []
+        self._ids: dict[object, int] = {}
+        self._groups: dict[tuple[Kind, ...], int] = {}
+        self._interned: dict[int, tuple[object, int]] = {}
+        self._values: dict[object, int] = {}
+        self._numbers = np.zeros((64, len(NAMES)), np.int64)
+        self.payers: dict[tuple[str, str], int] = {}
+        """(pool, institution), numbered."""
+        self.has_budgets = False
+        self.masks: list[int] = []
+        """Mask → a kind that has it."""
+        self._mask_ids: dict[object, int] = {}
+        self._laws: list[Kind] = []
+        """One kind of each law and assurance."""
+        self._law_ids: dict[object, int] = {}
+        self._law_of: list[int] = []
+        """Mask → which of them."""
+        self._codes = np.zeros((64, len(rules.fleet.cells)), np.uint8)
+        self._mask_gpus = np.zeros(64, np.int64)
+        self._passes: list[Ints] = []
+        """Mask → cells that may take it, rising."""
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def column(self, name: str) -> Ints:
+        """One number a kind."""
+        return self._numbers[: len(self), NAMES.index(name)]
+
+    def needs(self, numbers: Ints | slice) -> tuple[Ints, ...]:
+        """The first columns of the kernel's table, contiguous: numba compiles one layout only."""
+        chosen = self._numbers[: len(self)][numbers]
+        return tuple(np.ascontiguousarray(chosen.T[: len(NEEDS)]))
+
+    @property
+    def mask(self) -> Ints:
+        """Mask of each kind."""
+        return self.column("mask")
+
+    @property
+    def codes(self) -> npt.NDArray[np.uint8]:
+        """Masks × cells: see ``Rulebook.codes``. A row that was given out is never changed."""
+        return self._codes[: len(self.masks)]
+
+    @property
+    def passes(self) -> tuple[Ints, Ints]:
+        """Cells that may take each mask, rising, one mask after the other; how many each has."""
+        counts = np.fromiter(map(len, self._passes), np.int64, len(self._passes))
+        return np.concatenate([np.zeros(0, np.int64), *self._passes]), counts
+
+    @property
+    def mask_gpus(self) -> Ints:
+        """Per mask, the GPUs of the fewest useful workers."""
+        return self._mask_gpus[: len(self.masks)]
+
+    def codes_of(self, number: int) -> Codes:
+        """Per cell the rule that refuses a kind."""
+        return np.asarray(self._codes[self.mask_of(number)])
+
+    def that_fit(self, cells: Ints, free: Ints) -> npt.NDArray[np.bool_]:
+        """Which masks may go to one of some cells, where so many GPUs are free."""
+        fit = np.zeros(len(self.masks), bool)
+        for cell, room in zip(cells.tolist(), free.tolist(), strict=True):
+            fit |= (self.codes[:, cell] == 0) & (self.mask_gpus <= room)
+        return fit
+
+    def mask_of(self, number: int) -> int:
+        """Mask of one kind."""
+        return int(self._numbers[number, len(NEEDS)])
+
+    def intern(self, value: object) -> int:
+        """A small number for an equal value; hashing the same object again costs one look-up."""
+        found = self._interned.get(id(value))
+        if found is None:
+            if len(self._interned) >= MOST_INTERNED:
+                self._interned.clear()
+            found = (value, self._values.setdefault(value, len(self._values)))
+            self._interned[id(value)] = found
+        return found[1]
+
+    def find(self, key: object, make: Callable[[], Kind]) -> int:
+        """The number of a kind, made when it is new; ``key`` is cheaper to hash than the kind."""
+        known = self._ids.get(key)
+        if known is None:
+            known = self._ids[key] = self._append(make())
+        return known
+
+    def row_of(self, kinds: tuple[Kind, ...]) -> int:
+        """Number of the first of several kinds that follow each other: the parts of a spread job."""
+        known = self._groups.get(kinds)
+        if known is None:
+            numbers = [self._append(kind, is_shard=True) for kind in kinds]
+            known = self._groups[kinds] = min(numbers)
+        return known
+
+    def _append(self, kind: Kind, *, is_shard: bool = False) -> int:
+        number = len(self.kinds)
+        if number == len(self._numbers):
+            self._numbers = np.concatenate((self._numbers, np.zeros_like(self._numbers)))
+        shape: Shape = kind.shape
+        payer = self.payers.setdefault((kind.pool, kind.institution), len(self.payers))
+        self._numbers[number] = (
+            kind.workers, shape.workers - kind.workers, shape.gpus, shape.cpu_millis, shape.memory_bytes,
+            shape.head_cpu_millis, shape.head_memory_bytes, self._cap_base(kind.pool), self._mask_of(kind, number),
+            kind.priority, payer, is_shard,
+        )  # fmt: skip
+        self.kinds.append(kind)
+        self.has_budgets |= kind.budget is not None
+        return number
+
+    def _mask_of(self, kind: Kind, number: int) -> int:
+        key = kind.mask_key
+        known = self._mask_ids.get(key)
+        if known is None:
+            known = self._mask_ids[key] = len(self.masks)
+            self.masks.append(number)
+            if known == len(self._codes):
+                self._codes = np.concatenate((self._codes, np.full_like(self._codes, OUTSIDE)))
+                self._mask_gpus = np.concatenate((self._mask_gpus, np.zeros_like(self._mask_gpus)))
+            law = self._law_ids.setdefault(kind.site_key, len(self._laws))
+            self._law_of.append(law)
+            self._laws += [kind] if law == len(self._laws) else []
+            self._passes.append(np.zeros(0, np.int64))
+            self._judge(known, kind)
+            self._mask_gpus[known] = kind.gpus
+        return known
+
+    def _judge(self, mask: int, kind: Kind) -> None:
+        self._codes[mask] = codes = self._rules.codes(kind)
+        self._passes[mask] = np.flatnonzero(codes == 0)
+
+    def rejudge(self, pool: Pool) -> None:
+        """Work codes out anew after the law or assurance of a pool changed. ``pool``: as it was."""
+        mine = [law for law, kind in enumerate(self._laws) if kind.pool == pool.name]
+        is_other = self._rules.relearn(pool, [self._laws[law] for law in mine])
+        changed = {law for law, changed in zip(mine, is_other, strict=True) if changed}
+        self._codes = self._codes.copy()
+        for mask, law in enumerate(self._law_of):
+            if law in changed:
+                self._judge(mask, self.kinds[self.masks[mask]])
+
+
+def kind_of(job: Job, data: tuple[str, ...]) -> Kind:
+    """The kind of a job, or of one of its shards."""
+    return Kind(
+        job.pool, job.institution, job.shape, job.residency, data, job.assurance, refused_of(job),
+        budget_of(job), band_of(job.priority),
+    )  # fmt: skip
+
+
+def refused_of(job: Job) -> frozenset[str]:
+    """Sites that refused it."""
+    return frozenset(job.refused_by)
+
+
+def budget_of(job: Job) -> tuple[int, int] | None:
+    """(micros, run time in seconds), where it has a budget."""
+    return None if job.budget_micros is None else (job.budget_micros, job.max_runtime_s)
+
+
+def band_of(priority: int) -> int:
+    """Lower edge of the band: bands keep kinds few where every job has a priority of its own."""
+    return min(MAX_PRIORITY, max(0, priority)) >> 5 << 5

@@ -1,0 +1,130 @@
+"""From the compiled league to the kernel's columns, for all waiting jobs or for a few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hansa.model.snapshot import Shape
+from hansa.placement.kernel.run import Tables
+from hansa.placement.kernel.tables import Jobs, Kinds, Moves
+from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.value import PLAIN_GPU
+from hansa.placement.state.queue_columns import run_starts
+
+if TYPE_CHECKING:
+    from hansa.placement.state.league import League
+
+AFTER_ALL = 1 << 29
+"""Ranks of a partial run start here: behind every gang that holds a reservation."""
+
+
+MOST_LOOKS = 50_000
+"""Cells that one plan looks at to move what it has placed."""
+NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
+
+
+@lru_cache(maxsize=4096)
+def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
+    """A table of one kind, for booking by hand; never written to."""
+    return Kinds(
+        workers=[shape.min_workers or shape.workers],
+        extra=[0],
+        gpus=[shape.gpus],
+        cpu=[shape.cpu_millis],
+        memory=[shape.memory_bytes],
+        head_cpu=[shape.head_cpu_millis],
+        head_memory=[shape.head_memory_bytes],
+        cap_base=[cap_base],
+        mask=[0],
+        next=[0],
+        seen=[0],
+        good=[0],
+        end=[0],
+        candidates=[],
+        why=[0],
+    )
+
+
+def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
+    """Tables of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
+    ranked = league.columns.ranked(rows, league.now_s)
+    first = league.columns.first[ranked]
+    jobs = _jobs(league, ranked, first, np.arange(len(ranked), dtype=np.int64))
+    kinds = league.tariff.columns()
+    return _tables(league, kinds, jobs, _moves(league, kinds, ranked)), ranked
+
+
+def some_waiting(
+    league: League, ranked: Ints, cells: Ints | None, reserved: Mapping[int, int]
+) -> tuple[Tables, Ints]:
+    """Tables of a partial plan that looks at a few cells only; None: at all that are eligible.
+
+    ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
+    as the kernel's numbers stand for them.
+    """
+    firsts, at = _distinct(league.columns.first[ranked])
+    counts = np.zeros(len(firsts), np.int64)
+    counts[at] = league.columns.parts[ranked]
+    starts = np.cumsum(counts) - counts
+    numbers = np.repeat(firsts - starts, counts) + np.arange(counts.sum(), dtype=np.int64)
+    rank = AFTER_ALL + np.arange(len(ranked), dtype=np.int64)
+    places = {row: at for at, row in enumerate(ranked.tolist())} if reserved else {}
+    for row in reserved.keys() & places.keys():
+        rank[places[row]] = reserved[row]
+    jobs = _jobs(league, ranked, starts[at], rank)
+    return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
+
+
+def _distinct(values: Ints) -> tuple[Ints, Ints]:
+    """Distinct values, and the place of every value among them."""
+    if len(values) == 1:  # the news of one job: the most frequent of all
+        return values, np.zeros(1, np.int64)
+    return np.unique(values, return_inverse=True)
+
+
+def _tables(league: League, kinds: Kinds, jobs: Jobs, moves: Moves) -> Tables:
+    return Tables(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters, moves)
+
+
+def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
+    return Moves(
+        lo=kinds.next.copy(),
+        worth=1000 * (PLAIN_GPU + league.columns.priority[ranked]),
+        money=np.round(1000 * league.tariff.money).astype(np.int64),
+        left=np.array([MOST_LOOKS], np.int64),
+        made=np.zeros(1, np.int64),
+        short=np.zeros(len(kinds.candidates), np.int64),
+        short_end=np.zeros(len(kinds.next), np.int64),
+        stamp=np.full(len(kinds.next), -1, np.int64),
+        risen=np.zeros(1, np.int64),
+        loose=np.zeros(1, np.int64),
+    )
+
+
+def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
+    """Jobs by queue; also tells every account which queue it has."""
+    leaf = league.columns.leaf[ranked]
+    order = np.lexsort((rank, leaf))
+    queued = leaf[order]
+    starts = run_starts(queued)
+    leaves, size = queued[starts], len(order)
+    bounds = np.concatenate((starts, (size, size)))
+    # An institution without waiting jobs gets an empty queue: it must not look like a cohort.
+    queue = league.ledger.accounts.queue
+    queue[league.ledger.leaves] = len(leaves)
+    queue[leaves] = np.arange(len(leaves))
+    return Jobs(
+        kind_lo=first,
+        kind_hi=first + league.columns.parts[ranked],
+        rank=rank,
+        runtime=league.columns.runtime_p90[ranked],
+        done=np.zeros(len(ranked), np.int64),
+        leaf=leaf,
+        queue_lo=bounds[:-1],
+        queue_hi=bounds[1:],
+        order=order,
+    )

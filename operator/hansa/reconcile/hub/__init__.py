@@ -1,0 +1,1 @@
+"""What the hub makes of its objects, and what it does about them."""

@@ -1,0 +1,345 @@
+"""What to do about one AIJob: its epochs, its status and the planner's word in, actions out.
+
+Level-triggered: nothing is remembered between calls, so a hub that restarts goes on where it was.
+At most one write to the job itself a call; the next follows once that one is seen.
+
+Invariant: ``status.node`` is set exactly while the epoch in ``status.epoch`` may run there. It is
+set before the grant is written and cleared only when the epoch is over (``fencing.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hansa.model.plan import Placement, Stop, Verdict, Waiting
+from hansa.model.reasons import Reason
+from hansa.reconcile.fencing import Fence
+from hansa.reconcile.hub.actions import (
+    Action,
+    CancelGrant,
+    CancelOrphan,
+    DeleteGrant,
+    LookAgain,
+    SetFinalizers,
+    SetJobStatus,
+    Tell,
+    WriteGrant,
+)
+from hansa.reconcile.hub.grant_view import GrantView
+from hansa.reconcile.hub.jobs import FINALIZER, JobView
+from hansa.reconcile.hub.status import job_status, pacing
+from hansa.reconcile.hub.status.job_status import Bill, Status
+from hansa.reconcile.hub.status.whole_conditions import by_type
+
+MOST_FORGOTTEN = 100_000
+"""Epochs a backup may lack; a member that names more would only use the numbers up."""
+ACCEPTANCE_MAY_WAIT_S = 1.0
+"""So long the word that a node accepted waits for better news, and lets new grants go first."""
+PIN_MAY_WAIT_S = 10.0
+"""A job that ends or goes sooner is never pinned, which spares two writes; its grant is then ended
+as an orphan's."""
+Decision = Placement | Waiting | Stop | None
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A grant, and whether it is surely over."""
+
+    grant: GrantView
+    fence: Fence
+    released: bool
+    """The node's signed release was verified."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the member itself said that it is over."""
+        return self.released or (self.grant.refused is not None and not self.grant.outdated)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCase:
+    """One AIJob and all that decides about it."""
+
+    job: JobView
+    epochs: tuple[Epoch, ...]
+    decision: Decision
+    now_s: float
+    skew_s: float
+    institution: str = ""
+    overlays: tuple[Mapping[str, Any], ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    bill: Bill | None = None
+    gainer: str = ""
+    """Institution for whose work the planner stops this job."""
+    told_s: float = 0.0
+    """When the job's status was last written, by this process."""
+    tidying: bool = True
+    """Whether nothing better is to be done; otherwise what may wait does."""
+
+    @property
+    def current(self) -> Epoch | None:
+        """The epoch the status names, if its grant exists."""
+        job = self.job
+        for epoch in self.epochs:
+            if (epoch.grant.epoch, epoch.grant.node) == (job.epoch, job.node):
+                return epoch
+        return None
+
+    @property
+    def all_over(self) -> bool:
+        """Whether no epoch may still run anywhere."""
+        return all(epoch.fence.over for epoch in self.epochs)
+
+
+def derive(case: JobCase) -> tuple[Action, ...]:
+    """Return the actions due for one AIJob, in order."""
+    current = case.current
+    actions = [
+        action
+        for epoch in case.epochs
+        if epoch is not current
+        for action in _close(epoch, "the job has moved on")
+    ]
+    if case.job.ended:
+        actions += _finished(case, current)
+    elif current is not None:
+        actions += _held(case, current)
+    elif case.job.node:
+        actions += _expose(case)
+    else:
+        actions += _free(case)
+    return tuple(actions)
+
+
+def derive_orphan(epoch: Epoch) -> tuple[Action, ...]:
+    """Return what is due for a grant whose AIJob is gone."""
+    grant = epoch.grant
+    if epoch.settled:
+        return (DeleteGrant(grant.namespace, grant.name, grant.uid),)
+    if grant.stopping:
+        return ()
+    return (CancelOrphan(grant.namespace, grant.name, grant.uid, grant.job_path, grant.job_uid),)
+
+
+def _close(epoch: Epoch, why: str) -> Iterator[Action]:
+    grant = epoch.grant
+    if epoch.settled:
+        if not grant.deleting:
+            yield DeleteGrant(grant.namespace, grant.name, grant.uid)
+    elif not grant.stopping:
+        yield CancelGrant(grant.namespace, grant.name, grant.uid, why)
+
+
+def _finished(case: JobCase, current: Epoch | None) -> Iterator[Action]:
+    if current is not None and current.settled:
+        grant = current.grant
+        yield DeleteGrant(grant.namespace, grant.name, grant.uid)
+    if case.all_over:
+        yield from _unpin(case)
+
+
+def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
+    job, grant = case.job, epoch.grant
+    if grant.outdated:
+        yield from _outdated(case, epoch)
+        return
+    if grant.refused is not None:
+        yield from _set(case, job_status.refused(job, grant, case.now_s))
+        message = grant.refused.message
+        yield _tell(case, "refused", reason=grant.refused.reason, message=message)
+        return
+    if grant.ended is not None:
+        yield from _report(case, epoch)
+        kind = "succeeded" if grant.ended.type == "Succeeded" else "failed"
+        yield _tell(case, kind, reason=grant.ended.reason, message=grant.ended.message)
+        return
+    if epoch.fence.over:
+        yield from _set(case, job_status.waiting(job, _requeued(case, epoch), (), case.now_s))
+        return
+    reported, stop = [*_report(case, epoch)], [*_stop(case, epoch)]
+    if stop:
+        # The record goes first: it must not be lost when the stop is done and the hub is gone.
+        yield from (*reported, *stop) if _preempts(case, grant) else (*stop, *reported)
+    elif reported:
+        yield from _unless_early(case, ACCEPTANCE_MAY_WAIT_S if _waits(job, grant) else 0, reported)
+    elif grant.accepted and not job.finalized and not job.deleting:
+        pin = _finalizers(job, (*job.finalizers, FINALIZER))
+        yield from _unless_early(case, PIN_MAY_WAIT_S, [pin])
+
+
+def _waits(job: JobView, grant: GrantView) -> bool:
+    """Tell whether the only news is that the node accepted what it was granted."""
+    placed = by_type(job.status.get("conditions")).get("Placed", {})
+    started = grant.condition("Running") is not None or grant.stopping
+    return not started and placed.get("status") == "True"
+
+
+def _unless_early(case: JobCase, pause_s: float, actions: list[Action]) -> Iterator[Action]:
+    """Yield ``actions`` at leisure, once the job's status has been at rest for ``pause_s``."""
+    left_s = max(0.0, case.told_s + pause_s - case.now_s)
+    early = pause_s > 0 and (left_s > 0 or not case.tidying)
+    yield from [LookAgain(left_s)] if early else actions
+
+
+def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
+    """Hold the job while a run that this hub has forgotten may live; then go on beyond its epoch."""
+    job, grant = case.job, epoch.grant
+    if epoch.fence.over:
+        status = job_status.waiting(job, _requeued(case, epoch), (), case.now_s)
+        yield from _set(case, status | {"epoch": _highest(case)})
+    else:
+        yield from _set(case, job_status.outdated(job, grant, case.now_s))
+
+
+def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
+    bill, job, grant = case.bill or Bill(0, 0, 0, "EUR"), case.job, epoch.grant
+    if not grant.stopping:
+        gainer = case.gainer if _preempts(case, grant) else ""
+        record = job_status.preemptions(job, grant, gainer, case.now_s)
+        job = replace(job, status={**job.status, **record})
+    yield from _set(case, job_status.reported(job, grant, bill, case.now_s))
+
+
+def _stop(case: JobCase, epoch: Epoch) -> Iterator[Action]:
+    grant, why = epoch.grant, _stop_reason(case, epoch)
+    if why and not grant.stopping:
+        yield CancelGrant(grant.namespace, grant.name, grant.uid, why)
+        reason = Reason.PREEMPTED.value if _preempts(case, grant) else "Stopping"
+        yield _tell(case, "stopping", reason=reason, message=why)
+
+
+def _preempts(case: JobCase, grant: GrantView) -> bool:
+    job, decision = case.job, case.decision
+    if job.deleting or job.suspended or not case.gainer or grant.ended is not None:
+        return False
+    return isinstance(decision, Stop) and decision.site == grant.node
+
+
+def _stop_reason(case: JobCase, epoch: Epoch) -> str:
+    if case.job.deleting:
+        return "the job was deleted"
+    if case.job.suspended:
+        return "its owner suspended it"
+    grant = epoch.grant
+    if _preempts(case, grant):
+        # The planner's own words name the job that gains: no business of this job's owner.
+        return f"stopped in favour of work of {case.gainer}"
+    if isinstance(case.decision, Stop) and case.decision.site == grant.node:
+        return case.decision.message or case.decision.reason.value
+    if not grant.accepted and case.now_s > grant.not_after_s + case.skew_s:
+        return f"node {grant.node} did not accept it in time"
+    return ""
+
+
+def _requeued(case: JobCase, epoch: Epoch) -> Waiting:
+    if case.job.suspended:
+        return Waiting(case.job.uid, Reason.SUSPENDED, "Suspended by its owner.")
+    gainer = job_status.preempted_for(case.job.status, epoch.grant.epoch)
+    if gainer:
+        text = f"Stopped at node {epoch.grant.node} in favour of work of {gainer}."
+        return Waiting(case.job.uid, Reason.PREEMPTED, text)
+    text = f"Node {epoch.grant.node} holds it no longer: {epoch.fence.why}."
+    return Waiting(case.job.uid, Reason.PENDING, text)
+
+
+def _expose(case: JobCase) -> Iterator[Action]:
+    job = case.job
+    if not job.parsed.digest:
+        return
+    # A deposed leader's create may still be on its way, so an epoch once recorded always gets its
+    # grant: to be ended, if it is not wanted any more, by the member's own word.
+    unwanted = job.deleting or job.suspended
+    yield _grant(case, job.node, job.epoch, job.workers, cancel=unwanted)
+
+
+def _free(case: JobCase) -> Iterator[Action]:
+    job, decision = case.job, case.decision
+    if job.deleting:
+        if case.all_over:
+            yield from _unpin(case)
+    elif isinstance(decision, Placement) and case.all_over and job.parsed.digest:
+        yield from _place(case, decision)
+    elif isinstance(decision, Waiting):
+        status = job_status.waiting(job, decision, case.verdicts, case.now_s)
+        status |= pacing.of(decision)
+        writes = [*_set(case, status)]
+        yield from writes
+        if not writes and _is_stale(case, decision):
+            yield _write(case, status)
+        if writes:
+            kind = "misconfigured" if decision.reason in job_status.FAULTS else "waiting"
+            yield _tell(case, kind, reason=decision.reason, message=decision.message)
+
+
+def _is_stale(case: JobCase, decision: Waiting) -> bool:
+    """Tell whether a status without news is to be written anew: for its figures, or at leisure."""
+    status, now_s, told_s = case.job.status, case.now_s, case.told_s
+    if pacing.due(status, decision, now_s=now_s, told_s=told_s):
+        return True
+    return case.tidying and pacing.due_verdicts(
+        status, lambda: job_status.ranked(case.verdicts), now_s=now_s, told_s=told_s
+    )
+
+
+def _place(case: JobCase, placement: Placement) -> Iterator[Action]:
+    epoch, node = _highest(case) + 1, placement.site
+    status = job_status.placed(case.job, placement, epoch, case.verdicts, case.now_s)
+    yield from _set(case, status)
+    yield _grant(case, node, epoch, placement.workers)
+    yield _tell(case, "granted", node=node, epoch=epoch)
+
+
+def _highest(case: JobCase) -> int:
+    """Return the highest epoch known; a member's word counts only as far as it can do no harm."""
+    known = max((case.job.epoch, *(epoch.grant.epoch for epoch in case.epochs)))
+    told = (epoch.grant.status.highest_epoch for epoch in case.epochs)
+    return max((known, *(number for number in told if number <= known + MOST_FORGOTTEN)))
+
+
+def _grant(
+    case: JobCase, node: str, epoch: int, workers: int, *, cancel: bool = False
+) -> WriteGrant:
+    job = case.job
+    return WriteGrant(
+        job_uid=job.uid,
+        job_namespace=job.namespace,
+        job_name=job.name,
+        node=node,
+        epoch=epoch,
+        institution=case.institution,
+        spec_digest=job.parsed.digest,
+        job_spec=job.parsed.wire,
+        workers=workers,
+        overlays=case.overlays,
+        cancel="Stop" if cancel else "None",
+    )
+
+
+def _set(case: JobCase, status: Status) -> Iterator[Action]:
+    job = case.job
+    if job_status.transition(job, status):
+        yield _write(case, status)
+
+
+def _write(case: JobCase, status: Status) -> SetJobStatus:
+    job = case.job
+    return SetJobStatus(job.namespace, job.name, job.uid, job.resource_version, status)
+
+
+def _unpin(case: JobCase) -> Iterator[Action]:
+    job = case.job
+    if job.finalized:
+        yield _finalizers(job, tuple(name for name in job.finalizers if name != FINALIZER))
+
+
+def _finalizers(job: JobView, names: tuple[str, ...]) -> SetFinalizers:
+    return SetFinalizers(job.namespace, job.name, job.uid, job.resource_version, names)
+
+
+def _tell(case: JobCase, kind: Any, **said: Any) -> Tell:
+    job = case.job
+    said.setdefault("node", job.node)
+    said.setdefault("epoch", job.epoch)
+    return Tell(kind, job.namespace, job.name, job.uid, **said)

@@ -1,0 +1,207 @@
+"""An AIJob as the hub reads it, and whether it may be planned at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from hansa.api.aijob import AIJobSpec
+from hansa.api.residency import Residency
+from hansa.grants.envelope import digest
+from hansa.model import places
+from hansa.model.quantities import millis, units
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Shape, ShardRequest
+from hansa.model.times import from_rfc3339
+from hansa.reconcile.hub.nodes import first_error
+from hansa.reconcile.hub.pools import ParsedPool
+
+FINALIZER = "hansa.dev/grant"
+Fault = tuple[Reason, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSpec:
+    """An AIJob's spec, read once a generation. ``fault`` is set when it could not be read."""
+
+    wire: Mapping[str, Any]
+    digest: str
+    spec: AIJobSpec | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One AIJob at one resourceVersion."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    generation: int
+    submitted_s: int
+    deleting: bool
+    finalized: bool
+    """Whether our finalizer is on it."""
+    finalizers: tuple[str, ...]
+    parsed: ParsedSpec
+    status: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether its owner holds it back."""
+        return self.parsed.wire.get("suspend") is True
+
+    @property
+    def epoch(self) -> int:
+        """Last epoch recorded."""
+        return int(self.status.get("epoch", 0))
+
+    @property
+    def node(self) -> str:
+        """Node of the epoch recorded; empty while it holds none."""
+        return str(self.status.get("node") or "")
+
+    @property
+    def workers(self) -> int:
+        """Workers granted, or else asked for."""
+        spec = self.parsed.spec
+        asked = spec.ray.workers.count if spec else 1
+        return int(self.status.get("workers") or asked)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it succeeded or failed, for good."""
+        return any(
+            item.get("type") in ("Succeeded", "Failed") and item.get("status") == "True"
+            for item in self.status.get("conditions", ())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class League:
+    """What a job's request is checked against."""
+
+    pools: Mapping[str, ParsedPool]
+    institutions: Mapping[str, str]
+    """Hub namespace → institution its jobs are charged to."""
+    datasets: frozenset[str]
+    currency: str
+
+
+def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
+    """Read a spec; never raises."""
+    try:
+        return ParsedSpec(wire, digest(dict(wire)), AIJobSpec.model_validate(wire))
+    except ValidationError as error:
+        return ParsedSpec(wire, "", None, first_error(error))
+    except ValueError as error:
+        return ParsedSpec(wire, "", None, str(error)[:500])
+
+
+def view_job(manifest: Mapping[str, Any], parsed: ParsedSpec) -> JobView:
+    """Read an AIJob whose spec was parsed."""
+    meta = manifest["metadata"]
+    finalizers = tuple(meta.get("finalizers") or ())
+    return JobView(
+        uid=meta["uid"],
+        namespace=meta["namespace"],
+        name=meta["name"],
+        resource_version=meta["resourceVersion"],
+        generation=meta.get("generation", 0),
+        submitted_s=int(from_rfc3339(meta.get("creationTimestamp")) or 0),
+        deleting="deletionTimestamp" in meta,
+        finalized=FINALIZER in finalizers,
+        finalizers=finalizers,
+        parsed=parsed,
+        status=manifest.get("status") or {},
+    )
+
+
+def shape_of(spec: AIJobSpec) -> Shape:
+    """Return the gang a spec asks for."""
+    workers, head = spec.ray.workers, spec.ray.head
+    return Shape(
+        workers=workers.count,
+        gpus=workers.gpus,
+        gpu_class=workers.gpu_class or "",
+        gpu_memory_bytes=units(workers.gpu_memory) if workers.gpu_memory else 0,
+        cpu_millis=millis(workers.cpu),
+        memory_bytes=units(workers.memory),
+        head_cpu_millis=millis(head.cpu),
+        head_memory_bytes=units(head.memory),
+        min_workers=workers.min_count or 0,
+    )
+
+
+def shards_of(spec: AIJobSpec) -> tuple[ShardRequest, ...]:
+    """Return the shards of a spread job."""
+    return tuple(
+        ShardRequest(shard.name, tuple(source.name for source in shard.data))
+        for shard in spec.spread
+    )
+
+
+def fault_of(job: JobView, league: League) -> Fault | None:
+    """Return the gravest reason why the request itself cannot be met, with what to do about it."""
+    spec = job.parsed.spec
+    if spec is None:
+        return Reason.MISCONFIGURED, f"spec is not valid: {job.parsed.fault}"
+    faults = [*_faults(spec, league.pools.get(spec.pool), league)]
+    if not league.institutions.get(job.namespace):
+        text = (
+            f"namespace {job.namespace} has no label hansa.dev/institution; ask the platform team"
+        )
+        faults.append((Reason.NO_INSTITUTION, text))
+    return min(faults, key=lambda fault: fault[0].gravity, default=None)
+
+
+def _faults(spec: AIJobSpec, pool: ParsedPool | None, league: League) -> Iterator[Fault]:
+    if pool is None:
+        there_are = ", ".join(sorted(league.pools)[:8]) or "none"
+        yield Reason.UNKNOWN_POOL, f"there is no ComputePool {spec.pool}; there are: {there_are}"
+    else:
+        yield from _contract_faults(spec, pool)
+    if spec.spread:
+        text = (
+            "spec.spread is not granted: this hub writes one grant a job; submit one AIJob for each"
+            " shard, with the shard's data sources in spec.data, and leave spec.spread out"
+        )
+        yield Reason.MISCONFIGURED, text
+    overlays = frozenset(pool.pool.overlays) if pool else frozenset()
+    for place in sorted(_places(spec.residency)):
+        yield from _place_faults(place, overlays)
+    sources = [*spec.data, *(source for shard in spec.spread for source in shard.data)]
+    wanted = {source.name for source in sources}
+    for name in sorted(wanted - league.datasets):
+        text = f"no accepted node holds a data set named {name}; check the name with its holder"
+        yield Reason.UNKNOWN_DATASET, text
+    if spec.budget is not None and spec.budget.currency != league.currency:
+        text = (
+            f"budget.currency must be {league.currency}, the league's; it is {spec.budget.currency}"
+        )
+        yield Reason.MISCONFIGURED, text
+
+
+def _contract_faults(spec: AIJobSpec, pool: ParsedPool) -> Iterator[Fault]:
+    most, asked = pool.max_unattended_s, spec.disconnection.max_unattended_seconds
+    if asked > most:
+        text = f"disconnection.maxUnattendedSeconds is {asked}, pool {pool.pool.name} allows {most}"
+        yield Reason.MISCONFIGURED, text
+
+
+def _place_faults(place: str, overlays: frozenset[str]) -> Iterator[Fault]:
+    known = {f"{places.OVERLAY_PREFIX}{name}" for name in overlays}
+    if places.is_known(place) or place in known:
+        return
+    near = places.suggestions(place, frozenset(known))
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    yield Reason.UNKNOWN_JURISDICTION, f"residency names {place}, which is no place{hint}"
+
+
+def _places(residency: Residency) -> frozenset[str]:
+    rules = (residency.location, residency.legal_control)
+    return frozenset(place for rule in rules for place in (*rule.allow, *rule.deny))

@@ -1,0 +1,217 @@
+"""From what the hub observes to the planner's ``Snapshot``, and what every epoch's state is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from hansa.grants.reasons import MemberReason
+from hansa.model.plan import Placement, Stop
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Holding, Job, ResidencyRule, Shape, Snapshot
+from hansa.model.times import from_rfc3339, rfc3339
+from hansa.reconcile.fencing import EpochFacts, fence, release_holds
+from hansa.reconcile.hub.derive import Decision, Epoch
+from hansa.reconcile.hub.grant_view import GrantView
+from hansa.reconcile.hub.jobs import Fault, JobView, League, fault_of, shape_of, shards_of
+from hansa.reconcile.hub.nodes import NodeView, micros, residency_rule
+from hansa.reconcile.hub.status.job_status import refusal
+from hansa.reconcile.hub.usage_history import Past, with_past
+
+ASK_AGAIN_S = 60
+"""After a refusal that may pass by itself, the node is asked again this much later."""
+EMPTY_SHAPE = Shape(workers=1)
+NO_PAST = Past()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything but jobs and grants, at one instant. ``version`` changes with any of it."""
+
+    version: int
+    nodes: Mapping[str, NodeView] = field(default_factory=dict)
+    league: League = field(default_factory=lambda: League({}, {}, frozenset(), "EUR"))
+
+
+def known_datasets(nodes: Iterable[NodeView]) -> frozenset[str]:
+    """Return the data sets that accepted nodes announce."""
+    return frozenset(
+        name
+        for node in nodes
+        if node.parsed.accepted == "Accepted"
+        for name in node.parsed.site.datasets
+    )
+
+
+def release_verified(grant: GrantView, node: NodeView | None) -> bool:
+    """Tell whether the grant carries its node's signed release; only accepted nodes have a say."""
+    release = grant.status.release
+    if release is None or node is None or node.parsed.accepted != "Accepted":
+        return False
+    return release_holds(
+        release.model_dump(by_alias=True),
+        node=grant.node,
+        job_uid=grant.job_uid,
+        epoch=grant.epoch,
+        public_key=node.parsed.release_key,
+    )
+
+
+def epoch_of(
+    grant: GrantView, *, released: bool, lease_s: float | None, now_s: float, skew_s: float
+) -> Epoch:
+    """Conclude whether a grant's epoch is over. ``lease_s``: the node's last Lease renewal."""
+    facts = EpochFacts(
+        refused=grant.refused is not None and not grant.outdated,
+        released=released,
+        granted_s=grant.granted_s,
+        not_after_s=grant.not_after_s,
+        last_contact_s=lease_s or 0.0,
+        max_unattended_s=grant.max_unattended_s,
+    )
+    return Epoch(grant, fence(facts, now_s, skew_s=skew_s), released)
+
+
+def request_of(job: JobView, league: League) -> Job:
+    """Return what a job asks for: all that does not change while its spec and the league stay."""
+    spec = job.parsed.spec
+    fault = fault_of(job, league)
+    if fault is None and job.suspended:
+        fault = Reason.SUSPENDED, "Suspended by its owner; set spec.suspend to false to go on."
+    return Job(
+        uid=job.uid,
+        name=f"{job.namespace}/{job.name}",
+        institution=league.institutions.get(job.namespace, ""),
+        pool=spec.pool if spec else "",
+        shape=shape_of(spec) if spec else EMPTY_SHAPE,
+        submitted_s=job.submitted_s,
+        priority=spec.priority if spec else 0,
+        residency=residency_rule(spec.residency) if spec else ResidencyRule(),
+        data=tuple(source.name for source in spec.data) if spec else (),
+        spread=shards_of(spec) if spec else (),
+        assurance=int(spec.assurance[1:]) if spec else 0,
+        max_runtime_s=spec.max_runtime_seconds if spec else 1,
+        checkpoint_s=spec.checkpoint_seconds if spec else 0,
+        budget_micros=micros(spec.budget.limit) if spec and spec.budget else None,
+        barred=fault[0] if fault else None,
+        barred_message=fault[1] if fault else "",
+    )
+
+
+def plan_job(
+    job: JobView,
+    epochs: Iterable[Epoch],
+    world: World,
+    now_s: float,
+    *,
+    decision: Decision = None,
+    gpu_class: str = "",
+    request: Job | None = None,
+) -> Job:
+    """Return the planner's view of a job, with what was decided for it and is not carried out yet.
+
+    ``gpu_class``: what it was last placed for; a grant does not say it. ``request``: as of
+    ``request_of``, where it is known.
+    """
+    epochs, request = tuple(epochs), request or request_of(job, world.league)
+    refused = _refusals(job, epochs, world, now_s)
+    holdings = _holdings(job, epochs, decision, gpu_class)
+    unreleased = None if request.barred else _unreleased(job, epochs)
+    if unreleased is not None:
+        request = replace(request, barred=unreleased[0], barred_message=unreleased[1])
+    return replace(request, refused_by=refused, holdings=holdings)
+
+
+def build(world: World, jobs: Iterable[Job], now_s: float, past: Past = NO_PAST) -> Snapshot:
+    """Return the whole league at one instant."""
+    ordered = sorted(world.nodes.values(), key=lambda node: node.name)
+    return Snapshot(
+        now_s=int(now_s),
+        sites=tuple(node.site for node in ordered),
+        pools=tuple(with_past(row.pool, past) for _, row in sorted(world.league.pools.items())),
+        jobs=tuple(jobs),
+        history=past.history,
+    )
+
+
+def changes_after(job: JobView, epochs: Iterable[Epoch], now_s: float, skew_s: float) -> float:
+    """Return the time after which a job may look different though nobody wrote: infinity for never."""
+    times = [_refused_s(row) + ASK_AGAIN_S for row in job.status.get("refusals", ())]
+    for epoch in epochs:
+        if not epoch.fence.over:
+            times += [epoch.fence.at_s, epoch.grant.not_after_s + skew_s]
+    return min((time for time in times if time >= now_s), default=float("inf"))
+
+
+def _unreleased(job: JobView, epochs: tuple[Epoch, ...]) -> Fault | None:
+    held = None if job.node else next((epoch for epoch in epochs if not epoch.fence.over), None)
+    if held is None:
+        return None
+    until = rfc3339(held.fence.at_s) if held.fence.at_s < float("inf") else "its release"
+    text = f"node {held.grant.node} has not released epoch {held.grant.epoch}; at the latest"
+    return Reason.WAITING_FOR_RELEASE, f"{text} {until} it may run elsewhere"
+
+
+def _refusals(
+    job: JobView, epochs: tuple[Epoch, ...], world: World, now_s: float
+) -> dict[str, str]:
+    """Who refused the job as it is, with words; a no counts from when it is seen.
+
+    Counted only once it is written, a plan made in between would ask the same node again.
+    """
+    told, refusals = job.status.get("refusals", ()), {}
+    known = {row.get("epoch") for row in told}
+    grants = [epoch.grant for epoch in epochs if epoch.grant.refused and not epoch.grant.outdated]
+    unwritten = [refusal(grant, now_s) for grant in grants if grant.epoch not in known]
+    for row in (*told, *unwritten):
+        node = world.nodes.get(row.get("node", ""))
+        generation = node.site.policy_generation if node else 0
+        if row.get("specDigest") != job.parsed.digest or generation > row.get(
+            "policyGeneration", 0
+        ):
+            continue
+        if _transient(row.get("reason")) and now_s > _refused_s(row) + ASK_AGAIN_S:
+            continue
+        refusals[str(row["node"])] = str(row.get("message") or row.get("reason"))
+    return refusals
+
+
+def _transient(reason: object) -> bool:
+    try:
+        return MemberReason(str(reason)).transient
+    except ValueError:
+        return False
+
+
+def _refused_s(row: Mapping[str, object]) -> float:
+    return from_rfc3339(row.get("refusedAt")) or float("inf")
+
+
+def _holdings(
+    job: JobView, epochs: tuple[Epoch, ...], decision: Decision, gpu_class: str
+) -> tuple[Holding, ...]:
+    stopped = decision.site if isinstance(decision, Stop) else ""
+    held = [
+        Holding(
+            site=epoch.grant.node,
+            epoch=epoch.grant.epoch,
+            workers=epoch.grant.workers,
+            since_s=int(from_rfc3339(epoch.grant.status.running_at) or epoch.grant.granted_s),
+            confirmed=epoch.grant.accepted,
+            stopping=epoch.grant.stopping or epoch.grant.node == stopped,
+            gpu_class=gpu_class if epoch.grant.epoch == job.epoch else "",
+        )
+        for epoch in epochs
+        if not epoch.fence.over
+    ]
+    known = {holding.site for holding in held}
+    seen = any(epoch.grant.epoch == job.epoch for epoch in epochs)
+    node = "" if seen or job.ended else job.node
+    workers = job.workers
+    if isinstance(decision, Placement):
+        node, workers, gpu_class = decision.site, decision.workers, decision.gpu_class
+    if node and node not in known:
+        since_s = job.submitted_s
+        recorded = Holding(node, job.epoch, workers, since_s, confirmed=False, gpu_class=gpu_class)
+        held.append(recorded)
+    return tuple(held)

@@ -1,0 +1,281 @@
+"""An AIJob's status as it should be, from what was decided and what the member reports.
+
+Every function takes the job and returns a whole status; a write is due when it differs from the
+present one. Nothing that changes by itself (queue length, seconds used) makes a difference alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.api.meta import Condition
+from hansa.model.plan import Placement, Verdict, Waiting
+from hansa.model.reasons import Reason
+from hansa.model.times import from_rfc3339, rfc3339
+from hansa.reconcile.conditions import Said
+from hansa.reconcile.hub.grant_view import GrantView
+from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.status.whole_conditions import by_type, merge
+
+MAX_VERDICTS = 32
+MAX_REFUSALS = 32
+MAX_PREEMPTIONS = 16
+Status = dict[str, Any]
+
+_QUIET = frozenset({"queuePosition", "startEstimate", "usage", "cost"})
+"""Fields that ride along with a transition and are none themselves."""
+FAULTS = frozenset(
+    {
+        Reason.MISCONFIGURED,
+        Reason.UNKNOWN_JURISDICTION,
+        Reason.UNKNOWN_POOL,
+        Reason.NOT_ADMITTED_TO_POOL,
+        Reason.NO_INSTITUTION,
+        Reason.UNKNOWN_DATASET,
+    }
+)
+"""Reasons for which the owner, not time, has to change something."""
+PASSING = frozenset(
+    {
+        Reason.WAITING_FOR_QUOTA,
+        Reason.WAITING_FOR_CAP,
+        Reason.WAITING_FOR_FAIR_SHARE,
+        Reason.WAITING_FOR_PREEMPTION,
+        Reason.WAITING_FOR_CAPACITY,
+        Reason.PENDING,
+        Reason.OUTBID,
+    }
+)
+"""Verdicts on nodes that may take a job: they follow what is free there, from one plan to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a run used and cost so far."""
+
+    gpu_seconds: int
+    wall_seconds: int
+    cost_micros: int
+    currency: str
+
+
+def placed(
+    job: JobView, placement: Placement, epoch: int, verdicts: Iterable[Verdict], now_s: float
+) -> Status:
+    """Return the status that records a new epoch: from here on the node holds the job."""
+    node = placement.site
+    facts = [
+        Said("Accepted", "True", "Accepted", "The request is valid."),
+        Said("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
+        Said("Running", "False", "WaitingForNode", f"Node {node} has not started it yet."),
+        Said("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}."),
+    ]
+    return _status(job, facts, now_s) | {
+        "node": node,
+        "epoch": epoch,
+        "workers": placement.workers,
+        "grantedAt": rfc3339(now_s),
+        "verdicts": _verdicts(verdicts),
+    }
+
+
+def waiting(job: JobView, outcome: Waiting, verdicts: Iterable[Verdict], now_s: float) -> Status:
+    """Return the status of a job that holds no node."""
+    reason, message = outcome.reason, outcome.message or outcome.reason.value
+    if reason in FAULTS:
+        facts = [
+            Said("Accepted", "False", reason, message),
+            Said("Placed", "False", reason, message),
+            Said("Stalled", "True", reason, message),
+        ]
+    else:
+        facts = [
+            Said("Accepted", "True", "Accepted", "The request is valid."),
+            Said("Placed", "False", reason, message),
+            Said("Reconciling", "True", reason, message),
+        ]
+    facts += _preempted(job.status, job.epoch)
+    status = _status(job, facts, now_s) | {"verdicts": _verdicts(verdicts)}
+    for name in ("node", "workers", "grantedAt", "runningAt"):
+        status.pop(name, None)
+    return status
+
+
+def preemptions(job: JobView, grant: GrantView, in_favour_of: str, now_s: float) -> Status:
+    """Return the record of the times a job was stopped for an institution's other work.
+
+    ``in_favour_of`` empty: this grant's epoch is not to be stopped, so nothing may say it was.
+    """
+    known = job.status.get("preemptions", ())
+    rows = [old for old in known if old["epoch"] != grant.epoch]
+    if in_favour_of:
+        row = {"node": grant.node, "epoch": grant.epoch, "inFavourOf": in_favour_of}
+        rows = [*rows, row | {"at": rfc3339(now_s)}][-MAX_PREEMPTIONS:]
+    return {"preemptions": rows} if rows or known else {}
+
+
+def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status:
+    """Return the status of a job that holds a node, with what the member reports."""
+    ended = grant.ended
+    if ended is not None:
+        return _ended(job, grant, ended, bill, now_s)
+    node, running = grant.node, grant.holds("Running")
+    facts = [
+        Said("Accepted", "True", "Accepted", "The request is valid."),
+        Said("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
+        _running(grant),
+    ]
+    victim = _preempted(job.status, grant.epoch)
+    if victim:
+        said = f"Node {node} was asked to stop it for other work."
+        facts += [*victim, Said("Reconciling", "True", Reason.PREEMPTED, said)]
+    elif grant.stopping:
+        facts.append(Said("Reconciling", "True", "Stopping", f"Node {node} was asked to stop."))
+    elif not running:
+        facts.append(Said("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}."))
+    status = _status(job, facts, now_s)
+    return status | _times(grant) | _billed(bill)
+
+
+def refused(job: JobView, grant: GrantView, now_s: float) -> Status:
+    """Return the status after a member said no: remembered, and holding nothing."""
+    no = refusal(grant, now_s)
+    earlier = [row for row in job.status.get("refusals", ()) if row.get("epoch") != grant.epoch]
+    message = f"Node {grant.node} refused: {no['message'] or no['reason']}"
+    outcome = Waiting(job.uid, Reason.NODE_REFUSED, message)
+    status = waiting(job, outcome, (), now_s)
+    return status | {"refusals": [*earlier, no][-MAX_REFUSALS:]}
+
+
+def refusal(grant: GrantView, now_s: float) -> dict[str, Any]:
+    """Return what is remembered of a member's no."""
+    no = grant.refused
+    return {
+        "node": grant.node,
+        "epoch": grant.epoch,
+        "reason": no.reason if no else "Refused",
+        "message": no.message if no else "",
+        "policyGeneration": grant.status.policy_generation,
+        "specDigest": grant.digest,
+        "refusedAt": rfc3339(now_s),
+    }
+
+
+def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:
+    """Return the status while a later epoch than the hub knows may run at its node."""
+    later = grant.status.highest_epoch
+    message = (
+        f"Node {grant.node} has seen epoch {later or 'later'} of this job, the hub remembers"
+        f" {grant.epoch}, as after a restored backup. It waits for the node's release."
+    )
+    facts = [
+        Said("Accepted", "True", "Accepted", "The request is valid."),
+        Said("Placed", "False", Reason.WAITING_FOR_RELEASE, message),
+        Said("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
+    ]
+    return _status(job, facts, now_s)
+
+
+def transition(job: JobView, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether ``wanted`` says anything new; that a node filled or emptied is none."""
+    return _essence(wanted) != _essence(job.status)
+
+
+def ranked(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """Return the verdicts that a status has room for, gravest first."""
+    order = sorted(verdicts, key=lambda verdict: (verdict.reason.gravity, verdict.site))
+    return tuple(order[:MAX_VERDICTS])
+
+
+def differ(status: Mapping[str, Any], verdicts: Iterable[Verdict]) -> bool:
+    """Tell whether a status has other verdicts than these, which are ranked."""
+    shown = [(row["node"], row["reason"]) for row in status.get("verdicts", ())]
+    return shown != [(row.site, row.reason.value) for row in verdicts]
+
+
+def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: float) -> Status:
+    node = grant.node
+    facts = [
+        Said("Accepted", "True", "Accepted", "The request is valid."),
+        Said("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
+        Said("Running", "False", "Finished", f"The run at node {node} has ended."),
+        Said(ended.type, "True", ended.reason, ended.message),
+    ]
+    if ended.type == "Failed":
+        facts.append(Said("Stalled", "True", ended.reason, ended.message))
+    status = _status(job, facts, now_s) | _times(grant) | _billed(bill)
+    status.setdefault("finishedAt", rfc3339(now_s))
+    declared = job.parsed.wire.get("result")
+    if declared and grant.status.result is not None:
+        status["result"] = grant.status.result
+    if grant.status.log_tail is not None:
+        status["logTail"] = grant.status.log_tail
+    return status
+
+
+def preempted_for(status: Mapping[str, Any], epoch: int) -> str:
+    """Return the institution for which an epoch was stopped; empty when it was not."""
+    rows = [row for row in status.get("preemptions", ()) if row["epoch"] == epoch]
+    return str(rows[-1]["inFavourOf"]) if rows else ""
+
+
+def _preempted(status: Mapping[str, Any], epoch: int) -> list[Said]:
+    gainer = preempted_for(status, epoch)
+    message = f"Stopped in favour of work of {gainer}."
+    return [Said("Preempted", "True", Reason.PREEMPTED, message)] if gainer else []
+
+
+def _running(grant: GrantView) -> Said:
+    condition = grant.condition("Running")
+    if condition is not None:
+        return Said("Running", condition.status, condition.reason, condition.message)
+    if grant.accepted:
+        return Said("Running", "False", "Starting", f"Node {grant.node} accepted it.")
+    return Said("Running", "False", "WaitingForNode", f"Node {grant.node} has not answered yet.")
+
+
+def _status(job: JobView, facts: Iterable[Said], now_s: float) -> Status:
+    kept = {name: value for name, value in job.status.items() if name not in _QUIET}
+    kept["observedGeneration"] = job.generation
+    if job.parsed.digest:
+        kept["specDigest"] = job.parsed.digest
+    kept["conditions"] = merge(
+        job.status.get("conditions"), facts, now=rfc3339(now_s), generation=job.generation
+    )
+    return kept
+
+
+def _times(grant: GrantView) -> Status:
+    times = {"runningAt": grant.status.running_at, "finishedAt": grant.status.finished_at}
+    return {name: time for name, time in times.items() if from_rfc3339(time) is not None}
+
+
+def _billed(bill: Bill) -> Status:
+    whole, part = divmod(bill.cost_micros, 1_000_000)
+    amount = f"{whole}.{part:06d}".rstrip("0").rstrip(".")
+    return {
+        "usage": {"gpuSeconds": bill.gpu_seconds, "wallSeconds": bill.wall_seconds},
+        "cost": {"amount": amount, "currency": bill.currency},
+    }
+
+
+def _verdicts(verdicts: Iterable[Verdict]) -> list[dict[str, str]]:
+    return [
+        {"node": row.site, "reason": row.reason.value, "message": row.message[:1024]}
+        for row in ranked(verdicts)
+    ]
+
+
+def _essence(status: Mapping[str, Any]) -> dict[str, Any]:
+    essence = {name: value for name, value in status.items() if name not in _QUIET and value != []}
+    essence["conditions"] = {
+        kind: (row.get("status"), row.get("reason"), row.get("observedGeneration"))
+        for kind, row in by_type(status.get("conditions")).items()
+    }
+    # Passing ones are ranked by reason: which of them is shown first, or at all, is no news either.
+    told = [(row["node"], row["reason"]) for row in status.get("verdicts", ())]
+    essence["verdicts"] = [row for row in told if row[1] not in PASSING]
+    essence["told"] = bool(told)
+    return essence

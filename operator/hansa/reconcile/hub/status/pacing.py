@@ -1,0 +1,82 @@
+"""A waiting job's place in the queue and expected start: what is told, and when it is told anew.
+
+They change with every plan. They are written with a transition, and else only when they moved by
+enough to matter to a person, at most once a minute a job: never one write a plan. Which nodes are
+full changes as often, and is told anew after some minutes if nothing else was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from hansa.model.plan import Verdict, Waiting
+from hansa.model.reasons import Reason
+from hansa.model.times import from_rfc3339, rfc3339
+from hansa.reconcile.hub.status.job_status import FAULTS, differ
+
+LEAST_PAUSE_S = 60.0
+VERDICTS_PAUSE_S = 300.0
+UNQUEUED = FAULTS | {
+    Reason.POOL_MISCONFIGURED,
+    Reason.SUSPENDED,
+    Reason.WAITING_FOR_RELEASE,
+}
+"""Who waits for these stands in no queue."""
+MATERIAL = 0.2
+"""A change by a fifth of what was told (of the wait that is left, for times) matters."""
+
+
+def of(outcome: Waiting) -> dict[str, Any]:
+    """Return the status fields for what a plan says."""
+    if outcome.reason in UNQUEUED:
+        return {}
+    told: dict[str, Any] = {"queuePosition": outcome.position}
+    if outcome.start_p50_s is not None and outcome.start_p90_s is not None:
+        told["startEstimate"] = {
+            "p50": rfc3339(outcome.start_p50_s),
+            "p90": rfc3339(outcome.start_p90_s),
+        }
+    return told
+
+
+def due(status: Mapping[str, Any], outcome: Waiting, *, now_s: float, told_s: float) -> bool:
+    """Tell whether a status should be written only because its figures moved.
+
+    ``told_s``: when the job's status was last written.
+    """
+    return now_s - told_s >= LEAST_PAUSE_S and moved(status, outcome, now_s)
+
+
+def due_verdicts(
+    status: Mapping[str, Any],
+    verdicts: Callable[[], Iterable[Verdict]],
+    *,
+    now_s: float,
+    told_s: float,
+) -> bool:
+    """Tell whether a status should be written only because nodes filled or emptied.
+
+    ``verdicts``: ranked, and asked for only once it is time.
+    """
+    return now_s - told_s >= VERDICTS_PAUSE_S and differ(status, verdicts())
+
+
+def moved(status: Mapping[str, Any], outcome: Waiting, now_s: float) -> bool:
+    """Tell whether place or start moved materially from what the status says."""
+    if outcome.reason in UNQUEUED:
+        return False
+    place = status.get("queuePosition")
+    if place is None or abs(outcome.position - place) >= max(1, MATERIAL * place):
+        return True
+    before, after = status.get("startEstimate"), of(outcome).get("startEstimate")
+    if before is None or after is None:
+        return before is not after
+    return any(_moved(before.get(odds), after[odds], now_s) for odds in ("p50", "p90"))
+
+
+def _moved(before: object, after: str, now_s: float) -> bool:
+    told_s, new_s = from_rfc3339(before), from_rfc3339(after)
+    if told_s is None or new_s is None:
+        return True
+    return abs(new_s - told_s) >= max(LEAST_PAUSE_S, MATERIAL * (told_s - now_s))

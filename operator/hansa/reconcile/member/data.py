@@ -1,0 +1,78 @@
+"""How a job in its own namespace reads data that the institution holds in another.
+
+Claims cannot cross namespaces, so each run gets a PersistentVolume of its own with the same source
+as the one that holds the data: read-only, pre-bound to the run's claim, reclaim policy Retain.
+Deleting it removes a name, never data; the holder's own volume and claim are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hansa.ports import Manifest
+from hansa.reconcile.member import pods
+from hansa.reconcile.member.run_request import Creation, RunRequest
+
+VOLUMES = "/api/v1/persistentvolumes"
+KEPT_FIELDS = ("capacity", "mountOptions", "nodeAffinity", "volumeMode")
+SOURCES = frozenset({"cephfs", "csi", "fc", "hostPath", "iscsi", "local", "nfs", "rbd"})
+READ_ONLY_SOURCES = SOURCES - {"hostPath", "local"}
+"""Sources that have a readOnly field of their own; the others are mounted read-only."""
+MODE = "ReadOnlyMany"
+
+
+def volumes(request: RunRequest) -> list[Creation]:
+    """Return a volume and a claim for each data set the job reads."""
+    claims = f"/api/v1/namespaces/{request.name}/persistentvolumeclaims"
+    made = []
+    for dataset in pods.data_sets(request):
+        spec = request.volumes[dataset.name]
+        made.append(Creation(VOLUMES, _volume(request, dataset.name, spec)))
+        made.append(Creation(claims, _claim(request, dataset.name, spec)))
+    return made
+
+
+def unusable(spec: Mapping[str, Any]) -> str:
+    """Return why a volume cannot be lent to a job, or nothing when it can."""
+    if not SOURCES & spec.keys():
+        return "its volume has no source that can be mounted a second time"
+    if spec.get("volumeMode", "Filesystem") != "Filesystem":
+        return "its volume is a block device; a file system is needed"
+    return ""
+
+
+def volume_name(request: RunRequest, dataset: str) -> str:
+    """Return the name of the run's volume for a data set."""
+    return f"{request.name}-{dataset}"
+
+
+def _volume(request: RunRequest, dataset: str, source: Mapping[str, Any]) -> Manifest:
+    spec: Manifest = {name: source[name] for name in KEPT_FIELDS if name in source}
+    for name in SOURCES & source.keys():
+        read_only = {"readOnly": True} if name in READ_ONLY_SOURCES else {}
+        spec[name] = dict(source[name]) | read_only
+    spec |= {
+        "accessModes": [MODE],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": "",
+        "claimRef": {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "namespace": request.name,
+            "name": dataset,
+        },
+    }
+    metadata = {"name": volume_name(request, dataset), "labels": request.labels}
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+
+
+def _claim(request: RunRequest, dataset: str, source: Mapping[str, Any]) -> Manifest:
+    spec = {
+        "accessModes": [MODE],
+        "storageClassName": "",
+        "volumeName": volume_name(request, dataset),
+        "resources": {"requests": {"storage": source["capacity"]["storage"]}},
+    }
+    metadata = {"name": dataset, "labels": request.labels}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}

@@ -1,0 +1,135 @@
+"""What the member writes into a grant's status, as merge patches; and what it reads back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.grants.reasons import Objection
+from hansa.model.times import rfc3339
+from hansa.ports import Manifest
+from hansa.reconcile.conditions import Said, merged
+from hansa.reconcile.member.launcher import Output
+from hansa.reconcile.member.lifecycle import EndReason, Reported, explain
+
+MAX_OBJECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When, and under which law, a status is written."""
+
+    now_s: float
+    policy_generation: int
+
+
+def reported(grant: Mapping[str, Any]) -> Reported:
+    """Return what the hub has been told of a grant."""
+    status = grant.get("status") or {}
+    verdicts = {c.get("type"): c.get("status") for c in status.get("conditions") or ()}
+    accepted = verdicts.get("Accepted")
+    return Reported(
+        accepted=None if accepted not in {"True", "False"} else accepted == "True",
+        rendered=bool(status.get("renderedAt")),
+        running=bool(status.get("runningAt")),
+        finished=bool(status.get("finishedAt")),
+        released=bool(status.get("release")),
+    )
+
+
+def accepted(grant: Mapping[str, Any], workload: str, stamp: Stamp) -> Manifest:
+    """Return the patch that says yes."""
+    said = Said("Accepted", "True", "Accepted", "The member has verified and accepted the grant.")
+    fields = {"acceptedAt": rfc3339(stamp.now_s), "workload": f"{workload}/{workload}"}
+    return _patch(grant, stamp, fields, said)
+
+
+def refused(grant: Mapping[str, Any], objections: tuple[Objection, ...], stamp: Stamp) -> Manifest:
+    """Return the patch that says no, and why; the gravest reason names the condition."""
+    message = "; ".join(objection.message for objection in objections[:MAX_OBJECTIONS])
+    said = Said("Accepted", "False", objections[0].reason.value, message)
+    return _patch(grant, stamp, {}, said)
+
+
+def refused_as_stale(
+    grant: Mapping[str, Any],
+    objections: tuple[Objection, ...],
+    stamp: Stamp,
+    *,
+    highest_epoch: int,
+    release: Manifest | None,
+) -> Manifest:
+    """Return the refusal of an old epoch; ``release``: None while a later one may run here."""
+    patch = refused(grant, objections, stamp)
+    patch["status"]["highestEpoch"] = highest_epoch
+    if release is not None:
+        patch["status"]["release"] = release
+    return patch
+
+
+def refused_again(grant: Mapping[str, Any], reason: str, stamp: Stamp) -> Manifest:
+    """Return the patch that repeats a refusal whose words are lost."""
+    said = Said("Accepted", "False", reason, "The member refused this epoch before; see its log.")
+    return _patch(grant, stamp, {}, said)
+
+
+def running(grant: Mapping[str, Any], at_s: float, rendered_s: float, stamp: Stamp) -> Manifest:
+    """Return the patch that says the first worker runs."""
+    fields = {"runningAt": rfc3339(at_s), "renderedAt": rfc3339(rendered_s)}
+    return _patch(grant, stamp, fields, Said("Running", "True", "Running", "A Ray worker runs."))
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended, as far as it may be told."""
+
+    reason: EndReason
+    at_s: float
+    message: str
+    gpu_seconds: int
+    output: Output
+
+
+def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest:
+    """Return the patch that says how the run ended, with what the policy lets out."""
+    fields: Manifest = {
+        "finishedAt": rfc3339(ending.at_s),
+        "gpuSeconds": ending.gpu_seconds,
+    }
+    if ending.output.result is not None:
+        fields["result"] = ending.output.result
+    if ending.output.tail:
+        fields["logTail"] = ending.output.tail
+    return _patch(grant, stamp, fields, *_verdict(ending.reason, ending.message))
+
+
+def released(
+    grant: Mapping[str, Any], reason: EndReason, release: Manifest, stamp: Stamp
+) -> Manifest:
+    """Return the patch with the signed release; it also ends what was never reported as ended."""
+    fields: Manifest = {"release": release}
+    said = [Said("Released", "True", reason.value, "Nothing of this epoch runs any more.")]
+    if not reported(grant).finished:
+        fields["finishedAt"] = rfc3339(stamp.now_s)
+        said += _verdict(reason, explain(reason))
+    return _patch(grant, stamp, fields, *said)
+
+
+def _verdict(reason: EndReason, message: str) -> list[Said]:
+    said = [Said("Running", "False", reason.value, message)]
+    if reason.verdict != "Interrupted":
+        said.append(Said(reason.verdict, "True", reason.value, message))
+    return said
+
+
+def _patch(grant: Mapping[str, Any], stamp: Stamp, fields: Manifest, *said: Said) -> Manifest:
+    generation = int(grant["metadata"].get("generation", 0))
+    old = (grant.get("status") or {}).get("conditions") or ()
+    status = {
+        **fields,
+        "observedGeneration": generation,
+        "policyGeneration": stamp.policy_generation,
+        "conditions": merged(old, said, now_s=stamp.now_s, generation=generation),
+    }
+    return {"status": status}

@@ -1,0 +1,146 @@
+"""What a member says of itself: to the hub in ``SovereignNode.status``, at home in its policy's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.api.meta import API_VERSION
+from hansa.model.times import rfc3339
+from hansa.ports import Manifest
+from hansa.reconcile.conditions import Said, merged
+from hansa.reconcile.member.inventory import Inventory, gpu_inventory, machine_shapes
+
+MAX_REFUSALS = 64
+OWN_CONDITIONS = ("Enforcing", "HubReachable", "KubeRayReady", "ClockInSync", "DiskAvailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Troubles by condition; an empty text is none."""
+
+    law: str = ""
+    hub: str = ""
+    kuberay: str = ""
+    clock: str = ""
+    disk: str = ""
+
+    def conditions(self) -> list[Said]:
+        """Return the member's conditions."""
+        troubles = (self.law, self.hub, self.kuberay, self.clock, self.disk)
+        bad = ("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull")
+        good = ("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable")
+        return [
+            Said(kind, "False" if trouble else "True", wrong if trouble else right, trouble)
+            for kind, trouble, wrong, right in zip(OWN_CONDITIONS, troubles, bad, good, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Everything the member declares to its hub."""
+
+    node: str
+    policy: MemberPolicySpec | None
+    generation: int
+    inventory: Inventory
+    health: Health
+    agent_version: str
+    kuberay_version: str
+    release_key: str
+    certificate_end_s: float | None = None
+    unusable_data: frozenset[str] = frozenset()
+
+
+def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float) -> Manifest:
+    """Return the server-side apply of ``SovereignNode.status``; ``old``: conditions last sent."""
+    status: Manifest = {
+        "policyGeneration": said.generation,
+        "agentVersion": said.agent_version,
+        "releaseKey": said.release_key,
+        "memberConditions": merged(
+            old, said.health.conditions(), now_s=now_s, generation=said.generation
+        ),
+    }
+    if said.kuberay_version:
+        status["kuberayVersion"] = said.kuberay_version
+    if said.certificate_end_s is not None:
+        status["certificateNotAfter"] = rfc3339(said.certificate_end_s)
+    if said.policy is not None:
+        status |= _declared(said, said.policy)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "SovereignNode",
+        "metadata": {"name": said.node},
+        "status": status,
+    }
+
+
+def _declared(said: Declaration, policy: MemberPolicySpec) -> Manifest:
+    held = [d for d in policy.datasets if d.name not in said.unusable_data]
+    return {
+        "declaredJurisdiction": policy.jurisdiction,
+        "declaredLegalControl": list(policy.legal_control),
+        "switch": policy.switch,
+        "inventory": [_wire(row) for row in gpu_inventory(said.inventory)],
+        "shapes": [_wire(row) for row in machine_shapes(said.inventory)],
+        "datasets": [
+            {"name": d.name, "jurisdiction": d.jurisdiction, "residency": _wire(d.residency)}
+            for d in held
+        ],
+    }
+
+
+def _wire(model: Any) -> Manifest:
+    return dict(model.model_dump(by_alias=True, mode="json", exclude_none=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """What the member tells its own people."""
+
+    generation: int
+    health: Health
+    canary: str
+    node_key_id: str
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    last_contact_s: float | None = None
+    note: str = ""
+
+
+def policy_status(said: Enforcement, old: list[Mapping[str, Any]], *, now_s: float) -> Manifest:
+    """Return the server-side apply of ``MemberPolicy.status``; ``old``: conditions last sent."""
+    counts = sorted(said.refusals.items())[:MAX_REFUSALS]
+    status: Manifest = {
+        "observedGeneration": said.generation,
+        "canary": said.canary,
+        "nodeKeyId": said.node_key_id,
+        "note": said.note[:1024],
+        "refusals": [{"reason": reason, "count": count} for reason, count in counts],
+        "conditions": merged(
+            old, said.health.conditions(), now_s=now_s, generation=said.generation
+        ),
+    }
+    if said.last_contact_s is not None:
+        status["lastHubContactTime"] = rfc3339(said.last_contact_s)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "MemberPolicy",
+        "metadata": {"name": "local"},
+        "status": status,
+    }
+
+
+def hub_note(node: Mapping[str, Any]) -> str:
+    """Return what the hub holds against the node, from its answer to our own declaration."""
+    spec, status = node.get("spec") or {}, node.get("status") or {}
+    accepted = spec.get("accepted", "Pending")
+    said = [] if accepted == "Accepted" else [f"the hub's admin decision is {accepted}"]
+    said += [
+        f"{condition.get('type')}: {condition.get('message') or condition.get('reason')}"
+        for condition in status.get("conditions") or ()
+        if condition.get("status") == "False"
+    ]
+    return "; ".join(said)[:1024]

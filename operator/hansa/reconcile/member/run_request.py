@@ -1,0 +1,121 @@
+"""An accepted grant with everything needed to render it: the input of ``rayjob.render``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hansa.api.aijob import AIJobSpec
+from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.api.meta import (
+    EPOCH_LABEL,
+    GROUP,
+    INSTITUTION_LABEL,
+    JOB_NAME_LABEL,
+    JOB_NAMESPACE_LABEL,
+    JOB_UID_LABEL,
+    MANAGED_BY_LABEL,
+    NODE_LABEL,
+)
+from hansa.api.workgrant import WorkGrantSpec
+from hansa.grants.capacity import gpus_wanted
+from hansa.grants.envelope import workload_name
+from hansa.grants.territory import Territory
+from hansa.ports import Manifest
+
+MANAGER = "hansa-member"
+GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
+GPUS_LABEL = f"{GROUP}/gpus"
+POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """The operator's settings that show in manifests."""
+
+    image_pull_policy: str = "IfNotPresent"
+    run_as_user: int = 65532
+    scratch_size: str = "16Gi"
+    termination_grace_s: int = 10
+    kuberay_namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run to make."""
+
+    grant: WorkGrantSpec
+    wire: Mapping[str, Any]
+    """The grant's signed spec, word for word; kept beside the run so that it survives the hub."""
+    policy: MemberPolicySpec
+    gpu_class: str = ""
+    gpu_products: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    """Jurisdiction labels the job's pods may be scheduled to."""
+    volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Data set → spec of the PersistentVolume that holds it."""
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Lent secret → its data, base64 as the API server keeps it."""
+    options: RenderOptions = RenderOptions()
+
+    @property
+    def job(self) -> AIJobSpec:
+        """The job's spec."""
+        return self.grant.job_spec
+
+    @property
+    def name(self) -> str:
+        """Name of the namespace and of the RayJob."""
+        return workload_name(self.grant.job.uid, self.grant.epoch)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of every object of the run; values that are no label values are left out."""
+        wanted = {
+            MANAGED_BY_LABEL: MANAGER,
+            NODE_LABEL: self.grant.node,
+            INSTITUTION_LABEL: self.grant.institution,
+            JOB_UID_LABEL: self.grant.job.uid,
+            JOB_NAMESPACE_LABEL: self.grant.job.namespace,
+            JOB_NAME_LABEL: self.grant.job.name,
+            EPOCH_LABEL: str(self.grant.epoch),
+            GPU_CLASS_LABEL: self.gpu_class,
+            GPUS_LABEL: str(gpus_wanted(self.grant)),
+        }
+        return {name: value for name, value in wanted.items() if _LABEL_VALUE.fullmatch(value)}
+
+    @property
+    def pod_labels(self) -> dict[str, str]:
+        """Labels of the run's pods: the exporter's and what a person looks for.
+
+        The rest is on their namespace: a RayJob holds these three times, and its size is its price.
+        """
+        return {name: value for name, value in self.labels.items() if name in POD_LABELS}
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """One object to create: the collection's path and the object."""
+
+    path: str
+    body: Manifest
+
+
+def lawful_places(
+    grant: WorkGrantSpec, policy: MemberPolicySpec, machine_labels: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the jurisdiction labels on which the job's pods may run.
+
+    A policy may speak of a country while machines stand in its regions and a rule names one region.
+    """
+    territory = Territory(grant.overlays)
+    wanted = {source.name for source in grant.job_spec.data}
+    rules = [grant.job_spec.residency.location]
+    rules += [d.residency.location for d in policy.datasets if d.name in wanted]
+    here = {policy.jurisdiction} | {
+        label for label in machine_labels if label.startswith(f"{policy.jurisdiction}-")
+    }
+    return tuple(sorted(p for p in here if not any(territory.objection(rule, p) for rule in rules)))

@@ -1,0 +1,162 @@
+"""What a job's status says of each node: what is true there, once for all jobs alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.hub.planner.explanations import MAX_SITES_EXPLAINED, Explanations
+from hansa.model.plan import Placement, Waiting
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
+from hansa.placement.incremental import IncrementalPlanner
+from hansa.reconcile.hub.status.pacing import VERDICTS_PAUSE_S
+from tests.unit.hub import kit
+from tests.unit.reconcile.hub.hub_objects import NOW_S
+
+GIB = 1 << 30
+L40S = "nvidia-l40s"
+
+
+def site(number):
+    rack = Machines(1, 8, L40S, 48 * GIB, 64_000, 512 * GIB)
+    return Site(f"s{number:02}", "ut", "ut", "EE", frozenset({"EE"}), (rack,))
+
+
+def job(uid, gpus=1, **more):
+    return Job(uid, f"lab/{uid}", "ut", "p", Shape(1, gpus), int(NOW_S), **more)
+
+
+def planned(*jobs, count=3):
+    """Explanations of a league of so many nodes, what was decided, and its planner."""
+    sites = tuple(site(number) for number in range(count))
+    planner = IncrementalPlanner(Snapshot(0, sites, (Pool("p"),), jobs), is_compiled=False)
+    plan = planner.replan(0)
+    told = Explanations()
+    told.follow(planner.league)
+    said: dict[str, Placement | Waiting] = {row.job_uid: row for row in plan.waiting}
+    return told, said | {row.job_uid: row for row in plan.placements}, planner
+
+
+OTHERS = {
+    "placed": ((job("j"),), 3, {"s01": Reason.OUTBID, "s02": Reason.OUTBID}),
+    "placed, others are full": (
+        (*(job(f"a{n}", 8, priority=9) for n in range(2)), job("j")),
+        3,
+        {"s00": Reason.WAITING_FOR_CAPACITY, "s01": Reason.WAITING_FOR_CAPACITY},
+    ),
+    "waiting": (
+        (*(job(f"a{n}", 8, priority=9) for n in range(2)), job("j", 8)),
+        2,
+        {"s00": Reason.WAITING_FOR_CAPACITY, "s01": Reason.WAITING_FOR_CAPACITY},
+    ),
+    "too large": ((job("j", 9),), 1, {"s00": Reason.EXCEEDS_NODE_SHAPE}),
+    "placed among very many": ((job("j"),), MAX_SITES_EXPLAINED + 1, {}),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_verdicts_are_told_of_the_others(case):
+    jobs, count, expected = OTHERS[case]
+    told, said, _ = planned(*jobs, count=count)
+    assert {row.site: row.reason for row in told.of("j", said["j"])} == expected
+
+
+def test_jobs_alike_are_explained_once_until_the_next_plan():
+    told, said, planner = planned(job("a", 9), job("b", 9), job("c", 10))
+    first = told.of("a", said["a"])
+    assert told.of("b", said["b"]) is first
+    assert told.of("c", said["c"]) is not first
+    told.follow(planner.league)
+    assert told.of("a", said["a"]) is not first
+
+
+def test_rules_are_asked_anew_only_when_sites_or_pools_changed():
+    told, said, planner = planned(job("a", 9))
+    told.of("a", said["a"])
+    known = dict(told._rulings)
+    told.follow(planner.league)
+    assert (known, told._rulings) == (told._rulings, known)
+    planner.update((), (), (Site("s00", "ut", "ut", "EE", frozenset({"EE"})),), now_s=0)
+    told.follow(planner.league)
+    assert told._rulings == {}
+
+
+UNKNOWN = {"no league": (None, "a"), "no such job": (1, "nobody")}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_nothing_is_said_of_what_is_not_known(case):
+    has_league, uid = UNKNOWN[case]
+    told, said, planner = planned(job("a", 9))
+    told.follow(planner.league if has_league else None)
+    assert told.of(uid, said["a"]) == ()
+
+
+def test_a_placement_that_was_lost_is_not_explained():
+    told, _, _ = planned(job("a"))
+    assert told.of("a", Placement("a", "s02", 1, 0)) == ()
+
+
+@pytest.fixture
+def store(clock):
+    store = kit.Store(clock)
+    kit.namespace(store)
+    return store
+
+
+def started(store, clock):
+    hub = kit.led(store, clock)
+    hub.plan()
+    return hub
+
+
+def shown(hub, name):
+    status = hub.store.objects[kit.job_path(name)]["status"]
+    return {row["node"]: row["reason"] for row in status["verdicts"]}
+
+
+ONE_GPU = [
+    {"institution": "clinic", "nominalGpus": 1, "lendingLimitGpus": 0, "borrowingLimitGpus": 0}
+]
+
+
+def test_a_nearly_idle_node_is_not_called_full(store, clock):
+    """The quota is in use; fifteen of sixteen GPUs are free."""
+    kit.node(store, "tartu", kit.lent(machines=2, each=8))
+    kit.pool(store, institutions=ONE_GPU)
+    hub = started(store, clock)
+    for name in ("a", "b"):
+        kit.submit(store, name, **kit.gpus(1))
+    hub.settle_down()
+    kit.later(hub)
+    assert shown(hub, "b") == {"tartu": "WaitingForQuota"}
+
+
+def test_a_node_that_fills_is_no_news_and_is_told_after_a_while(store, clock):
+    """The job waits for its quota all the time; the node has room for it, then not."""
+    kit.node(store, "tartu", kit.lent(machines=1, each=4))
+    kit.namespace(store, "lab", "university")
+    others = {"institution": "university", "nominalGpus": 3}
+    kit.pool(store, institutions=[*ONE_GPU, others])
+    hub = started(store, clock)
+    for name in ("a", "b"):
+        kit.submit(store, name, **kit.gpus(1))
+    hub.settle_down()
+    kit.later(hub)
+    assert shown(hub, "b") == {"tartu": "WaitingForQuota"}
+
+    kit.submit(store, "fills", "lab", **kit.gpus(3))
+    kit.later(hub)
+    writes = len(store.writes)
+    kit.later(hub)
+    hub.controller.tick()
+    kit.later(hub, 0)
+    assert (len(store.writes), shown(hub, "b")) == (writes, {"tartu": "WaitingForQuota"})
+
+    clock.now_s += VERDICTS_PAUSE_S
+    kit.beat(store, "tartu")
+    hub.hear()
+    hub.plan()
+    hub.controller.tick()
+    hub.work()
+    assert shown(hub, "b") == {"tartu": "WaitingForCapacity"}

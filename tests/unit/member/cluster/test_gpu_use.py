@@ -1,0 +1,99 @@
+"""Busy GPUs as the exporters tell them: from the exporter's own page, over real HTTP."""
+
+from dataclasses import dataclass, field
+
+import aiohttp.web
+import pytest
+
+from hansa.exporter.attribution import NOBODY, Served
+from hansa.exporter.samples import Round, round_samples
+from hansa.member.cluster.gpu_use import busy_gpus, count_busy, metric_pages
+from hansa.observability.collectors import SampleCollector
+from hansa.observability.http import probes
+from hansa.observability.instruments import Instruments
+from hansa.ports import GpuReading, Page
+from hansa.reconcile.member.inventory import gpu_class
+
+STUDY = Served("study", "tartu")
+
+
+def gpu(uuid, busy, model="NVIDIA T4"):
+    return GpuReading(uuid, 0, model, busy, *[None] * 7)
+
+
+def page(readings, served=None, trouble=""):
+    last = Round(readings, served or {}, trouble)
+    instruments = Instruments("exporter")
+    instruments.attach(SampleCollector(lambda: round_samples(last, gpu_class)))
+    return instruments.page().decode()
+
+
+COUNTS = {
+    "busy and idle": ([page([gpu("a", 80), gpu("b", 0)], {"a": STUDY, "b": STUDY})], 1),
+    "not the league's": ([page([gpu("a", 80)], {"a": NOBODY})], 0),
+    "may be the league's": ([page([gpu("a", 80)])], 1),
+    "two machines": ([page([gpu("a", 80)]), page([gpu("b", 5)])], 2),
+    "a card that does not tell": ([page([gpu("a", None)])], None),
+    "no driver": ([page([], trouble="NoDriver")], None),
+    "no page at all": ([], None),
+    "not a page": (["<html>{oops</html>", page([gpu("a", 80)])], 1),
+}
+
+
+@pytest.mark.parametrize(("pages", "busy"), COUNTS.values(), ids=COUNTS.keys())
+def test_what_counts_as_busy(pages, busy):
+    assert count_busy(pages).get("nvidia-t4") == busy
+
+
+def exporter_pod(address, port, name="http"):
+    ports = [{"name": name, "containerPort": port}]
+    return {"status": {"podIP": address}, "spec": {"containers": [{"ports": ports}]}}
+
+
+ADDRESSES = {
+    "v4": (exporter_pod("10.0.0.7", 9400), ["http://10.0.0.7:9400/metrics"]),
+    "v6": (exporter_pod("fd00::7", 9400), ["http://[fd00::7]:9400/metrics"]),
+    "no address yet": (exporter_pod("", 9400), []),
+    "another port": (exporter_pod("10.0.0.7", 9400, "admin"), []),
+}
+
+
+@pytest.mark.parametrize(("pod", "urls"), ADDRESSES.values(), ids=ADDRESSES.keys())
+def test_where_the_page_is(pod, urls):
+    assert list(metric_pages(pod)) == urls
+
+
+@dataclass
+class Pods:
+    items: list
+    asked: list = field(default_factory=list)
+
+    async def list(self, path, *, labels, fields):
+        self.asked.append((path, labels, fields))
+        return Page(self.items, "1")
+
+
+async def test_exporters_are_asked_and_a_missing_one_is_left_out():
+    text = page([gpu("a", 80)]).encode()
+    server = probes(page=lambda: text, healthy=str, ready=str, port=0, host="127.0.0.1")
+    async with server as port:
+        pods = Pods([exporter_pod("127.0.0.1", port), exporter_pod("127.0.0.1", 1)])
+        assert await busy_gpus(pods, "hansa-system") == {"nvidia-t4": 1}
+    assert pods.asked[0][:2] == (
+        "/api/v1/namespaces/hansa-system/pods",
+        "app.kubernetes.io/name=hansa-exporter",
+    )
+
+
+async def test_an_exporter_that_answers_an_error_is_left_out():
+    async def broken(_):
+        return aiohttp.web.Response(status=500, text="no")
+
+    app = aiohttp.web.Application()
+    app.router.add_get("/metrics", broken)
+    runner = aiohttp.web.AppRunner(app)
+    await runner.setup()
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+    pods = Pods([exporter_pod("127.0.0.1", runner.addresses[0][1])])
+    assert await busy_gpus(pods, "x") == {}
+    await runner.cleanup()

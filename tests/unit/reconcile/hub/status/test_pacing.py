@@ -1,0 +1,61 @@
+"""Place and expected start are told anew only when they moved, and never within a minute."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.model.plan import Waiting
+from hansa.model.reasons import Reason
+from hansa.reconcile.hub.status import pacing
+from tests.unit.reconcile.hub.hub_objects import NOW_S, UID
+
+
+def wait(position=10, p50=1000, p90=5000, reason=Reason.WAITING_FOR_CAPACITY):
+    p50, p90 = (None if p is None else int(NOW_S) + p for p in (p50, p90))
+    return Waiting(UID, reason, "", position, p50, p90)
+
+
+MOVES = {
+    "nothing": (wait(), wait(), False),
+    "a place": (wait(), wait(9), False),
+    "a fifth of the places": (wait(), wait(8), True),
+    "back by a fifth": (wait(), wait(12), True),
+    "the last place": (wait(1), wait(0), True),
+    "a minute of a long wait": (wait(), wait(p50=1060), False),
+    "half a minute of a short one": (wait(p50=60, p90=90), wait(p50=90, p90=90), False),
+    "a minute of a short one": (wait(p50=60, p90=90), wait(p50=120, p90=90), True),
+    "a fifth of the wait": (wait(), wait(p50=1200), True),
+    "later at nine in ten": (wait(), wait(p90=6000), True),
+    "an estimate appears": (wait(p50=None), wait(), True),
+    "an estimate is gone": (wait(), wait(p90=None), True),
+    "no figures yet": (wait(reason=Reason.SUSPENDED), wait(), True),
+    "in no queue": (wait(), wait(0, reason=Reason.SUSPENDED), False),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_what_matters(name):
+    before, after, expected = MOVES[name]
+
+    assert pacing.moved(pacing.of(before), after, NOW_S) is expected
+
+
+@pytest.mark.parametrize("told", [{}, {"p50": "soon", "p90": "later"}, {"p50": None}])
+def test_an_estimate_nobody_can_read_is_told_anew(told):
+    status = pacing.of(wait()) | {"startEstimate": told}
+
+    assert pacing.moved(status, wait(), NOW_S)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 59.9))
+def test_never_within_a_minute(before, after, pause_s):
+    told = pacing.of(wait(before))
+
+    assert not pacing.due(told, wait(after), now_s=NOW_S, told_s=NOW_S - pause_s)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**9), st.integers(1, 10**9))
+def test_what_was_just_told_has_not_moved(position, p50, p90):
+    said = wait(position, p50, p90)
+
+    assert not pacing.due(pacing.of(said), said, now_s=NOW_S, told_s=0.0)

@@ -1,0 +1,191 @@
+"""What the member writes: grant statuses, its own declaration, conditions that move only in truth."""
+
+from __future__ import annotations
+
+from hansa.api.memberpolicy import MemberPolicyStatus
+from hansa.api.sovereignnode import SovereignNodeStatus
+from hansa.api.workgrant import WorkGrantStatus
+from hansa.grants.reasons import MemberReason, Objection
+from hansa.reconcile.conditions import Said, merged
+from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.grant_status import Ending, Stamp
+from hansa.reconcile.member.inventory import Inventory
+from hansa.reconcile.member.launcher import Output
+from hansa.reconcile.member.lifecycle import EndReason, Reported
+from hansa.reconcile.member.node_declaration import (
+    Declaration,
+    Enforcement,
+    Health,
+    hub_note,
+    node_status,
+    policy_status,
+)
+from hansa.reconcile.member.rayjob_view import read_rayjob
+from tests.unit.grants.grant_kit import policy
+
+STAMP = Stamp(1_800_000_000.0, 7)
+GRANT = {"metadata": {"name": "g", "generation": 2}, "spec": {}}
+RELEASE = {
+    "epoch": 1,
+    "releasedAt": "2027-01-15T08:00:00Z",
+    "keyId": "sha256:" + "0" * 64,
+    "signature": "AAAA",
+}
+
+
+def after(grant, patch):
+    status = (grant.get("status") or {}) | patch["status"]
+    WorkGrantStatus.model_validate(status)
+    return grant | {"status": status}
+
+
+def kinds(grant):
+    return {c["type"]: (c["status"], c["reason"]) for c in grant["status"]["conditions"]}
+
+
+def test_the_story_of_a_run():
+    assert grant_status.reported(GRANT) == Reported()
+    grant = after(GRANT, grant_status.accepted(GRANT, "aij-1", STAMP))
+    assert grant_status.reported(grant) == Reported(accepted=True)
+    grant = after(grant, grant_status.running(grant, 1.0, 0.0, STAMP))
+    assert grant_status.reported(grant) == Reported(accepted=True, rendered=True, running=True)
+    ending = Ending(EndReason.APP_FAILED, 2.0, "it failed", 5, Output("tail", "{}"))
+    grant = after(grant, grant_status.finished(grant, ending, STAMP))
+    assert (grant["status"]["result"], grant["status"]["logTail"]) == ("{}", "tail")
+    grant = after(grant, grant_status.released(grant, EndReason.APP_FAILED, RELEASE, STAMP))
+    assert grant_status.reported(grant) == Reported(
+        accepted=True, rendered=True, running=True, finished=True, released=True
+    )
+    assert kinds(grant) == {
+        "Accepted": ("True", "Accepted"),
+        "Running": ("False", "AppFailed"),
+        "Failed": ("True", "AppFailed"),
+        "Released": ("True", "AppFailed"),
+    }
+    assert grant["status"]["finishedAt"] == "1970-01-01T00:00:02Z"
+    assert grant["status"]["policyGeneration"] == 7
+
+
+def test_an_interrupted_run_neither_failed_nor_succeeded():
+    patch = grant_status.released(GRANT, EndReason.CANCELLED, RELEASE, STAMP)
+    grant = after(GRANT, patch)
+    assert set(kinds(grant)) == {"Released", "Running"}
+    assert grant["status"]["finishedAt"]
+
+
+def test_nothing_is_exported_unless_given():
+    ending = Ending(EndReason.SUCCEEDED, 2.0, "", 0, Output())
+    status = grant_status.finished(GRANT, ending, STAMP)["status"]
+    assert "result" not in status
+    assert "logTail" not in status
+
+
+def test_refusals():
+    objections = tuple(Objection(MemberReason.PAUSED, f"why {i}") for i in range(6))
+    grant = after(GRANT, grant_status.refused(GRANT, objections, STAMP))
+    assert kinds(grant) == {"Accepted": ("False", "Paused")}
+    assert grant_status.reported(grant).accepted is False
+    again = after(GRANT, grant_status.refused_again(GRANT, "Paused", STAMP))
+    assert kinds(again) == kinds(grant)
+
+
+def test_conditions_move_only_when_they_change():
+    before = [Said("A", "True", "X"), Said("B", "True", "G")]
+    first = merged([], before, now_s=1, generation=1)
+    second = merged(first, [Said("A", "True", "Y")], now_s=2, generation=2)
+    third = merged(second, [Said("B", "False", "H")], now_s=3, generation=2)
+    assert [c["lastTransitionTime"][-3:] for c in third] == ["01Z", "03Z"]
+    assert third[1]["reason"] == "H"
+
+
+def declaration(**changes):
+    said = {
+        "node": "tartu",
+        "policy": policy(),
+        "generation": 3,
+        "inventory": Inventory(),
+        "health": Health(),
+        "agent_version": "1",
+        "kuberay_version": "1.6.1",
+        "release_key": "A" * 43 + "=",
+        "certificate_end_s": 100.0,
+    } | changes
+    return node_status(Declaration(**said), [], now_s=1)["status"]
+
+
+def test_a_declaration_is_a_valid_status():
+    status = declaration()
+    SovereignNodeStatus.model_validate(status)
+    assert status["declaredJurisdiction"] == "EE"
+    assert [d["name"] for d in status["datasets"]] == ["cohort"]
+    assert declaration(unusable_data=frozenset({"cohort"}))["datasets"] == []
+
+
+def test_without_a_law_nothing_is_declared():
+    status = declaration(policy=None, kuberay_version="", certificate_end_s=None)
+    assert not status.keys() & {"declaredJurisdiction", "inventory", "kuberayVersion"}
+
+
+def test_enforcement_is_a_valid_status():
+    health = Health(clock="600 s off", kuberay="missing")
+    said = Enforcement(3, health, "Denied", "sha256:" + "0" * 64, {"Paused": 2}, 30.0, "note")
+    status = policy_status(said, [], now_s=1)["status"]
+    MemberPolicyStatus.model_validate(status)
+    false = {c["type"]: c["reason"] for c in status["conditions"] if c["status"] == "False"}
+    assert false == {"ClockInSync": "ClockSkewed", "KubeRayReady": "KubeRayUnfit"}
+    bare = policy_status(Enforcement(3, health, "NotRun", "sha256:" + "0" * 64), [], now_s=1)
+    assert "lastHubContactTime" not in bare["status"]
+
+
+def test_what_the_hub_holds_against_us():
+    node = {
+        "spec": {"accepted": "Pending"},
+        "status": {
+            "conditions": [
+                {"type": "JurisdictionAgreed", "status": "False", "message": "EE here, LV there"},
+                {"type": "Ready", "status": "True"},
+            ]
+        },
+    }
+    assert (
+        hub_note(node)
+        == "the hub's admin decision is Pending; JurisdictionAgreed: EE here, LV there"
+    )
+    assert hub_note({"spec": {"accepted": "Accepted"}}) == ""
+
+
+def test_a_rayjob_is_read_as_kuberay_writes_it():
+    view = read_rayjob(
+        {
+            "metadata": {"creationTimestamp": "1970-01-01T00:00:10Z"},
+            "status": {
+                "jobDeploymentStatus": "Running",
+                "jobStatus": "RUNNING",
+                "rayJobInfo": {"startTime": "1970-01-01T00:00:30Z"},
+                "rayClusterStatus": {
+                    "availableWorkerReplicas": 2,
+                    "conditions": [
+                        {
+                            "type": "HeadPodReady",
+                            "status": "True",
+                            "lastTransitionTime": "1970-01-01T00:00:11Z",
+                        },
+                        {
+                            "type": "RayClusterProvisioned",
+                            "status": "True",
+                            "lastTransitionTime": "1970-01-01T00:00:20Z",
+                        },
+                    ],
+                },
+            },
+        }
+    )
+    assert (view.created_s, view.running_s, view.workers_up) == (10, 20, 2)
+    assert view.running
+    assert view.end is None
+    bare = read_rayjob({"metadata": {}})
+    assert (bare.running, bare.workers_up, bare.running_s) == (False, 0, None)
+    odd = read_rayjob(
+        {"metadata": {}, "status": {"rayClusterStatus": {"availableWorkerReplicas": "x"}}}
+    )
+    assert odd.workers_up == 0
