@@ -13,11 +13,11 @@ from functools import cache
 
 import numpy as np
 
-from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.simulation.occupancy import Occupancy
 from e2e.bench.simulation.scenario import Scenario, draw_outages
 from e2e.bench.supply import BLOC_OF, BLOCS, COUNTRIES, Floats, build_sites, site_gpus
 from e2e.bench.traces import Demand, Ints, read_demand
+from e2e.lawful import Lawful
 from hansa.model.snapshot import (
     Cap,
     Job,

@@ -56,6 +56,8 @@ class Facts:
     now_s: float
     hub_skew_s: float | None = 0.0
     """Hub's clock minus ours; None: the hub never answered."""
+    served: frozenset[str] = frozenset()
+    """Kinds of work (AIJob ``spec.workload``) that the agent can run."""
     seen: EpochRecord | None = None
     stock: Mapping[str, GpuStock] = field(default_factory=dict)
     unusable_data: Mapping[str, str] = field(default_factory=dict)

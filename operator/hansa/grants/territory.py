@@ -9,24 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from hansa.api.places import BLOCS, OVERLAY_PREFIX, country_of, is_jurisdiction, is_known
 from hansa.api.residency import Overlay, PlaceRule
-from hansa.model.places import BLOCS, COUNTRIES
-
-OVERLAY = "overlay/"
-
-
-def country_of(jurisdiction: str) -> str:
-    """Return the country of a country or region code.
-
-    >>> country_of("PT-11")
-    'PT'
-    """
-    return jurisdiction.partition("-")[0]
-
-
-def is_jurisdiction(code: str) -> bool:
-    """Tell whether this is a country, or a region of one, that exists."""
-    return country_of(code) in COUNTRIES
 
 
 class Territory:
@@ -63,9 +47,9 @@ class Territory:
         return f"{jurisdiction} is outside {', '.join(rule.allow)}"
 
     def _is_known(self, place: str, seen: frozenset[str]) -> bool:
-        if not place.startswith(OVERLAY):
-            return place in BLOCS or place == "World" or is_jurisdiction(place)
-        members = self._overlays.get(place.removeprefix(OVERLAY))
+        if not place.startswith(OVERLAY_PREFIX):
+            return is_known(place)
+        members = self._overlays.get(place.removeprefix(OVERLAY_PREFIX))
         if members is None or place in seen:
             return False
         return all(self._is_known(member, seen | {place}) for member in members)
@@ -73,14 +57,12 @@ class Territory:
     def _atoms(self, place: str, seen: frozenset[str]) -> set[str]:
         if place in seen:
             return set()
-        if not place.startswith(OVERLAY):
+        if not place.startswith(OVERLAY_PREFIX):
             return {place}
-        members = self._overlays.get(place.removeprefix(OVERLAY), ())
+        members = self._overlays.get(place.removeprefix(OVERLAY_PREFIX), ())
         return {atom for member in members for atom in self._atoms(member, seen | {place})}
 
 
 def _within(place: str, jurisdiction: str) -> bool:
     country = country_of(jurisdiction)
-    if place == "World":
-        return country in COUNTRIES
     return place in {jurisdiction, country} or country in BLOCS.get(place, frozenset())

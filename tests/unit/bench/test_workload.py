@@ -8,12 +8,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.simulation.occupancy import Occupancy
 from e2e.bench.supply import BLOCS, COUNTRIES, GPU_KINDS, build_sites, site_gpus
 from e2e.bench.traces import DATA, Demand, read_demand, read_supply
 from e2e.bench.workload import RESIDENCY_MIX, gang, requested_s, static_snapshot, trace_scenario
-from hansa.model import places
+from e2e.lawful import Lawful
+from hansa.api import places
 
 
 @pytest.fixture(scope="module", name="philly")

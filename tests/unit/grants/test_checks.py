@@ -135,6 +135,18 @@ REFUSED = {
         facts(),
         {R.WORKLOAD_NOT_ACCEPTED},
     ),
+    "a kind of work nobody serves": (
+        grant(job(workload="Inference")),
+        policy(),
+        facts(),
+        {R.WORKLOAD_NOT_ACCEPTED},
+    ),
+    "an agent that serves nothing": (
+        grant(),
+        policy(),
+        facts(served=frozenset()),
+        {R.WORKLOAD_NOT_ACCEPTED},
+    ),
     "spread": (
         grant(job(spread=[{"name": "a", "data": [{"name": "cohort"}]}])),
         policy(),
