@@ -19,8 +19,9 @@ from e2e.testbed.clock import wait_until
 from e2e.testbed.controlplane import KubectlError
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.reconcile.member.rayjob import render
-from hansa.reconcile.member.run_request import Order
+from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.member.run_namespace import waves
+from hansa.reconcile.member.run_request import RunRequest
 from tests.apiserver.charted import SYSTEM, Charted, installed, pods_of, policies
 from tests.apiserver.crd_bases import BASES, DIGEST
 from tests.apiserver.member_kit import install_kuberay
@@ -31,7 +32,7 @@ AGENT = f"system:serviceaccount:{SYSTEM}:hansa-member"
 EXPORTER = f"system:serviceaccount:{SYSTEM}:hansa-exporter"
 
 
-def _order() -> Order:
+def _order() -> RunRequest:
     wire = copy.deepcopy(BASES["WorkGrant"]["spec"])
     wire["jobSpec"]["ray"]["workers"]["count"] = wire["workers"] = 2
     policy = BASES["MemberPolicy"]["spec"]
@@ -41,7 +42,7 @@ def _order() -> Order:
         "volumeMode": "Filesystem",
     }
     held = {**policy["datasets"][0], "name": "breast-cancer"}
-    return Order(
+    return RunRequest(
         grant=WorkGrantSpec.model_validate(wire),
         wire=wire,
         policy=MemberPolicySpec.model_validate({**policy, "datasets": [held]}),
@@ -77,7 +78,7 @@ def _law(**changes: Any) -> dict:
 def running(member: Charted) -> Charted:
     """Everything of one run made, by the agent."""
     member.apply(_law())
-    for wave in render(ORDER):
+    for wave in waves(ORDER, RayJob()):
         for creation in wave:
             member.create(_placed(creation.path, creation.body), user=AGENT, dry=False)
     return member
@@ -93,7 +94,7 @@ def _placed(path: str, body: dict) -> dict:
 
 def _pods() -> dict[str, dict]:
     """The pods KubeRay makes of the rendered RayJob."""
-    rayjob = render(ORDER)[-1][0].body
+    rayjob = waves(ORDER, RayJob())[-1][0].body
     cluster = rayjob["spec"]["rayClusterSpec"]
     templates = {
         "head": cluster["headGroupSpec"]["template"],

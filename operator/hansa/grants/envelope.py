@@ -80,5 +80,5 @@ def grant_name(job_uid: str, epoch: int) -> str:
 
 
 def workload_name(job_uid: str, epoch: int) -> str:
-    """Return the name of namespace and RayJob at the member (short: Ray derives longer names)."""
+    """Return the name of a run's namespace and workload at the member (short: Ray derives longer ones)."""
     return f"aij-{job_uid.replace('-', '')[:16]}-e{epoch}"

@@ -224,7 +224,7 @@ class Agent:
         jobs: list[Job] = [regularly(duty, pause, jitter) for duty, pause in every]
         jobs += [
             context.namespaces.run(),
-            context.rayjobs.run(),
+            *(one.objects.run() for one in context.watched),
             context.recorder.run(),
             publisher.run(),
             _on_law(context.law_changed, upkeep),
@@ -245,7 +245,8 @@ class Agent:
         context, run_controller = parts.context, parts.run_controller
         await context.namespaces.wait_synced()
         if not context.site.kuberay.missing:
-            await context.rayjobs.wait_synced()
+            for one in context.watched:
+                await one.objects.wait_synced()
         context.judging.set()
         self.status.starting = ""
         log.info(

@@ -92,8 +92,11 @@ class Upkeep:
 
     async def kuberay(self) -> None:
         """See which KubeRay there is."""
+        context = self._context
         found = await probes.find_kuberay(
-            self._context.own, self._context.settings.limits.kuberay_floor
+            context.own,
+            context.settings.limits.kuberay_floor,
+            [one.workload.resource.definition for one in context.watched],
         )
         if found != self._context.site.kuberay:
             self._context.site.kuberay = found

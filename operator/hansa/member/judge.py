@@ -163,6 +163,7 @@ class Judge:
             node=context.settings.node,
             now_s=context.clock.now(),
             hub_skew_s=context.hub_skew(),
+            served=context.served,
             seen=context.memory.get(uid),
             stock=inventory.stock,
             unusable_data=context.site.unusable_data,

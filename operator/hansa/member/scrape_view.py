@@ -31,7 +31,7 @@ class View:
         law, end_s, skew = context.site.law.spec, self._certificate_end_s(), context.hub_skew()
         reflectors = {
             "workgrants": context.grants,
-            "rayjobs": context.rayjobs,
+            **{one.workload.resource.plural: one.objects for one in context.watched},
             "namespaces": context.namespaces,
         }
         return MemberReading(

@@ -10,8 +10,9 @@ from hansa.grants.reasons import Objection
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.conditions import Said, merged
-from hansa.reconcile.member.launcher import Output
-from hansa.reconcile.member.lifecycle import EndReason, Reported, explain
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.lifecycle import Reported
+from hansa.reconcile.member.workload import Output
 
 MAX_OBJECTIONS = 4
 
@@ -77,7 +78,7 @@ def refused_again(grant: Mapping[str, Any], reason: str, stamp: Stamp) -> Manife
 def running(grant: Mapping[str, Any], at_s: float, rendered_s: float, stamp: Stamp) -> Manifest:
     """Return the patch that says the first worker runs."""
     fields = {"runningAt": rfc3339(at_s), "renderedAt": rfc3339(rendered_s)}
-    return _patch(grant, stamp, fields, Said("Running", "True", "Running", "A Ray worker runs."))
+    return _patch(grant, stamp, fields, Said("Running", "True", "Running", "A worker runs."))
 
 
 @dataclass(frozen=True, slots=True)
