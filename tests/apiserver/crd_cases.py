@@ -113,7 +113,6 @@ OTHER_JOB: dict[str, Any] = {
     "disconnection": {"policy": "Stop"},
     "assurance": "L1",
     "result": None,
-    "spread": [{"name": "a", "data": [{"name": "b"}]}],
 }
 """For each field that is frozen while a job is placed: another valid value (None: removed)."""
 OTHER_GRANT: dict[str, Any] = {
@@ -179,9 +178,6 @@ RULES: dict[str, Case] = {
     "a cohort cannot enclose itself": Case(
         {"name": "baltic"}, {"name": "baltic", "parent": "baltic"}
     ),
-    "a job with spread names its data": Case(
-        _with(JOB, data=None, spread=OTHER_JOB["spread"]), _with(JOB, spread=OTHER_JOB["spread"])
-    ),
     "entrypoint[0] must be": Case(_with(JOB, entrypoint=["sh"]), _with(JOB, entrypoint=["", "x"])),
     "names beginning with RAY_": Case("RAYON", "LD_PRELOAD"),
     "Ray before 2.54.0": Case("2.54.0", "2.53.9"),
@@ -207,11 +203,6 @@ def _no_class(workers: dict, _: Any) -> None:
     del workers["gpuClass"]
 
 
-def _spread(spec: dict, _: Any) -> None:
-    del spec["data"]
-    spec["spread"] = [{"name": "a", "data": [{"name": "b"}]}]
-
-
 def _second_signature(spec: dict, _: Any) -> None:
     spec["signatures"].append(_with(GRANT["signatures"][0], keyId=_digest(1)))
 
@@ -229,7 +220,6 @@ def _define_cohort(spec: dict, value: Any) -> None:
 PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".ray.workers.gpuMemory": (".ray.workers", _no_class),
     ".ray.workers.gpus": (".ray.workers", _no_class),
-    ".spec.spread": (".spec", _spread),
     ".signatures[].role": (".spec", _second_signature),
     ".institutions[].cohort": (".spec", _define_cohort),
     ".cohorts[].parent": (".spec", _define_cohort),

@@ -131,7 +131,7 @@ ACCEPTED: dict[str, Callable[[Constraint], list[Any]]] = {
     "maxItems": _enough,
     "unique": lambda c: [_items(c, 2)],
     "format": lambda _: [TIME_SAMPLE],
-    "required": lambda c: [_value(BASES[c.kind], c.path)] if "spread" not in c.path else [],
+    "required": lambda c: [_value(BASES[c.kind], c.path)],
     "rule": lambda c: [_case(c).accepted],
 }
 """Keyword → values that must be accepted."""

@@ -237,11 +237,6 @@ async def test_a_pool_whose_caps_leave_nothing_says_so_until_they_are_raised(lea
 
 
 BAD_REQUESTS = {
-    "spread": (
-        {"spread": [{"name": "a", "data": [{"name": "x"}]}]},
-        "Misconfigured",
-        "spec.spread",
-    ),
     "pool": ({"pool": "atlantis"}, "UnknownPool", "atlantis"),
     "dataset": ({"data": [{"name": "nowhere"}]}, "UnknownDataset", "nowhere"),
     "place": (

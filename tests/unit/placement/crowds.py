@@ -18,7 +18,6 @@ from hansa.model.snapshot import (
     PreemptionRule,
     ResidencyRule,
     Shape,
-    ShardRequest,
     Share,
     Site,
     Snapshot,
@@ -99,7 +98,6 @@ def crowded_shape(rng: np.random.Generator) -> Shape:
 def crowded_job(rng: np.random.Generator, uid: str) -> Job:
     shape = crowded_shape(rng)
     data = (str(rng.choice(DATA)),) if _one_in(rng, 8) else ()
-    is_spread = not data and not shape.min_workers and _one_in(rng, 7)
     return Job(
         uid=uid,
         name=f"lab/{uid}",
@@ -110,7 +108,6 @@ def crowded_job(rng: np.random.Generator, uid: str) -> Job:
         priority=int(rng.choice([0, 0, 50, 200])),
         residency=random_rule(rng) if _one_in(rng, 4) else ResidencyRule(),
         data=data,
-        spread=_shards(rng) if is_spread else (),
         assurance=int(_one_in(rng, 6)),
         max_runtime_s=int(rng.integers(100, 100_000)),
         budget_micros=int(rng.integers(1, 100)) * 1_000_000 if _one_in(rng, 8) else None,
@@ -118,11 +115,6 @@ def crowded_job(rng: np.random.Generator, uid: str) -> Job:
         refused_by={str(rng.choice(NAMES)): "no"} if _one_in(rng, 8) else {},
         barred=Reason.WAITING_FOR_RELEASE if _one_in(rng, 30) else None,
     )
-
-
-def _shards(rng: np.random.Generator) -> tuple[ShardRequest, ...]:
-    pins = [(str(rng.choice(DATA)),) if _one_in(rng, 3) else () for _ in range(2)]
-    return tuple(ShardRequest(f"s{number}", pin) for number, pin in enumerate(pins))
 
 
 def crowded_pool(rng: np.random.Generator, name: str) -> Pool:
