@@ -30,7 +30,7 @@ from hansa.model.snapshot import Job, Site, Snapshot
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
 from tests.unit.placement.books import misbooked
-from tests.unit.placement.crowds import (
+from tests.unit.placement.crowded_leagues import (
     NAMES,
     POOLS,
     crowded_job,

@@ -25,12 +25,7 @@ from hansa.model.snapshot import (
 )
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
-from tests.unit.placement.crowds import (
-    CLASSES,
-    crowded_job,
-    crowded_pool,
-    crowded_site,
-)
+from tests.unit.placement.crowded_leagues import CLASSES, crowded_job, crowded_pool, crowded_site
 from tests.unit.placement.leagues import COUNTRIES, NOW_S, random_rule
 from tests.unit.placement.oracle import capacity, is_in_pool, is_lawful, is_within, lent_gpus
 
