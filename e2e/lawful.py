@@ -56,14 +56,14 @@ def is_member(site: Site, pool: Pool) -> bool:
     return named and (not chosen or bool(around(site.jurisdiction) & chosen))
 
 
-def is_lawful(snapshot: Snapshot, job: Job, data: Iterable[str], site: Site) -> bool:
-    """Tell whether a site passes all that binds work on some data: the job's, the pool's, the data's.
+def is_lawful(snapshot: Snapshot, job: Job, site: Site) -> bool:
+    """Tell whether a site passes every rule that binds a job: its own, the pool's, its data's.
 
     A site of undeclared legal control passes nothing.
     """
     pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
     announced = (snapshot.dataset_rules, site.dataset_rules)
-    of_data = [rules[name] for name in data for rules in announced if name in rules]
+    of_data = [rules[name] for name in job.data for rules in announced if name in rules]
     return bool(site.legal_control) and all(
         is_within(rule.location, site.jurisdiction, pool.overlays)
         and all(is_within(rule.legal_control, law, pool.overlays) for law in site.legal_control)
@@ -97,5 +97,5 @@ class Lawful:
             is_member(site, pool)
             and site.assurance >= max(job.assurance, pool.assurance)
             and all(name in site.datasets for name in job.data)
-            and is_lawful(self._snapshot, job, job.data, site)
+            and is_lawful(self._snapshot, job, site)
         )

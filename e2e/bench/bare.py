@@ -12,15 +12,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from e2e.testbed.clock import elapsed_s
+from e2e.testbed.host.clock import elapsed_s
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB, WORKGRANT, Kind
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.ports import Manifest
-from hansa.reconcile.member.ray.rayjob import RayJob
 
 IN_FLIGHT = 32
 NAMESPACES = "/api/v1/namespaces"
+RAYJOBS = "/apis/ray.io/v1/namespaces/{}/rayjobs"
 FENCES = (
     "/api/v1/namespaces/{}/serviceaccounts",
     "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
@@ -61,7 +61,7 @@ async def _read(hub: KubeCluster, members: Sequence[KubeCluster]) -> Pattern:
     grant = (await hub.list(WORKGRANT.path())).items[-1]
     held = grant["spec"]["job"]
     name = workload_name(held["uid"], grant["spec"]["epoch"])
-    found = [(m, await m.list(RayJob.resource.path(name))) for m in members]
+    found = [(m, await m.list(RAYJOBS.format(name))) for m in members]
     member, rayjobs = next((m, page.items) for m, page in found if page.items)
     # All that is there: the benchmark's members run no controllers that would add anything.
     fences = [
@@ -90,9 +90,7 @@ async def _write_at_member(member: KubeCluster, pattern: Pattern, name: str) -> 
     await member.create(NAMESPACES, _again(pattern.namespace, name=name))
     made = [(path.format(name), _again(item, namespace=name)) for path, item in pattern.fences]
     await asyncio.gather(*(member.create(path, body) for path, body in made))
-    await member.create(
-        RayJob.resource.path(name), _again(pattern.rayjob, name=name, namespace=name)
-    )
+    await member.create(RAYJOBS.format(name), _again(pattern.rayjob, name=name, namespace=name))
 
 
 def _again(known: Manifest, **changed: str) -> Manifest:

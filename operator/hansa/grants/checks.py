@@ -149,9 +149,6 @@ def _workload(case: Case) -> Iterator[Objection]:
     if job.workload not in case.facts.served:
         said = f"this agent cannot run {job.workload} work; it runs {_listed(case.facts.served)}"
         yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
-    if job.spread:
-        said = "a spread job needs one grant a shard; this one names no shard"
-        yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
 
 
 def _listed(names: frozenset[str]) -> str:

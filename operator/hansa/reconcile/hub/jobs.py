@@ -15,7 +15,7 @@ from hansa.api.residency import Residency
 from hansa.grants.envelope import digest
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Shape, ShardRequest
+from hansa.model.snapshot import Shape
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.hub.pools import ParsedPool
 
@@ -137,14 +137,6 @@ def shape_of(spec: AIJobSpec) -> Shape:
     )
 
 
-def shards_of(spec: AIJobSpec) -> tuple[ShardRequest, ...]:
-    """Return the shards of a spread job."""
-    return tuple(
-        ShardRequest(shard.name, tuple(source.name for source in shard.data))
-        for shard in spec.spread
-    )
-
-
 def fault_of(job: JobView, league: League) -> Fault | None:
     """Return the gravest reason why the request itself cannot be met, with what to do about it."""
     spec = job.parsed.spec
@@ -167,16 +159,9 @@ def _faults(spec: AIJobSpec, pool: ParsedPool | None, league: League) -> Iterato
         yield from _contract_faults(spec, pool)
     if spec.workload not in SERVED_WORKLOADS:
         yield Reason.MISCONFIGURED, f"spec.workload: {UNSERVED}"
-    if spec.spread:
-        text = (
-            "spec.spread is not granted: this hub writes one grant a job; submit one AIJob for each"
-            " shard, with the shard's data sources in spec.data, and leave spec.spread out"
-        )
-        yield Reason.MISCONFIGURED, text
     if pool is not None:
         yield from _overlay_faults(spec.residency, pool)
-    sources = [*spec.data, *(source for shard in spec.spread for source in shard.data)]
-    wanted = {source.name for source in sources}
+    wanted = {source.name for source in spec.data}
     for name in sorted(wanted - league.datasets):
         text = f"no accepted node holds a data set named {name}; check the name with its holder"
         yield Reason.UNKNOWN_DATASET, text

@@ -10,11 +10,7 @@ from e2e import lawful
 from hansa.api.places import BLOCS
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
 from hansa.placement.planner import plan
-from hansa.placement.rules.eligibility import OUTSIDE, Rulebook
-from hansa.placement.rules.fleet import compile_fleet
-from hansa.placement.rules.job_classes import kind_of
 from hansa.placement.rules.membership import is_member
-from hansa.placement.rules.residency import Atlas
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.status.nodes_and_pools import pool_status
 
@@ -51,13 +47,10 @@ def shown(pool, sites=SITES):
     return pool_status(pool, Snapshot(0, sites, (pool.pool,), ()), {}, (), {}, 0)["nodes"]
 
 
-def eligible(pool, sites=SITES):
-    """Names of the sites that the planner may consider for work of the pool."""
-    fleet = compile_fleet(sites)
-    regions = {site.jurisdiction for site in sites}
-    rules = Rulebook(fleet, Atlas(regions), {pool.pool.name: pool.pool}, {})
-    codes = rules.site_codes(kind_of(gang(), ()))
-    return {site.name for site, code in zip(fleet.sites, codes, strict=True) if code != OUTSIDE}
+def used(pool, sites=SITES):
+    """Names of the sites that the planner uses when there is work of the pool for all GPUs."""
+    jobs = tuple(gang(f"job-{number:02d}") for number in range(len(sites) * L40S.gpus))
+    return {placed.site for placed in plan(Snapshot(0, sites, (pool.pool,), jobs)).placements}
 
 
 def gang(uid="a"):
@@ -71,7 +64,7 @@ def test_who_belongs(case):
 
     assert tuple(one.name for one in SITES if is_member(one, pool.pool)) == expected
     assert shown(pool) == len(expected)
-    assert eligible(pool) == set(expected)
+    assert used(pool) == set(expected)
 
 
 def test_a_pool_over_the_eu_shows_its_estonian_node_and_places_there():
@@ -90,7 +83,7 @@ PLACES = sorted({*STANDS, *BLOCS, "US", "PT-11"})
     st.none() | st.sets(st.sampled_from(NAMES)),
     st.none() | st.sets(st.sampled_from(PLACES), min_size=1, max_size=3),
 )
-def test_members_shown_are_the_nodes_that_the_planner_considers(stands, names, places):
+def test_members_shown_are_the_nodes_that_the_planner_uses(stands, names, places):
     sites = tuple(map(site, NAMES, stands))
     chosen = Pool(
         "league",
@@ -100,5 +93,5 @@ def test_members_shown_are_the_nodes_that_the_planner_considers(stands, names, p
     pool = replace(pool_of({}), pool=chosen)
 
     members = {one.name for one in sites if lawful.is_member(one, chosen)}
-    assert eligible(pool, sites) == members
+    assert used(pool, sites) == members
     assert shown(pool, sites) == len(members)
