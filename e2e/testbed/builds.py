@@ -14,7 +14,6 @@ from pathlib import Path
 from e2e.testbed import rootfs
 from e2e.testbed.binaries import Binaries, cache_root
 from e2e.testbed.layers import Blob, BlobStore, Image, Runtime, add_bytes, add_file, content_key
-from e2e.testbed.lockfile import runtime_requirements
 from e2e.testbed.locks import locked
 from e2e.testbed.progress import Progress
 
@@ -60,7 +59,7 @@ class ImageBuilder:
 
     def hansa(self) -> Image:
         """Return Hansa's own image: base, dependencies, source."""
-        lock = runtime_requirements((REPOSITORY / "requirements.lock").read_text())
+        lock = (REPOSITORY / "requirements" / "runtime.lock").read_text()
         layers = [self._base(), self._python("hansa dependencies", lock), self._source()]
         return self.store.image(HANSA, layers, Runtime(["hansa"], user=_USER, env=_HOME))
 
