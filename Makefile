@@ -33,11 +33,11 @@ lint: setup ## types, style, layers, generated files, charts
 	$(BIN)/lint-imports
 	$(BIN)/python -m e2e.lint
 
-test: test-fast ## all tests: those of test-fast, API servers, real clusters with real pods
+test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/apiserver tests/e2e $(PARALLEL) --maxprocesses 4
+	$(BIN)/python -m pytest tests/programs tests/apiserver tests/e2e $(PARALLEL) --maxprocesses 4
 
-test-fast: setup ## no cluster needed; fails where the pure layers are not covered
+test-fast: setup ## no cluster, nothing built; fails where the pure layers are not covered
 	$(BIN)/python -m pytest tests/unit tests/api --cov $(PARALLEL)
 
 demo: setup ## the league, end to end, on this machine
