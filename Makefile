@@ -10,7 +10,7 @@ PARALLEL := --numprocesses auto --no-loadscope-reorder
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lint test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-trace
+        bench-league bench-plan bench-incremental bench-trace release release-check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -81,5 +81,11 @@ lock: setup ## refresh requirements/*.lock; each takes from those before it what
 	$(COMPILE) --group docs -c requirements/runtime.lock -c requirements/build.lock \
 	  -c requirements/dev.lock -o requirements/docs.lock
 
+release: setup ## wheel, charts and bill of materials into dist/; the image: see Containerfile
+	$(BIN)/python -m e2e.release
+
+release-check: setup ## build them twice, and compare
+	$(BIN)/python -m e2e.release --check
+
 clean: down ## remove the environment and build outputs
-	rm -rf .venv docs/_build
+	rm -rf .venv docs/_build dist

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 CHARTS = ("hansa-hub", "hansa-member")
 
 
-def test_the_schemas_hold_the_settings_as_they_are():
+def test_the_charts_hold_the_settings_and_the_version_as_they_are():
     for path, text in values.files(ROOT / "helm").items():
         assert path.read_text() == text, "run: python -m hansa.cli.values --write helm"
 
