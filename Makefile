@@ -9,8 +9,8 @@ PARALLEL := --numprocesses auto --no-loadscope-reorder
 .DEFAULT_GOAL := help
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lint test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-trace release release-check
+.PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
+        bench-league bench-plan bench-incremental bench-trace release release-check changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -29,9 +29,12 @@ setup: .venv/ready ## Python environment from the lock files
 lint: setup ## types, style, layers, generated files, charts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --cache-dir "$${XDG_CACHE_HOME:-$$HOME/.cache}/hansa/mypy"
+	$(MAKE) --no-print-directory types
 	$(BIN)/lint-imports
 	$(BIN)/python -m e2e.lint
+
+types: setup ## mypy, with its cache outside the checkout
+	$(BIN)/mypy --cache-dir "$${XDG_CACHE_HOME:-$$HOME/.cache}/hansa/mypy"
 
 test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
@@ -80,6 +83,9 @@ lock: setup ## refresh requirements/*.lock; each takes from those before it what
 	  -o requirements/dev.lock
 	$(COMPILE) --group docs -c requirements/runtime.lock -c requirements/build.lock \
 	  -c requirements/dev.lock -o requirements/docs.lock
+
+changelog: setup ## what the next release will say, from changes/
+	$(BIN)/towncrier build --draft --version next
 
 release: setup ## wheel, charts and bill of materials into dist/; the image: see Containerfile
 	$(BIN)/python -m e2e.release
