@@ -44,28 +44,22 @@ class Limit:
                 yield f"{name}: keeps to {self.most} {self.what}; delete its allowance in e2e/lint.py"
 
 
-MODULES = Limit(
-    "modules",
-    12,
-    {"e2e/bench": 15, "e2e/testbed": 42, "operator/hansa/api": 13, "operator/hansa/cli": 18},
-)
+MODULES = Limit("modules", 12, {})
 LINES = Limit(
     "lines",
     350,
     {
-        "operator/hansa/api/aijob.py": 354,
         "operator/hansa/hub/planner/loop.py": 370,
         "operator/hansa/placement/incremental.py": 399,
         "operator/hansa/placement/kernel/exchange.py": 400,
         "operator/hansa/placement/rules/eligibility.py": 354,
         "operator/hansa/placement/state/league.py": 377,
-        "tests/apiserver/league.py": 396,
-        "tests/apiserver/test_chart_member.py": 376,
-        "tests/unit/grants/test_checks.py": 352,
+        "tests/apiserver/hub/league.py": 396,
+        "tests/apiserver/charts/test_member.py": 376,
         "tests/unit/hub/planner/test_loop.py": 359,
         "tests/unit/placement/explain/test_claims_are_true.py": 352,
         "tests/unit/placement/preemption/test_reclaim.py": 384,
-        "tests/unit/placement/troubles.py": 368,
+        "tests/unit/placement/faulty_leagues.py": 368,
         "tests/unit/reconcile/hub/test_derive.py": 353,
     },
 )

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hansa
-from e2e.testbed.binaries import Binaries
-from e2e.testbed.layers import add_bytes
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.build.layers import add_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent

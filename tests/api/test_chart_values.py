@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hansa.cli import values
+from hansa.cli.generated import values
 
 ROOT = Path(__file__).parents[2]
 CHARTS = ("hansa-hub", "hansa-member")
@@ -17,7 +17,7 @@ CHARTS = ("hansa-hub", "hansa-member")
 
 def test_the_charts_hold_the_settings_and_the_version_as_they_are():
     for path, text in values.files(ROOT / "helm").items():
-        assert path.read_text() == text, "run: python -m hansa.cli.values --write helm"
+        assert path.read_text() == text, "run: python -m hansa.cli.generated.values --write helm"
 
 
 @pytest.mark.parametrize("chart", CHARTS)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.testbed.binaries import Binaries, BinariesUnavailableError
-from e2e.testbed.packages import PackagesMissingError, ensure_packages
-from e2e.testbed.progress import Progress
+from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError
+from e2e.testbed.host.packages import PackagesMissingError, ensure_packages
+from e2e.testbed.host.progress import Progress
 from tests.conftest import skip_or_fail
 
 

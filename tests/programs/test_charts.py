@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from e2e.charts import documents
-from hansa.cli import values
-from hansa.cli.reference import settings_page
+from hansa.cli.generated import values
+from hansa.cli.generated.reference import settings_page
 from tests.programs.conftest import HelmRefusedError
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 
 import hansa
 from e2e import release
-from e2e.testbed.binaries import Binaries, BinariesUnavailableError
+from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError
 from tests.conftest import skip_or_fail
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from e2e.testbed.binaries import Binaries
-from e2e.testbed.builds import ImageBuilder
-from e2e.testbed.progress import Progress
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.build.images import ImageBuilder
+from e2e.testbed.host.progress import Progress
 
 ROOT = Path(__file__).parents[3]
 PARSER = DockerfileParser(fileobj=io.BytesIO((ROOT / "Containerfile").read_bytes()))
