@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
-from hansa.hub.executor import Executor
+from hansa.hub.executor import Executor, Outcome
 from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.world import WorldView
 from hansa.model.times import from_rfc3339
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.ports import Clock, Manifest
-from hansa.process.workqueue import LATER, NORMAL, URGENT, Key, KeyQueue
+from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
 from hansa.reconcile.hub.actions import Action, SetJobStatus, Tell, WriteGrant
 from hansa.reconcile.hub.derive import JobCase, derive, derive_orphan
 from hansa.reconcile.hub.jobs import JobView
@@ -29,6 +30,8 @@ from hansa.reconcile.hub.status.billing import bill
 from hansa.reconcile.hub.status.job_status import Bill
 
 log = logging.getLogger(__name__)
+FAULT_AFTER_S = 30.0
+"""A key whose logic raised something unforeseen is looked at again after so long."""
 
 
 class Controller:
@@ -40,13 +43,13 @@ class Controller:
         world: WorldView,
         plans: PlanningLoop,
         nodes: NodeKeys,
-        queue: KeyQueue,
+        queue: WorkQueue[ObjectKey],
         *,
         clock: Clock,
         instruments: Instruments,
         skew_s: float,
     ) -> None:
-        """Wire the parts; ``attach`` gives it the executor, which needs the caches first."""
+        """Wire the parts; ``work`` gets the executor, which needs the caches first."""
         self._caches = caches
         self._world = world
         self._plans = plans
@@ -83,11 +86,11 @@ class Controller:
         if not self._leading:
             return
         for uid in self._plans.active:
-            self._queue.add(Key("job", uid))
+            self._queue.add(ObjectKey("job", uid))
         for uid in self._caches.orphans():
-            self._queue.add(Key("job", uid), LATER)
+            self._queue.add(ObjectKey("job", uid), LATER)
         for uid in self._ended_with_leftovers():
-            self._queue.add(Key("job", uid), LATER)
+            self._queue.add(ObjectKey("job", uid), LATER)
         self._nodes.queue_all(self._queue)
         self._plans.full_due()
 
@@ -100,26 +103,26 @@ class Controller:
         self._plans.look_at_clock()
         self._nodes.queue_all(self._queue)
         for uid in self._plans.overdue():
-            self._queue.add(Key("job", uid))
+            self._queue.add(ObjectKey("job", uid))
         for uid in self._plans.moved():
-            self._queue.add(Key("job", uid), LATER)
+            self._queue.add(ObjectKey("job", uid), LATER)
 
     async def work(self, executor: Executor) -> None:
         """Take keys and do what is due, until cancelled. Run several at once."""
         while True:
             key = await self._queue.take()
             try:
-                await self._process(executor, key)
+                outcome = await self._process(executor, key)
             except Exception as error:
                 # A fault of ours in one object's logic must not stop the work on all others.
                 log.exception("key failed kind=%s name=%s", key.kind, key.name)
                 name = type(error).__name__
                 self._instruments.add(m.RECONCILE_ERRORS, kind=key.kind, error=name)
-                self._queue.add_later(key, 30.0)
-            finally:
-                self._queue.done(key)
+                self._queue.failed(key, after_s=FAULT_AFTER_S)
+            else:
+                self._give_back(key, outcome)
 
-    async def _process(self, executor: Executor, key: Key) -> None:
+    async def _process(self, executor: Executor, key: ObjectKey) -> Outcome:
         decision = self._plans.decision(key.name)
         actions = self.derive(key)
         starts = [*self._starts(actions)]
@@ -128,11 +131,18 @@ class Controller:
             self._count(actions, starts)
         if key.kind == "job":
             self._plans.settle(key.name, decision, ok=outcome.ok)
-        if outcome.retry_after_s is not None:
-            lane = LATER if outcome.ok else NORMAL
-            self._queue.add_later(key, outcome.retry_after_s, lane)
+        return outcome
 
-    def derive(self, key: Key) -> tuple[Action, ...]:
+    def _give_back(self, key: ObjectKey, outcome: Outcome) -> None:
+        if outcome.retry_after_s is None:
+            self._queue.done(key)
+        elif outcome.ok:
+            self._queue.done(key)
+            self._queue.add_later(key, outcome.retry_after_s, LATER)
+        else:
+            self._queue.failed(key, after_s=outcome.retry_after_s)
+
+    def derive(self, key: ObjectKey) -> tuple[Action, ...]:
         """Return what is due for a key now."""
         if not self._leading:
             return ()
@@ -161,7 +171,7 @@ class Controller:
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),
             told_s=self._plans.told.at_s(uid),
-            tidying=self._queue.tidies(Key("job", uid)),
+            tidying=self._queue.tidies(ObjectKey("job", uid)),
         )
         return derive(case)
 
@@ -180,13 +190,13 @@ class Controller:
     def _on_job(self, thing: Manifest) -> None:
         uid = thing["metadata"]["uid"]
         self._plans.note_job(uid)
-        self._add(Key("job", uid))
+        self._add(ObjectKey("job", uid))
 
     def _on_grant(self, change: ChangeType, thing: Manifest) -> None:
         uid = self._caches.index_grant(change, thing)
         if uid:
             self._plans.note_grant(uid, thing, gone=change == "DELETED")
-            self._add(Key("job", uid))
+            self._add(ObjectKey("job", uid))
 
     def _on_lease(self, thing: Manifest) -> None:
         # Renewals come every few seconds from every node: only one that ends a silence is news.
@@ -194,21 +204,21 @@ class Controller:
         node = self._world.world.nodes.get(name)
         if node is None or node.site.unavailable is not None:
             self._plans.world_changed()
-            self._add(Key("node", name))
+            self._add(ObjectKey("node", name))
 
     def _on_table(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         self._plans.world_changed()
         for key in self._nodes.keys_for(kind, change, thing):
             self._add(key)
 
-    def _add(self, key: Key, lane: int = NORMAL) -> None:
+    def _add(self, key: ObjectKey, lane: int = NORMAL) -> None:
         if self._leading:
             self._queue.add(key, lane)
 
     def queue_decisions(self, uids: Iterator[tuple[str, bool]]) -> None:
         """Queue the jobs a plan decided about; placements go first."""
         for uid, urgent in uids:
-            self._add(Key("job", uid), URGENT if urgent else NORMAL)
+            self._add(ObjectKey("job", uid), URGENT if urgent else NORMAL)
 
     def _ended_with_leftovers(self) -> Iterator[str]:
         for uid, thing in self._caches.jobs.items():

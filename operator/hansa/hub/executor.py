@@ -35,11 +35,13 @@ TERMINAL_AFTER_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a batch went. ``retry_after_s`` None: no need to come back."""
+    """How a batch went. ``retry_after_s`` None: no need to come back.
+
+    Neither ok nor to come back: another replica leads.
+    """
 
     ok: bool
     retry_after_s: float | None = None
-    not_leading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Executor:
                 later_s = action.after_s
                 continue
             if not self._still_leader():
-                return Outcome(ok=False, not_leading=True)
+                return Outcome(ok=False)
             failure = await self._attempt(action)
             if failure is not None:
                 return failure

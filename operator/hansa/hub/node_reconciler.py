@@ -8,11 +8,12 @@ from typing import Any, Literal
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
+from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.world import WorldView
 from hansa.model.plan import Notice, Waiting
 from hansa.ports import Clock, Manifest
-from hansa.process.workqueue import LATER, Key, KeyQueue
+from hansa.process.workqueue import LATER, WorkQueue
 from hansa.reconcile.hub.actions import (
     Action,
     DecideCsr,
@@ -47,28 +48,28 @@ class NodeKeys:
         self._plan = plans.plan
         self._noticed: dict[tuple[str, str], list[Notice]] = {}
 
-    def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[Key]:
+    def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[ObjectKey]:
         """Yield the keys a change concerns."""
         name = thing["metadata"]["name"]
         if kind in ("node", "csr", "pool"):
-            yield Key(kind, name)
+            yield ObjectKey(kind, name)
         if kind == "node":
-            yield from (Key("csr", csr) for csr in self._caches.csrs)
+            yield from (ObjectKey("csr", csr) for csr in self._caches.csrs)
         if kind == "namespace" and name.startswith(NODE_NAMESPACE_PREFIX) and change == "DELETED":
             node = name.removeprefix(NODE_NAMESPACE_PREFIX)
             self._caches.access.discard(node)
-            yield Key("node", node)
+            yield ObjectKey("node", node)
 
-    def queue_all(self, queue: KeyQueue) -> None:
+    def queue_all(self, queue: WorkQueue[ObjectKey]) -> None:
         """Queue everything there is."""
         for name in self._caches.nodes:
-            queue.add(Key("node", name))
+            queue.add(ObjectKey("node", name))
         for name in self._caches.csrs:
-            queue.add(Key("csr", name))
+            queue.add(ObjectKey("csr", name))
         for name in self._caches.pools:
-            queue.add(Key("pool", name), LATER)
+            queue.add(ObjectKey("pool", name), LATER)
 
-    def derive(self, key: Key) -> tuple[Action, ...]:
+    def derive(self, key: ObjectKey) -> tuple[Action, ...]:
         """Return what is due for a key now."""
         match key.kind:
             case "node":

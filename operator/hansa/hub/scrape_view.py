@@ -9,12 +9,13 @@ from typing import Any
 
 from hansa.adapters.kube.reflector import Mirror
 from hansa.hub.caches import Caches
+from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.pricing import Pricing
 from hansa.hub.world import WorldView
 from hansa.model.reasons import Reason
 from hansa.observability.views import GpuCount, HubReading
 from hansa.ports import Clock
-from hansa.process.workqueue import KeyQueue
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.jobs import JobView
 from hansa.reconcile.hub.status.whole_conditions import by_type
 
@@ -29,7 +30,7 @@ class CacheView:
         caches: Caches,
         world: WorldView,
         pricing: Pricing,
-        queue: KeyQueue,
+        queue: WorkQueue[ObjectKey],
         *,
         clock: Clock,
         leading: Callable[[], bool],

@@ -21,7 +21,7 @@ from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
-from hansa.process.retry_queue import KeyedQueue
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.grant_status import Stamp
 
 
@@ -43,7 +43,7 @@ class AgentContext:
     rayjobs: Reflector
     instruments: Instruments
     recorder: EventRecorder
-    runs: KeyedQueue
+    runs: WorkQueue[str]
     jitter: Callable[[], float]
     site: Site = field(default_factory=Site)
     run_index: RunIndex = field(default_factory=RunIndex)

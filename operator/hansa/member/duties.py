@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hansa.errors import HansaError, NotFound, Retryable
+from hansa.errors import NotFound, Retryable
 from hansa.member.cluster import gpu_use, probes
 from hansa.member.context import AgentContext
 from hansa.member.hub_link import certificates, identity
@@ -26,21 +26,12 @@ GPU_USE_S = 60.0
 """Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
 
 
-async def regularly(
-    duty: Callable[[], Awaitable[object]],
-    every_s: Callable[[], float],
-    jitter: Callable[[], float],
-) -> None:
-    """Do ``duty`` for ever; a failure is logged and the next turn comes as usual."""
-    while True:
-        try:
-            await duty()
-        except (HansaError, TimeoutError) as error:
-            log.warning("duty failed", extra={"duty": duty.__name__, "error": str(error)})
-        await asyncio.sleep(every_s() * (0.9 + 0.2 * jitter()))
+def spread(pause_s: Callable[[], float], jitter: Callable[[], float]) -> Callable[[], float]:
+    """Return a pause that is up to a tenth shorter or longer: many agents must not ask together."""
+    return lambda: pause_s() * (0.9 + 0.2 * jitter())
 
 
-class Upkeep:
+class Duties:
     """Duties that need the context."""
 
     def __init__(self, context: AgentContext) -> None:

@@ -88,7 +88,7 @@ class Judge:
     async def _rush(self) -> None:
         """Judge what there is, and what comes right behind it."""
         context, judged = self._context, 0
-        backlog = len(context.runs) > context.settings.rendering.concurrency
+        backlog = context.runs.unfinished > context.settings.rendering.concurrency
         began_s = context.clock.monotonic()
         while self._wake.is_set():
             self._wake.clear()
@@ -207,7 +207,7 @@ class Judge:
             log.warning("decision not told", extra={"grant": name, "error": str(error)})
             self._tell_later(name, judgement)
         if judgement.accepted and entry is not None:
-            self._context.runs.put(entry.name)
+            self._context.runs.add(entry.name)
 
     def _tell_later(self, name: str, judgement: Judgement) -> None:
         if not judgement.accepted:
@@ -271,10 +271,10 @@ class Judge:
             holding = record.outcome is Outcome.ACCEPTED
             context.run_index.put(replace(entry, gpu_class=known.gpu_class), holding=holding)
         context.orphaned.pop(entry.name, None)
-        context.runs.put(entry.name)
+        context.runs.add(entry.name)
 
     def _orphan(self, grant: Manifest) -> None:
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        self._context.runs.put(Entry(proposal.spec, {}, "").name)
+        self._context.runs.add(Entry(proposal.spec, {}, "").name)

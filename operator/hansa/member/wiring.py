@@ -19,7 +19,7 @@ from hansa.member.state.epoch_store import EpochMemory
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
-from hansa.process.retry_queue import KeyedQueue
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.run_request import MANAGER
 
 RAYJOBS = "/apis/ray.io/v1/rayjobs"
@@ -102,7 +102,7 @@ def assemble(
         recorder=EventRecorder(
             clients.own, clock, controller="hansa.dev/member", instance=os.uname().nodename
         ),
-        runs=KeyedQueue(first_retry_s=settings.timing.retry_seconds),
+        runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
     )
     judge, run_controller = Judge(context), RunController(context, Builder(context))

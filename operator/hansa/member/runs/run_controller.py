@@ -59,13 +59,13 @@ class RunController:
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:
         """Have a run looked at because its namespace or RayJob has changed."""
-        self._context.runs.put(thing["metadata"]["name"])
+        self._context.runs.add(thing["metadata"]["name"])
 
     async def work(self) -> None:
         """Work until cancelled."""
         runs = self._context.runs
         while True:
-            name = await runs.get()
+            name = await runs.take()
             try:
                 await self._carry(name)
             except Terminal as error:
@@ -90,7 +90,7 @@ class RunController:
                 if run is not None and isinstance(
                     next_action(run, self._world(name)), End | CleanUp
                 ):
-                    self._context.runs.put(name)
+                    self._context.runs.add(name)
 
     async def _carry(self, name: str) -> None:
         """Act until nothing is left to do."""
@@ -137,7 +137,7 @@ class RunController:
         if not context.grants.synced:
             raise Retryable("the hub's grants are not read yet")
         if context.run_index.get(name) is not None:
-            context.runs.put(name)
+            context.runs.add(name)
             return
         labels = namespace["metadata"].get("labels") or {}
         log.warning("stray run removed", extra={"run": name})
