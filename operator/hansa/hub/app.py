@@ -22,13 +22,14 @@ from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import CSRS, Executor, GrantTerms
 from hansa.hub.kopf_handlers import feed_caches
-from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
-from hansa.hub.planner.loop import PlanningLoop, warm_up
+from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.planner.pricing import Pricing
-from hansa.hub.scrape_view import CacheView
+from hansa.hub.planner.warm_up import warm_up
+from hansa.hub.scrape_view import ScrapeView
 from hansa.hub.settings import HubSettings
-from hansa.hub.world import WorldView
 from hansa.observability.collectors import hub_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
@@ -81,10 +82,10 @@ class Hub:
             resync_s=settings.planning.resync_seconds,
         )
         limits = NodeLimits(settings.nodes.lease_grace_seconds, settings.planning.currency)
-        world = WorldView(self.caches, limits)
+        league = LeagueCache(self.caches, limits)
         self.plans = PlanningLoop(
             self.caches,
-            world,
+            league,
             clock=clock,
             instruments=self.instruments,
             skew_s=skew_s,
@@ -94,10 +95,10 @@ class Hub:
             self.plans, solve_elsewhere, clock=clock, instruments=self.instruments
         )
         join_user = f"system:serviceaccount:{namespace}:{settings.nodes.join_service_account}"
-        nodes = NodeKeys(self.caches, world, self.plans, clock=clock, join_user=join_user)
+        nodes = NodeReconciler(self.caches, league, self.plans, clock=clock, join_user=join_user)
         self.controller = Controller(
             self.caches,
-            world,
+            league,
             self.plans,
             nodes,
             self.queue,
@@ -128,9 +129,9 @@ class Hub:
             recorder=self.recorder,
             instruments=self.instruments,
         )
-        view = CacheView(
+        view = ScrapeView(
             self.caches,
-            world,
+            league,
             self.pricing,
             self.queue,
             clock=clock,

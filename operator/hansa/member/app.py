@@ -27,9 +27,9 @@ from hansa.member.hub_link.identity import HubIdentity
 from hansa.member.hub_link.leadership import Leadership
 from hansa.member.kopf_handlers import add_handlers, take_machine, take_policy
 from hansa.member.publisher import Publisher
-from hansa.member.scrape_view import View
+from hansa.member.scrape_view import ScrapeView
 from hansa.member.settings import MemberSettings
-from hansa.member.status import Status
+from hansa.member.status import AgentStatus
 from hansa.member.wiring import Clients, Parts, assemble
 from hansa.model.times import from_rfc3339
 from hansa.observability.collectors import member_collector
@@ -56,7 +56,7 @@ class Agent:
         self._clock = clock
         self._random = np.random.default_rng()
         self._instruments = Instruments("member")
-        self.status = Status()
+        self.status = AgentStatus()
         self.supervisor = Supervisor(self._live)
         self.port = 0
         self.renewal: Renewal | None = None
@@ -170,7 +170,7 @@ class Agent:
         return float(self._random.random())
 
     async def _remember(self, context: AgentContext, own: KubeCluster) -> None:
-        """Read what an earlier process left, and the law; nothing is judged before.
+        """Read what an earlier process left, and the policy; nothing is judged before.
 
         The context hears events already, so that nothing is missed between a look and the first event.
         """
@@ -179,7 +179,7 @@ class Agent:
             take_policy(context, "ADDED", policy)
         for node in (await own.list("/api/v1/nodes")).items:
             take_machine(context, "ADDED", node)
-        await context.memory.load()
+        await context.epochs.load()
 
     async def _serve(self, stack: AsyncExitStack, parts: Parts, renewal: Renewal) -> None:
         context = parts.context
@@ -191,7 +191,7 @@ class Agent:
         publisher = Publisher(
             context, release_key=renewal.held.signer.public_key, certificate_end_s=certificate_end_s
         )
-        view = View(context, publisher, certificate_end_s)
+        view = ScrapeView(context, publisher, certificate_end_s)
         stack.enter_context(self._instruments.attached(member_collector(view)))
         await self._first_looks(duties)
         every: list[tuple[Callable[[], Any], Callable[[], float]]] = [
@@ -209,7 +209,7 @@ class Agent:
             context.rayjobs.run(),
             context.recorder.run(),
             publisher.run(),
-            _on_law(context.law_changed, duties),
+            _on_policy(context.policy_changed, duties),
             self._work(parts),
         )
 
@@ -225,12 +225,12 @@ class Agent:
         """Begin to judge only when the runs there are have been seen."""
         context, run_controller = parts.context, parts.run_controller
         await context.namespaces.wait_synced()
-        if not context.site.kuberay.missing:
+        if not context.cluster_state.kuberay.missing:
             await context.rayjobs.wait_synced()
         context.judging.set()
         self.status.starting = ""
         log.info(
-            "at work", extra={"node": self._settings.node, "records": len(context.memory.items())}
+            "at work", extra={"node": self._settings.node, "records": len(context.epochs.items())}
         )
         workers = [run_controller.work() for _ in range(self._settings.rendering.concurrency)]
         await together(
@@ -245,7 +245,7 @@ async def run(settings: MemberSettings) -> None:
     await Agent(settings, own, clock=SystemClock()).run()
 
 
-async def _on_law(changed: asyncio.Event, duties: Duties) -> None:
+async def _on_policy(changed: asyncio.Event, duties: Duties) -> None:
     """Look for data volumes again whenever the policy has changed."""
     while True:
         await changed.wait()

@@ -13,7 +13,7 @@ import kopf
 
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.api.meta import GROUP, VERSION
-from hansa.member.cluster.policy import NAME, read_law
+from hansa.member.cluster.policy import NAME, read_policy
 from hansa.member.context import AgentContext
 from hansa.observability import events
 
@@ -28,7 +28,7 @@ def add_handlers(
         at = context()
         if at is not None:
             take_policy(at, event["type"], dict(event["object"]))
-            at.law_changed.set()
+            at.policy_changed.set()
 
     @kopf.on.event("", "v1", "nodes", registry=registry)
     def machine(event: Any, **_: Any) -> None:
@@ -37,17 +37,17 @@ def add_handlers(
             take_machine(at, event["type"], dict(event["object"]))
 
 
-def take_policy(context: AgentContext, kind: str | None, policy: dict[str, Any]) -> None:
-    """Put a change of the policy into force; other names than the one law mean nothing."""
-    if policy["metadata"]["name"] != NAME:
+def take_policy(context: AgentContext, kind: str | None, manifest: dict[str, Any]) -> None:
+    """Put a change of the policy into force; policies of another name mean nothing."""
+    if manifest["metadata"]["name"] != NAME:
         return
-    law = read_law(None if kind == "DELETED" else policy)
-    if law == context.site.law:
+    before = context.cluster_state.policy
+    policy = read_policy(None if kind == "DELETED" else manifest)
+    if policy == before:
         return
-    before = context.site.law
-    context.site.decree(law)
-    if law.spec is not None and law.generation != before.generation:
-        context.emit(events.policy_enforced(context.policy_subject(), law.generation))
+    context.cluster_state.put_policy(policy)
+    if policy.spec is not None and policy.generation != before.generation:
+        context.emit(events.policy_enforced(context.policy_subject(), policy.generation))
     for name in context.run_index.names():
         context.runs.add(name)
     context.dirty.set()
@@ -56,7 +56,7 @@ def take_policy(context: AgentContext, kind: str | None, policy: dict[str, Any])
 def take_machine(context: AgentContext, kind: str | None, node: dict[str, Any]) -> None:
     """Take a change of a machine in."""
     if kind == "DELETED":
-        context.site.drop_machine(node["metadata"]["name"])
+        context.cluster_state.drop_machine(node["metadata"]["name"])
         context.dirty.set()
-    elif context.site.put_machine(node):
+    elif context.cluster_state.put_machine(node):
         context.dirty.set()

@@ -13,11 +13,11 @@ from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.hub.caches import LEASES, Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import Executor, GrantTerms
-from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.planner.pricing import Pricing
-from hansa.hub.world import WorldView
 from hansa.model.snapshot import ShadowPrices
 from hansa.model.times import rfc3339
 from hansa.observability.instruments import Instruments
@@ -26,7 +26,7 @@ from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import Market
 from hansa.ports import Manifest
 from hansa.process.workqueue import NORMAL, WorkQueue
-from hansa.reconcile.hub.actions import Tell
+from hansa.reconcile.hub.actions import EmitEvent
 from tests.unit.hub.store import Store, Time, copied
 from tests.unit.reconcile.hub.hub_objects import (
     LIMITS,
@@ -90,20 +90,20 @@ class HubKit:
         self.instruments = Instruments("hub")
         self.queue = StepQueue()
         self.caches = Caches(store, clock, on_change=self._on_change, resync_s=600)
-        self.world = WorldView(self.caches, LIMITS)
+        self.league = LeagueCache(self.caches, LIMITS)
         self.plans = PlanningLoop(
             self.caches,
-            self.world,
+            self.league,
             clock=clock,
             instruments=self.instruments,
             skew_s=SKEW_S,
             coalesce_s=0.0,
         )
         self.pricing = Pricing(self.plans, self.solve, clock=clock, instruments=self.instruments)
-        nodes = NodeKeys(self.caches, self.world, self.plans, clock=clock, join_user="")
+        nodes = NodeReconciler(self.caches, self.league, self.plans, clock=clock, join_user="")
         self.controller = Controller(
             self.caches,
-            self.world,
+            self.league,
             self.plans,
             nodes,
             self.queue,
@@ -154,7 +154,7 @@ class HubKit:
     def plan(self) -> list[tuple[str, bool]]:
         """Plan once, as the loop does while it leads."""
         if not self.leads:
-            self.plans._book.changed.clear()
+            self.plans._job_index.changed.clear()
             return []
         changed = self.plans.replan()
         self.controller.queue_decisions(iter(changed))
@@ -186,7 +186,7 @@ class HubKit:
             said.reason
             for key in keys
             for said in self.controller.derive(key)
-            if isinstance(said, Tell)
+            if isinstance(said, EmitEvent)
         ]
         for key in keys:
             try:

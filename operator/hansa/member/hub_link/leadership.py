@@ -1,6 +1,6 @@
 """Leadership among an agent's replicas: one works, the others wait for its Lease.
 
-A standby keeps nothing: whoever is elected reads memory, law and runs afresh, as after a restart.
+A standby keeps nothing: whoever is elected reads epochs, policy and runs afresh, as after a restart.
 """
 
 from __future__ import annotations

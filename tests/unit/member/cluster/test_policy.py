@@ -2,7 +2,7 @@
 
 import pytest
 
-from hansa.member.cluster.policy import read_law
+from hansa.member.cluster.policy import read_policy
 
 
 def policy(**spec):
@@ -10,7 +10,7 @@ def policy(**spec):
     return {"metadata": {"name": "local", "generation": 2, "uid": "u"}, "spec": good | spec}
 
 
-LAWS = {
+POLICIES = {
     "good": (policy(), ""),
     "stopped": (policy(switch="Stopped"), ""),
     "none": (None, "no MemberPolicy"),
@@ -19,10 +19,10 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("case", LAWS.values(), ids=LAWS.keys())
-def test_law(case):
+@pytest.mark.parametrize("case", POLICIES.values(), ids=POLICIES.keys())
+def test_a_policy_is_parsed_or_says_why_not(case):
     body, problem = case
-    law = read_law(body)
-    assert problem in law.problem
-    assert (law.spec is None) is bool(problem)
-    assert law.stopped is (body == policy(switch="Stopped"))
+    held = read_policy(body)
+    assert problem in held.problem
+    assert (held.spec is None) is bool(problem)
+    assert held.stopped is (body == policy(switch="Stopped"))
