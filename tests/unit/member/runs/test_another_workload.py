@@ -15,7 +15,7 @@ from hansa.grants.judgement import Proposal
 from hansa.grants.trust import read
 from hansa.member import wiring
 from hansa.member.cluster.inventory import Canary, KubeRay
-from hansa.member.cluster.policy import Law
+from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.settings import MemberSettings
 from hansa.model.times import from_rfc3339
 from hansa.observability.instruments import Instruments
@@ -88,10 +88,10 @@ class Running:
             instruments=Instruments("member"),
             jitter=lambda: 0.0,
         )
-        site = self.parts.context.site
-        site.canary, site.kuberay = Canary("Denied", ""), KubeRay("1.6.1", "", "")
+        state = self.parts.context.cluster_state
+        state.canary, state.kuberay = Canary("Denied", ""), KubeRay("1.6.1", "", "")
         exports = {"logs": "Allow", "result": "Allow"}
-        site.decree(Law(policy(datasets=[], exports=exports), 1, "u", ""))
+        state.put_policy(HeldPolicy(policy(datasets=[], exports=exports), 1, "u", ""))
 
     def granted(self, **changes):
         spec = grant(job(**PLAIN | changes))
@@ -196,7 +196,7 @@ async def test_a_run_that_an_earlier_agent_accepted_and_this_one_cannot_run_is_e
     agent.own.put(NAMESPACE, {"metadata": {"name": RUN, "labels": {}}})
     told = {"conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted"}]}
     agent.hub.put(GRANT, {**agent.hub.objects[GRANT], "status": told})
-    await context.memory.put({UID: record})
+    await context.epochs.put({UID: record})
     async with working(agent):
         await agent.until(lambda: agent.said("Released") is not None)
 

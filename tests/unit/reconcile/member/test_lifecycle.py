@@ -20,7 +20,7 @@ from hansa.reconcile.member.lifecycle import (
     ReportFinished,
     ReportRunning,
     Run,
-    World,
+    Situation,
     next_action,
 )
 from hansa.reconcile.member.workload import WorkloadView
@@ -55,95 +55,99 @@ def bad(reason, **more):
     return WorkloadView(NOW, end=reason, **more)
 
 
-WORLD = World(now_s=NOW)
+CALM = Situation(now_s=NOW)
 TABLE = {
     "refusal untold": (
         run(record=record(Outcome.REFUSED, "Paused"), reported=Reported()),
-        WORLD,
+        CALM,
         Refuse("Paused"),
     ),
     "refusal told": (
         run(record=record(Outcome.REFUSED), reported=Reported(accepted=False)),
-        WORLD,
+        CALM,
         None,
     ),
-    "acceptance untold": (run(reported=Reported(), namespace="Absent"), WORLD, ReportAccepted()),
-    "to be made": (run(namespace="Absent"), WORLD, Render()),
-    "half made": (run(), WORLD, Render()),
-    "made": (run(workload=NEW), WORLD, None),
-    "up": (run(workload=UP), WORLD, ReportRunning(NOW - 50)),
-    "up, no time known": (run(workload=WorkloadView(NOW, running=True)), WORLD, ReportRunning(NOW)),
-    "up and told": (run(workload=UP, reported=RUNNING), WORLD, None),
+    "acceptance untold": (run(reported=Reported(), namespace="Absent"), CALM, ReportAccepted()),
+    "to be made": (run(namespace="Absent"), CALM, Render()),
+    "half made": (run(), CALM, Render()),
+    "made": (run(workload=NEW), CALM, None),
+    "up": (run(workload=UP), CALM, ReportRunning(NOW - 50)),
+    "up, no time known": (run(workload=WorkloadView(NOW, running=True)), CALM, ReportRunning(NOW)),
+    "up and told": (run(workload=UP, reported=RUNNING), CALM, None),
     "well": (
         run(workload=GOOD),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.SUCCEEDED, NOW - 5, explain(EndReason.SUCCEEDED)),
     ),
-    "well and told": (run(workload=GOOD, reported=DONE), WORLD, End(EndReason.SUCCEEDED)),
-    "to be removed": (ended(), WORLD, CleanUp()),
-    "being removed": (ended(namespace="Terminating"), WORLD, None),
-    "removed": (ended(namespace="Absent"), WORLD, Release(EndReason.SUCCEEDED)),
+    "well and told": (run(workload=GOOD, reported=DONE), CALM, End(EndReason.SUCCEEDED)),
+    "to be removed": (ended(), CALM, CleanUp()),
+    "being removed": (ended(namespace="Terminating"), CALM, None),
+    "removed": (ended(namespace="Absent"), CALM, Release(EndReason.SUCCEEDED)),
     "removed, odd reason": (
         ended("Whatever", namespace="Absent"),
-        WORLD,
+        CALM,
         Release(EndReason.DELETED),
     ),
-    "released": (ended(namespace="Absent", reported=Reported(released=True)), WORLD, None),
-    "cancelled": (run(workload=UP, cancelled=True), WORLD, End(EndReason.CANCELLED)),
+    "released": (ended(namespace="Absent", reported=Reported(released=True)), CALM, None),
+    "cancelled": (run(workload=UP, cancelled=True), CALM, End(EndReason.CANCELLED)),
     "cancelled before made": (
         run(namespace="Absent", cancelled=True),
-        WORLD,
+        CALM,
         End(EndReason.CANCELLED),
     ),
-    "stopped": (run(workload=UP), World(NOW, stopped=True), End(EndReason.STOPPED)),
-    "unattended": (run(workload=UP), World(NOW, unattended_s=3585), End(EndReason.UNATTENDED)),
-    "not yet unattended": (run(workload=UP, reported=RUNNING), World(NOW, unattended_s=3584), None),
+    "stopped": (run(workload=UP), Situation(NOW, stopped=True), End(EndReason.STOPPED)),
+    "unattended": (run(workload=UP), Situation(NOW, unattended_s=3585), End(EndReason.UNATTENDED)),
+    "not yet unattended": (
+        run(workload=UP, reported=RUNNING),
+        Situation(NOW, unattended_s=3584),
+        None,
+    ),
     "unattended by contract": (
         run(job=STOP, workload=UP),
-        World(NOW, unattended_s=45),
+        Situation(NOW, unattended_s=45),
         End(EndReason.UNATTENDED),
     ),
-    "deleted by hand": (run(workload=None, reported=RUNNING), WORLD, End(EndReason.DELETED)),
+    "deleted by hand": (run(workload=None, reported=RUNNING), CALM, End(EndReason.DELETED)),
     "being deleted by hand": (
         run(workload=UP, namespace="Terminating"),
-        WORLD,
+        CALM,
         End(EndReason.DELETED),
     ),
     "too long": (
         run(
             workload=WorkloadView(NOW - 9000, running=True, running_s=NOW - 7261), reported=RUNNING
         ),
-        WORLD,
+        CALM,
         End(EndReason.DEADLINE_EXCEEDED),
     ),
     "never up": (
         run(workload=WorkloadView(NOW - 7201)),
-        WORLD,
+        CALM,
         End(EndReason.NEVER_STARTED),
     ),
     "begun, and no worker since": (
         run(workload=WorkloadView(NOW - 7201, started=True)),
-        WORLD,
+        CALM,
         None,
     ),
     "not served": (
         run(workload=UP, reported=RUNNING, served=False),
-        WORLD,
+        CALM,
         End(EndReason.NOT_SERVED),
     ),
     "not served, not made": (
         run(namespace="Absent", served=False),
-        WORLD,
+        CALM,
         End(EndReason.NOT_SERVED),
     ),
     "failed": (
         run(workload=bad(EndReason.APP_FAILED)),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.APP_FAILED, NOW, explain(EndReason.APP_FAILED)),
     ),
     "failed, and said why": (
         run(workload=bad(EndReason.APP_FAILED, message="boom")),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.APP_FAILED, NOW, "boom"),
     ),
 }
@@ -151,8 +155,8 @@ TABLE = {
 
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
 def test_next_action(case):
-    observed, world, action = case
-    assert next_action(observed, world) == action
+    observed, situation, action = case
+    assert next_action(observed, situation) == action
 
 
 def test_verdicts():
@@ -178,13 +182,13 @@ RUNS = st.builds(
     workload=st.sampled_from((None, NEW, UP, GOOD, bad(EndReason.APP_FAILED))),
 )
 WORLDS = st.builds(
-    World, now_s=st.just(NOW), unattended_s=st.floats(0, 10_000), stopped=st.booleans()
+    Situation, now_s=st.just(NOW), unattended_s=st.floats(0, 10_000), stopped=st.booleans()
 )
 
 
 @given(RUNS, WORLDS)
-def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed, world):
-    action = next_action(observed, world)
+def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed, situation):
+    action = next_action(observed, situation)
     if observed.record.outcome is not Outcome.ACCEPTED:
         assert not isinstance(action, Render)
     if isinstance(action, Release):
@@ -193,5 +197,5 @@ def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed
     if isinstance(action, CleanUp):
         assert observed.record.outcome is Outcome.ENDED
     if isinstance(action, Render):
-        assert not world.stopped
+        assert not situation.stopped
         assert not observed.cancelled
