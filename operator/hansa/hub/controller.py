@@ -17,6 +17,7 @@ from hansa.hub.executor import Executor
 from hansa.hub.node_reconciler import NodeKeys
 from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.world import WorldView
+from hansa.model.plan import Placement
 from hansa.model.times import from_rfc3339
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
@@ -149,6 +150,7 @@ class Controller:
         spec = job.parsed.spec
         pool = world.league.pools.get(spec.pool) if spec else None
         decision = self._plans.decision(uid)
+        node = world.nodes.get(decision.site if isinstance(decision, Placement) else job.node)
         case = JobCase(
             job=job,
             epochs=epochs,
@@ -157,6 +159,7 @@ class Controller:
             skew_s=self._skew_s,
             institution=world.league.institutions.get(job.namespace, ""),
             overlays=pool.overlays if pool else (),
+            audience=node.parsed.audience if node else "",
             verdicts=() if job.node else self._plans.verdicts(uid),
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),

@@ -249,7 +249,8 @@ class Agent:
         context.judging.set()
         self.status.starting = ""
         log.info(
-            "at work", extra={"node": self._settings.node, "records": len(context.memory.items())}
+            "at work",
+            extra={"node": self._settings.node, "records": sum(1 for _ in context.memory.epochs)},
         )
         workers = [run_controller.work() for _ in range(self._settings.rendering.concurrency)]
         await _together(

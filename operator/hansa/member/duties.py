@@ -130,13 +130,7 @@ class Upkeep:
 
     async def forget(self) -> None:
         """Drop epoch records that nothing can refer to any more."""
-        context = self._context
-        active = {
-            entry.uid
-            for n in context.run_index.names()
-            if (entry := context.run_index.get(n)) is not None
-        }
-        await context.memory.forget(context.clock.now(), lambda uid, _: uid in active)
+        await self._context.memory.forget(self._context.clock.now())
 
 
 class Renewal:

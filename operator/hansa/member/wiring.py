@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
+from hansa.grants.shape import misshapen
 from hansa.member.context import AgentContext
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import Builder
 from hansa.member.settings import MemberSettings
-from hansa.member.state.epoch_store import EpochMemory
+from hansa.member.state.epoch_store import EpochStore
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
@@ -73,13 +74,21 @@ def assemble(
     to_judge, to_steward = Relay(), Relay()
     ours = OURS.format(settings.node)
 
-    def reflector(cluster: Cluster, path: str, relay: Relay, labels: str = "") -> Reflector:
+    def reflector(
+        cluster: Cluster,
+        path: str,
+        relay: Relay,
+        labels: str = "",
+        *,
+        admit: Callable[[Manifest], str] = lambda _: "",
+    ) -> Reflector:
         return Reflector(
             cluster,
             path,
             clock=clock,
             on_change=relay,
             labels=labels,
+            admit=admit,
             relist_s=settings.timing.resync_seconds,
             jitter=jitter,
         )
@@ -91,10 +100,13 @@ def assemble(
         hub=clients.hub,
         hub_skew=clients.hub_skew,
         signer=clients.signer,
-        memory=EpochMemory(clients.own, settings.namespace),
+        memory=EpochStore(clients.own, settings.namespace),
         contact=Contact(clock, last_s=clients.last_contact_s),
         grants=reflector(
-            clients.hub, WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node), to_judge
+            clients.hub,
+            WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node),
+            to_judge,
+            admit=misshapen,
         ),
         namespaces=reflector(clients.own, NAMESPACES, to_steward, ours),
         rayjobs=reflector(clients.own, RAYJOBS, to_steward, ours),

@@ -12,22 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.grants.checks import judge
-from tests.unit.grants.grant_kit import HUB, OWNER, facts, grant, job, policy
+from tests.unit.grants.grant_kit import authorized, facts, grant, job, policy
 
 ROUNDS, CASES_A_ROUND = 120, 100
-FULL = job(
-    env=[{"name": "MODE", "value": "full"}],
-    secrets=[{"name": "token"}],
-    residency={"location": {"allow": ["EU"], "deny": ["LV"]}},
-    disconnection={"policy": "Continue", "maxUnattendedSeconds": 600},
-    result={"maxBytes": 100},
+FULL = authorized(
+    job(
+        env=[{"name": "MODE", "value": "full"}],
+        secrets=[{"name": "token"}],
+        residency={"location": {"allow": ["EU"], "deny": ["LV"]}},
+        disconnection={"policy": "Continue", "maxUnattendedSeconds": 600},
+        result={"maxBytes": 100},
+    )
 )
 GRANT = grant(
     FULL,
-    by=(("Hub", HUB), ("DataOwner", OWNER)),
     overlays=[{"name": "near", "places": ["LV", "FI"]}],
 )
-LAW = policy(ownerSignature="Required")
+LAW = policy(
+    ownerSignature="Required",
+    datasets=[{"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"]}],
+)
 
 
 def places_in(value: Any, path: tuple = ()) -> list[tuple]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
-from hansa.errors import Conflict, NotFound, Terminal
+from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
@@ -101,7 +101,7 @@ class Builder:
         context = self._context
         law = context.site.law.spec
         if law is None:
-            raise Terminal(f"no policy to render under: {context.site.law.problem}")
+            raise Retryable(f"no policy to render under: {context.site.law.problem}")
         inventory = context.site.inventory(context.run_index.held)
         gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
         rendering = context.settings.rendering

@@ -34,6 +34,7 @@ class EndReason(StrEnum):
     CANCELLED = "Cancelled"
     STOPPED = "Stopped"
     UNATTENDED = "Unattended"
+    POLICY_CHANGED = "PolicyChanged"
     DELETED = "DeletedAtMember"
     OUT_OF_BAND = "ReleasedOutOfBand"
 
@@ -50,6 +51,7 @@ _INTERRUPTED = frozenset(
         EndReason.CANCELLED,
         EndReason.STOPPED,
         EndReason.UNATTENDED,
+        EndReason.POLICY_CHANGED,
         EndReason.DELETED,
         EndReason.OUT_OF_BAND,
     }
@@ -67,6 +69,7 @@ _MESSAGES = {
     EndReason.STOPPED: "The institution stopped all league work.",
     EndReason.UNATTENDED: "The hub was out of reach for as long as the job's disconnection contract"
     " allows.",
+    EndReason.POLICY_CHANGED: "The institution's policy does not allow it any more.",
     EndReason.DELETED: "Somebody deleted the run at the member.",
     EndReason.OUT_OF_BAND: "The institution signed by hand that nothing of the run is left.",
 }
@@ -130,6 +133,8 @@ class Run:
     record: EpochRecord
     reported: Reported = Reported()
     cancelled: bool = False
+    forbidden: str = ""
+    """What the law, as it is now, has against it; empty: nothing."""
     namespace: Literal["Absent", "Active", "Terminating"] = "Absent"
     rayjob: RayView | None = None
 
@@ -185,6 +190,7 @@ class End:
     """Mark the epoch as ended, for good."""
 
     reason: EndReason
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +249,14 @@ def _stopped(run: Run, world: World) -> Action | None:
     for applies, reason in (
         (run.cancelled, EndReason.CANCELLED),
         (world.stopped, EndReason.STOPPED),
+        (bool(run.forbidden), EndReason.POLICY_CHANGED),
         (_unattended(run.job, world), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
         (_overdue(run, world), EndReason.DEADLINE_EXCEEDED),
         (_never_started(run, world), EndReason.NEVER_STARTED),
     ):
         if applies:
-            return End(reason)
+            return End(reason, run.forbidden if reason is EndReason.POLICY_CHANGED else "")
     return None
 
 
