@@ -161,4 +161,4 @@ def test_every_field_of_a_job_is_signed_or_named_as_not():
     )
     names = {info.alias or name for name, info in AIJobSpec.model_fields.items()}
     outside = {AIJobSpec.model_fields[name].alias or name for name in authorization.UNSIGNED}
-    assert set(covered) == names - outside - {"spread"}
+    assert set(covered) == names - outside
