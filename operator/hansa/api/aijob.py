@@ -252,9 +252,6 @@ class AIJobSpec(Model):
     result: Result | None = Field(
         default=None, description="Declares that the job writes a result."
     )
-    spread: tuple[Shard, ...] = Field(
-        default=(), max_length=16, description="Opt-in: shards over several nodes, all or none."
-    )
     authorizations: tuple[Authorization, ...] = Field(
         default=(),
         max_length=8,

@@ -25,9 +25,9 @@ def owner_objections(case: Case) -> Iterator[Objection]:
         if said.key_id not in keys:
             continue
         objection = _spoilt(case, said, keys[said.key_id], names[said.key_id])
-        if objection is None:
+        if objection is None or objection.reason is MemberReason.AUTHORIZATION_SPENT:
             signed.add(names[said.key_id])
-        else:
+        if objection is not None:
             yield objection
     yield from _missing(case, signed)
 

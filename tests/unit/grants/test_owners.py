@@ -82,13 +82,13 @@ CASES = {
         authorized(job(), notAfter="2027-01-15T07:00:00Z"),
         OWNED,
         facts(),
-        {R.AUTHORIZATION_SPENT, R.OWNER_SIGNATURE_MISSING},
+        {R.AUTHORIZATION_SPENT},
     ),
     "used up": (
         authorized(job(), maxRuns=2),
         OWNED,
         SPENT,
-        {R.AUTHORIZATION_SPENT, R.OWNER_SIGNATURE_MISSING},
+        {R.AUTHORIZATION_SPENT},
     ),
     "one use left": (authorized(job(), maxRuns=3), OWNED, SPENT, set()),
     "terms raised afterwards": (

@@ -8,8 +8,7 @@ states the version it is laid over, so that two agents at once lose nothing and 
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +44,8 @@ class EpochStore:
         self._path = f"/api/v1/namespaces/{namespace}/configmaps"
         self.epochs = Epochs()
         """What is durable."""
+        self._page_of: dict[str, int] = {}
+        """Job → page of its records: they stay together, so that no older one is left behind."""
         self._versions: dict[int, str] = {}
         """Page → resourceVersion it was last seen at."""
         self._group = _Group()
@@ -76,12 +77,15 @@ class EpochStore:
         async with self._lock:
             old = self.epochs.expired(now_s, self.is_live)
             await self._drop(old, floor_s=None)
+            left = {record.job_uid for record in self.epochs}
+            self._page_of = {uid: page for uid, page in self._page_of.items() if uid in left}
             return len(old)
 
     async def _commit(self, group: _Group) -> None:
+        self._assign({record.job_uid for record in group.records.values()})
         by_page: defaultdict[int, list[EpochRecord]] = defaultdict(list)
         for record in group.records.values():
-            by_page[page_of(record)].append(record)
+            by_page[self._page_of[record.job_uid]].append(record)
         try:
             await asyncio.gather(*(self._write(page, mine) for page, mine in by_page.items()))
             group.is_durable = True
@@ -89,6 +93,17 @@ class EpochStore:
                 await self._make_room(page)
         except HansaError as error:
             group.error = None if group.is_durable else error
+
+    def _assign(self, uids: set[str]) -> None:
+        """Give all new jobs the emptiest page: one write for them."""
+        new = uids - self._page_of.keys()
+        if new:
+            used = Counter(self._page_of.values())
+            page = min(range(PAGES), key=lambda number: used[number])
+            self._page_of.update(dict.fromkeys(new, page))
+
+    def _is_on(self, page: int, record: EpochRecord) -> bool:
+        return self._page_of.get(record.job_uid) == page
 
     async def _write(self, page: int, records: list[EpochRecord]) -> None:
         """Lay records over a page as it stands; what stands there and is graver stays."""
@@ -110,14 +125,14 @@ class EpochStore:
 
     async def _make_room(self, page: int) -> None:
         """Forget the oldest where a page is full, and remember up to when."""
-        surplus = self.epochs.surplus(MOST_A_PAGE, lambda r: page_of(r) == page, self.is_live)
+        surplus = self.epochs.surplus(MOST_A_PAGE, lambda r: self._is_on(page, r), self.is_live)
         if surplus:
             await self._drop(surplus, floor_s=max(record.seen_s for record in surplus))
 
     async def _drop(self, records: list[EpochRecord], *, floor_s: int | None) -> None:
         by_page: defaultdict[int, dict[str, str | None]] = defaultdict(dict)
         for record in records:
-            by_page[page_of(record)][record.key] = None
+            by_page[self._page_of[record.job_uid]][record.key] = None
         for page, lines in by_page.items():
             if floor_s is not None:
                 self.epochs.floor_s = max(self.epochs.floor_s, floor_s)
@@ -128,7 +143,7 @@ class EpochStore:
                 # Another agent wrote: what it wrote is read, and the next turn drops what is left.
                 await self._read(page)
             else:
-                self.epochs.drop(record for record in records if page_of(record) == page)
+                self.epochs.drop([record for record in records if self._is_on(page, record)])
 
     async def _patch(self, page: int, lines: Mapping[str, str | None]) -> None:
         body = {"metadata": {"resourceVersion": self._versions.get(page, "")}, "data": dict(lines)}
@@ -147,12 +162,13 @@ class EpochStore:
             record = EpochRecord.parse(key, line)
             if record is not None:
                 self.epochs.take(record)
+                self._page_of.setdefault(record.job_uid, page)
             elif key == FLOOR and str(line).isdecimal():
                 self.epochs.floor_s = max(self.epochs.floor_s, int(line))
 
     async def _recreate(self, page: int) -> None:
         """Make a page that is not there, from what this process knows; another may be quicker."""
-        data: dict[str, Any] = {r.key: r.line() for r in self.epochs if page_of(r) == page}
+        data: dict[str, Any] = {r.key: r.line() for r in self.epochs if self._is_on(page, r)}
         if self.epochs.floor_s:
             data[FLOOR] = str(self.epochs.floor_s)
         metadata = {"name": NAME.format(page)}
@@ -161,11 +177,6 @@ class EpochStore:
             await self._cluster.create(self._path, body)
         except Conflict:
             return
-
-
-def page_of(record: EpochRecord) -> int:
-    """Return the page of a record: the same for all epochs of a job, and for every agent."""
-    return zlib.crc32(record.job_uid.encode()) % PAGES
 
 
 def _version(thing: Manifest) -> str:

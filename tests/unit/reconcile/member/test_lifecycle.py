@@ -39,7 +39,7 @@ GOOD = RayView(created_s=NOW - 100, deployment="Complete", outcome="SUCCEEDED", 
 
 
 def record(outcome=Outcome.ACCEPTED, reason="-"):
-    return EpochRecord(1, "d", outcome, 0, reason)
+    return EpochRecord("uid", 1, "d", outcome, 0, 0, reason)
 
 
 def run(**changes):
