@@ -18,8 +18,8 @@ def facts_of(context: AgentContext, spec: Mapping[str, Any]) -> Facts:
     job, epoch = spec.get("job"), spec.get("epoch")
     uid = str(job.get("uid", "")) if isinstance(job, Mapping) else ""
     number = epoch if isinstance(epoch, int) else 0
-    limits, epochs = context.settings.limits, context.memory.epochs
-    inventory = context.site.inventory(context.run_index.held)
+    limits, epochs = context.settings.limits, context.epochs.records
+    inventory = context.cluster_state.inventory(context.run_index.held)
     return Facts(
         node=context.settings.node,
         key_id=context.signer.key_id,
@@ -29,9 +29,9 @@ def facts_of(context: AgentContext, spec: Mapping[str, Any]) -> Facts:
         live_epochs=live_epochs(context, uid),
         uses=lambda said: epochs.uses(said, but=f"{uid}.{number}"),
         stock=inventory.stock,
-        unusable_data=context.site.unusable_data,
+        unusable_data=context.cluster_state.unusable_data,
         running_jobs=context.run_index.running_jobs,
-        readiness=context.site.readiness(inventory),
+        readiness=context.cluster_state.readiness(inventory),
         bounds=Bounds(
             clock_skew_s=limits.clock_skew_seconds,
             grant_validity_s=limits.grant_validity_seconds,
@@ -46,7 +46,7 @@ def facts_again(context: AgentContext, entry: Entry) -> Facts:
     held = dict(context.run_index.held)
     if entry.gpu_class:
         held[entry.gpu_class] = max(0, held.get(entry.gpu_class, 0) - entry.gpus)
-    inventory = context.site.inventory(held)
+    inventory = context.cluster_state.inventory(held)
     return replace(facts, stock=inventory.stock, running_jobs=max(0, facts.running_jobs - 1))
 
 
@@ -54,7 +54,7 @@ def live_epochs(context: AgentContext, uid: str) -> tuple[int, ...]:
     """Return the epochs of a job of which something may still be here, by every sign there is."""
     live = {
         record.epoch
-        for record in context.memory.epochs.of(uid)
+        for record in context.epochs.records.of(uid)
         if record.outcome is Outcome.ACCEPTED
     }
     live |= {entry.epoch for entry in context.run_index.of(uid)}

@@ -48,7 +48,7 @@ def pause_after(judged: int, spent_s: float, *, backlog: bool) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class GrantDecision:
     """One grant and what was decided."""
 
     grant: Manifest
@@ -88,7 +88,7 @@ class Judge:
     async def _rush(self) -> None:
         """Judge what there is, and what comes right behind it."""
         context, judged = self._context, 0
-        backlog = len(context.runs) > context.settings.rendering.concurrency
+        backlog = context.runs.unfinished > context.settings.rendering.concurrency
         began_s = context.clock.monotonic()
         while self._wake.is_set():
             self._wake.clear()
@@ -128,7 +128,7 @@ class Judge:
         decisions = self._judge_all([g for g in grants if g is not None and self._is_new(g)])
         records = [record for d in decisions if (record := self._record_of(d)) is not None]
         try:
-            await context.memory.put(records)
+            await context.epochs.put(records)
         except HansaError:
             for decision in decisions:
                 self._forget(decision)
@@ -137,7 +137,7 @@ class Judge:
         if not all(decision.judgement.accepted for decision in decisions):
             context.dirty.set()
 
-    def _judge_all(self, grants: list[Manifest]) -> list[Decision]:
+    def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
         """Judge each by itself: one that nobody can digest keeps no other waiting.
 
         Lower epochs first: of two of one job the later one finds the earlier one alive.
@@ -150,31 +150,33 @@ class Judge:
                 log.exception("grant not judged", extra={"grant": grant["metadata"]["name"]})
         return decisions
 
-    def _judge(self, grant: Manifest) -> Decision:
+    def _judge(self, grant: Manifest) -> GrantDecision:
         context, spec = self._context, grant.get("spec") or {}
         untold = self._untold.pop(grant["metadata"]["name"], None)
-        judgement = untold or judge(spec, context.site.law.spec, facts_of(context, spec))
+        judgement = untold or judge(
+            spec, context.cluster_state.policy.spec, facts_of(context, spec)
+        )
         if judgement.accepted and judgement.proposal is not None:
             p = judgement.proposal
             entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
             context.run_index.put(entry, holding=True)
-        return Decision(grant, judgement)
+        return GrantDecision(grant, judgement)
 
-    def _record_of(self, decision: Decision) -> EpochRecord | None:
+    def _record_of(self, decision: GrantDecision) -> EpochRecord | None:
         """Return what to remember; a grant that proves nothing must not move anybody's epoch."""
         proposal, objections = decision.judgement.proposal, decision.judgement.objections
         if proposal is None:
             return None
         if not objections:
             return self._context.record(proposal.spec, proposal.digest, Outcome.ACCEPTED)
-        highest = self._context.memory.epochs.highest(proposal.spec.job.uid)
+        highest = self._context.epochs.records.highest(proposal.spec.job.uid)
         is_late = highest is not None and highest.epoch >= proposal.spec.epoch
         if objections[0].reason.untrusted or is_late:
             return None
         reason = objections[0].reason.value
         return self._context.record(proposal.spec, proposal.digest, Outcome.REFUSED, reason=reason)
 
-    async def _tell(self, decision: Decision) -> None:
+    async def _tell(self, decision: GrantDecision) -> None:
         """Tell the hub; what it does not take is told again, by the run or by this judge."""
         grant, judgement = decision.grant, decision.judgement
         name, stamp = grant["metadata"]["name"], self._context.stamp()
@@ -192,7 +194,7 @@ class Judge:
             log.warning("decision not told", extra={"grant": name, "error": str(error)})
             self._tell_later(name, judgement)
         if judgement.accepted and entry is not None:
-            self._context.runs.put(entry.name)
+            self._context.runs.add(entry.name)
 
     def _tell_later(self, name: str, judgement: Judgement) -> None:
         if not judgement.accepted:
@@ -207,7 +209,7 @@ class Judge:
         entry = Entry(spec, {}, judgement.proposal.digest)
         return self._context.run_index.get(entry.name)
 
-    def _forget(self, decision: Decision) -> None:
+    def _forget(self, decision: GrantDecision) -> None:
         entry = self._entry(decision.judgement)
         if decision.judgement.accepted and entry is not None:
             self._context.run_index.drop(entry.name)
@@ -227,7 +229,7 @@ class Judge:
         if grant_status.reported(grant).accepted is not None:
             return False
         spec = grant.get("spec") or {}
-        seen = self._context.memory.epochs.get(_uid(spec), _epoch(grant))
+        seen = self._context.epochs.records.get(_uid(spec), _epoch(grant))
         if seen is None:
             return True
         return seen.outcome is not Outcome.ACCEPTED or not self._same(grant, seen)
@@ -246,7 +248,7 @@ class Judge:
         context = self._context
         entry = Entry(proposal.spec, grant["spec"], proposal.digest)
         known = context.run_index.get(entry.name)
-        record = context.memory.epochs.get(entry.uid, entry.epoch)
+        record = context.epochs.records.get(entry.uid, entry.epoch)
         if record is None or record.digest != entry.digest:
             return
         if known is None:
@@ -255,13 +257,13 @@ class Judge:
             holding = record.outcome is Outcome.ACCEPTED
             context.run_index.put(replace(entry, gpu_class=known.gpu_class), holding=holding)
         context.orphaned.pop(entry.name, None)
-        context.runs.put(entry.name)
+        context.runs.add(entry.name)
 
     def _orphan(self, grant: Manifest) -> None:
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        self._context.runs.put(Entry(proposal.spec, {}, "").name)
+        self._context.runs.add(Entry(proposal.spec, {}, "").name)
 
 
 def _epoch(grant: Manifest) -> int:

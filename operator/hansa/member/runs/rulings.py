@@ -1,4 +1,4 @@
-"""Accepted work before the law as it is now: judged again until it is made, and when the law changes."""
+"""Accepted work before the policy as it is now: judged again until it is made, and when the policy changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hansa.grants.reasons import Objection
 from hansa.grants.standing import Reach, judge_again
 from hansa.grants.trust import read
-from hansa.member.cluster.policy import Law
+from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.context import AgentContext
 from hansa.member.facts import facts_again
 from hansa.member.state.run_index import Entry
@@ -15,12 +15,12 @@ from hansa.member.state.run_index import Entry
 
 @dataclass(frozen=True, slots=True)
 class _Ruling:
-    law: Law
+    policy: HeldPolicy
     text: str
 
 
 class Rulings:
-    """What the law has against each run. A run that is made is judged once for each law."""
+    """What the policy has against each run. A run that is made is judged once for each policy."""
 
     def __init__(self, context: AgentContext) -> None:
         """``context``: shared state."""
@@ -28,21 +28,21 @@ class Rulings:
         self._of_made: dict[str, _Ruling] = {}
 
     def forbidden(self, entry: Entry, *, made: bool) -> str:
-        """Return what the law has against a run; empty when it may go on.
+        """Return what the policy has against a run; empty when it may go on.
 
-        Where the law cannot be read nothing is made, and what to do about what runs is the guard's.
+        Where the policy cannot be read nothing is made, and what to do about what runs is the guard's.
         """
-        law, known = self._context.site.law, self._of_made.get(entry.name)
-        if made and known is not None and known.law is law:
+        policy, known = self._context.cluster_state.policy, self._of_made.get(entry.name)
+        if made and known is not None and known.policy is policy:
             return known.text
         proposal = read(entry.wire)
-        if law.spec is None or isinstance(proposal, Objection):
+        if policy.spec is None or isinstance(proposal, Objection):
             return ""
         reach = Reach.RUNNING if made else Reach.ACCEPTED
-        found = judge_again(proposal, law.spec, facts_again(self._context, entry), reach)
+        found = judge_again(proposal, policy.spec, facts_again(self._context, entry), reach)
         text = "" if found is None else f"{found.reason.value}: {found.message}"
         if made:
-            self._of_made[entry.name] = _Ruling(law, text)
+            self._of_made[entry.name] = _Ruling(policy, text)
         return text
 
     def forget(self, name: str) -> None:

@@ -24,7 +24,7 @@ async def refusal(context: AgentContext, grant: Manifest, judgement: Judgement) 
     objections, stamp, proposal = judgement.objections, context.stamp(), judgement.proposal
     if proposal is None or objections[0].reason is not MemberReason.STALE_EPOCH:
         return grant_status.refused(grant, objections, stamp)
-    highest = context.memory.epochs.highest(proposal.spec.job.uid)
+    highest = context.epochs.records.highest(proposal.spec.job.uid)
     release = await _release(context, proposal.spec)
     return grant_status.refused_as_stale(
         grant, objections, stamp, highest_epoch=highest.epoch if highest else 0, release=release
@@ -46,7 +46,7 @@ async def release_outdated(context: AgentContext, job_uid: str) -> None:
 
 async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | None:
     """Sign that nothing of the job runs here; None when something does, or cannot be ruled out."""
-    records = context.memory.epochs.of(spec.job.uid)
+    records = context.epochs.records.of(spec.job.uid)
     if not records or any(record.outcome is Outcome.ACCEPTED for record in records):
         return None
     try:

@@ -42,7 +42,7 @@ class EpochStore:
         """No I/O until ``load``."""
         self._cluster = cluster
         self._path = f"/api/v1/namespaces/{namespace}/configmaps"
-        self.epochs = Epochs()
+        self.records = Epochs()
         """What is durable."""
         self._page_of: dict[str, int] = {}
         """Job → page of its records: they stay together, so that no older one is left behind."""
@@ -75,9 +75,9 @@ class EpochStore:
     async def forget(self, now_s: float) -> int:
         """Drop records no valid grant can refer to any more; returns how many."""
         async with self._lock:
-            old = self.epochs.expired(now_s, self.is_live)
+            old = self.records.expired(now_s, self.is_live)
             await self._drop(old, floor_s=None)
-            left = {record.job_uid for record in self.epochs}
+            left = {record.job_uid for record in self.records}
             self._page_of = {uid: page for uid, page in self._page_of.items() if uid in left}
             return len(old)
 
@@ -115,17 +115,17 @@ class EpochStore:
                 await self._read(page)
             else:
                 for record in stands:
-                    self.epochs.take(record)
+                    self.records.take(record)
                 return
         raise Retryable(f"page {page} of the epoch memory changes faster than it can be written")
 
     def _standing(self, record: EpochRecord) -> EpochRecord:
-        known = self.epochs.get(record.job_uid, record.epoch)
+        known = self.records.get(record.job_uid, record.epoch)
         return record if known is None else graver(known, record)
 
     async def _make_room(self, page: int) -> None:
         """Forget the oldest where a page is full, and remember up to when."""
-        surplus = self.epochs.surplus(MOST_A_PAGE, lambda r: self._is_on(page, r), self.is_live)
+        surplus = self.records.surplus(MOST_A_PAGE, lambda r: self._is_on(page, r), self.is_live)
         if surplus:
             await self._drop(surplus, floor_s=max(record.seen_s for record in surplus))
 
@@ -135,15 +135,15 @@ class EpochStore:
             by_page[self._page_of[record.job_uid]][record.key] = None
         for page, lines in by_page.items():
             if floor_s is not None:
-                self.epochs.floor_s = max(self.epochs.floor_s, floor_s)
-                lines[FLOOR] = str(self.epochs.floor_s)
+                self.records.floor_s = max(self.records.floor_s, floor_s)
+                lines[FLOOR] = str(self.records.floor_s)
             try:
                 await self._patch(page, lines)
             except (Conflict, NotFound):
                 # Another agent wrote: what it wrote is read, and the next turn drops what is left.
                 await self._read(page)
             else:
-                self.epochs.drop([record for record in records if self._is_on(page, record)])
+                self.records.drop([record for record in records if self._is_on(page, record)])
 
     async def _patch(self, page: int, lines: Mapping[str, str | None]) -> None:
         body = {"metadata": {"resourceVersion": self._versions.get(page, "")}, "data": dict(lines)}
@@ -161,16 +161,16 @@ class EpochStore:
         for key, line in (found.get("data") or {}).items():
             record = EpochRecord.parse(key, line)
             if record is not None:
-                self.epochs.take(record)
+                self.records.take(record)
                 self._page_of.setdefault(record.job_uid, page)
             elif key == FLOOR and str(line).isdecimal():
-                self.epochs.floor_s = max(self.epochs.floor_s, int(line))
+                self.records.floor_s = max(self.records.floor_s, int(line))
 
     async def _recreate(self, page: int) -> None:
         """Make a page that is not there, from what this process knows; another may be quicker."""
-        data: dict[str, Any] = {r.key: r.line() for r in self.epochs if self._is_on(page, r)}
-        if self.epochs.floor_s:
-            data[FLOOR] = str(self.epochs.floor_s)
+        data: dict[str, Any] = {r.key: r.line() for r in self.records if self._is_on(page, r)}
+        if self.records.floor_s:
+            data[FLOOR] = str(self.records.floor_s)
         metadata = {"name": NAME.format(page)}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         try:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
+from hansa.grants.records import EpochRecord, Outcome
 
 from hansa.errors import Conflict, NotFound, Retryable
-from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.member.state import epoch_store
 from hansa.member.state.epoch_store import PAGES, EpochStore
 
@@ -86,7 +86,7 @@ async def loaded(cluster: ConfigMaps) -> EpochStore:
 
 
 async def uids_of(cluster: ConfigMaps) -> set[str]:
-    return {one.job_uid for one in (await loaded(cluster)).epochs}
+    return {one.job_uid for one in (await loaded(cluster)).records}
 
 
 async def test_a_burst_takes_two_writes_and_each_waits_for_its_own():
@@ -95,7 +95,7 @@ async def test_a_burst_takes_two_writes_and_each_waits_for_its_own():
     puts = [asyncio.ensure_future(store.put((record(uid),))) for uid in UIDS]
     await asyncio.sleep(0)
     assert not any(put.done() for put in puts)
-    assert store.epochs.highest(UIDS[0]) is None  # not durable, so not remembered
+    assert store.records.highest(UIDS[0]) is None  # not durable, so not remembered
     cluster.open.set()
     await asyncio.gather(*puts)
     assert cluster.writes <= 2
@@ -111,7 +111,7 @@ async def test_the_epochs_of_a_job_stand_together():
     store = await loaded(cluster)
     await store.put(records(UIDS[: 2 * PAGES], 2))
     assert all(len(lines) == 4 for lines in cluster.maps.values())
-    assert {one.epoch for one in (await loaded(cluster)).epochs} == {1, 2}
+    assert {one.epoch for one in (await loaded(cluster)).records} == {1, 2}
 
 
 async def test_a_failed_write_is_told_to_everybody_and_remembered_by_nobody():
@@ -121,10 +121,10 @@ async def test_a_failed_write_is_told_to_everybody_and_remembered_by_nobody():
     puts = (store.put((record(uid),)) for uid in UIDS)
     told = await asyncio.gather(*puts, return_exceptions=True)
     assert all(isinstance(error, Retryable) for error in told)
-    assert list(store.epochs) == []
+    assert list(store.records) == []
     cluster.broken = False
     await store.put((record(UIDS[0]),))
-    assert store.epochs.get(UIDS[0], 1) == record(UIDS[0])
+    assert store.records.get(UIDS[0], 1) == record(UIDS[0])
 
 
 async def test_who_waits_for_a_cancelled_writer_does_not_take_it_for_done():
@@ -144,7 +144,7 @@ async def test_who_waits_for_a_cancelled_writer_does_not_take_it_for_done():
     writes.cancel()
     with pytest.raises(Retryable, match="tried again"):
         await waits
-    assert store.epochs.get(UIDS[2], 1) is None
+    assert store.records.get(UIDS[2], 1) is None
 
 
 async def test_a_page_that_somebody_deleted_is_put_back():
@@ -153,7 +153,7 @@ async def test_a_page_that_somebody_deleted_is_put_back():
     await store.put(records(UIDS[:2]))
     cluster.maps.clear()
     await store.put((record(UIDS[0], 2),))
-    found = (await loaded(cluster)).epochs
+    found = (await loaded(cluster)).records
     assert (found.highest(UIDS[0]).epoch, found.highest(UIDS[1]).epoch) == (2, 1)
 
 
@@ -168,7 +168,7 @@ class Rivals(ConfigMaps):
 
 async def test_pages_that_another_makes_meanwhile_are_read():
     store = await loaded(Rivals())
-    assert store.epochs.highest(UIDS[0]) == record(UIDS[0], 2)
+    assert store.records.highest(UIDS[0]) == record(UIDS[0], 2)
 
 
 async def test_two_agents_at_once_lose_nothing_and_turn_nothing_back():
@@ -178,10 +178,10 @@ async def test_two_agents_at_once_lose_nothing_and_turn_nothing_back():
 
     await ours.put((record(UIDS[0], 1, Outcome.ACCEPTED), record(UIDS[2])))
 
-    found = (await loaded(cluster)).epochs
+    found = (await loaded(cluster)).records
     assert found.get(UIDS[0], 1).outcome is Outcome.ENDED
     assert {one.job_uid for one in found} == set(UIDS[:3])
-    assert ours.epochs.get(UIDS[0], 1).outcome is Outcome.ENDED
+    assert ours.records.get(UIDS[0], 1).outcome is Outcome.ENDED
 
 
 async def test_what_is_put_while_it_is_forgotten_stays():
@@ -190,7 +190,7 @@ async def test_what_is_put_while_it_is_forgotten_stays():
     await store.put((record(UIDS[0]),))
     newer = record(UIDS[0], 2, Outcome.ACCEPTED, keep_until_s=999)
     await asyncio.gather(store.forget(100.0), store.put((newer,)))
-    assert (await loaded(cluster)).epochs.highest(UIDS[0]) == newer
+    assert (await loaded(cluster)).records.highest(UIDS[0]) == newer
 
 
 async def test_what_no_grant_can_refer_to_any_more_is_forgotten_on_disk_too():
@@ -200,7 +200,7 @@ async def test_what_no_grant_can_refer_to_any_more_is_forgotten_on_disk_too():
     store.is_live = lambda one: one.job_uid == UIDS[1]
     assert await store.forget(100.0) == 1
     assert await uids_of(cluster) == {UIDS[1], UIDS[2]}
-    assert store.epochs.highest(UIDS[0]) is None
+    assert store.records.highest(UIDS[0]) is None
 
 
 async def test_refusals_without_end_fill_no_page_and_are_remembered_as_a_time(monkeypatch):
@@ -213,12 +213,12 @@ async def test_refusals_without_end_fill_no_page_and_are_remembered_as_a_time(mo
         await store.put((record(uid, 1, Outcome.REFUSED, seen_s=number),))
     assert all(len(lines) <= 21 for lines in cluster.maps.values())
     again = await loaded(cluster)
-    kept = {one.seen_s for one in again.epochs}
-    assert 0 < again.epochs.floor_s == store.epochs.floor_s
-    assert {*range(again.epochs.floor_s + 1, 3 * PAGES * 20)} <= kept
+    kept = {one.seen_s for one in again.records}
+    assert 0 < again.records.floor_s == store.records.floor_s
+    assert {*range(again.records.floor_s + 1, 3 * PAGES * 20)} <= kept
 
 
 async def test_spoilt_lines_are_passed_over():
     one = record(UIDS[0], 3)
     cluster = ready(maps={"hansa-epochs-0": {one.key: one.line(), f"{UIDS[1]}.1": "spoilt"}})
-    assert list((await loaded(cluster)).epochs) == [one]
+    assert list((await loaded(cluster)).records) == [one]
