@@ -130,6 +130,7 @@ async def joined_member(
         joining = asyncio.create_task(enrol(hub.cluster, keeper, fresh, poll_s=0.1))
         await until(lambda: approve(granting_plane, hub.node), "the certificate request")
         joined = await joining
+        hub.audience = joined.signer.key_id
         assert joined.certificate_pem.startswith("-----BEGIN CERTIFICATE")
         member = Member(cluster, member_plane, settings, cable)
         await member.decree(policy(hub))

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
-from hansa.grants.epochs import Outcome
+from hansa.grants.envelope import workload_name
+from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.judgement import Bounds, Facts
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
@@ -63,3 +64,10 @@ def live_epochs(context: AgentContext, uid: str) -> tuple[int, ...]:
         if labels.get(JOB_UID_LABEL) == uid and str(labels.get(EPOCH_LABEL, "")).isdecimal():
             live.add(int(labels[EPOCH_LABEL]))
     return tuple(sorted(live))
+
+
+def is_live(context: AgentContext, record: EpochRecord) -> bool:
+    """Tell whether a record may not be forgotten: something of it is here, or a signature it used up holds."""
+    name = workload_name(record.job_uid, record.epoch)
+    is_here = context.run_index.get(name) is not None or context.namespaces.get(name) is not None
+    return is_here or (bool(record.authorizations) and record.keep_until_s > context.clock.now())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
 from hansa.grants.shape import misshapen
 from hansa.member.context import AgentContext
+from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
 from hansa.member.runs.run_controller import RunController
@@ -117,6 +119,7 @@ def assemble(
         runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
     )
+    context.epochs.is_live = partial(is_live, context)
     judge, run_controller = Judge(context), RunController(context, RunObjects(context))
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
     return Parts(context, judge, run_controller)

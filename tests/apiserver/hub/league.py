@@ -103,7 +103,7 @@ class ScriptedMember:
 
     name: str
     hub: KubeCluster
-    signer: Ed25519Signer = field(default_factory=Ed25519Signer.generate)
+    signer: Ed25519Signer
     answer: str = "accept"
     """``accept``, ``refuse``, ``finish`` (accept, run and succeed at once) or ``silent``."""
     beating: bool = True
@@ -277,6 +277,7 @@ class League:
 
     async def admit(self, name: str, **spec: Any) -> ScriptedMember:
         """Accept a node and return its member, with the identity a node has and no more."""
+        signer = Ed25519Signer.generate()
         node = {
             "apiVersion": API_VERSION,
             "kind": "SovereignNode",
@@ -286,12 +287,14 @@ class League:
                 "jurisdiction": "EE",
                 "legalControl": ["EE"],
                 "accepted": "Accepted",
+                "releaseKey": signer.public_key,
             }
             | spec,
         }
         await self.admin.apply(SOVEREIGNNODE.path(name=name), node, manager="test")
         kubeconfig = self.plane.kubeconfig_for(f"hansa:node:{name}", ["hansa:nodes"])
-        member = ScriptedMember(name, KubeCluster(from_kubeconfig(kubeconfig), clock=CLOCK))
+        hub = KubeCluster(from_kubeconfig(kubeconfig), clock=CLOCK)
+        member = ScriptedMember(name, hub, signer)
         await self.eventually(member.beat)
         await self.eventually(member.publish)
         return member

@@ -53,7 +53,10 @@ async def member(league: League, hub: HubProcess, member_plane: ControlPlane):
         cable = Cable(league.plane.url)
         await cable.mend()
         fresh = new_identity(NODE, replace(joiner._connection, server=cable.url))
-        pinned = {"keyFingerprint": certificates.load_key(fresh.key_pem).fingerprint}
+        pinned = {
+            "keyFingerprint": certificates.load_key(fresh.key_pem).fingerprint,
+            "releaseKey": fresh.signer.public_key,
+        }
         node = {"apiVersion": API_VERSION, "kind": "SovereignNode", "metadata": {"name": NODE}}
         await league.admin.create(SOVEREIGNNODE.path(), node | {"spec": SPEC | pinned})
         await league.eventually(lambda: enrol(joiner, keeper, fresh, seconds=SECONDS, poll_s=0.1))

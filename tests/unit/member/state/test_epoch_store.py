@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
-from hansa.grants.records import EpochRecord, Outcome
 
 from hansa.errors import Conflict, NotFound, Retryable
+from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.member.state import epoch_store
 from hansa.member.state.epoch_store import PAGES, EpochStore
 
