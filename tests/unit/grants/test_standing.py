@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hansa.grants.checks import judge
 from hansa.grants.judgement import GpuStock, Proposal
 from hansa.grants.reasons import MemberReason
 from hansa.grants.standing import REACH, Reach, judge_again
-from tests.unit.grants.grant_kit import FOREIGN, OWNER, authorized, facts, grant, job, policy
+from tests.unit.grants.grant_kit import FOREIGN, authorized, facts, grant, job, policy
 
 OURS = {"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"]}
 BODY = authorized(
@@ -28,7 +29,7 @@ BODY = authorized(
 GRANT = grant(BODY, overlays=[{"name": "near", "places": ["EE"]}])
 BEFORE: dict[str, Any] = {"datasets": [OURS], "assurance": "L1", "tenants": ["hospital"]}
 FULL = facts(stock={"nvidia-rtx-4090": GpuStock(0, 24 << 30)})
-STOPS, TAKEN_BACK, FINISHES, NOTHING = "stops", "taken back", "finishes", "nothing"
+STOPS, TAKEN_BACK, NOTHING = "stops", "taken back", "nothing"
 """What becomes of a run; of a grant that is accepted; of a run whose like is not accepted again."""
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
@@ -117,5 +118,21 @@ def test_what_passes_by_itself_takes_nothing_back():
     assert judge_again(proposal(), policy(**BEFORE), away, Reach.ACCEPTED) is None
 
 
-def test_the_owner_who_signed_is_the_one_of_the_kit():
-    assert OWNER.key_id == BODY["authorizations"][0]["keyId"]
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "policy-changes.md"
+WORDS = {
+    STOPS: ("ends", "stops"),
+    TAKEN_BACK: ("ends", "finishes"),
+    NOTHING: ("takes effect", ""),
+}
+
+
+def test_the_page_says_what_the_table_does():
+    lines = [
+        line.split("|")[1:-1] for line in PAGE.read_text().splitlines() if line.startswith("| `")
+    ]
+    told = {cells[0].strip(" `"): [cell.strip() for cell in cells[2:]] for cells in lines}
+    assert set(told) == {name.partition(":")[0] for name in CHANGES}
+    for name, (_, fate) in CHANGES.items():
+        accepted, running = told[name.partition(":")[0]]
+        assert WORDS[fate][0] in accepted, name
+        assert WORDS[fate][1] in running, name
