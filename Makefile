@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCKED := --quiet --no-deps --require-hashes -r requirements.lock
-PARALLEL := --numprocesses auto --no-loadscope-reorder
+PARALLEL := --numprocesses auto
+PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 .DEFAULT_GOAL := help
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,10 +35,11 @@ lint: setup ## types, style, layers, generated files, charts
 
 test: test-fast ## all tests: those of test-fast, API servers, real clusters with real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/apiserver tests/e2e $(PARALLEL) --maxprocesses 4
+	$(BIN)/python -m pytest tests/e2e tests/apiserver $(PARALLEL) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test-fast: setup ## no cluster needed; fails where the pure layers are not covered
-	$(BIN)/python -m pytest tests/unit tests/api --cov $(PARALLEL)
+	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/random tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
 
 demo: setup ## the league, end to end, on this machine
 	$(BIN)/python -m e2e demo
