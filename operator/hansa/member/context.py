@@ -12,16 +12,16 @@ from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.errors import Conflict, NotFound, Retryable
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.member.cluster.inventory import Site
+from hansa.member.cluster.inventory import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
-from hansa.member.state.epoch_store import EpochMemory
+from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.run_index import Entry, RunIndex
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
-from hansa.process.retry_queue import KeyedQueue
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.grant_status import Stamp
 
 
@@ -36,16 +36,16 @@ class AgentContext:
     hub_skew: Callable[[], float | None]
     """Hub's clock minus ours, in seconds."""
     signer: Signer
-    memory: EpochMemory
+    epochs: EpochStore
     contact: Contact
     grants: Reflector
     namespaces: Reflector
     rayjobs: Reflector
     instruments: Instruments
     recorder: EventRecorder
-    runs: KeyedQueue
+    runs: WorkQueue[str]
     jitter: Callable[[], float]
-    site: Site = field(default_factory=Site)
+    cluster_state: ClusterState = field(default_factory=ClusterState)
     run_index: RunIndex = field(default_factory=RunIndex)
     refusals: Counter[str] = field(default_factory=Counter)
     """Refusals since this process began, by reason."""
@@ -55,7 +55,7 @@ class AgentContext:
     """Set while no grant waits to be judged: accepting goes before rendering."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when something the publisher tells may have changed."""
-    law_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the policy was written."""
 
     @property
@@ -93,8 +93,8 @@ class AgentContext:
         return grant
 
     def stamp(self) -> Stamp:
-        """Return now and the law's generation."""
-        return Stamp(self.clock.now(), self.site.law.generation)
+        """Return now and the policy's generation."""
+        return Stamp(self.clock.now(), self.cluster_state.policy.generation)
 
     def record(
         self, epoch: int, digest: str, outcome: Outcome, *, reason: str = "-"
@@ -106,9 +106,11 @@ class AgentContext:
 
     def policy_subject(self) -> Subject:
         """Return what events are about."""
-        return Subject("hansa.dev/v1alpha1", "MemberPolicy", "local", uid=self.site.law.uid)
+        return Subject(
+            "hansa.dev/v1alpha1", "MemberPolicy", "local", uid=self.cluster_state.policy.uid
+        )
 
     def emit(self, event: Event) -> None:
         """Write an event, if there is a policy to write it on."""
-        if self.site.law.uid:
+        if self.cluster_state.policy.uid:
             self.recorder.emit(event)

@@ -48,7 +48,7 @@ def pause_after(judged: int, spent_s: float, *, backlog: bool) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class GrantDecision:
     """One grant and what was decided."""
 
     grant: Manifest
@@ -88,7 +88,7 @@ class Judge:
     async def _rush(self) -> None:
         """Judge what there is, and what comes right behind it."""
         context, judged = self._context, 0
-        backlog = len(context.runs) > context.settings.rendering.concurrency
+        backlog = context.runs.unfinished > context.settings.rendering.concurrency
         began_s = context.clock.monotonic()
         while self._wake.is_set():
             self._wake.clear()
@@ -130,7 +130,7 @@ class Judge:
         for decision in decisions:
             records.update(self._record_of(decision))
         try:
-            await context.memory.put(records)
+            await context.epochs.put(records)
         except HansaError:
             for decision in decisions:
                 self._forget(decision)
@@ -139,16 +139,16 @@ class Judge:
         if not all(decision.judgement.accepted for decision in decisions):
             context.dirty.set()
 
-    def _judge_all(self, grants: list[Manifest]) -> list[Decision]:
+    def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
         context, decisions = self._context, []
         for grant in grants:
-            inventory = context.site.inventory(context.run_index.held)
+            inventory = context.cluster_state.inventory(context.run_index.held)
             spec = grant.get("spec") or {}
             facts = self._facts(spec, inventory)
             judgement = self._untold.pop(grant["metadata"]["name"], None) or judge(
-                spec, context.site.law.spec, facts
+                spec, context.cluster_state.policy.spec, facts
             )
-            decisions.append(Decision(grant, judgement))
+            decisions.append(GrantDecision(grant, judgement))
             if judgement.accepted and judgement.proposal is not None:
                 p = judgement.proposal
                 entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
@@ -163,11 +163,11 @@ class Judge:
             node=context.settings.node,
             now_s=context.clock.now(),
             hub_skew_s=context.hub_skew(),
-            seen=context.memory.get(uid),
+            seen=context.epochs.get(uid),
             stock=inventory.stock,
-            unusable_data=context.site.unusable_data,
+            unusable_data=context.cluster_state.unusable_data,
             running_jobs=context.run_index.running_jobs,
-            readiness=context.site.readiness(inventory),
+            readiness=context.cluster_state.readiness(inventory),
             bounds=Bounds(
                 clock_skew_s=limits.clock_skew_seconds,
                 grant_validity_s=limits.grant_validity_seconds,
@@ -175,7 +175,7 @@ class Judge:
             ),
         )
 
-    def _record_of(self, decision: Decision) -> dict[str, EpochRecord]:
+    def _record_of(self, decision: GrantDecision) -> dict[str, EpochRecord]:
         """Return what to remember; a grant that proves nothing must not move anybody's epoch."""
         proposal, objections = decision.judgement.proposal, decision.judgement.objections
         if proposal is None:
@@ -183,13 +183,13 @@ class Judge:
         uid, epoch = proposal.spec.job.uid, proposal.spec.epoch
         if not objections:
             return {uid: self._context.record(epoch, proposal.digest, Outcome.ACCEPTED)}
-        seen = self._context.memory.get(uid)
+        seen = self._context.epochs.get(uid)
         if objections[0].reason.untrusted or (seen is not None and seen.epoch >= epoch):
             return {}
         reason = objections[0].reason.value
         return {uid: self._context.record(epoch, proposal.digest, Outcome.REFUSED, reason=reason)}
 
-    async def _tell(self, decision: Decision) -> None:
+    async def _tell(self, decision: GrantDecision) -> None:
         """Tell the hub; what it does not take is told again, by the run or by this judge."""
         grant, judgement = decision.grant, decision.judgement
         name, stamp = grant["metadata"]["name"], self._context.stamp()
@@ -207,7 +207,7 @@ class Judge:
             log.warning("decision not told", extra={"grant": name, "error": str(error)})
             self._tell_later(name, judgement)
         if judgement.accepted and entry is not None:
-            self._context.runs.put(entry.name)
+            self._context.runs.add(entry.name)
 
     def _tell_later(self, name: str, judgement: Judgement) -> None:
         if not judgement.accepted:
@@ -222,7 +222,7 @@ class Judge:
         entry = Entry(spec, {}, judgement.proposal.digest)
         return self._context.run_index.get(entry.name)
 
-    def _forget(self, decision: Decision) -> None:
+    def _forget(self, decision: GrantDecision) -> None:
         entry = self._entry(decision.judgement)
         if decision.judgement.accepted and entry is not None:
             self._context.run_index.drop(entry.name)
@@ -243,7 +243,7 @@ class Judge:
         spec = grant.get("spec") or {}
         job = spec.get("job")
         uid = job.get("uid") if isinstance(job, dict) else None
-        seen = self._context.memory.get(str(uid))
+        seen = self._context.epochs.get(str(uid))
         if seen is None or seen.epoch != spec.get("epoch"):
             return True
         return seen.outcome is not Outcome.ACCEPTED or not self._same(grant, seen)
@@ -262,7 +262,7 @@ class Judge:
         context = self._context
         entry = Entry(proposal.spec, grant["spec"], proposal.digest)
         known = context.run_index.get(entry.name)
-        record = context.memory.get(entry.uid)
+        record = context.epochs.get(entry.uid)
         if record is None or record.epoch != proposal.spec.epoch or record.digest != entry.digest:
             return
         if known is None:
@@ -271,10 +271,10 @@ class Judge:
             holding = record.outcome is Outcome.ACCEPTED
             context.run_index.put(replace(entry, gpu_class=known.gpu_class), holding=holding)
         context.orphaned.pop(entry.name, None)
-        context.runs.put(entry.name)
+        context.runs.add(entry.name)
 
     def _orphan(self, grant: Manifest) -> None:
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        self._context.runs.put(Entry(proposal.spec, {}, "").name)
+        self._context.runs.add(Entry(proposal.spec, {}, "").name)

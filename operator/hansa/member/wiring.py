@@ -13,13 +13,13 @@ from hansa.member.context import AgentContext
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
 from hansa.member.runs.run_controller import RunController
-from hansa.member.runs.run_objects import Builder
+from hansa.member.runs.run_objects import RunObjects
 from hansa.member.settings import MemberSettings
-from hansa.member.state.epoch_store import EpochMemory
+from hansa.member.state.epoch_store import EpochStore
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
-from hansa.process.retry_queue import KeyedQueue
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.run_request import MANAGER
 
 RAYJOBS = "/apis/ray.io/v1/rayjobs"
@@ -70,7 +70,7 @@ def assemble(
     jitter: Callable[[], float],
 ) -> Parts:
     """Return the parts, connected; nothing runs yet."""
-    to_judge, to_steward = Relay(), Relay()
+    to_judge, to_run_controller = Relay(), Relay()
     ours = OURS.format(settings.node)
 
     def reflector(cluster: Cluster, path: str, relay: Relay, labels: str = "") -> Reflector:
@@ -91,20 +91,20 @@ def assemble(
         hub=clients.hub,
         hub_skew=clients.hub_skew,
         signer=clients.signer,
-        memory=EpochMemory(clients.own, settings.namespace),
+        epochs=EpochStore(clients.own, settings.namespace),
         contact=Contact(clock, last_s=clients.last_contact_s),
         grants=reflector(
             clients.hub, WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node), to_judge
         ),
-        namespaces=reflector(clients.own, NAMESPACES, to_steward, ours),
-        rayjobs=reflector(clients.own, RAYJOBS, to_steward, ours),
+        namespaces=reflector(clients.own, NAMESPACES, to_run_controller, ours),
+        rayjobs=reflector(clients.own, RAYJOBS, to_run_controller, ours),
         instruments=instruments,
         recorder=EventRecorder(
             clients.own, clock, controller="hansa.dev/member", instance=os.uname().nodename
         ),
-        runs=KeyedQueue(first_retry_s=settings.timing.retry_seconds),
+        runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
     )
-    judge, run_controller = Judge(context), RunController(context, Builder(context))
-    to_judge.to, to_steward.to = judge.seen, run_controller.seen
+    judge, run_controller = Judge(context), RunController(context, RunObjects(context))
+    to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
     return Parts(context, judge, run_controller)

@@ -308,9 +308,8 @@ async def at_work(agent: Agent) -> Any:
             task.result()
         yield agent
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        agent.supervisor.ending.set()
+        await task
 
 
 def approve(plane: ControlPlane, node: str) -> bool:

@@ -135,10 +135,6 @@ class Reflector(Mirror):
         self._synced = asyncio.Event()
         self._last_event = clock.monotonic()
         self._failures = 0
-        self.relists = 0
-        """Lists done; the first included."""
-        self.last_error = ""
-        """Why the last attempt failed; empty while all is well."""
 
     @property
     def path(self) -> str:
@@ -170,7 +166,7 @@ class Reflector(Mirror):
             try:
                 version = version or await self._relist()
                 version = await self._follow(version)
-                self._failures, self.last_error = 0, ""
+                self._failures = 0
             except Gone:
                 version = ""
             except HansaError as error:
@@ -180,7 +176,6 @@ class Reflector(Mirror):
     async def _relist(self) -> str:
         page = await self._cluster.list(self._path, labels=self._labels, fields=self._fields)
         self._heard()
-        self.relists += 1
         self.replace(page.items)
         self._synced.set()
         return page.resource_version
@@ -194,7 +189,7 @@ class Reflector(Mirror):
             async with contextlib.aclosing(stream):  # type: ignore[type-var]  # an async generator
                 async for event in stream:
                     self._heard()
-                    self._failures, self.last_error = 0, ""
+                    self._failures = 0
                     self._take(event)
                     seen = str(event.object["metadata"]["resourceVersion"])
                     if self._clock.monotonic() > deadline:
@@ -218,7 +213,6 @@ class Reflector(Mirror):
         self._last_event = self._clock.monotonic()
 
     async def _back_off(self, error: HansaError) -> None:
-        self.last_error = str(error)
         if self._failures == 0:
             log.warning("collection unreadable path=%s error=%s", self._path, error)
         pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))

@@ -1,4 +1,4 @@
-"""Carries runs through their life: asks ``planning.run`` what to do, does it, asks again.
+"""Carries runs through their life: asks ``lifecycle.next_action`` what to do, does it, asks again.
 
 The only place that acts on the member's cluster for a job. A step that fails is tried again later;
 what was done already is met again as a 409 or a 404, which is success.
@@ -17,7 +17,7 @@ from hansa.grants.epochs import Outcome
 from hansa.member.context import AgentContext
 from hansa.member.runs import stale
 from hansa.member.runs.release import count_build, gpu_seconds, sign_release
-from hansa.member.runs.run_objects import Builder
+from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
@@ -37,7 +37,7 @@ from hansa.reconcile.member.lifecycle import (
     ReportFinished,
     ReportRunning,
     Run,
-    World,
+    Situation,
     explain,
     next_action,
 )
@@ -52,20 +52,20 @@ TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, r
 class RunController:
     """Works off the queue of runs. Several workers share it; a run has one worker at a time."""
 
-    def __init__(self, context: AgentContext, builder: Builder) -> None:
-        """``context``: shared state; ``builder`` makes and deletes a run's objects."""
+    def __init__(self, context: AgentContext, objects: RunObjects) -> None:
+        """``context``: shared state; ``objects`` makes and deletes a run's objects."""
         self._context = context
-        self._builder = builder
+        self._objects = objects
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:
         """Have a run looked at because its namespace or RayJob has changed."""
-        self._context.runs.put(thing["metadata"]["name"])
+        self._context.runs.add(thing["metadata"]["name"])
 
     async def work(self) -> None:
         """Work until cancelled."""
         runs = self._context.runs
         while True:
-            name = await runs.get()
+            name = await runs.take()
             try:
                 await self._carry(name)
             except Terminal as error:
@@ -88,9 +88,9 @@ class RunController:
             for name in self._context.run_index.names():
                 run = self._observe(name)
                 if run is not None and isinstance(
-                    next_action(run, self._world(name)), End | CleanUp
+                    next_action(run, self._situation(name)), End | CleanUp
                 ):
-                    self._context.runs.put(name)
+                    self._context.runs.add(name)
 
     async def _carry(self, name: str) -> None:
         """Act until nothing is left to do."""
@@ -100,7 +100,7 @@ class RunController:
             run, entry = self._observe(name), self._context.run_index.get(name)
             if run is None or entry is None:
                 return
-            action = next_action(run, self._world(name))
+            action = next_action(run, self._situation(name))
             if action is None:
                 break
             if not await self._perform(entry, run, action):
@@ -112,15 +112,15 @@ class RunController:
         namespace = self._context.namespaces.get(name)
         if namespace is None:
             return False
-        entry = await self._builder.recall(name)
+        entry = await self._objects.recall(name)
         if entry is None:
             await self._remove_stray(name, namespace)
             return False
         context = self._context
-        record = context.memory.get(entry.uid)
+        record = context.epochs.get(entry.uid)
         if record is None:
             record = context.record(entry.spec.epoch, entry.digest, Outcome.ACCEPTED)
-            await context.memory.put({entry.uid: record})
+            await context.epochs.put({entry.uid: record})
         if record.epoch != entry.spec.epoch:
             await self._remove_stray(name, namespace)
             return False
@@ -137,17 +137,17 @@ class RunController:
         if not context.grants.synced:
             raise Retryable("the hub's grants are not read yet")
         if context.run_index.get(name) is not None:
-            context.runs.put(name)
+            context.runs.add(name)
             return
         labels = namespace["metadata"].get("labels") or {}
         log.warning("stray run removed", extra={"run": name})
         if JOB_UID_LABEL in labels and EPOCH_LABEL in labels:
-            await self._builder.clean_up(name)
+            await self._objects.clean_up(name)
 
     def _observe(self, name: str) -> Run | None:
         context = self._context
         entry = context.run_index.get(name)
-        record = context.memory.get(entry.uid) if entry is not None else None
+        record = context.epochs.get(entry.uid) if entry is not None else None
         if entry is None or record is None or record.epoch != entry.spec.epoch:
             return None
         grant = context.grant_of(entry)
@@ -176,17 +176,17 @@ class RunController:
         found = self._context.rayjobs.get(f"{name}/{name}")
         return None if found is None else read_rayjob(found)
 
-    def _world(self, name: str) -> World:
+    def _situation(self, name: str) -> Situation:
         context, timing = self._context, self._context.settings.timing
         entry = context.run_index.get(name)
         if entry is not None and context.grants.synced and context.grant_of(entry) is None:
             context.orphaned.setdefault(name, context.clock.monotonic())
         orphaned = context.orphaned.get(name)
         alone_s = 0.0 if orphaned is None else context.clock.monotonic() - orphaned
-        return World(
+        return Situation(
             now_s=context.clock.now(),
             unattended_s=max(context.contact.age_s, alone_s),
-            stopped=context.site.law.stopped,
+            stopped=context.cluster_state.policy.stopped,
             disconnect_s=timing.disconnect_seconds,
             stop_margin_s=timing.stop_margin_seconds,
         )
@@ -197,13 +197,13 @@ class RunController:
             case Render():
                 return await self._render(entry)
             case CleanUp():
-                await self._builder.clean_up(entry.name)
+                await self._objects.clean_up(entry.name)
                 return False
             case End(reason=reason):
                 await self._end(entry, reason)
-            case Release() if await self._builder.remains(entry.name):
+            case Release() if await self._objects.remains(entry.name):
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
-                await self._builder.clean_up(entry.name)
+                await self._objects.clean_up(entry.name)
                 return False
             case ReportFinished():
                 await self._report_finished(entry, run, action)
@@ -214,7 +214,7 @@ class RunController:
     async def _render(self, entry: Entry) -> bool:
         await self._context.judging.wait()
         try:
-            await self._builder.build(entry)
+            await self._objects.build(entry)
         except (Terminal, NotFound) as error:
             log.warning("run not made", extra={"run": entry.name, "error": str(error)})
             await self._end(entry, EndReason.RENDER_FAILED, str(error))
@@ -252,7 +252,7 @@ class RunController:
         """Make the end durable before anything is deleted."""
         context = self._context
         record = context.record(entry.spec.epoch, entry.digest, Outcome.ENDED, reason=reason.value)
-        await context.memory.put({entry.uid: record})
+        await context.epochs.put({entry.uid: record})
         context.run_index.let_go(entry.name)
         if reason.verdict == "Interrupted":
             context.instruments.add(metrics.MEMBER_STOPS, reason=reason.value)
@@ -263,9 +263,9 @@ class RunController:
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
         """Tell how the run ended, with as much of its words as the policy lets out."""
         context = self._context
-        grant, law = context.need_grant(entry), context.site.law.spec
-        logs = law is not None and law.exports.logs == "Allow"
-        result = law is not None and law.exports.result == "Allow"
+        grant, policy = context.need_grant(entry), context.cluster_state.policy.spec
+        logs = policy is not None and policy.exports.logs == "Allow"
+        result = policy is not None and policy.exports.result == "Allow"
         output = await self._output(entry) if logs or result else Output()
         ending = grant_status.Ending(
             reason=action.reason,
@@ -280,7 +280,7 @@ class RunController:
     async def _output(self, entry: Entry) -> Output:
         """Read the driver's output; a kubelet that will not give it must not hold up the end."""
         try:
-            return await self._builder.read_output(entry)
+            return await self._objects.read_output(entry)
         except HansaError as error:
             if self._context.runs.failures(entry.name) < LOG_ATTEMPTS:
                 raise Retryable(f"log not read: {error}") from error

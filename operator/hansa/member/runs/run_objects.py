@@ -32,7 +32,7 @@ LOG_MARGIN_LINES = 4
 """Lines the submitter itself adds after the driver's last."""
 
 
-class Builder:
+class RunObjects:
     """Acts on the member's cluster, on behalf of accepted grants only."""
 
     def __init__(self, context: AgentContext) -> None:
@@ -99,19 +99,19 @@ class Builder:
 
     async def _run_request(self, entry: Entry) -> RunRequest:
         context = self._context
-        law = context.site.law.spec
-        if law is None:
-            raise Terminal(f"no policy to render under: {context.site.law.problem}")
-        inventory = context.site.inventory(context.run_index.held)
+        policy = context.cluster_state.policy.spec
+        if policy is None:
+            raise Terminal(f"no policy to render under: {context.cluster_state.policy.problem}")
+        inventory = context.cluster_state.inventory(context.run_index.held)
         gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
         rendering = context.settings.rendering
         return RunRequest(
             grant=entry.spec,
             wire=entry.wire,
-            policy=law,
+            policy=policy,
             gpu_class=gpu_class,
             gpu_products=inventory.products(gpu_class) if gpu_class else (),
-            places=lawful_places(entry.spec, law, inventory.jurisdictions()),
+            places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
             options=RenderOptions(
@@ -131,7 +131,7 @@ class Builder:
         return classes[0] if classes else ""
 
     def _volumes(self, entry: Entry) -> dict[str, Mapping[str, Any]]:
-        held = self._context.site.volumes
+        held = self._context.cluster_state.volumes
         wanted = [source.name for source in entry.spec.job_spec.data]
         missing = [name for name in wanted if name not in held]
         if missing:

@@ -22,7 +22,7 @@ from hansa.reconcile.member import grant_status
 async def refusal(context: AgentContext, grant: Manifest, judgement: Judgement) -> Manifest:
     """Return the patch that refuses a grant, with what an outdated hub has to know."""
     objections, stamp, proposal = judgement.objections, context.stamp(), judgement.proposal
-    seen = context.memory.get(proposal.spec.job.uid) if proposal is not None else None
+    seen = context.epochs.get(proposal.spec.job.uid) if proposal is not None else None
     if objections[0].reason is not MemberReason.STALE_EPOCH or proposal is None or seen is None:
         return grant_status.refused(grant, objections, stamp)
     release = await _release(context, proposal.spec)
@@ -46,7 +46,7 @@ async def release_outdated(context: AgentContext, job_uid: str) -> None:
 
 async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | None:
     """Sign that nothing of the job runs here; None when something does, or cannot be ruled out."""
-    seen = context.memory.get(spec.job.uid)
+    seen = context.epochs.get(spec.job.uid)
     if seen is None or seen.outcome is Outcome.ACCEPTED:
         return None
     try:

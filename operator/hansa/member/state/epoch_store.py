@@ -30,7 +30,7 @@ class _Group:
     error: HansaError | None = None
 
 
-class EpochMemory:
+class EpochStore:
     """Job uid → the highest epoch seen of it. One process owns it: the agent runs alone."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:

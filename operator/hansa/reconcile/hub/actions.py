@@ -85,7 +85,7 @@ class SetFinalizers:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
+class RequeueAfter:
     """Something will be due after a while that may wait until then, and may be spared."""
 
     after_s: float
@@ -137,7 +137,7 @@ class DecideCsr:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class EmitEvent:
     """Say something once in an event; ``kind`` names the constructor in ``observability.events``."""
 
     kind: Literal[
@@ -167,11 +167,11 @@ Action: TypeAlias = (
     | CancelOrphan
     | DeleteGrant
     | SetFinalizers
-    | LookAgain
+    | RequeueAfter
     | SetNodeStatus
     | SetPoolStatus
     | EnsureNodeAccess
     | RevokeNodeAccess
     | DecideCsr
-    | Tell
+    | EmitEvent
 )

@@ -82,7 +82,7 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
-class League:
+class Catalog:
     """What a job's request is checked against."""
 
     pools: Mapping[str, ParsedPool]
@@ -137,13 +137,13 @@ def shape_of(spec: AIJobSpec) -> Shape:
     )
 
 
-def fault_of(job: JobView, league: League) -> Fault | None:
+def fault_of(job: JobView, catalog: Catalog) -> Fault | None:
     """Return the gravest reason why the request itself cannot be met, with what to do about it."""
     spec = job.parsed.spec
     if spec is None:
         return Reason.MISCONFIGURED, f"spec is not valid: {job.parsed.fault}"
-    faults = [*_faults(spec, league.pools.get(spec.pool), league)]
-    if not league.institutions.get(job.namespace):
+    faults = [*_faults(spec, catalog.pools.get(spec.pool), catalog)]
+    if not catalog.institutions.get(job.namespace):
         text = (
             f"namespace {job.namespace} has no label hansa.dev/institution; ask the platform team"
         )
@@ -151,9 +151,9 @@ def fault_of(job: JobView, league: League) -> Fault | None:
     return min(faults, key=lambda fault: fault[0].gravity, default=None)
 
 
-def _faults(spec: AIJobSpec, pool: ParsedPool | None, league: League) -> Iterator[Fault]:
+def _faults(spec: AIJobSpec, pool: ParsedPool | None, catalog: Catalog) -> Iterator[Fault]:
     if pool is None:
-        there_are = ", ".join(sorted(league.pools)[:8]) or "none"
+        there_are = ", ".join(sorted(catalog.pools)[:8]) or "none"
         yield Reason.UNKNOWN_POOL, f"there is no ComputePool {spec.pool}; there are: {there_are}"
     else:
         yield from _contract_faults(spec, pool)
@@ -161,13 +161,11 @@ def _faults(spec: AIJobSpec, pool: ParsedPool | None, league: League) -> Iterato
     for place in sorted(_places(spec.residency)):
         yield from _place_faults(place, overlays)
     wanted = {source.name for source in spec.data}
-    for name in sorted(wanted - league.datasets):
+    for name in sorted(wanted - catalog.datasets):
         text = f"no accepted node holds a data set named {name}; check the name with its holder"
         yield Reason.UNKNOWN_DATASET, text
-    if spec.budget is not None and spec.budget.currency != league.currency:
-        text = (
-            f"budget.currency must be {league.currency}, the league's; it is {spec.budget.currency}"
-        )
+    if spec.budget is not None and spec.budget.currency != catalog.currency:
+        text = f"budget.currency must be {catalog.currency}, the league's; it is {spec.budget.currency}"
         yield Reason.MISCONFIGURED, text
 
 

@@ -135,7 +135,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Situation:
     """What concerns all runs."""
 
     now_s: float
@@ -204,13 +204,13 @@ Action: TypeAlias = (
 )
 
 
-def next_action(run: Run, world: World) -> Action | None:
+def next_action(run: Run, situation: Situation) -> Action | None:
     """Return the one thing to do now, or None when there is nothing to do."""
     if run.record.outcome is Outcome.REFUSED:
         return Refuse(run.record.reason) if run.reported.accepted is not False else None
     if run.record.outcome is Outcome.ENDED:
         return _after_end(run)
-    return _ended(run, world) or _stopped(run, world) or _forward(run, world)
+    return _ended(run, situation) or _stopped(run, situation) or _forward(run, situation)
 
 
 def _after_end(run: Run) -> Action | None:
@@ -227,38 +227,38 @@ def end_reason(record: EpochRecord) -> EndReason:
     return next((r for r in known if r == record.reason), EndReason.DELETED)
 
 
-def _ended(run: Run, world: World) -> Action | None:
+def _ended(run: Run, situation: Situation) -> Action | None:
     """Take a run that ended by itself: its result first, then its end."""
     if run.rayjob is None or run.rayjob.end is None or run.namespace != "Active":
         return None
     reason = run.rayjob.end
     if run.reported.finished:
         return End(reason)
-    at_s = run.rayjob.ended_s or world.now_s
+    at_s = run.rayjob.ended_s or situation.now_s
     return ReportFinished(reason, at_s, run.rayjob.message or explain(reason))
 
 
-def _stopped(run: Run, world: World) -> Action | None:
+def _stopped(run: Run, situation: Situation) -> Action | None:
     """End a run that must not go on."""
     for applies, reason in (
         (run.cancelled, EndReason.CANCELLED),
-        (world.stopped, EndReason.STOPPED),
-        (_unattended(run.job, world), EndReason.UNATTENDED),
+        (situation.stopped, EndReason.STOPPED),
+        (_unattended(run.job, situation), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
-        (_overdue(run, world), EndReason.DEADLINE_EXCEEDED),
-        (_never_started(run, world), EndReason.NEVER_STARTED),
+        (_overdue(run, situation), EndReason.DEADLINE_EXCEEDED),
+        (_never_started(run, situation), EndReason.NEVER_STARTED),
     ):
         if applies:
             return End(reason)
     return None
 
 
-def _unattended(job: AIJobSpec, world: World) -> bool:
+def _unattended(job: AIJobSpec, situation: Situation) -> bool:
     contract = job.disconnection
-    longest = contract.max_unattended_seconds - world.stop_margin_s
+    longest = contract.max_unattended_seconds - situation.stop_margin_s
     if contract.policy == "Stop":
-        longest = min(longest, world.disconnect_s)
-    return world.unattended_s >= longest
+        longest = min(longest, situation.disconnect_s)
+    return situation.unattended_s >= longest
 
 
 def _vanished(run: Run) -> bool:
@@ -268,24 +268,24 @@ def _vanished(run: Run) -> bool:
     return run.rayjob is None and (run.reported.running or run.reported.rendered)
 
 
-def _overdue(run: Run, world: World) -> bool:
+def _overdue(run: Run, situation: Situation) -> bool:
     since = run.rayjob.running_s if run.rayjob else None
     limit = run.job.max_runtime_seconds + RUNTIME_LEEWAY_S
-    return since is not None and world.now_s - since > limit
+    return since is not None and situation.now_s - since > limit
 
 
-def _never_started(run: Run, world: World) -> bool:
+def _never_started(run: Run, situation: Situation) -> bool:
     if run.rayjob is None or run.rayjob.running or run.rayjob.deployment == "Running":
         return False
     patience = max(START_PATIENCE_S, run.job.max_runtime_seconds)
-    return world.now_s - run.rayjob.created_s > patience
+    return situation.now_s - run.rayjob.created_s > patience
 
 
-def _forward(run: Run, world: World) -> Action | None:
+def _forward(run: Run, situation: Situation) -> Action | None:
     if run.reported.accepted is None:
         return ReportAccepted()
     if run.rayjob is None:
         return Render()
     if run.rayjob.running and not run.reported.running:
-        return ReportRunning(run.rayjob.running_s or world.now_s)
+        return ReportRunning(run.rayjob.running_s or situation.now_s)
     return None

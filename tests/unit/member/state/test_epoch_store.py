@@ -9,7 +9,7 @@ import pytest
 
 from hansa.errors import Conflict, NotFound, Retryable
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.member.state.epoch_store import PAGES, EpochMemory
+from hansa.member.state.epoch_store import PAGES, EpochStore
 
 UIDS = [f"{number:08x}-7c1c-4f7b-9d9a-5d2f1e8a7b60" for number in range(100)]
 
@@ -53,8 +53,8 @@ def record(epoch: int, outcome: Outcome = Outcome.ACCEPTED, keep_until_s: int = 
     return EpochRecord(epoch, "ab" * 8, outcome, keep_until_s)
 
 
-async def loaded(cluster: ConfigMaps) -> EpochMemory:
-    memory = EpochMemory(cluster, "here")
+async def loaded(cluster: ConfigMaps) -> EpochStore:
+    memory = EpochStore(cluster, "here")
     await memory.load()
     return memory
 

@@ -21,7 +21,7 @@ from hansa.reconcile.member.lifecycle import (
     ReportFinished,
     ReportRunning,
     Run,
-    World,
+    Situation,
     explain,
     next_action,
 )
@@ -56,93 +56,97 @@ def bad(reason, deployment="Failed"):
     return RayView(created_s=NOW, deployment=deployment, outcome="FAILED", reason=reason)
 
 
-WORLD = World(now_s=NOW)
+CALM = Situation(now_s=NOW)
 TABLE = {
     "refusal untold": (
         run(record=record(Outcome.REFUSED, "Paused"), reported=Reported()),
-        WORLD,
+        CALM,
         Refuse("Paused"),
     ),
     "refusal told": (
         run(record=record(Outcome.REFUSED), reported=Reported(accepted=False)),
-        WORLD,
+        CALM,
         None,
     ),
-    "acceptance untold": (run(reported=Reported(), namespace="Absent"), WORLD, ReportAccepted()),
-    "to be made": (run(namespace="Absent"), WORLD, Render()),
-    "half made": (run(), WORLD, Render()),
-    "made": (run(rayjob=NEW), WORLD, None),
-    "up": (run(rayjob=UP), WORLD, ReportRunning(NOW - 50)),
-    "up, no time known": (run(rayjob=RayView(NOW, workers_up=1)), WORLD, ReportRunning(NOW)),
-    "up and told": (run(rayjob=UP, reported=RUNNING), WORLD, None),
+    "acceptance untold": (run(reported=Reported(), namespace="Absent"), CALM, ReportAccepted()),
+    "to be made": (run(namespace="Absent"), CALM, Render()),
+    "half made": (run(), CALM, Render()),
+    "made": (run(rayjob=NEW), CALM, None),
+    "up": (run(rayjob=UP), CALM, ReportRunning(NOW - 50)),
+    "up, no time known": (run(rayjob=RayView(NOW, workers_up=1)), CALM, ReportRunning(NOW)),
+    "up and told": (run(rayjob=UP, reported=RUNNING), CALM, None),
     "well": (
         run(rayjob=GOOD),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.SUCCEEDED, NOW - 5, explain(EndReason.SUCCEEDED)),
     ),
-    "well and told": (run(rayjob=GOOD, reported=DONE), WORLD, End(EndReason.SUCCEEDED)),
-    "to be removed": (ended(), WORLD, CleanUp()),
-    "being removed": (ended(namespace="Terminating"), WORLD, None),
-    "removed": (ended(namespace="Absent"), WORLD, Release(EndReason.SUCCEEDED)),
+    "well and told": (run(rayjob=GOOD, reported=DONE), CALM, End(EndReason.SUCCEEDED)),
+    "to be removed": (ended(), CALM, CleanUp()),
+    "being removed": (ended(namespace="Terminating"), CALM, None),
+    "removed": (ended(namespace="Absent"), CALM, Release(EndReason.SUCCEEDED)),
     "removed, odd reason": (
         ended("Whatever", namespace="Absent"),
-        WORLD,
+        CALM,
         Release(EndReason.DELETED),
     ),
-    "released": (ended(namespace="Absent", reported=Reported(released=True)), WORLD, None),
-    "cancelled": (run(rayjob=UP, cancelled=True), WORLD, End(EndReason.CANCELLED)),
+    "released": (ended(namespace="Absent", reported=Reported(released=True)), CALM, None),
+    "cancelled": (run(rayjob=UP, cancelled=True), CALM, End(EndReason.CANCELLED)),
     "cancelled before made": (
         run(namespace="Absent", cancelled=True),
-        WORLD,
+        CALM,
         End(EndReason.CANCELLED),
     ),
-    "stopped": (run(rayjob=UP), World(NOW, stopped=True), End(EndReason.STOPPED)),
-    "unattended": (run(rayjob=UP), World(NOW, unattended_s=3585), End(EndReason.UNATTENDED)),
-    "not yet unattended": (run(rayjob=UP, reported=RUNNING), World(NOW, unattended_s=3584), None),
+    "stopped": (run(rayjob=UP), Situation(NOW, stopped=True), End(EndReason.STOPPED)),
+    "unattended": (run(rayjob=UP), Situation(NOW, unattended_s=3585), End(EndReason.UNATTENDED)),
+    "not yet unattended": (
+        run(rayjob=UP, reported=RUNNING),
+        Situation(NOW, unattended_s=3584),
+        None,
+    ),
     "unattended by contract": (
         run(job=STOP, rayjob=UP),
-        World(NOW, unattended_s=45),
+        Situation(NOW, unattended_s=45),
         End(EndReason.UNATTENDED),
     ),
-    "deleted by hand": (run(rayjob=None, reported=RUNNING), WORLD, End(EndReason.DELETED)),
+    "deleted by hand": (run(rayjob=None, reported=RUNNING), CALM, End(EndReason.DELETED)),
     "being deleted by hand": (
         run(rayjob=UP, namespace="Terminating"),
-        WORLD,
+        CALM,
         End(EndReason.DELETED),
     ),
     "too long": (
         run(rayjob=RayView(NOW - 9000, "Running", running_s=NOW - 7261), reported=RUNNING),
-        WORLD,
+        CALM,
         End(EndReason.DEADLINE_EXCEEDED),
     ),
     "never up": (
         run(rayjob=RayView(NOW - 7201, "Initializing")),
-        WORLD,
+        CALM,
         End(EndReason.NEVER_STARTED),
     ),
     "driver failed": (
         run(rayjob=bad("AppFailed")),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.APP_FAILED, NOW, explain(EndReason.APP_FAILED)),
     ),
     "failed, reason unknown": (
         run(rayjob=bad("Other")),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.APP_FAILED, NOW, explain(EndReason.APP_FAILED)),
     ),
     "deadline": (
         run(rayjob=bad("DeadlineExceeded")),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.DEADLINE_EXCEEDED, NOW, explain(EndReason.DEADLINE_EXCEEDED)),
     ),
     "complete but failed": (
         run(rayjob=RayView(NOW, "Complete", "FAILED", message="boom")),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.APP_FAILED, NOW, "boom"),
     ),
     "refused by KubeRay": (
         run(rayjob=bad("", "ValidationFailed")),
-        WORLD,
+        CALM,
         ReportFinished(EndReason.VALIDATION_FAILED, NOW, explain(EndReason.VALIDATION_FAILED)),
     ),
 }
@@ -150,8 +154,8 @@ TABLE = {
 
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
 def test_next_action(case):
-    observed, world, action = case
-    assert next_action(observed, world) == action
+    observed, situation, action = case
+    assert next_action(observed, situation) == action
 
 
 def test_verdicts():
@@ -177,13 +181,13 @@ RUNS = st.builds(
     rayjob=st.sampled_from((None, NEW, UP, GOOD, bad("AppFailed"))),
 )
 WORLDS = st.builds(
-    World, now_s=st.just(NOW), unattended_s=st.floats(0, 10_000), stopped=st.booleans()
+    Situation, now_s=st.just(NOW), unattended_s=st.floats(0, 10_000), stopped=st.booleans()
 )
 
 
 @given(RUNS, WORLDS)
-def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed, world):
-    action = next_action(observed, world)
+def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed, situation):
+    action = next_action(observed, situation)
     if observed.record.outcome is not Outcome.ACCEPTED:
         assert not isinstance(action, Render)
     if isinstance(action, Release):
@@ -192,5 +196,5 @@ def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed
     if isinstance(action, CleanUp):
         assert observed.record.outcome is Outcome.ENDED
     if isinstance(action, Render):
-        assert not world.stopped
+        assert not situation.stopped
         assert not observed.cancelled

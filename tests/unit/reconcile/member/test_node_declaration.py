@@ -6,7 +6,7 @@ from hansa.api.memberpolicy import MemberPolicyStatus
 from hansa.api.sovereignnode import SovereignNodeStatus
 from hansa.api.workgrant import WorkGrantStatus
 from hansa.grants.reasons import MemberReason, Objection
-from hansa.reconcile.conditions import Said, merged
+from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.grant_status import Ending, Stamp
 from hansa.reconcile.member.inventory import Inventory
@@ -90,10 +90,10 @@ def test_refusals():
 
 
 def test_conditions_move_only_when_they_change():
-    before = [Said("A", "True", "X"), Said("B", "True", "G")]
+    before = [StatedCondition("A", "True", "X"), StatedCondition("B", "True", "G")]
     first = merged([], before, now_s=1, generation=1)
-    second = merged(first, [Said("A", "True", "Y")], now_s=2, generation=2)
-    third = merged(second, [Said("B", "False", "H")], now_s=3, generation=2)
+    second = merged(first, [StatedCondition("A", "True", "Y")], now_s=2, generation=2)
+    third = merged(second, [StatedCondition("B", "False", "H")], now_s=3, generation=2)
     assert [c["lastTransitionTime"][-3:] for c in third] == ["01Z", "03Z"]
     assert third[1]["reason"] == "H"
 

@@ -7,45 +7,45 @@ from collections.abc import Mapping
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
 from hansa.ports import Manifest
-from hansa.reconcile.hub.jobs import League
+from hansa.reconcile.hub.jobs import Catalog
 from hansa.reconcile.hub.nodes import NodeLimits, NodeView, ParsedNode, parse_node, view_node
 from hansa.reconcile.hub.pools import ParsedPool, parse_pool
-from hansa.reconcile.hub.snapshot import World, known_datasets
+from hansa.reconcile.hub.snapshot import LeagueView, known_datasets
 
 
-class WorldView:
-    """Builds ``World`` values; the version moves only when something that matters changed."""
+class LeagueCache:
+    """Builds ``LeagueView`` values; the version moves only when something that matters changed."""
 
     def __init__(self, caches: Caches, limits: NodeLimits) -> None:
-        """Start with an empty world."""
+        """Start with an empty league."""
         self._caches = caches
         self._limits = limits
         self._nodes: dict[str, tuple[str, ParsedNode]] = {}
         self._pools: dict[str, tuple[str, ParsedPool]] = {}
-        self.world = World(0, league=League({}, {}, frozenset(), limits.currency))
+        self.view = LeagueView(0, catalog=Catalog({}, {}, frozenset(), limits.currency))
 
     def refresh(self, now_s: float) -> bool:
         """Look again; tell whether anything changed that a plan depends on.
 
-        Until something did, ``world`` stays the very same value, whatever heartbeats say.
+        Until something did, ``view`` stays the very same value, whatever heartbeats say.
         """
         nodes = {name: self._view(name, thing, now_s) for name, thing in self._caches.nodes.items()}
-        league = League(
+        catalog = Catalog(
             pools={name: self._pool(name, thing) for name, thing in self._caches.pools.items()},
             institutions=self._institutions(),
             datasets=known_datasets(nodes.values()),
             currency=self._limits.currency,
         )
-        before = self.world
-        if league == before.league:
-            league = before.league
+        before = self.view
+        if catalog == before.catalog:
+            catalog = before.catalog
             if _matter(nodes) == _matter(before.nodes):
                 return False
-        self.world = World(before.version + 1, nodes, league)
+        self.view = LeagueView(before.version + 1, nodes, catalog)
         return True
 
     def look_at(self, name: str, now_s: float) -> NodeView | None:
-        """Return one node as it is now; the world stays as it was."""
+        """Return one node as it is now; the league stays as it was."""
         thing = self._caches.nodes.get(name)
         return self._view(name, thing, now_s) if thing is not None else None
 

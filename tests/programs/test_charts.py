@@ -1,9 +1,8 @@
-"""The charts as Helm renders them: least rights, restricted pods, strict values. No cluster needed."""
+"""The charts as Helm renders them: least rights, restricted pods, strict values. Helm needed."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,10 +12,9 @@ import pytest
 import yaml
 
 from e2e.charts import documents
-from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError
 from hansa.cli.generated import values
 from hansa.cli.generated.reference import settings_page
-from tests.conftest import skip_or_fail
+from tests.programs.conftest import HelmRefusedError
 
 ROOT = Path(__file__).parents[2]
 CHARTS = ("hansa-hub", "hansa-member")
@@ -27,28 +25,6 @@ CASES = {
 }
 EACH = pytest.mark.parametrize(("chart", "path"), CASES.values(), ids=CASES)
 Render = Callable[..., list[dict[str, Any]]]
-
-
-class HelmRefusedError(RuntimeError):
-    """What Helm printed."""
-
-
-@pytest.fixture(scope="session")
-def helm() -> Callable[..., str]:
-    try:
-        program = Binaries()["helm"]
-    except BinariesUnavailableError as error:
-        skip_or_fail(str(error))
-
-    def run(*args: str | Path, stdin: str = "") -> str:
-        done = subprocess.run(
-            [program, *args], input=stdin, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise HelmRefusedError(done.stderr + done.stdout)
-        return done.stdout
-
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -302,17 +278,3 @@ def test_every_setting_becomes_its_variable(render: Render, chart: str, way: tup
     assert len(found) >= len(leaves)
     assert [name for name in found if f"`{name}`" not in known] == []
     assert "e+" not in " ".join(filter(None, found.values())), "numbers are written out"
-
-
-def test_the_schemas_hold_the_settings_as_they_are():
-    for path, text in values.files(ROOT / "helm").items():
-        assert path.read_text() == text, "run: python -m hansa.cli.generated.values --write helm"
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_every_value_is_in_the_schema_and_explained(chart: str):
-    schema = json.loads((ROOT / "helm" / chart / "values.schema.json").read_text())
-    given = yaml.safe_load((ROOT / "helm" / chart / "values.yaml").read_text())
-
-    assert set(given) == set(schema["properties"]) - {"global"}
-    assert all("description" in child for _, child in _leaves(schema))
