@@ -22,10 +22,11 @@ from hansa.member.hub_link import certificates, identity
 from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
 from tests.apiserver.access.joining import CSRS, join_identity
-from tests.apiserver.hub.league import HubProcess, League
+from tests.apiserver.hub.league import League
+from tests.apiserver.hub.process import HubProcess
 from tests.apiserver.member.kit import Cable, Member, at_work, client, policy, until
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
 
 NODE = "renewing"
 SECONDS = 600
