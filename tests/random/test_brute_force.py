@@ -12,11 +12,11 @@ from functools import cache
 import numpy as np
 import pytest
 
+from e2e.lawful import is_lawful
 from hansa.model.snapshot import Job, Machines, Pool, ResidencyRule, Shape, Site, Snapshot
 from hansa.placement.planner import plan
 from hansa.placement.rules.value import PRICE_SPAN, gpu_value
 from tests.unit.placement.leagues import COUNTRIES, OVERLAYS, random_rule
-from tests.unit.placement.oracle import is_lawful
 
 LEAGUES = [250, pytest.param(500, marks=pytest.mark.soak)]
 Draw = Callable[[np.random.Generator], Snapshot]

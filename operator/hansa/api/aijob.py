@@ -39,6 +39,11 @@ RAY_FLOOR = (2, 54)
 """Ray before 2.54 has known remote code execution flaws."""
 
 
+SERVED_WORKLOADS = frozenset({"Batch", "FineTune"})
+UNSERVED = "Inference is not served yet; use Batch or FineTune"
+"""What is said of the other kinds of work, which the API reserves."""
+
+
 class EnvVar(Model):
     """A plain environment variable; secrets go through ``secrets``."""
 
@@ -210,7 +215,9 @@ class AIJobSpec(Model):
 
     pool: Name = Field(description="ComputePool to run in.")
     workload: Literal["Batch", "FineTune", "Inference"] = Field(
-        default="Batch", description="Kind of work."
+        default="Batch",
+        description="Kind of work; Inference is reserved and refused until it is served.",
+        json_schema_extra=checked(rule("self != 'Inference'", UNSERVED)),
     )
     image: Annotated[str, StringConstraints(pattern=DIGEST_IMAGE, max_length=512)] = Field(
         description="Container image by digest (name@sha256:…); tags can be moved, digests cannot."

@@ -153,6 +153,13 @@ def _workload(case: Case) -> Iterator[Objection]:
     if job.workload not in case.policy.workloads:
         said = f"workload {job.workload} is not accepted here (MemberPolicy spec.workloads)"
         yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
+    if job.workload not in case.facts.served:
+        said = f"this agent cannot run {job.workload} work; it runs {_listed(case.facts.served)}"
+        yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
+
+
+def _listed(names: frozenset[str]) -> str:
+    return " and ".join(sorted(names)) or "none"
 
 
 def _image(case: Case) -> Iterator[Objection]:

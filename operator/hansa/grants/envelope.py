@@ -80,7 +80,7 @@ def grant_name(job_uid: str, epoch: int) -> str:
 
 
 def workload_name(job_uid: str, epoch: int) -> str:
-    """Return the name of namespace and RayJob at the member: the whole identity, no part of it.
+    """Return the name of a run's namespace and workload: the whole identity, no part of it.
 
     At most 47 characters, for Ray derives longer names (KubeRay 1.6 refuses longer ones).
     """

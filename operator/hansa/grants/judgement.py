@@ -58,6 +58,8 @@ class Facts:
     now_s: float
     hub_skew_s: float | None = 0.0
     """Hub's clock minus ours; None: the hub never answered."""
+    served: frozenset[str] = frozenset()
+    """Kinds of work (AIJob ``spec.workload``) that the agent can run."""
     seen: Seen = field(default_factory=Seen)
     live_epochs: tuple[int, ...] = ()
     """Epochs of the same job that may still run here, in whatever state."""

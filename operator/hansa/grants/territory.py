@@ -11,25 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.api.places import BLOCS, OVERLAY_PREFIX, country_of, is_jurisdiction, is_known
 from hansa.api.residency import Overlay, PlaceRule, Residency
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.model.places import BLOCS, COUNTRIES
-
-OVERLAY = "overlay/"
-
-
-def country_of(jurisdiction: str) -> str:
-    """Return the country of a country or region code.
-
-    >>> country_of("PT-11")
-    'PT'
-    """
-    return jurisdiction.partition("-")[0]
-
-
-def is_jurisdiction(code: str) -> bool:
-    """Tell whether this is a country, or a region of one, that exists."""
-    return country_of(code) in COUNTRIES
 
 
 class Territory:
@@ -79,12 +63,11 @@ class Territory:
 
         An overlay means nothing when anything it names does, or when it names itself.
         """
-        if not place.startswith(OVERLAY):
-            known = place in BLOCS or place == "World" or is_jurisdiction(place)
-            return frozenset((place,)) if known else None
+        if not place.startswith(OVERLAY_PREFIX):
+            return frozenset((place,)) if is_known(place) else None
         if place not in self._stands_for:
             self._stands_for[place] = None  # what names itself meets this
-            members = self._overlays.get(place.removeprefix(OVERLAY), ())
+            members = self._overlays.get(place.removeprefix(OVERLAY_PREFIX), ())
             atoms = [self._atoms(member) for member in members]
             clear = [found for found in atoms if found is not None]
             if members and len(clear) == len(atoms):
@@ -115,6 +98,4 @@ def residency_rules(grant: WorkGrantSpec, policy: MemberPolicySpec) -> list[Resi
 
 def _within(place: str, jurisdiction: str) -> bool:
     country = country_of(jurisdiction)
-    if place == "World":
-        return country in COUNTRIES
     return place in {jurisdiction, country} or country in BLOCS.get(place, frozenset())

@@ -14,6 +14,7 @@ import rfc8785
 from pydantic import ValidationError
 
 from hansa.api.memberpolicy import MemberPolicySpec, TrustedKey
+from hansa.api.meta import first_fault
 from hansa.api.workgrant import Signature, WorkGrantSpec
 from hansa.grants import envelope
 from hansa.grants.judgement import Proposal
@@ -27,7 +28,7 @@ def read(wire: Mapping[str, Any]) -> Proposal | Objection:
         message = envelope.grant_message(wire)
         digest = envelope.digest(wire["jobSpec"])
     except ValidationError as error:
-        return Objection(MemberReason.MALFORMED, _what(error))
+        return Objection(MemberReason.MALFORMED, first_fault(error))
     except (rfc8785.CanonicalizationError, RecursionError, ValueError, TypeError) as error:
         return Objection(MemberReason.MALFORMED, f"the grant is no canonical JSON: {error}")
     if digest != spec.spec_digest:
@@ -64,9 +65,3 @@ def by_id(keys: Iterable[TrustedKey]) -> dict[str, str]:
 
 def _holds(signature: Signature, trusted: Mapping[str, str], message: bytes) -> bool:
     return envelope.signature_holds(trusted[signature.key_id], message, signature.signature)
-
-
-def _what(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "spec"
-    return f"{field}: {first['msg']}"[:900]

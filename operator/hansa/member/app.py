@@ -206,7 +206,7 @@ class Agent:
         await together(
             *(regularly(duty, spread(pause_s, self._jitter)) for duty, pause_s in every),
             context.namespaces.run(),
-            context.rayjobs.run(),
+            *(one.objects.run() for one in context.watched),
             context.recorder.run(),
             publisher.run(),
             _on_policy(context.policy_changed, duties),
@@ -226,7 +226,8 @@ class Agent:
         context, run_controller = parts.context, parts.run_controller
         await context.namespaces.wait_synced()
         if not context.cluster_state.kuberay.missing:
-            await context.rayjobs.wait_synced()
+            for one in context.watched:
+                await one.objects.wait_synced()
         context.judging.set()
         self.status.starting = ""
         log.info(

@@ -26,6 +26,20 @@ from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.grant_status import Stamp
+from hansa.reconcile.member.workload import Workload, WorkloadView
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A way to run work, and the cache of the objects that do it."""
+
+    workload: Workload
+    objects: Reflector
+
+    def view(self, name: str) -> WorkloadView | None:
+        """Return the object of a run as last seen; None: there is none."""
+        found = self.objects.get(f"{name}/{name}")
+        return None if found is None else self.workload.observe(found)
 
 
 @dataclass(slots=True)
@@ -43,7 +57,8 @@ class AgentContext:
     contact: Contact
     grants: Reflector
     namespaces: Reflector
-    rayjobs: Reflector
+    watched: tuple[Watched, ...]
+    """The ways to run work that this agent knows."""
     instruments: Instruments
     recorder: EventRecorder
     runs: WorkQueue[str]
@@ -65,6 +80,16 @@ class AgentContext:
     def hub_namespace(self) -> str:
         """This node's namespace on the hub."""
         return NODE_NAMESPACE_PREFIX + self.settings.node
+
+    @property
+    def served(self) -> frozenset[str]:
+        """Kinds of work that this agent can run."""
+        return frozenset().union(*(one.workload.serves for one in self.watched))
+
+    def watched_for(self, entry: Entry) -> Watched | None:
+        """Return the way to run a grant's work; None: an earlier agent accepted what this cannot."""
+        kind = entry.spec.job_spec.workload
+        return next((one for one in self.watched if kind in one.workload.serves), None)
 
     def grant_of(self, entry: Entry) -> Manifest | None:
         """Return the hub's grant for a run, as last seen."""

@@ -83,8 +83,11 @@ class Duties:
 
     async def kuberay(self) -> None:
         """See which KubeRay there is."""
+        context = self._context
         found = await probes.find_kuberay(
-            self._context.own, self._context.settings.limits.kuberay_floor
+            context.own,
+            context.settings.limits.kuberay_floor,
+            [one.workload.resource.definition for one in context.watched],
         )
         if found != self._context.cluster_state.kuberay:
             self._context.cluster_state.kuberay = found

@@ -26,6 +26,7 @@ def facts_of(context: AgentContext, spec: Mapping[str, Any]) -> Facts:
         key_id=context.signer.key_id,
         now_s=context.clock.now(),
         hub_skew_s=context.hub_skew(),
+        served=context.served,
         seen=epochs.seen(uid, number),
         live_epochs=live_epochs(context, uid),
         uses=lambda said: epochs.uses(said, but=f"{uid}.{number}"),

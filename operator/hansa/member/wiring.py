@@ -11,7 +11,7 @@ from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
 from hansa.grants.shape import misshapen
-from hansa.member.context import AgentContext
+from hansa.member.context import AgentContext, Watched
 from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
@@ -23,9 +23,12 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
+from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_request import MANAGER
+from hansa.reconcile.member.workload import Workload
 
-RAYJOBS = "/apis/ray.io/v1/rayjobs"
+WORKLOADS: tuple[Workload, ...] = (RayJob(),)
+"""The ways to run work, each with kinds of work of its own."""
 NAMESPACES = "/api/v1/namespaces"
 OURS = f"{MANAGED_BY_LABEL}={MANAGER},{NODE_LABEL}={{}}"
 """Runs of this node: a cluster may belong to several leagues, each with an agent of its own."""
@@ -111,7 +114,10 @@ def assemble(
             admit=misshapen,
         ),
         namespaces=reflector(clients.own, NAMESPACES, to_run_controller, ours),
-        rayjobs=reflector(clients.own, RAYJOBS, to_run_controller, ours),
+        watched=tuple(
+            Watched(one, reflector(clients.own, one.resource.path(), to_run_controller, ours))
+            for one in WORKLOADS
+        ),
         instruments=instruments,
         recorder=EventRecorder(
             clients.own, clock, controller="hansa.dev/member", instance=os.uname().nodename

@@ -8,10 +8,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa.adapters.keys import Ed25519Signer
-from hansa.api.aijob import AIJobSpec, Authorization
+from hansa.api.aijob import SERVED_WORKLOADS, AIJobSpec, Authorization
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants import authorization, envelope
-from hansa.grants.judgement import Facts, GpuStock, Readiness
+from hansa.grants.judgement import Facts, GpuStock
 
 NOW_S = 1_800_000_000.0
 BEGIN, END = "2027-01-15T07:59:00Z", "2027-01-15T09:00:00Z"
@@ -110,13 +110,11 @@ def policy(**changes: Any) -> MemberPolicySpec:
 def facts(**changes: Any) -> Facts:
     """Return a healthy member."""
     stock = {"nvidia-rtx-4090": GpuStock(8, 24 << 30), "nvidia-l40s": GpuStock(4, 48 << 30)}
-    return Facts(
-        **{
-            "node": "tartu",
-            "key_id": NODE.key_id,
-            "now_s": NOW_S,
-            "stock": stock,
-            "readiness": Readiness(),
-        }
-        | changes
-    )
+    healthy = {
+        "node": "tartu",
+        "key_id": NODE.key_id,
+        "now_s": NOW_S,
+        "stock": stock,
+        "served": SERVED_WORKLOADS,
+    }
+    return Facts(**healthy | changes)

@@ -152,6 +152,18 @@ REFUSED = {
         facts(),
         {R.WORKLOAD_NOT_ACCEPTED},
     ),
+    "a kind of work nobody serves": (
+        grant(job(workload="Inference")),
+        policy(),
+        facts(),
+        {R.WORKLOAD_NOT_ACCEPTED},
+    ),
+    "an agent that serves nothing": (
+        grant(),
+        policy(),
+        facts(served=frozenset()),
+        {R.WORKLOAD_NOT_ACCEPTED},
+    ),
     "no registry": (grant(), policy(imageRegistries=[]), facts(), {R.IMAGE_NOT_ALLOWED}),
     "registry that only begins alike": (
         grant(),

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hansa.api.aijob import SERVED_WORKLOADS
 from hansa.grants.checks import judge
-from hansa.grants.judgement import Facts, Readiness
+from hansa.grants.judgement import Facts
 from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Snapshot
@@ -31,7 +32,7 @@ from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view, node_manifest
 LIMITS = NodeLimits(lease_grace_s=40, currency="EUR")
 STANDS = ("EE", "FI", "PT", "PT-11", "BR", "US", "NO")
 PLACES = (*STANDS, "EU", "EEA", "Nordic", "Mercosur", "World", "overlay/friends", "overlay/near")
-NONSENSE = ("QX", "overlay/nowhere")
+NONSENSE = ("overlay/nowhere",)
 OVERLAYS = [
     {"name": "friends", "places": ["BR", "overlay/near"]},
     {"name": "near", "places": ["Nordic", "PT-11"]},
@@ -200,7 +201,7 @@ class Sides:
         }
 
     def _facts(self, name: str) -> Facts:
-        return Facts("tartu", NOW_S, stock=self.stocks[name].stock, readiness=Readiness())
+        return Facts("tartu", NOW_S, served=SERVED_WORKLOADS, stock=self.stocks[name].stock)
 
 
 @pytest.mark.parametrize("seed", seeds(24))

@@ -7,7 +7,7 @@ from hansa.model.reasons import Reason
 
 REMEDIES: dict[Reason, str] = {
     Reason.MISCONFIGURED: "correct the field named, and apply again",
-    Reason.UNKNOWN_JURISDICTION: "use an ISO 3166 code or a bloc that exists",
+    Reason.UNKNOWN_JURISDICTION: "name an overlay of the pool, a bloc or an ISO 3166 code",
     Reason.UNKNOWN_POOL: "name a pool that exists: kubectl get computepools",
     Reason.NOT_ADMITTED_TO_POOL: "ask the platform team for a share of the pool",
     Reason.NO_INSTITUTION: "ask the platform team to label the namespace with its institution",

@@ -22,8 +22,8 @@ from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.fencing import sign_release
 from hansa.reconcile.hub.node_access import namespace_of
 from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.grant_status import Stamp
-from hansa.reconcile.member.lifecycle import EndReason
 
 WARNING = (
     "You sign that nothing of these runs is left at {node}. If that is wrong, a job may run twice."

@@ -23,13 +23,11 @@ from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
 from hansa.reconcile.member import grant_status
-from hansa.reconcile.member.launcher import Output
+from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import (
     Action,
     CleanUp,
     End,
-    EndReason,
-    RayView,
     Refuse,
     Release,
     Render,
@@ -39,10 +37,9 @@ from hansa.reconcile.member.lifecycle import (
     ReportRunning,
     Run,
     Situation,
-    explain,
     next_action,
 )
-from hansa.reconcile.member.rayjob_view import read_rayjob
+from hansa.reconcile.member.workload import Output
 
 log = logging.getLogger(__name__)
 MOST_STEPS = 12
@@ -62,7 +59,7 @@ class RunController:
         self._rulings = Rulings(context)
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:
-        """Have a run looked at because its namespace or RayJob has changed."""
+        """Have a run looked at because its namespace or its workload has changed."""
         self._context.runs.add(thing["metadata"]["name"])
 
     async def work(self) -> None:
@@ -179,15 +176,17 @@ class RunController:
         record = context.epochs.records.get(entry.uid, entry.epoch) if entry is not None else None
         if entry is None or record is None:
             return None
-        grant = context.grant_of(entry)
+        grant, watched = context.grant_of(entry), context.watched_for(entry)
+        workload = watched.view(name) if watched is not None else None
         return Run(
             job=entry.spec.job_spec,
             record=record,
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
-            forbidden=self._rulings.forbidden(entry, made=self._rayjob(name) is not None),
+            forbidden=self._rulings.forbidden(entry, made=workload is not None),
             namespace=self._phase(name),
-            rayjob=self._rayjob(name),
+            served=watched is not None,
+            workload=workload,
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -201,10 +200,6 @@ class RunController:
         if namespace is None:
             return "Absent"
         return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
-
-    def _rayjob(self, name: str) -> RayView | None:
-        found = self._context.rayjobs.get(f"{name}/{name}")
-        return None if found is None else read_rayjob(found)
 
     def _situation(self, name: str) -> Situation:
         context, timing = self._context, self._context.settings.timing
@@ -238,7 +233,7 @@ class RunController:
             case ReportFinished():
                 await self._report_finished(entry, run, action)
             case _:
-                await self._tell(entry, action)
+                await self._tell(entry, run, action)
         return True
 
     async def _render(self, entry: Entry) -> bool:
@@ -256,7 +251,7 @@ class RunController:
         count_build(self._context, entry)
         return False
 
-    async def _tell(self, entry: Entry, action: Action) -> None:
+    async def _tell(self, entry: Entry, run: Run, action: Action) -> None:
         context = self._context
         grant, stamp = context.need_grant(entry), context.stamp()
         match action:
@@ -265,7 +260,7 @@ class RunController:
             case ReportAccepted():
                 patch = grant_status.accepted(grant, entry.name, stamp)
             case ReportRunning(at_s=at_s):
-                view = self._rayjob(entry.name)
+                view = run.workload
                 made_s = view.created_s if view else at_s
                 patch = grant_status.running(grant, at_s, made_s, stamp)
             case Release(reason=reason):
@@ -312,7 +307,7 @@ class RunController:
         await self._send(entry, grant_status.finished(grant, ending, context.stamp()))
 
     async def _output(self, entry: Entry) -> Output:
-        """Read the driver's output; a kubelet that will not give it must not hold up the end."""
+        """Read the output; a kubelet that will not give it must not hold up the end."""
         try:
             return await self._objects.read_output(entry)
         except HansaError as error:

@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Name of namespace and RayJob."""
+        """Name of the namespace and of the object that does the work."""
         return workload_name(self.uid, self.spec.epoch)
 
     @property

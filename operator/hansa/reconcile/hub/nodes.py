@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hansa.api.meta import first_fault
 from hansa.api.residency import PlaceRule, Residency
 from hansa.api.sovereignnode import SovereignNodeSpec, SovereignNodeStatus
 from hansa.grants.envelope import key_id
@@ -74,7 +75,7 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
     try:
         spec = SovereignNodeSpec.model_validate(manifest.get("spec", {}))
     except ValidationError as error:
-        text = f"the SovereignNode's spec is not valid: {first_error(error)}"
+        text = f"the SovereignNode's spec is not valid: {first_fault(error)}"
         site = Site(meta["name"], "", "", "", frozenset())
         return ParsedNode(
             meta["name"],
@@ -144,17 +145,11 @@ def micros(decimal: str) -> int:
     return int(Decimal(decimal) * MICROS)
 
 
-def first_error(error: ValidationError) -> str:
-    """Return the first fault as ``field: what is wrong``."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"[:500]
-
-
 def _read_status(wire: Mapping[str, Any]) -> tuple[SovereignNodeStatus, str]:
     try:
         return SovereignNodeStatus.model_validate(wire), ""
     except ValidationError as error:
-        text = f"its agent reports a malformed status ({first_error(error)}); upgrade the agent"
+        text = f"its agent reports a malformed status ({first_fault(error)}); upgrade the agent"
         return SovereignNodeStatus(), text
 
 

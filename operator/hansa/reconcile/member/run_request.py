@@ -1,4 +1,4 @@
-"""An accepted grant with everything needed to render it: the input of ``rayjob.render``."""
+"""An accepted grant with everything needed to render it: the input of ``run_namespace.waves``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hansa.api.aijob import AIJobSpec
-from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.api.memberpolicy import Dataset, MemberPolicySpec
 from hansa.api.meta import (
     EPOCH_LABEL,
     GROUP,
@@ -26,6 +26,10 @@ from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
 
 MANAGER = "hansa-member"
+RECORD = "grant"
+"""Name of the ConfigMap in a run's namespace with the grant and what its pods read."""
+ACCOUNT = "job"
+"""Name of the ServiceAccount of a run's pods."""
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
 GPUS_LABEL = f"{GROUP}/gpus"
 POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
@@ -68,8 +72,14 @@ class RunRequest:
 
     @property
     def name(self) -> str:
-        """Name of the namespace and of the RayJob."""
+        """Name of the namespace and of the object that does the work."""
         return workload_name(self.grant.job.uid, self.grant.epoch)
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """The policy's entries of the data sets the job reads, in the job's order, each once."""
+        held = {dataset.name: dataset for dataset in self.policy.datasets}
+        return [held[name] for name in dict.fromkeys(s.name for s in self.job.data)]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -91,7 +101,7 @@ class RunRequest:
     def pod_labels(self) -> dict[str, str]:
         """Labels of the run's pods: the exporter's and what a person looks for.
 
-        The rest is on their namespace: a RayJob holds these three times, and its size is its price.
+        The rest is on their namespace: an object may hold these several times, and its size is its price.
         """
         return {name: value for name, value in self.labels.items() if name in POD_LABELS}
 
@@ -102,6 +112,11 @@ class Creation:
 
     path: str
     body: Manifest
+
+
+def lent_name(secret: str) -> str:
+    """Return the name of a lent secret's copy: KubeRay names one of its own as the cluster."""
+    return f"lent-{secret}"
 
 
 def lawful_places(
