@@ -159,8 +159,8 @@ def _stopped(run: Run, situation: Situation) -> Action | None:
     for applies, reason in (
         (run.cancelled, EndReason.CANCELLED),
         (situation.stopped, EndReason.STOPPED),
-        (bool(run.forbidden), EndReason.POLICY_CHANGED),
         (not run.served, EndReason.NOT_SERVED),
+        (bool(run.forbidden), EndReason.POLICY_CHANGED),
         (_unattended(run.job, situation), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
         (_overdue(run, situation), EndReason.DEADLINE_EXCEEDED),
