@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -15,12 +14,10 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from e2e.testbed.binaries import Binaries, BinariesUnavailableError, cache_root
-from e2e.testbed.controlplane import ControlPlane
-from e2e.testbed.local import require_root_on_linux
-from e2e.testbed.packages import PackagesMissingError, ensure_packages
-from e2e.testbed.progress import Progress
-from e2e.testbed.provider import ProviderUnavailableError
+from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError, cache_root
+from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.providers.local import require_root_on_linux
+from e2e.testbed.providers.provider import ProviderUnavailableError
 
 # No test asserts a duration, so neither does hypothesis: machines are noisy.
 settings.register_profile("untimed", parent=settings(), deadline=None)
@@ -125,17 +122,6 @@ def root_on_linux() -> None:
         require_root_on_linux()
     except ProviderUnavailableError as error:
         skip_or_fail(str(error))
-
-
-@pytest.fixture(scope="session")
-def promtool() -> str:
-    """Prometheus's own checker; as root on Debian it is installed where it is missing."""
-    try:
-        if shutil.which("promtool") is None:
-            ensure_packages(Progress(), ["prometheus"])
-    except PackagesMissingError as error:
-        skip_or_fail(f"promtool: {error}")
-    return shutil.which("promtool") or "promtool"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
