@@ -207,7 +207,7 @@ class Agent:
         await together(
             *(regularly(duty, spread(pause_s, self._jitter)) for duty, pause_s in every),
             context.namespaces.run(),
-            context.rayjobs.run(),
+            *(one.objects.run() for one in context.watched),
             context.recorder.run(),
             publisher.run(),
             _on_policy(context.policy_changed, duties),
@@ -227,11 +227,13 @@ class Agent:
         context, run_controller = parts.context, parts.run_controller
         await context.namespaces.wait_synced()
         if not context.cluster_state.kuberay.missing:
-            await context.rayjobs.wait_synced()
+            for one in context.watched:
+                await one.objects.wait_synced()
         context.judging.set()
         self.status.starting = ""
         log.info(
-            "at work", extra={"node": self._settings.node, "records": len(context.epochs.items())}
+            "at work",
+            extra={"node": self._settings.node, "records": sum(1 for _ in context.epochs.records)},
         )
         workers = [run_controller.work() for _ in range(self._settings.rendering.concurrency)]
         await together(

@@ -83,8 +83,11 @@ class Duties:
 
     async def kuberay(self) -> None:
         """See which KubeRay there is."""
+        context = self._context
         found = await probes.find_kuberay(
-            self._context.own, self._context.settings.limits.kuberay_floor
+            context.own,
+            context.settings.limits.kuberay_floor,
+            [one.workload.resource.definition for one in context.watched],
         )
         if found != self._context.cluster_state.kuberay:
             self._context.cluster_state.kuberay = found
@@ -121,13 +124,7 @@ class Duties:
 
     async def forget(self) -> None:
         """Drop epoch records that nothing can refer to any more."""
-        context = self._context
-        active = {
-            entry.uid
-            for n in context.run_index.names()
-            if (entry := context.run_index.get(n)) is not None
-        }
-        await context.epochs.forget(context.clock.now(), lambda uid, _: uid in active)
+        await self._context.epochs.forget(self._context.clock.now())
 
 
 class Renewal:

@@ -35,7 +35,7 @@ class ScrapeView:
         )
         reflectors = {
             "workgrants": context.grants,
-            "rayjobs": context.rayjobs,
+            **{one.workload.resource.plural: one.objects for one in context.watched},
             "namespaces": context.namespaces,
         }
         return MemberReading(

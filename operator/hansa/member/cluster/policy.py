@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hansa.api.memberpolicy import MemberPolicySpec
-from hansa.grants.territory import is_jurisdiction
+from hansa.api.meta import first_fault
 
 NAME = "local"
 
@@ -38,9 +38,5 @@ def read_policy(manifest: Mapping[str, Any] | None) -> HeldPolicy:
     try:
         spec = MemberPolicySpec.model_validate(manifest.get("spec") or {})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return HeldPolicy(None, generation, uid, f"spec.{field}: {first['msg']}"[:900])
-    unknown = [c for c in (spec.jurisdiction, *spec.legal_control) if not is_jurisdiction(c)]
-    problem = f"{', '.join(unknown)} is no ISO 3166 code that exists; correct it" if unknown else ""
-    return HeldPolicy(None if unknown else spec, generation, uid, problem)
+        return HeldPolicy(None, generation, uid, f"spec.{first_fault(error)}")
+    return HeldPolicy(spec, generation, uid, "")

@@ -10,8 +10,9 @@ from hansa.grants.reasons import Objection
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.conditions import StatedCondition, merged
-from hansa.reconcile.member.launcher import Output
-from hansa.reconcile.member.lifecycle import EndReason, Reported, explain
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.lifecycle import Reported
+from hansa.reconcile.member.workload import Output
 
 MAX_OBJECTIONS = 4
 
@@ -82,7 +83,7 @@ def running(grant: Mapping[str, Any], at_s: float, rendered_s: float, stamp: Sta
     """Return the patch that says the first worker runs."""
     fields = {"runningAt": rfc3339(at_s), "renderedAt": rfc3339(rendered_s)}
     return _patch(
-        grant, stamp, fields, StatedCondition("Running", "True", "Running", "A Ray worker runs.")
+        grant, stamp, fields, StatedCondition("Running", "True", "Running", "A worker runs.")
     )
 
 

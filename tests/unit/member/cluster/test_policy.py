@@ -15,7 +15,7 @@ POLICIES = {
     "stopped": (policy(switch="Stopped"), ""),
     "none": (None, "no MemberPolicy"),
     "garbage": (policy(switch="Maybe"), "spec.switch"),
-    "no such country": (policy(jurisdiction="ZZ"), "ZZ is no ISO 3166 code"),
+    "no such country": (policy(jurisdiction="ZZ"), "spec.jurisdiction: there is no place ZZ"),
 }
 
 

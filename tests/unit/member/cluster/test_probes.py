@@ -38,7 +38,9 @@ def kuberay(image="kuberay/operator:v1.6.1", *, auth=True, labels=None):
     deployment = {"metadata": {"labels": labels or {}}, "spec": pod}
     return Shelf(
         **{
-            probes.CRD: {"spec": {"versions": [{"name": "v1alpha1"}, version]}},
+            f"{probes.DEFINITIONS}/rayjobs.ray.io": {
+                "spec": {"versions": [{"name": "v1alpha1"}, version]}
+            },
             probes.DEPLOYMENTS: {"page": Items([deployment])},
         }
     )
@@ -52,7 +54,12 @@ KUBERAYS = {
     "too old": (kuberay("op:v1.4.0"), "1.4.0", "", "too old"),
     "no token": (kuberay(auth=False), "1.6.1", "", "no token authentication"),
     "missing": (Shelf(), "", "not installed", ""),
-    "silent": (Shelf(**{probes.CRD: Retryable("x")}), "", "cannot be looked for", ""),
+    "silent": (
+        Shelf(**{f"{probes.DEFINITIONS}/rayjobs.ray.io": Retryable("x")}),
+        "",
+        "cannot be looked for",
+        "",
+    ),
     "no right to list": (
         Shelf(**(kuberay().answers | {probes.DEPLOYMENTS: Terminal("403")})),
         "",
@@ -65,7 +72,7 @@ KUBERAYS = {
 @pytest.mark.parametrize("case", KUBERAYS.values(), ids=KUBERAYS.keys())
 async def test_kuberay(case):
     cluster, version, missing, too_old = case
-    found = await probes.find_kuberay(cluster, "1.5.1")
+    found = await probes.find_kuberay(cluster, "1.5.1", ["rayjobs.ray.io"])
     assert found.version == version
     assert missing in found.missing
     assert too_old in found.too_old

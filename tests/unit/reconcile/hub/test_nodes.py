@@ -90,7 +90,8 @@ REQUESTS = {
     "good": ({"data": [{"name": "scans"}]}, {}, None),
     "pool": ({"pool": "other"}, {}, Reason.UNKNOWN_POOL),
     "data": ({"data": [{"name": "scams"}]}, {}, Reason.UNKNOWN_DATASET),
-    "place": ({"residency": {"location": {"deny": ["EX"]}}}, {}, Reason.UNKNOWN_JURISDICTION),
+    "place": ({"residency": {"location": {"deny": ["EX"]}}}, {}, Reason.MISCONFIGURED),
+    "not served": ({"workload": "Inference"}, {}, Reason.MISCONFIGURED),
     "overlay": (
         {"residency": {"location": {"allow": ["overlay/none"]}}},
         {},
@@ -124,6 +125,12 @@ def test_a_namespace_of_no_institution_may_not_submit():
 
     assert reason is Reason.NO_INSTITUTION
     assert "stranger" in message
+
+
+def test_what_is_not_served_is_told_so():
+    _, words = fault_of(job_view(workload="Inference"), catalog())
+
+    assert words == "spec.workload: Inference is not served yet; use Batch or FineTune"
 
 
 def refusal(reason, generation, at="2027-01-15T08:00:00Z"):

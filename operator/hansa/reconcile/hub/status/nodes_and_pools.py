@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hansa.model import places
 from hansa.model.plan import Notice, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Site, Snapshot
 from hansa.model.times import rfc3339
+from hansa.placement.rules.membership import is_member
 from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub.nodes import NodeView, disputed
 from hansa.reconcile.hub.pools import ParsedPool
@@ -66,7 +66,7 @@ def pool_status(  # noqa: PLR0917  # all that a status is made of
     now_s: float,
 ) -> dict[str, Any] | None:
     """Return a pool's status; None when it is what the pool shows already."""
-    members = [site for site in snapshot.sites if belongs(site, pool)]
+    members = [site for site in snapshot.sites if is_member(site, pool.pool)]
     ready = [site for site in members if site.unavailable is None]
     own = [job for job in snapshot.jobs if job.pool == pool.pool.name]
     used: Counter[str] = Counter()
@@ -93,14 +93,6 @@ def pool_status(  # noqa: PLR0917  # all that a status is made of
         ),
     }
     return None if status == {name: present.get(name, []) for name in status} else status
-
-
-def belongs(site: Site, pool: ParsedPool) -> bool:
-    """Tell whether a site is selected by a pool."""
-    names, jurisdictions = pool.pool.site_names, pool.pool.site_jurisdictions
-    if names is not None and site.name not in names:
-        return False
-    return not jurisdictions or not places.lineage(site.jurisdiction).isdisjoint(jurisdictions)
 
 
 def site_gpus(site: Site) -> int:

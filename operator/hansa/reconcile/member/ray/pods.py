@@ -6,18 +6,13 @@ data: names of images, environment values, JSON in a ConfigMap.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hansa.api.aijob import Resources
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
-from hansa.reconcile.member import launcher
 from hansa.reconcile.member.inventory import GPU, PRODUCT_LABEL
-from hansa.reconcile.member.run_request import RunRequest
+from hansa.reconcile.member.ray import launcher
+from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name
 
-GRANT = "grant"
-"""Name of the ConfigMap with the grant and the launcher."""
-ACCOUNT = "job"
 DATA_ROOT = "/data"
 SCRATCH = "scratch"
 SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
@@ -173,18 +168,12 @@ def _scratch(request: RunRequest) -> Manifest:
 
 def _launcher_volume() -> Manifest:
     items = [{"key": key, "path": key} for key in ("launch.py", "argv.json")]
-    return {"name": "launcher", "configMap": {"name": GRANT, "items": items}}
-
-
-def data_sets(request: RunRequest) -> list[Any]:
-    """Return the policy's entries of the data sets the job reads, in the job's request, each once."""
-    held = {dataset.name: dataset for dataset in request.policy.datasets}
-    return [held[name] for name in dict.fromkeys(s.name for s in request.job.data)]
+    return {"name": "launcher", "configMap": {"name": RECORD, "items": items}}
 
 
 def _data_mounts(request: RunRequest) -> list[Manifest]:
     mounts = []
-    for dataset in data_sets(request):
+    for dataset in request.datasets:
         mount: Manifest = {
             "name": volume_name(dataset.name),
             "mountPath": f"{DATA_ROOT}/{dataset.name}",
@@ -202,15 +191,10 @@ def _data_volumes(request: RunRequest) -> list[Manifest]:
             "name": volume_name(dataset.name),
             "persistentVolumeClaim": {"claimName": dataset.name, "readOnly": True},
         }
-        for dataset in data_sets(request)
+        for dataset in request.datasets
     ]
 
 
 def volume_name(dataset: str) -> str:
     """Return the pod's name for a data set's volume, within 63 characters."""
     return f"data-{dataset}"[:63].rstrip("-")
-
-
-def lent_name(secret: str) -> str:
-    """Return the copy's name: KubeRay makes a Secret named as the cluster beside it."""
-    return f"lent-{secret}"

@@ -1,15 +1,15 @@
 """Which places exist and which lie inside which: world, blocs, countries, regions.
 
 Membership decides where data may go, so it is written out here and not fetched. Countries are the
-ISO 3166-1 alpha-2 codes. Regions (ISO 3166-2) are not listed: any well-formed code is a child of
+assigned ISO 3166-1 alpha-2 codes; regions are the ISO 3166-2 codes of ``pycountry``, each a child of
 its country. Blocs hold full members only; territories with codes of their own (AX, GL, GP …) are
 not their state's bloc members, because a wrong "inside" is worse than a wrong "outside".
 """
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
+from functools import cache
 
 WORLD = "World"
 OVERLAY_PREFIX = "overlay/"
@@ -50,12 +50,33 @@ BLOCS: dict[str, frozenset[str]] = {
 }
 """Bloc → its countries, as of 2026. ``World`` is the bloc of all."""
 
-_REGION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
+MISTAKEN = {"UK": "GB", "EL": "GR"}
+"""What people write for a country → its ISO code. EU documents write both."""
+
+
+@cache
+def _regions() -> dict[str, tuple[str, ...]]:
+    """Country → its regions, read at the first question about one."""
+    from pycountry import subdivisions  # noqa: PLC0415  # a tenth of a second that few commands need
+
+    found: dict[str, list[str]] = {}
+    for region in sorted(subdivision.code for subdivision in subdivisions):
+        found.setdefault(country_of(region), []).append(region)
+    return {country: tuple(codes) for country, codes in found.items()}
+
+
+def country_of(jurisdiction: str) -> str:
+    """Return the country of a country or region code.
+
+    >>> country_of("PT-11")
+    'PT'
+    """
+    return jurisdiction.partition("-")[0]
 
 
 def is_jurisdiction(place: str) -> bool:
     """Whether ``place`` is a country, or a region of one."""
-    return place in COUNTRIES or (_REGION.fullmatch(place) is not None and place[:2] in COUNTRIES)
+    return place in COUNTRIES or ("-" in place and place in _regions().get(country_of(place), ()))
 
 
 def is_known(place: str) -> bool:
@@ -65,15 +86,32 @@ def is_known(place: str) -> bool:
 
 def lineage(jurisdiction: str) -> frozenset[str]:
     """A jurisdiction, its country, and every bloc around it."""
-    country = jurisdiction[:2]
+    country = country_of(jurisdiction)
     return frozenset({jurisdiction, country}) | {
         b for b, members in BLOCS.items() if country in members
     }
 
 
-def suggestions(place: str, also: frozenset[str] = frozenset()) -> tuple[str, ...]:
+def unknown(place: str, also: frozenset[str] = frozenset()) -> str:
+    """Return that ``place`` does not exist, and what to write instead.
+
+    ``also``: names that would be right beside jurisdictions and blocs.
+
+    >>> unknown("UK")
+    'there is no place UK; write GB'
+    """
+    country = country_of(place)
+    if country in MISTAKEN:
+        return f"there is no place {place}; write {MISTAKEN[country]}{place[len(country) :]}"
+    near = _nearest(place, also)
+    return f"there is no place {place}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+
+
+def _nearest(place: str, also: frozenset[str]) -> list[str]:
     """Up to three known places whose names are nearest to a misspelt one."""
+    country, _, region = place.partition("-")
+    if region and country in COUNTRIES:
+        return get_close_matches(place, _regions().get(country, ()), n=3, cutoff=0.5) or [country]
     known = sorted(BLOCS) + sorted(COUNTRIES) + sorted(also)
     folded = {name.casefold(): name for name in reversed(known)}
-    near = get_close_matches(place.casefold(), folded, n=3, cutoff=0.5)
-    return tuple(folded[name] for name in near)
+    return [folded[name] for name in get_close_matches(place.casefold(), folded, n=3, cutoff=0.5)]

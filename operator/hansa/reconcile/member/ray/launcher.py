@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+from hansa.reconcile.member.workload import Output
 
 FOLDER = "/hansa"
 RESULT_PATH = "/tmp/hansa/result.json"  # noqa: S108  # a path inside the job's own container
@@ -44,14 +45,6 @@ sys.exit(code if code >= 0 else 128 - code)
 '''
 MAX_TAIL_CHARS = 8192
 MAX_RESULT_CHARS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What the driver left: its last lines, and its declared result if it wrote one."""
-
-    tail: str = ""
-    result: str | None = None
 
 
 def read_output(log: str) -> Output:

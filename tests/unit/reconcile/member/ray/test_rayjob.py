@@ -11,9 +11,12 @@ import pytest
 
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.model.quantities import millis, units
-from hansa.reconcile.member import data, launcher
-from hansa.reconcile.member.rayjob import render
+from hansa.reconcile.member import data
+from hansa.reconcile.member.ray import launcher
+from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions, lawful_places
+from hansa.reconcile.member.workload import Output
 from tests.unit.grants.grant_kit import grant, job, policy
 from tests.unit.reconcile.member.run_request_kit import HOST_PATH, request
 
@@ -21,7 +24,7 @@ from tests.unit.reconcile.member.run_request_kit import HOST_PATH, request
 def rendered(made=None):
     return {
         creation.body["kind"]: creation.body
-        for wave in render(made or request())
+        for wave in waves(made or request(), RayJob())
         for creation in wave
     }
 
@@ -37,7 +40,7 @@ def pods(made=None):
 
 
 def test_waves_begin_with_the_namespace_and_end_with_the_rayjob():
-    first, fences, last = render(request())
+    first, fences, last = waves(request(), RayJob())
     assert [c.body["kind"] for c in first] == ["Namespace"]
     assert [c.body["kind"] for c in last] == ["RayJob"]
     assert {c.body["kind"] for c in fences} == {
@@ -191,7 +194,7 @@ def test_data_is_mounted_read_only_and_its_volume_never_deletes_it():
 
 def test_a_data_set_named_twice_is_mounted_once():
     made = request(data=[{"name": "cohort"}, {"name": "cohort"}])
-    kinds = [c.body["kind"] for wave in render(made) for c in wave]
+    kinds = [c.body["kind"] for wave in waves(made, RayJob()) for c in wave]
     assert kinds.count("PersistentVolume") == 1
 
 
@@ -311,13 +314,13 @@ LOGS = {
 @pytest.mark.parametrize("case", LOGS.values(), ids=LOGS.keys())
 def test_output(case):
     log, tail, result = case
-    assert launcher.read_output(log) == launcher.Output(tail, result)
+    assert launcher.read_output(log) == Output(tail, result)
 
 
 def test_an_elastic_job_gets_the_workers_granted():
     ray = {"version": "2.60.0", "workers": {"count": 4, "minCount": 2, "gpus": 1}}
     wire = grant(job(ray=ray), workers=3)
-    made = render(request(grant=WorkGrantSpec.model_validate(wire), wire=wire))
+    made = waves(request(grant=WorkGrantSpec.model_validate(wire), wire=wire), RayJob())
     by_kind = {one.body["kind"]: one.body for wave in made for one in wave}
 
     group = by_kind["RayJob"]["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
