@@ -5,7 +5,8 @@ UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCKS := $(patsubst %,requirements/%.lock,build runtime dev docs)
 LOCKED := --quiet --no-deps --require-hashes $(LOCKS:%=-r %)
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade
-PARALLEL := --numprocesses auto --no-loadscope-reorder
+PARALLEL := --numprocesses auto
+PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 .DEFAULT_GOAL := help
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -38,10 +39,11 @@ types: setup ## mypy, with its cache outside the checkout
 
 test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/programs tests/apiserver tests/e2e $(PARALLEL) --maxprocesses 4
+	$(BIN)/python -m pytest tests/e2e tests/programs tests/apiserver $(PARALLEL) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers are not covered
-	$(BIN)/python -m pytest tests/unit tests/api --cov $(PARALLEL)
+	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/random tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
 
 demo: setup ## the league, end to end, on this machine
 	$(BIN)/python -m e2e demo

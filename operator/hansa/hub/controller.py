@@ -18,6 +18,7 @@ from hansa.hub.league_cache import LeagueCache
 from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
+from hansa.model.plan import Placement
 from hansa.model.times import from_rfc3339
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
@@ -159,6 +160,7 @@ class Controller:
         spec = job.parsed.spec
         pool = league.catalog.pools.get(spec.pool) if spec else None
         decision = self._plans.decision(uid)
+        node = league.nodes.get(decision.site if isinstance(decision, Placement) else job.node)
         case = JobCase(
             job=job,
             epochs=epochs,
@@ -167,6 +169,7 @@ class Controller:
             skew_s=self._skew_s,
             institution=league.catalog.institutions.get(job.namespace, ""),
             overlays=pool.overlays if pool else (),
+            audience=node.parsed.audience if node else "",
             verdicts=() if job.node else self._plans.verdicts(uid),
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),

@@ -31,14 +31,12 @@ log = logging.getLogger(__name__)
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 CONFLICT_AFTER_S = 0.2
 TERMINAL_AFTER_S = 30.0
+LAPSED_AFTER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """How a batch went. ``retry_after_s`` None: no need to come back.
-
-    Neither ok nor to come back: another replica leads.
-    """
+    """How a batch went. ``retry_after_s`` None: all is done, no need to come back."""
 
     ok: bool
     retry_after_s: float | None = None
@@ -101,7 +99,8 @@ class Executor:
                 later_s = action.after_s
                 continue
             if not self._still_leader():
-                return BatchResult(ok=False)
+                # The lease may only have lapsed, and be renewed with nobody told: come back.
+                return BatchResult(ok=False, retry_after_s=LAPSED_AFTER_S)
             failure = await self._attempt(action)
             if failure is not None:
                 return failure

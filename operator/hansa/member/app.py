@@ -38,6 +38,7 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock, Manifest
 from hansa.process.app import Supervisor, regularly, run_process, together
+from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
 from hansa.reconcile.member.run_request import MANAGER
 
@@ -231,7 +232,8 @@ class Agent:
         context.judging.set()
         self.status.starting = ""
         log.info(
-            "at work", extra={"node": self._settings.node, "records": len(context.epochs.items())}
+            "at work",
+            extra={"node": self._settings.node, "records": sum(1 for _ in context.epochs.records)},
         )
         workers = [run_controller.work() for _ in range(self._settings.rendering.concurrency)]
         await together(
@@ -256,7 +258,7 @@ async def _on_policy(changed: asyncio.Event, duties: Duties) -> None:
 
 def main() -> None:
     """Run the agent as a process; SIGTERM ends it, running jobs go on."""
-    settings = MemberSettings()
+    settings = read_settings(MemberSettings)
     configure_logging(level=settings.log_level)
     run_process(lambda: run(settings))
     log.info("stopped; running jobs go on")

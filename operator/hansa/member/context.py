@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.api.workgrant import WorkGrantSpec
 from hansa.errors import Conflict, NotFound, Retryable
-from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.grants import authorization
+from hansa.grants.epochs import NONE, EpochRecord, Outcome
 from hansa.member.cluster.inventory import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.run_index import Entry, RunIndex
+from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
@@ -92,7 +95,7 @@ class AgentContext:
         """Return the hub's grant for a run, as last seen."""
         return self.grants.get(f"{self.hub_namespace}/{entry.grant}")
 
-    async def tell_hub(self, name: str, patch: Manifest) -> Manifest:
+    async def tell_hub(self, name: str, patch: Manifest) -> None:
         """Merge a status patch into a grant and take the answer into the cache.
 
         What was read is replaced (ADR 0020). Where that is no longer what stands there, only the spec
@@ -107,8 +110,8 @@ class AgentContext:
             answer = await self.hub.replace(path, body)
         except Conflict:
             answer = await self.hub.merge(path, patch)
+        # An answer that is no grant is passed over; what the hub really holds comes by the watch.
         self.grants.absorb(answer)
-        return answer
 
     def need_grant(self, entry: Entry) -> Manifest:
         """Return the hub's grant; raises ``Retryable`` while it is not to be had."""
@@ -122,12 +125,23 @@ class AgentContext:
         return Stamp(self.clock.now(), self.cluster_state.policy.generation)
 
     def record(
-        self, epoch: int, digest: str, outcome: Outcome, *, reason: str = "-"
+        self, spec: WorkGrantSpec, digest: str, outcome: Outcome, *, reason: str = NONE
     ) -> EpochRecord:
-        """Return a record that is kept for as long as a grant of its age could be valid."""
-        limits = self.settings.limits
-        keep = self.clock.now() + limits.grant_validity_seconds + limits.clock_skew_seconds
-        return EpochRecord(epoch, digest, outcome, int(keep), reason)
+        """Return a record that is kept for as long as a grant, or a signature it used, is valid."""
+        limits, now_s = self.settings.limits, self.clock.now()
+        keep = now_s + limits.grant_validity_seconds + limits.clock_skew_seconds
+        used = () if outcome is Outcome.REFUSED else spec.job_spec.authorizations
+        ends = (from_rfc3339(said.not_after) or 0.0 for said in used)
+        return EpochRecord(
+            job_uid=spec.job.uid,
+            epoch=spec.epoch,
+            digest=digest,
+            outcome=outcome,
+            seen_s=int(now_s),
+            keep_until_s=int(max(keep, *ends)) if used else int(keep),
+            reason=reason,
+            authorizations=authorization.identities(used),
+        )
 
     def policy_subject(self) -> Subject:
         """Return what events are about."""

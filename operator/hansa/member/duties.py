@@ -124,13 +124,7 @@ class Duties:
 
     async def forget(self) -> None:
         """Drop epoch records that nothing can refer to any more."""
-        context = self._context
-        active = {
-            entry.uid
-            for n in context.run_index.names()
-            if (entry := context.run_index.get(n)) is not None
-        }
-        await context.epochs.forget(context.clock.now(), lambda uid, _: uid in active)
+        await self._context.epochs.forget(self._context.clock.now())
 
 
 class Renewal:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
+from hansa.grants.shape import misshapen
 from hansa.member.context import AgentContext, Watched
+from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
 from hansa.member.runs.run_controller import RunController
@@ -76,13 +79,21 @@ def assemble(
     to_judge, to_run_controller = Relay(), Relay()
     ours = OURS.format(settings.node)
 
-    def reflector(cluster: Cluster, path: str, relay: Relay, labels: str = "") -> Reflector:
+    def reflector(
+        cluster: Cluster,
+        path: str,
+        relay: Relay,
+        labels: str = "",
+        *,
+        admit: Callable[[Manifest], str] = lambda _: "",
+    ) -> Reflector:
         return Reflector(
             cluster,
             path,
             clock=clock,
             on_change=relay,
             labels=labels,
+            admit=admit,
             relist_s=settings.timing.resync_seconds,
             jitter=jitter,
         )
@@ -97,7 +108,10 @@ def assemble(
         epochs=EpochStore(clients.own, settings.namespace),
         contact=Contact(clock, last_s=clients.last_contact_s),
         grants=reflector(
-            clients.hub, WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node), to_judge
+            clients.hub,
+            WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node),
+            to_judge,
+            admit=misshapen,
         ),
         namespaces=reflector(clients.own, NAMESPACES, to_run_controller, ours),
         watched=tuple(
@@ -111,6 +125,7 @@ def assemble(
         runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
     )
+    context.epochs.is_live = partial(is_live, context)
     judge, run_controller = Judge(context), RunController(context, RunObjects(context))
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
     return Parts(context, judge, run_controller)

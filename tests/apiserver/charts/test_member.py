@@ -26,7 +26,7 @@ from tests.apiserver.charts.charted import SYSTEM, Charted, installed, pods_of, 
 from tests.apiserver.crds.bases import BASES, DIGEST
 from tests.apiserver.member.kit import install_kuberay
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member chart")]
 
 AGENT = f"system:serviceaccount:{SYSTEM}:hansa-member"
 EXPORTER = f"system:serviceaccount:{SYSTEM}:hansa-exporter"

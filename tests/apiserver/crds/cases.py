@@ -203,9 +203,6 @@ RULES: dict[str, Case] = {
     ),
     "gpus must be at least 1": Case(_with(WORKERS, gpus=0, gpuClass=None), _with(WORKERS, gpus=0)),
     "notAfter must be later": Case(GRANT, _with(GRANT, notBefore=LATE, notAfter=LATE)),
-    "signatures must hold one": Case(
-        GRANT, _with(GRANT, signatures=[_with(GRANT["signatures"][0], role="DataOwner")])
-    ),
     "a stop cannot be taken back": Case("Stop", "None", old="Stop"),
     "path must stay inside the claim": Case("a/b", "../etc"),
     "cidr must be a network, for": Case("10.0.0.0/8", "999.0.0.0/8"),

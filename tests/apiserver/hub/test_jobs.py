@@ -5,9 +5,10 @@ import pytest
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
 from hansa.grants.envelope import digest, grant_message, signature_holds
-from tests.apiserver.hub.league import condition_of, until
+from tests.apiserver.hub.league import condition_of
+from tests.apiserver.hub.process import until
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
 
 
 async def test_a_job_runs_and_its_result_comes_back(league, hub):

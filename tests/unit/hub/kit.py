@@ -233,7 +233,8 @@ def node(store: Store, name: str, status: Any = None, **spec: Any) -> None:
     """Write a node, and its Lease."""
     path = SOVEREIGNNODE.path(name=name)
     known = store.objects.get(path, {"metadata": {"generation": 0}})
-    thing = {"kind": "SovereignNode", **node_manifest(name, status, **spec)}
+    pinned = {"releaseKey": SIGNER.public_key}
+    thing = {"kind": "SovereignNode", **node_manifest(name, status, **pinned | spec)}
     thing["metadata"] |= {"generation": known["metadata"]["generation"] + 1}
     told = (known.get("status") or {}).get("conditions")
     thing["status"] = {**(thing.get("status") or {}), **({"conditions": told} if told else {})}

@@ -17,6 +17,7 @@ from hansa.grants.epochs import Outcome
 from hansa.member.context import AgentContext
 from hansa.member.runs import stale
 from hansa.member.runs.release import count_build, gpu_seconds, sign_release
+from hansa.member.runs.rulings import Rulings
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
@@ -43,6 +44,8 @@ from hansa.reconcile.member.workload import Output
 log = logging.getLogger(__name__)
 MOST_STEPS = 12
 LOG_ATTEMPTS = 3
+LONGEST_WAIT_S = 1.0
+"""A rush of grants keeps a worker no longer from other runs."""
 TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, released=True)
 
 
@@ -53,6 +56,7 @@ class RunController:
         """``context``: shared state; ``objects`` makes and deletes a run's objects."""
         self._context = context
         self._objects = objects
+        self._rulings = Rulings(context)
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:
         """Have a run looked at because its namespace or its workload has changed."""
@@ -79,15 +83,39 @@ class RunController:
                 runs.done(name)
 
     async def watch_deadlines(self) -> None:
-        """Look at all runs from time to time, because time passes without events."""
+        """Stop what must not go on, from time to time: time passes without events.
+
+        Here and not by the workers, for all of them may be waiting for a hub that does not answer.
+        """
         while True:
             await asyncio.sleep(self._context.settings.timing.tick_seconds)
-            for name in self._context.run_index.names():
-                run = self._observe(name)
-                if run is not None and isinstance(
-                    next_action(run, self._situation(name)), End | CleanUp
-                ):
-                    self._context.runs.add(name)
+            names = self._context.run_index.names()
+            await asyncio.gather(*(self._stop_due(name) for name in names))
+
+    async def _stop_due(self, name: str) -> None:
+        """End a run and delete it, where that is due; nothing here asks the hub."""
+        for _ in range(2):
+            run, entry = self._observe(name), self._context.run_index.get(name)
+            if run is None or entry is None:
+                return
+            action = next_action(run, self._situation(name))
+            if not isinstance(action, End | CleanUp):
+                return
+            try:
+                await self._perform(entry, run, action)
+            except HansaError as error:
+                log.warning("run not stopped yet", extra={"run": name, "error": str(error)})
+                if isinstance(action, End) and action.reason.verdict == "Interrupted":
+                    # As long as its reason stands nothing makes the run anew, remembered or not.
+                    await self._delete(name)
+                return
+            self._context.runs.add(name)
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self._objects.clean_up(name)
+        except HansaError as error:
+            log.warning("run not deleted", extra={"run": name, "error": str(error)})
 
     async def _carry(self, name: str) -> None:
         """Act until nothing is left to do."""
@@ -114,13 +142,14 @@ class RunController:
             await self._remove_stray(name, namespace)
             return False
         context = self._context
-        record = context.epochs.get(entry.uid)
+        record = context.epochs.records.get(entry.uid, entry.epoch)
         if record is None:
-            record = context.record(entry.spec.epoch, entry.digest, Outcome.ACCEPTED)
-            await context.epochs.put({entry.uid: record})
-        if record.epoch != entry.spec.epoch:
-            await self._remove_stray(name, namespace)
-            return False
+            highest = context.epochs.records.highest(entry.uid)
+            if highest is not None and highest.epoch > entry.epoch:
+                await self._remove_stray(name, namespace)
+                return False
+            record = context.record(entry.spec, entry.digest, Outcome.ACCEPTED)
+            await context.epochs.put((record,))
         context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
         return True
 
@@ -144,18 +173,20 @@ class RunController:
     def _observe(self, name: str) -> Run | None:
         context = self._context
         entry = context.run_index.get(name)
-        record = context.epochs.get(entry.uid) if entry is not None else None
-        if entry is None or record is None or record.epoch != entry.spec.epoch:
+        record = context.epochs.records.get(entry.uid, entry.epoch) if entry is not None else None
+        if entry is None or record is None:
             return None
         grant, watched = context.grant_of(entry), context.watched_for(entry)
+        workload = watched.view(name) if watched is not None else None
         return Run(
             job=entry.spec.job_spec,
             record=record,
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
+            forbidden=self._rulings.forbidden(entry, made=workload is not None),
             namespace=self._phase(name),
             served=watched is not None,
-            workload=watched.view(name) if watched is not None else None,
+            workload=workload,
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -193,8 +224,8 @@ class RunController:
             case CleanUp():
                 await self._objects.clean_up(entry.name)
                 return False
-            case End(reason=reason):
-                await self._end(entry, reason)
+            case End(reason=reason, message=message):
+                await self._end(entry, reason, message)
             case Release() if await self._objects.remains(entry.name):
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
                 await self._objects.clean_up(entry.name)
@@ -206,7 +237,11 @@ class RunController:
         return True
 
     async def _render(self, entry: Entry) -> bool:
-        await self._context.judging.wait()
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                await self._context.judging.wait()
+        except TimeoutError:
+            raise Retryable("grants are being judged; accepted work is made after them") from None
         try:
             await self._objects.build(entry)
         except (Terminal, NotFound) as error:
@@ -245,8 +280,8 @@ class RunController:
     async def _end(self, entry: Entry, reason: EndReason, message: str = "") -> None:
         """Make the end durable before anything is deleted."""
         context = self._context
-        record = context.record(entry.spec.epoch, entry.digest, Outcome.ENDED, reason=reason.value)
-        await context.epochs.put({entry.uid: record})
+        record = context.record(entry.spec, entry.digest, Outcome.ENDED, reason=reason.value)
+        await context.epochs.put((record,))
         context.run_index.let_go(entry.name)
         if reason.verdict == "Interrupted":
             context.instruments.add(metrics.MEMBER_STOPS, reason=reason.value)
@@ -289,5 +324,6 @@ class RunController:
             return
         if run.reported.released or run.reported.accepted is False:
             self._context.run_index.drop(name)
+            self._rulings.forget(name)
             self._context.orphaned.pop(name, None)
             await stale.release_outdated(self._context, entry.uid)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
-from hansa.errors import Conflict, NotFound, Terminal
+from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
@@ -106,7 +106,7 @@ class RunObjects:
         context = self._context
         policy = context.cluster_state.policy.spec
         if policy is None:
-            raise Terminal(f"no policy to render under: {context.cluster_state.policy.problem}")
+            raise Retryable(f"no policy to render under: {context.cluster_state.policy.problem}")
         inventory = context.cluster_state.inventory(context.run_index.held)
         gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
         rendering = context.settings.rendering

@@ -31,6 +31,8 @@ class WriteGrant:
     job_namespace: str
     job_name: str
     node: str
+    audience: str
+    """SHA-256 of the node's raw public key."""
     epoch: int
     institution: str
     spec_digest: str

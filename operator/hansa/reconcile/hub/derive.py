@@ -69,6 +69,8 @@ class JobCase:
     skew_s: float
     institution: str = ""
     overlays: tuple[Mapping[str, Any], ...] = ()
+    audience: str = ""
+    """SHA-256 of the key pinned for the node that the job has or gets."""
     verdicts: tuple[Verdict, ...] = ()
     bill: Bill | None = None
     gainer: str = ""
@@ -307,6 +309,7 @@ def _grant(
         job_namespace=job.namespace,
         job_name=job.name,
         node=node,
+        audience=case.audience,
         epoch=epoch,
         institution=case.institution,
         spec_digest=job.parsed.digest,

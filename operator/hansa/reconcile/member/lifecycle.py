@@ -40,6 +40,8 @@ class Run:
     record: EpochRecord
     reported: Reported = Reported()
     cancelled: bool = False
+    forbidden: str = ""
+    """What the law, as it is now, has against it; empty: nothing."""
     namespace: Literal["Absent", "Active", "Terminating"] = "Absent"
     served: bool = True
     """Whether the agent knows how to run this kind of work."""
@@ -98,6 +100,7 @@ class End:
     """Mark the epoch as ended, for good."""
 
     reason: EndReason
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +160,14 @@ def _stopped(run: Run, situation: Situation) -> Action | None:
         (run.cancelled, EndReason.CANCELLED),
         (situation.stopped, EndReason.STOPPED),
         (not run.served, EndReason.NOT_SERVED),
+        (bool(run.forbidden), EndReason.POLICY_CHANGED),
         (_unattended(run.job, situation), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
         (_overdue(run, situation), EndReason.DEADLINE_EXCEEDED),
         (_never_started(run, situation), EndReason.NEVER_STARTED),
     ):
         if applies:
-            return End(reason)
+            return End(reason, run.forbidden if reason is EndReason.POLICY_CHANGED else "")
     return None
 
 

@@ -22,7 +22,7 @@ from hansa.api.meta import (
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
-from hansa.grants.territory import Territory
+from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
 
 MANAGER = "hansa-member"
@@ -126,11 +126,14 @@ def lawful_places(
 
     A policy may speak of a country while machines stand in its regions and a rule names one region.
     """
-    territory = Territory(grant.overlays)
-    wanted = {source.name for source in grant.job_spec.data}
-    rules = [grant.job_spec.residency.location]
-    rules += [d.residency.location for d in policy.datasets if d.name in wanted]
+    rules = residency_rules(grant, policy)
     here = {policy.jurisdiction} | {
         label for label in machine_labels if label.startswith(f"{policy.jurisdiction}-")
     }
-    return tuple(sorted(p for p in here if not any(territory.objection(rule, p) for rule in rules)))
+    return tuple(
+        sorted(
+            place
+            for place in here
+            if not any(r.territory.objection(r.residency.location, place) for r in rules)
+        )
+    )

@@ -27,9 +27,10 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY
 from hansa.placement.state.kernel_input import one_kind
+from tests.seeds import seeds
 from tests.unit.placement.leagues import NOW_S, random_job, random_snapshot
 
-SEEDS = range(40)
+SEEDS = 40
 GIB = 1 << 30
 L40S, MI210 = "nvidia-l40s", "amd-mi210"
 
@@ -68,7 +69,7 @@ def rooms(league, record):
     return found
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(SEEDS))
 def test_room_is_where_the_kernel_finds_it(seed):
     planner, _ = busy(seed)
     league = planner.league
@@ -106,7 +107,7 @@ def is_dearer(league, record, held, cell):
     return money[cell] > money[held.cell] or order.index(cell) > order.index(held.cell)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(SEEDS))
 def test_no_verdict_is_untrue(seed):
     planner, plan = busy(seed)
     league = planner.league
@@ -133,7 +134,7 @@ def test_no_verdict_is_untrue(seed):
 def test_the_random_leagues_have_all_there_is_to_tell():
     seen = {
         (row.reason, held is not None)
-        for seed in SEEDS
+        for seed in range(SEEDS)
         for _, verdicts, held in told(*busy(seed))
         for row in verdicts
     }

@@ -58,15 +58,15 @@ def release(signer=SIGNER, *, epoch=1, where="tartu", at=AT):
 
 KEYED = {"releaseKey": SIGNER.public_key}
 RELEASES = {
-    "signed": (release(), node(status=KEYED), True),
-    "not released": (None, node(status=KEYED), False),
+    "signed": (release(), node(**KEYED), True),
+    "not released": (None, node(**KEYED), False),
     "node unknown": (release(), None, False),
-    "node not accepted": (release(), node(status=KEYED, accepted="Pending"), False),
-    "node without a key": (release(), node(), False),
-    "another key": (release(OTHER), node(status=KEYED), False),
-    "another epoch": (release(epoch=2), node(status=KEYED), False),
-    "another node's": (release(where="riga"), node(status=KEYED), False),
-    "another time": (release() | {"releasedAt": rfc3339(NOW_S + 1)}, node(status=KEYED), False),
+    "node not accepted": (release(), node(accepted="Pending", **KEYED), False),
+    "node without a key": (release(), node(releaseKey=None), False),
+    "another key": (release(OTHER), node(**KEYED), False),
+    "another epoch": (release(epoch=2), node(**KEYED), False),
+    "another node's": (release(where="riga"), node(**KEYED), False),
+    "another time": (release() | {"releasedAt": rfc3339(NOW_S + 1)}, node(**KEYED), False),
 }
 
 

@@ -38,7 +38,7 @@ GOOD = WorkloadView(NOW - 100, end=EndReason.SUCCEEDED, ended_s=NOW - 5)
 
 
 def record(outcome=Outcome.ACCEPTED, reason="-"):
-    return EpochRecord(1, "d", outcome, 0, reason)
+    return EpochRecord("uid", 1, "d", outcome, 0, 0, reason)
 
 
 def run(**changes):

@@ -8,7 +8,7 @@ import pytest
 
 from hansa.cli.generated.reference import NOTICE, PAGES
 
-REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
 @pytest.mark.parametrize("name", PAGES)
