@@ -45,7 +45,7 @@ class Decision:
 
 
 def plan(snapshot: Snapshot, *, is_compiled: bool = False) -> Plan:
-    """The full plan for a snapshot. ``is_compiled``: see ``engine.run``; one plan is not worth it."""
+    """The full plan for a snapshot. ``is_compiled``: see ``run.run``; one plan is not worth it."""
     league = League(snapshot)
     if league.prices is None:
         league.prices = shadow_prices.solve_if_small(league)

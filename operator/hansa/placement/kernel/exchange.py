@@ -9,7 +9,7 @@ have started still starts, but for those behind the one who gains.
 
 from __future__ import annotations
 
-from hansa.placement.kernel.fit import try_cell
+from hansa.placement.kernel.fit import may_have, need_of, try_cell
 from hansa.placement.kernel.quota import cap_room
 from hansa.placement.kernel.tables import (
     HUGE,
@@ -38,11 +38,6 @@ THROUGH = 1
 WAYS = 3
 
 
-def need_of(state: State, tx: Transaction, gang: int) -> int:
-    """GPUs of a gang."""
-    return tx.workers[gang] * state.kinds.gpus[tx.kind[gang]]
-
-
 def go(state: State, tx: Transaction, gang: int) -> None:
     """Take a gang out of its cell; what it paid there is saved."""
     saved = need_of(state, tx, gang) * state.exchange.money[tx.cell[gang]]
@@ -69,7 +64,8 @@ def step_aside(state: State, tx: Transaction, gang: int) -> bool:
             state, tx, gang, cell
         ):
             return True
-    rollback(state, tx, mark)
+    if is_up:
+        rollback(state, tx, mark)
     return False
 
 
@@ -150,18 +146,6 @@ def swap(state: State, tx: Transaction, gang: int, cell: int) -> bool:
         other = following
     rollback(state, tx, mark)
     return False
-
-
-def may_have(state: State, tx: Transaction, cell: int, need: int, below: int) -> bool:
-    """Whether there would be room in a cell if all its gangs of fewer than ``below`` GPUs left."""
-    room = state.supply.cell_free[cell]
-    gang = state.exchange.first[cell]
-    while gang != NOBODY and room < need:
-        gpus = need_of(state, tx, gang)
-        if gpus < below:
-            room += gpus
-        gang = tx.below[gang]
-    return room >= need
 
 
 def give_way(state: State, tx: Transaction, gang: int, turn: Turn) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hansa.model.snapshot import PreemptionRule, Shape
+from hansa.model.snapshot import PreemptionRule
 from hansa.placement.kernel import packing, quota, run, transaction
 from hansa.placement.kernel.tables import NOBODY, RANK_BITS, RANK_MASK, Jobs, Kinds, Mark, State
 from hansa.placement.rules.fleet import Ints
@@ -50,7 +50,8 @@ class Trial:
         self._tx = run.transaction()
         """Whatever yields or would start, as gangs; ``job`` is the number of the gang itself."""
         self.supply, self.accounts = self._state.supply, self._state.accounts
-        self._kinds: dict[tuple[Shape, str], int] = {}
+        self._kinds: dict[tuple[int, bool], int] = {}
+        """(kind in the league, whether the head stays) → kind in the trial's own table."""
         self._gangs: dict[tuple[str, str, int], int] = {}
         """(job, site, workers left) → the gang that yields."""
         self.gone: dict[tuple[str, str], int] = {}
@@ -171,7 +172,7 @@ class Trial:
         """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
         kind = self.league.kinds.kinds[record.kind]
         state, tx = self._state, self._tx
-        number, begin = self._kind_of(kind.shape, kind.pool), len(tx.log)
+        number, begin = self._kind_of(record.kind), len(tx.log)
         if not self._admits(record, number, cell, reclaims=reclaims):
             return False
         if not packing.take_gang(state.supply, state.kinds, number, cell, tx.log):
@@ -185,8 +186,7 @@ class Trial:
 
     def could_take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """``take`` without taking."""
-        kind = self.league.kinds.kinds[record.kind]
-        number = self._kind_of(kind.shape, kind.pool)
+        number = self._kind_of(record.kind)
         return self._admits(record, number, cell, reclaims=reclaims) and packing.would_take(
             self.supply, self._state.kinds, number, cell
         )
@@ -204,16 +204,13 @@ class Trial:
         """The victim, or what it yields, as a gang that stands in its cell."""
         key = *victim.key, victim.workers_left
         if key not in self._gangs:
-            job, log, tx = victim.record.job, victim.held.log, self._tx
-            workers = victim.held.holding.workers - victim.workers_left
-            shape = self.league.kinds.kinds[victim.held.kind].shape
-            if victim.workers_left:
-                # The head stays with the workers that are left.
-                shape = replace(shape, head_cpu_millis=0, head_memory_bytes=0)
-                log = _part_of(log, workers)
-            gang = self._admit(victim.record.leaf, self._kind_of(shape, job.pool), workers)
-            tx.log.extend(log)
-            tx.cell[gang], tx.end[gang] = victim.held.cell, len(tx.log)
+            held, tx = victim.held, self._tx
+            workers = held.holding.workers - victim.workers_left
+            # The head stays with the workers that are left.
+            kind = self._kind_of(held.kind, keeps_head=victim.workers_left > 0)
+            gang = self._admit(victim.record.leaf, kind, workers)
+            tx.log.extend(_part_of(held.log, workers) if victim.workers_left else held.log)
+            tx.cell[gang], tx.end[gang] = held.cell, len(tx.log)
             transaction.link(self._state, tx, gang)
             self._gangs[key] = gang
         return self._gangs[key]
@@ -224,13 +221,17 @@ class Trial:
         self._state.jobs.done.append(0)
         return transaction.admit(self._tx, len(self._tx.job), kind, workers)
 
-    def _kind_of(self, shape: Shape, pool: str) -> int:
-        """The kind of a gang in the trial's own table."""
-        key = shape, pool
+    def _kind_of(self, number: int, *, keeps_head: bool = False) -> int:
+        """What a kind of the league is in the trial's own table, where only workers may leave."""
+        key = number, keeps_head
         if key not in self._kinds:
             self._kinds[key] = len(self._kinds)
-            more = one_kind(shape, self.league.caps.base[pool])
-            for column, value in zip(self._state.kinds, more, strict=True):
+            kind = self.league.kinds.kinds[number]
+            shape = kind.shape
+            if keeps_head:
+                shape = replace(shape, head_cpu_millis=0, head_memory_bytes=0)
+            one = one_kind(shape, self.league.caps.base[kind.pool])
+            for column, value in zip(self._state.kinds, one, strict=True):
                 column.extend(value)
         return self._kinds[key]
 

@@ -17,8 +17,9 @@ SEEDS = range(20)
 def contents(state, tx):
     """All columns, the lists of cells in any order: who comes back is on top."""
     cells = []
-    for gang in state.exchange.first.tolist():
+    for first in state.exchange.first.tolist():
         cells.append(set())
+        gang = first
         while gang != NOBODY:
             cells[-1].add(gang)
             gang = tx.below[gang]
