@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings
 from hansa.api import reference
 from hansa.cli.main import cli
 from hansa.exporter.settings import ExporterSettings
+from hansa.guard.settings import GuardSettings
 from hansa.hub.settings import HubSettings
 from hansa.member.settings import MemberSettings
 
@@ -32,6 +33,7 @@ NOTICE = (
 _PROCESSES: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("hansa hub", HubSettings),
     ("hansa member", MemberSettings),
+    ("hansa guard", GuardSettings),
     ("hansa exporter", ExporterSettings),
 )
 _SETTINGS = """# Settings
@@ -91,12 +93,18 @@ def _bounds(info: FieldInfo) -> str:
 def commands_page() -> str:
     """Return the page of commands, in the order of ``hansa --help``."""
     context = click.Context(cli, info_name="hansa")
-    parts = [_COMMANDS]
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
-        if command is not None:
-            parts.append(_command(command, click.Context(command, context, info_name=name)))
-    return "".join(parts)
+    return "".join([_COMMANDS, *_commands(cli, context)])
+
+
+def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None:
+            continue
+        inner = click.Context(command, context, info_name=name)
+        yield _command(command, inner)
+        if isinstance(command, click.Group):
+            yield from _commands(command, inner)
 
 
 def _command(command: click.Command, context: click.Context) -> str:

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
 
 from hansa.exporter.settings import ExporterSettings
+from hansa.guard.settings import GuardSettings
 from hansa.hub.settings import HubSettings
 from hansa.member.settings import MemberSettings
 
@@ -45,6 +46,7 @@ TARGETS: tuple[tuple[str, tuple[str, ...], type[BaseSettings]], ...] = (
     ("hansa-hub", ("settings",), HubSettings),
     ("hansa-member", ("settings",), MemberSettings),
     ("hansa-member", ("exporter", "settings"), ExporterSettings),
+    ("hansa-member", ("guard", "settings"), GuardSettings),
 )
 """Chart, path of the values, and whose settings they are."""
 

@@ -32,12 +32,12 @@ from hansa.member.scrape_view import View
 from hansa.member.settings import MemberSettings
 from hansa.member.status import Status
 from hansa.member.wiring import Clients, Parts, assemble
-from hansa.model.times import from_rfc3339
 from hansa.observability.collectors import member_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock, Manifest
+from hansa.reconcile.member.contact_lease import lease_path, read_contact
 from hansa.reconcile.member.run_request import MANAGER
 
 log = logging.getLogger(__name__)
@@ -134,8 +134,6 @@ class Agent:
                 request_timeout_s=self._settings.timing.hub_answer_seconds,
             )
         )
-        policy = await self._policy(own)
-        last = ((policy or {}).get("status") or {}).get("lastHubContactTime")
         parts = assemble(
             self._settings,
             Clients(
@@ -143,7 +141,7 @@ class Agent:
                 FencedCluster(hub, still_leader=still_leader),
                 lambda: hub.server_time_skew_s,
                 held.signer,
-                from_rfc3339(last),
+                await self._last_contact(own),
             ),
             clock=self._clock,
             instruments=self._instruments,
@@ -184,6 +182,18 @@ class Agent:
                 self.status.starting = str(error)
                 await asyncio.sleep(error.after_s)
 
+    async def _last_contact(self, own: KubeCluster) -> float | None:
+        """Return the last contact of an earlier process; without it, all it left has run out."""
+        path = lease_path(self._settings.namespace, self._settings.node)
+        while True:
+            try:
+                return read_contact(await own.get(path))
+            except NotFound:
+                return None
+            except Retryable as error:
+                self.status.starting = str(error)
+                await asyncio.sleep(error.after_s)
+
     def _jitter(self) -> float:
         return float(self._random.random())
 
@@ -214,6 +224,7 @@ class Agent:
         await self._first_looks(upkeep)
         every: list[tuple[Callable[[], Any], Callable[[], float]]] = [
             (upkeep.heartbeat, lambda: timing.heartbeat_seconds),
+            (upkeep.keep_contact, lambda: timing.contact_seconds),
             (upkeep.canary, upkeep.canary_pause_s),
             (upkeep.kuberay, upkeep.kuberay_pause_s),
             (upkeep.volumes, upkeep.volumes_pause_s),
@@ -233,7 +244,13 @@ class Agent:
         await _together(jobs)
 
     async def _first_looks(self, upkeep: Upkeep) -> None:
-        for look in (upkeep.first_canary, upkeep.kuberay, upkeep.volumes, upkeep.heartbeat):
+        for look in (
+            upkeep.first_canary,
+            upkeep.kuberay,
+            upkeep.volumes,
+            upkeep.heartbeat,
+            upkeep.keep_contact,
+        ):
             try:
                 async with asyncio.timeout(FIRST_LOOK_S):
                     await look()

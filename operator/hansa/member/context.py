@@ -17,11 +17,13 @@ from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochMemory
 from hansa.member.state.run_index import Entry, RunIndex
+from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.retry_queue import KeyedQueue
+from hansa.reconcile.member.contract import STRICTEST, Contract, unattended_limit_s
 from hansa.reconcile.member.grant_status import Stamp
 
 
@@ -91,6 +93,20 @@ class AgentContext:
         if grant is None:
             raise Retryable(f"the hub's grant {entry.grant} is not to be had now")
         return grant
+
+    def contract(self, entry: Entry) -> Contract:
+        """Return the terms under which a run goes on."""
+        job, timing = entry.spec.job_spec, self.settings.timing
+        granted_s = from_rfc3339(entry.spec.not_before)
+        return Contract(
+            unattended_limit_s=unattended_limit_s(
+                job.disconnection,
+                disconnect_s=timing.disconnect_seconds,
+                stop_margin_s=timing.stop_margin_seconds,
+            ),
+            max_runtime_s=job.max_runtime_seconds,
+            granted_s=STRICTEST.granted_s if granted_s is None else granted_s,
+        )
 
     def stamp(self) -> Stamp:
         """Return now and the law's generation."""

@@ -13,7 +13,6 @@ from hansa.errors import NotFound, Retryable, Terminal
 from hansa.member.cluster import probes
 from hansa.member.cluster.policy import read_law
 from hansa.member.hub_link import certificates, identity
-from hansa.member.hub_link.contact import Contact
 from hansa.member.hub_link.join import FolderKeeper, enrol, new_identity
 from hansa.member.judge import pause_after
 from hansa.member.state.run_index import Entry, RunIndex
@@ -65,20 +64,6 @@ PAUSES = {
 def test_accepted_work_waits_for_the_end_of_a_rush_but_not_for_ever(case):
     judged, spent_s, backlog, expected = case
     assert pause_after(judged, spent_s, backlog=backlog) == pytest.approx(expected)
-
-
-def test_contact_is_as_old_as_the_worse_clock_says():
-    clock = Hands()
-    contact = Contact(clock)
-    assert contact.last_s is None
-    clock.wall, clock.steady = 1010.0, 4.0
-    assert contact.age_s == 10
-    sent = contact.moment()
-    clock.wall, clock.steady = 1000.0, 9.0
-    contact.made(sent)
-    assert (contact.age_s, contact.last_s) == (5, 1010.0)
-    assert Contact(clock, last_s=400.0).age_s == 600
-    assert Contact(clock, last_s=5000.0).age_s == 0
 
 
 def entry(name_epoch: int = 3, gpu_class: str = "nvidia-l40s") -> Entry:

@@ -152,7 +152,7 @@ class RunController:
             return None
         grant = context.grant_of(entry)
         return Run(
-            job=entry.spec.job_spec,
+            contract=context.contract(entry),
             record=record,
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
@@ -177,18 +177,18 @@ class RunController:
         return None if found is None else read_rayjob(found)
 
     def _world(self, name: str) -> World:
-        context, timing = self._context, self._context.settings.timing
+        context = self._context
         entry = context.run_index.get(name)
+        contact = context.contact
+        silent_s = 0.0 if entry is None else contact.unattended_s(context.contract(entry).granted_s)
         if entry is not None and context.grants.synced and context.grant_of(entry) is None:
             context.orphaned.setdefault(name, context.clock.monotonic())
         orphaned = context.orphaned.get(name)
         alone_s = 0.0 if orphaned is None else context.clock.monotonic() - orphaned
         return World(
             now_s=context.clock.now(),
-            unattended_s=max(context.contact.age_s, alone_s),
+            unattended_s=max(silent_s, alone_s),
             stopped=context.site.law.stopped,
-            disconnect_s=timing.disconnect_seconds,
-            stop_margin_s=timing.stop_margin_seconds,
         )
 
     async def _perform(self, entry: Entry, run: Run, action: Action) -> bool:
@@ -205,6 +205,10 @@ class RunController:
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
                 await self._builder.clean_up(entry.name)
                 return False
+            case Release():
+                # Whoever else deleted the namespace left the volumes.
+                await self._builder.remove_volumes(entry.name)
+                await self._tell(entry, action)
             case ReportFinished():
                 await self._report_finished(entry, run, action)
             case _:
@@ -263,6 +267,11 @@ class RunController:
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
         """Tell how the run ended, with as much of its words as the policy lets out."""
         context = self._context
+        if action.reason.verdict == "Failed" and await self._builder.ended_stale(
+            entry, action.at_s
+        ):
+            await self._end(entry, EndReason.UNATTENDED)
+            return
         grant, law = context.need_grant(entry), context.site.law.spec
         logs = law is not None and law.exports.logs == "Allow"
         result = law is not None and law.exports.result == "Allow"

@@ -16,7 +16,8 @@ from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
-from hansa.reconcile.member import data, launcher, pods
+from hansa.reconcile.member import alive, data, launcher, pods
+from hansa.reconcile.member.contract import alive_until_s
 from hansa.reconcile.member.launcher import Output
 from hansa.reconcile.member.rayjob import render
 from hansa.reconcile.member.run_request import (
@@ -51,14 +52,17 @@ class Builder:
 
     async def clean_up(self, name: str) -> None:
         """Delete a run: its namespace, and the volumes that only it used. Data is not touched."""
+        await self._context.own.delete(f"/api/v1/namespaces/{name}")
+        await self.remove_volumes(name)
+
+    async def remove_volumes(self, name: str) -> None:
+        """Delete the volumes that only this run used."""
         entry = self._context.run_index.get(name)
         sets = {source.name for source in entry.spec.job_spec.data} if entry is not None else ()
         volumes = [f"{data.VOLUMES}/{name}-{dataset}" for dataset in sets]
         if entry is None:
             volumes = await self._volumes_of(name)
-        own = self._context.own
-        await own.delete(f"/api/v1/namespaces/{name}")
-        await asyncio.gather(*(own.delete(path) for path in volumes))
+        await asyncio.gather(*(self._context.own.delete(path) for path in volumes))
 
     async def remains(self, name: str) -> bool:
         """Tell whether the run's namespace exists, by asking the API server itself."""
@@ -85,6 +89,15 @@ class Builder:
         entry = Entry(proposal.spec, wire, digest, str(labels.get(GPU_CLASS_LABEL, "")))
         return entry if entry.name == name else None
 
+    async def ended_stale(self, entry: Entry, ended_s: float) -> bool:
+        """Tell whether the run ended because nobody told its pods that they may live."""
+        path = f"/api/v1/namespaces/{entry.name}/configmaps/{alive.NAME}"
+        try:
+            until_s = alive.read_until(await self._context.own.get(path))
+        except NotFound:
+            return False
+        return until_s is not None and ended_s >= until_s
+
     async def read_output(self, entry: Entry) -> Output:
         """Return the driver's last lines and declared result, from the submitter's log."""
         collection = f"/api/v1/namespaces/{entry.name}/pods"
@@ -104,7 +117,7 @@ class Builder:
             raise Terminal(f"no policy to render under: {context.site.law.problem}")
         inventory = context.site.inventory(context.run_index.held)
         gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
-        rendering = context.settings.rendering
+        rendering, contract = context.settings.rendering, context.contract(entry)
         return RunRequest(
             grant=entry.spec,
             wire=entry.wire,
@@ -114,6 +127,9 @@ class Builder:
             places=lawful_places(entry.spec, law, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
+            contract=contract,
+            now_s=context.clock.now(),
+            alive_until_s=alive_until_s(contract, context.contact.last_s or 0.0),
             options=RenderOptions(
                 image_pull_policy=rendering.image_pull_policy,
                 run_as_user=rendering.run_as_user,

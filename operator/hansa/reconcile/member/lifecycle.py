@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from hansa.api.aijob import AIJobSpec
 from hansa.grants.epochs import EpochRecord, Outcome
-
-RUNTIME_LEEWAY_S = 60
-"""KubeRay enforces the runtime; this much later the member does it itself."""
-START_PATIENCE_S = 3600
-"""A run that has not started after this long (or after its own runtime, if longer) is given up."""
+from hansa.reconcile.member.contract import (
+    Contract,
+    is_overdue,
+    is_unattended,
+    never_started,
+)
 
 
 class EndReason(StrEnum):
@@ -34,6 +34,7 @@ class EndReason(StrEnum):
     CANCELLED = "Cancelled"
     STOPPED = "Stopped"
     UNATTENDED = "Unattended"
+    SUPERSEDED = "Superseded"
     DELETED = "DeletedAtMember"
     OUT_OF_BAND = "ReleasedOutOfBand"
 
@@ -50,6 +51,7 @@ _INTERRUPTED = frozenset(
         EndReason.CANCELLED,
         EndReason.STOPPED,
         EndReason.UNATTENDED,
+        EndReason.SUPERSEDED,
         EndReason.DELETED,
         EndReason.OUT_OF_BAND,
     }
@@ -67,6 +69,7 @@ _MESSAGES = {
     EndReason.STOPPED: "The institution stopped all league work.",
     EndReason.UNATTENDED: "The hub was out of reach for as long as the job's disconnection contract"
     " allows.",
+    EndReason.SUPERSEDED: "A later run of the same job is here.",
     EndReason.DELETED: "Somebody deleted the run at the member.",
     EndReason.OUT_OF_BAND: "The institution signed by hand that nothing of the run is left.",
 }
@@ -126,7 +129,7 @@ class RayView:
 class Run:
     """One epoch of one job, as the member sees it now."""
 
-    job: AIJobSpec
+    contract: Contract
     record: EpochRecord
     reported: Reported = Reported()
     cancelled: bool = False
@@ -136,15 +139,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What concerns all runs."""
+    """What the run is in."""
 
     now_s: float
     unattended_s: float = 0.0
-    """Since the hub last heard of us, by the clock that says more."""
+    """The longest time without the hub since the run was granted, by the clock that says more."""
     stopped: bool = False
     """The policy's switch is Stopped."""
-    disconnect_s: float = 45.0
-    stop_margin_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,7 @@ def _stopped(run: Run, world: World) -> Action | None:
     for applies, reason in (
         (run.cancelled, EndReason.CANCELLED),
         (world.stopped, EndReason.STOPPED),
-        (_unattended(run.job, world), EndReason.UNATTENDED),
+        (is_unattended(run.contract, world.unattended_s), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
         (_overdue(run, world), EndReason.DEADLINE_EXCEEDED),
         (_never_started(run, world), EndReason.NEVER_STARTED),
@@ -251,14 +252,6 @@ def _stopped(run: Run, world: World) -> Action | None:
         if applies:
             return End(reason)
     return None
-
-
-def _unattended(job: AIJobSpec, world: World) -> bool:
-    contract = job.disconnection
-    longest = contract.max_unattended_seconds - world.stop_margin_s
-    if contract.policy == "Stop":
-        longest = min(longest, world.disconnect_s)
-    return world.unattended_s >= longest
 
 
 def _vanished(run: Run) -> bool:
@@ -270,15 +263,13 @@ def _vanished(run: Run) -> bool:
 
 def _overdue(run: Run, world: World) -> bool:
     since = run.rayjob.running_s if run.rayjob else None
-    limit = run.job.max_runtime_seconds + RUNTIME_LEEWAY_S
-    return since is not None and world.now_s - since > limit
+    return is_overdue(run.contract, since, world.now_s)
 
 
 def _never_started(run: Run, world: World) -> bool:
     if run.rayjob is None or run.rayjob.running or run.rayjob.deployment == "Running":
         return False
-    patience = max(START_PATIENCE_S, run.job.max_runtime_seconds)
-    return world.now_s - run.rayjob.created_s > patience
+    return never_started(run.contract, run.rayjob.created_s, world.now_s)
 
 
 def _forward(run: Run, world: World) -> Action | None:

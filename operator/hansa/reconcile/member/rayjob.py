@@ -12,7 +12,8 @@ from typing import Any
 
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
-from hansa.reconcile.member import data, launcher, pods
+from hansa.reconcile.member import alive, data, launcher, pods
+from hansa.reconcile.member.contract import terms
 from hansa.reconcile.member.inventory import GPU
 from hansa.reconcile.member.run_request import Creation, RunRequest
 
@@ -35,6 +36,7 @@ def render(request: RunRequest) -> list[list[Creation]]:
         Creation(policies, _network_policy(request)),
         Creation(f"{core}/resourcequotas", _quota(request)),
         Creation(f"{core}/configmaps", _grant_record(request)),
+        Creation(f"{core}/configmaps", _alive(request)),
         *(Creation(f"{core}/secrets", _secret(request, name)) for name in sorted(request.secrets)),
         *data.volumes(request),
     ]
@@ -56,6 +58,7 @@ def _namespace(request: RunRequest) -> Manifest:
         "pod-security.kubernetes.io/enforce": "restricted",
         "pod-security.kubernetes.io/enforce-version": "latest",
     }
+    body["metadata"]["annotations"] = terms(request.contract)
     return body
 
 
@@ -84,6 +87,12 @@ def _grant_record(request: RunRequest) -> Manifest:
             "launch.py": launcher.PROGRAM,
         },
     )
+
+
+def _alive(request: RunRequest) -> Manifest:
+    """Return the ConfigMap that the guard renews for as long as the run may go on."""
+    until = alive.validity(request.now_s, request.alive_until_s)
+    return _object("v1", "ConfigMap", alive.NAME, request, data=until)
 
 
 def _network_policy(request: RunRequest) -> Manifest:
