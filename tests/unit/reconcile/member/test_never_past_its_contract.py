@@ -239,6 +239,18 @@ def test_a_run_nobody_can_reach_ends_by_itself(longest_s, faults):
     assert not league.pods
 
 
+def test_pods_are_told_of_no_more_than_their_contract():
+    """The guard renews while the hub is away; then the machine is cut off as well."""
+    league = League(3600)
+    league.pass_(600)
+    league.link = False
+    league.pass_(3400)
+    assert league.pods
+    league.cable = False
+    league.pass_(300)
+    assert not league.pods
+
+
 def test_a_run_whose_time_ran_out_does_not_go_on_because_the_agent_is_back():
     """The agent makes contact before it looks at its runs, and has to end this one all the same."""
     league = League(3600)
