@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from e2e.testbed.clock import wait_until
 from e2e.testbed.ports import free_ports
 from hansa.adapters.kube.client import KubeCluster
 from hansa.errors import NotFound
@@ -72,6 +73,7 @@ def guarding(node: str, kubeconfig: Path, folder: Path, **settings: Any) -> Iter
     """Run a guard for the length of a block."""
     process = GuardProcess(node, kubeconfig, folder / "guard.log", **settings)
     try:
+        wait_until(lambda: process.page("/healthz"), what="the guard to serve")
         yield process
     finally:
         assert process.end() == 0, (folder / "guard.log").read_text()

@@ -16,7 +16,9 @@ from tests.apiserver.member_kit import Hub, Member, policy, until, workload
 from tests.apiserver.test_member_replicas import AgentProcess
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.long]
-PAGE_BYTES = 1_048_000
+PAGE_BYTES = 1 << 20
+"""What the values of a ConfigMap may come to."""
+HALVES = ("first", "second")
 PAGE = f"{NAMESPACES}/{SYSTEM}/configmaps/" + NAME
 
 
@@ -40,15 +42,16 @@ async def fill_its_memory(_: AgentProcess, member: Member) -> None:
     for number in range(PAGES):
         path = PAGE.format(number)
         held = (await member.cluster.get(path)).get("data") or {}
-        room = PAGE_BYTES - sum(len(key) + len(value) for key, value in held.items())
-        await member.cluster.merge(path, {"data": {"full": "x" * room}})
+        room = PAGE_BYTES - sum(len(value) for value in held.values())
+        for key, size in ((HALVES[0], room // 2), (HALVES[1], room - room // 2)):
+            await member.cluster.merge(path, {"data": {key: "x" * size}})
     with pytest.raises(HansaError):
-        await member.cluster.merge(path, {"data": {"more": "x" * 1000}})
+        await member.cluster.merge(path, {"data": {"more": "x"}})
 
 
 async def empty_its_memory(member: Member) -> None:
     for number in range(PAGES):
-        await member.cluster.merge(PAGE.format(number), {"data": {"full": None}})
+        await member.cluster.merge(PAGE.format(number), {"data": dict.fromkeys(HALVES)})
 
 
 FAULTS = {"killed": kill, "frozen": freeze, "memory full": fill_its_memory}
