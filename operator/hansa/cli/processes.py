@@ -16,7 +16,9 @@ def hub() -> None:
     load("hansa.hub.app:main")()
 
 
-MEMBER_COMMANDS = {"stop": ("hansa.cli.stop:stop", "Stop all league work on this cluster, now.")}
+MEMBER_COMMANDS = {
+    "stop": ("hansa.cli.league.stop:stop", "Stop all league work on this cluster, now.")
+}
 
 
 @click.group(cls=LazyGroup, lazy=MEMBER_COMMANDS, invoke_without_command=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
+from hansa.process.app import run_process, until_signalled
+from hansa.reconcile.member.ray.rayjob import RayJob
 
 log = logging.getLogger(__name__)
 LONGEST_PASS_S = 60.0
@@ -90,7 +91,11 @@ async def serve(settings: GuardSettings, own: Connection) -> None:
             )
         )
         guard = Guard(
-            settings, cluster, clock=clock, server_skew=lambda: cluster.server_time_skew_s
+            settings,
+            cluster,
+            workloads=(RayJob(),),
+            clock=clock,
+            server_skew=lambda: cluster.server_time_skew_s,
         )
         watch = Watch(settings, guard, clock)
         instruments.attach(SampleCollector(watch.samples))
@@ -107,19 +112,9 @@ async def serve(settings: GuardSettings, own: Connection) -> None:
         await watch.run()
 
 
-async def _until_signalled(settings: GuardSettings, own: Connection) -> None:
-    loop, work = asyncio.get_running_loop(), asyncio.ensure_future(serve(settings, own))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped")
-
-
 def main() -> None:
     """Run the guard as a process."""
     settings = GuardSettings()
     configure_logging(level=settings.log_level)
     own = connect(Path(settings.kubeconfig) if settings.kubeconfig else None, os.environ)
-    asyncio.run(_until_signalled(settings, own))
+    run_process(lambda: until_signalled(lambda: serve(settings, own)))

@@ -21,13 +21,14 @@ from hansa.guard.reading import (
     MOST_AT_ONCE,
     NAMESPACES,
     Reading,
+    Works,
     is_known_start,
     read_all,
-    read_rayjobs,
 )
 from hansa.guard.settings import GuardSettings
 from hansa.ports import Clock, Cluster
 from hansa.reconcile.member import alive
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.guard import (
     MarkedRun,
     Sight,
@@ -36,7 +37,7 @@ from hansa.reconcile.member.guard import (
     says_stopped,
     verdicts,
 )
-from hansa.reconcile.member.lifecycle import EndReason, RayView
+from hansa.reconcile.member.workload import Workload, WorkloadView
 
 log = logging.getLogger(__name__)
 Act: TypeAlias = Callable[[], Awaitable[None]]
@@ -50,12 +51,14 @@ class Guard:
         settings: GuardSettings,
         cluster: Cluster,
         *,
+        workloads: tuple[Workload, ...],
         clock: Clock,
         server_skew: Callable[[], float | None],
     ) -> None:
         """``server_skew()``: the API server's clock minus ours in seconds, None if not known."""
         self._settings = settings
         self._cluster = cluster
+        self._works = Works(cluster, workloads, 2 * settings.answer_seconds)
         self._clock = clock
         self._server_skew = server_skew
         self._contact = ContactWatch(
@@ -63,8 +66,8 @@ class Guard:
         )
         self._latest = clock.now(), clock.monotonic()
         self._no_policy_since: float | None = None
-        self._started: dict[str, RayView | None] = {}
-        """Namespace's uid → its RayJob, once it is known since when it runs."""
+        self._started: dict[str, WorkloadView | None] = {}
+        """Namespace's uid → what does its work, once it is known since when it runs."""
         self.stops: Counter[EndReason] = Counter()
         self.runs = 0
         self.seen_s = clock.monotonic()
@@ -123,16 +126,13 @@ class Guard:
     async def _with_late_runs(self, runs: list[MarkedRun], sight: Sight) -> Sight:
         late = late_runs(runs, sight)
         known = {run.name: self._started[run.uid] for run in late if run.uid in self._started}
-        unknown = [run for run in late if run.name not in known]
-        limit_s = 2 * self._settings.answer_seconds
-        fresh = await read_rayjobs(self._cluster, unknown, limit_s=limit_s)
-        found = known | fresh
+        found = known | await self._works.read([run for run in late if run.name not in known])
         self._started = {
             run.uid: found[run.name]
             for run in late
             if run.name in found and is_known_start(found[run.name])
         }
-        return replace(sight, rayjobs=found)
+        return replace(sight, works=found)
 
     async def _delete(self, runs: list[MarkedRun], ends: Mapping[str, EndReason]) -> None:
         async def delete(run: MarkedRun) -> None:

@@ -16,9 +16,7 @@ from hansa.ports import Cluster, Manifest
 from hansa.reconcile.member import alive
 from hansa.reconcile.member.contact_lease import lease_path, read_contact
 from hansa.reconcile.member.guard import MarkedRun, read_runs
-from hansa.reconcile.member.lifecycle import RayView
-from hansa.reconcile.member.rayjob import RAYJOBS
-from hansa.reconcile.member.rayjob_view import read_rayjob
+from hansa.reconcile.member.workload import Workload, WorkloadView
 
 log = logging.getLogger(__name__)
 POLICY_NAME = "local"
@@ -84,24 +82,33 @@ async def _alive(cluster: Cluster) -> dict[str, float]:
     }
 
 
-async def read_rayjobs(
-    cluster: Cluster, runs: Iterable[MarkedRun], *, limit_s: float
-) -> dict[str, RayView | None]:
-    """Return the RayJobs of some runs; those that could not be read are left out."""
-    free = asyncio.Semaphore(MOST_AT_ONCE)
+@dataclass(frozen=True, slots=True)
+class Works:
+    """Reads what does the work of runs, whatever kind of work it is."""
 
-    async def read(run: MarkedRun) -> tuple[str, RayView | None] | None:
-        path = f"{RAYJOBS.format(run.name)}/{run.name}"
-        async with free:
+    cluster: Cluster
+    workloads: tuple[Workload, ...]
+    limit_s: float
+
+    async def read(self, runs: Iterable[MarkedRun]) -> dict[str, WorkloadView | None]:
+        """Return namespace → what does its work; what could not be read is left out."""
+        free = asyncio.Semaphore(MOST_AT_ONCE)
+
+        async def look(run: MarkedRun) -> tuple[str, WorkloadView | None] | None:
+            async with free:
+                return await _or_none(run.name, _understood(self._of(run)), self.limit_s)
+
+        found = await asyncio.gather(*(look(run) for run in runs))
+        return dict(pair for pair in found if pair is not None)
+
+    async def _of(self, run: MarkedRun) -> tuple[str, WorkloadView | None]:
+        for workload in self.workloads:
             try:
-                return run.name, read_rayjob(await cluster.get(path))
+                thing = await self.cluster.get(f"{workload.resource.path(run.name)}/{run.name}")
             except NotFound:
-                return run.name, None
-
-    found = await asyncio.gather(
-        *(_or_none(run.name, _understood(read(run)), limit_s) for run in runs)
-    )
-    return dict(pair for pair in found if pair is not None)
+                continue
+            return run.name, workload.observe(thing)
+        return run.name, None
 
 
 async def _understood(read: Awaitable[T]) -> T:
@@ -112,6 +119,6 @@ async def _understood(read: Awaitable[T]) -> T:
         raise HansaError(f"{type(error).__name__}: {error}") from error
 
 
-def is_known_start(view: RayView | None) -> bool:
-    """Tell whether a RayJob's start is known: it does not change any more."""
+def is_known_start(view: WorkloadView | None) -> bool:
+    """Tell whether it is known since when a run runs: that does not change any more."""
     return view is not None and view.running_s is not None

@@ -10,7 +10,8 @@ from hansa.errors import Conflict, Retryable, Terminal
 from hansa.guard.guard import Guard
 from hansa.guard.settings import GuardSettings
 from hansa.model.times import rfc3339
-from hansa.reconcile.member.lifecycle import EndReason
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.ray.rayjob import RayJob
 from tests.unit.guard.cluster_kit import (
     HANGS,
     LEASE,
@@ -44,7 +45,7 @@ def cluster() -> MemoryCluster:
 
 @pytest.fixture
 def guard(cluster: MemoryCluster, clock: Hands) -> Guard:
-    return Guard(SETTINGS, cluster, clock=clock, server_skew=lambda: 0.0)
+    return Guard(SETTINGS, cluster, workloads=(RayJob(),), clock=clock, server_skew=lambda: 0.0)
 
 
 async def test_what_may_go_on_goes_on(guard: Guard, cluster: MemoryCluster):
@@ -193,7 +194,7 @@ async def test_a_wall_clock_that_is_wrong_lengthens_no_contract(guard, cluster, 
 async def test_the_api_servers_clock_counts_where_it_says_more(cluster, clock):
     """This machine's clock is an hour slow, and the guard has only just begun."""
     cluster.run("a", until_s=NOW + 9999)
-    guard = Guard(SETTINGS, cluster, clock=clock, server_skew=lambda: 3600.0)
+    guard = Guard(SETTINGS, cluster, workloads=(RayJob(),), clock=clock, server_skew=lambda: 3600.0)
     await guard.make_pass()
     assert cluster.runs == set()
 
@@ -310,7 +311,7 @@ async def test_an_unreadable_rayjob_ends_nothing_before_its_time(guard, cluster,
 
 
 async def test_two_replicas_do_no_more_than_one(guard, cluster, clock):
-    other = Guard(SETTINGS, cluster, clock=clock, server_skew=lambda: None)
+    other = Guard(SETTINGS, cluster, workloads=(RayJob(),), clock=clock, server_skew=lambda: None)
     cluster.run("a", until_s=NOW + 60)
     await guard.make_pass()
     cluster.calls.clear()

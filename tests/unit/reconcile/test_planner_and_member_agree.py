@@ -1,4 +1,4 @@
-"""The planner's eligibility against the member's own judgement: one world, two independent readings.
+"""The planner's eligibility against the member's own judgement: one league, two independent readings.
 
 Institutions and jobs are drawn in bulk. Each institution declares itself to the hub with the member's
 code, the hub reads it with its own, and every job is asked of every institution on both sides.
@@ -12,25 +12,27 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hansa.api.aijob import SERVED_WORKLOADS
 from hansa.grants.checks import judge
-from hansa.grants.judgement import Facts, Readiness
+from hansa.grants.judgement import Facts
 from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Snapshot
 from hansa.placement.planner import explain, plan
-from hansa.reconcile.hub.jobs import League, fault_of
+from hansa.reconcile.hub.jobs import Catalog, fault_of
 from hansa.reconcile.hub.nodes import NodeLimits, parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
-from hansa.reconcile.hub.snapshot import World, build, known_datasets, plan_job
+from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job
 from hansa.reconcile.member.inventory import Machine, take_stock
 from hansa.reconcile.member.node_declaration import Declaration, Health, node_status
+from tests.seeds import seeds
 from tests.unit.grants import grant_kit
 from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view, node_manifest
 
 LIMITS = NodeLimits(lease_grace_s=40, currency="EUR")
 STANDS = ("EE", "FI", "PT", "PT-11", "BR", "US", "NO")
 PLACES = (*STANDS, "EU", "EEA", "Nordic", "Mercosur", "World", "overlay/friends", "overlay/near")
-NONSENSE = ("QX", "overlay/nowhere")
+NONSENSE = ("overlay/nowhere",)
 OVERLAYS = [
     {"name": "friends", "places": ["BR", "overlay/near"]},
     {"name": "near", "places": ["Nordic", "PT-11"]},
@@ -163,7 +165,7 @@ class Sides:
         self.requests = [request(rng) for _ in range(jobs)]
         self.nodes = {name: self._announced(name) for name in self.laws}
         pool = parse_pool({"metadata": {"name": "league"}, "spec": {"overlays": OVERLAYS}})
-        self.league = League(
+        self.catalog = Catalog(
             {"league": pool}, {"clinic": "hospital"}, known_datasets(self.nodes.values()), "EUR"
         )
 
@@ -187,8 +189,8 @@ class Sides:
             yield job_view(meta={"uid": f"{number:08x}{grant_kit.UID[8:]}"}, **wire)
 
     def snapshot(self) -> Snapshot:
-        world = World(1, self.nodes, self.league)
-        return build(world, [plan_job(job, (), world, NOW_S) for job in self.jobs()], NOW_S)
+        league = LeagueView(1, self.nodes, self.catalog)
+        return build(league, [plan_job(job, (), league, NOW_S) for job in self.jobs()], NOW_S)
 
     def refusals(self, wire: dict[str, Any]) -> dict[str, set[MemberReason]]:
         """What every institution holds against a job it is granted."""
@@ -199,18 +201,18 @@ class Sides:
         }
 
     def _facts(self, name: str) -> Facts:
-        return Facts("tartu", NOW_S, stock=self.stocks[name].stock, readiness=Readiness())
+        return Facts("tartu", NOW_S, served=SERVED_WORKLOADS, stock=self.stocks[name].stock)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(24))
 def test_both_sides_apply_the_same_rules(seed):
-    """Rule for rule, in 7,680 cases: who is refused, and by which rule."""
-    world, seen = Sides(seed), Counter()
-    snapshot = world.snapshot()
-    for job, wire in zip(world.jobs(), world.requests, strict=True):
-        fault = fault_of(job, world.league)
+    """Rule for rule, in 7,680 cases of 24 leagues: who is refused, and by which rule."""
+    sides, seen = Sides(seed), Counter()
+    snapshot = sides.snapshot()
+    for job, wire in zip(sides.jobs(), sides.requests, strict=True):
+        fault = fault_of(job, sides.catalog)
         known = {v.site: v.reason for v in explain(snapshot, job.uid)} if fault is None else {}
-        for name, refusals in world.refusals(wire).items():
+        for name, refusals in sides.refusals(wire).items():
             said = fault[0] if fault else known.get(name, Reason.PENDING)
             counterparts = {refusal for refusal in refusals if said in SAME[refusal]}
             if said is Reason.PENDING:
@@ -222,11 +224,11 @@ def test_both_sides_apply_the_same_rules(seed):
     assert len(seen) > 4
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(24))
 def test_nothing_is_planned_where_the_member_would_refuse(seed):
-    world = Sides(100 + seed)
-    wires = {job.uid: wire for job, wire in zip(world.jobs(), world.requests, strict=True)}
-    placements = plan(world.snapshot()).placements
+    sides = Sides(100 + seed)
+    wires = {job.uid: wire for job, wire in zip(sides.jobs(), sides.requests, strict=True)}
+    placements = plan(sides.snapshot()).placements
     for placed in placements:
-        assert world.refusals(wires[placed.job_uid])[placed.site] == set()
+        assert sides.refusals(wires[placed.job_uid])[placed.site] == set()
     assert placements

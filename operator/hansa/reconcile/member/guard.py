@@ -24,7 +24,8 @@ from hansa.reconcile.member.contract import (
     read_contract,
     unattended_s,
 )
-from hansa.reconcile.member.lifecycle import EndReason, RayView
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.workload import WorkloadView
 
 CANARY_NAMESPACE = "hansa-canary"
 """Marked like a run, so that the second lock can be tried there; nothing ever runs in it."""
@@ -64,8 +65,8 @@ class Sight:
     """By the clock that says more; infinite: none that counts."""
     alive_until_s: Mapping[str, float] | None = None
     """Namespace → until when its pods may live, as they have it; None: could not be read."""
-    rayjobs: Mapping[str, RayView | None] = field(default_factory=dict)
-    """Namespace → its RayJob, or None where there is none; only of runs that were looked at."""
+    works: Mapping[str, WorkloadView | None] = field(default_factory=dict)
+    """Namespace → what does its work, or None where nothing does; only of runs looked at."""
 
 
 def says_stopped(policy: Any) -> bool:
@@ -101,7 +102,7 @@ def read_run(namespace: Mapping[str, Any]) -> MarkedRun:
 
 
 def late_runs(runs: Iterable[MarkedRun], sight: Sight) -> list[MarkedRun]:
-    """Return the runs so old that their RayJobs have to be looked at."""
+    """Return the runs so old that what does their work has to be looked at."""
     return [
         run
         for run in runs
@@ -142,15 +143,15 @@ def _stale(run: MarkedRun, sight: Sight) -> bool:
 
 
 def _late(run: MarkedRun, sight: Sight) -> EndReason | None:
-    """Return why a run that had its time has to end, by its RayJob or, unread, by its age alone."""
-    if run.name not in sight.rayjobs:
+    """Return why a run that had its time has to end: by what does its work, or by its age alone."""
+    if run.name not in sight.works:
         over = outlived(run.contract, run.made_s, sight.now_s)
         return EndReason.DEADLINE_EXCEEDED if over else None
-    rayjob = sight.rayjobs[run.name]
-    running_s = rayjob.running_s if rayjob is not None else None
+    work = sight.works[run.name]
+    running_s = work.running_s if work is not None else None
     if is_overdue(run.contract, running_s, sight.now_s):
         return EndReason.DEADLINE_EXCEEDED
-    starts = rayjob is not None and (rayjob.running or rayjob.deployment == "Running")
+    starts = work is not None and work.started
     given_up = not starts and never_started(run.contract, run.made_s, sight.now_s)
     return EndReason.NEVER_STARTED if given_up else None
 

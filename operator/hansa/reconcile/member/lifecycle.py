@@ -1,14 +1,13 @@
 """The life of one accepted grant at the member: observed in, actions out.
 
-Nothing is remembered between calls: the hub's grant, the epoch record, the namespace and the RayJob
-say everything, so an agent that restarts goes on where it was. An epoch is marked as ended *before*
+Nothing is remembered between calls: the hub's grant, the epoch record, the namespace and the object in
+it that does the work say everything, so an agent that restarts goes on where it was. An epoch is marked as ended *before*
 its namespace is deleted and released *after* that is gone; in between nothing can start it again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from hansa.grants.epochs import EpochRecord, Outcome
@@ -18,66 +17,8 @@ from hansa.reconcile.member.contract import (
     is_unattended,
     never_started,
 )
-
-
-class EndReason(StrEnum):
-    """Why a run ended. The strings are API: condition and event alike."""
-
-    SUCCEEDED = "Succeeded"
-    APP_FAILED = "AppFailed"
-    SUBMISSION_FAILED = "SubmissionFailed"
-    VALIDATION_FAILED = "ValidationFailed"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    NEVER_STARTED = "NeverStarted"
-    RENDER_FAILED = "RenderFailed"
-    # Not the job's fault: it may run elsewhere.
-    CANCELLED = "Cancelled"
-    STOPPED = "Stopped"
-    UNATTENDED = "Unattended"
-    SUPERSEDED = "Superseded"
-    DELETED = "DeletedAtMember"
-    OUT_OF_BAND = "ReleasedOutOfBand"
-
-    @property
-    def verdict(self) -> Literal["Succeeded", "Failed", "Interrupted"]:
-        """What it says about the job; an interrupted one may run elsewhere."""
-        if self is EndReason.SUCCEEDED:
-            return "Succeeded"
-        return "Interrupted" if self in _INTERRUPTED else "Failed"
-
-
-_INTERRUPTED = frozenset(
-    {
-        EndReason.CANCELLED,
-        EndReason.STOPPED,
-        EndReason.UNATTENDED,
-        EndReason.SUPERSEDED,
-        EndReason.DELETED,
-        EndReason.OUT_OF_BAND,
-    }
-)
-_MESSAGES = {
-    EndReason.SUCCEEDED: "The job ended well.",
-    EndReason.APP_FAILED: "The job's own command failed; see its log.",
-    EndReason.SUBMISSION_FAILED: "Ray did not take the job; see the log.",
-    EndReason.VALIDATION_FAILED: "KubeRay refused the rendered RayJob; the member's operator has to"
-    " look.",
-    EndReason.DEADLINE_EXCEEDED: "The job ran longer than maxRuntimeSeconds.",
-    EndReason.NEVER_STARTED: "The job's pods never came up; the member's operator has to look.",
-    EndReason.RENDER_FAILED: "The member could not make the job's objects.",
-    EndReason.CANCELLED: "The hub asked to stop it.",
-    EndReason.STOPPED: "The institution stopped all league work.",
-    EndReason.UNATTENDED: "The hub was out of reach for as long as the job's disconnection contract"
-    " allows.",
-    EndReason.SUPERSEDED: "A later run of the same job is here.",
-    EndReason.DELETED: "Somebody deleted the run at the member.",
-    EndReason.OUT_OF_BAND: "The institution signed by hand that nothing of the run is left.",
-}
-
-
-def explain(reason: EndReason) -> str:
-    """Return the sentence for a person."""
-    return _MESSAGES[reason]
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.workload import WorkloadView
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,40 +33,6 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class RayView:
-    """A RayJob, reduced to what decides."""
-
-    created_s: float
-    deployment: str = ""
-    """status.jobDeploymentStatus"""
-    outcome: str = ""
-    """status.jobStatus"""
-    reason: str = ""
-    message: str = ""
-    workers_up: int = 0
-    running_s: float | None = None
-    ended_s: float | None = None
-
-    @property
-    def end(self) -> EndReason | None:
-        """Why it ended; None while it has not."""
-        if self.deployment == "Complete":
-            good = self.outcome == "SUCCEEDED"
-            return EndReason.SUCCEEDED if good else EndReason.APP_FAILED
-        if self.deployment == "ValidationFailed":
-            return EndReason.VALIDATION_FAILED
-        if self.deployment != "Failed":
-            return None
-        known = {EndReason.DEADLINE_EXCEEDED, EndReason.SUBMISSION_FAILED}
-        return next((r for r in known if r == self.reason), EndReason.APP_FAILED)
-
-    @property
-    def running(self) -> bool:
-        """Whether a worker has run."""
-        return self.workers_up > 0 or self.running_s is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """One epoch of one job, as the member sees it now."""
 
@@ -133,12 +40,17 @@ class Run:
     record: EpochRecord
     reported: Reported = Reported()
     cancelled: bool = False
+    forbidden: str = ""
+    """What the law, as it is now, has against it; empty: nothing."""
     namespace: Literal["Absent", "Active", "Terminating"] = "Absent"
-    rayjob: RayView | None = None
+    served: bool = True
+    """Whether the agent knows how to run this kind of work."""
+    workload: WorkloadView | None = None
+    """The object that does the work, as last seen; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Situation:
     """What the run is in."""
 
     now_s: float
@@ -186,6 +98,7 @@ class End:
     """Mark the epoch as ended, for good."""
 
     reason: EndReason
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +118,13 @@ Action: TypeAlias = (
 )
 
 
-def next_action(run: Run, world: World) -> Action | None:
+def next_action(run: Run, situation: Situation) -> Action | None:
     """Return the one thing to do now, or None when there is nothing to do."""
     if run.record.outcome is Outcome.REFUSED:
         return Refuse(run.record.reason) if run.reported.accepted is not False else None
     if run.record.outcome is Outcome.ENDED:
         return _after_end(run)
-    return _ended(run, world) or _stopped(run, world) or _forward(run, world)
+    return _ended(run, situation) or _stopped(run, situation) or _forward(run, situation)
 
 
 def _after_end(run: Run) -> Action | None:
@@ -228,29 +141,31 @@ def end_reason(record: EpochRecord) -> EndReason:
     return next((r for r in known if r == record.reason), EndReason.DELETED)
 
 
-def _ended(run: Run, world: World) -> Action | None:
+def _ended(run: Run, situation: Situation) -> Action | None:
     """Take a run that ended by itself: its result first, then its end."""
-    if run.rayjob is None or run.rayjob.end is None or run.namespace != "Active":
+    if run.workload is None or run.workload.end is None or run.namespace != "Active":
         return None
-    reason = run.rayjob.end
+    reason = run.workload.end
     if run.reported.finished:
         return End(reason)
-    at_s = run.rayjob.ended_s or world.now_s
-    return ReportFinished(reason, at_s, run.rayjob.message or explain(reason))
+    at_s = run.workload.ended_s or situation.now_s
+    return ReportFinished(reason, at_s, run.workload.message or explain(reason))
 
 
-def _stopped(run: Run, world: World) -> Action | None:
+def _stopped(run: Run, situation: Situation) -> Action | None:
     """End a run that must not go on."""
     for applies, reason in (
         (run.cancelled, EndReason.CANCELLED),
-        (world.stopped, EndReason.STOPPED),
-        (is_unattended(run.contract, world.unattended_s), EndReason.UNATTENDED),
+        (situation.stopped, EndReason.STOPPED),
+        (not run.served, EndReason.NOT_SERVED),
+        (bool(run.forbidden), EndReason.POLICY_CHANGED),
+        (is_unattended(run.contract, situation.unattended_s), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
-        (_overdue(run, world), EndReason.DEADLINE_EXCEEDED),
-        (_never_started(run, world), EndReason.NEVER_STARTED),
+        (_overdue(run, situation), EndReason.DEADLINE_EXCEEDED),
+        (_never_started(run, situation), EndReason.NEVER_STARTED),
     ):
         if applies:
-            return End(reason)
+            return End(reason, run.forbidden if reason is EndReason.POLICY_CHANGED else "")
     return None
 
 
@@ -258,25 +173,25 @@ def _vanished(run: Run) -> bool:
     """Tell whether somebody else deleted the run; one that was never whole is made, not given up."""
     if run.namespace == "Terminating":
         return True
-    return run.rayjob is None and (run.reported.running or run.reported.rendered)
+    return run.workload is None and (run.reported.running or run.reported.rendered)
 
 
-def _overdue(run: Run, world: World) -> bool:
-    since = run.rayjob.running_s if run.rayjob else None
-    return is_overdue(run.contract, since, world.now_s)
+def _overdue(run: Run, situation: Situation) -> bool:
+    since = run.workload.running_s if run.workload else None
+    return is_overdue(run.contract, since, situation.now_s)
 
 
-def _never_started(run: Run, world: World) -> bool:
-    if run.rayjob is None or run.rayjob.running or run.rayjob.deployment == "Running":
+def _never_started(run: Run, situation: Situation) -> bool:
+    if run.workload is None or run.workload.started:
         return False
-    return never_started(run.contract, run.rayjob.created_s, world.now_s)
+    return never_started(run.contract, run.workload.created_s, situation.now_s)
 
 
-def _forward(run: Run, world: World) -> Action | None:
+def _forward(run: Run, situation: Situation) -> Action | None:
     if run.reported.accepted is None:
         return ReportAccepted()
-    if run.rayjob is None:
+    if run.workload is None:
         return Render()
-    if run.rayjob.running and not run.reported.running:
-        return ReportRunning(run.rayjob.running_s or world.now_s)
+    if run.workload.running and not run.reported.running:
+        return ReportRunning(run.workload.running_s or situation.now_s)
     return None

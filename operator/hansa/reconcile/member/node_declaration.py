@@ -10,7 +10,7 @@ from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import API_VERSION
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
-from hansa.reconcile.conditions import Said, merged
+from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member.inventory import Inventory, gpu_inventory, machine_shapes
 
 MAX_REFUSALS = 64
@@ -21,19 +21,21 @@ OWN_CONDITIONS = ("Enforcing", "HubReachable", "KubeRayReady", "ClockInSync", "D
 class Health:
     """Troubles by condition; an empty text is none."""
 
-    law: str = ""
+    policy: str = ""
     hub: str = ""
     kuberay: str = ""
     clock: str = ""
     disk: str = ""
 
-    def conditions(self) -> list[Said]:
+    def conditions(self) -> list[StatedCondition]:
         """Return the member's conditions."""
-        troubles = (self.law, self.hub, self.kuberay, self.clock, self.disk)
+        troubles = (self.policy, self.hub, self.kuberay, self.clock, self.disk)
         bad = ("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull")
         good = ("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable")
         return [
-            Said(kind, "False" if trouble else "True", wrong if trouble else right, trouble)
+            StatedCondition(
+                kind, "False" if trouble else "True", wrong if trouble else right, trouble
+            )
             for kind, trouble, wrong, right in zip(OWN_CONDITIONS, troubles, bad, good, strict=True)
         ]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hansa.model.times import rfc3339
 from hansa.reconcile.member import guard
 from hansa.reconcile.member.contract import Contract, terms
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.guard import (
     Sight,
     read_run,
@@ -20,7 +21,7 @@ from hansa.reconcile.member.guard import (
     says_stopped,
     verdicts,
 )
-from hansa.reconcile.member.lifecycle import EndReason, RayView
+from hansa.reconcile.member.workload import WorkloadView
 
 NOW = 1_000_000.0
 UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
@@ -52,8 +53,8 @@ def contact(age_s):
     return seen(contact_s=NOW - age_s, contact_age_s=age_s)
 
 
-def rayjob(**view):
-    return {"aij-a-e1": RayView(created_s=NOW - 600, **view)}
+def work(**view):
+    return {"aij-a-e1": WorkloadView(created_s=NOW - 600, **view)}
 
 
 YOUNG = {"annotations": terms(replace(HOUR, granted_s=NOW - 100))}
@@ -91,24 +92,24 @@ TABLE = {
     "its pods may live": (namespace(), seen(alive_until_s={"aij-a-e1": NOW + 1}), None),
     "ran too long": (
         namespace(age_s=8000),
-        seen(rayjobs=rayjob(running_s=NOW - 7261)),
+        seen(works=work(started=True, running_s=NOW - 7261)),
         EndReason.DEADLINE_EXCEEDED,
     ),
-    "ran long": (namespace(age_s=8000), seen(rayjobs=rayjob(running_s=NOW - 7260)), None),
-    "never up": (namespace(age_s=7201), seen(rayjobs=rayjob()), EndReason.NEVER_STARTED),
-    "not up for long": (namespace(age_s=7200), seen(rayjobs=rayjob()), None),
+    "ran long": (namespace(age_s=8000), seen(works=work(started=True, running_s=NOW - 7260)), None),
+    "never up": (namespace(age_s=7201), seen(works=work()), EndReason.NEVER_STARTED),
+    "not up for long": (namespace(age_s=7200), seen(works=work()), None),
     "its driver runs": (
         namespace(age_s=7201),
-        seen(rayjobs=rayjob(deployment="Running")),
+        seen(works=work(started=True)),
         None,
     ),
     "never made": (
         namespace(age_s=7201),
-        seen(rayjobs={"aij-a-e1": None}),
+        seen(works={"aij-a-e1": None}),
         EndReason.NEVER_STARTED,
     ),
-    "old, its RayJob unread": (namespace(age_s=14_460), SIGHT, None),
-    "too old, its RayJob unread": (namespace(age_s=14_461), SIGHT, EndReason.DEADLINE_EXCEEDED),
+    "old, its work unread": (namespace(age_s=14_460), SIGHT, None),
+    "too old, its work unread": (namespace(age_s=14_461), SIGHT, EndReason.DEADLINE_EXCEEDED),
 }
 
 
@@ -233,7 +234,7 @@ def test_who_goes_and_who_is_another_leagues_is_not_told():
     assert renewals(read_runs([namespace(node="riga")]), sight) == {}
 
 
-def test_only_old_runs_need_a_look_at_their_rayjobs():
+def test_only_old_runs_need_a_look_at_their_work():
     things = [namespace("old", age_s=3601), namespace("young", age_s=3600)]
     things.append(namespace("going", age_s=9999, **GONE))
     assert [run.name for run in guard.late_runs(read_runs(things), SIGHT)] == ["old"]

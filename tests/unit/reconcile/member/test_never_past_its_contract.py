@@ -28,7 +28,8 @@ from hansa.reconcile.member.contract import (
     unattended_limit_s,
 )
 from hansa.reconcile.member.guard import Sight, read_runs, renewals, verdicts
-from hansa.reconcile.member.lifecycle import End, RayView, Reported, Run, World, next_action
+from hansa.reconcile.member.lifecycle import End, Reported, Run, Situation, next_action
+from hansa.reconcile.member.workload import WorkloadView
 
 BEGIN = 1_000_080
 SKEW_S = 60
@@ -97,13 +98,13 @@ class League:
             self.heard_s = self.lease_s = now_s
         run = Run(
             contract=self.contract,
-            record=EpochRecord(1, "d", Outcome.ACCEPTED, 0, "-"),
+            record=EpochRecord("u", 1, "d", Outcome.ACCEPTED, 0, 0, "-"),
             reported=Reported(accepted=True, rendered=True, running=True),
             namespace="Active",
-            rayjob=RayView(BEGIN, "Running", workers_up=1, running_s=BEGIN),
+            workload=WorkloadView(BEGIN, started=True, running=True, running_s=BEGIN),
         )
-        world = World(now_s, unattended_s=self.agent.unattended_s(self.contract.granted_s))
-        if self.namespace and isinstance(next_action(run, world), End):
+        situation = Situation(now_s, unattended_s=self.agent.unattended_s(self.contract.granted_s))
+        if self.namespace and isinstance(next_action(run, situation), End):
             self.namespace = False
 
     def guard_acts(self, watch: ContactWatch) -> None:
