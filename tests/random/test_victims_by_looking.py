@@ -80,7 +80,7 @@ def test_summing_up_finds_what_looking_at_each_finds(rule, leagues, monkeypatch)
             patch.setattr("hansa.placement.preemption.reclaim.Trial", Looking)
             assert told == lived(snapshot, happened)
         stops += sum(len(plan.stops) for plan in told)
-    assert stops > leagues // 4
+    assert stops >= leagues // 4
 
 
 @pytest.mark.parametrize("seed", seeds(40))

@@ -151,8 +151,8 @@ class MemberPolicySpec(Model):
     overlays: tuple[Overlay, ...] = Field(
         default=(),
         max_length=16,
-        description="What overlay/NAME means here. Data sets' rules know these only; for jobs' own"
-        " rules they go before the pool's.",
+        description="What overlay/NAME means in the residency rules of data sets here, whatever a"
+        " pool means by it.",
     )
     tenants: tuple[Name, ...] = Field(
         default=(), max_length=256, description="Institutions whose jobs are accepted; empty: all."

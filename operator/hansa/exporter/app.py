@@ -22,6 +22,7 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
 from hansa.process.app import regularly, run_process, together, until_signalled
+from hansa.process.environment import read_settings
 from hansa.reconcile.member.inventory import gpu_class
 
 Duty: TypeAlias = tuple[Callable[[], Awaitable[None]], Callable[[], float]]
@@ -31,7 +32,7 @@ Duty: TypeAlias = tuple[Callable[[], Awaitable[None]], Callable[[], float]]
 def main() -> None:
     """Run the exporter until SIGTERM or SIGINT."""
     configure_logging()
-    settings = ExporterSettings()
+    settings = read_settings(ExporterSettings)
     run_process(lambda: until_signalled(lambda: serve(settings)))
 
 

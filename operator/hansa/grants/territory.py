@@ -15,6 +15,9 @@ from hansa.api.places import BLOCS, OVERLAY_PREFIX, country_of, is_jurisdiction,
 from hansa.api.residency import Overlay, PlaceRule, Residency
 from hansa.api.workgrant import WorkGrantSpec
 
+MOST_PLACES = 64
+"""As ``PlaceRule`` has it."""
+
 
 class Territory:
     """The places that rules can speak of: the known world, and overlays by name.
@@ -29,12 +32,6 @@ class Territory:
             named[overlay.name] = named.get(overlay.name, ()) + overlay.places
         self._overlays = named
         self._stands_for: dict[str, frozenset[str] | None] = {}
-
-    def before(self, others: Iterable[Overlay]) -> Territory:
-        """Return a territory that knows others' overlays too; where both have a name, ours counts."""
-        both = Territory(other for other in others if other.name not in self._overlays)
-        both._overlays |= self._overlays  # another of the same class
-        return both
 
     def unknown(self, places: Iterable[str]) -> list[str]:
         """Return the places that mean nothing here: misspelt, or overlays nobody defined."""
@@ -57,6 +54,21 @@ class Territory:
         if any(self.contains(place, jurisdiction) for place in rule.allow):
             return ""
         return f"{jurisdiction} is outside {', '.join(rule.allow)}"
+
+    def expanded(self, rule: PlaceRule) -> PlaceRule:
+        """Return a rule without overlays that means the same; what means nothing stays as it is.
+
+        A rule that would get longer than the API lets it be stays as it is, too.
+        """
+        allow, deny = self._spelt_out(rule.allow), self._spelt_out(rule.deny)
+        if max(len(allow), len(deny)) > MOST_PLACES:
+            return rule
+        return rule.model_copy(update={"allow": allow, "deny": deny})
+
+    def _spelt_out(self, places: Iterable[str]) -> tuple[str, ...]:
+        atoms = ((place, self._atoms(place)) for place in places)
+        spelt = (found if found is not None else {place} for place, found in atoms)
+        return tuple(dict.fromkeys(one for some in spelt for one in sorted(some)))
 
     def _atoms(self, place: str) -> frozenset[str] | None:
         """Return the places without overlays that ``place`` stands for; None when it means nothing.
@@ -87,10 +99,11 @@ class ResidencyOf:
 def residency_rules(grant: WorkGrantSpec, policy: MemberPolicySpec) -> list[ResidencyOf]:
     """Return every residency rule that binds a grant here: the job's, and each data set's.
 
-    A holder's rule knows the overlays of its own policy only: no hub can widen them.
+    The job's rule means what its pool says. A holder's rule knows the overlays of its own policy
+    only: no hub can widen them.
     """
-    ours = Territory(policy.overlays)
-    rules = [ResidencyOf("the job", grant.job_spec.residency, ours.before(grant.overlays))]
+    ours, theirs = Territory(policy.overlays), Territory(grant.overlays)
+    rules = [ResidencyOf("the job", grant.job_spec.residency, theirs)]
     wanted = {source.name for source in grant.job_spec.data}
     held = (dataset for dataset in policy.datasets if dataset.name in wanted)
     return rules + [ResidencyOf(f"data set {d.name}", d.residency, ours) for d in held]

@@ -21,6 +21,7 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
 from hansa.process.app import run_process, until_signalled
+from hansa.process.environment import read_settings
 from hansa.reconcile.member.ray.rayjob import RayJob
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ async def serve(settings: GuardSettings, own: Connection) -> None:
 
 def main() -> None:
     """Run the guard as a process."""
-    settings = GuardSettings()
+    settings = read_settings(GuardSettings)
     configure_logging(level=settings.log_level)
     own = connect(Path(settings.kubeconfig) if settings.kubeconfig else None, os.environ)
     run_process(lambda: until_signalled(lambda: serve(settings, own)))

@@ -37,6 +37,7 @@ from hansa.observability.logging import configure_logging
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
+from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.nodes import NodeLimits
@@ -235,5 +236,5 @@ async def run(settings: HubSettings) -> None:
 def main() -> None:
     """Run the hub with settings from the environment."""
     configure_logging()
-    settings = HubSettings()
+    settings = read_settings(HubSettings)
     run_process(lambda: run(settings))

@@ -37,6 +37,7 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock, Manifest
 from hansa.process.app import Supervisor, regularly, run_process, together
+from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
 from hansa.reconcile.member.contact_lease import lease_path, read_contact
 from hansa.reconcile.member.run_request import MANAGER
@@ -274,7 +275,7 @@ async def _on_policy(changed: asyncio.Event, duties: Duties) -> None:
 
 def main() -> None:
     """Run the agent as a process; SIGTERM ends it, running jobs go on."""
-    settings = MemberSettings()
+    settings = read_settings(MemberSettings)
     configure_logging(level=settings.log_level)
     run_process(lambda: run(settings))
     log.info("stopped; running jobs go on")

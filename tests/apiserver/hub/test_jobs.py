@@ -240,10 +240,15 @@ async def test_a_pool_whose_caps_leave_nothing_says_so_until_they_are_raised(lea
 BAD_REQUESTS = {
     "pool": ({"pool": "atlantis"}, "UnknownPool", "atlantis"),
     "dataset": ({"data": [{"name": "nowhere"}]}, "UnknownDataset", "nowhere"),
-    "place": (
-        {"residency": {"location": {"allow": ["EX"]}}},
+    "region": (
+        {"residency": {"location": {"allow": ["EE-ZZ"]}}},
+        "Misconfigured",
+        "residency.location.allow.0: there is no place EE-ZZ; did you mean EE-",
+    ),
+    "overlay": (
+        {"residency": {"location": {"allow": ["overlay/none"]}}},
         "UnknownJurisdiction",
-        "EX",
+        "overlay/none",
     ),
     "currency": ({"budget": {"limit": "1", "currency": "USD"}}, "Misconfigured", "EUR"),
 }

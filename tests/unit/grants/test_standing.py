@@ -16,18 +16,27 @@ from hansa.grants.reasons import MemberReason
 from hansa.grants.standing import REACH, Reach, judge_again
 from tests.unit.grants.grant_kit import FOREIGN, authorized, facts, grant, job, policy
 
-OURS = {"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"]}
+NEAR = {"location": {"allow": ["overlay/near"]}}
+OURS = {
+    "name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"],
+    "residency": NEAR,
+}  # fmt: skip
+"""Its holder says what near means; the hub says that it is everywhere."""
 BODY = authorized(
     job(
         secrets=[{"name": "token"}],
-        residency={"location": {"allow": ["overlay/near"]}},
         result={"maxBytes": 9},
         maxRuntimeSeconds=600,
         assurance="L1",
     )
 )
-GRANT = grant(BODY, overlays=[{"name": "near", "places": ["EE"]}])
-BEFORE: dict[str, Any] = {"datasets": [OURS], "assurance": "L1", "tenants": ["hospital"]}
+GRANT = grant(BODY, overlays=[{"name": "near", "places": ["World"]}])
+BEFORE: dict[str, Any] = {
+    "datasets": [OURS],
+    "overlays": [{"name": "near", "places": ["EE"]}],
+    "assurance": "L1",
+    "tenants": ["hospital"],
+}
 FULL = facts(stock={"nvidia-rtx-4090": GpuStock(0, 24 << 30)})
 STOPS, TAKEN_BACK, NOTHING = "stops", "taken back", "nothing"
 """What becomes of a run; of a grant that is accepted; of a run whose like is not accepted again."""

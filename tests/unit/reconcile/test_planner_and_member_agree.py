@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hansa.api.aijob import SERVED_WORKLOADS
 from hansa.grants.checks import judge
 from hansa.grants.judgement import Facts
 from hansa.grants.reasons import MemberReason
@@ -37,6 +36,8 @@ OVERLAYS = [
     {"name": "friends", "places": ["BR", "overlay/near"]},
     {"name": "near", "places": ["Nordic", "PT-11"]},
 ]
+OWN_OVERLAYS = [{"name": one["name"], "places": ["EE", "FI"]} for one in OVERLAYS[:1]]
+"""What institutions mean by an overlay that the pool has, too: it binds their data sets."""
 DATA = ("cohort", "sea", "scans")
 LEVELS = ("L0", "L1", "L2")
 CARDS = {"NVIDIA-L40S": (48, 24), "AMD-MI210": (64,)}
@@ -48,11 +49,17 @@ SAME = {
         Reason.RESIDENCY_DENIED,
         Reason.UNKNOWN_JURISDICTION,
         Reason.POOL_MISCONFIGURED,
+        # A data set whose rule its own holder's policy does not understand is not announced.
+        Reason.DATA_ELSEWHERE,
+        Reason.UNKNOWN_DATASET,
     },
     MemberReason.LEGAL_CONTROL_DENIED: {
         Reason.LEGAL_CONTROL_DENIED,
         Reason.UNKNOWN_JURISDICTION,
         Reason.POOL_MISCONFIGURED,
+        # A data set whose rule its own holder's policy does not understand is not announced.
+        Reason.DATA_ELSEWHERE,
+        Reason.UNKNOWN_DATASET,
     },
     MemberReason.DATASET_UNKNOWN: {Reason.DATA_ELSEWHERE, Reason.UNKNOWN_DATASET},
     MemberReason.GPUS_NOT_LENT: {Reason.NO_SUCH_ACCELERATOR, Reason.EXCEEDS_NODE_SHAPE},
@@ -65,7 +72,8 @@ ANNOUNCED = {
 }  # fmt: skip
 """Refusals of everybody, which the node's status tells: it takes no work (see ``test_hub_nodes``)."""
 PRIVATE = {
-    MemberReason.OWNER_SIGNATURE_MISSING, MemberReason.TENANT_NOT_ACCEPTED,
+    MemberReason.OWNER_SIGNATURE_MISSING, MemberReason.OWNER_SIGNATURE_INVALID,
+    MemberReason.AUTHORIZATION_SPENT, MemberReason.TENANT_NOT_ACCEPTED,
     MemberReason.WORKLOAD_NOT_ACCEPTED, MemberReason.IMAGE_NOT_ALLOWED, MemberReason.DATASET_NOT_LENT,
     MemberReason.SECRET_NOT_LENT, MemberReason.RUNTIME_TOO_LONG, MemberReason.OUTSIDE_HOURS,
     MemberReason.TOO_MANY_JOBS, MemberReason.RAY_TOO_OLD, MemberReason.CANARY_ADMITTED,
@@ -74,6 +82,7 @@ PRIVATE = {
 OF_THE_GRANT = {
     MemberReason.MALFORMED, MemberReason.WRONG_NODE, MemberReason.UNKNOWN_HUB,
     MemberReason.BAD_SIGNATURE, MemberReason.DIGEST_MISMATCH, MemberReason.STALE_EPOCH,
+    MemberReason.PREVIOUS_RUN_LIVES,
     MemberReason.WITHDRAWN, MemberReason.EXPIRED, MemberReason.NOT_YET_VALID,
 }  # fmt: skip
 """What can be wrong with one grant, whatever the job is."""
@@ -117,6 +126,7 @@ def law(rng: np.random.Generator):
         ],
         lending=[{"gpuClass": "nvidia-l40s", "maxGpus": int(rng.integers(0, 9))}],
         assurance=str(rng.choice(LEVELS)),
+        overlays=OWN_OVERLAYS,
     )
 
 
@@ -179,6 +189,7 @@ class Sides:
             "jurisdiction": its.jurisdiction,
             "legalControl": list(its.legal_control),
             "assurance": its.assurance,
+            "releaseKey": grant_kit.HUB.public_key,
         }
         manifest = node_manifest(name, status, **spec)
         return view_node(parse_node(manifest, LIMITS), NOW_S, NOW_S, LIMITS)
@@ -201,7 +212,7 @@ class Sides:
         }
 
     def _facts(self, name: str) -> Facts:
-        return Facts("tartu", NOW_S, served=SERVED_WORKLOADS, stock=self.stocks[name].stock)
+        return grant_kit.facts(stock=self.stocks[name].stock)
 
 
 @pytest.mark.parametrize("seed", seeds(24))

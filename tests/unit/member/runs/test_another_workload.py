@@ -27,7 +27,7 @@ from hansa.reconcile.member.workload import (
     Resource,
     WorkloadView,
 )
-from tests.unit.grants.grant_kit import HUB, NOW_S, UID, grant, job, policy
+from tests.unit.grants.grant_kit import NODE, NOW_S, UID, grant, job, policy
 from tests.unit.member.small_cluster import SmallCluster
 
 RUN = workload_name(UID, 3)
@@ -80,7 +80,7 @@ class Running:
 
     def __init__(self):
         self.own, self.hub = SmallCluster(NOW_S), SmallCluster(NOW_S)
-        clients = wiring.Clients(self.own, self.hub, lambda: 0.0, HUB, NOW_S)
+        clients = wiring.Clients(self.own, self.hub, lambda: 0.0, NODE, NOW_S)
         self.parts = wiring.assemble(
             SETTINGS,
             clients,
@@ -192,11 +192,11 @@ async def test_a_run_that_an_earlier_agent_accepted_and_this_one_cannot_run_is_e
     proposal = read(spec)
     assert isinstance(proposal, Proposal)
     context = agent.parts.context
-    record = context.record(3, proposal.digest, Outcome.ACCEPTED)
+    record = context.record(proposal.spec, proposal.digest, Outcome.ACCEPTED)
     agent.own.put(NAMESPACE, {"metadata": {"name": RUN, "labels": {}}})
     told = {"conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted"}]}
     agent.hub.put(GRANT, {**agent.hub.objects[GRANT], "status": told})
-    await context.epochs.put({UID: record})
+    await context.epochs.put((record,))
     async with working(agent):
         await agent.until(lambda: agent.said("Released") is not None)
 
