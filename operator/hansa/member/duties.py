@@ -14,6 +14,7 @@ from hansa.member.context import AgentContext
 from hansa.member.hub_link import certificates, identity
 from hansa.member.hub_link.identity import HubIdentity
 from hansa.model.times import rfc3339_micro
+from hansa.reconcile.member import contact_lease
 
 log = logging.getLogger(__name__)
 LEASE = "hansa-node"
@@ -37,6 +38,7 @@ class Duties:
     def __init__(self, context: AgentContext) -> None:
         """``context``: shared state."""
         self._context = context
+        self._kept_s: float | None = None
 
     async def heartbeat(self) -> None:
         """Renew this node's Lease on the hub; only a success counts as contact."""
@@ -59,6 +61,20 @@ class Duties:
         if not isinstance(stored, dict) or stored.get("renewTime") != spec["renewTime"]:
             raise Retryable("the hub answered a renewal with something else than the Lease")
         context.contact.made(sent)
+
+    async def keep_contact(self) -> None:
+        """Make the last contact durable: it is what the guard and a restarted agent go by."""
+        context, last_s = self._context, self._context.contact.last_s
+        if last_s is None or last_s == self._kept_s:
+            return
+        node, namespace = context.settings.node, context.settings.namespace
+        spec = contact_lease.contact_spec(node, last_s)
+        try:
+            await context.own.merge(contact_lease.lease_path(namespace, node), {"spec": spec})
+        except NotFound:
+            body = {"metadata": {"name": contact_lease.NAME.format(node)}, "spec": spec}
+            await context.own.create(contact_lease.LEASES.format(namespace), body)
+        self._kept_s = last_s
 
     async def canary(self) -> None:
         """See whether the second lock holds."""

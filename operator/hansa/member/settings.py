@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
+from hansa.reconcile.member.contract import STOP_MARGIN_S
 
 
 class Identity(Group):
@@ -109,13 +110,19 @@ class Timing(Group):
         description="A call to the hub that has no whole answer for so long has failed, and is made"
         " again.",
     )
+    contact_seconds: float = Field(
+        default=10,
+        gt=0,
+        description="Between writes of the last contact with the hub into a Lease at home, which the"
+        " guard and a restarted agent go by.",
+    )
     disconnect_seconds: float = Field(
         default=45,
         gt=0,
         description="Without the hub for so long, jobs whose contract says Stop are stopped.",
     )
     stop_margin_seconds: float = Field(
-        default=15,
+        default=STOP_MARGIN_S,
         ge=0,
         description="Unattended jobs are stopped so long before their contract ends, in seconds, so"
         " that their pods are gone when it does.",

@@ -50,6 +50,10 @@ class AgentProcess:
                 stdout=log,
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def page(self, path: str) -> str:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:

@@ -10,7 +10,8 @@ import json
 from typing import Any
 
 from hansa.ports import Manifest
-from hansa.reconcile.member import data
+from hansa.reconcile.member import alive, data
+from hansa.reconcile.member.contract import terms
 from hansa.reconcile.member.run_request import ACCOUNT, RECORD, Creation, RunRequest, lent_name
 from hansa.reconcile.member.workload import Rendering, Workload
 
@@ -31,6 +32,7 @@ def waves(request: RunRequest, workload: Workload) -> list[list[Creation]]:
         Creation(policies, _network_policy(request, made)),
         Creation(f"{core}/resourcequotas", _quota(request, made)),
         Creation(f"{core}/configmaps", _record(request, made)),
+        Creation(f"{core}/configmaps", _alive(request)),
         *(Creation(f"{core}/secrets", _secret(request, name)) for name in sorted(request.secrets)),
         *data.volumes(request),
     ]
@@ -54,6 +56,7 @@ def _namespace(request: RunRequest) -> Manifest:
         "pod-security.kubernetes.io/enforce": "restricted",
         "pod-security.kubernetes.io/enforce-version": "latest",
     }
+    body["metadata"]["annotations"] = terms(request.contract)
     return body
 
 
@@ -79,6 +82,12 @@ def _record(request: RunRequest, made: Rendering) -> Manifest:
             RECORD_KEY: json.dumps(request.wire, separators=(",", ":"), sort_keys=True),
         },
     )
+
+
+def _alive(request: RunRequest) -> Manifest:
+    """Return the ConfigMap that the guard renews for as long as the run may go on."""
+    until = alive.validity(request.now_s, request.alive_until_s)
+    return _object("v1", "ConfigMap", alive.NAME, request, data=until)
 
 
 def _network_policy(request: RunRequest, made: Rendering) -> Manifest:

@@ -24,6 +24,7 @@ from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
+from hansa.reconcile.member.contract import STRICTEST, Contract
 
 MANAGER = "hansa-member"
 RECORD = "grant"
@@ -64,6 +65,10 @@ class RunRequest:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lent secret → its data, base64 as the API server keeps it."""
     options: RenderOptions = RenderOptions()
+    contract: Contract = STRICTEST
+    now_s: float = 0.0
+    alive_until_s: float = 0.0
+    """Until when the pods may live unless they are told more."""
 
     @property
     def job(self) -> AIJobSpec:
