@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from e2e.testbed.binaries import Binaries
 
+from e2e.testbed.build.binaries import Binaries
 from hansa.cli.main import cli
 from hansa.errors import NotFound
 from tests.apiserver.charts.charted import Charted, installed
@@ -17,7 +17,7 @@ from tests.apiserver.guard.kit import NAMESPACES, make_run, make_runs, runs_left
 from tests.apiserver.guard.test_guard import AGENT, NODE, POLICY, decree
 from tests.apiserver.member.kit import client, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("guard")]
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from e2e.testbed.clock import wait_until
-from e2e.testbed.ports import free_ports
-
+from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.ports import free_ports
 from hansa.adapters.kube.client import KubeCluster
 from hansa.errors import NotFound
 from hansa.grants.envelope import workload_name

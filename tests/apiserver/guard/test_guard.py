@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.testbed.binaries import Binaries
-from e2e.testbed.controlplane import KubectlError
 
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.cluster.controlplane import KubectlError
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import NotFound, Terminal
@@ -30,7 +30,7 @@ from tests.apiserver.guard.kit import (
 )
 from tests.apiserver.member.kit import client, install_kuberay, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("guard")]
 
 NODE = "tartu"
 GUARD = f"system:serviceaccount:{SYSTEM}:hansa-guard"
