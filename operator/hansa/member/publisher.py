@@ -123,6 +123,7 @@ class Publisher:
             kuberay=context.site.kuberay.trouble,
             clock=_clock_trouble(skew, limits.clock_skew_seconds),
             disk=context.site.readiness(inventory).disk_full,
+            lock=context.site.canary.trouble,
         )
         self._tell_people(before)
 

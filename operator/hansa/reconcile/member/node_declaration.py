@@ -14,7 +14,14 @@ from hansa.reconcile.conditions import Said, merged
 from hansa.reconcile.member.inventory import Inventory, gpu_inventory, machine_shapes
 
 MAX_REFUSALS = 64
-OWN_CONDITIONS = ("Enforcing", "HubReachable", "KubeRayReady", "ClockInSync", "DiskAvailable")
+OWN_CONDITIONS = (
+    "Enforcing",
+    "HubReachable",
+    "KubeRayReady",
+    "ClockInSync",
+    "DiskAvailable",
+    "SecondLockHolds",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +33,19 @@ class Health:
     kuberay: str = ""
     clock: str = ""
     disk: str = ""
+    lock: str = ""
 
     def conditions(self) -> list[Said]:
         """Return the member's conditions."""
-        troubles = (self.law, self.hub, self.kuberay, self.clock, self.disk)
-        bad = ("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull")
-        good = ("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable")
+        troubles = (self.law, self.hub, self.kuberay, self.clock, self.disk, self.lock)
+        bad = (
+            *("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull"),
+            "CanaryAdmitted",
+        )
+        good = (
+            *("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable"),
+            "CanariesDenied",
+        )
         return [
             Said(kind, "False" if trouble else "True", wrong if trouble else right, trouble)
             for kind, trouble, wrong, right in zip(OWN_CONDITIONS, troubles, bad, good, strict=True)

@@ -18,6 +18,8 @@ from hansa.reconcile.member.run_request import RunRequest
 GRANT = "grant"
 """Name of the ConfigMap with the grant and the launcher."""
 ACCOUNT = "job"
+RUN_ROLE = "hansa-member-run"
+"""ClusterRole with what the agent may read in a run; it binds it to itself there."""
 DATA_ROOT = "/data"
 SCRATCH = "scratch"
 SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
@@ -53,7 +55,7 @@ def submitter_template(request: RunRequest) -> Manifest:
             "limits": {"memory": SUBMITTER_MEMORY_LIMIT},
         },
         "volumeMounts": [{"name": SCRATCH, "mountPath": "/tmp"}],  # noqa: S108  # in the container
-        "securityContext": _container_security(),
+        "securityContext": container_security(),
     }
     return _template(request, container, [_scratch(request)], restart="Never")
 
@@ -71,7 +73,7 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         # No CPU limit: throttling a start-up burst costs more than it protects.
         "resources": {"requests": requests, "limits": limits},
         "volumeMounts": [*_mounts(), *_data_mounts(request)],
-        "securityContext": _container_security(),
+        "securityContext": container_security(),
     }
     if request.secrets:
         container["envFrom"] = [
@@ -89,18 +91,12 @@ def _template(
     restart: str = "",
     wants_gpu: bool = False,
 ) -> Manifest:
-    user = request.options.run_as_user
     spec: Manifest = {
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": request.options.termination_grace_s,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(request.options.run_as_user),
         "affinity": _affinity(request, wants_gpu=wants_gpu),
         "containers": [container],
         "volumes": volumes,
@@ -112,7 +108,18 @@ def _template(
     return {"metadata": {"labels": request.pod_labels}, "spec": spec}
 
 
-def _container_security() -> Manifest:
+def pod_security(user: int) -> Manifest:
+    """Return the security context of a run's pods."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> Manifest:
+    """Return the security context of their containers."""
     return {
         "runAsNonRoot": True,
         "allowPrivilegeEscalation": False,

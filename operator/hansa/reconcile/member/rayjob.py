@@ -10,13 +10,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hansa.api.meta import JOB_UID_LABEL
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member import data, launcher, pods
 from hansa.reconcile.member.inventory import GPU
-from hansa.reconcile.member.run_request import Creation, RunRequest
+from hansa.reconcile.member.run_request import MANAGER, Creation, RunRequest
 
 RAYJOBS = "/apis/ray.io/v1/namespaces/{}/rayjobs"
+RBAC = "rbac.authorization.k8s.io"
 DASHBOARD_PORT = 8265
 DNS_NAMESPACE = "kube-system"
 KUBERAY_NAMES = ["kuberay", "kuberay-operator"]
@@ -29,9 +31,11 @@ def render(request: RunRequest) -> list[list[Creation]]:
     1. The namespace, with Pod Security. 2. What fences and feeds the job. 3. The RayJob.
     """
     core = f"/api/v1/namespaces/{request.name}"
+    rights = f"/apis/{RBAC}/v1/namespaces/{request.name}/rolebindings"
     policies = f"/apis/networking.k8s.io/v1/namespaces/{request.name}/networkpolicies"
     fences = [
         Creation(f"{core}/serviceaccounts", _service_account(request)),
+        Creation(rights, _own_rights(request)),
         Creation(policies, _network_policy(request)),
         Creation(f"{core}/resourcequotas", _quota(request)),
         Creation(f"{core}/configmaps", _grant_record(request)),
@@ -63,6 +67,17 @@ def _service_account(request: RunRequest) -> Manifest:
     return _object(
         "v1", "ServiceAccount", pods.ACCOUNT, request, automountServiceAccountToken=False
     )
+
+
+def _own_rights(request: RunRequest) -> Manifest:
+    """Return what lets the agent read this run's pods and logs: it can read no others."""
+    account = {
+        "kind": "ServiceAccount",
+        "name": MANAGER,
+        "namespace": request.options.agent_namespace,
+    }
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": pods.RUN_ROLE}
+    return _object(f"{RBAC}/v1", "RoleBinding", "agent", request, roleRef=role, subjects=[account])
 
 
 def _secret(request: RunRequest, name: str) -> Manifest:
@@ -99,9 +114,12 @@ def _network_policy(request: RunRequest) -> Manifest:
 
 def _from_kuberay(request: RunRequest) -> Manifest:
     namespace = request.options.kuberay_namespace
-    where = {"matchLabels": {"kubernetes.io/metadata.name": namespace}} if namespace else {}
-    named = {"key": "app.kubernetes.io/name", "operator": "In", "values": KUBERAY_NAMES}
-    who = {"namespaceSelector": where, "podSelector": {"matchExpressions": [named]}}
+    # KubeRay labels the pods it makes like its own: without a name, at least no other run's.
+    no_run = {"matchExpressions": [{"key": JOB_UID_LABEL, "operator": "DoesNotExist"}]}
+    named = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    where = named if namespace else no_run
+    operator = {"key": "app.kubernetes.io/name", "operator": "In", "values": KUBERAY_NAMES}
+    who = {"namespaceSelector": where, "podSelector": {"matchExpressions": [operator]}}
     return {"from": [who], "ports": [{"protocol": "TCP", "port": DASHBOARD_PORT}]}
 
 

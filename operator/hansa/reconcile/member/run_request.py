@@ -41,6 +41,7 @@ class RenderOptions:
     scratch_size: str = "16Gi"
     termination_grace_s: int = 10
     kuberay_namespace: str = ""
+    agent_namespace: str = "hansa-system"
 
 
 @dataclass(frozen=True, slots=True)
