@@ -77,16 +77,23 @@ async def _look(cluster: Cluster, name: str, room: asyncio.Semaphore) -> str:
 def _weakness(name: str, policy: Mapping[str, Any], binding: Mapping[str, Any]) -> str:
     param = binding.get("paramRef") or {}
     conditions = len(policy.get("matchConditions") or ())
-    selector = (binding.get("matchResources") or {}).get("namespaceSelector") or {}
-    runs = [{"key": JOB_UID_LABEL, "operator": "Exists"}]
+    runs = {"matchExpressions": [{"key": JOB_UID_LABEL, "operator": "Exists"}]}
+    wanted = {} if name in canaries.EVERYWHERE else {"namespaceSelector": runs}
     faults = {
         "failurePolicy is not Fail": policy.get("failurePolicy") != "Fail",
         "matchConditions exempt somebody": conditions != (name in canaries.CONFINED),
         "the binding does not deny": "Deny" not in (binding.get("validationActions") or ()),
         "the binding is of another policy": binding.get("policyName") != name,
-        "the binding passes over namespaces of runs": name not in canaries.EVERYWHERE
-        and selector.get("matchExpressions") != runs,
+        "matchConstraints pass over some objects": _spared(policy.get("matchConstraints")) != {},
+        "the binding passes over some objects": _spared(binding.get("matchResources")) != wanted,
         "the binding does not read the law": canaries.POLICIES[name]
         and param != {"name": "local", "parameterNotFoundAction": "Deny"},
     }
     return ", ".join(f"{name}: {fault}" for fault, is_so in faults.items() if is_so)
+
+
+def _spared(matching: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what narrows a match, besides the rules it is made of."""
+    narrowing = ("namespaceSelector", "objectSelector", "excludeResourceRules")
+    found = {part: (matching or {}).get(part) for part in narrowing}
+    return {part: value for part, value in found.items() if value}
