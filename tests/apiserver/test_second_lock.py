@@ -82,6 +82,8 @@ def run(member: Charted, binaries: Binaries) -> Iterator[LiveRun]:
         )
         # A full quota would refuse what the lock admits.
         server.send("DELETE", f"{live.core}/resourcequotas/size", user=NAMESPACE_CONTROLLER)
+        roomy = {"metadata": {"name": "size"}, "spec": {"hard": {"pods": "99"}}}
+        server.send("POST", f"{live.core}/resourcequotas", roomy, user=AGENT)
         host = {"metadata": {"name": "host"}, "handler": "host"}
         server.send("POST", "/apis/node.k8s.io/v1/runtimeclasses", host)
         del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
@@ -390,7 +392,7 @@ def test_a_weakened_lock_is_noticed(member: Charted, path: str, change: dict, wh
         assert told.outcome == "Admitted"
         assert why in told.message
     finally:
-        kept["metadata"].pop("resourceVersion")
+        kept["metadata"]["resourceVersion"] = server.get(path)["metadata"]["resourceVersion"]
         assert server.send("PUT", path, kept).status in GOOD
         wait_until(lambda: try_all(member).outcome == "Denied", what="the lock as before")
 
