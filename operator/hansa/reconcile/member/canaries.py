@@ -41,6 +41,7 @@ EVERYWHERE = {"hansa-agent", "hansa-run-namespaces"}
 
 Fault = tuple[tuple[str | int, ...], Any]
 """Path into an object, and what to put there."""
+_IMAGE_FIELD = ("spec", "containers", 0, "image")
 _POD_FAULTS: Mapping[str, Fault] = {
     "PodSecurity": (("spec", "hostPID"), True),
     "labels": (("metadata", "labels", "app"), "canary"),
@@ -68,8 +69,7 @@ _POD_FAULTS: Mapping[str, Fault] = {
     ),
     "container-mounts": (("spec", "containers", 0, "volumeMounts", 1, "readOnly"), False),
     "jurisdiction": (("spec", "affinity"), {}),
-    "image-digest": (("spec", "containers", 0, "image"), "canary.invalid/canary:latest"),
-    "image-registry": (("spec", "containers", 0, "image"), IMAGE),
+    "image-registry": (_IMAGE_FIELD, IMAGE),
 }
 _SERVICE_FAULTS: Mapping[str, Fault] = {
     "service-doors": (("spec", "type"), "NodePort"),
@@ -102,8 +102,10 @@ def known_bad(law: MemberPolicySpec) -> tuple[KnownBad, ...]:
     core, batch = f"/api/v1/namespaces/{NAMESPACE}", f"namespaces/{NAMESPACE}"
     pod, rights = lawful_pod(law), f"/apis/rbac.authorization.k8s.io/v1/{batch}/rolebindings"
     networking, ray = f"/apis/networking.k8s.io/v1/{batch}", f"/apis/ray.io/v1/{batch}/rayjobs"
+    # In the law's own registry, or another rule would refuse it.
+    by_tag = pod["spec"]["containers"][0]["image"].partition("@")[0] + ":latest"
     found = [
-        *_spoilt(f"{core}/pods", pod, _POD_FAULTS),
+        *_spoilt(f"{core}/pods", pod, {**_POD_FAULTS, "image-digest": (_IMAGE_FIELD, by_tag)}),
         *_spoilt(f"{core}/services", _service(), _SERVICE_FAULTS),
         *_spoilt(ray, _rayjob(pod), _RAYJOB_FAULTS),
         *_spoilt("/api/v1/namespaces", _namespace(), _NAMESPACE_FAULTS),
