@@ -47,7 +47,7 @@ MOST_ROWS = 32
 """Waiting jobs that one event tries to place."""
 NOBODY_GAINS: Mapping[int, int] = MappingProxyType({})
 _NONE = np.zeros(0, np.int64)
-_room = attrgetter("site", "workers", "gpu_class", "shard")
+_room = attrgetter("site", "workers", "gpu_class")
 
 
 class IncrementalPlanner:
@@ -365,16 +365,15 @@ class IncrementalPlanner:
         self._why[numbers] |= why
 
     def _why_of(self, record: Record) -> int:
-        return int(np.bitwise_or.reduce(self._why[list(record.kinds)]))
+        return int(self._why[record.kind])
 
     def _adopt(self, placed: Placement, numbers: Ints, log: list[int]) -> Held:
         record = self._league.records[placed.job_uid]
         self._unreserve(record)
         self._promises.started(placed.job_uid, self._league.now_s)
         holding = Holding(
-            placed.site, 0, placed.workers, self._league.now_s,
-            gpu_class=placed.gpu_class, shard=placed.shard,
-        )  # fmt: skip
+            placed.site, 0, placed.workers, self._league.now_s, gpu_class=placed.gpu_class
+        )
         record.job = replace(record.job, holdings=(*record.job.holdings, holding))
         held = Held(holding, int(numbers[1]), int(numbers[2]), log)
         self._league.adopt(record, held)

@@ -97,30 +97,18 @@ def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
     fleet = league.fleet
     rows, _, numbers, workers, _ = placed.T
     cells = [fleet.cells[number] for number in numbers.tolist()]
-    uids = [league.row_uid[row] for row in rows.tolist()]
     columns = (
-        uids,
+        (league.row_uid[row] for row in rows.tolist()),
         (fleet.sites[cell.site].name for cell in cells),
         workers.tolist(),
         _costs(league, placed),
-        _shards(league, placed, uids),
         (cell.gpu_class for cell in cells),
     )
     return tuple(map(Placement._make, zip(*columns, strict=True)))
 
 
-def _shards(league: League, placed: Ints, uids: list[str]) -> list[str]:
-    """The shard that each part is of; empty for jobs in one piece."""
-    rows, numbers, _, _, _ = placed.T
-    names = [""] * len(uids)
-    parts = numbers - league.columns.first[rows]
-    for at in np.flatnonzero(league.kinds.column("is_shard")[numbers]).tolist():
-        names[at] = league.records[uids[at]].job.spread[parts[at]].name
-    return names
-
-
 def _costs(league: League, placed: Ints) -> list[int]:
-    """Millionths of the currency for an hour of each part; prices may be beyond a column's size."""
+    """Millionths of the currency for an hour of each gang; prices may be beyond a column's size."""
     _, numbers, cells, workers, _ = placed.T
     gpus, cpu, head = (league.kinds.column(name)[numbers] for name in ("gpus", "cpu", "head_cpu"))
     asked = np.where(gpus > 0, workers * gpus, workers * cpu + head).tolist()

@@ -23,7 +23,7 @@ def test_help_lists_every_command_without_importing_any():
     result = run("--help")
     assert result.exit_code == 0
     assert all(f"  {name} " in result.output for name in entry.COMMANDS)
-    assert "hansa.cli.overview" not in sys.modules
+    assert "hansa.cli.league.overview" not in sys.modules
 
 
 @pytest.mark.parametrize(("name", "row"), entry.COMMANDS.items(), ids=entry.COMMANDS.keys())
@@ -84,7 +84,14 @@ def test_the_public_half_of_a_key_file(tmp_path):
 
 USAGE = {
     "hub-key": (["hub-key", "secret/only"], "secret/NAMESPACE/NAME"),
-    "accept": (["accept", "tartu", "--fingerprint", "abc"], "sha256: and 64 hexadecimal digits"),
+    "accept": (
+        ["accept", "tartu", "--fingerprint", "abc", "--release-key", "x"],
+        "sha256: and 64 hexadecimal digits",
+    ),
+    "accept without a key that is one": (
+        ["accept", "tartu", "--fingerprint", "sha256:" + "0" * 64, "--release-key", "x"],
+        "32 bytes in base64",
+    ),
     "join": (["join", "--node", "tartu", "--out", "x"], "give --hub-kubeconfig"),
 }
 

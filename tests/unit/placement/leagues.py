@@ -24,7 +24,8 @@ from hansa.model.snapshot import (
 )
 
 COUNTRIES = ("EE", "FI", "PT", "PT-11", "BR", "US", "KE")
-PLACES = (*COUNTRIES, "EU", "Nordic", "Mercosur", "World", "overlay/friends")
+BLOCS = ("EU", "Nordic", "Mercosur")
+PLACES = (*COUNTRIES, *BLOCS, "World", "overlay/friends")
 CLASSES = ("nvidia-l40s", "amd-mi210")
 INSTITUTIONS = ("ut", "ua", "uk")
 FRIENDS = frozenset({"BR", "overlay/near"})
@@ -140,7 +141,7 @@ def running(snapshot: Snapshot, decided: Plan) -> Snapshot:
     held: dict[str, list[Holding]] = {}
     for p in decided.placements:
         held.setdefault(p.job_uid, []).append(
-            Holding(p.site, 1, p.workers, NOW_S, gpu_class=p.gpu_class, shard=p.shard)
+            Holding(p.site, 1, p.workers, NOW_S, gpu_class=p.gpu_class)
         )
     jobs = tuple(
         replace(job, holdings=tuple(held.get(job.uid, job.holdings))) for job in snapshot.jobs

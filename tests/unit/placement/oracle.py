@@ -1,69 +1,19 @@
-"""What must hold of every plan, by plain sets and sums: no bits, no columns, none of the planner's code."""
+"""What must hold of every plan, by plain sums: no columns, none of the planner's code.
+
+Where work may run is asked of ``e2e.lawful``.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from hansa.model.places import BLOCS
+from e2e.lawful import is_lawful, is_member
 from hansa.model.plan import Placement, Plan
-from hansa.model.snapshot import Job, PlaceSet, Pool, ResidencyRule, Site, Snapshot
-from tests.unit.placement.leagues import COUNTRIES
+from hansa.model.snapshot import Job, Pool, Site, Snapshot
 
 ENDLESS = 1 << 60
-
-
-# Where data may go: sets of countries.
-
-
-def members(place: str, overlays) -> set[str]:
-    """Every jurisdiction of the test's world inside a place."""
-    if place.startswith("overlay/"):
-        inner = overlays[place.removeprefix("overlay/")]
-        return {c for part in inner for c in members(part, overlays)}
-    if place in BLOCS:
-        return {c for c in COUNTRIES if c[:2] in BLOCS[place]}
-    return {c for c in COUNTRIES if place in (c, c[:2])}
-
-
-@lru_cache(maxsize=100_000)
-def _permitted(rule: PlaceSet, overlays: tuple[tuple[str, frozenset[str]], ...]) -> frozenset[str]:
-    spelled = dict(overlays)
-    allowed = {c for place in rule.allow for c in members(place, spelled)}
-    denied = {c for place in rule.deny for c in members(place, spelled)}
-    return frozenset(allowed - denied)
-
-
-def is_within(rule: PlaceSet, jurisdiction: str, overlays: Mapping[str, frozenset[str]]) -> bool:
-    return jurisdiction in _permitted(rule, tuple(sorted(overlays.items())))
-
-
-def rules_at(snapshot: Snapshot, job: Job, data, site: Site) -> list[ResidencyRule]:
-    """Every rule that binds work on some data at a site: the job's, the pool's, the data's."""
-    pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
-    return [
-        job.residency,
-        pool.ceiling,
-        *(snapshot.dataset_rules[d] for d in data if d in snapshot.dataset_rules),
-        *(site.dataset_rules[d] for d in data if d in site.dataset_rules),
-    ]
-
-
-def is_lawful(snapshot: Snapshot, job: Job, data, site: Site) -> bool:
-    pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
-    return bool(site.legal_control) and all(
-        is_within(rule.location, site.jurisdiction, pool.overlays)
-        and all(is_within(rule.legal_control, law, pool.overlays) for law in site.legal_control)
-        for rule in rules_at(snapshot, job, data, site)
-    )
-
-
-def is_in_pool(site: Site, pool: Pool) -> bool:
-    named = pool.site_names is None or site.name in pool.site_names
-    around = {site.jurisdiction, site.jurisdiction[:2]}
-    return named and (not pool.site_jurisdictions or bool(around & pool.site_jurisdictions))
 
 
 # What is used: parts of jobs at sites.
@@ -137,17 +87,15 @@ def breaches(snapshot: Snapshot, decided: Plan) -> list[str]:
 def _misplaced(tally: Tally, placed: Placement) -> Iterator[str]:
     job, site = tally.jobs[placed.job_uid], tally.sites[placed.site]
     where, pool = f"{job.uid} at {site.name}", tally.pools[job.pool]
-    shard = next((shard.data for shard in job.spread if shard.name == placed.shard), ())
-    data = (*job.data, *shard)
-    if not is_lawful(tally.snapshot, job, data, site):
+    if not is_lawful(tally.snapshot, job, site):
         yield f"{where} unlawfully"
-    if not is_in_pool(site, pool):
+    if not is_member(site, pool):
         yield f"{where}, which is not in its pool"
     if site.unavailable or site.draining:
         yield f"{where}, which is closed"
     if job.barred or job.holdings or site.name in job.refused_by:
         yield f"{where}, but it is barred, runs, or was refused there"
-    if not set(data) <= set(site.datasets):
+    if not set(job.data) <= set(site.datasets):
         yield f"{where} without its data"
     if site.assurance < max(job.assurance, pool.assurance):
         yield f"{where} without its assurance"
@@ -180,7 +128,7 @@ def _wrong_sort(placed: Placement, job: Job, site: Site, pool: Pool) -> Iterator
 
 
 def _torn(tally: Tally) -> Iterator[str]:
-    """Gangs of too few or too many workers, or without some of their shards."""
+    """Gangs of too few or too many workers, or in more than one piece."""
     placed = defaultdict(list)
     for placement in tally.decided.placements:
         placed[placement.job_uid].append(placement)
@@ -189,11 +137,8 @@ def _torn(tally: Tally) -> Iterator[str]:
         least = job.shape.min_workers or job.shape.workers
         if not all(least <= part.workers <= job.shape.workers for part in parts):
             yield f"{uid} has {[part.workers for part in parts]} workers"
-        names = sorted(shard.name for shard in job.spread) or [""]
-        if sorted(part.shard for part in parts) != names:
+        if len(parts) > 1:
             yield f"{uid} is placed as {parts}"
-        if len({part.site for part in parts}) < len(parts):
-            yield f"{uid} has two shards at one site"
 
 
 def _told(tally: Tally) -> Iterator[str]:
@@ -277,7 +222,7 @@ def capacity(sites: Iterable[Site], pool: Pool) -> int:
     return sum(
         lent_gpus(site, name)
         for site in sites
-        if is_in_pool(site, pool)
+        if is_member(site, pool)
         for name in classes & (pool.gpu_classes or classes)
     )
 
@@ -288,7 +233,7 @@ def _over_caps(tally: Tally, pool: Pool) -> Iterator[str]:
 
         def party(part: Part, dimension: str = cap.dimension):
             site = tally.sites[part.site]
-            if part.job.pool != pool.name or not is_in_pool(site, pool) or part.is_lost(site):
+            if part.job.pool != pool.name or not is_member(site, pool) or part.is_lost(site):
                 return None
             return party_of(site, part.gpu_class, dimension)
 

@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Job, ShadowPrices, ShardRequest
+from hansa.model.snapshot import ShadowPrices
 from hansa.placement.kernel import run
 from hansa.placement.planner import explain, plan
 from hansa.placement.pricing.market import market_of
 from hansa.placement.pricing.shadow_prices import solve
 from hansa.placement.state.league import League
 from hansa.placement.whatif.explain_job import explain_job
+from tests.seeds import seeds
 from tests.unit.placement.leagues import random_snapshot, running
 from tests.unit.placement.oracle import breaches
 
-SEEDS = range(80)
 
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(80))
 def test_a_plan_breaks_no_rule_and_proves_its_worth(seed):
     rng = np.random.default_rng(seed)
     snapshot = random_snapshot(rng, jobs=int(rng.integers(0, 40)), sites=int(rng.integers(0, 8)))
@@ -34,33 +33,11 @@ def test_a_plan_breaks_no_rule_and_proves_its_worth(seed):
 
 
 @pytest.mark.skipif(run.compiled() is None, reason="the fast extra is not installed")
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(25))
 def test_the_compiled_kernel_decides_the_same(seed):
     rng = np.random.default_rng(1000 + seed)
     snapshot = random_snapshot(rng, jobs=60, sites=8)
     assert plan(snapshot, is_compiled=True) == plan(snapshot)
-
-
-def in_shards(rng: np.random.Generator, job: Job) -> Job:
-    """The job cut into two or three shards, some pinned by data, half of the time."""
-    if job.shape.min_workers or rng.random() < 0.5:
-        return job
-    pins = [("sea",) if rng.random() < 0.2 else () for _ in range(int(rng.integers(2, 4)))]
-    return replace(job, spread=tuple(ShardRequest(f"s{n}", pin) for n, pin in enumerate(pins)))
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_shards_go_to_as_many_sites_in_both_kernels(seed):
-    rng = np.random.default_rng(6000 + seed)
-    snapshot = random_snapshot(rng, jobs=40, sites=8)
-    snapshot = replace(snapshot, jobs=tuple(in_shards(rng, job) for job in snapshot.jobs))
-    decided = plan(snapshot)
-    assert plan(snapshot, is_compiled=True) == decided
-    assert not breaches(snapshot, decided)
-    for job in snapshot.jobs:
-        parts = [p for p in decided.placements if p.job_uid == job.uid]
-        assert {p.shard for p in parts if job.spread} in (set(), {s.name for s in job.spread})
-        assert len({p.site for p in parts}) == len(parts)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -71,7 +48,7 @@ def test_a_small_league_finds_the_prices_of_the_background_by_itself(seed):
     )
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(25))
 def test_the_order_of_the_snapshot_changes_nothing(seed):
     rng = np.random.default_rng(2000 + seed)
     snapshot = random_snapshot(rng, jobs=30)
@@ -82,7 +59,7 @@ def test_the_order_of_the_snapshot_changes_nothing(seed):
     assert plan(mixed).placements == plan(snapshot).placements
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(25))
 def test_any_prices_bound_the_optimum(seed):
     rng = np.random.default_rng(3000 + seed)
     snapshot = random_snapshot(rng, jobs=30)
@@ -98,7 +75,7 @@ def test_any_prices_bound_the_optimum(seed):
         assert priced.certificate.bound >= max(best, priced.certificate.value)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(20))
 def test_a_job_is_placed_only_where_its_verdict_is_pending(seed):
     snapshot = random_snapshot(np.random.default_rng(5000 + seed), jobs=14)
     for placed in plan(snapshot).placements:

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from hansa.hub.caches import Caches
+from hansa.hub.league_cache import LeagueCache
 from hansa.hub.planner.explanations import Explanations
-from hansa.hub.planner.job_index import JobBook
-from hansa.hub.planner.status_pacing import Told
-from hansa.hub.planner.usage_history import PastBook
-from hansa.hub.world import WorldView
+from hansa.hub.planner.full_plans import FullPlans
+from hansa.hub.planner.job_index import JobIndex
+from hansa.hub.planner.status_pacing import StatusPacing
+from hansa.hub.planner.usage_history import UsageHistory
 from hansa.model.plan import Placement, Plan, Stop, Verdict, Waiting
-from hansa.model.snapshot import Job, Machines, Pool, ShadowPrices, Shape, Site, Snapshot
+from hansa.model.snapshot import Job, ShadowPrices, Site, Snapshot
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.placement.backfill.calibration import Calibration
@@ -27,15 +28,10 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.pricing.market import Market
 from hansa.placement.pricing.shadow_prices import renewed
 from hansa.ports import Clock, Manifest
-from hansa.reconcile.hub.derive import Decision, Epoch
+from hansa.reconcile.hub.derive import Epoch, JobDecision
 from hansa.reconcile.hub.jobs import JobView
-from hansa.reconcile.hub.snapshot import World, build
+from hansa.reconcile.hub.snapshot import LeagueView, build
 
-FULL_EVERY_S = 1.0
-FULL_SHARE = 0.05
-"""Full plans: the least time between two, and the most of a core that they may take."""
-FULL_AGAIN_S = 60.0
-"""In a league where nothing happens: others may be stopped for who waits once they have run long enough."""
 NOTHING = Snapshot(0, (), (), ())
 
 
@@ -45,7 +41,7 @@ class PlanningLoop:
     def __init__(  # what it reads, and its two times
         self,
         caches: Caches,
-        world: WorldView,
+        league: LeagueCache,
         *,
         clock: Clock,
         instruments: Instruments,
@@ -54,30 +50,27 @@ class PlanningLoop:
     ) -> None:
         """Nothing is planned before ``due`` is called."""
         self._caches = caches
-        self._world = world
+        self._league = league
         self._clock = clock
         self._instruments = instruments
         self._coalesce_s = coalesce_s
         self._due = asyncio.Event()
-        self._book = JobBook(caches, world, clock=clock, skew_s=skew_s)
-        self._past = PastBook()
+        self._job_index = JobIndex(caches, league, clock=clock, skew_s=skew_s)
+        self._past = UsageHistory()
         self._explanations = Explanations()
         self._planner: IncrementalPlanner | None = None
         self._promises = Calibration()
         self._prices: ShadowPrices | None = None
         self._base = NOTHING
-        self._seen: World | None = None
+        self._seen: LeagueView | None = None
         self._jobs: dict[str, Job] = {}
-        self._decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, JobDecision] = {}
         self._classes: dict[str, str] = {}
         self._took_s = 0.0
-        self._full_took_s = 0.0
-        self._full_from_s = float("-inf")
-        self._full_at_s = float("-inf")
-        self._is_stale = True
-        self._world_dirty = True
+        self._full = FullPlans()
+        self._league_changed = True
         self._leads = False
-        self.told = Told()
+        self.pacing = StatusPacing()
         self.plan = Plan()
         """The last full plan."""
         self.planned = False
@@ -90,12 +83,12 @@ class PlanningLoop:
 
     def full_due(self) -> None:
         """Ask for a full plan, whatever has changed."""
-        self._is_stale = True
+        self._full.is_stale = True
         self._due.set()
 
-    def world_changed(self) -> None:
+    def league_changed(self) -> None:
         """Ask for a look at nodes and pools, and for a plan if they changed."""
-        self._world_dirty = True
+        self._league_changed = True
         self._due.set()
 
     def lead(self, leads: bool) -> None:  # noqa: FBT001  # elected or deposed
@@ -110,12 +103,12 @@ class PlanningLoop:
     def note_job(self, uid: str) -> None:
         """Take note of a changed AIJob; one that ended counts until its node released it."""
         self._past.note(uid, self._caches.job(uid))
-        job = self._book.note(uid)
+        job = self._job_index.note(uid)
         if job is None:
-            self.told.forget(uid)
+            self.pacing.forget(uid)
             self._decisions.pop(uid, None)
             self._classes.pop(uid, None)
-        elif self._book.asks_anew(job):
+        elif self._job_index.asks_anew(job):
             # What was decided was decided for another spec.
             self._decisions.pop(uid, None)
         if uid in self._jobs if job is None else not job.node:
@@ -125,25 +118,25 @@ class PlanningLoop:
         """Take note of a changed grant: resources may be free again."""
         status = thing.get("status") or {}
         if gone:
-            self._book.forget_grant(thing["metadata"]["uid"])
+            self._job_index.forget_grant(thing["metadata"]["uid"])
         if gone or status.get("release") or status.get("finishedAt"):
             self.note_job(uid)
             self._due.set()
         else:
-            self._book.note(uid)
+            self._job_index.note(uid)
 
     def look_at_clock(self) -> None:
         """Plan for what only time changes: refusals that pass, fences that open, least run times."""
-        if self._book.wake():
+        if self._job_index.wake():
             self._due.set()
-        if self.plan.waiting and self._clock.monotonic() - self._full_at_s >= FULL_AGAIN_S:
+        if self.plan.waiting and self._full.is_outdated(self._clock.monotonic()):
             self.full_due()
 
-    def settle(self, uid: str, decision: Decision, *, ok: bool) -> None:
+    def settle(self, uid: str, decision: JobDecision, *, ok: bool) -> None:
         """A decision was carried out, or could not be: a placement is not tried again from memory."""
         if isinstance(decision, Placement) and self._decisions.get(uid) is decision:
             del self._decisions[uid]
-            job = self._book.note(uid)
+            job = self._job_index.note(uid)
             if not ok or (job is not None and not job.node):
                 self._due.set()
 
@@ -166,7 +159,7 @@ class PlanningLoop:
     @property
     def active(self) -> set[str]:
         """UIDs of jobs that have not ended, or have not been released."""
-        return self._book.active
+        return self._job_index.active
 
     @property
     def snapshot(self) -> Snapshot:
@@ -175,13 +168,13 @@ class PlanningLoop:
 
     def overdue(self) -> Iterator[str]:
         """Yield jobs that hold a node beyond a deadline: not accepted in time, or fence open."""
-        return self._book.overdue()
+        return self._job_index.overdue()
 
     def epochs_of(self, uid: str) -> tuple[Epoch, ...]:
         """Return the epochs of a job, each with its fence."""
-        return self._book.epochs_of(uid)
+        return self._job_index.epochs_of(uid)
 
-    def decision(self, uid: str) -> Decision:
+    def decision(self, uid: str) -> JobDecision:
         """Return what the planner last said about a job."""
         return self._decisions.get(uid)
 
@@ -201,7 +194,7 @@ class PlanningLoop:
     def moved(self) -> Iterator[str]:
         """Yield waiting jobs whose place or expected start is to be told anew; call now and then."""
         now_s = self._clock.now()
-        yield from self.told.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
+        yield from self.pacing.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
 
     # Planning.
 
@@ -219,26 +212,23 @@ class PlanningLoop:
             if self._leads:
                 publish(iter(self.replan()))
             else:
-                self._book.changed.clear()
+                self._job_index.changed.clear()
 
     def replan(self) -> list[tuple[str, bool]]:
         """Plan now; return the jobs whose decision is to be carried out."""
         started = self._clock.monotonic()
-        if self._world_dirty:
-            self._world_dirty = False
-            self._world.refresh(self._clock.now())
-        self._book.wake()
+        if self._league_changed:
+            self._league_changed = False
+            self._league.refresh(self._clock.now())
+        self._job_index.wake()
         is_full = self._planner is None or (
-            started >= self._full_from_s and (self._is_stale or self._someone_asks())
+            started >= self._full.from_s and (self._full.is_stale or self._someone_asks())
         )
         changed = self._plan_all() if is_full else self._plan_changes()
         self._explanations.follow(self._planner.league if self._planner else None)
         took_s = self._clock.monotonic() - started
         if is_full:
-            self._full_at_s = started
-            # A plan that takes long once was held up: two in a row tell what plans take.
-            usual_s, self._full_took_s = min(took_s, self._full_took_s), took_s
-            self._full_from_s = started + max(FULL_EVERY_S, usual_s / FULL_SHARE)
+            self._full.note(started, took_s)
         else:
             self._took_s = took_s
         self._instruments.observe(m.PLAN_DURATION, took_s)
@@ -246,16 +236,16 @@ class PlanningLoop:
 
     def _someone_asks(self) -> bool:
         """Tell whether a job came, or changed while it waited: better planned with all the others."""
-        for uid in self._book.changed:
+        for uid in self._job_index.changed:
             known, decision = self._jobs.get(uid), self._decisions.get(uid)
             if not (isinstance(decision, Placement) or (known and known.holdings)):
                 return True
         return False
 
     def _full_in_s(self) -> float | None:
-        if not (self._leads and self._is_stale and self._planner):
+        if not (self._leads and self._full.is_stale and self._planner):
             return None
-        return max(0.0, self._full_from_s - self._clock.monotonic())
+        return max(0.0, self._full.from_s - self._clock.monotonic())
 
     def _plan_all(self) -> list[tuple[str, bool]]:
         """Plan everything that waits; compile the league anew where it changed too much."""
@@ -269,18 +259,18 @@ class PlanningLoop:
             self._planner.keep(self._promises)
             arrived, gone, sites = [], [], []
         self.plan = self._planner.replan(now_s, arrived, gone, sites, is_repriced=True)
-        self._is_stale = False
+        self._full.is_stale = False
         self.planned = True
         return [*self._take(self.plan), *self._take_waiting(self.plan.waiting)]
 
     def _plan_changes(self) -> list[tuple[str, bool]]:
         """Take in what has changed, and decide what that makes possible."""
-        sites = self._follow() if self._world.world is not self._seen else []
+        sites = self._follow() if self._league.view is not self._seen else []
         if self._planner is None:
             return self._plan_all()
         arrived, gone = self._news()
         plan = self._planner.update(arrived, gone, sites, now_s=int(self._clock.now()))
-        self._is_stale |= self._planner.is_stale
+        self._full.is_stale |= self._planner.is_stale
         return [*self._take(plan)]
 
     def _follow(self) -> list[Site]:
@@ -288,11 +278,11 @@ class PlanningLoop:
 
         Where more than that changed the planner is dropped, to be made anew.
         """
-        world, now_s, before = self._world.world, self._clock.now(), self._base
-        base = build(world, (), now_s, self._past.past(world.league, now_s))
-        if world is not self._seen:
-            self._book.follow(self._seen, world)
-        self._seen, self._base = world, replace(base, now_s=0)
+        league, now_s, before = self._league.view, self._clock.now(), self._base
+        base = build(league, (), now_s, self._past.past(league.catalog, now_s))
+        if league is not self._seen:
+            self._job_index.follow(self._seen, league)
+        self._seen, self._base = league, replace(base, now_s=0)
         known = {site.name: site for site in before.sites}
         names = [site.name for site in base.sites]
         if [*known] != names or _frame(before) != _frame(self._base):
@@ -304,8 +294,8 @@ class PlanningLoop:
     def _news(self) -> tuple[list[Job], list[str]]:
         """Return jobs that may look other than the planner knows them, and jobs that are gone."""
         if self._planner is None:
-            self._book.changed |= self._book.active
-        changed, self._book.changed = sorted(self._book.changed), set()
+            self._job_index.changed |= self._job_index.active
+        changed, self._job_index.changed = sorted(self._job_index.changed), set()
         arrived, gone = [], []
         for uid in changed:
             job = self._look(uid)
@@ -318,10 +308,10 @@ class PlanningLoop:
 
     def _look(self, uid: str) -> Job | None:
         decision = self._decisions.get(uid)
-        if isinstance(decision, Stop) and not self._book.runs(uid, decision.site):
+        if isinstance(decision, Stop) and not self._job_index.runs(uid, decision.site):
             del self._decisions[uid]
             decision = None
-        return self._book.look(uid, decision, self._classes.get(uid, ""))
+        return self._job_index.look(uid, decision, self._classes.get(uid, ""))
 
     def _withdraw(self) -> None:
         """Drop stops that were not carried out yet and in whose favour nothing waits any more."""
@@ -329,11 +319,11 @@ class PlanningLoop:
             gaining = decision.in_favour_of if isinstance(decision, Stop) else ""
             if gaining and self._waiting(gaining) is None:
                 del self._decisions[uid]
-                self._book.changed.add(uid)
+                self._job_index.changed.add(uid)
 
     def _waiting(self, uid: str) -> JobView | None:
         """Return a job that holds no node and is to get none."""
-        job = self._caches.job(uid) if uid in self._book.active else None
+        job = self._caches.job(uid) if uid in self._job_index.active else None
         placed = isinstance(self._decisions.get(uid), Placement)
         return None if job is None or job.node or placed else job
 
@@ -344,7 +334,7 @@ class PlanningLoop:
         decided: tuple[Placement | Stop, ...] = (*plan.stops, *plan.placements)
         for booked in decided:
             self._decisions[booked.job_uid] = booked
-            self._book.changed.add(booked.job_uid)
+            self._job_index.changed.add(booked.job_uid)
             yield booked.job_uid, isinstance(booked, Placement)
 
     def _take_waiting(self, waiting: Iterable[Waiting]) -> Iterator[tuple[str, bool]]:
@@ -358,13 +348,3 @@ class PlanningLoop:
 def _frame(snapshot: Snapshot) -> Snapshot:
     """What a kept planner cannot take in piece by piece."""
     return replace(snapshot, sites=(), history={})
-
-
-def warm_up() -> None:
-    """Plan one made-up job, so that whatever the planner loads or compiles is there."""
-    machines = Machines(1, 0, "", 0, 4000, 8 << 30)
-    site = Site("warm", "warm", "warm", "EE", frozenset({"EE"}), machines=(machines,))
-    job = Job("warm", "warm/warm", "warm", "warm", Shape(1), submitted_s=0)
-    planner = IncrementalPlanner(Snapshot(0, (site,), (Pool("warm"),), (job,)))
-    planner.replan(0, is_repriced=True)
-    planner.update([replace(job, uid="cold")], ["warm"], now_s=0)

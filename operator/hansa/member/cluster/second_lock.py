@@ -12,7 +12,7 @@ from typing import Any
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import JOB_UID_LABEL
-from hansa.errors import Conflict, HansaError
+from hansa.errors import Conflict, HansaError, Terminal
 from hansa.member.cluster.inventory import Canary
 from hansa.ports import Cluster
 from hansa.reconcile.member import canaries
@@ -20,6 +20,7 @@ from hansa.reconcile.member.canaries import KnownBad
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+FORBIDDEN = 403
 CONCURRENT = 4
 MAX_MESSAGE = 900
 ADVICE = "`helm upgrade --reuse-values` of the member's chart restores the lock"
@@ -59,7 +60,8 @@ async def _offer(cluster: Cluster, canary: KnownBad, room: asyncio.Semaphore) ->
         except Conflict as error:
             return f"an object of that name is in the way: {error}"
         except HansaError as error:
-            return "" if mark in str(error) else str(error)[:200]
+            is_denial = isinstance(error, Terminal) and error.status == FORBIDDEN
+            return "" if is_denial and mark in str(error) else str(error)[:200]
     return None
 
 

@@ -62,7 +62,7 @@ def make_room(
     """
     made = MadeRoom()
     may_stop = any(map(_may_stop, league.pools.values()))
-    rows = _helped(league, blocked)
+    rows = _helped(blocked)
     if not len(rows) or not (league.stopping or league.elastic or may_stop):
         return made
     if not any(league.by_cell.values()):
@@ -75,11 +75,10 @@ def make_room(
     return made
 
 
-def _helped(league: League, blocked: Blocked) -> Ints:
-    """Rows of jobs in one piece that room would help."""
+def _helped(blocked: Blocked) -> Ints:
+    """Rows of jobs that room would help."""
     why = blocked.why & (WHY_CAPACITY | WHY_QUOTA | WHY_RESERVED)
-    is_helped = (why != 0) & (league.columns.parts[blocked.rows] == 1)
-    return np.asarray(blocked.rows[is_helped])
+    return np.asarray(blocked.rows[why != 0])
 
 
 def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
@@ -88,7 +87,7 @@ def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
     Others only if ``is_all``: where something may yield to them.
     """
     league, accounts = trial.league, trial.accounts
-    leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.first[rows]]
+    leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.kind[rows]]
     borrows = accounts.gpus[leaf] + need > accounts.nominal[leaf]
     if not is_all:
         rows, borrows = rows[~borrows], borrows[~borrows]
@@ -113,7 +112,7 @@ def _has_ranks(league: League) -> bool:
 def _sorts(league: League, rows: Ints) -> list[tuple[int, int, int]]:
     """Per row, what decides who yields to it and where: institution, cells and gang, priority."""
     columns = league.columns
-    mask = league.kinds.mask[columns.first[rows]]
+    mask = league.kinds.mask[columns.kind[rows]]
     priority = columns.priority[rows] * _has_ranks(league)
     return list(zip(columns.leaf[rows].tolist(), mask.tolist(), priority.tolist(), strict=True))
 
@@ -159,7 +158,7 @@ class _Search:
         record = league.records[league.row_uid[row]]
         self.trial.rank = self._reserved.get(row, -1)
         self.trial.runtime_s = runtime_s
-        cells = league.tariff.candidates(record.kinds[0])
+        cells = league.tariff.candidates(record.kind)
         usable = cells[league.supply.cell_open[cells] == 1]
         soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
@@ -229,7 +228,7 @@ class _Search:
         """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
         supply = self.trial.league.supply
         self.made.reserved[row] = row
-        need = self.trial.league.kinds.kinds[record.kinds[0]].gpus
+        need = self.trial.league.kinds.kinds[record.kind].gpus
         tier = quota.tier_of(self.trial.league.ledger.accounts, record.leaf, need)
         gains = self.trial.league.gains.setdefault(cell, {})
         gains[row] = tier << RANK_BITS | row
@@ -237,9 +236,9 @@ class _Search:
         supply.reserved_key[cell] = max(gains.values())
         supply.reserved_until[cell] = 0
         # Beside work of few GPUs others may start; they could stand on a machine that is being cleared.
-        firsts = self.trial.league.columns.first[[*gains]].tolist()
+        wanted = self.trial.league.columns.kind[[*gains]].tolist()
         kinds = self.trial.league.kinds.kinds
-        is_shared = all(kinds[first].shape.gpus < SHARED_GPUS for first in firsts)
+        is_shared = all(kinds[kind].shape.gpus < SHARED_GPUS for kind in wanted)
         supply.reserved_spare[cell] = max(0, self.trial.spare(cell)) if is_shared else 0
 
     def _may_gain(self, record: Record) -> bool:

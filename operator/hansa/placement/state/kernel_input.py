@@ -52,8 +52,9 @@ def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
 def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
     """Tables of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
     ranked = league.columns.ranked(rows, league.now_s)
-    first = league.columns.first[ranked]
-    jobs = _jobs(league, ranked, first, np.arange(len(ranked), dtype=np.int64))
+    jobs = _jobs(
+        league, ranked, league.columns.kind[ranked], np.arange(len(ranked), dtype=np.int64)
+    )
     kinds = league.tariff.columns()
     return _tables(league, kinds, jobs, _moves(league, kinds, ranked)), ranked
 
@@ -66,16 +67,12 @@ def some_waiting(
     ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
     as the kernel's numbers stand for them.
     """
-    firsts, at = _distinct(league.columns.first[ranked])
-    counts = np.zeros(len(firsts), np.int64)
-    counts[at] = league.columns.parts[ranked]
-    starts = np.cumsum(counts) - counts
-    numbers = np.repeat(firsts - starts, counts) + np.arange(counts.sum(), dtype=np.int64)
+    numbers, at = _distinct(league.columns.kind[ranked])
     rank = AFTER_ALL + np.arange(len(ranked), dtype=np.int64)
     places = {row: at for at, row in enumerate(ranked.tolist())} if reserved else {}
     for row in reserved.keys() & places.keys():
         rank[places[row]] = reserved[row]
-    jobs = _jobs(league, ranked, starts[at], rank)
+    jobs = _jobs(league, ranked, at, rank)
     return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
 
 
@@ -105,7 +102,7 @@ def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
     )
 
 
-def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
+def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> Jobs:
     """Jobs by queue; also tells every account which queue it has."""
     leaf = league.columns.leaf[ranked]
     order = np.lexsort((rank, leaf))
@@ -118,8 +115,7 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
     queue[league.ledger.leaves] = len(leaves)
     queue[leaves] = np.arange(len(leaves))
     return Jobs(
-        kind_lo=first,
-        kind_hi=first + league.columns.parts[ranked],
+        kind=kind,
         rank=rank,
         runtime=league.columns.runtime_p90[ranked],
         done=np.zeros(len(ranked), np.int64),

@@ -57,7 +57,7 @@ class Record:
     """A job as the planner keeps it."""
 
     job: Job
-    kinds: tuple[int, ...] = ()
+    kind: int = -1
     leaf: int = -1
     fault: Fault | None = None
     """Why it cannot be planned at all, whatever is free."""
@@ -122,7 +122,6 @@ class League:
             cell_hi=fleet.hi,
             site_lo=fleet.site_lo,
             site_hi=fleet.site_hi,
-            cell_site=fleet.cell_site,
             cell_free=fleet.lent.copy(),
             cell_open=fleet.is_open.copy(),
             reserved_key=np.full(size, HUGE, np.int64),
@@ -191,16 +190,15 @@ class League:
         columns, job = self.columns, record.job
         columns.reserve(row)
         self.row_uid[row] = job.uid
-        columns.first[row] = record.kinds[0]
-        columns.parts[row] = len(record.kinds)
+        columns.kind[row] = record.kind
         columns.leaf[row] = record.leaf
         columns.priority[row] = min(MAX_PRIORITY, max(0, job.priority))
         columns.submitted[row] = job.submitted_s
         times = self.run_time(job)
         columns.runtime[row] = max(1, int(min(job.max_runtime_s, times.p50_s)))
         columns.runtime_p90[row] = max(1, math.ceil(min(job.max_runtime_s, times.p90_s)))
-        columns.gpus[row] = job.shape.total_gpus * len(record.kinds)
-        columns.units[row] = units(job.shape.total_gpus) * len(record.kinds)
+        columns.gpus[row] = job.shape.total_gpus
+        columns.units[row] = units(job.shape.total_gpus)
         columns.serial[row] = self._serial
         columns.waits[row] = True
         self._serial += 1
@@ -227,7 +225,7 @@ class League:
         if job.pool not in self.pools:
             return fault
         record.leaf = self.ledger.leaf.get((job.pool, job.institution), -1)
-        record.kinds = self._kinds_of(job)
+        record.kind = self._kind_of(job)
         if fault is not None:
             return fault
         return self._unplannable(record)
@@ -239,9 +237,7 @@ class League:
             return Fault(
                 Reason.NOT_ADMITTED_TO_POOL, f"{job.institution} has no share of pool {job.pool}"
             )
-        faults = (self._kind_fault(kind) for kind in record.kinds)
-        found = next((fault for fault in faults if fault is not None), None)
-        return found or self._too_much(record)
+        return self._kind_fault(record.kind) or self._too_much(record)
 
     def reclassify(self, pool: str) -> None:
         """See anew which jobs of a pool that hold nothing can be planned: its rules have changed."""
@@ -262,7 +258,7 @@ class League:
         return self._faults[number]
 
     def _too_much(self, record: Record) -> Fault | None:
-        gpus = sum(self.kinds.kinds[kind].gpus for kind in record.kinds)
+        gpus = self.kinds.kinds[record.kind].gpus
         ceiling = int(self.ledger.ceiling[record.leaf])
         if gpus <= ceiling:
             return None
@@ -281,29 +277,22 @@ class League:
         )
         return seen or RunTimes(1, math.log(max(1, asked_s)), 0.0)
 
-    def _kinds_of(self, job: Job) -> tuple[int, ...]:
-        if not job.spread:
-            shape, residency = self.kinds.intern(job.shape), self.kinds.intern(job.residency)
-            key = (
-                job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
-                budget_of(job), band_of(job.priority),
-            )  # fmt: skip
-            return (self.kinds.find(key, lambda: kind_of(job, job.data)),)
-        parts = tuple(kind_of(job, (*job.data, *shard.data)) for shard in job.spread)
-        first = self.kinds.row_of(parts)
-        return tuple(range(first, first + len(parts)))
+    def _kind_of(self, job: Job) -> int:
+        shape, residency = self.kinds.intern(job.shape), self.kinds.intern(job.residency)
+        key = (
+            job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
+            budget_of(job), band_of(job.priority),
+        )  # fmt: skip
+        return self.kinds.find(key, lambda: kind_of(job))
 
     # Holdings.
 
     def book(self, record: Record, holding: Holding) -> None:
         """Take the room of a holding, as far as the site has it."""
         site = self.fleet.site_index.get(holding.site)
-        if not record.kinds or site is None or holding.workers <= 0:
+        if record.kind < 0 or site is None or holding.workers <= 0:
             return
-        part = next((i for i, s in enumerate(record.job.spread) if s.name == holding.shard), 0)
-        kind = record.kinds[part]
-        cell = self._cell_for(site, record.job, holding)
-        held = Held(holding, kind, cell)
+        held = Held(holding, record.kind, self._cell_for(site, record.job, holding))
         self._keep(record, held)
         oversubscription.seat(self, held)
         self._charge(record, held, 1)

@@ -25,10 +25,7 @@ def run_starts(values: Ints) -> Ints:
 class QueueColumns:
     """One row a waiting job; rows are reused after ``drop``."""
 
-    first: Ints
-    """Its kind, or the first of its kinds."""
-    parts: Ints
-    """How many kinds it has: one, or one a shard."""
+    kind: Ints
     leaf: Ints
     priority: Ints
     submitted: Ints
@@ -37,7 +34,7 @@ class QueueColumns:
     runtime_p90: Ints
     """Seconds it ends within, nine times in ten."""
     gpus: Ints
-    """Most GPUs it can use, all parts together."""
+    """Most GPUs it can use."""
     units: Ints
     """What it counts for (``value.units``)."""
     serial: Ints
@@ -52,7 +49,7 @@ class QueueColumns:
 
     def reserve(self, row: int) -> None:
         """Make sure that a row exists: columns double."""
-        if row < len(self.first):
+        if row < len(self.kind):
             return
         for spec in fields(self):
             column = getattr(self, spec.name)

@@ -15,7 +15,7 @@ from typing import Any
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import JOB_UID_LABEL, JURISDICTION_LABEL
 from hansa.ports import Manifest
-from hansa.reconcile.member import launcher, pods
+from hansa.reconcile.member.run_request import ACCOUNT, RUN_ROLE
 
 NAMESPACE = "hansa-canary"
 UID = "canary"
@@ -39,6 +39,15 @@ CONFINED = {"hansa-agent"}
 EVERYWHERE = {"hansa-agent", "hansa-run-namespaces"}
 """Policies that hold outside runs too."""
 
+ENTRYPOINT = "python3 /hansa/launch.py"
+"""The one the rule rayjob-life names."""
+_SECCOMP = {"type": "RuntimeDefault"}
+_POD_SECURITY = {"runAsNonRoot": True, "runAsUser": 1, "runAsGroup": 1, "seccompProfile": _SECCOMP}
+_CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 Fault = tuple[tuple[str | int, ...], Any]
 """Path into an object, and what to put there."""
 _IMAGE_FIELD = ("spec", "containers", 0, "image")
@@ -131,24 +140,24 @@ def lawful_pod(law: MemberPolicySpec) -> Manifest:
         "env": [{"name": "CANARY", "value": ""}],
         "resources": {"requests": {"cpu": "1m"}, "limits": {"memory": "1Mi"}},
         "volumeMounts": [
-            {"name": pods.SCRATCH, "mountPath": "/scratch"},
-            {"name": "data", "mountPath": pods.DATA_ROOT, "readOnly": True},
+            {"name": "scratch", "mountPath": "/scratch"},
+            {"name": "data", "mountPath": "/data", "readOnly": True},
         ],
-        "securityContext": pods.container_security(),
+        "securityContext": _CONTAINER_SECURITY,
     }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "canary", "labels": {JOB_UID_LABEL: UID}},
         "spec": {
-            "serviceAccountName": pods.ACCOUNT,
+            "serviceAccountName": ACCOUNT,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "securityContext": pods.pod_security(1),
+            "securityContext": _POD_SECURITY,
             "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
             "containers": [container],
             "volumes": [
-                {"name": pods.SCRATCH, "emptyDir": {"sizeLimit": "1Mi"}},
+                {"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}},
                 {
                     "name": "data",
                     "persistentVolumeClaim": {"claimName": "canary", "readOnly": True},
@@ -177,7 +186,7 @@ def _rayjob(pod: Manifest) -> Manifest:
     template = {"spec": {"containers": pod["spec"]["containers"]}}
     head = {"serviceType": "ClusterIP", "rayStartParams": {}, "template": template}
     spec = {
-        "entrypoint": launcher.ENTRYPOINT,
+        "entrypoint": ENTRYPOINT,
         "submissionMode": "K8sJobMode",
         "backoffLimit": 0,
         "activeDeadlineSeconds": 1,
@@ -231,11 +240,11 @@ def _volume() -> Manifest:
 
 def _rights() -> Manifest:
     group = "rbac.authorization.k8s.io"
-    account = {"kind": "ServiceAccount", "name": pods.ACCOUNT, "namespace": NAMESPACE}
+    account = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}
     return {
         "apiVersion": f"{group}/v1",
         "kind": "RoleBinding",
         "metadata": {"name": "canary"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": pods.RUN_ROLE},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": RUN_ROLE},
         "subjects": [account],
     }

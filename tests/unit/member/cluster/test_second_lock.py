@@ -113,6 +113,7 @@ def test_a_refusal_by_another_rule_says_nothing(rule: str):
 UNCLEAR = {
     "no answer": Retryable("connection lost"),
     "in the way": Conflict("already exists"),
+    "an odd answer": Terminal("denied request: [fence] no", status=500),
     "invalid": Terminal("is invalid", status=422),
 }
 

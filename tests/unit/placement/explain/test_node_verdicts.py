@@ -27,9 +27,10 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY
 from hansa.placement.state.kernel_input import one_kind
+from tests.seeds import seeds
 from tests.unit.placement.leagues import NOW_S, random_job, random_snapshot
 
-SEEDS = range(40)
+SEEDS = 40
 GIB = 1 << 30
 L40S, MI210 = "nvidia-l40s", "amd-mi210"
 
@@ -60,16 +61,15 @@ def takes(league, kind, cell):
 def rooms(league, record):
     """Site → cells with room for the gang, lawful and open, one after the other."""
     found = {}
-    for number in record.kinds:
-        codes, kind = league.kinds.codes_of(number), league.kinds.kinds[number]
-        for cell in np.flatnonzero((codes == 0) & (league.supply.cell_open == 1)).tolist():
-            cells = found.setdefault(league.fleet.sites[league.fleet.cells[cell].site].name, [])
-            if takes(league, kind, cell):
-                cells.append(cell)
+    codes, kind = league.kinds.codes_of(record.kind), league.kinds.kinds[record.kind]
+    for cell in np.flatnonzero((codes == 0) & (league.supply.cell_open == 1)).tolist():
+        cells = found.setdefault(league.fleet.sites[league.fleet.cells[cell].site].name, [])
+        if takes(league, kind, cell):
+            cells.append(cell)
     return found
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(SEEDS))
 def test_room_is_where_the_kernel_finds_it(seed):
     planner, _ = busy(seed)
     league = planner.league
@@ -94,20 +94,20 @@ def told(planner, plan):
 
 
 def is_capped(league, record, cell):
-    kind = league.kinds.kinds[record.kinds[0]]
+    kind = league.kinds.kinds[record.kind]
     columns = one_kind(kind.shape, league.caps.base[kind.pool])
     return quota.cap_room(league.caps.counters, columns, 0, cell) < kind.gpus
 
 
 def is_dearer(league, record, held, cell):
     """More money, or later in the planner's order: money and scarcity, then money, waste, name."""
-    kind = league.kinds.kinds[record.kinds[0]]
+    kind = league.kinds.kinds[record.kind]
     money = league.rules.hourly_cost(kind, held.holding.workers)
     order = league.tariff.order(kind).tolist()
     return money[cell] > money[held.cell] or order.index(cell) > order.index(held.cell)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(SEEDS))
 def test_no_verdict_is_untrue(seed):
     planner, plan = busy(seed)
     league = planner.league
@@ -134,7 +134,7 @@ def test_no_verdict_is_untrue(seed):
 def test_the_random_leagues_have_all_there_is_to_tell():
     seen = {
         (row.reason, held is not None)
-        for seed in SEEDS
+        for seed in range(SEEDS)
         for _, verdicts, held in told(*busy(seed))
         for row in verdicts
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from e2e.lawful import is_lawful, is_member, is_within
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import (
     Cap,
@@ -25,14 +26,9 @@ from hansa.model.snapshot import (
 )
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
-from tests.unit.placement.crowds import (
-    CLASSES,
-    crowded_job,
-    crowded_pool,
-    crowded_site,
-)
-from tests.unit.placement.leagues import COUNTRIES, NOW_S, random_rule
-from tests.unit.placement.oracle import capacity, is_in_pool, is_lawful, is_within, lent_gpus
+from tests.unit.placement.crowded_leagues import CLASSES, crowded_job, crowded_pool, crowded_site
+from tests.unit.placement.leagues import BLOCS, COUNTRIES, NOW_S, pick, random_rule
+from tests.unit.placement.oracle import capacity, lent_gpus
 
 WORLDS, SITES, JOBS = 14, 16, 40
 NONSENSE = ResidencyRule(PlaceSet(frozenset({"Atlantis"})))
@@ -71,7 +67,7 @@ def halls_of(site: Site) -> Iterator[Hall]:
 def answer(snapshot: Snapshot, job: Job, pool: Pool, hall: Hall) -> Reason | None:
     """The first rule that refuses a hall; None: it is nothing to the pool or the job."""
     site, shape = hall.site, job.shape
-    if not is_in_pool(site, pool) or bool(shape.gpus) is not bool(hall.gpu_class):
+    if not is_member(site, pool) or bool(shape.gpus) is not bool(hall.gpu_class):
         return None
     return (
         _law(snapshot, job, pool, site)
@@ -164,7 +160,7 @@ def world(seed: int) -> Snapshot:
             ("p", {"site_names": frozenset(names(rng))}),
             ("q", {"caps": (Cap("Vendor", 40), Cap("Operator", int(rng.integers(1, 5))))}),
             ("r", {"ceiling": NONSENSE if seed % 4 == 0 else random_rule(rng)}),
-            ("s", {"site_jurisdictions": frozenset(map(str, rng.choice(COUNTRIES, size=3)))}),
+            ("s", {"site_jurisdictions": pick(rng, (*COUNTRIES, *BLOCS), 3, 3)}),
             ("t", {"gpu_classes": frozenset({str(rng.choice(CLASSES))})}),
         )
     )
@@ -202,7 +198,6 @@ def wanting(rng: np.random.Generator, job: Job, pool: Pool) -> Job:
     return replace(
         job,
         pool=pool.name,
-        spread=(),
         refused_by=refused,
         residency=residency,
         budget_micros=budget,
@@ -217,14 +212,14 @@ def test_every_rule_is_applied_as_a_naive_reading_has_it():
         halls = [hall for site in league.fleet.sites for hall in halls_of(site)]
         pools = {pool.name: pool for pool in snapshot.pools}
         for job in snapshot.jobs:
-            codes = league.kinds.codes_of(league.records[job.uid].kinds[0]).tolist()
+            codes = league.kinds.codes_of(league.records[job.uid].kind).tolist()
             for hall, code in zip(halls, codes, strict=True):
                 expected = answer(snapshot, job, pools[job.pool], hall)
                 said = None if code == OUTSIDE else RULES[code]
                 assert said is expected, (job, hall)
                 seen[said] += 1
                 if said is Reason.PENDING:
-                    assert is_lawful(snapshot, job, job.data, hall.site)
+                    assert is_lawful(snapshot, job, hall.site)
     assert seen.total() >= 100_000
     rare = {reason: seen[reason] for reason in (None, *RULES) if seen[reason] < LEAST_SEEN}
     assert rare == {}

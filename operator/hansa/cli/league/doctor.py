@@ -1,0 +1,150 @@
+"""``hansa doctor``: what a platform team should know before it blames Hansa.
+
+Each check answers with a finding, never an exception; the command fails when any finding is bad.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from hansa.adapters.kube.client import KubeCluster
+from hansa.api.kinds import KINDS, Kind
+from hansa.api.meta import GROUP
+from hansa.cli.access import Access, with_access
+from hansa.cli.display import show_table
+from hansa.errors import HansaError, NotFound
+from hansa.member.cluster.inventory import KubeRay
+from hansa.member.cluster.probes import find_kuberay
+from hansa.member.settings import Limits as MemberLimits
+from hansa.member.wiring import WORKLOADS
+
+Side = Literal["hub", "member"]
+KUBERNETES_FLOOR = (1, 30)
+"""ValidatingAdmissionPolicy and CEL in CRDs are stable from here."""
+_RELEASE = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+
+RIGHTS: dict[Side, tuple[tuple[str, str, str], ...]] = {
+    "hub": (
+        ("list", GROUP, "sovereignnodes"),
+        ("patch", GROUP, "sovereignnodes"),
+        ("create", GROUP, "computepools"),
+        ("create", GROUP, "aijobs"),
+    ),
+    "member": (
+        ("list", "", "nodes"),
+        ("create", "", "namespaces"),
+        ("create", "networking.k8s.io", "networkpolicies"),
+        *(("create", one.resource.group, one.resource.plural) for one in WORKLOADS),
+        ("update", GROUP, "memberpolicies"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check saw."""
+
+    check: str
+    good: bool
+    detail: str
+
+
+@click.command
+@click.option(
+    "--side",
+    type=click.Choice(["hub", "member"]),
+    required=True,
+    help="What this cluster is, or is to become.",
+)
+@with_access
+def doctor(side: Side, access: Access) -> None:
+    """Check versions, kinds, your rights, the clock and KubeRay."""
+    findings = access.ask(lambda cluster: examine(cluster, side))
+    rows = [(f.check, "ok" if f.good else "BAD", f.detail) for f in findings]
+    show_table(f"{side} at the chosen context", ("CHECK", "RESULT", "DETAIL"), rows)
+    if not all(finding.good for finding in findings):
+        sys.exit(1)
+
+
+async def examine(cluster: KubeCluster, side: Side) -> list[Finding]:
+    """Return every finding; raises only when the API server cannot be reached at all."""
+    findings = [_version((await cluster.get("/version")).get("gitVersion", "")), _clock(cluster)]
+    wanted = [kind for kind in KINDS if kind.cluster == side]
+    findings += [finding async for finding in _kinds(cluster, wanted)]
+    findings += [await _right(cluster, *right) for right in RIGHTS[side]]
+    if side == "member":
+        floor = MemberLimits().kuberay_floor
+        found = await find_kuberay(cluster, floor, [one.resource.definition for one in WORKLOADS])
+        findings.append(kuberay_finding(found))
+    return findings
+
+
+def release(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version, or nothing.
+
+    >>> release("v1.30.4+k3s1")
+    (1, 30, 4)
+    """
+    found = _RELEASE.search(text)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def _dotted(numbers: Iterable[int]) -> str:
+    return ".".join(map(str, numbers))
+
+
+def _version(text: str) -> Finding:
+    good = release(text) >= KUBERNETES_FLOOR
+    need = "" if good else f"; upgrade to {_dotted(KUBERNETES_FLOOR)} or newer"
+    return Finding("Kubernetes", good, f"{text}{need}")
+
+
+def _clock(cluster: KubeCluster) -> Finding:
+    skew_s = cluster.server_time_skew_s
+    if skew_s is None:
+        return Finding("Clock", good=False, detail="the API server sends no Date header")
+    good = abs(skew_s) <= MemberLimits().clock_skew_seconds
+    need = "" if good else "; set this machine's or the server's clock (NTP)"
+    return Finding("Clock", good, f"the API server is {skew_s:+.0f} s from this machine{need}")
+
+
+async def _kinds(cluster: KubeCluster, wanted: Iterable[Kind]) -> AsyncIterator[Finding]:
+    for kind in wanted:
+        try:
+            await cluster.list(kind.path())
+        except NotFound:
+            detail = f"not installed; helm install hansa-{kind.cluster} brings it"
+            yield Finding(kind.name, good=False, detail=detail)
+        except HansaError as error:
+            yield Finding(kind.name, good=False, detail=str(error))
+        else:
+            yield Finding(kind.name, good=True, detail="served")
+
+
+async def _right(cluster: KubeCluster, verb: str, group: str, resource: str) -> Finding:
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}},
+    }
+    name = f"may {verb} {resource}"
+    try:
+        answer = await cluster.create(
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body
+        )
+    except HansaError as error:
+        return Finding(name, good=False, detail=str(error))
+    good = bool(answer.get("status", {}).get("allowed"))
+    return Finding(name, good, "yes" if good else "no; install with a context that may")
+
+
+def kuberay_finding(found: KubeRay) -> Finding:
+    """Return what the member itself would say of this KubeRay."""
+    known = found.version or "installed; its version cannot be told from the operator's image"
+    return Finding("KubeRay", not found.trouble, found.trouble or known)

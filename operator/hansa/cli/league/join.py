@@ -1,0 +1,37 @@
+"""``hansa join``: the member's half of the double opt-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hansa.cli.lazy import load
+
+
+@click.command
+@click.option("--node", required=True, help="Name of this institution's SovereignNode on the hub.")
+@click.option("--hub-url", default="", help="URL of the hub's API server.")
+@click.option(
+    "--hub-kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Bootstrap kubeconfig the league handed out; may only create certificate requests.",
+)
+@click.option(
+    "--out",
+    required=True,
+    help="Where key and certificate go: secret/NAMESPACE/NAME, or a folder.",
+)
+def join(node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> None:
+    """Make a key pair and ask the hub to sign it.
+
+    The private key never leaves this cluster. The command prints the key's fingerprint: tell it to
+    the hub's admin by another way, who runs ``hansa accept`` with what this command prints.
+    """
+    if not hub_url and hub_kubeconfig is None:
+        raise click.UsageError(
+            "give --hub-kubeconfig, or --hub-url with a token in HANSA_HUB_TOKEN"
+        )
+    load("hansa.member.hub_link.join:main")(
+        node=node, hub_url=hub_url, hub_kubeconfig=hub_kubeconfig, out=out
+    )
