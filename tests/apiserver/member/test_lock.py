@@ -13,7 +13,7 @@ from e2e.testbed.cluster.controlplane import ControlPlane
 from hansa.api.kinds import MEMBERPOLICY
 from tests.apiserver.member.kit import Hub, Member, at_work, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.long]
+pytestmark = [pytest.mark.apiserver]
 BINDING = "validatingadmissionpolicybindings/hansa-run-pods"
 
 
