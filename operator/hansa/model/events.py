@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hansa.model.snapshot import Job, Pool, ResidencyRule, Site
+from hansa.model.snapshot import Job, Pool, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +37,16 @@ class SiteGone:
 
 @dataclass(frozen=True, slots=True)
 class PoolChanged:
-    """A pool was made or its rules changed."""
+    """A pool was made, or its rules changed."""
 
     pool: Pool
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetRulesChanged:
-    """What holders announce about their data changed."""
+class PoolGone:
+    """A pool was deleted. What runs in it is no longer counted, what waits for it cannot start."""
 
-    rules: Mapping[str, ResidencyRule]
+    name: str
 
 
-Event = JobArrived | JobGone | SiteChanged | SiteGone | PoolChanged | DatasetRulesChanged
+Event = JobArrived | JobGone | SiteChanged | SiteGone | PoolChanged | PoolGone

@@ -18,6 +18,7 @@ from hansa.hub.planner.job_index import JobBook
 from hansa.hub.planner.status_pacing import Told
 from hansa.hub.planner.usage_history import PastBook
 from hansa.hub.world import WorldView
+from hansa.model.events import JobArrived, JobGone, SiteChanged
 from hansa.model.plan import Placement, Plan, Stop, Verdict, Waiting
 from hansa.model.snapshot import Job, Machines, Pool, ShadowPrices, Shape, Site, Snapshot
 from hansa.observability import metrics as m
@@ -268,7 +269,11 @@ class PlanningLoop:
             self._planner = IncrementalPlanner(league)
             self._planner.keep(self._promises)
             arrived, gone, sites = [], [], []
-        self.plan = self._planner.replan(now_s, arrived, gone, sites, is_repriced=True)
+        self.plan = self._planner.replan(
+            now_s,
+            [*map(JobArrived, arrived), *map(JobGone, gone), *map(SiteChanged, sites)],
+            is_repriced=True,
+        )
         self._is_stale = False
         self.planned = True
         return [*self._take(self.plan), *self._take_waiting(self.plan.waiting)]
@@ -279,7 +284,10 @@ class PlanningLoop:
         if self._planner is None:
             return self._plan_all()
         arrived, gone = self._news()
-        plan = self._planner.update(arrived, gone, sites, now_s=int(self._clock.now()))
+        plan = self._planner.update(
+            [*map(JobArrived, arrived), *map(JobGone, gone), *map(SiteChanged, sites)],
+            now_s=int(self._clock.now()),
+        )
         self._is_stale |= self._planner.is_stale
         return [*self._take(plan)]
 
@@ -367,4 +375,4 @@ def warm_up() -> None:
     job = Job("warm", "warm/warm", "warm", "warm", Shape(1), submitted_s=0)
     planner = IncrementalPlanner(Snapshot(0, (site,), (Pool("warm"),), (job,)))
     planner.replan(0, is_repriced=True)
-    planner.update([replace(job, uid="cold")], ["warm"], now_s=0)
+    planner.update([JobArrived(replace(job, uid="cold")), JobGone("warm")], now_s=0)

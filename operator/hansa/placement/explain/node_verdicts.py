@@ -21,7 +21,8 @@ from hansa.placement.kernel import quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.tariff import QUANTUM
-from hansa.placement.state.league import Held, League, Record
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Held, Record
 
 FREE = 0
 _NEAREST = (FREE, WHY_RESERVED, WHY_CAP, WHY_CAPACITY)

@@ -11,9 +11,10 @@ from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import RANK_BITS, RANK_MASK, Kinds
 from hansa.placement.rules.eligibility import Kind
 from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.holdings import Flags, offer_of
-from hansa.placement.state.kernel_input import one_kind
-from hansa.placement.state.league import Held, League, Record
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Held, Record
 
 
 @dataclass(frozen=True, slots=True)

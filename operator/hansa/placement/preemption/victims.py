@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hansa.placement.preemption.trial import Trial, Victim
-from hansa.placement.state.league import Record
+from hansa.placement.state.records import Record
 
 MOST_VICTIMS = 64
 MOST_MACHINES = 16

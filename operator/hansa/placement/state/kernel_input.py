@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hansa.model.snapshot import Shape
 from hansa.placement.kernel.run import Tables
 from hansa.placement.kernel.tables import Jobs, Kinds, Moves
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.value import PLAIN_GPU
+from hansa.placement.state.league import League
 from hansa.placement.state.queue_columns import run_starts
-
-if TYPE_CHECKING:
-    from hansa.placement.state.league import League
 
 AFTER_ALL = 1 << 29
 """Ranks of a partial run start here: behind every gang that holds a reservation."""
@@ -27,35 +22,13 @@ MOST_LOOKS = 50_000
 NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
 
 
-@lru_cache(maxsize=4096)
-def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
-    """A table of one kind, for booking by hand; never written to."""
-    return Kinds(
-        workers=[shape.min_workers or shape.workers],
-        extra=[0],
-        gpus=[shape.gpus],
-        cpu=[shape.cpu_millis],
-        memory=[shape.memory_bytes],
-        head_cpu=[shape.head_cpu_millis],
-        head_memory=[shape.head_memory_bytes],
-        cap_base=[cap_base],
-        mask=[0],
-        next=[0],
-        seen=[0],
-        good=[0],
-        end=[0],
-        candidates=[],
-        why=[0],
-    )
-
-
 def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
     """Tables of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
     ranked = league.columns.ranked(rows, league.now_s)
     first = league.columns.first[ranked]
-    jobs = _jobs(league, ranked, first, np.arange(len(ranked), dtype=np.int64))
+    jobs, queues = _jobs(league, ranked, first, np.arange(len(ranked), dtype=np.int64))
     kinds = league.tariff.columns()
-    return _tables(league, kinds, jobs, _moves(league, kinds, ranked)), ranked
+    return _tables(league, kinds, jobs, queues, _moves(league, kinds, ranked)), ranked
 
 
 def some_waiting(
@@ -75,8 +48,9 @@ def some_waiting(
     places = {row: at for at, row in enumerate(ranked.tolist())} if reserved else {}
     for row in reserved.keys() & places.keys():
         rank[places[row]] = reserved[row]
-    jobs = _jobs(league, ranked, starts[at], rank)
-    return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
+    jobs, queues = _jobs(league, ranked, starts[at], rank)
+    kinds = league.tariff.columns_at(numbers, cells)
+    return _tables(league, kinds, jobs, queues, NO_MOVES), numbers
 
 
 def _distinct(values: Ints) -> tuple[Ints, Ints]:
@@ -86,8 +60,9 @@ def _distinct(values: Ints) -> tuple[Ints, Ints]:
     return np.unique(values, return_inverse=True)
 
 
-def _tables(league: League, kinds: Kinds, jobs: Jobs, moves: Moves) -> Tables:
-    return Tables(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters, moves)
+def _tables(league: League, kinds: Kinds, jobs: Jobs, queues: Ints, moves: Moves) -> Tables:
+    accounts = league.ledger.accounts._replace(queue=queues)
+    return Tables(league.supply, kinds, jobs, accounts, league.caps.counters, moves)
 
 
 def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
@@ -105,8 +80,8 @@ def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
     )
 
 
-def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
-    """Jobs by queue; also tells every account which queue it has."""
+def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> tuple[Jobs, Ints]:
+    """Jobs by queue, and the queue that each account has."""
     leaf = league.columns.leaf[ranked]
     order = np.lexsort((rank, leaf))
     queued = leaf[order]
@@ -114,10 +89,10 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
     leaves, size = queued[starts], len(order)
     bounds = np.concatenate((starts, (size, size)))
     # An institution without waiting jobs gets an empty queue: it must not look like a cohort.
-    queue = league.ledger.accounts.queue
+    queue = league.ledger.accounts.queue.copy()
     queue[league.ledger.leaves] = len(leaves)
     queue[leaves] = np.arange(len(leaves))
-    return Jobs(
+    jobs = Jobs(
         kind_lo=first,
         kind_hi=first + league.columns.parts[ranked],
         rank=rank,
@@ -128,3 +103,4 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> Jobs:
         queue_hi=bounds[1:],
         order=order,
     )
+    return jobs, queue
