@@ -64,10 +64,10 @@ docs: setup ## build the documentation
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 crds: setup ## regenerate everything generated
-	$(BIN)/python -m hansa.api.schema --write crds
-	$(BIN)/python -m hansa.cli.reference --write docs/reference
+	$(BIN)/python -m hansa.api.generate.schema --write crds
+	$(BIN)/python -m hansa.cli.generated.reference --write docs/reference
 	$(BIN)/python -m hansa.observability.generate --write .
-	$(BIN)/python -m hansa.cli.values --write helm
+	$(BIN)/python -m hansa.cli.generated.values --write helm
 
 prepare: setup ## find, download or build what the testbed runs: programs, images
 	$(BIN)/python -m e2e prepare

@@ -9,16 +9,16 @@ import click
 
 from e2e.demo.run import PROVIDERS
 from e2e.demo.run import demo as run_demo
-from e2e.testbed import state
-from e2e.testbed.families import FAMILY_OF
-from e2e.testbed.guard import exit_on_signals
-from e2e.testbed.kind import KindTestbed
-from e2e.testbed.local import LocalTestbed
-from e2e.testbed.progress import Progress
-from e2e.testbed.provider import ProviderUnavailableError
-from e2e.testbed.simulated import NOTICE, SimulatedTestbed
-from e2e.testbed.spec import LEAGUE, SiteSpec
-from e2e.testbed.teardown import remains, tear_down
+from e2e.testbed.build.families import FAMILY_OF
+from e2e.testbed.cluster.spec import LEAGUE, SiteSpec
+from e2e.testbed.host.progress import Progress
+from e2e.testbed.host.signals import exit_on_signals
+from e2e.testbed.machines import state
+from e2e.testbed.machines.teardown import remains, tear_down
+from e2e.testbed.providers.kind import KindTestbed
+from e2e.testbed.providers.local import LocalTestbed
+from e2e.testbed.providers.provider import ProviderUnavailableError
+from e2e.testbed.providers.simulated import NOTICE, SimulatedTestbed
 
 _SITES = [spec.name for spec in LEAGUE]
 _NAME = click.option("--name", default="hansa", show_default=True, help="Name of the testbed.")

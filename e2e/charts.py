@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from e2e.testbed.binaries import Binaries
-from e2e.testbed.controlplane import ControlPlane
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.cluster.controlplane import ControlPlane
+from hansa.api.generate.schema import custom_resource_definition
 from hansa.api.kinds import KINDS
-from hansa.api.schema import custom_resource_definition
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = Path(__file__).parent / "schemas"

@@ -15,12 +15,12 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from e2e.testbed.binaries import Binaries, BinariesUnavailableError, cache_root
-from e2e.testbed.controlplane import ControlPlane
-from e2e.testbed.local import require_root_on_linux
-from e2e.testbed.packages import PackagesMissingError, ensure_packages
-from e2e.testbed.progress import Progress
-from e2e.testbed.provider import ProviderUnavailableError
+from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError, cache_root
+from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.host.packages import PackagesMissingError, ensure_packages
+from e2e.testbed.host.progress import Progress
+from e2e.testbed.providers.local import require_root_on_linux
+from e2e.testbed.providers.provider import ProviderUnavailableError
 
 # No test asserts a duration, so neither does hypothesis: machines are noisy.
 settings.register_profile("untimed", parent=settings(), deadline=None)

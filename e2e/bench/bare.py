@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from e2e.testbed.clock import elapsed_s
+from e2e.testbed.host.clock import elapsed_s
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB, WORKGRANT, Kind
 from hansa.grants.envelope import grant_name, workload_name

@@ -19,9 +19,9 @@ import numpy as np
 
 from e2e.bench.bench_plan import SIZES
 from e2e.bench.churn import Churn
+from e2e.bench.phx.workload import static_snapshot
 from e2e.bench.report import finish, milliseconds, say, stamp
 from e2e.bench.rules import Placed, Rules
-from e2e.bench.workload import static_snapshot
 from hansa.errors import Terminal
 from hansa.model.events import Event, JobArrived
 from hansa.model.plan import Plan, Stop

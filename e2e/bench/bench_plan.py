@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from e2e.bench import exact, peers
+from e2e.bench.phx.workload import static_snapshot
 from e2e.bench.report import finish, milliseconds, say, stamp
 from e2e.bench.rules import Rules
-from e2e.bench.workload import static_snapshot
 from hansa.errors import Terminal
 from hansa.model.plan import Plan
 from hansa.model.snapshot import Snapshot

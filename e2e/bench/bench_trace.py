@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from e2e.bench.phx.traces import PHILLY, read_demand
+from e2e.bench.phx.workload import trace_scenario
 from e2e.bench.plots import draw
 from e2e.bench.report import finish, say, stamp
 from e2e.bench.simulation.baselines import BestEffortFifo, Easy, FairShare, Fifo
@@ -26,8 +28,6 @@ from e2e.bench.simulation.league import LeaguePolicy
 from e2e.bench.simulation.occupancy import Occupancy
 from e2e.bench.simulation.policy import Policy
 from e2e.bench.simulation.summary import series, summarise
-from e2e.bench.traces import PHILLY, read_demand
-from e2e.bench.workload import trace_scenario
 from hansa.model.snapshot import Snapshot
 
 POLICIES: Mapping[str, Callable[[Snapshot, Occupancy], Policy]] = {

@@ -14,10 +14,10 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, csr_matrix, vstack
 
+from e2e.bench.phx.supply import Floats
+from e2e.bench.phx.traces import Ints
 from e2e.bench.report import milliseconds
 from e2e.bench.rules import NOMINAL_GPU, PLAIN_GPU, Rules
-from e2e.bench.supply import Floats
-from e2e.bench.traces import Ints
 
 
 @dataclass(frozen=True, slots=True)

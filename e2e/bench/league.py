@@ -20,10 +20,10 @@ import numpy as np
 
 from e2e.bench import bare
 from e2e.bench.small_league import SmallLeague, small_league
-from e2e.testbed.audit import read_events
-from e2e.testbed.clock import elapsed_s
-from e2e.testbed.progress import Progress
-from e2e.testbed.usage import cpu_seconds, peak_rss_mib
+from e2e.testbed.cluster.audit import read_events
+from e2e.testbed.host.clock import elapsed_s
+from e2e.testbed.host.progress import Progress
+from e2e.testbed.host.usage import cpu_seconds, peak_rss_mib
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from e2e.bench.phx.traces import Ints
 from e2e.bench.report import milliseconds
 from e2e.bench.rules import Placed, Rules
-from e2e.bench.traces import Ints
 from hansa.model.snapshot import Job
 
 

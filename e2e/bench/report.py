@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from e2e.bench.workload import OVERLAY_NOTE
+from e2e.bench.phx.workload import OVERLAY_NOTE
 
 
 def say(text: str) -> None:

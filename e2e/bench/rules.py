@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from e2e.bench.phx.supply import Floats
+from e2e.bench.phx.traces import Ints
 from e2e.bench.simulation.lawful import Lawful
-from e2e.bench.supply import Floats
-from e2e.bench.traces import Ints
 from hansa.model.plan import Placement
 from hansa.model.snapshot import Job, Pool, Shape, Site, Snapshot
 

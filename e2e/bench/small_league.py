@@ -14,14 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from e2e.testbed import agents, audit, founding
-from e2e.testbed.agents import HUB_USER, Host
-from e2e.testbed.binaries import Binaries
-from e2e.testbed.clock import wait_until
-from e2e.testbed.controlplane import ControlPlane
-from e2e.testbed.processes import Process
-from e2e.testbed.progress import Progress
-from e2e.testbed.simulated import stages
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.cluster import audit
+from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.processes import Process
+from e2e.testbed.host.progress import Progress
+from e2e.testbed.league import agents, founding
+from e2e.testbed.league.agents import HUB_USER, Host
+from e2e.testbed.providers.simulated import stages
 from hansa.api.meta import GROUP
 from hansa.member.cluster.probes import CANARY_NAMESPACE
 

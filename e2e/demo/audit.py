@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.testbed.audit import read_events
+from e2e.testbed.cluster.audit import read_events
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kuberay-system", "hansa-system"})
 """Where a member's own pods are: CoreDNS, KubeRay, agent, exporter and join."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import yaml
 
 from e2e.demo.report import JobOutcome
-from e2e.testbed.clock import utc_now, wait_until
+from e2e.testbed.host.clock import utc_now, wait_until
 from hansa.api.meta import JOB_UID_LABEL
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"

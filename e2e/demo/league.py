@@ -12,14 +12,15 @@ import yaml
 
 from e2e.demo.datasets import breast_cancer_csv, digits_csv
 from e2e.demo.jobs import EXAMPLES, Manifest
-from e2e.testbed import founding, helm
-from e2e.testbed.builds import HANSA
-from e2e.testbed.clock import TIMEOUT, wait_until
-from e2e.testbed.founding import SYSTEM, HubKey
-from e2e.testbed.local import LocalTestbed
-from e2e.testbed.site import Site
-from e2e.testbed.spec import HUB
-from e2e.testbed.volumes import provide_data
+from e2e.testbed.addons import helm
+from e2e.testbed.addons.volumes import provide_data
+from e2e.testbed.build.images import HANSA
+from e2e.testbed.cluster.spec import HUB
+from e2e.testbed.host.clock import TIMEOUT, wait_until
+from e2e.testbed.league import founding
+from e2e.testbed.league.founding import SYSTEM, HubKey
+from e2e.testbed.providers.local import LocalTestbed
+from e2e.testbed.providers.site import Site
 
 CHARTS = Path(__file__).resolve().parents[2] / "helm"
 INSTITUTIONS = {"hospital": "tartu-hospital", "university": "baltic-university"}

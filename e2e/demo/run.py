@@ -14,16 +14,16 @@ from e2e.demo.league import League
 from e2e.demo.report import JobOutcome, Report
 from e2e.demo.simulated import SimulatedLeague
 from e2e.demo.story import Scene, tell
-from e2e.testbed import state
-from e2e.testbed.binaries import cache_root
-from e2e.testbed.builds import RAY
-from e2e.testbed.clock import elapsed_s
-from e2e.testbed.cluster import Cluster
-from e2e.testbed.local import LocalTestbed
-from e2e.testbed.progress import Progress
-from e2e.testbed.prometheus import Prometheus
-from e2e.testbed.simulated import NOTICE, SimulatedTestbed
-from e2e.testbed.teardown import remains
+from e2e.testbed.addons.prometheus import Prometheus
+from e2e.testbed.build.binaries import cache_root
+from e2e.testbed.build.images import RAY
+from e2e.testbed.cluster.cluster import Cluster
+from e2e.testbed.host.clock import elapsed_s
+from e2e.testbed.host.progress import Progress
+from e2e.testbed.machines import state
+from e2e.testbed.machines.teardown import remains
+from e2e.testbed.providers.local import LocalTestbed
+from e2e.testbed.providers.simulated import NOTICE, SimulatedTestbed
 
 FILE_WIDTH = 150
 GPU_NOTICE = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from e2e.demo.jobs import Manifest
 from e2e.demo.league import DATA, INSTITUTIONS, read
-from e2e.testbed import agents, founding
-from e2e.testbed.agents import Host
-from e2e.testbed.cluster import Cluster
-from e2e.testbed.founding import SYSTEM
-from e2e.testbed.processes import Process
-from e2e.testbed.simulated import SimulatedTestbed
-from e2e.testbed.spec import HUB
-from e2e.testbed.volumes import provide_data
+from e2e.testbed.addons.volumes import provide_data
+from e2e.testbed.cluster.cluster import Cluster
+from e2e.testbed.cluster.spec import HUB
+from e2e.testbed.host.processes import Process
+from e2e.testbed.league import agents, founding
+from e2e.testbed.league.agents import Host
+from e2e.testbed.league.founding import SYSTEM
+from e2e.testbed.providers.simulated import SimulatedTestbed
 
 
 class SimulatedLeague:

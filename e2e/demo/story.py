@@ -14,8 +14,8 @@ from e2e.demo.audit import Allowed
 from e2e.demo.jobs import Applied, Manifest
 from e2e.demo.report import JobOutcome
 from e2e.demo.territory import allowed_machines, allowed_nodes
-from e2e.testbed.cluster import Cluster
-from e2e.testbed.progress import Progress
+from e2e.testbed.cluster.cluster import Cluster
+from e2e.testbed.host.progress import Progress
 
 SCREENING = "1-screening-estonia.yaml"
 DIGITS = "2-digits-eu.yaml"

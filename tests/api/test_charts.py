@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from e2e.charts import documents
-from e2e.testbed.binaries import Binaries, BinariesUnavailableError
-from hansa.cli import values
-from hansa.cli.reference import settings_page
+from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError
+from hansa.cli.generated import values
+from hansa.cli.generated.reference import settings_page
 from tests.conftest import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
@@ -306,7 +306,7 @@ def test_every_setting_becomes_its_variable(render: Render, chart: str, way: tup
 
 def test_the_schemas_hold_the_settings_as_they_are():
     for path, text in values.files(ROOT / "helm").items():
-        assert path.read_text() == text, "run: python -m hansa.cli.values --write helm"
+        assert path.read_text() == text, "run: python -m hansa.cli.generated.values --write helm"
 
 
 @pytest.mark.parametrize("chart", CHARTS)

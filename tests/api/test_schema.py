@@ -9,11 +9,11 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from hansa.api import schema
-from hansa.api.extras import EXTRAS
+from hansa.api.generate import schema
+from hansa.api.generate.extras import EXTRAS
+from hansa.api.generate.structural import UnsupportedSchemaError, structural_schema
 from hansa.api.kinds import KINDS, MEMBERPOLICY
 from hansa.api.meta import DNS_LABEL, OPAQUE, PATTERN_ADVICE, keyed
-from hansa.api.structural import UnsupportedSchemaError, structural_schema
 
 ROOT = Path(__file__).parents[2]
 FILES = {str(path): (path, text) for path, text in schema.files().items()}
@@ -21,7 +21,9 @@ FILES = {str(path): (path, text) for path, text in schema.files().items()}
 
 @pytest.mark.parametrize(("path", "text"), FILES.values(), ids=FILES)
 def test_the_committed_file_is_the_generated_one(path: Path, text: str):
-    assert (ROOT / path).read_text() == text, "run: python -m hansa.api.schema --write crds"
+    assert (ROOT / path).read_text() == text, (
+        "run: python -m hansa.api.generate.schema --write crds"
+    )
 
 
 def test_no_definition_without_a_kind():

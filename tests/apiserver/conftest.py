@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from e2e.testbed.binaries import Binaries
-from e2e.testbed.clock import wait_until
-from e2e.testbed.controlplane import ControlPlane
-from e2e.testbed.definitions import wait_established, wait_service_account
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.readiness import wait_established, wait_service_account
+from e2e.testbed.host.clock import wait_until
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
-from tests.apiserver.league import CLOCK, HubProcess, League
-from tests.apiserver.member_kit import (
+from tests.apiserver.hub.league import CLOCK, HubProcess, League
+from tests.apiserver.member.kit import (
     Cable,
     Hub,
     Member,

@@ -12,11 +12,11 @@ import pytest
 from e2e.demo.jobs import ENDED, condition
 from e2e.demo.report import Report
 from e2e.demo.run import run_story, running_league
-from e2e.testbed import state
-from e2e.testbed.clock import wait_until
-from e2e.testbed.processes import ProcessDiedError
-from e2e.testbed.progress import Progress
-from e2e.testbed.teardown import remains
+from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.processes import ProcessDiedError
+from e2e.testbed.host.progress import Progress
+from e2e.testbed.machines import state
+from e2e.testbed.machines.teardown import remains
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from e2e.testbed import processes, state
-from e2e.testbed.clock import PATIENCE_S, wait_until
-from e2e.testbed.local import LocalTestbed
-from e2e.testbed.spec import HUB, SiteSpec
-from e2e.testbed.teardown import remains
+from e2e.testbed.cluster.spec import HUB, SiteSpec
+from e2e.testbed.host import processes
+from e2e.testbed.host.clock import PATIENCE_S, wait_until
+from e2e.testbed.machines import state
+from e2e.testbed.machines.teardown import remains
+from e2e.testbed.providers.local import LocalTestbed
 
 pytestmark = pytest.mark.e2e
 
@@ -68,8 +69,8 @@ def test_an_interrupted_demo_cleans_up_itself(tmp_path):
 def test_machines_of_a_killed_test_run_end_at_once():
     script = (
         "import sys, signal\n"
-        "from e2e.testbed.local import LocalTestbed\n"
-        "from e2e.testbed.spec import SiteSpec\n"
+        "from e2e.testbed.providers.local import LocalTestbed\n"
+        "from e2e.testbed.cluster.spec import SiteSpec\n"
         f"LocalTestbed([SiteSpec('hub')], name={NAME!r}).up()\n"
         "print('up', flush=True); signal.pause()\n"
     )

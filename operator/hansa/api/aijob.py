@@ -172,27 +172,11 @@ class Result(Model):
     max_bytes: int = Field(default=4096, ge=1, le=4096, description="Largest result accepted.")
 
 
-class Shard(Model):
-    """One part of a spread job, pinned by its own data."""
-
-    model_config = ConfigDict(json_schema_extra=keyed("name"))
-
-    name: Name = Field(description="Shard name.")
-    data: tuple[DataSource, ...] = Field(
-        min_length=1, max_length=16, description="Data sources that pin the shard."
-    )
-
-
 class AIJobSpec(Model):
     """What to run, on which shape, where it may lawfully run."""
 
     model_config = ConfigDict(
         json_schema_extra=checked(
-            rule(
-                "!has(self.spread) || size(self.spread) == 0 || !has(self.data) || size(self.data) == 0",
-                "a job with spread names its data in spread[].data; leave data empty",
-                field_path=".data",
-            ),
             rule(
                 "size(self.entrypoint) == 0 || size(self.entrypoint[0]) > 0",
                 "entrypoint[0] must be the program to run, for example python",
@@ -244,9 +228,6 @@ class AIJobSpec(Model):
     assurance: Assurance = Field(default="L0", description="Least assurance level of the node.")
     result: Result | None = Field(
         default=None, description="Declares that the job writes a result."
-    )
-    spread: tuple[Shard, ...] = Field(
-        default=(), max_length=16, description="Opt-in: shards over several nodes, all or none."
     )
     suspend: bool = Field(
         default=False, description="True holds the job back and stops it if running."

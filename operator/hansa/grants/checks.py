@@ -146,9 +146,6 @@ def _workload(case: Case) -> Iterator[Objection]:
     if job.workload not in case.policy.workloads:
         said = f"workload {job.workload} is not accepted here (MemberPolicy spec.workloads)"
         yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
-    if job.spread:
-        said = "a spread job needs one grant a shard; this one names no shard"
-        yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
 
 
 def _image(case: Case) -> Iterator[Objection]:

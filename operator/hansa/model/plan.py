@@ -22,13 +22,12 @@ class Verdict:
 
 
 class Placement(NamedTuple):
-    """Start ``workers`` of a job at a site. A spread job has one placement a shard."""
+    """Start ``workers`` of a job at a site."""
 
     job_uid: str
     site: str
     workers: int
     cost_micros_per_hour: int
-    shard: str = ""
     gpu_class: str = ""
     """GPU class of all its workers; empty for work without GPUs."""
 

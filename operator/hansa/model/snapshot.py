@@ -93,14 +93,6 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class ShardRequest:
-    """One part of a spread job, pinned by its own data."""
-
-    name: str
-    data: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Holding:
     """Where a job holds resources now."""
 
@@ -116,8 +108,6 @@ class Holding:
     """Workers that will be left when the stop is done; 0: none."""
     gpu_class: str = ""
     """GPU class it got, as in the placement; empty: not known, the first that fits is assumed."""
-    shard: str = ""
-    """Shard of a spread job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +124,6 @@ class Job:
     priority: int = 0
     residency: ResidencyRule = ResidencyRule()
     data: tuple[str, ...] = ()
-    spread: tuple[ShardRequest, ...] = ()
     assurance: int = 0
     max_runtime_s: int = 86_400
     checkpoint_s: int = 0

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from e2e.testbed.pki import Authority
+from e2e.testbed.cluster.pki import Authority
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from e2e.bench import exact, peers
+from e2e.bench.phx.workload import static_snapshot
 from e2e.bench.rules import Rules
-from e2e.bench.workload import static_snapshot
 from hansa.placement.planner import plan
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import market_of

@@ -23,7 +23,7 @@ def test_help_lists_every_command_without_importing_any():
     result = run("--help")
     assert result.exit_code == 0
     assert all(f"  {name} " in result.output for name in entry.COMMANDS)
-    assert "hansa.cli.overview" not in sys.modules
+    assert "hansa.cli.league.overview" not in sys.modules
 
 
 @pytest.mark.parametrize(("name", "row"), entry.COMMANDS.items(), ids=entry.COMMANDS.keys())

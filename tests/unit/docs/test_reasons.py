@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hansa.cli.remedies import MEMBER_REMEDIES, REMEDIES
+from hansa.cli.jobs.remedies import MEMBER_REMEDIES, REMEDIES
 from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
 from hansa.reconcile.member.lifecycle import EndReason

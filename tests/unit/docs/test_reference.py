@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hansa.cli.reference import NOTICE, PAGES
+from hansa.cli.generated.reference import NOTICE, PAGES
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 

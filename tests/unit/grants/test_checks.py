@@ -135,12 +135,6 @@ REFUSED = {
         facts(),
         {R.WORKLOAD_NOT_ACCEPTED},
     ),
-    "spread": (
-        grant(job(spread=[{"name": "a", "data": [{"name": "cohort"}]}])),
-        policy(),
-        facts(),
-        {R.WORKLOAD_NOT_ACCEPTED},
-    ),
     "no registry": (grant(), policy(imageRegistries=[]), facts(), {R.IMAGE_NOT_ALLOWED}),
     "registry that only begins alike": (
         grant(),

@@ -140,7 +140,7 @@ def running(snapshot: Snapshot, decided: Plan) -> Snapshot:
     held: dict[str, list[Holding]] = {}
     for p in decided.placements:
         held.setdefault(p.job_uid, []).append(
-            Holding(p.site, 1, p.workers, NOW_S, gpu_class=p.gpu_class, shard=p.shard)
+            Holding(p.site, 1, p.workers, NOW_S, gpu_class=p.gpu_class)
         )
     jobs = tuple(
         replace(job, holdings=tuple(held.get(job.uid, job.holdings))) for job in snapshot.jobs

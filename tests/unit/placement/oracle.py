@@ -40,23 +40,23 @@ def is_within(rule: PlaceSet, jurisdiction: str, overlays: Mapping[str, frozense
     return jurisdiction in _permitted(rule, tuple(sorted(overlays.items())))
 
 
-def rules_at(snapshot: Snapshot, job: Job, data, site: Site) -> list[ResidencyRule]:
-    """Every rule that binds work on some data at a site: the job's, the pool's, the data's."""
+def rules_at(snapshot: Snapshot, job: Job, site: Site) -> list[ResidencyRule]:
+    """Every rule that binds a job at a site: its own, the pool's, its data's."""
     pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
     return [
         job.residency,
         pool.ceiling,
-        *(snapshot.dataset_rules[d] for d in data if d in snapshot.dataset_rules),
-        *(site.dataset_rules[d] for d in data if d in site.dataset_rules),
+        *(snapshot.dataset_rules[d] for d in job.data if d in snapshot.dataset_rules),
+        *(site.dataset_rules[d] for d in job.data if d in site.dataset_rules),
     ]
 
 
-def is_lawful(snapshot: Snapshot, job: Job, data, site: Site) -> bool:
+def is_lawful(snapshot: Snapshot, job: Job, site: Site) -> bool:
     pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
     return bool(site.legal_control) and all(
         is_within(rule.location, site.jurisdiction, pool.overlays)
         and all(is_within(rule.legal_control, law, pool.overlays) for law in site.legal_control)
-        for rule in rules_at(snapshot, job, data, site)
+        for rule in rules_at(snapshot, job, site)
     )
 
 
@@ -137,9 +137,7 @@ def breaches(snapshot: Snapshot, decided: Plan) -> list[str]:
 def _misplaced(tally: Tally, placed: Placement) -> Iterator[str]:
     job, site = tally.jobs[placed.job_uid], tally.sites[placed.site]
     where, pool = f"{job.uid} at {site.name}", tally.pools[job.pool]
-    shard = next((shard.data for shard in job.spread if shard.name == placed.shard), ())
-    data = (*job.data, *shard)
-    if not is_lawful(tally.snapshot, job, data, site):
+    if not is_lawful(tally.snapshot, job, site):
         yield f"{where} unlawfully"
     if not is_in_pool(site, pool):
         yield f"{where}, which is not in its pool"
@@ -147,7 +145,7 @@ def _misplaced(tally: Tally, placed: Placement) -> Iterator[str]:
         yield f"{where}, which is closed"
     if job.barred or job.holdings or site.name in job.refused_by:
         yield f"{where}, but it is barred, runs, or was refused there"
-    if not set(data) <= set(site.datasets):
+    if not set(job.data) <= set(site.datasets):
         yield f"{where} without its data"
     if site.assurance < max(job.assurance, pool.assurance):
         yield f"{where} without its assurance"
@@ -180,7 +178,7 @@ def _wrong_sort(placed: Placement, job: Job, site: Site, pool: Pool) -> Iterator
 
 
 def _torn(tally: Tally) -> Iterator[str]:
-    """Gangs of too few or too many workers, or without some of their shards."""
+    """Gangs of too few or too many workers, or in more than one piece."""
     placed = defaultdict(list)
     for placement in tally.decided.placements:
         placed[placement.job_uid].append(placement)
@@ -189,11 +187,8 @@ def _torn(tally: Tally) -> Iterator[str]:
         least = job.shape.min_workers or job.shape.workers
         if not all(least <= part.workers <= job.shape.workers for part in parts):
             yield f"{uid} has {[part.workers for part in parts]} workers"
-        names = sorted(shard.name for shard in job.spread) or [""]
-        if sorted(part.shard for part in parts) != names:
+        if len(parts) > 1:
             yield f"{uid} is placed as {parts}"
-        if len({part.site for part in parts}) < len(parts):
-            yield f"{uid} has two shards at one site"
 
 
 def _told(tally: Tally) -> Iterator[str]:

@@ -75,7 +75,7 @@ def wrong_stops(snapshot: Snapshot, decided: Plan, *, is_whole: bool = True) -> 
         if stop.in_favour_of:
             found += _inversion(tally, standing, stop, held, is_whole=is_whole)
         else:
-            found += _groundless(tally, stop, held.shard)
+            found += _groundless(tally, stop)
         standing.held[_account(job)] -= (held.workers - stop.workers) * job.shape.gpus
         if stop.in_favour_of:
             after = decided.stops[at + 1 : at + 2]
@@ -96,7 +96,7 @@ def _inversion(
         if stop.workers != victim.shape.min_workers or stop.workers >= held.workers:
             yield f"{words} and shrinks from {held.workers} to {stop.workers}"
         return
-    if not victim.preemptible or victim.spread:
+    if not victim.preemptible:
         yield f"{words} and must not be stopped"
     if tally.snapshot.now_s - held.since_s < pool.preemption.min_runtime_s:
         yield f"{words} and had just begun"
@@ -115,23 +115,22 @@ def _is_fair(standing: Standing, victim: Job, gaining: Job, pool: Pool, *, is_wh
     return rule.borrowers and is_entitled and excess > 0
 
 
-def _groundless(tally: Tally, stop: Stop, shard: str) -> Iterator[str]:
+def _groundless(tally: Tally, stop: Stop) -> Iterator[str]:
     """Stops for drains, suspensions and law where there is no such thing."""
     job, site = tally.jobs[stop.job_uid], tally.sites[stop.site]
     grounds = {
         Reason.SUSPENDED: job.barred is Reason.SUSPENDED,
         Reason.NODE_CORDONED: site.draining,
-        Reason.RESIDENCY_DENIED: must_leave(tally.snapshot, job, site, shard),
-        Reason.LEGAL_CONTROL_DENIED: must_leave(tally.snapshot, job, site, shard),
+        Reason.RESIDENCY_DENIED: must_leave(tally.snapshot, job, site),
+        Reason.LEGAL_CONTROL_DENIED: must_leave(tally.snapshot, job, site),
     }
     if not grounds.get(stop.reason):
         yield f"{job.uid} is stopped at {site.name} for no {stop.reason}"
 
 
-def must_leave(snapshot: Snapshot, job: Job, site, shard: str = "") -> bool:
+def must_leave(snapshot: Snapshot, job: Job, site) -> bool:
     """Whether the law no longer allows a job where it is."""
-    data = next((part.data for part in job.spread if part.name == shard), ())
-    return not is_lawful(snapshot, job, (*job.data, *data), site)
+    return not is_lawful(snapshot, job, site)
 
 
 def _in_vain(tally: Tally) -> Iterator[str]:

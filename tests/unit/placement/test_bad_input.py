@@ -19,7 +19,6 @@ from hansa.model.snapshot import (
     Pool,
     ResidencyRule,
     Shape,
-    ShardRequest,
     Share,
     Site,
     Snapshot,
@@ -49,10 +48,6 @@ BAD_JOBS = {
     "class without GPUs": (replace(BAD, shape=Shape(1, 0, "nvidia-l40s")), Reason.MISCONFIGURED),
     "no run time": (replace(BAD, max_runtime_s=0), Reason.MISCONFIGURED),
     "negative budget": (replace(BAD, budget_micros=-1), Reason.MISCONFIGURED),
-    "shards of one name": (
-        replace(BAD, spread=(ShardRequest("a", ()), ShardRequest("a", ()))),
-        Reason.MISCONFIGURED,
-    ),
     "no such pool": (replace(BAD, pool="q"), Reason.UNKNOWN_POOL),
     "no such data": (replace(BAD, data=("sea",)), Reason.UNKNOWN_DATASET),
     "no such place": (

@@ -101,7 +101,7 @@ def best(snapshot: Snapshot) -> float:
 
 
 def is_allowed(snapshot: Snapshot, job: Job, site: Site) -> bool:
-    return site.name not in job.refused_by and is_lawful(snapshot, job, job.data, site)
+    return site.name not in job.refused_by and is_lawful(snapshot, job, site)
 
 
 SORTS = {"single workers": single, "gangs under law": gangs}

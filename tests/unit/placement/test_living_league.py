@@ -30,7 +30,7 @@ from hansa.model.snapshot import Job, Site, Snapshot
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
 from tests.unit.placement.books import misbooked
-from tests.unit.placement.crowds import (
+from tests.unit.placement.crowded_leagues import (
     NAMES,
     POOLS,
     crowded_job,
@@ -97,8 +97,7 @@ class LivingLeague(RuleBasedStateMachine):
 
     def count(self, decided: Plan) -> None:
         self.seen["steps"] += 1
-        for placed in decided.placements:
-            self.seen["shard" if placed.shard else "placement"] += 1
+        self.seen["placement"] += len(decided.placements)
         for stop in decided.stops:
             by_law = "preemption" if stop.in_favour_of else str(stop.reason)
             self.seen["shrink" if stop.workers else by_law] += 1
@@ -125,7 +124,7 @@ class LivingLeague(RuleBasedStateMachine):
 
     @rule(seed=SEED)
     def submit_what_matters(self, seed: int) -> None:
-        job = replace(self.new_job(seed), priority=300, barred=None, spread=())
+        job = replace(self.new_job(seed), priority=300, barred=None)
         self.step(JobArrived(job))
 
     @rule(seed=SEED)
@@ -275,7 +274,7 @@ def unsettled(snapshot: Snapshot, decided: Plan, *, is_whole: bool) -> list[str]
                 continue
             if site.draining or job.barred is Reason.SUSPENDED:
                 found.append(f"{job.uid} goes on at {site.name}")
-            if must_leave(snapshot, job, site, held.shard):
+            if must_leave(snapshot, job, site):
                 found.append(f"{job.uid} goes on unlawfully at {site.name}")
     stopped = {(stop.job_uid, stop.site) for stop in decided.stops}
     held = {(j.uid, h.site) for j in snapshot.jobs for h in j.holdings if h.stopping}
@@ -296,7 +295,7 @@ class SoakingLeague(LivingLeague):
 
 
 OFTEN = (
-    "preemption", "shrink", "shard", "refusal", Reason.NODE_CORDONED, Reason.SUSPENDED,
+    "preemption", "shrink", "refusal", Reason.NODE_CORDONED, Reason.SUSPENDED,
     Reason.RESIDENCY_DENIED, *(f"wait:{reason}" for reason in (
         Reason.WAITING_FOR_QUOTA, Reason.WAITING_FOR_CAP, Reason.WAITING_FOR_FAIR_SHARE,
         Reason.WAITING_FOR_PREEMPTION, Reason.WAITING_FOR_CAPACITY, Reason.RESIDENCY_DENIED,

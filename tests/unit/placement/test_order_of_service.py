@@ -17,7 +17,6 @@ from hansa.model.snapshot import (
     PreemptionRule,
     ResidencyRule,
     Shape,
-    ShardRequest,
     Share,
     Site,
     Snapshot,
@@ -204,18 +203,6 @@ def test_start_estimates_follow_the_history():
     assert waiting.start_p90_s is not None
     assert 5000 < waiting.start_p50_s < waiting.start_p90_s <= 5000 + 10_000
     assert RunTimes.fit([]).count == 0
-
-
-def test_shards_of_a_spread_job_start_together_or_not_at_all():
-    shards = (ShardRequest("x", ("sea",)), ShardRequest("y", ("land",)))
-    spread = job("j", spread=shards)
-    sites = (site("a", datasets={"sea": "EE"}), site("b", datasets={"land": "EE"}))
-    decided = plan(league(spread, sites=sites))
-    assert [(p.site, p.shard) for p in decided.placements] == [("a", "x"), ("b", "y")]
-    decided = plan(league(spread, held("h", "b"), sites=sites))
-    assert not decided.placements
-    assert decided.waiting[0].reason is Reason.WAITING_FOR_CAPACITY
-    assert started(league(spread, sites=(site("a", datasets={"sea": "EE", "land": "EE"}),))) == []
 
 
 def test_what_may_not_go_on_is_stopped():

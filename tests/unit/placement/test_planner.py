@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Job, ShadowPrices, ShardRequest
+from hansa.model.snapshot import ShadowPrices
 from hansa.placement.kernel import run
 from hansa.placement.planner import explain, plan
 from hansa.placement.pricing.market import market_of
@@ -39,28 +39,6 @@ def test_the_compiled_kernel_decides_the_same(seed):
     rng = np.random.default_rng(1000 + seed)
     snapshot = random_snapshot(rng, jobs=60, sites=8)
     assert plan(snapshot, is_compiled=True) == plan(snapshot)
-
-
-def in_shards(rng: np.random.Generator, job: Job) -> Job:
-    """The job cut into two or three shards, some pinned by data, half of the time."""
-    if job.shape.min_workers or rng.random() < 0.5:
-        return job
-    pins = [("sea",) if rng.random() < 0.2 else () for _ in range(int(rng.integers(2, 4)))]
-    return replace(job, spread=tuple(ShardRequest(f"s{n}", pin) for n, pin in enumerate(pins)))
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_shards_go_to_as_many_sites_in_both_kernels(seed):
-    rng = np.random.default_rng(6000 + seed)
-    snapshot = random_snapshot(rng, jobs=40, sites=8)
-    snapshot = replace(snapshot, jobs=tuple(in_shards(rng, job) for job in snapshot.jobs))
-    decided = plan(snapshot)
-    assert plan(snapshot, is_compiled=True) == decided
-    assert not breaches(snapshot, decided)
-    for job in snapshot.jobs:
-        parts = [p for p in decided.placements if p.job_uid == job.uid]
-        assert {p.shard for p in parts if job.spread} in (set(), {s.name for s in job.spread})
-        assert len({p.site for p in parts}) == len(parts)
 
 
 @pytest.mark.parametrize("seed", range(12))

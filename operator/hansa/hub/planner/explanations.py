@@ -64,20 +64,20 @@ class Explanations:
         return self._told[key]
 
     def _ruled(self, league: League, record: Record) -> list[Verdict]:
-        key = (record.kinds, _refusals(record))
+        key = (record.kind, _refusals(record))
         if key not in self._rulings:
             self._rulings[key] = rulings(league, record)
         return self._rulings[key]
 
     def _seated(self, league: League, record: Record) -> Mapping[str, Seat]:
-        key = (record.kinds, node_verdicts.lasts_s(league, record.job))
+        key = (record.kind, node_verdicts.lasts_s(league, record.job))
         if key not in self._seats:
             self._seats[key] = node_verdicts.seats(league, record)
         return self._seats[key]
 
 
 def _alike(league: League, record: Record) -> tuple[object, ...]:
-    return (record.kinds, _refusals(record), node_verdicts.lasts_s(league, record.job))
+    return (record.kind, _refusals(record), node_verdicts.lasts_s(league, record.job))
 
 
 def _refusals(record: Record) -> tuple[tuple[str, str], ...]:

@@ -34,8 +34,8 @@ def who_and_where(league: League, cells: Ints, held_up: Flags) -> Takers:
     kinds, columns, free = league.kinds, league.columns, league.supply.cell_free
     can = kinds.that_fit(cells, free[cells])[kinds.mask]
     rows = columns.waits.nonzero()[0]
-    rows = rows[(can | held_up)[columns.first[rows]]]
-    if held_up[columns.first[rows]].any():
+    rows = rows[(can | held_up)[columns.kind[rows]]]
+    if held_up[columns.kind[rows]].any():
         cells = np.flatnonzero((league.supply.cell_open == 1) & (free > 0))
     return Takers(rows, cells)
 

@@ -84,7 +84,7 @@ def room_for_new(league: League, records: Sequence[Record]) -> tuple[Decision, M
 
 def why_of(league: League, record: Record) -> int:
     """Bits WHY_* of what has stood in a job's way."""
-    return int(np.bitwise_or.reduce(league.why[list(record.kinds)]))
+    return int(league.why[record.kind])
 
 
 def decide(

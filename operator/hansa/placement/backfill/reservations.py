@@ -39,7 +39,7 @@ def for_gangs(league: League, rows: Ints) -> HeldRoom:
     taken: set[int] = set()
     ranks: dict[int, int] = {}
     for row, rank in gangs:
-        number = int(league.columns.first[row])
+        number = int(league.columns.kind[row])
         kind, cells = league.kinds.kinds[number], league.tariff.candidates(number)
         usable = [c for c in cells[:MOST_CELLS].tolist() if supply.cell_open[c] and c not in taken]
         if not usable:
@@ -70,9 +70,9 @@ def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:
         if len(found) == MOST_RESERVATIONS:
             break
         row = int(ranked[rank])
-        number = int(league.columns.first[row])
+        number = int(league.columns.kind[row])
         if number not in fits:
-            fits[number] = league.columns.parts[row] > 1 or _fits_now(league, number)
+            fits[number] = _fits_now(league, number)
         if not fits[number]:
             found.append((row, rank))
     return sorted(found, key=lambda pair: (bool(borrows[pair[1]]), pair[1]))

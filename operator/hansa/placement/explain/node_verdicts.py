@@ -65,14 +65,13 @@ def seats(league: League, record: Record) -> dict[str, Seat]:
     is_closed, need = league.supply.reserved_closed, record.job.shape.total_gpus
     borrows = quota.tier_of(league.ledger.accounts, record.leaf, need) > 0
     runtime_s = lasts_s(league, record.job)
-    for number in record.kinds:
-        places = _places(league, number).tolist()
-        for cell, found in obstacles(league, number).items():
-            may_pass = runtime_s <= until_s[cell] and not (borrows and is_closed[cell])
-            why = FREE if found == WHY_RESERVED and may_pass else found
-            site, seat = fleet.sites[fleet.cells[cell].site].name, Seat(why, places[cell], cell)
-            if site not in best or _rank(seat) < _rank(best[site]):
-                best[site] = seat
+    places = _places(league, record.kind).tolist()
+    for cell, found in obstacles(league, record.kind).items():
+        may_pass = runtime_s <= until_s[cell] and not (borrows and is_closed[cell])
+        why = FREE if found == WHY_RESERVED and may_pass else found
+        site, seat = fleet.sites[fleet.cells[cell].site].name, Seat(why, places[cell], cell)
+        if site not in best or _rank(seat) < _rank(best[site]):
+            best[site] = seat
     return best
 
 

@@ -18,7 +18,7 @@ from hansa.placement.state.records import Record
 def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
     """One verdict a site of the job's pool, gravest first; Pending where it could run.
 
-    Empty for an unknown job or pool. For a spread job a site passes when it may take any shard.
+    Empty for an unknown job or pool.
     """
     league, job = alone(snapshot, job_uid)
     return [] if job is None else rulings(league, league.records[job_uid])
@@ -26,17 +26,14 @@ def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
 
 def rulings(league: League, record: Record) -> list[Verdict]:
     """The same for a job of a compiled league."""
-    job, best = record.job, dict[str, Verdict]()
-    for number in record.kinds:
-        kind = league.kinds.kinds[number]
-        for site, reason in zip(league.fleet.sites, site_reasons(league, number), strict=True):
-            if reason is None:
-                continue
-            verdict = _verdict(league.pools[job.pool], job, kind, site, reason)
-            known = best.get(site.name)
-            if known is None or known.reason.gravity < verdict.reason.gravity:
-                best[site.name] = verdict
-    return sorted(best.values(), key=lambda verdict: (verdict.reason.gravity, verdict.site))
+    if record.kind < 0:
+        return []
+    pool, kind = league.pools[record.job.pool], league.kinds.kinds[record.kind]
+    reasons = zip(league.fleet.sites, site_reasons(league, record.kind), strict=True)
+    found = [
+        _verdict(pool, record.job, kind, site, why) for site, why in reasons if why is not None
+    ]
+    return sorted(found, key=lambda verdict: (verdict.reason.gravity, verdict.site))
 
 
 def removed(told: Iterable[Verdict]) -> Mapping[Reason, int]:

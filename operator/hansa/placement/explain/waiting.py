@@ -41,7 +41,7 @@ class Blocked:
     def after(cls, tables: Tables, ranked: Ints) -> Blocked:
         """What is left after a run."""
         left = tables.jobs.done == 0
-        return cls(ranked[left], reasons(tables.kinds)[tables.jobs.kind_lo[left]])
+        return cls(ranked[left], reasons(tables.kinds)[tables.jobs.kind[left]])
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         yield from zip(self.rows.tolist(), self.why.tolist(), strict=True)
@@ -79,20 +79,17 @@ def explained(
 def _words(league: League, blocked: Blocked) -> tuple[list[int], list[tuple[Reason, str]]]:
     """What is said of each job, as places in a list of what there is to say."""
     sites, kinds = league.open_sites.of_all(league.supply.cell_open), league.kinds
-    first, parts = league.columns.first[blocked.rows], league.columns.parts[blocked.rows]
-    mask, most = kinds.mask[first], len(league.fleet.sites) + 1
-    # Words about quota are of the institution, words about one shard are of the job: by kind. Where
-    # no site is open, they are of the mask. The rest names at most the pool and how many sites.
-    is_own = ((blocked.why & WHY_QUOTA) != 0) | (parts > 1)
-    alike = len(sites) + kinds.column("cap_base")[first] * most + sites[mask]
-    group = np.where(is_own, -1 - first, np.where(sites[mask] > 0, alike, mask))
+    numbers = league.columns.kind[blocked.rows]
+    mask, most = kinds.mask[numbers], len(league.fleet.sites) + 1
+    # Words about quota are of the institution: by kind. Where no site is open, they are of the mask.
+    # The rest names at most the pool and how many sites.
+    is_own = (blocked.why & WHY_QUOTA) != 0
+    alike = len(sites) + kinds.column("cap_base")[numbers] * most + sites[mask]
+    group = np.where(is_own, -1 - numbers, np.where(sites[mask] > 0, alike, mask))
     keys = group * WHY_ALL + blocked.why
     _, samples, said = np.unique(keys, return_index=True, return_inverse=True)
-    columns = (first[samples], parts[samples], blocked.why[samples])
-    return said.tolist(), [
-        reason(league, range(lo, lo + count), why)
-        for lo, count, why in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+    pairs = zip(numbers[samples].tolist(), blocked.why[samples].tolist(), strict=True)
+    return said.tolist(), [reason(league, number, why) for number, why in pairs]
 
 
 def _ahead(league: League, rows: Ints) -> list[int]:
@@ -107,21 +104,20 @@ def _ahead(league: League, rows: Ints) -> list[int]:
 def told(league: League, record: Record, why: int, gaining: Mapping[str, str]) -> Waiting:
     """The record of one job, without position and estimate."""
     uid = record.job.uid
-    said = reason(league, range(record.kinds[0], record.kinds[-1] + 1), why)
+    said = reason(league, record.kind, why)
     if uid in gaining:
         said = Reason.WAITING_FOR_PREEMPTION, gaining[uid]
     return Waiting(uid, *said)
 
 
-def reason(league: League, numbers: range, why: int) -> tuple[Reason, str]:
-    """The binding constraint of a job that was not placed, by its kinds."""
-    refused = (refusal(league, number) for number in numbers)
-    said = next((words for words in refused if words is not None), None)
+def reason(league: League, number: int, why: int) -> tuple[Reason, str]:
+    """The binding constraint of a job that was not placed, by its kind."""
+    said = refusal(league, number)
     if said is not None:
         return said
-    kind = league.kinds.kinds[numbers.start]
+    kind = league.kinds.kinds[number]
     if why & WHY_QUOTA:
-        return Reason.WAITING_FOR_QUOTA, _quota_words(league, kind, len(numbers))
+        return Reason.WAITING_FOR_QUOTA, _quota_words(league, kind)
     if why & WHY_CAP:
         return (
             Reason.WAITING_FOR_CAP,
@@ -129,15 +125,15 @@ def reason(league: League, numbers: range, why: int) -> tuple[Reason, str]:
         )
     if why & WHY_RESERVED:
         return Reason.WAITING_FOR_FAIR_SHARE, "the room that is there is held for work ahead of it"
-    sites = league.open_sites.of(numbers.start, league.supply.cell_open)
+    sites = league.open_sites.of(number, league.supply.cell_open)
     return Reason.WAITING_FOR_CAPACITY, f"all {sites} nodes that may take it are full"
 
 
-def _quota_words(league: League, kind: Kind, parts: int) -> str:
+def _quota_words(league: League, kind: Kind) -> str:
     account = league.ledger.leaf[kind.pool, kind.institution]
     used, most = int(league.ledger.accounts.gpus[account]), int(league.ledger.ceiling[account])
     limit = f"may hold at most {most}" if most < HUGE else "is limited by what others lend"
-    return f"{kind.institution} holds {used} GPUs and needs {parts * kind.gpus} more; it {limit}"
+    return f"{kind.institution} holds {used} GPUs and needs {kind.gpus} more; it {limit}"
 
 
 def refusal(league: League, number: int) -> tuple[Reason, str] | None:
@@ -210,7 +206,7 @@ class Estimator:
 
     def _start(self, row: int) -> Start:
         columns = self._league.columns
-        number = int(columns.first[row])
+        number = int(columns.kind[row])
         usable = self._usable(number)
         if not usable:
             return UNKNOWN

@@ -15,7 +15,7 @@ import numpy as np
 
 from hansa.placement.kernel.exchange import make_way
 from hansa.placement.kernel.fit import try_cell
-from hansa.placement.kernel.packing import give_back, take_workers
+from hansa.placement.kernel.packing import take_workers
 from hansa.placement.kernel.placed_parts import close_up, enter, lay_out
 from hansa.placement.kernel.quota import (
     build_heaps,
@@ -53,14 +53,6 @@ FILLING = 1
 MOVING = 2
 
 
-def is_site_taken(supply: Supply, records: Records, start: int, cell: int) -> bool:
-    """Whether an earlier part of the same job already stands at the cell's site."""
-    for at in range(start, len(records.parts), 5):
-        if supply.cell_site[records.parts[at + 2]] == supply.cell_site[cell]:
-            return True
-    return False
-
-
 def next_with_room(candidates: Column, free: Column, begin: int, stop: int, need: int) -> int:
     """Where from ``begin`` on the first candidate stands that has as many GPUs free; or ``stop``."""
     at = begin
@@ -77,9 +69,8 @@ def place_part(
     kind: int,
     turn: Turn,
     stop: int,
-    start: int,
 ) -> bool:
-    """Walk the candidates of one part up to ``stop`` and put it into the first that takes it.
+    """Walk the candidates of a job up to ``stop`` and put it into the first that takes it.
 
     A cell held back for others may still take a shorter job of the kind: the walk of the next one
     begins there.
@@ -88,48 +79,28 @@ def place_part(
     candidates, free = kinds.candidates, supply.cell_free
     at = kinds.next[mask]
     held_back = -1
-    is_single = start == len(records.parts)
     while at < stop:
         cell = candidates[at]
-        if is_single and free[cell] < need:
+        if free[cell] < need:
             # As ``try_cell`` says; most candidates are full, and calls are dear in both kernels.
             kinds.seen[mask] |= WHY_CAPACITY
             at = next_with_room(candidates, free, at + 1, stop, need)
             continue
-        if is_single or not is_site_taken(supply, records, start, cell):
-            why = try_cell(supply, kinds, caps, kind, cell, turn, records.log)
-            if why == 0:
-                records.parts.append(turn.job)
-                records.parts.append(kind)
-                records.parts.append(cell)
-                records.parts.append(kinds.workers[kind])
-                records.parts.append(len(records.log))
-                if is_single:
-                    kinds.next[mask] = at if held_back < 0 else held_back
-                return True
-            kinds.seen[mask] |= why
-            if why == WHY_RESERVED and held_back < 0:
-                held_back = at
+        why = try_cell(supply, kinds, caps, kind, cell, turn, records.log)
+        if why == 0:
+            records.parts.append(turn.job)
+            records.parts.append(kind)
+            records.parts.append(cell)
+            records.parts.append(kinds.workers[kind])
+            records.parts.append(len(records.log))
+            kinds.next[mask] = at if held_back < 0 else held_back
+            return True
+        kinds.seen[mask] |= why
+        if why == WHY_RESERVED and held_back < 0:
+            held_back = at
         at += 1
-    if is_single:
-        kinds.next[mask] = at if held_back < 0 else held_back
+    kinds.next[mask] = at if held_back < 0 else held_back
     return False
-
-
-def undo_parts(
-    supply: Supply, kinds: Kinds, caps: Caps, records: Records, start: int, log_start: int
-) -> None:
-    """Take back the parts of a job that did not find room for all."""
-    begin = log_start
-    for at in range(start, len(records.parts), 5):
-        kind, cell, end = records.parts[at + 1], records.parts[at + 2], records.parts[at + 4]
-        workers = give_back(supply, cell, kinds, kind, records.log, begin, end)
-        charge_caps(caps, kinds, kind, cell, -workers * kinds.gpus[kind])
-        begin = end
-    while len(records.parts) > start:
-        records.parts.pop()
-    while len(records.log) > log_start:
-        records.log.pop()
 
 
 def place_job(
@@ -145,35 +116,30 @@ def place_job(
     leaf: int,
     mode: int,
 ) -> bool:
-    """Place all parts of a job, or none; books quota and use."""
-    gpus, cpu, memory = 0, 0, 0
-    lo, hi = jobs.kind_lo[job], jobs.kind_hi[job]
-    for kind in range(lo, hi):
-        mask, workers = kinds.mask[kind], kinds.workers[kind]
-        if kinds.next[mask] >= kinds.end[kind]:
-            kinds.why[lo] |= kinds.seen[mask]
-            return False
-        gpus += workers * kinds.gpus[kind]
-        cpu += workers * kinds.cpu[kind] + kinds.head_cpu[kind]
-        memory += workers * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
+    """Place a job whole, or not at all; books quota and use."""
+    kind = jobs.kind[job]
+    mask, workers = kinds.mask[kind], kinds.workers[kind]
+    if kinds.next[mask] >= kinds.end[kind]:
+        kinds.why[kind] |= kinds.seen[mask]
+        return False
+    gpus = workers * kinds.gpus[kind]
+    cpu = workers * kinds.cpu[kind] + kinds.head_cpu[kind]
+    memory = workers * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
     if gpus > 0 and not quota_allows(accounts, leaf, gpus):
-        kinds.why[lo] |= WHY_QUOTA
+        kinds.why[kind] |= WHY_QUOTA
         return False
     tier = tier_of(accounts, leaf, gpus)
     turn = Turn(job, tier << RANK_BITS | jobs.rank[job], jobs.runtime[job])
-    start, log_start = len(records.parts), len(records.log)
-    for kind in range(lo, hi):
-        stop = kinds.good[kind] if mode == GOOD else kinds.end[kind]
-        if not place_part(supply, kinds, caps, records, kind, turn, stop, start) and not (
-            mode == MOVING
-            and lo + 1 == hi
-            and make_way(supply, kinds, jobs, accounts, caps, records, moves, board, kind, turn)
-        ):
-            kinds.why[lo] |= kinds.seen[kinds.mask[kind]]
-            undo_parts(supply, kinds, caps, records, start, log_start)
-            return False
+    log_start = len(records.log)
+    stop = kinds.good[kind] if mode == GOOD else kinds.end[kind]
+    if not place_part(supply, kinds, caps, records, kind, turn, stop) and not (
+        mode == MOVING
+        and make_way(supply, kinds, jobs, accounts, caps, records, moves, board, kind, turn)
+    ):
+        kinds.why[kind] |= kinds.seen[mask]
+        return False
     if mode == MOVING:
-        enter(records, board, log_start, lo + 1 == hi)
+        enter(records, board, log_start)
     charge_quota(accounts, leaf, gpus)
     charge_use(accounts, leaf, gpus, cpu, memory)
     jobs.done[job] = 1
@@ -182,13 +148,13 @@ def place_job(
 
 def skip_hopeless(kinds: Kinds, jobs: Jobs, queue: int, at: int, mode: int) -> int:
     """The next job of a queue that is waiting and whose kind has candidates left."""
-    order, done, first, end = jobs.order, jobs.done, jobs.kind_lo, jobs.queue_hi[queue]
+    order, done, kind_of, end = jobs.order, jobs.done, jobs.kind, jobs.queue_hi[queue]
     following, mask, why = kinds.next, kinds.mask, kinds.why
     stop = kinds.good if mode == GOOD else kinds.end
     while at < end:
         job = order[at]
         if done[job] == 0:
-            kind = first[job]
+            kind = kind_of[job]
             if following[mask[kind]] < stop[kind] and why[kind] & WHY_QUOTA == 0:
                 return at
         at += 1
@@ -288,7 +254,7 @@ def run(
         while is_more:
             if mode == MOVING:
                 made = moves.made[0]
-                lay_out(kinds, jobs, records, moves, board, begun)
+                lay_out(kinds, records, moves, board, begun)
             run_pass(
                 supply,
                 kinds,

@@ -22,13 +22,8 @@ from hansa.placement.kernel.tables import (
 )
 
 
-def lay_out(
-    kinds: Kinds, jobs: Jobs, records: Records, moves: Moves, board: Board, begun: int
-) -> None:
-    """Begin a pass: every candidate counts again, and gangs from part ``begun`` on may move.
-
-    Shards of a spread job may not: they stand at as many sites.
-    """
+def lay_out(kinds: Kinds, records: Records, moves: Moves, board: Board, begun: int) -> None:
+    """Begin a pass: every candidate counts again, and gangs from part ``begun`` on may move."""
     for mask in range(len(kinds.next)):
         kinds.next[mask] = moves.lo[mask]
     for cell in range(len(board.first)):
@@ -37,18 +32,14 @@ def lay_out(
     board.next.clear()
     begin = 0
     for at in range(0, len(records.parts), 5):
-        job = records.parts[at]
-        is_gang = jobs.kind_lo[job] + 1 == jobs.kind_hi[job]
-        append(records, board, begin, is_gang and at >= begun)
+        append(records, board, begin, at >= begun)
         begin = records.parts[at + 4]
 
 
-def enter(records: Records, board: Board, begin: int, is_movable: bool) -> None:
-    """Take in the parts of the job placed last; its log begins at ``begin``."""
-    while len(board.start) * 5 < len(records.parts):
-        part = len(board.start)
-        append(records, board, begin, is_movable)
-        begin = records.parts[part * 5 + 4]
+def enter(records: Records, board: Board, begin: int) -> None:
+    """Take in the part placed last, if it is not known yet; its log begins at ``begin``."""
+    if len(board.start) * 5 < len(records.parts):
+        append(records, board, begin, True)
 
 
 def append(records: Records, board: Board, begin: int, is_movable: bool) -> None:

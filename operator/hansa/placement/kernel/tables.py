@@ -42,7 +42,6 @@ class Supply(NamedTuple):
     site_lo: Column
     """First machine of the cell's site: heads may stand on any machine there."""
     site_hi: Column
-    cell_site: Column
     cell_free: Column
     """GPUs free and lent."""
     cell_open: Column
@@ -57,7 +56,7 @@ class Supply(NamedTuple):
 
 
 class Kinds(NamedTuple):
-    """Kinds of gang: what one part of a job needs, and where it may go."""
+    """Kinds of gang: what a job needs, and where it may go."""
 
     workers: Column
     extra: Column
@@ -86,9 +85,7 @@ class Kinds(NamedTuple):
 class Jobs(NamedTuple):
     """Waiting jobs, grouped in queues, best rank first inside a queue."""
 
-    kind_lo: Column
-    kind_hi: Column
-    """Kinds ``kind_lo … kind_hi`` are the parts of the job: one, or one a shard."""
+    kind: Column
     rank: Column
     runtime: Column
     """Seconds it ends within, nine times in ten."""

@@ -60,7 +60,7 @@ def make_room(league: League, blocked: Blocked, ended: Iterable[Stop] = ()) -> M
     """
     none = MadeRoom((), {}, league.held, league.passed_over)
     may_stop = any(map(_may_stop, league.pools.values()))
-    rows = _helped(league, blocked)
+    rows = _helped(blocked)
     if not len(rows) or not (league.stopping or league.elastic or may_stop):
         return none
     if not any(league.by_cell.values()):
@@ -74,11 +74,10 @@ def make_room(league: League, blocked: Blocked, ended: Iterable[Stop] = ()) -> M
     return MadeRoom(search.stops, search.gaining, search.held, passed_over)
 
 
-def _helped(league: League, blocked: Blocked) -> Ints:
-    """Rows of jobs in one piece that room would help."""
+def _helped(blocked: Blocked) -> Ints:
+    """Rows of jobs that room would help."""
     why = blocked.why & (WHY_CAPACITY | WHY_QUOTA | WHY_RESERVED)
-    is_helped = (why != 0) & (league.columns.parts[blocked.rows] == 1)
-    return np.asarray(blocked.rows[is_helped])
+    return np.asarray(blocked.rows[why != 0])
 
 
 def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
@@ -87,7 +86,7 @@ def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
     Others only if ``is_all``: where something may yield to them.
     """
     league, accounts = trial.league, trial.accounts
-    leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.first[rows]]
+    leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.kind[rows]]
     borrows = accounts.gpus[leaf] + need > accounts.nominal[leaf]
     if not is_all:
         rows, borrows = rows[~borrows], borrows[~borrows]
@@ -112,7 +111,7 @@ def _has_ranks(league: League) -> bool:
 def _sorts(league: League, rows: Ints) -> list[tuple[int, int, int]]:
     """Per row, what decides who yields to it and where: institution, cells and gang, priority."""
     columns = league.columns
-    mask = league.kinds.mask[columns.first[rows]]
+    mask = league.kinds.mask[columns.kind[rows]]
     priority = columns.priority[rows] * _has_ranks(league)
     return list(zip(columns.leaf[rows].tolist(), mask.tolist(), priority.tolist(), strict=True))
 
@@ -158,7 +157,7 @@ class _Search:
         record = league.records[league.columns.uids[row]]
         self.trial.rank = self._reserved.get(row, -1)
         self.trial.runtime_s = runtime_s
-        cells = league.tariff.candidates(record.kinds[0])
+        cells = league.tariff.candidates(record.kind)
         usable = cells[league.supply.cell_open[cells] == 1]
         soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
@@ -227,10 +226,10 @@ class _Search:
     def _hold(self, row: int, record: Record, cell: int) -> None:
         """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
         league, kinds = self.trial.league, self.trial.league.kinds.kinds
-        tier = quota.tier_of(league.ledger.accounts, record.leaf, kinds[record.kinds[0]].gpus)
-        firsts = league.columns.first[[row, *self.held.gains.get(cell, ())]].tolist()
+        tier = quota.tier_of(league.ledger.accounts, record.leaf, kinds[record.kind].gpus)
+        wanted = league.columns.kind[[row, *self.held.gains.get(cell, ())]].tolist()
         # Beside work of few GPUs others may start; they could stand on a machine that is being cleared.
-        is_shared = all(kinds[first].shape.gpus < SHARED_GPUS for first in firsts)
+        is_shared = all(kinds[kind].shape.gpus < SHARED_GPUS for kind in wanted)
         spare = max(0, self.trial.spare(cell)) if is_shared else 0
         self.held = self.held.with_gain(cell, row, tier=tier, spare=spare)
 

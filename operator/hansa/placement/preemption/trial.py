@@ -97,7 +97,7 @@ class Trial:
         leaves the job's own at most as far within its nominal share as if all of it there had gone.
         """
         rule = self.league.pools[record.job.pool].preemption
-        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        need = self.league.kinds.kinds[record.kind].gpus
         key = record.job.pool, record.leaf, need, record.job.priority * rule.lower_priority
         if key not in self._gain:
             self._gain[key] = self._where_enough(record, need, rule)
@@ -132,7 +132,7 @@ class Trial:
 
     def is_entitled(self, record: Record) -> bool:
         """Whether an institution stays within its nominal share with a job."""
-        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        need = self.league.kinds.kinds[record.kind].gpus
         return quota.tier_of(self.accounts, record.leaf, need) == 0
 
     def is_held(self, cell: int) -> bool:
@@ -206,7 +206,7 @@ class Trial:
         return True
 
     def _gang(self, record: Record) -> tuple[Kind, Kinds]:
-        kind = self.league.kinds.kinds[record.kinds[0]]
+        kind = self.league.kinds.kinds[record.kind]
         return kind, one_kind(kind.shape, self.league.caps.base[kind.pool])
 
     def _admits(self, record: Record, cell: int, *, reclaims: bool) -> bool:

@@ -67,10 +67,7 @@ def bound(league: League, room: Opening, rows: Ints) -> float:
 
 
 def _least_costs(league: League, room: Opening, rows: Ints) -> Floats:
-    """Per row, least cost of a unit where its gang fits now; inf where it fits nowhere.
-
-    A spread job's parts are of one shape: the mean over its parts.
-    """
+    """Per row, least cost of a unit where its gang fits now; inf where it fits nowhere."""
     kinds, lists = league.kinds, league.tariff.lists()
     need = np.repeat(kinds.mask_gpus, lists.hi - lists.lo)
     fits = (room.is_open[lists.cells] == 1) & (room.free[lists.cells] >= need)
@@ -78,11 +75,7 @@ def _least_costs(league: League, room: Opening, rows: Ints) -> Floats:
     some = np.flatnonzero(lists.hi > lists.lo)
     if len(some):
         least[some] = np.minimum.reduceat(np.where(fits, lists.cost, np.inf), lists.lo[some])
-    first, parts = league.columns.first[rows], league.columns.parts[rows]
-    cost = least[kinds.mask[first]]
-    for at in np.flatnonzero(parts > 1).tolist():
-        cost[at] = float(least[kinds.mask[first[at] : first[at] + parts[at]]].mean())
-    return np.asarray(cost)
+    return np.asarray(least[kinds.mask[league.columns.kind[rows]]])
 
 
 def _best(surplus: Floats, leaf: Ints, gpus: Ints, room: Opening) -> float:
@@ -101,7 +94,7 @@ def _best(surplus: Floats, leaf: Ints, gpus: Ints, room: Opening) -> float:
 
 
 def value_of(league: League, placed: Ints, room: Opening) -> float:
-    """Worth of parts given as rows of (row, cell, GPUs): see ``value``."""
+    """Worth of gangs given as rows of (row, cell, GPUs): see ``value``."""
     if not len(placed):
         return 0.0
     row, cell, gpus = placed.T

@@ -40,8 +40,8 @@ class Names:
 class Market:
     """Demand, supply and the rules between them at one moment."""
 
-    first: Ints
-    """Per waiting job with GPUs: its kind. A spread job is priced by its first part."""
+    kind: Ints
+    """Per waiting job with GPUs: its kind."""
     priority: Ints
     gpus: Ints
     leaf: Ints
@@ -71,7 +71,7 @@ class Market:
     @property
     def is_sold_out(self) -> bool:
         """Whether nobody who asks could be placed, whatever the law: then there is nothing to price."""
-        asked = self.gang[self.first]
+        asked = self.gang[self.kind]
         return bool(self.room.free.max(initial=0) < asked.min(initial=HUGE))
 
     def equals(self, other: Market) -> bool:
@@ -106,7 +106,7 @@ def market_of(league: League) -> Market:
     columns, kinds, fleet = league.columns, league.kinds, league.fleet
     rows = np.flatnonzero(columns.waits & (columns.gpus > 0))
     return Market(
-        first=columns.first[rows],
+        kind=columns.kind[rows],
         priority=columns.priority[rows],
         gpus=columns.gpus[rows],
         leaf=columns.leaf[rows],
@@ -132,9 +132,9 @@ def market_of(league: League) -> Market:
 
 def bids_of(market: Market) -> Bids:
     """Sum up who asks, and where each may go now."""
-    every = max(1, -(-len(market.first) // MOST_JOBS))
-    first, priority = market.first[::every], market.priority[::every]
-    keys = np.column_stack((first, priority))
+    every = max(1, -(-len(market.kind) // MOST_JOBS))
+    kinds, priority = market.kind[::every], market.priority[::every]
+    keys = np.column_stack((kinds, priority))
     unique, at_first, at = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     gpus = np.bincount(at.ravel(), market.gpus[::every], minlength=len(unique)).astype(np.int64)
     shelf = _Shelf(market)

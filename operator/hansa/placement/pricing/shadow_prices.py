@@ -53,7 +53,7 @@ class Relaxation:
 def is_small(league: League) -> bool:
     """Whether prices cost next to nothing to find."""
     asked = np.zeros(len(league.kinds), bool)
-    asked[league.columns.first[league.columns.waits]] = True
+    asked[league.columns.kind[league.columns.waits]] = True
     return int(asked.sum()) * len(league.fleet.cells) <= SMALL_ARCS
 
 

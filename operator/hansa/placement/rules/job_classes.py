@@ -1,7 +1,7 @@
 """Kinds of jobs as columns that grow: what each needs, and which cells may take it.
 
 A *mask* is shared by all kinds that may go to the same cells; its row of rule codes is worked out
-once. A job's kinds are numbered in a row, so that a job needs only the first and their count.
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hansa.placement.rules.eligibility import OUTSIDE, Codes, Kind, Rulebook
 from hansa.placement.rules.fleet import Ints
 
 NEEDS = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
-NAMES = (*NEEDS, "mask", "priority", "payer", "is_shard")
+NAMES = (*NEEDS, "mask", "priority", "payer")
 MAX_PRIORITY = 1_000_000
 MOST_INTERNED = 1 << 18
 """Objects remembered by identity; each is kept alive, so that no other can have its address."""
@@ -32,7 +32,6 @@ class JobClasses:
         self._cap_base = cap_base
         self.kinds: list[Kind] = []
         self._ids: dict[object, int] = {}
-        self._groups: dict[tuple[Kind, ...], int] = {}
         self._interned: dict[int, tuple[object, int]] = {}
         self._values: dict[object, int] = {}
         self._numbers = np.zeros((64, len(NAMES)), np.int64)
@@ -117,28 +116,16 @@ class JobClasses:
             known = self._ids[key] = self._append(make())
         return known
 
-    def of_job(self, job: Job) -> tuple[int, ...]:
-        """Numbers of the kinds of a job's parts."""
-        if not job.spread:
-            shape, residency = self.intern(job.shape), self.intern(job.residency)
-            key = (
-                job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
-                budget_of(job), band_of(job.priority),
-            )  # fmt: skip
-            return (self.find(key, lambda: kind_of(job, job.data)),)
-        parts = tuple(kind_of(job, (*job.data, *shard.data)) for shard in job.spread)
-        first = self.row_of(parts)
-        return tuple(range(first, first + len(parts)))
+    def of_job(self, job: Job) -> int:
+        """Number of a job's kind."""
+        shape, residency = self.intern(job.shape), self.intern(job.residency)
+        key = (
+            job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
+            budget_of(job), band_of(job.priority),
+        )  # fmt: skip
+        return self.find(key, lambda: kind_of(job))
 
-    def row_of(self, kinds: tuple[Kind, ...]) -> int:
-        """Number of the first of several kinds that follow each other: the parts of a spread job."""
-        known = self._groups.get(kinds)
-        if known is None:
-            numbers = [self._append(kind, is_shard=True) for kind in kinds]
-            known = self._groups[kinds] = min(numbers)
-        return known
-
-    def _append(self, kind: Kind, *, is_shard: bool = False) -> int:
+    def _append(self, kind: Kind) -> int:
         number = len(self.kinds)
         if number == len(self._numbers):
             self._numbers = np.concatenate((self._numbers, np.zeros_like(self._numbers)))
@@ -147,7 +134,7 @@ class JobClasses:
         self._numbers[number] = (
             kind.workers, shape.workers - kind.workers, shape.gpus, shape.cpu_millis, shape.memory_bytes,
             shape.head_cpu_millis, shape.head_memory_bytes, self._cap_base(kind.pool), self._mask_of(kind, number),
-            kind.priority, payer, is_shard,
+            kind.priority, payer,
         )  # fmt: skip
         self.kinds.append(kind)
         self.has_budgets |= kind.budget is not None
@@ -185,10 +172,10 @@ class JobClasses:
                 self._judge(mask, self.kinds[self.masks[mask]])
 
 
-def kind_of(job: Job, data: tuple[str, ...]) -> Kind:
-    """The kind of a job, or of one of its shards."""
+def kind_of(job: Job) -> Kind:
+    """The kind of a job."""
     return Kind(
-        job.pool, job.institution, job.shape, job.residency, data, job.assurance, refused_of(job),
+        job.pool, job.institution, job.shape, job.residency, job.data, job.assurance, refused_of(job),
         budget_of(job), band_of(job.priority),
     )  # fmt: skip
 

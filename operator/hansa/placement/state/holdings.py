@@ -39,7 +39,7 @@ def offer_of(job: Job, room: Holding, least: int) -> Offer | None:
         return None
     if job.shape.min_workers and room.workers > least:
         return Offer(least, (room.workers - least) * job.shape.gpus)
-    if not job.preemptible or job.spread:
+    if not job.preemptible:
         return None
     return Offer(0, room.workers * job.shape.gpus)
 

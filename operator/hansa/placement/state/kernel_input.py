@@ -25,8 +25,8 @@ NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
 def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
     """Tables of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
     ranked = league.columns.ranked(rows, league.now_s)
-    first = league.columns.first[ranked]
-    jobs, queues = _jobs(league, ranked, first, np.arange(len(ranked), dtype=np.int64))
+    kind = league.columns.kind[ranked]
+    jobs, queues = _jobs(league, ranked, kind, np.arange(len(ranked), dtype=np.int64))
     kinds = league.tariff.columns()
     return _tables(league, kinds, jobs, queues, _moves(league, kinds, ranked)), ranked
 
@@ -39,16 +39,12 @@ def some_waiting(
     ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
     as the kernel's numbers stand for them.
     """
-    firsts, at = _distinct(league.columns.first[ranked])
-    counts = np.zeros(len(firsts), np.int64)
-    counts[at] = league.columns.parts[ranked]
-    starts = np.cumsum(counts) - counts
-    numbers = np.repeat(firsts - starts, counts) + np.arange(counts.sum(), dtype=np.int64)
+    numbers, at = _distinct(league.columns.kind[ranked])
     rank = AFTER_ALL + np.arange(len(ranked), dtype=np.int64)
     places = {row: at for at, row in enumerate(ranked.tolist())} if reserved else {}
     for row in reserved.keys() & places.keys():
         rank[places[row]] = reserved[row]
-    jobs, queues = _jobs(league, ranked, starts[at], rank)
+    jobs, queues = _jobs(league, ranked, at, rank)
     kinds = league.tariff.columns_at(numbers, cells)
     return _tables(league, kinds, jobs, queues, NO_MOVES), numbers
 
@@ -80,7 +76,7 @@ def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
     )
 
 
-def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> tuple[Jobs, Ints]:
+def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> tuple[Jobs, Ints]:
     """Jobs by queue, and the queue that each account has."""
     leaf = league.columns.leaf[ranked]
     order = np.lexsort((rank, leaf))
@@ -93,8 +89,7 @@ def _jobs(league: League, ranked: Ints, first: Ints, rank: Ints) -> tuple[Jobs, 
     queue[league.ledger.leaves] = len(leaves)
     queue[leaves] = np.arange(len(leaves))
     jobs = Jobs(
-        kind_lo=first,
-        kind_hi=first + league.columns.parts[ranked],
+        kind=kind,
         rank=rank,
         runtime=league.columns.runtime_p90[ranked],
         done=np.zeros(len(ranked), np.int64),

@@ -37,26 +37,14 @@ def _placements(league: League, placed: Ints) -> list[Placement]:
     fleet = league.fleet
     rows, _, numbers, workers, _ = placed.T
     cells = [fleet.cells[number] for number in numbers.tolist()]
-    uids = [league.columns.uids[row] for row in rows.tolist()]
     columns = (
-        uids,
+        (league.columns.uids[row] for row in rows.tolist()),
         (fleet.sites[cell.site].name for cell in cells),
         workers.tolist(),
         _costs(league, placed),
-        _shards(league, placed, uids),
         (cell.gpu_class for cell in cells),
     )
     return [*map(Placement._make, zip(*columns, strict=True))]
-
-
-def _shards(league: League, placed: Ints, uids: list[str]) -> list[str]:
-    """The shard that each part is of; empty for jobs in one piece."""
-    rows, numbers, _, _, _ = placed.T
-    names = [""] * len(uids)
-    parts = numbers - league.columns.first[rows]
-    for at in np.flatnonzero(league.kinds.column("is_shard")[numbers]).tolist():
-        names[at] = league.records[uids[at]].job.spread[parts[at]].name
-    return names
 
 
 def _costs(league: League, placed: Ints) -> list[int]:

@@ -100,7 +100,6 @@ class League:
             cell_hi=fleet.hi,
             site_lo=fleet.site_lo,
             site_hi=fleet.site_hi,
-            cell_site=fleet.cell_site,
             cell_free=fleet.lent.copy(),
             cell_open=fleet.is_open.copy(),
             reserved_key=self._held.key,
@@ -192,10 +191,7 @@ class League:
         """Note room that the decision has already taken and charged."""
         placed = start.placement
         record = self.records[placed.job_uid]
-        holding = Holding(
-            placed.site, 0, placed.workers, self.now_s,
-            gpu_class=placed.gpu_class, shard=placed.shard,
-        )  # fmt: skip
+        holding = Holding(placed.site, 0, placed.workers, self.now_s, gpu_class=placed.gpu_class)
         record.job = replace(record.job, holdings=(*record.job.holdings, holding))
         self._unwait(record)
         self._keep(record, Held(holding, start.kind, start.cell, start.log))
@@ -273,11 +269,11 @@ class League:
             if job.holdings or job.pool != pool:
                 continue
             if record.row >= 0:
-                record.fault = self._screening.objection(job, record.kinds, record.leaf)
+                record.fault = self._screening.objection(job, record.kind, record.leaf)
                 if record.fault is not None:
                     self._unwait(record)
             else:
-                record.kinds, record.leaf, record.fault = self._screening.screen(job)
+                record.kind, record.leaf, record.fault = self._screening.screen(job)
                 if record.fault is None:
                     self._wait(record)
 
@@ -286,7 +282,7 @@ class League:
     def _wait(self, record: Record) -> None:
         job, times = record.job, self.run_time(record.job)
         runtimes = min(job.max_runtime_s, times.p50_s), min(job.max_runtime_s, times.p90_s)
-        record.row = self.columns.enter(job, record.kinds, record.leaf, runtimes)
+        record.row = self.columns.enter(job, record.kind, record.leaf, runtimes)
 
     def _unwait(self, record: Record) -> None:
         """Take a job off the queues; nothing is held for it any more."""
@@ -301,11 +297,10 @@ class League:
 
     def _hold(self, record: Record, holding: Holding) -> None:
         """Take the room of a holding, as far as the site has it."""
-        if not record.kinds or holding.site not in self.fleet.site_index or holding.workers <= 0:
+        if record.kind < 0 or holding.site not in self.fleet.site_index or holding.workers <= 0:
             return
-        part = next((i for i, s in enumerate(record.job.spread) if s.name == holding.shard), 0)
         cell = cell_of(self.fleet, self.supply, record.job, holding)
-        held = Held(holding, record.kinds[part], cell)
+        held = Held(holding, record.kind, cell)
         self._keep(record, held)
         self.oversubscribed.seat(self.supply, held)
         self._charge(record, held, 1)

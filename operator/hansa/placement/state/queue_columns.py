@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from inspect import get_annotations
 
 import numpy as np
@@ -29,10 +28,7 @@ def run_starts(values: Ints) -> Ints:
 class QueueColumns:
     """One row a waiting job; rows are used again after ``leave``."""
 
-    first: Ints
-    """Its kind, or the first of its kinds."""
-    parts: Ints
-    """How many kinds it has: one, or one a shard."""
+    kind: Ints
     leaf: Ints
     priority: Ints
     submitted: Ints
@@ -41,7 +37,7 @@ class QueueColumns:
     runtime_p90: Ints
     """Seconds it ends within, nine times in ten."""
     gpus: Ints
-    """Most GPUs it can use, all parts together."""
+    """Most GPUs it can use."""
     units: Ints
     """What it counts for (``value.units``)."""
     serial: Ints
@@ -57,24 +53,21 @@ class QueueColumns:
         self._spare: list[int] = []
         self._entered = 0
 
-    def enter(
-        self, job: Job, kinds: Sequence[int], leaf: int, runtimes_s: tuple[float, float]
-    ) -> int:
+    def enter(self, job: Job, kind: int, leaf: int, runtimes_s: tuple[float, float]) -> int:
         """Let a job wait; its row. ``runtimes_s``: it ends within, at even odds and nine in ten."""
         row = self._spare.pop() if self._spare else len(self.uids)
         if row == len(self.uids):
             self.uids.append("")
             self._grow(row)
         self.uids[row] = job.uid
-        self.first[row] = kinds[0]
-        self.parts[row] = len(kinds)
+        self.kind[row] = kind
         self.leaf[row] = leaf
         self.priority[row] = min(MAX_PRIORITY, max(0, job.priority))
         self.submitted[row] = job.submitted_s
         self.runtime[row] = max(1, int(runtimes_s[0]))
         self.runtime_p90[row] = max(1, math.ceil(runtimes_s[1]))
-        self.gpus[row] = job.shape.total_gpus * len(kinds)
-        self.units[row] = units(job.shape.total_gpus) * len(kinds)
+        self.gpus[row] = job.shape.total_gpus
+        self.units[row] = units(job.shape.total_gpus)
         self.serial[row] = self._entered
         self.waits[row] = True
         self._entered += 1
@@ -87,7 +80,7 @@ class QueueColumns:
 
     def _grow(self, row: int) -> None:
         """Make sure that a row exists: columns double."""
-        if row < len(self.first):
+        if row < len(self.kind):
             return
         for name in get_annotations(QueueColumns):
             column = getattr(self, name)

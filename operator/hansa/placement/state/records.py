@@ -22,10 +22,11 @@ class Held:
 
 @dataclass(slots=True)
 class Record:
-    """A job, its class, its account, and what it holds."""
+    """A job, its account, and what it holds."""
 
     job: Job
-    kinds: tuple[int, ...] = ()
+    kind: int = -1
+    """Its class; -1 while it has none."""
     leaf: int = -1
     fault: Fault | None = None
     """Why it cannot be planned at all, whatever is free."""

@@ -16,7 +16,7 @@ from hansa.placement.rules.residency import Fault
 class Screened(NamedTuple):
     """What is known of a job before anybody asks what is free."""
 
-    kinds: tuple[int, ...] = ()
+    kind: int = -1
     leaf: int = -1
     """Its account; -1: none."""
     fault: Fault | None = None
@@ -45,25 +45,23 @@ class Screening:
         if job.pool not in self._pools:
             return Screened(fault=barred)
         leaf = self._ledger.leaf.get((job.pool, job.institution), -1)
-        kinds = self._kinds.of_job(job)
-        return Screened(kinds, leaf, barred or self.objection(job, kinds, leaf))
+        kind = self._kinds.of_job(job)
+        return Screened(kind, leaf, barred or self.objection(job, kind, leaf))
 
-    def objection(self, job: Job, kinds: tuple[int, ...], leaf: int) -> Fault | None:
+    def objection(self, job: Job, kind: int, leaf: int) -> Fault | None:
         """What in the rules of its pool or data keeps a sound job from ever being placed."""
         if leaf < 0:
             words = f"{job.institution} has no share of pool {job.pool}"
             return Fault(Reason.NOT_ADMITTED_TO_POOL, words)
-        faults = (self._of_class(kind) for kind in kinds)
-        found = next((fault for fault in faults if fault is not None), None)
-        return found or self._too_much(job, kinds, leaf)
+        return self._of_class(kind) or self._too_much(job, kind, leaf)
 
     def _of_class(self, number: int) -> Fault | None:
         if number not in self._faults:
             self._faults[number] = self._rules.fault(self._kinds.kinds[number])
         return self._faults[number]
 
-    def _too_much(self, job: Job, kinds: tuple[int, ...], leaf: int) -> Fault | None:
-        gpus = sum(self._kinds.kinds[kind].gpus for kind in kinds)
+    def _too_much(self, job: Job, kind: int, leaf: int) -> Fault | None:
+        gpus = self._kinds.kinds[kind].gpus
         ceiling = int(self._ledger.ceiling[leaf])
         if gpus <= ceiling:
             return None

@@ -23,7 +23,7 @@ from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.state.league import League
 
 _Thing = TypeVar("_Thing", Job, Site, Pool)
-_room = attrgetter("site", "workers", "gpu_class", "shard")
+_room = attrgetter("site", "workers", "gpu_class")
 
 
 @dataclass(frozen=True, slots=True)

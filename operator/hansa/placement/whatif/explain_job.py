@@ -114,7 +114,7 @@ def _at_a_site(
     other = _runner_up(snapshot, job, sites) if len(cells) == 1 else None
     if other is None:
         return Explanation(Reason.PLACED, "", sites=sites)
-    kind = league.kinds.kinds[league.records[job.uid].kinds[0]]
+    kind = league.kinds.kinds[league.records[job.uid].kind]
     hourly = league.rules.hourly_cost(kind, job.shape.workers)
     gap = int(hourly[_cell(league, other)] - hourly[cells[0]])
     return Explanation(Reason.PLACED, "", {}, sites, other.site, gap)

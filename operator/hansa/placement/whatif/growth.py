@@ -21,10 +21,9 @@ def machines_for(other: Job, site: Site, job: Job, pool: Pool) -> Iterator[Machi
     gpu_class, memory = _class_for(site, job, pool) if shape.gpus else ("", 0)
     if shape.gpus and not gpu_class:
         return
-    workers = (shape.min_workers or shape.workers) * max(1, len(other.spread))
+    workers = shape.min_workers or shape.workers
     yield Machines(workers, shape.gpus, gpu_class, memory, shape.cpu_millis, shape.memory_bytes)
-    heads = max(1, len(other.spread))
-    yield Machines(heads, 0, "", 0, shape.head_cpu_millis, shape.head_memory_bytes)
+    yield Machines(1, 0, "", 0, shape.head_cpu_millis, shape.head_memory_bytes)
 
 
 def with_machines(site: Site, machines: tuple[Machines, ...]) -> Site:

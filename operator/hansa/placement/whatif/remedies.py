@@ -50,11 +50,6 @@ class Case:
             yield from (known[v.site] for v in self.verdicts if v.reason is reason)
 
     @property
-    def data(self) -> tuple[str, ...]:
-        """Data sets of the job and of its shards."""
-        return (*self.job.data, *(name for shard in self.job.spread for name in shard.data))
-
-    @property
     def waiting(self) -> tuple[Job, ...]:
         """Jobs that wait for room, in whatever pool, this one among them."""
         return tuple(o for o in self.snapshot.jobs if o.barred is None and not o.holdings)
@@ -103,12 +98,12 @@ def _residency(case: Case) -> Iterator[Remedy]:
     wide = replace(pool, ceiling=ResidencyRule())
     yield Remedy("its own residency rule were wider", with_job(snapshot, free))
     yield Remedy(f"the ceiling of pool {pool.name} were wider", with_pool(snapshot, wide))
-    yield Remedy("the holders of its data let it go further", _shared(snapshot, case.data))
+    yield Remedy("the holders of its data let it go further", _shared(snapshot, case.job.data))
     both = with_pool(with_job(snapshot, free), wide)
     words = f"its own residency rule and the ceiling of pool {pool.name} were wider"
     yield Remedy(words, both)
     words = f"its own residency rule, the ceiling of pool {pool.name} and its data's were wider"
-    yield Remedy(words, _shared(both, case.data))
+    yield Remedy(words, _shared(both, case.job.data))
 
 
 def _shared(snapshot: Snapshot, names: tuple[str, ...]) -> Snapshot:
@@ -121,7 +116,7 @@ def _shared(snapshot: Snapshot, names: tuple[str, ...]) -> Snapshot:
 
 def _held(case: Case) -> Iterator[Remedy]:
     for site in case.sites(Reason.DATA_ELSEWHERE):
-        lost = [name for name in dict.fromkeys(case.data) if name not in site.datasets]
+        lost = [name for name in dict.fromkeys(case.job.data) if name not in site.datasets]
         more = {**site.datasets, **dict.fromkeys(lost, site.jurisdiction)}
         changed = with_site(case.snapshot, replace(site, datasets=more))
         yield Remedy(f"{site.name} held {', '.join(lost)}", changed)
@@ -145,13 +140,11 @@ def _trusted(case: Case) -> Iterator[Remedy]:
 def _paid(case: Case) -> Iterator[Remedy]:
     """The budget that the cheapest, then the next node would need, rounded up to a cent."""
     record, rules = case.league.records[case.job.uid], case.league.rules
-    kinds = [case.league.kinds.kinds[number] for number in record.kinds]
+    kind = case.league.kinds.kinds[record.kind]
     cells = case.league.fleet.cells_of_site
     index = case.league.fleet.site_index
     at = [cell for s in case.sites(Reason.OVER_BUDGET) for cell in cells[index[s.name]]]
-    hourly = [
-        max(int(rules.hourly_cost(kind, kind.workers)[cell]) for kind in kinds) for cell in at
-    ]
+    hourly = rules.hourly_cost(kind, kind.workers)[at].tolist()
     needs = {-(-cost * case.job.max_runtime_s // 3600) for cost in hourly}
     for micros in sorted({-(-need // CENT_MICROS) * CENT_MICROS for need in needs}):
         if micros > (case.job.budget_micros or 0):
@@ -257,7 +250,7 @@ def _usable(gpu_class: str, case: Case) -> bool:
 
 
 def _gpus(job: Job) -> int:
-    return max(0, job.shape.total_gpus) * max(1, len(job.spread))
+    return max(0, job.shape.total_gpus)
 
 
 Maker = Callable[[Case], Iterator[Remedy]]

@@ -14,7 +14,7 @@ from hansa.grants.envelope import digest
 from hansa.model import places
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Shape, ShardRequest
+from hansa.model.snapshot import Shape
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.hub.nodes import first_error
 from hansa.reconcile.hub.pools import ParsedPool
@@ -137,14 +137,6 @@ def shape_of(spec: AIJobSpec) -> Shape:
     )
 
 
-def shards_of(spec: AIJobSpec) -> tuple[ShardRequest, ...]:
-    """Return the shards of a spread job."""
-    return tuple(
-        ShardRequest(shard.name, tuple(source.name for source in shard.data))
-        for shard in spec.spread
-    )
-
-
 def fault_of(job: JobView, league: League) -> Fault | None:
     """Return the gravest reason why the request itself cannot be met, with what to do about it."""
     spec = job.parsed.spec
@@ -165,17 +157,10 @@ def _faults(spec: AIJobSpec, pool: ParsedPool | None, league: League) -> Iterato
         yield Reason.UNKNOWN_POOL, f"there is no ComputePool {spec.pool}; there are: {there_are}"
     else:
         yield from _contract_faults(spec, pool)
-    if spec.spread:
-        text = (
-            "spec.spread is not granted: this hub writes one grant a job; submit one AIJob for each"
-            " shard, with the shard's data sources in spec.data, and leave spec.spread out"
-        )
-        yield Reason.MISCONFIGURED, text
     overlays = frozenset(pool.pool.overlays) if pool else frozenset()
     for place in sorted(_places(spec.residency)):
         yield from _place_faults(place, overlays)
-    sources = [*spec.data, *(source for shard in spec.spread for source in shard.data)]
-    wanted = {source.name for source in sources}
+    wanted = {source.name for source in spec.data}
     for name in sorted(wanted - league.datasets):
         text = f"no accepted node holds a data set named {name}; check the name with its holder"
         yield Reason.UNKNOWN_DATASET, text

@@ -13,7 +13,7 @@ from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.fencing import EpochFacts, fence, release_holds
 from hansa.reconcile.hub.derive import Decision, Epoch
 from hansa.reconcile.hub.grant_view import GrantView
-from hansa.reconcile.hub.jobs import Fault, JobView, League, fault_of, shape_of, shards_of
+from hansa.reconcile.hub.jobs import Fault, JobView, League, fault_of, shape_of
 from hansa.reconcile.hub.nodes import NodeView, micros, residency_rule
 from hansa.reconcile.hub.status.job_status import refusal
 from hansa.reconcile.hub.usage_history import Past, with_past
@@ -88,7 +88,6 @@ def request_of(job: JobView, league: League) -> Job:
         priority=spec.priority if spec else 0,
         residency=residency_rule(spec.residency) if spec else ResidencyRule(),
         data=tuple(source.name for source in spec.data) if spec else (),
-        spread=shards_of(spec) if spec else (),
         assurance=int(spec.assurance[1:]) if spec else 0,
         max_runtime_s=spec.max_runtime_seconds if spec else 1,
         checkpoint_s=spec.checkpoint_seconds if spec else 0,

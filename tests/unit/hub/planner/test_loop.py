@@ -70,7 +70,6 @@ WAITING = {
     "too large": ({}, kit.gpus(5), "ExceedsNodeShape"),
     "unknown pool": ({}, {"pool": "atlantis"}, "UnknownPool"),
     "of a new institution": ({"space": "lab"}, kit.gpus(1, 8), "ExceedsNodeShape"),
-    "spread": ({"space": "lab"}, {"spread": [{"name": "a", "data": []}]}, "Misconfigured"),
 }
 
 

@@ -20,7 +20,7 @@ from hansa.model.snapshot import Job, Snapshot
 from hansa.placement.planner import explain, plan
 from hansa.placement.whatif.explain_job import Explanation, explain_job
 from hansa.placement.whatif.remedies import Remedy
-from tests.unit.placement.troubles import CLOSED, TROUBLES, troubled, undone
+from tests.unit.placement.faulty_leagues import CLOSED, TROUBLES, troubled, undone
 
 SEEDS = {
     "a second wave": 4,

@@ -61,12 +61,11 @@ def takes(league, kind, cell):
 def rooms(league, record):
     """Site → cells with room for the gang, lawful and open, one after the other."""
     found = {}
-    for number in record.kinds:
-        codes, kind = league.kinds.codes_of(number), league.kinds.kinds[number]
-        for cell in np.flatnonzero((codes == 0) & (league.supply.cell_open == 1)).tolist():
-            cells = found.setdefault(league.fleet.sites[league.fleet.cells[cell].site].name, [])
-            if takes(league, kind, cell):
-                cells.append(cell)
+    codes, kind = league.kinds.codes_of(record.kind), league.kinds.kinds[record.kind]
+    for cell in np.flatnonzero((codes == 0) & (league.supply.cell_open == 1)).tolist():
+        cells = found.setdefault(league.fleet.sites[league.fleet.cells[cell].site].name, [])
+        if takes(league, kind, cell):
+            cells.append(cell)
     return found
 
 
@@ -95,14 +94,14 @@ def told(planner, plan):
 
 
 def is_capped(league, record, cell):
-    kind = league.kinds.kinds[record.kinds[0]]
+    kind = league.kinds.kinds[record.kind]
     columns = one_kind(kind.shape, league.caps.base[kind.pool])
     return quota.cap_room(league.caps.counters, columns, 0, cell) < kind.gpus
 
 
 def is_dearer(league, record, held, cell):
     """More money, or later in the planner's order: money and scarcity, then money, waste, name."""
-    kind = league.kinds.kinds[record.kinds[0]]
+    kind = league.kinds.kinds[record.kind]
     money = league.rules.hourly_cost(kind, held.holding.workers)
     order = league.tariff.order(kind).tolist()
     return money[cell] > money[held.cell] or order.index(cell) > order.index(held.cell)

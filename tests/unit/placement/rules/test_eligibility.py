@@ -25,12 +25,7 @@ from hansa.model.snapshot import (
 )
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
-from tests.unit.placement.crowds import (
-    CLASSES,
-    crowded_job,
-    crowded_pool,
-    crowded_site,
-)
+from tests.unit.placement.crowded_leagues import CLASSES, crowded_job, crowded_pool, crowded_site
 from tests.unit.placement.leagues import COUNTRIES, NOW_S, random_rule
 from tests.unit.placement.oracle import capacity, is_in_pool, is_lawful, is_within, lent_gpus
 
@@ -202,7 +197,6 @@ def wanting(rng: np.random.Generator, job: Job, pool: Pool) -> Job:
     return replace(
         job,
         pool=pool.name,
-        spread=(),
         refused_by=refused,
         residency=residency,
         budget_micros=budget,
@@ -217,14 +211,14 @@ def test_every_rule_is_applied_as_a_naive_reading_has_it():
         halls = [hall for site in league.fleet.sites for hall in halls_of(site)]
         pools = {pool.name: pool for pool in snapshot.pools}
         for job in snapshot.jobs:
-            codes = league.kinds.codes_of(league.records[job.uid].kinds[0]).tolist()
+            codes = league.kinds.codes_of(league.records[job.uid].kind).tolist()
             for hall, code in zip(halls, codes, strict=True):
                 expected = answer(snapshot, job, pools[job.pool], hall)
                 said = None if code == OUTSIDE else RULES[code]
                 assert said is expected, (job, hall)
                 seen[said] += 1
                 if said is Reason.PENDING:
-                    assert is_lawful(snapshot, job, job.data, hall.site)
+                    assert is_lawful(snapshot, job, hall.site)
     assert seen.total() >= 100_000
     rare = {reason: seen[reason] for reason in (None, *RULES) if seen[reason] < LEAST_SEEN}
     assert rare == {}

@@ -31,7 +31,7 @@ class Looking(trial.Trial):
     """Looks at every victim of every cell."""
 
     def could_gain(self, record: Record, cells: Ints):
-        need = self.league.kinds.kinds[record.kinds[0]].gpus
+        need = self.league.kinds.kinds[record.kind].gpus
         freed = [sum(victim.gpus for victim in self.yielding(cell)) for cell in cells.tolist()]
         return self.supply.cell_free[cells] + np.array(freed, np.int64) >= need
 
@@ -45,7 +45,7 @@ def events(rng: np.random.Generator, snapshot: Snapshot):
             continue
         job = random_job(rng, f"new-{number:02d}", rules=False)
         if rng.random() < 0.3:
-            job = replace(job, shape=replace(job.shape, workers=6, min_workers=1), spread=())
+            job = replace(job, shape=replace(job.shape, workers=6, min_workers=1))
         uids.append(job.uid)
         yield JobArrived(job)
 

@@ -12,7 +12,7 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import replan
 from hansa.placement.state.league import League
 from tests.unit.placement.books import written
-from tests.unit.placement.crowds import crowded_job, crowded_snapshot
+from tests.unit.placement.crowded_leagues import crowded_job, crowded_snapshot
 from tests.unit.placement.leagues import NOW_S
 
 SEEDS = range(12)

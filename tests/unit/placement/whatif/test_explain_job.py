@@ -17,7 +17,6 @@ from hansa.model.snapshot import (
     PreemptionRule,
     ResidencyRule,
     Shape,
-    ShardRequest,
     Share,
     Site,
     Snapshot,
@@ -119,19 +118,6 @@ def test_nothing_is_told_of_nodes_outside_the_pool(pool):
 def test_nothing_is_told_of_a_job_there_is_not():
     assert explain(league(site("a")), "k") == []
     assert explain_job(league(site("a")), "k") is None
-
-
-@pytest.mark.parametrize("flipped", [False, True])
-def test_a_spread_job_may_use_a_node_that_takes_any_shard(flipped):
-    shards = (ShardRequest("x", ("sea",)), ShardRequest("y", ("land",)))
-    spread = replace(JOB, spread=shards[::-1] if flipped else shards)
-    sites = (site("a", datasets={"sea": "EE"}), site("b", datasets={"land": "EE"}), site("c"))
-
-    told = {verdict.site: verdict.reason for verdict in explain(league(*sites, job=spread), "j")}
-
-    assert told == {"a": Reason.PENDING, "b": Reason.PENDING, "c": Reason.DATA_ELSEWHERE}
-    placed = explain_job(league(*sites, job=spread), "j")
-    assert (placed.sites, placed.runner_up) == (("b", "a") if flipped else ("a", "b"), "")
 
 
 def test_the_runner_up_and_what_it_would_cost_more():

@@ -105,11 +105,6 @@ REQUESTS = {
     "currency": ({"budget": {"limit": "1", "currency": "USD"}}, {}, Reason.MISCONFIGURED),
     "malformed": ({"entrypoint": 3}, {}, Reason.MISCONFIGURED),
     "a number JSON cannot carry": ({"priority": 2**60}, {}, Reason.MISCONFIGURED),
-    "spread": (
-        {"spread": [{"name": "a", "data": [{"name": "scans"}]}]},
-        {},
-        Reason.MISCONFIGURED,
-    ),
 }
 
 
@@ -129,15 +124,6 @@ def test_a_namespace_of_no_institution_may_not_submit():
 
     assert reason is Reason.NO_INSTITUTION
     assert "stranger" in message
-
-
-def test_a_spread_job_is_told_the_way_out():
-    spread = [{"name": "a", "data": [{"name": "scans"}]}]
-
-    _, words = fault_of(job_view(spread=spread), league())
-
-    assert "spec.spread" in words
-    assert "one AIJob" in words
 
 
 def refusal(reason, generation, at="2027-01-15T08:00:00Z"):

@@ -317,9 +317,8 @@ def test_a_request_that_cannot_be_read_is_barred_and_asks_for_nothing():
     assert told.barred is Reason.MISCONFIGURED
     assert told.barred_message.startswith("spec is not valid: entrypoint")
     assert (told.shape, told.pool, told.max_runtime_s) == (EMPTY_SHAPE, "", 1)
-    assert (told.residency, told.data, told.spread, told.budget_micros) == (
+    assert (told.residency, told.data, told.budget_micros) == (
         ResidencyRule(),
-        (),
         (),
         None,
     )

@@ -1,0 +1,1 @@
+"""What a platform team installs into a cluster: DNS, KubeRay, charts, Prometheus, volumes."""

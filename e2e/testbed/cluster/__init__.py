@@ -1,0 +1,1 @@
+"""One Kubernetes cluster as its administrator sees it: control plane, certificates, audit log."""

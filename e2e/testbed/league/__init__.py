@@ -1,0 +1,1 @@
+"""Hansa on the clusters: agents as host processes, and how a league is founded."""

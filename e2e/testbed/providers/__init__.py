@@ -1,0 +1,1 @@
+"""Three ways to bring the same league up: real pods (``local``), played pods (``simulated``), Docker."""

@@ -1,0 +1,1 @@
+"""Commands for data owners: why a job waits, what would help, its log."""

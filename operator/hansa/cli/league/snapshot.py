@@ -1,0 +1,115 @@
+"""The league as this user may read it, turned into the planner's snapshot by the hub's own code.
+
+Three things only the hub knows are concluded from what it wrote: a node's heartbeat from its Ready
+condition, the league's currency from the nodes' prices, and from a job's Placed condition that an
+old run of it was not released.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube.client import KubeCluster
+from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE
+from hansa.api.meta import INSTITUTION_LABEL
+from hansa.cli.access import list_if_allowed
+from hansa.cli.league.overview import standing
+from hansa.model.reasons import Reason
+from hansa.model.snapshot import Job, Snapshot
+from hansa.ports import Manifest
+from hansa.reconcile.hub.jobs import JobView, League, parse_spec, view_job
+from hansa.reconcile.hub.nodes import NodeLimits, NodeView, parse_node, view_node
+from hansa.reconcile.hub.pools import parse_pool
+from hansa.reconcile.hub.snapshot import World, build, known_datasets, plan_job
+
+DEFAULT_CURRENCY = "EUR"
+UNRELEASED = Reason.WAITING_FOR_RELEASE
+NODES, POOLS, NAMESPACES, JOBS = "sovereignnodes", "computepools", "namespaces", "aijobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the API server showed, as raw objects, and when."""
+
+    nodes: Sequence[Manifest]
+    pools: Sequence[Manifest]
+    namespaces: Sequence[Manifest]
+    jobs: Sequence[Manifest]
+    now_s: float
+    hidden: tuple[str, ...] = ()
+    """Collections that this user may not list; what is in them is unknown."""
+
+    @property
+    def is_ruled(self) -> bool:
+        """Whether all is known that the rules look at: nodes, pools and institutions."""
+        return not set(self.hidden) & {NODES, POOLS, NAMESPACES}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the planner can be asked: it has to know what all jobs hold and want."""
+        return not self.hidden
+
+    def snapshot(self) -> Snapshot:
+        """Return the planner's input, with every job that has not ended."""
+        return build(self._world(), self.planned(self.jobs), self.now_s)
+
+    def planned(self, jobs: Iterable[Manifest]) -> list[Job]:
+        """Return jobs as this league's planner sees them, without those that have ended."""
+        world = self._world()
+        views = (view_job(job, parse_spec(job.get("spec") or {})) for job in jobs)
+        return [self._job(view, world) for view in views if not view.ended]
+
+    def _job(self, view: JobView, world: World) -> Job:
+        job = plan_job(view, (), world, self.now_s)
+        conditions = view.status.get("conditions", ())
+        if view.node or job.barred or standing(conditions, "Placed") != UNRELEASED:
+            return job
+        said = next(row.get("message", "") for row in conditions if row["type"] == "Placed")
+        return replace(job, barred=UNRELEASED, barred_message=said)
+
+    def _world(self) -> World:
+        currencies = Counter(node["spec"].get("currency", DEFAULT_CURRENCY) for node in self.nodes)
+        currency = max(
+            currencies, key=lambda name: (currencies[name], name), default=DEFAULT_CURRENCY
+        )
+        limits = NodeLimits(lease_grace_s=float("inf"), currency=currency)
+        nodes = {view.name: view for view in (self._node(raw, limits) for raw in self.nodes)}
+        league = League(
+            pools={raw["metadata"]["name"]: parse_pool(raw) for raw in self.pools},
+            institutions={
+                raw["metadata"]["name"]: label
+                for raw in self.namespaces
+                if (label := raw["metadata"].get("labels", {}).get(INSTITUTION_LABEL))
+            },
+            datasets=known_datasets(nodes.values()),
+            currency=currency,
+        )
+        return World(0, nodes, league)
+
+    def _node(self, raw: Manifest, limits: NodeLimits) -> NodeView:
+        conditions = (raw.get("status") or {}).get("conditions", [])
+        lost = standing(conditions, "Ready") == Reason.NODE_UNREACHABLE.value
+        return view_node(parse_node(raw, limits), None if lost else self.now_s, self.now_s, limits)
+
+
+async def observe(cluster: KubeCluster, *, jobs: Sequence[Manifest] = ()) -> Observed:
+    """Read what this user may read of the league; ``jobs`` stand in for those that are hidden."""
+    paths = {
+        NODES: SOVEREIGNNODE.path(),
+        POOLS: COMPUTEPOOL.path(),
+        NAMESPACES: "/api/v1/namespaces",
+        JOBS: AIJOB.path(),
+    }
+    found = {name: await list_if_allowed(cluster, path) for name, path in paths.items()}
+    every = found[JOBS]
+    return Observed(
+        nodes=found[NODES] or (),
+        pools=found[POOLS] or (),
+        namespaces=found[NAMESPACES] or (),
+        jobs=jobs if every is None else every,
+        now_s=SystemClock().now(),
+        hidden=tuple(name for name, items in found.items() if items is None),
+    )

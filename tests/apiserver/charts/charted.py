@@ -1,0 +1,146 @@
+"""A control plane with one of the charts installed by the real Helm, and people to act as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from e2e.charts import documents
+from e2e.testbed.addons import helm
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.readiness import wait_established
+from e2e.testbed.host.clock import wait_until
+
+ROOT = Path(__file__).parents[3]
+SYSTEM = "hansa-system"
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something one may be allowed to do: a verb and a ``resource[.group][/subresource]``."""
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+    def review(self, user: str) -> dict[str, Any]:
+        """Return the question whether ``user`` may do it."""
+        plain, _, sub = self.resource.partition("/")
+        resource, _, group = plain.partition(".")
+        attributes = {
+            "verb": self.verb,
+            "resource": resource,
+            "group": group,
+            "subresource": sub,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
+        return {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
+
+
+@dataclass(frozen=True)
+class Charted:
+    """What the tests act on."""
+
+    plane: ControlPlane
+    binaries: Binaries
+    chart: str
+    values: Mapping[str, Any]
+
+    def upgrade(self, *extra: str, **changes: Any) -> str:
+        """Install or upgrade; does not wait for pods, there are no machines."""
+        args = ["upgrade", "--install", self.chart, str(ROOT / "helm" / self.chart), "-n", SYSTEM]
+        values = json.dumps({**self.values, **changes})
+        return helm.run(
+            self.binaries, self.plane.kubeconfig, [*args, *extra, "--values", "-"], stdin=values
+        )
+
+    def apply(self, *manifests: Mapping[str, Any], user: str = "", dry: bool = False) -> str:
+        """Server-side apply, as ``user`` if given."""
+        args = ["apply", "--server-side", "-f", "-", *(["--dry-run=server"] if dry else [])]
+        text = "---\n".join(json.dumps(manifest) + "\n" for manifest in manifests)
+        return self.kubectl(*args, user=user, stdin=text)
+
+    def create(self, manifest: Mapping[str, Any], *, user: str = "", dry: bool = True) -> str:
+        """Create one object, as a dry run unless said otherwise."""
+        args = ["create", "-f", "-", *(["--dry-run=server"] if dry else [])]
+        return self.kubectl(*args, user=user, stdin=json.dumps(manifest))
+
+    def kubectl(self, *args: str, user: str = "", stdin: str | None = None) -> str:
+        """Run kubectl as the admin, or impersonate ``user``."""
+        return self.plane.kubectl(*(["--as", user] if user else []), *args, stdin=stdin)
+
+    def may(self, user: str, verb: str, resource: str, namespace: str = "", name: str = "") -> bool:
+        """Ask the API server whether RBAC lets ``user`` do it."""
+        return self.may_all(user, [Act(verb, resource, namespace, name)])[0]
+
+    def may_all(self, user: str, acts: Sequence[Act]) -> list[bool]:
+        """Ask the API server which of many things RBAC lets ``user`` do, all in one call."""
+        reviews = "\n---\n".join(json.dumps(act.review(user)) for act in acts)
+        told = self.kubectl("create", "-f", "-", "-o", "jsonpath={.status.allowed} ", stdin=reviews)
+        answers = [answer == "true" for answer in told.split()]
+        assert len(answers) == len(acts), told
+        return answers
+
+
+@contextmanager
+def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted]:
+    """Yield a fresh control plane whose system namespace is restricted and holds the chart."""
+    binaries.ensure("helm")
+    with ControlPlane(binaries, controllers=True) as plane:
+        charted = Charted(plane, binaries, chart, values)
+        charted.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {
+                    "name": SYSTEM,
+                    "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+                },
+            }
+        )
+        charted.upgrade()
+        wait_established(plane)
+        wait_until(lambda: _checked(plane), what="type checks of the policies")
+        yield charted
+
+
+def _checked(plane: ControlPlane) -> bool:
+    return all("typeChecking" in policy.get("status", {}) for policy in policies(plane))
+
+
+def policies(plane: ControlPlane) -> list[dict[str, Any]]:
+    """Return the admission policies with their status."""
+    text = plane.kubectl("get", "validatingadmissionpolicies", "-o", "json")
+    found: list[dict[str, Any]] = json.loads(text)["items"]
+    return found
+
+
+def pods_of(charted: Charted) -> dict[str, dict[str, Any]]:
+    """Return a pod for each pod template the release installed."""
+    manifest = helm.run(
+        charted.binaries, charted.plane.kubeconfig, ["get", "manifest", charted.chart, "-n", SYSTEM]
+    )
+    pods = {}
+    for document in documents(manifest):
+        if document["kind"] in {"Deployment", "DaemonSet", "Job"}:
+            template = document["spec"]["template"]
+            name = document["metadata"]["name"]
+            metadata = {**template["metadata"], "name": name, "namespace": SYSTEM}
+            pods[name] = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": metadata,
+                "spec": template["spec"],
+            }
+    return pods

@@ -1,0 +1,334 @@
+"""The hub's chart on a real API server: what each party may do, and what nobody may."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.cluster.controlplane import KubectlError
+from e2e.testbed.host.clock import wait_until
+from hansa.api.generate.admission import FROZEN_WHEN_PLACED, SIGNED_FIELDS
+from hansa.reconcile.hub.node_access import access_manifests
+from tests.apiserver.charts.charted import SYSTEM, Act, Charted, installed, pods_of, policies
+from tests.apiserver.crds.bases import BASES
+from tests.apiserver.crds.cases import OTHER_GRANT, OTHER_JOB
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
+
+HUB = f"system:serviceaccount:{SYSTEM}:hansa-hub"
+JOIN = f"system:serviceaccount:{SYSTEM}:hansa-join"
+NODE = "hansa:node:tartu"
+KEY_PATH = "jsonpath={.data.ed25519\\.pem}"
+
+
+@pytest.fixture(scope="module")
+def hub(binaries: Binaries) -> Iterator[Charted]:
+    with installed(binaries, "hansa-hub") as charted:
+        charted.apply(_namespace("hospital", **{"hansa.dev/institution": "tartu-hospital"}))
+        for _, manifest in access_manifests("tartu"):
+            in_space = manifest["kind"] in {"Role", "RoleBinding"}
+            if in_space:
+                manifest["metadata"]["namespace"] = "hansa-node-tartu"
+            charted.apply(manifest, user=HUB)
+        yield charted
+
+
+def _namespace(name: str, **labels: str) -> dict:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _object(kind: str, name: str, api: str = "v1", **fields: object) -> dict:
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, **fields}
+
+
+def _bare(kind: str, namespace: str = "") -> dict:
+    base = copy.deepcopy(BASES[kind])
+    del base["status"]
+    return base | {
+        "metadata": {**base["metadata"], **({"namespace": namespace} if namespace else {})}
+    }
+
+
+def test_the_policies_type_check(hub: Charted):
+    for policy in policies(hub.plane):
+        assert policy["status"]["typeChecking"] == {}, policy["metadata"]["name"]
+
+
+def test_pods_are_admitted_where_pod_security_is_restricted(hub: Charted):
+    for pod in pods_of(hub).values():
+        assert "created" in hub.create(pod)
+
+
+def test_the_signing_key_survives_an_upgrade(hub: Charted):
+    secret = ("-n", SYSTEM, "get", "secret", "hansa-hub-key", "-o", KEY_PATH)
+    before = hub.kubectl(*secret)
+
+    hub.upgrade(replicas=1)
+
+    assert b"PRIVATE KEY" in base64.b64decode(before)
+    assert hub.kubectl(*secret) == before
+
+
+def test_a_key_made_by_hand_is_used_as_it_is(hub: Charted):
+    own = _object("Secret", "by-hand", stringData={"ed25519.pem": "mine"})
+    own["metadata"]["namespace"] = SYSTEM
+    hub.apply(own)
+
+    shown = hub.upgrade("--dry-run=server", signingKey={"secretName": "by-hand"})
+
+    assert "secretName: by-hand" in shown
+    assert "kind: Secret" not in shown
+
+
+HUB_MAY = {
+    "list jobs": ("list", "aijobs.hansa.dev"),
+    "put finalizers on jobs": ("patch", "aijobs.hansa.dev"),
+    "report on jobs": ("patch", "aijobs.hansa.dev/status"),
+    "report on pools": ("patch", "computepools.hansa.dev/status"),
+    "report on nodes": ("patch", "sovereignnodes.hansa.dev/status"),
+    "write grants": ("create", "workgrants.hansa.dev"),
+    "withdraw grants": ("delete", "workgrants.hansa.dev"),
+    "watch heartbeats": ("watch", "leases.coordination.k8s.io"),
+    "lead": ("update", "leases.coordination.k8s.io"),
+    "tell events": ("create", "events.events.k8s.io"),
+    "see requests": ("watch", "certificatesigningrequests.certificates.k8s.io"),
+    "decide on requests": ("update", "certificatesigningrequests.certificates.k8s.io/approval"),
+    "revoke access": ("delete", "clusterroles.rbac.authorization.k8s.io"),
+}
+HUB_MAY_NOT = {
+    "read secrets": ("get", "secrets"),
+    "make pods": ("create", "pods"),
+    "make jobs": ("create", "aijobs.hansa.dev"),
+    "accept nodes": ("patch", "sovereignnodes.hansa.dev"),
+    "change pools": ("update", "computepools.hansa.dev"),
+    "hand out more than it has": ("escalate", "clusterroles.rbac.authorization.k8s.io"),
+    "bind more than it has": ("bind", "clusterroles.rbac.authorization.k8s.io"),
+    "be somebody else": ("impersonate", "users"),
+    "delete namespaces": ("delete", "namespaces"),
+    "change admission": ("update", "validatingadmissionpolicies.admissionregistration.k8s.io"),
+}
+
+
+@pytest.mark.parametrize(("verb", "resource"), HUB_MAY.values(), ids=HUB_MAY)
+def test_the_hub_may(hub: Charted, verb: str, resource: str):
+    assert hub.may(HUB, verb, resource)
+
+
+@pytest.mark.parametrize(("verb", "resource"), HUB_MAY_NOT.values(), ids=HUB_MAY_NOT)
+def test_the_hub_may_not(hub: Charted, verb: str, resource: str):
+    assert not hub.may(HUB, verb, resource)
+
+
+RBAC = "rbac.authorization.k8s.io/v1"
+EVENTS = [{"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]
+STRAYS = {
+    "a namespace that is no node's": _namespace("elsewhere"),
+    "a role for all": _object("ClusterRole", "elsewhere", RBAC, rules=EVENTS),
+    "a role in a namespace that is no node's": _object("Role", "elsewhere", RBAC, rules=EVENTS),
+    "a grant outside a node's namespace": _bare("WorkGrant", "default"),
+    "a lease of somebody else": _object("Lease", "elsewhere", "coordination.k8s.io/v1", spec={}),
+}
+
+
+@pytest.mark.parametrize("manifest", STRAYS.values(), ids=STRAYS)
+def test_the_hub_stays_with_the_nodes(hub: Charted, manifest: dict):
+    with pytest.raises(KubectlError, match=r"hansa-hub-confined.*hansa-node-"):
+        hub.create(manifest, user=HUB)
+
+
+def test_the_hub_writes_its_own_lease_and_grants_to_nodes(hub: Charted):
+    lease = _object("Lease", "hansa-hub", "coordination.k8s.io/v1", spec={})
+    lease["metadata"]["namespace"] = SYSTEM
+
+    assert "created" in hub.create(lease, user=HUB)
+    assert "created" in hub.create(_bare("WorkGrant", "hansa-node-tartu"), user=HUB)
+
+
+def _request(name: str) -> dict:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NODE)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    spec = {
+        "request": base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode(),
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+    }
+    return _object("CertificateSigningRequest", name, "certificates.k8s.io/v1", spec=spec)
+
+
+def test_the_hub_decides_on_members_requests_only(hub: Charted):
+    hub.create(_request("from-join"), user=JOIN, dry=False)
+    hub.create(_request("from-admin"), dry=False)
+
+    assert "approved" in hub.kubectl("certificate", "approve", "from-join", user=HUB)
+    with pytest.raises(KubectlError, match="only on certificate requests of members"):
+        hub.kubectl("certificate", "approve", "from-admin", user=HUB)
+
+
+def test_joining_may_ask_and_nothing_else(hub: Charted):
+    requests = "certificatesigningrequests.certificates.k8s.io"
+
+    assert hub.may(JOIN, "create", requests)
+    assert hub.may(JOIN, "get", requests)
+    for verb, resource in (
+        ("list", requests),
+        ("list", "sovereignnodes.hansa.dev"),
+        ("get", "secrets"),
+    ):
+        assert not hub.may(JOIN, verb, resource, namespace=SYSTEM)
+
+
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
+RESOURCES = (
+    "workgrants.hansa.dev",
+    "workgrants.hansa.dev/status",
+    "aijobs.hansa.dev",
+    "leases.coordination.k8s.io",
+    "events",
+    "secrets",
+    "configmaps",
+    "pods",
+)
+
+
+def test_a_node_reaches_its_own_namespace_only(hub: Charted):
+    reached = {
+        space: _reached(hub, space)
+        for space in ("hansa-node-tartu", "hansa-node-riga", SYSTEM, "hospital")
+    }
+
+    own = reached.pop("hansa-node-tartu")
+    assert ("watch", "workgrants.hansa.dev") in own
+    assert ("patch", "workgrants.hansa.dev/status") in own
+    assert ("create", "workgrants.hansa.dev") not in own
+    assert not {resource for _, resource in own} & {
+        "secrets",
+        "configmaps",
+        "pods",
+        "aijobs.hansa.dev",
+    }
+    assert all(not others for others in reached.values())
+
+
+def _reached(hub: Charted, namespace: str) -> set[tuple[str, str]]:
+    """What the node may do in a namespace."""
+    acts = [Act(verb, resource, namespace) for verb in VERBS for resource in RESOURCES]
+    allowed = zip(acts, hub.may_all(NODE, acts), strict=True)
+    return {(act.verb, act.resource) for act, is_allowed in allowed if is_allowed}
+
+
+def test_only_the_platform_team_says_whom_work_is_charged_to(hub: Charted):
+    for user, role in (("clerk", "clerk"), ("platform", "hansa-platform")):
+        hub.apply(
+            _object(
+                "ClusterRole", "clerk", RBAC, rules=[_rule("namespaces", "create", "patch", "get")]
+            ),
+            _object(
+                "ClusterRoleBinding",
+                user,
+                RBAC,
+                roleRef={
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": role,
+                },
+                subjects=[{"kind": "User", "name": user}],
+            ),
+        )
+    labelled = _namespace("clinic", **{"hansa.dev/institution": "other"})
+    for user in ("clerk", "platform"):
+        wait_until(partial(hub.may, user, "patch", "namespaces"), what=f"the role of {user}")
+
+    assert hub.apply(labelled, user="platform", dry=True)
+    assert hub.apply(_namespace("clinic"), user="clerk", dry=True)
+    with pytest.raises(KubectlError, match="only the platform team may set it"):
+        hub.apply(labelled, user="clerk", dry=True)
+    with pytest.raises(KubectlError, match="only the platform team may set it"):
+        hub.kubectl("label", "ns", "hospital", "hansa.dev/institution-", user="clerk")
+    assert hub.kubectl("label", "ns", "hospital", "color=red", user="clerk")
+
+
+def _rule(resource: str, *verbs: str) -> dict:
+    return {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
+
+
+def test_a_job_needs_a_namespace_with_an_institution(hub: Charted):
+    assert "created" in hub.create(_bare("AIJob", "hospital"))
+    with pytest.raises(KubectlError, match="belongs to no institution"):
+        hub.create(_bare("AIJob", "default"))
+
+
+def test_whoever_edits_a_namespace_submits_jobs_there(hub: Charted):
+    hub.kubectl(
+        "create", "rolebinding", "owner", "-n=hospital", "--clusterrole=edit", "--user=owner"
+    )
+
+    may_submit = partial(hub.may, "owner", "create", "aijobs.hansa.dev", namespace="hospital")
+    wait_until(may_submit, what="the owner's role")
+
+    assert may_submit()
+    assert not hub.may("owner", "create", "aijobs.hansa.dev", namespace="default")
+    assert not hub.may("owner", "patch", "aijobs.hansa.dev/status", namespace="hospital")
+    assert not hub.may("owner", "patch", "sovereignnodes.hansa.dev")
+
+
+@pytest.fixture(scope="module")
+def placed(hub: Charted) -> Charted:
+    hub.apply(_bare("AIJob", "hospital"), _bare("WorkGrant", "hansa-node-tartu"))
+    _patch(hub, "aijob/study", {"status": {"node": "tartu"}}, "-n=hospital", "--subresource=status")
+    return hub
+
+
+def _patch(hub: Charted, what: str, patch: dict, *args: str) -> str:
+    return hub.kubectl("patch", what, "--type=merge", "-p", json.dumps(patch), *args)
+
+
+@pytest.mark.parametrize("field", FROZEN_WHEN_PLACED)
+def test_a_placed_job_holds_still(placed: Charted, field: str):
+    change = {field: OTHER_JOB[field]}
+
+    with pytest.raises(KubectlError, match=rf"spec\.{field} cannot be changed while the job holds"):
+        _patch(placed, "aijob/study", {"spec": change}, "-n=hospital", "--dry-run=server")
+
+
+def test_a_placed_job_can_be_held_back_and_hurried(placed: Charted):
+    change = {"spec": {"suspend": True, "priority": 9}}
+
+    assert "patched" in _patch(placed, "aijob/study", change, "-n=hospital", "--dry-run=server")
+
+
+def test_a_waiting_job_can_be_changed(placed: Charted):
+    waiting = _bare("AIJob", "hospital")
+    waiting["metadata"]["name"] = "waiting"
+    placed.apply(waiting)
+
+    assert "patched" in _patch(
+        placed, "aijob/waiting", {"spec": {"pool": "other"}}, "-n=hospital", "--dry-run=server"
+    )
+
+
+GRANT = f"workgrant/{BASES['WorkGrant']['metadata']['name']}"
+
+
+@pytest.mark.parametrize("field", SIGNED_FIELDS)
+def test_a_signed_field_holds_still(placed: Charted, field: str):
+    change = {"spec": {field: OTHER_GRANT[field]}}
+
+    with pytest.raises(KubectlError, match=rf"spec.{field} is signed|metadata.name must be"):
+        _patch(placed, GRANT, change, "-n=hansa-node-tartu", "--dry-run=server")
+
+
+def test_a_grant_can_be_cancelled(placed: Charted):
+    change = {"spec": {"cancel": "Stop"}}
+
+    assert "patched" in _patch(placed, GRANT, change, "-n=hansa-node-tartu", "--dry-run=server")

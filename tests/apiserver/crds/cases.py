@@ -1,0 +1,240 @@
+"""What to send for a constraint: samples for patterns, hand-written cases for the CEL rules."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.api import meta
+from tests.apiserver.crds.bases import BASES, DIGEST, LATE, UID
+
+HEX = "0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values around a pattern. ``nth`` gives different good ones, for full lists."""
+
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
+    nth: Callable[[int], str] = lambda n: f"n{n}"
+
+
+def _place(n: int) -> str:
+    return f"JP-{n}"
+
+
+def _digest(n: int) -> str:
+    return f"sha256:{n:064x}"
+
+
+SAMPLES: dict[str, Sample] = {
+    meta.DNS_LABEL: Sample(("a", "a-1", "a" * 63), ("Tartu", "-a", "a-", "a.b", "a b", "a\nb")),
+    meta.COUNTRY_OR_REGION: Sample(
+        ("EE", "PT-11", "FR-ARA"), ("ee", "EST", "EE-", "EE-ABCD", "Estonia"), _place
+    ),
+    meta.PLACE: Sample(
+        ("EE", "PT-11", "Nordic", "overlay/" + "a" * 63),
+        ("Europe", "ee", "overlay/", "EU,EE"),
+        _place,
+    ),
+    meta.QUANTITY: Sample(("0", "500m", "2", "1.5Gi"), ("2GB", "-1", "two", "1e3", "")),
+    meta.DECIMAL: Sample(
+        ("0", "0.35", "9" * 12 + ".999999"), ("-1", "1.", ".5", "1e3", "0.1234567")
+    ),
+    meta.DIGEST_IMAGE: Sample(
+        (f"ray@{DIGEST}", f"hansa.local:5000/lab/ray@{DIGEST}"),
+        ("rayproject/ray:2.60.0", f"Ray@{DIGEST}", DIGEST, "ray@sha256:abc", "ray"),
+    ),
+    meta.LOCAL_PATH: Sample(("", "digits/v1", "a" * 256), ("a b", "a;b", "~")),
+    meta.NETWORK: Sample(
+        ("10.0.0.0/8", "2001:db8::/32"), ("10.0.0.0", "example.org/8", "10.0.0.0/8,11.0.0.0/8")
+    ),
+    meta.IMAGE_PREFIX: Sample(
+        ("ghcr.io/lab/", "a" * 253), ("https://ghcr.io", "GHCR.io", "/lab", "")
+    ),
+    meta.PUBLIC_KEY: Sample(
+        ("A" * 43 + "=",), ("A" * 44, "A" * 42 + "=", "-----BEGIN PUBLIC KEY-----")
+    ),
+    meta.BASE64: Sample(("AAAA", "A" * 254 + "=="), ("A-A_", "=", "A===")),
+    meta.UID: Sample((UID, "f" * 8 + UID[8:]), ("abc", UID.upper())),
+    meta.RELEASE_NUMBER: Sample(("2.60.0", "10.0.0"), ("2.60", "v2.60.0", "2.60.0rc1", "latest")),
+    meta.ENV_NAME: Sample(("A", "_a1", "A" * 128), ("1A", "A-B", "A=B", "")),
+    meta.CURRENCY: Sample(("EUR",), ("eur", "EURO", "€")),
+    meta.REASON: Sample(("Pending", "A1", "A" * 63), ("not ready", "1st", "")),
+    meta.SHA256: Sample((DIGEST, _digest(7)), ("md5:abc", "a" * 64, "sha256:" + "A" * 64), _digest),
+}
+"""Pattern → values, good and bad. A pattern of the API without an entry fails the walk."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A CEL rule's two sides: values for the place the rule sits at (from ``root``: whole objects).
+
+    ``old``: the value before, for rules about change.
+    """
+
+    accepted: Any
+    rejected: Any
+    old: Any = None
+
+
+def _with(base: Any, /, **changes: Any) -> Any:
+    """Return a copy with fields replaced; None removes one."""
+    merged = {**base, **changes}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _named(kind: str, name: str) -> dict:
+    return _with(BASES[kind], metadata={"name": name})
+
+
+JOB = BASES["AIJob"]["spec"]
+POOL = BASES["ComputePool"]["spec"]
+GRANT = BASES["WorkGrant"]["spec"]
+WORKERS = JOB["ray"]["workers"]
+SHARE, COHORT = POOL["institutions"][0], POOL["cohorts"][0]
+
+OTHER_JOB: dict[str, Any] = {
+    "pool": "other",
+    "workload": "FineTune",
+    "image": f"other@{DIGEST}",
+    "entrypoint": ["python3", "other.py"],
+    "env": [],
+    "secrets": [],
+    "ray": _with(JOB["ray"], version="2.61.0"),
+    "data": [{"name": "other"}],
+    "residency": {"location": {"allow": ["EE"]}},
+    "maxRuntimeSeconds": 61,
+    "checkpointSeconds": 61,
+    "budget": None,
+    "disconnection": {"policy": "Stop"},
+    "assurance": "L1",
+    "result": None,
+}
+"""For each field that is frozen while a job is placed: another valid value (None: removed)."""
+OTHER_GRANT: dict[str, Any] = {
+    "node": "riga",
+    "job": _with(GRANT["job"], name="other"),
+    "institution": "other",
+    "epoch": 2,
+    "notBefore": "2026-02-01T00:00:00Z",
+    "notAfter": "2099-02-01T00:00:00Z",
+    "specDigest": _digest(1),
+    "jobSpec": _with(JOB, priority=2),
+    "overlays": [],
+    "workers": 3,
+    "signatures": [_with(GRANT["signatures"][0], signature="BBBB")],
+}
+
+
+def _pool(**changes: Any) -> dict:
+    return _with(POOL, **changes)
+
+
+def _residency(test: str, side: str, place: str) -> dict:
+    return {"residency": {test: {side: [place]}}}
+
+
+ROOT_RULES: dict[tuple[str, str], Case] = {
+    ("SovereignNode", ""): Case(
+        _named("SovereignNode", "a" * 52), _named("SovereignNode", "a" * 53)
+    ),
+    ("ComputePool", ""): Case(_named("ComputePool", "a" * 63), _named("ComputePool", "a.b")),
+    ("AIJob", ""): Case(_named("AIJob", "a" * 63), _named("AIJob", "a" * 64)),
+    ("WorkGrant", ""): Case(_named("WorkGrant", f"{UID}-e1"), _named("WorkGrant", f"{UID}-e2")),
+    ("MemberPolicy", ""): Case(_named("MemberPolicy", "local"), _named("MemberPolicy", "other")),
+}
+"""(kind, fieldPath) → case over whole objects."""
+
+RULES: dict[str, Case] = {
+    "institution cannot be changed": Case("university", "telecom", old="university"),
+    "denying World leaves nowhere": Case({"deny": ["US"]}, {"deny": ["World"]}),
+    "a place is both allowed and denied": Case(
+        {"allow": ["EU"], "deny": ["HU"]}, {"allow": ["EU", "EE"], "deny": ["EE"]}
+    ),
+    "institutions[].cohort must be": Case(
+        _pool(institutions=[_with(SHARE, cohort="baltic")]),
+        _pool(institutions=[_with(SHARE, cohort="nordic")]),
+    ),
+    "cohorts[].parent must be": Case(
+        _pool(cohorts=[COHORT, {"name": "north", "parent": "baltic"}]),
+        _pool(cohorts=[{"name": "baltic", "parent": "nordic"}]),
+    ),
+    **{
+        f"residency.{test}.{side} names": Case(
+            _pool(**_residency(test, side, "overlay/adequate")),
+            _pool(**_residency(test, side, "overlay/unknown")),
+        )
+        for test in ("location", "legalControl")
+        for side in ("allow", "deny")
+    },
+    "lendingLimitGpus must not exceed": Case(
+        _with(SHARE, nominalGpus=2, lendingLimitGpus=2),
+        _with(SHARE, nominalGpus=2, lendingLimitGpus=3),
+    ),
+    "a cohort cannot enclose itself": Case(
+        {"name": "baltic"}, {"name": "baltic", "parent": "baltic"}
+    ),
+    "entrypoint[0] must be": Case(_with(JOB, entrypoint=["sh"]), _with(JOB, entrypoint=["", "x"])),
+    "names beginning with RAY_": Case("RAYON", "LD_PRELOAD"),
+    "Ray before 2.54.0": Case("2.54.0", "2.53.9"),
+    "minCount must not exceed": Case(
+        _with(WORKERS, minCount=1024), _with(WORKERS, count=2, minCount=3)
+    ),
+    "give gpuClass, or gpuMemory": Case(
+        _with(WORKERS, gpuClass=None, gpuMemory="20Gi"), _with(WORKERS, gpuMemory="20Gi")
+    ),
+    "gpus must be at least 1": Case(_with(WORKERS, gpus=0, gpuClass=None), _with(WORKERS, gpus=0)),
+    "notAfter must be later": Case(GRANT, _with(GRANT, notBefore=LATE, notAfter=LATE)),
+    "signatures must hold one": Case(
+        GRANT, _with(GRANT, signatures=[_with(GRANT["signatures"][0], role="DataOwner")])
+    ),
+    "a stop cannot be taken back": Case("Stop", "None", old="Stop"),
+    "path must stay inside the claim": Case("a/b", "../etc"),
+    "cidr must be a network, for": Case("10.0.0.0/8", "999.0.0.0/8"),
+}
+"""Beginning of a rule's message → case for the place the rule sits at."""
+
+
+def _no_class(workers: dict, _: Any) -> None:
+    del workers["gpuClass"]
+
+
+def _second_signature(spec: dict, _: Any) -> None:
+    spec["signatures"].append(_with(GRANT["signatures"][0], keyId=_digest(1)))
+
+
+def _define_overlay(spec: dict, place: Any) -> None:
+    if "overlays" in spec and isinstance(place, str) and place.startswith("overlay/"):
+        spec["overlays"] = [{"name": place.removeprefix("overlay/") or "a", "places": ["JP"]}]
+
+
+def _define_cohort(spec: dict, value: Any) -> None:
+    if isinstance(value, str):
+        spec["cohorts"] = [{"name": "baltic"}, {"name": value}]
+
+
+PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
+    ".ray.workers.gpuMemory": (".ray.workers", _no_class),
+    ".ray.workers.gpus": (".ray.workers", _no_class),
+    ".signatures[].role": (".spec", _second_signature),
+    ".institutions[].cohort": (".spec", _define_cohort),
+    ".cohorts[].parent": (".spec", _define_cohort),
+    ".spec.residency": (".spec", _define_overlay),
+}
+"""Part of a path → (what to change first, how): fields that exclude or require each other."""
+
+
+def prepared(manifest: dict, path: str, value: Any) -> dict:
+    """Return a copy of ``manifest`` in which ``path`` may take ``value``."""
+    out = copy.deepcopy(manifest)
+    for fragment, (owner, prepare) in PREPARE.items():
+        if fragment in path:
+            parent = out
+            for name in path[: path.index(owner) + len(owner)].strip(".").split("."):
+                parent = parent[name]
+            prepare(parent, value)
+    return out

@@ -1,0 +1,326 @@
+"""A hub and a member for the member's tests: real API servers, a hub that signs, a scripted KubeRay.
+
+KubeRay's own process is not started: these tests are about what the member does when a RayJob's
+status moves, and moving it by hand makes every order of events possible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.readiness import wait_established
+from e2e.testbed.host.clock import PATIENCE_S
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.keys import Ed25519Signer
+from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.config import from_kubeconfig
+from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE, WORKGRANT
+from hansa.api.meta import API_VERSION
+from hansa.errors import NotFound
+from hansa.grants import envelope
+from hansa.member.app import Agent
+from hansa.member.settings import MemberSettings
+from hansa.model.times import rfc3339
+from hansa.reconcile.hub.node_access import access_manifests
+
+ROOT = Path(__file__).parents[3]
+IMAGE = "hansa.local/ray-sklearn@sha256:" + "0" * 64
+RAYJOBS = "/apis/ray.io/v1/namespaces/{0}/rayjobs/{0}"
+
+
+async def until(condition: Any, what: str = "") -> Any:
+    """Wait until ``condition()`` (plain or async) returns something true, and return that."""
+    last: Any = None
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                last = condition()
+                last = await last if asyncio.iscoroutine(last) else last
+                if last:
+                    return last
+                await asyncio.sleep(0.03)
+    except TimeoutError:
+        raise AssertionError(f"never came: {what}") from None
+
+
+def client(plane: ControlPlane, kubeconfig: Path | None = None) -> KubeCluster:
+    """Return an admin's (or another user's) client."""
+    place = from_kubeconfig(kubeconfig or plane.kubeconfig)
+    return KubeCluster(place, clock=SystemClock(), agent="test")
+
+
+def install(plane: ControlPlane, crds: Path) -> None:
+    """Install resource definitions."""
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
+    wait_established(plane)
+
+
+def install_kuberay(plane: ControlPlane, binaries: Binaries) -> None:
+    """Install KubeRay's definition of what an agent makes: all four cost three times the time."""
+    bases = binaries.source_of("kuberay") / "config" / "crd" / "bases"
+    install(plane, bases / "ray.io_rayjobs.yaml")
+
+
+class Hub:
+    """A hub that writes signed grants for one node."""
+
+    def __init__(self, cluster: KubeCluster, node: str) -> None:
+        self.cluster = cluster
+        self.node = node
+        self.namespace = f"hansa-node-{node}"
+        self.signer = Ed25519Signer.generate()
+
+    async def prepare(self) -> None:
+        """Make the SovereignNode and what its identity needs."""
+        spec = {
+            "institution": "university-of-tartu",
+            "jurisdiction": "EE",
+            "legalControl": ["EE"],
+            "accepted": "Accepted",
+        }
+        body = {"apiVersion": API_VERSION, "kind": "SovereignNode"}
+        body |= {"metadata": {"name": self.node}, "spec": spec}
+        await self.cluster.create(SOVEREIGNNODE.path(), body)
+        for path, manifest in access_manifests(self.node):
+            await self.cluster.apply(path, manifest, manager="test")
+
+    def spec(self, job: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        """Return a signed grant's spec; ``changes`` are made before signing."""
+        job = job_spec() if job is None else job
+        now = time.time()  # noqa: TID251  # real servers run on real time
+        spec: dict[str, Any] = {
+            "node": self.node,
+            "job": {"namespace": "hospital", "name": "study", "uid": str(uuid.uuid4())},
+            "institution": "tartu-hospital",
+            "epoch": 1,
+            "notBefore": rfc3339(now - 60),
+            "notAfter": rfc3339(now + 3600),
+            "specDigest": envelope.digest(job),
+            "jobSpec": job,
+            "workers": job["ray"].get("workers", {}).get("count", 1),
+            "overlays": [],
+        } | changes
+        key_id, signature = envelope.sign(self.signer, envelope.grant_message(spec))
+        spec["signatures"] = [{"role": "Hub", "keyId": key_id, "signature": signature}]
+        return spec
+
+    async def grant(self, spec: dict[str, Any]) -> str:
+        """Write a grant; returns its name."""
+        name = envelope.grant_name(spec["job"]["uid"], spec["epoch"])
+        body = {"apiVersion": API_VERSION, "kind": "WorkGrant", "metadata": {"name": name}}
+        await self.cluster.create(WORKGRANT.path(self.namespace), body | {"spec": spec})
+        return name
+
+    async def status(self, name: str) -> dict[str, Any]:
+        """Return a grant's status."""
+        grant = await self.cluster.get(WORKGRANT.path(self.namespace, name))
+        return grant.get("status") or {}
+
+    async def condition(self, name: str, kind: str) -> dict[str, Any] | None:
+        """Return one condition of a grant."""
+        found = (await self.status(name)).get("conditions") or []
+        return next((c for c in found if c["type"] == kind), None)
+
+    async def said(self, name: str, kind: str) -> dict[str, Any]:
+        """Wait for a condition."""
+        return await until(lambda: self.condition(name, kind), f"{kind} of {name}")
+
+    async def cancel(self, name: str) -> None:
+        """Ask to stop."""
+        path = WORKGRANT.path(self.namespace, name)
+        await self.cluster.merge(path, {"spec": {"cancel": "Stop"}})
+
+
+def job_spec(**changes: Any) -> dict[str, Any]:
+    """Return a job's wire spec."""
+    spec = {
+        "pool": "league",
+        "image": IMAGE,
+        "entrypoint": ["python3", "-c", 'print("a b"; $(HOME) `x`)'],
+        "env": [{"name": "GREETING", "value": "$(HOME) and $$"}],
+        "ray": {
+            "version": "2.60.0",
+            "workers": {"count": 2, "gpus": 1, "gpuClass": "nvidia-rtx-4090"},
+        },
+        "result": {"maxBytes": 4096},
+    }
+    return spec | changes
+
+
+def policy(hub: Hub, **changes: Any) -> dict[str, Any]:
+    """Return the member's law, trusting ``hub``."""
+    spec: dict[str, Any] = {
+        "jurisdiction": "EE",
+        "legalControl": ["EE"],
+        "trustedHubs": [{"name": "league", "publicKey": hub.signer.public_key}],
+        "imageRegistries": ["hansa.local/"],
+        "exports": {"result": "Allow", "logs": "Allow"},
+    } | changes
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "MemberPolicy",
+        "metadata": {"name": "local"},
+        "spec": spec,
+    }
+
+
+def machine(name: str, *, gpus: int = 8, place: str = "EE") -> list[str]:
+    """Return a Node and its status, as YAML to be applied."""
+    labels = {
+        "hansa.dev/jurisdiction": place,
+        "nvidia.com/gpu.product": "NVIDIA-GeForce-RTX-4090",
+        "nvidia.com/gpu.memory": "24564",
+    }
+    size = {"cpu": "64", "memory": "256Gi", "nvidia.com/gpu": str(gpus), "pods": "110"}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": ""}
+    status = {"capacity": size, "allocatable": size, "conditions": [ready]}
+    return [yaml.safe_dump(node), yaml.safe_dump({"status": status})]
+
+
+class Cable:
+    """The line between member and hub, to be cut and mended; TLS passes through untouched."""
+
+    def __init__(self, url: str) -> None:
+        self._host, port = url.removeprefix("https://").split(":")
+        self._port = int(port)
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where the member dials."""
+        return f"https://127.0.0.1:{self.port}"
+
+    async def mend(self) -> None:
+        """Connect."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Break every connection, and refuse new ones."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._open):
+            writer.transport.abort()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry(reader, writer))
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+        self._open |= {writer, far_writer}
+        try:
+            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        finally:
+            for end in (writer, far_writer):
+                end.transport.abort()
+                with contextlib.suppress(OSError):
+                    await end.wait_closed()
+            self._open -= {writer, far_writer}
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@dataclass
+class Member:
+    """The member's side: its cluster, its settings, and how to run its agent."""
+
+    cluster: KubeCluster
+    plane: ControlPlane
+    settings: MemberSettings
+    cable: Cable
+
+    def agent(self) -> Agent:
+        """Return a new agent process, as it were."""
+        return Agent(self.settings, from_kubeconfig(self.plane.kubeconfig), clock=SystemClock())
+
+    async def decree(self, body: dict[str, Any]) -> None:
+        """Apply a policy."""
+        path = MEMBERPOLICY.path(name="local")
+        await self.cluster.apply(path, body, manager="test")
+
+    async def rayjob(self, workload: str) -> dict[str, Any] | None:
+        """Return a run's RayJob, or None."""
+        try:
+            return await self.cluster.get(RAYJOBS.format(workload))
+        except NotFound:
+            return None
+
+    async def made(self, workload: str) -> dict[str, Any]:
+        """Wait for a run's RayJob."""
+        return await until(lambda: self.rayjob(workload), f"RayJob {workload}")
+
+    async def move(self, workload: str, **status: Any) -> None:
+        """Set a RayJob's status, as KubeRay would."""
+        await self.cluster.merge(RAYJOBS.format(workload) + "/status", {"status": status})
+
+    async def run_well(self, workload: str) -> None:
+        """Let a run come up and end well."""
+        await self.made(workload)
+        now = rfc3339(time.time())  # noqa: TID251  # real servers run on real time
+        up = {"availableWorkerReplicas": 2}
+        await self.move(
+            workload, jobDeploymentStatus="Running", jobStatus="RUNNING", rayClusterStatus=up
+        )
+        await self.move(
+            workload, jobDeploymentStatus="Complete", jobStatus="SUCCEEDED", endTime=now
+        )
+
+    async def gone(self, workload: str) -> bool:
+        """Tell whether nothing of a run is left."""
+        try:
+            await self.cluster.get(f"/api/v1/namespaces/{workload}")
+        except NotFound:
+            volumes = await self.cluster.list("/api/v1/persistentvolumes")
+            return not [v for v in volumes.items if v["metadata"]["name"].startswith(workload)]
+        return False
+
+
+@contextlib.asynccontextmanager
+async def at_work(agent: Agent) -> Any:
+    """Run an agent for the length of a block, from the moment it is ready."""
+    task = asyncio.create_task(agent.run())
+    try:
+        await until(lambda: task.done() or agent.status.working, "the agent to be at work")
+        if task.done():
+            task.result()
+        yield agent
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def approve(plane: ControlPlane, node: str) -> bool:
+    """Approve a node's certificate requests; tells whether there were any."""
+    names = [n for n in plane.kubectl("get", "csr", "-o", "name").split() if f"-{node}-" in n]
+    for name in names:
+        plane.kubectl("certificate", "approve", name)
+    return bool(names)
+
+
+def workload(spec: dict[str, Any]) -> str:
+    """Return the name of a grant's run."""
+    return envelope.workload_name(spec["job"]["uid"], spec["epoch"])

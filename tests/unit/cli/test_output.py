@@ -1,0 +1,194 @@
+"""What the commands print, from objects as the API server returns them."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hansa.cli import display
+from hansa.cli.access import find_kubeconfig
+from hansa.cli.jobs import logs, remedies
+from hansa.cli.league import doctor, overview
+from hansa.errors import Terminal
+from hansa.grants.reasons import MemberReason
+from hansa.member.cluster.inventory import KubeRay
+from hansa.model.reasons import Reason
+
+
+def condition(kind, status="True", reason="Pending"):
+    return {"type": kind, "status": status, "reason": reason}
+
+
+def job(*conditions, pool="league", **status):
+    return {"spec": {"pool": pool}, "status": {"conditions": list(conditions), **status}}
+
+
+STATES = {
+    "no hub yet": (job(), "Pending"),
+    "waiting": (job(condition("Placed", "False", "WaitingForCapacity")), "WaitingForCapacity"),
+    "misconfigured": (job(condition("Accepted", "False", "Misconfigured")), "Misconfigured"),
+    "granted": (job(condition("Placed")), "Placed"),
+    "running": (job(condition("Placed"), condition("Running")), "Running"),
+    "ended well": (job(condition("Succeeded"), condition("Running", "False")), "Succeeded"),
+    "ended badly": (job(condition("Failed", "True", "OutOfMemory")), "Failed"),
+}
+
+
+@pytest.mark.parametrize(("manifest", "state"), STATES.values(), ids=STATES.keys())
+def test_where_a_job_stands(manifest, state):
+    assert overview.job_state(manifest) == state
+
+
+def test_ended_jobs_come_last():
+    jobs = [job(condition("Failed")), job(condition("Running")), job(condition("Running"))]
+    assert overview.job_counts(jobs) == [("league", "Running", 2), ("league", "Failed", 1)]
+
+
+NODE = {
+    "metadata": {"name": "tartu"},
+    "spec": {"institution": "tartu-uni", "jurisdiction": "EE", "legalControl": ["EE", "US"]},
+    "status": {
+        "inventory": [
+            {"gpuClass": "t4", "total": 6, "allocated": 1},
+            {"gpuClass": "l40s", "total": 2},
+        ],
+        "agentVersion": "0.1.0",
+        "datasets": [
+            {
+                "name": "scans",
+                "jurisdiction": "EE",
+                "residency": {"location": {"allow": ["EU"], "deny": ["PT"]}},
+            }
+        ],
+        "conditions": [condition("Ready", "False", "NodeUnreachable")],
+    },
+}
+
+
+def test_a_node_in_one_line():
+    assert overview.node_row(NODE) == (
+        "tartu",
+        "tartu-uni",
+        "EE",
+        "EE,US",
+        "NodeUnreachable",
+        "1/8",
+        "0.1.0",
+    )
+
+
+def test_a_node_that_never_reported():
+    bare = {"metadata": {"name": "x"}, "spec": {"accepted": "Pending"}}
+    assert overview.node_row(bare)[4:] == ("Pending", "0/0", "")
+
+
+def test_gpus_by_institution_and_their_share():
+    assert list(overview.gpu_rows([NODE])) == [
+        ("tartu-uni", "EE", "t4", 6, 1, "75%"),
+        ("tartu-uni", "EE", "l40s", 2, 0, "25%"),
+    ]
+
+
+def test_a_pool_in_one_line():
+    pool = {"metadata": {"name": "league"}, "status": {"nodes": 3, "gpusTotal": 8, "queued": 2}}
+    assert overview.pool_row(pool) == ("league", 3, "0/8", 2, "")
+
+
+def test_data_sets_say_where_they_may_be_processed():
+    assert list(overview.dataset_rows([NODE])) == [("scans", "tartu", "EE", "EU, not PT")]
+
+
+LOGS = {
+    "never ran": ({}, "has not run anywhere"),
+    "still runs": ({"node": "tartu"}, "when the job has ended"),
+    "not exported": ({"node": "tartu", "finishedAt": "x"}, "tartu does not export logs"),
+}
+
+
+@pytest.mark.parametrize(("status", "text"), LOGS.values(), ids=LOGS.keys())
+def test_why_there_is_no_log(status, text):
+    with pytest.raises(Terminal, match=text):
+        logs.log_of({"status": status})
+
+
+def test_a_log_is_shown_as_it_is():
+    assert logs.log_of({"status": {"logTail": "a\nb"}}) == "a\nb"
+
+
+@pytest.mark.parametrize("reason", sorted({*map(str, Reason), *map(str, MemberReason)}))
+def test_every_reason_has_a_remedy(reason):
+    assert remedies.remedy(reason)
+
+
+def test_both_tables_of_remedies_are_complete():
+    assert set(remedies.REMEDIES) == set(Reason)
+    assert set(remedies.MEMBER_REMEDIES) == set(MemberReason)
+
+
+def test_a_message_cannot_drive_the_terminal(capsys):
+    display.show_table("T", ("A",), [("\x1b[31mred\x1b[0m [bold]not[/bold]\x07",)])
+    display.say("\x1b]0;title\x07")
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\\x1b[31mred" in shown
+    assert "[bold]not[/bold]" in shown
+
+
+def test_an_empty_table_says_so(capsys):
+    display.show_table("Nodes", ("A",), [])
+    assert capsys.readouterr().out.strip() == "Nodes: none"
+
+
+RELEASES = {
+    "v1.37.2": (1, 37, 2),
+    "v1.30.4+k3s1": (1, 30, 4),
+    "": (),
+}
+
+
+@pytest.mark.parametrize(("text", "numbers"), RELEASES.items(), ids=RELEASES.keys())
+def test_versions_are_read(text, numbers):
+    assert doctor.release(text) == numbers
+
+
+KUBERAYS = {
+    "fine": (KubeRay("1.6.1", "", ""), True, "1.6.1"),
+    "missing": (KubeRay(missing="not installed"), False, "not installed"),
+    "too old": (KubeRay("1.4.0", "", "is too old"), False, "is too old"),
+    "of no version": (KubeRay("", "", ""), True, "cannot be told"),
+}
+
+
+@pytest.mark.parametrize(("found", "good", "text"), KUBERAYS.values(), ids=KUBERAYS.keys())
+def test_doctor_says_what_the_member_would(found, good, text):
+    finding = doctor.kuberay_finding(found)
+    assert finding.good is good
+    assert text in finding.detail
+
+
+class TestKubeconfig:
+    def test_the_option_wins(self):
+        assert find_kubeconfig(Path("/a"), {"KUBECONFIG": "/b"}) == Path("/a")
+
+    def test_the_first_file_that_exists(self, tmp_path):
+        there = tmp_path / "config"
+        there.touch()
+        assert find_kubeconfig(None, {"KUBECONFIG": f"/no/such:{there}"}) == there
+
+    def test_the_home_of_kubectl(self, tmp_path):
+        (tmp_path / ".kube").mkdir()
+        (tmp_path / ".kube" / "config").touch()
+        assert find_kubeconfig(None, {"HOME": str(tmp_path)}) == tmp_path / ".kube" / "config"
+
+    def test_none_means_the_pods_own(self, tmp_path):
+        assert find_kubeconfig(None, {"HOME": str(tmp_path)}) is None
+
+    def test_a_name_that_leads_nowhere(self):
+        with pytest.raises(Terminal, match="which does not exist"):
+            find_kubeconfig(None, {"KUBECONFIG": "/no/such"})
+
+
+def test_doctor_wants_to_know_the_side():
+    result = CliRunner().invoke(doctor.doctor, [])
+    assert result.exit_code == 2
+    assert "--side" in result.output
