@@ -60,6 +60,8 @@ def lasts_s(league: League, job: Job) -> int:
 
 def seats(league: League, record: Record) -> dict[str, Seat]:
     """Site that may take a job and takes work → its best seat: the freest, then the first in order."""
+    if record.kind < 0:
+        return {}
     best: dict[str, Seat] = {}
     fleet, until_s = league.fleet, league.supply.reserved_until
     is_closed, need = league.supply.reserved_closed, record.job.shape.total_gpus

@@ -65,7 +65,7 @@ class Solver:
             self.meanwhile()
         if self.error:
             raise self.error
-        assert len(market.first)
+        assert len(market.kind)
         return FOUND
 
 
@@ -177,7 +177,7 @@ async def test_a_solve_without_end_is_given_up(hub):
         try:
             await asyncio.Event().wait()
         finally:
-            ended.append(len(market.first))
+            ended.append(len(market.kind))
 
     await pricing_of(hub, endless, longest_s=0).step()
     assert (ended, outcomes(hub), hub.plans.snapshot.prices) == ([3], {"failed": 1}, None)
