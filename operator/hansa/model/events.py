@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hansa.model.snapshot import Job, Pool, Site
+from hansa.model.snapshot import Job, Pool, Site, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,13 @@ class PoolGone:
 
 
 Event = JobArrived | JobGone | SiteChanged | SiteGone | PoolChanged | PoolGone
+
+
+def changes_of_places(before: Snapshot, after: Snapshot) -> Iterator[Event]:
+    """What happened to sites and pools between two snapshots."""
+    sites = {site.name: site for site in before.sites}
+    pools = {pool.name: pool for pool in before.pools}
+    yield from (SiteChanged(site) for site in after.sites if sites.pop(site.name, None) != site)
+    yield from map(SiteGone, sites)
+    yield from (PoolChanged(pool) for pool in after.pools if pools.pop(pool.name, None) != pool)
+    yield from map(PoolGone, pools)

@@ -29,7 +29,7 @@ from hansa.placement.state import updates
 from hansa.placement.state.decision import Decision
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
-from hansa.placement.state.updates import News
+from hansa.placement.state.updates import News, Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,15 @@ class IncrementalPlanner:
         self.is_stale |= bool(left) or news.is_of_places
         cells = [cell for uid in left for cell in self._forget(uid)]
         self._base = news.applied_to(self._base)
-        is_compiled_anew = not updates.take_in_places(self._league, news)
-        if is_compiled_anew or any(updates.is_guest(self._league, job) for job in new):
+        updates.count_once(self._league, news.pools)
+        reach = updates.take_in_places(self._league, news)
+        if reach is Reach.LAYOUT or any(updates.is_guest(self._league, job) for job in new):
             self._compile(new)
             return _Concerns(uids, is_everything=True)
         for job in new:
             self._league.add(job)
         opened = self._league.fleet.cells_at(filter(is_open, news.sites))
-        return _Concerns(uids, [*cells, *opened], is_everything=bool(news.pools))
+        return _Concerns(uids, [*cells, *opened], is_everything=reach is Reach.ALL)
 
     def _forget(self, uid: str) -> list[int]:
         """Remove a job; the cells of the sites that it leaves."""

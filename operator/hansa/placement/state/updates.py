@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from operator import attrgetter
 from typing import TypeVar
 
@@ -127,8 +128,33 @@ def is_guest(league: League, job: Job) -> bool:
 # Sites and pools.
 
 
-def take_in_places(league: League, news: News) -> bool:
-    """Take in sites and pools; False, and nothing is done, if the league has to be compiled anew."""
+class Reach(IntEnum):
+    """How much of the league has to be planned anew after news of sites and pools."""
+
+    NAMED = 0
+    """What the news names."""
+    ALL = 1
+    """Everything that waits."""
+    LAYOUT = 2
+    """Everything, in a league compiled anew."""
+
+
+def take_in_places(league: League, news: News) -> Reach:
+    """Take in sites and pools; nothing is done where the league has to be compiled anew."""
+    if not _is_light(league, news):
+        return Reach.LAYOUT
+    for site in news.sites:
+        swap_site(league, league.fleet.site_index[site.name], site)
+    reach = Reach.NAMED
+    for pool in news.pools:
+        if _rules(league.pools[pool.name]) != _rules(pool):
+            reach = Reach.ALL
+        swap_pool(league, pool)
+    return reach
+
+
+def _is_light(league: League, news: News) -> bool:
+    """Whether machines, accounts and caps stay as they are laid out."""
     known, has_budgets = league.fleet.site_index, league.kinds.has_budgets
     if news.lost_sites or news.lost_pools:
         return False
@@ -136,14 +162,23 @@ def take_in_places(league: League, news: News) -> bool:
         old = league.fleet.sites[known[site.name]] if site.name in known else None
         if old is None or not is_light_site(old, site, has_budgets=has_budgets):
             return False
-    for pool in news.pools:
-        if pool.name not in league.pools or not is_light_pool(league.pools[pool.name], pool):
-            return False
-    for site in news.sites:
-        swap_site(league, known[site.name], site)
-    for pool in news.pools:
-        swap_pool(league, pool)
-    return True
+    pools = ((league.pools.get(pool.name), pool) for pool in news.pools)
+    return all(old is not None and is_light_pool(old, pool) for old, pool in pools)
+
+
+def count_once(league: League, pools: Iterable[Pool]) -> None:
+    """Forget preemptions that a pool now counts itself: the oldest of each institution first."""
+    for pool in pools:
+        old = league.pools.get(pool.name)
+        before = {} if old is None else old.recent_preemptions
+        for institution, count in pool.recent_preemptions.items():
+            counted, left = count - before.get(institution, 0), []
+            for row in league.preempted:
+                if row[1:] == (pool.name, institution) and counted > 0:
+                    counted -= 1
+                else:
+                    left.append(row)
+            league.preempted = left
 
 
 def is_light_site(old: Site, new: Site, *, has_budgets: bool) -> bool:
@@ -203,13 +238,23 @@ def swap_pool(league: League, pool: Pool) -> None:
     """Take in a pool that is light against the one there was: shares, law, assurance, preemption."""
     old = league.pools[pool.name]
     league.pools[pool.name] = pool
-    _reckon(league)
+    league.revision += 1
+    if (old.shares, old.usage_half_life_s) != (pool.shares, pool.usage_half_life_s):
+        _reckon(league)
+    if _rules(old) == _rules(pool):
+        return
     if (old.ceiling, old.overlays, old.assurance) != (pool.ceiling, pool.overlays, pool.assurance):
         league.kinds.rejudge(old)
         league.tariff.forget()
         league.open_sites.forget()
     league.laid_out += 1
     league.rescreen(pool.name)
+
+
+def _rules(pool: Pool) -> Pool:
+    """The pool without what its work has used and caused."""
+    shares = tuple(replace(share, past_usage_gpu_s=0) for share in pool.shares)
+    return replace(pool, shares=shares, recent_preemptions={})
 
 
 def _reckon(league: League) -> None:
