@@ -32,11 +32,6 @@ class Lawful:
 
     def _admits(self, site: Site, job: Job, pool: Pool) -> bool:
         rules = [job.residency, pool.ceiling]
-        rules += [
-            self._snapshot.dataset_rules[name]
-            for name in job.data
-            if name in self._snapshot.dataset_rules
-        ]
         rules += [site.dataset_rules[name] for name in job.data if name in site.dataset_rules]
         return (
             _in_pool(site, pool)

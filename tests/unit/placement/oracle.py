@@ -46,7 +46,6 @@ def rules_at(snapshot: Snapshot, job: Job, site: Site) -> list[ResidencyRule]:
     return [
         job.residency,
         pool.ceiling,
-        *(snapshot.dataset_rules[d] for d in job.data if d in snapshot.dataset_rules),
         *(site.dataset_rules[d] for d in job.data if d in site.dataset_rules),
     ]
 

@@ -66,19 +66,17 @@ class League:
         """How often sites or pools have changed: what the rules say holds as long."""
         unique = {job.uid: job for job in reversed(snapshot.jobs)}
         jobs = sorted(unique.values(), key=attrgetter("uid"))
-        self._lay_out(jobs, snapshot)
+        self._lay_out(jobs)
         self._add_all(jobs)
 
-    def _lay_out(self, jobs: Iterable[Job], snapshot: Snapshot) -> None:
+    def _lay_out(self, jobs: Iterable[Job]) -> None:
         """Work out everything that depends on sites and pools only."""
         fleet, pools = self.fleet, self.pools
         regions = {
             place for site in fleet.sites for place in (site.jurisdiction, *site.legal_control)
         }
         self.caps = build_caps(pools.values(), fleet)
-        self.rules = Rulebook(
-            fleet, Atlas(regions), pools, dict(snapshot.dataset_rules), dict(self.caps.limits)
-        )
+        self.rules = Rulebook(fleet, Atlas(regions), pools, dict(self.caps.limits))
         self.totals = {name: totals(pool, fleet) for name, pool in pools.items()}
         guests = {(job.pool, job.institution) for job in jobs if job.pool in pools}
         self.ledger = build_ledger(pools, self.totals, guests)

@@ -299,7 +299,7 @@ def allowed(remedy: Remedy, case: Case) -> set[str]:
     if HOLDERS.fullmatch(remedy.words):
         copies = {f"sites.{site.name}.dataset_rules" for site in case.snapshot.sites}
         own = {f"jobs.{case.job.uid}.residency", "pools.p.ceiling"}
-        return {"dataset_rules", *copies, *(own if "own" in remedy.words else ())}
+        return {*copies, *(own if "own" in remedy.words else ())}
     way, touched = next((m, t) for r, t in TOUCHES.items() if (m := re.fullmatch(r, remedy.words)))
     return {name.format(*way.groups(), job=case.job.uid) for name in touched}
 

@@ -69,7 +69,7 @@ def answer(snapshot: Snapshot, job: Job, pool: Pool, hall: Hall) -> Reason | Non
     if not is_in_pool(site, pool) or bool(shape.gpus) is not bool(hall.gpu_class):
         return None
     return (
-        _law(snapshot, job, pool, site)
+        _law(job, pool, site)
         or _promises(job, pool, site)
         or _room(job, pool, hall)
         or _caps(snapshot, job, pool)
@@ -78,9 +78,8 @@ def answer(snapshot: Snapshot, job: Job, pool: Pool, hall: Hall) -> Reason | Non
     )
 
 
-def _law(snapshot: Snapshot, job: Job, pool: Pool, site: Site) -> Reason | None:
-    shared = [snapshot.dataset_rules[d] for d in job.data if d in snapshot.dataset_rules]
-    common = [job.residency, pool.ceiling, *shared]
+def _law(job: Job, pool: Pool, site: Site) -> Reason | None:
+    common = [job.residency, pool.ceiling]
     own = [site.dataset_rules[d] for d in job.data if d in site.dataset_rules]
     if NONSENSE in common:
         is_pools = job.residency != NONSENSE and pool.ceiling == NONSENSE
