@@ -12,15 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from hansa.placement.kernel import packing, quota
+from hansa.placement.kernel import packing
 from hansa.placement.preemption.trial import Trial
-from hansa.placement.preemption.victims import reclaims
+from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.expected_ends import NEVER, Releases
 from hansa.placement.state.held_room import HeldRoom, order_key
+from hansa.placement.state.holdings import Flags
 from hansa.placement.state.league import League
 
 MOST_RESERVATIONS = 32
@@ -78,21 +78,22 @@ def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:
     return sorted(found, key=lambda pair: (bool(borrows[pair[1]]), pair[1]))
 
 
-def are_entitled(league: League, rows: Ints) -> npt.NDArray[np.bool_]:
+def are_entitled(league: League, rows: Ints) -> Flags:
     """Which waiting jobs would stay within their institution's nominal share."""
-    accounts, leaf = league.ledger.accounts, league.columns.leaf[rows]
-    return np.asarray(accounts.gpus[leaf] + league.columns.gpus[rows] <= accounts.nominal[leaf])
+    columns = league.columns
+    accounts, leaf = league.ledger.accounts, columns.leaf[rows]
+    return entitlement.is_within_nominal(accounts, leaf, columns.gpus[rows])
 
 
 def _might_reclaim(trial: Trial, row: int, cell: int) -> bool:
     """Whether a gang may soon have a cell because borrowers yield."""
     record = trial.league.records[trial.league.columns.uids[row]]
-    return reclaims(trial, record) and bool(trial.could_gain(record, np.array([cell]))[0])
+    return trial.claims.reclaims(record) and bool(trial.could_gain(record, np.array([cell]))[0])
 
 
 def _tier(league: League, row: int) -> int:
     leaf, gpus = int(league.columns.leaf[row]), int(league.columns.gpus[row])
-    return quota.tier_of(league.ledger.accounts, leaf, gpus)
+    return entitlement.tier(league.ledger.accounts, leaf, gpus)
 
 
 def _fits_now(league: League, number: int) -> bool:

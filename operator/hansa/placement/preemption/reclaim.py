@@ -19,10 +19,11 @@ from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, Shape
 from hansa.placement.explain.waiting import Blocked
-from hansa.placement.kernel import quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
-from hansa.placement.preemption.trial import Trial, Victim
-from hansa.placement.preemption.victims import SHARED_GPUS, reclaims, victims
+from hansa.placement.preemption.clearing import SHARED_GPUS, who_yields
+from hansa.placement.preemption.trial import Trial
+from hansa.placement.preemption.victims import Victim
+from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.held_room import HeldRoom
 from hansa.placement.state.league import League
@@ -87,7 +88,7 @@ def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
     """
     league, accounts = trial.league, trial.accounts
     leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.kind[rows]]
-    borrows = accounts.gpus[leaf] + need > accounts.nominal[leaf]
+    borrows = ~entitlement.is_within_nominal(accounts, leaf, need)
     if not is_all:
         rows, borrows = rows[~borrows], borrows[~borrows]
     place = np.full(len(league.columns.waits), HUGE, np.int64)
@@ -183,7 +184,7 @@ class _Search:
             self.trial.go(victim)
             self._caused[job.pool, job.institution] += victim.workers_left == 0
             self.stops.append(_stop(victim, record))
-        self.trial.take(record, cell, reclaims=reclaims(self.trial, record))
+        self.trial.take(record, cell, reclaims=self.trial.claims.reclaims(record))
         words = f"{len(chosen)} jobs at {_site(self.trial.league, cell)} make room"
         self.gaining[job.uid] = words
         self._hold(row, record, cell)
@@ -210,7 +211,7 @@ class _Search:
         if runtime_s >= self._vain.get(key, HUGE) and row not in self._reserved:
             return []
         self._looks -= 1
-        chosen = victims(self.trial, record, cell, most=self._stops_left(record))
+        chosen = who_yields(self.trial, record, cell, most=self._stops_left(record))
         if not chosen:
             self._vain[key] = min(runtime_s, self._vain.get(key, HUGE))
         return chosen
@@ -226,7 +227,7 @@ class _Search:
     def _hold(self, row: int, record: Record, cell: int) -> None:
         """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
         league, kinds = self.trial.league, self.trial.league.kinds.kinds
-        tier = quota.tier_of(league.ledger.accounts, record.leaf, kinds[record.kind].gpus)
+        tier = entitlement.tier(league.ledger.accounts, record.leaf, kinds[record.kind].gpus)
         wanted = league.columns.kind[[row, *self.held.gains.get(cell, ())]].tolist()
         # Beside work of few GPUs others may start; they could stand on a machine that is being cleared.
         is_shared = all(kinds[kind].shape.gpus < SHARED_GPUS for kind in wanted)
@@ -237,7 +238,7 @@ class _Search:
         """Whether anything could yield to the job at all."""
         league = self.trial.league
         rule = league.pools[record.job.pool].preemption
-        return reclaims(self.trial, record) or rule.lower_priority or league.elastic > 0
+        return self.trial.claims.reclaims(record) or rule.lower_priority or league.elastic > 0
 
     def _is_to_be_patient(self, record: Record) -> bool:
         """Whether room may still come free for the job before others are stopped for it."""

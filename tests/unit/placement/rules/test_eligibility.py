@@ -169,7 +169,7 @@ def world(seed: int) -> Snapshot:
         for n in range(JOBS)
         for job in [wanting(rng, crowded_job(rng, f"{pool.name}-{n:03d}"), pool)]
     )
-    return Snapshot(NOW_S, sites, pools, jobs, {"sea": random_rule(rng)})
+    return Snapshot(NOW_S, sites, pools, jobs)
 
 
 def names(rng: np.random.Generator) -> list[str]:
