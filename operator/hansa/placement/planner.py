@@ -23,7 +23,7 @@ from hansa.placement.state.decision import Decision
 from hansa.placement.state.expected_ends import Started
 from hansa.placement.state.gc_pause import quiet
 from hansa.placement.state.kernel_input import all_waiting
-from hansa.placement.state.kernel_output import placed_parts, starts_of
+from hansa.placement.state.kernel_output import starts_of
 from hansa.placement.state.league import League
 
 __all__ = ["explain", "plan", "replan"]
@@ -53,27 +53,27 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
 
     draft = league.draft(reservations.for_gangs(league, rows))
 
-    tables, ranked = all_waiting(draft, rows)
-    decided = run.run(tables, is_priced=draft.tariff.is_priced, is_compiled=is_compiled)
-    placed = placed_parts(decided, ranked)
-    gpus = placed[:, 3] * draft.kinds.column("gpus")[placed[:, 1]]
+    state, ranked = all_waiting(draft, rows)
+    decided = run.run(state, is_priced=draft.tariff.is_priced, is_compiled=is_compiled)
+    begun, cells = ranked[decided.placed.job], decided.placed.cell
+    gpus = decided.placed.workers * draft.kinds.column("gpus")[draft.columns.kind[begun]]
 
-    blocked, draft = waiting.Blocked.after(tables, ranked), draft.draft(draft.held.behind())
+    blocked, draft = waiting.Blocked.after(state, ranked), draft.draft(draft.held.behind())
     made_room = reclaim.make_room(draft, blocked, ended)
 
-    started = Started.of(placed[:, 2], draft.columns.runtime_p90[placed[:, 0]], gpus)
+    started = Started.of(cells, draft.columns.runtime_p90[begun], gpus)
     told = waiting.explained(draft, blocked, made_room.gaining, started) if is_told else ()
 
-    value = certificate.value_of(draft, np.column_stack((placed[:, (0, 2)], gpus)), opening)
+    value = certificate.value_of(draft, np.column_stack((begun, cells, gpus)), opening)
     proof = Certificate(value, certificate.bound(draft, opening, rows))
 
-    starts = starts_of(draft, placed, decided)
-    begun, stops = tuple(start.placement for start in starts), (*ended, *made_room.stops)
+    starts = starts_of(draft, decided, begun)
+    placements, stops = tuple(start.placement for start in starts), (*ended, *made_room.stops)
     return replace(
         draft.as_it_is(),
-        plan=Plan(begun, stops, told, proof, notices(draft)),
+        plan=Plan(placements, stops, told, proof, notices(draft)),
         starts=starts,
         held=made_room.held,
-        why=waiting.reasons(tables.kinds),
+        why=waiting.reasons(state.kinds),
         passed_over=made_room.passed_over,
     )

@@ -22,7 +22,7 @@ from hansa.placement.state.decision import Decision
 from hansa.placement.state.held_room import BEHIND
 from hansa.placement.state.holdings import Flags
 from hansa.placement.state.kernel_input import some_waiting
-from hansa.placement.state.kernel_output import placed_parts, starts_of
+from hansa.placement.state.kernel_output import starts_of
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
@@ -101,11 +101,11 @@ def decide(
     """
     draft = league.draft()
     ranks = {row: rank for row, rank in league.held.ranks.items() if rank >= BEHIND or row in gains}
-    tables, numbers = some_waiting(draft, rows, cells, ranks)
-    decided = run.run(tables, is_priced=False, is_compiled=is_compiled, is_small=True)
-    starts = starts_of(draft, placed_parts(decided, rows, numbers), decided)
+    state, numbers = some_waiting(draft, rows, cells, ranks)
+    decided = run.run(state, is_priced=False, is_compiled=is_compiled, is_small=True)
+    starts = starts_of(draft, decided, rows[decided.placed.job])
     why = np.zeros(len(league.kinds), np.int64)
     why[: len(league.why)] = league.why
-    why[numbers] |= waiting.reasons(tables.kinds)
+    why[numbers] |= waiting.reasons(state.kinds)
     plan = Plan(tuple(start.placement for start in starts))
     return replace(draft.as_it_is(), plan=plan, starts=starts, why=why)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from hansa.placement.kernel import packing, quota
-from hansa.placement.kernel.tables import RANK_BITS, RANK_MASK, Kinds
+from dataclasses import replace
+
+from hansa.model.snapshot import Shape
+from hansa.placement.kernel import packing, quota, run, transaction
+from hansa.placement.kernel.tables import NOBODY, RANK_BITS, RANK_MASK, Jobs, Kinds, Mark, State
 from hansa.placement.preemption import victims
 from hansa.placement.preemption.victims import Claims, Victim
-from hansa.placement.rules.eligibility import Kind
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.holdings import Flags
+from hansa.placement.state.kernel_input import NO_EXCHANGE
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
@@ -19,19 +22,13 @@ class Trial:
 
     def __init__(self, league: League) -> None:
         self.league = league
-        copy = league.supply._replace(
-            machine_gpus=league.supply.machine_gpus.copy(),
-            machine_cpu=league.supply.machine_cpu.copy(),
-            machine_memory=league.supply.machine_memory.copy(),
-            cell_free=league.supply.cell_free.copy(),
-            reserved_key=league.supply.reserved_key.copy(),
-            reserved_spare=league.supply.reserved_spare.copy(),
-        )
-        self.supply = copy
-        self.accounts = league.ledger.accounts._replace(
-            used=league.ledger.accounts.used.copy(), gpus=league.ledger.accounts.gpus.copy()
-        )
-        self.caps = league.caps.counters._replace(left=league.caps.counters.left.copy())
+        self._state = _copy(league)
+        self._tx = run.transaction()
+        """Whatever yields or would start, as gangs; ``job`` is the number of the gang itself."""
+        self.supply, self.accounts = self._state.supply, self._state.accounts
+        self._kinds: dict[tuple[Shape, str], int] = {}
+        self._gangs: dict[tuple[str, str, int], int] = {}
+        """(job, site, workers left) → the gang that yields."""
         self.gone: dict[tuple[str, str], int] = {}
         """(job, site) → workers left there."""
         self.rank = -1
@@ -48,6 +45,8 @@ class Trial:
         """What could end at a cell as far as pool and run time go, in the order of victims."""
         if cell not in self._yielding:
             self._yielding[cell] = victims.standing_in(self.league, cell)
+            for victim in self._yielding[cell]:
+                self._gang_of(victim)
         return [v for v in self._yielding[cell] if v.key not in self.gone]
 
     def go(self, victim: Victim) -> None:
@@ -87,70 +86,105 @@ class Trial:
         freed = free - int(self.league.supply.cell_free[cell])
         return min(free, int(self.supply.reserved_spare[cell]) + freed)
 
-    def release(self, victim: Victim) -> list[int]:
-        """Give the victim's room back; returns the log to take it again with."""
-        log = list(victim.held.log)
-        if victim.workers_left:
-            log = _part_of(log, victim.held.holding.workers - victim.workers_left)
-        self._move(victim, log, -1)
-        return log
+    def mark(self) -> Mark:
+        """How things stand now."""
+        return transaction.mark_of(self._tx)
 
-    def retake(self, victim: Victim, log: list[int]) -> None:
-        """Undo ``release``."""
-        self._move(victim, log, 1)
+    def rollback(self, mark: Mark) -> None:
+        """Put everything as it was at the mark."""
+        transaction.rollback(self._state, self._tx, mark)
 
-    def _move(self, victim: Victim, log: list[int], sign: int) -> None:
-        kind = self.league.kinds.kinds[victim.held.kind].shape
-        columns = one_kind(kind, self.league.caps.base[victim.record.job.pool])
-        for at in range(0, len(log), 2):
-            machine, pods = log[at], log[at + 1]
-            worker = sign * pods, kind.gpus, kind.cpu_millis, kind.memory_bytes
-            head = sign, 0, kind.head_cpu_millis, kind.head_memory_bytes
-            packing.occupy(self.supply, machine, *(worker if pods else head))
-        gpus = victim.gpus  # also of workers that have lost their machine: see ``overfull``
-        self.supply.cell_free[victim.held.cell] -= sign * gpus
-        quota.charge_caps(self.caps, columns, 0, victim.held.cell, sign * gpus)
-        if victim.record.leaf >= 0:
-            move = quota.charge_quota if sign > 0 else quota.refund_quota
-            move(self.accounts, victim.record.leaf, gpus)
-            self.accounts.gpus[victim.record.leaf] += sign * gpus
+    def release(self, victim: Victim) -> None:
+        """Give the victim's room back."""
+        gang = self._gang_of(victim)
+        transaction.leave(self._state, self._tx, gang)
+        transaction.charge(self._state, self._tx, gang, -1)
+
+    def retake(self, victim: Victim) -> None:
+        """Let the victim have its room again."""
+        gang = self._gang_of(victim)
+        transaction.charge(self._state, self._tx, gang, 1)
+        transaction.come_back(self._state, self._tx, gang, victim.held.cell)
 
     def take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
-        kind, columns = self._gang(record)
-        if not self._admits(record, cell, reclaims=reclaims):
+        kind = self.league.kinds.kinds[record.kind]
+        state, tx = self._state, self._tx
+        number, begin = self._kind_of(kind.shape, kind.pool), len(tx.log)
+        if not self._admits(record, number, cell, reclaims=reclaims):
             return False
-        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, []):
+        if not packing.take_gang(state.supply, state.kinds, number, cell, tx.log):
             return False
-        quota.charge_caps(self.caps, columns, 0, cell, kind.gpus)
-        quota.charge_quota(self.accounts, record.leaf, kind.gpus)
-        self.accounts.gpus[record.leaf] += kind.gpus
+        quota.charge_caps(state.caps, state.kinds, number, cell, kind.gpus)
+        gang = self._admit(record.leaf, number, kind.workers)
+        transaction.stand(state, tx, gang, cell, begin)
+        transaction.charge(state, tx, gang, 1)
         self._gain.clear()
         return True
 
     def could_take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """``take`` without taking."""
-        kind, columns = self._gang(record)
-        log: list[int] = []
-        if not self._admits(record, cell, reclaims=reclaims):
-            return False
-        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
-            return False
-        packing.give_back(self.supply, cell, columns, 0, log, 0, len(log))
-        return True
-
-    def _gang(self, record: Record) -> tuple[Kind, Kinds]:
         kind = self.league.kinds.kinds[record.kind]
-        return kind, one_kind(kind.shape, self.league.caps.base[kind.pool])
+        number = self._kind_of(kind.shape, kind.pool)
+        return self._admits(record, number, cell, reclaims=reclaims) and packing.would_take(
+            self.supply, self._state.kinds, number, cell
+        )
 
-    def _admits(self, record: Record, cell: int, *, reclaims: bool) -> bool:
+    def _admits(self, record: Record, number: int, cell: int, *, reclaims: bool) -> bool:
         """Whether quota, caps and what is held there leave a gang its GPUs."""
-        kind, columns = self._gang(record)
-        if not quota.quota_allows(self.accounts, record.leaf, kind.gpus):
+        state, need = self._state, self.league.kinds.kinds[record.kind].gpus
+        if not quota.quota_allows(self.accounts, record.leaf, need):
             return False
-        if kind.gpus and quota.cap_room(self.caps, columns, 0, cell) < kind.gpus:
+        if need and quota.cap_room(state.caps, state.kinds, number, cell) < need:
             return False
-        return self.spare(cell, reclaims=reclaims) >= kind.gpus
+        return self.spare(cell, reclaims=reclaims) >= need
+
+    def _gang_of(self, victim: Victim) -> int:
+        """The victim, or what it yields, as a gang that stands in its cell."""
+        key = *victim.key, victim.workers_left
+        if key not in self._gangs:
+            job, log, tx = victim.record.job, victim.held.log, self._tx
+            workers = victim.held.holding.workers - victim.workers_left
+            shape = self.league.kinds.kinds[victim.held.kind].shape
+            if victim.workers_left:
+                # The head stays with the workers that are left.
+                shape = replace(shape, head_cpu_millis=0, head_memory_bytes=0)
+                log = _part_of(log, workers)
+            gang = self._admit(victim.record.leaf, self._kind_of(shape, job.pool), workers)
+            tx.log.extend(log)
+            tx.cell[gang], tx.end[gang] = victim.held.cell, len(tx.log)
+            transaction.link(self._state, tx, gang)
+            self._gangs[key] = gang
+        return self._gangs[key]
+
+    def _admit(self, leaf: int, kind: int, workers: int) -> int:
+        """Take in a gang of an institution that stands nowhere yet."""
+        self._state.jobs.leaf.append(leaf)
+        self._state.jobs.done.append(0)
+        return transaction.admit(self._tx, len(self._tx.job), kind, workers)
+
+    def _kind_of(self, shape: Shape, pool: str) -> int:
+        """The kind of a gang in the trial's own table."""
+        key = shape, pool
+        if key not in self._kinds:
+            self._kinds[key] = len(self._kinds)
+            more = one_kind(shape, self.league.caps.base[pool])
+            for column, value in zip(self._state.kinds, more, strict=True):
+                column.extend(value)
+        return self._kinds[key]
+
+
+def _copy(league: League) -> State:
+    """What a trial changes, as it is now; kinds and jobs come as they are asked for."""
+    room = league.room.copy()
+    return State(
+        room.supply,
+        Kinds(*([] for _ in Kinds._fields)),
+        Jobs(*([] for _ in Jobs._fields)),
+        room.accounts,
+        room.caps,
+        NO_EXCHANGE._replace(first=[NOBODY] * len(room.supply.cell_free)),
+    )
 
 
 def _part_of(log: list[int], workers: int) -> list[int]:

@@ -44,10 +44,9 @@ class Room(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A part of a job that starts: where, and on which machines."""
+    """A job that starts: where, and on which machines."""
 
     placement: Placement
-    kind: int
     cell: int
     log: list[int]
     """See ``records.Held``."""

@@ -192,7 +192,7 @@ class League:
         holding = Holding(placed.site, 0, placed.workers, self.now_s, gpu_class=placed.gpu_class)
         record.job = replace(record.job, holdings=(*record.job.holdings, holding))
         self._unwait(record)
-        self._keep(record, Held(holding, start.kind, start.cell, start.log))
+        self._keep(record, Held(holding, record.kind, start.cell, start.log))
 
     def _stop(self, stop: Stop) -> None:
         """The room stays held until the job is gone; a preemption counts for whoever gains by it."""
@@ -325,10 +325,8 @@ class League:
         there = self.by_cell[held.cell]
         there[:] = [pair for pair in there if pair[1] is not held]
         shape = self.kinds.kinds[held.kind].shape
-        columns = one_kind(shape)
-        workers = packing.give_back(self.supply, held.cell, columns, 0, held.log, 0, len(held.log))
-        lost = held.holding.workers - workers
-        self.supply.cell_free[held.cell] += lost * shape.gpus
+        packing.shift(self.supply, one_kind(shape), 0, held.log, -1)
+        self.supply.cell_free[held.cell] += held.holding.workers * shape.gpus
         self._charge(record, held, -1)
         if held.holding.site in self.oversubscribed.missing:
             self.oversubscribed.settle(self.supply, held.holding.site)
