@@ -2,25 +2,27 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
-LOCKED := --quiet --no-deps --require-hashes -r requirements.lock
-PARALLEL := --numprocesses auto --no-loadscope-reorder
+LOCKS := $(patsubst %,requirements/%.lock,build runtime dev docs)
+LOCKED := --quiet --no-deps --require-hashes $(LOCKS:%=-r %)
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade
+PARALLEL := --numprocesses auto
+PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 .DEFAULT_GOAL := help
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lint test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-trace
+.PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
+        bench-league bench-plan bench-incremental bench-trace release release-check changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
-setup: .venv/ready ## Python environment from the lock file
+setup: .venv/ready ## Python environment from the lock files
 
-.venv/ready: requirements.lock pyproject.toml
-	@echo "==> Python environment (requirements.lock)"
+.venv/ready: $(LOCKS) pyproject.toml
+	@echo "==> Python environment (requirements/*.lock)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null \
 	  || (rm -rf .venv && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv .venv)
-	@sed -n '/^uv==/,/^ *--hash=[^\\]*$$/p' requirements.lock > .venv/uv.lock
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r .venv/uv.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/build.lock
 	@$(UV) install $(LOCKED) || $(BIN)/pip install $(LOCKED)  # a mirror that only pip.conf names
 	@$(UV) install --quiet --no-deps --no-build-isolation -e . && $(UV) check --quiet
 	@touch $@
@@ -28,16 +30,20 @@ setup: .venv/ready ## Python environment from the lock file
 lint: setup ## types, style, layers, generated files, charts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers auto --cache-dir "$${XDG_CACHE_HOME:-$$HOME/.cache}/hansa/mypy"
+	$(MAKE) --no-print-directory types
 	$(BIN)/lint-imports
 	$(BIN)/python -m e2e.lint
 
-test: test-fast ## all tests: those of test-fast, API servers, real clusters with real pods
-	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/apiserver tests/e2e $(PARALLEL) --maxprocesses 4
+types: setup ## mypy, with its cache outside the checkout
+	$(BIN)/mypy --cache-dir "$${XDG_CACHE_HOME:-$$HOME/.cache}/hansa/mypy"
 
-test-fast: setup ## no cluster needed; fails where the pure layers are not covered
-	$(BIN)/python -m pytest tests/unit tests/api --cov $(PARALLEL)
+test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
+	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
+	$(BIN)/python -m pytest tests/e2e tests/programs tests/apiserver $(PARALLEL) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+test-fast: setup ## no cluster, nothing built; fails where the pure layers are not covered
+	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/random tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
 
 demo: setup ## the league, end to end, on this machine
 	$(BIN)/python -m e2e demo
@@ -72,9 +78,22 @@ crds: setup ## regenerate everything generated
 prepare: setup ## find, download or build what the testbed runs: programs, images
 	$(BIN)/python -m e2e prepare
 
-lock: setup ## refresh requirements.lock
-	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header --upgrade \
-	  --group dev --group docs pyproject.toml -o requirements.lock
+lock: setup ## refresh requirements/*.lock; each takes from those before it what it shares with them
+	$(COMPILE) pyproject.toml -o requirements/runtime.lock
+	$(COMPILE) --group build -c requirements/runtime.lock -o requirements/build.lock
+	$(COMPILE) --group dev -c requirements/runtime.lock -c requirements/build.lock \
+	  -o requirements/dev.lock
+	$(COMPILE) --group docs -c requirements/runtime.lock -c requirements/build.lock \
+	  -c requirements/dev.lock -o requirements/docs.lock
+
+changelog: setup ## what the next release will say, from changes/
+	$(BIN)/towncrier build --draft --version next
+
+release: setup ## wheel, charts and bill of materials into dist/; the image: see Containerfile
+	$(BIN)/python -m e2e.release
+
+release-check: setup ## build them twice, and compare
+	$(BIN)/python -m e2e.release --check
 
 clean: down ## remove the environment and build outputs
-	rm -rf .venv docs/_build
+	rm -rf .venv docs/_build dist

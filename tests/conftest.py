@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
 
 from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError, cache_root
 from e2e.testbed.cluster.controlplane import ControlPlane
-from e2e.testbed.host.packages import PackagesMissingError, ensure_packages
-from e2e.testbed.host.progress import Progress
 from e2e.testbed.providers.local import require_root_on_linux
 from e2e.testbed.providers.provider import ProviderUnavailableError
 
@@ -41,61 +36,11 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin the longest tests first, real pods before all: no process waits for another at the end.
-
-    Beside them runs what waits most itself, and leaves the pods the machine. What waits least comes
-    last: while the processes end one after the other, it leaves nothing of the machine unused.
-    """
-    first, last = ("long", "e2e"), "busy"
-    items.sort(
-        key=lambda item: (
-            *(item.get_closest_marker(mark) is None for mark in first),
-            item.get_closest_marker(last) is not None,
-        )
-    )
-
-
 def pytest_collection_finish() -> None:
     """Look for garbage among what tests make only: of the rest there is so much that it takes a tenth."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
-
-
-TRACED_SEEDS = 8
-"""Of a test over drawn leagues, so many count for coverage: the others run through the same lines."""
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Trace nothing of a test marked ``no_cover``, nor of later seeds of the same test.
-
-    In a process of xdist pytest-cov starts two measurements, one within the other, and for such a
-    test pauses the inner one: the outer goes on, and a long run of pure Python takes twice the time.
-    """
-    drawn = getattr(item, "callspec", None)
-    is_late = drawn is not None and drawn.params.get("seed", 0) >= TRACED_SEEDS
-    if not is_late and not item.get_closest_marker("no_cover"):
-        return (yield)
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
-        return (yield)
-    finally:
-        sys.settrace(tracer)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Give a file to one process, and everything with real pods too: two such leagues are too many."""
-    return _ByFile(config, log)
-
-
-class _ByFile(LoadFileScheduling):
-    def _split_scope(self, nodeid: str) -> str:
-        real_pods = "tests/e2e"
-        return real_pods if nodeid.startswith(real_pods) else str(super()._split_scope(nodeid))
 
 
 @pytest.fixture(scope="session")
@@ -125,17 +70,6 @@ def root_on_linux() -> None:
         require_root_on_linux()
     except ProviderUnavailableError as error:
         skip_or_fail(str(error))
-
-
-@pytest.fixture(scope="session")
-def promtool() -> str:
-    """Prometheus's own checker; as root on Debian it is installed where it is missing."""
-    try:
-        if shutil.which("promtool") is None:
-            ensure_packages(Progress(), ["prometheus"])
-    except PackagesMissingError as error:
-        skip_or_fail(f"promtool: {error}")
-    return shutil.which("promtool") or "promtool"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

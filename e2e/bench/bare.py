@@ -17,10 +17,10 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB, WORKGRANT, Kind
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.ports import Manifest
-from hansa.reconcile.member.rayjob import RAYJOBS
 
 IN_FLIGHT = 32
 NAMESPACES = "/api/v1/namespaces"
+RAYJOBS = "/apis/ray.io/v1/namespaces/{}/rayjobs"
 FENCES = (
     "/api/v1/namespaces/{}/serviceaccounts",
     "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",

@@ -1,7 +1,7 @@
 """The league's rules once more, apart from the planner: for its peers, the exact LP and the check.
 
 A *cell* is the machines of one GPU class at one site; a gang lives in one cell. Legality comes from
-``e2e.bench.simulation.lawful``, which works with sets; nothing here imports the planner.
+``e2e.lawful``, which works with sets; nothing here imports the planner.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from e2e.bench.phx.supply import Floats
 from e2e.bench.phx.traces import Ints
-from e2e.bench.simulation.lawful import Lawful
+from e2e.lawful import Lawful
 from hansa.model.plan import Placement
 from hansa.model.snapshot import Job, Pool, Shape, Site, Snapshot
 

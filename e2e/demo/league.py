@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +26,6 @@ INSTITUTIONS = {"hospital": "tartu-hospital", "university": "baltic-university"}
 """Hub namespace → institution its jobs are charged to."""
 DATA = {"tartu": ("breast-cancer", breast_cancer_csv), "riga": ("digits", digits_csv)}
 """Node → claim and what it holds."""
-_FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class League:
@@ -105,7 +103,7 @@ class League:
             installing = pool.submit(
                 self._chart, site, "hansa-member", {"node": name, "join": join}
             )
-            founding.accept(self.hub, name, self._fingerprint(site))
+            founding.accept(self.hub, name, *self._keys(site))
             installing.result()
         if name in DATA:
             claim, content = DATA[name]
@@ -114,17 +112,17 @@ class League:
             provide_data(site, folder, namespace=SYSTEM, claim=claim, files=files)
         site.apply(self.policies[name])
 
-    def _fingerprint(self, site: Site) -> str:
+    def _keys(self, site: Site) -> tuple[str, str]:
         """Return what the join Job's log tells: a person would read it out over the telephone."""
-        found: list[str] = []
+        found: list[tuple[str, str]] = []
 
         def told() -> bool:
             selector = "--selector=app.kubernetes.io/name=hansa-join"
             log = site.kubectl("-n", SYSTEM, "logs", selector, "--ignore-errors")
-            found[:] = _FINGERPRINT.findall(log)
+            found[:] = founding.KEYS.findall(log)
             return bool(found)
 
-        what = f"the join Job of {site.name} to tell its fingerprint"
+        what = f"the join Job of {site.name} to tell its keys"
         wait_until(told, what=what, poll_s=0.5)
         return found[0]
 

@@ -1,23 +1,17 @@
-"""Where a job may run by law and data alone, by plain sets and apart from all code of the product.
+"""Where a job of the demo may run by law and data alone, read from manifests.
 
 The report's ``allowedNodes`` and the audit check would prove little if they asked the rules that
-placed or accepted the jobs. So the places of the demo's league are written out here once more, and
-a place that is not among them is an error, not a guess.
+placed or accepted the jobs. So they ask ``e2e.lawful``, which is none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from e2e.lawful import lets_in
+
 Manifest = Mapping[str, Any]
-AROUND: Mapping[str, frozenset[str]] = {
-    "EE": frozenset({"EE", "Baltic", "EU", "EEA", "World"}),
-    "LV": frozenset({"LV", "Baltic", "EU", "EEA", "World"}),
-    "PT": frozenset({"PT", "EU", "EEA", "World"}),
-    "US": frozenset({"US", "World"}),
-}
-"""Country of the demo's league → everything it lies in, itself included."""
 JURISDICTION_LABEL = "hansa.dev/jurisdiction"
 
 
@@ -69,13 +63,4 @@ def _rules(job: Manifest, policy: Manifest) -> list[Manifest] | None:
 
 
 def _lets_in(rule: Manifest, jurisdiction: str) -> bool:
-    around = AROUND[jurisdiction.partition("-")[0]] | {jurisdiction}
-    allow, deny = set(_places(rule, "allow")) or {"World"}, set(_places(rule, "deny"))
-    return bool(allow & around) and not deny & around
-
-
-def _places(rule: Manifest, name: str) -> Iterator[str]:
-    for place in rule.get(name, ()):
-        if place.startswith("overlay/"):
-            raise ValueError(f"{place}: the demo's territory knows no overlays")
-        yield place
+    return lets_in(jurisdiction, rule.get("allow") or ("World",), rule.get("deny") or ())

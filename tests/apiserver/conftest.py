@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +20,8 @@ from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
-from tests.apiserver.hub.league import CLOCK, HubProcess, League
+from tests.apiserver.hub.league import CLOCK, League
+from tests.apiserver.hub.process import HubProcess
 from tests.apiserver.member.kit import (
     Cable,
     Hub,
@@ -36,13 +38,26 @@ from tests.apiserver.member.kit import (
 CRDS = Path(__file__).parents[2] / "crds"
 
 
-@pytest.fixture(scope="module")
-def hub_plane(binaries: Binaries) -> Iterator[ControlPlane]:
-    """An API server with Hansa's resources, one a module."""
+@pytest.fixture(scope="session")
+def league_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    """An API server with Hansa's resources for real hubs: one hub at a time leads on it."""
     with ControlPlane(binaries, controllers=True) as running:
         running.kubectl("apply", "--server-side", "-f", CRDS)
         wait_established(running)
         yield running
+
+
+@pytest.fixture(scope="module")
+def hub_plane(league_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """The API server of real hubs; what a module leaves of a league is removed, hubs are gone by then."""
+    yield league_plane
+    for job in json.loads(league_plane.kubectl("get", "aijobs", "-A", "-o", "json"))["items"]:
+        space, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        free = ("--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+        league_plane.kubectl("patch", "aijob", name, "-n", space, *free)
+    for kind in ("aijobs", "workgrants", "sovereignnodes", "computepools"):
+        league_plane.kubectl("delete", kind, "--all", "-A")
+    league_plane.kubectl("delete", "lease", "hansa-hub", "-n", "default", "--ignore-not-found")
 
 
 @pytest.fixture
@@ -130,6 +145,7 @@ async def joined_member(
         joining = asyncio.create_task(enrol(hub.cluster, keeper, fresh, poll_s=0.1))
         await until(lambda: approve(granting_plane, hub.node), "the certificate request")
         joined = await joining
+        hub.audience = joined.signer.key_id
         assert joined.certificate_pem.startswith("-----BEGIN CERTIFICATE")
         member = Member(cluster, member_plane, settings, cable)
         await member.decree(policy(hub))

@@ -15,9 +15,9 @@ import numpy as np
 
 from e2e.bench.phx.supply import BLOC_OF, BLOCS, COUNTRIES, Floats, build_sites, site_gpus
 from e2e.bench.phx.traces import Demand, Ints, read_demand
-from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.simulation.occupancy import Occupancy
 from e2e.bench.simulation.scenario import Scenario, draw_outages
+from e2e.lawful import Lawful
 from hansa.model.snapshot import (
     Cap,
     Job,

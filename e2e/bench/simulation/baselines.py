@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 
-from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.simulation.occupancy import Occupancy
 from e2e.bench.simulation.policy import Decision, Estimate, Start
+from e2e.lawful import Lawful
 from hansa.model.snapshot import Job, Shape, Snapshot
 
 BACKFILL_DEPTH = 500

@@ -11,11 +11,11 @@ import heapq
 from dataclasses import dataclass
 from enum import IntEnum
 
-from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.simulation.occupancy import Occupancy
 from e2e.bench.simulation.policy import Decision, Policy, Start
 from e2e.bench.simulation.record import Record, Recorder
 from e2e.bench.simulation.scenario import Scenario
+from e2e.lawful import Lawful
 from hansa.errors import Terminal
 from hansa.model.snapshot import Job
 

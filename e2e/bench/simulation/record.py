@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from e2e.bench.simulation.fairness import fair_shares, jain
-from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.simulation.occupancy import Occupancy
 from e2e.bench.simulation.policy import Estimate
 from e2e.bench.simulation.scenario import Scenario
 from e2e.bench.simulation.sharing import Queue, SharingWatch
+from e2e.lawful import Lawful
 from hansa.model.snapshot import Job
 
 

@@ -151,6 +151,22 @@ KUBECONFORM = Family(
         "yannh/kubeconform", "kubeconform-linux-amd64.tar.gz", "CHECKSUMS", "kubeconform"
     ),
 )
+ACTIONLINT = Family(
+    name="actionlint",
+    version="v1.7.12",
+    module="github.com/rhysd/actionlint",
+    packages={"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+    build_s={"actionlint": 36},
+    version_args=("--version",),
+    release=_github(
+        "rhysd/actionlint",
+        "actionlint_{number}_linux_amd64.tar.gz",
+        "actionlint_{number}_checksums.txt",
+        "actionlint",
+    ),
+)
 
-FAMILIES = {f.name: f for f in (KUBERNETES, ETCD, KWOK, HELM, KUBERAY, COREDNS, KUBECONFORM)}
+FAMILIES = {
+    f.name: f for f in (KUBERNETES, ETCD, KWOK, HELM, KUBERAY, COREDNS, KUBECONFORM, ACTIONLINT)
+}
 FAMILY_OF = {binary: f for f in FAMILIES.values() for binary in f.packages}

@@ -22,7 +22,6 @@ from e2e.testbed.build.layers import (
     add_file,
     content_key,
 )
-from e2e.testbed.build.lockfile import runtime_requirements
 from e2e.testbed.host.locks import locked
 from e2e.testbed.host.progress import Progress
 
@@ -68,7 +67,7 @@ class ImageBuilder:
 
     def hansa(self) -> Image:
         """Return Hansa's own image: base, dependencies, source."""
-        lock = runtime_requirements((REPOSITORY / "requirements.lock").read_text())
+        lock = (REPOSITORY / "requirements" / "runtime.lock").read_text()
         layers = [self._base(), self._python("hansa dependencies", lock), self._source()]
         return self.store.image(HANSA, layers, Runtime(["hansa"], user=_USER, env=_HOME))
 

@@ -25,7 +25,8 @@ from e2e.testbed.host.clock import PATIENCE_S, wait_until
 SYSTEM = "hansa-system"
 """Namespace of hub and member agents."""
 IDENTITY = f"secret/{SYSTEM}/hansa-identity"
-_FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+KEYS = re.compile(r"(sha256:[0-9a-f]{64}) --release-key (\S+)")
+"""In the command that ``hansa join`` prints for the hub's admin."""
 
 
 class Cluster(Protocol):
@@ -112,8 +113,8 @@ def join(node: str, *, hub: Cluster, member: Cluster, bootstrap: Path) -> str:
         env=os.environ | {"KUBECONFIG": str(member.kubeconfig)},
     )
     said: list[str] = []
-    fingerprint = _read_fingerprint(asking, said)
-    accept(hub, node, fingerprint)
+    fingerprint, release_key = _read_keys(asking, said)
+    accept(hub, node, fingerprint, release_key)
     try:
         rest, _ = asking.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
@@ -124,9 +125,10 @@ def join(node: str, *, hub: Cluster, member: Cluster, bootstrap: Path) -> str:
     return fingerprint
 
 
-def accept(hub: Cluster, node: str, fingerprint: str) -> None:
+def accept(hub: Cluster, node: str, fingerprint: str, release_key: str) -> None:
     """Accept a node as the league's admin does with ``kubectl hansa accept``."""
-    spec = {"spec": {"accepted": "Accepted", "keyFingerprint": fingerprint}}
+    keys = {"keyFingerprint": fingerprint, "releaseKey": release_key}
+    spec = {"spec": {"accepted": "Accepted", **keys}}
     hub.kubectl("patch", "sovereignnode", node, "--type=merge", "-p", json.dumps(spec))
 
 
@@ -146,10 +148,10 @@ def wait_node_ready(hub: Cluster, node: str) -> None:
         raise TimeoutError(f"{late}; its status is {last[0]}") from late
 
 
-def _read_fingerprint(asking: subprocess.Popen[str], said: list[str]) -> str:
+def _read_keys(asking: subprocess.Popen[str], said: list[str]) -> tuple[str, str]:
     for line in asking.stdout or ():
         said.append(line)
-        if found := _FINGERPRINT.search(line):
-            return found.group()
+        if found := KEYS.search(line):
+            return found.group(1), found.group(2)
     asking.wait()
-    raise JoinError(f"hansa join told no fingerprint: {''.join(said)}")
+    raise JoinError(f"hansa join told no keys: {''.join(said)}")

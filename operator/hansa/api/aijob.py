@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, field_validator
 
 from hansa.api.meta import (
     ATOMIC,
+    BASE64,
     DIGEST_IMAGE,
     ENV_NAME,
     RELEASE_NUMBER,
@@ -29,12 +30,18 @@ from hansa.api.meta import (
 )
 from hansa.api.residency import Residency
 
+Base64 = Annotated[str, StringConstraints(pattern=BASE64, max_length=256)]
 Argument = Annotated[str, StringConstraints(max_length=4096)]
 EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME, max_length=128)]
 RESERVED_ENV_PREFIXES = ("RAY_", "KUBERAY_", "NVIDIA_", "CUDA_", "LD_", "HANSA_")
 """The platform's: CVE-2025-23266 rode on LD_PRELOAD."""
 RAY_FLOOR = (2, 54)
 """Ray before 2.54 has known remote code execution flaws."""
+
+
+SERVED_WORKLOADS = frozenset({"Batch", "FineTune"})
+UNSERVED = "Inference is not served yet; use Batch or FineTune"
+"""What is said of the other kinds of work, which the API reserves."""
 
 
 class EnvVar(Model):
@@ -172,6 +179,27 @@ class Result(Model):
     max_bytes: int = Field(default=4096, ge=1, le=4096, description="Largest result accepted.")
 
 
+class Authorization(Model):
+    """A data owner's signature over the work; ``kubectl hansa sign`` makes it."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("keyId"))
+
+    key_id: Digest = Field(description="SHA-256 of the owner's raw public key.")
+    signature: Base64 = Field(
+        description="Ed25519 signature over the work, the institution it is for, and these terms."
+    )
+    not_after: Timestamp = Field(description="No run starts later.")
+    max_runs: int = Field(
+        default=1, ge=1, le=1_000_000, description="Runs that may start at one member."
+    )
+    purpose: Annotated[str, StringConstraints(max_length=256)] = Field(
+        default="", description="What the data is used for, in words."
+    )
+    permit: Annotated[str, StringConstraints(max_length=128)] = Field(
+        default="", description="Number of the permit or decision it rests on."
+    )
+
+
 class AIJobSpec(Model):
     """What to run, on which shape, where it may lawfully run."""
 
@@ -187,7 +215,9 @@ class AIJobSpec(Model):
 
     pool: Name = Field(description="ComputePool to run in.")
     workload: Literal["Batch", "FineTune", "Inference"] = Field(
-        default="Batch", description="Kind of work."
+        default="Batch",
+        description="Kind of work; Inference is reserved and refused until it is served.",
+        json_schema_extra=checked(rule("self != 'Inference'", UNSERVED)),
     )
     image: Annotated[str, StringConstraints(pattern=DIGEST_IMAGE, max_length=512)] = Field(
         description="Container image by digest (name@sha256:…); tags can be moved, digests cannot."
@@ -228,6 +258,11 @@ class AIJobSpec(Model):
     assurance: Assurance = Field(default="L0", description="Least assurance level of the node.")
     result: Result | None = Field(
         default=None, description="Declares that the job writes a result."
+    )
+    authorizations: tuple[Authorization, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Data owners' signatures; a member runs nothing on their data without.",
     )
     suspend: bool = Field(
         default=False, description="True holds the job back and stops it if running."

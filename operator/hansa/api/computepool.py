@@ -10,7 +10,7 @@ from hansa.api.meta import (
     Assurance,
     Condition,
     GpuClass,
-    Jurisdiction,
+    JurisdictionOrBloc,
     Model,
     Name,
     Rule,
@@ -27,8 +27,10 @@ class NodeSelector(Model):
     """Which nodes belong; every given list must match, an empty list matches all."""
 
     names: tuple[Name, ...] = Field(default=(), max_length=1024, description="Nodes by name.")
-    jurisdictions: tuple[Jurisdiction, ...] = Field(
-        default=(), max_length=64, description="Nodes that stand in one of these."
+    jurisdictions: tuple[JurisdictionOrBloc, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Nodes that stand in one of these countries, regions or blocs.",
     )
 
 
@@ -133,6 +135,14 @@ def _overlays_exist(test: str, side: str) -> Rule:
     )
 
 
+_NESTED_OVERLAYS_EXIST = rule(
+    "self.overlays.all(o, o.places.all(p, !p.startsWith('overlay/') ||"
+    " self.overlays.exists(inner, 'overlay/' + inner.name == p)))",
+    "overlays[].places names an overlay that overlays[] does not define",
+    field_path=".overlays",
+)
+
+
 class ComputePoolSpec(Model):
     """The rules of a pool."""
 
@@ -153,6 +163,7 @@ class ComputePoolSpec(Model):
                 for test in ("location", "legalControl")
                 for side in ("allow", "deny")
             ),
+            _NESTED_OVERLAYS_EXIST,
         )
     )
 

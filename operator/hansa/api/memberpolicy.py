@@ -24,7 +24,7 @@ from hansa.api.meta import (
     keyed,
     rule,
 )
-from hansa.api.residency import Residency
+from hansa.api.residency import Overlay, Residency
 
 PublicKey = Annotated[str, StringConstraints(pattern=PUBLIC_KEY, max_length=44)]
 
@@ -61,6 +61,12 @@ class Dataset(Model):
     )
     tenants: tuple[Name, ...] = Field(
         default=(), max_length=64, description="Institutions that may read it; empty: all tenants."
+    )
+    owners: tuple[Name, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Names in trustedOwners; one of them must have signed the work, whatever the"
+        " hub says. Empty: no signature is needed, unless ownerSignature asks for one.",
     )
 
 
@@ -138,7 +144,15 @@ class MemberPolicySpec(Model):
         default=(), max_length=256, description="Data owners whose signatures are known."
     )
     owner_signature: Literal["NotRequired", "RequiredForData", "Required"] = Field(
-        default="NotRequired", description="When a grant also needs a data owner's signature."
+        default="NotRequired",
+        description="When a job also needs a data owner's signature. RequiredForData: for every data"
+        " set one of its owners; Required: of any trusted owner where it reads no data, too.",
+    )
+    overlays: tuple[Overlay, ...] = Field(
+        default=(),
+        max_length=16,
+        description="What overlay/NAME means in the residency rules of data sets here, whatever a"
+        " pool means by it.",
     )
     tenants: tuple[Name, ...] = Field(
         default=(), max_length=256, description="Institutions whose jobs are accepted; empty: all."

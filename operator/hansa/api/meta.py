@@ -5,10 +5,22 @@ Kept apart from the kinds so that a pattern or a limit is written once and gener
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from itertools import groupby
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
+
+from hansa.api import places
 
 GROUP = "hansa.dev"
 VERSION = "v1alpha1"
@@ -32,8 +44,16 @@ NODE_USER_PREFIX = "hansa:node:"
 NODE_GROUP = "hansa:nodes"
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-COUNTRY_OR_REGION = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"
-PLACE = r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|World|EU|EEA|Nordic|Baltic|Mercosur|AfricanUnion|ASEAN|CARICOM|overlay/[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"
+_COUNTRY = "|".join(
+    f"{first}[{''.join(code[1] for code in codes)}]"
+    for first, codes in groupby(sorted(places.COUNTRIES), key=lambda code: code[0])
+)
+_JURISDICTION = f"({_COUNTRY})(-[A-Z0-9]{{1,3}})?"
+_BLOC = "|".join(places.BLOCS)
+_OVERLAY = f"{places.OVERLAY_PREFIX}[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+COUNTRY_OR_REGION = f"^{_JURISDICTION}$"
+COUNTRY_REGION_OR_BLOC = f"^({_JURISDICTION}|{_BLOC})$"
+PLACE = f"^({_JURISDICTION}|{_BLOC}|{_OVERLAY})$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DECIMAL = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
 DIGEST_IMAGE = r"^[a-z0-9]([-a-z0-9._:/]*[a-z0-9])?@sha256:[a-f0-9]{64}$"
@@ -43,18 +63,22 @@ NETWORK = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
 IMAGE_PREFIX = r"^[a-z0-9]([a-z0-9._:-]|/[a-z0-9])*/?$"
 PUBLIC_KEY = r"^[A-Za-z0-9+/]{43}=$"
 BASE64 = r"^[A-Za-z0-9+/]+={0,2}$"
-UID = r"^[0-9a-f-]{36}$"
+UID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 RELEASE_NUMBER = r"^[0-9]+\.[0-9]+\.[0-9]+$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CURRENCY = r"^[A-Z]{3}$"
 REASON = r"^[A-Za-z]([A-Za-z0-9]*)$"
 SHA256 = r"^sha256:[a-f0-9]{64}$"
 
+_ISO = (
+    "an ISO 3166 code that exists, for example EE or PT-11"
+    f" ({', '.join(f'for {wrong} write {code}' for wrong, code in places.MISTAKEN.items())})"
+)
 PATTERN_ADVICE = {
     DNS_LABEL: "must be lower case letters, digits and '-', for example tallinn-1",
-    COUNTRY_OR_REGION: "must be an ISO 3166 code in capitals, for example EE or PT-11",
-    PLACE: "must be an ISO 3166 code (EE, PT-11), a bloc (World, EU, EEA, Nordic, Baltic, Mercosur,"
-    " AfricanUnion, ASEAN, CARICOM) or overlay/NAME",
+    COUNTRY_OR_REGION: f"must be {_ISO}, and no bloc",
+    COUNTRY_REGION_OR_BLOC: f"must be {_ISO}, or a bloc ({', '.join(places.BLOCS)})",
+    PLACE: f"must be {_ISO}, a bloc ({', '.join(places.BLOCS)}) or overlay/NAME",
     QUANTITY: "must be a quantity, for example 500m, 2 or 16Gi",
     DECIMAL: "must be a decimal number in quotes with at most six places, for example '0.35'",
     DIGEST_IMAGE: "must name the image by digest, NAME@sha256:64 hex digits, for example"
@@ -103,11 +127,51 @@ def keyed(*keys: str) -> dict[str, Any]:
 
 
 Name = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
+
+
+def _existing(is_right: Callable[[str], bool]) -> AfterValidator:
+    """Return the check that the models make of a place; regions are too many for a pattern."""
+
+    def check(place: str) -> str:
+        if not is_right(place):
+            raise ValueError(places.unknown(place))
+        return place
+
+    return AfterValidator(check)
+
+
+def _is_bloc_free(place: str) -> bool:
+    if place in places.BLOCS:
+        raise ValueError(f"{place} is a bloc; name the country or region, for example EE or PT-11")
+    return places.is_jurisdiction(place)
+
+
+def _is_place(place: str) -> bool:
+    return re.fullmatch(_OVERLAY, place) is not None or places.is_known(place)
+
+
+def _pattern(pattern: str) -> Any:
+    """Return the pattern for the schema alone: the model's own check tells what would be right."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
 # Longer than any match: "Estonia" should hear what a code looks like, not that it is too long.
-Jurisdiction = Annotated[str, StringConstraints(pattern=COUNTRY_OR_REGION, max_length=32)]
+Jurisdiction = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    _pattern(COUNTRY_OR_REGION),
+    _existing(_is_bloc_free),
+]
 """Where something is: ISO 3166-1 alpha-2 (``EE``) or ISO 3166-2 (``PT-11``)."""
-Place = Annotated[str, StringConstraints(pattern=PLACE, max_length=80)]
-"""A jurisdiction, a bloc (``EU``, ``Nordic`` …), ``World``, or a pool's ``overlay/NAME``."""
+JurisdictionOrBloc = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    _pattern(COUNTRY_REGION_OR_BLOC),
+    _existing(places.is_known),
+]
+"""A jurisdiction or a bloc (``EU``, ``Nordic``, ``World`` …)."""
+Place = Annotated[str, StringConstraints(max_length=80), _pattern(PLACE), _existing(_is_place)]
+"""A jurisdiction, a bloc, or a pool's ``overlay/NAME``."""
 Quantity = Annotated[str, StringConstraints(pattern=QUANTITY, max_length=20)]
 """A Kubernetes quantity, for example ``500m`` or ``2Gi``."""
 Decimal = Annotated[str, StringConstraints(pattern=DECIMAL, max_length=20)]
@@ -129,6 +193,13 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
     )
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first thing that is wrong with an object, as ``field: what is wrong``."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    what = fault["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, fault['loc'])) or 'spec'}: {what}"[:500]
 
 
 class Condition(Model):

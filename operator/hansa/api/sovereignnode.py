@@ -61,6 +61,11 @@ class SovereignNodeSpec(Model):
         description="SHA-256 of the node's public key, as `hansa join` printed it; pins the"
         " certificate request.",
     )
+    release_key: PublicKey | None = Field(
+        default=None,
+        description="The node's raw Ed25519 public key, base64, as `hansa join` printed it: grants"
+        " are addressed to it, and only it releases them.",
+    )
     prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
     cpu_hour_price: Annotated[
         str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$", max_length=20)
@@ -102,7 +107,8 @@ class SovereignNodeStatus(Model):
     kuberay_version: str | None = Field(default=None, max_length=40, description="KubeRay version.")
     release_key: PublicKey | None = Field(
         default=None,
-        description="Raw Ed25519 public key, base64, that signs this node's releases.",
+        description="Raw Ed25519 public key, base64, that this node signs its releases with; works"
+        " only where it is the one pinned in spec.releaseKey.",
     )
     certificate_not_after: Timestamp | None = Field(
         default=None, description="When the node's certificate ends unless renewed."

@@ -15,9 +15,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from hansa.api.aijob import AIJobSpec
+from hansa.api.aijob import AIJobSpec, Base64
 from hansa.api.meta import (
-    BASE64,
     OPAQUE,
     UID,
     Condition,
@@ -31,15 +30,12 @@ from hansa.api.meta import (
 )
 from hansa.api.residency import Overlay
 
-Base64 = Annotated[str, StringConstraints(pattern=BASE64, max_length=256)]
-
 
 class Signature(Model):
     """An Ed25519 signature over the DSSE pre-authentication encoding of the canonical grant."""
 
-    model_config = ConfigDict(json_schema_extra=keyed("role", "keyId"))
+    model_config = ConfigDict(json_schema_extra=keyed("keyId"))
 
-    role: Literal["Hub", "DataOwner"] = Field(description="Who signed.")
     key_id: Digest = Field(description="SHA-256 of the signer's raw public key.")
     signature: Base64 = Field(description="Signature, base64.")
 
@@ -64,18 +60,18 @@ class WorkGrantSpec(Model):
                 "notAfter must be later than notBefore",
                 field_path=".notAfter",
             ),
-            rule(
-                "self.signatures.exists(s, s.role == 'Hub')",
-                "signatures must hold one with role Hub",
-                field_path=".signatures",
-            ),
         )
     )
 
+    issuer: Digest = Field(description="SHA-256 of the raw public key of the hub that says so.")
+    audience: Digest = Field(
+        description="SHA-256 of the raw public key of the node it is said to: what one hub grants"
+        " means nothing to the agent of another league."
+    )
     node: Name = Field(description="Node the grant is for.")
     job: JobReference = Field(description="Job the grant is for.")
     institution: Name = Field(description="Institution the job is charged to.")
-    epoch: int = Field(ge=1, description="Fencing counter.")
+    epoch: int = Field(ge=1, le=999_999_999, description="Fencing counter.")
     not_before: Timestamp = Field(description="Not to be accepted earlier.")
     not_after: Timestamp = Field(description="Not to be accepted later.")
     spec_digest: Digest = Field(description="SHA-256 of the canonical jobSpec (RFC 8785).")
@@ -91,7 +87,7 @@ class WorkGrantSpec(Model):
         default=(), max_length=16, description="The pool's overlays, for the job's residency rules."
     )
     signatures: tuple[Signature, ...] = Field(
-        min_length=1, max_length=4, description="Signatures over everything else in spec."
+        min_length=1, max_length=4, description="The hub's signatures over everything else in spec."
     )
     cancel: Literal["None", "Stop"] = Field(
         default="None",

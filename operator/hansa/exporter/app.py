@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -23,20 +21,23 @@ from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
+from hansa.process.app import regularly, run_process, together, until_signalled
+from hansa.process.environment import read_settings
 from hansa.reconcile.member.inventory import gpu_class
 
-Loop: TypeAlias = tuple[float, Callable[[], Awaitable[None]]]
-"""Seconds between calls, and what to call."""
+Duty: TypeAlias = tuple[Callable[[], Awaitable[None]], Callable[[], float]]
+"""What to do again and again, and the seconds between."""
 
 
 def main() -> None:
     """Run the exporter until SIGTERM or SIGINT."""
     configure_logging()
-    asyncio.run(serve(ExporterSettings()))
+    settings = read_settings(ExporterSettings)
+    run_process(lambda: until_signalled(lambda: serve(settings)))
 
 
 async def serve(settings: ExporterSettings) -> None:
-    """Read and serve until a signal. Without driver or GPU it serves that fact."""
+    """Read and serve until cancelled. Without driver or GPU it serves that fact."""
     clock = SystemClock()
     exporter = Exporter(NvmlProbe(), clock, interval_s=settings.interval_seconds)
     instruments = Instruments("exporter")
@@ -49,33 +50,15 @@ async def serve(settings: ExporterSettings) -> None:
         host=settings.bind,
     )
     async with AsyncExitStack() as stack:
-        rounds: list[Loop] = [(settings.interval_seconds, exporter.read)]
+        duties: list[Duty] = [(exporter.read, lambda: settings.interval_seconds)]
         if settings.machine:
             cluster = await stack.enter_async_context(_member_cluster(settings, clock))
             look = partial(exporter.look_up_pods, cluster, settings.machine)
-            rounds.append((settings.pods_interval_seconds, look))
+            duties.append((look, lambda: settings.pods_interval_seconds))
         await stack.enter_async_context(page)
-        await _until_signalled(rounds)
+        await together(*(regularly(duty, pause_s) for duty, pause_s in duties))
 
 
 def _member_cluster(settings: ExporterSettings, clock: Clock) -> KubeCluster:
     kubeconfig = Path(settings.kubeconfig) if settings.kubeconfig else None
     return KubeCluster(connect(kubeconfig, os.environ), clock=clock, agent="hansa-exporter")
-
-
-async def _every(interval_s: float, act: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await act()
-        await asyncio.sleep(interval_s)
-
-
-async def _until_signalled(rounds: Sequence[Loop]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_every(*item)) for item in rounds]
-        await stop.wait()
-        for task in running:
-            task.cancel()

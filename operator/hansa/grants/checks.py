@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hansa.api.memberpolicy import Hours, MemberPolicySpec
-from hansa.grants import trust
+from hansa.grants import owners, trust
 from hansa.grants.capacity import gpu_objection, pick_class
 from hansa.grants.epochs import stale
 from hansa.grants.judgement import Case, Facts, Judgement
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
-from hansa.grants.territory import Territory
+from hansa.grants.territory import residency_rules
 from hansa.model.times import from_rfc3339
 
 Rule = Callable[[Case], Iterator[Objection]]
@@ -52,6 +52,12 @@ def _addressed(case: Case) -> Iterator[Objection]:
     if case.spec.node != case.facts.node:
         said = f"the grant is for node {case.spec.node}, this is {case.facts.node}"
         yield Objection(MemberReason.WRONG_NODE, said)
+    if case.spec.audience != case.facts.key_id:
+        yield Objection(
+            MemberReason.WRONG_NODE,
+            f"the grant is said to key {case.spec.audience}, this node's is {case.facts.key_id}: it"
+            " is another league's, or the hub has pinned an old key of this node",
+        )
 
 
 def _signed(case: Case) -> Iterator[Objection]:
@@ -73,9 +79,19 @@ def _clock(case: Case) -> Iterator[Objection]:
 
 
 def _epoch(case: Case) -> Iterator[Objection]:
-    why = stale(case.facts.seen, case.spec.epoch, case.proposal.digest)
+    facts, epoch = case.facts, case.spec.epoch
+    issued_s = from_rfc3339(case.spec.not_before) or 0.0
+    issued_s -= facts.bounds.clock_skew_s
+    why = stale(facts.seen, epoch, case.proposal.digest, issued_s)
     if why:
         yield Objection(MemberReason.STALE_EPOCH, why)
+    others = [live for live in facts.live_epochs if live != epoch]
+    if others:
+        yield Objection(
+            MemberReason.PREVIOUS_RUN_LIVES,
+            f"epoch {max(others)} of this job is not gone from here yet; the next one starts only"
+            " after it",
+        )
 
 
 def _withdrawn(case: Case) -> Iterator[Objection]:
@@ -111,26 +127,17 @@ def _switch(case: Case) -> Iterator[Objection]:
 
 def _residency(case: Case) -> Iterator[Objection]:
     """Judge location and legal control, for the job and for each data set, on our own."""
-    territory = Territory(case.spec.overlays)
-    rules = [("the job", case.spec.job_spec.residency)]
-    wanted = {source.name for source in case.spec.job_spec.data}
-    rules += [(f"data set {d.name}", d.residency) for d in case.policy.datasets if d.name in wanted]
-    for whose, residency in rules:
-        why = territory.objection(residency.location, case.policy.jurisdiction)
+    for rule in residency_rules(case.spec, case.policy):
+        location, control_rule = rule.residency.location, rule.residency.legal_control
+        why = rule.territory.objection(location, case.policy.jurisdiction)
         if why:
-            said = f"location rule of {whose}: {why}"
+            said = f"location rule of {rule.whose}: {why}"
             yield Objection(MemberReason.RESIDENCY_DENIED, said)
         for control in case.policy.legal_control:
-            why = territory.objection(residency.legal_control, control)
+            why = rule.territory.objection(control_rule, control)
             if why:
-                said = f"legal control rule of {whose}: {why}"
+                said = f"legal control rule of {rule.whose}: {why}"
                 yield Objection(MemberReason.LEGAL_CONTROL_DENIED, said)
-
-
-def _owner(case: Case) -> Iterator[Objection]:
-    objection = trust.owner_signature(case.proposal, case.policy)
-    if objection is not None:
-        yield objection
 
 
 def _tenant(case: Case) -> Iterator[Objection]:
@@ -146,6 +153,13 @@ def _workload(case: Case) -> Iterator[Objection]:
     if job.workload not in case.policy.workloads:
         said = f"workload {job.workload} is not accepted here (MemberPolicy spec.workloads)"
         yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
+    if job.workload not in case.facts.served:
+        said = f"this agent cannot run {job.workload} work; it runs {_listed(case.facts.served)}"
+        yield Objection(MemberReason.WORKLOAD_NOT_ACCEPTED, said)
+
+
+def _listed(names: frozenset[str]) -> str:
+    return " and ".join(sorted(names)) or "none"
 
 
 def _image(case: Case) -> Iterator[Objection]:
@@ -269,7 +283,16 @@ def _ready(case: Case) -> Iterator[Objection]:
 _TRUST: tuple[Rule, ...] = (_addressed, _signed)
 _TIME: tuple[Rule, ...] = (_clock, _epoch, _withdrawn, _validity, _switch)
 _LAW: tuple[Rule, ...] = (
-    *(_residency, _owner, _tenant, _workload, _image, _datasets, _secrets, _runtime),
+    *(
+        _residency,
+        owners.owner_objections,
+        _tenant,
+        _workload,
+        _image,
+        _datasets,
+        _secrets,
+        _runtime,
+    ),
     *(_gpus, _assurance, _hours, _room, _ray, _ready),
 )
 RULES: tuple[Rule, ...] = (*_TRUST, *_TIME, *_LAW)

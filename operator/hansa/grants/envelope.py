@@ -80,5 +80,8 @@ def grant_name(job_uid: str, epoch: int) -> str:
 
 
 def workload_name(job_uid: str, epoch: int) -> str:
-    """Return the name of namespace and RayJob at the member (short: Ray derives longer names)."""
-    return f"aij-{job_uid.replace('-', '')[:16]}-e{epoch}"
+    """Return the name of a run's namespace and workload: the whole identity, no part of it.
+
+    At most 47 characters, for Ray derives longer names (KubeRay 1.6 refuses longer ones).
+    """
+    return f"aij-{job_uid.replace('-', '')}-e{epoch}"

@@ -6,12 +6,12 @@ clock's offset, which can only lead to a refusal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.grants.epochs import EpochRecord
+from hansa.grants.epochs import Seen
 from hansa.grants.reasons import Objection
 
 
@@ -53,10 +53,18 @@ class Facts:
     """The member at the moment of judging."""
 
     node: str
+    key_id: str
+    """SHA-256 of this node's raw public key: whom grants are addressed to."""
     now_s: float
     hub_skew_s: float | None = 0.0
     """Hub's clock minus ours; None: the hub never answered."""
-    seen: EpochRecord | None = None
+    served: frozenset[str] = frozenset()
+    """Kinds of work (AIJob ``spec.workload``) that the agent can run."""
+    seen: Seen = field(default_factory=Seen)
+    live_epochs: tuple[int, ...] = ()
+    """Epochs of the same job that may still run here, in whatever state."""
+    uses: Callable[[str], int] = lambda _: 0
+    """Runs here that used a data owner's signature, by its identity; this grant's own left out."""
     stock: Mapping[str, GpuStock] = field(default_factory=dict)
     unusable_data: Mapping[str, str] = field(default_factory=dict)
     """Data set → why its volume cannot be mounted, for those that cannot."""

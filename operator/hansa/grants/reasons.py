@@ -23,6 +23,7 @@ class MemberReason(StrEnum):
     POLICY_MISSING = "PolicyMissing"
     CLOCK_SKEW = "ClockSkew"
     STALE_EPOCH = "StaleEpoch"
+    PREVIOUS_RUN_LIVES = "PreviousRunLives"
     WITHDRAWN = "Withdrawn"
     EXPIRED = "Expired"
     NOT_YET_VALID = "NotYetValid"
@@ -31,7 +32,9 @@ class MemberReason(StrEnum):
     # The law forbids it.
     RESIDENCY_DENIED = "ResidencyDenied"
     LEGAL_CONTROL_DENIED = "LegalControlDenied"
+    OWNER_SIGNATURE_INVALID = "OwnerSignatureInvalid"
     OWNER_SIGNATURE_MISSING = "OwnerSignatureMissing"
+    AUTHORIZATION_SPENT = "AuthorizationSpent"
     TENANT_NOT_ACCEPTED = "TenantNotAccepted"
     WORKLOAD_NOT_ACCEPTED = "WorkloadNotAccepted"
     IMAGE_NOT_ALLOWED = "ImageNotAllowed"
@@ -80,6 +83,7 @@ _UNTRUSTED = frozenset(
 _TRANSIENT = frozenset(
     {
         MemberReason.CLOCK_SKEW,
+        MemberReason.PREVIOUS_RUN_LIVES,
         MemberReason.EXPIRED,
         MemberReason.NOT_YET_VALID,
         MemberReason.OUTSIDE_HOURS,

@@ -7,46 +7,39 @@ stricter in one point: what this agent cannot interpret is denied, whichever lis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from hansa.api.residency import Overlay, PlaceRule
-from hansa.model.places import BLOCS, COUNTRIES
+from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.api.places import BLOCS, OVERLAY_PREFIX, country_of, is_jurisdiction, is_known
+from hansa.api.residency import Overlay, PlaceRule, Residency
+from hansa.api.workgrant import WorkGrantSpec
 
-OVERLAY = "overlay/"
-
-
-def country_of(jurisdiction: str) -> str:
-    """Return the country of a country or region code.
-
-    >>> country_of("PT-11")
-    'PT'
-    """
-    return jurisdiction.partition("-")[0]
-
-
-def is_jurisdiction(code: str) -> bool:
-    """Tell whether this is a country, or a region of one, that exists."""
-    return country_of(code) in COUNTRIES
+MOST_PLACES = 64
+"""As ``PlaceRule`` has it."""
 
 
 class Territory:
-    """The places a grant can speak of: the known world, and the overlays its signed body defines."""
+    """The places that rules can speak of: the known world, and overlays by name.
+
+    Work is bounded by the size of the overlays, however they name each other.
+    """
 
     def __init__(self, overlays: Iterable[Overlay] = ()) -> None:
-        """``overlays``: as signed; a name defined twice is the union of both."""
-        self._overlays: Mapping[str, tuple[str, ...]] = {}
+        """``overlays``: a name defined twice is the union of both."""
         named: dict[str, tuple[str, ...]] = {}
         for overlay in overlays:
             named[overlay.name] = named.get(overlay.name, ()) + overlay.places
         self._overlays = named
+        self._stands_for: dict[str, frozenset[str] | None] = {}
 
     def unknown(self, places: Iterable[str]) -> list[str]:
         """Return the places that mean nothing here: misspelt, or overlays nobody defined."""
-        return [place for place in places if not self._is_known(place, frozenset())]
+        return [place for place in places if self._atoms(place) is None]
 
     def contains(self, place: str, jurisdiction: str) -> bool:
         """Tell whether ``jurisdiction`` lies inside ``place``."""
-        return any(_within(atom, jurisdiction) for atom in self._atoms(place, frozenset()))
+        return any(_within(atom, jurisdiction) for atom in self._atoms(place) or ())
 
     def objection(self, rule: PlaceRule, jurisdiction: str) -> str:
         """Return why ``rule`` keeps ``jurisdiction`` out, or nothing when it lets it in."""
@@ -62,25 +55,60 @@ class Territory:
             return ""
         return f"{jurisdiction} is outside {', '.join(rule.allow)}"
 
-    def _is_known(self, place: str, seen: frozenset[str]) -> bool:
-        if not place.startswith(OVERLAY):
-            return place in BLOCS or place == "World" or is_jurisdiction(place)
-        members = self._overlays.get(place.removeprefix(OVERLAY))
-        if members is None or place in seen:
-            return False
-        return all(self._is_known(member, seen | {place}) for member in members)
+    def expanded(self, rule: PlaceRule) -> PlaceRule:
+        """Return a rule without overlays that means the same; what means nothing stays as it is.
 
-    def _atoms(self, place: str, seen: frozenset[str]) -> set[str]:
-        if place in seen:
-            return set()
-        if not place.startswith(OVERLAY):
-            return {place}
-        members = self._overlays.get(place.removeprefix(OVERLAY), ())
-        return {atom for member in members for atom in self._atoms(member, seen | {place})}
+        A rule that would get longer than the API lets it be stays as it is, too.
+        """
+        allow, deny = self._spelt_out(rule.allow), self._spelt_out(rule.deny)
+        if max(len(allow), len(deny)) > MOST_PLACES:
+            return rule
+        return rule.model_copy(update={"allow": allow, "deny": deny})
+
+    def _spelt_out(self, places: Iterable[str]) -> tuple[str, ...]:
+        atoms = ((place, self._atoms(place)) for place in places)
+        spelt = (found if found is not None else {place} for place, found in atoms)
+        return tuple(dict.fromkeys(one for some in spelt for one in sorted(some)))
+
+    def _atoms(self, place: str) -> frozenset[str] | None:
+        """Return the places without overlays that ``place`` stands for; None when it means nothing.
+
+        An overlay means nothing when anything it names does, or when it names itself.
+        """
+        if not place.startswith(OVERLAY_PREFIX):
+            return frozenset((place,)) if is_known(place) else None
+        if place not in self._stands_for:
+            self._stands_for[place] = None  # what names itself meets this
+            members = self._overlays.get(place.removeprefix(OVERLAY_PREFIX), ())
+            atoms = [self._atoms(member) for member in members]
+            clear = [found for found in atoms if found is not None]
+            if members and len(clear) == len(atoms):
+                self._stands_for[place] = frozenset().union(*clear)
+        return self._stands_for[place]
+
+
+@dataclass(frozen=True, slots=True)
+class ResidencyOf:
+    """A residency rule, whose it is, and what overlays mean in it."""
+
+    whose: str
+    residency: Residency
+    territory: Territory
+
+
+def residency_rules(grant: WorkGrantSpec, policy: MemberPolicySpec) -> list[ResidencyOf]:
+    """Return every residency rule that binds a grant here: the job's, and each data set's.
+
+    The job's rule means what its pool says. A holder's rule knows the overlays of its own policy
+    only: no hub can widen them.
+    """
+    ours, theirs = Territory(policy.overlays), Territory(grant.overlays)
+    rules = [ResidencyOf("the job", grant.job_spec.residency, theirs)]
+    wanted = {source.name for source in grant.job_spec.data}
+    held = (dataset for dataset in policy.datasets if dataset.name in wanted)
+    return rules + [ResidencyOf(f"data set {d.name}", d.residency, ours) for d in held]
 
 
 def _within(place: str, jurisdiction: str) -> bool:
     country = country_of(jurisdiction)
-    if place == "World":
-        return country in COUNTRIES
     return place in {jurisdiction, country} or country in BLOCS.get(place, frozenset())

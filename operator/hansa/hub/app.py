@@ -1,4 +1,4 @@
-"""``hansa hub``: wires the parts, runs them under kopf, and takes them down again."""
+"""``hansa hub``: wires the parts, and runs them under kopf. No decision is made here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
-
-import kopf
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
@@ -25,20 +21,25 @@ from hansa.errors import HansaError
 from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import CSRS, Executor, GrantTerms
-from hansa.hub.kopf_handlers import build_registry, build_settings
-from hansa.hub.node_reconciler import NodeKeys
-from hansa.hub.planner.loop import PlanningLoop, warm_up
+from hansa.hub.kopf_handlers import feed_caches
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.node_reconciler import NodeReconciler
+from hansa.hub.object_key import ObjectKey
+from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.planner.pricing import Pricing
-from hansa.hub.scrape_view import CacheView
+from hansa.hub.planner.warm_up import warm_up
+from hansa.hub.scrape_view import ScrapeView
 from hansa.hub.settings import HubSettings
-from hansa.hub.world import WorldView
 from hansa.observability.collectors import hub_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Manifest
-from hansa.process.workqueue import KeyQueue
+from hansa.process.app import Supervisor, beside, run_process, together
+from hansa.process.environment import read_settings
+from hansa.process.kopf_login import run_under_kopf
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.nodes import NodeLimits
 
 log = logging.getLogger(__name__)
@@ -57,8 +58,6 @@ class Hub:
         """Build all parts; raises ``Terminal`` when key or connection are unusable."""
         self._settings = settings
         self._clock = SystemClock()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._exit = AsyncExitStack()
         self._primed = False
         signer = Ed25519Signer.from_file(Path(settings.grants.key_file))
         self.cluster = KubeCluster(
@@ -76,7 +75,7 @@ class Hub:
         namespace = settings.cluster.namespace or connection.namespace
         identity = settings.leadership.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.instruments = Instruments("hub")
-        self.queue = KeyQueue()
+        self.queue: WorkQueue[ObjectKey] = WorkQueue()
         self.caches = Caches(
             self.cluster,
             clock,
@@ -84,10 +83,10 @@ class Hub:
             resync_s=settings.planning.resync_seconds,
         )
         limits = NodeLimits(settings.nodes.lease_grace_seconds, settings.planning.currency)
-        world = WorldView(self.caches, limits)
+        league = LeagueCache(self.caches, limits)
         self.plans = PlanningLoop(
             self.caches,
-            world,
+            league,
             clock=clock,
             instruments=self.instruments,
             skew_s=skew_s,
@@ -97,10 +96,10 @@ class Hub:
             self.plans, solve_elsewhere, clock=clock, instruments=self.instruments
         )
         join_user = f"system:serviceaccount:{namespace}:{settings.nodes.join_service_account}"
-        nodes = NodeKeys(self.caches, world, self.plans, clock=clock, join_user=join_user)
+        nodes = NodeReconciler(self.caches, league, self.plans, clock=clock, join_user=join_user)
         self.controller = Controller(
             self.caches,
-            world,
+            league,
             self.plans,
             nodes,
             self.queue,
@@ -131,9 +130,9 @@ class Hub:
             recorder=self.recorder,
             instruments=self.instruments,
         )
-        view = CacheView(
+        view = ScrapeView(
             self.caches,
-            world,
+            league,
             self.pricing,
             self.queue,
             clock=clock,
@@ -146,39 +145,30 @@ class Hub:
         # The controller is built after the caches it listens to.
         self.controller.on_change(kind, change, thing)
 
-    async def start(self) -> None:
-        """Start serving and following; planning begins when every cache is filled."""
+    async def live(self) -> None:
+        """Serve, follow and lead until cancelled. What writes ends first, the sockets last."""
         serving = self._settings.serving
-        port = await self._exit.enter_async_context(
-            probes(
-                page=self.instruments.page,
-                healthy=self.trouble,
-                ready=self.unready,
-                port=serving.health_port,
-                host=serving.bind,
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.cluster.close)
+            port = await stack.enter_async_context(
+                probes(
+                    page=self.instruments.page,
+                    healthy=self.trouble,
+                    ready=self.unready,
+                    port=serving.health_port,
+                    host=serving.bind,
+                )
             )
-        )
-        log.info("serving", extra={"port": port})
-        for mirror in self.caches.reflectors:
-            self._spawn(mirror.run())
-        self._spawn(self._lead())
-        self._spawn(self.recorder.run())
-
-    async def stop(self) -> None:
-        """End all tasks, the election first of all, so that another replica goes on at once."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._exit.aclose()
-        await self.cluster.close()
+            log.info("serving", extra={"port": port})
+            following = (mirror.run() for mirror in self.caches.reflectors)
+            await together(*following, self.recorder.run(), self._lead())
 
     def trouble(self) -> str:
         """Return why this replica should be restarted, or nothing."""
         for mirror in self.caches.reflectors:
             if mirror.last_event_age_s > SILENT_WATCH_S:
                 return f"{mirror.path}: silent for {mirror.last_event_age_s:.0f} s"
-        dead = [task.get_name() for task in self._tasks if task.done()]
-        return f"tasks ended: {', '.join(dead)}" if dead else ""
+        return ""
 
     def unready(self) -> str:
         """Return why this replica cannot serve yet, or nothing."""
@@ -188,18 +178,22 @@ class Hub:
         return "" if self._primed else "nodes and pools not read yet"
 
     async def _lead(self) -> None:
+        """Stand for election when every cache is filled; plan and write while elected."""
         for mirror in self.caches.reflectors:
             await mirror.wait_synced()
         await self._prime()
         # The first plan compiles the kernel: for seconds, which a leader does not have.
         await asyncio.to_thread(warm_up)
         self._primed = True
-        self._spawn(self.plans.run(self.controller.queue_decisions))
-        self._spawn(self.pricing.run())
-        for _ in range(self._settings.cluster.write_concurrency):
-            self._spawn(self.controller.work(self.executor))
-        self._spawn(self.election.run())
-        await self._keep_time()
+        writers = range(self._settings.cluster.write_concurrency)
+        # The Lease is given up when nothing is written any more.
+        async with beside(self.election.run()):
+            await together(
+                self.plans.run(self.controller.queue_decisions),
+                self.pricing.run(),
+                self._keep_time(),
+                *(self.controller.work(self.executor) for _ in writers),
+            )
 
     async def _keep_time(self) -> None:
         next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
@@ -228,34 +222,19 @@ class Hub:
                     log.warning("cannot read", extra={"path": path, "error": str(error)})
                     await asyncio.sleep(READ_AGAIN_S)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=getattr(work, "__qualname__", "task"))
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """End all tasks when one has failed: half a hub must not lead, and /healthz has it restarted."""
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            log.error("task failed", extra={"task": task.get_name()}, exc_info=error)
-            for other in self._tasks:
-                other.cancel()
-
 
 async def run(settings: HubSettings) -> None:
     """Run one replica until the process is told to end."""
     kubeconfig = Path(settings.cluster.kubeconfig) if settings.cluster.kubeconfig else None
     connection = connect(kubeconfig, os.environ, context=settings.cluster.context)
     hub = Hub(settings, connection)
-    await kopf.operator(
-        registry=build_registry(hub.caches, connection, start=hub.start, stop=hub.stop),
-        settings=build_settings(),
-        standalone=True,
-        clusterwide=True,
+    await run_under_kopf(
+        Supervisor(hub.live), connection, lambda registry: feed_caches(registry, hub.caches)
     )
 
 
 def main() -> None:
     """Run the hub with settings from the environment."""
     configure_logging()
-    asyncio.run(run(HubSettings()))
+    settings = read_settings(HubSettings)
+    run_process(lambda: run(settings))

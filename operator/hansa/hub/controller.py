@@ -13,22 +13,26 @@ from collections.abc import Iterable, Iterator
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
-from hansa.hub.executor import Executor
-from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.executor import BatchResult, Executor
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.node_reconciler import NodeReconciler
+from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
-from hansa.hub.world import WorldView
+from hansa.model.plan import Placement
 from hansa.model.times import from_rfc3339
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.ports import Clock, Manifest
-from hansa.process.workqueue import LATER, NORMAL, URGENT, Key, KeyQueue
-from hansa.reconcile.hub.actions import Action, SetJobStatus, Tell, WriteGrant
+from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
+from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGrant
 from hansa.reconcile.hub.derive import JobCase, derive, derive_orphan
 from hansa.reconcile.hub.jobs import JobView
 from hansa.reconcile.hub.status.billing import bill
 from hansa.reconcile.hub.status.job_status import Bill
 
 log = logging.getLogger(__name__)
+FAULT_AFTER_S = 30.0
+"""A key whose logic raised something unforeseen is looked at again after so long."""
 
 
 class Controller:
@@ -37,18 +41,18 @@ class Controller:
     def __init__(  # noqa: PLR0913  # the parts it ties together
         self,
         caches: Caches,
-        world: WorldView,
+        league: LeagueCache,
         plans: PlanningLoop,
-        nodes: NodeKeys,
-        queue: KeyQueue,
+        nodes: NodeReconciler,
+        queue: WorkQueue[ObjectKey],
         *,
         clock: Clock,
         instruments: Instruments,
         skew_s: float,
     ) -> None:
-        """Wire the parts; ``attach`` gives it the executor, which needs the caches first."""
+        """Wire the parts; ``work`` gets the executor, which needs the caches first."""
         self._caches = caches
-        self._world = world
+        self._league = league
         self._plans = plans
         self._nodes = nodes
         self._queue = queue
@@ -74,8 +78,8 @@ class Controller:
         self._plans.lead(leading)
         self._queue.clear()
         if leading:
-            # Grants that are due already are written before the first plan looks at the world.
-            self._world.refresh(self._clock.now())
+            # Grants that are due already are written before the first plan looks at the league.
+            self._league.refresh(self._clock.now())
             self.resync()
 
     def resync(self) -> None:
@@ -83,11 +87,11 @@ class Controller:
         if not self._leading:
             return
         for uid in self._plans.active:
-            self._queue.add(Key("job", uid))
+            self._queue.add(ObjectKey("job", uid))
         for uid in self._caches.orphans():
-            self._queue.add(Key("job", uid), LATER)
+            self._queue.add(ObjectKey("job", uid), LATER)
         for uid in self._ended_with_leftovers():
-            self._queue.add(Key("job", uid), LATER)
+            self._queue.add(ObjectKey("job", uid), LATER)
         self._nodes.queue_all(self._queue)
         self._plans.full_due()
 
@@ -95,31 +99,31 @@ class Controller:
         """Look at what only time changes: leases, deadlines of grants, fences."""
         if not self._leading:
             return
-        if self._world.refresh(self._clock.now()):
+        if self._league.refresh(self._clock.now()):
             self._plans.due()
         self._plans.look_at_clock()
         self._nodes.queue_all(self._queue)
         for uid in self._plans.overdue():
-            self._queue.add(Key("job", uid))
+            self._queue.add(ObjectKey("job", uid))
         for uid in self._plans.moved():
-            self._queue.add(Key("job", uid), LATER)
+            self._queue.add(ObjectKey("job", uid), LATER)
 
     async def work(self, executor: Executor) -> None:
         """Take keys and do what is due, until cancelled. Run several at once."""
         while True:
             key = await self._queue.take()
             try:
-                await self._process(executor, key)
+                outcome = await self._process(executor, key)
             except Exception as error:
                 # A fault of ours in one object's logic must not stop the work on all others.
                 log.exception("key failed kind=%s name=%s", key.kind, key.name)
                 name = type(error).__name__
                 self._instruments.add(m.RECONCILE_ERRORS, kind=key.kind, error=name)
-                self._queue.add_later(key, 30.0)
-            finally:
-                self._queue.done(key)
+                self._queue.failed(key, after_s=FAULT_AFTER_S)
+            else:
+                self._give_back(key, outcome)
 
-    async def _process(self, executor: Executor, key: Key) -> None:
+    async def _process(self, executor: Executor, key: ObjectKey) -> BatchResult:
         decision = self._plans.decision(key.name)
         actions = self.derive(key)
         starts = [*self._starts(actions)]
@@ -128,11 +132,18 @@ class Controller:
             self._count(actions, starts)
         if key.kind == "job":
             self._plans.settle(key.name, decision, ok=outcome.ok)
-        if outcome.retry_after_s is not None:
-            lane = LATER if outcome.ok else NORMAL
-            self._queue.add_later(key, outcome.retry_after_s, lane)
+        return outcome
 
-    def derive(self, key: Key) -> tuple[Action, ...]:
+    def _give_back(self, key: ObjectKey, outcome: BatchResult) -> None:
+        if outcome.retry_after_s is None:
+            self._queue.done(key)
+        elif outcome.ok:
+            self._queue.done(key)
+            self._queue.add_later(key, outcome.retry_after_s, LATER)
+        else:
+            self._queue.failed(key, after_s=outcome.retry_after_s)
+
+    def derive(self, key: ObjectKey) -> tuple[Action, ...]:
         """Return what is due for a key now."""
         if not self._leading:
             return ()
@@ -145,23 +156,25 @@ class Controller:
         epochs = self._plans.epochs_of(uid)
         if job is None:
             return tuple(action for epoch in epochs for action in derive_orphan(epoch))
-        world = self._world.world
+        league = self._league.view
         spec = job.parsed.spec
-        pool = world.league.pools.get(spec.pool) if spec else None
+        pool = league.catalog.pools.get(spec.pool) if spec else None
         decision = self._plans.decision(uid)
+        node = league.nodes.get(decision.site if isinstance(decision, Placement) else job.node)
         case = JobCase(
             job=job,
             epochs=epochs,
             decision=decision,
             now_s=self._clock.now(),
             skew_s=self._skew_s,
-            institution=world.league.institutions.get(job.namespace, ""),
+            institution=league.catalog.institutions.get(job.namespace, ""),
             overlays=pool.overlays if pool else (),
+            audience=node.parsed.audience if node else "",
             verdicts=() if job.node else self._plans.verdicts(uid),
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),
-            told_s=self._plans.told.at_s(uid),
-            tidying=self._queue.tidies(Key("job", uid)),
+            written_s=self._plans.pacing.at_s(uid),
+            tidying=self._queue.tidies(ObjectKey("job", uid)),
         )
         return derive(case)
 
@@ -171,44 +184,44 @@ class Controller:
             return None
         for grant in self._caches.grants_of(job.uid):
             if grant.epoch == job.epoch:
-                node = self._world.world.nodes.get(grant.node)
+                node = self._league.view.nodes.get(grant.node)
                 site = node.site if node else None
-                currency = self._world.world.league.currency
+                currency = self._league.view.catalog.currency
                 return bill(spec, grant, site, self._clock.now(), currency=currency)
         return None
 
     def _on_job(self, thing: Manifest) -> None:
         uid = thing["metadata"]["uid"]
         self._plans.note_job(uid)
-        self._add(Key("job", uid))
+        self._add(ObjectKey("job", uid))
 
     def _on_grant(self, change: ChangeType, thing: Manifest) -> None:
         uid = self._caches.index_grant(change, thing)
         if uid:
             self._plans.note_grant(uid, thing, gone=change == "DELETED")
-            self._add(Key("job", uid))
+            self._add(ObjectKey("job", uid))
 
     def _on_lease(self, thing: Manifest) -> None:
         # Renewals come every few seconds from every node: only one that ends a silence is news.
         name = thing["metadata"]["namespace"].removeprefix(NODE_NAMESPACE_PREFIX)
-        node = self._world.world.nodes.get(name)
+        node = self._league.view.nodes.get(name)
         if node is None or node.site.unavailable is not None:
-            self._plans.world_changed()
-            self._add(Key("node", name))
+            self._plans.league_changed()
+            self._add(ObjectKey("node", name))
 
     def _on_table(self, kind: str, change: ChangeType, thing: Manifest) -> None:
-        self._plans.world_changed()
+        self._plans.league_changed()
         for key in self._nodes.keys_for(kind, change, thing):
             self._add(key)
 
-    def _add(self, key: Key, lane: int = NORMAL) -> None:
+    def _add(self, key: ObjectKey, lane: int = NORMAL) -> None:
         if self._leading:
             self._queue.add(key, lane)
 
     def queue_decisions(self, uids: Iterator[tuple[str, bool]]) -> None:
         """Queue the jobs a plan decided about; placements go first."""
         for uid, urgent in uids:
-            self._add(Key("job", uid), URGENT if urgent else NORMAL)
+            self._add(ObjectKey("job", uid), URGENT if urgent else NORMAL)
 
     def _ended_with_leftovers(self) -> Iterator[str]:
         for uid, thing in self._caches.jobs.items():
@@ -220,10 +233,10 @@ class Controller:
     def _count(self, actions: tuple[Action, ...], starts: Iterable[tuple[str, float]]) -> None:
         for action in actions:
             if isinstance(action, SetJobStatus):
-                self._plans.told.note(action.uid, self._clock.now())
+                self._plans.pacing.note(action.uid, self._clock.now())
             elif isinstance(action, WriteGrant) and action.epoch == 1:
                 self._observe(m.QUEUE_WAIT, action.job_uid, self._clock.now())
-            elif isinstance(action, Tell) and action.kind == "refused":
+            elif isinstance(action, EmitEvent) and action.kind == "refused":
                 self._instruments.add(m.REFUSALS, node=action.node, reason=action.reason)
         for uid, at_s in starts:
             self._observe(m.START_LATENCY, uid, at_s)

@@ -1,4 +1,4 @@
-"""Which event each ``Tell`` becomes."""
+"""Which Kubernetes event each ``EmitEvent`` becomes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from hansa.api.meta import API_VERSION
 from hansa.model.reasons import Reason
 from hansa.observability import events
 from hansa.observability.events import Event, Subject
-from hansa.reconcile.hub.actions import Tell
+from hansa.reconcile.hub.actions import EmitEvent
 
 
-def event_of(said: Tell) -> Event:  # noqa: PLR0911  # one return a kind of event
+def event_of(said: EmitEvent) -> Event:  # noqa: PLR0911  # one return a kind of event
     """Return the event a person reads with ``kubectl describe``."""
     about = Subject(API_VERSION, said.about, said.name, said.namespace, said.uid)
     match said.kind:

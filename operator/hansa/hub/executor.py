@@ -31,15 +31,15 @@ log = logging.getLogger(__name__)
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 CONFLICT_AFTER_S = 0.2
 TERMINAL_AFTER_S = 30.0
+LAPSED_AFTER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a batch went. ``retry_after_s`` None: no need to come back."""
+class BatchResult:
+    """How a batch went. ``retry_after_s`` None: all is done, no need to come back."""
 
     ok: bool
     retry_after_s: float | None = None
-    not_leading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +88,25 @@ class Executor:
             do.DecideCsr: self._decide_csr,
         }
 
-    async def run(self, actions: Iterable[do.Action]) -> Outcome:
+    async def run(self, actions: Iterable[do.Action]) -> BatchResult:
         """Run a batch; never raises a Hansa error."""
         later_s: float | None = None
         for action in actions:
-            if isinstance(action, do.Tell):
+            if isinstance(action, do.EmitEvent):
                 self._recorder.emit(event_of(action))
                 continue
-            if isinstance(action, do.LookAgain):
+            if isinstance(action, do.RequeueAfter):
                 later_s = action.after_s
                 continue
             if not self._still_leader():
-                return Outcome(ok=False, not_leading=True)
+                # The lease may only have lapsed, and be renewed with nobody told: come back.
+                return BatchResult(ok=False, retry_after_s=LAPSED_AFTER_S)
             failure = await self._attempt(action)
             if failure is not None:
                 return failure
-        return Outcome(ok=True, retry_after_s=later_s)
+        return BatchResult(ok=True, retry_after_s=later_s)
 
-    async def _attempt(self, action: do.Action) -> Outcome | None:
+    async def _attempt(self, action: do.Action) -> BatchResult | None:
         name, outcome, after_s = type(action).__name__, "ok", 0.0
         try:
             await self._handlers[type(action)](action)
@@ -120,7 +121,7 @@ class Executor:
             log.warning("write refused action=%s error=%s", name, error)
         verb, resource = _LABELS[type(action)]
         self._instruments.add(m.API_WRITES, verb=verb, resource=resource, outcome=outcome)
-        return None if outcome == "ok" else Outcome(ok=False, retry_after_s=after_s)
+        return None if outcome == "ok" else BatchResult(ok=False, retry_after_s=after_s)
 
     async def _set_job_status(self, action: do.SetJobStatus) -> None:
         # No patch of any kind: the hub is the one writer and has read the whole (ADR 0020).

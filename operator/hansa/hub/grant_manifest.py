@@ -22,6 +22,8 @@ def grant_manifest(
 ) -> Manifest:
     """Return the grant, valid from now (less the skew) for ``validity_s`` seconds."""
     spec: Manifest = {
+        "issuer": signer.key_id,
+        "audience": action.audience,
         "node": action.node,
         "job": {
             "namespace": action.job_namespace,
@@ -38,7 +40,7 @@ def grant_manifest(
         "overlays": [dict(overlay) for overlay in action.overlays],
     }
     key_id, signature = sign(signer, grant_message(spec))
-    spec["signatures"] = [{"role": "Hub", "keyId": key_id, "signature": signature}]
+    spec["signatures"] = [{"keyId": key_id, "signature": signature}]
     spec["cancel"] = action.cancel
     return {
         "apiVersion": API_VERSION,

@@ -8,31 +8,32 @@ from typing import Any, Literal
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
-from hansa.hub.world import WorldView
 from hansa.model.plan import Notice, Waiting
 from hansa.ports import Clock, Manifest
-from hansa.process.workqueue import LATER, Key, KeyQueue
+from hansa.process.workqueue import LATER, WorkQueue
 from hansa.reconcile.hub.actions import (
     Action,
     DecideCsr,
+    EmitEvent,
     EnsureNodeAccess,
     RevokeNodeAccess,
     SetNodeStatus,
     SetPoolStatus,
-    Tell,
 )
 from hansa.reconcile.hub.csr import rule_on
 from hansa.reconcile.hub.status.nodes_and_pools import node_status, pool_status, unsound
 
 
-class NodeKeys:
+class NodeReconciler:
     """Derives actions for the keys ``node``, ``pool`` and ``csr``."""
 
     def __init__(
         self,
         caches: Caches,
-        world: WorldView,
+        league: LeagueCache,
         plans: PlanningLoop,
         *,
         clock: Clock,
@@ -40,35 +41,35 @@ class NodeKeys:
     ) -> None:
         """``join_user``: who may ask for a node's first certificate."""
         self._caches = caches
-        self._world = world
+        self._league = league
         self._plans = plans
         self._clock = clock
         self._join_user = join_user
         self._plan = plans.plan
         self._noticed: dict[tuple[str, str], list[Notice]] = {}
 
-    def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[Key]:
+    def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[ObjectKey]:
         """Yield the keys a change concerns."""
         name = thing["metadata"]["name"]
         if kind in ("node", "csr", "pool"):
-            yield Key(kind, name)
+            yield ObjectKey(kind, name)
         if kind == "node":
-            yield from (Key("csr", csr) for csr in self._caches.csrs)
+            yield from (ObjectKey("csr", csr) for csr in self._caches.csrs)
         if kind == "namespace" and name.startswith(NODE_NAMESPACE_PREFIX) and change == "DELETED":
             node = name.removeprefix(NODE_NAMESPACE_PREFIX)
             self._caches.access.discard(node)
-            yield Key("node", node)
+            yield ObjectKey("node", node)
 
-    def queue_all(self, queue: KeyQueue) -> None:
+    def queue_all(self, queue: WorkQueue[ObjectKey]) -> None:
         """Queue everything there is."""
         for name in self._caches.nodes:
-            queue.add(Key("node", name))
+            queue.add(ObjectKey("node", name))
         for name in self._caches.csrs:
-            queue.add(Key("csr", name))
+            queue.add(ObjectKey("csr", name))
         for name in self._caches.pools:
-            queue.add(Key("pool", name), LATER)
+            queue.add(ObjectKey("pool", name), LATER)
 
-    def derive(self, key: Key) -> tuple[Action, ...]:
+    def derive(self, key: ObjectKey) -> tuple[Action, ...]:
         """Return what is due for a key now."""
         match key.kind:
             case "node":
@@ -80,7 +81,7 @@ class NodeKeys:
 
     def _node(self, name: str) -> Iterator[Action]:
         thing = self._caches.nodes.get(name)
-        view = self._world.look_at(name, self._clock.now())
+        view = self._league.look_at(name, self._clock.now())
         if thing is None or view is None:
             yield RevokeNodeAccess(name)
             return
@@ -99,8 +100,8 @@ class NodeKeys:
 
     def _pool(self, name: str) -> Iterator[Action]:
         thing = self._caches.pools.get(name)
-        world = self._world.world
-        pool = world.league.pools.get(name)
+        league = self._league.view
+        pool = league.catalog.pools.get(name)
         if thing is None or pool is None or not self._plans.planned:
             return
         snapshot = self._plans.snapshot
@@ -144,11 +145,11 @@ def _tell(
     about: Literal["SovereignNode", "ComputePool"],
     thing: Manifest,
     status: Mapping[str, Any] | None,
-) -> Iterator[Tell]:
+) -> Iterator[EmitEvent]:
     """Yield an event for what has newly been found wrong with an object."""
     found = unsound(status, thing.get("status") or {})
     if found is not None:
         meta, (reason, message) = thing["metadata"], found
-        yield Tell(
+        yield EmitEvent(
             "unsound", "", meta["name"], meta["uid"], reason=reason, message=message, about=about
         )

@@ -9,27 +9,28 @@ from typing import Any
 
 from hansa.adapters.kube.reflector import Mirror
 from hansa.hub.caches import Caches
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.pricing import Pricing
-from hansa.hub.world import WorldView
 from hansa.model.reasons import Reason
 from hansa.observability.views import GpuCount, HubReading
 from hansa.ports import Clock
-from hansa.process.workqueue import KeyQueue
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.jobs import JobView
 from hansa.reconcile.hub.status.whole_conditions import by_type
 
 KINDS = {"AIJob": "jobs", "SovereignNode": "nodes", "ComputePool": "pools", "WorkGrant": "grants"}
 
 
-class CacheView:
+class ScrapeView:
     """The ``HubView`` of observability over this process's caches."""
 
     def __init__(
         self,
         caches: Caches,
-        world: WorldView,
+        league: LeagueCache,
         pricing: Pricing,
-        queue: KeyQueue,
+        queue: WorkQueue[ObjectKey],
         *,
         clock: Clock,
         leading: Callable[[], bool],
@@ -37,7 +38,7 @@ class CacheView:
     ) -> None:
         """``leading`` tells whether this replica holds the Lease; ``events`` counts outcomes."""
         self._caches = caches
-        self._world = world
+        self._league = league
         self._plans = pricing.plans
         self._pricing = pricing
         self._queue = queue
@@ -60,9 +61,9 @@ class CacheView:
             queue_keys=len(self._queue),
             events=self._events,
         )
-        return replace(own, **self._league()) if own.leader else own
+        return replace(own, **self._league_reading()) if own.leader else own
 
-    def _league(self) -> dict[str, Any]:
+    def _league_reading(self) -> dict[str, Any]:
         now_s = self._clock.now()
         heartbeats = {name: self._caches.heartbeat_s(name) for name in self._caches.nodes}
         return {
@@ -88,7 +89,7 @@ class CacheView:
             for holding in job.holdings:
                 gpu_class = holding.gpu_class or job.shape.gpu_class
                 held[holding.site, gpu_class] += holding.workers * job.shape.gpus
-        for node in self._world.world.nodes.values():
+        for node in self._league.view.nodes.values():
             site = node.site
             busy = busy_gpus(self._caches.nodes.get(site.name) or {})
             for gpu_class, total in sorted(site.lent_gpus.items()):

@@ -6,12 +6,11 @@ import asyncio
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import kopf
 import numpy as np
 
 from hansa.adapters.clock import SystemClock
@@ -19,18 +18,18 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection, connect
 from hansa.adapters.kube.fenced import FencedCluster
 from hansa.api.kinds import MEMBERPOLICY
-from hansa.errors import HansaError, NotFound, Retryable, Terminal
+from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster.policy import NAME
 from hansa.member.context import AgentContext
-from hansa.member.duties import FORGET_S, GPU_USE_S, Renewal, Upkeep, regularly
+from hansa.member.duties import FORGET_S, GPU_USE_S, Duties, Renewal, spread
 from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
 from hansa.member.hub_link.leadership import Leadership
-from hansa.member.kopf_handlers import build_registry, build_settings, take_machine, take_policy
+from hansa.member.kopf_handlers import add_handlers, take_machine, take_policy
 from hansa.member.publisher import Publisher
-from hansa.member.scrape_view import View
+from hansa.member.scrape_view import ScrapeView
 from hansa.member.settings import MemberSettings
-from hansa.member.status import Status
+from hansa.member.status import AgentStatus
 from hansa.member.wiring import Clients, Parts, assemble
 from hansa.model.times import from_rfc3339
 from hansa.observability.collectors import member_collector
@@ -38,10 +37,12 @@ from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.ports import Clock, Manifest
+from hansa.process.app import Supervisor, regularly, run_process, together
+from hansa.process.environment import read_settings
+from hansa.process.kopf_login import run_under_kopf
 from hansa.reconcile.member.run_request import MANAGER
 
 log = logging.getLogger(__name__)
-Job = Coroutine[Any, Any, Any]
 FIRST_LOOK_S = 15.0
 """A hub that never answers must not keep the agent from the runs it has."""
 
@@ -56,37 +57,19 @@ class Agent:
         self._clock = clock
         self._random = np.random.default_rng()
         self._instruments = Instruments("member")
-        self.status = Status()
-        self._ended = asyncio.Event()
-        self._life: asyncio.Task[None] | None = None
+        self.status = AgentStatus()
+        self.supervisor = Supervisor(self._live)
         self.port = 0
         self.renewal: Renewal | None = None
         """Set once the member has joined."""
 
     async def run(self) -> None:
-        """Run until cancelled or signalled; kopf hears the signals and calls start and stop."""
-        registry = build_registry(
-            lambda: self.status.context, self._connection, start=self._start, stop=self._stop
+        """Run until signalled or told to end. Duties end first, then the Lease is given up."""
+        await run_under_kopf(
+            self.supervisor,
+            self._connection,
+            lambda registry: add_handlers(registry, lambda: self.status.context),
         )
-        await kopf.operator(
-            registry=registry,
-            settings=build_settings(),
-            standalone=True,
-            clusterwide=True,
-            stop_flag=self._ended,
-        )
-        if self._life is not None and not self._life.cancelled():
-            self._life.result()
-
-    async def _start(self) -> None:
-        self._life = asyncio.create_task(self._live())
-        self._life.add_done_callback(lambda _: self._ended.set())
-
-    async def _stop(self) -> None:
-        """End all duties, then give up the Lease, so that another replica goes on at once."""
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.wait((self._life,))
 
     async def _live(self) -> None:
         serving = self._settings.serving
@@ -188,7 +171,7 @@ class Agent:
         return float(self._random.random())
 
     async def _remember(self, context: AgentContext, own: KubeCluster) -> None:
-        """Read what an earlier process left, and the law; nothing is judged before.
+        """Read what an earlier process left, and the policy; nothing is judged before.
 
         The context hears events already, so that nothing is missed between a look and the first event.
         """
@@ -197,11 +180,11 @@ class Agent:
             take_policy(context, "ADDED", policy)
         for node in (await own.list("/api/v1/nodes")).items:
             take_machine(context, "ADDED", node)
-        await context.memory.load()
+        await context.epochs.load()
 
     async def _serve(self, stack: AsyncExitStack, parts: Parts, renewal: Renewal) -> None:
         context = parts.context
-        upkeep, timing, jitter = Upkeep(context), self._settings.timing, self._jitter
+        duties, timing = Duties(context), self._settings.timing
 
         def certificate_end_s() -> float:
             return renewal.end_s
@@ -209,31 +192,30 @@ class Agent:
         publisher = Publisher(
             context, release_key=renewal.held.signer.public_key, certificate_end_s=certificate_end_s
         )
-        view = View(context, publisher, certificate_end_s)
+        view = ScrapeView(context, publisher, certificate_end_s)
         stack.enter_context(self._instruments.attached(member_collector(view)))
-        await self._first_looks(upkeep)
+        await self._first_looks(duties)
         every: list[tuple[Callable[[], Any], Callable[[], float]]] = [
-            (upkeep.heartbeat, lambda: timing.heartbeat_seconds),
-            (upkeep.canary, upkeep.canary_pause_s),
-            (upkeep.kuberay, upkeep.kuberay_pause_s),
-            (upkeep.volumes, upkeep.volumes_pause_s),
-            (upkeep.forget, lambda: FORGET_S),
-            (upkeep.gpu_use, lambda: GPU_USE_S),
+            (duties.heartbeat, lambda: timing.heartbeat_seconds),
+            (duties.canary, duties.canary_pause_s),
+            (duties.kuberay, duties.kuberay_pause_s),
+            (duties.volumes, duties.volumes_pause_s),
+            (duties.forget, lambda: FORGET_S),
+            (duties.gpu_use, lambda: GPU_USE_S),
             (renewal.check, renewal.pause_s),
         ]
-        jobs: list[Job] = [regularly(duty, pause, jitter) for duty, pause in every]
-        jobs += [
+        await together(
+            *(regularly(duty, spread(pause_s, self._jitter)) for duty, pause_s in every),
             context.namespaces.run(),
-            context.rayjobs.run(),
+            *(one.objects.run() for one in context.watched),
             context.recorder.run(),
             publisher.run(),
-            _on_law(context.law_changed, upkeep),
+            _on_policy(context.policy_changed, duties),
             self._work(parts),
-        ]
-        await _together(jobs)
+        )
 
-    async def _first_looks(self, upkeep: Upkeep) -> None:
-        for look in (upkeep.first_canary, upkeep.kuberay, upkeep.volumes, upkeep.heartbeat):
+    async def _first_looks(self, duties: Duties) -> None:
+        for look in (duties.first_canary, duties.kuberay, duties.volumes, duties.heartbeat):
             try:
                 async with asyncio.timeout(FIRST_LOOK_S):
                     await look()
@@ -244,44 +226,39 @@ class Agent:
         """Begin to judge only when the runs there are have been seen."""
         context, run_controller = parts.context, parts.run_controller
         await context.namespaces.wait_synced()
-        if not context.site.kuberay.missing:
-            await context.rayjobs.wait_synced()
+        if not context.cluster_state.kuberay.missing:
+            for one in context.watched:
+                await one.objects.wait_synced()
         context.judging.set()
         self.status.starting = ""
         log.info(
-            "at work", extra={"node": self._settings.node, "records": len(context.memory.items())}
+            "at work",
+            extra={"node": self._settings.node, "records": sum(1 for _ in context.epochs.records)},
         )
         workers = [run_controller.work() for _ in range(self._settings.rendering.concurrency)]
-        await _together(
-            [context.grants.run(), parts.judge.run(), run_controller.watch_deadlines(), *workers]
+        await together(
+            context.grants.run(), parts.judge.run(), run_controller.watch_deadlines(), *workers
         )
 
 
-async def _on_law(changed: asyncio.Event, upkeep: Upkeep) -> None:
+async def run(settings: MemberSettings) -> None:
+    """Run one replica until the process is told to end."""
+    named = settings.identity.kubeconfig
+    own = connect(Path(named) if named else None, os.environ)
+    await Agent(settings, own, clock=SystemClock()).run()
+
+
+async def _on_policy(changed: asyncio.Event, duties: Duties) -> None:
     """Look for data volumes again whenever the policy has changed."""
     while True:
         await changed.wait()
         changed.clear()
-        await upkeep.volumes()
-
-
-async def _together(jobs: list[Job]) -> None:
-    """Run jobs until one fails or all are cancelled; none outlives the others."""
-    async with asyncio.TaskGroup() as group:
-        for job in jobs:
-            group.create_task(job)
+        await duties.volumes()
 
 
 def main() -> None:
     """Run the agent as a process; SIGTERM ends it, running jobs go on."""
-    settings = MemberSettings()
+    settings = read_settings(MemberSettings)
     configure_logging(level=settings.log_level)
-    named = settings.identity.kubeconfig
-    own = connect(Path(named) if named else None, os.environ)
-    agent = Agent(settings, own, clock=SystemClock())
-    try:
-        asyncio.run(agent.run())
-    except* Terminal as errors:
-        log.error("cannot run", extra={"errors": [str(e) for e in errors.exceptions]})  # noqa: TRY400  # the message is enough
-        raise SystemExit(1) from None
+    run_process(lambda: run(settings))
     log.info("stopped; running jobs go on")

@@ -10,19 +10,36 @@ from dataclasses import dataclass, field
 from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.api.workgrant import WorkGrantSpec
 from hansa.errors import Conflict, NotFound, Retryable
-from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.member.cluster.inventory import Site
+from hansa.grants import authorization
+from hansa.grants.epochs import NONE, EpochRecord, Outcome
+from hansa.member.cluster.inventory import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
-from hansa.member.state.epoch_store import EpochMemory
+from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.run_index import Entry, RunIndex
+from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
-from hansa.process.retry_queue import KeyedQueue
+from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.grant_status import Stamp
+from hansa.reconcile.member.workload import Workload, WorkloadView
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A way to run work, and the cache of the objects that do it."""
+
+    workload: Workload
+    objects: Reflector
+
+    def view(self, name: str) -> WorkloadView | None:
+        """Return the object of a run as last seen; None: there is none."""
+        found = self.objects.get(f"{name}/{name}")
+        return None if found is None else self.workload.observe(found)
 
 
 @dataclass(slots=True)
@@ -36,16 +53,17 @@ class AgentContext:
     hub_skew: Callable[[], float | None]
     """Hub's clock minus ours, in seconds."""
     signer: Signer
-    memory: EpochMemory
+    epochs: EpochStore
     contact: Contact
     grants: Reflector
     namespaces: Reflector
-    rayjobs: Reflector
+    watched: tuple[Watched, ...]
+    """The ways to run work that this agent knows."""
     instruments: Instruments
     recorder: EventRecorder
-    runs: KeyedQueue
+    runs: WorkQueue[str]
     jitter: Callable[[], float]
-    site: Site = field(default_factory=Site)
+    cluster_state: ClusterState = field(default_factory=ClusterState)
     run_index: RunIndex = field(default_factory=RunIndex)
     refusals: Counter[str] = field(default_factory=Counter)
     """Refusals since this process began, by reason."""
@@ -55,7 +73,7 @@ class AgentContext:
     """Set while no grant waits to be judged: accepting goes before rendering."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when something the publisher tells may have changed."""
-    law_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the policy was written."""
 
     @property
@@ -63,11 +81,21 @@ class AgentContext:
         """This node's namespace on the hub."""
         return NODE_NAMESPACE_PREFIX + self.settings.node
 
+    @property
+    def served(self) -> frozenset[str]:
+        """Kinds of work that this agent can run."""
+        return frozenset().union(*(one.workload.serves for one in self.watched))
+
+    def watched_for(self, entry: Entry) -> Watched | None:
+        """Return the way to run a grant's work; None: an earlier agent accepted what this cannot."""
+        kind = entry.spec.job_spec.workload
+        return next((one for one in self.watched if kind in one.workload.serves), None)
+
     def grant_of(self, entry: Entry) -> Manifest | None:
         """Return the hub's grant for a run, as last seen."""
         return self.grants.get(f"{self.hub_namespace}/{entry.grant}")
 
-    async def tell_hub(self, name: str, patch: Manifest) -> Manifest:
+    async def tell_hub(self, name: str, patch: Manifest) -> None:
         """Merge a status patch into a grant and take the answer into the cache.
 
         What was read is replaced (ADR 0020). Where that is no longer what stands there, only the spec
@@ -82,8 +110,8 @@ class AgentContext:
             answer = await self.hub.replace(path, body)
         except Conflict:
             answer = await self.hub.merge(path, patch)
+        # An answer that is no grant is passed over; what the hub really holds comes by the watch.
         self.grants.absorb(answer)
-        return answer
 
     def need_grant(self, entry: Entry) -> Manifest:
         """Return the hub's grant; raises ``Retryable`` while it is not to be had."""
@@ -93,22 +121,35 @@ class AgentContext:
         return grant
 
     def stamp(self) -> Stamp:
-        """Return now and the law's generation."""
-        return Stamp(self.clock.now(), self.site.law.generation)
+        """Return now and the policy's generation."""
+        return Stamp(self.clock.now(), self.cluster_state.policy.generation)
 
     def record(
-        self, epoch: int, digest: str, outcome: Outcome, *, reason: str = "-"
+        self, spec: WorkGrantSpec, digest: str, outcome: Outcome, *, reason: str = NONE
     ) -> EpochRecord:
-        """Return a record that is kept for as long as a grant of its age could be valid."""
-        limits = self.settings.limits
-        keep = self.clock.now() + limits.grant_validity_seconds + limits.clock_skew_seconds
-        return EpochRecord(epoch, digest, outcome, int(keep), reason)
+        """Return a record that is kept for as long as a grant, or a signature it used, is valid."""
+        limits, now_s = self.settings.limits, self.clock.now()
+        keep = now_s + limits.grant_validity_seconds + limits.clock_skew_seconds
+        used = () if outcome is Outcome.REFUSED else spec.job_spec.authorizations
+        ends = (from_rfc3339(said.not_after) or 0.0 for said in used)
+        return EpochRecord(
+            job_uid=spec.job.uid,
+            epoch=spec.epoch,
+            digest=digest,
+            outcome=outcome,
+            seen_s=int(now_s),
+            keep_until_s=int(max(keep, *ends)) if used else int(keep),
+            reason=reason,
+            authorizations=authorization.identities(used),
+        )
 
     def policy_subject(self) -> Subject:
         """Return what events are about."""
-        return Subject("hansa.dev/v1alpha1", "MemberPolicy", "local", uid=self.site.law.uid)
+        return Subject(
+            "hansa.dev/v1alpha1", "MemberPolicy", "local", uid=self.cluster_state.policy.uid
+        )
 
     def emit(self, event: Event) -> None:
         """Write an event, if there is a policy to write it on."""
-        if self.site.law.uid:
+        if self.cluster_state.policy.uid:
             self.recorder.emit(event)

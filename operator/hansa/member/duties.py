@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hansa.errors import HansaError, NotFound, Retryable
+from hansa.errors import NotFound, Retryable
 from hansa.member.cluster import gpu_use, probes
 from hansa.member.context import AgentContext
 from hansa.member.hub_link import certificates, identity
@@ -26,21 +26,12 @@ GPU_USE_S = 60.0
 """Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
 
 
-async def regularly(
-    duty: Callable[[], Awaitable[object]],
-    every_s: Callable[[], float],
-    jitter: Callable[[], float],
-) -> None:
-    """Do ``duty`` for ever; a failure is logged and the next turn comes as usual."""
-    while True:
-        try:
-            await duty()
-        except (HansaError, TimeoutError) as error:
-            log.warning("duty failed", extra={"duty": duty.__name__, "error": str(error)})
-        await asyncio.sleep(every_s() * (0.9 + 0.2 * jitter()))
+def spread(pause_s: Callable[[], float], jitter: Callable[[], float]) -> Callable[[], float]:
+    """Return a pause that is up to a tenth shorter or longer: many agents must not ask together."""
+    return lambda: pause_s() * (0.9 + 0.2 * jitter())
 
 
-class Upkeep:
+class Duties:
     """Duties that need the context."""
 
     def __init__(self, context: AgentContext) -> None:
@@ -72,71 +63,68 @@ class Upkeep:
     async def canary(self) -> None:
         """See whether the second lock holds."""
         found = await probes.run_canary(self._context.own)
-        if found != self._context.site.canary:
-            self._context.site.canary = found
+        if found != self._context.cluster_state.canary:
+            self._context.cluster_state.canary = found
             self._context.dirty.set()
 
     def canary_pause_s(self) -> float:
         """Return how long to wait before the next dry run: less while there is no judgement."""
         timing = self._context.settings.timing
-        unjudged = self._context.site.canary.outcome == "NotRun"
+        unjudged = self._context.cluster_state.canary.outcome == "NotRun"
         return timing.retry_seconds if unjudged else timing.canary_seconds
 
     async def first_canary(self) -> None:
         """Try a few times: a namespace made a moment ago has no service account yet."""
         for _ in range(FIRST_CANARIES):
             await self.canary()
-            if self._context.site.canary.outcome != "NotRun":
+            if self._context.cluster_state.canary.outcome != "NotRun":
                 return
             await asyncio.sleep(self._context.settings.timing.retry_seconds / 2)
 
     async def kuberay(self) -> None:
         """See which KubeRay there is."""
+        context = self._context
         found = await probes.find_kuberay(
-            self._context.own, self._context.settings.limits.kuberay_floor
+            context.own,
+            context.settings.limits.kuberay_floor,
+            [one.workload.resource.definition for one in context.watched],
         )
-        if found != self._context.site.kuberay:
-            self._context.site.kuberay = found
+        if found != self._context.cluster_state.kuberay:
+            self._context.cluster_state.kuberay = found
             self._context.dirty.set()
 
     def kuberay_pause_s(self) -> float:
         """Return how long to wait before looking again: less while it is unfit."""
-        unfit = bool(self._context.site.kuberay.trouble)
+        unfit = bool(self._context.cluster_state.kuberay.trouble)
         return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
 
     async def volumes(self) -> None:
         """Find the volumes behind the policy's data sets."""
-        law, site = self._context.site.law.spec, self._context.site
-        sets = law.datasets if law is not None else ()
+        state = self._context.cluster_state
+        sets = state.policy.spec.datasets if state.policy.spec is not None else ()
         found, unusable = await probes.find_volumes(
             self._context.own, self._context.settings.namespace, sets
         )
-        if (found, unusable) != (site.volumes, site.unusable_data):
-            site.volumes, site.unusable_data = found, unusable
+        if (found, unusable) != (state.volumes, state.unusable_data):
+            state.volumes, state.unusable_data = found, unusable
             self._context.dirty.set()
 
     def volumes_pause_s(self) -> float:
         """Return how long to wait before looking again: less while a data set is unusable."""
-        unfit = bool(self._context.site.unusable_data)
+        unfit = bool(self._context.cluster_state.unusable_data)
         return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
 
     async def gpu_use(self) -> None:
         """Ask the exporters which GPUs are busy."""
         context = self._context
         found = await gpu_use.busy_gpus(context.own, context.settings.namespace)
-        if found != context.site.busy:
-            context.site.busy = found
+        if found != context.cluster_state.busy:
+            context.cluster_state.busy = found
             context.dirty.set()
 
     async def forget(self) -> None:
         """Drop epoch records that nothing can refer to any more."""
-        context = self._context
-        active = {
-            entry.uid
-            for n in context.run_index.names()
-            if (entry := context.run_index.get(n)) is not None
-        }
-        await context.memory.forget(context.clock.now(), lambda uid, _: uid in active)
+        await self._context.epochs.forget(self._context.clock.now())
 
 
 class Renewal:

@@ -18,16 +18,16 @@ from hansa.adapters.kube.reflector import ChangeType
 from hansa.errors import HansaError, NotFound
 from hansa.grants.checks import judge
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.grants.judgement import Bounds, Facts, Judgement
+from hansa.grants.judgement import Judgement
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
+from hansa.member.facts import facts_of
 from hansa.member.runs import stale
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
 from hansa.reconcile.member import grant_status
-from hansa.reconcile.member.inventory import Inventory
 
 log = logging.getLogger(__name__)
 LARGEST_BATCH = 128
@@ -48,7 +48,7 @@ def pause_after(judged: int, spent_s: float, *, backlog: bool) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class GrantDecision:
     """One grant and what was decided."""
 
     grant: Manifest
@@ -88,7 +88,7 @@ class Judge:
     async def _rush(self) -> None:
         """Judge what there is, and what comes right behind it."""
         context, judged = self._context, 0
-        backlog = len(context.runs) > context.settings.rendering.concurrency
+        backlog = context.runs.unfinished > context.settings.rendering.concurrency
         began_s = context.clock.monotonic()
         while self._wake.is_set():
             self._wake.clear()
@@ -126,11 +126,9 @@ class Judge:
         context = self._context
         grants = [context.grants.get(f"{context.hub_namespace}/{name}") for name in names]
         decisions = self._judge_all([g for g in grants if g is not None and self._is_new(g)])
-        records: dict[str, EpochRecord] = {}
-        for decision in decisions:
-            records.update(self._record_of(decision))
+        records = [record for d in decisions if (record := self._record_of(d)) is not None]
         try:
-            await context.memory.put(records)
+            await context.epochs.put(records)
         except HansaError:
             for decision in decisions:
                 self._forget(decision)
@@ -139,57 +137,46 @@ class Judge:
         if not all(decision.judgement.accepted for decision in decisions):
             context.dirty.set()
 
-    def _judge_all(self, grants: list[Manifest]) -> list[Decision]:
-        context, decisions = self._context, []
-        for grant in grants:
-            inventory = context.site.inventory(context.run_index.held)
-            spec = grant.get("spec") or {}
-            facts = self._facts(spec, inventory)
-            judgement = self._untold.pop(grant["metadata"]["name"], None) or judge(
-                spec, context.site.law.spec, facts
-            )
-            decisions.append(Decision(grant, judgement))
-            if judgement.accepted and judgement.proposal is not None:
-                p = judgement.proposal
-                entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
-                context.run_index.put(entry, holding=True)
+    def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
+        """Judge each by itself: one that nobody can digest keeps no other waiting.
+
+        Lower epochs first: of two of one job the later one finds the earlier one alive.
+        """
+        decisions = []
+        for grant in sorted(grants, key=_epoch):
+            try:
+                decisions.append(self._judge(grant))
+            except Exception:
+                log.exception("grant not judged", extra={"grant": grant["metadata"]["name"]})
         return decisions
 
-    def _facts(self, spec: Mapping[str, Any], inventory: Inventory) -> Facts:
-        context, limits = self._context, self._context.settings.limits
-        job = spec.get("job")
-        uid = str(job.get("uid", "")) if isinstance(job, dict) else ""
-        return Facts(
-            node=context.settings.node,
-            now_s=context.clock.now(),
-            hub_skew_s=context.hub_skew(),
-            seen=context.memory.get(uid),
-            stock=inventory.stock,
-            unusable_data=context.site.unusable_data,
-            running_jobs=context.run_index.running_jobs,
-            readiness=context.site.readiness(inventory),
-            bounds=Bounds(
-                clock_skew_s=limits.clock_skew_seconds,
-                grant_validity_s=limits.grant_validity_seconds,
-                ray_floor=limits.ray_floor,
-            ),
+    def _judge(self, grant: Manifest) -> GrantDecision:
+        context, spec = self._context, grant.get("spec") or {}
+        untold = self._untold.pop(grant["metadata"]["name"], None)
+        judgement = untold or judge(
+            spec, context.cluster_state.policy.spec, facts_of(context, spec)
         )
+        if judgement.accepted and judgement.proposal is not None:
+            p = judgement.proposal
+            entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
+            context.run_index.put(entry, holding=True)
+        return GrantDecision(grant, judgement)
 
-    def _record_of(self, decision: Decision) -> dict[str, EpochRecord]:
+    def _record_of(self, decision: GrantDecision) -> EpochRecord | None:
         """Return what to remember; a grant that proves nothing must not move anybody's epoch."""
         proposal, objections = decision.judgement.proposal, decision.judgement.objections
         if proposal is None:
-            return {}
-        uid, epoch = proposal.spec.job.uid, proposal.spec.epoch
+            return None
         if not objections:
-            return {uid: self._context.record(epoch, proposal.digest, Outcome.ACCEPTED)}
-        seen = self._context.memory.get(uid)
-        if objections[0].reason.untrusted or (seen is not None and seen.epoch >= epoch):
-            return {}
+            return self._context.record(proposal.spec, proposal.digest, Outcome.ACCEPTED)
+        highest = self._context.epochs.records.highest(proposal.spec.job.uid)
+        is_late = highest is not None and highest.epoch >= proposal.spec.epoch
+        if objections[0].reason.untrusted or is_late:
+            return None
         reason = objections[0].reason.value
-        return {uid: self._context.record(epoch, proposal.digest, Outcome.REFUSED, reason=reason)}
+        return self._context.record(proposal.spec, proposal.digest, Outcome.REFUSED, reason=reason)
 
-    async def _tell(self, decision: Decision) -> None:
+    async def _tell(self, decision: GrantDecision) -> None:
         """Tell the hub; what it does not take is told again, by the run or by this judge."""
         grant, judgement = decision.grant, decision.judgement
         name, stamp = grant["metadata"]["name"], self._context.stamp()
@@ -207,7 +194,7 @@ class Judge:
             log.warning("decision not told", extra={"grant": name, "error": str(error)})
             self._tell_later(name, judgement)
         if judgement.accepted and entry is not None:
-            self._context.runs.put(entry.name)
+            self._context.runs.add(entry.name)
 
     def _tell_later(self, name: str, judgement: Judgement) -> None:
         if not judgement.accepted:
@@ -222,7 +209,7 @@ class Judge:
         entry = Entry(spec, {}, judgement.proposal.digest)
         return self._context.run_index.get(entry.name)
 
-    def _forget(self, decision: Decision) -> None:
+    def _forget(self, decision: GrantDecision) -> None:
         entry = self._entry(decision.judgement)
         if decision.judgement.accepted and entry is not None:
             self._context.run_index.drop(entry.name)
@@ -231,7 +218,8 @@ class Judge:
         first = judgement.objections[0]
         self._context.instruments.add(metrics.MEMBER_REFUSALS, reason=first.reason.value)
         self._context.refusals[first.reason.value] += 1
-        job = (grant.get("spec") or {}).get("job") or {}
+        job = (grant.get("spec") or {}).get("job")
+        job = job if isinstance(job, Mapping) else {}
         title = f"{job.get('namespace', '?')}/{job.get('name', '?')}"
         subject = self._context.policy_subject()
         self._context.emit(events.grant_refused(subject, title, first.reason.value, first.message))
@@ -241,10 +229,8 @@ class Judge:
         if grant_status.reported(grant).accepted is not None:
             return False
         spec = grant.get("spec") or {}
-        job = spec.get("job")
-        uid = job.get("uid") if isinstance(job, dict) else None
-        seen = self._context.memory.get(str(uid))
-        if seen is None or seen.epoch != spec.get("epoch"):
+        seen = self._context.epochs.records.get(_uid(spec), _epoch(grant))
+        if seen is None:
             return True
         return seen.outcome is not Outcome.ACCEPTED or not self._same(grant, seen)
 
@@ -262,8 +248,8 @@ class Judge:
         context = self._context
         entry = Entry(proposal.spec, grant["spec"], proposal.digest)
         known = context.run_index.get(entry.name)
-        record = context.memory.get(entry.uid)
-        if record is None or record.epoch != proposal.spec.epoch or record.digest != entry.digest:
+        record = context.epochs.records.get(entry.uid, entry.epoch)
+        if record is None or record.digest != entry.digest:
             return
         if known is None:
             context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
@@ -271,10 +257,21 @@ class Judge:
             holding = record.outcome is Outcome.ACCEPTED
             context.run_index.put(replace(entry, gpu_class=known.gpu_class), holding=holding)
         context.orphaned.pop(entry.name, None)
-        context.runs.put(entry.name)
+        context.runs.add(entry.name)
 
     def _orphan(self, grant: Manifest) -> None:
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        self._context.runs.put(Entry(proposal.spec, {}, "").name)
+        self._context.runs.add(Entry(proposal.spec, {}, "").name)
+
+
+def _epoch(grant: Manifest) -> int:
+    """Return a grant's epoch as far as anybody can tell before it is read."""
+    epoch = (grant.get("spec") or {}).get("epoch")
+    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else 0
+
+
+def _uid(spec: Mapping[str, Any]) -> str:
+    job = spec.get("job")
+    return str(job.get("uid", "")) if isinstance(job, Mapping) else ""

@@ -84,7 +84,7 @@ class Publisher:
             self._context.dirty.set()
 
     async def _tell_home(self) -> None:
-        if not self._context.site.law.uid:
+        if not self._context.cluster_state.policy.uid:
             return
         try:
             path = MEMBERPOLICY.path(name=NAME) + "/status"
@@ -116,13 +116,13 @@ class Publisher:
             self._context.settings.timing,
         )
         before, skew, age = self.health, context.hub_skew(), context.contact.age_s
-        inventory = context.site.inventory(context.run_index.held)
+        inventory = context.cluster_state.inventory(context.run_index.held)
         self.health = Health(
-            law=context.site.law.problem,
+            policy=context.cluster_state.policy.problem,
             hub=f"no answer for {age // 30 * 30:.0f} s" if age > timing.disconnect_seconds else "",
-            kuberay=context.site.kuberay.trouble,
+            kuberay=context.cluster_state.kuberay.trouble,
             clock=_clock_trouble(skew, limits.clock_skew_seconds),
-            disk=context.site.readiness(inventory).disk_full,
+            disk=context.cluster_state.readiness(inventory).disk_full,
         )
         self._tell_people(before)
 
@@ -136,22 +136,22 @@ class Publisher:
             context.emit(events.kuberay_unfit(subject, self.health.kuberay))
         if self.health.clock:
             context.emit(events.clock_skewed(subject, self.health.clock))
-        if context.site.canary.outcome == "Admitted":
-            context.emit(events.canary_admitted(subject, context.site.canary.message))
+        if context.cluster_state.canary.outcome == "Admitted":
+            context.emit(events.canary_admitted(subject, context.cluster_state.canary.message))
 
     def _node_body(self) -> Manifest:
         context = self._context
         said = Declaration(
             node=context.settings.node,
-            policy=context.site.law.spec,
-            generation=context.site.law.generation,
-            inventory=context.site.inventory(context.run_index.held),
+            policy=context.cluster_state.policy.spec,
+            generation=context.cluster_state.policy.generation,
+            inventory=context.cluster_state.inventory(context.run_index.held),
             health=self.health,
             agent_version=hansa.__version__,
-            kuberay_version=context.site.kuberay.version,
+            kuberay_version=context.cluster_state.kuberay.version,
             release_key=self._release_key,
             certificate_end_s=self._certificate_end_s(),
-            unusable_data=frozenset(context.site.unusable_data),
+            unusable_data=frozenset(context.cluster_state.unusable_data),
         )
         return node_status(
             said, self._conditions.get(self._node_path, []), now_s=context.clock.now()
@@ -161,9 +161,9 @@ class Publisher:
         context = self._context
         last, path = context.contact.last_s, MEMBERPOLICY.path(name=NAME) + "/status"
         said = Enforcement(
-            generation=context.site.law.generation,
+            generation=context.cluster_state.policy.generation,
             health=self.health,
-            canary=context.site.canary.outcome,
+            canary=context.cluster_state.canary.outcome,
             node_key_id=context.signer.key_id,
             refusals=context.refusals,
             last_contact_s=None if last is None else last // CONTACT_STEP_S * CONTACT_STEP_S,

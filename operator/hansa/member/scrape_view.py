@@ -10,7 +10,7 @@ from hansa.member.publisher import Publisher
 from hansa.observability.views import MemberReading
 
 
-class View:
+class ScrapeView:
     """The member's numbers."""
 
     def __init__(
@@ -27,11 +27,15 @@ class View:
     def reading(self) -> MemberReading:
         """Return the present values."""
         context = self._context
-        inventory = context.site.inventory(context.run_index.held)
-        law, end_s, skew = context.site.law.spec, self._certificate_end_s(), context.hub_skew()
+        inventory = context.cluster_state.inventory(context.run_index.held)
+        policy, end_s, skew = (
+            context.cluster_state.policy.spec,
+            self._certificate_end_s(),
+            context.hub_skew(),
+        )
         reflectors = {
             "workgrants": context.grants,
-            "rayjobs": context.rayjobs,
+            **{one.workload.resource.plural: one.objects for one in context.watched},
             "namespaces": context.namespaces,
         }
         return MemberReading(
@@ -42,7 +46,7 @@ class View:
             conditions={
                 said.type: said.status == "True" for said in self._publisher.health.conditions()
             },
-            switch=law.switch if law is not None else "Paused",
+            switch=policy.switch if policy is not None else "Paused",
             hub_contact_age_s=None if context.contact.last_s is None else context.contact.age_s,
             certificate_remaining_s=None if end_s is None else end_s - context.clock.now(),
             clock_skew_s=None if skew is None else -skew,

@@ -12,7 +12,7 @@ DEAF_AFTER_S = 300.0
 
 
 @dataclass(slots=True)
-class Status:
+class AgentStatus:
     """What the probes answer."""
 
     starting: str = "starting"

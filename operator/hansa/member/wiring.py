@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
-from hansa.member.context import AgentContext
+from hansa.grants.shape import misshapen
+from hansa.member.context import AgentContext, Watched
+from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
 from hansa.member.runs.run_controller import RunController
-from hansa.member.runs.run_objects import Builder
+from hansa.member.runs.run_objects import RunObjects
 from hansa.member.settings import MemberSettings
-from hansa.member.state.epoch_store import EpochMemory
+from hansa.member.state.epoch_store import EpochStore
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
-from hansa.process.retry_queue import KeyedQueue
+from hansa.process.workqueue import WorkQueue
+from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_request import MANAGER
+from hansa.reconcile.member.workload import Workload
 
-RAYJOBS = "/apis/ray.io/v1/rayjobs"
+WORKLOADS: tuple[Workload, ...] = (RayJob(),)
+"""The ways to run work, each with kinds of work of its own."""
 NAMESPACES = "/api/v1/namespaces"
 OURS = f"{MANAGED_BY_LABEL}={MANAGER},{NODE_LABEL}={{}}"
 """Runs of this node: a cluster may belong to several leagues, each with an agent of its own."""
@@ -70,16 +76,24 @@ def assemble(
     jitter: Callable[[], float],
 ) -> Parts:
     """Return the parts, connected; nothing runs yet."""
-    to_judge, to_steward = Relay(), Relay()
+    to_judge, to_run_controller = Relay(), Relay()
     ours = OURS.format(settings.node)
 
-    def reflector(cluster: Cluster, path: str, relay: Relay, labels: str = "") -> Reflector:
+    def reflector(
+        cluster: Cluster,
+        path: str,
+        relay: Relay,
+        labels: str = "",
+        *,
+        admit: Callable[[Manifest], str] = lambda _: "",
+    ) -> Reflector:
         return Reflector(
             cluster,
             path,
             clock=clock,
             on_change=relay,
             labels=labels,
+            admit=admit,
             relist_s=settings.timing.resync_seconds,
             jitter=jitter,
         )
@@ -91,20 +105,27 @@ def assemble(
         hub=clients.hub,
         hub_skew=clients.hub_skew,
         signer=clients.signer,
-        memory=EpochMemory(clients.own, settings.namespace),
+        epochs=EpochStore(clients.own, settings.namespace),
         contact=Contact(clock, last_s=clients.last_contact_s),
         grants=reflector(
-            clients.hub, WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node), to_judge
+            clients.hub,
+            WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node),
+            to_judge,
+            admit=misshapen,
         ),
-        namespaces=reflector(clients.own, NAMESPACES, to_steward, ours),
-        rayjobs=reflector(clients.own, RAYJOBS, to_steward, ours),
+        namespaces=reflector(clients.own, NAMESPACES, to_run_controller, ours),
+        watched=tuple(
+            Watched(one, reflector(clients.own, one.resource.path(), to_run_controller, ours))
+            for one in WORKLOADS
+        ),
         instruments=instruments,
         recorder=EventRecorder(
             clients.own, clock, controller="hansa.dev/member", instance=os.uname().nodename
         ),
-        runs=KeyedQueue(first_retry_s=settings.timing.retry_seconds),
+        runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
     )
-    judge, run_controller = Judge(context), RunController(context, Builder(context))
-    to_judge.to, to_steward.to = judge.seen, run_controller.seen
+    context.epochs.is_live = partial(is_live, context)
+    judge, run_controller = Judge(context), RunController(context, RunObjects(context))
+    to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
     return Parts(context, judge, run_controller)

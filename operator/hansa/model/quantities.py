@@ -1,4 +1,4 @@
-"""Kubernetes quantities to integers and back: bytes for memory, thousandths for CPU.
+"""Kubernetes quantities to integers: bytes for memory, thousandths for CPU.
 
 Rounds up, as the API server does, so that nothing is promised that does not fit.
 """
@@ -44,15 +44,6 @@ def millis(quantity: str) -> int:
     (500, 2000)
     """
     return _ceil(_exact(quantity) * 1000)
-
-
-def mebibytes(count: int) -> str:
-    """Return a number of bytes as a quantity of whole Mi, rounded down.
-
-    >>> mebibytes(1 << 30)
-    '1024Mi'
-    """
-    return f"{count >> 20}Mi"
 
 
 def _exact(quantity: str) -> Fraction:

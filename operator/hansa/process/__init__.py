@@ -1,1 +1,1 @@
-"""What every process is made of: supervised tasks, the kopf login, and one queue of keys."""
+"""What every process is made of: supervised tasks, kopf as the front door, and one queue of keys."""

@@ -1,14 +1,16 @@
-"""The hub's own queue of keys: deduplicated, in lanes, one worker a key at a time.
+"""The queue of keys that workers share: deduplicated, in lanes, one worker a key at a time.
 
-A key that comes back while it is worked on is worked on once more, however often it came. What to do
-is derived when a key is taken, not when it is put in: a burst of events costs one derivation.
+A key that comes back while it is worked on is worked on once more, however often it came; one that
+failed comes back later, each time after a longer pause. What to do is derived when a key is taken,
+not when it is put in: a burst of events costs one derivation.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 URGENT, NORMAL, LATER = 0, 1, 2
 """Lanes: grants first, then what people see, then tidying up."""
@@ -16,20 +18,17 @@ MOST_TIDYING = 2
 """Workers that may tidy up at the same time."""
 REST = 4.0
 """Each rests so many times as long as a key took: when the API server is slow, tidying gives way."""
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.2, 60.0
+
+Key = TypeVar("Key", bound=Hashable)
 
 
-class Key(NamedTuple):
-    """What to look at: a kind and the uid or name of the object."""
+class WorkQueue(Generic[Key]):
+    """Keys waiting to be worked on. One event loop owns it."""
 
-    kind: str
-    name: str
-
-
-class KeyQueue:
-    """Keys waiting to be processed. Owned by one event loop."""
-
-    def __init__(self, *, rest: float = REST) -> None:
-        """Start empty."""
+    def __init__(self, *, first_retry_s: float = FIRST_RETRY_S, rest: float = REST) -> None:
+        """``first_retry_s`` doubles with every failure of a key in a row, up to a minute."""
+        self._first_retry_s = first_retry_s
         self._rest = rest
         self._heap: list[tuple[int, int, Key]] = []
         self._lanes: dict[Key, int] = {}
@@ -37,12 +36,19 @@ class KeyQueue:
         self._tidying: dict[Key, float] = {}
         self._resting = 0
         self._again: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._count = 0
         self._ready = asyncio.Event()
 
     def __len__(self) -> int:
+        """Keys that wait; those that come back later are not among them."""
         return len(self._lanes) + len(self._again)
+
+    @property
+    def unfinished(self) -> int:
+        """Keys that wait or are worked on."""
+        return len(self._lanes) + len(self._busy)
 
     def add(self, key: Key, lane: int = NORMAL) -> None:
         """Put a key in; a key already waiting moves up if ``lane`` is better."""
@@ -65,7 +71,11 @@ class KeyQueue:
         self._timers[key] = loop.call_later(delay_s, self._ring, key, lane)
 
     async def take(self) -> Key:
-        """Return the next key; it is busy until ``done``."""
+        """Return the next key; ``done`` or ``failed`` must follow.
+
+        Suspends for every key, also while many wait: workers must not hold the loop between them.
+        """
+        await asyncio.sleep(0)
         while True:
             while self._heap and (self._heap[0][0] < LATER or self._may_tidy()):
                 lane, _, key = heapq.heappop(self._heap)
@@ -84,6 +94,32 @@ class KeyQueue:
 
     def done(self, key: Key) -> None:
         """Give a key back."""
+        self._failures.pop(key, None)
+        self._give_back(key)
+
+    def failed(self, key: Key, *, after_s: float = 0.0) -> None:
+        """Give a key back and have it worked on again: later each time, ``after_s`` at the least."""
+        before = self._failures.get(key, 0)
+        self._failures[key] = before + 1
+        pause_s = min(LONGEST_RETRY_S, self._first_retry_s * 2.0 ** min(before, 10))
+        self._give_back(key)
+        self.add_later(key, max(pause_s, after_s))
+
+    def failures(self, key: Key) -> int:
+        """Return how often a key has failed in a row."""
+        return self._failures.get(key, 0)
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self._heap.clear()
+        self._lanes.clear()
+        self._again.clear()
+        self._failures.clear()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _give_back(self, key: Key) -> None:
         self._busy.discard(key)
         began_s = self._tidying.pop(key, None)
         if began_s is not None:
@@ -93,15 +129,6 @@ class KeyQueue:
         lane = self._again.pop(key, None)
         if lane is not None:
             self.add(key, lane)
-
-    def clear(self) -> None:
-        """Forget everything that waits."""
-        self._heap.clear()
-        self._lanes.clear()
-        self._again.clear()
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
 
     def _may_tidy(self) -> bool:
         return len(self._tidying) + self._resting < MOST_TIDYING

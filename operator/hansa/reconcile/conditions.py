@@ -9,21 +9,25 @@ from typing import Any, Literal
 from hansa.model.times import rfc3339
 
 MAX_MESSAGE = 1024
-Status = Literal["True", "False", "Unknown"]
+ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StatedCondition:
     """One condition to be stated."""
 
     type: str
-    status: Status
+    status: ConditionStatus
     reason: str
     message: str = ""
 
 
 def merged(
-    old: Iterable[Mapping[str, Any]], new: Iterable[Said], *, now_s: float, generation: int
+    old: Iterable[Mapping[str, Any]],
+    new: Iterable[StatedCondition],
+    *,
+    now_s: float,
+    generation: int,
 ) -> list[dict[str, Any]]:
     """Return ``old`` with ``new`` laid over it, in the old order, new types last."""
     result = {str(condition.get("type")): dict(condition) for condition in old}

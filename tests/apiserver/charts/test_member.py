@@ -19,13 +19,14 @@ from e2e.testbed.cluster.controlplane import KubectlError
 from e2e.testbed.host.clock import wait_until
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.reconcile.member.rayjob import render
+from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RunRequest
 from tests.apiserver.charts.charted import SYSTEM, Charted, installed, pods_of, policies
 from tests.apiserver.crds.bases import BASES, DIGEST
 from tests.apiserver.member.kit import install_kuberay
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.busy]
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member chart")]
 
 AGENT = f"system:serviceaccount:{SYSTEM}:hansa-member"
 EXPORTER = f"system:serviceaccount:{SYSTEM}:hansa-exporter"
@@ -77,7 +78,7 @@ def _law(**changes: Any) -> dict:
 def running(member: Charted) -> Charted:
     """Everything of one run made, by the agent."""
     member.apply(_law())
-    for wave in render(ORDER):
+    for wave in waves(ORDER, RayJob()):
         for creation in wave:
             member.create(_placed(creation.path, creation.body), user=AGENT, dry=False)
     return member
@@ -93,7 +94,7 @@ def _placed(path: str, body: dict) -> dict:
 
 def _pods() -> dict[str, dict]:
     """The pods KubeRay makes of the rendered RayJob."""
-    rayjob = render(ORDER)[-1][0].body
+    rayjob = waves(ORDER, RayJob())[-1][0].body
     cluster = rayjob["spec"]["rayClusterSpec"]
     templates = {
         "head": cluster["headGroupSpec"]["template"],

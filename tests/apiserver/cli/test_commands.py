@@ -32,10 +32,11 @@ from tests.apiserver.cli.kit import (
 )
 from tests.apiserver.crds.bases import GRANT_SPEC, UID
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("control plane")]
 
 ROOT = Path(__file__).parents[3]
 PRINT_A, PRINT_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+KEY_B = "B" * 42 + "A="
 
 
 @pytest.fixture(scope="module")
@@ -197,16 +198,22 @@ def test_data_sets_and_gpus(league: League) -> None:
 
 def test_accept_pins_a_key_and_keeps_it(league: League) -> None:
     def pinned() -> str:
-        path = "jsonpath={.spec.accepted} {.spec.keyFingerprint}"
+        path = "jsonpath={.spec.accepted} {.spec.keyFingerprint} {.spec.releaseKey}"
         return league.plane.kubectl("get", "sovereignnode", "cli-tartu", "-o", path)
 
-    assert league.run("accept", "cli-tartu", "--fingerprint", PRINT_A).exit_code == 0
-    assert pinned() == f"Accepted {PRINT_A}"
-    other = league.run("accept", "cli-tartu", "--fingerprint", PRINT_B)
-    assert f"is pinned to {PRINT_A}" in str(other.exception)
-    assert pinned() == f"Accepted {PRINT_A}"
-    assert league.run("accept", "cli-tartu", "--fingerprint", PRINT_B, "--replace").exit_code == 0
-    assert pinned() == f"Accepted {PRINT_B}"
+    def accept(fingerprint: str, key: str, *more: str):
+        keys = ("--fingerprint", fingerprint, "--release-key", key)
+        return league.run("accept", "cli-tartu", *keys, *more)
+
+    first = pinned().split()[-1]
+    assert accept(PRINT_A, first).exit_code == 0
+    assert pinned() == f"Accepted {PRINT_A} {first}"
+    assert f"is pinned to {PRINT_A}" in str(accept(PRINT_B, first).exception)
+    assert f"is pinned to {first}" in str(accept(PRINT_A, KEY_B).exception)
+    assert pinned() == f"Accepted {PRINT_A} {first}"
+    assert accept(PRINT_B, KEY_B, "--replace").exit_code == 0
+    assert pinned() == f"Accepted {PRINT_B} {KEY_B}"
+    assert accept(PRINT_B, first, "--replace").exit_code == 0
 
 
 def test_the_public_key_of_a_secret(league: League) -> None:
@@ -261,7 +268,8 @@ class TestRelease:
             "spec": spec,
         }
         league.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}, grant)
-        league.set_status("sovereignnode", self.NODE, {"releaseKey": signer.public_key})
+        pin = json.dumps({"spec": {"releaseKey": signer.public_key}})
+        league.plane.kubectl("patch", "snode", self.NODE, "--type=merge", "-p", pin)
         path = tmp_path / "release.key"
         path.write_bytes(signer.private_pem())
         yield path
@@ -276,7 +284,7 @@ class TestRelease:
 
         assert result.exit_code == 0, result.output
         grant = parse_grant(self.grant(league))
-        told = json.loads(league.plane.kubectl("get", "snode", self.NODE, "-o", "json"))["status"]
+        told = json.loads(league.plane.kubectl("get", "snode", self.NODE, "-o", "json"))["spec"]
         assert release_holds(
             grant.status.release.model_dump(by_alias=True),
             node=self.NODE,

@@ -26,7 +26,7 @@ CONDITION = {
 }
 OVERLAY = {"name": "adequate", "places": ["JP"]}
 KEY = {"name": "league", "publicKey": "A" * 43 + "="}
-SIGNATURE = {"role": "Hub", "keyId": DIGEST, "signature": "AAAA"}
+SIGNATURE = {"keyId": DIGEST, "signature": "AAAA"}
 
 JOB_SPEC = {
     "pool": "league",
@@ -56,6 +56,16 @@ JOB_SPEC = {
     "disconnection": {"policy": "Continue", "maxUnattendedSeconds": 60},
     "assurance": "L0",
     "result": {"maxBytes": 10},
+    "authorizations": [
+        {
+            "keyId": DIGEST,
+            "signature": "AAAA",
+            "notAfter": LATE,
+            "maxRuns": 1,
+            "purpose": "study",
+            "permit": "12/2026",
+        }
+    ],
     "suspend": False,
 }
 
@@ -95,6 +105,7 @@ NODE_SPEC = {
     "legalControl": ["EE"],
     "accepted": "Accepted",
     "keyFingerprint": DIGEST,
+    "releaseKey": "A" * 43 + "=",
     "prices": [{"gpuClass": "nvidia-l40s", "perGpuHour": "0.4"}],
     "cpuHourPrice": "0.01",
     "currency": "EUR",
@@ -169,6 +180,8 @@ POOL_STATUS = {
 }
 
 GRANT_SPEC = {
+    "issuer": DIGEST,
+    "audience": DIGEST,
     "node": "tartu",
     "job": {"namespace": "clinic", "name": "study", "uid": UID},
     "institution": "university",
@@ -217,8 +230,10 @@ POLICY_SPEC = {
             "path": "digits/v1",
             "residency": RESIDENCY,
             "tenants": ["university"],
+            "owners": ["clinic"],
         }
     ],
+    "overlays": [OVERLAY],
     "secrets": [{"name": "token", "tenants": ["university"]}],
     "lending": [{"gpuClass": "nvidia-l40s", "maxGpus": 1}],
     "maxRuntimeSeconds": 60,

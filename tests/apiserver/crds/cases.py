@@ -33,11 +33,16 @@ def _digest(n: int) -> str:
 SAMPLES: dict[str, Sample] = {
     meta.DNS_LABEL: Sample(("a", "a-1", "a" * 63), ("Tartu", "-a", "a-", "a.b", "a b", "a\nb")),
     meta.COUNTRY_OR_REGION: Sample(
-        ("EE", "PT-11", "FR-ARA"), ("ee", "EST", "EE-", "EE-ABCD", "Estonia"), _place
+        ("EE", "PT-11", "FR-ARA", "GB", "GR"),
+        ("ee", "EST", "EE-", "EE-ABCD", "Estonia", "UK", "EL", "XX", "UK-SCT", "EU", "World"),
+        _place,
+    ),
+    meta.COUNTRY_REGION_OR_BLOC: Sample(
+        ("EE", "PT-11", "EU", "World"), ("Europe", "UK", "EL", "XX-1", "overlay/a"), _place
     ),
     meta.PLACE: Sample(
         ("EE", "PT-11", "Nordic", "overlay/" + "a" * 63),
-        ("Europe", "ee", "overlay/", "EU,EE"),
+        ("Europe", "ee", "overlay/", "EU,EE", "UK", "EL", "XX-1"),
         _place,
     ),
     meta.QUANTITY: Sample(("0", "500m", "2", "1.5Gi"), ("2GB", "-1", "two", "1e3", "")),
@@ -67,6 +72,10 @@ SAMPLES: dict[str, Sample] = {
     meta.SHA256: Sample((DIGEST, _digest(7)), ("md5:abc", "a" * 64, "sha256:" + "A" * 64), _digest),
 }
 """Pattern → values, good and bad. A pattern of the API without an entry fails the walk."""
+
+
+RESERVED = {(".spec.workload", "Inference")}
+"""Words of an enum that a rule refuses until they mean something."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +180,11 @@ RULES: dict[str, Case] = {
         for test in ("location", "legalControl")
         for side in ("allow", "deny")
     },
+    "overlays[].places names": Case(
+        _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/adequate"]}]),
+        _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/unknown"]}]),
+    ),
+    "Inference is not served yet": Case("FineTune", "Inference"),
     "lendingLimitGpus must not exceed": Case(
         _with(SHARE, nominalGpus=2, lendingLimitGpus=2),
         _with(SHARE, nominalGpus=2, lendingLimitGpus=3),
@@ -189,9 +203,6 @@ RULES: dict[str, Case] = {
     ),
     "gpus must be at least 1": Case(_with(WORKERS, gpus=0, gpuClass=None), _with(WORKERS, gpus=0)),
     "notAfter must be later": Case(GRANT, _with(GRANT, notBefore=LATE, notAfter=LATE)),
-    "signatures must hold one": Case(
-        GRANT, _with(GRANT, signatures=[_with(GRANT["signatures"][0], role="DataOwner")])
-    ),
     "a stop cannot be taken back": Case("Stop", "None", old="Stop"),
     "path must stay inside the claim": Case("a/b", "../etc"),
     "cidr must be a network, for": Case("10.0.0.0/8", "999.0.0.0/8"),
@@ -212,6 +223,12 @@ def _define_overlay(spec: dict, place: Any) -> None:
         spec["overlays"] = [{"name": place.removeprefix("overlay/") or "a", "places": ["JP"]}]
 
 
+def _define_inner_overlay(spec: dict, place: Any) -> None:
+    if isinstance(place, str) and place.startswith("overlay/"):
+        inner = {"name": place.removeprefix("overlay/") or "a", "places": ["JP"]}
+        spec["overlays"] = [*spec["overlays"], inner]
+
+
 def _define_cohort(spec: dict, value: Any) -> None:
     if isinstance(value, str):
         spec["cohorts"] = [{"name": "baltic"}, {"name": value}]
@@ -224,6 +241,7 @@ PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".institutions[].cohort": (".spec", _define_cohort),
     ".cohorts[].parent": (".spec", _define_cohort),
     ".spec.residency": (".spec", _define_overlay),
+    ".overlays[].places": (".spec", _define_inner_overlay),
 }
 """Part of a path → (what to change first, how): fields that exclude or require each other."""
 

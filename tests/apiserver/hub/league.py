@@ -1,4 +1,4 @@
-"""A real hub process and scripted members against a real API server.
+"""A league on a real API server: its admin, and scripted members.
 
 The members here keep the protocol (heartbeat, status, answers, signed releases) and run nothing.
 """
@@ -9,19 +9,12 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.host.clock import PATIENCE_S, elapsed_s
-from e2e.testbed.host.ports import free_ports
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
@@ -38,72 +31,13 @@ CLOCK = SystemClock()
 IMAGE = "hansa.local/ray@sha256:" + "a" * 64
 
 
-class HubProcess:
-    """``hansa hub`` as a child process."""
-
-    def __init__(self, plane: ControlPlane, folder: Path, name: str, **settings: str) -> None:
-        key = folder / "hub.pem"
-        if not key.exists():
-            key.write_bytes(Ed25519Signer.generate().private_pem())
-        self.name = name
-        self.key_file = key
-        self.log = folder / f"{name}.log"
-        (self.port,) = free_ports(1)
-        environment = {
-            "HANSA_HUB_CLUSTER__KUBECONFIG": str(plane.kubeconfig),
-            "HANSA_HUB_CLUSTER__NAMESPACE": "default",
-            "HANSA_HUB_GRANTS__KEY_FILE": str(key),
-            "HANSA_HUB_SERVING__HEALTH_PORT": str(self.port),
-            "HANSA_HUB_SERVING__BIND": "127.0.0.1",
-            "HANSA_HUB_LEADERSHIP__IDENTITY": name,
-            "HANSA_HUB_LEADERSHIP__DURATION_SECONDS": "4",
-            "HANSA_HUB_LEADERSHIP__RETRY_SECONDS": "0.5",
-            "HANSA_HUB_GRANTS__CLOCK_SKEW_SECONDS": "1",
-            "HANSA_HUB_PLANNING__TICK_SECONDS": "1",
-            "HANSA_HUB_NODES__LEASE_GRACE_SECONDS": "20",
-        }
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("hansa")), "hub"],
-                env=os.environ | environment | settings,
-                stderr=log,
-                stdout=log,
-            )
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        """End it without a chance to tidy up."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> int:
-        """Ask it to end; return its exit status."""
-        if self.running:
-            self._process.terminate()
-        return self._process.wait(timeout=PATIENCE_S)
-
-    def page(self, path: str) -> str:
-        """Return a page of its probe server; empty when there is none yet."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
-    async def ready(self) -> None:
-        await until(lambda: self.page("/readyz") == "ok", what=f"{self.name} ready", poll_s=0.2)
-
-
 @dataclass
 class ScriptedMember:
     """A member by the book: it answers each new grant with ``answer``."""
 
     name: str
     hub: KubeCluster
-    signer: Ed25519Signer = field(default_factory=Ed25519Signer.generate)
+    signer: Ed25519Signer
     answer: str = "accept"
     """``accept``, ``refuse``, ``finish`` (accept, run and succeed at once) or ``silent``."""
     beating: bool = True
@@ -277,6 +211,7 @@ class League:
 
     async def admit(self, name: str, **spec: Any) -> ScriptedMember:
         """Accept a node and return its member, with the identity a node has and no more."""
+        signer = Ed25519Signer.generate()
         node = {
             "apiVersion": API_VERSION,
             "kind": "SovereignNode",
@@ -286,12 +221,14 @@ class League:
                 "jurisdiction": "EE",
                 "legalControl": ["EE"],
                 "accepted": "Accepted",
+                "releaseKey": signer.public_key,
             }
             | spec,
         }
         await self.admin.apply(SOVEREIGNNODE.path(name=name), node, manager="test")
         kubeconfig = self.plane.kubeconfig_for(f"hansa:node:{name}", ["hansa:nodes"])
-        member = ScriptedMember(name, KubeCluster(from_kubeconfig(kubeconfig), clock=CLOCK))
+        hub = KubeCluster(from_kubeconfig(kubeconfig), clock=CLOCK)
+        member = ScriptedMember(name, hub, signer)
         await self.eventually(member.beat)
         await self.eventually(member.publish)
         return member
@@ -382,14 +319,6 @@ class League:
 def condition_of(thing: dict[str, Any], kind: str) -> dict[str, Any]:
     rows = (thing.get("status") or {}).get("conditions", ())
     return next((row for row in rows if row["type"] == kind), {})
-
-
-async def until(condition: Callable[[], object], *, what: str, poll_s: float = 0.05) -> None:
-    deadline = elapsed_s() + PATIENCE_S
-    while not condition():
-        if elapsed_s() > deadline:
-            raise TimeoutError(what)
-        await asyncio.sleep(poll_s)
 
 
 def b64(data: bytes) -> str:

@@ -6,9 +6,10 @@ from collections import Counter
 import pytest
 
 from hansa.api.kinds import AIJOB
-from tests.apiserver.hub.league import HubProcess, condition_of, until
+from tests.apiserver.hub.league import condition_of
+from tests.apiserver.hub.process import HubProcess, until
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
 JOBS = 40
 
 

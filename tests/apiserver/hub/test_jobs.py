@@ -5,9 +5,10 @@ import pytest
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
 from hansa.grants.envelope import digest, grant_message, signature_holds
-from tests.apiserver.hub.league import condition_of, until
+from tests.apiserver.hub.league import condition_of
+from tests.apiserver.hub.process import until
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
 
 
 async def test_a_job_runs_and_its_result_comes_back(league, hub):
@@ -239,10 +240,15 @@ async def test_a_pool_whose_caps_leave_nothing_says_so_until_they_are_raised(lea
 BAD_REQUESTS = {
     "pool": ({"pool": "atlantis"}, "UnknownPool", "atlantis"),
     "dataset": ({"data": [{"name": "nowhere"}]}, "UnknownDataset", "nowhere"),
-    "place": (
-        {"residency": {"location": {"allow": ["EX"]}}},
+    "region": (
+        {"residency": {"location": {"allow": ["EE-ZZ"]}}},
+        "Misconfigured",
+        "residency.location.allow.0: there is no place EE-ZZ; did you mean EE-",
+    ),
+    "overlay": (
+        {"residency": {"location": {"allow": ["overlay/none"]}}},
         "UnknownJurisdiction",
-        "EX",
+        "overlay/none",
     ),
     "currency": ({"budget": {"limit": "1", "currency": "USD"}}, "Misconfigured", "EUR"),
 }

@@ -79,6 +79,8 @@ class Hub:
         self.node = node
         self.namespace = f"hansa-node-{node}"
         self.signer = Ed25519Signer.generate()
+        self.audience = ""
+        """SHA-256 of the release key of the node that has joined."""
 
     async def prepare(self) -> None:
         """Make the SovereignNode and what its identity needs."""
@@ -99,6 +101,8 @@ class Hub:
         job = job_spec() if job is None else job
         now = time.time()  # noqa: TID251  # real servers run on real time
         spec: dict[str, Any] = {
+            "issuer": self.signer.key_id,
+            "audience": self.audience,
             "node": self.node,
             "job": {"namespace": "hospital", "name": "study", "uid": str(uuid.uuid4())},
             "institution": "tartu-hospital",
@@ -111,7 +115,7 @@ class Hub:
             "overlays": [],
         } | changes
         key_id, signature = envelope.sign(self.signer, envelope.grant_message(spec))
-        spec["signatures"] = [{"role": "Hub", "keyId": key_id, "signature": signature}]
+        spec["signatures"] = [{"keyId": key_id, "signature": signature}]
         return spec
 
     async def grant(self, spec: dict[str, Any]) -> str:
@@ -308,9 +312,8 @@ async def at_work(agent: Agent) -> Any:
             task.result()
         yield agent
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        agent.supervisor.ending.set()
+        await task
 
 
 def approve(plane: ControlPlane, node: str) -> bool:

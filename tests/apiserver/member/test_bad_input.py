@@ -24,7 +24,7 @@ from hansa.member.app import Agent
 from hansa.member.hub_link import identity
 from tests.apiserver.member.kit import Hub, Member, at_work, install_kuberay, until, workload
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.long]
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member")]
 MIB = 1 << 20
 
 

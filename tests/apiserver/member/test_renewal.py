@@ -22,10 +22,11 @@ from hansa.member.hub_link import certificates, identity
 from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
 from tests.apiserver.access.joining import CSRS, join_identity
-from tests.apiserver.hub.league import HubProcess, League
+from tests.apiserver.hub.league import League
+from tests.apiserver.hub.process import HubProcess
 from tests.apiserver.member.kit import Cable, Member, at_work, client, policy, until
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
 
 NODE = "renewing"
 SECONDS = 600
@@ -53,7 +54,10 @@ async def member(league: League, hub: HubProcess, member_plane: ControlPlane):
         cable = Cable(league.plane.url)
         await cable.mend()
         fresh = new_identity(NODE, replace(joiner._connection, server=cable.url))
-        pinned = {"keyFingerprint": certificates.load_key(fresh.key_pem).fingerprint}
+        pinned = {
+            "keyFingerprint": certificates.load_key(fresh.key_pem).fingerprint,
+            "releaseKey": fresh.signer.public_key,
+        }
         node = {"apiVersion": API_VERSION, "kind": "SovereignNode", "metadata": {"name": NODE}}
         await league.admin.create(SOVEREIGNNODE.path(), node | {"spec": SPEC | pinned})
         await league.eventually(lambda: enrol(joiner, keeper, fresh, seconds=SECONDS, poll_s=0.1))

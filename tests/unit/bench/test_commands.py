@@ -9,7 +9,6 @@ import pytest
 
 from e2e.bench import bench_incremental, bench_plan, bench_trace
 
-pytestmark = pytest.mark.no_cover
 STAMP = {"machine", "cores", "seed", "workload"}
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "benchmarks.md"
 

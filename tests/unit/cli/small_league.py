@@ -29,6 +29,7 @@ def node(  # noqa: PLR0913  # the facts of a node
             "jurisdiction": jurisdiction,
             "legalControl": [law],
             "accepted": "Accepted",
+            "releaseKey": "A" * 43 + "=",
             "prices": [{"gpuClass": made, "perGpuHour": price}],
         },
         "status": {

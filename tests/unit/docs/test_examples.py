@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hansa.api import places
 from hansa.api.kinds import KINDS
 from hansa.api.meta import API_VERSION
-from hansa.model import places
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 MODELS = {kind.name: kind.model for kind in KINDS}

@@ -10,7 +10,7 @@ import pytest
 from hansa.cli.jobs.remedies import MEMBER_REMEDIES, REMEDIES
 from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
-from hansa.reconcile.member.lifecycle import EndReason
+from hansa.reconcile.member.end_reasons import EndReason
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "reasons.md"
 TABLES = {"reasons-hub": Reason, "reasons-member": MemberReason, "reasons-end": EndReason}

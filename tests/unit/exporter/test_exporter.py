@@ -17,6 +17,7 @@ from hansa.exporter.exporter import Exporter, read_cgroup
 from hansa.exporter.samples import round_samples
 from hansa.exporter.settings import ExporterSettings
 from hansa.ports import GpuReading, Page
+from hansa.process.app import until_signalled
 from hansa.reconcile.member.inventory import gpu_class
 
 GPU = GpuReading("GPU-1", 0, "NVIDIA H200", 40, 1, 2, 250_000, 1_000_000, 50, 7, 2)
@@ -129,7 +130,7 @@ async def test_the_process_serves_without_a_driver_until_told_to_stop():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = ExporterSettings(port=port, bind="127.0.0.1", interval_seconds=0.01)
-    process = asyncio.create_task(app.serve(settings))
+    process = asyncio.create_task(until_signalled(lambda: app.serve(settings)))
     url = f"http://127.0.0.1:{port}/metrics"
     async with asyncio.timeout(20), aiohttp.ClientSession() as http:
         text = ""

@@ -6,7 +6,6 @@ them, and on names. Its watch is delivered when the test says so.
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from hansa.adapters.keys import Ed25519Signer
@@ -14,10 +13,11 @@ from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.hub.caches import LEASES, Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import Executor, GrantTerms
-from hansa.hub.node_reconciler import NodeKeys
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.node_reconciler import NodeReconciler
+from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.planner.pricing import Pricing
-from hansa.hub.world import WorldView
 from hansa.model.snapshot import ShadowPrices
 from hansa.model.times import rfc3339
 from hansa.observability.instruments import Instruments
@@ -25,8 +25,8 @@ from hansa.observability.recorder import EventRecorder, Limit
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import Market
 from hansa.ports import Manifest
-from hansa.process.workqueue import NORMAL, Key, KeyQueue
-from hansa.reconcile.hub.actions import Tell
+from hansa.process.workqueue import NORMAL, WorkQueue
+from hansa.reconcile.hub.actions import EmitEvent
 from tests.unit.hub.store import Store, Time, copied
 from tests.unit.reconcile.hub.hub_objects import (
     LIMITS,
@@ -40,24 +40,24 @@ from tests.unit.reconcile.hub.hub_objects import (
 SIGNER = Ed25519Signer.generate()
 
 
-class StepQueue(KeyQueue):
+class StepQueue(WorkQueue[ObjectKey]):
     """The queue's order without its clock: what is to come back later does when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lanes: tuple[dict[Key, None], ...] = ({}, {}, {})
-        self.later: dict[Key, int] = {}
+        self.lanes: tuple[dict[ObjectKey, None], ...] = ({}, {}, {})
+        self.later: dict[ObjectKey, int] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self.lanes))
 
-    def add(self, key: Key, lane: int = NORMAL) -> None:
+    def add(self, key: ObjectKey, lane: int = NORMAL) -> None:
         if not any(key in better for better in self.lanes[: lane + 1]):
             for worse in self.lanes[lane:]:
                 worse.pop(key, None)
             self.lanes[lane][key] = None
 
-    def add_later(self, key: Key, delay_s: float, lane: int = NORMAL) -> None:  # noqa: ARG002  # see above
+    def add_later(self, key: ObjectKey, delay_s: float, lane: int = NORMAL) -> None:  # noqa: ARG002  # see above
         self.later[key] = lane
 
     def come_back(self) -> None:
@@ -65,14 +65,17 @@ class StepQueue(KeyQueue):
         for key, lane in later.items():
             self.add(key, lane)
 
-    async def take(self) -> Key:
+    async def take(self) -> ObjectKey:
         lane = next(lane for lane in self.lanes if lane)
         key = next(iter(lane))
         del lane[key]
         return key
 
-    def done(self, key: Key) -> None:
+    def done(self, key: ObjectKey) -> None:
         """Nothing else is at work."""
+
+    def failed(self, key: ObjectKey, *, after_s: float = 0.0) -> None:
+        self.add_later(key, after_s)
 
     def clear(self) -> None:
         for kept in (*self.lanes, self.later):
@@ -87,20 +90,20 @@ class HubKit:
         self.instruments = Instruments("hub")
         self.queue = StepQueue()
         self.caches = Caches(store, clock, on_change=self._on_change, resync_s=600)
-        self.world = WorldView(self.caches, LIMITS)
+        self.league = LeagueCache(self.caches, LIMITS)
         self.plans = PlanningLoop(
             self.caches,
-            self.world,
+            self.league,
             clock=clock,
             instruments=self.instruments,
             skew_s=SKEW_S,
             coalesce_s=0.0,
         )
         self.pricing = Pricing(self.plans, self.solve, clock=clock, instruments=self.instruments)
-        nodes = NodeKeys(self.caches, self.world, self.plans, clock=clock, join_user="")
+        nodes = NodeReconciler(self.caches, self.league, self.plans, clock=clock, join_user="")
         self.controller = Controller(
             self.caches,
-            self.world,
+            self.league,
             self.plans,
             nodes,
             self.queue,
@@ -151,7 +154,7 @@ class HubKit:
     def plan(self) -> list[tuple[str, bool]]:
         """Plan once, as the loop does while it leads."""
         if not self.leads:
-            self.plans._book.changed.clear()
+            self.plans._job_index.changed.clear()
             return []
         changed = self.plans.replan()
         self.controller.queue_decisions(iter(changed))
@@ -171,24 +174,25 @@ class HubKit:
         while len(self.queue) and done < most:
             key = await self.queue.take()
             if key.kind == "job":
-                await self.controller._process(self.executor, key)
-            self.queue.done(key)
+                self.controller._give_back(key, await self.controller._process(self.executor, key))
             done += 1
         return done
 
     def upkeep(self) -> list[str]:
         """Do what a tick makes due for nodes and pools; return the reasons of what is told of them."""
         kinds = {"node": self.caches.nodes, "pool": self.caches.pools}
-        keys = [Key(kind, name) for kind, mirror in kinds.items() for name in mirror]
+        keys = [ObjectKey(kind, name) for kind, mirror in kinds.items() for name in mirror]
         told = [
             said.reason
             for key in keys
             for said in self.controller.derive(key)
-            if isinstance(said, Tell)
+            if isinstance(said, EmitEvent)
         ]
         for key in keys:
-            with contextlib.suppress(StopIteration):
+            try:
                 self.controller._process(self.executor, key).send(None)
+            except StopIteration as end:
+                self.controller._give_back(key, end.value)
         return told
 
     def settle_down(self, rounds: int = 12) -> None:
@@ -229,7 +233,8 @@ def node(store: Store, name: str, status: Any = None, **spec: Any) -> None:
     """Write a node, and its Lease."""
     path = SOVEREIGNNODE.path(name=name)
     known = store.objects.get(path, {"metadata": {"generation": 0}})
-    thing = {"kind": "SovereignNode", **node_manifest(name, status, **spec)}
+    pinned = {"releaseKey": SIGNER.public_key}
+    thing = {"kind": "SovereignNode", **node_manifest(name, status, **pinned | spec)}
     thing["metadata"] |= {"generation": known["metadata"]["generation"] + 1}
     told = (known.get("status") or {}).get("conditions")
     thing["status"] = {**(thing.get("status") or {}), **({"conditions": told} if told else {})}

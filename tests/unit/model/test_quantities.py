@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.model.quantities import mebibytes, millis, units
+from hansa.model.quantities import millis, units
 
 QUANTITIES = {
     "0": (0, 0),
@@ -57,19 +57,6 @@ def test_other_text_is_refused(case, read):
 
     with pytest.raises(ValueError, match=words):
         read(text)
-
-
-MEBIBYTES = {0: "0Mi", (1 << 20) - 1: "0Mi", 1 << 20: "1Mi", 5 << 30: "5120Mi"}
-
-
-@pytest.mark.parametrize("count", MEBIBYTES)
-def test_mebibytes(count):
-    assert mebibytes(count) == MEBIBYTES[count]
-
-
-@given(st.integers(0, 1 << 60))
-def test_whole_mebibytes_round_down_by_less_than_one(count):
-    assert 0 <= count - units(mebibytes(count)) < 1 << 20
 
 
 @given(st.integers(0, 10**9), st.integers(0, 30))

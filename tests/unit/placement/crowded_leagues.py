@@ -23,6 +23,7 @@ from hansa.model.snapshot import (
     Snapshot,
 )
 from tests.unit.placement.leagues import (
+    BLOCS,
     COUNTRIES,
     INSTITUTIONS,
     NOW_S,
@@ -133,7 +134,7 @@ def crowded_pool(rng: np.random.Generator, name: str) -> Pool:
     return Pool(
         name,
         site_names=pick(rng, NAMES, 4, 3) if _one_in(rng, 8) else None,
-        site_jurisdictions=pick(rng, COUNTRIES, 6, 4) if _one_in(rng, 10) else None,
+        site_jurisdictions=pick(rng, (*COUNTRIES, *BLOCS), 6, 4) if _one_in(rng, 10) else None,
         shares=() if _one_in(rng, 5) else shares,
         cohort_parents={"near": "far"} if rng.random() < 0.5 else {},
         ceiling=random_rule(rng) if _one_in(rng, 6) else ResidencyRule(),

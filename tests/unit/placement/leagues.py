@@ -24,7 +24,8 @@ from hansa.model.snapshot import (
 )
 
 COUNTRIES = ("EE", "FI", "PT", "PT-11", "BR", "US", "KE")
-PLACES = (*COUNTRIES, "EU", "Nordic", "Mercosur", "World", "overlay/friends")
+BLOCS = ("EU", "Nordic", "Mercosur")
+PLACES = (*COUNTRIES, *BLOCS, "World", "overlay/friends")
 CLASSES = ("nvidia-l40s", "amd-mi210")
 INSTITUTIONS = ("ut", "ua", "uk")
 FRIENDS = frozenset({"BR", "overlay/near"})

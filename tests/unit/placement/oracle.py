@@ -1,68 +1,19 @@
-"""What must hold of every plan, by plain sets and sums: no bits, no columns, none of the planner's code."""
+"""What must hold of every plan, by plain sums: no columns, none of the planner's code.
+
+Where work may run is asked of ``e2e.lawful``.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from hansa.model.places import BLOCS
+from e2e.lawful import is_lawful, is_member
 from hansa.model.plan import Placement, Plan
-from hansa.model.snapshot import Job, PlaceSet, Pool, ResidencyRule, Site, Snapshot
-from tests.unit.placement.leagues import COUNTRIES
+from hansa.model.snapshot import Job, Pool, Site, Snapshot
 
 ENDLESS = 1 << 60
-
-
-# Where data may go: sets of countries.
-
-
-def members(place: str, overlays) -> set[str]:
-    """Every jurisdiction of the test's world inside a place."""
-    if place.startswith("overlay/"):
-        inner = overlays[place.removeprefix("overlay/")]
-        return {c for part in inner for c in members(part, overlays)}
-    if place in BLOCS:
-        return {c for c in COUNTRIES if c[:2] in BLOCS[place]}
-    return {c for c in COUNTRIES if place in (c, c[:2])}
-
-
-@lru_cache(maxsize=100_000)
-def _permitted(rule: PlaceSet, overlays: tuple[tuple[str, frozenset[str]], ...]) -> frozenset[str]:
-    spelled = dict(overlays)
-    allowed = {c for place in rule.allow for c in members(place, spelled)}
-    denied = {c for place in rule.deny for c in members(place, spelled)}
-    return frozenset(allowed - denied)
-
-
-def is_within(rule: PlaceSet, jurisdiction: str, overlays: Mapping[str, frozenset[str]]) -> bool:
-    return jurisdiction in _permitted(rule, tuple(sorted(overlays.items())))
-
-
-def rules_at(snapshot: Snapshot, job: Job, site: Site) -> list[ResidencyRule]:
-    """Every rule that binds a job at a site: its own, the pool's, its data's."""
-    pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
-    return [
-        job.residency,
-        pool.ceiling,
-        *(site.dataset_rules[d] for d in job.data if d in site.dataset_rules),
-    ]
-
-
-def is_lawful(snapshot: Snapshot, job: Job, site: Site) -> bool:
-    pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
-    return bool(site.legal_control) and all(
-        is_within(rule.location, site.jurisdiction, pool.overlays)
-        and all(is_within(rule.legal_control, law, pool.overlays) for law in site.legal_control)
-        for rule in rules_at(snapshot, job, site)
-    )
-
-
-def is_in_pool(site: Site, pool: Pool) -> bool:
-    named = pool.site_names is None or site.name in pool.site_names
-    around = {site.jurisdiction, site.jurisdiction[:2]}
-    return named and (not pool.site_jurisdictions or bool(around & pool.site_jurisdictions))
 
 
 # What is used: parts of jobs at sites.
@@ -138,7 +89,7 @@ def _misplaced(tally: Tally, placed: Placement) -> Iterator[str]:
     where, pool = f"{job.uid} at {site.name}", tally.pools[job.pool]
     if not is_lawful(tally.snapshot, job, site):
         yield f"{where} unlawfully"
-    if not is_in_pool(site, pool):
+    if not is_member(site, pool):
         yield f"{where}, which is not in its pool"
     if site.unavailable or site.draining:
         yield f"{where}, which is closed"
@@ -271,7 +222,7 @@ def capacity(sites: Iterable[Site], pool: Pool) -> int:
     return sum(
         lent_gpus(site, name)
         for site in sites
-        if is_in_pool(site, pool)
+        if is_member(site, pool)
         for name in classes & (pool.gpu_classes or classes)
     )
 
@@ -282,7 +233,7 @@ def _over_caps(tally: Tally, pool: Pool) -> Iterator[str]:
 
         def party(part: Part, dimension: str = cap.dimension):
             site = tally.sites[part.site]
-            if part.job.pool != pool.name or not is_in_pool(site, pool) or part.is_lost(site):
+            if part.job.pool != pool.name or not is_member(site, pool) or part.is_lost(site):
                 return None
             return party_of(site, part.gpu_class, dimension)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from e2e.lawful import is_lawful
 from hansa.model.plan import Plan, Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, Pool, Snapshot
-from tests.unit.placement.oracle import Tally, is_lawful, lent_gpus
+from tests.unit.placement.oracle import Tally, lent_gpus
 
 Account = tuple[str, str]
 """(pool, institution)."""

@@ -15,13 +15,12 @@ from hansa.placement.pricing.market import market_of
 from hansa.placement.pricing.shadow_prices import solve
 from hansa.placement.state.league import League
 from hansa.placement.whatif.explain_job import explain_job
+from tests.seeds import seeds
 from tests.unit.placement.leagues import random_snapshot, running
 from tests.unit.placement.oracle import breaches
 
-SEEDS = range(80)
 
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(80))
 def test_a_plan_breaks_no_rule_and_proves_its_worth(seed):
     rng = np.random.default_rng(seed)
     snapshot = random_snapshot(rng, jobs=int(rng.integers(0, 40)), sites=int(rng.integers(0, 8)))
@@ -34,7 +33,7 @@ def test_a_plan_breaks_no_rule_and_proves_its_worth(seed):
 
 
 @pytest.mark.skipif(run.compiled() is None, reason="the fast extra is not installed")
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(25))
 def test_the_compiled_kernel_decides_the_same(seed):
     rng = np.random.default_rng(1000 + seed)
     snapshot = random_snapshot(rng, jobs=60, sites=8)
@@ -49,7 +48,7 @@ def test_a_small_league_finds_the_prices_of_the_background_by_itself(seed):
     )
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(25))
 def test_the_order_of_the_snapshot_changes_nothing(seed):
     rng = np.random.default_rng(2000 + seed)
     snapshot = random_snapshot(rng, jobs=30)
@@ -60,7 +59,7 @@ def test_the_order_of_the_snapshot_changes_nothing(seed):
     assert plan(mixed).placements == plan(snapshot).placements
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(25))
 def test_any_prices_bound_the_optimum(seed):
     rng = np.random.default_rng(3000 + seed)
     snapshot = random_snapshot(rng, jobs=30)
@@ -76,7 +75,7 @@ def test_any_prices_bound_the_optimum(seed):
         assert priced.certificate.bound >= max(best, priced.certificate.value)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(20))
 def test_a_job_is_placed_only_where_its_verdict_is_pending(seed):
     snapshot = random_snapshot(np.random.default_rng(5000 + seed), jobs=14)
     for placed in plan(snapshot).placements:

@@ -13,7 +13,7 @@ from hansa.reconcile.hub.actions import (
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
-    LookAgain,
+    RequeueAfter,
     SetFinalizers,
     SetJobStatus,
     WriteGrant,
@@ -55,7 +55,7 @@ class NeverTwice(RuleBasedStateMachine):
         self.contact = dict.fromkeys(NODES, NOW_S)
         self.cut = set()
         self.version = 1
-        self.told_s = 0.0
+        self.written_s = 0.0
 
     def facts(self):
         return tuple(
@@ -80,7 +80,7 @@ class NeverTwice(RuleBasedStateMachine):
 
     @rule()
     def another_replica_leads(self):
-        self.told_s = 0.0
+        self.written_s = 0.0
 
     @rule()
     def owner_deletes(self):
@@ -98,21 +98,21 @@ class NeverTwice(RuleBasedStateMachine):
             view = job_view(wire["status"], version=self.version, meta=meta, **spec)
             decision = Placement(UID, node, 2, 0) if place and not view.suspended else None
             facts = self.facts()
-            when = {"now_s": self.now_s, "told_s": self.told_s, "tidying": crash > 1}
+            when = {"now_s": self.now_s, "written_s": self.written_s, "tidying": crash > 1}
             actions = derive(case(view, *facts, decision=decision, **when))
         for action in actions[:crash]:
             self.do(action)
         if crash < len(actions):
-            self.told_s = 0.0
+            self.written_s = 0.0
 
     def do(self, action):
         match action:
             case SetJobStatus():
                 assert action.status != self.job["status"]
                 self.version += 1
-                self.told_s = self.now_s
+                self.written_s = self.now_s
                 self.job["status"] = dict(action.status)
-            case LookAgain():
+            case RequeueAfter():
                 assert 0 <= action.after_s <= 10
             case SetFinalizers():
                 self.version += 1

@@ -72,11 +72,12 @@ class Mirror:
         """Take an object that was seen, or that our own write answered; older ones change nothing."""
         if not self._keep_managed_fields:
             thing["metadata"].pop("managedFields", None)
-        key = self._key(thing)
-        old = self._objects.get(key)
-        if old is not None and not is_newer(thing, old):
-            return
-        self._objects[key] = thing
+        old = self._objects.get(self._key(thing))
+        if old is None or is_newer(thing, old):
+            self._store(thing, old, notify=notify)
+
+    def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> None:
+        self._objects[self._key(thing)] = thing
         if notify:
             self._tell("ADDED" if old is None else "MODIFIED", thing)
 
@@ -89,12 +90,19 @@ class Mirror:
             self._tell("DELETED", thing)
 
     def replace(self, things: Sequence[Manifest]) -> None:
-        """Take a whole list; the difference is reported like any other change."""
+        """Take a whole list; the difference is reported like any other change.
+
+        A list is the truth, also where its versions are lower: so they are after a restored backup.
+        """
         present = {self._key(thing) for thing in things}
         for key in [key for key in self._objects if key not in present]:
             self.drop(self._objects[key])
         for thing in things:
-            self.put(thing)
+            if not self._keep_managed_fields:
+                thing["metadata"].pop("managedFields", None)
+            old = self._objects.get(self._key(thing))
+            if old is None or _identity(old) != _identity(thing):
+                self._store(thing, old, notify=True)
 
     def _tell(self, kind: ChangeType, thing: Manifest) -> None:
         if self._on_change is None:
@@ -120,10 +128,14 @@ class Reflector(Mirror):
         keep_managed_fields: bool = False,
         labels: str = "",
         fields: str = "",
+        admit: Callable[[Manifest], str] = lambda _: "",
         relist_s: float = 600.0,
         jitter: Callable[[], float] = lambda: 0.5,
     ) -> None:
-        """``jitter`` returns values in [0, 1): it spreads relists and retries of many agents."""
+        """``jitter`` returns values in [0, 1): it spreads relists and retries of many agents.
+
+        ``admit``: why an object is passed over, for collections of a server that is not believed.
+        """
         super().__init__(key=key, on_change=on_change, keep_managed_fields=keep_managed_fields)
         self._cluster = cluster
         self._path = path
@@ -132,13 +144,10 @@ class Reflector(Mirror):
         self._fields = fields
         self._relist_s = relist_s
         self._jitter = jitter
+        self._admit = admit
         self._synced = asyncio.Event()
         self._last_event = clock.monotonic()
         self._failures = 0
-        self.relists = 0
-        """Lists done; the first included."""
-        self.last_error = ""
-        """Why the last attempt failed; empty while all is well."""
 
     @property
     def path(self) -> str:
@@ -161,7 +170,8 @@ class Reflector(Mirror):
 
     def absorb(self, thing: Manifest) -> None:
         """Take our own write's answer without waiting for the watch to tell us the same."""
-        self.put(thing, notify=False)
+        if self._is_admitted(thing):
+            self.put(thing, notify=False)
 
     async def run(self) -> None:
         """Follow the collection until cancelled."""
@@ -170,7 +180,7 @@ class Reflector(Mirror):
             try:
                 version = version or await self._relist()
                 version = await self._follow(version)
-                self._failures, self.last_error = 0, ""
+                self._failures = 0
             except Gone:
                 version = ""
             except HansaError as error:
@@ -180,8 +190,7 @@ class Reflector(Mirror):
     async def _relist(self) -> str:
         page = await self._cluster.list(self._path, labels=self._labels, fields=self._fields)
         self._heard()
-        self.relists += 1
-        self.replace(page.items)
+        self.replace([thing for thing in page.items if self._is_admitted(thing)])
         self._synced.set()
         return page.resource_version
 
@@ -194,7 +203,7 @@ class Reflector(Mirror):
             async with contextlib.aclosing(stream):  # type: ignore[type-var]  # an async generator
                 async for event in stream:
                     self._heard()
-                    self._failures, self.last_error = 0, ""
+                    self._failures = 0
                     self._take(event)
                     seen = str(event.object["metadata"]["resourceVersion"])
                     if self._clock.monotonic() > deadline:
@@ -209,21 +218,32 @@ class Reflector(Mirror):
         return seen
 
     def _take(self, event: WatchEvent) -> None:
+        if event.type == "BOOKMARK" or not self._is_admitted(event.object):
+            return
         if event.type == "DELETED":
             self.drop(event.object)
-        elif event.type != "BOOKMARK":
+        else:
             self.put(event.object)
+
+    def _is_admitted(self, thing: Manifest) -> bool:
+        why = self._admit(thing)
+        if why:
+            log.warning("object passed over path=%s why=%s", self._path, why)
+        return not why
 
     def _heard(self) -> None:
         self._last_event = self._clock.monotonic()
 
     async def _back_off(self, error: HansaError) -> None:
-        self.last_error = str(error)
         if self._failures == 0:
             log.warning("collection unreadable path=%s error=%s", self._path, error)
         pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
         self._failures += 1
         await asyncio.sleep(pause * (0.5 + self._jitter()))
+
+
+def _identity(thing: Manifest) -> tuple[str, str]:
+    return thing["metadata"]["uid"], thing["metadata"]["resourceVersion"]
 
 
 def is_newer(thing: Manifest, old: Manifest) -> bool:

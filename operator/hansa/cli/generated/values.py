@@ -1,4 +1,4 @@
-"""Fills the ``settings`` parts of the charts' ``values.schema.json`` from the settings models.
+"""Fills in what the charts take from the code: ``settings`` of ``values.schema.json``, and the version.
 
 ``python -m hansa.cli.generated.values --write helm``. The rest of those files is written by hand. It lives in
 the topmost layer, because it must see the settings of every process; a test regenerates and compares.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
 
+import hansa
 from hansa.exporter.settings import ExporterSettings
 from hansa.hub.settings import HubSettings
 from hansa.member.settings import MemberSettings
@@ -77,7 +79,7 @@ def _closed(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dic
 
 
 def files(folder: Path) -> dict[Path, str]:
-    """Return each chart's schema file as it should be."""
+    """Return each chart's schema file and ``Chart.yaml`` as they should be."""
     out: dict[Path, str] = {}
     for chart, way, model in TARGETS:
         path = folder / chart / "values.schema.json"
@@ -87,12 +89,19 @@ def files(folder: Path) -> dict[Path, str]:
             place = place["properties"][name]
         place["properties"][way[-1]] = settings_schema(model)
         out[path] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    for path in sorted(folder.glob("*/Chart.yaml")):
+        out[path] = _versioned(path.read_text(encoding="utf-8"))
     return out
+
+
+def _versioned(chart: str) -> str:
+    """Chart and program are released together: one version for both."""
+    return re.sub(r"(?m)^(version|appVersion): .*$", rf"\1: {hansa.__version__}", chart)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files below ``--write DIR``."""
-    parser = argparse.ArgumentParser(description="Fill the charts' values.schema.json.")
+    parser = argparse.ArgumentParser(description="Fill the charts from the code.")
     parser.add_argument("--write", type=Path, metavar="DIR", required=True, help="the helm folder")
     for path, text in files(parser.parse_args(arguments).write).items():
         path.write_text(text, encoding="utf-8")

@@ -7,7 +7,7 @@ from hansa.model.reasons import Reason
 
 REMEDIES: dict[Reason, str] = {
     Reason.MISCONFIGURED: "correct the field named, and apply again",
-    Reason.UNKNOWN_JURISDICTION: "use an ISO 3166 code or a bloc that exists",
+    Reason.UNKNOWN_JURISDICTION: "name an overlay of the pool, a bloc or an ISO 3166 code",
     Reason.UNKNOWN_POOL: "name a pool that exists: kubectl get computepools",
     Reason.NOT_ADMITTED_TO_POOL: "ask the platform team for a share of the pool",
     Reason.NO_INSTITUTION: "ask the platform team to label the namespace with its institution",
@@ -56,6 +56,7 @@ MEMBER_REMEDIES: dict[MemberReason, str] = {
     MemberReason.POLICY_MISSING: "the member applies a MemberPolicy named local",
     MemberReason.CLOCK_SKEW: "the member or the league sets its clock (NTP)",
     MemberReason.STALE_EPOCH: "nothing: the hub remembers less of the job than the member, and waits for its release",
+    MemberReason.PREVIOUS_RUN_LIVES: "the run of the epoch before has to be gone; the hub tries again",
     MemberReason.WITHDRAWN: "nothing: the hub took the grant back",
     MemberReason.EXPIRED: "nothing: the hub grants again",
     MemberReason.NOT_YET_VALID: "the member or the league sets its clock (NTP)",
@@ -63,7 +64,9 @@ MEMBER_REMEDIES: dict[MemberReason, str] = {
     MemberReason.PAUSED: "wait until the member opens its switch",
     MemberReason.RESIDENCY_DENIED: REMEDIES[Reason.RESIDENCY_DENIED],
     MemberReason.LEGAL_CONTROL_DENIED: REMEDIES[Reason.LEGAL_CONTROL_DENIED],
-    MemberReason.OWNER_SIGNATURE_MISSING: "have the data owner sign the job",
+    MemberReason.OWNER_SIGNATURE_INVALID: "sign the job again as it is now: kubectl hansa sign",
+    MemberReason.OWNER_SIGNATURE_MISSING: "have the data owner sign the job: kubectl hansa sign",
+    MemberReason.AUTHORIZATION_SPENT: "have the data owner sign again: kubectl hansa sign",
     MemberReason.TENANT_NOT_ACCEPTED: "ask the member to take your institution as a tenant",
     MemberReason.WORKLOAD_NOT_ACCEPTED: _JOB,
     MemberReason.IMAGE_NOT_ALLOWED: "use an image from a registry the member's policy names",

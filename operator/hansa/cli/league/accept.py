@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import click
 
 from hansa.api.kinds import SOVEREIGNNODE
+from hansa.api.meta import PUBLIC_KEY
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
 from hansa.errors import Terminal
 from hansa.ports import Cluster
 
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+RELEASE_KEY = re.compile(PUBLIC_KEY)
 
 
 @click.command
 @click.argument("node")
 @click.option("--fingerprint", required=True, help="What `hansa join` printed: sha256:…")
-@click.option("--replace", is_flag=True, help="Pin another key than the one pinned now.")
+@click.option("--release-key", required=True, help="What `hansa join` printed beside it, base64.")
+@click.option("--replace", is_flag=True, help="Pin other keys than those pinned now.")
 @with_access
-def accept(node: str, fingerprint: str, replace: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
-    """Accept NODE into the league and pin its key.
+def accept(node: str, fingerprint: str, release_key: str, replace: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
+    """Accept NODE into the league and pin its keys.
 
-    Compare the fingerprint with the institution by another way than the one it came by: whoever
-    holds that key is the node.
+    Compare both with the institution by another way than the one they came by: whoever holds the
+    first key is the node, and the second signs that its work has ended.
     """
     if not FINGERPRINT.fullmatch(fingerprint):
         raise click.UsageError("--fingerprint must be sha256: and 64 hexadecimal digits")
-    access.ask(lambda cluster: _accept(cluster, node, fingerprint, replace=replace))
+    if not RELEASE_KEY.fullmatch(release_key):
+        raise click.UsageError("--release-key must be 32 bytes in base64: 43 characters and '='")
+    keys = {"keyFingerprint": fingerprint, "releaseKey": release_key}
+    access.ask(lambda cluster: _accept(cluster, node, keys, replace=replace))
     say(f"{node} is accepted; its certificate request will be signed for {fingerprint}.")
 
 
-async def _accept(cluster: Cluster, node: str, fingerprint: str, *, replace: bool) -> None:
+async def _accept(cluster: Cluster, node: str, keys: Mapping[str, str], *, replace: bool) -> None:
     path = SOVEREIGNNODE.path(name=node)
-    pinned = (await cluster.get(path))["spec"].get("keyFingerprint")
-    if pinned not in {None, fingerprint} and not replace:
-        raise Terminal(f"{node} is pinned to {pinned}; give --replace to pin another key")
-    await cluster.merge(path, {"spec": {"accepted": "Accepted", "keyFingerprint": fingerprint}})
+    spec = (await cluster.get(path))["spec"]
+    for name, key in keys.items():
+        if spec.get(name) not in {None, key} and not replace:
+            raise Terminal(f"{node} is pinned to {spec[name]}; give --replace to pin another key")
+    await cluster.merge(path, {"spec": {"accepted": "Accepted", **keys}})

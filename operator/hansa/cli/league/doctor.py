@@ -22,6 +22,7 @@ from hansa.errors import HansaError, NotFound
 from hansa.member.cluster.inventory import KubeRay
 from hansa.member.cluster.probes import find_kuberay
 from hansa.member.settings import Limits as MemberLimits
+from hansa.member.wiring import WORKLOADS
 
 Side = Literal["hub", "member"]
 KUBERNETES_FLOOR = (1, 30)
@@ -39,7 +40,7 @@ RIGHTS: dict[Side, tuple[tuple[str, str, str], ...]] = {
         ("list", "", "nodes"),
         ("create", "", "namespaces"),
         ("create", "networking.k8s.io", "networkpolicies"),
-        ("create", "ray.io", "rayjobs"),
+        *(("create", one.resource.group, one.resource.plural) for one in WORKLOADS),
         ("update", GROUP, "memberpolicies"),
     ),
 }
@@ -79,7 +80,8 @@ async def examine(cluster: KubeCluster, side: Side) -> list[Finding]:
     findings += [await _right(cluster, *right) for right in RIGHTS[side]]
     if side == "member":
         floor = MemberLimits().kuberay_floor
-        findings.append(kuberay_finding(await find_kuberay(cluster, floor)))
+        found = await find_kuberay(cluster, floor, [one.resource.definition for one in WORKLOADS])
+        findings.append(kuberay_finding(found))
     return findings
 
 

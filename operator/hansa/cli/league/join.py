@@ -26,7 +26,7 @@ def join(node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> None
     """Make a key pair and ask the hub to sign it.
 
     The private key never leaves this cluster. The command prints the key's fingerprint: tell it to
-    the hub's admin by another way, who runs ``hansa accept NODE --fingerprint FINGERPRINT``.
+    the hub's admin by another way, who runs ``hansa accept`` with what this command prints.
     """
     if not hub_url and hub_kubeconfig is None:
         raise click.UsageError(

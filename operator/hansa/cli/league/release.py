@@ -22,8 +22,8 @@ from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.fencing import sign_release
 from hansa.reconcile.hub.node_access import namespace_of
 from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.grant_status import Stamp
-from hansa.reconcile.member.lifecycle import EndReason
 
 WARNING = (
     "You sign that nothing of these runs is left at {node}. If that is wrong, a job may run twice."
@@ -62,10 +62,10 @@ def release(node: str, key: Path, jobs: tuple[str, ...], yes: bool, access: Acce
 async def _held(
     cluster: Cluster, node: str, signer: Ed25519Signer, jobs: set[str]
 ) -> list[Manifest]:
-    status = (await cluster.get(SOVEREIGNNODE.path(name=node))).get("status") or {}
-    if status.get("releaseKey") != signer.public_key:
+    spec = (await cluster.get(SOVEREIGNNODE.path(name=node)))["spec"]
+    if spec.get("releaseKey") != signer.public_key:
         raise Terminal(
-            f"--key is not the release key that {node} announced; the hub would not obey"
+            f"--key is not the release key that is pinned for {node}; the hub would not obey"
         )
     page = await cluster.list(WORKGRANT.path(namespace_of(node)))
     grants = list(_unreleased(page.items))

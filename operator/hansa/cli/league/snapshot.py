@@ -20,10 +20,10 @@ from hansa.cli.league.overview import standing
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.ports import Manifest
-from hansa.reconcile.hub.jobs import JobView, League, parse_spec, view_job
+from hansa.reconcile.hub.jobs import Catalog, JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import NodeLimits, NodeView, parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
-from hansa.reconcile.hub.snapshot import World, build, known_datasets, plan_job
+from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job
 
 DEFAULT_CURRENCY = "EUR"
 UNRELEASED = Reason.WAITING_FOR_RELEASE
@@ -54,30 +54,30 @@ class Observed:
 
     def snapshot(self) -> Snapshot:
         """Return the planner's input, with every job that has not ended."""
-        return build(self._world(), self.planned(self.jobs), self.now_s)
+        return build(self._view(), self.planned(self.jobs), self.now_s)
 
     def planned(self, jobs: Iterable[Manifest]) -> list[Job]:
         """Return jobs as this league's planner sees them, without those that have ended."""
-        world = self._world()
+        league = self._view()
         views = (view_job(job, parse_spec(job.get("spec") or {})) for job in jobs)
-        return [self._job(view, world) for view in views if not view.ended]
+        return [self._job(view, league) for view in views if not view.ended]
 
-    def _job(self, view: JobView, world: World) -> Job:
-        job = plan_job(view, (), world, self.now_s)
+    def _job(self, view: JobView, league: LeagueView) -> Job:
+        job = plan_job(view, (), league, self.now_s)
         conditions = view.status.get("conditions", ())
         if view.node or job.barred or standing(conditions, "Placed") != UNRELEASED:
             return job
         said = next(row.get("message", "") for row in conditions if row["type"] == "Placed")
         return replace(job, barred=UNRELEASED, barred_message=said)
 
-    def _world(self) -> World:
+    def _view(self) -> LeagueView:
         currencies = Counter(node["spec"].get("currency", DEFAULT_CURRENCY) for node in self.nodes)
         currency = max(
             currencies, key=lambda name: (currencies[name], name), default=DEFAULT_CURRENCY
         )
         limits = NodeLimits(lease_grace_s=float("inf"), currency=currency)
         nodes = {view.name: view for view in (self._node(raw, limits) for raw in self.nodes)}
-        league = League(
+        catalog = Catalog(
             pools={raw["metadata"]["name"]: parse_pool(raw) for raw in self.pools},
             institutions={
                 raw["metadata"]["name"]: label
@@ -87,7 +87,7 @@ class Observed:
             datasets=known_datasets(nodes.values()),
             currency=currency,
         )
-        return World(0, nodes, league)
+        return LeagueView(0, nodes, catalog)
 
     def _node(self, raw: Manifest, limits: NodeLimits) -> NodeView:
         conditions = (raw.get("status") or {}).get("conditions", [])

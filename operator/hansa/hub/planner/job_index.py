@@ -6,13 +6,13 @@ import heapq
 from collections.abc import Iterator
 
 from hansa.hub.caches import Caches
-from hansa.hub.world import WorldView
+from hansa.hub.league_cache import LeagueCache
 from hansa.model.snapshot import Job
 from hansa.ports import Clock
-from hansa.reconcile.hub.derive import Decision, Epoch
-from hansa.reconcile.hub.jobs import JobView, League, ParsedSpec
+from hansa.reconcile.hub.derive import Epoch, JobDecision
+from hansa.reconcile.hub.jobs import Catalog, JobView, ParsedSpec
 from hansa.reconcile.hub.snapshot import (
-    World,
+    LeagueView,
     changes_after,
     epoch_of,
     plan_job,
@@ -21,16 +21,16 @@ from hansa.reconcile.hub.snapshot import (
 )
 
 
-class JobBook:
+class JobIndex:
     """What each job asks for and holds, from the caches."""
 
-    def __init__(self, caches: Caches, world: WorldView, *, clock: Clock, skew_s: float) -> None:
+    def __init__(self, caches: Caches, league: LeagueCache, *, clock: Clock, skew_s: float) -> None:
         """Begin empty; ``note`` fills it."""
         self._caches = caches
-        self._world = world
+        self._league = league
         self._clock = clock
         self._skew_s = skew_s
-        self._requests: dict[str, tuple[ParsedSpec, League, Job]] = {}
+        self._requests: dict[str, tuple[ParsedSpec, Catalog, Job]] = {}
         self._released: dict[str, tuple[tuple[str, str], bool]] = {}
         self._timers: list[tuple[float, str]] = []
         self._after_s: dict[str, float] = {}
@@ -71,9 +71,13 @@ class JobBook:
             for epoch in self.epochs_of(uid)
         )
 
-    def follow(self, before: World | None, after: World) -> None:
-        """Mark the jobs that a changed world may concern."""
-        if before is None or before.league is not after.league or _voices(before) != _voices(after):
+    def follow(self, before: LeagueView | None, after: LeagueView) -> None:
+        """Mark the jobs that a changed league may concern."""
+        if (
+            before is None
+            or before.catalog is not after.catalog
+            or _voices(before) != _voices(after)
+        ):
             self.changed |= self.active
         else:
             # A node may ask for other refusals to be forgotten, or come back after its fence opened.
@@ -93,22 +97,22 @@ class JobBook:
         """Yield jobs that hold a node beyond a deadline: not accepted in time, or fence open."""
         yield from sorted(self._late)
 
-    def look(self, uid: str, decision: Decision, gpu_class: str) -> Job | None:
+    def look(self, uid: str, decision: JobDecision, gpu_class: str) -> Job | None:
         """Return a job as it is now, with what was decided for it; None: nothing to plan."""
         view = self._caches.job(uid)
         if uid not in self.active or view is None:
             return None
         now_s, epochs = self._clock.now(), self.epochs_of(uid)
         self._note_time(uid, view, epochs, now_s)
-        world = self._world.world
+        league = self._league.view
         job = plan_job(
             view,
             epochs,
-            world,
+            league,
             now_s,
             decision=decision,
             gpu_class=gpu_class,
-            request=self._request(view, world.league),
+            request=self._request(view, league.catalog),
         )
         return None if (view.ended or view.deleting) and not job.holdings else job
 
@@ -129,10 +133,10 @@ class JobBook:
     def _open(self, uid: str) -> bool:
         return any(not epoch.fence.over for epoch in self.epochs_of(uid))
 
-    def _request(self, view: JobView, league: League) -> Job:
+    def _request(self, view: JobView, catalog: Catalog) -> Job:
         known = self._requests.get(view.uid)
-        if known is None or known[0] is not view.parsed or known[1] is not league:
-            known = (view.parsed, league, request_of(view, league))
+        if known is None or known[0] is not view.parsed or known[1] is not catalog:
+            known = (view.parsed, catalog, request_of(view, catalog))
             self._requests[view.uid] = known
         return known[2]
 
@@ -154,7 +158,7 @@ class JobBook:
         grant = self._caches.grant(key)
         if grant is None or grant.status.release is None:
             return False
-        node = self._world.world.nodes.get(grant.node)
+        node = self._league.view.nodes.get(grant.node)
         stamp = (grant.resource_version, node.parsed.release_key if node else "")
         known = self._released.get(grant.uid)
         if known is None or known[0] != stamp:
@@ -163,9 +167,9 @@ class JobBook:
         return known[1]
 
 
-def _voices(world: World) -> dict[str, tuple[str, str]]:
+def _voices(league: LeagueView) -> dict[str, tuple[str, str]]:
     """Whose word counts, and by which key."""
-    return {n: (v.parsed.accepted, v.parsed.release_key) for n, v in world.nodes.items()}
+    return {n: (v.parsed.accepted, v.parsed.release_key) for n, v in league.nodes.items()}
 
 
 def _mark(marked: set[str], uid: str, is_so: bool) -> None:  # noqa: FBT001  # set or not

@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from hansa.hub.caches import Caches
+from hansa.hub.league_cache import LeagueCache
 from hansa.hub.planner.explanations import Explanations
-from hansa.hub.planner.job_index import JobBook
-from hansa.hub.planner.status_pacing import Told
-from hansa.hub.planner.usage_history import PastBook
-from hansa.hub.world import WorldView
+from hansa.hub.planner.full_plans import FullPlans
+from hansa.hub.planner.job_index import JobIndex
+from hansa.hub.planner.status_pacing import StatusPacing
+from hansa.hub.planner.usage_history import UsageHistory
 from hansa.model.events import Event, JobArrived, JobGone, changes_of_places
 from hansa.model.plan import Placement, Plan, Stop, Verdict, Waiting
-from hansa.model.snapshot import Job, Machines, Pool, ShadowPrices, Shape, Site, Snapshot
+from hansa.model.snapshot import Job, ShadowPrices, Snapshot
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.placement.backfill.calibration import Calibration
@@ -28,15 +29,10 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.pricing.market import Market
 from hansa.placement.pricing.shadow_prices import renewed
 from hansa.ports import Clock, Manifest
-from hansa.reconcile.hub.derive import Decision, Epoch
+from hansa.reconcile.hub.derive import Epoch, JobDecision
 from hansa.reconcile.hub.jobs import JobView
-from hansa.reconcile.hub.snapshot import World, build
+from hansa.reconcile.hub.snapshot import LeagueView, build
 
-FULL_EVERY_S = 1.0
-FULL_SHARE = 0.05
-"""Full plans: the least time between two, and the most of a core that they may take."""
-FULL_AGAIN_S = 60.0
-"""In a league where nothing happens: others may be stopped for who waits once they have run long enough."""
 NOTHING = Snapshot(0, (), (), ())
 
 
@@ -46,7 +42,7 @@ class PlanningLoop:
     def __init__(  # what it reads, and its two times
         self,
         caches: Caches,
-        world: WorldView,
+        league: LeagueCache,
         *,
         clock: Clock,
         instruments: Instruments,
@@ -55,30 +51,27 @@ class PlanningLoop:
     ) -> None:
         """Nothing is planned before ``due`` is called."""
         self._caches = caches
-        self._world = world
+        self._league = league
         self._clock = clock
         self._instruments = instruments
         self._coalesce_s = coalesce_s
         self._due = asyncio.Event()
-        self._book = JobBook(caches, world, clock=clock, skew_s=skew_s)
-        self._past = PastBook()
+        self._job_index = JobIndex(caches, league, clock=clock, skew_s=skew_s)
+        self._past = UsageHistory()
         self._explanations = Explanations()
         self._planner: IncrementalPlanner | None = None
         self._promises = Calibration()
         self._prices: ShadowPrices | None = None
         self._base = NOTHING
-        self._seen: World | None = None
+        self._seen: LeagueView | None = None
         self._jobs: dict[str, Job] = {}
-        self._decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, JobDecision] = {}
         self._classes: dict[str, str] = {}
         self._took_s = 0.0
-        self._full_took_s = 0.0
-        self._full_from_s = float("-inf")
-        self._full_at_s = float("-inf")
-        self._is_stale = True
-        self._world_dirty = True
+        self._full = FullPlans()
+        self._league_changed = True
         self._leads = False
-        self.told = Told()
+        self.pacing = StatusPacing()
         self.plan = Plan()
         """The last full plan."""
         self.planned = False
@@ -91,12 +84,12 @@ class PlanningLoop:
 
     def full_due(self) -> None:
         """Ask for a full plan, whatever has changed."""
-        self._is_stale = True
+        self._full.is_stale = True
         self._due.set()
 
-    def world_changed(self) -> None:
+    def league_changed(self) -> None:
         """Ask for a look at nodes and pools, and for a plan if they changed."""
-        self._world_dirty = True
+        self._league_changed = True
         self._due.set()
 
     def lead(self, leads: bool) -> None:  # noqa: FBT001  # elected or deposed
@@ -111,12 +104,12 @@ class PlanningLoop:
     def note_job(self, uid: str) -> None:
         """Take note of a changed AIJob; one that ended counts until its node released it."""
         self._past.note(uid, self._caches.job(uid))
-        job = self._book.note(uid)
+        job = self._job_index.note(uid)
         if job is None:
-            self.told.forget(uid)
+            self.pacing.forget(uid)
             self._decisions.pop(uid, None)
             self._classes.pop(uid, None)
-        elif self._book.asks_anew(job):
+        elif self._job_index.asks_anew(job):
             # What was decided was decided for another spec.
             self._decisions.pop(uid, None)
         if uid in self._jobs if job is None else not job.node:
@@ -126,25 +119,25 @@ class PlanningLoop:
         """Take note of a changed grant: resources may be free again."""
         status = thing.get("status") or {}
         if gone:
-            self._book.forget_grant(thing["metadata"]["uid"])
+            self._job_index.forget_grant(thing["metadata"]["uid"])
         if gone or status.get("release") or status.get("finishedAt"):
             self.note_job(uid)
             self._due.set()
         else:
-            self._book.note(uid)
+            self._job_index.note(uid)
 
     def look_at_clock(self) -> None:
         """Plan for what only time changes: refusals that pass, fences that open, least run times."""
-        if self._book.wake():
+        if self._job_index.wake():
             self._due.set()
-        if self.plan.waiting and self._clock.monotonic() - self._full_at_s >= FULL_AGAIN_S:
+        if self.plan.waiting and self._full.is_outdated(self._clock.monotonic()):
             self.full_due()
 
-    def settle(self, uid: str, decision: Decision, *, ok: bool) -> None:
+    def settle(self, uid: str, decision: JobDecision, *, ok: bool) -> None:
         """A decision was carried out, or could not be: a placement is not tried again from memory."""
         if isinstance(decision, Placement) and self._decisions.get(uid) is decision:
             del self._decisions[uid]
-            job = self._book.note(uid)
+            job = self._job_index.note(uid)
             if not ok or (job is not None and not job.node):
                 self._due.set()
 
@@ -167,7 +160,7 @@ class PlanningLoop:
     @property
     def active(self) -> set[str]:
         """UIDs of jobs that have not ended, or have not been released."""
-        return self._book.active
+        return self._job_index.active
 
     @property
     def snapshot(self) -> Snapshot:
@@ -176,13 +169,13 @@ class PlanningLoop:
 
     def overdue(self) -> Iterator[str]:
         """Yield jobs that hold a node beyond a deadline: not accepted in time, or fence open."""
-        return self._book.overdue()
+        return self._job_index.overdue()
 
     def epochs_of(self, uid: str) -> tuple[Epoch, ...]:
         """Return the epochs of a job, each with its fence."""
-        return self._book.epochs_of(uid)
+        return self._job_index.epochs_of(uid)
 
-    def decision(self, uid: str) -> Decision:
+    def decision(self, uid: str) -> JobDecision:
         """Return what the planner last said about a job."""
         return self._decisions.get(uid)
 
@@ -202,7 +195,7 @@ class PlanningLoop:
     def moved(self) -> Iterator[str]:
         """Yield waiting jobs whose place or expected start is to be told anew; call now and then."""
         now_s = self._clock.now()
-        yield from self.told.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
+        yield from self.pacing.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
 
     # Planning.
 
@@ -220,26 +213,23 @@ class PlanningLoop:
             if self._leads:
                 publish(iter(self.replan()))
             else:
-                self._book.changed.clear()
+                self._job_index.changed.clear()
 
     def replan(self) -> list[tuple[str, bool]]:
         """Plan now; return the jobs whose decision is to be carried out."""
         started = self._clock.monotonic()
-        if self._world_dirty:
-            self._world_dirty = False
-            self._world.refresh(self._clock.now())
-        self._book.wake()
+        if self._league_changed:
+            self._league_changed = False
+            self._league.refresh(self._clock.now())
+        self._job_index.wake()
         planner = self._planner
-        is_due = started >= self._full_from_s and (self._is_stale or self._someone_asks())
+        is_due = started >= self._full.from_s and (self._full.is_stale or self._someone_asks())
         is_full = planner is None or is_due
         changed = self._plan_all() if planner is None or is_due else self._plan_changes(planner)
         self._explanations.follow(self._planner.league if self._planner else None)
         took_s = self._clock.monotonic() - started
         if is_full:
-            self._full_at_s = started
-            # A plan that takes long once was held up: two in a row tell what plans take.
-            usual_s, self._full_took_s = min(took_s, self._full_took_s), took_s
-            self._full_from_s = started + max(FULL_EVERY_S, usual_s / FULL_SHARE)
+            self._full.note(started, took_s)
         else:
             self._took_s = took_s
         self._instruments.observe(m.PLAN_DURATION, took_s)
@@ -247,16 +237,16 @@ class PlanningLoop:
 
     def _someone_asks(self) -> bool:
         """Tell whether a job came, or changed while it waited: better planned with all the others."""
-        for uid in self._book.changed:
+        for uid in self._job_index.changed:
             known, decision = self._jobs.get(uid), self._decisions.get(uid)
             if not (isinstance(decision, Placement) or (known and known.holdings)):
                 return True
         return False
 
     def _full_in_s(self) -> float | None:
-        if not (self._leads and self._is_stale and self._planner):
+        if not (self._leads and self._full.is_stale and self._planner):
             return None
-        return max(0.0, self._full_from_s - self._clock.monotonic())
+        return max(0.0, self._full.from_s - self._clock.monotonic())
 
     def _plan_all(self) -> list[tuple[str, bool]]:
         """Plan everything that waits."""
@@ -268,24 +258,24 @@ class PlanningLoop:
             self._planner, events = IncrementalPlanner(league), []
             self._planner.keep(self._promises)
         self.plan = self._planner.replan(now_s, events, is_repriced=True)
-        self._is_stale = False
+        self._full.is_stale = False
         self.planned = True
         return [*self._take(self.plan), *self._take_waiting(self.plan.waiting)]
 
     def _plan_changes(self, planner: IncrementalPlanner) -> list[tuple[str, bool]]:
         """Take in what has changed, and decide what that makes possible."""
-        places = self._follow() if self._world.world is not self._seen else []
+        places = self._follow() if self._league.view is not self._seen else []
         plan = planner.update([*places, *self._news()], now_s=int(self._clock.now()))
-        self._is_stale |= planner.is_stale
+        self._full.is_stale |= planner.is_stale
         return [*self._take(plan)]
 
     def _follow(self) -> list[Event]:
         """Look at sites, pools and the past; return what changed of sites and pools."""
-        world, now_s, before = self._world.world, self._clock.now(), self._base
-        base = build(world, (), now_s, self._past.past(world.league, now_s))
-        if world is not self._seen:
-            self._book.follow(self._seen, world)
-        self._seen, self._base = world, replace(base, now_s=0)
+        league, now_s, before = self._league.view, self._clock.now(), self._base
+        base = build(league, (), now_s, self._past.past(league.catalog, now_s))
+        if league is not self._seen:
+            self._job_index.follow(self._seen, league)
+        self._seen, self._base = league, replace(base, now_s=0)
         if self._planner and before.history != base.history:
             self._planner.learn(base.history)
         return [*changes_of_places(before, base)]
@@ -293,8 +283,8 @@ class PlanningLoop:
     def _news(self) -> list[Event]:
         """Return news of jobs that may look other than the planner knows them."""
         if self._planner is None:
-            self._book.changed |= self._book.active
-        changed, self._book.changed = sorted(self._book.changed), set()
+            self._job_index.changed |= self._job_index.active
+        changed, self._job_index.changed = sorted(self._job_index.changed), set()
         events: list[Event] = []
         for uid in changed:
             job = self._look(uid)
@@ -307,10 +297,10 @@ class PlanningLoop:
 
     def _look(self, uid: str) -> Job | None:
         decision = self._decisions.get(uid)
-        if isinstance(decision, Stop) and not self._book.runs(uid, decision.site):
+        if isinstance(decision, Stop) and not self._job_index.runs(uid, decision.site):
             del self._decisions[uid]
             decision = None
-        return self._book.look(uid, decision, self._classes.get(uid, ""))
+        return self._job_index.look(uid, decision, self._classes.get(uid, ""))
 
     def _withdraw(self) -> None:
         """Drop stops that were not carried out yet and in whose favour nothing waits any more."""
@@ -318,11 +308,11 @@ class PlanningLoop:
             gaining = decision.in_favour_of if isinstance(decision, Stop) else ""
             if gaining and self._waiting(gaining) is None:
                 del self._decisions[uid]
-                self._book.changed.add(uid)
+                self._job_index.changed.add(uid)
 
     def _waiting(self, uid: str) -> JobView | None:
         """Return a job that holds no node and is to get none."""
-        job = self._caches.job(uid) if uid in self._book.active else None
+        job = self._caches.job(uid) if uid in self._job_index.active else None
         placed = isinstance(self._decisions.get(uid), Placement)
         return None if job is None or job.node or placed else job
 
@@ -333,7 +323,7 @@ class PlanningLoop:
         decided: tuple[Placement | Stop, ...] = (*plan.stops, *plan.placements)
         for booked in decided:
             self._decisions[booked.job_uid] = booked
-            self._book.changed.add(booked.job_uid)
+            self._job_index.changed.add(booked.job_uid)
             yield booked.job_uid, isinstance(booked, Placement)
 
     def _take_waiting(self, waiting: Iterable[Waiting]) -> Iterator[tuple[str, bool]]:
@@ -342,13 +332,3 @@ class PlanningLoop:
             before, self._decisions[said.job_uid] = self._decisions.get(said.job_uid), said
             if not isinstance(before, Waiting) or before.reason is not said.reason:
                 yield said.job_uid, False
-
-
-def warm_up() -> None:
-    """Plan one made-up job, so that whatever the planner loads or compiles is there."""
-    machines = Machines(1, 0, "", 0, 4000, 8 << 30)
-    site = Site("warm", "warm", "warm", "EE", frozenset({"EE"}), machines=(machines,))
-    job = Job("warm", "warm/warm", "warm", "warm", Shape(1), submitted_s=0)
-    planner = IncrementalPlanner(Snapshot(0, (site,), (Pool("warm"),), (job,)))
-    planner.replan(0, is_repriced=True)
-    planner.update([JobArrived(replace(job, uid="cold")), JobGone("warm")], now_s=0)

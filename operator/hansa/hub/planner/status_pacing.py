@@ -17,7 +17,7 @@ MOST_DUE = 100
 """Bounds of one call."""
 
 
-class Told:
+class StatusPacing:
     """Times of the last status writes of this process; what it did not write counts as long ago."""
 
     def __init__(self) -> None:
@@ -49,16 +49,16 @@ class Told:
         self._next = start
         for said in queue[start : start + MOST_LOOKED_AT]:
             self._next += 1
-            told_s = self.at_s(said.job_uid)
-            if now_s - told_s < pacing.LEAST_PAUSE_S:
+            written_s = self.at_s(said.job_uid)
+            if now_s - written_s < pacing.LEAST_PAUSE_S:
                 continue
             job = job_of(said.job_uid)
             if job is None:
                 continue
             verdicts = partial(verdicts_of, said.job_uid)
             if not (
-                pacing.due(job.status, said, now_s=now_s, told_s=told_s)
-                or pacing.due_verdicts(job.status, verdicts, now_s=now_s, told_s=told_s)
+                pacing.due(job.status, said, now_s=now_s, written_s=written_s)
+                or pacing.due_verdicts(job.status, verdicts, now_s=now_s, written_s=written_s)
             ):
                 continue
             yield said.job_uid

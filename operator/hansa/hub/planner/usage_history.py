@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hansa.reconcile.hub.jobs import JobView, League
+from hansa.reconcile.hub.jobs import Catalog, JobView
 from hansa.reconcile.hub.usage_history import (
     JobPast,
     Past,
@@ -21,7 +21,7 @@ from hansa.reconcile.hub.usage_history import (
 EVERY_S = 30.0
 
 
-class PastBook:
+class UsageHistory:
     """What AIJob statuses tell of the past, by job."""
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class PastBook:
         if told.preempted:
             self._victims[uid] = told
 
-    def past(self, league: League, now_s: float) -> Past:
+    def past(self, catalog: Catalog, now_s: float) -> Past:
         """Return the past as the next plan should see it."""
         if not 0 <= now_s - self._summed_s < EVERY_S:
             rows = self._jobs.values()
-            history = run_times(rows, league.institutions)
-            self._past = Past(history, faded_usage(rows, league, now_s))
+            history = run_times(rows, catalog.institutions)
+            self._past = Past(history, faded_usage(rows, catalog, now_s))
             self._summed_s = now_s
         return replace(self._past, preemptions=recent_preemptions(self._victims.values(), now_s))

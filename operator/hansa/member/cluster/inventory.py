@@ -1,4 +1,4 @@
-"""What the agent knows of its own cluster besides runs: law, machines, volumes, readiness.
+"""What the agent knows of its own cluster besides runs: policy, machines, volumes, readiness.
 
 Filled by kopf's events and by probes; read by the judge, the renderer and the publisher.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hansa.grants.judgement import Readiness
-from hansa.member.cluster.policy import Law
+from hansa.member.cluster.policy import HeldPolicy
 from hansa.reconcile.member.inventory import Inventory, Machine, read_machine, take_stock
 
 
@@ -43,10 +43,10 @@ class Canary:
 
 
 @dataclass(slots=True)
-class Site:
+class ClusterState:
     """The member's cluster, as last seen."""
 
-    law: Law = field(default_factory=Law)
+    policy: HeldPolicy = field(default_factory=HeldPolicy)
     machines: dict[str, Machine] = field(default_factory=dict)
     kuberay: KubeRay = field(default_factory=KubeRay)
     canary: Canary = field(default_factory=Canary)
@@ -58,9 +58,9 @@ class Site:
     _lent: Inventory | None = None
     """Inventory with nothing held; None: to be taken again."""
 
-    def decree(self, law: Law) -> None:
-        """Put a new law into force."""
-        self.law, self._lent = law, None
+    def put_policy(self, policy: HeldPolicy) -> None:
+        """Put a new policy into force."""
+        self.policy, self._lent = policy, None
 
     def put_machine(self, node: Mapping[str, Any]) -> bool:
         """Take a Node object in; tells whether anything that matters has changed."""
@@ -77,11 +77,11 @@ class Site:
         self._lent = None
 
     def inventory(self, held: Mapping[str, int]) -> Inventory:
-        """Return what is lent; nothing without a law."""
-        if self.law.spec is None:
+        """Return what is lent; nothing without a policy."""
+        if self.policy.spec is None:
             return Inventory()
         if self._lent is None:
-            self._lent = take_stock(self.machines.values(), self.law.spec, {})
+            self._lent = take_stock(self.machines.values(), self.policy.spec, {})
         stock = {
             name: replace(gpus, held=held.get(name, 0)) for name, gpus in self._lent.stock.items()
         }

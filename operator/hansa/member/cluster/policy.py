@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from hansa.api.memberpolicy import MemberPolicySpec
-from hansa.grants.territory import is_jurisdiction
+from hansa.api.meta import first_fault
 
 NAME = "local"
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class HeldPolicy:
     """One generation of the policy. ``spec`` None: nothing new may run, and ``problem`` says why."""
 
     spec: MemberPolicySpec | None = None
@@ -29,18 +29,14 @@ class Law:
         return self.spec is not None and self.spec.switch == "Stopped"
 
 
-def read_law(policy: Mapping[str, Any] | None) -> Law:
-    """Return the law in a MemberPolicy object, or in none."""
-    if policy is None:
-        return Law()
-    metadata = policy["metadata"]
+def read_policy(manifest: Mapping[str, Any] | None) -> HeldPolicy:
+    """Return the policy in a MemberPolicy object, or in none."""
+    if manifest is None:
+        return HeldPolicy()
+    metadata = manifest["metadata"]
     generation, uid = int(metadata.get("generation", 0)), str(metadata.get("uid", ""))
     try:
-        spec = MemberPolicySpec.model_validate(policy.get("spec") or {})
+        spec = MemberPolicySpec.model_validate(manifest.get("spec") or {})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return Law(None, generation, uid, f"spec.{field}: {first['msg']}"[:900])
-    unknown = [c for c in (spec.jurisdiction, *spec.legal_control) if not is_jurisdiction(c)]
-    problem = f"{', '.join(unknown)} is no ISO 3166 code that exists; correct it" if unknown else ""
-    return Law(None if unknown else spec, generation, uid, problem)
+        return HeldPolicy(None, generation, uid, f"spec.{first_fault(error)}")
+    return HeldPolicy(spec, generation, uid, "")

@@ -15,7 +15,7 @@ from hansa.member.cluster.inventory import Canary, KubeRay
 from hansa.ports import Cluster, Manifest
 from hansa.reconcile.member import data
 
-CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rayjobs.ray.io"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 OPERATOR_LABELS = "app.kubernetes.io/name in (kuberay-operator,kuberay)"
 VERSION_LABEL = "app.kubernetes.io/version"
@@ -24,16 +24,16 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 FORBIDDEN = 403
 
 
-async def find_kuberay(cluster: Cluster, floor: str) -> KubeRay:
-    """Look for KubeRay's definition of a RayJob and for its operator's version."""
+async def find_kuberay(cluster: Cluster, floor: str, definitions: Iterable[str]) -> KubeRay:
+    """Look for the definitions that work needs and for the version of KubeRay's operator."""
     try:
-        definition = await cluster.get(CRD)
+        found = [await cluster.get(f"{DEFINITIONS}/{name}") for name in definitions]
     except NotFound:
         return KubeRay(missing=f"KubeRay is not installed; install {floor} or newer")
     except HansaError as error:
         return KubeRay(missing=f"KubeRay cannot be looked for: {error}")
     version = await _operator_version(cluster)
-    if not _has_token_auth(definition):
+    if not all(_has_token_auth(definition) for definition in found):
         return KubeRay(version, "", f"this KubeRay knows no token authentication; {_advice(floor)}")
     if release(version) and release(version) < release(floor):
         return KubeRay(version, "", f"KubeRay {version} is too old; {_advice(floor)}")
@@ -65,9 +65,9 @@ def _has_token_auth(definition: Mapping[str, Any]) -> bool:
     for version in definition.get("spec", {}).get("versions") or ():
         if version.get("name") == "v1":
             schema: Any = version.get("schema", {}).get("openAPIV3Schema", {})
-            for step in ("spec", "rayClusterSpec", "authOptions"):
-                schema = (schema.get("properties") or {}).get(step) or {}
-            return bool(schema)
+            spec = (schema.get("properties") or {}).get("spec") or {}
+            parts = (spec.get("properties") or {}).values()
+            return any("authOptions" in (part.get("properties") or {}) for part in parts)
     return False
 
 

@@ -98,7 +98,7 @@ async def enrol(
         await keeper.save(held)
     pair = certificates.load_key(held.key_pem)
     await certificates.submit(hub, certificates.request_manifest(held.node, pair, seconds=seconds))
-    _say(_instructions(held.node, pair.fingerprint))
+    _say(_instructions(held, pair.fingerprint))
     name = certificates.request_name(held.node, pair)
     certificate = await certificates.wait_for(hub, name, poll_s=poll_s)
     joined = replace(held, certificate_pem=certificate)
@@ -160,12 +160,14 @@ def _own_cluster() -> Connection:
     return connect(None if in_pod else Path(named or home), os.environ)
 
 
-def _instructions(node: str, fingerprint: str) -> str:
+def _instructions(held: HubIdentity, fingerprint: str) -> str:
+    key = held.signer.public_key
     return (
-        f"Asked the hub to sign the key of node {node}.\n"
+        f"Asked the hub to sign the key of node {held.node}.\n"
         f"Fingerprint: {fingerprint}\n"
-        "Tell it to the hub's admin by another way than this connection; they run\n"
-        f"  hansa accept {node} --fingerprint {fingerprint}\n"
+        f"Release key: {key}\n"
+        "Tell both to the hub's admin by another way than this connection; they run\n"
+        f"  hansa accept {held.node} --fingerprint {fingerprint} --release-key {key}\n"
         "Waiting for the answer …"
     )
 

@@ -1,6 +1,6 @@
 """Leadership among an agent's replicas: one works, the others wait for its Lease.
 
-A standby keeps nothing: whoever is elected reads memory, law and runs afresh, as after a restart.
+A standby keeps nothing: whoever is elected reads epochs, policy and runs afresh, as after a restart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hansa.adapters.kube.lease import LeaseElection
 from hansa.errors import Retryable
 from hansa.member.settings import MemberSettings
 from hansa.ports import Clock, Cluster
+from hansa.process.app import beside
 
 log = logging.getLogger(__name__)
 LEASE = "hansa-member-{}"
@@ -40,8 +41,7 @@ class Leadership:
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do ``work`` whenever this replica leads. It has ended before the Lease is given up."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.election.run())
+        async with beside(self.election.run()):
             while True:
                 await self._becomes(leading=True)
                 await self._while_leading(work)

@@ -21,12 +21,12 @@ def sign_release(context: AgentContext, job_uid: str, epoch: int) -> Manifest:
 
 def gpu_seconds(entry: Entry, run: Run, ended_s: float) -> int:
     """Return GPUs held times seconds, from the first worker to the end."""
-    began = run.rayjob.running_s if run.rayjob else None
+    began = run.workload.running_s if run.workload else None
     return 0 if began is None else max(0, int(ended_s - began)) * entry.gpus
 
 
 def count_build(context: AgentContext, entry: Entry) -> None:
-    """Note how long the way from the grant to the RayJob took."""
+    """Note how long the way from the grant to the run took."""
     grant = context.grant_of(entry)
     made = from_rfc3339(grant["metadata"].get("creationTimestamp")) if grant else None
     if made is not None:

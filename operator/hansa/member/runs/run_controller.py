@@ -1,4 +1,4 @@
-"""Carries runs through their life: asks ``planning.run`` what to do, does it, asks again.
+"""Carries runs through their life: asks ``lifecycle.next_action`` what to do, does it, asks again.
 
 The only place that acts on the member's cluster for a job. A step that fails is tried again later;
 what was done already is met again as a 409 or a 404, which is success.
@@ -17,18 +17,17 @@ from hansa.grants.epochs import Outcome
 from hansa.member.context import AgentContext
 from hansa.member.runs import stale
 from hansa.member.runs.release import count_build, gpu_seconds, sign_release
-from hansa.member.runs.run_objects import Builder
+from hansa.member.runs.rulings import Rulings
+from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
 from hansa.reconcile.member import grant_status
-from hansa.reconcile.member.launcher import Output
+from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import (
     Action,
     CleanUp,
     End,
-    EndReason,
-    RayView,
     Refuse,
     Release,
     Render,
@@ -37,35 +36,37 @@ from hansa.reconcile.member.lifecycle import (
     ReportFinished,
     ReportRunning,
     Run,
-    World,
-    explain,
+    Situation,
     next_action,
 )
-from hansa.reconcile.member.rayjob_view import read_rayjob
+from hansa.reconcile.member.workload import Output
 
 log = logging.getLogger(__name__)
 MOST_STEPS = 12
 LOG_ATTEMPTS = 3
+LONGEST_WAIT_S = 1.0
+"""A rush of grants keeps a worker no longer from other runs."""
 TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, released=True)
 
 
 class RunController:
     """Works off the queue of runs. Several workers share it; a run has one worker at a time."""
 
-    def __init__(self, context: AgentContext, builder: Builder) -> None:
-        """``context``: shared state; ``builder`` makes and deletes a run's objects."""
+    def __init__(self, context: AgentContext, objects: RunObjects) -> None:
+        """``context``: shared state; ``objects`` makes and deletes a run's objects."""
         self._context = context
-        self._builder = builder
+        self._objects = objects
+        self._rulings = Rulings(context)
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:
-        """Have a run looked at because its namespace or RayJob has changed."""
-        self._context.runs.put(thing["metadata"]["name"])
+        """Have a run looked at because its namespace or its workload has changed."""
+        self._context.runs.add(thing["metadata"]["name"])
 
     async def work(self) -> None:
         """Work until cancelled."""
         runs = self._context.runs
         while True:
-            name = await runs.get()
+            name = await runs.take()
             try:
                 await self._carry(name)
             except Terminal as error:
@@ -82,15 +83,39 @@ class RunController:
                 runs.done(name)
 
     async def watch_deadlines(self) -> None:
-        """Look at all runs from time to time, because time passes without events."""
+        """Stop what must not go on, from time to time: time passes without events.
+
+        Here and not by the workers, for all of them may be waiting for a hub that does not answer.
+        """
         while True:
             await asyncio.sleep(self._context.settings.timing.tick_seconds)
-            for name in self._context.run_index.names():
-                run = self._observe(name)
-                if run is not None and isinstance(
-                    next_action(run, self._world(name)), End | CleanUp
-                ):
-                    self._context.runs.put(name)
+            names = self._context.run_index.names()
+            await asyncio.gather(*(self._stop_due(name) for name in names))
+
+    async def _stop_due(self, name: str) -> None:
+        """End a run and delete it, where that is due; nothing here asks the hub."""
+        for _ in range(2):
+            run, entry = self._observe(name), self._context.run_index.get(name)
+            if run is None or entry is None:
+                return
+            action = next_action(run, self._situation(name))
+            if not isinstance(action, End | CleanUp):
+                return
+            try:
+                await self._perform(entry, run, action)
+            except HansaError as error:
+                log.warning("run not stopped yet", extra={"run": name, "error": str(error)})
+                if isinstance(action, End) and action.reason.verdict == "Interrupted":
+                    # As long as its reason stands nothing makes the run anew, remembered or not.
+                    await self._delete(name)
+                return
+            self._context.runs.add(name)
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self._objects.clean_up(name)
+        except HansaError as error:
+            log.warning("run not deleted", extra={"run": name, "error": str(error)})
 
     async def _carry(self, name: str) -> None:
         """Act until nothing is left to do."""
@@ -100,7 +125,7 @@ class RunController:
             run, entry = self._observe(name), self._context.run_index.get(name)
             if run is None or entry is None:
                 return
-            action = next_action(run, self._world(name))
+            action = next_action(run, self._situation(name))
             if action is None:
                 break
             if not await self._perform(entry, run, action):
@@ -112,18 +137,19 @@ class RunController:
         namespace = self._context.namespaces.get(name)
         if namespace is None:
             return False
-        entry = await self._builder.recall(name)
+        entry = await self._objects.recall(name)
         if entry is None:
             await self._remove_stray(name, namespace)
             return False
         context = self._context
-        record = context.memory.get(entry.uid)
+        record = context.epochs.records.get(entry.uid, entry.epoch)
         if record is None:
-            record = context.record(entry.spec.epoch, entry.digest, Outcome.ACCEPTED)
-            await context.memory.put({entry.uid: record})
-        if record.epoch != entry.spec.epoch:
-            await self._remove_stray(name, namespace)
-            return False
+            highest = context.epochs.records.highest(entry.uid)
+            if highest is not None and highest.epoch > entry.epoch:
+                await self._remove_stray(name, namespace)
+                return False
+            record = context.record(entry.spec, entry.digest, Outcome.ACCEPTED)
+            await context.epochs.put((record,))
         context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
         return True
 
@@ -137,27 +163,30 @@ class RunController:
         if not context.grants.synced:
             raise Retryable("the hub's grants are not read yet")
         if context.run_index.get(name) is not None:
-            context.runs.put(name)
+            context.runs.add(name)
             return
         labels = namespace["metadata"].get("labels") or {}
         log.warning("stray run removed", extra={"run": name})
         if JOB_UID_LABEL in labels and EPOCH_LABEL in labels:
-            await self._builder.clean_up(name)
+            await self._objects.clean_up(name)
 
     def _observe(self, name: str) -> Run | None:
         context = self._context
         entry = context.run_index.get(name)
-        record = context.memory.get(entry.uid) if entry is not None else None
-        if entry is None or record is None or record.epoch != entry.spec.epoch:
+        record = context.epochs.records.get(entry.uid, entry.epoch) if entry is not None else None
+        if entry is None or record is None:
             return None
-        grant = context.grant_of(entry)
+        grant, watched = context.grant_of(entry), context.watched_for(entry)
+        workload = watched.view(name) if watched is not None else None
         return Run(
             job=entry.spec.job_spec,
             record=record,
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
+            forbidden=self._rulings.forbidden(entry, made=workload is not None),
             namespace=self._phase(name),
-            rayjob=self._rayjob(name),
+            served=watched is not None,
+            workload=workload,
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -172,21 +201,17 @@ class RunController:
             return "Absent"
         return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
 
-    def _rayjob(self, name: str) -> RayView | None:
-        found = self._context.rayjobs.get(f"{name}/{name}")
-        return None if found is None else read_rayjob(found)
-
-    def _world(self, name: str) -> World:
+    def _situation(self, name: str) -> Situation:
         context, timing = self._context, self._context.settings.timing
         entry = context.run_index.get(name)
         if entry is not None and context.grants.synced and context.grant_of(entry) is None:
             context.orphaned.setdefault(name, context.clock.monotonic())
         orphaned = context.orphaned.get(name)
         alone_s = 0.0 if orphaned is None else context.clock.monotonic() - orphaned
-        return World(
+        return Situation(
             now_s=context.clock.now(),
             unattended_s=max(context.contact.age_s, alone_s),
-            stopped=context.site.law.stopped,
+            stopped=context.cluster_state.policy.stopped,
             disconnect_s=timing.disconnect_seconds,
             stop_margin_s=timing.stop_margin_seconds,
         )
@@ -197,24 +222,28 @@ class RunController:
             case Render():
                 return await self._render(entry)
             case CleanUp():
-                await self._builder.clean_up(entry.name)
+                await self._objects.clean_up(entry.name)
                 return False
-            case End(reason=reason):
-                await self._end(entry, reason)
-            case Release() if await self._builder.remains(entry.name):
+            case End(reason=reason, message=message):
+                await self._end(entry, reason, message)
+            case Release() if await self._objects.remains(entry.name):
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
-                await self._builder.clean_up(entry.name)
+                await self._objects.clean_up(entry.name)
                 return False
             case ReportFinished():
                 await self._report_finished(entry, run, action)
             case _:
-                await self._tell(entry, action)
+                await self._tell(entry, run, action)
         return True
 
     async def _render(self, entry: Entry) -> bool:
-        await self._context.judging.wait()
         try:
-            await self._builder.build(entry)
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                await self._context.judging.wait()
+        except TimeoutError:
+            raise Retryable("grants are being judged; accepted work is made after them") from None
+        try:
+            await self._objects.build(entry)
         except (Terminal, NotFound) as error:
             log.warning("run not made", extra={"run": entry.name, "error": str(error)})
             await self._end(entry, EndReason.RENDER_FAILED, str(error))
@@ -222,7 +251,7 @@ class RunController:
         count_build(self._context, entry)
         return False
 
-    async def _tell(self, entry: Entry, action: Action) -> None:
+    async def _tell(self, entry: Entry, run: Run, action: Action) -> None:
         context = self._context
         grant, stamp = context.need_grant(entry), context.stamp()
         match action:
@@ -231,7 +260,7 @@ class RunController:
             case ReportAccepted():
                 patch = grant_status.accepted(grant, entry.name, stamp)
             case ReportRunning(at_s=at_s):
-                view = self._rayjob(entry.name)
+                view = run.workload
                 made_s = view.created_s if view else at_s
                 patch = grant_status.running(grant, at_s, made_s, stamp)
             case Release(reason=reason):
@@ -251,8 +280,8 @@ class RunController:
     async def _end(self, entry: Entry, reason: EndReason, message: str = "") -> None:
         """Make the end durable before anything is deleted."""
         context = self._context
-        record = context.record(entry.spec.epoch, entry.digest, Outcome.ENDED, reason=reason.value)
-        await context.memory.put({entry.uid: record})
+        record = context.record(entry.spec, entry.digest, Outcome.ENDED, reason=reason.value)
+        await context.epochs.put((record,))
         context.run_index.let_go(entry.name)
         if reason.verdict == "Interrupted":
             context.instruments.add(metrics.MEMBER_STOPS, reason=reason.value)
@@ -263,9 +292,9 @@ class RunController:
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
         """Tell how the run ended, with as much of its words as the policy lets out."""
         context = self._context
-        grant, law = context.need_grant(entry), context.site.law.spec
-        logs = law is not None and law.exports.logs == "Allow"
-        result = law is not None and law.exports.result == "Allow"
+        grant, policy = context.need_grant(entry), context.cluster_state.policy.spec
+        logs = policy is not None and policy.exports.logs == "Allow"
+        result = policy is not None and policy.exports.result == "Allow"
         output = await self._output(entry) if logs or result else Output()
         ending = grant_status.Ending(
             reason=action.reason,
@@ -278,9 +307,9 @@ class RunController:
         await self._send(entry, grant_status.finished(grant, ending, context.stamp()))
 
     async def _output(self, entry: Entry) -> Output:
-        """Read the driver's output; a kubelet that will not give it must not hold up the end."""
+        """Read the output; a kubelet that will not give it must not hold up the end."""
         try:
-            return await self._builder.read_output(entry)
+            return await self._objects.read_output(entry)
         except HansaError as error:
             if self._context.runs.failures(entry.name) < LOG_ATTEMPTS:
                 raise Retryable(f"log not read: {error}") from error
@@ -295,5 +324,6 @@ class RunController:
             return
         if run.reported.released or run.reported.accepted is False:
             self._context.run_index.drop(name)
+            self._rulings.forget(name)
             self._context.orphaned.pop(name, None)
             await stale.release_outdated(self._context, entry.uid)

@@ -9,30 +9,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
-from hansa.errors import Conflict, NotFound, Terminal
+from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
-from hansa.reconcile.member import data, launcher, pods
-from hansa.reconcile.member.launcher import Output
-from hansa.reconcile.member.rayjob import render
+from hansa.reconcile.member import data
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
     GPU_CLASS_LABEL,
+    RECORD,
     Creation,
     RenderOptions,
     RunRequest,
     lawful_places,
 )
-
-SUBMITTER_LABEL = "batch.kubernetes.io/job-name"
-LOG_MARGIN_LINES = 4
-"""Lines the submitter itself adds after the driver's last."""
+from hansa.reconcile.member.workload import Output
 
 
-class Builder:
+class RunObjects:
     """Acts on the member's cluster, on behalf of accepted grants only."""
 
     def __init__(self, context: AgentContext) -> None:
@@ -41,13 +39,16 @@ class Builder:
 
     async def build(self, entry: Entry) -> None:
         """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
-        *before, (rayjob,) = render(await self._run_request(entry))
+        watched = self._context.watched_for(entry)
+        if watched is None:
+            raise Terminal(explain(EndReason.NOT_SERVED))
+        *before, (work,) = waves(await self._run_request(entry), watched.workload)
         for wave in before:
             await asyncio.gather(*(self._create(creation) for creation in wave))
-        made = await self._create(rayjob)
+        made = await self._create(work)
         if made is not None:
             # Before the watch tells: a look at the run in between would make it all once more.
-            self._context.rayjobs.absorb(made)
+            watched.objects.absorb(made)
 
     async def clean_up(self, name: str) -> None:
         """Delete a run: its namespace, and the volumes that only it used. Data is not touched."""
@@ -70,10 +71,10 @@ class Builder:
 
     async def recall(self, name: str) -> Entry | None:
         """Return a run from the record in its namespace; None when there is none to be read."""
-        path = f"/api/v1/namespaces/{name}/configmaps/{pods.GRANT}"
+        path = f"/api/v1/namespaces/{name}/configmaps/{RECORD}"
         try:
             record = await self._context.own.get(path)
-            wire = json.loads((record.get("data") or {})["grant.json"])
+            wire = json.loads((record.get("data") or {})[RECORD_KEY])
         except (NotFound, KeyError, ValueError):
             return None
         proposal = read(wire) if isinstance(wire, dict) else None
@@ -86,32 +87,36 @@ class Builder:
         return entry if entry.name == name else None
 
     async def read_output(self, entry: Entry) -> Output:
-        """Return the driver's last lines and declared result, from the submitter's log."""
+        """Return the work's last lines and declared result, from the log that holds them."""
+        watched = self._context.watched_for(entry)
+        source = watched.workload.output_source if watched is not None else None
+        if watched is None or source is None:
+            return Output()
         collection = f"/api/v1/namespaces/{entry.name}/pods"
-        page = await self._context.own.list(collection, labels=SUBMITTER_LABEL)
+        page = await self._context.own.list(collection, labels=source.labels)
         if not page.items:
             return Output()
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
-        lines = self._context.settings.rendering.log_tail_lines + LOG_MARGIN_LINES
-        query = {"container": "submitter", "tailLines": str(lines)}
+        lines = self._context.settings.rendering.log_tail_lines + source.own_lines
+        query = {"container": source.container, "tailLines": str(lines)}
         path = f"{collection}/{newest['metadata']['name']}/log"
-        return launcher.read_output(await self._context.own.text(path, query))
+        return watched.workload.output(await self._context.own.text(path, query))
 
     async def _run_request(self, entry: Entry) -> RunRequest:
         context = self._context
-        law = context.site.law.spec
-        if law is None:
-            raise Terminal(f"no policy to render under: {context.site.law.problem}")
-        inventory = context.site.inventory(context.run_index.held)
+        policy = context.cluster_state.policy.spec
+        if policy is None:
+            raise Retryable(f"no policy to render under: {context.cluster_state.policy.problem}")
+        inventory = context.cluster_state.inventory(context.run_index.held)
         gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
         rendering = context.settings.rendering
         return RunRequest(
             grant=entry.spec,
             wire=entry.wire,
-            policy=law,
+            policy=policy,
             gpu_class=gpu_class,
             gpu_products=inventory.products(gpu_class) if gpu_class else (),
-            places=lawful_places(entry.spec, law, inventory.jurisdictions()),
+            places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
             options=RenderOptions(
@@ -131,7 +136,7 @@ class Builder:
         return classes[0] if classes else ""
 
     def _volumes(self, entry: Entry) -> dict[str, Mapping[str, Any]]:
-        held = self._context.site.volumes
+        held = self._context.cluster_state.volumes
         wanted = [source.name for source in entry.spec.job_spec.data]
         missing = [name for name in wanted if name not in held]
         if missing:

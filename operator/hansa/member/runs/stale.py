@@ -22,12 +22,12 @@ from hansa.reconcile.member import grant_status
 async def refusal(context: AgentContext, grant: Manifest, judgement: Judgement) -> Manifest:
     """Return the patch that refuses a grant, with what an outdated hub has to know."""
     objections, stamp, proposal = judgement.objections, context.stamp(), judgement.proposal
-    seen = context.memory.get(proposal.spec.job.uid) if proposal is not None else None
-    if objections[0].reason is not MemberReason.STALE_EPOCH or proposal is None or seen is None:
+    if proposal is None or objections[0].reason is not MemberReason.STALE_EPOCH:
         return grant_status.refused(grant, objections, stamp)
+    highest = context.epochs.records.highest(proposal.spec.job.uid)
     release = await _release(context, proposal.spec)
     return grant_status.refused_as_stale(
-        grant, objections, stamp, highest_epoch=seen.epoch, release=release
+        grant, objections, stamp, highest_epoch=highest.epoch if highest else 0, release=release
     )
 
 
@@ -46,8 +46,8 @@ async def release_outdated(context: AgentContext, job_uid: str) -> None:
 
 async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | None:
     """Sign that nothing of the job runs here; None when something does, or cannot be ruled out."""
-    seen = context.memory.get(spec.job.uid)
-    if seen is None or seen.outcome is Outcome.ACCEPTED:
+    records = context.epochs.records.of(spec.job.uid)
+    if not records or any(record.outcome is Outcome.ACCEPTED for record in records):
         return None
     try:
         # The cache lags behind what we made ourselves: a release is a promise, so ask.

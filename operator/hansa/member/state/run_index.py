@@ -31,8 +31,13 @@ class Entry:
         return self.spec.job.uid
 
     @property
+    def epoch(self) -> int:
+        """The epoch granted."""
+        return self.spec.epoch
+
+    @property
     def name(self) -> str:
-        """Name of namespace and RayJob."""
+        """Name of the namespace and of the object that does the work."""
         return workload_name(self.uid, self.spec.epoch)
 
     @property
@@ -67,6 +72,10 @@ class RunIndex:
     def names(self) -> list[str]:
         """Return all runs."""
         return list(self._entries)
+
+    def of(self, job_uid: str) -> list[Entry]:
+        """Return the entries of one job that hold something."""
+        return [self._entries[n] for n in self._holding if self._entries[n].uid == job_uid]
 
     def put(self, entry: Entry, *, holding: bool) -> None:
         """Take a run in; ``holding``: it counts against what is lent."""

@@ -63,6 +63,8 @@ def seats(league: League, record: Record) -> dict[str, Seat]:
     if record.kind < 0:
         return {}
     best: dict[str, Seat] = {}
+    if record.kind < 0:
+        return best
     fleet, until_s = league.fleet, league.supply.reserved_until
     is_closed, need = league.supply.reserved_closed, record.job.shape.total_gpus
     borrows = entitlement.tier(league.ledger.accounts, record.leaf, need) > 0

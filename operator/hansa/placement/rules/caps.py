@@ -15,8 +15,8 @@ from hansa.model.plan import Notice
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool
 from hansa.placement.kernel.tables import HUGE, Caps
-from hansa.placement.rules.eligibility import in_pool
 from hansa.placement.rules.fleet import Fleet, Ints
+from hansa.placement.rules.membership import is_member
 from hansa.placement.rules.quota_tree import POOL_KIND, Totals
 
 DIMENSIONS = ("Operator", "Vendor", "Jurisdiction")
@@ -39,7 +39,7 @@ class CapTable:
 
 def cells_of(pool: Pool, fleet: Fleet) -> list[int]:
     """Cells with GPUs that belong to a pool."""
-    chosen = [in_pool(site.name, site.jurisdiction, pool) for site in fleet.sites]
+    chosen = [is_member(site, pool) for site in fleet.sites]
     return [
         at
         for at, cell in enumerate(fleet.cells)
@@ -53,8 +53,7 @@ def _covered(pool: Pool, fleet: Fleet, dimension: str) -> list[int]:
     return [
         at
         for at, cell in enumerate(fleet.cells)
-        if in_pool(fleet.sites[cell.site].name, fleet.sites[cell.site].jurisdiction, pool)
-        and (cell.has_gpus or dimension != "Vendor")
+        if is_member(fleet.sites[cell.site], pool) and (cell.has_gpus or dimension != "Vendor")
     ]
 
 
@@ -63,7 +62,7 @@ def totals(pool: Pool, fleet: Fleet) -> Totals:
     wholes = [
         fleet.cells[fleet.cells_of_site[at].start]
         for at, site in enumerate(fleet.sites)
-        if in_pool(site.name, site.jurisdiction, pool)
+        if is_member(site, pool)
     ]
     return Totals(
         gpus=sum(fleet.cells[at].lent for at in cells_of(pool, fleet)),

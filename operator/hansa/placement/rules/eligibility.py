@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hansa.model.places import OVERLAY_PREFIX
+from hansa.api.places import OVERLAY_PREFIX
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, PlaceSet, Pool, ResidencyRule, Shape
 from hansa.placement.kernel.tables import HUGE
 from hansa.placement.rules.fleet import Fleet, Ints
+from hansa.placement.rules.membership import is_member
 from hansa.placement.rules.residency import Atlas, Fault, Law, joined
 
 Codes = npt.NDArray[np.uint8]
@@ -279,7 +280,7 @@ class Rulebook:
         """Per site, whether it is none of the pool's."""
         if pool.name not in self._others:
             sites = self.fleet.sites
-            inside = [in_pool(site.name, site.jurisdiction, pool) for site in sites]
+            inside = [is_member(site, pool) for site in sites]
             self._others[pool.name] = ~np.array(inside, bool)
         return self._others[pool.name]
 
@@ -331,14 +332,6 @@ class Rulebook:
                     per_machine = np.minimum(per_machine, have // need)
             self._slots[key] = _sums(per_machine, fleet.lo, fleet.hi)
         return self._slots[key]
-
-
-def in_pool(site_name: str, jurisdiction: str, pool: Pool) -> bool:
-    """Whether a site belongs to a pool: every given list must match."""
-    if pool.site_names is not None and site_name not in pool.site_names:
-        return False
-    chosen = pool.site_jurisdictions
-    return not chosen or jurisdiction in chosen or jurisdiction[:2] in chosen
 
 
 def _refuse(codes: Codes, bad: Flags, reason: Reason) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hansa.model import places
+from hansa.api import places
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import PlaceSet, ResidencyRule, Site
 
@@ -143,9 +143,7 @@ def _misnamed(name: str, overlays: Overlays, inside: tuple[str, ...]) -> Fault |
 def _unknown(name: str, overlays: Overlays, inside: tuple[str, ...]) -> Fault:
     """A place that does not exist; ``inside`` overlays, which are the pool's, it is the pool's fault."""
     also = frozenset(places.OVERLAY_PREFIX + overlay for overlay in overlays)
-    near = places.suggestions(name, also)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    words = places.unknown(name, also)
     if inside:
-        words = f"{inside[-1]} names {name}, and there is no such place{hint}"
-        return Fault(Reason.POOL_MISCONFIGURED, words)
-    return Fault(Reason.UNKNOWN_JURISDICTION, f"there is no place {name}{hint}")
+        return Fault(Reason.POOL_MISCONFIGURED, f"{inside[-1]} names {name}, and {words}")
+    return Fault(Reason.UNKNOWN_JURISDICTION, words)

@@ -31,6 +31,8 @@ class WriteGrant:
     job_namespace: str
     job_name: str
     node: str
+    audience: str
+    """SHA-256 of the node's raw public key."""
     epoch: int
     institution: str
     spec_digest: str
@@ -85,7 +87,7 @@ class SetFinalizers:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
+class RequeueAfter:
     """Something will be due after a while that may wait until then, and may be spared."""
 
     after_s: float
@@ -137,7 +139,7 @@ class DecideCsr:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class EmitEvent:
     """Say something once in an event; ``kind`` names the constructor in ``observability.events``."""
 
     kind: Literal[
@@ -167,11 +169,11 @@ Action: TypeAlias = (
     | CancelOrphan
     | DeleteGrant
     | SetFinalizers
-    | LookAgain
+    | RequeueAfter
     | SetNodeStatus
     | SetPoolStatus
     | EnsureNodeAccess
     | RevokeNodeAccess
     | DecideCsr
-    | Tell
+    | EmitEvent
 )

@@ -43,13 +43,13 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CertificateSubject:
     """What a request's PEM says."""
 
     common_name: str
     organizations: tuple[str, ...]
     others: int
-    """Subject attributes that are neither CN nor O."""
+    """CertificateSubject attributes that are neither CN nor O."""
     has_extensions: bool
     fingerprint: str
 
@@ -74,7 +74,7 @@ def rule_on(
     return _rule_on_node(requester, name, subject, nodes.get(name), join_user=join_user)
 
 
-def read_subject(request: object) -> Subject | None:
+def read_subject(request: object) -> CertificateSubject | None:
     """Return what the base64 PEM in ``spec.request`` says; None when it is not a request."""
     if not isinstance(request, str):
         return None
@@ -91,7 +91,7 @@ def read_subject(request: object) -> Subject | None:
         return None
     names = [value for oid, value in attributes if oid == NameOID.COMMON_NAME]
     groups = tuple(value for oid, value in attributes if oid == NameOID.ORGANIZATION_NAME)
-    return Subject(
+    return CertificateSubject(
         common_name=names[0] if len(names) == 1 else "",
         organizations=groups,
         others=len(attributes) - len(names) - len(groups),
@@ -105,7 +105,7 @@ def _table(thing: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _ours(requester: str, subject: Subject | None, join_user: str) -> bool:
+def _ours(requester: str, subject: CertificateSubject | None, join_user: str) -> bool:
     if requester == join_user or requester.startswith(NODE_USER_PREFIX):
         return True
     return subject is not None and (
@@ -113,7 +113,7 @@ def _ours(requester: str, subject: Subject | None, join_user: str) -> bool:
     )
 
 
-def _fault(spec: Mapping[str, Any], subject: Subject) -> Ruling | None:
+def _fault(spec: Mapping[str, Any], subject: CertificateSubject) -> Ruling | None:
     usages = spec.get("usages")
     asked = frozenset(map(str, usages)) if isinstance(usages, list) else frozenset()
     if not subject.common_name.startswith(NODE_USER_PREFIX) or subject.others:
@@ -132,7 +132,7 @@ def _fault(spec: Mapping[str, Any], subject: Subject) -> Ruling | None:
 def _rule_on_node(
     requester: str,
     name: str,
-    subject: Subject,
+    subject: CertificateSubject,
     node: Mapping[str, Any] | None,
     *,
     join_user: str,
@@ -155,7 +155,7 @@ def _rule_on_node(
     return Ruling("Approve", "Renewal", "renewal by the node itself", name)
 
 
-def _rule_on_fingerprint(name: str, subject: Subject, pinned: object) -> Ruling:
+def _rule_on_fingerprint(name: str, subject: CertificateSubject, pinned: object) -> Ruling:
     if not isinstance(pinned, str) or not pinned:
         text = f"SovereignNode {name} has no keyFingerprint; set the one `hansa join` printed"
         return Ruling("Wait", "NoFingerprint", text, name)

@@ -21,10 +21,10 @@ from hansa.reconcile.hub.actions import (
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
-    LookAgain,
+    EmitEvent,
+    RequeueAfter,
     SetFinalizers,
     SetJobStatus,
-    Tell,
     WriteGrant,
 )
 from hansa.reconcile.hub.grant_view import GrantView
@@ -40,7 +40,7 @@ ACCEPTANCE_MAY_WAIT_S = 1.0
 PIN_MAY_WAIT_S = 10.0
 """A job that ends or goes sooner is never pinned, which spares two writes; its grant is then ended
 as an orphan's."""
-Decision = Placement | Waiting | Stop | None
+JobDecision = Placement | Waiting | Stop | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,18 @@ class JobCase:
 
     job: JobView
     epochs: tuple[Epoch, ...]
-    decision: Decision
+    decision: JobDecision
     now_s: float
     skew_s: float
     institution: str = ""
     overlays: tuple[Mapping[str, Any], ...] = ()
+    audience: str = ""
+    """SHA-256 of the key pinned for the node that the job has or gets."""
     verdicts: tuple[Verdict, ...] = ()
     bill: Bill | None = None
     gainer: str = ""
     """Institution for whose work the planner stops this job."""
-    told_s: float = 0.0
+    written_s: float = 0.0
     """When the job's status was last written, by this process."""
     tidying: bool = True
     """Whether nothing better is to be done; otherwise what may wait does."""
@@ -178,9 +180,9 @@ def _waits(job: JobView, grant: GrantView) -> bool:
 
 def _unless_early(case: JobCase, pause_s: float, actions: list[Action]) -> Iterator[Action]:
     """Yield ``actions`` at leisure, once the job's status has been at rest for ``pause_s``."""
-    left_s = max(0.0, case.told_s + pause_s - case.now_s)
+    left_s = max(0.0, case.written_s + pause_s - case.now_s)
     early = pause_s > 0 and (left_s > 0 or not case.tidying)
-    yield from [LookAgain(left_s)] if early else actions
+    yield from [RequeueAfter(left_s)] if early else actions
 
 
 def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -275,11 +277,11 @@ def _free(case: JobCase) -> Iterator[Action]:
 
 def _is_stale(case: JobCase, decision: Waiting) -> bool:
     """Tell whether a status without news is to be written anew: for its figures, or at leisure."""
-    status, now_s, told_s = case.job.status, case.now_s, case.told_s
-    if pacing.due(status, decision, now_s=now_s, told_s=told_s):
+    status, now_s, written_s = case.job.status, case.now_s, case.written_s
+    if pacing.due(status, decision, now_s=now_s, written_s=written_s):
         return True
     return case.tidying and pacing.due_verdicts(
-        status, lambda: job_status.ranked(case.verdicts), now_s=now_s, told_s=told_s
+        status, lambda: job_status.ranked(case.verdicts), now_s=now_s, written_s=written_s
     )
 
 
@@ -307,6 +309,7 @@ def _grant(
         job_namespace=job.namespace,
         job_name=job.name,
         node=node,
+        audience=case.audience,
         epoch=epoch,
         institution=case.institution,
         spec_digest=job.parsed.digest,
@@ -338,8 +341,8 @@ def _finalizers(job: JobView, names: tuple[str, ...]) -> SetFinalizers:
     return SetFinalizers(job.namespace, job.name, job.uid, job.resource_version, names)
 
 
-def _tell(case: JobCase, kind: Any, **said: Any) -> Tell:
+def _tell(case: JobCase, kind: Any, **said: Any) -> EmitEvent:
     job = case.job
     said.setdefault("node", job.node)
     said.setdefault("epoch", job.epoch)
-    return Tell(kind, job.namespace, job.name, job.uid, **said)
+    return EmitEvent(kind, job.namespace, job.name, job.uid, **said)

@@ -8,15 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hansa.api.aijob import AIJobSpec
+from hansa.api import places
+from hansa.api.aijob import SERVED_WORKLOADS, UNSERVED, AIJobSpec
+from hansa.api.meta import first_fault
 from hansa.api.residency import Residency
 from hansa.grants.envelope import digest
-from hansa.model import places
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Shape
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.hub.nodes import first_error
 from hansa.reconcile.hub.pools import ParsedPool
 
 FINALIZER = "hansa.dev/grant"
@@ -82,7 +82,7 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
-class League:
+class Catalog:
     """What a job's request is checked against."""
 
     pools: Mapping[str, ParsedPool]
@@ -97,7 +97,7 @@ def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
     try:
         return ParsedSpec(wire, digest(dict(wire)), AIJobSpec.model_validate(wire))
     except ValidationError as error:
-        return ParsedSpec(wire, "", None, first_error(error))
+        return ParsedSpec(wire, "", None, first_fault(error))
     except ValueError as error:
         return ParsedSpec(wire, "", None, str(error)[:500])
 
@@ -137,13 +137,13 @@ def shape_of(spec: AIJobSpec) -> Shape:
     )
 
 
-def fault_of(job: JobView, league: League) -> Fault | None:
+def fault_of(job: JobView, catalog: Catalog) -> Fault | None:
     """Return the gravest reason why the request itself cannot be met, with what to do about it."""
     spec = job.parsed.spec
     if spec is None:
         return Reason.MISCONFIGURED, f"spec is not valid: {job.parsed.fault}"
-    faults = [*_faults(spec, league.pools.get(spec.pool), league)]
-    if not league.institutions.get(job.namespace):
+    faults = [*_faults(spec, catalog.pools.get(spec.pool), catalog)]
+    if not catalog.institutions.get(job.namespace):
         text = (
             f"namespace {job.namespace} has no label hansa.dev/institution; ask the platform team"
         )
@@ -151,23 +151,22 @@ def fault_of(job: JobView, league: League) -> Fault | None:
     return min(faults, key=lambda fault: fault[0].gravity, default=None)
 
 
-def _faults(spec: AIJobSpec, pool: ParsedPool | None, league: League) -> Iterator[Fault]:
+def _faults(spec: AIJobSpec, pool: ParsedPool | None, catalog: Catalog) -> Iterator[Fault]:
     if pool is None:
-        there_are = ", ".join(sorted(league.pools)[:8]) or "none"
+        there_are = ", ".join(sorted(catalog.pools)[:8]) or "none"
         yield Reason.UNKNOWN_POOL, f"there is no ComputePool {spec.pool}; there are: {there_are}"
     else:
         yield from _contract_faults(spec, pool)
-    overlays = frozenset(pool.pool.overlays) if pool else frozenset()
-    for place in sorted(_places(spec.residency)):
-        yield from _place_faults(place, overlays)
+    if spec.workload not in SERVED_WORKLOADS:
+        yield Reason.MISCONFIGURED, f"spec.workload: {UNSERVED}"
+    if pool is not None:
+        yield from _overlay_faults(spec.residency, pool)
     wanted = {source.name for source in spec.data}
-    for name in sorted(wanted - league.datasets):
+    for name in sorted(wanted - catalog.datasets):
         text = f"no accepted node holds a data set named {name}; check the name with its holder"
         yield Reason.UNKNOWN_DATASET, text
-    if spec.budget is not None and spec.budget.currency != league.currency:
-        text = (
-            f"budget.currency must be {league.currency}, the league's; it is {spec.budget.currency}"
-        )
+    if spec.budget is not None and spec.budget.currency != catalog.currency:
+        text = f"budget.currency must be {catalog.currency}, the league's; it is {spec.budget.currency}"
         yield Reason.MISCONFIGURED, text
 
 
@@ -178,15 +177,12 @@ def _contract_faults(spec: AIJobSpec, pool: ParsedPool) -> Iterator[Fault]:
         yield Reason.MISCONFIGURED, text
 
 
-def _place_faults(place: str, overlays: frozenset[str]) -> Iterator[Fault]:
-    known = {f"{places.OVERLAY_PREFIX}{name}" for name in overlays}
-    if places.is_known(place) or place in known:
-        return
-    near = places.suggestions(place, frozenset(known))
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    yield Reason.UNKNOWN_JURISDICTION, f"residency names {place}, which is no place{hint}"
-
-
-def _places(residency: Residency) -> frozenset[str]:
+def _overlay_faults(residency: Residency, pool: ParsedPool) -> Iterator[Fault]:
+    """Yield the overlays that the pool does not define; all other places the spec's model knows."""
+    known = frozenset(f"{places.OVERLAY_PREFIX}{name}" for name in pool.pool.overlays)
     rules = (residency.location, residency.legal_control)
-    return frozenset(place for rule in rules for place in (*rule.allow, *rule.deny))
+    named = {place for rule in rules for place in (*rule.allow, *rule.deny)}
+    for place in sorted(named - known):
+        if place.startswith(places.OVERLAY_PREFIX):
+            text = f"residency: {places.unknown(place, known)} in pool {pool.pool.name}"
+            yield Reason.UNKNOWN_JURISDICTION, text

@@ -6,6 +6,7 @@ can only ever make the node less available.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,8 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hansa.api.meta import first_fault
 from hansa.api.residency import PlaceRule, Residency
 from hansa.api.sovereignnode import SovereignNodeSpec, SovereignNodeStatus
+from hansa.grants.envelope import key_id
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
@@ -35,6 +38,12 @@ class ParsedNode:
     faults: tuple[tuple[Reason, str], ...]
     """Why it takes no work, whatever the time is."""
     release_key: str = ""
+    """Raw public key, base64, as the league's admin pinned it; empty: none."""
+
+    @property
+    def audience(self) -> str:
+        """Whom a grant is addressed to; empty while no key is pinned."""
+        return key_id(base64.b64decode(self.release_key)) if self.release_key else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
     try:
         spec = SovereignNodeSpec.model_validate(manifest.get("spec", {}))
     except ValidationError as error:
-        text = f"the SovereignNode's spec is not valid: {first_error(error)}"
+        text = f"the SovereignNode's spec is not valid: {first_fault(error)}"
         site = Site(meta["name"], "", "", "", frozenset())
         return ParsedNode(
             meta["name"],
@@ -78,7 +87,12 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         )
     status, trouble = _read_status(manifest.get("status") or {})
     faults = [(Reason.NODE_NOT_READY, trouble)] if trouble else []
-    faults += [*_spec_faults(spec, limits), *_dispute(spec, status), *_status_faults(status)]
+    faults += [
+        *_key_faults(spec, status),
+        *_spec_faults(spec, limits),
+        *_dispute(spec, status),
+        *_status_faults(status),
+    ]
     return ParsedNode(
         name=meta["name"],
         uid=meta["uid"],
@@ -86,7 +100,7 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         accepted=spec.accepted,
         site=_site(meta["name"], spec, status),
         faults=tuple(faults),
-        release_key=status.release_key or "",
+        release_key=spec.release_key or "",
     )
 
 
@@ -131,17 +145,11 @@ def micros(decimal: str) -> int:
     return int(Decimal(decimal) * MICROS)
 
 
-def first_error(error: ValidationError) -> str:
-    """Return the first fault as ``field: what is wrong``."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"[:500]
-
-
 def _read_status(wire: Mapping[str, Any]) -> tuple[SovereignNodeStatus, str]:
     try:
         return SovereignNodeStatus.model_validate(wire), ""
     except ValidationError as error:
-        text = f"its agent reports a malformed status ({first_error(error)}); upgrade the agent"
+        text = f"its agent reports a malformed status ({first_fault(error)}); upgrade the agent"
         return SovereignNodeStatus(), text
 
 
@@ -153,6 +161,18 @@ def _spec_faults(spec: SovereignNodeSpec, limits: NodeLimits) -> Iterator[tuple[
         yield Reason.MISCONFIGURED, text
     if spec.scheduling != "Open":
         yield Reason.NODE_CORDONED, f"it is {spec.scheduling.lower()} by the league's admin"
+
+
+def _key_faults(
+    spec: SovereignNodeSpec, status: SovereignNodeStatus
+) -> Iterator[tuple[Reason, str]]:
+    """Say what keeps a grant from being addressed, or its release from being believed."""
+    if spec.release_key is None and spec.accepted == "Accepted":
+        text = "spec.releaseKey is not pinned; run `hansa accept` as `hansa join` printed it"
+        yield Reason.NODE_NOT_ACCEPTED, text
+    elif status.release_key not in {None, spec.release_key}:
+        text = "its agent signs with another key than spec.releaseKey pins; if it has joined anew,"
+        yield Reason.NODE_NOT_READY, f"{text} run `hansa accept --replace` with the key it printed"
 
 
 def _dispute(spec: SovereignNodeSpec, status: SovereignNodeStatus) -> Iterator[tuple[Reason, str]]:

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from hansa.api.computepool import ComputePoolSpec
+from hansa.api.meta import first_fault
 from hansa.model.snapshot import Cap, Pool, PreemptionRule, Share
-from hansa.reconcile.hub.nodes import first_error, residency_rule
+from hansa.reconcile.hub.nodes import residency_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def parse_pool(manifest: Mapping[str, Any]) -> ParsedPool:
         spec = ComputePoolSpec.model_validate(wire)
     except ValidationError as error:
         closed = Pool(meta["name"], site_names=frozenset())
-        return ParsedPool(closed, generation, 0, fault=first_error(error))
+        return ParsedPool(closed, generation, 0, fault=first_fault(error))
     return ParsedPool(
         pool=_pool(meta["name"], spec),
         generation=generation,

@@ -11,9 +11,9 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, ResidencyRule, Shape, Snapshot
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.fencing import EpochFacts, fence, release_holds
-from hansa.reconcile.hub.derive import Decision, Epoch
+from hansa.reconcile.hub.derive import Epoch, JobDecision
 from hansa.reconcile.hub.grant_view import GrantView
-from hansa.reconcile.hub.jobs import Fault, JobView, League, fault_of, shape_of
+from hansa.reconcile.hub.jobs import Catalog, Fault, JobView, fault_of, shape_of
 from hansa.reconcile.hub.nodes import NodeView, micros, residency_rule
 from hansa.reconcile.hub.status.job_status import refusal
 from hansa.reconcile.hub.usage_history import Past, with_past
@@ -25,12 +25,12 @@ NO_PAST = Past()
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class LeagueView:
     """Everything but jobs and grants, at one instant. ``version`` changes with any of it."""
 
     version: int
     nodes: Mapping[str, NodeView] = field(default_factory=dict)
-    league: League = field(default_factory=lambda: League({}, {}, frozenset(), "EUR"))
+    catalog: Catalog = field(default_factory=lambda: Catalog({}, {}, frozenset(), "EUR"))
 
 
 def known_datasets(nodes: Iterable[NodeView]) -> frozenset[str]:
@@ -72,16 +72,16 @@ def epoch_of(
     return Epoch(grant, fence(facts, now_s, skew_s=skew_s), released)
 
 
-def request_of(job: JobView, league: League) -> Job:
+def request_of(job: JobView, catalog: Catalog) -> Job:
     """Return what a job asks for: all that does not change while its spec and the league stay."""
     spec = job.parsed.spec
-    fault = fault_of(job, league)
+    fault = fault_of(job, catalog)
     if fault is None and job.suspended:
         fault = Reason.SUSPENDED, "Suspended by its owner; set spec.suspend to false to go on."
     return Job(
         uid=job.uid,
         name=f"{job.namespace}/{job.name}",
-        institution=league.institutions.get(job.namespace, ""),
+        institution=catalog.institutions.get(job.namespace, ""),
         pool=spec.pool if spec else "",
         shape=shape_of(spec) if spec else EMPTY_SHAPE,
         submitted_s=job.submitted_s,
@@ -100,10 +100,10 @@ def request_of(job: JobView, league: League) -> Job:
 def plan_job(
     job: JobView,
     epochs: Iterable[Epoch],
-    world: World,
+    league: LeagueView,
     now_s: float,
     *,
-    decision: Decision = None,
+    decision: JobDecision = None,
     gpu_class: str = "",
     request: Job | None = None,
 ) -> Job:
@@ -112,8 +112,8 @@ def plan_job(
     ``gpu_class``: what it was last placed for; a grant does not say it. ``request``: as of
     ``request_of``, where it is known.
     """
-    epochs, request = tuple(epochs), request or request_of(job, world.league)
-    refused = _refusals(job, epochs, world, now_s)
+    epochs, request = tuple(epochs), request or request_of(job, league.catalog)
+    refused = _refusals(job, epochs, league, now_s)
     holdings = _holdings(job, epochs, decision, gpu_class)
     unreleased = None if request.barred else _unreleased(job, epochs)
     if unreleased is not None:
@@ -121,13 +121,13 @@ def plan_job(
     return replace(request, refused_by=refused, holdings=holdings)
 
 
-def build(world: World, jobs: Iterable[Job], now_s: float, past: Past = NO_PAST) -> Snapshot:
+def build(league: LeagueView, jobs: Iterable[Job], now_s: float, past: Past = NO_PAST) -> Snapshot:
     """Return the whole league at one instant."""
-    ordered = sorted(world.nodes.values(), key=lambda node: node.name)
+    ordered = sorted(league.nodes.values(), key=lambda node: node.name)
     return Snapshot(
         now_s=int(now_s),
         sites=tuple(node.site for node in ordered),
-        pools=tuple(with_past(row.pool, past) for _, row in sorted(world.league.pools.items())),
+        pools=tuple(with_past(row.pool, past) for _, row in sorted(league.catalog.pools.items())),
         jobs=tuple(jobs),
         history=past.history,
     )
@@ -152,7 +152,7 @@ def _unreleased(job: JobView, epochs: tuple[Epoch, ...]) -> Fault | None:
 
 
 def _refusals(
-    job: JobView, epochs: tuple[Epoch, ...], world: World, now_s: float
+    job: JobView, epochs: tuple[Epoch, ...], league: LeagueView, now_s: float
 ) -> dict[str, str]:
     """Who refused the job as it is, with words; a no counts from when it is seen.
 
@@ -163,7 +163,7 @@ def _refusals(
     grants = [epoch.grant for epoch in epochs if epoch.grant.refused and not epoch.grant.outdated]
     unwritten = [refusal(grant, now_s) for grant in grants if grant.epoch not in known]
     for row in (*told, *unwritten):
-        node = world.nodes.get(row.get("node", ""))
+        node = league.nodes.get(row.get("node", ""))
         generation = node.site.policy_generation if node else 0
         if row.get("specDigest") != job.parsed.digest or generation > row.get(
             "policyGeneration", 0
@@ -187,7 +187,7 @@ def _refused_s(row: Mapping[str, object]) -> float:
 
 
 def _holdings(
-    job: JobView, epochs: tuple[Epoch, ...], decision: Decision, gpu_class: str
+    job: JobView, epochs: tuple[Epoch, ...], decision: JobDecision, gpu_class: str
 ) -> tuple[Holding, ...]:
     stopped = decision.site if isinstance(decision, Stop) else ""
     held = [

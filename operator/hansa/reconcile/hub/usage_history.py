@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from hansa.model.history import Group, RunTimes, groups_of
 from hansa.model.snapshot import Pool
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.hub.jobs import JobView, League
+from hansa.reconcile.hub.jobs import Catalog, JobView
 
 HOUR_S = 3600
 
@@ -80,14 +80,14 @@ def run_times(rows: Iterable[JobPast], institutions: Mapping[str, str]) -> dict[
 
 
 def faded_usage(
-    rows: Iterable[JobPast], league: League, now_s: float
+    rows: Iterable[JobPast], catalog: Catalog, now_s: float
 ) -> dict[tuple[str, str], int]:
     """Return the use of ended work where a pool counts it: half of it after each half-life."""
     used: defaultdict[tuple[str, str], float] = defaultdict(float)
     for row in rows:
-        parsed = league.pools.get(row.pool)
+        parsed = catalog.pools.get(row.pool)
         half_life_s = parsed.pool.usage_half_life_s if parsed else None
-        institution = league.institutions.get(row.namespace)
+        institution = catalog.institutions.get(row.namespace)
         if half_life_s and institution and row.gpu_seconds:
             age_s = max(0.0, now_s - row.finished_s)
             used[row.pool, institution] += row.gpu_seconds * 0.5 ** (age_s / half_life_s)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from hansa.ports import Manifest
-from hansa.reconcile.member import pods
 from hansa.reconcile.member.run_request import Creation, RunRequest
 
 VOLUMES = "/api/v1/persistentvolumes"
@@ -26,7 +25,7 @@ def volumes(request: RunRequest) -> list[Creation]:
     """Return a volume and a claim for each data set the job reads."""
     claims = f"/api/v1/namespaces/{request.name}/persistentvolumeclaims"
     made = []
-    for dataset in pods.data_sets(request):
+    for dataset in request.datasets:
         spec = request.volumes[dataset.name]
         made.append(Creation(VOLUMES, _volume(request, dataset.name, spec)))
         made.append(Creation(claims, _claim(request, dataset.name, spec)))

@@ -9,16 +9,17 @@ from typing import Any
 from hansa.grants.reasons import Objection
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
-from hansa.reconcile.conditions import Said, merged
-from hansa.reconcile.member.launcher import Output
-from hansa.reconcile.member.lifecycle import EndReason, Reported, explain
+from hansa.reconcile.conditions import StatedCondition, merged
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.lifecycle import Reported
+from hansa.reconcile.member.workload import Output
 
 MAX_OBJECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """When, and under which law, a status is written."""
+    """When, and under which generation of the policy, a status is written."""
 
     now_s: float
     policy_generation: int
@@ -40,7 +41,9 @@ def reported(grant: Mapping[str, Any]) -> Reported:
 
 def accepted(grant: Mapping[str, Any], workload: str, stamp: Stamp) -> Manifest:
     """Return the patch that says yes."""
-    said = Said("Accepted", "True", "Accepted", "The member has verified and accepted the grant.")
+    said = StatedCondition(
+        "Accepted", "True", "Accepted", "The member has verified and accepted the grant."
+    )
     fields = {"acceptedAt": rfc3339(stamp.now_s), "workload": f"{workload}/{workload}"}
     return _patch(grant, stamp, fields, said)
 
@@ -48,7 +51,7 @@ def accepted(grant: Mapping[str, Any], workload: str, stamp: Stamp) -> Manifest:
 def refused(grant: Mapping[str, Any], objections: tuple[Objection, ...], stamp: Stamp) -> Manifest:
     """Return the patch that says no, and why; the gravest reason names the condition."""
     message = "; ".join(objection.message for objection in objections[:MAX_OBJECTIONS])
-    said = Said("Accepted", "False", objections[0].reason.value, message)
+    said = StatedCondition("Accepted", "False", objections[0].reason.value, message)
     return _patch(grant, stamp, {}, said)
 
 
@@ -70,14 +73,18 @@ def refused_as_stale(
 
 def refused_again(grant: Mapping[str, Any], reason: str, stamp: Stamp) -> Manifest:
     """Return the patch that repeats a refusal whose words are lost."""
-    said = Said("Accepted", "False", reason, "The member refused this epoch before; see its log.")
+    said = StatedCondition(
+        "Accepted", "False", reason, "The member refused this epoch before; see its log."
+    )
     return _patch(grant, stamp, {}, said)
 
 
 def running(grant: Mapping[str, Any], at_s: float, rendered_s: float, stamp: Stamp) -> Manifest:
     """Return the patch that says the first worker runs."""
     fields = {"runningAt": rfc3339(at_s), "renderedAt": rfc3339(rendered_s)}
-    return _patch(grant, stamp, fields, Said("Running", "True", "Running", "A Ray worker runs."))
+    return _patch(
+        grant, stamp, fields, StatedCondition("Running", "True", "Running", "A worker runs.")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +116,25 @@ def released(
 ) -> Manifest:
     """Return the patch with the signed release; it also ends what was never reported as ended."""
     fields: Manifest = {"release": release}
-    said = [Said("Released", "True", reason.value, "Nothing of this epoch runs any more.")]
+    said = [
+        StatedCondition("Released", "True", reason.value, "Nothing of this epoch runs any more.")
+    ]
     if not reported(grant).finished:
         fields["finishedAt"] = rfc3339(stamp.now_s)
         said += _verdict(reason, explain(reason))
     return _patch(grant, stamp, fields, *said)
 
 
-def _verdict(reason: EndReason, message: str) -> list[Said]:
-    said = [Said("Running", "False", reason.value, message)]
+def _verdict(reason: EndReason, message: str) -> list[StatedCondition]:
+    said = [StatedCondition("Running", "False", reason.value, message)]
     if reason.verdict != "Interrupted":
-        said.append(Said(reason.verdict, "True", reason.value, message))
+        said.append(StatedCondition(reason.verdict, "True", reason.value, message))
     return said
 
 
-def _patch(grant: Mapping[str, Any], stamp: Stamp, fields: Manifest, *said: Said) -> Manifest:
+def _patch(
+    grant: Mapping[str, Any], stamp: Stamp, fields: Manifest, *said: StatedCondition
+) -> Manifest:
     generation = int(grant["metadata"].get("generation", 0))
     old = (grant.get("status") or {}).get("conditions") or ()
     status = {

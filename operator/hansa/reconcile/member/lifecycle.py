@@ -1,80 +1,24 @@
 """The life of one accepted grant at the member: observed in, actions out.
 
-Nothing is remembered between calls: the hub's grant, the epoch record, the namespace and the RayJob
-say everything, so an agent that restarts goes on where it was. An epoch is marked as ended *before*
+Nothing is remembered between calls: the hub's grant, the epoch record, the namespace and the object in
+it that does the work say everything, so an agent that restarts goes on where it was. An epoch is marked as ended *before*
 its namespace is deleted and released *after* that is gone; in between nothing can start it again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from hansa.api.aijob import AIJobSpec
 from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.workload import WorkloadView
 
 RUNTIME_LEEWAY_S = 60
-"""KubeRay enforces the runtime; this much later the member does it itself."""
+"""The workload enforces its runtime; this much later the member does it itself."""
 START_PATIENCE_S = 3600
 """A run that has not started after this long (or after its own runtime, if longer) is given up."""
-
-
-class EndReason(StrEnum):
-    """Why a run ended. The strings are API: condition and event alike."""
-
-    SUCCEEDED = "Succeeded"
-    APP_FAILED = "AppFailed"
-    SUBMISSION_FAILED = "SubmissionFailed"
-    VALIDATION_FAILED = "ValidationFailed"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    NEVER_STARTED = "NeverStarted"
-    RENDER_FAILED = "RenderFailed"
-    # Not the job's fault: it may run elsewhere.
-    CANCELLED = "Cancelled"
-    STOPPED = "Stopped"
-    UNATTENDED = "Unattended"
-    DELETED = "DeletedAtMember"
-    OUT_OF_BAND = "ReleasedOutOfBand"
-
-    @property
-    def verdict(self) -> Literal["Succeeded", "Failed", "Interrupted"]:
-        """What it says about the job; an interrupted one may run elsewhere."""
-        if self is EndReason.SUCCEEDED:
-            return "Succeeded"
-        return "Interrupted" if self in _INTERRUPTED else "Failed"
-
-
-_INTERRUPTED = frozenset(
-    {
-        EndReason.CANCELLED,
-        EndReason.STOPPED,
-        EndReason.UNATTENDED,
-        EndReason.DELETED,
-        EndReason.OUT_OF_BAND,
-    }
-)
-_MESSAGES = {
-    EndReason.SUCCEEDED: "The job ended well.",
-    EndReason.APP_FAILED: "The job's own command failed; see its log.",
-    EndReason.SUBMISSION_FAILED: "Ray did not take the job; see the log.",
-    EndReason.VALIDATION_FAILED: "KubeRay refused the rendered RayJob; the member's operator has to"
-    " look.",
-    EndReason.DEADLINE_EXCEEDED: "The job ran longer than maxRuntimeSeconds.",
-    EndReason.NEVER_STARTED: "The job's pods never came up; the member's operator has to look.",
-    EndReason.RENDER_FAILED: "The member could not make the job's objects.",
-    EndReason.CANCELLED: "The hub asked to stop it.",
-    EndReason.STOPPED: "The institution stopped all league work.",
-    EndReason.UNATTENDED: "The hub was out of reach for as long as the job's disconnection contract"
-    " allows.",
-    EndReason.DELETED: "Somebody deleted the run at the member.",
-    EndReason.OUT_OF_BAND: "The institution signed by hand that nothing of the run is left.",
-}
-
-
-def explain(reason: EndReason) -> str:
-    """Return the sentence for a person."""
-    return _MESSAGES[reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,40 +33,6 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class RayView:
-    """A RayJob, reduced to what decides."""
-
-    created_s: float
-    deployment: str = ""
-    """status.jobDeploymentStatus"""
-    outcome: str = ""
-    """status.jobStatus"""
-    reason: str = ""
-    message: str = ""
-    workers_up: int = 0
-    running_s: float | None = None
-    ended_s: float | None = None
-
-    @property
-    def end(self) -> EndReason | None:
-        """Why it ended; None while it has not."""
-        if self.deployment == "Complete":
-            good = self.outcome == "SUCCEEDED"
-            return EndReason.SUCCEEDED if good else EndReason.APP_FAILED
-        if self.deployment == "ValidationFailed":
-            return EndReason.VALIDATION_FAILED
-        if self.deployment != "Failed":
-            return None
-        known = {EndReason.DEADLINE_EXCEEDED, EndReason.SUBMISSION_FAILED}
-        return next((r for r in known if r == self.reason), EndReason.APP_FAILED)
-
-    @property
-    def running(self) -> bool:
-        """Whether a worker has run."""
-        return self.workers_up > 0 or self.running_s is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """One epoch of one job, as the member sees it now."""
 
@@ -130,12 +40,17 @@ class Run:
     record: EpochRecord
     reported: Reported = Reported()
     cancelled: bool = False
+    forbidden: str = ""
+    """What the law, as it is now, has against it; empty: nothing."""
     namespace: Literal["Absent", "Active", "Terminating"] = "Absent"
-    rayjob: RayView | None = None
+    served: bool = True
+    """Whether the agent knows how to run this kind of work."""
+    workload: WorkloadView | None = None
+    """The object that does the work, as last seen; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Situation:
     """What concerns all runs."""
 
     now_s: float
@@ -185,6 +100,7 @@ class End:
     """Mark the epoch as ended, for good."""
 
     reason: EndReason
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +120,13 @@ Action: TypeAlias = (
 )
 
 
-def next_action(run: Run, world: World) -> Action | None:
+def next_action(run: Run, situation: Situation) -> Action | None:
     """Return the one thing to do now, or None when there is nothing to do."""
     if run.record.outcome is Outcome.REFUSED:
         return Refuse(run.record.reason) if run.reported.accepted is not False else None
     if run.record.outcome is Outcome.ENDED:
         return _after_end(run)
-    return _ended(run, world) or _stopped(run, world) or _forward(run, world)
+    return _ended(run, situation) or _stopped(run, situation) or _forward(run, situation)
 
 
 def _after_end(run: Run) -> Action | None:
@@ -227,65 +143,67 @@ def end_reason(record: EpochRecord) -> EndReason:
     return next((r for r in known if r == record.reason), EndReason.DELETED)
 
 
-def _ended(run: Run, world: World) -> Action | None:
+def _ended(run: Run, situation: Situation) -> Action | None:
     """Take a run that ended by itself: its result first, then its end."""
-    if run.rayjob is None or run.rayjob.end is None or run.namespace != "Active":
+    if run.workload is None or run.workload.end is None or run.namespace != "Active":
         return None
-    reason = run.rayjob.end
+    reason = run.workload.end
     if run.reported.finished:
         return End(reason)
-    at_s = run.rayjob.ended_s or world.now_s
-    return ReportFinished(reason, at_s, run.rayjob.message or explain(reason))
+    at_s = run.workload.ended_s or situation.now_s
+    return ReportFinished(reason, at_s, run.workload.message or explain(reason))
 
 
-def _stopped(run: Run, world: World) -> Action | None:
+def _stopped(run: Run, situation: Situation) -> Action | None:
     """End a run that must not go on."""
     for applies, reason in (
         (run.cancelled, EndReason.CANCELLED),
-        (world.stopped, EndReason.STOPPED),
-        (_unattended(run.job, world), EndReason.UNATTENDED),
+        (situation.stopped, EndReason.STOPPED),
+        (not run.served, EndReason.NOT_SERVED),
+        (bool(run.forbidden), EndReason.POLICY_CHANGED),
+        (_unattended(run.job, situation), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
-        (_overdue(run, world), EndReason.DEADLINE_EXCEEDED),
-        (_never_started(run, world), EndReason.NEVER_STARTED),
+        (_overdue(run, situation), EndReason.DEADLINE_EXCEEDED),
+        (_never_started(run, situation), EndReason.NEVER_STARTED),
     ):
         if applies:
-            return End(reason)
+            return End(reason, run.forbidden if reason is EndReason.POLICY_CHANGED else "")
     return None
 
 
-def _unattended(job: AIJobSpec, world: World) -> bool:
+def _unattended(job: AIJobSpec, situation: Situation) -> bool:
     contract = job.disconnection
-    longest = contract.max_unattended_seconds - world.stop_margin_s
+    longest = contract.max_unattended_seconds - situation.stop_margin_s
     if contract.policy == "Stop":
-        longest = min(longest, world.disconnect_s)
-    return world.unattended_s >= longest
+        longest = min(longest, situation.disconnect_s)
+    return situation.unattended_s >= longest
 
 
 def _vanished(run: Run) -> bool:
     """Tell whether somebody else deleted the run; one that was never whole is made, not given up."""
     if run.namespace == "Terminating":
         return True
-    return run.rayjob is None and (run.reported.running or run.reported.rendered)
+    return run.workload is None and (run.reported.running or run.reported.rendered)
 
 
-def _overdue(run: Run, world: World) -> bool:
-    since = run.rayjob.running_s if run.rayjob else None
+def _overdue(run: Run, situation: Situation) -> bool:
+    since = run.workload.running_s if run.workload else None
     limit = run.job.max_runtime_seconds + RUNTIME_LEEWAY_S
-    return since is not None and world.now_s - since > limit
+    return since is not None and situation.now_s - since > limit
 
 
-def _never_started(run: Run, world: World) -> bool:
-    if run.rayjob is None or run.rayjob.running or run.rayjob.deployment == "Running":
+def _never_started(run: Run, situation: Situation) -> bool:
+    if run.workload is None or run.workload.started:
         return False
     patience = max(START_PATIENCE_S, run.job.max_runtime_seconds)
-    return world.now_s - run.rayjob.created_s > patience
+    return situation.now_s - run.workload.created_s > patience
 
 
-def _forward(run: Run, world: World) -> Action | None:
+def _forward(run: Run, situation: Situation) -> Action | None:
     if run.reported.accepted is None:
         return ReportAccepted()
-    if run.rayjob is None:
+    if run.workload is None:
         return Render()
-    if run.rayjob.running and not run.reported.running:
-        return ReportRunning(run.rayjob.running_s or world.now_s)
+    if run.workload.running and not run.reported.running:
+        return ReportRunning(run.workload.running_s or situation.now_s)
     return None

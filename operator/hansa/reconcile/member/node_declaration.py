@@ -8,9 +8,11 @@ from typing import Any
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import API_VERSION
+from hansa.api.residency import Residency
+from hansa.grants.territory import Territory
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
-from hansa.reconcile.conditions import Said, merged
+from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member.inventory import Inventory, gpu_inventory, machine_shapes
 
 MAX_REFUSALS = 64
@@ -21,19 +23,21 @@ OWN_CONDITIONS = ("Enforcing", "HubReachable", "KubeRayReady", "ClockInSync", "D
 class Health:
     """Troubles by condition; an empty text is none."""
 
-    law: str = ""
+    policy: str = ""
     hub: str = ""
     kuberay: str = ""
     clock: str = ""
     disk: str = ""
 
-    def conditions(self) -> list[Said]:
+    def conditions(self) -> list[StatedCondition]:
         """Return the member's conditions."""
-        troubles = (self.law, self.hub, self.kuberay, self.clock, self.disk)
+        troubles = (self.policy, self.hub, self.kuberay, self.clock, self.disk)
         bad = ("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull")
         good = ("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable")
         return [
-            Said(kind, "False" if trouble else "True", wrong if trouble else right, trouble)
+            StatedCondition(
+                kind, "False" if trouble else "True", wrong if trouble else right, trouble
+            )
             for kind, trouble, wrong, right in zip(OWN_CONDITIONS, troubles, bad, good, strict=True)
         ]
 
@@ -79,7 +83,13 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
 
 
 def _declared(said: Declaration, policy: MemberPolicySpec) -> Manifest:
-    held = [d for d in policy.datasets if d.name not in said.unusable_data]
+    ours = Territory(policy.overlays)
+    held = [
+        dataset
+        for dataset in policy.datasets
+        # What the policy itself does not understand is lent to nobody, and announced to nobody.
+        if dataset.name not in said.unusable_data and not _misunderstood(dataset.residency, ours)
+    ]
     return {
         "declaredJurisdiction": policy.jurisdiction,
         "declaredLegalControl": list(policy.legal_control),
@@ -87,10 +97,23 @@ def _declared(said: Declaration, policy: MemberPolicySpec) -> Manifest:
         "inventory": [_wire(row) for row in gpu_inventory(said.inventory)],
         "shapes": [_wire(row) for row in machine_shapes(said.inventory)],
         "datasets": [
-            {"name": d.name, "jurisdiction": d.jurisdiction, "residency": _wire(d.residency)}
+            {
+                "name": d.name,
+                "jurisdiction": d.jurisdiction,
+                # The hub must not read our overlays by its own pool's.
+                "residency": {
+                    "location": _wire(ours.expanded(d.residency.location)),
+                    "legalControl": _wire(ours.expanded(d.residency.legal_control)),
+                },
+            }
             for d in held
         ],
     }
+
+
+def _misunderstood(residency: Residency, ours: Territory) -> list[str]:
+    rules = (residency.location, residency.legal_control)
+    return ours.unknown(place for rule in rules for place in (*rule.allow, *rule.deny))
 
 
 def _wire(model: Any) -> Manifest:

@@ -1,4 +1,4 @@
-"""An accepted grant with everything needed to render it: the input of ``rayjob.render``."""
+"""An accepted grant with everything needed to render it: the input of ``run_namespace.waves``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hansa.api.aijob import AIJobSpec
-from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.api.memberpolicy import Dataset, MemberPolicySpec
 from hansa.api.meta import (
     EPOCH_LABEL,
     GROUP,
@@ -22,10 +22,14 @@ from hansa.api.meta import (
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
-from hansa.grants.territory import Territory
+from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
 
 MANAGER = "hansa-member"
+RECORD = "grant"
+"""Name of the ConfigMap in a run's namespace with the grant and what its pods read."""
+ACCOUNT = "job"
+"""Name of the ServiceAccount of a run's pods."""
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
 GPUS_LABEL = f"{GROUP}/gpus"
 POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
@@ -68,8 +72,14 @@ class RunRequest:
 
     @property
     def name(self) -> str:
-        """Name of the namespace and of the RayJob."""
+        """Name of the namespace and of the object that does the work."""
         return workload_name(self.grant.job.uid, self.grant.epoch)
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """The policy's entries of the data sets the job reads, in the job's order, each once."""
+        held = {dataset.name: dataset for dataset in self.policy.datasets}
+        return [held[name] for name in dict.fromkeys(s.name for s in self.job.data)]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -91,7 +101,7 @@ class RunRequest:
     def pod_labels(self) -> dict[str, str]:
         """Labels of the run's pods: the exporter's and what a person looks for.
 
-        The rest is on their namespace: a RayJob holds these three times, and its size is its price.
+        The rest is on their namespace: an object may hold these several times, and its size is its price.
         """
         return {name: value for name, value in self.labels.items() if name in POD_LABELS}
 
@@ -104,6 +114,11 @@ class Creation:
     body: Manifest
 
 
+def lent_name(secret: str) -> str:
+    """Return the name of a lent secret's copy: KubeRay names one of its own as the cluster."""
+    return f"lent-{secret}"
+
+
 def lawful_places(
     grant: WorkGrantSpec, policy: MemberPolicySpec, machine_labels: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -111,11 +126,14 @@ def lawful_places(
 
     A policy may speak of a country while machines stand in its regions and a rule names one region.
     """
-    territory = Territory(grant.overlays)
-    wanted = {source.name for source in grant.job_spec.data}
-    rules = [grant.job_spec.residency.location]
-    rules += [d.residency.location for d in policy.datasets if d.name in wanted]
+    rules = residency_rules(grant, policy)
     here = {policy.jurisdiction} | {
         label for label in machine_labels if label.startswith(f"{policy.jurisdiction}-")
     }
-    return tuple(sorted(p for p in here if not any(territory.objection(rule, p) for rule in rules)))
+    return tuple(
+        sorted(
+            place
+            for place in here
+            if not any(r.territory.objection(r.residency.location, place) for r in rules)
+        )
+    )

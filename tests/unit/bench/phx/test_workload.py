@@ -11,9 +11,9 @@ import pytest
 from e2e.bench.phx.supply import BLOCS, COUNTRIES, GPU_KINDS, build_sites, site_gpus
 from e2e.bench.phx.traces import DATA, Demand, read_demand, read_supply
 from e2e.bench.phx.workload import RESIDENCY_MIX, gang, requested_s, static_snapshot, trace_scenario
-from e2e.bench.simulation.lawful import Lawful
 from e2e.bench.simulation.occupancy import Occupancy
-from hansa.model import places
+from e2e.lawful import Lawful
+from hansa.api import places
 
 
 @pytest.fixture(scope="module", name="philly")

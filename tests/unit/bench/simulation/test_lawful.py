@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from e2e.bench.simulation.lawful import Lawful
+from e2e.lawful import Lawful, around
 from hansa.model.snapshot import PlaceSet, ResidencyRule
 
 
@@ -53,3 +53,11 @@ def test_data_assurance_pool_and_holders_rules(site, job, league):
     assert Lawful(announced).sites(job("j", 1, data=("d",))) == ("there",)
     small = (replace(snapshot.pools[0], site_jurisdictions=frozenset({"LV"})),)
     assert Lawful(replace(snapshot, pools=small)).sites(job("j", 1)) == ("there",)
+
+
+def test_what_lies_around_the_places_of_the_demo():
+    """Written out by hand, because the oracle shares the table of blocs with the product."""
+    assert around("EE") == {"EE", "Baltic", "EU", "EEA", "World"}
+    assert around("LV") == {"LV", "Baltic", "EU", "EEA", "World"}
+    assert around("PT-11") == {"PT-11", "PT", "EU", "EEA", "World"}
+    assert around("US") == {"US", "World"}

@@ -121,11 +121,11 @@ def test_sites_and_pools_come_and_go_and_the_planner_stays(full, change):
     kit.later(full)
     kit.later(full, 60)
     assert full.plans._planner is planner
-    world = full.world.world
+    view = full.league.view
     there = {site.name: site for site in full.plans.snapshot.sites}
-    assert there == {view.site.name: view.site for view in world.nodes.values()}
+    assert there == {node.site.name: node.site for node in view.nodes.values()}
     pools = {pool.name for pool in full.plans.snapshot.pools}
-    assert pools == set(world.league.pools)
+    assert pools == set(view.catalog.pools)
     assert_plans_as_made_anew(full)
 
 

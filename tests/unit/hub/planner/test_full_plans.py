@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hansa.hub.planner.loop import FULL_EVERY_S, FULL_SHARE
+from hansa.hub.planner.full_plans import AGAIN_S, EVERY_S, SHARE, FullPlans
 from tests.unit.hub import kit
 
 
@@ -19,6 +19,13 @@ def store(clock):
     return store
 
 
+def test_full_plans_are_made_anew_after_a_while_without_events():
+    full = FullPlans()
+    assert full.is_outdated(0.0)
+    full.note(100.0, took_s=2.0)
+    assert [full.is_outdated(100.0 + s) for s in (0, AGAIN_S - 1, AGAIN_S)] == [False, False, True]
+
+
 def test_a_machine_that_stalls_once_does_not_put_off_full_plans(hub, monkeypatch):
     plan_all = hub.plans._plan_all
 
@@ -29,14 +36,14 @@ def test_a_machine_that_stalls_once_does_not_put_off_full_plans(hub, monkeypatch
     monkeypatch.setattr(hub.plans, "_plan_all", held_up)
     pauses = []
     for number in range(2):
-        hub.clock.now_s = hub.plans._full_from_s
+        hub.clock.now_s = hub.plans._full.from_s
         kit.submit(hub.store, f"job-{number}", **kit.gpus(1))
         hub.hear()
         started_s = hub.clock.now_s
         hub.plans.replan()
-        pauses.append(hub.plans._full_from_s - started_s)
+        pauses.append(hub.plans._full.from_s - started_s)
 
-    assert pauses == [FULL_EVERY_S, 10 / FULL_SHARE]
+    assert pauses == [EVERY_S, 10 / SHARE]
 
 
 def test_only_a_leader_plans_and_full_plans_follow_by_themselves(hub, store):
@@ -59,4 +66,4 @@ def test_only_a_leader_plans_and_full_plans_follow_by_themselves(hub, store):
 
     asyncio.run(run())
     assert told == [("uid-of-clinic-a", False)]
-    assert not hub.plans._book.changed
+    assert not hub.plans._job_index.changed

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from hansa.hub.planner.job_index import JobBook
-from hansa.hub.world import WorldView
+from hansa.hub.league_cache import LeagueCache
+from hansa.hub.planner.job_index import JobIndex
 from hansa.model.snapshot import Job
 from hansa.model.times import rfc3339
 from hansa.placement.incremental import IncrementalPlanner
@@ -236,9 +236,9 @@ class HubAndLeague(RuleBasedStateMachine):
     def made_anew(self):
         """A planner from the caches, and from what was decided but is not carried out."""
         plans, hub = self.hub.plans, self.hub
-        world = WorldView(hub.caches, LIMITS)
-        world.refresh(self.clock.now())
-        book = JobBook(hub.caches, world, clock=self.clock, skew_s=SKEW_S)
+        league = LeagueCache(hub.caches, LIMITS)
+        league.refresh(self.clock.now())
+        book = JobIndex(hub.caches, league, clock=self.clock, skew_s=SKEW_S)
         for uid in hub.caches.jobs:
             book.note(uid)
         jobs = [
@@ -246,7 +246,7 @@ class HubAndLeague(RuleBasedStateMachine):
             for uid in sorted(book.active)
         ]
         there = [job for job in jobs if job is not None]
-        return IncrementalPlanner(build(world.world, there, self.clock.now()))
+        return IncrementalPlanner(build(league.view, there, self.clock.now()))
 
     @invariant()
     def nothing_runs_twice(self):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.hub.planner.usage_history import EVERY_S
-from hansa.hub.scrape_view import CacheView
+from hansa.hub.scrape_view import ScrapeView
 from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
@@ -96,14 +96,14 @@ def test_who_waits_for_the_same_reason_is_not_looked_at_again(hub):
 
 def test_heartbeats_and_figures_of_nodes_cost_nothing(hub, store):
     hub.settle_down()
-    planner, world = hub.plans._planner, hub.world.world
+    planner, league = hub.plans._planner, hub.league.view
     kit.node(store, "tartu", {**kit.lent(machines=1, each=4), "agentVersion": "0.2.0"})
     hub.clock.now_s += 5
     hub.hear()
     assert hub.plans._due.is_set()
     assert hub.plan() == []
-    assert (hub.plans._planner, hub.world.world) == (planner, world)
-    assert not hub.plans._is_stale
+    assert (hub.plans._planner, hub.league.view) == (planner, league)
+    assert not hub.plans._full.is_stale
 
 
 LIGHT = {
@@ -121,7 +121,7 @@ def test_a_changed_node_is_taken_in_without_a_new_planner(hub, store, case):
     kit.node(store, "tartu", {**kit.lent(machines=1, each=4), **told}, **spec)
     hub.settle_down()
     assert (hub.plans._planner is planner) is is_kept
-    assert hub.plans.snapshot.sites == tuple(v.site for v in hub.world.world.nodes.values())
+    assert hub.plans.snapshot.sites == tuple(v.site for v in hub.league.view.nodes.values())
 
 
 def test_run_times_are_learned_without_a_new_planner(hub):
@@ -274,9 +274,9 @@ def test_a_job_being_deleted_is_not_placed(hub, store):
 
 
 def samples(hub, metric):
-    view = CacheView(
+    view = ScrapeView(
         hub.caches,
-        hub.world,
+        hub.league,
         hub.pricing,
         hub.queue,
         clock=hub.clock,

@@ -214,7 +214,7 @@ async def test_prices_of_a_league_as_it_was_are_used_for_what_is_left_of_it(hub,
 
     def happens():
         MEANWHILE[case](hub)
-        hub.plans.world_changed()
+        hub.plans.league_changed()
         later(hub)
 
     await pricing_of(hub, Solver(hub, meanwhile=happens)).step()
@@ -230,7 +230,7 @@ async def test_prices_of_a_league_as_it_was_are_used_for_what_is_left_of_it(hub,
         if cell.gpu_class
     }
     assert told == {name: FOUND.cells[name, "nvidia-l40s"] for name in told}
-    assert len(told) == len(hub.world.world.nodes)
+    assert len(told) == len(hub.league.view.nodes)
 
 
 async def test_it_looks_again_by_itself_and_ends_when_told_to(hub, monkeypatch):

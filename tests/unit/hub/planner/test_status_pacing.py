@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hansa.hub.planner.status_pacing import MOST_DUE, MOST_LOOKED_AT, Told
+from hansa.hub.planner.status_pacing import MOST_DUE, MOST_LOOKED_AT, StatusPacing
 from hansa.model.plan import Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.reconcile.hub.status.pacing import LEAST_PAUSE_S, VERDICTS_PAUSE_S
@@ -37,7 +37,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_who_is_due(case):
     job, position, ago_s, expected = CASES[case]
-    told = Told()
+    told = StatusPacing()
     if ago_s is not None:
         told.note("u0", NOW_S - ago_s)
     assert [*told.due(queue(1, position), lambda _: job, nothing, NOW_S)] == expected
@@ -53,13 +53,13 @@ FILLED = {
 @pytest.mark.parametrize("case", FILLED)
 def test_verdicts_follow_what_is_free_at_leisure(case):
     ago_s, verdicts, expected = FILLED[case]
-    told = Told()
+    told = StatusPacing()
     told.note("u0", NOW_S - ago_s)
     assert [*told.due(queue(1, 0), lambda _: TELLS, verdicts, NOW_S)] == expected
 
 
 def test_a_forgotten_job_counts_as_told_long_ago():
-    told = Told()
+    told = StatusPacing()
     told.note("u0", NOW_S)
     told.forget("u0")
     assert told.at_s("u0") == 0.0
@@ -67,7 +67,7 @@ def test_a_forgotten_job_counts_as_told_long_ago():
 
 def test_a_long_queue_is_looked_at_in_turns():
     """No call yields more than its bound, and nobody is passed over or told twice."""
-    told, waiting = Told(), queue(MOST_DUE + 5)
+    told, waiting = StatusPacing(), queue(MOST_DUE + 5)
     found = []
     for _ in range(2):
         for uid in told.due(waiting, lambda _: TELLS, nothing, NOW_S):
@@ -78,7 +78,7 @@ def test_a_long_queue_is_looked_at_in_turns():
 
 
 def test_one_call_looks_at_so_many_and_the_next_goes_on():
-    told, looked = Told(), []
+    told, looked = StatusPacing(), []
     for count in (MOST_LOOKED_AT, 7, MOST_LOOKED_AT):
         before = len(looked)
         assert [*told.due(queue(MOST_LOOKED_AT + 7), looked.append, nothing, NOW_S)] == []

@@ -9,10 +9,11 @@ from hansa.model.snapshot import Job, Machines, Pool, ShadowPrices, Shape, Site,
 from hansa.placement.kernel import exchange
 from hansa.placement.planner import plan
 from hansa.placement.state import kernel_input
+from tests.seeds import seeds
 from tests.unit.placement.leagues import random_snapshot
 from tests.unit.placement.oracle import breaches
 
-SEEDS = range(120)
+SEEDS = seeds(120)
 
 
 def site(name: str, *machines: int, price: int = 1) -> Site:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from e2e.lawful import is_lawful, is_member, is_within
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import (
     Cap,
@@ -26,8 +27,8 @@ from hansa.model.snapshot import (
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
 from tests.unit.placement.crowded_leagues import CLASSES, crowded_job, crowded_pool, crowded_site
-from tests.unit.placement.leagues import COUNTRIES, NOW_S, random_rule
-from tests.unit.placement.oracle import capacity, is_in_pool, is_lawful, is_within, lent_gpus
+from tests.unit.placement.leagues import BLOCS, COUNTRIES, NOW_S, pick, random_rule
+from tests.unit.placement.oracle import capacity, lent_gpus
 
 WORLDS, SITES, JOBS = 14, 16, 40
 NONSENSE = ResidencyRule(PlaceSet(frozenset({"Atlantis"})))
@@ -66,7 +67,7 @@ def halls_of(site: Site) -> Iterator[Hall]:
 def answer(snapshot: Snapshot, job: Job, pool: Pool, hall: Hall) -> Reason | None:
     """The first rule that refuses a hall; None: it is nothing to the pool or the job."""
     site, shape = hall.site, job.shape
-    if not is_in_pool(site, pool) or bool(shape.gpus) is not bool(hall.gpu_class):
+    if not is_member(site, pool) or bool(shape.gpus) is not bool(hall.gpu_class):
         return None
     return (
         _law(job, pool, site)
@@ -158,7 +159,7 @@ def world(seed: int) -> Snapshot:
             ("p", {"site_names": frozenset(names(rng))}),
             ("q", {"caps": (Cap("Vendor", 40), Cap("Operator", int(rng.integers(1, 5))))}),
             ("r", {"ceiling": NONSENSE if seed % 4 == 0 else random_rule(rng)}),
-            ("s", {"site_jurisdictions": frozenset(map(str, rng.choice(COUNTRIES, size=3)))}),
+            ("s", {"site_jurisdictions": pick(rng, (*COUNTRIES, *BLOCS), 3, 3)}),
             ("t", {"gpu_classes": frozenset({str(rng.choice(CLASSES))})}),
         )
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hansa.model import places
+from e2e.lawful import is_within
+from hansa.api import places
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import PlaceSet, ResidencyRule, Site
 from hansa.placement.rules.residency import Atlas, Fault
 from tests.unit.placement.leagues import COUNTRIES, OVERLAYS, random_rule
-from tests.unit.placement.oracle import is_within
 
 RULES, SITES = 400, 300
 

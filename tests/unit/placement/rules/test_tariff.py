@@ -10,6 +10,7 @@ import pytest
 from hansa.model.snapshot import ShadowPrices
 from hansa.placement.rules.tariff import MARGIN
 from hansa.placement.state.league import League
+from tests.seeds import seeds
 from tests.unit.placement.leagues import CLASSES, INSTITUTIONS, random_snapshot
 
 DEAREST = 3_000.0
@@ -35,7 +36,7 @@ def candidates(league, number):
     return [cell for cell in order if league.kinds.codes_of(number)[cell] == 0]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_candidates_stand_in_order_and_end_where_they_are_not_worth_their_price(seed):
     league = league_of(seed)
     tariff, columns = league.tariff, league.tariff.columns()

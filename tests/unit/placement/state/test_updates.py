@@ -18,6 +18,7 @@ from hansa.model.snapshot import (
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.state.league import League
 from hansa.placement.state.updates import is_light_pool
+from tests.seeds import seeds
 from tests.unit.placement.leagues import NOW_S, random_snapshot
 from tests.unit.placement.test_order_of_service import held, job, league, site
 
@@ -50,7 +51,7 @@ def changed(pool: Pool, rng: np.random.Generator) -> Pool:
     )
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(40))
 def test_a_changed_pool_leaves_the_league_that_compiling_it_anew_gives(seed):
     rng = np.random.default_rng(6000 + seed)
     snapshot = random_snapshot(rng, jobs=40, sites=6)

@@ -13,6 +13,8 @@ from hansa.reconcile.hub.snapshot import epoch_of
 
 NOW_S = 1_800_000_000.0
 SKEW_S = 60.0
+RELEASE_KEY = "A" * 43 + "="
+"""What the league's admin pinned for every node here."""
 UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
 LIMITS = NodeLimits(lease_grace_s=40, currency="EUR")
 SPEC = {
@@ -85,6 +87,7 @@ def node_manifest(name: str = "tartu", status: Any = None, **spec: Any):
             "jurisdiction": "EE",
             "legalControl": ["EE"],
             "accepted": "Accepted",
+            "releaseKey": RELEASE_KEY,
         }
         | spec,
         "status": {

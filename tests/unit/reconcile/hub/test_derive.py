@@ -10,10 +10,10 @@ from hansa.model.times import rfc3339
 from hansa.reconcile.hub.actions import (
     CancelGrant,
     DeleteGrant,
-    LookAgain,
+    EmitEvent,
+    RequeueAfter,
     SetFinalizers,
     SetJobStatus,
-    Tell,
     WriteGrant,
 )
 from hansa.reconcile.hub.derive import ACCEPTANCE_MAY_WAIT_S, PIN_MAY_WAIT_S, derive
@@ -52,8 +52,8 @@ PREEMPT = Stop(
 )
 CASES = {
     "not planned yet": (case(job_view()), []),
-    "placed": (case(job_view(), decision=PLACE), [SetJobStatus, WriteGrant, Tell]),
-    "waits": (case(job_view(), decision=WAIT), [SetJobStatus, Tell]),
+    "placed": (case(job_view(), decision=PLACE), [SetJobStatus, WriteGrant, EmitEvent]),
+    "waits": (case(job_view(), decision=WAIT), [SetJobStatus, EmitEvent]),
     "recorded, grant missing": (case(job_view(PLACED)), [WriteGrant]),
     "granted": (case(job_view(PLACED), epoch(grant_manifest())), [SetJobStatus]),
     "accepted and told": (
@@ -77,7 +77,7 @@ CASES = {
     ),
     "refused": (
         case(job_view(PLACED), epoch(grant_manifest(status=REFUSED))),
-        [SetJobStatus, Tell],
+        [SetJobStatus, EmitEvent],
     ),
     "outdated": (
         case(job_view(PLACED), epoch(grant_manifest(status=STALE))),
@@ -95,7 +95,10 @@ CASES = {
         case(job_view({"epoch": 1}), epoch(grant_manifest(status=REFUSED))),
         [DeleteGrant],
     ),
-    "ended": (case(job_view(PLACED), epoch(grant_manifest(status=DONE))), [SetJobStatus, Tell]),
+    "ended": (
+        case(job_view(PLACED), epoch(grant_manifest(status=DONE))),
+        [SetJobStatus, EmitEvent],
+    ),
     "ended, not released": (case(job_view(TERMINAL), epoch(grant_manifest(status=DONE))), []),
     "ended and released": (
         case(
@@ -106,7 +109,7 @@ CASES = {
     ),
     "suspended while running": (
         case(job_view(PLACED, suspend=True), epoch(grant_manifest(status=ACCEPTED))),
-        [CancelGrant, Tell, SetJobStatus],
+        [CancelGrant, EmitEvent, SetJobStatus],
     ),
     "suspended before its grant": (case(job_view(PLACED, suspend=True)), [WriteGrant]),
     "drained": (
@@ -115,7 +118,7 @@ CASES = {
             epoch(grant_manifest(status=ACCEPTED)),
             decision=Stop(UID, "tartu", Reason.NODE_CORDONED, "tartu is being drained"),
         ),
-        [CancelGrant, Tell, SetJobStatus],
+        [CancelGrant, EmitEvent, SetJobStatus],
     ),
     "preempted": (
         case(
@@ -124,7 +127,7 @@ CASES = {
             decision=PREEMPT,
             gainer="university",
         ),
-        [SetJobStatus, CancelGrant, Tell],
+        [SetJobStatus, CancelGrant, EmitEvent],
     ),
     "a stop for another node": (
         case(
@@ -145,7 +148,7 @@ CASES = {
             epoch(grant_manifest(), now_s=NOW_S + 700, lease_s=NOW_S + 700),
             now_s=NOW_S + 700,
         ),
-        [CancelGrant, Tell, SetJobStatus],
+        [CancelGrant, EmitEvent, SetJobStatus],
     ),
     "silent beyond the fence": (
         case(
@@ -161,7 +164,7 @@ CASES = {
     ),
     "deleted, running": (
         case(job_view(PLACED, meta=DELETING), epoch(grant_manifest(status=ACCEPTED))),
-        [CancelGrant, Tell, SetJobStatus],
+        [CancelGrant, EmitEvent, SetJobStatus],
     ),
     "deleted, free": (case(job_view(meta=DELETING)), [SetFinalizers]),
     "deleted, free and never pinned": (
@@ -276,12 +279,12 @@ FIGURES = {
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_moved_figures_are_written_once_a_minute(name):
-    told_s, expected = FIGURES[name]
+    written_s, expected = FIGURES[name]
     first = derive(case(job_view(), decision=dataclasses.replace(WAIT, position=9)))[0].status
     later = dataclasses.replace(
         WAIT, position=4, start_p50_s=int(NOW_S) + 60, start_p90_s=int(NOW_S) + 600
     )
-    actions = derive(case(job_view(first), decision=later, told_s=told_s))
+    actions = derive(case(job_view(first), decision=later, written_s=written_s))
 
     assert [type(action) for action in actions] == expected
     for action in actions:
@@ -305,14 +308,14 @@ RUNNING = {"conditions": [*ACCEPTED["conditions"], condition("Running", reason="
 EARLY = {
     "accepted at once": (GRANTED, {}, ACCEPTED, ACCEPTANCE_MAY_WAIT_S, [SetJobStatus]),
     "running at once": (GRANTED, {}, ACCEPTED | RUNNING, 0, [SetJobStatus]),
-    "refused at once": (GRANTED, {}, REFUSED, 0, [SetJobStatus, Tell]),
-    "ended at once": (GRANTED, {}, DONE, 0, [SetJobStatus, Tell]),
+    "refused at once": (GRANTED, {}, REFUSED, 0, [SetJobStatus, EmitEvent]),
+    "ended at once": (GRANTED, {}, DONE, 0, [SetJobStatus, EmitEvent]),
     "suspended at once": (
         GRANTED,
         {"suspend": True},
         ACCEPTED,
         0,
-        [CancelGrant, Tell, SetJobStatus],
+        [CancelGrant, EmitEvent, SetJobStatus],
     ),
     "never told of its place": (PLACED, {}, ACCEPTED, 0, [SetJobStatus]),
     "told, not pinned": (TOLD, {}, ACCEPTED, PIN_MAY_WAIT_S, [SetFinalizers]),
@@ -326,21 +329,21 @@ def test_what_may_wait_and_for_how_long(name):
     job, seen = job_view(status, **spec), epoch(grant_manifest(status=said))
 
     for passed_s in (0.0, pause_s / 2):
-        actions = derive(case(job, seen, told_s=NOW_S - passed_s))
+        actions = derive(case(job, seen, written_s=NOW_S - passed_s))
         if pause_s:
-            assert actions == (LookAgain(pause_s - passed_s),)
+            assert actions == (RequeueAfter(pause_s - passed_s),)
         else:
             assert [type(action) for action in actions] == expected
-    late = case(job, seen, told_s=NOW_S - pause_s)
+    late = case(job, seen, written_s=NOW_S - pause_s)
     assert [type(action) for action in derive(late)] == expected
     hurried = derive(dataclasses.replace(late, tidying=False))
-    assert hurried == (LookAgain(0.0),) if pause_s else [type(a) for a in hurried] == expected
+    assert hurried == (RequeueAfter(0.0),) if pause_s else [type(a) for a in hurried] == expected
 
 
 def test_a_job_that_is_pinned_and_told_is_left_alone():
     job = job_view(TOLD, meta={"finalizers": [FINALIZER]})
 
-    assert derive(case(job, epoch(grant_manifest(status=ACCEPTED)), told_s=NOW_S)) == ()
+    assert derive(case(job, epoch(grant_manifest(status=ACCEPTED)), written_s=NOW_S)) == ()
 
 
 def of_kind(kind, actions):

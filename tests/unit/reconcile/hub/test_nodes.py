@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from hansa.model.reasons import Reason
 from hansa.placement.planner import explain, plan
-from hansa.reconcile.hub.jobs import League, fault_of
+from hansa.reconcile.hub.jobs import Catalog, fault_of
 from hansa.reconcile.hub.nodes import parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
-from hansa.reconcile.hub.snapshot import World, build, plan_job
+from hansa.reconcile.hub.snapshot import LeagueView, build, plan_job
 from hansa.reconcile.hub.status.nodes_and_pools import node_status
 from tests.unit.reconcile.hub.hub_objects import LIMITS, NOW_S, condition, job_view, node_manifest
 
@@ -81,16 +81,17 @@ def test_no_status_crashes_the_hub(status):
     node_status(seen, (), {}, NOW_S)
 
 
-def league(**pool):
+def catalog(**pool):
     parsed = parse_pool({"metadata": {"name": "league"}, "spec": pool})
-    return League({"league": parsed}, {"clinic": "clinic"}, frozenset({"scans"}), "EUR")
+    return Catalog({"league": parsed}, {"clinic": "clinic"}, frozenset({"scans"}), "EUR")
 
 
 REQUESTS = {
     "good": ({"data": [{"name": "scans"}]}, {}, None),
     "pool": ({"pool": "other"}, {}, Reason.UNKNOWN_POOL),
     "data": ({"data": [{"name": "scams"}]}, {}, Reason.UNKNOWN_DATASET),
-    "place": ({"residency": {"location": {"deny": ["EX"]}}}, {}, Reason.UNKNOWN_JURISDICTION),
+    "place": ({"residency": {"location": {"deny": ["EX"]}}}, {}, Reason.MISCONFIGURED),
+    "not served": ({"workload": "Inference"}, {}, Reason.MISCONFIGURED),
     "overlay": (
         {"residency": {"location": {"allow": ["overlay/none"]}}},
         {},
@@ -112,7 +113,7 @@ REQUESTS = {
 def test_requests(case):
     spec, pool, reason = REQUESTS[case]
 
-    fault = fault_of(job_view(**spec), league(**pool))
+    fault = fault_of(job_view(**spec), catalog(**pool))
 
     assert (fault[0] if fault else None) == reason
 
@@ -120,10 +121,16 @@ def test_requests(case):
 def test_a_namespace_of_no_institution_may_not_submit():
     stranger = job_view(meta={"namespace": "stranger"})
 
-    reason, message = fault_of(stranger, league())
+    reason, message = fault_of(stranger, catalog())
 
     assert reason is Reason.NO_INSTITUTION
     assert "stranger" in message
+
+
+def test_what_is_not_served_is_told_so():
+    _, words = fault_of(job_view(workload="Inference"), catalog())
+
+    assert words == "spec.workload: Inference is not served yet; use Batch or FineTune"
 
 
 def refusal(reason, generation, at="2027-01-15T08:00:00Z"):
@@ -150,9 +157,9 @@ REFUSALS = {
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refusals_are_remembered_for_that_spec_and_policy(case):
     row, expected = REFUSALS[case]
-    world = World(1, {"tartu": view({"policyGeneration": 4})}, league())
+    league = LeagueView(1, {"tartu": view({"policyGeneration": 4})}, catalog())
 
-    job = plan_job(job_view({"epoch": 1, "refusals": [row]}), (), world, NOW_S + 30)
+    job = plan_job(job_view({"epoch": 1, "refusals": [row]}), (), league, NOW_S + 30)
 
     assert set(job.refused_by) == expected
 
@@ -168,11 +175,11 @@ def test_a_nodes_announcement_binds_that_node_alone():
         return view_node(parse_node(seen, LIMITS), NOW_S, NOW_S, LIMITS)
 
     nodes = {"tartu": holder("tartu", ["EE"]), "narrow": holder("narrow", ["LV"])}
-    world = World(1, nodes, league())
-    study = plan_job(job_view(data=[{"name": "scans"}]), (), world, NOW_S)
+    league = LeagueView(1, nodes, catalog())
+    study = plan_job(job_view(data=[{"name": "scans"}]), (), league, NOW_S)
 
-    decided = plan(build(world, [study], NOW_S))
+    decided = plan(build(league, [study], NOW_S))
 
     assert [placed.site for placed in decided.placements] == ["tartu"]
-    judged = {row.site: row.reason for row in explain(build(world, [study], NOW_S), study.uid)}
+    judged = {row.site: row.reason for row in explain(build(league, [study], NOW_S), study.uid)}
     assert judged["narrow"] is Reason.RESIDENCY_DENIED

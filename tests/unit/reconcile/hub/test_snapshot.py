@@ -11,12 +11,12 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, PlaceSet, ResidencyRule, Shape
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
-from hansa.reconcile.hub.jobs import League
+from hansa.reconcile.hub.jobs import Catalog
 from hansa.reconcile.hub.nodes import parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import (
     EMPTY_SHAPE,
-    World,
+    LeagueView,
     build,
     changes_after,
     epoch_of,
@@ -42,7 +42,7 @@ OPENS_S = NOW_S + 3600 + SKEW_S
 POOLS = {
     name: parse_pool({"metadata": {"name": name}, "spec": {}}) for name in ("z-pool", "league")
 }
-LEAGUE = League(POOLS, {"clinic": "clinic"}, frozenset({"scans"}), "EUR")
+CATALOG = Catalog(POOLS, {"clinic": "clinic"}, frozenset({"scans"}), "EUR")
 
 
 def node(name="tartu", status=None, **spec):
@@ -58,15 +58,15 @@ def release(signer=SIGNER, *, epoch=1, where="tartu", at=AT):
 
 KEYED = {"releaseKey": SIGNER.public_key}
 RELEASES = {
-    "signed": (release(), node(status=KEYED), True),
-    "not released": (None, node(status=KEYED), False),
+    "signed": (release(), node(**KEYED), True),
+    "not released": (None, node(**KEYED), False),
     "node unknown": (release(), None, False),
-    "node not accepted": (release(), node(status=KEYED, accepted="Pending"), False),
-    "node without a key": (release(), node(), False),
-    "another key": (release(OTHER), node(status=KEYED), False),
-    "another epoch": (release(epoch=2), node(status=KEYED), False),
-    "another node's": (release(where="riga"), node(status=KEYED), False),
-    "another time": (release() | {"releasedAt": rfc3339(NOW_S + 1)}, node(status=KEYED), False),
+    "node not accepted": (release(), node(accepted="Pending", **KEYED), False),
+    "node without a key": (release(), node(releaseKey=None), False),
+    "another key": (release(OTHER), node(**KEYED), False),
+    "another epoch": (release(epoch=2), node(**KEYED), False),
+    "another node's": (release(where="riga"), node(**KEYED), False),
+    "another time": (release() | {"releasedAt": rfc3339(NOW_S + 1)}, node(**KEYED), False),
 }
 
 
@@ -150,8 +150,8 @@ def test_when_time_alone_may_change_a_job(case):
     assert changes_after(job_view({"refusals": refusals}), epochs, now_s, SKEW_S) == expected
 
 
-def planned(job, *epochs, world=None, **more):
-    return plan_job(job, epochs, world or World(1, {"tartu": node()}, LEAGUE), NOW_S, **more)
+def planned(job, *epochs, league=None, **more):
+    return plan_job(job, epochs, league or LeagueView(1, {"tartu": node()}, CATALOG), NOW_S, **more)
 
 
 NEVER = dataclasses.replace(epoch(), fence=dataclasses.replace(epoch().fence, at_s=float("inf")))
@@ -279,7 +279,7 @@ def test_refusals(case):
     row, expected = REFUSALS[case]
 
     nodes = {"tartu": node(), "oslo": node("oslo", {"policyGeneration": 4})}
-    told = planned(job_view({"refusals": [row]}), world=World(1, nodes, LEAGUE))
+    told = planned(job_view({"refusals": [row]}), league=LeagueView(1, nodes, CATALOG))
 
     assert told.refused_by == expected
 
@@ -325,10 +325,10 @@ def test_a_request_that_cannot_be_read_is_barred_and_asks_for_nothing():
 
 
 def test_a_league_is_built_in_order():
-    world = World(1, {name: node(name) for name in ("tartu", "riga")}, LEAGUE)
+    league = LeagueView(1, {name: node(name) for name in ("tartu", "riga")}, CATALOG)
     job = planned(job_view())
 
-    told = build(world, iter([job]), NOW_S + 0.9, Past(preemptions={"league": {"clinic": 2}}))
+    told = build(league, iter([job]), NOW_S + 0.9, Past(preemptions={"league": {"clinic": 2}}))
 
     assert told.now_s == NOW_S
     assert [site.name for site in told.sites] == ["riga", "tartu"]

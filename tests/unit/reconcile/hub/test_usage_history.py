@@ -2,10 +2,10 @@
 
 import pytest
 
-from hansa.hub.planner.usage_history import PastBook
+from hansa.hub.planner.usage_history import UsageHistory
 from hansa.model.history import expected, groups_of
 from hansa.model.times import rfc3339
-from hansa.reconcile.hub.jobs import League
+from hansa.reconcile.hub.jobs import Catalog
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.usage_history import Past, with_past
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition, job_view
@@ -13,7 +13,7 @@ from tests.unit.reconcile.hub.hub_objects import NOW_S, condition, job_view
 DAY_S = 86_400
 SPEC = {"institutions": [{"institution": "clinic"}], "usageHalfLifeHours": 24}
 POOL = parse_pool({"metadata": {"name": "league"}, "spec": SPEC})
-LEAGUE = League({"league": POOL}, {"clinic": "clinic"}, frozenset(), "EUR")
+CATALOG = Catalog({"league": POOL}, {"clinic": "clinic"}, frozenset(), "EUR")
 GPUS = {"ray": {"version": "2.60.0", "workers": {"count": 2, "gpus": 1}}}
 
 
@@ -34,11 +34,11 @@ def victim(*ages_s):
     return job_view({"epoch": 9, "preemptions": rows})
 
 
-def past(*jobs, league=LEAGUE, now_s=NOW_S):
-    book = PastBook()
+def past(*jobs, catalog=CATALOG, now_s=NOW_S):
+    book = UsageHistory()
     for number, job in enumerate(jobs):
         book.note(str(number), job)
-    return book.past(league, now_s)
+    return book.past(catalog, now_s)
 
 
 def test_run_times_by_institution_size_and_request():
@@ -66,9 +66,9 @@ def test_use_fades(name):
 
 def test_a_pool_that_counts_only_the_present_sees_no_past():
     plain = parse_pool({"metadata": {"name": "league"}, "spec": {}})
-    league = League({"league": plain}, {"clinic": "clinic"}, frozenset(), "EUR")
+    catalog = Catalog({"league": plain}, {"clinic": "clinic"}, frozenset(), "EUR")
 
-    assert with_past(plain.pool, past(ended(0), league=league)) is plain.pool
+    assert with_past(plain.pool, past(ended(0), catalog=catalog)) is plain.pool
 
 
 def test_preemptions_of_the_past_hour_are_counted_for_who_caused_them():
@@ -85,20 +85,20 @@ def test_a_preemption_at_no_time_is_none():
 
 
 def test_a_deleted_job_is_forgotten():
-    book = PastBook()
+    book = UsageHistory()
     book.note("a", victim(10))
     book.note("a", None)
 
-    assert book.past(LEAGUE, NOW_S) == Past()
+    assert book.past(CATALOG, NOW_S) == Past()
 
 
 def test_preemptions_count_at_once_and_sums_wait():
-    book = PastBook()
-    assert book.past(LEAGUE, NOW_S) == Past()
+    book = UsageHistory()
+    assert book.past(CATALOG, NOW_S) == Past()
     book.note("a", victim(10))
     book.note("b", ended(0))
 
-    soon, later = book.past(LEAGUE, NOW_S + 1), book.past(LEAGUE, NOW_S + 31)
+    soon, later = book.past(CATALOG, NOW_S + 1), book.past(CATALOG, NOW_S + 31)
 
     assert soon.preemptions["league"] == {"other": 1}
     assert not soon.history

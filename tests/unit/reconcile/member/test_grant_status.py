@@ -5,9 +5,10 @@ import pytest
 from hansa.grants.reasons import MemberReason, Objection
 from hansa.model.times import rfc3339
 from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.grant_status import Ending, Stamp
-from hansa.reconcile.member.launcher import Output
-from hansa.reconcile.member.lifecycle import EndReason, Reported, explain
+from hansa.reconcile.member.lifecycle import Reported, explain
+from hansa.reconcile.member.workload import Output
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition
 
 STAMP = Stamp(NOW_S, policy_generation=4)
@@ -81,7 +82,7 @@ PATCHES = {
     "running": (
         grant_status.running(grant(), NOW_S - 3, NOW_S - 9, STAMP),
         patch(
-            said("Running", "True", "Running", "A Ray worker runs."),
+            said("Running", "True", "Running", "A worker runs."),
             runningAt=rfc3339(NOW_S - 3),
             renderedAt=rfc3339(NOW_S - 9),
         ),
@@ -156,7 +157,7 @@ def test_earlier_conditions_stay_and_keep_their_times():
 
     written = grant_status.running(grant({"conditions": [earlier, known]}), 0, 0, STAMP)
 
-    fresh = said("Running", "True", "Running", "A Ray worker runs.", NOW_S - 50)
+    fresh = said("Running", "True", "Running", "A worker runs.", NOW_S - 50)
     assert written["status"]["conditions"] == [earlier, fresh]
 
 

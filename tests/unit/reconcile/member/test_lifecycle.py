@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from hansa.api.aijob import AIJobSpec
 from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import (
     CleanUp,
     End,
-    EndReason,
-    RayView,
     Refuse,
     Release,
     Render,
@@ -21,10 +20,10 @@ from hansa.reconcile.member.lifecycle import (
     ReportFinished,
     ReportRunning,
     Run,
-    World,
-    explain,
+    Situation,
     next_action,
 )
+from hansa.reconcile.member.workload import WorkloadView
 from tests.unit.grants.grant_kit import job
 
 NOW = 1_000_000.0
@@ -33,13 +32,13 @@ STOP = AIJobSpec.model_validate(job(disconnection={"policy": "Stop"}))
 TOLD = Reported(accepted=True)
 RUNNING = Reported(accepted=True, rendered=True, running=True)
 DONE = Reported(accepted=True, rendered=True, running=True, finished=True)
-NEW = RayView(created_s=NOW)
-UP = RayView(created_s=NOW - 100, deployment="Running", workers_up=1, running_s=NOW - 50)
-GOOD = RayView(created_s=NOW - 100, deployment="Complete", outcome="SUCCEEDED", ended_s=NOW - 5)
+NEW = WorkloadView(NOW)
+UP = WorkloadView(NOW - 100, started=True, running=True, running_s=NOW - 50)
+GOOD = WorkloadView(NOW - 100, end=EndReason.SUCCEEDED, ended_s=NOW - 5)
 
 
 def record(outcome=Outcome.ACCEPTED, reason="-"):
-    return EpochRecord(1, "d", outcome, 0, reason)
+    return EpochRecord("uid", 1, "d", outcome, 0, 0, reason)
 
 
 def run(**changes):
@@ -52,106 +51,112 @@ def ended(reason="Succeeded", **changes):
     return run(record=record(Outcome.ENDED, reason), **changes)
 
 
-def bad(reason, deployment="Failed"):
-    return RayView(created_s=NOW, deployment=deployment, outcome="FAILED", reason=reason)
+def bad(reason, **more):
+    return WorkloadView(NOW, end=reason, **more)
 
 
-WORLD = World(now_s=NOW)
+CALM = Situation(now_s=NOW)
 TABLE = {
     "refusal untold": (
         run(record=record(Outcome.REFUSED, "Paused"), reported=Reported()),
-        WORLD,
+        CALM,
         Refuse("Paused"),
     ),
     "refusal told": (
         run(record=record(Outcome.REFUSED), reported=Reported(accepted=False)),
-        WORLD,
+        CALM,
         None,
     ),
-    "acceptance untold": (run(reported=Reported(), namespace="Absent"), WORLD, ReportAccepted()),
-    "to be made": (run(namespace="Absent"), WORLD, Render()),
-    "half made": (run(), WORLD, Render()),
-    "made": (run(rayjob=NEW), WORLD, None),
-    "up": (run(rayjob=UP), WORLD, ReportRunning(NOW - 50)),
-    "up, no time known": (run(rayjob=RayView(NOW, workers_up=1)), WORLD, ReportRunning(NOW)),
-    "up and told": (run(rayjob=UP, reported=RUNNING), WORLD, None),
+    "acceptance untold": (run(reported=Reported(), namespace="Absent"), CALM, ReportAccepted()),
+    "to be made": (run(namespace="Absent"), CALM, Render()),
+    "half made": (run(), CALM, Render()),
+    "made": (run(workload=NEW), CALM, None),
+    "up": (run(workload=UP), CALM, ReportRunning(NOW - 50)),
+    "up, no time known": (run(workload=WorkloadView(NOW, running=True)), CALM, ReportRunning(NOW)),
+    "up and told": (run(workload=UP, reported=RUNNING), CALM, None),
     "well": (
-        run(rayjob=GOOD),
-        WORLD,
+        run(workload=GOOD),
+        CALM,
         ReportFinished(EndReason.SUCCEEDED, NOW - 5, explain(EndReason.SUCCEEDED)),
     ),
-    "well and told": (run(rayjob=GOOD, reported=DONE), WORLD, End(EndReason.SUCCEEDED)),
-    "to be removed": (ended(), WORLD, CleanUp()),
-    "being removed": (ended(namespace="Terminating"), WORLD, None),
-    "removed": (ended(namespace="Absent"), WORLD, Release(EndReason.SUCCEEDED)),
+    "well and told": (run(workload=GOOD, reported=DONE), CALM, End(EndReason.SUCCEEDED)),
+    "to be removed": (ended(), CALM, CleanUp()),
+    "being removed": (ended(namespace="Terminating"), CALM, None),
+    "removed": (ended(namespace="Absent"), CALM, Release(EndReason.SUCCEEDED)),
     "removed, odd reason": (
         ended("Whatever", namespace="Absent"),
-        WORLD,
+        CALM,
         Release(EndReason.DELETED),
     ),
-    "released": (ended(namespace="Absent", reported=Reported(released=True)), WORLD, None),
-    "cancelled": (run(rayjob=UP, cancelled=True), WORLD, End(EndReason.CANCELLED)),
+    "released": (ended(namespace="Absent", reported=Reported(released=True)), CALM, None),
+    "cancelled": (run(workload=UP, cancelled=True), CALM, End(EndReason.CANCELLED)),
     "cancelled before made": (
         run(namespace="Absent", cancelled=True),
-        WORLD,
+        CALM,
         End(EndReason.CANCELLED),
     ),
-    "stopped": (run(rayjob=UP), World(NOW, stopped=True), End(EndReason.STOPPED)),
-    "unattended": (run(rayjob=UP), World(NOW, unattended_s=3585), End(EndReason.UNATTENDED)),
-    "not yet unattended": (run(rayjob=UP, reported=RUNNING), World(NOW, unattended_s=3584), None),
+    "stopped": (run(workload=UP), Situation(NOW, stopped=True), End(EndReason.STOPPED)),
+    "unattended": (run(workload=UP), Situation(NOW, unattended_s=3585), End(EndReason.UNATTENDED)),
+    "not yet unattended": (
+        run(workload=UP, reported=RUNNING),
+        Situation(NOW, unattended_s=3584),
+        None,
+    ),
     "unattended by contract": (
-        run(job=STOP, rayjob=UP),
-        World(NOW, unattended_s=45),
+        run(job=STOP, workload=UP),
+        Situation(NOW, unattended_s=45),
         End(EndReason.UNATTENDED),
     ),
-    "deleted by hand": (run(rayjob=None, reported=RUNNING), WORLD, End(EndReason.DELETED)),
+    "deleted by hand": (run(workload=None, reported=RUNNING), CALM, End(EndReason.DELETED)),
     "being deleted by hand": (
-        run(rayjob=UP, namespace="Terminating"),
-        WORLD,
+        run(workload=UP, namespace="Terminating"),
+        CALM,
         End(EndReason.DELETED),
     ),
     "too long": (
-        run(rayjob=RayView(NOW - 9000, "Running", running_s=NOW - 7261), reported=RUNNING),
-        WORLD,
+        run(
+            workload=WorkloadView(NOW - 9000, running=True, running_s=NOW - 7261), reported=RUNNING
+        ),
+        CALM,
         End(EndReason.DEADLINE_EXCEEDED),
     ),
     "never up": (
-        run(rayjob=RayView(NOW - 7201, "Initializing")),
-        WORLD,
+        run(workload=WorkloadView(NOW - 7201)),
+        CALM,
         End(EndReason.NEVER_STARTED),
     ),
-    "driver failed": (
-        run(rayjob=bad("AppFailed")),
-        WORLD,
+    "begun, and no worker since": (
+        run(workload=WorkloadView(NOW - 7201, started=True)),
+        CALM,
+        None,
+    ),
+    "not served": (
+        run(workload=UP, reported=RUNNING, served=False),
+        CALM,
+        End(EndReason.NOT_SERVED),
+    ),
+    "not served, not made": (
+        run(namespace="Absent", served=False),
+        CALM,
+        End(EndReason.NOT_SERVED),
+    ),
+    "failed": (
+        run(workload=bad(EndReason.APP_FAILED)),
+        CALM,
         ReportFinished(EndReason.APP_FAILED, NOW, explain(EndReason.APP_FAILED)),
     ),
-    "failed, reason unknown": (
-        run(rayjob=bad("Other")),
-        WORLD,
-        ReportFinished(EndReason.APP_FAILED, NOW, explain(EndReason.APP_FAILED)),
-    ),
-    "deadline": (
-        run(rayjob=bad("DeadlineExceeded")),
-        WORLD,
-        ReportFinished(EndReason.DEADLINE_EXCEEDED, NOW, explain(EndReason.DEADLINE_EXCEEDED)),
-    ),
-    "complete but failed": (
-        run(rayjob=RayView(NOW, "Complete", "FAILED", message="boom")),
-        WORLD,
+    "failed, and said why": (
+        run(workload=bad(EndReason.APP_FAILED, message="boom")),
+        CALM,
         ReportFinished(EndReason.APP_FAILED, NOW, "boom"),
-    ),
-    "refused by KubeRay": (
-        run(rayjob=bad("", "ValidationFailed")),
-        WORLD,
-        ReportFinished(EndReason.VALIDATION_FAILED, NOW, explain(EndReason.VALIDATION_FAILED)),
     ),
 }
 
 
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
 def test_next_action(case):
-    observed, world, action = case
-    assert next_action(observed, world) == action
+    observed, situation, action = case
+    assert next_action(observed, situation) == action
 
 
 def test_verdicts():
@@ -174,16 +179,16 @@ RUNS = st.builds(
     ),
     cancelled=st.booleans(),
     namespace=st.sampled_from(("Absent", "Active", "Terminating")),
-    rayjob=st.sampled_from((None, NEW, UP, GOOD, bad("AppFailed"))),
+    workload=st.sampled_from((None, NEW, UP, GOOD, bad(EndReason.APP_FAILED))),
 )
 WORLDS = st.builds(
-    World, now_s=st.just(NOW), unattended_s=st.floats(0, 10_000), stopped=st.booleans()
+    Situation, now_s=st.just(NOW), unattended_s=st.floats(0, 10_000), stopped=st.booleans()
 )
 
 
 @given(RUNS, WORLDS)
-def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed, world):
-    action = next_action(observed, world)
+def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed, situation):
+    action = next_action(observed, situation)
     if observed.record.outcome is not Outcome.ACCEPTED:
         assert not isinstance(action, Render)
     if isinstance(action, Release):
@@ -192,5 +197,5 @@ def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed
     if isinstance(action, CleanUp):
         assert observed.record.outcome is Outcome.ENDED
     if isinstance(action, Render):
-        assert not world.stopped
+        assert not situation.stopped
         assert not observed.cancelled

@@ -6,11 +6,10 @@ from hansa.api.memberpolicy import MemberPolicyStatus
 from hansa.api.sovereignnode import SovereignNodeStatus
 from hansa.api.workgrant import WorkGrantStatus
 from hansa.grants.reasons import MemberReason, Objection
-from hansa.reconcile.conditions import Said, merged
+from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.grant_status import Ending, Stamp
 from hansa.reconcile.member.inventory import Inventory
-from hansa.reconcile.member.launcher import Output
 from hansa.reconcile.member.lifecycle import EndReason, Reported
 from hansa.reconcile.member.node_declaration import (
     Declaration,
@@ -20,7 +19,7 @@ from hansa.reconcile.member.node_declaration import (
     node_status,
     policy_status,
 )
-from hansa.reconcile.member.rayjob_view import read_rayjob
+from hansa.reconcile.member.ray.launcher import Output
 from tests.unit.grants.grant_kit import policy
 
 STAMP = Stamp(1_800_000_000.0, 7)
@@ -90,10 +89,10 @@ def test_refusals():
 
 
 def test_conditions_move_only_when_they_change():
-    before = [Said("A", "True", "X"), Said("B", "True", "G")]
+    before = [StatedCondition("A", "True", "X"), StatedCondition("B", "True", "G")]
     first = merged([], before, now_s=1, generation=1)
-    second = merged(first, [Said("A", "True", "Y")], now_s=2, generation=2)
-    third = merged(second, [Said("B", "False", "H")], now_s=3, generation=2)
+    second = merged(first, [StatedCondition("A", "True", "Y")], now_s=2, generation=2)
+    third = merged(second, [StatedCondition("B", "False", "H")], now_s=3, generation=2)
     assert [c["lastTransitionTime"][-3:] for c in third] == ["01Z", "03Z"]
     assert third[1]["reason"] == "H"
 
@@ -152,40 +151,3 @@ def test_what_the_hub_holds_against_us():
         == "the hub's admin decision is Pending; JurisdictionAgreed: EE here, LV there"
     )
     assert hub_note({"spec": {"accepted": "Accepted"}}) == ""
-
-
-def test_a_rayjob_is_read_as_kuberay_writes_it():
-    view = read_rayjob(
-        {
-            "metadata": {"creationTimestamp": "1970-01-01T00:00:10Z"},
-            "status": {
-                "jobDeploymentStatus": "Running",
-                "jobStatus": "RUNNING",
-                "rayJobInfo": {"startTime": "1970-01-01T00:00:30Z"},
-                "rayClusterStatus": {
-                    "availableWorkerReplicas": 2,
-                    "conditions": [
-                        {
-                            "type": "HeadPodReady",
-                            "status": "True",
-                            "lastTransitionTime": "1970-01-01T00:00:11Z",
-                        },
-                        {
-                            "type": "RayClusterProvisioned",
-                            "status": "True",
-                            "lastTransitionTime": "1970-01-01T00:00:20Z",
-                        },
-                    ],
-                },
-            },
-        }
-    )
-    assert (view.created_s, view.running_s, view.workers_up) == (10, 20, 2)
-    assert view.running
-    assert view.end is None
-    bare = read_rayjob({"metadata": {}})
-    assert (bare.running, bare.workers_up, bare.running_s) == (False, 0, None)
-    odd = read_rayjob(
-        {"metadata": {}, "status": {"rayClusterStatus": {"availableWorkerReplicas": "x"}}}
-    )
-    assert odd.workers_up == 0

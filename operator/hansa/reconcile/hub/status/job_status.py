@@ -14,7 +14,7 @@ from hansa.api.meta import Condition
 from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
-from hansa.reconcile.conditions import Said
+from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.jobs import JobView
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
@@ -67,10 +67,12 @@ def placed(
     """Return the status that records a new epoch: from here on the node holds the job."""
     node = placement.site
     facts = [
-        Said("Accepted", "True", "Accepted", "The request is valid."),
-        Said("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
-        Said("Running", "False", "WaitingForNode", f"Node {node} has not started it yet."),
-        Said("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}."),
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
+        StatedCondition(
+            "Running", "False", "WaitingForNode", f"Node {node} has not started it yet."
+        ),
+        StatedCondition("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}."),
     ]
     return _status(job, facts, now_s) | {
         "node": node,
@@ -86,15 +88,15 @@ def waiting(job: JobView, outcome: Waiting, verdicts: Iterable[Verdict], now_s: 
     reason, message = outcome.reason, outcome.message or outcome.reason.value
     if reason in FAULTS:
         facts = [
-            Said("Accepted", "False", reason, message),
-            Said("Placed", "False", reason, message),
-            Said("Stalled", "True", reason, message),
+            StatedCondition("Accepted", "False", reason, message),
+            StatedCondition("Placed", "False", reason, message),
+            StatedCondition("Stalled", "True", reason, message),
         ]
     else:
         facts = [
-            Said("Accepted", "True", "Accepted", "The request is valid."),
-            Said("Placed", "False", reason, message),
-            Said("Reconciling", "True", reason, message),
+            StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+            StatedCondition("Placed", "False", reason, message),
+            StatedCondition("Reconciling", "True", reason, message),
         ]
     facts += _preempted(job.status, job.epoch)
     status = _status(job, facts, now_s) | {"verdicts": _verdicts(verdicts)}
@@ -123,18 +125,22 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
         return _ended(job, grant, ended, bill, now_s)
     node, running = grant.node, grant.holds("Running")
     facts = [
-        Said("Accepted", "True", "Accepted", "The request is valid."),
-        Said("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
         _running(grant),
     ]
     victim = _preempted(job.status, grant.epoch)
     if victim:
         said = f"Node {node} was asked to stop it for other work."
-        facts += [*victim, Said("Reconciling", "True", Reason.PREEMPTED, said)]
+        facts += [*victim, StatedCondition("Reconciling", "True", Reason.PREEMPTED, said)]
     elif grant.stopping:
-        facts.append(Said("Reconciling", "True", "Stopping", f"Node {node} was asked to stop."))
+        facts.append(
+            StatedCondition("Reconciling", "True", "Stopping", f"Node {node} was asked to stop.")
+        )
     elif not running:
-        facts.append(Said("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}."))
+        facts.append(
+            StatedCondition("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}.")
+        )
     status = _status(job, facts, now_s)
     return status | _times(grant) | _billed(bill)
 
@@ -171,9 +177,9 @@ def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:
         f" {grant.epoch}, as after a restored backup. It waits for the node's release."
     )
     facts = [
-        Said("Accepted", "True", "Accepted", "The request is valid."),
-        Said("Placed", "False", Reason.WAITING_FOR_RELEASE, message),
-        Said("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "False", Reason.WAITING_FOR_RELEASE, message),
+        StatedCondition("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
     ]
     return _status(job, facts, now_s)
 
@@ -198,13 +204,13 @@ def differ(status: Mapping[str, Any], verdicts: Iterable[Verdict]) -> bool:
 def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: float) -> Status:
     node = grant.node
     facts = [
-        Said("Accepted", "True", "Accepted", "The request is valid."),
-        Said("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
-        Said("Running", "False", "Finished", f"The run at node {node} has ended."),
-        Said(ended.type, "True", ended.reason, ended.message),
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
+        StatedCondition("Running", "False", "Finished", f"The run at node {node} has ended."),
+        StatedCondition(ended.type, "True", ended.reason, ended.message),
     ]
     if ended.type == "Failed":
-        facts.append(Said("Stalled", "True", ended.reason, ended.message))
+        facts.append(StatedCondition("Stalled", "True", ended.reason, ended.message))
     status = _status(job, facts, now_s) | _times(grant) | _billed(bill)
     status.setdefault("finishedAt", rfc3339(now_s))
     declared = job.parsed.wire.get("result")
@@ -221,22 +227,24 @@ def preempted_for(status: Mapping[str, Any], epoch: int) -> str:
     return str(rows[-1]["inFavourOf"]) if rows else ""
 
 
-def _preempted(status: Mapping[str, Any], epoch: int) -> list[Said]:
+def _preempted(status: Mapping[str, Any], epoch: int) -> list[StatedCondition]:
     gainer = preempted_for(status, epoch)
     message = f"Stopped in favour of work of {gainer}."
-    return [Said("Preempted", "True", Reason.PREEMPTED, message)] if gainer else []
+    return [StatedCondition("Preempted", "True", Reason.PREEMPTED, message)] if gainer else []
 
 
-def _running(grant: GrantView) -> Said:
+def _running(grant: GrantView) -> StatedCondition:
     condition = grant.condition("Running")
     if condition is not None:
-        return Said("Running", condition.status, condition.reason, condition.message)
+        return StatedCondition("Running", condition.status, condition.reason, condition.message)
     if grant.accepted:
-        return Said("Running", "False", "Starting", f"Node {grant.node} accepted it.")
-    return Said("Running", "False", "WaitingForNode", f"Node {grant.node} has not answered yet.")
+        return StatedCondition("Running", "False", "Starting", f"Node {grant.node} accepted it.")
+    return StatedCondition(
+        "Running", "False", "WaitingForNode", f"Node {grant.node} has not answered yet."
+    )
 
 
-def _status(job: JobView, facts: Iterable[Said], now_s: float) -> Status:
+def _status(job: JobView, facts: Iterable[StatedCondition], now_s: float) -> Status:
     kept = {name: value for name, value in job.status.items() if name not in _QUIET}
     kept["observedGeneration"] = job.generation
     if job.parsed.digest:

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hansa.model import places
 from hansa.model.plan import Notice, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Site, Snapshot
 from hansa.model.times import rfc3339
-from hansa.reconcile.conditions import Said
+from hansa.placement.rules.membership import is_member
+from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub.nodes import NodeView, disputed
 from hansa.reconcile.hub.pools import ParsedPool
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
@@ -29,13 +29,19 @@ def node_status(
     """
     site, dispute = node.site, disputed(node.parsed)
     if site.unavailable is None:
-        ready = _blocked(notices) or Said("Ready", "True", "Ready", "The node takes work.")
+        ready = _blocked(notices) or StatedCondition(
+            "Ready", "True", "Ready", "The node takes work."
+        )
     else:
-        ready = Said("Ready", "False", site.unavailable.value, site.unavailable_message)
+        ready = StatedCondition("Ready", "False", site.unavailable.value, site.unavailable_message)
     if dispute:
-        agreed = Said("JurisdictionAgreed", "False", Reason.JURISDICTION_DISPUTED.value, dispute)
+        agreed = StatedCondition(
+            "JurisdictionAgreed", "False", Reason.JURISDICTION_DISPUTED.value, dispute
+        )
     else:
-        agreed = Said("JurisdictionAgreed", "True", "Agreed", "League and institution agree.")
+        agreed = StatedCondition(
+            "JurisdictionAgreed", "True", "Agreed", "League and institution agree."
+        )
     conditions = merge(
         present.get("conditions"),
         (ready, agreed, _sound(notices)),
@@ -60,7 +66,7 @@ def pool_status(  # noqa: PLR0917  # all that a status is made of
     now_s: float,
 ) -> dict[str, Any] | None:
     """Return a pool's status; None when it is what the pool shows already."""
-    members = [site for site in snapshot.sites if belongs(site, pool)]
+    members = [site for site in snapshot.sites if is_member(site, pool.pool)]
     ready = [site for site in members if site.unavailable is None]
     own = [job for job in snapshot.jobs if job.pool == pool.pool.name]
     used: Counter[str] = Counter()
@@ -89,14 +95,6 @@ def pool_status(  # noqa: PLR0917  # all that a status is made of
     return None if status == {name: present.get(name, []) for name in status} else status
 
 
-def belongs(site: Site, pool: ParsedPool) -> bool:
-    """Tell whether a site is selected by a pool."""
-    names, jurisdictions = pool.pool.site_names, pool.pool.site_jurisdictions
-    if names is not None and site.name not in names:
-        return False
-    return not jurisdictions or not places.lineage(site.jurisdiction).isdisjoint(jurisdictions)
-
-
 def site_gpus(site: Site) -> int:
     """Return the GPUs a site lends."""
     total: Counter[str] = Counter()
@@ -115,31 +113,35 @@ def unsound(
     return Reason(now["reason"]), str(now["message"])
 
 
-def _sound(notices: Sequence[Notice]) -> Said:
+def _sound(notices: Sequence[Notice]) -> StatedCondition:
     """Whether the planner can make sense of all of an object."""
     if not notices:
-        return Said(SOUND, "True", SOUND, "The planner can use all of it.")
+        return StatedCondition(SOUND, "True", SOUND, "The planner can use all of it.")
     gravest = min(notices, key=lambda notice: (not notice.is_total, notice.reason.gravity))
     words = dict.fromkeys([gravest.message, *(notice.message for notice in notices)])
-    return Said(SOUND, "False", gravest.reason.value, "; ".join(words))
+    return StatedCondition(SOUND, "False", gravest.reason.value, "; ".join(words))
 
 
-def _blocked(notices: Sequence[Notice]) -> Said | None:
+def _blocked(notices: Sequence[Notice]) -> StatedCondition | None:
     """Return that nothing can be placed in an object, where that is so."""
     total = next((notice for notice in notices if notice.is_total), None)
     message = f"Nothing can be placed there: the condition {SOUND} says why."
-    return Said("Ready", "False", total.reason.value, message) if total else None
+    return StatedCondition("Ready", "False", total.reason.value, message) if total else None
 
 
 def _words(row: Mapping[str, Any]) -> tuple[object, object]:
     return row.get("reason"), row.get("message")
 
 
-def _pool_ready(pool: ParsedPool, members: int, ready: int, notices: Sequence[Notice]) -> Said:
+def _pool_ready(
+    pool: ParsedPool, members: int, ready: int, notices: Sequence[Notice]
+) -> StatedCondition:
     if pool.fault:
-        return Said("Ready", "False", Reason.MISCONFIGURED.value, pool.fault)
+        return StatedCondition("Ready", "False", Reason.MISCONFIGURED.value, pool.fault)
     if not members:
-        return Said("Ready", "False", "NoNodes", "No node matches spec.nodes.")
+        return StatedCondition("Ready", "False", "NoNodes", "No node matches spec.nodes.")
     if not ready:
-        return Said("Ready", "False", Reason.NODE_NOT_READY.value, "No node of it takes work.")
-    return _blocked(notices) or Said("Ready", "True", "Ready", "Nodes of it take work.")
+        return StatedCondition(
+            "Ready", "False", Reason.NODE_NOT_READY.value, "No node of it takes work."
+        )
+    return _blocked(notices) or StatedCondition("Ready", "True", "Ready", "Nodes of it take work.")

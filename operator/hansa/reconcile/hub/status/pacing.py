@@ -40,12 +40,12 @@ def of(outcome: Waiting) -> dict[str, Any]:
     return told
 
 
-def due(status: Mapping[str, Any], outcome: Waiting, *, now_s: float, told_s: float) -> bool:
+def due(status: Mapping[str, Any], outcome: Waiting, *, now_s: float, written_s: float) -> bool:
     """Tell whether a status should be written only because its figures moved.
 
-    ``told_s``: when the job's status was last written.
+    ``written_s``: when the job's status was last written.
     """
-    return now_s - told_s >= LEAST_PAUSE_S and moved(status, outcome, now_s)
+    return now_s - written_s >= LEAST_PAUSE_S and moved(status, outcome, now_s)
 
 
 def due_verdicts(
@@ -53,13 +53,13 @@ def due_verdicts(
     verdicts: Callable[[], Iterable[Verdict]],
     *,
     now_s: float,
-    told_s: float,
+    written_s: float,
 ) -> bool:
     """Tell whether a status should be written only because nodes filled or emptied.
 
     ``verdicts``: ranked, and asked for only once it is time.
     """
-    return now_s - told_s >= VERDICTS_PAUSE_S and differ(status, verdicts())
+    return now_s - written_s >= VERDICTS_PAUSE_S and differ(status, verdicts())
 
 
 def moved(status: Mapping[str, Any], outcome: Waiting, now_s: float) -> bool:
@@ -76,7 +76,7 @@ def moved(status: Mapping[str, Any], outcome: Waiting, now_s: float) -> bool:
 
 
 def _moved(before: object, after: str, now_s: float) -> bool:
-    told_s, new_s = from_rfc3339(before), from_rfc3339(after)
-    if told_s is None or new_s is None:
+    written_s, new_s = from_rfc3339(before), from_rfc3339(after)
+    if written_s is None or new_s is None:
         return True
-    return abs(new_s - told_s) >= max(LEAST_PAUSE_S, MATERIAL * (told_s - now_s))
+    return abs(new_s - written_s) >= max(LEAST_PAUSE_S, MATERIAL * (written_s - now_s))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hansa.reconcile.conditions import MAX_MESSAGE, Said
+from hansa.reconcile.conditions import MAX_MESSAGE, StatedCondition
 
 
 def merge(
     present: object,
-    wanted: Iterable[Said],
+    wanted: Iterable[StatedCondition],
     *,
     now: str,
     generation: int,
@@ -39,7 +39,7 @@ def by_type(conditions: object) -> dict[str, Mapping[str, Any]]:
 
 
 def _merged(
-    old: Mapping[str, Any] | None, fact: Said, now: str, generation: int, *, keeps: bool
+    old: Mapping[str, Any] | None, fact: StatedCondition, now: str, generation: int, *, keeps: bool
 ) -> dict[str, Any]:
     same = old is not None and old.get("status") == fact.status
     told = keeps and same and old is not None and old.get("reason") == fact.reason

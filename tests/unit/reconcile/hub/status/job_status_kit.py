@@ -13,7 +13,7 @@ BILLED = {
     "cost": {"amount": "1.25", "currency": "EUR"},
 }
 YES = condition("Accepted")
-RUNNING = condition("Running", "True", "Running", "A Ray worker runs.")
+RUNNING = condition("Running", "True", "Running", "A worker runs.")
 VALID = ("Accepted", "True", "Accepted", "The request is valid.")
 GRANTED = ("Placed", "True", "Placed", "Granted to node tartu.")
 PREEMPTED = ("Preempted", "True", "Preempted", "Stopped in favour of work of lab.")

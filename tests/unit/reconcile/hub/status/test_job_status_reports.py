@@ -24,7 +24,7 @@ from tests.unit.reconcile.hub.status.job_status_kit import (
     view,
 )
 
-UP = ("Running", "True", "Running", "A Ray worker runs.")
+UP = ("Running", "True", "Running", "A worker runs.")
 WAITING = ("Running", "False", "WaitingForNode", "Node tartu has not answered yet.")
 COMING = ("Reconciling", "True", "Placed", "Waiting for node tartu.")
 # The job's status, the grant's, whether a stop was asked for; then what is said.

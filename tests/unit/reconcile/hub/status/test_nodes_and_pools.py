@@ -6,12 +6,11 @@ import pytest
 
 from hansa.model.plan import Notice, Waiting
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, Job, Machines, Pool, Shape, Site, Snapshot
+from hansa.model.snapshot import Holding, Job, Machines, Shape, Site, Snapshot
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.nodes import parse_node, view_node
-from hansa.reconcile.hub.pools import ParsedPool, parse_pool
+from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.status.nodes_and_pools import (
-    belongs,
     node_status,
     pool_status,
     site_gpus,
@@ -114,37 +113,6 @@ def test_only_what_changed_gets_a_new_time():
 
 
 EE = site()
-CHOICES = {
-    "all": (Pool("p"), EE, True),
-    "named": (Pool("p", site_names=frozenset({"tartu"})), EE, True),
-    "not named": (Pool("p", site_names=frozenset({"riga"})), EE, False),
-    "none is named": (Pool("p", site_names=frozenset()), EE, False),
-    "country": (Pool("p", site_jurisdictions=frozenset({"EE", "LV"})), EE, True),
-    "another country": (Pool("p", site_jurisdictions=frozenset({"LV"})), EE, False),
-    "region inside": (
-        Pool("p", site_jurisdictions=frozenset({"PT"})),
-        site("azores", "PT-20"),
-        True,
-    ),
-    "country of a region": (
-        Pool("p", site_jurisdictions=frozenset({"PT-20"})),
-        site("lisbon", "PT"),
-        False,
-    ),
-    "named, elsewhere": (
-        Pool("p", frozenset({"tartu"}), site_jurisdictions=frozenset({"LV"})),
-        EE,
-        False,
-    ),
-}
-
-
-@pytest.mark.parametrize("case", CHOICES)
-def test_who_belongs(case):
-    pool, one, expected = CHOICES[case]
-
-    assert belongs(one, ParsedPool(pool, 1, 60)) is expected
-
 
 LENT = {
     "no machines": ((), {}, 0),

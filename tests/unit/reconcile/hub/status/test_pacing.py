@@ -51,11 +51,11 @@ def test_an_estimate_nobody_can_read_is_told_anew(told):
 def test_never_within_a_minute(before, after, pause_s):
     told = pacing.of(wait(before))
 
-    assert not pacing.due(told, wait(after), now_s=NOW_S, told_s=NOW_S - pause_s)
+    assert not pacing.due(told, wait(after), now_s=NOW_S, written_s=NOW_S - pause_s)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**9), st.integers(1, 10**9))
 def test_what_was_just_told_has_not_moved(position, p50, p90):
     said = wait(position, p50, p90)
 
-    assert not pacing.due(pacing.of(said), said, now_s=NOW_S, told_s=0.0)
+    assert not pacing.due(pacing.of(said), said, now_s=NOW_S, written_s=0.0)

@@ -1,0 +1,83 @@
+"""Nodes, pools and institutions as the planner sees them, recomputed when one of them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hansa.api.meta import INSTITUTION_LABEL
+from hansa.hub.caches import Caches
+from hansa.ports import Manifest
+from hansa.reconcile.hub.jobs import Catalog
+from hansa.reconcile.hub.nodes import NodeLimits, NodeView, ParsedNode, parse_node, view_node
+from hansa.reconcile.hub.pools import ParsedPool, parse_pool
+from hansa.reconcile.hub.snapshot import LeagueView, known_datasets
+
+
+class LeagueCache:
+    """Builds ``LeagueView`` values; the version moves only when something that matters changed."""
+
+    def __init__(self, caches: Caches, limits: NodeLimits) -> None:
+        """Start with an empty league."""
+        self._caches = caches
+        self._limits = limits
+        self._nodes: dict[str, tuple[str, ParsedNode]] = {}
+        self._pools: dict[str, tuple[str, ParsedPool]] = {}
+        self.view = LeagueView(0, catalog=Catalog({}, {}, frozenset(), limits.currency))
+
+    def refresh(self, now_s: float) -> bool:
+        """Look again; tell whether anything changed that a plan depends on.
+
+        Until something did, ``view`` stays the very same value, whatever heartbeats say.
+        """
+        nodes = {name: self._view(name, thing, now_s) for name, thing in self._caches.nodes.items()}
+        catalog = Catalog(
+            pools={name: self._pool(name, thing) for name, thing in self._caches.pools.items()},
+            institutions=self._institutions(),
+            datasets=known_datasets(nodes.values()),
+            currency=self._limits.currency,
+        )
+        before = self.view
+        if catalog == before.catalog:
+            catalog = before.catalog
+            if _matter(nodes) == _matter(before.nodes):
+                return False
+        self.view = LeagueView(before.version + 1, nodes, catalog)
+        return True
+
+    def look_at(self, name: str, now_s: float) -> NodeView | None:
+        """Return one node as it is now; the league stays as it was."""
+        thing = self._caches.nodes.get(name)
+        return self._view(name, thing, now_s) if thing is not None else None
+
+    def _view(self, name: str, thing: Manifest, now_s: float) -> NodeView:
+        heartbeat_s = self._caches.heartbeat_s(name)
+        return view_node(self._node(name, thing), heartbeat_s, now_s, self._limits)
+
+    def _node(self, name: str, thing: Manifest) -> ParsedNode:
+        version = thing["metadata"]["resourceVersion"]
+        known = self._nodes.get(name)
+        if known is None or known[0] != version:
+            known = (version, parse_node(thing, self._limits))
+            self._nodes[name] = known
+        return known[1]
+
+    def _pool(self, name: str, thing: Manifest) -> ParsedPool:
+        version = thing["metadata"]["resourceVersion"]
+        known = self._pools.get(name)
+        if known is None or known[0] != version:
+            known = (version, parse_pool(thing))
+            self._pools[name] = known
+        return known[1]
+
+    def _institutions(self) -> dict[str, str]:
+        labelled = {}
+        for name, thing in self._caches.namespaces.items():
+            institution = (thing["metadata"].get("labels") or {}).get(INSTITUTION_LABEL)
+            if institution:
+                labelled[name] = str(institution)
+        return labelled
+
+
+def _matter(nodes: Mapping[str, NodeView]) -> dict[str, object]:
+    """What plans and releases depend on, of each node."""
+    return {n: (v.site, v.parsed.accepted, v.parsed.release_key) for n, v in nodes.items()}

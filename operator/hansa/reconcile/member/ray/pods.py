@@ -1,0 +1,200 @@
+"""Pod templates of a run: head, workers and submitter, all under Pod Security ``restricted``.
+
+Built as data from typed fields. Values a user wrote appear only where Kubernetes treats them as
+data: names of images, environment values, JSON in a ConfigMap.
+"""
+
+from __future__ import annotations
+
+from hansa.api.aijob import Resources
+from hansa.api.meta import JURISDICTION_LABEL
+from hansa.ports import Manifest
+from hansa.reconcile.member.inventory import GPU, PRODUCT_LABEL
+from hansa.reconcile.member.ray import launcher
+from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name
+
+DATA_ROOT = "/data"
+SCRATCH = "scratch"
+SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
+SUBMITTER_MEMORY_LIMIT = "1Gi"
+INIT_CPU_MILLIS, INIT_MEMORY_BYTES = 200, 256 << 20
+"""What KubeRay 1.6 gives the init container it adds to workers."""
+
+
+def head_template(request: RunRequest) -> Manifest:
+    """Return the head's template; it never has GPUs."""
+    return _ray_template(request, "ray-head", request.job.ray.head, gpus=0)
+
+
+def worker_template(request: RunRequest) -> Manifest:
+    """Return the workers' template."""
+    workers = request.job.ray.workers
+    return _ray_template(request, "ray-worker", workers, gpus=workers.gpus)
+
+
+def submitter_template(request: RunRequest) -> Manifest:
+    """Return the template of the pod that runs ``ray job submit`` and follows the log.
+
+    KubeRay's sidecar mode would save this pod, but the container it adds (1.6.1) has no security
+    context, so ``restricted`` refuses the whole head.
+    """
+    container = {
+        "name": "submitter",
+        "image": request.job.image,
+        "imagePullPolicy": request.options.image_pull_policy,
+        "env": _home(),
+        "resources": {
+            "requests": dict(SUBMITTER_REQUESTS),
+            "limits": {"memory": SUBMITTER_MEMORY_LIMIT},
+        },
+        "volumeMounts": [{"name": SCRATCH, "mountPath": "/tmp"}],  # noqa: S108  # in the container
+        "securityContext": _container_security(),
+    }
+    return _template(request, container, [_scratch(request)], restart="Never")
+
+
+def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus: int) -> Manifest:
+    requests = {"cpu": resources.cpu, "memory": resources.memory}
+    limits = {"memory": resources.memory}
+    if gpus:
+        requests[GPU] = limits[GPU] = str(gpus)
+    container: Manifest = {
+        "name": name,
+        "image": request.job.image,
+        "imagePullPolicy": request.options.image_pull_policy,
+        "env": [*_user_env(request), *_home(), *_platform_env(request)],
+        # No CPU limit: throttling a start-up burst costs more than it protects.
+        "resources": {"requests": requests, "limits": limits},
+        "volumeMounts": [*_mounts(), *_data_mounts(request)],
+        "securityContext": _container_security(),
+    }
+    if request.secrets:
+        container["envFrom"] = [
+            {"secretRef": {"name": lent_name(n)}} for n in sorted(request.secrets)
+        ]
+    volumes = [_scratch(request), _launcher_volume(), *_data_volumes(request)]
+    return _template(request, container, volumes, wants_gpu=gpus > 0)
+
+
+def _template(
+    request: RunRequest,
+    container: Manifest,
+    volumes: list[Manifest],
+    *,
+    restart: str = "",
+    wants_gpu: bool = False,
+) -> Manifest:
+    user = request.options.run_as_user
+    spec: Manifest = {
+        "serviceAccountName": ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": request.options.termination_grace_s,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": user,
+            "runAsGroup": user,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "affinity": _affinity(request, wants_gpu=wants_gpu),
+        "containers": [container],
+        "volumes": volumes,
+    }
+    if wants_gpu:
+        spec["tolerations"] = [{"key": GPU, "operator": "Exists"}]
+    if restart:
+        spec["restartPolicy"] = restart
+    return {"metadata": {"labels": request.pod_labels}, "spec": spec}
+
+
+def _container_security() -> Manifest:
+    return {
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _affinity(request: RunRequest, *, wants_gpu: bool) -> Manifest:
+    expressions = [_in(JURISDICTION_LABEL, request.places)]
+    if wants_gpu:
+        expressions.append(_in(PRODUCT_LABEL, request.gpu_products))
+    terms = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
+def _in(label: str, values: tuple[str, ...]) -> Manifest:
+    # An empty In is refused by the API server, which is what should happen when no place is lawful.
+    return {"key": label, "operator": "In", "values": list(values)}
+
+
+def _home() -> list[Manifest]:
+    # The user id has no entry in the image's passwd, and Ray asks for the user's name.
+    return [{"name": "HOME", "value": "/tmp"}, {"name": "USER", "value": "hansa"}]  # noqa: S108
+
+
+def _user_env(request: RunRequest) -> list[Manifest]:
+    # "$" is doubled: Kubernetes expands $(NAME), and a user's value is to arrive as written.
+    return [{"name": e.name, "value": e.value.replace("$", "$$")} for e in request.job.env]
+
+
+def _platform_env(request: RunRequest) -> list[Manifest]:
+    values: dict[str, str] = {
+        "HANSA_JOB": request.name,
+        "HANSA_JOB_UID": request.grant.job.uid,
+        "HANSA_EPOCH": str(request.grant.epoch),
+        "HANSA_NODE": request.grant.node,
+        "HANSA_DATA": DATA_ROOT,
+        "HANSA_RESULT": launcher.RESULT_PATH,
+        "HANSA_RESULT_MAX_BYTES": str(request.job.result.max_bytes if request.job.result else 0),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _mounts() -> list[Manifest]:
+    return [
+        {"name": SCRATCH, "mountPath": "/tmp"},  # noqa: S108  # in the container
+        {"name": "launcher", "mountPath": launcher.FOLDER, "readOnly": True},
+    ]
+
+
+def _scratch(request: RunRequest) -> Manifest:
+    return {"name": SCRATCH, "emptyDir": {"sizeLimit": request.options.scratch_size}}
+
+
+def _launcher_volume() -> Manifest:
+    items = [{"key": key, "path": key} for key in ("launch.py", "argv.json")]
+    return {"name": "launcher", "configMap": {"name": RECORD, "items": items}}
+
+
+def _data_mounts(request: RunRequest) -> list[Manifest]:
+    mounts = []
+    for dataset in request.datasets:
+        mount: Manifest = {
+            "name": volume_name(dataset.name),
+            "mountPath": f"{DATA_ROOT}/{dataset.name}",
+            "readOnly": True,
+        }
+        if dataset.path.strip("/"):
+            mount["subPath"] = dataset.path.strip("/")
+        mounts.append(mount)
+    return mounts
+
+
+def _data_volumes(request: RunRequest) -> list[Manifest]:
+    return [
+        {
+            "name": volume_name(dataset.name),
+            "persistentVolumeClaim": {"claimName": dataset.name, "readOnly": True},
+        }
+        for dataset in request.datasets
+    ]
+
+
+def volume_name(dataset: str) -> str:
+    """Return the pod's name for a data set's volume, within 63 characters."""
+    return f"data-{dataset}"[:63].rstrip("-")

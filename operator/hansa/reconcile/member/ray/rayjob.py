@@ -1,0 +1,115 @@
+"""The workload RayJob: KubeRay makes a Ray cluster of it, runs the job once and removes the cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hansa.model.quantities import millis, units
+from hansa.ports import Manifest
+from hansa.reconcile.member.inventory import GPU
+from hansa.reconcile.member.ray import launcher, pods
+from hansa.reconcile.member.ray.rayjob_view import read_rayjob
+from hansa.reconcile.member.run_request import RunRequest
+from hansa.reconcile.member.workload import (
+    Output,
+    OutputSource,
+    Rendering,
+    Resource,
+    WorkloadView,
+)
+
+DASHBOARD_PORT = 8265
+KUBERAY_NAMES = ["kuberay", "kuberay-operator"]
+"""Values of app.kubernetes.io/name, as KubeRay's kustomization and its chart set it."""
+
+
+class RayJob:
+    """Batch and fine-tuning work on a Ray cluster of its own."""
+
+    serves = frozenset({"Batch", "FineTune"})
+    resource = Resource("ray.io", "v1", "RayJob", "rayjobs")
+    output_source = OutputSource("batch.kubernetes.io/job-name", "submitter", own_lines=4)
+    """The submitter follows the driver's log."""
+
+    def render(self, request: RunRequest) -> Rendering:
+        """Return the RayJob, its quota, the launcher's files and KubeRay's way in."""
+        files = {
+            "argv.json": json.dumps(list(request.job.entrypoint)),
+            "launch.py": launcher.PROGRAM,
+        }
+        return Rendering(_spec(request), _quota(request), files, (_from_kuberay(request),))
+
+    def observe(self, thing: Mapping[str, Any]) -> WorkloadView:
+        """Return what KubeRay writes into a RayJob's status."""
+        return read_rayjob(thing)
+
+    def output(self, log: str) -> Output:
+        """Return the driver's last lines and the result it declared."""
+        return launcher.read_output(log)
+
+
+def _spec(request: RunRequest) -> Manifest:
+    return {
+        "entrypoint": launcher.ENTRYPOINT,
+        "submissionMode": "K8sJobMode",
+        "submitterPodTemplate": pods.submitter_template(request),
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": request.job.max_runtime_seconds,
+        "shutdownAfterJobFinishes": True,
+        "ttlSecondsAfterFinished": 0,
+        "rayClusterSpec": _cluster(request),
+    }
+
+
+def _from_kuberay(request: RunRequest) -> Manifest:
+    namespace = request.options.kuberay_namespace
+    where = {"matchLabels": {"kubernetes.io/metadata.name": namespace}} if namespace else {}
+    named = {"key": "app.kubernetes.io/name", "operator": "In", "values": KUBERAY_NAMES}
+    who = {"namespaceSelector": where, "podSelector": {"matchExpressions": [named]}}
+    return {"from": [who], "ports": [{"protocol": "TCP", "port": DASHBOARD_PORT}]}
+
+
+def _quota(request: RunRequest) -> Mapping[str, str]:
+    """Return a quota that the job's own pods fill exactly."""
+    ray, count = request.job.ray, request.grant.workers
+    head, workers, submitter = ray.head, ray.workers, pods.SUBMITTER_REQUESTS
+    cpu = max(millis(workers.cpu), pods.INIT_CPU_MILLIS) * count
+    memory = max(units(workers.memory), pods.INIT_MEMORY_BYTES) * count
+    cpu += millis(head.cpu) + millis(submitter["cpu"])
+    memory += units(head.memory)
+    return {
+        "pods": str(count + 2),
+        "requests.cpu": f"{cpu}m",
+        "requests.memory": str(memory + units(submitter["memory"])),
+        "limits.memory": str(memory + units(pods.SUBMITTER_MEMORY_LIMIT)),
+        f"requests.{GPU}": str(count * workers.gpus),
+    }
+
+
+def _cluster(request: RunRequest) -> Manifest:
+    ray, count = request.job.ray, request.grant.workers
+    workers = {
+        "groupName": "workers",
+        "replicas": count,
+        "minReplicas": count,
+        "maxReplicas": count,
+        "rayStartParams": _start(cpus=-(-millis(ray.workers.cpu) // 1000), gpus=ray.workers.gpus),
+        "template": pods.worker_template(request),
+    }
+    return {
+        "rayVersion": ray.version,
+        "authOptions": {"mode": "token"},
+        "headGroupSpec": {
+            "serviceType": "ClusterIP",
+            "rayStartParams": _start(cpus=0, gpus=0),
+            "template": pods.head_template(request),
+        },
+        "workerGroupSpecs": [workers],
+    }
+
+
+def _start(*, cpus: int, gpus: int) -> Mapping[str, str]:
+    """Return Ray's start parameters. The head takes no tasks: it would starve the driver."""
+    return {"num-cpus": str(cpus), "num-gpus": str(gpus)}

@@ -1,0 +1,112 @@
+"""The objects of a run: its namespace, what fences and feeds it, and the object that does the work.
+
+One create an object and no reads: names follow from job and epoch, so a second attempt meets its
+own 409. Fences are the same for every workload, which cannot leave one out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hansa.ports import Manifest
+from hansa.reconcile.member import data
+from hansa.reconcile.member.run_request import ACCOUNT, RECORD, Creation, RunRequest, lent_name
+from hansa.reconcile.member.workload import Rendering, Workload
+
+DNS_NAMESPACE = "kube-system"
+RECORD_KEY = "grant.json"
+
+
+def waves(request: RunRequest, workload: Workload) -> list[list[Creation]]:
+    """Return the objects of a run in waves: within a wave, order does not matter.
+
+    1. The namespace, with Pod Security. 2. What fences and feeds the job. 3. What does the work.
+    """
+    made = workload.render(request)
+    core = f"/api/v1/namespaces/{request.name}"
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{request.name}/networkpolicies"
+    fences = [
+        Creation(f"{core}/serviceaccounts", _service_account(request)),
+        Creation(policies, _network_policy(request, made)),
+        Creation(f"{core}/resourcequotas", _quota(request, made)),
+        Creation(f"{core}/configmaps", _record(request, made)),
+        *(Creation(f"{core}/secrets", _secret(request, name)) for name in sorted(request.secrets)),
+        *data.volumes(request),
+    ]
+    resource = workload.resource
+    work = _object(resource.api_version, resource.kind, request.name, request, spec=made.spec)
+    return [
+        [Creation("/api/v1/namespaces", _namespace(request))],
+        fences,
+        [Creation(resource.path(request.name), work)],
+    ]
+
+
+def _object(api: str, kind: str, name: str, request: RunRequest, **fields: Any) -> Manifest:
+    metadata = {"name": name, "labels": request.labels}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
+
+
+def _namespace(request: RunRequest) -> Manifest:
+    body = _object("v1", "Namespace", request.name, request)
+    body["metadata"]["labels"] = request.labels | {
+        "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/enforce-version": "latest",
+    }
+    return body
+
+
+def _service_account(request: RunRequest) -> Manifest:
+    return _object("v1", "ServiceAccount", ACCOUNT, request, automountServiceAccountToken=False)
+
+
+def _secret(request: RunRequest, name: str) -> Manifest:
+    held = dict(request.secrets[name])
+    return _object("v1", "Secret", lent_name(name), request, data=held, immutable=True)
+
+
+def _record(request: RunRequest, made: Rendering) -> Manifest:
+    """Return the ConfigMap that lets the agent finish and report without the hub."""
+    return _object(
+        "v1",
+        "ConfigMap",
+        RECORD,
+        request,
+        immutable=True,
+        data={
+            **made.files,
+            RECORD_KEY: json.dumps(request.wire, separators=(",", ":"), sort_keys=True),
+        },
+    )
+
+
+def _network_policy(request: RunRequest, made: Rendering) -> Manifest:
+    """Return one policy for all pods: what it does not list is denied, both ways."""
+    spec = {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": {}}]}, *made.ingress],
+        "egress": [{"to": [{"podSelector": {}}]}, _to_dns(), *_to_the_world(request)],
+    }
+    return _object("networking.k8s.io/v1", "NetworkPolicy", "fence", request, spec=spec)
+
+
+def _to_dns() -> Manifest:
+    where = {"matchLabels": {"kubernetes.io/metadata.name": DNS_NAMESPACE}}
+    ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    return {"to": [{"namespaceSelector": where}], "ports": ports}
+
+
+def _to_the_world(request: RunRequest) -> list[Manifest]:
+    rules = []
+    for egress in request.policy.egress:
+        rule: Manifest = {"to": [{"ipBlock": {"cidr": egress.cidr}}]}
+        if egress.ports:
+            rule["ports"] = [{"protocol": "TCP", "port": port} for port in egress.ports]
+        rules.append(rule)
+    return rules
+
+
+def _quota(request: RunRequest, made: Rendering) -> Manifest:
+    return _object("v1", "ResourceQuota", "size", request, spec={"hard": dict(made.quota)})

@@ -1,0 +1,122 @@
+"""What the agent has to know of a way to run work: the seam that RayJob fills and others can.
+
+A run is a namespace, what fences and feeds it, and one object in it that does the work. All the
+agent does with that object goes through ``Workload``: it renders the object, reads its status and
+says where its output stands. Whatever the object makes lies in the run's namespace and goes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hansa.ports import Manifest
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.run_request import RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """The Kubernetes resource of the object that does the work."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """Group and version, as manifests state them."""
+        return f"{self.group}/{self.version}"
+
+    @property
+    def definition(self) -> str:
+        """Name of its CustomResourceDefinition."""
+        return f"{self.plural}.{self.group}"
+
+    def path(self, namespace: str = "") -> str:
+        """Return the API path of the collection, in one namespace or in all."""
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return f"/apis/{self.api_version}{scope}/{self.plural}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What one workload adds to what every run has."""
+
+    spec: Manifest
+    """Of the object that does the work; its name and labels are the run's."""
+    quota: Mapping[str, str]
+    """``hard`` of the namespace's quota: what its own pods fill, and no more."""
+    files: Mapping[str, str]
+    """What its pods read from the run's ConfigMap."""
+    ingress: tuple[Manifest, ...] = ()
+    """Who may reach its pods beside themselves, as NetworkPolicy rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """The object that does the work, reduced to what decides."""
+
+    created_s: float
+    started: bool = False
+    """Whether its pods came up: it is not given up any more for never having begun."""
+    running: bool = False
+    """Whether a worker has run."""
+    running_s: float | None = None
+    """Since when; None: not yet, or nobody knows."""
+    end: EndReason | None = None
+    """Why it ended; None while it has not."""
+    ended_s: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the work left: its last lines, and its declared result if it wrote one."""
+
+    tail: str = ""
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSource:
+    """The pod whose log holds the output."""
+
+    labels: str
+    """Label selector within the run's namespace; the newest pod counts."""
+    container: str
+    own_lines: int = 0
+    """Lines that the container itself adds after the work's last."""
+
+
+class Workload(Protocol):
+    """One way to run work. Pure: it reads and returns values."""
+
+    @property
+    def serves(self) -> frozenset[str]:
+        """Kinds of work (AIJob ``spec.workload``) that it runs."""
+        ...
+
+    @property
+    def resource(self) -> Resource:
+        """What to watch."""
+        ...
+
+    @property
+    def output_source(self) -> OutputSource | None:
+        """Where the output stands; None: it leaves none."""
+        ...
+
+    def render(self, request: RunRequest) -> Rendering:
+        """Return what it adds to a run."""
+        ...
+
+    def observe(self, thing: Mapping[str, Any]) -> WorkloadView:
+        """Return what the object's status says; never raises on what a controller wrote there."""
+        ...
+
+    def output(self, log: str) -> Output:
+        """Return the output that stands in a log."""
+        ...

@@ -1,0 +1,82 @@
+"""What a place is: one check for jobs, nodes, pools and policies, in the models and by pattern."""
+
+import re
+from itertools import product
+from string import ascii_uppercase
+
+import pycountry
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from hansa.api import places
+from hansa.api.meta import (
+    COUNTRY_OR_REGION,
+    COUNTRY_REGION_OR_BLOC,
+    PLACE,
+    Jurisdiction,
+    JurisdictionOrBloc,
+    Place,
+    first_fault,
+)
+
+KINDS = {
+    "jurisdiction": (TypeAdapter(Jurisdiction), COUNTRY_OR_REGION),
+    "or bloc": (TypeAdapter(JurisdictionOrBloc), COUNTRY_REGION_OR_BLOC),
+    "place": (TypeAdapter(Place), PLACE),
+}
+LETTERS = [a + b for a, b in product(ascii_uppercase, repeat=2)]
+
+
+def said(kind, code):
+    """What the model of a kind of place says of a code; nothing when it takes it."""
+    try:
+        KINDS[kind][0].validate_python(code)
+    except ValidationError as error:
+        return first_fault(error)
+    return ""
+
+
+def test_countries_are_those_that_iso_has_assigned():
+    assert {country.alpha_2 for country in pycountry.countries} == places.COUNTRIES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pattern_of_the_api_server_and_the_model_know_the_same_countries_and_blocs(kind):
+    pattern = re.compile(KINDS[kind][1])
+    codes = [*LETTERS, *places.BLOCS, "ee", "EST", "Estonia", "", "overlay/a", "overlay/A"]
+
+    taken = {code for code in codes if said(kind, code) == ""}
+    assert taken == {code for code in codes if pattern.search(code)}
+    assert taken >= places.COUNTRIES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_region_of_iso_passes_both(kind):
+    pattern = re.compile(KINDS[kind][1])
+
+    for region in (subdivision.code for subdivision in pycountry.subdivisions):
+        assert pattern.search(region), region
+        assert said(kind, region) == ""
+
+
+MISTAKES = {
+    ("jurisdiction", "UK"): "there is no place UK; write GB",
+    ("jurisdiction", "UK-SCT"): "there is no place UK-SCT; write GB-SCT",
+    ("or bloc", "EL"): "there is no place EL; write GR",
+    ("place", "UK"): "there is no place UK; write GB",
+    ("jurisdiction", "EE-ZZ"): "there is no place EE-ZZ; did you mean EE-",
+    ("place", "PT-1l"): "there is no place PT-1l; did you mean PT-1",
+    ("place", "EE-OOO"): "there is no place EE-OOO; did you mean EE",
+    ("place", "Nordics"): "there is no place Nordics; did you mean Nordic",
+    ("or bloc", "EUU"): "there is no place EUU; did you mean EU",
+    ("place", "QQQQQQ"): "there is no place QQQQQQ",
+    ("jurisdiction", "EU"): "EU is a bloc; name the country or region",
+    ("jurisdiction", "World"): "World is a bloc; name the country or region",
+    ("jurisdiction", "overlay/a"): "there is no place overlay/a",
+    ("or bloc", "overlay/a"): "there is no place overlay/a",
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES, ids=" ".join)
+def test_a_mistake_is_told_with_what_to_write_instead(case):
+    assert said(*case).removeprefix("spec: ").startswith(MISTAKES[case])

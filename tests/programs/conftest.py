@@ -1,0 +1,48 @@
+"""Helm and promtool: found, downloaded or built, installed; no cluster."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError
+from e2e.testbed.host.packages import PackagesMissingError, ensure_packages
+from e2e.testbed.host.progress import Progress
+from tests.conftest import skip_or_fail
+
+
+class HelmRefusedError(RuntimeError):
+    """What Helm printed."""
+
+
+@pytest.fixture(scope="session")
+def helm() -> Callable[..., str]:
+    try:
+        program = Binaries()["helm"]
+    except BinariesUnavailableError as error:
+        skip_or_fail(str(error))
+
+    def run(*args: str | Path, stdin: str = "") -> str:
+        done = subprocess.run(
+            [program, *args], input=stdin, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise HelmRefusedError(done.stderr + done.stdout)
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus's own checker; as root on Debian it is installed where it is missing."""
+    try:
+        if shutil.which("promtool") is None:
+            ensure_packages(Progress(), ["prometheus"])
+    except PackagesMissingError as error:
+        skip_or_fail(f"promtool: {error}")
+    return shutil.which("promtool") or "promtool"

@@ -1,0 +1,280 @@
+"""The charts as Helm renders them: least rights, restricted pods, strict values. Helm needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.charts import documents
+from hansa.cli.generated import values
+from hansa.cli.generated.reference import settings_page
+from tests.programs.conftest import HelmRefusedError
+
+ROOT = Path(__file__).parents[2]
+CHARTS = ("hansa-hub", "hansa-member")
+CASES = {
+    f"{chart} {path.stem}": (chart, path)
+    for chart in CHARTS
+    for path in sorted((ROOT / "helm" / chart / "ci").glob("*.yaml"))
+}
+EACH = pytest.mark.parametrize(("chart", "path"), CASES.values(), ids=CASES)
+Render = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def render(helm: Callable[..., str]) -> Render:
+    @cache
+    def template(chart: str, path: Path | None, changes: str) -> str:
+        return helm(
+            *("template", chart, ROOT / "helm" / chart, "--namespace=hansa-system"),
+            *("--kube-version=1.37.2", f"--values={path}" if path else "--values=-", "--values=-"),
+            stdin=changes,
+        )
+
+    def rendered(chart: str, path: Path | None = None, **changes: Any) -> list[dict[str, Any]]:
+        return documents(template(chart, path, json.dumps(changes)))
+
+    return rendered
+
+
+@EACH
+def test_lint(helm: Callable[..., str], chart: str, path: Path):
+    assert "0 chart(s) failed" in helm("lint", "--strict", ROOT / "helm" / chart, "-f", path)
+
+
+@EACH
+def test_every_object_is_labelled_and_once(render: Render, chart: str, path: Path):
+    documents = render(chart, path)
+    keys = [
+        (d["kind"], d["metadata"].get("namespace", ""), d["metadata"]["name"]) for d in documents
+    ]
+
+    assert len(keys) == len(set(keys))
+    for document in documents:
+        assert document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "hansa", document
+
+
+def _pod_specs(documents: list[dict]) -> Iterator[tuple[str, dict]]:
+    for document in documents:
+        if document["kind"] in {"Deployment", "DaemonSet", "Job"}:
+            yield document["metadata"]["name"], document["spec"]["template"]["spec"]
+
+
+@EACH
+def test_pods_are_restricted(render: Render, chart: str, path: Path):
+    specs = dict(_pod_specs(render(chart, path)))
+
+    assert specs
+    for spec in specs.values():
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert all("hostPath" not in volume for volume in spec["volumes"])
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert set(container["resources"]["limits"]) == {"memory"}
+            assert container["resources"]["requests"]
+
+
+@EACH
+def test_every_pod_has_a_network_policy_that_denies_both_ways(
+    render: Render, chart: str, path: Path
+):
+    documents = render(chart, path)
+    policies = [d["spec"] for d in documents if d["kind"] == "NetworkPolicy"]
+
+    for document in documents:
+        if document["kind"] in {"Deployment", "DaemonSet", "Job"}:
+            labels = document["spec"]["template"]["metadata"]["labels"]
+            covering = [
+                policy
+                for policy in policies
+                if policy["podSelector"]["matchLabels"].items() <= labels.items()
+            ]
+            assert covering, document["metadata"]["name"]
+            assert all(set(p["policyTypes"]) == {"Ingress", "Egress"} for p in covering)
+
+
+FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
+MOST_RULES = {"hansa-hub": 16, "hansa-member": 19}
+
+
+def _rules(documents: list[dict]) -> Iterator[tuple[dict, dict]]:
+    for document in documents:
+        if document["kind"] in {"ClusterRole", "Role"}:
+            yield from ((document, rule) for rule in document["rules"])
+
+
+@EACH
+def test_rights_are_few_and_named(render: Render, chart: str, path: Path):
+    rules = list(_rules(render(chart, path)))
+    own = [rule for role, rule in rules if role["metadata"]["name"] == chart]
+
+    assert len(own) <= MOST_RULES[chart]
+    for _, rule in rules:
+        assert not FORBIDDEN_VERBS & set(rule["verbs"]), rule
+        assert "*" not in rule["resources"] + rule["apiGroups"], rule
+        assert not {"pods/exec", "pods/attach", "nodes/proxy", "serviceaccounts/token"} & set(
+            rule["resources"]
+        )
+
+
+@EACH
+def test_secrets_are_read_by_name_only(render: Render, chart: str, path: Path):
+    for role, rule in _rules(render(chart, path)):
+        if "secrets" in rule["resources"] and set(rule["verbs"]) != {"create"}:
+            assert role["kind"] == "Role", role["metadata"]["name"]
+            assert rule["resourceNames"], role["metadata"]["name"]
+
+
+def test_the_hub_touches_neither_pods_nor_secrets(render: Render):
+    rules = [rule for role, rule in _rules(render("hansa-hub"))]
+
+    assert not [rule for rule in rules if {"pods", "secrets"} & set(rule["resources"])]
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_two_replicas_spread_and_guarded(render: Render, chart: str):
+    changes = {"node": "tartu"} if chart == "hansa-member" else {}
+    by_kind = {document["kind"]: document for document in render(chart, **changes)}
+
+    assert by_kind["Deployment"]["spec"]["replicas"] == 2
+    assert by_kind["Deployment"]["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
+    assert by_kind["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
+
+
+def test_the_agents_lease_is_at_home_only(render: Render):
+    rules = [
+        r for r in _rules(render("hansa-member", node="tartu")) if "leases" in r[1]["resources"]
+    ]
+
+    assert [(role["kind"], rule["verbs"]) for role, rule in rules] == [
+        ("Role", ["get", "create", "patch"])
+    ]
+
+
+def test_definitions_upgrade_and_stay(render: Render):
+    definitions = [d for d in render("hansa-hub") if d["kind"] == "CustomResourceDefinition"]
+
+    assert len(definitions) == 4
+    for definition in definitions:
+        committed = yaml.safe_load(
+            (ROOT / "crds" / f"{definition['spec']['names']['plural']}.yaml").read_text()
+        )
+        assert definition["spec"] == committed["spec"]
+        assert definition["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+SWITCHES = {
+    "definitions": ("hansa-hub", {"crds": {"install": False}}, "CustomResourceDefinition"),
+    "hub admission": (
+        "hansa-hub",
+        {"admission": {"enabled": False}},
+        "ValidatingAdmissionPolicy",
+    ),
+    "hub network policy": ("hansa-hub", {"networkPolicy": {"enabled": False}}, "NetworkPolicy"),
+    "member network policy": (
+        "hansa-member",
+        {"node": "a", "networkPolicy": {"enabled": False}},
+        "NetworkPolicy",
+    ),
+    "exporter": ("hansa-member", {"node": "a", "exporter": {"enabled": False}}, "DaemonSet"),
+    "member admission": (
+        "hansa-member",
+        {"node": "a", "admission": {"enabled": False}},
+        "ValidatingAdmissionPolicy",
+    ),
+}
+
+
+@pytest.mark.parametrize(("chart", "changes", "kind"), SWITCHES.values(), ids=SWITCHES)
+def test_switches_switch(render: Render, chart: str, changes: dict, kind: str):
+    on = {"node": "a"} if chart == "hansa-member" else {}
+
+    assert kind in {d["kind"] for d in render(chart, None, **on)}
+    assert kind not in {d["kind"] for d in render(chart, None, **changes)}
+
+
+WRONG = {
+    "misspelt": ("hansa-hub", {"replica": 2}, "replica"),
+    "misspelt setting": ("hansa-hub", {"settings": {"grants": {"validity": 9}}}, "validity"),
+    "setting out of range": (
+        "hansa-hub",
+        {"settings": {"grants": {"validitySeconds": 1}}},
+        "validitySeconds",
+    ),
+    "setting of the chart": (
+        "hansa-hub",
+        {"settings": {"grants": {"keyFile": "/tmp/key"}}},
+        "keyFile",
+    ),
+    "a tag for a digest": ("hansa-hub", {"image": {"digest": "v1"}}, "digest"),
+    "too many replicas": ("hansa-hub", {"replicas": 50}, "replicas"),
+    "no node": ("hansa-member", {}, "name this institution's SovereignNode"),
+    "wrong node": ("hansa-member", {"node": "Tartu"}, "node"),
+    "plain http": (
+        "hansa-member",
+        {"node": "a", "join": {"enabled": True, "server": "http://hub"}},
+        "server",
+    ),
+    "no hub to join": ("hansa-member", {"node": "a", "join": {"enabled": True}}, "join.server"),
+    "wrong pull policy": (
+        "hansa-member",
+        {"node": "a", "settings": {"rendering": {"imagePullPolicy": "Sometimes"}}},
+        "imagePullPolicy",
+    ),
+}
+
+
+@pytest.mark.parametrize(("chart", "changes", "named"), WRONG.values(), ids=WRONG)
+def test_wrong_values_are_refused_by_name(render: Render, chart: str, changes: dict, named: str):
+    with pytest.raises(HelmRefusedError, match=named):
+        render(chart, None, **changes)
+
+
+def _leaves(schema: dict, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
+    for name, child in schema.get("properties", {}).items():
+        if "properties" in child:
+            yield from _leaves(child, (*way, name))
+        else:
+            yield (*way, name), child
+
+
+TARGETS = {".".join((chart, *way)): (chart, way, model) for chart, way, model in values.TARGETS}
+
+
+@pytest.mark.parametrize(("chart", "way", "model"), TARGETS.values(), ids=TARGETS)
+def test_every_setting_becomes_its_variable(render: Render, chart: str, way: tuple, model: Any):
+    leaves = list(_leaves(values.settings_schema(model)))
+    settings: dict[str, Any] = {}
+    for names, schema in leaves:
+        here = settings
+        for name in names[:-1]:
+            here = here.setdefault(name, {})
+        here[names[-1]] = schema.get("default")
+    changes: dict[str, Any] = {"node": "a"} if chart == "hansa-member" else {}
+    inner = changes
+    for name in way[:-1]:
+        inner = inner.setdefault(name, {})
+    inner[way[-1]] = settings
+    known = settings_page()
+
+    containers = [spec["containers"][0] for _, spec in _pod_specs(render(chart, None, **changes))]
+    prefix = model.model_config["env_prefix"]
+    found = {
+        env["name"]: env.get("value") for box in containers for env in box["env"] if "name" in env
+    }
+    found = {name: value for name, value in found.items() if name.startswith(prefix)}
+
+    assert len(found) >= len(leaves)
+    assert [name for name in found if f"`{name}`" not in known] == []
+    assert "e+" not in " ".join(filter(None, found.values())), "numbers are written out"

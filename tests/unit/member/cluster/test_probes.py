@@ -1,0 +1,158 @@
+"""What the agent makes of what it finds: KubeRay, the canary's fate, data volumes."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from hansa.api.memberpolicy import Dataset
+from hansa.errors import NotFound, Retryable, Terminal
+from hansa.member.cluster import probes
+
+
+class Shelf:
+    """A cluster that answers from a table: path → object or error."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+
+    async def get(self, path):
+        found = self.answers.get(path, NotFound(path))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def list(self, path, **_):
+        return (await self.get(path))["page"]
+
+
+@dataclass
+class Items:
+    items: list
+
+
+def kuberay(image="kuberay/operator:v1.6.1", *, auth=True, labels=None):
+    field = {"authOptions": {"type": "object"}} if auth else {}
+    schema = {"properties": {"spec": {"properties": {"rayClusterSpec": {"properties": field}}}}}
+    version = {"name": "v1", "schema": {"openAPIV3Schema": schema}}
+    pod = {"template": {"spec": {"containers": [{"image": image}]}}}
+    deployment = {"metadata": {"labels": labels or {}}, "spec": pod}
+    return Shelf(
+        **{
+            f"{probes.DEFINITIONS}/rayjobs.ray.io": {
+                "spec": {"versions": [{"name": "v1alpha1"}, version]}
+            },
+            probes.DEPLOYMENTS: {"page": Items([deployment])},
+        }
+    )
+
+
+KUBERAYS = {
+    "good": (kuberay(), "1.6.1", "", ""),
+    "behind a port": (kuberay("reg:5000/op:v1.6.1@sha256:0"), "1.6.1", "", ""),
+    "by label": (kuberay("op@sha256:0", labels={probes.VERSION_LABEL: "1.6.0"}), "1.6.0", "", ""),
+    "untold": (kuberay("op@sha256:0"), "", "", ""),
+    "too old": (kuberay("op:v1.4.0"), "1.4.0", "", "too old"),
+    "no token": (kuberay(auth=False), "1.6.1", "", "no token authentication"),
+    "missing": (Shelf(), "", "not installed", ""),
+    "silent": (
+        Shelf(**{f"{probes.DEFINITIONS}/rayjobs.ray.io": Retryable("x")}),
+        "",
+        "cannot be looked for",
+        "",
+    ),
+    "no right to list": (
+        Shelf(**(kuberay().answers | {probes.DEPLOYMENTS: Terminal("403")})),
+        "",
+        "",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KUBERAYS.values(), ids=KUBERAYS.keys())
+async def test_kuberay(case):
+    cluster, version, missing, too_old = case
+    found = await probes.find_kuberay(cluster, "1.5.1", ["rayjobs.ray.io"])
+    assert found.version == version
+    assert missing in found.missing
+    assert too_old in found.too_old
+    assert bool(found.trouble) is bool(missing or too_old)
+
+
+DENIED = Terminal('pods "canary" is forbidden: violates PodSecurity "restricted"', status=403)
+CANARIES = {
+    "denied": (DENIED, "Denied", ""),
+    "admitted": (None, "Admitted", "switch Pod Security admission on"),
+    "denied by something else": (Terminal("RBAC", status=403), "NotRun", "could not be judged"),
+    "an odd answer": (Terminal("PodSecurity", status=500), "NotRun", "could not be judged"),
+    "no answer": (Retryable("away"), "NotRun", "did not come through"),
+}
+
+
+class Canaries(Shelf):
+    """A cluster that answers the dry run of the bad pod."""
+
+    def __init__(self, fate, namespace=None):
+        super().__init__(**({CANARY: namespace} if namespace else {}))
+        self.fate, self.made, self.patches = fate, [], []
+
+    async def create(self, path, body):
+        if path.endswith("/pods?dryRun=All"):
+            if self.fate:
+                raise self.fate
+            return body
+        self.made.append((path, body))
+        return body
+
+    async def merge(self, path, body):
+        self.patches.append((path, body))
+
+
+CANARY = f"/api/v1/namespaces/{probes.CANARY_NAMESPACE}"
+
+
+def canary_namespace(level):
+    return {"metadata": {"labels": {probes.ENFORCE: level}}}
+
+
+@pytest.mark.parametrize("case", CANARIES.values(), ids=CANARIES.keys())
+async def test_only_a_denial_by_pod_security_counts(case):
+    fate, outcome, words = case
+    found = await probes.run_canary(Canaries(fate, canary_namespace("restricted")))
+    assert found.outcome == outcome
+    assert words in found.trouble
+    assert bool(found.trouble) is (outcome != "Denied")
+
+
+async def test_the_canary_makes_its_namespace_and_keeps_it_restricted():
+    absent = Canaries(DENIED)
+    await probes.run_canary(absent)
+    ((_, made),) = absent.made
+    assert made["metadata"]["labels"] == {probes.ENFORCE: "restricted"}
+
+    relaxed = Canaries(DENIED, canary_namespace("privileged"))
+    await probes.run_canary(relaxed)
+    ((path, patch),) = relaxed.patches
+    assert (path, patch["metadata"]["labels"]) == (CANARY, {probes.ENFORCE: "restricted"})
+
+
+CLAIM = "/api/v1/namespaces/hansa-system/persistentvolumeclaims/scans"
+VOLUME = "/api/v1/persistentvolumes/pv"
+NFS = {"nfs": {"server": "s", "path": "/"}, "accessModes": ["ReadOnlyMany"]}
+BOUND = {"spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}}
+VOLUMES = {
+    "good": ({CLAIM: BOUND, VOLUME: {"spec": NFS}}, ""),
+    "no claim": ({}, "is no help"),
+    "not bound": ({CLAIM: BOUND | {"status": {"phase": "Pending"}}}, "is not bound"),
+    "no volume": ({CLAIM: BOUND}, "is no help"),
+    "no answer": ({CLAIM: Retryable("away")}, "away"),
+}
+
+
+@pytest.mark.parametrize("case", VOLUMES.values(), ids=VOLUMES.keys())
+async def test_a_data_set_without_a_usable_volume_says_why(case):
+    answers, words = case
+    dataset = Dataset(name="scans", claim="scans", jurisdiction="EE")
+    found, unusable = await probes.find_volumes(Shelf(**answers), "hansa-system", [dataset])
+    assert (set(found), set(unusable)) == ((set(), {"scans"}) if words else ({"scans"}, set()))
+    assert words in unusable.get("scans", "")

@@ -1,0 +1,211 @@
+"""Work of another kind than RayJob goes through the whole agent, and only the wiring names it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from hansa.api.aijob import SERVED_WORKLOADS
+from hansa.api.kinds import WORKGRANT
+from hansa.grants.envelope import grant_name, workload_name
+from hansa.grants.epochs import Outcome
+from hansa.grants.judgement import Proposal
+from hansa.grants.trust import read
+from hansa.member import wiring
+from hansa.member.cluster.inventory import Canary, KubeRay
+from hansa.member.cluster.policy import HeldPolicy
+from hansa.member.settings import MemberSettings
+from hansa.model.times import from_rfc3339
+from hansa.observability.instruments import Instruments
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.workload import (
+    Output,
+    OutputSource,
+    Rendering,
+    Resource,
+    WorkloadView,
+)
+from tests.unit.grants.grant_kit import NODE, NOW_S, UID, grant, job, policy
+from tests.unit.member.small_cluster import SmallCluster
+
+RUN = workload_name(UID, 3)
+GRANT = WORKGRANT.path("hansa-node-tartu", grant_name(UID, 3))
+NAMESPACE = f"/api/v1/namespaces/{RUN}"
+WORK = f"/apis/batch/v1/namespaces/{RUN}/jobs/{RUN}"
+PLAIN = {"data": [], "ray": {"version": "2.60.0"}}
+SETTINGS = MemberSettings(node="tartu", timing={"retry_seconds": 0.01, "tick_seconds": 0.02})
+
+
+class PlainJob:
+    """A Kubernetes Job of one pod."""
+
+    serves = frozenset({"Batch"})
+    resource = Resource("batch", "v1", "Job", "jobs")
+    output_source = OutputSource("app=plain", "main")
+
+    def render(self, request):
+        spec = {"template": {"spec": {"containers": [{"image": request.job.image}]}}}
+        return Rendering(spec, {"pods": "1"}, {"hello.txt": "hello"})
+
+    def observe(self, thing):
+        status = thing.get("status") or {}
+        since_s = from_rfc3339(status.get("startTime"))
+        return WorkloadView(
+            created_s=NOW_S,
+            started=since_s is not None,
+            running=since_s is not None,
+            running_s=since_s,
+            end=EndReason.SUCCEEDED if status.get("succeeded") else None,
+            ended_s=from_rfc3339(status.get("completionTime")),
+        )
+
+    def output(self, log):
+        return Output(tail=log.upper())
+
+
+class Still:
+    """A clock that stands."""
+
+    def now(self):
+        return NOW_S
+
+    def monotonic(self):
+        return 0.0
+
+
+class Running:
+    """An agent without duties: it reads, judges and carries runs."""
+
+    def __init__(self):
+        self.own, self.hub = SmallCluster(NOW_S), SmallCluster(NOW_S)
+        clients = wiring.Clients(self.own, self.hub, lambda: 0.0, NODE, NOW_S)
+        self.parts = wiring.assemble(
+            SETTINGS,
+            clients,
+            clock=Still(),
+            instruments=Instruments("member"),
+            jitter=lambda: 0.0,
+        )
+        state = self.parts.context.cluster_state
+        state.canary, state.kuberay = Canary("Denied", ""), KubeRay("1.6.1", "", "")
+        exports = {"logs": "Allow", "result": "Allow"}
+        state.put_policy(HeldPolicy(policy(datasets=[], exports=exports), 1, "u", ""))
+
+    def granted(self, **changes):
+        spec = grant(job(**PLAIN | changes))
+        name = grant_name(UID, 3)
+        metadata = {"name": name, "namespace": "hansa-node-tartu", "generation": 1}
+        self.hub.put(GRANT, {"metadata": metadata, "spec": spec})
+        return spec
+
+    def said(self, kind):
+        """Status and reason of one condition of the grant."""
+        rows = self.hub.objects[GRANT].get("status", {}).get("conditions", ())
+        return next(((r["status"], r["reason"]) for r in rows if r["type"] == kind), None)
+
+    def status(self):
+        return self.hub.objects[GRANT].get("status", {})
+
+    async def until(self, condition):
+        async with asyncio.timeout(10):
+            while True:
+                if condition():
+                    return
+                await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def working(agent):
+    """Run the parts of an agent that concern runs."""
+    context = agent.parts.context
+    caches = [context.namespaces, *(one.objects for one in context.watched)]
+    jobs = [cache.run() for cache in caches]
+    tasks = [asyncio.create_task(one) for one in jobs]
+    for cache in caches:
+        await cache.wait_synced()
+    context.judging.set()
+    parts = (context.grants.run(), agent.parts.judge.run(), agent.parts.run_controller.work())
+    tasks += [asyncio.create_task(one) for one in parts]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def agent(monkeypatch):
+    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    return Running()
+
+
+async def test_it_is_fenced_made_watched_told_of_and_removed(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: WORK in agent.own.objects)
+        made = agent.own.objects
+        work = made[WORK]
+        assert (work["kind"], work["apiVersion"]) == ("Job", "batch/v1")
+        assert work["metadata"]["labels"]["hansa.dev/epoch"] == "3"
+        labels = made[NAMESPACE]["metadata"]["labels"]
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+        assert made[f"{NAMESPACE}/resourcequotas/size"]["spec"] == {"hard": {"pods": "1"}}
+        assert set(made[f"{NAMESPACE}/configmaps/grant"]["data"]) == {"grant.json", "hello.txt"}
+        [fence] = [thing for path, thing in made.items() if "/networkpolicies/" in path]
+        assert fence["spec"]["ingress"] == [{"from": [{"podSelector": {}}]}]
+
+        began = {"startTime": "2027-01-15T08:00:05Z"}
+        agent.own.put(WORK, {**work, "status": began})
+        await agent.until(lambda: agent.said("Running") == ("True", "Running"))
+        assert agent.status()["runningAt"] == began["startTime"]
+
+        pod = f"{NAMESPACE}/pods/{RUN}-abc"
+        agent.own.put(pod, {"metadata": {"name": f"{RUN}-abc", "namespace": RUN}})
+        agent.own.logs[f"{pod}/log?main"] = "all done"
+        ended = {"succeeded": 1, "completionTime": "2027-01-15T08:01:00Z"}
+        agent.own.put(WORK, {**work, "status": began | ended})
+        await agent.until(lambda: agent.said("Released") is not None)
+
+    assert agent.said("Succeeded") == ("True", "Succeeded")
+    assert agent.status()["logTail"] == "ALL DONE"
+    assert agent.said("Released") == ("True", "Succeeded")
+    left = [path for path in agent.own.objects if RUN in path]
+    assert left == []
+    assert not any("ray.io" in path for path in agent.own.objects)
+
+
+async def test_work_that_none_of_the_workloads_serves_is_refused(agent):
+    agent.granted(workload="FineTune")
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") is not None)
+
+    assert agent.said("Accepted") == ("False", "WorkloadNotAccepted")
+    assert "it runs Batch" in str(agent.status()["conditions"])
+    assert NAMESPACE not in agent.own.objects
+
+
+async def test_a_run_that_an_earlier_agent_accepted_and_this_one_cannot_run_is_ended(agent):
+    spec = agent.granted(workload="Inference")
+    proposal = read(spec)
+    assert isinstance(proposal, Proposal)
+    context = agent.parts.context
+    record = context.record(proposal.spec, proposal.digest, Outcome.ACCEPTED)
+    agent.own.put(NAMESPACE, {"metadata": {"name": RUN, "labels": {}}})
+    told = {"conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted"}]}
+    agent.hub.put(GRANT, {**agent.hub.objects[GRANT], "status": told})
+    await context.epochs.put((record,))
+    async with working(agent):
+        await agent.until(lambda: agent.said("Released") is not None)
+
+    assert agent.said("Released") == ("True", "NotServed")
+    assert NAMESPACE not in agent.own.objects
+
+
+def test_the_agent_serves_what_the_api_says_is_served_each_kind_in_one_way():
+    served = [kind for workload in wiring.WORKLOADS for kind in workload.serves]
+
+    assert sorted(served) == sorted(SERVED_WORKLOADS)
+    assert len(served) == len(set(served))

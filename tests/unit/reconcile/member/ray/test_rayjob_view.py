@@ -1,0 +1,91 @@
+"""A RayJob's status as KubeRay writes it, and what the agent makes of it."""
+
+import pytest
+
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.member.workload import WorkloadView
+
+MADE = {"creationTimestamp": "1970-01-01T00:00:10Z"}
+
+
+def seen(**status):
+    return RayJob().observe({"metadata": MADE, "status": status})
+
+
+def condition(kind, at):
+    return {"type": kind, "status": "True", "lastTransitionTime": f"1970-01-01T00:00:{at}Z"}
+
+
+UP = {
+    "availableWorkerReplicas": 2,
+    "conditions": [condition("HeadPodReady", 11), condition("RayClusterProvisioned", 20)],
+}
+VIEWS = {
+    "new": ({}, WorkloadView(10)),
+    "pods are coming": ({"jobDeploymentStatus": "Initializing"}, WorkloadView(10)),
+    "up": (
+        {
+            "jobDeploymentStatus": "Running",
+            "jobStatus": "RUNNING",
+            "rayJobInfo": {"startTime": "1970-01-01T00:00:30Z"},
+            "rayClusterStatus": UP,
+        },
+        WorkloadView(10, started=True, running=True, running_s=20),
+    ),
+    "the driver began before all workers were up": (
+        {"rayJobInfo": {"startTime": "1970-01-01T00:00:15Z"}, "rayClusterStatus": UP},
+        WorkloadView(10, started=True, running=True, running_s=15),
+    ),
+    "a worker is up, nobody knows since when": (
+        {"rayClusterStatus": {"availableWorkerReplicas": 1}},
+        WorkloadView(10, started=True, running=True),
+    ),
+    "submitted, no worker yet": (
+        {"jobDeploymentStatus": "Running"},
+        WorkloadView(10, started=True),
+    ),
+    "a count that is none": (
+        {"rayClusterStatus": {"availableWorkerReplicas": "x"}},
+        WorkloadView(10),
+    ),
+    "a long message": ({"message": "x" * 2000}, WorkloadView(10, message="x" * 900)),
+}
+
+
+@pytest.mark.parametrize("case", VIEWS)
+def test_a_status_as_kuberay_writes_it(case):
+    status, expected = VIEWS[case]
+
+    assert seen(**status) == expected
+
+
+ENDS = {
+    "well": ("Complete", "SUCCEEDED", "", EndReason.SUCCEEDED),
+    "complete but failed": ("Complete", "FAILED", "", EndReason.APP_FAILED),
+    "driver failed": ("Failed", "FAILED", "AppFailed", EndReason.APP_FAILED),
+    "a reason nobody knows": ("Failed", "FAILED", "Other", EndReason.APP_FAILED),
+    "too long": ("Failed", "", "DeadlineExceeded", EndReason.DEADLINE_EXCEEDED),
+    "not taken": ("Failed", "", "SubmissionFailed", EndReason.SUBMISSION_FAILED),
+    "a reason of the agent's own is not KubeRay's": ("Failed", "", "Stopped", EndReason.APP_FAILED),
+    "refused by KubeRay": ("ValidationFailed", "", "", EndReason.VALIDATION_FAILED),
+    "retrying": ("Retrying", "FAILED", "AppFailed", None),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_why_it_ended(case):
+    deployment, outcome, reason, expected = ENDS[case]
+
+    view = seen(
+        jobDeploymentStatus=deployment,
+        jobStatus=outcome,
+        reason=reason,
+        endTime="1970-01-01T00:01:00Z",
+    )
+
+    assert (view.end, view.ended_s) == (expected, 60)
+
+
+def test_an_object_nobody_has_written_to_yet():
+    assert RayJob().observe({"metadata": {}}) == WorkloadView(0)

@@ -1,0 +1,55 @@
+"""The figures of the house are measured right, and an allowance only shrinks."""
+
+import pytest
+
+from e2e.lint import MAX_PARAMETERS, Limit, Source, complaints
+
+NARROW = "def f(self, a, b, /, c, d, *, e, f, g): ...\n"
+WIDE = "class C:\n    def f(self, a, b, /, c, d, *, e, f, g, h): ...\n"
+LONG = "def f():\n" + "    pass\n" * 20
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Return a function that lays files out and measures them."""
+
+    def lay(**files):
+        for name, text in files.items():
+            path = tmp_path / "operator" / "hansa" / f"{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return Source(tmp_path)
+
+    return lay
+
+
+def test_a_methods_own_object_is_no_parameter(source):
+    assert MAX_PARAMETERS == 7
+    assert source(narrow=NARROW, wide=WIDE).wide == {"operator/hansa/wide.py": 1}
+
+
+def test_packages_of_modules_are_counted_without_their_init(source):
+    assert source(a="", b="", __init__="").modules == {"operator/hansa": 2}
+
+
+def test_a_function_is_measured_with_its_signature(source):
+    assert source(a=LONG, b=NARROW).lengths == [1, 21]
+
+
+def test_long_functions_are_complained_about(source):
+    assert "median function has 21 lines, at most 12" in set(complaints(source(a=LONG)))
+
+
+LIMITS = {
+    "within": ({}, {"a": 3}, []),
+    "too many": ({}, {"a": 4}, ["a: 4 things, at most 3"]),
+    "allowed": ({"a": 5}, {"a": 5}, []),
+    "grown": ({"a": 5}, {"a": 6}, ["a: 6 things, at most 5"]),
+    "mended": ({"a": 5}, {"a": 3}, ["a: keeps to 3 things; delete its allowance in e2e/lint.py"]),
+    "gone": ({"a": 5}, {}, ["a: keeps to 3 things; delete its allowance in e2e/lint.py"]),
+}
+
+
+@pytest.mark.parametrize(("allowed", "found", "said"), LIMITS.values(), ids=LIMITS)
+def test_an_allowance_only_shrinks(allowed, found, said):
+    assert list(Limit("things", 3, allowed).complaints(found)) == said
