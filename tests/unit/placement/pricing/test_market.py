@@ -43,8 +43,8 @@ OTHER = {
 }
 SAME = {
     "nothing": lambda _: None,
-    "time": lambda planner: planner._advance(9_000),
-    "compiled anew": lambda planner: planner._compile(planner._base),
+    "time": lambda planner: planner._league.advance(9_000),
+    "compiled anew": lambda planner: planner._compile(()),
 }
 
 
