@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-
-from hansa.model.snapshot import PreemptionRule
 from hansa.placement.kernel import packing, quota, run, transaction
 from hansa.placement.kernel.tables import NOBODY, RANK_BITS, RANK_MASK, Jobs, Kinds, Mark, State
+from hansa.placement.preemption import victims
+from hansa.placement.preemption.victims import Claims, Victim
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.state.holdings import Flags, offer_of
-from hansa.placement.state.kernel_input import NO_EXCHANGE, one_kind
-from hansa.placement.state.league import Held, League, Record
-
-
-@dataclass(frozen=True, slots=True)
-class Victim:
-    """Something that could end: all of a holding, or the workers beyond an elastic job's least."""
-
-    record: Record
-    held: Held
-    workers_left: int
-    lost_gpu_s: int
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The job, and the site where it yields."""
-        return self.record.job.uid, self.held.holding.site
-
-    @property
-    def gpus(self) -> int:
-        """GPUs that it would free."""
-        return (self.held.holding.workers - self.workers_left) * self.record.job.shape.gpus
-
-    @property
-    def order(self) -> tuple[bool, int, int, str]:
-        """Who goes first: who only shrinks, then low priority, then little lost work."""
-        job = self.record.job
-        return self.workers_left == 0, job.priority, self.lost_gpu_s, job.uid
+from hansa.placement.rules.job_classes import one_kind
+from hansa.placement.state.holdings import Flags
+from hansa.placement.state.kernel_input import NO_EXCHANGE
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Record
 
 
 class Trial:
@@ -60,8 +35,8 @@ class Trial:
         """Rank of the reservation that the job in question holds itself."""
         self.runtime_s = 0
         self._yielding: dict[int, list[Victim]] = {}
-        ledger = league.ledger.accounts
-        self._able = league.holdings.able(ledger.gpus > ledger.nominal, league.now_s)
+        self.claims = Claims(league, self.accounts)
+        self._able = victims.exposed(league)
         """Who could yield and is not gone, as ``yielding`` has it."""
         self._gain: dict[tuple[str, int, int, int], Flags] = {}
         """What ``could_gain`` has worked out since room or shares last changed."""
@@ -69,9 +44,7 @@ class Trial:
     def yielding(self, cell: int) -> list[Victim]:
         """What could end at a cell as far as pool and run time go, in the order of victims."""
         if cell not in self._yielding:
-            found = (_victim(self.league, *pair) for pair in self.league.by_cell.get(cell, ()))
-            able = (victim for victim in found if victim is not None and self._may_yield(victim))
-            self._yielding[cell] = sorted(able, key=_order)
+            self._yielding[cell] = victims.standing_in(self.league, cell)
             for victim in self._yielding[cell]:
                 self._gang_of(victim)
         return [v for v in self._yielding[cell] if v.key not in self.gone]
@@ -86,49 +59,14 @@ class Trial:
         self._gain.clear()
 
     def could_gain(self, record: Record, cells: Ints) -> Flags:
-        """In which of them it might be enough that those yield who may have to for this job.
-
-        A bound: whoever yields makes it no fairer to ask the next one of the same institution, and
-        leaves the job's own at most as far within its nominal share as if all of it there had gone.
-        """
+        """In which of them it might be enough that those yield who may have to for this job."""
         rule = self.league.pools[record.job.pool].preemption
         need = self.league.kinds.kinds[record.kind].gpus
         key = record.job.pool, record.leaf, need, record.job.priority * rule.lower_priority
         if key not in self._gain:
-            self._gain[key] = self._where_enough(record, need, rule)
+            found = self.claims.where_enough(record, self._able, self.supply.cell_free)
+            self._gain[key] = found
         return self._gain[key][cells]
-
-    def _where_enough(self, record: Record, need: int, rule: PreemptionRule) -> Flags:
-        """``could_gain`` for all cells."""
-        there, size = self.league.holdings, len(self.supply.cell_free)
-        rows = there.of_pool(self._able, record.job.pool)
-        leaf, gpus, fair = there.leaf[rows], there.gpus[rows], there.shrinks[rows]
-        is_own, is_any = leaf == record.leaf, leaf < 0
-        excess = (self.accounts.gpus - self.accounts.nominal)[leaf]
-        if rule.lower_priority:
-            is_lower = there.priority[rows] < record.job.priority
-            fair = fair | (is_lower & (is_own | is_any | (excess >= gpus)))
-        if rule.borrowers:
-            held = self.accounts.gpus[record.leaf] - there.gpus_at(rows[is_own], size)
-            is_entitled = held + need <= self.accounts.nominal[record.leaf]
-            lends = is_any | (excess > 0) | (excess >= gpus)
-            fair = fair | (lends & ~is_own & is_entitled[there.cell[rows]])
-        rows = rows[fair]
-        some = np.bincount(there.cell[rows], minlength=size) > 0
-        return np.asarray(some & (self.supply.cell_free + there.gpus_at(rows, size) >= need))
-
-    def _may_yield(self, victim: Victim) -> bool:
-        """Whether a victim shrinks or its pool may have it yield; who need not now never has to."""
-        record = victim.record
-        rule = self.league.pools[record.job.pool].preemption
-        accounts, leaf = self.league.ledger.accounts, record.leaf
-        borrows = leaf < 0 or bool(accounts.gpus[leaf] > accounts.nominal[leaf])
-        return victim.workers_left > 0 or rule.lower_priority or (rule.borrowers and borrows)
-
-    def is_entitled(self, record: Record) -> bool:
-        """Whether an institution stays within its nominal share with a job."""
-        need = self.league.kinds.kinds[record.kind].gpus
-        return quota.tier_of(self.accounts, record.leaf, need) == 0
 
     def is_held(self, cell: int) -> bool:
         """Whether other work within its nominal share is to start in a cell while the job runs."""
@@ -238,42 +176,15 @@ class Trial:
 
 def _copy(league: League) -> State:
     """What a trial changes, as it is now; kinds and jobs come as they are asked for."""
-    supply, accounts, counters = league.supply, league.ledger.accounts, league.caps.counters
+    room = league.room.copy()
     return State(
-        supply._replace(
-            machine_gpus=supply.machine_gpus.copy(),
-            machine_cpu=supply.machine_cpu.copy(),
-            machine_memory=supply.machine_memory.copy(),
-            cell_free=supply.cell_free.copy(),
-            reserved_key=supply.reserved_key.copy(),
-            reserved_spare=supply.reserved_spare.copy(),
-        ),
+        room.supply,
         Kinds(*([] for _ in Kinds._fields)),
         Jobs(*([] for _ in Jobs._fields)),
-        accounts._replace(
-            used=accounts.used.copy(),
-            gpus=accounts.gpus.copy(),
-            cpu=accounts.cpu.copy(),
-            memory=accounts.memory.copy(),
-        ),
-        counters._replace(left=counters.left.copy()),
-        NO_EXCHANGE._replace(first=[NOBODY] * len(supply.cell_free)),
+        room.accounts,
+        room.caps,
+        NO_EXCHANGE._replace(first=[NOBODY] * len(room.supply.cell_free)),
     )
-
-
-def _victim(league: League, other: Record, holding: Held) -> Victim | None:
-    """What a holding could yield: nothing while it stops, or has just begun."""
-    job, room = other.job, holding.holding
-    offer = offer_of(job, room, league.kinds.kinds[holding.kind].workers)
-    elapsed = league.now_s - room.since_s
-    if offer is None or job.pool not in league.pools or elapsed <= 0:
-        return None
-    if offer.workers_left:
-        return Victim(other, holding, offer.workers_left, 0)
-    if elapsed < league.pools[job.pool].preemption.min_runtime_s:
-        return None
-    lost_s = job.unsaved_s(elapsed)
-    return Victim(other, holding, 0, lost_s * room.workers * max(1, job.shape.gpus))
 
 
 def _part_of(log: list[int], workers: int) -> list[int]:
@@ -285,7 +196,3 @@ def _part_of(log: list[int], workers: int) -> list[int]:
             part += (log[at], pods)
             workers -= pods
     return part
-
-
-def _order(victim: Victim) -> tuple[bool, int, int, str]:
-    return victim.order

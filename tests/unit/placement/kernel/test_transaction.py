@@ -17,9 +17,9 @@ SEEDS = range(20)
 def contents(state, tx):
     """All columns, the lists of cells in any order: who comes back is on top."""
     cells = []
-    for first in state.exchange.first.tolist():
+    for top in state.exchange.first.tolist():
         cells.append(set())
-        gang = first
+        gang = top
         while gang != NOBODY:
             cells[-1].add(gang)
             gang = tx.below[gang]
