@@ -26,13 +26,13 @@ if getattr(numba.config, "DISABLE_JIT", 0):
     raise ImportError("NUMBA_DISABLE_JIT is set")
 MODULES = (packing, quota, fit, transaction, exchange, loop)
 """Later ones call earlier ones."""
-CALLED = {"make_way", "step_aside", "rollback"}
-"""Large, and called seldom or from many places: not worth the time of compiling them into callers."""
+RARE = (transaction, exchange)
+"""Called seldom: not worth the time of compiling them into every caller."""
 _emit: Any = cgutils
 
 
 def _compiled() -> dict[str, Any]:
-    """Every function of the kernel by name, all but those in ``CALLED`` to be compiled into the entry.
+    """Every function of the kernel by name, all but the rare ones to be compiled into the entry.
 
     ``run`` too: only where the entry's tables are made does numba see that their arrays have no owner.
     """
@@ -41,7 +41,7 @@ def _compiled() -> dict[str, Any]:
         twin = _second_copy(module)
         for name, function in inspect.getmembers(twin, inspect.isfunction):
             if function.__module__ == module.__name__:
-                done[name] = numba.njit(forceinline=name not in CALLED)(function)
+                done[name] = numba.njit(forceinline=module not in RARE)(function)
             if name in done:
                 setattr(twin, name, done[name])
     return done
@@ -77,6 +77,7 @@ _run = _compiled()["run"]
 
 def _entry(state: State, is_priced: bool) -> tuple[Outcome, ...]:  # noqa: FBT001  # numba
     tx = Transaction(
+        [0 for _ in range(0)],
         [0 for _ in range(0)],
         [0 for _ in range(0)],
         [0 for _ in range(0)],

@@ -9,7 +9,8 @@ have started still starts, but for those behind the one who gains.
 
 from __future__ import annotations
 
-from hansa.placement.kernel.fit import may_have, need_of, try_cell
+from hansa.placement.kernel.fit import try_cell
+from hansa.placement.kernel.packing import could_leave
 from hansa.placement.kernel.quota import cap_room
 from hansa.placement.kernel.tables import (
     HUGE,
@@ -40,7 +41,7 @@ WAYS = 3
 
 def go(state: State, tx: Transaction, gang: int) -> None:
     """Take a gang out of its cell; what it paid there is saved."""
-    saved = need_of(state, tx, gang) * state.exchange.money[tx.cell[gang]]
+    saved = tx.gpus[gang] * state.exchange.money[tx.cell[gang]]
     leave(state, tx, gang)
     tx.step_cost[-1] = -saved
 
@@ -49,7 +50,7 @@ def step_aside(state: State, tx: Transaction, gang: int) -> bool:
     """Move a gang to the first other cell that has room for it."""
     supply, kinds, exchange = state.supply, state.kinds, state.exchange
     kind, old, mark = tx.kind[gang], tx.cell[gang], mark_of(tx)
-    mask, need, is_up = kinds.mask[kind], need_of(state, tx, gang), False
+    mask, need, is_up = kinds.mask[kind], tx.gpus[gang], False
     is_short = has_list(state, tx, kind)
     for at in range(exchange.lo[mask], exchange.short_end[mask] if is_short else kinds.end[kind]):
         cell = exchange.short[at] if is_short else kinds.candidates[at]
@@ -77,7 +78,7 @@ def has_list(state: State, tx: Transaction, kind: int) -> bool:
     tried, what moved has taken room that it may give back: then nothing is listed. Cells where it
     has made room are closed, but for those counted in ``loose``.
     """
-    kinds, exchange = state.kinds, state.exchange
+    kinds, exchange, free = state.kinds, state.exchange, state.supply.cell_free
     mask = kinds.mask[kind]
     if exchange.loose[0] > 0:
         return False
@@ -90,7 +91,7 @@ def has_list(state: State, tx: Transaction, kind: int) -> bool:
     end = exchange.lo[mask]
     for at in range(exchange.lo[mask], kinds.end[kind]):
         cell = kinds.candidates[at]
-        if state.supply.cell_free[cell] >= need:
+        if free[cell] >= need:
             exchange.short[end] = cell
             end += 1
     exchange.short_end[mask] = end
@@ -100,7 +101,7 @@ def has_list(state: State, tx: Transaction, kind: int) -> bool:
 
 def settle(state: State, tx: Transaction, gang: int, cell: int) -> bool:
     """Put a gang that was lifted into another cell, if that has room."""
-    job, need, begin = tx.job[gang], need_of(state, tx, gang), len(tx.log)
+    job, need, begin = tx.job[gang], tx.gpus[gang], len(tx.log)
     if state.supply.cell_free[cell] < need or state.supply.reserved_key[cell] != HUGE:
         return False
     turn = Turn(job, HUGE, state.jobs.runtime[job])
@@ -115,7 +116,8 @@ def push_through(state: State, tx: Transaction, gang: int) -> bool:
     """Move a gang to another cell, where smaller ones step aside for it."""
     supply, kinds, exchange = state.supply, state.kinds, state.exchange
     kind, old, mark = tx.kind[gang], tx.cell[gang], mark_of(tx)
-    need = need_of(state, tx, gang)
+    need = tx.gpus[gang]
+    free, first, sizes, below = supply.cell_free, exchange.first, tx.gpus, tx.below
     go(state, tx, gang)
     for at in range(exchange.lo[kinds.mask[kind]], kinds.end[kind]):
         cell = kinds.candidates[at]
@@ -124,7 +126,9 @@ def push_through(state: State, tx: Transaction, gang: int) -> bool:
             break
         if cell == old or supply.cell_open[cell] == 0 or supply.reserved_key[cell] != HUGE:
             continue
-        if may_have(state, tx, cell, need, need + 1) and swap(state, tx, gang, cell):
+        lacking = need - free[cell]
+        may_fit = could_leave(sizes, below, first[cell], lacking, need + 1) >= lacking
+        if may_fit and swap(state, tx, gang, cell):
             exchange.loose[0] += 1
             return True
     rollback(state, tx, mark)
@@ -133,12 +137,12 @@ def push_through(state: State, tx: Transaction, gang: int) -> bool:
 
 def swap(state: State, tx: Transaction, gang: int, cell: int) -> bool:
     """Have smaller gangs of a cell step aside until one that was lifted fits there."""
-    mark, need = mark_of(tx), need_of(state, tx, gang)
+    mark, need = mark_of(tx), tx.gpus[gang]
     other = state.exchange.first[cell]
     while other != NOBODY:
         following = tx.below[other]
         if (
-            need_of(state, tx, other) <= need
+            tx.gpus[other] <= need
             and step_aside(state, tx, other)
             and settle(state, tx, gang, cell)
         ):
@@ -156,7 +160,7 @@ def give_way(state: State, tx: Transaction, gang: int, turn: Turn) -> bool:
         return False
     go(state, tx, gang)
     lost = NOMINAL * charge(state, tx, gang, -1)
-    tx.step_cost[-1] = need_of(state, tx, gang) * state.exchange.worth[job] - lost
+    tx.step_cost[-1] = tx.gpus[gang] * state.exchange.worth[job] - lost
     return True
 
 
@@ -197,7 +201,8 @@ def empty(state: State, tx: Transaction, cell: int, turn: Turn) -> bool:
             if ask(state, tx, gang, turn, way):
                 begin = len(tx.log)
                 if try_cell(state, tx.log, kind, cell, turn) == 0:
-                    new = admit(tx, turn.job, kind, state.kinds.workers[kind])
+                    workers = state.kinds.workers[kind]
+                    new = admit(tx, turn.job, kind, workers, workers * state.kinds.gpus[kind])
                     stand(state, tx, new, cell, begin)
                     return True
             gang = following
@@ -234,6 +239,7 @@ def make_way(state: State, tx: Transaction, kind: int, turn: Turn) -> bool:
     supply, kinds, exchange = state.supply, state.kinds, state.exchange
     mask = kinds.mask[kind]
     need = kinds.workers[kind] * kinds.gpus[kind]
+    free, first, sizes, below = supply.cell_free, exchange.first, tx.gpus, tx.below
     for at in range(exchange.lo[mask], kinds.end[kind]):
         cell = kinds.candidates[at]
         exchange.left[0] -= 1
@@ -241,6 +247,8 @@ def make_way(state: State, tx: Transaction, kind: int, turn: Turn) -> bool:
             return False
         if supply.cell_open[cell] == 0 or supply.reserved_key[cell] != HUGE or need == 0:
             continue
-        if may_have(state, tx, cell, need, HUGE) and clear(state, tx, cell, turn):
+        lacking = need - free[cell]
+        may_fit = could_leave(sizes, below, first[cell], lacking, HUGE) >= lacking
+        if may_fit and clear(state, tx, cell, turn):
             return True
     return False

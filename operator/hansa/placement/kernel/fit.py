@@ -9,7 +9,6 @@ from __future__ import annotations
 from hansa.placement.kernel.packing import take_gang
 from hansa.placement.kernel.quota import cap_room, charge_caps
 from hansa.placement.kernel.tables import (
-    NOBODY,
     RANK_BITS,
     WHY_CAP,
     WHY_CAPACITY,
@@ -17,7 +16,6 @@ from hansa.placement.kernel.tables import (
     Column,
     State,
     Supply,
-    Transaction,
     Turn,
 )
 
@@ -50,20 +48,3 @@ def try_cell(state: State, log: Column, kind: int, cell: int, turn: Turn) -> int
     if is_long:
         supply.reserved_spare[cell] -= need
     return 0
-
-
-def need_of(state: State, tx: Transaction, gang: int) -> int:
-    """GPUs of a gang."""
-    return tx.workers[gang] * state.kinds.gpus[tx.kind[gang]]
-
-
-def may_have(state: State, tx: Transaction, cell: int, need: int, below: int) -> bool:
-    """Whether there would be room in a cell if all its gangs of fewer than ``below`` GPUs left."""
-    room, gang = state.supply.cell_free[cell], state.exchange.first[cell]
-    gpus_of, kind_of, workers, following = state.kinds.gpus, tx.kind, tx.workers, tx.below
-    while gang != NOBODY and room < need:
-        gpus = workers[gang] * gpus_of[kind_of[gang]]
-        if gpus < below:
-            room += gpus
-        gang = following[gang]
-    return room >= need

@@ -98,7 +98,7 @@ def place_job(state: State, tx: Transaction, job: int, leaf: int, mode: int) -> 
     begin = len(tx.log)
     cell = find_cell(state, tx, kind, turn, kinds.good[kind] if mode == GOOD else kinds.end[kind])
     if cell >= 0:
-        gang = admit(tx, job, kind, workers)
+        gang = admit(tx, job, kind, workers, gpus)
         tx.cell[gang], tx.begin[gang] = cell, begin
         if mode == MOVING:
             link(state, tx, gang)

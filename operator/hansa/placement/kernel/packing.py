@@ -5,7 +5,7 @@ Part of the kernel: see ``loop`` for how it is written and why.
 
 from __future__ import annotations
 
-from hansa.placement.kernel.tables import HUGE, Column, Kinds, Supply
+from hansa.placement.kernel.tables import HUGE, NOBODY, Column, Kinds, Supply
 
 Pod = tuple[int, int, int]
 """GPUs, CPU and memory of one pod."""
@@ -123,6 +123,16 @@ def take_gang(supply: Supply, kinds: Kinds, kind: int, cell: int, log: Column) -
     log.append(machine)
     log.append(0)
     return True
+
+
+def could_leave(sizes: Column, below: Column, gang: int, enough: int, limit: int) -> int:
+    """GPUs of the gangs of fewer than ``limit`` from one on down its cell's list, or ``enough``."""
+    gpus = 0
+    while gang != NOBODY and gpus < enough:
+        if sizes[gang] < limit:
+            gpus += sizes[gang]
+        gang = below[gang]
+    return gpus
 
 
 def would_take(supply: Supply, kinds: Kinds, kind: int, cell: int) -> bool:

@@ -191,6 +191,8 @@ class Transaction(NamedTuple):
     cell: Column
     """NOBODY: it stands nowhere."""
     workers: Column
+    gpus: Column
+    """Those of all workers that it was placed with."""
     begin: Column
     end: Column
     below: Column

@@ -22,12 +22,13 @@ from hansa.placement.kernel.tables import (
 )
 
 
-def admit(tx: Transaction, job: int, kind: int, workers: int) -> int:
+def admit(tx: Transaction, job: int, kind: int, workers: int, gpus: int) -> int:
     """Take in a gang that stands nowhere yet; returns its number."""
     tx.job.append(job)
     tx.kind.append(kind)
     tx.cell.append(NOBODY)
     tx.workers.append(workers)
+    tx.gpus.append(gpus)
     tx.begin.append(len(tx.log))
     tx.end.append(len(tx.log))
     tx.below.append(NOBODY)
@@ -40,6 +41,7 @@ def forget(tx: Transaction) -> None:
     tx.kind.pop()
     tx.cell.pop()
     tx.workers.pop()
+    tx.gpus.pop()
     tx.begin.pop()
     tx.end.pop()
     tx.below.pop()
@@ -123,7 +125,7 @@ def lift(state: State, tx: Transaction, gang: int) -> None:
     """A gang's room in its cell is free."""
     kinds, kind, cell = state.kinds, tx.kind[gang], tx.cell[gang]
     unlink(state, tx, gang)
-    gpus = tx.workers[gang] * kinds.gpus[kind]
+    gpus = tx.gpus[gang]
     shift(state.supply, kinds, kind, tx.log[tx.begin[gang] : tx.end[gang]], -1)
     state.supply.cell_free[cell] += gpus
     charge_caps(state.caps, kinds, kind, cell, -gpus)
@@ -133,7 +135,7 @@ def lift(state: State, tx: Transaction, gang: int) -> None:
 def put(state: State, tx: Transaction, gang: int) -> None:
     """The reverse of ``lift``, on the same machines."""
     kinds, kind, cell = state.kinds, tx.kind[gang], tx.cell[gang]
-    gpus = tx.workers[gang] * kinds.gpus[kind]
+    gpus = tx.gpus[gang]
     shift(state.supply, kinds, kind, tx.log[tx.begin[gang] : tx.end[gang]], 1)
     state.supply.cell_free[cell] -= gpus
     charge_caps(state.caps, kinds, kind, cell, gpus)
@@ -162,8 +164,7 @@ def unlink(state: State, tx: Transaction, gang: int) -> None:
 def count(state: State, tx: Transaction, gang: int, sign: int) -> int:
     """``charge``, but nothing is remembered."""
     kinds, accounts, job, kind = state.kinds, state.accounts, tx.job[gang], tx.kind[gang]
-    leaf, workers = state.jobs.leaf[job], tx.workers[gang]
-    gpus = workers * kinds.gpus[kind]
+    leaf, workers, gpus = state.jobs.leaf[job], tx.workers[gang], tx.gpus[gang]
     before = min(accounts.gpus[leaf], accounts.nominal[leaf])
     if sign > 0:
         charge_quota(accounts, leaf, gpus)
@@ -196,7 +197,8 @@ def close_up(tx: Transaction) -> None:
             begin = len(log)
             log.extend(tx.log[tx.begin[gang] : tx.end[gang]])
             tx.job[kept], tx.kind[kept], tx.cell[kept] = tx.job[gang], tx.kind[gang], tx.cell[gang]
-            tx.workers[kept], tx.begin[kept], tx.end[kept] = tx.workers[gang], begin, len(log)
+            tx.workers[kept], tx.gpus[kept] = tx.workers[gang], tx.gpus[gang]
+            tx.begin[kept], tx.end[kept] = begin, len(log)
             kept += 1
     while len(tx.job) > kept:
         forget(tx)

@@ -116,7 +116,7 @@ class Trial:
         if not packing.take_gang(state.supply, state.kinds, number, cell, tx.log):
             return False
         quota.charge_caps(state.caps, state.kinds, number, cell, kind.gpus)
-        gang = self._admit(record.leaf, number, kind.workers)
+        gang = self._admit(record.leaf, number, kind.workers, kind.gpus)
         transaction.stand(state, tx, gang, cell, begin)
         transaction.charge(state, tx, gang, 1)
         self._gain.clear()
@@ -146,18 +146,18 @@ class Trial:
             workers = held.holding.workers - victim.workers_left
             # The head stays with the workers that are left.
             kind = self._kind_of(held.kind, keeps_head=victim.workers_left > 0)
-            gang = self._admit(victim.record.leaf, kind, workers)
+            gang = self._admit(victim.record.leaf, kind, workers, victim.gpus)
             tx.log.extend(_part_of(held.log, workers) if victim.workers_left else held.log)
             tx.cell[gang], tx.end[gang] = held.cell, len(tx.log)
             transaction.link(self._state, tx, gang)
             self._gangs[key] = gang
         return self._gangs[key]
 
-    def _admit(self, leaf: int, kind: int, workers: int) -> int:
+    def _admit(self, leaf: int, kind: int, workers: int, gpus: int) -> int:
         """Take in a gang of an institution that stands nowhere yet."""
         self._state.jobs.leaf.append(leaf)
         self._state.jobs.done.append(0)
-        return transaction.admit(self._tx, len(self._tx.job), kind, workers)
+        return transaction.admit(self._tx, len(self._tx.job), kind, workers, gpus)
 
     def _kind_of(self, number: int, *, keeps_head: bool = False) -> int:
         """What a kind of the league is in the trial's own table, where only workers may leave."""

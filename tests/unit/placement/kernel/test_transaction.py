@@ -65,7 +65,8 @@ def test_a_rollback_takes_back_every_step(seed):
     tx, moved = run.transaction(), 0
     for job in range(len(ranked)):
         kind = int(state.jobs.kind[job])
-        transaction.admit(tx, job, kind, int(state.kinds.workers[kind]))
+        workers = int(state.kinds.workers[kind])
+        transaction.admit(tx, job, kind, workers, workers * int(state.kinds.gpus[kind]))
     for _ in range(40 if len(tx.job) else 0):
         step(state, tx, rng)
     mark, before = transaction.mark_of(tx), contents(state, tx)
