@@ -180,6 +180,7 @@ def _foreign_registry(pod: dict) -> None:
 
 def _foreign_init(pod: dict) -> None:
     first = copy.deepcopy(pod["spec"]["containers"][0])
+    del first["livenessProbe"]  # an init container may have none
     pod["spec"]["initContainers"] = [first | {"name": "init", "image": f"evil.example/x@{DIGEST}"}]
 
 
