@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hansa.errors import NotFound, Retryable
-from hansa.member.cluster import gpu_use, probes
+from hansa.member.cluster import gpu_use, probes, second_lock
 from hansa.member.context import AgentContext
 from hansa.member.hub_link import certificates, identity
 from hansa.member.hub_link.identity import HubIdentity
@@ -78,22 +78,29 @@ class Duties:
 
     async def canary(self) -> None:
         """See whether the second lock holds."""
-        found = await probes.run_canary(self._context.own)
+        found = await second_lock.try_lock(
+            self._context.own, self._context.cluster_state.policy.spec
+        )
         if found != self._context.cluster_state.canary:
             self._context.cluster_state.canary = found
             self._context.dirty.set()
 
     def canary_pause_s(self) -> float:
-        """Return how long to wait before the next dry run: less while there is no judgement."""
-        timing = self._context.settings.timing
-        unjudged = self._context.cluster_state.canary.outcome == "NotRun"
-        return timing.retry_seconds if unjudged else timing.canary_seconds
+        """Return how long to wait before the next trial: less while no work is taken for it."""
+        timing, holds = (
+            self._context.settings.timing,
+            not self._context.cluster_state.canary.trouble,
+        )
+        return timing.canary_seconds if holds else timing.retry_seconds
 
     async def first_canary(self) -> None:
-        """Try a few times: a namespace made a moment ago has no service account yet."""
+        """Try a few times: policies installed a moment ago are not in force yet."""
         for _ in range(FIRST_CANARIES):
             await self.canary()
-            if self._context.cluster_state.canary.outcome != "NotRun":
+            if (
+                not self._context.cluster_state.canary.trouble
+                or self._context.cluster_state.policy.spec is None
+            ):
                 return
             await asyncio.sleep(self._context.settings.timing.retry_seconds / 2)
 

@@ -124,6 +124,7 @@ class Publisher:
             kuberay=context.cluster_state.kuberay.trouble,
             clock=_clock_trouble(skew, limits.clock_skew_seconds),
             disk=context.cluster_state.readiness(inventory).disk_full,
+            lock=context.cluster_state.canary.trouble,
         )
         self._tell_people(before)
 

@@ -99,7 +99,9 @@ class Timing(Group):
         default=600, gt=0, description="Between full lists that repair a watch gone deaf."
     )
     canary_seconds: float = Field(
-        default=60, gt=0, description="Between dry runs of a pod that must be denied."
+        default=40,
+        gt=0,
+        description="Between trials of the second lock: dry runs of what its rules must refuse.",
     )
     retry_seconds: float = Field(
         default=2, gt=0, description="First wait after a failed call; doubles up to a minute."

@@ -33,8 +33,8 @@ from hansa.placement.backfill.calibration import Calibration
 from hansa.placement.explain import waiting
 from hansa.placement.explain.waitlist import about, retell
 from hansa.placement.kernel import run
-from hansa.placement.kernel.tables import WHY_CAP, WHY_QUOTA
-from hansa.placement.planner import placements, replan
+from hansa.placement.kernel.tables import WHY_CAP, WHY_QUOTA, Decided
+from hansa.placement.planner import Decision, placements, replan
 from hansa.placement.preemption import evictions, reclaim
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import Market, market_of
@@ -125,14 +125,7 @@ class IncrementalPlanner:
         self.is_stale = False
         self._reserved = decision.reserved
         self._why = decision.why
-        rows, logs = decision.placed, np.split(decision.log, decision.placed[:, 4])
-        for index, placed in enumerate(decision.plan.placements):
-            self._adopt(placed, rows[index], logs[index].tolist())
-        for part, machine, workers in decision.growth.reshape(-1, 3).tolist():
-            league.records[decision.plan.placements[part].job_uid].held[-1].log += (
-                machine,
-                workers,
-            )
+        self._adopt_all(decision.plan.placements, decision)
         self._stopping(decision.plan.stops)
         return decision.plan
 
@@ -343,19 +336,13 @@ class IncrementalPlanner:
         ranks = {
             row: ranks[row] for row in ranks if ranks[row] >= reservations.BEHIND or row in gains
         }
-        tables, numbers = some_waiting(league, rows, cells, ranks)
-        decided = run.run(tables, is_priced=False, is_compiled=self._is_compiled, is_small=True)
-        self._note_why(numbers, waiting.reasons(tables.kinds))
-        if not len(decided.parts):
+        state, numbers = some_waiting(league, rows, cells, ranks)
+        decided = run.run(state, is_priced=False, is_compiled=self._is_compiled, is_small=True)
+        self._note_why(numbers, waiting.reasons(state.kinds))
+        if not len(decided.placed.job):
             return Plan()
-        placed = decided.parts.reshape(-1, 5)
-        placed[:, 0] = rows[placed[:, 0]]
-        placed[:, 1] = numbers[placed[:, 1]]
-        found = placements(league, placed)
-        logs = np.split(decided.log, placed[:, 4])
-        held = [self._adopt(p, placed[i], logs[i].tolist()) for i, p in enumerate(found)]
-        for part, machine, workers in decided.growth.reshape(-1, 3).tolist():
-            held[part].log += (machine, workers)
+        found = placements(league, decided.placed._replace(job=rows[decided.placed.job]))
+        self._adopt_all(found, decided)
         return Plan(found)
 
     def _note_why(self, numbers: Ints, why: Ints) -> None:
@@ -367,7 +354,18 @@ class IncrementalPlanner:
     def _why_of(self, record: Record) -> int:
         return int(self._why[record.kind])
 
-    def _adopt(self, placed: Placement, numbers: Ints, log: list[int]) -> Held:
+    def _adopt_all(self, found: Sequence[Placement], decided: Decided | Decision) -> None:
+        """Book what the kernel placed: ``found`` in words."""
+        logs = np.split(decided.log, decided.placed.end)[:-1]  # nothing is left after the last
+        cells = decided.placed.cell.tolist()
+        held = [
+            self._adopt(placed, cell, log.tolist())
+            for placed, cell, log in zip(found, cells, logs, strict=True)
+        ]
+        for gang, machine, workers in decided.growth.reshape(-1, 3).tolist():
+            held[gang].log += (machine, workers)
+
+    def _adopt(self, placed: Placement, cell: int, log: list[int]) -> Held:
         record = self._league.records[placed.job_uid]
         self._unreserve(record)
         self._promises.started(placed.job_uid, self._league.now_s)
@@ -375,7 +373,7 @@ class IncrementalPlanner:
             placed.site, 0, placed.workers, self._league.now_s, gpu_class=placed.gpu_class
         )
         record.job = replace(record.job, holdings=(*record.job.holdings, holding))
-        held = Held(holding, int(numbers[1]), int(numbers[2]), log)
+        held = Held(holding, record.kind, cell, log)
         self._league.adopt(record, held)
         return held
 

@@ -17,6 +17,7 @@ from hansa.placement.explain import waiting
 from hansa.placement.explain.notices import notices
 from hansa.placement.explain.verdicts import verdicts as explain
 from hansa.placement.kernel import run
+from hansa.placement.kernel.tables import Placed
 from hansa.placement.preemption import evictions, reclaim
 from hansa.placement.pricing import certificate, shadow_prices
 from hansa.placement.rules.fleet import Ints
@@ -33,8 +34,8 @@ class Decision:
     """A plan, and the numbers behind it for whoever books it."""
 
     plan: Plan
-    placed: Ints
-    """Rows of (row, kind, cell, workers, end of its log)."""
+    placed: Placed
+    """``job`` is the row of the job."""
     log: Ints
     growth: Ints
     why: Ints
@@ -44,7 +45,7 @@ class Decision:
 
 
 def plan(snapshot: Snapshot, *, is_compiled: bool = False) -> Plan:
-    """The full plan for a snapshot. ``is_compiled``: see ``engine.run``; one plan is not worth it."""
+    """The full plan for a snapshot. ``is_compiled``: see ``run.run``; one plan is not worth it."""
     league = League(snapshot)
     if league.prices is None:
         league.prices = shadow_prices.solve_if_small(league)
@@ -65,16 +66,15 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     room = certificate.opening(league)
     ended = evictions.unlawful(league)
     reserved = reservations.reserve(league, rows)
-    tables, ranked = all_waiting(league, rows)
-    decided = run.run(tables, is_priced=league.tariff.is_priced, is_compiled=is_compiled)
+    state, ranked = all_waiting(league, rows)
+    decided = run.run(state, is_priced=league.tariff.is_priced, is_compiled=is_compiled)
     reserved = reservations.step_back(league, reserved)
-    placed = decided.parts.reshape(-1, 5)
-    placed[:, 0] = ranked[placed[:, 0]]
-    gpus = placed[:, 3] * league.kinds.column("gpus")[placed[:, 1]]
-    blocked = waiting.Blocked.after(tables, ranked)
+    placed = decided.placed._replace(job=ranked[decided.placed.job])
+    gpus = placed.workers * league.kinds.column("gpus")[league.columns.kind[placed.job]]
+    blocked = waiting.Blocked.after(state, ranked)
     made_room = reclaim.make_room(league, blocked, reserved, ended)
-    value = certificate.value_of(league, np.column_stack((placed[:, (0, 2)], gpus)), room)
-    started = Started.of(placed[:, 2], league.columns.runtime_p90[placed[:, 0]], gpus)
+    value = certificate.value_of(league, np.column_stack((placed.job, placed.cell, gpus)), room)
+    started = Started.of(placed.cell, league.columns.runtime_p90[placed.job], gpus)
     result = Plan(
         placements(league, placed),
         (*ended, *made_room.stops),
@@ -87,30 +87,30 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
         placed,
         decided.log,
         decided.growth,
-        waiting.reasons(tables.kinds),
+        waiting.reasons(state.kinds),
         reserved | made_room.reserved,
     )
 
 
-def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
-    """Rows of the kernel as placements, in the order of decision."""
+def placements(league: League, placed: Placed) -> tuple[Placement, ...]:
+    """What the kernel placed, in the order of decision; ``job`` is the row of the job."""
     fleet = league.fleet
-    rows, _, numbers, workers, _ = placed.T
-    cells = [fleet.cells[number] for number in numbers.tolist()]
+    cells = [fleet.cells[number] for number in placed.cell.tolist()]
     columns = (
-        (league.row_uid[row] for row in rows.tolist()),
+        (league.row_uid[row] for row in placed.job.tolist()),
         (fleet.sites[cell.site].name for cell in cells),
-        workers.tolist(),
+        placed.workers.tolist(),
         _costs(league, placed),
         (cell.gpu_class for cell in cells),
     )
     return tuple(map(Placement._make, zip(*columns, strict=True)))
 
 
-def _costs(league: League, placed: Ints) -> list[int]:
+def _costs(league: League, placed: Placed) -> list[int]:
     """Millionths of the currency for an hour of each gang; prices may be beyond a column's size."""
-    _, numbers, cells, workers, _ = placed.T
-    gpus, cpu, head = (league.kinds.column(name)[numbers] for name in ("gpus", "cpu", "head_cpu"))
+    rows, cells, workers, _ = placed
+    kinds = league.columns.kind[rows]
+    gpus, cpu, head = (league.kinds.column(name)[kinds] for name in ("gpus", "cpu", "head_cpu"))
     asked = np.where(gpus > 0, workers * gpus, workers * cpu + head).tolist()
     shadow_prices, per = league.fleet.price[cells].tolist(), np.where(gpus > 0, 1, 1000).tolist()
     return [price * units // of for price, units, of in zip(shadow_prices, asked, per, strict=True)]

@@ -141,6 +141,7 @@ class RunObjects:
                 scratch_size=rendering.scratch_size,
                 termination_grace_s=rendering.termination_grace_seconds,
                 kuberay_namespace=rendering.kuberay_namespace,
+                agent_namespace=context.settings.namespace,
             ),
         )
 

@@ -126,4 +126,4 @@ def _fits_now(league: League, number: int) -> bool:
     supply = league.supply
     ample = cells[(supply.cell_free[cells] >= kind.gpus) & (supply.cell_open[cells] == 1)]
     columns = one_kind(kind.shape)
-    return any(packing.has_slots(supply, c, columns, 0, kind.workers) for c in ample.tolist())
+    return any(packing.has_slots(supply, columns, 0, c) for c in ample.tolist())

@@ -59,6 +59,8 @@ def lasts_s(league: League, job: Job) -> int:
 
 def seats(league: League, record: Record) -> dict[str, Seat]:
     """Site that may take a job and takes work → its best seat: the freest, then the first in order."""
+    if record.kind < 0:
+        return {}
     best: dict[str, Seat] = {}
     if record.kind < 0:
         return best

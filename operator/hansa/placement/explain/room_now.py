@@ -1,6 +1,6 @@
 """Which cells would take a gang of a kind this very moment, and what stands in the way at the others.
 
-The same answer as the kernel's (``seats.try_cell``), found for all cells at once and without taking
+The same answer as the kernel's (``fit.try_cell``), found for all cells at once and without taking
 anything: for telling, never for deciding.
 """
 
@@ -94,7 +94,4 @@ def _count(values: Ints, lo: Ints, hi: Ints) -> Ints:
 
 def _would_fit(league: League, kind: Kind, cell: int) -> bool:
     """Put the gang in by the kernel's own hand, and take it out again."""
-    columns, log = one_kind(kind.shape), list[int]()
-    is_taken = packing.take_gang(league.supply, cell, columns, 0, kind.workers, log)
-    packing.give_back(league.supply, cell, columns, 0, log, 0, len(log))
-    return is_taken
+    return packing.would_take(league.supply, one_kind(kind.shape), 0, cell)

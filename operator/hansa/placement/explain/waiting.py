@@ -12,8 +12,7 @@ import numpy as np
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
 from hansa.placement.explain.waitlist import UNKNOWN, Start, Waitlist
-from hansa.placement.kernel.run import Tables
-from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds
+from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds, State
 from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, Kind
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.expected_ends import NEVER, Releases, Started
@@ -38,10 +37,10 @@ class Blocked:
     """Bits WHY_* of the job's kind."""
 
     @classmethod
-    def after(cls, tables: Tables, ranked: Ints) -> Blocked:
+    def after(cls, state: State, ranked: Ints) -> Blocked:
         """What is left after a run."""
-        left = tables.jobs.done == 0
-        return cls(ranked[left], reasons(tables.kinds)[tables.jobs.kind[left]])
+        left = state.jobs.done == 0
+        return cls(ranked[left], reasons(state.kinds)[state.jobs.kind[left]])
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         yield from zip(self.rows.tolist(), self.why.tolist(), strict=True)

@@ -1,8 +1,7 @@
 # mypy: disable-error-code="no-any-return"
-# ruff: noqa: PLR0917  # numba compiles plain positional columns only
 """Whether a cell takes a gang: its machines, the caps that cover it, and what is reserved there.
 
-Part of the kernel: see ``kernel`` for how it is written and why.
+Part of the kernel: see ``loop`` for how it is written and why.
 """
 
 from __future__ import annotations
@@ -10,14 +9,15 @@ from __future__ import annotations
 from hansa.placement.kernel.packing import take_gang
 from hansa.placement.kernel.quota import cap_room, charge_caps
 from hansa.placement.kernel.tables import (
+    NOBODY,
     RANK_BITS,
     WHY_CAP,
     WHY_CAPACITY,
     WHY_RESERVED,
-    Caps,
     Column,
-    Kinds,
+    State,
     Supply,
+    Transaction,
     Turn,
 )
 
@@ -31,23 +31,39 @@ def outlives(supply: Supply, cell: int, turn: Turn) -> bool:
     return is_closed or turn.runtime > supply.reserved_until[cell]
 
 
-def try_cell(
-    supply: Supply, kinds: Kinds, caps: Caps, kind: int, cell: int, turn: Turn, log: Column
-) -> int:
+def try_cell(state: State, log: Column, kind: int, cell: int, turn: Turn) -> int:
     """Put the kind's gang into a cell: 0, or the WHY_* bit of what forbids it."""
+    supply, kinds = state.supply, state.kinds
     if supply.cell_open[cell] == 0:
         return WHY_CAPACITY
     need = kinds.workers[kind] * kinds.gpus[kind]
     if supply.cell_free[cell] < need:
         return WHY_CAPACITY
-    if need > 0 and cap_room(caps, kinds, kind, cell) < need:
+    if need > 0 and cap_room(state.caps, kinds, kind, cell) < need:
         return WHY_CAP
     is_long = outlives(supply, cell, turn)
     if is_long and supply.reserved_spare[cell] < need:
         return WHY_RESERVED
-    if not take_gang(supply, cell, kinds, kind, kinds.workers[kind], log):
+    if not take_gang(supply, kinds, kind, cell, log):
         return WHY_CAPACITY
-    charge_caps(caps, kinds, kind, cell, need)
+    charge_caps(state.caps, kinds, kind, cell, need)
     if is_long:
         supply.reserved_spare[cell] -= need
     return 0
+
+
+def need_of(state: State, tx: Transaction, gang: int) -> int:
+    """GPUs of a gang."""
+    return tx.workers[gang] * state.kinds.gpus[tx.kind[gang]]
+
+
+def may_have(state: State, tx: Transaction, cell: int, need: int, below: int) -> bool:
+    """Whether there would be room in a cell if all its gangs of fewer than ``below`` GPUs left."""
+    room, gang = state.supply.cell_free[cell], state.exchange.first[cell]
+    gpus_of, kind_of, workers, following = state.kinds.gpus, tx.kind, tx.workers, tx.below
+    while gang != NOBODY and room < need:
+        gpus = workers[gang] * gpus_of[kind_of[gang]]
+        if gpus < below:
+            room += gpus
+        gang = following[gang]
+    return room >= need

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hansa.model.snapshot import PreemptionRule
-from hansa.placement.kernel import packing, quota
-from hansa.placement.kernel.tables import RANK_BITS, RANK_MASK, Kinds
-from hansa.placement.rules.eligibility import Kind
+from hansa.placement.kernel import packing, quota, run, transaction
+from hansa.placement.kernel.tables import NOBODY, RANK_BITS, RANK_MASK, Jobs, Kinds, Mark, State
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.holdings import Flags, offer_of
-from hansa.placement.state.kernel_input import one_kind
+from hansa.placement.state.kernel_input import NO_EXCHANGE, one_kind
 from hansa.placement.state.league import Held, League, Record
 
 
@@ -47,19 +46,14 @@ class Trial:
 
     def __init__(self, league: League) -> None:
         self.league = league
-        copy = league.supply._replace(
-            machine_gpus=league.supply.machine_gpus.copy(),
-            machine_cpu=league.supply.machine_cpu.copy(),
-            machine_memory=league.supply.machine_memory.copy(),
-            cell_free=league.supply.cell_free.copy(),
-            reserved_key=league.supply.reserved_key.copy(),
-            reserved_spare=league.supply.reserved_spare.copy(),
-        )
-        self.supply = copy
-        self.accounts = league.ledger.accounts._replace(
-            used=league.ledger.accounts.used.copy(), gpus=league.ledger.accounts.gpus.copy()
-        )
-        self.caps = league.caps.counters._replace(left=league.caps.counters.left.copy())
+        self._state = _copy(league)
+        self._tx = run.transaction()
+        """Whatever yields or would start, as gangs; ``job`` is the number of the gang itself."""
+        self.supply, self.accounts = self._state.supply, self._state.accounts
+        self._kinds: dict[tuple[int, bool], int] = {}
+        """(kind in the league, whether the head stays) → kind in the trial's own table."""
+        self._gangs: dict[tuple[str, str, int], int] = {}
+        """(job, site, workers left) → the gang that yields."""
         self.gone: dict[tuple[str, str], int] = {}
         """(job, site) → workers left there."""
         self.rank = -1
@@ -78,6 +72,8 @@ class Trial:
             found = (_victim(self.league, *pair) for pair in self.league.by_cell.get(cell, ()))
             able = (victim for victim in found if victim is not None and self._may_yield(victim))
             self._yielding[cell] = sorted(able, key=_order)
+            for victim in self._yielding[cell]:
+                self._gang_of(victim)
         return [v for v in self._yielding[cell] if v.key not in self.gone]
 
     def go(self, victim: Victim) -> None:
@@ -152,70 +148,117 @@ class Trial:
         freed = free - int(self.league.supply.cell_free[cell])
         return min(free, int(self.supply.reserved_spare[cell]) + freed)
 
-    def release(self, victim: Victim) -> list[int]:
-        """Give the victim's room back; returns the log to take it again with."""
-        log = list(victim.held.log)
-        if victim.workers_left:
-            log = _part_of(log, victim.held.holding.workers - victim.workers_left)
-        self._move(victim, log, -1)
-        return log
+    def mark(self) -> Mark:
+        """How things stand now."""
+        return transaction.mark_of(self._tx)
 
-    def retake(self, victim: Victim, log: list[int]) -> None:
-        """Undo ``release``."""
-        self._move(victim, log, 1)
+    def rollback(self, mark: Mark) -> None:
+        """Put everything as it was at the mark."""
+        transaction.rollback(self._state, self._tx, mark)
 
-    def _move(self, victim: Victim, log: list[int], sign: int) -> None:
-        kind = self.league.kinds.kinds[victim.held.kind].shape
-        columns = one_kind(kind, self.league.caps.base[victim.record.job.pool])
-        for at in range(0, len(log), 2):
-            machine, pods = log[at], log[at + 1]
-            worker = sign * pods, kind.gpus, kind.cpu_millis, kind.memory_bytes
-            head = sign, 0, kind.head_cpu_millis, kind.head_memory_bytes
-            packing.occupy(self.supply, machine, *(worker if pods else head))
-        gpus = victim.gpus  # also of workers that have lost their machine: see ``overfull``
-        self.supply.cell_free[victim.held.cell] -= sign * gpus
-        quota.charge_caps(self.caps, columns, 0, victim.held.cell, sign * gpus)
-        if victim.record.leaf >= 0:
-            move = quota.charge_quota if sign > 0 else quota.refund_quota
-            move(self.accounts, victim.record.leaf, gpus)
-            self.accounts.gpus[victim.record.leaf] += sign * gpus
+    def release(self, victim: Victim) -> None:
+        """Give the victim's room back."""
+        gang = self._gang_of(victim)
+        transaction.leave(self._state, self._tx, gang)
+        transaction.charge(self._state, self._tx, gang, -1)
+
+    def retake(self, victim: Victim) -> None:
+        """Let the victim have its room again."""
+        gang = self._gang_of(victim)
+        transaction.charge(self._state, self._tx, gang, 1)
+        transaction.come_back(self._state, self._tx, gang, victim.held.cell)
 
     def take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
-        kind, columns = self._gang(record)
-        if not self._admits(record, cell, reclaims=reclaims):
+        kind = self.league.kinds.kinds[record.kind]
+        state, tx = self._state, self._tx
+        number, begin = self._kind_of(record.kind), len(tx.log)
+        if not self._admits(record, number, cell, reclaims=reclaims):
             return False
-        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, []):
+        if not packing.take_gang(state.supply, state.kinds, number, cell, tx.log):
             return False
-        quota.charge_caps(self.caps, columns, 0, cell, kind.gpus)
-        quota.charge_quota(self.accounts, record.leaf, kind.gpus)
-        self.accounts.gpus[record.leaf] += kind.gpus
+        quota.charge_caps(state.caps, state.kinds, number, cell, kind.gpus)
+        gang = self._admit(record.leaf, number, kind.workers)
+        transaction.stand(state, tx, gang, cell, begin)
+        transaction.charge(state, tx, gang, 1)
         self._gain.clear()
         return True
 
     def could_take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """``take`` without taking."""
-        kind, columns = self._gang(record)
-        log: list[int] = []
-        if not self._admits(record, cell, reclaims=reclaims):
-            return False
-        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
-            return False
-        packing.give_back(self.supply, cell, columns, 0, log, 0, len(log))
-        return True
+        number = self._kind_of(record.kind)
+        return self._admits(record, number, cell, reclaims=reclaims) and packing.would_take(
+            self.supply, self._state.kinds, number, cell
+        )
 
-    def _gang(self, record: Record) -> tuple[Kind, Kinds]:
-        kind = self.league.kinds.kinds[record.kind]
-        return kind, one_kind(kind.shape, self.league.caps.base[kind.pool])
-
-    def _admits(self, record: Record, cell: int, *, reclaims: bool) -> bool:
+    def _admits(self, record: Record, number: int, cell: int, *, reclaims: bool) -> bool:
         """Whether quota, caps and what is held there leave a gang its GPUs."""
-        kind, columns = self._gang(record)
-        if not quota.quota_allows(self.accounts, record.leaf, kind.gpus):
+        state, need = self._state, self.league.kinds.kinds[record.kind].gpus
+        if not quota.quota_allows(self.accounts, record.leaf, need):
             return False
-        if kind.gpus and quota.cap_room(self.caps, columns, 0, cell) < kind.gpus:
+        if need and quota.cap_room(state.caps, state.kinds, number, cell) < need:
             return False
-        return self.spare(cell, reclaims=reclaims) >= kind.gpus
+        return self.spare(cell, reclaims=reclaims) >= need
+
+    def _gang_of(self, victim: Victim) -> int:
+        """The victim, or what it yields, as a gang that stands in its cell."""
+        key = *victim.key, victim.workers_left
+        if key not in self._gangs:
+            held, tx = victim.held, self._tx
+            workers = held.holding.workers - victim.workers_left
+            # The head stays with the workers that are left.
+            kind = self._kind_of(held.kind, keeps_head=victim.workers_left > 0)
+            gang = self._admit(victim.record.leaf, kind, workers)
+            tx.log.extend(_part_of(held.log, workers) if victim.workers_left else held.log)
+            tx.cell[gang], tx.end[gang] = held.cell, len(tx.log)
+            transaction.link(self._state, tx, gang)
+            self._gangs[key] = gang
+        return self._gangs[key]
+
+    def _admit(self, leaf: int, kind: int, workers: int) -> int:
+        """Take in a gang of an institution that stands nowhere yet."""
+        self._state.jobs.leaf.append(leaf)
+        self._state.jobs.done.append(0)
+        return transaction.admit(self._tx, len(self._tx.job), kind, workers)
+
+    def _kind_of(self, number: int, *, keeps_head: bool = False) -> int:
+        """What a kind of the league is in the trial's own table, where only workers may leave."""
+        key = number, keeps_head
+        if key not in self._kinds:
+            self._kinds[key] = len(self._kinds)
+            kind = self.league.kinds.kinds[number]
+            shape = kind.shape
+            if keeps_head:
+                shape = replace(shape, head_cpu_millis=0, head_memory_bytes=0)
+            one = one_kind(shape, self.league.caps.base[kind.pool])
+            for column, value in zip(self._state.kinds, one, strict=True):
+                column.extend(value)
+        return self._kinds[key]
+
+
+def _copy(league: League) -> State:
+    """What a trial changes, as it is now; kinds and jobs come as they are asked for."""
+    supply, accounts, counters = league.supply, league.ledger.accounts, league.caps.counters
+    return State(
+        supply._replace(
+            machine_gpus=supply.machine_gpus.copy(),
+            machine_cpu=supply.machine_cpu.copy(),
+            machine_memory=supply.machine_memory.copy(),
+            cell_free=supply.cell_free.copy(),
+            reserved_key=supply.reserved_key.copy(),
+            reserved_spare=supply.reserved_spare.copy(),
+        ),
+        Kinds(*([] for _ in Kinds._fields)),
+        Jobs(*([] for _ in Jobs._fields)),
+        accounts._replace(
+            used=accounts.used.copy(),
+            gpus=accounts.gpus.copy(),
+            cpu=accounts.cpu.copy(),
+            memory=accounts.memory.copy(),
+        ),
+        counters._replace(left=counters.left.copy()),
+        NO_EXCHANGE._replace(first=[NOBODY] * len(supply.cell_free)),
+    )
 
 
 def _victim(league: League, other: Record, holding: Held) -> Victim | None:

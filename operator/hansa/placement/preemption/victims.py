@@ -99,8 +99,8 @@ def _enough(on: Iterable[Victim], machine: int, missing: int) -> Iterator[Victim
 
 def _try(trial: Trial, record: Record, cell: int, turns: _Turns, left: int) -> list[Victim]:
     """Release victims in order until the job fits, then take back who was not needed."""
-    found: dict[tuple[str, str], tuple[Victim, list[int]]] = {}
-    fits, may_reclaim = False, reclaims(trial, record)
+    found: dict[tuple[str, str], Victim] = {}
+    fits, may_reclaim, mark = False, reclaims(trial, record), trial.mark()
     for keeps_nominal, order in turns:
         for victim in order:
             if fits or len(found) == MOST_VICTIMS:
@@ -109,19 +109,19 @@ def _try(trial: Trial, record: Record, cell: int, turns: _Turns, left: int) -> l
                 continue
             if _is_fair(trial, record, victim, keeps_nominal=keeps_nominal):
                 left -= victim.workers_left == 0
-                found[victim.key] = victim, trial.release(victim)
+                found[victim.key] = victim
+                trial.release(victim)
                 fits = trial.could_take(record, cell, reclaims=may_reclaim)
-    kept: list[tuple[Victim, list[int]]] = []
-    for index, (victim, log) in enumerate(reversed(found.values()), 1):
-        trial.retake(victim, log)
+    kept: list[Victim] = []
+    for index, victim in enumerate(reversed(found.values()), 1):
+        trial.retake(victim)
         others = len(kept) + len(found) - index
         is_enough = trial.could_take(record, cell, reclaims=may_reclaim and others > 0)
-        if fits and not (is_enough and _have_to(trial, record, [v for v, _ in kept])):
-            kept.append((victim, log))
+        if fits and not (is_enough and _have_to(trial, record, kept)):
+            kept.append(victim)
             trial.release(victim)
-    for victim, log in kept:
-        trial.retake(victim, log)
-    return [victim for victim, _ in reversed(kept)]
+    trial.rollback(mark)
+    return kept[::-1]
 
 
 def _by_machine(yielding: Iterable[Victim]) -> dict[int, list[Victim]]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hansa.model.snapshot import Shape
-from hansa.placement.kernel.run import Tables
-from hansa.placement.kernel.tables import Jobs, Kinds, Moves
+from hansa.placement.kernel.tables import NOBODY, Exchange, Jobs, Kinds, State
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.value import PLAIN_GPU
 from hansa.placement.state.queue_columns import run_starts
@@ -24,7 +23,7 @@ AFTER_ALL = 1 << 29
 
 MOST_LOOKS = 50_000
 """Cells that one plan looks at to move what it has placed."""
-NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
+NO_EXCHANGE = Exchange(*(np.zeros(1, np.int64) for _ in Exchange._fields))
 
 
 @lru_cache(maxsize=4096)
@@ -49,22 +48,22 @@ def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
     )
 
 
-def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
-    """Tables of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
+def all_waiting(league: League, rows: Ints) -> tuple[State, Ints]:
+    """State of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
     ranked = league.columns.ranked(rows, league.now_s)
     jobs = _jobs(
         league, ranked, league.columns.kind[ranked], np.arange(len(ranked), dtype=np.int64)
     )
     kinds = league.tariff.columns()
-    return _tables(league, kinds, jobs, _moves(league, kinds, ranked)), ranked
+    return _state(league, kinds, jobs, _exchange(league, kinds, ranked)), ranked
 
 
 def some_waiting(
     league: League, ranked: Ints, cells: Ints | None, reserved: Mapping[int, int]
-) -> tuple[Tables, Ints]:
-    """Tables of a partial plan that looks at a few cells only; None: at all that are eligible.
+) -> tuple[State, Ints]:
+    """State of a partial plan that looks at a few cells only; None: at all that are eligible.
 
-    ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
+    ``reserved``: row → rank under which it holds a reservation. Returns the state and the kinds,
     as the kernel's numbers stand for them.
     """
     numbers, at = _distinct(league.columns.kind[ranked])
@@ -73,7 +72,7 @@ def some_waiting(
     for row in reserved.keys() & places.keys():
         rank[places[row]] = reserved[row]
     jobs = _jobs(league, ranked, at, rank)
-    return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
+    return _state(league, league.tariff.columns_at(numbers, cells), jobs, NO_EXCHANGE), numbers
 
 
 def _distinct(values: Ints) -> tuple[Ints, Ints]:
@@ -83,12 +82,12 @@ def _distinct(values: Ints) -> tuple[Ints, Ints]:
     return np.unique(values, return_inverse=True)
 
 
-def _tables(league: League, kinds: Kinds, jobs: Jobs, moves: Moves) -> Tables:
-    return Tables(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters, moves)
+def _state(league: League, kinds: Kinds, jobs: Jobs, exchange: Exchange) -> State:
+    return State(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters, exchange)
 
 
-def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
-    return Moves(
+def _exchange(league: League, kinds: Kinds, ranked: Ints) -> Exchange:
+    return Exchange(
         lo=kinds.next.copy(),
         worth=1000 * (PLAIN_GPU + league.columns.priority[ranked]),
         money=np.round(1000 * league.tariff.money).astype(np.int64),
@@ -99,6 +98,7 @@ def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
         stamp=np.full(len(kinds.next), -1, np.int64),
         risen=np.zeros(1, np.int64),
         loose=np.zeros(1, np.int64),
+        first=np.full(len(league.fleet.cells), NOBODY, np.int64),
     )
 
 
@@ -122,5 +122,6 @@ def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> Jobs:
         leaf=leaf,
         queue_lo=bounds[:-1],
         queue_hi=bounds[1:],
+        queue_at=np.zeros(len(bounds) - 1, np.int64),
         order=order,
     )

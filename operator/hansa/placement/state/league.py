@@ -324,10 +324,8 @@ class League:
         there = self.by_cell[held.cell]
         there[:] = [pair for pair in there if pair[1] is not held]
         shape = self.kinds.kinds[held.kind].shape
-        columns = one_kind(shape)
-        workers = packing.give_back(self.supply, held.cell, columns, 0, held.log, 0, len(held.log))
-        lost = held.holding.workers - workers
-        self.supply.cell_free[held.cell] += lost * shape.gpus
+        packing.shift(self.supply, one_kind(shape), 0, held.log, -1)
+        self.supply.cell_free[held.cell] += held.holding.workers * shape.gpus
         self._charge(record, held, -1)
         if held.holding.site in self.overfull:
             oversubscription.settle(self, held.holding.site)

@@ -53,16 +53,17 @@ def _sit(supply: Supply, held: Held, shape: Shape) -> int:
     columns = one_kind(shape)
     lacking = held.holding.workers - sum(held.log[1::2])
     supply.cell_free[held.cell] += lacking * shape.gpus
-    left = lacking - packing.take_workers(supply, held.cell, columns, 0, lacking, held.log)
+    worker, head = packing.worker_of(columns, 0), packing.head_of(columns, 0)
+    left = lacking - packing.take_workers(supply, worker, held.cell, lacking, held.log)
     supply.cell_free[held.cell] -= left * shape.gpus
     if 0 in held.log[1::2]:
         return left
     lo, hi = supply.site_lo[held.cell], supply.site_hi[held.cell]
-    head = packing.tightest(supply, lo, hi, 0, shape.head_cpu_millis, shape.head_memory_bytes)
-    if head < 0:
+    machine = packing.tightest(supply, lo, hi, head)
+    if machine < 0:
         return left + 1
-    packing.occupy(supply, head, 1, 0, shape.head_cpu_millis, shape.head_memory_bytes)
-    held.log += (head, 0)
+    packing.occupy(supply, machine, 1, head)
+    held.log += (machine, 0)
     return left
 
 

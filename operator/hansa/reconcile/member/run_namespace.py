@@ -12,9 +12,18 @@ from typing import Any
 from hansa.ports import Manifest
 from hansa.reconcile.member import alive, data
 from hansa.reconcile.member.contract import terms
-from hansa.reconcile.member.run_request import ACCOUNT, RECORD, Creation, RunRequest, lent_name
+from hansa.reconcile.member.run_request import (
+    ACCOUNT,
+    MANAGER,
+    RECORD,
+    RUN_ROLE,
+    Creation,
+    RunRequest,
+    lent_name,
+)
 from hansa.reconcile.member.workload import Rendering, Workload
 
+RBAC = "rbac.authorization.k8s.io"
 DNS_NAMESPACE = "kube-system"
 RECORD_KEY = "grant.json"
 
@@ -26,9 +35,11 @@ def waves(request: RunRequest, workload: Workload) -> list[list[Creation]]:
     """
     made = workload.render(request)
     core = f"/api/v1/namespaces/{request.name}"
+    rights = f"/apis/{RBAC}/v1/namespaces/{request.name}/rolebindings"
     policies = f"/apis/networking.k8s.io/v1/namespaces/{request.name}/networkpolicies"
     fences = [
         Creation(f"{core}/serviceaccounts", _service_account(request)),
+        Creation(rights, _own_rights(request)),
         Creation(policies, _network_policy(request, made)),
         Creation(f"{core}/resourcequotas", _quota(request, made)),
         Creation(f"{core}/configmaps", _record(request, made)),
@@ -62,6 +73,17 @@ def _namespace(request: RunRequest) -> Manifest:
 
 def _service_account(request: RunRequest) -> Manifest:
     return _object("v1", "ServiceAccount", ACCOUNT, request, automountServiceAccountToken=False)
+
+
+def _own_rights(request: RunRequest) -> Manifest:
+    """Return what lets the agent read this run's pods and logs: it can read no others."""
+    account = {
+        "kind": "ServiceAccount",
+        "name": MANAGER,
+        "namespace": request.options.agent_namespace,
+    }
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": RUN_ROLE}
+    return _object(f"{RBAC}/v1", "RoleBinding", "agent", request, roleRef=role, subjects=[account])
 
 
 def _secret(request: RunRequest, name: str) -> Manifest:

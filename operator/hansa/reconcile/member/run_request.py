@@ -31,6 +31,8 @@ RECORD = "grant"
 """Name of the ConfigMap in a run's namespace with the grant and what its pods read."""
 ACCOUNT = "job"
 """Name of the ServiceAccount of a run's pods."""
+RUN_ROLE = "hansa-member-run"
+"""ClusterRole with what the agent may read in a run; it binds it to itself there."""
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
 GPUS_LABEL = f"{GROUP}/gpus"
 POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
@@ -46,6 +48,7 @@ class RenderOptions:
     scratch_size: str = "16Gi"
     termination_grace_s: int = 10
     kuberay_namespace: str = ""
+    agent_namespace: str = "hansa-system"
 
 
 @dataclass(frozen=True, slots=True)

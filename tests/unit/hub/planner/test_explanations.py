@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hansa.hub.planner.explanations import MAX_SITES_EXPLAINED, Explanations
@@ -50,6 +52,7 @@ OTHERS = {
         {"s00": Reason.WAITING_FOR_CAPACITY, "s01": Reason.WAITING_FOR_CAPACITY},
     ),
     "too large": ((job("j", 9),), 1, {"s00": Reason.EXCEEDS_NODE_SHAPE}),
+    "nothing that could be placed": ((replace(job("j"), pool="atlantis"),), 1, {}),
     "placed among very many": ((job("j"),), MAX_SITES_EXPLAINED + 1, {}),
 }
 

@@ -50,11 +50,9 @@ def busy(seed):
 
 def takes(league, kind, cell):
     """Whether the kernel's hand puts a gang there; everything is as before afterwards."""
-    columns, log = one_kind(kind.shape), []
-    free = league.supply.cell_free.copy()
-    is_taken = packing.take_gang(league.supply, cell, columns, 0, kind.workers, log)
-    packing.give_back(league.supply, cell, columns, 0, log, 0, len(log))
-    assert (free == league.supply.cell_free).all()
+    before = [column.copy() for column in league.supply]
+    is_taken = packing.would_take(league.supply, one_kind(kind.shape), 0, cell)
+    assert all((old == new).all() for old, new in zip(before, league.supply, strict=True))
     return is_taken
 
 

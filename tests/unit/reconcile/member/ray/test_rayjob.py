@@ -46,7 +46,7 @@ def test_waves_begin_with_the_namespace_and_end_with_the_rayjob():
     assert [c.body["kind"] for c in first] == ["Namespace"]
     assert [c.body["kind"] for c in last] == ["RayJob"]
     assert {c.body["kind"] for c in fences} == {
-        *("ServiceAccount", "NetworkPolicy", "ResourceQuota", "ConfigMap"),
+        *("ServiceAccount", "RoleBinding", "NetworkPolicy", "ResourceQuota", "ConfigMap"),
         *("PersistentVolume", "PersistentVolumeClaim"),
     }
 
@@ -182,7 +182,8 @@ def test_nothing_may_talk_but_what_is_listed():
     own, kuberay = spec["ingress"]
     assert own == {"from": [{"podSelector": {}}]}
     assert kuberay["ports"] == [{"protocol": "TCP", "port": 8265}]
-    assert kuberay["from"][0]["namespaceSelector"] == {}
+    no_run = [{"key": "hansa.dev/job-uid", "operator": "DoesNotExist"}]
+    assert kuberay["from"][0]["namespaceSelector"] == {"matchExpressions": no_run}
     assert len(spec["egress"]) == 2
 
 
