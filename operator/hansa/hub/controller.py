@@ -173,6 +173,8 @@ class Controller:
             verdicts=() if job.node else self._plans.verdicts(uid),
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),
+            removed=bool(job.node) and job.node not in league.nodes,
+            heartbeat_s=self._caches.heartbeat_s(job.node) or 0.0,
             written_s=self._plans.pacing.at_s(uid),
             tidying=self._queue.tidies(ObjectKey("job", uid)),
         )

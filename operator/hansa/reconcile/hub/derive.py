@@ -160,7 +160,10 @@ def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         gainer = case.gainer if _preempts(case, grant) else ""
         record = job_status.preemptions(job, grant, gainer, case.now_s)
         job = replace(job, status={**job.status, **record})
-    yield from _set(case, job_status.reported(job, grant, bill, case.now_s))
+    status = job_status.reported(job, grant, bill, case.now_s)
+    if case.removed and grant.ended is None:
+        status = job_status.removed(replace(job, status=status), epoch.fence.at_s, case.now_s)
+    yield from _set(case, status)
 
 
 def _stop(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -209,10 +212,28 @@ def _expose(case: JobCase) -> Iterator[Action]:
     job = case.job
     if not job.parsed.digest:
         return
+    if case.removed:
+        yield from _abandoned(case)
+        return
     # A deposed leader's create may still be on its way, so an epoch once recorded always gets its
     # grant: to be ended, if it is not wanted any more, by the member's own word.
     unwanted = job.deleting or job.suspended
     yield _grant(case, job.node, job.epoch, job.workers, cancel=unwanted)
+
+
+def _abandoned(case: JobCase) -> Iterator[Action]:
+    """Wait for as long as a run may live whose grant is gone with its node."""
+    job, spec = case.job, case.job.parsed.spec
+    limit_s = spec.disconnection.max_unattended_seconds if spec else 0
+    since_s = max(job_status.removed_since_s(job.status, case.now_s), case.heartbeat_s)
+    opens_s = since_s + limit_s + case.skew_s
+    if case.now_s > opens_s:
+        text = f"Node {job.node} has left the league, and its unattended limit has run out."
+        outcome = Waiting(job.uid, Reason.PENDING, text)
+        yield from _set(case, job_status.waiting(job, outcome, (), case.now_s))
+    else:
+        yield from _set(case, job_status.removed(job, opens_s, case.now_s))
+        yield RequeueAfter(opens_s - case.now_s)
 
 
 def _free(case: JobCase) -> Iterator[Action]:

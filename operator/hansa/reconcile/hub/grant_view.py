@@ -34,8 +34,12 @@ class GrantView:
     job_uid: str
     job_path: str
     """Where the AIJob is, or was."""
+    audience: str
+    """SHA-256 of the key that was pinned for the node when the grant was made."""
     epoch: int
     digest: str
+    job_spec: Mapping[str, Any]
+    """The job's spec as it was granted."""
     workers: int
     granted_s: float
     not_after_s: float
@@ -115,8 +119,10 @@ def parse_grant(manifest: Mapping[str, Any]) -> GrantView | None:
             node=str(spec["node"]),
             job_uid=str(spec["job"]["uid"]),
             job_path=AIJOB.path(str(spec["job"]["namespace"]), str(spec["job"]["name"])),
+            audience=str(spec.get("audience", "")),
             epoch=int(spec["epoch"]),
             digest=str(spec["specDigest"]),
+            job_spec=spec["jobSpec"],
             workers=int(spec["workers"]),
             granted_s=from_rfc3339(meta.get("creationTimestamp")) or 0.0,
             not_after_s=from_rfc3339(spec["notAfter"]) or float("inf"),

@@ -47,6 +47,10 @@ class JobCase:
     bill: Bill | None = None
     gainer: str = ""
     """Institution for whose work the planner stops this job."""
+    removed: bool = False
+    """Whether the node that the job has is no SovereignNode any more."""
+    heartbeat_s: float = 0.0
+    """When that node last renewed its Lease; 0: never."""
     written_s: float = 0.0
     """When the job's status was last written, by this process."""
     tidying: bool = True

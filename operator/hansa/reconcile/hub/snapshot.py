@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from hansa.grants.envelope import key_id
 from hansa.model.plan import Placement, Stop
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, Job, ResidencyRule, Shape, Snapshot
+from hansa.model.snapshot import Holding, Job, Pool, ResidencyRule, Shape, Snapshot
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.fencing import EpochFacts, fence, release_holds
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobDecision
-from hansa.reconcile.hub.jobs import Catalog, Fault, JobView, fault_of, shape_of
+from hansa.reconcile.hub.jobs import Catalog, Fault, JobView, fault_of, parse_spec, shape_of
 from hansa.reconcile.hub.nodes import NodeView, micros, residency_rule
 from hansa.reconcile.hub.status import billing, waits
 from hansa.reconcile.hub.usage_history import Past, with_past
@@ -42,17 +44,33 @@ def known_datasets(nodes: Iterable[NodeView]) -> frozenset[str]:
 
 
 def release_verified(grant: GrantView, node: NodeView | None) -> bool:
-    """Tell whether the grant carries its node's signed release; only accepted nodes have a say."""
+    """Tell whether the grant carries its node's signed release.
+
+    By the key that the grant is addressed to, whatever became of the node since; or by the one that
+    is pinned now, if the league accepts the node.
+    """
     release = grant.status.release
-    if release is None or node is None or node.parsed.accepted != "Accepted":
+    if release is None:
         return False
-    return release_holds(
-        release.model_dump(by_alias=True),
-        node=grant.node,
-        job_uid=grant.job_uid,
-        epoch=grant.epoch,
-        public_key=node.parsed.release_key,
+    keys = {release.public_key or ""} if addressed_to(grant, release.public_key) else set()
+    if node is not None and node.parsed.accepted == "Accepted":
+        keys.add(node.parsed.release_key)
+    word = release.model_dump(by_alias=True)
+    return any(
+        release_holds(
+            word, node=grant.node, job_uid=grant.job_uid, epoch=grant.epoch, public_key=key
+        )
+        for key in keys
     )
+
+
+def addressed_to(grant: GrantView, public_key: str | None) -> bool:
+    """Tell whether a grant is addressed to whoever holds a key."""
+    try:
+        raw = base64.b64decode(public_key or "", validate=True)
+    except ValueError:
+        return False
+    return bool(raw) and key_id(raw) == grant.audience
 
 
 def epoch_of(
@@ -114,6 +132,7 @@ def plan_job(
     rows = _refusals(job, epochs, now_s)
     generations = {name: view.site.policy_generation for name, view in league.nodes.items()}
     spent = billing.earlier(job.status).cost_micros
+    request = _as_granted(request, job, epochs)
     fault = None if request.barred else _bar(job, epochs, rows, now_s)
     if fault is not None:
         request = replace(request, barred=fault[0], barred_message=fault[1])
@@ -127,13 +146,27 @@ def plan_job(
     )
 
 
-def build(league: LeagueView, jobs: Iterable[Job], now_s: float, past: Past = NO_PAST) -> Snapshot:
-    """Return the whole league at one instant."""
+def build(
+    league: LeagueView,
+    jobs: Iterable[Job],
+    now_s: float,
+    past: Past = NO_PAST,
+    *,
+    held_pools: Iterable[str] = (),
+) -> Snapshot:
+    """Return the whole league at one instant.
+
+    ``held_pools``: pools of work that holds room. One that is deleted counts as a pool without nodes:
+    nothing is placed in it, and what runs keeps its room until it ends.
+    """
+    gone = sorted(set(held_pools) - {*league.catalog.pools})
+    emptied = tuple(Pool(name, site_names=frozenset()) for name in gone)
     ordered = sorted(league.nodes.values(), key=lambda node: node.name)
     return Snapshot(
         now_s=int(now_s),
         sites=tuple(node.site for node in ordered),
-        pools=tuple(with_past(row.pool, past) for _, row in sorted(league.catalog.pools.items())),
+        pools=tuple(with_past(row.pool, past) for _, row in sorted(league.catalog.pools.items()))
+        + emptied,
         jobs=tuple(jobs),
         history=past.history,
     )
@@ -148,6 +181,17 @@ def changes_after(job: JobView, epochs: Iterable[Epoch], now_s: float, skew_s: f
         if not epoch.fence.over:
             times += [epoch.fence.at_s, epoch.grant.not_after_s + skew_s]
     return min((time for time in times if time >= now_s), default=float("inf"))
+
+
+def _as_granted(request: Job, job: JobView, epochs: Iterable[Epoch]) -> Job:
+    """Return a request with the gang that still runs, where the spec has changed since its grant."""
+    for epoch in epochs:
+        grant = epoch.grant
+        if not epoch.fence.over and grant.digest != job.parsed.digest:
+            spec = parse_spec(grant.job_spec).spec
+            if spec is not None:
+                request = replace(request, shape=shape_of(spec), pool=spec.pool)
+    return request
 
 
 def _bar(

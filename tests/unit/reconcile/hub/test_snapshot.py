@@ -78,6 +78,24 @@ def test_releases(case):
     assert release_verified(grant, view) is expected
 
 
+ADDRESSED = {
+    "the node is gone": (SIGNER, SIGNER.public_key, None, True),
+    "the node is rejected": (SIGNER, SIGNER.public_key, node(accepted="Rejected"), True),
+    "signed with another key": (OTHER, SIGNER.public_key, None, False),
+    "another key, which is shown": (OTHER, OTHER.public_key, None, False),
+    "no key is shown": (SIGNER, None, None, False),
+}
+
+
+@pytest.mark.parametrize("case", ADDRESSED)
+def test_a_release_by_the_key_that_the_grant_is_addressed_to(case):
+    signer, shown, view, expected = ADDRESSED[case]
+    wire = grant_manifest(status={"release": release(signer) | {"publicKey": shown}})
+    wire["spec"]["audience"] = SIGNER.key_id
+
+    assert release_verified(parse_grant(wire), view) is expected
+
+
 def notice(name):
     return {"name": name, "jurisdiction": "EE"}
 

@@ -12,7 +12,7 @@ from typing import Any
 from hansa.api.meta import Condition
 from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.model.reasons import Reason
-from hansa.model.times import rfc3339
+from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
@@ -23,6 +23,7 @@ from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_VERDICTS = 32
 MAX_PREEMPTIONS = 16
+NODE_REMOVED = "NodeRemoved"
 Status = dict[str, Any]
 
 _QUIET = frozenset({"queuePosition", "startEstimate", "usage", "cost"})
@@ -168,6 +169,30 @@ def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:
         StatedCondition("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
     ]
     return _status(job, facts, now_s)
+
+
+def removed(job: JobView, opens_s: float, now_s: float) -> Status:
+    """Return the status while the node that holds the job is no SovereignNode any more."""
+    node = job.node
+    message = (
+        f"Node {node} has left the league. Its release is awaited; without one the job may run"
+        f" elsewhere after {rfc3339(opens_s)}."
+    )
+    facts = [
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "Unknown", NODE_REMOVED, message),
+        StatedCondition("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
+    ]
+    return {**job.status, **_status(job, facts, now_s)}
+
+
+def removed_since_s(status: Mapping[str, Any], now_s: float) -> float:
+    """Return since when a job's status says that its node has left; now, if it does not."""
+    row = by_type(status.get("conditions")).get("Placed", {})
+    since_s = (
+        from_rfc3339(row.get("lastTransitionTime")) if row.get("status") == "Unknown" else None
+    )
+    return since_s or now_s
 
 
 def transition(job: JobView, wanted: Mapping[str, Any]) -> bool:
