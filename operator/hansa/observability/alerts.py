@@ -109,15 +109,6 @@ ALERTS = (
         "By {{ $value | humanizeDuration }}; beyond grants.clockSkewSeconds the replica does not lead.",
     ),
     Alert(
-        "HansaNamespaceStuck",
-        "hub",
-        'max(hansa_objects{kind="WorkGrant",condition="Released",reason="NamespaceTerminating"}) > 0',
-        "10m",
-        "warning",
-        "A member cannot delete the namespace of a run that has ended.",
-        "{{ $value }} ended runs hold their jobs and GPUs because their namespaces hang in Terminating.",
-    ),
-    Alert(
         "HansaHubSilent",
         "member",
         "hansa_member_hub_contact_age_seconds > 600",

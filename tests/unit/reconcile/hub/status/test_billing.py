@@ -6,7 +6,7 @@ from hansa.api.aijob import AIJobSpec
 from hansa.model.snapshot import Machines, Site
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
-from hansa.reconcile.hub.status.billing import Bill, bill
+from hansa.reconcile.hub.status.billing import Bill, bill, earlier, settled, so_far
 from tests.unit.reconcile.hub.hub_objects import NOW_S, SPEC, condition, grant_manifest
 
 HOUR_S = 3600
@@ -100,3 +100,15 @@ def test_a_clock_that_went_back_bills_nothing():
     told = billed(ONE_GPU, ran(0, gpu_seconds=60), after_s=-5)
 
     assert told == Bill(0, 0, 0, "EUR")
+
+
+def test_what_a_job_used_so_far_is_of_all_its_runs():
+    first, second = Bill(10, 20, EURO, "EUR"), Bill(1, 2, EURO // 2, "EUR")
+    status = settled({}, first)
+
+    assert so_far(status, second) == {
+        "usage": {"gpuSeconds": 11, "wallSeconds": 22},
+        "cost": {"amount": "1.5", "currency": "EUR"},
+    }
+    assert earlier(status) == first
+    assert settled(status, None) == status
