@@ -21,7 +21,7 @@ from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster.policy import NAME
 from hansa.member.context import AgentContext
-from hansa.member.duties import FORGET_S, GPU_USE_S, Duties, Renewal, spread
+from hansa.member.duties import FORGET_S, GPU_USE_S, HELD_RESULTS_S, Duties, Renewal, spread
 from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
 from hansa.member.hub_link.leadership import Leadership
@@ -202,6 +202,7 @@ class Agent:
             (duties.volumes, duties.volumes_pause_s),
             (duties.forget, lambda: FORGET_S),
             (duties.gpu_use, lambda: GPU_USE_S),
+            (parts.held_results.look, lambda: HELD_RESULTS_S),
             (renewal.check, renewal.pause_s),
         ]
         await together(

@@ -22,6 +22,7 @@ UNFIT_RETRY_S = 15.0
 FORGET_S = 3600.0
 FIRST_CANARIES = 5
 RENEW_CHECK_S = 60.0
+HELD_RESULTS_S = 15.0
 GPU_USE_S = 60.0
 """Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
 

@@ -29,6 +29,10 @@ from hansa.reconcile.member.run_request import (
 )
 from hansa.reconcile.member.workload import Output
 
+MOST_LOG_BYTES = 1 << 20
+LIMIT_SLACK_BYTES = 4096
+"""``limitBytes`` may return slightly less than it says."""
+
 
 class RunObjects:
     """Acts on the member's cluster, on behalf of accepted grants only."""
@@ -98,9 +102,15 @@ class RunObjects:
             return Output()
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
         lines = self._context.settings.rendering.log_tail_lines + source.own_lines
-        query = {"container": source.container, "tailLines": str(lines)}
-        path = f"{collection}/{newest['metadata']['name']}/log"
-        return watched.workload.output(await self._context.own.text(path, query))
+        query = {
+            "container": source.container,
+            "tailLines": str(lines),
+            "limitBytes": str(MOST_LOG_BYTES),
+        }
+        log = await self._context.own.text(f"{collection}/{newest['metadata']['name']}/log", query)
+        # The limit cuts the end off, and what was cut may look whole.
+        is_cut = len(log.encode()) >= MOST_LOG_BYTES - LIMIT_SLACK_BYTES
+        return Output(is_cut=True) if is_cut else watched.workload.output(log)
 
     async def _run_request(self, entry: Entry) -> RunRequest:
         context = self._context

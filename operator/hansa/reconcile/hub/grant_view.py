@@ -71,6 +71,11 @@ class GrantView:
                 return condition
         return None
 
+    @property
+    def awaits_export(self) -> bool:
+        """Whether the member holds something that may still come, after the run is over."""
+        return any(export.state == "Waiting" for export in self.status.exports)
+
     def condition(self, kind: str) -> Condition | None:
         """Return one condition."""
         return next((item for item in self.status.conditions if item.type == kind), None)

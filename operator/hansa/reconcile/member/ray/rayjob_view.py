@@ -9,14 +9,12 @@ from hansa.model.times import from_rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.workload import WorkloadView
 
-MAX_MESSAGE = 900
-
 
 def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
     """Return the view of a RayJob object."""
     status = rayjob.get("status") or {}
     cluster = status.get("rayClusterStatus") or {}
-    running_s = _running_since(status, cluster)
+    running_s = _running_since(cluster)
     running = running_s is not None or _int(cluster.get("availableWorkerReplicas")) > 0
     return WorkloadView(
         created_s=from_rfc3339(rayjob["metadata"].get("creationTimestamp")) or 0.0,
@@ -25,7 +23,7 @@ def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
         running_s=running_s,
         end=_end(status),
         ended_s=from_rfc3339(status.get("endTime")),
-        message=str(status.get("message", ""))[:MAX_MESSAGE],
+        message=str(status.get("message", "")),
     )
 
 
@@ -44,16 +42,17 @@ def _end(status: Mapping[str, Any]) -> EndReason | None:
             return None
 
 
-def _running_since(status: Mapping[str, Any], cluster: Mapping[str, Any]) -> float | None:
-    """Return when all workers were up or the driver began, whichever was first; None: not yet."""
-    moments = [
+def _running_since(cluster: Mapping[str, Any]) -> float | None:
+    """Return when all workers were up; None: not yet.
+
+    ``rayJobInfo`` of the same status is not read: it is what Ray says in the job's own pod.
+    """
+    moments = (
         from_rfc3339(condition.get("lastTransitionTime"))
         for condition in cluster.get("conditions") or ()
         if condition.get("type") == "RayClusterProvisioned" and condition.get("status") == "True"
-    ]
-    moments.append(from_rfc3339((status.get("rayJobInfo") or {}).get("startTime")))
-    known = [moment for moment in moments if moment is not None]
-    return min(known, default=None)
+    )
+    return next((moment for moment in moments if moment is not None), None)
 
 
 def _int(value: object) -> int:
