@@ -58,3 +58,15 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: hansa
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
+
+{{- define "hansa.resolverSelector" -}}
+app.kubernetes.io/name: hansa-resolver
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "hansa.resolverLabels" -}}
+{{ include "hansa.resolverSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: hansa
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}

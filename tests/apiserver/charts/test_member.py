@@ -51,6 +51,7 @@ def _order() -> RunRequest:
         places=("EE", "EE-79"),
         volumes={"breast-cancer": volume},
         secrets={"token": {"token": "c2VjcmV0"}},
+        resolver="10.96.0.53",
     )
 
 
@@ -320,6 +321,9 @@ AGENT_MAY = {
     "find data": ("get", "persistentvolumeclaims", SYSTEM, ""),
     "read its identity": ("get", "secrets", SYSTEM, "hansa-identity"),
     "renew its identity": ("patch", "secrets", SYSTEM, "hansa-identity"),
+    "read what waits for its release": ("get", "secrets", SYSTEM, "hansa-results"),
+    "keep a result": ("patch", "secrets", SYSTEM, "hansa-results"),
+    "find the runs' resolver": ("get", "services", SYSTEM, "hansa-resolver"),
     "read a lent secret": ("get", "secrets", SYSTEM, "lent"),
     "remember": ("patch", "configmaps", SYSTEM, "memory"),
     "run the canary": ("create", "pods", "hansa-canary", ""),
@@ -331,6 +335,8 @@ AGENT_MAY_NOT = {
     "enter pods": ("create", "pods/exec", "aij-x", ""),
     "read other secrets at home": ("get", "secrets", SYSTEM, "hansa-join-token"),
     "list secrets": ("list", "secrets", SYSTEM, ""),
+    "read other services": ("get", "services", SYSTEM, "kubernetes"),
+    "delete what waits with the rest": ("delete", "secrets", SYSTEM, "hansa-results"),
     "read secrets elsewhere": ("get", "secrets", "kube-system", ""),
     "read other settings": ("get", "configmaps", "kube-system", "extension"),
     "change machines": ("patch", "nodes", "", ""),
@@ -358,6 +364,16 @@ def test_the_exporter_lists_pods_and_no_more(member: Charted):
     assert member.may(EXPORTER, "list", "pods")
     for verb, resource in (("get", "pods"), ("list", "secrets"), ("list", "nodes")):
         assert not member.may(EXPORTER, verb, resource)
+
+
+RESOLVER = f"system:serviceaccount:{SYSTEM}:hansa-resolver"
+
+
+def test_the_resolver_sees_names_and_no_more(member: Charted):
+    for resource in ("services", "namespaces", "endpointslices.discovery.k8s.io"):
+        assert member.may(RESOLVER, "watch", resource)
+    for verb, resource in (("list", "pods"), ("list", "secrets"), ("create", "services")):
+        assert not member.may(RESOLVER, verb, resource)
 
 
 def test_the_canary_is_denied_by_pod_security(member: Charted):

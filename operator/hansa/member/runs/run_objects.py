@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
@@ -22,10 +23,12 @@ from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
     GPU_CLASS_LABEL,
     RECORD,
+    RESOLVER,
     Creation,
     RenderOptions,
     RunRequest,
     lawful_places,
+    shut_in,
 )
 from hansa.reconcile.member.workload import Output
 
@@ -129,12 +132,14 @@ class RunObjects:
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
+            resolver=await self._resolver(entry, policy),
             options=RenderOptions(
                 image_pull_policy=rendering.image_pull_policy,
                 run_as_user=rendering.run_as_user,
                 scratch_size=rendering.scratch_size,
                 termination_grace_s=rendering.termination_grace_seconds,
                 kuberay_namespace=rendering.kuberay_namespace,
+                namespace=context.settings.namespace,
             ),
         )
 
@@ -160,6 +165,25 @@ class RunObjects:
             secret = await self._context.own.get(f"{path}/{use.name}")
             found[use.name] = dict(secret.get("data") or {})
         return found
+
+    async def _resolver(self, entry: Entry, policy: MemberPolicySpec) -> str:
+        """Return the address of the resolver that a shut-in run may ask."""
+        if not shut_in(entry.spec.job_spec, policy):
+            return ""
+        namespace = self._context.settings.namespace
+        try:
+            service = await self._context.own.get(
+                f"/api/v1/namespaces/{namespace}/services/{RESOLVER}"
+            )
+        except NotFound:
+            service = {}
+        address = (service.get("spec") or {}).get("clusterIP")
+        if not address or address == "None":
+            raise Retryable(
+                f"no Service {RESOLVER} with an address in {namespace}: without it no run that reads"
+                " data, or has no egress, can be made; the chart hansa-member installs it"
+            )
+        return str(address)
 
     async def _create(self, creation: Creation) -> Manifest | None:
         try:

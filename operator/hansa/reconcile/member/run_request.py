@@ -30,6 +30,8 @@ RECORD = "grant"
 """Name of the ConfigMap in a run's namespace with the grant and what its pods read."""
 ACCOUNT = "job"
 """Name of the ServiceAccount of a run's pods."""
+RESOLVER = "hansa-resolver"
+"""Service of the resolver that forwards nothing, and the name its pods are labelled with."""
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
 GPUS_LABEL = f"{GROUP}/gpus"
 POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
@@ -45,6 +47,8 @@ class RenderOptions:
     scratch_size: str = "16Gi"
     termination_grace_s: int = 10
     kuberay_namespace: str = ""
+    namespace: str = "hansa-system"
+    """The agent's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,13 @@ class RunRequest:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lent secret → its data, base64 as the API server keeps it."""
     options: RenderOptions = RenderOptions()
+    resolver: str = ""
+    """Address of the resolver that forwards nothing; needed where the run is shut in."""
+
+    @property
+    def is_shut_in(self) -> bool:
+        """Whether names, too, must carry nothing out: it has data to tell, or may reach nobody anyhow."""
+        return shut_in(self.job, self.policy)
 
     @property
     def job(self) -> AIJobSpec:
@@ -112,6 +123,11 @@ class Creation:
 
     path: str
     body: Manifest
+
+
+def shut_in(job: AIJobSpec, policy: MemberPolicySpec) -> bool:
+    """Tell whether a job may reach no resolver that forwards: a question for a name is a message."""
+    return bool(job.data) or not policy.egress
 
 
 def lent_name(secret: str) -> str:
