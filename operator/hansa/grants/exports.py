@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from hansa.api.aijob import AIJobSpec
 from hansa.api.memberpolicy import Dataset, Exports, MemberPolicySpec
 from hansa.grants.trust import by_id
 
@@ -71,6 +72,11 @@ def exportable(subject: Subject, policy: MemberPolicySpec | None) -> Exportable:
     result = _strictest((r.exports.result, f"{r.where}.result: {r.exports.result}") for r in rules)
     logs = _strictest((r.exports.logs, f"{r.where}.logs: {r.exports.logs}") for r in rules)
     return Exportable(result, logs, tuple(_releasers(rules, policy)))
+
+
+def shut_in(job: AIJobSpec, policy: MemberPolicySpec) -> bool:
+    """Tell whether a run may reach no resolver that forwards: a question for a name is a message."""
+    return bool(job.data) or not policy.egress
 
 
 def _rules(subject: Subject, policy: MemberPolicySpec) -> Iterator[_Rule]:

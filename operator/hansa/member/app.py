@@ -199,6 +199,7 @@ class Agent:
             (duties.heartbeat, lambda: timing.heartbeat_seconds),
             (duties.canary, duties.canary_pause_s),
             (duties.kuberay, duties.kuberay_pause_s),
+            (duties.resolver, duties.resolver_pause_s),
             (duties.volumes, duties.volumes_pause_s),
             (duties.forget, lambda: FORGET_S),
             (duties.gpu_use, lambda: GPU_USE_S),
@@ -216,7 +217,8 @@ class Agent:
         )
 
     async def _first_looks(self, duties: Duties) -> None:
-        for look in (duties.first_canary, duties.kuberay, duties.volumes, duties.heartbeat):
+        looks = (duties.first_canary, duties.kuberay, duties.resolver, duties.volumes)
+        for look in (*looks, duties.heartbeat):
             try:
                 async with asyncio.timeout(FIRST_LOOK_S):
                     await look()

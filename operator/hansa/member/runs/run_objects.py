@@ -12,8 +12,11 @@ from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
+from hansa.grants.exports import shut_in
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
+from hansa.member.cluster.inventory import NO_RESOLVER
+from hansa.member.cluster.probes import find_resolver
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
@@ -23,12 +26,10 @@ from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
     GPU_CLASS_LABEL,
     RECORD,
-    RESOLVER,
     Creation,
     RenderOptions,
     RunRequest,
     lawful_places,
-    shut_in,
 )
 from hansa.reconcile.member.workload import Output
 
@@ -170,20 +171,10 @@ class RunObjects:
         """Return the address of the resolver that a shut-in run may ask."""
         if not shut_in(entry.spec.job_spec, policy):
             return ""
-        namespace = self._context.settings.namespace
-        try:
-            service = await self._context.own.get(
-                f"/api/v1/namespaces/{namespace}/services/{RESOLVER}"
-            )
-        except NotFound:
-            service = {}
-        address = (service.get("spec") or {}).get("clusterIP")
-        if not address or address == "None":
-            raise Retryable(
-                f"no Service {RESOLVER} with an address in {namespace}: without it no run that reads"
-                " data, or has no egress, can be made; the chart hansa-member installs it"
-            )
-        return str(address)
+        address = await find_resolver(self._context.own, self._context.settings.namespace)
+        if not address:
+            raise Retryable(NO_RESOLVER)
+        return address
 
     async def _create(self, creation: Creation) -> Manifest | None:
         try:

@@ -22,6 +22,7 @@ from hansa.api.meta import (
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
+from hansa.grants.exports import shut_in
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
 
@@ -123,11 +124,6 @@ class Creation:
 
     path: str
     body: Manifest
-
-
-def shut_in(job: AIJobSpec, policy: MemberPolicySpec) -> bool:
-    """Tell whether a job may reach no resolver that forwards: a question for a name is a message."""
-    return bool(job.data) or not policy.egress
 
 
 def lent_name(secret: str) -> str:

@@ -276,3 +276,16 @@ async def test_telling_the_end_twice_keeps_the_result_once():
 
     assert row(again)["digest"] == entry_digest
     assert held_secret.runs(again.own.objects[SECRET]) == [RUN]
+
+
+async def test_a_run_that_is_shut_in_is_not_made_while_its_resolver_is_gone():
+    agent = Ending()
+    agent.granted()
+    service = "/api/v1/namespaces/hansa-system/services/hansa-resolver"
+    kept = agent.own.objects.pop(service)
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") == ("True", "Accepted"))
+        await agent.until(lambda: agent.parts.context.runs.failures(RUN) > 0)
+        assert RAYJOB not in agent.own.objects
+        agent.own.objects[service] = kept
+        await agent.until(lambda: RAYJOB in agent.own.objects)
