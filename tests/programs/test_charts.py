@@ -67,7 +67,7 @@ def _pod_specs(documents: list[dict]) -> Iterator[tuple[str, dict]]:
 
 
 MORE_CAPABILITIES = {"hansa-resolver": {"add": ["NET_BIND_SERVICE"]}}
-"""Port 53, as Pod Security ``restricted`` allows; the file capability of CoreDNS's image asks for it."""
+"""The file capability of CoreDNS's image asks for it, and Pod Security ``restricted`` allows it."""
 
 
 @EACH
