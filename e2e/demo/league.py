@@ -99,12 +99,18 @@ class League:
             "server": self.hub.url,
             "caBundle": self.hub.control_plane.ca_path.read_text(encoding="utf-8"),
         }
+        lock = {"dataPaths": [str(self._data / name)]}
         with ThreadPoolExecutor(1) as pool:
             installing = pool.submit(
                 self._chart,
                 site,
                 "hansa-member",
-                {"node": name, "join": join, "resolver": self._resolver()},
+                {
+                    "node": name,
+                    "join": join,
+                    "admission": lock,
+                    "resolver": self._resolver(),
+                },
             )
             founding.accept(self.hub, name, *self._keys(site))
             installing.result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from hansa.errors import NotFound
+from hansa.errors import NotFound, Retryable
 from hansa.grants import held_result, held_secret
 from hansa.grants.envelope import grant_name
 from hansa.grants.held_result import Decision, HeldResult
@@ -18,6 +18,11 @@ from hansa.reconcile.member.grant_status import export
 log = logging.getLogger(__name__)
 NO_ROOM = f"{held_secret.MOST_HELD} results wait at the member already"
 
+NO_SECRET = (
+    f"the agent's namespace has no Secret {held_secret.NAME} to keep a result in; the chart hansa-member"
+    " makes it"
+)
+
 
 class HeldResults:
     """The Secret of held results, for this agent."""
@@ -30,7 +35,10 @@ class HeldResults:
     async def keep(self, entry: Entry, result: str, rule: str) -> Manifest:
         """Make a result durable and return its row for the hub."""
         held = self._held(entry, result, rule)
-        kept = held_secret.runs(await self._secret())
+        secret = await self._secret()
+        if secret is None:
+            raise Retryable(NO_SECRET)
+        kept = held_secret.runs(secret)
         if held.run not in kept and len(kept) >= held_secret.MOST_HELD:
             return export(held, Decision("Refused", NO_ROOM))
         await self._context.own.merge(self._path, held_secret.entry(held, result))
@@ -40,7 +48,7 @@ class HeldResults:
         """Give out what is released, and delete what is refused or has waited too long."""
         if not self._context.grants.synced:
             return
-        secret = await self._secret()
+        secret = await self._secret() or {}
         for run in held_secret.runs(secret):
             kept = held_secret.read(secret, run)
             if kept is None:
@@ -66,12 +74,11 @@ class HeldResults:
             log.info("nobody waits for the result any more", extra={"run": held.run})
         return True
 
-    async def _secret(self) -> Manifest:
+    async def _secret(self) -> Manifest | None:
         try:
             return await self._context.own.get(self._path)
         except NotFound:
-            collection, _, name = self._path.rpartition("/")
-            return await self._context.own.create(collection, {"metadata": {"name": name}})
+            return None
 
     def _held(self, entry: Entry, result: str, rule: str) -> HeldResult:
         context, spec = self._context, entry.spec

@@ -25,6 +25,7 @@ from hansa.grants.envelope import workload_name
 from hansa.grants.exports import shut_in
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
+from hansa.reconcile.member.contract import STRICTEST, Contract
 
 MANAGER = "hansa-member"
 RECORD = "grant"
@@ -33,6 +34,8 @@ ACCOUNT = "job"
 """Name of the ServiceAccount of a run's pods."""
 RESOLVER = "hansa-resolver"
 """Service of the resolver that forwards nothing, and the name its pods are labelled with."""
+RUN_ROLE = "hansa-member-run"
+"""ClusterRole with what the agent may read in a run; it binds it to itself there."""
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
 GPUS_LABEL = f"{GROUP}/gpus"
 POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
@@ -48,8 +51,7 @@ class RenderOptions:
     scratch_size: str = "16Gi"
     termination_grace_s: int = 10
     kuberay_namespace: str = ""
-    namespace: str = "hansa-system"
-    """The agent's."""
+    agent_namespace: str = "hansa-system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ class RunRequest:
     options: RenderOptions = RenderOptions()
     resolver: str = ""
     """Address of the resolver that forwards nothing; needed where the run is shut in."""
+    contract: Contract = STRICTEST
+    now_s: float = 0.0
+    alive_until_s: float = 0.0
+    """Until when the pods may live unless they are told more."""
 
     @property
     def is_shut_in(self) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hansa.hub.planner.explanations import MAX_SITES_EXPLAINED, Explanations
+from hansa.model.events import SiteChanged
 from hansa.model.plan import Placement, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
@@ -50,6 +53,7 @@ OTHERS = {
         {"s00": Reason.WAITING_FOR_CAPACITY, "s01": Reason.WAITING_FOR_CAPACITY},
     ),
     "too large": ((job("j", 9),), 1, {"s00": Reason.EXCEEDS_NODE_SHAPE}),
+    "nothing that could be placed": ((replace(job("j"), pool="atlantis"),), 1, {}),
     "placed among very many": ((job("j"),), MAX_SITES_EXPLAINED + 1, {}),
 }
 
@@ -76,7 +80,7 @@ def test_rules_are_asked_anew_only_when_sites_or_pools_changed():
     known = dict(told._rulings)
     told.follow(planner.league)
     assert (known, told._rulings) == (told._rulings, known)
-    planner.update((), (), (Site("s00", "ut", "ut", "EE", frozenset({"EE"})),), now_s=0)
+    planner.update([SiteChanged(Site("s00", "ut", "ut", "EE", frozenset({"EE"})))], now_s=0)
     told.follow(planner.league)
     assert told._rulings == {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -67,6 +68,7 @@ class Ending(Running):
 
     def __init__(self, **law: Any):
         super().__init__()
+        self.own.put(SECRET, {"metadata": {"name": held_secret.NAME}})
         self.policy(**law)
 
     def policy(self, **law: Any):
@@ -260,6 +262,21 @@ async def test_a_full_member_keeps_no_more_and_says_so(monkeypatch):
     assert row(agent)["state"] == "Refused"
     assert "results wait at the member already" in agent.message()
     assert held_secret.runs(agent.own.objects[SECRET]) == []
+    assert "result" not in agent.status()
+
+
+async def test_without_a_place_for_it_the_run_waits_and_its_result_does_not_travel():
+    agent = Ending(**WAITS)
+    del agent.own.objects[SECRET]
+    agent.granted(**DECLARED)
+    async with working(agent):
+        ending = asyncio.create_task(agent.ends(logged(SECRET_WORD)))
+        await agent.until(lambda: agent.parts.context.runs.failures(RUN) > 0)
+        assert "finishedAt" not in agent.status()
+        agent.own.put(SECRET, {"metadata": {"name": held_secret.NAME}})
+        await ending
+
+    assert row(agent)["state"] == "Waiting"
     assert "result" not in agent.status()
 
 

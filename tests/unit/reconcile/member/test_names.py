@@ -109,7 +109,7 @@ def test_a_run_without_data_and_with_egress_resolves_as_the_cluster_does():
 
 
 def test_the_resolver_is_the_agents_own():
-    fence = rendered(request(options=RenderOptions(namespace="league")))["NetworkPolicy"]
+    fence = rendered(request(options=RenderOptions(agent_namespace="league")))["NetworkPolicy"]
 
     assert not reaches(fence, OURS, "UDP", 53)
     assert reaches(fence, ("league", OURS[1], OURS[2]), "UDP", 53)

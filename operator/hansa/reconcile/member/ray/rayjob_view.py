@@ -14,7 +14,7 @@ def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
     """Return the view of a RayJob object."""
     status = rayjob.get("status") or {}
     cluster = status.get("rayClusterStatus") or {}
-    running_s = _running_since(cluster)
+    running_s = _running_since(status, cluster)
     running = running_s is not None or _int(cluster.get("availableWorkerReplicas")) > 0
     return WorkloadView(
         created_s=from_rfc3339(rayjob["metadata"].get("creationTimestamp")) or 0.0,
@@ -42,17 +42,21 @@ def _end(status: Mapping[str, Any]) -> EndReason | None:
             return None
 
 
-def _running_since(cluster: Mapping[str, Any]) -> float | None:
+def _running_since(status: Mapping[str, Any], cluster: Mapping[str, Any]) -> float | None:
     """Return when all workers were up; None: not yet.
 
-    ``rayJobInfo`` of the same status is not read: it is what Ray says in the job's own pod.
+    Where KubeRay's gate RayClusterStatusConditions is off, a job that runs counts from when KubeRay
+    took it up. ``rayJobInfo`` is not read: it is what Ray says in the job's own pod.
     """
     moments = (
         from_rfc3339(condition.get("lastTransitionTime"))
         for condition in cluster.get("conditions") or ()
         if condition.get("type") == "RayClusterProvisioned" and condition.get("status") == "True"
     )
-    return next((moment for moment in moments if moment is not None), None)
+    up_s = next((moment for moment in moments if moment is not None), None)
+    if up_s is None and status.get("jobDeploymentStatus") in {"Running", "Complete"}:
+        return from_rfc3339(status.get("startTime"))
+    return up_s
 
 
 def _int(value: object) -> int:

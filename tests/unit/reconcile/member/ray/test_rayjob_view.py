@@ -37,6 +37,19 @@ VIEWS = {
         {"rayJobInfo": {"startTime": "1970-01-01T00:00:15Z"}},
         WorkloadView(10),
     ),
+    "without conditions, a job that runs counts from when it was taken up": (
+        {"jobDeploymentStatus": "Running", "startTime": "1970-01-01T00:00:12Z"},
+        WorkloadView(10, started=True, running=True, running_s=12),
+    ),
+    "with them, from when all workers were up": (
+        {
+            "jobDeploymentStatus": "Running",
+            "startTime": "1970-01-01T00:00:12Z",
+            "rayClusterStatus": UP,
+        },
+        WorkloadView(10, started=True, running=True, running_s=20),
+    ),
+    "and not before it runs": ({"startTime": "1970-01-01T00:00:12Z"}, WorkloadView(10)),
     "a worker is up, nobody knows since when": (
         {"rayClusterStatus": {"availableWorkerReplicas": 1}},
         WorkloadView(10, started=True, running=True),
