@@ -108,7 +108,7 @@ NAMED = {
     (SYSTEM, "core/secrets", "get", "hansa-results"),
     (SYSTEM, "core/secrets", "patch", "hansa-results"),
     (SYSTEM, "core/services", "get", "hansa-resolver"),
-    *((place, CONFIGMAPS, "get", "grant") for place in HERE),
+    *((place, CONFIGMAPS, "get", name) for place in HERE for name in ("grant", "alive")),
     *(
         ("", f"admissionregistration.k8s.io/{kind}", "get", "hansa-agent")
         for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
