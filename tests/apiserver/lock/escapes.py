@@ -157,9 +157,9 @@ PODS: Mapping[str, PodEscape] = {
     ),
     "an image volume by digest": (VOLUME, _volume(image={"reference": EVIL}), "pod-volumes"),
     # data and volumes
-    "data to write": ((*C, "volumeMounts", 2, "readOnly"), False, "container-mounts"),
+    "data to write": ((*C, "volumeMounts", 3, "readOnly"), False, "container-mounts"),
     "a claim to write": (
-        (*SPEC, "volumes", 2, "persistentVolumeClaim", "readOnly"),
+        (*SPEC, "volumes", 3, "persistentVolumeClaim", "readOnly"),
         False,
         "pod-volumes",
     ),
@@ -244,8 +244,8 @@ PODS: Mapping[str, PodEscape] = {
         "container-network",
     ),
     "a probe with headers": (
-        (*C, "livenessProbe", "httpGet", "httpHeaders"),
-        [{"name": "X", "value": "y"}],
+        (*C, "livenessProbe"),
+        {"httpGet": {"port": 80, "httpHeaders": [{"name": "X", "value": "y"}]}},
         "container-network",
     ),
     "a start-up probe": (
