@@ -37,7 +37,9 @@ RESERVED_ENV_PREFIXES = ("RAY_", "KUBERAY_", "NVIDIA_", "CUDA_", "LD_", "HANSA_"
 """The platform's: CVE-2025-23266 rode on LD_PRELOAD."""
 RAY_FLOOR = (2, 54)
 """Ray before 2.54 has known remote code execution flaws."""
-
+RESULT_BYTES = 4096
+"""Most bytes of UTF-8 that a result may have."""
+LOG_TAIL_BYTES = 8192
 
 SERVED_WORKLOADS = frozenset({"Batch", "FineTune"})
 UNSERVED = "Inference is not served yet; use Batch or FineTune"
@@ -176,7 +178,12 @@ class Disconnection(Model):
 class Result(Model):
     """A small declared result that may travel back, if the member's policy exports results."""
 
-    max_bytes: int = Field(default=4096, ge=1, le=4096, description="Largest result accepted.")
+    max_bytes: int = Field(
+        default=RESULT_BYTES,
+        ge=1,
+        le=RESULT_BYTES,
+        description="Largest result, in bytes of UTF-8; a larger one stays at the member.",
+    )
 
 
 class Authorization(Model):
@@ -362,10 +369,14 @@ class AIJobStatus(Model):
     running_at: Timestamp | None = Field(default=None, description="First Ray worker running.")
     finished_at: Timestamp | None = Field(default=None, description="When the job ended.")
     result: str | None = Field(
-        default=None, max_length=4096, description="The declared result, as the job wrote it."
+        default=None,
+        max_length=RESULT_BYTES,
+        description="The declared result, as the job wrote it.",
     )
     log_tail: str | None = Field(
-        default=None, max_length=8192, description="Last lines of the driver, where exported."
+        default=None,
+        max_length=LOG_TAIL_BYTES,
+        description="Last lines of the driver, where exported.",
     )
     waiting_since: Timestamp | None = Field(
         default=None,

@@ -50,6 +50,7 @@ class MemberReason(StrEnum):
     RAY_TOO_OLD = "RayTooOld"
     KUBERAY_MISSING = "KubeRayMissing"
     KUBERAY_TOO_OLD = "KubeRayTooOld"
+    RESOLVER_MISSING = "ResolverMissing"
     DISK_FULL = "DiskFull"
     CANARY_ADMITTED = "CanaryAdmitted"
 
@@ -91,6 +92,7 @@ TRANSIENT = frozenset(
         MemberReason.GPUS_NOT_LENT,
         MemberReason.KUBERAY_MISSING,
         MemberReason.KUBERAY_TOO_OLD,
+        MemberReason.RESOLVER_MISSING,
         MemberReason.DISK_FULL,
         MemberReason.CANARY_ADMITTED,
     }

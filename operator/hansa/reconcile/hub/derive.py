@@ -92,7 +92,9 @@ def _seen(case: JobCase) -> Iterator[Action]:
 def _finished(case: JobCase, current: Epoch | None) -> Iterator[Action]:
     if current is not None and current.settled:
         grant = current.grant
-        yield DeleteGrant(grant.namespace, grant.name, grant.uid)
+        yield from _set(case, job_status.with_late_result(case.job, grant))
+        if not grant.awaits_export:
+            yield DeleteGrant(grant.namespace, grant.name, grant.uid)
     if case.all_over:
         yield from _unpin(case)
 

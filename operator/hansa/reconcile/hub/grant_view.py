@@ -76,6 +76,11 @@ class GrantView:
         return None
 
     @property
+    def awaits_export(self) -> bool:
+        """Whether the member holds something that may still come, after the run is over."""
+        return any(export.state == "Waiting" for export in self.status.exports)
+
+    @property
     def node_fault(self) -> Condition | None:
         """The condition that says that the run came to nothing by its node's own fault."""
         said = map(self.condition, ("Running", "Failed", "Released"))

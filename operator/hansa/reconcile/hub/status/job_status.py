@@ -225,12 +225,21 @@ def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: 
     status = _status(job, facts, now_s) | _times(job, grant, now_s)
     status |= billing.so_far(job.status, bill)
     status.setdefault("finishedAt", rfc3339(now_s))
-    declared = job.parsed.wire.get("result")
-    if declared and grant.status.result is not None:
-        status["result"] = grant.status.result
+    status |= _result(job, grant)
     if grant.status.log_tail is not None:
         status["logTail"] = grant.status.log_tail
     return status
+
+
+def with_late_result(job: JobView, grant: GrantView) -> Status:
+    """Return the status of an ended job with a result that was released after its end."""
+    return {**job.status, **_result(job, grant)}
+
+
+def _result(job: JobView, grant: GrantView) -> Status:
+    declared = job.parsed.wire.get("result") is not None and grant.ended is not None
+    said = grant.status.result if declared else None
+    return {} if said is None else {"result": said}
 
 
 def preempted_for(status: Mapping[str, Any], epoch: int) -> str:
