@@ -46,7 +46,7 @@ HUB = "hub"
 SITES = {"tartu": ("EE", 4), "vilnius": ("LT", 4), "riga": ("LV", 2)}
 """Member → its country and its GPUs."""
 GRANT_VALIDITY_S = 120
-SKEW_S = 60
+RESTART_S = 3.0
 
 
 def _key(name: str) -> Ed25519Signer:
@@ -80,13 +80,14 @@ class Program:
         """Ends that nobody asked for."""
         self.work: Callable[[], Any] = asyncio.Event
         self.down = False
+        self._pause_s = RESTART_S
 
     def start(self) -> None:
-        """Begin a life, unless one is going on or the story keeps it down."""
+        """Begin a life, unless the story keeps it down."""
         if self.down or (self.process is not None and not self.process.dead):
             return
         self.log(f"{self.name} starts")
-        process = self.process = Process(self.name, self.clock)
+        process = self.process = Process(self.name, self.clock, on_death=self._died)
         for name, server in self.servers.items():
             process.clients[name] = FaultyCluster(server, self.lines[name], process)
         task = process.start(self.work())
@@ -94,18 +95,20 @@ class Program:
 
     def kill(self, *, pause_s: float) -> None:
         """Kill it; it is back after ``pause_s``."""
-        if self.process is not None and not self.process.dead:
-            self.log(f"{self.name} is killed")
+        self._pause_s = pause_s
+        if self.process is not None:
             self.process.kill()
+
+    def _died(self) -> None:
+        self.log(f"{self.name} dies")
+        pause_s, self._pause_s = self._pause_s, RESTART_S
         asyncio.get_running_loop().call_later(pause_s, self.start)
 
     def _ended(self, process: Process, task: asyncio.Task[Any]) -> None:
         if not process.dead:
-            process.kill()
             self.deaths.append(str(None if task.cancelled() else task.exception()))
             self.log(f"{self.name} ended by itself: {self.deaths[-1]}")
-        if process is self.process and not self.down:
-            asyncio.get_running_loop().call_later(3.0, self.start)
+            process.kill()
 
 
 class League:

@@ -73,10 +73,11 @@ class Clock:
 class Process:
     """One life of a program, from its start to its end or its murder."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, *, on_death: Callable[[], object]) -> None:
         self.name = name
         self.clock = clock
         self.dead = False
+        self._on_death = on_death
         self.clients: dict[str, Any] = {}
         """Server → its connection to it."""
         self._tasks: dict[asyncio.Task[Any], None] = {}
@@ -94,14 +95,20 @@ class Process:
 
     def kill(self) -> None:
         """End it as ``kill -9`` does."""
-        self.dead = True
+        if not self.dead:
+            self.dead = True
+            self._cancel()
+            self._on_death()
+
+    def _cancel(self) -> None:
         for task in list(self._tasks):
             task.cancel()
 
     async def gone(self) -> None:
-        """Wait until nothing of it is left."""
+        """Wait until nothing of it is left: what a task begins as it ends is ended too."""
         while self._tasks:
-            await asyncio.wait(list(self._tasks))
+            self._cancel()
+            await asyncio.wait(list(self._tasks), timeout=1)
 
     async def die(self) -> None:
         """Kill it from within; does not return."""
