@@ -62,8 +62,7 @@ def is_lawful(snapshot: Snapshot, job: Job, site: Site) -> bool:
     A site of undeclared legal control passes nothing.
     """
     pool = next(pool for pool in snapshot.pools if pool.name == job.pool)
-    announced = (snapshot.dataset_rules, site.dataset_rules)
-    of_data = [rules[name] for name in job.data for rules in announced if name in rules]
+    of_data = [site.dataset_rules[name] for name in job.data if name in site.dataset_rules]
     return bool(site.legal_control) and all(
         is_within(rule.location, site.jurisdiction, pool.overlays)
         and all(is_within(rule.legal_control, law, pool.overlays) for law in site.legal_control)

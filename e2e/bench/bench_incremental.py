@@ -68,7 +68,7 @@ class Run:
         while queue:
             name, event = queue.popleft()
             since = time.perf_counter()
-            decided = self.planner.apply(event, now_s=now_s)
+            decided = self.planner.update([event], now_s=now_s)
             self.times_ms.setdefault(name, []).append(milliseconds(since))
             self._absorb(decided, queue)
 

@@ -24,7 +24,7 @@ from e2e.testbed.league import agents, founding
 from e2e.testbed.league.agents import HUB_USER, Host
 from e2e.testbed.providers.simulated import stages
 from hansa.api.meta import GROUP
-from hansa.member.cluster.probes import CANARY_NAMESPACE
+from hansa.reconcile.member import canaries
 
 MACHINES = 16
 GPUS_EACH = 64
@@ -139,23 +139,13 @@ def _furnish(
             "maxConcurrentJobs": 100_000,
         },
     }
-    agents.prepare_member(site, founding.with_hub_key(policy, key.public_key))
+    agents.prepare_member(site, founding.with_hub_key(policy, key.public_key), binaries)
     site.apply(*(_machine(number, jurisdiction) for number in range(MACHINES)))
     # Members run no controller manager here, and only that would take this taint off again
     # and give the canary's namespace its service account.
     site.kubectl("taint", "node", "--all", "node.kubernetes.io/not-ready:NoSchedule-")
-    account = {"name": "default", "namespace": CANARY_NAMESPACE}
-    site.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {
-                "name": CANARY_NAMESPACE,
-                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
-            },
-        },
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
-    )
+    account = {"name": "default", "namespace": canaries.NAMESPACE}
+    site.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
 
 
 def _start_kwok(host: Host, jurisdiction: str, site: ControlPlane, binaries: Binaries) -> Process:

@@ -99,9 +99,10 @@ class League:
             "server": self.hub.url,
             "caBundle": self.hub.control_plane.ca_path.read_text(encoding="utf-8"),
         }
+        lock = {"dataPaths": [str(self._data / name)]}
         with ThreadPoolExecutor(1) as pool:
             installing = pool.submit(
-                self._chart, site, "hansa-member", {"node": name, "join": join}
+                self._chart, site, "hansa-member", {"node": name, "join": join, "admission": lock}
             )
             founding.accept(self.hub, name, *self._keys(site))
             installing.result()

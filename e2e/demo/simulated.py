@@ -45,7 +45,8 @@ class SimulatedLeague:
         for name, site in self.members.items():
             with progress.step(f"member {name}: policy, join"):
                 plane = site.control_plane
-                agents.prepare_member(plane, self.policies[name])
+                data, binaries = self._testbed.folder / "data", self._testbed.binaries
+                agents.prepare_member(plane, self.policies[name], binaries, data)
                 self._provide(name)
                 agents.start_member(self._host, name, hub=self.hub.control_plane, site=plane)
         for name in self.members:

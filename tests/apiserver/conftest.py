@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.testbed.addons import second_lock
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established, wait_service_account
@@ -86,6 +87,7 @@ def member_plane(binaries: Binaries) -> Iterator[ControlPlane]:
     with ControlPlane(binaries, controllers=True, node_grace_s=3600) as plane:
         install(plane, CRDS / "memberpolicies.yaml")
         install_kuberay(plane, binaries)
+        second_lock.install(plane, binaries, Path("/srv"))
         for name, place in (("m1", "EE"), ("m2", "EE-79")):
             node, status = machine(name, place=place)
             plane.kubectl("apply", "-f", "-", stdin=node)

@@ -37,6 +37,10 @@ FIRES = {
     "HansaGrantsRefused": {'hansa_grant_refusals_total{node="t",reason="Paused"}': "0+5x30"},
     "HansaWatchDeaf": {'hansa_watch_event_age_seconds{resource="aijobs"}': "0+60x30"},
     "HansaHubSilent": {"hansa_member_hub_contact_age_seconds": "0+60x30"},
+    "HansaGuardSilent": {
+        'hansa_guard_pass_age_seconds{instance="a"}': "61x30",
+        'hansa_guard_pass_age_seconds{instance="b"}': "61x30",
+    },
     "HansaCertificateExpiring": {"hansa_member_certificate_remaining_seconds": "1000x120"},
     "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "-600x30"},
     "HansaMemberUnfit": {'hansa_member_condition{condition="KubeRayReady"}': "0x30"},
@@ -62,6 +66,10 @@ QUIET = {
     },
     "HansaWatchDeaf": {'hansa_watch_event_age_seconds{resource="aijobs"}': "300x30"},
     "HansaHubSilent": {"hansa_member_hub_contact_age_seconds": "600x30"},
+    "HansaGuardSilent": {
+        'hansa_guard_pass_age_seconds{instance="a"}': "9999x30",
+        'hansa_guard_pass_age_seconds{instance="b"}': "60x30",
+    },
     "HansaCertificateExpiring": {"hansa_member_certificate_remaining_seconds": "259200x120"},
     "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "-30x30"},
     "HansaMemberUnfit": {'hansa_member_condition{condition="HubReachable"}': "0x30"},
@@ -110,6 +118,18 @@ def test_alerts_fire_when_they_should_and_only_then(promtool, chart, tmp_path):
         "rule_files": ["rules.yaml"],
         "evaluation_interval": "1m",
         "tests": [test for alert in ours for test in cases(alert)],
+    }
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
+    answer = ask(promtool, "test", "rules", str(tmp_path / "tests.yaml"))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_a_guard_that_is_not_there_is_silent(promtool, tmp_path):
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups("member")))
+    document = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [case("HansaGuardSilent", {"up": "1x30"}, 17, firing=True)],
     }
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
     answer = ask(promtool, "test", "rules", str(tmp_path / "tests.yaml"))

@@ -226,8 +226,8 @@ def assert_none(*found: list[str]) -> None:
 
 def decide(planner: IncrementalPlanner, change: Change, now_s: int) -> Plan:
     if change is None or isinstance(change, tuple):
-        return planner.replan(now_s, change or ())
-    return planner.apply(change, now_s=now_s)
+        return planner.replan(now_s, map(JobArrived, change or ()))
+    return planner.update([change], now_s=now_s)
 
 
 def _is_rebuilt(change: Change) -> bool:

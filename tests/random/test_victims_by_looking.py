@@ -13,7 +13,7 @@ from hansa.model.snapshot import PreemptionRule, Share, Snapshot
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.preemption import trial
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.state.league import Record
+from hansa.placement.state.records import Record
 from tests.seeds import seeds
 from tests.unit.placement.leagues import random_job, random_snapshot
 
@@ -53,7 +53,7 @@ def lived(snapshot: Snapshot, happened: list[Event]) -> list[Plan]:
     planner = IncrementalPlanner(snapshot, is_compiled=False)
     told = [planner.replan(snapshot.now_s)]
     for number, event in enumerate(happened):
-        told.append(planner.apply(event, now_s=snapshot.now_s + 400 * number))
+        told.append(planner.update([event], now_s=snapshot.now_s + 400 * number))
     return [*told, planner.replan(snapshot.now_s + 20_000)]
 
 
@@ -90,7 +90,7 @@ def test_sums_are_those_of_the_victims(seed):
     planner = IncrementalPlanner(snapshot, is_compiled=False)
     planner.replan(snapshot.now_s)
     for number, event in enumerate(events(rng, snapshot)):
-        planner.apply(event, now_s=snapshot.now_s + 400 * number)
+        planner.update([event], now_s=snapshot.now_s + 400 * number)
     league = planner._league
     tried, size = trial.Trial(league), len(league.fleet.cells)
     sums = league.holdings.gpus_at(tried._able.nonzero()[0], size)

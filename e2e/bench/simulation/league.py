@@ -13,6 +13,7 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.placement.explain.waitlist import about
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.state.league import League
 
 LEARN_S = 6 * 3600
 """The hub fits past run times anew four times a day."""
@@ -96,11 +97,19 @@ class LeaguePolicy:
             self._apply(JobArrived(self._jobs[start.uid]), now_s)
 
     def _apply(self, event: Event, now_s: int) -> None:
-        self._take(self._planner.apply(event, now_s=now_s))
+        self._take(self._planner.update([event], now_s=now_s))
 
     def _take(self, plan: Plan) -> None:
         self._starts += [
-            Start(p.job_uid, p.site, p.gpu_class, self._planner.machines_of(p.job_uid))
+            Start(p.job_uid, p.site, p.gpu_class, machines_of(self._planner.league, p.job_uid))
             for p in plan.placements
         ]
         self._stops += [stop.job_uid for stop in plan.stops]
+
+
+def machines_of(league: League, uid: str) -> tuple[tuple[int, int], ...]:
+    """Where in its cell the workers of a running job are booked: (machine, workers)."""
+    held = league.records[uid].held[-1]
+    lo = int(league.supply.cell_lo[held.cell])
+    pairs = zip(held.log[::2], held.log[1::2], strict=True)
+    return tuple((machine - lo, workers) for machine, workers in pairs if workers)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from e2e.testbed.addons import second_lock
+from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
 from e2e.testbed.host import processes
@@ -65,9 +67,12 @@ def start_hub(host: Host, hub: ControlPlane, key: HubKey) -> Process:
     return host.start("hansa-hub", [sys.executable, "-m", "hansa", "hub"], env)
 
 
-def prepare_member(site: ControlPlane, policy: Mapping[str, Any]) -> None:
-    """Install the member's kind, its namespace, its policy and a declared KubeRay."""
+def prepare_member(
+    site: ControlPlane, policy: Mapping[str, Any], binaries: Binaries, *data_paths: Path
+) -> None:
+    """Install the member's kind, its second lock, its namespace, its policy and a declared KubeRay."""
     install_kinds(site, CRDS / "memberpolicies.yaml")
+    second_lock.install(site, binaries, *data_paths)
     site.apply(
         founding.namespace(SYSTEM),
         founding.namespace("kuberay-system"),
@@ -80,10 +85,11 @@ def start_member(host: Host, node: str, *, hub: ControlPlane, site: ControlPlane
     """Let a member join, then start ``hansa member``."""
     bootstrap = founding.bootstrap_kubeconfig(hub, host.folder / f"{node}.bootstrap")
     founding.join(node, hub=hub, member=site, bootstrap=bootstrap)
+    kubeconfig = site.kubeconfig_for(second_lock.AGENT, second_lock.MASTERS)
     env = {
         "HANSA_MEMBER_NODE": node,
         "HANSA_MEMBER_NAMESPACE": SYSTEM,
-        "HANSA_MEMBER_IDENTITY__KUBECONFIG": str(site.kubeconfig),
+        "HANSA_MEMBER_IDENTITY__KUBECONFIG": str(kubeconfig),
         **_serving("MEMBER"),
     }
     return host.start(f"hansa-member-{node}", [sys.executable, "-m", "hansa", "member"], env)

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from e2e.testbed.addons import kuberay
+from e2e.testbed.addons import kuberay, second_lock
 from e2e.testbed.build.binaries import Binaries, cache_root
 from e2e.testbed.cluster.cluster import Cluster
 from e2e.testbed.cluster.controlplane import ControlPlane
@@ -60,7 +60,7 @@ class SimulatedSite(Cluster):
             "kwok",
             [
                 binaries["kwok"],
-                f"--kubeconfig={self.kubeconfig}",
+                f"--kubeconfig={self._player()}",
                 f"--config={config}",
                 "--manage-all-nodes=true",
                 "--node-lease-duration-seconds=40",
@@ -70,6 +70,10 @@ class SimulatedSite(Cluster):
             die_with_parent=die_with_parent,
         )
         self.apply(*(node_manifest(self.spec, i) for i in range(self.spec.machines)))
+
+    def _player(self) -> Path:
+        """Return KWOK's identity: it plays KubeRay, and the second lock goes by the name."""
+        return self.control_plane.kubeconfig_for(second_lock.KUBERAY, second_lock.MASTERS)
 
     def wait_nodes(self) -> None:
         """Return once every node is ready."""

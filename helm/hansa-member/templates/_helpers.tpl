@@ -58,3 +58,8 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: hansa
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
+
+{{/* Who makes a run's pods: KubeRay's operator. */}}
+{{- define "hansa.kuberay" -}}
+system:serviceaccount:{{ .Values.kuberay.namespace }}:{{ .Values.kuberay.serviceAccount }}
+{{- end }}

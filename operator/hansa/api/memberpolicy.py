@@ -207,11 +207,14 @@ class MemberPolicyStatus(Model):
         default=None, description="Last answer from the hub."
     )
     canary: Literal["Denied", "Admitted", "NotRun"] = Field(
-        default="NotRun", description="Outcome of the last known-bad dry run; must be Denied."
+        default="NotRun",
+        description="Outcome of the last trial of the second lock; must be Denied.",
     )
     note: Message = Field(default="", description="What a person should know.")
     conditions: tuple[Condition, ...] = Field(
-        default=(), max_length=16, description="Enforcing, HubReachable, KubeRayReady, ClockInSync."
+        default=(),
+        max_length=16,
+        description="Enforcing, HubReachable, KubeRayReady, ClockInSync, DiskAvailable, SecondLockHolds.",
     )
 
 

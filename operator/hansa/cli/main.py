@@ -29,6 +29,7 @@ COMMANDS = {
     "doctor": ("hansa.cli.league.doctor:doctor", "Check a cluster before or after installing."),
     "hub": ("hansa.cli.processes:hub", "Run the hub."),
     "member": ("hansa.cli.processes:member", "Run the member agent."),
+    "guard": ("hansa.cli.processes:guard", "Run the guard of a member's running work."),
     "exporter": ("hansa.cli.processes:exporter", "Run the GPU exporter."),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hansa.cli.lazy import load
+from hansa.cli.lazy import LazyGroup, load
 
 
 @click.command
@@ -16,13 +16,29 @@ def hub() -> None:
     load("hansa.hub.app:main")()
 
 
-@click.command
-def member() -> None:
+MEMBER_COMMANDS = {
+    "stop": ("hansa.cli.league.stop:stop", "Stop all league work on this cluster, now.")
+}
+
+
+@click.group(cls=LazyGroup, lazy=MEMBER_COMMANDS, invoke_without_command=True)
+@click.pass_context
+def member(context: click.Context) -> None:
     """Run the member agent: judge grants by the local policy, run and report them.
 
     Settings come from HANSA_MEMBER_* environment variables.
     """
-    load("hansa.member.app:main")()
+    if context.invoked_subcommand is None:
+        load("hansa.member.app:main")()
+
+
+@click.command
+def guard() -> None:
+    """Run the guard: end runs that must not go on, whatever the agent does.
+
+    Settings come from HANSA_GUARD_* environment variables.
+    """
+    load("hansa.guard.app:main")()
 
 
 @click.command

@@ -173,10 +173,16 @@ def _image(case: Case) -> Iterator[Objection]:
 
 
 def _under(image: str, prefix: str) -> bool:
-    """Tell whether ``image`` lies under ``prefix``, ending at a path, tag or digest boundary."""
-    return image.startswith(prefix) and (
-        prefix[-1] in "/:" or image[len(prefix) : len(prefix) + 1] in {"/", ":", "@"}
-    )
+    """Tell whether ``image`` lies under ``prefix``, ending at a path, tag or digest boundary.
+
+    A colon with a slash behind it begins a port, and another port is another registry.
+    """
+    if not image.startswith(prefix):
+        return False
+    rest = image[len(prefix) :]
+    if prefix.endswith("/") or rest[:1] in {"/", "@"}:
+        return True
+    return (prefix.endswith(":") or rest[:1] == ":") and "/" not in rest
 
 
 def _datasets(case: Case) -> Iterator[Objection]:

@@ -31,7 +31,6 @@ from hansa.member.scrape_view import ScrapeView
 from hansa.member.settings import MemberSettings
 from hansa.member.status import AgentStatus
 from hansa.member.wiring import Clients, Parts, assemble
-from hansa.model.times import from_rfc3339
 from hansa.observability.collectors import member_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
@@ -40,6 +39,7 @@ from hansa.ports import Clock, Manifest
 from hansa.process.app import Supervisor, regularly, run_process, together
 from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
+from hansa.reconcile.member.contact_lease import lease_path, read_contact
 from hansa.reconcile.member.run_request import MANAGER
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,6 @@ class Agent:
                 request_timeout_s=self._settings.timing.hub_answer_seconds,
             )
         )
-        policy = await self._policy(own)
-        last = ((policy or {}).get("status") or {}).get("lastHubContactTime")
         parts = assemble(
             self._settings,
             Clients(
@@ -126,7 +124,7 @@ class Agent:
                 FencedCluster(hub, still_leader=still_leader),
                 lambda: hub.server_time_skew_s,
                 held.signer,
-                from_rfc3339(last),
+                await self._last_contact(own),
             ),
             clock=self._clock,
             instruments=self._instruments,
@@ -167,6 +165,18 @@ class Agent:
                 self.status.starting = str(error)
                 await asyncio.sleep(error.after_s)
 
+    async def _last_contact(self, own: KubeCluster) -> float | None:
+        """Return the last contact of an earlier process; without it, all it left has run out."""
+        path = lease_path(self._settings.namespace, self._settings.node)
+        while True:
+            try:
+                return read_contact(await own.get(path))
+            except NotFound:
+                return None
+            except Retryable as error:
+                self.status.starting = str(error)
+                await asyncio.sleep(error.after_s)
+
     def _jitter(self) -> float:
         return float(self._random.random())
 
@@ -197,6 +207,7 @@ class Agent:
         await self._first_looks(duties)
         every: list[tuple[Callable[[], Any], Callable[[], float]]] = [
             (duties.heartbeat, lambda: timing.heartbeat_seconds),
+            (duties.keep_contact, lambda: timing.contact_seconds),
             (duties.canary, duties.canary_pause_s),
             (duties.kuberay, duties.kuberay_pause_s),
             (duties.volumes, duties.volumes_pause_s),
@@ -215,7 +226,13 @@ class Agent:
         )
 
     async def _first_looks(self, duties: Duties) -> None:
-        for look in (duties.first_canary, duties.kuberay, duties.volumes, duties.heartbeat):
+        for look in (
+            duties.first_canary,
+            duties.kuberay,
+            duties.volumes,
+            duties.heartbeat,
+            duties.keep_contact,
+        ):
             try:
                 async with asyncio.timeout(FIRST_LOOK_S):
                     await look()

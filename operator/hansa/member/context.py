@@ -25,6 +25,7 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
+from hansa.reconcile.member.contract import STRICTEST, Contract, unattended_limit_s
 from hansa.reconcile.member.grant_status import Stamp
 from hansa.reconcile.member.workload import Workload, WorkloadView
 
@@ -119,6 +120,20 @@ class AgentContext:
         if grant is None:
             raise Retryable(f"the hub's grant {entry.grant} is not to be had now")
         return grant
+
+    def contract(self, entry: Entry) -> Contract:
+        """Return the terms under which a run goes on."""
+        job, timing = entry.spec.job_spec, self.settings.timing
+        granted_s = from_rfc3339(entry.spec.not_before)
+        return Contract(
+            unattended_limit_s=unattended_limit_s(
+                job.disconnection,
+                disconnect_s=timing.disconnect_seconds,
+                stop_margin_s=timing.stop_margin_seconds,
+            ),
+            max_runtime_s=job.max_runtime_seconds,
+            granted_s=STRICTEST.granted_s if granted_s is None else granted_s,
+        )
 
     def stamp(self) -> Stamp:
         """Return now and the policy's generation."""

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from hansa.errors import NotFound, Retryable
-from hansa.member.cluster import gpu_use, probes
+from hansa.member.cluster import gpu_use, probes, second_lock
 from hansa.member.context import AgentContext
 from hansa.member.hub_link import certificates, identity
 from hansa.member.hub_link.identity import HubIdentity
 from hansa.model.times import rfc3339_micro
+from hansa.reconcile.member import contact_lease
 
 log = logging.getLogger(__name__)
 LEASE = "hansa-node"
@@ -37,6 +38,7 @@ class Duties:
     def __init__(self, context: AgentContext) -> None:
         """``context``: shared state."""
         self._context = context
+        self._kept_s: float | None = None
 
     async def heartbeat(self) -> None:
         """Renew this node's Lease on the hub; only a success counts as contact."""
@@ -60,24 +62,45 @@ class Duties:
             raise Retryable("the hub answered a renewal with something else than the Lease")
         context.contact.made(sent)
 
+    async def keep_contact(self) -> None:
+        """Make the last contact durable: it is what the guard and a restarted agent go by."""
+        context, last_s = self._context, self._context.contact.last_s
+        if last_s is None or last_s == self._kept_s:
+            return
+        node, namespace = context.settings.node, context.settings.namespace
+        spec = contact_lease.contact_spec(node, last_s)
+        try:
+            await context.own.merge(contact_lease.lease_path(namespace, node), {"spec": spec})
+        except NotFound:
+            body = {"metadata": {"name": contact_lease.NAME.format(node)}, "spec": spec}
+            await context.own.create(contact_lease.LEASES.format(namespace), body)
+        self._kept_s = last_s
+
     async def canary(self) -> None:
         """See whether the second lock holds."""
-        found = await probes.run_canary(self._context.own)
+        found = await second_lock.try_lock(
+            self._context.own, self._context.cluster_state.policy.spec
+        )
         if found != self._context.cluster_state.canary:
             self._context.cluster_state.canary = found
             self._context.dirty.set()
 
     def canary_pause_s(self) -> float:
-        """Return how long to wait before the next dry run: less while there is no judgement."""
-        timing = self._context.settings.timing
-        unjudged = self._context.cluster_state.canary.outcome == "NotRun"
-        return timing.retry_seconds if unjudged else timing.canary_seconds
+        """Return how long to wait before the next trial: less while no work is taken for it."""
+        timing, holds = (
+            self._context.settings.timing,
+            not self._context.cluster_state.canary.trouble,
+        )
+        return timing.canary_seconds if holds else timing.retry_seconds
 
     async def first_canary(self) -> None:
-        """Try a few times: a namespace made a moment ago has no service account yet."""
+        """Try a few times: policies installed a moment ago are not in force yet."""
         for _ in range(FIRST_CANARIES):
             await self.canary()
-            if self._context.cluster_state.canary.outcome != "NotRun":
+            if (
+                not self._context.cluster_state.canary.trouble
+                or self._context.cluster_state.policy.spec is None
+            ):
                 return
             await asyncio.sleep(self._context.settings.timing.retry_seconds / 2)
 

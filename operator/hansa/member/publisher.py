@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ PAUSE_S = 1.0
 REPEAT_S = 30.0
 """Statuses are looked at this often without a cause: ages pass by themselves."""
 CONTACT_STEP_S = 30.0
-"""How coarsely the last contact is stated; it is what a restarted agent goes by."""
+"""How coarsely the last contact is stated: each step is a write."""
 
 
 class Publisher:
@@ -120,10 +121,11 @@ class Publisher:
         inventory = context.cluster_state.inventory(context.run_index.held)
         self.health = Health(
             policy=context.cluster_state.policy.problem,
-            hub=f"no answer for {age // 30 * 30:.0f} s" if age > timing.disconnect_seconds else "",
+            hub=_hub_trouble(age, timing.disconnect_seconds),
             kuberay=context.cluster_state.kuberay.trouble,
             clock=_clock_trouble(skew, limits.clock_skew_seconds),
             disk=context.cluster_state.readiness(inventory).disk_full,
+            lock=context.cluster_state.canary.trouble,
         )
         self._tell_people(before)
 
@@ -171,6 +173,12 @@ class Publisher:
             note=self._note,
         )
         return policy_status(said, self._conditions.get(path, []), now_s=context.clock.now())
+
+
+def _hub_trouble(age_s: float, limit_s: float) -> str:
+    if math.isinf(age_s):
+        return "no answer since this agent was installed"
+    return f"no answer for {age_s // 30 * 30:.0f} s" if age_s > limit_s else ""
 
 
 def _clock_trouble(skew: float | None, limit: float) -> str:

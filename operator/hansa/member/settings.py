@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
+from hansa.reconcile.member.contract import STOP_MARGIN_S
 
 
 class Identity(Group):
@@ -98,7 +99,9 @@ class Timing(Group):
         default=600, gt=0, description="Between full lists that repair a watch gone deaf."
     )
     canary_seconds: float = Field(
-        default=60, gt=0, description="Between dry runs of a pod that must be denied."
+        default=40,
+        gt=0,
+        description="Between trials of the second lock: dry runs of what its rules must refuse.",
     )
     retry_seconds: float = Field(
         default=2, gt=0, description="First wait after a failed call; doubles up to a minute."
@@ -109,13 +112,19 @@ class Timing(Group):
         description="A call to the hub that has no whole answer for so long has failed, and is made"
         " again.",
     )
+    contact_seconds: float = Field(
+        default=10,
+        gt=0,
+        description="Between writes of the last contact with the hub into a Lease at home, which the"
+        " guard and a restarted agent go by.",
+    )
     disconnect_seconds: float = Field(
         default=45,
         gt=0,
         description="Without the hub for so long, jobs whose contract says Stop are stopped.",
     )
     stop_margin_seconds: float = Field(
-        default=15,
+        default=STOP_MARGIN_S,
         ge=0,
         description="Unattended jobs are stopped so long before their contract ends, in seconds, so"
         " that their pods are gone when it does.",

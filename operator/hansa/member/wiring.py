@@ -106,7 +106,9 @@ def assemble(
         hub_skew=clients.hub_skew,
         signer=clients.signer,
         epochs=EpochStore(clients.own, settings.namespace),
-        contact=Contact(clock, last_s=clients.last_contact_s),
+        contact=Contact(
+            clock, last_s=clients.last_contact_s, skew_s=settings.limits.clock_skew_seconds
+        ),
         grants=reflector(
             clients.hub,
             WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hansa.model.snapshot import Job, Pool, ResidencyRule, Site
+from hansa.model.snapshot import Job, Pool, Site, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,26 @@ class SiteGone:
 
 @dataclass(frozen=True, slots=True)
 class PoolChanged:
-    """A pool was made or its rules changed."""
+    """A pool was made, or its rules changed."""
 
     pool: Pool
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetRulesChanged:
-    """What holders announce about their data changed."""
+class PoolGone:
+    """A pool was deleted. What runs in it is no longer counted, what waits for it cannot start."""
 
-    rules: Mapping[str, ResidencyRule]
+    name: str
 
 
-Event = JobArrived | JobGone | SiteChanged | SiteGone | PoolChanged | DatasetRulesChanged
+Event = JobArrived | JobGone | SiteChanged | SiteGone | PoolChanged | PoolGone
+
+
+def changes_of_places(before: Snapshot, after: Snapshot) -> Iterator[Event]:
+    """What happened to sites and pools between two snapshots."""
+    sites = {site.name: site for site in before.sites}
+    pools = {pool.name: pool for pool in before.pools}
+    yield from (SiteChanged(site) for site in after.sites if sites.pop(site.name, None) != site)
+    yield from map(SiteGone, sites)
+    yield from (PoolChanged(pool) for pool in after.pools if pools.pop(pool.name, None) != pool)
+    yield from map(PoolGone, pools)

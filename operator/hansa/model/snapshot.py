@@ -229,8 +229,6 @@ class Snapshot:
     sites: tuple[Site, ...]
     pools: tuple[Pool, ...]
     jobs: tuple[Job, ...]
-    dataset_rules: Mapping[str, ResidencyRule] = field(default_factory=dict)
-    """Data set → where it may be processed at all, whoever holds a copy. See ``Site`` for its own."""
     history: Mapping[Group, RunTimes] = field(default_factory=dict)
     """How long jobs ran, by institution, size and the time they had asked for."""
     prices: ShadowPrices | None = None

@@ -110,6 +110,17 @@ ALERTS = (
         " maxUnattendedSeconds.",
     ),
     Alert(
+        "HansaGuardSilent",
+        "member",
+        "(min(hansa_guard_pass_age_seconds) or vector(1e9)) > 60",
+        "2m",
+        "critical",
+        "The guard does not see what it guards.",
+        "No replica of the guard has seen all runs and the policy for {{ $value | humanizeDuration }}:"
+        " Stopped stops only what the agent stops, and the pods of running jobs end when their"
+        " contracts do.",
+    ),
+    Alert(
         "HansaCertificateExpiring",
         "member",
         "hansa_member_certificate_remaining_seconds < 3 * 86400",
@@ -131,7 +142,7 @@ ALERTS = (
         "HansaMemberUnfit",
         "member",
         "min by (instance, condition)"
-        ' (hansa_member_condition{condition=~"Enforcing|KubeRayReady"}) == 0',
+        ' (hansa_member_condition{condition=~"Enforcing|KubeRayReady|SecondLockHolds"}) == 0',
         "5m",
         "critical",
         "The member's {{ $labels.condition }} is not True.",

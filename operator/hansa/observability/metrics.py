@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Process: TypeAlias = Literal["hub", "member", "exporter"]
+Process: TypeAlias = Literal["hub", "member", "guard", "exporter"]
 Source: TypeAlias = Literal["scrape", "transition"]
 """Read from the caches at scrape time, or fed when something happens."""
 
@@ -39,7 +39,7 @@ BUILD_INFO = Metric(
     "hansa_build_info",
     "gauge",
     "1, with the running version.",
-    ("hub", "member", "exporter"),
+    ("hub", "member", "guard", "exporter"),
     ("version",),
 )
 API_WRITES = Metric(
@@ -250,6 +250,29 @@ GRANT_TO_WORKLOAD = Metric(
     (),
     LATENCY_BUCKETS_S,
     source="transition",
+)
+
+GUARD_PASS_AGE = Metric(
+    "hansa_guard_pass_age_seconds",
+    "gauge",
+    "Seconds since the guard last saw all runs and the policy.",
+    ("guard",),
+)
+GUARD_CONTACT_AGE = Metric(
+    "hansa_guard_hub_contact_age_seconds",
+    "gauge",
+    "Seconds since the agent's last contact with the hub, as the guard counts them.",
+    ("guard",),
+)
+GUARD_RUNS = Metric(
+    "hansa_guard_jobs", "gauge", "Namespaces that carry the mark of a run.", ("guard",)
+)
+GUARD_STOPS = Metric(
+    "hansa_guard_stops_total",
+    "counter",
+    "Deletions of runs' namespaces by the guard, by reason.",
+    ("guard",),
+    ("reason",),
 )
 
 PROBE_UP = Metric(

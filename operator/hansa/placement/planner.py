@@ -1,16 +1,16 @@
 """The planner: what starts where, what stops, and why everything else waits.
 
 A pure function of the snapshot: the same snapshot always gives the same plan. ``replan`` is the
-cycle; it works on a compiled ``League``, which the incremental planner keeps.
+cycle; it works on a draft of a compiled ``League``, which the incremental planner keeps.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 
-from hansa.model.plan import Certificate, Placement, Plan
+from hansa.model.plan import Certificate, Plan
 from hansa.model.snapshot import Snapshot
 from hansa.placement.backfill import reservations
 from hansa.placement.explain import waiting
@@ -19,32 +19,18 @@ from hansa.placement.explain.verdicts import verdicts as explain
 from hansa.placement.kernel import run
 from hansa.placement.preemption import evictions, reclaim
 from hansa.placement.pricing import certificate, shadow_prices
-from hansa.placement.rules.fleet import Ints
+from hansa.placement.state.decision import Decision
 from hansa.placement.state.expected_ends import Started
 from hansa.placement.state.gc_pause import quiet
 from hansa.placement.state.kernel_input import all_waiting
+from hansa.placement.state.kernel_output import starts_of
 from hansa.placement.state.league import League
 
-__all__ = ["Decision", "explain", "placements", "plan", "replan"]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A plan, and the numbers behind it for whoever books it."""
-
-    plan: Plan
-    placed: Ints
-    """Rows of (row, kind, cell, workers, end of its log)."""
-    log: Ints
-    growth: Ints
-    why: Ints
-    """Per kind, bits WHY_*."""
-    reserved: dict[int, int] = field(default_factory=dict)
-    """Row → rank of jobs that hold a reservation."""
+__all__ = ["explain", "plan", "replan"]
 
 
 def plan(snapshot: Snapshot, *, is_compiled: bool = False) -> Plan:
-    """The full plan for a snapshot. ``is_compiled``: see ``engine.run``; one plan is not worth it."""
+    """The full plan for a snapshot. ``is_compiled``: see ``run.run``; one plan is not worth it."""
     league = League(snapshot)
     if league.prices is None:
         league.prices = shadow_prices.solve_if_small(league)
@@ -53,7 +39,7 @@ def plan(snapshot: Snapshot, *, is_compiled: bool = False) -> Plan:
 
 @quiet()
 def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -> Decision:
-    """Plan everything that waits. Takes the room it gives out from ``league``.
+    """Plan everything that waits. ``league`` stays as it is until the decision is booked.
 
     ``is_told``: whether anybody wants to hear why jobs wait; without, ``waiting`` is empty.
 
@@ -61,56 +47,33 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     by share, rank and price. 4. Make room by shrinking and preemption for who is entitled to it.
     5. Tell the others why they wait. 6. Prove how good it is.
     """
-    rows = np.flatnonzero(league.columns.waits)
-    room = certificate.opening(league)
+    rows, opening = np.flatnonzero(league.columns.waits), certificate.opening(league)
+
     ended = evictions.unlawful(league)
-    reserved = reservations.reserve(league, rows)
-    tables, ranked = all_waiting(league, rows)
-    decided = run.run(tables, is_priced=league.tariff.is_priced, is_compiled=is_compiled)
-    reserved = reservations.step_back(league, reserved)
-    placed = decided.parts.reshape(-1, 5)
-    placed[:, 0] = ranked[placed[:, 0]]
-    gpus = placed[:, 3] * league.kinds.column("gpus")[placed[:, 1]]
-    blocked = waiting.Blocked.after(tables, ranked)
-    made_room = reclaim.make_room(league, blocked, reserved, ended)
-    value = certificate.value_of(league, np.column_stack((placed[:, (0, 2)], gpus)), room)
-    started = Started.of(placed[:, 2], league.columns.runtime_p90[placed[:, 0]], gpus)
-    result = Plan(
-        placements(league, placed),
-        (*ended, *made_room.stops),
-        waiting.explained(league, blocked, made_room.gaining, started) if is_told else (),
-        Certificate(value, certificate.bound(league, room, rows)),
-        notices(league),
+
+    draft = league.draft(reservations.for_gangs(league, rows))
+
+    state, ranked = all_waiting(draft, rows)
+    decided = run.run(state, is_priced=draft.tariff.is_priced, is_compiled=is_compiled)
+    begun, cells = ranked[decided.placed.job], decided.placed.cell
+    gpus = decided.placed.workers * draft.kinds.column("gpus")[draft.columns.kind[begun]]
+
+    blocked, draft = waiting.Blocked.after(state, ranked), draft.draft(draft.held.behind())
+    made_room = reclaim.make_room(draft, blocked, ended)
+
+    started = Started.of(cells, draft.columns.runtime_p90[begun], gpus)
+    told = waiting.explained(draft, blocked, made_room.gaining, started) if is_told else ()
+
+    value = certificate.value_of(draft, np.column_stack((begun, cells, gpus)), opening)
+    proof = Certificate(value, certificate.bound(draft, opening, rows))
+
+    starts = starts_of(draft, decided, begun)
+    placements, stops = tuple(start.placement for start in starts), (*ended, *made_room.stops)
+    return replace(
+        draft.as_it_is(),
+        plan=Plan(placements, stops, told, proof, notices(draft)),
+        starts=starts,
+        held=made_room.held,
+        why=waiting.reasons(state.kinds),
+        passed_over=made_room.passed_over,
     )
-    return Decision(
-        result,
-        placed,
-        decided.log,
-        decided.growth,
-        waiting.reasons(tables.kinds),
-        reserved | made_room.reserved,
-    )
-
-
-def placements(league: League, placed: Ints) -> tuple[Placement, ...]:
-    """Rows of the kernel as placements, in the order of decision."""
-    fleet = league.fleet
-    rows, _, numbers, workers, _ = placed.T
-    cells = [fleet.cells[number] for number in numbers.tolist()]
-    columns = (
-        (league.row_uid[row] for row in rows.tolist()),
-        (fleet.sites[cell.site].name for cell in cells),
-        workers.tolist(),
-        _costs(league, placed),
-        (cell.gpu_class for cell in cells),
-    )
-    return tuple(map(Placement._make, zip(*columns, strict=True)))
-
-
-def _costs(league: League, placed: Ints) -> list[int]:
-    """Millionths of the currency for an hour of each gang; prices may be beyond a column's size."""
-    _, numbers, cells, workers, _ = placed.T
-    gpus, cpu, head = (league.kinds.column(name)[numbers] for name in ("gpus", "cpu", "head_cpu"))
-    asked = np.where(gpus > 0, workers * gpus, workers * cpu + head).tolist()
-    shadow_prices, per = league.fleet.price[cells].tolist(), np.where(gpus > 0, 1, 1000).tolist()
-    return [price * units // of for price, units, of in zip(shadow_prices, asked, per, strict=True)]

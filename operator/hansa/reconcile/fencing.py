@@ -4,7 +4,8 @@ An epoch ends by the member's signed release, by its refusal, or by time. A refu
 epoch was seen (``StaleEpoch``) is no end: the hub's memory is older than the member's, as after a
 restored backup, and a run that the hub has forgotten may be alive there. By time: once the job's unattended
 limit has run out since the node last renewed its Lease, and the grant can no longer be accepted, the
-member has stopped the run itself. Every wait is lengthened by the clock skew allowed.
+member has stopped the run itself. Every wait is lengthened by the clock skew allowed, and none is
+shorter than it takes a run to end by itself where its member's agent and guard are dead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from typing import Any
 from hansa.grants.envelope import release_message, sign, signature_holds
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest, Signer
+
+LEAST_UNATTENDED_S = 300
+"""A run learns only every few minutes that it may live: the kubelet brings a ConfigMap into its pods
+within 90 s, and it is renewed at intervals. A shorter contract is kept by the agent and the guard; the
+hub waits for so long, because both may be dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ def fence(epoch: EpochFacts, now_s: float, *, skew_s: float) -> Fence:
     if epoch.refused:
         return Fence(over=True, at_s=now_s, why="the node refused the grant")
     contact = max(epoch.last_contact_s, epoch.granted_s)
-    at_s = max(contact + epoch.max_unattended_s, epoch.not_after_s) + skew_s
+    unattended_s = max(epoch.max_unattended_s, LEAST_UNATTENDED_S)
+    at_s = max(contact + unattended_s, epoch.not_after_s) + skew_s
     if now_s > at_s:
         return Fence(over=True, at_s=at_s, why="the unattended limit has run out on both clocks")
     return Fence(over=False, at_s=at_s, why="the node has not released the job")

@@ -122,9 +122,12 @@ OTHER_JOB: dict[str, Any] = {
     "disconnection": {"policy": "Stop"},
     "assurance": "L1",
     "result": None,
+    "authorizations": [],
 }
 """For each field that is frozen while a job is placed: another valid value (None: removed)."""
 OTHER_GRANT: dict[str, Any] = {
+    "issuer": _digest(1),
+    "audience": _digest(1),
     "node": "riga",
     "job": _with(GRANT["job"], name="other"),
     "institution": "other",

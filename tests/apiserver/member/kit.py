@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from e2e.testbed.addons import second_lock
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
@@ -258,7 +259,17 @@ class Member:
 
     def agent(self) -> Agent:
         """Return a new agent process, as it were."""
-        return Agent(self.settings, from_kubeconfig(self.plane.kubeconfig), clock=SystemClock())
+        return Agent(self.settings, from_kubeconfig(self.identity), clock=SystemClock())
+
+    @property
+    def identity(self) -> Path:
+        """The agent's kubeconfig: an admin's rights, under the name that the second lock goes by."""
+        return self.plane.kubeconfig_for(second_lock.AGENT, second_lock.MASTERS)
+
+    def as_kuberay(self) -> KubeCluster:
+        """Return a client under the name of KubeRay's operator; close it."""
+        name = self.plane.kubeconfig_for(second_lock.KUBERAY, second_lock.MASTERS)
+        return client(self.plane, name)
 
     async def decree(self, body: dict[str, Any]) -> None:
         """Apply a policy."""
@@ -278,7 +289,8 @@ class Member:
 
     async def move(self, workload: str, **status: Any) -> None:
         """Set a RayJob's status, as KubeRay would."""
-        await self.cluster.merge(RAYJOBS.format(workload) + "/status", {"status": status})
+        async with self.as_kuberay() as kuberay:
+            await kuberay.merge(RAYJOBS.format(workload) + "/status", {"status": status})
 
     async def run_well(self, workload: str) -> None:
         """Let a run come up and end well."""

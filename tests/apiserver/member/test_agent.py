@@ -78,7 +78,15 @@ async def test_the_member_declares_itself(hub, member):
     assert status["switch"] == "Open"
     conditions = {c["type"]: c["status"] for c in status["memberConditions"]}
     assert conditions == dict.fromkeys(
-        ("Enforcing", "HubReachable", "KubeRayReady", "ClockInSync", "DiskAvailable"), "True"
+        (
+            "Enforcing",
+            "HubReachable",
+            "KubeRayReady",
+            "ClockInSync",
+            "DiskAvailable",
+            "SecondLockHolds",
+        ),
+        "True",
     )
     lease = await hub.cluster.get(
         f"/apis/coordination.k8s.io/v1/namespaces/{hub.namespace}/leases/hansa-node"
@@ -198,9 +206,8 @@ async def test_rendered_pods_pass_restricted_pod_security_and_their_quota(hub, m
         for index, template in enumerate(templates):
             pod = {"apiVersion": "v1", "kind": "Pod", **template}
             pod["metadata"] = {**template["metadata"], "name": f"p{index}"}
-            made = await member.cluster.create(
-                f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod
-            )
+            async with member.as_kuberay() as kuberay:
+                made = await kuberay.create(f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
             assert not made["spec"].get("automountServiceAccountToken")
 
 

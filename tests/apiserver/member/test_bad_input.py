@@ -92,7 +92,7 @@ async def test_with_an_old_kuberay(granting_hub: Hub, joined_member: Member):
 
 @pytest.mark.parametrize("off_s", [600, -600])
 async def test_with_a_clock_ten_minutes_off(granting_hub: Hub, joined_member: Member, off_s: float):
-    own = from_kubeconfig(joined_member.plane.kubeconfig)
+    own = from_kubeconfig(joined_member.identity)
     agent = Agent(joined_member.settings, own, clock=WrongClock(off_s))
 
     advice = await refuses(granting_hub, joined_member, agent, "ClockSkew", "ClockInSync")

@@ -33,7 +33,7 @@ class AgentProcess:
         environment = {
             "HANSA_MEMBER_NODE": settings.node,
             "HANSA_MEMBER_IDENTITY__SECRET": settings.identity.secret,
-            "HANSA_MEMBER_IDENTITY__KUBECONFIG": str(member.plane.kubeconfig),
+            "HANSA_MEMBER_IDENTITY__KUBECONFIG": str(member.identity),
             "HANSA_MEMBER_SERVING__HEALTH_PORT": str(self.port),
             "HANSA_MEMBER_SERVING__BIND": "127.0.0.1",
             "HANSA_MEMBER_TIMING__RETRY_SECONDS": "0.2",
@@ -49,6 +49,10 @@ class AgentProcess:
                 stderr=log,
                 stdout=log,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def page(self, path: str) -> str:
         try:

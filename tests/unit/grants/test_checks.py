@@ -356,3 +356,29 @@ def test_an_elastic_gang_is_judged_by_the_workers_it_is_granted():
     assert judge(grant(elastic, workers=8), policy(), facts(stock=stock)).accepted
     (objection,) = judge(grant(elastic, workers=9), policy(), facts(stock=stock)).objections
     assert objection.reason is R.GPUS_NOT_LENT
+
+
+DIGEST = "@sha256:" + "0" * 64
+PREFIXES: dict[str, tuple[str, str, bool]] = {
+    "below a host": ("r.example", "r.example/x", True),
+    "below a path": ("r.example/team/", "r.example/team/x", True),
+    "the repository itself": ("r.example/team", "r.example/team", True),
+    "a tag of the repository": ("r.example/team", "r.example/team:1", True),
+    "any tag": ("r.example/team:", "r.example/team:1", True),
+    "the port that is named": ("r.example:5000", "r.example:5000/x", True),
+    "another host that begins alike": ("r.example", "r.example.evil.com/x", False),
+    "another port": ("r.example", "r.example:666/x", False),
+    "any port after a colon": ("r.example:", "r.example:666/x", False),
+    "a longer port": ("r.example:5000", "r.example:50001/x", False),
+    "a repository that begins alike": ("r.example/team", "r.example/teamwork/x", False),
+    "the host as a path": ("r.example", "evil.example/r.example/x", False),
+}
+
+
+@pytest.mark.parametrize(("prefix", "image", "lies_under"), PREFIXES.values(), ids=PREFIXES)
+def test_a_prefix_ends_at_a_boundary(*, prefix: str, image: str, lies_under: bool):
+    law = policy(imageRegistries=[prefix])
+
+    found = judge(grant(job(image=image + DIGEST)), law, facts())
+
+    assert (R.IMAGE_NOT_ALLOWED in {o.reason for o in found.objections}) != lies_under

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hansa.placement.incremental import IncrementalPlanner
-from hansa.placement.state.league import Held, League, Record
+from hansa.placement.state.league import League
 from hansa.placement.state.oversubscription import FULL
+from hansa.placement.state.records import Held, Record
 
 Room = tuple[int, int, int]
 """GPUs, CPU millis, bytes of memory."""
@@ -25,7 +26,7 @@ def misbooked(planner: IncrementalPlanner) -> list[str]:
                 used[machine] = [a + b for a, b in zip(used[machine], room, strict=True)]
     fleet, left = league.fleet, league.supply
     cpu = left.machine_cpu.copy()
-    for name in league.overfull:  # whose machines look full
+    for name in league.oversubscribed.missing:  # whose machines look full
         cell = fleet.cells_of_site[fleet.site_index[name]].start
         cpu[fleet.site_lo[cell] : fleet.site_hi[cell]] += FULL
     for name, there, free, taken in (
@@ -38,6 +39,21 @@ def misbooked(planner: IncrementalPlanner) -> list[str]:
             if use > have or have - use != spare:
                 found.append(f"machine {machine} of {have} {name}: {use} used, {spare} free")
     return [*found, *_undeclared(planner)]
+
+
+def written(league: League) -> dict[str, object]:
+    """All that the books say, to be compared with what they say later."""
+    supply, accounts = league.supply._asdict(), league.ledger.accounts._asdict()
+    columns = {**supply, **accounts, "caps": league.caps.counters.left, "why": league.why}
+    columns |= {"passed over": league.passed_over, "waits": league.columns.waits}
+    return {name: column.tolist() for name, column in columns.items()} | {
+        "now": league.now_s,
+        "preempted": [*league.preempted],
+        "held room": (dict(league.held.ranks), repr(league.held.gains)),
+        "oversubscribed": dict(league.oversubscribed.missing),
+        "jobs": [repr(record) for record in league.records.values()],
+        "in cells": [repr(league.by_cell.get(cell)) for cell in range(len(league.fleet.cells))],
+    }
 
 
 def _taken(record: Record, held: Held) -> Iterator[tuple[int, Room]]:
@@ -56,9 +72,9 @@ def _misplaced(league: League, record: Record, held: Held) -> Iterator[str]:
     if league.fleet.sites[cell.site].name != held.holding.site:
         yield f"{uid} is booked at another site than {held.holding.site}"
     booked = sum(held.log[1::2])
-    if held.holding.site in league.overfull and held.holding.since_s == league.now_s:
+    if held.holding.site in league.oversubscribed.missing and held.holding.since_s == league.now_s:
         yield f"{uid} starts at {held.holding.site}, which runs more than it has"
-    if booked != held.holding.workers and held.holding.site not in league.overfull:
+    if booked != held.holding.workers and held.holding.site not in league.oversubscribed.missing:
         yield f"{uid} has machines for {booked} of {held.holding.workers} workers"
     on = [
         machine for machine, workers in zip(held.log[::2], held.log[1::2], strict=True) if workers

@@ -160,5 +160,4 @@ def crowded_snapshot(rng: np.random.Generator, *, jobs: int, sites: int = 3) -> 
         tuple(replace(site, draining=False, unavailable=None) for site in first),
         tuple(crowded_pool(rng, name) for name in POOLS),
         tuple(crowded_job(rng, f"job-{index:03d}") for index in range(jobs)),
-        {"sea": random_rule(rng)},
     )

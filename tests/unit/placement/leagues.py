@@ -132,7 +132,6 @@ def random_snapshot(rng: np.random.Generator, *, jobs: int = 12, sites: int = 6)
         tuple(random_site(rng, index) for index in range(sites)),
         (random_pool(rng),),
         tuple(random_job(rng, f"job-{index:03d}") for index in range(jobs)),
-        {"sea": random_rule(rng)},
     )
 
 

@@ -54,7 +54,7 @@ def _anywhere(part: str) -> Callable[[Snapshot, Job, Plan], Snapshot]:
         snapshot = _at_job(snapshot, replace(job, residency=wide(job.residency)))
         snapshot = of_pools(lambda pool: replace(pool, ceiling=wide(pool.ceiling)))(snapshot)
         copies = of_sites(lambda site: replace(site, dataset_rules=all_wide(site.dataset_rules)))
-        return replace(copies(snapshot), dataset_rules=all_wide(snapshot.dataset_rules))
+        return copies(snapshot)
 
     return edit
 
@@ -63,7 +63,7 @@ def _sensible(snapshot: Snapshot, job: Job, decided: Plan) -> Snapshot:
     """No rule names what does not exist."""
     del decided
     free = _at_job(snapshot, replace(job, residency=ResidencyRule()))
-    return replace(of_sites(lambda s: replace(s, dataset_rules={}))(free), dataset_rules={})
+    return of_sites(lambda s: replace(s, dataset_rules={}))(free)
 
 
 def _repaired(snapshot: Snapshot, job: Job, decided: Plan) -> Snapshot:

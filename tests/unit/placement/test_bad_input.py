@@ -25,6 +25,7 @@ from hansa.model.snapshot import (
 )
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import explain, plan
+from tests.unit.placement.books import misbooked
 
 GIB = 1 << 30
 RACK = Machines(2, 8, "nvidia-l40s", 48 * GIB, 64_000, 512 * GIB)
@@ -140,10 +141,10 @@ def test_a_site_that_shrank_takes_work_again_once_all_that_runs_there_has_machin
     snapshot = Snapshot(1000, (SITE,), (POOL,), (*jobs, waits))
     planner = IncrementalPlanner(snapshot)
     assert [notice.name for notice in planner.replan(1001).notices] == ["tartu"]
-    assert planner.apply(JobArrived(small), now_s=1002).placements == ()
-    freed = planner.apply(JobGone("old-0"), now_s=1003)
+    assert planner.update([JobArrived(small)], now_s=1002).placements == ()
+    freed = planner.update([JobGone("old-0")], now_s=1003)
     assert [placed.job_uid for placed in freed.placements] == ["good", "small"]
-    assert planner.machines_of("old-2") == ((0, 1),)
+    assert misbooked(planner) == []
     assert planner.replan(1004).notices == ()
 
 
@@ -154,9 +155,9 @@ def test_an_overfull_site_stays_so_until_enough_has_ended():
     ]
     planner = IncrementalPlanner(Snapshot(1000, (SITE,), (POOL,), tuple(jobs)))
     assert "2 pods too many); nothing new" in planner.replan(1001).notices[0].message
-    planner.apply(JobGone("old-3"), now_s=1002)
+    planner.update([JobGone("old-3")], now_s=1002)
     assert "1 pods too many); nothing new" in planner.replan(1003).notices[0].message
-    planner.apply(JobGone("old-0"), now_s=1004)
+    planner.update([JobGone("old-0")], now_s=1004)
     assert planner.replan(1005).notices == ()
 
 
@@ -195,7 +196,7 @@ def test_a_million_jobs_of_one_kind_keep_nobody_waiting(record_property):
     decided = planner.replan(1001)
     planned_s = process_time()
     late = replace(other, uid="late", submitted_s=1001)
-    freed = planner.update((late,), ("other",), now_s=1002)
+    freed = planner.update([JobArrived(late), JobGone("other")], now_s=1002)
     took = getrusage(RUSAGE_SELF).ru_maxrss - before
     told = (
         f"compiled in {compiled_s - began_s:.1f} s, planned in {planned_s - compiled_s:.1f} s,"

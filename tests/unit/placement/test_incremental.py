@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hansa.model.events import (
-    DatasetRulesChanged,
     JobArrived,
     JobGone,
     PoolChanged,
@@ -31,8 +30,8 @@ def placed(plan) -> list[str]:
 def test_room_that_is_freed_goes_to_who_is_first():
     planner = IncrementalPlanner(league(held("r"), job("low"), job("high", priority=9)))
     assert placed(planner.replan(5000)) == []
-    assert placed(planner.apply(JobGone("r"), now_s=5001)) == ["high"]
-    assert placed(planner.apply(JobGone("nobody"), now_s=5002)) == []
+    assert placed(planner.update([JobGone("r")], now_s=5001)) == ["high"]
+    assert placed(planner.update([JobGone("nobody")], now_s=5002)) == []
     assert {j.uid: bool(j.holdings) for j in planner.snapshot().jobs} == {
         "low": False,
         "high": True,
@@ -42,10 +41,10 @@ def test_room_that_is_freed_goes_to_who_is_first():
 def test_an_arrival_starts_or_says_why_not():
     planner = IncrementalPlanner(league())
     planner.replan(5000)
-    assert placed(planner.apply(JobArrived(job("a")), now_s=5001)) == ["a"]
-    plan = planner.apply(JobArrived(job("b")), now_s=5002)
+    assert placed(planner.update([JobArrived(job("a"))], now_s=5001)) == ["a"]
+    plan = planner.update([JobArrived(job("b"))], now_s=5002)
     assert [(w.job_uid, w.reason) for w in plan.waiting] == [("b", Reason.WAITING_FOR_CAPACITY)]
-    plan = planner.apply(JobArrived(replace(job("c"), pool="q")), now_s=5003)
+    plan = planner.update([JobArrived(replace(job("c"), pool="q"))], now_s=5003)
     assert [w.reason for w in plan.waiting] == [Reason.UNKNOWN_POOL]
 
 
@@ -53,11 +52,11 @@ def test_an_arrival_may_make_others_yield_once():
     rule = PreemptionRule(lower_priority=True)
     planner = IncrementalPlanner(league(held("v"), pool=Pool("p", preemption=rule)))
     planner.replan(5000)
-    plan = planner.apply(JobArrived(job("j", priority=9)), now_s=5001)
+    plan = planner.update([JobArrived(job("j", priority=9))], now_s=5001)
     assert [stop.job_uid for stop in plan.stops] == ["v"]
     assert plan.waiting[0].reason is Reason.WAITING_FOR_PREEMPTION
     assert planner.replan(5002).stops == ()
-    assert placed(planner.apply(JobGone("v"), now_s=5003)) == ["j"]
+    assert placed(planner.update([JobGone("v")], now_s=5003)) == ["j"]
 
 
 def test_freed_quota_lets_the_next_start_elsewhere():
@@ -66,17 +65,17 @@ def test_freed_quota_lets_the_next_start_elsewhere():
         league(held("r"), job("j"), sites=(site("a"), site("b")), pool=pool)
     )
     assert planner.replan(5000).waiting[0].reason is Reason.WAITING_FOR_QUOTA
-    assert placed(planner.apply(JobGone("r"), now_s=5001)) == ["j"]
+    assert placed(planner.update([JobGone("r")], now_s=5001)) == ["j"]
 
 
 def test_a_site_that_closes_keeps_its_work_and_one_that_opens_gets_some():
     closed = site("a", unavailable=Reason.NODE_UNREACHABLE)
     planner = IncrementalPlanner(league(job("j"), sites=(closed,)))
     assert planner.replan(5000).waiting[0].reason is Reason.NODE_UNREACHABLE
-    assert placed(planner.apply(SiteChanged(site("a")), now_s=5001)) == ["j"]
-    plan = planner.apply(SiteChanged(closed), now_s=5002)
+    assert placed(planner.update([SiteChanged(site("a"))], now_s=5001)) == ["j"]
+    plan = planner.update([SiteChanged(closed)], now_s=5002)
     assert (plan.placements, plan.stops) == ((), ())
-    draining = planner.apply(SiteChanged(replace(site("a"), draining=True)), now_s=5003)
+    draining = planner.update([SiteChanged(replace(site("a"), draining=True))], now_s=5003)
     assert [stop.reason for stop in draining.stops] == [Reason.NODE_CORDONED]
 
 
@@ -84,23 +83,22 @@ def test_a_new_price_moves_nothing_and_guides_the_next():
     sites = (site("a", price=2), site("b", price=1))
     planner = IncrementalPlanner(league(job("j", gpus=1), sites=sites))
     assert planner.replan(5000).placements[0].site == "b"
-    plan = planner.apply(SiteChanged(site("a", price=0)), now_s=5001)
+    plan = planner.update([SiteChanged(site("a", price=0))], now_s=5001)
     assert (plan.placements, plan.stops) == ((), ())
-    assert planner.apply(JobArrived(job("k", gpus=1)), now_s=5002).placements[0].site == "a"
+    assert planner.update([JobArrived(job("k", gpus=1))], now_s=5002).placements[0].site == "a"
 
 
 def test_a_budget_makes_a_price_a_rule():
     poor = job("j", gpus=1, max_runtime_s=3600, budget_micros=10)
     planner = IncrementalPlanner(league(poor, sites=(site("a", price=100),)))
     assert planner.replan(5000).waiting[0].reason is Reason.OVER_BUDGET
-    assert placed(planner.apply(SiteChanged(site("a", price=5)), now_s=5001)) == ["j"]
+    assert placed(planner.update([SiteChanged(site("a", price=5))], now_s=5001)) == ["j"]
 
 
-def test_new_rules_for_data_and_new_guests_are_taken_in():
+def test_new_guests_are_taken_in():
     planner = IncrementalPlanner(league())
     planner.replan(5000)
-    assert placed(planner.apply(DatasetRulesChanged({}), now_s=5001)) == []
-    assert placed(planner.apply(JobArrived(job("g", institution="new")), now_s=5002)) == ["g"]
+    assert placed(planner.update([JobArrived(job("g", institution="new"))], now_s=5002)) == ["g"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +112,7 @@ def test_nobody_is_started_and_stopped_by_one_plan(shape):
         league(*runs, job("low", shape=shape), pool=Pool("p", preemption=rule))
     )
     assert placed(planner.replan(5000)) == []
-    plan = planner.update((job("high", priority=9),), ("r1",), now_s=5001)
+    plan = planner.update([JobArrived(job("high", priority=9)), JobGone("r1")], now_s=5001)
     assert (placed(plan), plan.stops) == (["low"], ())
     stops = planner.replan(5002).stops
     assert [stop.job_uid for stop in stops] == ["low", "r2"]
@@ -126,19 +124,23 @@ def test_many_changes_at_once_are_decided_together():
     planner = IncrementalPlanner(league(held("r"), sites=(site("a"), site("b"))))
     planner.replan(5000)
     came = [job("low"), job("high", priority=9), job("mid", priority=5)]
-    plan = planner.update(came, ["r", "nobody"], now_s=5001)
+    plan = planner.update([*map(JobArrived, came), JobGone("r"), JobGone("nobody")], now_s=5001)
     assert sorted(placed(plan)) == ["high", "mid"]
     assert [(w.job_uid, w.reason) for w in plan.waiting] == [("low", Reason.WAITING_FOR_CAPACITY)]
     guests = [job("g", institution="new"), job("h", institution="newer")]
-    assert len(planner.update(guests, ["high"], now_s=5002).placements) == 1
+    assert (
+        len(planner.update([*map(JobArrived, guests), JobGone("high")], now_s=5002).placements) == 1
+    )
     assert planner.is_stale, "what the full plan said of the others was not told"
 
 
 def test_a_full_plan_takes_in_changes_first():
     planner = IncrementalPlanner(league(held("r"), job("low")))
     planner.replan(5000)
-    assert placed(planner.replan(5001, [job("high", priority=9)], ["r"])) == ["high"]
-    plan = planner.replan(5002, [job("g", institution="new")], ["high"])
+    assert placed(planner.replan(5001, [JobArrived(job("high", priority=9)), JobGone("r")])) == [
+        "high"
+    ]
+    plan = planner.replan(5002, [JobArrived(job("g", institution="new")), JobGone("high")])
     assert len(plan.placements) == len(plan.waiting) == 1
 
 
@@ -157,19 +159,19 @@ def test_news_of_a_booked_holding_moves_nothing(case):
     changes, is_amended = AMENDED[case]
     planner = IncrementalPlanner(league(sites=(site("a"),)))
     planner.replan(5000)
-    planner.apply(JobArrived(job("j")), now_s=5001)
+    planner.update([JobArrived(job("j"))], now_s=5001)
     (booked,) = planner.snapshot().jobs
     record = planner._league.records["j"]
     told = replace(booked, holdings=tuple(replace(h, **changes) for h in booked.holdings))
 
-    plan = planner.update((told,), now_s=5003)
+    plan = planner.update([JobArrived(told)], now_s=5003)
 
     assert (plan.placements, plan.waiting) == ((), ())
     assert planner.snapshot().jobs == (told,)
     assert (planner._league.records["j"] is record) is is_amended
     stopping = [held.holding for _, held in planner._league.stopping.values()]
     assert stopping == [h for h in told.holdings if h.stopping]
-    again = planner.update((replace(told, holdings=booked.holdings),), now_s=5004)
+    again = planner.update([JobArrived(replace(told, holdings=booked.holdings))], now_s=5004)
     assert (again.placements, planner._league.stopping) == ((), {})
 
 
@@ -179,7 +181,7 @@ def test_preemptions_are_counted_until_their_hour_is_over():
     planner = IncrementalPlanner(league(*jobs, pool=Pool("p", preemption=rule)))
     planner.replan(5000)
     stops = [
-        len(planner.apply(JobArrived(job(f"j{at}", gpus=4, priority=9)), now_s=at).stops)
+        len(planner.update([JobArrived(job(f"j{at}", gpus=4, priority=9))], now_s=at).stops)
         for at in (5001, 5002, 5003 + 3600)
     ]
     assert stops[:2] == [1, 0]
@@ -189,10 +191,10 @@ def test_preemptions_are_counted_until_their_hour_is_over():
 def test_an_elastic_and_a_spread_job_are_booked_whole():
     planner = IncrementalPlanner(league(sites=(site("a", machines=(rack(2),)),)))
     planner.replan(5000)
-    grown = planner.apply(JobArrived(job("e", shape=Shape(12, 1, min_workers=2))), now_s=5001)
+    grown = planner.update([JobArrived(job("e", shape=Shape(12, 1, min_workers=2)))], now_s=5001)
     assert grown.placements[0].workers == 12
-    assert placed(planner.apply(JobArrived(job("f", gpus=8)), now_s=5002)) == []
-    planner.apply(JobGone("e"), now_s=5003)
+    assert placed(planner.update([JobArrived(job("f", gpus=8))], now_s=5002)) == []
+    planner.update([JobGone("e")], now_s=5003)
     assert {j.uid for j in planner.snapshot().jobs if j.holdings} == {"f"}
 
 
@@ -215,7 +217,7 @@ def test_prices_that_cost_little_are_refreshed_in_passing():
     planner.replan(5000, is_repriced=True)
     kept = planner.snapshot().prices
     assert kept is not None
-    planner.replan(5000, gone=["j", "k"], is_repriced=True)
+    planner.replan(5000, [JobGone("j"), JobGone("k")], is_repriced=True)
     assert planner.snapshot().prices is kept
 
 
@@ -227,12 +229,14 @@ def test_sites_that_close_and_open_are_taken_in_before_anything_is_placed():
         replace(open_, unavailable=Reason.NODE_CORDONED),
         replace(shut, unavailable=None),
     )
-    plan = planner.update([job("j"), job("k")], sites=[shut, open_], now_s=5001)
+    plan = planner.update(
+        [*map(JobArrived, (job("j"), job("k"))), *map(SiteChanged, (shut, open_))], now_s=5001
+    )
     assert [(p.site, len(plan.waiting)) for p in plan.placements] == [("b", 1)]
     grown = site("a", machines=(rack(2),))
-    assert len(planner.update([], sites=[grown], now_s=5002).placements) == 1
+    assert len(planner.update([SiteChanged(grown)], now_s=5002).placements) == 1
     drained = [replace(grown, draining=True), replace(open_, draining=True)]
-    assert len(planner.update([], sites=drained, now_s=5003).stops) == 2
+    assert len(planner.update([*map(SiteChanged, drained)], now_s=5003).stops) == 2
 
 
 def test_events_stay_close_to_full_plans():
@@ -246,9 +250,9 @@ def test_events_stay_close_to_full_plans():
         now_s += 60
         running = [j.uid for j in planner.snapshot().jobs if j.holdings]
         if running and step % 2:
-            planner.apply(JobGone(running[int(rng.integers(len(running)))]), now_s=now_s)
+            planner.update([JobGone(running[int(rng.integers(len(running)))])], now_s=now_s)
         else:
-            planner.apply(JobArrived(random_job(rng, f"n{step}")), now_s=now_s)
+            planner.update([JobArrived(random_job(rng, f"n{step}"))], now_s=now_s)
         if step % 30 == 29:
             missed += len(planner.replan(now_s).placements)
     assert missed <= 2
@@ -258,7 +262,7 @@ def test_very_many_takers_are_cut_to_the_best_of_each():
     crowd = [job(f"{i:05d}", gpus=1, institution=f"i{i % 3}") for i in range(1500)]
     planner = IncrementalPlanner(league(*crowd, held("r", gpus=4), sites=(site("a"),)))
     planner.replan(5000)
-    assert len(placed(planner.apply(JobGone("r"), now_s=5001))) == 4
+    assert len(placed(planner.update([JobGone("r")], now_s=5001))) == 4
 
 
 def test_nobody_is_forgotten_behind_the_crowd_of_another_institution():
@@ -266,23 +270,23 @@ def test_nobody_is_forgotten_behind_the_crowd_of_another_institution():
     late = job("late", gpus=1, institution="ua", submitted_s=4999)
     planner = IncrementalPlanner(league(*crowd, late, held("r"), sites=(site("a"),)))
     planner.replan(5000)
-    assert "late" in placed(planner.apply(JobGone("r"), now_s=5001))
+    assert "late" in placed(planner.update([JobGone("r")], now_s=5001))
 
 
 def test_a_reserved_gang_keeps_its_turn():
     snapshot: Snapshot = league(held("r", gpus=4, max_runtime_s=8000), job("gang", priority=9))
     planner = IncrementalPlanner(snapshot)
     planner.replan(5000)
-    late = planner.apply(JobArrived(job("long", gpus=4, max_runtime_s=90_000)), now_s=5001)
+    late = planner.update([JobArrived(job("long", gpus=4, max_runtime_s=90_000))], now_s=5001)
     assert late.waiting[0].reason is Reason.WAITING_FOR_FAIR_SHARE
-    assert placed(planner.apply(JobGone("r"), now_s=5002)) == ["gang"]
+    assert placed(planner.update([JobGone("r")], now_s=5002)) == ["gang"]
 
 
 def test_a_machine_of_no_gpus_is_a_site_too():
     plain = Site("a", "ut", "ut", "EE", frozenset({"EE"}), (Machines(1, 0, "", 0, 8000, 64 << 30),))
     planner = IncrementalPlanner(league(sites=(plain,)))
     planner.replan(5000)
-    assert placed(planner.apply(JobArrived(job("j", shape=Shape(1, 0))), now_s=5001)) == ["j"]
+    assert placed(planner.update([JobArrived(job("j", shape=Shape(1, 0)))], now_s=5001)) == ["j"]
 
 
 def test_what_nobody_was_told_is_no_promise():
@@ -290,7 +294,7 @@ def test_what_nobody_was_told_is_no_promise():
     start = league(held("r"), job("j"))
     planner = IncrementalPlanner(start)
     pool = replace(start.pools[0], preemption=PreemptionRule(max_per_hour=1))
-    assert planner.apply(PoolChanged(pool), now_s=5000).waiting == ()
+    assert planner.update([PoolChanged(pool)], now_s=5000).waiting == ()
     assert planner.is_stale
     assert not planner._promises._order
     assert [said.job_uid for said in planner.replan(5001).waiting] == ["j"]
@@ -299,7 +303,7 @@ def test_what_nobody_was_told_is_no_promise():
 
 def test_a_job_that_lost_its_site_waits_again_once_it_is_released():
     planner = IncrementalPlanner(league(held("j"), sites=(site("a"), site("b"))))
-    planner.apply(SiteGone("a"), now_s=5000)
+    planner.update([SiteGone("a")], now_s=5000)
     (orphan,) = planner.snapshot().jobs
-    plan = planner.apply(JobArrived(replace(orphan, holdings=())), now_s=5001)
+    plan = planner.update([JobArrived(replace(orphan, holdings=()))], now_s=5001)
     assert [(placed.job_uid, placed.site) for placed in plan.placements] == [("j", "b")]

@@ -153,7 +153,7 @@ EXTRAS: dict[str, Extras] = {
             Column("Switch", ".spec.switch", "Open, Paused or Stopped."),
             _condition("Enforcing", "Enforcing", "Whether the agent enforces this generation."),
             _condition("Hub", "HubReachable", "Whether the hub answers."),
-            Column("Canary", ".status.canary", "Outcome of the last known-bad dry run."),
+            Column("Canary", ".status.canary", "Outcome of the last trial of the second lock."),
             _wide(Column("Note", ".status.note", "What a person should know.")),
             AGE,
         ),

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings
 
 import hansa
 from hansa.exporter.settings import ExporterSettings
+from hansa.guard.settings import GuardSettings
 from hansa.hub.settings import HubSettings
 from hansa.member.settings import MemberSettings
 
@@ -47,6 +48,7 @@ TARGETS: tuple[tuple[str, tuple[str, ...], type[BaseSettings]], ...] = (
     ("hansa-hub", ("settings",), HubSettings),
     ("hansa-member", ("settings",), MemberSettings),
     ("hansa-member", ("exporter", "settings"), ExporterSettings),
+    ("hansa-member", ("guard", "settings"), GuardSettings),
 )
 """Chart, path of the values, and whose settings they are."""
 

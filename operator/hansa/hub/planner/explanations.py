@@ -8,7 +8,8 @@ from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.placement.explain import node_verdicts
 from hansa.placement.explain.node_verdicts import Seat
 from hansa.placement.explain.verdicts import rulings
-from hansa.placement.state.league import League, Record
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Record
 from hansa.reconcile.hub.status.job_status import ranked
 
 MAX_SITES_EXPLAINED = 64
@@ -21,17 +22,16 @@ class Explanations:
     def __init__(self) -> None:
         """Know no league."""
         self._league: League | None = None
-        self._laid_out: tuple[object, ...] = ()
+        self._laid_out = -1
         self._rulings: dict[object, list[Verdict]] = {}
         self._seats: dict[object, Mapping[str, Seat]] = {}
         self._told: dict[object, tuple[Verdict, ...]] = {}
 
     def follow(self, league: League | None) -> None:
         """Explain by what this league has booked from now on: call it after every plan."""
-        self._league, self._seats, self._told = league, {}, {}
-        # What the rules say holds until sites or pools change, which the league replaces then.
-        laid_out = () if league is None else (league, league.fleet, league.ledger)
-        if [*map(id, laid_out)] != [*map(id, self._laid_out)]:
+        before, self._league, self._seats, self._told = self._league, league, {}, {}
+        laid_out = -1 if league is None else league.laid_out
+        if league is not before or laid_out != self._laid_out:
             self._laid_out, self._rulings = laid_out, {}
 
     def of(self, uid: str, decision: Placement | Waiting) -> tuple[Verdict, ...]:

@@ -19,8 +19,9 @@ from hansa.hub.planner.full_plans import FullPlans
 from hansa.hub.planner.job_index import JobIndex
 from hansa.hub.planner.status_pacing import StatusPacing
 from hansa.hub.planner.usage_history import UsageHistory
+from hansa.model.events import Event, JobArrived, JobGone, changes_of_places
 from hansa.model.plan import Placement, Plan, Stop, Verdict, Waiting
-from hansa.model.snapshot import Job, ShadowPrices, Site, Snapshot
+from hansa.model.snapshot import Job, ShadowPrices, Snapshot
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.placement.backfill.calibration import Calibration
@@ -221,10 +222,10 @@ class PlanningLoop:
             self._league_changed = False
             self._league.refresh(self._clock.now())
         self._job_index.wake()
-        is_full = self._planner is None or (
-            started >= self._full.from_s and (self._full.is_stale or self._someone_asks())
-        )
-        changed = self._plan_all() if is_full else self._plan_changes()
+        planner = self._planner
+        is_due = started >= self._full.from_s and (self._full.is_stale or self._someone_asks())
+        is_full = planner is None or is_due
+        changed = self._plan_all() if planner is None or is_due else self._plan_changes(planner)
         self._explanations.follow(self._planner.league if self._planner else None)
         took_s = self._clock.monotonic() - started
         if is_full:
@@ -248,63 +249,51 @@ class PlanningLoop:
         return max(0.0, self._full.from_s - self._clock.monotonic())
 
     def _plan_all(self) -> list[tuple[str, bool]]:
-        """Plan everything that waits; compile the league anew where it changed too much."""
+        """Plan everything that waits."""
         self._withdraw()
-        sites, now_s = self._follow(), int(self._clock.now())
-        arrived, gone = self._news()
+        events, now_s = [*self._follow(), *self._news()], int(self._clock.now())
         if self._planner is None:
             jobs = tuple(job for _, job in sorted(self._jobs.items()))
             league = replace(self._base, jobs=jobs, prices=self._prices)
-            self._planner = IncrementalPlanner(league)
+            self._planner, events = IncrementalPlanner(league), []
             self._planner.keep(self._promises)
-            arrived, gone, sites = [], [], []
-        self.plan = self._planner.replan(now_s, arrived, gone, sites, is_repriced=True)
+        self.plan = self._planner.replan(now_s, events, is_repriced=True)
         self._full.is_stale = False
         self.planned = True
         return [*self._take(self.plan), *self._take_waiting(self.plan.waiting)]
 
-    def _plan_changes(self) -> list[tuple[str, bool]]:
+    def _plan_changes(self, planner: IncrementalPlanner) -> list[tuple[str, bool]]:
         """Take in what has changed, and decide what that makes possible."""
-        sites = self._follow() if self._league.view is not self._seen else []
-        if self._planner is None:
-            return self._plan_all()
-        arrived, gone = self._news()
-        plan = self._planner.update(arrived, gone, sites, now_s=int(self._clock.now()))
-        self._full.is_stale |= self._planner.is_stale
+        places = self._follow() if self._league.view is not self._seen else []
+        plan = planner.update([*places, *self._news()], now_s=int(self._clock.now()))
+        self._full.is_stale |= planner.is_stale
         return [*self._take(plan)]
 
-    def _follow(self) -> list[Site]:
-        """Look at sites, pools and the past; return the sites that changed.
-
-        Where more than that changed the planner is dropped, to be made anew.
-        """
+    def _follow(self) -> list[Event]:
+        """Look at sites, pools and the past; return what changed of sites and pools."""
         league, now_s, before = self._league.view, self._clock.now(), self._base
         base = build(league, (), now_s, self._past.past(league.catalog, now_s))
         if league is not self._seen:
             self._job_index.follow(self._seen, league)
         self._seen, self._base = league, replace(base, now_s=0)
-        known = {site.name: site for site in before.sites}
-        names = [site.name for site in base.sites]
-        if [*known] != names or _frame(before) != _frame(self._base):
-            self._planner = None
-        elif self._planner and before.history != base.history:
+        if self._planner and before.history != base.history:
             self._planner.learn(base.history)
-        return [site for site in base.sites if known.get(site.name) != site]
+        return [*changes_of_places(before, base)]
 
-    def _news(self) -> tuple[list[Job], list[str]]:
-        """Return jobs that may look other than the planner knows them, and jobs that are gone."""
+    def _news(self) -> list[Event]:
+        """Return news of jobs that may look other than the planner knows them."""
         if self._planner is None:
             self._job_index.changed |= self._job_index.active
         changed, self._job_index.changed = sorted(self._job_index.changed), set()
-        arrived, gone = [], []
+        events: list[Event] = []
         for uid in changed:
             job = self._look(uid)
             if job is not None:
                 self._jobs[uid] = job
-                arrived.append(job)
+                events.append(JobArrived(job))
             elif self._jobs.pop(uid, None) is not None:
-                gone.append(uid)
-        return arrived, gone
+                events.append(JobGone(uid))
+        return events
 
     def _look(self, uid: str) -> Job | None:
         decision = self._decisions.get(uid)
@@ -343,8 +332,3 @@ class PlanningLoop:
             before, self._decisions[said.job_uid] = self._decisions.get(said.job_uid), said
             if not isinstance(before, Waiting) or before.reason is not said.reason:
                 yield said.job_uid, False
-
-
-def _frame(snapshot: Snapshot) -> Snapshot:
-    """What a kept planner cannot take in piece by piece."""
-    return replace(snapshot, sites=(), history={})

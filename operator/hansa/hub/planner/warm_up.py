@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hansa.model.events import JobArrived, JobGone
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
 from hansa.placement.incremental import IncrementalPlanner
 
@@ -15,4 +16,4 @@ def warm_up() -> None:
     job = Job("warm", "warm/warm", "warm", "warm", Shape(1), submitted_s=0)
     planner = IncrementalPlanner(Snapshot(0, (site,), (Pool("warm"),), (job,)))
     planner.replan(0, is_repriced=True)
-    planner.update([replace(job, uid="cold")], ["warm"], now_s=0)
+    planner.update([JobArrived(replace(job, uid="cold")), JobGone("warm")], now_s=0)

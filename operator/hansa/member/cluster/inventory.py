@@ -30,7 +30,7 @@ class KubeRay:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """Outcome of the last dry run of a pod that must be denied."""
+    """Outcome of the last trial of the second lock: dry runs of what its rules must refuse."""
 
     outcome: str = "NotRun"
     """``Denied``, ``Admitted`` or ``NotRun``."""

@@ -1,4 +1,4 @@
-"""What the agent finds out about its own cluster by asking: KubeRay, the canary, data volumes.
+"""What the agent finds out about its own cluster by asking: KubeRay, data volumes.
 
 Each probe returns a value; none raises, because "cannot tell" is an answer too, and a refusing one.
 """
@@ -9,19 +9,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hansa.api.memberpolicy import Dataset
-from hansa.errors import Conflict, HansaError, NotFound, Terminal
+from hansa.errors import HansaError, NotFound, Terminal
 from hansa.grants.checks import release
-from hansa.member.cluster.inventory import Canary, KubeRay
-from hansa.ports import Cluster, Manifest
+from hansa.member.cluster.inventory import KubeRay
+from hansa.ports import Cluster
 from hansa.reconcile.member import data
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 OPERATOR_LABELS = "app.kubernetes.io/name in (kuberay-operator,kuberay)"
 VERSION_LABEL = "app.kubernetes.io/version"
-CANARY_NAMESPACE = "hansa-canary"
-ENFORCE = "pod-security.kubernetes.io/enforce"
-FORBIDDEN = 403
 
 
 async def find_kuberay(cluster: Cluster, floor: str, definitions: Iterable[str]) -> KubeRay:
@@ -69,50 +66,6 @@ def _has_token_auth(definition: Mapping[str, Any]) -> bool:
             parts = (spec.get("properties") or {}).values()
             return any("authOptions" in (part.get("properties") or {}) for part in parts)
     return False
-
-
-async def run_canary(cluster: Cluster) -> Canary:
-    """Try, as a dry run, a pod that Pod Security must deny."""
-    try:
-        await _ensure_canary_namespace(cluster)
-        await cluster.create(f"/api/v1/namespaces/{CANARY_NAMESPACE}/pods?dryRun=All", _bad_pod())
-    except Terminal as error:
-        if error.status == FORBIDDEN and "PodSecurity" in str(error):
-            return Canary("Denied", "")
-        return Canary("NotRun", f"the known-bad dry run could not be judged: {error}"[:900])
-    except HansaError as error:
-        return Canary("NotRun", f"the known-bad dry run did not come through: {error}"[:900])
-    return Canary(
-        "Admitted",
-        "a privileged pod would be admitted into a restricted namespace; switch Pod Security admission"
-        " on",
-    )
-
-
-async def _ensure_canary_namespace(cluster: Cluster) -> None:
-    path = f"/api/v1/namespaces/{CANARY_NAMESPACE}"
-    try:
-        found = await cluster.get(path)
-    except NotFound:
-        labels = {ENFORCE: "restricted"}
-        body = {"metadata": {"name": CANARY_NAMESPACE, "labels": labels}}
-        try:
-            await cluster.create("/api/v1/namespaces", body)
-        except Conflict:
-            return
-        return
-    if (found["metadata"].get("labels") or {}).get(ENFORCE) != "restricted":
-        await cluster.merge(path, {"metadata": {"labels": {ENFORCE: "restricted"}}})
-
-
-def _bad_pod() -> Manifest:
-    container = {
-        "name": "canary",
-        "image": "canary.invalid/canary",
-        "securityContext": {"privileged": True},
-    }
-    spec = {"containers": [container], "hostPID": True, "automountServiceAccountToken": False}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "canary"}, "spec": spec}
 
 
 async def find_volumes(

@@ -1,25 +1,43 @@
-"""When the hub last heard of this member, on two clocks.
+"""When the hub last heard of this member, on two clocks, and how long it did not before that.
 
 The moment a successful renewal was *sent* counts: the hub cannot have heard of us later than it
 thinks. Both clocks are asked and the larger age wins, so neither a clock that is set back nor a
-machine that slept can keep an unattended job alive.
+machine that slept can keep an unattended job alive. A contact that an earlier process made is read
+from a Lease of our own; where there is none, or one of the future, there was no contact.
+
+A silence does not count less because it is over: while it lasted, the hub may have given work away.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
+from dataclasses import dataclass
+
 from hansa.ports import Clock
+
+LEAST_SILENCE_S = 30.0
+"""No contract ends within so short a silence."""
+MOST_SILENCES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    end_s: float
+    length_s: float
 
 
 class Contact:
     """The age of the last word with the hub."""
 
-    def __init__(self, clock: Clock, *, last_s: float | None = None) -> None:
-        """``last_s``: the last contact an earlier process saw; None: this member is new."""
+    def __init__(self, clock: Clock, *, last_s: float | None, skew_s: float = 60.0) -> None:
+        """``last_s``: the last contact an earlier process made; ``skew_s``: most it may be ahead."""
         self._clock = clock
-        self._wall = clock.now() if last_s is None else min(last_s, clock.now())
-        self._monotonic = clock.monotonic()
-        self.last_s: float | None = last_s
+        usable = last_s is not None and last_s <= clock.now() + skew_s
+        self.last_s: float | None = last_s if usable else None
         """Wall time of the last contact; None before the first."""
+        self._monotonic = clock.monotonic()
+        self._silences: deque[_Silence] = deque(maxlen=MOST_SILENCES)
 
     def moment(self) -> tuple[float, float]:
         """Return the present on both clocks, to be given to ``made`` if the call succeeds."""
@@ -27,11 +45,24 @@ class Contact:
 
     def made(self, sent: tuple[float, float]) -> None:
         """Note that the hub answered what was sent at that moment."""
-        self._wall, self._monotonic = sent
-        self.last_s = sent[0]
+        silence = self._silence(sent)
+        if silence.length_s > LEAST_SILENCE_S:
+            self._silences.append(silence)
+        self.last_s, self._monotonic = sent
 
     @property
     def age_s(self) -> float:
-        """Seconds without contact, by the clock that says more."""
-        by_wall = self._clock.now() - self._wall
-        return max(0.0, by_wall, self._clock.monotonic() - self._monotonic)
+        """Seconds without contact, by the clock that says more; infinite before the first."""
+        return self._silence(self.moment()).length_s
+
+    def unattended_s(self, granted_s: float) -> float:
+        """Return the longest silence since ``granted_s``; a grant is a word of the hub as well."""
+        silences = (*self._silences, self._silence(self.moment()))
+        return max(0.0, *(min(s.length_s, s.end_s - granted_s) for s in silences))
+
+    def _silence(self, moment: tuple[float, float]) -> _Silence:
+        """Return the silence up to a moment. Its end follows from its length: clocks are set back."""
+        if self.last_s is None:
+            return _Silence(moment[0], math.inf)
+        length_s = max(0.0, moment[0] - self.last_s, moment[1] - self._monotonic)
+        return _Silence(self.last_s + length_s, length_s)

@@ -179,7 +179,7 @@ class RunController:
         grant, watched = context.grant_of(entry), context.watched_for(entry)
         workload = watched.view(name) if watched is not None else None
         return Run(
-            job=entry.spec.job_spec,
+            contract=context.contract(entry),
             record=record,
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
@@ -202,18 +202,18 @@ class RunController:
         return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
 
     def _situation(self, name: str) -> Situation:
-        context, timing = self._context, self._context.settings.timing
+        context = self._context
         entry = context.run_index.get(name)
+        contact = context.contact
+        silent_s = 0.0 if entry is None else contact.unattended_s(context.contract(entry).granted_s)
         if entry is not None and context.grants.synced and context.grant_of(entry) is None:
             context.orphaned.setdefault(name, context.clock.monotonic())
         orphaned = context.orphaned.get(name)
         alone_s = 0.0 if orphaned is None else context.clock.monotonic() - orphaned
         return Situation(
             now_s=context.clock.now(),
-            unattended_s=max(context.contact.age_s, alone_s),
+            unattended_s=max(silent_s, alone_s),
             stopped=context.cluster_state.policy.stopped,
-            disconnect_s=timing.disconnect_seconds,
-            stop_margin_s=timing.stop_margin_seconds,
         )
 
     async def _perform(self, entry: Entry, run: Run, action: Action) -> bool:
@@ -230,6 +230,10 @@ class RunController:
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
                 await self._objects.clean_up(entry.name)
                 return False
+            case Release():
+                # Whoever else deleted the namespace left the volumes.
+                await self._objects.remove_volumes(entry.name)
+                await self._tell(entry, run, action)
             case ReportFinished():
                 await self._report_finished(entry, run, action)
             case _:
@@ -292,6 +296,10 @@ class RunController:
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
         """Tell how the run ended, with as much of its words as the policy lets out."""
         context = self._context
+        failed = action.reason.verdict == "Failed"
+        if failed and await self._objects.ended_stale(entry, action.at_s):
+            await self._end(entry, EndReason.UNATTENDED)
+            return
         grant, policy = context.need_grant(entry), context.cluster_state.policy.spec
         logs = policy is not None and policy.exports.logs == "Allow"
         result = policy is not None and policy.exports.result == "Allow"

@@ -16,7 +16,8 @@ from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
-from hansa.reconcile.member import data
+from hansa.reconcile.member import alive, data
+from hansa.reconcile.member.contract import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
@@ -52,14 +53,17 @@ class RunObjects:
 
     async def clean_up(self, name: str) -> None:
         """Delete a run: its namespace, and the volumes that only it used. Data is not touched."""
+        await self._context.own.delete(f"/api/v1/namespaces/{name}")
+        await self.remove_volumes(name)
+
+    async def remove_volumes(self, name: str) -> None:
+        """Delete the volumes that only this run used."""
         entry = self._context.run_index.get(name)
         sets = {source.name for source in entry.spec.job_spec.data} if entry is not None else ()
         volumes = [f"{data.VOLUMES}/{name}-{dataset}" for dataset in sets]
         if entry is None:
             volumes = await self._volumes_of(name)
-        own = self._context.own
-        await own.delete(f"/api/v1/namespaces/{name}")
-        await asyncio.gather(*(own.delete(path) for path in volumes))
+        await asyncio.gather(*(self._context.own.delete(path) for path in volumes))
 
     async def remains(self, name: str) -> bool:
         """Tell whether the run's namespace exists, by asking the API server itself."""
@@ -86,6 +90,15 @@ class RunObjects:
         entry = Entry(proposal.spec, wire, digest, str(labels.get(GPU_CLASS_LABEL, "")))
         return entry if entry.name == name else None
 
+    async def ended_stale(self, entry: Entry, ended_s: float) -> bool:
+        """Tell whether the run ended because nobody told its pods that they may live."""
+        path = f"/api/v1/namespaces/{entry.name}/configmaps/{alive.NAME}"
+        try:
+            until_s = alive.read_until(await self._context.own.get(path))
+        except NotFound:
+            return False
+        return until_s is not None and ended_s >= until_s
+
     async def read_output(self, entry: Entry) -> Output:
         """Return the work's last lines and declared result, from the log that holds them."""
         watched = self._context.watched_for(entry)
@@ -109,7 +122,7 @@ class RunObjects:
             raise Retryable(f"no policy to render under: {context.cluster_state.policy.problem}")
         inventory = context.cluster_state.inventory(context.run_index.held)
         gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
-        rendering = context.settings.rendering
+        rendering, contract = context.settings.rendering, context.contract(entry)
         return RunRequest(
             grant=entry.spec,
             wire=entry.wire,
@@ -119,12 +132,16 @@ class RunObjects:
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
+            contract=contract,
+            now_s=context.clock.now(),
+            alive_until_s=alive_until_s(contract, context.contact.last_s or 0.0),
             options=RenderOptions(
                 image_pull_policy=rendering.image_pull_policy,
                 run_as_user=rendering.run_as_user,
                 scratch_size=rendering.scratch_size,
                 termination_grace_s=rendering.termination_grace_seconds,
                 kuberay_namespace=rendering.kuberay_namespace,
+                agent_namespace=context.settings.namespace,
             ),
         )
 

@@ -9,44 +9,35 @@ pool's least run time, and one after the other could keep the gang out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from hansa.placement.kernel import packing, quota
-from hansa.placement.kernel.tables import HUGE, RANK_BITS
+from hansa.placement.kernel import packing
 from hansa.placement.preemption.trial import Trial
-from hansa.placement.preemption.victims import reclaims
+from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.expected_ends import NEVER, Releases
-from hansa.placement.state.kernel_input import one_kind
+from hansa.placement.state.held_room import HeldRoom, order_key
+from hansa.placement.state.holdings import Flags
 from hansa.placement.state.league import League
 
 MOST_RESERVATIONS = 32
 SMALLEST_GANG = 2
-BEHIND = 1 << 28
-"""Ranks below this belong to jobs that room is being made for; see ``preemption``."""
 MOST_CELLS = 256
 """Candidates looked at for one reservation, in order of choice."""
 
 
-def reserve(league: League, rows: Ints) -> dict[int, int]:
-    """Set the reservation columns of the supply anew.
-
-    Returns:
-        Row of a gang that holds a reservation → its rank.
-    """
-    supply = league.supply
-    supply.reserved_key[:] = HUGE
-    supply.reserved_closed[:] = 0
-    league.gains.clear()
+def for_gangs(league: League, rows: Ints) -> HeldRoom:
+    """Hold room for the gangs among the waiting ``rows`` that need it most, and nothing else."""
+    supply, held = league.supply, HeldRoom.none(len(league.fleet.cells))
     gangs = _blocked_gangs(league, rows) if any(league.by_cell.values()) else []
     if not gangs:
-        return {}
+        return held
     releases, trial = Releases(league, 0.5), Trial(league)
     taken: set[int] = set()
-    reserved: dict[int, int] = {}
+    ranks: dict[int, int] = {}
     for row, rank in gangs:
         number = int(league.columns.kind[row])
         kind, cells = league.kinds.kinds[number], league.tariff.candidates(number)
@@ -59,30 +50,13 @@ def reserve(league: League, rows: Ints) -> dict[int, int]:
             continue
         cell = usable[best]
         taken.add(cell)
-        reserved[row] = rank
+        ranks[row] = rank
         tier = _tier(league, row)
-        supply.reserved_key[cell] = tier << RANK_BITS | rank
-        supply.reserved_until[cell] = starts[best]
-        spare = releases.profile(cell).level_at(starts[best]) - kind.gpus
-        supply.reserved_spare[cell] = max(0, spare)
-        supply.reserved_closed[cell] = tier == 0 and _might_reclaim(trial, row, cell)
-    return reserved
-
-
-def step_back(league: League, reserved: Mapping[int, int]) -> dict[int, int]:
-    """After the plan: let reservations come behind those for whom room is about to be made."""
-    keys = league.supply.reserved_key
-    keys[keys != HUGE] += BEHIND
-    return {row: rank + BEHIND for row, rank in reserved.items()}
-
-
-def give_up(league: League, row: int, rank: int) -> None:
-    """Hold nothing for a job any more; in a cell where room is made for others, hold it for these."""
-    keys = league.supply.reserved_key
-    keys[(keys & (HUGE - 1)) % (1 << 31) == rank] = HUGE
-    for cell, gains in league.gains.items():
-        if gains.pop(row, None) is not None and gains:
-            keys[cell] = max(gains.values())
+        held.key[cell] = order_key(tier, rank)
+        held.until[cell] = starts[best]
+        held.spare[cell] = max(0, releases.profile(cell).level_at(starts[best]) - kind.gpus)
+        held.closed[cell] = tier == 0 and _might_reclaim(trial, row, cell)
+    return replace(held, ranks=ranks)
 
 
 def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:
@@ -104,21 +78,22 @@ def _blocked_gangs(league: League, rows: Ints) -> list[tuple[int, int]]:
     return sorted(found, key=lambda pair: (bool(borrows[pair[1]]), pair[1]))
 
 
-def are_entitled(league: League, rows: Ints) -> npt.NDArray[np.bool_]:
+def are_entitled(league: League, rows: Ints) -> Flags:
     """Which waiting jobs would stay within their institution's nominal share."""
-    accounts, leaf = league.ledger.accounts, league.columns.leaf[rows]
-    return np.asarray(accounts.gpus[leaf] + league.columns.gpus[rows] <= accounts.nominal[leaf])
+    columns = league.columns
+    accounts, leaf = league.ledger.accounts, columns.leaf[rows]
+    return entitlement.is_within_nominal(accounts, leaf, columns.gpus[rows])
 
 
 def _might_reclaim(trial: Trial, row: int, cell: int) -> bool:
     """Whether a gang may soon have a cell because borrowers yield."""
-    record = trial.league.records[trial.league.row_uid[row]]
-    return reclaims(trial, record) and bool(trial.could_gain(record, np.array([cell]))[0])
+    record = trial.league.records[trial.league.columns.uids[row]]
+    return trial.claims.reclaims(record) and bool(trial.could_gain(record, np.array([cell]))[0])
 
 
 def _tier(league: League, row: int) -> int:
     leaf, gpus = int(league.columns.leaf[row]), int(league.columns.gpus[row])
-    return quota.tier_of(league.ledger.accounts, leaf, gpus)
+    return entitlement.tier(league.ledger.accounts, leaf, gpus)
 
 
 def _fits_now(league: League, number: int) -> bool:
@@ -126,4 +101,4 @@ def _fits_now(league: League, number: int) -> bool:
     supply = league.supply
     ample = cells[(supply.cell_free[cells] >= kind.gpus) & (supply.cell_open[cells] == 1)]
     columns = one_kind(kind.shape)
-    return any(packing.has_slots(supply, c, columns, 0, kind.workers) for c in ample.tolist())
+    return any(packing.has_slots(supply, columns, 0, c) for c in ample.tolist())

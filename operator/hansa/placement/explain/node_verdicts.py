@@ -17,11 +17,12 @@ from hansa.model.plan import Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job
 from hansa.placement.explain.room_now import obstacles
-from hansa.placement.kernel import quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
+from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.tariff import QUANTUM
-from hansa.placement.state.league import Held, League, Record
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Held, Record
 
 FREE = 0
 _NEAREST = (FREE, WHY_RESERVED, WHY_CAP, WHY_CAPACITY)
@@ -59,12 +60,14 @@ def lasts_s(league: League, job: Job) -> int:
 
 def seats(league: League, record: Record) -> dict[str, Seat]:
     """Site that may take a job and takes work → its best seat: the freest, then the first in order."""
+    if record.kind < 0:
+        return {}
     best: dict[str, Seat] = {}
     if record.kind < 0:
         return best
     fleet, until_s = league.fleet, league.supply.reserved_until
     is_closed, need = league.supply.reserved_closed, record.job.shape.total_gpus
-    borrows = quota.tier_of(league.ledger.accounts, record.leaf, need) > 0
+    borrows = entitlement.tier(league.ledger.accounts, record.leaf, need) > 0
     runtime_s = lasts_s(league, record.job)
     places = _places(league, record.kind).tolist()
     for cell, found in obstacles(league, record.kind).items():

@@ -33,7 +33,7 @@ def _lawless(league: League) -> Iterator[Notice]:
 
 def _overfull(league: League) -> Iterator[Notice]:
     """Sites that run more than they have: machines went, or are lent no more."""
-    short: dict[str, int] = dict.fromkeys(league.overfull, 0)
+    short: dict[str, int] = dict.fromkeys(league.oversubscribed.missing, 0)
     for cell in np.flatnonzero(league.supply.cell_free < 0).tolist():
         name = league.fleet.sites[league.fleet.cells[cell].site].name
         short[name] = short.get(name, 0) - int(league.supply.cell_free[cell])
@@ -41,7 +41,7 @@ def _overfull(league: League) -> Iterator[Notice]:
         is_total = not _has_room(league, name)
         what = "nothing new starts there" if is_total else "new work gets only what is left"
         words = (
-            f"work there holds more than the node has ({gpus} GPUs, {league.overfull.get(name, 0)}"
+            f"work there holds more than the node has ({gpus} GPUs, {league.oversubscribed.missing.get(name, 0)}"
             f" pods too many); {what} until some of it ends, or the node lends as much again"
         )
         yield Notice(SITE_KIND, name, Reason.EXCEEDS_NODE_SHAPE, words, is_total)

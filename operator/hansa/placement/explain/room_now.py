@@ -1,6 +1,6 @@
 """Which cells would take a gang of a kind this very moment, and what stands in the way at the others.
 
-The same answer as the kernel's (``seats.try_cell``), found for all cells at once and without taking
+The same answer as the kernel's (``fit.try_cell``), found for all cells at once and without taking
 anything: for telling, never for deciding.
 """
 
@@ -13,7 +13,7 @@ from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
 from hansa.placement.rules.eligibility import MOST_WORKERS, Kind
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.state.kernel_input import one_kind
+from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.league import League
 
 Flags = npt.NDArray[np.bool_]
@@ -56,10 +56,11 @@ def _roomy(league: League, kind: Kind, cells: Ints) -> list[int]:
     site_lo, site_hi = supply.site_lo[cells], supply.site_hi[cells]
     heads = _count(among, lo, hi) + _count(beside, site_lo, site_hi) - _count(beside, lo, hi)
     # A head that has no place beside the fullest packing may have one beside the real one.
+    columns = one_kind(kind.shape)
     return [
         cell
         for cell, is_sure in zip(cells.tolist(), (heads > 0).tolist(), strict=True)
-        if is_sure or _would_fit(league, kind, cell)
+        if is_sure or packing.would_take(supply, columns, 0, cell)
     ]
 
 
@@ -90,11 +91,3 @@ def _takes_head(league: League, kind: Kind, workers: Ints) -> Ints:
 def _count(values: Ints, lo: Ints, hi: Ints) -> Ints:
     sums = np.concatenate(([0], np.cumsum(values)))
     return np.asarray(sums[hi] - sums[lo], np.int64)
-
-
-def _would_fit(league: League, kind: Kind, cell: int) -> bool:
-    """Put the gang in by the kernel's own hand, and take it out again."""
-    columns, log = one_kind(kind.shape), list[int]()
-    is_taken = packing.take_gang(league.supply, cell, columns, 0, kind.workers, log)
-    packing.give_back(league.supply, cell, columns, 0, log, 0, len(log))
-    return is_taken

@@ -11,7 +11,8 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Pool, Site, Snapshot
 from hansa.placement.explain.waiting import site_reasons
 from hansa.placement.rules.eligibility import Kind
-from hansa.placement.state.league import League, Record
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Record
 
 
 def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:

@@ -12,13 +12,12 @@ import numpy as np
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
 from hansa.placement.explain.waitlist import UNKNOWN, Start, Waitlist
-from hansa.placement.kernel.run import Tables
-from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds
+from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds, State
 from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, Kind
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.expected_ends import NEVER, Releases, Started
-from hansa.placement.state.league import League, Record
-from hansa.placement.state.queue_columns import run_starts
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Record
 
 ESTIMATE_WORK = 50_000
 """Expected ends looked at for start estimates in one plan; small leagues are covered whole."""
@@ -38,10 +37,10 @@ class Blocked:
     """Bits WHY_* of the job's kind."""
 
     @classmethod
-    def after(cls, tables: Tables, ranked: Ints) -> Blocked:
+    def after(cls, state: State, ranked: Ints) -> Blocked:
         """What is left after a run."""
-        left = tables.jobs.done == 0
-        return cls(ranked[left], reasons(tables.kinds)[tables.jobs.kind[left]])
+        left = state.jobs.done == 0
+        return cls(ranked[left], reasons(state.kinds)[state.jobs.kind[left]])
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         yield from zip(self.rows.tolist(), self.why.tolist(), strict=True)
@@ -61,7 +60,7 @@ def explained(
         for record in league.records.values()
         if record.fault is not None and not record.held
     ]
-    uids = [*map(league.row_uid.__getitem__, blocked.rows.tolist())]
+    uids = [*map(league.columns.uids.__getitem__, blocked.rows.tolist())]
     said, words = _words(league, blocked)
     for place in [place for place, uid in enumerate(uids) if uid in gaining] if gaining else ():
         said[place] = len(words)
@@ -78,7 +77,7 @@ def explained(
 
 def _words(league: League, blocked: Blocked) -> tuple[list[int], list[tuple[Reason, str]]]:
     """What is said of each job, as places in a list of what there is to say."""
-    sites, kinds = _count_open_sites(league), league.kinds
+    sites, kinds = league.open_sites.of_all(league.supply.cell_open), league.kinds
     numbers = league.columns.kind[blocked.rows]
     mask, most = kinds.mask[numbers], len(league.fleet.sites) + 1
     # Words about quota are of the institution: by kind. Where no site is open, they are of the mask.
@@ -125,7 +124,7 @@ def reason(league: League, number: int, why: int) -> tuple[Reason, str]:
         )
     if why & WHY_RESERVED:
         return Reason.WAITING_FOR_FAIR_SHARE, "the room that is there is held for work ahead of it"
-    sites = _open_sites(league, number)
+    sites = league.open_sites.of(number, league.supply.cell_open)
     return Reason.WAITING_FOR_CAPACITY, f"all {sites} nodes that may take it are full"
 
 
@@ -136,33 +135,9 @@ def _quota_words(league: League, kind: Kind) -> str:
     return f"{kind.institution} holds {used} GPUs and needs {kind.gpus} more; it {limit}"
 
 
-def _open_sites(league: League, number: int) -> int:
-    """Sites that may take a kind and take work at present; remembered until a site changes."""
-    mask = league.kinds.mask_of(number)
-    if mask not in league.open_sites:
-        passes = (league.kinds.codes_of(number) == 0) & (league.supply.cell_open == 1)
-        sites = np.bincount(league.fleet.cell_site[passes])
-        league.open_sites[mask] = int(np.count_nonzero(sites))
-    return league.open_sites[mask]
-
-
-def _count_open_sites(league: League) -> Ints:
-    """The same for all masks at once."""
-    fleet, masks = league.fleet, len(league.kinds.masks)
-    if len(league.open_sites) < masks:
-        cells, counts = league.kinds.passes
-        is_open = league.supply.cell_open[cells] == 1
-        mask = np.repeat(np.arange(masks), counts)[is_open]
-        # Cells of a site follow each other, so its pairs do.
-        pairs = mask * len(fleet.sites) + fleet.cell_site[cells[is_open]]
-        found = np.bincount(mask[run_starts(pairs)], minlength=masks)
-        league.open_sites = dict(enumerate(found.tolist()))
-    return np.array([league.open_sites[mask] for mask in range(masks)], np.int64)
-
-
 def refusal(league: League, number: int) -> tuple[Reason, str] | None:
     """Why no node may take a kind at present; None when some may."""
-    if _open_sites(league, number):
+    if league.open_sites.of(number, league.supply.cell_open):
         return None
     kind = league.kinds.kinds[number]
     counts = refusals(league, number)

@@ -15,27 +15,18 @@ from types import ModuleType
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from hansa.placement.kernel import exchange as moves_
-from hansa.placement.kernel import fit, loop, packing, placed_parts, quota
-from hansa.placement.kernel.tables import (
-    Accounts,
-    Caps,
-    Column,
-    Jobs,
-    Kinds,
-    Moves,
-    Outcome,
-    Supply,
-)
+from hansa.placement.kernel import exchange, fit, loop, packing, quota, transaction
+from hansa.placement.kernel.tables import Outcome, State, Transaction
 
 if getattr(numba.config, "DISABLE_JIT", 0):
     raise ImportError("NUMBA_DISABLE_JIT is set")
-MODULES = (packing, quota, fit, placed_parts, moves_, loop)
+MODULES = (packing, quota, fit, transaction, exchange, loop)
 """Later ones call earlier ones."""
-RARE = (placed_parts, moves_)
+RARE = (transaction, exchange)
 """Called seldom: not worth the time of compiling them into every caller."""
 _emit: Any = cgutils
 
@@ -84,27 +75,41 @@ _borrowed: Any = intrinsic(_without_owner)
 _run = _compiled()["run"]
 
 
-def _entry(  # noqa: PLR0913, PLR0917  # as ``kernel.run``
-    supply: Supply,
-    kinds: Kinds,
-    jobs: Jobs,
-    accounts: Accounts,
-    caps: Caps,
-    moves: Moves,
-    heads: Column,
-    is_priced: bool,  # noqa: FBT001
-) -> tuple[Outcome, Outcome, Outcome]:
-    found: tuple[Outcome, Outcome, Outcome] = _run(
-        _borrowed(supply),
-        _borrowed(kinds),
-        _borrowed(jobs),
-        _borrowed(accounts),
-        _borrowed(caps),
-        _borrowed(moves),
-        heads,
-        is_priced,
+def _entry(state: State, is_priced: bool) -> tuple[Outcome, ...]:  # noqa: FBT001  # numba
+    tx = Transaction(
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
+        [0 for _ in range(0)],
     )
-    return found
+    growth = [0 for _ in range(0)]
+    borrowed = State(
+        _borrowed(state.supply),
+        _borrowed(state.kinds),
+        _borrowed(state.jobs),
+        _borrowed(state.accounts),
+        _borrowed(state.caps),
+        _borrowed(state.exchange),
+    )
+    _run(borrowed, tx, growth, is_priced)
+    return (
+        np.array(tx.job, dtype=np.int64),
+        np.array(tx.cell, dtype=np.int64),
+        np.array(tx.workers, dtype=np.int64),
+        np.array(tx.end, dtype=np.int64),
+        np.array(tx.log, dtype=np.int64),
+        np.array(growth, dtype=np.int64),
+    )
 
 
 def _cached() -> Any:
@@ -118,4 +123,4 @@ def _cached() -> Any:
         return numba.njit(_entry)
 
 
-run: Callable[..., tuple[Outcome, Outcome, Outcome]] = _cached()
+run: Callable[[State, bool], tuple[Outcome, ...]] = _cached()

@@ -1,8 +1,7 @@
 # mypy: disable-error-code="no-any-return"
-# ruff: noqa: PLR0917  # numba compiles plain positional columns only
 """Whether a cell takes a gang: its machines, the caps that cover it, and what is reserved there.
 
-Part of the kernel: see ``kernel`` for how it is written and why.
+Part of the kernel: see ``loop`` for how it is written and why.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from hansa.placement.kernel.tables import (
     WHY_CAP,
     WHY_CAPACITY,
     WHY_RESERVED,
-    Caps,
     Column,
-    Kinds,
+    State,
     Supply,
     Turn,
 )
@@ -31,23 +29,22 @@ def outlives(supply: Supply, cell: int, turn: Turn) -> bool:
     return is_closed or turn.runtime > supply.reserved_until[cell]
 
 
-def try_cell(
-    supply: Supply, kinds: Kinds, caps: Caps, kind: int, cell: int, turn: Turn, log: Column
-) -> int:
+def try_cell(state: State, log: Column, kind: int, cell: int, turn: Turn) -> int:
     """Put the kind's gang into a cell: 0, or the WHY_* bit of what forbids it."""
+    supply, kinds = state.supply, state.kinds
     if supply.cell_open[cell] == 0:
         return WHY_CAPACITY
     need = kinds.workers[kind] * kinds.gpus[kind]
     if supply.cell_free[cell] < need:
         return WHY_CAPACITY
-    if need > 0 and cap_room(caps, kinds, kind, cell) < need:
+    if need > 0 and cap_room(state.caps, kinds, kind, cell) < need:
         return WHY_CAP
     is_long = outlives(supply, cell, turn)
     if is_long and supply.reserved_spare[cell] < need:
         return WHY_RESERVED
-    if not take_gang(supply, cell, kinds, kind, kinds.workers[kind], log):
+    if not take_gang(supply, kinds, kind, cell, log):
         return WHY_CAPACITY
-    charge_caps(caps, kinds, kind, cell, need)
+    charge_caps(state.caps, kinds, kind, cell, need)
     if is_long:
         supply.reserved_spare[cell] -= need
     return 0

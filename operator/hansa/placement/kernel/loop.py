@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-any-return"
-# ruff: noqa: PLR0913, PLR0917, FBT001  # numba compiles plain positional columns only
+# ruff: noqa: FBT001  # numba compiles positional arguments only
 """The inner loop: who is next, and the first site that can take the whole gang.
 
 Written in the part of Python that numba compiles, on flat columns of integers, so that the same
@@ -11,12 +11,9 @@ kind of gang once is never looked at again for it.
 
 from __future__ import annotations
 
-import numpy as np
-
 from hansa.placement.kernel.exchange import make_way
 from hansa.placement.kernel.fit import try_cell
-from hansa.placement.kernel.packing import take_workers
-from hansa.placement.kernel.placed_parts import close_up, enter, lay_out
+from hansa.placement.kernel.packing import take_workers, worker_of
 from hansa.placement.kernel.quota import (
     build_heaps,
     cap_room,
@@ -29,23 +26,18 @@ from hansa.placement.kernel.quota import (
 )
 from hansa.placement.kernel.tables import (
     HUGE,
-    NOBODY,
     RANK_BITS,
     WHY_CAPACITY,
     WHY_QUOTA,
     WHY_RESERVED,
-    Accounts,
-    Board,
-    Caps,
     Column,
     Jobs,
     Kinds,
-    Moves,
-    Outcome,
-    Records,
-    Supply,
+    State,
+    Transaction,
     Turn,
 )
+from hansa.placement.kernel.transaction import admit, close_up, lay_out, link
 
 GOOD = 0
 """Modes of a pass: only what is worth its price, what fits, or what fits if others move."""
@@ -61,24 +53,16 @@ def next_with_room(candidates: Column, free: Column, begin: int, stop: int, need
     return at
 
 
-def place_part(
-    supply: Supply,
-    kinds: Kinds,
-    caps: Caps,
-    records: Records,
-    kind: int,
-    turn: Turn,
-    stop: int,
-) -> bool:
-    """Walk the candidates of a job up to ``stop`` and put it into the first that takes it.
+def find_cell(state: State, tx: Transaction, kind: int, turn: Turn, stop: int) -> int:
+    """Walk the candidates of a job up to ``stop`` and put it into the first that takes it, or -1.
 
     A cell held back for others may still take a shorter job of the kind: the walk of the next one
     begins there.
     """
+    kinds, free = state.kinds, state.supply.cell_free
     mask, need = kinds.mask[kind], kinds.workers[kind] * kinds.gpus[kind]
-    candidates, free = kinds.candidates, supply.cell_free
-    at = kinds.next[mask]
-    held_back = -1
+    candidates, at = kinds.candidates, kinds.next[mask]
+    held_back, found = -1, -1
     while at < stop:
         cell = candidates[at]
         if free[cell] < need:
@@ -86,63 +70,46 @@ def place_part(
             kinds.seen[mask] |= WHY_CAPACITY
             at = next_with_room(candidates, free, at + 1, stop, need)
             continue
-        why = try_cell(supply, kinds, caps, kind, cell, turn, records.log)
+        why = try_cell(state, tx.log, kind, cell, turn)
         if why == 0:
-            records.parts.append(turn.job)
-            records.parts.append(kind)
-            records.parts.append(cell)
-            records.parts.append(kinds.workers[kind])
-            records.parts.append(len(records.log))
-            kinds.next[mask] = at if held_back < 0 else held_back
-            return True
+            found = cell
+            break
         kinds.seen[mask] |= why
         if why == WHY_RESERVED and held_back < 0:
             held_back = at
         at += 1
     kinds.next[mask] = at if held_back < 0 else held_back
-    return False
+    return found
 
 
-def place_job(
-    supply: Supply,
-    kinds: Kinds,
-    jobs: Jobs,
-    accounts: Accounts,
-    caps: Caps,
-    records: Records,
-    moves: Moves,
-    board: Board,
-    job: int,
-    leaf: int,
-    mode: int,
-) -> bool:
+def place_job(state: State, tx: Transaction, job: int, leaf: int, mode: int) -> bool:
     """Place a job whole, or not at all; books quota and use."""
-    kind = jobs.kind[job]
+    kinds, accounts, kind = state.kinds, state.accounts, state.jobs.kind[job]
     mask, workers = kinds.mask[kind], kinds.workers[kind]
     if kinds.next[mask] >= kinds.end[kind]:
         kinds.why[kind] |= kinds.seen[mask]
         return False
     gpus = workers * kinds.gpus[kind]
-    cpu = workers * kinds.cpu[kind] + kinds.head_cpu[kind]
-    memory = workers * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
     if gpus > 0 and not quota_allows(accounts, leaf, gpus):
         kinds.why[kind] |= WHY_QUOTA
         return False
     tier = tier_of(accounts, leaf, gpus)
-    turn = Turn(job, tier << RANK_BITS | jobs.rank[job], jobs.runtime[job])
-    log_start = len(records.log)
-    stop = kinds.good[kind] if mode == GOOD else kinds.end[kind]
-    if not place_part(supply, kinds, caps, records, kind, turn, stop) and not (
-        mode == MOVING
-        and make_way(supply, kinds, jobs, accounts, caps, records, moves, board, kind, turn)
-    ):
+    turn = Turn(job, tier << RANK_BITS | state.jobs.rank[job], state.jobs.runtime[job])
+    begin = len(tx.log)
+    cell = find_cell(state, tx, kind, turn, kinds.good[kind] if mode == GOOD else kinds.end[kind])
+    if cell >= 0:
+        gang = admit(tx, job, kind, workers, gpus)
+        tx.cell[gang], tx.begin[gang] = cell, begin
+        if mode == MOVING:
+            link(state, tx, gang)
+    elif mode != MOVING or not make_way(state, tx, kind, turn):
         kinds.why[kind] |= kinds.seen[mask]
         return False
-    if mode == MOVING:
-        enter(records, board, log_start)
+    cpu = workers * kinds.cpu[kind] + kinds.head_cpu[kind]
+    memory = workers * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
     charge_quota(accounts, leaf, gpus)
     charge_use(accounts, leaf, gpus, cpu, memory)
-    jobs.done[job] = 1
+    state.jobs.done[job] = 1
     return True
 
 
@@ -161,23 +128,12 @@ def skip_hopeless(kinds: Kinds, jobs: Jobs, queue: int, at: int, mode: int) -> i
     return at
 
 
-def run_pass(
-    supply: Supply,
-    kinds: Kinds,
-    jobs: Jobs,
-    accounts: Accounts,
-    caps: Caps,
-    records: Records,
-    moves: Moves,
-    board: Board,
-    heads: Column,
-    is_below_only: bool,
-    mode: int,
-) -> None:
+def run_pass(state: State, tx: Transaction, is_below_only: bool, mode: int) -> None:
     """Serve the queues by share until nothing more fits (or only borrowers are left)."""
+    kinds, jobs, accounts = state.kinds, state.jobs, state.accounts
     for queue in range(len(jobs.queue_lo)):
-        heads[queue] = skip_hopeless(kinds, jobs, queue, jobs.queue_lo[queue], mode)
-    build_heaps(accounts, jobs, heads)
+        jobs.queue_at[queue] = skip_hopeless(kinds, jobs, queue, jobs.queue_lo[queue], mode)
+    build_heaps(accounts, jobs)
     while accounts.heap_n[0] > 0:
         if is_below_only and accounts.heap_key[accounts.heap_lo[0]] >> RANK_BITS > 0:
             return
@@ -185,26 +141,17 @@ def run_pass(
         while accounts.queue[leaf] < 0:
             leaf = accounts.heap_item[accounts.heap_lo[leaf]]
         queue = accounts.queue[leaf]
-        job = jobs.order[heads[queue]]
-        place_job(supply, kinds, jobs, accounts, caps, records, moves, board, job, leaf, mode)
-        heads[queue] = skip_hopeless(kinds, jobs, queue, heads[queue] + 1, mode)
-        rekey(accounts, jobs, heads, leaf)
+        place_job(state, tx, jobs.order[jobs.queue_at[queue]], leaf, mode)
+        jobs.queue_at[queue] = skip_hopeless(kinds, jobs, queue, jobs.queue_at[queue] + 1, mode)
+        rekey(accounts, jobs, leaf)
 
 
-def grow(
-    supply: Supply,
-    kinds: Kinds,
-    jobs: Jobs,
-    accounts: Accounts,
-    caps: Caps,
-    records: Records,
-    growth: Column,
-) -> None:
+def grow(state: State, tx: Transaction, growth: Column) -> None:
     """Give elastic gangs placed just now more workers from what nobody else could use."""
-    for at in range(0, len(records.parts), 5):
-        job, kind, cell = records.parts[at], records.parts[at + 1], records.parts[at + 2]
-        gpus, leaf = kinds.gpus[kind], jobs.leaf[job]
-        more = kinds.extra[kind]
+    supply, kinds, accounts, caps = state.supply, state.kinds, state.accounts, state.caps
+    for gang in range(len(tx.job)):
+        kind, cell, leaf = tx.kind[gang], tx.cell[gang], state.jobs.leaf[tx.job[gang]]
+        gpus, more = kinds.gpus[kind], kinds.extra[kind]
         if more == 0 or supply.reserved_key[cell] != HUGE:
             continue
         if gpus > 0:
@@ -212,73 +159,41 @@ def grow(
             more = min(more, max(0, room) // gpus)
         while more > 0 and not quota_allows(accounts, leaf, more * gpus):
             more -= 1
-        start = len(records.log)
-        more = take_workers(supply, cell, kinds, kind, more, records.log)
+        pairs = [0 for _ in range(0)]
+        more = take_workers(supply, worker_of(kinds, kind), cell, more, pairs)
         charge_caps(caps, kinds, kind, cell, more * gpus)
         charge_quota(accounts, leaf, more * gpus)
         memory = more * (kinds.memory[kind] >> 20)
         charge_use(accounts, leaf, more * gpus, more * kinds.cpu[kind], memory)
-        records.parts[at + 3] += more
-        for entry in range(start, len(records.log), 2):
-            growth.append(at // 5)
-            growth.append(records.log[entry])
-            growth.append(records.log[entry + 1])
+        tx.workers[gang] += more
+        for at in range(0, len(pairs), 2):
+            growth.append(gang)
+            growth.append(pairs[at])
+            growth.append(pairs[at + 1])
 
 
-def run(
-    supply: Supply,
-    kinds: Kinds,
-    jobs: Jobs,
-    accounts: Accounts,
-    caps: Caps,
-    moves: Moves,
-    heads: Column,
-    is_priced: bool,
-) -> tuple[Outcome, Outcome, Outcome]:
+def run(state: State, tx: Transaction, growth: Column, is_priced: bool) -> None:
     """Plan everything that waits: first the institutions below their nominal share, then all.
 
     With shadow prices each of the two first takes what is worth its price, then fills up. In the
     end what the same pass has placed may move, until that helps nobody any more.
 
-    Returns:
-        ``Records.parts``, ``Records.log``, and triples part, machine, workers of elastic growth.
+    ``growth``: is given triples gang, machine, workers that elastic gangs get on top.
     """
-    parts = [0 for _ in range(0)]
-    log = [0 for _ in range(0)]
-    growth = [0 for _ in range(0)]
-    records = Records(parts, log)
-    board = Board([NOBODY for _ in supply.cell_free], [0 for _ in range(0)], [0 for _ in range(0)])
+    exchange = state.exchange
     for is_below_only in (True, False):
-        begun, made, is_more = len(parts), 0, True
+        begun, made, is_more = len(tx.job), 0, True
         mode = GOOD if is_priced else FILLING
         while is_more:
             if mode == MOVING:
-                made = moves.made[0]
-                lay_out(kinds, records, moves, board, begun)
-            run_pass(
-                supply,
-                kinds,
-                jobs,
-                accounts,
-                caps,
-                records,
-                moves,
-                board,
-                heads,
-                is_below_only,
-                mode,
-            )
+                made = exchange.made[0]
+                lay_out(state, tx, begun)
+            run_pass(state, tx, is_below_only, mode)
             if mode == MOVING:
-                close_up(records, board)
-                is_more = moves.made[0] > made
-            elif mode == FILLING and moves.left[0] <= 0:
+                close_up(tx)
+                is_more = exchange.made[0] > made
+            elif mode == FILLING and exchange.left[0] <= 0:
                 is_more = False
             else:
                 mode += 1
-    end = len(log)
-    grow(supply, kinds, jobs, accounts, caps, records, growth)
-    return (
-        np.array(parts, dtype=np.int64),
-        np.array(log[:end], dtype=np.int64),
-        np.array(growth, dtype=np.int64),
-    )
+    grow(state, tx, growth)

@@ -1,12 +1,24 @@
-# ruff: noqa: PLR0917  # numba compiles plain positional columns only
 """Gangs into machines: the tightest that fits, all workers and the head, or nothing.
 
-Part of the kernel: see ``kernel`` for how it is written and why.
+Part of the kernel: see ``loop`` for how it is written and why.
 """
 
 from __future__ import annotations
 
-from hansa.placement.kernel.tables import HUGE, Column, Kinds, Supply
+from hansa.placement.kernel.tables import HUGE, NOBODY, Column, Kinds, Supply
+
+Pod = tuple[int, int, int]
+"""GPUs, CPU and memory of one pod."""
+
+
+def worker_of(kinds: Kinds, kind: int) -> Pod:
+    """What one worker of a gang takes."""
+    return kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind]
+
+
+def head_of(kinds: Kinds, kind: int) -> Pod:
+    """What the head of a gang takes."""
+    return 0, kinds.head_cpu[kind], kinds.head_memory[kind]
 
 
 def times(free: int, need: int) -> int:
@@ -23,9 +35,10 @@ def fitting(supply: Supply, machine: int, gpus: int, cpu: int, memory: int) -> i
     )
 
 
-def has_slots(supply: Supply, cell: int, kinds: Kinds, kind: int, want: int) -> bool:
-    """Whether ``want`` workers fit on the machines of a cell."""
-    gpus, cpu, memory = kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind]
+def has_slots(supply: Supply, kinds: Kinds, kind: int, cell: int) -> bool:
+    """Whether all workers of a gang fit on the machines of a cell."""
+    want, gpus = kinds.workers[kind], kinds.gpus[kind]
+    cpu, memory = kinds.cpu[kind], kinds.memory[kind]
     if supply.cell_free[cell] < want * gpus:
         return False
     slots = 0
@@ -37,8 +50,9 @@ def has_slots(supply: Supply, cell: int, kinds: Kinds, kind: int, want: int) -> 
     return False
 
 
-def tightest(supply: Supply, lo: int, hi: int, gpus: int, cpu: int, memory: int) -> int:
+def tightest(supply: Supply, lo: int, hi: int, pod: Pod) -> int:
     """The machine with the fewest free GPUs that can take one pod, or -1."""
+    gpus, cpu, memory = pod
     best = -1
     least = HUGE
     for machine in range(lo, hi):
@@ -55,25 +69,35 @@ def tightest(supply: Supply, lo: int, hi: int, gpus: int, cpu: int, memory: int)
     return best
 
 
-def occupy(supply: Supply, machine: int, pods: int, gpus: int, cpu: int, memory: int) -> None:
+def occupy(supply: Supply, machine: int, pods: int, pod: Pod) -> None:
     """Take (or with negative ``pods`` give back) the room of pods on a machine."""
+    gpus, cpu, memory = pod
     supply.machine_gpus[machine] -= pods * gpus
     supply.machine_cpu[machine] -= pods * cpu
     supply.machine_memory[machine] -= pods * memory
 
 
-def take_workers(
-    supply: Supply, cell: int, kinds: Kinds, kind: int, workers: int, log: Column
-) -> int:
+def shift(supply: Supply, kinds: Kinds, kind: int, entries: Column, sign: int) -> None:
+    """Take the room of log entries on their machines, or with sign -1 give it back."""
+    worker, head = worker_of(kinds, kind), head_of(kinds, kind)
+    for at in range(0, len(entries), 2):
+        machine, pods = entries[at], entries[at + 1]
+        if pods == 0:
+            occupy(supply, machine, sign, head)
+        else:
+            occupy(supply, machine, sign * pods, worker)
+
+
+def take_workers(supply: Supply, worker: Pod, cell: int, workers: int, log: Column) -> int:
     """Put up to ``workers`` on the tightest machines; returns how many found room."""
-    gpus, cpu, memory = kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind]
+    gpus, cpu, memory = worker
     left = workers
     while left > 0:
-        machine = tightest(supply, supply.cell_lo[cell], supply.cell_hi[cell], gpus, cpu, memory)
+        machine = tightest(supply, supply.cell_lo[cell], supply.cell_hi[cell], worker)
         if machine < 0:
             break
         pods = min(left, fitting(supply, machine, gpus, cpu, memory))
-        occupy(supply, machine, pods, gpus, cpu, memory)
+        occupy(supply, machine, pods, worker)
         log.append(machine)
         log.append(pods)
         left -= pods
@@ -81,51 +105,41 @@ def take_workers(
     return workers - left
 
 
-def give_back(
-    supply: Supply, cell: int, kinds: Kinds, kind: int, log: Column, start: int, end: int
-) -> int:
-    """Undo the log entries ``start … end`` of a gang; returns its workers."""
-    workers = 0
-    for at in range(start, end, 2):
-        machine, pods = log[at], log[at + 1]
-        if pods == 0:
-            occupy(supply, machine, -1, 0, kinds.head_cpu[kind], kinds.head_memory[kind])
-        else:
-            occupy(supply, machine, -pods, kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind])
-            workers += pods
-    supply.cell_free[cell] += workers * kinds.gpus[kind]
-    return workers
-
-
-def retake(
-    supply: Supply, cell: int, kinds: Kinds, kind: int, log: Column, start: int, end: int
-) -> None:
-    """Take the room of log entries once more: the reverse of ``give_back``."""
-    for at in range(start, end, 2):
-        machine, pods = log[at], log[at + 1]
-        if pods == 0:
-            occupy(supply, machine, 1, 0, kinds.head_cpu[kind], kinds.head_memory[kind])
-        else:
-            occupy(supply, machine, pods, kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind])
-            supply.cell_free[cell] -= pods * kinds.gpus[kind]
-
-
-def take_gang(
-    supply: Supply, cell: int, kinds: Kinds, kind: int, workers: int, log: Column
-) -> bool:
+def take_gang(supply: Supply, kinds: Kinds, kind: int, cell: int, log: Column) -> bool:
     """Put a whole gang with its head into a cell, or change nothing."""
-    if not has_slots(supply, cell, kinds, kind, workers):
+    if not has_slots(supply, kinds, kind, cell):
         return False
-    start = len(log)
-    placed = take_workers(supply, cell, kinds, kind, workers, log)
-    head_cpu, head_memory = kinds.head_cpu[kind], kinds.head_memory[kind]
-    head = tightest(supply, supply.site_lo[cell], supply.site_hi[cell], 0, head_cpu, head_memory)
-    if placed < workers or head < 0:
-        give_back(supply, cell, kinds, kind, log, start, len(log))
+    start, workers = len(log), kinds.workers[kind]
+    placed = take_workers(supply, worker_of(kinds, kind), cell, workers, log)
+    head = head_of(kinds, kind)
+    machine = tightest(supply, supply.site_lo[cell], supply.site_hi[cell], head)
+    if placed < workers or machine < 0:
+        shift(supply, kinds, kind, log[start:], -1)
+        supply.cell_free[cell] += placed * kinds.gpus[kind]
         while len(log) > start:
             log.pop()
         return False
-    occupy(supply, head, 1, 0, head_cpu, head_memory)
-    log.append(head)
+    occupy(supply, machine, 1, head)
+    log.append(machine)
     log.append(0)
     return True
+
+
+def could_leave(sizes: Column, below: Column, gang: int, enough: int, limit: int) -> int:
+    """GPUs of the gangs of fewer than ``limit`` from one on down its cell's list, or ``enough``."""
+    gpus = 0
+    while gang != NOBODY and gpus < enough:
+        if sizes[gang] < limit:
+            gpus += sizes[gang]
+        gang = below[gang]
+    return gpus
+
+
+def would_take(supply: Supply, kinds: Kinds, kind: int, cell: int) -> bool:
+    """``take_gang`` without taking."""
+    log = [0 for _ in range(0)]
+    is_taken = take_gang(supply, kinds, kind, cell, log)
+    if is_taken:
+        shift(supply, kinds, kind, log, -1)
+        supply.cell_free[cell] += kinds.workers[kind] * kinds.gpus[kind]
+    return is_taken

@@ -1,8 +1,7 @@
 # mypy: disable-error-code="no-any-return"
-# numba compiles plain positional columns only
 """Quotas, caps and weighted dominant shares, and the heaps that keep institutions in order.
 
-Part of the kernel: see ``kernel`` for how it is written and why.
+Part of the kernel: see ``loop`` for how it is written and why.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from hansa.placement.kernel.tables import (
     RANK_MASK,
     Accounts,
     Caps,
-    Column,
     Jobs,
     Kinds,
 )
@@ -140,13 +138,13 @@ def insert(accounts: Accounts, node: int, item: int, key: int) -> None:
     accounts.heap_item[lo + at] = item
 
 
-def node_key(accounts: Accounts, jobs: Jobs, heads: Column, node: int) -> int:
+def node_key(accounts: Accounts, jobs: Jobs, node: int) -> int:
     """Order key of an account: (share, rank of its best job); HUGE when nothing is left in it."""
     queue = accounts.queue[node]
     if queue >= 0:
-        if heads[queue] >= jobs.queue_hi[queue]:
+        if jobs.queue_at[queue] >= jobs.queue_hi[queue]:
             return HUGE
-        rank = jobs.rank[jobs.order[heads[queue]]]
+        rank = jobs.rank[jobs.order[jobs.queue_at[queue]]]
         return share_of(accounts, node) << RANK_BITS | rank
     if accounts.heap_n[node] == 0:
         return HUGE
@@ -156,13 +154,13 @@ def node_key(accounts: Accounts, jobs: Jobs, heads: Column, node: int) -> int:
     return max(1, share_of(accounts, node)) << RANK_BITS | (top & RANK_MASK)
 
 
-def rekey(accounts: Accounts, jobs: Jobs, heads: Column, leaf: int) -> None:
+def rekey(accounts: Accounts, jobs: Jobs, leaf: int) -> None:
     """After a leaf that was on top all the way up changed: bring its ancestors up to date."""
     child = leaf
     node = accounts.parent[leaf]
     while node >= 0:
         lo = accounts.heap_lo[node]
-        key = node_key(accounts, jobs, heads, child)
+        key = node_key(accounts, jobs, child)
         if key == HUGE:
             accounts.heap_n[node] -= 1
             last = lo + accounts.heap_n[node]
@@ -175,11 +173,11 @@ def rekey(accounts: Accounts, jobs: Jobs, heads: Column, leaf: int) -> None:
         node = accounts.parent[node]
 
 
-def build_heaps(accounts: Accounts, jobs: Jobs, heads: Column) -> None:
+def build_heaps(accounts: Accounts, jobs: Jobs) -> None:
     """Fill every heap, children before parents: accounts are numbered parents first."""
     for node in range(len(accounts.parent)):
         accounts.heap_n[node] = 0
     for node in range(len(accounts.parent) - 1, 0, -1):
-        key = node_key(accounts, jobs, heads, node)
+        key = node_key(accounts, jobs, node)
         if key != HUGE:
             insert(accounts, accounts.parent[node], node, key)

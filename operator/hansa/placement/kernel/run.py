@@ -6,9 +6,9 @@ a run and what changed is written back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,33 +17,24 @@ from hansa.placement.kernel.tables import (
     Accounts,
     Caps,
     Decided,
+    Exchange,
     Jobs,
     Kinds,
-    Moves,
     Outcome,
+    Placed,
+    State,
     Supply,
+    Transaction,
 )
 
-
-class Tables(NamedTuple):
-    """Everything one run reads and writes."""
-
-    supply: Supply
-    kinds: Kinds
-    jobs: Jobs
-    accounts: Accounts
-    caps: Caps
-    moves: Moves
-
-
-SLOTTED: dict[type, type] = {
+SLOTTED: dict[type, Any] = {
     table: type(table.__name__, (), {"__slots__": table._fields})
-    for table in (Supply, Kinds, Jobs, Accounts, Caps, Moves)
+    for table in (State, Supply, Kinds, Jobs, Accounts, Caps, Exchange, Transaction)
 }
 
 
 @cache
-def compiled() -> Callable[..., tuple[Outcome, Outcome, Outcome]] | None:
+def compiled() -> Callable[[State, bool], Sequence[Outcome]] | None:
     """The compiled kernel, or None without the ``fast`` extra.
 
     The first call of a process loads it, or compiles it for up to minutes where no cache has it.
@@ -55,33 +46,56 @@ def compiled() -> Callable[..., tuple[Outcome, Outcome, Outcome]] | None:
     return compiled.run
 
 
-def run(tables: Tables, *, is_priced: bool, is_compiled: bool, is_small: bool = False) -> Decided:
+def run(state: State, *, is_priced: bool, is_compiled: bool, is_small: bool = False) -> Decided:
     """Run the kernel on columns of int64; supply, accounts, caps and jobs are updated in place.
 
     ``is_compiled``: take the compiled kernel where there is one. ``is_small``: few jobs in a large
     league, not worth turning columns into lists.
     """
-    heads = np.zeros(len(tables.jobs.queue_lo), np.int64)
     fast = compiled() if is_compiled else None
     if fast is not None:
-        return Decided(*fast(*tables, heads, is_priced))
-    if is_small:
-        return Decided(*loop.run(*tables, heads, is_priced))
-    listed = [[column.tolist() for column in table] for table in tables]
+        return _decided(fast(state, is_priced))
+    return (
+        _interpreted(state, is_priced=is_priced)
+        if is_small
+        else _listed(state, is_priced=is_priced)
+    )
+
+
+def transaction() -> Transaction:
+    """One in which nothing has been decided yet."""
+    return Transaction(*([] for _ in Transaction._fields))
+
+
+def _decided(found: Sequence[Outcome]) -> Decided:
+    *placed, log, growth = found
+    return Decided(Placed(*placed), log, growth)
+
+
+def _interpreted(state: State, *, is_priced: bool) -> Decided:
+    tx, growth = _slotted(Transaction, transaction()), list[int]()
+    loop.run(state, tx, growth, is_priced)
+    found = tx.job, tx.cell, tx.workers, tx.end, tx.log, growth
+    return _decided([np.array(column, np.int64) for column in found])
+
+
+def _listed(state: State, *, is_priced: bool) -> Decided:
+    """The same on lists; what changed is written back."""
+    listed = [[column.tolist() for column in table] for table in state]
     before = [list(map(list, lists)) for lists in listed]
-    arguments: list[Any] = [*map(_attributes, tables, listed), heads.tolist(), is_priced]
-    decided = loop.run(*arguments)
-    for table, lists, olds in zip(tables, listed, before, strict=True):
+    tables = (_slotted(type(table), lists) for table, lists in zip(state, listed, strict=True))
+    decided = _interpreted(_slotted(State, tables), is_priced=is_priced)
+    for table, lists, olds in zip(state, listed, before, strict=True):
         for column, values, old in zip(table, lists, olds, strict=True):
             # To compare lists of the same objects costs a tenth of making a column of one.
             if values != old:
                 column[:] = values
-    return Decided(*decided)
+    return decided
 
 
-def _attributes(table: Any, lists: list[list[int]]) -> Any:
-    """A table over lists in slots: the interpreter reads these much faster than a named tuple."""
-    slotted = SLOTTED[type(table)]()
-    for name, values in zip(table._fields, lists, strict=True):
-        setattr(slotted, name, values)
+def _slotted(table: type, values: Iterable[Any]) -> Any:
+    """A named tuple's fields in slots: the interpreter reads these much faster."""
+    slotted = SLOTTED[table]()
+    for name, value in zip(slotted.__slots__, values, strict=True):
+        setattr(slotted, name, value)
     return slotted

@@ -21,8 +21,12 @@ PPM = 1_000_000
 HUGE = 1 << 60
 UNLIMITED = -1
 NOBODY = -1
+ENTERED = -2
+"""Steps of a transaction other than leaving a cell."""
+CHARGED = -3
+REFUNDED = -4
 NOMINAL = 1_000_000
-"""Worth of a GPU inside a nominal share, in the unit of ``Moves``."""
+"""Worth of a GPU inside a nominal share, in the unit of ``Exchange``."""
 
 WHY_CAPACITY = 1
 WHY_QUOTA = 2
@@ -94,6 +98,8 @@ class Jobs(NamedTuple):
     """Account it is charged to."""
     queue_lo: Column
     queue_hi: Column
+    queue_at: Column
+    """Where the queue stands."""
     order: Column
 
 
@@ -135,15 +141,7 @@ class Caps(NamedTuple):
     left: Column
 
 
-class Records(NamedTuple):
-    """What was decided, in order; five numbers a part: job, kind, cell, workers, log end."""
-
-    parts: Column
-    log: Column
-    """Pairs machine, workers; 0 workers: the head."""
-
-
-class Moves(NamedTuple):
+class Exchange(NamedTuple):
     """What is needed to weigh whether placed work should move."""
 
     lo: Column
@@ -166,17 +164,56 @@ class Moves(NamedTuple):
     """One number: how often cells have got more room by an exchange."""
     loose: Column
     """One number: cells that have more room for the moment, by an exchange that is being tried."""
-
-
-class Board(NamedTuple):
-    """Which parts stand in which cell, as linked lists."""
-
     first: Column
-    """Per cell: its first part; NOBODY."""
-    next: Column
-    """Per part: the next one in the same cell."""
-    start: Column
-    """Per part: where its log begins."""
+    """Per cell: the gang on top of those in it that may move; NOBODY. See ``Transaction.below``."""
+
+
+class State(NamedTuple):
+    """Everything one run reads and writes, but for what it decides."""
+
+    supply: Supply
+    kinds: Kinds
+    jobs: Jobs
+    accounts: Accounts
+    caps: Caps
+    exchange: Exchange
+
+
+class Transaction(NamedTuple):
+    """What has been decided, gang by gang in order, and the steps that can be taken back.
+
+    Lists in both kernels. A gang's log is the pairs machine, pods from ``begin`` to ``end``; 0 pods is
+    the head.
+    """
+
+    job: Column
+    kind: Column
+    cell: Column
+    """NOBODY: it stands nowhere."""
+    workers: Column
+    gpus: Column
+    """Those of all workers that it was placed with."""
+    begin: Column
+    end: Column
+    below: Column
+    """The next gang in the same cell: a linked list from ``Exchange.first``."""
+    log: Column
+    step_gang: Column
+    """One row a step: whom it concerns."""
+    step_from: Column
+    """The cell that the gang left, or one of ENTERED, CHARGED, REFUNDED."""
+    step_begin: Column
+    """The log that it had there."""
+    step_end: Column
+    step_cost: Column
+    """Set by who makes the step, in the unit of ``Exchange.money``."""
+
+
+class Mark(NamedTuple):
+    """Where a transaction stood, to go back to."""
+
+    steps: int
+    log: int
 
 
 class Turn(NamedTuple):
@@ -188,11 +225,22 @@ class Turn(NamedTuple):
     runtime: int
 
 
+class Placed(NamedTuple):
+    """The gangs placed, in the order of decision."""
+
+    job: Outcome
+    """Number of the job in the run, or its row in the league."""
+    cell: Outcome
+    workers: Outcome
+    end: Outcome
+    """End of its pairs in the log; they begin where those of the one before end."""
+
+
 class Decided(NamedTuple):
     """What a run returns, as arrays."""
 
-    parts: Outcome
-    """Five numbers a part: job, kind, cell, workers (grown), end in ``log``."""
+    placed: Placed
     log: Outcome
+    """Pairs machine, workers; 0 workers: the head."""
     growth: Outcome
-    """Triples part, machine, workers that elastic gangs got on top."""
+    """Triples gang, machine, workers that elastic gangs got on top."""

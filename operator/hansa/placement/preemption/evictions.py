@@ -8,7 +8,8 @@ from operator import attrgetter
 from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
 from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, Codes
-from hansa.placement.state.league import Held, League, Record
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Held, Record
 
 LAW = frozenset({CODE[Reason.RESIDENCY_DENIED], CODE[Reason.LEGAL_CONTROL_DENIED]})
 
@@ -47,10 +48,3 @@ def _objection(
     if code in LAW:
         return RULES[code], f"its residency rules no longer allow {site.name}"
     return None
-
-
-def charge(league: League, stop: Stop) -> None:
-    """Charge a preemption to the budget of who gains by it."""
-    gaining = league.records.get(stop.in_favour_of)
-    if gaining is not None and not stop.workers:
-        league.preempted.append((league.now_s, gaining.job.pool, gaining.job.institution))

@@ -10,9 +10,8 @@ out room that is still held.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,12 +19,15 @@ from hansa.model.plan import Stop
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, Shape
 from hansa.placement.explain.waiting import Blocked
-from hansa.placement.kernel import quota
-from hansa.placement.kernel.tables import HUGE, RANK_BITS, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
-from hansa.placement.preemption.trial import Trial, Victim
-from hansa.placement.preemption.victims import SHARED_GPUS, reclaims, victims
+from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
+from hansa.placement.preemption.clearing import SHARED_GPUS, who_yields
+from hansa.placement.preemption.trial import Trial
+from hansa.placement.preemption.victims import Victim
+from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.state.league import League, Record
+from hansa.placement.state.held_room import HeldRoom
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Record
 
 MOST_JOBS = 128
 MOST_CELLS = 16
@@ -39,40 +41,38 @@ _Way = tuple[int, int, int, list[Victim]]
 """Jobs stopped, work lost, the cell, and who would have to yield there."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class MadeRoom:
     """What was stopped, and for whom."""
 
-    stops: list[Stop] = field(default_factory=list)
-    gaining: dict[str, str] = field(default_factory=dict)
+    stops: Sequence[Stop]
+    gaining: Mapping[str, str]
     """UID of a gaining job → what it waits for."""
-    reserved: dict[int, int] = field(default_factory=dict)
-    """Row of a job that room was made for → the rank under which that room is held."""
+    held: HeldRoom
+    """What is held, for those too that room was made for."""
+    passed_over: Ints
+    """Rows that were not reached, in order: they come first in the next plan."""
 
 
-def make_room(
-    league: League,
-    blocked: Blocked,
-    reserved: Mapping[int, int] = MappingProxyType({}),
-    ended: Iterable[Stop] = (),
-) -> MadeRoom:
+def make_room(league: League, blocked: Blocked, ended: Iterable[Stop] = ()) -> MadeRoom:
     """Find room for blocked jobs: those entitled to it first, then best rank first.
 
-    ``reserved``: row → rank of jobs that hold a reservation. ``ended``: what this plan stops anyway.
+    ``ended``: what this plan stops anyway.
     """
-    made = MadeRoom()
+    none = MadeRoom((), {}, league.held, league.passed_over)
     may_stop = any(map(_may_stop, league.pools.values()))
     rows = _helped(blocked)
     if not len(rows) or not (league.stopping or league.elastic or may_stop):
-        return made
+        return none
     if not any(league.by_cell.values()):
-        return made
+        return none
     trial = Trial(league)
     freed = _let_go(trial, ended)
-    search = _Search(trial, made, reserved, freed)
+    search = _Search(trial, freed)
     rows = _in_order(trial, rows, is_all=bool(freed or league.elastic or _has_ranks(league)))
-    league.passed_over = _passed_over(league, rows, search.seek_all(rows))
-    return made
+    reached = search.seek_all(rows)
+    passed_over = _passed_over(league, rows, reached)
+    return MadeRoom(search.stops, search.gaining, search.held, passed_over)
 
 
 def _helped(blocked: Blocked) -> Ints:
@@ -88,7 +88,7 @@ def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
     """
     league, accounts = trial.league, trial.accounts
     leaf, need = league.columns.leaf[rows], league.kinds.column("gpus")[league.columns.kind[rows]]
-    borrows = accounts.gpus[leaf] + need > accounts.nominal[leaf]
+    borrows = ~entitlement.is_within_nominal(accounts, leaf, need)
     if not is_all:
         rows, borrows = rows[~borrows], borrows[~borrows]
     place = np.full(len(league.columns.waits), HUGE, np.int64)
@@ -120,13 +120,13 @@ def _sorts(league: League, rows: Ints) -> list[tuple[int, int, int]]:
 class _Search:
     """Looks for room, job by job."""
 
-    def __init__(
-        self, trial: Trial, made: MadeRoom, reserved: Mapping[int, int], freed: set[int]
-    ) -> None:
+    def __init__(self, trial: Trial, freed: set[int]) -> None:
         league = trial.league
         self.trial = trial
-        self.made = made
-        self._reserved = reserved
+        self.stops: list[Stop] = []
+        self.gaining: dict[str, str] = {}
+        self.held = league.held
+        self._reserved = league.held.ranks
         self.hopeless: dict[tuple[int, int, int], int] = {}
         """Sorts that found nothing, with the shortest run time that did not: what others gain later
         does not help them."""
@@ -155,14 +155,14 @@ class _Search:
         if runtime_s >= self.hopeless.get(sort, HUGE) and row not in self._reserved:
             return
         league = self.trial.league
-        record = league.records[league.row_uid[row]]
+        record = league.records[league.columns.uids[row]]
         self.trial.rank = self._reserved.get(row, -1)
         self.trial.runtime_s = runtime_s
         cells = league.tariff.candidates(record.kind)
         usable = cells[league.supply.cell_open[cells] == 1]
         soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
-            self.made.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
+            self.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
         elif not self._is_to_be_patient(record) and not self._stop_for(row, record, usable):
             self.hopeless[sort] = min(runtime_s, self.hopeless.get(sort, HUGE))
 
@@ -183,10 +183,10 @@ class _Search:
         for victim in chosen:
             self.trial.go(victim)
             self._caused[job.pool, job.institution] += victim.workers_left == 0
-            self.made.stops.append(_stop(victim, record))
-        self.trial.take(record, cell, reclaims=reclaims(self.trial, record))
+            self.stops.append(_stop(victim, record))
+        self.trial.take(record, cell, reclaims=self.trial.claims.reclaims(record))
         words = f"{len(chosen)} jobs at {_site(self.trial.league, cell)} make room"
-        self.made.gaining[job.uid] = words
+        self.gaining[job.uid] = words
         self._hold(row, record, cell)
         return True
 
@@ -211,7 +211,7 @@ class _Search:
         if runtime_s >= self._vain.get(key, HUGE) and row not in self._reserved:
             return []
         self._looks -= 1
-        chosen = victims(self.trial, record, cell, most=self._stops_left(record))
+        chosen = who_yields(self.trial, record, cell, most=self._stops_left(record))
         if not chosen:
             self._vain[key] = min(runtime_s, self._vain.get(key, HUGE))
         return chosen
@@ -226,26 +226,19 @@ class _Search:
 
     def _hold(self, row: int, record: Record, cell: int) -> None:
         """Hold the cell for the gaining job until the next full plan, but for what it leaves."""
-        supply = self.trial.league.supply
-        self.made.reserved[row] = row
-        need = self.trial.league.kinds.kinds[record.kind].gpus
-        tier = quota.tier_of(self.trial.league.ledger.accounts, record.leaf, need)
-        gains = self.trial.league.gains.setdefault(cell, {})
-        gains[row] = tier << RANK_BITS | row
-        # The last in rank of all that room is made for here: each of them may start.
-        supply.reserved_key[cell] = max(gains.values())
-        supply.reserved_until[cell] = 0
+        league, kinds = self.trial.league, self.trial.league.kinds.kinds
+        tier = entitlement.tier(league.ledger.accounts, record.leaf, kinds[record.kind].gpus)
+        wanted = league.columns.kind[[row, *self.held.gains.get(cell, ())]].tolist()
         # Beside work of few GPUs others may start; they could stand on a machine that is being cleared.
-        wanted = self.trial.league.columns.kind[[*gains]].tolist()
-        kinds = self.trial.league.kinds.kinds
         is_shared = all(kinds[kind].shape.gpus < SHARED_GPUS for kind in wanted)
-        supply.reserved_spare[cell] = max(0, self.trial.spare(cell)) if is_shared else 0
+        spare = max(0, self.trial.spare(cell)) if is_shared else 0
+        self.held = self.held.with_gain(cell, row, tier=tier, spare=spare)
 
     def _may_gain(self, record: Record) -> bool:
         """Whether anything could yield to the job at all."""
         league = self.trial.league
         rule = league.pools[record.job.pool].preemption
-        return reclaims(self.trial, record) or rule.lower_priority or league.elastic > 0
+        return self.trial.claims.reclaims(record) or rule.lower_priority or league.elastic > 0
 
     def _is_to_be_patient(self, record: Record) -> bool:
         """Whether room may still come free for the job before others are stopped for it."""

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
-
-from hansa.model.snapshot import PreemptionRule
-from hansa.placement.kernel import packing, quota
-from hansa.placement.kernel.tables import RANK_BITS, RANK_MASK, Kinds
-from hansa.placement.rules.eligibility import Kind
+from hansa.placement.kernel import packing, quota, run, transaction
+from hansa.placement.kernel.tables import NOBODY, RANK_BITS, RANK_MASK, Jobs, Kinds, Mark, State
+from hansa.placement.preemption import victims
+from hansa.placement.preemption.victims import Claims, Victim
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.state.holdings import Flags, offer_of
-from hansa.placement.state.kernel_input import one_kind
-from hansa.placement.state.league import Held, League, Record
-
-
-@dataclass(frozen=True, slots=True)
-class Victim:
-    """Something that could end: all of a holding, or the workers beyond an elastic job's least."""
-
-    record: Record
-    held: Held
-    workers_left: int
-    lost_gpu_s: int
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The job, and the site where it yields."""
-        return self.record.job.uid, self.held.holding.site
-
-    @property
-    def gpus(self) -> int:
-        """GPUs that it would free."""
-        return (self.held.holding.workers - self.workers_left) * self.record.job.shape.gpus
-
-    @property
-    def order(self) -> tuple[bool, int, int, str]:
-        """Who goes first: who only shrinks, then low priority, then little lost work."""
-        job = self.record.job
-        return self.workers_left == 0, job.priority, self.lost_gpu_s, job.uid
+from hansa.placement.rules.job_classes import one_kind
+from hansa.placement.state.holdings import Flags
+from hansa.placement.state.kernel_input import NO_EXCHANGE
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Record
 
 
 class Trial:
@@ -47,27 +21,22 @@ class Trial:
 
     def __init__(self, league: League) -> None:
         self.league = league
-        copy = league.supply._replace(
-            machine_gpus=league.supply.machine_gpus.copy(),
-            machine_cpu=league.supply.machine_cpu.copy(),
-            machine_memory=league.supply.machine_memory.copy(),
-            cell_free=league.supply.cell_free.copy(),
-            reserved_key=league.supply.reserved_key.copy(),
-            reserved_spare=league.supply.reserved_spare.copy(),
-        )
-        self.supply = copy
-        self.accounts = league.ledger.accounts._replace(
-            used=league.ledger.accounts.used.copy(), gpus=league.ledger.accounts.gpus.copy()
-        )
-        self.caps = league.caps.counters._replace(left=league.caps.counters.left.copy())
+        self._state = _copy(league)
+        self._tx = run.transaction()
+        """Whatever yields or would start, as gangs; ``job`` is the number of the gang itself."""
+        self.supply, self.accounts = self._state.supply, self._state.accounts
+        self._kinds: dict[tuple[int, bool], int] = {}
+        """(kind in the league, whether the head stays) → kind in the trial's own table."""
+        self._gangs: dict[tuple[str, str, int], int] = {}
+        """(job, site, workers left) → the gang that yields."""
         self.gone: dict[tuple[str, str], int] = {}
         """(job, site) → workers left there."""
         self.rank = -1
         """Rank of the reservation that the job in question holds itself."""
         self.runtime_s = 0
         self._yielding: dict[int, list[Victim]] = {}
-        ledger = league.ledger.accounts
-        self._able = league.holdings.able(ledger.gpus > ledger.nominal, league.now_s)
+        self.claims = Claims(league, self.accounts)
+        self._able = victims.exposed(league)
         """Who could yield and is not gone, as ``yielding`` has it."""
         self._gain: dict[tuple[str, int, int, int], Flags] = {}
         """What ``could_gain`` has worked out since room or shares last changed."""
@@ -75,9 +44,9 @@ class Trial:
     def yielding(self, cell: int) -> list[Victim]:
         """What could end at a cell as far as pool and run time go, in the order of victims."""
         if cell not in self._yielding:
-            found = (_victim(self.league, *pair) for pair in self.league.by_cell.get(cell, ()))
-            able = (victim for victim in found if victim is not None and self._may_yield(victim))
-            self._yielding[cell] = sorted(able, key=_order)
+            self._yielding[cell] = victims.standing_in(self.league, cell)
+            for victim in self._yielding[cell]:
+                self._gang_of(victim)
         return [v for v in self._yielding[cell] if v.key not in self.gone]
 
     def go(self, victim: Victim) -> None:
@@ -90,49 +59,14 @@ class Trial:
         self._gain.clear()
 
     def could_gain(self, record: Record, cells: Ints) -> Flags:
-        """In which of them it might be enough that those yield who may have to for this job.
-
-        A bound: whoever yields makes it no fairer to ask the next one of the same institution, and
-        leaves the job's own at most as far within its nominal share as if all of it there had gone.
-        """
+        """In which of them it might be enough that those yield who may have to for this job."""
         rule = self.league.pools[record.job.pool].preemption
         need = self.league.kinds.kinds[record.kind].gpus
         key = record.job.pool, record.leaf, need, record.job.priority * rule.lower_priority
         if key not in self._gain:
-            self._gain[key] = self._where_enough(record, need, rule)
+            found = self.claims.where_enough(record, self._able, self.supply.cell_free)
+            self._gain[key] = found
         return self._gain[key][cells]
-
-    def _where_enough(self, record: Record, need: int, rule: PreemptionRule) -> Flags:
-        """``could_gain`` for all cells."""
-        there, size = self.league.holdings, len(self.supply.cell_free)
-        rows = there.of_pool(self._able, record.job.pool)
-        leaf, gpus, fair = there.leaf[rows], there.gpus[rows], there.shrinks[rows]
-        is_own, is_any = leaf == record.leaf, leaf < 0
-        excess = (self.accounts.gpus - self.accounts.nominal)[leaf]
-        if rule.lower_priority:
-            is_lower = there.priority[rows] < record.job.priority
-            fair = fair | (is_lower & (is_own | is_any | (excess >= gpus)))
-        if rule.borrowers:
-            held = self.accounts.gpus[record.leaf] - there.gpus_at(rows[is_own], size)
-            is_entitled = held + need <= self.accounts.nominal[record.leaf]
-            lends = is_any | (excess > 0) | (excess >= gpus)
-            fair = fair | (lends & ~is_own & is_entitled[there.cell[rows]])
-        rows = rows[fair]
-        some = np.bincount(there.cell[rows], minlength=size) > 0
-        return np.asarray(some & (self.supply.cell_free + there.gpus_at(rows, size) >= need))
-
-    def _may_yield(self, victim: Victim) -> bool:
-        """Whether a victim shrinks or its pool may have it yield; who need not now never has to."""
-        record = victim.record
-        rule = self.league.pools[record.job.pool].preemption
-        accounts, leaf = self.league.ledger.accounts, record.leaf
-        borrows = leaf < 0 or bool(accounts.gpus[leaf] > accounts.nominal[leaf])
-        return victim.workers_left > 0 or rule.lower_priority or (rule.borrowers and borrows)
-
-    def is_entitled(self, record: Record) -> bool:
-        """Whether an institution stays within its nominal share with a job."""
-        need = self.league.kinds.kinds[record.kind].gpus
-        return quota.tier_of(self.accounts, record.leaf, need) == 0
 
     def is_held(self, cell: int) -> bool:
         """Whether other work within its nominal share is to start in a cell while the job runs."""
@@ -152,85 +86,105 @@ class Trial:
         freed = free - int(self.league.supply.cell_free[cell])
         return min(free, int(self.supply.reserved_spare[cell]) + freed)
 
-    def release(self, victim: Victim) -> list[int]:
-        """Give the victim's room back; returns the log to take it again with."""
-        log = list(victim.held.log)
-        if victim.workers_left:
-            log = _part_of(log, victim.held.holding.workers - victim.workers_left)
-        self._move(victim, log, -1)
-        return log
+    def mark(self) -> Mark:
+        """How things stand now."""
+        return transaction.mark_of(self._tx)
 
-    def retake(self, victim: Victim, log: list[int]) -> None:
-        """Undo ``release``."""
-        self._move(victim, log, 1)
+    def rollback(self, mark: Mark) -> None:
+        """Put everything as it was at the mark."""
+        transaction.rollback(self._state, self._tx, mark)
 
-    def _move(self, victim: Victim, log: list[int], sign: int) -> None:
-        kind = self.league.kinds.kinds[victim.held.kind].shape
-        columns = one_kind(kind, self.league.caps.base[victim.record.job.pool])
-        for at in range(0, len(log), 2):
-            machine, pods = log[at], log[at + 1]
-            worker = sign * pods, kind.gpus, kind.cpu_millis, kind.memory_bytes
-            head = sign, 0, kind.head_cpu_millis, kind.head_memory_bytes
-            packing.occupy(self.supply, machine, *(worker if pods else head))
-        gpus = victim.gpus  # also of workers that have lost their machine: see ``overfull``
-        self.supply.cell_free[victim.held.cell] -= sign * gpus
-        quota.charge_caps(self.caps, columns, 0, victim.held.cell, sign * gpus)
-        if victim.record.leaf >= 0:
-            move = quota.charge_quota if sign > 0 else quota.refund_quota
-            move(self.accounts, victim.record.leaf, gpus)
-            self.accounts.gpus[victim.record.leaf] += sign * gpus
+    def release(self, victim: Victim) -> None:
+        """Give the victim's room back."""
+        gang = self._gang_of(victim)
+        transaction.leave(self._state, self._tx, gang)
+        transaction.charge(self._state, self._tx, gang, -1)
+
+    def retake(self, victim: Victim) -> None:
+        """Let the victim have its room again."""
+        gang = self._gang_of(victim)
+        transaction.charge(self._state, self._tx, gang, 1)
+        transaction.come_back(self._state, self._tx, gang, victim.held.cell)
 
     def take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """Put a job's gang into a cell if room, caps and quota allow; True when it was."""
-        kind, columns = self._gang(record)
-        if not self._admits(record, cell, reclaims=reclaims):
+        kind = self.league.kinds.kinds[record.kind]
+        state, tx = self._state, self._tx
+        number, begin = self._kind_of(record.kind), len(tx.log)
+        if not self._admits(record, number, cell, reclaims=reclaims):
             return False
-        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, []):
+        if not packing.take_gang(state.supply, state.kinds, number, cell, tx.log):
             return False
-        quota.charge_caps(self.caps, columns, 0, cell, kind.gpus)
-        quota.charge_quota(self.accounts, record.leaf, kind.gpus)
-        self.accounts.gpus[record.leaf] += kind.gpus
+        quota.charge_caps(state.caps, state.kinds, number, cell, kind.gpus)
+        gang = self._admit(record.leaf, number, kind.workers, kind.gpus)
+        transaction.stand(state, tx, gang, cell, begin)
+        transaction.charge(state, tx, gang, 1)
         self._gain.clear()
         return True
 
     def could_take(self, record: Record, cell: int, *, reclaims: bool = False) -> bool:
         """``take`` without taking."""
-        kind, columns = self._gang(record)
-        log: list[int] = []
-        if not self._admits(record, cell, reclaims=reclaims):
-            return False
-        if not packing.take_gang(self.supply, cell, columns, 0, kind.workers, log):
-            return False
-        packing.give_back(self.supply, cell, columns, 0, log, 0, len(log))
-        return True
+        number = self._kind_of(record.kind)
+        return self._admits(record, number, cell, reclaims=reclaims) and packing.would_take(
+            self.supply, self._state.kinds, number, cell
+        )
 
-    def _gang(self, record: Record) -> tuple[Kind, Kinds]:
-        kind = self.league.kinds.kinds[record.kind]
-        return kind, one_kind(kind.shape, self.league.caps.base[kind.pool])
-
-    def _admits(self, record: Record, cell: int, *, reclaims: bool) -> bool:
+    def _admits(self, record: Record, number: int, cell: int, *, reclaims: bool) -> bool:
         """Whether quota, caps and what is held there leave a gang its GPUs."""
-        kind, columns = self._gang(record)
-        if not quota.quota_allows(self.accounts, record.leaf, kind.gpus):
+        state, need = self._state, self.league.kinds.kinds[record.kind].gpus
+        if not quota.quota_allows(self.accounts, record.leaf, need):
             return False
-        if kind.gpus and quota.cap_room(self.caps, columns, 0, cell) < kind.gpus:
+        if need and quota.cap_room(state.caps, state.kinds, number, cell) < need:
             return False
-        return self.spare(cell, reclaims=reclaims) >= kind.gpus
+        return self.spare(cell, reclaims=reclaims) >= need
+
+    def _gang_of(self, victim: Victim) -> int:
+        """The victim, or what it yields, as a gang that stands in its cell."""
+        key = *victim.key, victim.workers_left
+        if key not in self._gangs:
+            held, tx = victim.held, self._tx
+            workers = held.holding.workers - victim.workers_left
+            # The head stays with the workers that are left.
+            kind = self._kind_of(held.kind, keeps_head=victim.workers_left > 0)
+            gang = self._admit(victim.record.leaf, kind, workers, victim.gpus)
+            tx.log.extend(_part_of(held.log, workers) if victim.workers_left else held.log)
+            tx.cell[gang], tx.end[gang] = held.cell, len(tx.log)
+            transaction.link(self._state, tx, gang)
+            self._gangs[key] = gang
+        return self._gangs[key]
+
+    def _admit(self, leaf: int, kind: int, workers: int, gpus: int) -> int:
+        """Take in a gang of an institution that stands nowhere yet."""
+        self._state.jobs.leaf.append(leaf)
+        self._state.jobs.done.append(0)
+        return transaction.admit(self._tx, len(self._tx.job), kind, workers, gpus)
+
+    def _kind_of(self, number: int, *, keeps_head: bool = False) -> int:
+        """What a kind of the league is in the trial's own table, where only workers may leave."""
+        key = number, keeps_head
+        if key not in self._kinds:
+            self._kinds[key] = len(self._kinds)
+            kind = self.league.kinds.kinds[number]
+            shape = kind.shape
+            if keeps_head:
+                shape = replace(shape, head_cpu_millis=0, head_memory_bytes=0)
+            one = one_kind(shape, self.league.caps.base[kind.pool])
+            for column, value in zip(self._state.kinds, one, strict=True):
+                column.extend(value)
+        return self._kinds[key]
 
 
-def _victim(league: League, other: Record, holding: Held) -> Victim | None:
-    """What a holding could yield: nothing while it stops, or has just begun."""
-    job, room = other.job, holding.holding
-    offer = offer_of(job, room, league.kinds.kinds[holding.kind].workers)
-    elapsed = league.now_s - room.since_s
-    if offer is None or job.pool not in league.pools or elapsed <= 0:
-        return None
-    if offer.workers_left:
-        return Victim(other, holding, offer.workers_left, 0)
-    if elapsed < league.pools[job.pool].preemption.min_runtime_s:
-        return None
-    lost_s = job.unsaved_s(elapsed)
-    return Victim(other, holding, 0, lost_s * room.workers * max(1, job.shape.gpus))
+def _copy(league: League) -> State:
+    """What a trial changes, as it is now; kinds and jobs come as they are asked for."""
+    room = league.room.copy()
+    return State(
+        room.supply,
+        Kinds(*([] for _ in Kinds._fields)),
+        Jobs(*([] for _ in Jobs._fields)),
+        room.accounts,
+        room.caps,
+        NO_EXCHANGE._replace(first=[NOBODY] * len(room.supply.cell_free)),
+    )
 
 
 def _part_of(log: list[int], workers: int) -> list[int]:
@@ -242,7 +196,3 @@ def _part_of(log: list[int], workers: int) -> list[int]:
             part += (log[at], pods)
             workers -= pods
     return part
-
-
-def _order(victim: Victim) -> tuple[bool, int, int, str]:
-    return victim.order

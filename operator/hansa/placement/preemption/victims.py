@@ -1,178 +1,181 @@
-"""Who has to yield in a cell so that a job fits there, by the rule of its pool.
+"""Who may have to yield to a job: what stands where, judged by the pool's rule and by entitlement.
 
-Nobody who is not needed, and nobody whom the rule does not let yield: see ``preemption``.
+Exactly, one by one, for what ``clearing`` looks at closely; as a bound, on columns, for what it need
+not look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from hansa.placement.preemption.trial import Trial, Victim
-from hansa.placement.state.league import Record
+import numpy as np
 
-MOST_VICTIMS = 64
-MOST_MACHINES = 16
-"""Machines of a cell that are cleared in turn, to see whether a worker then fits."""
-SHARED_GPUS = 2
-"""A worker of fewer GPUs fits on any machine that has as many free."""
+from hansa.model.snapshot import PreemptionRule
+from hansa.placement.kernel.tables import Accounts
+from hansa.placement.rules import entitlement
+from hansa.placement.rules.entitlement import NOBODY
+from hansa.placement.rules.fleet import Ints
+from hansa.placement.state.holdings import Flags, offer_of
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Held, Record
 
-_Turns = tuple[tuple[bool, list[Victim]], ...]
-"""Whether institutions must keep their nominal share, and victims in order."""
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """Something that could end: all of a holding, or the workers beyond an elastic job's least."""
+
+    record: Record
+    held: Held
+    workers_left: int
+    lost_gpu_s: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The job, and the site where it yields."""
+        return self.record.job.uid, self.held.holding.site
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that it would free."""
+        return (self.held.holding.workers - self.workers_left) * self.record.job.shape.gpus
+
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """Who goes first: who only shrinks, then low priority, then little lost work."""
+        job = self.record.job
+        return self.workers_left == 0, job.priority, self.lost_gpu_s, job.uid
 
 
-def victims(trial: Trial, record: Record, cell: int, *, most: int) -> list[Victim]:
-    """The fewest that have to yield at a cell for a job to fit; empty when it cannot.
+def exposed(league: League) -> Flags:
+    """Which rows of ``HoldingColumns`` could yield: who shrinks, and whom the pool may stop.
 
-    First those whose institution keeps its nominal share without them, then any of one that
-    holds more; where the cheapest together are not enough, the largest or the smallest first,
-    then machine by machine, for a gang also machines in turn. ``most``: how many may be stopped.
+    Nobody yields in the second he began: one plan would start and stop him.
     """
-    yielding = [v for v in trial.yielding(cell) if v.record.job.pool == record.job.pool]
-    by_size = sorted(yielding, key=_large)
-    attempts: list[_Turns] = [
-        ((True, yielding), (False, yielding)),
-        ((False, by_size),),
-        ((False, by_size[::-1]),),
-        *_machine_by_machine(trial, record, yielding),
-        *_machines_in_turn(trial, record, yielding),
-    ]
-    tried = (_try(trial, record, cell, turns, most) for turns in attempts)
-    return next(filter(None, tried), [])
-
-
-def reclaims(trial: Trial, record: Record) -> bool:
-    """Whether a job takes back what borrowers hold; then it may also use room that is held."""
-    rule = trial.league.pools[record.job.pool].preemption
-    return rule.borrowers and trial.is_entitled(record)
-
-
-def _machine_by_machine(trial: Trial, record: Record, yielding: list[Victim]) -> list[_Turns]:
-    """Those on one machine first, for every machine where a worker would then fit.
-
-    The cheapest first, and where these use up what their institutions hold too much, the largest.
-    """
-    shape, free = record.job.shape, trial.supply.machine_gpus
-    if shape.gpus < SHARED_GPUS:
-        return []
-    found = _by_machine(yielding)
-    able = [at for at, on in found.items() if free[at] + _gpus(on) >= shape.gpus]
-    rest = yielding if shape.workers > 1 else []
-    orders = [found[at] for at in able[:MOST_MACHINES]]
-    orders += [sorted(on, key=_large) for on in orders]
-    return [((False, on), (False, rest)) for on in orders]
-
-
-def _machines_in_turn(trial: Trial, record: Record, yielding: list[Victim]) -> list[_Turns]:
-    """For a gang: those machines first where the fewest GPUs are missing, and on each no more than that.
-
-    Who is stopped elsewhere uses up what an institution holds too much, and brings the gang nothing.
-    """
-    shape, free = record.job.shape, trial.supply.machine_gpus
-    if shape.gpus < SHARED_GPUS or shape.workers == 1:
-        return []
-    found = _by_machine(yielding)
-    able = [at for at, on in found.items() if shape.gpus - _gpus(on) <= free[at] < shape.gpus]
-    able.sort(key=lambda at: -int(free[at]))
-    cheapest = [found[at] for at in able]
-    largest = [sorted(on, key=_large) for on in cheapest]
-    missing = [shape.gpus - int(free[at]) for at in able]
-    return [
-        ((False, [v for one in zip(orders, able, missing, strict=True) for v in _enough(*one)]),)
-        for orders in (cheapest, largest)
-    ]
-
-
-def _large(victim: Victim) -> int:
-    return -victim.gpus
-
-
-def _enough(on: Iterable[Victim], machine: int, missing: int) -> Iterator[Victim]:
-    """The first of those on a machine that free so many GPUs of it together."""
-    for victim in on:
-        if missing <= 0:
-            return
-        log = victim.held.log
-        workers = sum(log[at + 1] for at in range(0, len(log), 2) if log[at] == machine)
-        missing -= workers * victim.record.job.shape.gpus
-        yield victim
-
-
-def _try(trial: Trial, record: Record, cell: int, turns: _Turns, left: int) -> list[Victim]:
-    """Release victims in order until the job fits, then take back who was not needed."""
-    found: dict[tuple[str, str], tuple[Victim, list[int]]] = {}
-    fits, may_reclaim = False, reclaims(trial, record)
-    for keeps_nominal, order in turns:
-        for victim in order:
-            if fits or len(found) == MOST_VICTIMS:
-                break
-            if victim.key in found or (victim.workers_left == 0 and left <= 0):
-                continue
-            if _is_fair(trial, record, victim, keeps_nominal=keeps_nominal):
-                left -= victim.workers_left == 0
-                found[victim.key] = victim, trial.release(victim)
-                fits = trial.could_take(record, cell, reclaims=may_reclaim)
-    kept: list[tuple[Victim, list[int]]] = []
-    for index, (victim, log) in enumerate(reversed(found.values()), 1):
-        trial.retake(victim, log)
-        others = len(kept) + len(found) - index
-        is_enough = trial.could_take(record, cell, reclaims=may_reclaim and others > 0)
-        if fits and not (is_enough and _have_to(trial, record, [v for v, _ in kept])):
-            kept.append((victim, log))
-            trial.release(victim)
-    for victim, log in kept:
-        trial.retake(victim, log)
-    return [victim for victim, _ in reversed(kept)]
-
-
-def _by_machine(yielding: Iterable[Victim]) -> dict[int, list[Victim]]:
-    """Victims that hold GPUs of a machine, machine by machine."""
-    found: dict[int, list[Victim]] = {}
-    for victim in yielding:
-        log = victim.held.log
-        for machine in dict.fromkeys(log[at] for at in range(0, len(log), 2) if log[at + 1]):
-            found.setdefault(machine, []).append(victim)
+    there, rules = league.holdings, [pool.preemption for pool in league.pools.values()]
+    may_stop = any(rule.lower_priority or rule.borrowers for rule in rules)
+    rows = (there.yields if may_stop else there.yields & there.shrinks).nonzero()[0]
+    pool, ran_s = there.pool[rows], league.now_s - there.since_s[rows]
+    over = entitlement.excesses(league.ledger.accounts)[there.leaf[rows]]
+    least_s = np.array([rule.min_runtime_s for rule in rules], np.int64)
+    may_end = np.zeros(len(rows), bool)
+    for number, rule in enumerate(rules):
+        mine = pool == number
+        may_end[mine] = entitlement.may_be_stopped(rule, over[mine])
+    found = np.zeros(len(there.yields), bool)
+    has_run = ran_s >= least_s[pool]
+    found[rows[(ran_s > 0) & (there.shrinks[rows] | (may_end & has_run))]] = True
     return found
 
 
-def _gpus(those: Iterable[Victim]) -> int:
-    return sum(victim.gpus for victim in those)
+def standing_in(league: League, cell: int) -> list[Victim]:
+    """What could end in a cell, in the order of victims; who need not now never has to."""
+    found = (_victim(league, *pair) for pair in league.by_cell.get(cell, ()))
+    return sorted((victim for victim in found if victim is not None), key=_order)
 
 
-def _is_fair(trial: Trial, record: Record, victim: Victim, *, keeps_nominal: bool) -> bool:
-    """Whether the pool's rule lets the victim yield.
-
-    ``keeps_nominal``: only if its institution keeps its nominal share without it.
-    """
-    if victim.workers_left:
-        return True
-    accounts, job, other = trial.accounts, record.job, victim.record.job
-    rule = trial.league.pools[job.pool].preemption
-    leaf = victim.record.leaf
-    excess = 1 if leaf < 0 else int(accounts.gpus[leaf] - accounts.nominal[leaf])
-    stays = leaf < 0 or excess >= victim.gpus
-    is_own = leaf == record.leaf
-    if rule.lower_priority and other.priority < job.priority and (is_own or stays):
-        return True
-    lends = excess > 0 and (stays or not keeps_nominal)
-    return rule.borrowers and lends and not is_own and trial.is_entitled(record)
+def _victim(league: League, other: Record, holding: Held) -> Victim | None:
+    """What a holding could yield: nothing while it stops, or has just begun."""
+    job, room = other.job, holding.holding
+    offer = offer_of(job, room, league.kinds.kinds[holding.kind].workers)
+    elapsed = league.now_s - room.since_s
+    if offer is None or job.pool not in league.pools or elapsed <= 0:
+        return None
+    if offer.workers_left:
+        return Victim(other, holding, offer.workers_left, 0)
+    rule = league.pools[job.pool].preemption
+    over = entitlement.excess(league.ledger.accounts, other.leaf)
+    if elapsed < rule.min_runtime_s or not entitlement.may_be_stopped(rule, over):
+        return None
+    lost_s = job.unsaved_s(elapsed)
+    return Victim(other, holding, 0, lost_s * room.workers * max(1, job.shape.gpus))
 
 
-def _have_to(trial: Trial, record: Record, gone: Iterable[Victim]) -> bool:
-    """Whether those who are gone have to yield to the job also if nobody else does.
-
-    Where its own institution's work yields first, the job may stay within the nominal share only so.
-    """
-    return trial.is_entitled(record) or all(
-        victim.workers_left
-        or victim.record.leaf == record.leaf
-        or _is_outranked(trial, record, victim)
-        for victim in gone
-    )
+def _order(victim: Victim) -> tuple[bool, int, int, str]:
+    return victim.order
 
 
-def _is_outranked(trial: Trial, record: Record, gone: Victim) -> bool:
-    """Whether rank alone let a victim yield that is gone."""
-    accounts, leaf = trial.accounts, gone.record.leaf
-    rule = trial.league.pools[record.job.pool].preemption
-    stays = leaf < 0 or bool(accounts.gpus[leaf] >= accounts.nominal[leaf])
-    return rule.lower_priority and gone.record.job.priority < record.job.priority and stays
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What jobs may ask of others, as accounts stand at the moment."""
+
+    league: League
+    accounts: Accounts
+    """Of the league as it would be: see ``Trial``."""
+
+    def is_entitled(self, record: Record) -> bool:
+        """Whether an institution stays within its nominal share with a job."""
+        need = self.league.kinds.kinds[record.kind].gpus
+        return entitlement.tier(self.accounts, record.leaf, need) == 0
+
+    def reclaims(self, record: Record) -> bool:
+        """Whether a job takes back what borrowers hold; then it may also use room that is held."""
+        return entitlement.reclaims(self._rule(record), is_entitled=self.is_entitled(record))
+
+    def may_take_from(self, record: Record, victim: Victim, *, keeps_nominal: bool) -> bool:
+        """Whether a victim has to yield to a job.
+
+        ``keeps_nominal``: only if its institution keeps its nominal share without it.
+        """
+        if victim.workers_left or self._is_outranked(record, victim):
+            return True
+        leaf, rule = victim.record.leaf, self._rule(record)
+        over = entitlement.excess(self.accounts, leaf)
+        if keeps_nominal and leaf != NOBODY and over < victim.gpus:
+            return False
+        return bool(
+            entitlement.yields_to_owner(
+                rule, over, is_own=leaf == record.leaf, is_entitled=self.is_entitled(record)
+            )
+        )
+
+    def have_to(self, record: Record, gone: Iterable[Victim]) -> bool:
+        """Whether those who are gone have to yield to the job also if nobody else does.
+
+        Where its own institution's work yields first, the job may stay within the nominal share only
+        so.
+        """
+        return self.is_entitled(record) or all(
+            victim.workers_left
+            or victim.record.leaf == record.leaf
+            or self._is_outranked(record, victim, is_gone=True)
+            for victim in gone
+        )
+
+    def where_enough(self, record: Record, able: Flags, cell_free: Ints) -> Flags:
+        """Per cell, whether it might be enough that those yield who may have to for this job.
+
+        A bound: whoever yields makes it no fairer to ask the next one of the same institution, and
+        leaves the job's own at most as far within its nominal share as if all of it there had gone.
+        ``able``: rows of ``HoldingColumns`` that could yield and have not.
+        """
+        there, size, rule = self.league.holdings, len(cell_free), self._rule(record)
+        need = self.league.kinds.kinds[record.kind].gpus
+        rows = there.of_pool(able, record.job.pool)
+        leaf, gpus, is_own = there.leaf[rows], there.gpus[rows], there.leaf[rows] == record.leaf
+        over = entitlement.excesses(self.accounts)[leaf]
+        stays = (leaf == NOBODY) | (over >= gpus)
+        fair = there.shrinks[rows] | entitlement.yields_to_rank(
+            rule, record.job.priority, there.priority[rows], is_own=is_own, stays=stays
+        )
+        own_gpus = there.gpus_at(rows[is_own], size)[there.cell[rows]]
+        is_entitled = entitlement.is_within_nominal(self.accounts, record.leaf, need - own_gpus)
+        fair |= entitlement.yields_to_owner(rule, over, is_own=is_own, is_entitled=is_entitled)
+        rows = rows[fair]
+        some = np.bincount(there.cell[rows], minlength=size) > 0
+        return np.asarray(some & (cell_free + there.gpus_at(rows, size) >= need))
+
+    def _is_outranked(self, record: Record, victim: Victim, *, is_gone: bool = False) -> bool:
+        """Whether rank alone lets a victim yield, or has let it if it ``is_gone``."""
+        leaf, job = victim.record.leaf, record.job
+        kept = entitlement.excess(self.accounts, leaf) + victim.gpus * is_gone
+        is_own = leaf == record.leaf and not is_gone
+        stays = leaf == NOBODY or kept >= victim.gpus
+        priority = victim.record.job.priority
+        rule = self._rule(record)
+        return bool(
+            entitlement.yields_to_rank(rule, job.priority, priority, is_own=is_own, stays=stays)
+        )
+
+    def _rule(self, record: Record) -> PreemptionRule:
+        return self.league.pools[record.job.pool].preemption

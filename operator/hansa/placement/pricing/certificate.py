@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.tariff import Floats
 from hansa.placement.rules.value import NOMINAL_GPU, gpu_value
@@ -48,7 +49,7 @@ def opening(league: League) -> Opening:
         is_open=supply.cell_open.copy(),
         cap_left=np.maximum(league.caps.counters.left, 0),
         quota_left=np.maximum(league.ledger.ceiling - accounts.gpus, 0),
-        nominal_left=np.maximum(accounts.nominal - accounts.gpus, 0),
+        nominal_left=entitlement.nominal_left(accounts),
     )
 
 

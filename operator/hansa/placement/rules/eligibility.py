@@ -67,7 +67,7 @@ class Kind:
     @property
     def law_key(self) -> Key:
         """What decides which law applies to it; the pool comes first."""
-        return (self.pool, self.residency, self.data)
+        return (self.pool, self.residency)
 
     @property
     def site_key(self) -> Key:
@@ -126,7 +126,6 @@ class Rulebook:
     fleet: Fleet
     atlas: Atlas
     pools: dict[str, Pool]
-    dataset_rules: dict[str, ResidencyRule]
     cap_limits: dict[str, Ints] = field(default_factory=dict)
     """Pool → per cell, the most GPUs its caps ever allow one gang there."""
     _sites: dict[Key, Codes] = field(default_factory=dict)
@@ -157,11 +156,9 @@ class Rulebook:
         """The kind's residency compiled, or what is wrong with it."""
         key = kind.law_key
         if key not in self._laws:
-            rules = [self.dataset_rules[name] for name in kind.data if name in self.dataset_rules]
             pool = self.pools[kind.pool]
             ceiling = self.ceiling_fault(pool) or self._compiled(pool, pool.ceiling)
-            own, *others = [self._compiled(pool, rule) for rule in (kind.residency, *rules)]
-            self._laws[key] = joined((own, ceiling, *others))
+            self._laws[key] = joined((self._compiled(pool, kind.residency), ceiling))
         return self._laws[key]
 
     def ceiling_fault(self, pool: Pool) -> Fault | None:

@@ -7,11 +7,13 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from hansa.model.snapshot import Job, Pool, Shape
+from hansa.placement.kernel.tables import Kinds
 from hansa.placement.rules.eligibility import OUTSIDE, Codes, Kind, Rulebook
 from hansa.placement.rules.fleet import Ints
 
@@ -114,6 +116,15 @@ class JobClasses:
             known = self._ids[key] = self._append(make())
         return known
 
+    def of_job(self, job: Job) -> int:
+        """Number of a job's kind."""
+        shape, residency = self.intern(job.shape), self.intern(job.residency)
+        key = (
+            job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
+            budget_of(job), band_of(job.priority),
+        )  # fmt: skip
+        return self.find(key, lambda: kind_of(job))
+
     def _append(self, kind: Kind) -> int:
         number = len(self.kinds)
         if number == len(self._numbers):
@@ -182,3 +193,25 @@ def budget_of(job: Job) -> tuple[int, int] | None:
 def band_of(priority: int) -> int:
     """Lower edge of the band: bands keep kinds few where every job has a priority of its own."""
     return min(MAX_PRIORITY, max(0, priority)) >> 5 << 5
+
+
+@lru_cache(maxsize=4096)
+def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
+    """A table of one kind, for booking by hand; never written to."""
+    return Kinds(
+        workers=[shape.min_workers or shape.workers],
+        extra=[0],
+        gpus=[shape.gpus],
+        cpu=[shape.cpu_millis],
+        memory=[shape.memory_bytes],
+        head_cpu=[shape.head_cpu_millis],
+        head_memory=[shape.head_memory_bytes],
+        cap_base=[cap_base],
+        mask=[0],
+        next=[0],
+        seen=[0],
+        good=[0],
+        end=[0],
+        candidates=[],
+        why=[0],
+    )

@@ -15,7 +15,8 @@ import numpy as np
 
 from hansa.model.history import RunTimes
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.state.league import Held, League, Record
+from hansa.placement.state.league import League
+from hansa.placement.state.records import Held, Record
 
 _NORMAL = NormalDist()
 CERTAIN = 1e-9

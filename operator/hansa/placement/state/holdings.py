@@ -108,27 +108,6 @@ class HoldingColumns:
         rows = chosen.nonzero()[0]
         return np.asarray(rows[self.pool[rows] == self._numbers[name]])
 
-    def able(self, borrows: Flags, now_s: int) -> Flags:
-        """Which could yield: who shrinks, and who has run long enough where its pool may stop it.
-
-        A pool stops for priority, or for what an institution has borrowed, as its rule says. Nobody
-        yields in the second he began: one plan would start and stop him.
-        ``borrows``: per account, whether it holds more than its nominal share.
-        """
-        rules = [pool.preemption for pool in self._pools.values()]
-        least_s = np.array([rule.min_runtime_s for rule in rules], np.int64)
-        fears = np.array([rule.lower_priority for rule in rules], bool)
-        lends = np.array([rule.borrowers for rule in rules], bool)
-        may_stop = bool((fears | lends).any())
-        rows = (self.yields if may_stop else self.yields & self.shrinks).nonzero()[0]
-        pool, ran_s = self.pool[rows], now_s - self.since_s[rows]
-        # Account -1, no institution's, is the last.
-        is_borrowed = np.concatenate((borrows, (True,)))[self.leaf[rows]]
-        is_exposed = (fears[pool] | (lends[pool] & is_borrowed)) & (ran_s >= least_s[pool])
-        able = np.zeros(len(self.yields), bool)
-        able[rows[(ran_s > 0) & (self.shrinks[rows] | is_exposed)]] = True
-        return able
-
     def gpus_at(self, rows: Ints, cells: int) -> Ints:
         """Per cell, the GPUs that some rows would free."""
         return np.bincount(self.cell[rows], self.gpus[rows], cells).astype(np.int64)

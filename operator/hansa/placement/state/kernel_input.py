@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hansa.model.snapshot import Shape
-from hansa.placement.kernel.run import Tables
-from hansa.placement.kernel.tables import Jobs, Kinds, Moves
+from hansa.placement.kernel.tables import NOBODY, Exchange, Jobs, Kinds, State
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.value import PLAIN_GPU
+from hansa.placement.state.league import League
 from hansa.placement.state.queue_columns import run_starts
-
-if TYPE_CHECKING:
-    from hansa.placement.state.league import League
 
 AFTER_ALL = 1 << 29
 """Ranks of a partial run start here: behind every gang that holds a reservation."""
@@ -24,47 +18,24 @@ AFTER_ALL = 1 << 29
 
 MOST_LOOKS = 50_000
 """Cells that one plan looks at to move what it has placed."""
-NO_MOVES = Moves(*(np.zeros(1, np.int64) for _ in Moves._fields))
+NO_EXCHANGE = Exchange(*(np.zeros(1, np.int64) for _ in Exchange._fields))
 
 
-@lru_cache(maxsize=4096)
-def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
-    """A table of one kind, for booking by hand; never written to."""
-    return Kinds(
-        workers=[shape.min_workers or shape.workers],
-        extra=[0],
-        gpus=[shape.gpus],
-        cpu=[shape.cpu_millis],
-        memory=[shape.memory_bytes],
-        head_cpu=[shape.head_cpu_millis],
-        head_memory=[shape.head_memory_bytes],
-        cap_base=[cap_base],
-        mask=[0],
-        next=[0],
-        seen=[0],
-        good=[0],
-        end=[0],
-        candidates=[],
-        why=[0],
-    )
-
-
-def all_waiting(league: League, rows: Ints) -> tuple[Tables, Ints]:
-    """Tables of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
+def all_waiting(league: League, rows: Ints) -> tuple[State, Ints]:
+    """State of a full plan, and the rows in order of rank: the kernel's numbers of the jobs."""
     ranked = league.columns.ranked(rows, league.now_s)
-    jobs = _jobs(
-        league, ranked, league.columns.kind[ranked], np.arange(len(ranked), dtype=np.int64)
-    )
+    kind = league.columns.kind[ranked]
+    jobs, queues = _jobs(league, ranked, kind, np.arange(len(ranked), dtype=np.int64))
     kinds = league.tariff.columns()
-    return _tables(league, kinds, jobs, _moves(league, kinds, ranked)), ranked
+    return _state(league, kinds, jobs, queues, _exchange(league, kinds, ranked)), ranked
 
 
 def some_waiting(
     league: League, ranked: Ints, cells: Ints | None, reserved: Mapping[int, int]
-) -> tuple[Tables, Ints]:
-    """Tables of a partial plan that looks at a few cells only; None: at all that are eligible.
+) -> tuple[State, Ints]:
+    """State of a partial plan that looks at a few cells only; None: at all that are eligible.
 
-    ``reserved``: row → rank under which it holds a reservation. Returns the tables and the kinds,
+    ``reserved``: row → rank under which it holds a reservation. Returns the state and the kinds,
     as the kernel's numbers stand for them.
     """
     numbers, at = _distinct(league.columns.kind[ranked])
@@ -72,8 +43,9 @@ def some_waiting(
     places = {row: at for at, row in enumerate(ranked.tolist())} if reserved else {}
     for row in reserved.keys() & places.keys():
         rank[places[row]] = reserved[row]
-    jobs = _jobs(league, ranked, at, rank)
-    return _tables(league, league.tariff.columns_at(numbers, cells), jobs, NO_MOVES), numbers
+    jobs, queues = _jobs(league, ranked, at, rank)
+    kinds = league.tariff.columns_at(numbers, cells)
+    return _state(league, kinds, jobs, queues, NO_EXCHANGE), numbers
 
 
 def _distinct(values: Ints) -> tuple[Ints, Ints]:
@@ -83,12 +55,13 @@ def _distinct(values: Ints) -> tuple[Ints, Ints]:
     return np.unique(values, return_inverse=True)
 
 
-def _tables(league: League, kinds: Kinds, jobs: Jobs, moves: Moves) -> Tables:
-    return Tables(league.supply, kinds, jobs, league.ledger.accounts, league.caps.counters, moves)
+def _state(league: League, kinds: Kinds, jobs: Jobs, queues: Ints, exchange: Exchange) -> State:
+    accounts = league.ledger.accounts._replace(queue=queues)
+    return State(league.supply, kinds, jobs, accounts, league.caps.counters, exchange)
 
 
-def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
-    return Moves(
+def _exchange(league: League, kinds: Kinds, ranked: Ints) -> Exchange:
+    return Exchange(
         lo=kinds.next.copy(),
         worth=1000 * (PLAIN_GPU + league.columns.priority[ranked]),
         money=np.round(1000 * league.tariff.money).astype(np.int64),
@@ -99,11 +72,12 @@ def _moves(league: League, kinds: Kinds, ranked: Ints) -> Moves:
         stamp=np.full(len(kinds.next), -1, np.int64),
         risen=np.zeros(1, np.int64),
         loose=np.zeros(1, np.int64),
+        first=np.full(len(league.fleet.cells), NOBODY, np.int64),
     )
 
 
-def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> Jobs:
-    """Jobs by queue; also tells every account which queue it has."""
+def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> tuple[Jobs, Ints]:
+    """Jobs by queue, and the queue that each account has."""
     leaf = league.columns.leaf[ranked]
     order = np.lexsort((rank, leaf))
     queued = leaf[order]
@@ -111,10 +85,10 @@ def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> Jobs:
     leaves, size = queued[starts], len(order)
     bounds = np.concatenate((starts, (size, size)))
     # An institution without waiting jobs gets an empty queue: it must not look like a cohort.
-    queue = league.ledger.accounts.queue
+    queue = league.ledger.accounts.queue.copy()
     queue[league.ledger.leaves] = len(leaves)
     queue[leaves] = np.arange(len(leaves))
-    return Jobs(
+    jobs = Jobs(
         kind=kind,
         rank=rank,
         runtime=league.columns.runtime_p90[ranked],
@@ -122,5 +96,7 @@ def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> Jobs:
         leaf=leaf,
         queue_lo=bounds[:-1],
         queue_hi=bounds[1:],
+        queue_at=np.zeros(len(bounds) - 1, np.int64),
         order=order,
     )
+    return jobs, queue

@@ -7,45 +7,60 @@ have no machine is not known here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from hansa.model.snapshot import Shape
+from hansa.model.snapshot import Holding, Job, Shape
 from hansa.placement.kernel import packing
 from hansa.placement.kernel.tables import HUGE, Supply
-from hansa.placement.state.kernel_input import one_kind
-
-if TYPE_CHECKING:
-    from hansa.placement.state.league import Held, League
+from hansa.placement.rules.fleet import Fleet
+from hansa.placement.rules.job_classes import JobClasses, one_kind
+from hansa.placement.state.records import Held, Record
 
 FULL = HUGE >> 1
 """Taken from the CPU of every machine of such a site, so that nothing fits there."""
 
 
-def seat(league: League, held: Held) -> None:
-    """Take machines for a holding that is new in the books, as far as its site has them."""
-    shape = league.kinds.kinds[held.kind].shape
-    league.supply.cell_free[held.cell] -= held.holding.workers * shape.gpus
-    name = held.holding.site
-    if name in league.overfull:
-        settle(league, name)
-        return
-    missing = _sit(league.supply, held, shape)
-    if missing:
-        league.overfull[name] = missing
-        _look_full(league, name, 1)
+@dataclass
+class Oversubscription:
+    """Gives what is held its machines, as far as there are any."""
 
+    fleet: Fleet
+    kinds: JobClasses
+    by_cell: Mapping[int, Sequence[tuple[Record, Held]]]
+    """What stands in each cell."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Site → pods that it runs without having a machine for them."""
 
-def settle(league: League, name: str) -> None:
-    """Give room that was freed at an overfull site to those who run there without a machine."""
-    _look_full(league, name, -1)
-    kinds, missing = league.kinds.kinds, 0
-    for cell in league.fleet.cells_of_site[league.fleet.site_index[name]]:
-        for _, held in league.by_cell.get(cell, ()):
-            missing += _sit(league.supply, held, kinds[held.kind].shape)
-    del league.overfull[name]
-    if missing:
-        league.overfull[name] = missing
-        _look_full(league, name, 1)
+    def seat(self, supply: Supply, held: Held) -> None:
+        """Take machines for a holding that is new in the books, as far as its site has them."""
+        shape = self.kinds.kinds[held.kind].shape
+        supply.cell_free[held.cell] -= held.holding.workers * shape.gpus
+        name = held.holding.site
+        if name in self.missing:
+            self.settle(supply, name)
+            return
+        missing = _sit(supply, held, shape)
+        if missing:
+            self.missing[name] = missing
+            self._look_full(supply, name, 1)
+
+    def settle(self, supply: Supply, name: str) -> None:
+        """Give room that was freed at such a site to those who run there without a machine."""
+        self._look_full(supply, name, -1)
+        missing = 0
+        for cell in self.fleet.cells_of_site[self.fleet.site_index[name]]:
+            for _, held in self.by_cell.get(cell, ()):
+                missing += _sit(supply, held, self.kinds.kinds[held.kind].shape)
+        del self.missing[name]
+        if missing:
+            self.missing[name] = missing
+            self._look_full(supply, name, 1)
+
+    def _look_full(self, supply: Supply, name: str, sign: int) -> None:
+        cell = self.fleet.cells_of_site[self.fleet.site_index[name]].start
+        lo, hi = self.fleet.site_lo[cell], self.fleet.site_hi[cell]
+        supply.machine_cpu[lo:hi] -= sign * FULL
 
 
 def _sit(supply: Supply, held: Held, shape: Shape) -> int:
@@ -53,20 +68,31 @@ def _sit(supply: Supply, held: Held, shape: Shape) -> int:
     columns = one_kind(shape)
     lacking = held.holding.workers - sum(held.log[1::2])
     supply.cell_free[held.cell] += lacking * shape.gpus
-    left = lacking - packing.take_workers(supply, held.cell, columns, 0, lacking, held.log)
+    worker, head = packing.worker_of(columns, 0), packing.head_of(columns, 0)
+    left = lacking - packing.take_workers(supply, worker, held.cell, lacking, held.log)
     supply.cell_free[held.cell] -= left * shape.gpus
     if 0 in held.log[1::2]:
         return left
     lo, hi = supply.site_lo[held.cell], supply.site_hi[held.cell]
-    head = packing.tightest(supply, lo, hi, 0, shape.head_cpu_millis, shape.head_memory_bytes)
-    if head < 0:
+    machine = packing.tightest(supply, lo, hi, head)
+    if machine < 0:
         return left + 1
-    packing.occupy(supply, head, 1, 0, shape.head_cpu_millis, shape.head_memory_bytes)
-    held.log += (head, 0)
+    packing.occupy(supply, machine, 1, head)
+    held.log += (machine, 0)
     return left
 
 
-def _look_full(league: League, name: str, sign: int) -> None:
-    cell = league.fleet.cells_of_site[league.fleet.site_index[name]].start
-    lo, hi = league.fleet.site_lo[cell], league.fleet.site_hi[cell]
-    league.supply.machine_cpu[lo:hi] -= sign * FULL
+def cell_of(fleet: Fleet, supply: Supply, job: Job, holding: Holding) -> int:
+    """The cell a holding is in: as recorded, else the first of a fitting class with room."""
+    cells = fleet.cells_of_site[fleet.site_index[holding.site]]
+    if not job.shape.gpus or len(cells) == 1:
+        return cells.start
+    wanted = holding.gpu_class or job.shape.gpu_class
+    alike = [
+        at
+        for at in cells[1:]
+        if fleet.cells[at].gpu_class == (wanted or fleet.cells[at].gpu_class)
+        and fleet.cells[at].gpu_memory_bytes >= job.shape.gpu_memory_bytes
+    ] or list(cells[1:])
+    need = holding.workers * job.shape.gpus
+    return next((at for at in alike if supply.cell_free[at] >= need), alike[0])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from inspect import get_annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from hansa.model.snapshot import Job
 from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.job_classes import MAX_PRIORITY
 from hansa.placement.rules.quota_tree import response_ratio
+from hansa.placement.rules.value import units
 
 URGENCY_BITS = 6
 """Half the logarithm of a number that fits into a column."""
@@ -21,9 +25,8 @@ def run_starts(values: Ints) -> Ints:
     return is_new.nonzero()[0]
 
 
-@dataclass
 class QueueColumns:
-    """One row a waiting job; rows are reused after ``drop``."""
+    """One row a waiting job; rows are used again after ``leave``."""
 
     kind: Ints
     leaf: Ints
@@ -41,19 +44,47 @@ class QueueColumns:
     """Breaks ties: order of UIDs, then of arrival."""
     waits: npt.NDArray[np.bool_]
 
-    @classmethod
-    def empty(cls, size: int) -> QueueColumns:
-        """Room for ``size`` jobs."""
-        columns = {f.name: np.zeros(max(1, size), np.int64) for f in fields(cls)[:-1]}
-        return cls(**columns, waits=np.zeros(max(1, size), bool))
+    def __init__(self, size: int) -> None:
+        """Room for ``size`` jobs; there will be more when they come."""
+        for name in get_annotations(QueueColumns):
+            setattr(self, name, np.zeros(max(1, size), bool if name == "waits" else np.int64))
+        self.uids: list[str] = []
+        """Row → the job that waits there, or waited there last."""
+        self._spare: list[int] = []
+        self._entered = 0
 
-    def reserve(self, row: int) -> None:
+    def enter(self, job: Job, kind: int, leaf: int, runtimes_s: tuple[float, float]) -> int:
+        """Let a job wait; its row. ``runtimes_s``: it ends within, at even odds and nine in ten."""
+        row = self._spare.pop() if self._spare else len(self.uids)
+        if row == len(self.uids):
+            self.uids.append("")
+            self._grow(row)
+        self.uids[row] = job.uid
+        self.kind[row] = kind
+        self.leaf[row] = leaf
+        self.priority[row] = min(MAX_PRIORITY, max(0, job.priority))
+        self.submitted[row] = job.submitted_s
+        self.runtime[row] = max(1, int(runtimes_s[0]))
+        self.runtime_p90[row] = max(1, math.ceil(runtimes_s[1]))
+        self.gpus[row] = job.shape.total_gpus
+        self.units[row] = units(job.shape.total_gpus)
+        self.serial[row] = self._entered
+        self.waits[row] = True
+        self._entered += 1
+        return row
+
+    def leave(self, row: int) -> None:
+        """A job waits no more."""
+        self.waits[row] = False
+        self._spare.append(row)
+
+    def _grow(self, row: int) -> None:
         """Make sure that a row exists: columns double."""
         if row < len(self.kind):
             return
-        for spec in fields(self):
-            column = getattr(self, spec.name)
-            setattr(self, spec.name, np.concatenate((column, np.zeros_like(column))))
+        for name in get_annotations(QueueColumns):
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate((column, np.zeros_like(column))))
 
     def ranked(self, rows: Ints, now_s: int) -> Ints:
         """Rows in order of service inside an institution."""

@@ -1,15 +1,184 @@
-"""Sites and pools that change while jobs run: what follows is worked out anew, and nothing else."""
+"""What changes while jobs run: what follows is worked out anew, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from operator import attrgetter
+from typing import TypeVar
 
-from hansa.model.snapshot import Pool, PreemptionRule, ResidencyRule, Site
+from hansa.model.events import (
+    Event,
+    JobArrived,
+    JobGone,
+    PoolChanged,
+    PoolGone,
+    SiteChanged,
+    SiteGone,
+)
+from hansa.model.snapshot import Job, Pool, PreemptionRule, ResidencyRule, Site, Snapshot
 from hansa.placement.kernel import quota
 from hansa.placement.rules.fleet import is_open, sane_price
 from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.state.league import League
+
+_Thing = TypeVar("_Thing", Job, Site, Pool)
+_room = attrgetter("site", "workers", "gpu_class")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Events sorted by what they are about; of several about one thing the last counts."""
+
+    arrived: tuple[Job, ...] = ()
+    gone: tuple[str, ...] = ()
+    """UIDs of jobs."""
+    sites: tuple[Site, ...] = ()
+    lost_sites: frozenset[str] = frozenset()
+    pools: tuple[Pool, ...] = ()
+    lost_pools: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> News:
+        """Sort events."""
+        jobs, sites, pools = (
+            dict[str, Job | None](),
+            dict[str, Site | None](),
+            dict[str, Pool | None](),
+        )
+        for event in events:
+            match event:
+                case JobArrived(job):
+                    jobs[job.uid] = job
+                case JobGone(uid):
+                    jobs[uid] = None
+                case SiteChanged(site):
+                    sites[site.name] = site
+                case SiteGone(name):
+                    sites[name] = None
+                case PoolChanged(pool):
+                    pools[pool.name] = pool
+                case PoolGone(name):
+                    pools[name] = None
+        return cls(
+            arrived=_there(jobs),
+            gone=tuple(_gone(jobs)),
+            sites=_there(sites),
+            lost_sites=frozenset(_gone(sites)),
+            pools=_there(pools),
+            lost_pools=frozenset(_gone(pools)),
+        )
+
+    @property
+    def is_of_places(self) -> bool:
+        """Whether sites or pools are not what they were."""
+        return bool(self.sites or self.lost_sites or self.pools or self.lost_pools)
+
+    def applied_to(self, base: Snapshot) -> Snapshot:
+        """The snapshot with the sites and pools as they are now."""
+        if not self.is_of_places:
+            return base
+        sites, pools = self.lost_sites | _names(self.sites), self.lost_pools | _names(self.pools)
+        return replace(
+            base,
+            sites=(*(site for site in base.sites if site.name not in sites), *self.sites),
+            pools=(*(pool for pool in base.pools if pool.name not in pools), *self.pools),
+        )
+
+
+def _there(things: Mapping[str, _Thing | None]) -> tuple[_Thing, ...]:
+    return tuple(thing for thing in things.values() if thing is not None)
+
+
+def _gone(things: Mapping[str, object]) -> Iterator[str]:
+    return (name for name, thing in things.items() if thing is None)
+
+
+def _names(things: Iterable[Site] | Iterable[Pool]) -> frozenset[str]:
+    return frozenset(thing.name for thing in things)
+
+
+# Jobs.
+
+
+def amend(league: League, job: Job) -> bool:
+    """Take in what is new about a job that keeps its room, or its place among the waiting.
+
+    False, and nothing is done, where it is another job than the books have.
+    """
+    record = league.records.get(job.uid)
+    if record is None or replace(record.job, holdings=job.holdings) != job:
+        return False
+    if record.job.holdings == job.holdings:
+        return True
+    booked = [held.holding for held in record.held]
+    if not job.holdings or [*map(_room, booked)] != [*map(_room, job.holdings)]:
+        return False
+    league.amend(job)
+    return True
+
+
+def is_guest(league: League, job: Job) -> bool:
+    """Whether a job is the first of its institution in a pool without shares."""
+    is_known = (job.pool, job.institution) in league.ledger.leaf
+    return not is_known and job.pool in league.pools and not league.pools[job.pool].shares
+
+
+# Sites and pools.
+
+
+class Reach(IntEnum):
+    """How much of the league has to be planned anew after news of sites and pools."""
+
+    NAMED = 0
+    """What the news names."""
+    ALL = 1
+    """Everything that waits."""
+    LAYOUT = 2
+    """Everything, in a league compiled anew."""
+
+
+def take_in_places(league: League, news: News) -> Reach:
+    """Take in sites and pools; nothing is done where the league has to be compiled anew."""
+    if not _is_light(league, news):
+        return Reach.LAYOUT
+    for site in news.sites:
+        swap_site(league, league.fleet.site_index[site.name], site)
+    reach = Reach.NAMED
+    for pool in news.pools:
+        if _rules(league.pools[pool.name]) != _rules(pool):
+            reach = Reach.ALL
+        swap_pool(league, pool)
+    return reach
+
+
+def _is_light(league: League, news: News) -> bool:
+    """Whether machines, accounts and caps stay as they are laid out."""
+    known, has_budgets = league.fleet.site_index, league.kinds.has_budgets
+    if news.lost_sites or news.lost_pools:
+        return False
+    for site in news.sites:
+        old = league.fleet.sites[known[site.name]] if site.name in known else None
+        if old is None or not is_light_site(old, site, has_budgets=has_budgets):
+            return False
+    pools = ((league.pools.get(pool.name), pool) for pool in news.pools)
+    return all(old is not None and is_light_pool(old, pool) for old, pool in pools)
+
+
+def count_once(league: League, pools: Iterable[Pool]) -> None:
+    """Forget preemptions that a pool now counts itself: the oldest of each institution first."""
+    for pool in pools:
+        old = league.pools.get(pool.name)
+        before = {} if old is None else old.recent_preemptions
+        for institution, count in pool.recent_preemptions.items():
+            counted, left = count - before.get(institution, 0), []
+            for row in league.preempted:
+                if row[1:] == (pool.name, institution) and counted > 0:
+                    counted -= 1
+                else:
+                    left.append(row)
+            league.preempted = left
 
 
 def is_light_site(old: Site, new: Site, *, has_budgets: bool) -> bool:
@@ -28,18 +197,6 @@ def _plain(site: Site) -> Site:
     )  # fmt: skip
 
 
-def swap_sites(league: League, sites: Sequence[Site]) -> bool:
-    """Take in changed sites; False, and nothing is done, when the league has to be compiled anew."""
-    known, has_budgets = league.fleet.site_index, league.kinds.has_budgets
-    for site in sites:
-        old = league.fleet.sites[known[site.name]] if site.name in known else None
-        if old is None or not is_light_site(old, site, has_budgets=has_budgets):
-            return False
-    for site in sites:
-        swap_site(league, known[site.name], site)
-    return True
-
-
 def swap_site(league: League, index: int, site: Site) -> None:
     """Take in a site that changed only in prices or in whether it takes work."""
     fleet, mine = league.fleet, league.fleet.cells_of_site[index]
@@ -53,7 +210,9 @@ def swap_site(league: League, index: int, site: Site) -> None:
     is_repriced = bool((price != fleet.price).any())
     league.fleet = replace(fleet, sites=sites, cells=tuple(cells), price=price)
     league.rules.fleet = league.fleet
-    league.open_sites.clear()
+    league.laid_out += 1
+    league.revision += 1
+    league.open_sites.forget()
     league.supply.cell_open[mine.start : mine.stop] = int(is_open(site))
     if is_repriced:
         league.tariff.reprice(league.fleet)
@@ -79,12 +238,23 @@ def swap_pool(league: League, pool: Pool) -> None:
     """Take in a pool that is light against the one there was: shares, law, assurance, preemption."""
     old = league.pools[pool.name]
     league.pools[pool.name] = pool
-    _reckon(league)
+    league.revision += 1
+    if (old.shares, old.usage_half_life_s) != (pool.shares, pool.usage_half_life_s):
+        _reckon(league)
+    if _rules(old) == _rules(pool):
+        return
     if (old.ceiling, old.overlays, old.assurance) != (pool.ceiling, pool.overlays, pool.assurance):
         league.kinds.rejudge(old)
         league.tariff.forget()
-        league.open_sites.clear()
-    league.reclassify(pool.name)
+        league.open_sites.forget()
+    league.laid_out += 1
+    league.rescreen(pool.name)
+
+
+def _rules(pool: Pool) -> Pool:
+    """The pool without what its work has used and caused."""
+    shares = tuple(replace(share, past_usage_gpu_s=0) for share in pool.shares)
+    return replace(pool, shares=shares, recent_preemptions={})
 
 
 def _reckon(league: League) -> None:

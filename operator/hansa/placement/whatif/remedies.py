@@ -111,7 +111,7 @@ def _shared(snapshot: Snapshot, names: tuple[str, ...]) -> Snapshot:
         return {name: rule for name, rule in rules.items() if name not in names}
 
     sites = tuple(replace(s, dataset_rules=others(s.dataset_rules)) for s in snapshot.sites)
-    return replace(snapshot, dataset_rules=others(snapshot.dataset_rules), sites=sites)
+    return replace(snapshot, sites=sites)
 
 
 def _held(case: Case) -> Iterator[Remedy]:

@@ -21,6 +21,7 @@ class EndReason(StrEnum):
     CANCELLED = "Cancelled"
     STOPPED = "Stopped"
     UNATTENDED = "Unattended"
+    SUPERSEDED = "Superseded"
     POLICY_CHANGED = "PolicyChanged"
     DELETED = "DeletedAtMember"
     OUT_OF_BAND = "ReleasedOutOfBand"
@@ -38,6 +39,7 @@ _INTERRUPTED = frozenset(
         EndReason.CANCELLED,
         EndReason.STOPPED,
         EndReason.UNATTENDED,
+        EndReason.SUPERSEDED,
         EndReason.POLICY_CHANGED,
         EndReason.DELETED,
         EndReason.OUT_OF_BAND,
@@ -57,6 +59,7 @@ _MESSAGES = {
     EndReason.STOPPED: "The institution stopped all league work.",
     EndReason.UNATTENDED: "The hub was out of reach for as long as the job's disconnection contract"
     " allows.",
+    EndReason.SUPERSEDED: "A later run of the same job is here.",
     EndReason.POLICY_CHANGED: "The institution's policy does not allow it any more.",
     EndReason.DELETED: "Somebody deleted the run at the member.",
     EndReason.OUT_OF_BAND: "The institution signed by hand that nothing of the run is left.",

@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from hansa.api.aijob import AIJobSpec
 from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.reconcile.member.contract import (
+    Contract,
+    is_overdue,
+    is_unattended,
+    never_started,
+)
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.workload import WorkloadView
-
-RUNTIME_LEEWAY_S = 60
-"""The workload enforces its runtime; this much later the member does it itself."""
-START_PATIENCE_S = 3600
-"""A run that has not started after this long (or after its own runtime, if longer) is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Reported:
 class Run:
     """One epoch of one job, as the member sees it now."""
 
-    job: AIJobSpec
+    contract: Contract
     record: EpochRecord
     reported: Reported = Reported()
     cancelled: bool = False
@@ -51,15 +51,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What concerns all runs."""
+    """What the run is in."""
 
     now_s: float
     unattended_s: float = 0.0
-    """Since the hub last heard of us, by the clock that says more."""
+    """The longest time without the hub since the run was granted, by the clock that says more."""
     stopped: bool = False
     """The policy's switch is Stopped."""
-    disconnect_s: float = 45.0
-    stop_margin_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ def _stopped(run: Run, situation: Situation) -> Action | None:
         (situation.stopped, EndReason.STOPPED),
         (not run.served, EndReason.NOT_SERVED),
         (bool(run.forbidden), EndReason.POLICY_CHANGED),
-        (_unattended(run.job, situation), EndReason.UNATTENDED),
+        (is_unattended(run.contract, situation.unattended_s), EndReason.UNATTENDED),
         (_vanished(run), EndReason.DELETED),
         (_overdue(run, situation), EndReason.DEADLINE_EXCEEDED),
         (_never_started(run, situation), EndReason.NEVER_STARTED),
@@ -169,14 +167,6 @@ def _stopped(run: Run, situation: Situation) -> Action | None:
         if applies:
             return End(reason, run.forbidden if reason is EndReason.POLICY_CHANGED else "")
     return None
-
-
-def _unattended(job: AIJobSpec, situation: Situation) -> bool:
-    contract = job.disconnection
-    longest = contract.max_unattended_seconds - situation.stop_margin_s
-    if contract.policy == "Stop":
-        longest = min(longest, situation.disconnect_s)
-    return situation.unattended_s >= longest
 
 
 def _vanished(run: Run) -> bool:
@@ -188,15 +178,13 @@ def _vanished(run: Run) -> bool:
 
 def _overdue(run: Run, situation: Situation) -> bool:
     since = run.workload.running_s if run.workload else None
-    limit = run.job.max_runtime_seconds + RUNTIME_LEEWAY_S
-    return since is not None and situation.now_s - since > limit
+    return is_overdue(run.contract, since, situation.now_s)
 
 
 def _never_started(run: Run, situation: Situation) -> bool:
     if run.workload is None or run.workload.started:
         return False
-    patience = max(START_PATIENCE_S, run.job.max_runtime_seconds)
-    return situation.now_s - run.workload.created_s > patience
+    return never_started(run.contract, run.workload.created_s, situation.now_s)
 
 
 def _forward(run: Run, situation: Situation) -> Action | None:

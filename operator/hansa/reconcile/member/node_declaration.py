@@ -16,7 +16,14 @@ from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member.inventory import Inventory, gpu_inventory, machine_shapes
 
 MAX_REFUSALS = 64
-OWN_CONDITIONS = ("Enforcing", "HubReachable", "KubeRayReady", "ClockInSync", "DiskAvailable")
+OWN_CONDITIONS = (
+    "Enforcing",
+    "HubReachable",
+    "KubeRayReady",
+    "ClockInSync",
+    "DiskAvailable",
+    "SecondLockHolds",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,19 @@ class Health:
     kuberay: str = ""
     clock: str = ""
     disk: str = ""
+    lock: str = ""
 
     def conditions(self) -> list[StatedCondition]:
         """Return the member's conditions."""
-        troubles = (self.policy, self.hub, self.kuberay, self.clock, self.disk)
-        bad = ("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull")
-        good = ("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable")
+        troubles = (self.policy, self.hub, self.kuberay, self.clock, self.disk, self.lock)
+        bad = (
+            *("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull"),
+            "CanaryAdmitted",
+        )
+        good = (
+            *("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable"),
+            "CanariesDenied",
+        )
         return [
             StatedCondition(
                 kind, "False" if trouble else "True", wrong if trouble else right, trouble

@@ -10,10 +10,20 @@ import json
 from typing import Any
 
 from hansa.ports import Manifest
-from hansa.reconcile.member import data
-from hansa.reconcile.member.run_request import ACCOUNT, RECORD, Creation, RunRequest, lent_name
+from hansa.reconcile.member import alive, data
+from hansa.reconcile.member.contract import terms
+from hansa.reconcile.member.run_request import (
+    ACCOUNT,
+    MANAGER,
+    RECORD,
+    RUN_ROLE,
+    Creation,
+    RunRequest,
+    lent_name,
+)
 from hansa.reconcile.member.workload import Rendering, Workload
 
+RBAC = "rbac.authorization.k8s.io"
 DNS_NAMESPACE = "kube-system"
 RECORD_KEY = "grant.json"
 
@@ -25,12 +35,15 @@ def waves(request: RunRequest, workload: Workload) -> list[list[Creation]]:
     """
     made = workload.render(request)
     core = f"/api/v1/namespaces/{request.name}"
+    rights = f"/apis/{RBAC}/v1/namespaces/{request.name}/rolebindings"
     policies = f"/apis/networking.k8s.io/v1/namespaces/{request.name}/networkpolicies"
     fences = [
         Creation(f"{core}/serviceaccounts", _service_account(request)),
+        Creation(rights, _own_rights(request)),
         Creation(policies, _network_policy(request, made)),
         Creation(f"{core}/resourcequotas", _quota(request, made)),
         Creation(f"{core}/configmaps", _record(request, made)),
+        Creation(f"{core}/configmaps", _alive(request)),
         *(Creation(f"{core}/secrets", _secret(request, name)) for name in sorted(request.secrets)),
         *data.volumes(request),
     ]
@@ -54,11 +67,23 @@ def _namespace(request: RunRequest) -> Manifest:
         "pod-security.kubernetes.io/enforce": "restricted",
         "pod-security.kubernetes.io/enforce-version": "latest",
     }
+    body["metadata"]["annotations"] = terms(request.contract)
     return body
 
 
 def _service_account(request: RunRequest) -> Manifest:
     return _object("v1", "ServiceAccount", ACCOUNT, request, automountServiceAccountToken=False)
+
+
+def _own_rights(request: RunRequest) -> Manifest:
+    """Return what lets the agent read this run's pods and logs: it can read no others."""
+    account = {
+        "kind": "ServiceAccount",
+        "name": MANAGER,
+        "namespace": request.options.agent_namespace,
+    }
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": RUN_ROLE}
+    return _object(f"{RBAC}/v1", "RoleBinding", "agent", request, roleRef=role, subjects=[account])
 
 
 def _secret(request: RunRequest, name: str) -> Manifest:
@@ -79,6 +104,12 @@ def _record(request: RunRequest, made: Rendering) -> Manifest:
             RECORD_KEY: json.dumps(request.wire, separators=(",", ":"), sort_keys=True),
         },
     )
+
+
+def _alive(request: RunRequest) -> Manifest:
+    """Return the ConfigMap that the guard renews for as long as the run may go on."""
+    until = alive.validity(request.now_s, request.alive_until_s)
+    return _object("v1", "ConfigMap", alive.NAME, request, data=until)
 
 
 def _network_policy(request: RunRequest, made: Rendering) -> Manifest:

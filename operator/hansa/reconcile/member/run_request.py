@@ -24,12 +24,15 @@ from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
+from hansa.reconcile.member.contract import STRICTEST, Contract
 
 MANAGER = "hansa-member"
 RECORD = "grant"
 """Name of the ConfigMap in a run's namespace with the grant and what its pods read."""
 ACCOUNT = "job"
 """Name of the ServiceAccount of a run's pods."""
+RUN_ROLE = "hansa-member-run"
+"""ClusterRole with what the agent may read in a run; it binds it to itself there."""
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
 GPUS_LABEL = f"{GROUP}/gpus"
 POD_LABELS = {INSTITUTION_LABEL, JOB_UID_LABEL, JOB_NAMESPACE_LABEL, JOB_NAME_LABEL}
@@ -45,6 +48,7 @@ class RenderOptions:
     scratch_size: str = "16Gi"
     termination_grace_s: int = 10
     kuberay_namespace: str = ""
+    agent_namespace: str = "hansa-system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class RunRequest:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lent secret → its data, base64 as the API server keeps it."""
     options: RenderOptions = RenderOptions()
+    contract: Contract = STRICTEST
+    now_s: float = 0.0
+    alive_until_s: float = 0.0
+    """Until when the pods may live unless they are told more."""
 
     @property
     def job(self) -> AIJobSpec:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hansa.hub.planner.explanations import MAX_SITES_EXPLAINED, Explanations
+from hansa.model.events import SiteChanged
 from hansa.model.plan import Placement, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
@@ -79,7 +80,7 @@ def test_rules_are_asked_anew_only_when_sites_or_pools_changed():
     known = dict(told._rulings)
     told.follow(planner.league)
     assert (known, told._rulings) == (told._rulings, known)
-    planner.update((), (), (Site("s00", "ut", "ut", "EE", frozenset({"EE"})),), now_s=0)
+    planner.update([SiteChanged(Site("s00", "ut", "ut", "EE", frozenset({"EE"})))], now_s=0)
     told.follow(planner.league)
     assert told._rulings == {}
 

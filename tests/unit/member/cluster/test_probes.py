@@ -1,4 +1,4 @@
-"""What the agent makes of what it finds: KubeRay, the canary's fate, data volumes."""
+"""What the agent makes of what it finds: KubeRay, data volumes."""
 
 from dataclasses import dataclass
 
@@ -77,63 +77,6 @@ async def test_kuberay(case):
     assert missing in found.missing
     assert too_old in found.too_old
     assert bool(found.trouble) is bool(missing or too_old)
-
-
-DENIED = Terminal('pods "canary" is forbidden: violates PodSecurity "restricted"', status=403)
-CANARIES = {
-    "denied": (DENIED, "Denied", ""),
-    "admitted": (None, "Admitted", "switch Pod Security admission on"),
-    "denied by something else": (Terminal("RBAC", status=403), "NotRun", "could not be judged"),
-    "an odd answer": (Terminal("PodSecurity", status=500), "NotRun", "could not be judged"),
-    "no answer": (Retryable("away"), "NotRun", "did not come through"),
-}
-
-
-class Canaries(Shelf):
-    """A cluster that answers the dry run of the bad pod."""
-
-    def __init__(self, fate, namespace=None):
-        super().__init__(**({CANARY: namespace} if namespace else {}))
-        self.fate, self.made, self.patches = fate, [], []
-
-    async def create(self, path, body):
-        if path.endswith("/pods?dryRun=All"):
-            if self.fate:
-                raise self.fate
-            return body
-        self.made.append((path, body))
-        return body
-
-    async def merge(self, path, body):
-        self.patches.append((path, body))
-
-
-CANARY = f"/api/v1/namespaces/{probes.CANARY_NAMESPACE}"
-
-
-def canary_namespace(level):
-    return {"metadata": {"labels": {probes.ENFORCE: level}}}
-
-
-@pytest.mark.parametrize("case", CANARIES.values(), ids=CANARIES.keys())
-async def test_only_a_denial_by_pod_security_counts(case):
-    fate, outcome, words = case
-    found = await probes.run_canary(Canaries(fate, canary_namespace("restricted")))
-    assert found.outcome == outcome
-    assert words in found.trouble
-    assert bool(found.trouble) is (outcome != "Denied")
-
-
-async def test_the_canary_makes_its_namespace_and_keeps_it_restricted():
-    absent = Canaries(DENIED)
-    await probes.run_canary(absent)
-    ((_, made),) = absent.made
-    assert made["metadata"]["labels"] == {probes.ENFORCE: "restricted"}
-
-    relaxed = Canaries(DENIED, canary_namespace("privileged"))
-    await probes.run_canary(relaxed)
-    ((path, patch),) = relaxed.patches
-    assert (path, patch["metadata"]["labels"]) == (CANARY, {probes.ENFORCE: "restricted"})
 
 
 CLAIM = "/api/v1/namespaces/hansa-system/persistentvolumeclaims/scans"

@@ -1,5 +1,8 @@
-"""The age of the last word with the hub, on two clocks."""
+"""When the hub last heard of this member: the worse clock counts, and a silence that is over too."""
 
+from __future__ import annotations
+
+import math
 from dataclasses import dataclass
 
 from hansa.member.hub_link.contact import Contact
@@ -9,7 +12,7 @@ from hansa.member.hub_link.contact import Contact
 class Hands:
     """A clock moved by hand."""
 
-    wall: float = 1000.0
+    wall: float = 10_000.0
     steady: float = 0.0
 
     def now(self) -> float:
@@ -18,16 +21,67 @@ class Hands:
     def monotonic(self) -> float:
         return self.steady
 
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
 
 def test_contact_is_as_old_as_the_worse_clock_says():
     clock = Hands()
-    contact = Contact(clock)
-    assert contact.last_s is None
-    clock.wall, clock.steady = 1010.0, 4.0
+    contact = Contact(clock, last_s=10_000.0)
+    clock.wall, clock.steady = 10_010.0, 4.0
     assert contact.age_s == 10
     sent = contact.moment()
-    clock.wall, clock.steady = 1000.0, 9.0
+    clock.wall, clock.steady = 10_000.0, 9.0
     contact.made(sent)
-    assert (contact.age_s, contact.last_s) == (5, 1010.0)
-    assert Contact(clock, last_s=400.0).age_s == 600
-    assert Contact(clock, last_s=5000.0).age_s == 0
+    assert (contact.age_s, contact.last_s) == (5, 10_010.0)
+
+
+def test_a_restart_does_not_begin_the_clock_anew():
+    assert Contact(Hands(), last_s=9_400.0).age_s == 600
+
+
+def test_a_contact_that_is_missing_or_to_come_is_none():
+    for last_s in (None, 10_061.0):
+        contact = Contact(Hands(), last_s=last_s)
+        assert (contact.age_s, contact.last_s) == (math.inf, None)
+        assert contact.unattended_s(granted_s=4_000.0) == 6_000
+    assert Contact(Hands(), last_s=10_060.0).age_s == 0
+
+
+def test_a_silence_counts_when_it_is_over():
+    """While it lasted, the hub may have given the job away: the run must not go on."""
+    clock = Hands()
+    contact = Contact(clock, last_s=6_000.0)
+    contact.made(contact.moment())
+    clock.pass_(15)
+    contact.made(contact.moment())
+    assert contact.age_s == 0
+    assert contact.unattended_s(granted_s=0.0) == 4_000
+    assert contact.unattended_s(granted_s=9_000.0) == 1_000
+    assert contact.unattended_s(granted_s=10_005.0) == 0
+
+
+def test_a_clock_set_back_hides_no_silence():
+    clock = Hands()
+    contact = Contact(clock, last_s=10_000.0)
+    clock.pass_(4_000)
+    clock.wall = 8_000.0
+    assert contact.unattended_s(granted_s=9_000.0) == 4_000
+    contact.made(contact.moment())
+    assert contact.unattended_s(granted_s=9_000.0) == 4_000
+
+
+def test_the_first_contact_ends_a_silence_of_unknown_length():
+    contact = Contact(Hands(), last_s=None)
+    contact.made(contact.moment())
+    assert contact.age_s == 0
+    assert contact.unattended_s(granted_s=4_000.0) == 6_000
+
+
+def test_a_grant_after_the_silence_is_not_concerned():
+    clock = Hands()
+    contact = Contact(clock, last_s=None)
+    contact.made(contact.moment())
+    clock.pass_(5)
+    assert contact.unattended_s(granted_s=10_003.0) == 2

@@ -28,13 +28,14 @@ SEEDS = {
     "urgent work": 4,
     "held room": 4,
     "caps that fill": 6,
-    "small shares": 4,
-    "tiny shares": 4,
+    "small shares": 8,
+    "tiny shares": 14,
+    "much assurance": 14,
 }
-"""Trouble → leagues with it; of the others two."""
+"""Trouble → leagues with it; of the others four."""
 MOST_A_LEAGUE = 2
 """Jobs looked at in one league for one reason."""
-MOST = 12
+MOST = 20
 """The same in all."""
 
 
@@ -61,7 +62,7 @@ def leagues() -> list[tuple[str, Snapshot, Plan]]:
     made = [
         (f"{name}, {seed}", troubled(name, seed))
         for name in TROUBLES
-        for seed in range(SEEDS.get(name, 2))
+        for seed in range(SEEDS.get(name, 4))
     ]
     return [(name, snapshot, plan(snapshot)) for name, snapshot in made]
 
@@ -300,7 +301,7 @@ def allowed(remedy: Remedy, case: Case) -> set[str]:
     if HOLDERS.fullmatch(remedy.words):
         copies = {f"sites.{site.name}.dataset_rules" for site in case.snapshot.sites}
         own = {f"jobs.{case.job.uid}.residency", "pools.p.ceiling"}
-        return {"dataset_rules", *copies, *(own if "own" in remedy.words else ())}
+        return {*copies, *(own if "own" in remedy.words else ())}
     way, touched = next((m, t) for r, t in TOUCHES.items() if (m := re.fullmatch(r, remedy.words)))
     return {name.format(*way.groups(), job=case.job.uid) for name in touched}
 

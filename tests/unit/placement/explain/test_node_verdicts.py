@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from hansa.model.events import JobArrived, JobGone
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import (
     Cap,
@@ -26,7 +27,7 @@ from hansa.placement.explain.verdicts import rulings
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY
-from hansa.placement.state.kernel_input import one_kind
+from hansa.placement.rules.job_classes import one_kind
 from tests.seeds import seeds
 from tests.unit.placement.leagues import NOW_S, random_job, random_snapshot
 
@@ -44,17 +45,15 @@ def busy(seed):
     planner.replan(NOW_S, is_repriced=bool(rng.random() < 0.5))
     more = [random_job(rng, f"late-{n}") for n in range(4)]
     gone = [job.uid for job in snapshot.jobs if rng.random() < 0.2]
-    planner.update(more, gone, now_s=NOW_S + 60)
+    planner.update([*map(JobArrived, more), *map(JobGone, gone)], now_s=NOW_S + 60)
     return planner, planner.replan(NOW_S + 120)
 
 
 def takes(league, kind, cell):
     """Whether the kernel's hand puts a gang there; everything is as before afterwards."""
-    columns, log = one_kind(kind.shape), []
-    free = league.supply.cell_free.copy()
-    is_taken = packing.take_gang(league.supply, cell, columns, 0, kind.workers, log)
-    packing.give_back(league.supply, cell, columns, 0, log, 0, len(log))
-    assert (free == league.supply.cell_free).all()
+    before = [column.copy() for column in league.supply]
+    is_taken = packing.would_take(league.supply, one_kind(kind.shape), 0, cell)
+    assert all((old == new).all() for old, new in zip(before, league.supply, strict=True))
     return is_taken
 
 
@@ -228,7 +227,7 @@ def test_a_cheaper_node_that_came_free_later_is_not_called_dearer():
     planner = IncrementalPlanner(Snapshot(NOW_S, sites, (Pool("p"),), jobs), is_compiled=False)
     assert {p.job_uid: p.site for p in planner.replan(NOW_S).placements} == {"first": "a", "j": "b"}
     assert standing_of(planner, "j")[0] is Reason.WAITING_FOR_CAPACITY
-    planner.update((), ("first",), now_s=NOW_S)
+    planner.update([JobGone("first")], now_s=NOW_S)
     reason, words = standing_of(planner, "j")
     assert reason is Reason.PENDING
     assert "4 less; a job that is placed stays" in words
@@ -243,7 +242,7 @@ def test_room_that_is_held_for_others_is_not_free_to_long_work(case):
     snapshot = Snapshot(NOW_S, (site("a"),), (Pool("p"),), (job("j", max_runtime_s=runtime_s),))
     planner = IncrementalPlanner(snapshot, is_compiled=False)
     plan = planner.replan(NOW_S)
-    planner.update((replace(snapshot.jobs[0], holdings=()),), ("j",), now_s=NOW_S)
+    planner.update([JobArrived(replace(snapshot.jobs[0], holdings=()))], now_s=NOW_S)
     supply, record = planner.league.supply, planner.league.records["j"]
     supply.reserved_key[:], supply.reserved_until[:], supply.reserved_spare[:] = 1, 100, 0
     assert not plan.waiting

@@ -111,8 +111,8 @@ def test_what_is_freed_is_held_for_whom_it_was_freed_for():
     entitled = job("j", institution="ua")
     planner = IncrementalPlanner(league(*runs, *others, entitled, pool=pool(ut=0, ua=8)))
     assert stopped(planner.replan(5000)) == ["v1", "v2"]
-    assert placed(planner.apply(JobGone("v1"), now_s=5001)) == []
-    assert placed(planner.apply(JobGone("v2"), now_s=5002)) == ["j"]
+    assert placed(planner.update([JobGone("v1")], now_s=5001)) == []
+    assert placed(planner.update([JobGone("v2")], now_s=5002)) == ["j"]
 
 
 def test_a_gang_that_would_borrow_holds_no_room_against_who_is_entitled():
@@ -145,8 +145,8 @@ def test_what_is_freed_is_not_given_out_again_where_room_is_held_for_another_gan
     decided = planner.replan(9000)
     gains = {stop.in_favour_of for stop in decided.stops}
     assert stopped(decided) == ["v1", "v2"]
-    assert placed(planner.apply(JobGone("v1"), now_s=9001)) == []
-    assert placed(planner.apply(JobGone("v2"), now_s=9002)) == sorted(gains)
+    assert placed(planner.update([JobGone("v1")], now_s=9001)) == []
+    assert placed(planner.update([JobGone("v2")], now_s=9002)) == sorted(gains)
 
 
 def test_work_that_only_a_reservation_keeps_waiting_may_reclaim_too():
@@ -233,7 +233,7 @@ def test_who_reclaims_may_use_what_is_held_beside_a_borrower():
         league(*runs, gang, entitled, pool=pool(ut=0, ua=8, oy=6), now_s=9000)
     )
     assert stopped(planner.replan(9000)) == ["v"]
-    assert placed(planner.apply(JobGone("v"), now_s=9001)) == ["j"]
+    assert placed(planner.update([JobGone("v")], now_s=9001)) == ["j"]
 
 
 def test_what_is_held_is_not_taken_where_nobody_borrows():
@@ -279,7 +279,7 @@ def test_what_is_made_room_for_in_one_cell_starts_whoever_can_first():
     planner = IncrementalPlanner(league(*runs, large, small, pool=pool(ut=0, ua=6, oy=2)))
     stops = planner.replan(9000).stops
     gone = sorted(stops, key=lambda stop: stop.in_favour_of, reverse=True)
-    begun = [placed(planner.apply(JobGone(stop.job_uid), now_s=9001)) for stop in gone]
+    begun = [placed(planner.update([JobGone(stop.job_uid)], now_s=9001)) for stop in gone]
     assert [stop.in_favour_of for stop in gone] == ["k", "j", "j", "j"]
     assert begun == [["k"], [], [], ["j"]]
 
@@ -294,7 +294,7 @@ def test_nobody_starts_on_a_machine_that_is_being_cleared_although_another_has_r
     assert stopped(planner.replan(9000)) == ["a"]
     other = job("o", gpus=1, institution="oy", max_runtime_s=90_000)
     news = (JobArrived(other), JobGone("a"))
-    begun = [placed(planner.apply(event, now_s=9001)) for event in news]
+    begun = [placed(planner.update([event], now_s=9001)) for event in news]
     assert begun == [[], ["j", "o"]]
 
 
@@ -310,7 +310,7 @@ def test_room_is_made_for_one_and_not_taken_by_another_who_gains_elsewhere(first
     gains = {stop.job_uid: stop.in_favour_of for stop in planner.replan(5000).stops}
     assert gains == {"va": "j", "vb": "k"}
     order = [first, *sorted(gains.keys() - {first})]
-    begun = [placed(planner.apply(JobGone(uid), now_s=5001)) for uid in order]
+    begun = [placed(planner.update([JobGone(uid)], now_s=5001)) for uid in order]
     assert begun == [[gains[uid]] for uid in order]
 
 
@@ -324,7 +324,7 @@ def test_what_is_held_for_one_stays_held_when_another_has_started_in_the_cell():
     snapshot = league(*runs, large, small, *others, pool=pool(ut=0, ua=6, oy=2))
     planner = IncrementalPlanner(snapshot)
     stops = sorted(planner.replan(9000).stops, key=lambda stop: stop.in_favour_of, reverse=True)
-    begun = [placed(planner.apply(JobGone(stop.job_uid), now_s=9001)) for stop in stops]
+    begun = [placed(planner.update([JobGone(stop.job_uid)], now_s=9001)) for stop in stops]
     assert begun == [["k"], [], [], ["j"]]
 
 

@@ -28,7 +28,7 @@ def planner_of():
 
 
 def event(what):
-    return lambda planner: planner.apply(what, now_s=5001)
+    return lambda planner: planner.update([what], now_s=5001)
 
 
 LAW = ResidencyRule(PlaceSet(frozenset({"FI"})))
@@ -43,8 +43,8 @@ OTHER = {
 }
 SAME = {
     "nothing": lambda _: None,
-    "time": lambda planner: planner._advance(9_000),
-    "compiled anew": lambda planner: planner._compile(planner._base),
+    "time": lambda planner: planner._league.advance(9_000),
+    "compiled anew": lambda planner: planner._compile(()),
 }
 
 
@@ -73,12 +73,12 @@ def test_a_market_stays_what_it_was_whatever_the_league_does():
         taken, then = market_of(planner._league), shadow_prices.solve(market_of(League(snapshot)))
         pool = replace(snapshot.pools[0], ceiling=(LAW, ResidencyRule())[number % 2])
         planner.replan(snapshot.now_s)
-        planner.apply(PoolChanged(pool), now_s=snapshot.now_s)
+        planner.update([PoolChanged(pool)], now_s=snapshot.now_s)
         for name in ("x", "y"):
             arrived = JobArrived(random_job(rng, name))
-            planner.apply(arrived, now_s=snapshot.now_s)
+            planner.update([arrived], now_s=snapshot.now_s)
         closed = replace(snapshot.sites[0], unavailable=CLOSED)
-        planner.apply(SiteChanged(closed), now_s=snapshot.now_s)
+        planner.update([SiteChanged(closed)], now_s=snapshot.now_s)
         assert shadow_prices.solve(taken) == then
 
 

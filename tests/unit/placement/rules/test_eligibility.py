@@ -70,7 +70,7 @@ def answer(snapshot: Snapshot, job: Job, pool: Pool, hall: Hall) -> Reason | Non
     if not is_member(site, pool) or bool(shape.gpus) is not bool(hall.gpu_class):
         return None
     return (
-        _law(snapshot, job, pool, site)
+        _law(job, pool, site)
         or _promises(job, pool, site)
         or _room(job, pool, hall)
         or _caps(snapshot, job, pool)
@@ -79,9 +79,8 @@ def answer(snapshot: Snapshot, job: Job, pool: Pool, hall: Hall) -> Reason | Non
     )
 
 
-def _law(snapshot: Snapshot, job: Job, pool: Pool, site: Site) -> Reason | None:
-    shared = [snapshot.dataset_rules[d] for d in job.data if d in snapshot.dataset_rules]
-    common = [job.residency, pool.ceiling, *shared]
+def _law(job: Job, pool: Pool, site: Site) -> Reason | None:
+    common = [job.residency, pool.ceiling]
     own = [site.dataset_rules[d] for d in job.data if d in site.dataset_rules]
     if NONSENSE in common:
         is_pools = job.residency != NONSENSE and pool.ceiling == NONSENSE
@@ -171,7 +170,7 @@ def world(seed: int) -> Snapshot:
         for n in range(JOBS)
         for job in [wanting(rng, crowded_job(rng, f"{pool.name}-{n:03d}"), pool)]
     )
-    return Snapshot(NOW_S, sites, pools, jobs, {"sea": random_rule(rng)})
+    return Snapshot(NOW_S, sites, pools, jobs)
 
 
 def names(rng: np.random.Generator) -> list[str]:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hansa.model.snapshot import ShadowPrices
-from hansa.placement.explain import waiting
 from hansa.placement.rules.tariff import MARGIN
 from hansa.placement.state.league import League
 from tests.seeds import seeds
@@ -49,13 +48,3 @@ def test_candidates_stand_in_order_and_end_where_they_are_not_worth_their_price(
         dear = np.flatnonzero(cost > worth - MARGIN)
         good = int(dear[0]) if (cost > worth).any() else len(expected)
         assert columns.good[number] - begin == good
-
-
-@pytest.mark.parametrize("seed", seeds(30))
-def test_sites_that_take_a_mask_now_are_counted_once_each(seed):
-    league = league_of(seed)
-    counts = waiting._count_open_sites(league)
-    for number in range(len(league.kinds)):
-        cells = [at for at in candidates(league, number) if league.supply.cell_open[at]]
-        sites = set(league.fleet.cell_site[cells].tolist()) if cells else set()
-        assert counts[league.kinds.mask_of(number)] == len(sites)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from hansa.model.snapshot import Holding, Job, Pool, PreemptionRule, Shape, Snapshot
+from hansa.placement.preemption import victims
 from hansa.placement.state.holdings import HoldingColumns
 from hansa.placement.state.league import League
 
@@ -22,14 +21,11 @@ def test_columns_grow_and_rows_are_used_again():
     assert there.note(-1, job, room, (7, 0, 2)) == 3
 
     def freed():
-        rows = there.of_pool(there.able(np.array([True]), 1000), "p")
-        return there.gpus_at(rows, 8).tolist()
+        return there.gpus_at(there.of_pool(there.yields, "p"), 8).tolist()
 
     assert freed() == [8, 8, 8, 0, 8, 0, 0, 8]
     assert there.note(4, job, replace(room, stopping=True), (4, 0, 2)) == 4
     assert freed() == [8, 8, 8, 0, 0, 0, 0, 8]
-    pools["p"] = Pool("p")
-    assert freed() == [0] * 8
 
 
 def test_absurd_numbers_are_no_exception():
@@ -37,4 +33,6 @@ def test_absurd_numbers_are_no_exception():
     pool = Pool("p", preemption=PreemptionRule(borrowers=True))
     league = League(Snapshot(0, (), (pool,), ()))
     row = league.holdings.note(-1, job, Holding("a", 1, 10**30, -(10**30)), (0, -1, 1))
-    assert league.holdings.able(np.zeros(1, bool), 1000)[row]
+    assert victims.exposed(league)[row]
+    league.pools["p"] = Pool("p")
+    assert not victims.exposed(league)[row]

@@ -59,7 +59,7 @@ def test_a_changed_pool_leaves_the_league_that_compiling_it_anew_gives(seed):
     planner.replan(NOW_S)
     for _ in range(3):
         pool = snapshot.pools[int(rng.integers(len(snapshot.pools)))]
-        planner.apply(PoolChanged(changed(pool, rng)), now_s=NOW_S)
+        planner.update([PoolChanged(changed(pool, rng))], now_s=NOW_S)
         kept, fresh = planner._league, League(planner.snapshot())
         kept.tariff.lists()  # candidates are read from these, once they are made
         for name, now in fresh.ledger.accounts._asdict().items():
@@ -100,8 +100,8 @@ def test_a_job_whose_site_is_gone_does_not_wait_after_a_change_of_its_pool():
     """It holds room somewhere until its member says otherwise."""
     planner = IncrementalPlanner(league(held("j"), job("k"), sites=(site("a"), site("b"))))
     gone = planner.snapshot().jobs[0].holdings[0].site
-    planner.apply(SiteGone(gone), now_s=NOW_S)
+    planner.update([SiteGone(gone)], now_s=NOW_S)
     (pool,) = planner.snapshot().pools
-    decided = planner.apply(PoolChanged(replace(pool, assurance=0)), now_s=NOW_S)
+    decided = planner.update([PoolChanged(replace(pool, assurance=0))], now_s=NOW_S)
     assert "j" not in {placed.job_uid for placed in decided.placements}
     assert "j" not in {waiting.job_uid for waiting in planner.replan(NOW_S).waiting}

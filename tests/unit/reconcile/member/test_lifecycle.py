@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.api.aijob import AIJobSpec
 from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.reconcile.member.contract import Contract
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import (
     CleanUp,
@@ -24,11 +24,10 @@ from hansa.reconcile.member.lifecycle import (
     next_action,
 )
 from hansa.reconcile.member.workload import WorkloadView
-from tests.unit.grants.grant_kit import job
 
 NOW = 1_000_000.0
-JOB = AIJobSpec.model_validate(job(maxRuntimeSeconds=7200))
-STOP = AIJobSpec.model_validate(job(disconnection={"policy": "Stop"}))
+CONTRACT = Contract(unattended_limit_s=3585, max_runtime_s=7200, granted_s=NOW - 10_000)
+STOP = Contract(unattended_limit_s=45, max_runtime_s=86_400, granted_s=NOW - 10_000)
 TOLD = Reported(accepted=True)
 RUNNING = Reported(accepted=True, rendered=True, running=True)
 DONE = Reported(accepted=True, rendered=True, running=True, finished=True)
@@ -43,7 +42,8 @@ def record(outcome=Outcome.ACCEPTED, reason="-"):
 
 def run(**changes):
     return Run(
-        **{"job": JOB, "record": record(), "reported": TOLD, "namespace": "Active"} | changes
+        **{"contract": CONTRACT, "record": record(), "reported": TOLD, "namespace": "Active"}
+        | changes
     )
 
 
@@ -103,7 +103,7 @@ TABLE = {
         None,
     ),
     "unattended by contract": (
-        run(job=STOP, workload=UP),
+        run(contract=STOP, workload=UP),
         Situation(NOW, unattended_s=45),
         End(EndReason.UNATTENDED),
     ),
@@ -167,7 +167,7 @@ def test_verdicts():
 
 RUNS = st.builds(
     Run,
-    job=st.sampled_from((JOB, STOP)),
+    contract=st.sampled_from((CONTRACT, STOP)),
     record=st.builds(record, st.sampled_from(Outcome), st.sampled_from(EndReason)),
     reported=st.builds(
         Reported,

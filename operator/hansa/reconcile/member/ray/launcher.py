@@ -2,6 +2,9 @@
 
 KubeRay hands an entrypoint through two shells. So the entrypoint is this constant program, and the
 user's arguments travel as JSON in a file: nothing a user wrote is ever read by a shell.
+
+It ends the command, and Ray with it, when nobody has said for too long that the run may go on
+(``alive``): by the wall clock, and by one that runs since the file was last seen to change.
 """
 
 from __future__ import annotations
@@ -9,20 +12,69 @@ from __future__ import annotations
 import base64
 import binascii
 
+from hansa.reconcile.member import alive
 from hansa.reconcile.member.workload import Output
 
 FOLDER = "/hansa"
 RESULT_PATH = "/tmp/hansa/result.json"  # noqa: S108  # a path inside the job's own container
 MARK = "hansa-result:"
+STALE_CODE = 75
+"""EX_TEMPFAIL: it is not the command that failed."""
+LOOK_S, GRACE_S = 3, 5
+"""Seconds between looks at the file, and from the command's SIGTERM to its SIGKILL."""
 ENTRYPOINT = f"python3 {FOLDER}/launch.py"
 PROGRAM = f'''\
 """Runs the job's command without a shell, then prints its declared result as one marked line."""
-import base64, json, os, signal, subprocess, sys
+import base64, json, os, signal, subprocess, sys, time
+
+seen, since = None, 0.0
+
+
+def seconds_left():
+    """Return how long the run may go on, by the clock that says less."""
+    global seen, since
+    try:
+        with open("{alive.FOLDER}/{alive.UNTIL}", encoding="ascii") as file:
+            until, said = map(int, file.read().split())
+    except (OSError, ValueError):
+        if seen is None:
+            return 0
+        until, said = seen
+    if (until, said) != seen:
+        seen, since = (until, said), time.monotonic()
+    return min(until - time.time(), until - said - (time.monotonic() - since))
+
+
+def give_up():
+    print("hansa: nobody has said in time that this run may go on; it ends", flush=True)
+    try:
+        subprocess.run(["ray", "stop", "--force"], timeout=30, stdout=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(f"hansa: Ray is not stopped: {{error}}", flush=True)
+    sys.exit({STALE_CODE})
+
+
+def outcome(child):
+    """Return the command's exit code; end it when the run may not go on."""
+    while seconds_left() > 0:
+        try:
+            return child.wait({LOOK_S})
+        except subprocess.TimeoutExpired:
+            continue
+    child.terminate()
+    try:
+        child.wait({GRACE_S})
+    except subprocess.TimeoutExpired:
+        child.kill()
+    give_up()
+
 
 with open("{FOLDER}/argv.json", encoding="utf-8") as file:
     argv = json.load(file)
 path = os.environ["HANSA_RESULT"]
 os.makedirs(os.path.dirname(path), exist_ok=True)
+if seconds_left() <= 0:
+    give_up()
 try:
     child = subprocess.Popen(argv)
 except OSError as error:
@@ -30,7 +82,7 @@ except OSError as error:
     sys.exit(127)
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda got, _: child.send_signal(got))
-code = child.wait()
+code = outcome(child)
 limit = int(os.environ.get("HANSA_RESULT_MAX_BYTES", "0"))
 try:
     with open(path, "rb") as file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hansa.api.aijob import Resources
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
+from hansa.reconcile.member import alive
 from hansa.reconcile.member.inventory import GPU, PRODUCT_LABEL
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name
@@ -66,13 +67,14 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         # No CPU limit: throttling a start-up burst costs more than it protects.
         "resources": {"requests": requests, "limits": limits},
         "volumeMounts": [*_mounts(), *_data_mounts(request)],
+        "livenessProbe": alive.probe(),
         "securityContext": _container_security(),
     }
     if request.secrets:
         container["envFrom"] = [
             {"secretRef": {"name": lent_name(n)}} for n in sorted(request.secrets)
         ]
-    volumes = [_scratch(request), _launcher_volume(), *_data_volumes(request)]
+    volumes = [_scratch(request), _launcher_volume(), alive.volume(), *_data_volumes(request)]
     return _template(request, container, volumes, wants_gpu=gpus > 0)
 
 
@@ -159,6 +161,7 @@ def _mounts() -> list[Manifest]:
     return [
         {"name": SCRATCH, "mountPath": "/tmp"},  # noqa: S108  # in the container
         {"name": "launcher", "mountPath": launcher.FOLDER, "readOnly": True},
+        alive.mount(),
     ]
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hansa.api.meta import JOB_UID_LABEL
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.inventory import GPU
@@ -65,9 +66,12 @@ def _spec(request: RunRequest) -> Manifest:
 
 def _from_kuberay(request: RunRequest) -> Manifest:
     namespace = request.options.kuberay_namespace
-    where = {"matchLabels": {"kubernetes.io/metadata.name": namespace}} if namespace else {}
-    named = {"key": "app.kubernetes.io/name", "operator": "In", "values": KUBERAY_NAMES}
-    who = {"namespaceSelector": where, "podSelector": {"matchExpressions": [named]}}
+    # KubeRay labels the pods it makes like its own: without a name, at least no other run's.
+    no_run = {"matchExpressions": [{"key": JOB_UID_LABEL, "operator": "DoesNotExist"}]}
+    named = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    where = named if namespace else no_run
+    operator = {"key": "app.kubernetes.io/name", "operator": "In", "values": KUBERAY_NAMES}
+    who = {"namespaceSelector": where, "podSelector": {"matchExpressions": [operator]}}
     return {"from": [who], "ports": [{"protocol": "TCP", "port": DASHBOARD_PORT}]}
 
 

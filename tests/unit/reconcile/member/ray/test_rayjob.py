@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import subprocess
-import sys
 
 import pytest
 
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.model.quantities import millis, units
-from hansa.reconcile.member import data
+from hansa.reconcile.member import alive, data
+from hansa.reconcile.member.contract import Contract
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions, lawful_places
-from hansa.reconcile.member.workload import Output
 from tests.unit.grants.grant_kit import grant, job, policy
 from tests.unit.reconcile.member.run_request_kit import HOST_PATH, request
 
@@ -27,6 +24,11 @@ def rendered(made=None):
         for wave in waves(made or request(), RayJob())
         for creation in wave
     }
+
+
+def config_maps(made=None):
+    bodies = [creation.body for wave in waves(made or request(), RayJob()) for creation in wave]
+    return {body["metadata"]["name"]: body for body in bodies if body["kind"] == "ConfigMap"}
 
 
 def pods(made=None):
@@ -44,7 +46,7 @@ def test_waves_begin_with_the_namespace_and_end_with_the_rayjob():
     assert [c.body["kind"] for c in first] == ["Namespace"]
     assert [c.body["kind"] for c in last] == ["RayJob"]
     assert {c.body["kind"] for c in fences} == {
-        *("ServiceAccount", "NetworkPolicy", "ResourceQuota", "ConfigMap"),
+        *("ServiceAccount", "RoleBinding", "NetworkPolicy", "ResourceQuota", "ConfigMap"),
         *("PersistentVolume", "PersistentVolumeClaim"),
     }
 
@@ -80,6 +82,34 @@ def test_a_name_that_is_no_label_value_is_left_out():
 def test_the_namespace_enforces_restricted():
     labels = rendered()["Namespace"]["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_namespace_carries_the_terms():
+    agreed = Contract(unattended_limit_s=3585, max_runtime_s=7200, granted_s=1_000_000.0)
+    assert rendered(request(contract=agreed))["Namespace"]["metadata"]["annotations"] == {
+        "hansa.dev/granted-at": "1970-01-12T13:46:40Z",
+        "hansa.dev/unattended-limit-seconds": "3585",
+        "hansa.dev/max-runtime-seconds": "7200",
+    }
+
+
+def test_every_ray_container_ends_when_nobody_renews_its_file():
+    made = request(now_s=1_000_000.0, alive_until_s=1_003_570.9)
+    file = config_maps(made)["alive"]
+    assert file["data"] == {"until": "1003570 1000000\n"}
+    assert "immutable" not in file
+    for role in ("head", "worker"):
+        pod = pods(made)[role]["spec"]
+        [container] = pod["containers"]
+        assert {"name": "alive", "configMap": {"name": "alive"}} in pod["volumes"]
+        [mount] = [m for m in container["volumeMounts"] if m["name"] == "alive"]
+        # By subPath it would not follow the ConfigMap.
+        assert mount == {"name": "alive", "mountPath": "/hansa-alive", "readOnly": True}
+        assert container["livenessProbe"]["exec"]["command"] == ["/bin/sh", "-c", alive.PROBE]
+
+
+def test_a_run_made_without_terms_ends_at_once():
+    assert alive.read_until(config_maps()["alive"]) == 0
 
 
 def test_the_service_account_has_no_token():
@@ -152,7 +182,8 @@ def test_nothing_may_talk_but_what_is_listed():
     own, kuberay = spec["ingress"]
     assert own == {"from": [{"podSelector": {}}]}
     assert kuberay["ports"] == [{"protocol": "TCP", "port": 8265}]
-    assert kuberay["from"][0]["namespaceSelector"] == {}
+    no_run = [{"key": "hansa.dev/job-uid", "operator": "DoesNotExist"}]
+    assert kuberay["from"][0]["namespaceSelector"] == {"matchExpressions": no_run}
     assert len(spec["egress"]) == 2
 
 
@@ -238,7 +269,7 @@ def test_users_values_arrive_as_written():
     assert env["A"] == "$$(HOME) $$$$ `x`"
     assert env["HANSA_RESULT"] == launcher.RESULT_PATH
     assert rendered(made)["RayJob"]["spec"]["entrypoint"] == "python3 /hansa/launch.py"
-    held = rendered(made)["ConfigMap"]["data"]
+    held = config_maps(made)["grant"]["data"]
     assert json.loads(held["argv.json"]) == ["sh", "-c", "; rm $X"]
     assert json.loads(held["grant.json"]) == made.wire
 
@@ -264,57 +295,6 @@ def test_lawful_places(case):
     changes, labels, expected = case
     spec = WorkGrantSpec.model_validate(grant(job(**changes)))
     assert lawful_places(spec, policy(), labels) == expected
-
-
-PROGRAMS = {
-    "a result": (
-        "import os; open(os.environ['HANSA_RESULT'],'w').write('{\"a\": 1}')",
-        0,
-        '{"a": 1}',
-    ),
-    "no result": ("print('hello')", 0, None),
-    "too large": ("import os; open(os.environ['HANSA_RESULT'],'w').write('x' * 999)", 0, None),
-    "failure": ("import sys; sys.exit(3)", 3, None),
-    "killed": ("import os; os.kill(os.getpid(), 9)", 137, None),
-}
-
-
-@pytest.mark.parametrize("case", PROGRAMS.values(), ids=PROGRAMS.keys())
-def test_the_launcher_runs_the_command_and_marks_its_result(case, tmp_path):
-    code, status, result = case
-    done = launch(tmp_path, [sys.executable, "-c", code])
-    assert done.returncode == status
-    assert launcher.read_output(done.stdout).result == result
-
-
-def test_the_launcher_says_what_it_cannot_start(tmp_path):
-    done = launch(tmp_path, ["/no/such/program"])
-    assert done.returncode == 127
-    assert "/no/such/program" in done.stdout
-
-
-def launch(folder, argv):
-    (folder / "argv.json").write_text(json.dumps(argv))
-    program = launcher.PROGRAM.replace(launcher.FOLDER, str(folder))
-    env = {"HANSA_RESULT": str(folder / "out" / "result.json"), "HANSA_RESULT_MAX_BYTES": "100"}
-    return subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
-    )
-
-
-LOGS = {
-    "nothing": ("", "", None),
-    "tail": ("a\nb\n", "a\nb", None),
-    "result": ("a\nhansa-result:" + base64.b64encode(b"{}").decode() + "\nb", "a\nb", "{}"),
-    "spoilt": ("hansa-result:!!!", "", None),
-    "long": ("x" * 9000, "x" * 8192, None),
-}
-
-
-@pytest.mark.parametrize("case", LOGS.values(), ids=LOGS.keys())
-def test_output(case):
-    log, tail, result = case
-    assert launcher.read_output(log) == Output(tail, result)
 
 
 def test_an_elastic_job_gets_the_workers_granted():

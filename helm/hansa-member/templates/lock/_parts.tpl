@@ -1,0 +1,45 @@
+{{/* Start of a policy of the second lock. */}}
+{{- define "hansa.lock.head" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {{ .name }}
+  labels: {{- include "hansa.labels" .root | nindent 4 }}
+{{- end }}
+
+{{/* Its binding. where: Runs, for what lies in a run's namespace; law: it reads the MemberPolicy. */}}
+{{- define "hansa.lock.binding" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ .name }}
+  labels: {{- include "hansa.labels" .root | nindent 4 }}
+spec:
+  policyName: {{ .name }}
+  validationActions: [Deny]
+  {{- if .law }}
+  # No law, no work.
+  paramRef: {name: local, parameterNotFoundAction: Deny}
+  {{- end }}
+  {{- if .runs }}
+  matchResources:
+    namespaceSelector:
+      matchExpressions:
+        - {key: hansa.dev/job-uid, operator: Exists}
+  {{- end }}
+{{- end }}
+
+{{/* What a request does, as files/duties.yaml writes it: UPDATE rayjobs.ray.io/status. */}}
+{{- define "hansa.lock.act" -}}
+request.operation + ' ' + request.resource.resource
++ (request.resource.group == '' ? '' : '.' + request.resource.group)
++ (request.?subResource.orValue('') == '' ? '' : '/' + request.subResource)
+{{- end }}
+
+{{/* The accounts of files/duties.yaml by their full names, as a map in CEL. */}}
+{{- define "hansa.lock.runDuties" -}}
+{{- $duties := (.Files.Get "files/duties.yaml" | fromYaml).run -}}
+{{- $duties = set $duties (include "hansa.account" .) $duties.agent -}}
+{{- $duties = set $duties (include "hansa.kuberay" .) $duties.kuberay -}}
+{{- omit $duties "agent" "kuberay" | toJson -}}
+{{- end }}

@@ -1,0 +1,166 @@
+"""The guard's pass: read everything, end what must not go on, tell the others that they may live.
+
+Short full passes instead of watches: a lost event, a call that hangs or one bad object holds nothing
+up, and a pass that failed is made good by the next. No replica waits for another: deleting twice is
+deleting once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+from hansa.errors import HansaError
+from hansa.guard.contact import ContactWatch
+from hansa.guard.reading import (
+    MOST_AT_ONCE,
+    NAMESPACES,
+    Reading,
+    Works,
+    is_known_start,
+    read_all,
+)
+from hansa.guard.settings import GuardSettings
+from hansa.ports import Clock, Cluster
+from hansa.reconcile.member import alive
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.guard import (
+    MarkedRun,
+    Sight,
+    late_runs,
+    renewals,
+    says_stopped,
+    verdicts,
+)
+from hansa.reconcile.member.workload import Workload, WorkloadView
+
+log = logging.getLogger(__name__)
+Act: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class Guard:
+    """Makes passes. It remembers nothing that a pass cannot do without."""
+
+    def __init__(
+        self,
+        settings: GuardSettings,
+        cluster: Cluster,
+        *,
+        workloads: tuple[Workload, ...],
+        clock: Clock,
+        server_skew: Callable[[], float | None],
+    ) -> None:
+        """``server_skew()``: the API server's clock minus ours in seconds, None if not known."""
+        self._settings = settings
+        self._cluster = cluster
+        self._works = Works(cluster, workloads, 2 * settings.answer_seconds)
+        self._clock = clock
+        self._server_skew = server_skew
+        self._contact = ContactWatch(
+            clock, skew_s=settings.clock_skew_seconds, grace_s=settings.grace_seconds
+        )
+        self._latest = clock.now(), clock.monotonic()
+        self._no_policy_since: float | None = None
+        self._started: dict[str, WorkloadView | None] = {}
+        """Namespace's uid → what does its work, once it is known since when it runs."""
+        self.stops: Counter[EndReason] = Counter()
+        self.runs = 0
+        self.seen_s = clock.monotonic()
+        """Monotonic time of the last pass that could see all runs and the policy."""
+
+    async def make_pass(self) -> None:
+        """1. Read. 2. Judge. 3. Delete. 4. Renew what may live on."""
+        reading = await read_all(self._cluster, self._settings)
+        if reading.runs is None:
+            return
+        if reading.policy is not None:
+            self.seen_s = self._clock.monotonic()
+        self.runs = len(reading.runs)
+        sight = self._sight(reading)
+        if not sight.stopped:
+            sight = await self._with_late_runs(reading.runs, sight)
+        ends = verdicts(reading.runs, sight)
+        await self._delete([run for run in reading.runs if run.name in ends], ends)
+        if reading.policy is not None:
+            await self._renew(renewals([r for r in reading.runs if r.name not in ends], sight))
+
+    @property
+    def contact_age_s(self) -> float:
+        """Age of the last contact with the hub."""
+        return self._contact.age_s(self._now_s())
+
+    def _now_s(self) -> float:
+        """Return the latest that any clock says: one that lags or is set back lengthens nothing."""
+        steady = self._clock.monotonic()
+        by_wall = self._clock.now() + max(0.0, self._server_skew() or 0.0)
+        self._latest = max(by_wall, self._latest[0] + steady - self._latest[1]), steady
+        return self._latest[0]
+
+    def _sight(self, reading: Reading) -> Sight:
+        now_s = self._now_s()
+        self._contact.seen(reading.contact_s, now_s)
+        return Sight(
+            node=self._settings.node,
+            now_s=now_s,
+            stopped=self._stopped(reading),
+            contact_s=self._contact.last_s,
+            contact_age_s=self._contact.age_s(now_s),
+            alive_until_s=reading.alive_until_s,
+        )
+
+    def _stopped(self, reading: Reading) -> bool:
+        """Read the switch; a policy that is gone or cannot be had stops all work after a grace."""
+        if reading.policy is not None:
+            self._no_policy_since = None
+            return says_stopped(reading.policy)
+        steady = self._clock.monotonic()
+        if self._no_policy_since is None:
+            self._no_policy_since = steady
+        return steady - self._no_policy_since >= self._settings.grace_seconds
+
+    async def _with_late_runs(self, runs: list[MarkedRun], sight: Sight) -> Sight:
+        late = late_runs(runs, sight)
+        known = {run.name: self._started[run.uid] for run in late if run.uid in self._started}
+        found = known | await self._works.read([run for run in late if run.name not in known])
+        self._started = {
+            run.uid: found[run.name]
+            for run in late
+            if run.name in found and is_known_start(found[run.name])
+        }
+        return replace(sight, works=found)
+
+    async def _delete(self, runs: list[MarkedRun], ends: Mapping[str, EndReason]) -> None:
+        async def delete(run: MarkedRun) -> None:
+            await self._cluster.delete(f"{NAMESPACES}/{run.name}", uid=run.uid)
+            self.stops[ends[run.name]] += 1
+            log.warning("run ended", extra={"run": run.name, "reason": ends[run.name].value})
+
+        await _each({run.name: partial(delete, run) for run in runs})
+
+    async def _renew(self, due: Mapping[str, float]) -> None:
+        now_s = self._now_s()
+
+        async def renew(namespace: str, until_s: float) -> None:
+            path = f"{NAMESPACES}/{namespace}/configmaps/{alive.NAME}"
+            await self._cluster.merge(path, {"data": alive.validity(now_s, until_s)})
+
+        await _each({name: partial(renew, name, until_s) for name, until_s in due.items()})
+
+
+async def _each(acts: Mapping[str, Act]) -> None:
+    """Do all, some at a time; one that fails is told and keeps no other from being done."""
+    free = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def do(name: str, act: Act) -> None:
+        async with free:
+            try:
+                await act()
+            except HansaError as error:
+                log.warning("not done", extra={"run": name, "error": str(error)})
+
+    await asyncio.gather(*(do(name, act) for name, act in acts.items()))

@@ -1,0 +1,124 @@
+"""What the guard reads in a pass. Every read stands alone: one that fails takes no other with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hansa.api.kinds import MEMBERPOLICY
+from hansa.api.meta import JOB_UID_LABEL
+from hansa.errors import HansaError, NotFound, Retryable
+from hansa.guard.settings import GuardSettings
+from hansa.ports import Cluster, Manifest
+from hansa.reconcile.member import alive
+from hansa.reconcile.member.contact_lease import lease_path, read_contact
+from hansa.reconcile.member.guard import MarkedRun, read_runs
+from hansa.reconcile.member.workload import Workload, WorkloadView
+
+log = logging.getLogger(__name__)
+POLICY_NAME = "local"
+POLICY = MEMBERPOLICY.path(name=POLICY_NAME)
+NAMESPACES = "/api/v1/namespaces"
+CONFIG_MAPS = "/api/v1/configmaps"
+MOST_AT_ONCE = 16
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one pass found; None: it could not be read, or is not there."""
+
+    policy: Manifest | None
+    runs: list[MarkedRun] | None
+    contact_s: float | None
+    alive_until_s: dict[str, float] | None
+
+
+async def read_all(cluster: Cluster, settings: GuardSettings) -> Reading:
+    """Read everything at once."""
+    lease, limit_s = lease_path(settings.namespace, settings.node), 2 * settings.answer_seconds
+    policy, runs, contact_s, until = await asyncio.gather(
+        _or_none("policy", _policy(cluster), limit_s),
+        _or_none("runs", _runs(cluster), limit_s),
+        _or_none("contact", _contact(cluster, lease), limit_s),
+        _or_none("alive", _alive(cluster), limit_s),
+    )
+    return Reading(policy, runs, contact_s, until)
+
+
+async def _or_none(what: str, read: Awaitable[T], limit_s: float) -> T | None:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await read
+    except (HansaError, TimeoutError) as error:
+        log.warning("not read", extra={"what": what, "error": str(error) or "it took too long"})
+        return None
+
+
+async def _policy(cluster: Cluster) -> Manifest:
+    found = await cluster.get(POLICY)
+    metadata = found.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("name") != POLICY_NAME:
+        raise Retryable("the API server answered something else than the policy")
+    return found
+
+
+async def _runs(cluster: Cluster) -> list[MarkedRun]:
+    return read_runs((await cluster.list(NAMESPACES, labels=JOB_UID_LABEL)).items)
+
+
+async def _contact(cluster: Cluster, path: str) -> float | None:
+    return read_contact(await cluster.get(path))
+
+
+async def _alive(cluster: Cluster) -> dict[str, float]:
+    """Return namespace → until when its pods may live; what is there and says nothing is over."""
+    page = await cluster.list(CONFIG_MAPS, fields=f"metadata.name={alive.NAME}")
+    return {
+        str(one["metadata"].get("namespace")): alive.read_until(one) or 0.0 for one in page.items
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """Reads what does the work of runs, whatever kind of work it is."""
+
+    cluster: Cluster
+    workloads: tuple[Workload, ...]
+    limit_s: float
+
+    async def read(self, runs: Iterable[MarkedRun]) -> dict[str, WorkloadView | None]:
+        """Return namespace → what does its work; what could not be read is left out."""
+        free = asyncio.Semaphore(MOST_AT_ONCE)
+
+        async def look(run: MarkedRun) -> tuple[str, WorkloadView | None] | None:
+            async with free:
+                return await _or_none(run.name, _understood(self._of(run)), self.limit_s)
+
+        found = await asyncio.gather(*(look(run) for run in runs))
+        return dict(pair for pair in found if pair is not None)
+
+    async def _of(self, run: MarkedRun) -> tuple[str, WorkloadView | None]:
+        for workload in self.workloads:
+            try:
+                thing = await self.cluster.get(f"{workload.resource.path(run.name)}/{run.name}")
+            except NotFound:
+                continue
+            return run.name, workload.observe(thing)
+        return run.name, None
+
+
+async def _understood(read: Awaitable[T]) -> T:
+    """Have an object that makes no sense count as one that could not be read."""
+    try:
+        return await read
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise HansaError(f"{type(error).__name__}: {error}") from error
+
+
+def is_known_start(view: WorkloadView | None) -> bool:
+    """Tell whether it is known since when a run runs: that does not change any more."""
+    return view is not None and view.running_s is not None

@@ -1,0 +1,53 @@
+"""Everything an operator of the guard can set, read from ``HANSA_GUARD_*`` once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hansa.adapters.settings import Port
+
+
+class GuardSettings(BaseSettings):
+    """Settings of ``hansa guard``."""
+
+    model_config = SettingsConfigDict(env_prefix="HANSA_GUARD_", extra="forbid", frozen=True)
+
+    node: str = Field(description="Name of this member's SovereignNode on the hub.")
+    namespace: str = Field(
+        default="hansa-system",
+        description="Namespace of the agent, where it writes its last contact.",
+    )
+    kubeconfig: str = Field(
+        default="", description="Kubeconfig of the member's cluster; empty: the pod's own."
+    )
+    pass_seconds: float = Field(
+        default=3, gt=0, description="Between looks at everything, in seconds."
+    )
+    answer_seconds: float = Field(
+        default=5,
+        gt=0,
+        description="A call that has no whole answer for so long has failed, and is made again in the"
+        " next pass.",
+    )
+    grace_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="How long the policy or the last contact may be missing or unreadable before that"
+        " ends all work.",
+    )
+    clock_skew_seconds: float = Field(
+        default=60, ge=1, description="Most the last contact may lie in the future, in seconds."
+    )
+    port: Port = Field(
+        default=8080, description="Port of /healthz, /readyz and /metrics; 0: any free port."
+    )
+    bind: str = Field(
+        default="0.0.0.0",  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
+        description="Address to listen on.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe level that is logged."
+    )

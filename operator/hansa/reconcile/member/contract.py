@@ -1,0 +1,131 @@
+"""How long a run may go on, and the rules that end one: one place, asked by agent and guard alike.
+
+The terms stand as annotations on the run's own namespace, so that they are there when the grant, the
+agent's memory or the hub is not. A term that cannot be read is the strictest there is.
+
+``alive_until_s`` is the dead-man's switch: a file in the run's pods says until when they may live. It
+goes stale where nobody renews it, on a machine cut off from its control plane too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hansa.api.aijob import Disconnection
+from hansa.api.meta import GROUP
+from hansa.model.times import from_rfc3339, rfc3339
+from hansa.reconcile.fencing import LEAST_UNATTENDED_S
+
+GRANTED_ANNOTATION = f"{GROUP}/granted-at"
+UNATTENDED_ANNOTATION = f"{GROUP}/unattended-limit-seconds"
+RUNTIME_ANNOTATION = f"{GROUP}/max-runtime-seconds"
+
+RUNTIME_LEEWAY_S = 60
+"""KubeRay enforces the runtime; this much later the member does it itself."""
+START_PATIENCE_S = 3600
+"""A run that has not started after this long (or after its own runtime, if longer) is given up."""
+STOP_MARGIN_S = 15
+"""Unattended runs are stopped so long before their contract ends: pods take time to go."""
+ALIVE_MARGIN_S = 15
+"""Pods take longer to notice a stale file than an API server to delete them: so much sooner it ends."""
+STRICTEST_UNATTENDED_S = 45
+"""What a contract that says Stop comes to."""
+MOST_DIGITS = 8
+"""Of a number of seconds: three years."""
+STEP_SHARE, LEAST_STEP_S, LONGEST_STEP_S = 4, 15, 300
+"""A file is renewed when it would gain a fourth of its validity, within these bounds in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The terms of one run."""
+
+    unattended_limit_s: float
+    """Without the hub for so long, the member ends it."""
+    max_runtime_s: float
+    granted_s: float
+    """Seconds since the Unix epoch; time without the hub counts from here at the earliest."""
+
+    @property
+    def validity_s(self) -> float:
+        """How long after the last contact the pods may live if nobody tells them anything."""
+        return max(self.unattended_limit_s, LEAST_UNATTENDED_S - STOP_MARGIN_S) - ALIVE_MARGIN_S
+
+    @property
+    def step_s(self) -> float:
+        """By how much a renewal has to lengthen the file's validity to be worth a write."""
+        return min(max(self.validity_s / STEP_SHARE, LEAST_STEP_S), LONGEST_STEP_S)
+
+
+STRICTEST = Contract(STRICTEST_UNATTENDED_S, 0, 0.0)
+
+
+def unattended_limit_s(terms: Disconnection, *, disconnect_s: float, stop_margin_s: float) -> float:
+    """Return after how long without the hub a job's contract has the member stop it."""
+    longest = max(terms.max_unattended_seconds - stop_margin_s, 0)
+    return min(longest, disconnect_s) if terms.policy == "Stop" else longest
+
+
+def terms(contract: Contract) -> dict[str, str]:
+    """Return the terms as the run's namespace carries them."""
+    return {
+        GRANTED_ANNOTATION: rfc3339(contract.granted_s),
+        UNATTENDED_ANNOTATION: f"{contract.unattended_limit_s:.0f}",
+        RUNTIME_ANNOTATION: f"{contract.max_runtime_s:.0f}",
+    }
+
+
+def read_contract(found: object) -> Contract:
+    """Return the terms in a namespace's annotations; what cannot be read is at its strictest."""
+    held: Mapping[object, object] = found if isinstance(found, Mapping) else {}
+    granted_s = from_rfc3339(held.get(GRANTED_ANNOTATION))
+    return Contract(
+        _seconds(held.get(UNATTENDED_ANNOTATION), STRICTEST.unattended_limit_s),
+        _seconds(held.get(RUNTIME_ANNOTATION), STRICTEST.max_runtime_s),
+        STRICTEST.granted_s if granted_s is None else granted_s,
+    )
+
+
+def _seconds(text: object, strictest: float) -> float:
+    # isascii: int() also reads digits of other scripts, and a float could say "inf".
+    if not isinstance(text, str) or not text.isascii() or not text.isdigit():
+        return strictest
+    return float(text) if len(text) <= MOST_DIGITS else strictest
+
+
+def unattended_s(contract: Contract, contact_age_s: float, now_s: float) -> float:
+    """Return how long the run has been without the hub: a grant is a word of the hub as well."""
+    return min(contact_age_s, now_s - contract.granted_s)
+
+
+def is_unattended(contract: Contract, alone_s: float) -> bool:
+    """Tell whether the time without the hub is over."""
+    return alone_s >= contract.unattended_limit_s
+
+
+def is_overdue(contract: Contract, running_s: float | None, now_s: float) -> bool:
+    """Tell whether a run has run for too long. ``running_s``: since when; None: it does not run."""
+    limit = contract.max_runtime_s + RUNTIME_LEEWAY_S
+    return running_s is not None and now_s - running_s > limit
+
+
+def never_started(contract: Contract, made_s: float, now_s: float) -> bool:
+    """Tell whether a run that does not run yet has been waited for long enough."""
+    return now_s - made_s > max(START_PATIENCE_S, contract.max_runtime_s)
+
+
+def may_be_late(contract: Contract, made_s: float, now_s: float) -> bool:
+    """Tell whether a run is so old that it may be overdue or given up: younger ones need no look."""
+    return now_s - made_s > min(contract.max_runtime_s + RUNTIME_LEEWAY_S, START_PATIENCE_S)
+
+
+def outlived(contract: Contract, made_s: float, now_s: float) -> bool:
+    """Tell whether a run is too old whenever it began to run: for where that cannot be read."""
+    patience = max(START_PATIENCE_S, contract.max_runtime_s)
+    return now_s - made_s > patience + contract.max_runtime_s + RUNTIME_LEEWAY_S
+
+
+def alive_until_s(contract: Contract, contact_s: float) -> float:
+    """Return until when the pods may live, by what is known of the last contact."""
+    return max(contact_s, contract.granted_s) + contract.validity_s

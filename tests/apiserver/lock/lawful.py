@@ -1,0 +1,44 @@
+"""One lawful run and the law it is lawful under, for the tests of the member's chart."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.api.workgrant import WorkGrantSpec
+from hansa.reconcile.member.run_request import RunRequest
+from tests.apiserver.crds.bases import BASES
+
+
+def _request() -> RunRequest:
+    wire = copy.deepcopy(BASES["WorkGrant"]["spec"])
+    wire["jobSpec"]["ray"]["workers"]["count"] = wire["workers"] = 2
+    policy = BASES["MemberPolicy"]["spec"]
+    volume = {
+        "capacity": {"storage": "1Gi"},
+        "nfs": {"server": "192.0.2.1", "path": "/data"},
+        "volumeMode": "Filesystem",
+    }
+    held = {**policy["datasets"][0], "name": "breast-cancer"}
+    return RunRequest(
+        grant=WorkGrantSpec.model_validate(wire),
+        wire=wire,
+        policy=MemberPolicySpec.model_validate({**policy, "datasets": [held]}),
+        gpu_class="nvidia-l40s",
+        gpu_products=("NVIDIA-L40S",),
+        places=("EE", "EE-79"),
+        volumes={"breast-cancer": volume},
+        secrets={"token": {"token": "c2VjcmV0"}},
+    )
+
+
+REQUEST = _request()
+
+
+def law_of(**changes: Any) -> dict[str, Any]:
+    """Return the MemberPolicy with changes in its spec."""
+    policy = BASES["MemberPolicy"]
+    return {k: v for k, v in policy.items() if k != "status"} | {
+        "spec": {**policy["spec"], **changes}
+    }

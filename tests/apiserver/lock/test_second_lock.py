@@ -1,0 +1,460 @@
+"""The second lock on a real API server: KubeRay's own pods pass, every escape is refused by its rule.
+
+Pod Security is taken off the run's namespace first, and every request has an admin's rights: what
+refuses here is the lock alone. Then each rule is taken out in turn: its escapes must get through and
+its canary must tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.host.clock import wait_until
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.config import from_kubeconfig
+from hansa.api.memberpolicy import MemberPolicySpec
+from hansa.grants.checks import _under
+from hansa.member.cluster.inventory import Canary
+from hansa.member.cluster.second_lock import try_lock
+from hansa.reconcile.member import canaries
+from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.member.run_namespace import waves
+from tests.apiserver.charts.charted import Charted, installed, policies
+from tests.apiserver.crds.bases import DIGEST
+from tests.apiserver.lock import escapes
+from tests.apiserver.lock.escapes import PODS, RAYJOBS, REQUESTS, filled, spoilt
+from tests.apiserver.lock.kit import (
+    ADMIN,
+    AGENT,
+    GOOD,
+    KUBERAY,
+    REFUSED,
+    Answer,
+    LiveRun,
+    Server,
+    live_run,
+)
+from tests.apiserver.lock.lawful import REQUEST, law_of
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member chart")]
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
+ENFORCE = "pod-security.kubernetes.io/enforce"
+LAW = MemberPolicySpec.model_validate(law_of()["spec"])
+RULE = re.compile(r"\[([a-z-]+)\]")
+
+
+@pytest.fixture(scope="module")
+def member(binaries: Binaries) -> Iterator[Charted]:
+    """A member's chart with the law in force."""
+    lock = {"dataPaths": ["/srv/data"]}
+    with installed(binaries, "hansa-member", node="tartu", admission=lock) as charted:
+        charted.apply(law_of())
+        install_kinds(charted, binaries)
+        yield charted
+
+
+def install_kinds(charted: Charted, binaries: Binaries) -> None:
+    """Install all of KubeRay's kinds: what an escape is refused for must not be that it is unknown."""
+    folder = binaries.source_of("kuberay") / "config" / "crd" / "bases"
+    charted.plane.kubectl("apply", "--server-side", "-f", folder)
+    wait_until(lambda: try_all(charted).outcome == "Denied", what="the lock to be in force")
+
+
+@pytest.fixture(scope="module")
+def run(member: Charted, binaries: Binaries) -> Iterator[LiveRun]:
+    """A run that KubeRay really made, without Pod Security in front of the lock."""
+    server = Server(member.plane)
+    with live_run(server, binaries, REQUEST) as live:
+        binding = server.get(f"{BINDINGS}/hansa-run-namespaces")
+        server.send("DELETE", f"{BINDINGS}/hansa-run-namespaces")
+        level = {"metadata": {"labels": {ENFORCE: "privileged"}}}
+        wait_until(
+            lambda: server.send("PATCH", live.core, level, kind=escapes.MERGE).status in GOOD,
+            what="Pod Security to be taken off",
+        )
+        # A full quota would refuse what the lock admits.
+        server.send("DELETE", f"{live.core}/resourcequotas/size", user=NAMESPACE_CONTROLLER)
+        roomy = {"metadata": {"name": "size"}, "spec": {"hard": {"pods": "99"}}}
+        server.send("POST", f"{live.core}/resourcequotas", roomy, user=AGENT)
+        host = {"metadata": {"name": "host"}, "handler": "host"}
+        server.send("POST", "/apis/node.k8s.io/v1/runtimeclasses", host)
+        del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
+        server.send("POST", BINDINGS, binding)
+        wait_until(lambda: try_all(member).outcome == "Denied", what="the lock to be whole again")
+        yield live
+
+
+def try_all(member: Charted, law: MemberPolicySpec = LAW) -> Canary:
+    """Run the agent's own trial of the lock, as the agent: with its rights and no others."""
+    return asyncio.run(_try_all(member, law))
+
+
+async def _try_all(member: Charted, law: MemberPolicySpec) -> Canary:
+    place = from_kubeconfig(member.plane.kubeconfig_for(AGENT, ["system:authenticated"]))
+    async with KubeCluster(place, clock=SystemClock()) as agent:
+        return await try_lock(agent, law)
+
+
+def names(run: LiveRun) -> dict[str, str]:
+    """Return what the requests' places stand for."""
+    head = run.pod("head")["metadata"]
+    return {"ns": run.name, "head": head["name"], "cluster": head["labels"]["ray.io/cluster"]}
+
+
+def attempt(run: LiveRun, request: escapes.Request) -> Answer:
+    """Send a request as a dry run, where one can be."""
+    path, body = filled(request, **names(run))
+    if not re.search(r"/(exec|attach|portforward|proxy)\b", path):
+        path += "?dryRun=All"
+    return run.server.send(request.method, path, body, user=request.user, kind=request.kind)
+
+
+def rule_of(answer: Answer) -> str:
+    """Return the rule that refused."""
+    found = RULE.search(answer.text)
+    return found[1] if found else ""
+
+
+def test_the_policies_type_check(member: Charted):
+    for policy in policies(member.plane):
+        assert policy["status"]["typeChecking"] == {}, policy["metadata"]["name"]
+
+
+def test_what_kuberay_makes_of_a_run_passes(run: LiveRun):
+    """It did pass, or there would be no run; nothing was refused to it or to the controllers on the way."""
+    assert {"head", "worker", "submitter"} <= {
+        pod["metadata"]["labels"].get("ray.io/node-type", "submitter")
+        for pod in run.server.items(f"{run.core}/pods")
+    }
+    for log in ("kuberay.log", "kube-controller-manager.log"):
+        text = (run.server.plane.folder / log).read_text(errors="replace")
+        assert [line for line in text.splitlines() if "hansa-run-" in line][:1] == []
+
+
+@pytest.mark.parametrize("kind", ["head", "worker", "submitter"])
+def test_the_pods_of_a_run_are_admitted_again(run: LiveRun, kind: str):
+    answer = make(run, run.again(kind))
+
+    assert answer.status in GOOD, answer.text
+
+
+def make(run: LiveRun, pod: dict[str, Any], user: str = KUBERAY) -> Answer:
+    """Create a pod as a dry run."""
+    return run.server.send("POST", f"{run.core}/pods?dryRun=All", pod, user=user)
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_with_a_way_out_is_refused(run: LiveRun, name: str):
+    answer = make(run, spoilt(run.again("worker"), PODS[name]))
+
+    assert (answer.status, rule_of(answer)) == (REFUSED, PODS[name][2]), answer.text
+
+
+@pytest.mark.parametrize("name", RAYJOBS)
+def test_a_rayjob_with_a_way_out_is_refused(run: LiveRun, name: str):
+    answer = render_again(run, RAYJOBS[name])
+
+    assert (answer.status, rule_of(answer)) == (REFUSED, RAYJOBS[name][2]), answer.text
+
+
+def test_the_rayjob_of_a_run_is_admitted_again(run: LiveRun):
+    lawful = (("metadata", "name"), "again", "")
+
+    answer = render_again(run, lawful)
+
+    assert answer.status in GOOD, answer.text
+
+
+def render_again(run: LiveRun, escape: escapes.PodEscape) -> Answer:
+    """Create the agent's RayJob with an escape in it, under another name, as a dry run."""
+    ((creation,),) = waves(REQUEST, RayJob())[-1:]
+    body = spoilt(creation.body, escape)
+    body["metadata"]["name"] = "again"
+    return run.server.send("POST", f"{creation.path}?dryRun=All", body, user=AGENT)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_with_a_way_out_is_refused(run: LiveRun, name: str):
+    answer = attempt(run, REQUESTS[name])
+
+    assert answer.status == REFUSED, answer.text
+    assert rule_of(answer) in REQUESTS[name].rule.split("|") or (
+        "PodSecurity" in REQUESTS[name].rule and "PodSecurity" in answer.text
+    ), answer.text
+
+
+@pytest.mark.parametrize("user", [ADMIN, AGENT, "system:node:m1"])
+def test_a_lawful_pod_comes_from_kuberay_only(run: LiveRun, user: str):
+    answer = make(run, run.again("worker"), user)
+
+    assert (answer.status, rule_of(answer)) == (REFUSED, "accounts"), answer.text
+
+
+def test_a_run_can_always_be_ended(run: LiveRun):
+    """By anybody with the right to: a lock that keeps work going would be the wrong way round."""
+    for path in (f"{run.core}/pods/{names(run)['head']}", run.core):
+        answer = run.server.send("DELETE", f"{path}?dryRun=All")
+        assert answer.status in GOOD, answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/namespaces/hansa-canary",
+        "/api/v1/namespaces/hansa-canary/serviceaccounts/job",
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/hansa-canary/roles/hansa-canary",
+    ],
+)
+def test_helm_can_upgrade_what_it_installed(member: Charted, path: str):
+    newer = {"metadata": {"labels": {"app.kubernetes.io/version": "9.9.9"}}}
+
+    answer = Server(member.plane).send("PATCH", f"{path}?dryRun=All", newer, kind=escapes.MERGE)
+
+    assert answer.status in GOOD, answer.text
+
+
+def test_no_law_no_pods(run: LiveRun, member: Charted):
+    member.kubectl("delete", "memberpolicy", "local")
+    try:
+        wait_until(lambda: _refused(run, "hansa-run-pods"), what="a refusal without law")
+    finally:
+        member.apply(law_of())
+        wait_until(lambda: make(run, run.again("worker")).status in GOOD, what="admission")
+
+
+LAWS = {
+    "another country's": ({"jurisdiction": "LV"}, "[jurisdiction]"),
+    "no registries": ({"imageRegistries": []}, "[image-registry]"),
+    "stopped": ({"switch": "Stopped"}, "[stopped]"),
+}
+
+
+@pytest.mark.parametrize(("changes", "rule"), LAWS.values(), ids=LAWS)
+def test_the_lock_follows_the_law(run: LiveRun, member: Charted, changes: dict, rule: str):
+    member.apply(law_of(**changes))
+    try:
+        wait_until(lambda: _refused(run, rule), what=f"a refusal by {rule}")
+    finally:
+        member.apply(law_of())
+        wait_until(lambda: make(run, run.again("worker")).status in GOOD, what="admission")
+
+
+def _refused(run: LiveRun, why: str) -> bool:
+    answer = make(run, run.again("worker"))
+    return answer.status not in GOOD and why in answer.text
+
+
+# ---- the judge and the lock read prefixes alike ---------------------------------------------
+
+PREFIXES = [
+    "r.example",
+    "r.example/",
+    "r.example:5000",
+    "r.example/team",
+    "r.example/team/",
+    "r.example/team:",
+]
+ENDS = [
+    "",
+    "/x",
+    ":5000/x",
+    ":666/x",
+    ".evil.com/x",
+    "/team/x",
+    "/teamwork/x",
+    "/team",
+    "/team:1",
+    ":1",
+    "00/x",
+]
+
+
+def _images() -> list[str]:
+    heads = ["r.example", "r.example:5000", "r.example/team", "evil.example/r.example"]
+    return [f"{head}{end}@{DIGEST}" for head, end in itertools.product(heads, ENDS)]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_judge_and_lock_agree_on_registries(run: LiveRun, member: Charted, prefix: str):
+    member.apply(law_of(imageRegistries=[prefix]))
+    known = prefix if prefix.endswith("/") else f"{prefix.rstrip(':')}"
+    good = f"{known.rstrip('/')}/x@{DIGEST}" if not prefix.endswith(":") else f"{prefix}1@{DIGEST}"
+    try:
+        wait_until(lambda: _admits(run, good), what="the prefix to be in force")
+        for image in _images():
+            assert _admits(run, image) == _under(image, prefix), image
+    finally:
+        member.apply(law_of())
+        wait_until(lambda: make(run, run.again("worker")).status in GOOD, what="admission")
+
+
+def _admits(run: LiveRun, image: str) -> bool:
+    pod = run.again("submitter")
+    pod["spec"]["containers"][0]["image"] = image
+    answer = make(run, pod)
+    assert answer.status in GOOD or rule_of(answer) == "image-registry", answer.text
+    return answer.status in GOOD
+
+
+# ---- every rule is needed, and its canary tells ----------------------------------------------
+
+
+def rules_of(policy: dict[str, Any]) -> list[str]:
+    """Return the names of a policy's rules, in order."""
+    return [
+        RULE.search(row.get("messageExpression") or row.get("message", ""))[1]  # type: ignore[index]  # each has one
+        for row in policy["spec"]["validations"]
+    ]
+
+
+def test_every_rule_has_its_canary(member: Charted):
+    rules = [rule for policy in policies(member.plane) for rule in rules_of(policy)]
+    law = MemberPolicySpec.model_validate(law_of(switch="Stopped")["spec"])
+
+    assert sorted(rules) == sorted(set(rules))
+    assert {canary.rule for canary in canaries.known_bad(law)} == {*rules, "PodSecurity"}
+    assert {p["metadata"]["name"] for p in policies(member.plane)} == set(canaries.POLICIES)
+
+
+RULES = sorted({c.rule for c in canaries.known_bad(LAW)} - {"PodSecurity"})
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_a_rule_its_escapes_pass_and_its_canary_tells(
+    run: LiveRun, member: Charted, rule: str
+):
+    policy = next(p for p in policies(member.plane) if rule in rules_of(p))
+    path = f"{POLICIES}/{policy['metadata']['name']}"
+    place = f"/spec/validations/{rules_of(policy).index(rule)}/expression"
+    kept = policy["spec"]["validations"][rules_of(policy).index(rule)]["expression"]
+    _replace(run.server, path, place, "true")
+    try:
+        wait_until(lambda: try_all(member).outcome == "Admitted", what="the canary to tell")
+        told = try_all(member)
+        assert f"rules refuse: {rule}" in told.message, told
+        assert _let_through(run, rule), "no escape stands for this rule alone"
+    finally:
+        _replace(run.server, path, place, kept)
+        wait_until(lambda: try_all(member).outcome == "Denied", what="the rule to be back")
+
+
+def _replace(server: Server, path: str, place: str, value: Any) -> None:
+    patch = [{"op": "replace", "path": place, "value": value}]
+    done = server.send("PATCH", path, patch, kind="application/json-patch+json")
+    assert done.status in GOOD, done.text
+
+
+def _let_through(run: LiveRun, rule: str) -> list[str]:
+    pod = run.again("worker")
+    passed = [
+        name
+        for name, escape in PODS.items()
+        if escape[2] == rule and make(run, spoilt(pod, escape)).status in GOOD
+    ]
+    passed += [
+        name
+        for name, escape in RAYJOBS.items()
+        if escape[2] == rule and render_again(run, escape).status in GOOD
+    ]
+    return passed + [
+        name
+        for name, request in REQUESTS.items()
+        if request.rule == rule and attempt(run, request).status != REFUSED
+    ]
+
+
+def test_without_the_rule_stopped_its_canary_tells(run: LiveRun, member: Charted):
+    law = MemberPolicySpec.model_validate(law_of(switch="Stopped")["spec"])
+    member.apply(law_of(switch="Stopped"))
+    policy = run.server.get(f"{POLICIES}/hansa-run-pods")
+    number = rules_of(policy).index("stopped")
+    place, kept = f"/spec/validations/{number}/expression", policy["spec"]["validations"][number]
+    try:
+        wait_until(lambda: try_all(member, law).outcome == "Denied", what="the stop")
+        _replace(run.server, f"{POLICIES}/hansa-run-pods", place, "true")
+        wait_until(lambda: "stopped" in try_all(member, law).message, what="the canary to tell")
+    finally:
+        _replace(run.server, f"{POLICIES}/hansa-run-pods", place, kept["expression"])
+        member.apply(law_of())
+        wait_until(lambda: try_all(member).outcome == "Denied", what="the law as before")
+
+
+WEAK: dict[str, tuple[str, dict[str, Any], str]] = {
+    "it only audits": (
+        f"{BINDINGS}/hansa-run-pods",
+        {"spec": {"validationActions": ["Audit"]}},
+        "the binding does not deny",
+    ),
+    "it ignores failures": (
+        f"{POLICIES}/hansa-run-pods",
+        {"spec": {"failurePolicy": "Ignore"}},
+        "hansa-run-pods: failurePolicy is not Fail",
+    ),
+    "it exempts somebody": (
+        f"{POLICIES}/hansa-run-services",
+        {"spec": {"matchConditions": [{"name": "x", "expression": "request.userInfo.username != 'x'"}]}},
+        "hansa-run-services: matchConditions exempt somebody",
+    ),
+    "it passes over namespaces": (
+        f"{BINDINGS}/hansa-run-objects",
+        {"spec": {"matchResources": {"namespaceSelector": {"matchLabels": {"x": "y"}}}}},
+        "hansa-run-objects: the binding passes over",
+    ),
+    "it passes over objects": (
+        f"{BINDINGS}/hansa-run-labels",
+        {"spec": {"matchResources": {"objectSelector": {"matchLabels": {"x": "y"}}}}},
+        "hansa-run-labels: the binding passes over",
+    ),
+    "it excludes a kind": (
+        f"{POLICIES}/hansa-run-objects",
+        {"spec": {"matchConstraints": {"excludeResourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["secrets"]}]}}},
+        "hansa-run-objects: matchConstraints pass over",
+    ),
+    "it needs no law": (
+        f"{BINDINGS}/hansa-run-pods",
+        {"spec": {"paramRef": {"parameterNotFoundAction": "Allow"}}},
+        "hansa-run-pods: the binding does not read the law",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "change", "why"), WEAK.values(), ids=WEAK)
+def test_a_weakened_lock_is_noticed(member: Charted, path: str, change: dict, why: str):
+    server = Server(member.plane)
+    kept = server.get(path)
+    assert server.send("PATCH", path, change, kind=escapes.MERGE).status in GOOD
+    try:
+        told = try_all(member)
+        assert told.outcome == "Admitted"
+        assert why in told.message
+    finally:
+        kept["metadata"]["resourceVersion"] = server.get(path)["metadata"]["resourceVersion"]
+        assert server.send("PUT", path, kept).status in GOOD
+        wait_until(lambda: try_all(member).outcome == "Denied", what="the lock as before")
+
+
+@pytest.mark.parametrize("name", canaries.POLICIES)
+@pytest.mark.parametrize("collection", [POLICIES, BINDINGS])
+def test_a_missing_part_is_noticed(member: Charted, collection: str, name: str):
+    server = Server(member.plane)
+    kept = server.get(f"{collection}/{name}")
+    server.send("DELETE", f"{collection}/{name}")
+    try:
+        told = try_all(member)
+        assert told.outcome == "Admitted"
+        assert f"{name} cannot be read" in told.message
+    finally:
+        for field in ("resourceVersion", "uid"):
+            kept["metadata"].pop(field)
+        assert server.send("POST", collection, kept).status in GOOD
+        wait_until(lambda: try_all(member).outcome == "Denied", what="the lock as before")

@@ -1,0 +1,139 @@
+"""Pools and nodes that change, come and go: the kept planner takes them in, and plans as one made anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
+from hansa.hub.planner.usage_history import EVERY_S
+from hansa.placement.incremental import IncrementalPlanner
+from hansa.reconcile.hub.usage_history import JobPast
+from tests.unit.hub import kit
+from tests.unit.reconcile.hub.hub_objects import ACCEPTED
+
+HALF = {"clinic": 2, "university": 2}
+MOST = {"clinic": 0, "university": 8}
+
+
+def change_pool(store, nominal=HALF, *, name="league", **spec):
+    shares = [{"institution": of, "nominalGpus": gpus} for of, gpus in nominal.items()]
+    kit.pool(store, name, institutions=shares, **spec)
+
+
+@pytest.fixture
+def store(clock):
+    """Two nodes, and a pool that counts past use; more work of two institutions than there is room."""
+    store = kit.Store(clock)
+    for name in ("tartu", "riga"):
+        kit.node(store, name, kit.lent(machines=1, each=4))
+    kit.namespace(store)
+    kit.namespace(store, "lab", "university")
+    change_pool(store, usageHalfLifeHours=24)
+    for number in range(6):
+        kit.submit(store, f"c{number}", **kit.gpus(2))
+        kit.submit(store, f"l{number}", space="lab", **kit.gpus(2))
+    return store
+
+
+@pytest.fixture
+def full(hub):
+    """Some of it runs, the rest waits, and the last full plan is long ago."""
+    hub.settle_down()
+    for path in kit.grants(hub.store):
+        kit.answer(hub.store, path, ACCEPTED)
+    kit.later(hub, EVERY_S + 1)
+    assert hub.plans.plan.waiting
+    return hub
+
+
+def made_anew(hub):
+    """A planner made of what the kept one knows."""
+    snapshot = hub.plans.snapshot
+    return IncrementalPlanner(replace(snapshot, sites=tuple(reversed(snapshot.sites))))
+
+
+def alike(plan):
+    """A plan, but for what bands past errors put around its estimates."""
+    told = [(said.job_uid, said.reason, said.message, said.position) for said in plan.waiting]
+    return plan.placements, plan.stops, told
+
+
+def assert_plans_as_made_anew(hub):
+    now_s = int(hub.clock.now())
+    assert alike(hub.plans._planner.replan(now_s)) == alike(made_anew(hub).replan(now_s))
+
+
+def ended(hub, name, **more):
+    """A job of the past: what it used, and whom it was stopped for."""
+    past = JobPast("clinic", "league", 1, 3600, 700, 700_000, hub.clock.now(), **more)
+    hub.plans._past._jobs[name] = past
+    if past.preempted:
+        hub.plans._past._victims[name] = past
+
+
+def test_what_a_pool_counts_changes_and_neither_planner_nor_league_is_made_anew(full):
+    planner, league, plan = full.plans._planner, full.plans._planner.league, full.plans.plan
+    ended(full, "past", preempted=(("university", full.clock.now()),))
+    full.plans.full_due()
+    kit.later(full, EVERY_S + 1)
+    (pool,) = full.plans.snapshot.pools
+    assert dict(pool.recent_preemptions) == {"university": 1}
+    assert [share.past_usage_gpu_s > 0 for share in pool.shares] == [True, False]
+    assert full.plans.plan is not plan
+    assert full.plans._planner is planner
+    assert planner.league is league
+    assert league.pools["league"] == pool
+    assert_plans_as_made_anew(full)
+
+
+def test_a_changed_quota_is_taken_in_without_compiling_the_league_anew(full):
+    planner, league = full.plans._planner, full.plans._planner.league
+    change_pool(full.store, MOST, usageHalfLifeHours=24)
+    kit.later(full)
+    assert full.plans._planner is planner
+    assert planner.league is league
+    shares = {share.institution: share.nominal_gpus for share in league.pools["league"].shares}
+    assert shares == MOST
+    accounts, leaf = league.ledger.accounts, league.ledger.leaf
+    assert accounts.nominal[leaf["league", "university"]] == 8
+    assert_plans_as_made_anew(full)
+
+
+PLACES = {
+    "a node joins": lambda store: kit.node(store, "porto", kit.lent(machines=1, each=4)),
+    "a node grows": lambda store: kit.node(store, "riga", kit.lent(machines=2, each=4)),
+    "a node leaves": lambda store: store.remove(SOVEREIGNNODE.path(name="riga")),
+    "a pool is made": lambda store: change_pool(store, name="second"),
+    "a pool is deleted": lambda store: store.remove(COMPUTEPOOL.path(name="league")),
+    "an institution gets a share": lambda store: change_pool(store, {**HALF, "navy": 1}),
+    "a pool loses its law": lambda store: change_pool(
+        store, residency={"location": {"allow": ["LV"]}}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", PLACES.values(), ids=PLACES)
+def test_sites_and_pools_come_and_go_and_the_planner_stays(full, change):
+    planner = full.plans._planner
+    change(full.store)
+    kit.later(full)
+    kit.later(full, 60)
+    assert full.plans._planner is planner
+    view = full.league.view
+    there = {site.name: site for site in full.plans.snapshot.sites}
+    assert there == {node.site.name: node.site for node in view.nodes.values()}
+    pools = {pool.name for pool in full.plans.snapshot.pools}
+    assert pools == set(view.catalog.pools)
+    assert_plans_as_made_anew(full)
+
+
+def test_a_preemption_that_the_pool_counts_by_now_is_not_counted_twice(full):
+    planner, now_s = full.plans._planner, int(full.clock.now())
+    mine = [(now_s, "league", "university"), (now_s, "league", "clinic")]
+    planner.league.preempted = [*mine, mine[0]]
+    ended(full, "past", preempted=(("university", full.clock.now()),))
+    full.plans.full_due()
+    kit.later(full)
+    assert planner.league.preempted == [mine[1], mine[0]]
