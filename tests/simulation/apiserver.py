@@ -11,16 +11,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from hansa.errors import Conflict, Gone, HansaError, NotFound
+from hansa.errors import Conflict, Gone, NotFound
 from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.ports import Clock, Manifest, Page, WatchEvent
 from tests.simulation.objects import Where, applied, copied, merged, parse, refused, selects
 
-NAMESPACES, LEASES, PODS = (
-    "/api/v1/namespaces",
-    "/apis/coordination.k8s.io/v1/leases",
-    "/api/v1/pods",
-)
+NAMESPACES, LEASES = "/api/v1/namespaces", "/apis/coordination.k8s.io/v1/leases"
 WATCH_S, BOOKMARK_S = 300.0, 60.0
 SERVER_SET = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 UNCONDITIONAL = ("/api/v1/configmaps", "/api/v1/secrets", NAMESPACES)
@@ -179,9 +175,6 @@ class MemCluster:
         return thing
 
     def _admit(self, where: Where, thing: Manifest) -> None:
-        if where.collection == PODS:
-            # The one pod that anybody creates here is the agent's canary.
-            raise refused(403, "Forbidden", 'violates PodSecurity "restricted:latest"')
         if not where.namespace:
             return
         thing["metadata"]["namespace"] = where.namespace
@@ -307,6 +300,3 @@ def _plain(thing: Manifest) -> Manifest:
 
 def _content(thing: Manifest) -> Manifest:
     return {name: value for name, value in thing.items() if name not in ("metadata", "status")}
-
-
-__all__ = ["HansaError", "MemCluster"]

@@ -1,7 +1,7 @@
 """A league in one process: the shipped hub and the shipped agents over servers in memory.
 
 Only what touches the machine is put in place of the real: sockets, the clock, the process that finds
-prices, kopf's watching. Everything that decides, writes, waits or retries is what is shipped.
+prices, kopf's watching, the second lock. Everything that decides, writes, waits or retries is what is shipped.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.reflector import Mirror, Reflector
 from hansa.api.kinds import COMPUTEPOOL, MEMBERPOLICY, SOVEREIGNNODE
 from hansa.api.meta import API_VERSION
+from hansa.guard import app as guard_app
+from hansa.guard.settings import GuardSettings
 from hansa.hub import app as hub_app
 from hansa.hub.executor import CSRS
 from hansa.hub.settings import HubSettings
 from hansa.member import app as member_app
-from hansa.member.cluster import gpu_use
+from hansa.member.cluster import gpu_use, second_lock
+from hansa.member.cluster.inventory import Canary
 from hansa.member.hub_link.identity import HubIdentity, save
 from hansa.member.kopf_handlers import take_machine, take_policy
 from hansa.member.settings import MemberSettings
@@ -112,7 +115,7 @@ class Program:
 
 
 class League:
-    """All programs, all servers, and their first objects."""
+    """All programs (hub, agents, guards), all servers, and their first objects."""
 
     def __init__(self, rng: Callable[[str], np.random.Generator], log: Log) -> None:
         loop = asyncio.get_running_loop()
@@ -126,6 +129,7 @@ class League:
         self.hub = self._program(HUB, {HUB: self.hub_server}, self._hub)
         for name, server in self.servers.items():
             self._program(name, {HUB: self.hub_server, name: server}, lambda n=name: self._agent(n))
+            self._program(f"{name}-guard", {name: server}, lambda n=name: self._guard(n))
 
     def _program(
         self, name: str, servers: dict[str, MemCluster], work: Callable[[], Any]
@@ -201,6 +205,9 @@ class League:
         await together(
             hub.live(), *(_feed(hub.cluster, path, into) for path, into in tables.items())
         )
+
+    async def _guard(self, name: str) -> None:
+        await guard_app.serve(GuardSettings(node=name), Connection(server=name))
 
     async def _agent(self, name: str) -> None:
         settings = MemberSettings(node=name, leadership={"identity": name})
@@ -285,6 +292,9 @@ def in_memory() -> Iterator[None]:
     async def no_pages(_: Any) -> list[str]:
         return []
 
+    async def locked(*_: Any) -> Canary:
+        return Canary("Denied", "")
+
     @contextlib.asynccontextmanager
     async def no_probes(**_: Any) -> AsyncIterator[int]:
         yield 0
@@ -298,6 +308,10 @@ def in_memory() -> Iterator[None]:
         (member_app, "KubeCluster", client),
         (member_app, "probes", no_probes),
         (gpu_use, "read_pages", no_pages),
+        (second_lock, "try_lock", locked),
+        (guard_app, "KubeCluster", client),
+        (guard_app, "SystemClock", lambda: CURRENT.get().clock),
+        (guard_app, "probes", no_probes),
     )
     before = [(module, name, getattr(module, name)) for module, name, _ in stand_ins]
     for module, name, stand_in in stand_ins:

@@ -60,14 +60,18 @@ def selects(labels: str, fields: str, thing: Manifest) -> bool:
     for name, values in _IN.findall(labels):
         if held.get(name) not in values.split(","):
             return False
-    plain = _IN.sub("", labels)
-    wanted = [pair.split("=", 1) for pair in plain.split(",") if "=" in pair]
-    if any(held.get(name) != value for name, value in wanted):
+    terms = [term for term in _IN.sub("", labels).split(",") if term]
+    if not all(_holds(term, held) for term in terms):
         return False
     places = {"metadata.name": meta.get("name"), "metadata.namespace": meta.get("namespace")}
     places["status.phase"] = (thing.get("status") or {}).get("phase")
     chosen = [pair.split("=", 1) for pair in fields.split(",") if pair]
     return all(places.get(name) == value for name, value in chosen)
+
+
+def _holds(term: str, held: Manifest) -> bool:
+    name, equals, value = term.partition("=")
+    return held.get(name) == value if equals else name in held
 
 
 def merged(old: Any, patch: Any) -> Any:

@@ -26,8 +26,13 @@ SETTLED_AFTER_S = 2400.0
 QUIET_S = 240.0
 LONGEST_UNATTENDED_S = 600
 LONGEST_SKEW_S = 12.0
-AGENT_PAUSE_S = 8.0
-"""An agent is back so soon: while it is away nobody stops an unattended run."""
+LONGEST_PAUSES_S = {"-guard": 8.0}
+"""By the end of a program's name; others may be away for ``LONGEST_PAUSE_S``.
+
+While agent *and* guard are away nobody stops an unattended run but the run itself, which ends by a
+switch of its own that is not in this model.
+"""
+LONGEST_PAUSE_S = 500.0
 CLASS = "nvidia-l40s"
 SPEC = {
     "pool": "league",
@@ -228,7 +233,8 @@ class _Story:
         await self.league.servers[site].merge(path, {"spec": {"switch": to}})
 
     def _kill(self, name: str) -> None:
-        longest_s = 300.0 if name == HUB else AGENT_PAUSE_S
+        found = (longest for end, longest in LONGEST_PAUSES_S.items() if name.endswith(end))
+        longest_s = next(found, LONGEST_PAUSE_S) * self._rng.random()
         self.league.programs[name].kill(pause_s=1 + longest_s * self._rng.random())
 
     def _cut(self) -> None:
