@@ -216,7 +216,11 @@ class MemCluster:
             return copied(old)
         if where.custom and where.sub != "status" and _content(new) != _content(old):
             meta["generation"] = kept["generation"] + 1
-        if "deletionTimestamp" in meta and not meta.get("finalizers") and where.collection != NAMESPACES:
+        if (
+            "deletionTimestamp" in meta
+            and not meta.get("finalizers")
+            and where.collection != NAMESPACES
+        ):
             self._remove(where.collection, where.key)
             return copied(new)
         return self._store(where.collection, where.key, new, "MODIFIED")
@@ -235,7 +239,10 @@ class MemCluster:
     def _doomed(self, where: Where, old: Manifest) -> Manifest:
         meta = {**old["metadata"], "deletionTimestamp": rfc3339(self.clock.now())}
         if where.custom:
-            meta |= {"deletionGracePeriodSeconds": 0, "generation": old["metadata"]["generation"] + 1}
+            meta |= {
+                "deletionGracePeriodSeconds": 0,
+                "generation": old["metadata"]["generation"] + 1,
+            }
         doomed = {**old, "metadata": meta}
         if where.collection == NAMESPACES:
             doomed["status"] = {"phase": "Terminating"}
@@ -257,7 +264,9 @@ class MemCluster:
         self.version += 1
         thing = copied(self.objects[collection].pop(key))
         thing["metadata"]["resourceVersion"] = str(self.version)
-        self._said = {mark: said for mark, said in self._said.items() if mark[:2] != (collection, key)}
+        self._said = {
+            mark: said for mark, said in self._said.items() if mark[:2] != (collection, key)
+        }
         self._tell("DELETED", collection, thing)
 
     def _tell(self, change: Any, collection: str, thing: Manifest) -> None:

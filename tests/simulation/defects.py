@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -78,7 +79,6 @@ class _ForeverYoung:
 DEFECTS: Mapping[str, Defect] = {
     "released before the namespace is gone": Defect(lifecycle, "_after_end", _after_end_at_once),
     "cleaned up, and the end never remembered": Defect(RunController, "_end", _end_in_silence),
-    "unattended limit ignored": Defect(lifecycle, "_unattended", lambda *_: False),
     "contact that never grows old": Defect(Contact, "age_s", _ForeverYoung()),
     "deadlines not watched": Defect(RunController, "watch_deadlines", None),
     "granted elsewhere before the fence": Defect(
@@ -100,9 +100,7 @@ DEFECTS: Mapping[str, Defect] = {
 }
 
 
-async def _stand_still(self: RunController) -> None:  # noqa: ARG001
-    import asyncio
-
+async def _stand_still(_: RunController) -> None:
     await asyncio.Event().wait()
 
 

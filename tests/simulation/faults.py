@@ -140,7 +140,10 @@ class FaultyCluster:
         try:
             async for event in stream:
                 await self._travel()
-                if event.type == "BOOKMARK" or self._line.rng.random() >= self._line.rates.swallowed:
+                if (
+                    event.type == "BOOKMARK"
+                    or self._line.rng.random() >= self._line.rates.swallowed
+                ):
                     yield event
                 else:
                     self._line.log(f"swallowed {event.type} {event.object['metadata']['name']}")
@@ -224,9 +227,7 @@ class FaultyCluster:
         self._check_alive()
         self._heard_s = loop.time()
 
-    def _tell(
-        self, verb: str, path: str, body: Manifest | None, error: HansaError | None
-    ) -> None:
+    def _tell(self, verb: str, path: str, body: Manifest | None, error: HansaError | None) -> None:
         if body is not None:
             why = f" {type(error).__name__}" if error else ""
             self._line.log(f"{self._line.name} {verb} {path}{why}")

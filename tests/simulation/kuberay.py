@@ -35,14 +35,20 @@ class Machines:
             path = f"/apis/ray.io/v1/namespaces/{meta['namespace']}/rayjobs/{meta['name']}/status"
             up_s = 1 + 20 * self._rng.random()
             loop.call_later(up_s, self._say, path, meta["uid"], "Running")
-            lasts_s = float(self._rng.choice([20.0, 90.0, 300.0, 900.0])) * (0.5 + self._rng.random())
+            lasts_s = float(self._rng.choice([20.0, 90.0, 300.0, 900.0])) * (
+                0.5 + self._rng.random()
+            )
             good = self._rng.random() < 0.9
             loop.call_later(up_s + lasts_s, self._say, path, meta["uid"], "Complete", good)
-        elif collection == NAMESPACES and "deletionTimestamp" in meta and change != "DELETED":
-            if meta["uid"] not in self._ending:
-                self._ending.add(meta["uid"])
-                grace_s = 0.1 + LONGEST_GRACE_S * self._rng.random()
-                loop.call_later(grace_s, self._cluster.finish_namespace, meta["name"])
+        elif collection == NAMESPACES and change != "DELETED" and self._is_new_end(meta):
+            grace_s = 0.1 + LONGEST_GRACE_S * self._rng.random()
+            loop.call_later(grace_s, self._cluster.finish_namespace, meta["name"])
+
+    def _is_new_end(self, meta: Manifest) -> bool:
+        if "deletionTimestamp" not in meta or meta["uid"] in self._ending:
+            return False
+        self._ending.add(meta["uid"])
+        return True
 
     def _say(self, path: str, uid: str, state: str, good: bool = True) -> None:  # noqa: FBT001, FBT002
         """Write a RayJob's status, as KubeRay does; it may be gone."""

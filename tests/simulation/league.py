@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import functools
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -61,11 +61,11 @@ def _certificate(name: str) -> str:
     """Return a certificate that lasts longer than any simulation; only its dates are read."""
     key = Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b","))
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    begin = datetime.datetime.fromtimestamp(EPOCH_S - 86_400, tz=datetime.UTC)
+    begin = dt.datetime.fromtimestamp(EPOCH_S - 86_400, tz=dt.UTC)
     built = (
         x509.CertificateBuilder(subject, subject, key.public_key(), 1)
         .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=3650))
+        .not_valid_after(begin + dt.timedelta(days=3650))
         .sign(key, None)
     )
     return built.public_bytes(Encoding.PEM).decode()
@@ -181,7 +181,11 @@ class League:
             release_key_pem=_key(name).private_pem().decode(),
         )
         await save(at, "hansa-system", "hansa-identity", held)
-        law = {"jurisdiction": country, "legalControl": [country], "imageRegistries": ["hansa.local/"]}
+        law = {
+            "jurisdiction": country,
+            "legalControl": [country],
+            "imageRegistries": ["hansa.local/"],
+        }
         law["trustedHubs"] = [{"name": "league", "publicKey": _key(HUB).public_key}]
         law["exports"] = {"result": "Allow", "logs": "Allow"}
         await at.create(MEMBERPOLICY.path(), _thing(API_VERSION, "MemberPolicy", "local", spec=law))

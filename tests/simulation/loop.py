@@ -49,7 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual.now_s
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, _: Any, func: Callable[..., Any], *args: Any) -> Any:
         """Run it here and now: a thread would bring real time in."""
         done = self.create_future()
         done.set_result(func(*args))

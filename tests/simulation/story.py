@@ -74,10 +74,8 @@ class _Story:
         self._until_s = until_s
         self._rng = self._stream("story")
         self._lines: list[str] = []
-        self._loop = asyncio.get_event_loop_policy().get_event_loop
         self._crash_points = 0
         self._faults: dict[str, int] = {}
-        self._deletions: set[str] = set()
 
     def _stream(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self._seed, zlib.crc32(name.encode())])
@@ -116,7 +114,7 @@ class _Story:
 
     async def _wait(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()
-        while loop.time() < until_s and not self.watchman.violations:
+        while loop.time() < until_s and not self.watchman.violations:  # noqa: ASYNC110  # time passes here
             await asyncio.sleep(min(5.0, until_s - loop.time()))
 
     # What happens.
@@ -127,7 +125,9 @@ class _Story:
         for name in SITES:
             self._wrong_clock(name)
             if self._rng.random() < 0.3:
-                self._at(self._when(), self._switch, name, str(self._rng.choice(["Paused", "Stopped"])))
+                self._at(
+                    self._when(), self._switch, name, str(self._rng.choice(["Paused", "Stopped"]))
+                )
             if self._rng.random() < 0.3:
                 self._at(self._when(), self._forget, name)
         self._wrong_clock(HUB)
@@ -265,6 +265,7 @@ class _Story:
     async def _until_mended(self) -> None:
         await self._wait(self._until_s)
         for program in self.league.programs.values():
+            program.start()
             for line in program.lines.values():
                 line.rates, line.there_until_s, line.back_until_s = Rates(), 0.0, 0.0
                 self._crash_points -= len(line.kill_at)
