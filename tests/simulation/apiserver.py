@@ -104,7 +104,7 @@ class MemCluster:
     async def merge(self, path: str, body: Manifest) -> Manifest:
         where, patch = parse(path), copied(body)
         old = self._held(where)
-        self._check(old, patch.get("metadata") or {})
+        self._check(old, patch.get("metadata") or {}, patched=True)
         return self._change(where, old, merged(old, patch))
 
     async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
@@ -195,11 +195,13 @@ class MemCluster:
             meta["generation"] = 1
             thing.pop("status", None)
 
-    def _check(self, old: Manifest, said: Mapping[str, Any]) -> None:
-        """Hold preconditions against what stands there."""
+    def _check(self, old: Manifest, said: Mapping[str, Any], *, patched: bool = False) -> None:
+        """Hold preconditions against what stands there; a patch would change the uid itself."""
         meta = old["metadata"]
-        for name in ("uid", "resourceVersion"):
+        for name in ("resourceVersion", "uid"):
             if said.get(name) and said[name] != meta[name]:
+                if patched and name == "uid":
+                    raise refused(422, "Invalid", "metadata.uid: field is immutable")
                 raise Conflict(f"409 Conflict: {name} {said[name]} is not {meta[name]}")
 
     def _change(self, where: Where, old: Manifest, new: Manifest) -> Manifest:
