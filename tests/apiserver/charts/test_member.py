@@ -105,7 +105,7 @@ NAMED = {
     (SYSTEM, "core/secrets", "patch", "hansa-identity"),
     (SYSTEM, "core/secrets", "update", "hansa-identity"),
     (SYSTEM, "core/secrets", "get", "lent"),
-    *((place, CONFIGMAPS, "get", "grant") for place in HERE),
+    *((place, CONFIGMAPS, "get", name) for place in HERE for name in ("grant", "alive")),
     *(
         ("", f"admissionregistration.k8s.io/{kind}", "get", "hansa-agent")
         for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings")

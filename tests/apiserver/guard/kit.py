@@ -105,6 +105,7 @@ async def make_run(
         "hansa.dev/epoch": "1",
         "hansa.dev/node": node,
         "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/enforce-version": "latest",
     }
     agreed = terms(Contract(3585, 7200, now() - 60)) if annotations is None else annotations
     body = {"name": name, "labels": labels, "annotations": agreed} | metadata

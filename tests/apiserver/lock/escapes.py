@@ -404,7 +404,7 @@ PODS: Mapping[str, PodEscape] = {
     "no AppArmor by annotation": (
         ("metadata", "annotations"),
         {"container.apparmor.security.beta.kubernetes.io/ray-worker": "unconfined"},
-        "labels",
+        "labels|container-security",
     ),
 }
 

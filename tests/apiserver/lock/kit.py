@@ -167,7 +167,8 @@ def kuberay_operator(plane: ControlPlane, binaries: Binaries) -> Iterator[None]:
         f"127.0.0.1:{health}",
     ]
     env = {"KUBECONFIG": str(plane.kubeconfig_for(KUBERAY))}
-    operator = processes.start("kuberay", argv, log=plane.folder / "kuberay.log", env=env)
+    log = plane.folder / "kuberay.log"
+    operator = processes.start("kuberay", argv, log=log, env=env, die_with_parent=True)
     try:
         yield
     finally:

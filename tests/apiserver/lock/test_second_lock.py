@@ -157,7 +157,8 @@ def make(run: LiveRun, pod: dict[str, Any], user: str = KUBERAY) -> Answer:
 def test_a_pod_with_a_way_out_is_refused(run: LiveRun, name: str):
     answer = make(run, spoilt(run.again("worker"), PODS[name]))
 
-    assert (answer.status, rule_of(answer)) == (REFUSED, PODS[name][2]), answer.text
+    assert answer.status == REFUSED, answer.text
+    assert rule_of(answer) in PODS[name][2].split("|"), answer.text
 
 
 @pytest.mark.parametrize("name", RAYJOBS)

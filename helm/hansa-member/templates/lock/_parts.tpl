@@ -41,5 +41,6 @@ request.operation + ' ' + request.resource.resource
 {{- $duties := (.Files.Get "files/duties.yaml" | fromYaml).run -}}
 {{- $duties = set $duties (include "hansa.account" .) $duties.agent -}}
 {{- $duties = set $duties (include "hansa.kuberay" .) $duties.kuberay -}}
-{{- omit $duties "agent" "kuberay" | toJson -}}
+{{- $duties = set $duties (include "hansa.guardAccount" .) $duties.guard -}}
+{{- omit $duties "agent" "guard" "kuberay" | toJson -}}
 {{- end }}

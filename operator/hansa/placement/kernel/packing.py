@@ -5,10 +5,11 @@ Part of the kernel: see ``loop`` for how it is written and why.
 
 from __future__ import annotations
 
-from hansa.placement.kernel.tables import HUGE, NOBODY, Column, Kinds, Supply
+from hansa.placement.kernel.tables import HUGE, NOBODY, Column, Kinds, Span, Supply
 
 Pod = tuple[int, int, int]
 """GPUs, CPU and memory of one pod."""
+Pods = tuple[Pod, Pod]
 
 
 def worker_of(kinds: Kinds, kind: int) -> Pod:
@@ -77,11 +78,19 @@ def occupy(supply: Supply, machine: int, pods: int, pod: Pod) -> None:
     supply.machine_memory[machine] -= pods * memory
 
 
-def shift(supply: Supply, kinds: Kinds, kind: int, entries: Column, sign: int) -> None:
-    """Take the room of log entries on their machines, or with sign -1 give it back."""
-    worker, head = worker_of(kinds, kind), head_of(kinds, kind)
-    for at in range(0, len(entries), 2):
-        machine, pods = entries[at], entries[at + 1]
+def pods_of(kinds: Kinds, kind: int) -> Pods:
+    """What one worker, and what the head of a gang takes."""
+    return worker_of(kinds, kind), head_of(kinds, kind)
+
+
+def shift(supply: Supply, pods_taken: Pods, log: Column, span: Span, sign: int) -> None:
+    """Take the room of log entries on their machines, or with sign -1 give it back.
+
+    The entries are not cut out of the log: a copy for every step was half of an exchange's time.
+    """
+    worker, head = pods_taken
+    for at in range(span.begin, span.end, 2):
+        machine, pods = log[at], log[at + 1]
         if pods == 0:
             occupy(supply, machine, sign, head)
         else:
@@ -114,7 +123,7 @@ def take_gang(supply: Supply, kinds: Kinds, kind: int, cell: int, log: Column) -
     head = head_of(kinds, kind)
     machine = tightest(supply, supply.site_lo[cell], supply.site_hi[cell], head)
     if placed < workers or machine < 0:
-        shift(supply, kinds, kind, log[start:], -1)
+        shift(supply, pods_of(kinds, kind), log, Span(start, len(log)), -1)
         supply.cell_free[cell] += placed * kinds.gpus[kind]
         while len(log) > start:
             log.pop()
@@ -140,6 +149,6 @@ def would_take(supply: Supply, kinds: Kinds, kind: int, cell: int) -> bool:
     log = [0 for _ in range(0)]
     is_taken = take_gang(supply, kinds, kind, cell, log)
     if is_taken:
-        shift(supply, kinds, kind, log, -1)
+        shift(supply, pods_of(kinds, kind), log, Span(0, len(log)), -1)
         supply.cell_free[cell] += kinds.workers[kind] * kinds.gpus[kind]
     return is_taken

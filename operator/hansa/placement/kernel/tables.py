@@ -216,6 +216,13 @@ class Mark(NamedTuple):
     log: int
 
 
+class Span(NamedTuple):
+    """Entries of a log."""
+
+    begin: int
+    end: int
+
+
 class Turn(NamedTuple):
     """The job whose turn it is."""
 

@@ -9,7 +9,7 @@ Part of the kernel: see ``loop`` for how it is written and why.
 
 from __future__ import annotations
 
-from hansa.placement.kernel.packing import shift
+from hansa.placement.kernel.packing import pods_of, shift
 from hansa.placement.kernel.quota import charge_caps, charge_quota, charge_use, refund_quota
 from hansa.placement.kernel.tables import (
     CHARGED,
@@ -17,6 +17,7 @@ from hansa.placement.kernel.tables import (
     NOBODY,
     REFUNDED,
     Mark,
+    Span,
     State,
     Transaction,
 )
@@ -126,7 +127,8 @@ def lift(state: State, tx: Transaction, gang: int) -> None:
     kinds, kind, cell = state.kinds, tx.kind[gang], tx.cell[gang]
     unlink(state, tx, gang)
     gpus = tx.gpus[gang]
-    shift(state.supply, kinds, kind, tx.log[tx.begin[gang] : tx.end[gang]], -1)
+    span = Span(tx.begin[gang], tx.end[gang])
+    shift(state.supply, pods_of(kinds, kind), tx.log, span, -1)
     state.supply.cell_free[cell] += gpus
     charge_caps(state.caps, kinds, kind, cell, -gpus)
     tx.cell[gang] = NOBODY
@@ -136,7 +138,8 @@ def put(state: State, tx: Transaction, gang: int) -> None:
     """The reverse of ``lift``, on the same machines."""
     kinds, kind, cell = state.kinds, tx.kind[gang], tx.cell[gang]
     gpus = tx.gpus[gang]
-    shift(state.supply, kinds, kind, tx.log[tx.begin[gang] : tx.end[gang]], 1)
+    span = Span(tx.begin[gang], tx.end[gang])
+    shift(state.supply, pods_of(kinds, kind), tx.log, span, 1)
     state.supply.cell_free[cell] -= gpus
     charge_caps(state.caps, kinds, kind, cell, gpus)
     link(state, tx, gang)

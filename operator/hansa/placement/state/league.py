@@ -19,7 +19,7 @@ from hansa.model.history import RunTimes, expected
 from hansa.model.plan import Plan, Stop
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
 from hansa.placement.kernel import packing, quota
-from hansa.placement.kernel.tables import Supply
+from hansa.placement.kernel.tables import Span, Supply
 from hansa.placement.rules.caps import build_caps, totals
 from hansa.placement.rules.eligibility import Rulebook
 from hansa.placement.rules.fleet import Fleet, compile_fleet, is_open
@@ -325,7 +325,8 @@ class League:
         there = self.by_cell[held.cell]
         there[:] = [pair for pair in there if pair[1] is not held]
         shape = self.kinds.kinds[held.kind].shape
-        packing.shift(self.supply, one_kind(shape), 0, held.log, -1)
+        pods = packing.pods_of(one_kind(shape), 0)
+        packing.shift(self.supply, pods, held.log, Span(0, len(held.log)), -1)
         self.supply.cell_free[held.cell] += held.holding.workers * shape.gpus
         self._charge(record, held, -1)
         if held.holding.site in self.oversubscribed.missing:

@@ -53,7 +53,6 @@ Fault = tuple[tuple[str | int, ...], Any]
 _IMAGE_FIELD = ("spec", "containers", 0, "image")
 _POD_FAULTS: Mapping[str, Fault] = {
     "PodSecurity": (("spec", "hostPID"), True),
-    "labels": (("metadata", "labels", "app"), "canary"),
     "pod-fields": (("spec", "dnsConfig"), {"searches": ["canary.invalid"]}),
     "pod-account": (("spec", "serviceAccountName"), "default"),
     "pod-names": (("spec", "dnsPolicy"), "Default"),
@@ -81,6 +80,8 @@ _POD_FAULTS: Mapping[str, Fault] = {
     "image-registry": (_IMAGE_FIELD, IMAGE),
 }
 _SERVICE_FAULTS: Mapping[str, Fault] = {
+    # Not a pod: while the switch says Stopped, another policy may refuse that first.
+    "labels": (("metadata", "labels"), {"app": "canary"}),
     "service-doors": (("spec", "type"), "NodePort"),
     "service-selector": (("spec", "selector"), {"app": "canary"}),
 }
