@@ -204,7 +204,7 @@ def test_a_lost_write_is_planned_anew_after_a_pause(hub, store):
     hub.work(1)
     assert hub.plan() == []
     hub.queue.come_back()
-    hub.work(1)
+    hub.work()
     assert hub.plans.decision(uid) is None
     assert hub.plan() == [(uid, True)]
 
