@@ -26,7 +26,7 @@ from hansa.ports import Clock, Manifest
 from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
 from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGrant
 from hansa.reconcile.hub.derive import derive, derive_orphan
-from hansa.reconcile.hub.job_case import JobCase
+from hansa.reconcile.hub.job_case import JobCase, JobDecision
 from hansa.reconcile.hub.jobs import JobView
 from hansa.reconcile.hub.status.billing import Bill, bill
 
@@ -60,6 +60,11 @@ class Controller:
         self._instruments = instruments
         self._skew_s = skew_s
         self._leading = False
+        self._undone: dict[ObjectKey, JobDecision] = {}
+        """Decisions that could not be carried out: given up when their keys' pauses are over.
+
+        Planned anew at once they would fail at once, as often as the API server answers.
+        """
 
     def on_change(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         """Take note of a change; called by the mirrors."""
@@ -77,6 +82,7 @@ class Controller:
         self._leading = leading
         self._plans.lead(leading)
         self._queue.clear()
+        self._undone.clear()
         if leading:
             # Grants that are due already are written before the first plan looks at the league.
             self._league.refresh(self._clock.now())
@@ -124,14 +130,18 @@ class Controller:
                 self._give_back(key, outcome)
 
     async def _process(self, executor: Executor, key: ObjectKey) -> BatchResult:
+        undone = self._undone.pop(key, None)
+        if undone is not None:
+            self._plans.settle(key.name, undone, ok=False)
         decision = self._plans.decision(key.name)
         actions = self.derive(key)
         starts = [*self._starts(actions)]
         outcome = await executor.run(actions)
         if outcome.ok:
             self._count(actions, starts)
-        if key.kind == "job":
-            self._plans.settle(key.name, decision, ok=outcome.ok)
+            self._plans.settle(key.name, decision, ok=True)
+        elif decision is not None:
+            self._undone[key] = decision
         return outcome
 
     def _give_back(self, key: ObjectKey, outcome: BatchResult) -> None:
