@@ -27,7 +27,7 @@ from hansa.guard.reading import (
 )
 from hansa.guard.settings import GuardSettings
 from hansa.ports import Clock, Cluster
-from hansa.reconcile.member import alive
+from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.guard import (
     MarkedRun,

@@ -13,8 +13,8 @@ from hansa.api.meta import JOB_UID_LABEL
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.guard.settings import GuardSettings
 from hansa.ports import Cluster, Manifest
-from hansa.reconcile.member import alive
-from hansa.reconcile.member.contact_lease import lease_path, read_contact
+from hansa.reconcile.member.contracts import alive
+from hansa.reconcile.member.contracts.contact_lease import lease_path, read_contact
 from hansa.reconcile.member.guard import MarkedRun, read_runs
 from hansa.reconcile.member.workload import Workload, WorkloadView
 

@@ -39,7 +39,7 @@ from hansa.ports import Clock, Manifest
 from hansa.process.app import Supervisor, regularly, run_process, together
 from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
-from hansa.reconcile.member.contact_lease import lease_path, read_contact
+from hansa.reconcile.member.contracts.contact_lease import lease_path, read_contact
 from hansa.reconcile.member.run_request import MANAGER
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from hansa.member.context import AgentContext
 from hansa.member.hub_link import certificates, identity
 from hansa.member.hub_link.identity import HubIdentity
 from hansa.model.times import rfc3339_micro
-from hansa.reconcile.member import contact_lease
+from hansa.reconcile.member.contracts import contact_lease
 
 log = logging.getLogger(__name__)
 LEASE = "hansa-node"

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
-from hansa.reconcile.member.contract import STOP_MARGIN_S
+from hansa.reconcile.member.contracts.terms import STOP_MARGIN_S
 
 
 class Identity(Group):

@@ -17,13 +17,13 @@ from hansa.placement.explain import waiting
 from hansa.placement.explain.notices import notices
 from hansa.placement.explain.verdicts import verdicts as explain
 from hansa.placement.kernel import run
+from hansa.placement.kernel.gc_pause import quiet
 from hansa.placement.preemption import evictions, reclaim
 from hansa.placement.pricing import certificate, shadow_prices
 from hansa.placement.state.decision import Decision
 from hansa.placement.state.expected_ends import Started
-from hansa.placement.state.gc_pause import quiet
-from hansa.placement.state.kernel_input import all_waiting
-from hansa.placement.state.kernel_output import starts_of
+from hansa.placement.state.kernel_io.kernel_input import all_waiting
+from hansa.placement.state.kernel_io.kernel_output import starts_of
 from hansa.placement.state.league import League
 
 __all__ = ["explain", "plan", "replan"]

@@ -19,9 +19,9 @@ from e2e.testbed.host.ports import free_ports
 from hansa.adapters.kube.client import KubeCluster
 from hansa.errors import NotFound
 from hansa.grants.envelope import workload_name
-from hansa.reconcile.member import alive
-from hansa.reconcile.member.contact_lease import LEASES, NAME, contact_spec, lease_path
-from hansa.reconcile.member.contract import Contract, terms
+from hansa.reconcile.member.contracts import alive
+from hansa.reconcile.member.contracts.contact_lease import LEASES, NAME, contact_spec, lease_path
+from hansa.reconcile.member.contracts.terms import Contract, terms
 
 SYSTEM = "hansa-system"
 NAMESPACES = "/api/v1/namespaces"

@@ -15,8 +15,8 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import NotFound, Terminal
 from hansa.model.times import rfc3339
-from hansa.reconcile.member import alive
-from hansa.reconcile.member.contact_lease import lease_path
+from hansa.reconcile.member.contracts import alive
+from hansa.reconcile.member.contracts.contact_lease import lease_path
 from tests.apiserver.charts.charted import SYSTEM, Charted, installed
 from tests.apiserver.crds.bases import BASES
 from tests.apiserver.guard.kit import (

@@ -12,7 +12,7 @@ from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
-from hansa.grants.exports import shut_in
+from hansa.grants.leaving.exports import shut_in
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
 from hansa.member.cluster.inventory import NO_RESOLVER
@@ -20,8 +20,9 @@ from hansa.member.cluster.probes import find_resolver
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
-from hansa.reconcile.member import alive, data
-from hansa.reconcile.member.contract import alive_until_s
+from hansa.reconcile.member import data
+from hansa.reconcile.member.contracts import alive
+from hansa.reconcile.member.contracts.terms import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (

@@ -21,8 +21,8 @@ from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.decision import Decision
 from hansa.placement.state.held_room import BEHIND
 from hansa.placement.state.holdings import Flags
-from hansa.placement.state.kernel_input import some_waiting
-from hansa.placement.state.kernel_output import starts_of
+from hansa.placement.state.kernel_io.kernel_input import some_waiting
+from hansa.placement.state.kernel_io.kernel_output import starts_of
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 

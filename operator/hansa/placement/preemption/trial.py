@@ -11,7 +11,7 @@ from hansa.placement.preemption.victims import Claims, Victim
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.holdings import Flags
-from hansa.placement.state.kernel_input import NO_EXCHANGE
+from hansa.placement.state.kernel_io.kernel_input import NO_EXCHANGE
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 

@@ -19,6 +19,7 @@ from hansa.model.history import RunTimes, expected
 from hansa.model.plan import Plan, Stop
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
 from hansa.placement.kernel import packing, quota
+from hansa.placement.kernel.gc_pause import quiet
 from hansa.placement.kernel.tables import Span, Supply
 from hansa.placement.rules.caps import build_caps, totals
 from hansa.placement.rules.eligibility import Rulebook
@@ -28,7 +29,6 @@ from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.rules.residency import Atlas
 from hansa.placement.rules.tariff import Tariff
 from hansa.placement.state.decision import Decision, Room, Start
-from hansa.placement.state.gc_pause import quiet
 from hansa.placement.state.held_room import HeldRoom
 from hansa.placement.state.holdings import HoldingColumns
 from hansa.placement.state.open_sites import OpenSites

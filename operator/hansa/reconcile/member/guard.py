@@ -13,7 +13,7 @@ from typing import Any
 
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL, NODE_LABEL
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.member.contract import (
+from hansa.reconcile.member.contracts.terms import (
     Contract,
     alive_until_s,
     is_overdue,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.reconcile.member.contract import (
+from hansa.reconcile.member.contracts.terms import (
     Contract,
     is_overdue,
     is_unattended,

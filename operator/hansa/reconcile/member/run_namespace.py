@@ -10,8 +10,9 @@ import json
 from typing import Any
 
 from hansa.ports import Manifest
-from hansa.reconcile.member import alive, data
-from hansa.reconcile.member.contract import terms
+from hansa.reconcile.member import data
+from hansa.reconcile.member.contracts import alive
+from hansa.reconcile.member.contracts.terms import terms
 from hansa.reconcile.member.run_request import (
     ACCOUNT,
     MANAGER,

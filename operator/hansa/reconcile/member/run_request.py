@@ -22,10 +22,10 @@ from hansa.api.meta import (
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
-from hansa.grants.exports import shut_in
+from hansa.grants.leaving.exports import shut_in
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
-from hansa.reconcile.member.contract import STRICTEST, Contract
+from hansa.reconcile.member.contracts.terms import STRICTEST, Contract
 
 MANAGER = "hansa-member"
 RECORD = "grant"

@@ -8,7 +8,7 @@ import pytest
 from hansa.model.snapshot import Job, Machines, Pool, ShadowPrices, Shape, Site, Snapshot
 from hansa.placement.kernel import exchange
 from hansa.placement.planner import plan
-from hansa.placement.state import kernel_input
+from hansa.placement.state.kernel_io import kernel_input
 from tests.seeds import seeds
 from tests.unit.placement.leagues import random_snapshot
 from tests.unit.placement.oracle import breaches

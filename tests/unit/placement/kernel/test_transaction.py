@@ -7,7 +7,7 @@ import pytest
 
 from hansa.placement.kernel import fit, run, transaction
 from hansa.placement.kernel.tables import HUGE, NOBODY, Turn
-from hansa.placement.state.kernel_input import all_waiting
+from hansa.placement.state.kernel_io.kernel_input import all_waiting
 from hansa.placement.state.league import League
 from tests.unit.placement.leagues import random_snapshot
 

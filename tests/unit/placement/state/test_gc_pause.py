@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from hansa.placement.state.gc_pause import quiet
+from hansa.placement.kernel.gc_pause import quiet
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hansa.model.times import rfc3339
 from hansa.reconcile.member import guard
-from hansa.reconcile.member.contract import Contract, terms
+from hansa.reconcile.member.contracts.terms import Contract, terms
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.guard import (
     Sight,

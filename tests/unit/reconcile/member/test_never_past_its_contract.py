@@ -20,8 +20,8 @@ from hansa.guard.contact import ContactWatch
 from hansa.member.hub_link.contact import Contact
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import EpochFacts, fence
-from hansa.reconcile.member import alive
-from hansa.reconcile.member.contract import (
+from hansa.reconcile.member.contracts import alive
+from hansa.reconcile.member.contracts.terms import (
     Contract,
     alive_until_s,
     terms,

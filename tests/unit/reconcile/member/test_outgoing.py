@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hansa.api.aijob import LOG_TAIL_BYTES, AIJobSpec
-from hansa.grants.exports import Exportable, Permit
+from hansa.api.aijob import AIJobSpec
+from hansa.api.aijob_status import LOG_TAIL_BYTES
+from hansa.grants.leaving.exports import Exportable, Permit
 from hansa.reconcile.member import outgoing as module
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.outgoing import (

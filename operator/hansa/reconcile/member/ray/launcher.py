@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from hansa.reconcile.member import alive
+from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.workload import Output
 
 FOLDER = "/hansa"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hansa.api.aijob import Resources
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
-from hansa.reconcile.member import alive
+from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.inventory import GPU, PRODUCT_LABEL
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name

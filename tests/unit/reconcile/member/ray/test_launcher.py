@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hansa.reconcile.member import alive
+from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.workload import Output
 

@@ -1,0 +1,1 @@
+"""Between the books and the kernel: columns in, decisions out."""
