@@ -11,8 +11,8 @@ from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
 from hansa.errors import NotFound, Terminal
 from hansa.grants.envelope import sign
-from hansa.grants.leaving import held_result, held_secret
-from hansa.grants.leaving.held_secret import Kept
+from hansa.grants.exports import held_result, held_secret
+from hansa.grants.exports.held_secret import Kept
 from hansa.ports import Cluster, Manifest
 
 SHOWN = """Result of {job}, epoch {epoch}, for {institution}; data: {data}; kept until {until}.

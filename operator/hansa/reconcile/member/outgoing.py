@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from hansa.api.aijob import AIJobSpec
 from hansa.api.aijob_status import LOG_TAIL_BYTES, RESULT_BYTES
-from hansa.grants.leaving.exports import Exportable, Permit
+from hansa.grants.exports.permits import Exportable, Permit
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.workload import Output
 

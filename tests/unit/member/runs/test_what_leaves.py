@@ -11,7 +11,7 @@ import pytest
 
 from hansa.api.workgrant import WorkGrantStatus
 from hansa.grants.envelope import sign
-from hansa.grants.leaving import held_result, held_secret
+from hansa.grants.exports import held_result, held_secret
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.runs import run_objects
 from hansa.model.times import rfc3339

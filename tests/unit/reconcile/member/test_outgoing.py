@@ -6,7 +6,7 @@ import pytest
 
 from hansa.api.aijob import AIJobSpec
 from hansa.api.aijob_status import LOG_TAIL_BYTES
-from hansa.grants.leaving.exports import Exportable, Permit
+from hansa.grants.exports.permits import Exportable, Permit
 from hansa.reconcile.member import outgoing as module
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.outgoing import (

@@ -1,1 +1,0 @@
-"""What may leave an institution: results, log tails, and results that wait for their owners."""
