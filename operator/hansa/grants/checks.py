@@ -14,7 +14,7 @@ from hansa.api.memberpolicy import Hours, MemberPolicySpec
 from hansa.grants import owners, trust
 from hansa.grants.capacity import gpu_objection, pick_class
 from hansa.grants.epochs import stale
-from hansa.grants.exports import shut_in
+from hansa.grants.exports.permits import shut_in
 from hansa.grants.judgement import Case, Facts, Judgement
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
 from hansa.grants.territory import residency_rules

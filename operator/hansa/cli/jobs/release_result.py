@@ -10,9 +10,9 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
 from hansa.errors import NotFound, Terminal
-from hansa.grants import held_result, held_secret
 from hansa.grants.envelope import sign
-from hansa.grants.held_secret import Kept
+from hansa.grants.exports import held_result, held_secret
+from hansa.grants.exports.held_secret import Kept
 from hansa.ports import Cluster, Manifest
 
 SHOWN = """Result of {job}, epoch {epoch}, for {institution}; data: {data}; kept until {until}.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from hansa.errors import NotFound, Retryable
-from hansa.grants import held_result, held_secret
 from hansa.grants.envelope import grant_name
-from hansa.grants.held_result import Decision, HeldResult
-from hansa.grants.held_secret import Kept
+from hansa.grants.exports import held_result, held_secret
+from hansa.grants.exports.held_result import Decision, HeldResult
+from hansa.grants.exports.held_secret import Kept
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.model.times import rfc3339

@@ -14,7 +14,7 @@ from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.epochs import Outcome
-from hansa.grants.exports import Subject, exportable
+from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
 from hansa.member.runs import stale
 from hansa.member.runs.held_results import HeldResults

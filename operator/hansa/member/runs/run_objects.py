@@ -12,7 +12,7 @@ from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
-from hansa.grants.exports import shut_in
+from hansa.grants.exports.permits import shut_in
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
 from hansa.member.cluster.inventory import NO_RESOLVER

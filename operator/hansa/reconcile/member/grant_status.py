@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hansa.grants.held_result import Decision, HeldResult
+from hansa.grants.exports.held_result import Decision, HeldResult
 from hansa.grants.reasons import Objection
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hansa.api.aijob import LOG_TAIL_BYTES, RESULT_BYTES, AIJobSpec
-from hansa.grants.exports import Exportable, Permit
+from hansa.grants.exports.permits import Exportable, Permit
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.workload import Output
 

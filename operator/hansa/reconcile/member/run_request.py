@@ -22,7 +22,7 @@ from hansa.api.meta import (
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
-from hansa.grants.exports import shut_in
+from hansa.grants.exports.permits import shut_in
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
 from hansa.reconcile.member.contract import STRICTEST, Contract

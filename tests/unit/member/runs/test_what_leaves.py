@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hansa.api.workgrant import WorkGrantStatus
-from hansa.grants import held_result, held_secret
 from hansa.grants.envelope import sign
+from hansa.grants.exports import held_result, held_secret
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.runs import run_objects
 from hansa.model.times import rfc3339

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.api.aijob import LOG_TAIL_BYTES, AIJobSpec
-from hansa.grants.exports import Exportable, Permit
+from hansa.grants.exports.permits import Exportable, Permit
 from hansa.reconcile.member import outgoing as module
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.outgoing import (

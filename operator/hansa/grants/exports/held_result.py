@@ -18,7 +18,7 @@ from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import Digest, Message, Model, Name, Timestamp
 from hansa.api.workgrant import JobReference
 from hansa.grants.envelope import canonical, digest, pre_auth, signature_holds, workload_name
-from hansa.grants.exports import Releaser, Subject, exportable
+from hansa.grants.exports.permits import Releaser, Subject, exportable
 from hansa.grants.trust import by_id
 from hansa.model.times import from_rfc3339
 from hansa.ports import Signer

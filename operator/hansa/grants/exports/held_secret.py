@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hansa.grants.held_result import HeldResult, commitment
+from hansa.grants.exports.held_result import HeldResult, commitment
 from hansa.ports import Manifest
 
 NAME = "hansa-results"

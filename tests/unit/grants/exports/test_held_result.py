@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hansa.grants import held_result, held_secret
 from hansa.grants.envelope import sign
-from hansa.grants.held_result import HeldResult, decide
+from hansa.grants.exports import held_result, held_secret
+from hansa.grants.exports.held_result import HeldResult, decide
 from hansa.model.times import rfc3339
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, NOW_S, OWNER, UID, policy
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hansa.grants.exports import Subject, exportable
+from hansa.grants.exports.permits import Subject, exportable
 from tests.unit.grants.grant_kit import FOREIGN, OWNER, policy
 
 ALLOW, WAIT, DENY = ({"result": verdict} for verdict in ("Allow", "OnRelease", "Deny"))
