@@ -11,7 +11,7 @@ PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-trace release release-check changelog
+        bench-league bench-plan bench-incremental bench-trace prove release release-check changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers are not covered
 	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal
-	$(BIN)/python -m pytest tests/random tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/random tests/simulation tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
 
 demo: setup ## the league, end to end, on this machine
 	$(BIN)/python -m e2e demo
@@ -62,6 +62,9 @@ bench-incremental: setup ## 100,000 events
 
 bench-trace: setup ## 109 days of a real trace in virtual time
 	$(BIN)/python -m e2e.bench.bench_trace
+
+prove: setup ## the league in virtual time: 300 seeds of faults, defects not among them; JSON last
+	$(BIN)/python -m tests.simulation
 
 soak: setup ## long property runs
 	$(BIN)/python -m pytest -m soak

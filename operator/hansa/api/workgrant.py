@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from hansa.api.aijob import LOG_TAIL_BYTES, RESULT_BYTES, AIJobSpec, Base64
+from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
     OPAQUE,
     UID,
@@ -119,6 +120,11 @@ class Release(Model):
     epoch: int = Field(ge=1, description="Epoch released.")
     released_at: Timestamp = Field(description="When.")
     key_id: Digest = Field(description="SHA-256 of the node's raw public key.")
+    public_key: PublicKey | None = Field(
+        default=None,
+        description="That key, base64: it counts where the grant was addressed to it, also when the"
+        " node is gone or has another key by now.",
+    )
     signature: Base64 = Field(description="Signature over node, job uid and epoch, base64.")
 
 

@@ -25,10 +25,10 @@ from hansa.observability.instruments import Instruments
 from hansa.ports import Clock, Manifest
 from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
 from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGrant
-from hansa.reconcile.hub.derive import JobCase, derive, derive_orphan
+from hansa.reconcile.hub.derive import derive, derive_orphan
+from hansa.reconcile.hub.job_case import JobCase, JobDecision
 from hansa.reconcile.hub.jobs import JobView
-from hansa.reconcile.hub.status.billing import bill
-from hansa.reconcile.hub.status.job_status import Bill
+from hansa.reconcile.hub.status.billing import Bill, bill
 
 log = logging.getLogger(__name__)
 FAULT_AFTER_S = 30.0
@@ -60,6 +60,11 @@ class Controller:
         self._instruments = instruments
         self._skew_s = skew_s
         self._leading = False
+        self._undone: dict[ObjectKey, JobDecision] = {}
+        """Decisions that could not be carried out: given up when their keys' pauses are over.
+
+        Planned anew at once they would fail at once, as often as the API server answers.
+        """
 
     def on_change(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         """Take note of a change; called by the mirrors."""
@@ -77,6 +82,7 @@ class Controller:
         self._leading = leading
         self._plans.lead(leading)
         self._queue.clear()
+        self._undone.clear()
         if leading:
             # Grants that are due already are written before the first plan looks at the league.
             self._league.refresh(self._clock.now())
@@ -124,14 +130,18 @@ class Controller:
                 self._give_back(key, outcome)
 
     async def _process(self, executor: Executor, key: ObjectKey) -> BatchResult:
+        undone = self._undone.pop(key, None)
+        if undone is not None:
+            self._plans.settle(key.name, undone, ok=False)
         decision = self._plans.decision(key.name)
         actions = self.derive(key)
         starts = [*self._starts(actions)]
         outcome = await executor.run(actions)
         if outcome.ok:
             self._count(actions, starts)
-        if key.kind == "job":
-            self._plans.settle(key.name, decision, ok=outcome.ok)
+            self._plans.settle(key.name, decision, ok=True)
+        elif decision is not None:
+            self._undone[key] = decision
         return outcome
 
     def _give_back(self, key: ObjectKey, outcome: BatchResult) -> None:
@@ -173,6 +183,8 @@ class Controller:
             verdicts=() if job.node else self._plans.verdicts(uid),
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),
+            removed=bool(job.node) and job.node not in league.nodes,
+            heartbeat_s=self._caches.heartbeat_s(job.node) or 0.0,
             written_s=self._plans.pacing.at_s(uid),
             tidying=self._queue.tidies(ObjectKey("job", uid)),
         )
@@ -226,7 +238,9 @@ class Controller:
     def _ended_with_leftovers(self) -> Iterator[str]:
         for uid, thing in self._caches.jobs.items():
             if uid not in self._plans.active and (
-                thing["metadata"].get("finalizers") or any(self._caches.grants_of(uid))
+                thing["metadata"].get("finalizers")
+                or any(self._caches.grants_of(uid))
+                or _unseen(thing)
             ):
                 yield uid
 
@@ -255,3 +269,9 @@ class Controller:
         if job is not None and job.parsed.spec is not None:
             pool = job.parsed.spec.pool
             self._instruments.observe(metric, at_s - job.submitted_s, pool=pool)
+
+
+def _unseen(job: Manifest) -> bool:
+    """Tell whether an AIJob's spec is newer than its status."""
+    observed = (job.get("status") or {}).get("observedGeneration")
+    return bool(job["metadata"].get("generation") != observed)

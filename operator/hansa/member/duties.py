@@ -209,7 +209,8 @@ class Renewal:
             context.hub, certificates.request_manifest(node, pair, seconds=seconds)
         )
         name = certificates.request_name(node, pair)
-        certificate = await asyncio.wait_for(certificates.wait_for(context.hub, name), 600)
+        async with asyncio.timeout(600):
+            certificate = await certificates.wait_for(context.hub, name)
         renewed = replace(self.held, key_pem=pair.private_pem, certificate_pem=certificate)
         await identity.update(
             context.own, context.settings.namespace, context.settings.identity.secret, renewed

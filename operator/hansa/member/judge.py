@@ -95,8 +95,9 @@ class Judge:
             judged += await self._work_off()
             spent_s = context.clock.monotonic() - began_s
             with contextlib.suppress(TimeoutError):
-                pause_s = pause_after(judged, spent_s, backlog=backlog)
-                await asyncio.wait_for(self._wake.wait(), pause_s)
+                # Not wait_for: before Python 3.12 it swallows a cancellation that meets an event.
+                async with asyncio.timeout(pause_after(judged, spent_s, backlog=backlog)):
+                    await self._wake.wait()
 
     async def _work_off(self) -> int:
         """Judge all that waits; return how many."""

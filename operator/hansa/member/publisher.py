@@ -6,6 +6,7 @@ GPUs that runs take and leave are told with the next heartbeat: the hub counts i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -63,10 +64,10 @@ class Publisher:
             self._context.dirty.clear()
             await self._publish()
             await asyncio.sleep(PAUSE_S)
-            try:
-                await asyncio.wait_for(self._context.dirty.wait(), REPEAT_S)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for: before Python 3.12 it swallows a cancellation that meets an event.
+                async with asyncio.timeout(REPEAT_S):
+                    await self._context.dirty.wait()
 
     async def _publish(self) -> None:
         """Tell both at once: a hub that does not answer must not keep the news from home."""

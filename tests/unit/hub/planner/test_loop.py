@@ -195,14 +195,18 @@ def test_a_refusal_counts_before_it_is_written(hub, store):
     assert status(hub, "a")["epoch"] == 1
 
 
-def test_a_lost_write_is_planned_anew(hub, store):
-    kit.submit(store, "a", **kit.gpus(1))
+def test_a_lost_write_is_planned_anew_after_a_pause(hub, store):
+    """At once it would be lost at once, as often as the API server says that it is busy."""
+    uid = kit.submit(store, "a", **kit.gpus(1))
     hub.hear()
     hub.plan()
     store.trouble = "lost"
     hub.work(1)
-    assert hub.plans.decision("uid-of-clinic-a") is None
-    assert hub.plan() == [("uid-of-clinic-a", True)]
+    assert hub.plan() == []
+    hub.queue.come_back()
+    hub.work()
+    assert hub.plans.decision(uid) is None
+    assert hub.plan() == [(uid, True)]
 
 
 def test_a_decision_for_a_changed_spec_is_dropped(hub, store):

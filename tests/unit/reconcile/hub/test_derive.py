@@ -31,7 +31,7 @@ from tests.unit.reconcile.hub.hub_objects import (
 )
 
 PLACED = {"node": "tartu", "epoch": 1}
-TERMINAL = PLACED | {"conditions": [condition("Succeeded")]}
+TERMINAL = PLACED | {"conditions": [condition("Succeeded")], "observedGeneration": 1}
 STALE = {"conditions": [condition("Accepted", "False", "StaleEpoch")], "highestEpoch": 7}
 DONE = {"acceptedAt": "2026-01-01T00:00:00Z", "conditions": [condition("Succeeded")]}
 DELETING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
@@ -100,6 +100,10 @@ CASES = {
         [SetJobStatus, EmitEvent],
     ),
     "ended, not released": (case(job_view(TERMINAL), epoch(grant_manifest(status=DONE))), []),
+    "ended, its spec changed": (
+        case(job_view(TERMINAL, meta={"generation": 2}), epoch(grant_manifest(status=DONE))),
+        [SetJobStatus],
+    ),
     "ended and released": (
         case(
             job_view(TERMINAL, meta={"finalizers": [FINALIZER]}),

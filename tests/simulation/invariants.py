@@ -1,0 +1,158 @@
+"""What must hold at every instant, checked at every write that any server commits.
+
+A run is live from its RayJob's creation until that has ended by itself or its namespace is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.api.kinds import AIJOB, WORKGRANT
+from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
+from hansa.ports import Manifest
+from tests.simulation.apiserver import NAMESPACES
+from tests.simulation.faults import Log
+from tests.simulation.kuberay import RAYJOBS
+from tests.simulation.league import SITES, League
+
+JOBS, GRANTS = AIJOB.path(), WORKGRANT.path()
+GOOD_ENDS = frozenset({"Succeeded", "AppFailed"})
+"""How a job may end when nobody stops it: as its own program does."""
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """One run on one member's machines."""
+
+    site: str
+    job: str
+    epoch: int
+    gpus: int
+    stopping: bool = False
+
+
+class Watchman:
+    """Sees every committed write of every server."""
+
+    def __init__(self, league: League, log: Log, now_s: Callable[[], float]) -> None:
+        self._league = league
+        self._log = log
+        self._now_s = now_s
+        self.violations: list[str] = []
+        self.acknowledged: dict[str, Manifest] = {}
+        """Job → what its owner was told is accepted."""
+        self.given_up: set[str] = set()
+        """Jobs that their owners deleted, or that a restored backup lacks."""
+        self.live: dict[tuple[str, str], LiveRun] = {}
+        self.runs = 0
+        self.writes: dict[str, int] = {}
+        """Collection → writes so far that are not a sign of life."""
+        league.hub_server.observers.append(self._on_hub)
+        for name, server in league.servers.items():
+            server.observers.append(lambda *seen, at=name: self._on_member(at, *seen))
+
+    def accuse(self, what: str) -> None:
+        """Note a violation."""
+        self.violations.append(f"{self._now_s():.3f} {what}")
+        self._log(f"VIOLATION {what}")
+
+    def _on_hub(self, change: str, collection: str, thing: Manifest) -> None:
+        uid = thing["metadata"]["uid"]
+        self._count("hub", collection)
+        if collection == JOBS and change == "DELETED" and uid not in self.given_up:
+            self.accuse(f"job {thing['metadata']['name']} is gone, and nobody deleted it")
+
+    def _count(self, server: str, collection: str) -> None:
+        key = f"{server} {collection}"
+        self.writes[key] = self.writes.get(key, 0) + 1
+
+    def _on_member(self, site: str, change: str, collection: str, thing: Manifest) -> None:
+        meta = thing["metadata"]
+        self._count(site, collection)
+        if collection == RAYJOBS and change == "ADDED":
+            self._begins(site, thing)
+        elif collection == RAYJOBS and _has_ended(thing):
+            self.live.pop((site, meta["namespace"]), None)
+        elif collection == NAMESPACES and change == "DELETED":
+            self.live.pop((site, meta["name"]), None)
+        elif collection == NAMESPACES and "deletionTimestamp" in meta:
+            run = self.live.get((site, meta["name"]))
+            if run is not None:
+                run.stopping = True
+
+    def _begins(self, site: str, thing: Manifest) -> None:
+        self.runs += 1
+        labels, where = thing["metadata"]["labels"], thing["metadata"]["namespace"]
+        uid, epoch = labels[JOB_UID_LABEL], int(labels[EPOCH_LABEL])
+        job = self.acknowledged.get(uid)
+        if job is None:
+            self.accuse(f"a run of a job that nobody applied at {site}")
+            return
+        name, spec = job["metadata"]["name"], job["spec"]
+        self._log(f"run {name}.{epoch} begins at {site}")
+        for (other, _), run in self.live.items():
+            if run.job == uid:
+                self.accuse(f"two live runs of {name}: {run.epoch} at {other}, {epoch} at {site}")
+        allowed = spec.get("residency", {}).get("location", {}).get("allow")
+        if allowed is not None and SITES[site][0] not in allowed:
+            self.accuse(f"{name} runs at {site}, and may only in {allowed}")
+        gpus = spec["ray"]["workers"]["count"]
+        self.live[site, where] = LiveRun(site, uid, epoch, gpus)
+        held = sum(r.gpus for r in self.live.values() if r.site == site and not r.stopping)
+        if held > SITES[site][1]:
+            self.accuse(f"{held} GPUs in use at {site}, which lends {SITES[site][1]}")
+
+    # At the end.
+
+    def check_settled(self) -> None:
+        """Every acknowledged job has ended well or by its own program; nothing of it is left at work."""
+        held = {t["metadata"]["uid"]: t for t in self._league.hub_server.objects[JOBS].values()}
+        for uid, job in self.acknowledged.items():
+            name = job["metadata"]["name"]
+            if uid in self.given_up:
+                if uid in held:
+                    self.accuse(f"{name} was deleted, and is still there: {_words(held[uid])}")
+            elif uid not in held:
+                self.accuse(f"job {name} is lost")
+            elif _end(held[uid]) not in GOOD_ENDS:
+                self.accuse(f"{name} has not ended well: {_words(held[uid])}")
+        self.check_nothing_left()
+
+    def check_nothing_left(self) -> None:
+        """No grant, no run's namespace and no volume is anywhere."""
+        grants = [name for _, name in self._league.hub_server.objects[GRANTS]]
+        if grants:
+            self.accuse(f"grants left: {grants}")
+        for site, server in self._league.servers.items():
+            for collection, things in server.objects.items():
+                left = [t for t in things.values() if _is_a_runs(t)]
+                if left:
+                    self.accuse(f"left at {site}: {collection} {left[0]['metadata']['name']}")
+
+
+def _is_a_runs(thing: Manifest) -> bool:
+    return JOB_UID_LABEL in (thing["metadata"].get("labels") or {})
+
+
+def _has_ended(thing: Manifest) -> bool:
+    return (thing.get("status") or {}).get("jobDeploymentStatus") == "Complete"
+
+
+def _conditions(job: Manifest) -> dict[str, Any]:
+    return {c["type"]: c for c in (job.get("status") or {}).get("conditions") or ()}
+
+
+def _end(job: Manifest) -> str:
+    said = _conditions(job)
+    for kind in ("Succeeded", "Failed"):
+        if said.get(kind, {}).get("status") == "True":
+            return str(said[kind]["reason"])
+    return ""
+
+
+def _words(job: Manifest) -> str:
+    status = job.get("status") or {}
+    rows = [f"{c['type']}={c['status']}/{c['reason']}" for c in _conditions(job).values()]
+    return f"node={status.get('node')} epoch={status.get('epoch')} {' '.join(rows)}"

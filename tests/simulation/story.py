@@ -1,0 +1,310 @@
+"""One seed: what people do, what breaks, and when; then a time without faults, in which all settles."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hansa.api.kinds import AIJOB, MEMBERPOLICY
+from hansa.api.meta import API_VERSION
+from hansa.ports import Manifest
+from tests.simulation.apiserver import LEASES
+from tests.simulation.faults import Line, Rates
+from tests.simulation.invariants import JOBS, Watchman
+from tests.simulation.league import HUB, SITES, League, in_memory
+from tests.simulation.loop import VirtualLoop
+
+FAULTS_FROM_S, FAULTS_UNTIL_S = 30.0, 1500.0
+SETTLED_AFTER_S = 2400.0
+"""Longest: a relist that repairs a swallowed event, an unattended limit, and the longest run."""
+QUIET_S = 240.0
+LONGEST_UNATTENDED_S = 600
+LONGEST_SKEW_S = 12.0
+LONGEST_PAUSES_S = {"-guard": 8.0}
+"""By the end of a program's name; others may be away for ``LONGEST_PAUSE_S``.
+
+While agent *and* guard are away nobody stops an unattended run but the run itself, which ends by a
+switch of its own that is not in this model.
+"""
+LONGEST_PAUSE_S = 500.0
+CLASS = "nvidia-l40s"
+SPEC = {
+    "pool": "league",
+    "image": "hansa.local/ray@sha256:" + "0" * 64,
+    "entrypoint": ["python3", "train.py"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one seed showed."""
+
+    seed: int
+    violations: tuple[str, ...]
+    digest: str
+    """SHA-256 of the log: the same seed gives the same."""
+    tail: tuple[str, ...]
+    site_hours: float
+    crash_points: int
+    runs: int
+    faults: dict[str, int] = field(default_factory=dict)
+
+
+def play(seed: int, *, last: int = 60, until_s: float = FAULTS_UNTIL_S) -> Verdict:
+    """Play one seed to its end, or to its first violation."""
+    logging.disable(logging.CRITICAL)
+    loop = VirtualLoop()
+    try:
+        with in_memory():
+            return loop.run_until_complete(_Story(seed, until_s).play(last))
+    finally:
+        loop.close()
+        logging.disable(logging.NOTSET)
+
+
+class _Story:
+    def __init__(self, seed: int, until_s: float) -> None:
+        self._seed = seed
+        self._until_s = until_s
+        self._rng = self._stream("story")
+        self._lines: list[str] = []
+        self._crash_points = 0
+        self._faults: dict[str, int] = {}
+
+    def _stream(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self._seed, zlib.crc32(name.encode())])
+
+    def _log(self, text: str) -> None:
+        self._lines.append(f"{asyncio.get_running_loop().time():.3f} {text}")
+
+    async def play(self, last: int) -> Verdict:
+        loop = asyncio.get_running_loop()
+        self.league = League(self._stream, self._log)
+        self.watchman = Watchman(self.league, self._log, loop.time)
+        await self.league.found()
+        for program in self.league.programs.values():
+            program.start()
+        await self._live()
+        await self.league.close()
+        text = "\n".join(self._lines).encode()
+        return Verdict(
+            seed=self._seed,
+            violations=tuple(self.watchman.violations),
+            digest=hashlib.sha256(text).hexdigest(),
+            tail=tuple(self._lines[-last:]),
+            site_hours=loop.time() * len(SITES) / 3600,
+            crash_points=self._crash_points,
+            runs=self.watchman.runs,
+            faults=self._faults,
+        )
+
+    async def _live(self) -> None:
+        """1. Faults. 2. None, until all is settled. 3. Quiet. 4. All jobs are deleted."""
+        self._plan()
+        for act in (self._until_mended, self._settle, self._stay_quiet, self._tidy_up):
+            await act()
+            if self.watchman.violations:
+                return
+
+    async def _wait(self, until_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() < until_s and not self.watchman.violations:  # noqa: ASYNC110  # time passes here
+            await asyncio.sleep(min(5.0, until_s - loop.time()))
+
+    # What happens.
+
+    def _plan(self) -> None:
+        for number in range(int(self._rng.integers(5, 10))):
+            self._at(self._when(0.7), self._submit, number)
+        for name in SITES:
+            self._wrong_clock(name)
+            if self._rng.random() < 0.3:
+                self._at(
+                    self._when(), self._switch, name, str(self._rng.choice(["Paused", "Stopped"]))
+                )
+            if self._rng.random() < 0.3:
+                self._at(self._when(), self._forget, name)
+        self._wrong_clock(HUB)
+        for program in self.league.programs.values():
+            for line in program.lines.values():
+                line.rates = self._rates(line)
+            for _ in range(int(self._rng.integers(0, 3))):
+                self._at(self._when(), self._kill, program.name)
+        for _ in range(int(self._rng.integers(0, 6))):
+            self._at(self._when(), self._cut)
+        for _ in range(3):
+            self._at(self._when(), self._compact)
+
+    def _when(self, share: float = 0.95) -> float:
+        return FAULTS_FROM_S + (self._until_s - FAULTS_FROM_S) * share * self._rng.random()
+
+    def _at(self, when_s: float, act: Any, *args: Any) -> None:
+        asyncio.get_running_loop().call_at(when_s, self._do, act, *args)
+
+    def _do(self, act: Any, *args: Any) -> None:
+        name = act.__name__.lstrip("_")
+        self._faults[name] = self._faults.get(name, 0) + 1
+        self._log(f"story: {name} {' '.join(map(str, args))}")
+        outcome = act(*args)
+        if asyncio.iscoroutine(outcome):
+            # Servers answer at once.
+            try:
+                outcome.send(None)
+            except StopIteration:
+                return
+
+    def _wrong_clock(self, name: str) -> None:
+        clock = self.league.programs[name].clock
+        clock.offset_s = LONGEST_SKEW_S * (2 * self._rng.random() - 1)
+
+    def _rates(self, line: Line) -> Rates:
+        scale = float(self._rng.choice([0.0, 0.3, 1.0, 3.0]))
+        own = not line.name.endswith(f">{HUB}") or line.name == f"{HUB}>{HUB}"
+        for _ in range(int(self._rng.integers(0, 3))):
+            # Crash points lie where jobs are: the first hundred writes are of the league's founding.
+            at = line.writes + 1 + int(self._rng.integers(0, 400))
+            line.kill_at[at] = str(self._rng.choice(["before", "after"]))
+            self._crash_points += 1
+        return Rates(
+            lost=0.01 * scale,
+            unanswered=0.01 * scale,
+            busy=0.01 * scale,
+            conflict=0.01 * scale,
+            hung=0.0 if own else 0.003 * scale,
+            late=0.0 if own else 0.003 * scale,
+            gone=0.05 * scale,
+            swallowed=0.003 * scale,
+            lag_s=0.2 * scale,
+        )
+
+    async def _submit(self, number: int) -> None:
+        rng, spec = self._rng, dict(SPEC)
+        count = int(rng.choice([1, 1, 2, 4]))
+        workers = {"count": count, "gpus": 1, "gpuClass": CLASS, "cpu": "1", "memory": "1Gi"}
+        spec["ray"] = {"version": "2.60.0", "workers": workers}
+        spec["disconnection"] = {
+            "policy": str(rng.choice(["Continue", "Continue", "Stop"])),
+            "maxUnattendedSeconds": int(rng.choice([60, 120, 300, LONGEST_UNATTENDED_S])),
+        }
+        if rng.random() < 0.5 and count <= 2:
+            allow = [["EE"], ["EE", "LV"], ["LT", "LV"], ["LV"]][int(rng.integers(0, 4))]
+            spec["residency"] = {"location": {"allow": allow}}
+        body = {"apiVersion": API_VERSION, "kind": "AIJob", "metadata": {"name": f"job-{number}"}}
+        made = await self.league.hub_server.create(AIJOB.path("clinic"), {**body, "spec": spec})
+        self.watchman.acknowledged[made["metadata"]["uid"]] = made
+        if rng.random() < 0.25:
+            self._at(self._soon(), self._delete, made["metadata"]["name"])
+        elif rng.random() < 0.2:
+            self._at(self._soon(), self._suspend, made["metadata"]["name"])
+
+    def _soon(self) -> float:
+        return asyncio.get_running_loop().time() + 200 * self._rng.random()
+
+    async def _delete(self, name: str) -> None:
+        self.watchman.given_up.add(self._uid(name))
+        await self.league.hub_server.delete(AIJOB.path("clinic", name))
+
+    def _uid(self, name: str) -> str:
+        found = self.league.hub_server.objects[JOBS].get(("clinic", name))
+        return found["metadata"]["uid"] if found else ""
+
+    async def _suspend(self, name: str) -> None:
+        if self._uid(name):
+            self._at(self._soon(), self._resume, name)
+            await self._patch(name, {"suspend": True})
+
+    async def _resume(self, name: str) -> None:
+        if self._uid(name):
+            await self._patch(name, {"suspend": False})
+
+    async def _patch(self, name: str, spec: Manifest) -> None:
+        await self.league.hub_server.merge(AIJOB.path("clinic", name), {"spec": spec})
+
+    async def _switch(self, site: str, to: str) -> None:
+        if to != "Open":
+            self._at(self._soon(), self._switch, site, "Open")
+        path = MEMBERPOLICY.path(name="local")
+        await self.league.servers[site].merge(path, {"spec": {"switch": to}})
+
+    def _kill(self, name: str) -> None:
+        found = (longest for end, longest in LONGEST_PAUSES_S.items() if name.endswith(end))
+        longest_s = next(found, LONGEST_PAUSE_S) * self._rng.random()
+        self.league.programs[name].kill(pause_s=1 + longest_s * self._rng.random())
+
+    def _cut(self) -> None:
+        """Cut the way between a member and the hub, or one direction of it."""
+        loop, site = asyncio.get_running_loop(), str(self._rng.choice(list(SITES)))
+        line = self.league.programs[site].lines[HUB]
+        end_s = loop.time() + float(self._rng.choice([20, 100, 300, 800])) * self._rng.random()
+        way = str(self._rng.choice(["there", "back", "both"]))
+        self._log(f"{line.name} is cut: {way}, until {end_s:.0f}")
+        if way != "back":
+            line.there_until_s = end_s
+        if way != "there":
+            line.back_until_s = end_s
+
+    def _forget(self, site: str) -> None:
+        """Kill an agent and take its epoch memory."""
+        server = self.league.servers[site]
+        self._kill(site)
+        for key in [k for k in server.objects["/api/v1/configmaps"] if "hansa-epochs" in k[1]]:
+            server._remove("/api/v1/configmaps", key)
+
+    def _compact(self) -> None:
+        for server in (self.league.hub_server, *self.league.servers.values()):
+            server.compact()
+
+    # When faults are over.
+
+    async def _until_mended(self) -> None:
+        await self._wait(self._until_s)
+        for program in self.league.programs.values():
+            program.start()
+            for line in program.lines.values():
+                line.rates, line.there_until_s, line.back_until_s = Rates(), 0.0, 0.0
+                self._crash_points -= len(line.kill_at)
+                line.kill_at.clear()
+        for site in SITES:
+            await self._switch(site, "Open")
+        self._log("faults are over")
+
+    async def _settle(self) -> None:
+        end_s = asyncio.get_running_loop().time() + SETTLED_AFTER_S
+        while asyncio.get_running_loop().time() < end_s and not self._is_settled():
+            await self._wait(asyncio.get_running_loop().time() + 30)
+        self.watchman.check_settled()
+        for program in self.league.programs.values():
+            for why in program.deaths:
+                self.watchman.accuse(f"{program.name} ended by itself: {why}")
+
+    def _is_settled(self) -> bool:
+        """Look whether the check would pass, without accusing anybody."""
+        kept = self.watchman.violations[:]
+        mark = len(self._lines)
+        self.watchman.check_settled()
+        passed = self.watchman.violations == kept
+        self.watchman.violations[:] = kept
+        del self._lines[mark:]
+        return passed
+
+    async def _stay_quiet(self) -> None:
+        """Nothing is written any more but signs of life."""
+        now_s = asyncio.get_running_loop().time()
+        await self._wait(now_s + 90)
+        before = dict(self.watchman.writes)
+        await self._wait(now_s + 90 + QUIET_S)
+        for kind, count in self.watchman.writes.items():
+            if count != before.get(kind) and not kind.endswith((LEASES, MEMBERPOLICY.plural)):
+                self.watchman.accuse(f"writes do not stop: {kind}")
+
+    async def _tidy_up(self) -> None:
+        for _, name in list(self.league.hub_server.objects[JOBS]):
+            await self._delete(name)
+        await self._wait(asyncio.get_running_loop().time() + 60)
+        self.watchman.check_settled()

@@ -1,0 +1,91 @@
+"""Seeds drawn anew, one seed twice, and defects that have to be seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.defects import DEFECTS, broken
+from tests.simulation.objects import applied, merged, parse, selects
+from tests.simulation.story import play
+
+FIXED = {**os.environ, "PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
+SEEDS_TO_CATCH = 12
+QUICKLY_SEEN = ("run never cleaned up", "finalizer never taken off")
+"""Each in its first seed; the others are for the long runs."""
+
+
+def simulate(*arguments: str) -> str:
+    command = (sys.executable, "-m", "tests.simulation", *arguments)
+    done = subprocess.run(command, env=FIXED, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "seeds", [8, pytest.param(300, marks=pytest.mark.soak)], ids=["part", "whole"]
+)
+def test_no_seed_violates_anything(seeds, record_property):
+    said = simulate("--seeds", str(seeds)).splitlines()
+    figures = json.loads(said[-1])
+    record_property("simulation", f"{said[0]}: {said[-1]}")
+    assert figures["simulation_seeds"] == seeds
+    assert figures["violations"] == 0
+
+
+def test_a_seed_replays_to_the_same_log_in_another_process():
+    first, second = simulate("--seed", "5"), simulate("--seed", "5")
+    assert first.splitlines()[-1] == second.splitlines()[-1]
+    assert first.splitlines()[-1] != simulate("--seed", "6").splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICKLY_SEEN else pytest.param(name, marks=pytest.mark.soak)
+        for name in DEFECTS
+    ],
+)
+def test_a_defect_is_seen(name):
+    with broken(name):
+        assert any(play(seed).violations for seed in range(SEEDS_TO_CATCH))
+
+
+PATHS = {
+    "/api/v1/namespaces/clinic": ("/api/v1/namespaces", ("", "clinic"), ""),
+    "/api/v1/namespaces/clinic/status": ("/api/v1/namespaces", ("", "clinic"), "status"),
+    "/api/v1/namespaces/clinic/pods": ("/api/v1/pods", ("clinic", ""), ""),
+    "/apis/a.b/v1/namespaces/n/cs/x/status": ("/apis/a.b/v1/cs", ("n", "x"), "status"),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_paths_are_taken_apart(path):
+    where = parse(path)
+    assert (where.collection, where.key, where.sub) == PATHS[path]
+
+
+def test_selectors_choose_by_value_by_set_and_by_presence():
+    thing = {"metadata": {"name": "x", "labels": {"a": "1"}}}
+    chosen = {"a=1", "a", "a in (0,1)", "a=1,a in (1)", ""}
+    for labels in (*chosen, "a=2", "b", "a in (2)", "a=1,b=1"):
+        assert selects(labels, "", thing) == (labels in chosen), labels
+    assert selects("", "metadata.name=x", thing)
+    assert not selects("", "metadata.name=y", thing)
+
+
+def test_apply_takes_back_what_its_manager_no_longer_says_and_nothing_else():
+    held = {"a": 1, "b": 2, "rows": [{"type": "A", "v": 1}, {"type": "B", "v": 1}]}
+    before, now = {"a": 1, "rows": [{"type": "A", "v": 1}]}, {"rows": [{"type": "C", "v": 3}]}
+    assert applied(held, before, now) == {
+        "b": 2,
+        "rows": [{"type": "B", "v": 1}, {"type": "C", "v": 3}],
+    }
+
+
+def test_a_merge_patch_takes_away_what_is_null():
+    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}) == {"a": {"c": 2}}
