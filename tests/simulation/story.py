@@ -250,9 +250,12 @@ class _Story:
             line.back_until_s = end_s
 
     def _forget(self, site: str) -> None:
-        """Kill an agent and take its epoch memory."""
+        """Kill an agent and take its epoch memory; it is back before the guard ends its runs.
+
+        Where both memory and run are gone nobody releases the grant, and the job waits for ever.
+        """
         server = self.league.servers[site]
-        self._kill(site)
+        self.league.programs[site].kill(pause_s=1 + 5 * self._rng.random())
         for key in [k for k in server.objects["/api/v1/configmaps"] if "hansa-epochs" in k[1]]:
             server._remove("/api/v1/configmaps", key)
 
