@@ -19,7 +19,7 @@ from e2e.testbed.cluster.audit import read_events
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kuberay-system", "hansa-system"})
 """Where a member's own pods are: CoreDNS, KubeRay, agent, exporter and join."""
-_JOB_NAMESPACE = re.compile(r"aij-([0-9a-f]{16})-e[1-9][0-9]*")
+_JOB_NAMESPACE = re.compile(r"aij-([0-9a-f]{32})-e[1-9][0-9]*")
 _JOB_LABEL = "hansa.dev/job-uid"
 _RAY_LABELS = "ray.io/"
 _RAY_IMAGE = re.compile(r"(^|/)ray([-_.:@/]|$)")
@@ -158,6 +158,6 @@ def _fault(pod: PodCreation, allowed: Mapping[str, Allowed]) -> str:
     if pod.job not in allowed:
         return "it is work of no known job"
     match = _JOB_NAMESPACE.fullmatch(pod.namespace)
-    if match is None or match.group(1) != pod.job.replace("-", "")[:16]:
+    if match is None or match.group(1) != pod.job.replace("-", ""):
         return f"namespace {pod.namespace} is not the job's"
     return "" if pod.node in allowed[pod.job].nodes else f"{pod.node} is outside the job's places"

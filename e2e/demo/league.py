@@ -13,7 +13,7 @@ from e2e.demo.datasets import breast_cancer_csv, digits_csv
 from e2e.demo.jobs import EXAMPLES, Manifest
 from e2e.testbed.addons import helm
 from e2e.testbed.addons.volumes import provide_data
-from e2e.testbed.build.images import HANSA
+from e2e.testbed.build.images import COREDNS, HANSA
 from e2e.testbed.cluster.spec import HUB
 from e2e.testbed.host.clock import TIMEOUT, wait_until
 from e2e.testbed.league import founding
@@ -102,7 +102,15 @@ class League:
         lock = {"dataPaths": [str(self._data / name)]}
         with ThreadPoolExecutor(1) as pool:
             installing = pool.submit(
-                self._chart, site, "hansa-member", {"node": name, "join": join, "admission": lock}
+                self._chart,
+                site,
+                "hansa-member",
+                {
+                    "node": name,
+                    "join": join,
+                    "admission": lock,
+                    "resolver": self._resolver(),
+                },
             )
             founding.accept(self.hub, name, *self._keys(site))
             installing.result()
@@ -126,6 +134,13 @@ class League:
         what = f"the join Job of {site.name} to tell its keys"
         wait_until(told, what=what, poll_s=0.5)
         return found[0]
+
+    def _resolver(self) -> Manifest:
+        return {
+            "image": self._testbed.images[COREDNS].reference,
+            "replicas": 1,
+            "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}},
+        }
 
     def _chart(self, site: Site, name: str, values: Mapping[str, Any]) -> None:
         repository, digest = self._testbed.images[HANSA].reference.split("@")

@@ -33,6 +33,11 @@ class Signer(Protocol):
         """``sha256:…`` of the raw public key."""
         ...
 
+    @property
+    def public_key(self) -> str:
+        """The raw public key, base64."""
+        ...
+
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte Ed25519 signature (RFC 8032)."""
         ...

@@ -21,6 +21,7 @@ from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
+from hansa.reconcile.member.run_request import RESOLVER
 from tests.apiserver.hub.league import CLOCK, League
 from tests.apiserver.hub.process import HubProcess
 from tests.apiserver.member.kit import (
@@ -93,6 +94,8 @@ def member_plane(binaries: Binaries) -> Iterator[ControlPlane]:
             plane.kubectl("apply", "-f", "-", stdin=node)
             plane.kubectl("patch", "node", name, "--subresource=status", "-p", status)
         plane.kubectl("create", "namespace", "hansa-system")
+        # Its pods do not run here; the agent writes its address into those of runs.
+        plane.kubectl("create", "service", "clusterip", RESOLVER, "--tcp=53", "-n", "hansa-system")
         _wait_for_controllers(plane)
         yield plane
 

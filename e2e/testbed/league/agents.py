@@ -20,6 +20,7 @@ from e2e.testbed.host.ports import free_ports
 from e2e.testbed.host.processes import MARKER, Process
 from e2e.testbed.league import founding
 from e2e.testbed.league.founding import SYSTEM, HubKey
+from hansa.reconcile.member.run_request import RESOLVER
 
 CRDS = Path(__file__).resolve().parents[3] / "crds"
 HUB_USER = "hansa-hub"
@@ -77,6 +78,7 @@ def prepare_member(
         founding.namespace(SYSTEM),
         founding.namespace("kuberay-system"),
         _declared_kuberay(),
+        _declared_resolver(),
         policy,
     )
 
@@ -115,6 +117,16 @@ def _declared_kuberay() -> dict[str, Any]:
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
+    }
+
+
+def _declared_resolver() -> dict[str, Any]:
+    """Return the resolver's Service: its address is written into pods, nothing runs."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": RESOLVER, "namespace": SYSTEM},
+        "spec": {"ports": [{"name": "dns", "port": 53, "protocol": "UDP"}]},
     }
 
 

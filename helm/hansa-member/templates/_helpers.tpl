@@ -59,6 +59,18 @@ app.kubernetes.io/part-of: hansa
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
+{{- define "hansa.resolverSelector" -}}
+app.kubernetes.io/name: hansa-resolver
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "hansa.resolverLabels" -}}
+{{ include "hansa.resolverSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: hansa
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
 {{/* Who makes a run's pods: KubeRay's operator. */}}
 {{- define "hansa.kuberay" -}}
 system:serviceaccount:{{ .Values.kuberay.namespace }}:{{ .Values.kuberay.serviceAccount }}

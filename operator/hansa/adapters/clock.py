@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+_SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux stops CLOCK_MONOTONIC in suspend: whoever held a Lease then would hold it still on waking."""
+
 
 class SystemClock:
     """The real time."""
@@ -13,5 +16,5 @@ class SystemClock:
         return time.time()  # noqa: TID251  # this is the adapter the ban points to
 
     def monotonic(self) -> float:
-        """Return seconds on a clock that never goes back."""
-        return time.monotonic()  # noqa: TID251  # this is the adapter the ban points to
+        """Return seconds on a clock that never goes back, and goes on while the machine sleeps."""
+        return time.clock_gettime(_SLEEPLESS)

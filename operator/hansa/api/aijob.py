@@ -37,7 +37,9 @@ RESERVED_ENV_PREFIXES = ("RAY_", "KUBERAY_", "NVIDIA_", "CUDA_", "LD_", "HANSA_"
 """The platform's: CVE-2025-23266 rode on LD_PRELOAD."""
 RAY_FLOOR = (2, 54)
 """Ray before 2.54 has known remote code execution flaws."""
-
+RESULT_BYTES = 4096
+"""Most bytes of UTF-8 that a result may have."""
+LOG_TAIL_BYTES = 8192
 
 SERVED_WORKLOADS = frozenset({"Batch", "FineTune"})
 UNSERVED = "Inference is not served yet; use Batch or FineTune"
@@ -176,7 +178,12 @@ class Disconnection(Model):
 class Result(Model):
     """A small declared result that may travel back, if the member's policy exports results."""
 
-    max_bytes: int = Field(default=4096, ge=1, le=4096, description="Largest result accepted.")
+    max_bytes: int = Field(
+        default=RESULT_BYTES,
+        ge=1,
+        le=RESULT_BYTES,
+        description="Largest result, in bytes of UTF-8; a larger one stays at the member.",
+    )
 
 
 class Authorization(Model):
@@ -278,7 +285,7 @@ class NodeVerdict(Model):
 
 
 class Refusal(Model):
-    """A member said no; it is not asked again until its policy generation changes."""
+    """A member said no, or could not run it; it is asked again once its policy changes, or later."""
 
     node: Name = Field(description="SovereignNode.")
     epoch: int = Field(ge=0, description="Epoch of the refused grant.")
@@ -288,6 +295,12 @@ class Refusal(Model):
     spec_digest: Digest = Field(description="The spec that was refused.")
     refused_at: Timestamp | None = Field(
         default=None, description="When; a passing obstacle is tried again after a while."
+    )
+    times: int = Field(
+        default=1,
+        ge=1,
+        le=1_000_000,
+        description="How often in a row; each time the node is asked again after twice as long.",
     )
 
 
@@ -321,6 +334,12 @@ class Cost(Model):
     currency: Currency = Field(description="ISO 4217 currency code.")
 
 
+class PastUsage(Usage):
+    """What epochs that are over used and cost."""
+
+    cost: Cost = Field(description="What that cost.")
+
+
 class AIJobStatus(Model):
     """What the hub knows about the job."""
 
@@ -339,7 +358,9 @@ class AIJobStatus(Model):
         default=(), max_length=32, description="Why nodes were not chosen, gravest first."
     )
     refusals: tuple[Refusal, ...] = Field(
-        default=(), max_length=32, description="Members that refused."
+        default=(),
+        max_length=256,
+        description="Members that turned it down, latest last; the words of the latest 32.",
     )
     preemptions: tuple[Preempted, ...] = Field(
         default=(), max_length=16, description="Times it was stopped for other work, latest last."
@@ -348,13 +369,29 @@ class AIJobStatus(Model):
     running_at: Timestamp | None = Field(default=None, description="First Ray worker running.")
     finished_at: Timestamp | None = Field(default=None, description="When the job ended.")
     result: str | None = Field(
-        default=None, max_length=4096, description="The declared result, as the job wrote it."
+        default=None,
+        max_length=RESULT_BYTES,
+        description="The declared result, as the job wrote it.",
     )
     log_tail: str | None = Field(
-        default=None, max_length=8192, description="Last lines of the driver, where exported."
+        default=None,
+        max_length=LOG_TAIL_BYTES,
+        description="Last lines of the driver, where exported.",
     )
-    usage: Usage | None = Field(default=None, description="Use so far.")
-    cost: Cost | None = Field(default=None, description="Cost so far.")
+    waiting_since: Timestamp | None = Field(
+        default=None,
+        description="Since when it stands in the queue; absent: since it was made, or not at all.",
+    )
+    waited_seconds: int | None = Field(
+        default=None, ge=0, description="Time in the queue before that; it counts for rank."
+    )
+    usage: Usage | None = Field(default=None, description="Use so far, of all epochs.")
+    cost: Cost | None = Field(
+        default=None, description="Cost so far, of all epochs; spec.budget bounds it."
+    )
+    earlier: PastUsage | None = Field(
+        default=None, description="The part of it that belongs to epochs that are over."
+    )
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,

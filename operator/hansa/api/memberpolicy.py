@@ -38,10 +38,42 @@ class TrustedKey(Model):
     public_key: PublicKey = Field(description="Raw 32-byte Ed25519 public key, base64.")
 
 
+class Exports(Model):
+    """What may leave the institution besides the bare fact that a job ran."""
+
+    result: Literal["Allow", "OnRelease", "Deny"] = Field(
+        default="Deny",
+        description="The small declared result. OnRelease: it stays at the member until an owner has"
+        " signed its release.",
+    )
+    logs: Literal["Allow", "Deny"] = Field(
+        default="Deny", description="The tail of the driver's log."
+    )
+
+
+class TenantExports(Exports):
+    """What may leave from jobs of one tenant; it narrows what their data sets allow."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("tenant"))
+
+    tenant: Name = Field(description="Institution whose jobs it is about.")
+
+
 class Dataset(Model):
     """Data the institution holds. It never leaves: jobs come to it, read-only."""
 
-    model_config = ConfigDict(json_schema_extra=keyed("name"))
+    model_config = ConfigDict(
+        json_schema_extra=keyed("name")
+        | checked(
+            rule(
+                "!has(self.exports) || self.exports.?result.orValue('Deny') != 'OnRelease'"
+                " || (has(self.owners) && size(self.owners) > 0)",
+                "exports.result: OnRelease needs owners, the names in spec.trustedOwners of those who"
+                " may release",
+                field_path=".exports",
+            )
+        )
+    )
 
     name: Name = Field(description="Name that jobs use.")
     jurisdiction: Jurisdiction = Field(description="Whose law the data is under.")
@@ -67,6 +99,9 @@ class Dataset(Model):
         max_length=16,
         description="Names in trustedOwners; one of them must have signed the work, whatever the"
         " hub says. Empty: no signature is needed, unless ownerSignature asks for one.",
+    )
+    exports: Exports | None = Field(
+        default=None, description="What may leave of jobs that read it; left out: spec.exports."
     )
 
 
@@ -113,17 +148,6 @@ class EgressRule(Model):
     )
     ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
         default=(), max_length=16, description="TCP ports; empty: all."
-    )
-
-
-class Exports(Model):
-    """What may leave the institution besides the bare fact that a job ran."""
-
-    result: Literal["Allow", "Deny"] = Field(
-        default="Deny", description="The small declared result."
-    )
-    logs: Literal["Allow", "Deny"] = Field(
-        default="Deny", description="The tail of the driver's log."
     )
 
 
@@ -182,7 +206,15 @@ class MemberPolicySpec(Model):
     egress: tuple[EgressRule, ...] = Field(
         default=(), max_length=64, description="Where jobs may connect to; empty: nowhere."
     )
-    exports: Exports = Field(default=Exports(), description="What may leave.")
+    exports: Exports = Field(
+        default=Exports(),
+        description="What may leave of jobs that read no data set, or one without exports of its own.",
+    )
+    tenant_exports: tuple[TenantExports, ...] = Field(
+        default=(),
+        max_length=256,
+        description="What may leave of jobs of some tenants, at most: the strictest rule counts.",
+    )
     assurance: Assurance = Field(default="L0", description="Assurance the institution declares.")
 
 

@@ -15,12 +15,14 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from hansa.api.aijob import AIJobSpec, Base64
+from hansa.api.aijob import LOG_TAIL_BYTES, RESULT_BYTES, AIJobSpec, Base64
+from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
     OPAQUE,
     UID,
     Condition,
     Digest,
+    Message,
     Model,
     Name,
     Timestamp,
@@ -118,7 +120,29 @@ class Release(Model):
     epoch: int = Field(ge=1, description="Epoch released.")
     released_at: Timestamp = Field(description="When.")
     key_id: Digest = Field(description="SHA-256 of the node's raw public key.")
+    public_key: PublicKey | None = Field(
+        default=None,
+        description="That key, base64: it counts where the grant was addressed to it, also when the"
+        " node is gone or has another key by now.",
+    )
     signature: Base64 = Field(description="Signature over node, job uid and epoch, base64.")
+
+
+class Export(Model):
+    """Something of the run that waits at the member until an owner of the data releases it."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("name"))
+
+    name: Name = Field(description="What it is; results so far.")
+    digest: Digest = Field(
+        description="SHA-256 of the canonical JSON (RFC 8785) of nonce and result."
+    )
+    bytes: int = Field(ge=0, le=RESULT_BYTES, description="Its size.")
+    state: Literal["Waiting", "Released", "Refused"] = Field(description="What became of it.")
+    message: Message = Field(default="", description="Why, for a person.")
+    nonce: Digest | None = Field(
+        default=None, description="Told with the release, so that the digest can be checked."
+    )
 
 
 class WorkGrantStatus(Model):
@@ -135,8 +159,15 @@ class WorkGrantStatus(Model):
     )
     gpu_seconds: int = Field(default=0, ge=0, description="GPUs held times seconds.")
     receipts: int = Field(default=0, ge=0, description="Watermark: receipts issued for this grant.")
-    result: str | None = Field(default=None, max_length=4096, description="Declared result.")
-    log_tail: str | None = Field(default=None, max_length=8192, description="Last driver lines.")
+    result: str | None = Field(
+        default=None, max_length=RESULT_BYTES, description="Declared result."
+    )
+    exports: tuple[Export, ...] = Field(
+        default=(), max_length=4, description="What waits for its release, or did."
+    )
+    log_tail: str | None = Field(
+        default=None, max_length=LOG_TAIL_BYTES, description="Last driver lines."
+    )
     highest_epoch: int = Field(
         default=0,
         ge=0,

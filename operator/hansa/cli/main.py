@@ -24,6 +24,10 @@ COMMANDS = {
         "Sign that nothing runs any more at a node that is gone.",
     ),
     "sign": ("hansa.cli.jobs.sign:sign", "Sign a job's work as the owner of its data."),
+    "release-result": (
+        "hansa.cli.jobs.release_result:release_result",
+        "Release a result that waits at a member, as an owner of its data.",
+    ),
     "keygen": ("hansa.cli.league.keys:keygen", "Make a key pair for a hub or a data owner."),
     "hub-key": ("hansa.cli.league.keys:hub_key", "Print the public half of a signing key."),
     "doctor": ("hansa.cli.league.doctor:doctor", "Check a cluster before or after installing."),

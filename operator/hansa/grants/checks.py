@@ -14,6 +14,7 @@ from hansa.api.memberpolicy import Hours, MemberPolicySpec
 from hansa.grants import owners, trust
 from hansa.grants.capacity import gpu_objection, pick_class
 from hansa.grants.epochs import stale
+from hansa.grants.exports import shut_in
 from hansa.grants.judgement import Case, Facts, Judgement
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
 from hansa.grants.territory import residency_rules
@@ -276,9 +277,11 @@ def release(version: str) -> tuple[int, ...]:
 
 def _ready(case: Case) -> Iterator[Objection]:
     readiness = case.facts.readiness
+    is_shut_in = shut_in(case.spec.job_spec, case.policy)
     for reason, why in (
         (MemberReason.KUBERAY_MISSING, readiness.kuberay_missing),
         (MemberReason.KUBERAY_TOO_OLD, readiness.kuberay_too_old),
+        (MemberReason.RESOLVER_MISSING, readiness.resolver_missing if is_shut_in else ""),
         (MemberReason.DISK_FULL, readiness.disk_full),
         (MemberReason.CANARY_ADMITTED, readiness.canary_open),
     ):

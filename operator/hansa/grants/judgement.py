@@ -35,6 +35,8 @@ class Readiness:
 
     kuberay_missing: str = ""
     kuberay_too_old: str = ""
+    resolver_missing: str = ""
+    """Speaks against what is shut in only."""
     disk_full: str = ""
     canary_open: str = ""
 

@@ -50,6 +50,7 @@ class MemberReason(StrEnum):
     RAY_TOO_OLD = "RayTooOld"
     KUBERAY_MISSING = "KubeRayMissing"
     KUBERAY_TOO_OLD = "KubeRayTooOld"
+    RESOLVER_MISSING = "ResolverMissing"
     DISK_FULL = "DiskFull"
     CANARY_ADMITTED = "CanaryAdmitted"
 
@@ -66,7 +67,7 @@ class MemberReason(StrEnum):
     @property
     def transient(self) -> bool:
         """Whether it can pass without anybody changing the policy or the job."""
-        return self in _TRANSIENT
+        return self in TRANSIENT
 
 
 _GRAVITY = {reason: rank for rank, reason in enumerate(MemberReason)}
@@ -80,7 +81,7 @@ _UNTRUSTED = frozenset(
         MemberReason.POLICY_MISSING,
     }
 )
-_TRANSIENT = frozenset(
+TRANSIENT = frozenset(
     {
         MemberReason.CLOCK_SKEW,
         MemberReason.PREVIOUS_RUN_LIVES,
@@ -91,10 +92,23 @@ _TRANSIENT = frozenset(
         MemberReason.GPUS_NOT_LENT,
         MemberReason.KUBERAY_MISSING,
         MemberReason.KUBERAY_TOO_OLD,
+        MemberReason.RESOLVER_MISSING,
         MemberReason.DISK_FULL,
         MemberReason.CANARY_ADMITTED,
     }
 )
+
+
+class RunFault(StrEnum):
+    """Why a run came to nothing by its node's own fault: the job may run elsewhere."""
+
+    RENDER_FAILED = "RenderFailed"
+    VALIDATION_FAILED = "ValidationFailed"
+    NEVER_STARTED = "NeverStarted"
+    NOT_SERVED = "NotServed"
+
+
+RUN_FAULTS: frozenset[str] = frozenset(RunFault)
 
 
 @dataclass(frozen=True, slots=True)

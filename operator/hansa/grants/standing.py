@@ -60,6 +60,7 @@ REACH: dict[MemberReason, Reach] = {
     MemberReason.RAY_TOO_OLD: Reach.ACCEPTED,
     MemberReason.KUBERAY_MISSING: Reach.NEW,
     MemberReason.KUBERAY_TOO_OLD: Reach.NEW,
+    MemberReason.RESOLVER_MISSING: Reach.NEW,
     MemberReason.DISK_FULL: Reach.NEW,
     MemberReason.CANARY_ADMITTED: Reach.ACCEPTED,
 }

@@ -116,6 +116,7 @@ class Hub:
             duration_s=settings.leadership.duration_seconds,
             retry_s=settings.leadership.retry_seconds,
             on_change=self.controller.on_leadership,
+            unfit=self.clock_fault,
         )
         self.recorder = EventRecorder(
             self.cluster, clock, controller="hansa.dev/hub", instance=identity
@@ -138,6 +139,7 @@ class Hub:
             clock=clock,
             leading=self.election.still_leader,
             events=self.recorder.outcomes,
+            clock_skew_s=lambda: self.cluster.server_time_skew_s,
         )
         self.instruments.attach(hub_collector(view))
 
@@ -170,12 +172,23 @@ class Hub:
                 return f"{mirror.path}: silent for {mirror.last_event_age_s:.0f} s"
         return ""
 
+    def clock_fault(self) -> str:
+        """Return why nothing that depends on time may be decided here, or nothing.
+
+        Fences, silent nodes and deadlines are all told by this clock, and grants are dated by it.
+        """
+        skew_s, most_s = self.cluster.server_time_skew_s, self._settings.grants.clock_skew_seconds
+        if skew_s is None or abs(skew_s) <= most_s:
+            return ""
+        text = f"this machine's clock differs from the API server's by {skew_s:.0f} s"
+        return f"{text}, at most {most_s} s are allowed; it does not lead until that is set right"
+
     def unready(self) -> str:
         """Return why this replica cannot serve yet, or nothing."""
         waiting = [mirror.path for mirror in self.caches.reflectors if not mirror.synced]
         if waiting:
             return f"not read yet: {', '.join(waiting)}"
-        return "" if self._primed else "nodes and pools not read yet"
+        return self.clock_fault() if self._primed else "nodes and pools not read yet"
 
     async def _lead(self) -> None:
         """Stand for election when every cache is filled; plan and write while elected."""

@@ -25,10 +25,10 @@ from hansa.observability.instruments import Instruments
 from hansa.ports import Clock, Manifest
 from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
 from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGrant
-from hansa.reconcile.hub.derive import JobCase, JobDecision, derive, derive_orphan
+from hansa.reconcile.hub.derive import derive, derive_orphan
+from hansa.reconcile.hub.job_case import JobCase, JobDecision
 from hansa.reconcile.hub.jobs import JobView
-from hansa.reconcile.hub.status.billing import bill
-from hansa.reconcile.hub.status.job_status import Bill
+from hansa.reconcile.hub.status.billing import Bill, bill
 
 log = logging.getLogger(__name__)
 FAULT_AFTER_S = 30.0
@@ -183,6 +183,8 @@ class Controller:
             verdicts=() if job.node else self._plans.verdicts(uid),
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),
+            removed=bool(job.node) and job.node not in league.nodes,
+            heartbeat_s=self._caches.heartbeat_s(job.node) or 0.0,
             written_s=self._plans.pacing.at_s(uid),
             tidying=self._queue.tidies(ObjectKey("job", uid)),
         )
@@ -236,7 +238,9 @@ class Controller:
     def _ended_with_leftovers(self) -> Iterator[str]:
         for uid, thing in self._caches.jobs.items():
             if uid not in self._plans.active and (
-                thing["metadata"].get("finalizers") or any(self._caches.grants_of(uid))
+                thing["metadata"].get("finalizers")
+                or any(self._caches.grants_of(uid))
+                or _unseen(thing)
             ):
                 yield uid
 
@@ -265,3 +269,9 @@ class Controller:
         if job is not None and job.parsed.spec is not None:
             pool = job.parsed.spec.pool
             self._instruments.observe(metric, at_s - job.submitted_s, pool=pool)
+
+
+def _unseen(job: Manifest) -> bool:
+    """Tell whether an AIJob's spec is newer than its status."""
+    observed = (job.get("status") or {}).get("observedGeneration")
+    return bool(job["metadata"].get("generation") != observed)

@@ -25,7 +25,7 @@ KINDS = {"AIJob": "jobs", "SovereignNode": "nodes", "ComputePool": "pools", "Wor
 class ScrapeView:
     """The ``HubView`` of observability over this process's caches."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all that it reads
         self,
         caches: Caches,
         league: LeagueCache,
@@ -35,8 +35,12 @@ class ScrapeView:
         clock: Clock,
         leading: Callable[[], bool],
         events: Mapping[str, int],
+        clock_skew_s: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """``leading`` tells whether this replica holds the Lease; ``events`` counts outcomes."""
+        """``leading`` tells whether this replica holds the Lease; ``events`` counts outcomes.
+
+        ``clock_skew_s``: the API server's clock minus ours.
+        """
         self._caches = caches
         self._league = league
         self._plans = pricing.plans
@@ -45,6 +49,7 @@ class ScrapeView:
         self._clock = clock
         self._leading = leading
         self._events = events
+        self._clock_skew_s = clock_skew_s
 
     def reading(self) -> HubReading:
         """Return the present values.
@@ -60,6 +65,7 @@ class ScrapeView:
             leader=self._leading(),
             queue_keys=len(self._queue),
             events=self._events,
+            clock_skew_s=self._clock_skew_s(),
         )
         return replace(own, **self._league_reading()) if own.leader else own
 

@@ -21,7 +21,7 @@ from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster.policy import NAME
 from hansa.member.context import AgentContext
-from hansa.member.duties import FORGET_S, GPU_USE_S, Duties, Renewal, spread
+from hansa.member.duties import FORGET_S, GPU_USE_S, HELD_RESULTS_S, Duties, Renewal, spread
 from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
 from hansa.member.hub_link.leadership import Leadership
@@ -210,9 +210,11 @@ class Agent:
             (duties.keep_contact, lambda: timing.contact_seconds),
             (duties.canary, duties.canary_pause_s),
             (duties.kuberay, duties.kuberay_pause_s),
+            (duties.resolver, duties.resolver_pause_s),
             (duties.volumes, duties.volumes_pause_s),
             (duties.forget, lambda: FORGET_S),
             (duties.gpu_use, lambda: GPU_USE_S),
+            (parts.held_results.look, lambda: HELD_RESULTS_S),
             (renewal.check, renewal.pause_s),
         ]
         await together(
@@ -229,6 +231,7 @@ class Agent:
         for look in (
             duties.first_canary,
             duties.kuberay,
+            duties.resolver,
             duties.volumes,
             duties.heartbeat,
             duties.keep_contact,

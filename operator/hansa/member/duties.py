@@ -23,6 +23,7 @@ UNFIT_RETRY_S = 15.0
 FORGET_S = 3600.0
 FIRST_CANARIES = 5
 RENEW_CHECK_S = 60.0
+HELD_RESULTS_S = 15.0
 GPU_USE_S = 60.0
 """Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
 
@@ -120,6 +121,17 @@ class Duties:
         """Return how long to wait before looking again: less while it is unfit."""
         unfit = bool(self._context.cluster_state.kuberay.trouble)
         return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
+
+    async def resolver(self) -> None:
+        """See where the resolver of runs that are shut in is."""
+        context = self._context
+        found = await probes.find_resolver(context.own, context.settings.namespace)
+        context.cluster_state.resolver = found
+
+    def resolver_pause_s(self) -> float:
+        """Return how long to wait before looking again: less while there is none."""
+        found = bool(self._context.cluster_state.resolver)
+        return self._context.settings.timing.resync_seconds if found else UNFIT_RETRY_S
 
     async def volumes(self) -> None:
         """Find the volumes behind the policy's data sets."""

@@ -55,6 +55,11 @@ class Limits(Group):
         ge=60,
         description="Longest validity of a grant; also how long seen epochs are remembered.",
     )
+    result_retention_seconds: int = Field(
+        default=86_400 * 30,
+        ge=60,
+        description="How long a result waits for its release before it is deleted, in seconds.",
+    )
     kuberay_floor: str = Field(
         default="1.5.1", description="Oldest KubeRay accepted: the first with token authentication."
     )

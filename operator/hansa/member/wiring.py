@@ -15,6 +15,7 @@ from hansa.member.context import AgentContext, Watched
 from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
+from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.settings import MemberSettings
@@ -52,6 +53,7 @@ class Parts:
     context: AgentContext
     judge: Judge
     run_controller: RunController
+    held_results: HeldResults
 
 
 class Relay:
@@ -128,6 +130,7 @@ def assemble(
         jitter=jitter,
     )
     context.epochs.is_live = partial(is_live, context)
-    judge, run_controller = Judge(context), RunController(context, RunObjects(context))
+    judge, held_results = Judge(context), HeldResults(context)
+    run_controller = RunController(context, RunObjects(context), held_results)
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
-    return Parts(context, judge, run_controller)
+    return Parts(context, judge, run_controller, held_results)

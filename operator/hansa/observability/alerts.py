@@ -100,6 +100,15 @@ ALERTS = (
         "Not even a bookmark came for {{ $value | humanizeDuration }}; bookmarks come every minute.",
     ),
     Alert(
+        "HansaHubClockSkewed",
+        "hub",
+        "abs(hansa_hub_clock_skew_seconds) > 30",
+        "2m",
+        "critical",
+        "The clocks of hub replica {{ $labels.instance }} and of its API server differ.",
+        "By {{ $value | humanizeDuration }}; beyond grants.clockSkewSeconds the replica does not lead.",
+    ),
+    Alert(
         "HansaHubSilent",
         "member",
         "hansa_member_hub_contact_age_seconds > 600",

@@ -93,6 +93,7 @@ def hub_samples(reading: HubReading) -> Iterator[Sample]:
     yield Sample(m.QUEUE_KEYS, reading.queue_keys)
     yield from _optional(m.PLAN_GAP, reading.plan_gap)
     yield from _optional(m.PRICES_AGE, reading.prices_age_s)
+    yield from _optional(m.HUB_CLOCK_SKEW, reading.clock_skew_s)
 
 
 def member_samples(reading: MemberReading) -> Iterator[Sample]:

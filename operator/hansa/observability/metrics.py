@@ -139,6 +139,12 @@ OBJECTS = Metric(
     ("hub",),
     ("kind", "condition", "status", "reason"),
 )
+HUB_CLOCK_SKEW = Metric(
+    "hansa_hub_clock_skew_seconds",
+    "gauge",
+    "The API server's clock minus this replica's, as the last answer's Date header showed.",
+    ("hub",),
+)
 LEADER = Metric("hansa_leader", "gauge", "1 in the replica that holds the Lease.", ("hub",))
 PLAN_DURATION = Metric(
     "hansa_plan_duration_seconds",

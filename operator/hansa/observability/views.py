@@ -44,6 +44,8 @@ class HubReading:
     queue_keys: int = 0
     events: Mapping[str, int] = field(default_factory=dict)
     """``EventRecorder.outcomes``."""
+    clock_skew_s: float | None = None
+    """None before the API server's first answer."""
 
 
 class HubView(Protocol):

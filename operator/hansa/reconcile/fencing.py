@@ -71,6 +71,7 @@ def sign_release(signer: Signer, *, node: str, job_uid: str, epoch: int, now_s: 
         "epoch": epoch,
         "releasedAt": released_at,
         "keyId": key_id,
+        "publicKey": signer.public_key,
         "signature": signature,
     }
 

@@ -105,6 +105,9 @@ NAMED = {
     (SYSTEM, "core/secrets", "patch", "hansa-identity"),
     (SYSTEM, "core/secrets", "update", "hansa-identity"),
     (SYSTEM, "core/secrets", "get", "lent"),
+    (SYSTEM, "core/secrets", "get", "hansa-results"),
+    (SYSTEM, "core/secrets", "patch", "hansa-results"),
+    (SYSTEM, "core/services", "get", "hansa-resolver"),
     *((place, CONFIGMAPS, "get", name) for place in HERE for name in ("grant", "alive")),
     *(
         ("", f"admissionregistration.k8s.io/{kind}", "get", "hansa-agent")
@@ -112,7 +115,15 @@ NAMED = {
     ),
 }
 """What it may do with a thing of this name, and with no other."""
-THINGS = ("other", "grant", "lent", "hansa-identity", "hansa-agent")
+THINGS = (
+    "other",
+    "grant",
+    "lent",
+    "hansa-identity",
+    "hansa-agent",
+    "hansa-results",
+    "hansa-resolver",
+)
 
 
 def expected(asked: Iterable[Attempt], anybody: set[tuple[str, str, str, str]]) -> set:
@@ -156,6 +167,16 @@ def test_the_agent_reads_the_logs_of_its_runs_only(running: Charted):
     for place in ("", ELSEWHERE, SYSTEM, CANARY):
         assert not running.may(AGENT, "get", "pods/log", place)
         assert not running.may(AGENT, "get", "pods", place)
+
+
+RESOLVER = f"system:serviceaccount:{SYSTEM}:hansa-resolver"
+
+
+def test_the_resolver_sees_names_and_no_more(member: Charted):
+    for resource in ("services", "namespaces", "endpointslices.discovery.k8s.io"):
+        assert member.may(RESOLVER, "watch", resource)
+    for verb, resource in (("list", "pods"), ("list", "secrets"), ("create", "services")):
+        assert not member.may(RESOLVER, verb, resource)
 
 
 def test_the_exporter_lists_pods_and_no_more(member: Charted):

@@ -207,6 +207,16 @@ GRANT_STATUS = {
     "gpuSeconds": 1,
     "receipts": 1,
     "result": "{}",
+    "exports": [
+        {
+            "name": "result",
+            "digest": DIGEST,
+            "bytes": 2,
+            "state": "Waiting",
+            "message": "an owner has to sign",
+            "nonce": DIGEST,
+        }
+    ],
     "logTail": "done",
     "release": {"epoch": 1, "releasedAt": EARLY, "keyId": DIGEST, "signature": "AAAA"},
     "conditions": [CONDITION],
@@ -231,6 +241,7 @@ POLICY_SPEC = {
             "residency": RESIDENCY,
             "tenants": ["university"],
             "owners": ["clinic"],
+            "exports": {"result": "Allow", "logs": "Deny"},
         }
     ],
     "overlays": [OVERLAY],
@@ -241,6 +252,7 @@ POLICY_SPEC = {
     "hours": {"fromHour": 1, "toHour": 2},
     "egress": [{"cidr": "10.0.0.0/8", "ports": [443]}],
     "exports": {"result": "Allow", "logs": "Allow"},
+    "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Allow"}],
     "assurance": "L0",
 }
 

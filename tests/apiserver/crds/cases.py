@@ -140,6 +140,7 @@ OTHER_GRANT: dict[str, Any] = {
     "workers": 3,
     "signatures": [_with(GRANT["signatures"][0], signature="BBBB")],
 }
+HELD = BASES["MemberPolicy"]["spec"]["datasets"][0]
 
 
 def _pool(**changes: Any) -> dict:
@@ -186,6 +187,10 @@ RULES: dict[str, Case] = {
     "overlays[].places names": Case(
         _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/adequate"]}]),
         _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/unknown"]}]),
+    ),
+    "exports.result: OnRelease needs owners": Case(
+        _with(HELD, exports={"result": "OnRelease"}),
+        _with(HELD, exports={"result": "OnRelease"}, owners=[]),
     ),
     "Inference is not served yet": Case("FineTune", "Inference"),
     "lendingLimitGpus must not exceed": Case(

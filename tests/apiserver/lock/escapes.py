@@ -157,9 +157,9 @@ PODS: Mapping[str, PodEscape] = {
     ),
     "an image volume by digest": (VOLUME, _volume(image={"reference": EVIL}), "pod-volumes"),
     # data and volumes
-    "data to write": ((*C, "volumeMounts", 2, "readOnly"), False, "container-mounts"),
+    "data to write": ((*C, "volumeMounts", 3, "readOnly"), False, "container-mounts"),
     "a claim to write": (
-        (*SPEC, "volumes", 2, "persistentVolumeClaim", "readOnly"),
+        (*SPEC, "volumes", 3, "persistentVolumeClaim", "readOnly"),
         False,
         "pod-volumes",
     ),
@@ -215,8 +215,14 @@ PODS: Mapping[str, PodEscape] = {
         "container-mounts",
     ),
     # names and the network
-    "a foreign resolver": ((*SPEC, "dnsConfig"), {"nameservers": ["192.0.2.9"]}, "pod-fields"),
-    "search domains": ((*SPEC, "dnsConfig"), {"searches": ["evil.example"]}, "pod-fields"),
+    "a second resolver": (
+        (*SPEC, "dnsConfig", "nameservers"),
+        ["10.96.0.53", "192.0.2.9"],
+        "pod-names",
+    ),
+    "search domains": ((*SPEC, "dnsConfig", "searches"), ["evil.example"], "pod-names"),
+    "resolver options": ((*SPEC, "dnsConfig", "options"), [{"name": "use-vc"}], "pod-names"),
+    "the cluster's resolver, with data": ((*SPEC, "dnsPolicy"), "ClusterFirst", "pod-names"),
     "the machine's resolver": ((*SPEC, "dnsPolicy"), "Default", "pod-names"),
     "host aliases": (
         (*SPEC, "hostAliases"),
@@ -238,8 +244,8 @@ PODS: Mapping[str, PodEscape] = {
         "container-network",
     ),
     "a probe with headers": (
-        (*C, "livenessProbe", "httpGet", "httpHeaders"),
-        [{"name": "X", "value": "y"}],
+        (*C, "livenessProbe"),
+        {"httpGet": {"port": 80, "httpHeaders": [{"name": "X", "value": "y"}]}},
         "container-network",
     ),
     "a start-up probe": (
@@ -862,6 +868,28 @@ REQUESTS: Mapping[str, Request] = {
                             }
                         }
                     ]
+                }
+            ],
+        },
+    ),
+    "a way out to other pods beside the runs' resolver": _post(
+        AGENT,
+        NET + "/networkpolicies",
+        "NetworkPolicy",
+        "fence",
+        name="fence",
+        spec={
+            **CLOSED,
+            "egress": [
+                {
+                    "to": [
+                        {
+                            "namespaceSelector": {
+                                "matchLabels": {"kubernetes.io/metadata.name": "hansa-system"}
+                            }
+                        }
+                    ],
+                    "ports": [{"protocol": "UDP", "port": 53}],
                 }
             ],
         },

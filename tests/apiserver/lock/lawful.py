@@ -30,6 +30,7 @@ def _request() -> RunRequest:
         places=("EE", "EE-79"),
         volumes={"breast-cancer": volume},
         secrets={"token": {"token": "c2VjcmV0"}},
+        resolver="10.96.0.53",
     )
 
 

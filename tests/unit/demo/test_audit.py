@@ -9,7 +9,7 @@ from e2e.demo.report import JobOutcome, Report
 from e2e.demo.territory import allowed_machines, allowed_nodes
 
 UID = "0123abcd-0000-4000-8000-00000000abcd"
-NAMESPACE = "aij-0123abcd00004000-e1"
+NAMESPACE = "aij-0123abcd00004000800000000000abcd-e1"
 OTHER = "ffffffff-0000-4000-8000-00000000abcd"
 RAY = ("hansa.local/ray-sklearn@sha256:00",)
 ALLOWED = {
@@ -30,7 +30,11 @@ CREATIONS = {
         1,
         "lisbon is outside",
     ),
-    "of no known job": (pod(namespace="aij-9999999999999999-e1", job="9"), 1, "no known job"),
+    "of no known job": (
+        pod(namespace="aij-99999999999999999999999999999999-e1", job="9"),
+        1,
+        "no known job",
+    ),
     "a job's namespace without its label": (pod(job=""), 1, "no known job"),
     "a label in a foreign job's namespace": (pod("lisbon", job=OTHER), 1, "is not the job's"),
     "a label hidden among system pods": (

@@ -23,6 +23,7 @@ def small(**workers):
     return {"version": "2.60.0", "workers": {"count": 2, "gpus": 1} | workers}
 
 
+NO_RESOLVER = Readiness(resolver_missing="install it")
 REFUSED = {
     "no policy": (grant(), None, facts(), {R.POLICY_MISSING}),
     "empty": ({}, policy(), facts(), {R.MALFORMED}),
@@ -261,6 +262,18 @@ REFUSED = {
         facts(readiness=Readiness(kuberay_missing="install it")),
         {R.KUBERAY_MISSING},
     ),
+    "no resolver, with data": (
+        grant(),
+        policy(egress=[{"cidr": "10.0.0.0/8"}]),
+        facts(readiness=NO_RESOLVER),
+        {R.RESOLVER_MISSING},
+    ),
+    "no resolver, without egress": (
+        grant(job(data=[])),
+        policy(),
+        facts(readiness=NO_RESOLVER),
+        {R.RESOLVER_MISSING},
+    ),
     "everything broken": (
         grant(),
         policy(),
@@ -280,6 +293,11 @@ def test_refused(case):
 
 
 ACCEPTED = {
+    "no resolver, with egress and no data": (
+        grant(job(data=[])),
+        policy(egress=[{"cidr": "10.0.0.0/8"}]),
+        facts(readiness=NO_RESOLVER),
+    ),
     "plain": (grant(), policy(), facts()),
     "itself alive": (grant(), policy(), facts(live_epochs=(3,))),
     "secret lent": (grant(job(secrets=[{"name": "token"}])), policy(), facts()),

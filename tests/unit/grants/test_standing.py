@@ -73,6 +73,8 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "assurance": ({"assurance": "L0"}, TAKEN_BACK),
     "egress": ({"egress": [{"cidr": "10.0.0.0/8"}]}, NOTHING),
     "exports": ({"exports": {"result": "Allow"}}, NOTHING),
+    "tenantExports": ({"tenantExports": [{"tenant": "hospital"}]}, NOTHING),
+    "datasets: exports": ({"datasets": [OURS | {"exports": {"logs": "Allow"}}]}, NOTHING),
     "lending": ({}, TAKEN_BACK),
 }
 """``lending`` acts through the inventory: nothing of the class is lent any more (``FULL``)."""

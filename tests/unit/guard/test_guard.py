@@ -27,6 +27,13 @@ FILES = "/api/v1/configmaps"
 SETTINGS = GuardSettings(node=NODE, answer_seconds=0.02)
 
 
+def up(since_s: float) -> dict:
+    """A RayJob's view of a cluster whose pods are all ready."""
+    at = rfc3339(since_s)
+    row = {"type": "RayClusterProvisioned", "status": "True", "lastTransitionTime": at}
+    return {"conditions": [row]}
+
+
 @pytest.fixture
 def clock() -> Hands:
     return Hands()
@@ -271,14 +278,14 @@ async def test_a_file_that_says_nothing_is_over(guard, cluster):
 
 async def test_a_run_that_ran_too_long_ends(guard, cluster):
     cluster.run("a", age_s=9000)
-    cluster.rayjob("a", rayJobInfo={"startTime": rfc3339(NOW - 7262)})
+    cluster.rayjob("a", rayClusterStatus=up(NOW - 7262))
     await guard.make_pass()
     assert guard.stops == {EndReason.DEADLINE_EXCEEDED: 1}
 
 
 async def test_a_start_that_is_known_is_not_asked_for_again(guard, cluster):
     cluster.run("a", age_s=9000)
-    cluster.rayjob("a", rayJobInfo={"startTime": rfc3339(NOW - 100)})
+    cluster.rayjob("a", rayClusterStatus=up(NOW - 100))
     for _ in range(3):
         await guard.make_pass()
     assert [path for verb, path in cluster.calls if "rayjobs" in path] == [
@@ -305,7 +312,7 @@ async def test_an_unreadable_rayjob_ends_nothing_before_its_time(guard, cluster,
     assert cluster.runs == {"a", "b"}
     cluster.run("a", age_s=14_461)
     cluster.run("b", age_s=14_461)
-    cluster.rayjob("b", rayJobInfo={"startTime": rfc3339(NOW - 100)})
+    cluster.rayjob("b", rayClusterStatus=up(NOW - 100))
     await guard.make_pass()
     assert cluster.runs == {"b"}
 

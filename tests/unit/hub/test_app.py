@@ -21,6 +21,32 @@ def settings(tmp_path):
     )
 
 
+SKEWS = {
+    "not known yet": (None, True),
+    "none": (0.4, True),
+    "as much as is allowed": (-60.0, True),
+    "an hour ahead": (-3600.0, False),
+    "behind": (61.0, False),
+}
+
+
+@pytest.mark.parametrize("case", SKEWS)
+async def test_a_hub_whose_clock_is_wrong_does_not_lead_and_says_so(settings, case):
+    skew_s, leads = SKEWS[case]
+    hub = Hub(settings, Connection(server="http://127.0.0.1:1", namespace="hansa"))
+    hub._primed = True
+    for mirror in hub.caches.reflectors:
+        mirror._synced.set()
+    hub.election._valid_until = float("inf")
+    hub.cluster._time.skew_s = skew_s
+
+    assert hub.election.still_leader() is leads
+    assert hub.executor._still_leader() is leads
+    assert ("differs from the API server's by" in hub.unready()) is not leads
+    shown = f"hansa_hub_clock_skew_seconds {skew_s}" in hub.instruments.page().decode()
+    assert shown is (skew_s is not None)
+
+
 async def test_a_task_that_fails_ends_the_hub_and_is_named(settings, caplog, monkeypatch):
     hub = Hub(settings, Connection(server="http://127.0.0.1:1", namespace="hansa"))
 

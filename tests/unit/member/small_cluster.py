@@ -24,6 +24,8 @@ class SmallCluster:
     def __init__(self, now_s: float) -> None:
         self.objects: dict[str, Manifest] = {}
         self.logs: dict[str, str] = {}
+        self.written: list[Any] = []
+        """Every status and patch that was sent, as it was sent."""
         self._made = rfc3339(now_s)
         self._version = 0
         self._watches: list[tuple[str, asyncio.Queue[WatchEvent]]] = []
@@ -76,10 +78,16 @@ class SmallCluster:
     async def merge(self, path: str, body: Manifest) -> Manifest:
         path = path.removesuffix("/status")
         old = await self.get(path)
-        changed = {k: {**old.get(k, {}), **v} for k, v in body.items() if isinstance(v, dict)}
+        self.written.append(body)
+        changed = {
+            key: {k: v for k, v in {**old.get(key, {}), **value}.items() if v is not None}
+            for key, value in body.items()
+            if isinstance(value, dict)
+        }
         return self.put(path, {**old, **changed})
 
     async def replace(self, path: str, body: Manifest) -> Manifest:
+        self.written.append(body.get("status"))
         return self.put(path.removesuffix("/status"), body)
 
     async def delete(self, path: str, **_: str) -> None:
@@ -93,4 +101,5 @@ class SmallCluster:
         self._tell("DELETED", path, self.objects.pop(path))
 
     async def text(self, path: str, query: dict[str, str]) -> str:
-        return self.logs[f"{path}?{query['container']}"]
+        log = self.logs[f"{path}?{query['container']}"].encode()
+        return log[: int(query["limitBytes"])].decode()

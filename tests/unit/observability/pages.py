@@ -15,6 +15,7 @@ FULL = {
             objects={("k", "c", "s", "r"): 1},
             plan_gap=0.0,
             prices_age_s=1.0,
+            clock_skew_s=0.2,
             events={"written": 1},
         )
     ),

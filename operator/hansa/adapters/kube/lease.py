@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 from hansa.errors import Conflict, HansaError, NotFound
@@ -33,8 +34,13 @@ class LeaseElection:
         duration_s: float = 15.0,
         retry_s: float = 2.0,
         on_change: Callable[[bool], None] | None = None,
+        unfit: Callable[[], str] = lambda: "",
     ) -> None:
-        """``duration_s``: others wait so long after our last renewal; ``retry_s``: between tries."""
+        """``duration_s``: others wait so long after our last renewal; ``retry_s``: between tries.
+
+        ``unfit`` returns why this candidate must not lead now, or nothing: then it leaves the lease
+        to others, and asks the server for it all the same.
+        """
         self._cluster = cluster
         self._clock = clock
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
@@ -43,6 +49,7 @@ class LeaseElection:
         self._duration_s = duration_s
         self._retry_s = retry_s
         self._on_change = on_change
+        self._unfit = unfit
         self._valid_until = float("-inf")
         self._seen_version = ""
         self._seen_at = clock.monotonic()
@@ -52,6 +59,9 @@ class LeaseElection:
 
     def still_leader(self) -> bool:
         """Tell whether we hold the lease now, with a fifth of its duration to spare."""
+        return self._holds() and not self._unfit()
+
+    def _holds(self) -> bool:
         return self._clock.monotonic() < self._valid_until
 
     async def run(self) -> None:
@@ -69,7 +79,7 @@ class LeaseElection:
             # Not wait_for: its inner task would be swept away by kopf's cleaning.
             async with asyncio.timeout(self._duration_s / 2):
                 await self._acquire_or_renew()
-            self.trouble = ""
+            self.trouble = self._unfit()
         except Conflict:
             self.trouble = ""
             log.info("lease taken by another candidate name=%s", self._name)
@@ -80,16 +90,22 @@ class LeaseElection:
     async def _acquire_or_renew(self) -> None:
         # The validity counts from before the request: the server cannot have stored it earlier.
         asked_at = self._clock.monotonic()
-        try:
-            lease = await self._cluster.get(f"{self._collection}/{self._name}")
-        except NotFound:
+        lease = await self._read()
+        if self._unfit():
+            await self._give_up()
+        elif lease is None:
             body = {"metadata": {"name": self._name}, "spec": self._spec(transitions=0)}
             await self._cluster.create(self._collection, body)
             self._hold(asked_at)
-            return
-        if self._may_take(lease):
+        elif self._may_take(lease):
             await self._take(lease)
             self._hold(asked_at)
+
+    async def _read(self) -> Manifest | None:
+        try:
+            return await self._cluster.get(f"{self._collection}/{self._name}")
+        except NotFound:
+            return None
 
     def _may_take(self, lease: Manifest) -> bool:
         spec = lease.get("spec") or {}
@@ -123,7 +139,7 @@ class LeaseElection:
         now = rfc3339_micro(self._clock.now())
         return {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": max(1, int(self._duration_s)),
+            "leaseDurationSeconds": math.ceil(self._duration_s),
             "acquireTime": now,
             "renewTime": now,
             "leaseTransitions": transitions,
@@ -141,7 +157,7 @@ class LeaseElection:
                 self._on_change(leader)
 
     async def _give_up(self) -> None:
-        if not self.still_leader():
+        if not self._holds():
             return
         self._valid_until = float("-inf")
         self._announce()

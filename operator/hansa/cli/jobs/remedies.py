@@ -81,6 +81,7 @@ MEMBER_REMEDIES: dict[MemberReason, str] = {
     MemberReason.RAY_TOO_OLD: "use an image with a newer Ray, and name its version",
     MemberReason.KUBERAY_MISSING: _MEMBER,
     MemberReason.KUBERAY_TOO_OLD: _MEMBER,
+    MemberReason.RESOLVER_MISSING: _MEMBER,
     MemberReason.DISK_FULL: _MEMBER,
     MemberReason.CANARY_ADMITTED: _MEMBER,
 }

@@ -17,7 +17,7 @@ from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import JOB_NAME_LABEL, JOB_NAMESPACE_LABEL
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
-from hansa.errors import Terminal
+from hansa.errors import NotFound, Terminal
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.fencing import sign_release
 from hansa.reconcile.hub.node_access import namespace_of
@@ -62,17 +62,27 @@ def release(node: str, key: Path, jobs: tuple[str, ...], yes: bool, access: Acce
 async def _held(
     cluster: Cluster, node: str, signer: Ed25519Signer, jobs: set[str]
 ) -> list[Manifest]:
-    spec = (await cluster.get(SOVEREIGNNODE.path(name=node)))["spec"]
-    if spec.get("releaseKey") != signer.public_key:
-        raise Terminal(
-            f"--key is not the release key that is pinned for {node}; the hub would not obey"
-        )
     page = await cluster.list(WORKGRANT.path(namespace_of(node)))
-    grants = list(_unreleased(page.items))
+    is_pinned = await _pinned(cluster, node) == signer.public_key
+    theirs = list(_unreleased(page.items))
+    grants = [g for g in theirs if is_pinned or g["spec"].get("audience") == signer.key_id]
+    if not grants and (theirs or not is_pinned):
+        raise Terminal(
+            f"--key is not the release key that is pinned for {node}, nor is anything that {node} holds"
+            " addressed to it; the hub would not obey"
+        )
     unknown = sorted(jobs - {_job(grant) for grant in grants})
     if unknown:
         raise Terminal(f"{node} holds no {unknown[0]}; without --job all it holds are listed")
     return [grant for grant in grants if not jobs or _job(grant) in jobs]
+
+
+async def _pinned(cluster: Cluster, node: str) -> str:
+    """Return the key that is pinned for a node; empty where the node has left the league."""
+    try:
+        return str((await cluster.get(SOVEREIGNNODE.path(name=node)))["spec"].get("releaseKey"))
+    except NotFound:
+        return ""
 
 
 def _unreleased(grants: list[Manifest]) -> Iterator[Manifest]:

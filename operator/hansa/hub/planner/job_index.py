@@ -9,7 +9,7 @@ from hansa.hub.caches import Caches
 from hansa.hub.league_cache import LeagueCache
 from hansa.model.snapshot import Job
 from hansa.ports import Clock
-from hansa.reconcile.hub.derive import Epoch, JobDecision
+from hansa.reconcile.hub.job_case import Epoch, JobDecision
 from hansa.reconcile.hub.jobs import Catalog, JobView, ParsedSpec
 from hansa.reconcile.hub.snapshot import (
     LeagueView,
@@ -36,6 +36,7 @@ class JobIndex:
         self._after_s: dict[str, float] = {}
         self._refused: set[str] = set()
         self._late: set[str] = set()
+        self._pools: dict[str, str] = {}
         self.active: set[str] = set()
         """UIDs of jobs that have not ended, or have not been released."""
         self.changed: set[str] = set()
@@ -47,12 +48,14 @@ class JobIndex:
         job = self._caches.job(uid)
         if job is None or (job.ended and not self._open(uid)):
             self.active.discard(uid)
-            for kept in (self._requests, self._after_s):
+            for kept in (self._requests, self._after_s, self._pools):
                 kept.pop(uid, None)
             for marked in (self._refused, self._late):
                 marked.discard(uid)
             return None
         self.active.add(uid)
+        if job.node and job.parsed.spec is not None:
+            self._pools[uid] = job.parsed.spec.pool
         return job
 
     def forget_grant(self, uid: str) -> None:
@@ -114,7 +117,15 @@ class JobIndex:
             gpu_class=gpu_class,
             request=self._request(view, league.catalog),
         )
+        if job.holdings:
+            self._pools[uid] = job.pool
+        else:
+            self._pools.pop(uid, None)
         return None if (view.ended or view.deleting) and not job.holdings else job
+
+    def held_pools(self) -> set[str]:
+        """Return the pools of jobs that hold room."""
+        return {*self._pools.values()}
 
     def epochs_of(self, uid: str) -> tuple[Epoch, ...]:
         """Return the epochs of a job, each with its fence."""

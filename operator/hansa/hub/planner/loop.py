@@ -29,7 +29,7 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.pricing.market import Market
 from hansa.placement.pricing.shadow_prices import renewed
 from hansa.ports import Clock, Manifest
-from hansa.reconcile.hub.derive import Epoch, JobDecision
+from hansa.reconcile.hub.job_case import Epoch, JobDecision
 from hansa.reconcile.hub.jobs import JobView
 from hansa.reconcile.hub.snapshot import LeagueView, build
 
@@ -272,7 +272,8 @@ class PlanningLoop:
     def _follow(self) -> list[Event]:
         """Look at sites, pools and the past; return what changed of sites and pools."""
         league, now_s, before = self._league.view, self._clock.now(), self._base
-        base = build(league, (), now_s, self._past.past(league.catalog, now_s))
+        past, held = self._past.past(league.catalog, now_s), self._job_index.held_pools()
+        base = build(league, (), now_s, past, held_pools=held)
         if league is not self._seen:
             self._job_index.follow(self._seen, league)
         self._seen, self._base = league, replace(base, now_s=0)

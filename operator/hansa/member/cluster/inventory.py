@@ -12,6 +12,7 @@ from typing import Any
 from hansa.grants.judgement import Readiness
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.reconcile.member.inventory import Inventory, Machine, read_machine, take_stock
+from hansa.reconcile.member.run_request import RESOLVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class KubeRay:
     def trouble(self) -> str:
         """Why it cannot be used; empty when it can."""
         return self.missing or self.too_old
+
+
+NO_RESOLVER = (
+    f"the agent's namespace has no Service {RESOLVER} with an address: work that reads data, or without"
+    " egress, needs it (chart hansa-member)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class ClusterState:
     policy: HeldPolicy = field(default_factory=HeldPolicy)
     machines: dict[str, Machine] = field(default_factory=dict)
     kuberay: KubeRay = field(default_factory=KubeRay)
+    resolver: str = ""
+    """Address of the resolver that forwards nothing; empty: there is none."""
     canary: Canary = field(default_factory=Canary)
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Data set → spec of its PersistentVolume."""
@@ -92,6 +101,7 @@ class ClusterState:
         ready = Readiness(
             kuberay_missing=self.kuberay.missing,
             kuberay_too_old=self.kuberay.too_old,
+            resolver_missing="" if self.resolver else NO_RESOLVER,
             canary_open=self.canary.trouble,
         )
         if not inventory.full_disks:

@@ -14,6 +14,7 @@ from hansa.grants.checks import release
 from hansa.member.cluster.inventory import KubeRay
 from hansa.ports import Cluster
 from hansa.reconcile.member import data
+from hansa.reconcile.member.run_request import RESOLVER
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEPLOYMENTS = "/apis/apps/v1/deployments"
@@ -66,6 +67,16 @@ def _has_token_auth(definition: Mapping[str, Any]) -> bool:
             parts = (spec.get("properties") or {}).values()
             return any("authOptions" in (part.get("properties") or {}) for part in parts)
     return False
+
+
+async def find_resolver(cluster: Cluster, namespace: str) -> str:
+    """Return the address of the resolver that forwards nothing; empty when it cannot be told."""
+    try:
+        service = await cluster.get(f"/api/v1/namespaces/{namespace}/services/{RESOLVER}")
+    except HansaError:
+        return ""
+    address = (service.get("spec") or {}).get("clusterIP")
+    return "" if address in {None, "None"} else str(address)
 
 
 async def find_volumes(

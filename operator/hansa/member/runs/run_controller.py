@@ -14,8 +14,10 @@ from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.epochs import Outcome
+from hansa.grants.exports import Subject, exportable
 from hansa.member.context import AgentContext
 from hansa.member.runs import stale
+from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.release import count_build, gpu_seconds, sign_release
 from hansa.member.runs.rulings import Rulings
 from hansa.member.runs.run_objects import RunObjects
@@ -39,6 +41,7 @@ from hansa.reconcile.member.lifecycle import (
     Situation,
     next_action,
 )
+from hansa.reconcile.member.outgoing import outgoing, wanted
 from hansa.reconcile.member.workload import Output
 
 log = logging.getLogger(__name__)
@@ -52,10 +55,11 @@ TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, r
 class RunController:
     """Works off the queue of runs. Several workers share it; a run has one worker at a time."""
 
-    def __init__(self, context: AgentContext, objects: RunObjects) -> None:
+    def __init__(self, context: AgentContext, objects: RunObjects, held: HeldResults) -> None:
         """``context``: shared state; ``objects`` makes and deletes a run's objects."""
         self._context = context
         self._objects = objects
+        self._held = held
         self._rulings = Rulings(context)
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:
@@ -295,23 +299,22 @@ class RunController:
 
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
         """Tell how the run ended, with as much of its words as the policy lets out."""
-        context = self._context
+        context, spec = self._context, entry.spec
         failed = action.reason.verdict == "Failed"
         if failed and await self._objects.ended_stale(entry, action.at_s):
             await self._end(entry, EndReason.UNATTENDED)
             return
-        grant, policy = context.need_grant(entry), context.cluster_state.policy.spec
-        logs = policy is not None and policy.exports.logs == "Allow"
-        result = policy is not None and policy.exports.result == "Allow"
-        output = await self._output(entry) if logs or result else Output()
-        ending = grant_status.Ending(
-            reason=action.reason,
-            at_s=action.at_s,
-            # Ray puts the end of the log into its message, so it is bound by the same rule.
-            message=action.message if logs else explain(action.reason),
-            gpu_seconds=gpu_seconds(entry, run, action.at_s),
-            output=Output(output.tail if logs else "", output.result if result else None),
-        )
+        grant, job = context.need_grant(entry), spec.job_spec
+        subject = Subject(spec.institution, tuple(source.name for source in job.data))
+        may = exportable(subject, context.cluster_state.policy.spec)
+        output = await self._output(entry) if wanted(job, may) else Output()
+        told = outgoing(action.reason, action.message, output, job, may)
+        rows: tuple[Manifest, ...] = ()
+        if told.held is not None:
+            rows = (await self._held.keep(entry, told.held, may.result.rule),)
+            told = told.staying(rows[0]["message"])
+        used = gpu_seconds(entry, run, action.at_s)
+        ending = grant_status.Ending(action.reason, action.at_s, used, told, rows)
         await self._send(entry, grant_status.finished(grant, ending, context.stamp()))
 
     async def _output(self, entry: Entry) -> Output:

@@ -8,11 +8,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
+from hansa.grants.exports import shut_in
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
+from hansa.member.cluster.inventory import NO_RESOLVER
+from hansa.member.cluster.probes import find_resolver
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
@@ -29,6 +33,10 @@ from hansa.reconcile.member.run_request import (
     lawful_places,
 )
 from hansa.reconcile.member.workload import Output
+
+MOST_LOG_BYTES = 1 << 20
+LIMIT_SLACK_BYTES = 4096
+"""``limitBytes`` may return slightly less than it says."""
 
 
 class RunObjects:
@@ -111,9 +119,15 @@ class RunObjects:
             return Output()
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
         lines = self._context.settings.rendering.log_tail_lines + source.own_lines
-        query = {"container": source.container, "tailLines": str(lines)}
-        path = f"{collection}/{newest['metadata']['name']}/log"
-        return watched.workload.output(await self._context.own.text(path, query))
+        query = {
+            "container": source.container,
+            "tailLines": str(lines),
+            "limitBytes": str(MOST_LOG_BYTES),
+        }
+        log = await self._context.own.text(f"{collection}/{newest['metadata']['name']}/log", query)
+        # The limit cuts the end off, and what was cut may look whole.
+        is_cut = len(log.encode()) >= MOST_LOG_BYTES - LIMIT_SLACK_BYTES
+        return Output(is_cut=True) if is_cut else watched.workload.output(log)
 
     async def _run_request(self, entry: Entry) -> RunRequest:
         context = self._context
@@ -132,6 +146,7 @@ class RunObjects:
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
+            resolver=await self._resolver(entry, policy),
             contract=contract,
             now_s=context.clock.now(),
             alive_until_s=alive_until_s(contract, context.contact.last_s or 0.0),
@@ -167,6 +182,15 @@ class RunObjects:
             secret = await self._context.own.get(f"{path}/{use.name}")
             found[use.name] = dict(secret.get("data") or {})
         return found
+
+    async def _resolver(self, entry: Entry, policy: MemberPolicySpec) -> str:
+        """Return the address of the resolver that a shut-in run may ask."""
+        if not shut_in(entry.spec.job_spec, policy):
+            return ""
+        address = await find_resolver(self._context.own, self._context.settings.namespace)
+        if not address:
+            raise Retryable(NO_RESOLVER)
+        return address
 
     async def _create(self, creation: Creation) -> Manifest | None:
         try:

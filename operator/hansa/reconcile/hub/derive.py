@@ -9,13 +9,12 @@ set before the grant is written and cleared only when the epoch is over (``fenci
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from hansa.model.plan import Placement, Stop, Verdict, Waiting
+from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
-from hansa.reconcile.fencing import Fence
 from hansa.reconcile.hub.actions import (
     Action,
     CancelGrant,
@@ -28,9 +27,11 @@ from hansa.reconcile.hub.actions import (
     WriteGrant,
 )
 from hansa.reconcile.hub.grant_view import GrantView
+from hansa.reconcile.hub.job_case import Epoch, JobCase
 from hansa.reconcile.hub.jobs import FINALIZER, JobView
 from hansa.reconcile.hub.status import job_status, pacing
-from hansa.reconcile.hub.status.job_status import Bill, Status
+from hansa.reconcile.hub.status.billing import Bill
+from hansa.reconcile.hub.status.job_status import Status
 from hansa.reconcile.hub.status.whole_conditions import by_type
 
 MOST_FORGOTTEN = 100_000
@@ -40,59 +41,6 @@ ACCEPTANCE_MAY_WAIT_S = 1.0
 PIN_MAY_WAIT_S = 10.0
 """A job that ends or goes sooner is never pinned, which spares two writes; its grant is then ended
 as an orphan's."""
-JobDecision = Placement | Waiting | Stop | None
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """A grant, and whether it is surely over."""
-
-    grant: GrantView
-    fence: Fence
-    released: bool
-    """The node's signed release was verified."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether the member itself said that it is over."""
-        return self.released or (self.grant.refused is not None and not self.grant.outdated)
-
-
-@dataclass(frozen=True, slots=True)
-class JobCase:
-    """One AIJob and all that decides about it."""
-
-    job: JobView
-    epochs: tuple[Epoch, ...]
-    decision: JobDecision
-    now_s: float
-    skew_s: float
-    institution: str = ""
-    overlays: tuple[Mapping[str, Any], ...] = ()
-    audience: str = ""
-    """SHA-256 of the key pinned for the node that the job has or gets."""
-    verdicts: tuple[Verdict, ...] = ()
-    bill: Bill | None = None
-    gainer: str = ""
-    """Institution for whose work the planner stops this job."""
-    written_s: float = 0.0
-    """When the job's status was last written, by this process."""
-    tidying: bool = True
-    """Whether nothing better is to be done; otherwise what may wait does."""
-
-    @property
-    def current(self) -> Epoch | None:
-        """The epoch the status names, if its grant exists."""
-        job = self.job
-        for epoch in self.epochs:
-            if (epoch.grant.epoch, epoch.grant.node) == (job.epoch, job.node):
-                return epoch
-        return None
-
-    @property
-    def all_over(self) -> bool:
-        """Whether no epoch may still run anywhere."""
-        return all(epoch.fence.over for epoch in self.epochs)
 
 
 def derive(case: JobCase) -> tuple[Action, ...]:
@@ -105,7 +53,7 @@ def derive(case: JobCase) -> tuple[Action, ...]:
         for action in _close(epoch, "the job has moved on")
     ]
     if case.job.ended:
-        actions += _finished(case, current)
+        actions += [*_seen(case), *_finished(case, current)]
     elif current is not None:
         actions += _held(case, current)
     elif case.job.node:
@@ -134,10 +82,19 @@ def _close(epoch: Epoch, why: str) -> Iterator[Action]:
         yield CancelGrant(grant.namespace, grant.name, grant.uid, why)
 
 
+def _seen(case: JobCase) -> Iterator[Action]:
+    """Say that a spec changed after the end was seen too: who waits for that waits no longer."""
+    job = case.job
+    if not job.deleting and job.status.get("observedGeneration") != job.generation:
+        yield _write(case, {**job.status, "observedGeneration": job.generation})
+
+
 def _finished(case: JobCase, current: Epoch | None) -> Iterator[Action]:
     if current is not None and current.settled:
         grant = current.grant
-        yield DeleteGrant(grant.namespace, grant.name, grant.uid)
+        yield from _set(case, job_status.with_late_result(case.job, grant))
+        if not grant.awaits_export:
+            yield DeleteGrant(grant.namespace, grant.name, grant.uid)
     if case.all_over:
         yield from _unpin(case)
 
@@ -147,10 +104,10 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     if grant.outdated:
         yield from _outdated(case, epoch)
         return
-    if grant.refused is not None:
-        yield from _set(case, job_status.refused(job, grant, case.now_s))
-        message = grant.refused.message
-        yield _tell(case, "refused", reason=grant.refused.reason, message=message)
+    said = grant.refused or (grant.node_fault if epoch.fence.over else None)
+    if said is not None:
+        yield from _set(case, job_status.refused(job, grant, case.now_s, run=case.bill))
+        yield _tell(case, "refused", reason=said.reason, message=said.message)
         return
     if grant.ended is not None:
         yield from _report(case, epoch)
@@ -158,7 +115,7 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         yield _tell(case, kind, reason=grant.ended.reason, message=grant.ended.message)
         return
     if epoch.fence.over:
-        yield from _set(case, job_status.waiting(job, _requeued(case, epoch), (), case.now_s))
+        yield from _set(case, _interrupted(case, epoch))
         return
     reported, stop = [*_report(case, epoch)], [*_stop(case, epoch)]
     if stop:
@@ -189,10 +146,14 @@ def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     """Hold the job while a run that this hub has forgotten may live; then go on beyond its epoch."""
     job, grant = case.job, epoch.grant
     if epoch.fence.over:
-        status = job_status.waiting(job, _requeued(case, epoch), (), case.now_s)
-        yield from _set(case, status | {"epoch": _highest(case)})
+        yield from _set(case, _interrupted(case, epoch) | {"epoch": _highest(case)})
     else:
         yield from _set(case, job_status.outdated(job, grant, case.now_s))
+
+
+def _interrupted(case: JobCase, epoch: Epoch) -> Status:
+    outcome = _requeued(case, epoch)
+    return job_status.waiting(case.job, outcome, (), case.now_s, run=case.bill)
 
 
 def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -201,7 +162,10 @@ def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         gainer = case.gainer if _preempts(case, grant) else ""
         record = job_status.preemptions(job, grant, gainer, case.now_s)
         job = replace(job, status={**job.status, **record})
-    yield from _set(case, job_status.reported(job, grant, bill, case.now_s))
+    status = job_status.reported(job, grant, bill, case.now_s)
+    if case.removed and grant.ended is None:
+        status = job_status.removed(replace(job, status=status), epoch.fence.at_s, case.now_s)
+    yield from _set(case, status)
 
 
 def _stop(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -250,10 +214,28 @@ def _expose(case: JobCase) -> Iterator[Action]:
     job = case.job
     if not job.parsed.digest:
         return
+    if case.removed:
+        yield from _abandoned(case)
+        return
     # A deposed leader's create may still be on its way, so an epoch once recorded always gets its
     # grant: to be ended, if it is not wanted any more, by the member's own word.
     unwanted = job.deleting or job.suspended
     yield _grant(case, job.node, job.epoch, job.workers, cancel=unwanted)
+
+
+def _abandoned(case: JobCase) -> Iterator[Action]:
+    """Wait for as long as a run may live whose grant is gone with its node."""
+    job, spec = case.job, case.job.parsed.spec
+    limit_s = spec.disconnection.max_unattended_seconds if spec else 0
+    since_s = max(job_status.removed_since_s(job.status, case.now_s), case.heartbeat_s)
+    opens_s = since_s + limit_s + case.skew_s
+    if case.now_s > opens_s:
+        text = f"Node {job.node} has left the league, and its unattended limit has run out."
+        outcome = Waiting(job.uid, Reason.PENDING, text)
+        yield from _set(case, job_status.waiting(job, outcome, (), case.now_s))
+    else:
+        yield from _set(case, job_status.removed(job, opens_s, case.now_s))
+        yield RequeueAfter(opens_s - case.now_s)
 
 
 def _free(case: JobCase) -> Iterator[Action]:

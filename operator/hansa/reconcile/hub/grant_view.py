@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from hansa.api.kinds import AIJOB
 from hansa.api.meta import Condition
 from hansa.api.workgrant import WorkGrantStatus
-from hansa.grants.reasons import MemberReason
+from hansa.grants.reasons import RUN_FAULTS, MemberReason
 from hansa.model.times import from_rfc3339
 
 DEFAULT_UNATTENDED_S = 3600
@@ -34,8 +34,12 @@ class GrantView:
     job_uid: str
     job_path: str
     """Where the AIJob is, or was."""
+    audience: str
+    """SHA-256 of the key that was pinned for the node when the grant was made."""
     epoch: int
     digest: str
+    job_spec: Mapping[str, Any]
+    """The job's spec as it was granted."""
     workers: int
     granted_s: float
     not_after_s: float
@@ -64,12 +68,36 @@ class GrantView:
 
     @property
     def ended(self) -> Condition | None:
-        """The condition that says how the run ended, if it did."""
+        """The condition that says how the job ended with this run, if it did."""
         for kind in ("Succeeded", "Failed"):
             condition = self.condition(kind)
             if condition is not None and condition.status == "True":
-                return condition
+                return None if kind == "Failed" and condition.reason in RUN_FAULTS else condition
         return None
+
+    @property
+    def awaits_export(self) -> bool:
+        """Whether the member holds something that may still come, after the run is over."""
+        return any(export.state == "Waiting" for export in self.status.exports)
+
+    @property
+    def node_fault(self) -> Condition | None:
+        """The condition that says that the run came to nothing by its node's own fault."""
+        said = map(self.condition, ("Running", "Failed", "Released"))
+        return next((c for c in said if c is not None and c.reason in RUN_FAULTS), None)
+
+    def running_s(self, now_s: float) -> float | None:
+        """Return when the first worker ran, by the member's word where that can be; None: not yet."""
+        return self._told_s(self.status.running_at, now_s)
+
+    def finished_s(self, now_s: float) -> float | None:
+        """Return when the run ended, by the member's word where that can be; None: not yet."""
+        return self._told_s(self.status.finished_at, now_s)
+
+    def _told_s(self, time: str | None, now_s: float) -> float | None:
+        """Return a time that the member tells: not before its grant was made, and not to come."""
+        told_s = from_rfc3339(time)
+        return None if told_s is None else min(now_s, max(self.granted_s, told_s))
 
     def condition(self, kind: str) -> Condition | None:
         """Return one condition."""
@@ -96,8 +124,10 @@ def parse_grant(manifest: Mapping[str, Any]) -> GrantView | None:
             node=str(spec["node"]),
             job_uid=str(spec["job"]["uid"]),
             job_path=AIJOB.path(str(spec["job"]["namespace"]), str(spec["job"]["name"])),
+            audience=str(spec.get("audience", "")),
             epoch=int(spec["epoch"]),
             digest=str(spec["specDigest"]),
+            job_spec=spec["jobSpec"],
             workers=int(spec["workers"]),
             granted_s=from_rfc3339(meta.get("creationTimestamp")) or 0.0,
             not_after_s=from_rfc3339(spec["notAfter"]) or float("inf"),

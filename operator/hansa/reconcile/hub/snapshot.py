@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from hansa.grants.reasons import MemberReason
+from hansa.grants.envelope import key_id
 from hansa.model.plan import Placement, Stop
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, Job, ResidencyRule, Shape, Snapshot
+from hansa.model.snapshot import Holding, Job, Pool, ResidencyRule, Shape, Snapshot
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.fencing import EpochFacts, fence, release_holds
-from hansa.reconcile.hub.derive import Epoch, JobDecision
+from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
-from hansa.reconcile.hub.jobs import Catalog, Fault, JobView, fault_of, shape_of
+from hansa.reconcile.hub.job_case import Epoch, JobDecision
+from hansa.reconcile.hub.jobs import Catalog, Fault, JobView, fault_of, parse_spec, shape_of
 from hansa.reconcile.hub.nodes import NodeView, micros, residency_rule
-from hansa.reconcile.hub.status.job_status import refusal
+from hansa.reconcile.hub.status import billing, waits
 from hansa.reconcile.hub.usage_history import Past, with_past
 
-ASK_AGAIN_S = 60
-"""After a refusal that may pass by itself, the node is asked again this much later."""
 EMPTY_SHAPE = Shape(workers=1)
 NO_PAST = Past()
 
@@ -44,17 +44,33 @@ def known_datasets(nodes: Iterable[NodeView]) -> frozenset[str]:
 
 
 def release_verified(grant: GrantView, node: NodeView | None) -> bool:
-    """Tell whether the grant carries its node's signed release; only accepted nodes have a say."""
+    """Tell whether the grant carries its node's signed release.
+
+    By the key that the grant is addressed to, whatever became of the node since; or by the one that
+    is pinned now, if the league accepts the node.
+    """
     release = grant.status.release
-    if release is None or node is None or node.parsed.accepted != "Accepted":
+    if release is None:
         return False
-    return release_holds(
-        release.model_dump(by_alias=True),
-        node=grant.node,
-        job_uid=grant.job_uid,
-        epoch=grant.epoch,
-        public_key=node.parsed.release_key,
+    keys = {release.public_key or ""} if addressed_to(grant, release.public_key) else set()
+    if node is not None and node.parsed.accepted == "Accepted":
+        keys.add(node.parsed.release_key)
+    word = release.model_dump(by_alias=True)
+    return any(
+        release_holds(
+            word, node=grant.node, job_uid=grant.job_uid, epoch=grant.epoch, public_key=key
+        )
+        for key in keys
     )
+
+
+def addressed_to(grant: GrantView, public_key: str | None) -> bool:
+    """Tell whether a grant is addressed to whoever holds a key."""
+    try:
+        raw = base64.b64decode(public_key or "", validate=True)
+    except ValueError:
+        return False
+    return bool(raw) and key_id(raw) == grant.audience
 
 
 def epoch_of(
@@ -113,21 +129,44 @@ def plan_job(
     ``request_of``, where it is known.
     """
     epochs, request = tuple(epochs), request or request_of(job, league.catalog)
-    refused = _refusals(job, epochs, league, now_s)
-    holdings = _holdings(job, epochs, decision, gpu_class)
-    unreleased = None if request.barred else _unreleased(job, epochs)
-    if unreleased is not None:
-        request = replace(request, barred=unreleased[0], barred_message=unreleased[1])
-    return replace(request, refused_by=refused, holdings=holdings)
+    rows = _refusals(job, epochs, now_s)
+    generations = {name: view.site.policy_generation for name, view in league.nodes.items()}
+    spent = billing.earlier(job.status).cost_micros
+    request = _as_granted(request, job, epochs)
+    fault = None if request.barred else _bar(job, epochs, rows, now_s)
+    if fault is not None:
+        request = replace(request, barred=fault[0], barred_message=fault[1])
+    if request.budget_micros is not None and spent:
+        request = replace(request, budget_micros=max(0, request.budget_micros - spent))
+    return replace(
+        request,
+        submitted_s=waits.submitted_as_s(job),
+        refused_by=refusals.standing(rows, job.parsed.digest, generations, now_s),
+        holdings=_holdings(job, epochs, decision, gpu_class, now_s),
+    )
 
 
-def build(league: LeagueView, jobs: Iterable[Job], now_s: float, past: Past = NO_PAST) -> Snapshot:
-    """Return the whole league at one instant."""
+def build(
+    league: LeagueView,
+    jobs: Iterable[Job],
+    now_s: float,
+    past: Past = NO_PAST,
+    *,
+    held_pools: Iterable[str] = (),
+) -> Snapshot:
+    """Return the whole league at one instant.
+
+    ``held_pools``: pools of work that holds room. One that is deleted counts as a pool without nodes:
+    nothing is placed in it, and what runs keeps its room until it ends.
+    """
+    gone = sorted(set(held_pools) - {*league.catalog.pools})
+    emptied = tuple(Pool(name, site_names=frozenset()) for name in gone)
     ordered = sorted(league.nodes.values(), key=lambda node: node.name)
     return Snapshot(
         now_s=int(now_s),
         sites=tuple(node.site for node in ordered),
-        pools=tuple(with_past(row.pool, past) for _, row in sorted(league.catalog.pools.items())),
+        pools=tuple(with_past(row.pool, past) for _, row in sorted(league.catalog.pools.items()))
+        + emptied,
         jobs=tuple(jobs),
         history=past.history,
     )
@@ -135,11 +174,52 @@ def build(league: LeagueView, jobs: Iterable[Job], now_s: float, past: Past = NO
 
 def changes_after(job: JobView, epochs: Iterable[Epoch], now_s: float, skew_s: float) -> float:
     """Return the time after which a job may look different though nobody wrote: infinity for never."""
-    times = [_refused_s(row) + ASK_AGAIN_S for row in job.status.get("refusals", ())]
+    rows = job.status.get("refusals", ())
+    times = [refusals.asked_again_s(row) for row in rows]
+    times.append(refusals.none_left_until_s(rows, job.parsed.digest))
     for epoch in epochs:
         if not epoch.fence.over:
             times += [epoch.fence.at_s, epoch.grant.not_after_s + skew_s]
     return min((time for time in times if time >= now_s), default=float("inf"))
+
+
+def _as_granted(request: Job, job: JobView, epochs: Iterable[Epoch]) -> Job:
+    """Return a request with the gang that still runs, where the spec has changed since its grant."""
+    for epoch in epochs:
+        grant = epoch.grant
+        if not epoch.fence.over and grant.digest != job.parsed.digest:
+            spec = parse_spec(grant.job_spec).spec
+            if spec is not None:
+                request = replace(request, shape=shape_of(spec), pool=spec.pool)
+    return request
+
+
+def _bar(
+    job: JobView, epochs: tuple[Epoch, ...], rows: Iterable[refusals.Row], now_s: float
+) -> Fault | None:
+    """Return why a job that asks for something sound is not granted all the same."""
+    fault = _unreleased(job, epochs) or _spent(job) or _turned_down(job, rows, now_s)
+    if fault is None and not waits.is_queued(job):
+        return Reason.PENDING, "It has just come into the queue."
+    return fault
+
+
+def _spent(job: JobView) -> Fault | None:
+    spec, used = job.parsed.spec, billing.earlier(job.status)
+    budget = spec.budget if spec else None
+    if budget is None or not used.cost_micros or used.cost_micros < micros(budget.limit):
+        return None
+    text = f"its runs so far cost {billing.decimal(used.cost_micros)} {used.currency}"
+    limit = f"{budget.limit} {budget.currency}"
+    return Reason.OVER_BUDGET, f"{text}, its budget is {limit}; raise spec.budget.limit to go on"
+
+
+def _turned_down(job: JobView, rows: Iterable[refusals.Row], now_s: float) -> Fault | None:
+    until_s = refusals.none_left_until_s(rows, job.parsed.digest)
+    if now_s >= until_s:
+        return None
+    text = f"{refusals.MOST_NODES} nodes have turned it down; one more is asked {rfc3339(until_s)}"
+    return Reason.NODE_REFUSED, text
 
 
 def _unreleased(job: JobView, epochs: tuple[Epoch, ...]) -> Fault | None:
@@ -151,43 +231,27 @@ def _unreleased(job: JobView, epochs: tuple[Epoch, ...]) -> Fault | None:
     return Reason.WAITING_FOR_RELEASE, f"{text} {until} it may run elsewhere"
 
 
-def _refusals(
-    job: JobView, epochs: tuple[Epoch, ...], league: LeagueView, now_s: float
-) -> dict[str, str]:
-    """Who refused the job as it is, with words; a no counts from when it is seen.
+def _refusals(job: JobView, epochs: tuple[Epoch, ...], now_s: float) -> list[refusals.Row]:
+    """Return who turned the job down; a no counts from when it is seen.
 
     Counted only once it is written, a plan made in between would ask the same node again.
     """
-    told, refusals = job.status.get("refusals", ()), {}
-    known = {row.get("epoch") for row in told}
-    grants = [epoch.grant for epoch in epochs if epoch.grant.refused and not epoch.grant.outdated]
-    unwritten = [refusal(grant, now_s) for grant in grants if grant.epoch not in known]
-    for row in (*told, *unwritten):
-        node = league.nodes.get(row.get("node", ""))
-        generation = node.site.policy_generation if node else 0
-        if row.get("specDigest") != job.parsed.digest or generation > row.get(
-            "policyGeneration", 0
-        ):
-            continue
-        if _transient(row.get("reason")) and now_s > _refused_s(row) + ASK_AGAIN_S:
-            continue
-        refusals[str(row["node"])] = str(row.get("message") or row.get("reason"))
-    return refusals
-
-
-def _transient(reason: object) -> bool:
-    try:
-        return MemberReason(str(reason)).transient
-    except ValueError:
-        return False
-
-
-def _refused_s(row: Mapping[str, object]) -> float:
-    return from_rfc3339(row.get("refusedAt")) or float("inf")
+    rows: list[refusals.Row] = [*job.status.get("refusals", ())]
+    known = {row.get("epoch") for row in rows}
+    for epoch in epochs:
+        grant = epoch.grant
+        no = grant.refused or (grant.node_fault if epoch.fence.over else None)
+        if no is not None and not grant.outdated and grant.epoch not in known:
+            rows = [*refusals.remembered(rows, refusals.row_of(grant, now_s))]
+    return rows
 
 
 def _holdings(
-    job: JobView, epochs: tuple[Epoch, ...], decision: JobDecision, gpu_class: str
+    job: JobView,
+    epochs: tuple[Epoch, ...],
+    decision: JobDecision,
+    gpu_class: str,
+    now_s: float,
 ) -> tuple[Holding, ...]:
     stopped = decision.site if isinstance(decision, Stop) else ""
     held = [
@@ -195,7 +259,7 @@ def _holdings(
             site=epoch.grant.node,
             epoch=epoch.grant.epoch,
             workers=epoch.grant.workers,
-            since_s=int(from_rfc3339(epoch.grant.status.running_at) or epoch.grant.granted_s),
+            since_s=int(_since_s(job, epoch.grant, now_s)),
             confirmed=epoch.grant.accepted,
             stopping=epoch.grant.stopping or epoch.grant.node == stopped,
             gpu_class=gpu_class if epoch.grant.epoch == job.epoch else "",
@@ -214,3 +278,9 @@ def _holdings(
         recorded = Holding(node, job.epoch, workers, since_s, confirmed=False, gpu_class=gpu_class)
         held.append(recorded)
     return tuple(held)
+
+
+def _since_s(job: JobView, grant: GrantView, now_s: float) -> float:
+    """Return since when a grant's run goes on: as first told, or else as told now."""
+    first_s = from_rfc3339(job.status.get("runningAt")) if grant.epoch == job.epoch else None
+    return first_s or grant.running_s(now_s) or grant.granted_s

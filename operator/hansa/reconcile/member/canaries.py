@@ -53,7 +53,7 @@ Fault = tuple[tuple[str | int, ...], Any]
 _IMAGE_FIELD = ("spec", "containers", 0, "image")
 _POD_FAULTS: Mapping[str, Fault] = {
     "PodSecurity": (("spec", "hostPID"), True),
-    "pod-fields": (("spec", "dnsConfig"), {"searches": ["canary.invalid"]}),
+    "pod-fields": (("spec", "hostname"), "canary"),
     "pod-account": (("spec", "serviceAccountName"), "default"),
     "pod-names": (("spec", "dnsPolicy"), "Default"),
     "pod-priority": (("spec", "schedulerName"), "canary"),
@@ -154,6 +154,8 @@ def lawful_pod(law: MemberPolicySpec) -> Manifest:
             "serviceAccountName": ACCOUNT,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
+            "dnsPolicy": "None",
+            "dnsConfig": {"nameservers": ["192.0.2.1"]},
             "securityContext": _POD_SECURITY,
             "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
             "containers": [container],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from hansa.grants.reasons import RunFault
+
 
 class EndReason(StrEnum):
     """Why a run ended. The strings are API: condition and event alike."""
@@ -12,12 +14,12 @@ class EndReason(StrEnum):
     SUCCEEDED = "Succeeded"
     APP_FAILED = "AppFailed"
     SUBMISSION_FAILED = "SubmissionFailed"
-    VALIDATION_FAILED = "ValidationFailed"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
-    NEVER_STARTED = "NeverStarted"
-    RENDER_FAILED = "RenderFailed"
-    NOT_SERVED = "NotServed"
     # Not the job's fault: it may run elsewhere.
+    VALIDATION_FAILED = RunFault.VALIDATION_FAILED.value
+    NEVER_STARTED = RunFault.NEVER_STARTED.value
+    RENDER_FAILED = RunFault.RENDER_FAILED.value
+    NOT_SERVED = RunFault.NOT_SERVED.value
     CANCELLED = "Cancelled"
     STOPPED = "Stopped"
     UNATTENDED = "Unattended"
@@ -36,6 +38,10 @@ class EndReason(StrEnum):
 
 _INTERRUPTED = frozenset(
     {
+        EndReason.VALIDATION_FAILED,
+        EndReason.NEVER_STARTED,
+        EndReason.RENDER_FAILED,
+        EndReason.NOT_SERVED,
         EndReason.CANCELLED,
         EndReason.STOPPED,
         EndReason.UNATTENDED,

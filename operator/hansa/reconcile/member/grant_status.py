@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.grants.held_result import Decision, HeldResult
 from hansa.grants.reasons import Objection
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import Reported
-from hansa.reconcile.member.workload import Output
+from hansa.reconcile.member.outgoing import Outgoing
 
 MAX_OBJECTIONS = 4
 
@@ -93,9 +94,10 @@ class Ending:
 
     reason: EndReason
     at_s: float
-    message: str
     gpu_seconds: int
-    output: Output
+    told: Outgoing
+    exports: tuple[Manifest, ...] = ()
+    """Rows of what waits for its release, by ``export``."""
 
 
 def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest:
@@ -104,11 +106,25 @@ def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest
         "finishedAt": rfc3339(ending.at_s),
         "gpuSeconds": ending.gpu_seconds,
     }
-    if ending.output.result is not None:
-        fields["result"] = ending.output.result
-    if ending.output.tail:
-        fields["logTail"] = ending.output.tail
-    return _patch(grant, stamp, fields, *_verdict(ending.reason, ending.message))
+    if ending.told.result is not None:
+        fields["result"] = ending.told.result
+    if ending.told.tail:
+        fields["logTail"] = ending.told.tail
+    if ending.exports:
+        fields["exports"] = list(ending.exports)
+    return _patch(grant, stamp, fields, *_verdict(ending.reason, ending.told.message))
+
+
+def export(held: HeldResult, decision: Decision) -> Manifest:
+    """Return the row that says of a held result what the hub may know: no word of it before its release."""
+    row: Manifest = {
+        "name": "result",
+        "digest": held.digest,
+        "bytes": held.bytes,
+        "state": decision.state,
+        "message": decision.why,
+    }
+    return row | ({"nonce": held.nonce} if decision.state == "Released" else {})
 
 
 def released(

@@ -16,6 +16,7 @@ from hansa.reconcile.member.run_request import (
     ACCOUNT,
     MANAGER,
     RECORD,
+    RESOLVER,
     RUN_ROLE,
     Creation,
     RunRequest,
@@ -26,6 +27,10 @@ from hansa.reconcile.member.workload import Rendering, Workload
 RBAC = "rbac.authorization.k8s.io"
 DNS_NAMESPACE = "kube-system"
 RECORD_KEY = "grant.json"
+NAME_PORTS = (53, 853)
+"""Where resolvers listen: DNS, and DNS over TLS."""
+NO_NAMES = ((1, 52), (54, 852), (854, 65535))
+"""All other ports."""
 
 
 def waves(request: RunRequest, workload: Workload) -> list[list[Creation]]:
@@ -118,25 +123,38 @@ def _network_policy(request: RunRequest, made: Rendering) -> Manifest:
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"from": [{"podSelector": {}}]}, *made.ingress],
-        "egress": [{"to": [{"podSelector": {}}]}, _to_dns(), *_to_the_world(request)],
+        "egress": [{"to": [{"podSelector": {}}]}, _to_names(request), *_to_the_world(request)],
     }
     return _object("networking.k8s.io/v1", "NetworkPolicy", "fence", request, spec=spec)
 
 
-def _to_dns() -> Manifest:
-    where = {"matchLabels": {"kubernetes.io/metadata.name": DNS_NAMESPACE}}
+def _to_names(request: RunRequest) -> Manifest:
+    namespace = request.options.agent_namespace if request.is_shut_in else DNS_NAMESPACE
+    peer: Manifest = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    }
+    if request.is_shut_in:
+        peer["podSelector"] = {"matchLabels": {"app.kubernetes.io/name": RESOLVER}}
     ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    return {"to": [{"namespaceSelector": where}], "ports": ports}
+    return {"to": [peer], "ports": ports}
 
 
 def _to_the_world(request: RunRequest) -> list[Manifest]:
     rules = []
     for egress in request.policy.egress:
         rule: Manifest = {"to": [{"ipBlock": {"cidr": egress.cidr}}]}
-        if egress.ports:
-            rule["ports"] = [{"protocol": "TCP", "port": port} for port in egress.ports]
-        rules.append(rule)
+        ports = _ports(egress.ports, is_shut_in=request.is_shut_in)
+        if ports or not (egress.ports or request.is_shut_in):
+            rules.append(rule | ({"ports": ports} if ports else {}))
     return rules
+
+
+def _ports(ports: tuple[int, ...], *, is_shut_in: bool) -> list[Manifest]:
+    """Return the ports of one destination, which may hold a resolver; none: all of every protocol."""
+    if is_shut_in and not ports:
+        return [{"protocol": "TCP", "port": first, "endPort": last} for first, last in NO_NAMES]
+    left = [port for port in ports if not is_shut_in or port not in NAME_PORTS]
+    return [{"protocol": "TCP", "port": port} for port in left]
 
 
 def _quota(request: RunRequest, made: Rendering) -> Manifest:

@@ -22,6 +22,7 @@ from hansa.api.meta import (
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import workload_name
+from hansa.grants.exports import shut_in
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
 from hansa.reconcile.member.contract import STRICTEST, Contract
@@ -31,6 +32,8 @@ RECORD = "grant"
 """Name of the ConfigMap in a run's namespace with the grant and what its pods read."""
 ACCOUNT = "job"
 """Name of the ServiceAccount of a run's pods."""
+RESOLVER = "hansa-resolver"
+"""Service of the resolver that forwards nothing, and the name its pods are labelled with."""
 RUN_ROLE = "hansa-member-run"
 """ClusterRole with what the agent may read in a run; it binds it to itself there."""
 GPU_CLASS_LABEL = f"{GROUP}/gpu-class"
@@ -68,10 +71,17 @@ class RunRequest:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lent secret → its data, base64 as the API server keeps it."""
     options: RenderOptions = RenderOptions()
+    resolver: str = ""
+    """Address of the resolver that forwards nothing; needed where the run is shut in."""
     contract: Contract = STRICTEST
     now_s: float = 0.0
     alive_until_s: float = 0.0
     """Until when the pods may live unless they are told more."""
+
+    @property
+    def is_shut_in(self) -> bool:
+        """Whether names, too, must carry nothing out: it has data to tell, or may reach nobody anyhow."""
+        return shut_in(self.job, self.policy)
 
     @property
     def job(self) -> AIJobSpec:

@@ -77,7 +77,10 @@ class Output:
     """What the work left: its last lines, and its declared result if it wrote one."""
 
     tail: str = ""
-    result: str | None = None
+    result: bytes | None = None
+    """As the work wrote it, whatever it declared."""
+    is_cut: bool = False
+    """Whether the log was too long to be read to its end: then nothing of it is known."""
 
 
 @dataclass(frozen=True, slots=True)

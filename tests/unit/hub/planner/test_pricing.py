@@ -209,8 +209,9 @@ MEANWHILE = {"a node is gone": a_node_gone, "another pool": another_pool}
 
 @pytest.mark.parametrize("case", MEANWHILE)
 async def test_prices_of_a_league_as_it_was_are_used_for_what_is_left_of_it(hub, case):
-    """Compiled anew while the solver worked, and once more after that."""
-    first = hub.plans._planner
+    """Compiled anew while the solver worked, and once more after that: the planner stays."""
+    planner = hub.plans._planner
+    leagues = [planner._league]
 
     def happens():
         MEANWHILE[case](hub)
@@ -218,12 +219,13 @@ async def test_prices_of_a_league_as_it_was_are_used_for_what_is_left_of_it(hub,
         later(hub)
 
     await pricing_of(hub, Solver(hub, meanwhile=happens)).step()
-    second = hub.plans._planner
+    leagues.append(planner._league)
     kit.pool(hub.store, "third")
     later(hub)
-    third = hub.plans._planner
-    assert len({id(first), id(second), id(third)}) == 3
-    fleet, scarcity = third._league.fleet, third._league.tariff.scarcity
+    leagues.append(planner._league)
+    assert hub.plans._planner is planner
+    assert len({id(league) for league in leagues}) == 3
+    fleet, scarcity = leagues[-1].fleet, leagues[-1].tariff.scarcity
     told = {
         fleet.sites[cell.site].name: price
         for cell, price in zip(fleet.cells, scarcity.tolist(), strict=True)

@@ -99,3 +99,21 @@ async def test_a_data_set_without_a_usable_volume_says_why(case):
     found, unusable = await probes.find_volumes(Shelf(**answers), "hansa-system", [dataset])
     assert (set(found), set(unusable)) == ((set(), {"scans"}) if words else ({"scans"}, set()))
     assert words in unusable.get("scans", "")
+
+
+SERVICE = "/api/v1/namespaces/hansa-system/services/hansa-resolver"
+RESOLVERS = {
+    "one": ({SERVICE: {"spec": {"clusterIP": "10.96.0.53"}}}, "10.96.0.53"),
+    "without an address": ({SERVICE: {"spec": {"clusterIP": "None"}}}, ""),
+    "not served yet": ({SERVICE: {"spec": {}}}, ""),
+    "none": ({}, ""),
+    "cannot be asked": ({SERVICE: Retryable("busy")}, ""),
+    "may not be asked": ({SERVICE: Terminal("no")}, ""),
+}
+
+
+@pytest.mark.parametrize("case", RESOLVERS)
+async def test_where_the_resolver_of_shut_in_runs_is(case):
+    answers, expected = RESOLVERS[case]
+
+    assert await probes.find_resolver(Shelf(**answers), "hansa-system") == expected

@@ -20,6 +20,7 @@ from hansa.member.settings import MemberSettings
 from hansa.model.times import from_rfc3339
 from hansa.observability.instruments import Instruments
 from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.run_request import RESOLVER
 from hansa.reconcile.member.workload import (
     Output,
     OutputSource,
@@ -80,6 +81,8 @@ class Running:
 
     def __init__(self):
         self.own, self.hub = SmallCluster(NOW_S), SmallCluster(NOW_S)
+        resolver = {"metadata": {"name": RESOLVER}, "spec": {"clusterIP": "10.96.0.53"}}
+        self.own.put(f"/api/v1/namespaces/hansa-system/services/{RESOLVER}", resolver)
         clients = wiring.Clients(self.own, self.hub, lambda: 0.0, NODE, NOW_S)
         self.parts = wiring.assemble(
             SETTINGS,
@@ -90,6 +93,7 @@ class Running:
         )
         state = self.parts.context.cluster_state
         state.canary, state.kuberay = Canary("Denied", ""), KubeRay("1.6.1", "", "")
+        state.resolver = "10.96.0.53"
         exports = {"logs": "Allow", "result": "Allow"}
         state.put_policy(HeldPolicy(policy(datasets=[], exports=exports), 1, "u", ""))
 

@@ -31,10 +31,15 @@ from tests.unit.reconcile.hub.hub_objects import (
 )
 
 PLACED = {"node": "tartu", "epoch": 1}
-TERMINAL = PLACED | {"conditions": [condition("Succeeded")]}
+TERMINAL = PLACED | {"conditions": [condition("Succeeded")], "observedGeneration": 1}
 STALE = {"conditions": [condition("Accepted", "False", "StaleEpoch")], "highestEpoch": 7}
 DONE = {"acceptedAt": "2026-01-01T00:00:00Z", "conditions": [condition("Succeeded")]}
 DELETING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
+
+
+def export(state, **fields):
+    row = {"name": "result", "digest": "sha256:" + "0" * 64, "bytes": 2, "state": state}
+    return {"exports": [row], **fields}
 
 
 def with_meta(manifest, **fields):
@@ -100,12 +105,51 @@ CASES = {
         [SetJobStatus, EmitEvent],
     ),
     "ended, not released": (case(job_view(TERMINAL), epoch(grant_manifest(status=DONE))), []),
+    "ended, its spec changed": (
+        case(job_view(TERMINAL, meta={"generation": 2}), epoch(grant_manifest(status=DONE))),
+        [SetJobStatus],
+    ),
     "ended and released": (
         case(
             job_view(TERMINAL, meta={"finalizers": [FINALIZER]}),
             epoch(grant_manifest(status=DONE), released=True),
         ),
         [DeleteGrant, SetFinalizers],
+    ),
+    "ended and released, a result waits at the member": (
+        case(
+            job_view(TERMINAL, meta={"finalizers": [FINALIZER]}),
+            epoch(grant_manifest(status=DONE | export("Waiting")), released=True),
+        ),
+        [SetFinalizers],
+    ),
+    "its owner has released it": (
+        case(
+            job_view(TERMINAL),
+            epoch(grant_manifest(status=DONE | export("Released", result="42")), released=True),
+        ),
+        [SetJobStatus, DeleteGrant],
+    ),
+    "its owner has not": (
+        case(
+            job_view(TERMINAL),
+            epoch(grant_manifest(status=DONE | export("Refused")), released=True),
+        ),
+        [DeleteGrant],
+    ),
+    "released, and told": (
+        case(
+            job_view(TERMINAL | {"result": "42"}),
+            epoch(grant_manifest(status=DONE | export("Released", result="42")), released=True),
+        ),
+        [DeleteGrant],
+    ),
+    "a result of a job that declares none": (
+        case(
+            job_view(TERMINAL, result=None),
+            epoch(grant_manifest(status=DONE | export("Released", result="42")), released=True),
+        ),
+        [DeleteGrant],
     ),
     "suspended while running": (
         case(job_view(PLACED, suspend=True), epoch(grant_manifest(status=ACCEPTED))),
@@ -193,6 +237,15 @@ CASES = {
         [],
     ),
 }
+
+
+def test_a_late_result_is_all_that_changes():
+    job = job_view(TERMINAL)
+    grant = grant_manifest(status=DONE | export("Released", result="42"))
+    [told, _] = derive(case(job, epoch(grant, released=True)))
+
+    assert isinstance(told, SetJobStatus)
+    assert told.status == {**job.status, "result": "42"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -28,6 +28,8 @@ def test_every_field():
         job_uid=UID,
         job_path="/apis/hansa.dev/v1alpha1/namespaces/clinic/aijobs/study",
         epoch=1,
+        audience="",
+        job_spec=SPEC,
         digest="sha256:" + "b" * 64,
         workers=2,
         granted_s=NOW_S,

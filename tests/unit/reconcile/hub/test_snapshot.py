@@ -78,6 +78,24 @@ def test_releases(case):
     assert release_verified(grant, view) is expected
 
 
+ADDRESSED = {
+    "the node is gone": (SIGNER, SIGNER.public_key, None, True),
+    "the node is rejected": (SIGNER, SIGNER.public_key, node(accepted="Rejected"), True),
+    "signed with another key": (OTHER, SIGNER.public_key, None, False),
+    "another key, which is shown": (OTHER, OTHER.public_key, None, False),
+    "no key is shown": (SIGNER, None, None, False),
+}
+
+
+@pytest.mark.parametrize("case", ADDRESSED)
+def test_a_release_by_the_key_that_the_grant_is_addressed_to(case):
+    signer, shown, view, expected = ADDRESSED[case]
+    wire = grant_manifest(status={"release": release(signer) | {"publicKey": shown}})
+    wire["spec"]["audience"] = SIGNER.key_id
+
+    assert release_verified(parse_grant(wire), view) is expected
+
+
 def notice(name):
     return {"name": name, "jurisdiction": "EE"}
 
@@ -137,9 +155,15 @@ TIMES = {
         LATE_S + 1,
         OPENS_S + 5,
     ),
-    "a refusal": ((epoch(),), (refusal(),), NOW_S, NOW_S + 60),
-    "a refusal long ago": ((), (refusal(),), NOW_S + 61, float("inf")),
-    "a refusal without a time": ((), (refusal(refusedAt=None),), NOW_S, float("inf")),
+    "a refusal": ((epoch(),), (refusal(reason="DiskFull"),), NOW_S, NOW_S + 60),
+    "a refusal that stands": ((), (refusal(),), NOW_S, float("inf")),
+    "a refusal long ago": ((), (refusal(reason="DiskFull"),), NOW_S + 61, float("inf")),
+    "a refusal without a time": (
+        (),
+        (refusal(reason="DiskFull", refusedAt=None),),
+        NOW_S,
+        float("inf"),
+    ),
 }
 
 
@@ -151,12 +175,15 @@ def test_when_time_alone_may_change_a_job(case):
 
 
 def planned(job, *epochs, league=None, **more):
-    return plan_job(job, epochs, league or LeagueView(1, {"tartu": node()}, CATALOG), NOW_S, **more)
+    return plan_job(
+        job, epochs, league or LeagueView(1, {"tartu": node()}, CATALOG), NOW_S + 40, **more
+    )
 
 
 NEVER = dataclasses.replace(epoch(), fence=dataclasses.replace(epoch().fence, at_s=float("inf")))
 HELD = "node tartu has not released epoch 1; at the latest"
 SUSPENDED = "Suspended by its owner; set spec.suspend to false to go on."
+SPENT = {"gpuSeconds": 1, "wallSeconds": 1, "cost": {"amount": "40.5", "currency": "EUR"}}
 BARS = {
     "none": (job_view(), (), None, ""),
     "suspended": (job_view(suspend=True), (), Reason.SUSPENDED, SUSPENDED),
@@ -173,6 +200,24 @@ BARS = {
         f"{HELD} its release it may run elsewhere",
     ),
     "an old epoch is over": (job_view({"epoch": 1}), (epoch(released=True),), None, ""),
+    "its wait is not written yet": (
+        job_view({"epoch": 1, "waitedSeconds": 3}),
+        (),
+        Reason.PENDING,
+        "It has just come into the queue.",
+    ),
+    "its runs cost as much as it may": (
+        job_view({"earlier": SPENT}, budget={"limit": "40", "currency": "EUR"}),
+        (),
+        Reason.OVER_BUDGET,
+        "its runs so far cost 40.5 EUR, its budget is 40 EUR; raise spec.budget.limit to go on",
+    ),
+    "its runs cost less": (
+        job_view({"earlier": SPENT}, budget={"limit": "41", "currency": "EUR"}),
+        (),
+        None,
+        "",
+    ),
     "its own epoch is open": (job_view({"epoch": 1, "node": "tartu"}), (epoch(),), None, ""),
 }
 
@@ -184,6 +229,26 @@ def test_bars(case):
     told = planned(job, *epochs)
 
     assert (told.barred, told.barred_message) == (reason, words)
+
+
+def test_a_budget_is_for_all_runs_of_a_job():
+    job = job_view({"earlier": SPENT}, budget={"limit": "41", "currency": "EUR"})
+
+    assert planned(job).budget_micros == 500_000
+
+
+QUEUED = {
+    "never left the queue": ({}, -10),
+    "waits again": ({"waitingSince": rfc3339(NOW_S), "waitedSeconds": 7}, -7),
+    "runs": ({"node": "tartu", "grantedAt": rfc3339(NOW_S + 5), "waitedSeconds": 7}, -2),
+}
+
+
+@pytest.mark.parametrize("case", QUEUED)
+def test_only_time_in_the_queue_gives_rank(case):
+    status, since_s = QUEUED[case]
+
+    assert planned(job_view(status)).submitted_s == NOW_S + since_s
 
 
 def holding(where="tartu", number=1, workers=2, since_s=NOW_S, **more):
@@ -198,6 +263,21 @@ HOLDINGS = {
     "granted": (OWN, (epoch(),), (holding(),)),
     "accepted": (OWN, (epoch(status=ACCEPTED),), (holding(confirmed=True),)),
     "running": (OWN, (epoch(status=RUNNING),), (holding(since_s=NOW_S + 30, confirmed=True),)),
+    "running, as told first": (
+        OWN | {"runningAt": rfc3339(NOW_S + 20)},
+        (epoch(status=RUNNING),),
+        (holding(since_s=NOW_S + 20, confirmed=True),),
+    ),
+    "running since before it was granted": (
+        OWN,
+        (epoch(status=ACCEPTED | {"runningAt": rfc3339(NOW_S - 9000)}),),
+        (holding(confirmed=True),),
+    ),
+    "running in years to come": (
+        OWN,
+        (epoch(status=ACCEPTED | {"runningAt": "2099-01-01T00:00:00Z"}),),
+        (holding(since_s=NOW_S + 40, confirmed=True),),
+    ),
     "stopping": (OWN, (epoch(cancel="Stop"),), (holding(stopping=True),)),
     "over": (OWN, (epoch(released=True),), ()),
     "recorded, its grant not seen": (
@@ -264,12 +344,12 @@ REFUSALS = {
     "changed policy": (refusal("oslo", policyGeneration=3), {}),
     "no policy told, none known": (refusal(policyGeneration=None), {"tartu": "closed"}),
     "passing, a minute ago": (
-        refusal(reason="DiskFull", refusedAt=rfc3339(NOW_S - 60)),
+        refusal(reason="DiskFull", refusedAt=rfc3339(NOW_S - 20)),
         {"tartu": "closed"},
     ),
     "a node that is gone": (refusal("riga"), {"riga": "closed"}),
     "no time": (refusal(reason="DiskFull", refusedAt=None), {"tartu": "closed"}),
-    "passing, long ago": (refusal(reason="DiskFull", refusedAt=rfc3339(NOW_S - 61)), {}),
+    "passing, long ago": (refusal(reason="DiskFull", refusedAt=rfc3339(NOW_S - 21)), {}),
     "lasting, long ago": (refusal(refusedAt=rfc3339(NOW_S - 61)), {"tartu": "closed"}),
 }
 

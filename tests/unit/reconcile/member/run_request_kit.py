@@ -32,6 +32,7 @@ def request(law: dict[str, Any] | None = None, **changes: Any) -> RunRequest:
             "gpu_products": ("NVIDIA-GeForce-RTX-4090",),
             "places": ("EE",),
             "volumes": {"cohort": HOST_PATH},
+            "resolver": "10.96.0.53",
         }
         | changes
     )

@@ -8,7 +8,7 @@ from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.grant_status import Ending, Stamp
 from hansa.reconcile.member.lifecycle import Reported, explain
-from hansa.reconcile.member.workload import Output
+from hansa.reconcile.member.outgoing import Outgoing
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition
 
 STAMP = Stamp(NOW_S, policy_generation=4)
@@ -45,7 +45,7 @@ def no(message="because 0; because 1; because 2; because 3"):
 
 
 def end(reason, result=None, tail=""):
-    ending = Ending(reason, NOW_S - 5, "words", 70, Output(tail, result))
+    ending = Ending(reason, NOW_S - 5, 70, Outgoing("words", result, tail=tail))
     return grant_status.finished(grant(), ending, STAMP)
 
 

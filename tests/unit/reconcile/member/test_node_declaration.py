@@ -19,7 +19,7 @@ from hansa.reconcile.member.node_declaration import (
     node_status,
     policy_status,
 )
-from hansa.reconcile.member.ray.launcher import Output
+from hansa.reconcile.member.outgoing import Outgoing
 from tests.unit.grants.grant_kit import policy
 
 STAMP = Stamp(1_800_000_000.0, 7)
@@ -48,7 +48,7 @@ def test_the_story_of_a_run():
     assert grant_status.reported(grant) == Reported(accepted=True)
     grant = after(grant, grant_status.running(grant, 1.0, 0.0, STAMP))
     assert grant_status.reported(grant) == Reported(accepted=True, rendered=True, running=True)
-    ending = Ending(EndReason.APP_FAILED, 2.0, "it failed", 5, Output("tail", "{}"))
+    ending = Ending(EndReason.APP_FAILED, 2.0, 5, Outgoing("it failed", "{}", tail="tail"))
     grant = after(grant, grant_status.finished(grant, ending, STAMP))
     assert (grant["status"]["result"], grant["status"]["logTail"]) == ("{}", "tail")
     grant = after(grant, grant_status.released(grant, EndReason.APP_FAILED, RELEASE, STAMP))
@@ -73,10 +73,11 @@ def test_an_interrupted_run_neither_failed_nor_succeeded():
 
 
 def test_nothing_is_exported_unless_given():
-    ending = Ending(EndReason.SUCCEEDED, 2.0, "", 0, Output())
+    ending = Ending(EndReason.SUCCEEDED, 2.0, 0, Outgoing(""))
     status = grant_status.finished(GRANT, ending, STAMP)["status"]
     assert "result" not in status
     assert "logTail" not in status
+    assert "exports" not in status
 
 
 def test_refusals():

@@ -7,7 +7,6 @@ present one. Nothing that changes by itself (queue length, seconds used) makes a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hansa.api.meta import Condition
@@ -15,13 +14,16 @@ from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.conditions import StatedCondition
+from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.status import billing, waits
+from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_VERDICTS = 32
-MAX_REFUSALS = 32
 MAX_PREEMPTIONS = 16
+NODE_REMOVED = "NodeRemoved"
 Status = dict[str, Any]
 
 _QUIET = frozenset({"queuePosition", "startEstimate", "usage", "cost"})
@@ -51,16 +53,6 @@ PASSING = frozenset(
 """Verdicts on nodes that may take a job: they follow what is free there, from one plan to the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a run used and cost so far."""
-
-    gpu_seconds: int
-    wall_seconds: int
-    cost_micros: int
-    currency: str
-
-
 def placed(
     job: JobView, placement: Placement, epoch: int, verdicts: Iterable[Verdict], now_s: float
 ) -> Status:
@@ -74,17 +66,25 @@ def placed(
         ),
         StatedCondition("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}."),
     ]
-    return _status(job, facts, now_s) | {
+    status = _status(job, facts, now_s) | {
         "node": node,
         "epoch": epoch,
         "workers": placement.workers,
         "grantedAt": rfc3339(now_s),
         "verdicts": _verdicts(verdicts),
     }
+    return _given(status | waits.told(job, now_s, waits=False))
 
 
-def waiting(job: JobView, outcome: Waiting, verdicts: Iterable[Verdict], now_s: float) -> Status:
-    """Return the status of a job that holds no node."""
+def waiting(
+    job: JobView,
+    outcome: Waiting,
+    verdicts: Iterable[Verdict],
+    now_s: float,
+    *,
+    run: Bill | None = None,
+) -> Status:
+    """Return the status of a job that holds no node. ``run``: what the run that is now over used."""
     reason, message = outcome.reason, outcome.message or outcome.reason.value
     if reason in FAULTS:
         facts = [
@@ -100,9 +100,10 @@ def waiting(job: JobView, outcome: Waiting, verdicts: Iterable[Verdict], now_s: 
         ]
     facts += _preempted(job.status, job.epoch)
     status = _status(job, facts, now_s) | {"verdicts": _verdicts(verdicts)}
-    for name in ("node", "workers", "grantedAt", "runningAt"):
-        status.pop(name, None)
-    return status
+    status |= billing.settled(job.status, run)
+    status |= waits.told(job, now_s, waits=reason not in FAULTS | {Reason.SUSPENDED})
+    status |= dict.fromkeys(("node", "workers", "grantedAt", "runningAt", "finishedAt"))
+    return _given(status)
 
 
 def preemptions(job: JobView, grant: GrantView, in_favour_of: str, now_s: float) -> Status:
@@ -142,31 +143,17 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
             StatedCondition("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}.")
         )
     status = _status(job, facts, now_s)
-    return status | _times(grant) | _billed(bill)
+    return status | _times(job, grant, now_s) | billing.so_far(job.status, bill)
 
 
-def refused(job: JobView, grant: GrantView, now_s: float) -> Status:
-    """Return the status after a member said no: remembered, and holding nothing."""
-    no = refusal(grant, now_s)
-    earlier = [row for row in job.status.get("refusals", ()) if row.get("epoch") != grant.epoch]
-    message = f"Node {grant.node} refused: {no['message'] or no['reason']}"
+def refused(job: JobView, grant: GrantView, now_s: float, *, run: Bill | None = None) -> Status:
+    """Return the status after a member said no, or could not run it: remembered, and holding nothing."""
+    no = refusals.row_of(grant, now_s)
+    verb = "could not run it" if grant.node_fault else "refused"
+    message = f"Node {grant.node} {verb}: {no['message'] or no['reason']}"
     outcome = Waiting(job.uid, Reason.NODE_REFUSED, message)
-    status = waiting(job, outcome, (), now_s)
-    return status | {"refusals": [*earlier, no][-MAX_REFUSALS:]}
-
-
-def refusal(grant: GrantView, now_s: float) -> dict[str, Any]:
-    """Return what is remembered of a member's no."""
-    no = grant.refused
-    return {
-        "node": grant.node,
-        "epoch": grant.epoch,
-        "reason": no.reason if no else "Refused",
-        "message": no.message if no else "",
-        "policyGeneration": grant.status.policy_generation,
-        "specDigest": grant.digest,
-        "refusedAt": rfc3339(now_s),
-    }
+    status = waiting(job, outcome, (), now_s, run=run)
+    return status | {"refusals": refusals.remembered(job.status.get("refusals", ()), no)}
 
 
 def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:
@@ -182,6 +169,30 @@ def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:
         StatedCondition("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
     ]
     return _status(job, facts, now_s)
+
+
+def removed(job: JobView, opens_s: float, now_s: float) -> Status:
+    """Return the status while the node that holds the job is no SovereignNode any more."""
+    node = job.node
+    message = (
+        f"Node {node} has left the league. Its release is awaited; without one the job may run"
+        f" elsewhere after {rfc3339(opens_s)}."
+    )
+    facts = [
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "Unknown", NODE_REMOVED, message),
+        StatedCondition("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
+    ]
+    return {**job.status, **_status(job, facts, now_s)}
+
+
+def removed_since_s(status: Mapping[str, Any], now_s: float) -> float:
+    """Return since when a job's status says that its node has left; now, if it does not."""
+    row = by_type(status.get("conditions")).get("Placed", {})
+    since_s = (
+        from_rfc3339(row.get("lastTransitionTime")) if row.get("status") == "Unknown" else None
+    )
+    return since_s or now_s
 
 
 def transition(job: JobView, wanted: Mapping[str, Any]) -> bool:
@@ -211,14 +222,24 @@ def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: 
     ]
     if ended.type == "Failed":
         facts.append(StatedCondition("Stalled", "True", ended.reason, ended.message))
-    status = _status(job, facts, now_s) | _times(grant) | _billed(bill)
+    status = _status(job, facts, now_s) | _times(job, grant, now_s)
+    status |= billing.so_far(job.status, bill)
     status.setdefault("finishedAt", rfc3339(now_s))
-    declared = job.parsed.wire.get("result")
-    if declared and grant.status.result is not None:
-        status["result"] = grant.status.result
+    status |= _result(job, grant)
     if grant.status.log_tail is not None:
         status["logTail"] = grant.status.log_tail
     return status
+
+
+def with_late_result(job: JobView, grant: GrantView) -> Status:
+    """Return the status of an ended job with a result that was released after its end."""
+    return {**job.status, **_result(job, grant)}
+
+
+def _result(job: JobView, grant: GrantView) -> Status:
+    declared = job.parsed.wire.get("result") is not None and grant.ended is not None
+    said = grant.status.result if declared else None
+    return {} if said is None else {"result": said}
 
 
 def preempted_for(status: Mapping[str, Any], epoch: int) -> str:
@@ -246,6 +267,7 @@ def _running(grant: GrantView) -> StatedCondition:
 
 def _status(job: JobView, facts: Iterable[StatedCondition], now_s: float) -> Status:
     kept = {name: value for name, value in job.status.items() if name not in _QUIET}
+    kept |= billing.settled(job.status, None)
     kept["observedGeneration"] = job.generation
     if job.parsed.digest:
         kept["specDigest"] = job.parsed.digest
@@ -255,18 +277,19 @@ def _status(job: JobView, facts: Iterable[StatedCondition], now_s: float) -> Sta
     return kept
 
 
-def _times(grant: GrantView) -> Status:
-    times = {"runningAt": grant.status.running_at, "finishedAt": grant.status.finished_at}
-    return {name: time for name, time in times.items() if from_rfc3339(time) is not None}
-
-
-def _billed(bill: Bill) -> Status:
-    whole, part = divmod(bill.cost_micros, 1_000_000)
-    amount = f"{whole}.{part:06d}".rstrip("0").rstrip(".")
+def _times(job: JobView, grant: GrantView, now_s: float) -> Status:
+    """Return start and end as first told: a time that the member puts ahead would move with ours."""
+    told = {"runningAt": grant.running_s(now_s), "finishedAt": grant.finished_s(now_s)}
     return {
-        "usage": {"gpuSeconds": bill.gpu_seconds, "wallSeconds": bill.wall_seconds},
-        "cost": {"amount": amount, "currency": bill.currency},
+        name: job.status.get(name) or rfc3339(time_s)
+        for name, time_s in told.items()
+        if time_s is not None
     }
+
+
+def _given(status: Status) -> Status:
+    """Return a status without the fields that are to be removed."""
+    return {name: value for name, value in status.items() if value is not None}
 
 
 def _verdicts(verdicts: Iterable[Verdict]) -> list[dict[str, str]]:

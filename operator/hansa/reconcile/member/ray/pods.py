@@ -102,6 +102,8 @@ def _template(
         "containers": [container],
         "volumes": volumes,
     }
+    if request.is_shut_in:
+        spec |= {"dnsPolicy": "None", "dnsConfig": {"nameservers": [request.resolver]}}
     if wants_gpu:
         spec["tolerations"] = [{"key": GPU, "operator": "Exists"}]
     if restart:

@@ -9,8 +9,6 @@ from hansa.model.times import from_rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.workload import WorkloadView
 
-MAX_MESSAGE = 900
-
 
 def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
     """Return the view of a RayJob object."""
@@ -25,7 +23,7 @@ def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
         running_s=running_s,
         end=_end(status),
         ended_s=from_rfc3339(status.get("endTime")),
-        message=str(status.get("message", ""))[:MAX_MESSAGE],
+        message=str(status.get("message", "")),
     )
 
 
@@ -45,15 +43,20 @@ def _end(status: Mapping[str, Any]) -> EndReason | None:
 
 
 def _running_since(status: Mapping[str, Any], cluster: Mapping[str, Any]) -> float | None:
-    """Return when all workers were up or the driver began, whichever was first; None: not yet."""
-    moments = [
+    """Return when all workers were up; None: not yet.
+
+    Where KubeRay's gate RayClusterStatusConditions is off, a job that runs counts from when KubeRay
+    took it up. ``rayJobInfo`` is not read: it is what Ray says in the job's own pod.
+    """
+    moments = (
         from_rfc3339(condition.get("lastTransitionTime"))
         for condition in cluster.get("conditions") or ()
         if condition.get("type") == "RayClusterProvisioned" and condition.get("status") == "True"
-    ]
-    moments.append(from_rfc3339((status.get("rayJobInfo") or {}).get("startTime")))
-    known = [moment for moment in moments if moment is not None]
-    return min(known, default=None)
+    )
+    up_s = next((moment for moment in moments if moment is not None), None)
+    if up_s is None and status.get("jobDeploymentStatus") in {"Running", "Complete"}:
+        return from_rfc3339(status.get("startTime"))
+    return up_s
 
 
 def _int(value: object) -> int:

@@ -2,7 +2,7 @@
 
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
-from hansa.reconcile.hub.status.job_status import Bill
+from hansa.reconcile.hub.status.billing import Bill
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition, grant_manifest
 
 AT = rfc3339(NOW_S)
@@ -22,7 +22,9 @@ VICTIM = {"preemptions": [{"node": "tartu", "epoch": 1, "inFavourOf": "lab", "at
 
 
 def view(status=None, **more):
-    return parse_grant(grant_manifest(status=status, **more))
+    thing = grant_manifest(status=status, **more)
+    thing["metadata"]["creationTimestamp"] = rfc3339(NOW_S - 100)
+    return parse_grant(thing)
 
 
 def facts(status):

@@ -6,9 +6,8 @@ from hansa.api.aijob import AIJobSpec
 from hansa.model.snapshot import Machines, Site
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
-from hansa.reconcile.hub.status.billing import bill
-from hansa.reconcile.hub.status.job_status import Bill
-from tests.unit.reconcile.hub.hub_objects import NOW_S, SPEC, grant_manifest
+from hansa.reconcile.hub.status.billing import Bill, bill, earlier, settled, so_far
+from tests.unit.reconcile.hub.hub_objects import NOW_S, SPEC, condition, grant_manifest
 
 HOUR_S = 3600
 GIB = 1 << 30
@@ -42,15 +41,18 @@ def ran(start_s, end_s=None, gpu_seconds=0):
     return status | ({"finishedAt": rfc3339(NOW_S + end_s)} if end_s is not None else {})
 
 
+WELL = {"conditions": [condition("Succeeded")]}
 # Figures: GPU-seconds, wall seconds, millionths of a euro.
 GPU_RUNS = {
     "not started": (ONE_GPU, {}, (0, 0, 0)),
     "still running": (ONE_GPU, ran(600, gpu_seconds=6000), (6000, 3000, 6000 * EURO // HOUR_S)),
     "ended": (ONE_GPU, ran(0, 1800, 3600), (3600, 1800, EURO)),
     "more than the gang has": (ONE_GPU, ran(0, 1800, 10**9), (7200, 1800, 2 * EURO)),
-    "started before it was granted": (ONE_GPU, ran(-9000, gpu_seconds=1), (1, 3600, 277)),
+    "started before it was granted": (ONE_GPU, ran(-9000, 1800, 1), (3600, 1800, EURO)),
     "ended before it started": (ONE_GPU, ran(1800, 600, 1), (1, 0, 277)),
-    "ends in the future": (ONE_GPU, ran(0, 9000, 0), (0, 3600, 0)),
+    "ends in the future": (ONE_GPU, ran(0, 9000, 0), (7200, 3600, 2 * EURO)),
+    "interrupted, nothing told": (ONE_GPU, ran(0, 1800), (3600, 1800, EURO)),
+    "ended, nothing used": (ONE_GPU, ran(0, 1800) | WELL, (0, 1800, 0)),
     "a class": (ONE_GPU | {"gpuClass": "nvidia-h200"}, ran(0, 1800, 3600), (3600, 1800, 4 * EURO)),
     "memory": (ONE_GPU | {"gpuMemory": "80Gi"}, ran(0, 1800, 3600), (3600, 1800, 4 * EURO)),
     "just as much memory": (
@@ -85,7 +87,7 @@ def test_work_without_gpus_pays_its_workers_and_its_head(case):
 
 
 def test_an_unknown_site_has_no_price():
-    assert billed(ONE_GPU, ran(0, gpu_seconds=60), site=None) == Bill(60, HOUR_S, 0, "EUR")
+    assert billed(ONE_GPU, ran(0, gpu_seconds=60), site=None) == Bill(7200, HOUR_S, 0, "EUR")
 
 
 def test_a_class_without_a_price_is_free():
@@ -98,3 +100,15 @@ def test_a_clock_that_went_back_bills_nothing():
     told = billed(ONE_GPU, ran(0, gpu_seconds=60), after_s=-5)
 
     assert told == Bill(0, 0, 0, "EUR")
+
+
+def test_what_a_job_used_so_far_is_of_all_its_runs():
+    first, second = Bill(10, 20, EURO, "EUR"), Bill(1, 2, EURO // 2, "EUR")
+    status = settled({}, first)
+
+    assert so_far(status, second) == {
+        "usage": {"gpuSeconds": 11, "wallSeconds": 22},
+        "cost": {"amount": "1.5", "currency": "EUR"},
+    }
+    assert earlier(status) == first
+    assert settled(status, None) == status

@@ -47,7 +47,14 @@ def test_placed():
         {"node": "vilnius", "reason": "HigherCost", "message": "dearer"},
     ]
     assert fields(told) == seen(
-        job, node="tartu", epoch=4, workers=2, grantedAt=AT, runningAt=RAN, verdicts=rows
+        job,
+        node="tartu",
+        epoch=4,
+        workers=2,
+        grantedAt=AT,
+        runningAt=RAN,
+        verdicts=rows,
+        waitedSeconds=10,
     )
 
 
@@ -119,7 +126,7 @@ def test_a_waiting_job_holds_nothing_and_keeps_its_epoch():
 
     told = job_status.waiting(job, Waiting(UID, Reason.PENDING, "soon"), (), NOW_S)
 
-    assert fields(told) == seen(job, epoch=1, verdicts=[])
+    assert fields(told) == seen(job, epoch=1, verdicts=[], waitingSince=AT)
 
 
 def test_a_spec_that_cannot_be_read_has_no_digest():
@@ -164,9 +171,9 @@ def test_for_whom_an_epoch_was_stopped():
     assert job_status.preempted_for({}, 1) == ""
 
 
-def refusal(reason="Paused", message="closed", epoch=1):
+def refusal(reason="Paused", message="closed", epoch=1, node="tartu"):
     return {
-        "node": "tartu",
+        "node": node,
         "epoch": epoch,
         "reason": reason,
         "message": message,
@@ -176,12 +183,16 @@ def refusal(reason="Paused", message="closed", epoch=1):
     }
 
 
+def wordless(row):
+    return {name: value for name, value in row.items() if name != "message"}
+
+
 def refused(*conditions):
     return view({"policyGeneration": 4, "conditions": list(conditions)})
 
 
 NO = condition("Accepted", "False", "Paused", "closed")
-MANY = [refusal(epoch=number) for number in range(2, 40)]
+OTHERS = [refusal(epoch=number, node=f"n{number}") for number in range(2, 400)]
 REFUSALS = {
     "words": ((), refused(NO), "Node tartu refused: closed", [refusal()]),
     "a reason only": (
@@ -197,12 +208,29 @@ REFUSALS = {
         [refusal("Refused", "")],
     ),
     "told twice": (
-        [refusal("Stopped"), refusal(epoch=2)],
+        [refusal("Stopped"), OTHERS[0]],
         refused(NO),
         "Node tartu refused: closed",
-        [refusal(epoch=2), refusal()],
+        [OTHERS[0], refusal()],
     ),
-    "too many": (MANY, refused(NO), "Node tartu refused: closed", [*MANY[-31:], refusal()]),
+    "for a second time": (
+        [refusal(epoch=2), OTHERS[0]],
+        refused(NO),
+        "Node tartu refused: closed",
+        [OTHERS[0], refusal() | {"times": 2}],
+    ),
+    "of another spec": (
+        [OTHERS[0] | {"specDigest": "x"}],
+        refused(NO),
+        "Node tartu refused: closed",
+        [refusal()],
+    ),
+    "too many": (
+        OTHERS,
+        refused(NO),
+        "Node tartu refused: closed",
+        [*map(wordless, OTHERS[-255:-31]), *OTHERS[-31:], refusal()],
+    ),
 }
 
 
@@ -218,7 +246,7 @@ def test_refused(case):
         ("Placed", "False", "NodeRefused", message),
         ("Reconciling", "True", "NodeRefused", message),
     ]
-    assert fields(told) == seen(job, epoch=1, refusals=rows, verdicts=[])
+    assert fields(told) == seen(job, epoch=1, refusals=rows, verdicts=[], waitingSince=AT)
 
 
 LATER = {"named": (7, "7"), "not named": (0, "later")}

@@ -3,7 +3,7 @@
 import pytest
 
 from hansa.reconcile.hub.status import job_status
-from hansa.reconcile.hub.status.job_status import Bill
+from hansa.reconcile.hub.status.billing import Bill
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition, job_view
 from tests.unit.reconcile.hub.status.job_status_kit import (
     AT,

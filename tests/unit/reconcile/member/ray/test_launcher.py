@@ -23,10 +23,14 @@ PROGRAMS = {
     "a result": (
         "import os; open(os.environ['HANSA_RESULT'],'w').write('{\"a\": 1}')",
         0,
-        '{"a": 1}',
+        b'{"a": 1}',
     ),
     "no result": ("print('hello')", 0, None),
-    "too large": ("import os; open(os.environ['HANSA_RESULT'],'w').write('x' * 999)", 0, None),
+    "too large: as much as shows it": (
+        "import os; open(os.environ['HANSA_RESULT'],'w').write('x' * 999)",
+        0,
+        b"x" * 101,
+    ),
     "failure": ("import sys; sys.exit(3)", 3, None),
     "killed": ("import os; os.kill(os.getpid(), 9)", 137, None),
 }
@@ -190,9 +194,10 @@ def test_the_file_is_read_back(data, until):
 LOGS = {
     "nothing": ("", "", None),
     "tail": ("a\nb\n", "a\nb", None),
-    "result": ("a\nhansa-result:" + base64.b64encode(b"{}").decode() + "\nb", "a\nb", "{}"),
+    "result": ("a\nhansa-result:" + base64.b64encode(b"{}").decode() + "\nb", "a\nb", b"{}"),
+    "the last one counts": ("hansa-result:MQ==\nhansa-result:Mg==", "", b"2"),
+    "no text": ("hansa-result:/w==", "", b"\xff"),
     "spoilt": ("hansa-result:!!!", "", None),
-    "long": ("x" * 9000, "x" * 8192, None),
 }
 
 

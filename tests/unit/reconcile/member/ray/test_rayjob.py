@@ -189,7 +189,7 @@ def test_nothing_may_talk_but_what_is_listed():
 
 def test_egress_and_kuberays_namespace_follow_the_member():
     law = {"egress": [{"cidr": "10.0.0.0/8", "ports": [443]}, {"cidr": "192.0.2.0/24"}]}
-    made = request(law, options=RenderOptions(kuberay_namespace="ray"))
+    made = request(law, data=[], options=RenderOptions(kuberay_namespace="ray"))
     spec = rendered(made)["NetworkPolicy"]["spec"]
     assert spec["egress"][2:] == [
         {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"protocol": "TCP", "port": 443}]},

@@ -33,10 +33,23 @@ VIEWS = {
         },
         WorkloadView(10, started=True, running=True, running_s=20),
     ),
-    "the driver began before all workers were up": (
-        {"rayJobInfo": {"startTime": "1970-01-01T00:00:15Z"}, "rayClusterStatus": UP},
-        WorkloadView(10, started=True, running=True, running_s=15),
+    "what Ray says in the job's own pod is no time of ours": (
+        {"rayJobInfo": {"startTime": "1970-01-01T00:00:15Z"}},
+        WorkloadView(10),
     ),
+    "without conditions, a job that runs counts from when it was taken up": (
+        {"jobDeploymentStatus": "Running", "startTime": "1970-01-01T00:00:12Z"},
+        WorkloadView(10, started=True, running=True, running_s=12),
+    ),
+    "with them, from when all workers were up": (
+        {
+            "jobDeploymentStatus": "Running",
+            "startTime": "1970-01-01T00:00:12Z",
+            "rayClusterStatus": UP,
+        },
+        WorkloadView(10, started=True, running=True, running_s=20),
+    ),
+    "and not before it runs": ({"startTime": "1970-01-01T00:00:12Z"}, WorkloadView(10)),
     "a worker is up, nobody knows since when": (
         {"rayClusterStatus": {"availableWorkerReplicas": 1}},
         WorkloadView(10, started=True, running=True),
@@ -49,7 +62,7 @@ VIEWS = {
         {"rayClusterStatus": {"availableWorkerReplicas": "x"}},
         WorkloadView(10),
     ),
-    "a long message": ({"message": "x" * 2000}, WorkloadView(10, message="x" * 900)),
+    "a message": ({"message": "words"}, WorkloadView(10, message="words")),
 }
 
 

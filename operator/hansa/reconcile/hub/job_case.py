@@ -1,0 +1,71 @@
+"""All that decides about one AIJob, as a value: what ``derive`` is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.model.plan import Placement, Stop, Verdict, Waiting
+from hansa.reconcile.fencing import Fence
+from hansa.reconcile.hub.grant_view import GrantView
+from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.status.billing import Bill
+
+JobDecision = Placement | Waiting | Stop | None
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A grant, and whether it is surely over."""
+
+    grant: GrantView
+    fence: Fence
+    released: bool
+    """The node's signed release was verified."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the member itself said that it is over."""
+        return self.released or (self.grant.refused is not None and not self.grant.outdated)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCase:
+    """One AIJob and all that decides about it."""
+
+    job: JobView
+    epochs: tuple[Epoch, ...]
+    decision: JobDecision
+    now_s: float
+    skew_s: float
+    institution: str = ""
+    overlays: tuple[Mapping[str, Any], ...] = ()
+    audience: str = ""
+    """SHA-256 of the key pinned for the node that the job has or gets."""
+    verdicts: tuple[Verdict, ...] = ()
+    bill: Bill | None = None
+    gainer: str = ""
+    """Institution for whose work the planner stops this job."""
+    removed: bool = False
+    """Whether the node that the job has is no SovereignNode any more."""
+    heartbeat_s: float = 0.0
+    """When that node last renewed its Lease; 0: never."""
+    written_s: float = 0.0
+    """When the job's status was last written, by this process."""
+    tidying: bool = True
+    """Whether nothing better is to be done; otherwise what may wait does."""
+
+    @property
+    def current(self) -> Epoch | None:
+        """The epoch the status names, if its grant exists."""
+        job = self.job
+        for epoch in self.epochs:
+            if (epoch.grant.epoch, epoch.grant.node) == (job.epoch, job.node):
+                return epoch
+        return None
+
+    @property
+    def all_over(self) -> bool:
+        """Whether no epoch may still run anywhere."""
+        return all(epoch.fence.over for epoch in self.epochs)

@@ -1,0 +1,99 @@
+"""What of a run's own words goes to the hub: bounded in bytes, declared, and allowed by the member's law.
+
+Everything that a job's program can write passes here: its result, its log, and the words of the controller that
+quotes it. What is withheld gets a sentence of our own, which holds nothing that the program chose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hansa.api.aijob import LOG_TAIL_BYTES, RESULT_BYTES, AIJobSpec
+from hansa.grants.exports import Exportable, Permit
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.workload import Output
+
+MESSAGE_BYTES = 700
+"""A condition holds 1,024 characters; the sentence about the result has to fit, too."""
+UNDECLARED = "it wrote a result that the job does not declare (AIJob spec.result)"
+TOO_LARGE = "it is larger than the job declares (AIJob spec.result.maxBytes)"
+NOT_TEXT = "it is no UTF-8 text"
+TOO_LONG = "the last lines of the log are too long to be read"
+LEFT_OUT = "[a line too long to be told]"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What may be told."""
+
+    message: str
+    result: str | None = None
+    held: str | None = None
+    """A result that waits at the member for its release."""
+    tail: str = ""
+
+    def staying(self, why: str) -> Outgoing:
+        """Return it with a sentence on why the result does not travel."""
+        return replace(self, message=f"{self.message} Its result stays at the member: {why}.")
+
+
+def wanted(job: AIJobSpec, may: Exportable) -> bool:
+    """Tell whether the output is worth reading at all."""
+    return may.logs.verdict == "Allow" or (job.result is not None and may.result.verdict != "Deny")
+
+
+def outgoing(
+    reason: EndReason, message: str, output: Output, job: AIJobSpec, may: Exportable
+) -> Outgoing:
+    """Return what may be told of a run that has ended."""
+    logs = may.logs.verdict == "Allow"
+    result, withheld = _result(output, job, may.result)
+    # The controller puts the end of the log into its message: bound by the same rule.
+    words = within(message, MESSAGE_BYTES) if logs else ""
+    told = Outgoing(
+        message=words or explain(reason),
+        result=result if may.result.verdict == "Allow" else None,
+        held=result if may.result.verdict == "OnRelease" else None,
+        tail=last_lines(output.tail, LOG_TAIL_BYTES) if logs else "",
+    )
+    return told.staying(withheld) if withheld else told
+
+
+def _result(output: Output, job: AIJobSpec, may: Permit) -> tuple[str | None, str]:
+    """Return the result if it may travel or wait, and why it is withheld."""
+    if job.result is None:
+        return None, UNDECLARED if output.result is not None and may.verdict != "Deny" else ""
+    if may.verdict == "Deny":
+        return None, f"MemberPolicy {may.rule}"
+    if output.is_cut:
+        return None, TOO_LONG
+    return (None, "") if output.result is None else _checked(output.result, job.result.max_bytes)
+
+
+def _checked(result: bytes, declared_bytes: int) -> tuple[str | None, str]:
+    if len(result) > min(declared_bytes, RESULT_BYTES):
+        return None, TOO_LARGE
+    try:
+        return result.decode(), ""
+    except UnicodeDecodeError:
+        return None, NOT_TEXT
+
+
+def within(text: str, most_bytes: int) -> str:
+    """Return the beginning of a text, within ``most_bytes`` of UTF-8 and whole characters."""
+    return text.encode(errors="replace")[:most_bytes].decode(errors="ignore")
+
+
+def last_lines(text: str, most_bytes: int) -> str:
+    """Return the last whole lines that fit into ``most_bytes`` of UTF-8; what is too long is named."""
+    kept: list[str] = []
+    left = most_bytes
+    for line in reversed(text.encode(errors="replace").decode().split("\n")):
+        size = len(line.encode()) + 1
+        if size > left + 1:
+            if not kept:
+                kept.append(LEFT_OUT)
+            break
+        kept.append(line)
+        left -= size
+    return "\n".join(reversed(kept))

@@ -1,0 +1,308 @@
+"""What of a run's own words reaches the hub, through the whole agent: nothing that its member's law keeps back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from hansa.api.workgrant import WorkGrantStatus
+from hansa.grants import held_result, held_secret
+from hansa.grants.envelope import sign
+from hansa.member.cluster.policy import HeldPolicy
+from hansa.member.runs import run_objects
+from hansa.model.times import rfc3339
+from tests.unit.grants.grant_kit import FOREIGN, NOW_S, OWNER, policy
+from tests.unit.member.runs.test_another_workload import GRANT, RUN, Running, working
+
+RAYJOB = f"/apis/ray.io/v1/namespaces/{RUN}/rayjobs/{RUN}"
+POD = f"/api/v1/namespaces/{RUN}/pods/{RUN}-abc"
+SECRET = held_secret.path("hansa-system")
+CANARY = "KANARIA"
+LATER = "2042-07-05T12:34:56Z"
+"""A time that only the job can have chosen."""
+UP = {"type": "RayClusterProvisioned", "status": "True", "lastTransitionTime": rfc3339(NOW_S)}
+ENDED: dict[str, Any] = {
+    "jobId": CANARY,
+    "jobStatus": "SUCCEEDED",
+    "jobDeploymentStatus": "Complete",
+    "message": f"Job finished: {CANARY}",
+    "dashboardURL": CANARY,
+    "rayJobInfo": {"startTime": LATER, "endTime": LATER},
+    "rayClusterStatus": {"conditions": [UP], "head": {"podName": CANARY}},
+    "startTime": rfc3339(NOW_S),
+    "endTime": rfc3339(NOW_S + 60),
+}
+CARRIES = {
+    "result": "exports.result: Allow, or a release",
+    "logTail": "exports.logs: Allow",
+    "conditions": "exports.logs: Allow, in the message of how it ended",
+    "exports": "the size of a result that waits; its digest tells nothing without the nonce",
+}
+"""Fields of a grant's status in which a job can place bytes of its own choice, and where that is allowed."""
+CARRY_NONE = {
+    "observedGeneration": "the API server's number",
+    "policyGeneration": "the API server's number",
+    "acceptedAt": "the agent's clock",
+    "renderedAt": "the API server's clock",
+    "runningAt": "KubeRay's clock, when all pods were ready",
+    "finishedAt": "KubeRay's clock",
+    "workload": "from the job's uid",
+    "gpuSeconds": "from the times above and the grant",
+    "receipts": "not written",
+    "highestEpoch": "the agent's memory",
+    "release": "the node's key, the agent's clock, the grant",
+}
+
+
+def logged(result: bytes | None, text: str = CANARY) -> str:
+    marked = "" if result is None else f"\nhansa-result:{base64.b64encode(result).decode()}"
+    return f"{text}{marked}\n"
+
+
+class Ending(Running):
+    """An agent whose one run ends as it is told."""
+
+    def __init__(self, **law: Any):
+        super().__init__()
+        self.own.put(SECRET, {"metadata": {"name": held_secret.NAME}})
+        self.policy(**law)
+
+    def policy(self, **law: Any):
+        held = policy(**{"datasets": []} | law)
+        self.parts.context.cluster_state.put_policy(HeldPolicy(held, 2, "u", ""))
+
+    async def ends(self, log: str):
+        await self.until(lambda: RAYJOB in self.own.objects)
+        metadata = {"name": f"{RUN}-abc", "namespace": RUN}
+        self.own.put(POD, {"metadata": metadata})
+        self.own.logs[f"{POD}/log?submitter"] = log
+        work = self.own.objects[RAYJOB]
+        running = ENDED | {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+        self.own.put(RAYJOB, {**work, "status": running})
+        await self.until(lambda: self.said("Running") == ("True", "Running"))
+        self.own.put(RAYJOB, {**work, "status": ENDED})
+        await self.until(lambda: self.said("Released") is not None)
+
+    def told(self) -> str:
+        """Everything that was written on the hub, beside what the hub itself had written."""
+        return json.dumps([self.status(), self.hub.written])
+
+    def message(self) -> str:
+        rows = self.status()["conditions"]
+        return next(row["message"] for row in rows if row["type"] == "Succeeded")
+
+
+async def ended(log: str, job: dict[str, Any], **law: Any) -> Ending:
+    agent = Ending(**law)
+    agent.granted(**job)
+    async with working(agent):
+        await agent.ends(log)
+    return agent
+
+
+DECLARED = {"result": {"maxBytes": 8}}
+OPEN_LOGS = {"exports": {"logs": "Allow"}}
+
+
+async def test_where_nothing_may_leave_no_byte_of_the_jobs_choice_does():
+    agent = await ended(logged(CANARY.encode()), DECLARED)
+
+    assert agent.said("Succeeded") == ("True", "Succeeded")
+    assert CANARY not in agent.told()
+    assert LATER not in agent.told()
+    assert agent.status()["runningAt"] == rfc3339(NOW_S)
+    assert "spec.exports.result: Deny" in agent.message()
+
+
+async def test_open_logs_show_where_its_words_would_be():
+    agent = await ended(logged(CANARY.encode()), DECLARED, **OPEN_LOGS)
+
+    assert agent.status()["logTail"] == CANARY
+    assert CANARY in agent.message()
+    assert "result" not in agent.status()
+
+
+def test_every_field_of_the_status_is_accounted_for():
+    fields = {info.alias or name for name, info in WorkGrantStatus.model_fields.items()}
+
+    assert fields == CARRIES.keys() | CARRY_NONE.keys()
+    assert not CARRIES.keys() & CARRY_NONE.keys()
+
+
+RESULTS = {
+    "declared": (b"12345678", DECLARED, "12345678", "ended well."),
+    "too many bytes": ("õõõõõ".encode(), DECLARED, None, "larger than the job declares"),
+    "no text": (b"\xff", DECLARED, None, "no UTF-8"),
+    "undeclared": (b"1", {}, None, "ended well."),
+}
+
+
+@pytest.mark.parametrize("case", RESULTS)
+async def test_a_result_travels_as_declared_or_not_at_all(case):
+    result, job, travels, words = RESULTS[case]
+
+    agent = await ended(logged(result), job, exports={"result": "Allow"})
+
+    assert agent.status().get("result") == travels
+    assert words in agent.message()
+
+
+async def test_a_log_that_is_too_long_takes_no_result_with_it(monkeypatch):
+    monkeypatch.setattr(run_objects, "MOST_LOG_BYTES", 5000)
+    monkeypatch.setattr(run_objects, "LIMIT_SLACK_BYTES", 0)
+    # The limit falls into the marked line, and what is left of it is base64 of something shorter.
+    head = "x" * (5000 - len("\nhansa-result:") - 4)
+
+    agent = await ended(logged(b"123456", head), DECLARED, exports={"result": "Allow"})
+
+    assert "result" not in agent.status()
+    assert "too long to be read" in agent.message()
+
+
+COHORT = {"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"]}
+WAITS: dict[str, Any] = {
+    "exports": {"result": "OnRelease"},
+    "trustedOwners": [
+        {"name": "clinic", "publicKey": OWNER.public_key},
+        {"name": "registry", "publicKey": FOREIGN.public_key},
+    ],
+}
+SECRET_WORD = b"yes"
+
+
+def row(agent: Ending) -> dict[str, Any]:
+    [found] = agent.status()["exports"]
+    return found
+
+
+def held(agent: Ending) -> held_secret.Kept:
+    kept = held_secret.read(agent.own.objects[SECRET], RUN)
+    assert kept is not None
+    return kept
+
+
+async def waiting() -> Ending:
+    agent = await ended(logged(SECRET_WORD), DECLARED, **WAITS)
+    assert "result" not in agent.status()
+    assert (row(agent)["state"], row(agent)["bytes"]) == ("Waiting", 3)
+    assert row(agent)["digest"] == held(agent).held.digest
+    assert "nonce" not in row(agent)
+    assert '"yes"' not in agent.told()
+    return agent
+
+
+async def look(agent: Ending) -> None:
+    async with working(agent):
+        await agent.until(lambda: agent.parts.context.grants.synced)
+        await agent.parts.held_results.look()
+
+
+async def test_a_result_waits_at_the_member_until_an_owner_has_signed():
+    agent = await waiting()
+    assert "spec.exports.result: OnRelease" in agent.message()
+
+    await look(agent)
+    assert row(agent)["state"] == "Waiting"
+
+    signature = sign(OWNER, held_result.message(held(agent).held))
+    nonce = held(agent).held.nonce
+    await agent.own.merge(SECRET, held_secret.signature(held(agent).held, *signature))
+    await look(agent)
+
+    assert agent.status()["result"] == "yes"
+    assert (row(agent)["state"], row(agent)["nonce"]) == ("Released", nonce)
+    assert held_result.commitment(nonce, "yes") == row(agent)["digest"]
+    assert held_secret.runs(agent.own.objects[SECRET]) == []
+    assert agent.said("Released") == ("True", "Succeeded")
+
+
+async def test_a_result_that_somebody_refuses_is_deleted():
+    agent = await waiting()
+
+    await agent.own.merge(SECRET, held_secret.refusal(held(agent).held))
+    await look(agent)
+
+    assert row(agent)["state"] == "Refused"
+    assert "result" not in agent.status()
+    assert held_secret.runs(agent.own.objects[SECRET]) == []
+
+
+async def test_a_changed_result_is_not_given_out_however_it_is_signed():
+    agent = await waiting()
+    signature = sign(OWNER, held_result.message(held(agent).held))
+    await agent.own.merge(SECRET, held_secret.signature(held(agent).held, *signature))
+    other = base64.b64encode(b"no!").decode()
+    await agent.own.merge(SECRET, {"data": {f"{RUN}.result": other}})
+
+    await look(agent)
+
+    assert "result" not in agent.status()
+    assert row(agent)["state"] == "Waiting"
+
+
+async def test_a_release_whose_grant_is_gone_is_not_tried_for_ever():
+    agent = await waiting()
+    await agent.own.merge(SECRET, held_secret.refusal(held(agent).held))
+    await agent.hub.delete(GRANT)
+
+    await look(agent)
+
+    assert held_secret.runs(agent.own.objects[SECRET]) == []
+
+
+async def test_a_full_member_keeps_no_more_and_says_so(monkeypatch):
+    monkeypatch.setattr(held_secret, "MOST_HELD", 0)
+
+    agent = await ended(logged(SECRET_WORD), DECLARED, **WAITS)
+
+    assert row(agent)["state"] == "Refused"
+    assert "results wait at the member already" in agent.message()
+    assert held_secret.runs(agent.own.objects[SECRET]) == []
+    assert "result" not in agent.status()
+
+
+async def test_without_a_place_for_it_the_run_waits_and_its_result_does_not_travel():
+    agent = Ending(**WAITS)
+    del agent.own.objects[SECRET]
+    agent.granted(**DECLARED)
+    async with working(agent):
+        ending = asyncio.create_task(agent.ends(logged(SECRET_WORD)))
+        await agent.until(lambda: agent.parts.context.runs.failures(RUN) > 0)
+        assert "finishedAt" not in agent.status()
+        agent.own.put(SECRET, {"metadata": {"name": held_secret.NAME}})
+        await ending
+
+    assert row(agent)["state"] == "Waiting"
+    assert "result" not in agent.status()
+
+
+async def test_telling_the_end_twice_keeps_the_result_once():
+    agent = await waiting()
+    entry_digest = row(agent)["digest"]
+
+    spec = agent.hub.objects[GRANT]["spec"]
+    again = Ending(**WAITS)
+    again.own.objects[SECRET] = agent.own.objects[SECRET]
+    again.hub.put(GRANT, {"metadata": agent.hub.objects[GRANT]["metadata"], "spec": spec})
+    async with working(again):
+        await again.ends(logged(SECRET_WORD))
+
+    assert row(again)["digest"] == entry_digest
+    assert held_secret.runs(again.own.objects[SECRET]) == [RUN]
+
+
+async def test_a_run_that_is_shut_in_is_not_made_while_its_resolver_is_gone():
+    agent = Ending()
+    agent.granted()
+    service = "/api/v1/namespaces/hansa-system/services/hansa-resolver"
+    kept = agent.own.objects.pop(service)
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") == ("True", "Accepted"))
+        await agent.until(lambda: agent.parts.context.runs.failures(RUN) > 0)
+        assert RAYJOB not in agent.own.objects
+        agent.own.objects[service] = kept
+        await agent.until(lambda: RAYJOB in agent.own.objects)

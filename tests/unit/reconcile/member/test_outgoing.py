@@ -1,0 +1,154 @@
+"""What of a run's own words may be told: in bytes, as declared, as the policy allows, with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.api.aijob import LOG_TAIL_BYTES, AIJobSpec
+from hansa.grants.exports import Exportable, Permit
+from hansa.reconcile.member import outgoing as module
+from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.outgoing import (
+    LEFT_OUT,
+    MESSAGE_BYTES,
+    last_lines,
+    outgoing,
+    wanted,
+    within,
+)
+from hansa.reconcile.member.workload import Output
+from tests.unit.grants.grant_kit import job
+
+WELL = explain(EndReason.SUCCEEDED)
+STAYS = f"{WELL} Its result stays at the member: "
+
+
+def spec(max_bytes: int | None = 8) -> AIJobSpec:
+    declared = {} if max_bytes is None else {"result": {"maxBytes": max_bytes}}
+    return AIJobSpec.model_validate(job(**declared))
+
+
+def may(result: str = "Allow", logs: str = "Deny") -> Exportable:
+    return Exportable(
+        Permit(result, f"spec.exports.result: {result}"),  # type: ignore[arg-type]
+        Permit(logs, f"spec.exports.logs: {logs}"),  # type: ignore[arg-type]
+    )
+
+
+RESULTS: dict[str, tuple[bytes | None, int | None, str, str | None, str]] = {
+    "as declared": (b"12345678", 8, "Allow", "12345678", WELL),
+    "none written": (None, 8, "Allow", None, WELL),
+    "an empty one is one": (b"", 8, "Allow", "", WELL),
+    "a byte too many": (b"123456789", 8, "Allow", None, f"{STAYS}{module.TOO_LARGE}."),
+    "as many characters, twice the bytes": (
+        "õäöüõäöü".encode(),
+        8,
+        "Allow",
+        None,
+        f"{STAYS}{module.TOO_LARGE}.",
+    ),
+    "the API's own limit": (b"x" * 4096, 4096, "Allow", "x" * 4096, WELL),
+    "half a character": ("õ".encode()[:1], 8, "Allow", None, f"{STAYS}{module.NOT_TEXT}."),
+    "undeclared": (b"1", None, "Allow", None, f"{STAYS}{module.UNDECLARED}."),
+    "undeclared and none": (None, None, "Allow", None, WELL),
+    "denied": (b"1", 8, "Deny", None, f"{STAYS}MemberPolicy spec.exports.result: Deny."),
+    "denied, and nothing is told of whether there is one": (
+        None,
+        8,
+        "Deny",
+        None,
+        f"{STAYS}MemberPolicy spec.exports.result: Deny.",
+    ),
+    "undeclared and denied": (b"1", None, "Deny", None, WELL),
+}
+
+
+@pytest.mark.parametrize("case", RESULTS)
+def test_results(case):
+    written, declared, verdict, travels, message = RESULTS[case]
+
+    told = outgoing(EndReason.SUCCEEDED, "", Output("", written), spec(declared), may(verdict))
+
+    assert (told.result, told.message, told.held) == (travels, message, None)
+
+
+def test_a_result_that_waits_does_not_travel():
+    told = outgoing(EndReason.SUCCEEDED, "", Output("", b"42"), spec(), may("OnRelease"))
+
+    assert (told.result, told.held) == (None, "42")
+    large = outgoing(EndReason.SUCCEEDED, "", Output("", b"x" * 9), spec(), may("OnRelease"))
+    assert (large.result, large.held) == (None, None)
+
+
+def test_of_a_log_that_was_cut_nothing_is_believed():
+    told = outgoing(EndReason.SUCCEEDED, "", Output(is_cut=True), spec(), may(logs="Allow"))
+
+    assert (told.result, told.tail) == (None, "")
+    assert told.message == f"{STAYS}{module.TOO_LONG}."
+
+
+def test_the_controllers_words_and_the_log_go_by_the_logs_rule():
+    output = Output("line", None)
+
+    open_ = outgoing(EndReason.APP_FAILED, "SECRET", output, spec(None), may(logs="Allow"))
+    closed = outgoing(EndReason.APP_FAILED, "SECRET", output, spec(None), may(logs="Deny"))
+
+    assert (open_.message, open_.tail) == ("SECRET", "line")
+    assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), "")
+
+
+def test_a_message_fits_its_field_together_with_the_longest_reason():
+    longest = f"spec.datasets[{'d' * 63}].exports.result: Deny"
+    law = Exportable(Permit("Deny", longest), Permit("Allow", ""))
+
+    told = outgoing(EndReason.APP_FAILED, "õ" * 4000, Output(), spec(), law)
+
+    assert longest in told.message
+    assert len(told.message) <= 1024
+    assert told.message.startswith("õ" * (MESSAGE_BYTES // 2) + " Its")
+
+
+READ = {
+    "logs": (None, may("Deny", "Allow"), True),
+    "a declared result": (8, may("Allow"), True),
+    "one that is to wait": (8, may("OnRelease"), True),
+    "an undeclared one": (None, may("Allow"), False),
+    "a denied one": (8, may("Deny"), False),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_the_output_is_read_only_where_something_of_it_may_leave(case):
+    declared, law, expected = READ[case]
+
+    assert wanted(spec(declared), law) is expected
+
+
+TAILS = {
+    "fits": ("a\nb", 3, "a\nb"),
+    "one byte too many": ("a\nbc", 3, "bc"),
+    "whole lines only": ("aaaa\nbb\nc", 6, "bb\nc"),
+    "in bytes": ("õõ\nõ", 5, "õ"),
+    "the last line alone is too long": ("ok\n" + "x" * 9, 8, LEFT_OUT),
+    "nothing": ("", 8, ""),
+    "empty lines": ("a\n\n\nb", 3, "\n\nb"),
+    "half of a pair": ("\ud800", 8, "?"),
+}
+
+
+@pytest.mark.parametrize("case", TAILS)
+def test_the_last_lines_that_fit(case):
+    text, most, expected = TAILS[case]
+
+    assert last_lines(text, most) == expected
+
+
+def test_a_tail_of_wide_characters_keeps_to_bytes():
+    tail = "\n".join(["õ" * 100] * 200)
+
+    assert LOG_TAIL_BYTES - 201 < len(last_lines(tail, LOG_TAIL_BYTES).encode()) <= LOG_TAIL_BYTES
+
+
+def test_a_beginning_ends_with_a_whole_character():
+    assert within("õõõ", 5) == "õõ"
+    assert within("\ud800x", 5) == "?x"
