@@ -7,6 +7,7 @@ anew under one. The kernel is interpreted, as what is compiled takes longer to l
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 
@@ -30,10 +31,12 @@ def main() -> int:
     base = (
         asked.base if asked.base is not None else int(np.random.SeedSequence().entropy) % SEEDS_OF
     )
+    print(f"base seed {base}: seeds {base}..{base + asked.seeds - 1}", flush=True)
     figures = {"simulation_seeds": 0, "site_hours": 0.0, "crash_points": 0, "violations": 0}
     for seed in range(base, base + asked.seeds):
         _add(figures, seed)
     figures["site_hours"] = round(figures["site_hours"], 1)
+    print(json.dumps(figures))
     return 1 if figures["violations"] else 0
 
 
@@ -54,13 +57,15 @@ def _add(figures: dict[str, float], seed: int) -> None:
     figures["crash_points"] += verdict.crash_points
     figures["violations"] += len(verdict.violations)
     if verdict.violations:
-        pass
+        print(f"seed {seed} violates:", *verdict.violations, sep="\n  ")
+        print("its last events:", *verdict.tail, sep="\n  ", flush=True)
 
 
 def _replay(seed: int) -> int:
     from tests.simulation.story import play  # noqa: PLC0415  # as above
 
     verdict = play(seed, last=1 << 30)
+    print(*verdict.tail, *verdict.violations, f"digest {verdict.digest}", sep="\n")
     return 1 if verdict.violations else 0
 
 

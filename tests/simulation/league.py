@@ -172,6 +172,8 @@ class League:
             "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
             {"metadata": {"name": "rayjobs.ray.io"}, "spec": {"versions": [RAYJOB_VERSION]}},
         )
+        resolver = _thing("v1", "Service", "hansa-resolver", spec={"clusterIP": "10.96.0.53"})
+        await at.create("/api/v1/namespaces/hansa-system/services", resolver)
         held = HubIdentity(
             node=name,
             server=HUB,
