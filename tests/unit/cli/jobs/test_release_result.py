@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
-from tests.unit.grants.test_held_result import RESULT, held, law
 
 from hansa.cli.access import Access
 from hansa.cli.main import cli
 from hansa.errors import Terminal
 from hansa.grants.exports import held_secret
 from hansa.grants.exports.held_result import decide
+from tests.unit.grants.exports.test_held_result import RESULT, held, law
 from tests.unit.grants.grant_kit import NOW_S, OWNER
 from tests.unit.member.small_cluster import SmallCluster
 
