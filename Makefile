@@ -39,7 +39,8 @@ types: setup ## mypy, with its cache outside the checkout
 
 test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/e2e tests/programs tests/apiserver $(PARALLEL) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/e2e  # by itself: two leagues of real pods at once are too many
+	$(BIN)/python -m pytest tests/programs tests/apiserver $(PARALLEL) --maxprocesses 4 --dist loadfile
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers are not covered
 	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal

@@ -18,7 +18,7 @@ from e2e.testbed.host.progress import Progress
 from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real pods")]
+pytestmark = pytest.mark.e2e
 
 NAME = "league-test"
 STARTS = "sum(max_over_time(hansa_job_start_latency_seconds_count[1h]))"

@@ -15,7 +15,7 @@ from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
 from e2e.testbed.providers.local import LocalTestbed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real pods")]
+pytestmark = pytest.mark.e2e
 
 NAME = "crash-test"
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -43,6 +43,7 @@ FIRES = {
     },
     "HansaCertificateExpiring": {"hansa_member_certificate_remaining_seconds": "1000x120"},
     "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "-600x30"},
+    "HansaHubClockSkewed": {'hansa_hub_clock_skew_seconds{instance="h"}': "-31x30"},
     "HansaMemberUnfit": {'hansa_member_condition{condition="KubeRayReady"}': "0x30"},
     "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="DriverError"}': "0x30"},
     "HansaGpuHeldIdle": {
@@ -72,6 +73,7 @@ QUIET = {
     },
     "HansaCertificateExpiring": {"hansa_member_certificate_remaining_seconds": "259200x120"},
     "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "-30x30"},
+    "HansaHubClockSkewed": {'hansa_hub_clock_skew_seconds{instance="h"}': "30x30"},
     "HansaMemberUnfit": {'hansa_member_condition{condition="HubReachable"}': "0x30"},
     "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="NoDriver"}': "0x30"},
     "HansaGpuHeldIdle": {

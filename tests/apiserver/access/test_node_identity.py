@@ -14,7 +14,7 @@ from tests.apiserver.access.joining import CSRS, csr_manifest, join_identity, re
 from tests.apiserver.access.reach import METHODS, Asker, attempts, discover, let_through
 from tests.apiserver.hub.league import CLOCK
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.apiserver
 
 NOWHERE = "no-such-namespace"
 OWN = {

@@ -14,7 +14,7 @@ from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.reflector import Reflector
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("control plane")]
+pytestmark = pytest.mark.apiserver
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 

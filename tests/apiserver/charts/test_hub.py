@@ -23,7 +23,7 @@ from tests.apiserver.charts.charted import SYSTEM, Act, Charted, installed, pods
 from tests.apiserver.crds.bases import BASES
 from tests.apiserver.crds.cases import OTHER_GRANT, OTHER_JOB
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub chart")]
+pytestmark = pytest.mark.apiserver
 
 HUB = f"system:serviceaccount:{SYSTEM}:hansa-hub"
 JOIN = f"system:serviceaccount:{SYSTEM}:hansa-join"

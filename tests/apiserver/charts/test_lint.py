@@ -10,7 +10,7 @@ from e2e import charts
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("control plane")]
+pytestmark = pytest.mark.apiserver
 
 SERVICE = """
 apiVersion: v1

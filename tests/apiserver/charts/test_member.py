@@ -24,7 +24,7 @@ from tests.apiserver.lock.kit import AGENT, GOOD, Server
 from tests.apiserver.lock.lawful import REQUEST, law_of
 from tests.apiserver.member.kit import install_kuberay
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member chart")]
+pytestmark = pytest.mark.apiserver
 EXPORTER = f"system:serviceaccount:{SYSTEM}:hansa-exporter"
 ANYBODY = "system:serviceaccount:default:default"
 RUN, CANARY, ELSEWHERE = REQUEST.name, "hansa-canary", "kube-system"

@@ -32,7 +32,7 @@ from tests.apiserver.cli.kit import (
 )
 from tests.apiserver.crds.bases import GRANT_SPEC, UID
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("control plane")]
+pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[3]
 PRINT_A, PRINT_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64

@@ -17,7 +17,7 @@ from tests.apiserver.guard.kit import NAMESPACES, make_run, make_runs, runs_left
 from tests.apiserver.guard.test_guard import AGENT, NODE, POLICY, decree
 from tests.apiserver.member.kit import client, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("guard")]
+pytestmark = pytest.mark.apiserver
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ async def test_all_runs_are_gone_and_the_switch_is_set(member, admin, agent):
 
 async def spoil(admin: Any) -> None:
     """Of the right form, and no place that exists: the agent cannot use such a policy."""
-    await decree(admin, jurisdiction="XX")
+    await decree(admin, jurisdiction="EE-ZZ")
 
 
 async def forget(admin: Any) -> None:

@@ -96,6 +96,11 @@ JOB_STATUS = {
     "logTail": "done",
     "usage": {"gpuSeconds": 1, "wallSeconds": 1},
     "cost": {"amount": "0.1", "currency": "EUR"},
+    "earlier": {
+        "gpuSeconds": 1,
+        "wallSeconds": 1,
+        "cost": {"amount": "0.1", "currency": "EUR"},
+    },
     "conditions": [CONDITION],
 }
 

@@ -24,7 +24,7 @@ from tests.apiserver.crds.bases import BASES
 from tests.apiserver.crds.cases import RESERVED, ROOT_RULES, RULES, SAMPLES, Case, prepared
 from tests.apiserver.crds.constraints import ADVISED, Constraint, constraints
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("control plane")]
+pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE, CHANGES = "crd-constraints", "crd-changes"

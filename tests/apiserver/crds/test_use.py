@@ -18,7 +18,7 @@ from hansa.api.generate.extras import EXTRAS
 from hansa.api.kinds import KINDS, Kind
 from tests.apiserver.crds.bases import BASES
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("control plane")]
+pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "docs" / "examples").glob("*.yaml"))}

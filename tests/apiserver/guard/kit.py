@@ -22,6 +22,7 @@ from hansa.grants.envelope import workload_name
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import LEASES, NAME, contact_spec, lease_path
 from hansa.reconcile.member.contracts.terms import Contract, terms
+from hansa.reconcile.member.guard import CANARY_NAMESPACE
 
 SYSTEM = "hansa-system"
 NAMESPACES = "/api/v1/namespaces"
@@ -122,6 +123,6 @@ async def make_runs(cluster: KubeCluster, node: str, count: int) -> set[str]:
 
 
 async def runs_left(admin: KubeCluster) -> set[str]:
-    """Return the marked namespaces there are."""
+    """Return the namespaces of runs: marked, and not the one where the lock is tried."""
     page = await admin.list(NAMESPACES, labels=MARK)
-    return {one["metadata"]["name"] for one in page.items}
+    return {one["metadata"]["name"] for one in page.items} - {CANARY_NAMESPACE}

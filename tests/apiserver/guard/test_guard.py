@@ -30,7 +30,7 @@ from tests.apiserver.guard.kit import (
 )
 from tests.apiserver.member.kit import client, install_kuberay, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("guard")]
+pytestmark = pytest.mark.apiserver
 
 NODE = "tartu"
 GUARD = f"system:serviceaccount:{SYSTEM}:hansa-guard"
@@ -92,7 +92,7 @@ async def stop(_: Charted, admin: KubeCluster) -> None:
 
 async def stop_beside_a_law_nobody_can_read(_: Charted, admin: KubeCluster) -> None:
     """The code has the right form and is no place: the agent cannot use such a policy."""
-    await decree(admin, switch="Stopped", jurisdiction="XX", legalControl=["XX"])
+    await decree(admin, switch="Stopped", jurisdiction="EE-ZZ", legalControl=["EE-ZZ"])
 
 
 async def stop_by_an_unknown_word(member: Charted, admin: KubeCluster) -> None:

@@ -15,7 +15,7 @@ from tests.apiserver.guard.kit import NAMESPACES, SYSTEM, guarding
 from tests.apiserver.member.kit import Hub, Member, policy, until, workload
 from tests.apiserver.member.test_replicas import AgentProcess
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member")]
+pytestmark = pytest.mark.apiserver
 PAGE_BYTES = 1 << 20
 """What the values of a ConfigMap may come to."""
 HALVES = ("first", "second")

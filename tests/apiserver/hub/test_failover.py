@@ -9,7 +9,7 @@ from hansa.api.kinds import AIJOB
 from tests.apiserver.hub.league import condition_of
 from tests.apiserver.hub.process import HubProcess, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.apiserver
 JOBS = 40
 
 

@@ -8,7 +8,7 @@ from hansa.grants.envelope import digest, grant_message, signature_holds
 from tests.apiserver.hub.league import condition_of
 from tests.apiserver.hub.process import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.apiserver
 
 
 async def test_a_job_runs_and_its_result_comes_back(league, hub):

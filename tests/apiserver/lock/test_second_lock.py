@@ -44,7 +44,7 @@ from tests.apiserver.lock.kit import (
 )
 from tests.apiserver.lock.lawful import REQUEST, law_of
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member chart")]
+pytestmark = pytest.mark.apiserver
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"

@@ -16,7 +16,7 @@ from hansa.errors import NotFound
 from hansa.grants import envelope
 from tests.apiserver.member.kit import Hub, Member, at_work, job_spec, policy, until, workload
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member")]
+pytestmark = pytest.mark.apiserver
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.apiserver.hub.league import League
 from tests.apiserver.hub.process import HubProcess
 from tests.apiserver.member.kit import Cable, Member, at_work, client, policy, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.apiserver
 
 NODE = "renewing"
 SECONDS = 600

@@ -17,7 +17,7 @@ from e2e.testbed.host.ports import free_ports
 from hansa.errors import NotFound
 from tests.apiserver.member.kit import Hub, Member, until, workload
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("member")]
+pytestmark = pytest.mark.apiserver
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/hansa-system/leases"
 LEASE_S = 10
 ENDLESS_S = 3600

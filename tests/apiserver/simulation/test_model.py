@@ -18,7 +18,7 @@ from hansa.api.meta import API_VERSION
 from hansa.errors import HansaError
 from tests.simulation.apiserver import NAMESPACES, MemCluster
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.apiserver
 
 SERVER_SET = (
     "uid",

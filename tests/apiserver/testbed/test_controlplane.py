@@ -14,7 +14,7 @@ from e2e.testbed.cluster.controlplane import ControlPlane, KubectlError
 from e2e.testbed.cluster.readiness import wait_service_account
 from e2e.testbed.host.clock import wait_until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("control plane")]
+pytestmark = pytest.mark.apiserver
 
 
 def test_client_certificates_carry_user_and_groups(control_plane: ControlPlane):

@@ -9,7 +9,7 @@ from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
 from e2e.testbed.providers.simulated import SimulatedTestbed
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("simulated")]
+pytestmark = pytest.mark.apiserver
 
 NAME = "simulated-test"
 TARTU = SiteSpec("tartu", "EE", Gpus("NVIDIA-L4", 23034, 2), kuberay=True)
