@@ -14,7 +14,7 @@ from hansa.grants.epochs import Outcome
 from hansa.grants.judgement import Proposal
 from hansa.grants.trust import read
 from hansa.member import wiring
-from hansa.member.cluster.inventory import Canary, KubeRay
+from hansa.member.cluster.cluster_state import Canary, KubeRay
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.settings import MemberSettings
 from hansa.model.times import from_rfc3339
