@@ -239,9 +239,7 @@ class AIJobSpec(Model):
     data: tuple[DataSource, ...] = Field(
         default=(), max_length=16, description="Data sources the job reads."
     )
-    residency: Residency = Field(
-        default=Residency(), description="Where the job may run, beyond what its data demands."
-    )
+    residency: Residency = Field(description="Where the job may run, beyond what its data demands.")
     priority: int = Field(default=0, ge=0, le=1000, description="Higher runs first.")
     max_runtime_seconds: int = Field(
         default=86_400, ge=1, le=2_592_000, description="The member stops the job after this long."

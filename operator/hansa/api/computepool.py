@@ -180,9 +180,7 @@ class ComputePoolSpec(Model):
         le=8760,
         description="Past use fades by half in this time; absent: only present use counts.",
     )
-    residency: Residency = Field(
-        default=Residency(), description="Ceiling: no job of the pool may run outside it."
-    )
+    residency: Residency = Field(description="Ceiling: no job of the pool may run outside it.")
     overlays: tuple[Overlay, ...] = Field(
         default=(), max_length=16, description="Named lists of places for residency rules."
     )
@@ -224,5 +222,5 @@ class ComputePoolStatus(Model):
 class ComputePool(Model):
     """Nodes shared under common rules."""
 
-    spec: ComputePoolSpec = Field(default=ComputePoolSpec(), description="The rules.")
+    spec: ComputePoolSpec = Field(description="The rules.")
     status: ComputePoolStatus = Field(default=ComputePoolStatus(), description="What is observed.")

@@ -89,7 +89,7 @@ class Dataset(Model):
         ),
     )
     residency: Residency = Field(
-        default=Residency(), description="Where this data may be processed, by its holder's law."
+        description="Where this data may be processed, by its holder's law."
     )
     tenants: tuple[Name, ...] = Field(
         default=(), max_length=64, description="Institutions that may read it; empty: all tenants."

@@ -1,7 +1,7 @@
 """Where data may be processed, as a user writes it.
 
 Two separate tests: where the machine stands, and whose law reaches its operator. Deny wins over
-allow; an absent allow list means ``World``.
+allow. Nothing here has a default: who means everywhere writes ``World``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PlaceRule(Model):
                 field_path=".deny",
             ),
             rule(
-                "!has(self.deny) || !has(self.allow) || !self.allow.exists(place, place in self.deny)",
+                "!has(self.deny) || !self.allow.exists(place, place in self.deny)",
                 "a place is both allowed and denied; deny wins, so take it out of one list",
                 field_path=".deny",
             ),
@@ -30,7 +30,7 @@ class PlaceRule(Model):
     )
 
     allow: tuple[Place, ...] = Field(
-        default=("World",), min_length=1, max_length=64, description="Places that are allowed."
+        min_length=1, max_length=64, description="Places that are allowed; World for everywhere."
     )
     deny: tuple[Place, ...] = Field(
         default=(), max_length=64, description="Places that are refused; wins over allow."
@@ -40,11 +40,8 @@ class PlaceRule(Model):
 class Residency(Model):
     """Both tests of residency."""
 
-    location: PlaceRule = Field(
-        default=PlaceRule(), description="Where the machines may physically stand."
-    )
+    location: PlaceRule = Field(description="Where the machines may physically stand.")
     legal_control: PlaceRule = Field(
-        default=PlaceRule(),
         description="Whose law may reach the operator: every jurisdiction it declares must pass.",
     )
 

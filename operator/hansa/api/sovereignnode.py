@@ -30,9 +30,7 @@ class DatasetNotice(Model):
 
     name: Name = Field(description="Data set name.")
     jurisdiction: Jurisdiction = Field(description="Whose law the data set is under.")
-    residency: Residency = Field(
-        default=Residency(), description="Where its holder lets it be processed."
-    )
+    residency: Residency = Field(description="Where its holder lets it be processed.")
 
 
 class SovereignNodeSpec(Model):

@@ -16,6 +16,7 @@ import yaml
 
 from hansa.api.generate.admission import change_policies
 from hansa.api.generate.extras import EXTRAS, Column, Extras
+from hansa.api.generate.known_fields import keeping_unknown, known_fields_policy
 from hansa.api.generate.structural import structural_schema
 from hansa.api.kinds import KINDS, Kind
 from hansa.api.meta import CATEGORY, GROUP, VERSION
@@ -47,10 +48,10 @@ def custom_resource_definition(kind: Kind) -> dict[str, Any]:
 
 
 def _version(kind: Kind, extras: Extras) -> dict[str, Any]:
-    schema = structural_schema(
-        kind.model, without_defaults=extras.without_defaults, for_people=extras.for_people
-    )
+    schema = _schema(kind)
     schema["properties"]["status"].pop("default", None)
+    if extras.for_people:
+        schema["properties"]["spec"] = keeping_unknown(schema["properties"]["spec"])
     schema["properties"] = {"metadata": {"type": "object"}, **schema["properties"]}
     schema["x-kubernetes-validations"] = list(extras.rules)
     version = {
@@ -100,9 +101,21 @@ def files() -> dict[Path, str]:
         out[Path("crds") / name] = rendered(kind)
         out[Path("helm") / f"hansa-{kind.cluster}" / "files" / "crds" / name] = rendered(kind)
     for policy in change_policies():
-        name = f"{policy['metadata']['name'].split('.')[0]}.yaml"
+        name = f"{policy['metadata']['name'].removesuffix(f'.{GROUP}')}.yaml"
         out[Path("helm/hansa-hub/files/admission") / name] = _yaml(policy)
+    for kind in KINDS:
+        if EXTRAS[kind.name].for_people:
+            policy = known_fields_policy(kind.plural, _schema(kind)["properties"]["spec"])
+            folder = Path("helm") / f"hansa-{kind.cluster}" / "files" / "admission"
+            out[folder / f"known-fields.{kind.plural}.yaml"] = _yaml(policy)
     return out
+
+
+def _schema(kind: Kind) -> dict[str, Any]:
+    extras = EXTRAS[kind.name]
+    return structural_schema(
+        kind.model, without_defaults=extras.without_defaults, for_people=extras.for_people
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
