@@ -111,7 +111,7 @@ def manifest(number: int, workers: int, home: str) -> Manifest:
                 "head": {"cpu": "100m", "memory": "128Mi"},
                 "workers": {"count": workers, "cpu": "100m", "memory": "128Mi", "gpus": 1},
             },
-            "residency": {"location": {"allow": [home]}},
+            "residency": {"location": {"allow": [home]}, "legalControl": {"allow": ["World"]}},
         },
     }
 

@@ -196,5 +196,5 @@ _POOL = {
     "apiVersion": "hansa.dev/v1alpha1",
     "kind": "ComputePool",
     "metadata": {"name": "league"},
-    "spec": {},
+    "spec": {"residency": {"location": {"allow": ["World"]}, "legalControl": {"allow": ["World"]}}},
 }

@@ -84,8 +84,10 @@ RULES = {
         and ("additionalProperties" in node or not node.get("properties"))
         and path not in OPAQUE
     ),
-    "nothing is preserved unseen": lambda path, node: (
-        "x-kubernetes-preserve-unknown-fields" in node and path not in OPAQUE
+    "what is preserved is refused by name": lambda path, node: (
+        "x-kubernetes-preserve-unknown-fields" in node
+        and path not in OPAQUE
+        and not ("properties" in node and re.match(r"spec\b", path))
     ),
     "no secret travels in a field": lambda path, _: bool(CREDENTIALS.search(path.split(".")[-1])),
     "no part of a pod spec": lambda path, _: path.split(".")[-1].removesuffix("[]") in POD_FIELDS,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.grants.checks import judge
+from tests.residency_kit import EVERYWHERE, stands_in
 from tests.seeds import seeds
 from tests.unit.grants.grant_kit import authorized, facts, grant, job, policy
 
@@ -20,7 +21,7 @@ FULL = authorized(
     job(
         env=[{"name": "MODE", "value": "full"}],
         secrets=[{"name": "token"}],
-        residency={"location": {"allow": ["EU"], "deny": ["LV"]}},
+        residency=stands_in("EU", deny=["LV"]),
         disconnection={"policy": "Continue", "maxUnattendedSeconds": 600},
         result={"maxBytes": 100},
     )
@@ -31,7 +32,15 @@ GRANT = grant(
 )
 LAW = policy(
     ownerSignature="Required",
-    datasets=[{"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"]}],
+    datasets=[
+        {
+            "name": "cohort",
+            "jurisdiction": "EE",
+            "claim": "cohort",
+            "owners": ["clinic"],
+            "residency": EVERYWHERE,
+        }
+    ],
 )
 
 

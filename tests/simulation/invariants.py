@@ -95,8 +95,8 @@ class Watchman:
         for (other, _), run in self.live.items():
             if run.job == uid:
                 self.accuse(f"two live runs of {name}: {run.epoch} at {other}, {epoch} at {site}")
-        allowed = spec.get("residency", {}).get("location", {}).get("allow")
-        if allowed is not None and SITES[site][0] not in allowed:
+        allowed = spec["residency"]["location"]["allow"]
+        if allowed != ["World"] and SITES[site][0] not in allowed:
             self.accuse(f"{name} runs at {site}, and may only in {allowed}")
         gpus = spec["ray"]["workers"]["count"]
         self.live[site, where] = LiveRun(site, uid, epoch, gpus)

@@ -39,6 +39,7 @@ from hansa.member.settings import MemberSettings
 from hansa.placement.pricing import shadow_prices
 from hansa.ports import Manifest
 from hansa.process.app import together
+from tests.residency_kit import EVERYWHERE
 from tests.simulation.apiserver import NAMESPACES, MemCluster
 from tests.simulation.faults import FaultyCluster, Line, Log
 from tests.simulation.kuberay import Machines
@@ -156,7 +157,10 @@ class League:
         at = self.hub_server
         for name, labels in (("hansa-system", {}), ("clinic", {"hansa.dev/institution": "clinic"})):
             await at.create(NAMESPACES, _thing("v1", "Namespace", name, labels=labels))
-        await at.create(COMPUTEPOOL.path(), _thing(API_VERSION, "ComputePool", "league", spec={}))
+        await at.create(
+            COMPUTEPOOL.path(),
+            _thing(API_VERSION, "ComputePool", "league", spec={"residency": EVERYWHERE}),
+        )
         for name, (country, _) in SITES.items():
             spec = {"institution": name, "jurisdiction": country, "legalControl": [country]}
             spec |= {"accepted": "Accepted", "releaseKey": _key(name).public_key}

@@ -14,6 +14,7 @@ import numpy as np
 from hansa.api.kinds import AIJOB, MEMBERPOLICY
 from hansa.api.meta import API_VERSION
 from hansa.ports import Manifest
+from tests.residency_kit import EVERYWHERE, stands_in
 from tests.simulation.apiserver import LEASES
 from tests.simulation.faults import Line, Rates
 from tests.simulation.invariants import JOBS, Watchman
@@ -36,6 +37,7 @@ LONGEST_PAUSE_S = 500.0
 CLASS = "nvidia-l40s"
 SPEC = {
     "pool": "league",
+    "residency": EVERYWHERE,
     "image": "hansa.local/ray@sha256:" + "0" * 64,
     "entrypoint": ["python3", "train.py"],
 }
@@ -199,7 +201,7 @@ class _Story:
         }
         if rng.random() < 0.5 and count <= 2:
             allow = [["EE"], ["EE", "LV"], ["LT", "LV"], ["LV"]][int(rng.integers(0, 4))]
-            spec["residency"] = {"location": {"allow": allow}}
+            spec["residency"] = stands_in(*allow)
         body = {"apiVersion": API_VERSION, "kind": "AIJob", "metadata": {"name": f"job-{number}"}}
         made = await self.league.hub_server.create(AIJOB.path("clinic"), {**body, "spec": spec})
         self.watchman.acknowledged[made["metadata"]["uid"]] = made

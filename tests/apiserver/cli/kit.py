@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from e2e.testbed.cluster.controlplane import ControlPlane
 from hansa.cli.main import cli
+from tests.residency_kit import EVERYWHERE, stands_in
 
 SPACE, OWNER, READER, POOL = "cli-clinic", "cli-owner", "cli-reader", "cli-pool"
 NODES = {"cli-tartu": ("EE", "0.9"), "cli-riga": ("LV", "0.5"), "cli-lisbon": ("PT", "0.1")}
@@ -54,7 +55,7 @@ def job(name: str) -> dict:
             "image": "hansa.local/ray@sha256:" + "0" * 64,
             "entrypoint": ["python3", "x.py"],
             "ray": {"version": "2.60.0", "workers": {"count": 1, "gpus": 1}},
-            "residency": {"location": {"allow": ["Baltic"]}},
+            "residency": stands_in("Baltic"),
         },
     }
 
@@ -122,7 +123,7 @@ def manifests() -> list[dict]:
         "apiVersion": "hansa.dev/v1alpha1",
         "kind": "ComputePool",
         "metadata": {"name": POOL},
-        "spec": {"nodes": {"names": list(NODES)}},
+        "spec": {"nodes": {"names": list(NODES)}, "residency": EVERYWHERE},
     }
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE, "labels": labels}},

@@ -9,6 +9,7 @@ from typing import Any
 
 from hansa.api import meta
 from tests.apiserver.crds.bases import BASES, DIGEST, LATE, UID
+from tests.residency_kit import stands_in
 
 HEX = "0123456789abcdef"
 
@@ -115,7 +116,7 @@ OTHER_JOB: dict[str, Any] = {
     "secrets": [],
     "ray": _with(JOB["ray"], version="2.61.0"),
     "data": [{"name": "other"}],
-    "residency": {"location": {"allow": ["EE"]}},
+    "residency": stands_in("EE"),
     "maxRuntimeSeconds": 61,
     "checkpointSeconds": 61,
     "budget": None,

@@ -26,6 +26,7 @@ from hansa.errors import Conflict, HansaError, NotFound
 from hansa.grants.envelope import release_message, sign
 from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.reconcile.hub.node_access import namespace_of
+from tests.residency_kit import EVERYWHERE
 
 CLOCK = SystemClock()
 IMAGE = "hansa.local/ray@sha256:" + "a" * 64
@@ -205,7 +206,7 @@ class League:
             "apiVersion": API_VERSION,
             "kind": "ComputePool",
             "metadata": {"name": name},
-            "spec": spec,
+            "spec": {"residency": EVERYWHERE, **spec},
         }
         await self.admin.apply(COMPUTEPOOL.path(name=name), pool, manager="test")
 
@@ -278,6 +279,7 @@ class League:
             "metadata": {"name": name, "namespace": "clinic"},
             "spec": {
                 "pool": "league",
+                "residency": EVERYWHERE,
                 "image": IMAGE,
                 "entrypoint": ["python", "train.py"],
                 "ray": {"version": "2.60.0"},

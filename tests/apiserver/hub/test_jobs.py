@@ -7,6 +7,7 @@ from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
 from hansa.grants.envelope import digest, grant_message, signature_holds
 from tests.apiserver.hub.league import condition_of
 from tests.apiserver.hub.process import until
+from tests.residency_kit import stands_in
 
 pytestmark = pytest.mark.apiserver
 
@@ -46,7 +47,7 @@ async def test_a_grant_is_signed_whole_and_carries_the_job_word_for_word(league,
 
 async def test_a_refusal_is_remembered_until_the_policy_changes(league, hub):
     await hub.ready()
-    refuses_only = {"residency": {"location": {"allow": ["EE"]}}}
+    refuses_only = {"residency": stands_in("EE")}
     async with league.node("narva", "refuse") as member:
         await league.submit("refused", **refuses_only)
         job = await league.job_becomes("refused", "Placed", "False", "NodeRefused")
@@ -241,12 +242,12 @@ BAD_REQUESTS = {
     "pool": ({"pool": "atlantis"}, "UnknownPool", "atlantis"),
     "dataset": ({"data": [{"name": "nowhere"}]}, "UnknownDataset", "nowhere"),
     "region": (
-        {"residency": {"location": {"allow": ["EE-ZZ"]}}},
+        {"residency": stands_in("EE-ZZ")},
         "Misconfigured",
         "residency.location.allow.0: there is no place EE-ZZ; did you mean EE-",
     ),
     "overlay": (
-        {"residency": {"location": {"allow": ["overlay/none"]}}},
+        {"residency": stands_in("overlay/none")},
         "UnknownJurisdiction",
         "overlay/none",
     ),

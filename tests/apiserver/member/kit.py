@@ -33,6 +33,7 @@ from hansa.member.app import Agent
 from hansa.member.settings import MemberSettings
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.node_access import access_manifests
+from tests.residency_kit import EVERYWHERE
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "hansa.local/ray-sklearn@sha256:" + "0" * 64
@@ -150,6 +151,7 @@ def job_spec(**changes: Any) -> dict[str, Any]:
     """Return a job's wire spec."""
     spec = {
         "pool": "league",
+        "residency": EVERYWHERE,
         "image": IMAGE,
         "entrypoint": ["python3", "-c", 'print("a b"; $(HOME) `x`)'],
         "env": [{"name": "GREETING", "value": "$(HOME) and $$"}],

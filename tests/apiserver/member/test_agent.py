@@ -15,6 +15,7 @@ from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.errors import NotFound
 from hansa.grants import envelope
 from tests.apiserver.member.kit import Hub, Member, at_work, job_spec, policy, until, workload
+from tests.residency_kit import EVERYWHERE, stands_in
 
 pytestmark = pytest.mark.apiserver
 
@@ -109,7 +110,7 @@ REFUSALS = {
     ),
     "foreign data": ({}, {"data": [{"name": "nowhere"}]}, {}, "DatasetUnknown"),
     "foreign image": ({}, {"image": "evil.example/x@sha256:" + "1" * 64}, {}, "ImageNotAllowed"),
-    "residency": ({}, {"residency": {"location": {"allow": ["LV"]}}}, {}, "ResidencyDenied"),
+    "residency": ({}, {"residency": stands_in("LV")}, {}, "ResidencyDenied"),
     "paused": ({}, {}, {"switch": "Paused"}, "Paused"),
     "unknown hub": ({}, {}, {"trustedHubs": []}, "UnknownHub"),
     "too long": ({}, {"maxRuntimeSeconds": 100}, {"maxRuntimeSeconds": 10}, "RuntimeTooLong"),
@@ -256,7 +257,12 @@ async def test_lent_data_reaches_the_job_and_survives_it(hub, member):
     own = f"/api/v1/namespaces/hansa-system/persistentvolumeclaims/{claim}"
     await until(lambda: _bound(member, own), "the holder's claim to be bound")
     await member.decree(
-        policy(hub, datasets=[{"name": "cohort", "jurisdiction": "EE", "claim": claim}])
+        policy(
+            hub,
+            datasets=[
+                {"name": "cohort", "jurisdiction": "EE", "claim": claim, "residency": EVERYWHERE}
+            ],
+        )
     )
     async with at_work(member.agent()):
         spec = hub.spec(job_spec(data=[{"name": "cohort"}]))

@@ -16,6 +16,7 @@ from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import AIJOB
 from hansa.api.meta import API_VERSION
 from hansa.errors import HansaError
+from tests.residency_kit import EVERYWHERE
 from tests.simulation.apiserver import NAMESPACES, MemCluster
 
 pytestmark = pytest.mark.apiserver
@@ -32,6 +33,7 @@ NAMES = ("a", "b", "c")
 FINALIZER = "hansa.dev/held"
 SPEC = {
     "pool": "league",
+    "residency": EVERYWHERE,
     "image": "hansa.local/ray@sha256:" + "0" * 64,
     "entrypoint": ["x"],
     "ray": {"version": "2.60.0", "workers": {"count": 1, "gpus": 0}},

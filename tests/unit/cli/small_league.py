@@ -1,11 +1,13 @@
 """A small league as the API server returns it."""
 
 from hansa.cli.league.snapshot import Observed
+from tests.residency_kit import EVERYWHERE
 
 NOW_S = 1_800_000_000.0
 EE, LV, PT = ("tartu", "EE", "EE"), ("riga", "LV", "LV"), ("lisbon", "PT", "US")
 SPEC = {
     "pool": "league",
+    "residency": EVERYWHERE,
     "image": "hansa.local/ray@sha256:" + "0" * 64,
     "entrypoint": ["python3", "x.py"],
     "ray": {"version": "2.60.0", "workers": {"count": 1, "gpus": 1}},
@@ -65,7 +67,7 @@ def job(name, *, spec=None, **status):
 def league(*jobs, nodes=None, pool=None, hidden=()):
     return Observed(
         nodes=nodes or [node(*EE), node(*LV, price="0.5"), node(*PT, price="0.1")],
-        pools=[{"metadata": meta("league"), "spec": pool or {}}],
+        pools=[{"metadata": meta("league"), "spec": {"residency": EVERYWHERE, **(pool or {})}}],
         namespaces=[
             {"metadata": meta("clinic", labels={"hansa.dev/institution": "hospital"})},
             {"metadata": meta("default")},

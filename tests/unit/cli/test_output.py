@@ -13,6 +13,7 @@ from hansa.errors import Terminal
 from hansa.grants.reasons import MemberReason
 from hansa.member.cluster.cluster_state import KubeRay
 from hansa.model.reasons import Reason
+from tests.residency_kit import stands_in
 
 
 def condition(kind, status="True", reason="Pending"):
@@ -57,7 +58,7 @@ NODE = {
             {
                 "name": "scans",
                 "jurisdiction": "EE",
-                "residency": {"location": {"allow": ["EU"], "deny": ["PT"]}},
+                "residency": stands_in("EU", deny=["PT"]),
             }
         ],
         "conditions": [condition("Ready", "False", "NodeUnreachable")],

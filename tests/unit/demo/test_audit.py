@@ -7,6 +7,7 @@ import pytest
 from e2e.demo.audit import Allowed, Binding, PodCreation, examine, read_audit_log
 from e2e.demo.report import JobOutcome, Report
 from e2e.demo.territory import allowed_machines, allowed_nodes
+from tests.residency_kit import stands_in, under_law_of
 
 UID = "0123abcd-0000-4000-8000-00000000abcd"
 NAMESPACE = "aij-0123abcd00004000800000000000abcd-e1"
@@ -159,7 +160,7 @@ def _node(name, jurisdiction, *laws):
 
 NODES = [_node("tartu", "EE", "EE"), _node("riga", "LV", "LV"), _node("lisbon", "PT", "PT", "US")]
 POLICIES = {
-    "tartu": {"spec": {"datasets": [{"name": "ee", "residency": {"location": {"allow": ["EE"]}}}]}},
+    "tartu": {"spec": {"datasets": [{"name": "ee", "residency": stands_in("EE")}]}},
     "riga": {"spec": {}},
     "lisbon": {"spec": {}},
 }
@@ -170,11 +171,11 @@ POLICIES = {
     {
         "anywhere": ({}, ("lisbon", "riga", "tartu")),
         "only without foreign law": (
-            {"residency": {"legalControl": {"allow": ["EU"]}}},
+            {"residency": under_law_of("EU")},
             ("riga", "tartu"),
         ),
         "deny wins": (
-            {"residency": {"location": {"allow": ["EU"], "deny": ["Baltic"]}}},
+            {"residency": stands_in("EU", deny=["Baltic"])},
             ("lisbon",),
         ),
         "data pins": ({"data": [{"name": "ee"}]}, ("tartu",)),
@@ -203,7 +204,7 @@ MACHINES = [
         "anywhere, if it says where it stands": ({}, {"home", "region", "abroad"}),
         "the data's law counts": ({"data": [{"name": "ee"}]}, {"home", "region"}),
         "a region may be denied": (
-            {"residency": {"location": {"allow": ["EE"], "deny": ["EE-79"]}}},
+            {"residency": stands_in("EE", deny=["EE-79"])},
             {"home"},
         ),
         "no data, no machine": ({"data": [{"name": "unknown"}]}, set()),
@@ -218,7 +219,7 @@ def test_a_place_nobody_knows_is_an_error():
         allowed_nodes({"spec": {}}, [_node("oslo", "QX", "NO")], {"oslo": {"spec": {}}})
     with pytest.raises(KeyError, match="x"):
         allowed_nodes(
-            {"spec": {"residency": {"location": {"deny": ["overlay/x"]}}}}, NODES, POLICIES
+            {"spec": {"residency": stands_in("World", deny=["overlay/x"])}}, NODES, POLICIES
         )
 
 

@@ -12,6 +12,7 @@ from hansa.api.aijob import SERVED_WORKLOADS, AIJobSpec, Authorization
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants import authorization, envelope
 from hansa.grants.judgement import Facts, GpuStock
+from tests.residency_kit import EVERYWHERE
 
 NOW_S = 1_800_000_000.0
 BEGIN, END = "2027-01-15T07:59:00Z", "2027-01-15T09:00:00Z"
@@ -27,6 +28,7 @@ def job(**changes: Any) -> dict[str, Any]:
     """Return a wire jobSpec."""
     return {
         "pool": "league",
+        "residency": EVERYWHERE,
         "image": "hansa.local/ray@sha256:" + "0" * 64,
         "entrypoint": ["python3", "train.py"],
         "ray": {
@@ -100,7 +102,9 @@ def policy(**changes: Any) -> MemberPolicySpec:
             "trustedHubs": [{"name": "league", "publicKey": HUB.public_key}],
             "trustedOwners": [{"name": "clinic", "publicKey": OWNER.public_key}],
             "imageRegistries": ["hansa.local"],
-            "datasets": [{"name": "cohort", "jurisdiction": "EE", "claim": "cohort"}],
+            "datasets": [
+                {"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "residency": EVERYWHERE}
+            ],
             "secrets": [{"name": "token", "tenants": ["hospital"]}],
         }
         | changes

@@ -8,6 +8,7 @@ from hansa.grants.checks import judge, release
 from hansa.grants.epochs import EpochRecord, Outcome, Seen
 from hansa.grants.judgement import Bounds, GpuStock, Readiness
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
+from tests.residency_kit import EVERYWHERE, stands_in, under_law_of
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NOW_S, OWNER, UID, facts, grant, job, policy
 
 R = MemberReason
@@ -95,7 +96,7 @@ REFUSED = {
         {R.STALE_EPOCH},
     ),
     "location": (
-        grant(job(residency={"location": {"allow": ["LV"]}})),
+        grant(job(residency=stands_in("LV"))),
         policy(),
         facts(),
         {R.RESIDENCY_DENIED},
@@ -109,7 +110,7 @@ REFUSED = {
                     "name": "cohort",
                     "jurisdiction": "EE",
                     "claim": "cohort",
-                    "residency": {"legalControl": {"allow": ["EU"]}},
+                    "residency": under_law_of("EU"),
                 }
             ],
         ),
@@ -117,7 +118,7 @@ REFUSED = {
         {R.LEGAL_CONTROL_DENIED},
     ),
     "unknown overlay": (
-        grant(job(residency={"location": {"deny": ["overlay/adequate"]}})),
+        grant(job(residency=stands_in("World", deny=["overlay/adequate"]))),
         policy(),
         facts(),
         {R.RESIDENCY_DENIED},
@@ -187,7 +188,15 @@ REFUSED = {
     "data not lent": (
         grant(),
         policy(
-            datasets=[{"name": "cohort", "jurisdiction": "EE", "claim": "c", "tenants": ["bank"]}]
+            datasets=[
+                {
+                    "name": "cohort",
+                    "jurisdiction": "EE",
+                    "claim": "c",
+                    "tenants": ["bank"],
+                    "residency": EVERYWHERE,
+                }
+            ]
         ),
         facts(),
         {R.DATASET_NOT_LENT},
@@ -306,7 +315,7 @@ ACCEPTED = {
     "slash registry": (grant(), policy(imageRegistries=["hansa.local/"]), facts()),
     "overlay": (
         grant(
-            job(residency={"location": {"allow": ["overlay/near"]}}),
+            job(residency=stands_in("overlay/near")),
             overlays=[{"name": "near", "places": ["Baltic"]}],
         ),
         policy(),

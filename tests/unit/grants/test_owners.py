@@ -9,6 +9,7 @@ from hansa.api.aijob import AIJobSpec
 from hansa.grants import authorization
 from hansa.grants.checks import judge
 from hansa.grants.reasons import MemberReason as R
+from tests.residency_kit import EVERYWHERE, stands_in
 from tests.unit.grants.grant_kit import FOREIGN, OWNER, authorized, facts, grant, job, policy
 
 OTHER = Ed25519Signer.generate()
@@ -20,7 +21,14 @@ OWNERS = [
 
 def held(*names: str, **owners: list[str]):
     return [
-        {"name": n, "jurisdiction": "EE", "claim": n, "owners": owners.get(n, [])} for n in names
+        {
+            "name": n,
+            "jurisdiction": "EE",
+            "claim": n,
+            "owners": owners.get(n, []),
+            "residency": EVERYWHERE,
+        }
+        for n in names
     ]
 
 
@@ -67,7 +75,7 @@ CASES = {
         {R.OWNER_SIGNATURE_INVALID, R.OWNER_SIGNATURE_MISSING},
     ),
     "a wider residency": (
-        authorized(job(residency={"location": {"allow": ["EE"]}})) | {"residency": {}},
+        authorized(job(residency=stands_in("EE"))) | {"residency": EVERYWHERE},
         OWNED,
         facts(),
         {R.OWNER_SIGNATURE_INVALID, R.OWNER_SIGNATURE_MISSING},
@@ -150,7 +158,7 @@ def test_every_field_of_a_job_is_signed_or_named_as_not():
                 workload="FineTune",
                 env=[{"name": "A"}],
                 secrets=[{"name": "token"}],
-                residency={"location": {"allow": ["EE"]}},
+                residency=stands_in("EE"),
                 maxRuntimeSeconds=5,
                 checkpointSeconds=5,
                 disconnection={"policy": "Stop"},

@@ -14,9 +14,10 @@ from hansa.grants.checks import judge
 from hansa.grants.judgement import GpuStock, Proposal
 from hansa.grants.reasons import MemberReason
 from hansa.grants.standing import REACH, Reach, judge_again
+from tests.residency_kit import stands_in, under_law_of
 from tests.unit.grants.grant_kit import FOREIGN, authorized, facts, grant, job, policy
 
-NEAR = {"location": {"allow": ["overlay/near"]}}
+NEAR = stands_in("overlay/near")
 OURS = {
     "name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"],
     "residency": NEAR,
@@ -46,7 +47,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "legalControl": (
         {
             "legalControl": ["EE", "US"],
-            "datasets": [OURS | {"residency": {"legalControl": {"allow": ["EE"]}}}],
+            "datasets": [OURS | {"residency": under_law_of("EE")}],
         },
         STOPS,
     ),
@@ -61,7 +62,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "imageRegistries": ({"imageRegistries": ["other.example"]}, STOPS),
     "datasets: gone": ({"datasets": []}, STOPS),
     "datasets: residency": (
-        {"datasets": [OURS | {"residency": {"location": {"allow": ["LV"]}}}]},
+        {"datasets": [OURS | {"residency": stands_in("LV")}]},
         STOPS,
     ),
     "datasets: tenants": ({"datasets": [OURS | {"tenants": ["bank"]}]}, STOPS),

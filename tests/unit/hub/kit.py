@@ -27,6 +27,7 @@ from hansa.placement.pricing.market import Market
 from hansa.ports import Manifest
 from hansa.process.workqueue import NORMAL, WorkQueue
 from hansa.reconcile.hub.actions import EmitEvent
+from tests.residency_kit import EVERYWHERE
 from tests.unit.hub.store import Store, Time, copied
 from tests.unit.reconcile.hub.hub_objects import (
     LIMITS,
@@ -253,7 +254,15 @@ def pool(store: Store, name: str = "league", **spec: Any) -> None:
     meta = {"name": name, "uid": f"pool-{name}", "generation": 1}
     path = COMPUTEPOOL.path(name=name)
     told = store.objects.get(path, {}).get("status", {})
-    store.put(path, {"kind": "ComputePool", "metadata": meta, "spec": spec, "status": told})
+    store.put(
+        path,
+        {
+            "kind": "ComputePool",
+            "metadata": meta,
+            "spec": {"residency": EVERYWHERE, **spec},
+            "status": told,
+        },
+    )
 
 
 def namespace(store: Store, name: str = "clinic", institution: str = "clinic") -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
+from tests.residency_kit import stands_in
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED
 
 CLINIC = {"institution": "clinic", "nominalGpus": 4}
 CIRCLE = [{"name": "a", "places": ["overlay/b"]}, {"name": "b", "places": ["EE", "overlay/a"]}]
 TWO_WAYS = [{"name": "a", "places": ["EE"]}, {"name": "b", "places": ["overlay/a"]}]
-ONLY_A = {"location": {"allow": ["overlay/a"]}}
+ONLY_A = stands_in("overlay/a")
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_a_job_that_uses_a_broken_overlay_is_not_blamed(store, clock):
     kit.pool(store, overlays=CIRCLE)
     hub = led(store, clock)
     kit.submit(store, "a", residency=ONLY_A, **kit.gpus(1))
-    kit.submit(store, "b", residency={"location": {"allow": ["overlay/c"]}}, **kit.gpus(1))
+    kit.submit(store, "b", residency=stands_in("overlay/c"), **kit.gpus(1))
     later(hub)
     later(hub)
     assert placed(store, "a")["Placed"] == "PoolMisconfigured"

@@ -24,6 +24,7 @@ from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job
 from hansa.reconcile.member.inventory import Machine, take_stock
 from hansa.reconcile.member.node_declaration import Declaration, Health, node_status
+from tests.residency_kit import EVERYWHERE
 from tests.seeds import seeds
 from tests.unit.grants import grant_kit
 from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view, node_manifest
@@ -121,8 +122,12 @@ def law(rng: np.random.Generator):
         jurisdiction=stands,
         legalControl=[stands, *(set(some(rng, STANDS, 1, 0)) - {stands})],
         datasets=[
-            {"name": name, "jurisdiction": stands, "claim": name}
-            | ({"residency": residency(rng)} if rng.random() < 0.5 else {})
+            {
+                "name": name,
+                "jurisdiction": stands,
+                "claim": name,
+                "residency": residency(rng) if rng.random() < 0.5 else EVERYWHERE,
+            }
             for name in held
         ],
         lending=[{"gpuClass": "nvidia-l40s", "maxGpus": int(rng.integers(0, 9))}],
@@ -156,7 +161,7 @@ def request(rng: np.random.Generator) -> dict[str, Any]:
     return grant_kit.job(
         ray={"version": "2.60.0", "workers": workers},
         data=[{"name": name} for name in some(rng, DATA, 2, 0)],
-        residency=residency(rng) if rng.random() < 0.8 else {},
+        residency=residency(rng) if rng.random() < 0.8 else EVERYWHERE,
         assurance=str(rng.choice(LEVELS, p=[0.7, 0.2, 0.1])),
     )
 
@@ -175,7 +180,12 @@ class Sides:
         }
         self.requests = [request(rng) for _ in range(jobs)]
         self.nodes = {name: self._announced(name) for name in self.laws}
-        pool = parse_pool({"metadata": {"name": "league"}, "spec": {"overlays": OVERLAYS}})
+        pool = parse_pool(
+            {
+                "metadata": {"name": "league"},
+                "spec": {"overlays": OVERLAYS, "residency": EVERYWHERE},
+            }
+        )
         self.catalog = Catalog(
             {"league": pool}, {"clinic": "hospital"}, known_datasets(self.nodes.values()), "EUR"
         )

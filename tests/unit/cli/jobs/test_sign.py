@@ -9,9 +9,16 @@ from click.testing import CliRunner
 from hansa.cli.main import cli
 from hansa.errors import Terminal
 from hansa.grants.checks import judge
+from tests.residency_kit import EVERYWHERE
 from tests.unit.grants.grant_kit import OWNER, facts, grant, job, policy
 
-DATASET = {"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"]}
+DATASET = {
+    "name": "cohort",
+    "jurisdiction": "EE",
+    "claim": "cohort",
+    "owners": ["clinic"],
+    "residency": EVERYWHERE,
+}
 MANIFEST = {"apiVersion": "hansa.dev/v1alpha1", "kind": "AIJob", "metadata": {"name": "a"}}
 
 

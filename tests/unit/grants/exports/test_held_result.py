@@ -13,6 +13,7 @@ from hansa.grants.envelope import sign
 from hansa.grants.exports import held_result, held_secret
 from hansa.grants.exports.held_result import HeldResult, decide
 from hansa.model.times import rfc3339
+from tests.residency_kit import EVERYWHERE
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, NOW_S, OWNER, UID, policy
 
 RESULT = '{"auc": 0.93}'
@@ -43,7 +44,14 @@ def held(**changes: Any) -> HeldResult:
 def cohort(name: str = "cohort", result: str = "OnRelease", *owners: str) -> dict[str, Any]:
     exports = {"result": result}
     owned = list(owners or ("clinic",))
-    return {"name": name, "jurisdiction": "EE", "claim": name, "owners": owned, "exports": exports}
+    return {
+        "name": name,
+        "jurisdiction": "EE",
+        "claim": name,
+        "owners": owned,
+        "exports": exports,
+        "residency": EVERYWHERE,
+    }
 
 
 def law(*datasets: dict[str, Any], **changes: Any) -> Any:

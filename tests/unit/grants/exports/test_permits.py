@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 
 from hansa.grants.exports.permits import Subject, exportable
+from tests.residency_kit import EVERYWHERE
 from tests.unit.grants.grant_kit import FOREIGN, OWNER, policy
 
 ALLOW, WAIT, DENY = ({"result": verdict} for verdict in ("Allow", "OnRelease", "Deny"))
 
 
 def dataset(name: str, exports: dict[str, str] | None, *owners: str) -> dict[str, Any]:
-    held = {"name": name, "jurisdiction": "EE", "claim": name, "owners": list(owners)}
+    held = {
+        "name": name,
+        "jurisdiction": "EE",
+        "claim": name,
+        "owners": list(owners),
+        "residency": EVERYWHERE,
+    }
     return held if exports is None else held | {"exports": exports}
 
 

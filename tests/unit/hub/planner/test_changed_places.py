@@ -10,6 +10,7 @@ from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
 from hansa.hub.planner.usage_history import EVERY_S
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.reconcile.hub.usage_history import JobPast
+from tests.residency_kit import stands_in
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED
 
@@ -108,9 +109,7 @@ PLACES = {
     "a pool is made": lambda store: change_pool(store, name="second"),
     "a pool is deleted": lambda store: store.remove(COMPUTEPOOL.path(name="league")),
     "an institution gets a share": lambda store: change_pool(store, {**HALF, "navy": 1}),
-    "a pool loses its law": lambda store: change_pool(
-        store, residency={"location": {"allow": ["LV"]}}
-    ),
+    "a pool loses its law": lambda store: change_pool(store, residency=stands_in("LV")),
 }
 
 

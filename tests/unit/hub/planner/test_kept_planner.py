@@ -17,6 +17,7 @@ from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import Market
 from hansa.reconcile.fencing import sign_release
 from hansa.reconcile.hub.snapshot import build
+from tests.residency_kit import stands_in
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED, LIMITS, SKEW_S, condition
 
@@ -128,7 +129,7 @@ class HubAndLeague(RuleBasedStateMachine):
     )
     def admin(self, node, scheduling, generation, machines, closed):
         self.set_node(node, scheduling, machines, generation)
-        residency = {"location": {"allow": ["LV"]}}
+        residency = stands_in("LV")
         kit.pool(self.store, preemption=PREEMPTS, **({"residency": residency} if closed else {}))
 
     def set_node(self, node, scheduling, machines, generation):

@@ -7,6 +7,7 @@ import pytest
 from hansa.api.memberpolicy import Dataset
 from hansa.errors import NotFound, Retryable, Terminal
 from hansa.member.cluster import probes
+from tests.residency_kit import EVERYWHERE
 
 
 class Shelf:
@@ -95,7 +96,7 @@ VOLUMES = {
 @pytest.mark.parametrize("case", VOLUMES.values(), ids=VOLUMES.keys())
 async def test_a_data_set_without_a_usable_volume_says_why(case):
     answers, words = case
-    dataset = Dataset(name="scans", claim="scans", jurisdiction="EE")
+    dataset = Dataset(name="scans", claim="scans", jurisdiction="EE", residency=EVERYWHERE)
     found, unusable = await probes.find_volumes(Shelf(**answers), "hansa-system", [dataset])
     assert (set(found), set(unusable)) == ((set(), {"scans"}) if words else ({"scans"}, set()))
     assert words in unusable.get("scans", "")

@@ -15,6 +15,7 @@ from hansa.grants.exports import held_result, held_secret
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.runs import run_objects
 from hansa.model.times import rfc3339
+from tests.residency_kit import EVERYWHERE
 from tests.unit.grants.grant_kit import FOREIGN, NOW_S, OWNER, policy
 from tests.unit.member.runs.test_another_workload import GRANT, RUN, Running, working
 
@@ -163,7 +164,13 @@ async def test_a_log_that_is_too_long_takes_no_result_with_it(monkeypatch):
     assert "too long to be read" in agent.message()
 
 
-COHORT = {"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "owners": ["clinic"]}
+COHORT = {
+    "name": "cohort",
+    "jurisdiction": "EE",
+    "claim": "cohort",
+    "owners": ["clinic"],
+    "residency": EVERYWHERE,
+}
 WAITS: dict[str, Any] = {
     "exports": {"result": "OnRelease"},
     "trustedOwners": [

@@ -10,6 +10,7 @@ from hansa.reconcile.hub.job_case import JobCase
 from hansa.reconcile.hub.job_view import JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import NodeLimits
 from hansa.reconcile.hub.snapshot import epoch_of
+from tests.residency_kit import EVERYWHERE
 
 NOW_S = 1_800_000_000.0
 SKEW_S = 60.0
@@ -19,6 +20,7 @@ UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
 LIMITS = NodeLimits(lease_grace_s=40, currency="EUR")
 SPEC = {
     "pool": "league",
+    "residency": EVERYWHERE,
     "image": "hansa.local/ray@sha256:" + "a" * 64,
     "entrypoint": ["python", "train.py"],
     "ray": {"version": "2.60.0", "workers": {"count": 2, "cpu": "1", "memory": "1Gi"}},

@@ -11,6 +11,7 @@ from hansa.reconcile.hub.nodes import parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, build, plan_job
 from hansa.reconcile.hub.status.nodes_and_pools import node_status
+from tests.residency_kit import EVERYWHERE, stands_in
 from tests.unit.reconcile.hub.hub_objects import LIMITS, NOW_S, condition, job_view, node_manifest
 
 NODES = {
@@ -82,7 +83,7 @@ def test_no_status_crashes_the_hub(status):
 
 
 def catalog(**pool):
-    parsed = parse_pool({"metadata": {"name": "league"}, "spec": pool})
+    parsed = parse_pool({"metadata": {"name": "league"}, "spec": {"residency": EVERYWHERE, **pool}})
     return Catalog({"league": parsed}, {"clinic": "clinic"}, frozenset({"scans"}), "EUR")
 
 
@@ -90,15 +91,15 @@ REQUESTS = {
     "good": ({"data": [{"name": "scans"}]}, {}, None),
     "pool": ({"pool": "other"}, {}, Reason.UNKNOWN_POOL),
     "data": ({"data": [{"name": "scams"}]}, {}, Reason.UNKNOWN_DATASET),
-    "place": ({"residency": {"location": {"deny": ["EX"]}}}, {}, Reason.MISCONFIGURED),
+    "place": ({"residency": stands_in("World", deny=["EX"])}, {}, Reason.MISCONFIGURED),
     "not served": ({"workload": "Inference"}, {}, Reason.MISCONFIGURED),
     "overlay": (
-        {"residency": {"location": {"allow": ["overlay/none"]}}},
+        {"residency": stands_in("overlay/none")},
         {},
         Reason.UNKNOWN_JURISDICTION,
     ),
     "known overlay": (
-        {"residency": {"location": {"allow": ["overlay/good"]}}},
+        {"residency": stands_in("overlay/good")},
         {"overlays": [{"name": "good", "places": ["JP"]}]},
         None,
     ),
@@ -169,7 +170,7 @@ def test_a_nodes_announcement_binds_that_node_alone():
         notice = {
             "name": "scans",
             "jurisdiction": "EE",
-            "residency": {"location": {"allow": allow}},
+            "residency": stands_in(*allow),
         }
         seen = node_manifest(name, {"datasets": [notice]})
         return view_node(parse_node(seen, LIMITS), NOW_S, NOW_S, LIMITS)

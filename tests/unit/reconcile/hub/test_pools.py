@@ -4,6 +4,7 @@ import pytest
 
 from hansa.model.snapshot import Cap, PlaceSet, Pool, PreemptionRule, ResidencyRule, Share
 from hansa.reconcile.hub.pools import ParsedPool, parse_pool
+from tests.residency_kit import EVERYWHERE, WORLD, stands_in
 
 LONGEST_S = 2_592_000
 OVERLAY = {"name": "good", "places": ["JP", "EE"]}
@@ -22,7 +23,7 @@ FULL = {
     ],
     "cohorts": [{"name": "east", "parent": "all"}, {"name": "all"}],
     "usageHalfLifeHours": 2,
-    "residency": {"location": {"allow": ["EU"], "deny": ["LV"]}},
+    "residency": stands_in("EU", deny=["LV"]),
     "overlays": [OVERLAY],
     "caps": [{"dimension": "Vendor", "maxPercent": 40}],
     "preemption": {"minRuntimeSeconds": 5, "maxPerHour": 1, "patienceSeconds": 7},
@@ -55,9 +56,8 @@ def test_every_field():
     assert parsed(FULL, generation=6) == ParsedPool(pool, 6, 90, (OVERLAY,))
 
 
-@pytest.mark.parametrize("spec", [None, {}])
-def test_an_empty_spec_admits_everybody(spec):
-    assert parsed(spec) == ParsedPool(Pool("league"), 0, LONGEST_S)
+def test_a_pool_that_asks_for_nothing_admits_everybody():
+    assert parsed({"residency": EVERYWHERE}) == ParsedPool(Pool("league"), 0, LONGEST_S)
 
 
 POLICIES = {
@@ -70,16 +70,28 @@ POLICIES = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_preemption(policy):
-    rule = parsed({"preemption": {"policy": policy}}).pool.preemption
+    rule = parsed({"residency": EVERYWHERE, "preemption": {"policy": policy}}).pool.preemption
 
     assert (rule.lower_priority, rule.borrowers) == POLICIES[policy]
 
 
 MALFORMED = {
-    "unknown field": ({"nodez": {}}, "nodez: "),
-    "wrong type": ({"nodes": 3}, "nodes: "),
+    "unknown field": ({"residency": EVERYWHERE, "nodez": {}}, "nodez: "),
+    "wrong type": ({"residency": EVERYWHERE, "nodes": 3}, "nodes: "),
+    "nothing": ({}, "residency: "),
+    "no spec": (None, "residency: "),
+    "a misspelt ceiling": ({"residancy": EVERYWHERE}, "residency: "),
+    "half a ceiling": ({"residency": {"location": WORLD}}, "residency.legalControl: "),
+    "a ceiling without places": (
+        {"residency": EVERYWHERE | {"location": {}}},
+        "residency.location.allow: ",
+    ),
+    "a misspelt refusal": (
+        {"residency": EVERYWHERE | {"location": WORLD | {"denny": ["US"]}}},
+        "residency.location.denny: ",
+    ),
     "out of range": (
-        {"institutions": [{"institution": "x", "weight": 0}]},
+        {"residency": EVERYWHERE, "institutions": [{"institution": "x", "weight": 0}]},
         "institutions.0.weight",
     ),
 }

@@ -25,6 +25,7 @@ from hansa.reconcile.hub.snapshot import (
     release_verified,
 )
 from hansa.reconcile.hub.usage_history import Past
+from tests.residency_kit import EVERYWHERE, stands_in
 from tests.unit.reconcile.hub.hub_objects import (
     LIMITS,
     NOW_S,
@@ -40,7 +41,8 @@ AT = rfc3339(NOW_S)
 SKEW_S = 60.0
 OPENS_S = NOW_S + 3600 + SKEW_S
 POOLS = {
-    name: parse_pool({"metadata": {"name": name}, "spec": {}}) for name in ("z-pool", "league")
+    name: parse_pool({"metadata": {"name": name}, "spec": {"residency": EVERYWHERE}})
+    for name in ("z-pool", "league")
 }
 CATALOG = Catalog(POOLS, {"clinic": "clinic"}, frozenset({"scans"}), "EUR")
 
@@ -97,7 +99,7 @@ def test_a_release_by_the_key_that_the_grant_is_addressed_to(case):
 
 
 def notice(name):
-    return {"name": name, "jurisdiction": "EE"}
+    return {"name": name, "jurisdiction": "EE", "residency": EVERYWHERE}
 
 
 def test_only_accepted_nodes_announce_data():
@@ -365,7 +367,7 @@ def test_refusals(case):
 
 
 def test_every_field_of_a_request():
-    residency = {"location": {"allow": ["EU"], "deny": ["LV"]}}
+    residency = stands_in("EU", deny=["LV"])
     job = job_view(
         priority=7,
         data=[{"name": "scans"}],

@@ -8,11 +8,12 @@ from hansa.model.times import rfc3339
 from hansa.reconcile.hub.job_view import Catalog
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.usage_history import Past, with_past
+from tests.residency_kit import EVERYWHERE
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition, job_view
 
 DAY_S = 86_400
 SPEC = {"institutions": [{"institution": "clinic"}], "usageHalfLifeHours": 24}
-POOL = parse_pool({"metadata": {"name": "league"}, "spec": SPEC})
+POOL = parse_pool({"metadata": {"name": "league"}, "spec": {"residency": EVERYWHERE, **SPEC}})
 CATALOG = Catalog({"league": POOL}, {"clinic": "clinic"}, frozenset(), "EUR")
 GPUS = {"ray": {"version": "2.60.0", "workers": {"count": 2, "gpus": 1}}}
 
@@ -65,7 +66,7 @@ def test_use_fades(name):
 
 
 def test_a_pool_that_counts_only_the_present_sees_no_past():
-    plain = parse_pool({"metadata": {"name": "league"}, "spec": {}})
+    plain = parse_pool({"metadata": {"name": "league"}, "spec": {"residency": EVERYWHERE}})
     catalog = Catalog({"league": plain}, {"clinic": "clinic"}, frozenset(), "EUR")
 
     assert with_past(plain.pool, past(ended(0), catalog=catalog)) is plain.pool

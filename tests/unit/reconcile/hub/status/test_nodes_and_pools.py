@@ -16,6 +16,7 @@ from hansa.reconcile.hub.status.nodes_and_pools import (
     site_gpus,
     unsound,
 )
+from tests.residency_kit import EVERYWHERE
 from tests.unit.reconcile.hub.hub_objects import LIMITS, NOW_S, node_manifest
 
 L40S = Machines(3, 4, "nvidia-l40s", 48 << 30, 64_000, 256 << 30)
@@ -137,7 +138,9 @@ def job(uid, institution="clinic", *, pool="league", workers=0, gpus=2):
     return Job(uid, uid, institution, pool, Shape(4, gpus), 0, holdings=held)
 
 
-POOL = parse_pool({"metadata": {"name": "league", "generation": 1}, "spec": {}})
+POOL = parse_pool(
+    {"metadata": {"name": "league", "generation": 1}, "spec": {"residency": EVERYWHERE}}
+)
 AWAY = site("riga", "LV", unavailable=Reason.NODE_UNREACHABLE)
 JOBS = (
     job("a", workers=4),

@@ -15,6 +15,7 @@ from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions, lawful_places
+from tests.residency_kit import EVERYWHERE, stands_in
 from tests.unit.grants.grant_kit import grant, job, policy
 from tests.unit.reconcile.member.run_request_kit import HOST_PATH, request
 
@@ -201,7 +202,17 @@ def test_egress_and_kuberays_namespace_follow_the_member():
 
 
 def test_data_is_mounted_read_only_and_its_volume_never_deletes_it():
-    law = {"datasets": [{"name": "cohort", "jurisdiction": "EE", "claim": "c", "path": "2025/a"}]}
+    law = {
+        "datasets": [
+            {
+                "name": "cohort",
+                "jurisdiction": "EE",
+                "claim": "c",
+                "path": "2025/a",
+                "residency": EVERYWHERE,
+            }
+        ]
+    }
     made = request(law)
     objects = rendered(made)
     volume, claim = objects["PersistentVolume"], objects["PersistentVolumeClaim"]
@@ -279,12 +290,12 @@ PLACES = {
     "country": ({}, ("EE", "LV"), ("EE",)),
     "its regions": ({}, ("EE-79", "LV-RIX"), ("EE", "EE-79")),
     "one region denied": (
-        {"residency": {"location": {"allow": ["EU"], "deny": ["EE-79"]}}},
+        {"residency": stands_in("EU", deny=["EE-79"])},
         ("EE-79", "EE-37"),
         ("EE", "EE-37"),
     ),
     "only a region": (
-        {"residency": {"location": {"allow": ["EE-79"]}}},
+        {"residency": stands_in("EE-79")},
         ("EE-79", "EE-37"),
         ("EE-79",),
     ),
