@@ -14,7 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, errors
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     infer_getattr,
@@ -27,19 +27,6 @@ from numba.extending import (
 )
 
 _emit: Any = cgutils
-
-
-class Table(types.Type):
-    """The address of a named tuple of columns, lists or further tables."""
-
-    def __init__(self, record: Any) -> None:
-        self.record = record
-        super().__init__(f"Table({record.name})")
-
-    def at(self, name: str) -> tuple[int, Any]:
-        """Where a field stands in the tuple, and its type there."""
-        index = self.record.fields.index(name)
-        return index, self.record.types[index]
 
 
 class Column(types.Type):
@@ -56,12 +43,35 @@ class Entries(types.List):
 
 COLUMN = Column("Column")
 ENTRIES = Entries(types.int64)
+WHOLE = (types.Array(types.int64, 1, "C"), types.Array(types.int64, 1, "C", readonly=True))
+"""What a column may be looked up in: its entries stand one after the other."""
 
 
-def _field_type(type_: Any) -> Any:
-    if isinstance(type_, types.Array):
+class Table(types.Type):
+    """The address of a named tuple of columns, lists or further tables."""
+
+    def __init__(self, record: Any) -> None:
+        self.record = record
+        self.fields = {
+            name: _seen_as(type_, f"{record.instance_class.__name__}.{name}")
+            for name, type_ in zip(record.fields, record.types, strict=True)
+        }
+        super().__init__(f"Table({record.name})")
+
+    def at(self, name: str) -> tuple[int, Any]:
+        """Where a field stands in the tuple, and its type there."""
+        index = self.record.fields.index(name)
+        return index, self.record.types[index]
+
+
+def _seen_as(type_: Any, name: str) -> Any:
+    if isinstance(type_, types.BaseNamedTuple):
+        return Table(type_)
+    if isinstance(type_, types.List) and type_.dtype == types.int64:
+        return ENTRIES
+    if type_ in WHOLE:
         return COLUMN
-    return ENTRIES if isinstance(type_, types.List) else Table(type_)
+    raise errors.TypingError(f"{name} is {type_}; a column is an array of int64 without gaps")
 
 
 @register_model(Table)
@@ -91,7 +101,7 @@ class _Fields(AttributeTemplate):
     key = Table
 
     def generic_resolve(self, table: Table, name: str) -> Any:  # type: ignore[override]
-        return _field_type(table.at(name)[1]) if name in table.record.fields else None
+        return table.fields.get(name)
 
 
 @lower_getattr_generic(Table)

@@ -89,6 +89,25 @@ def test_compiled_code_does_what_python_does(program):
     assert (some.tolist(), left) == (lists.some, len(lists.log))
 
 
+ODD = {
+    "every other entry": (np.arange(6)[::2], "int64, 1d, A"),
+    "smaller numbers": (np.arange(3, dtype=np.int32), "int32"),
+    "two dimensions": (np.zeros((2, 2), np.int64), "2d"),
+}
+
+
+@pytest.mark.parametrize(("column", "words"), ODD.values(), ids=ODD)
+def test_a_column_of_another_form_is_refused_by_name(column, words):
+    @numba.njit
+    def entry(outer):
+        return table(outer).left.first[1]
+
+    good = np.arange(3)
+
+    with pytest.raises(numba.TypingError, match=rf"Inner\.second is .*{words}"):
+        entry(Outer(Inner(good, column), Inner(good, good)))
+
+
 def test_no_reference_is_counted_where_gangs_move():
     """Where they were, exchanges took ten times as long, and compiling the kernel four times."""
     leave = compiled._compiled()["leave"]
