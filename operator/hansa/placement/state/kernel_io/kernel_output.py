@@ -19,6 +19,8 @@ def starts_of(league: League, decided: Decided, rows: Ints) -> tuple[Start, ...]
     ``rows``: the waiting rows of what was placed.
     """
     placed = decided.placed
+    if not len(rows):  # so it is after most events
+        return ()
     log, ends = decided.log.tolist(), placed.end.tolist()
     logs = [log[begin:end] for begin, end in pairwise((0, *ends))]
     for gang, machine, workers in decided.growth.reshape(-1, 3).tolist():
