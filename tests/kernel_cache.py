@@ -1,7 +1,7 @@
 """Where tests keep the compiled kernel: in one place for every checkout of the project.
 
-numba names the folder by that of the source, so that each fresh clone would compile for a minute on
-every core. What lies there is named by the digest of all sources that were compiled.
+numba names the folder by that of the source, so that each fresh clone would compile for half a minute
+on every core. What lies there is named by the digest of all sources that were compiled.
 """
 
 from __future__ import annotations

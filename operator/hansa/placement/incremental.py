@@ -109,7 +109,8 @@ class IncrementalPlanner:
             return self._plan_all_for(concerns.uids)
         league = self._league
         ended = unlawful.unlawful_at(league, league.fleet.cells_at(news.sites))
-        self._book(replace(league.as_it_is(), plan=Plan(stops=ended)))
+        if ended:
+            self._book(replace(league.as_it_is(), plan=Plan(stops=ended)))
         filled = self._fill(concerns.cells, len(news.sites) + len(concerns.cells))
         begun = self._begin([league.records[uid] for uid in concerns.uids])
         return replace(begun, placements=filled + begun.placements, stops=ended + begun.stops)

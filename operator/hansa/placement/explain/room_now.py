@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
-from hansa.placement.rules.eligibility import MOST_WORKERS, Kind
+from hansa.placement.rules.eligibility import MOST_WORKERS, JobClass
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.league import League
@@ -34,7 +34,7 @@ def obstacles(league: League, number: int) -> dict[int, int]:
     return found
 
 
-def _held_back(league: League, kind: Kind, cell: int) -> int:
+def _held_back(league: League, kind: JobClass, cell: int) -> int:
     """What keeps the gang out of a cell that has room for it."""
     supply, columns = league.supply, one_kind(kind.shape, league.caps.base[kind.pool])
     if kind.gpus and quota.cap_room(league.caps.counters, columns, 0, cell) < kind.gpus:
@@ -43,7 +43,7 @@ def _held_back(league: League, kind: Kind, cell: int) -> int:
     return WHY_RESERVED if is_reserved else 0
 
 
-def _roomy(league: League, kind: Kind, cells: Ints) -> list[int]:
+def _roomy(league: League, kind: JobClass, cells: Ints) -> list[int]:
     """Those of some cells whose machines take all workers and the head."""
     if not len(cells):
         return []
@@ -64,7 +64,7 @@ def _roomy(league: League, kind: Kind, cells: Ints) -> list[int]:
     ]
 
 
-def _pods(league: League, kind: Kind) -> Ints:
+def _pods(league: League, kind: JobClass) -> Ints:
     """Per machine, the workers of a kind that it takes now."""
     supply, shape = league.supply, kind.shape
     pods = np.full(len(supply.machine_gpus), MOST_WORKERS, np.int64)
@@ -78,7 +78,7 @@ def _pods(league: League, kind: Kind) -> Ints:
     return pods
 
 
-def _takes_head(league: League, kind: Kind, workers: Ints) -> Ints:
+def _takes_head(league: League, kind: JobClass, workers: Ints) -> Ints:
     """Per machine, 1 where the head fits beside so many workers."""
     supply, shape = league.supply, kind.shape
     cpu = supply.machine_cpu - workers * shape.cpu_millis

@@ -10,7 +10,7 @@ from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Pool, Site, Snapshot
 from hansa.placement.explain.waiting import site_reasons
-from hansa.placement.rules.eligibility import Kind
+from hansa.placement.rules.eligibility import JobClass
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
@@ -48,7 +48,7 @@ def alone(snapshot: Snapshot, job_uid: str) -> tuple[League, Job | None]:
     return League(replace(snapshot, jobs=() if job is None else (job,))), job
 
 
-def _verdict(pool: Pool, job: Job, kind: Kind, site: Site, reason: Reason) -> Verdict:
+def _verdict(pool: Pool, job: Job, kind: JobClass, site: Site, reason: Reason) -> Verdict:
     if reason is Reason.PENDING and site.unavailable is not None:
         return Verdict(site.name, site.unavailable, site.unavailable_message)
     if reason is Reason.PENDING and site.draining:
@@ -56,7 +56,7 @@ def _verdict(pool: Pool, job: Job, kind: Kind, site: Site, reason: Reason) -> Ve
     return Verdict(site.name, reason, _message(pool, job, kind, site)[reason])
 
 
-def _message(pool: Pool, job: Job, kind: Kind, site: Site) -> Mapping[Reason, str]:
+def _message(pool: Pool, job: Job, kind: JobClass, site: Site) -> Mapping[Reason, str]:
     """What each rule saw."""
     shape = kind.shape
     law = ", ".join(sorted(site.legal_control)) or "no declared law"

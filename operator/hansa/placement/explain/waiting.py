@@ -13,7 +13,7 @@ from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
 from hansa.placement.explain.waitlist import UNKNOWN, Start, Waitlist
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds, State
-from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, Kind
+from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, JobClass
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.expected_ends import NEVER, Releases, Started
 from hansa.placement.state.league import League
@@ -128,7 +128,7 @@ def reason(league: League, number: int, why: int) -> tuple[Reason, str]:
     return Reason.WAITING_FOR_CAPACITY, f"all {sites} nodes that may take it are full"
 
 
-def _quota_words(league: League, kind: Kind) -> str:
+def _quota_words(league: League, kind: JobClass) -> str:
     account = league.ledger.leaf[kind.pool, kind.institution]
     used, most = int(league.ledger.accounts.gpus[account]), int(league.ledger.ceiling[account])
     limit = f"may hold at most {most}" if most < HUGE else "is limited by what others lend"
@@ -223,7 +223,9 @@ class Estimator:
             self._cells[mask] = cells[self._league.supply.cell_open[cells] == 1].tolist()
         return self._cells[mask]
 
-    def _one(self, releases: Releases, cells: list[int], kind: Kind, runtime_s: int) -> int | None:
+    def _one(
+        self, releases: Releases, cells: list[int], kind: JobClass, runtime_s: int
+    ) -> int | None:
         profiles = [releases.profile(cell) for cell in cells]
         self._left -= sum(10 + len(profile.times) for profile in profiles)
         starts = [profile.earliest(kind.gpus) for profile in profiles]

@@ -37,7 +37,7 @@ SLOTTED: dict[type, Any] = {
 def compiled() -> Callable[[State, bool], Sequence[Outcome]] | None:
     """The compiled kernel, or None without the ``fast`` extra.
 
-    The first call of a process loads it, or compiles it for up to minutes where no cache has it.
+    The first call of a process loads it, or compiles it for half a minute where no cache has it.
     """
     try:
         from hansa.placement.kernel import compiled  # noqa: PLC0415  # a single plan must not wait for it

@@ -198,7 +198,7 @@ def close_up(tx: Transaction) -> None:
     for gang in range(len(tx.job)):
         if tx.cell[gang] != NOBODY:
             begin = len(log)
-            log.extend(tx.log[tx.begin[gang] : tx.end[gang]])
+            log.extend([tx.log[at] for at in range(tx.begin[gang], tx.end[gang])])
             tx.job[kept], tx.kind[kept], tx.cell[kept] = tx.job[gang], tx.kind[gang], tx.cell[gang]
             tx.workers[kept], tx.gpus[kept] = tx.workers[gang], tx.gpus[gang]
             tx.begin[kept], tx.end[kept] = begin, len(log)

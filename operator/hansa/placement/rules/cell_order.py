@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hansa.model.snapshot import ShadowPrices
 from hansa.placement.kernel.tables import Kinds
 from hansa.placement.rules.caps import CapTable
-from hansa.placement.rules.eligibility import Kind
+from hansa.placement.rules.eligibility import JobClass
 from hansa.placement.rules.fleet import Fleet, Ints
 from hansa.placement.rules.job_classes import JobClasses
 from hansa.placement.rules.value import NOMINAL_GPU, PRICE_SPAN, gpu_value
@@ -102,7 +102,7 @@ class Tariff:
             self._costs[pool] = self.money + self.scarcity + of_caps * self._fleet.has_gpus
         return self._costs[pool]
 
-    def order(self, kind: Kind) -> Ints:
+    def order(self, kind: JobClass) -> Ints:
         """All cells, best first."""
         key = (kind.pool, kind.shape.gpus)
         if key not in self._orders:
@@ -128,7 +128,7 @@ class Tariff:
             self._lists = self._all_lists([self._kinds.kinds[number] for number in masks])
         return self._lists
 
-    def _all_lists(self, kinds: list[Kind]) -> Lists:
+    def _all_lists(self, kinds: list[JobClass]) -> Lists:
         """Sort pairs of mask and cell, each cell as its place in the order of the mask."""
         size, none = len(self._fleet.cells), np.zeros(len(kinds), np.int64)
         if not size * len(kinds):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,36 +48,39 @@ MOST_WORKERS = 1 << 20
 Key = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of gang. ``workers`` is what it needs at least; elastic ones can use ``extra``."""
+class JobClass(NamedTuple):
+    """All jobs that need the same, may go to the same cells, and are paid for alike.
+
+    The one key to them: what less depends on is a beginning of it.
+    """
 
     pool: str
-    institution: str
-    shape: Shape
     residency: ResidencyRule
     data: tuple[str, ...]
     assurance: int
+    shape: Shape
     refused: frozenset[str]
+    """Sites that refused it."""
     budget: tuple[int, int] | None
-    """(micros, run time in seconds)."""
+    """(micros, run time in seconds), where it has one."""
+    institution: str
     priority: int
     """Lower edge of its band of priorities: guides the choice of site only."""
 
     @property
     def law_key(self) -> Key:
         """What decides which law applies to it; the pool comes first."""
-        return (self.pool, self.residency)
+        return self[:2]
 
     @property
     def site_key(self) -> Key:
         """What decides which sites may take it."""
-        return (self.pool, self.residency, self.data, self.assurance)
+        return self[:4]
 
     @property
-    def mask_key(self) -> tuple[object, ...]:
+    def cell_key(self) -> Key:
         """What decides which cells may take it."""
-        return (self.pool, self.residency, self.data, self.assurance, self.shape, self.refused, self.budget)  # fmt: skip
+        return self[:7]
 
     @property
     def workers(self) -> int:
@@ -152,7 +155,7 @@ class Rulebook:
         self._site_cpu = _sums(fleet.cpu, fleet.site_lo, fleet.site_hi)
         self._site_memory = _sums(fleet.memory, fleet.site_lo, fleet.site_hi)
 
-    def law(self, kind: Kind) -> Law | Fault:
+    def law(self, kind: JobClass) -> Law | Fault:
         """The kind's residency compiled, or what is wrong with it."""
         key = kind.law_key
         if key not in self._laws:
@@ -182,7 +185,7 @@ class Rulebook:
             self._rules[key] = self.atlas.compile((rule,), pool.overlays)
         return self._rules[key]
 
-    def relearn(self, old: Pool, kinds: Sequence[Kind]) -> list[bool]:
+    def relearn(self, old: Pool, kinds: Sequence[JobClass]) -> list[bool]:
         """Which kinds may be judged otherwise, now that the rules of their pool have changed.
 
         ``old``: the pool as it was; ``kinds``: one of each law and assurance. What is still true stays.
@@ -200,7 +203,7 @@ class Rulebook:
             found.append(not is_same)
         return found
 
-    def fault(self, kind: Kind) -> Fault | None:
+    def fault(self, kind: JobClass) -> Fault | None:
         """Why no site could ever be asked to take the kind."""
         law = self.law(kind)
         if isinstance(law, Fault):
@@ -210,7 +213,7 @@ class Rulebook:
             return Fault(Reason.UNKNOWN_DATASET, f"no node announces data set {', '.join(lost)}")
         return None
 
-    def codes(self, kind: Kind) -> Codes:
+    def codes(self, kind: JobClass) -> Codes:
         """Per cell the code of the first rule that refuses the kind; 0 where none does."""
         fleet, shape, pool = self.fleet, kind.shape, self.pools[kind.pool]
         codes = self.site_codes(kind)[fleet.cell_site]
@@ -231,7 +234,7 @@ class Rulebook:
             _refuse(codes, cells, Reason.NODE_REFUSED)
         return codes
 
-    def hourly_cost(self, kind: Kind, workers: int) -> Ints:
+    def hourly_cost(self, kind: JobClass, workers: int) -> Ints:
         """Per cell, millionths of the currency for one hour of the kind."""
         if kind.shape.gpus:
             return self.fleet.price * (workers * kind.shape.gpus)
@@ -242,14 +245,14 @@ class Rulebook:
         index = self.fleet.site_index.get(site_name)
         return range(0) if index is None else self.fleet.cells_of_site[index]
 
-    def site_codes(self, kind: Kind) -> Codes:
+    def site_codes(self, kind: JobClass) -> Codes:
         """Per site the code of the first rule of law, data or assurance that refuses the kind."""
         key = kind.site_key
         if key not in self._sites:
             self._sites[key] = self._judge_sites(kind)
         return self._sites[key]
 
-    def law_codes(self, kind: Kind) -> Codes:
+    def law_codes(self, kind: JobClass) -> Codes:
         """Per site what the law alone says of the kind, in its pool or not."""
         law = self.law(kind)
         said = [
@@ -261,7 +264,7 @@ class Rulebook:
         self._judge_own_rules(kind, codes)
         return codes
 
-    def _judge_sites(self, kind: Kind) -> Codes:
+    def _judge_sites(self, kind: JobClass) -> Codes:
         pool, codes = self.pools[kind.pool], self.law_codes(kind)
         for name in kind.data:
             _refuse(codes, ~self._holders(name), Reason.DATA_ELSEWHERE)
@@ -284,7 +287,7 @@ class Rulebook:
             self._others[pool.name] = ~np.array(inside, bool)
         return self._others[pool.name]
 
-    def _judge_own_rules(self, kind: Kind, codes: Codes) -> None:
+    def _judge_own_rules(self, kind: JobClass, codes: Codes) -> None:
         """Apply what a site announces about its own copies; it says nothing about others' copies."""
         pool = self.pools[kind.pool]
         for index in self._ruled if kind.data else ():
@@ -312,7 +315,7 @@ class Rulebook:
             )
         return self._classes[key]
 
-    def _fits_idle(self, kind: Kind) -> Flags:
+    def _fits_idle(self, kind: JobClass) -> Flags:
         shape = kind.shape
         return np.asarray(
             (self.idle_slots(shape) >= kind.workers)

@@ -14,14 +14,12 @@ import numpy.typing as npt
 
 from hansa.model.snapshot import Job, Pool, Shape
 from hansa.placement.kernel.tables import Kinds
-from hansa.placement.rules.eligibility import OUTSIDE, Codes, Kind, Rulebook
+from hansa.placement.rules.eligibility import OUTSIDE, Codes, JobClass, Rulebook
 from hansa.placement.rules.fleet import Ints
 
 NEEDS = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
 NAMES = (*NEEDS, "mask", "priority", "payer")
 MAX_PRIORITY = 1_000_000
-MOST_INTERNED = 1 << 18
-"""Objects remembered by identity; each is kept alive, so that no other can have its address."""
 
 
 class JobClasses:
@@ -30,10 +28,8 @@ class JobClasses:
     def __init__(self, rules: Rulebook, cap_base: Callable[[str], int]) -> None:
         self._rules = rules
         self._cap_base = cap_base
-        self.kinds: list[Kind] = []
-        self._ids: dict[object, int] = {}
-        self._interned: dict[int, tuple[object, int]] = {}
-        self._values: dict[object, int] = {}
+        self.kinds: list[JobClass] = []
+        self._ids: dict[JobClass, int] = {}
         self._numbers = np.zeros((64, len(NAMES)), np.int64)
         self.payers: dict[tuple[str, str], int] = {}
         """(pool, institution), numbered."""
@@ -41,7 +37,7 @@ class JobClasses:
         self.masks: list[int] = []
         """Mask → a kind that has it."""
         self._mask_ids: dict[object, int] = {}
-        self._laws: list[Kind] = []
+        self._laws: list[JobClass] = []
         """One kind of each law and assurance."""
         self._law_ids: dict[object, int] = {}
         self._law_of: list[int] = []
@@ -99,33 +95,15 @@ class JobClasses:
         """Mask of one kind."""
         return int(self._numbers[number, len(NEEDS)])
 
-    def intern(self, value: object) -> int:
-        """A small number for an equal value; hashing the same object again costs one look-up."""
-        found = self._interned.get(id(value))
-        if found is None:
-            if len(self._interned) >= MOST_INTERNED:
-                self._interned.clear()
-            found = (value, self._values.setdefault(value, len(self._values)))
-            self._interned[id(value)] = found
-        return found[1]
-
-    def find(self, key: object, make: Callable[[], Kind]) -> int:
-        """The number of a kind, made when it is new; ``key`` is cheaper to hash than the kind."""
-        known = self._ids.get(key)
+    def of_job(self, job: Job) -> int:
+        """Number of a job's class."""
+        found = class_of(job)
+        known = self._ids.get(found)
         if known is None:
-            known = self._ids[key] = self._append(make())
+            known = self._ids[found] = self._append(found)
         return known
 
-    def of_job(self, job: Job) -> int:
-        """Number of a job's kind."""
-        shape, residency = self.intern(job.shape), self.intern(job.residency)
-        key = (
-            job.pool, job.institution, shape, residency, job.data, job.assurance, refused_of(job),
-            budget_of(job), band_of(job.priority),
-        )  # fmt: skip
-        return self.find(key, lambda: kind_of(job))
-
-    def _append(self, kind: Kind) -> int:
+    def _append(self, kind: JobClass) -> int:
         number = len(self.kinds)
         if number == len(self._numbers):
             self._numbers = np.concatenate((self._numbers, np.zeros_like(self._numbers)))
@@ -140,8 +118,8 @@ class JobClasses:
         self.has_budgets |= kind.budget is not None
         return number
 
-    def _mask_of(self, kind: Kind, number: int) -> int:
-        key = kind.mask_key
+    def _mask_of(self, kind: JobClass, number: int) -> int:
+        key = kind.cell_key
         known = self._mask_ids.get(key)
         if known is None:
             known = self._mask_ids[key] = len(self.masks)
@@ -157,7 +135,7 @@ class JobClasses:
             self._mask_gpus[known] = kind.gpus
         return known
 
-    def _judge(self, mask: int, kind: Kind) -> None:
+    def _judge(self, mask: int, kind: JobClass) -> None:
         self._codes[mask] = codes = self._rules.codes(kind)
         self._passes[mask] = np.flatnonzero(codes == 0)
 
@@ -172,22 +150,19 @@ class JobClasses:
                 self._judge(mask, self.kinds[self.masks[mask]])
 
 
-def kind_of(job: Job) -> Kind:
-    """The kind of a job."""
-    return Kind(
-        job.pool, job.institution, job.shape, job.residency, job.data, job.assurance, refused_of(job),
-        budget_of(job), band_of(job.priority),
-    )  # fmt: skip
-
-
-def refused_of(job: Job) -> frozenset[str]:
-    """Sites that refused it."""
-    return frozenset(job.refused_by)
-
-
-def budget_of(job: Job) -> tuple[int, int] | None:
-    """(micros, run time in seconds), where it has a budget."""
-    return None if job.budget_micros is None else (job.budget_micros, job.max_runtime_s)
+def class_of(job: Job) -> JobClass:
+    """The class of a job."""
+    return JobClass(
+        job.pool,
+        job.residency,
+        job.data,
+        job.assurance,
+        job.shape,
+        frozenset(job.refused_by),
+        None if job.budget_micros is None else (job.budget_micros, job.max_runtime_s),
+        job.institution,
+        band_of(job.priority),
+    )
 
 
 def band_of(priority: int) -> int:

@@ -28,7 +28,6 @@ class Room(NamedTuple):
                 machine_cpu=supply.machine_cpu.copy(),
                 machine_memory=supply.machine_memory.copy(),
                 cell_free=supply.cell_free.copy(),
-                reserved_spare=supply.reserved_spare.copy(),
             ),
             accounts._replace(
                 used=accounts.used.copy(),

@@ -16,7 +16,7 @@ BEHIND = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class HeldRoom:
-    """The columns that the kernel reads, and whose they are. Never changed: changes make another."""
+    """The columns that the kernel reads, and whose they are. Changes make another; a run takes from ``spare``."""
 
     key: Ints
     """Per cell: order key of the job it is held for; HUGE: none. These four are of ``Supply``."""
@@ -35,12 +35,18 @@ class HeldRoom:
         return cls(key, until, spare, closed)
 
     def in_supply(self, supply: Supply) -> Supply:
-        """The supply with these columns; what is left over is its own, for the kernel takes from it."""
+        """The supply with these very columns: the kernel takes from what is left over."""
         return supply._replace(
             reserved_key=self.key,
             reserved_until=self.until,
-            reserved_spare=self.spare.copy(),
+            reserved_spare=self.spare,
             reserved_closed=self.closed,
+        )
+
+    def copy(self) -> HeldRoom:
+        """The same, to plan on: what is left over is its own."""
+        return HeldRoom(
+            self.key, self.until, self.spare.copy(), self.closed, self.ranks, self.gains
         )
 
     def behind(self) -> HeldRoom:

@@ -102,7 +102,7 @@ class League:
             cell_open=fleet.is_open.copy(),
             reserved_key=self._held.key,
             reserved_until=self._held.until,
-            reserved_spare=self._held.spare.copy(),
+            reserved_spare=self._held.spare,
             reserved_closed=self._held.closed,
         )
 
@@ -128,7 +128,7 @@ class League:
     @property
     def held(self) -> HeldRoom:
         """Room that is held at present, and what it still leaves over."""
-        return replace(self._held, spare=self.supply.reserved_spare)
+        return self._held
 
     @property
     def room(self) -> Room:
@@ -173,7 +173,8 @@ class League:
             msg = f"decided on revision {decision.revision} of the books, they are at {self.revision}: decide anew"
             raise ValueError(msg)
         self.revision += 1
-        self._take(decision.room, decision.held)
+        if decision.held is not self._held or decision.room.supply is not self.supply:
+            self._take(decision.room, decision.held)
         self.why, self.passed_over = decision.why, decision.passed_over
         for start in decision.starts:
             self._start(start)
@@ -181,9 +182,12 @@ class League:
             self._stop(stop)
 
     def _take(self, room: Room, held: HeldRoom) -> None:
-        self._held, self.supply = held, held.in_supply(room.supply)
-        self.ledger = replace(self.ledger, accounts=room.accounts)
-        self.caps = replace(self.caps, counters=room.caps)
+        self._held = held.copy()
+        self.supply = self._held.in_supply(room.supply)
+        if room.accounts is not self.ledger.accounts:
+            self.ledger = replace(self.ledger, accounts=room.accounts)
+        if room.caps is not self.caps.counters:
+            self.caps = replace(self.caps, counters=room.caps)
 
     def _start(self, start: Start) -> None:
         """Note room that the decision has already taken and charged."""

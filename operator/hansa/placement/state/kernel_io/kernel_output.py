@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from hansa.model.plan import Placement
@@ -17,8 +19,10 @@ def starts_of(league: League, decided: Decided, rows: Ints) -> tuple[Start, ...]
     ``rows``: the waiting rows of what was placed.
     """
     placed = decided.placed
-    # Nothing is left after the last.
-    logs = [log.tolist() for log in np.split(decided.log, placed.end)[:-1]]
+    if not len(rows):  # so it is after most events
+        return ()
+    log, ends = decided.log.tolist(), placed.end.tolist()
+    logs = [log[begin:end] for begin, end in pairwise((0, *ends))]
     for gang, machine, workers in decided.growth.reshape(-1, 3).tolist():
         logs[gang] += (machine, workers)
     fleet, cells = league.fleet, [league.fleet.cells[number] for number in placed.cell.tolist()]
