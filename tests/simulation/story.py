@@ -133,7 +133,7 @@ class _Story:
                 self._at(
                     self._when(), self._switch, name, str(self._rng.choice(["Paused", "Stopped"]))
                 )
-            if self._rng.random() < 0.3 and self._forgets:
+            if self._rng.random() < 0.3 :
                 self._at(self._when(), self._forget, name)
         self._wrong_clock(HUB)
         for program in self.league.programs.values():

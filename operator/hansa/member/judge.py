@@ -250,7 +250,11 @@ class Judge:
         entry = Entry(proposal.spec, grant["spec"], proposal.digest)
         known = context.run_index.get(entry.name)
         record = context.epochs.records.get(entry.uid, entry.epoch)
-        if record is None or record.digest != entry.digest:
+        if record is None:
+            # Accepted, and not remembered: what became of it is the run controller's to find out.
+            context.runs.add(entry.name)
+            return
+        if record.digest != entry.digest:
             return
         if known is None:
             context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)

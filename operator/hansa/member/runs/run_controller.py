@@ -16,7 +16,7 @@ from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.epochs import Outcome
 from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
-from hansa.member.runs import stale
+from hansa.member.runs import forgotten, stale
 from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.release import count_build, gpu_seconds, sign_release
 from hansa.member.runs.rulings import Rulings
@@ -140,7 +140,7 @@ class RunController:
         """Find a run the hub has not told of, from the record in its own namespace."""
         namespace = self._context.namespaces.get(name)
         if namespace is None:
-            return False
+            return await forgotten.end(self._context, name)
         entry = await self._objects.recall(name)
         if entry is None:
             await self._remove_stray(name, namespace)
