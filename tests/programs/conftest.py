@@ -18,7 +18,6 @@ from e2e.testbed.host.packages import PackagesMissingError, ensure_packages
 from e2e.testbed.host.progress import Progress
 from tests.conftest import skip_or_fail
 
-
 ROOT = Path(__file__).parents[2]
 Render = Callable[..., list[dict[str, Any]]]
 

@@ -18,7 +18,10 @@ SCRAPES = ("monitoring", "TCP/8080")
 TO_SERVER, TO_HUB = (SERVER, "TCP/6443"), (HUB, "TCP/443")
 OPENINGS = {
     "hansa-member": ({SCRAPES}, {DNS, TO_SERVER, TO_HUB, ("hansa-exporter", "TCP/9400")}),
-    "hansa-exporter": ({("hansa-member", "TCP/9400"), ("monitoring", "TCP/9400")}, {DNS, TO_SERVER}),
+    "hansa-exporter": (
+        {("hansa-member", "TCP/9400"), ("monitoring", "TCP/9400")},
+        {DNS, TO_SERVER},
+    ),
     "hansa-guard": ({SCRAPES}, {TO_SERVER}),
 }
 """Pods → who may come in, and where they may go: whom, and by which ports."""
@@ -48,7 +51,9 @@ def ports(rule: dict[str, Any]) -> str:
 def openings(spec: dict[str, Any], way: str, side: str) -> set[tuple[str, str]]:
     rules = spec.get(way) or ()
     return {
-        (peer(one), ports(rule)) for rule in rules for one in rule.get(side) or ({"podSelector": {}},)
+        (peer(one), ports(rule))
+        for rule in rules
+        for one in rule.get(side) or ({"podSelector": {}},)
     }
 
 
@@ -64,7 +69,9 @@ def test_whom_pods_may_reach_and_who_may_reach_them(member, name):
     assert openings(spec, "egress", "to") == goes_out
 
 
-def rights(documents: list[dict[str, Any]], name: str) -> dict[str, tuple[set[str], tuple[str, ...]]]:
+def rights(
+    documents: list[dict[str, Any]], name: str
+) -> dict[str, tuple[set[str], tuple[str, ...]]]:
     """Return what a cluster role allows: group/resource → verbs, and the names it is kept to."""
     found: dict[str, tuple[set[str], tuple[str, ...]]] = {}
     for one in documents:

@@ -64,7 +64,9 @@ def test_every_policy_fails_closed_and_denies(lock):
 
 @pytest.mark.parametrize("name", SIDES)
 def test_nothing_comes_in_by_the_side(lock, name):
-    assert lock["ValidatingAdmissionPolicy"][name]["matchConstraints"]["resourceRules"] == SIDES[name]
+    assert (
+        lock["ValidatingAdmissionPolicy"][name]["matchConstraints"]["resourceRules"] == SIDES[name]
+    )
 
 
 @pytest.mark.parametrize("name", ["hansa-run-fences", "hansa-run-rayjobs"])

@@ -121,7 +121,9 @@ class Copy:
         return done.returncode, "\n".join(lines[-TAIL:])
 
 
-def measure(names: Sequence[str] = (), *, workers: int = 2, base: int = 0, say: Say = print) -> Sensitivity:
+def measure(
+    names: Sequence[str] = (), *, workers: int = 2, base: int = 0, say: Say = print
+) -> Sensitivity:
     """Try all defects, or those named, some at a time, each worker in a copy of its own."""
     chosen = {name: DEFECTS[name] for name in names or DEFECTS}
     with tempfile.TemporaryDirectory(prefix="hansa-defects-") as folder:

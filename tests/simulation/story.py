@@ -17,8 +17,8 @@ from hansa.ports import Manifest
 from tests.simulation.apiserver import LEASES
 from tests.simulation.faults import Line, Rates
 from tests.simulation.invariants import JOBS, Watchman
-from tests.simulation.league import HUB, SITES, League, in_memory
-from tests.simulation.loop import VirtualLoop
+from tests.simulation.league import HUB, HUBS, SITES, League, in_memory
+from tests.simulation.loop import Clock, VirtualLoop
 
 FAULTS_FROM_S, FAULTS_UNTIL_S = 30.0, 1500.0
 SETTLED_AFTER_S = 2400.0
@@ -26,13 +26,11 @@ SETTLED_AFTER_S = 2400.0
 QUIET_S = 240.0
 LONGEST_UNATTENDED_S = 600
 LONGEST_SKEW_S = 12.0
-LONGEST_PAUSES_S = {"-guard": 8.0}
-"""By the end of a program's name; others may be away for ``LONGEST_PAUSE_S``.
-
-While agent *and* guard are away nobody stops an unattended run but the run itself, which ends by a
-switch of its own that is not in this model.
-"""
+WILD_S = 4000.0
+"""A clock may be wrong by up to so much for a while; its owner must notice."""
 LONGEST_PAUSE_S = 500.0
+WAIT_AFTER_RESTORE_S = LONGEST_UNATTENDED_S + 120.0
+"""The hub stays away for so long when its store was restored: docs/how-to/back-up.md."""
 CLASS = "nvidia-l40s"
 SPEC = {
     "pool": "league",
@@ -56,27 +54,22 @@ class Verdict:
     faults: dict[str, int] = field(default_factory=dict)
 
 
-def play(seed: int, *, last: int = 60, forgets: bool = False) -> Verdict:
-    """Play one seed to its end, or to its first violation.
-
-    ``forgets``: agents lose their epoch memory too. Not by default: where the run is gone as well
-    nobody releases its grant today, and the job waits for ever.
-    """
+def play(seed: int, *, last: int = 60) -> Verdict:
+    """Play one seed to its end, or to its first violation."""
     logging.disable(logging.CRITICAL)
     loop = VirtualLoop()
     try:
         with in_memory():
-            return loop.run_until_complete(_Story(seed, forgets=forgets).play(last))
+            return loop.run_until_complete(_Story(seed).play(last))
     finally:
         loop.close()
         logging.disable(logging.NOTSET)
 
 
 class _Story:
-    def __init__(self, seed: int, *, forgets: bool) -> None:
+    def __init__(self, seed: int) -> None:
         self._seed = seed
         self._until_s = FAULTS_UNTIL_S
-        self._forgets = forgets
         self._rng = self._stream("story")
         self._lines: list[str] = []
         self._crash_points = 0
@@ -128,14 +121,20 @@ class _Story:
         for number in range(int(self._rng.integers(5, 10))):
             self._at(self._when(0.7), self._submit, number)
         for name in SITES:
-            self._wrong_clock(name)
             if self._rng.random() < 0.3:
                 self._at(
                     self._when(), self._switch, name, str(self._rng.choice(["Paused", "Stopped"]))
                 )
-            if self._rng.random() < 0.3 :
+            if self._rng.random() < 0.3:
                 self._at(self._when(), self._forget, name)
-        self._wrong_clock(HUB)
+            if self._rng.random() < 0.3:
+                self._at(self._when(), self._cut_machine, name)
+        for clock in self._clocks():
+            clock.offset_s = LONGEST_SKEW_S * (2 * self._rng.random() - 1)
+        for _ in range(int(self._rng.integers(0, 4))):
+            self._at(self._when(), self._jump)
+        if self._rng.random() < 0.25:
+            self._at(FAULTS_FROM_S + 500 * self._rng.random(), self._back_up)
         for program in self.league.programs.values():
             for line in program.lines.values():
                 line.rates = self._rates(line)
@@ -164,13 +163,25 @@ class _Story:
             except StopIteration:
                 return
 
-    def _wrong_clock(self, name: str) -> None:
-        clock = self.league.programs[name].clock
+    def _clocks(self) -> list[Clock]:
+        """Return everybody's clocks; the API servers' are right."""
+        programs = [program.clock for program in self.league.programs.values()]
+        return programs + [machine.clock for machine in self.league.machines.values()]
+
+    def _jump(self) -> None:
+        """Set somebody's clock anew: mostly within what is allowed, or far off for a while."""
+        clocks = self._clocks()
+        clock = clocks[int(self._rng.integers(len(clocks)))]
         clock.offset_s = LONGEST_SKEW_S * (2 * self._rng.random() - 1)
+        if self._rng.random() < 0.3:
+            asyncio.get_running_loop().call_later(
+                300 * self._rng.random(), setattr, clock, "offset_s", clock.offset_s
+            )
+            clock.offset_s = WILD_S * (2 * self._rng.random() - 1)
 
     def _rates(self, line: Line) -> Rates:
         scale = float(self._rng.choice([0.0, 0.3, 1.0, 3.0]))
-        own = not line.name.endswith(f">{HUB}") or line.name == f"{HUB}>{HUB}"
+        own = not line.name.endswith(f">{HUB}") or line.name.startswith(HUB)
         for _ in range(int(self._rng.integers(0, 3))):
             # Crash points lie where jobs are: the first hundred writes are of the league's founding.
             at = line.writes + 1 + int(self._rng.integers(0, 400))
@@ -238,26 +249,55 @@ class _Story:
         await self.league.servers[site].merge(path, {"spec": {"switch": to}})
 
     def _kill(self, name: str) -> None:
-        found = (longest for end, longest in LONGEST_PAUSES_S.items() if name.endswith(end))
-        longest_s = next(found, LONGEST_PAUSE_S) * self._rng.random()
+        longest_s = LONGEST_PAUSE_S * self._rng.random()
         self.league.programs[name].kill(pause_s=1 + longest_s * self._rng.random())
 
     def _cut(self) -> None:
-        """Cut the way between a member and the hub, or one direction of it."""
-        loop, site = asyncio.get_running_loop(), str(self._rng.choice(list(SITES)))
-        line = self.league.programs[site].lines[HUB]
-        end_s = loop.time() + float(self._rng.choice([20, 100, 300, 800])) * self._rng.random()
+        """Cut the way between some members and the hub, or one direction of it."""
+        count = int(self._rng.choice([1, 1, 1, 2, 3]))
+        end_s = asyncio.get_running_loop().time()
+        end_s += float(self._rng.choice([20, 100, 300, 800])) * self._rng.random()
         way = str(self._rng.choice(["there", "back", "both"]))
-        self._log(f"{line.name} is cut: {way}, until {end_s:.0f}")
-        if way != "back":
-            line.there_until_s = end_s
-        if way != "there":
-            line.back_until_s = end_s
+        for site in self._rng.choice(list(SITES), count, replace=False):
+            line = self.league.programs[str(site)].lines[HUB]
+            self._log(f"{line.name} is cut: {way}, until {end_s:.0f}")
+            if way != "back":
+                line.there_until_s = end_s
+            if way != "there":
+                line.back_until_s = end_s
+
+    def _cut_machine(self, site: str) -> None:
+        """Cut a member's machine off from its control plane."""
+        now_s = asyncio.get_running_loop().time()
+        lasts_s = float(self._rng.choice([60, 300, 900])) * self._rng.random()
+        self.league.machines[site].cut_until_s = now_s + lasts_s
+
+    def _back_up(self) -> None:
+        backup = self.league.hub_server.backup()
+        loop = asyncio.get_running_loop()
+        self._at(loop.time() + 50 + 500 * self._rng.random(), self._restore, backup)
+
+    def _restore(self, backup: Any) -> None:
+        """Restore the hub's store, as the documentation says: hub away, wait, hub back."""
+        bump = int(self._rng.choice([0, 1_000_000]))
+        for name in HUBS:
+            self.league.programs[name].down = True
+            self.league.programs[name].kill(pause_s=0)
+        self.league.hub_server.restore(backup, bump=bump)
+        self.watchman.restored()
+        back_s = asyncio.get_running_loop().time() + WAIT_AFTER_RESTORE_S
+        self._until_s = max(self._until_s, back_s)
+        asyncio.get_running_loop().call_at(back_s - 1, self._hub_back)
+
+    def _hub_back(self) -> None:
+        for name in HUBS:
+            self.league.programs[name].down = False
+            self.league.programs[name].start()
 
     def _forget(self, site: str) -> None:
-        """Kill an agent and take its epoch memory; it is back before the guard ends its runs."""
+        """Kill an agent and take its epoch memory; the guard may have ended its runs meanwhile."""
         server = self.league.servers[site]
-        self.league.programs[site].kill(pause_s=1 + 5 * self._rng.random())
+        self.league.programs[site].kill(pause_s=1 + 100 * self._rng.random())
         for key in [k for k in server.objects["/api/v1/configmaps"] if "hansa-epochs" in k[1]]:
             server._remove("/api/v1/configmaps", key)
 
@@ -268,7 +308,10 @@ class _Story:
     # When faults are over.
 
     async def _until_mended(self) -> None:
-        await self._wait(self._until_s)
+        while asyncio.get_running_loop().time() < self._until_s and not self.watchman.violations:
+            await self._wait(self._until_s)
+        for machine in self.league.machines.values():
+            machine.cut_until_s = 0.0
         for program in self.league.programs.values():
             program.start()
             for line in program.lines.values():
@@ -277,6 +320,8 @@ class _Story:
                 line.kill_at.clear()
         for site in SITES:
             await self._switch(site, "Open")
+        for _, name in list(self.league.hub_server.objects[JOBS]):
+            await self._patch(name, {"suspend": False})
         self._log("faults are over")
 
     async def _settle(self) -> None:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-
 from tests.simulation.defects import DEFECTS, broken
+
 from tests.simulation.objects import applied, merged, parse, selects
 from tests.simulation.story import play
 

@@ -42,9 +42,7 @@ def judge(wire: Mapping[str, Any], policy: MemberPolicySpec | None, facts: Facts
     return Judgement(proposal, (), pick_class(case.spec, facts.stock))
 
 
-def distrust(
-    proposal: Proposal, policy: MemberPolicySpec, facts: Facts
-) -> tuple[Objection, ...]:
+def distrust(proposal: Proposal, policy: MemberPolicySpec, facts: Facts) -> tuple[Objection, ...]:
     """Return why a grant is not for us, or from no hub we trust; none where it is both."""
     case = Case(proposal, policy, facts)
     return tuple(objection for rule in _TRUST for objection in rule(case))

@@ -234,8 +234,8 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
     ),
     "one object that cannot be deleted keeps all others": product(
         "guard/guard.py",
-        "            except HansaError as error:\n                log.warning(\"not done\"",
-        "            except NotImplementedError as error:\n                log.warning(\"not done\"",
+        '            except HansaError as error:\n                log.warning("not done"',
+        '            except NotImplementedError as error:\n                log.warning("not done"',
         GUARD,
     ),
 }
@@ -256,7 +256,7 @@ EXPORTS: Mapping[str, Defect] = {
     ),
     "a data set that is gone hides its rule": product(
         "grants/exports/permits.py",
-        "            yield _Rule(f\"spec.datasets has no {name}, so exports\", _DENIED)",
+        '            yield _Rule(f"spec.datasets has no {name}, so exports", _DENIED)',
         "            continue",
         PERMITS,
     ),
@@ -274,8 +274,8 @@ EXPORTS: Mapping[str, Defect] = {
     ),
     "a result that no job declares": product(
         "reconcile/member/outgoing.py",
-        "        return None, UNDECLARED if output.result is not None and may.verdict != \"Deny\" else \"\"",
-        "        return output.result and output.result.decode(), \"\"",
+        '        return None, UNDECLARED if output.result is not None and may.verdict != "Deny" else ""',
+        '        return output.result and output.result.decode(), ""',
         OUTGOING,
     ),
     "the controller's words go out with the log denied": product(

@@ -70,6 +70,13 @@ MEMBER: Mapping[str, Defect] = {
         "if isinstance(proposal, Objection):",
         FORGOTTEN,
     ),
+    "a cut machine's end told as its job's": product(
+        "member/runs/run_objects.py",
+        "if view is None or not view.gave_up:",
+        "if view is None or view.gave_up or not view.gave_up:",
+        "unit/member/runs/test_given_up.py",
+        seeds=SEEDS,
+    ),
     "a forgotten grant is never released": product(
         "member/runs/run_controller.py",
         "return await forgotten.end(self._context, name)",
@@ -205,12 +212,6 @@ HUB: Mapping[str, Defect] = {
         "return bool(message)",
         FENCING,
         "unit/reconcile/hub/test_snapshot.py",
-    ),
-    "a release of another epoch": product(
-        "reconcile/fencing.py",
-        'if not release or not public_key or release.get("epoch") != epoch:',
-        "if not release or not public_key:",
-        FENCING,
     ),
     "the grant before the epoch's record": product(
         "reconcile/hub/derive.py",

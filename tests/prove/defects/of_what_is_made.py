@@ -207,7 +207,7 @@ CHARTS: Mapping[str, Defect] = {
     ),
     "the exporter's page open to everybody": chart(
         "hansa-member/templates/networkpolicy.yaml",
-        "    - from:\n        - podSelector:\n            matchLabels: {{- include \"hansa.selector\" . | nindent 14 }}",
+        '    - from:\n        - podSelector:\n            matchLabels: {{- include "hansa.selector" . | nindent 14 }}',
         "    - from:\n        - podSelector: {}",
         REACH,
     ),

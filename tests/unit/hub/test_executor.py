@@ -96,7 +96,11 @@ async def orphan(placed, store):
     path, grant = one(store, WORKGRANT)
     job_path, job = one(store, AIJOB)
     action = do.CancelOrphan(
-        meta(grant)["namespace"], meta(grant)["name"], meta(grant)["uid"], job_path, meta(job)["uid"]
+        meta(grant)["namespace"],
+        meta(grant)["name"],
+        meta(grant)["uid"],
+        job_path,
+        meta(job)["uid"],
     )
     done = await placed.executor.run([action])
     assert done.ok

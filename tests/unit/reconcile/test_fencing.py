@@ -32,6 +32,13 @@ def test_time_alone_opens_it_only_after_every_wait(facts, now_s, skew_s):
         assert now_s > facts.not_after_s + skew_s
 
 
+@given(FACTS, SECONDS, SKEW)
+def test_no_contract_is_shorter_than_a_run_takes_to_end_by_itself(facts, now_s, skew_s):
+    """Agent and guard may both be dead: then the pods end when their file goes stale."""
+    if fence(facts, now_s, skew_s=skew_s).over:
+        assert now_s > max(facts.last_contact_s, facts.granted_s) + 300 + skew_s
+
+
 @given(FACTS, st.floats(-300, 300), st.floats(300, 600))
 def test_the_member_has_stopped_before_it_opens(facts, member_clock_error_s, skew_s):
     """The member counts from its last renewal, which the hub has seen, on a clock of its own."""

@@ -300,10 +300,11 @@ class RunController:
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
         """Tell how the run ended, with as much of its words as the policy lets out."""
         context, spec = self._context, entry.spec
-        failed = action.reason.verdict == "Failed"
-        if failed and await self._objects.ended_stale(entry, action.at_s):
-            await self._end(entry, EndReason.UNATTENDED)
-            return
+        if action.reason.verdict == "Failed":
+            why = await self._objects.given_up(entry, run.workload, action.at_s)
+            if why is not None:
+                await self._end(entry, why)
+                return
         grant, job = context.need_grant(entry), spec.job_spec
         subject = Subject(spec.institution, tuple(source.name for source in job.data))
         may = exportable(subject, context.cluster_state.policy.spec)

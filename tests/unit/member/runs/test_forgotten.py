@@ -35,7 +35,9 @@ class Forgetful(Running):
         spec = grant(job(**PLAIN), **({"by": signers} if signers else {}))
         metadata = {"name": GRANT.rpartition("/")[2], "namespace": "hansa-node-tartu"}
         told = {"conditions": [TOLD]} | status
-        self.hub.put(GRANT, {"metadata": metadata | {"generation": 1}, "spec": spec, "status": told})
+        self.hub.put(
+            GRANT, {"metadata": metadata | {"generation": 1}, "spec": spec, "status": told}
+        )
         return spec
 
     def record(self):

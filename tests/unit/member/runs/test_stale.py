@@ -54,7 +54,9 @@ async def test_while_a_later_run_is_accepted_it_is_not(agent):
 
 async def test_while_a_namespace_of_the_job_is_left_it_is_not(agent):
     await agent.remembers(Outcome.ENDED)
-    agent.own.objects[LEFT] = {"metadata": {"name": "x", "uid": "x", "labels": {JOB_UID_LABEL: UID}}}
+    agent.own.objects[LEFT] = {
+        "metadata": {"name": "x", "uid": "x", "labels": {JOB_UID_LABEL: UID}}
+    }
     assert await told(agent) is None
 
 
