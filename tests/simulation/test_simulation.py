@@ -1,4 +1,4 @@
-"""Seeds drawn anew, one seed twice, and defects that have to be seen."""
+"""Seeds drawn anew, one seed twice, and the parts of the model by themselves."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from tests.simulation.defects import DEFECTS, broken
 
 from tests.simulation.objects import applied, merged, parse, selects
-from tests.simulation.story import play
 
 FIXED = {**os.environ, "PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
-SEEDS_TO_CATCH = 12
-QUICKLY_SEEN = ("run never cleaned up", "finalizer never taken off")
-"""Each in its first seed; the others are for the long runs."""
 
 
 def simulate(*arguments: str) -> str:
@@ -41,18 +36,6 @@ def test_a_seed_replays_to_the_same_log_in_another_process():
     first, second = simulate("--seed", "5"), simulate("--seed", "5")
     assert first.splitlines()[-1] == second.splitlines()[-1]
     assert first.splitlines()[-1] != simulate("--seed", "6").splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in QUICKLY_SEEN else pytest.param(name, marks=pytest.mark.soak)
-        for name in DEFECTS
-    ],
-)
-def test_a_defect_is_seen(name):
-    with broken(name):
-        assert any(play(seed).violations for seed in range(SEEDS_TO_CATCH))
 
 
 PATHS = {

@@ -320,6 +320,14 @@ BOTH: Mapping[str, Defect] = {
         "unit/adapters/test_reflector.py",
         seeds=SEEDS,
     ),
+    "watches that are cut short put every list off": product(
+        "adapters/kube/reflector.py",
+        "        stream = self._cluster.watch(",
+        "        self._list_at = self._clock.monotonic() + self._relist_s\n"
+        "        stream = self._cluster.watch(",
+        "unit/adapters/test_reflector.py",
+        seeds=SEEDS,
+    ),
     "an older event undoes a newer one": product(
         "adapters/kube/reflector.py",
         "        if old is None or is_newer(thing, old):",

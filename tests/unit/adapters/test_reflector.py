@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from hansa.adapters.kube.reflector import Mirror
+from hansa.adapters.kube import reflector
+from hansa.adapters.kube.reflector import Mirror, Reflector
+from hansa.errors import Retryable
+from hansa.ports import Page, WatchEvent
 
 
 def thing(version: int, *, uid: str = "u", name: str = "a"):
@@ -68,3 +73,42 @@ def test_the_end_of_a_namesake_is_not_its_own(mirror):
     mirror.put(thing(5, uid="new"))
     mirror.drop(thing(6, uid="old"))
     assert version(mirror) == "5"
+
+
+class Deaf:
+    """A server whose every watch is cut short and tells nothing of what happens; time passes in them."""
+
+    def __init__(self, *, breaks: bool) -> None:
+        self.now_s = 0.0
+        self.listed: list[float] = []
+        self.breaks = breaks
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def now(self) -> float:
+        return self.now_s
+
+    async def list(self, _: str, **__: str) -> Page:
+        self.listed.append(self.now_s)
+        return Page([thing(len(self.listed))], str(len(self.listed)))
+
+    async def watch(self, _: str, version: str, **__: str):
+        self.now_s += 60
+        yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": version}})
+        if self.breaks:
+            raise Retryable("connection reset")
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["ended", "broken"])
+async def test_watches_that_are_cut_short_put_no_list_off(breaks, monkeypatch):
+    """As by a proxy that ends what lasts for a minute."""
+    server = Deaf(breaks=breaks)
+    monkeypatch.setattr(reflector, "FIRST_BACKOFF_S", 0.0)
+    mirror = Reflector(server, "/x", clock=server, relist_s=600)
+    task = asyncio.create_task(mirror.run())
+    while server.now_s < 3600:  # noqa: ASYNC110  # time passes where it watches
+        await asyncio.sleep(0)
+    task.cancel()
+    assert len(server.listed) >= 5
+    assert max(b - a for a, b in zip(server.listed, server.listed[1:], strict=False)) <= 720
