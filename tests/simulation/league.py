@@ -52,6 +52,8 @@ SITES = {"tartu": ("EE", 4), "vilnius": ("LT", 4), "riga": ("LV", 2)}
 """Member → its country and its GPUs."""
 GRANT_VALIDITY_S = 120
 RESTART_S = 3.0
+RENEWAL_S, PASS_S = 4.0, 5.0
+"""Less often than by default: a third of all events would be renewals and passes with nothing to do."""
 
 
 def _key(name: str) -> Ed25519Signer:
@@ -201,7 +203,7 @@ class League:
         key.write_bytes(_key(HUB).private_pem())
         settings = HubSettings(
             grants={"key_file": str(key), "validity_seconds": GRANT_VALIDITY_S},
-            leadership={"identity": name},
+            leadership={"identity": name, "retry_seconds": RENEWAL_S},
         )
         hub = hub_app.Hub(settings, Connection(server=HUB, namespace="hansa-system"))
         caches = hub.caches
@@ -216,10 +218,14 @@ class League:
         )
 
     async def _guard(self, name: str) -> None:
-        await guard_app.serve(GuardSettings(node=name), Connection(server=name))
+        await guard_app.serve(
+            GuardSettings(node=name, pass_seconds=PASS_S), Connection(server=name)
+        )
 
     async def _agent(self, name: str) -> None:
-        settings = MemberSettings(node=name, leadership={"identity": name})
+        settings = MemberSettings(
+            node=name, leadership={"identity": name, "retry_seconds": RENEWAL_S}
+        )
         process = CURRENT.get()
         agent = member_app.Agent(settings, Connection(server=name), clock=process.clock)
         agent._random = self._rng(f"jitter {name} {process.clock.monotonic()}")
