@@ -17,6 +17,7 @@ LEASE, EPOCHS, CHECKS = (
     "unit/grants/test_epochs.py",
     "unit/grants/test_checks.py",
 )
+JUDGE = "unit/member/test_judge.py"
 SEEDS = 40
 
 MEMBER: Mapping[str, Defect] = {
@@ -132,12 +133,14 @@ MEMBER: Mapping[str, Defect] = {
         "member/judge.py",
         "        self._inbox.update(dict.fromkeys(names))\n        self._wake.set()",
         "        del names",
+        JUDGE,
         seeds=SEEDS,
     ),
     "a refusal that the hub did not take is lost": product(
         "member/judge.py",
         "            self._untold[name] = judgement\n            retry",
         "            return\n            retry",
+        JUDGE,
         seeds=SEEDS,
     ),
     "an end that is never told": product(
@@ -311,6 +314,7 @@ BOTH: Mapping[str, Defect] = {
         "adapters/kube/reflector.py",
         "if old is None or _identity(old) != _identity(thing):",
         "if old is None:",
+        "unit/adapters/test_reflector.py",
         seeds=SEEDS,
     ),
     "a list with lower versions is not believed": product(
