@@ -19,12 +19,6 @@ def seen(epoch: int, outcome: Outcome = Outcome.ACCEPTED, digest: str = "x", *, 
     return Seen(record if epoch == 3 else None, max(epoch, highest))
 
 
-def spoilt(signature: dict) -> dict:
-    """The hub's key, and a signature over something else."""
-    other = grant(epoch=4)["signatures"][0]["signature"]
-    return signature | {"signature": other}
-
-
 def small(**workers):
     return {"version": "2.60.0", "workers": {"count": 2, "gpus": 1} | workers}
 
@@ -52,12 +46,6 @@ REFUSED = {
     ),
     "another node": (grant(node="riga"), policy(), facts(), {R.WRONG_NODE}),
     "unknown hub": (grant(by=(FOREIGN,)), policy(), facts(), {R.UNKNOWN_HUB}),
-    "a second signature of the hub's that does not hold": (
-        grant() | {"signatures": [*grant()["signatures"], spoilt(grant()["signatures"][0])]},
-        policy(),
-        facts(),
-        {R.BAD_SIGNATURE},
-    ),
     "an owner is no hub": (grant(by=(OWNER,)), policy(), facts(), {R.UNKNOWN_HUB}),
     "one hub known, one not": (
         grant(by=(HUB, FOREIGN)),
