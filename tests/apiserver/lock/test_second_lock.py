@@ -22,12 +22,12 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants.checks import _under
-from hansa.member.cluster.inventory import Canary
+from hansa.member.cluster.cluster_state import Canary
 from hansa.member.cluster.second_lock import try_lock
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
-from tests.apiserver.charts.charted import Charted, installed, policies
+from tests.apiserver.charts.charted import Charted, installed, locks, policies
 from tests.apiserver.crds.bases import DIGEST
 from tests.apiserver.lock import escapes
 from tests.apiserver.lock.escapes import PODS, RAYJOBS, REQUESTS, filled, spoilt
@@ -318,18 +318,13 @@ def rules_of(policy: dict[str, Any]) -> list[str]:
     ]
 
 
-def locks(member: Charted) -> list[dict[str, Any]]:
-    """Return the policies of the lock: all but the one that confines the guard."""
-    return [p for p in policies(member.plane) if p["metadata"]["name"] != "hansa-guard-confined"]
-
-
 def test_every_rule_has_its_canary(member: Charted):
-    rules = [rule for policy in locks(member) for rule in rules_of(policy)]
+    rules = [rule for policy in locks(member.plane) for rule in rules_of(policy)]
     law = MemberPolicySpec.model_validate(law_of(switch="Stopped")["spec"])
 
     assert sorted(rules) == sorted(set(rules))
     assert {canary.rule for canary in canaries.known_bad(law)} == {*rules, "PodSecurity"}
-    assert {p["metadata"]["name"] for p in locks(member)} == set(canaries.POLICIES)
+    assert {p["metadata"]["name"] for p in locks(member.plane)} == set(canaries.POLICIES)
 
 
 RULES = sorted({c.rule for c in canaries.known_bad(LAW)} - {"PodSecurity"})
@@ -339,7 +334,7 @@ RULES = sorted({c.rule for c in canaries.known_bad(LAW)} - {"PodSecurity"})
 def test_without_a_rule_its_escapes_pass_and_its_canary_tells(
     run: LiveRun, member: Charted, rule: str
 ):
-    policy = next(p for p in locks(member) if rule in rules_of(p))
+    policy = next(p for p in locks(member.plane) if rule in rules_of(p))
     path = f"{POLICIES}/{policy['metadata']['name']}"
     place = f"/spec/validations/{rules_of(policy).index(rule)}/expression"
     kept = policy["spec"]["validations"][rules_of(policy).index(rule)]["expression"]

@@ -54,16 +54,16 @@ MEMBER: Mapping[str, Defect] = {
         LIFECYCLE,
     ),
     "a stale release while a run is accepted": product(
-        "member/runs/stale.py",
+        "member/runs/stale_grants.py",
         "if not records or any(record.outcome is Outcome.ACCEPTED for record in records):",
         "if not records:",
-        "unit/member/runs/test_stale.py",
+        "unit/member/runs/test_stale_grants.py",
     ),
     "a stale release while a namespace is left": product(
-        "member/runs/stale.py",
+        "member/runs/stale_grants.py",
         "return None if page.items else sign_release",
         "return sign_release",
-        "unit/member/runs/test_stale.py",
+        "unit/member/runs/test_stale_grants.py",
     ),
     "a forgotten grant released on a stranger's word": product(
         "member/runs/forgotten.py",

@@ -8,7 +8,7 @@ from hansa.api.meta import JOB_UID_LABEL
 from hansa.errors import Retryable
 from hansa.grants.epochs import Outcome
 from hansa.member import wiring
-from hansa.member.runs import stale
+from hansa.member.runs import stale_grants
 from hansa.reconcile.fencing import release_holds
 from tests.unit.grants.grant_kit import NODE, UID
 from tests.unit.member.runs.test_another_workload import GRANT, PlainJob, Running, working
@@ -20,7 +20,7 @@ class Outdated(Running):
     """An agent that has seen a later epoch than the one it is granted."""
 
     async def remembers(self, outcome):
-        spec = stale.read(self.granted()).spec
+        spec = stale_grants.read(self.granted()).spec
         context = self.parts.context
         later = spec.model_copy(update={"epoch": 7})
         await context.epochs.load()
