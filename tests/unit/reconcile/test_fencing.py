@@ -32,11 +32,20 @@ def test_time_alone_opens_it_only_after_every_wait(facts, now_s, skew_s):
         assert now_s > facts.not_after_s + skew_s
 
 
-@given(FACTS, SECONDS, SKEW)
-def test_no_contract_is_shorter_than_a_run_takes_to_end_by_itself(facts, now_s, skew_s):
+@given(SECONDS, st.floats(0, 1e4), st.integers(60, 299), SKEW)
+def test_no_contract_is_shorter_than_a_run_takes_to_end_by_itself(
+    contact_s, ago_s, longest_s, skew_s
+):
     """Agent and guard may both be dead: then the pods end when their file goes stale."""
-    if fence(facts, now_s, skew_s=skew_s).over:
-        assert now_s > max(facts.last_contact_s, facts.granted_s) + 300 + skew_s
+    facts = EpochFacts(
+        refused=False,
+        released=False,
+        granted_s=contact_s - ago_s,
+        not_after_s=contact_s - ago_s + 1,
+        last_contact_s=contact_s,
+        max_unattended_s=longest_s,
+    )
+    assert fence(facts, 0.0, skew_s=skew_s).at_s >= contact_s + 300 + skew_s
 
 
 @given(FACTS, st.floats(-300, 300), st.floats(300, 600))
