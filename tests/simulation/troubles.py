@@ -18,7 +18,7 @@ WILD_S = 4000.0
 """A clock may be wrong by up to so much for a while; its owner must notice."""
 LONGEST_PAUSE_S = 500.0
 LONGEST_UNATTENDED_S = 600
-WAIT_AFTER_RESTORE_S = LONGEST_UNATTENDED_S + 120.0
+WAIT_AFTER_RESTORE_S = LONGEST_UNATTENDED_S + 300.0
 """The hub stays away for so long when its store was restored: docs/how-to/back-up.md."""
 At = Callable[..., None]
 

@@ -162,6 +162,12 @@ MEMBER: Mapping[str, Defect] = {
         "            silence = self._silence(sent)",
         "unit/member/hub_link/test_contact.py",
     ),
+    "a hub's store that goes back is not noticed": product(
+        "member/duties.py",
+        "        if number < self._hub_version:",
+        "        if number < 0:",
+        "unit/member/test_duties.py",
+    ),
     "a contact to come counts": product(
         "member/hub_link/contact.py",
         "last_s is not None and last_s <= clock.now() + skew_s",

@@ -112,3 +112,16 @@ async def test_watches_that_are_cut_short_put_no_list_off(breaks, monkeypatch):
     task.cancel()
     assert len(server.listed) >= 5
     assert max(b - a for a, b in zip(server.listed, server.listed[1:], strict=False)) <= 720
+
+
+async def test_a_list_that_is_asked_for_comes_with_the_next_word(monkeypatch):
+    server = Deaf(breaks=False)
+    monkeypatch.setattr(reflector, "FIRST_BACKOFF_S", 0.0)
+    mirror = Reflector(server, "/x", clock=server, relist_s=1e9)
+    task = asyncio.create_task(mirror.run())
+    await mirror.wait_synced()
+    mirror.list_again()
+    while len(server.listed) < 2:  # noqa: ASYNC110  # time passes where it watches
+        await asyncio.sleep(0)
+    task.cancel()
+    assert server.listed[1] - server.listed[0] <= 120

@@ -175,6 +175,10 @@ class Reflector(Mirror):
         if self._is_admitted(thing):
             self.put(thing, notify=False)
 
+    def list_again(self) -> None:
+        """Have the collection listed at the next word from the server: what was heard may be undone."""
+        self._list_at = float("-inf")
+
     async def run(self) -> None:
         """Follow the collection until cancelled."""
         version = ""
