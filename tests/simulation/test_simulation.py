@@ -21,8 +21,14 @@ def simulate(*arguments: str) -> str:
     return done.stdout
 
 
+PARTS, SEEDS_A_PART = 5, 5
+"""About a minute of one processor; drawn anew each time, and printed."""
+
+
 @pytest.mark.parametrize(
-    "seeds", [8, pytest.param(300, marks=pytest.mark.soak)], ids=["part", "whole"]
+    "seeds",
+    [*(SEEDS_A_PART for _ in range(PARTS)), pytest.param(300, marks=pytest.mark.soak)],
+    ids=[*(f"part {number}" for number in range(PARTS)), "whole"],
 )
 def test_no_seed_violates_anything(seeds, record_property):
     said = simulate("--seeds", str(seeds)).splitlines()
