@@ -251,8 +251,10 @@ class Judge:
         known = context.run_index.get(entry.name)
         record = context.epochs.records.get(entry.uid, entry.epoch)
         if record is None:
-            # Accepted, and not remembered: what became of it is the run controller's to find out.
-            context.runs.add(entry.name)
+            if grant_status.reported(grant).accepted:
+                # What became of it is the run controller's to find out.
+                context.forgotten[entry.name] = grant["metadata"]["name"]
+                context.runs.add(entry.name)
             return
         if record.digest != entry.digest:
             return
@@ -268,7 +270,9 @@ class Judge:
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        self._context.runs.add(Entry(proposal.spec, {}, "").name)
+        name = Entry(proposal.spec, {}, "").name
+        self._context.forgotten.pop(name, None)
+        self._context.runs.add(name)
 
 
 def _epoch(grant: Manifest) -> int:

@@ -8,11 +8,9 @@ way of every ended run: what may be left is deleted, and the release is signed w
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from hansa.errors import Retryable
 from hansa.grants.checks import distrust
-from hansa.grants.envelope import workload_name
 from hansa.grants.epochs import Outcome
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
@@ -53,19 +51,12 @@ async def end(context: AgentContext, name: str) -> bool:
     if record.digest != entry.digest:
         return False
     context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
+    context.forgotten.pop(name, None)
     return True
 
 
 def _accepted(context: AgentContext, name: str) -> Manifest | None:
     """Return the grant of a run, where the hub was told that it is accepted, and not of its release."""
-    for grant in context.grants.values():
-        if _run_of(grant.get("spec") or {}) == name:
-            told = grant_status.reported(grant)
-            return grant if told.accepted and not told.released else None
-    return None
-
-
-def _run_of(spec: Manifest) -> str:
-    job, epoch = spec.get("job"), spec.get("epoch")
-    uid: Any = job.get("uid") if isinstance(job, dict) else None
-    return workload_name(uid, epoch) if isinstance(uid, str) and isinstance(epoch, int) else ""
+    grant = context.grants.get(f"{context.hub_namespace}/{context.forgotten.get(name, '')}")
+    told = grant_status.reported(grant) if grant is not None else None
+    return grant if told is not None and told.accepted and not told.released else None
