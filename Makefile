@@ -44,7 +44,7 @@ test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers are not covered
 	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal
-	$(BIN)/python -m pytest tests/random tests/simulation tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/random tests/simulation tests/prove tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
 
 demo: setup ## the league, end to end, on this machine
 	$(BIN)/python -m e2e demo
@@ -64,8 +64,8 @@ bench-incremental: setup ## 100,000 events
 bench-trace: setup ## 109 days of a real trace in virtual time
 	$(BIN)/python -m e2e.bench.bench_trace
 
-prove: setup ## the league in virtual time: 300 seeds of faults, defects not among them; JSON last
-	$(BIN)/python -m tests.simulation
+prove: setup ## 300 seeds of faults in virtual time, deliberate defects, the lock on real servers; JSON last
+	$(BIN)/python -m tests.prove
 
 soak: setup ## long property runs
 	$(BIN)/python -m pytest -m soak

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from e2e.charts import documents
 from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError
 from e2e.testbed.host.packages import PackagesMissingError, ensure_packages
 from e2e.testbed.host.progress import Progress
 from tests.conftest import skip_or_fail
+
+ROOT = Path(__file__).parents[2]
+Render = Callable[..., list[dict[str, Any]]]
 
 
 class HelmRefusedError(RuntimeError):
@@ -35,6 +42,22 @@ def helm() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def render(helm: Callable[..., str]) -> Render:
+    @cache
+    def template(chart: str, path: Path | None, changes: str) -> str:
+        return helm(
+            *("template", chart, ROOT / "helm" / chart, "--namespace=hansa-system"),
+            *("--kube-version=1.37.2", f"--values={path}" if path else "--values=-", "--values=-"),
+            stdin=changes,
+        )
+
+    def rendered(chart: str, path: Path | None = None, **changes: Any) -> list[dict[str, Any]]:
+        return documents(template(chart, path, json.dumps(changes)))
+
+    return rendered
 
 
 @pytest.fixture(scope="session")

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from e2e.charts import documents
 from hansa.cli.generated import values
 from hansa.cli.generated.processes import PROCESSES
 from hansa.cli.generated.reference import settings_page
 from hansa.reconcile.workloads import WORKLOADS
-from tests.programs.conftest import HelmRefusedError
+from tests.programs.conftest import ROOT, HelmRefusedError, Render
 
-ROOT = Path(__file__).parents[2]
 CHARTS = ("hansa-hub", "hansa-member")
 CASES = {
     f"{chart} {path.stem}": (chart, path)
@@ -26,23 +23,6 @@ CASES = {
     for path in sorted((ROOT / "helm" / chart / "ci").glob("*.yaml"))
 }
 EACH = pytest.mark.parametrize(("chart", "path"), CASES.values(), ids=CASES)
-Render = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="session")
-def render(helm: Callable[..., str]) -> Render:
-    @cache
-    def template(chart: str, path: Path | None, changes: str) -> str:
-        return helm(
-            *("template", chart, ROOT / "helm" / chart, "--namespace=hansa-system"),
-            *("--kube-version=1.37.2", f"--values={path}" if path else "--values=-", "--values=-"),
-            stdin=changes,
-        )
-
-    def rendered(chart: str, path: Path | None = None, **changes: Any) -> list[dict[str, Any]]:
-        return documents(template(chart, path, json.dumps(changes)))
-
-    return rendered
 
 
 @EACH

@@ -35,6 +35,8 @@ def main() -> int:
     figures = {"simulation_seeds": 0, "site_hours": 0.0, "crash_points": 0, "violations": 0}
     for seed in range(base, base + asked.seeds):
         _add(figures, seed)
+        if asked.until_violation and figures["violations"]:
+            break
     figures["site_hours"] = round(figures["site_hours"], 1)
     print(json.dumps(figures))
     return 1 if figures["violations"] else 0
@@ -44,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--seeds", type=int, default=300)
     parser.add_argument("--base", type=int, help="first seed; drawn anew unless given")
+    parser.add_argument("--until-violation", action="store_true", help="stop at the first")
     parser.add_argument("--seed", type=int, help="play this one seed and print its whole log")
     return parser.parse_args()
 

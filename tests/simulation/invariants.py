@@ -1,6 +1,7 @@
 """What must hold at every instant, checked at every write that any server commits.
 
-A run is live from its RayJob's creation until that has ended by itself or its namespace is gone.
+A run is live from its RayJob's creation until its pods have ended, whether its API server knows that
+or not: by themselves, with their namespace, or because nobody told them any more that they may live.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from tests.simulation.kuberay import RAYJOBS
 from tests.simulation.league import SITES, League
 
 JOBS, GRANTS = AIJOB.path(), WORKGRANT.path()
-GOOD_ENDS = frozenset({"Succeeded", "AppFailed"})
-"""How a job may end when nobody stops it: as its own program does."""
+GOOD_ENDS = {"Succeeded": "succeeded", "AppFailed": "failed"}
+"""How a job may end when nobody stops it: as its own program does, in a run of it."""
 
 
 @dataclass(slots=True)
@@ -50,8 +51,11 @@ class Watchman:
         self.writes: dict[str, int] = {}
         """Collection → writes so far that are not a sign of life."""
         league.hub_server.observers.append(self._on_hub)
+        self.ended: dict[str, set[str]] = {}
+        """Job → how its runs' pods have ended."""
         for name, server in league.servers.items():
             server.observers.append(lambda *seen, at=name: self._on_member(at, *seen))
+            league.machines[name].on_end.append(lambda *end, at=name: self._over(at, *end))
 
     def accuse(self, what: str) -> None:
         """Note a violation."""
@@ -73,14 +77,19 @@ class Watchman:
         self._count(site, collection)
         if collection == RAYJOBS and change == "ADDED":
             self._begins(site, thing)
-        elif collection == RAYJOBS and _has_ended(thing):
-            self.live.pop((site, meta["namespace"]), None)
         elif collection == NAMESPACES and change == "DELETED":
             self.live.pop((site, meta["name"]), None)
         elif collection == NAMESPACES and "deletionTimestamp" in meta:
             run = self.live.get((site, meta["name"]))
             if run is not None:
                 run.stopping = True
+
+    def _over(self, site: str, namespace: str, why: str) -> None:
+        """Note that a run's pods have ended."""
+        run = self.live.pop((site, namespace), None)
+        if run is not None:
+            self.ended.setdefault(run.job, set()).add(why)
+            self._log(f"run {run.epoch} of {run.job[-4:]} at {site} is over: {why}")
 
     def _begins(self, site: str, thing: Manifest) -> None:
         self.runs += 1
@@ -104,6 +113,13 @@ class Watchman:
         if held > SITES[site][1]:
             self.accuse(f"{held} GPUs in use at {site}, which lends {SITES[site][1]}")
 
+    def restored(self) -> None:
+        """Take in that the hub's store has gone back: what it lacks is lost, what is in it was never deleted."""
+        held = {
+            thing["metadata"]["uid"] for thing in self._league.hub_server.objects[JOBS].values()
+        }
+        self.given_up = {uid for uid in self.acknowledged if uid not in held}
+
     # At the end.
 
     def check_settled(self) -> None:
@@ -118,6 +134,8 @@ class Watchman:
                 self.accuse(f"job {name} is lost")
             elif _end(held[uid]) not in GOOD_ENDS:
                 self.accuse(f"{name} has not ended well: {_words(held[uid])}")
+            elif GOOD_ENDS[_end(held[uid])] not in self.ended.get(uid, ()):
+                self.accuse(f"{name} ended otherwise than is told: {_words(held[uid])}")
         self.check_nothing_left()
 
     def check_nothing_left(self) -> None:
@@ -134,10 +152,6 @@ class Watchman:
 
 def _is_a_runs(thing: Manifest) -> bool:
     return JOB_UID_LABEL in (thing["metadata"].get("labels") or {})
-
-
-def _has_ended(thing: Manifest) -> bool:
-    return (thing.get("status") or {}).get("jobDeploymentStatus") == "Complete"
 
 
 def _conditions(job: Manifest) -> dict[str, Any]:

@@ -47,10 +47,14 @@ from tests.simulation.loop import CURRENT, EPOCH_S, Clock, Process
 
 NODES = "/api/v1/nodes"
 HUB = "hub"
+HUBS = ("hub", "hub-b")
+"""Its replicas."""
 SITES = {"tartu": ("EE", 4), "vilnius": ("LT", 4), "riga": ("LV", 2)}
 """Member → its country and its GPUs."""
 GRANT_VALIDITY_S = 120
 RESTART_S = 3.0
+RENEWAL_S, PASS_S = 4.0, 5.0
+"""Less often than by default: a third of all events would be renewals and passes with nothing to do."""
 
 
 def _key(name: str) -> Ed25519Signer:
@@ -124,10 +128,11 @@ class League:
         self.hub_server = MemCluster(HUB, Clock(loop))
         self.servers = {name: MemCluster(name, Clock(loop)) for name in SITES}
         self.programs: dict[str, Program] = {}
-        self.machines = [Machines(server, rng(f"rays {n}")) for n, server in self.servers.items()]
+        self.machines = {n: Machines(at, rng(f"rays {n}")) for n, at in self.servers.items()}
         self._rng = rng
         self._folder = tempfile.TemporaryDirectory(prefix="hansa-simulation-")
-        self.hub = self._program(HUB, {HUB: self.hub_server}, self._hub)
+        for name in HUBS:
+            self._program(name, {HUB: self.hub_server}, lambda n=name: self._hub(n))
         for name, server in self.servers.items():
             self._program(name, {HUB: self.hub_server, name: server}, lambda n=name: self._agent(n))
             self._program(f"{name}-guard", {name: server}, lambda n=name: self._guard(n))
@@ -197,12 +202,12 @@ class League:
         await at.create(MEMBERPOLICY.path(), _thing(API_VERSION, "MemberPolicy", "local", spec=law))
         await at.create(NODES, _machine(country, gpus))
 
-    async def _hub(self) -> None:
+    async def _hub(self, name: str) -> None:
         key = Path(self._folder.name) / "hub.key"
         key.write_bytes(_key(HUB).private_pem())
         settings = HubSettings(
             grants={"key_file": str(key), "validity_seconds": GRANT_VALIDITY_S},
-            leadership={"identity": HUB},
+            leadership={"identity": name, "retry_seconds": RENEWAL_S},
         )
         hub = hub_app.Hub(settings, Connection(server=HUB, namespace="hansa-system"))
         caches = hub.caches
@@ -217,10 +222,14 @@ class League:
         )
 
     async def _guard(self, name: str) -> None:
-        await guard_app.serve(GuardSettings(node=name), Connection(server=name))
+        await guard_app.serve(
+            GuardSettings(node=name, pass_seconds=PASS_S), Connection(server=name)
+        )
 
     async def _agent(self, name: str) -> None:
-        settings = MemberSettings(node=name, leadership={"identity": name})
+        settings = MemberSettings(
+            node=name, leadership={"identity": name, "retry_seconds": RENEWAL_S}
+        )
         process = CURRENT.get()
         agent = member_app.Agent(settings, Connection(server=name), clock=process.clock)
         agent._random = self._rng(f"jitter {name} {process.clock.monotonic()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import logging
 import zlib
@@ -16,24 +17,15 @@ from hansa.api.meta import API_VERSION
 from hansa.ports import Manifest
 from tests.residency_kit import EVERYWHERE, stands_in
 from tests.simulation.apiserver import LEASES
-from tests.simulation.faults import Line, Rates
 from tests.simulation.invariants import JOBS, Watchman
-from tests.simulation.league import HUB, SITES, League, in_memory
+from tests.simulation.league import SITES, League, in_memory
 from tests.simulation.loop import VirtualLoop
+from tests.simulation.troubles import LONGEST_UNATTENDED_S, Troubles
 
 FAULTS_FROM_S, FAULTS_UNTIL_S = 30.0, 1500.0
 SETTLED_AFTER_S = 2400.0
 """Longest: a relist that repairs a swallowed event, an unattended limit, and the longest run."""
 QUIET_S = 240.0
-LONGEST_UNATTENDED_S = 600
-LONGEST_SKEW_S = 12.0
-LONGEST_PAUSES_S = {"-guard": 8.0}
-"""By the end of a program's name; others may be away for ``LONGEST_PAUSE_S``.
-
-While agent *and* guard are away nobody stops an unattended run but the run itself, which ends by a
-switch of its own that is not in this model.
-"""
-LONGEST_PAUSE_S = 500.0
 CLASS = "nvidia-l40s"
 SPEC = {
     "pool": "league",
@@ -58,30 +50,26 @@ class Verdict:
     faults: dict[str, int] = field(default_factory=dict)
 
 
-def play(seed: int, *, last: int = 60, forgets: bool = False) -> Verdict:
-    """Play one seed to its end, or to its first violation.
-
-    ``forgets``: agents lose their epoch memory too. Not by default: where the run is gone as well
-    nobody releases its grant today, and the job waits for ever.
-    """
+def play(seed: int, *, last: int = 60) -> Verdict:
+    """Play one seed to its end, or to its first violation."""
     logging.disable(logging.CRITICAL)
+    gc.disable()  # a tenth of the time; what a league leaves is collected after it
     loop = VirtualLoop()
     try:
         with in_memory():
-            return loop.run_until_complete(_Story(seed, forgets=forgets).play(last))
+            return loop.run_until_complete(_Story(seed).play(last))
     finally:
         loop.close()
+        gc.enable()
+        gc.collect()
         logging.disable(logging.NOTSET)
 
 
 class _Story:
-    def __init__(self, seed: int, *, forgets: bool) -> None:
+    def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._until_s = FAULTS_UNTIL_S
-        self._forgets = forgets
         self._rng = self._stream("story")
         self._lines: list[str] = []
-        self._crash_points = 0
         self._faults: dict[str, int] = {}
 
     def _stream(self, name: str) -> np.random.Generator:
@@ -94,6 +82,9 @@ class _Story:
         loop = asyncio.get_running_loop()
         self.league = League(self._stream, self._log)
         self.watchman = Watchman(self.league, self._log, loop.time)
+        self.troubles = Troubles(
+            self.league, self.watchman, self._stream("troubles"), self._log, self._at
+        )
         await self.league.found()
         for program in self.league.programs.values():
             program.start()
@@ -106,7 +97,7 @@ class _Story:
             digest=hashlib.sha256(text).hexdigest(),
             tail=tuple(self._lines[-last:]),
             site_hours=loop.time() * len(SITES) / 3600,
-            crash_points=self._crash_points,
+            crash_points=self.troubles.crash_points,
             runs=self.watchman.runs,
             faults=self._faults,
         )
@@ -130,26 +121,32 @@ class _Story:
         for number in range(int(self._rng.integers(5, 10))):
             self._at(self._when(0.7), self._submit, number)
         for name in SITES:
-            self._wrong_clock(name)
-            if self._rng.random() < 0.3:
-                self._at(
-                    self._when(), self._switch, name, str(self._rng.choice(["Paused", "Stopped"]))
-                )
-            if self._rng.random() < 0.3 and self._forgets:
-                self._at(self._when(), self._forget, name)
-        self._wrong_clock(HUB)
+            self._plan_member(name)
+        self.troubles.spoil_all()
         for program in self.league.programs.values():
-            for line in program.lines.values():
-                line.rates = self._rates(line)
-            for _ in range(int(self._rng.integers(0, 3))):
-                self._at(self._when(), self._kill, program.name)
-        for _ in range(int(self._rng.integers(0, 6))):
-            self._at(self._when(), self._cut)
+            self._often(3, self.troubles.kill, program.name)
+        self._often(4, self.troubles.jump)
+        self._often(6, self.troubles.cut)
+        if self._rng.random() < 0.25:
+            self._at(FAULTS_FROM_S + 500 * self._rng.random(), self.troubles.back_up)
         for _ in range(3):
-            self._at(self._when(), self._compact)
+            self._at(self._when(), self.troubles.compact)
+
+    def _plan_member(self, name: str) -> None:
+        switch = str(self._rng.choice(["Paused", "Stopped"]))
+        if self._rng.random() < 0.3:
+            self._at(self._when(), self._switch, name, switch)
+        for act in (self.troubles.forget, self.troubles.cut_machine):
+            if self._rng.random() < 0.3:
+                self._at(self._when(), act, name)
+
+    def _often(self, below: int, act: Any, *args: Any) -> None:
+        """Do something a drawn number of times."""
+        for _ in range(int(self._rng.integers(0, below))):
+            self._at(self._when(), act, *args)
 
     def _when(self, share: float = 0.95) -> float:
-        return FAULTS_FROM_S + (self._until_s - FAULTS_FROM_S) * share * self._rng.random()
+        return FAULTS_FROM_S + (FAULTS_UNTIL_S - FAULTS_FROM_S) * share * self._rng.random()
 
     def _at(self, when_s: float, act: Any, *args: Any) -> None:
         asyncio.get_running_loop().call_at(when_s, self._do, act, *args)
@@ -157,7 +154,8 @@ class _Story:
     def _do(self, act: Any, *args: Any) -> None:
         name = act.__name__.lstrip("_")
         self._faults[name] = self._faults.get(name, 0) + 1
-        self._log(f"story: {name} {' '.join(map(str, args))}")
+        words = (one for one in args if isinstance(one, str | int))
+        self._log(f"story: {name} {' '.join(map(str, words))}")
         outcome = act(*args)
         if asyncio.iscoroutine(outcome):
             # Servers answer at once.
@@ -165,30 +163,6 @@ class _Story:
                 outcome.send(None)
             except StopIteration:
                 return
-
-    def _wrong_clock(self, name: str) -> None:
-        clock = self.league.programs[name].clock
-        clock.offset_s = LONGEST_SKEW_S * (2 * self._rng.random() - 1)
-
-    def _rates(self, line: Line) -> Rates:
-        scale = float(self._rng.choice([0.0, 0.3, 1.0, 3.0]))
-        own = not line.name.endswith(f">{HUB}") or line.name == f"{HUB}>{HUB}"
-        for _ in range(int(self._rng.integers(0, 3))):
-            # Crash points lie where jobs are: the first hundred writes are of the league's founding.
-            at = line.writes + 1 + int(self._rng.integers(0, 400))
-            line.kill_at[at] = str(self._rng.choice(["before", "after"]))
-            self._crash_points += 1
-        return Rates(
-            lost=0.01 * scale,
-            unanswered=0.01 * scale,
-            busy=0.01 * scale,
-            conflict=0.01 * scale,
-            hung=0.0 if own else 0.003 * scale,
-            late=0.0 if own else 0.003 * scale,
-            gone=0.05 * scale,
-            swallowed=0.003 * scale,
-            lag_s=0.2 * scale,
-        )
 
     async def _submit(self, number: int) -> None:
         rng, spec = self._rng, dict(SPEC)
@@ -239,46 +213,16 @@ class _Story:
         path = MEMBERPOLICY.path(name="local")
         await self.league.servers[site].merge(path, {"spec": {"switch": to}})
 
-    def _kill(self, name: str) -> None:
-        found = (longest for end, longest in LONGEST_PAUSES_S.items() if name.endswith(end))
-        longest_s = next(found, LONGEST_PAUSE_S) * self._rng.random()
-        self.league.programs[name].kill(pause_s=1 + longest_s * self._rng.random())
-
-    def _cut(self) -> None:
-        """Cut the way between a member and the hub, or one direction of it."""
-        loop, site = asyncio.get_running_loop(), str(self._rng.choice(list(SITES)))
-        line = self.league.programs[site].lines[HUB]
-        end_s = loop.time() + float(self._rng.choice([20, 100, 300, 800])) * self._rng.random()
-        way = str(self._rng.choice(["there", "back", "both"]))
-        self._log(f"{line.name} is cut: {way}, until {end_s:.0f}")
-        if way != "back":
-            line.there_until_s = end_s
-        if way != "there":
-            line.back_until_s = end_s
-
-    def _forget(self, site: str) -> None:
-        """Kill an agent and take its epoch memory; it is back before the guard ends its runs."""
-        server = self.league.servers[site]
-        self.league.programs[site].kill(pause_s=1 + 5 * self._rng.random())
-        for key in [k for k in server.objects["/api/v1/configmaps"] if "hansa-epochs" in k[1]]:
-            server._remove("/api/v1/configmaps", key)
-
-    def _compact(self) -> None:
-        for server in (self.league.hub_server, *self.league.servers.values()):
-            server.compact()
-
     # When faults are over.
 
     async def _until_mended(self) -> None:
-        await self._wait(self._until_s)
-        for program in self.league.programs.values():
-            program.start()
-            for line in program.lines.values():
-                line.rates, line.there_until_s, line.back_until_s = Rates(), 0.0, 0.0
-                self._crash_points -= len(line.kill_at)
-                line.kill_at.clear()
+        await self._wait(FAULTS_UNTIL_S)
+        await self._wait(self.troubles.last_until_s)
+        self.troubles.mend_all()
         for site in SITES:
             await self._switch(site, "Open")
+        for _, name in list(self.league.hub_server.objects[JOBS]):
+            await self._patch(name, {"suspend": False})
         self._log("faults are over")
 
     async def _settle(self) -> None:

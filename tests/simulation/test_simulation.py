@@ -1,4 +1,4 @@
-"""Seeds drawn anew, one seed twice, and defects that have to be seen."""
+"""Seeds drawn anew, one seed twice, and the parts of the model by themselves."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ import sys
 
 import pytest
 
-from tests.simulation.defects import DEFECTS, broken
 from tests.simulation.objects import applied, merged, parse, selects
-from tests.simulation.story import play
 
 FIXED = {**os.environ, "PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
-SEEDS_TO_CATCH = 12
-QUICKLY_SEEN = ("run never cleaned up", "finalizer never taken off")
-"""Each in its first seed; the others are for the long runs."""
 
 
 def simulate(*arguments: str) -> str:
@@ -26,8 +21,14 @@ def simulate(*arguments: str) -> str:
     return done.stdout
 
 
+PARTS, SEEDS_A_PART = 5, 5
+"""About a minute of one processor; drawn anew each time, and printed."""
+
+
 @pytest.mark.parametrize(
-    "seeds", [8, pytest.param(300, marks=pytest.mark.soak)], ids=["part", "whole"]
+    "seeds",
+    [*(SEEDS_A_PART for _ in range(PARTS)), pytest.param(300, marks=pytest.mark.soak)],
+    ids=[*(f"part {number}" for number in range(PARTS)), "whole"],
 )
 def test_no_seed_violates_anything(seeds, record_property):
     said = simulate("--seeds", str(seeds)).splitlines()
@@ -41,18 +42,6 @@ def test_a_seed_replays_to_the_same_log_in_another_process():
     first, second = simulate("--seed", "5"), simulate("--seed", "5")
     assert first.splitlines()[-1] == second.splitlines()[-1]
     assert first.splitlines()[-1] != simulate("--seed", "6").splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in QUICKLY_SEEN else pytest.param(name, marks=pytest.mark.soak)
-        for name in DEFECTS
-    ],
-)
-def test_a_defect_is_seen(name):
-    with broken(name):
-        assert any(play(seed).violations for seed in range(SEEDS_TO_CATCH))
 
 
 PATHS = {

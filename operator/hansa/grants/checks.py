@@ -15,7 +15,7 @@ from hansa.grants import owners, trust
 from hansa.grants.capacity import gpu_objection, pick_class
 from hansa.grants.epochs import stale
 from hansa.grants.exports.permits import shut_in
-from hansa.grants.judgement import Case, Facts, Judgement
+from hansa.grants.judgement import Case, Facts, Judgement, Proposal
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
 from hansa.grants.territory import residency_rules
 from hansa.model.times import from_rfc3339
@@ -40,6 +40,12 @@ def judge(wire: Mapping[str, Any], policy: MemberPolicySpec | None, facts: Facts
         if objections:
             return Judgement(proposal, gravest_first(objections))
     return Judgement(proposal, (), pick_class(case.spec, facts.stock))
+
+
+def distrust(proposal: Proposal, policy: MemberPolicySpec, facts: Facts) -> tuple[Objection, ...]:
+    """Return why a grant is not for us, or from no hub we trust; none where it is both."""
+    case = Case(proposal, policy, facts)
+    return tuple(objection for rule in _TRUST for objection in rule(case))
 
 
 _POLICY_MISSING = Objection(

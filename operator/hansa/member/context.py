@@ -70,6 +70,8 @@ class AgentContext:
     """Refusals since this process began, by reason."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
+    forgotten: dict[str, str] = field(default_factory=dict)
+    """Run → grant that the hub was told is accepted, and of which there is no record."""
     judging: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no grant waits to be judged: accepting goes before rendering."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)

@@ -40,6 +40,8 @@ class Duties:
         """``context``: shared state."""
         self._context = context
         self._kept_s: float | None = None
+        self._hub_version = 0
+        """resourceVersion of the last renewal: it only grows, unless the hub's store went back."""
 
     async def heartbeat(self) -> None:
         """Renew this node's Lease on the hub; only a success counts as contact."""
@@ -62,6 +64,19 @@ class Duties:
         if not isinstance(stored, dict) or stored.get("renewTime") != spec["renewTime"]:
             raise Retryable("the hub answered a renewal with something else than the Lease")
         context.contact.made(sent)
+        self._look_back(str((lease.get("metadata") or {}).get("resourceVersion", "")))
+
+    def _look_back(self, version: str) -> None:
+        """List the grants again where the hub's store is older than it was.
+
+        So it is after a restore. No watch tells that: it waits for versions that are still to come,
+        and runs whose grants are gone would not be missed before the next list.
+        """
+        number = int(version) if version.isascii() and version.isdigit() else 0
+        if number < self._hub_version:
+            log.warning("the hub's store has gone back; its grants are listed again")
+            self._context.grants.list_again()
+        self._hub_version = number
 
     async def keep_contact(self) -> None:
         """Make the last contact durable: it is what the guard and a restarted agent go by."""

@@ -250,7 +250,13 @@ class Judge:
         entry = Entry(proposal.spec, grant["spec"], proposal.digest)
         known = context.run_index.get(entry.name)
         record = context.epochs.records.get(entry.uid, entry.epoch)
-        if record is None or record.digest != entry.digest:
+        if record is None:
+            if grant_status.reported(grant).accepted:
+                # What became of it is the run controller's to find out.
+                context.forgotten[entry.name] = grant["metadata"]["name"]
+                context.runs.add(entry.name)
+            return
+        if record.digest != entry.digest:
             return
         if known is None:
             context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
@@ -264,7 +270,9 @@ class Judge:
         proposal = read(grant.get("spec") or {})
         if isinstance(proposal, Objection):
             return
-        self._context.runs.add(Entry(proposal.spec, {}, "").name)
+        name = Entry(proposal.spec, {}, "").name
+        self._context.forgotten.pop(name, None)
+        self._context.runs.add(name)
 
 
 def _epoch(grant: Manifest) -> int:

@@ -126,6 +126,11 @@ def policies(plane: ControlPlane) -> list[dict[str, Any]]:
     return found
 
 
+def locks(plane: ControlPlane) -> list[dict[str, Any]]:
+    """Return the policies of the second lock: all but the one that confines the guard."""
+    return [one for one in policies(plane) if one["metadata"]["name"] != "hansa-guard-confined"]
+
+
 def pods_of(charted: Charted) -> dict[str, dict[str, Any]]:
     """Return a pod for each pod template the release installed."""
     manifest = helm.run(

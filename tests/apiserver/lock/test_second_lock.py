@@ -27,7 +27,7 @@ from hansa.member.cluster.second_lock import try_lock
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
-from tests.apiserver.charts.charted import Charted, installed, policies
+from tests.apiserver.charts.charted import Charted, installed, locks, policies
 from tests.apiserver.crds.bases import DIGEST
 from tests.apiserver.lock import escapes
 from tests.apiserver.lock.escapes import PODS, RAYJOBS, REQUESTS, filled, spoilt
@@ -319,12 +319,12 @@ def rules_of(policy: dict[str, Any]) -> list[str]:
 
 
 def test_every_rule_has_its_canary(member: Charted):
-    rules = [rule for policy in policies(member.plane) for rule in rules_of(policy)]
+    rules = [rule for policy in locks(member.plane) for rule in rules_of(policy)]
     law = MemberPolicySpec.model_validate(law_of(switch="Stopped")["spec"])
 
     assert sorted(rules) == sorted(set(rules))
     assert {canary.rule for canary in canaries.known_bad(law)} == {*rules, "PodSecurity"}
-    assert {p["metadata"]["name"] for p in policies(member.plane)} == set(canaries.POLICIES)
+    assert {p["metadata"]["name"] for p in locks(member.plane)} == set(canaries.POLICIES)
 
 
 RULES = sorted({c.rule for c in canaries.known_bad(LAW)} - {"PodSecurity"})
@@ -334,7 +334,7 @@ RULES = sorted({c.rule for c in canaries.known_bad(LAW)} - {"PodSecurity"})
 def test_without_a_rule_its_escapes_pass_and_its_canary_tells(
     run: LiveRun, member: Charted, rule: str
 ):
-    policy = next(p for p in policies(member.plane) if rule in rules_of(p))
+    policy = next(p for p in locks(member.plane) if rule in rules_of(p))
     path = f"{POLICIES}/{policy['metadata']['name']}"
     place = f"/spec/validations/{rules_of(policy).index(rule)}/expression"
     kept = policy["spec"]["validations"][rules_of(policy).index(rule)]["expression"]

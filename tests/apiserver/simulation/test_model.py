@@ -5,6 +5,7 @@ Compared are the error's kind and status, and the object without what only a ser
 
 from __future__ import annotations
 
+import os
 import uuid
 
 import numpy as np
@@ -185,9 +186,16 @@ def _bare(thing):
     return {**fields, "metadata": meta}
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.soak)])
+PART, WHOLE = int(os.environ.get("HANSA_MODEL_OPERATIONS", "300")), 5000
+"""Random operations: more for ``make prove``, which says how many, and from which seed."""
+
+
+@pytest.mark.parametrize(
+    "count", [PART, pytest.param(WHOLE, marks=pytest.mark.soak)], ids=["part", "whole"]
+)
 async def test_it_answers_as_a_real_server_does(hub_plane, count, record_property):
-    seed = int(np.random.SeedSequence().entropy) % (1 << 32)
+    drawn = int(np.random.SeedSequence().entropy) % (1 << 32)
+    seed = int(os.environ.get("HANSA_MODEL_SEED", drawn))
     space, model = f"twins-{uuid.uuid4().hex[:6]}", MemCluster("model", SystemClock())
     record_property("model operations", f"{count}, seed {seed}")
     connection = from_kubeconfig(hub_plane.kubeconfig)

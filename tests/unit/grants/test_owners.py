@@ -148,6 +148,25 @@ def test_the_signature_covers_the_work_and_not_its_place_in_the_queue():
         assert judge(grant(signed | change), OWNED, facts()).accepted, change
 
 
+WORK = {
+    "image": "hansa.local/other@sha256:" + "1" * 64,
+    "entrypoint": ["python3", "other.py"],
+    "residency": {"location": {"allow": ["EE"]}},
+    "data": [{"name": "cohort"}, {"name": "genomes"}],
+    "env": [{"name": "MORE", "value": "1"}],
+    "maxRuntimeSeconds": 99,
+    "result": {"maxBytes": 9},
+}
+"""What an owner decides about, whichever fields a table names."""
+
+
+@pytest.mark.parametrize("field", WORK)
+def test_what_is_done_with_the_data_cannot_be_changed_after_signing(field):
+    signed = authorized(job(ray={"version": "2.60.0"}))
+    judgement = judge(grant(signed | {field: WORK[field]}), OWNED, facts())
+    assert R.OWNER_SIGNATURE_INVALID in {objection.reason for objection in judgement.objections}
+
+
 def test_every_field_of_a_job_is_signed_or_named_as_not():
     """A field added later is covered by itself: only what is named stays outside."""
     fields = set(AIJobSpec.model_fields)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from e2e.lawful import lets_in
 from hansa.api.places import BLOCS, COUNTRIES
 from hansa.api.residency import Overlay, PlaceRule
-from hansa.grants.territory import Territory
+from hansa.api.workgrant import WorkGrantSpec
+from hansa.grants.territory import Territory, residency_rules
+from tests.unit.grants.grant_kit import grant, policy
 
 NEAR = Overlay(name="near", places=("Baltic", "FI"))
 LOOP = Overlay(name="loop", places=("overlay/loop",))
@@ -65,3 +67,17 @@ def test_an_overlay_defined_twice_is_both():
     assert both.contains("overlay/o", "EE")
     assert both.contains("overlay/o", "LV")
     assert not Territory([LOOP]).contains("overlay/loop", "EE")
+
+
+def test_a_holders_rule_knows_its_own_overlays_only():
+    """A hub may say what its pool's overlays are, not what another's are."""
+    names = {"location": {"allow": ["overlay/near"]}}
+    cohort = {"name": "cohort", "jurisdiction": "EE", "claim": "c", "residency": names}
+    law = policy(datasets=[cohort], overlays=[{"name": "near", "places": ["LV"]}])
+    wire = grant(overlays=[{"name": "near", "places": ["EE"]}])
+    spec = WorkGrantSpec.model_validate(wire)
+    [_, holders] = residency_rules(spec, law)
+    assert holders.territory.contains("overlay/near", "LV")
+    assert not holders.territory.contains("overlay/near", "EE")
+    unnamed = residency_rules(spec, policy(datasets=[cohort]))[1]
+    assert unnamed.territory.unknown(["overlay/near"]) == ["overlay/near"]

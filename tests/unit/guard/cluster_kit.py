@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hansa.errors import HansaError, NotFound
+from hansa.errors import Conflict, HansaError, NotFound
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest, Page
 from hansa.reconcile.member.contracts import alive
@@ -87,7 +87,8 @@ class MemoryCluster:
 
     async def delete(self, path: str, *, uid: str = "") -> None:
         await self._meet("delete", path)
-        assert uid in ("", self.objects[path]["metadata"]["uid"])
+        if uid not in ("", self.objects[path]["metadata"]["uid"]):
+            raise Conflict(f"409 Conflict: the UID in the precondition is not that of {path}")
         for place in [p for p in self.objects if p == path or p.startswith(f"{path}/")]:
             del self.objects[place]
 

@@ -71,6 +71,19 @@ async def test_stopped_ends_all_that_is_marked_and_nothing_else(guard, cluster):
     assert guard.stops == {EndReason.STOPPED: 4}
 
 
+async def test_what_has_taken_a_run_s_name_meanwhile_is_left(guard, cluster, monkeypatch):
+    cluster.switch("Stopped")
+    deletes = cluster.delete
+
+    async def delete(path, *, uid=""):
+        cluster.objects[path]["metadata"]["uid"] = "another"
+        await deletes(path, uid=uid)
+
+    monkeypatch.setattr(cluster, "delete", delete)
+    await guard.make_pass()
+    assert cluster.runs == {"a", "b"}
+
+
 @pytest.mark.parametrize("fault", [Retryable("late"), Terminal("refused"), Conflict("x"), HANGS])
 async def test_one_that_cannot_be_deleted_keeps_no_other(guard, cluster, fault):
     for number in range(40):

@@ -1,8 +1,11 @@
-"""How long the judge waits for the end of a rush of grants."""
+"""How long the judge waits for the end of a rush of grants, and what becomes of those that it could not decide."""
 
 import pytest
 
+from hansa.errors import Retryable
+from hansa.member import wiring
 from hansa.member.judge import pause_after
+from tests.unit.member.runs.test_another_workload import WORK, PlainJob, Running, working
 
 PAUSES = {
     "one grant": (1, 0.0, False, 0.02),
@@ -18,3 +21,39 @@ PAUSES = {
 def test_accepted_work_waits_for_the_end_of_a_rush_but_not_for_ever(case):
     judged, spent_s, backlog, expected = case
     assert pause_after(judged, spent_s, backlog=backlog) == pytest.approx(expected)
+
+
+@pytest.fixture
+def agent(monkeypatch):
+    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    return Running()
+
+
+def failing(act, *, times, when):
+    """Wrap a write of a cluster so that it gets lost a few times."""
+    left = [times]
+
+    async def write(path, *args, **options):
+        if left[0] and when(path):
+            left[0] -= 1
+            raise Retryable("connection reset", after_s=0.01)
+        return await act(path, *args, **options)
+
+    return write
+
+
+async def test_a_grant_that_could_not_be_decided_is_judged_again(agent):
+    agent.own.merge = failing(agent.own.merge, times=3, when=lambda path: "hansa-epochs" in path)
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") == ("True", "Accepted"))
+        await agent.until(lambda: WORK in agent.own.objects)
+
+
+async def test_a_refusal_that_the_hub_did_not_take_is_told_again_word_for_word(agent):
+    agent.hub.replace = failing(agent.hub.replace, times=3, when=lambda _: True)
+    agent.granted(image="evil.example/x@sha256:" + "0" * 64)
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") is not None)
+    assert agent.said("Accepted") == ("False", "ImageNotAllowed")
+    assert "evil.example" in str(agent.status()["conditions"])

@@ -32,6 +32,22 @@ def test_time_alone_opens_it_only_after_every_wait(facts, now_s, skew_s):
         assert now_s > facts.not_after_s + skew_s
 
 
+@given(SECONDS, st.floats(0, 1e4), st.integers(60, 299), SKEW)
+def test_no_contract_is_shorter_than_a_run_takes_to_end_by_itself(
+    contact_s, ago_s, longest_s, skew_s
+):
+    """Agent and guard may both be dead: then the pods end when their file goes stale."""
+    facts = EpochFacts(
+        refused=False,
+        released=False,
+        granted_s=contact_s - ago_s,
+        not_after_s=contact_s - ago_s + 1,
+        last_contact_s=contact_s,
+        max_unattended_s=longest_s,
+    )
+    assert fence(facts, 0.0, skew_s=skew_s).at_s >= contact_s + 300 + skew_s
+
+
 @given(FACTS, st.floats(-300, 300), st.floats(300, 600))
 def test_the_member_has_stopped_before_it_opens(facts, member_clock_error_s, skew_s):
     """The member counts from its last renewal, which the hub has seen, on a clock of its own."""

@@ -148,6 +148,8 @@ class Reflector(Mirror):
         self._synced = asyncio.Event()
         self._last_event = clock.monotonic()
         self._failures = 0
+        self._list_at = clock.monotonic()
+        """When to list again, by the monotonic clock."""
 
     @property
     def path(self) -> str:
@@ -173,6 +175,10 @@ class Reflector(Mirror):
         if self._is_admitted(thing):
             self.put(thing, notify=False)
 
+    def list_again(self) -> None:
+        """Have the collection listed at the next word from the server: what was heard may be undone."""
+        self._list_at = float("-inf")
+
     async def run(self) -> None:
         """Follow the collection until cancelled."""
         version = ""
@@ -189,6 +195,8 @@ class Reflector(Mirror):
 
     async def _relist(self) -> str:
         page = await self._cluster.list(self._path, labels=self._labels, fields=self._fields)
+        # From list to list and not by watch: where each watch is cut short there would be no other list.
+        self._list_at = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
         self._heard()
         self.replace([thing for thing in page.items if self._is_admitted(thing)])
         self._synced.set()
@@ -196,7 +204,6 @@ class Reflector(Mirror):
 
     async def _follow(self, version: str) -> str:
         """Watch from ``version``; return where to go on, or "" when it is time to list again."""
-        deadline = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
         stream = self._cluster.watch(self._path, version, labels=self._labels, fields=self._fields)
         seen = version
         try:
@@ -206,11 +213,11 @@ class Reflector(Mirror):
                     self._failures = 0
                     self._take(event)
                     seen = str(event.object["metadata"]["resourceVersion"])
-                    if self._clock.monotonic() > deadline:
+                    if self._clock.monotonic() > self._list_at:
                         return ""
         except Retryable as error:
             await self._back_off(error)
-        if self._clock.monotonic() > deadline:
+        if self._clock.monotonic() > self._list_at:
             return ""
         if seen == version:
             # A server that ends every watch at once must not be asked in a tight loop.

@@ -16,7 +16,7 @@ from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.epochs import Outcome
 from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
-from hansa.member.runs import stale_grants
+from hansa.member.runs import forgotten, stale_grants
 from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.release import count_build, gpu_seconds, sign_release
 from hansa.member.runs.rulings import Rulings
@@ -140,7 +140,7 @@ class RunController:
         """Find a run the hub has not told of, from the record in its own namespace."""
         namespace = self._context.namespaces.get(name)
         if namespace is None:
-            return False
+            return await forgotten.end(self._context, name)
         entry = await self._objects.recall(name)
         if entry is None:
             await self._remove_stray(name, namespace)
@@ -300,10 +300,11 @@ class RunController:
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
         """Tell how the run ended, with as much of its words as the policy lets out."""
         context, spec = self._context, entry.spec
-        failed = action.reason.verdict == "Failed"
-        if failed and await self._objects.ended_stale(entry, action.at_s):
-            await self._end(entry, EndReason.UNATTENDED)
-            return
+        if action.reason.verdict == "Failed":
+            why = await self._objects.given_up(entry, run.workload, action.at_s)
+            if why is not None:
+                await self._end(entry, why)
+                return
         grant, job = context.need_grant(entry), spec.job_spec
         subject = Subject(spec.institution, tuple(source.name for source in job.data))
         may = exportable(subject, context.cluster_state.policy.spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ from hansa.reconcile.member.run_request import (
     RunRequest,
     lawful_places,
 )
-from hansa.reconcile.member.workload import Output
+from hansa.reconcile.member.workload import Output, WorkloadView
 
 MOST_LOG_BYTES = 1 << 20
 LIMIT_SLACK_BYTES = 4096
@@ -99,14 +100,25 @@ class RunObjects:
         entry = Entry(proposal.spec, wire, digest, str(labels.get(GPU_CLASS_LABEL, "")))
         return entry if entry.name == name else None
 
-    async def ended_stale(self, entry: Entry, ended_s: float) -> bool:
-        """Tell whether the run ended because nobody told its pods that they may live."""
-        path = f"/api/v1/namespaces/{entry.name}/configmaps/{alive.NAME}"
-        try:
+    async def given_up(
+        self, entry: Entry, view: WorkloadView | None, ended_s: float
+    ) -> EndReason | None:
+        """Return why a failure is not the job's: nobody told its pods in time that they may live.
+
+        A machine that was cut off had an older file than the API server has. There the word of the
+        pods counts, which a job can forge: before any file can be stale it is the node's fault, for
+        which a job is tried a few times only.
+        """
+        path, until_s = f"/api/v1/namespaces/{entry.name}/configmaps/{alive.NAME}", None
+        with contextlib.suppress(NotFound):
             until_s = alive.read_until(await self._context.own.get(path))
-        except NotFound:
-            return False
-        return until_s is not None and ended_s >= until_s
+        if until_s is not None and ended_s >= until_s:
+            return EndReason.UNATTENDED
+        if view is None or not view.gave_up:
+            return None
+        contract, skew_s = self._context.contract(entry), self._context.settings.limits
+        soonest_s = contract.granted_s + contract.validity_s - skew_s.clock_skew_seconds
+        return EndReason.UNATTENDED if ended_s >= soonest_s else EndReason.NEVER_STARTED
 
     async def read_output(self, entry: Entry) -> Output:
         """Return the work's last lines and declared result, from the log that holds them."""

@@ -58,6 +58,11 @@ class EpochStore:
         for page in range(PAGES):
             await self._read(page)
 
+    async def reload(self) -> None:
+        """Read every page again: another agent may have written since."""
+        async with self._lock:
+            await self.load()
+
     async def put(self, records: Iterable[EpochRecord]) -> None:
         """Remember all of ``records``; returns when they are durable."""
         group = self._group

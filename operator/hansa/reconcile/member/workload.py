@@ -70,6 +70,8 @@ class WorkloadView:
     """Why it ended; None while it has not."""
     ended_s: float | None = None
     message: str = ""
+    gave_up: bool = False
+    """Whether its pods say that they ended because nobody told them that they may live."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,11 @@ from typing import Any
 
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.ray.launcher import STALE_CODE
 from hansa.reconcile.member.workload import WorkloadView
+
+GAVE_UP = f"Job entrypoint command failed with exit code {STALE_CODE},"
+"""Ray's words about the launcher's end."""
 
 
 def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
@@ -24,6 +28,7 @@ def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
         end=_end(status),
         ended_s=from_rfc3339(status.get("endTime")),
         message=str(status.get("message", "")),
+        gave_up=str(status.get("message", "")).startswith(GAVE_UP),
     )
 
 

@@ -319,3 +319,33 @@ def test_an_elastic_job_gets_the_workers_granted():
     assert {group["replicas"], group["minReplicas"], group["maxReplicas"]} == {3}
     assert by_kind["ResourceQuota"]["spec"]["hard"]["requests.nvidia.com/gpu"] == "3"
     assert by_kind["RayJob"]["metadata"]["labels"]["hansa.dev/gpus"] == "3"
+
+
+def test_work_with_data_reaches_no_resolver_but_the_one_that_forwards_nothing():
+    """A question for a name is a message."""
+    egress = [{"cidr": "10.0.0.0/8", "ports": [53, 443, 853]}, {"cidr": "192.0.2.0/24"}]
+    spec = rendered(request({"egress": egress}))["NetworkPolicy"]["spec"]
+    names, first, second = spec["egress"][1:]
+    assert names["to"][0]["podSelector"] == {
+        "matchLabels": {"app.kubernetes.io/name": "hansa-resolver"}
+    }
+    assert [port["port"] for port in first["ports"]] == [443]
+    open_ports = {n for p in second["ports"] for n in range(p["port"], p["endPort"] + 1)}
+    assert not open_ports & {53, 853}
+    assert len(open_ports) == 65_533
+
+
+@pytest.mark.parametrize("role", ["head", "worker", "submitter"])
+def test_pods_of_work_with_data_ask_that_resolver_only(role):
+    made = request(resolver="10.96.0.53")
+    spec = pods(made)[role]["spec"]
+    assert made.is_shut_in
+    assert spec["dnsPolicy"] == "None"
+    assert spec["dnsConfig"] == {"nameservers": ["10.96.0.53"]}
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_ray_sends_nobody_statistics_of_its_use(role):
+    [container] = pods()[role]["spec"]["containers"]
+    env = {one["name"]: one["value"] for one in container["env"]}
+    assert env["RAY_USAGE_STATS_ENABLED"] == "0"

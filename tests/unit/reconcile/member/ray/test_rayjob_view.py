@@ -21,6 +21,7 @@ UP = {
     "availableWorkerReplicas": 2,
     "conditions": [condition("HeadPodReady", 11), condition("RayClusterProvisioned", 20)],
 }
+STALE = "Job entrypoint command failed with exit code 75, last available logs"
 VIEWS = {
     "new": ({}, WorkloadView(10)),
     "pods are coming": ({"jobDeploymentStatus": "Initializing"}, WorkloadView(10)),
@@ -61,6 +62,11 @@ VIEWS = {
     "a count that is none": (
         {"rayClusterStatus": {"availableWorkerReplicas": "x"}},
         WorkloadView(10),
+    ),
+    "it gave up": ({"message": STALE}, WorkloadView(10, message=STALE, gave_up=True)),
+    "a job that only says so": (
+        {"message": f"it said: {STALE}"},
+        WorkloadView(10, message=f"it said: {STALE}"),
     ),
     "a message": ({"message": "words"}, WorkloadView(10, message="words")),
 }

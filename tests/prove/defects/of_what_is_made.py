@@ -1,0 +1,244 @@
+"""Defects of the objects a run is made of, and of what the charts install."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.prove.defects.defect import Defect, chart, product
+
+RAYJOB, LAUNCHER = (
+    "unit/reconcile/member/ray/test_rayjob.py",
+    "unit/reconcile/member/ray/test_launcher.py",
+)
+ORDER, RENDERED, REACH = (
+    "unit/member/runs/test_order_of_writes.py",
+    "programs/test_rendered_lock.py",
+    "programs/test_reach.py",
+)
+
+RUNS: Mapping[str, Defect] = {
+    "telemetry left on": product(
+        "reconcile/member/ray/pods.py",
+        '"RAY_USAGE_STATS_ENABLED": "0"',
+        '"RAY_USAGE_STATS_ENABLED": "1"',
+        RAYJOB,
+    ),
+    "the dashboard open to all pods": product(
+        "reconcile/member/ray/rayjob.py",
+        'who = {"namespaceSelector": where, "podSelector": {"matchExpressions": [operator]}}',
+        'who = {"namespaceSelector": {}, **{k: v for k, v in (("x", (where, operator)),) if not v}}',
+        RAYJOB,
+    ),
+    "the dashboard on every port": product(
+        "reconcile/member/ray/rayjob.py",
+        'return {"from": [who], "ports": [{"protocol": "TCP", "port": DASHBOARD_PORT}]}',
+        'return {"from": [who]}',
+        RAYJOB,
+    ),
+    "Ray that asks for no token": product(
+        "reconcile/member/ray/rayjob.py",
+        '"authOptions": {"mode": "token"}',
+        '"authOptions": {"mode": "disabled"}',
+        RAYJOB,
+    ),
+    "egress nobody lent": product(
+        "reconcile/member/run_namespace.py",
+        "for egress in request.policy.egress:",
+        'for egress in request.policy.egress or (type("", (), {"cidr": "0.0.0.0/0", "ports": ()}),):',
+        RAYJOB,
+    ),
+    "only one way fenced": product(
+        "reconcile/member/run_namespace.py",
+        '"policyTypes": ["Ingress", "Egress"]',
+        '"policyTypes": ["Ingress"]',
+        RAYJOB,
+    ),
+    "other resolvers reachable from work with data": product(
+        "reconcile/member/run_namespace.py",
+        "left = [port for port in ports if not is_shut_in or port not in NAME_PORTS]",
+        "left = list(ports)",
+        RAYJOB,
+    ),
+    "the cluster's resolver for work with data": product(
+        "reconcile/member/ray/pods.py",
+        'spec |= {"dnsPolicy": "None", "dnsConfig": {"nameservers": [request.resolver]}}',
+        'spec |= {"dnsPolicy": "ClusterFirst"}',
+        RAYJOB,
+    ),
+    "work made before its fences": product(
+        "reconcile/member/run_namespace.py",
+        "        fences,\n        [Creation(resource.path(request.name), work)],",
+        "        [Creation(resource.path(request.name), work)],\n        fences,",
+        RAYJOB,
+        ORDER,
+    ),
+    "a namespace without Pod Security": product(
+        "reconcile/member/run_namespace.py",
+        '"pod-security.kubernetes.io/enforce": "restricted",',
+        '"pod-security.kubernetes.io/warn": "restricted",',
+        RAYJOB,
+    ),
+    "a token in every pod": product(
+        "reconcile/member/ray/pods.py",
+        '"automountServiceAccountToken": False,',
+        '"automountServiceAccountToken": True,',
+        RAYJOB,
+    ),
+    "data that can be written": product(
+        "reconcile/member/ray/pods.py",
+        '"mountPath": f"{DATA_ROOT}/{dataset.name}",\n            "readOnly": True,',
+        '"mountPath": f"{DATA_ROOT}/{dataset.name}",\n            "readOnly": False,',
+        RAYJOB,
+    ),
+    "data deleted with its second name": product(
+        "reconcile/member/data.py",
+        '"persistentVolumeReclaimPolicy": "Retain"',
+        '"persistentVolumeReclaimPolicy": "Delete"',
+        RAYJOB,
+    ),
+    "pods anywhere": product(
+        "reconcile/member/ray/pods.py",
+        "expressions = [_in(JURISDICTION_LABEL, request.places)]",
+        "expressions = [_in(JURISDICTION_LABEL, request.places)][:0]",
+        RAYJOB,
+    ),
+    "machines of another place count as lawful": product(
+        "reconcile/member/run_request.py",
+        "if not any(r.territory.objection(r.residency.location, place) for r in rules)",
+        "if place and rules",
+        RAYJOB,
+    ),
+    "more pods than the job's own": product(
+        "reconcile/member/ray/rayjob.py",
+        '"pods": str(count + 2),',
+        '"pods": str(count + 20),',
+        RAYJOB,
+    ),
+    "a file that nobody looks at": product(
+        "reconcile/member/ray/pods.py",
+        '        "livenessProbe": alive.probe(),\n',
+        "",
+        RAYJOB,
+    ),
+    "a launcher that believes the wall clock alone": product(
+        "reconcile/member/ray/launcher.py",
+        "return min(until - time.time(), until - said - (time.monotonic() - since))",
+        "return until - time.time()",
+        LAUNCHER,
+    ),
+    "a launcher that lives without its file": product(
+        "reconcile/member/ray/launcher.py",
+        "        if seen is None:\n            return 0",
+        "        if seen is None:\n            return 60",
+        LAUNCHER,
+    ),
+    "a variable that Kubernetes expands": product(
+        "reconcile/member/ray/pods.py",
+        'e.value.replace("$", "$$")',
+        "e.value",
+        RAYJOB,
+    ),
+}
+
+CHARTS: Mapping[str, Defect] = {
+    "failurePolicy: Ignore": chart(
+        "hansa-member/templates/lock/pods.yaml",
+        "  failurePolicy: Fail\n  paramKind",
+        "  failurePolicy: Ignore\n  paramKind",
+        RENDERED,
+    ),
+    "bindings that only audit": chart(
+        "hansa-member/templates/lock/_parts.tpl",
+        "validationActions: [Deny]",
+        "validationActions: [Audit]",
+        RENDERED,
+    ),
+    "no law, and work is admitted": chart(
+        "hansa-member/templates/lock/_parts.tpl",
+        "parameterNotFoundAction: Deny",
+        "parameterNotFoundAction: Allow",
+        RENDERED,
+    ),
+    "runs that are not marked are not locked": chart(
+        "hansa-member/templates/lock/_parts.tpl",
+        "key: hansa.dev/job-uid, operator: Exists",
+        "key: hansa.dev/gpu-class, operator: Exists",
+        RENDERED,
+    ),
+    "ephemeral containers come in by the side": chart(
+        "hansa-member/templates/lock/objects.yaml",
+        'resources: ["*/*"]',
+        'resources: ["*"]',
+        RENDERED,
+    ),
+    "pods looked at in one version only": chart(
+        "hansa-member/templates/lock/rayjobs.yaml",
+        'apiVersions: ["*"]',
+        "apiVersions: [v1]",
+        RENDERED,
+    ),
+    "a canary's namespace without the mark": chart(
+        "hansa-member/templates/canary.yaml",
+        "hansa.dev/job-uid: canary",
+        "hansa.dev/canary: canary",
+        RENDERED,
+    ),
+    "a guard that can delete pods": chart(
+        "hansa-member/templates/guard.yaml",
+        "    resources: [namespaces]\n    verbs: [list, delete]",
+        "    resources: [namespaces, pods]\n    verbs: [list, delete]",
+    ),
+    "a guard that talks to the hub": chart(
+        "hansa-member/templates/guard.yaml",
+        "    - to: {{- range .Values.networkPolicy.apiServer.cidrs }}",
+        "    - to: {{- range .Values.networkPolicy.hub.cidrs }}",
+    ),
+    "an agent that reads every log": chart(
+        "hansa-member/templates/rbac.yaml",
+        "    resources: [configmaps]\n    resourceNames: [grant, alive]\n    verbs: [get]",
+        "    resources: [configmaps, pods/log]\n    verbs: [get]",
+        REACH,
+    ),
+    "an agent that makes pods": chart(
+        "hansa-member/templates/rbac.yaml",
+        "    resources: [serviceaccounts, resourcequotas,",
+        "    resources: [pods, serviceaccounts, resourcequotas,",
+        REACH,
+    ),
+    "the exporter's page open to everybody": chart(
+        "hansa-member/templates/networkpolicy.yaml",
+        '    - from:\n        - podSelector:\n            matchLabels: {{- include "hansa.selector" . | nindent 14 }}',
+        "    - from:\n        - podSelector: {}",
+        REACH,
+    ),
+    "the agent out on any port": chart(
+        "hansa-member/templates/networkpolicy.yaml",
+        "        {{- end }}\n      ports: {{- range .Values.networkPolicy.hub.ports }}\n"
+        "        - {protocol: TCP, port: {{ . }}}\n        {{- end }}\n",
+        "        {{- end }}\n",
+        REACH,
+    ),
+    "a resolver that asks others": chart(
+        "hansa-member/templates/resolver.yaml",
+        "        errors\n        ready\n",
+        "        errors\n        ready\n        forward . 198.51.100.53\n",
+        REACH,
+    ),
+    "a hub that reads secrets": chart(
+        "hansa-hub/templates/rbac.yaml",
+        "    resources: [namespaces]\n    verbs: [get, list, watch, create, patch]",
+        "    resources: [namespaces, secrets]\n    verbs: [get, list, watch, create, patch]",
+    ),
+    "a hub that patches specs": chart(
+        "hansa-hub/templates/rbac.yaml",
+        "    resources: [computepools, sovereignnodes]\n    verbs: [get, list, watch]",
+        "    resources: [computepools, sovereignnodes]\n    verbs: [get, list, watch, patch]",
+        REACH,
+    ),
+    "a hub that approves for any signer": chart(
+        "hansa-hub/templates/rbac.yaml",
+        "    resourceNames: [kubernetes.io/kube-apiserver-client]\n",
+        "",
+        REACH,
+    ),
+}

@@ -1,0 +1,133 @@
+"""The parts of ``make prove`` that are other programs: the simulation, and tests on real API servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.apiserver.lock import escapes as table
+
+ROOT = Path(__file__).parents[2]
+MODEL = "tests/apiserver/simulation/test_model.py"
+LOCK = "tests/apiserver/lock/test_second_lock.py"
+WAYS_OUT = (
+    "test_a_pod_with_a_way_out",
+    "test_a_rayjob_with_a_way_out",
+    "test_a_request_with_a_way",
+)
+JUDGE = "tests/unit/grants/test_checks.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Figures of one part, why others are missing, and what is wrong."""
+
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    not_run: Mapping[str, str] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+
+
+def simulation(seeds: int, base: int, *, workers: int) -> Found:
+    """Play seeds, some processes at a time."""
+    share, more = divmod(seeds, workers)
+    parts, first = [], base
+    for number in range(workers):
+        count = share + (number < more)
+        parts.append((first, count))
+        first += count
+    with ThreadPoolExecutor(workers) as pool:
+        said = list(pool.map(lambda part: _played(*part), (p for p in parts if p[1])))
+    sums: dict[str, Any] = {}
+    for figures, _ in said:
+        for name, value in figures.items():
+            sums[name] = round(sums.get(name, 0) + value, 1)
+    return Found(sums, wrong=tuple(words for _, words in said if words))
+
+
+def _played(base: int, seeds: int) -> tuple[dict[str, float], str]:
+    command = (sys.executable, "-m", "tests.simulation", f"--seeds={seeds}", f"--base={base}")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    figures = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    words = "" if done.returncode == 0 else "\n".join([*lines[:-1], done.stderr])
+    return figures, words
+
+
+def model(operations: int, seed: int) -> Found:
+    """Compare the model of an API server with a real one."""
+    environment = {"HANSA_MODEL_OPERATIONS": str(operations), "HANSA_MODEL_SEED": str(seed)}
+    outcomes = _tested(MODEL, "-k", "part", environment=environment)
+    return _counted(outcomes, "model_operations", lambda _: operations)
+
+
+def escapes() -> Found:
+    """Try every escape at the second lock alone, and every unlawful grant at the judge."""
+    at_judge = _tested(JUDGE, "-k", "test_refused")
+    at_lock = _tested(LOCK, "-k", " or ".join(WAYS_OUT))
+    found = {
+        "escapes": len(table.PODS) + len(table.RAYJOBS) + len(table.REQUESTS),
+        "refused_by_judge": at_judge.passed,
+    }
+    lock = _counted(at_lock, "refused_by_lock", lambda passed: passed)
+    wrong = [*at_judge.failed, *lock.wrong]
+    if at_lock.passed and at_lock.passed != found["escapes"]:
+        wrong.append(f"of {found['escapes']} escapes the lock refused {at_lock.passed}")
+    return Found({**found, **lock.figures}, lock.not_run, tuple(wrong))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of tests."""
+
+    passed: int = 0
+    failed: tuple[str, ...] = ()
+    skipped: str = ""
+    """Why, of the last that was."""
+
+
+def _counted(outcomes: Outcomes, name: str, count: Any) -> Found:
+    if not outcomes.passed:
+        why = outcomes.skipped or "its tests failed"
+        return Found(not_run={name: why}, wrong=outcomes.failed)
+    return Found({name: count(outcomes.passed)}, wrong=outcomes.failed)
+
+
+def _tested(*arguments: str, environment: Mapping[str, str] | None = None) -> Outcomes:
+    with tempfile.TemporaryDirectory(prefix="hansa-prove-") as folder:
+        report = Path(folder) / "report.xml"
+        command = (sys.executable, "-m", "pytest", "-q", "-n", "0", f"--junitxml={report}")
+        command = (*command, "-o", "junit_family=xunit1")  # what tests note down goes with no other
+        done = subprocess.run(
+            (*command, *arguments),
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not report.exists():
+            return Outcomes(failed=(f"{' '.join(arguments)}: {done.stdout[-800:]}",))
+        return _read(report)
+
+
+def _read(report: Path) -> Outcomes:
+    passed, failed, skipped = 0, [], ""
+    for case in ET.parse(report).iter("testcase"):  # pytest's own
+        bad = [child for child in case if child.tag in ("failure", "error")]
+        left = [child for child in case if child.tag == "skipped"]
+        if bad:
+            failed.append(f"{case.get('name')}: {bad[0].get('message', '')[:300]}")
+        elif left:
+            skipped = str(left[0].get("message", "skipped"))
+        else:
+            passed += 1
+    return Outcomes(passed, tuple(failed), skipped)

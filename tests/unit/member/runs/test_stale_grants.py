@@ -1,0 +1,74 @@
+"""What is said of a grant that comes too late: released only where nothing of its job can run here."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.api.meta import JOB_UID_LABEL
+from hansa.errors import Retryable
+from hansa.grants.epochs import Outcome
+from hansa.member import wiring
+from hansa.member.runs import stale_grants
+from hansa.reconcile.fencing import release_holds
+from tests.unit.grants.grant_kit import NODE, UID
+from tests.unit.member.runs.test_another_workload import GRANT, PlainJob, Running, working
+
+LEFT = "/api/v1/namespaces/aij-of-epoch-7"
+
+
+class Outdated(Running):
+    """An agent that has seen a later epoch than the one it is granted."""
+
+    async def remembers(self, outcome):
+        spec = stale_grants.read(self.granted()).spec
+        context = self.parts.context
+        later = spec.model_copy(update={"epoch": 7})
+        await context.epochs.load()
+        await context.epochs.put([context.record(later, "0" * 16, outcome)])
+
+
+@pytest.fixture
+def agent(monkeypatch):
+    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    return Outdated()
+
+
+async def told(agent):
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") is not None)
+    assert agent.said("Accepted") == ("False", "StaleEpoch")
+    assert agent.status()["highestEpoch"] == 7
+    return agent.status().get("release")
+
+
+async def test_where_all_has_ended_it_is_released(agent):
+    await agent.remembers(Outcome.ENDED)
+    word = await told(agent)
+    assert release_holds(word, node="tartu", job_uid=UID, epoch=3, public_key=NODE.public_key)
+
+
+async def test_while_a_later_run_is_accepted_it_is_not(agent):
+    await agent.remembers(Outcome.ACCEPTED)
+    assert await told(agent) is None
+
+
+async def test_while_a_namespace_of_the_job_is_left_it_is_not(agent):
+    await agent.remembers(Outcome.ENDED)
+    agent.own.objects[LEFT] = {
+        "metadata": {"name": "x", "uid": "x", "labels": {JOB_UID_LABEL: UID}}
+    }
+    assert await told(agent) is None
+
+
+async def test_where_nobody_can_tell_it_is_not(agent):
+    await agent.remembers(Outcome.ENDED)
+    lists = agent.own.list
+
+    async def fails(path, **query):
+        if query.get("labels") == f"{JOB_UID_LABEL}={UID}":
+            raise Retryable("no answer")
+        return await lists(path, **query)
+
+    agent.own.list = fails
+    assert await told(agent) is None
+    assert GRANT in agent.hub.objects
