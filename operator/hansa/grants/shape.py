@@ -1,15 +1,24 @@
 """Whether something that a hub sent has the shape of a WorkGrant at all.
 
 An honest API server never sends anything else; a hub may send what it likes. What is checked here
-the rest of the agent may rely on: names are text, spec and status are objects, conditions are too.
+the rest of the agent may rely on: it is no longer, deeper or fuller than a grant can be, names are
+names, spec and status are objects, conditions are too. Judging it takes as long as it is large.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 LONGEST_NAME = 253
+MOST_BYTES = 512 << 10
+"""A job has 128 KiB; the rest is for the pool's overlays."""
+MOST_VALUES = 10_000
+"""A pool's overlays may have 4,096 places, everything else some hundred values."""
+_NAME = re.compile(rf"[a-z0-9][-.a-z0-9]{{0,{LONGEST_NAME - 1}}}")
 
 
 def misshapen(grant: object) -> str:
@@ -20,13 +29,40 @@ def misshapen(grant: object) -> str:
     """
     if not isinstance(grant, Mapping):
         return "it is no object"
-    return _metadata(grant.get("metadata")) or _parts(grant)
+    return _size(grant) or _metadata(grant.get("metadata")) or _parts(grant)
+
+
+def _size(grant: Mapping[str, Any]) -> str:
+    try:
+        length = len(orjson.dumps(grant))
+    except TypeError:
+        return "it is nested deeper than any grant"
+    if length > MOST_BYTES:
+        return f"it is larger than {MOST_BYTES} bytes"
+    return f"it has more than {MOST_VALUES} values" if _is_full(grant) else ""
+
+
+def _is_full(grant: Mapping[str, Any]) -> bool:
+    """Count values, but no further than they may go."""
+    left, waiting = MOST_VALUES, [grant]
+    while waiting:
+        value = waiting.pop()
+        inner = value.values() if isinstance(value, Mapping) else value
+        left -= len(inner)
+        if left < 0:
+            return True
+        waiting += [one for one in inner if isinstance(one, Mapping | list | tuple)]
+    return False
 
 
 def _metadata(metadata: object) -> str:
     if not isinstance(metadata, Mapping):
         return "metadata is no object"
-    for field in ("name", "uid", "resourceVersion"):
+    if not _is_name(metadata.get("name")):
+        return "metadata.name is no name"
+    if not _is_name(metadata.get("namespace", "x")):
+        return "metadata.namespace is no name"
+    for field in ("uid", "resourceVersion"):
         text = metadata.get(field)
         if not isinstance(text, str) or not 0 < len(text) <= LONGEST_NAME:
             return f"metadata.{field} is no short text"
@@ -35,6 +71,10 @@ def _metadata(metadata: object) -> str:
         return "metadata.generation is no integer"
     made = metadata.get("creationTimestamp", "")
     return "" if isinstance(made, str) else "metadata.creationTimestamp is no text"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def _parts(grant: Mapping[str, Any]) -> str:

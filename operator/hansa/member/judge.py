@@ -70,6 +70,7 @@ class Judge:
         """Take a change of a grant in; called by the reflector, never waits."""
         name = grant["metadata"]["name"]
         if kind == "DELETED":
+            self._untold.pop(name, None)
             self._orphan(grant)
         elif self._is_new(grant):
             self._inbox[name] = None
@@ -126,7 +127,7 @@ class Judge:
         """1. Judge all. 2. Make it durable. 3. Tell the hub. Undecided: nothing was told."""
         context = self._context
         grants = [context.grants.get(f"{context.hub_namespace}/{name}") for name in names]
-        decisions = self._judge_all([g for g in grants if g is not None and self._is_new(g)])
+        decisions = self._judge_all([grant for grant in grants if grant is not None])
         records = [record for d in decisions if (record := self._record_of(d)) is not None]
         try:
             await context.epochs.put(records)
@@ -134,7 +135,7 @@ class Judge:
             for decision in decisions:
                 self._forget(decision)
             raise
-        await asyncio.gather(*(self._tell(decision) for decision in decisions))
+        await asyncio.gather(*(self._tell_by_itself(decision) for decision in decisions))
         if not all(decision.judgement.accepted for decision in decisions):
             context.dirty.set()
 
@@ -146,7 +147,8 @@ class Judge:
         decisions = []
         for grant in sorted(grants, key=_epoch):
             try:
-                decisions.append(self._judge(grant))
+                if self._is_new(grant):
+                    decisions.append(self._judge(grant))
             except Exception:
                 log.exception("grant not judged", extra={"grant": grant["metadata"]["name"]})
         return decisions
@@ -176,6 +178,13 @@ class Judge:
             return None
         reason = objections[0].reason.value
         return self._context.record(proposal.spec, proposal.digest, Outcome.REFUSED, reason=reason)
+
+    async def _tell_by_itself(self, decision: GrantDecision) -> None:
+        """Tell one decision; one that cannot be put into words keeps no other from being told."""
+        try:
+            await self._tell(decision)
+        except Exception:
+            log.exception("decision not told", extra={"grant": decision.grant["metadata"]["name"]})
 
     async def _tell(self, decision: GrantDecision) -> None:
         """Tell the hub; what it does not take is told again, by the run or by this judge."""
@@ -219,10 +228,10 @@ class Judge:
         first = judgement.objections[0]
         self._context.instruments.add(metrics.MEMBER_REFUSALS, reason=first.reason.value)
         self._context.refusals[first.reason.value] += 1
-        job = (grant.get("spec") or {}).get("job")
-        job = job if isinstance(job, Mapping) else {}
-        title = f"{job.get('namespace', '?')}/{job.get('name', '?')}"
-        subject = self._context.policy_subject()
+        subject, proposal = self._context.policy_subject(), judgement.proposal
+        # What cannot be read has no name that may be repeated: it may be anything of any length.
+        job = None if proposal is None else proposal.spec.job
+        title = f"{job.namespace}/{job.name}" if job else f"grant {grant['metadata']['name']}"
         self._context.emit(events.grant_refused(subject, title, first.reason.value, first.message))
 
     def _is_new(self, grant: Manifest) -> bool:

@@ -1,0 +1,147 @@
+"""A reflector over a server that lies, repeats itself, floods or dies."""
+
+import asyncio
+import time
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube.reflector import Mirror, Reflector, is_newer
+from tests.unit.adapters.servers import page_of, serving, thing
+
+VERSIONS = {
+    "a higher number": ("10", "9", True),
+    "a lower number": ("9", "10", False),
+    "a digit that int refuses": ("²", "1", True),
+    "another script's digits": ("٣", "1", True),
+    "more digits than int reads": ("1" * 5000, "1", True),
+    "the same": ("x", "x", False),
+}
+
+
+@pytest.mark.parametrize(("new", "old", "newer"), VERSIONS.values(), ids=VERSIONS)
+def test_which_version_is_newer(new, old, newer):
+    assert is_newer(thing("a", new), thing("a", old)) is newer
+
+
+@given(st.text(), st.text())
+def test_no_version_raises(new, old):
+    is_newer(thing("a", new), thing("a", old))
+
+
+STORMS = {
+    "410 to every list": lambda request: web.Response(status=410),
+    "410 to every watch": lambda request: (
+        web.json_response({"type": "ERROR", "object": {"code": 410}})
+        if "watch" in request.query
+        else page_of([])
+    ),
+    "every watch ends at once": lambda request: (
+        web.Response(text="") if "watch" in request.query else page_of([])
+    ),
+    "every watch says one word and ends": lambda request: (
+        web.json_response({"type": "BOOKMARK", "object": thing("b", time.monotonic_ns())})
+        if "watch" in request.query
+        else page_of([])
+    ),
+}
+
+
+@pytest.mark.parametrize("storm", STORMS.values(), ids=STORMS)
+async def test_no_answer_makes_a_reflector_ask_in_a_tight_loop(storm):
+    asked = []
+
+    async def answer(request):
+        asked.append(1)
+        return storm(request)
+
+    async with serving(answer) as cluster:
+        task = asyncio.create_task(Reflector(cluster, "/things", clock=SystemClock()).run())
+        await asyncio.sleep(2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert 2 <= len(asked) <= 25
+
+
+def test_a_mirror_holds_no_more_than_it_may():
+    told = []
+    mirror = Mirror(most_bytes=1000, on_change=lambda kind, one: told.append(kind))
+    for number in range(100):
+        mirror.put(thing(f"a{number}", 1))
+    held = len(mirror)
+    assert 5 < held < 20
+    assert told == ["ADDED"] * held
+
+    mirror.put(thing("a0", 2))
+    assert mirror.get("a0") == thing("a0", 2)
+    mirror.drop(thing("a0", 2))
+    mirror.put(thing("b", 1))
+    assert "b" in mirror
+    mirror.replace([thing(f"c{number}", 1) for number in range(100)])
+    assert {name[0] for name in mirror} == {"c"}
+    assert abs(len(mirror) - held) <= 1
+
+
+async def test_a_fault_in_reading_does_not_end_a_reflector(caplog):
+    class Odd:
+        calls = 0
+
+        async def list(self, *_, **__):
+            self.calls += 1
+            raise ZeroDivisionError
+
+    odd = Odd()
+    task = asyncio.create_task(Reflector(odd, "/things", clock=SystemClock()).run())
+    async with asyncio.timeout(10):
+        while odd.calls < 2:  # noqa: ASYNC110  # its own counter
+            await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "collection not understood" in caplog.text
+
+
+async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
+    lists, watches = [], []
+
+    async def answer(request):
+        if "watch" not in request.query:
+            lists.append(1)
+            items = [thing("a", len(lists)), *([thing("b", 9)] if len(lists) < 3 else [])]
+            return web.json_response(
+                {"kind": "XList", "metadata": {"resourceVersion": str(len(lists))}, "items": items}
+            )
+        watches.append(1)
+        if len(watches) == 1:
+            return web.json_response({"type": "ERROR", "object": {"code": 410}})
+        if len(watches) == 2:
+            return web.Response(text="<html>")
+        if len(watches) == 3:
+            return web.json_response(
+                {"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}
+            )
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(5)
+        return response
+
+    seen = []
+    async with serving(answer) as cluster:
+        mirror = Reflector(
+            cluster,
+            "/things",
+            clock=SystemClock(),
+            on_change=lambda kind, obj: seen.append((kind, obj["metadata"]["name"])),
+        )
+        task = asyncio.create_task(mirror.run())
+        async with asyncio.timeout(20):
+            while len(watches) < 5:  # noqa: ASYNC110  # the server's own counter
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert len(lists) >= 3
+    assert ("DELETED", "b") in seen
+    assert set(mirror) == {"a"}
