@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from random import Random
+from random import Random  # noqa: TID251  # hypothesis draws and shrinks it
 from typing import Any
 
 from hansa.grants import envelope
@@ -140,7 +140,7 @@ def grant_spec(rng: Random, spec: dict[str, Any], signer: Signer, *, changes: in
     """Return a grant's spec with changes anywhere, validly signed over whatever it says by now."""
     changed = mutated(rng, {k: v for k, v in spec.items() if k != "signatures"}, changes=changes)
     if rng.randrange(3):
-        changed |= {"specDigest": _digest(changed.get("jobSpec")) or changed.get("specDigest")}
+        changed |= {"specDigest": digest(changed.get("jobSpec")) or changed.get("specDigest")}
     return signed(changed, signer)
 
 
@@ -153,7 +153,7 @@ def signed(spec: dict[str, Any], signer: Signer) -> dict[str, Any]:
     return spec | {"signatures": [{"keyId": key_id, "signature": signature}]}
 
 
-def _digest(job: Any) -> str:
+def digest(job: Any) -> str:
     try:
         return envelope.digest(job)
     except (ValueError, RecursionError):

@@ -33,7 +33,7 @@ def test_no_version_raises(new, old):
 
 
 STORMS = {
-    "410 to every list": lambda request: web.Response(status=410),
+    "410 to every list": lambda _: web.Response(status=410),
     "410 to every watch": lambda request: (
         web.json_response({"type": "ERROR", "object": {"code": 410}})
         if "watch" in request.query
@@ -68,7 +68,7 @@ async def test_no_answer_makes_a_reflector_ask_in_a_tight_loop(storm):
 
 def test_a_mirror_holds_no_more_than_it_may():
     told = []
-    mirror = Mirror(most_bytes=1000, on_change=lambda kind, one: told.append(kind))
+    mirror = Mirror(most_bytes=1000, on_change=lambda kind, _: told.append(kind))
     for number in range(100):
         mirror.put(thing(f"a{number}", 1))
     held = len(mirror)

@@ -7,7 +7,6 @@ import contextlib
 import copy
 import logging
 import time
-from random import Random
 
 import orjson
 import pytest
@@ -35,6 +34,7 @@ from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.grant_status import Stamp
 from hansa.reconcile.member.node_declaration import hub_note
 from tests import hostile
+from tests.hostile import Random
 from tests.unit.grants.grant_kit import HUB, NODE, NOW_S, facts, grant, job, policy
 from tests.unit.member.small_cluster import SmallCluster
 
@@ -70,7 +70,7 @@ class HostileHub(SmallCluster):
         self.rng = rng
         self.grants: list = []
 
-    async def list(self, path, **_):
+    async def list(self, _, **__):
         return Page([one for one in self.grants if is_object(one)], "1")
 
     def answer(self, body):
@@ -80,21 +80,21 @@ class HostileHub(SmallCluster):
         found = hostile.mutated(self.rng, body, changes=3)
         return found if isinstance(found, dict) else {}
 
-    async def merge(self, path, body):
+    async def merge(self, _, body):
         return self.answer(body)
 
-    async def create(self, path, body):
+    async def create(self, _, body):
         return self.answer(body)
 
-    async def replace(self, path, body):
+    async def replace(self, _, body):
         return self.answer(body)
 
-    async def apply(self, path, body, *, manager):
+    async def apply(self, _, body, **__):
         return self.answer(body)
 
 
 class OwnCluster(SmallCluster):
-    async def apply(self, path, body, *, manager):
+    async def apply(self, path, body, **_):
         return self.put(path, body)
 
 
@@ -178,7 +178,7 @@ OTHER_READINGS = {
 @pytest.mark.parametrize("changes", OTHER_READINGS.values(), ids=OTHER_READINGS)
 def test_there_is_one_reading_of_a_grant(changes):
     spec = grant(PLAIN) | changes
-    spec |= {"specDigest": hostile._digest(spec["jobSpec"])}
+    spec |= {"specDigest": hostile.digest(spec["jobSpec"])}
     found = judge(hostile.signed(spec, HUB), LAW, facts())
     assert [o.reason.value for o in found.objections] == ["Malformed"], found
 
@@ -202,7 +202,7 @@ def test_a_hub_may_say_anything_of_the_node(rng):
 async def test_judging_a_thousand_signed_hostile_grants(caplog):
     """A good one among them is accepted; what was written and kept is bounded."""
     seed = Random().randrange(1 << 32)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201  # how to replay
     rng = Random(seed)
     hub = HostileHub(rng)
     hub.grants = hostile_grants(rng, 1000)
@@ -231,7 +231,7 @@ async def test_judging_a_thousand_signed_hostile_grants(caplog):
 
 async def test_duties_outlive_every_answer(caplog):
     seed = Random().randrange(1 << 32)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201  # how to replay
     hub = HostileHub(Random(seed))
     parts = member_of(hub)
     duties = Duties(parts.context)
