@@ -114,7 +114,7 @@ def _change(rng: Random, parent: Any, last: Any, *, wide: bool) -> None:
     elif kind == 3 and isinstance(old, str) and old:
         at = rng.randrange(len(old))
         parent[last] = old[:at] + rng.choice(TEXTS)[:5] + old[at + 1 :]
-    elif kind == 4 and wide and rng.randrange(4) == 0:
+    elif kind == 4 and wide and rng.randrange(16) == 0:
         parent[last] = rng.choice(WIDE)()
     else:
         parent[last] = value(rng)

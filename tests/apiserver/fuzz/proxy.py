@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -93,6 +94,7 @@ class HostileProxy:
         self.rng = rng
         self.share = 0.0
         self.how: dict[str, Spoil] = {}
+        self.how_listed: dict[str, Spoil] = {}
         self.how_watched: dict[str, Spoil] = {}
         self.told: Counter[str] = Counter()
         """What was done, by its name; ``answers`` counts all."""
@@ -101,6 +103,8 @@ class HostileProxy:
         self.trapped = 0
         """Requests at an address that nobody but a redirect names."""
         self.earlier: list[bytes] = []
+        self.version = "0"
+        """Of the last real list."""
         self._make_grant = make_grant
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
@@ -160,6 +164,8 @@ class HostileProxy:
             dated = {"Content_Type": kind, "Date": got.headers.get("Date", "")}
             answer = Answer(got.status, dated, body)
         self.earlier = [*self.earlier[-20:], body[: 1 << 16]]
+        if request.is_list and got.ok:
+            self.version = json.loads(body)["metadata"]["resourceVersion"]
         return answer
 
     @contextlib.asynccontextmanager
@@ -175,7 +181,7 @@ class HostileProxy:
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
         """Yield the lines of a real watch."""
         async with self._upstream(request) as got:
-            async for line in got.content:
+            while line := await got.content.readline():
                 yield line
 
     # ---- downstream ------------------------------------------------------------------------
@@ -196,7 +202,13 @@ class HostileProxy:
                 request = await _read(reader)
                 if not await self._answer(request, line):
                     return
-        except (OSError, asyncio.IncompleteReadError, aiohttp.ClientError, ValueError):
+        except (
+            OSError,
+            TimeoutError,
+            asyncio.IncompleteReadError,
+            aiohttp.ClientError,
+            ValueError,
+        ):
             return
         finally:
             writer.transport.abort()
@@ -205,12 +217,15 @@ class HostileProxy:
         """Answer one request; False: the connection is of no more use."""
         self.told["answers"] += 1
         if self.is_spoilt():
-            table = self.how_watched if request.is_watch else self.how
+            table = self.how_listed if request.is_list else self.how
+            table = self.how_watched if request.is_watch else table
             name = self.rng.choice(sorted(table))
             self.told[name] += 1
             return bool(await table[name](self, request, line))
         if request.is_watch:
-            return await pass_watch(self, request, line)
+            # Also an honest watch of a turned hub is cut soon: something else is to come.
+            async with asyncio.timeout(None if self.share == 0 else self.rng.uniform(0, 2)):
+                return await pass_watch(self, request, line)
         answer = await self.ask(request)
         await line.whole(answer.status, answer.body, **answer.headers)
         return True

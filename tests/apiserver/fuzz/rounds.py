@@ -19,20 +19,30 @@ from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from tests import hostile
 from tests.apiserver.fuzz.proxy import HostileProxy
-from tests.apiserver.fuzz.spoiling import ANSWERS, WATCHES
+from tests.apiserver.fuzz.spoiling import ANSWERS, LISTS, WATCHES
 from tests.apiserver.member.kit import Hub, Member, job_spec, policy, until, workload
 from tests.apiserver.member.test_replicas import AgentProcess
 from tests.hostile import Random
 
-SHARE = 0.7
+SHARE = 0.6
 """Of a turned hub's answers are spoilt: the rest keeps the agent from giving up."""
 MOST_RUNS = 40
 LOOK_S = 0.5
+STATUS = {
+    "conditions": [
+        {"type": "Running", "status": "False", "reason": "x", "lastTransitionTime": "x"},
+        {"type": "Accepted", "status": "Unknown", "reason": "x", "lastTransitionTime": "x"},
+    ],
+    "observedGeneration": 1,
+    "result": "x",
+    "exports": [{"name": "result", "state": "Waiting"}],
+    "release": None,
+}
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}"
 TIMING = {
-    "HANSA_MEMBER_TIMING__HEARTBEAT_SECONDS": "1",
+    "HANSA_MEMBER_TIMING__HEARTBEAT_SECONDS": "0.5",
     "HANSA_MEMBER_TIMING__HUB_ANSWER_SECONDS": "2",
-    "HANSA_MEMBER_TIMING__RESYNC_SECONDS": "10",
+    "HANSA_MEMBER_TIMING__RESYNC_SECONDS": "3",
 }
 
 
@@ -86,7 +96,10 @@ def grant_maker(hub: Hub) -> Any:
         }
         made: Manifest = {"apiVersion": "hansa.dev/v1alpha1", "kind": "WorkGrant"}
         made |= {"metadata": metadata, "spec": spec}
-        return hostile.mutated(rng, made, changes=2) if rng.randrange(4) == 0 else made
+        if rng.randrange(3) == 0:
+            made["status"] = hostile.mutated(rng, STATUS, changes=2)
+        # An event without an object ends a watch: few of them, or nothing else gets through.
+        return hostile.mutated(rng, made, changes=2) if rng.randrange(60) == 0 else made
 
     return make
 
@@ -98,7 +111,7 @@ async def turned(
     """Put a hostile proxy in the cable's place."""
     await member.cable.cut()
     proxy = HostileProxy(plane, rng, grant_maker(hub))
-    proxy.how, proxy.how_watched = dict(ANSWERS), dict(WATCHES)
+    proxy.how, proxy.how_listed, proxy.how_watched = dict(ANSWERS), dict(LISTS), dict(WATCHES)
     await proxy.open(member.cable.port)
     try:
         yield proxy
@@ -118,10 +131,13 @@ class Watcher:
             await self._look()
             await asyncio.sleep(LOOK_S)
 
-    async def _look(self) -> None:
+    def _probe(self) -> tuple[str, float]:
         began = elapsed_s()
-        page = await asyncio.to_thread(self._agent.page, "/healthz")
-        took = elapsed_s() - began
+        page = self._agent.page("/healthz")
+        return page, elapsed_s() - began
+
+    async def _look(self) -> None:
+        page, took = await asyncio.to_thread(self._probe)
         self._figures.slowest_probe_s = max(self._figures.slowest_probe_s, took)
         if page != "ok" and self._agent.running:
             self._figures.slowest_probe_s = float("inf")

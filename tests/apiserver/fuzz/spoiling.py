@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import gzip
 import json
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ HEADERS = (
     {"Upgrade": "websocket", "Connection": "Upgrade"},
     {"Connection": "close"},
 )  # fmt: skip
-PATIENCE_S = 4.0
+PATIENCE_S = 3.0
 DRIP_S = 0.02
 
 
@@ -122,9 +123,13 @@ async def _huge(proxy: HostileProxy, _: Request, line: Line) -> bool:
     return False
 
 
+@functools.cache
+def _bomb(size: int) -> bytes:
+    return gzip.compress(b'{"a":"' + b"x" * size + b'"}', 1)
+
+
 async def _packed(proxy: HostileProxy, _: Request, line: Line) -> bool:
-    body = gzip.compress(b'{"a":"' + b"x" * proxy.rng.choice((1000, 50_000_000)) + b'"}', 1)
-    await line.whole(200, body, Content_Encoding="gzip")
+    await line.whole(200, _bomb(proxy.rng.choice((1000, 50_000_000))), Content_Encoding="gzip")
     return True
 
 
@@ -137,7 +142,7 @@ async def _drips(proxy: HostileProxy, request: Request, line: Line) -> bool:
     return False
 
 
-async def _silent(proxy: HostileProxy, request: Request, line: Line) -> bool:
+async def _silent(proxy: HostileProxy, _: Request, line: Line) -> bool:
     if proxy.rng.randrange(2):
         await line.head(200, Transfer_Encoding="chunked")
     await asyncio.sleep(proxy.rng.uniform(0, PATIENCE_S))
@@ -155,22 +160,22 @@ async def _an_earlier_answer(proxy: HostileProxy, _: Request, line: Line) -> boo
     return True
 
 
-async def _list_of_grants(proxy: HostileProxy, request: Request, line: Line) -> bool:
-    """A list with hostile grants in it; to any other question a page that never ends."""
+async def _hostile_list(proxy: HostileProxy, request: Request, line: Line) -> bool:
+    """A list with hostile grants in it."""
     answer = await proxy.ask(request)
     page = _json(answer.body)
-    if not request.is_list or not isinstance(page, dict):
-        await line.whole(
-            200, _bytes({"kind": "List", "items": [{}], "metadata": {"continue": "x"}})
-        )
-        return True
-    page["items"] = [
-        *(page.get("items") or ()),
-        *(proxy.grant() for _ in range(proxy.rng.randrange(60))),
-    ]
-    if proxy.rng.randrange(10) == 0:
-        page["metadata"] = {"resourceVersion": "1", "continue": "again"}
+    items = list(page.get("items") or ())
+    for _ in range(proxy.rng.choice((10, 50, 200))):
+        items.append(proxy.grant())
+        await asyncio.sleep(0)
+    page["items"] = items
     await line.whole(200, _bytes(page), **answer.headers)
+    return True
+
+
+async def _list_without_end(_: HostileProxy, __: Request, line: Line) -> bool:
+    page = {"kind": "List", "items": [{}], "metadata": {"resourceVersion": "1", "continue": "x"}}
+    await line.whole(200, _bytes(page))
     return True
 
 
@@ -200,42 +205,52 @@ ANSWERS: Mapping[str, Spoil] = {
     "silent": _silent,
     "done but not said": _done_but_not_said,
     "an earlier answer": _an_earlier_answer,
-    "hostile list": _list_of_grants,
     "odd certificate": _odd_certificate,
 }
+
+
+LISTS: Mapping[str, Spoil] = {
+    **{f"hostile list {number}": _hostile_list for number in range(len(ANSWERS))},
+    "list without end": _list_without_end,
+    **ANSWERS,
+}
+"""Half of them with grants in them."""
 
 
 # ---- watches ----------------------------------------------------------------------------------
 
 
-async def _begin(line: Line) -> None:
+async def _begin(proxy: HostileProxy, line: Line) -> None:
+    """Begin a watch, mostly with a good word: who hears only bad ones asks less and less often."""
     await line.head(200, Content_Type="application/json", Transfer_Encoding="chunked")
+    if proxy.rng.randrange(4):
+        good = {"metadata": {"resourceVersion": proxy.version}}
+        await line.chunk(_bytes({"type": "BOOKMARK", "object": good}) + b"\n")
 
 
 async def _events(proxy: HostileProxy, _: Request, line: Line) -> bool:
     """Hostile grants, coming and going, and events that are none."""
-    await _begin(line)
-    for _ in range(proxy.rng.choice((5, 50, 200))):
+    await _begin(proxy, line)
+    for _ in range(proxy.rng.choice((20, 100, 500))):
         kind = proxy.rng.choice(("ADDED", "ADDED", "ADDED", "MODIFIED", "DELETED"))
         event: Any = {"type": kind, "object": proxy.grant()}
-        if proxy.rng.randrange(8) == 0:
+        if proxy.rng.randrange(60) == 0:
             event = hostile.mutated(proxy.rng, event, changes=2)
         await line.chunk(_bytes(event) + b"\n")
         await asyncio.sleep(0)
-    await asyncio.sleep(proxy.rng.uniform(0, 1))
     return False
 
 
 async def _errors(proxy: HostileProxy, _: Request, line: Line) -> bool:
-    await _begin(line)
+    await _begin(proxy, line)
     code = proxy.rng.choice((410, 410, 500, "410", None, [], 10**30))
     told = {"code": code, "reason": hostile.value(proxy.rng), "message": hostile.deep(500)}
     await line.chunk(_bytes({"type": "ERROR", "object": told}) + b"\n")
     return False
 
 
-async def _bookmarks(_: HostileProxy, __: Request, line: Line) -> bool:
-    await _begin(line)
+async def _bookmarks(proxy: HostileProxy, _: Request, line: Line) -> bool:
+    await _begin(proxy, line)
     for version in ("²", "-1", "1" * 5000, "x" * 100_000, "9" * 30, "a&watch=0", "\u0000"):
         meta = {"resourceVersion": version, "uid": "u", "name": "n"}
         await line.chunk(_bytes({"type": "BOOKMARK", "object": {"metadata": meta}}) + b"\n")
@@ -243,7 +258,7 @@ async def _bookmarks(_: HostileProxy, __: Request, line: Line) -> bool:
 
 
 async def _line_without_end(proxy: HostileProxy, _: Request, line: Line) -> bool:
-    await _begin(line)
+    await _begin(proxy, line)
     if proxy.rng.randrange(2):
         for _ in range(40):
             await line.chunk(b"x" * 100_000)
@@ -255,31 +270,31 @@ async def _line_without_end(proxy: HostileProxy, _: Request, line: Line) -> bool
 
 
 async def _mutated_events(proxy: HostileProxy, request: Request, line: Line) -> bool:
-    await _begin(line)
-    async for row in proxy.lines(request):
-        event = _json(row)
-        spoilt = hostile.mutated(proxy.rng, event, changes=2) if proxy.is_spoilt() else event
-        await line.chunk(_bytes(spoilt) + b"\n")
+    await _begin(proxy, line)
+    async with asyncio.timeout(PATIENCE_S):
+        async for row in proxy.lines(request):
+            event = _json(row)
+            spoilt = hostile.mutated(proxy.rng, event, changes=2) if proxy.is_spoilt() else event
+            await line.chunk(_bytes(spoilt) + b"\n")
     return False
 
 
-async def _only_empty_lines(_: HostileProxy, __: Request, line: Line) -> bool:
-    await _begin(line)
+async def _only_empty_lines(proxy: HostileProxy, _: Request, line: Line) -> bool:
+    await _begin(proxy, line)
     for _ in range(int(PATIENCE_S / DRIP_S)):
         await line.chunk(b"\n")
         await asyncio.sleep(DRIP_S)
     return False
 
 
-async def _ends_at_once(_: HostileProxy, __: Request, line: Line) -> bool:
-    await _begin(line)
+async def _ends_at_once(proxy: HostileProxy, _: Request, line: Line) -> bool:
+    await _begin(proxy, line)
     await line.send(b"0\r\n\r\n")
     return True
 
 
 WATCHES: Mapping[str, Spoil] = {
-    "hostile events": _events,
-    "more hostile events": _events,
+    **{f"hostile events {number}": _events for number in range(10)},
     "error events": _errors,
     "odd bookmarks": _bookmarks,
     "a line without end": _line_without_end,

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.testbed.cluster.controlplane import ControlPlane
 from tests.apiserver.fuzz.rounds import TIMING, Figures, play, turned
-from tests.apiserver.fuzz.spoiling import ANSWERS, WATCHES
+from tests.apiserver.fuzz.spoiling import ANSWERS, LISTS, WATCHES
 from tests.apiserver.member.kit import Hub, Member, until
 from tests.apiserver.member.test_replicas import AgentProcess
 from tests.hostile import Random
@@ -72,4 +72,5 @@ async def events_of(member: Member) -> int:
 
 
 def test_every_way_to_spoil_is_named_once():
-    assert not set(ANSWERS) & set(WATCHES)
+    assert not set(LISTS) & set(WATCHES)
+    assert set(ANSWERS) < set(LISTS)
