@@ -53,6 +53,8 @@ class GrantDecision:
 
     grant: Manifest
     judgement: Judgement
+    again: bool = False
+    """Decided before; only the hub has not taken it."""
 
 
 class Judge:
@@ -163,7 +165,7 @@ class Judge:
             p = judgement.proposal
             entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
             context.run_index.put(entry, holding=True)
-        return GrantDecision(grant, judgement)
+        return GrantDecision(grant, judgement, again=untold is not None)
 
     def _record_of(self, decision: GrantDecision) -> EpochRecord | None:
         """Return what to remember; a grant that proves nothing must not move anybody's epoch."""
@@ -194,7 +196,8 @@ class Judge:
         if judgement.accepted and entry is not None:
             patch = grant_status.accepted(grant, entry.name, stamp)
         else:
-            self._count(grant, judgement)
+            if not decision.again:
+                self._count(grant, judgement)
             patch = await stale.refusal(self._context, grant, judgement)
         try:
             await self._context.tell_hub(name, patch)

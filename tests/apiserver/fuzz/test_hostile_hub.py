@@ -17,6 +17,7 @@ from tests.hostile import Random
 
 pytestmark = pytest.mark.apiserver
 SECONDS = float(os.environ.get("HANSA_FUZZ_SECONDS", "25"))
+ROUNDS = int(os.environ.get("HANSA_FUZZ_ROUNDS", "1"))
 SEED = int(os.environ.get("HANSA_FUZZ_SEED", str(Random().randrange(1 << 32))))
 LEASE_S = 10
 MOST_MIB_MORE = 400.0
@@ -25,16 +26,19 @@ LOG_BYTES_A_SECOND = 8_000.0
 EVENTS_A_SECOND = 1.2
 
 
-async def test_an_agent_outlives_a_hub_that_turns(
+@pytest.mark.parametrize("number", range(ROUNDS))
+async def test_an_agent_outlives_a_hub_that_turns(  # noqa: PLR0917  # fixtures
     granting_hub: Hub,
     granting_plane: ControlPlane,
     joined_member: Member,
     tmp_path: Path,
     record_property: Callable[[str, object], None],
+    number: int,
 ):
-    print(f"HANSA_FUZZ_SEED={SEED} HANSA_FUZZ_SECONDS={SECONDS:.0f}")  # noqa: T201  # how to replay
-    figures = Figures(SEED, SECONDS)
-    async with turned(granting_hub, granting_plane, joined_member, Random(SEED)) as proxy:
+    seed = SEED + number
+    print(f"HANSA_FUZZ_SEED={seed} HANSA_FUZZ_SECONDS={SECONDS:.0f}")  # noqa: T201  # how to replay
+    figures = Figures(seed, SECONDS)
+    async with turned(granting_hub, granting_plane, joined_member, Random(seed)) as proxy:
         agent = AgentProcess(joined_member, "agent", tmp_path, LEASE_S, **TIMING)
         try:
             await until(lambda: agent.works, "the agent to be at work")

@@ -148,7 +148,7 @@ PODS: Mapping[str, PodEscape] = {
     "the registry before an at": (
         (*C, "image"),
         f"hansa.local@evil.example/x@{DIGEST}",
-        "image-registry",
+        "image-digest|image-registry",
     ),
     "the registry with a scheme": (
         (*C, "image"),

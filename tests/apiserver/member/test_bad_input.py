@@ -142,7 +142,19 @@ def _says(body: object) -> object:
     return answer
 
 
-GOOD_META = {"name": "x-e1", "uid": "u", "resourceVersion": "1"}
+SENSELESS = (
+    *({}, {"job": 7}, {"epoch": "one", "job": {"uid": 3}}, {"node": []}, {"jobSpec": []}),
+    *({"epoch": True}, {"overlays": 1}, {"signatures": {}}, {"notAfter": "9999-12-31T23:59:59Z"}),
+)
+"""Specs of objects that are shaped like grants and are none."""
+
+
+def senseless(number: int, spec: dict) -> dict:
+    """Return one of them, with a name and version of its own: alike, only the first would arrive."""
+    meta = {"name": f"x-e{number}", "uid": f"u{number}", "resourceVersion": str(number + 1)}
+    return {"metadata": meta, "spec": spec, "status": {}}
+
+
 GARBAGE = {
     "a web page": _says("<html>log in first</html>"),
     "half a document": _says('{"items": ['),
@@ -155,10 +167,7 @@ GARBAGE = {
         {
             "kind": "WorkGrantList",
             "metadata": {"resourceVersion": "1"},
-            "items": [
-                {"metadata": GOOD_META, "spec": spec, "status": {}}
-                for spec in ({}, {"job": 7}, {"epoch": "one", "job": {"uid": 3}}, {"node": []})
-            ],
+            "items": [senseless(number, spec) for number, spec in enumerate(SENSELESS)],
         }
     ),
     "far too much": _huge,
@@ -196,6 +205,23 @@ async def test_with_a_hub_that_answers_garbage(joined_member: Member, name: str)
             assert runs.items == []
     assert found["reason"]
     assert "no answer" in found["message"]
+
+
+async def test_every_grant_without_sense_arrives_and_is_refused_by_itself(joined_member: Member):
+    cluster, settings = joined_member.cluster, joined_member.settings
+    held = await identity.load(cluster, settings.namespace, settings.identity.secret)
+    async with serving(GARBAGE["grants without sense"]) as url:
+        lost = replace(held, server=url)
+        await identity.update(cluster, settings.namespace, settings.identity.secret, lost)
+        agent = joined_member.agent()
+        async with at_work(agent):
+            context = agent.status.context
+            assert context is not None
+            await until(lambda: context.refusals["Malformed"] == len(SENSELESS), "all refusals")
+            assert len(context.grants) == len(SENSELESS)
+            # None is taken by this hub, so each is told again; it is counted once all the same.
+            await asyncio.sleep(5 * settings.timing.retry_seconds)
+            assert context.refusals == {"Malformed": len(SENSELESS)}
 
 
 @pytest.mark.parametrize("name", ["a web page", "grants without sense", "nothing for ever"])

@@ -302,3 +302,60 @@ def test_grants_are_known_by_names_that_can_be_in_an_address():
         meta = GRANT["metadata"] | {"name": name}
         assert "metadata.name" in misshapen(GRANT | {"metadata": meta}), name
     assert WORKGRANT.path("hansa-node-tartu", GRANT["metadata"]["name"]).endswith("/x-e1")
+
+
+class SilentHub(HostileHub):
+    """Takes no word of the member."""
+
+    def answer(self, _):
+        raise Retryable("no")
+
+
+async def test_a_refusal_that_is_not_taken_is_counted_once_and_forgotten_with_its_grant():
+    hub = SilentHub(Random(0))
+    hub.grants = [copy.deepcopy(GRANT) | {"spec": {"job": 7}, "status": {}}]
+    parts = member_of(hub)
+    context = parts.context
+    tasks = [asyncio.create_task(one) for one in (context.grants.run(), parts.judge.run())]
+    async with asyncio.timeout(20):
+        while not parts.judge._untold:  # noqa: ASYNC110  # it tells no event
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(10 * SETTINGS.timing.retry_seconds)
+    assert context.refusals == {"Malformed": 1}
+    context.grants.replace([])
+    await asyncio.sleep(5 * SETTINGS.timing.retry_seconds)
+    assert parts.judge._untold == {}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_an_event_of_a_refusal_repeats_nothing_of_what_cannot_be_read():
+    parts = member_of(HostileHub(Random(0)))
+    one = GRANT | {"spec": {"job": {"namespace": "x" * 300_000, "name": {"y": "z"}}}}
+    parts.judge._count(one, judge(one["spec"], LAW, facts()))
+    ((_, body),) = [parts.context.recorder._queue.get_nowait()]
+    assert "xxx" not in body["note"]
+    assert "x-e1" in body["note"]
+    assert sum(len(part) for key in parts.context.recorder._said_until for part in key) < 1000
+
+
+async def test_a_run_that_is_not_understood_keeps_no_other_from_its_end(caplog):
+    parts = member_of(HostileHub(Random(0)))
+    looked_at = []
+
+    async def stop_due(name):
+        looked_at.append(name)
+        raise ZeroDivisionError
+
+    parts.run_controller._stop_due = stop_due
+    parts.context.run_index.names = lambda: ["a", "b"]
+    task = asyncio.create_task(parts.run_controller.watch_deadlines())
+    async with asyncio.timeout(10):
+        while len(looked_at) < 4:  # noqa: ASYNC110  # it tells no event
+            await asyncio.sleep(0.01)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert looked_at[:4] == ["a", "b", "a", "b"]
+    assert "run not understood" in caplog.text
