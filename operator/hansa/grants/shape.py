@@ -24,8 +24,8 @@ _NAME = re.compile(rf"[a-z0-9][-.a-z0-9]{{0,{LONGEST_NAME - 1}}}")
 def misshapen(grant: object) -> str:
     """Return what is wrong with a grant's shape, naming the field; empty when nothing is.
 
-    >>> misshapen({"metadata": {"name": "g", "uid": "u", "resourceVersion": "1"}, "spec": 7})
-    'spec is no object'
+    >>> misshapen({"metadata": {"name": "G"}, "spec": 7})
+    'metadata.name is no name'
     """
     if not isinstance(grant, Mapping):
         return "it is no object"
@@ -58,10 +58,9 @@ def _is_full(grant: Mapping[str, Any]) -> bool:
 def _metadata(metadata: object) -> str:
     if not isinstance(metadata, Mapping):
         return "metadata is no object"
-    if not _is_name(metadata.get("name")):
-        return "metadata.name is no name"
-    if not _is_name(metadata.get("namespace", "x")):
-        return "metadata.namespace is no name"
+    for field in ("name", "namespace"):
+        if not _is_name(metadata.get(field)):
+            return f"metadata.{field} is no name"
     for field in ("uid", "resourceVersion"):
         text = metadata.get(field)
         if not isinstance(text, str) or not 0 < len(text) <= LONGEST_NAME:

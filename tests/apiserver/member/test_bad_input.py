@@ -149,10 +149,21 @@ SENSELESS = (
 """Specs of objects that are shaped like grants and are none."""
 
 
-def senseless(number: int, spec: dict) -> dict:
-    """Return one of them, with a name and version of its own: alike, only the first would arrive."""
-    meta = {"name": f"x-e{number}", "uid": f"u{number}", "resourceVersion": str(number + 1)}
-    return {"metadata": meta, "spec": spec, "status": {}}
+async def _senseless(request: web.Request) -> web.Response:
+    """List them, each with a name and version of its own: alike, only the first would arrive."""
+    namespace = re.search(r"/namespaces/([^/]+)", request.path)
+    meta = {"namespace": namespace[1] if namespace else "x"}
+    items = [
+        {
+            "metadata": meta
+            | {"name": f"x-e{number}", "uid": f"u{number}", "resourceVersion": str(number + 1)},
+            "spec": spec,
+            "status": {},
+        }
+        for number, spec in enumerate(SENSELESS)
+    ]
+    listed = {"kind": "WorkGrantList", "metadata": {"resourceVersion": "99"}, "items": items}
+    return web.json_response(listed)
 
 
 GARBAGE = {
@@ -163,13 +174,7 @@ GARBAGE = {
     "items that are none": _says(
         {"kind": "WorkGrantList", "metadata": {"resourceVersion": "1"}, "items": [1, None, {}]}
     ),
-    "grants without sense": _says(
-        {
-            "kind": "WorkGrantList",
-            "metadata": {"resourceVersion": "1"},
-            "items": [senseless(number, spec) for number, spec in enumerate(SENSELESS)],
-        }
-    ),
+    "grants without sense": _senseless,
     "far too much": _huge,
     "nothing for ever": _slow,
 }
