@@ -8,7 +8,7 @@ names, spec and status are objects, conditions are too. Judging it takes as long
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -44,10 +44,10 @@ def _size(grant: Mapping[str, Any]) -> str:
 
 def _is_full(grant: Mapping[str, Any]) -> bool:
     """Count values, but no further than they may go."""
-    left, waiting = MOST_VALUES, [grant]
+    left, waiting = MOST_VALUES, list[Any]([grant])
     while waiting:
         value = waiting.pop()
-        inner = value.values() if isinstance(value, Mapping) else value
+        inner: Collection[Any] = value.values() if isinstance(value, Mapping) else value
         left -= len(inner)
         if left < 0:
             return True

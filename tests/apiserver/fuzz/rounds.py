@@ -167,6 +167,8 @@ async def play(
     try:
         await proxy.turn(SHARE)
         await asyncio.sleep(figures.seconds)
+        if not agent.running:
+            return
         assert not await member.gone(workload(first)), "a hub that turns ends no run"
         await _stop_all(hub, member, first, figures)
         await member.decree(policy(hub, maxConcurrentJobs=MOST_RUNS, switch="Open"))
