@@ -91,3 +91,17 @@ def _parts(grant: Mapping[str, Any]) -> str:
         if not isinstance(condition.get("lastTransitionTime", ""), str):
             return "status.conditions holds a time that is no text"
     return ""
+
+
+def claimed(spec: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the job's uid and the epoch that a wire ``spec`` claims, before it is read; nothing is ``("", 0)``.
+
+    What is read strictly claims the same: no text or truth is an epoch here either.
+
+    >>> claimed({"job": {"uid": "u"}, "epoch": 3}), claimed({"job": 7, "epoch": "3"})
+    (('u', 3), ('', 0))
+    """
+    job, epoch = spec.get("job"), spec.get("epoch")
+    uid = job.get("uid") if isinstance(job, Mapping) else ""
+    number = epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else 0
+    return uid if isinstance(uid, str) else "", number

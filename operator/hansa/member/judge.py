@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.errors import HansaError, NotFound
 from hansa.grants.checks import judge
+from hansa.grants.envelope import workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.judgement import Judgement
 from hansa.grants.reasons import Objection
+from hansa.grants.shape import claimed
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.facts import facts_of
@@ -129,7 +129,7 @@ class Judge:
         """1. Judge all. 2. Make it durable. 3. Tell the hub. Undecided: nothing was told."""
         context = self._context
         grants = [context.grants.get(f"{context.hub_namespace}/{name}") for name in names]
-        decisions = self._judge_all([grant for grant in grants if grant is not None])
+        decisions = await self._judge_all([grant for grant in grants if grant is not None])
         records = [record for d in decisions if (record := self._record_of(d)) is not None]
         try:
             await context.epochs.put(records)
@@ -141,13 +141,15 @@ class Judge:
         if not all(decision.judgement.accepted for decision in decisions):
             context.dirty.set()
 
-    def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
+    async def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
         """Judge each by itself: one that nobody can digest keeps no other waiting.
 
-        Lower epochs first: of two of one job the later one finds the earlier one alive.
+        Lower epochs first: of two of one job the later one finds the earlier one alive. The loop is
+        given back after each: a hundred that take long to judge must not hold up a stop.
         """
         decisions = []
         for grant in sorted(grants, key=_epoch):
+            await asyncio.sleep(0)
             try:
                 if self._is_new(grant):
                     decisions.append(self._judge(grant))
@@ -241,8 +243,7 @@ class Judge:
         """Tell whether a grant waits for a decision: none is reported, and none is remembered."""
         if grant_status.reported(grant).accepted is not None:
             return False
-        spec = grant.get("spec") or {}
-        seen = self._context.epochs.records.get(_uid(spec), _epoch(grant))
+        seen = self._context.epochs.records.get(*claimed(grant.get("spec") or {}))
         if seen is None:
             return True
         return seen.outcome is not Outcome.ACCEPTED or not self._same(grant, seen)
@@ -273,18 +274,11 @@ class Judge:
         context.runs.add(entry.name)
 
     def _orphan(self, grant: Manifest) -> None:
-        proposal = read(grant.get("spec") or {})
-        if isinstance(proposal, Objection):
-            return
-        self._context.runs.add(Entry(proposal.spec, {}, "").name)
+        """Have the run of a grant that is gone looked at, where there is one; nothing is read for it."""
+        name = workload_name(*claimed(grant.get("spec") or {}))
+        if self._context.run_index.get(name) or self._context.namespaces.get(name):
+            self._context.runs.add(name)
 
 
 def _epoch(grant: Manifest) -> int:
-    """Return a grant's epoch as far as anybody can tell before it is read."""
-    epoch = (grant.get("spec") or {}).get("epoch")
-    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else 0
-
-
-def _uid(spec: Mapping[str, Any]) -> str:
-    job = spec.get("job")
-    return str(job.get("uid", "")) if isinstance(job, Mapping) else ""
+    return claimed(grant.get("spec") or {})[1]

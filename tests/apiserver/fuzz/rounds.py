@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from e2e.testbed.host.clock import elapsed_s
 from e2e.testbed.host.usage import cpu_seconds, peak_rss_mib
 from hansa.errors import HansaError
 from hansa.grants import envelope
+from hansa.grants.reasons import MemberReason
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from tests import hostile
@@ -171,7 +173,7 @@ async def play(
             return
         assert not await member.gone(workload(first)), "a hub that turns ends no run"
         await _stop_all(hub, member, first, figures)
-        await member.decree(policy(hub, maxConcurrentJobs=MOST_RUNS, switch="Open"))
+        await member.decree(policy(hub, maxConcurrentJobs=10_000, switch="Open"))
         await proxy.turn(0.0)
         await _is_back(hub, member, figures)
     finally:
@@ -206,17 +208,32 @@ async def _is_back(hub: Hub, member: Member, figures: Figures) -> None:
 
     await until(renewed, "a renewal at the hub")
     figures.back_s = round(elapsed_s() - began, 2)
-    last = hub.spec()
-    name = await hub.grant(last)
-    said = await hub.said(name, "Accepted")
-    assert said["status"] == "True", said
-    await member.made(workload(last))
+    await member.made(workload(await until(lambda: _accepted(hub), "a grant to be accepted")))
+
+
+async def _accepted(hub: Hub) -> Manifest | None:
+    """Grant once; a refusal that passes by itself is none of the hub's doing.
+
+    Without GPUs: what the hub has made up holds those until its grants are listed again and missed.
+    """
+    spec = hub.spec(job_spec(ray={"version": "2.60.0"}))
+    said = await hub.said(await hub.grant(spec), "Accepted")
+    passes = said["status"] == "False" and MemberReason(said["reason"]).transient
+    assert passes or said["status"] == "True", said
+    return None if passes else spec
+
+
+def _by_kind(told: dict[str, int]) -> Counter[str]:
+    kinds: Counter[str] = Counter()
+    for name, count in told.items():
+        kinds[name.rstrip("0123456789 ")] += count
+    return kinds
 
 
 def _count(figures: Figures, proxy: HostileProxy, agent: AgentProcess) -> None:
     told = dict(proxy.told)
     figures.answers = told.pop("answers", 0)
-    figures.spoilt = told
+    figures.spoilt = dict(_by_kind(told))
     figures.hostile_grants = proxy.grants
     figures.redirects_followed = proxy.trapped
     log = agent.log.read_text(errors="replace")

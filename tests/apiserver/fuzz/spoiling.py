@@ -210,11 +210,11 @@ ANSWERS: Mapping[str, Spoil] = {
 
 
 LISTS: Mapping[str, Spoil] = {
-    **{f"hostile list {number}": _hostile_list for number in range(len(ANSWERS))},
+    **{f"hostile list {number}": _hostile_list for number in range(3 * len(ANSWERS))},
     "list without end": _list_without_end,
     **ANSWERS,
 }
-"""Half of them with grants in them."""
+"""Most with grants in them: who gets none asks ever less often."""
 
 
 # ---- watches ----------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ async def _ends_at_once(proxy: HostileProxy, _: Request, line: Line) -> bool:
 
 
 WATCHES: Mapping[str, Spoil] = {
-    **{f"hostile events {number}": _events for number in range(10)},
+    **{f"hostile events {number}": _events for number in range(24)},
     "error events": _errors,
     "odd bookmarks": _bookmarks,
     "a line without end": _line_without_end,

@@ -18,13 +18,12 @@ from hansa.errors import Retryable
 from hansa.grants.checks import judge
 from hansa.grants.epochs import Outcome
 from hansa.grants.judgement import Proposal
-from hansa.grants.shape import misshapen
+from hansa.grants.shape import claimed, misshapen
 from hansa.grants.trust import read
 from hansa.member import wiring
 from hansa.member.cluster.cluster_state import Canary, KubeRay
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.duties import Duties
-from hansa.member.judge import _epoch, _uid
 from hansa.member.publisher import Publisher
 from hansa.member.settings import MemberSettings
 from hansa.observability.instruments import Instruments
@@ -157,7 +156,7 @@ def test_nobody_reads_another_epoch_or_job_in_a_grant_than_the_judge(rng):
     proposal = read(spec)
     if isinstance(proposal, Proposal):
         found = proposal.spec
-        assert (_uid(spec), _epoch({"spec": spec})) == (found.job.uid, found.epoch)
+        assert claimed(spec) == (found.job.uid, found.epoch)
         assert spec["epoch"] is not True
 
 
@@ -336,3 +335,19 @@ async def test_a_run_that_is_not_understood_keeps_no_other_from_its_end(caplog):
     await asyncio.gather(task, return_exceptions=True)
     assert looked_at[:4] == ["a", "b", "a", "b"]
     assert "run not understood" in caplog.text
+
+
+async def test_a_trial_of_the_lock_during_a_change_of_law_says_nothing(monkeypatch):
+    """Once a switch from Stopped to Open looked like a lock without its rule for Stopped."""
+    parts = member_of(HostileHub(Random(0)))
+    state = parts.context.cluster_state
+
+    async def opened_meanwhile(_, law):
+        assert law.switch == "Stopped"
+        state.put_policy(HeldPolicy(LAW, 3, "u", ""))
+        return Canary("Admitted", "stopped")
+
+    state.put_policy(HeldPolicy(LAW.model_copy(update={"switch": "Stopped"}), 2, "u", ""))
+    monkeypatch.setattr("hansa.member.duties.second_lock.try_lock", opened_meanwhile)
+    await Duties(parts.context).canary()
+    assert state.canary == Canary("Denied", "")
