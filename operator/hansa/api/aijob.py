@@ -86,7 +86,21 @@ class Resources(Model):
     """CPU and memory of one pod."""
 
     cpu: Quantity = Field(default="1", description="CPU of the pod.")
-    memory: Quantity = Field(default="2Gi", description="Memory of the pod.")
+    memory: Quantity = Field(
+        default="2Gi",
+        description="Memory of the pod: what it is given, and the most it may take.",
+        json_schema_extra=checked(
+            rule("self.matches('[1-9]')", "memory must be more than 0: a limit of 0 limits nothing")
+        ),
+    )
+
+    @field_validator("memory")
+    @classmethod
+    def _some_memory(cls, memory: str) -> str:
+        # The member reads grants from a hub it does not trust: the CRD's rule is not enough there.
+        if not memory.strip("0.kmKMGTi"):
+            raise ValueError("memory must be more than 0: a limit of 0 limits nothing")
+        return memory
 
 
 class Workers(Resources):

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
 import rfc8785
 from pydantic import ValidationError
 
@@ -22,9 +23,15 @@ from hansa.grants.reasons import MemberReason, Objection
 
 
 def read(wire: Mapping[str, Any]) -> Proposal | Objection:
-    """Return the grant in a wire ``spec``, or why it cannot be read. Never raises."""
+    """Return the grant in a wire ``spec``, or why it cannot be read. Never raises.
+
+    As JSON and by the names of the wire alone: a text that looks like a number is none, so that nobody
+    else can read another epoch in it.
+    """
     try:
-        spec = WorkGrantSpec.model_validate(wire)
+        spec = WorkGrantSpec.model_validate_json(
+            orjson.dumps(wire), strict=True, by_alias=True, by_name=False
+        )
         message = envelope.grant_message(wire)
         digest = envelope.digest(wire["jobSpec"])
     except ValidationError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.client import FOREIGN, KubeCluster
 from hansa.adapters.kube.config import Connection, connect
 from hansa.adapters.kube.fenced import FencedCluster
 from hansa.api.kinds import MEMBERPOLICY
@@ -34,9 +34,9 @@ from hansa.member.wiring import Clients, Parts, assemble
 from hansa.observability.collectors import member_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
-from hansa.observability.logging import configure_logging
+from hansa.observability.logging import Allowance, configure_logging
 from hansa.ports import Clock, Manifest
-from hansa.process.app import Supervisor, regularly, run_process, together
+from hansa.process.app import Supervisor, going_on, regularly, run_process, together
 from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
 from hansa.reconcile.member.contracts.contact_lease import lease_path, read_contact
@@ -115,6 +115,7 @@ class Agent:
                 clock=self._clock,
                 agent=MANAGER,
                 request_timeout_s=self._settings.timing.hub_answer_seconds,
+                bounds=FOREIGN,
             )
         )
         parts = assemble(
@@ -218,7 +219,7 @@ class Agent:
             (renewal.check, renewal.pause_s),
         ]
         await together(
-            *(regularly(duty, spread(pause_s, self._jitter)) for duty, pause_s in every),
+            *(regularly(going_on(duty), spread(pause_s, self._jitter)) for duty, pause_s in every),
             context.namespaces.run(),
             *(one.objects.run() for one in context.watched),
             context.recorder.run(),
@@ -238,7 +239,7 @@ class Agent:
         ):
             try:
                 async with asyncio.timeout(FIRST_LOOK_S):
-                    await look()
+                    await going_on(look)()
             except (HansaError, TimeoutError) as error:
                 log.warning("first look failed", extra={"error": str(error)})
 
@@ -279,6 +280,6 @@ async def _on_policy(changed: asyncio.Event, duties: Duties) -> None:
 def main() -> None:
     """Run the agent as a process; SIGTERM ends it, running jobs go on."""
     settings = read_settings(MemberSettings)
-    configure_logging(level=settings.log_level)
+    configure_logging(level=settings.log_level, allowance=Allowance())
     run_process(lambda: run(settings))
     log.info("stopped; running jobs go on")

@@ -10,15 +10,14 @@ from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.grants.envelope import workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.judgement import Bounds, Facts
+from hansa.grants.shape import claimed
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 
 
 def facts_of(context: AgentContext, spec: Mapping[str, Any]) -> Facts:
     """Return the facts for a grant's wire ``spec``, whatever the hub wrote there."""
-    job, epoch = spec.get("job"), spec.get("epoch")
-    uid = str(job.get("uid", "")) if isinstance(job, Mapping) else ""
-    number = epoch if isinstance(epoch, int) else 0
+    uid, number = claimed(spec)
     limits, epochs = context.settings.limits, context.epochs.records
     inventory = context.cluster_state.inventory(context.run_index.held)
     return Facts(

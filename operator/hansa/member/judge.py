@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.errors import HansaError, NotFound
 from hansa.grants.checks import judge
+from hansa.grants.envelope import workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.judgement import Judgement
 from hansa.grants.reasons import Objection
+from hansa.grants.shape import claimed
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.facts import facts_of
@@ -53,6 +53,8 @@ class GrantDecision:
 
     grant: Manifest
     judgement: Judgement
+    again: bool = False
+    """Decided before; only the hub has not taken it."""
 
 
 class Judge:
@@ -70,6 +72,7 @@ class Judge:
         """Take a change of a grant in; called by the reflector, never waits."""
         name = grant["metadata"]["name"]
         if kind == "DELETED":
+            self._untold.pop(name, None)
             self._orphan(grant)
         elif self._is_new(grant):
             self._inbox[name] = None
@@ -126,7 +129,7 @@ class Judge:
         """1. Judge all. 2. Make it durable. 3. Tell the hub. Undecided: nothing was told."""
         context = self._context
         grants = [context.grants.get(f"{context.hub_namespace}/{name}") for name in names]
-        decisions = self._judge_all([g for g in grants if g is not None and self._is_new(g)])
+        decisions = await self._judge_all([grant for grant in grants if grant is not None])
         records = [record for d in decisions if (record := self._record_of(d)) is not None]
         try:
             await context.epochs.put(records)
@@ -134,19 +137,22 @@ class Judge:
             for decision in decisions:
                 self._forget(decision)
             raise
-        await asyncio.gather(*(self._tell(decision) for decision in decisions))
+        await asyncio.gather(*(self._tell_by_itself(decision) for decision in decisions))
         if not all(decision.judgement.accepted for decision in decisions):
             context.dirty.set()
 
-    def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
+    async def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
         """Judge each by itself: one that nobody can digest keeps no other waiting.
 
-        Lower epochs first: of two of one job the later one finds the earlier one alive.
+        Lower epochs first: of two of one job the later one finds the earlier one alive. The loop is
+        given back after each: a hundred that take long to judge must not hold up a stop.
         """
         decisions = []
         for grant in sorted(grants, key=_epoch):
+            await asyncio.sleep(0)
             try:
-                decisions.append(self._judge(grant))
+                if self._is_new(grant):
+                    decisions.append(self._judge(grant))
             except Exception:
                 log.exception("grant not judged", extra={"grant": grant["metadata"]["name"]})
         return decisions
@@ -161,7 +167,7 @@ class Judge:
             p = judgement.proposal
             entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
             context.run_index.put(entry, holding=True)
-        return GrantDecision(grant, judgement)
+        return GrantDecision(grant, judgement, again=untold is not None)
 
     def _record_of(self, decision: GrantDecision) -> EpochRecord | None:
         """Return what to remember; a grant that proves nothing must not move anybody's epoch."""
@@ -177,6 +183,13 @@ class Judge:
         reason = objections[0].reason.value
         return self._context.record(proposal.spec, proposal.digest, Outcome.REFUSED, reason=reason)
 
+    async def _tell_by_itself(self, decision: GrantDecision) -> None:
+        """Tell one decision; one that cannot be put into words keeps no other from being told."""
+        try:
+            await self._tell(decision)
+        except Exception:
+            log.exception("decision not told", extra={"grant": decision.grant["metadata"]["name"]})
+
     async def _tell(self, decision: GrantDecision) -> None:
         """Tell the hub; what it does not take is told again, by the run or by this judge."""
         grant, judgement = decision.grant, decision.judgement
@@ -185,7 +198,8 @@ class Judge:
         if judgement.accepted and entry is not None:
             patch = grant_status.accepted(grant, entry.name, stamp)
         else:
-            self._count(grant, judgement)
+            if not decision.again:
+                self._count(grant, judgement)
             patch = await stale_grants.refusal(self._context, grant, judgement)
         try:
             await self._context.tell_hub(name, patch)
@@ -219,18 +233,17 @@ class Judge:
         first = judgement.objections[0]
         self._context.instruments.add(metrics.MEMBER_REFUSALS, reason=first.reason.value)
         self._context.refusals[first.reason.value] += 1
-        job = (grant.get("spec") or {}).get("job")
-        job = job if isinstance(job, Mapping) else {}
-        title = f"{job.get('namespace', '?')}/{job.get('name', '?')}"
-        subject = self._context.policy_subject()
+        subject, proposal = self._context.policy_subject(), judgement.proposal
+        # What cannot be read has no name that may be repeated: it may be anything of any length.
+        job = None if proposal is None else proposal.spec.job
+        title = f"{job.namespace}/{job.name}" if job else f"grant {grant['metadata']['name']}"
         self._context.emit(events.grant_refused(subject, title, first.reason.value, first.message))
 
     def _is_new(self, grant: Manifest) -> bool:
         """Tell whether a grant waits for a decision: none is reported, and none is remembered."""
         if grant_status.reported(grant).accepted is not None:
             return False
-        spec = grant.get("spec") or {}
-        seen = self._context.epochs.records.get(_uid(spec), _epoch(grant))
+        seen = self._context.epochs.records.get(*claimed(grant.get("spec") or {}))
         if seen is None:
             return True
         return seen.outcome is not Outcome.ACCEPTED or not self._same(grant, seen)
@@ -267,20 +280,12 @@ class Judge:
         context.runs.add(entry.name)
 
     def _orphan(self, grant: Manifest) -> None:
-        proposal = read(grant.get("spec") or {})
-        if isinstance(proposal, Objection):
-            return
-        name = Entry(proposal.spec, {}, "").name
-        self._context.forgotten.pop(name, None)
-        self._context.runs.add(name)
+        """Have the run of a grant that is gone looked at, where there is one; nothing is read for it."""
+        name = workload_name(*claimed(grant.get("spec") or {}))
+        forgotten = self._context.forgotten.pop(name, None) is not None
+        if forgotten or self._context.run_index.get(name) or self._context.namespaces.get(name):
+            self._context.runs.add(name)
 
 
 def _epoch(grant: Manifest) -> int:
-    """Return a grant's epoch as far as anybody can tell before it is read."""
-    epoch = (grant.get("spec") or {}).get("epoch")
-    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else 0
-
-
-def _uid(spec: Mapping[str, Any]) -> str:
-    job = spec.get("job")
-    return str(job.get("uid", "")) if isinstance(job, Mapping) else ""
+    return claimed(grant.get("spec") or {})[1]

@@ -20,6 +20,7 @@ from hansa.member.cluster.policy import NAME
 from hansa.member.context import AgentContext
 from hansa.observability import events
 from hansa.ports import Manifest
+from hansa.process.app import going_on
 from hansa.reconcile.member.node_declaration import (
     Declaration,
     Enforcement,
@@ -62,7 +63,7 @@ class Publisher:
         """Publish whenever something has changed, until cancelled."""
         while True:
             self._context.dirty.clear()
-            await self._publish()
+            await going_on(self._publish)()
             await asyncio.sleep(PAUSE_S)
             with contextlib.suppress(TimeoutError):
                 # Not wait_for: before Python 3.12 it swallows a cancellation that meets an event.

@@ -21,13 +21,17 @@ from hansa.member.runs.run_objects import RunObjects
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.observability.instruments import Instruments
-from hansa.observability.recorder import EventRecorder
+from hansa.observability.recorder import EventRecorder, Limit
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.run_request import MANAGER
 from hansa.reconcile.workloads import WORKLOADS
 
 NAMESPACES = "/api/v1/namespaces"
+EVENTS = Limit(per_second=1.0, burst=100)
+"""What a hub can have this member say is kept for an hour by the member's own API server."""
+MOST_GRANT_BYTES = 32 << 20
+"""Of JSON, in memory several times as much: ten thousand grants of three kilobytes."""
 OURS = f"{MANAGED_BY_LABEL}={MANAGER},{NODE_LABEL}={{}}"
 """Runs of this node: a cluster may belong to several leagues, each with an agent of its own."""
 
@@ -85,6 +89,7 @@ def assemble(
         labels: str = "",
         *,
         admit: Callable[[Manifest], str] = lambda _: "",
+        most_bytes: int = 0,
     ) -> Reflector:
         return Reflector(
             cluster,
@@ -93,6 +98,7 @@ def assemble(
             on_change=relay,
             labels=labels,
             admit=admit,
+            most_bytes=most_bytes,
             relist_s=settings.timing.resync_seconds,
             jitter=jitter,
         )
@@ -113,6 +119,7 @@ def assemble(
             WORKGRANT.path(NODE_NAMESPACE_PREFIX + settings.node),
             to_judge,
             admit=misshapen,
+            most_bytes=MOST_GRANT_BYTES,
         ),
         namespaces=reflector(clients.own, NAMESPACES, to_run_controller, ours),
         watched=tuple(
@@ -121,7 +128,11 @@ def assemble(
         ),
         instruments=instruments,
         recorder=EventRecorder(
-            clients.own, clock, controller="hansa.dev/member", instance=os.uname().nodename
+            clients.own,
+            clock,
+            controller="hansa.dev/member",
+            instance=os.uname().nodename,
+            limit=EVENTS,
         ),
         runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,

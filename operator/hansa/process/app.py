@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -126,3 +127,21 @@ async def regularly(
             name = getattr(duty, "__name__", "duty")
             log.warning("duty failed", extra={"duty": name, "error": str(error)})
         await asyncio.sleep(pause_s())
+
+
+def going_on(duty: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
+    """Return a duty that outlives what it did not foresee, for duties that read what others wrote.
+
+    ``regularly`` lets such a fault end the process. Where others can bring it about that will not do.
+    """
+
+    @functools.wraps(duty)
+    async def outliving() -> None:
+        try:
+            await duty()
+        except (HansaError, TimeoutError):
+            raise
+        except Exception:
+            log.exception("duty not understood", extra={"duty": getattr(duty, "__name__", "duty")})
+
+    return outliving

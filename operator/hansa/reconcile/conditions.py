@@ -34,13 +34,13 @@ def merged(
     for said in new:
         before = result.get(said.type)
         same = before is not None and before.get("status") == said.status
-        since = before["lastTransitionTime"] if before is not None and same else rfc3339(now_s)
+        since = before.get("lastTransitionTime") if before is not None and same else None
         result[said.type] = {
             "type": said.type,
             "status": said.status,
             "reason": said.reason,
             "message": said.message[:MAX_MESSAGE],
-            "lastTransitionTime": since,
+            "lastTransitionTime": since or rfc3339(now_s),
             "observedGeneration": generation,
         }
     return list(result.values())

@@ -8,7 +8,7 @@ import pytest
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.client import Bounds, KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.reflector import Reflector
@@ -103,7 +103,7 @@ async def test_the_server_tells_its_time(cluster):
 
 
 async def test_lists_longer_than_a_page_are_whole(cluster, monkeypatch):
-    monkeypatch.setattr("hansa.adapters.kube.client.PAGE_ITEMS", 3)
+    monkeypatch.setattr(cluster, "_bounds", Bounds(page_items=3))
     labels = {"test": "pages"}
     for number in range(8):
         await cluster.apply(

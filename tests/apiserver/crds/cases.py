@@ -203,6 +203,7 @@ RULES: dict[str, Case] = {
     ),
     "entrypoint[0] must be": Case(_with(JOB, entrypoint=["sh"]), _with(JOB, entrypoint=["", "x"])),
     "names beginning with RAY_": Case("RAYON", "LD_PRELOAD"),
+    "memory must be more than 0": Case("1Mi", "0.0Gi"),
     "Ray before 2.54.0": Case("2.54.0", "2.53.9"),
     "minCount must not exceed": Case(
         _with(WORKERS, minCount=1024), _with(WORKERS, count=2, minCount=3)

@@ -116,7 +116,9 @@ def _enough(constraint: Constraint) -> list[Any]:
 
 
 def _samples(constraint: Constraint) -> list[Any]:
-    return list(SAMPLES[constraint.value].good)
+    rules = [row["rule"] for row in constraint.node.get("x-kubernetes-validations", ())]
+    good = SAMPLES[constraint.value].good
+    return [one for one in good if one != "0" or "self.matches('[1-9]')" not in rules]
 
 
 ACCEPTED: dict[str, Callable[[Constraint], list[Any]]] = {

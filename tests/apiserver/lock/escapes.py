@@ -143,6 +143,34 @@ PODS: Mapping[str, PodEscape] = {
         f"evil.example/hansa.local/x@{DIGEST}",
         "image-registry",
     ),
+    "the registry in capitals": ((*C, "image"), f"HANSA.LOCAL/x@{DIGEST}", "image-registry"),
+    "a letter that looks alike": ((*C, "image"), f"h\u0430nsa.local/x@{DIGEST}", "image-registry"),
+    "the registry before an at": (
+        (*C, "image"),
+        f"hansa.local@evil.example/x@{DIGEST}",
+        "image-digest|image-registry",
+    ),
+    "the registry with a scheme": (
+        (*C, "image"),
+        f"https://hansa.local/x@{DIGEST}",
+        "image-registry",
+    ),
+    "no registry": ((*C, "image"), f"x@{DIGEST}", "image-registry"),
+    "the registry that is meant by none": (
+        (*C, "image"),
+        f"docker.io/library/x@{DIGEST}",
+        "image-registry",
+    ),
+    "a registry on the machine": ((*C, "image"), f"localhost:5000/x@{DIGEST}", "image-registry"),
+    "a registry by address": ((*C, "image"), f"192.0.2.9:5000/x@{DIGEST}", "image-registry"),
+    "a registry below the registry": (
+        (*C, "image"),
+        f"x.hansa.local/x@{DIGEST}",
+        "image-registry",
+    ),
+    "a digest of another kind": ((*C, "image"), "hansa.local/x@md5:" + "0" * 32, "image-digest"),
+    "a digest in capitals": ((*C, "image"), f"hansa.local/x@{DIGEST.upper()}", "image-digest"),
+    "a digest with more behind it": ((*C, "image"), f"hansa.local/x@{DIGEST}0", "image-digest"),
     "an image by tag": ((*C, "image"), "hansa.local/ray:latest", "image-digest"),
     "an image by nothing": ((*C, "image"), "hansa.local/ray", "image-digest"),
     "a digest cut short": ((*C, "image"), "hansa.local/ray@sha256:0", "image-digest"),
@@ -338,6 +366,11 @@ PODS: Mapping[str, PodEscape] = {
         "container-resources",
     ),
     "memory limit 0": ((*C, "resources"), {"limits": {"memory": "0"}}, "container-resources"),
+    "memory limit 0, with a unit": (
+        (*C, "resources"),
+        {"limits": {"memory": "0Gi"}},
+        "container-resources",
+    ),
     "another device": (
         (*C, "resources", "limits"),
         {"memory": "1Gi", "nvidia.com/gpu": "1", "x.example/device": "1"},
@@ -354,6 +387,41 @@ PODS: Mapping[str, PodEscape] = {
     "a preloaded library": (
         (*C, "env", "+"),
         {"name": "LD_PRELOAD", "value": "/tmp/x.so"},
+        "container-env",
+    ),
+    "which GPUs are cut up": (
+        (*C, "env", "+"),
+        {"name": "NVIDIA_MIG_CONFIG_DEVICES", "value": "all"},
+        "container-env",
+    ),
+    "libraries bound at once": (
+        (*C, "env", "+"),
+        {"name": "LD_BIND_NOW", "value": "1"},
+        "container-env",
+    ),
+    "libraries by audit": (
+        (*C, "env", "+"),
+        {"name": "LD_AUDIT", "value": "/tmp/x.so"},
+        "container-env",
+    ),
+    "libraries by path": (
+        (*C, "env", "+"),
+        {"name": "LD_LIBRARY_PATH", "value": "/tmp"},
+        "container-env",
+    ),
+    "what the GPU hook mounts": (
+        (*C, "env", "+"),
+        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "all"},
+        "container-env",
+    ),
+    "what the GPU hook requires": (
+        (*C, "env", "+"),
+        {"name": "NVIDIA_DISABLE_REQUIRE", "value": "1"},
+        "container-env",
+    ),
+    "another's GPUs by a pipe": (
+        (*C, "env", "+"),
+        {"name": "CUDA_MPS_PIPE_DIRECTORY", "value": "/tmp"},
         "container-env",
     ),
     "the GPU hook": (

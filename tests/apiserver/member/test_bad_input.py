@@ -142,7 +142,30 @@ def _says(body: object) -> object:
     return answer
 
 
-GOOD_META = {"name": "x-e1", "uid": "u", "resourceVersion": "1"}
+SENSELESS = (
+    *({}, {"job": 7}, {"epoch": "one", "job": {"uid": 3}}, {"node": []}, {"jobSpec": []}),
+    *({"epoch": True}, {"overlays": 1}, {"signatures": {}}, {"notAfter": "9999-12-31T23:59:59Z"}),
+)
+"""Specs of objects that are shaped like grants and are none."""
+
+
+async def _senseless(request: web.Request) -> web.Response:
+    """List them, each with a name and version of its own: alike, only the first would arrive."""
+    namespace = re.search(r"/namespaces/([^/]+)", request.path)
+    meta = {"namespace": namespace[1] if namespace else "x"}
+    items = [
+        {
+            "metadata": meta
+            | {"name": f"x-e{number}", "uid": f"u{number}", "resourceVersion": str(number + 1)},
+            "spec": spec,
+            "status": {},
+        }
+        for number, spec in enumerate(SENSELESS)
+    ]
+    listed = {"kind": "WorkGrantList", "metadata": {"resourceVersion": "99"}, "items": items}
+    return web.json_response(listed)
+
+
 GARBAGE = {
     "a web page": _says("<html>log in first</html>"),
     "half a document": _says('{"items": ['),
@@ -151,16 +174,7 @@ GARBAGE = {
     "items that are none": _says(
         {"kind": "WorkGrantList", "metadata": {"resourceVersion": "1"}, "items": [1, None, {}]}
     ),
-    "grants without sense": _says(
-        {
-            "kind": "WorkGrantList",
-            "metadata": {"resourceVersion": "1"},
-            "items": [
-                {"metadata": GOOD_META, "spec": spec, "status": {}}
-                for spec in ({}, {"job": 7}, {"epoch": "one", "job": {"uid": 3}}, {"node": []})
-            ],
-        }
-    ),
+    "grants without sense": _senseless,
     "far too much": _huge,
     "nothing for ever": _slow,
 }
@@ -196,6 +210,23 @@ async def test_with_a_hub_that_answers_garbage(joined_member: Member, name: str)
             assert runs.items == []
     assert found["reason"]
     assert "no answer" in found["message"]
+
+
+async def test_every_grant_without_sense_arrives_and_is_refused_by_itself(joined_member: Member):
+    cluster, settings = joined_member.cluster, joined_member.settings
+    held = await identity.load(cluster, settings.namespace, settings.identity.secret)
+    async with serving(GARBAGE["grants without sense"]) as url:
+        lost = replace(held, server=url)
+        await identity.update(cluster, settings.namespace, settings.identity.secret, lost)
+        agent = joined_member.agent()
+        async with at_work(agent):
+            context = agent.status.context
+            assert context is not None
+            await until(lambda: context.refusals["Malformed"] == len(SENSELESS), "all refusals")
+            assert len(context.grants) == len(SENSELESS)
+            # None is taken by this hub, so each is told again; it is counted once all the same.
+            await asyncio.sleep(5 * settings.timing.retry_seconds)
+            assert context.refusals == {"Malformed": len(SENSELESS)}
 
 
 @pytest.mark.parametrize("name", ["a web page", "grants without sense", "nothing for ever"])

@@ -27,7 +27,8 @@ ENDLESS_S = 3600
 class AgentProcess:
     """``hansa member`` as a child process."""
 
-    def __init__(self, member: Member, name: str, folder: Path, lease_s: int) -> None:
+    def __init__(self, member: Member, name: str, folder: Path, lease_s: int, **more: str) -> None:
+        """``more``: further environment variables."""
         (self.port,) = free_ports(1)
         self.name, settings = name, member.settings
         environment = {
@@ -42,10 +43,11 @@ class AgentProcess:
             "HANSA_MEMBER_LEADERSHIP__DURATION_SECONDS": str(lease_s),
             "HANSA_MEMBER_LEADERSHIP__RETRY_SECONDS": "0.5",
         }
-        with (folder / f"{name}.log").open("ab") as log:
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("hansa")), "member"],
-                env=os.environ | environment,
+                env=os.environ | environment | more,
                 stderr=log,
                 stdout=log,
             )
@@ -53,6 +55,10 @@ class AgentProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
 
     def page(self, path: str) -> str:
         try:

@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import gzip
+import json
+import time
 
 import pytest
 from aiohttp import web
@@ -9,11 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.answers import parse_event, parse_object, parse_page
-from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.answers import (
+    error_of,
+    parse_event,
+    parse_object,
+    parse_page,
+    split_lines,
+)
+from hansa.adapters.kube.client import Bounds, KubeCluster
 from hansa.adapters.kube.config import Connection, from_kubeconfig
-from hansa.adapters.kube.reflector import Reflector
 from hansa.errors import Conflict, Gone, HansaError, NotFound, Retryable, Terminal
+from tests.hostile import deep, mutated
+from tests.unit.adapters.servers import page_of, serving, thing
 
 ANSWERS = {
     "html": (200, "<html>please log in</html>", Retryable),
@@ -31,21 +41,6 @@ ANSWERS = {
 }
 
 
-@contextlib.asynccontextmanager
-async def serving(handler):
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    connection = Connection(server=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    try:
-        async with KubeCluster(connection, clock=SystemClock(), watch_inactivity_s=0.3) as cluster:
-            yield cluster
-    finally:
-        await runner.cleanup()
-
-
 @pytest.mark.parametrize("case", ANSWERS)
 async def test_answers(case):
     status, body, error = ANSWERS[case]
@@ -58,63 +53,145 @@ async def test_answers(case):
             await cluster.get("/x")
 
 
-async def test_an_endless_answer_is_cut(monkeypatch):
-    monkeypatch.setattr("hansa.adapters.kube.client.MAX_ANSWER_BYTES", 1000)
-
+async def test_an_endless_answer_is_cut():
     async def answer(_):
         return web.Response(body=b" " * 5_000_000)
 
-    async with serving(answer) as cluster:
+    async with serving(answer, Bounds(answer=1000)) as cluster:
         with pytest.raises(Retryable, match="larger"):
-            await cluster._call("GET", "/x", limit=1000)
+            await cluster.get("/x")
 
 
-def thing(name, version):
-    return {"metadata": {"name": name, "uid": f"u-{name}", "resourceVersion": str(version)}}
+async def test_what_is_packed_is_not_unpacked():
+    """A thousandth of what it unpacks to would be under any bound."""
+
+    async def answer(_):
+        packed = gzip.compress(b'{"a": "' + b"x" * 10_000_000 + b'"}')
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    async with serving(answer) as cluster:
+        with pytest.raises(Retryable, match="no JSON"):
+            await cluster.get("/x")
 
 
-async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
-    lists, watches = [], []
+async def test_a_list_without_end_is_given_up():
+    async def answer(_):
+        return page_of([thing("a" * 100, 1)], more="on")
+
+    async with serving(answer, Bounds(collection=2000)) as cluster, asyncio.timeout(10):
+        with pytest.raises(Retryable, match="more than 2000 bytes"):
+            await cluster.list("/x")
+
+
+async def test_pages_are_made_as_short_as_an_answer_may_be():
+    everything, asked = [thing(f"{n}-" + "a" * 100, 1) for n in range(40)], []
 
     async def answer(request):
-        if "watch" not in request.query:
-            lists.append(1)
-            items = [thing("a", len(lists)), *([thing("b", 9)] if len(lists) < 3 else [])]
-            return web.json_response(
-                {"kind": "XList", "metadata": {"resourceVersion": str(len(lists))}, "items": items}
-            )
-        watches.append(1)
-        if len(watches) == 1:
-            return web.json_response({"type": "ERROR", "object": {"code": 410}})
-        if len(watches) == 2:
-            return web.Response(text="<html>")
-        if len(watches) == 3:
-            return web.json_response(
-                {"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}
-            )
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await asyncio.sleep(5)
-        return response
+        most, begin = int(request.query["limit"]), int(request.query.get("continue", 0))
+        asked.append(most)
+        end = begin + most
+        return page_of(everything[begin:end], str(end) if end < len(everything) else "")
 
-    seen = []
+    async with serving(answer, Bounds(answer=2000, page_items=32)) as cluster:
+        page = await cluster.list("/x")
+    assert page.items == everything
+    assert asked[:2] == [32, 4]
+
+
+async def test_one_object_that_is_too_long_by_itself_is_an_error():
+    async def answer(_):
+        return page_of([thing("a" * 3000, 1)])
+
+    async with serving(answer, Bounds(answer=2000)) as cluster, asyncio.timeout(10):
+        with pytest.raises(Retryable, match="larger than 2000"):
+            await cluster.list("/x")
+
+
+async def test_what_cannot_be_written_as_json_is_an_error_of_the_tree():
+    async with KubeCluster(Connection(server="http://127.0.0.1:1"), clock=SystemClock()) as cluster:
+        with pytest.raises(Terminal, match="cannot be sent"):
+            await cluster.replace("/x", {"spec": deep(300)})
+
+
+async def lines_of(chunks, limit=100):
+    async def given():
+        for chunk in chunks:
+            yield chunk
+
+    return [line async for line in split_lines(given(), limit)]
+
+
+CHUNKS = {
+    "whole": ([b"a\nb\n"], [b"a", b"b"]),
+    "over a boundary": ([b"a", b"b\nc", b"d"], [b"ab", b"cd"]),
+    "empty ones": ([b"\n\n", b"", b"a\n"], [b"a"]),
+    "byte by byte": ([b"%c" % c for c in b"ab\ncd"], [b"ab", b"cd"]),
+}
+
+
+@pytest.mark.parametrize(("chunks", "lines"), CHUNKS.values(), ids=CHUNKS)
+async def test_lines(chunks, lines):
+    assert await lines_of(chunks) == lines
+
+
+async def test_a_line_that_never_ends_is_cut():
+    with pytest.raises(Retryable, match="larger than 100"):
+        await lines_of([b"x"] * 200)
+
+
+async def test_a_line_that_drips_costs_what_it_is_long():
+    """Once every byte copied all before it: a megabyte took minutes."""
+    began = time.process_time()
+    await lines_of([b"x"] * (1 << 20), 2 << 20)
+    assert time.process_time() - began < 10
+
+
+@given(st.randoms(use_true_random=False))
+def test_parsers_raise_only_the_tree_on_json(rng):
+    event = {"type": "ERROR", "object": {"code": 410, "reason": "Gone", "message": "old"}}
+    listed = {"kind": "XList", "metadata": {"resourceVersion": "1"}, "items": [thing("a", 1)]}
+    for skeleton in (event, listed, {"type": "ADDED", "object": thing("a", 1)}):
+        data = orjson_bytes(mutated(rng, skeleton, changes=2))
+        for parse in (parse_object, parse_page, parse_event, lambda d: error_of(500, d, {})):
+            with contextlib.suppress(HansaError):
+                parse(data)
+
+
+def orjson_bytes(value):
+    """JSON of any depth, as a server may write it."""
+    return json.dumps(value).encode()
+
+
+HEADERS = {
+    "year 1": ("Date", "Mon, 01 Jan 0001 00:00:00 -0000"),
+    "year 9999": ("Date", "Fri, 31 Dec 9999 23:59:59 -2359"),
+    "no date": ("Date", "soon"),
+    "retry never": ("Retry-After", "inf"),
+    "retry nan": ("Retry-After", "nan"),
+    "retry before": ("Retry-After", "-1e309"),
+    "retry on a day": ("Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT"),
+    "elsewhere": ("Location", "http://[::bad/"),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS.values(), ids=HEADERS)
+@pytest.mark.parametrize("status", [200, 307, 429, 599])
+async def test_headers(case, status):
+    async def answer(_):
+        return web.Response(status=status, text="{}", headers=dict([case]))
+
     async with serving(answer) as cluster:
-        mirror = Reflector(
-            cluster,
-            "/things",
-            clock=SystemClock(),
-            on_change=lambda kind, obj: seen.append((kind, obj["metadata"]["name"])),
-        )
-        task = asyncio.create_task(mirror.run())
-        async with asyncio.timeout(20):
-            while len(watches) < 5:  # noqa: ASYNC110  # the server's own counter
-                await asyncio.sleep(0.05)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(Conflict, Terminal), waiting_at_most_a_minute():
+            await cluster.get("/x")
 
-    assert len(lists) >= 3
-    assert ("DELETED", "b") in seen
-    assert set(mirror) == {"a"}
+
+@contextlib.contextmanager
+def waiting_at_most_a_minute():
+    try:
+        yield
+    except Retryable as error:
+        if not 0.1 <= error.after_s <= 60:
+            raise AssertionError(error.after_s) from error
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode))

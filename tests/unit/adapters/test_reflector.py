@@ -1,127 +1,147 @@
-"""A mirror believes lists whatever their versions, and events only where they are newer."""
-
-from __future__ import annotations
+"""A reflector over a server that lies, repeats itself, floods or dies."""
 
 import asyncio
+import time
 
 import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hansa.adapters.kube import reflector
-from hansa.adapters.kube.reflector import Mirror, Reflector
-from hansa.errors import Retryable
-from hansa.ports import Page, WatchEvent
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube.reflector import Mirror, Reflector, is_newer
+from tests.unit.adapters.servers import page_of, serving, thing
 
-
-def thing(version: int, *, uid: str = "u", name: str = "a"):
-    return {"metadata": {"name": name, "uid": uid, "resourceVersion": str(version)}}
-
-
-@pytest.fixture
-def told():
-    return []
-
-
-@pytest.fixture
-def mirror(told):
-    def note(kind, one):
-        told.append((kind, one["metadata"]["resourceVersion"]))
-
-    return Mirror(on_change=note)
+VERSIONS = {
+    "a higher number": ("10", "9", True),
+    "a lower number": ("9", "10", False),
+    "a digit that int refuses": ("²", "1", True),
+    "another script's digits": ("٣", "1", True),
+    "more digits than int reads": ("1" * 5000, "1", True),
+    "the same": ("x", "x", False),
+}
 
 
-def version(mirror):
-    return mirror.get("a")["metadata"]["resourceVersion"]
+@pytest.mark.parametrize(("new", "old", "newer"), VERSIONS.values(), ids=VERSIONS)
+def test_which_version_is_newer(new, old, newer):
+    assert is_newer(thing("a", new), thing("a", old)) is newer
 
 
-def test_an_older_event_undoes_nothing(mirror, told):
-    mirror.put(thing(5))
-    mirror.put(thing(3))
-    assert version(mirror) == "5"
-    assert told == [("ADDED", "5")]
+@given(st.text(), st.text())
+def test_no_version_raises(new, old):
+    is_newer(thing("a", new), thing("a", old))
 
 
-def test_versions_compare_as_numbers(mirror):
-    mirror.put(thing(9))
-    mirror.put(thing(10))
-    assert version(mirror) == "10"
+STORMS = {
+    "410 to every list": lambda _: web.Response(status=410),
+    "410 to every watch": lambda request: (
+        web.json_response({"type": "ERROR", "object": {"code": 410}})
+        if "watch" in request.query
+        else page_of([])
+    ),
+    "every watch ends at once": lambda request: (
+        web.Response(text="") if "watch" in request.query else page_of([])
+    ),
+    "every watch says one word and ends": lambda request: (
+        web.json_response({"type": "BOOKMARK", "object": thing("b", time.monotonic_ns())})
+        if "watch" in request.query
+        else page_of([])
+    ),
+}
 
 
-def test_a_list_replaces_also_where_its_versions_are_lower(mirror, told):
-    """So they are when a server was restored from a backup."""
-    mirror.put(thing(900))
-    mirror.replace([thing(7)])
-    assert version(mirror) == "7"
-    assert told[-1] == ("MODIFIED", "7")
+@pytest.mark.parametrize("storm", STORMS.values(), ids=STORMS)
+async def test_no_answer_makes_a_reflector_ask_in_a_tight_loop(storm):
+    asked = []
+
+    async def answer(request):
+        asked.append(1)
+        return storm(request)
+
+    async with serving(answer) as cluster:
+        task = asyncio.create_task(Reflector(cluster, "/things", clock=SystemClock()).run())
+        await asyncio.sleep(2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert 2 <= len(asked) <= 25
 
 
-def test_a_list_repairs_what_no_event_told(mirror, told):
-    mirror.put(thing(5))
-    mirror.put(thing(6, name="b", uid="v"))
-    mirror.replace([thing(8)])
-    assert version(mirror) == "8"
-    assert mirror.get("b") is None
-    assert told[2:] == [("DELETED", "6"), ("MODIFIED", "8")]
+def test_a_mirror_holds_no_more_than_it_may():
+    told = []
+    mirror = Mirror(most_bytes=1000, on_change=lambda kind, _: told.append(kind))
+    for number in range(100):
+        mirror.put(thing(f"a{number}", 1))
+    held = len(mirror)
+    assert 5 < held < 20
+    assert told == ["ADDED"] * held
+
+    mirror.put(thing("a0", 2))
+    assert mirror.get("a0") == thing("a0", 2)
+    mirror.drop(thing("a0", 2))
+    mirror.put(thing("b", 1))
+    assert "b" in mirror
+    mirror.replace([thing(f"c{number}", 1) for number in range(100)])
+    assert {name[0] for name in mirror} == {"c"}
+    assert abs(len(mirror) - held) <= 1
 
 
-def test_a_list_that_says_the_same_tells_nothing(mirror, told):
-    mirror.put(thing(5))
-    mirror.replace([thing(5)])
-    assert told == [("ADDED", "5")]
+async def test_a_fault_in_reading_does_not_end_a_reflector(caplog):
+    class Odd:
+        calls = 0
 
+        async def list(self, *_, **__):
+            self.calls += 1
+            raise ZeroDivisionError
 
-def test_the_end_of_a_namesake_is_not_its_own(mirror):
-    mirror.put(thing(5, uid="new"))
-    mirror.drop(thing(6, uid="old"))
-    assert version(mirror) == "5"
-
-
-class Deaf:
-    """A server whose every watch is cut short and tells nothing of what happens; time passes in them."""
-
-    def __init__(self, *, breaks: bool) -> None:
-        self.now_s = 0.0
-        self.listed: list[float] = []
-        self.breaks = breaks
-
-    def monotonic(self) -> float:
-        return self.now_s
-
-    def now(self) -> float:
-        return self.now_s
-
-    async def list(self, _: str, **__: str) -> Page:
-        self.listed.append(self.now_s)
-        return Page([thing(len(self.listed))], str(len(self.listed)))
-
-    async def watch(self, _: str, version: str, **__: str):
-        self.now_s += 60
-        yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": version}})
-        if self.breaks:
-            raise Retryable("connection reset")
-
-
-@pytest.mark.parametrize("breaks", [False, True], ids=["ended", "broken"])
-async def test_watches_that_are_cut_short_put_no_list_off(breaks, monkeypatch):
-    """As by a proxy that ends what lasts for a minute."""
-    server = Deaf(breaks=breaks)
-    monkeypatch.setattr(reflector, "FIRST_BACKOFF_S", 0.0)
-    mirror = Reflector(server, "/x", clock=server, relist_s=600)
-    task = asyncio.create_task(mirror.run())
-    while server.now_s < 3600:  # noqa: ASYNC110  # time passes where it watches
-        await asyncio.sleep(0)
+    odd = Odd()
+    task = asyncio.create_task(Reflector(odd, "/things", clock=SystemClock()).run())
+    async with asyncio.timeout(10):
+        while odd.calls < 2:  # noqa: ASYNC110  # its own counter
+            await asyncio.sleep(0.05)
     task.cancel()
-    assert len(server.listed) >= 5
-    assert max(b - a for a, b in zip(server.listed, server.listed[1:], strict=False)) <= 720
+    await asyncio.gather(task, return_exceptions=True)
+    assert "collection not understood" in caplog.text
 
 
-async def test_a_list_that_is_asked_for_comes_with_the_next_word(monkeypatch):
-    server = Deaf(breaks=False)
-    monkeypatch.setattr(reflector, "FIRST_BACKOFF_S", 0.0)
-    mirror = Reflector(server, "/x", clock=server, relist_s=1e9)
-    task = asyncio.create_task(mirror.run())
-    await mirror.wait_synced()
-    mirror.list_again()
-    while len(server.listed) < 2:  # noqa: ASYNC110  # time passes where it watches
-        await asyncio.sleep(0)
-    task.cancel()
-    assert server.listed[1] - server.listed[0] <= 120
+async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
+    lists, watches = [], []
+
+    async def answer(request):
+        if "watch" not in request.query:
+            lists.append(1)
+            items = [thing("a", len(lists)), *([thing("b", 9)] if len(lists) < 3 else [])]
+            return web.json_response(
+                {"kind": "XList", "metadata": {"resourceVersion": str(len(lists))}, "items": items}
+            )
+        watches.append(1)
+        if len(watches) == 1:
+            return web.json_response({"type": "ERROR", "object": {"code": 410}})
+        if len(watches) == 2:
+            return web.Response(text="<html>")
+        if len(watches) == 3:
+            return web.json_response(
+                {"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}
+            )
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(5)
+        return response
+
+    seen = []
+    async with serving(answer) as cluster:
+        mirror = Reflector(
+            cluster,
+            "/things",
+            clock=SystemClock(),
+            on_change=lambda kind, obj: seen.append((kind, obj["metadata"]["name"])),
+        )
+        task = asyncio.create_task(mirror.run())
+        async with asyncio.timeout(20):
+            while len(watches) < 5:  # noqa: ASYNC110  # the server's own counter
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert len(lists) >= 3
+    assert ("DELETED", "b") in seen
+    assert set(mirror) == {"a"}

@@ -12,6 +12,7 @@ from hansa.process.app import (
     Supervisor,
     TaskFailed,
     beside,
+    going_on,
     regularly,
     run_process,
     together,
@@ -205,3 +206,12 @@ async def test_a_fault_in_a_duty_is_not_swallowed():
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(5):
             await regularly(lambda: Log().fails(ZeroDivisionError()), lambda: 0)
+
+
+async def test_a_duty_that_reads_what_others_wrote_outlives_what_it_did_not_foresee(caplog):
+    await going_on(lambda: Log().fails(ZeroDivisionError("odd")))()
+
+    assert "duty not understood" in caplog.text
+    assert caplog.records[0].exc_info
+    with pytest.raises(Retryable):
+        await going_on(lambda: Log().fails(Retryable("no")))()

@@ -15,12 +15,18 @@ import orjson
 from hansa.errors import Conflict, Gone, HansaError, NotFound, Retryable, Terminal
 from hansa.ports import Clock, Manifest, Page, WatchEvent
 
-MAX_LINE_BYTES = 8 << 20
+LONGEST_TOKEN = 4096
+"""A resourceVersion has some ten characters, a continue token some hundred; both go into addresses."""
 MAX_RETRY_AFTER_S = 60.0
-EVENT_TYPES = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK"})
+_EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
+"""No set: what a server sends in their place need not be hashable."""
 RETRYABLE_STATUSES = frozenset({408, 425, 429})
 SERVER_ERRORS = 500
 CONFLICT, NOT_FOUND, GONE = 409, 404, 410
+
+
+class TooLarge(Retryable):
+    """The answer is larger than what is read of it; a smaller part of it may be asked for."""
 
 
 class ServerTime:
@@ -39,7 +45,7 @@ class ServerTime:
         self._last = date
         try:
             server = parsedate_to_datetime(date).timestamp()
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, OverflowError, OSError):
             return
         # The header is cut to the second, hence the half.
         self.skew_s = server + 0.5 - (sent + self._clock.now()) / 2
@@ -47,7 +53,11 @@ class ServerTime:
 
 def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> HansaError:
     """Return the error an HTTP status stands for, with the server's own message."""
-    reason, message = _status_words(body)
+    return _error(status, _status_words(_json_or_none(body), body), headers)
+
+
+def _error(status: int, words: tuple[str, str], headers: Mapping[str, str]) -> HansaError:
+    reason, message = words
     text = f"{status} {reason}: {message}"
     if status == CONFLICT:
         return Conflict(text)
@@ -72,12 +82,17 @@ def parse_page(data: bytes) -> tuple[Page, str]:
     """Return a list's page and its continue token (empty: last page)."""
     value = parse_object(data)
     items, meta = value.get("items"), value.get("metadata")
-    if items is None and str(value.get("kind", "")).endswith("List"):
+    if items is None and _text(value.get("kind")).endswith("List"):
         items = []
     if not isinstance(items, list) or not isinstance(meta, dict):
-        raise Retryable(f"the API server answered a {value.get('kind')!r} where a list was asked")
-    good = [item for item in items if is_object(item)]
-    return Page(good, str(meta.get("resourceVersion", ""))), str(meta.get("continue") or "")
+        kind = _word(value.get("kind"))
+        raise Retryable(f"the API server answered a {kind} where a list was asked")
+    version, more = _text(meta.get("resourceVersion")), _text(meta.get("continue"))
+    if max(len(version), len(more)) > LONGEST_TOKEN:
+        raise Retryable(
+            "the API server answered a list whose resourceVersion or continue is no token"
+        )
+    return Page([item for item in items if is_object(item)], version), more
 
 
 def parse_event(line: bytes) -> WatchEvent:
@@ -86,9 +101,12 @@ def parse_event(line: bytes) -> WatchEvent:
     kind, thing = value.get("type"), value.get("object")
     if kind == "ERROR" and isinstance(thing, dict):
         code = thing.get("code")
-        raise error_of(code if isinstance(code, int) else SERVER_ERRORS, orjson.dumps(thing), {})
-    if not isinstance(thing, dict) or kind not in EVENT_TYPES or not _fits(kind, thing):
-        raise Retryable(f"the API server sent a watch event of type {kind!r} without an object")
+        status = code if isinstance(code, int) else SERVER_ERRORS
+        raise _error(status, _status_words(thing, b""), {})
+    if not isinstance(thing, dict) or kind not in _EVENT_TYPES or not _fits(kind, thing):
+        raise Retryable(
+            f"the API server sent a watch event of type {_word(kind)} without an object"
+        )
     return WatchEvent(kind, thing)
 
 
@@ -99,23 +117,31 @@ def _fits(kind: str, thing: Manifest) -> bool:
 def is_object(value: Any, *, named: bool = True) -> bool:
     """Tell whether ``value`` has the metadata every Kubernetes object has."""
     meta = value.get("metadata") if isinstance(value, dict) else None
-    if not isinstance(meta, dict) or not isinstance(meta.get("resourceVersion"), str):
+    version = meta.get("resourceVersion") if isinstance(meta, dict) else None
+    if not isinstance(meta, dict) or not isinstance(version, str) or len(version) > LONGEST_TOKEN:
         return False
     return not named or (isinstance(meta.get("name"), str) and isinstance(meta.get("uid"), str))
 
 
-async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the non-empty lines of a stream; raises ``Retryable`` for an endless one."""
-    rest = b""
+async def split_lines(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    """Yield the non-empty lines of a stream; raises ``TooLarge`` for one longer than ``limit``.
+
+    Linear in what was sent, also where it comes byte by byte.
+    """
+    parts: list[bytes] = []
+    length = 0
     async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line:
+        first, *more = chunk.split(b"\n")
+        for ended in more:
+            if line := b"".join((*parts, first)):
                 yield line
-        if len(rest) > MAX_LINE_BYTES:
-            raise Retryable(f"a watch event is larger than {MAX_LINE_BYTES} bytes", after_s=30.0)
-    if rest:
-        yield rest
+            parts, length, first = [], 0, ended
+        parts.append(first)
+        length += len(first)
+        if length > limit:
+            raise TooLarge(f"a watch event is larger than {limit} bytes", after_s=30.0)
+    if line := b"".join(parts):
+        yield line
 
 
 def _json(data: bytes) -> Any:
@@ -126,14 +152,26 @@ def _json(data: bytes) -> Any:
         raise Retryable(f"the API server answered no JSON but {start!r}") from error
 
 
-def _status_words(body: bytes) -> tuple[str, str]:
+def _json_or_none(body: bytes) -> Any:
     try:
-        value = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
-        value = None
+        return None
+
+
+def _status_words(value: Any, body: bytes) -> tuple[str, str]:
     if not isinstance(value, dict):
         return "Error", body[:200].decode(errors="replace")
-    return str(value.get("reason") or "Error")[:63], str(value.get("message") or "")[:1000]
+    return _text(value.get("reason"))[:63] or "Error", _text(value.get("message"))[:1000]
+
+
+def _text(value: Any) -> str:
+    """Return a text as it is, and nothing for what is none: a server may nest it without end."""
+    return value if isinstance(value, str) else ""
+
+
+def _word(value: Any) -> str:
+    return repr(value[:63]) if isinstance(value, str) else type(value).__name__
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
@@ -15,6 +16,7 @@ import orjson
 
 from hansa.adapters.kube.answers import (
     ServerTime,
+    TooLarge,
     error_of,
     parse_event,
     parse_object,
@@ -24,16 +26,35 @@ from hansa.adapters.kube.answers import (
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.credentials import Credentials
 from hansa.adapters.kube.sockets import Sockets
-from hansa.errors import NotFound, Retryable
+from hansa.errors import NotFound, Retryable, Terminal
 from hansa.ports import Clock, Manifest, Page, WatchEvent
 
-PAGE_ITEMS = 500
-MAX_ANSWER_BYTES = 64 << 20
 MAX_TEXT_BYTES = 4 << 20
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+WATCH_TIMEOUT_S = 600
+"""The server ends a watch after so long."""
 UNAUTHORIZED = 401
 ERRORS_FROM = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is read of what a server answers, in bytes; whatever is longer is an error."""
+
+    answer: int = 64 << 20
+    line: int = 8 << 20
+    """One watch event."""
+    collection: int = 1 << 30
+    """All pages of a list together."""
+    page_items: int = 500
+    """Asked for at once; fewer where their page is longer than an answer may be."""
+
+
+OWN = Bounds()
+"""A server of one's own institution."""
+FOREIGN = Bounds(answer=4 << 20, line=2 << 20, collection=32 << 20, page_items=250)
+"""Another institution's: it may send what it likes for as long as it likes."""
 
 
 class KubeCluster:
@@ -48,20 +69,19 @@ class KubeCluster:
         connections: int = 32,
         request_timeout_s: float = 30.0,
         watch_inactivity_s: float = 90.0,
-        watch_timeout_s: int = 600,
+        bounds: Bounds = OWN,
     ) -> None:
         """``agent``: User-Agent and field manager of merges; no I/O until the first request.
 
         ``watch_inactivity_s``: a watch without any byte for so long is dead. The server sends a
-        bookmark every minute, so a half-open connection shows. ``watch_timeout_s``: the server ends
-        a watch after so long.
+        bookmark every minute, so a half-open connection shows.
         """
         self._connection = connection
         self._clock = clock
         self._agent = agent
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(total=request_timeout_s)
-        self._watch_timeout_s = watch_timeout_s
+        self._bounds = bounds
         self._watch_idle = aiohttp.ClientTimeout(
             total=None, sock_connect=request_timeout_s, sock_read=watch_inactivity_s
         )
@@ -103,14 +123,26 @@ class KubeCluster:
         return parse_object(await self._call("GET", path))
 
     async def list(self, path: str, *, labels: str = "", fields: str = "") -> Page:
-        """Return all objects of a collection, read page by page."""
+        """Return all objects of a collection, read page by page, each as long as an answer may be."""
         items: list[Manifest] = []
-        query = _selectors(labels, fields) | {"limit": str(PAGE_ITEMS)}
+        query, most, read = _selectors(labels, fields), self._bounds.page_items, 0
         while True:
-            page, more = parse_page(await self._call("GET", path, query=query))
+            try:
+                data = await self._call("GET", path, query=query | {"limit": str(most)})
+            except TooLarge:
+                if most == 1:
+                    raise
+                most = max(1, most // 8)
+                continue
+            page, more = parse_page(data)
             items += page.items
+            read += len(data)
             if not more:
                 return Page(items, page.resource_version)
+            if read > self._bounds.collection:
+                raise TooLarge(
+                    f"{path} holds more than {self._bounds.collection} bytes", after_s=30
+                )
             query["continue"] = more
 
     async def watch(
@@ -121,10 +153,10 @@ class KubeCluster:
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
-            "timeoutSeconds": str(self._watch_timeout_s),
+            "timeoutSeconds": str(WATCH_TIMEOUT_S),
         }
         async with self._open("GET", path, query=query, patience=self._watch_idle) as answer:
-            async for line in split_lines(answer.content.iter_any()):
+            async for line in split_lines(answer.content.iter_any(), self._bounds.line):
                 yield parse_event(line)
 
     async def create(self, path: str, body: Manifest) -> Manifest:
@@ -167,15 +199,16 @@ class KubeCluster:
         query: Mapping[str, str] | None = None,
         body: Manifest | None = None,
         kind: str = "application/json",
-        limit: int = MAX_ANSWER_BYTES,
+        limit: int = 0,
     ) -> bytes:
+        """``limit``: most bytes of the answer; 0: as many as any answer may have."""
         sent = self._clock.now()
-        data = None if body is None else orjson.dumps(body)
+        data = None if body is None else _dumped(body)
         async with self._open(
             method, path, query=query, data=data, kind=kind, patience=self._timeout
         ) as answer:
             self._time.observe(answer.headers.get("Date", ""), sent)
-            return await _read(answer, limit)
+            return await _read(answer, limit or self._bounds.answer)
 
     @asynccontextmanager
     async def _open(
@@ -230,6 +263,8 @@ class KubeCluster:
                 ),
                 headers=headers | {"Accept": "application/json, */*"},
                 cookie_jar=aiohttp.DummyCookieJar(),
+                # None was asked for; what comes all the same may be a thousand times as long.
+                auto_decompress=False,
             )
         return self._session
 
@@ -239,11 +274,18 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {name: value for name, value in chosen.items() if value}
 
 
+def _dumped(body: Manifest) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:  # deeper than it can be written, or no JSON
+        raise Terminal(f"this cannot be sent: {error}", reason="NotJson") from error
+
+
 async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     chunks = bytearray()
     async for chunk in answer.content.iter_any():
         chunks += chunk
         if len(chunks) > limit:
             answer.close()
-            raise Retryable(f"{answer.url.path}: answer is larger than {limit} bytes", after_s=30.0)
+            raise TooLarge(f"{answer.url.path}: answer is larger than {limit} bytes", after_s=30.0)
     return bytes(chunks)

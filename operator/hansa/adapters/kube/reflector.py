@@ -12,7 +12,9 @@ import logging
 from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
 from typing import Literal
 
-from hansa.errors import Gone, HansaError, Retryable
+import orjson
+
+from hansa.errors import HansaError, Retryable
 from hansa.ports import Clock, Cluster, Manifest, WatchEvent
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 OnChange = Callable[[ChangeType, Manifest], None]
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 30.0
+LONGEST_VERSION = 20
+"""Digits of an unsigned integer of 64 bits."""
 
 
 def by_uid(thing: Manifest) -> str:
@@ -43,11 +47,17 @@ class Mirror:
         key: Callable[[Manifest], str] = by_name,
         on_change: OnChange | None = None,
         keep_managed_fields: bool = False,
+        most_bytes: int = 0,
     ) -> None:
-        """``keep_managed_fields``: they are a third of most objects and of use to few."""
+        """``keep_managed_fields``: they are a third of most objects and of use to few.
+
+        ``most_bytes``: of JSON, in all; what would be more is passed over. 0: there is no end.
+        """
         self._key = key
         self._on_change = on_change
         self._keep_managed_fields = keep_managed_fields
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._objects: dict[str, Manifest] = {}
 
     def get(self, key: str) -> Manifest | None:
@@ -77,6 +87,9 @@ class Mirror:
             self._store(thing, old, notify=notify)
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> None:
+        if not self._has_room(thing, old):
+            log.warning("no room for more name=%s", thing["metadata"].get("name"))
+            return
         self._objects[self._key(thing)] = thing
         if notify:
             self._tell("ADDED" if old is None else "MODIFIED", thing)
@@ -87,6 +100,7 @@ class Mirror:
         old = self._objects.get(key)
         if old is not None and old["metadata"]["uid"] == thing["metadata"]["uid"]:
             del self._objects[key]
+            self._bytes -= self._size(old)
             self._tell("DELETED", thing)
 
     def replace(self, things: Sequence[Manifest]) -> None:
@@ -103,6 +117,17 @@ class Mirror:
             old = self._objects.get(self._key(thing))
             if old is None or _identity(old) != _identity(thing):
                 self._store(thing, old, notify=True)
+
+    def _has_room(self, thing: Manifest, old: Manifest | None) -> bool:
+        """Count an object in; what is here stays, also where its newer version is longer."""
+        more = self._size(thing) - (0 if old is None else self._size(old))
+        if old is None and self._most_bytes and self._bytes + more > self._most_bytes:
+            return False
+        self._bytes += more
+        return True
+
+    def _size(self, thing: Manifest) -> int:
+        return len(orjson.dumps(thing)) if self._most_bytes else 0
 
     def _tell(self, kind: ChangeType, thing: Manifest) -> None:
         if self._on_change is None:
@@ -130,13 +155,19 @@ class Reflector(Mirror):
         fields: str = "",
         admit: Callable[[Manifest], str] = lambda _: "",
         relist_s: float = 600.0,
+        most_bytes: int = 0,
         jitter: Callable[[], float] = lambda: 0.5,
     ) -> None:
         """``jitter`` returns values in [0, 1): it spreads relists and retries of many agents.
 
         ``admit``: why an object is passed over, for collections of a server that is not believed.
         """
-        super().__init__(key=key, on_change=on_change, keep_managed_fields=keep_managed_fields)
+        super().__init__(
+            key=key,
+            on_change=on_change,
+            keep_managed_fields=keep_managed_fields,
+            most_bytes=most_bytes,
+        )
         self._cluster = cluster
         self._path = path
         self._clock = clock
@@ -172,7 +203,7 @@ class Reflector(Mirror):
 
     def absorb(self, thing: Manifest) -> None:
         """Take our own write's answer without waiting for the watch to tell us the same."""
-        if self._is_admitted(thing):
+        if self._admitted([thing]):
             self.put(thing, notify=False)
 
     def list_again(self) -> None:
@@ -186,11 +217,13 @@ class Reflector(Mirror):
             try:
                 version = version or await self._relist()
                 version = await self._follow(version)
-                self._failures = 0
-            except Gone:
-                version = ""
             except HansaError as error:
                 version = version if isinstance(error, Retryable) else ""
+                await self._back_off(error)
+            except Exception as error:
+                # What we do not understand is read again, later: nobody else reads it for us.
+                log.exception("collection not understood path=%s", self._path)
+                version = ""
                 await self._back_off(error)
 
     async def _relist(self) -> str:
@@ -198,7 +231,7 @@ class Reflector(Mirror):
         # From list to list and not by watch: where each watch is cut short there would be no other list.
         self._list_at = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
         self._heard()
-        self.replace([thing for thing in page.items if self._is_admitted(thing)])
+        self.replace(self._admitted(page.items))
         self._synced.set()
         return page.resource_version
 
@@ -215,33 +248,38 @@ class Reflector(Mirror):
                     seen = str(event.object["metadata"]["resourceVersion"])
                     if self._clock.monotonic() > self._list_at:
                         return ""
+            self._failures = 0
         except Retryable as error:
             await self._back_off(error)
         if self._clock.monotonic() > self._list_at:
             return ""
-        if seen == version:
-            # A server that ends every watch at once must not be asked in a tight loop.
-            await asyncio.sleep(FIRST_BACKOFF_S)
+        # A server that ends every watch at once must not be asked in a tight loop.
+        await asyncio.sleep(FIRST_BACKOFF_S)
         return seen
 
     def _take(self, event: WatchEvent) -> None:
-        if event.type == "BOOKMARK" or not self._is_admitted(event.object):
+        if event.type == "BOOKMARK" or not self._admitted([event.object]):
             return
         if event.type == "DELETED":
             self.drop(event.object)
         else:
             self.put(event.object)
 
-    def _is_admitted(self, thing: Manifest) -> bool:
-        why = self._admit(thing)
-        if why:
-            log.warning("object passed over path=%s why=%s", self._path, why)
-        return not why
+    def _admitted(self, things: Sequence[Manifest]) -> list[Manifest]:
+        """Return what is not passed over; told once for all, for there may be very many."""
+        found = [(thing, self._admit(thing)) for thing in things]
+        passed_over = [why for _, why in found if why]
+        if passed_over:
+            log.warning(
+                "objects passed over path=%s count=%d why=%s",
+                *(self._path, len(passed_over), passed_over[0]),
+            )
+        return [thing for thing, why in found if not why]
 
     def _heard(self) -> None:
         self._last_event = self._clock.monotonic()
 
-    async def _back_off(self, error: HansaError) -> None:
+    async def _back_off(self, error: Exception) -> None:
         if self._failures == 0:
             log.warning("collection unreadable path=%s error=%s", self._path, error)
         pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
@@ -262,6 +300,11 @@ def is_newer(thing: Manifest, old: Manifest) -> bool:
     if new_meta["uid"] != old_meta["uid"]:
         return True
     new, before = new_meta["resourceVersion"], old_meta["resourceVersion"]
-    if new.isdigit() and before.isdigit():
+    if _is_number(new) and _is_number(before):
         return int(new) > int(before)
     return bool(new != before)
+
+
+def _is_number(version: str) -> bool:
+    """Tell whether a version is one of etcd's; ``isdigit`` alone holds for what ``int`` refuses."""
+    return version.isascii() and version.isdigit() and len(version) <= LONGEST_VERSION

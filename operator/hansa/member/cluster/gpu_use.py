@@ -57,8 +57,11 @@ def _samples(page: str) -> Iterator[Sample]:
 
 
 def _count(samples: list[Sample]) -> dict[str, int]:
+    """Return GPU class → busy GPUs of one page; a sample without the labels of ours is not ours."""
+
     def told(metric: m.Metric) -> list[Sample]:
-        return [sample for sample in samples if sample.name == metric.name]
+        wanted = {*metric.labels}
+        return [s for s in samples if s.name == metric.name and wanted <= s.labels.keys()]
 
     classes = {s.labels["gpu"]: s.labels["gpu_class"] for s in told(m.GPU_INFO)}
     idle = {s.labels["gpu"] for s in told(m.GPU_JOB) if s.labels["job"] == _NOBODYS}

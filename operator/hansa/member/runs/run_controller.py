@@ -94,7 +94,14 @@ class RunController:
         while True:
             await asyncio.sleep(self._context.settings.timing.tick_seconds)
             names = self._context.run_index.names()
-            await asyncio.gather(*(self._stop_due(name) for name in names))
+            await asyncio.gather(*(self._look_at(name) for name in names))
+
+    async def _look_at(self, name: str) -> None:
+        """Stop one run where that is due; one that is not understood keeps no other from its end."""
+        try:
+            await self._stop_due(name)
+        except Exception:
+            log.exception("run not understood", extra={"run": name})
 
     async def _stop_due(self, name: str) -> None:
         """End a run and delete it, where that is due; nothing here asks the hub."""

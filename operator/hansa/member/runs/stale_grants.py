@@ -12,6 +12,7 @@ from hansa.errors import HansaError
 from hansa.grants.epochs import Outcome
 from hansa.grants.judgement import Judgement
 from hansa.grants.reasons import MemberReason, Objection
+from hansa.grants.shape import claimed
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.runs.release import sign_release
@@ -34,7 +35,10 @@ async def refusal(context: AgentContext, grant: Manifest, judgement: Judgement) 
 async def release_outdated(context: AgentContext, job_uid: str) -> None:
     """Release the grants that were refused as stale while a later run of their job lived."""
     for grant in list(context.grants.values()):
-        proposal = read(grant.get("spec") or {})
+        spec = grant.get("spec") or {}
+        if claimed(spec)[0] != job_uid:
+            continue
+        proposal = read(spec)
         if isinstance(proposal, Objection) or proposal.spec.job.uid != job_uid:
             continue
         status = grant_status.reported(grant)

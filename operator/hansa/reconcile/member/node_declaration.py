@@ -16,6 +16,7 @@ from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member.inventory import Inventory, gpu_inventory, machine_shapes
 
 MAX_REFUSALS = 64
+MOST_NOTE = 1024
 OWN_CONDITIONS = (
     "Enforcing",
     "HubReachable",
@@ -154,7 +155,7 @@ def policy_status(said: Enforcement, old: list[Mapping[str, Any]], *, now_s: flo
         "observedGeneration": said.generation,
         "canary": said.canary,
         "nodeKeyId": said.node_key_id,
-        "note": said.note[:1024],
+        "note": said.note[:MOST_NOTE],
         "refusals": [{"reason": reason, "count": count} for reason, count in counts],
         "conditions": merged(
             old, said.health.conditions(), now_s=now_s, generation=said.generation
@@ -171,13 +172,25 @@ def policy_status(said: Enforcement, old: list[Mapping[str, Any]], *, now_s: flo
 
 
 def hub_note(node: Mapping[str, Any]) -> str:
-    """Return what the hub holds against the node, from its answer to our own declaration."""
-    spec, status = node.get("spec") or {}, node.get("status") or {}
-    accepted = spec.get("accepted", "Pending")
+    """Return what the hub holds against the node, from its answer to our own declaration.
+
+    A hub may answer anything: what is no word of it is left out.
+    """
+    spec, status = _object(node.get("spec")), _object(node.get("status"))
+    accepted = _text(spec.get("accepted")) or "Pending"
     said = [] if accepted == "Accepted" else [f"the hub's admin decision is {accepted}"]
-    said += [
-        f"{condition.get('type')}: {condition.get('message') or condition.get('reason')}"
-        for condition in status.get("conditions") or ()
-        if condition.get("status") == "False"
-    ]
-    return "; ".join(said)[:1024]
+    conditions = status.get("conditions")
+    for row in conditions if isinstance(conditions, list) else ():
+        condition = _object(row)
+        if condition.get("status") == "False":
+            why = _text(condition.get("message")) or _text(condition.get("reason"))
+            said.append(f"{_text(condition.get('type'))}: {why}")
+    return "; ".join(said)[:MOST_NOTE]
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value[:MOST_NOTE] if isinstance(value, str) else ""

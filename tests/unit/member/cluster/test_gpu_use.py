@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import aiohttp.web
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hansa.exporter.attribution import NOBODY, Served
 from hansa.exporter.samples import Round, round_samples
@@ -36,6 +38,14 @@ COUNTS = {
     "a card that does not tell": ([page([gpu("a", None)])], None),
     "no driver": ([page([], trouble="NoDriver")], None),
     "no page at all": ([], None),
+    "a sample without its labels": (
+        ["hansa_gpu_info 1\nhansa_gpu_busy_ratio 1\n", page([gpu("a", 80)])],
+        1,
+    ),
+    "a sample with other labels": (
+        ['hansa_gpu_job_info{job="none"} 1\n' + page([gpu("a", 80)])],
+        1,
+    ),
     "not a page": (["<html>{oops</html>", page([gpu("a", 80)])], 1),
 }
 
@@ -43,6 +53,14 @@ COUNTS = {
 @pytest.mark.parametrize(("pages", "busy"), COUNTS.values(), ids=COUNTS.keys())
 def test_what_counts_as_busy(pages, busy):
     assert count_busy(pages).get("nvidia-t4") == busy
+
+
+@given(
+    st.text()
+    | st.from_regex(r"(hansa_gpu_(info|busy_ratio|job_info)\{[a-z]*=?\"?[^}]*\}? ?[0-9eN+.-]*\n)*")
+)
+def test_no_page_raises(text):
+    count_busy([text])
 
 
 def exporter_pod(address, port, name="http"):

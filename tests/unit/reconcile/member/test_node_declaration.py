@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hansa.api.memberpolicy import MemberPolicyStatus
 from hansa.api.sovereignnode import SovereignNodeStatus
 from hansa.api.workgrant import WorkGrantStatus
@@ -152,3 +154,39 @@ def test_what_the_hub_holds_against_us():
         == "the hub's admin decision is Pending; JurisdictionAgreed: EE here, LV there"
     )
     assert hub_note({"spec": {"accepted": "Accepted"}}) == ""
+
+
+NODE_SAID = {
+    "nothing": ({}, "the hub's admin decision is Pending"),
+    "spec is a number": ({"spec": 7, "status": 7}, "the hub's admin decision is Pending"),
+    "a decision that is a list": (
+        {"spec": {"accepted": ["Accepted"]}},
+        "the hub's admin decision is Pending",
+    ),
+    "a condition that is none": (
+        {
+            "spec": {"accepted": "Accepted"},
+            "status": {"conditions": [1, None, {}, {"status": "False"}]},
+        },
+        ": ",
+    ),
+    "a message that is an object": (
+        {
+            "spec": {"accepted": "Accepted"},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "False", "message": {}, "reason": "x"}]
+            },
+        },
+        "Ready: x",
+    ),
+}
+
+
+@pytest.mark.parametrize(("node", "note"), NODE_SAID.values(), ids=NODE_SAID)
+def test_what_is_no_word_of_the_hubs_is_left_out(node, note):
+    assert hub_note(node) == note
+
+
+def test_a_note_is_short_whatever_the_hub_says():
+    row = {"type": "x" * 5000, "status": "False", "message": "y" * 5000}
+    assert len(hub_note({"status": {"conditions": [row] * 50}})) <= 1024

@@ -1,0 +1,80 @@
+"""A hub that turns: no answer, no event and no signed grant of its ends, stalls or bloats the agent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from e2e.testbed.cluster.controlplane import ControlPlane
+from tests.apiserver.fuzz.rounds import TIMING, Figures, play, turned
+from tests.apiserver.fuzz.spoiling import ANSWERS, LISTS, WATCHES
+from tests.apiserver.member.kit import Hub, Member, until
+from tests.apiserver.member.test_replicas import AgentProcess
+from tests.hostile import Random
+
+pytestmark = pytest.mark.apiserver
+SECONDS = float(os.environ.get("HANSA_FUZZ_SECONDS", "25"))
+ROUNDS = int(os.environ.get("HANSA_FUZZ_ROUNDS", "1"))
+SEED = int(os.environ.get("HANSA_FUZZ_SEED", str(Random().randrange(1 << 32))))
+LEASE_S = 10
+MOST_MIB_MORE = 400.0
+"""Over half as much again as in quiet: a list of hostile grants in its most wasteful form."""
+LOG_BYTES_A_SECOND = 8_000.0
+EVENTS_A_SECOND = 1.2
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+async def test_an_agent_outlives_a_hub_that_turns(  # noqa: PLR0917  # fixtures
+    granting_hub: Hub,
+    granting_plane: ControlPlane,
+    joined_member: Member,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    number: int,
+):
+    seed = SEED + number
+    print(f"HANSA_FUZZ_SEED={seed} HANSA_FUZZ_SECONDS={SECONDS:.0f}")  # noqa: T201  # how to replay
+    figures = Figures(seed, SECONDS)
+    async with turned(granting_hub, granting_plane, joined_member, Random(seed)) as proxy:
+        agent = AgentProcess(joined_member, "agent", tmp_path, LEASE_S, **TIMING)
+        try:
+            await until(lambda: agent.works, "the agent to be at work")
+            await play(granting_hub, joined_member, proxy, agent, figures)
+            figures.events = await events_of(joined_member)
+        finally:
+            record_property("hostile hub", figures.line())
+            print(figures.line())  # noqa: T201  # where it fails this is what there is
+            print(agent.log.read_text(errors="replace")[-6000:])  # noqa: T201  # and this
+            agent.kill()
+    judge(figures)
+
+
+def judge(figures: Figures) -> None:
+    """Hold the figures against what is promised."""
+    assert figures.agent_deaths == 0
+    assert figures.traces == 0
+    assert figures.stop_s <= 30
+    assert figures.redirects_followed == 0
+    assert figures.slowest_probe_s < 5
+    assert figures.own_lease_age_s < LEASE_S
+    assert figures.rss_peak_mib < 1.5 * figures.rss_quiet_mib + MOST_MIB_MORE
+    assert figures.log_bytes < 100_000 + LOG_BYTES_A_SECOND * figures.seconds
+    assert figures.page_bytes < 100_000
+    assert figures.events < 150 + EVENTS_A_SECOND * figures.seconds
+    assert figures.hostile_grants > 5 * SECONDS
+    assert figures.cpu_s < 0.1 * figures.hostile_grants + figures.seconds
+    assert sum(figures.spoilt.values()) > 2 * SECONDS
+
+
+async def events_of(member: Member) -> int:
+    """Count what the agent made its own API server keep."""
+    page = await member.cluster.list("/apis/events.k8s.io/v1/events")
+    return sum(1 for one in page.items if one.get("reportingController") == "hansa.dev/member")
+
+
+def test_every_way_to_spoil_is_named_once():
+    assert not set(LISTS) & set(WATCHES)
+    assert set(ANSWERS) < set(LISTS)
