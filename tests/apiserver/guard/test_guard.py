@@ -232,7 +232,6 @@ async def test_two_guards_do_not_hinder_each_other(member, admin, agent, tmp_pat
         await until(lambda: gone(admin, runs), "all runs to be gone")
 
 
-@pytest.mark.xfail(reason="one dry-run delete is not refused since the canary namespace is marked")
 async def test_what_the_guard_may_not(member, admin, agent):
     run = await make_run(agent, NODE)
     async with client(member.plane, member.plane.kubeconfig_for(GUARD)) as guard:
