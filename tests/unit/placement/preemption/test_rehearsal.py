@@ -34,14 +34,16 @@ def after(snapshot: Snapshot, decided: Plan, *, gone: frozenset[str], later_s: i
             holding = Holding(p.site, 1, p.workers, snapshot.now_s, gpu_class=p.gpu_class)
             return replace(one, holdings=(holding,))
         stops = {stop.site: stop.workers for stop in decided.stops if stop.job_uid == one.uid}
-        return replace(one, holdings=tuple(_left(h, stops, one.uid in gone) for h in one.holdings))
+        return replace(
+            one, holdings=tuple(_left(h, stops, is_gone=one.uid in gone) for h in one.holdings)
+        )
 
     jobs = tuple(standing(one) for one in snapshot.jobs)
     jobs = tuple(replace(j, holdings=tuple(h for h in j.holdings if h.workers)) for j in jobs)
     return replace(snapshot, now_s=now_s, jobs=jobs)
 
 
-def _left(holding: Holding, stops: dict[str, int], is_gone: bool) -> Holding:
+def _left(holding: Holding, stops: dict[str, int], *, is_gone: bool) -> Holding:
     to = stops.get(holding.site, holding.stopping_to if holding.stopping else -1)
     if to < 0:
         return holding
