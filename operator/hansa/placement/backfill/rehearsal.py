@@ -17,6 +17,7 @@ from hansa.model.snapshot import Job
 from hansa.placement.backfill import reservations
 from hansa.placement.kernel import run
 from hansa.placement.preemption.reclaim import MadeRoom
+from hansa.placement.pricing import shadow_prices
 from hansa.placement.state.decision import Start
 from hansa.placement.state.held_room import HeldRoom
 from hansa.placement.state.kernel_io.kernel_input import all_waiting
@@ -93,6 +94,8 @@ def _afterwards(league: League, stops: Iterable[Stop], starts: Sequence[Start]) 
 
 def _begun(after: League, *, is_compiled: bool) -> dict[str, int]:
     """UIDs of who starts in a full plan, and where."""
+    # A small league is repriced with every full plan.
+    after.prices = shadow_prices.solve_if_small(after) or after.prices
     rows = after.columns.waits.nonzero()[0]
     draft = after.draft(reservations.for_gangs(after, rows))
     state, ranked = all_waiting(draft, rows)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hansa.model.plan import Plan
-from hansa.model.snapshot import Holding, Job, Pool, PreemptionRule, Share, Snapshot
+from hansa.model.snapshot import Holding, Job, Pool, PreemptionRule, Share, Site, Snapshot
 from hansa.placement.planner import plan
 from tests.seeds import seeds
 from tests.unit.placement.crowded_leagues import crowded_job, crowded_snapshot
@@ -50,6 +50,13 @@ def _left(holding: Holding, stops: dict[str, int], *, is_gone: bool) -> Holding:
     if is_gone:
         return replace(holding, workers=to, stopping=False, stopping_to=0)
     return replace(holding, stopping=True, stopping_to=to)
+
+
+def of_one_machine(site: Site) -> Site:
+    """A site where room is room: on several machines a new leader's books may cut it up otherwise."""
+    machines = max(site.machines, key=lambda some: some.gpus)
+    whole = replace(machines, count=1, gpus=3 * machines.gpus, cpu_millis=128_000)
+    return replace(site, machines=(replace(whole, memory_bytes=1 << 40),), lent_gpus={})
 
 
 def stopping(snapshot: Snapshot) -> list[str]:
@@ -94,6 +101,7 @@ def test_who_yields_what_it_borrowed_does_not_take_it_back_before_its_owner():
 def test_stops_come_to_an_end_and_each_brings_what_it_was_made_for(seed, is_at_once):
     rng = np.random.default_rng(9000 + seed)
     league = crowded_snapshot(rng, jobs=12)
+    league = replace(league, sites=tuple(map(of_one_machine, league.sites)))
     league = after(league, plan(league), gone=frozenset(), later_s=5000)
     news = tuple(
         replace(crowded_job(rng, f"new-{n:02d}"), submitted_s=league.now_s) for n in range(15)
