@@ -87,7 +87,7 @@ class MemoryCluster:
 
     async def delete(self, path: str, *, uid: str = "") -> None:
         await self._meet("delete", path)
-        assert uid in ("", self.objects[path]["metadata"]["uid"])
+        assert not uid or uid == self.objects[path]["metadata"]["uid"]
         for place in [p for p in self.objects if p == path or p.startswith(f"{path}/")]:
             del self.objects[place]
 
