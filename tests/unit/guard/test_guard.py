@@ -71,13 +71,17 @@ async def test_stopped_ends_all_that_is_marked_and_nothing_else(guard, cluster):
     assert guard.stops == {EndReason.STOPPED: 4}
 
 
-async def test_pods_end_at_once_and_not_when_the_namespaces_controller_comes_to_them(guard, cluster):
-    """Only in a namespace that is going: elsewhere KubeRay would make new ones."""
+async def test_pods_end_at_once_and_not_when_the_namespaces_controller_comes_to_them(
+    guard, cluster
+):
     cluster.switch("Stopped")
     cluster.faults["delete", f"{RUNS}/b"] = Terminal("refused")
     await guard.make_pass()
     deleted = [call[1] for call in cluster.calls if call[0] == "delete"]
-    assert [path for path in deleted if path.startswith(f"{RUNS}/a")] == [f"{RUNS}/a", f"{RUNS}/a/pods"]
+    assert [path for path in deleted if path.startswith(f"{RUNS}/a")] == [
+        f"{RUNS}/a",
+        f"{RUNS}/a/pods",
+    ]
     assert f"{RUNS}/b/pods" not in deleted
 
 
