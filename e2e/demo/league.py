@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -31,9 +32,18 @@ DATA = {"tartu": ("breast-cancer", breast_cancer_csv), "riga": ("digits", digits
 class League:
     """A founded league on a local testbed."""
 
-    def __init__(self, testbed: LocalTestbed, data: Path) -> None:
-        """``data``: folder for the members' volumes; it must outlive the league."""
-        self._testbed, self._data = testbed, data
+    def __init__(
+        self,
+        testbed: LocalTestbed,
+        data: Path,
+        *,
+        settings: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        """``data``: folder for the members' volumes; it must outlive the league.
+
+        ``settings``: chart → what to set there instead of its defaults.
+        """
+        self._testbed, self._data, self._settings = testbed, data, settings
         self._key: HubKey = founding.make_hub_key()
         self.hub: Site = testbed.sites[HUB]
         self.members = {name: site for name, site in testbed.sites.items() if name != HUB}
@@ -153,6 +163,7 @@ class League:
             values={
                 "image": {"repository": repository, "digest": digest},
                 "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
+                "settings": self._settings.get(name, {}),
                 **values,
             },
             marker=self._testbed.name,

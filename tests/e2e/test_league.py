@@ -9,14 +9,16 @@ import subprocess
 
 import pytest
 
-from e2e.demo.jobs import ENDED, condition
+from e2e.demo.jobs import ENDED, JOB_S, condition
 from e2e.demo.report import Report
 from e2e.demo.run import run_story, running_league
-from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.clock import elapsed_s, wait_until
 from e2e.testbed.host.processes import ProcessDiedError
 from e2e.testbed.host.progress import Progress
+from e2e.testbed.league.founding import SYSTEM
 from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
+from tests.e2e.test_unattended import CONTRACT_S, FIRST, Watch, manifest
 
 pytestmark = pytest.mark.e2e
 
@@ -253,3 +255,20 @@ def test_the_report_is_json(told):
     report = Report("local", 1.0, finding.examined, len(finding.outside), tuple(jobs.values()))
     assert len(json.loads(report.to_json())["jobs"]) == 5
     assert "SUCCEEDED" in ENDED
+
+
+def test_a_run_whose_agent_is_gone_ends_by_itself_within_its_contract(told, record_property):
+    """The rest of this story, where it then runs and when, is in ``test_unattended``: it takes longer."""
+    running, _, _ = told
+    name, node = "left-alone", FIRST["left-alone"]
+    with Watch(running.testbed.sites).on() as watch:
+        running.league.hub.apply(manifest(name, running.image))
+        wait_until(lambda: watch.where(name) == {node}, what="it to run", timeout_s=JOB_S)
+        begun_s = elapsed_s()
+        scale = ("scale", "deployment/hansa-member", "--replicas=0")
+        running.league.members[node].kubectl("-n", SYSTEM, *scale)
+        wait_until(lambda: not watch.where(name), what="it to end")
+        alone_s = watch.ended_s[name, node] - begun_s
+    record_property("seconds until a run without an agent had ended", round(alone_s))
+    assert alone_s <= CONTRACT_S
+    assert watch.twice == []

@@ -45,6 +45,7 @@ FIRES = {
     "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "-600x30"},
     "HansaHubClockSkewed": {'hansa_hub_clock_skew_seconds{instance="h"}': "-31x30"},
     "HansaMemberUnfit": {'hansa_member_condition{condition="KubeRayReady"}': "0x30"},
+    "HansaRunNotRemoved": {'hansa_member_condition{condition="RunsRemoved"}': "0x30"},
     "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="DriverError"}': "0x30"},
     "HansaGpuHeldIdle": {
         'hansa_gpu_busy_ratio{instance="m",gpu="g"}': "0x120",
@@ -75,6 +76,7 @@ QUIET = {
     "HansaClockSkewed": {"hansa_member_clock_skew_seconds": "-30x30"},
     "HansaHubClockSkewed": {'hansa_hub_clock_skew_seconds{instance="h"}': "30x30"},
     "HansaMemberUnfit": {'hansa_member_condition{condition="HubReachable"}': "0x30"},
+    "HansaRunNotRemoved": {'hansa_member_condition{condition="RunsRemoved"}': "1x30"},
     "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="NoDriver"}': "0x30"},
     "HansaGpuHeldIdle": {
         'hansa_gpu_busy_ratio{instance="m",gpu="g"}': "0x120",

@@ -120,6 +120,12 @@ class MemCluster:
 
     async def delete(self, path: str, *, uid: str = "") -> None:
         where = parse(path)
+        space, name = where.key
+        if not name:
+            there = [n for s, n in self.objects[where.collection] if space in ("", s)]
+            for one in there:
+                await self.delete(f"{path}/{one}")
+            return
         old = self.objects[where.collection].get(where.key)
         if old is None:
             return

@@ -246,7 +246,8 @@ class MemberPolicyStatus(Model):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        description="Enforcing, HubReachable, KubeRayReady, ClockInSync, DiskAvailable, SecondLockHolds.",
+        description="Enforcing, HubReachable, KubeRayReady, ClockInSync, DiskAvailable, SecondLockHolds,"
+        " RunsRemoved.",
     )
 
 

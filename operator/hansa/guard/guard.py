@@ -139,6 +139,9 @@ class Guard:
             await self._cluster.delete(f"{NAMESPACES}/{run.name}", uid=run.uid)
             self.stops[ends[run.name]] += 1
             log.warning("run ended", extra={"run": run.name, "reason": ends[run.name].value})
+            # No pod can be made there any more. The namespace's controller, which would end those
+            # there are, looks at every kind of every namespace in turn.
+            await self._cluster.delete(f"{NAMESPACES}/{run.name}/pods")
 
         await _each({run.name: partial(delete, run) for run in runs})
 

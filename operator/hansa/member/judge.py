@@ -165,7 +165,8 @@ class Judge:
         )
         if judgement.accepted and judgement.proposal is not None:
             p = judgement.proposal
-            entry = Entry(p.spec, spec, p.digest, judgement.gpu_class)
+            taken_s = context.clock.now()
+            entry = Entry(p.spec, spec, p.digest, judgement.gpu_class, taken_s)
             context.run_index.put(entry, holding=True)
         return GrantDecision(grant, judgement, again=untold is not None)
 
@@ -275,7 +276,8 @@ class Judge:
             context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
         elif known.spec.cancel != entry.spec.cancel:
             holding = record.outcome is Outcome.ACCEPTED
-            context.run_index.put(replace(entry, gpu_class=known.gpu_class), holding=holding)
+            entry = replace(entry, gpu_class=known.gpu_class, taken_s=known.taken_s)
+            context.run_index.put(entry, holding=holding)
         context.orphaned.pop(entry.name, None)
         context.runs.add(entry.name)
 

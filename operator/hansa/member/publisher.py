@@ -29,6 +29,7 @@ from hansa.reconcile.member.node_declaration import (
     node_status,
     policy_status,
 )
+from hansa.reconcile.member.run_namespace import removal_trouble
 
 log = logging.getLogger(__name__)
 MANAGER = "hansa-member"
@@ -127,6 +128,7 @@ class Publisher:
             clock=_clock_trouble(skew, limits.clock_skew_seconds),
             disk=context.cluster_state.readiness(inventory).disk_full,
             lock=context.cluster_state.canary.trouble,
+            removal=removal_trouble(context.namespaces.values(), context.clock.now()),
         )
         self._tell_people(before)
 

@@ -158,6 +158,16 @@ ALERTS = (
         "The member takes no work until it is: kubectl get memberpolicy local -o yaml says why.",
     ),
     Alert(
+        "HansaRunNotRemoved",
+        "member",
+        'min by (instance) (hansa_member_condition{condition="RunsRemoved"}) == 0',
+        "5m",
+        "warning",
+        "A run's namespace hangs in its deletion.",
+        "Its GPUs stay held and its job goes nowhere else: kubectl get memberpolicy local -o yaml"
+        " names it and what holds it.",
+    ),
+    Alert(
         "HansaGpuUnread",
         "member",
         'min by (instance, reason) (hansa_gpu_probe_up{reason!~"|NoGpu|NoDriver|Starting"}) == 0',

@@ -199,7 +199,7 @@ class IncrementalPlanner:
         league = self._league
         started = self._book(filling.for_new(league, records, is_compiled=self._is_compiled))
         waits = [record for record in records if record.row >= 0]
-        decision, made = filling.room_for_new(league, waits)
+        decision, made = filling.room_for_new(league, waits, is_compiled=self._is_compiled)
         self._book(decision)
         said = [
             Waiting(record.job.uid, record.fault.reason, record.fault.message)

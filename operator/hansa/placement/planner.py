@@ -12,7 +12,7 @@ import numpy as np
 
 from hansa.model.plan import Certificate, Plan
 from hansa.model.snapshot import Snapshot
-from hansa.placement.backfill import reservations
+from hansa.placement.backfill import rehearsal, reservations
 from hansa.placement.explain import waiting
 from hansa.placement.explain.notices import notices
 from hansa.placement.explain.verdicts import verdicts as explain
@@ -44,8 +44,8 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     ``is_told``: whether anybody wants to hear why jobs wait; without, ``waiting`` is empty.
 
     1. End what may not go on. 2. Hold room for the largest blocked gangs. 3. Give out what is free
-    by share, rank and price. 4. Make room by shrinking and preemption for who is entitled to it.
-    5. Tell the others why they wait. 6. Prove how good it is.
+    by share, rank and price. 4. Make room by shrinking and preemption for who is entitled to it
+    and, so the rehearsal, will have it. 5. Tell the others why they wait. 6. Prove how good it is.
     """
     rows, opening = np.flatnonzero(league.columns.waits), certificate.opening(league)
 
@@ -59,7 +59,14 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     gpus = decided.placed.workers * draft.kinds.column("gpus")[draft.columns.kind[begun]]
 
     blocked, draft = waiting.Blocked.after(state, ranked), draft.draft(draft.held.behind())
-    made_room = reclaim.make_room(draft, blocked, ended)
+    starts = starts_of(draft, decided, begun)
+    made_room = rehearsal.borne_out(
+        draft,
+        reclaim.make_room(draft, blocked, ended),
+        ended=ended,
+        starts=starts,
+        is_compiled=is_compiled,
+    )
 
     started = Started.of(cells, draft.columns.runtime_p90[begun], gpus)
     told = waiting.explained(draft, blocked, made_room.gaining, started) if is_told else ()
@@ -67,7 +74,6 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     value = certificate.value_of(draft, np.column_stack((begun, cells, gpus)), opening)
     proof = Certificate(value, certificate.bound(draft, opening, rows))
 
-    starts = starts_of(draft, decided, begun)
     placements, stops = tuple(start.placement for start in starts), (*ended, *made_room.stops)
     return replace(
         draft.as_it_is(),

@@ -18,6 +18,7 @@ from hansa.cli.main import sentence
 from hansa.errors import HansaError
 from hansa.reconcile.fencing import release_holds
 from hansa.reconcile.hub.grant_view import parse_grant
+from hansa.reconcile.hub.snapshot import release_verified
 from tests.apiserver.cli.kit import (
     JOB_STATUS,
     NODES,
@@ -252,11 +253,9 @@ class TestRelease:
     NODE = "cli-lisbon"
     NAME = f"{UID}-e3"
 
-    @pytest.fixture
-    def key(self, league: League, tmp_path: Path) -> Iterator[Path]:
-        signer = Ed25519Signer.generate()
-        space = f"hansa-node-{self.NODE}"
-        spec = GRANT_SPEC | {"node": self.NODE, "epoch": 3}
+    def hold(self, league: League, node: str, **changes: str) -> str:
+        """Have a node hold a job; returns the node's namespace."""
+        space = f"hansa-node-{node}"
         grant = {
             "apiVersion": "hansa.dev/v1alpha1",
             "kind": "WorkGrant",
@@ -265,9 +264,15 @@ class TestRelease:
                 "labels": {"hansa.dev/job-namespace": SPACE, "hansa.dev/job-name": "lost"},
                 "namespace": space,
             },
-            "spec": spec,
+            "spec": GRANT_SPEC | {"node": node, "epoch": 3} | changes,
         }
         league.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}, grant)
+        return space
+
+    @pytest.fixture
+    def key(self, league: League, tmp_path: Path) -> Iterator[Path]:
+        signer = Ed25519Signer.generate()
+        space = self.hold(league, self.NODE)
         pin = json.dumps({"spec": {"releaseKey": signer.public_key}})
         league.plane.kubectl("patch", "snode", self.NODE, "--type=merge", "-p", pin)
         path = tmp_path / "release.key"
@@ -275,8 +280,8 @@ class TestRelease:
         yield path
         league.plane.kubectl("delete", "workgrant", self.NAME, "-n", space)
 
-    def grant(self, league: League) -> dict:
-        where = ("-n", f"hansa-node-{self.NODE}", "-o", "json")
+    def grant(self, league: League, node: str = NODE) -> dict:
+        where = ("-n", f"hansa-node-{node}", "-o", "json")
         return json.loads(league.plane.kubectl("get", "workgrant", self.NAME, *where))
 
     def test_the_hub_believes_it(self, league: League, key: Path) -> None:
@@ -294,6 +299,22 @@ class TestRelease:
         )
         again = league.run("release", self.NODE, "--key", str(key), "--yes")
         assert "holds none" in again.output
+
+    def test_a_node_that_has_left_frees_its_jobs_by_the_key_its_grants_name(
+        self, league: League, tmp_path: Path
+    ) -> None:
+        """It is no SovereignNode any more: nobody pins its key, and no agent of it can sign."""
+        signer, node, key = Ed25519Signer.generate(), "cli-left", tmp_path / "release.key"
+        self.hold(league, node, audience=signer.key_id)
+        key.write_bytes(Ed25519Signer.generate().private_pem())
+        refused = league.run("release", node, "--key", str(key), "--yes")
+        assert "nor is anything that cli-left holds addressed to it" in str(refused.exception)
+        assert not release_verified(parse_grant(self.grant(league, node)), None)
+
+        key.write_bytes(signer.private_pem())
+        result = league.run("release", node, "--key", str(key), "--yes")
+        assert result.exit_code == 0, result.output
+        assert release_verified(parse_grant(self.grant(league, node)), None)
 
     def test_nothing_is_written_without_a_yes(self, league: League, key: Path) -> None:
         before = self.grant(league)

@@ -238,6 +238,11 @@ async def test_what_the_guard_may_not(member, admin, agent):
         for name in ("hansa-canary", SYSTEM):
             with pytest.raises(Exception, match="only runs of the league"):
                 await guard.delete(f"{NAMESPACES}/{name}?dryRun=All")
+        pod = {"metadata": {"name": "other"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        await admin.create(f"{NAMESPACES}/default/pods", pod)
+        with pytest.raises(Exception, match="only runs of the league"):
+            await guard.delete(f"{NAMESPACES}/default/pods")
+        await admin.delete(f"{NAMESPACES}/default/pods/other")
         body = {"metadata": {"name": alive.NAME}, "data": {"until": "1 0"}}
         await admin.create(f"{NAMESPACES}/default/configmaps", body)
         with pytest.raises(Exception, match="only runs of the league"):

@@ -237,7 +237,6 @@ async def test_without_the_hub_work_goes_on_and_is_reported_later(hub, member):
     assert await member.gone(workload(spec))
 
 
-@pytest.mark.xfail(run=False, reason="its RayJob is not made since contracts have floors")
 async def test_a_job_whose_contract_says_stop_is_stopped_without_the_hub(hub, member):
     async with at_work(member.agent()):
         spec = hub.spec(job_spec(disconnection={"policy": "Stop"}))

@@ -84,6 +84,20 @@ async def test_what_has_taken_a_run_s_name_meanwhile_is_left(guard, cluster, mon
     assert cluster.runs == {"a", "b"}
 
 
+async def test_pods_end_at_once_and_not_when_the_namespaces_controller_comes_to_them(
+    guard, cluster
+):
+    cluster.switch("Stopped")
+    cluster.faults["delete", f"{RUNS}/b"] = Terminal("refused")
+    await guard.make_pass()
+    deleted = [call[1] for call in cluster.calls if call[0] == "delete"]
+    assert [path for path in deleted if path.startswith(f"{RUNS}/a")] == [
+        f"{RUNS}/a",
+        f"{RUNS}/a/pods",
+    ]
+    assert f"{RUNS}/b/pods" not in deleted
+
+
 @pytest.mark.parametrize("fault", [Retryable("late"), Terminal("refused"), Conflict("x"), HANGS])
 async def test_one_that_cannot_be_deleted_keeps_no_other(guard, cluster, fault):
     for number in range(40):

@@ -6,6 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from hansa.member import publisher
+from hansa.model.times import rfc3339
+from tests.unit.grants.grant_kit import NOW_S
+from tests.unit.member.runs.test_another_workload import NAMESPACE, RUN, Running, working
 
 
 @pytest.mark.parametrize("ticks", range(5))
@@ -31,3 +34,15 @@ async def test_it_ends_when_it_is_cancelled_just_as_something_changes(monkeypatc
     await asyncio.wait((task,), timeout=0.2)
 
     assert task.cancelled()
+
+
+async def test_a_namespace_that_hangs_is_named_at_home():
+    agent = Running()
+    metadata = {"name": RUN, "labels": {"hansa.dev/job-uid": "u", "hansa.dev/node": "tartu"}}
+    metadata |= {"deletionTimestamp": rfc3339(NOW_S - 600), "finalizers": ["hansa.test/kept"]}
+    agent.own.put(NAMESPACE, {"metadata": metadata})
+    context = agent.parts.context
+    said = publisher.Publisher(context, release_key="", certificate_end_s=lambda: None)
+    async with working(agent):
+        said._assess()
+    assert said.health.removal.startswith(f"{RUN} is Terminating since ")

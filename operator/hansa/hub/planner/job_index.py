@@ -15,6 +15,7 @@ from hansa.reconcile.hub.snapshot import (
     LeagueView,
     changes_after,
     epoch_of,
+    orphan,
     plan_job,
     release_verified,
     request_of,
@@ -39,6 +40,8 @@ class JobIndex:
         self._pools: dict[str, str] = {}
         self.active: set[str] = set()
         """UIDs of jobs that have not ended, or have not been released."""
+        self.orphaned: set[str] = set()
+        """UIDs of jobs whose AIJob is gone and of which a grant may still run."""
         self.changed: set[str] = set()
         """Jobs to look at again: active ones, and ones that no longer are."""
 
@@ -46,6 +49,7 @@ class JobIndex:
         """Take note of a changed job or grant; return the job if it is active."""
         self.changed.add(uid)
         job = self._caches.job(uid)
+        _mark(self.orphaned, uid, job is None and self._open(uid))
         if job is None or (job.ended and not self._open(uid)):
             self.active.discard(uid)
             for kept in (self._requests, self._after_s, self._pools):
@@ -102,10 +106,11 @@ class JobIndex:
 
     def look(self, uid: str, decision: JobDecision, gpu_class: str) -> Job | None:
         """Return a job as it is now, with what was decided for it; None: nothing to plan."""
-        view = self._caches.job(uid)
+        view, now_s, epochs = self._caches.job(uid), self._clock.now(), self.epochs_of(uid)
+        if view is None and uid in self.orphaned:
+            return self._orphan(uid, epochs, now_s)
         if uid not in self.active or view is None:
             return None
-        now_s, epochs = self._clock.now(), self.epochs_of(uid)
         self._note_time(uid, view, epochs, now_s)
         league = self._league.view
         job = plan_job(
@@ -122,6 +127,18 @@ class JobIndex:
         else:
             self._pools.pop(uid, None)
         return None if (view.ended or view.deleting) and not job.holdings else job
+
+    def _orphan(self, uid: str, epochs: tuple[Epoch, ...], now_s: float) -> Job | None:
+        """Return what an AIJob that is gone has left; look again when its fence may be open."""
+        job = orphan(uid, epochs, now_s)
+        if job is None:
+            self.orphaned.discard(uid)
+            self._pools.pop(uid, None)
+            self._after_s.pop(uid, None)
+            return None
+        self._pools[uid] = job.pool
+        self._wake_after(uid, min(e.fence.at_s for e in epochs if not e.fence.over))
+        return job
 
     def held_pools(self) -> set[str]:
         """Return the pools of jobs that hold room."""
@@ -152,13 +169,15 @@ class JobIndex:
         return known[2]
 
     def _note_time(self, uid: str, view: JobView, epochs: tuple[Epoch, ...], now_s: float) -> None:
-        after_s = changes_after(view, epochs, now_s, self._skew_s)
+        self._wake_after(uid, changes_after(view, epochs, now_s, self._skew_s))
+        _mark(self._refused, uid, bool(view.status.get("refusals")))
+        _mark(self._late, uid, any(self._is_late(epoch, now_s) for epoch in epochs))
+
+    def _wake_after(self, uid: str, after_s: float) -> None:
         if after_s != self._after_s.get(uid):
             self._after_s[uid] = after_s
             if after_s < float("inf"):
                 heapq.heappush(self._timers, (after_s, uid))
-        _mark(self._refused, uid, bool(view.status.get("refusals")))
-        _mark(self._late, uid, any(self._is_late(epoch, now_s) for epoch in epochs))
 
     def _is_late(self, epoch: Epoch, now_s: float) -> bool:
         return epoch.fence.over or (

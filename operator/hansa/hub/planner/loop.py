@@ -284,7 +284,7 @@ class PlanningLoop:
     def _news(self) -> list[Event]:
         """Return news of jobs that may look other than the planner knows them."""
         if self._planner is None:
-            self._job_index.changed |= self._job_index.active
+            self._job_index.changed |= self._job_index.active | self._job_index.orphaned
         changed, self._job_index.changed = sorted(self._job_index.changed), set()
         events: list[Event] = []
         for uid in changed:

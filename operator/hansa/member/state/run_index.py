@@ -24,6 +24,8 @@ class Entry:
     wire: Mapping[str, Any]
     digest: str
     gpu_class: str = ""
+    taken_s: float = 0.0
+    """When this process read and accepted it: a silence that was over by then is none of its own."""
 
     @property
     def uid(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from hansa.model.plan import Plan
-from hansa.placement.backfill import candidates
+from hansa.placement.backfill import candidates, rehearsal
 from hansa.placement.explain import waiting
 from hansa.placement.kernel import run
 from hansa.placement.kernel.tables import WHY_CAP, WHY_QUOTA
@@ -26,6 +26,8 @@ from hansa.placement.state.kernel_io.kernel_output import starts_of
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
+MOST_REHEARSED = 4096
+"""Waiting jobs among which an event makes room: the rehearsal serves them all."""
 MOST_ROWS = 32
 """Waiting jobs that one event tries to place."""
 
@@ -72,11 +74,19 @@ def for_new(league: League, records: Sequence[Record], *, is_compiled: bool) -> 
     return decide(league, league.columns.ranked(rows, league.now_s), is_compiled=is_compiled)
 
 
-def room_for_new(league: League, records: Sequence[Record]) -> tuple[Decision, MadeRoom]:
-    """Make room for what has just come and did not start, as far as it is entitled to it."""
+def room_for_new(
+    league: League, records: Sequence[Record], *, is_compiled: bool
+) -> tuple[Decision, MadeRoom]:
+    """Make room for what has just come and did not start, as far as it is entitled to it.
+
+    Where so many wait that the rehearsal takes longer than an event may, the next full plan does it.
+    """
+    if np.count_nonzero(league.columns.waits) > MOST_REHEARSED:
+        records = ()
     rows = np.array([record.row for record in records], np.int64)
     why = np.array([why_of(league, record) for record in records], np.int64)
     made = make_room(league, waiting.Blocked(rows, why))
+    made = rehearsal.borne_out(league, made, is_compiled=is_compiled)
     plan = Plan(stops=tuple(made.stops))
     made_true = replace(league.as_it_is(), plan=plan, held=made.held, passed_over=made.passed_over)
     return made_true, made

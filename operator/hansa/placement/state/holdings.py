@@ -8,6 +8,7 @@ cells that can be enough.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -92,6 +93,14 @@ class HoldingColumns:
         """Forget a holding."""
         self.yields[slot] = False
         self._spare.append(slot)
+
+    def copied(self) -> HoldingColumns:
+        """The same rows, to be changed apart from these."""
+        other = copy(self)
+        for spec in fields(self):
+            setattr(other, spec.name, getattr(self, spec.name).copy())
+        other._spare = [*self._spare]  # noqa: SLF001  # its own
+        return other
 
     def _new(self) -> int:
         if self._spare:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from inspect import get_annotations
 
 import numpy as np
@@ -77,6 +78,14 @@ class QueueColumns:
         """A job waits no more."""
         self.waits[row] = False
         self._spare.append(row)
+
+    def copied(self) -> QueueColumns:
+        """The same rows, to be changed apart from these."""
+        other = copy(self)
+        for name in get_annotations(QueueColumns):
+            setattr(other, name, getattr(self, name).copy())
+        other.uids, other._spare = [*self.uids], [*self._spare]  # noqa: SLF001  # its own
+        return other
 
     def _grow(self, row: int) -> None:
         """Make sure that a row exists: columns double."""

@@ -34,6 +34,8 @@ class GrantView:
     job_uid: str
     job_path: str
     """Where the AIJob is, or was."""
+    institution: str
+    """Whom the run is charged to."""
     audience: str
     """SHA-256 of the key that was pinned for the node when the grant was made."""
     epoch: int
@@ -124,6 +126,7 @@ def parse_grant(manifest: Mapping[str, Any]) -> GrantView | None:
             node=str(spec["node"]),
             job_uid=str(spec["job"]["uid"]),
             job_path=AIJOB.path(str(spec["job"]["namespace"]), str(spec["job"]["name"])),
+            institution=str(spec.get("institution", "")),
             audience=str(spec.get("audience", "")),
             epoch=int(spec["epoch"]),
             digest=str(spec["specDigest"]),

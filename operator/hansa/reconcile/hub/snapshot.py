@@ -146,6 +146,38 @@ def plan_job(
     )
 
 
+def orphan(uid: str, epochs: Iterable[Epoch], now_s: float) -> Job | None:
+    """Return what still holds room though its AIJob is gone, as its grants say; None: nothing does."""
+    held = [epoch for epoch in epochs if not epoch.fence.over]
+    if not held:
+        return None
+    grant = held[-1].grant
+    spec = parse_spec(grant.job_spec).spec
+    return Job(
+        uid=uid,
+        name=grant.job_path.rpartition("/namespaces/")[2].replace("/aijobs/", "/"),
+        institution=grant.institution,
+        pool=spec.pool if spec else "",
+        shape=shape_of(spec) if spec else EMPTY_SHAPE,
+        submitted_s=int(grant.granted_s),
+        preemptible=False,
+        holdings=tuple(_holding(epoch.grant, epoch.grant.running_s(now_s)) for epoch in held),
+        barred=Reason.WAITING_FOR_RELEASE,
+        barred_message="its AIJob is gone",
+    )
+
+
+def _holding(grant: GrantView, since_s: float | None) -> Holding:
+    return Holding(
+        site=grant.node,
+        epoch=grant.epoch,
+        workers=grant.workers,
+        since_s=int(since_s or grant.granted_s),
+        confirmed=grant.accepted,
+        stopping=grant.stopping,
+    )
+
+
 def build(
     league: LeagueView,
     jobs: Iterable[Job],
@@ -255,12 +287,8 @@ def _holdings(
 ) -> tuple[Holding, ...]:
     stopped = decision.site if isinstance(decision, Stop) else ""
     held = [
-        Holding(
-            site=epoch.grant.node,
-            epoch=epoch.grant.epoch,
-            workers=epoch.grant.workers,
-            since_s=int(_since_s(job, epoch.grant, now_s)),
-            confirmed=epoch.grant.accepted,
+        replace(
+            _holding(epoch.grant, _since_s(job, epoch.grant, now_s)),
             stopping=epoch.grant.stopping or epoch.grant.node == stopped,
             gpu_class=gpu_class if epoch.grant.epoch == job.epoch else "",
         )

@@ -24,7 +24,10 @@ OWN_CONDITIONS = (
     "ClockInSync",
     "DiskAvailable",
     "SecondLockHolds",
+    "RunsRemoved",
 )
+HOME_ONLY = frozenset({"RunsRemoved"})
+"""Not told to the hub, which gives no work to a node with a trouble: other runs go on well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,21 @@ class Health:
     clock: str = ""
     disk: str = ""
     lock: str = ""
+    removal: str = ""
 
     def conditions(self) -> list[StatedCondition]:
         """Return the member's conditions."""
-        troubles = (self.policy, self.hub, self.kuberay, self.clock, self.disk, self.lock)
+        troubles = (
+            *(self.policy, self.hub, self.kuberay, self.clock, self.disk, self.lock),
+            self.removal,
+        )
         bad = (
             *("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull"),
-            "CanaryAdmitted",
+            *("CanaryAdmitted", "NamespaceHangs"),
         )
         good = (
             *("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable"),
-            "CanariesDenied",
+            *("CanariesDenied", "RunsRemoved"),
         )
         return [
             StatedCondition(
@@ -80,7 +87,10 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
         "agentVersion": said.agent_version,
         "releaseKey": said.release_key,
         "memberConditions": merged(
-            old, said.health.conditions(), now_s=now_s, generation=said.generation
+            old,
+            [one for one in said.health.conditions() if one.type not in HOME_ONLY],
+            now_s=now_s,
+            generation=said.generation,
         ),
     }
     if said.kuberay_version:

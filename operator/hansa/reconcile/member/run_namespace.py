@@ -7,8 +7,10 @@ own 409. Fences are the same for every workload, which cannot leave one out.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
@@ -32,6 +34,29 @@ NAME_PORTS = (53, 853)
 """Where resolvers listen: DNS, and DNS over TLS."""
 NO_NAMES = ((1, 52), (54, 852), (854, 65535))
 """All other ports."""
+REMOVAL_PATIENCE_S = 120
+"""A namespace that is still there so long after its deletion hangs."""
+MOST_NAMED = 8
+
+
+def removal_trouble(namespaces: Iterable[Mapping[str, Any]], now_s: float) -> str:
+    """Return which namespaces of runs hang in their deletion, and what holds them; empty: none."""
+    hang = sorted(filter(None, (_hangs(one, now_s) for one in namespaces)))
+    more = [f"and {len(hang) - MOST_NAMED} more"] if len(hang) > MOST_NAMED else []
+    return "; ".join([*hang[:MOST_NAMED], *more])
+
+
+def _hangs(namespace: Mapping[str, Any], now_s: float) -> str:
+    metadata = namespace["metadata"]
+    deleted = metadata.get("deletionTimestamp")
+    if deleted is None:
+        return ""
+    since_s = from_rfc3339(deleted)
+    if since_s is not None and now_s - since_s <= REMOVAL_PATIENCE_S:
+        return ""
+    conditions = (namespace.get("status") or {}).get("conditions") or ()
+    said = " ".join(str(c.get("message", "")) for c in conditions if c.get("status") == "True")
+    return f"{metadata['name']} is Terminating since {deleted}" + (said and f": {said}")
 
 
 def waves(request: RunRequest, workload: Workload) -> list[list[Creation]]:

@@ -240,11 +240,11 @@ class HubAndLeague(RuleBasedStateMachine):
         league = LeagueCache(hub.caches, LIMITS)
         league.refresh(self.clock.now())
         book = JobIndex(hub.caches, league, clock=self.clock, skew_s=SKEW_S)
-        for uid in hub.caches.jobs:
+        for uid in (*hub.caches.jobs, *hub.caches.orphans()):
             book.note(uid)
         jobs = [
             book.look(uid, plans.decision(uid), plans._classes.get(uid, ""))
-            for uid in sorted(book.active)
+            for uid in sorted(book.active | book.orphaned)
         ]
         there = [job for job in jobs if job is not None]
         return IncrementalPlanner(build(league.view, there, self.clock.now()))

@@ -57,7 +57,7 @@ def between_plans(league: League) -> Iterator[object]:
     is_held_up = filling.held_up(league)
     yield filling.for_new(league, waiting, is_compiled=False)
     yield filling.for_waiting(league, cells, is_held_up, events=2, is_compiled=False)
-    yield filling.room_for_new(league, waiting)
+    yield filling.room_for_new(league, waiting, is_compiled=False)
     for cell in league.held.gains:
         yield filling.for_gaining(league, cell, is_compiled=False)
 

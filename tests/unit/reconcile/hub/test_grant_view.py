@@ -28,6 +28,7 @@ def test_every_field():
         job_uid=UID,
         job_path="/apis/hansa.dev/v1alpha1/namespaces/clinic/aijobs/study",
         epoch=1,
+        institution=grant_manifest()["spec"].get("institution", ""),
         audience="",
         job_spec=SPEC,
         digest="sha256:" + "b" * 64,
@@ -65,6 +66,20 @@ def test_reading(case):
     changes, name, value = READ[case]
 
     assert getattr(view(**changes), name) == value
+
+
+ENDS = {
+    "it succeeded": ("Succeeded", "Succeeded", True),
+    "it failed by its own fault": ("Failed", "Failed", True),
+    "it failed by the node's": ("Failed", "RenderFailed", False),
+    "it succeeded, whatever reason the node writes beside it": ("Succeeded", "RenderFailed", True),
+}
+
+
+@pytest.mark.parametrize(("kind", "reason", "has_ended"), ENDS.values(), ids=ENDS)
+def test_only_a_failure_by_the_nodes_fault_is_no_end_of_the_job(kind, reason, has_ended):
+    said = {"conditions": [condition(kind, reason=reason)]}
+    assert (view(said).ended is not None) is has_ended
 
 
 NO_GRANT = {
