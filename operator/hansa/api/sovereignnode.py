@@ -66,6 +66,12 @@ class SovereignNodeSpec(Model):
         description="The node's raw Ed25519 public key, base64, as `hansa join` printed it: grants"
         " are addressed to it, and only it releases them.",
     )
+    datasets: tuple[Name, ...] = Field(
+        default=(),
+        max_length=256,
+        description="Data sets that the league's admin pins to this node: of no node that does not"
+        " name one of them here is it believed that it holds it.",
+    )
     prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
     cpu_hour_price: Annotated[
         str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$", max_length=20)

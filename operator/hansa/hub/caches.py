@@ -11,7 +11,7 @@ from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.model.times import from_rfc3339
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.hub.grant_view import GrantView, parse_grant
-from hansa.reconcile.hub.jobs import JobView, ParsedSpec, parse_spec, view_job
+from hansa.reconcile.hub.jobs import JobView, ParsedSpec, parse_spec, trimmed_job, view_job
 
 HEARTBEAT_LEASE = "hansa-node"
 LEASES = "/apis/coordination.k8s.io/v1/leases"
@@ -36,6 +36,7 @@ class Caches:
             clock=clock,
             key=by_uid,
             on_change=tell("job"),
+            trim=trimmed_job,
             relist_s=resync_s,
         )
         self.grants = Reflector(
@@ -54,8 +55,8 @@ class Caches:
         self.pools = Mirror(key=by_name, on_change=tell("pool"))
         self.csrs = Mirror(key=by_name, on_change=tell("csr"))
         self.namespaces = Mirror(key=by_name, on_change=tell("namespace"))
-        self.access: set[str] = set()
-        """Nodes whose namespace and roles this process has made sure of."""
+        self.access: dict[str, bool] = {}
+        """Node → whether it has its rights, as this process has last made sure of."""
         self._specs: dict[str, tuple[int, ParsedSpec]] = {}
         self._views: dict[str, tuple[str, JobView]] = {}
         self._grants: dict[str, tuple[str, GrantView | None]] = {}

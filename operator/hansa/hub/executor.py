@@ -195,12 +195,13 @@ class Executor:
     async def _ensure_access(self, action: do.EnsureNodeAccess) -> None:
         for path, body in access_manifests(action.node):
             await self._cluster.apply(path, body, manager=MANAGER)
-        self._caches.access.add(action.node)
+        self._caches.access[action.node] = True
 
     async def _revoke_access(self, action: do.RevokeNodeAccess) -> None:
-        self._caches.access.discard(action.node)  # first: half of it gone is not access either
+        self._caches.access.pop(action.node, None)  # first: half of it gone is not access either
         for path in reversed(access_paths(action.node)):
             await self._cluster.delete(path)
+        self._caches.access[action.node] = False
 
     async def _decide_csr(self, action: do.DecideCsr) -> None:
         condition = {

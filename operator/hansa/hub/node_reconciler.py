@@ -57,12 +57,14 @@ class NodeReconciler:
             yield from (ObjectKey("csr", csr) for csr in self._caches.csrs)
         if kind == "namespace" and name.startswith(NODE_NAMESPACE_PREFIX) and change == "DELETED":
             node = name.removeprefix(NODE_NAMESPACE_PREFIX)
-            self._caches.access.discard(node)
+            self._caches.access.pop(node, None)
             yield ObjectKey("node", node)
 
     def queue_all(self, queue: WorkQueue[ObjectKey]) -> None:
-        """Queue everything there is."""
-        for name in self._caches.nodes:
+        """Queue everything there is, and nodes of which only the namespace is left."""
+        spaces = (n for n in self._caches.namespaces if n.startswith(NODE_NAMESPACE_PREFIX))
+        known = {name.removeprefix(NODE_NAMESPACE_PREFIX) for name in spaces}
+        for name in {*self._caches.nodes, *(known - self._caches.access.keys())}:
             queue.add(ObjectKey("node", name))
         for name in self._caches.csrs:
             queue.add(ObjectKey("csr", name))
@@ -82,14 +84,10 @@ class NodeReconciler:
     def _node(self, name: str) -> Iterator[Action]:
         thing = self._caches.nodes.get(name)
         view = self._league.look_at(name, self._clock.now())
-        if thing is None or view is None:
-            yield RevokeNodeAccess(name)
-            return
-        if view.parsed.accepted == "Accepted" and name not in self._caches.access:
-            yield EnsureNodeAccess(name)
-        if view.parsed.accepted == "Rejected":
-            yield RevokeNodeAccess(name)
-        if not self._plans.planned:
+        may = view is not None and view.parsed.accepted == "Accepted"
+        if self._caches.access.get(name) is not may:
+            yield EnsureNodeAccess(name) if may else RevokeNodeAccess(name)
+        if thing is None or view is None or not self._plans.planned:
             return
         present = thing.get("status") or {}
         notices = self._notices("SovereignNode", name)

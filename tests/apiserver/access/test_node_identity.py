@@ -106,8 +106,9 @@ def _for_everybody(page):
     return page in EVERYBODY_READS or page.startswith(("/api/", "/apis/", "/openapi/"))
 
 
-async def test_a_rejected_node_loses_its_rights(league, node):
-    await league.admin.merge(SOVEREIGNNODE.path(name="self"), {"spec": {"accepted": "Rejected"}})
+@pytest.mark.parametrize("decision", ["Rejected", "Pending"])
+async def test_a_node_that_is_not_accepted_any_more_loses_its_rights(league, node, decision):
+    await league.admin.merge(SOVEREIGNNODE.path(name="self"), {"spec": {"accepted": decision}})
 
     async def shut_out() -> bool:
         try:
@@ -116,7 +117,7 @@ async def test_a_rejected_node_loses_its_rights(league, node):
             return error.status == 403
         return False
 
-    await league.sees(shut_out, bool, "the rejected node is shut out")
+    await league.sees(shut_out, bool, f"the {decision.lower()} node is shut out")
     await league.admin.merge(SOVEREIGNNODE.path(name="self"), {"spec": {"accepted": "Accepted"}})
     await league.eventually(lambda: node.hub.list(WORKGRANT.path(node.space)))
 

@@ -18,6 +18,7 @@ from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
 from e2e.testbed.host.clock import wait_until
 from hansa.api.generate.admission import FROZEN_WHEN_PLACED, SIGNED_FIELDS
+from hansa.reconcile.hub.jobs import trimmed_job
 from hansa.reconcile.hub.node_access import access_manifests
 from tests.apiserver.charts.charted import SYSTEM, Act, Charted, installed, pods_of, policies
 from tests.apiserver.crds.bases import BASES
@@ -36,8 +37,7 @@ def hub(binaries: Binaries) -> Iterator[Charted]:
     with installed(binaries, "hansa-hub") as charted:
         charted.apply(_namespace("hospital", **{"hansa.dev/institution": "tartu-hospital"}))
         for _, manifest in access_manifests("tartu"):
-            in_space = manifest["kind"] in {"Role", "RoleBinding"}
-            if in_space:
+            if manifest["kind"] in {"Role", "RoleBinding", "ResourceQuota"}:
                 manifest["metadata"]["namespace"] = "hansa-node-tartu"
             charted.apply(manifest, user=HUB)
         yield charted
@@ -315,6 +315,75 @@ def test_a_waiting_job_can_be_changed(placed: Charted):
     assert "patched" in _patch(
         placed, "aijob/waiting", {"spec": {"pool": "other"}}, "-n=hospital", "--dry-run=server"
     )
+
+
+LONG = "ä" * 4096
+SIZES = {
+    "arguments": {"entrypoint": ["python", *[LONG] * 20]},
+    "environment": {"env": [{"name": f"A{i}", "value": LONG} for i in range(20)]},
+    "arguments and environment": {
+        "entrypoint": ["python", *[LONG] * 7],
+        "env": [{"name": f"A{i}", "value": LONG} for i in range(8)],
+    },
+}
+METADATA = {
+    "annotations": {"annotations": {"note": "x" * 120_000}},
+    "labels": {"labels": {f"l{i}": "x" * 60 for i in range(1900)}},
+    "owners": {
+        "ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": f"c{i}", "uid": f"u{i}"}
+            for i in range(300)
+        ]
+    },
+}
+
+
+def _sized(spec: dict, meta: dict) -> dict:
+    job = _bare("AIJob", "hospital")
+    return {**job, "spec": job["spec"] | spec, "metadata": job["metadata"] | meta}
+
+
+@pytest.mark.parametrize("spec", SIZES.values(), ids=SIZES)
+def test_a_job_is_no_larger_than_a_hub_reads(hub: Charted, spec: dict):
+    with pytest.raises(KubectlError, match=r"aijob-size.hansa.dev.*put long input into the image"):
+        hub.create(_sized(spec, {}))
+
+
+@pytest.mark.parametrize("meta", METADATA.values(), ids=METADATA)
+def test_nor_are_its_metadata(hub: Charted, meta: dict):
+    with pytest.raises(KubectlError, match=r"aijob-size.hansa.dev.*put long input into the image"):
+        hub.create(_sized({}, meta))
+
+
+def test_a_long_job_is_taken(hub: Charted):
+    job = _sized({"entrypoint": ["python", *["x" * 4096] * 26]}, {})
+
+    assert "created" in hub.create(job)
+    assert trimmed_job(job) is job
+
+
+def test_a_job_that_is_too_large_already_may_be_let_go_and_not_grow(hub: Charted):
+    policy = "validatingadmissionpolicybinding/aijob-size.hansa.dev"
+    binding = json.loads(hub.kubectl("get", policy, "-o", "json"))
+    hub.kubectl("delete", policy)
+    job = _sized({"entrypoint": ["python", *[LONG] * 20]}, {"finalizers": ["hansa.dev/grant"]})
+    job["metadata"]["name"] = "old"
+    wait_until(lambda: _made(hub, job), what="the policy to be gone")
+    del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
+    hub.apply(binding)
+    wait_until(lambda: not _made(hub, _sized(SIZES["arguments"], {})), what="the policy")
+
+    with pytest.raises(KubectlError, match="aijob-size"):
+        _patch(hub, "aijob/old", {"metadata": {"annotations": {"a": "b"}}}, "-n=hospital")
+    assert "patched" in _patch(hub, "aijob/old", {"metadata": {"finalizers": None}}, "-n=hospital")
+
+
+def _made(hub: Charted, job: dict) -> bool:
+    try:
+        hub.create(job, dry=job["metadata"]["name"] != "old")
+    except KubectlError:
+        return False
+    return True
 
 
 GRANT = f"workgrant/{BASES['WorkGrant']['metadata']['name']}"

@@ -28,6 +28,8 @@ class Store:
     def __init__(self, clock: Time) -> None:
         self.clock = clock
         self.objects: dict[str, Manifest] = {}
+        self.access: dict[str, Manifest] = {}
+        """Namespaces, roles and bindings of nodes, by path."""
         self.version = 0
         self.news: list[tuple[str, Manifest]] = []
         """(change, object) that no watch has delivered yet."""
@@ -74,9 +76,10 @@ class Store:
         return made
 
     async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
-        """Only statuses are kept: access is nobody's business here."""
+        """Statuses go into their objects; what gives access is kept apart, and no news."""
         assert manager
         if not path.endswith("/status"):
+            self.access[path] = body
             return body
         path = path.removesuffix("/status")
         status = {**self.objects[path].get("status", {}), **body["status"]}
@@ -85,7 +88,7 @@ class Store:
     async def delete(self, path: str, *, uid: str = "") -> None:
         if self.objects.get(path, {"metadata": {"uid": uid}})["metadata"]["uid"] != uid:
             raise Conflict(path)
-        self._troubled(lambda: self.remove(path))
+        self._troubled(lambda: (self.access.pop(path, None), self.remove(path)))
 
     def _precondition(self, path: str, body: Manifest) -> Manifest:
         old = self.objects.get(path)

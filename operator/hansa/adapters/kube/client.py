@@ -24,7 +24,7 @@ from hansa.adapters.kube.answers import (
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.credentials import Credentials
 from hansa.adapters.kube.sockets import Sockets
-from hansa.errors import NotFound, Retryable
+from hansa.errors import NotFound, Retryable, TooLarge
 from hansa.ports import Clock, Manifest, Page, WatchEvent
 
 PAGE_ITEMS = 500
@@ -103,15 +103,28 @@ class KubeCluster:
         return parse_object(await self._call("GET", path))
 
     async def list(self, path: str, *, labels: str = "", fields: str = "") -> Page:
-        """Return all objects of a collection, read page by page."""
+        """Return all objects of a collection, read page by page.
+
+        A page that is too large is asked for again at half its length, so that nobody's large
+        objects keep all others from being read; after small ones the pages grow again.
+        """
         items: list[Manifest] = []
-        query = _selectors(labels, fields) | {"limit": str(PAGE_ITEMS)}
+        query, length = _selectors(labels, fields), PAGE_ITEMS
         while True:
-            page, more = parse_page(await self._call("GET", path, query=query))
+            try:
+                data = await self._call("GET", path, query=query | {"limit": str(length)})
+            except TooLarge:
+                if length == 1:
+                    raise
+                length //= 2
+                continue
+            page, more = parse_page(data)
             items += page.items
             if not more:
                 return Page(items, page.resource_version)
             query["continue"] = more
+            if len(data) < MAX_ANSWER_BYTES // 4:
+                length = min(PAGE_ITEMS, 2 * length)
 
     async def watch(
         self, path: str, resource_version: str, *, labels: str = "", fields: str = ""
@@ -167,7 +180,7 @@ class KubeCluster:
         query: Mapping[str, str] | None = None,
         body: Manifest | None = None,
         kind: str = "application/json",
-        limit: int = MAX_ANSWER_BYTES,
+        limit: int | None = None,
     ) -> bytes:
         sent = self._clock.now()
         data = None if body is None else orjson.dumps(body)
@@ -175,7 +188,7 @@ class KubeCluster:
             method, path, query=query, data=data, kind=kind, patience=self._timeout
         ) as answer:
             self._time.observe(answer.headers.get("Date", ""), sent)
-            return await _read(answer, limit)
+            return await _read(answer, limit or MAX_ANSWER_BYTES)
 
     @asynccontextmanager
     async def _open(
@@ -245,5 +258,5 @@ async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
         chunks += chunk
         if len(chunks) > limit:
             answer.close()
-            raise Retryable(f"{answer.url.path}: answer is larger than {limit} bytes", after_s=30.0)
+            raise TooLarge(f"{answer.url.path}: answer is larger than {limit} bytes", after_s=30.0)
     return bytes(chunks)

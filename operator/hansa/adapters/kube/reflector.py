@@ -43,11 +43,16 @@ class Mirror:
         key: Callable[[Manifest], str] = by_name,
         on_change: OnChange | None = None,
         keep_managed_fields: bool = False,
+        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
     ) -> None:
-        """``keep_managed_fields``: they are a third of most objects and of use to few."""
+        """``keep_managed_fields``: they are a third of most objects and of use to few.
+
+        ``trim``: what is kept of an object instead of the whole.
+        """
         self._key = key
         self._on_change = on_change
         self._keep_managed_fields = keep_managed_fields
+        self._trim = trim
         self._objects: dict[str, Manifest] = {}
 
     def get(self, key: str) -> Manifest | None:
@@ -77,6 +82,7 @@ class Mirror:
             self._store(thing, old, notify=notify)
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> None:
+        thing = self._trim(thing)
         self._objects[self._key(thing)] = thing
         if notify:
             self._tell("ADDED" if old is None else "MODIFIED", thing)
@@ -126,6 +132,7 @@ class Reflector(Mirror):
         on_change: OnChange | None = None,
         key: Callable[[Manifest], str] = by_name,
         keep_managed_fields: bool = False,
+        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
         labels: str = "",
         fields: str = "",
         admit: Callable[[Manifest], str] = lambda _: "",
@@ -136,7 +143,9 @@ class Reflector(Mirror):
 
         ``admit``: why an object is passed over, for collections of a server that is not believed.
         """
-        super().__init__(key=key, on_change=on_change, keep_managed_fields=keep_managed_fields)
+        super().__init__(
+            key=key, on_change=on_change, keep_managed_fields=keep_managed_fields, trim=trim
+        )
         self._cluster = cluster
         self._path = path
         self._clock = clock

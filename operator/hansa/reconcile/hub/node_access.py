@@ -19,6 +19,12 @@ from hansa.ports import Manifest
 
 RBAC = "rbac.authorization.k8s.io"
 MANAGER = "hansa-hub"
+QUOTA = {
+    "count/leases.coordination.k8s.io": "4",
+    "count/events": "1000",
+    "count/events.events.k8s.io": "1000",
+}
+"""Most of what a node may make there; of all else it makes nothing."""
 
 
 def namespace_of(node: str) -> str:
@@ -36,6 +42,10 @@ def access_manifests(node: str) -> tuple[tuple[str, Manifest], ...]:
     cluster_role |= {"rules": _cluster_rules(node)}
     return (
         (f"/api/v1/namespaces/{space}", _object("v1", "Namespace", space, node)),
+        (
+            f"/api/v1/namespaces/{space}/resourcequotas/{space}",
+            _object("v1", "ResourceQuota", space, node) | {"spec": {"hard": dict(QUOTA)}},
+        ),
         (f"{roles}/namespaces/{space}/roles/{space}", role),
         (
             f"{roles}/namespaces/{space}/rolebindings/{space}",
@@ -52,7 +62,8 @@ def access_manifests(node: str) -> tuple[tuple[str, Manifest], ...]:
 
 def access_paths(node: str) -> tuple[str, ...]:
     """Return the paths whose deletion takes a node's rights away; grants stay as evidence."""
-    return tuple(path for path, _ in access_manifests(node)[1:])
+    manifests = access_manifests(node)
+    return tuple(path for path, thing in manifests if thing["apiVersion"].startswith(RBAC))
 
 
 def _object(api_version: str, kind: str, name: str, node: str) -> Manifest:

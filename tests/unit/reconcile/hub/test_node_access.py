@@ -7,6 +7,7 @@ from hansa.reconcile.hub.node_access import RBAC, access_manifests, access_paths
 SPACE = "hansa-node-tartu"
 PATHS = {
     "Namespace": f"/api/v1/namespaces/{SPACE}",
+    "ResourceQuota": f"/api/v1/namespaces/{SPACE}/resourcequotas/{SPACE}",
     "Role": f"/apis/{RBAC}/v1/namespaces/{SPACE}/roles/{SPACE}",
     "RoleBinding": f"/apis/{RBAC}/v1/namespaces/{SPACE}/rolebindings/{SPACE}",
     "ClusterRole": f"/apis/{RBAC}/v1/clusterroles/{SPACE}",
@@ -26,6 +27,7 @@ RULES = {
         ("certificates.k8s.io", "certificatesigningrequests", ()): {"create", "get"},
     },
 }
+RIGHTS = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 BY_KIND = {manifest["kind"]: (path, manifest) for path, manifest in access_manifests("tartu")}
 
 
@@ -38,7 +40,7 @@ def test_paths_and_labels(kind):
     path, manifest = BY_KIND[kind]
 
     assert path == PATHS[kind]
-    assert manifest["apiVersion"] == ("v1" if kind == "Namespace" else f"{RBAC}/v1")
+    assert manifest["apiVersion"] == (f"{RBAC}/v1" if kind in RIGHTS else "v1")
     assert manifest["metadata"] == {
         "name": SPACE,
         "labels": {"app.kubernetes.io/managed-by": "hansa-hub", "hansa.dev/node": "tartu"},
@@ -66,7 +68,18 @@ def test_bindings_name_the_node_alone(kind):
 
 
 def test_taking_the_rights_away_leaves_the_namespace_with_its_grants():
-    assert access_paths("tartu") == tuple(PATHS[kind] for kind in PATHS if kind != "Namespace")
+    assert access_paths("tartu") == tuple(PATHS[kind] for kind in RIGHTS)
+
+
+def test_what_a_node_may_make_is_counted():
+    hard = BY_KIND["ResourceQuota"][1]["spec"]["hard"]
+    made = {
+        resource if not group else f"{resource}.{group}"
+        for (group, resource, _), verbs in RULES["Role"].items()
+        if "create" in verbs
+    }
+
+    assert set(hard) == {f"count/{name}" for name in made}
 
 
 def test_no_two_nodes_share_an_object():
