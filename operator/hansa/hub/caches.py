@@ -12,6 +12,7 @@ from hansa.model.times import from_rfc3339
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.hub.grant_view import GrantView, parse_grant
 from hansa.reconcile.hub.jobs import JobView, ParsedSpec, parse_spec, trimmed_job, view_job
+from hansa.reconcile.hub.node_identity import Rights
 
 HEARTBEAT_LEASE = "hansa-node"
 LEASES = "/apis/coordination.k8s.io/v1/leases"
@@ -53,10 +54,9 @@ class Caches:
         )
         self.nodes = Mirror(key=by_name, on_change=tell("node"))
         self.pools = Mirror(key=by_name, on_change=tell("pool"))
-        self.csrs = Mirror(key=by_name, on_change=tell("csr"))
         self.namespaces = Mirror(key=by_name, on_change=tell("namespace"))
-        self.access: dict[str, bool] = {}
-        """Node → whether it has its rights, as this process has last made sure of."""
+        self.access: dict[str, Rights] = {}
+        """Node → the rights it has, as this process has last made sure of."""
         self._specs: dict[str, tuple[int, ParsedSpec]] = {}
         self._views: dict[str, tuple[str, JobView]] = {}
         self._grants: dict[str, tuple[str, GrantView | None]] = {}

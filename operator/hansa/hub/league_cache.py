@@ -55,6 +55,11 @@ class LeagueCache:
         self.view = LeagueView(before.version + 1, nodes, catalog)
         return True
 
+    @property
+    def lease_grace_s(self) -> float:
+        """Seconds without a Lease renewal after which a node counts as silent."""
+        return self._limits.lease_grace_s
+
     def look_at(self, name: str, now_s: float) -> NodeView | None:
         """Return one node as it is now; the league stays as it was."""
         thing = self._caches.nodes.get(name)

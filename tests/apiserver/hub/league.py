@@ -18,10 +18,11 @@ from e2e.testbed.host.clock import PATIENCE_S, elapsed_s
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import from_kubeconfig
+from hansa.adapters.kube.config import from_kubeconfig, with_token
 from hansa.adapters.kube.reflector import Reflector
+from hansa.adapters.kube.tokens import request_token
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
-from hansa.api.meta import API_VERSION, INSTITUTION_LABEL
+from hansa.api.meta import API_VERSION, INSTITUTION_LABEL, NODE_ACCOUNT
 from hansa.errors import Conflict, HansaError, NotFound
 from hansa.grants.envelope import release_message, sign
 from hansa.model.times import rfc3339, rfc3339_micro
@@ -226,12 +227,18 @@ class League:
             | spec,
         }
         await self.admin.apply(SOVEREIGNNODE.path(name=name), node, manager="test")
-        kubeconfig = self.plane.kubeconfig_for(f"hansa:node:{name}", ["hansa:nodes"])
-        hub = KubeCluster(from_kubeconfig(kubeconfig), clock=CLOCK)
+        hub = await self.eventually(lambda: self._as_node(name))
         member = ScriptedMember(name, hub, signer)
         await self.eventually(member.beat)
         await self.eventually(member.publish)
         return member
+
+    async def _as_node(self, name: str) -> KubeCluster:
+        """Return the server as a node sees it; its account has to be there."""
+        space = namespace_of(name)
+        token, _ = await request_token(self.admin, space, NODE_ACCOUNT, seconds=86_400)
+        place = from_kubeconfig(self.plane.kubeconfig)
+        return KubeCluster(with_token(place, token), clock=CLOCK)
 
     @contextlib.asynccontextmanager
     async def node(self, name: str, answer: str = "accept", **spec: Any):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
 from hansa.api.meta import first_fault
@@ -39,6 +40,8 @@ class ParsedNode:
     """Why it takes no work, whatever the time is."""
     release_key: str = ""
     """Raw public key, base64, as the league's admin pinned it; empty: none."""
+    identity_key: str = ""
+    """Where its tokens are sealed to, as pinned; empty: none."""
     pinned: frozenset[str] = frozenset()
     """Data sets that the league's admin pinned to it."""
 
@@ -105,6 +108,7 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         site=_site(meta["name"], spec, status),
         faults=tuple(faults),
         release_key=spec.release_key or "",
+        identity_key=spec.identity_key or "",
         pinned=frozenset(spec.datasets),
     )
 
@@ -156,6 +160,16 @@ def disputed(node: ParsedNode) -> str:
     return next((text for why, text in node.faults if why is Reason.JURISDICTION_DISPUTED), "")
 
 
+def is_point(key: str) -> bool:
+    """Tell whether a text is a P-256 public key as ``spec.identityKey`` has it."""
+    try:
+        point = base64.b64decode(key, validate=True)
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
+        return False
+    return True
+
+
 def place_set(rule: PlaceRule) -> PlaceSet:
     """Return a wire rule as the planner's value."""
     return PlaceSet(frozenset(rule.allow), frozenset(rule.deny))
@@ -196,7 +210,10 @@ def _spec_faults(spec: SovereignNodeSpec, limits: NodeLimits) -> Iterator[tuple[
 def _key_faults(
     spec: SovereignNodeSpec, status: SovereignNodeStatus
 ) -> Iterator[tuple[Reason, str]]:
-    """Say what keeps a grant from being addressed, or its release from being believed."""
+    """Say what keeps it from joining, a grant from being addressed, or its release from being believed."""
+    if spec.identity_key is not None and not is_point(spec.identity_key):
+        text = "spec.identityKey is no P-256 key; run `hansa accept` as `hansa join` printed it"
+        yield Reason.NODE_NOT_ACCEPTED, text
     if spec.release_key is None and spec.accepted == "Accepted":
         text = "spec.releaseKey is not pinned; run `hansa accept` as `hansa join` printed it"
         yield Reason.NODE_NOT_ACCEPTED, text
