@@ -38,8 +38,9 @@ ANYWHERE = {
     "authorization.k8s.io/selfsubjectaccessreviews": {"create"},
     "authorization.k8s.io/selfsubjectrulesreviews": {"create"},
     "authentication.k8s.io/selfsubjectreviews": {"create"},
+    "certificates.k8s.io/clustertrustbundles": {"get", "list", "watch"},
 }
-"""Without a namespace, whatever the name: questions about itself."""
+"""Without a namespace, whatever the name: questions about itself, and whom everybody may trust."""
 INSIDE = ("other", "hansa-agent")
 NAMES = ("self", "other", "hansa-node-self", "hansa-node-other")
 EVERYBODY_READS = {

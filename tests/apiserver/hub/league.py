@@ -10,17 +10,16 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.controlplane import ControlPlane, KubectlError
 from e2e.testbed.host.clock import PATIENCE_S, elapsed_s
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import from_kubeconfig, with_token
+from hansa.adapters.kube.config import Connection, from_kubeconfig, with_token
 from hansa.adapters.kube.reflector import Reflector
-from hansa.adapters.kube.tokens import request_token
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import API_VERSION, INSTITUTION_LABEL, NODE_ACCOUNT
 from hansa.errors import Conflict, HansaError, NotFound
@@ -227,18 +226,23 @@ class League:
             | spec,
         }
         await self.admin.apply(SOVEREIGNNODE.path(name=name), node, manager="test")
-        hub = await self.eventually(lambda: self._as_node(name))
+        hub = KubeCluster(self._place_of(name), clock=CLOCK)
         member = ScriptedMember(name, hub, signer)
         await self.eventually(member.beat)
         await self.eventually(member.publish)
         return member
 
-    async def _as_node(self, name: str) -> KubeCluster:
-        """Return the server as a node sees it; its account has to be there."""
-        space = namespace_of(name)
-        token, _ = await request_token(self.admin, space, NODE_ACCOUNT, seconds=86_400)
-        place = from_kubeconfig(self.plane.kubeconfig)
-        return KubeCluster(with_token(place, token), clock=CLOCK)
+    def _place_of(self, name: str) -> Connection:
+        """Return the server as a node sees it; an account that is made anew gets a new token."""
+
+        def token() -> str:
+            made = ("create", "token", NODE_ACCOUNT, "-n", namespace_of(name), "--duration=24h")
+            try:
+                return self.plane.kubectl(*made).strip()
+            except KubectlError as error:
+                raise OSError(str(error)) from error
+
+        return replace(with_token(from_kubeconfig(self.plane.kubeconfig), ""), token_command=token)
 
     @contextlib.asynccontextmanager
     async def node(self, name: str, answer: str = "accept", **spec: Any):

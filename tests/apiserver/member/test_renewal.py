@@ -139,7 +139,7 @@ def _used(log: Path) -> list[str]:
     found: list[str] = []
     for event in read_events(log):
         user = event["user"]
-        if user["username"] != node_user(NODE):
+        if user.get("username") != node_user(NODE):
             continue
         (credential,) = user["extra"]["authentication.kubernetes.io/credential-id"]
         if found[-1:] != [credential]:
@@ -150,8 +150,8 @@ def _used(log: Path) -> list[str]:
 def _askers(log: Path) -> set[str]:
     """Return who asked for tokens of the node."""
     return {
-        event["user"]["username"]
+        event["user"].get("username", "")
         for event in read_events(log)
-        if event["objectRef"].get("subresource") == "token"
-        and event["objectRef"].get("namespace") == f"hansa-node-{NODE}"
+        if event.get("objectRef", {}).get("subresource") == "token"
+        and event.get("objectRef", {}).get("namespace") == f"hansa-node-{NODE}"
     }
