@@ -13,7 +13,9 @@ import yaml
 
 from e2e.charts import documents
 from hansa.cli.generated import values
+from hansa.cli.generated.processes import PROCESSES
 from hansa.cli.generated.reference import settings_page
+from hansa.reconcile.workloads import WORKLOADS
 from tests.programs.conftest import HelmRefusedError
 
 ROOT = Path(__file__).parents[2]
@@ -197,6 +199,28 @@ def test_the_guard_may_do_what_it_is_for_and_nothing_else(render: Render):
     }
 
 
+def test_agent_and_guard_have_rights_on_each_workload(render: Render):
+    rendered = render("hansa-member", node="tartu")
+    verbs = {
+        (role["metadata"]["name"], group, resource): set(rule["verbs"])
+        for role, rule in _rules(rendered)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    (objects,) = (
+        one["spec"]
+        for one in rendered
+        if one["kind"] == "ValidatingAdmissionPolicy"
+        and one["metadata"]["name"] == "hansa-run-objects"
+    )
+
+    for work in (workload.resource for workload in WORKLOADS):
+        assert {"create", "watch", "delete"} <= verbs["hansa-member", work.group, work.plural]
+        assert verbs["hansa-guard", work.group, work.plural] == {"get"}
+        assert f"CREATE {work.definition}" in json.dumps(objects)
+    assert "WORKLOAD" not in json.dumps(rendered)
+
+
 def test_the_guard_talks_to_nobody_but_the_api_server(render: Render):
     servers = {"apiServer": {"cidrs": ["192.0.2.7/32"], "ports": [6443]}}
     hub = {"hub": {"cidrs": ["198.51.100.1/32"], "ports": [443]}}
@@ -305,7 +329,9 @@ def _leaves(schema: dict, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield (*way, name), child
 
 
-TARGETS = {".".join((chart, *way)): (chart, way, model) for chart, way, model in values.TARGETS}
+TARGETS = {
+    ".".join((one.chart, *one.values)): (one.chart, one.values, one.settings) for one in PROCESSES
+}
 
 
 @pytest.mark.parametrize(("chart", "way", "model"), TARGETS.values(), ids=TARGETS)

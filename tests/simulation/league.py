@@ -28,7 +28,7 @@ from hansa.hub import app as hub_app
 from hansa.hub.settings import HubSettings
 from hansa.member import app as member_app
 from hansa.member.cluster import gpu_use, second_lock
-from hansa.member.cluster.inventory import Canary
+from hansa.member.cluster.cluster_state import Canary
 from hansa.member.hub_link.identity import HubIdentity, save
 from hansa.member.kopf_handlers import take_machine, take_policy
 from hansa.member.settings import MemberSettings

@@ -75,3 +75,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "hansa.kuberay" -}}
 system:serviceaccount:{{ .Values.kuberay.namespace }}:{{ .Values.kuberay.serviceAccount }}
 {{- end }}
+
+{{/* The resources of ray.io that do the work, as hansa/reconcile/workloads.py lists them. */}}
+{{- define "hansa.workloads" -}}
+[rayjobs]
+{{- end }}

@@ -22,7 +22,7 @@ from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
 from hansa.process.app import run_process, until_signalled
 from hansa.process.environment import read_settings
-from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.workloads import WORKLOADS
 
 log = logging.getLogger(__name__)
 LONGEST_PASS_S = 60.0
@@ -94,7 +94,7 @@ async def serve(settings: GuardSettings, own: Connection) -> None:
         guard = Guard(
             settings,
             cluster,
-            workloads=(RayJob(),),
+            workloads=WORKLOADS,
             clock=clock,
             server_skew=lambda: cluster.server_time_skew_s,
         )

@@ -11,7 +11,7 @@ from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.model.times import from_rfc3339
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.hub.grant_view import GrantView, parse_grant
-from hansa.reconcile.hub.jobs import JobView, ParsedSpec, parse_spec, trimmed_job, view_job
+from hansa.reconcile.hub.job_view import JobView, ParsedSpec, parse_spec, trimmed_job, view_job
 from hansa.reconcile.hub.node_identity import Rights
 
 HEARTBEAT_LEASE = "hansa-node"

@@ -27,7 +27,7 @@ from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
 from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGrant
 from hansa.reconcile.hub.derive import derive, derive_orphan
 from hansa.reconcile.hub.job_case import JobCase, JobDecision
-from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.status.billing import Bill, bill
 
 log = logging.getLogger(__name__)

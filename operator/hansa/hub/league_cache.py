@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
 from hansa.ports import Manifest
-from hansa.reconcile.hub.jobs import Catalog
+from hansa.reconcile.hub.job_view import Catalog
 from hansa.reconcile.hub.nodes import (
     NodeLimits,
     NodeView,

@@ -16,7 +16,7 @@ from hansa.model.reasons import Reason
 from hansa.observability.views import GpuCount, HubReading
 from hansa.ports import Clock
 from hansa.process.workqueue import WorkQueue
-from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.status.whole_conditions import by_type
 
 KINDS = {"AIJob": "jobs", "SovereignNode": "nodes", "ComputePool": "pools", "WorkGrant": "grants"}

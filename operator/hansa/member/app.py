@@ -22,6 +22,7 @@ from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster.policy import NAME
 from hansa.member.context import AgentContext
 from hansa.member.duties import FORGET_S, GPU_USE_S, HELD_RESULTS_S, Duties, Renewal, spread
+from hansa.member.health import AgentStatus
 from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
 from hansa.member.hub_link.leadership import Leadership
@@ -29,7 +30,6 @@ from hansa.member.kopf_handlers import add_handlers, take_machine, take_policy
 from hansa.member.publisher import Publisher
 from hansa.member.scrape_view import ScrapeView
 from hansa.member.settings import MemberSettings
-from hansa.member.status import AgentStatus
 from hansa.member.wiring import Clients, Parts, assemble
 from hansa.observability.collectors import member_collector
 from hansa.observability.http import probes

@@ -14,7 +14,7 @@ from hansa.api.workgrant import WorkGrantSpec
 from hansa.errors import Conflict, NotFound, Retryable
 from hansa.grants import authorization
 from hansa.grants.epochs import NONE, EpochRecord, Outcome
-from hansa.member.cluster.inventory import ClusterState
+from hansa.member.cluster.cluster_state import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore

@@ -23,7 +23,7 @@ from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.facts import facts_of
-from hansa.member.runs import stale
+from hansa.member.runs import stale_grants
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
@@ -186,7 +186,7 @@ class Judge:
             patch = grant_status.accepted(grant, entry.name, stamp)
         else:
             self._count(grant, judgement)
-            patch = await stale.refusal(self._context, grant, judgement)
+            patch = await stale_grants.refusal(self._context, grant, judgement)
         try:
             await self._context.tell_hub(name, patch)
         except NotFound:

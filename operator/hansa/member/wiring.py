@@ -24,12 +24,9 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
-from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_request import MANAGER
-from hansa.reconcile.member.workload import Workload
+from hansa.reconcile.workloads import WORKLOADS
 
-WORKLOADS: tuple[Workload, ...] = (RayJob(),)
-"""The ways to run work, each with kinds of work of its own."""
 NAMESPACES = "/api/v1/namespaces"
 OURS = f"{MANAGED_BY_LABEL}={MANAGER},{NODE_LABEL}={{}}"
 """Runs of this node: a cluster may belong to several leagues, each with an agent of its own."""

@@ -21,15 +21,15 @@ from hansa.placement.backfill.calibration import Calibration
 from hansa.placement.explain import waiting
 from hansa.placement.explain.waitlist import about, retell
 from hansa.placement.planner import replan
-from hansa.placement.preemption import evictions
+from hansa.placement.preemption import unlawful
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import Market, market_of
 from hansa.placement.rules.fleet import is_open
-from hansa.placement.state import updates
+from hansa.placement.state import event_intake
 from hansa.placement.state.decision import Decision
+from hansa.placement.state.event_intake import News, Reach
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
-from hansa.placement.state.updates import News, Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class IncrementalPlanner:
         if concerns.is_everything:
             return self._plan_all_for(concerns.uids)
         league = self._league
-        ended = evictions.unlawful_at(league, league.fleet.cells_at(news.sites))
+        ended = unlawful.unlawful_at(league, league.fleet.cells_at(news.sites))
         self._book(replace(league.as_it_is(), plan=Plan(stops=ended)))
         filled = self._fill(concerns.cells, len(news.sites) + len(concerns.cells))
         begun = self._begin([league.records[uid] for uid in concerns.uids])
@@ -118,15 +118,15 @@ class IncrementalPlanner:
 
     def _take_in(self, news: News) -> _Concerns:
         """Book what jobs hold and let the others wait; what that concerns."""
-        new = [job for job in news.arrived if not updates.amend(self._league, job)]
+        new = [job for job in news.arrived if not event_intake.amend(self._league, job)]
         uids = tuple(job.uid for job in new)
         left = (*news.gone, *uids)
         self.is_stale |= bool(left) or news.is_of_places
         cells = [cell for uid in left for cell in self._forget(uid)]
         self._base = news.applied_to(self._base)
-        updates.count_once(self._league, news.pools)
-        reach = updates.take_in_places(self._league, news)
-        if reach is Reach.LAYOUT or any(updates.is_guest(self._league, job) for job in new):
+        event_intake.count_once(self._league, news.pools)
+        reach = event_intake.take_in_places(self._league, news)
+        if reach is Reach.LAYOUT or any(event_intake.is_guest(self._league, job) for job in new):
             self._compile(new)
             return _Concerns(uids, is_everything=True)
         for job in new:

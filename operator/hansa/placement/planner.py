@@ -18,7 +18,7 @@ from hansa.placement.explain.notices import notices
 from hansa.placement.explain.verdicts import verdicts as explain
 from hansa.placement.kernel import run
 from hansa.placement.kernel.gc_pause import quiet
-from hansa.placement.preemption import evictions, reclaim
+from hansa.placement.preemption import reclaim, unlawful
 from hansa.placement.pricing import certificate, shadow_prices
 from hansa.placement.state.decision import Decision
 from hansa.placement.state.expected_ends import Started
@@ -49,7 +49,7 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     """
     rows, opening = np.flatnonzero(league.columns.waits), certificate.opening(league)
 
-    ended = evictions.unlawful(league)
+    ended = unlawful.unlawful(league)
 
     draft = league.draft(reservations.for_gangs(league, rows))
 

@@ -14,7 +14,7 @@ from e2e.testbed.cluster.controlplane import KubectlError
 from e2e.testbed.host.clock import wait_until
 from hansa.api.generate.admission import FROZEN_WHEN_PLACED, SIGNED_FIELDS
 from hansa.api.meta import node_user
-from hansa.reconcile.hub.jobs import trimmed_job
+from hansa.reconcile.hub.job_view import trimmed_job
 from tests.apiserver.charts.charted import (
     HUB,
     SYSTEM,

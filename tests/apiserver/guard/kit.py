@@ -19,10 +19,10 @@ from e2e.testbed.host.ports import free_ports
 from hansa.adapters.kube.client import KubeCluster
 from hansa.errors import NotFound
 from hansa.grants.envelope import workload_name
+from hansa.reconcile.member import canaries
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import LEASES, NAME, contact_spec, lease_path
 from hansa.reconcile.member.contracts.terms import Contract, terms
-from hansa.reconcile.member.guard import CANARY_NAMESPACE
 
 SYSTEM = "hansa-system"
 NAMESPACES = "/api/v1/namespaces"
@@ -125,4 +125,4 @@ async def make_runs(cluster: KubeCluster, node: str, count: int) -> set[str]:
 async def runs_left(admin: KubeCluster) -> set[str]:
     """Return the namespaces of runs: marked, and not the one where the lock is tried."""
     page = await admin.list(NAMESPACES, labels=MARK)
-    return {one["metadata"]["name"] for one in page.items} - {CANARY_NAMESPACE}
+    return {one["metadata"]["name"] for one in page.items} - {canaries.NAMESPACE}

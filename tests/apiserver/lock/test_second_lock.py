@@ -22,7 +22,7 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants.checks import _under
-from hansa.member.cluster.inventory import Canary
+from hansa.member.cluster.cluster_state import Canary
 from hansa.member.cluster.second_lock import try_lock
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.ray.rayjob import RayJob

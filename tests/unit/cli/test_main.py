@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.cli import main as entry
+from hansa.cli.generated.processes import PROCESSES
 from hansa.cli.lazy import load
 from hansa.errors import NotFound, Retryable, Terminal
 
@@ -103,10 +104,7 @@ def test_usage_errors_say_what_would_be_right(arguments, text):
     assert text in result.output
 
 
-PROCESSES = ("hub", "member", "exporter")
-
-
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", [process.name for process in PROCESSES])
 def test_a_process_is_started_by_its_name(monkeypatch, name):
     started = []
     monkeypatch.setattr("hansa.cli.processes.load", lambda target: lambda: started.append(target))

@@ -11,7 +11,7 @@ from hansa.cli.jobs import logs, remedies
 from hansa.cli.league import doctor, overview
 from hansa.errors import Terminal
 from hansa.grants.reasons import MemberReason
-from hansa.member.cluster.inventory import KubeRay
+from hansa.member.cluster.cluster_state import KubeRay
 from hansa.model.reasons import Reason
 
 

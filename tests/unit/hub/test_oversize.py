@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hansa.api.aijob import MAX_JOB_BYTES
-from hansa.reconcile.hub.jobs import OVERSIZE, trimmed_job
+from hansa.reconcile.hub.job_view import OVERSIZE, trimmed_job
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import job_manifest
 

@@ -18,7 +18,7 @@ from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Snapshot
 from hansa.placement.planner import explain, plan
-from hansa.reconcile.hub.jobs import Catalog, fault_of
+from hansa.reconcile.hub.job_view import Catalog, fault_of
 from hansa.reconcile.hub.nodes import NodeLimits, parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job

@@ -36,9 +36,16 @@ request.operation + ' ' + request.resource.resource
 + (request.?subResource.orValue('') == '' ? '' : '/' + request.subResource)
 {{- end }}
 
+{{/* files/duties.yaml, with each line about WORKLOAD once for each workload. */}}
+{{- define "hansa.lock.duties" -}}
+{{- $lines := list -}}
+{{- range include "hansa.workloads" . | fromYamlArray }}{{ $lines = append $lines (printf "${1}%s.ray.io${2}" .) }}{{ end -}}
+{{- regexReplaceAll "(?m)^( +- [A-Z]+ )WORKLOAD(.*)$" (.Files.Get "files/duties.yaml") (join "\n" $lines) }}
+{{- end }}
+
 {{/* The accounts of files/duties.yaml by their full names, as a map in CEL. */}}
 {{- define "hansa.lock.runDuties" -}}
-{{- $duties := (.Files.Get "files/duties.yaml" | fromYaml).run -}}
+{{- $duties := (include "hansa.lock.duties" . | fromYaml).run -}}
 {{- $duties = set $duties (include "hansa.account" .) $duties.agent -}}
 {{- $duties = set $duties (include "hansa.kuberay" .) $duties.kuberay -}}
 {{- $duties = set $duties (include "hansa.guardAccount" .) $duties.guard -}}

@@ -18,10 +18,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
 
 import hansa
-from hansa.exporter.settings import ExporterSettings
-from hansa.guard.settings import GuardSettings
-from hansa.hub.settings import HubSettings
-from hansa.member.settings import MemberSettings
+from hansa.cli.generated.processes import PROCESSES
 
 SET_BY_CHART = frozenset(
     {
@@ -44,13 +41,6 @@ SET_BY_CHART = frozenset(
     }
 )
 """Settings that follow from other values, or from where the pod runs."""
-TARGETS: tuple[tuple[str, tuple[str, ...], type[BaseSettings]], ...] = (
-    ("hansa-hub", ("settings",), HubSettings),
-    ("hansa-member", ("settings",), MemberSettings),
-    ("hansa-member", ("exporter", "settings"), ExporterSettings),
-    ("hansa-member", ("guard", "settings"), GuardSettings),
-)
-"""Chart, path of the values, and whose settings they are."""
 
 
 def settings_schema(model: type[BaseSettings]) -> dict[str, Any]:
@@ -83,7 +73,7 @@ def _closed(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dic
 def files(folder: Path) -> dict[Path, str]:
     """Return each chart's schema file and ``Chart.yaml`` as they should be."""
     out: dict[Path, str] = {}
-    for chart, way, model in TARGETS:
+    for _, model, chart, way in PROCESSES:
         path = folder / chart / "values.schema.json"
         document = json.loads(out.get(path) or path.read_text(encoding="utf-8"))
         place = document

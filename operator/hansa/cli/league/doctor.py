@@ -19,10 +19,10 @@ from hansa.api.meta import GROUP
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import show_table
 from hansa.errors import HansaError, NotFound
-from hansa.member.cluster.inventory import KubeRay
+from hansa.member.cluster.cluster_state import KubeRay
 from hansa.member.cluster.probes import find_kuberay
 from hansa.member.settings import Limits as MemberLimits
-from hansa.member.wiring import WORKLOADS
+from hansa.reconcile.workloads import WORKLOADS
 
 Side = Literal["hub", "member"]
 KUBERNETES_FLOOR = (1, 30)

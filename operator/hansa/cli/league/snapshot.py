@@ -20,7 +20,7 @@ from hansa.cli.league.overview import standing
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.ports import Manifest
-from hansa.reconcile.hub.jobs import Catalog, JobView, parse_spec, view_job
+from hansa.reconcile.hub.job_view import Catalog, JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import (
     NodeLimits,
     NodeView,

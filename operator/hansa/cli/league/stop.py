@@ -20,7 +20,7 @@ from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.ports import Clock, Cluster, Manifest
-from hansa.reconcile.member.guard import CANARY_NAMESPACE
+from hansa.reconcile.member import canaries
 
 POLICY = MEMBERPOLICY.path(name="local")
 NAMESPACES = "/api/v1/namespaces"
@@ -91,7 +91,7 @@ def tell(outcome: Outcome) -> list[str]:
 async def marked(cluster: Cluster) -> list[Manifest]:
     """Return the namespaces of all runs."""
     page = await cluster.list(NAMESPACES, labels=JOB_UID_LABEL)
-    return [one for one in page.items if one["metadata"]["name"] != CANARY_NAMESPACE]
+    return [one for one in page.items if one["metadata"]["name"] != canaries.NAMESPACE]
 
 
 async def stop_all(cluster: Cluster, *, clock: Clock, timeout_s: float, look_s: float) -> Outcome:

@@ -10,7 +10,7 @@ from hansa.hub.league_cache import LeagueCache
 from hansa.model.snapshot import Job
 from hansa.ports import Clock
 from hansa.reconcile.hub.job_case import Epoch, JobDecision
-from hansa.reconcile.hub.jobs import Catalog, JobView, ParsedSpec
+from hansa.reconcile.hub.job_view import Catalog, JobView, ParsedSpec
 from hansa.reconcile.hub.snapshot import (
     LeagueView,
     changes_after,

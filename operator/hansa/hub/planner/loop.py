@@ -30,7 +30,7 @@ from hansa.placement.pricing.market import Market
 from hansa.placement.pricing.shadow_prices import renewed
 from hansa.ports import Clock, Manifest
 from hansa.reconcile.hub.job_case import Epoch, JobDecision
-from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.snapshot import LeagueView, build
 
 NOTHING = Snapshot(0, (), (), ())

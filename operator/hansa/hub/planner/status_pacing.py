@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from hansa.model.plan import Verdict, Waiting
-from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.status import pacing
 
 MOST_LOOKED_AT = 2000

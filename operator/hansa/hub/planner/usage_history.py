@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hansa.reconcile.hub.jobs import Catalog, JobView
+from hansa.reconcile.hub.job_view import Catalog, JobView
 from hansa.reconcile.hub.usage_history import (
     JobPast,
     Past,

@@ -11,7 +11,7 @@ from typing import Any
 from hansa.api.memberpolicy import Dataset
 from hansa.errors import HansaError, NotFound, Terminal
 from hansa.grants.checks import release
-from hansa.member.cluster.inventory import KubeRay
+from hansa.member.cluster.cluster_state import KubeRay
 from hansa.ports import Cluster
 from hansa.reconcile.member import data
 from hansa.reconcile.member.run_request import RESOLVER

@@ -13,7 +13,7 @@ from typing import Any
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import JOB_UID_LABEL
 from hansa.errors import Conflict, HansaError, Terminal
-from hansa.member.cluster.inventory import Canary
+from hansa.member.cluster.cluster_state import Canary
 from hansa.ports import Cluster
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.canaries import KnownBad

@@ -16,7 +16,7 @@ from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.epochs import Outcome
 from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
-from hansa.member.runs import stale
+from hansa.member.runs import stale_grants
 from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.release import count_build, gpu_seconds, sign_release
 from hansa.member.runs.rulings import Rulings
@@ -337,4 +337,4 @@ class RunController:
             self._context.run_index.drop(name)
             self._rulings.forget(name)
             self._context.orphaned.pop(name, None)
-            await stale.release_outdated(self._context, entry.uid)
+            await stale_grants.release_outdated(self._context, entry.uid)

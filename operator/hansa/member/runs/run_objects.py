@@ -15,7 +15,7 @@ from hansa.grants.capacity import fitting_classes
 from hansa.grants.exports.permits import shut_in
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
-from hansa.member.cluster.inventory import NO_RESOLVER
+from hansa.member.cluster.cluster_state import NO_RESOLVER
 from hansa.member.cluster.probes import find_resolver
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hansa.placement.backfill import reservations
+from hansa.placement.rules.cell_order import Floats
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.rules.tariff import Floats
 from hansa.placement.state.holdings import Flags
 from hansa.placement.state.league import League
 

@@ -19,8 +19,8 @@ from hansa.model.snapshot import Job
 from hansa.placement.explain.room_now import obstacles
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
 from hansa.placement.rules import entitlement
+from hansa.placement.rules.cell_order import QUANTUM
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.rules.tariff import QUANTUM
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Held, Record
 

@@ -20,9 +20,9 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, Shape
 from hansa.placement.explain.waiting import Blocked
 from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
-from hansa.placement.preemption.clearing import SHARED_GPUS, who_yields
 from hansa.placement.preemption.trial import Trial
 from hansa.placement.preemption.victims import Victim
+from hansa.placement.preemption.who_yields import SHARED_GPUS, who_yields
 from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.held_room import HeldRoom

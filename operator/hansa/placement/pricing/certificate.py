@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hansa.placement.rules import entitlement
+from hansa.placement.rules.cell_order import Floats
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.rules.tariff import Floats
 from hansa.placement.rules.value import NOMINAL_GPU, gpu_value
 from hansa.placement.state.queue_columns import run_starts
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from hansa.placement.kernel.tables import HUGE
 from hansa.placement.pricing.certificate import Opening, opening
+from hansa.placement.rules.cell_order import QUANTUM, Floats, money
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.rules.tariff import QUANTUM, Floats, money
 from hansa.placement.rules.value import gpu_value
 
 if TYPE_CHECKING:

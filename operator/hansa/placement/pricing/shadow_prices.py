@@ -17,8 +17,8 @@ from scipy.sparse import coo_matrix
 
 from hansa.model.snapshot import ShadowPrices
 from hansa.placement.pricing.market import Bids, Market, bids_of, market_of
+from hansa.placement.rules.cell_order import Floats
 from hansa.placement.rules.fleet import Ints
-from hansa.placement.rules.tariff import Floats
 from hansa.placement.rules.value import NOMINAL_GPU
 
 if TYPE_CHECKING:

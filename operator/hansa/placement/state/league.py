@@ -22,12 +22,12 @@ from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.gc_pause import quiet
 from hansa.placement.kernel.tables import Span, Supply
 from hansa.placement.rules.caps import build_caps, totals
+from hansa.placement.rules.cell_order import Tariff
 from hansa.placement.rules.eligibility import Rulebook
 from hansa.placement.rules.fleet import Fleet, compile_fleet, is_open
 from hansa.placement.rules.job_classes import JobClasses, one_kind
 from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.rules.residency import Atlas
-from hansa.placement.rules.tariff import Tariff
 from hansa.placement.state.decision import Decision, Room, Start
 from hansa.placement.state.held_room import HeldRoom
 from hansa.placement.state.holdings import HoldingColumns

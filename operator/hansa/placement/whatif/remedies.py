@@ -1,6 +1,6 @@
 """Changes that might let a waiting job start: what it waits for removed, all else as it is.
 
-Each candidate changes only what its words name; nobody has tried it yet. ``explanation`` does.
+Each candidate changes only what its words name; nobody has tried it yet. ``explain_job`` does.
 """
 
 from __future__ import annotations

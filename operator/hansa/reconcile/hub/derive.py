@@ -28,7 +28,7 @@ from hansa.reconcile.hub.actions import (
 )
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobCase
-from hansa.reconcile.hub.jobs import FINALIZER, JobView
+from hansa.reconcile.hub.job_view import FINALIZER, JobView
 from hansa.reconcile.hub.status import job_status, pacing
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.job_status import Status

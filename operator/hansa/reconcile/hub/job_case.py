@@ -9,7 +9,7 @@ from typing import Any
 from hansa.model.plan import Placement, Stop, Verdict, Waiting
 from hansa.reconcile.fencing import Fence
 from hansa.reconcile.hub.grant_view import GrantView
-from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.status.billing import Bill
 
 JobDecision = Placement | Waiting | Stop | None

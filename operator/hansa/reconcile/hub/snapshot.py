@@ -15,9 +15,9 @@ from hansa.reconcile.fencing import EpochFacts, fence, release_holds
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobDecision
-from hansa.reconcile.hub.jobs import Catalog, Fault, JobView, fault_of, parse_spec, shape_of
+from hansa.reconcile.hub.job_view import Catalog, Fault, JobView, fault_of, parse_spec, shape_of
 from hansa.reconcile.hub.nodes import NodeView, micros, residency_rule
-from hansa.reconcile.hub.status import billing, waits
+from hansa.reconcile.hub.status import billing, queue_time
 from hansa.reconcile.hub.usage_history import Past, with_past
 
 EMPTY_SHAPE = Shape(workers=1)
@@ -137,7 +137,7 @@ def plan_job(
         request = replace(request, budget_micros=max(0, request.budget_micros - spent))
     return replace(
         request,
-        submitted_s=waits.submitted_as_s(job),
+        submitted_s=queue_time.submitted_as_s(job),
         refused_by=refusals.standing(rows, job.parsed.digest, generations, now_s),
         holdings=_holdings(job, epochs, decision, gpu_class, now_s),
     )
@@ -196,7 +196,7 @@ def _bar(
 ) -> Fault | None:
     """Return why a job that asks for something sound is not granted all the same."""
     fault = _unreleased(job, epochs) or _spent(job) or _turned_down(job, rows, now_s)
-    if fault is None and not waits.is_queued(job):
+    if fault is None and not queue_time.is_queued(job):
         return Reason.PENDING, "It has just come into the queue."
     return fault
 

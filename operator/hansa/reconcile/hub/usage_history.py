@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from hansa.model.history import Group, RunTimes, groups_of
 from hansa.model.snapshot import Pool
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.hub.jobs import Catalog, JobView
+from hansa.reconcile.hub.job_view import Catalog, JobView
 
 HOUR_S = 3600
 

@@ -18,6 +18,7 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.run_request import ACCOUNT, RUN_ROLE
 
 NAMESPACE = "hansa-canary"
+"""Marked like a run, so that the second lock can be tried there; nothing ever runs in it."""
 UID = "canary"
 """Value of the mark: the canaries' namespace is marked as a run's is, and is none."""
 RUN_NAME = "aij-canary"

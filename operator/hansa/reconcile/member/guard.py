@@ -13,6 +13,7 @@ from typing import Any
 
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL, NODE_LABEL
 from hansa.model.times import from_rfc3339
+from hansa.reconcile.member import canaries
 from hansa.reconcile.member.contracts.terms import (
     Contract,
     alive_until_s,
@@ -27,8 +28,6 @@ from hansa.reconcile.member.contracts.terms import (
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.workload import WorkloadView
 
-CANARY_NAMESPACE = "hansa-canary"
-"""Marked like a run, so that the second lock can be tried there; nothing ever runs in it."""
 GOES_ON = ("Open", "Paused")
 
 
@@ -80,7 +79,7 @@ def says_stopped(policy: Any) -> bool:
 
 def read_runs(namespaces: Iterable[Mapping[str, Any]]) -> list[MarkedRun]:
     """Return the runs among marked namespaces."""
-    return [run for run in map(read_run, namespaces) if run.name != CANARY_NAMESPACE]
+    return [run for run in map(read_run, namespaces) if run.name != canaries.NAMESPACE]
 
 
 def read_run(namespace: Mapping[str, Any]) -> MarkedRun:

@@ -11,7 +11,7 @@ import pytest
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.errors import Conflict, Retryable, Terminal
 from hansa.member.cluster import second_lock
-from hansa.member.cluster.inventory import Canary
+from hansa.member.cluster.cluster_state import Canary
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.canaries import known_bad
 

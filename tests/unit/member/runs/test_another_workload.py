@@ -1,4 +1,4 @@
-"""Work of another kind than RayJob goes through the whole agent, and only the wiring names it."""
+"""Work of another kind than RayJob goes through the whole agent, and only the list of workloads names it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hansa.grants.epochs import Outcome
 from hansa.grants.judgement import Proposal
 from hansa.grants.trust import read
 from hansa.member import wiring
-from hansa.member.cluster.inventory import Canary, KubeRay
+from hansa.member.cluster.cluster_state import Canary, KubeRay
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.settings import MemberSettings
 from hansa.model.times import from_rfc3339
@@ -28,6 +28,7 @@ from hansa.reconcile.member.workload import (
     Resource,
     WorkloadView,
 )
+from hansa.reconcile.workloads import WORKLOADS
 from tests.unit.grants.grant_kit import NODE, NOW_S, UID, grant, job, policy
 from tests.unit.member.small_cluster import SmallCluster
 
@@ -209,7 +210,7 @@ async def test_a_run_that_an_earlier_agent_accepted_and_this_one_cannot_run_is_e
 
 
 def test_the_agent_serves_what_the_api_says_is_served_each_kind_in_one_way():
-    served = [kind for workload in wiring.WORKLOADS for kind in workload.serves]
+    served = [kind for workload in WORKLOADS for kind in workload.serves]
 
     assert sorted(served) == sorted(SERVED_WORKLOADS)
     assert len(served) == len(set(served))

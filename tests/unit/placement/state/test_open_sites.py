@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hansa.model.reasons import Reason
+from hansa.placement.state.event_intake import swap_site
 from hansa.placement.state.league import League
-from hansa.placement.state.updates import swap_site
 from tests.unit.placement.leagues import NOW_S, random_snapshot
 
 

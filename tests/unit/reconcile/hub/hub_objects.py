@@ -7,7 +7,7 @@ from typing import Any
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
 from hansa.reconcile.hub.job_case import JobCase
-from hansa.reconcile.hub.jobs import JobView, parse_spec, view_job
+from hansa.reconcile.hub.job_view import JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import NodeLimits
 from hansa.reconcile.hub.snapshot import epoch_of
 

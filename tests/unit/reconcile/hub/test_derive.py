@@ -17,7 +17,7 @@ from hansa.reconcile.hub.actions import (
     WriteGrant,
 )
 from hansa.reconcile.hub.derive import ACCEPTANCE_MAY_WAIT_S, PIN_MAY_WAIT_S, derive
-from hansa.reconcile.hub.jobs import FINALIZER
+from hansa.reconcile.hub.job_view import FINALIZER
 from tests.unit.reconcile.hub.hub_objects import (
     ACCEPTED,
     NOW_S,

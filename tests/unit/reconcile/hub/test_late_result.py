@@ -6,7 +6,7 @@ import pytest
 
 from hansa.reconcile.hub.actions import DeleteGrant, SetFinalizers, SetJobStatus
 from hansa.reconcile.hub.derive import derive
-from hansa.reconcile.hub.jobs import FINALIZER
+from hansa.reconcile.hub.job_view import FINALIZER
 from tests.unit.reconcile.hub.hub_objects import case, epoch, grant_manifest, job_view
 from tests.unit.reconcile.hub.test_derive import DONE, TERMINAL
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hansa.model.reasons import Reason
 from hansa.placement.planner import explain, plan
-from hansa.reconcile.hub.jobs import Catalog, fault_of
+from hansa.reconcile.hub.job_view import Catalog, fault_of
 from hansa.reconcile.hub.nodes import believed, parse_node, pins, view_node
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, build, plan_job

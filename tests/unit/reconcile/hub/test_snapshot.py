@@ -11,7 +11,7 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, PlaceSet, ResidencyRule, Shape
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
-from hansa.reconcile.hub.jobs import Catalog
+from hansa.reconcile.hub.job_view import Catalog
 from hansa.reconcile.hub.nodes import parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import (

@@ -5,7 +5,7 @@ import pytest
 from hansa.hub.planner.usage_history import UsageHistory
 from hansa.model.history import expected, groups_of
 from hansa.model.times import rfc3339
-from hansa.reconcile.hub.jobs import Catalog
+from hansa.reconcile.hub.job_view import Catalog
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.usage_history import Past, with_past
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition, job_view

@@ -15,7 +15,7 @@ from hansa.api.aijob import AIJobSpec
 from hansa.model.quantities import millis
 from hansa.model.snapshot import Site
 from hansa.reconcile.hub.grant_view import GrantView
-from hansa.reconcile.hub.jobs import shape_of
+from hansa.reconcile.hub.job_view import shape_of
 
 HOUR_S = 3600
 MICROS = 1_000_000

@@ -16,8 +16,8 @@ from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
-from hansa.reconcile.hub.jobs import JobView
-from hansa.reconcile.hub.status import billing, waits
+from hansa.reconcile.hub.job_view import JobView
+from hansa.reconcile.hub.status import billing, queue_time
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
@@ -73,7 +73,7 @@ def placed(
         "grantedAt": rfc3339(now_s),
         "verdicts": _verdicts(verdicts),
     }
-    return _given(status | waits.told(job, now_s, waits=False))
+    return _given(status | queue_time.told(job, now_s, waits=False))
 
 
 def waiting(
@@ -101,7 +101,7 @@ def waiting(
     facts += _preempted(job.status, job.epoch)
     status = _status(job, facts, now_s) | {"verdicts": _verdicts(verdicts)}
     status |= billing.settled(job.status, run)
-    status |= waits.told(job, now_s, waits=reason not in FAULTS | {Reason.SUSPENDED})
+    status |= queue_time.told(job, now_s, waits=reason not in FAULTS | {Reason.SUSPENDED})
     status |= dict.fromkeys(("node", "workers", "grantedAt", "runningAt", "finishedAt"))
     return _given(status)
 

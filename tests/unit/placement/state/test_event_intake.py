@@ -16,8 +16,8 @@ from hansa.model.snapshot import (
     Share,
 )
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.placement.state.event_intake import is_light_pool
 from hansa.placement.state.league import League
-from hansa.placement.state.updates import is_light_pool
 from tests.seeds import seeds
 from tests.unit.placement.leagues import NOW_S, random_snapshot
 from tests.unit.placement.test_order_of_service import held, job, league, site

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hansa.model.snapshot import ShadowPrices
-from hansa.placement.rules.tariff import MARGIN
+from hansa.placement.rules.cell_order import MARGIN
 from hansa.placement.state.league import League
 from tests.seeds import seeds
 from tests.unit.placement.leagues import CLASSES, INSTITUTIONS, random_snapshot

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hansa.model.times import from_rfc3339, rfc3339
-from hansa.reconcile.hub.jobs import JobView
+from hansa.reconcile.hub.job_view import JobView
 
 
 def submitted_as_s(job: JobView) -> int:
