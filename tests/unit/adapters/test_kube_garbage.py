@@ -117,6 +117,28 @@ async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
     assert set(mirror) == {"a"}
 
 
+async def test_a_collection_is_listed_again_however_short_the_watches_are():
+    lists = []
+
+    async def answer(request):
+        if "watch" not in request.query:
+            lists.append(1)
+            meta = {"resourceVersion": str(len(lists))}
+            return web.json_response({"kind": "XList", "metadata": meta, "items": []})
+        await asyncio.sleep(0.1)
+        mark = {"kind": "X", "metadata": {"resourceVersion": "9"}}
+        return web.json_response({"type": "BOOKMARK", "object": mark})
+
+    async with serving(answer) as cluster:
+        mirror = Reflector(cluster, "/things", clock=SystemClock(), relist_s=1.0)
+        task = asyncio.create_task(mirror.run())
+        async with asyncio.timeout(20):
+            while len(lists) < 3:  # noqa: ASYNC110  # the server's own counter
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 @given(st.binary(max_size=200) | st.text().map(str.encode))
 def test_parsers_raise_only_the_tree(data):
     for parse in (parse_object, parse_page, parse_event):

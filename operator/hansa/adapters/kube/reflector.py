@@ -157,6 +157,7 @@ class Reflector(Mirror):
         self._synced = asyncio.Event()
         self._last_event = clock.monotonic()
         self._failures = 0
+        self._list_again_s = 0.0
 
     @property
     def path(self) -> str:
@@ -201,11 +202,13 @@ class Reflector(Mirror):
         self._heard()
         self.replace([thing for thing in page.items if self._is_admitted(thing)])
         self._synced.set()
+        # From the last list, not from the last watch: servers end watches sooner.
+        pause_s = self._relist_s * (0.75 + 0.5 * self._jitter())
+        self._list_again_s = self._clock.monotonic() + pause_s
         return page.resource_version
 
     async def _follow(self, version: str) -> str:
         """Watch from ``version``; return where to go on, or "" when it is time to list again."""
-        deadline = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
         stream = self._cluster.watch(self._path, version, labels=self._labels, fields=self._fields)
         seen = version
         try:
@@ -215,11 +218,11 @@ class Reflector(Mirror):
                     self._failures = 0
                     self._take(event)
                     seen = str(event.object["metadata"]["resourceVersion"])
-                    if self._clock.monotonic() > deadline:
+                    if self._clock.monotonic() > self._list_again_s:
                         return ""
         except Retryable as error:
             await self._back_off(error)
-        if self._clock.monotonic() > deadline:
+        if self._clock.monotonic() > self._list_again_s:
             return ""
         if seen == version:
             # A server that ends every watch at once must not be asked in a tight loop.
