@@ -2,6 +2,7 @@
 
 - ``HansaError``
   - ``Retryable``: try again after ``after_s`` (429, 5xx, lost connection)
+    - ``TooLarge``: the answer is larger than is read: ask for less
   - ``Conflict``: somebody else wrote first, or it exists already: re-read and re-derive
   - ``NotFound``: it is not there
   - ``Gone``: a watch is too old: list again
@@ -22,6 +23,10 @@ class Retryable(HansaError):
         """``after_s``: earliest sensible retry, in seconds."""
         super().__init__(message)
         self.after_s = after_s
+
+
+class TooLarge(Retryable):
+    """The answer is larger than is read: asking for less of it may help."""
 
 
 class Conflict(HansaError):

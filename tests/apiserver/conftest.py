@@ -28,13 +28,12 @@ from tests.apiserver.member.kit import (
     Cable,
     Hub,
     Member,
-    approve,
     client,
+    holder_of,
     install,
     install_kuberay,
     machine,
     policy,
-    until,
 )
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -128,7 +127,7 @@ async def granting_hub(granting_plane: ControlPlane):
 async def joined_member(
     granting_hub: Hub, granting_plane: ControlPlane, member_plane: ControlPlane
 ):
-    """A member that has joined, through a real certificate request."""
+    """A member that has joined, by a real token that was sealed to its key."""
     hub = granting_hub
     settings = MemberSettings(
         node=hub.node,
@@ -147,11 +146,11 @@ async def joined_member(
         cable = Cable(granting_plane.url)
         await cable.mend()
         fresh = new_identity(hub.node, replace(hub.cluster._connection, server=cable.url))
-        joining = asyncio.create_task(enrol(hub.cluster, keeper, fresh, poll_s=0.1))
-        await until(lambda: approve(granting_plane, hub.node), "the certificate request")
+        as_node = holder_of(hub.cluster._connection)
+        joining = asyncio.create_task(enrol(hub.cluster, as_node, keeper, fresh, poll_s=0.1))
+        await hub.seal(fresh.key.public_key)
         joined = await joining
         hub.audience = joined.signer.key_id
-        assert joined.certificate_pem.startswith("-----BEGIN CERTIFICATE")
         member = Member(cluster, member_plane, settings, cable)
         await member.decree(policy(hub))
         yield member

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import functools
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.config import Connection
@@ -28,7 +25,6 @@ from hansa.api.meta import API_VERSION
 from hansa.guard import app as guard_app
 from hansa.guard.settings import GuardSettings
 from hansa.hub import app as hub_app
-from hansa.hub.executor import CSRS
 from hansa.hub.settings import HubSettings
 from hansa.member import app as member_app
 from hansa.member.cluster import gpu_use, second_lock
@@ -44,6 +40,7 @@ from tests.simulation.apiserver import NAMESPACES, MemCluster
 from tests.simulation.faults import FaultyCluster, Line, Log
 from tests.simulation.kuberay import Machines
 from tests.simulation.loop import CURRENT, EPOCH_S, Clock, Process
+from tests.unit.member.hub_link import paper
 
 NODES = "/api/v1/nodes"
 HUB = "hub"
@@ -61,19 +58,10 @@ def _key(name: str) -> Ed25519Signer:
     return Ed25519Signer(Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b".")))
 
 
-@functools.cache
-def _certificate(name: str) -> str:
-    """Return a certificate that lasts longer than any simulation; only its dates are read."""
-    key = Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b","))
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    begin = dt.datetime.fromtimestamp(EPOCH_S - 86_400, tz=dt.UTC)
-    built = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), 1)
-        .not_valid_before(begin)
-        .not_valid_after(begin + dt.timedelta(days=3650))
-        .sign(key, None)
-    )
-    return built.public_bytes(Encoding.PEM).decode()
+def _token(name: str) -> str:
+    """Return a token that lasts longer than any simulation; the servers here ask for none."""
+    begin_s = int(EPOCH_S) - 86_400
+    return paper.token(name, begin_s=begin_s, seconds=3650 * 86_400)
 
 
 class Program:
@@ -187,7 +175,7 @@ class League:
             node=name,
             server=HUB,
             ca_pem="",
-            certificate_pem=_certificate(name),
+            token=_token(name),
             key_pem="unused",
             release_key_pem=_key(name).private_pem().decode(),
         )
@@ -215,7 +203,6 @@ class League:
             SOVEREIGNNODE.path(): caches.nodes,
             COMPUTEPOOL.path(): caches.pools,
             NAMESPACES: caches.namespaces,
-            CSRS: caches.csrs,
         }
         await together(
             hub.live(), *(_feed(hub.cluster, path, into) for path, into in tables.items())

@@ -133,11 +133,7 @@ def _declared_resolver() -> dict[str, Any]:
 def _join_rights() -> list[dict[str, Any]]:
     account = {"name": "hansa-join", "namespace": SYSTEM}
     group = "rbac.authorization.k8s.io"
-    rule = {
-        "apiGroups": ["certificates.k8s.io"],
-        "resources": ["certificatesigningrequests"],
-        "verbs": ["create", "get"],
-    }
+    rule = {"apiGroups": ["hansa.dev"], "resources": ["sovereignnodes"], "verbs": ["get"]}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
         {

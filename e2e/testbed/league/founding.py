@@ -25,7 +25,7 @@ from e2e.testbed.host.clock import PATIENCE_S, wait_until
 SYSTEM = "hansa-system"
 """Namespace of hub and member agents."""
 IDENTITY = f"secret/{SYSTEM}/hansa-identity"
-KEYS = re.compile(r"(sha256:[0-9a-f]{64}) --release-key (\S+)")
+KEYS = re.compile(r"--identity-key (\S+) --release-key (\S+)")
 """In the command that ``hansa join`` prints for the hub's admin."""
 
 
@@ -88,7 +88,7 @@ def with_hub_key(policy: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def bootstrap_kubeconfig(hub: Cluster, path: Path) -> Path:
-    """Write the kubeconfig that the league hands to a new member: certificate requests only."""
+    """Write the kubeconfig that the league hands to a new member: it reads nodes by name, no more."""
     config = yaml.safe_load(hub.kubeconfig.read_text(encoding="utf-8"))
     token = hub.kubectl("create", "token", "hansa-join", "-n", SYSTEM, "--duration=10m").strip()
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
@@ -98,9 +98,9 @@ def bootstrap_kubeconfig(hub: Cluster, path: Path) -> Path:
 
 
 def join(node: str, *, hub: Cluster, member: Cluster, bootstrap: Path) -> str:
-    """Let a member join: it asks, the admin accepts its fingerprint, it gets its certificate.
+    """Let a member join: it tells its keys, the admin accepts them, it fetches its token.
 
-    Returns the fingerprint.
+    Returns the identity key.
     """
     asking = subprocess.Popen(
         [
@@ -113,8 +113,8 @@ def join(node: str, *, hub: Cluster, member: Cluster, bootstrap: Path) -> str:
         env=os.environ | {"KUBECONFIG": str(member.kubeconfig)},
     )
     said: list[str] = []
-    fingerprint, release_key = _read_keys(asking, said)
-    accept(hub, node, fingerprint, release_key)
+    identity_key, release_key = _read_keys(asking, said)
+    accept(hub, node, identity_key, release_key)
     try:
         rest, _ = asking.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
@@ -122,12 +122,12 @@ def join(node: str, *, hub: Cluster, member: Cluster, bootstrap: Path) -> str:
         rest, _ = asking.communicate()
     if asking.returncode:
         raise JoinError(f"{node} could not join: {''.join(said)}{rest}")
-    return fingerprint
+    return identity_key
 
 
-def accept(hub: Cluster, node: str, fingerprint: str, release_key: str) -> None:
+def accept(hub: Cluster, node: str, identity_key: str, release_key: str) -> None:
     """Accept a node as the league's admin does with ``kubectl hansa accept``."""
-    keys = {"keyFingerprint": fingerprint, "releaseKey": release_key}
+    keys = {"identityKey": identity_key, "releaseKey": release_key}
     spec = {"spec": {"accepted": "Accepted", **keys}}
     hub.kubectl("patch", "sovereignnode", node, "--type=merge", "-p", json.dumps(spec))
 

@@ -23,10 +23,6 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 system:serviceaccount:{{ .Release.Namespace }}:hansa-hub
 {{- end }}
 
-{{- define "hansa.joinAccount" -}}
-system:serviceaccount:{{ .Release.Namespace }}:{{ .Values.join.serviceAccountName }}
-{{- end }}
-
 {{/* Settings in camelCase as environment variables: grants.validitySeconds is HANSA_HUB_GRANTS__VALIDITY_SECONDS. */}}
 {{- define "hansa.settings" -}}
 {{- range $group, $settings := .Values.settings }}

@@ -36,6 +36,8 @@ RESERVED_ENV_PREFIXES = ("RAY_", "KUBERAY_", "NVIDIA_", "CUDA_", "LD_", "HANSA_"
 RAY_FLOOR = (2, 54)
 """Ray before 2.54 has known remote code execution flaws."""
 SERVED_WORKLOADS = frozenset({"Batch", "FineTune"})
+MAX_JOB_BYTES = 128 << 10
+"""Metadata and spec of a job, as JSON: a hub keeps all jobs in memory, and every grant carries one."""
 UNSERVED = "Inference is not served yet; use Batch or FineTune"
 """What is said of the other kinds of work, which the API reserves."""
 

@@ -39,9 +39,8 @@ JURISDICTION_LABEL = f"{GROUP}/jurisdiction"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 NODE_NAMESPACE_PREFIX = "hansa-node-"
 """The hub namespace of node ``x`` is ``hansa-node-x``; its identity reaches no other."""
-NODE_USER_PREFIX = "hansa:node:"
-"""The hub user name (certificate CN) of node ``x`` is ``hansa:node:x``."""
-NODE_GROUP = "hansa:nodes"
+NODE_ACCOUNT = "hansa-agent"
+"""A node is this service account in its namespace on the hub."""
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _COUNTRY = "|".join(
@@ -62,6 +61,7 @@ LOCAL_PATH = r"^[A-Za-z0-9._/-]*$"
 NETWORK = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
 IMAGE_PREFIX = r"^[a-z0-9]([a-z0-9._:-]|/[a-z0-9])*/?$"
 PUBLIC_KEY = r"^[A-Za-z0-9+/]{43}=$"
+P256_POINT = r"^A[g-z0-9+/][A-Za-z0-9+/]{42}$"
 BASE64 = r"^[A-Za-z0-9+/]+={0,2}$"
 UID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 RELEASE_NUMBER = r"^[0-9]+\.[0-9]+\.[0-9]+$"
@@ -87,6 +87,7 @@ PATTERN_ADVICE = {
     NETWORK: "must be a network in CIDR form, for example 10.0.0.0/8 or 2001:db8::/32",
     IMAGE_PREFIX: "must be an image prefix without scheme, for example ghcr.io/lab/",
     PUBLIC_KEY: "must be a raw Ed25519 public key in base64: 43 characters and '='",
+    P256_POINT: "must be a compressed P-256 point in base64: 44 characters, as `hansa join` printed it",
     BASE64: "must be base64",
     UID: "must be a uid, for example 0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60",
     RELEASE_NUMBER: "must be a release number, for example 2.60.0",
@@ -96,6 +97,16 @@ PATTERN_ADVICE = {
     SHA256: "must be sha256: and 64 hex digits",
 }
 """What to tell a person whose value does not match. Every pattern in the API has an entry."""
+
+
+def node_user(node: str) -> str:
+    """Return the name by which the hub's API server knows a node.
+
+    >>> node_user("tartu")
+    'system:serviceaccount:hansa-node-tartu:hansa-agent'
+    """
+    return f"system:serviceaccount:{NODE_NAMESPACE_PREFIX}{node}:{NODE_ACCOUNT}"
+
 
 LIST_KEYS = "x-kubernetes-list-map-keys"
 Rule = dict[str, str]

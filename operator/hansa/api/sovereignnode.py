@@ -8,10 +8,11 @@ from pydantic import Field, StringConstraints
 
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
+    BASE64,
+    P256_POINT,
     Assurance,
     Condition,
     Currency,
-    Digest,
     GpuInventory,
     GpuPrice,
     Jurisdiction,
@@ -24,6 +25,8 @@ from hansa.api.meta import (
 )
 from hansa.api.residency import Residency
 
+IdentityKey = Annotated[str, StringConstraints(pattern=P256_POINT, max_length=44)]
+
 
 class DatasetNotice(Model):
     """A data set the member holds and announces; where its copies may be processed is its law."""
@@ -31,6 +34,16 @@ class DatasetNotice(Model):
     name: Name = Field(description="Data set name.")
     jurisdiction: Jurisdiction = Field(description="Whose law the data set is under.")
     residency: Residency = Field(description="Where its holder lets it be processed.")
+
+
+class SealedIdentity(Model):
+    """A node's first token, which only the holder of its private key can read."""
+
+    key: IdentityKey = Field(description="The spec.identityKey it was sealed to.")
+    sealed: Annotated[str, StringConstraints(pattern=BASE64, max_length=16_384)] = Field(
+        description="HPKE (RFC 9180: DHKEM P-256, HKDF-SHA256, AES-128-GCM), base64."
+    )
+    not_after: Timestamp = Field(description="When the token in it ends.")
 
 
 class SovereignNodeSpec(Model):
@@ -54,15 +67,21 @@ class SovereignNodeSpec(Model):
     accepted: Literal["Pending", "Accepted", "Rejected"] = Field(
         default="Pending", description="The league's decision; only Accepted nodes take work."
     )
-    key_fingerprint: Digest | None = Field(
+    identity_key: IdentityKey | None = Field(
         default=None,
-        description="SHA-256 of the node's public key, as `hansa join` printed it; pins the"
-        " certificate request.",
+        description="The node's P-256 public key, a compressed point in base64, as `hansa join`"
+        " printed it: its first token is sealed to it. Another key ends all tokens of the node.",
     )
     release_key: PublicKey | None = Field(
         default=None,
         description="The node's raw Ed25519 public key, base64, as `hansa join` printed it: grants"
         " are addressed to it, and only it releases them.",
+    )
+    datasets: tuple[Name, ...] = Field(
+        default=(),
+        max_length=256,
+        description="Data sets that the league's admin pins to this node: of no node that does not"
+        " name one of them here is it believed that it holds it.",
     )
     prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
     cpu_hour_price: Annotated[
@@ -108,8 +127,12 @@ class SovereignNodeStatus(Model):
         description="Raw Ed25519 public key, base64, that this node signs its releases with; works"
         " only where it is the one pinned in spec.releaseKey.",
     )
-    certificate_not_after: Timestamp | None = Field(
-        default=None, description="When the node's certificate ends unless renewed."
+    identity: SealedIdentity | None = Field(
+        default=None,
+        description="A token for a node that does not renew its Lease: `hansa join` fetches it.",
+    )
+    identity_not_after: Timestamp | None = Field(
+        default=None, description="When the token that the node holds ends unless renewed."
     )
     last_heartbeat_time: Timestamp | None = Field(
         default=None, description="Lease renewal the hub last acted upon."

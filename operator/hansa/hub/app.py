@@ -20,7 +20,7 @@ from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
 from hansa.errors import HansaError
 from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
-from hansa.hub.executor import CSRS, Executor, GrantTerms
+from hansa.hub.executor import Executor, GrantTerms
 from hansa.hub.kopf_handlers import feed_caches
 from hansa.hub.league_cache import LeagueCache
 from hansa.hub.node_reconciler import NodeReconciler
@@ -95,8 +95,7 @@ class Hub:
         self.pricing = Pricing(
             self.plans, solve_elsewhere, clock=clock, instruments=self.instruments
         )
-        join_user = f"system:serviceaccount:{namespace}:{settings.nodes.join_service_account}"
-        nodes = NodeReconciler(self.caches, league, self.plans, clock=clock, join_user=join_user)
+        nodes = NodeReconciler(self.caches, league, self.plans, clock=clock)
         self.controller = Controller(
             self.caches,
             league,
@@ -224,7 +223,6 @@ class Hub:
             SOVEREIGNNODE.path(): self.caches.nodes,
             COMPUTEPOOL.path(): self.caches.pools,
             NAMESPACES: self.caches.namespaces,
-            CSRS: self.caches.csrs,
         }
         for path, mirror in tables.items():
             while True:

@@ -11,7 +11,8 @@ from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.model.times import from_rfc3339
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.hub.grant_view import GrantView, parse_grant
-from hansa.reconcile.hub.job_view import JobView, ParsedSpec, parse_spec, view_job
+from hansa.reconcile.hub.job_view import JobView, ParsedSpec, parse_spec, trimmed_job, view_job
+from hansa.reconcile.hub.node_identity import Rights
 
 HEARTBEAT_LEASE = "hansa-node"
 LEASES = "/apis/coordination.k8s.io/v1/leases"
@@ -36,6 +37,7 @@ class Caches:
             clock=clock,
             key=by_uid,
             on_change=tell("job"),
+            trim=trimmed_job,
             relist_s=resync_s,
         )
         self.grants = Reflector(
@@ -52,10 +54,9 @@ class Caches:
         )
         self.nodes = Mirror(key=by_name, on_change=tell("node"))
         self.pools = Mirror(key=by_name, on_change=tell("pool"))
-        self.csrs = Mirror(key=by_name, on_change=tell("csr"))
         self.namespaces = Mirror(key=by_name, on_change=tell("namespace"))
-        self.access: set[str] = set()
-        """Nodes whose namespace and roles this process has made sure of."""
+        self.access: dict[str, Rights] = {}
+        """Node → the rights it has, as this process has last made sure of."""
         self._specs: dict[str, tuple[int, ParsedSpec]] = {}
         self._views: dict[str, tuple[str, JobView]] = {}
         self._grants: dict[str, tuple[str, GrantView | None]] = {}

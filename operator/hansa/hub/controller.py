@@ -83,6 +83,8 @@ class Controller:
         self._plans.lead(leading)
         self._queue.clear()
         self._undone.clear()
+        # What rights nodes have, another leader may have changed.
+        self._caches.access.clear()
         if leading:
             # Grants that are due already are written before the first plan looks at the league.
             self._league.refresh(self._clock.now())

@@ -11,24 +11,32 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.adapters.kube.tokens import request_token
+from hansa.adapters.sealing import seal
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
-from hansa.api.meta import API_VERSION
+from hansa.api.meta import API_VERSION, NODE_ACCOUNT
 from hansa.errors import Conflict, HansaError, NotFound, Retryable, Terminal
 from hansa.grants.envelope import grant_name
 from hansa.hub.caches import Caches
 from hansa.hub.events import event_of
 from hansa.hub.grant_manifest import grant_manifest
-from hansa.model.times import rfc3339
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.reconcile.hub import actions as do
-from hansa.reconcile.hub.node_access import MANAGER, access_manifests, access_paths, namespace_of
+from hansa.reconcile.hub.node_access import (
+    KEY_ANNOTATION,
+    MANAGER,
+    access_manifests,
+    access_paths,
+    account_path,
+    namespace_of,
+)
+from hansa.reconcile.hub.node_identity import Rights
 
 log = logging.getLogger(__name__)
 
-CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 CONFLICT_AFTER_S = 0.2
 TERMINAL_AFTER_S = 30.0
 LAPSED_AFTER_S = 0.5
@@ -85,7 +93,7 @@ class Executor:
             do.SetPoolStatus: self._set_pool_status,
             do.EnsureNodeAccess: self._ensure_access,
             do.RevokeNodeAccess: self._revoke_access,
-            do.DecideCsr: self._decide_csr,
+            do.SealToken: self._seal_token,
         }
 
     async def run(self, actions: Iterable[do.Action]) -> BatchResult:
@@ -193,30 +201,41 @@ class Executor:
         self._caches.pools.put(await self._cluster.apply(path, body, manager=MANAGER))
 
     async def _ensure_access(self, action: do.EnsureNodeAccess) -> None:
-        for path, body in access_manifests(action.node):
+        self._caches.access.pop(action.node, None)
+        await self._end_other_tokens(action.node, action.key)
+        for path, body in access_manifests(action.node, action.key):
             await self._cluster.apply(path, body, manager=MANAGER)
-        self._caches.access.add(action.node)
+        self._caches.access[action.node] = Rights(account=True, roles=True, key=action.key)
+
+    async def _end_other_tokens(self, node: str, key: str) -> None:
+        """Remove an account whose tokens were sealed to another key: they end with it."""
+        try:
+            meta = (await self._cluster.get(account_path(node)))["metadata"]
+        except NotFound:
+            return
+        if (meta.get("annotations") or {}).get(KEY_ANNOTATION) != key:
+            await self._cluster.delete(account_path(node), uid=meta["uid"])
 
     async def _revoke_access(self, action: do.RevokeNodeAccess) -> None:
-        self._caches.access.discard(action.node)  # first: half of it gone is not access either
+        self._caches.access.pop(action.node, None)  # first: half of it gone is not access either
         for path in reversed(access_paths(action.node)):
             await self._cluster.delete(path)
+        if action.account:
+            await self._cluster.delete(account_path(action.node))
+        self._caches.access[action.node] = Rights(account=not action.account, roles=False)
 
-    async def _decide_csr(self, action: do.DecideCsr) -> None:
-        condition = {
-            "type": action.decision,
-            "status": "True",
-            "reason": action.reason,
-            "message": action.message,
-            "lastUpdateTime": rfc3339(self._clock.now()),
-        }
-        body: Manifest = {
-            "metadata": {"uid": action.uid, "resourceVersion": action.resource_version},
-            "status": {"conditions": [condition]},
-        }
-        answer = await self._cluster.merge(f"{CSRS}/{action.name}/approval", body)
-        self._caches.csrs.put(answer)
-        log.info("csr %s name=%s why=%s", action.decision, action.name, action.message)
+    async def _seal_token(self, action: do.SealToken) -> None:
+        token, end = await request_token(
+            self._cluster, namespace_of(action.node), NODE_ACCOUNT, seconds=action.seconds
+        )
+        sealed = seal(token, action.key, node=action.node)
+        status = {"identity": {"key": action.key, "sealed": sealed, "notAfter": end}}
+        body = _status_body("SovereignNode", do.SetNodeStatus(action.node, action.uid, status))
+        # Applied under a name of its own: the conditions are another apply of the same status.
+        path = SOVEREIGNNODE.path(name=action.node) + "/status"
+        answer = await self._cluster.apply(path, body, manager=f"{MANAGER}-identity")
+        self._caches.nodes.put(answer)
+        log.info("token sealed node=%s until=%s", action.node, end)
 
 
 def _status_body(kind: str, action: do.SetNodeStatus | do.SetPoolStatus) -> Manifest:
@@ -239,5 +258,5 @@ _LABELS: dict[type, tuple[str, str]] = {
     do.SetPoolStatus: ("apply", "computepools/status"),
     do.EnsureNodeAccess: ("apply", "roles"),
     do.RevokeNodeAccess: ("delete", "roles"),
-    do.DecideCsr: ("patch", "certificatesigningrequests/approval"),
+    do.SealToken: ("create", "serviceaccounts/token"),
 }

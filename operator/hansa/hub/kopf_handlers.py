@@ -21,7 +21,6 @@ def feed_caches(registry: kopf.OperatorRegistry, caches: Caches) -> None:
     _feed(registry, (GROUP, VERSION, SOVEREIGNNODE.plural), caches.nodes)
     _feed(registry, (GROUP, VERSION, COMPUTEPOOL.plural), caches.pools)
     _feed(registry, ("", "v1", "namespaces"), caches.namespaces)
-    _feed(registry, ("certificates.k8s.io", "v1", "certificatesigningrequests"), caches.csrs)
 
 
 def _feed(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], into: Mirror) -> None:

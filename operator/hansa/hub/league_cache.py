@@ -8,7 +8,15 @@ from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
 from hansa.ports import Manifest
 from hansa.reconcile.hub.job_view import Catalog
-from hansa.reconcile.hub.nodes import NodeLimits, NodeView, ParsedNode, parse_node, view_node
+from hansa.reconcile.hub.nodes import (
+    NodeLimits,
+    NodeView,
+    ParsedNode,
+    believed,
+    parse_node,
+    pins,
+    view_node,
+)
 from hansa.reconcile.hub.pools import ParsedPool, parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, known_datasets
 
@@ -22,6 +30,7 @@ class LeagueCache:
         self._limits = limits
         self._nodes: dict[str, tuple[str, ParsedNode]] = {}
         self._pools: dict[str, tuple[str, ParsedPool]] = {}
+        self._pins: dict[str, frozenset[str]] = {}
         self.view = LeagueView(0, catalog=Catalog({}, {}, frozenset(), limits.currency))
 
     def refresh(self, now_s: float) -> bool:
@@ -29,7 +38,9 @@ class LeagueCache:
 
         Until something did, ``view`` stays the very same value, whatever heartbeats say.
         """
-        nodes = {name: self._view(name, thing, now_s) for name, thing in self._caches.nodes.items()}
+        every = self._caches.nodes.items()
+        self._pins = pins(self._node(name, thing) for name, thing in every)
+        nodes = {name: self._view(name, thing, now_s) for name, thing in every}
         catalog = Catalog(
             pools={name: self._pool(name, thing) for name, thing in self._caches.pools.items()},
             institutions=self._institutions(),
@@ -44,6 +55,11 @@ class LeagueCache:
         self.view = LeagueView(before.version + 1, nodes, catalog)
         return True
 
+    @property
+    def lease_grace_s(self) -> float:
+        """Seconds without a Lease renewal after which a node counts as silent."""
+        return self._limits.lease_grace_s
+
     def look_at(self, name: str, now_s: float) -> NodeView | None:
         """Return one node as it is now; the league stays as it was."""
         thing = self._caches.nodes.get(name)
@@ -51,7 +67,8 @@ class LeagueCache:
 
     def _view(self, name: str, thing: Manifest, now_s: float) -> NodeView:
         heartbeat_s = self._caches.heartbeat_s(name)
-        return view_node(self._node(name, thing), heartbeat_s, now_s, self._limits)
+        view = view_node(self._node(name, thing), heartbeat_s, now_s, self._limits)
+        return believed(view, self._pins)
 
     def _node(self, name: str, thing: Manifest) -> ParsedNode:
         version = thing["metadata"]["resourceVersion"]

@@ -1,4 +1,4 @@
-"""What is due for nodes, pools and certificate requests: the low-rate kinds that kopf feeds."""
+"""What is due for nodes and pools: the low-rate kinds that kopf feeds."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from hansa.ports import Clock, Manifest
 from hansa.process.workqueue import LATER, WorkQueue
 from hansa.reconcile.hub.actions import (
     Action,
-    DecideCsr,
     EmitEvent,
     EnsureNodeAccess,
     RevokeNodeAccess,
+    SealToken,
     SetNodeStatus,
     SetPoolStatus,
 )
-from hansa.reconcile.hub.csr import rule_on
+from hansa.reconcile.hub.node_identity import FIRST_TOKEN_S, Rights, needs_token, rights_of
 from hansa.reconcile.hub.status.nodes_and_pools import node_status, pool_status, unsound
 
 
 class NodeReconciler:
-    """Derives actions for the keys ``node``, ``pool`` and ``csr``."""
+    """Derives actions for the keys ``node`` and ``pool``."""
 
     def __init__(
         self,
@@ -37,61 +37,52 @@ class NodeReconciler:
         plans: PlanningLoop,
         *,
         clock: Clock,
-        join_user: str,
     ) -> None:
-        """``join_user``: who may ask for a node's first certificate."""
+        """``league`` says how the nodes are, ``plans`` what the planner makes of them."""
         self._caches = caches
         self._league = league
         self._plans = plans
         self._clock = clock
-        self._join_user = join_user
         self._plan = plans.plan
         self._noticed: dict[tuple[str, str], list[Notice]] = {}
 
     def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[ObjectKey]:
         """Yield the keys a change concerns."""
         name = thing["metadata"]["name"]
-        if kind in ("node", "csr", "pool"):
+        if kind in ("node", "pool"):
             yield ObjectKey(kind, name)
-        if kind == "node":
-            yield from (ObjectKey("csr", csr) for csr in self._caches.csrs)
         if kind == "namespace" and name.startswith(NODE_NAMESPACE_PREFIX) and change == "DELETED":
             node = name.removeprefix(NODE_NAMESPACE_PREFIX)
-            self._caches.access.discard(node)
+            self._caches.access.pop(node, None)
             yield ObjectKey("node", node)
 
     def queue_all(self, queue: WorkQueue[ObjectKey]) -> None:
-        """Queue everything there is."""
-        for name in self._caches.nodes:
+        """Queue everything there is, and nodes of which only the namespace is left."""
+        spaces = (n for n in self._caches.namespaces if n.startswith(NODE_NAMESPACE_PREFIX))
+        known = {name.removeprefix(NODE_NAMESPACE_PREFIX) for name in spaces}
+        for name in {*self._caches.nodes, *(known - self._caches.access.keys())}:
             queue.add(ObjectKey("node", name))
-        for name in self._caches.csrs:
-            queue.add(ObjectKey("csr", name))
         for name in self._caches.pools:
             queue.add(ObjectKey("pool", name), LATER)
 
     def derive(self, key: ObjectKey) -> tuple[Action, ...]:
         """Return what is due for a key now."""
-        match key.kind:
-            case "node":
-                return tuple(self._node(key.name))
-            case "pool":
-                return tuple(self._pool(key.name))
-            case _:
-                return tuple(self._csr(key.name))
+        return tuple(self._node(key.name) if key.kind == "node" else self._pool(key.name))
 
     def _node(self, name: str) -> Iterator[Action]:
         thing = self._caches.nodes.get(name)
         view = self._league.look_at(name, self._clock.now())
+        rights = rights_of(view)
+        if self._caches.access.get(name) != rights:
+            yield _access(name, rights)
         if thing is None or view is None:
-            yield RevokeNodeAccess(name)
-            return
-        if view.parsed.accepted == "Accepted" and name not in self._caches.access:
-            yield EnsureNodeAccess(name)
-        if view.parsed.accepted == "Rejected":
-            yield RevokeNodeAccess(name)
-        if not self._plans.planned:
             return
         present = thing.get("status") or {}
+        grace_s = self._league.lease_grace_s
+        if rights.roles and needs_token(view, present, self._clock.now(), grace_s=grace_s):
+            yield SealToken(name, thing["metadata"]["uid"], rights.key, FIRST_TOKEN_S)
+        if not self._plans.planned:
+            return
         notices = self._notices("SovereignNode", name)
         status = node_status(view, notices, present, self._clock.now())
         if status is not None:
@@ -121,24 +112,11 @@ class NodeReconciler:
                 self._noticed.setdefault((notice.kind, notice.name), []).append(notice)
         return self._noticed.get((kind, name), ())
 
-    def _csr(self, name: str) -> Iterator[Action]:
-        thing = self._caches.csrs.get(name)
-        if thing is None:
-            return
-        specs = {node: item.get("spec") or {} for node, item in self._caches.nodes.items()}
-        ruling = rule_on(thing, specs, join_user=self._join_user)
-        if ruling.verdict in ("Approve", "Deny"):
-            meta = thing["metadata"]
-            decision = "Approved" if ruling.verdict == "Approve" else "Denied"
-            yield DecideCsr(
-                meta["name"],
-                meta["uid"],
-                meta["resourceVersion"],
-                decision,  # type: ignore[arg-type]  # one of the two literals above
-                ruling.reason,
-                ruling.message,
-                ruling.node,
-            )
+
+def _access(node: str, rights: Rights) -> Action:
+    if rights.roles:
+        return EnsureNodeAccess(node, rights.key)
+    return RevokeNodeAccess(node, account=not rights.account)
 
 
 def _tell(

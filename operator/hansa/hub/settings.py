@@ -23,8 +23,7 @@ class Cluster(Group):
     )
     namespace: str = Field(
         default="",
-        description="Namespace of the hub itself (its Lease, the join service account); empty: the"
-        " connection's own.",
+        description="Namespace of the hub itself (its Lease); empty: the connection's own.",
     )
     write_concurrency: int = Field(
         default=16, ge=1, le=256, description="Writes in flight at the same time."
@@ -69,11 +68,6 @@ class Nodes(Group):
         default=40,
         gt=0,
         description="Seconds without a Lease renewal after which a node takes no new work.",
-    )
-    join_service_account: str = Field(
-        default="hansa-join",
-        description="Service account in the hub's namespace that may ask for a node's first"
-        " certificate.",
     )
 
 

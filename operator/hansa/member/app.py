@@ -15,7 +15,7 @@ import numpy as np
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import FOREIGN, KubeCluster
-from hansa.adapters.kube.config import Connection, connect
+from hansa.adapters.kube.config import Connection, connect, with_token
 from hansa.adapters.kube.fenced import FencedCluster
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import HansaError, NotFound, Retryable
@@ -109,15 +109,8 @@ class Agent:
         held = await self._identity(own)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-")))
         held.write_files(folder)
-        hub = await stack.enter_async_context(
-            KubeCluster(
-                held.connection(folder),
-                clock=self._clock,
-                agent=MANAGER,
-                request_timeout_s=self._settings.timing.hub_answer_seconds,
-                bounds=FOREIGN,
-            )
-        )
+        to_hub = held.connection(folder)
+        hub = await stack.enter_async_context(self._hub(to_hub))
         parts = assemble(
             self._settings,
             Clients(
@@ -133,8 +126,19 @@ class Agent:
         )
         self.status.context = parts.context
         await self._remember(parts.context, own)
-        self.renewal = Renewal(parts.context, held, folder)
+        self.renewal = Renewal(
+            parts.context, held, folder, lambda token: self._hub(with_token(to_hub, token))
+        )
         await self._serve(stack, parts, self.renewal)
+
+    def _hub(self, connection: Connection) -> KubeCluster:
+        return KubeCluster(
+            connection,
+            clock=self._clock,
+            agent=MANAGER,
+            request_timeout_s=self._settings.timing.hub_answer_seconds,
+            bounds=FOREIGN,
+        )
 
     async def _identity(self, own: KubeCluster) -> HubIdentity:
         """Wait until the member has joined."""
@@ -144,13 +148,13 @@ class Agent:
                 held = await identity.load(own, self._settings.namespace, place)
                 if held.node != self._settings.node:
                     self.status.starting = f"Secret {place} is of node {held.node}"
+                elif held.token == identity.PENDING:
+                    self.status.starting = "not joined yet: the hub has given no token"
                 else:
-                    _ = held.validity_s
+                    _ = held.token_facts
                     return held
             except NotFound:
                 self.status.starting = f"not joined: no Secret {place}; run `hansa join`"
-            except ValueError:
-                self.status.starting = "joined, but the hub has not signed the certificate yet"
             except HansaError as error:
                 self.status.starting = str(error)
             log.info("waiting for an identity", extra={"why": self.status.starting})
@@ -197,13 +201,13 @@ class Agent:
         context = parts.context
         duties, timing = Duties(context), self._settings.timing
 
-        def certificate_end_s() -> float:
+        def token_end_s() -> float:
             return renewal.end_s
 
         publisher = Publisher(
-            context, release_key=renewal.held.signer.public_key, certificate_end_s=certificate_end_s
+            context, release_key=renewal.held.signer.public_key, token_end_s=token_end_s
         )
-        view = ScrapeView(context, publisher, certificate_end_s)
+        view = ScrapeView(context, publisher, token_end_s)
         stack.enter_context(self._instruments.attached(member_collector(view)))
         await self._first_looks(duties)
         every: list[tuple[Callable[[], Any], Callable[[], float]]] = [

@@ -68,6 +68,8 @@ class AgentContext:
     run_index: RunIndex = field(default_factory=RunIndex)
     refusals: Counter[str] = field(default_factory=Counter)
     """Refusals since this process began, by reason."""
+    renewal_trouble: str = ""
+    """Why the hub's last answer to a renewal was not taken; empty where it was."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
     forgotten: dict[str, str] = field(default_factory=dict)

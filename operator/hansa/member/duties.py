@@ -1,4 +1,4 @@
-"""The agent's regular duties: heartbeat, probes, epoch memory, certificate."""
+"""The agent's regular duties: heartbeat, probes, epoch memory, token."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hansa.errors import NotFound, Retryable
+from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster import gpu_use, probes, second_lock
 from hansa.member.context import AgentContext
-from hansa.member.hub_link import certificates, identity
+from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
+from hansa.member.hub_link.tokens import AsNode, renewed
 from hansa.model.times import rfc3339_micro
 from hansa.reconcile.member.contracts import contact_lease
 
@@ -23,6 +24,7 @@ UNFIT_RETRY_S = 15.0
 FORGET_S = 3600.0
 FIRST_CANARIES = 5
 RENEW_CHECK_S = 60.0
+RENEWAL_S = 60.0
 HELD_RESULTS_S = 15.0
 GPU_USE_S = 60.0
 """Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
@@ -180,29 +182,32 @@ class Duties:
 
 
 class Renewal:
-    """Renews the certificate by the identity it renews, with a new key, before it ends."""
+    """Renews the token by the token, before it ends. What is no better is not taken for it."""
 
-    def __init__(self, context: AgentContext, held: HubIdentity, folder: Path) -> None:
+    def __init__(
+        self, context: AgentContext, held: HubIdentity, folder: Path, as_node: AsNode
+    ) -> None:
         """``folder``: where the hub client reads its files from."""
         self._context = context
         self._folder = folder
+        self._as_node = as_node
         self._spread = context.jitter()
         self.held = held
 
     @property
     def end_s(self) -> float:
-        """When the present certificate ends."""
-        return self.held.validity_s[1]
+        """When the present token ends."""
+        return self.held.token_facts.end_s
 
     @property
     def due_s(self) -> float:
-        """When to renew the present certificate.
+        """When to renew the present token.
 
         Spread over a twentieth of the lifetime, so that nodes joined together do not ask together.
         """
-        begin_s, end_s = self.held.validity_s
+        token = self.held.token_facts
         share = self._context.settings.identity.renew_fraction
-        return begin_s + (end_s - begin_s) * (share - 0.05 * self._spread)
+        return token.begin_s + (token.end_s - token.begin_s) * (share - 0.05 * self._spread)
 
     async def check(self) -> None:
         """Renew when it is time."""
@@ -210,29 +215,39 @@ class Renewal:
             await self.renew()
 
     def pause_s(self) -> float:
-        """Return how long to wait before the next look: until it is due, a minute at most.
-
-        What is overdue has failed, and each try makes a key and a request: a minute again.
-        """
+        """Return how long to wait before the next look: until it is due, a minute at most."""
         left_s = self.due_s - self._context.clock.now()
         return min(max(left_s, 1.0), RENEW_CHECK_S) if left_s > 0 else RENEW_CHECK_S
 
     async def renew(self) -> None:
-        """Ask for a certificate of a new key; keep it before using it."""
-        context, pair = self._context, certificates.new_key()
-        seconds = context.settings.identity.certificate_seconds
-        node = context.settings.node
-        await certificates.submit(
-            context.hub, certificates.request_manifest(node, pair, seconds=seconds)
-        )
-        name = certificates.request_name(node, pair)
-        async with asyncio.timeout(600):
-            certificate = await certificates.wait_for(context.hub, name)
-        renewed = replace(self.held, key_pem=pair.private_pem, certificate_pem=certificate)
+        """Ask for a new token, read and try it, and keep it before using it.
+
+        One that is refused changes nothing but what people are told: the present one goes on.
+        """
+        context = self._context
+        try:
+            async with asyncio.timeout(RENEWAL_S):
+                token = await renewed(
+                    context.hub,
+                    self._as_node,
+                    node=context.settings.node,
+                    held=self.held.token,
+                    seconds=context.settings.identity.token_seconds,
+                    now_s=context.clock.now(),
+                )
+        except (HansaError, TimeoutError) as error:
+            self._tell(f"the hub gave no usable token: {error}"[:500])
+            log.warning("token not renewed", extra={"error": str(error)})
+            return
+        fresh = replace(self.held, token=token)
         await identity.update(
-            context.own, context.settings.namespace, context.settings.identity.secret, renewed
+            context.own, context.settings.namespace, context.settings.identity.secret, fresh
         )
-        renewed.write_files(self._folder)
-        self.held = renewed
-        context.dirty.set()
-        log.info("certificate renewed", extra={"node": node})
+        fresh.write_files(self._folder)
+        self.held = fresh
+        self._tell("")
+        log.info("token renewed", extra={"node": context.settings.node})
+
+    def _tell(self, trouble: str) -> None:
+        self._context.renewal_trouble = trouble
+        self._context.dirty.set()

@@ -49,12 +49,12 @@ class Publisher:
         context: AgentContext,
         *,
         release_key: str,
-        certificate_end_s: Callable[[], float | None],
+        token_end_s: Callable[[], float | None],
     ) -> None:
         """``release_key``: raw public key, base64."""
         self._context = context
         self._release_key = release_key
-        self._certificate_end_s = certificate_end_s
+        self._token_end_s = token_end_s
         self._sent: dict[str, str] = {}
         self._conditions: dict[str, list[Mapping[str, Any]]] = {}
         self._note = ""
@@ -129,6 +129,7 @@ class Publisher:
             disk=context.cluster_state.readiness(inventory).disk_full,
             lock=context.cluster_state.canary.trouble,
             removal=removal_trouble(context.namespaces.values(), context.clock.now()),
+            identity=context.renewal_trouble,
         )
         self._tell_people(before)
 
@@ -156,7 +157,7 @@ class Publisher:
             agent_version=hansa.__version__,
             kuberay_version=context.cluster_state.kuberay.version,
             release_key=self._release_key,
-            certificate_end_s=self._certificate_end_s(),
+            token_end_s=self._token_end_s(),
             unusable_data=frozenset(context.cluster_state.unusable_data),
         )
         return node_status(

@@ -17,12 +17,12 @@ class ScrapeView:
         self,
         context: AgentContext,
         publisher: Publisher,
-        certificate_end_s: Callable[[], float | None],
+        token_end_s: Callable[[], float | None],
     ) -> None:
         """``publisher`` holds the present health."""
         self._context = context
         self._publisher = publisher
-        self._certificate_end_s = certificate_end_s
+        self._token_end_s = token_end_s
 
     def reading(self) -> MemberReading:
         """Return the present values."""
@@ -30,7 +30,7 @@ class ScrapeView:
         inventory = context.cluster_state.inventory(context.run_index.held)
         policy, end_s, skew = (
             context.cluster_state.policy.spec,
-            self._certificate_end_s(),
+            self._token_end_s(),
             context.hub_skew(),
         )
         reflectors = {
@@ -48,7 +48,7 @@ class ScrapeView:
             },
             switch=policy.switch if policy is not None else "Paused",
             hub_contact_age_s=None if context.contact.last_s is None else context.contact.age_s,
-            certificate_remaining_s=None if end_s is None else end_s - context.clock.now(),
+            token_remaining_s=None if end_s is None else end_s - context.clock.now(),
             clock_skew_s=None if skew is None else -skew,
             queue_keys=len(context.runs),
             events={str(name): count for name, count in context.recorder.outcomes.items()},

@@ -21,22 +21,22 @@ class Identity(Group):
     secret: str = Field(
         default="hansa-identity",
         description="Secret in the agent's namespace with the hub's address and the node's keys;"
-        " `hansa join` writes it and the agent renews the certificate in it.",
+        " `hansa join` writes it and the agent renews the token in it.",
     )
     kubeconfig: str = Field(
         default="",
         description="Kubeconfig of the member's own cluster; empty: the pod's service account.",
     )
-    certificate_seconds: int = Field(
+    token_seconds: int = Field(
         default=86_400 * 30,
         ge=600,
-        description="Validity asked for in certificate requests, in seconds; the hub may shorten it.",
+        description="Validity asked for in token requests, in seconds; the hub may shorten it.",
     )
     renew_fraction: float = Field(
         default=2 / 3,
         gt=0.1,
         lt=0.95,
-        description="Share of the certificate's lifetime after which it is renewed.",
+        description="Share of the token's lifetime after which it is renewed.",
     )
 
 

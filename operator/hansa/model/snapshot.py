@@ -62,6 +62,8 @@ class Site:
     """Data set name → jurisdiction."""
     dataset_rules: Mapping[str, ResidencyRule] = field(default_factory=dict)
     """Data set → where this site lets it be processed. It binds this site's copy and no other."""
+    disbelieved: Mapping[str, str] = field(default_factory=dict)
+    """Data set that it announces and the league does not believe it holds → why."""
     assurance: int = 0
     unavailable: Reason | None = None
     """Why it takes no new work (not accepted, disputed, cordoned, paused, unreachable, not ready)."""

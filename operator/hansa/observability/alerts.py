@@ -130,12 +130,12 @@ ALERTS = (
         " contracts do.",
     ),
     Alert(
-        "HansaCertificateExpiring",
+        "HansaTokenExpiring",
         "member",
-        "hansa_member_certificate_remaining_seconds < 3 * 86400",
+        "hansa_member_token_remaining_seconds < 3 * 86400",
         "1h",
         "warning",
-        "The node's certificate was not renewed.",
+        "The node's token for the hub was not renewed.",
         "It ends in {{ $value | humanizeDuration }}; after that the hub does not know this node.",
     ),
     Alert(

@@ -108,7 +108,7 @@ def member_samples(reading: MemberReading) -> Iterator[Sample]:
         _by_label(m.SWITCH, switch),
         _by_label(m.EVENTS, reading.events.items()),
         _optional(m.HUB_CONTACT_AGE, reading.hub_contact_age_s),
-        _optional(m.CERTIFICATE_REMAINING, reading.certificate_remaining_s),
+        _optional(m.TOKEN_REMAINING, reading.token_remaining_s),
         _optional(m.CLOCK_SKEW, reading.clock_skew_s),
         [Sample(m.QUEUE_KEYS, reading.queue_keys)],
     )

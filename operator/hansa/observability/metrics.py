@@ -222,10 +222,10 @@ HUB_CONTACT_AGE = Metric(
     "Seconds since the hub last answered this member.",
     ("member",),
 )
-CERTIFICATE_REMAINING = Metric(
-    "hansa_member_certificate_remaining_seconds",
+TOKEN_REMAINING = Metric(
+    "hansa_member_token_remaining_seconds",
     "gauge",
-    "Seconds until the node's certificate ends; negative once it has.",
+    "Seconds until the node's token for the hub ends; negative once it has.",
     ("member",),
 )
 CLOCK_SKEW = Metric(

@@ -71,7 +71,7 @@ class MemberReading:
     switch: str = "Open"
     hub_contact_age_s: float | None = None
     """None before the first answer."""
-    certificate_remaining_s: float | None = None
+    token_remaining_s: float | None = None
     clock_skew_s: float | None = None
     queue_keys: int = 0
     events: Mapping[str, int] = field(default_factory=dict)

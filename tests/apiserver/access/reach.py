@@ -150,6 +150,7 @@ class Asker:
         """Send one request; writes carry an empty object."""
         assert self._session is not None
         kind = {"Content-Type": MERGE if method == "PATCH" else "application/json"}
+        kind |= self._credentials.headers
         body = b"{}" if method in {"POST", "PUT", "PATCH"} else None
         async with (
             self._room,

@@ -1,18 +1,20 @@
 """A node's identity on the hub: its own namespace and nothing else, asked for in earnest."""
 
-import base64
+import asyncio
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
-from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import Connection, from_kubeconfig
+from e2e.testbed.host.clock import PATIENCE_S
+from hansa.adapters.kube.tokens import request_token, whoami
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
+from hansa.api.meta import API_VERSION, node_user
 from hansa.errors import Terminal
-from hansa.reconcile.hub.csr import read_subject
-from tests.apiserver.access.joining import CSRS, csr_manifest, join_identity, request_for
+from hansa.member.hub_link.join import FolderKeeper, enrol, new_identity
+from hansa.member.hub_link.tokens import renewed
+from tests.apiserver.access.joining import join_identity
 from tests.apiserver.access.reach import METHODS, Asker, attempts, discover, let_through
 from tests.apiserver.hub.league import CLOCK
+from tests.apiserver.member.kit import holder_of
 
 pytestmark = pytest.mark.apiserver
 
@@ -25,21 +27,27 @@ OWN = {
     "events.k8s.io/events": {"create"},
 }
 """All that a node may do in its own namespace."""
+ACCOUNT = {"core/serviceaccounts/token": {"create"}}
+"""With what bears its account's name there: tokens of its own."""
 ITSELF = {
     "hansa.dev/sovereignnodes": {"get"},
     "hansa.dev/sovereignnodes/status": {"get", "patch"},
 }
 """All that a node may do with what bears its name and has no namespace."""
 ANYWHERE = {
-    "certificates.k8s.io/certificatesigningrequests": {"get", "create"},
     "authorization.k8s.io/selfsubjectaccessreviews": {"create"},
     "authorization.k8s.io/selfsubjectrulesreviews": {"create"},
     "authentication.k8s.io/selfsubjectreviews": {"create"},
+    "certificates.k8s.io/clustertrustbundles": {"get", "list", "watch"},
 }
-"""Without a namespace, whatever the name: public keys to be signed, and questions about itself."""
+"""Without a namespace, whatever the name: questions about itself, and whom everybody may trust."""
+INSIDE = ("other", "hansa-agent")
 NAMES = ("self", "other", "hansa-node-self", "hansa-node-other")
-EVERYBODY_READS = {"/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"}
-"""What Kubernetes shows to all who have any identity: that it is there, and what kinds it has."""
+EVERYBODY_READS = {
+    *("/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"),
+    *("/.well-known/openid-configuration", "/openid/v1/jwks"),
+}
+"""What Kubernetes shows to all accounts: that it is there, what kinds it has, who signs tokens."""
 
 
 @pytest.fixture
@@ -55,6 +63,8 @@ def expected(asked, own):
     for attempt in asked:
         name, thing = attempt.resource.full_name, attempt.thing
         verbs = OWN.get(name, set()) if attempt.namespace == own else set()
+        if attempt.namespace == own and thing == "hansa-agent":
+            verbs = verbs | ACCOUNT.get(name, set())
         if not attempt.resource.namespaced:
             verbs = ANYWHERE.get(name, set()) | (
                 ITSELF.get(name, set()) if thing == "self" else set()
@@ -73,7 +83,7 @@ async def test_every_verb_on_every_resource_in_every_foreign_namespace_answers_4
     }
     assert {"default", "kube-system", "clinic", "hansa-node-other", node.space} <= spaces
     asked = [
-        *attempts([r for r in resources if r.namespaced], spaces | {NOWHERE}, ["other"]),
+        *attempts([r for r in resources if r.namespaced], spaces | {NOWHERE}, INSIDE),
         *attempts([r for r in resources if not r.namespaced], (), NAMES),
     ]
 
@@ -106,8 +116,9 @@ def _for_everybody(page):
     return page in EVERYBODY_READS or page.startswith(("/api/", "/apis/", "/openapi/"))
 
 
-async def test_a_rejected_node_loses_its_rights(league, node):
-    await league.admin.merge(SOVEREIGNNODE.path(name="self"), {"spec": {"accepted": "Rejected"}})
+@pytest.mark.parametrize("decision", ["Rejected", "Pending"])
+async def test_a_node_that_is_not_accepted_any_more_loses_its_rights(league, node, decision):
+    await league.admin.merge(SOVEREIGNNODE.path(name="self"), {"spec": {"accepted": decision}})
 
     async def shut_out() -> bool:
         try:
@@ -116,73 +127,54 @@ async def test_a_rejected_node_loses_its_rights(league, node):
             return error.status == 403
         return False
 
-    await league.sees(shut_out, bool, "the rejected node is shut out")
+    await league.sees(shut_out, bool, f"the {decision.lower()} node is shut out")
     await league.admin.merge(SOVEREIGNNODE.path(name="self"), {"spec": {"accepted": "Accepted"}})
     await league.eventually(lambda: node.hub.list(WORKGRANT.path(node.space)))
 
 
-async def test_joining_and_renewing(league, hub):
+async def test_joining_and_renewing(league, hub, tmp_path):
     await hub.ready()
-    key, request = request_for("newcomer")
-    subject = read_subject(request)
-    assert subject is not None
-    spec = {
-        "institution": "newcomer",
-        "jurisdiction": "EE",
-        "legalControl": ["EE"],
-        "keyFingerprint": subject.fingerprint,
-    }
     async with await join_identity(league) as joiner:
-        await league.eventually(lambda: joiner.create(CSRS, csr_manifest("newcomer-1", request)))
-        await joiner.create(CSRS, csr_manifest("thief-1", request_for("newcomer")[1]))
-        node = {
-            "apiVersion": "hansa.dev/v1alpha1",
-            "kind": "SovereignNode",
-            "metadata": {"name": "newcomer"},
-            "spec": spec | {"accepted": "Accepted"},
-        }
+        fresh, thief = (new_identity("newcomer", joiner._connection) for _ in range(2))
+        as_node = holder_of(joiner._connection)
+        keepers = FolderKeeper(tmp_path / "newcomer"), FolderKeeper(tmp_path / "thief")
+        theft = asyncio.create_task(enrol(joiner, as_node, keepers[1], thief, poll_s=0.1))
+        joining = asyncio.create_task(enrol(joiner, as_node, keepers[0], fresh, poll_s=0.1))
+        place = {"institution": "newcomer", "jurisdiction": "EE", "legalControl": ["EE"]}
+        keys = {"identityKey": fresh.key.public_key, "releaseKey": fresh.signer.public_key}
+        node = {"apiVersion": API_VERSION, "kind": "SovereignNode"}
+        node |= {"metadata": {"name": "newcomer"}, "spec": place | keys | {"accepted": "Accepted"}}
         await league.admin.create(SOVEREIGNNODE.path(), node)
-        signed = await league.sees(
-            lambda: joiner.get(f"{CSRS}/newcomer-1"),
-            lambda csr: csr["status"].get("certificate"),
-            "the request is signed",
-        )
-        thief = await league.sees(
-            lambda: joiner.get(f"{CSRS}/thief-1"),
-            lambda csr: csr["status"].get("conditions"),
-            "the thief's request is decided",
-        )
-    assert thief["status"]["conditions"][0]["type"] == "Denied"
-    assert thief["status"]["conditions"][0]["reason"] == "WrongKey"
 
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-    admin = from_kubeconfig(league.plane.kubeconfig)
-    certificate = base64.b64decode(signed["status"]["certificate"]).decode()
-    me = Connection(
-        server=admin.server,
-        ca_file=admin.ca_file,
-        ca_pem=admin.ca_pem,
-        certificate_pem=certificate,
-        key_pem=pem,
-    )
-    async with KubeCluster(me, clock=CLOCK) as newcomer:
-        await league.eventually(lambda: newcomer.get(SOVEREIGNNODE.path(name="newcomer")))
-        await newcomer.create(CSRS, csr_manifest("newcomer-2", request_for("newcomer")[1]))
-        await newcomer.create(CSRS, csr_manifest("grab-1", request_for("other")[1]))
-        renewed = await league.sees(
-            lambda: newcomer.get(f"{CSRS}/newcomer-2"),
-            lambda csr: csr["status"].get("certificate"),
-            "the renewal is signed",
+        held = await asyncio.wait_for(joining, PATIENCE_S)
+
+        announced = await joiner.get(SOVEREIGNNODE.path(name="newcomer"))
+        with pytest.raises(Terminal, match="not sealed to this node's key"):
+            thief.key.open(announced["status"]["identity"]["sealed"], node="newcomer")
+        assert not theft.done()
+        theft.cancel()
+        await asyncio.gather(theft, return_exceptions=True)
+
+        async with as_node(held.token) as me:
+            assert await whoami(me) == node_user("newcomer")
+            more = {"node": "newcomer", "held": held.token, "seconds": 3600, "now_s": CLOCK.now()}
+            renewed_once = await renewed(me, as_node, **more)
+            with pytest.raises(Terminal, match="cannot create resource"):
+                await request_token(me, "hansa-node-newcomer", "default", seconds=3600)
+
+        await league.admin.merge(
+            SOVEREIGNNODE.path(name="newcomer"),
+            {"spec": {"identityKey": thief.key.public_key}},
         )
-        grabbed = await league.sees(
-            lambda: newcomer.get(f"{CSRS}/grab-1"),
-            lambda csr: csr["status"].get("conditions"),
-            "another node's name is refused",
-        )
-    assert renewed["status"]["conditions"][0]["reason"] == "Renewal"
-    assert grabbed["status"]["conditions"][0]["reason"] == "WrongRequester"
+        async with as_node(renewed_once) as me:
+            await league.sees(lambda: _is_unknown(me), bool, "the old tokens have ended")
     await league.admin.delete(SOVEREIGNNODE.path(name="newcomer"))
+
+
+async def _is_unknown(cluster) -> bool:
+    """Tell whether the server does not know a client at all any more."""
+    try:
+        await whoami(cluster)
+    except Terminal as error:
+        return error.status == 401
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +16,12 @@ from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
 from e2e.testbed.host.clock import wait_until
+from hansa.reconcile.hub.node_access import access_manifests
+from tests.apiserver.crds.bases import BASES
 
 ROOT = Path(__file__).parents[3]
 SYSTEM = "hansa-system"
+HUB = f"system:serviceaccount:{SYSTEM}:hansa-hub"
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,36 @@ def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted
         wait_established(plane)
         wait_until(lambda: _checked(plane), what="type checks of the policies")
         yield charted
+
+
+@contextmanager
+def hub_installed(binaries: Binaries) -> Iterator[Charted]:
+    """Yield the hub's chart, with an institution's namespace and what the hub makes for a node."""
+    with installed(binaries, "hansa-hub") as charted:
+        institution = {"hansa.dev/institution": "tartu-hospital"}
+        charted.apply(thing("Namespace", "hospital", labels=institution))
+        for path, manifest in access_manifests("tartu"):
+            if "/namespaces/hansa-node-tartu/" in path:
+                manifest["metadata"]["namespace"] = "hansa-node-tartu"
+            charted.apply(manifest, user=HUB)
+        yield charted
+
+
+def thing(
+    kind: str, name: str, api: str = "v1", *, space: str = "", labels: Any = None, **fields: object
+) -> dict[str, Any]:
+    """Return an object."""
+    meta = {"name": name} | ({"namespace": space} if space else {})
+    meta |= {"labels": labels} if labels else {}
+    return {"apiVersion": api, "kind": kind, "metadata": meta, **fields}
+
+
+def bare(kind: str, namespace: str = "", **spec: object) -> dict[str, Any]:
+    """Return one of our objects as people apply it."""
+    base = copy.deepcopy(BASES[kind])
+    del base["status"]
+    base["metadata"] |= {"namespace": namespace} if namespace else {}
+    return base | {"spec": base["spec"] | spec}
 
 
 def _checked(plane: ControlPlane) -> bool:

@@ -3,60 +3,44 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
 from e2e.testbed.host.clock import wait_until
 from hansa.api.generate.admission import FROZEN_WHEN_PLACED, SIGNED_FIELDS
-from hansa.reconcile.hub.node_access import access_manifests
-from tests.apiserver.charts.charted import SYSTEM, Act, Charted, installed, pods_of, policies
+from hansa.api.meta import node_user
+from hansa.reconcile.hub.job_view import trimmed_job
+from tests.apiserver.charts.charted import (
+    HUB,
+    SYSTEM,
+    Act,
+    Charted,
+    bare,
+    hub_installed,
+    pods_of,
+    policies,
+    thing,
+)
 from tests.apiserver.crds.bases import BASES
 from tests.apiserver.crds.cases import OTHER_GRANT, OTHER_JOB
 
 pytestmark = pytest.mark.apiserver
 
-HUB = f"system:serviceaccount:{SYSTEM}:hansa-hub"
 JOIN = f"system:serviceaccount:{SYSTEM}:hansa-join"
-NODE = "hansa:node:tartu"
+NODE = node_user("tartu")
+RBAC = "rbac.authorization.k8s.io/v1"
 KEY_PATH = "jsonpath={.data.ed25519\\.pem}"
 
 
 @pytest.fixture(scope="module")
 def hub(binaries: Binaries) -> Iterator[Charted]:
-    with installed(binaries, "hansa-hub") as charted:
-        charted.apply(_namespace("hospital", **{"hansa.dev/institution": "tartu-hospital"}))
-        for _, manifest in access_manifests("tartu"):
-            in_space = manifest["kind"] in {"Role", "RoleBinding"}
-            if in_space:
-                manifest["metadata"]["namespace"] = "hansa-node-tartu"
-            charted.apply(manifest, user=HUB)
+    with hub_installed(binaries) as charted:
         yield charted
-
-
-def _namespace(name: str, **labels: str) -> dict:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
-def _object(kind: str, name: str, api: str = "v1", **fields: object) -> dict:
-    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, **fields}
-
-
-def _bare(kind: str, namespace: str = "") -> dict:
-    base = copy.deepcopy(BASES[kind])
-    del base["status"]
-    return base | {
-        "metadata": {**base["metadata"], **({"namespace": namespace} if namespace else {})}
-    }
 
 
 def test_the_policies_type_check(hub: Charted):
@@ -80,9 +64,7 @@ def test_the_signing_key_survives_an_upgrade(hub: Charted):
 
 
 def test_a_key_made_by_hand_is_used_as_it_is(hub: Charted):
-    own = _object("Secret", "by-hand", stringData={"ed25519.pem": "mine"})
-    own["metadata"]["namespace"] = SYSTEM
-    hub.apply(own)
+    hub.apply(thing("Secret", "by-hand", space=SYSTEM, stringData={"ed25519.pem": "mine"}))
 
     shown = hub.upgrade("--dry-run=server", signingKey={"secretName": "by-hand"})
 
@@ -101,8 +83,6 @@ HUB_MAY = {
     "watch heartbeats": ("watch", "leases.coordination.k8s.io"),
     "lead": ("update", "leases.coordination.k8s.io"),
     "tell events": ("create", "events.events.k8s.io"),
-    "see requests": ("watch", "certificatesigningrequests.certificates.k8s.io"),
-    "decide on requests": ("update", "certificatesigningrequests.certificates.k8s.io/approval"),
     "revoke access": ("delete", "clusterroles.rbac.authorization.k8s.io"),
 }
 HUB_MAY_NOT = {
@@ -115,6 +95,12 @@ HUB_MAY_NOT = {
     "bind more than it has": ("bind", "clusterroles.rbac.authorization.k8s.io"),
     "be somebody else": ("impersonate", "users"),
     "delete namespaces": ("delete", "namespaces"),
+    "sign certificates": ("update", "certificatesigningrequests.certificates.k8s.io/status"),
+    "approve certificates": ("update", "certificatesigningrequests.certificates.k8s.io/approval"),
+    "ask for certificates": ("create", "certificatesigningrequests.certificates.k8s.io"),
+    "stand for a signer": ("approve", "signers.certificates.k8s.io"),
+    "make accounts of any name": ("create", "serviceaccounts"),
+    "make tokens of any account": ("create", "serviceaccounts/token"),
     "change admission": ("update", "validatingadmissionpolicies.admissionregistration.k8s.io"),
 }
 
@@ -129,61 +115,17 @@ def test_the_hub_may_not(hub: Charted, verb: str, resource: str):
     assert not hub.may(HUB, verb, resource)
 
 
-RBAC = "rbac.authorization.k8s.io/v1"
-EVENTS = [{"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]
-STRAYS = {
-    "a namespace that is no node's": _namespace("elsewhere"),
-    "a role for all": _object("ClusterRole", "elsewhere", RBAC, rules=EVENTS),
-    "a role in a namespace that is no node's": _object("Role", "elsewhere", RBAC, rules=EVENTS),
-    "a grant outside a node's namespace": _bare("WorkGrant", "default"),
-    "a lease of somebody else": _object("Lease", "elsewhere", "coordination.k8s.io/v1", spec={}),
-}
+def test_joining_reads_nodes_by_name_and_nothing_else(hub: Charted):
+    nodes = "sovereignnodes.hansa.dev"
 
-
-@pytest.mark.parametrize("manifest", STRAYS.values(), ids=STRAYS)
-def test_the_hub_stays_with_the_nodes(hub: Charted, manifest: dict):
-    with pytest.raises(KubectlError, match=r"hansa-hub-confined.*hansa-node-"):
-        hub.create(manifest, user=HUB)
-
-
-def test_the_hub_writes_its_own_lease_and_grants_to_nodes(hub: Charted):
-    lease = _object("Lease", "hansa-hub", "coordination.k8s.io/v1", spec={})
-    lease["metadata"]["namespace"] = SYSTEM
-
-    assert "created" in hub.create(lease, user=HUB)
-    assert "created" in hub.create(_bare("WorkGrant", "hansa-node-tartu"), user=HUB)
-
-
-def _request(name: str) -> dict:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NODE)])
-    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    spec = {
-        "request": base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode(),
-        "signerName": "kubernetes.io/kube-apiserver-client",
-        "usages": ["client auth"],
-    }
-    return _object("CertificateSigningRequest", name, "certificates.k8s.io/v1", spec=spec)
-
-
-def test_the_hub_decides_on_members_requests_only(hub: Charted):
-    hub.create(_request("from-join"), user=JOIN, dry=False)
-    hub.create(_request("from-admin"), dry=False)
-
-    assert "approved" in hub.kubectl("certificate", "approve", "from-join", user=HUB)
-    with pytest.raises(KubectlError, match="only on certificate requests of members"):
-        hub.kubectl("certificate", "approve", "from-admin", user=HUB)
-
-
-def test_joining_may_ask_and_nothing_else(hub: Charted):
-    requests = "certificatesigningrequests.certificates.k8s.io"
-
-    assert hub.may(JOIN, "create", requests)
-    assert hub.may(JOIN, "get", requests)
+    assert hub.may(JOIN, "get", nodes)
     for verb, resource in (
-        ("list", requests),
-        ("list", "sovereignnodes.hansa.dev"),
+        ("list", nodes),
+        ("watch", nodes),
+        ("patch", f"{nodes}/status"),
+        ("create", "certificatesigningrequests.certificates.k8s.io"),
         ("get", "secrets"),
+        ("create", "serviceaccounts/token"),
     ):
         assert not hub.may(JOIN, verb, resource, namespace=SYSTEM)
 
@@ -230,10 +172,10 @@ def _reached(hub: Charted, namespace: str) -> set[tuple[str, str]]:
 def test_only_the_platform_team_says_whom_work_is_charged_to(hub: Charted):
     for user, role in (("clerk", "clerk"), ("platform", "hansa-platform")):
         hub.apply(
-            _object(
+            thing(
                 "ClusterRole", "clerk", RBAC, rules=[_rule("namespaces", "create", "patch", "get")]
             ),
-            _object(
+            thing(
                 "ClusterRoleBinding",
                 user,
                 RBAC,
@@ -245,12 +187,12 @@ def test_only_the_platform_team_says_whom_work_is_charged_to(hub: Charted):
                 subjects=[{"kind": "User", "name": user}],
             ),
         )
-    labelled = _namespace("clinic", **{"hansa.dev/institution": "other"})
+    labelled = thing("Namespace", "clinic", labels={"hansa.dev/institution": "other"})
     for user in ("clerk", "platform"):
         wait_until(partial(hub.may, user, "patch", "namespaces"), what=f"the role of {user}")
 
     assert hub.apply(labelled, user="platform", dry=True)
-    assert hub.apply(_namespace("clinic"), user="clerk", dry=True)
+    assert hub.apply(thing("Namespace", "clinic"), user="clerk", dry=True)
     with pytest.raises(KubectlError, match="only the platform team may set it"):
         hub.apply(labelled, user="clerk", dry=True)
     with pytest.raises(KubectlError, match="only the platform team may set it"):
@@ -263,9 +205,9 @@ def _rule(resource: str, *verbs: str) -> dict:
 
 
 def test_a_job_needs_a_namespace_with_an_institution(hub: Charted):
-    assert "created" in hub.create(_bare("AIJob", "hospital"))
+    assert "created" in hub.create(bare("AIJob", "hospital"))
     with pytest.raises(KubectlError, match="belongs to no institution"):
-        hub.create(_bare("AIJob", "default"))
+        hub.create(bare("AIJob", "default"))
 
 
 def test_whoever_edits_a_namespace_submits_jobs_there(hub: Charted):
@@ -284,7 +226,7 @@ def test_whoever_edits_a_namespace_submits_jobs_there(hub: Charted):
 
 @pytest.fixture(scope="module")
 def placed(hub: Charted) -> Charted:
-    hub.apply(_bare("AIJob", "hospital"), _bare("WorkGrant", "hansa-node-tartu"))
+    hub.apply(bare("AIJob", "hospital"), bare("WorkGrant", "hansa-node-tartu"))
     _patch(hub, "aijob/study", {"status": {"node": "tartu"}}, "-n=hospital", "--subresource=status")
     return hub
 
@@ -308,13 +250,82 @@ def test_a_placed_job_can_be_held_back_and_hurried(placed: Charted):
 
 
 def test_a_waiting_job_can_be_changed(placed: Charted):
-    waiting = _bare("AIJob", "hospital")
+    waiting = bare("AIJob", "hospital")
     waiting["metadata"]["name"] = "waiting"
     placed.apply(waiting)
 
     assert "patched" in _patch(
         placed, "aijob/waiting", {"spec": {"pool": "other"}}, "-n=hospital", "--dry-run=server"
     )
+
+
+LONG = "ä" * 4096
+SIZES = {
+    "arguments": {"entrypoint": ["python", *[LONG] * 20]},
+    "environment": {"env": [{"name": f"A{i}", "value": LONG} for i in range(20)]},
+    "arguments and environment": {
+        "entrypoint": ["python", *[LONG] * 7],
+        "env": [{"name": f"A{i}", "value": LONG} for i in range(8)],
+    },
+}
+METADATA = {
+    "annotations": {"annotations": {"note": "x" * 120_000}},
+    "labels": {"labels": {f"l{i}": "x" * 60 for i in range(1900)}},
+    "owners": {
+        "ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": f"c{i}", "uid": f"u{i}"}
+            for i in range(300)
+        ]
+    },
+}
+
+
+def _sized(spec: dict, meta: dict) -> dict:
+    job = bare("AIJob", "hospital", **spec)
+    return job | {"metadata": job["metadata"] | {"name": "sized"} | meta}
+
+
+@pytest.mark.parametrize("spec", SIZES.values(), ids=SIZES)
+def test_a_job_is_no_larger_than_a_hub_reads(hub: Charted, spec: dict):
+    with pytest.raises(KubectlError, match=r"aijob-size.hansa.dev.*put long input into the image"):
+        hub.create(_sized(spec, {}))
+
+
+@pytest.mark.parametrize("meta", METADATA.values(), ids=METADATA)
+def test_nor_are_its_metadata(hub: Charted, meta: dict):
+    with pytest.raises(KubectlError, match=r"aijob-size.hansa.dev.*put long input into the image"):
+        hub.create(_sized({}, meta))
+
+
+def test_a_long_job_is_taken(hub: Charted):
+    job = _sized({"entrypoint": ["python", *["x" * 4096] * 26]}, {})
+
+    assert "created" in hub.create(job)
+    assert trimmed_job(job) is job
+
+
+def test_a_job_that_is_too_large_already_may_be_let_go_and_not_grow(hub: Charted):
+    policy = "validatingadmissionpolicybinding/aijob-size.hansa.dev"
+    binding = json.loads(hub.kubectl("get", policy, "-o", "json"))
+    hub.kubectl("delete", policy)
+    job = _sized({"entrypoint": ["python", *[LONG] * 20]}, {"finalizers": ["hansa.dev/grant"]})
+    job["metadata"]["name"] = "old"
+    wait_until(lambda: _made(hub, job), what="the policy to be gone")
+    del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
+    hub.apply(binding)
+    wait_until(lambda: not _made(hub, _sized(SIZES["arguments"], {})), what="the policy")
+
+    with pytest.raises(KubectlError, match="aijob-size"):
+        _patch(hub, "aijob/old", {"metadata": {"annotations": {"a": "b"}}}, "-n=hospital")
+    assert "patched" in _patch(hub, "aijob/old", {"metadata": {"finalizers": None}}, "-n=hospital")
+
+
+def _made(hub: Charted, job: dict) -> bool:
+    try:
+        hub.create(job, dry=job["metadata"]["name"] != "old")
+    except KubectlError:
+        return False
+    return True
 
 
 GRANT = f"workgrant/{BASES['WorkGrant']['metadata']['name']}"

@@ -36,7 +36,7 @@ from tests.apiserver.crds.bases import GRANT_SPEC, UID
 pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[3]
-PRINT_A, PRINT_B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+POINT_A, POINT_B = "Ag" + "A" * 42, "Aw" + "A" * 42
 KEY_B = "B" * 42 + "A="
 
 
@@ -199,22 +199,22 @@ def test_data_sets_and_gpus(league: League) -> None:
 
 def test_accept_pins_a_key_and_keeps_it(league: League) -> None:
     def pinned() -> str:
-        path = "jsonpath={.spec.accepted} {.spec.keyFingerprint} {.spec.releaseKey}"
+        path = "jsonpath={.spec.accepted} {.spec.identityKey} {.spec.releaseKey}"
         return league.plane.kubectl("get", "sovereignnode", "cli-tartu", "-o", path)
 
-    def accept(fingerprint: str, key: str, *more: str):
-        keys = ("--fingerprint", fingerprint, "--release-key", key)
+    def accept(identity_key: str, key: str, *more: str):
+        keys = ("--identity-key", identity_key, "--release-key", key)
         return league.run("accept", "cli-tartu", *keys, *more)
 
     first = pinned().split()[-1]
-    assert accept(PRINT_A, first).exit_code == 0
-    assert pinned() == f"Accepted {PRINT_A} {first}"
-    assert f"is pinned to {PRINT_A}" in str(accept(PRINT_B, first).exception)
-    assert f"is pinned to {first}" in str(accept(PRINT_A, KEY_B).exception)
-    assert pinned() == f"Accepted {PRINT_A} {first}"
-    assert accept(PRINT_B, KEY_B, "--replace").exit_code == 0
-    assert pinned() == f"Accepted {PRINT_B} {KEY_B}"
-    assert accept(PRINT_B, first, "--replace").exit_code == 0
+    assert accept(POINT_A, first).exit_code == 0
+    assert pinned() == f"Accepted {POINT_A} {first}"
+    assert f"is pinned to {POINT_A}" in str(accept(POINT_B, first).exception)
+    assert f"is pinned to {first}" in str(accept(POINT_A, KEY_B).exception)
+    assert pinned() == f"Accepted {POINT_A} {first}"
+    assert accept(POINT_B, KEY_B, "--replace").exit_code == 0
+    assert pinned() == f"Accepted {POINT_B} {KEY_B}"
+    assert accept(POINT_B, first, "--replace").exit_code == 0
 
 
 def test_the_public_key_of_a_secret(league: League) -> None:

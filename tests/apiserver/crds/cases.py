@@ -64,6 +64,10 @@ SAMPLES: dict[str, Sample] = {
     meta.PUBLIC_KEY: Sample(
         ("A" * 43 + "=",), ("A" * 44, "A" * 42 + "=", "-----BEGIN PUBLIC KEY-----")
     ),
+    meta.P256_POINT: Sample(
+        ("Ag" + "A" * 42, "Aw" + "/" * 42),
+        ("A" * 44, "Ag" + "A" * 41 + "=", "BA" + "A" * 42, "hello"),
+    ),
     meta.BASE64: Sample(("AAAA", "A" * 254 + "=="), ("A-A_", "=", "A===")),
     meta.UID: Sample((UID, "f" * 8 + UID[8:]), ("abc", UID.upper())),
     meta.RELEASE_NUMBER: Sample(("2.60.0", "10.0.0"), ("2.60", "v2.60.0", "2.60.0rc1", "latest")),

@@ -10,18 +10,18 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.controlplane import ControlPlane, KubectlError
 from e2e.testbed.host.clock import PATIENCE_S, elapsed_s
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import from_kubeconfig
+from hansa.adapters.kube.config import Connection, from_kubeconfig, with_token
 from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
-from hansa.api.meta import API_VERSION, INSTITUTION_LABEL
+from hansa.api.meta import API_VERSION, INSTITUTION_LABEL, NODE_ACCOUNT
 from hansa.errors import Conflict, HansaError, NotFound
 from hansa.grants.envelope import release_message, sign
 from hansa.model.times import rfc3339, rfc3339_micro
@@ -227,12 +227,23 @@ class League:
             | spec,
         }
         await self.admin.apply(SOVEREIGNNODE.path(name=name), node, manager="test")
-        kubeconfig = self.plane.kubeconfig_for(f"hansa:node:{name}", ["hansa:nodes"])
-        hub = KubeCluster(from_kubeconfig(kubeconfig), clock=CLOCK)
+        hub = KubeCluster(self._place_of(name), clock=CLOCK)
         member = ScriptedMember(name, hub, signer)
         await self.eventually(member.beat)
         await self.eventually(member.publish)
         return member
+
+    def _place_of(self, name: str) -> Connection:
+        """Return the server as a node sees it; an account that is made anew gets a new token."""
+
+        def token() -> str:
+            made = ("create", "token", NODE_ACCOUNT, "-n", namespace_of(name), "--duration=24h")
+            try:
+                return self.plane.kubectl(*made).strip()
+            except KubectlError as error:
+                raise OSError(str(error)) from error
+
+        return replace(with_token(from_kubeconfig(self.plane.kubeconfig), ""), token_command=token)
 
     @contextlib.asynccontextmanager
     async def node(self, name: str, answer: str = "accept", **spec: Any):

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import from_kubeconfig
+from hansa.adapters.kube.config import Connection, from_kubeconfig, with_token
+from hansa.adapters.kube.tokens import request_token
+from hansa.adapters.sealing import seal
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE, WORKGRANT
-from hansa.api.meta import API_VERSION
+from hansa.api.meta import API_VERSION, NODE_ACCOUNT
 from hansa.errors import NotFound
 from hansa.grants import envelope
 from hansa.member.app import Agent
@@ -59,6 +62,11 @@ def client(plane: ControlPlane, kubeconfig: Path | None = None) -> KubeCluster:
     """Return an admin's (or another user's) client."""
     place = from_kubeconfig(kubeconfig or plane.kubeconfig)
     return KubeCluster(place, clock=SystemClock(), agent="test")
+
+
+def holder_of(place: Connection) -> Callable[[str], KubeCluster]:
+    """Return how a server is seen by the holder of a token."""
+    return lambda token: KubeCluster(with_token(place, token), clock=SystemClock(), agent="test")
 
 
 def install(plane: ControlPlane, crds: Path) -> None:
@@ -119,6 +127,14 @@ class Hub:
         key_id, signature = envelope.sign(self.signer, envelope.grant_message(spec))
         spec["signatures"] = [{"keyId": key_id, "signature": signature}]
         return spec
+
+    async def seal(self, key: str) -> None:
+        """Pin a newcomer's key and seal a token to it: what the league's admin and a hub do."""
+        path = SOVEREIGNNODE.path(name=self.node)
+        token, end = await request_token(self.cluster, self.namespace, NODE_ACCOUNT, seconds=3600)
+        sealed = {"key": key, "sealed": seal(token, key, node=self.node), "notAfter": end}
+        await self.cluster.merge(path, {"spec": {"identityKey": key}})
+        await self.cluster.merge(path + "/status", {"status": {"identity": sealed}})
 
     async def grant(self, spec: dict[str, Any]) -> str:
         """Write a grant; returns its name."""
@@ -328,14 +344,6 @@ async def at_work(agent: Agent) -> Any:
     finally:
         agent.supervisor.ending.set()
         await task
-
-
-def approve(plane: ControlPlane, node: str) -> bool:
-    """Approve a node's certificate requests; tells whether there were any."""
-    names = [n for n in plane.kubectl("get", "csr", "-o", "name").split() if f"-{node}-" in n]
-    for name in names:
-        plane.kubectl("certificate", "approve", name)
-    return bool(names)
 
 
 def workload(spec: dict[str, Any]) -> str:

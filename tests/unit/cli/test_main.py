@@ -86,11 +86,11 @@ def test_the_public_half_of_a_key_file(tmp_path):
 USAGE = {
     "hub-key": (["hub-key", "secret/only"], "secret/NAMESPACE/NAME"),
     "accept": (
-        ["accept", "tartu", "--fingerprint", "abc", "--release-key", "x"],
-        "sha256: and 64 hexadecimal digits",
+        ["accept", "tartu", "--identity-key", "abc", "--release-key", "x"],
+        "a P-256 point in base64: 44 characters",
     ),
-    "accept without a key that is one": (
-        ["accept", "tartu", "--fingerprint", "sha256:" + "0" * 64, "--release-key", "x"],
+    "accept without a release key": (
+        ["accept", "tartu", "--identity-key", "Ag" + "A" * 42, "--release-key", "x"],
         "32 bytes in base64",
     ),
     "join": (["join", "--node", "tartu", "--out", "x"], "give --hub-kubeconfig"),

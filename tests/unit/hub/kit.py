@@ -101,7 +101,7 @@ class HubKit:
             coalesce_s=0.0,
         )
         self.pricing = Pricing(self.plans, self.solve, clock=clock, instruments=self.instruments)
-        nodes = NodeReconciler(self.caches, self.league, self.plans, clock=clock, join_user="")
+        nodes = NodeReconciler(self.caches, self.league, self.plans, clock=clock)
         self.controller = Controller(
             self.caches,
             self.league,

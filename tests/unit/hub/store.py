@@ -28,6 +28,10 @@ class Store:
     def __init__(self, clock: Time) -> None:
         self.clock = clock
         self.objects: dict[str, Manifest] = {}
+        self.access: dict[str, Manifest] = {}
+        """Namespaces, roles and bindings of nodes, by path."""
+        self.tokens = 0
+        """Tokens made."""
         self.version = 0
         self.news: list[tuple[str, Manifest]] = []
         """(change, object) that no watch has delivered yet."""
@@ -48,11 +52,13 @@ class Store:
             self.news.append(("DELETED", thing))
 
     async def get(self, path: str) -> Manifest:
-        if path not in self.objects:
+        if path not in self.objects | self.access:
             raise NotFound(path)
-        return copied(self.objects[path])
+        return copied((self.objects | self.access)[path])
 
     async def create(self, path: str, body: Manifest) -> Manifest:
+        if path.endswith("/token"):
+            return self._token(path)
         where = f"{path}/{body['metadata']['name']}"
         if where in self.objects:
             raise Conflict(where)
@@ -74,18 +80,33 @@ class Store:
         return made
 
     async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
-        """Only statuses are kept: access is nobody's business here."""
+        """Statuses go into their objects; what gives access is kept apart, and no news."""
         assert manager
         if not path.endswith("/status"):
+            uid = self.access.get(path, {"metadata": {"uid": f"access-{len(self.writes)}"}})
+            meta = body["metadata"] | {"uid": uid["metadata"]["uid"]}
+            self.access[path] = {**body, "metadata": meta}
+            self.writes.append("")
             return body
         path = path.removesuffix("/status")
         status = {**self.objects[path].get("status", {}), **body["status"]}
         return self._write(path, {**self.objects[path], "status": status})
 
     async def delete(self, path: str, *, uid: str = "") -> None:
-        if self.objects.get(path, {"metadata": {"uid": uid}})["metadata"]["uid"] != uid:
+        present = (self.objects | self.access).get(path, {"metadata": {"uid": uid}})
+        if uid and present["metadata"]["uid"] != uid:
             raise Conflict(path)
-        self._troubled(lambda: self.remove(path))
+        self._troubled(lambda: (self.access.pop(path, None), self.remove(path)))
+
+    def _token(self, path: str) -> Manifest:
+        account = path.removesuffix("/token")
+        if account not in self.access:
+            raise NotFound(path)
+        self.tokens += 1
+        *_, space, _, name = account.split("/")
+        end = rfc3339(self.clock.now() + 86_400)
+        token = f"token {self.tokens} of {space}/{name}"
+        return {"status": {"token": token, "expirationTimestamp": end}}
 
     def _precondition(self, path: str, body: Manifest) -> Manifest:
         old = self.objects.get(path)

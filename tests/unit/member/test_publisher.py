@@ -18,7 +18,7 @@ async def test_it_ends_when_it_is_cancelled_just_as_something_changes(monkeypatc
         dirty=asyncio.Event(), settings=SimpleNamespace(node="tartu"), signer=None
     )
     monkeypatch.setattr(publisher, "PAUSE_S", 0)
-    said = publisher.Publisher(context, release_key="", certificate_end_s=lambda: None)
+    said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
 
     async def publish():
         return

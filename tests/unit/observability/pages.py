@@ -27,7 +27,7 @@ FULL = {
             watch_event_age_s={"r": 1},
             conditions={"Enforcing": True},
             hub_contact_age_s=1,
-            certificate_remaining_s=1,
+            token_remaining_s=1,
             clock_skew_s=1,
             events={"written": 1},
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from hansa.errors import Conflict, Gone, HansaError, NotFound, Retryable, Terminal
+from hansa.errors import Conflict, Gone, HansaError, NotFound, Retryable, Terminal, TooLarge
 from hansa.ports import Clock, Manifest, Page, WatchEvent
 
 LONGEST_TOKEN = 4096
@@ -23,10 +23,6 @@ _EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
 RETRYABLE_STATUSES = frozenset({408, 425, 429})
 SERVER_ERRORS = 500
 CONFLICT, NOT_FOUND, GONE = 409, 404, 410
-
-
-class TooLarge(Retryable):
-    """The answer is larger than what is read of it; a smaller part of it may be asked for."""
 
 
 class ServerTime:

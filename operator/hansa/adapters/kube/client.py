@@ -16,7 +16,6 @@ import orjson
 
 from hansa.adapters.kube.answers import (
     ServerTime,
-    TooLarge,
     error_of,
     parse_event,
     parse_object,
@@ -26,7 +25,7 @@ from hansa.adapters.kube.answers import (
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.credentials import Credentials
 from hansa.adapters.kube.sockets import Sockets
-from hansa.errors import NotFound, Retryable, Terminal
+from hansa.errors import NotFound, Retryable, Terminal, TooLarge
 from hansa.ports import Clock, Manifest, Page, WatchEvent
 
 MAX_TEXT_BYTES = 4 << 20
@@ -123,16 +122,21 @@ class KubeCluster:
         return parse_object(await self._call("GET", path))
 
     async def list(self, path: str, *, labels: str = "", fields: str = "") -> Page:
-        """Return all objects of a collection, read page by page, each as long as an answer may be."""
+        """Return all objects of a collection, read page by page, each as long as an answer may be.
+
+        A page that is too large is asked for again at half its length, so that nobody's large
+        objects keep all others from being read; after small ones the pages grow again.
+        """
         items: list[Manifest] = []
-        query, most, read = _selectors(labels, fields), self._bounds.page_items, 0
+        query, read = _selectors(labels, fields), 0
+        length = self._bounds.page_items
         while True:
             try:
-                data = await self._call("GET", path, query=query | {"limit": str(most)})
+                data = await self._call("GET", path, query=query | {"limit": str(length)})
             except TooLarge:
-                if most == 1:
+                if length == 1:
                     raise
-                most = max(1, most // 8)
+                length //= 2
                 continue
             page, more = parse_page(data)
             items += page.items
@@ -144,6 +148,8 @@ class KubeCluster:
                     f"{path} holds more than {self._bounds.collection} bytes", after_s=30
                 )
             query["continue"] = more
+            if len(data) < self._bounds.answer // 4:
+                length = min(self._bounds.page_items, 2 * length)
 
     async def watch(
         self, path: str, resource_version: str, *, labels: str = "", fields: str = ""

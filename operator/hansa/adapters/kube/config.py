@@ -80,6 +80,18 @@ def from_kubeconfig(path: Path, *, context: str = "") -> Connection:
     )
 
 
+def with_token(place: Connection, token: str) -> Connection:
+    """Return a connection to the same server by another identity: the holder of ``token``."""
+    return Connection(
+        server=place.server,
+        ca_file=place.ca_file,
+        ca_pem=place.ca_pem,
+        token=token,
+        server_name=place.server_name,
+        namespace=place.namespace,
+    )
+
+
 def connect(
     kubeconfig: Path | None, environment: Mapping[str, str], *, context: str = ""
 ) -> Connection:

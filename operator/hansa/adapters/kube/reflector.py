@@ -48,16 +48,19 @@ class Mirror:
         on_change: OnChange | None = None,
         keep_managed_fields: bool = False,
         most_bytes: int = 0,
+        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
     ) -> None:
         """``keep_managed_fields``: they are a third of most objects and of use to few.
 
         ``most_bytes``: of JSON, in all; what would be more is passed over. 0: there is no end.
+        ``trim``: what is kept of an object instead of the whole.
         """
         self._key = key
         self._on_change = on_change
         self._keep_managed_fields = keep_managed_fields
         self._most_bytes = most_bytes
         self._bytes = 0
+        self._trim = trim
         self._objects: dict[str, Manifest] = {}
 
     def get(self, key: str) -> Manifest | None:
@@ -87,6 +90,7 @@ class Mirror:
             self._store(thing, old, notify=notify)
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> None:
+        thing = self._trim(thing)
         if not self._has_room(thing, old):
             log.warning("no room for more name=%s", thing["metadata"].get("name"))
             return
@@ -151,6 +155,7 @@ class Reflector(Mirror):
         on_change: OnChange | None = None,
         key: Callable[[Manifest], str] = by_name,
         keep_managed_fields: bool = False,
+        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
         labels: str = "",
         fields: str = "",
         admit: Callable[[Manifest], str] = lambda _: "",
@@ -167,6 +172,7 @@ class Reflector(Mirror):
             on_change=on_change,
             keep_managed_fields=keep_managed_fields,
             most_bytes=most_bytes,
+            trim=trim,
         )
         self._cluster = cluster
         self._path = path

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from hansa.api.generate.admission import change_policies
+from hansa.api.generate.admission import policies
 from hansa.api.generate.extras import EXTRAS, Column, Extras
 from hansa.api.generate.known_fields import keeping_unknown, known_fields_policy
 from hansa.api.generate.structural import structural_schema
@@ -100,7 +100,7 @@ def files() -> dict[Path, str]:
         name = f"{kind.plural}.yaml"
         out[Path("crds") / name] = rendered(kind)
         out[Path("helm") / f"hansa-{kind.cluster}" / "files" / "crds" / name] = rendered(kind)
-    for policy in change_policies():
+    for policy in policies():
         name = f"{policy['metadata']['name'].removesuffix(f'.{GROUP}')}.yaml"
         out[Path("helm/hansa-hub/files/admission") / name] = _yaml(policy)
     for kind in KINDS:

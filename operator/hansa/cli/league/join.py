@@ -15,17 +15,17 @@ from hansa.cli.lazy import load
 @click.option(
     "--hub-kubeconfig",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Bootstrap kubeconfig the league handed out; may only create certificate requests.",
+    help="Bootstrap kubeconfig the league handed out; may only read nodes.",
 )
 @click.option(
     "--out",
     required=True,
-    help="Where key and certificate go: secret/NAMESPACE/NAME, or a folder.",
+    help="Where keys and token go: secret/NAMESPACE/NAME, or a folder.",
 )
 def join(node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> None:
-    """Make a key pair and ask the hub to sign it.
+    """Make the node's keys and fetch the token that the hub seals to them.
 
-    The private key never leaves this cluster. The command prints the key's fingerprint: tell it to
+    The private keys never leave this cluster. The command prints their public halves: tell them to
     the hub's admin by another way, who runs ``hansa accept`` with what this command prints.
     """
     if not hub_url and hub_kubeconfig is None:

@@ -21,7 +21,14 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.ports import Manifest
 from hansa.reconcile.hub.job_view import Catalog, JobView, parse_spec, view_job
-from hansa.reconcile.hub.nodes import NodeLimits, NodeView, parse_node, view_node
+from hansa.reconcile.hub.nodes import (
+    NodeLimits,
+    NodeView,
+    believed,
+    parse_node,
+    pins,
+    view_node,
+)
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job
 
@@ -76,7 +83,9 @@ class Observed:
             currencies, key=lambda name: (currencies[name], name), default=DEFAULT_CURRENCY
         )
         limits = NodeLimits(lease_grace_s=float("inf"), currency=currency)
-        nodes = {view.name: view for view in (self._node(raw, limits) for raw in self.nodes)}
+        views = [self._node(raw, limits) for raw in self.nodes]
+        pinned = pins(view.parsed for view in views)
+        nodes = {view.name: believed(view, pinned) for view in views}
         catalog = Catalog(
             pools={raw["metadata"]["name"]: parse_pool(raw) for raw in self.pools},
             institutions={

@@ -1,1 +1,1 @@
-"""The way to the hub: identity, certificates, joining, contact, and who of the replicas works."""
+"""The way to the hub: identity, tokens, joining, contact, and who of the replicas works."""

@@ -1,4 +1,4 @@
-"""Who this member is towards the hub: one Secret with the hub's address and the node's keys.
+"""Who this member is towards the hub: one Secret with the hub's address, the node's keys and its token.
 
 The private keys are made here, stay in this Secret, and are never sent anywhere.
 """
@@ -10,26 +10,29 @@ import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-
 from hansa.adapters.keys import Ed25519Signer, parse_private_key
 from hansa.adapters.kube.config import Connection
+from hansa.adapters.sealing import IdentityKey
 from hansa.errors import Conflict, Terminal
+from hansa.member.hub_link.tokens import TokenFacts, facts_of
 from hansa.ports import Cluster, Manifest
 
 SERVER, NODE, CA = "server", "node", "ca.crt"
-CERTIFICATE, KEY, RELEASE_KEY = "tls.crt", "tls.key", "release.key"
-FIELDS = (SERVER, NODE, CA, CERTIFICATE, KEY, RELEASE_KEY)
+TOKEN, KEY, RELEASE_KEY = "token", "identity.key", "release.key"
+FIELDS = (SERVER, NODE, CA, TOKEN, KEY, RELEASE_KEY)
+
+PENDING = "pending"
+"""Stands for the token until the hub has given one."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubIdentity:
-    """What the member needs to speak to one hub. PEM throughout."""
+    """What the member needs to speak to one hub; the keys are PEM."""
 
     node: str
     server: str
     ca_pem: str
-    certificate_pem: str
+    token: str
     key_pem: str
     release_key_pem: str
 
@@ -39,11 +42,14 @@ class HubIdentity:
         return Ed25519Signer(parse_private_key(self.release_key_pem.encode()))
 
     @property
-    def validity_s(self) -> tuple[float, float]:
-        """When the certificate begins and ends."""
-        certificate = x509.load_pem_x509_certificate(self.certificate_pem.encode())
-        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        return begin.timestamp(), end.timestamp()
+    def key(self) -> IdentityKey:
+        """The key that opens what is sealed for this node."""
+        return IdentityKey.from_pem(self.key_pem)
+
+    @property
+    def token_facts(self) -> TokenFacts:
+        """What the token says; raises ``Terminal`` while there is none."""
+        return facts_of(self.token)
 
     def values(self) -> dict[str, str]:
         """Return the fields by the names they have in a Secret or a folder."""
@@ -51,15 +57,15 @@ class HubIdentity:
             SERVER: self.server,
             NODE: self.node,
             CA: self.ca_pem,
-            CERTIFICATE: self.certificate_pem,
+            TOKEN: self.token,
             KEY: self.key_pem,
             RELEASE_KEY: self.release_key_pem,
         }
 
     def write_files(self, folder: Path) -> None:
-        """Write every field as a file of mode 0600, the certificate last."""
+        """Write every field as a file of mode 0600, the token last."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in (SERVER, NODE, CA, RELEASE_KEY, KEY, CERTIFICATE):
+        for name in (SERVER, NODE, CA, RELEASE_KEY, KEY, TOKEN):
             path = folder / name
             path.touch(mode=0o600)
             path.write_text(self.values()[name])
@@ -69,8 +75,7 @@ class HubIdentity:
         return Connection(
             server=self.server,
             ca_file=folder / CA if self.ca_pem else None,
-            certificate_file=folder / CERTIFICATE,
-            key_file=folder / KEY,
+            token_file=folder / TOKEN,
             namespace=f"hansa-node-{self.node}",
         )
 
@@ -80,13 +85,14 @@ def from_values(values: dict[str, str]) -> HubIdentity:
     missing = [name for name in FIELDS if name != CA and not values.get(name)]
     if missing:
         raise Terminal(
-            f"the identity lacks {', '.join(missing)}; run `hansa join` again", reason="NoIdentity"
+            f"the identity lacks {', '.join(missing)}; remove it and run `hansa join` again",
+            reason="NoIdentity",
         )
     return HubIdentity(
         node=values[NODE],
         server=values[SERVER],
         ca_pem=values.get(CA, ""),
-        certificate_pem=values[CERTIFICATE],
+        token=values[TOKEN],
         key_pem=values[KEY],
         release_key_pem=values[RELEASE_KEY],
     )

@@ -1,7 +1,7 @@
-"""``hansa join``: make the node's keys, ask the hub for a certificate, keep the result.
+"""``hansa join``: make the node's keys, fetch the token that the hub seals to them, keep the result.
 
-What is made is kept at once, so a join that was interrupted goes on with the same key and the
-fingerprint the admin was told stays true.
+What is made is kept at once, so a join that was interrupted goes on with the same keys, and what the
+admin was told stays true.
 """
 
 from __future__ import annotations
@@ -17,15 +17,24 @@ from urllib.parse import urlsplit
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import SERVICE_ACCOUNT, Connection, connect, from_kubeconfig
-from hansa.errors import NotFound, Terminal
-from hansa.member.hub_link import certificates, identity
+from hansa.adapters.kube.config import (
+    SERVICE_ACCOUNT,
+    Connection,
+    connect,
+    from_kubeconfig,
+    with_token,
+)
+from hansa.adapters.sealing import IdentityKey
+from hansa.api.kinds import SOVEREIGNNODE
+from hansa.errors import HansaError, NotFound, Retryable, Terminal
+from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
-from hansa.ports import Cluster
+from hansa.member.hub_link.tokens import AsNode, facts_of, objection, renewed
+from hansa.ports import Cluster, Manifest
 
-DEFAULT_CERTIFICATE_S = 30 * 86_400
-PENDING = "pending"
-"""Stands for the certificate until the hub has signed it."""
+DEFAULT_TOKEN_S = 30 * 86_400
+POLL_S = 2.0
+RIGHTS_TRIES = 30
 
 
 class Keeper(Protocol):
@@ -78,17 +87,19 @@ class FolderKeeper:
         held.write_files(self._folder)
 
 
-async def enrol(
+async def enrol(  # who asks, for whom, where it is kept, how it is tried
     hub: Cluster,
+    as_node: AsNode,
     keeper: Keeper,
     fresh: HubIdentity,
     *,
-    seconds: int = DEFAULT_CERTIFICATE_S,
-    poll_s: float = certificates.POLL_S,
+    seconds: int = DEFAULT_TOKEN_S,
+    poll_s: float = POLL_S,
 ) -> HubIdentity:
-    """Join: 1. keep the keys, 2. ask, 3. tell a person the fingerprint, 4. wait, 5. keep the answer.
+    """Join: 1. keep the keys, 2. tell them, 3. wait for a first token, 4. exchange it, 5. keep that.
 
-    ``fresh`` holds new keys; those of an interrupted join win over them.
+    The first token is sealed by the hub to the keys that a person told its admin. ``fresh`` holds new
+    keys; those of an interrupted join win over them.
     """
     begun = await keeper.load()
     held = fresh if begun is None else replace(begun, server=fresh.server, ca_pem=fresh.ca_pem)
@@ -96,24 +107,83 @@ async def enrol(
         raise Terminal(f"this place holds the identity of node {begun.node}", reason="WrongNode")
     if begun is None:
         await keeper.save(held)
-    pair = certificates.load_key(held.key_pem)
-    await certificates.submit(hub, certificates.request_manifest(held.node, pair, seconds=seconds))
-    _say(_instructions(held, pair.fingerprint))
-    name = certificates.request_name(held.node, pair)
-    certificate = await certificates.wait_for(hub, name, poll_s=poll_s)
-    joined = replace(held, certificate_pem=certificate)
+    _say(_instructions(held))
+    first = await _first_token(hub, held, poll_s)
+    token = await _lasting_token(as_node, held.node, first, seconds, poll_s)
+    joined = replace(held, token=token)
     await keeper.save(joined)
     return joined
 
 
+async def _first_token(hub: Cluster, held: HubIdentity, poll_s: float) -> str:
+    """Return the token sealed to our key, once there is one; say each reason to wait once."""
+    said = ""
+    while True:
+        try:
+            return sealed_token(await hub.get(SOVEREIGNNODE.path(name=held.node)), held)
+        except (NotFound, Retryable, Terminal) as error:
+            if isinstance(error, Terminal) and error.reason == "NodeRejected":
+                raise
+            if str(error) != said:
+                said = str(error)
+                _say(f"Not yet: {said}")
+        await asyncio.sleep(poll_s)
+
+
+def sealed_token(node: Manifest, held: HubIdentity) -> str:
+    """Return the token in a SovereignNode; raises ``Retryable`` while there is none for our key.
+
+    Raises ``Terminal`` for one that is not to be used, which another may follow.
+    """
+    spec, status = node.get("spec"), node.get("status")
+    spec, status = (part if isinstance(part, dict) else {} for part in (spec, status))
+    if spec.get("accepted") == "Rejected":
+        text = f"the hub's admin has rejected node {held.node}"
+        raise Terminal(text, reason="NodeRejected")
+    said, ours = status.get("identity"), held.key.public_key
+    if spec.get("accepted") != "Accepted" or spec.get("identityKey") != ours:
+        raise Retryable("the hub's admin has not accepted this key yet")
+    if not isinstance(said, dict) or said.get("key") != ours:
+        raise Retryable("the hub has sealed no token to this key yet")
+    token = held.key.open(str(said.get("sealed", "")), node=held.node)
+    wrong = objection(facts_of(token), None, node=held.node, now_s=SystemClock().now())
+    if wrong:
+        raise Terminal(
+            f"the token that the hub sealed is not to be used: {wrong}", reason="NoToken"
+        )
+    return token
+
+
+async def _lasting_token(
+    as_node: AsNode, node: str, first: str, seconds: int, poll_s: float
+) -> str:
+    """Exchange the first token; the hub may need a moment to give the account its rights."""
+    last: HansaError | None = None
+    for _ in range(RIGHTS_TRIES):
+        try:
+            async with as_node(first) as hub:
+                return await renewed(
+                    hub,
+                    as_node,
+                    node=node,
+                    held=first,
+                    seconds=seconds,
+                    now_s=SystemClock().now(),
+                )
+        except HansaError as error:
+            last = error
+        await asyncio.sleep(poll_s)
+    raise Terminal(f"the first token could not be exchanged: {last}", reason="NoToken") from last
+
+
 def new_identity(node: str, hub: Connection) -> HubIdentity:
-    """Return an identity with new keys and no certificate yet."""
+    """Return an identity with new keys and no token yet."""
     return HubIdentity(
         node=node,
         server=hub.server,
         ca_pem=hub.ca_pem or (hub.ca_file.read_text() if hub.ca_file else ""),
-        certificate_pem=PENDING,
-        key_pem=certificates.new_key().private_pem,
+        token=identity.PENDING,
+        key_pem=IdentityKey.generate().private_pem(),
         release_key_pem=Ed25519Signer.generate().private_pem().decode(),
     )
 
@@ -128,16 +198,20 @@ def main(*, node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> N
 
 async def _join(node: str, hub: Connection, out: str) -> None:
     clock = SystemClock()
+
+    def as_node(token: str) -> KubeCluster:
+        return KubeCluster(with_token(hub, token), clock=clock, agent="hansa-join")
+
     async with KubeCluster(hub, clock=clock, agent="hansa-join") as cluster:
         kind, _, rest = out.partition("/")
         if kind != "secret" or rest.count("/") != 1:
-            await enrol(cluster, FolderKeeper(Path(out)), new_identity(node, hub))
+            await enrol(cluster, as_node, FolderKeeper(Path(out)), new_identity(node, hub))
         else:
             namespace, name = rest.split("/")
             async with KubeCluster(_own_cluster(), clock=clock, agent="hansa-join") as own:
                 keeper = SecretKeeper(own, namespace, name)
-                await enrol(cluster, keeper, new_identity(node, hub))
-    _say(f"Joined. The identity of node {node} is in {out}; the certificate renews itself.")
+                await enrol(cluster, as_node, keeper, new_identity(node, hub))
+    _say(f"Joined. The identity of node {node} is in {out}; the token renews itself.")
 
 
 def _bootstrap(hub_url: str, hub_kubeconfig: Path | None) -> Connection:
@@ -160,14 +234,14 @@ def _own_cluster() -> Connection:
     return connect(None if in_pod else Path(named or home), os.environ)
 
 
-def _instructions(held: HubIdentity, fingerprint: str) -> str:
-    key = held.signer.public_key
+def _instructions(held: HubIdentity) -> str:
+    identity_key, release_key = held.key.public_key, held.signer.public_key
     return (
-        f"Asked the hub to sign the key of node {held.node}.\n"
-        f"Fingerprint: {fingerprint}\n"
-        f"Release key: {key}\n"
+        f"These are the public keys of node {held.node}.\n"
+        f"Identity key: {identity_key}\n"
+        f"Release key: {release_key}\n"
         "Tell both to the hub's admin by another way than this connection; they run\n"
-        f"  hansa accept {held.node} --fingerprint {fingerprint} --release-key {key}\n"
+        f"  hansa accept {held.node} --identity-key {identity_key} --release-key {release_key}\n"
         "Waiting for the answer …"
     )
 

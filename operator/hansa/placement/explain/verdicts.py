@@ -60,7 +60,9 @@ def _message(pool: Pool, job: Job, kind: JobClass, site: Site) -> Mapping[Reason
     """What each rule saw."""
     shape = kind.shape
     law = ", ".join(sorted(site.legal_control)) or "no declared law"
-    lost = ", ".join(sorted(set(kind.data) - set(site.datasets)))
+    lost = sorted(set(kind.data) - set(site.datasets))
+    why = [f"does not hold {', '.join(lost)}"]
+    why += [site.disbelieved[name] for name in lost if name in site.disbelieved]
     wanted = shape.gpu_class or f"GPU of at least {shape.gpu_memory_bytes >> 30} GiB"
     size = f"{kind.workers} × {shape.gpus} GPUs"
     return {
@@ -70,7 +72,7 @@ def _message(pool: Pool, job: Job, kind: JobClass, site: Site) -> Mapping[Reason
         Reason.JURISDICTION_DISPUTED: f"{site.jurisdiction} under {law} is not fully known or declared",
         Reason.RESIDENCY_DENIED: f"stands in {site.jurisdiction}",
         Reason.LEGAL_CONTROL_DENIED: f"its operator is reached by {law}",
-        Reason.DATA_ELSEWHERE: f"does not hold {lost}",
+        Reason.DATA_ELSEWHERE: "; ".join(why),
         Reason.ASSURANCE_TOO_LOW: f"has L{site.assurance}, L{max(job.assurance, pool.assurance)} is needed",
         Reason.NO_SUCH_ACCELERATOR: f"lends no {wanted}",
         Reason.EXCEEDS_NODE_SHAPE: f"cannot hold {size} with their CPU and memory even when idle",

@@ -119,7 +119,9 @@ def _held(case: Case) -> Iterator[Remedy]:
         lost = [name for name in dict.fromkeys(case.job.data) if name not in site.datasets]
         more = {**site.datasets, **dict.fromkeys(lost, site.jurisdiction)}
         changed = with_site(case.snapshot, replace(site, datasets=more))
-        yield Remedy(f"{site.name} held {', '.join(lost)}", changed)
+        pinned = all(name in site.disbelieved for name in lost)
+        words = "the league's admin pinned {1} to {0}" if pinned else "{0} held {1}"
+        yield Remedy(words.format(site.name, ", ".join(lost)), changed)
 
 
 def _trusted(case: Case) -> Iterator[Remedy]:

@@ -113,9 +113,11 @@ class SetPoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class EnsureNodeAccess:
-    """Make namespace, roles and bindings of an accepted node."""
+    """Make namespace, account, roles and bindings of an accepted node."""
 
     node: str
+    key: str
+    """The key that its tokens are sealed to: an account of another key is made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +125,18 @@ class RevokeNodeAccess:
     """Take a node's roles and bindings away."""
 
     node: str
+    account: bool
+    """Whether its account goes as well, and with it its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
-class DecideCsr:
-    """Approve or deny a certificate request."""
+class SealToken:
+    """Make a token for a node that has none and seal it to its key."""
 
-    name: str
+    node: str
     uid: str
-    resource_version: str
-    decision: Literal["Approved", "Denied"]
-    reason: str
-    message: str
-    node: str = ""
+    key: str
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,6 @@ Action: TypeAlias = (
     | SetPoolStatus
     | EnsureNodeAccess
     | RevokeNodeAccess
-    | DecideCsr
+    | SealToken
     | EmitEvent
 )

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from hansa.api import places
-from hansa.api.aijob import SERVED_WORKLOADS, UNSERVED, AIJobSpec
+from hansa.api.aijob import MAX_JOB_BYTES, SERVED_WORKLOADS, UNSERVED, AIJobSpec
 from hansa.api.meta import first_fault
 from hansa.api.residency import Residency
 from hansa.grants.envelope import digest
@@ -20,6 +21,10 @@ from hansa.model.times import from_rfc3339
 from hansa.reconcile.hub.pools import ParsedPool
 
 FINALIZER = "hansa.dev/grant"
+OVERSIZE = "oversizeBytes"
+"""Stands in the spec of a job that was too large to be kept; the API server would drop the field."""
+KEPT = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp")
+KEPT_WHEN_SET = ("deletionTimestamp", "finalizers")
 Fault = tuple[Reason, str]
 
 
@@ -92,8 +97,28 @@ class Catalog:
     currency: str
 
 
+def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the AIJob, or of one that is too large what it takes to tell so and to let it go."""
+    meta = manifest["metadata"]
+    try:
+        size = len(orjson.dumps(meta)) + len(orjson.dumps(manifest.get("spec")))
+    except TypeError:
+        return manifest  # a number beyond 64 bits: read as such, and told
+    if size <= MAX_JOB_BYTES:
+        return manifest
+    fields = (*KEPT, *(name for name in KEPT_WHEN_SET if name in meta))
+    kept = {name: meta.get(name) for name in fields}
+    return {**manifest, "metadata": kept, "spec": {OVERSIZE: size}}
+
+
 def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
     """Read a spec; never raises."""
+    if OVERSIZE in wire:
+        text = f"the job has {wire[OVERSIZE]} bytes, at most {MAX_JOB_BYTES} are read"
+        remedy = (
+            "shorten spec.entrypoint, spec.env or the annotations; put long input into the image"
+        )
+        return ParsedSpec(wire, "", None, f"{text}; {remedy}")
     try:
         return ParsedSpec(wire, digest(dict(wire)), AIJobSpec.model_validate(wire))
     except ValidationError as error:

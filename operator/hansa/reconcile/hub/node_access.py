@@ -11,14 +11,22 @@ from typing import Any
 from hansa.api.meta import (
     GROUP,
     MANAGED_BY_LABEL,
+    NODE_ACCOUNT,
     NODE_LABEL,
     NODE_NAMESPACE_PREFIX,
-    NODE_USER_PREFIX,
 )
 from hansa.ports import Manifest
 
 RBAC = "rbac.authorization.k8s.io"
 MANAGER = "hansa-hub"
+KEY_ANNOTATION = f"{GROUP}/identity-key"
+"""On a node's account: the key that its tokens were sealed to."""
+QUOTA = {
+    "count/leases.coordination.k8s.io": "4",
+    "count/events": "1000",
+    "count/events.events.k8s.io": "1000",
+}
+"""Most of what a node may make there; of all else it makes nothing."""
 
 
 def namespace_of(node: str) -> str:
@@ -26,16 +34,31 @@ def namespace_of(node: str) -> str:
     return NODE_NAMESPACE_PREFIX + node
 
 
-def access_manifests(node: str) -> tuple[tuple[str, Manifest], ...]:
-    """Return ``(path, manifest)`` of all objects a node needs, in the order to apply them."""
+def account_path(node: str) -> str:
+    """Return the path of the service account that a node is."""
+    return f"/api/v1/namespaces/{namespace_of(node)}/serviceaccounts/{NODE_ACCOUNT}"
+
+
+def access_manifests(node: str, key: str = "") -> tuple[tuple[str, Manifest], ...]:
+    """Return ``(path, manifest)`` of all objects a node needs, in the order to apply them.
+
+    ``key``: whose tokens the account gives; an account of another key has to go first.
+    """
     space = namespace_of(node)
-    subject = {"apiGroup": RBAC, "kind": "User", "name": NODE_USER_PREFIX + node}
+    account = _object("v1", "ServiceAccount", NODE_ACCOUNT, node)
+    account["metadata"]["annotations"] = {KEY_ANNOTATION: key}
+    subject = {"kind": "ServiceAccount", "name": NODE_ACCOUNT, "namespace": space}
     roles = f"/apis/{RBAC}/v1"
     role: Manifest = _object(f"{RBAC}/v1", "Role", space, node) | {"rules": _namespace_rules()}
     cluster_role: Manifest = _object(f"{RBAC}/v1", "ClusterRole", space, node)
     cluster_role |= {"rules": _cluster_rules(node)}
     return (
         (f"/api/v1/namespaces/{space}", _object("v1", "Namespace", space, node)),
+        (
+            f"/api/v1/namespaces/{space}/resourcequotas/{space}",
+            _object("v1", "ResourceQuota", space, node) | {"spec": {"hard": dict(QUOTA)}},
+        ),
+        (account_path(node), account | {"automountServiceAccountToken": False}),
         (f"{roles}/namespaces/{space}/roles/{space}", role),
         (
             f"{roles}/namespaces/{space}/rolebindings/{space}",
@@ -52,7 +75,8 @@ def access_manifests(node: str) -> tuple[tuple[str, Manifest], ...]:
 
 def access_paths(node: str) -> tuple[str, ...]:
     """Return the paths whose deletion takes a node's rights away; grants stay as evidence."""
-    return tuple(path for path, _ in access_manifests(node)[1:])
+    manifests = access_manifests(node)
+    return tuple(path for path, thing in manifests if thing["apiVersion"].startswith(RBAC))
 
 
 def _object(api_version: str, kind: str, name: str, node: str) -> Manifest:
@@ -78,6 +102,7 @@ def _namespace_rules() -> list[dict[str, Any]]:
         _rule(GROUP, ["workgrants"], ["get", "list", "watch"]),
         _rule(GROUP, ["workgrants/status"], ["get", "patch", "update"]),
         _rule("coordination.k8s.io", ["leases"], ["create", "get", "patch", "update"]),
+        _rule("", ["serviceaccounts/token"], ["create"], NODE_ACCOUNT),
         _rule("", ["events"], ["create"]),
         _rule("events.k8s.io", ["events"], ["create"]),
     ]
@@ -87,6 +112,4 @@ def _cluster_rules(node: str) -> list[dict[str, Any]]:
     return [
         _rule(GROUP, ["sovereignnodes"], ["get"], node),
         _rule(GROUP, ["sovereignnodes/status"], ["get", "patch"], node),
-        # A request's name is new each time, so `get` cannot be pinned; requests hold public keys only.
-        _rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"]),
     ]

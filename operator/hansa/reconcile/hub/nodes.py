@@ -7,11 +7,12 @@ can only ever make the node less available.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
 from hansa.api.meta import first_fault
@@ -39,6 +40,10 @@ class ParsedNode:
     """Why it takes no work, whatever the time is."""
     release_key: str = ""
     """Raw public key, base64, as the league's admin pinned it; empty: none."""
+    identity_key: str = ""
+    """Where its tokens are sealed to, as pinned; empty: none."""
+    pinned: frozenset[str] = frozenset()
+    """Data sets that the league's admin pinned to it."""
 
     @property
     def audience(self) -> str:
@@ -77,11 +82,13 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
     except ValidationError as error:
         text = f"the SovereignNode's spec is not valid: {first_fault(error)}"
         site = Site(meta["name"], "", "", "", frozenset())
+        wire = manifest.get("spec")
+        accepted = wire.get("accepted") if isinstance(wire, dict) else None
         return ParsedNode(
             meta["name"],
             meta["uid"],
             meta.get("generation", 0),
-            "Pending",
+            accepted if isinstance(accepted, str) else "Pending",
             site,
             ((Reason.MISCONFIGURED, text),),
         )
@@ -101,6 +108,8 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         site=_site(meta["name"], spec, status),
         faults=tuple(faults),
         release_key=spec.release_key or "",
+        identity_key=spec.identity_key or "",
+        pinned=frozenset(spec.datasets),
     )
 
 
@@ -121,9 +130,44 @@ def view_node(
     return NodeView(node, site, heartbeat_s)
 
 
+def pins(nodes: Iterable[ParsedNode]) -> dict[str, frozenset[str]]:
+    """Return data set → nodes it is pinned to, accepted or not: a pin does not lapse by itself."""
+    found: dict[str, frozenset[str]] = {}
+    for node in nodes:
+        for name in node.pinned:
+            found[name] = found.get(name, frozenset()) | {node.name}
+    return found
+
+
+def believed(view: NodeView, pinned: Mapping[str, frozenset[str]]) -> NodeView:
+    """Strike what a node announces of data sets that the league's admin pinned to others."""
+    site, name = view.site, view.name
+    struck = sorted(d for d in site.datasets if name not in pinned.get(d, (name,)))
+    if not struck:
+        return view
+    why = "the league's admin pinned {0} to {1}, and {2} announces it: that is not believed"
+    site = replace(
+        site,
+        datasets={d: place for d, place in site.datasets.items() if d not in struck},
+        dataset_rules={d: rule for d, rule in site.dataset_rules.items() if d not in struck},
+        disbelieved={d: why.format(d, ", ".join(sorted(pinned[d])), name) for d in struck},
+    )
+    return replace(view, site=site)
+
+
 def disputed(node: ParsedNode) -> str:
     """Return how the two statements of jurisdiction differ; empty when they agree."""
     return next((text for why, text in node.faults if why is Reason.JURISDICTION_DISPUTED), "")
+
+
+def is_point(key: str) -> bool:
+    """Tell whether a text is a P-256 public key as ``spec.identityKey`` has it."""
+    try:
+        point = base64.b64decode(key, validate=True)
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
+        return False
+    return True
 
 
 def place_set(rule: PlaceRule) -> PlaceSet:
@@ -166,7 +210,10 @@ def _spec_faults(spec: SovereignNodeSpec, limits: NodeLimits) -> Iterator[tuple[
 def _key_faults(
     spec: SovereignNodeSpec, status: SovereignNodeStatus
 ) -> Iterator[tuple[Reason, str]]:
-    """Say what keeps a grant from being addressed, or its release from being believed."""
+    """Say what keeps it from joining, a grant from being addressed, or its release from being believed."""
+    if spec.identity_key is not None and not is_point(spec.identity_key):
+        text = "spec.identityKey is no P-256 key; run `hansa accept` as `hansa join` printed it"
+        yield Reason.NODE_NOT_ACCEPTED, text
     if spec.release_key is None and spec.accepted == "Accepted":
         text = "spec.releaseKey is not pinned; run `hansa accept` as `hansa join` printed it"
         yield Reason.NODE_NOT_ACCEPTED, text

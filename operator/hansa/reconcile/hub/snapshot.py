@@ -36,10 +36,7 @@ class LeagueView:
 def known_datasets(nodes: Iterable[NodeView]) -> frozenset[str]:
     """Return the data sets that accepted nodes announce."""
     return frozenset(
-        name
-        for node in nodes
-        if node.parsed.accepted == "Accepted"
-        for name in node.parsed.site.datasets
+        name for node in nodes if node.parsed.accepted == "Accepted" for name in node.site.datasets
     )
 
 

@@ -41,9 +41,18 @@ class Health:
     disk: str = ""
     lock: str = ""
     removal: str = ""
+    identity: str = ""
+    """Told at home alone: work is taken for as long as the present token holds."""
+
+    def conditions_at_home(self) -> list[StatedCondition]:
+        """Return the member's conditions, with what only its own people can mend."""
+        said = StatedCondition("IdentityRenewed", "True", "TokenHolds")
+        if self.identity:
+            said = StatedCondition("IdentityRenewed", "False", "RenewalRefused", self.identity)
+        return [*self.conditions(), said]
 
     def conditions(self) -> list[StatedCondition]:
-        """Return the member's conditions."""
+        """Return the member's conditions, as the hub is told."""
         troubles = (
             *(self.policy, self.hub, self.kuberay, self.clock, self.disk, self.lock),
             self.removal,
@@ -76,7 +85,7 @@ class Declaration:
     agent_version: str
     kuberay_version: str
     release_key: str
-    certificate_end_s: float | None = None
+    token_end_s: float | None = None
     unusable_data: frozenset[str] = frozenset()
 
 
@@ -95,8 +104,8 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
     }
     if said.kuberay_version:
         status["kuberayVersion"] = said.kuberay_version
-    if said.certificate_end_s is not None:
-        status["certificateNotAfter"] = rfc3339(said.certificate_end_s)
+    if said.token_end_s is not None:
+        status["identityNotAfter"] = rfc3339(said.token_end_s)
     if said.policy is not None:
         status |= _declared(said, said.policy)
     return {
@@ -168,7 +177,7 @@ def policy_status(said: Enforcement, old: list[Mapping[str, Any]], *, now_s: flo
         "note": said.note[:MOST_NOTE],
         "refusals": [{"reason": reason, "count": count} for reason, count in counts],
         "conditions": merged(
-            old, said.health.conditions(), now_s=now_s, generation=said.generation
+            old, said.health.conditions_at_home(), now_s=now_s, generation=said.generation
         ),
     }
     if said.last_contact_s is not None:

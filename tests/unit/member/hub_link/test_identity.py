@@ -11,7 +11,7 @@ from hansa.member.hub_link.identity import HubIdentity
 
 def identity_of(**values):
     fields = {"node": "tartu", "server": "https://hub.example", "ca_pem": "CA"}
-    pems = {"certificate_pem": "CERT", "key_pem": "KEY", "release_key_pem": "RELEASE"}
+    pems = {"token": "TOKEN", "key_pem": "KEY", "release_key_pem": "RELEASE"}
     return HubIdentity(**fields | pems | values)
 
 
@@ -31,7 +31,7 @@ class Secrets:
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(Terminal, match=r"tls\.key"):
+    with pytest.raises(Terminal, match=r"identity\.key"):
         identity.from_values(identity_of(key_pem="").values())
 
 
@@ -47,4 +47,4 @@ SPOILT = {"not base64": "x", "not text": base64.b64encode(b"\xff").decode()}
 @pytest.mark.parametrize("value", SPOILT.values(), ids=SPOILT.keys())
 async def test_a_spoilt_secret_is_named(value):
     with pytest.raises(Terminal, match="Secret hansa-system/hansa-identity is spoilt"):
-        await identity.load(Secrets({"tls.key": value}), "hansa-system", "hansa-identity")
+        await identity.load(Secrets({"identity.key": value}), "hansa-system", "hansa-identity")

@@ -1,58 +1,24 @@
-"""When a certificate is renewed, and what is kept when that fails."""
+"""When a token is renewed, and what is kept when that fails."""
 
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from hansa.adapters.kube.config import Connection
 from hansa.errors import Retryable, Terminal
 from hansa.member.duties import RENEW_CHECK_S, Renewal
-from hansa.member.hub_link import certificates, identity
+from hansa.member.hub_link import identity
 from hansa.member.hub_link.join import new_identity
 from hansa.member.settings import MemberSettings
+from tests.unit.member.hub_link.paper import PaperHub, handed, token
 
 BEGIN_S, LIFETIME_S = 1_800_000_000, 1_000_000
 SETTINGS = MemberSettings(node="tartu", identity={"renew_fraction": 0.6})
-
-
-def certificate(begin_s: int, name: str = "tartu") -> str:
-    """Return a certificate that is valid from ``begin_s`` for the lifetime, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    begin, end = (datetime.fromtimestamp(at, UTC) for at in (begin_s, begin_s + LIFETIME_S))
-    built = x509.CertificateBuilder(
-        issuer_name=subject,
-        subject_name=subject,
-        public_key=key.public_key(),
-        serial_number=1,
-        not_valid_before=begin,
-        not_valid_after=end,
-    ).sign(key, hashes.SHA256())
-    return built.public_bytes(serialization.Encoding.PEM).decode()
-
-
-class Hub:
-    """Signs, denies or is away."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.asked = []
-
-    async def create(self, path, body):
-        assert path == certificates.REQUESTS
-        self.asked.append(body)
-
-    async def get(self, _):
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return {"status": self.answer}
+BEFORE = token(begin_s=BEGIN_S, seconds=LIFETIME_S)
+AFTER = token(begin_s=BEGIN_S + LIFETIME_S, seconds=LIFETIME_S)
 
 
 class Own:
@@ -65,24 +31,21 @@ class Own:
         self.kept.append((path, body["data"]))
 
 
-def signed(pem):
-    return {"certificate": base64.b64encode(pem.encode()).decode()}
-
-
-def renewal(folder, *, at_s, spread=0.0, answer=None):
-    """Return a renewal whose clock says ``at_s`` seconds after the certificate's beginning."""
-    after = certificate(BEGIN_S + LIFETIME_S)
+def renewal(folder, *, at_s, spread=0.0, answers=(), users=None):
+    """Return a renewal whose clock says ``at_s`` seconds after the token's beginning."""
+    hub = PaperHub(*(answers or [handed(AFTER)]), users=users)
     context = SimpleNamespace(
         settings=SETTINGS,
         clock=SimpleNamespace(now=lambda: BEGIN_S + at_s),
         jitter=lambda: spread,
-        hub=Hub(answer or signed(after)),
+        hub=hub,
         own=Own(),
         dirty=SimpleNamespace(set=lambda: None),
+        renewal_trouble="",
     )
     fresh = new_identity("tartu", Connection(server="https://hub.example"))
-    held = identity.from_values(fresh.values() | {identity.CERTIFICATE: certificate(BEGIN_S)})
-    return Renewal(context, held, folder), context, after
+    held = identity.from_values(fresh.values() | {identity.TOKEN: BEFORE})
+    return Renewal(context, held, folder, hub.as_node), context
 
 
 DUE = {
@@ -99,20 +62,20 @@ DUE = {
 
 
 @pytest.mark.parametrize(("at_s", "spread", "due"), DUE.values(), ids=DUE)
-async def test_a_certificate_is_renewed_when_it_is_due_and_not_before(tmp_path, at_s, spread, due):
-    subject, context, after = renewal(tmp_path, at_s=at_s, spread=spread)
+async def test_a_token_is_renewed_when_it_is_due_and_not_before(tmp_path, at_s, spread, due):
+    subject, context = renewal(tmp_path, at_s=at_s, spread=spread)
     before = subject.held
 
     await subject.check()
 
     assert len(context.hub.asked) == len(context.own.kept) == int(due)
-    assert subject.held.certificate_pem == (after if due else before.certificate_pem)
-    assert (subject.held.key_pem == before.key_pem) is not due
+    assert subject.held.token == (AFTER if due else BEFORE)
+    assert subject.held.key_pem == before.key_pem
     assert subject.held.release_key_pem == before.release_key_pem
 
 
-async def test_the_new_certificate_is_kept_and_put_where_the_client_reads_it(tmp_path):
-    subject, context, after = renewal(tmp_path, at_s=600_000)
+async def test_the_new_token_is_kept_and_put_where_the_client_reads_it(tmp_path):
+    subject, context = renewal(tmp_path, at_s=600_000)
 
     await subject.check()
     await subject.check()
@@ -120,27 +83,44 @@ async def test_the_new_certificate_is_kept_and_put_where_the_client_reads_it(tmp
     assert len(context.hub.asked) == 1, "the new one is not due"
     ((path, data),) = context.own.kept
     assert path.endswith("/secrets/hansa-identity")
-    assert base64.b64decode(data[identity.CERTIFICATE]).decode() == after
-    assert (tmp_path / identity.CERTIFICATE).read_text() == after
-    assert (tmp_path / identity.KEY).read_text() == subject.held.key_pem
+    assert base64.b64decode(data[identity.TOKEN]).decode() == AFTER
+    assert (tmp_path / identity.TOKEN).read_text() == AFTER
     assert subject.end_s == BEGIN_S + 2 * LIFETIME_S
+    assert context.renewal_trouble == ""
 
 
-async def test_a_refused_renewal_keeps_what_there_is_and_asks_again_with_another_key(tmp_path):
-    denied = {"conditions": [{"type": "Denied", "message": "rejected"}]}
-    subject, context, _ = renewal(tmp_path, at_s=600_000, answer=denied)
+REFUSED = {
+    "a word": (handed("hello"), None),
+    "a certificate": ({"status": {"certificate": "hello"}}, None),
+    "another node's": (handed(token("riga", begin_s=BEGIN_S + LIFETIME_S)), None),
+    "ended": (handed(token(begin_s=BEGIN_S - 3600)), None),
+    "forged": (handed(AFTER), {AFTER: "system:anonymous"}),
+    "no right": (Terminal("403 Forbidden"), None),
+    "away": (Retryable("away"), None),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_what_is_refused_changes_nothing_but_what_people_are_told(tmp_path, case):
+    answer, users = REFUSED[case]
+    subject, context = renewal(tmp_path, at_s=600_000, answers=[answer, handed(AFTER)], users=users)
     before = subject.held
 
-    for _ in range(2):
-        with pytest.raises(Terminal, match="rejected"):
-            await subject.check()
+    await subject.check()
 
     assert (subject.held, context.own.kept) == (before, [])
-    assert len({body["spec"]["request"] for body in context.hub.asked}) == 2
+    assert not (tmp_path / identity.TOKEN).exists()
+    assert "the hub gave no usable token" in context.renewal_trouble
+
+    context.hub.users.clear()
+    await subject.check()
+
+    assert subject.held.token == AFTER
+    assert context.renewal_trouble == ""
 
 
 async def test_what_cannot_be_kept_is_not_used(tmp_path):
-    subject, context, _ = renewal(tmp_path, at_s=600_000)
+    subject, context = renewal(tmp_path, at_s=600_000)
     before = subject.held
 
     async def away(*_):
@@ -151,7 +131,7 @@ async def test_what_cannot_be_kept_is_not_used(tmp_path):
         await subject.check()
 
     assert subject.held == before
-    assert not (tmp_path / identity.CERTIFICATE).exists()
+    assert not (tmp_path / identity.TOKEN).exists()
 
 
 PAUSES = {
@@ -164,6 +144,6 @@ PAUSES = {
 
 @pytest.mark.parametrize(("at_s", "pause_s"), PAUSES.values(), ids=PAUSES)
 def test_it_looks_again_when_it_is_due_and_never_in_a_hurry(tmp_path, at_s, pause_s):
-    subject, _, _ = renewal(tmp_path, at_s=at_s)
+    subject, _ = renewal(tmp_path, at_s=at_s)
 
     assert subject.pause_s() == pytest.approx(pause_s)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hansa.model.reasons import Reason
 from hansa.placement.planner import explain, plan
 from hansa.reconcile.hub.job_view import Catalog, fault_of
-from hansa.reconcile.hub.nodes import parse_node, view_node
+from hansa.reconcile.hub.nodes import believed, parse_node, pins, view_node
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, build, plan_job
 from hansa.reconcile.hub.status.nodes_and_pools import node_status
@@ -64,6 +64,58 @@ def test_availability(case):
 @pytest.mark.parametrize("heartbeat_s", [None, NOW_S - 41])
 def test_a_silent_node_is_unreachable(heartbeat_s):
     assert view(heartbeat_s=heartbeat_s).site.unavailable is Reason.NODE_UNREACHABLE
+
+
+def announcing(name, *datasets, pinned=(), **spec):
+    rows = [{"name": one, "jurisdiction": "EE"} for one in datasets]
+    manifest = node_manifest(name, {"datasets": rows}, datasets=list(pinned), **spec)
+    return view_node(parse_node(manifest, LIMITS), NOW_S, NOW_S, LIMITS)
+
+
+HOLDERS = {
+    "nobody pinned it": ((), (), True),
+    "pinned to another": (("scans",), (), False),
+    "pinned to both": (("scans",), ("scans",), True),
+    "another set is pinned to another": (("films",), (), True),
+    "pinned to it alone": ((), ("scans",), True),
+}
+
+
+@pytest.mark.parametrize("case", HOLDERS)
+@pytest.mark.parametrize("decision", ["Accepted", "Pending"])
+def test_a_data_set_is_believed_of_those_it_is_pinned_to(case, decision):
+    others, own, is_believed = HOLDERS[case]
+    tartu = announcing("tartu", pinned=others, accepted=decision)
+    riga = announcing("riga", "scans", "songs", pinned=own)
+
+    seen = believed(riga, pins([tartu.parsed, riga.parsed]))
+
+    assert set(seen.site.datasets) == ({"scans", "songs"} if is_believed else {"songs"})
+    assert set(seen.site.dataset_rules) == set(seen.site.datasets)
+    conditions = {row["type"]: row for row in node_status(seen, (), {}, NOW_S)["conditions"]}
+    if is_believed:
+        assert seen == riga
+        assert "DatasetsBelieved" not in conditions
+    else:
+        assert conditions["DatasetsBelieved"]["status"] == "False"
+        assert "pinned scans to tartu" in conditions["DatasetsBelieved"]["message"]
+
+
+def test_a_job_is_told_whose_word_is_not_believed():
+    tartu, riga = announcing("tartu", "scans", pinned=["scans"]), announcing("riga", "scans")
+    pinned = pins([tartu.parsed, riga.parsed])
+    nodes = {view.name: believed(view, pinned) for view in (tartu, riga)}
+    league = LeagueView(1, nodes, catalog())
+    job = plan_job(job_view(data=[{"name": "scans"}]), (), league, NOW_S)
+
+    verdicts = {row.site: row for row in explain(build(league, [job], NOW_S), job.uid)}
+
+    assert verdicts["riga"].reason is Reason.DATA_ELSEWHERE
+    assert verdicts["riga"].message == (
+        "does not hold scans; the league's admin pinned scans to tartu, and riga announces it:"
+        " that is not believed"
+    )
+    assert verdicts["tartu"].reason is Reason.PENDING
 
 
 JSON = st.recursive(

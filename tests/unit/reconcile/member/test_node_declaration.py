@@ -110,7 +110,7 @@ def declaration(**changes):
         "agent_version": "1",
         "kuberay_version": "1.6.1",
         "release_key": "A" * 43 + "=",
-        "certificate_end_s": 100.0,
+        "token_end_s": 100.0,
     } | changes
     return node_status(Declaration(**said), [], now_s=1)["status"]
 
@@ -124,7 +124,7 @@ def test_a_declaration_is_a_valid_status():
 
 
 def test_without_a_law_nothing_is_declared():
-    status = declaration(policy=None, kuberay_version="", certificate_end_s=None)
+    status = declaration(policy=None, kuberay_version="", token_end_s=None)
     assert not status.keys() & {"declaredJurisdiction", "inventory", "kuberayVersion"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hansa.model.plan import Notice, Waiting
@@ -17,7 +17,7 @@ from hansa.reconcile.hub.pools import ParsedPool
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_SHARES = 256
-SOUND = "Sound"
+SOUND, BELIEVED = "Sound", "DatasetsBelieved"
 
 
 def node_status(
@@ -44,10 +44,10 @@ def node_status(
         )
     conditions = merge(
         present.get("conditions"),
-        (ready, agreed, _sound(notices)),
+        (ready, agreed, _sound(notices), *_disbelief(site)),
         now=rfc3339(now_s),
         generation=node.parsed.generation,
-        worded=frozenset({SOUND}),
+        worded=frozenset({SOUND, BELIEVED}),
     )
     if conditions == present.get("conditions"):
         return None
@@ -111,6 +111,13 @@ def unsound(
     if now.get("status") != "False" or _words(now) == _words(before):
         return None
     return Reason(now["reason"]), str(now["message"])
+
+
+def _disbelief(site: Site) -> Iterator[StatedCondition]:
+    """Yield what of a node's announcements the league does not believe, if there is any."""
+    if site.disbelieved:
+        text = "; ".join(why for _, why in sorted(site.disbelieved.items()))
+        yield StatedCondition(BELIEVED, "False", Reason.DATA_ELSEWHERE.value, text)
 
 
 def _sound(notices: Sequence[Notice]) -> StatedCondition:

@@ -1,0 +1,69 @@
+"""A list is read whole, however large its objects are: pages shrink and grow."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+
+from hansa.adapters.kube.client import OWN, Bounds
+from hansa.errors import TooLarge
+from tests.unit.adapters.servers import serving
+
+SMALL = [1] * 700
+LISTS = {
+    "small objects only": SMALL,
+    "large ones in the middle": SMALL + [900] * 40 + SMALL,
+    "large ones at the end": SMALL + [900] * 3,
+    "nothing": [],
+}
+
+
+def collection(sizes, asked):
+    """A server's list of objects of so many bytes each, with the length of each page asked for."""
+
+    async def answer(request):
+        start, length = int(request.query.get("continue", "0")), int(request.query["limit"])
+        asked.append(length)
+        part = [
+            {
+                "metadata": {"name": str(i), "uid": str(i), "resourceVersion": "1"},
+                "x": "y" * sizes[i],
+            }
+            for i in range(start, min(len(sizes), start + length))
+        ]
+        after = start + length
+        meta = {"resourceVersion": "7", "continue": str(after) if after < len(sizes) else ""}
+        return web.json_response({"kind": "ThingList", "metadata": meta, "items": part})
+
+    return answer
+
+
+@pytest.mark.parametrize("case", LISTS)
+async def test_a_list_with_large_objects_is_read_whole(case):
+    sizes, asked = LISTS[case], []
+
+    async with serving(collection(sizes, asked), Bounds(answer=60_000)) as cluster:
+        page = await cluster.list("/things")
+
+    assert [item["metadata"]["name"] for item in page.items] == [str(i) for i in range(len(sizes))]
+    assert page.resource_version == "7"
+    assert asked[0] == OWN.page_items
+
+
+async def test_pages_grow_again_after_large_objects():
+    asked: list[int] = []
+
+    async with serving(
+        collection([900] * 400 + [1] * 3000, asked), Bounds(answer=60_000)
+    ) as cluster:
+        await cluster.list("/things")
+
+    assert min(asked) < 63
+    assert max(asked[-3:]) > 125
+
+
+async def test_one_object_beyond_all_bounds_is_said_so():
+
+    async with serving(collection([1, 9_000], []), Bounds(answer=5_000)) as cluster:
+        with pytest.raises(TooLarge, match="larger than 5000 bytes"):
+            await cluster.list("/things")

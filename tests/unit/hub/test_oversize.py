@@ -1,0 +1,59 @@
+"""A job that is too large is told so and kept small; nobody else's work waits for it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hansa.api.aijob import MAX_JOB_BYTES
+from hansa.reconcile.hub.job_view import OVERSIZE, trimmed_job
+from tests.unit.hub import kit
+from tests.unit.reconcile.hub.hub_objects import job_manifest
+
+BIG = "x" * MAX_JOB_BYTES
+PLACES = {
+    "entrypoint": ({}, {"entrypoint": ["python", BIG]}),
+    "env": ({}, {"env": [{"name": "A", "value": BIG}]}),
+    "annotations": ({"annotations": {"note": BIG}}, {}),
+    "labels": ({"labels": {f"l{i}": "x" * 60 for i in range(2200)}}, {}),
+    "owners": ({"ownerReferences": [{"name": "x" * 200} for _ in range(700)]}, {}),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_whatever_makes_a_job_large_it_is_kept_small(case):
+    meta, spec = PLACES[case]
+    job = job_manifest({"epoch": 3}, meta={"finalizers": ["hansa.dev/grant"], **meta}, **spec)
+
+    kept = trimmed_job(job)
+
+    assert len(json.dumps(kept)) < 1000
+    assert kept["spec"][OVERSIZE] > MAX_JOB_BYTES
+    assert kept["status"] == {"epoch": 3}  # what it holds is not forgotten
+    assert kept["metadata"]["finalizers"] == ["hansa.dev/grant"]
+
+
+def test_a_job_of_the_full_size_is_kept_whole():
+    job = job_manifest(entrypoint=["python", "x" * (MAX_JOB_BYTES - 2000)])
+
+    assert trimmed_job(job) is job
+
+
+def test_a_job_that_is_too_large_is_told_so_and_the_next_one_runs(clock):
+    store = kit.Store(clock)
+    kit.namespace(store)
+    kit.pool(store)
+    kit.node(store, "tartu", kit.lent())
+    kit.submit(store, "huge", entrypoint=["python", BIG])
+    kit.submit(store, "study")
+    hub = kit.led(store, clock)
+
+    hub.settle_down()
+
+    huge, study = (store.objects[kit.job_path(name)] for name in ("huge", "study"))
+    (placed,) = (row for row in huge["status"]["conditions"] if row["type"] == "Placed")
+    assert placed["reason"] == "Misconfigured"
+    assert f"at most {MAX_JOB_BYTES} are read" in placed["message"]
+    assert study["status"]["node"] == "tartu"
+    assert all(len(json.dumps(job)) < 4000 for job in hub.caches.jobs.values())
