@@ -95,7 +95,7 @@ async def test_pages_are_made_as_short_as_an_answer_may_be():
     async with serving(answer, Bounds(answer=2000, page_items=32)) as cluster:
         page = await cluster.list("/x")
     assert page.items == everything
-    assert asked[:2] == [32, 4]
+    assert asked[:2] == [32, 16]
 
 
 async def test_one_object_that_is_too_long_by_itself_is_an_error():

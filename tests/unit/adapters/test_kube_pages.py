@@ -63,7 +63,6 @@ async def test_pages_grow_again_after_large_objects():
 
 
 async def test_one_object_beyond_all_bounds_is_said_so():
-
     async with serving(collection([1, 9_000], []), Bounds(answer=5_000)) as cluster:
         with pytest.raises(TooLarge, match="larger than 5000 bytes"):
             await cluster.list("/things")

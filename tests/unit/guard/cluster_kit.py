@@ -87,7 +87,7 @@ class MemoryCluster:
 
     async def delete(self, path: str, *, uid: str = "") -> None:
         await self._meet("delete", path)
-        if uid not in ("", self.objects[path]["metadata"]["uid"]):
+        if uid and uid != self.objects[path]["metadata"]["uid"]:
             raise Conflict(f"409 Conflict: the UID in the precondition is not that of {path}")
         for place in [p for p in self.objects if p == path or p.startswith(f"{path}/")]:
             del self.objects[place]
