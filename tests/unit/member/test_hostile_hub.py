@@ -334,19 +334,3 @@ async def test_a_run_that_is_not_understood_keeps_no_other_from_its_end(caplog):
     await asyncio.gather(task, return_exceptions=True)
     assert looked_at[:4] == ["a", "b", "a", "b"]
     assert "run not understood" in caplog.text
-
-
-async def test_a_trial_of_the_lock_during_a_change_of_law_says_nothing(monkeypatch):
-    """Once a switch from Stopped to Open looked like a lock without its rule for Stopped."""
-    parts = member_of(HostileHub(Random(0)))
-    state = parts.context.cluster_state
-
-    async def opened_meanwhile(_, law):
-        assert law.switch == "Stopped"
-        state.put_policy(HeldPolicy(LAW, 3, "u", ""))
-        return Canary("Admitted", "stopped")
-
-    state.put_policy(HeldPolicy(LAW.model_copy(update={"switch": "Stopped"}), 2, "u", ""))
-    monkeypatch.setattr("hansa.member.duties.second_lock.try_lock", opened_meanwhile)
-    await Duties(parts.context).canary()
-    assert state.canary == Canary("Denied", "")
