@@ -47,7 +47,7 @@ async def release_outdated(context: AgentContext, job_uid: str) -> None:
 async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | None:
     """Sign that nothing of the job runs here; None when something does, or cannot be ruled out."""
     records = context.epochs.records.of(spec.job.uid)
-    if not records or any(record.outcome is Outcome.ACCEPTED for record in records):
+    if any(record.outcome is Outcome.ACCEPTED for record in records):
         return None
     try:
         # The cache lags behind what we made ourselves: a release is a promise, so ask.

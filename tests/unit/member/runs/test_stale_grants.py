@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hansa.api.meta import JOB_UID_LABEL
@@ -72,3 +74,33 @@ async def test_where_nobody_can_tell_it_is_not(agent):
     agent.own.list = fails
     assert await told(agent) is None
     assert GRANT in agent.hub.objects
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["remembers", "has forgotten all"])
+async def test_a_release_that_was_put_off_comes_when_the_agent_is_back(agent, remembers):
+    """The one that refused it waited for a later run to go, and is gone itself."""
+    if remembers:
+        await agent.remembers(Outcome.ENDED)
+    else:
+        agent.granted()
+    grant = agent.hub.objects[GRANT]
+    row = {"type": "Accepted", "status": "False", "reason": "StaleEpoch"}
+    agent.hub.put(GRANT, {**grant, "status": {"conditions": [row], "highestEpoch": 7}})
+    async with working(agent):
+        await agent.until(lambda: "release" in agent.status())
+    word = agent.status()["release"]
+    assert release_holds(word, node="tartu", job_uid=UID, epoch=3, public_key=NODE.public_key)
+
+
+async def test_a_release_is_put_off_as_long_as_something_of_the_job_is_left(agent):
+    agent.granted()
+    grant = agent.hub.objects[GRANT]
+    row = {"type": "Accepted", "status": "False", "reason": "StaleEpoch"}
+    agent.hub.put(GRANT, {**grant, "status": {"conditions": [row], "highestEpoch": 7}})
+    agent.own.objects[LEFT] = {
+        "metadata": {"name": "x", "uid": "x", "labels": {JOB_UID_LABEL: UID}}
+    }
+    async with working(agent):
+        await agent.until(lambda: agent.parts.context.grants.synced)
+        await asyncio.sleep(0.1)
+    assert "release" not in agent.status()
