@@ -33,6 +33,8 @@ class Troubles:
         self._league, self._watchman = league, watchman
         self._rng, self._log, self._at = rng, log, at
         self.crash_points = 0
+        self._wild: list[tuple[Clock, float]] = []
+        """Clocks that are far off, and what they will be set to."""
         self.last_until_s = 0.0
         """Trouble that lasts longer than the story had in mind is over then."""
 
@@ -46,6 +48,8 @@ class Troubles:
 
     def mend_all(self) -> None:
         """Bring everything back that is away, and let every line be honest."""
+        while self._wild:
+            self._tame()
         for machine in self._league.machines.values():
             machine.cut_until_s = 0.0
         for program in self._league.programs.values():
@@ -54,6 +58,12 @@ class Troubles:
                 line.rates, line.there_until_s, line.back_until_s = Rates(), 0.0, 0.0
                 self.crash_points -= len(line.kill_at)
                 line.kill_at.clear()
+
+    def _tame(self) -> None:
+        """Set the clock right that has been far off for longest."""
+        if self._wild:
+            clock, clock_offset_s = self._wild.pop(0)
+            clock.offset_s = clock_offset_s
 
     def _skew_s(self) -> float:
         return LONGEST_SKEW_S * (2 * self._rng.random() - 1)
@@ -69,9 +79,8 @@ class Troubles:
         clock = clocks[int(self._rng.integers(len(clocks)))]
         clock.offset_s = self._skew_s()
         if self._rng.random() < 0.3:
-            asyncio.get_running_loop().call_later(
-                300 * self._rng.random(), setattr, clock, "offset_s", clock.offset_s
-            )
+            self._wild.append((clock, clock.offset_s))
+            asyncio.get_running_loop().call_later(300 * self._rng.random(), self._tame)
             clock.offset_s = WILD_S * (2 * self._rng.random() - 1)
 
     def _rates(self, line: Line) -> Rates:

@@ -264,6 +264,11 @@ class Judge:
         entry = Entry(proposal.spec, grant["spec"], proposal.digest)
         known = context.run_index.get(entry.name)
         record = context.epochs.records.get(entry.uid, entry.epoch)
+        if grant_status.is_outdated(grant):
+            # Its release was put off, and who put it off may be gone.
+            context.forgotten[entry.name] = grant["metadata"]["name"]
+            context.runs.add(entry.name)
+            return
         if record is None:
             if grant_status.reported(grant).accepted:
                 # What became of it is the run controller's to find out.

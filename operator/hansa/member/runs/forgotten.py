@@ -16,6 +16,7 @@ from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.facts import facts_of
+from hansa.member.runs import stale_grants
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
 from hansa.reconcile.member import grant_status
@@ -30,8 +31,11 @@ async def end(context: AgentContext, name: str) -> bool:
     Invariant: a grant that proves nothing moves no memory, and nobody else's record is passed over:
     the memory is read anew first, for another replica may have accepted the grant a moment ago.
     """
-    grant = _accepted(context, name)
+    grant = _unreleased(context, name)
     if grant is None:
+        return False
+    is_outdated = grant_status.is_outdated(grant)
+    if not is_outdated and not grant_status.reported(grant).accepted:
         return False
     policy, spec = context.cluster_state.policy.spec, grant["spec"]
     if policy is None or not context.namespaces.synced:
@@ -43,20 +47,21 @@ async def end(context: AgentContext, name: str) -> bool:
     await context.epochs.reload()
     record = context.epochs.records.get(entry.uid, entry.epoch)
     if record is None:
-        log.warning("accepted and forgotten; nothing of it is here", extra={"run": name})
+        log.warning("decided and forgotten; nothing of it is here", extra={"run": name})
         record = context.record(
             entry.spec, entry.digest, Outcome.ENDED, reason=EndReason.DELETED.value
         )
         await context.epochs.put((record,))
-    if record.digest != entry.digest:
+    if is_outdated:
+        await stale_grants.release_outdated(context, entry.uid)
+    if is_outdated or record.digest != entry.digest:
         return False
     context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
     context.forgotten.pop(name, None)
     return True
 
 
-def _accepted(context: AgentContext, name: str) -> Manifest | None:
-    """Return the grant of a run, where the hub was told that it is accepted, and not of its release."""
+def _unreleased(context: AgentContext, name: str) -> Manifest | None:
+    """Return the grant of a run, where the hub was told what was decided, and not of its release."""
     grant = context.grants.get(f"{context.hub_namespace}/{context.forgotten.get(name, '')}")
-    told = grant_status.reported(grant) if grant is not None else None
-    return grant if told is not None and told.accepted and not told.released else None
+    return None if grant is None or grant_status.reported(grant).released else grant

@@ -6,10 +6,13 @@ elsewhere while a run it has forgotten lives here; the signed release tells it w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hansa.api.meta import JOB_UID_LABEL
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.errors import HansaError
-from hansa.grants.epochs import Outcome
+from hansa.grants.envelope import grant_name, workload_name
+from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.judgement import Judgement
 from hansa.grants.reasons import MemberReason, Objection
 from hansa.grants.shape import claimed
@@ -18,6 +21,7 @@ from hansa.member.context import AgentContext
 from hansa.member.runs.release import sign_release
 from hansa.ports import Manifest
 from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.end_reasons import EndReason
 
 
 async def refusal(context: AgentContext, grant: Manifest, judgement: Judgement) -> Manifest:
@@ -51,7 +55,8 @@ async def release_outdated(context: AgentContext, job_uid: str) -> None:
 async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | None:
     """Sign that nothing of the job runs here; None when something does, or cannot be ruled out."""
     records = context.epochs.records.of(spec.job.uid)
-    if not records or any(record.outcome is Outcome.ACCEPTED for record in records):
+    accepted = [record for record in records if record.outcome is Outcome.ACCEPTED]
+    if any(_may_go_on(context, record) for record in accepted):
         return None
     try:
         # The cache lags behind what we made ourselves: a release is a promise, so ask.
@@ -60,4 +65,17 @@ async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | Non
         )
     except HansaError:
         return None
-    return None if page.items else sign_release(context, spec.job.uid, spec.epoch)
+    if page.items:
+        return None
+    # Gone with its grant, while nobody looked: from now on nothing can start it.
+    reason = EndReason.DELETED.value
+    await context.epochs.put([replace(r, outcome=Outcome.ENDED, reason=reason) for r in accepted])
+    return sign_release(context, spec.job.uid, spec.epoch)
+
+
+def _may_go_on(context: AgentContext, record: EpochRecord) -> bool:
+    """Tell whether somebody answers for an accepted run, or may still come to do so."""
+    name = grant_name(record.job_uid, record.epoch)
+    has_grant = context.grants.get(f"{context.hub_namespace}/{name}") is not None
+    run = workload_name(record.job_uid, record.epoch)
+    return has_grant or context.run_index.get(run) is not None or not context.grants.synced

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hansa.grants.exports.held_result import Decision, HeldResult
-from hansa.grants.reasons import Objection
+from hansa.grants.reasons import MemberReason, Objection
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.conditions import StatedCondition, merged
@@ -38,6 +38,14 @@ def reported(grant: Mapping[str, Any]) -> Reported:
         finished=bool(status.get("finishedAt")),
         released=bool(status.get("release")),
     )
+
+
+def is_outdated(grant: Mapping[str, Any]) -> bool:
+    """Tell whether the hub was told that it knows less than the member, and waits for its release."""
+    rows = (grant.get("status") or {}).get("conditions") or ()
+    stale = ("Accepted", "False", MemberReason.STALE_EPOCH.value)
+    said = any((c.get("type"), c.get("status"), c.get("reason")) == stale for c in rows)
+    return said and not reported(grant).released
 
 
 def accepted(grant: Mapping[str, Any], workload: str, stamp: Stamp) -> Manifest:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hansa.api.meta import JOB_UID_LABEL
 from hansa.errors import Retryable
+from hansa.grants.envelope import grant_name
 from hansa.grants.epochs import Outcome
 from hansa.member import wiring
 from hansa.member.runs import stale_grants
 from hansa.reconcile.fencing import release_holds
-from tests.unit.grants.grant_kit import NODE, UID
-from tests.unit.member.runs.test_another_workload import GRANT, PlainJob, Running, working
+from tests.unit.grants.grant_kit import NODE, UID, grant, job
+from tests.unit.member.runs.test_another_workload import GRANT, PLAIN, PlainJob, Running, working
 
 LEFT = "/api/v1/namespaces/aij-of-epoch-7"
 
@@ -49,7 +52,20 @@ async def test_where_all_has_ended_it_is_released(agent):
 
 async def test_while_a_later_run_is_accepted_it_is_not(agent):
     await agent.remembers(Outcome.ACCEPTED)
+    metadata = {"name": grant_name(UID, 7), "namespace": "hansa-node-tartu", "generation": 1}
+    row = {"type": "Accepted", "status": "True", "reason": "Accepted"}
+    later = {"metadata": metadata, "spec": grant(job(**PLAIN), epoch=7)}
+    agent.hub.put(
+        f"{GRANT.rpartition('/')[0]}/{metadata['name']}", later | {"status": {"conditions": [row]}}
+    )
     assert await told(agent) is None
+
+
+async def test_an_accepted_run_that_is_gone_with_its_grant_puts_no_release_off(agent):
+    """Its guard ended it while the agent was away, and the hub was restored to a time before it."""
+    await agent.remembers(Outcome.ACCEPTED)
+    assert await told(agent) is not None
+    assert agent.parts.context.epochs.records.get(UID, 7).outcome is Outcome.ENDED
 
 
 async def test_while_a_namespace_of_the_job_is_left_it_is_not(agent):
@@ -72,3 +88,33 @@ async def test_where_nobody_can_tell_it_is_not(agent):
     agent.own.list = fails
     assert await told(agent) is None
     assert GRANT in agent.hub.objects
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["remembers", "has forgotten all"])
+async def test_a_release_that_was_put_off_comes_when_the_agent_is_back(agent, remembers):
+    """The one that refused it waited for a later run to go, and is gone itself."""
+    if remembers:
+        await agent.remembers(Outcome.ENDED)
+    else:
+        agent.granted()
+    held = agent.hub.objects[GRANT]
+    row = {"type": "Accepted", "status": "False", "reason": "StaleEpoch"}
+    agent.hub.put(GRANT, {**held, "status": {"conditions": [row], "highestEpoch": 7}})
+    async with working(agent):
+        await agent.until(lambda: "release" in agent.status())
+    word = agent.status()["release"]
+    assert release_holds(word, node="tartu", job_uid=UID, epoch=3, public_key=NODE.public_key)
+
+
+async def test_a_release_is_put_off_as_long_as_something_of_the_job_is_left(agent):
+    agent.granted()
+    held = agent.hub.objects[GRANT]
+    row = {"type": "Accepted", "status": "False", "reason": "StaleEpoch"}
+    agent.hub.put(GRANT, {**held, "status": {"conditions": [row], "highestEpoch": 7}})
+    agent.own.objects[LEFT] = {
+        "metadata": {"name": "x", "uid": "x", "labels": {JOB_UID_LABEL: UID}}
+    }
+    async with working(agent):
+        await agent.until(lambda: agent.parts.context.grants.synced)
+        await asyncio.sleep(0.1)
+    assert "release" not in agent.status()
