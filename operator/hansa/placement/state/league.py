@@ -186,8 +186,7 @@ class League:
         self.supply = self._held.in_supply(room.supply)
         if room.accounts is not self.ledger.accounts:
             self.ledger = replace(self.ledger, accounts=room.accounts)
-        if room.caps is not self.caps.counters:
-            self.caps = replace(self.caps, counters=room.caps)
+        self.caps = replace(self.caps, counters=room.caps)
 
     def _start(self, start: Start) -> None:
         """Note room that the decision has already taken and charged."""
