@@ -36,6 +36,9 @@ class HeldRoom:
 
     def in_supply(self, supply: Supply) -> Supply:
         """The supply with these very columns: the kernel takes from what is left over."""
+        if supply.reserved_spare is self.spare and supply.reserved_key is self.key:
+            if supply.reserved_until is self.until and supply.reserved_closed is self.closed:
+                return supply
         return supply._replace(
             reserved_key=self.key,
             reserved_until=self.until,
@@ -57,7 +60,8 @@ class HeldRoom:
 
     def later(self, passed_s: int) -> HeldRoom:
         """The same so many seconds later."""
-        return replace(self, until=self.until - passed_s)
+        until = self.until - passed_s
+        return HeldRoom(self.key, until, self.spare, self.closed, self.ranks, self.gains)
 
     def with_gain(self, cell: int, row: int, *, tier: int, spare: int) -> HeldRoom:
         """The same, and a cell held for one more job that room is made for there.

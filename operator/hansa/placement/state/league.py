@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from copy import copy
 from dataclasses import replace
 from operator import attrgetter
 
@@ -24,7 +23,7 @@ from hansa.placement.kernel.tables import Span, Supply
 from hansa.placement.rules.caps import build_caps, totals
 from hansa.placement.rules.cell_order import Tariff
 from hansa.placement.rules.eligibility import Rulebook
-from hansa.placement.rules.fleet import Fleet, compile_fleet, is_open
+from hansa.placement.rules.fleet import Fleet, Ints, compile_fleet, is_open
 from hansa.placement.rules.job_classes import JobClasses, one_kind
 from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.rules.residency import Atlas
@@ -37,6 +36,7 @@ from hansa.placement.state.queue_columns import QueueColumns
 from hansa.placement.state.records import Held, Record
 from hansa.placement.state.screening import Screening
 
+NO_PLAN = Plan()
 Preempted = tuple[int, str, str]
 """When, in which pool, and for which institution."""
 
@@ -149,9 +149,25 @@ class League:
 
     # Decisions.
 
-    def as_it_is(self) -> Decision:
-        """The decision that changes nothing."""
-        return Decision(Plan(), (), self.room, self.held, self.why, self.passed_over, self.revision)
+    def decision(
+        self,
+        plan: Plan = NO_PLAN,
+        starts: Sequence[Start] = (),
+        *,
+        held: HeldRoom | None = None,
+        why: Ints | None = None,
+        passed_over: Ints | None = None,
+    ) -> Decision:
+        """The decision that changes nothing but what is named, and the room that is used up."""
+        return Decision(
+            plan,
+            starts,
+            self.room,
+            self._held if held is None else held,
+            self.why if why is None else why,
+            self.passed_over if passed_over is None else passed_over,
+            self.revision,
+        )
 
     def draft(self, held: HeldRoom | None = None) -> League:
         """A working copy to plan on: the room is its own, all else is shared and only read.
@@ -159,8 +175,9 @@ class League:
         ``held``: room to be held instead of what is.
         """
         self._tariff = self.tariff  # made once, and not once a draft
-        draft = copy(self)
-        draft._take(self.room.copy(), self.held if held is None else held)  # noqa: SLF001  # its own
+        draft = League.__new__(League)
+        vars(draft).update(vars(self))
+        draft._take(self.room.copy(), (self._held if held is None else held).copy())  # noqa: SLF001  # its own
         return draft
 
     def book(self, decision: Decision) -> None:
@@ -173,8 +190,7 @@ class League:
             msg = f"decided on revision {decision.revision} of the books, they are at {self.revision}: decide anew"
             raise ValueError(msg)
         self.revision += 1
-        if decision.held is not self._held or decision.room.supply is not self.supply:
-            self._take(decision.room, decision.held)
+        self._take(decision.room, decision.held)
         self.why, self.passed_over = decision.why, decision.passed_over
         for start in decision.starts:
             self._start(start)
@@ -182,11 +198,12 @@ class League:
             self._stop(stop)
 
     def _take(self, room: Room, held: HeldRoom) -> None:
-        self._held = held.copy()
-        self.supply = self._held.in_supply(room.supply)
+        self._held = held
+        self.supply = held.in_supply(room.supply)
         if room.accounts is not self.ledger.accounts:
-            self.ledger = replace(self.ledger, accounts=room.accounts)
-        self.caps = replace(self.caps, counters=room.caps)
+            self.ledger = self.ledger.charged(room.accounts)
+        if room.caps is not self.caps.counters:
+            self.caps = self.caps.charged(room.caps)
 
     def _start(self, start: Start) -> None:
         """Note room that the decision has already taken and charged."""
@@ -218,7 +235,8 @@ class League:
         if passed_s > 0:
             self.revision += 1
             self.now_s = now_s
-            self._take(self.room, self.held.later(passed_s))
+            if self._held.ranks:
+                self._take(self.room, self._held.later(passed_s))
 
     def _add_all(self, jobs: Iterable[Job]) -> None:
         """Add many jobs: those that hold resources first, oldest first."""
