@@ -93,5 +93,6 @@ def test_sums_are_those_of_the_victims(seed):
         planner.update([event], now_s=snapshot.now_s + 400 * number)
     league = planner._league
     tried, size = trial.Trial(league), len(league.fleet.cells)
-    sums = league.holdings.gpus_at(tried._able.nonzero()[0], size)
+    able = np.concatenate([tried.able(pool) for pool in league.pools])
+    sums = league.holdings.gpus_at(able, size)
     assert sums.tolist() == [sum(v.gpus for v in tried.yielding(cell)) for cell in range(size)]
