@@ -70,7 +70,7 @@ class IncrementalPlanner:
     def learn(self, history: Mapping[Group, RunTimes]) -> None:
         """Expect other run times from now on; jobs that wait already keep theirs."""
         self._base = replace(self._base, history=history)
-        self._league.history = dict(history)
+        self._league.learn(history)
 
     def keep(self, promises: Calibration) -> None:
         """Go on with what the planner before this one has promised and learned."""

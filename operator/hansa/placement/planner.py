@@ -6,7 +6,6 @@ cycle; it works on a draft of a compiled ``League``, which the incremental plann
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from hansa.model.plan import Certificate, Plan

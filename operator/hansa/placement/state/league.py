@@ -7,19 +7,18 @@ Compiled once from a snapshot. News goes in by small operations (``add``, ``remo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
 import numpy as np
 
-from hansa.model.history import RunTimes, expected
+from hansa.model.history import Group, RunTimes, expecting
 from hansa.model.plan import Plan, Stop
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
 from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.gc_pause import quiet
-from hansa.placement.kernel.tables import Span, Supply
+from hansa.placement.kernel.tables import Span
 from hansa.placement.rules.caps import build_caps, totals
 from hansa.placement.rules.cell_order import Tariff
 from hansa.placement.rules.eligibility import Rulebook
@@ -27,8 +26,8 @@ from hansa.placement.rules.fleet import Fleet, Ints, compile_fleet, is_open
 from hansa.placement.rules.job_classes import JobClasses, one_kind
 from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.rules.residency import Atlas
-from hansa.placement.state.decision import Decision, Room, Start
-from hansa.placement.state.held_room import HeldRoom
+from hansa.placement.state.decision import NO_PLAN, Decision, Room, Start
+from hansa.placement.state.held_room import HeldRoom, idle
 from hansa.placement.state.holdings import HoldingColumns
 from hansa.placement.state.open_sites import OpenSites
 from hansa.placement.state.oversubscription import Oversubscription, cell_of
@@ -36,7 +35,6 @@ from hansa.placement.state.queue_columns import QueueColumns
 from hansa.placement.state.records import Held, Record
 from hansa.placement.state.screening import Screening
 
-NO_PLAN = Plan()
 Preempted = tuple[int, str, str]
 """When, in which pool, and for which institution."""
 
@@ -48,7 +46,7 @@ class League:
     def __init__(self, snapshot: Snapshot, preempted: Iterable[Preempted] = ()) -> None:
         """``preempted``: preemptions booked before, which the snapshot does not count yet."""
         self.now_s = snapshot.now_s
-        self.history = dict(snapshot.history)
+        self.learn(snapshot.history)
         self._prices = snapshot.prices
         self._tariff: Tariff | None = None
         self.pools: dict[str, Pool] = {pool.name: pool for pool in reversed(snapshot.pools)}
@@ -90,21 +88,7 @@ class League:
         self.oversubscribed = Oversubscription(fleet, self.kinds, self.by_cell)
         self.open_sites = OpenSites(self.kinds, fleet.cell_site)
         self._held = HeldRoom.none(len(fleet.cells))
-        self.supply = Supply(
-            machine_gpus=fleet.gpus.copy(),
-            machine_cpu=fleet.cpu.copy(),
-            machine_memory=fleet.memory.copy(),
-            cell_lo=fleet.lo,
-            cell_hi=fleet.hi,
-            site_lo=fleet.site_lo,
-            site_hi=fleet.site_hi,
-            cell_free=fleet.lent.copy(),
-            cell_open=fleet.is_open.copy(),
-            reserved_key=self._held.key,
-            reserved_until=self._held.until,
-            reserved_spare=self._held.spare,
-            reserved_closed=self._held.closed,
-        )
+        self.supply = self._held.in_supply(idle(fleet))
 
     # What is read.
 
@@ -115,8 +99,8 @@ class League:
 
     @prices.setter
     def prices(self, prices: ShadowPrices | None) -> None:
-        self._prices = prices
-        self._tariff = None
+        if prices is not self._prices:
+            self._prices, self._tariff = prices, None
 
     @property
     def tariff(self) -> Tariff:
@@ -135,13 +119,13 @@ class League:
         """What is left to be given out."""
         return Room(self.supply, self.ledger.accounts, self.caps.counters)
 
+    def learn(self, history: Mapping[Group, RunTimes]) -> None:
+        """Expect other run times from now on; jobs that wait already keep theirs."""
+        self._run_times = expecting(history)
+
     def run_time(self, job: Job) -> RunTimes:
         """How long such jobs run: from history, else all of the time it asked for."""
-        asked_s = job.max_runtime_s
-        seen = expected(
-            self.history, job.institution, gpus=job.shape.total_gpus, max_runtime_s=asked_s
-        )
-        return seen or RunTimes(1, math.log(max(1, asked_s)), 0.0)
+        return self._run_times(job.institution, job.shape.total_gpus, job.max_runtime_s)
 
     def is_open(self, cell: int) -> bool:
         """Whether a cell's site takes new work."""
@@ -177,7 +161,7 @@ class League:
         self._tariff = self.tariff  # made once, and not once a draft
         draft = League.__new__(League)
         vars(draft).update(vars(self))
-        draft._take(self.room.copy(), (self._held if held is None else held).copy())  # noqa: SLF001  # its own
+        draft._take(self.room.copy(), (held or self._held).copy())  # noqa: SLF001  # its own
         return draft
 
     def book(self, decision: Decision) -> None:
@@ -241,11 +225,9 @@ class League:
     def _add_all(self, jobs: Iterable[Job]) -> None:
         """Add many jobs: those that hold resources first, oldest first."""
         held = [job for job in jobs if job.holdings]
-        for job in sorted(held, key=lambda job: (min(h.since_s for h in job.holdings), job.uid)):
+        held.sort(key=lambda job: (min(h.since_s for h in job.holdings), job.uid))
+        for job in (*held, *(job for job in jobs if not job.holdings)):
             self.add(job)
-        for job in jobs:
-            if not job.holdings:
-                self.add(job)
 
     def add(self, job: Job) -> None:
         """Take a job in: book what it holds, or let it wait."""
