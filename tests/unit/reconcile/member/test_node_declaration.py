@@ -11,7 +11,7 @@ from hansa.grants.reasons import MemberReason, Objection
 from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.grant_status import Ending, Stamp
-from hansa.reconcile.member.inventory import Inventory
+from hansa.reconcile.member.inventory.stock import Inventory
 from hansa.reconcile.member.lifecycle import EndReason, Reported
 from hansa.reconcile.member.node_declaration import (
     Declaration,
