@@ -295,8 +295,8 @@ GPU_INFO = Metric(
     ("exporter",),
     ("gpu", "index", "gpu_class"),
 )
-MACHINE_HELD = Metric(
-    "hansa_machine_held",
+MACHINE_REQUESTS = Metric(
+    "hansa_machine_requests",
     "gauge",
     "Requests of the pods on this machine that are not the league's, by resource, in its own unit;"
     " no series: not known.",

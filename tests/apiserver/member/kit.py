@@ -201,6 +201,7 @@ def machine(name: str, *, gpus: int = 8, place: str = "EE") -> list[str]:
     """Return a Node and its status, as YAML to be applied."""
     labels = {
         "hansa.dev/jurisdiction": place,
+        "kubernetes.io/arch": "amd64",
         "nvidia.com/gpu.product": "NVIDIA-GeForce-RTX-4090",
         "nvidia.com/gpu.memory": "24564",
     }

@@ -50,8 +50,8 @@ class Pods:
     answer: object = field(default_factory=lambda: Page([], "1"))
     asked: list = field(default_factory=list)
 
-    async def list(self, path, *, labels, fields):
-        self.asked.append((path, labels, fields))
+    async def list(self, path, *, fields):
+        self.asked.append((path, fields))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

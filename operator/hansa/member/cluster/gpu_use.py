@@ -62,8 +62,8 @@ def read_held(pages: Iterable[str]) -> dict[str, dict[str, int]]:
             continue
         for sample in samples:
             if (
-                sample.name == m.MACHINE_HELD.name
-                and {*m.MACHINE_HELD.labels} <= sample.labels.keys()
+                sample.name == m.MACHINE_REQUESTS.name
+                and {*m.MACHINE_REQUESTS.labels} <= sample.labels.keys()
             ):
                 amounts = held.setdefault(sample.labels["machine"], {})
                 if 0 <= sample.value < MOST_HELD:

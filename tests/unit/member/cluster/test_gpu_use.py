@@ -118,11 +118,11 @@ async def test_an_exporter_that_answers_an_error_is_left_out():
 
 
 def test_what_others_hold_is_read_by_machine():
-    page = """hansa_machine_held{machine="m1",resource="cpu"} 1.25
-hansa_machine_held{machine="m1",resource="nvidia.com/gpu"} 8.0
-hansa_machine_held{machine="m2",resource="pods"} 0.0
-hansa_machine_held{machine="m3",resource="cpu"} NaN
-hansa_machine_held{resource="cpu"} 7.0
+    page = """hansa_machine_requests{machine="m1",resource="cpu"} 1.25
+hansa_machine_requests{machine="m1",resource="nvidia.com/gpu"} 8.0
+hansa_machine_requests{machine="m2",resource="pods"} 0.0
+hansa_machine_requests{machine="m3",resource="cpu"} NaN
+hansa_machine_requests{resource="cpu"} 7.0
 """
     assert read_held([page, "no page {"]) == {
         "m1": {"cpu": 1250, "nvidia.com/gpu": 8000},

@@ -101,7 +101,7 @@ def take_stock(
         for name, count in sorted(found.items())
     }
     full = tuple(sorted(m.name for m in here)) if here and not alike else ()
-    return Inventory(alike, stock, full, troubles=(*_told(left), *odd))
+    return Inventory(alike, stock, full, troubles=(*told(left), *odd))
 
 
 def _alike(machines: list[Machine]) -> tuple[tuple[Machine, ...], list[str]]:
@@ -130,16 +130,16 @@ def _alike(machines: list[Machine]) -> tuple[tuple[Machine, ...], list[str]]:
     return tuple(kept), odd
 
 
-def _told(machines: Iterable[Machine]) -> list[str]:
+def told(machines: Iterable[Machine]) -> list[str]:
     """Return what people have to know, by machine."""
-    told = []
+    rows = []
     for machine in machines:
         said = list(machine.troubles)
         if machine.barred and not machine.is_expected:
             said.insert(0, machine.barred)
         if said:
-            told.append(f"{machine.name}: {'; '.join(said)}")
-    return sorted(told)
+            rows.append(f"{machine.name}: {'; '.join(said)}")
+    return sorted(rows)
 
 
 def named(troubles: Iterable[str]) -> str:

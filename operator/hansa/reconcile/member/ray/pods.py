@@ -124,10 +124,8 @@ def _container_security() -> Manifest:
 
 
 def _affinity(request: RunRequest, *, wants_gpu: bool) -> Manifest:
-    expressions = [
-        _in(JURISDICTION_LABEL, request.places),
-        _in(ARCHITECTURE_LABEL, (request.options.machines.architecture,)),
-    ]
+    expressions = [_in(JURISDICTION_LABEL, request.places)]
+    expressions.append(_in(ARCHITECTURE_LABEL, (request.options.machines.architecture,)))
     if wants_gpu:
         found = request.cards
         expressions += found.expressions() if found else [_in(f"{GPU}.product", ())]

@@ -31,14 +31,15 @@ def node(
     *,
     broken: Mapping[str, str] | None = None,
     taints: tuple[str, ...] = (),
-    arch: str = "amd64",
-    os: str = "linux",
-    cpu: str = "64",
-    memory: str = "512Gi",
     ready: str = "True",
-    **spec: Any,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Return a Node; ``broken``: capacity where it is not what is allocatable."""
+    """Return a Node; ``broken``: capacity where it is not what is allocatable.
+
+    In ``more``: ``arch``, ``os``, ``cpu``, ``memory``; the rest goes into its spec.
+    """
+    usually = {"arch": "amd64", "os": "linux", "cpu": "64", "memory": "512Gi"}
+    arch, os, cpu, memory = (more.pop(name, value) for name, value in usually.items())
     usual = {"hansa.dev/jurisdiction": "EE", "kubernetes.io/arch": arch, "kubernetes.io/os": os}
     plain = {"cpu": cpu, "memory": memory, "pods": "110", "ephemeral-storage": "400Gi"}
     plain |= {"hugepages-1Gi": "0", "hugepages-2Mi": "0"}
@@ -47,7 +48,7 @@ def node(
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": "m", "labels": usual | dict(labels or {})},
-        "spec": ({"taints": found} if found else {}) | spec,
+        "spec": ({"taints": found} if found else {}) | more,
         "status": {
             "capacity": plain | dict(devices or {}) | dict(broken or {}),
             "allocatable": plain | dict(devices or {}),
