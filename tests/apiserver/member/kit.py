@@ -1,7 +1,6 @@
 """A hub and a member for the member's tests: real API servers, a hub that signs, a scripted KubeRay.
 
-KubeRay's own process is not started: these tests are about what the member does when a RayJob's
-status moves, and moving it by hand makes every order of events possible.
+KubeRay's own process is not started: a RayJob's status is moved by hand, in every order of events.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from tests.unit.grants.grant_kit import FOREIGN, HUB, NOW_S, OWNER, UID, facts, 
 
 R = MemberReason
 
+COHORT = {"name": "cohort", "jurisdiction": "EE", "claim": "cohort", "residency": EVERYWHERE}
+
 
 def seen(epoch: int, outcome: Outcome = Outcome.ACCEPTED, digest: str = "x", *, highest: int = 0):
     """Return a memory of one epoch of the job."""
@@ -105,14 +107,7 @@ REFUSED = {
         grant(),
         policy(
             legalControl=["EE", "US"],
-            datasets=[
-                {
-                    "name": "cohort",
-                    "jurisdiction": "EE",
-                    "claim": "cohort",
-                    "residency": under_law_of("EU"),
-                }
-            ],
+            datasets=[COHORT | {"residency": under_law_of("EU")}],
         ),
         facts(),
         {R.LEGAL_CONTROL_DENIED},
@@ -188,15 +183,7 @@ REFUSED = {
     "data not lent": (
         grant(),
         policy(
-            datasets=[
-                {
-                    "name": "cohort",
-                    "jurisdiction": "EE",
-                    "claim": "c",
-                    "tenants": ["bank"],
-                    "residency": EVERYWHERE,
-                }
-            ]
+            datasets=[COHORT | {"tenants": ["bank"], "residency": EVERYWHERE}],
         ),
         facts(),
         {R.DATASET_NOT_LENT},

@@ -42,7 +42,7 @@ async def test_a_namespace_that_hangs_is_named_at_home():
     metadata |= {"deletionTimestamp": rfc3339(NOW_S - 600), "finalizers": ["hansa.test/kept"]}
     agent.own.put(NAMESPACE, {"metadata": metadata})
     context = agent.parts.context
-    said = publisher.Publisher(context, release_key="", certificate_end_s=lambda: None)
+    said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
     async with working(agent):
         said._assess()
     assert said.health.removal.startswith(f"{RUN} is Terminating since ")

@@ -239,17 +239,8 @@ def test_egress_and_kuberays_namespace_follow_the_member():
 
 
 def test_data_is_mounted_read_only_and_its_volume_never_deletes_it():
-    law = {
-        "datasets": [
-            {
-                "name": "cohort",
-                "jurisdiction": "EE",
-                "claim": "c",
-                "path": "2025/a",
-                "residency": EVERYWHERE,
-            }
-        ]
-    }
+    cohort = {"name": "cohort", "jurisdiction": "EE", "claim": "c", "path": "2025/a"}
+    law = {"datasets": [cohort | {"residency": EVERYWHERE}]}
     made = request(law)
     objects = rendered(made)
     volume, claim = objects["PersistentVolume"], objects["PersistentVolumeClaim"]
