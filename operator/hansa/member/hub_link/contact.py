@@ -74,7 +74,7 @@ class Contact:
         after = [
             min(s.length_s, max(s.moment[0] - taken[0], s.moment[1] - taken[1]))
             for s in silences
-            if s.moment[1] > taken[1]
+            if s.moment[1] >= taken[1]
         ]
         return max([0.0, *after])
 
