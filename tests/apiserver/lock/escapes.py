@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.apiserver.crds.bases import DIGEST
-from tests.apiserver.lock.escapes_by_cards import BY_CARDS, SPEC, TERMS, C
+from tests.apiserver.lock.escapes_by_cards import BY_CARDS, CARRIED, SPEC, TERMS, C
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MACHINE, MERGE, STRATEGIC
 
 EVIL = f"evil.example/x@{DIGEST}"
@@ -690,7 +690,7 @@ REQUESTS: Mapping[str, Request] = {
     "one more toleration": _patch(
         KUBERAY,
         NS + "/pods/{head}",
-        {"spec": {"tolerations": [*LOST, {"operator": "Exists"}]}},
+        {"spec": {"tolerations": [*CARRIED, *LOST, {"operator": "Exists"}]}},
         "accounts",
         kind=STRATEGIC,
     ),

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hansa.reconcile.member.inventory.machine import MachineRules
+
 SPEC, C = ("spec",), ("spec", "containers", 0)
 NODES = (
     *(*SPEC, "affinity", "nodeAffinity"),
     "requiredDuringSchedulingIgnoredDuringExecution",
 )
 TERMS = (*NODES, "nodeSelectorTerms")
+
+CARRIED = [one.manifest() for one in MachineRules().tolerations]
+"""What every pod of a run tolerates."""
 
 BY_CARDS: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
     "GPUs hidden, but not": (
