@@ -21,6 +21,8 @@ def event_of(said: EmitEvent) -> Event:  # noqa: PLR0911  # one return a kind of
             return events.job_misconfigured(about, Reason(said.reason), said.message)
         case "refused":
             return events.job_refused(about, said.node, said.reason, said.message)
+        case "retried":
+            return events.job_retried(about, said.node, said.reason, said.message)
         case "succeeded":
             return events.job_succeeded(about, said.node, said.epoch)
         case "failed":

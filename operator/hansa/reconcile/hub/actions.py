@@ -148,6 +148,7 @@ class EmitEvent:
         "waiting",
         "misconfigured",
         "refused",
+        "retried",
         "succeeded",
         "failed",
         "stopping",

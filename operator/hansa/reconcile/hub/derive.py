@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from hansa.api.meta import Condition
 from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
 from hansa.reconcile.hub.actions import (
@@ -29,7 +30,7 @@ from hansa.reconcile.hub.actions import (
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobCase
 from hansa.reconcile.hub.job_view import FINALIZER, JobView
-from hansa.reconcile.hub.status import job_status, pacing
+from hansa.reconcile.hub.status import job_status, pacing, retries
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.job_status import Status
 from hansa.reconcile.hub.status.whole_conditions import by_type
@@ -104,15 +105,17 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     if grant.outdated:
         yield from _outdated(case, epoch)
         return
-    said = grant.refused or (grant.node_fault if epoch.fence.over else None)
-    if said is not None:
-        yield from _set(case, job_status.refused(job, grant, case.now_s, run=case.bill))
-        yield _tell(case, "refused", reason=said.reason, message=said.message)
+    if grant.refused is not None:
+        yield from _again(case, grant.refused, grant)
         return
-    if grant.ended is not None:
+    ended = retries.end_of(job, grant)
+    if ended is not None:
         yield from _report(case, epoch)
-        kind = "succeeded" if grant.ended.type == "Succeeded" else "failed"
-        yield _tell(case, kind, reason=grant.ended.reason, message=grant.ended.message)
+        kind = "succeeded" if ended.type == "Succeeded" else "failed"
+        yield _tell(case, kind, reason=ended.reason, message=ended.message)
+        return
+    if grant.broken is not None and epoch.fence.over:
+        yield from _again(case, grant.broken, grant)
         return
     if epoch.fence.over:
         yield from _set(case, _interrupted(case, epoch))
@@ -126,6 +129,19 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     elif grant.accepted and not job.finalized and not job.deleting:
         pin = _finalizers(job, (*job.finalizers, FINALIZER))
         yield from _unless_early(case, PIN_MAY_WAIT_S, [pin])
+
+
+def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]:
+    """Have a job wait for its next run: elsewhere, where the node said no or could not run it."""
+    if grant.refused or grant.node_fault:
+        kind, status = "refused", job_status.refused(case.job, grant, case.now_s, run=case.bill)
+    else:
+        text = f"Its run at node {grant.node} ended, and it is tried again: {said.message}"
+        outcome = Waiting(case.job.uid, Reason.PENDING, text[:1024])
+        status = job_status.waiting(case.job, outcome, (), case.now_s, run=case.bill)
+        kind = "retried"
+    yield from _set(case, status | retries.counted(case.job, grant))
+    yield _tell(case, kind, reason=said.reason, message=said.message)
 
 
 def _waits(job: JobView, grant: GrantView) -> bool:
@@ -163,7 +179,7 @@ def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         record = job_status.preemptions(job, grant, gainer, case.now_s)
         job = replace(job, status={**job.status, **record})
     status = job_status.reported(job, grant, bill, case.now_s)
-    if case.removed and grant.ended is None:
+    if case.removed and not grant.ended:
         status = job_status.removed(replace(job, status=status), epoch.fence.at_s, case.now_s)
     yield from _set(case, status)
 
@@ -178,7 +194,7 @@ def _stop(case: JobCase, epoch: Epoch) -> Iterator[Action]:
 
 def _preempts(case: JobCase, grant: GrantView) -> bool:
     job, decision = case.job, case.decision
-    if job.deleting or job.suspended or not case.gainer or grant.ended is not None:
+    if job.deleting or job.suspended or not case.gainer or grant.ended:
         return False
     return isinstance(decision, Stop) and decision.site == grant.node
 

@@ -82,7 +82,7 @@ PATCHES = {
     "running": (
         grant_status.running(grant(), NOW_S - 3, NOW_S - 9, STAMP),
         patch(
-            said("Running", "True", "Running", "A worker runs."),
+            said("Running", "True", "Running", "All workers run."),
             runningAt=rfc3339(NOW_S - 3),
             renderedAt=rfc3339(NOW_S - 9),
         ),
@@ -157,7 +157,7 @@ def test_earlier_conditions_stay_and_keep_their_times():
 
     written = grant_status.running(grant({"conditions": [earlier, known]}), 0, 0, STAMP)
 
-    fresh = said("Running", "True", "Running", "A worker runs.", NOW_S - 50)
+    fresh = said("Running", "True", "Running", "All workers run.", NOW_S - 50)
     assert written["status"]["conditions"] == [earlier, fresh]
 
 

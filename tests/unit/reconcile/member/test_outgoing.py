@@ -17,7 +17,7 @@ from hansa.reconcile.member.outgoing import (
     wanted,
     within,
 )
-from hansa.reconcile.member.workload import Output
+from hansa.reconcile.member.workload import Finding, Output
 from tests.unit.grants.grant_kit import job
 
 WELL = explain(EndReason.SUCCEEDED)
@@ -68,21 +68,27 @@ RESULTS: dict[str, tuple[bytes | None, int | None, str, str | None, str]] = {
 def test_results(case):
     written, declared, verdict, travels, message = RESULTS[case]
 
-    told = outgoing(EndReason.SUCCEEDED, "", Output("", written), spec(declared), may(verdict))
+    told = outgoing(
+        Finding(EndReason.SUCCEEDED), "", Output("", written), spec(declared), may(verdict)
+    )
 
     assert (told.result, told.message, told.held) == (travels, message, None)
 
 
 def test_a_result_that_waits_does_not_travel():
-    told = outgoing(EndReason.SUCCEEDED, "", Output("", b"42"), spec(), may("OnRelease"))
+    told = outgoing(Finding(EndReason.SUCCEEDED), "", Output("", b"42"), spec(), may("OnRelease"))
 
     assert (told.result, told.held) == (None, "42")
-    large = outgoing(EndReason.SUCCEEDED, "", Output("", b"x" * 9), spec(), may("OnRelease"))
+    large = outgoing(
+        Finding(EndReason.SUCCEEDED), "", Output("", b"x" * 9), spec(), may("OnRelease")
+    )
     assert (large.result, large.held) == (None, None)
 
 
 def test_of_a_log_that_was_cut_nothing_is_believed():
-    told = outgoing(EndReason.SUCCEEDED, "", Output(is_cut=True), spec(), may(logs="Allow"))
+    told = outgoing(
+        Finding(EndReason.SUCCEEDED), "", Output(is_cut=True), spec(), may(logs="Allow")
+    )
 
     assert (told.result, told.tail) == (None, "")
     assert told.message == f"{STAYS}{module.TOO_LONG}."
@@ -91,8 +97,8 @@ def test_of_a_log_that_was_cut_nothing_is_believed():
 def test_the_controllers_words_and_the_log_go_by_the_logs_rule():
     output = Output("line", None)
 
-    open_ = outgoing(EndReason.APP_FAILED, "SECRET", output, spec(None), may(logs="Allow"))
-    closed = outgoing(EndReason.APP_FAILED, "SECRET", output, spec(None), may(logs="Deny"))
+    open_ = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Allow"))
+    closed = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Deny"))
 
     assert (open_.message, open_.tail) == ("SECRET", "line")
     assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), "")
@@ -102,7 +108,7 @@ def test_a_message_fits_its_field_together_with_the_longest_reason():
     longest = f"spec.datasets[{'d' * 63}].exports.result: Deny"
     law = Exportable(Permit("Deny", longest), Permit("Allow", ""))
 
-    told = outgoing(EndReason.APP_FAILED, "õ" * 4000, Output(), spec(), law)
+    told = outgoing(Finding(EndReason.APP_FAILED), "õ" * 4000, Output(), spec(), law)
 
     assert longest in told.message
     assert len(told.message) <= 1024

@@ -17,7 +17,7 @@ from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView
-from hansa.reconcile.hub.status import billing, queue_time
+from hansa.reconcile.hub.status import billing, queue_time, retries
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
@@ -121,7 +121,7 @@ def preemptions(job: JobView, grant: GrantView, in_favour_of: str, now_s: float)
 
 def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status:
     """Return the status of a job that holds a node, with what the member reports."""
-    ended = grant.ended
+    ended = retries.end_of(job, grant)
     if ended is not None:
         return _ended(job, grant, ended, bill, now_s)
     node, running = grant.node, grant.holds("Running")
@@ -237,7 +237,7 @@ def with_late_result(job: JobView, grant: GrantView) -> Status:
 
 
 def _result(job: JobView, grant: GrantView) -> Status:
-    declared = job.parsed.wire.get("result") is not None and grant.ended is not None
+    declared = job.parsed.wire.get("result") is not None and grant.ended
     said = grant.status.result if declared else None
     return {} if said is None else {"result": said}
 
