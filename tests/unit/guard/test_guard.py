@@ -258,6 +258,7 @@ async def test_a_contact_to_come_is_none(guard, cluster, clock):
 
 async def test_a_contact_that_vanishes_goes_on_ageing(guard, cluster, clock):
     cluster.run("a", until_s=NOW + 9999)
+    cluster.rayjob("a", jobStatus="RUNNING", rayClusterStatus=up(NOW))
     await guard.make_pass()
     del cluster.objects[LEASE]
     clock.pass_(3574)
