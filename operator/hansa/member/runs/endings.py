@@ -43,7 +43,7 @@ class Endings:
         found = await self._found(entry, run, action)
         subject = Subject(spec.institution, tuple(source.name for source in job.data))
         may = exportable(subject, context.cluster_state.policy.spec)
-        output = await self._output(entry) if wanted(job, may) else Output()
+        output = await self._output(entry) if wanted(job, may) else Output(is_read=False)
         told = outgoing(found, action.message, output, job, may)
         rows: tuple[Manifest, ...] = ()
         if told.held is not None:
@@ -69,4 +69,4 @@ class Endings:
         except HansaError as error:
             if self._context.runs.failures(entry.name) < READ_ATTEMPTS:
                 raise Retryable(f"log not read: {error}") from error
-            return Output()
+            return Output(is_read=False)

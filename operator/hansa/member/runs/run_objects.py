@@ -139,11 +139,11 @@ class RunObjects:
         watched = self._context.watched_for(entry)
         source = watched.workload.output_source if watched is not None else None
         if watched is None or source is None:
-            return Output()
+            return Output(is_read=False)
         collection = f"/api/v1/namespaces/{entry.name}/pods"
         page = await self._context.own.list(collection, labels=source.labels)
         if not page.items:
-            return Output()
+            return Output(is_read=False)
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
         lines = self._context.settings.rendering.log_tail_lines + source.own_lines
         query = {

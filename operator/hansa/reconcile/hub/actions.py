@@ -149,6 +149,7 @@ class EmitEvent:
         "misconfigured",
         "refused",
         "retried",
+        "silent",
         "succeeded",
         "failed",
         "stopping",

@@ -168,8 +168,7 @@ def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
 
 
 def _interrupted(case: JobCase, epoch: Epoch) -> Status:
-    outcome = _requeued(case, epoch)
-    return job_status.waiting(case.job, outcome, (), case.now_s, run=case.bill)
+    return job_status.waiting(case.job, _requeued(case, epoch), (), case.now_s, run=case.bill)
 
 
 def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -181,6 +180,11 @@ def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     status = job_status.reported(job, grant, bill, case.now_s)
     if case.removed and not grant.ended:
         status = job_status.removed(replace(job, status=status), epoch.fence.at_s, case.now_s)
+    elif case.silent and not (grant.ended or grant.stopping):
+        job = replace(job, status=status)
+        status = job_status.silent(job, epoch.fence.at_s, case.heartbeat_s, case.now_s)
+        if job_status.transition(case.job, status):
+            yield _tell(case, "silent", message=job_status.words_of(status, "Running"))
     yield from _set(case, status)
 
 

@@ -49,6 +49,8 @@ class JobCase:
     """Institution for whose work the planner stops this job."""
     removed: bool = False
     """Whether the node that the job has is no SovereignNode any more."""
+    silent: bool = False
+    """Whether that node has not renewed its Lease in time."""
     heartbeat_s: float = 0.0
     """When that node last renewed its Lease; 0: never."""
     written_s: float = 0.0

@@ -122,7 +122,7 @@ def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest
     }
     if ending.told.result is not None:
         fields["result"] = ending.told.result
-    if ending.told.tail:
+    if ending.told.tail is not None:
         fields["logTail"] = ending.told.tail
     if ending.exports:
         fields["exports"] = list(ending.exports)

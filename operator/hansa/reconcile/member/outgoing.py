@@ -36,7 +36,8 @@ class Outgoing:
     result: str | None = None
     held: str | None = None
     """A result that waits at the member for its release."""
-    tail: str = ""
+    tail: str | None = None
+    """The log's last lines; empty: it has none. None: they stay, or could not be read."""
 
     def staying(self, why: str) -> Outgoing:
         """Return it with a sentence on why the result does not travel."""
@@ -60,9 +61,15 @@ def outgoing(
         message=words or f"{explain(found.reason)} {clusters_words(found.words)}".strip(),
         result=result if may.result.verdict == "Allow" else None,
         held=result if may.result.verdict == "OnRelease" else None,
-        tail=last_lines(output.tail, LOG_TAIL_BYTES) if logs else "",
+        tail=_tail(output) if logs else None,
     )
     return told.staying(withheld) if withheld else told
+
+
+def _tail(output: Output) -> str | None:
+    if not output.is_read:
+        return None
+    return LEFT_OUT if output.is_cut else last_lines(output.tail, LOG_TAIL_BYTES)
 
 
 def _result(output: Output, job: AIJobSpec, may: Permit) -> tuple[str | None, str]:

@@ -106,6 +106,8 @@ class Output:
     """As the work wrote it, whatever it declared."""
     is_cut: bool = False
     """Whether the log was too long to be read to its end: then nothing of it is known."""
+    is_read: bool = True
+    """Whether there was a log that could be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def no(message="because 0; because 1; because 2; because 3"):
     return said("Accepted", "False", "Paused", message)
 
 
-def end(reason, result=None, tail=""):
+def end(reason, result=None, tail=None):
     ending = Ending(reason, NOW_S - 5, 70, Outgoing("words", result, tail=tail))
     return grant_status.finished(grant(), ending, STAMP)
 
@@ -104,6 +104,15 @@ PATCHES = {
             said("Succeeded", "True", "Succeeded", "words"),
             **ENDED,
             result="",
+        ),
+    ),
+    "a log without text is one": (
+        end(EndReason.APP_FAILED, tail=""),
+        patch(
+            said("Running", "False", "AppFailed", "words"),
+            said("Failed", "True", "AppFailed", "words"),
+            **ENDED,
+            logTail="",
         ),
     ),
     "failed": (

@@ -90,7 +90,7 @@ def test_of_a_log_that_was_cut_nothing_is_believed():
         Finding(EndReason.SUCCEEDED), "", Output(is_cut=True), spec(), may(logs="Allow")
     )
 
-    assert (told.result, told.tail) == (None, "")
+    assert (told.result, told.tail) == (None, LEFT_OUT)
     assert told.message == f"{STAYS}{module.TOO_LONG}."
 
 
@@ -101,7 +101,7 @@ def test_the_controllers_words_and_the_log_go_by_the_logs_rule():
     closed = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Deny"))
 
     assert (open_.message, open_.tail) == ("SECRET", "line")
-    assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), "")
+    assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), None)
 
 
 def test_a_message_fits_its_field_together_with_the_longest_reason():
@@ -159,3 +159,27 @@ def test_a_tail_of_wide_characters_keeps_to_bytes():
 def test_a_beginning_ends_with_a_whole_character():
     assert within("õõõ", 5) == "õõ"
     assert within("\ud800x", 5) == "?x"
+
+
+# What there is to read; what is told where logs may leave: no text is another thing than no log.
+TEXTS = {
+    "no text": (Output(), ""),
+    "some": (Output("a\nb"), "a\nb"),
+    "not read": (Output(is_read=False), None),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_a_log_without_text_is_told_from_one_that_stays(case):
+    output, tail = TEXTS[case]
+    found = Finding(EndReason.SUCCEEDED)
+    assert outgoing(found, "", output, spec(), may(logs="Allow")).tail == tail
+    assert outgoing(found, "", output, spec(), may(logs="Deny")).tail is None
+
+
+def test_the_clusters_words_stand_beside_the_reason_on_one_line_whatever_the_logs_rule():
+    found = Finding(EndReason.NO_ROOM, "0/3 nodes:\n\x1b[31mInsufficient " + "x" * 900)
+    for rule in ("Allow", "Deny"):
+        told = outgoing(found, "SECRET", Output(), spec(), may(logs=rule)).message
+        assert told.startswith(f"{explain(EndReason.NO_ROOM)} 0/3 nodes: [31mInsufficient xxx")
+        assert len(told.encode()) <= MESSAGE_BYTES

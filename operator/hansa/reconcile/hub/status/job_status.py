@@ -186,6 +186,27 @@ def removed(job: JobView, opens_s: float, now_s: float) -> Status:
     return {**job.status, **_status(job, facts, now_s)}
 
 
+def silent(job: JobView, opens_s: float, heartbeat_s: float, now_s: float) -> Status:
+    """Return the status while the node that holds the job does not renew its Lease."""
+    since = f"since {rfc3339(heartbeat_s)}" if heartbeat_s else "yet"
+    message = (
+        f"Node {job.node} has not been heard of {since}: whether the job runs there is not known."
+        f" Without the node's release it may run elsewhere after {rfc3339(opens_s)}."
+    )
+    facts = [
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "True", Reason.PLACED, f"Granted to node {job.node}."),
+        StatedCondition("Running", "Unknown", Reason.NODE_UNREACHABLE, message),
+        StatedCondition("Reconciling", "True", Reason.NODE_UNREACHABLE, message),
+    ]
+    return {**job.status, **_status(job, facts, now_s)}
+
+
+def words_of(status: Mapping[str, Any], kind: str) -> str:
+    """Return the message of one condition."""
+    return str(by_type(status.get("conditions")).get(kind, {}).get("message", ""))
+
+
 def removed_since_s(status: Mapping[str, Any], now_s: float) -> float:
     """Return since when a job's status says that its node has left; now, if it does not."""
     row = by_type(status.get("conditions")).get("Placed", {})
