@@ -8,7 +8,6 @@ from hansa.observability import events
 from hansa.observability.events import Event, Subject
 from hansa.reconcile.hub.actions import EmitEvent
 
-
 _OF_RUNS = {
     "refused": events.job_refused,
     "retried": events.job_retried,
