@@ -56,7 +56,7 @@ LINES = Limit(
         "tests/unit/placement/explain/test_claims_are_true.py": 354,
         "tests/unit/placement/preemption/test_reclaim.py": 384,
         "tests/unit/reconcile/hub/test_derive.py": 409,
-        "tests/unit/reconcile/hub/test_snapshot.py": 417,
+        "tests/unit/reconcile/hub/test_snapshot.py": 419,
     },
 )
 PARAMETERS = Limit(

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from hansa.cli.generated import values
-from hansa.cli.generated.processes import PROCESSES
-from hansa.cli.generated.reference import settings_page
 from hansa.reconcile.workloads import WORKLOADS
 from tests.programs.conftest import ROOT, HelmRefusedError, Render
 
@@ -42,7 +38,7 @@ def test_every_object_is_labelled_and_once(render: Render, chart: str, path: Pat
         assert document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "hansa", document
 
 
-def _pod_specs(documents: list[dict]) -> Iterator[tuple[str, dict]]:
+def pod_specs(documents: list[dict]) -> Iterator[tuple[str, dict]]:
     for document in documents:
         if document["kind"] in {"Deployment", "DaemonSet", "Job"}:
             yield document["metadata"]["name"], document["spec"]["template"]["spec"]
@@ -54,7 +50,7 @@ MORE_CAPABILITIES = {"hansa-resolver": {"add": ["NET_BIND_SERVICE"]}}
 
 @EACH
 def test_pods_are_restricted(render: Render, chart: str, path: Path):
-    specs = dict(_pod_specs(render(chart, path)))
+    specs = dict(pod_specs(render(chart, path)))
 
     assert specs
     for name, spec in specs.items():
@@ -306,47 +302,3 @@ WRONG = {
 def test_wrong_values_are_refused_by_name(render: Render, chart: str, changes: dict, named: str):
     with pytest.raises(HelmRefusedError, match=named):
         render(chart, None, **changes)
-
-
-def _leaves(schema: dict, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
-    for name, child in schema.get("properties", {}).items():
-        if "properties" in child:
-            yield from _leaves(child, (*way, name))
-        else:
-            yield (*way, name), child
-
-
-TARGETS = {
-    ".".join((one.chart, *one.values)): (one.chart, one.values, one.settings) for one in PROCESSES
-}
-
-
-@pytest.mark.parametrize(("chart", "way", "model"), TARGETS.values(), ids=TARGETS)
-def test_every_setting_becomes_its_variable(render: Render, chart: str, way: tuple, model: Any):
-    leaves = list(_leaves(values.settings_schema(model)))
-    settings: dict[str, Any] = {}
-    for names, schema in leaves:
-        here = settings
-        for name in names[:-1]:
-            here = here.setdefault(name, {})
-        here[names[-1]] = schema.get("default")
-    changes: dict[str, Any] = {"node": "a"} if chart == "hansa-member" else {}
-    inner = changes
-    for name in way[:-1]:
-        inner = inner.setdefault(name, {})
-    inner[way[-1]] = settings
-    known = settings_page()
-
-    containers = [spec["containers"][0] for _, spec in _pod_specs(render(chart, None, **changes))]
-    prefix = model.model_config["env_prefix"]
-    found = {
-        env["name"]: env.get("value")
-        for box in containers
-        for env in box.get("env", ())
-        if "name" in env
-    }
-    found = {name: value for name, value in found.items() if name.startswith(prefix)}
-
-    assert len(found) >= len(leaves)
-    assert [name for name in found if f"`{name}`" not in known] == []
-    assert "e+" not in " ".join(filter(None, found.values())), "numbers are written out"

@@ -21,11 +21,8 @@ SEEDS_OF = 1 << 32
 Figures = dict[str, Any]
 ELSEWHERE: Mapping[str, str] = {
     "plans": "no fault proxy between the processes and real API servers yet",
-    "hostile_grants": "the hub as fuzzer is played by tests/apiserver/member, by itself",
-    "agent_deaths": "as hostile_grants",
-    "stop_p99_s": "needs real pods: tests/e2e",
 }
-"""Fields whose figures another run gives."""
+"""Fields that nothing measures yet."""
 ORDER = (
     *("simulation_seeds", "site_hours", "crash_points", "plans", "escapes", "refused_by_judge"),
     *("refused_by_lock", "hostile_grants", "agent_deaths", "defects", "defects_caught"),
@@ -63,6 +60,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument("--defect", action="append", default=[], choices=DEFECTS, metavar="NAME")
     parser.add_argument("--operations", type=int, default=5000, help="of the model's comparison")
+    parser.add_argument("--rounds", type=int, default=3, help="of a hub that turns")
+    parser.add_argument("--seconds", type=float, default=120, help="of each such round")
     parser.add_argument("--only", nargs="+", default=[*FIELDS], choices=FIELDS, metavar="PART")
     return parser.parse_args()
 
@@ -96,17 +95,31 @@ def _escapes(_: argparse.Namespace, __: int) -> runs.Found:
     return runs.escapes()
 
 
+def _hostile(asked: argparse.Namespace, base: int) -> runs.Found:
+    print(f"a hub that turns: {asked.rounds} rounds of {asked.seconds:g} s", flush=True)
+    return runs.hostile(asked.rounds, asked.seconds, base)
+
+
+def _stopping(_: argparse.Namespace, __: int) -> runs.Found:
+    print("Stopped with fifty running jobs, in five situations", flush=True)
+    return runs.stopping()
+
+
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "simulation": ("simulation_seeds", "site_hours", "crash_points", "violations"),
     "defects": ("defects", "defects_caught"),
     "model": ("model_operations",),
     "escapes": ("escapes", "refused_by_judge", "refused_by_lock"),
+    "hostile": ("hostile_grants", "agent_deaths"),
+    "stopping": ("stop_p99_s",),
 }
 PARTS: Mapping[str, Callable[[argparse.Namespace, int], runs.Found]] = {
     "simulation": _simulation,
     "defects": _defects,
     "model": _model,
     "escapes": _escapes,
+    "hostile": _hostile,
+    "stopping": _stopping,
 }
 
 if __name__ == "__main__":

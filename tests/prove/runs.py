@@ -24,7 +24,7 @@ WAYS_OUT = (
     "test_a_rayjob_with_a_way_out",
     "test_a_request_with_a_way",
 )
-JUDGE = "tests/unit/grants/test_checks.py"
+JUDGE = "tests/unit/grants/test_escapes.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,7 @@ def simulation(seeds: int, base: int, *, workers: int) -> Found:
 
 
 def _played(base: int, seeds: int) -> tuple[dict[str, float], str]:
-    command = (sys.executable, "-m", "tests.simulation", f"--seeds={seeds}", f"--base={base}")
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = done.stdout.splitlines()
-    figures = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-    words = "" if done.returncode == 0 else "\n".join([*lines[:-1], done.stderr])
-    return figures, words
+    return _printed("tests.simulation", f"--seeds={seeds}", f"--base={base}")
 
 
 def model(operations: int, seed: int) -> Found:
@@ -70,8 +65,8 @@ def model(operations: int, seed: int) -> Found:
 
 
 def escapes() -> Found:
-    """Try every escape at the second lock alone, and every unlawful grant at the judge."""
-    at_judge = _tested(JUDGE, "-k", "test_refused")
+    """Try every escape at the second lock alone, and at the judge each that a grant can express."""
+    at_judge = _tested(JUDGE, "-k", "with_a_way_out_is_refused")
     at_lock = _tested(LOCK, "-k", " or ".join(WAYS_OUT))
     found = {
         "escapes": len(table.PODS) + len(table.RAYJOBS) + len(table.REQUESTS),
@@ -82,6 +77,38 @@ def escapes() -> Found:
     if at_lock.passed and at_lock.passed != found["escapes"]:
         wrong.append(f"of {found['escapes']} escapes the lock refused {at_lock.passed}")
     return Found({**found, **lock.figures}, lock.not_run, tuple(wrong))
+
+
+def hostile(rounds: int, seconds: float, seed: int) -> Found:
+    """Let a hub turn against a real agent, some rounds long."""
+    options = (f"--rounds={rounds}", f"--seconds={seconds}", f"--seed={seed}")
+    figures, words = _printed("tests.apiserver.fuzz", *options)
+    told = {name: figures.get(name) for name in ("hostile_grants", "agent_deaths")}
+    return Found(told, dict.fromkeys(told, words), (words,) if words else ())
+
+
+def stopping() -> Found:
+    """Stop fifty running jobs in each situation."""
+    figures, words = _printed("tests.stop_times")
+    times = figures.get("stop_p99_s") or {}
+    late = [f"{name}: pods gone after {p99} s" for name, p99 in times.items() if not _soon(p99)]
+    return Found({"stop_p99_s": times or None}, {"stop_p99_s": words}, tuple(late))
+
+
+STOP_WITHIN_S = 30
+
+
+def _soon(p99_s: float | None) -> bool:
+    return p99_s is not None and p99_s <= STOP_WITHIN_S
+
+
+def _printed(module: str, *options: str) -> tuple[dict[str, Any], str]:
+    """Run a program that prints one JSON line last; its figures, and what it said if it failed."""
+    command = (sys.executable, "-m", module, *options)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    figures = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    return figures, "" if done.returncode == 0 else "\n".join([*lines[-40:], done.stderr[-2000:]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,7 @@ class Judge:
         )
         if judgement.accepted and judgement.proposal is not None:
             p = judgement.proposal
-            taken_s = context.clock.now()
-            entry = Entry(p.spec, spec, p.digest, judgement.gpu_class, taken_s)
+            entry = Entry(p.spec, spec, p.digest, judgement.gpu_class, context.contact.moment())
             context.run_index.put(entry, holding=True)
         return GrantDecision(grant, judgement, again=untold is not None)
 
@@ -281,7 +280,7 @@ class Judge:
             context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
         elif known.spec.cancel != entry.spec.cancel:
             holding = record.outcome is Outcome.ACCEPTED
-            entry = replace(entry, gpu_class=known.gpu_class, taken_s=known.taken_s)
+            entry = replace(entry, gpu_class=known.gpu_class, taken=known.taken)
             context.run_index.put(entry, holding=holding)
         context.orphaned.pop(entry.name, None)
         context.runs.add(entry.name)

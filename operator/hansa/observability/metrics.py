@@ -295,6 +295,14 @@ GPU_INFO = Metric(
     ("exporter",),
     ("gpu", "index", "gpu_class"),
 )
+MACHINE_REQUESTS = Metric(
+    "hansa_machine_requests",
+    "gauge",
+    "Requests of the pods on this machine that are not the league's, by resource, in its own unit;"
+    " no series: not known.",
+    ("exporter",),
+    ("machine", "resource"),
+)
 GPU_JOB = Metric(
     "hansa_gpu_job_info",
     "gauge",

@@ -312,6 +312,16 @@ PODS: Mapping[str, PodEscape] = {
         {"key": "control-plane", "operator": "In", "values": [""]},
         "pod-affinity",
     ),
+    "machines without a label": (
+        (*TERMS, 0, "matchExpressions", "+"),
+        {"key": "kubernetes.io/arch", "operator": "DoesNotExist"},
+        "pod-affinity",
+    ),
+    "a label that only begins like a card's": (
+        (*TERMS, 0, "matchExpressions", "+"),
+        {"key": "nvidia.com/gpu.product-owner", "operator": "In", "values": ["x"]},
+        "pod-affinity",
+    ),
     "next to somebody's pod": (
         (*AFFINITY, "podAffinity"),
         {"requiredDuringSchedulingIgnoredDuringExecution": [SOMEBODY]},
@@ -331,6 +341,16 @@ PODS: Mapping[str, PodEscape] = {
     "the control plane's taint": (
         (*SPEC, "tolerations"),
         [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
+        "pod-tolerations",
+    ),
+    "a taint that only begins like a card's": (
+        (*SPEC, "tolerations"),
+        [{"key": "nvidia.com/gpu-owners", "operator": "Exists"}],
+        "pod-tolerations",
+    ),
+    "a taint that this member tolerates not": (
+        (*SPEC, "tolerations"),
+        [{"key": "sku", "operator": "Exists"}],
         "pod-tolerations",
     ),
     "a lost machine for ever": (
@@ -374,6 +394,11 @@ PODS: Mapping[str, PodEscape] = {
     "another device": (
         (*C, "resources", "limits"),
         {"memory": "1Gi", "nvidia.com/gpu": "1", "x.example/device": "1"},
+        "container-resources",
+    ),
+    "a device that only begins like a card": (
+        (*C, "resources", "limits"),
+        {"memory": "1Gi", "nvidia.com/gpu.shared2": "1"},
         "container-resources",
     ),
     "a claim on a device": (
@@ -427,6 +452,14 @@ PODS: Mapping[str, PodEscape] = {
     "the GPU hook": (
         (*C, "env", "+"),
         {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
+        "container-env",
+    ),
+    "GPUs hidden, but not": (
+        (*C, "env", "+"),
+        {
+            "name": "NVIDIA_VISIBLE_DEVICES",
+            "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['x']"}},
+        },
         "container-env",
     ),
     "CUDA's paths": (

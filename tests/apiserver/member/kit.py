@@ -1,7 +1,6 @@
 """A hub and a member for the member's tests: real API servers, a hub that signs, a scripted KubeRay.
 
-KubeRay's own process is not started: these tests are about what the member does when a RayJob's
-status moves, and moving it by hand makes every order of events possible.
+KubeRay's own process is not started: a RayJob's status is moved by hand, in every order of events.
 """
 
 from __future__ import annotations
@@ -201,6 +200,7 @@ def machine(name: str, *, gpus: int = 8, place: str = "EE") -> list[str]:
     """Return a Node and its status, as YAML to be applied."""
     labels = {
         "hansa.dev/jurisdiction": place,
+        "kubernetes.io/arch": "amd64",
         "nvidia.com/gpu.product": "NVIDIA-GeForce-RTX-4090",
         "nvidia.com/gpu.memory": "24564",
     }

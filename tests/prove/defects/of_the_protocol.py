@@ -112,7 +112,7 @@ MEMBER: Mapping[str, Defect] = {
     ),
     "deadlines not watched": product(
         "member/runs/run_controller.py",
-        "await asyncio.gather(*(self._stop_due(name) for name in names))",
+        "await asyncio.gather(*(self._look_at(name) for name in names))",
         "del names",
         "unit/member/runs/test_deadlines.py",
     ),

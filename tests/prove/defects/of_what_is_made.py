@@ -235,10 +235,16 @@ CHARTS: Mapping[str, Defect] = {
         "    resources: [computepools, sovereignnodes]\n    verbs: [get, list, watch, patch]",
         REACH,
     ),
-    "a hub that approves for any signer": chart(
-        "hansa-hub/templates/rbac.yaml",
-        "    resourceNames: [kubernetes.io/kube-apiserver-client]\n",
-        "",
-        REACH,
+    "a node that was turned out keeps its account": product(
+        "reconcile/hub/node_identity.py",
+        'if node is None or node.parsed.accepted == "Rejected":',
+        "if node is None:",
+        "unit/reconcile/hub/test_node_identity.py",
+    ),
+    "a token sealed for a key that is no longer pinned": product(
+        "reconcile/hub/node_identity.py",
+        'if sealed.get("key") != key:',
+        "if not sealed:",
+        "unit/reconcile/hub/test_node_identity.py",
     ),
 }

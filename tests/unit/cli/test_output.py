@@ -194,6 +194,18 @@ class TestKubeconfig:
             find_kubeconfig(None, {"KUBECONFIG": "/no/such"})
 
 
+def test_doctor_names_machines_that_are_not_understood():
+    conditions = [{"type": "Ready", "status": "True"}]
+    node = {
+        "metadata": {"name": "m1", "labels": {"kubernetes.io/arch": "amd64"}},
+        "status": {"allocatable": {"google.com/tpu": "4"}, "conditions": conditions},
+    }
+    finding = doctor.machines_finding([node])
+    assert not finding.good
+    assert finding.detail == "m1: google.com/tpu is in no row of the table of accelerators"
+    assert doctor.machines_finding([]).good
+
+
 def test_doctor_wants_to_know_the_side():
     result = CliRunner().invoke(doctor.doctor, [])
     assert result.exit_code == 2

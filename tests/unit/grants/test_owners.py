@@ -151,7 +151,7 @@ def test_the_signature_covers_the_work_and_not_its_place_in_the_queue():
 WORK = {
     "image": "hansa.local/other@sha256:" + "1" * 64,
     "entrypoint": ["python3", "other.py"],
-    "residency": {"location": {"allow": ["EE"]}},
+    "residency": EVERYWHERE | {"location": {"allow": ["EE"]}},
     "data": [{"name": "cohort"}, {"name": "genomes"}],
     "env": [{"name": "MORE", "value": "1"}],
     "maxRuntimeSeconds": 99,

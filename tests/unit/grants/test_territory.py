@@ -11,6 +11,7 @@ from hansa.api.places import BLOCS, COUNTRIES
 from hansa.api.residency import Overlay, PlaceRule
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.territory import Territory, residency_rules
+from tests.residency_kit import EVERYWHERE
 from tests.unit.grants.grant_kit import grant, policy
 
 NEAR = Overlay(name="near", places=("Baltic", "FI"))
@@ -71,7 +72,7 @@ def test_an_overlay_defined_twice_is_both():
 
 def test_a_holders_rule_knows_its_own_overlays_only():
     """A hub may say what its pool's overlays are, not what another's are."""
-    names = {"location": {"allow": ["overlay/near"]}}
+    names = EVERYWHERE | {"location": {"allow": ["overlay/near"]}}
     cohort = {"name": "cohort", "jurisdiction": "EE", "claim": "c", "residency": names}
     law = policy(datasets=[cohort], overlays=[{"name": "near", "places": ["LV"]}])
     wire = grant(overlays=[{"name": "near", "places": ["EE"]}])

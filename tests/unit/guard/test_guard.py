@@ -18,7 +18,6 @@ from tests.unit.guard.cluster_kit import (
     NODE,
     NOW,
     POLICY,
-    Hands,
     MemoryCluster,
 )
 
@@ -32,27 +31,6 @@ def up(since_s: float) -> dict:
     at = rfc3339(since_s)
     row = {"type": "RayClusterProvisioned", "status": "True", "lastTransitionTime": at}
     return {"conditions": [row]}
-
-
-@pytest.fixture
-def clock() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def cluster() -> MemoryCluster:
-    """A member with a policy, a contact ten seconds ago, and two runs."""
-    made = MemoryCluster()
-    made.switch("Open")
-    made.contact(NOW - 10)
-    made.run("a")
-    made.run("b")
-    return made
-
-
-@pytest.fixture
-def guard(cluster: MemoryCluster, clock: Hands) -> Guard:
-    return Guard(SETTINGS, cluster, workloads=(RayJob(),), clock=clock, server_skew=lambda: 0.0)
 
 
 async def test_what_may_go_on_goes_on(guard: Guard, cluster: MemoryCluster):
@@ -69,33 +47,6 @@ async def test_stopped_ends_all_that_is_marked_and_nothing_else(guard, cluster):
     await guard.make_pass()
     assert cluster.runs == {"kube-system"}
     assert guard.stops == {EndReason.STOPPED: 4}
-
-
-async def test_what_has_taken_a_run_s_name_meanwhile_is_left(guard, cluster, monkeypatch):
-    cluster.switch("Stopped")
-    deletes = cluster.delete
-
-    async def delete(path, *, uid=""):
-        cluster.objects[path]["metadata"]["uid"] = "another"
-        await deletes(path, uid=uid)
-
-    monkeypatch.setattr(cluster, "delete", delete)
-    await guard.make_pass()
-    assert cluster.runs == {"a", "b"}
-
-
-async def test_pods_end_at_once_and_not_when_the_namespaces_controller_comes_to_them(
-    guard, cluster
-):
-    cluster.switch("Stopped")
-    cluster.faults["delete", f"{RUNS}/b"] = Terminal("refused")
-    await guard.make_pass()
-    deleted = [call[1] for call in cluster.calls if call[0] == "delete"]
-    assert [path for path in deleted if path.startswith(f"{RUNS}/a")] == [
-        f"{RUNS}/a",
-        f"{RUNS}/a/pods",
-    ]
-    assert f"{RUNS}/b/pods" not in deleted
 
 
 @pytest.mark.parametrize("fault", [Retryable("late"), Terminal("refused"), Conflict("x"), HANGS])

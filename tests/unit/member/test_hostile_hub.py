@@ -236,7 +236,7 @@ async def test_duties_outlive_every_answer(caplog):
     parts = member_of(hub)
     duties = Duties(parts.context)
     publisher = Publisher(
-        parts.context, release_key=NODE.public_key, certificate_end_s=lambda: NOW_S + 1e6
+        parts.context, release_key=NODE.public_key, token_end_s=lambda: NOW_S + 1e6
     )
     with no_fault_of_ours(caplog):
         for _ in range(300):

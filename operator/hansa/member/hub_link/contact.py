@@ -6,6 +6,8 @@ machine that slept can keep an unattended job alive. A contact that an earlier p
 from a Lease of our own; where there is none, or one of the future, there was no contact.
 
 A silence does not count less because it is over: while it lasted, the hub may have given work away.
+It counts for no grant that was taken after it: otherwise one silence of a clock that ran ahead would
+end, as soon as it began, all that is granted until the right time has caught up.
 """
 
 from __future__ import annotations
@@ -13,18 +15,24 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from hansa.ports import Clock
 
 LEAST_SILENCE_S = 30.0
 """No contract ends within so short a silence."""
 MOST_SILENCES = 256
+Moment: TypeAlias = tuple[float, float]
+"""Wall time and monotonic time, read together."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
     end_s: float
+    """Wall time at which it ended, by its beginning and its length."""
     length_s: float
+    moment: Moment
+    """When it ended, on both clocks."""
 
 
 class Contact:
@@ -39,11 +47,11 @@ class Contact:
         self._monotonic = clock.monotonic()
         self._silences: deque[_Silence] = deque(maxlen=MOST_SILENCES)
 
-    def moment(self) -> tuple[float, float]:
+    def moment(self) -> Moment:
         """Return the present on both clocks, to be given to ``made`` if the call succeeds."""
         return self._clock.now(), self._clock.monotonic()
 
-    def made(self, sent: tuple[float, float]) -> None:
+    def made(self, sent: Moment) -> None:
         """Note that the hub answered what was sent at that moment."""
         silence = self._silence(sent)
         if silence.length_s > LEAST_SILENCE_S:
@@ -55,14 +63,24 @@ class Contact:
         """Seconds without contact, by the clock that says more; infinite before the first."""
         return self._silence(self.moment()).length_s
 
-    def unattended_s(self, granted_s: float) -> float:
-        """Return the longest silence since ``granted_s``; a grant is a word of the hub as well."""
-        silences = (*self._silences, self._silence(self.moment()))
-        return max(0.0, *(min(s.length_s, s.end_s - granted_s) for s in silences))
+    def unattended_s(self, granted_s: float, taken: Moment | None = None) -> float:
+        """Return the longest silence since a grant, which is a word of the hub as well.
 
-    def _silence(self, moment: tuple[float, float]) -> _Silence:
+        ``granted_s``: what the grant says; ``taken``: when this process took it, where it did.
+        """
+        silences = (*self._silences, self._silence(self.moment()))
+        if taken is None:
+            return max(0.0, *(min(s.length_s, s.end_s - granted_s) for s in silences))
+        after = [
+            min(s.length_s, max(s.moment[0] - taken[0], s.moment[1] - taken[1]))
+            for s in silences
+            if s.moment[1] >= taken[1]
+        ]
+        return max([0.0, *after])
+
+    def _silence(self, moment: Moment) -> _Silence:
         """Return the silence up to a moment. Its end follows from its length: clocks are set back."""
         if self.last_s is None:
-            return _Silence(moment[0], math.inf)
+            return _Silence(moment[0], math.inf, moment)
         length_s = max(0.0, moment[0] - self.last_s, moment[1] - self._monotonic)
-        return _Silence(self.last_s + length_s, length_s)
+        return _Silence(self.last_s + length_s, length_s, moment)

@@ -218,9 +218,7 @@ class RunController:
         contact = context.contact
         silent_s = 0.0
         if entry is not None:
-            # A hub sets notBefore back by what clocks may differ.
-            since_s = max(context.contract(entry).granted_s, entry.taken_s)
-            silent_s = contact.unattended_s(since_s)
+            silent_s = contact.unattended_s(context.contract(entry).granted_s, entry.taken)
         if entry is not None and context.grants.synced and context.grant_of(entry) is None:
             context.orphaned.setdefault(name, context.clock.monotonic())
         orphaned = context.orphaned.get(name)

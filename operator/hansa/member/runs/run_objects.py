@@ -169,7 +169,7 @@ class RunObjects:
             wire=entry.wire,
             policy=policy,
             gpu_class=gpu_class,
-            gpu_products=inventory.products(gpu_class) if gpu_class else (),
+            cards=inventory.choice(gpu_class) if gpu_class else None,
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
@@ -184,6 +184,7 @@ class RunObjects:
                 termination_grace_s=rendering.termination_grace_seconds,
                 kuberay_namespace=rendering.kuberay_namespace,
                 agent_namespace=context.settings.namespace,
+                machines=context.cluster_state.rules,
             ),
         )
 

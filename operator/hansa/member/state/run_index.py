@@ -24,8 +24,9 @@ class Entry:
     wire: Mapping[str, Any]
     digest: str
     gpu_class: str = ""
-    taken_s: float = 0.0
-    """When this process read and accepted it: a silence that was over by then is none of its own."""
+    taken: tuple[float, float] | None = None
+    """When this process read and accepted it, by the wall clock and the monotonic one: a silence that
+    was over by then is none of its own. None: an earlier process did."""
 
     @property
     def uid(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import pytest
+
 from hansa.member.hub_link.contact import Contact
 
 
@@ -85,3 +87,48 @@ def test_a_grant_after_the_silence_is_not_concerned():
     contact.made(contact.moment())
     clock.pass_(5)
     assert contact.unattended_s(granted_s=10_003.0) == 2
+
+
+def test_a_silence_of_a_clock_that_ran_ahead_ends_no_later_grant():
+    """It lies in the future, once the clock is right again."""
+    clock = Hands()
+    contact = Contact(clock, last_s=None)
+    contact.made(contact.moment())
+    clock.wall += 3_600
+    contact.made(contact.moment())
+    clock.wall -= 3_600
+    contact.made(contact.moment())
+    clock.pass_(1)
+    taken = contact.moment()
+    for _ in range(10):
+        clock.pass_(20)
+        contact.made(contact.moment())
+        assert contact.unattended_s(taken[0], taken) <= 20
+
+
+JUMPS = {"none": 0.0, "back": -5_000.0, "forward": 5_000.0}
+
+
+@pytest.mark.parametrize("jump_s", JUMPS.values(), ids=JUMPS)
+def test_a_silence_after_it_was_taken_counts_whatever_the_clock_does(jump_s):
+    clock = Hands()
+    contact = Contact(clock, last_s=10_000.0)
+    contact.made(contact.moment())
+    taken = contact.moment()
+    clock.pass_(500)
+    clock.wall += jump_s
+    assert contact.unattended_s(taken[0], taken) >= 500
+    contact.made(contact.moment())
+    clock.pass_(9)
+    assert contact.unattended_s(taken[0], taken) >= 500
+
+
+def test_a_machine_that_slept_was_silent():
+    clock = Hands()
+    contact = Contact(clock, last_s=10_000.0)
+    contact.made(contact.moment())
+    clock.pass_(1)
+    taken = contact.moment()
+    clock.wall += 3_600
+    clock.pass_(1)
+    assert contact.unattended_s(taken[0], taken) >= 3_600

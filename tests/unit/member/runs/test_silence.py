@@ -70,6 +70,6 @@ async def test_a_silence_counts_against_what_an_earlier_process_had_accepted(age
     async with working(agent):
         await agent.until(lambda: WORK in agent.own.objects)
         index = agent.parts.context.run_index
-        index.put(replace(index.get(RUN), taken_s=0.0), holding=True)
+        index.put(replace(index.get(RUN), taken=None), holding=True)
         agent.parts.context.runs.add(RUN)
         await agent.until(lambda: NAMESPACE not in agent.own.objects)

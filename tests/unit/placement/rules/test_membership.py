@@ -13,6 +13,7 @@ from hansa.placement.planner import plan
 from hansa.placement.rules.membership import is_member
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.status.nodes_and_pools import pool_status
+from tests.residency_kit import EVERYWHERE
 
 L40S = Machines(1, 4, "nvidia-l40s", 48 << 30, 64_000, 256 << 30)
 NAMES = ("tartu", "riga", "lisbon", "azores", "oslo", "recife")
@@ -39,7 +40,9 @@ CASES = {
 
 
 def pool_of(nodes):
-    return parse_pool({"metadata": {"name": "league"}, "spec": {"nodes": nodes}})
+    return parse_pool(
+        {"metadata": {"name": "league"}, "spec": {"nodes": nodes, "residency": EVERYWHERE}}
+    )
 
 
 def shown(pool, sites=SITES):

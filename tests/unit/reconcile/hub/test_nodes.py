@@ -67,7 +67,7 @@ def test_a_silent_node_is_unreachable(heartbeat_s):
 
 
 def announcing(name, *datasets, pinned=(), **spec):
-    rows = [{"name": one, "jurisdiction": "EE"} for one in datasets]
+    rows = [{"name": n, "jurisdiction": "EE", "residency": EVERYWHERE} for n in datasets]
     manifest = node_manifest(name, {"datasets": rows}, datasets=list(pinned), **spec)
     return view_node(parse_node(manifest, LIMITS), NOW_S, NOW_S, LIMITS)
 

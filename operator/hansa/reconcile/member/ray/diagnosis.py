@@ -122,9 +122,9 @@ def _obstacle(traces: Traces) -> Finding:
             if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
                 return Finding(EndReason.NO_ROOM, str(condition.get("message") or ""))
     up = sum(_is_up(pod) for pod in traces.pods if _role(pod) == "worker")
-    words = [f"{up} of {traces.workers} workers came up in time."]
-    words += [f"A pod waits: {said}." for said, _ in waits[:1]]
-    return Finding(EndReason.NEVER_STARTED, " ".join(words))
+    told = [f"{up} of {traces.workers} workers came up in time."]
+    told += [f"A pod waits: {said}." for said, _ in waits[:1]]
+    return Finding(EndReason.NEVER_STARTED, " ".join(told))
 
 
 def _waiting(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,9 @@ from hansa.model.quantities import millis, units
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import Contract
+from hansa.reconcile.member.inventory.machine import MachineRules
+from hansa.reconcile.member.inventory.stock import CardChoice
+from hansa.reconcile.member.inventory.taints import Toleration
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
@@ -142,7 +145,41 @@ def test_every_pod_stays_in_its_jurisdiction(role):
     [term] = required["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     places = term["matchExpressions"][0]
     assert places == {"key": "hansa.dev/jurisdiction", "operator": "In", "values": ["EE"]}
-    assert (len(term["matchExpressions"]) == 2) is (role == "worker")
+    built_for = term["matchExpressions"][1]
+    assert built_for == {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
+    assert (len(term["matchExpressions"]) == 3) is (role == "worker")
+
+
+@pytest.mark.parametrize("role", ["head", "worker", "submitter"])
+def test_every_pod_tolerates_what_the_inventory_counts_on(role):
+    rules = MachineRules(more_tolerations=(Toleration("sku", "gpu", "NoSchedule"),))
+    made = request(options=RenderOptions(machines=rules))
+    tolerations = pods(made)[role]["spec"]["tolerations"]
+    assert tolerations == [one.manifest() for one in rules.tolerations]
+    assert {"key": "nvidia.com/gpu", "operator": "Exists"} in tolerations
+    sku = {"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
+    assert sku in tolerations
+
+
+def test_pods_without_gpus_see_none():
+    hidden = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+    seen = {role: pod["spec"]["containers"][0]["env"] for role, pod in pods().items()}
+    assert {role: hidden in env for role, env in seen.items()} == {
+        "head": True,
+        "worker": False,
+        "submitter": True,
+    }
+    plain = request(ray={"version": "2.60.0", "workers": {"cpu": "1", "memory": "1Gi"}})
+    assert hidden in pods(plain)["worker"]["spec"]["containers"][0]["env"]
+
+
+def test_another_accelerator_is_asked_for_by_its_own_name():
+    cards = CardChoice("amd.com/gpu", (("amd.com/gpu.product-name", ("X",)),), {"A": "b"})
+    made = request(cards=cards)
+    [container] = pods(made)["worker"]["spec"]["containers"]
+    assert container["resources"]["limits"]["amd.com/gpu"] == "1"
+    assert {"name": "A", "value": "b"} in container["env"]
+    assert rendered(made)["ResourceQuota"]["spec"]["hard"]["requests.amd.com/gpu"] == "2"
 
 
 def test_only_workers_have_gpus():
@@ -185,16 +222,16 @@ def test_ray_is_authenticated_bounded_and_never_retried():
     assert group["replicas"] == group["minReplicas"] == group["maxReplicas"] == 2
 
 
-def test_the_quota_is_exactly_the_jobs_own_pods():
+def test_the_quota_is_the_jobs_own_pods_with_headroom_in_each():
     hard = rendered()["ResourceQuota"]["spec"]["hard"]
     assert hard["pods"] == "4"
-    assert millis(hard["requests.cpu"]) == 2 * 1000 + 1000 + 100
-    assert units(hard["requests.memory"]) == 3 * (2 << 30) + (256 << 20)
+    assert millis(hard["requests.cpu"]) == 2 * 1000 + 1000 + 100 + 4 * 250
+    assert units(hard["requests.memory"]) == 3 * (2 << 30) + (256 << 20) + 4 * (512 << 20)
     assert hard["requests.nvidia.com/gpu"] == "2"
     tiny = request(ray={"version": "2.60.0", "workers": {"cpu": "50m", "memory": "64Mi"}})
     hard = rendered(tiny)["ResourceQuota"]["spec"]["hard"]
     # KubeRay's init container asks for more than such a worker, and the larger of both counts.
-    assert millis(hard["requests.cpu"]) == 200 + 1000 + 100
+    assert millis(hard["requests.cpu"]) == 200 + 1000 + 100 + 3 * 250
 
 
 def test_nothing_may_talk_but_what_is_listed():
@@ -222,17 +259,8 @@ def test_egress_and_kuberays_namespace_follow_the_member():
 
 
 def test_data_is_mounted_read_only_and_its_volume_never_deletes_it():
-    law = {
-        "datasets": [
-            {
-                "name": "cohort",
-                "jurisdiction": "EE",
-                "claim": "c",
-                "path": "2025/a",
-                "residency": EVERYWHERE,
-            }
-        ]
-    }
+    cohort = {"name": "cohort", "jurisdiction": "EE", "claim": "c", "path": "2025/a"}
+    law = {"datasets": [cohort | {"residency": EVERYWHERE}]}
     made = request(law)
     objects = rendered(made)
     volume, claim = objects["PersistentVolume"], objects["PersistentVolumeClaim"]
