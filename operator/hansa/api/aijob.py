@@ -284,6 +284,13 @@ class AIJobSpec(Model):
         max_length=8,
         description="Data owners' signatures; a member runs nothing on their data without.",
     )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None,
+        ge=0,
+        le=31_536_000,
+        description="The hub deletes the job so long after its end, and not before its node has signed"
+        " that nothing of it runs any more. Not given: it stays.",
+    )
     suspend: bool = Field(
         default=False, description="True holds the job back and stops it if running."
     )

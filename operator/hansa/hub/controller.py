@@ -256,6 +256,7 @@ class Controller:
                 thing["metadata"].get("finalizers")
                 or any(self._caches.grants_of(uid))
                 or _unseen(thing)
+                or "ttlSecondsAfterFinished" in (thing.get("spec") or {})
             ):
                 yield uid
 

@@ -21,6 +21,7 @@ from hansa.reconcile.hub.actions import (
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
+    DeleteJob,
     EmitEvent,
     RequeueAfter,
     SetFinalizers,
@@ -35,8 +36,6 @@ from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.job_status import Status
 from hansa.reconcile.hub.status.whole_conditions import by_type
 
-MOST_FORGOTTEN = 100_000
-"""Epochs a backup may lack; a member that names more would only use the numbers up."""
 ACCEPTANCE_MAY_WAIT_S = 1.0
 """So long the word that a node accepted waits for better news, and lets new grants go first."""
 PIN_MAY_WAIT_S = 10.0
@@ -98,6 +97,10 @@ def _finished(case: JobCase, current: Epoch | None) -> Iterator[Action]:
             yield DeleteGrant(grant.namespace, grant.name, grant.uid)
     if case.all_over:
         yield from _unpin(case)
+    if case.expires_s is not None:
+        job, left_s = case.job, case.expires_s - case.now_s
+        due = DeleteJob(job.namespace, job.name, job.uid)
+        yield due if left_s <= 0 else RequeueAfter(left_s)
 
 
 def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -162,7 +165,7 @@ def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     """Hold the job while a run that this hub has forgotten may live; then go on beyond its epoch."""
     job, grant = case.job, epoch.grant
     if epoch.fence.over:
-        yield from _set(case, _interrupted(case, epoch) | {"epoch": _highest(case)})
+        yield from _set(case, _interrupted(case, epoch) | {"epoch": case.highest})
     else:
         yield from _set(case, job_status.outdated(job, grant, case.now_s))
 
@@ -288,18 +291,11 @@ def _is_stale(case: JobCase, decision: Waiting) -> bool:
 
 
 def _place(case: JobCase, placement: Placement) -> Iterator[Action]:
-    epoch, node = _highest(case) + 1, placement.site
+    epoch, node = case.highest + 1, placement.site
     status = job_status.placed(case.job, placement, epoch, case.verdicts, case.now_s)
     yield from _set(case, status)
     yield _grant(case, node, epoch, placement.workers)
     yield _tell(case, "granted", node=node, epoch=epoch)
-
-
-def _highest(case: JobCase) -> int:
-    """Return the highest epoch known; a member's word counts only as far as it can do no harm."""
-    known = max((case.job.epoch, *(epoch.grant.epoch for epoch in case.epochs)))
-    told = (epoch.grant.status.highest_epoch for epoch in case.epochs)
-    return max((known, *(number for number in told if number <= known + MOST_FORGOTTEN)))
 
 
 def _grant(

@@ -9,22 +9,20 @@ from __future__ import annotations
 import pytest
 
 from hansa.grants.reasons import COURSES, Course
-from hansa.model.times import rfc3339
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.workload import Traces
+from tests.unit.reconcile.member.ray.left_behind import (
+    NOW,
+    event,
+    killed,
+    pod,
+    rayjob,
+    target,
+    unschedulable,
+    waiting,
+)
 
-NOW = 1_000_000.0
-UP = {
-    "conditions": [
-        {
-            "type": "RayClusterProvisioned",
-            "status": "True",
-            "reason": "AllPodRunningAndReadyFirstTime",
-            "lastTransitionTime": rfc3339(NOW - 500),
-        }
-    ]
-}
 EXIT = "Job entrypoint command failed with exit code {}, last available logs (truncated to 20,000 chars):\nx"
 GRACE = {
     "reason": "JobDeploymentStatusTransitionGracePeriodExceeded",
@@ -32,51 +30,6 @@ GRACE = {
     " after JobStatus reaches a terminal state.",
 }
 BACKOFF = "Job submission has failed. Reason: BackoffLimitExceeded. Message: Job has reached the specified"
-
-
-def rayjob(stage, job="", reason="", message="", **more):
-    status = {
-        "jobDeploymentStatus": stage,
-        "jobStatus": job,
-        "reason": reason,
-        "message": message,
-        "rayClusterStatus": UP,
-        "endTime": rfc3339(NOW),
-    }
-    return {"metadata": {"creationTimestamp": rfc3339(NOW - 600)}, "status": status | more}
-
-
-def pod(role, **status):
-    labels = {"ray.io/node-type": role} if role else {"batch.kubernetes.io/job-name": "aij-1"}
-    return {"metadata": {"name": f"aij-1-{role}", "labels": labels}, "status": status}
-
-
-def target(reason):
-    return [{"type": "DisruptionTarget", "status": "True", "reason": reason}]
-
-
-def waiting(reason, message=""):
-    return [{"name": "ray-worker", "state": {"waiting": {"reason": reason, "message": message}}}]
-
-
-def killed(where="state", at_s=NOW - 5, reason="OOMKilled"):
-    ended = {"exitCode": 137, "reason": reason, "finishedAt": rfc3339(at_s), "message": "SECRET"}
-    return [{"name": "ray-worker", "restartCount": 1, where: {"terminated": ended}}]
-
-
-def event(reason, message="", at_s=NOW - 20):
-    about = {"kind": "Pod", "name": "aij-1-worker-x"}
-    return {
-        "involvedObject": about,
-        "reason": reason,
-        "message": message,
-        "lastTimestamp": rfc3339(at_s),
-    }
-
-
-def unschedulable(message):
-    row = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-    return {"phase": "Pending", "conditions": [row]}
 
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}

@@ -192,25 +192,6 @@ def test_only_workers_have_gpus():
     assert start["num-gpus"] == "0"
 
 
-NAMES_SET_TWICE = {
-    "a home of its own": ({"HOME": "/tmp/x"}, "HOME", "/tmp/x"),
-    "the user's name": ({"USER": "me"}, "USER", "me"),
-    "nothing": ({}, "HOME", "/tmp"),
-}
-
-
-@pytest.mark.parametrize("case", NAMES_SET_TWICE)
-def test_a_name_is_set_once(case):
-    own, name, value = NAMES_SET_TWICE[case]
-    made = request(env=[{"name": key, "value": text} for key, text in own.items()])
-    for role in ("head", "worker", "submitter"):
-        [container] = pods(made)[role]["spec"]["containers"]
-        names = [row["name"] for row in container["env"]]
-        assert len(names) == len(set(names))
-        if role != "submitter":
-            assert {"name": name, "value": value} in container["env"]
-
-
 def test_ray_is_authenticated_bounded_and_never_retried():
     spec = rendered()["RayJob"]["spec"]
     assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
