@@ -14,7 +14,11 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
-from hansa.reconcile.member.contracts.terms import STOP_MARGIN_S
+from hansa.reconcile.member.contracts.terms import (
+    LONGEST_START_LIMIT_S,
+    START_LIMIT_S,
+    STOP_MARGIN_S,
+)
 from hansa.reconcile.member.inventory.accelerators import Accelerator
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.inventory.taints import STATE_PREFIX, Toleration
@@ -243,6 +247,13 @@ class Timing(Group):
         ge=0,
         description="Unattended jobs are stopped so long before their contract ends, in seconds, so"
         " that their pods are gone when it does.",
+    )
+    start_limit_seconds: float = Field(
+        default=START_LIMIT_S,
+        ge=30,
+        le=LONGEST_START_LIMIT_S,
+        description="From the making of a run until all its workers and its command have to be up, in"
+        " seconds; then it is given up here, with what its pods say, and tried elsewhere.",
     )
     tick_seconds: float = Field(
         default=5, gt=0, description="Between looks at deadlines and unattended time."

@@ -488,7 +488,7 @@ RAYJOBS: Mapping[str, PodEscape] = {
     "an entry point of its own": (("spec", "entrypoint"), "sh", "rayjob-life"),
     "another try": (("spec", "backoffLimit"), 3, "rayjob-life"),
     "a cluster that stays": (("spec", "shutdownAfterJobFinishes"), False, "rayjob-life"),
-    "no end": (("spec", "activeDeadlineSeconds"), 2_592_001, "rayjob-life"),
+    "no end": (("spec", "activeDeadlineSeconds"), 2_599_201, "rayjob-life"),
     "another's cluster": (("spec", "clusterSelector"), {"ray.io/cluster": "x"}, "rayjob-fields"),
     "code by address": (("spec", "runtimeEnvYAML"), "pip: [x]", "rayjob-fields"),
     "an autoscaler": ((*CLUSTER, "enableInTreeAutoscaling"), True, "rayjob-fields"),

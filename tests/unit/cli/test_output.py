@@ -103,6 +103,11 @@ LOGS = {
     "never ran": ({}, "has not run anywhere"),
     "still runs": ({"node": "tartu"}, "when the job has ended"),
     "not exported": ({"node": "tartu", "finishedAt": "x"}, "tartu does not export logs"),
+    "exported, and empty": (
+        {"node": "tartu", "finishedAt": "x", "logTail": ""},
+        "wrote nothing: tartu exports logs",
+    ),
+    "empty so far": ({"node": "tartu", "logTail": ""}, "when the job has ended"),
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hansa.grants.reasons import RUN_FAULTS, TRANSIENT
+from hansa.grants.reasons import NODE_FAULTS, TRANSIENT
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.hub.grant_view import GrantView
 
@@ -69,7 +69,7 @@ def standing(
 def asked_again_s(row: Row) -> float:
     """Return when a node is asked again by itself; infinity for never."""
     reason, times = str(row.get("reason")), _times(row)
-    if reason in RUN_FAULTS:
+    if reason in NODE_FAULTS:
         pause_s = float("inf") if times >= MOST_RUNS else RUN_AGAIN_S * 2.0 ** (times - 1)
     elif reason in TRANSIENT:
         pause_s = ASK_AGAIN_S * 2.0 ** min(times - 1, 16)
@@ -96,5 +96,5 @@ def _counts_on(before: Row, no: Row) -> bool:
     again = before.get("epoch") != no["epoch"]
     same_policy = before.get("policyGeneration", 0) == no["policyGeneration"]
     return (
-        again and same_policy and (before["reason"] in RUN_FAULTS) == (no["reason"] in RUN_FAULTS)
+        again and same_policy and (before["reason"] in NODE_FAULTS) == (no["reason"] in NODE_FAULTS)
     )

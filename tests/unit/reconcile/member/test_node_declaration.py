@@ -55,7 +55,12 @@ def test_the_story_of_a_run():
     assert (grant["status"]["result"], grant["status"]["logTail"]) == ("{}", "tail")
     grant = after(grant, grant_status.released(grant, EndReason.APP_FAILED, RELEASE, STAMP))
     assert grant_status.reported(grant) == Reported(
-        accepted=True, rendered=True, running=True, finished=True, released=True
+        accepted=True,
+        rendered=True,
+        running=True,
+        finished=True,
+        released=True,
+        reason="AppFailed",
     )
     assert kinds(grant) == {
         "Accepted": ("True", "Accepted"),

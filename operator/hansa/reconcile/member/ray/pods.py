@@ -6,6 +6,8 @@ data: names of images, environment values, JSON in a ConfigMap.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hansa.api.aijob import Resources
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
@@ -20,6 +22,9 @@ DATA_ROOT = "/data"
 SCRATCH = "scratch"
 SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 SUBMITTER_MEMORY_LIMIT = "1Gi"
+HOME = {"HOME": "/tmp", "USER": "hansa"}  # noqa: S108  # in the container
+"""The user id has no entry in the image's passwd, and Ray asks for the user's name. A job may set both:
+of names set twice the job's goes before these, and the platform's, which are reserved, before the job's."""
 INIT_CPU_MILLIS, INIT_MEMORY_BYTES = 200, 256 << 20
 """What KubeRay 1.6 gives the init container it adds to workers."""
 
@@ -45,7 +50,7 @@ def submitter_template(request: RunRequest) -> Manifest:
         "name": "submitter",
         "image": request.job.image,
         "imagePullPolicy": request.options.image_pull_policy,
-        "env": [*_home(), *_gpu_env(request, gpus=0)],
+        "env": _listed({**HOME, **_gpu_env(request, gpus=0)}),
         "resources": {
             "requests": dict(SUBMITTER_REQUESTS),
             "limits": {"memory": SUBMITTER_MEMORY_LIMIT},
@@ -65,7 +70,14 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         "name": name,
         "image": request.job.image,
         "imagePullPolicy": request.options.image_pull_policy,
-        "env": [*_user_env(request), *_home(), *_platform_env(request), *_gpu_env(request, gpus)],
+        "env": _listed(
+            {
+                **HOME,
+                **_user_env(request),
+                **_platform_env(request),
+                **_gpu_env(request, gpus),
+            }
+        ),
         # No CPU limit: throttling a start-up burst costs more than it protects.
         "resources": {"requests": requests, "limits": limits},
         "volumeMounts": [*_mounts(), *_data_mounts(request)],
@@ -138,25 +150,23 @@ def _in(label: str, values: tuple[str, ...]) -> Manifest:
     return {"key": label, "operator": "In", "values": list(values)}
 
 
-def _home() -> list[Manifest]:
-    # The user id has no entry in the image's passwd, and Ray asks for the user's name.
-    return [{"name": "HOME", "value": "/tmp"}, {"name": "USER", "value": "hansa"}]  # noqa: S108
+def _listed(env: Mapping[str, str]) -> list[Manifest]:
+    return [{"name": name, "value": value} for name, value in env.items()]
 
 
-def _user_env(request: RunRequest) -> list[Manifest]:
+def _user_env(request: RunRequest) -> dict[str, str]:
     # "$" is doubled: Kubernetes expands $(NAME), and a user's value is to arrive as written.
-    return [{"name": e.name, "value": e.value.replace("$", "$$")} for e in request.job.env]
+    return {e.name: e.value.replace("$", "$$") for e in request.job.env}
 
 
-def _gpu_env(request: RunRequest, gpus: int) -> list[Manifest]:
+def _gpu_env(request: RunRequest, gpus: int) -> Mapping[str, str]:
     """Return what shows the right cards: where NVIDIA's runtime is the default, all or none.
 
     With GPUs the device plugin names them itself, and a variable of ours would have the last word.
     """
     if not gpus:
-        return [{"name": HIDING, "value": HIDDEN}]
-    wanted = request.cards.environment if request.cards else {}
-    return [{"name": name, "value": value} for name, value in wanted.items()]
+        return {HIDING: HIDDEN}
+    return request.cards.environment if request.cards else {}
 
 
 def gpu_resource(request: RunRequest) -> str:
@@ -164,8 +174,8 @@ def gpu_resource(request: RunRequest) -> str:
     return request.cards.resource if request.cards else GPU
 
 
-def _platform_env(request: RunRequest) -> list[Manifest]:
-    values: dict[str, str] = {
+def _platform_env(request: RunRequest) -> dict[str, str]:
+    return {
         "HANSA_JOB": request.name,
         "HANSA_JOB_UID": request.grant.job.uid,
         "HANSA_EPOCH": str(request.grant.epoch),
@@ -175,7 +185,6 @@ def _platform_env(request: RunRequest) -> list[Manifest]:
         "HANSA_RESULT_MAX_BYTES": str(request.job.result.max_bytes if request.job.result else 0),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
-    return [{"name": name, "value": value} for name, value in values.items()]
 
 
 def _mounts() -> list[Manifest]:

@@ -9,18 +9,24 @@ from typing import Any
 from hansa.api.meta import JOB_UID_LABEL
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.ray import launcher, pods
+from hansa.reconcile.member.ray.diagnosis import diagnose
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
 from hansa.reconcile.member.run_request import RunRequest
 from hansa.reconcile.member.workload import (
+    Finding,
     Output,
     OutputSource,
     Rendering,
     Resource,
+    Traces,
     WorkloadView,
 )
 
 DASHBOARD_PORT = 8265
+TRACES_KEPT_S = 60
+"""So long the pods of a run that has ended stay: their states say why. The agent removes them sooner."""
 HEADROOM_CPU_MILLIS, HEADROOM_MEMORY_BYTES = 250, 512 << 20
 """For each pod, above what it asks for: a sidecar or a larger init container than ours."""
 KUBERAY_NAMES = ["kuberay", "kuberay-operator"]
@@ -47,6 +53,10 @@ class RayJob:
         """Return what KubeRay writes into a RayJob's status."""
         return read_rayjob(thing)
 
+    def diagnose(self, end: EndReason, traces: Traces) -> Finding:
+        """Return why a run really ended, by the states of its pods."""
+        return diagnose(end, traces)
+
     def output(self, log: str) -> Output:
         """Return the driver's last lines and the result it declared."""
         return launcher.read_output(log)
@@ -58,9 +68,11 @@ def _spec(request: RunRequest) -> Manifest:
         "submissionMode": "K8sJobMode",
         "submitterPodTemplate": pods.submitter_template(request),
         "backoffLimit": 0,
-        "activeDeadlineSeconds": request.job.max_runtime_seconds,
+        # It counts from the object's creation; the agent keeps the two clocks, this is the longest both take.
+        "activeDeadlineSeconds": request.job.max_runtime_seconds
+        + int(request.contract.start_limit_s),
         "shutdownAfterJobFinishes": True,
-        "ttlSecondsAfterFinished": 0,
+        "ttlSecondsAfterFinished": TRACES_KEPT_S,
         "rayClusterSpec": _cluster(request),
     }
 

@@ -92,6 +92,7 @@ def test_the_namespace_carries_the_terms():
         "hansa.dev/granted-at": "1970-01-12T13:46:40Z",
         "hansa.dev/unattended-limit-seconds": "3585",
         "hansa.dev/max-runtime-seconds": "7200",
+        "hansa.dev/start-limit-seconds": "900",
     }
 
 
@@ -160,7 +161,7 @@ def test_ray_is_authenticated_bounded_and_never_retried():
     spec = rendered()["RayJob"]["spec"]
     assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     assert spec["rayClusterSpec"]["rayVersion"] == "2.60.0"
-    assert spec["activeDeadlineSeconds"] == 86_400
+    assert spec["activeDeadlineSeconds"] == 86_400 + 900
     assert spec["backoffLimit"] == 0
     assert spec["shutdownAfterJobFinishes"] is True
     group = spec["rayClusterSpec"]["workerGroupSpecs"][0]
