@@ -93,5 +93,14 @@ def test_sums_are_those_of_the_victims(seed):
         planner.update([event], now_s=snapshot.now_s + 400 * number)
     league = planner._league
     tried, size = trial.Trial(league), len(league.fleet.cells)
-    sums = league.holdings.gpus_at(tried._able.nonzero()[0], size)
-    assert sums.tolist() == [sum(v.gpus for v in tried.yielding(cell)) for cell in range(size)]
+
+    def is_summed_up() -> bool:
+        able = np.concatenate([tried.able(pool) for pool in league.pools])
+        freed = [sum(v.gpus for v in tried.yielding(cell)) for cell in range(size)]
+        return league.holdings.gpus_at(able, size).tolist() == freed
+
+    assert is_summed_up()
+    for cell in range(size):
+        for victim in tried.yielding(cell)[:1]:
+            tried.go(victim)
+            assert is_summed_up()

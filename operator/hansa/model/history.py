@@ -9,12 +9,14 @@ TPDS 2007): work is told apart by institution, by size, and by the time that it 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _Z90 = 1.2815515655446004
 ENOUGH = 10
 """Past run times that a narrow group must have before it is trusted."""
+MOST_REMEMBERED = 1 << 16
 ANY = -1
 """In a group: of whatever size, or whatever was asked for."""
 
@@ -77,3 +79,18 @@ def expected(
             return times
     times = history.get(broad)
     return times if times is not None and times.count else None
+
+
+def expecting(history: Mapping[Group, RunTimes]) -> Callable[[str, int, int], RunTimes]:
+    """How long a job runs, by institution, GPUs and the time it asked for: history, else all of that.
+
+    Remembers what it has worked out of the history as it is now.
+    """
+    known = dict(history)
+
+    @lru_cache(MOST_REMEMBERED)
+    def run_times(institution: str, gpus: int, asked_s: int) -> RunTimes:
+        seen = expected(known, institution, gpus=gpus, max_runtime_s=asked_s)
+        return seen or RunTimes(1, math.log(max(1, asked_s)), 0.0)
+
+    return run_times

@@ -298,10 +298,8 @@ GPU_INFO = Metric(
 MACHINE_REQUESTS = Metric(
     "hansa_machine_requests",
     "gauge",
-    "Requests of the pods on this machine that are not the league's, by resource, in its own unit;"
-    " no series: not known.",
-    ("exporter",),
-    ("machine", "resource"),
+    "Requests of a machine's pods that are not the league's, in each resource's unit.",
+    *(("exporter",), ("machine", "resource")),
 )
 GPU_JOB = Metric(
     "hansa_gpu_job_info",

@@ -70,7 +70,7 @@ class IncrementalPlanner:
     def learn(self, history: Mapping[Group, RunTimes]) -> None:
         """Expect other run times from now on; jobs that wait already keep theirs."""
         self._base = replace(self._base, history=history)
-        self._league.history = dict(history)
+        self._league.learn(history)
 
     def keep(self, promises: Calibration) -> None:
         """Go on with what the planner before this one has promised and learned."""
@@ -110,10 +110,10 @@ class IncrementalPlanner:
         league = self._league
         ended = unlawful.unlawful_at(league, league.fleet.cells_at(news.sites))
         if ended:
-            self._book(replace(league.as_it_is(), plan=Plan(stops=ended)))
+            self._book(league.decision(Plan(stops=ended)))
         filled = self._fill(concerns.cells, len(news.sites) + len(concerns.cells))
         begun = self._begin([league.records[uid] for uid in concerns.uids])
-        return replace(begun, placements=filled + begun.placements, stops=ended + begun.stops)
+        return Plan(filled + begun.placements, ended + begun.stops, begun.waiting)
 
     # What news does.
 
@@ -196,16 +196,20 @@ class IncrementalPlanner:
 
     def _begin(self, records: Sequence[Record]) -> Plan:
         """Start what has just come, where there is room; else make room for it; else say why not."""
-        league = self._league
-        started = self._book(filling.for_new(league, records, is_compiled=self._is_compiled))
-        waits = [record for record in records if record.row >= 0]
-        decision, made = filling.room_for_new(league, waits, is_compiled=self._is_compiled)
-        self._book(decision)
+        league, is_compiled = self._league, self._is_compiled
+        if not records:
+            return Plan()
         said = [
             Waiting(record.job.uid, record.fault.reason, record.fault.message)
             for record in records
             if record.fault is not None and not record.held
         ]
+        started = self._book(filling.for_new(league, records, is_compiled=is_compiled))
+        waits = [record for record in records if record.row >= 0]
+        if not waits:
+            return Plan(started, waiting=tuple(said))
+        decision, made = filling.room_for_new(league, waits, is_compiled=is_compiled)
+        self._book(decision)
         said += [
             waiting.told(league, record, filling.why_of(league, record), made.gaining)
             for record in waits

@@ -6,8 +6,6 @@ cycle; it works on a draft of a compiled ``League``, which the incremental plann
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from hansa.model.plan import Certificate, Plan
@@ -75,10 +73,9 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
     proof = Certificate(value, certificate.bound(draft, opening, rows))
 
     placements, stops = tuple(start.placement for start in starts), (*ended, *made_room.stops)
-    return replace(
-        draft.as_it_is(),
-        plan=Plan(placements, stops, told, proof, notices(draft)),
-        starts=starts,
+    return draft.decision(
+        Plan(placements, stops, told, proof, notices(draft)),
+        starts,
         held=made_room.held,
         why=waiting.reasons(state.kinds),
         passed_over=made_room.passed_over,

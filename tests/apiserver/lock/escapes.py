@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.apiserver.crds.bases import DIGEST
+from tests.apiserver.lock.escapes_by_cards import BY_CARDS, CARRIED, SPEC, TERMS, C
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MACHINE, MERGE, STRATEGIC
 
 EVIL = f"evil.example/x@{DIGEST}"
 Step = str | int
 PodEscape = tuple[tuple[Step, ...], Any, str]
 """Where, what, and the rule."""
-SPEC, C, INIT = ("spec",), ("spec", "containers", 0), ("spec", "initContainers", 0)
+INIT = ("spec", "initContainers", 0)
 SECURITY, VOLUME = (*C, "securityContext"), ("spec", "volumes", "+")
 AFFINITY = ("spec", "affinity")
-NODES = (*AFFINITY, "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-TERMS = (*NODES, "nodeSelectorTerms")
 PLACES = (*TERMS, 0, "matchExpressions", 0)
 SOMEBODY = {"labelSelector": {"matchLabels": {"app": "x"}}, "topologyKey": "kubernetes.io/hostname"}
 
@@ -312,16 +311,6 @@ PODS: Mapping[str, PodEscape] = {
         {"key": "control-plane", "operator": "In", "values": [""]},
         "pod-affinity",
     ),
-    "machines without a label": (
-        (*TERMS, 0, "matchExpressions", "+"),
-        {"key": "kubernetes.io/arch", "operator": "DoesNotExist"},
-        "pod-affinity",
-    ),
-    "a label that only begins like a card's": (
-        (*TERMS, 0, "matchExpressions", "+"),
-        {"key": "nvidia.com/gpu.product-owner", "operator": "In", "values": ["x"]},
-        "pod-affinity",
-    ),
     "next to somebody's pod": (
         (*AFFINITY, "podAffinity"),
         {"requiredDuringSchedulingIgnoredDuringExecution": [SOMEBODY]},
@@ -341,16 +330,6 @@ PODS: Mapping[str, PodEscape] = {
     "the control plane's taint": (
         (*SPEC, "tolerations"),
         [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
-        "pod-tolerations",
-    ),
-    "a taint that only begins like a card's": (
-        (*SPEC, "tolerations"),
-        [{"key": "nvidia.com/gpu-owners", "operator": "Exists"}],
-        "pod-tolerations",
-    ),
-    "a taint that this member tolerates not": (
-        (*SPEC, "tolerations"),
-        [{"key": "sku", "operator": "Exists"}],
         "pod-tolerations",
     ),
     "a lost machine for ever": (
@@ -396,11 +375,6 @@ PODS: Mapping[str, PodEscape] = {
         {"memory": "1Gi", "nvidia.com/gpu": "1", "x.example/device": "1"},
         "container-resources",
     ),
-    "a device that only begins like a card": (
-        (*C, "resources", "limits"),
-        {"memory": "1Gi", "nvidia.com/gpu.shared2": "1"},
-        "container-resources",
-    ),
     "a claim on a device": (
         (*SPEC, "resourceClaims"),
         [{"name": "x", "resourceClaimName": "x"}],
@@ -408,6 +382,7 @@ PODS: Mapping[str, PodEscape] = {
     ),
     "resources of the pod": ((*SPEC, "resources"), {"limits": {"cpu": "1"}}, "pod-fields"),
     "a deadline of its own": ((*SPEC, "activeDeadlineSeconds"), 1, "pod-fields"),
+    **BY_CARDS,
     # variables and streams
     "a preloaded library": (
         (*C, "env", "+"),
@@ -452,14 +427,6 @@ PODS: Mapping[str, PodEscape] = {
     "the GPU hook": (
         (*C, "env", "+"),
         {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
-        "container-env",
-    ),
-    "GPUs hidden, but not": (
-        (*C, "env", "+"),
-        {
-            "name": "NVIDIA_VISIBLE_DEVICES",
-            "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['x']"}},
-        },
         "container-env",
     ),
     "CUDA's paths": (
@@ -723,7 +690,7 @@ REQUESTS: Mapping[str, Request] = {
     "one more toleration": _patch(
         KUBERAY,
         NS + "/pods/{head}",
-        {"spec": {"tolerations": [*LOST, {"operator": "Exists"}]}},
+        {"spec": {"tolerations": [*CARRIED, *LOST, {"operator": "Exists"}]}},
         "accounts",
         kind=STRATEGIC,
     ),

@@ -214,18 +214,6 @@ REFUSED = {
         facts(stock={"nvidia-rtx-4090": GpuStock(8, 24 << 30, 7)}),
         {R.GPUS_NOT_LENT},
     ),
-    "two slices for one worker": (
-        grant(job(ray=small(gpus=2))),
-        policy(),
-        facts(stock={"nvidia-tesla-t4-shared": GpuStock(8, 4 << 30, is_slice=True)}),
-        {R.GPUS_NOT_LENT},
-    ),
-    "memory that nobody tells": (
-        grant(job(ray=small(gpuMemory="1Gi"))),
-        policy(),
-        facts(stock={"nvidia-gb10": GpuStock(8, 0)}),
-        {R.GPUS_NOT_LENT},
-    ),
     "any GPU, none there": (grant(job(ray=small())), policy(), facts(stock={}), {R.GPUS_NOT_LENT}),
     "assurance": (
         grant(job(assurance="L2")),
@@ -382,17 +370,6 @@ def test_an_elastic_gang_is_judged_by_the_workers_it_is_granted():
     assert judge(grant(elastic, workers=8), policy(), facts(stock=stock)).accepted
     (objection,) = judge(grant(elastic, workers=9), policy(), facts(stock=stock)).objections
     assert objection.reason is R.GPUS_NOT_LENT
-
-
-def test_slices_serve_one_a_worker_and_the_owner_is_told_so():
-    stock = {"nvidia-tesla-t4-shared": GpuStock(8, 4 << 30, is_slice=True)}
-    two = judge(grant(job(ray=small(gpus=2, count=2))), policy(), facts(stock=stock))
-    assert two.objections[0].message == (
-        "one worker asks for 2 of nvidia-tesla-t4-shared, which are slices and may be of one card: ask"
-        " for 1 GPU a worker and for more workers"
-    )
-    one = judge(grant(job(ray=small(gpus=1, count=4))), policy(), facts(stock=stock))
-    assert one.gpu_class == "nvidia-tesla-t4-shared"
 
 
 DIGEST = "@sha256:" + "0" * 64

@@ -7,7 +7,6 @@ next is made.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -62,7 +61,7 @@ def for_waiting(
     found = candidates.who_and_where(league, cells, is_held_up)
     rows = candidates.best(league, found.rows, events * MOST_ROWS, league.held.ranks)
     if not len(rows):
-        return league.as_it_is()
+        return league.decision()
     return decide(league, rows, found.cells, is_compiled=is_compiled)
 
 
@@ -70,7 +69,7 @@ def for_new(league: League, records: Sequence[Record], *, is_compiled: bool) -> 
     """Start what has just come, wherever it may go and there is room."""
     rows = np.array([record.row for record in records if record.row >= 0], np.int64)
     if not len(rows):
-        return league.as_it_is()
+        return league.decision()
     return decide(league, league.columns.ranked(rows, league.now_s), is_compiled=is_compiled)
 
 
@@ -88,8 +87,7 @@ def room_for_new(
     made = make_room(league, waiting.Blocked(rows, why))
     made = rehearsal.borne_out(league, made, is_compiled=is_compiled)
     plan = Plan(stops=tuple(made.stops))
-    made_true = replace(league.as_it_is(), plan=plan, held=made.held, passed_over=made.passed_over)
-    return made_true, made
+    return league.decision(plan, held=made.held, passed_over=made.passed_over), made
 
 
 def why_of(league: League, record: Record) -> int:
@@ -118,4 +116,4 @@ def decide(
     why[: len(league.why)] = league.why
     why[numbers] |= waiting.reasons(state.kinds)
     plan = Plan(tuple(start.placement for start in starts))
-    return replace(draft.as_it_is(), plan=plan, starts=starts, why=why)
+    return draft.decision(plan, starts, why=why)

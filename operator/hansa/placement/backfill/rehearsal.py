@@ -84,7 +84,7 @@ def _afterwards(league: League, stops: Iterable[Stop], starts: Sequence[Start]) 
     for stop in stops:
         left.setdefault(stop.job_uid, {})[stop.site] = stop.workers
     after = _copied(league, (*left, *(start.placement.job_uid for start in starts)))
-    after.book(replace(after.as_it_is(), starts=starts))
+    after.book(after.decision(starts=starts))
     for uid, sites in left.items():
         job = after.records[uid].job
         after.remove(uid)

@@ -18,6 +18,7 @@ from hansa.placement.kernel.tables import (
     NOMINAL,
     RANK_BITS,
     REFUNDED,
+    Mark,
     State,
     Transaction,
     Turn,
@@ -49,7 +50,7 @@ def go(state: State, tx: Transaction, gang: int) -> None:
 def step_aside(state: State, tx: Transaction, gang: int) -> bool:
     """Move a gang to the first other cell that has room for it."""
     supply, kinds, exchange = state.supply, state.kinds, state.exchange
-    kind, old, mark = tx.kind[gang], tx.cell[gang], mark_of(tx)
+    kind, old, steps, log = tx.kind[gang], tx.cell[gang], len(tx.step_gang), len(tx.log)
     mask, need, is_up = kinds.mask[kind], tx.gpus[gang], False
     is_short = has_list(state, tx, kind)
     for at in range(exchange.lo[mask], exchange.short_end[mask] if is_short else kinds.end[kind]):
@@ -66,7 +67,7 @@ def step_aside(state: State, tx: Transaction, gang: int) -> bool:
         ):
             return True
     if is_up:
-        rollback(state, tx, mark)
+        rollback(state, tx, Mark(steps, log))
     return False
 
 
@@ -137,18 +138,17 @@ def push_through(state: State, tx: Transaction, gang: int) -> bool:
 
 def swap(state: State, tx: Transaction, gang: int, cell: int) -> bool:
     """Have smaller gangs of a cell step aside until one that was lifted fits there."""
-    mark, need = mark_of(tx), tx.gpus[gang]
+    need, steps, log, is_moved = tx.gpus[gang], len(tx.step_gang), len(tx.log), False
     other = state.exchange.first[cell]
     while other != NOBODY:
         following = tx.below[other]
-        if (
-            tx.gpus[other] <= need
-            and step_aside(state, tx, other)
-            and settle(state, tx, gang, cell)
-        ):
-            return True
+        if tx.gpus[other] <= need and step_aside(state, tx, other):
+            is_moved = True
+            if settle(state, tx, gang, cell):
+                return True
         other = following
-    rollback(state, tx, mark)
+    if is_moved:
+        rollback(state, tx, Mark(steps, log))
     return False
 
 

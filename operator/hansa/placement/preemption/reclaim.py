@@ -91,6 +91,8 @@ def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
     borrows = ~entitlement.is_within_nominal(accounts, leaf, need)
     if not is_all:
         rows, borrows = rows[~borrows], borrows[~borrows]
+    if len(rows) == 1:  # the news of one job
+        return rows
     place = np.full(len(league.columns.waits), HUGE, np.int64)
     place[league.passed_over] = np.arange(len(league.passed_over))
     return np.asarray(rows[np.lexsort((place[rows], borrows))])

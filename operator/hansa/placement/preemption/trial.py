@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from hansa.placement.kernel import packing, quota, run, transaction
-from hansa.placement.kernel.tables import NOBODY, RANK_BITS, RANK_MASK, Jobs, Kinds, Mark, State
+from hansa.placement.kernel.tables import (
+    NOBODY,
+    RANK_BITS,
+    RANK_MASK,
+    Accounts,
+    Jobs,
+    Kinds,
+    Mark,
+    State,
+    Supply,
+)
 from hansa.placement.preemption import victims
 from hansa.placement.preemption.victims import Claims, Victim
 from hansa.placement.rules.fleet import Ints
@@ -21,10 +33,10 @@ class Trial:
 
     def __init__(self, league: League) -> None:
         self.league = league
-        self._state = _copy(league)
+        self._changed: State | None = None
+        """Copied when something first yields or starts: most trials end before."""
         self._tx = run.transaction()
         """Whatever yields or would start, as gangs; ``job`` is the number of the gang itself."""
-        self.supply, self.accounts = self._state.supply, self._state.accounts
         self._kinds: dict[tuple[int, bool], int] = {}
         """(kind in the league, whether the head stays) → kind in the trial's own table."""
         self._gangs: dict[tuple[str, str, int], int] = {}
@@ -35,11 +47,34 @@ class Trial:
         """Rank of the reservation that the job in question holds itself."""
         self.runtime_s = 0
         self._yielding: dict[int, list[Victim]] = {}
-        self.claims = Claims(league, self.accounts)
-        self._able = victims.exposed(league)
-        """Who could yield and is not gone, as ``yielding`` has it."""
+        self._able: dict[str, Ints] = {}
+        """Pool → who could yield, as ``yielding`` has it; rows of ``HoldingColumns``."""
+        self._yielded: list[int] = []
+        """Rows of those who are gone."""
         self._gain: dict[tuple[str, int, int, int], Flags] = {}
         """What ``could_gain`` has worked out since room or shares last changed."""
+
+    @property
+    def _state(self) -> State:
+        if self._changed is None:
+            self._changed = _copy(self.league)
+        return self._changed
+
+    @property
+    def supply(self) -> Supply:
+        """What is free."""
+        return self._state.supply
+
+    @property
+    def accounts(self) -> Accounts:
+        """What institutions hold, to be read."""
+        changed = self._changed
+        return self.league.ledger.accounts if changed is None else changed.accounts
+
+    @property
+    def claims(self) -> Claims:
+        """What jobs may ask of others now."""
+        return Claims(self.league, self.accounts)
 
     def yielding(self, cell: int) -> list[Victim]:
         """What could end at a cell as far as pool and run time go, in the order of victims."""
@@ -53,9 +88,8 @@ class Trial:
         """Release a victim for good."""
         self.release(victim)
         self.gone[victim.key] = victim.workers_left
-        for held in victim.record.held:
-            if held.holding.site == victim.held.holding.site:
-                self._able[held.slot] = False
+        site = victim.held.holding.site
+        self._yielded += [h.slot for h in victim.record.held if h.holding.site == site]
         self._gain.clear()
 
     def could_gain(self, record: Record, cells: Ints) -> Flags:
@@ -64,9 +98,17 @@ class Trial:
         need = self.league.kinds.kinds[record.kind].gpus
         key = record.job.pool, record.leaf, need, record.job.priority * rule.lower_priority
         if key not in self._gain:
-            found = self.claims.where_enough(record, self._able, self.supply.cell_free)
-            self._gain[key] = found
+            supply = self.league.supply if self._changed is None else self.supply
+            able = self.able(record.job.pool)
+            self._gain[key] = self.claims.where_enough(record, able, supply.cell_free)
         return self._gain[key][cells]
+
+    def able(self, pool: str) -> Ints:
+        """Rows of ``HoldingColumns``: who could yield in a pool and has not."""
+        if pool not in self._able:
+            self._able[pool] = victims.exposed(self.league, pool)
+        rows = self._able[pool]
+        return rows[~np.isin(rows, self._yielded)] if self._yielded else rows
 
     def is_held(self, cell: int) -> bool:
         """Whether other work within its nominal share is to start in a cell while the job runs."""

@@ -39,6 +39,8 @@ def _objection(
     site = league.fleet.sites[league.fleet.cells[held.cell].site]
     if site.draining:
         return Reason.NODE_CORDONED, f"{site.name} is being drained"
+    if league.kinds.may_go(held.kind, held.cell):
+        return None
     if held.kind not in judged:
         judged[held.kind] = league.rules.site_codes(league.kinds.kinds[held.kind])
     at = league.fleet.cells[held.cell].site

@@ -47,25 +47,20 @@ class Victim:
         return self.workers_left == 0, job.priority, self.lost_gpu_s, job.uid
 
 
-def exposed(league: League) -> Flags:
-    """Which rows of ``HoldingColumns`` could yield: who shrinks, and whom the pool may stop.
+def exposed(league: League, name: str) -> Ints:
+    """Rows of ``HoldingColumns`` that could yield in a pool: who shrinks, and whom it may stop.
 
     Nobody yields in the second he began: one plan would start and stop him.
     """
-    there, rules = league.holdings, [pool.preemption for pool in league.pools.values()]
-    may_stop = any(rule.lower_priority or rule.borrowers for rule in rules)
-    rows = (there.yields if may_stop else there.yields & there.shrinks).nonzero()[0]
-    pool, ran_s = there.pool[rows], league.now_s - there.since_s[rows]
+    there, rule = league.holdings, league.pools[name].preemption
+    may_stop = rule.lower_priority or rule.borrowers
+    rows = there.of_pool(there.yields if may_stop else there.yields & there.shrinks, name)
+    if not len(rows):
+        return rows
+    ran_s = league.now_s - there.since_s[rows]
     over = entitlement.excesses(league.ledger.accounts)[there.leaf[rows]]
-    least_s = np.array([rule.min_runtime_s for rule in rules], np.int64)
-    may_end = np.zeros(len(rows), bool)
-    for number, rule in enumerate(rules):
-        mine = pool == number
-        may_end[mine] = entitlement.may_be_stopped(rule, over[mine])
-    found = np.zeros(len(there.yields), bool)
-    has_run = ran_s >= least_s[pool]
-    found[rows[(ran_s > 0) & (there.shrinks[rows] | (may_end & has_run))]] = True
-    return found
+    may_end = entitlement.may_be_stopped(rule, over) & (ran_s >= rule.min_runtime_s)
+    return np.asarray(rows[(ran_s > 0) & (there.shrinks[rows] | may_end)])
 
 
 def standing_in(league: League, cell: int) -> list[Victim]:
@@ -142,25 +137,28 @@ class Claims:
             for victim in gone
         )
 
-    def where_enough(self, record: Record, able: Flags, cell_free: Ints) -> Flags:
+    def where_enough(self, record: Record, rows: Ints, cell_free: Ints) -> Flags:
         """Per cell, whether it might be enough that those yield who may have to for this job.
 
         A bound: whoever yields makes it no fairer to ask the next one of the same institution, and
         leaves the job's own at most as far within its nominal share as if all of it there had gone.
-        ``able``: rows of ``HoldingColumns`` that could yield and have not.
+        ``rows``: of ``HoldingColumns``, those of the job's pool that could yield and have not.
         """
         there, size, rule = self.league.holdings, len(cell_free), self._rule(record)
+        if not len(rows):
+            return np.zeros(size, bool)
         need = self.league.kinds.kinds[record.kind].gpus
-        rows = there.of_pool(able, record.job.pool)
-        leaf, gpus, is_own = there.leaf[rows], there.gpus[rows], there.leaf[rows] == record.leaf
-        over = entitlement.excesses(self.accounts)[leaf]
-        stays = (leaf == NOBODY) | (over >= gpus)
-        fair = there.shrinks[rows] | entitlement.yields_to_rank(
-            rule, record.job.priority, there.priority[rows], is_own=is_own, stays=stays
-        )
-        own_gpus = there.gpus_at(rows[is_own], size)[there.cell[rows]]
-        is_entitled = entitlement.is_within_nominal(self.accounts, record.leaf, need - own_gpus)
-        fair |= entitlement.yields_to_owner(rule, over, is_own=is_own, is_entitled=is_entitled)
+        leaf, fair = there.leaf[rows], there.shrinks[rows]
+        over, is_own = entitlement.excesses(self.accounts)[leaf], leaf == record.leaf
+        if rule.lower_priority:
+            stays = (leaf == NOBODY) | (over >= there.gpus[rows])
+            fair |= entitlement.yields_to_rank(
+                rule, record.job.priority, there.priority[rows], is_own=is_own, stays=stays
+            )
+        if rule.borrowers:
+            own_gpus = there.gpus_at(rows[is_own], size)[there.cell[rows]]
+            is_entitled = entitlement.is_within_nominal(self.accounts, record.leaf, need - own_gpus)
+            fair |= entitlement.yields_to_owner(rule, over, is_own=is_own, is_entitled=is_entitled)
         rows = rows[fair]
         some = np.bincount(there.cell[rows], minlength=size) > 0
         return np.asarray(some & (cell_free + there.gpus_at(rows, size) >= need))

@@ -36,6 +36,10 @@ class CapTable:
     """Pool → ``cap_base`` of its kinds."""
     notices: tuple[Notice, ...]
 
+    def charged(self, counters: Caps) -> CapTable:
+        """The same caps with other counts."""
+        return CapTable(counters, self.names, self.limits, self.base, self.notices)
+
 
 def cells_of(pool: Pool, fleet: Fleet) -> list[int]:
     """Cells with GPUs that belong to a pool."""

@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 MARGIN = 5.0
 """A kind must be worth this much more than a cell costs to be placed there in the first round."""
+NOWHERE = np.zeros(0, np.int64)
 QUANTUM = 4.0
 """Thousandths of a plain GPU."""
 
@@ -206,8 +207,8 @@ class Tariff:
     def _anywhere(self, numbers: Ints) -> tuple[Ints, Ints]:
         """Candidates of some kinds, cheapest first, and how many each has."""
         parts = [self._cheapest_of(number) for number in numbers.tolist()]
-        counts = np.fromiter(map(len, parts), np.int64, len(parts))
-        return np.concatenate([np.zeros(0, np.int64), *parts]), counts
+        counts = np.array([len(part) for part in parts], np.int64)
+        return parts[0] if len(parts) == 1 else np.concatenate([NOWHERE, *parts]), counts
 
     def _cheapest_of(self, number: int) -> Ints:
         mask = self._kinds.mask_of(number)

@@ -84,6 +84,10 @@ class JobClasses:
         """Per cell the rule that refuses a kind."""
         return np.asarray(self._codes[self.mask_of(number)])
 
+    def may_go(self, number: int, cell: int) -> bool:
+        """Whether no rule refuses a kind at a cell."""
+        return not self._codes[self._numbers[number, len(NEEDS)], cell]
+
     def that_fit(self, cells: Ints, free: Ints) -> npt.NDArray[np.bool_]:
         """Which masks may go to one of some cells, where so many GPUs are free."""
         fit = np.zeros(len(self.masks), bool)

@@ -57,6 +57,10 @@ class Ledger:
     """Per account: the most GPUs an institution could ever hold; 0 at inner accounts."""
     notices: tuple[Notice, ...]
 
+    def charged(self, accounts: Accounts) -> Ledger:
+        """The same tree with other charges."""
+        return Ledger(accounts, self.leaf, self.leaves, self.pool, self.ceiling, self.notices)
+
 
 def build_ledger(
     pools: Mapping[str, Pool],

@@ -11,6 +11,8 @@ from hansa.placement.kernel.tables import Accounts, Caps, Supply
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.held_room import HeldRoom
 
+NO_PLAN = Plan()
+
 
 class Room(NamedTuple):
     """The columns that plans use up: what is free, what each account holds, what caps still allow."""

@@ -61,6 +61,8 @@ class News:
                     pools[pool.name] = pool
                 case PoolGone(name):
                     pools[name] = None
+        if not sites and not pools:
+            return cls(_there(jobs), tuple(_gone(jobs)))
         return cls(
             arrived=_there(jobs),
             gone=tuple(_gone(jobs)),
@@ -141,6 +143,8 @@ class Reach(IntEnum):
 
 def take_in_places(league: League, news: News) -> Reach:
     """Take in sites and pools; nothing is done where the league has to be compiled anew."""
+    if not news.is_of_places:
+        return Reach.NAMED
     if not _is_light(league, news):
         return Reach.LAYOUT
     for site in news.sites:

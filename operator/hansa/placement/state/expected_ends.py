@@ -128,13 +128,13 @@ class Releases:
         times, gpus = ([], []) if self._started is None else self._started.at(cell)
         if not running:
             return times, gpus
-        ends = [(self._end(record, held), self._gpus(held)) for record, held in running]
+        ends = [
+            (self._end(record, held), held.holding.workers * record.job.shape.gpus)
+            for record, held in running
+        ]
         ends += zip(times, gpus, strict=True)
         ends.sort()
         return [at_s for at_s, _ in ends], [freed for _, freed in ends]
-
-    def _gpus(self, held: Held) -> int:
-        return held.holding.workers * self._league.kinds.kinds[held.kind].shape.gpus
 
     def _end(self, record: Record, held: Held) -> int:
         if held.holding.stopping:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 import numpy as np
 
 from hansa.placement.kernel.tables import HUGE, RANK_BITS, RANK_MASK, Supply
-from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.fleet import Fleet, Ints
 
 BEHIND = 1 << 28
 """Ranks below this belong to jobs that room is being made for; see ``preemption``."""
@@ -36,6 +37,14 @@ class HeldRoom:
 
     def in_supply(self, supply: Supply) -> Supply:
         """The supply with these very columns: the kernel takes from what is left over."""
+        has = (
+            supply.reserved_key,
+            supply.reserved_until,
+            supply.reserved_spare,
+            supply.reserved_closed,
+        )
+        if all(map(is_, has, (self.key, self.until, self.spare, self.closed))):
+            return supply
         return supply._replace(
             reserved_key=self.key,
             reserved_until=self.until,
@@ -57,7 +66,8 @@ class HeldRoom:
 
     def later(self, passed_s: int) -> HeldRoom:
         """The same so many seconds later."""
-        return replace(self, until=self.until - passed_s)
+        until = self.until - passed_s
+        return HeldRoom(self.key, until, self.spare, self.closed, self.ranks, self.gains)
 
     def with_gain(self, cell: int, row: int, *, tier: int, spare: int) -> HeldRoom:
         """The same, and a cell held for one more job that room is made for there.
@@ -84,6 +94,26 @@ class HeldRoom:
                 if keys.pop(row, None) is not None and keys:
                     key[cell] = max(keys.values())
         return replace(self, key=key, ranks=ranks, gains=gains)
+
+
+def idle(fleet: Fleet) -> Supply:
+    """The supply of a fleet where nothing runs and nothing is held."""
+    none = HeldRoom.none(len(fleet.cells))
+    return Supply(
+        machine_gpus=fleet.gpus.copy(),
+        machine_cpu=fleet.cpu.copy(),
+        machine_memory=fleet.memory.copy(),
+        cell_lo=fleet.lo,
+        cell_hi=fleet.hi,
+        site_lo=fleet.site_lo,
+        site_hi=fleet.site_hi,
+        cell_free=fleet.lent.copy(),
+        cell_open=fleet.is_open.copy(),
+        reserved_key=none.key,
+        reserved_until=none.until,
+        reserved_spare=none.spare,
+        reserved_closed=none.closed,
+    )
 
 
 def order_key(tier: int, rank: int) -> int:

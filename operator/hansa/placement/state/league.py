@@ -7,29 +7,27 @@ Compiled once from a snapshot. News goes in by small operations (``add``, ``remo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from copy import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
 import numpy as np
 
-from hansa.model.history import RunTimes, expected
+from hansa.model.history import Group, RunTimes, expecting
 from hansa.model.plan import Plan, Stop
 from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
 from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.gc_pause import quiet
-from hansa.placement.kernel.tables import Span, Supply
+from hansa.placement.kernel.tables import Span
 from hansa.placement.rules.caps import build_caps, totals
 from hansa.placement.rules.cell_order import Tariff
 from hansa.placement.rules.eligibility import Rulebook
-from hansa.placement.rules.fleet import Fleet, compile_fleet, is_open
+from hansa.placement.rules.fleet import Fleet, Ints, compile_fleet, is_open
 from hansa.placement.rules.job_classes import JobClasses, one_kind
 from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.rules.residency import Atlas
-from hansa.placement.state.decision import Decision, Room, Start
-from hansa.placement.state.held_room import HeldRoom
+from hansa.placement.state.decision import NO_PLAN, Decision, Room, Start
+from hansa.placement.state.held_room import HeldRoom, idle
 from hansa.placement.state.holdings import HoldingColumns
 from hansa.placement.state.open_sites import OpenSites
 from hansa.placement.state.oversubscription import Oversubscription, cell_of
@@ -48,7 +46,7 @@ class League:
     def __init__(self, snapshot: Snapshot, preempted: Iterable[Preempted] = ()) -> None:
         """``preempted``: preemptions booked before, which the snapshot does not count yet."""
         self.now_s = snapshot.now_s
-        self.history = dict(snapshot.history)
+        self.learn(snapshot.history)
         self._prices = snapshot.prices
         self._tariff: Tariff | None = None
         self.pools: dict[str, Pool] = {pool.name: pool for pool in reversed(snapshot.pools)}
@@ -90,21 +88,7 @@ class League:
         self.oversubscribed = Oversubscription(fleet, self.kinds, self.by_cell)
         self.open_sites = OpenSites(self.kinds, fleet.cell_site)
         self._held = HeldRoom.none(len(fleet.cells))
-        self.supply = Supply(
-            machine_gpus=fleet.gpus.copy(),
-            machine_cpu=fleet.cpu.copy(),
-            machine_memory=fleet.memory.copy(),
-            cell_lo=fleet.lo,
-            cell_hi=fleet.hi,
-            site_lo=fleet.site_lo,
-            site_hi=fleet.site_hi,
-            cell_free=fleet.lent.copy(),
-            cell_open=fleet.is_open.copy(),
-            reserved_key=self._held.key,
-            reserved_until=self._held.until,
-            reserved_spare=self._held.spare,
-            reserved_closed=self._held.closed,
-        )
+        self.supply = self._held.in_supply(idle(fleet))
 
     # What is read.
 
@@ -115,8 +99,8 @@ class League:
 
     @prices.setter
     def prices(self, prices: ShadowPrices | None) -> None:
-        self._prices = prices
-        self._tariff = None
+        if prices is not self._prices:
+            self._prices, self._tariff = prices, None
 
     @property
     def tariff(self) -> Tariff:
@@ -135,13 +119,13 @@ class League:
         """What is left to be given out."""
         return Room(self.supply, self.ledger.accounts, self.caps.counters)
 
+    def learn(self, history: Mapping[Group, RunTimes]) -> None:
+        """Expect other run times from now on; jobs that wait already keep theirs."""
+        self._run_times = expecting(history)
+
     def run_time(self, job: Job) -> RunTimes:
         """How long such jobs run: from history, else all of the time it asked for."""
-        asked_s = job.max_runtime_s
-        seen = expected(
-            self.history, job.institution, gpus=job.shape.total_gpus, max_runtime_s=asked_s
-        )
-        return seen or RunTimes(1, math.log(max(1, asked_s)), 0.0)
+        return self._run_times(job.institution, job.shape.total_gpus, job.max_runtime_s)
 
     def is_open(self, cell: int) -> bool:
         """Whether a cell's site takes new work."""
@@ -149,9 +133,25 @@ class League:
 
     # Decisions.
 
-    def as_it_is(self) -> Decision:
-        """The decision that changes nothing."""
-        return Decision(Plan(), (), self.room, self.held, self.why, self.passed_over, self.revision)
+    def decision(
+        self,
+        plan: Plan = NO_PLAN,
+        starts: Sequence[Start] = (),
+        *,
+        held: HeldRoom | None = None,
+        why: Ints | None = None,
+        passed_over: Ints | None = None,
+    ) -> Decision:
+        """The decision that changes nothing but what is named, and the room that is used up."""
+        return Decision(
+            plan,
+            starts,
+            self.room,
+            self._held if held is None else held,
+            self.why if why is None else why,
+            self.passed_over if passed_over is None else passed_over,
+            self.revision,
+        )
 
     def draft(self, held: HeldRoom | None = None) -> League:
         """A working copy to plan on: the room is its own, all else is shared and only read.
@@ -159,8 +159,9 @@ class League:
         ``held``: room to be held instead of what is.
         """
         self._tariff = self.tariff  # made once, and not once a draft
-        draft = copy(self)
-        draft._take(self.room.copy(), self.held if held is None else held)  # noqa: SLF001  # its own
+        draft = League.__new__(League)
+        vars(draft).update(vars(self))
+        draft._take(self.room.copy(), (held or self._held).copy())  # noqa: SLF001  # its own
         return draft
 
     def book(self, decision: Decision) -> None:
@@ -173,8 +174,7 @@ class League:
             msg = f"decided on revision {decision.revision} of the books, they are at {self.revision}: decide anew"
             raise ValueError(msg)
         self.revision += 1
-        if decision.held is not self._held or decision.room.supply is not self.supply:
-            self._take(decision.room, decision.held)
+        self._take(decision.room, decision.held)
         self.why, self.passed_over = decision.why, decision.passed_over
         for start in decision.starts:
             self._start(start)
@@ -182,11 +182,12 @@ class League:
             self._stop(stop)
 
     def _take(self, room: Room, held: HeldRoom) -> None:
-        self._held = held.copy()
-        self.supply = self._held.in_supply(room.supply)
+        self._held = held
+        self.supply = held.in_supply(room.supply)
         if room.accounts is not self.ledger.accounts:
-            self.ledger = replace(self.ledger, accounts=room.accounts)
-        self.caps = replace(self.caps, counters=room.caps)
+            self.ledger = self.ledger.charged(room.accounts)
+        if room.caps is not self.caps.counters:
+            self.caps = self.caps.charged(room.caps)
 
     def _start(self, start: Start) -> None:
         """Note room that the decision has already taken and charged."""
@@ -218,16 +219,15 @@ class League:
         if passed_s > 0:
             self.revision += 1
             self.now_s = now_s
-            self._take(self.room, self.held.later(passed_s))
+            if self._held.ranks:
+                self._take(self.room, self._held.later(passed_s))
 
     def _add_all(self, jobs: Iterable[Job]) -> None:
         """Add many jobs: those that hold resources first, oldest first."""
         held = [job for job in jobs if job.holdings]
-        for job in sorted(held, key=lambda job: (min(h.since_s for h in job.holdings), job.uid)):
+        held.sort(key=lambda job: (min(h.since_s for h in job.holdings), job.uid))
+        for job in (*held, *(job for job in jobs if not job.holdings)):
             self.add(job)
-        for job in jobs:
-            if not job.holdings:
-                self.add(job)
 
     def add(self, job: Job) -> None:
         """Take a job in: book what it holds, or let it wait."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from hansa.model.history import RunTimes, groups_of
+from hansa.model.snapshot import ShadowPrices
 from hansa.placement.backfill import filling
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import replan
@@ -86,6 +89,49 @@ def test_a_booked_decision_is_what_the_books_say(seed):
         assert record.held[-1].log == start.log
     again = replan(league)
     assert {p.job_uid for p in again.plan.placements}.isdisjoint(uid for uid, _ in held)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_decision_stays_as_it_was_made_while_the_books_go_on(seed):
+    league = busy(seed)
+    league.book(replan(league))
+    waiting = [record for record in league.records.values() if record.row >= 0]
+    decided = filling.for_new(league, waiting, is_compiled=False), replan(league)
+    columns = [
+        column
+        for decision in decided
+        for column in (*decision.room.supply[:3], decision.room.supply.cell_free)
+    ]
+    columns += [column for d in decided for column in (d.held.key, d.held.until, d.held.spare)]
+    before = [column.tolist() for column in columns]
+    league.advance(league.now_s + 50)
+    for uid in [uid for uid, record in league.records.items() if record.held]:
+        league.remove(uid)
+    league.book(replan(league))
+    assert [column.tolist() for column in columns] == before
+
+
+def test_costs_are_worked_out_anew_only_for_other_prices():
+    league = busy(1)
+    league.prices = ShadowPrices({("site-0", "nvidia-h100"): 1.0})
+    tariff = league.tariff
+    league.prices = league.prices
+    assert league.tariff is tariff
+    league.prices = ShadowPrices()
+    assert league.tariff is not tariff
+
+
+def test_other_run_times_are_expected_once_they_are_learned():
+    league = busy(1)
+    job = next(iter(league.records.values())).job
+    asked = RunTimes(1, math.log(job.max_runtime_s), 0.0)
+    assert league.run_time(job) == asked
+    group = groups_of(job.institution, gpus=job.shape.total_gpus, max_runtime_s=job.max_runtime_s)
+    seen = RunTimes(100, 5.0, 0.5)
+    league.learn({group[0]: seen})
+    assert league.run_time(job) == seen
+    league.learn({})
+    assert league.run_time(job) == asked
 
 
 def test_a_decision_is_booked_once_and_only_on_the_books_it_was_made_on():

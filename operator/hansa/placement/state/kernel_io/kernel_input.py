@@ -79,9 +79,10 @@ def _exchange(league: League, kinds: Kinds, ranked: Ints) -> Exchange:
 def _jobs(league: League, ranked: Ints, kind: Ints, rank: Ints) -> tuple[Jobs, Ints]:
     """Jobs by queue, and the queue that each account has."""
     leaf = league.columns.leaf[ranked]
-    order = np.lexsort((rank, leaf))
+    one = np.zeros(1, np.int64)  # the news of one job: the most frequent of all
+    order = np.lexsort((rank, leaf)) if len(leaf) != 1 else one
     queued = leaf[order]
-    starts = run_starts(queued)
+    starts = run_starts(queued) if len(leaf) != 1 else one
     leaves, size = queued[starts], len(order)
     bounds = np.concatenate((starts, (size, size)))
     # An institution without waiting jobs gets an empty queue: it must not look like a cohort.

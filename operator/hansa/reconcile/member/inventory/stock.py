@@ -11,7 +11,8 @@ from hansa.api.meta import GpuInventory, MachineShape
 from hansa.grants.judgement import GpuStock
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
-from hansa.reconcile.member.inventory.cards import NOTHING, Cards
+from hansa.reconcile.member.inventory.accelerators import NOTHING
+from hansa.reconcile.member.inventory.cards import Cards
 from hansa.reconcile.member.inventory.machine import Machine, beside
 from hansa.reconcile.member.inventory.requests import Held
 
@@ -120,13 +121,13 @@ def _alike(machines: list[Machine]) -> tuple[tuple[Machine, ...], list[str]]:
         best[name] = is_known, way
     kept, odd = [], []
     for machine in machines:
-        cards = [c for c in machine.cards if best[c.gpu_class] == (bool(c.memory_bytes), c.way)]
+        fit = [c for c in machine.cards if best[c.gpu_class] == (bool(c.memory_bytes), c.way)]
         odd += [
             f"{machine.name}: its {c.gpu_class} is told unlike the others of its class and not lent"
             for c in machine.cards
-            if c not in cards
+            if c not in fit
         ]
-        kept.append(replace(machine, cards=tuple(cards)))
+        kept.append(replace(machine, cards=tuple(fit)))
     return tuple(kept), odd
 
 

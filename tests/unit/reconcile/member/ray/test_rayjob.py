@@ -11,9 +11,6 @@ from hansa.model.quantities import millis, units
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import Contract
-from hansa.reconcile.member.inventory.machine import MachineRules
-from hansa.reconcile.member.inventory.stock import CardChoice
-from hansa.reconcile.member.inventory.taints import Toleration
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
@@ -148,38 +145,6 @@ def test_every_pod_stays_in_its_jurisdiction(role):
     built_for = term["matchExpressions"][1]
     assert built_for == {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
     assert (len(term["matchExpressions"]) == 3) is (role == "worker")
-
-
-@pytest.mark.parametrize("role", ["head", "worker", "submitter"])
-def test_every_pod_tolerates_what_the_inventory_counts_on(role):
-    rules = MachineRules(more_tolerations=(Toleration("sku", "gpu", "NoSchedule"),))
-    made = request(options=RenderOptions(machines=rules))
-    tolerations = pods(made)[role]["spec"]["tolerations"]
-    assert tolerations == [one.manifest() for one in rules.tolerations]
-    assert {"key": "nvidia.com/gpu", "operator": "Exists"} in tolerations
-    sku = {"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
-    assert sku in tolerations
-
-
-def test_pods_without_gpus_see_none():
-    hidden = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
-    seen = {role: pod["spec"]["containers"][0]["env"] for role, pod in pods().items()}
-    assert {role: hidden in env for role, env in seen.items()} == {
-        "head": True,
-        "worker": False,
-        "submitter": True,
-    }
-    plain = request(ray={"version": "2.60.0", "workers": {"cpu": "1", "memory": "1Gi"}})
-    assert hidden in pods(plain)["worker"]["spec"]["containers"][0]["env"]
-
-
-def test_another_accelerator_is_asked_for_by_its_own_name():
-    cards = CardChoice("amd.com/gpu", (("amd.com/gpu.product-name", ("X",)),), {"A": "b"})
-    made = request(cards=cards)
-    [container] = pods(made)["worker"]["spec"]["containers"]
-    assert container["resources"]["limits"]["amd.com/gpu"] == "1"
-    assert {"name": "A", "value": "b"} in container["env"]
-    assert rendered(made)["ResourceQuota"]["spec"]["hard"]["requests.amd.com/gpu"] == "2"
 
 
 def test_only_workers_have_gpus():
