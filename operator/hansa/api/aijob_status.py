@@ -125,7 +125,7 @@ class AIJobStatus(Model):
     )
     retries: tuple[Retried, ...] = Field(
         default=(),
-        max_length=32,
+        max_length=len(Cause),
         description="Runs that spec.retry let the job try again, by cause.",
     )
     preemptions: tuple[Preempted, ...] = Field(

@@ -65,7 +65,7 @@ class Retry(Model):
     )
     causes: tuple[CauseLimit, ...] = Field(
         default=(),
-        max_length=32,
+        max_length=len(Cause),
         description="Causes with a limit of their own. Of the others, what a cluster breaks is tried"
         " again within limit, and what the job does itself is not.",
     )

@@ -342,33 +342,3 @@ def test_it_takes_a_nodes_rights_away(hub: Charted):
     ):
         where = ("-n", space) if space else ()
         assert "deleted" in hub.kubectl("delete", what, *where, user=HUB)
-
-
-# Seconds for which its owner keeps it, how it ended; whether the hub may delete it.
-FINISHED = {
-    "finished, and not to stay": (0, {"type": "Succeeded", "status": "True"}, True),
-    "failed, and not to stay": (60, {"type": "Failed", "status": "True"}, True),
-    "finished, and kept": (None, {"type": "Succeeded", "status": "True"}, False),
-    "not finished": (0, {"type": "Running", "status": "True"}, False),
-    "it did not succeed": (0, {"type": "Succeeded", "status": "False"}, False),
-}
-
-
-@pytest.mark.parametrize("case", FINISHED)
-def test_it_deletes_only_finished_jobs_that_are_not_to_stay(hub: Charted, case: str):
-    ttl_s, said, may = FINISHED[case]
-    spec = {} if ttl_s is None else {"ttlSecondsAfterFinished": ttl_s}
-    job = bare("AIJob", "hospital", **spec)
-    job["metadata"]["name"] = name = case.replace(" ", "-").replace(",", "")
-    hub.apply(job)
-    at = "2026-01-01T00:00:00Z"
-    row = said | {"reason": "Because", "message": "", "lastTransitionTime": at}
-    told = {"status": {"finishedAt": at, "conditions": [row]}}
-    patched(hub, f"aijob/{name}", told, "--subresource=status", space="hospital")
-    delete = ("delete", f"aijob/{name}", "-n", "hospital", "--wait=false")
-
-    if may:
-        assert "deleted" in hub.kubectl(*delete, user=HUB)
-    else:
-        with pytest.raises(KubectlError, match="ttlSecondsAfterFinished"):
-            hub.kubectl(*delete, user=HUB)

@@ -92,7 +92,7 @@ JOB_STATUS = {
     ],
     "retries": [
         {
-            "cause": "NoRoom",
+            "cause": "AppFailed",
             "times": 1,
             "specDigest": DIGEST,
             "node": "riga",
