@@ -79,6 +79,7 @@ crds: setup ## regenerate everything generated
 	$(BIN)/python -m hansa.observability.generate --write .
 	$(BIN)/python -m hansa.cli.generated.values --write helm
 	$(BIN)/python -m tests.apiserver.lock.table --write docs/reference
+	$(BIN)/python -m tests.unit.reconcile.member.inventory.table --write docs/reference
 
 prepare: setup ## find, download or build what the testbed runs: programs, images
 	$(BIN)/python -m e2e prepare

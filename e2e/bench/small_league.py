@@ -184,6 +184,7 @@ def _machine(number: int, jurisdiction: str) -> dict[str, Any]:
             "name": f"machine-{number}",
             "labels": {
                 "hansa.dev/jurisdiction": jurisdiction,
+                "kubernetes.io/arch": "amd64",
                 "nvidia.com/gpu.product": PRODUCT,
                 "nvidia.com/gpu.memory": "46068",
             },

@@ -29,6 +29,7 @@ from e2e.testbed.machines.teardown import remains
 from e2e.testbed.providers.local import LocalTestbed
 from e2e.testbed.providers.site import Site
 from hansa.reconcile.fencing import LEAST_UNATTENDED_S
+from tests.residency_kit import stands_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
@@ -67,7 +68,7 @@ def manifest(name: str, image: str) -> dict[str, Any]:
                 "head": {"cpu": "250m", "memory": "2Gi"},
                 "workers": {"count": 1, "cpu": "250m", "memory": "1Gi", "gpus": 1},
             },
-            "residency": {"location": {"allow": places}},
+            "residency": stands_in(*places),
             "maxRuntimeSeconds": 3600,
             "disconnection": {"policy": "Continue", "maxUnattendedSeconds": CONTRACT_S},
         },

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hansa.api.kinds import AIJOB, WORKGRANT
+from hansa.api.kinds import AIJOB, SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
+from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
+from hansa.reconcile.hub.status.nodes_and_pools import HEARTBEAT_SHOWN_S
 from tests.simulation.apiserver import NAMESPACES
 from tests.simulation.faults import Log
 from tests.simulation.kuberay import RAYJOBS
 from tests.simulation.league import SITES, League
 
-JOBS, GRANTS = AIJOB.path(), WORKGRANT.path()
+JOBS, GRANTS, NODES = AIJOB.path(), WORKGRANT.path(), SOVEREIGNNODE.path()
 GOOD_ENDS = {"Succeeded": "succeeded", "AppFailed": "failed"}
 """How a job may end when nobody stops it: as its own program does, in a run of it."""
 
@@ -48,6 +50,8 @@ class Watchman:
         """Jobs that their owners deleted, or that a restored backup lacks."""
         self.live: dict[tuple[str, str], LiveRun] = {}
         self.runs = 0
+        self._nodes: dict[str, tuple[Manifest, float]] = {}
+        """Node → its status without the heartbeat, and the heartbeat it shows."""
         self.writes: dict[str, int] = {}
         """Collection → writes so far that are not a sign of life."""
         league.hub_server.observers.append(self._on_hub)
@@ -64,9 +68,18 @@ class Watchman:
 
     def _on_hub(self, change: str, collection: str, thing: Manifest) -> None:
         uid = thing["metadata"]["uid"]
-        self._count("hub", collection)
+        if collection != NODES or not self._is_heartbeat(thing):
+            self._count("hub", collection)
         if collection == JOBS and change == "DELETED" and uid not in self.given_up:
             self.accuse(f"job {thing['metadata']['name']} is gone, and nobody deleted it")
+
+    def _is_heartbeat(self, node: Manifest) -> bool:
+        """Tell whether a write of a node shows a later heartbeat, at the pace agreed, and nothing else."""
+        name, status = node["metadata"]["name"], dict(node.get("status") or {})
+        shown_s = from_rfc3339(status.pop("lastHeartbeatTime", None)) or 0.0
+        before, before_s = self._nodes.get(name, ({}, 0.0))
+        self._nodes[name] = (status, shown_s)
+        return status == before and shown_s - before_s >= HEARTBEAT_SHOWN_S
 
     def _count(self, server: str, collection: str) -> None:
         key = f"{server} {collection}"

@@ -121,7 +121,8 @@ class Machines:
         if not pods.over:
             self._end(pods.namespace, "succeeded" if good else "failed")
             ended = rfc3339(self._cluster.clock.now())
-            self._once_back(self._say, pods, "Complete", good, ended, "")
+            why = "" if good else "Job entrypoint command failed with exit code 1, last lines"
+            self._once_back(self._say, pods, "Complete", good, ended, why)
 
     def _bring_file(self, namespace: str) -> None:
         """Bring the ConfigMap into the pods, as their kubelet does."""

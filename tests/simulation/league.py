@@ -259,6 +259,7 @@ def _thing(api: str, kind: str, name: str, *, labels: Any = None, **fields: Any)
 def _machine(country: str, gpus: int) -> Manifest:
     labels = {
         "hansa.dev/jurisdiction": country,
+        "kubernetes.io/arch": "amd64",
         "nvidia.com/gpu.product": "NVIDIA-L40S",
         "nvidia.com/gpu.memory": "46068",
     }

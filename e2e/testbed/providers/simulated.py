@@ -136,10 +136,11 @@ def node_manifest(spec: SiteSpec, index: int) -> dict[str, Any]:
     capacity = {"cpu": str(spec.cpus), "memory": f"{spec.memory_gib}Gi", "pods": "200"}
     if spec.gpus:
         capacity["nvidia.com/gpu"] = str(spec.gpus.count)
+    labels = {"kubernetes.io/arch": "amd64"} | spec.node_labels()
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": f"{spec.name}-{index}", "labels": spec.node_labels()},
+        "metadata": {"name": f"{spec.name}-{index}", "labels": labels},
         "status": {"capacity": capacity, "allocatable": capacity},
     }
 

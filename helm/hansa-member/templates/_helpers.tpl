@@ -42,6 +42,8 @@ system:serviceaccount:{{ .Release.Namespace }}:hansa-member
 {{- define "hansa.value" -}}
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}
 {{ int64 . | toString | quote }}
+{{- else if or (kindIs "slice" .) (kindIs "map" .) -}}
+{{ toJson . | quote }}
 {{- else -}}
 {{ toString . | quote }}
 {{- end -}}

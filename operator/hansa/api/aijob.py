@@ -27,6 +27,7 @@ from hansa.api.meta import (
     rule,
 )
 from hansa.api.residency import Residency
+from hansa.api.retry import Retry
 
 Base64 = Annotated[str, StringConstraints(pattern=BASE64, max_length=256)]
 Argument = Annotated[str, StringConstraints(max_length=4096)]
@@ -48,7 +49,8 @@ class EnvVar(Model):
     model_config = ConfigDict(json_schema_extra=keyed("name"))
 
     name: EnvName = Field(
-        description="Name. Prefixes RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ and HANSA_ are reserved.",
+        description="Name. Prefixes RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ and HANSA_ are reserved; HOME"
+        " and USER replace the platform's /tmp and hansa.",
         json_schema_extra=checked(
             rule(
                 "!self.matches('^(RAY|KUBERAY|NVIDIA|CUDA|LD|HANSA)_')",
@@ -270,6 +272,9 @@ class AIJobSpec(Model):
     disconnection: Disconnection = Field(
         default=Disconnection(), description="Contract for the time without the hub."
     )
+    retry: Retry = Field(
+        default=Retry(), description="Which ends of a run are worth another one, and how many."
+    )
     assurance: Assurance = Field(default="L0", description="Least assurance level of the node.")
     result: Result | None = Field(
         default=None, description="Declares that the job writes a result."
@@ -278,6 +283,13 @@ class AIJobSpec(Model):
         default=(),
         max_length=8,
         description="Data owners' signatures; a member runs nothing on their data without.",
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None,
+        ge=0,
+        le=31_536_000,
+        description="The hub deletes the job so long after its end, and not before its node has signed"
+        " that nothing of it runs any more. Not given: it stays.",
     )
     suspend: bool = Field(
         default=False, description="True holds the job back and stops it if running."

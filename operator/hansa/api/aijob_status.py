@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from hansa.api.meta import (
     Condition,
@@ -14,7 +14,9 @@ from hansa.api.meta import (
     Name,
     Reason,
     Timestamp,
+    keyed,
 )
+from hansa.api.retry import Cause
 
 RESULT_BYTES = 4096
 """Most bytes of UTF-8 that a result may have."""
@@ -49,6 +51,18 @@ class Refusal(Model):
     )
 
 
+class Retried(Model):
+    """Runs of one spec that one cause ended, and that were followed by another."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("cause"))
+
+    cause: Cause = Field(description="Why they ended.")
+    times: int = Field(ge=1, description="How many.")
+    spec_digest: Digest = Field(description="The spec that ran.")
+    node: Name = Field(description="Where the last of them ran.")
+    message: Message = Field(default="", description="What the member said of the last.")
+
+
 class Preempted(Model):
     """The job was stopped for other work of its pool."""
 
@@ -69,7 +83,9 @@ class Usage(Model):
     """What the job has used."""
 
     gpu_seconds: int = Field(default=0, ge=0, description="GPUs held times seconds.")
-    wall_seconds: int = Field(default=0, ge=0, description="Seconds from first worker to end.")
+    wall_seconds: int = Field(
+        default=0, ge=0, description="Seconds for which a node held the job's room."
+    )
 
 
 class Cost(Model):
@@ -107,11 +123,16 @@ class AIJobStatus(Model):
         max_length=256,
         description="Members that turned it down, latest last; the words of the latest 32.",
     )
+    retries: tuple[Retried, ...] = Field(
+        default=(),
+        max_length=len(Cause),
+        description="Runs that spec.retry let the job try again, by cause.",
+    )
     preemptions: tuple[Preempted, ...] = Field(
         default=(), max_length=16, description="Times it was stopped for other work, latest last."
     )
     granted_at: Timestamp | None = Field(default=None, description="When the grant was written.")
-    running_at: Timestamp | None = Field(default=None, description="First Ray worker running.")
+    running_at: Timestamp | None = Field(default=None, description="When all workers were up.")
     finished_at: Timestamp | None = Field(default=None, description="When the job ended.")
     result: str | None = Field(
         default=None,

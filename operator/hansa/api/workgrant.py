@@ -153,7 +153,7 @@ class WorkGrantStatus(Model):
     policy_generation: int = Field(default=0, ge=0, description="MemberPolicy that judged it.")
     accepted_at: Timestamp | None = Field(default=None, description="When accepted.")
     rendered_at: Timestamp | None = Field(default=None, description="When the RayJob was made.")
-    running_at: Timestamp | None = Field(default=None, description="First Ray worker running.")
+    running_at: Timestamp | None = Field(default=None, description="When all workers were up.")
     finished_at: Timestamp | None = Field(default=None, description="When the run ended.")
     workload: str | None = Field(
         default=None, max_length=253, description="NAMESPACE/NAME of the RayJob at the member."

@@ -14,7 +14,7 @@ from hansa.adapters.gpu.nvml import NvmlProbe
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import connect
 from hansa.exporter.exporter import Exporter
-from hansa.exporter.samples import round_samples
+from hansa.exporter.samples import held_samples, round_samples
 from hansa.exporter.settings import ExporterSettings
 from hansa.observability.collectors import SampleCollector
 from hansa.observability.http import probes
@@ -23,7 +23,7 @@ from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
 from hansa.process.app import regularly, run_process, together, until_signalled
 from hansa.process.environment import read_settings
-from hansa.reconcile.member.inventory import gpu_class
+from hansa.reconcile.member.inventory.accelerators import gpu_class
 
 Duty: TypeAlias = tuple[Callable[[], Awaitable[None]], Callable[[], float]]
 """What to do again and again, and the seconds between."""
@@ -42,6 +42,7 @@ async def serve(settings: ExporterSettings) -> None:
     exporter = Exporter(NvmlProbe(), clock, interval_s=settings.interval_seconds)
     instruments = Instruments("exporter")
     instruments.attach(SampleCollector(lambda: round_samples(exporter.round, gpu_class)))
+    instruments.attach(SampleCollector(lambda: held_samples(settings.machine, exporter.held)))
     page = probes(
         page=instruments.page,
         healthy=lambda: "",

@@ -3,7 +3,7 @@
 Two facts are used, the surer first. (1) A process on the GPU whose cgroup names a job's pod: exact,
 but the driver shows foreign processes only to a pod with ``hostPID``. (2) Counting: when the pods of
 a single job were given every GPU of the machine, each GPU is that job's; when no pod of the league
-was given any, none is. Everything between is "unknown": a guess would end up on somebody's bill.
+was given any, none is. A slice may be of any card. Everything between is "unknown": a guess would end up on somebody's bill.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from hansa.api.meta import INSTITUTION_LABEL, JOB_UID_LABEL
 from hansa.ports import GpuReading
 
 GPU_RESOURCE = "nvidia.com/gpu"
+_SLICE = re.compile(r"nvidia\.com/(mig-|gpu\.shared$)")
+_CUT = re.compile(r"[-_](SHARED$|MIG-)")
 _POD_IN_CGROUP = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})")
 
 
@@ -39,6 +41,8 @@ class JobPod:
     uid: str
     served: Served
     gpus: int
+    has_slices: bool = False
+    """Whether what it was given are slices: of which card, nobody tells."""
 
 
 def job_pod(manifest: Mapping[str, Any]) -> JobPod:
@@ -46,11 +50,29 @@ def job_pod(manifest: Mapping[str, Any]) -> JobPod:
     metadata = manifest["metadata"]
     labels = metadata.get("labels", {})
     containers = manifest.get("spec", {}).get("containers", [])
-    limits = (box.get("resources", {}).get("limits", {}) for box in containers)
+    limits = [box.get("resources", {}).get("limits", {}) for box in containers]
+    slices = sum(_count(limit[name]) for limit in limits for name in limit if _SLICE.match(name))
     return JobPod(
         uid=metadata.get("uid", ""),
         served=Served(labels.get(JOB_UID_LABEL, ""), labels.get(INSTITUTION_LABEL, "")),
-        gpus=sum(int(limit.get(GPU_RESOURCE, 0)) for limit in limits),
+        gpus=sum(_count(limit.get(GPU_RESOURCE, 0)) for limit in limits) + slices,
+        has_slices=bool(slices) or _wants_slices(manifest.get("spec", {})),
+    )
+
+
+def _count(value: object) -> int:
+    return int(str(value)) if str(value).isdecimal() else 0
+
+
+def _wants_slices(spec: Mapping[str, Any]) -> bool:
+    """Tell whether a run's pod asked for machines whose cards are cut or shared."""
+    affinity = spec.get("affinity", {}).get("nodeAffinity", {})
+    terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    asked = [e for t in terms.get("nodeSelectorTerms", ()) for e in t.get("matchExpressions", ())]
+    return any(
+        (e.get("values") and ("-gpu-sharing-" in e["key"] or "-gpu-partition-" in e["key"]))
+        or any(_CUT.search(value) for value in e.get("values", ()))
+        for e in asked
     )
 
 
@@ -90,5 +112,7 @@ def _by_count(holders: Sequence[JobPod], gpus: int) -> Served:
     if not holders:
         return NOBODY
     served = {pod.served for pod in holders}
+    if any(pod.has_slices for pod in holders):
+        return UNKNOWN
     whole = sum(pod.gpus for pod in holders) >= gpus
     return served.pop() if whole and len(served) == 1 else UNKNOWN

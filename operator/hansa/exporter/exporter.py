@@ -14,7 +14,8 @@ from hansa.api.meta import JOB_UID_LABEL
 from hansa.errors import HansaError, Terminal
 from hansa.exporter.attribution import JobPod, attribute, job_pod
 from hansa.exporter.samples import Round
-from hansa.ports import Clock, Cluster, GpuProbe
+from hansa.ports import Clock, Cluster, GpuProbe, Manifest
+from hansa.reconcile.member.inventory.requests import Held, held_by_others
 
 STALE_AFTER_ROUNDS = 6
 
@@ -27,6 +28,11 @@ def read_cgroup(pid: int) -> str:
         return Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:
         return ""
+
+
+def _is_running_job(pod: Manifest) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return JOB_UID_LABEL in labels and (pod.get("status") or {}).get("phase") == "Running"
 
 
 class Exporter:
@@ -48,6 +54,7 @@ class Exporter:
         self._round = Round(trouble="Starting")
         self._read_at = clock.monotonic()
         self._pods: list[JobPod] | None = None
+        self._held: Held | None = None
 
     @property
     def round(self) -> Round:
@@ -56,6 +63,11 @@ class Exporter:
         if age_s > STALE_AFTER_ROUNDS * self._interval_s:
             return Round(trouble="Stale")
         return self._round
+
+    @property
+    def held(self) -> Held | None:
+        """What other people's pods hold of this machine; None: not known."""
+        return self._held
 
     async def read(self) -> None:
         """Read all cards once."""
@@ -68,16 +80,19 @@ class Exporter:
         self._keep(Round(readings, served), f"{len(readings)} GPUs")
 
     async def look_up_pods(self, cluster: Cluster, machine: str) -> None:
-        """List the league's running pods on this machine; a failure makes them unknown."""
-        chosen = f"spec.nodeName={machine},status.phase=Running"
+        """List the pods on this machine; a failure makes them unknown.
+
+        Of the league's, whose they are; of the others, the sum of their requests and nothing more.
+        """
         try:
-            page = await cluster.list("/api/v1/pods", labels=JOB_UID_LABEL, fields=chosen)
+            page = await cluster.list("/api/v1/pods", fields=f"spec.nodeName={machine}")
         except HansaError as error:
             if self._pods is not None:
                 log.warning("pods unknown", extra={"machine": machine, "error": str(error)})
-            self._pods = None
+            self._pods = self._held = None
         else:
-            self._pods = [job_pod(item) for item in page.items]
+            self._pods = [job_pod(item) for item in page.items if _is_running_job(item)]
+            self._held = held_by_others(page.items)
 
     def _keep(self, new: Round, detail: str) -> None:
         if new.trouble != self._round.trouble:

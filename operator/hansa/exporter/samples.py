@@ -31,6 +31,12 @@ def round_samples(last: Round, class_of: Callable[[str], str]) -> Iterator[Sampl
         yield from _told(gpu)
 
 
+def held_samples(machine: str, held: Mapping[str, int] | None) -> Iterator[Sample]:
+    """Yield what other people's pods hold; ``held``: resource → thousandths, None: not known."""
+    for resource, amount in {"pods": 0, **held}.items() if held is not None else ():
+        yield Sample(m.MACHINE_REQUESTS, amount / 1000, (machine, resource))
+
+
 def _told(gpu: GpuReading) -> Iterator[Sample]:
     """Yield what the card tells: None has no series."""
     rows = (

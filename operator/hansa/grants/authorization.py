@@ -16,8 +16,13 @@ from hansa.api.aijob import AIJobSpec, Authorization
 from hansa.grants.envelope import canonical, pre_auth, signature_holds
 
 WORK_TYPE = "application/vnd.hansa.work.v1alpha1+json"
-UNSIGNED = frozenset({"authorizations", "pool", "priority", "budget", "suspend"})
-"""Fields that change nothing about what is done with the data."""
+UNSIGNED = frozenset(
+    {
+        *("authorizations", "pool", "priority", "budget", "suspend", "retry"),
+        "ttl_seconds_after_finished",
+    }
+)
+"""Fields that change nothing about what is done with the data; how often is bounded by ``maxRuns``."""
 
 
 def work(spec: AIJobSpec) -> dict[str, Any]:

@@ -22,7 +22,9 @@ def fitting_classes(job: AIJobSpec, stock: Mapping[str, GpuStock]) -> list[str]:
     fitting = [
         name
         for name, gpus in stock.items()
-        if (workers.gpu_class or name) == name and gpus.memory_bytes >= floor
+        if (workers.gpu_class or name) == name
+        and gpus.memory_bytes >= floor
+        and not (gpus.is_slice and workers.gpus > 1)
     ]
     return sorted(fitting, key=lambda name: (stock[name].memory_bytes, name))
 
@@ -42,6 +44,9 @@ def gpu_objection(grant: WorkGrantSpec, stock: Mapping[str, GpuStock]) -> str:
     if not wanted or pick_class(grant, stock):
         return ""
     classes = fitting_classes(job, stock)
+    slices = "" if classes else _slices(job, stock)
+    if slices:
+        return slices
     if not classes:
         asked = (
             job.ray.workers.gpu_class or f"at least {job.ray.workers.gpu_memory or 'any'} memory"
@@ -49,3 +54,17 @@ def gpu_objection(grant: WorkGrantSpec, stock: Mapping[str, GpuStock]) -> str:
         return f"no GPU of {asked} is lent here"
     free = max(stock[name].free for name in classes)
     return f"{wanted} GPUs are asked for, {free} of one class are lent and free"
+
+
+def _slices(job: AIJobSpec, stock: Mapping[str, GpuStock]) -> str:
+    """Return that the job wants several slices for one worker, where that is what is wrong."""
+    workers = job.ray.workers
+    one = workers.model_copy(update={"gpus": 1})
+    alone = job.model_copy(update={"ray": job.ray.model_copy(update={"workers": one})})
+    classes = fitting_classes(alone, stock) if workers.gpus > 1 else []
+    if not classes:
+        return ""
+    return (
+        f"one worker asks for {workers.gpus} of {classes[0]}, which are slices and may be of one card:"
+        " ask for 1 GPU a worker and for more workers"
+    )

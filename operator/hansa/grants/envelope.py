@@ -79,9 +79,13 @@ def grant_name(job_uid: str, epoch: int) -> str:
     return f"{job_uid}-e{epoch}"
 
 
+RUN_PREFIX = "aij-"
+"""Of the names of runs, and of nothing else (second lock)."""
+
+
 def workload_name(job_uid: str, epoch: int) -> str:
     """Return the name of a run's namespace and workload: the whole identity, no part of it.
 
     At most 47 characters, for Ray derives longer names (KubeRay 1.6 refuses longer ones).
     """
-    return f"aij-{job_uid.replace('-', '')}-e{epoch}"
+    return f"{RUN_PREFIX}{job_uid.replace('-', '')}-e{epoch}"

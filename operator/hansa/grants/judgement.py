@@ -22,6 +22,8 @@ class GpuStock:
     lent: int
     memory_bytes: int
     held: int = 0
+    is_slice: bool = False
+    """Whether several may be of one card: a worker gets one at most."""
 
     @property
     def free(self) -> int:

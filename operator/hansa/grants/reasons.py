@@ -6,8 +6,11 @@ reason may be gone without a change of policy, so a hub may ask again after a wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from hansa.api.retry import Cause
 
 
 class MemberReason(StrEnum):
@@ -99,16 +102,43 @@ TRANSIENT = frozenset(
 )
 
 
-class RunFault(StrEnum):
-    """Why a run came to nothing by its node's own fault: the job may run elsewhere."""
+class Course(StrEnum):
+    """What follows from the end of a run, where the job's ``spec.retry`` says nothing else."""
 
-    RENDER_FAILED = "RenderFailed"
-    VALIDATION_FAILED = "ValidationFailed"
-    NEVER_STARTED = "NeverStarted"
-    NOT_SERVED = "NotServed"
+    ANYWHERE = "retry, here too"
+    """What broke is over: the same node may be the best again."""
+    ELSEWHERE = "retry elsewhere"
+    """The node is asked again after a while, each time after twice as long."""
+    GIVE_UP = "give up"
+    """Another run would end alike."""
 
 
-RUN_FAULTS: frozenset[str] = frozenset(RunFault)
+COURSES: Mapping[Cause, Course] = {
+    Cause.APP_FAILED: Course.GIVE_UP,
+    Cause.OUT_OF_MEMORY: Course.GIVE_UP,
+    Cause.SCRATCH_FULL: Course.GIVE_UP,
+    Cause.DEADLINE_EXCEEDED: Course.GIVE_UP,
+    Cause.RAY_FAILED: Course.ANYWHERE,
+    Cause.HEAD_LOST: Course.ANYWHERE,
+    Cause.SUBMITTER_LOST: Course.ANYWHERE,
+    Cause.MACHINE_LOST: Course.ANYWHERE,
+    Cause.SUBMISSION_FAILED: Course.ELSEWHERE,
+    Cause.JOB_STOPPED: Course.ELSEWHERE,
+    Cause.STATUS_UNKNOWN: Course.ELSEWHERE,
+    Cause.EVICTED: Course.ELSEWHERE,
+    Cause.IMAGE_NOT_PULLED: Course.ELSEWHERE,
+    Cause.NO_ROOM: Course.ELSEWHERE,
+    Cause.PODS_REFUSED: Course.ELSEWHERE,
+    Cause.NEVER_STARTED: Course.ELSEWHERE,
+    Cause.VALIDATION_FAILED: Course.ELSEWHERE,
+    Cause.RENDER_FAILED: Course.ELSEWHERE,
+    Cause.NOT_SERVED: Course.ELSEWHERE,
+}
+"""The one table that member and hub go by."""
+NODE_FAULTS: frozenset[str] = frozenset(
+    cause for cause, course in COURSES.items() if course is Course.ELSEWHERE
+)
+"""Causes for which the node is remembered, so that the job goes elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,4 +121,4 @@ async def _understood(read: Awaitable[T]) -> T:
 
 def is_known_start(view: WorkloadView | None) -> bool:
     """Tell whether it is known since when a run runs: that does not change any more."""
-    return view is not None and view.running_s is not None
+    return view is not None and view.started and view.running_s is not None

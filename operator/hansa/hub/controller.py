@@ -28,6 +28,8 @@ from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGr
 from hansa.reconcile.hub.derive import derive, derive_orphan
 from hansa.reconcile.hub.job_case import JobCase, JobDecision
 from hansa.reconcile.hub.job_view import JobView
+from hansa.reconcile.hub.nodes import is_silent
+from hansa.reconcile.hub.snapshot import LeagueView
 from hansa.reconcile.hub.status.billing import Bill, bill
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Controller:
         self._clock = clock
         self._instruments = instruments
         self._skew_s = skew_s
+        self._silent: frozenset[str] = frozenset()
         self._leading = False
         self._undone: dict[ObjectKey, JobDecision] = {}
         """Decisions that could not be carried out: given up when their keys' pauses are over.
@@ -109,6 +112,8 @@ class Controller:
             return
         if self._league.refresh(self._clock.now()):
             self._plans.due()
+        before, self._silent = self._silent, _silent(self._league.view)
+        self._queue_held_at(before ^ self._silent)
         self._plans.look_at_clock()
         self._nodes.queue_all(self._queue)
         for uid in self._plans.overdue():
@@ -186,6 +191,7 @@ class Controller:
             bill=self._bill(job),
             gainer=self._plans.gainer(uid),
             removed=bool(job.node) and job.node not in league.nodes,
+            silent=is_silent(league.nodes.get(job.node)),
             heartbeat_s=self._caches.heartbeat_s(job.node) or 0.0,
             written_s=self._plans.pacing.at_s(uid),
             tidying=self._queue.tidies(ObjectKey("job", uid)),
@@ -228,6 +234,13 @@ class Controller:
         for key in self._nodes.keys_for(kind, change, thing):
             self._add(key)
 
+    def _queue_held_at(self, nodes: frozenset[str]) -> None:
+        """Have the jobs looked at that nodes hold which fell silent, or are heard of again."""
+        for uid in self._plans.active if nodes else ():
+            job = self._caches.job(uid)
+            if job is not None and job.node in nodes:
+                self._queue.add(ObjectKey("job", uid), LATER)
+
     def _add(self, key: ObjectKey, lane: int = NORMAL) -> None:
         if self._leading:
             self._queue.add(key, lane)
@@ -243,6 +256,7 @@ class Controller:
                 thing["metadata"].get("finalizers")
                 or any(self._caches.grants_of(uid))
                 or _unseen(thing)
+                or "ttlSecondsAfterFinished" in (thing.get("spec") or {})
             ):
                 yield uid
 
@@ -271,6 +285,11 @@ class Controller:
         if job is not None and job.parsed.spec is not None:
             pool = job.parsed.spec.pool
             self._instruments.observe(metric, at_s - job.submitted_s, pool=pool)
+
+
+def _silent(league: LeagueView) -> frozenset[str]:
+    """Return the nodes that have not renewed their Lease in time."""
+    return frozenset(name for name, node in league.nodes.items() if is_silent(node))
 
 
 def _unseen(job: Manifest) -> bool:

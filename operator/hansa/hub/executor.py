@@ -88,6 +88,7 @@ class Executor:
             do.CancelGrant: self._cancel_grant,
             do.CancelOrphan: self._cancel_orphan,
             do.DeleteGrant: self._delete_grant,
+            do.DeleteJob: self._delete_job,
             do.SetFinalizers: self._set_finalizers,
             do.SetNodeStatus: self._set_node_status,
             do.SetPoolStatus: self._set_pool_status,
@@ -177,6 +178,9 @@ class Executor:
     async def _delete_grant(self, action: do.DeleteGrant) -> None:
         await self._cluster.delete(WORKGRANT.path(action.namespace, action.name), uid=action.uid)
 
+    async def _delete_job(self, action: do.DeleteJob) -> None:
+        await self._cluster.delete(AIJOB.path(action.namespace, action.name), uid=action.uid)
+
     async def _set_finalizers(self, action: do.SetFinalizers) -> None:
         body = {
             "metadata": {
@@ -253,6 +257,7 @@ _LABELS: dict[type, tuple[str, str]] = {
     do.CancelGrant: ("patch", "workgrants"),
     do.CancelOrphan: ("patch", "workgrants"),
     do.DeleteGrant: ("delete", "workgrants"),
+    do.DeleteJob: ("delete", "aijobs"),
     do.SetFinalizers: ("patch", "aijobs"),
     do.SetNodeStatus: ("apply", "sovereignnodes/status"),
     do.SetPoolStatus: ("apply", "computepools/status"),

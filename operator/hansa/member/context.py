@@ -72,6 +72,8 @@ class AgentContext:
     """Why the hub's last answer to a renewal was not taken; empty where it was."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
+    last_words: dict[str, str] = field(default_factory=dict)
+    """Run → what was seen when it was ended, until the hub was told."""
     forgotten: dict[str, str] = field(default_factory=dict)
     """Run → grant that the hub was told is accepted, and of which there is no record."""
     judging: asyncio.Event = field(default_factory=asyncio.Event)
@@ -137,6 +139,7 @@ class AgentContext:
             ),
             max_runtime_s=job.max_runtime_seconds,
             granted_s=STRICTEST.granted_s if granted_s is None else granted_s,
+            start_limit_s=timing.start_limit_seconds,
         )
 
     def stamp(self) -> Stamp:

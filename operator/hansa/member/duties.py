@@ -169,10 +169,12 @@ class Duties:
         return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
 
     async def gpu_use(self) -> None:
-        """Ask the exporters which GPUs are busy."""
+        """Ask the exporters which GPUs are busy, and what others hold of the machines."""
         context = self._context
-        found = await gpu_use.busy_gpus(context.own, context.settings.namespace)
-        if found != context.cluster_state.busy:
+        pages = await gpu_use.exporter_pages(context.own, context.settings.namespace)
+        found = gpu_use.count_busy(pages)
+        has_changed = context.cluster_state.put_others(gpu_use.read_held(pages))
+        if has_changed or found != context.cluster_state.busy:
             context.cluster_state.busy = found
             context.dirty.set()
 

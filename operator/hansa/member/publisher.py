@@ -21,7 +21,9 @@ from hansa.member.context import AgentContext
 from hansa.observability import events
 from hansa.ports import Manifest
 from hansa.process.app import going_on
+from hansa.reconcile.member.inventory.stock import named
 from hansa.reconcile.member.node_declaration import (
+    MOST_NOTE,
     Declaration,
     Enforcement,
     Health,
@@ -130,6 +132,7 @@ class Publisher:
             lock=context.cluster_state.canary.trouble,
             removal=removal_trouble(context.namespaces.values(), context.clock.now()),
             identity=context.renewal_trouble,
+            machines=named(inventory.troubles)[:MOST_NOTE],
         )
         self._tell_people(before)
 

@@ -6,13 +6,22 @@ Variables begin with ``HANSA_MEMBER_``; groups are joined by two underscores, fo
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
-from hansa.reconcile.member.contracts.terms import STOP_MARGIN_S
+from hansa.reconcile.member.contracts.terms import (
+    LONGEST_START_LIMIT_S,
+    START_LIMIT_S,
+    STOP_MARGIN_S,
+)
+from hansa.reconcile.member.inventory.accelerators import Accelerator
+from hansa.reconcile.member.inventory.machine import MachineRules
+from hansa.reconcile.member.inventory.taints import STATE_PREFIX, Toleration
 
 
 class Identity(Group):
@@ -94,6 +103,111 @@ class Rendering(Group):
     )
 
 
+RESERVED = r"^(?!LD_|NVIDIA_|CUDA_|HANSA_|RAY_)[A-Za-z_][A-Za-z0-9_]*$"
+_KEY = r"^[A-Za-z0-9._/-]+$"
+_LABEL = r"^[A-Za-z0-9.-]+/[A-Za-z0-9._-]+$"
+_QUANTITY = r"^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+
+
+class Row(Group):
+    """Base of rows of a list: written in camelCase, as in the chart's values."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class AcceleratorRow(Row):
+    """One more accelerator that this member lends."""
+
+    resource: str = Field(pattern=_LABEL, description="Extended resource, as in allocatable.")
+    gpu_class: str = Field(
+        default="",
+        pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
+        description="GPU class of every such card, its maker first; empty: by classLabel.",
+    )
+    class_label: str = Field(
+        default="", pattern=f"^$|{_LABEL}", description="Label of a Node with the product's name."
+    )
+    memory: str = Field(
+        default="",
+        pattern=f"^$|{_QUANTITY}",
+        description="Memory of one card; empty: by memoryLabel.",
+    )
+    memory_label: str = Field(
+        default="",
+        pattern=f"^$|{_LABEL}",
+        description="Label of a Node with the memory of one card: a quantity, or a number of MiB.",
+    )
+    taint: str = Field(
+        default="",
+        pattern=f"^$|{_KEY}",
+        description="Key of the taint of such machines, which runs then tolerate.",
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="Variables of the containers that hold such cards."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.gpu_class) == bool(self.class_label):
+            raise ValueError(f"{self.resource}: give gpuClass or classLabel, one of them")
+        if self.memory and self.memory_label:
+            raise ValueError(f"{self.resource}: give memory or memoryLabel, not both")
+        for name in self.environment:
+            if not re.fullmatch(RESERVED, name):
+                raise ValueError(f"{self.resource}: environment {name} is reserved, or no name")
+        if self.taint:
+            _refuse_state(self.taint)
+        return self
+
+
+class TolerationRow(Row):
+    """One more taint that pods of runs tolerate."""
+
+    key: str = Field(pattern=_KEY, description="The taint's key.")
+    value: str = Field(default="", pattern=f"^$|{_KEY}", description="Its value; empty: any.")
+    effect: Literal["", "NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
+        default="", description="Its effect; empty: any."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _refuse_state(self.key)
+        return self
+
+
+def _refuse_state(key: str) -> None:
+    if key.startswith(STATE_PREFIX):
+        raise ValueError(f"{key} is a machine's state: runs do not tolerate it")
+
+
+class Machines(Group):
+    """Which of the member's machines take runs, and what they offer."""
+
+    architecture: Literal["amd64", "arm64"] = Field(
+        default="amd64",
+        description="Architecture that images of jobs are built for; other machines take no run.",
+    )
+    tolerations: tuple[TolerationRow, ...] = Field(
+        default=(),
+        description="Taints that all pods of runs tolerate, beside those of accelerators; JSON.",
+    )
+    accelerators: tuple[AcceleratorRow, ...] = Field(
+        default=(),
+        description="Accelerators beside the [built-in ones](accelerators.md), which these go before;"
+        " JSON.",
+    )
+
+    def rules(self) -> MachineRules:
+        """Return them as what reads machines."""
+        return MachineRules(
+            self.architecture,
+            tuple(Accelerator(**row.model_dump()) for row in self.accelerators),
+            tuple(Toleration(**row.model_dump()) for row in self.tolerations),
+        )
+
+
 class Timing(Group):
     """How often things happen; every wait gets jitter."""
 
@@ -134,6 +248,13 @@ class Timing(Group):
         description="Unattended jobs are stopped so long before their contract ends, in seconds, so"
         " that their pods are gone when it does.",
     )
+    start_limit_seconds: float = Field(
+        default=START_LIMIT_S,
+        ge=30,
+        le=LONGEST_START_LIMIT_S,
+        description="From the making of a run until all its workers and its command have to be up, in"
+        " seconds; then it is given up here, with what its pods say, and tried elsewhere.",
+    )
     tick_seconds: float = Field(
         default=5, gt=0, description="Between looks at deadlines and unattended time."
     )
@@ -164,6 +285,7 @@ class MemberSettings(BaseSettings):
     leadership: Leadership = Leadership()
     limits: Limits = Limits()
     rendering: Rendering = Rendering()
+    machines: Machines = Machines()
     timing: Timing = Timing()
     serving: Serving = Serving()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

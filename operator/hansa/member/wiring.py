@@ -11,6 +11,7 @@ from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
 from hansa.grants.shape import misshapen
+from hansa.member.cluster.cluster_state import ClusterState
 from hansa.member.context import AgentContext, Watched
 from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
@@ -136,6 +137,7 @@ def assemble(
         ),
         runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
+        cluster_state=ClusterState(rules=settings.machines.rules()),
     )
     context.epochs.is_live = partial(is_live, context)
     judge, held_results = Judge(context), HeldResults(context)

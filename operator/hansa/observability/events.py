@@ -86,6 +86,17 @@ def job_refused(job: Subject, node: str, reason: str, message: str) -> Event:
     return Event(job, "Warning", Reason.NODE_REFUSED.value, "Grant", note, (node, reason))
 
 
+def job_retried(job: Subject, node: str, reason: str, message: str) -> Event:
+    """Say that a run came to an end, and that another one follows."""
+    note = f"Its run at node {node} ended, and it is tried again: {message}"
+    return Event(job, "Warning", reason, "Run", note, (node, reason))
+
+
+def job_out_of_sight(job: Subject, node: str, message: str) -> Event:
+    """Say that a job's node does not answer, and when the job may move."""
+    return Event(job, "Warning", Reason.NODE_UNREACHABLE.value, "Run", message, (node, message))
+
+
 def job_succeeded(job: Subject, node: str, epoch: int) -> Event:
     """Say that the run ended well."""
     note = f"Succeeded at node {node}."

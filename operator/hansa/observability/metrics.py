@@ -295,6 +295,12 @@ GPU_INFO = Metric(
     ("exporter",),
     ("gpu", "index", "gpu_class"),
 )
+MACHINE_REQUESTS = Metric(
+    "hansa_machine_requests",
+    "gauge",
+    "Requests of a machine's pods that are not the league's, in each resource's unit.",
+    *(("exporter",), ("machine", "resource")),
+)
 GPU_JOB = Metric(
     "hansa_gpu_job_info",
     "gauge",

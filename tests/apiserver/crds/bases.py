@@ -54,6 +54,7 @@ JOB_SPEC = {
     "checkpointSeconds": 60,
     "budget": {"limit": "10.5", "currency": "EUR"},
     "disconnection": {"policy": "Continue", "maxUnattendedSeconds": 60},
+    "retry": {"limit": 3, "causes": [{"cause": "AppFailed", "limit": 1}]},
     "assurance": "L0",
     "result": {"maxBytes": 10},
     "authorizations": [
@@ -66,6 +67,7 @@ JOB_SPEC = {
             "permit": "12/2026",
         }
     ],
+    "ttlSecondsAfterFinished": 60,
     "suspend": False,
 }
 
@@ -86,6 +88,15 @@ JOB_STATUS = {
             "message": "no",
             "policyGeneration": 1,
             "specDigest": DIGEST,
+        }
+    ],
+    "retries": [
+        {
+            "cause": "AppFailed",
+            "times": 1,
+            "specDigest": DIGEST,
+            "node": "riga",
+            "message": "0/3 nodes are available",
         }
     ],
     "preemptions": [{"node": "riga", "epoch": 1, "inFavourOf": "university", "at": EARLY}],

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.apiserver.crds.bases import DIGEST
+from tests.apiserver.lock.escapes_by_cards import BY_CARDS, CARRIED, SPEC, TERMS, C
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MACHINE, MERGE, STRATEGIC
 
 EVIL = f"evil.example/x@{DIGEST}"
 Step = str | int
 PodEscape = tuple[tuple[Step, ...], Any, str]
 """Where, what, and the rule."""
-SPEC, C, INIT = ("spec",), ("spec", "containers", 0), ("spec", "initContainers", 0)
+INIT = ("spec", "initContainers", 0)
 SECURITY, VOLUME = (*C, "securityContext"), ("spec", "volumes", "+")
 AFFINITY = ("spec", "affinity")
-NODES = (*AFFINITY, "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-TERMS = (*NODES, "nodeSelectorTerms")
 PLACES = (*TERMS, 0, "matchExpressions", 0)
 SOMEBODY = {"labelSelector": {"matchLabels": {"app": "x"}}, "topologyKey": "kubernetes.io/hostname"}
 
@@ -383,6 +382,7 @@ PODS: Mapping[str, PodEscape] = {
     ),
     "resources of the pod": ((*SPEC, "resources"), {"limits": {"cpu": "1"}}, "pod-fields"),
     "a deadline of its own": ((*SPEC, "activeDeadlineSeconds"), 1, "pod-fields"),
+    **BY_CARDS,
     # variables and streams
     "a preloaded library": (
         (*C, "env", "+"),
@@ -488,7 +488,7 @@ RAYJOBS: Mapping[str, PodEscape] = {
     "an entry point of its own": (("spec", "entrypoint"), "sh", "rayjob-life"),
     "another try": (("spec", "backoffLimit"), 3, "rayjob-life"),
     "a cluster that stays": (("spec", "shutdownAfterJobFinishes"), False, "rayjob-life"),
-    "no end": (("spec", "activeDeadlineSeconds"), 2_592_001, "rayjob-life"),
+    "no end": (("spec", "activeDeadlineSeconds"), 2_599_201, "rayjob-life"),
     "another's cluster": (("spec", "clusterSelector"), {"ray.io/cluster": "x"}, "rayjob-fields"),
     "code by address": (("spec", "runtimeEnvYAML"), "pip: [x]", "rayjob-fields"),
     "an autoscaler": ((*CLUSTER, "enableInTreeAutoscaling"), True, "rayjob-fields"),
@@ -690,7 +690,7 @@ REQUESTS: Mapping[str, Request] = {
     "one more toleration": _patch(
         KUBERAY,
         NS + "/pods/{head}",
-        {"spec": {"tolerations": [*LOST, {"operator": "Exists"}]}},
+        {"spec": {"tolerations": [*CARRIED, *LOST, {"operator": "Exists"}]}},
         "accounts",
         kind=STRATEGIC,
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.workgrant import WorkGrantSpec
+from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.run_request import RunRequest
 from tests.apiserver.crds.bases import BASES
 
@@ -26,7 +27,14 @@ def _request() -> RunRequest:
         wire=wire,
         policy=MemberPolicySpec.model_validate({**policy, "datasets": [held]}),
         gpu_class="nvidia-l40s",
-        gpu_products=("NVIDIA-L40S",),
+        cards=CardChoice(
+            "nvidia.com/gpu",
+            (
+                ("nvidia.com/gpu.product", ("NVIDIA-L40S",)),
+                ("nvidia.com/gpu.memory", ("46068",)),
+                ("cloud.google.com/gke-gpu-sharing-strategy", ()),
+            ),
+        ),
         places=("EE", "EE-79"),
         volumes={"breast-cancer": volume},
         secrets={"token": {"token": "c2VjcmV0"}},

@@ -198,16 +198,14 @@ def policy(hub: Hub, **changes: Any) -> dict[str, Any]:
 
 def machine(name: str, *, gpus: int = 8, place: str = "EE") -> list[str]:
     """Return a Node and its status, as YAML to be applied."""
-    labels = {
-        "hansa.dev/jurisdiction": place,
-        "nvidia.com/gpu.product": "NVIDIA-GeForce-RTX-4090",
-        "nvidia.com/gpu.memory": "24564",
-    }
-    size = {"cpu": "64", "memory": "256Gi", "nvidia.com/gpu": str(gpus), "pods": "110"}
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+    gpu, labels = "nvidia.com/gpu", {"hansa.dev/jurisdiction": place, "kubernetes.io/arch": "amd64"}
+    labels |= {f"{gpu}.product": "NVIDIA-GeForce-RTX-4090", f"{gpu}.memory": "24564"}
+    size = {"cpu": "64", "memory": "256Gi", gpu: str(gpus), "pods": "110"}
+    metadata = {"name": name, "labels": labels}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": metadata}
     ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": ""}
     status = {"capacity": size, "allocatable": size, "conditions": [ready]}
-    return [yaml.safe_dump(node), yaml.safe_dump({"status": status})]
+    return [yaml.safe_dump(each) for each in (node, {"status": status})]
 
 
 class Cable:

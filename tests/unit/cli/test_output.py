@@ -103,6 +103,11 @@ LOGS = {
     "never ran": ({}, "has not run anywhere"),
     "still runs": ({"node": "tartu"}, "when the job has ended"),
     "not exported": ({"node": "tartu", "finishedAt": "x"}, "tartu does not export logs"),
+    "exported, and empty": (
+        {"node": "tartu", "finishedAt": "x", "logTail": ""},
+        "wrote nothing: tartu exports logs",
+    ),
+    "empty so far": ({"node": "tartu", "logTail": ""}, "when the job has ended"),
 }
 
 
@@ -187,6 +192,18 @@ class TestKubeconfig:
     def test_a_name_that_leads_nowhere(self):
         with pytest.raises(Terminal, match="which does not exist"):
             find_kubeconfig(None, {"KUBECONFIG": "/no/such"})
+
+
+def test_doctor_names_machines_that_are_not_understood():
+    conditions = [{"type": "Ready", "status": "True"}]
+    node = {
+        "metadata": {"name": "m1", "labels": {"kubernetes.io/arch": "amd64"}},
+        "status": {"allocatable": {"google.com/tpu": "4"}, "conditions": conditions},
+    }
+    finding = doctor.machines_finding([node])
+    assert not finding.good
+    assert finding.detail == "m1: google.com/tpu is in no row of the table of accelerators"
+    assert doctor.machines_finding([]).good
 
 
 def test_doctor_wants_to_know_the_side():

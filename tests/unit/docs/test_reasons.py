@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hansa.cli.jobs.remedies import MEMBER_REMEDIES, REMEDIES
-from hansa.grants.reasons import MemberReason
+from hansa.grants.reasons import COURSES, Course, MemberReason
 from hansa.model.reasons import Reason
 from hansa.reconcile.member.end_reasons import EndReason
 
@@ -39,6 +39,12 @@ def test_passing_reasons_are_marked():
     assert marked == {reason.value for reason in MemberReason if reason.transient}
 
 
-def test_interrupted_runs_may_run_elsewhere():
-    said = {row[0] for row in rows("reasons-end") if row[2] == "may run elsewhere"}
+def test_interrupted_runs_may_run_again():
+    said = {row[0] for row in rows("reasons-end") if row[2] == "may run again"}
     assert said == {reason.value for reason in EndReason if reason.verdict == "Interrupted"}
+
+
+def test_what_follows_from_a_cause_is_what_hub_and_member_go_by():
+    words = {Course.GIVE_UP: "no", Course.ANYWHERE: "anywhere", Course.ELSEWHERE: "elsewhere"}
+    said = {row[0]: row[3] for row in rows("reasons-end") if row[3] in words.values()}
+    assert said == {cause.value: words[course] for cause, course in COURSES.items()}

@@ -58,6 +58,16 @@ TABLE = {
         [STUDY, OTHER, UNKNOWN],
     ),
     "a process of nobody we know": ([gpu(0, 13)], [JobPod(UID_A, STUDY, 1)], [STUDY]),
+    "all slices of a machine are one job's": (
+        [gpu(0)],
+        [JobPod(UID_A, STUDY, 4, has_slices=True)],
+        [UNKNOWN],
+    ),
+    "a slice, and whose process it is": (
+        [gpu(0, 11)],
+        [JobPod(UID_A, STUDY, 1, has_slices=True)],
+        [STUDY],
+    ),
     "two jobs on one GPU": (
         [gpu(0, 11, 12), gpu(1)],
         [JobPod(UID_A, STUDY, 1), JobPod(UID_B, OTHER, 1)],
@@ -89,6 +99,38 @@ def test_a_pod_as_the_api_server_sends_it():
     labels = {JOB_UID_LABEL: "study", INSTITUTION_LABEL: "tartu"}
     pod = {"metadata": {"uid": UID_A, "labels": labels}, "spec": {"containers": [box, {}]}}
     assert job_pod(pod) == JobPod(UID_A, STUDY, 2)
+
+
+def asked(key, *values):
+    expression = {"key": key, "operator": "In", "values": list(values)}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}}
+
+
+CUT = {
+    "a whole card": ("nvidia.com/gpu", asked("nvidia.com/gpu.product", "Tesla-T4"), False),
+    "a MIG slice, mixed": ("nvidia.com/mig-1g.10gb", {}, True),
+    "a MIG slice, single": (
+        "nvidia.com/gpu",
+        asked("x", "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"),
+        True,
+    ),
+    "shared, renamed": ("nvidia.com/gpu.shared", {}, True),
+    "shared": ("nvidia.com/gpu", asked("nvidia.com/gpu.product", "Tesla-T4-SHARED"), True),
+    "shared on GKE": (
+        "nvidia.com/gpu",
+        asked("cloud.google.com/gke-gpu-sharing-strategy", "time-sharing"),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_slices_are_told_by_what_the_pod_asked_for(name):
+    resource, spec, has_slices = CUT[name]
+    box = {"resources": {"limits": {resource: "1"}}}
+    found = job_pod({"metadata": {}, "spec": {"containers": [box]} | spec})
+    assert (found.gpus, found.has_slices) == (1, has_slices)
 
 
 def test_a_cgroup_of_no_pod():

@@ -18,7 +18,7 @@ from hansa.exporter.samples import round_samples
 from hansa.exporter.settings import ExporterSettings
 from hansa.ports import GpuReading, Page
 from hansa.process.app import until_signalled
-from hansa.reconcile.member.inventory import gpu_class
+from hansa.reconcile.member.inventory.accelerators import gpu_class
 
 GPU = GpuReading("GPU-1", 0, "NVIDIA H200", 40, 1, 2, 250_000, 1_000_000, 50, 7, 2)
 UNDER_MIG = GpuReading("GPU-2", 1, "NVIDIA A100", None, 1, 2, None, None, None, None, None)
@@ -50,8 +50,8 @@ class Pods:
     answer: object = field(default_factory=lambda: Page([], "1"))
     asked: list = field(default_factory=list)
 
-    async def list(self, path, *, labels, fields):
-        self.asked.append((path, labels, fields))
+    async def list(self, path, *, fields):
+        self.asked.append((path, fields))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -111,13 +111,14 @@ async def test_pods_are_asked_for_by_machine_and_lost_with_the_api_server():
     exporter = Exporter(Probe(), Clock(), cgroup_of=lambda _: "")
     await exporter.look_up_pods(pods, "machine-1")
     await exporter.read()
-    chosen = "spec.nodeName=machine-1,status.phase=Running"
-    assert pods.asked == [("/api/v1/pods", "hansa.dev/job-uid", chosen)]
+    assert pods.asked == [("/api/v1/pods", "spec.nodeName=machine-1")]
+    assert exporter.held == {}
     assert exporter.round.served == {"GPU-1": NOBODY}
     pods.answer = Retryable("gone")
     await exporter.look_up_pods(pods, "machine-1")
     await exporter.read()
     assert exporter.round.served == {"GPU-1": UNKNOWN}
+    assert exporter.held is None
 
 
 def test_a_process_of_ours_has_a_cgroup_and_one_that_is_gone_has_none():

@@ -18,7 +18,7 @@ from tests.apiserver.lock import escapes, table
 from tests.apiserver.lock.attempts import LAW, LAWFUL, attempts, control, holds, verdict
 from tests.hostile import Random
 from tests.unit.grants.grant_kit import HUB, facts, grant
-from tests.unit.reconcile.member.run_request_kit import HOST_PATH
+from tests.unit.reconcile.member.run_request_kit import CARDS, HOST_PATH
 
 TRIED = {name: attempt for name, attempt in attempts().items() if attempt is not None}
 MADE = {
@@ -51,7 +51,7 @@ def rendered(spec: dict[str, Any]) -> list[Creation]:
         wire=spec,
         policy=LAW,
         gpu_class="nvidia-rtx-4090",
-        gpu_products=("NVIDIA-GeForce-RTX-4090",),
+        cards=CARDS,
         places=("EE",),
         volumes={"cohort": HOST_PATH},
         secrets={"token": {"token": "c2VjcmV0"}},

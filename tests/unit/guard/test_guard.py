@@ -144,12 +144,14 @@ async def test_an_api_server_that_is_away_is_no_policy_that_is_gone(guard, clust
     cluster.faults.clear()
     cluster.contact(clock.now())
     cluster.run("a", until_s=clock.now() + 60)
+    cluster.rayjob("a", jobStatus="RUNNING", rayClusterStatus=up(NOW))
     await guard.make_pass()
     assert "a" in cluster.runs
 
 
 async def test_a_contract_ends_on_time(guard, cluster, clock):
     cluster.run("a", until_s=NOW + 9999)
+    cluster.rayjob("a", jobStatus="RUNNING", rayClusterStatus=up(NOW))
     await guard.make_pass()
     clock.pass_(3574)
     await guard.make_pass()
@@ -207,6 +209,7 @@ async def test_a_contact_to_come_is_none(guard, cluster, clock):
 
 async def test_a_contact_that_vanishes_goes_on_ageing(guard, cluster, clock):
     cluster.run("a", until_s=NOW + 9999)
+    cluster.rayjob("a", jobStatus="RUNNING", rayClusterStatus=up(NOW))
     await guard.make_pass()
     del cluster.objects[LEASE]
     clock.pass_(3574)
@@ -263,7 +266,7 @@ async def test_a_run_that_ran_too_long_ends(guard, cluster):
 
 async def test_a_start_that_is_known_is_not_asked_for_again(guard, cluster):
     cluster.run("a", age_s=9000)
-    cluster.rayjob("a", rayClusterStatus=up(NOW - 100))
+    cluster.rayjob("a", jobStatus="RUNNING", rayClusterStatus=up(NOW - 100))
     for _ in range(3):
         await guard.make_pass()
     assert [path for verb, path in cluster.calls if "rayjobs" in path] == [
@@ -282,15 +285,15 @@ BAD_RAYJOBS = {
 @pytest.mark.parametrize("fault", BAD_RAYJOBS.values(), ids=BAD_RAYJOBS)
 async def test_an_unreadable_rayjob_ends_nothing_before_its_time(guard, cluster, fault):
     path = "/apis/ray.io/v1/namespaces/a/rayjobs/a"
-    cluster.run("a", age_s=9000)
+    cluster.run("a", age_s=8000)
     cluster.put(path, status={"rayClusterStatus": {"conditions": [1]}})
     if fault is not None:
         cluster.faults["get", path] = fault
     await guard.make_pass()
     assert cluster.runs == {"a", "b"}
-    cluster.run("a", age_s=14_461)
-    cluster.run("b", age_s=14_461)
-    cluster.rayjob("b", rayClusterStatus=up(NOW - 100))
+    cluster.run("a", age_s=8161)
+    cluster.run("b", age_s=8161)
+    cluster.rayjob("b", jobStatus="RUNNING", rayClusterStatus=up(NOW - 100))
     await guard.make_pass()
     assert cluster.runs == {"b"}
 

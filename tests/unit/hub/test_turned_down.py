@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from hansa.grants.reasons import RunFault
+from hansa.grants.reasons import NODE_FAULTS
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from hansa.reconcile.hub import refusals
@@ -86,37 +86,48 @@ def fails(why, *, told="Interrupted"):
     return answer
 
 
-def begun(store, clock, nodes):
+def begun(store, clock, nodes, **spec):
     join(store, nodes)
-    kit.submit(store, "study", **kit.gpus(1))
+    kit.submit(store, "study", **kit.gpus(1), **spec)
     hub = kit.led(store, clock)
     for _ in range(2):
         kit.later(hub)
     return hub
 
 
-@pytest.mark.parametrize("why", [*RunFault])
+@pytest.mark.parametrize("why", sorted(NODE_FAULTS))
 @pytest.mark.parametrize("told", ["Interrupted", "Failed"])
 def test_a_run_that_failed_by_its_nodes_fault_is_tried_at_another(store, clock, why, told):
     """Also where an older agent says that the job has failed."""
     hub = begun(store, clock, 2)
     path, first, epoch = held_at(store)
-    answer = fails(why.value, told=told)(hub, path, first, epoch)
+    answer = fails(why, told=told)(hub, path, first, epoch)
     kit.answer(store, path, {name: said for name, said in answer.items() if name != "release"})
     kit.later(hub)
     assert held_at(store) == (path, first, 1), "it may still run there"
 
-    answer_all(hub, fails(why.value, told=told), 1)
+    answer_all(hub, fails(why, told=told), 1)
 
     (_, second, epoch) = held_at(store)
     assert (second != first, epoch) == (True, 2)
-    assert [(row["node"], row["reason"]) for row in status(store)["refusals"]] == [
-        (first, why.value)
-    ]
+    assert [(row["node"], row["reason"]) for row in status(store)["refusals"]] == [(first, why)]
+
+
+@pytest.mark.parametrize("why", ["Unattended", "Deleted"])
+def test_what_is_given_back_before_it_began_is_not_granted_again_at_once(store, clock, why):
+    """Else a node that takes and drops everything has a hub write grants as fast as it can."""
+    hub = begun(store, clock, 1)
+    for wait_s in (60, 120, 240):
+        assert answer_all(hub, fails(why), 5) == ["n000"], "asked again without a pause"
+        clock.now_s += wait_s + 1
+        for _ in range(3):
+            kit.later(hub)
+    assert held_at(store) is not None, "never asked again"
+    assert status(store)["refusals"][0]["reason"] == why
 
 
 def test_a_job_that_no_node_can_run_says_so_and_is_tried_a_few_times_only(store, clock):
-    hub = begun(store, clock, 3)
+    hub = begun(store, clock, 3, retry={"limit": 100})
 
     asked = answer_all(hub, fails("RenderFailed"), 9)
 
@@ -181,3 +192,80 @@ def test_more_nodes_than_are_remembered_are_not_asked_in_turn(store, clock, monk
 
     assert len(asked) == 3
     assert reason(store)[0] == "NodeRefused"
+
+
+def ended(store):
+    rows = {row["type"]: row for row in status(store)["conditions"]}
+    return (rows["Failed"]["reason"], rows["Failed"]["message"]) if "Failed" in rows else None
+
+
+def counts(store):
+    return {row["cause"]: row["times"] for row in status(store).get("retries", ())}
+
+
+def look_later(hub, names):
+    for _ in range(40):
+        hub.clock.now_s += 6 * refusals.RUN_AGAIN_S
+        for name in names:
+            kit.beat(hub.store, name)
+        hub.plans.look_at_clock()
+        kit.later(hub)
+
+
+def test_a_job_that_breaks_wherever_it_runs_goes_elsewhere_and_then_gives_up(store, clock):
+    hub = begun(store, clock, 9)
+
+    asked = answer_all(hub, fails("ImageNotPulled"), 20)
+
+    assert len(asked) == len(set(asked)) == 7, "six tries beyond the first, each elsewhere"
+    assert counts(store) == {"ImageNotPulled": 6}
+    why, words = ended(store)
+    assert why == "ImageNotPulled"
+    assert words == f"it broke That was run 7, at node {asked[-1]}; spec.retry allows no more."
+    look_later(hub, ("n000", "n008"))
+    assert held_at(store) is None
+
+
+# What spec.retry says, how the runs end, and the runs that there are.
+RETRIES = {
+    "a command that fails": ({}, ["AppFailed"], 1),
+    "out of memory": ({}, ["OutOfMemory"], 1),
+    "a command that may fail twice": (
+        {"causes": [{"cause": "AppFailed", "limit": 2}]},
+        ["AppFailed"],
+        3,
+    ),
+    "no retries": ({"limit": 0}, ["MachineLost"], 1),
+    "none for one cause": (
+        {"causes": [{"cause": "Evicted", "limit": 0}]},
+        ["MachineLost", "Evicted"],
+        2,
+    ),
+    "one limit over all causes": ({"limit": 2}, ["MachineLost", "Evicted"], 3),
+    "the cluster's first, its own last": ({}, ["HeadLost", "NoRoom", "AppFailed"], 3),
+    "what somebody stopped does not count": ({"limit": 1}, [*["Cancelled"] * 4, "Evicted"], 6),
+}
+
+
+@pytest.mark.parametrize("case", RETRIES)
+def test_how_often_a_job_is_tried(store, clock, case):
+    retry, ends, runs = RETRIES[case]
+    hub = begun(store, clock, 9, retry=retry)
+    whys = itertools.chain(ends, itertools.repeat(ends[-1]))
+    given_up = {"AppFailed", "OutOfMemory"}
+
+    def answer(*args):
+        why = next(whys)
+        return fails(why, told="Failed" if why in given_up else "Interrupted")(*args)
+
+    asked = answer_all(hub, answer, 12)
+
+    assert len(asked) == runs
+    assert ended(store)[0] == (ends[-1])
+
+
+def test_a_job_whose_machine_was_lost_may_run_at_the_same_node(store, clock):
+    hub = begun(store, clock, 1)
+    assert answer_all(hub, fails("MachineLost"), 2) == ["n000", "n000"]
+    assert counts(store) == {"MachineLost": 2}
+    assert "refusals" not in status(store)

@@ -46,3 +46,41 @@ async def test_a_namespace_that_hangs_is_named_at_home():
     async with working(agent):
         said._assess()
     assert said.health.removal.startswith(f"{RUN} is Terminating since ")
+
+
+async def test_machines_that_are_not_understood_are_named_at_home():
+    agent = Running()
+    context = agent.parts.context
+    labels = {"hansa.dev/jurisdiction": "EE", "kubernetes.io/arch": "amd64"}
+    status = {
+        "allocatable": {"cpu": "8", "memory": "32Gi", "amd.com/gpu": "8"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    node = {"metadata": {"name": "m1", "labels": labels}, "status": status}
+    context.cluster_state.put_machine(node)
+    said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
+    said._assess()
+    assert said.health.machines == (
+        "m1: 8 amd.com/gpu of an unknown product: no label amd.com/gpu.product-name"
+    )
+    rows = {row["type"]: row for row in said._policy_body()["status"]["conditions"]}
+    assert rows["MachinesUnderstood"]["status"] == "False"
+
+
+async def test_what_others_hold_is_taken_off_and_kept_while_an_exporter_is_silent():
+    state = Running().parts.context.cluster_state
+    labels = {"hansa.dev/jurisdiction": "EE", "kubernetes.io/arch": "amd64"}
+    labels |= {"nvidia.com/gpu.product": "NVIDIA-L40S", "nvidia.com/gpu.memory": "46068"}
+    status = {
+        "allocatable": {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "8"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    state.put_machine({"metadata": {"name": "m1", "labels": labels}, "status": status})
+    assert state.inventory({}).stock["nvidia-l40s"].free == 8
+    held = {"m1": {"nvidia.com/gpu": 8000}, "of no such machine": {"cpu": 1}}
+    assert state.put_others(held)
+    assert state.inventory({}).stock["nvidia-l40s"].free == 0
+    assert not state.put_others({})
+    assert state.inventory({}).stock["nvidia-l40s"].free == 0
+    state.drop_machine("m1")
+    assert state.others == {}

@@ -15,7 +15,16 @@ from hansa.observability.views import GpuCount, HubReading, MemberReading
 from tests.unit.observability.pages import FULL
 
 UNITS = ("seconds", "bytes", "joules_total", "watts", "celsius", "ratio", "total", "info")
-COUNTED = ("jobs", "gpus", "gpus_allocated", "gpus_busy", "gpus_held", "keys", "objects")
+COUNTED = (
+    "jobs",
+    "gpus",
+    "gpus_allocated",
+    "gpus_busy",
+    "gpus_held",
+    "keys",
+    "objects",
+    "requests",
+)
 
 
 @pytest.mark.parametrize("metric", m.METRICS, ids=lambda metric: metric.name)

@@ -22,7 +22,10 @@ from hansa.reconcile.hub.job_view import Catalog, fault_of
 from hansa.reconcile.hub.nodes import NodeLimits, parse_node, view_node
 from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job
-from hansa.reconcile.member.inventory import Machine, take_stock
+from hansa.reconcile.member.inventory.accelerators import gpu_class
+from hansa.reconcile.member.inventory.cards import Cards
+from hansa.reconcile.member.inventory.machine import Machine
+from hansa.reconcile.member.inventory.stock import take_stock
 from hansa.reconcile.member.node_declaration import Declaration, Health, node_status
 from tests.residency_kit import EVERYWHERE
 from tests.seeds import seeds
@@ -136,18 +139,24 @@ def law(rng: np.random.Generator):
     )
 
 
+def some_cards(rng: np.random.Generator, product: str) -> tuple[Cards, ...]:
+    """Whole cards or slices of them, or none; of some the memory is not known."""
+    count, size = int(rng.choice([0, 2, 4])), int(rng.choice(CARDS[product])) << 30
+    name, is_slice = gpu_class(product, ""), rng.random() < 0.2
+    if is_slice:
+        name += "-shared"
+    memory = 0 if rng.random() < 0.1 else size
+    return (Cards("x", name, count, memory, is_slice=bool(is_slice)),) if count else ()
+
+
 def machine(rng: np.random.Generator, stands: str, index: int) -> Machine:
     product = str(rng.choice(list(CARDS)))
     return Machine(
         name=f"m{index}",
         jurisdiction=stands,
-        product=product,
-        gpus=int(rng.choice([0, 2, 4])),
-        gpu_memory_bytes=int(rng.choice(CARDS[product])) << 30,
+        cards=some_cards(rng, product),
         cpu="64",
         memory="512Gi",
-        usable=True,
-        disk_pressure=False,
     )
 
 

@@ -51,3 +51,25 @@ request.operation + ' ' + request.resource.resource
 {{- $duties = set $duties (include "hansa.guardAccount" .) $duties.guard -}}
 {{- omit $duties "agent" "guard" "kuberay" | toJson -}}
 {{- end }}
+
+{{/* Whether a name is a resource of the table of accelerators, or (of: taint) the key of such machines' taint. The
+table is hansa/reconcile/member/inventory/accelerators.py; a test compares. */}}
+{{- define "hansa.lock.isAccelerator" -}}
+{{- $more := list -}}
+{{- range (.root.Values.settings.machines).accelerators -}}
+{{- $more = append $more .resource -}}
+{{- if and (eq $.of "taint") .taint -}}{{- $more = append $more .taint -}}{{- end -}}
+{{- end -}}
+({{ .name }}.matches('^(nvidia[.]com/(gpu|gpu[.]shared|mig-[a-z0-9.-]+)|amd[.]com/gpu|gpu[.]intel[.]com/(i915|xe))$')
+{{- with $more }} || {{ $.name }} in ['{{ join "', '" . }}']{{ end }})
+{{- end }}
+
+{{/* Whether a label is one by which the table tells cards apart. */}}
+{{- define "hansa.lock.isCardLabel" -}}
+{{- $more := list -}}
+{{- range (.Values.settings.machines).accelerators -}}
+{{- $more = concat $more (compact (list .classLabel .memoryLabel)) -}}
+{{- end -}}
+e.key.matches('^(nvidia[.]com/(gpu|mig-[a-z0-9.-]+)[.](product|memory)|cloud[.]google[.]com/gke-(accelerator|gpu-sharing-strategy|gpu-partition-size)|karpenter[.]k8s[.]aws/instance-gpu-(name|memory)|amd[.]com/gpu[.](product-name|vram)|gpu[.]intel[.]com/product)$')
+{{- with $more }} || e.key in ['{{ join "', '" . }}']{{ end }}
+{{- end }}

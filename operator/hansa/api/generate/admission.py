@@ -21,7 +21,9 @@ def _fields(model: type[Model], *, but: frozenset[str]) -> tuple[str, ...]:
 
 SIGNED_FIELDS = _fields(WorkGrantSpec, but=frozenset({"cancel"}))
 """Everything in a grant's ``spec`` that its signatures cover, and they themselves."""
-FROZEN_WHEN_PLACED = _fields(AIJobSpec, but=frozenset({"priority", "suspend"}))
+FROZEN_WHEN_PLACED = _fields(
+    AIJobSpec, but=frozenset({"priority", "suspend", "ttl_seconds_after_finished"})
+)
 """Fields of a job that hold still while a node holds its grant."""
 
 

@@ -52,6 +52,8 @@ def settings_schema(model: type[BaseSettings]) -> dict[str, Any]:
 def _closed(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[str, Any]:
     if "$ref" in node:
         node = {**definitions[node["$ref"].removeprefix("#/$defs/")], "default": None}
+    if "$ref" in node.get("items", {}):
+        node = {**node, "items": {**_closed(node["items"], definitions, path)}}
     if "properties" not in node:
         return {key: value for key, value in node.items() if key != "title"}
     properties = {}

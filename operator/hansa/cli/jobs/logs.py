@@ -34,6 +34,8 @@ def log_of(job: Manifest) -> str:
         raise Terminal("the job has not run anywhere yet; `kubectl hansa explain` says why")
     if not status.get("finishedAt"):
         raise Terminal(f"no log yet: {node} sends the last lines when the job has ended")
+    if status.get("logTail") is not None:
+        raise Terminal(f"the job wrote nothing: {node} exports logs, and this one is empty")
     raise Terminal(
         f"{node} does not export logs; its platform team can allow it in MemberPolicy exports.logs"
     )

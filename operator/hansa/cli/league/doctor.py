@@ -5,16 +5,17 @@ Each check answers with a finding, never an exception; the command fails when an
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from hansa.adapters.kube.client import KubeCluster
-from hansa.api.kinds import KINDS, Kind
+from hansa.api.kinds import KINDS, MEMBERPOLICY, Kind
 from hansa.api.meta import GROUP
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import show_table
@@ -22,6 +23,8 @@ from hansa.errors import HansaError, NotFound
 from hansa.member.cluster.cluster_state import KubeRay
 from hansa.member.cluster.probes import find_kuberay
 from hansa.member.settings import Limits as MemberLimits
+from hansa.reconcile.member.inventory.machine import read_machine
+from hansa.reconcile.member.inventory.stock import named, told
 from hansa.reconcile.workloads import WORKLOADS
 
 Side = Literal["hub", "member"]
@@ -81,8 +84,29 @@ async def examine(cluster: KubeCluster, side: Side) -> list[Finding]:
     if side == "member":
         floor = MemberLimits().kuberay_floor
         found = await find_kuberay(cluster, floor, [one.resource.definition for one in WORKLOADS])
-        findings.append(kuberay_finding(found))
+        findings += [kuberay_finding(found), await _machines(cluster)]
     return findings
+
+
+async def _machines(cluster: KubeCluster) -> Finding:
+    """Return what the agent says of its machines or, before there is one, what it would by default."""
+    name = "Machines"
+    try:
+        with contextlib.suppress(NotFound):
+            law = await cluster.get(MEMBERPOLICY.path(name="local"))
+            for row in (law.get("status") or {}).get("conditions") or ():
+                if row["type"] == "MachinesUnderstood":
+                    return Finding(name, row["status"] == "True", row["message"] or "all counted")
+        page = await cluster.list("/api/v1/nodes")
+    except HansaError as error:
+        return Finding(name, good=False, detail=str(error))
+    return machines_finding(page.items)
+
+
+def machines_finding(nodes: Iterable[Mapping[str, Any]]) -> Finding:
+    """Return what of a cluster's Nodes is not understood, by the default settings."""
+    trouble = named(told(map(read_machine, nodes)))
+    return Finding("Machines", not trouble, trouble or "all understood")
 
 
 def release(text: str) -> tuple[int, ...]:

@@ -11,7 +11,9 @@ from typing import Any
 
 from hansa.grants.judgement import Readiness
 from hansa.member.cluster.policy import HeldPolicy
-from hansa.reconcile.member.inventory import Inventory, Machine, read_machine, take_stock
+from hansa.reconcile.member.inventory.machine import Machine, MachineRules, read_machine
+from hansa.reconcile.member.inventory.requests import Held
+from hansa.reconcile.member.inventory.stock import Inventory, take_stock
 from hansa.reconcile.member.run_request import RESOLVER
 
 
@@ -53,6 +55,7 @@ class Canary:
 class ClusterState:
     """The member's cluster, as last seen."""
 
+    rules: MachineRules = field(default_factory=MachineRules)
     policy: HeldPolicy = field(default_factory=HeldPolicy)
     machines: dict[str, Machine] = field(default_factory=dict)
     kuberay: KubeRay = field(default_factory=KubeRay)
@@ -64,6 +67,8 @@ class ClusterState:
     unusable_data: Mapping[str, str] = field(default_factory=dict)
     busy: Mapping[str, int] = field(default_factory=dict)
     """GPU class → GPUs that jobs keep busy, as the exporters told."""
+    others: Mapping[str, Held] = field(default_factory=dict)
+    """Machine → what pods there hold that are no run's, as its exporter told last."""
     _lent: Inventory | None = None
     """Inventory with nothing held; None: to be taken again."""
 
@@ -73,7 +78,7 @@ class ClusterState:
 
     def put_machine(self, node: Mapping[str, Any]) -> bool:
         """Take a Node object in; tells whether anything that matters has changed."""
-        machine = read_machine(node)
+        machine = read_machine(node, self.rules)
         changed = self.machines.get(machine.name) != machine
         if changed:
             self.machines[machine.name] = machine
@@ -83,14 +88,23 @@ class ClusterState:
     def drop_machine(self, name: str) -> None:
         """Forget a Node."""
         self.machines.pop(name, None)
+        self.others = {machine: held for machine, held in self.others.items() if machine != name}
         self._lent = None
+
+    def put_others(self, told: Mapping[str, Held]) -> bool:
+        """Take in what exporters told; of machines that told nothing, the last word counts."""
+        others = {**self.others, **{name: told[name] for name in told if name in self.machines}}
+        changed = others != self.others
+        if changed:
+            self.others, self._lent = others, None
+        return changed
 
     def inventory(self, held: Mapping[str, int]) -> Inventory:
         """Return what is lent; nothing without a policy."""
         if self.policy.spec is None:
             return Inventory()
         if self._lent is None:
-            self._lent = take_stock(self.machines.values(), self.policy.spec, {})
+            self._lent = take_stock(self.machines.values(), self.policy.spec, {}, self.others)
         stock = {
             name: replace(gpus, held=held.get(name, 0)) for name, gpus in self._lent.stock.items()
         }

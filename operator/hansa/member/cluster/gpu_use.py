@@ -1,4 +1,4 @@
-"""How many GPUs the league's work keeps busy, as this member's exporters tell.
+"""What this member's exporters tell: how many GPUs the league's work keeps busy, what others hold.
 
 A GPU counts when a kernel was resident on it and it serves a job, or may serve one. Where no
 exporter tells (no driver, MIG), nothing is said about that class: unknown is not zero.
@@ -20,14 +20,15 @@ from hansa.ports import Cluster
 EXPORTER_LABELS = "app.kubernetes.io/name=hansa-exporter"
 PORT_NAME = "http"
 _NOBODYS = "none"
+MOST_HELD = 1e15
 
 
-async def busy_gpus(cluster: Cluster, namespace: str) -> dict[str, int]:
-    """Return GPU class → busy GPUs, from the exporters in the agent's namespace."""
+async def exporter_pages(cluster: Cluster, namespace: str) -> list[str]:
+    """Return the pages of the exporters in the agent's namespace."""
     path = f"/api/v1/namespaces/{namespace}/pods"
     pods = await cluster.list(path, labels=EXPORTER_LABELS, fields="status.phase=Running")
     urls = [url for pod in pods.items for url in metric_pages(pod)]
-    return count_busy(await read_pages(urls))
+    return await read_pages(urls)
 
 
 def metric_pages(pod: Mapping[str, Any]) -> Iterator[str]:
@@ -49,6 +50,25 @@ def count_busy(pages: Iterable[str]) -> dict[str, int]:
         except ValueError:
             continue
     return dict(counts)
+
+
+def read_held(pages: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return machine → resource → thousandths that other people's pods hold, where it is told."""
+    held: dict[str, dict[str, int]] = {}
+    for page in pages:
+        try:
+            samples = list(_samples(page))
+        except ValueError:
+            continue
+        for sample in samples:
+            if (
+                sample.name == m.MACHINE_REQUESTS.name
+                and {*m.MACHINE_REQUESTS.labels} <= sample.labels.keys()
+            ):
+                amounts = held.setdefault(sample.labels["machine"], {})
+                if 0 <= sample.value < MOST_HELD:
+                    amounts[sample.labels["resource"]] = round(sample.value * 1000)
+    return held
 
 
 def _samples(page: str) -> Iterator[Sample]:

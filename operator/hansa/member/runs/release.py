@@ -20,9 +20,9 @@ def sign_release(context: AgentContext, job_uid: str, epoch: int) -> Manifest:
 
 
 def gpu_seconds(entry: Entry, run: Run, ended_s: float) -> int:
-    """Return GPUs held times seconds, from the first worker to the end."""
-    began = run.workload.running_s if run.workload else None
-    return 0 if began is None else max(0, int(ended_s - began)) * entry.gpus
+    """Return GPUs held times seconds, from the making of the run to its end."""
+    made_s = run.workload.created_s if run.workload else ended_s
+    return max(0, int(ended_s - made_s)) * entry.gpus
 
 
 def count_build(context: AgentContext, entry: Entry) -> None:

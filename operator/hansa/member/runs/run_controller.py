@@ -14,11 +14,11 @@ from hansa.adapters.kube.reflector import ChangeType
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.epochs import Outcome
-from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
 from hansa.member.runs import forgotten, stale_grants
+from hansa.member.runs.endings import Endings
 from hansa.member.runs.held_results import HeldResults
-from hansa.member.runs.release import count_build, gpu_seconds, sign_release
+from hansa.member.runs.release import count_build, sign_release
 from hansa.member.runs.rulings import Rulings
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
@@ -41,12 +41,10 @@ from hansa.reconcile.member.lifecycle import (
     Situation,
     next_action,
 )
-from hansa.reconcile.member.outgoing import outgoing, wanted
-from hansa.reconcile.member.workload import Output
+from hansa.reconcile.member.outgoing import clusters_words
 
 log = logging.getLogger(__name__)
 MOST_STEPS = 12
-LOG_ATTEMPTS = 3
 LONGEST_WAIT_S = 1.0
 """A rush of grants keeps a worker no longer from other runs."""
 TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, released=True)
@@ -59,7 +57,7 @@ class RunController:
         """``context``: shared state; ``objects`` makes and deletes a run's objects."""
         self._context = context
         self._objects = objects
-        self._held = held
+        self._endings = Endings(context, objects, held)
         self._rulings = Rulings(context)
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:
@@ -110,6 +108,8 @@ class RunController:
             if run is None or entry is None:
                 return
             action = next_action(run, self._situation(name))
+            if isinstance(action, ReportFinished):
+                self._context.runs.add(name)  # no event says that a run has had its time
             if not isinstance(action, End | CleanUp):
                 return
             try:
@@ -282,7 +282,8 @@ class RunController:
                 patch = grant_status.running(grant, at_s, made_s, stamp)
             case Release(reason=reason):
                 release = sign_release(context, entry.uid, entry.spec.epoch)
-                patch = grant_status.released(grant, reason, release, stamp)
+                words = context.last_words.get(entry.name, "")
+                patch = grant_status.released(grant, reason, release, stamp, words)
             case _:
                 return
         await self._send(entry, patch)
@@ -300,6 +301,7 @@ class RunController:
         record = context.record(entry.spec, entry.digest, Outcome.ENDED, reason=reason.value)
         await context.epochs.put((record,))
         context.run_index.let_go(entry.name)
+        context.last_words[entry.name] = clusters_words(message)
         if reason.verdict == "Interrupted":
             context.instruments.add(metrics.MEMBER_STOPS, reason=reason.value)
             subject = context.policy_subject()
@@ -307,34 +309,12 @@ class RunController:
             context.emit(events.run_stopped(subject, entry.title, reason.value, why))
 
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
-        """Tell how the run ended, with as much of its words as the policy lets out."""
-        context, spec = self._context, entry.spec
-        if action.reason.verdict == "Failed":
-            why = await self._objects.given_up(entry, run.workload, action.at_s)
-            if why is not None:
-                await self._end(entry, why)
-                return
-        grant, job = context.need_grant(entry), spec.job_spec
-        subject = Subject(spec.institution, tuple(source.name for source in job.data))
-        may = exportable(subject, context.cluster_state.policy.spec)
-        output = await self._output(entry) if wanted(job, may) else Output()
-        told = outgoing(action.reason, action.message, output, job, may)
-        rows: tuple[Manifest, ...] = ()
-        if told.held is not None:
-            rows = (await self._held.keep(entry, told.held, may.result.rule),)
-            told = told.staying(rows[0]["message"])
-        used = gpu_seconds(entry, run, action.at_s)
-        ending = grant_status.Ending(action.reason, action.at_s, used, told, rows)
-        await self._send(entry, grant_status.finished(grant, ending, context.stamp()))
-
-    async def _output(self, entry: Entry) -> Output:
-        """Read the output; a kubelet that will not give it must not hold up the end."""
-        try:
-            return await self._objects.read_output(entry)
-        except HansaError as error:
-            if self._context.runs.failures(entry.name) < LOG_ATTEMPTS:
-                raise Retryable(f"log not read: {error}") from error
-            return Output()
+        """Tell how the run ended, or end it where it was made to end."""
+        told = await self._endings.told(entry, run, action)
+        if isinstance(told, EndReason):
+            await self._end(entry, told)
+        else:
+            await self._send(entry, told)
 
     async def _close(self, name: str) -> None:
         """Forget a run of which nothing is left to do and nothing is left."""
@@ -347,4 +327,5 @@ class RunController:
             self._context.run_index.drop(name)
             self._rulings.forget(name)
             self._context.orphaned.pop(name, None)
+            self._context.last_words.pop(name, None)
             await stale_grants.release_outdated(self._context, entry.uid)

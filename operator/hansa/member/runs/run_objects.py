@@ -25,6 +25,7 @@ from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.outgoing import refusal
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
     GPU_CLASS_LABEL,
@@ -34,7 +35,7 @@ from hansa.reconcile.member.run_request import (
     RunRequest,
     lawful_places,
 )
-from hansa.reconcile.member.workload import Output, WorkloadView
+from hansa.reconcile.member.workload import Finding, Output, Traces, WorkloadView
 
 MOST_LOG_BYTES = 1 << 20
 LIMIT_SLACK_BYTES = 4096
@@ -120,16 +121,29 @@ class RunObjects:
         soonest_s = contract.granted_s + contract.validity_s - skew_s.clock_skew_seconds
         return EndReason.UNATTENDED if ended_s >= soonest_s else EndReason.NEVER_STARTED
 
+    async def diagnose(
+        self, entry: Entry, end: EndReason, ended_s: float, refused: str = ""
+    ) -> Finding:
+        """Return why a run ended or did not begin, by its pods and what happened to them."""
+        watched = self._context.watched_for(entry)
+        if watched is None or end is EndReason.SUCCEEDED:
+            return Finding(end)
+        core = f"/api/v1/namespaces/{entry.name}"
+        pods = await self._context.own.list(f"{core}/pods")
+        events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
+        traces = Traces(pods.items, events.items, entry.spec.workers, ended_s, refused)
+        return watched.workload.diagnose(end, traces)
+
     async def read_output(self, entry: Entry) -> Output:
         """Return the work's last lines and declared result, from the log that holds them."""
         watched = self._context.watched_for(entry)
         source = watched.workload.output_source if watched is not None else None
         if watched is None or source is None:
-            return Output()
+            return Output(is_read=False)
         collection = f"/api/v1/namespaces/{entry.name}/pods"
         page = await self._context.own.list(collection, labels=source.labels)
         if not page.items:
-            return Output()
+            return Output(is_read=False)
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
         lines = self._context.settings.rendering.log_tail_lines + source.own_lines
         query = {
@@ -155,7 +169,7 @@ class RunObjects:
             wire=entry.wire,
             policy=policy,
             gpu_class=gpu_class,
-            gpu_products=inventory.products(gpu_class) if gpu_class else (),
+            cards=inventory.choice(gpu_class) if gpu_class else None,
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
@@ -170,6 +184,7 @@ class RunObjects:
                 termination_grace_s=rendering.termination_grace_seconds,
                 kuberay_namespace=rendering.kuberay_namespace,
                 agent_namespace=context.settings.namespace,
+                machines=context.cluster_state.rules,
             ),
         )
 
@@ -210,6 +225,8 @@ class RunObjects:
             return await self._context.own.create(creation.path, creation.body)
         except Conflict:
             return None
+        except Terminal as error:
+            raise Terminal(refusal(str(creation.body.get("kind")), error)) from error
 
     async def _volumes_of(self, name: str) -> list[str]:
         namespace = self._context.namespaces.get(name) or {"metadata": {}}

@@ -76,6 +76,15 @@ class DeleteGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """Remove a finished AIJob whose owner said for how long it is kept."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetFinalizers:
     """Put our finalizer on an AIJob or take it off, under its resourceVersion."""
 
@@ -148,6 +157,8 @@ class EmitEvent:
         "waiting",
         "misconfigured",
         "refused",
+        "retried",
+        "silent",
         "succeeded",
         "failed",
         "stopping",
@@ -169,6 +180,7 @@ Action: TypeAlias = (
     | CancelGrant
     | CancelOrphan
     | DeleteGrant
+    | DeleteJob
     | SetFinalizers
     | RequeueAfter
     | SetNodeStatus

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from hansa.api.meta import Condition
 from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
 from hansa.reconcile.hub.actions import (
@@ -20,6 +21,7 @@ from hansa.reconcile.hub.actions import (
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
+    DeleteJob,
     EmitEvent,
     RequeueAfter,
     SetFinalizers,
@@ -29,13 +31,11 @@ from hansa.reconcile.hub.actions import (
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobCase
 from hansa.reconcile.hub.job_view import FINALIZER, JobView
-from hansa.reconcile.hub.status import job_status, pacing
+from hansa.reconcile.hub.status import job_status, pacing, retries
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.job_status import Status
 from hansa.reconcile.hub.status.whole_conditions import by_type
 
-MOST_FORGOTTEN = 100_000
-"""Epochs a backup may lack; a member that names more would only use the numbers up."""
 ACCEPTANCE_MAY_WAIT_S = 1.0
 """So long the word that a node accepted waits for better news, and lets new grants go first."""
 PIN_MAY_WAIT_S = 10.0
@@ -97,6 +97,10 @@ def _finished(case: JobCase, current: Epoch | None) -> Iterator[Action]:
             yield DeleteGrant(grant.namespace, grant.name, grant.uid)
     if case.all_over:
         yield from _unpin(case)
+    if case.expires_s is not None:
+        job, left_s = case.job, case.expires_s - case.now_s
+        due = DeleteJob(job.namespace, job.name, job.uid)
+        yield due if left_s <= 0 else RequeueAfter(left_s)
 
 
 def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -104,15 +108,18 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     if grant.outdated:
         yield from _outdated(case, epoch)
         return
-    said = grant.refused or (grant.node_fault if epoch.fence.over else None)
-    if said is not None:
-        yield from _set(case, job_status.refused(job, grant, case.now_s, run=case.bill))
-        yield _tell(case, "refused", reason=said.reason, message=said.message)
+    if grant.refused is not None:
+        yield from _again(case, grant.refused, grant)
         return
-    if grant.ended is not None:
+    ended = retries.end_of(job, grant)
+    if ended is not None:
         yield from _report(case, epoch)
-        kind = "succeeded" if grant.ended.type == "Succeeded" else "failed"
-        yield _tell(case, kind, reason=grant.ended.reason, message=grant.ended.message)
+        kind = "succeeded" if ended.type == "Succeeded" else "failed"
+        yield _tell(case, kind, reason=ended.reason, message=ended.message)
+        return
+    ended_by = grant.broken or grant.given_back
+    if ended_by is not None and epoch.fence.over:
+        yield from _again(case, ended_by, grant)
         return
     if epoch.fence.over:
         yield from _set(case, _interrupted(case, epoch))
@@ -126,6 +133,19 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     elif grant.accepted and not job.finalized and not job.deleting:
         pin = _finalizers(job, (*job.finalizers, FINALIZER))
         yield from _unless_early(case, PIN_MAY_WAIT_S, [pin])
+
+
+def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]:
+    """Have a job wait for its next run: elsewhere, where the node said no or could not run it."""
+    if grant.turned_down:
+        kind, status = "refused", job_status.refused(case.job, grant, case.now_s, run=case.bill)
+    else:
+        text = f"Its run at node {grant.node} ended, and it is tried again: {said.message}"
+        outcome = Waiting(case.job.uid, Reason.PENDING, text[:1024])
+        status = job_status.waiting(case.job, outcome, (), case.now_s, run=case.bill)
+        kind = "retried"
+    yield from _set(case, status | retries.counted(case.job, grant))
+    yield _tell(case, kind, reason=said.reason, message=said.message)
 
 
 def _waits(job: JobView, grant: GrantView) -> bool:
@@ -146,14 +166,13 @@ def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     """Hold the job while a run that this hub has forgotten may live; then go on beyond its epoch."""
     job, grant = case.job, epoch.grant
     if epoch.fence.over:
-        yield from _set(case, _interrupted(case, epoch) | {"epoch": _highest(case)})
+        yield from _set(case, _interrupted(case, epoch) | {"epoch": case.highest})
     else:
         yield from _set(case, job_status.outdated(job, grant, case.now_s))
 
 
 def _interrupted(case: JobCase, epoch: Epoch) -> Status:
-    outcome = _requeued(case, epoch)
-    return job_status.waiting(case.job, outcome, (), case.now_s, run=case.bill)
+    return job_status.waiting(case.job, _requeued(case, epoch), (), case.now_s, run=case.bill)
 
 
 def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -163,8 +182,13 @@ def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         record = job_status.preemptions(job, grant, gainer, case.now_s)
         job = replace(job, status={**job.status, **record})
     status = job_status.reported(job, grant, bill, case.now_s)
-    if case.removed and grant.ended is None:
+    if case.removed and not grant.ended:
         status = job_status.removed(replace(job, status=status), epoch.fence.at_s, case.now_s)
+    elif case.silent and not (grant.ended or grant.stopping):
+        job = replace(job, status=status)
+        status = job_status.silent(job, epoch.fence.at_s, case.heartbeat_s, case.now_s)
+        if job_status.transition(case.job, status):
+            yield _tell(case, "silent", message=job_status.words_of(status, "Running"))
     yield from _set(case, status)
 
 
@@ -178,7 +202,7 @@ def _stop(case: JobCase, epoch: Epoch) -> Iterator[Action]:
 
 def _preempts(case: JobCase, grant: GrantView) -> bool:
     job, decision = case.job, case.decision
-    if job.deleting or job.suspended or not case.gainer or grant.ended is not None:
+    if job.deleting or job.suspended or not case.gainer or grant.ended:
         return False
     return isinstance(decision, Stop) and decision.site == grant.node
 
@@ -268,18 +292,11 @@ def _is_stale(case: JobCase, decision: Waiting) -> bool:
 
 
 def _place(case: JobCase, placement: Placement) -> Iterator[Action]:
-    epoch, node = _highest(case) + 1, placement.site
+    epoch, node = case.highest + 1, placement.site
     status = job_status.placed(case.job, placement, epoch, case.verdicts, case.now_s)
     yield from _set(case, status)
     yield _grant(case, node, epoch, placement.workers)
     yield _tell(case, "granted", node=node, epoch=epoch)
-
-
-def _highest(case: JobCase) -> int:
-    """Return the highest epoch known; a member's word counts only as far as it can do no harm."""
-    known = max((case.job.epoch, *(epoch.grant.epoch for epoch in case.epochs)))
-    told = (epoch.grant.status.highest_epoch for epoch in case.epochs)
-    return max((known, *(number for number in told if number <= known + MOST_FORGOTTEN)))
 
 
 def _grant(

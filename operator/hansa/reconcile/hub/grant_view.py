@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from hansa.api.kinds import AIJOB
 from hansa.api.meta import Condition
 from hansa.api.workgrant import WorkGrantStatus
-from hansa.grants.reasons import RUN_FAULTS, MemberReason
+from hansa.grants.reasons import COURSES, NODE_FAULTS, MemberReason
 from hansa.model.times import from_rfc3339
 
 DEFAULT_UNATTENDED_S = 3600
@@ -69,13 +69,17 @@ class GrantView:
         return self.holds("Accepted")
 
     @property
-    def ended(self) -> Condition | None:
-        """The condition that says how the job ended with this run, if it did."""
-        for kind in ("Succeeded", "Failed"):
-            condition = self.condition(kind)
-            if condition is not None and condition.status == "True":
-                return None if kind == "Failed" and condition.reason in RUN_FAULTS else condition
-        return None
+    def ended(self) -> bool:
+        """Whether the member has told how the run ended."""
+        return self.broken is not None or self.holds("Succeeded") or self.holds("Failed")
+
+    @property
+    def broken(self) -> Condition | None:
+        """The condition that says why the run came to an end that a job may survive; None: it did not."""
+        if self.holds("Succeeded"):
+            return None
+        said = map(self.condition, ("Running", "Failed", "Released"))
+        return next((c for c in said if c is not None and c.reason in COURSES), None)
 
     @property
     def awaits_export(self) -> bool:
@@ -84,9 +88,26 @@ class GrantView:
 
     @property
     def node_fault(self) -> Condition | None:
-        """The condition that says that the run came to nothing by its node's own fault."""
-        said = map(self.condition, ("Running", "Failed", "Released"))
-        return next((c for c in said if c is not None and c.reason in RUN_FAULTS), None)
+        """Why the run ended, where its node is not asked again at once."""
+        said = self.broken
+        return said if said is not None and said.reason in NODE_FAULTS else None
+
+    @property
+    def given_back(self) -> Condition | None:
+        """The release of a run that the node took and never began; None where the hub withdrew it."""
+        said = self.condition("Released")
+        if said is None or self.stopping or self.ended or not self.accepted:
+            return None
+        return said if said.status == "True" and self.status.running_at is None else None
+
+    @property
+    def turned_down(self) -> Condition | None:
+        """Why the node is not asked again at once."""
+        return self.refused or self.node_fault or self.given_back
+
+    def bound_s(self, now_s: float) -> float | None:
+        """Return since when the node holds the job's room, by the member's word; None: not yet."""
+        return self._told_s(self.status.accepted_at, now_s)
 
     def running_s(self, now_s: float) -> float | None:
         """Return when the first worker ran, by the member's word where that can be; None: not yet."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hansa.model.plan import Placement, Stop, Verdict, Waiting
+from hansa.model.times import from_rfc3339
 from hansa.reconcile.fencing import Fence
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.status.billing import Bill
 
+MOST_FORGOTTEN = 100_000
+"""Epochs a backup may lack; a member that names more would only use the numbers up."""
 JobDecision = Placement | Waiting | Stop | None
 
 
@@ -49,6 +52,8 @@ class JobCase:
     """Institution for whose work the planner stops this job."""
     removed: bool = False
     """Whether the node that the job has is no SovereignNode any more."""
+    silent: bool = False
+    """Whether that node has not renewed its Lease in time."""
     heartbeat_s: float = 0.0
     """When that node last renewed its Lease; 0: never."""
     written_s: float = 0.0
@@ -69,3 +74,25 @@ class JobCase:
     def all_over(self) -> bool:
         """Whether no epoch may still run anywhere."""
         return all(epoch.fence.over for epoch in self.epochs)
+
+    @property
+    def highest(self) -> int:
+        """The highest epoch known; a member's word counts only as far as it can do no harm."""
+        known = max((self.job.epoch, *(epoch.grant.epoch for epoch in self.epochs)))
+        told = (epoch.grant.status.highest_epoch for epoch in self.epochs)
+        return max((known, *(number for number in told if number <= known + MOST_FORGOTTEN)))
+
+    @property
+    def expires_s(self) -> float | None:
+        """When the job is to be deleted, in seconds since the Unix epoch; None: it stays for now.
+
+        A grant is removed once its outcome is recorded and its epoch released: while there is one, or
+        our finalizer, the job is needed.
+        """
+        spec, finished_s = self.job.parsed.spec, from_rfc3339(self.job.status.get("finishedAt"))
+        ttl_s = spec.ttl_seconds_after_finished if spec else None
+        if ttl_s is None or finished_s is None or not self.job.ended:
+            return None
+        return (
+            None if self.epochs or self.job.finalized or self.job.deleting else finished_s + ttl_s
+        )

@@ -274,3 +274,8 @@ def _site(name: str, spec: SovereignNodeSpec, status: SovereignNodeStatus) -> Si
         draining=spec.scheduling == "Draining",
         policy_generation=status.policy_generation,
     )
+
+
+def is_silent(node: NodeView | None) -> bool:
+    """Tell whether a node has not renewed its Lease in time."""
+    return node is not None and node.site.unavailable is Reason.NODE_UNREACHABLE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,8 @@ class Stamp:
 def reported(grant: Mapping[str, Any]) -> Reported:
     """Return what the hub has been told of a grant."""
     status = grant.get("status") or {}
-    verdicts = {c.get("type"): c.get("status") for c in status.get("conditions") or ()}
+    rows = status.get("conditions") or ()
+    verdicts = {c.get("type"): c.get("status") for c in rows}
     accepted = verdicts.get("Accepted")
     return Reported(
         accepted=None if accepted not in {"True", "False"} else accepted == "True",
@@ -37,7 +38,12 @@ def reported(grant: Mapping[str, Any]) -> Reported:
         running=bool(status.get("runningAt")),
         finished=bool(status.get("finishedAt")),
         released=bool(status.get("release")),
+        reason=_reason(rows) if status.get("finishedAt") else "",
     )
+
+
+def _reason(rows: Iterable[Mapping[str, Any]]) -> str:
+    return next((str(row.get("reason")) for row in rows if row.get("type") == "Running"), "")
 
 
 def is_outdated(grant: Mapping[str, Any]) -> bool:
@@ -89,10 +95,10 @@ def refused_again(grant: Mapping[str, Any], reason: str, stamp: Stamp) -> Manife
 
 
 def running(grant: Mapping[str, Any], at_s: float, rendered_s: float, stamp: Stamp) -> Manifest:
-    """Return the patch that says the first worker runs."""
+    """Return the patch that says that all workers run."""
     fields = {"runningAt": rfc3339(at_s), "renderedAt": rfc3339(rendered_s)}
     return _patch(
-        grant, stamp, fields, StatedCondition("Running", "True", "Running", "A worker runs.")
+        grant, stamp, fields, StatedCondition("Running", "True", "Running", "All workers run.")
     )
 
 
@@ -116,7 +122,7 @@ def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest
     }
     if ending.told.result is not None:
         fields["result"] = ending.told.result
-    if ending.told.tail:
+    if ending.told.tail is not None:
         fields["logTail"] = ending.told.tail
     if ending.exports:
         fields["exports"] = list(ending.exports)
@@ -136,16 +142,19 @@ def export(held: HeldResult, decision: Decision) -> Manifest:
 
 
 def released(
-    grant: Mapping[str, Any], reason: EndReason, release: Manifest, stamp: Stamp
+    grant: Mapping[str, Any], reason: EndReason, release: Manifest, stamp: Stamp, words: str = ""
 ) -> Manifest:
-    """Return the patch with the signed release; it also ends what was never reported as ended."""
+    """Return the patch with the signed release; it also ends what was never reported as ended.
+
+    ``words``: what was seen beside the reason, for the job's owner.
+    """
     fields: Manifest = {"release": release}
     said = [
         StatedCondition("Released", "True", reason.value, "Nothing of this epoch runs any more.")
     ]
     if not reported(grant).finished:
         fields["finishedAt"] = rfc3339(stamp.now_s)
-        said += _verdict(reason, explain(reason))
+        said += _verdict(reason, f"{explain(reason)} {words}".strip())
     return _patch(grant, stamp, fields, *said)
 
 

@@ -17,10 +17,10 @@ from hansa.reconcile.member import canaries
 from hansa.reconcile.member.contracts.terms import (
     Contract,
     alive_until_s,
+    is_given_up,
     is_overdue,
     is_unattended,
     may_be_late,
-    never_started,
     outlived,
     read_contract,
     unattended_s,
@@ -151,7 +151,7 @@ def _late(run: MarkedRun, sight: Sight) -> EndReason | None:
     if is_overdue(run.contract, running_s, sight.now_s):
         return EndReason.DEADLINE_EXCEEDED
     starts = work is not None and work.started
-    given_up = not starts and never_started(run.contract, run.made_s, sight.now_s)
+    given_up = not starts and is_given_up(run.contract, run.made_s, sight.now_s)
     return EndReason.NEVER_STARTED if given_up else None
 
 

@@ -13,11 +13,13 @@ from typing import Literal, TypeAlias
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.reconcile.member.contracts.terms import (
     Contract,
+    had_its_time,
+    is_given_up,
     is_overdue,
     is_unattended,
     never_started,
 )
-from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.end_reasons import EndReason, explain, named
 from hansa.reconcile.member.workload import WorkloadView
 
 
@@ -30,6 +32,8 @@ class Reported:
     running: bool = False
     finished: bool = False
     released: bool = False
+    reason: str = ""
+    """Why it finished, as the hub was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class ReportAccepted:
 
 @dataclass(frozen=True, slots=True)
 class ReportRunning:
-    """Tell the hub that a worker runs."""
+    """Tell the hub that all workers run."""
 
     at_s: float
 
@@ -124,7 +128,12 @@ def next_action(run: Run, situation: Situation) -> Action | None:
         return Refuse(run.record.reason) if run.reported.accepted is not False else None
     if run.record.outcome is Outcome.ENDED:
         return _after_end(run)
-    return _ended(run, situation) or _stopped(run, situation) or _forward(run, situation)
+    return (
+        _ended(run, situation)
+        or _stopped(run, situation)
+        or _out_of_time(run, situation)
+        or _forward(run, situation)
+    )
 
 
 def _after_end(run: Run) -> Action | None:
@@ -137,19 +146,34 @@ def _after_end(run: Run) -> Action | None:
 
 def end_reason(record: EpochRecord) -> EndReason:
     """Return why an epoch ended; a word nobody knows counts as deleted by hand."""
-    known = EndReason.__members__.values()
-    return next((r for r in known if r == record.reason), EndReason.DELETED)
+    return named(record.reason) or EndReason.DELETED
 
 
 def _ended(run: Run, situation: Situation) -> Action | None:
     """Take a run that ended by itself: its result first, then its end."""
-    if run.workload is None or run.workload.end is None or run.namespace != "Active":
+    if run.workload is None or run.workload.end is None:
         return None
-    reason = run.workload.end
+    return _told(run, run.workload, run.workload.end, situation)
+
+
+def _out_of_time(run: Run, situation: Situation) -> Action | None:
+    """Take a run that had its time, or never came up, while there is time to tell why."""
+    view, now_s = run.workload, situation.now_s
+    if view is None:
+        return None
+    if had_its_time(run.contract, view.running_s, now_s):
+        return _told(run, view, EndReason.DEADLINE_EXCEEDED, situation)
+    if not view.started and never_started(run.contract, view.created_s, now_s):
+        return _told(run, view, EndReason.NEVER_STARTED, situation)
+    return None
+
+
+def _told(run: Run, view: WorkloadView, reason: EndReason, situation: Situation) -> Action | None:
+    if run.namespace != "Active":
+        return None
     if run.reported.finished:
-        return End(reason)
-    at_s = run.workload.ended_s or situation.now_s
-    return ReportFinished(reason, at_s, run.workload.message or explain(reason))
+        return End(named(run.reported.reason) or reason)
+    return ReportFinished(reason, view.ended_s or situation.now_s, view.message or explain(reason))
 
 
 def _stopped(run: Run, situation: Situation) -> Action | None:
@@ -184,7 +208,7 @@ def _overdue(run: Run, situation: Situation) -> bool:
 def _never_started(run: Run, situation: Situation) -> bool:
     if run.workload is None or run.workload.started:
         return False
-    return never_started(run.contract, run.workload.created_s, situation.now_s)
+    return is_given_up(run.contract, run.workload.created_s, situation.now_s)
 
 
 def _forward(run: Run, situation: Situation) -> Action | None:

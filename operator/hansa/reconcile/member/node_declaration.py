@@ -13,7 +13,7 @@ from hansa.grants.territory import Territory
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.conditions import StatedCondition, merged
-from hansa.reconcile.member.inventory import Inventory, gpu_inventory, machine_shapes
+from hansa.reconcile.member.inventory.stock import Inventory, gpu_inventory, machine_shapes
 
 MAX_REFUSALS = 64
 MOST_NOTE = 1024
@@ -43,13 +43,18 @@ class Health:
     removal: str = ""
     identity: str = ""
     """Told at home alone: work is taken for as long as the present token holds."""
+    machines: str = ""
+    """What is not lent, or not to everybody, because it is not understood. Told at home alone."""
 
     def conditions_at_home(self) -> list[StatedCondition]:
         """Return the member's conditions, with what only its own people can mend."""
         said = StatedCondition("IdentityRenewed", "True", "TokenHolds")
         if self.identity:
             said = StatedCondition("IdentityRenewed", "False", "RenewalRefused", self.identity)
-        return [*self.conditions(), said]
+        seen = StatedCondition("MachinesUnderstood", "True", "AllCounted")
+        if self.machines:
+            seen = StatedCondition("MachinesUnderstood", "False", "SomeLeftOut", self.machines)
+        return [*self.conditions(), said, seen]
 
     def conditions(self) -> list[StatedCondition]:
         """Return the member's conditions, as the hub is told."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from hansa.api.aijob import AIJobSpec
 from hansa.api.aijob_status import LOG_TAIL_BYTES, RESULT_BYTES
+from hansa.errors import Terminal
 from hansa.grants.exports.permits import Exportable, Permit
-from hansa.reconcile.member.end_reasons import EndReason, explain
-from hansa.reconcile.member.workload import Output
+from hansa.reconcile.member.end_reasons import explain
+from hansa.reconcile.member.workload import Finding, Output
 
 MESSAGE_BYTES = 700
 """A condition holds 1,024 characters; the sentence about the result has to fit, too."""
@@ -20,6 +21,10 @@ UNDECLARED = "it wrote a result that the job does not declare (AIJob spec.result
 TOO_LARGE = "it is larger than the job declares (AIJob spec.result.maxBytes)"
 NOT_TEXT = "it is no UTF-8 text"
 TOO_LONG = "the last lines of the log are too long to be read"
+MOST_WORDS = 500
+"""Bytes of what the member's own cluster says of a run."""
+MEMBERS_OWN = frozenset({"Secret", "PersistentVolume", "PersistentVolumeClaim"})
+"""Kinds of a run's objects that hold what the member lends: no word about them leaves."""
 LEFT_OUT = "[a line too long to be told]"
 
 
@@ -31,7 +36,8 @@ class Outgoing:
     result: str | None = None
     held: str | None = None
     """A result that waits at the member for its release."""
-    tail: str = ""
+    tail: str | None = None
+    """The log's last lines; empty: it has none. None: they stay, or could not be read."""
 
     def staying(self, why: str) -> Outgoing:
         """Return it with a sentence on why the result does not travel."""
@@ -44,20 +50,26 @@ def wanted(job: AIJobSpec, may: Exportable) -> bool:
 
 
 def outgoing(
-    reason: EndReason, message: str, output: Output, job: AIJobSpec, may: Exportable
+    found: Finding, message: str, output: Output, job: AIJobSpec, may: Exportable
 ) -> Outgoing:
-    """Return what may be told of a run that has ended."""
+    """Return what may be told of a run that has ended. ``message``: the controller's."""
     logs = may.logs.verdict == "Allow"
     result, withheld = _result(output, job, may.result)
     # The controller puts the end of the log into its message: bound by the same rule.
-    words = within(message, MESSAGE_BYTES) if logs else ""
+    words = within(message, MESSAGE_BYTES) if logs and not found.words else ""
     told = Outgoing(
-        message=words or explain(reason),
+        message=words or f"{explain(found.reason)} {clusters_words(found.words)}".strip(),
         result=result if may.result.verdict == "Allow" else None,
         held=result if may.result.verdict == "OnRelease" else None,
-        tail=last_lines(output.tail, LOG_TAIL_BYTES) if logs else "",
+        tail=_tail(output) if logs else None,
     )
     return told.staying(withheld) if withheld else told
+
+
+def _tail(output: Output) -> str | None:
+    if not output.is_read:
+        return None
+    return LEFT_OUT if output.is_cut else last_lines(output.tail, LOG_TAIL_BYTES)
 
 
 def _result(output: Output, job: AIJobSpec, may: Permit) -> tuple[str | None, str]:
@@ -78,6 +90,21 @@ def _checked(result: bytes, declared_bytes: int) -> tuple[str | None, str]:
         return result.decode(), ""
     except UnicodeDecodeError:
         return None, NOT_TEXT
+
+
+def clusters_words(text: str) -> str:
+    """Return what the member's cluster says of the run's objects, as one short line."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return within(" ".join(printable.split()), MOST_WORDS)
+
+
+def refusal(kind: str, error: Terminal) -> str:
+    """Return the API server's words on an object of a run; of what is the member's own, its answer only.
+
+    What is made of the job's own fields is no secret of the member; a lent secret or a volume is.
+    """
+    answer = f"{error.status} {error.reason}" if error.status else error.reason
+    return f"{kind}: {answer if kind in MEMBERS_OWN else error}"
 
 
 def within(text: str, most_bytes: int) -> str:

@@ -26,6 +26,8 @@ from hansa.grants.exports.permits import shut_in
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts.terms import STRICTEST, Contract
+from hansa.reconcile.member.inventory.machine import MachineRules
+from hansa.reconcile.member.inventory.stock import CardChoice
 
 MANAGER = "hansa-member"
 RECORD = "grant"
@@ -51,6 +53,7 @@ class RenderOptions:
     scratch_size: str = "16Gi"
     termination_grace_s: int = 10
     kuberay_namespace: str = ""
+    machines: MachineRules = field(default_factory=MachineRules)
     agent_namespace: str = "hansa-system"
 
 
@@ -63,7 +66,8 @@ class RunRequest:
     """The grant's signed spec, word for word; kept beside the run so that it survives the hub."""
     policy: MemberPolicySpec
     gpu_class: str = ""
-    gpu_products: tuple[str, ...] = ()
+    cards: CardChoice | None = None
+    """How its pods ask for GPUs; None: it has none, or there are none of its class now."""
     places: tuple[str, ...] = ()
     """Jurisdiction labels the job's pods may be scheduled to."""
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ says where its output stands. Whatever the object makes lies in the run's namesp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,9 +61,9 @@ class WorkloadView:
 
     created_s: float
     started: bool = False
-    """Whether its pods came up: it is not given up any more for never having begun."""
+    """Whether all its pods came up and its command began: it is not given up any more for want of that."""
     running: bool = False
-    """Whether a worker has run."""
+    """Whether all workers were up."""
     running_s: float | None = None
     """Since when; None: not yet, or nobody knows."""
     end: EndReason | None = None
@@ -72,6 +72,29 @@ class WorkloadView:
     message: str = ""
     gave_up: bool = False
     """Whether its pods say that they ended because nobody told them that they may live."""
+    refused: str = ""
+    """The API server's words where its pods could not be made; empty: they could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What is left of a run when it ends, or does not begin, beside the object that does the work."""
+
+    pods: Sequence[Mapping[str, Any]] = ()
+    events: Sequence[Mapping[str, Any]] = ()
+    """Warnings about objects of its namespace."""
+    workers: int = 0
+    """How many it was to have."""
+    ended_s: float = 0.0
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why a run ended, and what was seen; no word of it is the job's own."""
+
+    reason: EndReason
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,8 @@ class Output:
     """As the work wrote it, whatever it declared."""
     is_cut: bool = False
     """Whether the log was too long to be read to its end: then nothing of it is known."""
+    is_read: bool = True
+    """Whether there was a log that could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +145,10 @@ class Workload(Protocol):
 
     def observe(self, thing: Mapping[str, Any]) -> WorkloadView:
         """Return what the object's status says; never raises on what a controller wrote there."""
+        ...
+
+    def diagnose(self, end: EndReason, traces: Traces) -> Finding:
+        """Return why a run really ended; ``end``: what the object's status says."""
         ...
 
     def output(self, log: str) -> Output:

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from hansa.exporter.attribution import NOBODY, Served
 from hansa.exporter.samples import Round, round_samples
-from hansa.member.cluster.gpu_use import busy_gpus, count_busy, metric_pages
+from hansa.member.cluster.gpu_use import count_busy, exporter_pages, metric_pages, read_held
 from hansa.observability.collectors import SampleCollector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.ports import GpuReading, Page
-from hansa.reconcile.member.inventory import gpu_class
+from hansa.reconcile.member.inventory.accelerators import gpu_class
 
 STUDY = Served("study", "tartu")
 
@@ -96,7 +96,7 @@ async def test_exporters_are_asked_and_a_missing_one_is_left_out():
     server = probes(page=lambda: text, healthy=str, ready=str, port=0, host="127.0.0.1")
     async with server as port:
         pods = Pods([exporter_pod("127.0.0.1", port), exporter_pod("127.0.0.1", 1)])
-        assert await busy_gpus(pods, "hansa-system") == {"nvidia-t4": 1}
+        assert count_busy(await exporter_pages(pods, "hansa-system")) == {"nvidia-t4": 1}
     assert pods.asked[0][:2] == (
         "/api/v1/namespaces/hansa-system/pods",
         "app.kubernetes.io/name=hansa-exporter",
@@ -113,5 +113,19 @@ async def test_an_exporter_that_answers_an_error_is_left_out():
     await runner.setup()
     await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
     pods = Pods([exporter_pod("127.0.0.1", runner.addresses[0][1])])
-    assert await busy_gpus(pods, "x") == {}
+    assert await exporter_pages(pods, "x") == []
     await runner.cleanup()
+
+
+def test_what_others_hold_is_read_by_machine():
+    page = """hansa_machine_requests{machine="m1",resource="cpu"} 1.25
+hansa_machine_requests{machine="m1",resource="nvidia.com/gpu"} 8.0
+hansa_machine_requests{machine="m2",resource="pods"} 0.0
+hansa_machine_requests{machine="m3",resource="cpu"} NaN
+hansa_machine_requests{resource="cpu"} 7.0
+"""
+    assert read_held([page, "no page {"]) == {
+        "m1": {"cpu": 1250, "nvidia.com/gpu": 8000},
+        "m2": {"pods": 0},
+        "m3": {},
+    }

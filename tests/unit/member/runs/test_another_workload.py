@@ -22,6 +22,7 @@ from hansa.observability.instruments import Instruments
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.run_request import RESOLVER
 from hansa.reconcile.member.workload import (
+    Finding,
     Output,
     OutputSource,
     Rendering,
@@ -62,6 +63,9 @@ class PlainJob:
             end=EndReason.SUCCEEDED if status.get("succeeded") else None,
             ended_s=from_rfc3339(status.get("completionTime")),
         )
+
+    def diagnose(self, end, traces):
+        return Finding(end, f"{len(traces.pods)} pods")
 
     def output(self, log):
         return Output(tail=log.upper())

@@ -13,12 +13,14 @@ from tests.unit.member.runs.test_another_workload import GRANT, NAMESPACE, RUN, 
 RAYJOB = f"/apis/ray.io/v1/namespaces/{RUN}/rayjobs/{RUN}"
 FILE = f"{NAMESPACE}/configmaps/{alive.NAME}"
 LAPSED, STANDS = NOW_S + 600, NOW_S + 9000
+FAILED_1 = "Job entrypoint command failed with exit code 1,"
 CASES = {
     "its file was stale": (LAPSED, "", 700, "Unattended"),
     "its machine had an older file than the API server has": (STANDS, GAVE_UP, 3500, "Unattended"),
     "no file can have been stale yet": (STANDS, GAVE_UP, 30, "NeverStarted"),
-    "its own command failed": (STANDS, "Job entrypoint command failed with exit code 1,", 700, ""),
-    "its own command only says so": (STANDS, f"it printed {GAVE_UP}", 3500, ""),
+    "its own command failed": (STANDS, FAILED_1, 700, ""),
+    "its own command only says so": (STANDS, f"{FAILED_1} last lines: {GAVE_UP}", 3500, ""),
+    "Ray's own words": (STANDS, f"it printed {GAVE_UP}", 3500, "RayFailed"),
 }
 
 

@@ -68,18 +68,28 @@ def test_reading(case):
     assert getattr(view(**changes), name) == value
 
 
-ENDS = {
-    "it succeeded": ("Succeeded", "Succeeded", True),
-    "it failed by its own fault": ("Failed", "Failed", True),
-    "it failed by the node's": ("Failed", "RenderFailed", False),
-    "it succeeded, whatever reason the node writes beside it": ("Succeeded", "RenderFailed", True),
+# Condition, its status and reason; then: the cause it names, and whether the node is avoided for it.
+CAUSES = {
+    "it succeeded": ("Succeeded", "True", "Succeeded", None, False),
+    "its command failed": ("Failed", "True", "AppFailed", "AppFailed", False),
+    "it failed by the node's fault": ("Failed", "True", "RenderFailed", "RenderFailed", True),
+    "a machine was lost": ("Running", "False", "MachineLost", "MachineLost", False),
+    "no room": ("Running", "False", "NoRoom", "NoRoom", True),
+    "somebody stopped it": ("Running", "False", "Cancelled", None, False),
+    "a reason of another version": ("Failed", "True", "Failed", None, False),
+    "it succeeded, whatever reason the node writes beside it": (
+        *("Succeeded", "True", "RenderFailed"),
+        *(None, False),
+    ),
 }
 
 
-@pytest.mark.parametrize(("kind", "reason", "has_ended"), ENDS.values(), ids=ENDS)
-def test_only_a_failure_by_the_nodes_fault_is_no_end_of_the_job(kind, reason, has_ended):
-    said = {"conditions": [condition(kind, reason=reason)]}
-    assert (view(said).ended is not None) is has_ended
+@pytest.mark.parametrize("case", CAUSES)
+def test_what_ended_a_run_and_whether_it_is_the_nodes_fault(case):
+    kind, status, reason, cause, is_nodes = CAUSES[case]
+    seen = view({"conditions": [condition(kind, status, reason)]})
+    assert (seen.broken.reason if seen.broken else None) == cause
+    assert (seen.node_fault is not None) is is_nodes
 
 
 NO_GRANT = {
@@ -164,10 +174,11 @@ def test_what_the_member_said(case):
         {"conditions": list(conditions)} | ({"acceptedAt": accepted_at} if accepted_at else {})
     )
 
-    refused, ended = told.refused, told.ended
+    refused = told.refused
+    how = "Succeeded" if told.holds("Succeeded") else "Failed"
     assert (
         told.accepted,
         refused.reason if refused else None,
         told.outdated,
-        ended.type if ended else None,
+        how if told.ended else None,
     ) == expected

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hansa.api.workgrant import WorkGrantSpec
+from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.run_request import RunRequest
 from tests.unit.grants.grant_kit import grant, job, policy
 
+CARDS = CardChoice("nvidia.com/gpu", (("nvidia.com/gpu.product", ("NVIDIA-GeForce-RTX-4090",)),))
 HOST_PATH = {
     "capacity": {"storage": "1Gi"},
     "accessModes": ["ReadWriteOnce"],
@@ -29,7 +31,7 @@ def request(law: dict[str, Any] | None = None, **changes: Any) -> RunRequest:
             "wire": wire,
             "policy": policy(**(law or {})),
             "gpu_class": "nvidia-rtx-4090",
-            "gpu_products": ("NVIDIA-GeForce-RTX-4090",),
+            "cards": CARDS,
             "places": ("EE",),
             "volumes": {"cohort": HOST_PATH},
             "resolver": "10.96.0.53",

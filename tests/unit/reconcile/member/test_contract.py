@@ -14,6 +14,7 @@ from hansa.reconcile.member.contracts.terms import STRICTEST, Contract, read_con
 
 NOW = 1_000_000.0
 HOUR = Contract(unattended_limit_s=3585, max_runtime_s=7200, granted_s=NOW - 10_000)
+PATIENT = Contract(3585, 60, NOW - 10_000, start_limit_s=5000)
 SHORT = Contract(unattended_limit_s=45, max_runtime_s=60, granted_s=NOW - 10_000)
 CONTRACTS = st.builds(
     Contract,
@@ -81,16 +82,24 @@ EDGES = {
         contract.is_overdue(HOUR, NOW - 7260, NOW),
     ),
     "never started": (
-        contract.never_started(HOUR, NOW - 7201, NOW),
-        contract.never_started(HOUR, NOW - 7200, NOW),
+        contract.never_started(HOUR, NOW - 901, NOW),
+        contract.never_started(HOUR, NOW - 900, NOW),
     ),
-    "never started, though short": (
-        contract.never_started(SHORT, NOW - 3601, NOW),
-        contract.never_started(SHORT, NOW - 3600, NOW),
+    "never started, by a limit of its own": (
+        contract.never_started(PATIENT, NOW - 5001, NOW),
+        contract.never_started(PATIENT, NOW - 5000, NOW),
+    ),
+    "given up, whoever was told": (
+        contract.is_given_up(HOUR, NOW - 961, NOW),
+        contract.is_given_up(HOUR, NOW - 960, NOW),
+    ),
+    "had its time": (
+        contract.had_its_time(HOUR, NOW - 7201, NOW),
+        contract.had_its_time(HOUR, NOW - 7200, NOW),
     ),
     "outlived": (
-        contract.outlived(HOUR, NOW - 14_461, NOW),
-        contract.outlived(HOUR, NOW - 14_460, NOW),
+        contract.outlived(HOUR, NOW - 8161, NOW),
+        contract.outlived(HOUR, NOW - 8160, NOW),
     ),
 }
 
@@ -115,9 +124,7 @@ def test_only_a_run_that_was_looked_at_can_be_late(agreed, made_s, ran_s):
     """Younger runs cost no look at their RayJobs."""
     now_s = float(made_s + 3_000_000)
     since = None if ran_s is None else made_s + ran_s
-    late = contract.is_overdue(agreed, since, now_s) or contract.never_started(
-        agreed, made_s, now_s
-    )
+    late = contract.is_overdue(agreed, since, now_s) or contract.is_given_up(agreed, made_s, now_s)
     if late and (since is None or since >= made_s):
         assert contract.may_be_late(agreed, made_s, now_s)
 

@@ -44,7 +44,7 @@ def no(message="because 0; because 1; because 2; because 3"):
     return said("Accepted", "False", "Paused", message)
 
 
-def end(reason, result=None, tail=""):
+def end(reason, result=None, tail=None):
     ending = Ending(reason, NOW_S - 5, 70, Outgoing("words", result, tail=tail))
     return grant_status.finished(grant(), ending, STAMP)
 
@@ -82,7 +82,7 @@ PATCHES = {
     "running": (
         grant_status.running(grant(), NOW_S - 3, NOW_S - 9, STAMP),
         patch(
-            said("Running", "True", "Running", "A worker runs."),
+            said("Running", "True", "Running", "All workers run."),
             runningAt=rfc3339(NOW_S - 3),
             renderedAt=rfc3339(NOW_S - 9),
         ),
@@ -104,6 +104,15 @@ PATCHES = {
             said("Succeeded", "True", "Succeeded", "words"),
             **ENDED,
             result="",
+        ),
+    ),
+    "a log without text is one": (
+        end(EndReason.APP_FAILED, tail=""),
+        patch(
+            said("Running", "False", "AppFailed", "words"),
+            said("Failed", "True", "AppFailed", "words"),
+            **ENDED,
+            logTail="",
         ),
     ),
     "failed": (
@@ -157,7 +166,7 @@ def test_earlier_conditions_stay_and_keep_their_times():
 
     written = grant_status.running(grant({"conditions": [earlier, known]}), 0, 0, STAMP)
 
-    fresh = said("Running", "True", "Running", "A worker runs.", NOW_S - 50)
+    fresh = said("Running", "True", "Running", "All workers run.", NOW_S - 50)
     assert written["status"]["conditions"] == [earlier, fresh]
 
 

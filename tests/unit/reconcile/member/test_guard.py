@@ -96,8 +96,8 @@ TABLE = {
         EndReason.DEADLINE_EXCEEDED,
     ),
     "ran long": (namespace(age_s=8000), seen(works=work(started=True, running_s=NOW - 7260)), None),
-    "never up": (namespace(age_s=7201), seen(works=work()), EndReason.NEVER_STARTED),
-    "not up for long": (namespace(age_s=7200), seen(works=work()), None),
+    "never up": (namespace(age_s=961), seen(works=work()), EndReason.NEVER_STARTED),
+    "not up for long": (namespace(age_s=960), seen(works=work()), None),
     "its driver runs": (
         namespace(age_s=7201),
         seen(works=work(started=True)),
@@ -108,8 +108,8 @@ TABLE = {
         seen(works={"aij-a-e1": None}),
         EndReason.NEVER_STARTED,
     ),
-    "old, its work unread": (namespace(age_s=14_460), SIGHT, None),
-    "too old, its work unread": (namespace(age_s=14_461), SIGHT, EndReason.DEADLINE_EXCEEDED),
+    "old, its work unread": (namespace(age_s=8160), SIGHT, None),
+    "too old, its work unread": (namespace(age_s=8161), SIGHT, EndReason.DEADLINE_EXCEEDED),
 }
 
 
@@ -235,7 +235,7 @@ def test_who_goes_and_who_is_another_leagues_is_not_told():
 
 
 def test_only_old_runs_need_a_look_at_their_work():
-    things = [namespace("old", age_s=3601), namespace("young", age_s=3600)]
+    things = [namespace("old", age_s=961), namespace("young", age_s=960)]
     things.append(namespace("going", age_s=9999, **GONE))
     assert [run.name for run in guard.late_runs(read_runs(things), SIGHT)] == ["old"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,10 +122,33 @@ TABLE = {
         CALM,
         End(EndReason.DEADLINE_EXCEEDED),
     ),
+    "had its time, and its last words are told first": (
+        run(
+            workload=WorkloadView(NOW - 9000, started=True, running=True, running_s=NOW - 7201),
+            reported=RUNNING,
+        ),
+        CALM,
+        ReportFinished(EndReason.DEADLINE_EXCEEDED, NOW, explain(EndReason.DEADLINE_EXCEEDED)),
+    ),
     "never up": (
-        run(workload=WorkloadView(NOW - 7201)),
+        run(workload=WorkloadView(NOW - 901)),
+        CALM,
+        ReportFinished(EndReason.NEVER_STARTED, NOW, explain(EndReason.NEVER_STARTED)),
+    ),
+    "never up, and told why": (
+        run(workload=WorkloadView(NOW - 901), reported=replace(DONE, reason="ImageNotPulled")),
+        CALM,
+        End(EndReason.IMAGE_NOT_PULLED),
+    ),
+    "never up, and nobody to tell": (
+        run(workload=WorkloadView(NOW - 961), reported=TOLD),
         CALM,
         End(EndReason.NEVER_STARTED),
+    ),
+    "never up, and the hub away for too long": (
+        run(workload=WorkloadView(NOW - 901)),
+        Situation(NOW, unattended_s=3585),
+        End(EndReason.UNATTENDED),
     ),
     "begun, and no worker since": (
         run(workload=WorkloadView(NOW - 7201, started=True)),

@@ -11,7 +11,7 @@ from hansa.grants.reasons import MemberReason, Objection
 from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.grant_status import Ending, Stamp
-from hansa.reconcile.member.inventory import Inventory
+from hansa.reconcile.member.inventory.stock import Inventory
 from hansa.reconcile.member.lifecycle import EndReason, Reported
 from hansa.reconcile.member.node_declaration import (
     Declaration,
@@ -55,7 +55,12 @@ def test_the_story_of_a_run():
     assert (grant["status"]["result"], grant["status"]["logTail"]) == ("{}", "tail")
     grant = after(grant, grant_status.released(grant, EndReason.APP_FAILED, RELEASE, STAMP))
     assert grant_status.reported(grant) == Reported(
-        accepted=True, rendered=True, running=True, finished=True, released=True
+        accepted=True,
+        rendered=True,
+        running=True,
+        finished=True,
+        released=True,
+        reason="AppFailed",
     )
     assert kinds(grant) == {
         "Accepted": ("True", "Accepted"),
@@ -190,3 +195,10 @@ def test_what_is_no_word_of_the_hubs_is_left_out(node, note):
 def test_a_note_is_short_whatever_the_hub_says():
     row = {"type": "x" * 5000, "status": "False", "message": "y" * 5000}
     assert len(hub_note({"status": {"conditions": [row] * 50}})) <= 1024
+
+
+def test_what_is_not_understood_is_said_at_home_alone():
+    health = Health(machines="m1: 8 amd.com/gpu of an unknown product")
+    assert "MachinesUnderstood" not in {one.type for one in health.conditions()}
+    [said] = [one for one in health.conditions_at_home() if one.type == "MachinesUnderstood"]
+    assert (said.status, said.reason, said.message) == ("False", "SomeLeftOut", health.machines)

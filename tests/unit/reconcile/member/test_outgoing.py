@@ -17,7 +17,7 @@ from hansa.reconcile.member.outgoing import (
     wanted,
     within,
 )
-from hansa.reconcile.member.workload import Output
+from hansa.reconcile.member.workload import Finding, Output
 from tests.unit.grants.grant_kit import job
 
 WELL = explain(EndReason.SUCCEEDED)
@@ -68,41 +68,47 @@ RESULTS: dict[str, tuple[bytes | None, int | None, str, str | None, str]] = {
 def test_results(case):
     written, declared, verdict, travels, message = RESULTS[case]
 
-    told = outgoing(EndReason.SUCCEEDED, "", Output("", written), spec(declared), may(verdict))
+    told = outgoing(
+        Finding(EndReason.SUCCEEDED), "", Output("", written), spec(declared), may(verdict)
+    )
 
     assert (told.result, told.message, told.held) == (travels, message, None)
 
 
 def test_a_result_that_waits_does_not_travel():
-    told = outgoing(EndReason.SUCCEEDED, "", Output("", b"42"), spec(), may("OnRelease"))
+    told = outgoing(Finding(EndReason.SUCCEEDED), "", Output("", b"42"), spec(), may("OnRelease"))
 
     assert (told.result, told.held) == (None, "42")
-    large = outgoing(EndReason.SUCCEEDED, "", Output("", b"x" * 9), spec(), may("OnRelease"))
+    large = outgoing(
+        Finding(EndReason.SUCCEEDED), "", Output("", b"x" * 9), spec(), may("OnRelease")
+    )
     assert (large.result, large.held) == (None, None)
 
 
 def test_of_a_log_that_was_cut_nothing_is_believed():
-    told = outgoing(EndReason.SUCCEEDED, "", Output(is_cut=True), spec(), may(logs="Allow"))
+    told = outgoing(
+        Finding(EndReason.SUCCEEDED), "", Output(is_cut=True), spec(), may(logs="Allow")
+    )
 
-    assert (told.result, told.tail) == (None, "")
+    assert (told.result, told.tail) == (None, LEFT_OUT)
     assert told.message == f"{STAYS}{module.TOO_LONG}."
 
 
 def test_the_controllers_words_and_the_log_go_by_the_logs_rule():
     output = Output("line", None)
 
-    open_ = outgoing(EndReason.APP_FAILED, "SECRET", output, spec(None), may(logs="Allow"))
-    closed = outgoing(EndReason.APP_FAILED, "SECRET", output, spec(None), may(logs="Deny"))
+    open_ = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Allow"))
+    closed = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Deny"))
 
     assert (open_.message, open_.tail) == ("SECRET", "line")
-    assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), "")
+    assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), None)
 
 
 def test_a_message_fits_its_field_together_with_the_longest_reason():
     longest = f"spec.datasets[{'d' * 63}].exports.result: Deny"
     law = Exportable(Permit("Deny", longest), Permit("Allow", ""))
 
-    told = outgoing(EndReason.APP_FAILED, "õ" * 4000, Output(), spec(), law)
+    told = outgoing(Finding(EndReason.APP_FAILED), "õ" * 4000, Output(), spec(), law)
 
     assert longest in told.message
     assert len(told.message) <= 1024
@@ -153,3 +159,27 @@ def test_a_tail_of_wide_characters_keeps_to_bytes():
 def test_a_beginning_ends_with_a_whole_character():
     assert within("õõõ", 5) == "õõ"
     assert within("\ud800x", 5) == "?x"
+
+
+# What there is to read; what is told where logs may leave: no text is another thing than no log.
+TEXTS = {
+    "no text": (Output(), ""),
+    "some": (Output("a\nb"), "a\nb"),
+    "not read": (Output(is_read=False), None),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_a_log_without_text_is_told_from_one_that_stays(case):
+    output, tail = TEXTS[case]
+    found = Finding(EndReason.SUCCEEDED)
+    assert outgoing(found, "", output, spec(), may(logs="Allow")).tail == tail
+    assert outgoing(found, "", output, spec(), may(logs="Deny")).tail is None
+
+
+def test_the_clusters_words_stand_beside_the_reason_on_one_line_whatever_the_logs_rule():
+    found = Finding(EndReason.NO_ROOM, "0/3 nodes:\n\x1b[31mInsufficient " + "x" * 900)
+    for rule in ("Allow", "Deny"):
+        told = outgoing(found, "SECRET", Output(), spec(), may(logs=rule)).message
+        assert told.startswith(f"{explain(EndReason.NO_ROOM)} 0/3 nodes: [31mInsufficient xxx")
+        assert len(told.encode()) <= MESSAGE_BYTES

@@ -44,15 +44,16 @@ def bill(
 ) -> Bill:
     """Return usage and cost of a grant. No member can report more than its gang could have used.
 
-    A run that was interrupted, or still goes on, reports no GPU-seconds: it has held its gang since
-    it began.
+    A run holds its gang from when the node accepted it, also while images are pulled. One that was
+    interrupted, or still goes on, reports no GPU-seconds.
     """
     elapsed = max(0, int(now_s - grant.granted_s))
     gang = grant.workers * spec.ray.workers.gpus
-    started, ended = grant.running_s(now_s), grant.finished_s(now_s) or now_s
+    started, ended = grant.bound_s(now_s), grant.finished_s(now_s) or now_s
     wall = min(elapsed, max(0, int(ended - started))) if started is not None else 0
     told = grant.status.gpu_seconds
-    gpu_seconds = min(told if grant.ended else max(told, gang * wall), gang * elapsed)
+    is_told = grant.holds("Succeeded") or grant.holds("Failed")
+    gpu_seconds = min(told if is_told else max(told, gang * wall), gang * elapsed)
     used = gpu_seconds or wall
     micros = _cost(spec, grant, site, gpu_seconds, wall) if used and site is not None else 0
     return Bill(gpu_seconds, wall, micros, currency)

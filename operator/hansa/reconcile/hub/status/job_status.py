@@ -17,7 +17,7 @@ from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView
-from hansa.reconcile.hub.status import billing, queue_time
+from hansa.reconcile.hub.status import billing, queue_time, retries
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
@@ -121,7 +121,7 @@ def preemptions(job: JobView, grant: GrantView, in_favour_of: str, now_s: float)
 
 def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status:
     """Return the status of a job that holds a node, with what the member reports."""
-    ended = grant.ended
+    ended = retries.end_of(job, grant)
     if ended is not None:
         return _ended(job, grant, ended, bill, now_s)
     node, running = grant.node, grant.holds("Running")
@@ -149,7 +149,9 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
 def refused(job: JobView, grant: GrantView, now_s: float, *, run: Bill | None = None) -> Status:
     """Return the status after a member said no, or could not run it: remembered, and holding nothing."""
     no = refusals.row_of(grant, now_s)
-    verb = "could not run it" if grant.node_fault else "refused"
+    verb = (
+        "refused" if grant.refused else "could not run it" if grant.node_fault else "gave it back"
+    )
     message = f"Node {grant.node} {verb}: {no['message'] or no['reason']}"
     outcome = Waiting(job.uid, Reason.NODE_REFUSED, message)
     status = waiting(job, outcome, (), now_s, run=run)
@@ -184,6 +186,27 @@ def removed(job: JobView, opens_s: float, now_s: float) -> Status:
         StatedCondition("Reconciling", "True", Reason.WAITING_FOR_RELEASE, message),
     ]
     return {**job.status, **_status(job, facts, now_s)}
+
+
+def silent(job: JobView, opens_s: float, heartbeat_s: float, now_s: float) -> Status:
+    """Return the status while the node that holds the job does not renew its Lease."""
+    since = f"since {rfc3339(heartbeat_s)}" if heartbeat_s else "yet"
+    message = (
+        f"Node {job.node} has not been heard of {since}: whether the job runs there is not known."
+        f" Without the node's release it may run elsewhere after {rfc3339(opens_s)}."
+    )
+    facts = [
+        StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
+        StatedCondition("Placed", "True", Reason.PLACED, f"Granted to node {job.node}."),
+        StatedCondition("Running", "Unknown", Reason.NODE_UNREACHABLE, message),
+        StatedCondition("Reconciling", "True", Reason.NODE_UNREACHABLE, message),
+    ]
+    return {**job.status, **_status(job, facts, now_s)}
+
+
+def words_of(status: Mapping[str, Any], kind: str) -> str:
+    """Return the message of one condition."""
+    return str(by_type(status.get("conditions")).get(kind, {}).get("message", ""))
 
 
 def removed_since_s(status: Mapping[str, Any], now_s: float) -> float:
@@ -237,7 +260,7 @@ def with_late_result(job: JobView, grant: GrantView) -> Status:
 
 
 def _result(job: JobView, grant: GrantView) -> Status:
-    declared = job.parsed.wire.get("result") is not None and grant.ended is not None
+    declared = job.parsed.wire.get("result") is not None and grant.ended
     said = grant.status.result if declared else None
     return {} if said is None else {"result": said}
 

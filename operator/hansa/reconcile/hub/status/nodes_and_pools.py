@@ -9,7 +9,7 @@ from typing import Any
 from hansa.model.plan import Notice, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Site, Snapshot
-from hansa.model.times import rfc3339
+from hansa.model.times import from_rfc3339, rfc3339
 from hansa.placement.rules.membership import is_member
 from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub.nodes import NodeView, disputed
@@ -17,6 +17,8 @@ from hansa.reconcile.hub.pools import ParsedPool
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_SHARES = 256
+HEARTBEAT_SHOWN_S = 60
+"""A node that renews its Lease is shown with a renewal at most so much older; one that does not, with its last."""
 SOUND, BELIEVED = "Sound", "DatasetsBelieved"
 
 
@@ -49,12 +51,20 @@ def node_status(
         generation=node.parsed.generation,
         worded=frozenset({SOUND, BELIEVED}),
     )
-    if conditions == present.get("conditions"):
+    if conditions == present.get("conditions") and not _is_older(present, node.heartbeat_s):
         return None
     status: dict[str, Any] = {"conditions": conditions}
     if node.heartbeat_s is not None:
         status["lastHeartbeatTime"] = rfc3339(node.heartbeat_s)
     return status
+
+
+def _is_older(present: Mapping[str, Any], heartbeat_s: float | None) -> bool:
+    """Tell whether the heartbeat shown is so old that a node that lives looks as if it did not."""
+    shown_s = from_rfc3339(present.get("lastHeartbeatTime"))
+    return heartbeat_s is not None and (
+        shown_s is None or heartbeat_s - shown_s >= HEARTBEAT_SHOWN_S
+    )
 
 
 def pool_status(  # noqa: PLR0917  # all that a status is made of

@@ -20,11 +20,12 @@ from hansa.reconcile.fencing import LEAST_UNATTENDED_S
 GRANTED_ANNOTATION = f"{GROUP}/granted-at"
 UNATTENDED_ANNOTATION = f"{GROUP}/unattended-limit-seconds"
 RUNTIME_ANNOTATION = f"{GROUP}/max-runtime-seconds"
+START_ANNOTATION = f"{GROUP}/start-limit-seconds"
 
 RUNTIME_LEEWAY_S = 60
-"""KubeRay enforces the runtime; this much later the member does it itself."""
-START_PATIENCE_S = 3600
-"""A run that has not started after this long (or after its own runtime, if longer) is given up."""
+"""The agent ends a run that had its time and tells how; so much later it is ended whoever was told."""
+START_LIMIT_S, LONGEST_START_LIMIT_S = 900, 7200
+"""From the run's making until all its workers and its command have to be up, unless it is set."""
 STOP_MARGIN_S = 15
 """Unattended runs are stopped so long before their contract ends: pods take time to go."""
 ALIVE_MARGIN_S = 15
@@ -46,6 +47,8 @@ class Contract:
     max_runtime_s: float
     granted_s: float
     """Seconds since the Unix epoch; time without the hub counts from here at the earliest."""
+    start_limit_s: float = START_LIMIT_S
+    """From the run's making until all its workers and its command have to be up."""
 
     @property
     def validity_s(self) -> float:
@@ -73,6 +76,7 @@ def terms(contract: Contract) -> dict[str, str]:
         GRANTED_ANNOTATION: rfc3339(contract.granted_s),
         UNATTENDED_ANNOTATION: f"{contract.unattended_limit_s:.0f}",
         RUNTIME_ANNOTATION: f"{contract.max_runtime_s:.0f}",
+        START_ANNOTATION: f"{contract.start_limit_s:.0f}",
     }
 
 
@@ -84,6 +88,7 @@ def read_contract(found: object) -> Contract:
         _seconds(held.get(UNATTENDED_ANNOTATION), STRICTEST.unattended_limit_s),
         _seconds(held.get(RUNTIME_ANNOTATION), STRICTEST.max_runtime_s),
         STRICTEST.granted_s if granted_s is None else granted_s,
+        _seconds(held.get(START_ANNOTATION), STRICTEST.start_limit_s),
     )
 
 
@@ -104,26 +109,34 @@ def is_unattended(contract: Contract, alone_s: float) -> bool:
     return alone_s >= contract.unattended_limit_s
 
 
+def had_its_time(contract: Contract, running_s: float | None, now_s: float) -> bool:
+    """Tell whether a run has run for as long as it may. ``running_s``: since when; None: it does not."""
+    return running_s is not None and now_s - running_s > contract.max_runtime_s
+
+
 def is_overdue(contract: Contract, running_s: float | None, now_s: float) -> bool:
-    """Tell whether a run has run for too long. ``running_s``: since when; None: it does not run."""
-    limit = contract.max_runtime_s + RUNTIME_LEEWAY_S
-    return running_s is not None and now_s - running_s > limit
+    """Tell whether a run that had its time goes on for too long."""
+    return had_its_time(contract, running_s, now_s - RUNTIME_LEEWAY_S)
 
 
 def never_started(contract: Contract, made_s: float, now_s: float) -> bool:
-    """Tell whether a run that does not run yet has been waited for long enough."""
-    return now_s - made_s > max(START_PATIENCE_S, contract.max_runtime_s)
+    """Tell whether a run that is not up yet has been waited for long enough."""
+    return now_s - made_s > contract.start_limit_s
+
+
+def is_given_up(contract: Contract, made_s: float, now_s: float) -> bool:
+    """Tell whether a run that never came up holds its room for too long."""
+    return never_started(contract, made_s, now_s - RUNTIME_LEEWAY_S)
 
 
 def may_be_late(contract: Contract, made_s: float, now_s: float) -> bool:
     """Tell whether a run is so old that it may be overdue or given up: younger ones need no look."""
-    return now_s - made_s > min(contract.max_runtime_s + RUNTIME_LEEWAY_S, START_PATIENCE_S)
+    return now_s - made_s > min(contract.max_runtime_s, contract.start_limit_s) + RUNTIME_LEEWAY_S
 
 
 def outlived(contract: Contract, made_s: float, now_s: float) -> bool:
     """Tell whether a run is too old whenever it began to run: for where that cannot be read."""
-    patience = max(START_PATIENCE_S, contract.max_runtime_s)
-    return now_s - made_s > patience + contract.max_runtime_s + RUNTIME_LEEWAY_S
+    return now_s - made_s > contract.start_limit_s + contract.max_runtime_s + RUNTIME_LEEWAY_S
 
 
 def alive_until_s(contract: Contract, contact_s: float) -> float:

@@ -6,18 +6,25 @@ data: names of images, environment values, JSON in a ConfigMap.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hansa.api.aijob import Resources
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.inventory import GPU, PRODUCT_LABEL
+from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name
 
+GPU = "nvidia.com/gpu"
+HIDING, HIDDEN = "NVIDIA_VISIBLE_DEVICES", "void"
 DATA_ROOT = "/data"
 SCRATCH = "scratch"
 SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 SUBMITTER_MEMORY_LIMIT = "1Gi"
+HOME = {"HOME": "/tmp", "USER": "hansa"}  # noqa: S108  # in the container
+"""The user id has no entry in the image's passwd, and Ray asks for the user's name. A job may set both:
+of names set twice the job's goes before these, and the platform's, which are reserved, before the job's."""
 INIT_CPU_MILLIS, INIT_MEMORY_BYTES = 200, 256 << 20
 """What KubeRay 1.6 gives the init container it adds to workers."""
 
@@ -43,7 +50,7 @@ def submitter_template(request: RunRequest) -> Manifest:
         "name": "submitter",
         "image": request.job.image,
         "imagePullPolicy": request.options.image_pull_policy,
-        "env": _home(),
+        "env": _listed({**HOME, **_gpu_env(request, gpus=0)}),
         "resources": {
             "requests": dict(SUBMITTER_REQUESTS),
             "limits": {"memory": SUBMITTER_MEMORY_LIMIT},
@@ -58,12 +65,19 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
     requests = {"cpu": resources.cpu, "memory": resources.memory}
     limits = {"memory": resources.memory}
     if gpus:
-        requests[GPU] = limits[GPU] = str(gpus)
+        requests[gpu_resource(request)] = limits[gpu_resource(request)] = str(gpus)
     container: Manifest = {
         "name": name,
         "image": request.job.image,
         "imagePullPolicy": request.options.image_pull_policy,
-        "env": [*_user_env(request), *_home(), *_platform_env(request)],
+        "env": _listed(
+            {
+                **HOME,
+                **_user_env(request),
+                **_platform_env(request),
+                **_gpu_env(request, gpus),
+            }
+        ),
         # No CPU limit: throttling a start-up burst costs more than it protects.
         "resources": {"requests": requests, "limits": limits},
         "volumeMounts": [*_mounts(), *_data_mounts(request)],
@@ -99,13 +113,12 @@ def _template(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "affinity": _affinity(request, wants_gpu=wants_gpu),
+        "tolerations": [one.manifest() for one in request.options.machines.tolerations],
         "containers": [container],
         "volumes": volumes,
     }
     if request.is_shut_in:
         spec |= {"dnsPolicy": "None", "dnsConfig": {"nameservers": [request.resolver]}}
-    if wants_gpu:
-        spec["tolerations"] = [{"key": GPU, "operator": "Exists"}]
     if restart:
         spec["restartPolicy"] = restart
     return {"metadata": {"labels": request.pod_labels}, "spec": spec}
@@ -124,8 +137,10 @@ def _container_security() -> Manifest:
 
 def _affinity(request: RunRequest, *, wants_gpu: bool) -> Manifest:
     expressions = [_in(JURISDICTION_LABEL, request.places)]
+    expressions.append(_in(ARCHITECTURE_LABEL, (request.options.machines.architecture,)))
     if wants_gpu:
-        expressions.append(_in(PRODUCT_LABEL, request.gpu_products))
+        found = request.cards
+        expressions += found.expressions() if found else [_in(f"{GPU}.product", ())]
     terms = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
@@ -135,18 +150,32 @@ def _in(label: str, values: tuple[str, ...]) -> Manifest:
     return {"key": label, "operator": "In", "values": list(values)}
 
 
-def _home() -> list[Manifest]:
-    # The user id has no entry in the image's passwd, and Ray asks for the user's name.
-    return [{"name": "HOME", "value": "/tmp"}, {"name": "USER", "value": "hansa"}]  # noqa: S108
+def _listed(env: Mapping[str, str]) -> list[Manifest]:
+    return [{"name": name, "value": value} for name, value in env.items()]
 
 
-def _user_env(request: RunRequest) -> list[Manifest]:
+def _user_env(request: RunRequest) -> dict[str, str]:
     # "$" is doubled: Kubernetes expands $(NAME), and a user's value is to arrive as written.
-    return [{"name": e.name, "value": e.value.replace("$", "$$")} for e in request.job.env]
+    return {e.name: e.value.replace("$", "$$") for e in request.job.env}
 
 
-def _platform_env(request: RunRequest) -> list[Manifest]:
-    values: dict[str, str] = {
+def _gpu_env(request: RunRequest, gpus: int) -> Mapping[str, str]:
+    """Return what shows the right cards: where NVIDIA's runtime is the default, all or none.
+
+    With GPUs the device plugin names them itself, and a variable of ours would have the last word.
+    """
+    if not gpus:
+        return {HIDING: HIDDEN}
+    return request.cards.environment if request.cards else {}
+
+
+def gpu_resource(request: RunRequest) -> str:
+    """Return the extended resource of the run's GPUs."""
+    return request.cards.resource if request.cards else GPU
+
+
+def _platform_env(request: RunRequest) -> dict[str, str]:
+    return {
         "HANSA_JOB": request.name,
         "HANSA_JOB_UID": request.grant.job.uid,
         "HANSA_EPOCH": str(request.grant.epoch),
@@ -156,7 +185,6 @@ def _platform_env(request: RunRequest) -> list[Manifest]:
         "HANSA_RESULT_MAX_BYTES": str(request.job.result.max_bytes if request.job.result else 0),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
-    return [{"name": name, "value": value} for name, value in values.items()]
 
 
 def _mounts() -> list[Manifest]:

@@ -9,19 +9,26 @@ from typing import Any
 from hansa.api.meta import JOB_UID_LABEL
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
-from hansa.reconcile.member.inventory import GPU
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.ray import launcher, pods
+from hansa.reconcile.member.ray.diagnosis import diagnose
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
 from hansa.reconcile.member.run_request import RunRequest
 from hansa.reconcile.member.workload import (
+    Finding,
     Output,
     OutputSource,
     Rendering,
     Resource,
+    Traces,
     WorkloadView,
 )
 
 DASHBOARD_PORT = 8265
+TRACES_KEPT_S = 60
+"""So long the pods of a run that has ended stay: their states say why. The agent removes them sooner."""
+HEADROOM_CPU_MILLIS, HEADROOM_MEMORY_BYTES = 250, 512 << 20
+"""For each pod, above what it asks for: a sidecar or a larger init container than ours."""
 KUBERAY_NAMES = ["kuberay", "kuberay-operator"]
 """Values of app.kubernetes.io/name, as KubeRay's kustomization and its chart set it."""
 
@@ -46,6 +53,10 @@ class RayJob:
         """Return what KubeRay writes into a RayJob's status."""
         return read_rayjob(thing)
 
+    def diagnose(self, end: EndReason, traces: Traces) -> Finding:
+        """Return why a run really ended, by the states of its pods."""
+        return diagnose(end, traces)
+
     def output(self, log: str) -> Output:
         """Return the driver's last lines and the result it declared."""
         return launcher.read_output(log)
@@ -57,9 +68,11 @@ def _spec(request: RunRequest) -> Manifest:
         "submissionMode": "K8sJobMode",
         "submitterPodTemplate": pods.submitter_template(request),
         "backoffLimit": 0,
-        "activeDeadlineSeconds": request.job.max_runtime_seconds,
+        # It counts from the object's creation; the agent keeps the two clocks, this is the longest both take.
+        "activeDeadlineSeconds": request.job.max_runtime_seconds
+        + int(request.contract.start_limit_s),
         "shutdownAfterJobFinishes": True,
-        "ttlSecondsAfterFinished": 0,
+        "ttlSecondsAfterFinished": TRACES_KEPT_S,
         "rayClusterSpec": _cluster(request),
     }
 
@@ -76,19 +89,22 @@ def _from_kuberay(request: RunRequest) -> Manifest:
 
 
 def _quota(request: RunRequest) -> Mapping[str, str]:
-    """Return a quota that the job's own pods fill exactly."""
+    """Return a quota of the job's own pods, and of what others' webhooks may put into each.
+
+    GPUs and pods are exact: nothing is lent beside the grant.
+    """
     ray, count = request.job.ray, request.grant.workers
     head, workers, submitter = ray.head, ray.workers, pods.SUBMITTER_REQUESTS
     cpu = max(millis(workers.cpu), pods.INIT_CPU_MILLIS) * count
     memory = max(units(workers.memory), pods.INIT_MEMORY_BYTES) * count
-    cpu += millis(head.cpu) + millis(submitter["cpu"])
-    memory += units(head.memory)
+    cpu += millis(head.cpu) + millis(submitter["cpu"]) + (count + 2) * HEADROOM_CPU_MILLIS
+    memory += units(head.memory) + (count + 2) * HEADROOM_MEMORY_BYTES
     return {
         "pods": str(count + 2),
         "requests.cpu": f"{cpu}m",
         "requests.memory": str(memory + units(submitter["memory"])),
         "limits.memory": str(memory + units(pods.SUBMITTER_MEMORY_LIMIT)),
-        f"requests.{GPU}": str(count * workers.gpus),
+        f"requests.{pods.gpu_resource(request)}": str(count * workers.gpus),
     }
 
 

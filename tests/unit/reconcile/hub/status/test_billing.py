@@ -37,14 +37,17 @@ def billed(workers, status, *, after_s=HOUR_S, site=SITE):
 
 
 def ran(start_s, end_s=None, gpu_seconds=0):
-    status = {"runningAt": rfc3339(NOW_S + start_s), "gpuSeconds": gpu_seconds}
+    """A run that its node held from ``start_s`` on; its workers were up much later."""
+    status = {"acceptedAt": rfc3339(NOW_S + start_s), "gpuSeconds": gpu_seconds}
     return status | ({"finishedAt": rfc3339(NOW_S + end_s)} if end_s is not None else {})
 
 
+NEVER_UP = {"conditions": [condition("Running", "False", "ImageNotPulled")]}
 WELL = {"conditions": [condition("Succeeded")]}
 # Figures: GPU-seconds, wall seconds, millionths of a euro.
 GPU_RUNS = {
-    "not started": (ONE_GPU, {}, (0, 0, 0)),
+    "not taken up": (ONE_GPU, {}, (0, 0, 0)),
+    "a pull that never works": (ONE_GPU, ran(0, 900) | NEVER_UP, (1800, 900, EURO // 2)),
     "still running": (ONE_GPU, ran(600, gpu_seconds=6000), (6000, 3000, 6000 * EURO // HOUR_S)),
     "ended": (ONE_GPU, ran(0, 1800, 3600), (3600, 1800, EURO)),
     "more than the gang has": (ONE_GPU, ran(0, 1800, 10**9), (7200, 1800, 2 * EURO)),

@@ -95,13 +95,27 @@ def test_a_node_never_heard_of_has_no_heartbeat():
     }
 
 
-def test_a_heartbeat_alone_is_no_news():
-    known = {
-        "conditions": [said(*READY), said(*AGREED), said(*SOUND)],
-        "lastHeartbeatTime": "long ago",
-    }
+# Seconds since the renewal that is shown, and since the last; whether the last is shown now.
+HEARTBEATS = {
+    "a minute old": (63, 3, True),
+    "younger": (62, 3, False),
+    "silent: its last is shown": (500, 500, False),
+    "none shown": (None, 3, True),
+}
 
-    assert node_status(seen(), (), known, NOW_S + 5) is None
+
+@pytest.mark.parametrize("case", HEARTBEATS)
+def test_a_node_that_lives_never_looks_older_than_one_that_died(case):
+    shown_s, last_s, is_news = HEARTBEATS[case]
+    node = seen(heartbeat_s=NOW_S - last_s)
+    known = node_status(node, (), {}, NOW_S)
+    known |= {"lastHeartbeatTime": rfc3339(NOW_S - shown_s) if shown_s else None}
+
+    told = node_status(node, (), known, NOW_S)
+
+    assert (told is not None) is is_news
+    if is_news:
+        assert told["lastHeartbeatTime"] == rfc3339(NOW_S - last_s)
 
 
 def test_only_what_changed_gets_a_new_time():

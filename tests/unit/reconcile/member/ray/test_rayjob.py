@@ -92,6 +92,7 @@ def test_the_namespace_carries_the_terms():
         "hansa.dev/granted-at": "1970-01-12T13:46:40Z",
         "hansa.dev/unattended-limit-seconds": "3585",
         "hansa.dev/max-runtime-seconds": "7200",
+        "hansa.dev/start-limit-seconds": "900",
     }
 
 
@@ -141,7 +142,9 @@ def test_every_pod_stays_in_its_jurisdiction(role):
     [term] = required["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     places = term["matchExpressions"][0]
     assert places == {"key": "hansa.dev/jurisdiction", "operator": "In", "values": ["EE"]}
-    assert (len(term["matchExpressions"]) == 2) is (role == "worker")
+    built_for = term["matchExpressions"][1]
+    assert built_for == {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
+    assert (len(term["matchExpressions"]) == 3) is (role == "worker")
 
 
 def test_only_workers_have_gpus():
@@ -158,23 +161,23 @@ def test_ray_is_authenticated_bounded_and_never_retried():
     spec = rendered()["RayJob"]["spec"]
     assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     assert spec["rayClusterSpec"]["rayVersion"] == "2.60.0"
-    assert spec["activeDeadlineSeconds"] == 86_400
+    assert spec["activeDeadlineSeconds"] == 86_400 + 900
     assert spec["backoffLimit"] == 0
     assert spec["shutdownAfterJobFinishes"] is True
     group = spec["rayClusterSpec"]["workerGroupSpecs"][0]
     assert group["replicas"] == group["minReplicas"] == group["maxReplicas"] == 2
 
 
-def test_the_quota_is_exactly_the_jobs_own_pods():
+def test_the_quota_is_the_jobs_own_pods_with_headroom_in_each():
     hard = rendered()["ResourceQuota"]["spec"]["hard"]
     assert hard["pods"] == "4"
-    assert millis(hard["requests.cpu"]) == 2 * 1000 + 1000 + 100
-    assert units(hard["requests.memory"]) == 3 * (2 << 30) + (256 << 20)
+    assert millis(hard["requests.cpu"]) == 2 * 1000 + 1000 + 100 + 4 * 250
+    assert units(hard["requests.memory"]) == 3 * (2 << 30) + (256 << 20) + 4 * (512 << 20)
     assert hard["requests.nvidia.com/gpu"] == "2"
     tiny = request(ray={"version": "2.60.0", "workers": {"cpu": "50m", "memory": "64Mi"}})
     hard = rendered(tiny)["ResourceQuota"]["spec"]["hard"]
     # KubeRay's init container asks for more than such a worker, and the larger of both counts.
-    assert millis(hard["requests.cpu"]) == 200 + 1000 + 100
+    assert millis(hard["requests.cpu"]) == 200 + 1000 + 100 + 3 * 250
 
 
 def test_nothing_may_talk_but_what_is_listed():

@@ -2,7 +2,6 @@
 
 import pytest
 
-from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.workload import WorkloadView
 
@@ -20,6 +19,10 @@ def condition(kind, at):
 UP = {
     "availableWorkerReplicas": 2,
     "conditions": [condition("HeadPodReady", 11), condition("RayClusterProvisioned", 20)],
+}
+REFUSED = condition("ReplicaFailure", 15) | {
+    "reason": "FailedCreateHeadPod",
+    "message": 'pods "x" is forbidden: exceeded quota',
 }
 STALE = "Job entrypoint command failed with exit code 75, last available logs"
 VIEWS = {
@@ -40,7 +43,7 @@ VIEWS = {
     ),
     "without conditions, a job that runs counts from when it was taken up": (
         {"jobDeploymentStatus": "Running", "startTime": "1970-01-01T00:00:12Z"},
-        WorkloadView(10, started=True, running=True, running_s=12),
+        WorkloadView(10, running=True, running_s=12),
     ),
     "with them, from when all workers were up": (
         {
@@ -48,17 +51,22 @@ VIEWS = {
             "startTime": "1970-01-01T00:00:12Z",
             "rayClusterStatus": UP,
         },
-        WorkloadView(10, started=True, running=True, running_s=20),
+        WorkloadView(10, running=True, running_s=20),
+    ),
+    "all up, and its command not begun": (
+        {"jobDeploymentStatus": "Running", "jobStatus": "PENDING", "rayClusterStatus": UP},
+        WorkloadView(10, running=True, running_s=20),
+    ),
+    "three of eight workers are up": (
+        {"rayClusterStatus": {"availableWorkerReplicas": 3, "desiredWorkerReplicas": 8}},
+        WorkloadView(10),
+    ),
+    "its pods were refused": (
+        {"rayClusterStatus": {"conditions": [REFUSED]}},
+        WorkloadView(10, refused='pods "x" is forbidden: exceeded quota'),
     ),
     "and not before it runs": ({"startTime": "1970-01-01T00:00:12Z"}, WorkloadView(10)),
-    "a worker is up, nobody knows since when": (
-        {"rayClusterStatus": {"availableWorkerReplicas": 1}},
-        WorkloadView(10, started=True, running=True),
-    ),
-    "submitted, no worker yet": (
-        {"jobDeploymentStatus": "Running"},
-        WorkloadView(10, started=True),
-    ),
+    "submitted, no worker yet": ({"jobDeploymentStatus": "Running"}, WorkloadView(10)),
     "a count that is none": (
         {"rayClusterStatus": {"availableWorkerReplicas": "x"}},
         WorkloadView(10),
@@ -77,33 +85,6 @@ def test_a_status_as_kuberay_writes_it(case):
     status, expected = VIEWS[case]
 
     assert seen(**status) == expected
-
-
-ENDS = {
-    "well": ("Complete", "SUCCEEDED", "", EndReason.SUCCEEDED),
-    "complete but failed": ("Complete", "FAILED", "", EndReason.APP_FAILED),
-    "driver failed": ("Failed", "FAILED", "AppFailed", EndReason.APP_FAILED),
-    "a reason nobody knows": ("Failed", "FAILED", "Other", EndReason.APP_FAILED),
-    "too long": ("Failed", "", "DeadlineExceeded", EndReason.DEADLINE_EXCEEDED),
-    "not taken": ("Failed", "", "SubmissionFailed", EndReason.SUBMISSION_FAILED),
-    "a reason of the agent's own is not KubeRay's": ("Failed", "", "Stopped", EndReason.APP_FAILED),
-    "refused by KubeRay": ("ValidationFailed", "", "", EndReason.VALIDATION_FAILED),
-    "retrying": ("Retrying", "FAILED", "AppFailed", None),
-}
-
-
-@pytest.mark.parametrize("case", ENDS)
-def test_why_it_ended(case):
-    deployment, outcome, reason, expected = ENDS[case]
-
-    view = seen(
-        jobDeploymentStatus=deployment,
-        jobStatus=outcome,
-        reason=reason,
-        endTime="1970-01-01T00:01:00Z",
-    )
-
-    assert (view.end, view.ended_s) == (expected, 60)
 
 
 def test_an_object_nobody_has_written_to_yet():

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from hansa.reconcile.member.inventory import (
-    gpu_class,
-    gpu_inventory,
-    machine_shapes,
-    read_machine,
-    take_stock,
-)
+from hansa.reconcile.member.inventory.accelerators import gpu_class
+from hansa.reconcile.member.inventory.machine import read_machine
+from hansa.reconcile.member.inventory.stock import gpu_inventory, machine_shapes, take_stock
 from tests.unit.grants.grant_kit import policy
 
 LABELS = {
     "hansa.dev/jurisdiction": "EE",
+    "kubernetes.io/arch": "amd64",
     "nvidia.com/gpu.product": "NVIDIA-GeForce-RTX-4090",
     "nvidia.com/gpu.memory": "24564",
 }
@@ -49,7 +46,7 @@ def test_stock_counts_what_is_lent():
     )
     [shape] = machine_shapes(inventory)
     assert (shape.machines, shape.gpus, shape.cpu) == (2, 4, "16")
-    assert inventory.products("nvidia-rtx-4090") == ("NVIDIA-GeForce-RTX-4090",)
+    assert inventory.choice("nvidia-rtx-4090").resource == "nvidia.com/gpu"
     assert inventory.jurisdictions() == ("EE",)
 
 
@@ -111,14 +108,14 @@ def test_garbage_is_absent():
     odd = node(gpus="many", labels={"nvidia.com/gpu.memory": "-"})
     odd["status"]["allocatable"]["cpu"] = "lots"
     machine = read_machine(odd)
-    assert (machine.gpus, machine.gpu_memory_bytes, machine.cpu) == (0, 0, "0")
+    assert (machine.cards, machine.cpu) == ((), "0")
     assert not read_machine({"metadata": {"name": "x"}}).usable
 
 
 CLASSES = {
     "NVIDIA-GeForce-RTX-4090": "nvidia-rtx-4090",
     "NVIDIA L40S": "nvidia-l40s",
-    "Tesla-T4": "tesla-t4",
+    "Tesla-T4": "nvidia-tesla-t4",
     "NVIDIA-A100-SXM4-80GB": "nvidia-a100-sxm4-80gb",
 }
 

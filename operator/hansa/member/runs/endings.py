@@ -1,0 +1,72 @@
+"""How a run ended: looks at what is left of it, and says so with as much of its words as may leave."""
+
+from __future__ import annotations
+
+import logging
+
+from hansa.errors import HansaError, Retryable
+from hansa.grants.exports.permits import Subject, exportable
+from hansa.member.context import AgentContext
+from hansa.member.runs.held_results import HeldResults
+from hansa.member.runs.release import gpu_seconds
+from hansa.member.runs.run_objects import RunObjects
+from hansa.member.state.run_index import Entry
+from hansa.ports import Manifest
+from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.lifecycle import ReportFinished, Run
+from hansa.reconcile.member.outgoing import outgoing, wanted
+from hansa.reconcile.member.workload import Finding, Output
+
+log = logging.getLogger(__name__)
+READ_ATTEMPTS = 3
+"""A kubelet or an API server that will not answer must not hold up the end."""
+
+
+class Endings:
+    """Finds out why runs ended, and makes the statuses that say it."""
+
+    def __init__(self, context: AgentContext, objects: RunObjects, held: HeldResults) -> None:
+        """``context``: shared state; ``objects`` reads a run's pods; ``held`` keeps results."""
+        self._context = context
+        self._objects = objects
+        self._held = held
+
+    async def told(self, entry: Entry, run: Run, action: ReportFinished) -> Manifest | EndReason:
+        """Return the patch that says how a run ended; a reason: it did not end of itself."""
+        if action.reason is not EndReason.SUCCEEDED:
+            why = await self._objects.given_up(entry, run.workload, action.at_s)
+            if why is not None:
+                return why
+        context, spec = self._context, entry.spec
+        grant, job = context.need_grant(entry), spec.job_spec
+        found = await self._found(entry, run, action)
+        subject = Subject(spec.institution, tuple(source.name for source in job.data))
+        may = exportable(subject, context.cluster_state.policy.spec)
+        output = await self._output(entry) if wanted(job, may) else Output(is_read=False)
+        told = outgoing(found, action.message, output, job, may)
+        rows: tuple[Manifest, ...] = ()
+        if told.held is not None:
+            rows = (await self._held.keep(entry, told.held, may.result.rule),)
+            told = told.staying(rows[0]["message"])
+        used = gpu_seconds(entry, run, action.at_s)
+        ending = grant_status.Ending(found.reason, action.at_s, used, told, rows)
+        return grant_status.finished(grant, ending, context.stamp())
+
+    async def _found(self, entry: Entry, run: Run, action: ReportFinished) -> Finding:
+        refused = run.workload.refused if run.workload else ""
+        try:
+            return await self._objects.diagnose(entry, action.reason, action.at_s, refused)
+        except HansaError as error:
+            if self._context.runs.failures(entry.name) < READ_ATTEMPTS:
+                raise Retryable(f"pods not read: {error}") from error
+            log.warning("pods not read", extra={"run": entry.name, "error": str(error)})
+            return Finding(action.reason)
+
+    async def _output(self, entry: Entry) -> Output:
+        try:
+            return await self._objects.read_output(entry)
+        except HansaError as error:
+            if self._context.runs.failures(entry.name) < READ_ATTEMPTS:
+                raise Retryable(f"log not read: {error}") from error
+            return Output(is_read=False)

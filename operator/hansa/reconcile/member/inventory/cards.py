@@ -1,0 +1,209 @@
+"""The cards of one machine: which of its resources are accelerators, of which class and size.
+
+Unknown is not zero: cards whose class is not told are named and not counted, and cards whose memory
+is not told (or cannot be true) count only for jobs that ask for no memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hansa.model.quantities import units
+from hansa.reconcile.member.inventory.accelerators import (
+    MOST_NAME,
+    NOTHING,
+    Accelerator,
+    gpu_class,
+    is_unknown_accelerator,
+)
+
+MOST_CARDS = 64
+LEAST_MEMORY, MOST_MEMORY = 1 << 30, 1 << 40
+"""Of a whole card or a MIG slice; beside it a label states another unit, or nothing true."""
+SHARED = "-shared"
+_PARTITION = re.compile(r"mig-(\d+g\.\d+gb[a-z0-9.+]*)", re.IGNORECASE)
+_SIZE = re.compile(r"\d+g\.(\d+)gb")
+_SUFFIX = re.compile(r"[-_]SHARED$", re.IGNORECASE)
+Mark = tuple[str, str]
+"""Label and value that a machine of the class has; an empty value: it has no such label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Cards, or slices of cards, of one class in one machine."""
+
+    resource: str
+    gpu_class: str
+    count: int
+    memory_bytes: int = 0
+    """Of one; 0: not known."""
+    is_slice: bool = False
+    """Whether several may be of one card: a worker gets one at most."""
+    marks: tuple[Mark, ...] = ()
+    """How pods choose machines with them."""
+    environment: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """How they are asked for: cards of one class that are asked for alike can serve one job."""
+        return (self.resource, *(label for label, _ in self.marks))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read of a machine's accelerators, and what was not understood."""
+
+    cards: tuple[Cards, ...] = ()
+    troubles: tuple[str, ...] = ()
+
+
+def read_cards(node: Mapping[str, Any], table: tuple[Accelerator, ...]) -> Found:
+    """Return the cards of a Node object, and a sentence for each thing not understood."""
+    status = node.get("status") or {}
+    labels = node["metadata"].get("labels") or {}
+    allocatable, capacity = status.get("allocatable") or {}, status.get("capacity") or {}
+    cards, troubles = [], []
+    for resource in sorted(map(str, allocatable)):
+        if is_unknown_accelerator(resource, table) and count(allocatable[resource]):
+            troubles.append(f"{resource} is in no row of the table of accelerators")
+        rows = [row for row in table if row.matches(resource)]
+        if not rows:
+            continue
+        there, usable = count(capacity.get(resource)), count(allocatable[resource])
+        if usable < there:
+            troubles.append(f"{there - usable} of {there} {resource} are not allocatable")
+        if usable:
+            one, said = _read(resource, min(usable, MOST_CARDS), rows, labels)
+            cards += [one] if one else []
+            troubles += said
+    troubles += _labelled_only(labels, allocatable, capacity, table)
+    return Found(tuple(cards), tuple(troubles))
+
+
+def _read(
+    resource: str, number: int, rows: list[Accelerator], labels: Mapping[str, Any]
+) -> tuple[Cards | None, list[str]]:
+    row = next(
+        (row for row in rows if row.gpu_class or _value(row.class_label, resource, labels)), None
+    )
+    if row is None:
+        wanted = " or ".join(_label(row.class_label, resource) for row in rows if row.class_label)
+        return None, [f"{number} {resource} of an unknown product: no label {wanted}"]
+    product = _value(row.class_label, resource, labels)
+    if "MIG-INVALID" in product.upper():
+        return None, [f"{number} {resource}: {product} (the cards are cut unlike each other)"]
+    cards = Cards(
+        resource,
+        row.gpu_class or gpu_class(_SUFFIX.sub("", product), row.vendor),
+        number,
+        marks=tuple(_marks(row, resource, labels)),
+        environment=row.environment,
+    )
+    return _sized(_cut(cards, product, row, labels), product, row, labels)
+
+
+def _marks(row: Accelerator, resource: str, labels: Mapping[str, Any]) -> Iterator[Mark]:
+    if not row.gpu_class:
+        yield _label(row.class_label, resource), _value(row.class_label, resource, labels)
+    if row.partition_label:
+        for label in (row.strategy_label, row.partition_label):
+            yield label, _value(label, resource, labels)
+
+
+def _cut(cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]) -> Cards:
+    """Return the cards as slices, where they are."""
+    partition = _partition(cards.resource, product, row, labels)
+    if partition:
+        name = "-mig-" + "-".join(re.findall(r"[a-z0-9]+", partition))
+        named = (
+            cards.gpu_class if cards.gpu_class.endswith(name) else _ending(cards.gpu_class, name)
+        )
+        cards = replace(cards, gpu_class=named, is_slice=True)
+    if _is_shared(cards.resource, product, row, labels):
+        cards = replace(cards, gpu_class=_ending(cards.gpu_class, SHARED), is_slice=True)
+    return cards
+
+
+def _partition(resource: str, product: str, row: Accelerator, labels: Mapping[str, Any]) -> str:
+    found = _PARTITION.search(resource) or _PARTITION.search(product)
+    said = _value(row.partition_label, resource, labels) or (found.group(1) if found else "")
+    return re.sub(r"[-.]shared$", "", said.lower())
+
+
+def _is_shared(resource: str, product: str, row: Accelerator, labels: Mapping[str, Any]) -> bool:
+    return (
+        resource.endswith(".shared")
+        or bool(_SUFFIX.search(product))
+        or _value(row.strategy_label, resource, labels) not in {"", "none"}
+        or count(_value(row.replicas_label, resource, labels)) > 1
+    )
+
+
+def _sized(
+    cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]
+) -> tuple[Cards, list[str]]:
+    """Return the cards with the memory of one, or 0 and why it is not known."""
+    label = _label(row.memory_label, cards.resource)
+    said = _value(row.memory_label, cards.resource, labels)
+    size = _SIZE.match(_partition(cards.resource, product, row, labels))
+    text = row.memory or said or (f"{size.group(1)}G" if size else "")
+    text = text or row.memory_by_product.get(product, "")
+    whole = count(f"{text}{row.memory_unit}" if text.isdecimal() and not row.memory else text)
+    if not text:
+        why = f"no label {label}" if label else "no row tells it"
+        return cards, [f"memory of {cards.gpu_class} is unknown: {why}"]
+    if not LEAST_MEMORY <= whole <= MOST_MEMORY:
+        return cards, [
+            f"memory of {cards.gpu_class} is unknown: {label or 'memory'}={text} cannot be"
+        ]
+    shares = 1
+    if cards.gpu_class.endswith(SHARED):
+        shares = count(_value(row.replicas_label, cards.resource, labels))
+    if not shares:
+        where = _label(row.replicas_label, cards.resource)
+        return cards, [f"memory of {cards.gpu_class} is unknown: no label {where}"]
+    marks = cards.marks + (((label, said),) if said and not row.memory else ())
+    return replace(cards, memory_bytes=whole // shares, marks=marks), []
+
+
+def _labelled_only(
+    labels: Mapping[str, Any],
+    allocatable: Mapping[str, Any],
+    capacity: Mapping[str, Any],
+    table: tuple[Accelerator, ...],
+) -> list[str]:
+    """Tell of cards that discovery saw and no device plugin offers."""
+    offered = {*allocatable, *capacity}
+    if any(row.matches(resource) for row in table for resource in offered):
+        return []
+    seen = [
+        name
+        for name, value in sorted(labels.items())
+        if (name == "nvidia.com/gpu.present" and value == "true")
+        or re.fullmatch(r"feature\.node\.kubernetes\.io/pci-(03\d\d_)?10de\.present", name)
+        or any(name == row.class_label for row in table)
+    ]
+    return [f"label {seen[0]} tells of a card, but no device plugin offers it"] if seen else []
+
+
+def count(value: object) -> int:
+    """Return a quantity as a whole number; what is none is 0."""
+    try:
+        return max(0, units(str(value)))
+    except ValueError:
+        return 0
+
+
+def _label(template: str, resource: str) -> str:
+    return template.replace("{base}", resource.removesuffix(".shared"))
+
+
+def _value(template: str, resource: str, labels: Mapping[str, Any]) -> str:
+    return str(labels.get(_label(template, resource)) or "") if template else ""
+
+
+def _ending(name: str, suffix: str) -> str:
+    return name[: MOST_NAME - len(suffix)].rstrip("-") + suffix

@@ -1,0 +1,132 @@
+"""One Kubernetes Node, reduced to what placing needs; a Node object may say anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from hansa.api.meta import JURISDICTION_LABEL
+from hansa.model.quantities import millis, units
+from hansa.reconcile.member.inventory import requests, taints
+from hansa.reconcile.member.inventory.accelerators import BUILT_IN, Accelerator
+from hansa.reconcile.member.inventory.cards import Cards, read_cards
+from hansa.reconcile.member.inventory.taints import Toleration
+
+ARCHITECTURE_LABEL = "kubernetes.io/arch"
+PODS_OF_A_RUN = 3
+"""Head, submitter and a worker: a machine with fewer pods left takes no run."""
+CPU_GRAIN_MILLIS, MEMORY_GRAIN = 500, 1 << 30
+"""What is left beside others is rounded down so far: else each machine is a kind of its own."""
+
+
+@dataclass(frozen=True)
+class MachineRules:
+    """How the member reads its machines, and what pods of runs tolerate: its settings."""
+
+    architecture: str = "amd64"
+    """The one of the machines that take runs."""
+    more_accelerators: tuple[Accelerator, ...] = ()
+    more_tolerations: tuple[Toleration, ...] = ()
+
+    @cached_property
+    def accelerators(self) -> tuple[Accelerator, ...]:
+        """The table; the member's own rows first."""
+        return self.more_accelerators + BUILT_IN
+
+    @cached_property
+    def tolerations(self) -> tuple[Toleration, ...]:
+        """What pods of runs tolerate: taints of accelerators, and the member's own."""
+        rows = (Toleration(row.taint) for row in self.accelerators if row.taint)
+        return tuple(dict.fromkeys((*rows, *self.more_tolerations)))
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine."""
+
+    name: str
+    jurisdiction: str
+    cards: tuple[Cards, ...]
+    cpu: str
+    memory: str
+    barred: str = ""
+    """Why it takes no run at all; empty: it does."""
+    is_expected: bool = False
+    """Whether ``barred`` is a usual state, or meant so."""
+    disk_pressure: bool = False
+    troubles: tuple[str, ...] = field(default=())
+    """What was not understood, a sentence each."""
+    most_pods: int = 0
+    """How many pods it takes; 0: it does not say."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether runs may be scheduled to it."""
+        return not self.barred
+
+
+def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> Machine:
+    """Return a machine from a Node object; what cannot be read counts as absent."""
+    rules = rules or MachineRules()
+    labels = node["metadata"].get("labels") or {}
+    status, spec = node.get("status") or {}, node.get("spec") or {}
+    allocatable = status.get("allocatable") or {}
+    conditions = {c.get("type"): c.get("status") for c in status.get("conditions") or ()}
+    found = read_cards(node, rules.accelerators)
+    state = "" if conditions.get("Ready") == "True" else "not Ready"
+    state = state or ("cordoned" if spec.get("unschedulable") else "")
+    keys = taints.untolerated(spec.get("taints") or (), rules.tolerations)
+    tainted = f"no run tolerates its taint {', '.join(keys)}" if keys else ""
+    is_meant = bool(state) or any(map(taints.is_expected, keys))
+    return Machine(
+        name=node["metadata"]["name"],
+        jurisdiction=str(labels.get(JURISDICTION_LABEL, "")),
+        cards=found.cards,
+        cpu=_quantity(allocatable.get("cpu")),
+        memory=_quantity(allocatable.get("memory")),
+        barred=state or tainted or _foreign(labels, rules.architecture),
+        is_expected=is_meant,
+        disk_pressure=conditions.get("DiskPressure") == "True",
+        troubles=found.troubles,
+        most_pods=units(_quantity(allocatable.get("pods"))),
+    )
+
+
+def _foreign(labels: Mapping[str, Any], architecture: str) -> str:
+    """Return why images of runs do not run there."""
+    system, made_for = labels.get("kubernetes.io/os", "linux"), labels.get(ARCHITECTURE_LABEL)
+    if system != "linux":
+        return f"its system is {system}, runs need linux"
+    if made_for != architecture:
+        said = f"its architecture is {made_for}" if made_for else f"no label {ARCHITECTURE_LABEL}"
+        return f"{said}, runs are for {architecture}"
+    return ""
+
+
+def beside(machine: Machine, held: requests.Held) -> Machine:
+    """Return a machine less what others' pods hold of it."""
+    pods = held.get(requests.PODS, 0) // 1000
+    if machine.most_pods and machine.most_pods - pods < PODS_OF_A_RUN:
+        full = f"{pods} of {machine.most_pods} pods are there: no room for a run's"
+        return replace(machine, barred=machine.barred or full)
+    cpu = max(0, millis(machine.cpu) - held.get(requests.CPU, 0))
+    memory = max(0, units(machine.memory) - -(-held.get(requests.MEMORY, 0) // 1000))
+    return replace(
+        machine,
+        cpu=f"{cpu // CPU_GRAIN_MILLIS * CPU_GRAIN_MILLIS}m",
+        memory=f"{memory // MEMORY_GRAIN}Gi",
+        cards=tuple(
+            replace(cards, count=max(0, cards.count - -(-held.get(cards.resource, 0) // 1000)))
+            for cards in machine.cards
+        ),
+    )
+
+
+def _quantity(value: object) -> str:
+    try:
+        units(str(value))
+    except ValueError:
+        return "0"
+    return str(value)

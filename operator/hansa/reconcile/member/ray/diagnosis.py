@@ -1,0 +1,189 @@
+"""Why a run really ended, or did not begin: the states of its pods against what KubeRay says of it.
+
+A driver whose worker has lost its machine ends with an exit code, too; so what happened to the pods goes
+first. What is told here is ours or the cluster's, about manifests that the member made: of what a
+program in a pod can write (termination messages, probe output, exit codes, how much it used) no word is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hansa.model.times import from_rfc3339
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.workload import Finding, Traces
+
+ROLE = "ray.io/node-type"
+IMAGE_TROUBLE = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "RegistryUnavailable",
+        "ImageInspectError",
+        "SignatureValidationFailed",
+    }
+)
+MACHINE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown"})
+"""Reasons of a pod, or of its condition DisruptionTarget: the machine is gone, cut off or shut down."""
+MACHINE_EVENTS = frozenset({"NodeNotReady", "TaintManagerEviction"})
+DISPLACED = {
+    "PreemptionByScheduler": "Other work of the member's own was preferred.",
+    "EvictionByEvictionAPI": "Its machine was drained.",
+    "TerminationByKubelet": "Its machine ran short of something, or was shut down.",
+    "Preempted": "Other work of the member's own was preferred.",
+    "Evicted": "Its machine ran short of something.",
+}
+SCRATCH_WORDS = ("emptydir", "ephemeral local storage", "ephemeral storage usage exceeds")
+"""The kubelet's words where the pod itself took too much disk."""
+LOOK_BACK_S = 900
+"""What happened longer before the end was outlived."""
+UNSETTLED = frozenset(
+    {
+        EndReason.RAY_FAILED,
+        EndReason.SUBMITTER_LOST,
+        EndReason.SUBMISSION_FAILED,
+        EndReason.STATUS_UNKNOWN,
+    }
+)
+"""Ends that a head which began anew explains."""
+SETTLED = frozenset({EndReason.SUCCEEDED, EndReason.DEADLINE_EXCEEDED, EndReason.VALIDATION_FAILED})
+
+
+def diagnose(end: EndReason, traces: Traces) -> Finding:
+    """Return why a run ended, by what is left of it. ``end``: what KubeRay makes of it."""
+    if end in SETTLED:
+        return Finding(end)
+    if end is EndReason.NEVER_STARTED:
+        return _obstacle(traces)
+    pods = [pod for pod in traces.pods if _role(pod)]
+    found = [*_of_pods(pods, traces.ended_s), *_of_events(traces.events, traces.ended_s)]
+    if found:
+        return min(found, key=lambda finding: _WEIGHT[finding.reason])
+    if end in UNSETTLED and any(_began_anew(pod) for pod in pods if _role(pod) == "head"):
+        return Finding(EndReason.HEAD_LOST, "Its container ended and was started anew.")
+    return Finding(end)
+
+
+_WEIGHT = {
+    EndReason.MACHINE_LOST: 0,
+    EndReason.SCRATCH_FULL: 1,
+    EndReason.EVICTED: 2,
+    EndReason.OUT_OF_MEMORY: 3,
+}
+"""Of several things that happened, the one that brings the others about."""
+
+
+def _of_pods(pods: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Finding]:
+    for pod in pods:
+        status, role = pod.get("status") or {}, _role(pod)
+        said = {str(status.get("reason") or ""), _disruption(status)}
+        if said & MACHINE_GONE:
+            yield Finding(EndReason.MACHINE_LOST, f"It held a {role} pod.")
+        elif said & DISPLACED.keys():
+            yield _displaced(said, str(status.get("message") or ""), f"a {role} pod")
+        if any(_out_of_memory(one, ended_s) for one in _containers(status)):
+            yield Finding(EndReason.OUT_OF_MEMORY, f"It was a {role} pod (OOMKilled).")
+
+
+def _of_events(events: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Finding]:
+    """Read what happened to pods that are no more: KubeRay replaces a pod that died."""
+    for event in events:
+        reason, message = str(event.get("reason") or ""), str(event.get("message") or "")
+        about = event.get("involvedObject") or event.get("regarding") or {}
+        if about.get("kind") != "Pod" or not _is_recent(_event_s(event), ended_s):
+            continue
+        if reason in MACHINE_EVENTS and not message.startswith("Cancelling"):
+            yield Finding(EndReason.MACHINE_LOST, "It held a pod of the job.")
+        elif reason in {"Evicted", "Preempted"}:
+            yield _displaced({reason}, message, "a pod of the job")
+
+
+def _displaced(said: set[str], message: str, what: str) -> Finding:
+    if "Evicted" in said and any(words in message.lower() for words in SCRATCH_WORDS):
+        return Finding(EndReason.SCRATCH_FULL, f"It was {what}.")
+    # Evicted is what the pod says; the condition beside it says why the kubelet did it.
+    key = next(name for name in ("Evicted", *DISPLACED) if name in said)
+    return Finding(EndReason.EVICTED, f"It was {what}. {DISPLACED[key]}")
+
+
+def _obstacle(traces: Traces) -> Finding:
+    """Return what keeps pods from coming up; the gravest of all that they say."""
+    if traces.refused:
+        return Finding(EndReason.PODS_REFUSED, traces.refused)
+    waits = [*_waiting(traces.pods)]
+    for said, words in waits:
+        if said in IMAGE_TROUBLE:
+            return Finding(EndReason.IMAGE_NOT_PULLED, words)
+    for pod in traces.pods:
+        for condition in (pod.get("status") or {}).get("conditions") or ():
+            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+                return Finding(EndReason.NO_ROOM, str(condition.get("message") or ""))
+    up = sum(_is_up(pod) for pod in traces.pods if _role(pod) == "worker")
+    told = [f"{up} of {traces.workers} workers came up in time."]
+    told += [f"A pod waits: {said}." for said, _ in waits[:1]]
+    return Finding(EndReason.NEVER_STARTED, " ".join(told))
+
+
+def _waiting(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for pod in pods:
+        for container in _containers(pod.get("status") or {}):
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            said = str(waiting.get("reason") or "")
+            if said not in {"", "PodInitializing", "ContainerCreating"}:
+                yield said, str(waiting.get("message") or said)
+
+
+def _role(pod: Mapping[str, Any]) -> str:
+    """Return head or worker; empty: it is the submitter."""
+    return str((pod["metadata"].get("labels") or {}).get(ROLE, ""))
+
+
+def _containers(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def _disruption(status: Mapping[str, Any]) -> str:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            return str(condition.get("reason") or "")
+    return ""
+
+
+def _is_up(pod: Mapping[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def _ends(container: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for state in ("state", "lastState"):
+        ended = (container.get(state) or {}).get("terminated")
+        if ended:
+            yield ended
+
+
+def _out_of_memory(container: Mapping[str, Any], ended_s: float) -> bool:
+    return any(
+        end.get("reason") == "OOMKilled"
+        and _is_recent(from_rfc3339(end.get("finishedAt")), ended_s)
+        for end in _ends(container)
+    )
+
+
+def _began_anew(pod: Mapping[str, Any]) -> bool:
+    status = pod.get("status") or {}
+    return any(
+        int(one.get("restartCount") or 0) > 0 for one in status.get("containerStatuses") or ()
+    )
+
+
+def _event_s(event: Mapping[str, Any]) -> float | None:
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return next((s for s in map(from_rfc3339, times) if s is not None), None)
+
+
+def _is_recent(at_s: float | None, ended_s: float) -> bool:
+    return at_s is None or at_s >= ended_s - LOOK_BACK_S

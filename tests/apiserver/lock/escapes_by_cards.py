@@ -1,0 +1,54 @@
+"""Ways out of a run by the table of accelerators, which the second lock writes as patterns: see ``escapes``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hansa.reconcile.member.inventory.machine import MachineRules
+
+SPEC, C = ("spec",), ("spec", "containers", 0)
+NODES = (
+    *(*SPEC, "affinity", "nodeAffinity"),
+    "requiredDuringSchedulingIgnoredDuringExecution",
+)
+TERMS = (*NODES, "nodeSelectorTerms")
+
+CARRIED = [one.manifest() for one in MachineRules().tolerations]
+"""What every pod of a run tolerates."""
+
+BY_CARDS: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
+    "GPUs hidden, but not": (
+        (*C, "env", "+"),
+        {
+            "name": "NVIDIA_VISIBLE_DEVICES",
+            "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['x']"}},
+        },
+        "container-env",
+    ),
+    "machines without a label": (
+        (*TERMS, 0, "matchExpressions", "+"),
+        {"key": "kubernetes.io/arch", "operator": "DoesNotExist"},
+        "pod-affinity",
+    ),
+    "a label that only begins like a card's": (
+        (*TERMS, 0, "matchExpressions", "+"),
+        {"key": "nvidia.com/gpu.product-owner", "operator": "In", "values": ["x"]},
+        "pod-affinity",
+    ),
+    "a taint that only begins like a card's": (
+        (*SPEC, "tolerations"),
+        [{"key": "nvidia.com/gpu-owners", "operator": "Exists"}],
+        "pod-tolerations",
+    ),
+    "a taint that this member tolerates not": (
+        (*SPEC, "tolerations"),
+        [{"key": "sku", "operator": "Exists"}],
+        "pod-tolerations",
+    ),
+    "a device that only begins like a card": (
+        (*C, "resources", "limits"),
+        {"memory": "1Gi", "nvidia.com/gpu": "1", "nvidia.com/gpu.shared2": "1"},
+        "container-resources",
+    ),
+}

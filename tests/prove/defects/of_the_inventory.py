@@ -1,0 +1,67 @@
+"""Defects in what a member believes to have: machines, cards, and what others hold of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.prove.defects.defect import Defect, product
+
+_FOLDER = "reconcile/member/inventory"
+MACHINES, REQUESTS = (f"unit/{_FOLDER}/{name}.py" for name in ("test_machines", "test_requests"))
+
+INVENTORY: Mapping[str, Defect] = {
+    "a shared card's memory for each of its shares": product(
+        f"{_FOLDER}/cards.py",
+        "memory_bytes=whole // shares",
+        "memory_bytes=whole",
+        MACHINES,
+    ),
+    "memory in bytes believed as MiB": product(
+        f"{_FOLDER}/cards.py",
+        "if not LEAST_MEMORY <= whole <= MOST_MEMORY:",
+        "if not LEAST_MEMORY <= whole:",
+        MACHINES,
+    ),
+    "unknown cards in silence": product(
+        f"{_FOLDER}/cards.py",
+        "if is_unknown_accelerator(resource, table) and count(allocatable[resource]):",
+        "if False:",
+        MACHINES,
+    ),
+    "several slices in one machine": product(
+        f"{_FOLDER}/stock.py",
+        "        if cards.is_slice:\n",
+        "        if False:\n",
+        MACHINES,
+    ),
+    "cards of unknown memory lent beside known ones": product(
+        f"{_FOLDER}/stock.py",
+        "best[c.gpu_class] == (bool(c.memory_bytes), c.way)]",
+        "best[c.gpu_class]]",
+        MACHINES,
+    ),
+    "taints that no run tolerates": product(
+        f"{_FOLDER}/machine.py",
+        "barred=state or tainted or",
+        "barred=state or",
+        MACHINES,
+    ),
+    "machines of any architecture": product(
+        f"{_FOLDER}/machine.py",
+        "    if made_for != architecture:\n",
+        "    if False:\n",
+        MACHINES,
+    ),
+    "what others hold is lent": product(
+        f"{_FOLDER}/machine.py",
+        "count=max(0, cards.count - ",
+        "count=max(0, cards.count - 0 * ",
+        REQUESTS,
+    ),
+    "a pod that only says it is a run's": product(
+        f"{_FOLDER}/requests.py",
+        "return named and JOB_UID_LABEL",
+        "return JOB_UID_LABEL",
+        REQUESTS,
+    ),
+}

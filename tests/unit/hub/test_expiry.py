@@ -1,0 +1,91 @@
+"""A finished job is deleted when its owner said so, and never before its node let go of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.model.times import rfc3339
+from hansa.reconcile.fencing import sign_release
+from tests.unit.hub import kit
+from tests.unit.reconcile.hub.hub_objects import condition
+
+STUDY = kit.job_path("study")
+
+
+@pytest.fixture
+def store(clock):
+    store = kit.Store(clock)
+    kit.namespace(store)
+    kit.pool(store)
+    kit.node(store, "tartu", kit.lent())
+    return store
+
+
+def look(hub, seconds=1.0):
+    for _ in range(3):
+        hub.clock.now_s += seconds / 3
+        kit.beat(hub.store, "tartu")
+        hub.controller.tick()
+        hub.controller.resync()
+        hub.queue.come_back()
+        hub.settle_down()
+
+
+def ended(store, clock, *, release, kind="Succeeded", **spec):
+    """A job that has ended at its node, which may have released it."""
+    kit.submit(store, "study", **kit.gpus(1), **spec)
+    hub = kit.led(store, clock)
+    look(hub)
+    (path,) = kit.grants(store)
+    at, reason = rfc3339(clock.now()), "AppFailed" if kind == "Failed" else kind
+    told = {"acceptedAt": at, "runningAt": at, "finishedAt": at}
+    told["conditions"] = [condition("Accepted"), condition(kind, "True", reason)]
+    if release:
+        uid = store.objects[path]["spec"]["job"]["uid"]
+        told["release"] = sign_release(
+            kit.SIGNER, node="tartu", job_uid=uid, epoch=1, now_s=clock.now()
+        )
+    kit.answer(store, path, told)
+    look(hub)
+    return hub
+
+
+# Kind of end, ttl, whether it was released, seconds later; whether the job is still there.
+CASES = {
+    "its time is over": ("Succeeded", 600, True, 601, False),
+    "failed, and its time is over": ("Failed", 600, True, 601, False),
+    "not yet": ("Succeeded", 600, True, 500, True),
+    "at once": ("Succeeded", 0, True, 3, False),
+    "not released": ("Succeeded", 600, False, 1800, True),
+    "kept": ("Succeeded", None, True, 10**8, True),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_when_a_finished_job_goes(store, clock, case):
+    kind, ttl_s, release, later_s, stays = CASES[case]
+    spec = {} if ttl_s is None else {"ttlSecondsAfterFinished": ttl_s}
+    hub = ended(store, clock, release=release, kind=kind, **spec)
+
+    look(hub, later_s)
+
+    assert (STUDY in store.objects) is stays
+    if release:
+        assert kit.grants(store) == {}
+
+
+def test_a_hub_that_begins_anew_deletes_what_is_due(store, clock):
+    ended(store, clock, release=True, ttlSecondsAfterFinished=600)
+    clock.now_s += 601
+
+    look(kit.led(store, clock))
+
+    assert STUDY not in store.objects
+
+
+def test_a_job_that_has_not_ended_stays(store, clock):
+    kit.submit(store, "study", **kit.gpus(1), ttlSecondsAfterFinished=0)
+    hub = kit.led(store, clock)
+    for _ in range(5):
+        look(hub, 3600)
+    assert STUDY in store.objects

@@ -1,0 +1,137 @@
+"""The agent looks at what is left of a run, and the owner reads why it ended: in words, and never in the job's."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from hansa.errors import Retryable, Terminal
+from hansa.member.cluster.policy import HeldPolicy
+from hansa.model.times import rfc3339
+from tests.unit.grants.grant_kit import NOW_S, policy
+from tests.unit.member.runs.test_another_workload import GRANT, NAMESPACE, RUN, Running, working
+
+RAYJOB = f"/apis/ray.io/v1/namespaces/{RUN}/rayjobs/{RUN}"
+PULL = 'Back-off pulling image "registry.example/a":\n 401 Unauthorized\x07'
+WAITING = {
+    "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": PULL}}}]
+}
+OOM = {"state": {"terminated": {"reason": "OOMKilled", "message": "SECRET", "exitCode": 137}}}
+FAILED = {
+    "jobStatus": "FAILED",
+    "jobDeploymentStatus": "Failed",
+    "reason": "AppFailed",
+    "message": "Job entrypoint command failed with exit code 1, last available logs: SECRET",
+}
+
+
+def closed(agent):
+    """An institution that lets no word of a job's out."""
+    shut = policy(datasets=[], exports={"logs": "Deny", "result": "Deny"})
+    agent.parts.context.cluster_state.put_policy(HeldPolicy(shut, 2, "u", ""))
+
+
+def put_pod(agent, role, status):
+    metadata = {"name": role, "namespace": RUN, "labels": {"ray.io/node-type": role}}
+    agent.own.put(f"{NAMESPACE}/pods/{role}", {"metadata": metadata, "status": status})
+
+
+def ends(agent, status, after_s=300):
+    told = {"startTime": rfc3339(NOW_S), "endTime": rfc3339(NOW_S + after_s), **status}
+    agent.own.put(RAYJOB, agent.own.objects[RAYJOB] | {"status": told})
+
+
+def words(agent):
+    rows = agent.status()["conditions"]
+    return next(row["message"] for row in rows if row["type"] == "Running")
+
+
+@contextlib.asynccontextmanager
+async def made(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: RAYJOB in agent.own.objects)
+        yield
+
+
+async def test_an_image_that_cannot_be_pulled_is_given_up_with_the_kubelets_words():
+    agent = Running()
+    closed(agent)
+    async with made(agent):
+        put_pod(agent, "worker", WAITING)
+        agent.parts.context.clock.now = lambda: NOW_S + 901
+        agent.own.put(RAYJOB, agent.own.objects[RAYJOB])
+        await agent.until(lambda: "release" in agent.status())
+    assert agent.said("Running") == ("False", "ImageNotPulled")
+    assert agent.said("Released") == ("True", "ImageNotPulled")
+    assert agent.said("Failed") is None
+    assert words(agent) == (
+        "The job's image could not be pulled. Back-off pulling image"
+        ' "registry.example/a": 401 Unauthorized'
+    )
+
+
+async def test_memory_that_ran_out_is_told_where_no_log_may_leave():
+    agent = Running()
+    closed(agent)
+    async with made(agent):
+        put_pod(agent, "worker", {"containerStatuses": [OOM]})
+        ends(agent, FAILED)
+        await agent.until(lambda: "release" in agent.status())
+    assert agent.said("Failed") == ("True", "OutOfMemory")
+    assert "(OOMKilled)" in words(agent)
+    assert "SECRET" not in str(agent.hub.written)
+
+
+async def test_pods_that_cannot_be_read_do_not_hold_up_the_end():
+    agent = Running()
+    read = agent.own.list
+
+    async def unreadable(path, **more):
+        if path.endswith("/events"):
+            raise Retryable("500")
+        return await read(path, **more)
+
+    agent.own.list = unreadable
+    async with made(agent):
+        ends(agent, FAILED)
+        await agent.until(lambda: "release" in agent.status())
+    assert agent.said("Failed") == ("True", "AppFailed")
+
+
+REFUSED = Terminal("422 Invalid: spec.x: SECRETPATH\nis wrong", reason="Invalid", status=422)
+# Kind that the API server refuses; what the owner reads of it.
+KINDS = {
+    "the object that does the work": (
+        "rayjobs",
+        "RayJob: 422 Invalid: spec.x: SECRETPATH is wrong",
+    ),
+    "the quota": ("resourcequotas", "ResourceQuota: 422 Invalid: spec.x: SECRETPATH is wrong"),
+    "the namespace": ("namespaces", "Namespace: 422 Invalid: spec.x: SECRETPATH is wrong"),
+    "a lent secret": ("secrets", "Secret: 422 Invalid"),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+async def test_what_the_members_server_refuses_reaches_the_owner_in_words(case):
+    collection, said = KINDS[case]
+    agent = Running()
+    create = agent.own.create
+
+    async def refusing(path, body):
+        if path.endswith(f"/{collection}"):
+            raise REFUSED
+        return await create(path, body)
+
+    agent.own.create = refusing
+    lent = {"secrets": [{"name": "token"}]} if collection == "secrets" else {}
+    if lent:
+        place = "/api/v1/namespaces/hansa-system/secrets/token"
+        agent.own.put(place, {"metadata": {"name": "token"}, "data": {"a": "Yg=="}})
+    agent.granted(**lent)
+    async with working(agent):
+        await agent.until(lambda: "release" in agent.status())
+    assert GRANT in agent.hub.objects
+    assert agent.said("Running") == ("False", "RenderFailed")
+    assert words(agent) == f"The member could not make the job's objects. {said}"

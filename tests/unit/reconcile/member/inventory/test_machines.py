@@ -1,0 +1,151 @@
+"""Node objects as platforms make them: what each is, what people are told, and what pods ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hansa.reconcile.member.inventory.accelerators import Accelerator
+from hansa.reconcile.member.inventory.machine import MachineRules, read_machine
+from hansa.reconcile.member.inventory.stock import machine_shapes, named, take_stock
+from hansa.reconcile.member.inventory.taints import Toleration
+from tests.unit.grants.grant_kit import policy
+from tests.unit.reconcile.member.inventory.node_objects import (
+    CASES,
+    GPUS,
+    SLICE,
+    gfd,
+    gke,
+    mig,
+    node,
+)
+from tests.unit.reconcile.member.inventory.table import PAGE, page
+
+ROOT = Path(__file__).parents[5]
+
+
+def stock_of(*nodes, rules=None):
+    return take_stock([read_machine(n, rules) for n in nodes], policy(), {})
+
+
+def another(name, thing):
+    return thing | {"metadata": thing["metadata"] | {"name": name}}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_machine_is(name):
+    case = CASES[name]
+    machine = read_machine(case.node)
+    found = {c.gpu_class: (c.count, c.memory_bytes >> 20) for c in machine.cards}
+    assert found == case.classes
+    assert {c.gpu_class for c in machine.cards if c.is_slice} == case.slices
+    assert machine.usable is case.usable
+    told = stock_of(case.node).troubles
+    assert told == ((f"m: {case.says}",) if case.says else ())
+
+
+def test_there_are_as_many_as_promised():
+    assert len(CASES) >= 25
+
+
+def test_the_page_is_up_to_date():
+    assert (ROOT / "docs/reference" / PAGE).read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.slices and case.usable])
+def test_no_worker_can_be_given_two_slices(name):
+    """The hub sees each slice in a machine of its own, and all of them in no more than there is."""
+    from hansa.model.quantities import millis, units  # noqa: PLC0415
+
+    shapes = machine_shapes(stock_of(CASES[name].node))
+    assert all(s.gpus == 1 for s in shapes if s.gpu_class in CASES[name].slices)
+    for name_, (count, _) in CASES[name].classes.items():
+        assert sum(s.machines * s.gpus for s in shapes if s.gpu_class == name_) == count
+    assert sum(s.machines * millis(s.cpu) for s in shapes) <= 64_000
+    assert sum(s.machines * units(s.memory) for s in shapes) <= 512 << 30
+
+
+WAYS = {
+    "whole": (
+        [node(gfd("NVIDIA-L40S", "46068", 4), GPUS[4])],
+        "nvidia-l40s",
+        "nvidia.com/gpu",
+        [
+            ("nvidia.com/gpu.product", "In", ["NVIDIA-L40S"]),
+            ("nvidia.com/gpu.memory", "In", ["46068"]),
+        ],
+    ),
+    "a slice": (
+        [node(mig("1g.10gb", "9728", 4), {"nvidia.com/mig-1g.10gb": "4"})],
+        SLICE,
+        "nvidia.com/mig-1g.10gb",
+        [
+            ("nvidia.com/mig-1g.10gb.product", "In", ["NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"]),
+            ("nvidia.com/mig-1g.10gb.memory", "In", ["9728"]),
+        ],
+    ),
+    "whole cards on GKE, beside shared ones of the same label": (
+        [
+            node(gke("nvidia-tesla-t4"), GPUS[1]),
+            another("n", CASES["T4 on GKE, time-sharing"].node),
+        ],
+        "nvidia-tesla-t4",
+        "nvidia.com/gpu",
+        [
+            ("cloud.google.com/gke-accelerator", "In", ["nvidia-tesla-t4"]),
+            ("cloud.google.com/gke-gpu-sharing-strategy", "DoesNotExist", None),
+            ("cloud.google.com/gke-gpu-partition-size", "DoesNotExist", None),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_how_pods_ask_for_a_class(name):
+    nodes, gpu_class, resource, marks = WAYS[name]
+    choice = stock_of(*nodes).choice(gpu_class)
+    assert choice.resource == resource
+    assert [(e["key"], e["operator"], e.get("values")) for e in choice.expressions()] == marks
+
+
+def test_a_card_of_unknown_memory_is_not_lent_beside_known_ones_of_its_class():
+    known = node(gfd("NVIDIA-L40S", "46068", 4), GPUS[4])
+    unknown = another("n", node(gfd("NVIDIA-L40S", "", 8), GPUS[8]))
+    inventory = stock_of(known, unknown)
+    assert (inventory.stock["nvidia-l40s"].lent, inventory.stock["nvidia-l40s"].memory_bytes) == (
+        4,
+        46068 << 20,
+    )
+    assert [m.gpus for m in machine_shapes(inventory)] == [0, 4]
+    assert any(text.startswith("n: its nvidia-l40s is told unlike") for text in inventory.troubles)
+
+
+def test_one_class_by_two_resources_serves_by_the_larger():
+    single = node(gfd("NVIDIA-A100-SXM4-80GB-MIG-1g.10gb", "9728", 14), GPUS[14])
+    mixed = another("n", node(mig("1g.10gb", "9728", 4), {"nvidia.com/mig-1g.10gb": "4"}))
+    inventory = stock_of(single, mixed)
+    assert inventory.stock[SLICE].lent == 14
+    assert inventory.choice(SLICE).resource == "nvidia.com/gpu"
+
+
+def test_a_member_adds_rows_taints_and_another_architecture():
+    rules = MachineRules(
+        "arm64",
+        (Accelerator("x.example/npu", gpu_class="x-npu-1", memory="16Gi", taint="x.example/npu"),),
+        (Toleration("sku", "gpu"),),
+    )
+    taints = ("sku=gpu:NoSchedule", "x.example/npu=y:NoExecute")
+    mine = node({}, {"x.example/npu": "2"}, arch="arm64", taints=taints)
+    inventory = stock_of(mine, rules=rules)
+    assert inventory.stock["x-npu-1"].memory_bytes == 16 << 30
+    assert inventory.troubles == ()
+    other = node({}, {"x.example/npu": "2"}, arch="arm64", taints=("sku=cpu:NoSchedule",))
+    assert "sku=cpu:NoSchedule" in named(stock_of(other, rules=rules).troubles)
+
+
+def test_what_many_machines_share_is_said_once():
+    nodes = [another(f"m{n}", node({}, GPUS[8])) for n in range(200)]
+    text = named(stock_of(*nodes).troubles)
+    assert text.startswith("m0 and 199 more machines: 8 nvidia.com/gpu of an unknown product")
+    assert named(()) == ""

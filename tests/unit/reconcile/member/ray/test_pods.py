@@ -1,0 +1,60 @@
+"""Which machines and cards pods of a run ask for, and which they see."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.reconcile.member.inventory.machine import MachineRules
+from hansa.reconcile.member.inventory.stock import CardChoice
+from hansa.reconcile.member.inventory.taints import Toleration
+from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.member.run_namespace import waves
+from hansa.reconcile.member.run_request import RenderOptions
+from tests.unit.reconcile.member.run_request_kit import request
+
+
+def rendered(made=None):
+    created = [one.body for wave in waves(made or request(), RayJob()) for one in wave]
+    return {body["kind"]: body for body in created}
+
+
+def pods(made=None):
+    spec = rendered(made)["RayJob"]["spec"]
+    cluster = spec["rayClusterSpec"]
+    return {
+        "head": cluster["headGroupSpec"]["template"],
+        "worker": cluster["workerGroupSpecs"][0]["template"],
+        "submitter": spec["submitterPodTemplate"],
+    }
+
+
+@pytest.mark.parametrize("role", ["head", "worker", "submitter"])
+def test_every_pod_tolerates_what_the_inventory_counts_on(role):
+    rules = MachineRules(more_tolerations=(Toleration("sku", "gpu", "NoSchedule"),))
+    made = request(options=RenderOptions(machines=rules))
+    tolerations = pods(made)[role]["spec"]["tolerations"]
+    assert tolerations == [one.manifest() for one in rules.tolerations]
+    assert {"key": "nvidia.com/gpu", "operator": "Exists"} in tolerations
+    sku = {"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
+    assert sku in tolerations
+
+
+def test_pods_without_gpus_see_none():
+    hidden = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+    seen = {role: pod["spec"]["containers"][0]["env"] for role, pod in pods().items()}
+    assert {role: hidden in env for role, env in seen.items()} == {
+        "head": True,
+        "worker": False,
+        "submitter": True,
+    }
+    plain = request(ray={"version": "2.60.0", "workers": {"cpu": "1", "memory": "1Gi"}})
+    assert hidden in pods(plain)["worker"]["spec"]["containers"][0]["env"]
+
+
+def test_another_accelerator_is_asked_for_by_its_own_name():
+    cards = CardChoice("amd.com/gpu", (("amd.com/gpu.product-name", ("X",)),), {"A": "b"})
+    made = request(cards=cards)
+    [container] = pods(made)["worker"]["spec"]["containers"]
+    assert container["resources"]["limits"]["amd.com/gpu"] == "1"
+    assert {"name": "A", "value": "b"} in container["env"]
+    assert rendered(made)["ResourceQuota"]["spec"]["hard"]["requests.amd.com/gpu"] == "2"
