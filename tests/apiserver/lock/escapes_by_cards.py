@@ -48,7 +48,7 @@ BY_CARDS: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
     ),
     "a device that only begins like a card": (
         (*C, "resources", "limits"),
-        {"memory": "1Gi", "nvidia.com/gpu.shared2": "1"},
+        {"memory": "1Gi", "nvidia.com/gpu": "1", "nvidia.com/gpu.shared2": "1"},
         "container-resources",
     ),
 }

@@ -113,6 +113,19 @@ def test_a_run_that_failed_by_its_nodes_fault_is_tried_at_another(store, clock, 
     assert [(row["node"], row["reason"]) for row in status(store)["refusals"]] == [(first, why)]
 
 
+@pytest.mark.parametrize("why", ["Unattended", "Deleted"])
+def test_what_is_given_back_before_it_began_is_not_granted_again_at_once(store, clock, why):
+    """Else a node that takes and drops everything has a hub write grants as fast as it can."""
+    hub = begun(store, clock, 1)
+    for wait_s in (60, 120, 240):
+        assert answer_all(hub, fails(why), 5) == ["n000"], "asked again without a pause"
+        clock.now_s += wait_s + 1
+        for _ in range(3):
+            kit.later(hub)
+    assert held_at(store) is not None, "never asked again"
+    assert status(store)["refusals"][0]["reason"] == why
+
+
 def test_a_job_that_no_node_can_run_says_so_and_is_tried_a_few_times_only(store, clock):
     hub = begun(store, clock, 3, retry={"limit": 100})
 

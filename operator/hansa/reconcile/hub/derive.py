@@ -117,8 +117,9 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         kind = "succeeded" if ended.type == "Succeeded" else "failed"
         yield _tell(case, kind, reason=ended.reason, message=ended.message)
         return
-    if grant.broken is not None and epoch.fence.over:
-        yield from _again(case, grant.broken, grant)
+    ended_by = grant.broken or grant.given_back
+    if ended_by is not None and epoch.fence.over:
+        yield from _again(case, ended_by, grant)
         return
     if epoch.fence.over:
         yield from _set(case, _interrupted(case, epoch))
@@ -136,7 +137,7 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
 
 def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]:
     """Have a job wait for its next run: elsewhere, where the node said no or could not run it."""
-    if grant.refused or grant.node_fault:
+    if grant.turned_down:
         kind, status = "refused", job_status.refused(case.job, grant, case.now_s, run=case.bill)
     else:
         text = f"Its run at node {grant.node} ended, and it is tried again: {said.message}"

@@ -92,6 +92,19 @@ class GrantView:
         said = self.broken
         return said if said is not None and said.reason in NODE_FAULTS else None
 
+    @property
+    def given_back(self) -> Condition | None:
+        """The release of a run that the node took and never began; None where the hub withdrew it."""
+        said = self.condition("Released")
+        if said is None or self.stopping or self.ended or not self.accepted:
+            return None
+        return said if said.status == "True" and self.status.running_at is None else None
+
+    @property
+    def turned_down(self) -> Condition | None:
+        """Why the node is not asked again at once."""
+        return self.refused or self.node_fault or self.given_back
+
     def bound_s(self, now_s: float) -> float | None:
         """Return since when the node holds the job's room, by the member's word; None: not yet."""
         return self._told_s(self.status.accepted_at, now_s)

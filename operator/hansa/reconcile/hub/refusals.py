@@ -1,6 +1,7 @@
 """Who turned a job down, and when that node is asked again: so that no job is granted in turn for ever.
 
-A refusal and a run that came to nothing by its node's own fault are remembered alike, one row a node, in
+A refusal, a run that came to nothing by its node's own fault and one that was given back before it began are
+remembered alike, one row a node, in
 ``status.refusals``. Some pass by themselves: that node is asked again, each time after twice as long. The
 others stand until the node's policy or the job's spec changes.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hansa.grants.reasons import NODE_FAULTS, TRANSIENT
+from hansa.grants.reasons import NODE_FAULTS, TRANSIENT, MemberReason
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.hub.grant_view import GrantView
 
@@ -24,13 +25,15 @@ LONGEST_S = 86_400
 MOST_RUNS = 4
 """Runs of one spec that a node may bring to nothing; then it is not tried again."""
 MOST_NODES = 256
+REFUSALS = frozenset(reason.value for reason in MemberReason)
+"""Reasons of a no; any other is that of a run that was given back."""
 MOST_WORDED = 32
 """Of so many nodes, the latest, the words are kept too."""
 
 
 def row_of(grant: GrantView, now_s: float) -> dict[str, Any]:
     """Return what is remembered of a member that turned a grant down."""
-    said = grant.refused or grant.node_fault
+    said = grant.turned_down
     return {
         "node": grant.node,
         "epoch": grant.epoch,
@@ -71,7 +74,7 @@ def asked_again_s(row: Row) -> float:
     reason, times = str(row.get("reason")), _times(row)
     if reason in NODE_FAULTS:
         pause_s = float("inf") if times >= MOST_RUNS else RUN_AGAIN_S * 2.0 ** (times - 1)
-    elif reason in TRANSIENT:
+    elif reason in TRANSIENT or reason not in REFUSALS:
         pause_s = ASK_AGAIN_S * 2.0 ** min(times - 1, 16)
     else:
         return float("inf")

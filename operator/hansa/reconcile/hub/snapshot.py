@@ -269,7 +269,7 @@ def _refusals(job: JobView, epochs: tuple[Epoch, ...], now_s: float) -> list[ref
     known = {row.get("epoch") for row in rows}
     for epoch in epochs:
         grant = epoch.grant
-        no = grant.refused or (grant.node_fault if epoch.fence.over else None)
+        no = grant.turned_down if grant.refused or epoch.fence.over else None
         if no is not None and not grant.outdated and grant.epoch not in known:
             rows = [*refusals.remembered(rows, refusals.row_of(grant, now_s))]
     return rows

@@ -9,6 +9,7 @@ from hansa.hub.scrape_view import ScrapeView
 from hansa.model.history import RunTimes
 from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
+from hansa.model.snapshot import Job, Shape
 from hansa.observability.collectors import hub_collector
 from hansa.observability.metrics import GPUS_ALLOCATED, PLAN_GAP
 from hansa.reconcile.hub.usage_history import JobPast
@@ -131,7 +132,8 @@ def test_run_times_are_learned_without_a_new_planner(hub):
     hub.plans.full_due()
     kit.later(hub, EVERY_S + 1)
     assert hub.plans._planner is planner
-    assert set(planner.league.history.values()) == {RunTimes.fit([700])}
+    alike = Job("next", "clinic/next", "clinic", "league", Shape(1, 1), 0, max_runtime_s=3600)
+    assert planner.league.run_time(alike) == RunTimes.fit([700])
 
 
 def band(hub, uid):
