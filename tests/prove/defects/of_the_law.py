@@ -51,8 +51,8 @@ TRUST: Mapping[str, Defect] = {
     ),
     "an owner's signature that leaves the image out": product(
         "grants/authorization.py",
-        '"budget", "suspend"})',
-        '"budget", "suspend", "image"})',
+        '"suspend", "retry"),',
+        '"suspend", "retry", "image"),',
         OWNERS,
     ),
     "an owner's signature for any institution": product(
@@ -280,8 +280,8 @@ EXPORTS: Mapping[str, Defect] = {
     ),
     "the controller's words go out with the log denied": product(
         "reconcile/member/outgoing.py",
-        'words = within(message, MESSAGE_BYTES) if logs else ""',
-        "words = within(message, MESSAGE_BYTES)",
+        'if logs and not found.words else ""',
+        'if not found.words else ""',
         OUTGOING,
     ),
     "a result that waits travels": product(

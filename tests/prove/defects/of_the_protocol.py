@@ -145,8 +145,8 @@ MEMBER: Mapping[str, Defect] = {
     ),
     "an end that is never told": product(
         "member/runs/run_controller.py",
-        "        await self._send(entry, grant_status.finished(grant, ending, context.stamp()))",
-        "        del ending, grant",
+        "            await self._send(entry, told)\n",
+        "            pass\n",
         "unit/member/runs/test_another_workload.py",
         seeds=SEEDS,
     ),
@@ -276,7 +276,7 @@ HUB: Mapping[str, Defect] = {
         seeds=SEEDS,
     ),
     "a node's word believed for any epoch number": product(
-        "reconcile/hub/derive.py",
+        "reconcile/hub/job_case.py",
         "number for number in told if number <= known + MOST_FORGOTTEN",
         "number for number in told",
         DERIVE,

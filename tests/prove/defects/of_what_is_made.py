@@ -247,4 +247,22 @@ CHARTS: Mapping[str, Defect] = {
         "if not sealed:",
         "unit/reconcile/hub/test_node_identity.py",
     ),
+    "a lost machine blamed on the command": product(
+        "reconcile/member/ray/diagnosis.py",
+        "        if said & MACHINE_GONE:",
+        "        if False:",
+        "unit/reconcile/member/ray/test_causes.py",
+    ),
+    "a finished job deleted before its release": product(
+        "reconcile/hub/job_case.py",
+        "if self.epochs or self.job.finalized or",
+        "if",
+        "unit/hub/test_expiry.py",
+    ),
+    "a job tried for ever": product(
+        "reconcile/hub/status/retries.py",
+        "return total < retry.limit and",
+        "return total >= 0 and",
+        "unit/hub/test_turned_down.py",
+    ),
 }

@@ -93,6 +93,6 @@ class JobCase:
         ttl_s = spec.ttl_seconds_after_finished if spec else None
         if ttl_s is None or finished_s is None or not self.job.ended:
             return None
-        return (
-            None if self.epochs or self.job.finalized or self.job.deleting else finished_s + ttl_s
-        )
+        if self.epochs or self.job.finalized or self.job.deleting:
+            return None
+        return finished_s + ttl_s
