@@ -136,7 +136,7 @@ def test_what_the_agent_may_read_anywhere(member):
 
 
 HUB_WRITES = {
-    "hansa.dev/aijobs": {"patch"},
+    "hansa.dev/aijobs": {"patch", "delete"},
     "hansa.dev/aijobs/status": {"patch", "update"},
     "hansa.dev/computepools/status": {"patch", "update"},
     "hansa.dev/sovereignnodes/status": {"patch", "update"},
@@ -145,14 +145,14 @@ HUB_WRITES = {
     "coordination.k8s.io/leases": {"create", "patch", "update"},
     "/events": {"create"},
     "events.k8s.io/events": {"create"},
-    "certificates.k8s.io/certificatesigningrequests": {"create"},
+    "/serviceaccounts": {"create", "patch", "delete"},
+    "/serviceaccounts/token": {"create"},
+    "/resourcequotas": {"create", "patch"},
     "/namespaces": {"create", "patch"},
     "rbac.authorization.k8s.io/roles": {"create", "patch", "delete"},
     "rbac.authorization.k8s.io/rolebindings": {"create", "patch", "delete"},
     "rbac.authorization.k8s.io/clusterroles": {"create", "patch", "delete"},
     "rbac.authorization.k8s.io/clusterrolebindings": {"create", "patch", "delete"},
-    "certificates.k8s.io/certificatesigningrequests/approval": {"patch", "update"},
-    "certificates.k8s.io/signers": {"approve"},
 }
 """An admission policy keeps its use of some of them in bounds (tests/apiserver/charts)."""
 
@@ -162,7 +162,8 @@ def test_what_the_hub_may_write(render: Render):
     assert {what: verbs & WRITES for what, (verbs, _) in held.items() if verbs & WRITES} == (
         HUB_WRITES
     )
-    assert held["certificates.k8s.io/signers"][1] == ("kubernetes.io/kube-apiserver-client",)
+    for what in ("/serviceaccounts", "/serviceaccounts/token"):
+        assert held[what][1] == ("hansa-agent",)
 
 
 def test_the_resolver_asks_nobody(member):

@@ -45,7 +45,8 @@ def lock(render: Render) -> dict[str, dict[str, dict[str, Any]]]:
 
 def test_the_agent_looks_at_every_policy_of_the_lock_and_the_guard_is_confined(lock):
     policies = set(lock["ValidatingAdmissionPolicy"])
-    assert policies == {*canaries.POLICIES, "hansa-guard-confined"}
+    others = {"hansa-guard-confined", "known-fields.memberpolicies.hansa.dev"}
+    assert policies == {*canaries.POLICIES, *others}
     assert set(lock["ValidatingAdmissionPolicyBinding"]) == policies
 
 
