@@ -9,7 +9,7 @@ from typing import Any
 
 from hansa.api import meta
 from tests.apiserver.crds.bases import BASES, DIGEST, LATE, UID
-from tests.residency_kit import stands_in
+from tests.residency_kit import EVERYWHERE, WORLD, stands_in
 
 HEX = "0123456789abcdef"
 
@@ -153,7 +153,7 @@ def _pool(**changes: Any) -> dict:
 
 
 def _residency(test: str, side: str, place: str) -> dict:
-    return {"residency": {test: {side: [place]}}}
+    return {"residency": EVERYWHERE | {test: WORLD | {side: [place]}}}
 
 
 ROOT_RULES: dict[tuple[str, str], Case] = {
@@ -169,7 +169,9 @@ ROOT_RULES: dict[tuple[str, str], Case] = {
 
 RULES: dict[str, Case] = {
     "institution cannot be changed": Case("university", "telecom", old="university"),
-    "denying World leaves nowhere": Case({"deny": ["US"]}, {"deny": ["World"]}),
+    "denying World leaves nowhere": Case(
+        {"allow": ["World"], "deny": ["US"]}, {"allow": ["World"], "deny": ["World"]}
+    ),
     "a place is both allowed and denied": Case(
         {"allow": ["EU"], "deny": ["HU"]}, {"allow": ["EU", "EE"], "deny": ["EE"]}
     ),

@@ -17,7 +17,7 @@ from hansa.reconcile.hub.pools import ParsedPool
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_SHARES = 256
-HEARTBEAT_SHOWN_S = 60
+HEARTBEAT_SHOWN_S = 300
 """A node that renews its Lease is shown with a renewal at most so much older; one that does not, with its last."""
 SOUND, BELIEVED = "Sound", "DatasetsBelieved"
 
