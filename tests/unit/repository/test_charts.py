@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,9 +30,16 @@ def has(values: Any, path: str) -> bool:
     return True
 
 
+def _settings(chart: str) -> dict[str, Any]:
+    """Return the settings there are: values.yaml leaves them out, the schema has them all."""
+    schema = json.loads((HELM / chart / "values.schema.json").read_text(encoding="utf-8"))
+    return dict(schema["properties"]["settings"]["properties"])
+
+
 @pytest.mark.parametrize("chart", CHARTS)
 def test_every_value_that_a_template_reads_is_there(chart):
     values = yaml.safe_load((HELM / chart / "values.yaml").read_text(encoding="utf-8"))
+    values["settings"] = _settings(chart)
     read = {(p.name, m) for p in templates(chart) for m in READ.findall(p.read_text("utf-8"))}
     assert len(read) >= 30
     assert [one for one in sorted(read) if not has(values, one[1])] == []
