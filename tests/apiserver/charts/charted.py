@@ -161,8 +161,9 @@ def policies(plane: ControlPlane) -> list[dict[str, Any]]:
 
 
 def locks(plane: ControlPlane) -> list[dict[str, Any]]:
-    """Return the policies of the second lock: all but the one that confines the guard."""
-    return [one for one in policies(plane) if one["metadata"]["name"] != "hansa-guard-confined"]
+    """Return the policies of the second lock: not what confines the guard, nor what knows our fields."""
+    others = {"hansa-guard-confined", "known-fields.memberpolicies.hansa.dev"}
+    return [one for one in policies(plane) if one["metadata"]["name"] not in others]
 
 
 def pods_of(charted: Charted) -> dict[str, dict[str, Any]]:

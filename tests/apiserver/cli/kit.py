@@ -15,6 +15,7 @@ from tests.residency_kit import EVERYWHERE, stands_in
 SPACE, OWNER, READER, POOL = "cli-clinic", "cli-owner", "cli-reader", "cli-pool"
 NODES = {"cli-tartu": ("EE", "0.9"), "cli-riga": ("LV", "0.5"), "cli-lisbon": ("PT", "0.1")}
 WHEN = "2026-01-01T00:00:00Z"
+SCANS = {"name": "cli-scans", "jurisdiction": "EE", "residency": EVERYWHERE}
 
 
 def node(name: str, jurisdiction: str, price: str) -> dict:
@@ -41,7 +42,7 @@ def node_status(jurisdiction: str) -> dict:
         "switch": "Open",
         "inventory": [{"gpuClass": "nvidia-t4", "memory": "16Gi", "total": 2}],
         "shapes": [shape | {"cpu": "64", "memory": "256Gi"}],
-        "datasets": [{"name": "cli-scans", "jurisdiction": "EE"}] if jurisdiction == "EE" else [],
+        "datasets": [SCANS] if jurisdiction == "EE" else [],
     }
 
 

@@ -128,6 +128,8 @@ OTHER_JOB: dict[str, Any] = {
     "assurance": "L1",
     "result": None,
     "authorizations": [],
+    "retry": {"limit": 1},
+    "ttlSecondsAfterFinished": 61,
 }
 """For each field that is frozen while a job is placed: another valid value (None: removed)."""
 OTHER_GRANT: dict[str, Any] = {
