@@ -92,7 +92,7 @@ HERE: dict[str, set[tuple[str, str]]] = {
         *(("core/persistentvolumeclaims", verb) for verb in ("get", "list", "watch")),
         ("core/pods", "list"),
     },
-    RUN: {("core/pods", "list"), ("core/pods/log", "get")},
+    RUN: {("core/pods", "list"), ("core/events", "list"), ("core/pods/log", "get")},
     CANARY: {
         *((f"core/{name}", "create") for name in ("pods", "services")),
         ("networking.k8s.io/ingresses", "create"),

@@ -1,6 +1,6 @@
 """A hub and a member for the member's tests: real API servers, a hub that signs, a scripted KubeRay.
 
-KubeRay's own process is not started: a RayJob's status is moved by hand, in every order of events.
+No KubeRay runs: a RayJob's status is moved by hand, in every order of events.
 """
 
 from __future__ import annotations
@@ -311,7 +311,8 @@ class Member:
         """Let a run come up and end well."""
         await self.made(workload)
         now = rfc3339(time.time())  # noqa: TID251  # real servers run on real time
-        up = {"availableWorkerReplicas": 2}
+        row = {"type": "RayClusterProvisioned", "status": "True", "reason": "AllUp", "message": ""}
+        up = {"availableWorkerReplicas": 2, "conditions": [row | {"lastTransitionTime": now}]}
         await self.move(
             workload, jobDeploymentStatus="Running", jobStatus="RUNNING", rayClusterStatus=up
         )
