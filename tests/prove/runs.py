@@ -54,7 +54,7 @@ def simulation(seeds: int, base: int, *, workers: int) -> Found:
 
 
 def _played(base: int, seeds: int) -> tuple[dict[str, float], str]:
-    return _printed("tests.simulation", f"--seeds={seeds}", f"--base={base}")
+    return _printed("tests.simulation", f"--seeds={seeds}", f"--base={base}", lines=1 << 20)
 
 
 def model(operations: int, seed: int) -> Found:
@@ -102,13 +102,13 @@ def _soon(p99_s: float | None) -> bool:
     return p99_s is not None and p99_s <= STOP_WITHIN_S
 
 
-def _printed(module: str, *options: str) -> tuple[dict[str, Any], str]:
-    """Run a program that prints one JSON line last; its figures, and what it said if it failed."""
+def _printed(module: str, *options: str, lines: int = 40) -> tuple[dict[str, Any], str]:
+    """Run a program that prints one JSON line last; its figures, and its last lines if it failed."""
     command = (sys.executable, "-m", module, *options)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = done.stdout.splitlines()
-    figures = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-    return figures, "" if done.returncode == 0 else "\n".join([*lines[-40:], done.stderr[-2000:]])
+    said = done.stdout.splitlines()
+    figures = json.loads(said[-1]) if said and said[-1].startswith("{") else {}
+    return figures, "" if done.returncode == 0 else "\n".join([*said[-lines:], done.stderr[-2000:]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ ASK_AGAIN_S = 60
 RUN_AGAIN_S = 3600
 """After a run that failed by its node's fault, the node is tried again this much later."""
 LONGEST_S = 86_400
+GIVEN_BACK_S = 240
+"""Longest pause after a run that was given back: nobody said no, a node was cut off or without its clock."""
 MOST_RUNS = 4
 """Runs of one spec that a node may bring to nothing; then it is not tried again."""
 MOST_NODES = 256
@@ -74,7 +76,9 @@ def asked_again_s(row: Row) -> float:
     reason, times = str(row.get("reason")), _times(row)
     if reason in NODE_FAULTS:
         pause_s = float("inf") if times >= MOST_RUNS else RUN_AGAIN_S * 2.0 ** (times - 1)
-    elif reason in TRANSIENT or reason not in REFUSALS:
+    elif reason not in REFUSALS:
+        pause_s = min(ASK_AGAIN_S * 2.0 ** min(times - 1, 16), GIVEN_BACK_S)
+    elif reason in TRANSIENT:
         pause_s = ASK_AGAIN_S * 2.0 ** min(times - 1, 16)
     else:
         return float("inf")
