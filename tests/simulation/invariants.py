@@ -127,10 +127,11 @@ class Watchman:
             self.accuse(f"{held} GPUs in use at {site}, which lends {SITES[site][1]}")
 
     def restored(self) -> None:
-        """Take in that the hub's store has gone back: what it lacks is lost, what is in it was never deleted."""
-        held = {
-            thing["metadata"]["uid"] for thing in self._league.hub_server.objects[JOBS].values()
-        }
+        """Take in that the hub's store has gone back: what it lacks is lost, and what it holds was deleted
+        only where it says so itself.
+        """
+        jobs = [thing["metadata"] for thing in self._league.hub_server.objects[JOBS].values()]
+        held = {job["uid"] for job in jobs if "deletionTimestamp" not in job}
         self.given_up = {uid for uid in self.acknowledged if uid not in held}
 
     # At the end.
