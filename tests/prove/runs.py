@@ -25,6 +25,7 @@ WAYS_OUT = (
     "test_a_request_with_a_way",
 )
 JUDGE = "tests/unit/grants/test_escapes.py"
+STOP_WITHIN_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,6 @@ def stopping() -> Found:
     times = figures.get("stop_p99_s") or {}
     late = [f"{name}: pods gone after {p99} s" for name, p99 in times.items() if not _soon(p99)]
     return Found({"stop_p99_s": times or None}, {"stop_p99_s": words}, tuple(late))
-
-
-STOP_WITHIN_S = 30
 
 
 def _soon(p99_s: float | None) -> bool:

@@ -329,3 +329,13 @@ def lent(machines: int = 2, each: int = 8, gpu_class: str = "nvidia-l40s") -> Ma
 
 
 __all__ = ["WORKGRANT", "condition"]
+
+
+def one_job(clock: Time) -> Store:
+    """A league of one node and one job."""
+    store = Store(clock)
+    namespace(store)
+    pool(store)
+    node(store, "tartu", lent())
+    submit(store, "study", **gpus(1))
+    return store

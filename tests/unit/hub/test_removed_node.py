@@ -18,12 +18,7 @@ THIEF = Ed25519Signer.generate()
 
 @pytest.fixture
 def store(clock):
-    store = kit.Store(clock)
-    kit.namespace(store)
-    kit.pool(store)
-    kit.node(store, "tartu", kit.lent())
-    kit.submit(store, "study", **kit.gpus(1))
-    return store
+    return kit.one_job(clock)
 
 
 def status(store):

@@ -15,12 +15,7 @@ UNATTENDED_S = 3600
 
 @pytest.fixture
 def store(clock):
-    store = kit.Store(clock)
-    kit.namespace(store)
-    kit.pool(store)
-    kit.node(store, "tartu", kit.lent())
-    kit.submit(store, "study", **kit.gpus(1))
-    return store
+    return kit.one_job(clock)
 
 
 def job(store):

@@ -1,9 +1,9 @@
 """Who turned a job down, and when that node is asked again: so that no job is granted in turn for ever.
 
-A refusal, a run that came to nothing by its node's own fault and one that was given back before it began are
-remembered alike, one row a node, in
-``status.refusals``. Some pass by themselves: that node is asked again, each time after twice as long. The
-others stand until the node's policy or the job's spec changes.
+A refusal, a run that came to nothing by its node's own fault and one that was given back before it
+began are remembered alike, one row a node, in ``status.refusals``. Some pass by themselves: that node is
+asked again, each time after twice as long. The others stand until the node's policy or the job's spec
+changes.
 """
 
 from __future__ import annotations
@@ -74,16 +74,16 @@ def standing(
 def asked_again_s(row: Row) -> float:
     """Return when a node is asked again by itself; infinity for never."""
     reason, times = str(row.get("reason")), _times(row)
-    if reason in NODE_FAULTS:
-        pause_s = float("inf") if times >= MOST_RUNS else RUN_AGAIN_S * 2.0 ** (times - 1)
-    elif reason not in REFUSALS:
-        pause_s = min(ASK_AGAIN_S * 2.0 ** min(times - 1, 16), GIVEN_BACK_S)
+    if reason in NODE_FAULTS and times < MOST_RUNS:
+        first_s, longest_s = RUN_AGAIN_S, LONGEST_S
     elif reason in TRANSIENT:
-        pause_s = ASK_AGAIN_S * 2.0 ** min(times - 1, 16)
+        first_s, longest_s = ASK_AGAIN_S, LONGEST_S
+    elif reason not in REFUSALS and reason not in NODE_FAULTS:
+        first_s, longest_s = ASK_AGAIN_S, GIVEN_BACK_S
     else:
         return float("inf")
     refused_s = from_rfc3339(row.get("refusedAt")) or float("inf")
-    return refused_s + (pause_s if pause_s == float("inf") else min(pause_s, LONGEST_S))
+    return refused_s + min(first_s * 2.0 ** min(times - 1, 16), longest_s)
 
 
 def none_left_until_s(rows: Iterable[Row], digest: str) -> float:

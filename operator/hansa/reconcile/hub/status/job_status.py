@@ -149,12 +149,16 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
 def refused(job: JobView, grant: GrantView, now_s: float, *, run: Bill | None = None) -> Status:
     """Return the status after a member said no, or could not run it: remembered, and holding nothing."""
     no = refusals.row_of(grant, now_s)
-    verb = "could not run it" if grant.node_fault else "refused"
-    verb = "gave it back" if grant.given_back else verb
-    message = f"Node {grant.node} {verb}: {no['message'] or no['reason']}"
+    message = f"Node {grant.node} {_deed(grant)}: {no['message'] or no['reason']}"
     outcome = Waiting(job.uid, Reason.NODE_REFUSED, message)
     status = waiting(job, outcome, (), now_s, run=run)
     return status | {"refusals": refusals.remembered(job.status.get("refusals", ()), no)}
+
+
+def _deed(grant: GrantView) -> str:
+    if grant.node_fault:
+        return "could not run it"
+    return "gave it back" if grant.given_back else "refused"
 
 
 def outdated(job: JobView, grant: GrantView, now_s: float) -> Status:

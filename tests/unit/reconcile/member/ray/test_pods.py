@@ -7,25 +7,9 @@ import pytest
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.inventory.taints import Toleration
-from hansa.reconcile.member.ray.rayjob import RayJob
-from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions
+from tests.unit.reconcile.member.ray.rendered_run import pods, rendered
 from tests.unit.reconcile.member.run_request_kit import request
-
-
-def rendered(made=None):
-    created = [one.body for wave in waves(made or request(), RayJob()) for one in wave]
-    return {body["kind"]: body for body in created}
-
-
-def pods(made=None):
-    spec = rendered(made)["RayJob"]["spec"]
-    cluster = spec["rayClusterSpec"]
-    return {
-        "head": cluster["headGroupSpec"]["template"],
-        "worker": cluster["workerGroupSpecs"][0]["template"],
-        "submitter": spec["submitterPodTemplate"],
-    }
 
 
 @pytest.mark.parametrize("role", ["head", "worker", "submitter"])

@@ -17,30 +17,12 @@ from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions, lawful_places
 from tests.residency_kit import EVERYWHERE, stands_in
 from tests.unit.grants.grant_kit import grant, job, policy
+from tests.unit.reconcile.member.ray.rendered_run import bodies, pods, rendered
 from tests.unit.reconcile.member.run_request_kit import HOST_PATH, request
 
 
-def rendered(made=None):
-    return {
-        creation.body["kind"]: creation.body
-        for wave in waves(made or request(), RayJob())
-        for creation in wave
-    }
-
-
 def config_maps(made=None):
-    bodies = [creation.body for wave in waves(made or request(), RayJob()) for creation in wave]
-    return {body["metadata"]["name"]: body for body in bodies if body["kind"] == "ConfigMap"}
-
-
-def pods(made=None):
-    spec = rendered(made)["RayJob"]["spec"]
-    cluster = spec["rayClusterSpec"]
-    return {
-        "head": cluster["headGroupSpec"]["template"],
-        "worker": cluster["workerGroupSpecs"][0]["template"],
-        "submitter": spec["submitterPodTemplate"],
-    }
+    return {one["metadata"]["name"]: one for one in bodies(made) if one["kind"] == "ConfigMap"}
 
 
 def test_waves_begin_with_the_namespace_and_end_with_the_rayjob():
