@@ -1,0 +1,1 @@
+"""The ledger process: takes receipts in, countersigns, logs and posts them."""

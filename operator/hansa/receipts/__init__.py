@@ -1,0 +1,1 @@
+"""What a member signs about the work it did, and what proves it. Pure."""

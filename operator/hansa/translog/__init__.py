@@ -1,0 +1,1 @@
+"""The transparency log: an RFC 6962 tree, checkpoints, cosignatures, proofs and policies. Pure."""

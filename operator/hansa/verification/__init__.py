@@ -1,0 +1,1 @@
+"""Whether work was done: tickets, samples, probes and verdicts. Pure."""
