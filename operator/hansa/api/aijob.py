@@ -12,20 +12,19 @@ from hansa.api.meta import (
     BASE64,
     DIGEST_IMAGE,
     ENV_NAME,
-    RELEASE_NUMBER,
+    FILE_NAME,
     Assurance,
     Currency,
     Decimal,
     Digest,
-    GpuClass,
     Model,
     Name,
-    Quantity,
     Timestamp,
     checked,
     keyed,
     rule,
 )
+from hansa.api.ray_shape import RayShape
 from hansa.api.residency import Residency
 from hansa.api.retry import Retry
 
@@ -34,13 +33,28 @@ Argument = Annotated[str, StringConstraints(max_length=4096)]
 EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME, max_length=128)]
 RESERVED_ENV_PREFIXES = ("RAY_", "KUBERAY_", "NVIDIA_", "CUDA_", "LD_", "HANSA_")
 """The platform's: CVE-2025-23266 rode on LD_PRELOAD."""
-RAY_FLOOR = (2, 54)
-"""Ray before 2.54 has known remote code execution flaws."""
+HARMLESS_ENV = (
+    *("CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING", "NVIDIA_TF32_OVERRIDE"),
+    *("RAY_COLOR_PREFIX", "RAY_DEDUP_LOGS", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_LOG_TO_STDERR"),
+    *("RAY_BACKEND_LOG_LEVEL", "RAY_RLLIB_LOG_LEVEL", "RAY_TQDM_PATCH_PRINT"),
+)
+HARMLESS_ENV_PREFIXES = ("RAY_AIR_", "RAY_DATA_", "RAY_TRAIN_", "RAY_TUNE_")
+"""What frameworks read and nothing that guards a run: these begin with a reserved prefix and may be set."""
 SERVED_WORKLOADS = frozenset({"Batch", "FineTune"})
 MAX_JOB_BYTES = 128 << 10
 """Metadata and spec of a job, as JSON: a hub keeps all jobs in memory, and every grant carries one."""
 UNSERVED = "Inference is not served yet; use Batch or FineTune"
 """What is said of the other kinds of work, which the API reserves."""
+
+
+def is_reserved_env(name: str) -> bool:
+    """Whether the platform sets this variable itself, and a job may not.
+
+    >>> [is_reserved_env(name) for name in ("RAY_ADDRESS", "RAY_TRAIN_V2_ENABLED", "LR")]
+    [True, False, False]
+    """
+    harmless = name in HARMLESS_ENV or name.startswith(HARMLESS_ENV_PREFIXES)
+    return name.startswith(RESERVED_ENV_PREFIXES) and not harmless
 
 
 class EnvVar(Model):
@@ -49,13 +63,16 @@ class EnvVar(Model):
     model_config = ConfigDict(json_schema_extra=keyed("name"))
 
     name: EnvName = Field(
-        description="Name. Prefixes RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ and HANSA_ are reserved; HOME"
+        description="Name. Prefixes RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ and HANSA_ are reserved, but for"
+        f" {', '.join(HARMLESS_ENV)} and those beginning with {', '.join(HARMLESS_ENV_PREFIXES)}; HOME"
         " and USER replace the platform's /tmp and hansa.",
         json_schema_extra=checked(
             rule(
-                "!self.matches('^(RAY|KUBERAY|NVIDIA|CUDA|LD|HANSA)_')",
+                "!self.matches('^(RAY|KUBERAY|NVIDIA|CUDA|LD|HANSA)_') ||"
+                f" self.matches('^({'|'.join(HARMLESS_ENV_PREFIXES)})') ||"
+                f" self in [{', '.join(repr(name) for name in HARMLESS_ENV)}]",
                 "names beginning with RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ or HANSA_"
-                " are set by the platform; choose another name",
+                " are set by the platform, but for the few that the reference lists; choose another name",
             )
         ),
     )
@@ -65,7 +82,7 @@ class EnvVar(Model):
     @classmethod
     def _not_reserved(cls, name: str) -> str:
         # The member reads grants from a hub it does not trust: the CRD's rule is not enough there.
-        if name.startswith(RESERVED_ENV_PREFIXES):
+        if is_reserved_env(name):
             raise ValueError(f"{name} begins with a prefix that the platform reserves")
         return name
 
@@ -76,6 +93,23 @@ class SecretUse(Model):
     model_config = ConfigDict(json_schema_extra=keyed("name"))
 
     name: Name = Field(description="Name in the member's MemberPolicy; no value passes the hub.")
+    mode: Literal["Environment", "Files"] = Field(
+        default="Environment",
+        description="Its keys as environment variables, or as files in /secrets/NAME.",
+    )
+
+
+class CodeFile(Model):
+    """A small text file that travels with the job: a script, a configuration."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("name"))
+
+    name: Annotated[str, StringConstraints(pattern=FILE_NAME, max_length=128)] = Field(
+        description="File name; read-only at /code/NAME in the driver and the workers."
+    )
+    content: Annotated[str, StringConstraints(max_length=65_536)] = Field(
+        description="Text. It is part of what data owners sign."
+    )
 
 
 class DataSource(Model):
@@ -84,85 +118,6 @@ class DataSource(Model):
     model_config = ConfigDict(json_schema_extra=keyed("name"))
 
     name: Name = Field(description="Data set name; mounted read-only at /data/NAME.")
-
-
-class Resources(Model):
-    """CPU and memory of one pod."""
-
-    cpu: Quantity = Field(default="1", description="CPU of the pod.")
-    memory: Quantity = Field(
-        default="2Gi",
-        description="Memory of the pod: what it is given, and the most it may take.",
-        json_schema_extra=checked(
-            rule("self.matches('[1-9]')", "memory must be more than 0: a limit of 0 limits nothing")
-        ),
-    )
-
-    @field_validator("memory")
-    @classmethod
-    def _some_memory(cls, memory: str) -> str:
-        # The member reads grants from a hub it does not trust: the CRD's rule is not enough there.
-        if not memory.strip("0.kmKMGTi"):
-            raise ValueError("memory must be more than 0: a limit of 0 limits nothing")
-        return memory
-
-
-class Workers(Resources):
-    """The Ray worker group: a gang of identical pods, placed all or none."""
-
-    model_config = ConfigDict(
-        json_schema_extra=checked(
-            rule(
-                "!has(self.minCount) || !has(self.count) || self.minCount <= self.count",
-                "minCount must not exceed count",
-                field_path=".minCount",
-            ),
-            rule(
-                "!(has(self.gpuClass) && has(self.gpuMemory))",
-                "give gpuClass, or gpuMemory when any class with that much memory will do, not both",
-                field_path=".gpuMemory",
-            ),
-            rule(
-                "(has(self.gpus) && self.gpus > 0) || !(has(self.gpuClass) || has(self.gpuMemory))",
-                "gpus must be at least 1 where gpuClass or gpuMemory is given",
-                field_path=".gpus",
-            ),
-        )
-    )
-
-    count: int = Field(default=1, ge=1, le=1024, description="Workers to run.")
-    min_count: int | None = Field(
-        default=None, ge=1, le=1024, description="Elastic jobs: fewest workers that are useful."
-    )
-    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of each worker.")
-    gpu_class: GpuClass | None = Field(default=None, description="GPU class wanted.")
-    gpu_memory: Quantity | None = Field(
-        default=None, description="Least memory of one GPU, when any class will do."
-    )
-
-
-class RayShape(Model):
-    """The Ray cluster of the job: one head without GPUs and one group of workers."""
-
-    version: Annotated[str, StringConstraints(pattern=RELEASE_NUMBER, max_length=20)] = Field(
-        description="Ray version in the image; 2.54.0 is the security floor.",
-        json_schema_extra=checked(
-            rule(
-                "!self.matches('^[0-9]+[.][0-9]+[.]') || int(self.split('.')[0]) > 2 ||"
-                " (int(self.split('.')[0]) == 2 && int(self.split('.')[1]) >= 54)",
-                "Ray before 2.54.0 has known remote code execution flaws; use 2.54.0 or newer",
-            )
-        ),
-    )
-    head: Resources = Field(default=Resources(), description="The head pod; never has GPUs.")
-    workers: Workers = Field(default=Workers(), description="The worker group.")
-
-    @field_validator("version")
-    @classmethod
-    def _above_the_floor(cls, version: str) -> str:
-        if tuple(int(part) for part in version.split(".")[:2]) < RAY_FLOOR:
-            raise ValueError("Ray before 2.54.0 has known remote code execution flaws")
-        return version
 
 
 class Budget(Model):
@@ -246,6 +201,9 @@ class AIJobSpec(Model):
         max_length=64,
         description="Command of the Ray driver, as an argument list.",
         json_schema_extra=ATOMIC,
+    )
+    files: tuple[CodeFile, ...] = Field(
+        default=(), max_length=32, description="Small text files, read-only in /code."
     )
     env: tuple[EnvVar, ...] = Field(
         default=(), max_length=64, description="Environment of the driver and the workers."

@@ -64,7 +64,9 @@ PUBLIC_KEY = r"^[A-Za-z0-9+/]{43}=$"
 P256_POINT = r"^A[g-z0-9+/][A-Za-z0-9+/]{42}$"
 BASE64 = r"^[A-Za-z0-9+/]+={0,2}$"
 UID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-RELEASE_NUMBER = r"^[0-9]+\.[0-9]+\.[0-9]+$"
+RELEASE_NUMBER = r"^[0-9]+\.[0-9]+\.[0-9]+((rc|\.post|\.dev)[0-9]+)?$"
+FILE_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
+RAY_RESOURCE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CURRENCY = r"^[A-Z]{3}$"
 REASON = r"^[A-Za-z]([A-Za-z0-9]*)$"
@@ -90,7 +92,9 @@ PATTERN_ADVICE = {
     P256_POINT: "must be a compressed P-256 point in base64: 44 characters, as `hansa join` printed it",
     BASE64: "must be base64",
     UID: "must be a uid, for example 0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60",
-    RELEASE_NUMBER: "must be a release number, for example 2.60.0",
+    RELEASE_NUMBER: "must be a release number, for example 2.60.0 or 2.60.0.post1",
+    FILE_NAME: "must be a file name of letters, digits, '_', '.' and '-', for example train.py",
+    RAY_RESOURCE: "must begin with a letter, then letters, digits, '_', '.' and '-'",
     ENV_NAME: "must be letters, digits and '_', and not begin with a digit",
     CURRENCY: "must be an ISO 4217 code, for example EUR",
     REASON: "must be one word in CamelCase",

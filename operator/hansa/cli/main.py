@@ -23,6 +23,7 @@ COMMANDS = {
         "hansa.cli.league.release:release",
         "Sign that nothing runs any more at a node that is gone.",
     ),
+    "convert": ("hansa.cli.convert.command:convert_command", "Make an AIJob of a RayJob."),
     "sign": ("hansa.cli.jobs.sign:sign", "Sign a job's work as the owner of its data."),
     "release-result": (
         "hansa.cli.jobs.release_result:release_result",

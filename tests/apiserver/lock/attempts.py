@@ -12,7 +12,8 @@ from typing import Any
 
 from hansa.grants.checks import judge
 from hansa.grants.judgement import Judgement
-from tests.apiserver.lock.escapes import PODS, RAYJOBS, REQUESTS, PodEscape, Request
+from tests.apiserver.lock.escapes import PODS, REQUESTS, PodEscape, Request
+from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
 from tests.unit.grants.grant_kit import facts, grant, job, policy
 
 Attempt = dict[str, Any]

@@ -191,7 +191,11 @@ PODS: Mapping[str, PodEscape] = {
         "pod-volumes",
     ),
     "another's settings": (VOLUME, _volume(configMap={"name": "kube-root-ca.crt"}), "pod-volumes"),
-    "a secret as a file": (VOLUME, _volume(secret={"secretName": "lent-token"}), "pod-volumes"),
+    "a secret not lent, as a file": (
+        VOLUME,
+        _volume(secret={"secretName": "other"}),
+        "pod-volumes",
+    ),
     "a network disk": (VOLUME, _volume(nfs={"server": "192.0.2.9", "path": "/"}), "pod-volumes"),
     "an inline driver": (VOLUME, _volume(csi={"driver": "x.example"}), "pod-volumes"),
     "a claim of its own": (
@@ -454,6 +458,11 @@ PODS: Mapping[str, PodEscape] = {
         {"configMapRef": {"name": "grant"}},
         "container-env",
     ),
+    "a library before all others": (
+        (*C, "env", "+"),
+        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "all"},
+        "container-env",
+    ),
     "all of a secret not lent": (
         (*C, "envFrom", "+"),
         {"secretRef": {"name": "other"}},
@@ -481,45 +490,6 @@ PODS: Mapping[str, PodEscape] = {
         "labels|container-security",
     ),
 }
-
-
-CLUSTER = ("spec", "rayClusterSpec")
-RAYJOBS: Mapping[str, PodEscape] = {
-    "an entry point of its own": (("spec", "entrypoint"), "sh", "rayjob-life"),
-    "another try": (("spec", "backoffLimit"), 3, "rayjob-life"),
-    "a cluster that stays": (("spec", "shutdownAfterJobFinishes"), False, "rayjob-life"),
-    "no end": (("spec", "activeDeadlineSeconds"), 2_599_201, "rayjob-life"),
-    "another's cluster": (("spec", "clusterSelector"), {"ray.io/cluster": "x"}, "rayjob-fields"),
-    "code by address": (("spec", "runtimeEnvYAML"), "pip: [x]", "rayjob-fields"),
-    "an autoscaler": ((*CLUSTER, "enableInTreeAutoscaling"), True, "rayjob-fields"),
-    "an ingress to the dashboard": (
-        (*CLUSTER, "headGroupSpec", "enableIngress"),
-        True,
-        "rayjob-fields",
-    ),
-    "a service of its own": (
-        (*CLUSTER, "headGroupSpec", "headService"),
-        {"spec": {"type": "NodePort"}},
-        "rayjob-fields",
-    ),
-    "no token": ((*CLUSTER, "authOptions", "mode"), "disabled", "rayjob-cluster"),
-    "a door to the head": (
-        (*CLUSTER, "headGroupSpec", "serviceType"),
-        "NodePort",
-        "rayjob-cluster",
-    ),
-    "a start parameter": (
-        (*CLUSTER, "headGroupSpec", "rayStartParams", "dashboard-host"),
-        "0.0.0.0",
-        "rayjob-cluster",
-    ),
-    "a shell in a start parameter": (
-        (*CLUSTER, "headGroupSpec", "rayStartParams", "num-cpus"),
-        "0; id",
-        "rayjob-cluster",
-    ),
-}
-"""What changes one thing in the RayJob that the agent renders."""
 
 
 def spoilt(pod: Mapping[str, Any], escape: PodEscape) -> dict[str, Any]:

@@ -14,7 +14,14 @@ from tests.apiserver.crds.bases import BASES
 
 def _request() -> RunRequest:
     wire = copy.deepcopy(BASES["WorkGrant"]["spec"])
+    wire["jobSpec"] |= {
+        "files": [{"name": "train.py", "content": "print(1)"}],
+        "secrets": [{"name": "token"}, {"name": "keys", "mode": "Files"}],
+        "env": [{"name": "CUDA_LAUNCH_BLOCKING", "value": "1"}],
+    }
     wire["jobSpec"]["ray"]["workers"]["count"] = wire["workers"] = 2
+    resources = [{"name": "ssd", "amount": 2}, {"name": "Nv.link-4", "amount": 1}]
+    wire["jobSpec"]["ray"]["workers"]["customResources"] = resources
     policy = BASES["MemberPolicy"]["spec"]
     volume = {
         "capacity": {"storage": "1Gi"},
@@ -37,7 +44,7 @@ def _request() -> RunRequest:
         ),
         places=("EE", "EE-79"),
         volumes={"breast-cancer": volume},
-        secrets={"token": {"token": "c2VjcmV0"}},
+        secrets={"token": {"token": "c2VjcmV0"}, "keys": {"id": "c2VjcmV0"}},
         resolver="10.96.0.53",
     )
 

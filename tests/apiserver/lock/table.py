@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.apiserver.lock.attempts import attempts, control
-from tests.apiserver.lock.escapes import PODS, RAYJOBS, REQUESTS
+from tests.apiserver.lock.escapes import PODS, REQUESTS
+from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
 
 PAGE = "escapes.md"
 HEAD = """# Ways out, and what stops each

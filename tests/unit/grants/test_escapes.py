@@ -16,6 +16,7 @@ from hansa.reconcile.member.run_request import Creation, RunRequest
 from tests import hostile
 from tests.apiserver.lock import escapes, table
 from tests.apiserver.lock.attempts import LAW, LAWFUL, attempts, control, holds, verdict
+from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
 from tests.hostile import Random
 from tests.unit.grants.grant_kit import HUB, facts, grant
 from tests.unit.reconcile.member.run_request_kit import CARDS, HOST_PATH
@@ -39,7 +40,7 @@ def test_a_grant_with_a_way_out_is_refused(name: str):
 
 def test_there_are_as_many_as_promised():
     said = table.counts(table.rows())
-    assert said["escapes"] == len(escapes.PODS) + len(escapes.RAYJOBS) + len(escapes.REQUESTS)
+    assert said["escapes"] == len(escapes.PODS) + len(RAYJOBS) + len(escapes.REQUESTS)
     assert said["refused_by_judge_as_a_field"] >= 150
     assert said["refused_by_lock"] >= 150
 
@@ -73,7 +74,7 @@ def check(creations: list[Creation]) -> None:
     (rayjob,) = [creation.body for creation in creations if creation.body["kind"] == "RayJob"]
     for pod in pods_of(rayjob):
         assert [name for name, escape in escapes.PODS.items() if holds(pod, escape)] == []
-    assert [name for name, escape in escapes.RAYJOBS.items() if holds(rayjob, escape)] == []
+    assert [name for name, escape in RAYJOBS.items() if holds(rayjob, escape)] == []
     posted = {name: r.body for name, r in escapes.REQUESTS.items() if r.method == "POST"}
     for creation in creations:
         assert [name for name, body in posted.items() if body == creation.body] == []

@@ -175,6 +175,7 @@ def test_every_field_of_a_job_is_signed_or_named_as_not():
         AIJobSpec.model_validate(
             job(
                 workload="FineTune",
+                files=[{"name": "a.py", "content": "1"}],
                 env=[{"name": "A"}],
                 secrets=[{"name": "token"}],
                 residency=stands_in("EE"),

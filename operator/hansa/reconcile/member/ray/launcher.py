@@ -16,6 +16,7 @@ from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.workload import Output
 
 FOLDER = "/hansa"
+CODE = "/code"
 RESULT_PATH = "/tmp/hansa/result.json"  # noqa: S108  # a path inside the job's own container
 MARK = "hansa-result:"
 STALE_CODE = 75

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hansa.api.aijob import Resources
 from hansa.api.meta import JURISDICTION_LABEL
+from hansa.api.ray_shape import Resources
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL
@@ -19,6 +19,7 @@ from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent
 GPU = "nvidia.com/gpu"
 HIDING, HIDDEN = "NVIDIA_VISIBLE_DEVICES", "void"
 DATA_ROOT = "/data"
+SECRETS = "/secrets"
 SCRATCH = "scratch"
 SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 SUBMITTER_MEMORY_LIMIT = "1Gi"
@@ -80,15 +81,17 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         ),
         # No CPU limit: throttling a start-up burst costs more than it protects.
         "resources": {"requests": requests, "limits": limits},
-        "volumeMounts": [*_mounts(), *_data_mounts(request)],
+        "volumeMounts": [*_mounts(), *_data_mounts(request), *_code_mounts(request)],
         "livenessProbe": alive.probe(),
         "securityContext": _container_security(),
     }
-    if request.secrets:
-        container["envFrom"] = [
-            {"secretRef": {"name": lent_name(n)}} for n in sorted(request.secrets)
-        ]
-    volumes = [_scratch(request), _launcher_volume(), alive.volume(), *_data_volumes(request)]
+    if from_env := sorted(request.secrets.keys() - _secret_files(request)):
+        container["envFrom"] = [{"secretRef": {"name": lent_name(n)}} for n in from_env]
+    volumes = [
+        *(_scratch(request), _launcher_volume(), alive.volume()),
+        *_data_volumes(request),
+        *_code_volumes(request),
+    ]
     return _template(request, container, volumes, wants_gpu=gpus > 0)
 
 
@@ -202,6 +205,33 @@ def _scratch(request: RunRequest) -> Manifest:
 def _launcher_volume() -> Manifest:
     items = [{"key": key, "path": key} for key in ("launch.py", "argv.json")]
     return {"name": "launcher", "configMap": {"name": RECORD, "items": items}}
+
+
+def _code_mounts(request: RunRequest) -> list[Manifest]:
+    code = [_read_only("code", launcher.CODE)] if request.job.files else []
+    names = sorted(_secret_files(request))
+    return [*code, *(_read_only(lent_name(name), f"{SECRETS}/{name}") for name in names)]
+
+
+def _code_volumes(request: RunRequest) -> list[Manifest]:
+    """Return the volumes of the job's own files, and of secrets that it reads as files."""
+    items = [{"key": key, "path": name} for name, (key, _) in code_files(request).items()]
+    code = [{"name": "code", "configMap": {"name": RECORD, "items": items}}] if items else []
+    lent = map(lent_name, sorted(_secret_files(request)))
+    return [*code, *({"name": name, "secret": {"secretName": name}} for name in lent)]
+
+
+def code_files(request: RunRequest) -> dict[str, tuple[str, str]]:
+    """Return the job's files: name in /code → (key in the record, text)."""
+    return {one.name: (f"code.{i}", one.content) for i, one in enumerate(request.job.files)}
+
+
+def _secret_files(request: RunRequest) -> set[str]:
+    return {use.name for use in request.job.secrets if use.mode == "Files"}
+
+
+def _read_only(name: str, path: str) -> Manifest:
+    return {"name": name, "mountPath": path, "readOnly": True}
 
 
 def _data_mounts(request: RunRequest) -> list[Manifest]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hansa.api.meta import JOB_UID_LABEL
+from hansa.api.ray_shape import CustomResource
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason
@@ -46,6 +47,7 @@ class RayJob:
         files = {
             "argv.json": json.dumps(list(request.job.entrypoint)),
             "launch.py": launcher.PROGRAM,
+            **dict(pods.code_files(request).values()),
         }
         return Rendering(_spec(request), _quota(request), files, (_from_kuberay(request),))
 
@@ -115,7 +117,10 @@ def _cluster(request: RunRequest) -> Manifest:
         "replicas": count,
         "minReplicas": count,
         "maxReplicas": count,
-        "rayStartParams": _start(cpus=-(-millis(ray.workers.cpu) // 1000), gpus=ray.workers.gpus),
+        "rayStartParams": {
+            **_start(cpus=-(-millis(ray.workers.cpu) // 1000), gpus=ray.workers.gpus),
+            **_custom(ray.workers.custom_resources),
+        },
         "template": pods.worker_template(request),
     }
     return {
@@ -128,6 +133,15 @@ def _cluster(request: RunRequest) -> Manifest:
         },
         "workerGroupSpecs": [workers],
     }
+
+
+def _custom(resources: Iterable[CustomResource]) -> Mapping[str, str]:
+    """Return Ray's custom resources, quoted for the shell through which KubeRay hands them on.
+
+    Their names have no character that a shell reads.
+    """
+    held = ", ".join(f'\\"{one.name}\\": {one.amount}' for one in resources)
+    return {"resources": f'"{{{held}}}"'} if held else {}
 
 
 def _start(*, cpus: int, gpus: int) -> Mapping[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from hansa.api.workgrant import WorkGrantSpec
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.inventory.taints import Toleration
 from hansa.reconcile.member.run_request import RenderOptions
-from tests.unit.reconcile.member.ray.rendered_run import pods, rendered
+from tests.unit.grants.grant_kit import grant, job
+from tests.unit.reconcile.member.ray.rendered_run import bodies, pods, rendered
 from tests.unit.reconcile.member.run_request_kit import request
 
 
@@ -42,3 +44,38 @@ def test_another_accelerator_is_asked_for_by_its_own_name():
     assert container["resources"]["limits"]["amd.com/gpu"] == "1"
     assert {"name": "A", "value": "b"} in container["env"]
     assert rendered(made)["ResourceQuota"]["spec"]["hard"]["requests.amd.com/gpu"] == "2"
+
+
+def _record(made):
+    """Return the data of the immutable ConfigMap that a run's pods read."""
+    return next(b["data"] for b in bodies(made) if b["kind"] == "ConfigMap" and b.get("immutable"))
+
+
+FILES = [{"name": "train.py", "content": "print(1)"}, {"name": "b.json", "content": "{}"}]
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_a_job_brings_small_files(role):
+    made = request(files=FILES)
+    spec, record = pods(made)[role]["spec"], _record(made)
+    [container] = spec["containers"]
+    [volume] = [volume for volume in spec["volumes"] if volume["name"] == "code"]
+
+    assert {"name": "code", "mountPath": "/code", "readOnly": True} in container["volumeMounts"]
+    held = {item["path"]: record[item["key"]] for item in volume["configMap"]["items"]}
+    assert held == {file["name"]: file["content"] for file in FILES}
+    assert "code" not in {volume["name"] for volume in pods()[role]["spec"]["volumes"]}
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_a_lent_secret_is_environment_or_files(role):
+    uses = [{"name": "token"}, {"name": "keys", "mode": "Files"}]
+    asking = WorkGrantSpec.model_validate(grant(job(secrets=uses)))
+    lent = {"token": {"a": "eA=="}, "keys": {"b": "eA=="}}
+    spec = pods(request(grant=asking, secrets=lent))[role]["spec"]
+    [container] = spec["containers"]
+
+    assert container["envFrom"] == [{"secretRef": {"name": "lent-token"}}]
+    assert {"name": "lent-keys", "secret": {"secretName": "lent-keys"}} in spec["volumes"]
+    mount = {"name": "lent-keys", "mountPath": "/secrets/keys", "readOnly": True}
+    assert mount in container["volumeMounts"]

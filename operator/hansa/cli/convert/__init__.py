@@ -1,0 +1,1 @@
+"""``hansa convert``: makes an AIJob of a manifest that KubeRay takes."""

@@ -1,0 +1,266 @@
+"""An AIJob of a RayJob, a RayCronJob or, with an entrypoint, a RayCluster; every field dropped is named."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from hansa.api.aijob import AIJobSpec, is_reserved_env
+from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION
+from hansa.cli.convert.pods import Contents, Shape, take_contents, take_shape, weight
+from hansa.cli.convert.taking import Note, Taking
+from hansa.errors import Terminal
+from hansa.ports import Manifest
+
+SPEC = {"RayJob": "spec", "RayCronJob": "spec.jobTemplate", "RayCluster": ""}
+"""Kind → where the job's spec stands; a RayCluster has none."""
+SHELL = re.compile(r"[;&|<>`$()*?~]")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What no RayJob says and an AIJob must, and what replaces something in it."""
+
+    pool: str
+    location: tuple[str, ...]
+    legal_control: tuple[str, ...]
+    image: str = ""
+    ray_version: str = ""
+    gpu_class: str = ""
+    entrypoint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """An AIJob, and what of the old manifest is not in it as it was."""
+
+    job: Manifest
+    notes: tuple[Note, ...]
+
+
+def convert(documents: Iterable[object], choice: Choice) -> list[Conversion]:
+    """Return an AIJob for each RayJob, RayCronJob and RayCluster among ``documents``.
+
+    ConfigMaps among them that its pods mount become files of the job.
+
+    Raises:
+        Terminal: naming the field that no AIJob can hold, or that must be given.
+    """
+    held = [document for document in documents if isinstance(document, dict)]
+    maps = {
+        str(one["metadata"]["name"]): one.get("data") or {}
+        for one in held
+        if one.get("kind") == "ConfigMap"
+    }
+    made = [_guarded(one, maps, choice) for one in held if one.get("kind") in SPEC]
+    if not made:
+        raise Terminal(f"no {', '.join(SPEC)} in this manifest")
+    return made
+
+
+def _guarded(
+    manifest: Manifest, maps: Mapping[str, Mapping[str, str]], choice: Choice
+) -> Conversion:
+    try:
+        return _convert(manifest, maps, choice)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        kind = manifest["kind"]
+        raise Terminal(f"this is no {kind} as KubeRay takes it: {error}") from error
+
+
+def _convert(
+    manifest: Manifest, maps: Mapping[str, Mapping[str, str]], choice: Choice
+) -> Conversion:
+    taking = Taking(manifest)
+    kind = str(manifest["kind"])
+    at = SPEC[kind]
+    cluster = f"{at}.rayClusterSpec" if at else "spec"
+    if taking.peek(f"{at}.clusterSelector") and at:
+        raise Terminal(f"{at}.clusterSelector: a run has a cluster of its own; give rayClusterSpec")
+    contents = Contents()
+    groups = taking.peek(f"{cluster}.workerGroupSpecs") or []
+    if not isinstance(taking.peek(f"{cluster}.headGroupSpec.template.spec.containers[0]"), dict):
+        raise Terminal(f"{cluster}.headGroupSpec has no container")
+    if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
+        raise Terminal(f"{cluster}.workerGroupSpecs is no list of groups")
+    paths = [f"{cluster}.workerGroupSpecs[{number}]" for number in range(len(groups))]
+    for group in (f"{cluster}.headGroupSpec", *paths):
+        take_contents(taking, group, maps, contents)
+    _take_runtime_env(taking, at, contents)
+    spec: Manifest = {
+        "pool": choice.pool,
+        "image": _image(taking, cluster, paths, choice),
+        "entrypoint": _entrypoint(taking, at, contents, choice),
+        "ray": _ray(taking, cluster, paths, choice),
+        "residency": {
+            "location": {"allow": list(choice.location)},
+            "legalControl": {"allow": list(choice.legal_control)},
+        },
+        "files": [{"name": n, "content": text} for n, text in sorted(contents.files.items())],
+        "env": [{"name": name, "value": value} for name, value in contents.env.items()],
+        "secrets": [{"name": name, "mode": mode} for name, mode in contents.secrets.items()],
+        **(_times(taking, at) if at else {}),
+    }
+    spec = {name: value for name, value in spec.items() if value != []}
+    job = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "AIJob",
+        "metadata": _metadata(taking),
+        "spec": spec,
+    }
+    _check(spec)
+    return Conversion(job, tuple(taking.notes()))
+
+
+def _check(spec: Manifest) -> None:
+    try:
+        AIJobSpec.model_validate(spec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Terminal(f"the AIJob's spec.{where}: {first['msg']}") from None
+
+
+def _metadata(taking: Taking) -> Manifest:
+    name = taking.take("metadata.name") or str(taking.take("metadata.generateName", "job"))
+    namespace = taking.take("metadata.namespace")
+    return {"name": name.rstrip("-")} | ({"namespace": namespace} if namespace else {})
+
+
+def _image(taking: Taking, cluster: str, groups: Sequence[str], choice: Choice) -> str:
+    paths = [
+        f"{group}.template.spec.containers[0]" for group in (f"{cluster}.headGroupSpec", *groups)
+    ]
+    for path in paths:
+        taking.take(f"{path}.name")
+    found = [(path, str(image)) for path in paths if (image := taking.take(f"{path}.image"))]
+    for path, image in found[1:]:
+        if image != found[0][1]:
+            taking.note(f"{path}.image", f"{image}: an AIJob has one image for all its pods")
+    image = choice.image or (found[0][1] if found else "")
+    if not re.fullmatch(DIGEST_IMAGE.strip("^$"), image):
+        where = f"{found[0][0]}.image" if found else f"{cluster}.headGroupSpec"
+        raise Terminal(f"{where} is {image or 'not given'}: give --image NAME@sha256:…; tags move")
+    return image
+
+
+def _entrypoint(taking: Taking, at: str, contents: Contents, choice: Choice) -> list[str]:
+    written = str(taking.take(f"{at}.entrypoint", "")) if at else ""
+    if choice.entrypoint:
+        return list(choice.entrypoint)
+    if not written.strip():
+        raise Terminal(
+            f"{at or 'RayCluster'} has no entrypoint: give --entrypoint 'python train.py'"
+        )
+    for before, after in sorted(contents.moved.items(), reverse=True):
+        if before in written:
+            written = re.sub(rf"{re.escape(before)}(?=[/\s'\"]|$)", after, written)
+            taking.note(f"{at}.entrypoint", f"{before} is {after} in a run")
+    return _words(written)
+
+
+def _words(entrypoint: str) -> list[str]:
+    """Split a command as a shell does; what needs a shell gets one."""
+    try:
+        words = shlex.split(entrypoint)
+    except ValueError:
+        return ["sh", "-c", entrypoint]
+    outside = re.sub(r"'[^']*'|\"[^\"`$]*\"", "", entrypoint)
+    return ["sh", "-c", entrypoint] if SHELL.search(outside) else words
+
+
+def _ray(taking: Taking, cluster: str, groups: Sequence[str], choice: Choice) -> Manifest:
+    head = take_shape(taking, f"{cluster}.headGroupSpec")
+    count, fewest, shape = _workers(taking, cluster, groups, head)
+    workers: Manifest = {"count": count, "cpu": shape.cpu, "memory": shape.memory}
+    if fewest != count:
+        workers["minCount"] = fewest
+    if shape.gpus:
+        workers |= {"gpus": shape.gpus} | (
+            {"gpuClass": choice.gpu_class} if choice.gpu_class else {}
+        )
+    if shape.custom:
+        workers["customResources"] = [{"name": name, "amount": much} for name, much in shape.custom]
+    only_head = not groups
+    kept = Shape() if only_head or head.gpus else head
+    version = str(taking.take(f"{cluster}.rayVersion", ""))
+    return {
+        "version": choice.ray_version or version,
+        "head": {"cpu": kept.cpu, "memory": kept.memory},
+        "workers": workers,
+    }
+
+
+def _workers(
+    taking: Taking, cluster: str, groups: Sequence[str], head: Shape
+) -> tuple[int, int, Shape]:
+    """Return count, least count and shape of the one group of workers."""
+    if not groups:
+        taking.note(
+            f"{cluster}.headGroupSpec", "an AIJob's head takes no tasks: it is a worker now"
+        )
+        return 1, 1, head
+    elastic = bool(taking.take(f"{cluster}.enableInTreeAutoscaling"))
+    found = [
+        (group, *_counts(taking, group, elastic=elastic), take_shape(taking, group))
+        for group in groups
+    ]
+    _, count, fewest, shape = max(found, key=lambda one: weight(one[3], one[1]))
+    same = [one for one in found if one[3] == shape]
+    for path, many, _, other in found:
+        if other != shape:
+            said = f"{many} workers of another shape: an AIJob has one group of equal workers"
+            taking.note(path, said)
+    if head.gpus:
+        taking.note(f"{cluster}.headGroupSpec", "GPUs are the workers': an AIJob's head has none")
+    if len(same) > 1:
+        count, fewest = sum(one[1] for one in same), sum(one[2] for one in same)
+    return count, fewest, shape
+
+
+def _counts(taking: Taking, group: str, *, elastic: bool) -> tuple[int, int]:
+    taking.take(f"{group}.groupName")
+    least = int(taking.take(f"{group}.minReplicas", 0))
+    most = int(taking.take(f"{group}.maxReplicas", 0))
+    wanted = int(taking.take(f"{group}.replicas", least))
+    hosts = int(taking.take(f"{group}.numOfHosts", 1))
+    count = max(1, most if elastic else wanted) * hosts
+    return count, (max(1, least) * hosts if elastic else count)
+
+
+def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
+    path = f"{at}.runtimeEnvYAML"
+    written = taking.take(path) if at else None
+    if not written:
+        return
+    try:
+        wanted = yaml.safe_load(written)
+    except yaml.YAMLError as error:
+        raise Terminal(f"{path} is no YAML: {error}") from None
+    for key, value in (wanted if isinstance(wanted, dict) else {}).items():
+        if key == "env_vars" and isinstance(value, dict):
+            contents.env |= {k: str(v) for k, v in value.items() if not is_reserved_env(k)}
+            for name in filter(is_reserved_env, value):
+                taking.note(f"{path}.env_vars.{name}", "the platform sets this variable itself")
+        else:
+            taking.note_dropped(f"{path}.{key}")
+
+
+def _times(taking: Taking, at: str) -> dict[str, Any]:
+    """Take what says when and how often; what KubeRay does without being told is taken, too."""
+    found = {
+        "maxRuntimeSeconds": taking.take(f"{at}.activeDeadlineSeconds"),
+        "ttlSecondsAfterFinished": taking.take(f"{at}.ttlSecondsAfterFinished"),
+        "suspend": taking.take(f"{at}.suspend") or None,
+    }
+    taking.take(f"{at}.shutdownAfterJobFinishes")
+    limit = taking.take(f"{at}.backoffLimit")
+    if limit is not None:
+        found["retry"] = {"limit": min(int(limit), 100)}
+    return {name: value for name, value in found.items() if value is not None}
