@@ -12,7 +12,7 @@ from itertools import chain
 
 from hansa.receipts.envelope import Opened
 from hansa.receipts.problems import Objection, Problem
-from hansa.receipts.work_receipt import HeldGpu, Price, Work, WorkReceipt, seconds
+from hansa.receipts.work_receipt import HeldGpu, Price, Work, WorkReceipt, most_joules, seconds
 
 MOST_REMEMBERED = 64
 """Times of one GPU: receipts of different runs arrive at most so far out of order."""
@@ -89,15 +89,22 @@ def next_problem(
     said = chain(
         _in_chain(opened, known.head),
         _in_run(receipt, known.runs.get(receipt.run), grant),
+        _amounts(receipt),
         _in_time(receipt, known.head, grant, moment),
         _on_gpus(receipt, known.sold),
     )
     return next(said, None)
 
 
-def follow(known: Known, opened: Opened) -> Known:
-    """Return what is known once a receipt was taken."""
+def follow(known: Known, opened: Opened, *, taken: bool = True) -> Known:
+    """Return what is known after a receipt. ``taken`` False: it was disputed, and only keeps its place.
+
+    A disputed receipt holds no others up: the chain goes on behind it, and its time stays uncovered.
+    """
     receipt = opened.receipt
+    head = Head(receipt.sequence, opened.digest, receipt.issued_s)
+    if not taken:
+        return replace(known, head=head)
     run = RunSoFar(receipt.work, receipt.part, receipt.end_s, receipt.last)
     sold = {
         gpu.gpu: (*known.sold.get(gpu.gpu, ()), _sold(receipt.run, gpu))[-MOST_REMEMBERED:]
@@ -105,7 +112,7 @@ def follow(known: Known, opened: Opened) -> Known:
     }
     return replace(
         known,
-        head=Head(receipt.sequence, opened.digest, receipt.issued_s),
+        head=head,
         runs={**known.runs, receipt.run: run},
         sold={**known.sold, **sold},
     )
@@ -177,6 +184,18 @@ def _in_time(
         yield Objection(Problem.CLOCK_JUMP, f"It was issued at {receipt.issued}, before the last.")
     if grant is not None and receipt.start_s < grant.granted_s - moment.skew_s:
         yield Objection(Problem.CLOCK_JUMP, f"It begins at {receipt.start}, before it was granted.")
+
+
+def _amounts(receipt: WorkReceipt) -> Iterator[Objection]:
+    """Object to more than the receipt's own time and gang could have used."""
+    usage, work, span_s = receipt.usage, receipt.work, receipt.end_s - receipt.start_s
+    for name, told, most in (
+        ("gpuSeconds", usage.gpu_seconds, work.gpus * span_s),
+        ("cpuMilliseconds", usage.cpu_milliseconds, work.cpu_millis * span_s),
+        ("energyJoules", usage.energy_joules or 0, most_joules(work, span_s)),
+    ):
+        if told > most:
+            yield Objection(Problem.BAD_AMOUNT, f"{name} is {told}, at most {most} can be.")
 
 
 def _on_gpus(receipt: WorkReceipt, sold: Mapping[str, tuple[Sold, ...]]) -> Iterator[Objection]:

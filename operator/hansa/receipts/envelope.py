@@ -12,54 +12,28 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import orjson
 import rfc8785
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 from securesystemslib import dsse
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Signature as DsseSignature
 from securesystemslib.signer import SSlibKey
 
-from hansa.api.meta import BASE64, Digest, Model, first_fault
+from hansa.api.meta import first_fault
+from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
+from hansa.api.sovereignnode import ReceiptSignature
 from hansa.ports import Signer
 from hansa.receipts.problems import Objection, Problem
 from hansa.receipts.work_receipt import Statement, WorkReceipt, subject_of
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MOST_PAYLOAD = 24_576
-"""Of base64: sixty-four GPUs named, with room to spare."""
-MOST_SIGNATURES = 2
 SIGNATURE_BYTES = 64
-MOST_WATTS = 5000
-"""No accelerator draws more: four times the largest card of 2026."""
 
 Keys = Mapping[str, str]
 """Key id → raw Ed25519 public key, base64."""
-
-
-class SealSignature(Model):
-    """One signature over the pre-authentication encoding."""
-
-    keyid: Digest = Field(description="SHA-256 of the signer's raw public key.")
-    sig: Annotated[str, StringConstraints(pattern=BASE64, max_length=88)] = Field(
-        description="Ed25519, base64."
-    )
-
-
-class Envelope(Model):
-    """A DSSE envelope: the member's signature, and the hub's where it agrees."""
-
-    payload_type: Literal["application/vnd.in-toto+json"] = Field(
-        default="application/vnd.in-toto+json", description="An in-toto statement."
-    )
-    payload: Annotated[str, StringConstraints(pattern=BASE64, max_length=MOST_PAYLOAD)] = Field(
-        description="The canonical statement (RFC 8785), base64."
-    )
-    signatures: tuple[SealSignature, ...] = Field(
-        min_length=1, max_length=MOST_SIGNATURES, description="Who says so."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +51,9 @@ def seal(receipt: WorkReceipt, signer: Signer) -> Envelope:
     statement = Statement(subject=(subject_of(receipt),), predicate=receipt)
     unsigned = dsse.Envelope(_canonical(statement), PAYLOAD_TYPE, {})
     return Envelope(
-        payload=_b64(unsigned.payload), signatures=(_signature(signer, unsigned.pae()),)
+        payload_type=PAYLOAD_TYPE,
+        payload=_b64(unsigned.payload),
+        signatures=(_signature(signer, unsigned.pae()),),
     )
 
 
@@ -103,10 +79,9 @@ def unseal(wire: object, keys: Keys) -> Opened | Objection:
         return _fault(error)
     except (ValueError, TypeError, RecursionError) as error:
         return Objection(Problem.MALFORMED, str(error)[:200])
-    return (
-        _amounts(receipt)
-        or _signatures(envelope, payload, receipt, keys)
-        or Opened(receipt, _digest(payload), frozenset(s.keyid for s in envelope.signatures))
+    signers = frozenset(signature.keyid for signature in envelope.signatures)
+    return _signatures(envelope, payload, receipt, keys) or Opened(
+        receipt, _digest(payload), signers
     )
 
 
@@ -122,13 +97,13 @@ def wire(envelope: Envelope) -> dict[str, Any]:
 
 def _read(wire: object) -> Envelope:
     if isinstance(wire, Envelope):
-        return wire
-    return Envelope.model_validate_json(
-        wire if isinstance(wire, str | bytes) else orjson.dumps(wire),
-        strict=True,
-        by_alias=True,
-        by_name=False,
-    )
+        found = wire
+    else:
+        text = wire if isinstance(wire, str | bytes) else orjson.dumps(wire)
+        found = Envelope.model_validate_json(text, strict=True, by_alias=True, by_name=False)
+    if found.payload_type != PAYLOAD_TYPE:
+        raise ValueError(f"payloadType is not {PAYLOAD_TYPE}")
+    return found
 
 
 def _statement(payload: bytes) -> Statement:
@@ -166,7 +141,7 @@ def _signatures(
     return None
 
 
-def signature_holds(signature: SealSignature, public_key: str, pae: bytes) -> bool:
+def signature_holds(signature: ReceiptSignature, public_key: str, pae: bytes) -> bool:
     """Tell whether a signature is the key's, under the key's own id and in its one spelling."""
     try:
         raw = _bytes(signature.sig)
@@ -179,19 +154,6 @@ def signature_holds(signature: SealSignature, public_key: str, pae: bytes) -> bo
     return True
 
 
-def _amounts(receipt: WorkReceipt) -> Objection | None:
-    """Object to more than the receipt's own time and gang could have used."""
-    usage, work, span_s = receipt.usage, receipt.work, receipt.end_s - receipt.start_s
-    for name, told, most in (
-        ("gpuSeconds", usage.gpu_seconds, work.gpus * span_s),
-        ("cpuMilliseconds", usage.cpu_milliseconds, work.cpu_millis * span_s),
-        ("energyJoules", usage.energy_joules or 0, work.gpus * span_s * MOST_WATTS),
-    ):
-        if told > most:
-            return Objection(Problem.BAD_AMOUNT, f"{name} is {told}, at most {most} can be.")
-    return None
-
-
 def _fault(error: ValidationError) -> Objection:
     """Return the first fault; one of an amount by its own name."""
     place = [str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"]]
@@ -199,8 +161,8 @@ def _fault(error: ValidationError) -> Objection:
     return Objection(problem, first_fault(error))
 
 
-def _signature(signer: Signer, pae: bytes) -> SealSignature:
-    return SealSignature(keyid=signer.key_id, sig=_b64(signer.sign(pae)))
+def _signature(signer: Signer, pae: bytes) -> ReceiptSignature:
+    return ReceiptSignature(keyid=signer.key_id, sig=_b64(signer.sign(pae)))
 
 
 @lru_cache(4096)

@@ -36,7 +36,18 @@ class Problem(StrEnum):
         """What that means, for a person."""
         return _SENTENCES[self]
 
+    @property
+    def keeps_place(self) -> bool:
+        """Whether the receipt stands in its chain all the same: it is disputed, those behind it are not."""
+        return self in _DISPUTED
 
+
+_DISPUTED = frozenset(
+    (
+        *("BadAmount", "NeverGranted", "RunOver", "TimeGap", "Overlap", "OtherWork", "LaterPrice"),
+        *("ClockJump", "GpuSoldTwice"),
+    )
+)
 _SENTENCES = {
     Problem.MALFORMED: "It cannot be read as a receipt.",
     Problem.BAD_AMOUNT: "An amount in it is negative, or more than its time and its GPUs allow.",

@@ -11,25 +11,16 @@ from typing import Any
 
 import orjson
 import rfc8785
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from securesystemslib import dsse
 
-from hansa.api.meta import Digest, Model
+from hansa.api.sovereignnode import ReceiptSignature
+from hansa.api.sovereignnode import ReceiptWatermark as Watermark
 from hansa.ports import Signer
-from hansa.receipts.envelope import Keys, SealSignature, signature_holds
-from hansa.receipts.work_receipt import LARGEST, Moment
+from hansa.receipts.envelope import Keys, signature_holds
+from hansa.receipts.work_receipt import Moment
 
 TYPE = "application/vnd.hansa.watermark.v1+json"
-
-
-class Watermark(Model):
-    """Receipts up to this one were taken."""
-
-    node_key: Digest = Field(description="Key of the node whose chain it is.")
-    sequence: int = Field(ge=1, le=LARGEST, description="Sequence of the last receipt taken.")
-    digest: Digest = Field(description="Digest of that receipt, which covers all before it.")
-    at: Moment = Field(description="When it was taken.")
-    signature: SealSignature = Field(description="The ledger's, over everything else in here.")
 
 
 def acknowledge(
@@ -38,7 +29,7 @@ def acknowledge(
     """Return the ledger's word that it has taken a node's receipts up to ``sequence``."""
     said = {"nodeKey": node_key, "sequence": sequence, "digest": digest, "at": at}
     signed = base64.b64encode(signer.sign(_message(said))).decode()
-    signature = SealSignature(keyid=signer.key_id, sig=signed)
+    signature = ReceiptSignature(keyid=signer.key_id, sig=signed)
     return Watermark(
         node_key=node_key, sequence=sequence, digest=digest, at=at, signature=signature
     )

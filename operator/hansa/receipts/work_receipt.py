@@ -23,13 +23,14 @@ from hansa.api.meta import (
     Name,
     Reason,
 )
+from hansa.api.sovereignnode import LARGEST
 from hansa.model.times import from_rfc3339
 
-LARGEST = 2**53 - 1
-"""No larger integer has one spelling in JSON (RFC 8785, from I-JSON)."""
 MOST_GPUS = 1_000_000
-MOST_IDS = 64
-"""GPUs that one receipt names: a gang may have more, and a receipt has to fit into its window."""
+MOST_WATTS = 5000
+"""No accelerator draws more: four times the largest card of 2026."""
+MOST_IDS = 32
+"""GPUs that one receipt names: a gang may have more, and many receipts have to fit into one page."""
 
 Moment = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
@@ -40,8 +41,8 @@ Moment = Annotated[
 class HeldGpu(Model):
     """One GPU that the exporter saw serve the run, and from when to when."""
 
-    gpu: Digest = Field(
-        description="Salted hash of its uuid: the same for every run, known to the member alone."
+    gpu: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(
+        description="Salted hash of its uuid: the same for every run, and the salt is the member's."
     )
     start: Moment = Field(description="When it was seen to serve the run first.")
     end: Moment = Field(description="When it was seen to serve the run last.")
@@ -198,6 +199,11 @@ def subject_of(receipt: WorkReceipt) -> Subject:
     return Subject(
         name=receipt.run, digest={"sha256": receipt.work.spec_digest.removeprefix("sha256:")}
     )
+
+
+def most_joules(work: Work, span_s: int) -> int:
+    """Return more energy than a run's GPUs can draw in a time."""
+    return work.gpus * span_s * MOST_WATTS
 
 
 def seconds(moment: Moment) -> int:
