@@ -132,11 +132,17 @@ class Metering:
         return Sight(
             now_s=int(context.clock.now()),
             over=ended and is_gone,
-            ended_s=record.seen_s if record is not None and ended else None,
+            ended_s=record.seen_s if record is not None and ended else self._finished_s(place),
             end_reason=end_reason(record).value if record is not None else "DeletedAtMember",
             held=held,
             energy_joules=energy,
         )
+
+    def _finished_s(self, name: str) -> int | None:
+        """Return when a run ended of itself, by the object that does its work."""
+        views = (watched.view(name) for watched in self._context.watched)
+        ends = (view.ended_s for view in views if view is not None and view.end is not None)
+        return next((int(end) for end in ends if end is not None), None)
 
     def _issued(self, receipt: WorkReceipt) -> None:
         self._context.gpu_sightings.settle(receipt.run, over=receipt.last)

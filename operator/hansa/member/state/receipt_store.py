@@ -35,8 +35,8 @@ from hansa.receipts.work_receipt import WorkReceipt
 
 log = logging.getLogger(__name__)
 PAGES = 64
-A_PAGE = 128
-"""Receipts; the longest takes 7,700 bytes, and a ConfigMap holds a mebibyte."""
+A_PAGE = 100
+"""Receipts; the longest takes 8,700 bytes, and a ConfigMap holds a mebibyte."""
 ROOM = (PAGES - 1) * A_PAGE
 """Receipts that may wait for the ledger: no page that is written over has one of theirs."""
 RUN_PAGES = 8
