@@ -13,6 +13,7 @@ from hansa.api.meta import (
     Assurance,
     Condition,
     Currency,
+    Digest,
     GpuInventory,
     GpuPrice,
     Jurisdiction,
@@ -25,6 +26,9 @@ from hansa.api.meta import (
 )
 from hansa.api.residency import Residency
 
+LARGEST = 2**53 - 1
+"""No larger integer has one spelling in JSON (RFC 8785, from I-JSON)."""
+Sequence = Annotated[int, Field(ge=1, le=LARGEST)]
 IdentityKey = Annotated[str, StringConstraints(pattern=P256_POINT, max_length=44)]
 
 
@@ -97,6 +101,53 @@ class SovereignNodeSpec(Model):
     )
 
 
+class ReceiptSignature(Model):
+    """One signature of a DSSE envelope."""
+
+    keyid: Digest = Field(description="SHA-256 of the signer's raw public key.")
+    sig: Annotated[str, StringConstraints(pattern=BASE64, max_length=88)] = Field(
+        description="Ed25519, base64."
+    )
+
+
+class ReceiptEnvelope(Model):
+    """A receipt in its DSSE envelope: the member's signature, and the hub's where it agrees."""
+
+    payload_type: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="application/vnd.in-toto+json: an in-toto statement."
+    )
+    payload: Annotated[str, StringConstraints(pattern=BASE64, max_length=10_240)] = Field(
+        description="The statement in canonical JSON (RFC 8785), base64."
+    )
+    signatures: tuple[ReceiptSignature, ...] = Field(
+        min_length=1, max_length=2, description="Who says so; the node first."
+    )
+
+
+class ReceiptWatermark(Model):
+    """The ledger's signed word that it has taken a node's receipts up to one of them."""
+
+    node_key: Digest = Field(description="Key of the node whose receipts they are.")
+    sequence: Sequence = Field(description="Sequence of the last receipt taken.")
+    digest: Digest = Field(description="Digest of its statement, which covers all before it.")
+    at: Timestamp = Field(description="When it was taken.")
+    signature: ReceiptSignature = Field(description="Over everything else in here.")
+
+
+class Receipts(Model):
+    """How receipts travel: the member shows them, the ledger says how far it has come."""
+
+    outbox: tuple[ReceiptEnvelope, ...] = Field(
+        default=(), max_length=32, description="Receipts right behind the watermark, oldest first."
+    )
+    waiting: int = Field(
+        default=0, ge=0, le=LARGEST, description="Receipts at the member that are not taken yet."
+    )
+    taken: ReceiptWatermark | None = Field(
+        default=None, description="How far the ledger has taken them; the hub's side writes it."
+    )
+
+
 class SovereignNodeStatus(Model):
     """What the member declares (untrusted input) and what the hub concludes."""
 
@@ -136,6 +187,9 @@ class SovereignNodeStatus(Model):
     )
     last_heartbeat_time: Timestamp | None = Field(
         default=None, description="Lease renewal the hub last acted upon."
+    )
+    receipts: Receipts | None = Field(
+        default=None, description="Receipts of what runs used here, on their way to the ledger."
     )
     member_conditions: tuple[Condition, ...] = Field(
         default=(),

@@ -14,6 +14,8 @@ COMMANDS = {
     "explain": ("hansa.cli.jobs.explain:explain", "Why a job is where it is, or is nowhere."),
     "what-if": ("hansa.cli.jobs.whatif:what_if", "Plan a changed league, without changing it."),
     "logs": ("hansa.cli.jobs.logs:logs", "The last lines of a job, where the member exports them."),
+    "receipts": ("hansa.cli.receipts.receipts:receipts", "What a job's runs used, as signed."),
+    "verify": ("hansa.cli.receipts.verify:verify", "Check a bundle of receipts, offline."),
     "status": ("hansa.cli.league.overview:status", "Nodes, pools and jobs on one screen."),
     "top": ("hansa.cli.league.overview:top", "GPUs by institution."),
     "nodes": ("hansa.cli.league.overview:nodes", "The members, or the data sets they announce."),

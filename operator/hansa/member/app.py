@@ -21,7 +21,15 @@ from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster.policy import NAME
 from hansa.member.context import AgentContext
-from hansa.member.duties import FORGET_S, GPU_USE_S, HELD_RESULTS_S, Duties, Renewal, spread
+from hansa.member.duties import (
+    FORGET_S,
+    GPU_USE_S,
+    HELD_RESULTS_S,
+    RECEIPTS_S,
+    Duties,
+    Renewal,
+    spread,
+)
 from hansa.member.health import AgentStatus
 from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
@@ -220,6 +228,8 @@ class Agent:
             (duties.forget, lambda: FORGET_S),
             (duties.gpu_use, lambda: GPU_USE_S),
             (parts.held_results.look, lambda: HELD_RESULTS_S),
+            (parts.metering.ask_hub, lambda: RECEIPTS_S),
+            (parts.metering.look, lambda: RECEIPTS_S),
             (renewal.check, renewal.pause_s),
         ]
         await together(

@@ -18,6 +18,7 @@ from hansa.member.cluster.cluster_state import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
+from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.state.run_index import Entry, RunIndex
 from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
@@ -27,6 +28,7 @@ from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.contracts.terms import STRICTEST, Contract, unattended_limit_s
 from hansa.reconcile.member.grant_status import Stamp
+from hansa.reconcile.member.usage.gpu_sightings import GpuSightings
 from hansa.reconcile.member.workload import Workload, WorkloadView
 
 
@@ -55,6 +57,8 @@ class AgentContext:
     """Hub's clock minus ours, in seconds."""
     signer: Signer
     epochs: EpochStore
+    receipts: ReceiptStore
+    gpu_sightings: GpuSightings
     contact: Contact
     grants: Reflector
     namespaces: Reflector
@@ -76,6 +80,8 @@ class AgentContext:
     """Run → what was seen when it was ended, until the hub was told."""
     forgotten: dict[str, str] = field(default_factory=dict)
     """Run → grant that the hub was told is accepted, and of which there is no record."""
+    outbox: list[Manifest] = field(default_factory=list)
+    """Receipts that travel now, in their envelopes."""
     judging: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no grant waits to be judged: accepting goes before rendering."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)

@@ -26,6 +26,7 @@ FIRST_CANARIES = 5
 RENEW_CHECK_S = 60.0
 RENEWAL_S = 60.0
 HELD_RESULTS_S = 15.0
+RECEIPTS_S = 15.0
 GPU_USE_S = 60.0
 """Use changes all the time and each change is a write to the hub: a minute's grain is enough."""
 
@@ -173,6 +174,8 @@ class Duties:
         context = self._context
         pages = await gpu_use.exporter_pages(context.own, context.settings.namespace)
         found = gpu_use.count_busy(pages)
+        served = gpu_use.read_served(pages)
+        context.gpu_sightings.see(served, context.run_index.only_run_of, context.clock.now())
         has_changed = context.cluster_state.put_others(gpu_use.read_held(pages))
         if has_changed or found != context.cluster_state.busy:
             context.cluster_state.busy = found

@@ -162,6 +162,8 @@ class Publisher:
             release_key=self._release_key,
             token_end_s=self._token_end_s(),
             unusable_data=frozenset(context.cluster_state.unusable_data),
+            outbox=context.outbox,
+            receipts_waiting=context.receipts.waiting,
         )
         return node_status(
             said, self._conditions.get(self._node_path, []), now_s=context.clock.now()

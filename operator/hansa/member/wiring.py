@@ -17,15 +17,18 @@ from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
 from hansa.member.runs.held_results import HeldResults
+from hansa.member.runs.metering import Metering, gpu_salt
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
+from hansa.member.state.receipt_store import ReceiptStore
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.member.run_request import MANAGER
+from hansa.reconcile.member.usage.gpu_sightings import GpuSightings
 from hansa.reconcile.workloads import WORKLOADS
 
 NAMESPACES = "/api/v1/namespaces"
@@ -56,6 +59,7 @@ class Parts:
     judge: Judge
     run_controller: RunController
     held_results: HeldResults
+    metering: Metering
 
 
 class Relay:
@@ -112,6 +116,8 @@ def assemble(
         hub_skew=clients.hub_skew,
         signer=clients.signer,
         epochs=EpochStore(clients.own, settings.namespace),
+        receipts=ReceiptStore(clients.own, settings.namespace, clients.signer),
+        gpu_sightings=GpuSightings(gpu_salt(clients.signer)),
         contact=Contact(
             clock, last_s=clients.last_contact_s, skew_s=settings.limits.clock_skew_seconds
         ),
@@ -141,6 +147,7 @@ def assemble(
     )
     context.epochs.is_live = partial(is_live, context)
     judge, held_results = Judge(context), HeldResults(context)
-    run_controller = RunController(context, RunObjects(context), held_results)
+    metering = Metering(context)
+    run_controller = RunController(context, RunObjects(context), held_results, metering)
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
-    return Parts(context, judge, run_controller, held_results)
+    return Parts(context, judge, run_controller, held_results, metering)

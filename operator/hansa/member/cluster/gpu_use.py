@@ -71,6 +71,26 @@ def read_held(pages: Iterable[str]) -> dict[str, dict[str, int]]:
     return held
 
 
+def read_served(pages: Iterable[str]) -> dict[str, dict[str, int | None]]:
+    """Return job → GPU → millijoules its counter tells, for GPUs that serve one; None: it has none."""
+    served: dict[str, dict[str, int | None]] = {}
+    for page in pages:
+        try:
+            samples = list(_samples(page))
+        except ValueError:
+            continue
+        drawn = {
+            sample.labels["gpu"]: round(sample.value * 1000)
+            for sample in _told(samples, m.GPU_ENERGY)
+            if 0 <= sample.value < MOST_HELD
+        }
+        for sample in _told(samples, m.GPU_JOB):
+            gpu, job = sample.labels["gpu"], sample.labels["job"]
+            if job != _NOBODYS:
+                served.setdefault(job, {})[gpu] = drawn.get(gpu)
+    return served
+
+
 def _samples(page: str) -> Iterator[Sample]:
     for family in text_string_to_metric_families(page):
         yield from family.samples
@@ -78,17 +98,17 @@ def _samples(page: str) -> Iterator[Sample]:
 
 def _count(samples: list[Sample]) -> dict[str, int]:
     """Return GPU class → busy GPUs of one page; a sample without the labels of ours is not ours."""
-
-    def told(metric: m.Metric) -> list[Sample]:
-        wanted = {*metric.labels}
-        return [s for s in samples if s.name == metric.name and wanted <= s.labels.keys()]
-
-    classes = {s.labels["gpu"]: s.labels["gpu_class"] for s in told(m.GPU_INFO)}
-    idle = {s.labels["gpu"] for s in told(m.GPU_JOB) if s.labels["job"] == _NOBODYS}
+    classes = {s.labels["gpu"]: s.labels["gpu_class"] for s in _told(samples, m.GPU_INFO)}
+    idle = {s.labels["gpu"] for s in _told(samples, m.GPU_JOB) if s.labels["job"] == _NOBODYS}
     counts: dict[str, int] = {}
-    for sample in told(m.GPU_BUSY):
+    for sample in _told(samples, m.GPU_BUSY):
         gpu = sample.labels["gpu"]
         if gpu in classes:
             busy = sample.value > 0 and gpu not in idle
             counts[classes[gpu]] = counts.get(classes[gpu], 0) + int(busy)
     return counts
+
+
+def _told(samples: list[Sample], metric: m.Metric) -> list[Sample]:
+    wanted = {*metric.labels}
+    return [s for s in samples if s.name == metric.name and wanted <= s.labels.keys()]

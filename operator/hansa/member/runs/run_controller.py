@@ -18,6 +18,7 @@ from hansa.member.context import AgentContext
 from hansa.member.runs import forgotten, stale_grants
 from hansa.member.runs.endings import Endings
 from hansa.member.runs.held_results import HeldResults
+from hansa.member.runs.metering import Metering
 from hansa.member.runs.release import count_build, sign_release
 from hansa.member.runs.rulings import Rulings
 from hansa.member.runs.run_objects import RunObjects
@@ -53,9 +54,12 @@ TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, r
 class RunController:
     """Works off the queue of runs. Several workers share it; a run has one worker at a time."""
 
-    def __init__(self, context: AgentContext, objects: RunObjects, held: HeldResults) -> None:
+    def __init__(
+        self, context: AgentContext, objects: RunObjects, held: HeldResults, metering: Metering
+    ) -> None:
         """``context``: shared state; ``objects`` makes and deletes a run's objects."""
         self._context = context
+        self._metering = metering
         self._objects = objects
         self._endings = Endings(context, objects, held)
         self._rulings = Rulings(context)
@@ -298,6 +302,7 @@ class RunController:
     async def _end(self, entry: Entry, reason: EndReason, message: str = "") -> None:
         """Make the end durable before anything is deleted."""
         context = self._context
+        await self._metering.note_end(entry)
         record = context.record(entry.spec, entry.digest, Outcome.ENDED, reason=reason.value)
         await context.epochs.put((record,))
         context.run_index.let_go(entry.name)
@@ -314,6 +319,8 @@ class RunController:
         if isinstance(told, EndReason):
             await self._end(entry, told)
         else:
+            result = told["status"].get("result")
+            await self._metering.note_end(entry, ended_s=action.at_s, result=result)
             await self._send(entry, told)
 
     async def _close(self, name: str) -> None:

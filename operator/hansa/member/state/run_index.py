@@ -80,6 +80,11 @@ class RunIndex:
         """Return the entries of one job that hold something."""
         return [self._entries[n] for n in self._holding if self._entries[n].uid == job_uid]
 
+    def only_run_of(self, job_uid: str) -> str | None:
+        """Return the one run of a job that holds something, as receipts call it; None: not just one."""
+        held = self.of(job_uid)
+        return f"{job_uid}.{held[0].epoch}" if len(held) == 1 else None
+
     def put(self, entry: Entry, *, holding: bool) -> None:
         """Take a run in; ``holding``: it counts against what is lent."""
         self.let_go(entry.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,9 @@ class Declaration:
     release_key: str
     token_end_s: float | None = None
     unusable_data: frozenset[str] = frozenset()
+    outbox: Sequence[Manifest] = ()
+    """Receipts that travel, in their envelopes."""
+    receipts_waiting: int = 0
 
 
 def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float) -> Manifest:
@@ -107,6 +110,8 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
             generation=said.generation,
         ),
     }
+    if said.outbox or said.receipts_waiting:
+        status["receipts"] = {"outbox": list(said.outbox), "waiting": said.receipts_waiting}
     if said.kuberay_version:
         status["kuberayVersion"] = said.kuberay_version
     if said.token_end_s is not None:

@@ -1,0 +1,127 @@
+"""``kubectl hansa receipts``: what a job's runs used, as their members signed it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from hansa.api.kinds import AIJOB, MEMBERPOLICY, SOVEREIGNNODE
+from hansa.api.meta import UID
+from hansa.cli.access import Access, with_access
+from hansa.cli.display import plain
+from hansa.errors import Terminal
+from hansa.grants.envelope import key_id
+from hansa.ports import Cluster, Manifest
+from hansa.receipts.bundle import Bundle, BundledReceipt
+from hansa.receipts.envelope import peek, read_envelope
+from hansa.receipts.work_receipt import WorkReceipt
+
+PAGES = re.compile(r"hansa-receipts-[0-9]+")
+
+
+@click.command
+@click.argument("job")
+@click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
+@click.option(
+    "--at-member",
+    metavar="NAMESPACE",
+    default="",
+    help="Read what a member keeps, in its agent's namespace; the context is the member's, and JOB a uid.",
+)
+@click.option(
+    "--bundle",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write them into a file that `hansa verify` checks.",
+)
+@with_access
+def receipts(job: str, namespace: str, at_member: str, file: Path | None, access: Access) -> None:
+    """List the receipts of JOB's runs, a name on the hub or a uid.
+
+    On the hub these are receipts on their way: what the ledger has taken, it keeps. A member keeps all
+    that it signed, for as long as there is room.
+    """
+    if at_member and not re.fullmatch(UID, job):
+        raise Terminal(
+            f"a member knows jobs by uid, which `kubectl get aijob {job} -o yaml` tells at the hub"
+        )
+    if at_member:
+        bundle = access.ask(lambda cluster: _of_member(cluster, job, at_member))
+    else:
+        bundle = access.ask(lambda cluster: _of_hub(cluster, job, namespace or cluster.namespace))
+    if file is not None:
+        file.write_text(bundle.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
+        click.echo(f"{len(bundle.receipts)} receipts written to {file}")
+        return
+    for line in lines(bundle):
+        click.echo(plain(line))
+
+
+async def _of_hub(cluster: Cluster, job: str, namespace: str) -> Bundle:
+    uid = job if re.fullmatch(UID, job) else await _uid(cluster, job, namespace)
+    nodes = (await cluster.list(SOVEREIGNNODE.path())).items
+    found = (one for node in nodes for one in _outbox(node))
+    pinned = [str((node.get("spec") or {}).get("releaseKey") or "") for node in nodes]
+    return _bundle(uid, found, pinned)
+
+
+async def _of_member(cluster: Cluster, uid: str, namespace: str) -> Bundle:
+    maps = (await cluster.list(f"/api/v1/namespaces/{namespace}/configmaps")).items
+    found = (
+        line
+        for one in maps
+        if PAGES.fullmatch(one["metadata"]["name"])
+        for line in (one.get("data") or {}).values()
+    )
+    policy = await cluster.get(MEMBERPOLICY.path(name="local"))
+    hubs = (policy.get("spec") or {}).get("trustedHubs") or ()
+    return _bundle(uid, found, [str(hub.get("publicKey") or "") for hub in hubs])
+
+
+async def _uid(cluster: Cluster, job: str, namespace: str) -> str:
+    found = await cluster.get(AIJOB.path(namespace, job))
+    return str(found["metadata"]["uid"])
+
+
+def _outbox(node: Manifest) -> Iterator[object]:
+    yield from ((node.get("status") or {}).get("receipts") or {}).get("outbox") or ()
+
+
+def _bundle(uid: str, found: Iterable[object], public_keys: Iterable[str]) -> Bundle:
+    envelopes = [envelope for one in found if (envelope := read_envelope(one)) is not None]
+    mine = [
+        (receipt.work.node, receipt.sequence, envelope)
+        for envelope in envelopes
+        if (receipt := peek(envelope)) is not None and receipt.work.job_uid == uid
+    ]
+    mine.sort(key=lambda row: row[:2])
+    return Bundle(
+        receipts=tuple(BundledReceipt(envelope=envelope) for *_, envelope in mine),
+        keys={key_id(base64.b64decode(key)): key for key in public_keys if key},
+    )
+
+
+def lines(bundle: Bundle) -> Iterator[str]:
+    """Yield a receipt a line, in words; what is signed falsely is found by `hansa verify`."""
+    if not bundle.receipts:
+        yield "no receipts here: none was signed yet, or the ledger has taken them"
+    for bundled in bundle.receipts:
+        receipt = peek(bundled.envelope)
+        if receipt is not None:
+            yield _line(receipt, signatures=len(bundled.envelope.signatures))
+
+
+def _line(receipt: WorkReceipt, *, signatures: int) -> str:
+    used = receipt.usage
+    energy = "" if used.energy_joules is None else f", {used.energy_joules} J"
+    end = f", the last: {receipt.end_reason}" if receipt.last else ""
+    both = ", countersigned" if signatures > 1 else ""
+    return (
+        f"{receipt.work.node} {receipt.sequence}: run {receipt.work.epoch}, part {receipt.part},"
+        f" {receipt.start} to {receipt.end}, {used.gpu_seconds} GPU-seconds,"
+        f" {used.cpu_milliseconds // 1000} CPU-seconds{energy}{end}{both}"
+    )

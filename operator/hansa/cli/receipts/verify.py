@@ -1,0 +1,81 @@
+"""``hansa verify``: checks a bundle of receipts offline, without the league."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from hansa.adapters.clock import SystemClock
+from hansa.cli.display import plain
+from hansa.errors import Terminal
+from hansa.grants.envelope import key_id
+from hansa.receipts.bundle import Audit, Bundle, audit, read_bundle
+from hansa.receipts.chain import Moment
+
+SKEW_S = 300.0
+"""A bundle comes from elsewhere: its clock may be minutes off this one."""
+MOST_BYTES = 256 << 20
+KEY_BYTES = 32
+
+
+@click.command
+@click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="Public key to trust, base64: the node's and the hub's, as you were told them. Repeat it."
+    " Without any, the bundle's own are taken, and it is said.",
+)
+def verify(bundle: Path, keys: tuple[str, ...]) -> None:
+    """Check the receipts in BUNDLE: signatures, chain, that they tile their runs, countersignatures.
+
+    Needs no cluster. Exits with 1 where anything in it does not hold.
+    """
+    if bundle.stat().st_size > MOST_BYTES:
+        raise Terminal(f"{bundle} is larger than {MOST_BYTES >> 20} MiB: split it by run")
+    found = read_bundle(bundle.read_bytes())
+    if isinstance(found, str):
+        raise Terminal(f"{bundle} is no bundle of receipts: {found}")
+    trusted = dict(map(_key, keys)) or dict(found.keys)
+    report = audit(found, trusted, Moment(SystemClock().now(), SKEW_S))
+    for line in lines(found, report, is_own_keys=not keys):
+        click.echo(plain(line))
+    if report.faults:
+        raise Terminal(f"{len(report.faults)} things in {bundle} do not hold")
+
+
+def lines(bundle: Bundle, report: Audit, *, is_own_keys: bool) -> Iterator[str]:
+    """Yield what was found, in words."""
+    for fault in report.faults:
+        yield f"{fault.about}: {fault.why}"
+    held, runs = len(report.receipts), {receipt.run for receipt in report.receipts}
+    yield (
+        f"{held} of {len(bundle.receipts)} receipts hold, of {len(runs)} runs:"
+        f" {report.gpu_seconds} GPU-seconds, {report.cpu_milliseconds // 1000} CPU-seconds"
+    )
+    yield f"{report.countersigned} are countersigned by the hub that granted the work"
+    proofs = sum(one.proof is not None for one in bundle.receipts)
+    if proofs > report.proved:
+        yield f"{proofs - report.proved} proofs of the transparency log were not checked"
+    for run in report.open_runs:
+        yield f"run {run} has no last receipt here: it goes on, or its end is kept back"
+    disputed = [one for one in bundle.receipts if one.differences]
+    for difference in (difference for one in disputed for difference in one.differences):
+        yield f"disputed {difference.field}: member {difference.member}, hub {difference.hub}"
+    if is_own_keys:
+        yield "checked by the bundle's own keys: compare them with those you were told (--key)"
+        yield from (f"  {name} {key}" for name, key in sorted(bundle.keys.items()))
+
+
+def _key(text: str) -> tuple[str, str]:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise Terminal(f"--key {text}: no base64: {error}") from error
+    if len(raw) != KEY_BYTES:
+        raise Terminal(f"--key {text}: an Ed25519 public key has 32 bytes, this has {len(raw)}")
+    return key_id(raw), text

@@ -1,0 +1,172 @@
+"""Meters runs: opens them when they are accepted, and has receipts signed until nothing of them is left.
+
+Nothing here holds a run up: what cannot be written now is written later, from what is durable by then.
+Only the end of a run waits for its row, as it waits for the memory of its end: after it nobody could
+say any more when the run began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hansa.api.kinds import SOVEREIGNNODE
+from hansa.errors import HansaError
+from hansa.grants.envelope import canonical, pre_auth, workload_name
+from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.grants.trust import by_id
+from hansa.member.context import AgentContext
+from hansa.member.state.run_index import Entry
+from hansa.model.times import rfc3339
+from hansa.ports import Manifest, Signer
+from hansa.receipts.tiling import MeteredRun, Sight
+from hansa.receipts.work_receipt import WorkReceipt
+from hansa.reconcile.member.lifecycle import end_reason
+from hansa.reconcile.member.usage.work_terms import Terms, work_of
+
+log = logging.getLogger(__name__)
+SALT_TYPE = "application/vnd.hansa.gpu-salt.v1alpha1+json"
+
+
+class Metering:
+    """Keeps this member's chain of receipts going."""
+
+    def __init__(self, context: AgentContext) -> None:
+        """``context``: shared state."""
+        self._context = context
+        self._node_spec: Mapping[str, Any] | None = None
+        self._jurisdiction = ""
+        context.receipts.issued = self._issued
+
+    async def look(self) -> None:
+        """1. Open what was accepted. 2. Sign what is due. 3. Show it."""
+        context = self._context
+        for entry in list(self._unopened()) if self._node_spec is not None else ():
+            await self._note(entry)
+        if not self._is_clock_off():
+            await context.receipts.issue(self._sights())
+        outbox = await context.receipts.outbox()
+        if outbox != context.outbox:
+            context.outbox = outbox
+            context.dirty.set()
+
+    async def ask_hub(self) -> None:
+        """Read our own SovereignNode: prices, and how far the ledger has come. A hub may say anything."""
+        context = self._context
+        try:
+            node = await context.hub.get(SOVEREIGNNODE.path(name=context.settings.node))
+        except HansaError as error:
+            log.info("the hub's word on receipts is not to be had", extra={"error": str(error)})
+            return
+        spec, policy = node.get("spec"), context.cluster_state.policy.spec
+        self._node_spec = spec if isinstance(spec, dict) else {}
+        said = _taken(node)
+        if said is not None and policy is not None:
+            trouble = await context.receipts.take(said, by_id(policy.trusted_hubs))
+            if trouble:
+                log.warning("watermark not taken", extra={"why": trouble})
+
+    async def note_end(
+        self, entry: Entry, *, ended_s: float | None = None, result: str | None = None
+    ) -> None:
+        """Keep what only the run's own objects tell, before they are deleted."""
+        known = self._context.receipts.runs.get(_run(entry))
+        is_known = known is not None and (ended_s is None or known.finished is not None)
+        if not is_known and self._is_accepted(entry):
+            await self._note(
+                entry,
+                finished=None if ended_s is None else rfc3339(ended_s),
+                result_digest=None if result is None else _digest(result),
+            )
+
+    async def _note(self, entry: Entry, **news: str | None) -> None:
+        policy = self._context.cluster_state.policy.spec
+        if policy is not None:
+            self._jurisdiction = policy.jurisdiction
+        if not self._jurisdiction:
+            log.error("run is not metered: no policy says where we are", extra={"run": entry.name})
+            return
+        run = self._opened(entry, self._jurisdiction)
+        await self._context.receipts.note(run.model_copy(update=news))
+
+    def _unopened(self) -> Iterator[Entry]:
+        context = self._context
+        for name in context.run_index.names():
+            entry = context.run_index.get(name)
+            if entry is None or _run(entry) in context.receipts.runs:
+                continue
+            if self._is_accepted(entry):
+                yield entry
+
+    def _is_accepted(self, entry: Entry) -> bool:
+        """Tell whether a run has a beginning to be metered from: after its end only its row has one."""
+        record = self._record(entry.uid, entry.epoch)
+        return record is not None and record.outcome is Outcome.ACCEPTED
+
+    def _opened(self, entry: Entry, jurisdiction: str) -> MeteredRun:
+        context, record = self._context, self._record(entry.uid, entry.epoch)
+        terms = Terms(
+            node_key=context.signer.key_id,
+            jurisdiction=jurisdiction,
+            gpu_class=entry.gpu_class,
+            node_spec=self._node_spec,
+        )
+        since_s = record.seen_s if record is not None else context.clock.now()
+        return MeteredRun(work=work_of(entry.spec, terms), until=rfc3339(since_s))
+
+    def _record(self, uid: str, epoch: int) -> EpochRecord | None:
+        return self._context.epochs.records.get(uid, epoch)
+
+    def _sights(self) -> dict[str, Sight]:
+        return {name: self._sight(run) for name, run in self._context.receipts.runs.items()}
+
+    def _sight(self, run: MeteredRun) -> Sight:
+        context = self._context
+        record = self._record(run.work.job_uid, run.work.epoch)
+        ended = record is None or record.outcome is not Outcome.ACCEPTED
+        place = workload_name(run.work.job_uid, run.work.epoch)
+        is_gone = context.namespaces.synced and context.namespaces.get(place) is None
+        held, energy = context.gpu_sightings.told(run.run)
+        return Sight(
+            now_s=int(context.clock.now()),
+            over=ended and is_gone,
+            ended_s=record.seen_s if record is not None and ended else self._finished_s(place),
+            end_reason=end_reason(record).value if record is not None else "DeletedAtMember",
+            held=held,
+            energy_joules=energy,
+        )
+
+    def _finished_s(self, name: str) -> int | None:
+        """Return when a run ended of itself, by the object that does its work."""
+        views = (watched.view(name) for watched in self._context.watched)
+        ends = (view.ended_s for view in views if view is not None and view.end is not None)
+        return next((int(end) for end in ends if end is not None), None)
+
+    def _issued(self, receipt: WorkReceipt) -> None:
+        self._context.gpu_sightings.settle(receipt.run, over=receipt.last)
+
+    def _is_clock_off(self) -> bool:
+        """Tell whether this clock is known to be wrong: what it says now is not signed."""
+        skew_s = self._context.hub_skew()
+        return skew_s is not None and abs(skew_s) > self._context.settings.limits.clock_skew_seconds
+
+
+def gpu_salt(signer: Signer) -> bytes:
+    """Return this member's salt: nobody without its key knows it, and each agent finds the same."""
+    return hashlib.sha256(signer.sign(pre_auth(SALT_TYPE, canonical({})))).digest()
+
+
+def _run(entry: Entry) -> str:
+    return f"{entry.uid}.{entry.epoch}"
+
+
+def _digest(result: str) -> str:
+    return "sha256:" + hashlib.sha256(result.encode()).hexdigest()
+
+
+def _taken(node: Manifest) -> object:
+    status = node.get("status")
+    receipts = status.get("receipts") if isinstance(status, dict) else None
+    return receipts.get("taken") if isinstance(receipts, dict) else None

@@ -1,0 +1,327 @@
+"""Receipts on disk: runs that are metered, and a ring of pages with what was signed, in ConfigMaps.
+
+A receipt is durable before anybody is told of it, and it is what says how far its run is covered: the
+rows of runs may lag behind, and are read together with the receipts that came after them. So a crash
+between any two writes leaves every second in one receipt. Pages whose receipts the ledger took are
+written over when the ring comes round, others never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import ValidationError
+
+from hansa.api.meta import Model
+from hansa.api.sovereignnode import LARGEST
+from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
+from hansa.api.sovereignnode import ReceiptWatermark as Watermark
+from hansa.errors import Conflict, Retryable
+from hansa.member.state.versioned_maps import VersionedMaps
+from hansa.ports import Cluster, Signer
+from hansa.receipts.chain import Head
+from hansa.receipts.envelope import Keys, Opened, digest, seal, unseal, wire
+from hansa.receipts.outbox import MOST_ENVELOPES, pace_s, window
+from hansa.receipts.tiling import MeteredRun, Sight, draw, due
+from hansa.receipts.watermark import read_watermark
+from hansa.receipts.work_receipt import WorkReceipt
+
+log = logging.getLogger(__name__)
+PAGES = 64
+A_PAGE = 100
+"""Receipts; the longest takes 8,700 bytes, and a ConfigMap holds a mebibyte."""
+ROOM = (PAGES - 1) * A_PAGE
+"""Receipts that may wait for the ledger: no page that is written over has one of theirs."""
+RUN_PAGES = 8
+MOST_RUNS = 360
+"""Rows on a page; the longest has 2,800 bytes."""
+RECEIPTS = "hansa-receipts-{}"
+RUNS = "hansa-metered-{}"
+UPTO = "upto"
+"""Key on a page of runs: the receipt up to which its rows are true, as sequence, digest and time."""
+TAKEN = "taken"
+"""Key on the first page of runs: the last watermark."""
+
+Drawn = tuple[WorkReceipt, Envelope]
+Parsed = TypeVar("Parsed", bound=Model)
+
+
+class ReceiptStore:
+    """This member's chain of receipts, read when it is needed first."""
+
+    def __init__(self, cluster: Cluster, namespace: str, signer: Signer) -> None:
+        """No I/O until the first call of a method."""
+        self._maps = VersionedMaps(cluster, namespace)
+        self._signer = signer
+        self._lock = asyncio.Lock()
+        self.head = Head()
+        self.runs: dict[str, MeteredRun] = {}
+        """Runs that are not over, as far as receipts that are durable cover them."""
+        self.taken: Watermark | None = None
+        """How far the ledger has come."""
+        self.issued: Callable[[WorkReceipt], None] = lambda _: None
+        """Hears of every receipt once it is durable."""
+        self._kept: dict[int, set[int]] = {page: set() for page in range(PAGES)}
+        """Page → sequences on it."""
+        self._behind: dict[str, MeteredRun | None] = {}
+        """Rows that are not written yet; None: to be deleted."""
+        self._is_read = False
+        """Whether memory is what stands there; where it may not be, all is read before a write."""
+        self._near: dict[int, Envelope] = {}
+        """Envelopes behind the watermark that were read or made a moment ago."""
+
+    @property
+    def waiting(self) -> int:
+        """Receipts that the ledger has not taken."""
+        return self.head.sequence - self._taken
+
+    @property
+    def _taken(self) -> int:
+        return min(self.taken.sequence, self.head.sequence) if self.taken is not None else 0
+
+    async def note(self, run: MeteredRun) -> bool:
+        """Make a run, or what became known of it, durable; False: there is no room for it."""
+        if run.run not in self.runs and self._is_full(run.run):
+            log.error("run is not metered: no room", extra={"run": run.run})
+            return False
+        self._put(run)
+        async with self._lock:
+            await self._read()
+            await self._flush()
+        return True
+
+    async def issue(self, sights: Mapping[str, Sight]) -> None:
+        """Sign what is due and make it durable, in the order in which it ended."""
+        async with self._lock:
+            await self._read()
+            # A run is durable before a receipt speaks of it.
+            await self._flush()
+            drawn = list(self._drawn(sights))
+            for page, batch in groupby(drawn, key=lambda one: _page(one[0].sequence)):
+                await self._write(page, list(batch))
+            await self._flush()
+
+    async def outbox(self) -> list[dict[str, Any]]:
+        """Return what is to travel now: envelopes right behind the watermark."""
+        async with self._lock:
+            await self._read()
+            return await self._outbox()
+
+    async def _outbox(self) -> list[dict[str, Any]]:
+        first = self._taken + 1
+        wanted = range(first, min(self.head.sequence, first + MOST_ENVELOPES - 1) + 1)
+        missing = {_page(sequence) for sequence in wanted if sequence not in self._near}
+        for page in missing:
+            self._near.update(_envelopes(await self._maps.read(RECEIPTS.format(page)) or {}))
+        self._near = {at: self._near[at] for at in wanted if at in self._near}
+        return window(wire(self._near[at]) for at in wanted if at in self._near)
+
+    async def take(self, said: object, keys: Keys) -> str:
+        """Take a watermark that a hub shows; returns why it is not taken, or nothing.
+
+        It is taken for a receipt that was told, by its digest: it moves a mark and deletes nothing.
+        """
+        mark = read_watermark(said, node_key=self._signer.key_id, keys=keys)
+        if isinstance(mark, str):
+            return mark
+        async with self._lock:
+            await self._read()
+            if mark.sequence <= self._taken:
+                return ""
+            await self._outbox()
+            told = self._near.get(mark.sequence)
+            if told is None or digest(told) != mark.digest:
+                return f"it names receipt {mark.sequence}, {mark.digest}, which was not told"
+            await self._guarded(RUNS.format(0), {TAKEN: mark.model_dump_json(by_alias=True)})
+            self.taken = mark
+        return ""
+
+    def _is_full(self, run: str) -> bool:
+        mine = _run_page(run)
+        return sum(_run_page(other) == mine for other in self.runs) >= MOST_RUNS
+
+    def _drawn(self, sights: Mapping[str, Sight]) -> Iterator[Drawn]:
+        every_s, head = pace_s(self.waiting, ROOM), self.head
+        stretches = [
+            (stretch, name)
+            for name, sight in sights.items()
+            if name in self.runs
+            for stretch in due(self.runs[name], sight, every_s=every_s)
+        ]
+        for stretch, name in sorted(stretches, key=lambda one: (one[0].end_s, one[1], one[0].part)):
+            if head.sequence - self._taken >= ROOM:
+                log.error("no room for receipts: the ledger takes none", extra={"run": name})
+                return
+            receipt = draw(head, self.runs[name], sights[name], stretch)
+            envelope = seal(receipt, self._signer)
+            head = Head(receipt.sequence, digest(envelope), receipt.issued_s)
+            yield receipt, envelope
+
+    async def _write(self, page: int, batch: list[Drawn]) -> None:
+        lines: dict[str, str | None] = {
+            _key(receipt.sequence): orjson.dumps(wire(envelope)).decode()
+            for receipt, envelope in batch
+        }
+        # Pages are numbered in a ring: what stands there of the last round was taken long ago.
+        begin = (batch[0][0].sequence - 1) // A_PAGE * A_PAGE + 1
+        old = {sequence for sequence in self._kept[page] if sequence < begin}
+        await self._guarded(RECEIPTS.format(page), {**dict.fromkeys(map(_key, old)), **lines})
+        self._kept[page] -= old
+        for receipt, envelope in batch:
+            self._follow(receipt, digest(envelope))
+            self._near[receipt.sequence] = envelope
+            self._behind[receipt.run] = self.runs.get(receipt.run)
+            self.issued(receipt)
+
+    def _follow(self, receipt: WorkReceipt, digest_: str) -> None:
+        """Take a durable receipt in; whatever a row says, the receipt knows better."""
+        self._kept[_page(receipt.sequence)].add(receipt.sequence)
+        self.head = Head(receipt.sequence, digest_, receipt.issued_s)
+        run = self.runs.get(receipt.run) or MeteredRun(work=receipt.work, until=receipt.start)
+        if receipt.last:
+            self.runs.pop(receipt.run, None)
+        elif receipt.part > run.parts:
+            self.runs[receipt.run] = run.after(receipt)
+
+    async def _flush(self) -> None:
+        by_page: defaultdict[int, dict[str, str | None]] = defaultdict(dict)
+        for name, run in self._behind.items():
+            by_page[_run_page(name)][name] = None if run is None else _row(run)
+        written, self._behind = self._behind, {}
+        try:
+            for page, lines in by_page.items():
+                await self._guarded(RUNS.format(page), {**lines, UPTO: _upto(self.head)})
+        except BaseException:
+            self._behind = {**written, **self._behind}
+            raise
+
+    async def _guarded(self, name: str, lines: Mapping[str, str | None]) -> None:
+        """Write; where somebody else has written, or an answer was lost, all is read again."""
+        try:
+            await self._maps.write(name, lines)
+        except Conflict as error:
+            self._is_read = False
+            raise Retryable(f"ConfigMap {name} is not as it was read; it is read again") from error
+
+    def _put(self, run: MeteredRun) -> None:
+        known = self.runs.get(run.run)
+        self.runs[run.run] = self._behind[run.run] = run if known is None else _joined(known, run)
+
+    async def _read(self) -> None:
+        """Read all that stands there, unless memory is just that."""
+        if self._is_read:
+            return
+        unwritten, self._behind = self._behind, {}
+        self.runs, self._near, self.head = {}, {}, Head()
+        try:
+            await self._read_all()
+        finally:
+            for name, run in unwritten.items():
+                # A new row may be in memory alone. Of the others, one that is not there is over.
+                if run is not None and (name in self.runs or run.parts == 0):
+                    self._put(run)
+        self._is_read = True
+
+    async def _read_all(self) -> None:
+        upto = min([await self._read_runs(page) for page in range(RUN_PAGES)])
+        self._kept = {page: set() for page in range(PAGES)}
+        for page in range(PAGES):
+            lines = await self._maps.read(RECEIPTS.format(page))
+            if lines is None:
+                break
+            self._kept[page] = {int(key) for key in lines if key.isdecimal()}
+        for page in self._pages_after(upto):
+            self._replay(await self._maps.read(RECEIPTS.format(page)) or {}, upto)
+
+    async def _read_runs(self, page: int) -> int:
+        """Read the rows of a page; returns up to which receipt they are true, or any that there is."""
+        lines = await self._maps.read(RUNS.format(page))
+        if lines is None:
+            await self._maps.write(RUNS.format(page), {UPTO: _upto(Head())})
+            return 0
+        upto, mark = lines.pop(UPTO, ""), lines.pop(TAKEN, None)
+        if mark is not None:
+            self.taken = _parsed(Watermark, mark)
+        rows = {name: _parsed(MeteredRun, line) for name, line in lines.items()}
+        self.runs.update({name: row for name, row in rows.items() if row is not None})
+        head = _head(upto)
+        if head.sequence > self.head.sequence:
+            # Also where the pages of receipts were deleted: no place in the chain is given twice.
+            self.head = head
+        if None in rows.values():
+            return 0
+        return head.sequence if rows else LARGEST
+
+    def _pages_after(self, upto: int) -> list[int]:
+        """Return the pages with receipts after ``upto``, oldest first, and that of the newest."""
+        kept = sorted(at for page in self._kept.values() for at in page)
+        return list({_page(at): None for at in kept if at > upto or at == kept[-1]})
+
+    def _replay(self, lines: Mapping[str, str], upto: int) -> None:
+        for sequence, envelope in sorted(_envelopes(lines).items()):
+            opened = unseal(envelope, {self._signer.key_id: self._signer.public_key})
+            if not isinstance(opened, Opened):
+                log.error("receipt spoilt", extra={"sequence": sequence, "why": opened.message})
+            elif sequence > upto:
+                self._follow(opened.receipt, opened.digest)
+            elif sequence > self.head.sequence:
+                self.head = Head(sequence, opened.digest, opened.receipt.issued_s)
+
+
+def _page(sequence: int) -> int:
+    return (sequence - 1) // A_PAGE % PAGES
+
+
+def _run_page(run: str) -> int:
+    return zlib.crc32(run.encode()) % RUN_PAGES
+
+
+def _key(sequence: int) -> str:
+    return f"{sequence:016d}"
+
+
+def _row(run: MeteredRun) -> str:
+    return run.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def _joined(known: MeteredRun, news: MeteredRun) -> MeteredRun:
+    """Return a run covered as far as either says, with what either knows of its end."""
+    ahead = known if known.parts >= news.parts else news
+    return ahead.model_copy(
+        update={
+            "finished": known.finished or news.finished,
+            "result_digest": known.result_digest or news.result_digest,
+        }
+    )
+
+
+def _envelopes(lines: Mapping[str, str]) -> dict[int, Envelope]:
+    found = {int(key): _parsed(Envelope, line) for key, line in lines.items() if key.isdecimal()}
+    return {sequence: envelope for sequence, envelope in found.items() if envelope is not None}
+
+
+def _parsed(kind: type[Parsed], line: str) -> Parsed | None:
+    """Return what a line holds, or None where a person or a disk has spoilt it."""
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError:
+        log.exception("line spoilt", extra={"kind": kind.__name__})
+        return None
+
+
+def _upto(head: Head) -> str:
+    return f"{head.sequence} {head.digest or '-'} {head.issued_s}"
+
+
+def _head(line: str) -> Head:
+    sequence, digest_, issued_s = [*line.split(), "", "", ""][:3]
+    if not (sequence.isdecimal() and issued_s.isdecimal()):
+        return Head()
+    return Head(int(sequence), digest_.strip("-"), int(issued_s))

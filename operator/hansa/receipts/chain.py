@@ -1,0 +1,223 @@
+"""Whether a receipt may follow those before it: in its node's chain, in its run, on its GPUs.
+
+``next_problem`` is a function of what is known; ``follow`` is that knowledge after the receipt. Who keeps
+it elsewhere, as the ledger does in its tables, fills ``Known`` with the rows that one receipt needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from hansa.receipts.envelope import Opened
+from hansa.receipts.problems import Objection, Problem
+from hansa.receipts.work_receipt import HeldGpu, Price, Work, WorkReceipt, most_joules, seconds
+
+MOST_REMEMBERED = 64
+"""Times of one GPU: receipts of different runs arrive at most so far out of order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest receipt of a node's chain."""
+
+    sequence: int = 0
+    digest: str = ""
+    issued_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunSoFar:
+    """What the receipts of one run have covered."""
+
+    work: Work
+    part: int
+    until_s: int
+    over: bool
+    """Whether its last receipt was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """One time in which a GPU served one run."""
+
+    run: str
+    start_s: int
+    end_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the next receipt of one node is held against."""
+
+    head: Head = Head()
+    runs: Mapping[str, RunSoFar] = field(default_factory=dict)
+    """By run; at least that of the receipt, if it has any before."""
+    sold: Mapping[str, tuple[Sold, ...]] = field(default_factory=dict)
+    """By GPU; at least those in the receipt, in so far as they meet its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the judge knows by itself of a run: that it was granted, when, and at which price."""
+
+    granted_s: int
+    spec_digest: str
+    node_key: str
+    price: Price | None = None
+    """None: the price was not the node's alone to say, and is compared elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a receipt is judged."""
+
+    now_s: float
+    skew_s: float
+    """How far two clocks may be apart."""
+
+
+def next_problem(
+    opened: Opened, known: Known, grant: Grant | None, moment: Moment
+) -> Objection | None:
+    """Return the gravest thing that speaks against a receipt whose signature holds; None: nothing.
+
+    ``grant`` None: no such run was ever granted to this node.
+    """
+    receipt = opened.receipt
+    said = chain(
+        _in_chain(opened, known.head),
+        _in_run(receipt, known.runs.get(receipt.run), grant),
+        _amounts(receipt),
+        _in_time(receipt, known.head, grant, moment),
+        _on_gpus(receipt, known.sold),
+    )
+    return next(said, None)
+
+
+def follow(known: Known, opened: Opened, *, taken: bool = True) -> Known:
+    """Return what is known after a receipt. ``taken`` False: it was disputed, and only keeps its place.
+
+    A disputed receipt holds no others up: the chain goes on behind it, and its time stays uncovered.
+    """
+    receipt = opened.receipt
+    head = Head(receipt.sequence, opened.digest, receipt.issued_s)
+    if not taken:
+        return replace(known, head=head)
+    run = RunSoFar(receipt.work, receipt.part, receipt.end_s, receipt.last)
+    sold = {
+        gpu.gpu: (*known.sold.get(gpu.gpu, ()), _sold(receipt.run, gpu))[-MOST_REMEMBERED:]
+        for gpu in receipt.held
+    }
+    return replace(
+        known,
+        head=head,
+        runs={**known.runs, receipt.run: run},
+        sold={**known.sold, **sold},
+    )
+
+
+def _in_chain(opened: Opened, head: Head) -> Iterator[Objection]:
+    receipt = opened.receipt
+    if receipt.sequence == head.sequence:
+        same = opened.digest == head.digest
+        yield Objection(
+            Problem.REPLAY if same else Problem.TWO_VERSIONS,
+            f"Receipt {receipt.sequence} was {head.digest}, now it is {opened.digest}.",
+        )
+    elif receipt.sequence < head.sequence:
+        yield Objection(
+            Problem.REPLAY, f"It is receipt {receipt.sequence}; {head.sequence} were taken."
+        )
+    elif receipt.sequence > head.sequence + 1:
+        said = f"It is receipt {receipt.sequence}; {head.sequence + 1} was to come."
+        yield Objection(Problem.SEQUENCE_GAP, said)
+    elif (receipt.previous or "") != head.digest:
+        said = f"It names {receipt.previous} before it, and that was {head.digest}."
+        yield Objection(Problem.BROKEN_CHAIN, said)
+
+
+def _in_run(receipt: WorkReceipt, run: RunSoFar | None, grant: Grant | None) -> Iterator[Objection]:
+    if grant is None:
+        yield Objection(Problem.NEVER_GRANTED, f"It is run {receipt.run}.")
+        return
+    yield from _as_granted(receipt.work, grant)
+    if run is None:
+        if receipt.part != 1:
+            yield Objection(Problem.TIME_GAP, f"Its run begins with part {receipt.part}.")
+        return
+    if run.over:
+        yield Objection(Problem.RUN_OVER, f"It is part {receipt.part} of {receipt.run}.")
+    yield from _after(receipt, run)
+
+
+def _as_granted(work: Work, grant: Grant) -> Iterator[Objection]:
+    if (work.spec_digest, work.node_key) != (grant.spec_digest, grant.node_key):
+        said = f"Spec {grant.spec_digest} was granted to key {grant.node_key}."
+        yield Objection(Problem.NEVER_GRANTED, said)
+    if grant.price is not None and work.price != grant.price:
+        yield Objection(Problem.LATER_PRICE, f"It says {_price(work)}.")
+
+
+def _after(receipt: WorkReceipt, run: RunSoFar) -> Iterator[Objection]:
+    """Hold a receipt against the one before it of the same run."""
+    if receipt.start_s < run.until_s or receipt.part <= run.part:
+        said = f"It is part {receipt.part} and begins at {receipt.start}."
+        yield Objection(Problem.OVERLAP, said)
+    elif receipt.start_s > run.until_s or receipt.part != run.part + 1:
+        said = f"It is part {receipt.part} and begins at {receipt.start}; part {run.part} ended before."
+        yield Objection(Problem.TIME_GAP, said)
+    if receipt.work.price != run.work.price:
+        yield Objection(Problem.LATER_PRICE, f"It says {_price(receipt.work)}.")
+    elif receipt.work != run.work:
+        names = (n for n in Work.model_fields if getattr(receipt.work, n) != getattr(run.work, n))
+        yield Objection(Problem.OTHER_WORK, f"It differs in {', '.join(names)}.")
+
+
+def _in_time(
+    receipt: WorkReceipt, head: Head, grant: Grant | None, moment: Moment
+) -> Iterator[Objection]:
+    if receipt.issued_s > moment.now_s + moment.skew_s:
+        yield Objection(Problem.CLOCK_JUMP, f"It was issued at {receipt.issued}, which is to come.")
+    if receipt.issued_s < head.issued_s - moment.skew_s:
+        yield Objection(Problem.CLOCK_JUMP, f"It was issued at {receipt.issued}, before the last.")
+    if grant is not None and receipt.start_s < grant.granted_s - moment.skew_s:
+        yield Objection(Problem.CLOCK_JUMP, f"It begins at {receipt.start}, before it was granted.")
+
+
+def _amounts(receipt: WorkReceipt) -> Iterator[Objection]:
+    """Object to more than the receipt's own time and gang could have used."""
+    usage, work, span_s = receipt.usage, receipt.work, receipt.end_s - receipt.start_s
+    for name, told, most in (
+        ("gpuSeconds", usage.gpu_seconds, work.gpus * span_s),
+        ("cpuMilliseconds", usage.cpu_milliseconds, work.cpu_millis * span_s),
+        ("energyJoules", usage.energy_joules or 0, most_joules(work, span_s)),
+    ):
+        if told > most:
+            yield Objection(Problem.BAD_AMOUNT, f"{name} is {told}, at most {most} can be.")
+
+
+def _on_gpus(receipt: WorkReceipt, sold: Mapping[str, tuple[Sold, ...]]) -> Iterator[Objection]:
+    if len({gpu.gpu for gpu in receipt.held}) != len(receipt.held):
+        yield Objection(Problem.GPU_SOLD_TWICE, "The receipt itself names it twice.")
+    for gpu in receipt.held:
+        now = _sold(receipt.run, gpu)
+        for before in sold.get(gpu.gpu, ()):
+            # A run's own receipts follow each other already; another's may come in any order.
+            if before.run != now.run and _meet(before, now):
+                said = f"{gpu.gpu} served {before.run} and {now.run} after {gpu.start}."
+                yield Objection(Problem.GPU_SOLD_TWICE, said)
+
+
+def _sold(run: str, gpu: HeldGpu) -> Sold:
+    return Sold(run, seconds(gpu.start), seconds(gpu.end))
+
+
+def _meet(one: Sold, other: Sold) -> bool:
+    return one.start_s < other.end_s and other.start_s < one.end_s
+
+
+def _price(work: Work) -> str:
+    price = work.price
+    return "none" if price is None else f"{price.gpu_hour or price.cpu_hour} {price.currency}"

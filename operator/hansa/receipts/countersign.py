@@ -1,0 +1,96 @@
+"""The hub's side of a receipt: it signs what agrees with its own record, and names what does not.
+
+What the hub knows by itself is the grant and when it learnt of things: no word of the member's is
+needed for it. Times may differ by the skew allowed and by how late news travelled; nothing else may.
+Where they disagree both versions are kept: the envelope as it came, and the difference beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
+from hansa.ports import Signer
+from hansa.receipts.envelope import Opened, cosign
+from hansa.receipts.work_receipt import Price, Work, WorkReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRecord:
+    """What the hub granted and saw, in words of its own. Times in seconds since the Unix epoch."""
+
+    node: str
+    node_key: str
+    institution: str
+    project: str
+    """Empty: none."""
+    job_uid: str
+    epoch: int
+    spec_digest: str
+    image_digest: str
+    data_sets: tuple[str, ...]
+    jurisdiction: str
+    gpu_classes: tuple[str, ...]
+    """Any of which the grant allows; none: it asks for no GPUs."""
+    gpus: int
+    cpu_millis: int
+    price: Price | None
+    """By the tariff that was valid when the run began; None: the hub knows none."""
+    granted_s: int
+    over_s: int | None = None
+    """When the hub had the release; None: the run may still go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing in which the two disagree."""
+
+    field: str
+    member: str
+    hub: str
+
+
+def differences(
+    receipt: WorkReceipt, record: GrantRecord, *, skew_s: float
+) -> tuple[Difference, ...]:
+    """Return everything in which a receipt departs from the hub's record; nothing: they agree."""
+    return (*_of_work(receipt.work, record), *_of_time(receipt, record, skew_s))
+
+
+def countersign(
+    opened: Opened, envelope: Envelope, record: GrantRecord, *, signer: Signer, skew_s: float
+) -> Envelope | tuple[Difference, ...]:
+    """Return the envelope with the hub's signature, or in what the hub does not agree."""
+    found = differences(opened.receipt, record, skew_s=skew_s)
+    return found or cosign(envelope, signer)
+
+
+def _of_work(work: Work, record: GrantRecord) -> Iterator[Difference]:
+    classes = work.gpu_class in record.gpu_classes if record.gpus else work.gpu_class is None
+    price = record.price is None or work.price == record.price
+    for field, member, hub, agree in (
+        ("node", work.node, record.node, None),
+        ("nodeKey", work.node_key, record.node_key, None),
+        ("institution", work.institution, record.institution, None),
+        ("project", work.project or "", record.project, None),
+        ("jobUid", work.job_uid, record.job_uid, None),
+        ("epoch", work.epoch, record.epoch, None),
+        ("specDigest", work.spec_digest, record.spec_digest, None),
+        ("imageDigest", work.image_digest, record.image_digest, None),
+        ("dataSets", sorted(work.data_sets), sorted(record.data_sets), None),
+        ("jurisdiction", work.jurisdiction, record.jurisdiction, None),
+        ("gpuClass", work.gpu_class, record.gpu_classes, classes),
+        ("gpus", work.gpus, record.gpus, None),
+        ("cpuMillis", work.cpu_millis, record.cpu_millis, None),
+        ("price", work.price, record.price, price),
+    ):
+        if not (member == hub if agree is None else agree):
+            yield Difference(field, str(member), str(hub))
+
+
+def _of_time(receipt: WorkReceipt, record: GrantRecord, skew_s: float) -> Iterator[Difference]:
+    if receipt.start_s < record.granted_s - skew_s:
+        yield Difference("start", str(receipt.start_s), str(record.granted_s))
+    if record.over_s is not None and receipt.end_s > record.over_s + skew_s:
+        yield Difference("end", str(receipt.end_s), str(record.over_s))

@@ -1,0 +1,206 @@
+"""The DSSE envelope around a receipt: sealing, opening, and the digest that chains and logs name.
+
+The digest covers the statement and no signature: the hub's countersignature leaves it as it is, and
+two statements for one place in a chain are two digests under one key, which anybody can show.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import rfc8785
+from pydantic import ValidationError
+from securesystemslib import dsse
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.signer import Signature as DsseSignature
+from securesystemslib.signer import SSlibKey
+
+from hansa.api.meta import first_fault
+from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
+from hansa.api.sovereignnode import ReceiptSignature
+from hansa.ports import Signer
+from hansa.receipts.problems import Objection, Problem
+from hansa.receipts.work_receipt import Statement, WorkReceipt, subject_of
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+SIGNATURE_BYTES = 64
+
+Keys = Mapping[str, str]
+"""Key id → raw Ed25519 public key, base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A receipt whose every signature holds."""
+
+    receipt: WorkReceipt
+    digest: str
+    signers: frozenset[str]
+    """Key ids."""
+
+
+def seal(receipt: WorkReceipt, signer: Signer) -> Envelope:
+    """Return the receipt as its node signs it."""
+    statement = Statement(subject=(subject_of(receipt),), predicate=receipt)
+    unsigned = dsse.Envelope(_canonical(statement), PAYLOAD_TYPE, {})
+    return Envelope(
+        payload_type=PAYLOAD_TYPE,
+        payload=_b64(unsigned.payload),
+        signatures=(_signature(signer, unsigned.pae()),),
+    )
+
+
+def cosign(envelope: Envelope, signer: Signer) -> Envelope:
+    """Return the envelope with one more signature over the same statement."""
+    pae = dsse.Envelope(_bytes(envelope.payload), PAYLOAD_TYPE, {}).pae()
+    return envelope.model_copy(
+        update={"signatures": (envelope.signatures[0], _signature(signer, pae))}
+    )
+
+
+def unseal(wire: object, keys: Keys) -> Opened | Objection:
+    """Return the receipt in an envelope from anywhere, or why there is none. Never raises.
+
+    One spelling of everything is taken: base64, JSON and names of fields alike; the node's key signs
+    first, and a signature by a key not in ``keys`` makes the whole envelope one of nobody's.
+    """
+    try:
+        envelope = _read(wire)
+        payload = _bytes(envelope.payload)
+        receipt = _statement(payload).predicate
+    except ValidationError as error:
+        return _fault(error)
+    except (ValueError, TypeError, RecursionError) as error:
+        return Objection(Problem.MALFORMED, str(error)[:200])
+    signers = frozenset(signature.keyid for signature in envelope.signatures)
+    return _signatures(envelope, payload, receipt, keys) or Opened(
+        receipt, _digest(payload), signers
+    )
+
+
+def read_envelope(wire: object) -> Envelope | None:
+    """Return the envelope in what somebody shows, whoever signed it; None where it is none."""
+    try:
+        return _read(wire)
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def peek(envelope: Envelope) -> WorkReceipt | None:
+    """Return what an envelope says, whoever says it; None where it says nothing. For lists alone."""
+    try:
+        return _statement(_bytes(envelope.payload)).predicate
+    except ValueError:
+        return None
+
+
+def digest(envelope: Envelope) -> str:
+    """Return ``sha256:…`` of the statement in an envelope."""
+    return _digest(_bytes(envelope.payload))
+
+
+def wire(envelope: Envelope) -> dict[str, Any]:
+    """Return an envelope as JSON."""
+    return envelope.model_dump(by_alias=True, mode="json")
+
+
+def _read(wire: object) -> Envelope:
+    if isinstance(wire, Envelope):
+        found = wire
+    else:
+        text = wire if isinstance(wire, str | bytes) else orjson.dumps(wire)
+        found = Envelope.model_validate_json(text, strict=True, by_alias=True, by_name=False)
+    if found.payload_type != PAYLOAD_TYPE:
+        raise ValueError(f"payloadType is not {PAYLOAD_TYPE}")
+    return found
+
+
+def _statement(payload: bytes) -> Statement:
+    found = Statement.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
+    body = _body(found)
+    # What is sorted is canonical where it has no exotic text; rfc8785 takes ten times as long to say so.
+    if orjson.dumps(body, option=orjson.OPT_SORT_KEYS) != payload != rfc8785.dumps(body):
+        raise ValueError("the statement is not in canonical JSON (RFC 8785)")
+    return found
+
+
+def _canonical(statement: Statement) -> bytes:
+    return rfc8785.dumps(_body(statement))
+
+
+def _body(statement: Statement) -> dict[str, Any]:
+    return statement.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+def _signatures(
+    envelope: Envelope, payload: bytes, receipt: WorkReceipt, keys: Keys
+) -> Objection | None:
+    ids = [signature.keyid for signature in envelope.signatures]
+    if ids[0] != receipt.work.node_key or len(set(ids)) != len(ids):
+        return Objection(Problem.OTHER_KEY, f"It names {receipt.work.node_key}, {ids[0]} signed.")
+    pae = dsse.Envelope(payload, PAYLOAD_TYPE, {}).pae()
+    for signature in envelope.signatures:
+        public = keys.get(signature.keyid)
+        if public is None:
+            return Objection(Problem.UNKNOWN_KEY, f"It is {signature.keyid}.")
+        if not signature_holds(signature, public, pae):
+            return Objection(
+                Problem.BAD_SIGNATURE, f"The signature is said to be {signature.keyid}'s."
+            )
+    return None
+
+
+def signature_holds(signature: ReceiptSignature, public_key: str, pae: bytes) -> bool:
+    """Tell whether a signature is the key's, under the key's own id and in its one spelling."""
+    try:
+        raw = _bytes(signature.sig)
+        key = _key(public_key)
+        if len(raw) != SIGNATURE_BYTES or key.keyid != signature.keyid:
+            return False
+        key.verify_signature(DsseSignature(signature.keyid, raw.hex()), pae)
+    except (UnverifiedSignatureError, ValueError):
+        return False
+    return True
+
+
+def _fault(error: ValidationError) -> Objection:
+    """Return the first fault; one of an amount by its own name."""
+    place = [str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"]]
+    problem = Problem.BAD_AMOUNT if "usage" in place else Problem.MALFORMED
+    return Objection(problem, first_fault(error))
+
+
+def _signature(signer: Signer, pae: bytes) -> ReceiptSignature:
+    return ReceiptSignature(keyid=signer.key_id, sig=_b64(signer.sign(pae)))
+
+
+@lru_cache(4096)
+def _key(public_key: str) -> SSlibKey:
+    raw = _bytes(public_key)
+    return SSlibKey(_digest(raw), "ed25519", "ed25519", {"public": raw.hex()})
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    """Decode base64; raises ``ValueError`` for any spelling but the one there is of these bytes."""
+    try:
+        found = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"no base64: {error}") from error
+    if _b64(found) != text:
+        raise ValueError("base64 in another spelling than its own")
+    return found

@@ -1,0 +1,1 @@
+"""What a run holds and draws, from what the agent knows."""

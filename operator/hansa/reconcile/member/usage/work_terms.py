@@ -1,0 +1,81 @@
+"""What a run's receipts say of it from the first to the last: from its grant, and the node's terms then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+from pydantic import TypeAdapter, ValidationError
+
+from hansa.api.meta import Assurance, GpuPrice
+from hansa.api.workgrant import WorkGrantSpec
+from hansa.grants.capacity import gpus_wanted
+from hansa.grants.envelope import digest
+from hansa.model.quantities import millis
+from hansa.receipts.work_receipt import Price, Work
+
+_PRICES = TypeAdapter(tuple[GpuPrice, ...])
+_ASSURANCE: TypeAdapter[Assurance] = TypeAdapter(Assurance)
+TARIFF_FIELDS = ("prices", "cpuHourPrice", "currency")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the node is, and under which terms it took the work."""
+
+    node_key: str
+    jurisdiction: str
+    gpu_class: str
+    node_spec: Mapping[str, Any] | None
+    """Of the node's SovereignNode, as the hub showed it; None: it never did."""
+
+
+def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
+    """Return what the receipts of a granted run describe."""
+    job, gpus = spec.job_spec, gpus_wanted(spec)
+    signed = job.authorizations
+    gpu_class = (terms.gpu_class or job.ray.workers.gpu_class) if gpus else None
+    return Work(
+        league=spec.issuer,
+        node=spec.node,
+        node_key=terms.node_key,
+        institution=spec.institution,
+        job_uid=spec.job.uid,
+        epoch=spec.epoch,
+        spec_digest=spec.spec_digest,
+        image_digest=job.image.rpartition("@")[2],
+        data_sets=tuple(sorted({source.name for source in job.data})),
+        jurisdiction=terms.jurisdiction,
+        purpose=signed[0].purpose if signed else "",
+        gpu_class=gpu_class,
+        gpus=gpus,
+        cpu_millis=spec.workers * millis(job.ray.workers.cpu) + millis(job.ray.head.cpu),
+        assurance=_assurance(terms.node_spec or {}),
+        price=price_of(terms.node_spec, gpu_class),
+    )
+
+
+def price_of(node_spec: Mapping[str, Any] | None, gpu_class: str | None) -> Price | None:
+    """Return the price in a SovereignNode's spec, or None where a hub shows none that can be read."""
+    if node_spec is None:
+        return None
+    tariff = {name: node_spec[name] for name in TARIFF_FIELDS if name in node_spec}
+    try:
+        prices = _PRICES.validate_python(tariff.get("prices") or ())
+        return Price(
+            gpu_hour=next((p.per_gpu_hour for p in prices if p.gpu_class == gpu_class), None),
+            cpu_hour=tariff.get("cpuHourPrice", "0"),
+            currency=tariff.get("currency", "EUR"),
+            tariff=digest(tariff),
+        )
+    except (ValidationError, rfc8785.CanonicalizationError):
+        return None
+
+
+def _assurance(node_spec: Mapping[str, Any]) -> Assurance:
+    try:
+        return _ASSURANCE.validate_python(node_spec.get("assurance", "L0"))
+    except ValidationError:
+        return "L0"

@@ -1,0 +1,77 @@
+"""``hansa verify`` says in words whether a bundle holds, and exits accordingly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hansa.cli.receipts.verify import verify
+from hansa.errors import Terminal
+from hansa.receipts.bundle import Bundle
+from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, OTHER, history
+from tests.unit.receipts.test_bundle import bundle
+
+FIRST, SECOND, LAST = history()
+BOTH = ["--key", NODE.public_key, "--key", HUB.public_key]
+
+
+class Later:
+    """A clock that has seen what the receipts tell of."""
+
+    def now(self) -> float:
+        return NOW_S + 700.0
+
+
+@pytest.fixture(autouse=True)
+def _later(monkeypatch):
+    monkeypatch.setattr("hansa.cli.receipts.verify.SystemClock", Later)
+
+
+def run(folder: Path, made: Bundle | bytes, *options: str):
+    file = folder / "bundle.json"
+    text = made if isinstance(made, bytes) else made.model_dump_json(by_alias=True).encode()
+    file.write_bytes(text)
+    return CliRunner().invoke(verify, [str(file), *options])
+
+
+def test_a_bundle_that_holds(tmp_path: Path):
+    done = run(tmp_path, bundle(FIRST, SECOND, LAST), *BOTH)
+    assert done.exit_code == 0
+    assert "3 of 3 receipts hold, of 1 runs: 1300 GPU-seconds, 1950 CPU-seconds" in done.output
+    assert "3 are countersigned" in done.output
+    assert "own keys" not in done.output
+
+
+def test_without_keys_it_says_whose_were_taken(tmp_path: Path):
+    done = run(tmp_path, bundle(FIRST))
+    assert done.exit_code == 0
+    assert "checked by the bundle's own keys" in done.output
+    assert NODE.public_key in done.output
+    assert "no last receipt here" in done.output
+
+
+REFUSED = {
+    "a_part_left_out": (bundle(FIRST, LAST), BOTH, "do not hold"),
+    "another_key": (bundle(FIRST), ["--key", OTHER.public_key], "do not hold"),
+    "no_key": (bundle(FIRST), ["--key", "AAAA"], "has 32 bytes"),
+    "no_base64": (bundle(FIRST), ["--key", "é"], "no base64"),
+    "no_bundle": (b"{}", BOTH, "no bundle"),
+}
+
+
+@pytest.mark.parametrize(("made", "options", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_does_not_hold_fails(tmp_path: Path, made, options: list[str], said: str):
+    done = run(tmp_path, made, *options)
+    assert isinstance(done.exception, Terminal)
+    assert said in str(done.exception)
+
+
+def test_proofs_that_were_not_checked_and_differences_are_said(tmp_path: Path):
+    disputed = ({"field": "gpus", "member": "2", "hub": "1"},)
+    made = bundle(FIRST).model_dump(by_alias=True)
+    made["receipts"] = [made["receipts"][0] | {"proof": "tlog", "differences": disputed}]
+    done = run(tmp_path, Bundle.model_validate(made), *BOTH)
+    assert "1 proofs of the transparency log were not checked" in done.output
+    assert "disputed gpus: member 2, hub 1" in done.output

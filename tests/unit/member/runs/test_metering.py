@@ -1,0 +1,226 @@
+"""Each run leaves receipts: written before they are shown, shown in the node's status, kept until taken."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hansa.api.kinds import SOVEREIGNNODE
+from hansa.errors import Retryable
+from hansa.member import wiring
+from hansa.member.publisher import Publisher
+from hansa.receipts.chain import Grant, Known, Moment, follow, next_problem
+from hansa.receipts.envelope import Opened, unseal
+from hansa.receipts.watermark import acknowledge
+from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, NOW_S, UID
+from tests.unit.member.runs.test_another_workload import NAMESPACE, WORK, PlainJob, Running, working
+
+KEYS = {NODE.key_id: NODE.public_key}
+NODE_PATH = SOVEREIGNNODE.path(name="tartu")
+RUN = f"{UID}.3"
+
+
+class Metered(Running):
+    """An agent with its duties to meter, done when the test says so, on a clock that it moves."""
+
+    def __init__(self):
+        super().__init__()
+        self.context = self.parts.context
+        self.now_s = NOW_S
+        self.context.clock.now = lambda: (
+            self.now_s
+        )  # the instance alone: each has a clock of its own
+        spec = {"prices": [], "cpuHourPrice": "0.02", "currency": "EUR", "assurance": "L1"}
+        self.hub.put(NODE_PATH, {"metadata": {"name": "tartu"}, "spec": spec})
+
+    async def look(self, at_s):
+        self.now_s = NOW_S + at_s
+        await self.parts.metering.ask_hub()
+        await self.parts.metering.look()
+
+    def shown(self):
+        """The receipts in the status that the publisher would send now."""
+        publisher = Publisher(self.context, release_key="", token_end_s=lambda: None)
+        status = publisher._node_body()["status"]
+        found = [unseal(one, KEYS) for one in status.get("receipts", {}).get("outbox", [])]
+        assert all(isinstance(one, Opened) for one in found)
+        return found
+
+    def take(self, opened, by=HUB):
+        mark = acknowledge(
+            by,
+            node_key=NODE.key_id,
+            sequence=opened.receipt.sequence,
+            digest=opened.digest,
+            at="2027-01-15T09:00:00Z",
+        )
+        wire = mark.model_dump(by_alias=True, mode="json")
+        node = self.hub.objects[NODE_PATH]
+        self.hub.put(NODE_PATH, {**node, "status": {"receipts": {"taken": wire}}})
+
+    async def started(self):
+        await self.until(lambda: WORK in self.own.objects)
+        work = self.own.objects[WORK]
+        self.own.put(WORK, {**work, "status": {"startTime": "2027-01-15T08:00:05Z"}})
+        await self.until(lambda: self.said("Running") is not None)
+
+    async def ended(self):
+        work = self.own.objects[WORK]
+        ended = {"succeeded": 1, "completionTime": "2027-01-15T08:06:40Z"}
+        self.own.put(WORK, {**work, "status": work["status"] | ended})
+        await self.until(lambda: self.said("Released") is not None)
+        await self.until(lambda: NAMESPACE not in self.own.objects)
+
+
+@pytest.fixture
+def agent(monkeypatch):
+    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    return Metered()
+
+
+async def test_a_run_is_metered_from_its_acceptance_to_its_release(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        await agent.look(10)
+        assert agent.shown() == []
+        await agent.look(301)
+        assert len(agent.shown()) == 1
+        agent.now_s = NOW_S + 405
+        await agent.ended()
+        await agent.look(420)
+    first, last = [one.receipt for one in agent.shown()]
+    assert (first.start_s, first.end_s, last.end_s) == (NOW_S, NOW_S + 301, NOW_S + 420)
+    assert (first.last, last.last, last.end_reason) == (False, True, "Succeeded")
+    # The job ended at 08:06:40, and what came then was the clearing away.
+    cpus = sum(one.usage.cpu_milliseconds for one in (first, last))
+    assert cpus == 400 * first.work.cpu_millis
+    assert first.work.price is not None
+    assert (first.work.price.cpu_hour, first.work.jurisdiction) == ("0.02", "EE")
+    grant = Grant(NOW_S, first.work.spec_digest, NODE.key_id)
+    known = Known()
+    for opened in agent.shown():
+        assert next_problem(opened, known, grant, Moment(agent.now_s, 0)) is None
+        known = follow(known, opened)
+
+
+async def test_what_is_shown_is_durable_before(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        await agent.look(10)
+        merge = agent.own.merge
+
+        async def lost(path, body):
+            if "hansa-receipts" in path:
+                raise Retryable("no answer")
+            return await merge(path, body)
+
+        agent.own.merge = lost
+        agent.own.create = _but_receipts(agent.own.create)
+        with pytest.raises(Retryable):
+            await agent.look(301)
+    assert agent.shown() == []
+    assert agent.context.receipts.head.sequence == 0
+
+
+def _but_receipts(create):
+    async def lost(path, body):
+        if "hansa-receipts" in body["metadata"]["name"]:
+            raise Retryable("no answer")
+        return await create(path, body)
+
+    return lost
+
+
+async def test_a_run_too_short_to_be_seen_by_a_look_has_its_receipt(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        agent.now_s = NOW_S + 405
+        await agent.ended()
+        assert RUN in agent.context.receipts.runs
+        await agent.look(410)
+    (only,) = agent.shown()
+    assert (only.receipt.start_s, only.receipt.last) == (NOW_S, True)
+
+
+async def test_receipts_go_on_without_the_hub(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        await agent.look(10)
+
+        async def silent(_):
+            raise Retryable("no answer")
+
+        agent.hub.get = silent
+        await agent.look(301)
+        await agent.look(601)
+    assert [one.receipt.part for one in agent.shown()] == [1, 2]
+
+
+async def test_a_taken_receipt_is_shown_no_more_and_is_kept(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        await agent.look(301)
+        (first,) = agent.shown()
+        agent.take(first)
+        await agent.look(310)
+    assert agent.shown() == []
+    kept = [
+        json.loads(line)
+        for path, thing in agent.own.objects.items()
+        if "hansa-receipts" in path
+        for line in thing["data"].values()
+    ]
+    assert [unseal(one, KEYS).digest for one in kept] == [first.digest]
+
+
+async def test_a_watermark_of_a_hub_that_is_not_trusted_takes_nothing(agent, caplog):
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        await agent.look(301)
+        (first,) = agent.shown()
+        agent.take(first, by=FOREIGN)
+        await agent.look(310)
+    assert agent.shown() == [first]
+    assert "watermark not taken" in caplog.text
+
+
+STRANGE = {
+    "no spec": {"metadata": {"name": "tartu"}},
+    "text": {"metadata": {"name": "tartu"}, "spec": "x", "status": "y"},
+    "receipts of text": {"metadata": {"name": "tartu"}, "spec": {}, "status": {"receipts": "z"}},
+    "taken nonsense": {
+        "metadata": {"name": "tartu"},
+        "spec": {},
+        "status": {"receipts": {"taken": 7}},
+    },
+    "no price": {"metadata": {"name": "tartu"}, "spec": {"prices": "free", "assurance": 9}},
+}
+
+
+@pytest.mark.parametrize("node", STRANGE.values(), ids=STRANGE.keys())
+async def test_whatever_a_hub_shows_work_is_metered(agent, node):
+    agent.granted()
+    agent.hub.objects[NODE_PATH] = node
+    async with working(agent):
+        await agent.started()
+        await agent.look(301)
+    assert len(agent.shown()) == 1
+
+
+async def test_a_clock_known_to_be_wrong_signs_nothing(agent):
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        agent.context.hub_skew = lambda: 3600.0
+        await agent.look(301)
+        assert agent.shown() == []
+        agent.context.hub_skew = lambda: 0.0
+        await agent.look(310)
+    assert len(agent.shown()) == 1

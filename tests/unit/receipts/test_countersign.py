@@ -1,0 +1,87 @@
+"""A hub signs what agrees with its own record, and names each thing that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hansa.receipts.countersign import GrantRecord, countersign, differences
+from hansa.receipts.envelope import Opened, seal, unseal, wire
+from tests.unit.receipts.receipt_kit import (
+    DIGEST,
+    HUB,
+    KEYS,
+    NODE,
+    NOW_S,
+    PRICE,
+    SKEW_S,
+    UID,
+    history,
+    opened,
+)
+
+RECORD = GrantRecord(
+    node="tartu",
+    node_key=NODE.key_id,
+    institution="hospital",
+    project="",
+    job_uid=UID,
+    epoch=1,
+    spec_digest=DIGEST,
+    image_digest=DIGEST,
+    data_sets=("cohort",),
+    jurisdiction="EE",
+    gpu_classes=("nvidia-h100", "nvidia-l40s"),
+    gpus=2,
+    cpu_millis=3000,
+    price=PRICE,
+    granted_s=NOW_S - 3,
+    over_s=NOW_S + 661,
+)
+FIRST, _, LAST = history()
+DIFFERENT = {
+    "node": {"node": "oslo"},
+    "nodeKey": {"node_key": HUB.key_id},
+    "institution": {"institution": "bank"},
+    "project": {"project": "screening"},
+    "jobUid": {"job_uid": "x"},
+    "epoch": {"epoch": 2},
+    "specDigest": {"spec_digest": "x"},
+    "imageDigest": {"image_digest": "x"},
+    "dataSets": {"data_sets": ()},
+    "jurisdiction": {"jurisdiction": "SE"},
+    "gpuClass": {"gpu_classes": ("nvidia-h100",)},
+    "gpus": {"gpus": 4},
+    "cpuMillis": {"cpu_millis": 1},
+    "price": {"price": PRICE.model_copy(update={"currency": "SEK"})},
+    "start": {"granted_s": NOW_S + 631},
+    "end": {"over_s": NOW_S + 629},
+}
+
+
+def test_what_agrees_is_signed_by_both():
+    sealed = seal(LAST, NODE)
+    both = countersign(opened(LAST), sealed, RECORD, signer=HUB, skew_s=SKEW_S)
+    assert not isinstance(both, tuple)
+    found = unseal(wire(both), KEYS)
+    assert isinstance(found, Opened)
+    assert found.signers == {NODE.key_id, HUB.key_id}
+
+
+@pytest.mark.parametrize("field", DIFFERENT)
+def test_each_difference_is_named_with_both_versions(field: str):
+    record = replace(RECORD, **DIFFERENT[field])
+    found = countersign(opened(LAST), seal(LAST, NODE), record, signer=HUB, skew_s=SKEW_S)
+    assert isinstance(found, tuple)
+    named = [difference for difference in found if difference.field == field]
+    assert len(named) == 1
+    assert named[0].member != named[0].hub
+
+
+def test_a_hub_that_knows_no_price_compares_none():
+    assert differences(FIRST, replace(RECORD, price=None), skew_s=SKEW_S) == ()
+
+
+def test_a_run_that_goes_on_has_no_end_to_compare():
+    assert differences(LAST, replace(RECORD, over_s=None), skew_s=SKEW_S) == ()
