@@ -15,7 +15,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """At least ``threshold`` of ``members``, each a name or another group's name."""
+    """At least ``threshold`` of ``members``, each a name or the name of a group before this one."""
 
     threshold: int
     members: tuple[str, ...]
@@ -23,26 +23,29 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """A rule by name, and the groups it may lead to."""
+    """A rule by name, and the groups it may lead to, in an order in which each knows its members."""
 
     rule: str
     groups: Mapping[str, Group] = field(default_factory=dict)
 
     def missing(self, spoken: AbstractSet[str]) -> tuple[str, ...]:
         """Return what is missing, a sentence for each group that is short; empty: the rule is met."""
-        short: dict[str, str] = {}
-        met = self._is_met(self.rule, spoken, short)
-        return () if met else tuple(short.values())
+        met = spoken - self.groups.keys() | {NONE}
+        for name, group in self.groups.items():
+            if sum(member in met for member in group.members) >= group.threshold:
+                met |= {name}
+        return () if self.rule in met else tuple(self._short(met))
 
-    def _is_met(self, name: str, spoken: AbstractSet[str], short: dict[str, str]) -> bool:
-        group = self.groups.get(name)
-        if group is None:
-            if name != NONE and name not in spoken:
-                short.setdefault(name, f"{name} is missing")
-            return name == NONE or name in spoken
-        absent = [m for m in group.members if not self._is_met(m, spoken, short)]
-        found = len(group.members) - len(absent)
-        if found < group.threshold:
-            text = f"{name} has {found} of {group.threshold}; missing: {', '.join(absent)}"
-            short.setdefault(name, text)
-        return found >= group.threshold
+    def _short(self, met: AbstractSet[str]) -> list[str]:
+        """Say of each group between the rule and those who have not spoken what it lacks."""
+        if self.rule not in self.groups:
+            return [f"{self.rule} is missing"]
+        wanted, sentences = {self.rule}, []
+        for name, group in reversed(list(self.groups.items())):
+            if name in wanted:
+                absent = [member for member in group.members if member not in met]
+                wanted.update(absent)
+                found = len(group.members) - len(absent)
+                names = ", ".join(absent)
+                sentences.append(f"{name} has {found} of {group.threshold}; missing: {names}")
+        return sentences
