@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from hansa.translog.faults import Fault, refused
-from hansa.translog.merkle import HASH_BYTES, NodeHash, Range, full_root, perfect_nodes
+from hansa.translog.merkle import HASH_BYTES, NodeHash, full_root
 
 WIDTH = 256
 HEIGHT = 8
@@ -63,12 +63,6 @@ def partial_tiles(size: int) -> Iterator[Tile]:
         level += 1
     if width := size % WIDTH:
         yield Tile(None, size // WIDTH, width)
-
-
-def tiles_for(ranges: Iterable[Range], size: int) -> list[Tile]:
-    """Return the tiles of a tree of ``size`` that hold what a proof needs, each once, in order."""
-    wanted = {_tile_of(*node, size)[0] for leaves in ranges for node in perfect_nodes(leaves)}
-    return sorted(wanted, key=lambda tile: (tile.level or 0, tile.index))
 
 
 def node_reader(size: int, read: Callable[[Tile], bytes]) -> NodeHash:

@@ -22,7 +22,8 @@ from hansa.translog.merkle import (
 )
 
 MOST = 130
-LEAVES = [leaf_hash(b"%d" % number) for number in range(MOST)]
+LEAVES = [hashlib.sha256(b"\0%d" % number).digest() for number in range(MOST)]
+"""RFC 6962, section 2.1: the hash of a leaf begins with a zero byte, that of a node with a one."""
 
 
 @cache
@@ -78,6 +79,10 @@ def test_roots_are_those_of_the_rfc():
     assert [tree_root(size, node) for size in range(MOST + 1)] == [
         mth(0, size) for size in range(MOST + 1)
     ]
+
+
+def test_a_leaf_is_hashed_as_the_rfc_says():
+    assert [leaf_hash(b"%d" % number) for number in range(MOST)] == LEAVES
 
 
 def test_every_inclusion_proof_is_that_of_the_rfc_and_holds():

@@ -92,6 +92,12 @@ def test_extra_data_proves_nothing_and_changes_nothing():
     read.verify(ENTRY, policy())
 
 
+@pytest.mark.parametrize("extra", ["****", "", "YQ", "YR==", "YQ== "])
+def test_extra_data_has_one_spelling_too(extra):
+    with pytest.raises(Terminal, match="spelled"):
+        LogProof.parse(PROOF.replace(b"index", f"extra {extra}\nindex".encode(), 1))
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_end_the_process(body):
     with pytest.raises(Terminal):

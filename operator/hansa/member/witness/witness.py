@@ -87,7 +87,10 @@ class Witness:
         return own_lines(memory, self._charge.keys)
 
     def _refused(self, refusal: Refuse) -> Refuse:
-        log.warning("not cosigned: %s (%s)", refusal.message, refusal.fault)
+        log.warning(
+            "checkpoint not cosigned",
+            extra={"fault": str(refusal.fault), "error": refusal.message},
+        )
         return refusal
 
 
