@@ -39,7 +39,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte Ed25519 signature (RFC 8032)."""
+        """Return the signature: Ed25519 (RFC 8032, 64 bytes) or ML-DSA-44 (FIPS 204, 2,420)."""
         ...
 
 
@@ -128,4 +128,40 @@ class GpuProbe(Protocol):
 
     def read(self) -> Sequence[GpuReading]:
         """Return one reading per GPU; raises ``errors.Terminal`` with the reason there are none."""
+        ...
+
+
+class Store(Protocol):
+    """Files by path (``a/b/c``), on a disk or elsewhere. Raises ``errors.Retryable`` when it fails."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file whole, or None where there is none."""
+        ...
+
+    def write(self, path: str, body: bytes) -> None:
+        """Make or replace a file: durable on return, and never seen in part."""
+        ...
+
+    def list(self, folder: str) -> list[str]:
+        """Return the paths of the files right below ``folder``, sorted."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove a file; absent is success."""
+        ...
+
+
+class LeafIndex(Protocol):
+    """Which published leaf stands where. Raises ``errors.Retryable`` when it fails."""
+
+    def size(self) -> int:
+        """Return how many leaves it knows; they are the first ones."""
+        ...
+
+    def find(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the index of each leaf hash that is known."""
+        ...
+
+    def add(self, first: int, hashes: Sequence[bytes]) -> None:
+        """Remember leaves from index ``first`` on, all or none; known ones stay as they are."""
         ...

@@ -1,12 +1,15 @@
 """Which third-party programs the testbed runs, in which version, and where each may come from.
 
-A family is one Go module: mixing modules in one ``go.mod`` raises each other's versions.
+A family is one Go module, other people's or a small one of our own: mixing modules in one ``go.mod``
+raises each other's versions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Family:
     build_s: Mapping[str, int] = field(default_factory=dict)
     """Seconds a cold build took on 2 cores, so that who waits knows for how long."""
     version_args_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: Path | None = None
+    """A program of our own around other people's modules: its ``go.mod`` pins them."""
 
     @property
     def folder(self) -> str:
@@ -166,7 +171,35 @@ ACTIONLINT = Family(
     ),
 )
 
+TESSERA = Family(
+    name="tessera",
+    version="v1.0.4",
+    module="github.com/transparency-dev/tessera",
+    packages={"fsck": "github.com/transparency-dev/tessera/cmd/fsck"},
+    build_s={"fsck": 40},
+)
+TORCHWOOD = Family(
+    name="torchwood",
+    version="v0.6.1",
+    module="filippo.io/torchwood",
+    packages={"litewitness": "filippo.io/torchwood/cmd/litewitness"},
+    build_s={"litewitness": 70},
+)
+_JUDGE = Path(__file__).parent / "logjudge"
+LOGJUDGE = Family(
+    name="logjudge",
+    version=sha256(b"".join(f.read_bytes() for f in sorted(_JUDGE.glob("*")))).hexdigest()[:12],
+    module="hansa.dev/logjudge",
+    packages={"logjudge": "."},
+    build_s={"logjudge": 10},
+    source=_JUDGE,
+)
+
 FAMILIES = {
-    f.name: f for f in (KUBERNETES, ETCD, KWOK, HELM, KUBERAY, COREDNS, KUBECONFORM, ACTIONLINT)
+    f.name: f
+    for f in (
+        *(KUBERNETES, ETCD, KWOK, HELM, KUBERAY, COREDNS, KUBECONFORM, ACTIONLINT),
+        *(TESSERA, TORCHWOOD, LOGJUDGE),
+    )
 }
 FAMILY_OF = {binary: f for f in FAMILIES.values() for binary in f.packages}

@@ -45,6 +45,10 @@ def prepare_module(family: Family, module: Path) -> None:
     if (module / "go.sum").exists():
         return
     module.mkdir(parents=True, exist_ok=True)
+    if family.source is not None:
+        shutil.copytree(family.source, module, dirs_exist_ok=True)
+        _go(module, "mod", "tidy")
+        return
     (module / "go.mod").unlink(missing_ok=True)
     _go(module, "mod", "init", "build")
     if family.staging_version:

@@ -1,0 +1,91 @@
+"""Files below a folder, behind the ``Store`` port: whole or absent, durable when written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from hansa.errors import Retryable, Terminal
+
+_PARTIAL = ".partial-"
+
+
+class FileStore:
+    """Keeps files below ``root``; a web server may serve that folder as it is."""
+
+    def __init__(self, root: Path) -> None:
+        """No I/O until the first call."""
+        self._root = root
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file whole, or None where there is none."""
+        try:
+            return self._at(path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise Retryable(f"cannot read {path}: {error}") from error
+
+    def write(self, path: str, body: bytes) -> None:
+        """Write beside it, sync, rename, sync the folder: a crash leaves the old file or the new one."""
+        target = self._at(path)
+        try:
+            _make_folder(target.parent)
+            _replace(target, body)
+            _sync(target.parent)
+        except OSError as error:
+            raise Retryable(f"cannot write {path}: {error}") from error
+
+    def list(self, folder: str) -> list[str]:
+        """Return the paths of the files right below ``folder``, sorted."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self._at(folder)) if entry.is_file())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise Retryable(f"cannot list {folder}: {error}") from error
+        return [f"{folder}/{name}" for name in names if not name.startswith(_PARTIAL)]
+
+    def delete(self, path: str) -> None:
+        """Remove a file; absent is success."""
+        try:
+            self._at(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise Retryable(f"cannot delete {path}: {error}") from error
+
+    def _at(self, path: str) -> Path:
+        parts = path.split("/")
+        if not all(parts) or {".", ".."} & set(parts):
+            raise Terminal(f"{path!r} is no path below the store", reason="BadPath")
+        return self._root.joinpath(*parts)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents, and sync each parent that got a new entry."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _replace(target: Path, body: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=_PARTIAL, dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
