@@ -16,6 +16,10 @@ from hansa.accounting.tariff import Tariff
 from hansa.accounting.usage import Usage
 
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$", re.ASCII)
+NAME = re.compile(r"^[A-Za-z0-9@._:/-]{1,253}$", re.ASCII)
+MOST_DATA_SETS = 256
+LARGEST_NUMBER = 1 << 53
+"""What JSON and every database can hold."""
 MOST_GPUS = 1 << 14
 """The largest gang that the API lets anybody ask for: 1,024 workers of 16 GPUs."""
 
@@ -63,9 +67,14 @@ def examine(usage: Usage, terms: Terms) -> tuple[Finding, ...]:
 def _form(usage: Usage) -> Iterator[Finding]:
     if not DIGEST.match(usage.receipt_digest):
         yield Finding(Fault.MALFORMED, "receiptDigest", "is not sha256: and 64 hex digits")
-    for name in ("node", "provider", "institution", "job_uid"):
-        if not getattr(usage, name):
-            yield Finding(Fault.MALFORMED, name, "is empty; a receipt must name it")
+    for name in ("node", "provider", "institution", "job_uid", "job", "tariff_version"):
+        if not NAME.match(getattr(usage, name)):
+            yield Finding(Fault.MALFORMED, name, "is no name; a receipt must say it")
+    for name in ("project", "gpu_class", "jurisdiction"):
+        if getattr(usage, name) and not NAME.match(getattr(usage, name)):
+            yield Finding(Fault.MALFORMED, name, "is no name; leave it out where there is none")
+    if len(usage.data_sets) > MOST_DATA_SETS or not all(map(NAME.match, usage.data_sets)):
+        yield Finding(Fault.MALFORMED, "data_sets", f"are not {MOST_DATA_SETS} names at most")
     if (usage.gpus > 0) != bool(usage.gpu_class):
         yield Finding(Fault.MALFORMED, "gpuClass", "goes with GPUs, and GPUs go with it")
 
@@ -84,10 +93,12 @@ def _times(usage: Usage, terms: Terms) -> Iterator[Finding]:
 
 def _sizes(usage: Usage) -> Iterator[Finding]:
     sizes = {name: getattr(usage, name) for name in ("gpus", "gpu_ms", "cpu_ms", "unit_price")}
-    sizes |= {"epoch": usage.epoch, "energy_j": usage.energy_j or 0}
+    sizes |= {"epoch": usage.epoch, "energy_j": usage.energy_j or 0, "end": usage.end_ms}
     negative = [name for name, value in sizes.items() if value < 0]
     for name in negative:
         yield Finding(Fault.NEGATIVE, name, "is negative; corrections are entries of their own")
+    for name in (name for name, value in sizes.items() if value > LARGEST_NUMBER):
+        yield Finding(Fault.ABSURD_AMOUNT, name, "is beyond anything that can be counted")
     wall_ms = usage.end_ms - usage.start_ms
     if usage.gpu_ms > usage.gpus * wall_ms:
         text = f"{usage.gpu_ms} GPU-ms do not fit into {wall_ms} ms of {usage.gpus} GPUs"

@@ -14,6 +14,10 @@ TERMS = Terms(BEGAN_MS + 300_000, frozenset({"EUR"}), {"tartu": LATER})
 
 WRONG: dict[str, tuple[dict[str, Any], Fault, str]] = {
     "another key's digest": ({"receipt_digest": "sha256:1"}, Fault.MALFORMED, "receiptDigest"),
+    "a name that is none": ({"node": "tartu\x00"}, Fault.MALFORMED, "node"),
+    "a project that is none": ({"project": "clinic/\ud800"}, Fault.MALFORMED, "project"),
+    "data sets without end": ({"data_sets": ("a",) * 257}, Fault.MALFORMED, "data_sets"),
+    "a number no database holds": ({"cpu_ms": 1 << 70}, Fault.ABSURD_AMOUNT, "cpu_ms"),
     "nobody to pay": ({"institution": ""}, Fault.MALFORMED, "institution"),
     "GPUs of no class": ({"gpu_class": ""}, Fault.MALFORMED, "gpuClass"),
     "an empty interval": ({"end_ms": BEGAN_MS}, Fault.BAD_INTERVAL, "start"),
