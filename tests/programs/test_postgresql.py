@@ -114,7 +114,8 @@ def test_a_server_that_is_away_is_tried_again(url: str) -> None:
         LedgerReader(gone).books()
 
 
-def test_the_benchmark_tells_what_its_page_says(url: str, capsys) -> None:
+@pytest.mark.usefixtures("url")
+def test_the_benchmark_tells_what_its_page_says(capsys) -> None:
     bench.main(["--receipts", "64", "--members", "10", "--obligations", "40"])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     page = PAGE.read_text()
