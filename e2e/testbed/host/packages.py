@@ -25,7 +25,7 @@ PACKAGES = {
     "sysctl": "procps",
 }
 """A file or program to the package that carries it."""
-JUDGES = {"pg_ctlcluster": "postgresql", "hledger": "hledger"}
+JUDGES = {"pg_ctlcluster": "postgresql", "hledger": "hledger", "bean-check": "beancount"}
 """The same, of what only the ledger's tests and benchmark run."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

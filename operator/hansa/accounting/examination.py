@@ -16,7 +16,7 @@ from hansa.accounting.tariff import Tariff
 from hansa.accounting.usage import Usage
 
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$", re.ASCII)
-NAME = re.compile(r"^[A-Za-z0-9@._:/-]{1,253}$", re.ASCII)
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9@._:/-]{0,252}$", re.ASCII)
 MOST_DATA_SETS = 256
 LARGEST_NUMBER = 1 << 53
 """What JSON and every database can hold."""

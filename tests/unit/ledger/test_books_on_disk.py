@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, text
 
-from hansa.accounting.books import disorders
+from hansa.accounting.books import books_of, disorders
 from hansa.accounting.clearing import Period, clear
 from hansa.accounting.examination import Fault, Finding
 from hansa.accounting.postings import AccountKind, Event
@@ -109,6 +109,15 @@ def test_a_difference_counts_until_it_is_explained_or_posted(engine: Engine) -> 
     writer.explain(digest(1), "the tariff came late", 3)
     writer.record([usage(2)], 3)
     assert reader.standing().differences == 1
+
+
+def test_the_movements_are_those_of_the_books(engine: Engine) -> None:
+    writer, reader = LedgerWriter(engine, holdback_bp=1000), LedgerReader(engine)
+    writer.record([usage(1), usage(2, institution="lab")], 1)
+    writer.happen(Event.POST, [digest(1)], 2)
+    assert books_of(reader.postings()).accounts() == reader.books().accounts()
+    assert {row.debtor for row in reader.postings("lab")} == {"lab"}
+    assert len(reader.postings("ut")) == 5
 
 
 def test_what_is_void_is_in_no_statement(engine: Engine) -> None:

@@ -111,6 +111,7 @@ EXTRAS: dict[str, Extras] = {
             rule(
                 "timestamp(self.spec.begin) < timestamp(self.spec.end)",
                 "spec.end must be after spec.begin",
+                field_path=".spec.end",
             ),
         ),
     ),

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, distinct, exists, func, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.books import Books, Pair
-from hansa.accounting.postings import Account, AccountKind, Event
+from hansa.accounting.postings import Account, AccountKind, Event, Posting
 from hansa.accounting.statement import Correction
 from hansa.accounting.usage import Usage
 from hansa.ledger.store import schema
@@ -62,6 +62,18 @@ class LedgerReader:
                     key = Pair(debtor, creditor, currency), Account(institution, AccountKind(kind))
                     balances[key] += sign * int(amount)
         return Books(dict(balances))
+
+    def postings(self, institution: str = "") -> tuple[Posting, ...]:
+        """Return all movements of money, or those that concern an institution, the oldest first."""
+        posting, entry = schema.POSTING, schema.ENTRY
+        same = (entry.c.subject == posting.c.subject) & (entry.c.phase == posting.c.phase)
+        query = select(posting, entry.c.event, entry.c.recorded_ms).join(entry, same)
+        if institution:
+            theirs = (posting.c.debtor == institution) | (posting.c.creditor == institution)
+            query = query.where(theirs)
+        order = (entry.c.recorded_ms, posting.c.subject, posting.c.phase, posting.c.leg)
+        with reading(self._engine) as connection:
+            return tuple(_posting(row) for row in connection.execute(query.order_by(*order)))
 
     def usages(self, institution: str, bounds_ms: tuple[int, int]) -> tuple[Usage, ...]:
         """Return what an institution used or provided and that ended in ``(from, to]``; not what is void."""
@@ -181,6 +193,21 @@ def _claims(books: Books, kind: AccountKind) -> dict[str, int]:
         if account.kind is kind and balance > 0:
             totals[pair.currency] += balance
     return dict(sorted(totals.items()))
+
+
+def _posting(row: Any) -> Posting:
+    return Posting(
+        row.subject,
+        Event(row.event),
+        row.leg,
+        row.debtor,
+        row.creditor,
+        Account(row.debit_institution, AccountKind(row.debit_account)),
+        Account(row.credit_institution, AccountKind(row.credit_account)),
+        row.amount,
+        row.currency,
+        row.recorded_ms,
+    )
 
 
 def _correction(row: Any) -> Correction:
