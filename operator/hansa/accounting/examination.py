@@ -117,14 +117,14 @@ def _price(usage: Usage, terms: Terms) -> Iterator[Finding]:
         )
     tariff = terms.tariffs.get(usage.node)
     rate = tariff.rate_at(usage.gpu_class, usage.began_ms) if tariff else None
-    if tariff is None or rate is None:
-        what = usage.gpu_class or "CPU"
-        yield Finding(
-            Fault.NO_TARIFF, "unitPrice", f"node {usage.node} had no price for {what} then"
-        )
-    elif (rate.per_hour, tariff.currency) != (usage.unit_price, usage.currency):
+    if tariff is None:
+        yield Finding(Fault.NO_TARIFF, "node", f"the league has no node {usage.node}")
+        return
+    # Whoever names no price asks for none.
+    valid = rate.per_hour if rate else 0
+    if (valid, tariff.currency) != (usage.unit_price, usage.currency):
         asked = f"{amounts.text(usage.unit_price)} {usage.currency}"
-        valid = f"{amounts.text(rate.per_hour)} {tariff.currency}"
-        yield Finding(
-            Fault.WRONG_PRICE, "unitPrice", f"{asked} is asked, {valid} was valid as the run began"
+        text = (
+            f"{asked} is asked, {amounts.text(valid)} {tariff.currency} was valid as the run began"
         )
+        yield Finding(Fault.WRONG_PRICE, "unitPrice", text)

@@ -124,7 +124,15 @@ NODE_SPEC = {
     "identityKey": "Ag" + "A" * 42,
     "datasets": ["digits"],
     "releaseKey": "A" * 43 + "=",
-    "prices": [{"gpuClass": "nvidia-l40s", "perGpuHour": "0.4"}],
+    "prices": [
+        {
+            "gpuClass": "nvidia-l40s",
+            "perGpuHour": "0.4",
+            "validFrom": EARLY,
+            "parts": {"energy": "0.1", "depreciation": "0.2", "operation": "0.1"},
+        }
+    ],
+    "priceMode": "CostRecovery",
     "cpuHourPrice": "0.01",
     "currency": "EUR",
     "operator": "hall",

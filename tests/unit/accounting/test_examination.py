@@ -29,8 +29,8 @@ WRONG: dict[str, tuple[dict[str, Any], Fault, str]] = {
     "an absurd gang": ({"gpus": 1 << 20}, Fault.ABSURD_AMOUNT, "amount"),
     "an absurd price": ({"unit_price": 10**18}, Fault.ABSURD_AMOUNT, "amount"),
     "an unknown currency": ({"currency": "XTS"}, Fault.UNKNOWN_CURRENCY, "currency"),
-    "a class without price": ({"gpu_class": "b300"}, Fault.NO_TARIFF, "unitPrice"),
-    "an unknown node": ({"node": "narva"}, Fault.NO_TARIFF, "unitPrice"),
+    "a price where there is none": ({"gpu_class": "b300"}, Fault.WRONG_PRICE, "unitPrice"),
+    "an unknown node": ({"node": "narva"}, Fault.NO_TARIFF, "node"),
     "a later price": ({"unit_price": 9_000_000}, Fault.WRONG_PRICE, "unitPrice"),
 }
 
@@ -44,6 +44,7 @@ def test_names_what_is_wrong(case: str) -> None:
 SOUND: dict[str, dict[str, Any]] = {
     "as it is": {},
     "a clock a little ahead": {"end_ms": BEGAN_MS + 360_000},
+    "free of charge": {"gpu_class": "b300", "unit_price": 0},
     "without energy": {"energy_j": None},
     "by CPU": {"gpu_class": "", "gpus": 0, "gpu_ms": 0, "unit_price": 36_000},
 }

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from sepaxml import SepaTransfer
@@ -93,7 +94,7 @@ def _is_iban(iban: str) -> bool:
     return bool(_IBAN.match(iban)) and int("".join(str(int(c, 36)) for c in turned)) % 97 == 1
 
 
-def _account(party: Party) -> dict[str, object]:
+def _account(party: Party) -> dict[str, Any]:
     address = {
         "street_name": party.street,
         "building_number": party.building,
@@ -101,7 +102,7 @@ def _account(party: Party) -> dict[str, object]:
         "town": party.town,
         "country": party.country,
     }
-    found = {"name": party.name, "IBAN": party.iban, "address": address}
+    found: dict[str, Any] = {"name": party.name, "IBAN": party.iban, "address": address}
     return found | ({"BIC": party.bic} if party.bic else {})
 
 
@@ -114,7 +115,7 @@ def _numbered(drawn: bytes, clearing: Clearing, order: Order) -> bytes:
         for element in root.iter(f"{{{_URN}}}{name}"):
             element.text = text
     ET.register_namespace("", _URN)
-    made = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     try:
         try_valid_xml(made, SCHEMA)
     except ValidationError as error:

@@ -23,7 +23,8 @@ def usage_records(usages: Iterable[Usage]) -> bytes:
         _append(root, usage)
     ET.register_namespace("urf", NAMESPACE)
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return made + b"\n"
 
 
 def _append(root: ET.Element, usage: Usage) -> None:
