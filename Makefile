@@ -11,7 +11,7 @@ PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-trace prove release release-check changelog
+        bench-league bench-plan bench-incremental bench-ledger bench-trace prove release release-check changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ bench-plan: setup ## full replans against the LP and simple rules
 
 bench-incremental: setup ## 100,000 events
 	$(BIN)/python -m e2e.bench.bench_incremental
+
+bench-ledger: setup ## postings a second in both databases, the set-off against the LP
+	$(BIN)/python -m e2e.bench.ledger
 
 bench-trace: setup ## 109 days of a real trace in virtual time
 	$(BIN)/python -m e2e.bench.bench_trace

@@ -56,7 +56,7 @@ def hub_plane(league_plane: ControlPlane) -> Iterator[ControlPlane]:
         space, name = job["metadata"]["namespace"], job["metadata"]["name"]
         free = ("--type=merge", "-p", '{"metadata": {"finalizers": null}}')
         league_plane.kubectl("patch", "aijob", name, "-n", space, *free)
-    for kind in ("aijobs", "workgrants", "sovereignnodes", "computepools"):
+    for kind in ("aijobs", "workgrants", "sovereignnodes", "computepools", "projects"):
         league_plane.kubectl("delete", kind, "--all", "-A")
     league_plane.kubectl("delete", "lease", "hansa-hub", "-n", "default", "--ignore-not-found")
 

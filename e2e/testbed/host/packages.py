@@ -25,6 +25,8 @@ PACKAGES = {
     "sysctl": "procps",
 }
 """A file or program to the package that carries it."""
+JUDGES = {"pg_ctlcluster": "postgresql", "hledger": "hledger", "bean-check": "beancount"}
+"""The same, of what only the ledger's tests and benchmark run."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Debian's own programs first: foreign containerd shims on PATH do not fit its containerd."""
@@ -36,7 +38,8 @@ class PackagesMissingError(RuntimeError):
 
 def missing_packages(wanted: Collection[str] = frozenset(PACKAGES.values())) -> list[str]:
     """Return the packages whose program is not there."""
-    absent = {package for program, package in PACKAGES.items() if not _present(program)}
+    known = PACKAGES | JUDGES
+    absent = {package for program, package in known.items() if not _present(program)}
     return sorted(absent.intersection(wanted))
 
 
@@ -77,5 +80,5 @@ def _apt(*args: str) -> None:
 def _stop_services() -> None:
     """Stop the daemons Debian starts on installation: the testbed runs its own."""
     if shutil.which("systemctl"):
-        units = ["containerd", "prometheus"]
+        units = ["containerd", "prometheus", "postgresql"]
         subprocess.run(["systemctl", "disable", "--now", *units], capture_output=True, check=False)

@@ -24,7 +24,7 @@ from hansa.reconcile.member.run_request import RESOLVER
 
 CRDS = Path(__file__).resolve().parents[3] / "crds"
 HUB_USER = "hansa-hub"
-HUB_KINDS = ("sovereignnodes", "computepools", "aijobs", "workgrants")
+HUB_KINDS = ("sovereignnodes", "computepools", "projects", "aijobs", "workgrants")
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,11 @@ class AIJobSpec(Model):
     retry: Retry = Field(
         default=Retry(), description="Which ends of a run are worth another one, and how many."
     )
+    project: Name | None = Field(
+        default=None,
+        description="Project of the namespace that it is charged to; not given: the one in the"
+        " namespace's annotation hansa.dev/default-project, if there is one.",
+    )
     assurance: Assurance = Field(default="L0", description="Least assurance level of the node.")
     result: Result | None = Field(
         default=None, description="Declares that the job writes a result."

@@ -8,6 +8,7 @@ from hansa.api.aijob import AIJob
 from hansa.api.computepool import ComputePool
 from hansa.api.memberpolicy import MemberPolicy
 from hansa.api.meta import API_VERSION, Model
+from hansa.api.project import Project
 from hansa.api.sovereignnode import SovereignNode
 from hansa.api.workgrant import WorkGrant
 
@@ -41,6 +42,7 @@ class Kind:
 AIJOB = Kind(AIJob, "aijobs", ("aij",), namespaced=True, cluster="hub")
 COMPUTEPOOL = Kind(ComputePool, "computepools", ("cpool",), namespaced=False, cluster="hub")
 SOVEREIGNNODE = Kind(SovereignNode, "sovereignnodes", ("snode",), namespaced=False, cluster="hub")
+PROJECT = Kind(Project, "projects", ("hproj",), namespaced=True, cluster="hub")
 WORKGRANT = Kind(WorkGrant, "workgrants", ("wgrant",), namespaced=True, cluster="hub")
 MEMBERPOLICY = Kind(MemberPolicy, "memberpolicies", ("mpol",), namespaced=False, cluster="member")
-KINDS = (SOVEREIGNNODE, COMPUTEPOOL, AIJOB, WORKGRANT, MEMBERPOLICY)
+KINDS = (SOVEREIGNNODE, COMPUTEPOOL, PROJECT, AIJOB, WORKGRANT, MEMBERPOLICY)

@@ -234,13 +234,32 @@ class Condition(Model):
     )
 
 
-class GpuPrice(Model):
-    """What one GPU of a class costs for an hour."""
+class PriceParts(Model):
+    """What an hour costs whoever offers it, as decimal strings."""
 
-    model_config = ConfigDict(json_schema_extra=keyed("gpuClass"))
+    energy: Decimal = Field(default="0", description="Power and cooling.")
+    depreciation: Decimal = Field(default="0", description="Wear of the machines.")
+    operation: Decimal = Field(default="0", description="People, rooms, networks.")
+
+
+SINCE_EVER = "1970-01-01T00:00:00Z"
+
+
+class GpuPrice(Model):
+    """What one GPU of a class costs for an hour, from a moment on."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("gpuClass", "validFrom"))
 
     gpu_class: GpuClass = Field(description="GPU class the price is for.")
     per_gpu_hour: Decimal = Field(description="Price of one GPU for one hour, as a decimal string.")
+    valid_from: Timestamp = Field(
+        default=SINCE_EVER,
+        description="From when on; until the next one of the class. A run pays the price that was"
+        " valid when it began: leave old prices here.",
+    )
+    parts: PriceParts | None = Field(
+        default=None, description="What the price is made of; needed with priceMode CostRecovery."
+    )
 
 
 class GpuInventory(Model):

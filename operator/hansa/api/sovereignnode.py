@@ -88,6 +88,11 @@ class SovereignNodeSpec(Model):
         " name one of them here is it believed that it holds it.",
     )
     prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
+    price_mode: Literal["Price", "CostRecovery"] = Field(
+        default="Price",
+        description="CostRecovery: each price is the sum of its parts and takes no margin; the node"
+        " takes no work while one is not.",
+    )
     cpu_hour_price: Annotated[
         str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$", max_length=20)
     ] = Field(default="0", description="Price of one CPU for one hour, for work without GPUs.")

@@ -18,7 +18,7 @@ from hansa.grants.envelope import canonical, pre_auth, signature_holds
 WORK_TYPE = "application/vnd.hansa.work.v1alpha1+json"
 UNSIGNED = frozenset(
     {
-        *("authorizations", "pool", "priority", "budget", "suspend", "retry"),
+        *("authorizations", "pool", "priority", "budget", "project", "suspend", "retry"),
         "ttl_seconds_after_finished",
     }
 )

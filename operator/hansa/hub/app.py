@@ -16,7 +16,7 @@ from hansa.adapters.kube.config import Connection, connect
 from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
-from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
+from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE
 from hansa.errors import HansaError
 from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
@@ -222,6 +222,7 @@ class Hub:
         tables = {
             SOVEREIGNNODE.path(): self.caches.nodes,
             COMPUTEPOOL.path(): self.caches.pools,
+            PROJECT.path(): self.caches.projects,
             NAMESPACES: self.caches.namespaces,
         }
         for path, mirror in tables.items():

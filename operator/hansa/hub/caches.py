@@ -54,6 +54,7 @@ class Caches:
         )
         self.nodes = Mirror(key=by_name, on_change=tell("node"))
         self.pools = Mirror(key=by_name, on_change=tell("pool"))
+        self.projects = Mirror(key=by_name, on_change=tell("project"))
         self.namespaces = Mirror(key=by_name, on_change=tell("namespace"))
         self.access: dict[str, Rights] = {}
         """Node → the rights it has, as this process has last made sure of."""

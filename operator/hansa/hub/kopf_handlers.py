@@ -11,7 +11,7 @@ from typing import Any
 import kopf
 
 from hansa.adapters.kube.reflector import Mirror
-from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
+from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE
 from hansa.api.meta import GROUP, VERSION
 from hansa.hub.caches import Caches
 
@@ -20,6 +20,7 @@ def feed_caches(registry: kopf.OperatorRegistry, caches: Caches) -> None:
     """Have kopf follow the low-rate kinds."""
     _feed(registry, (GROUP, VERSION, SOVEREIGNNODE.plural), caches.nodes)
     _feed(registry, (GROUP, VERSION, COMPUTEPOOL.plural), caches.pools)
+    _feed(registry, (GROUP, VERSION, PROJECT.plural), caches.projects)
     _feed(registry, ("", "v1", "namespaces"), caches.namespaces)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
 from hansa.ports import Manifest
-from hansa.reconcile.hub.job_view import Catalog
+from hansa.reconcile.hub.job_view import Catalog, Fault
 from hansa.reconcile.hub.nodes import (
     NodeLimits,
     NodeView,
@@ -18,6 +18,12 @@ from hansa.reconcile.hub.nodes import (
     view_node,
 )
 from hansa.reconcile.hub.pools import ParsedPool, parse_pool
+from hansa.reconcile.hub.projects import (
+    ParsedProject,
+    closed,
+    default_project,
+    parse_project,
+)
 from hansa.reconcile.hub.snapshot import LeagueView, known_datasets
 
 
@@ -30,6 +36,7 @@ class LeagueCache:
         self._limits = limits
         self._nodes: dict[str, tuple[str, ParsedNode]] = {}
         self._pools: dict[str, tuple[str, ParsedPool]] = {}
+        self._projects: dict[str, tuple[str, ParsedProject]] = {}
         self._pins: dict[str, frozenset[str]] = {}
         self.view = LeagueView(0, catalog=Catalog({}, {}, frozenset(), limits.currency))
 
@@ -46,6 +53,8 @@ class LeagueCache:
             institutions=self._institutions(),
             datasets=known_datasets(nodes.values()),
             currency=self._limits.currency,
+            projects=self._closed_projects(now_s),
+            default_projects=self._default_projects(),
         )
         before = self.view
         if catalog == before.catalog:
@@ -85,6 +94,24 @@ class LeagueCache:
             known = (version, parse_pool(thing))
             self._pools[name] = known
         return known[1]
+
+    def _closed_projects(self, now_s: float) -> dict[str, Fault | None]:
+        """Per project, why nothing new starts now: it changes with time alone, too."""
+        found: dict[str, Fault | None] = {}
+        for name, thing in self._caches.projects.items():
+            version = thing["metadata"]["resourceVersion"]
+            known = self._projects.get(name)
+            if known is None or known[0] != version:
+                known = self._projects[name] = (version, parse_project(thing))
+            found[name] = closed(known[1], now_s, self._limits.currency)
+        return found
+
+    def _default_projects(self) -> dict[str, str]:
+        return {
+            name: project
+            for name, thing in self._caches.namespaces.items()
+            if (project := default_project(thing))
+        }
 
     def _institutions(self) -> dict[str, str]:
         labelled = {}

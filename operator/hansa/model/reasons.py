@@ -18,6 +18,10 @@ class Reason(StrEnum):
     NOT_ADMITTED_TO_POOL = "NotAdmittedToPool"
     NO_INSTITUTION = "NoInstitution"
     UNKNOWN_DATASET = "UnknownDataset"
+    UNKNOWN_PROJECT = "UnknownProject"
+    # The project it is charged to: its institution's treasurer decides.
+    PROJECT_CLOSED = "ProjectClosed"
+    PROJECT_OVER_BUDGET = "ProjectOverBudget"
     # The pool's own rules are wrong: its admin mends them, nothing the owner does will help.
     POOL_MISCONFIGURED = "PoolMisconfigured"
     # The law forbids it.

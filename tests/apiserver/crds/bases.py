@@ -55,6 +55,7 @@ JOB_SPEC = {
     "budget": {"limit": "10.5", "currency": "EUR"},
     "disconnection": {"policy": "Continue", "maxUnattendedSeconds": 60},
     "retry": {"limit": 3, "causes": [{"cause": "AppFailed", "limit": 1}]},
+    "project": "screening",
     "assurance": "L0",
     "result": {"maxBytes": 10},
     "authorizations": [
@@ -123,7 +124,15 @@ NODE_SPEC = {
     "identityKey": "Ag" + "A" * 42,
     "datasets": ["digits"],
     "releaseKey": "A" * 43 + "=",
-    "prices": [{"gpuClass": "nvidia-l40s", "perGpuHour": "0.4"}],
+    "prices": [
+        {
+            "gpuClass": "nvidia-l40s",
+            "perGpuHour": "0.4",
+            "validFrom": EARLY,
+            "parts": {"energy": "0.1", "depreciation": "0.2", "operation": "0.1"},
+        }
+    ],
+    "priceMode": "CostRecovery",
     "cpuHourPrice": "0.01",
     "currency": "EUR",
     "operator": "hall",
@@ -296,7 +305,22 @@ def _object(kind: str, name: str, spec: dict, status: dict) -> dict:
     }
 
 
+PROJECT_SPEC = {
+    "purpose": "screening for early signs",
+    "budget": {"limit": "1000", "currency": "EUR"},
+    "begin": EARLY,
+    "end": LATE,
+    "members": ["ana@clinic.example"],
+}
+PROJECT_STATUS = {
+    "observedGeneration": 1,
+    "spent": {"amount": "1.5", "currency": "EUR"},
+    "spentAt": EARLY,
+    "conditions": [CONDITION],
+}
+
 BASES = {
+    "Project": _object("Project", "screening", PROJECT_SPEC, PROJECT_STATUS),
     "AIJob": _object("AIJob", "study", JOB_SPEC, JOB_STATUS),
     "ComputePool": _object("ComputePool", "league", POOL_SPEC, POOL_STATUS),
     "SovereignNode": _object("SovereignNode", "tartu", NODE_SPEC, NODE_STATUS),

@@ -108,6 +108,7 @@ def _named(kind: str, name: str) -> dict:
 JOB = BASES["AIJob"]["spec"]
 POOL = BASES["ComputePool"]["spec"]
 GRANT = BASES["WorkGrant"]["spec"]
+PROJECT = BASES["Project"]["spec"]
 WORKERS = JOB["ray"]["workers"]
 SHARE, COHORT = POOL["institutions"][0], POOL["cohorts"][0]
 
@@ -125,6 +126,7 @@ OTHER_JOB: dict[str, Any] = {
     "checkpointSeconds": 61,
     "budget": None,
     "disconnection": {"policy": "Stop"},
+    "project": "other",
     "assurance": "L1",
     "result": None,
     "authorizations": [],
@@ -163,6 +165,10 @@ ROOT_RULES: dict[tuple[str, str], Case] = {
         _named("SovereignNode", "a" * 52), _named("SovereignNode", "a" * 53)
     ),
     ("ComputePool", ""): Case(_named("ComputePool", "a" * 63), _named("ComputePool", "a.b")),
+    ("Project", ""): Case(_named("Project", "a" * 63), _named("Project", "a" * 64)),
+    ("Project", ".spec.end"): Case(
+        BASES["Project"], _with(BASES["Project"], spec=_with(PROJECT, end=PROJECT["begin"]))
+    ),
     ("AIJob", ""): Case(_named("AIJob", "a" * 63), _named("AIJob", "a" * 64)),
     ("WorkGrant", ""): Case(_named("WorkGrant", f"{UID}-e1"), _named("WorkGrant", f"{UID}-e2")),
     ("MemberPolicy", ""): Case(_named("MemberPolicy", "local"), _named("MemberPolicy", "other")),
@@ -171,6 +177,11 @@ ROOT_RULES: dict[tuple[str, str], Case] = {
 
 RULES: dict[str, Case] = {
     "institution cannot be changed": Case("university", "telecom", old="university"),
+    "budget.currency cannot be changed": Case(
+        {"limit": "2000", "currency": "EUR"},
+        {"limit": "1000", "currency": "CHF"},
+        old={"limit": "1000", "currency": "EUR"},
+    ),
     "denying World leaves nowhere": Case(
         {"allow": ["World"], "deny": ["US"]}, {"allow": ["World"], "deny": ["World"]}
     ),

@@ -96,6 +96,25 @@ EXTRAS: dict[str, Extras] = {
         ),
         rules=(_LABEL_NAME,),
     ),
+    "Project": Extras(
+        columns=(
+            _condition("Open", "Open", "Whether new work may start."),
+            Column("Budget", ".spec.budget.limit", "The most it may cost."),
+            Column("Spent", ".status.spent.amount", "What its receipts cost."),
+            Column("Currency", ".spec.budget.currency", "ISO 4217 code."),
+            Column("End", ".spec.end", "Nothing starts from then on."),
+            _wide(Column("Purpose", ".spec.purpose", "What it is for.")),
+            AGE,
+        ),
+        rules=(
+            _LABEL_NAME,
+            rule(
+                "timestamp(self.spec.begin) < timestamp(self.spec.end)",
+                "spec.end must be after spec.begin",
+                field_path=".spec.end",
+            ),
+        ),
+    ),
     "AIJob": Extras(
         columns=(
             Column("Pool", ".spec.pool", "Pool it runs in."),

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
-from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE
+from hansa.api.kinds import AIJOB, COMPUTEPOOL, PROJECT, SOVEREIGNNODE
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.cli.access import list_if_allowed
 from hansa.cli.league.overview import standing
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.ports import Manifest
-from hansa.reconcile.hub.job_view import Catalog, JobView, parse_spec, view_job
+from hansa.reconcile.hub.job_view import Catalog, Fault, JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import (
     NodeLimits,
     NodeView,
@@ -30,11 +30,13 @@ from hansa.reconcile.hub.nodes import (
     view_node,
 )
 from hansa.reconcile.hub.pools import parse_pool
+from hansa.reconcile.hub.projects import closed, default_project, parse_project
 from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job
 
 DEFAULT_CURRENCY = "EUR"
 UNRELEASED = Reason.WAITING_FOR_RELEASE
 NODES, POOLS, NAMESPACES, JOBS = "sovereignnodes", "computepools", "namespaces", "aijobs"
+PROJECTS = "projects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Observed:
     namespaces: Sequence[Manifest]
     jobs: Sequence[Manifest]
     now_s: float
+    projects: Sequence[Manifest] | None = None
+    """None: this user may not list them; then no job is said to wait for one."""
     hidden: tuple[str, ...] = ()
     """Collections that this user may not list; what is in them is unknown."""
 
@@ -95,8 +99,20 @@ class Observed:
             },
             datasets=known_datasets(nodes.values()),
             currency=currency,
+            projects=self._projects(currency),
+            default_projects={
+                raw["metadata"]["name"]: project
+                for raw in self.namespaces
+                if (project := default_project(raw))
+            },
         )
         return LeagueView(0, nodes, catalog)
+
+    def _projects(self, currency: str) -> dict[str, Fault | None] | None:
+        if self.projects is None:
+            return None
+        parsed = map(parse_project, self.projects)
+        return {project.name: closed(project, self.now_s, currency) for project in parsed}
 
     def _node(self, raw: Manifest, limits: NodeLimits) -> NodeView:
         conditions = (raw.get("status") or {}).get("conditions", [])
@@ -120,5 +136,6 @@ async def observe(cluster: KubeCluster, *, jobs: Sequence[Manifest] = ()) -> Obs
         namespaces=found[NAMESPACES] or (),
         jobs=jobs if every is None else every,
         now_s=SystemClock().now(),
+        projects=await list_if_allowed(cluster, PROJECT.path()),
         hidden=tuple(name for name, items in found.items() if items is None),
     )

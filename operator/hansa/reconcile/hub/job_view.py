@@ -95,6 +95,10 @@ class Catalog:
     """Hub namespace → institution its jobs are charged to."""
     datasets: frozenset[str]
     currency: str
+    projects: Mapping[str, Fault | None] | None = None
+    """``namespace/name`` → why nothing new of it may start; None as a whole: not known here."""
+    default_projects: Mapping[str, str] = field(default_factory=dict)
+    """Hub namespace → project of its jobs that name none."""
 
 
 def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +177,26 @@ def fault_of(job: JobView, catalog: Catalog) -> Fault | None:
             f"namespace {job.namespace} has no label hansa.dev/institution; ask the platform team"
         )
         faults.append((Reason.NO_INSTITUTION, text))
+    faults += _project_faults(job, catalog)
     return min(faults, key=lambda fault: fault[0].gravity, default=None)
+
+
+def project_of(job: JobView, catalog: Catalog) -> str:
+    """Return the project that a job is charged to, ``namespace/name``; empty: none."""
+    named = job.parsed.spec.project if job.parsed.spec else None
+    name = named or catalog.default_projects.get(job.namespace, "")
+    return f"{job.namespace}/{name}" if name else ""
+
+
+def _project_faults(job: JobView, catalog: Catalog) -> Iterator[Fault]:
+    name = project_of(job, catalog)
+    if not name or catalog.projects is None:
+        return
+    if name not in catalog.projects:
+        text = f"namespace {job.namespace} has no project {name.partition('/')[2]}"
+        yield Reason.UNKNOWN_PROJECT, text
+    elif fault := catalog.projects[name]:
+        yield fault
 
 
 def _faults(spec: AIJobSpec, pool: ParsedPool | None, catalog: Catalog) -> Iterator[Fault]:

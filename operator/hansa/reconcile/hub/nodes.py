@@ -15,6 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
+from hansa.accounting.tariff import Tariff
 from hansa.api.meta import first_fault
 from hansa.api.residency import PlaceRule, Residency
 from hansa.api.sovereignnode import SovereignNodeSpec, SovereignNodeStatus
@@ -22,6 +23,7 @@ from hansa.grants.envelope import key_id
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
+from hansa.reconcile.hub.tariffs import prices_at, tariff_faults, tariff_of
 
 MICROS = 1_000_000
 
@@ -44,6 +46,8 @@ class ParsedNode:
     """Where its tokens are sealed to, as pinned; empty: none."""
     pinned: frozenset[str] = frozenset()
     """Data sets that the league's admin pinned to it."""
+    tariff: Tariff | None = None
+    """Its prices, with past and coming ones; None where its spec cannot be read."""
 
     @property
     def audience(self) -> str:
@@ -94,6 +98,8 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         )
     status, trouble = _read_status(manifest.get("status") or {})
     faults = [(Reason.NODE_NOT_READY, trouble)] if trouble else []
+    unsound = tariff_faults(tariff_of(meta["name"], spec))
+    faults += [(Reason.MISCONFIGURED, text) for text in unsound]
     faults += [
         *_key_faults(spec, status),
         *_spec_faults(spec, limits),
@@ -110,6 +116,7 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         release_key=spec.release_key or "",
         identity_key=spec.identity_key or "",
         pinned=frozenset(spec.datasets),
+        tariff=tariff_of(meta["name"], spec),
     )
 
 
@@ -123,11 +130,20 @@ def view_node(
     elif now_s - heartbeat_s > limits.lease_grace_s:
         text = f"its agent has not renewed its Lease for more than {limits.lease_grace_s:.0f} s"
         faults.append((Reason.NODE_UNREACHABLE, text))
+    site = _priced(node, now_s)
     if not faults:
-        return NodeView(node, node.site, heartbeat_s)
+        return NodeView(node, site, heartbeat_s)
     reason, message = min(faults, key=lambda fault: fault[0].gravity)
-    site = replace(node.site, unavailable=reason, unavailable_message=message)
+    site = replace(site, unavailable=reason, unavailable_message=message)
     return NodeView(node, site, heartbeat_s)
+
+
+def _priced(node: ParsedNode, now_s: float) -> Site:
+    """Return the node's site at its prices of now: the next ones may have come into force."""
+    prices = prices_at(node.tariff, now_s) if node.tariff else {}
+    if prices == node.site.gpu_hour_price:
+        return node.site
+    return replace(node.site, gpu_hour_price=prices)
 
 
 def pins(nodes: Iterable[ParsedNode]) -> dict[str, frozenset[str]]:
@@ -266,7 +282,6 @@ def _site(name: str, spec: SovereignNodeSpec, status: SovereignNodeStatus) -> Si
             for shape in status.shapes
         ),
         lent_gpus={item.gpu_class: item.total for item in status.inventory},
-        gpu_hour_price={price.gpu_class: micros(price.per_gpu_hour) for price in spec.prices},
         cpu_hour_price=micros(spec.cpu_hour_price),
         datasets={notice.name: notice.jurisdiction for notice in status.datasets},
         dataset_rules={notice.name: residency_rule(notice.residency) for notice in status.datasets},

@@ -1,0 +1,36 @@
+"""CSV as everybody reads it: UTF-8, a comma, one line feed a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from hansa.accounting.amounts import half_even
+from hansa.model.times import rfc3339
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table with its header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time as RFC 3339 in UTC, to the second."""
+    return rfc3339(milliseconds // 1000)
+
+
+def fixed(value: int, *, scale: int, places: int) -> str:
+    """Return ``value / scale`` with so many digits after the point, rounded half to even.
+
+    >>> fixed(5_400_000, scale=3_600_000, places=3)
+    '1.500'
+    """
+    scaled = half_even(abs(value) * 10**places, scale)
+    whole, part = divmod(scaled, 10**places)
+    sign = "-" if value < 0 and scaled else ""
+    return f"{sign}{whole}.{part:0{places}d}" if places else f"{sign}{whole}"

@@ -1,0 +1,122 @@
+"""Opens the database, brings its tables up to date, and translates its errors into Hansa's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine import make_url
+
+from hansa.errors import Retryable, Terminal
+
+READS = "hansa_reads"
+"""Execution option of a transaction that only reads: SQLite lets it run beside a writer."""
+LONGEST_WAIT_S = 20
+"""For a connection, a lock, or the answer to a statement."""
+RETRY_AFTER_S = 5.0
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+def open_engine(url: str, *, password: str = "", connections: int = 4) -> Engine:
+    """Return an engine for ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``; opens nothing yet.
+
+    ``password``: for the URL, so that it need not stand in it. Raises ``Terminal`` for other URLs.
+    """
+    try:
+        where = make_url(url)
+    except exc.ArgumentError:
+        raise _unknown("it cannot be read") from None
+    backend = where.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite(url)
+    if backend not in _DRIVERS:
+        raise _unknown(f"{backend} is neither")
+    where = where.set(drivername=_DRIVERS[backend])
+    return create_engine(
+        where.set(password=password) if password else where,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=LONGEST_WAIT_S,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": LONGEST_WAIT_S,
+            "options": f"-c statement_timeout={LONGEST_WAIT_S}s -c lock_timeout={LONGEST_WAIT_S}s",
+        },
+    )
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to the newest version; harmless where they are."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Yield one transaction, committed at the end: all of it happened, or nothing did.
+
+    Raises ``Retryable`` where the database is away, busy or full, ``Terminal`` for what is wrong.
+    """
+    with _translated(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Yield one consistent view of the books."""
+    with _translated(), engine.connect() as plain:
+        connection = plain.execution_options(**{READS: True})
+        if engine.dialect.name != "sqlite":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+        raise Retryable(f"the ledger's database: {_cause(error)}", after_s=RETRY_AFTER_S) from error
+    except exc.DBAPIError as error:
+        text = f"the ledger's database refuses it: {_cause(error)}"
+        raise Terminal(text, reason="DatabaseRefused") from error
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": LONGEST_WAIT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transactions begin late and deferred: read, then write, then "database is locked".
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_reading = connection.get_execution_options().get(READS, False)
+    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+
+def _unknown(why: str) -> Terminal:
+    text = f"the ledger's database URL must begin with sqlite:/// or postgresql://; {why}"
+    return Terminal(text, reason="NoDatabase")
+
+
+def _cause(error: exc.SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__

@@ -1,0 +1,83 @@
+"""A use as a row of the books, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from hansa.accounting.postings import Claim, Event, Posting, phase_of
+from hansa.accounting.usage import Usage
+
+Row = dict[str, Any]
+_LONGEST = 512
+_USAGE = tuple(Usage.__dataclass_fields__)
+_CLAIM = tuple(Claim.__dataclass_fields__)
+_values = attrgetter(*_USAGE)
+_claimed = attrgetter(*_CLAIM)
+
+
+def receipt_row(usage: Usage, recorded_ms: int) -> Row:
+    """Return the row of a use."""
+    # Not asdict: it copies deeply, and took most of the time of a posting.
+    row = dict(zip(_USAGE, _values(usage), strict=True))
+    row["data_sets"] = json.dumps(usage.data_sets)
+    return row | {"fingerprint": fingerprint(usage), "recorded_ms": recorded_ms}
+
+
+def usage_of(row: RowMapping) -> Usage:
+    """Return the use of a row."""
+    fields = {name: row[name] for name in _USAGE}
+    return Usage(**fields | {"data_sets": tuple(json.loads(row["data_sets"]))})
+
+
+def fingerprint(usage: Usage) -> str:
+    """Return a digest of all that a use says: one receipt cannot say two things."""
+    return hashlib.sha256(json.dumps(_values(usage)).encode()).hexdigest()
+
+
+def body(usage: Usage) -> str:
+    """Return a use as JSON, for uses that no table of numbers could hold."""
+    return json.dumps(dict(zip(_USAGE, _values(usage), strict=True)))
+
+
+def shown(text: str) -> str:
+    """Return a stranger's text so that any database takes it: printable, and not without end."""
+    return text[:_LONGEST].encode("unicode_escape").decode("ascii")
+
+
+def entry_row(
+    event: Event, claim: Claim, *, recorded_ms: int, note: str = "", refers_to: str | None = None
+) -> Row:
+    """Return the row of an entry."""
+    return dict(zip(_CLAIM, _claimed(claim), strict=True)) | {
+        "phase": phase_of(event),
+        "event": event.value,
+        "recorded_ms": recorded_ms,
+        "note": note,
+        "refers_to": refers_to,
+    }
+
+
+def posting_rows(postings: Iterable[Posting]) -> list[Row]:
+    """Return the rows of postings."""
+    return [
+        {
+            "subject": row.subject,
+            "phase": phase_of(row.event),
+            "leg": row.leg,
+            "debtor": row.debtor,
+            "creditor": row.creditor,
+            "debit_institution": row.debit.institution,
+            "debit_account": row.debit.kind.value,
+            "credit_institution": row.credit.institution,
+            "credit_account": row.credit.kind.value,
+            "amount": row.amount,
+            "currency": row.currency,
+        }
+        for row in postings
+    ]

@@ -1,0 +1,141 @@
+"""The tables as they are now. How they came about is in ``migrations``; a test holds both together.
+
+Nothing in them is ever changed or deleted: triggers refuse it in both databases. What happened to a
+claim is one ``entry`` a phase, whose primary key lets each phase happen once; the movements of money
+that follow from it are ``posting`` rows of the same transaction.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+RECEIPT = Table(
+    "receipt",
+    METADATA,
+    Column("receipt_digest", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("institution", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("job_uid", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("gpu_class", Text, nullable=False),
+    Column("gpus", BigInteger, nullable=False),
+    Column("gpu_ms", BigInteger, nullable=False),
+    Column("cpu_ms", BigInteger, nullable=False),
+    Column("energy_j", BigInteger),
+    Column("unit_price", BigInteger, nullable=False),
+    Column("tariff_version", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("data_sets", Text, nullable=False),
+    Column("jurisdiction", Text, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+    Index(None, "job_uid"),
+    Index(None, "institution", "end_ms"),
+    Index(None, "provider", "end_ms"),
+)
+"""What was metered, as the receipt says; ``data_sets`` is a JSON list."""
+
+ENTRY = Table(
+    "entry",
+    METADATA,
+    Column("subject", Text),
+    Column("phase", Text),
+    Column("event", Text, nullable=False),
+    Column("debtor", Text, nullable=False),
+    Column("creditor", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("refers_to", Text, ForeignKey("receipt.receipt_digest")),
+    Column("recorded_ms", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    PrimaryKeyConstraint("subject", "phase"),
+    CheckConstraint("held >= 0 AND held <= amount", name="portions"),
+    Index(None, "event", "recorded_ms"),
+    Index(None, "refers_to"),
+)
+"""What happened to a claim; amounts in micros."""
+
+POSTING = Table(
+    "posting",
+    METADATA,
+    Column("subject", Text),
+    Column("phase", Text),
+    Column("leg", Integer),
+    Column("debtor", Text, nullable=False),
+    Column("creditor", Text, nullable=False),
+    Column("debit_institution", Text, nullable=False),
+    Column("debit_account", Text, nullable=False),
+    Column("credit_institution", Text, nullable=False),
+    Column("credit_account", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    PrimaryKeyConstraint("subject", "phase", "leg"),
+    ForeignKeyConstraint(["subject", "phase"], ["entry.subject", "entry.phase"]),
+    CheckConstraint("amount > 0", name="something"),
+)
+"""The movements of money of an entry."""
+
+DIFFERENCE = Table(
+    "difference",
+    METADATA,
+    Column("receipt_digest", Text),
+    Column("fault", Text),
+    Column("field", Text),
+    Column("node", Text, nullable=False),
+    Column("institution", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("receipt_digest", "fault", "field"),
+)
+"""Uses that were not posted, as they came (``body``, JSON), and why."""
+
+EXPLANATION = Table(
+    "explanation",
+    METADATA,
+    Column("receipt_digest", Text, primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+)
+"""What a person found out about a difference."""
+
+CLEARING = Table(
+    "clearing",
+    METADATA,
+    Column("period", Text),
+    Column("currency", Text),
+    Column("digest", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("period", "currency"),
+)
+"""One clearing a period and currency, as the members countersign it."""

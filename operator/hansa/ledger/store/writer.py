@@ -1,0 +1,331 @@
+"""Writes to the books. Who comes second changes nothing: a key decides, in the statement that writes.
+
+No method reads first and writes then. Each inserts entries under their primary key, learns from the
+same statement which of them are new, and posts those in the same transaction. So a crash leaves all or
+nothing, and the same call again completes it or does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+from sqlalchemy import Connection, Engine, Select, Table, exists, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hansa.accounting import amounts
+from hansa.accounting.clearing import Clearing
+from hansa.accounting.examination import Finding
+from hansa.accounting.postings import REQUIRES, Claim, Event, phase_of, postings
+from hansa.accounting.statement import Correction
+from hansa.accounting.usage import Usage
+from hansa.errors import Terminal
+from hansa.ledger.store import schema
+from hansa.ledger.store.engine import writing
+from hansa.ledger.store.rows import (
+    Row,
+    body,
+    entry_row,
+    fingerprint,
+    posting_rows,
+    receipt_row,
+    shown,
+)
+
+MOST_ROWS = 500
+"""Claims moved on in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of uses: digests that were new, known already, or known with other content."""
+
+    fresh: tuple[str, ...]
+    known: tuple[str, ...]
+    contradicting: tuple[str, ...]
+
+
+class LedgerWriter:
+    """The only writer of the books."""
+
+    def __init__(self, engine: Engine, *, holdback_bp: int = 0) -> None:
+        """``holdback_bp``: share of each amount that is kept back, in hundredths of a percent."""
+        self._engine = engine
+        self._holdback_bp = holdback_bp
+
+    def record(self, usages: Iterable[Usage], recorded_ms: int) -> Recorded:
+        """Meter and charge uses in one transaction; each receipt once, whoever sends it again."""
+        by_digest = {usage.receipt_digest: usage for usage in usages}
+        rows = [receipt_row(by_digest[digest], recorded_ms) for digest in sorted(by_digest)]
+        if not rows:
+            return Recorded((), (), ())
+        with writing(self._engine) as connection:
+            fresh = _insert(connection, schema.RECEIPT, rows, schema.RECEIPT.c.receipt_digest)
+            claims = [self._claim(by_digest[digest]) for (digest,) in sorted(fresh)]
+            _write(connection, Event.CHARGE, claims, recorded_ms, refers_to=_itself)
+            known = by_digest.keys() - {claim.subject for claim in claims}
+            return _sorted_out(connection, by_digest, claims, known)
+
+    def happen(
+        self, event: Event, subjects: Iterable[str], recorded_ms: int, *, note: str = ""
+    ) -> tuple[str, ...]:
+        """Move claims on; returns those that it happened to: not those it had happened to, or cannot."""
+        wanted = sorted(set(subjects))
+        happened: list[str] = []
+        with writing(self._engine) as connection:
+            for start in range(0, len(wanted), MOST_ROWS):
+                some = wanted[start : start + MOST_ROWS]
+                ready = _ready(event, recorded_ms, note).where(schema.ENTRY.c.subject.in_(some))
+                happened += _advance(connection, event, ready)
+        return tuple(happened)
+
+    def move_on(
+        self, event: Event, recorded_ms: int, *, before_ms: int, spare: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """Move on what became ready before a moment, at most so much at once; not the nodes to spare."""
+        entry, receipt = schema.ENTRY, schema.RECEIPT
+        ready = _ready(event, recorded_ms, "").where(entry.c.recorded_ms <= before_ms)
+        if spare:
+            ready = ready.join(receipt, receipt.c.receipt_digest == entry.c.subject).where(
+                receipt.c.node.not_in(spare)
+            )
+        ready = ready.order_by(entry.c.recorded_ms, entry.c.subject).limit(MOST_ROWS)
+        with writing(self._engine) as connection:
+            return _advance(connection, event, ready)
+
+    def begin(
+        self, event: Event, claims: Iterable[Claim], recorded_ms: int, *, note: str = ""
+    ) -> tuple[str, ...]:
+        """Enter claims of their own: pledges and payments; returns the subjects that were new."""
+        if event in REQUIRES:
+            raise Terminal(f"{event} needs {REQUIRES[event]} first", reason="OutOfOrder")
+        with writing(self._engine) as connection:
+            return _write(connection, event, claims, recorded_ms, note=note)
+
+    def correct(self, receipt: str, micros: int, recorded_ms: int, *, note: str) -> Correction:
+        """Change what a posted receipt costs by ``micros``; the same correction again is the same one.
+
+        Raises ``Terminal`` where the receipt is not posted, or would cost less than nothing.
+        """
+        subject = _digest({"receipt": receipt, "micros": str(micros), "note": note})
+        event = Event.CORRECT_UP if micros > 0 else Event.CORRECT_DOWN
+        source = _correction(receipt, subject, micros, recorded_ms=recorded_ms, note=note)
+        with writing(self._engine) as connection:
+            _lock(connection, receipt)
+            _advance(connection, event, source)
+            found = _entry(connection, subject)
+        if found is None:
+            text = f"receipt {receipt} is not posted, or costs less than {amounts.text(-micros)}"
+            raise Terminal(text, reason="CannotCorrect")
+        return Correction(
+            subject,
+            receipt,
+            found.debtor,
+            found.creditor,
+            found.currency,
+            micros,
+            found.recorded_ms,
+            found.note,
+        )
+
+    def settle(self, clearing: Clearing, recorded_ms: int) -> bool:
+        """Set a period's debts off, once; False where it is done. Payments are entered when made.
+
+        Raises ``Terminal`` where the period was cleared otherwise.
+        """
+        period, currency = clearing.period.name, clearing.period.currency
+        row: Row = {
+            "period": period,
+            "currency": currency,
+            "digest": clearing.digest,
+            "document": clearing.canonical(),
+            "recorded_ms": recorded_ms,
+        }
+        claims = [
+            Claim(f"{clearing.digest}/{debtor}/{creditor}", debtor, creditor, micros, currency)
+            for (debtor, creditor), micros in clearing.set_off.items()
+        ]
+        with writing(self._engine) as connection:
+            if _insert(connection, schema.CLEARING, [row], schema.CLEARING.c.digest):
+                _write(connection, Event.SET_OFF, claims, recorded_ms)
+                return True
+            table = schema.CLEARING
+            known = connection.execute(
+                select(table.c.digest).where(table.c.period == period, table.c.currency == currency)
+            ).scalar_one()
+        if known != clearing.digest:
+            raise Terminal(f"{period} was cleared otherwise, as {known}", reason="Cleared")
+        return False
+
+    def keep(self, usage: Usage, findings: Iterable[Finding], recorded_ms: int) -> None:
+        """Keep a use that is not posted, with what is wrong with it."""
+        rows = [
+            {
+                "receipt_digest": shown(usage.receipt_digest),
+                "fault": finding.fault.value,
+                "field": finding.field,
+                "node": shown(usage.node),
+                "institution": shown(usage.institution),
+                "message": shown(finding.message),
+                "body": body(usage),
+                "recorded_ms": recorded_ms,
+            }
+            for finding in findings
+        ]
+        with writing(self._engine) as connection:
+            _insert(connection, schema.DIFFERENCE, rows, schema.DIFFERENCE.c.receipt_digest)
+
+    def explain(self, receipt: str, note: str, recorded_ms: int) -> None:
+        """Record what a person found out about a difference; the first word stays."""
+        row = {"receipt_digest": receipt, "note": note, "recorded_ms": recorded_ms}
+        with writing(self._engine) as connection:
+            _insert(connection, schema.EXPLANATION, [row], schema.EXPLANATION.c.receipt_digest)
+
+    def _claim(self, usage: Usage) -> Claim:
+        held = amounts.half_even(usage.amount * self._holdback_bp, 10_000)
+        return Claim(
+            usage.receipt_digest,
+            usage.institution,
+            usage.provider,
+            usage.amount,
+            usage.currency,
+            held,
+        )
+
+
+def _itself(claim: Claim) -> str | None:
+    return claim.subject
+
+
+def _nothing(_: Claim) -> str | None:
+    return None
+
+
+def _sorted_out(
+    connection: Connection, usages: dict[str, Usage], claims: list[Claim], known: Iterable[str]
+) -> Recorded:
+    table = schema.RECEIPT
+    told = connection.execute(
+        select(table.c.receipt_digest, table.c.fingerprint).where(
+            table.c.receipt_digest.in_(sorted(known))
+        )
+    )
+    others = [digest for digest, said in told if said != fingerprint(usages[digest])]
+    same = sorted(set(known) - set(others))
+    return Recorded(tuple(c.subject for c in claims), tuple(same), tuple(sorted(others)))
+
+
+def _write(
+    connection: Connection,
+    event: Event,
+    claims: Iterable[Claim],
+    recorded_ms: int,
+    *,
+    note: str = "",
+    refers_to: Callable[[Claim], str | None] = _nothing,
+) -> tuple[str, ...]:
+    by_subject = {claim.subject: claim for claim in claims}
+    rows = [
+        entry_row(event, claim, recorded_ms=recorded_ms, note=note, refers_to=refers_to(claim))
+        for _, claim in sorted(by_subject.items())
+    ]
+    fresh = sorted(
+        row[0] for row in _insert(connection, schema.ENTRY, rows, schema.ENTRY.c.subject)
+    )
+    _post(connection, event, [by_subject[subject] for subject in fresh])
+    return tuple(fresh)
+
+
+def _ready(event: Event, recorded_ms: int, note: str) -> Select[Any]:
+    """Return the statement for entries of claims that have come so far and no further."""
+    entry, later = schema.ENTRY, schema.ENTRY.alias()
+    phase = phase_of(event)
+    is_done = exists().where(later.c.subject == entry.c.subject, later.c.phase == phase)
+    return select(
+        entry.c.subject,
+        literal(phase),
+        literal(event.value),
+        *(entry.c[name] for name in ("debtor", "creditor", "amount", "held", "currency")),
+        entry.c.refers_to,
+        literal(recorded_ms),
+        literal(note),
+    ).where(entry.c.event == REQUIRES[event].value, ~is_done)
+
+
+def _correction(
+    receipt: str, subject: str, micros: int, *, recorded_ms: int, note: str
+) -> Select[Any]:
+    """Return the statement for the entry of a correction, if the receipt bears it."""
+    entry, past = schema.ENTRY, schema.ENTRY.alias()
+    event = Event.CORRECT_UP if micros > 0 else Event.CORRECT_DOWN
+
+    def changed(by: Event) -> Any:
+        total = select(func.coalesce(func.sum(past.c.amount), 0))
+        return total.where(past.c.refers_to == receipt, past.c.event == by.value).scalar_subquery()
+
+    left = entry.c.amount + changed(Event.CORRECT_UP) - changed(Event.CORRECT_DOWN)
+    return select(
+        literal(subject),
+        literal(phase_of(event)),
+        literal(event.value),
+        entry.c.debtor,
+        entry.c.creditor,
+        literal(abs(micros)),
+        literal(0),
+        entry.c.currency,
+        literal(receipt),
+        literal(recorded_ms),
+        literal(note),
+    ).where(entry.c.subject == receipt, entry.c.event == Event.POST.value, left + micros >= 0)
+
+
+_COLUMNS = (
+    *("subject", "phase", "event", "debtor", "creditor", "amount", "held", "currency"),
+    *("refers_to", "recorded_ms", "note"),
+)
+_CLAIM = tuple(schema.ENTRY.c[name] for name in Claim.__dataclass_fields__)
+
+
+def _advance(connection: Connection, event: Event, source: Select[Any]) -> tuple[str, ...]:
+    """Insert the entries that a statement finds, and post those that were new."""
+    insert = _on(connection)(schema.ENTRY).from_select(_COLUMNS, source)
+    fresh = connection.execute(insert.on_conflict_do_nothing().returning(*_CLAIM)).all()
+    claims = sorted((Claim(*row) for row in fresh), key=lambda claim: claim.subject)
+    _post(connection, event, claims)
+    return tuple(claim.subject for claim in claims)
+
+
+def _post(connection: Connection, event: Event, claims: Iterable[Claim]) -> None:
+    rows = posting_rows(row for claim in claims for row in postings(event, claim))
+    if rows:
+        connection.execute(schema.POSTING.insert(), rows)
+
+
+def _insert(connection: Connection, table: Table, rows: list[Row], key: Any) -> Sequence[Any]:
+    """Insert what is not there yet; returns the keys of what was new."""
+    if not rows:
+        return ()
+    insert = _on(connection)(table).on_conflict_do_nothing().returning(key)
+    return connection.execute(insert, rows).all()
+
+
+def _on(connection: Connection) -> Callable[[Table], Any]:
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _lock(connection: Connection, receipt: str) -> None:
+    """Let corrections of one receipt follow one another; in SQLite all writers do."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(receipt.encode()).digest()[:8], "big", signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def _entry(connection: Connection, subject: str) -> Any:
+    return connection.execute(select(schema.ENTRY).where(schema.ENTRY.c.subject == subject)).first()
+
+
+def _digest(said: dict[str, str]) -> str:
+    return f"sha256:{hashlib.sha256(rfc8785.dumps(said)).hexdigest()}"

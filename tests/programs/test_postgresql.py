@@ -1,0 +1,125 @@
+"""The books in Debian's PostgreSQL: the same histories, many writers at once, and that nothing changes."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import Engine, text
+
+from e2e.bench.ledger import __main__ as bench
+from e2e.testbed.host.packages import PackagesMissingError
+from e2e.testbed.host.postgres import postgres
+from e2e.testbed.host.progress import Progress
+from hansa.accounting.books import disorders
+from hansa.accounting.postings import Event
+from hansa.errors import Retryable, Terminal
+from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.reader import LedgerReader
+from hansa.ledger.store.schema import METADATA
+from hansa.ledger.store.writer import LedgerWriter
+from tests.books_kit import HISTORIES, play
+from tests.conftest import skip_or_fail
+from tests.unit.accounting.usages import digest, usage
+
+WRITERS = 8
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    try:
+        with postgres(Progress()) as found:
+            yield found
+    except PackagesMissingError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="module")
+def server(url: str) -> Iterator[Engine]:
+    engine = open_engine(url, connections=WRITERS)
+    yield engine
+    engine.dispose()
+
+
+def emptied(engine: Engine) -> Engine:
+    """The tables anew: nothing in them can be deleted."""
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    migrate(engine)
+    return engine
+
+
+@given(HISTORIES)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_books_balance_after_each_step_and_crash(server: Engine, history) -> None:
+    play(emptied(server), history)
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(server: Engine) -> None:
+    with emptied(server).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+@pytest.mark.parametrize(
+    "verb", ["UPDATE receipt SET node = ''", "DELETE FROM posting", "TRUNCATE entry CASCADE"]
+)
+def test_nothing_is_changed_or_deleted(server: Engine, verb: str) -> None:
+    LedgerWriter(emptied(server)).record([usage(1)], 1)
+    with (
+        pytest.raises(Exception, match="the books are only added to"),
+        server.begin() as connection,
+    ):
+        connection.execute(text(verb))
+
+
+def test_writers_at_once_post_each_receipt_once_and_correct_it_within_bounds(
+    server: Engine,
+) -> None:
+    emptied(server)
+    corrected: list[int] = []
+
+    def write(first: int) -> None:
+        writer = LedgerWriter(server, holdback_bp=1000)
+        for number in range(first, first + 20, 4):
+            writer.record([usage(n) for n in range(number, number + 8)], number)
+            writer.happen(Event.POST, [digest(n) for n in range(number, number + 8)], number)
+            writer.happen(Event.VOID, [digest(n) for n in range(number, number + 8)], number)
+        try:
+            writer.correct(digest(20), -150_000, 9, note=f"by {first}")
+        except Terminal:
+            return
+        corrected.append(first)
+
+    threads = [threading.Thread(target=write, args=(first,)) for first in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reader = LedgerReader(server)
+    assert not disorders(reader.books())
+    assert {line.event for line in reader.lines(usage().job_uid)} == {Event.POST}
+    assert len(corrected) == 2
+
+
+def test_a_server_that_is_away_is_tried_again(url: str) -> None:
+    gone = open_engine(url.replace("host=", "host=/nowhere"))
+    with pytest.raises(Retryable, match="the ledger's database"):
+        LedgerReader(gone).books()
+
+
+@pytest.mark.usefixtures("url")
+def test_the_benchmark_tells_what_its_page_says(capsys) -> None:
+    bench.main(["--receipts", "64", "--members", "10", "--obligations", "40"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    page = PAGE.read_text()
+    assert told["clearing"]["equals_lp"]
+    assert told["clearing"]["identical"]
+    assert set(told["postings_per_s"]) == {"sqlite", "postgresql_16_writers"}
+    assert [key for key in (*told, *told["clearing"]) if f"`{key}`" not in page] == []
