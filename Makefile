@@ -11,7 +11,7 @@ PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-trace prove release release-check changelog
+        bench-league bench-plan bench-incremental bench-trace bench-verify prove release release-check changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench-incremental: setup ## 100,000 events
 
 bench-trace: setup ## 109 days of a real trace in virtual time
 	$(BIN)/python -m e2e.bench.bench_trace
+
+bench-verify: setup ## what cheats earn under the audits, and what a capacity probe costs
+	$(BIN)/python -m e2e.bench.verification
 
 prove: setup ## 300 seeds of faults in virtual time, deliberate defects, the lock on real servers; JSON last
 	$(BIN)/python -m tests.prove
