@@ -104,10 +104,14 @@ def standing(
 ) -> Standing:
     """Return the level that the evidence bears at ``now_s``.
 
-    ``oldest_due_s``: since when the node's oldest undecided audit has been due; None: none is. Evidence dated after
-    ``now_s`` counts as of now: a clock that ran ahead must not make evidence that never gets stale.
+    ``oldest_due_s``: since when the node's oldest undecided audit has been due; None: none is. A clock that ran ahead
+    helps nobody: evidence dated after ``now_s`` does not count yet, and evidence against the node counts as of now.
     """
-    seen = [Shown(one.kind, min(one.at_s, now_s), one.passed) for one in evidence]
+    seen = [
+        Shown(one.kind, min(one.at_s, now_s), one.passed)
+        for one in evidence
+        if one.at_s <= now_s or not one.passed
+    ]
     fallen_s = max((one.at_s for one in seen if not one.passed), default=None)
     level, until = Level.DECLARED, None
     for higher, kind in NEEDS.items():
