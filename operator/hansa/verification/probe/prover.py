@@ -49,9 +49,12 @@ def _torch(a: Int8, b: Int8) -> Int32 | None:
         import torch  # noqa: PLC0415 - the image may have it
     except ImportError:
         return None
-    if not torch.cuda.is_available():
-        return None
-    left, right = (torch.from_numpy(one.copy()).to("cuda") for one in (a, b))
+    if len(a) % 8 or not torch.cuda.is_available():
+        return None  # cuBLAS multiplies int8 of sizes that are multiples of 8
+    left = torch.from_numpy(a.copy()).to("cuda")
+    right = (
+        torch.from_numpy(b.T.copy()).to("cuda").t()
+    )  # the second by columns: no other layout works everywhere
     product: Int32 = torch._int_mm(left, right).cpu().numpy()  # noqa: SLF001 - torch has no public name for it
     return product
 
