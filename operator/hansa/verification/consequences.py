@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hansa.verification.absence import Absence
 from hansa.verification.levels import Evidence, Shown
+from hansa.verification.probe.verifier import Judgement, Refusal
 from hansa.verification.verdict import Verdict
 
 
@@ -64,6 +65,19 @@ def of_verdict(
         evidence=(Shown(kind, now_s, passed=False),),
         tell=_affected(every.values()),
     )
+
+
+def of_probe(judgement: Judgement, now_s: int) -> Consequences:
+    """Return what follows from a capacity probe.
+
+    A wrong product counts against the node. An answer that is slow or cannot be read does not: it may be the network,
+    or an agent of another version, and the node has merely not shown its capacity.
+    """
+    if judgement.refusal in {Refusal.NOT_COMMITTED, Refusal.WRONG_PRODUCT}:
+        return Consequences(evidence=(Shown(Evidence.PROBE, now_s, passed=False),))
+    if judgement.refusal is not None:
+        return Consequences()
+    return Consequences(evidence=(Shown(Evidence.PROBE, now_s),))
 
 
 def of_absence(

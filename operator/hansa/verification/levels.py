@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from hansa.model.times import rfc3339
+
 
 class Level(IntEnum):
     """Assurance levels; the number is the one in ``L0`` … ``L4``."""
@@ -163,7 +165,7 @@ def _why(higher: Level, kind: Evidence, lack: Lack, last: int | None) -> str:
     """Say what L``higher`` lacks, and the way out."""
     what = {
         Lack.NOT_SHOWN: f"no {kind.value} was shown",
-        Lack.STALE: f"its last {kind.value} is of {last} and too old",
+        Lack.STALE: f"its last one is of {rfc3339(last or 0)}, which is too old",
         Lack.FAILED: f"what it showed was voided by a failure; a new {kind.value} is needed",
         Lack.ONLY_OWN_AUDITS: "its work was run again by itself only: no other institution may have its data",
         Lack.AUDITS_OVERDUE: "an audit of its work is overdue",

@@ -33,7 +33,7 @@ CASES = {
         ("berlin",),
     ),
     "the payer does not audit what it pays": (
-        (node("payer-node", of="payer"),),
+        (node("payer-node", of="payer", group="holding"),),
         Independence.SELF,
         ("berlin",),
     ),

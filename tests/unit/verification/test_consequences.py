@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from hansa.verification.absence import Absence
-from hansa.verification.consequences import Consequences, Unsettled, of_absence, of_verdict
+from hansa.verification.consequences import (
+    Consequences,
+    Unsettled,
+    of_absence,
+    of_probe,
+    of_verdict,
+)
 from hansa.verification.levels import Evidence, Shown
+from hansa.verification.probe.verifier import Judgement, Refusal
 from hansa.verification.verdict import Verdict
 
 FIRST = Unsettled("r1", "job-a/1", "tu-wien", 100, ("charite",))
@@ -56,3 +63,17 @@ def test_the_audited_one_is_lost_though_it_is_not_in_the_list():
 def test_an_own_audit_says_only_that():
     found = of_verdict(Verdict.PASSED, AUDITED, ALL, 9, Evidence.OWN_AUDIT)
     assert found.evidence == (Shown(Evidence.OWN_AUDIT, 9),)
+
+
+PROBES = {
+    None: (Shown(Evidence.PROBE, 9),),
+    Refusal.WRONG_PRODUCT: (Shown(Evidence.PROBE, 9, passed=False),),
+    Refusal.NOT_COMMITTED: (Shown(Evidence.PROBE, 9, passed=False),),
+    Refusal.TOO_SLOW: (),
+    Refusal.MALFORMED: (),
+}
+
+
+@pytest.mark.parametrize("refusal", [None, *Refusal])
+def test_a_slow_network_is_no_wrong_product(refusal):
+    assert of_probe(Judgement(refusal, "why"), 9) == Consequences(evidence=PROBES[refusal])

@@ -81,6 +81,14 @@ def test_an_overdue_audit_lowers(days, level):
     assert (found.lack is Lack.AUDITS_OVERDUE) is (level is Level.PROBED)
 
 
+def test_it_says_what_is_missing():
+    found = standing((LOGGED, shown(E.PROBE, 31)), NOW_S, FRESH)
+    assert (
+        found.why
+        == "L2 needs a fresh Probe: its last one is of 1972-08-27T00:00:00Z, which is too old"
+    )
+
+
 def test_until_when_it_holds():
     evidence = (LOGGED, shown(E.PROBE, 20), AUDITED)
     found = standing(evidence, NOW_S, FRESH)
