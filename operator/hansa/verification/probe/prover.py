@@ -1,12 +1,17 @@
 """The side of a capacity probe that works: multiply, commit to all rows, then open those that are asked for.
 
 This file is complete in itself (standard library and numpy; torch or cupy where the image has them), because it runs
-inside a job's image, which knows nothing of Hansa: a probe is a small signed job whose program is this text.
+inside a job's image, which knows nothing of Hansa: a probe is a small signed job whose program is this text. It reads
+two lines and writes two, all JSON: ``{"seed", "n"}``, ``{"root", "backend"}``, ``{"rows"}``, ``{"rows", "paths"}``.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,3 +136,23 @@ class Prover:
             tuple(self.product[row].tobytes() for row in rows),
             tuple(tuple(self._tree.path(row)) for row in rows),
         )
+
+
+def serve(asked: Iterable[str], say: Callable[[str], None]) -> None:
+    """Answer one probe: the root as soon as it is there, then the rows that are asked for."""
+    lines = iter(asked)
+    begin = json.loads(next(lines))
+    prover = Prover(bytes.fromhex(begin["seed"]), begin["n"])
+    say(json.dumps({"root": prover.root.hex(), "backend": prover.backend}))
+    opened = prover.open(tuple(json.loads(next(lines))["rows"]))
+    rows = [base64.b64encode(row).decode() for row in opened.rows]
+    say(json.dumps({"rows": rows, "paths": [[h.hex() for h in path] for path in opened.paths]}))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin, _write)
