@@ -11,7 +11,8 @@ PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-ledger bench-trace prove release release-check changelog
+        bench-league bench-plan bench-incremental bench-ledger bench-trace bench-verify prove release \
+        release-check changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -66,6 +67,9 @@ bench-ledger: setup ## postings a second in both databases, the set-off against 
 
 bench-trace: setup ## 109 days of a real trace in virtual time
 	$(BIN)/python -m e2e.bench.bench_trace
+
+bench-verify: setup ## what cheats earn under the audits, and what a capacity probe costs
+	$(BIN)/python -m e2e.bench.verification
 
 prove: setup ## 300 seeds of faults in virtual time, deliberate defects, the lock on real servers; JSON last
 	$(BIN)/python -m tests.prove

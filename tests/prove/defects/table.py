@@ -9,6 +9,7 @@ from tests.prove.defects import (
     of_the_law,
     of_the_log,
     of_the_protocol,
+    of_verification,
     of_what_is_made,
 )
 from tests.prove.defects.defect import Defect
@@ -25,6 +26,7 @@ _TABLES: tuple[Mapping[str, Defect], ...] = (
     of_what_is_made.CHARTS,
     of_the_inventory.INVENTORY,
     of_the_log.LOG,
+    of_verification.VERIFICATION,
 )
 DEFECTS: Mapping[str, Defect] = {name: one for table in _TABLES for name, one in table.items()}
 assert len(DEFECTS) == sum(map(len, _TABLES)), "two defects have one name"

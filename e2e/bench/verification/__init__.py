@@ -1,0 +1,1 @@
+"""``make bench-verify``: what cheats earn, and what a probe costs."""

@@ -1,0 +1,75 @@
+"""How a provider may cheat. Each knows everything public: the probability of the run, what it has at stake, its cost.
+
+Nobody knows tickets beforehand; tests/unit/verification/test_tickets.py is about that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from hansa.verification.probability import Sampling, Stake, threshold
+from hansa.verification.tickets import SPACE
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a provider sees before one run."""
+
+    job: int
+    since: int
+    """Runs since it last had to begin anew."""
+    stake: Stake
+    sampling: Sampling
+    mean_cost: int
+    dice: float
+    """Its own, in [0, 1)."""
+
+    @property
+    def probability(self) -> float:
+        """Chance that the run is audited."""
+        return threshold(self.stake, self.sampling) / SPACE
+
+
+class Answer(Enum):
+    """What it does when a run it faked is audited."""
+
+    NONE = "nothing: the audit needs nothing of it"
+    WITHHOLDS = "does not show what it had to keep, while it renews its Lease"
+    PLAYS_DEAD = "goes away until nobody waits any more, then comes back"
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One way to work."""
+
+    fakes: Callable[[View], bool]
+    segments: int = 1
+    """It fakes one of so many segments of a run; 1: all of it."""
+    answer: Answer = Answer.NONE
+    has_friend: bool = False
+    """One of the auditors confirms whatever it claims."""
+
+
+def _bursts(view: View) -> bool:
+    return view.since >= 150 and view.job // 20 % 10 == 0
+
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "honest": Strategy(lambda _: False),
+    "always": Strategy(lambda _: True),
+    "one_in_ten": Strategy(lambda view: view.dice < 0.1),
+    "one_in_hundred": Strategy(lambda view: view.dice < 0.01),
+    "after_trust": Strategy(lambda view: view.since >= 150),
+    "low_probability": Strategy(lambda view: view.probability < 0.05),
+    "lowest_probability": Strategy(lambda view: view.probability < 0.012),
+    "little_held": Strategy(lambda view: view.stake.unsettled < 5 * view.mean_cost),
+    "bursts": Strategy(_bursts),
+    "dear_runs": Strategy(lambda view: view.stake.cost > 3 * view.mean_cost),
+    "cheap_runs": Strategy(lambda view: view.stake.cost < view.mean_cost // 2),
+    "dilution": Strategy(lambda view: view.since >= 50, segments=10),
+    "withholds": Strategy(lambda view: view.dice < 0.1, answer=Answer.WITHHOLDS),
+    "plays_dead": Strategy(lambda view: view.dice < 0.1, answer=Answer.PLAYS_DEAD),
+    "friendly_auditor": Strategy(lambda view: view.dice < 0.1, has_friend=True),
+}

@@ -1,0 +1,106 @@
+"""What follows from a verdict, as data for the ledger, the node's level and the owners of the affected runs.
+
+What is seized goes to the kitty, never to the accuser or the payer: nobody may earn by work that cannot be verified
+(the rule of iExec's scheduler stake). A work that was lost costs its own pay, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hansa.verification.absence import Absence
+from hansa.verification.levels import Evidence, Shown
+from hansa.verification.probe.verifier import Judgement, Refusal
+from hansa.verification.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """One receipt of a node that is not settled yet."""
+
+    receipt: str
+    """Digest of the receipt, which is also the ledger's idempotency key."""
+    run: str
+    """``jobUid/epoch``."""
+    institution: str
+    """Charged for it."""
+    held: int
+    """Minor units in holdback, earned but not paid out."""
+    owners: tuple[str, ...] = ()
+    """Owners of the data that the run read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """Everything that has to be done, idempotent by the receipts' digests."""
+
+    seize: tuple[tuple[str, int], ...] = ()
+    """Receipt → minor units, from the provider's holdback to the kitty."""
+    void: tuple[str, ...] = ()
+    """Receipts whose pay goes back to whoever was charged: no one is blamed."""
+    release: tuple[str, ...] = ()
+    """Receipts that may be settled when their time has come."""
+    evidence: tuple[Shown, ...] = ()
+    """What the node's level is made of from now on."""
+    tell: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Institution or data owner → runs whose result it must not rely on, sorted."""
+
+
+def of_verdict(
+    verdict: Verdict, audited: Unsettled, unsettled: Sequence[Unsettled], now_s: int, kind: Evidence
+) -> Consequences:
+    """Return what follows for a node from an audit of ``audited``.
+
+    ``unsettled``: all of the node's receipts that are not settled, the audited one included. ``kind``: what a pass
+    shows, by who ran it. An audit that is open or inconclusive has no consequences.
+    """
+    if verdict is Verdict.PASSED:
+        return Consequences(release=(audited.receipt,), evidence=(Shown(kind, now_s),))
+    if verdict is not Verdict.FAILED:
+        return Consequences()
+    every = {one.receipt: one for one in (*unsettled, audited)}
+    return Consequences(
+        seize=tuple(sorted((one.receipt, one.held) for one in every.values() if one.held > 0)),
+        evidence=(Shown(kind, now_s, passed=False),),
+        tell=_affected(every.values()),
+    )
+
+
+def of_probe(judgement: Judgement, now_s: int) -> Consequences:
+    """Return what follows from a capacity probe.
+
+    A wrong product counts against the node. An answer that is slow or cannot be read does not: it may be the network,
+    or an agent of another version, and the node has merely not shown its capacity.
+    """
+    if judgement.refusal in {Refusal.NOT_COMMITTED, Refusal.WRONG_PRODUCT}:
+        return Consequences(evidence=(Shown(Evidence.PROBE, now_s, passed=False),))
+    if judgement.refusal is not None:
+        return Consequences()
+    return Consequences(evidence=(Shown(Evidence.PROBE, now_s),))
+
+
+def of_absence(
+    absence: Absence, audited: Unsettled, unsettled: Sequence[Unsettled], now_s: int
+) -> Consequences:
+    """Return what follows where something was not shown; see ``absence`` for who is to blame."""
+    match absence:
+        case Absence.WITHHELD:
+            return of_verdict(Verdict.FAILED, audited, unsettled, now_s, Evidence.AUDIT)
+        case Absence.LOST_WORK:
+            return Consequences(void=(audited.receipt,), tell=_affected((audited,)))
+        case Absence.GONE:
+            every = {one.receipt: one for one in (*unsettled, audited)}
+            return Consequences(void=tuple(sorted(every)), tell=_affected(every.values()))
+        case Absence.LATE_RECEIPT:
+            return Consequences(release=(audited.receipt,))
+        case Absence.PENDING:
+            return Consequences()
+
+
+def _affected(receipts: Iterable[Unsettled]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    runs: dict[str, set[str]] = {}
+    for one in receipts:
+        for who in (one.institution, *one.owners):
+            runs.setdefault(who, set()).add(one.run)
+    return tuple((who, tuple(sorted(runs[who]))) for who in sorted(runs))

@@ -1,0 +1,74 @@
+"""Defects of audits and probes: what a cheat, a hub or an auditor would like to find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.prove.defects.defect import Defect, product
+
+SUITE = "unit/verification"
+TICKETS, VERDICT, LEVELS, PROBE, MONEY, COMPARISON = (
+    f"{SUITE}/test_tickets.py",
+    f"{SUITE}/test_verdict.py",
+    f"{SUITE}/test_levels.py",
+    f"{SUITE}/probe/test_probe.py",
+    "unit/bench/verification/test_verification.py",
+    f"{SUITE}/test_comparison.py",
+)
+
+VERIFICATION: Mapping[str, Defect] = {
+    "a copied commitment cancels a key": product(
+        "verification/tickets.py",
+        'said = epoch.to_bytes(8, "big") + len(name).to_bytes(4, "big") + name + key',
+        'said = epoch.to_bytes(8, "big") + len(name).to_bytes(4, "big") + key',
+        TICKETS,
+    ),
+    "an auditor that is silent chooses its draw": product(
+        "verification/tickets.py", "for _ in range(missing):", "for _ in range(0):", TICKETS
+    ),
+    "what is held counts nine times": product(
+        "verification/probability.py",
+        "    at_risk = stake.unsettled + stake.bond + stake.payment\n    safety",
+        "    at_risk = 9 * (stake.unsettled + stake.bond + stake.payment)\n    safety",
+        MONEY,
+    ),
+    "two nodes of one institution fail a provider": product(
+        "verification/verdict.py",
+        "first.setdefault(one.institution, one)",
+        "first.setdefault(one.auditor, one)",
+        VERDICT,
+    ),
+    "two auditors that do not agree fail a provider": product(
+        "verification/verdict.py", "if both.match is Match.EQUAL:", "if both:", VERDICT
+    ),
+    "other hardware makes a cheat": product(
+        "verification/comparison.py",
+        "if claimed.hardware != again.hardware:",
+        "if False:",
+        COMPARISON,
+    ),
+    "evidence outlives a failure": product(
+        "verification/levels.py",
+        "if one.passed and one.kind is kind and (fallen_s is None or one.at_s > fallen_s)",
+        "if one.passed and one.kind is kind",
+        LEVELS,
+    ),
+    "silence is the cheapest cheat": product(
+        "verification/consequences.py",
+        "return of_verdict(Verdict.FAILED, audited, unsettled, now_s, Evidence.AUDIT)",
+        "return Consequences(void=(audited.receipt,))",
+        f"{SUITE}/test_consequences.py",
+    ),
+    "rows are computed when they are asked for": product(
+        "verification/probe/verifier.py",
+        "if _root_of(index, challenge.n, row, path) != root:",
+        "if False:",
+        PROBE,
+    ),
+    "a product within a tolerance": product(
+        "verification/probe/verifier.py",
+        "return np.array_equal(_times(combined, b), s @ claimed)",
+        "return np.allclose(_times(combined, b), s @ claimed, rtol=5e-4)",
+        PROBE,
+    ),
+}

@@ -1,0 +1,79 @@
+"""What follows: a cheat loses all that is held, to the kitty; a fault loses one run's pay; the affected are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.verification.absence import Absence
+from hansa.verification.consequences import (
+    Consequences,
+    Unsettled,
+    of_absence,
+    of_probe,
+    of_verdict,
+)
+from hansa.verification.levels import Evidence, Shown
+from hansa.verification.probe.verifier import Judgement, Refusal
+from hansa.verification.verdict import Verdict
+
+FIRST = Unsettled("r1", "job-a/1", "tu-wien", 100, ("charite",))
+AUDITED = Unsettled("r2", "job-b/1", "tu-wien", 200)
+LATER = Unsettled("r3", "job-c/2", "uni-riga", 300, ("charite",))
+UNPAID = Unsettled("r4", "job-d/1", "uni-riga", 0)
+ALL = (FIRST, AUDITED, LATER, UNPAID)
+CHEAT = Consequences(
+    seize=(("r1", 100), ("r2", 200), ("r3", 300)),
+    evidence=(Shown(Evidence.AUDIT, 9, passed=False),),
+    tell=(
+        ("charite", ("job-a/1", "job-c/2")),
+        ("tu-wien", ("job-a/1", "job-b/1")),
+        ("uni-riga", ("job-c/2", "job-d/1")),
+    ),
+)
+VERDICTS = {
+    Verdict.OPEN: Consequences(),
+    Verdict.INCONCLUSIVE: Consequences(),
+    Verdict.PASSED: Consequences(release=("r2",), evidence=(Shown(Evidence.AUDIT, 9),)),
+    Verdict.FAILED: CHEAT,
+}
+ABSENCES = {
+    Absence.PENDING: Consequences(),
+    Absence.LOST_WORK: Consequences(void=("r2",), tell=(("tu-wien", ("job-b/1",)),)),
+    Absence.LATE_RECEIPT: Consequences(release=("r2",)),
+    Absence.GONE: Consequences(void=("r1", "r2", "r3", "r4"), tell=CHEAT.tell),
+    Absence.WITHHELD: CHEAT,
+}
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_of_a_verdict(verdict):
+    assert of_verdict(verdict, AUDITED, ALL, 9, Evidence.AUDIT) == VERDICTS[verdict]
+
+
+@pytest.mark.parametrize("absence", Absence)
+def test_of_something_that_is_not_there(absence):
+    assert of_absence(absence, AUDITED, ALL, 9) == ABSENCES[absence]
+
+
+def test_the_audited_one_is_lost_though_it_is_not_in_the_list():
+    found = of_verdict(Verdict.FAILED, AUDITED, (FIRST,), 9, Evidence.AUDIT)
+    assert found.seize == (("r1", 100), ("r2", 200))
+
+
+def test_an_own_audit_says_only_that():
+    found = of_verdict(Verdict.PASSED, AUDITED, ALL, 9, Evidence.OWN_AUDIT)
+    assert found.evidence == (Shown(Evidence.OWN_AUDIT, 9),)
+
+
+PROBES = {
+    None: (Shown(Evidence.PROBE, 9),),
+    Refusal.WRONG_PRODUCT: (Shown(Evidence.PROBE, 9, passed=False),),
+    Refusal.NOT_COMMITTED: (Shown(Evidence.PROBE, 9, passed=False),),
+    Refusal.TOO_SLOW: (),
+    Refusal.MALFORMED: (),
+}
+
+
+@pytest.mark.parametrize("refusal", [None, *Refusal])
+def test_a_slow_network_is_no_wrong_product(refusal):
+    assert of_probe(Judgement(refusal, "why"), 9) == Consequences(evidence=PROBES[refusal])
