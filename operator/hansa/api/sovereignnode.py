@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
     BASE64,
+    DAY,
     P256_POINT,
     Assurance,
     Condition,
@@ -44,6 +45,18 @@ class SealedIdentity(Model):
         description="HPKE (RFC 9180: DHKEM P-256, HKDF-SHA256, AES-128-GCM), base64."
     )
     not_after: Timestamp = Field(description="When the token in it ends.")
+
+
+class CarbonDeclaration(Model):
+    """What a member declares of its power."""
+
+    grams_per_kwh: int = Field(ge=0, le=5000, description="Grams of CO2e for one kWh.")
+    as_of: Annotated[str, StringConstraints(pattern=DAY, max_length=10)] = Field(
+        description="Day of the figure, YYYY-MM-DD."
+    )
+    source: Annotated[str, StringConstraints(max_length=256)] = Field(
+        default="", description="Who says so."
+    )
 
 
 class SovereignNodeSpec(Model):
@@ -84,6 +97,10 @@ class SovereignNodeSpec(Model):
         " name one of them here is it believed that it holds it.",
     )
     prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
+    carbon: CarbonDeclaration | None = Field(
+        default=None,
+        description="What the member declares of its power; without it no CO2 is told of its work.",
+    )
     price_mode: Literal["Price", "CostRecovery"] = Field(
         default="Price",
         description="CostRecovery: each price is the sum of its parts and takes no margin; the node"
