@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -23,6 +24,32 @@ from hansa.errors import HansaError
 from hansa.ledger.store.reader import LedgerReader
 
 FORMATS = ("table", "csv", "pdf", "focus", "apel", "journal")
+
+
+def read(
+    books: LedgerReader, institution: str, month: Month, factors: Mapping[str, CarbonFactor]
+) -> Statement:
+    """Add an institution's month up from the books."""
+    uses = books.usages(institution, month.bounds_ms)
+    return add_up(institution, month, uses, factors, books.corrections(institution))
+
+
+def _focus(books: LedgerReader, institution: str, month: Month, _: object) -> bytes:
+    told = read(books, institution, month, {})
+    uses = books.usages(institution, month.bounds_ms)
+    charged = [use for use in uses if use.institution == institution]
+    rows = [row for row in told.corrections if row.debtor == institution]
+    return focus_csv(month, charged, rows).encode()
+
+
+Maker: TypeAlias = Callable[[LedgerReader, str, Month, Mapping[str, CarbonFactor]], bytes]
+MAKERS: Mapping[str, Maker] = {
+    "csv": lambda books, name, month, known: report_csv(read(books, name, month, known)).encode(),
+    "pdf": lambda books, name, month, known: report_pdf(read(books, name, month, known)),
+    "focus": _focus,
+    "apel": lambda books, name, month, _: usage_records(books.usages(name, month.bounds_ms)),
+    "journal": lambda books, name, _, __: journal(books.postings(name)).encode(),
+}
 
 
 @click.command
@@ -63,33 +90,7 @@ def statement(  # one parameter an option
     if output is not None:
         output.write_bytes(made)
     else:
-        click.get_binary_stream("stdout").write(made)
-
-
-def read(
-    books: LedgerReader, institution: str, month: Month, factors: Mapping[str, CarbonFactor]
-) -> Statement:
-    """Add an institution's month up from the books."""
-    uses = books.usages(institution, month.bounds_ms)
-    return add_up(institution, month, uses, factors, books.corrections(institution))
-
-
-def _focus(books: LedgerReader, institution: str, month: Month, _: object) -> bytes:
-    told = read(books, institution, month, {})
-    uses = books.usages(institution, month.bounds_ms)
-    charged = [use for use in uses if use.institution == institution]
-    rows = [row for row in told.corrections if row.debtor == institution]
-    return focus_csv(month, charged, rows).encode()
-
-
-Maker: TypeAlias = Callable[[LedgerReader, str, Month, Mapping[str, CarbonFactor]], bytes]
-MAKERS: Mapping[str, Maker] = {
-    "csv": lambda books, name, month, known: report_csv(read(books, name, month, known)).encode(),
-    "pdf": lambda books, name, month, known: report_pdf(read(books, name, month, known)),
-    "focus": _focus,
-    "apel": lambda books, name, month, _: usage_records(books.usages(name, month.bounds_ms)),
-    "journal": lambda books, name, _, __: journal(books.postings(name)).encode(),
-}
+        sys.stdout.buffer.write(made)
 
 
 def _factors(access: Access) -> dict[str, CarbonFactor]:
