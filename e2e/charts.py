@@ -27,7 +27,10 @@ SCHEMAS = Path(__file__).parent / "schemas"
 DEFINITIONS = "kubernetes.json"
 KUBERNETES = "1.37.2"
 GROUPS = {
-    "api/v1": ("ConfigMap", "Namespace", "Secret", "Service", "ServiceAccount"),
+    "api/v1": (
+        *("ConfigMap", "Namespace", "PersistentVolumeClaim", "Secret", "Service"),
+        "ServiceAccount",
+    ),
     "apis/admissionregistration.k8s.io/v1": (
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",

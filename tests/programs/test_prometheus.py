@@ -25,6 +25,9 @@ def test_prometheus_accepts_the_rules(promtool, chart):
 
 
 FIRES = {
+    "HansaLedgerBehind": {"hansa_ledger_waiting_receipts": "1001x30"},
+    "HansaLedgerDifferences": {"hansa_ledger_differences": "1x120"},
+    "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.8x30"},
     "HansaHubNoLeader": {
         'hansa_leader{instance="a"}': "0x30",
         'hansa_leader{instance="b"}': "0x30",
@@ -53,6 +56,12 @@ FIRES = {
     },
 }
 QUIET = {
+    "HansaLedgerBehind": {
+        "hansa_ledger_waiting_receipts": "1000x30",
+        "hansa_ledger_books_age_seconds": "600x30",
+    },
+    "HansaLedgerDifferences": {"hansa_ledger_differences": "0x120"},
+    "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.79x30"},
     "HansaHubNoLeader": {
         'hansa_leader{instance="a"}': "0x30",
         'hansa_leader{instance="b"}': "1x30",

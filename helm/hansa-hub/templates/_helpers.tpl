@@ -11,6 +11,18 @@ app.kubernetes.io/name: hansa-hub
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "hansa.ledgerLabels" -}}
+{{ include "hansa.ledgerSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: hansa
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "hansa.ledgerSelector" -}}
+app.kubernetes.io/name: hansa-ledger
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "hansa.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
@@ -23,16 +35,18 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 system:serviceaccount:{{ .Release.Namespace }}:hansa-hub
 {{- end }}
 
-{{/* Settings in camelCase as environment variables: grants.validitySeconds is HANSA_HUB_GRANTS__VALIDITY_SECONDS. */}}
+{{/* Settings in camelCase as environment variables: grants.validitySeconds is HANSA_HUB_GRANTS__VALIDITY_SECONDS.
+Takes a prefix, and the settings. */}}
 {{- define "hansa.settings" -}}
-{{- range $group, $settings := .Values.settings }}
+{{- $prefix := .prefix }}
+{{- range $group, $settings := .settings }}
 {{- if kindIs "map" $settings }}
 {{- range $name, $value := $settings }}
-- name: HANSA_HUB_{{ snakecase $group | upper }}__{{ snakecase $name | upper }}
+- name: {{ $prefix }}{{ snakecase $group | upper }}__{{ snakecase $name | upper }}
   value: {{ include "hansa.value" $value }}
 {{- end }}
 {{- else }}
-- name: HANSA_HUB_{{ snakecase $group | upper }}
+- name: {{ $prefix }}{{ snakecase $group | upper }}
   value: {{ include "hansa.value" $settings }}
 {{- end }}
 {{- end }}

@@ -36,6 +36,7 @@ class Fault(StrEnum):
     UNKNOWN_CURRENCY = "UnknownCurrency"
     NO_TARIFF = "NoTariff"
     WRONG_PRICE = "WrongPrice"
+    CONTRADICTS = "Contradicts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ FILE_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 RAY_RESOURCE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CURRENCY = r"^[A-Z]{3}$"
+DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 REASON = r"^[A-Za-z]([A-Za-z0-9]*)$"
 SHA256 = r"^sha256:[a-f0-9]{64}$"
 
@@ -97,6 +98,7 @@ PATTERN_ADVICE = {
     RAY_RESOURCE: "must begin with a letter, then letters, digits, '_', '.' and '-'",
     ENV_NAME: "must be letters, digits and '_', and not begin with a digit",
     CURRENCY: "must be an ISO 4217 code, for example EUR",
+    DAY: "must be a day, for example 2026-05-01",
     REASON: "must be one word in CamelCase",
     SHA256: "must be sha256: and 64 hex digits",
 }
@@ -256,6 +258,13 @@ class GpuPrice(Model):
         default=SINCE_EVER,
         description="From when on; until the next one of the class. A run pays the price that was"
         " valid when it began: leave old prices here.",
+    )
+    watts: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="What one GPU draws under load with its share of the machine, as its member"
+        " declares: quotes of energy rest on it.",
     )
     parts: PriceParts | None = Field(
         default=None, description="What the price is made of; needed with priceMode CostRecovery."

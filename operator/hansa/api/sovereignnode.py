@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
     BASE64,
+    DAY,
     P256_POINT,
     Assurance,
     Condition,
@@ -50,6 +51,18 @@ class SealedIdentity(Model):
     not_after: Timestamp = Field(description="When the token in it ends.")
 
 
+class CarbonDeclaration(Model):
+    """What a member declares of its power."""
+
+    grams_per_kwh: int = Field(ge=0, le=5000, description="Grams of CO2e for one kWh.")
+    as_of: Annotated[str, StringConstraints(pattern=DAY, max_length=10)] = Field(
+        description="Day of the figure, YYYY-MM-DD."
+    )
+    source: Annotated[str, StringConstraints(max_length=256)] = Field(
+        default="", description="Who says so."
+    )
+
+
 class SovereignNodeSpec(Model):
     """The league's side of the double opt-in."""
 
@@ -88,6 +101,10 @@ class SovereignNodeSpec(Model):
         " name one of them here is it believed that it holds it.",
     )
     prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
+    carbon: CarbonDeclaration | None = Field(
+        default=None,
+        description="What the member declares of its power; without it no CO2 is told of its work.",
+    )
     price_mode: Literal["Price", "CostRecovery"] = Field(
         default="Price",
         description="CostRecovery: each price is the sum of its parts and takes no margin; the node"

@@ -13,6 +13,13 @@ from hansa.errors import HansaError, NotFound, Retryable, Terminal
 COMMANDS = {
     "explain": ("hansa.cli.jobs.explain:explain", "Why a job is where it is, or is nowhere."),
     "what-if": ("hansa.cli.jobs.whatif:what_if", "Plan a changed league, without changing it."),
+    "quote": ("hansa.cli.books.quote:quote", "What a job will cost, before submitting it."),
+    "bill": ("hansa.cli.books.bill:bill", "What a job was charged, receipt by receipt."),
+    "statement": (
+        "hansa.cli.books.statement:statement",
+        "An institution's month: hours, energy, CO2 and amounts.",
+    ),
+    "balance": ("hansa.cli.books.balance:balance", "What institutions owe and are owed."),
     "logs": ("hansa.cli.jobs.logs:logs", "The last lines of a job, where the member exports them."),
     "receipts": ("hansa.cli.receipts.receipts:receipts", "What a job's runs used, as signed."),
     "verify": ("hansa.cli.receipts.verify:verify", "Check a bundle of receipts, offline."),
@@ -35,6 +42,7 @@ COMMANDS = {
     "hub-key": ("hansa.cli.league.keys:hub_key", "Print the public half of a signing key."),
     "doctor": ("hansa.cli.league.doctor:doctor", "Check a cluster before or after installing."),
     "hub": ("hansa.cli.processes:hub", "Run the hub."),
+    "ledger": ("hansa.cli.processes:ledger", "Run the ledger."),
     "member": ("hansa.cli.processes:member", "Run the member agent."),
     "guard": ("hansa.cli.processes:guard", "Run the guard of a member's running work."),
     "exporter": ("hansa.cli.processes:exporter", "Run the GPU exporter."),

@@ -16,6 +16,15 @@ def hub() -> None:
     load("hansa.hub.app:main")()
 
 
+@click.command
+def ledger() -> None:
+    """Run the ledger: take receipts in, keep the books, tell projects what they have spent.
+
+    Settings come from HANSA_LEDGER_* environment variables.
+    """
+    load("hansa.ledger.app:main")()
+
+
 MEMBER_COMMANDS = {
     "stop": ("hansa.cli.league.stop:stop", "Stop all league work on this cluster, now.")
 }

@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
 from hansa.ports import Manifest
+from hansa.reconcile.hub.charging.projects import (
+    ParsedProject,
+    closed,
+    default_project,
+    parse_project,
+)
 from hansa.reconcile.hub.job_view import Catalog, Fault
 from hansa.reconcile.hub.nodes import (
     NodeLimits,
@@ -18,12 +24,6 @@ from hansa.reconcile.hub.nodes import (
     view_node,
 )
 from hansa.reconcile.hub.pools import ParsedPool, parse_pool
-from hansa.reconcile.hub.projects import (
-    ParsedProject,
-    closed,
-    default_project,
-    parse_project,
-)
 from hansa.reconcile.hub.snapshot import LeagueView, known_datasets
 
 

@@ -43,6 +43,36 @@ class Alert:
 
 ALERTS = (
     Alert(
+        "HansaLedgerBehind",
+        "hub",
+        "max(hansa_ledger_waiting_receipts) > 1000 or max(hansa_ledger_books_age_seconds) > 600",
+        "15m",
+        "warning",
+        "The ledger does not keep up.",
+        "Receipts wait, or the books cannot be read. Members keep their receipts meanwhile; nothing is"
+        " lost, and nothing is billed.",
+    ),
+    Alert(
+        "HansaLedgerDifferences",
+        "hub",
+        "max(hansa_ledger_differences) > 0",
+        "1h",
+        "warning",
+        "Receipts were not posted, and nobody has explained why.",
+        "{{ $value }} receipts disagree with the league's prices, clocks or records, and are paid to"
+        " nobody until that is cleared up.",
+    ),
+    Alert(
+        "HansaProjectBudget",
+        "hub",
+        "max by (project) (hansa_project_budget_ratio) >= 0.8",
+        "5m",
+        "info",
+        "Project {{ $labels.project }} has spent most of its budget.",
+        "{{ $value | humanizePercentage }} are spent. At 100 % nothing new of it starts; what runs goes"
+        " on.",
+    ),
+    Alert(
         "HansaHubNoLeader",
         "hub",
         "(sum(hansa_leader) or vector(0)) == 0",

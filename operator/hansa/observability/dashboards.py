@@ -30,6 +30,20 @@ def _quantile(metric: str, by: str = "") -> str:
 
 PANELS: dict[Process, tuple[Panel, ...]] = {
     "hub": (
+        Panel("Receipts behind", "max(hansa_ledger_waiting_receipts)", "behind"),
+        Panel("Differences, unexplained", "max(hansa_ledger_differences)", "differences"),
+        Panel(
+            "Pending and held back",
+            "max by (currency) (hansa_ledger_pending_amount)"
+            " + max by (currency) (hansa_ledger_holdback_amount)",
+            "{{currency}}",
+        ),
+        Panel(
+            "Budgets spent",
+            "max by (project) (hansa_project_budget_ratio)",
+            "{{project}}",
+            "percentunit",
+        ),
         Panel("Jobs by reason", "sum by (reason) (hansa_jobs)", "{{reason}}"),
         Panel(
             "GPUs held, of those lent",

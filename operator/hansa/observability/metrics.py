@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Process: TypeAlias = Literal["hub", "member", "guard", "exporter"]
+Process: TypeAlias = Literal["hub", "member", "guard", "exporter", "ledger"]
 Source: TypeAlias = Literal["scrape", "transition"]
 """Read from the caches at scrape time, or fed when something happens."""
 
@@ -36,11 +36,8 @@ class Metric:
 _GPUS_BY = ("institution", "jurisdiction", "gpu_class")
 
 BUILD_INFO = Metric(
-    "hansa_build_info",
-    "gauge",
-    "1, with the running version.",
-    ("hub", "member", "guard", "exporter"),
-    ("version",),
+    *("hansa_build_info", "gauge", "1, with the running version."),
+    *(("hub", "member", "guard", "exporter", "ledger"), ("version",)),
 )
 API_WRITES = Metric(
     "hansa_api_writes_total",
@@ -51,18 +48,14 @@ API_WRITES = Metric(
     source="transition",
 )
 WATCH_EVENT_AGE = Metric(
-    "hansa_watch_event_age_seconds",
-    "gauge",
+    *("hansa_watch_event_age_seconds", "gauge"),
     "Seconds since a watch last delivered anything, bookmarks included.",
-    ("hub", "member"),
-    ("resource",),
+    *(("hub", "member"), ("resource",)),
 )
 EVENTS = Metric(
-    "hansa_events_total",
-    "counter",
+    *("hansa_events_total", "counter"),
     "Kubernetes events by what became of them (written, repeated, limited, failed).",
-    ("hub", "member"),
-    ("outcome",),
+    *(("hub", "member"), ("outcome",)),
 )
 RECONCILE_ERRORS = Metric(
     "hansa_reconcile_errors_total",
@@ -74,11 +67,8 @@ RECONCILE_ERRORS = Metric(
 )
 
 JOBS = Metric(
-    "hansa_jobs",
-    "gauge",
-    "AIJobs on the hub, by pool and the reason of their present state.",
-    ("hub",),
-    ("pool", "reason"),
+    *("hansa_jobs", "gauge", "AIJobs on the hub, by pool and the reason of their present state."),
+    *(("hub",), ("pool", "reason")),
 )
 QUEUE_WAIT = Metric(
     "hansa_job_queue_wait_seconds",
@@ -126,18 +116,13 @@ GRANTS_WRITTEN = Metric(
     source="transition",
 )
 NODE_LEASE_AGE = Metric(
-    "hansa_node_lease_age_seconds",
-    "gauge",
+    *("hansa_node_lease_age_seconds", "gauge"),
     "Seconds since the node last renewed its Lease, on the hub's clock.",
-    ("hub",),
-    ("node",),
+    *(("hub",), ("node",)),
 )
 OBJECTS = Metric(
-    "hansa_objects",
-    "gauge",
-    "Objects by kind, condition, its status and reason.",
-    ("hub",),
-    ("kind", "condition", "status", "reason"),
+    *("hansa_objects", "gauge", "Objects by kind, condition, its status and reason."),
+    *(("hub",), ("kind", "condition", "status", "reason")),
 )
 HUB_CLOCK_SKEW = Metric(
     "hansa_hub_clock_skew_seconds",
@@ -194,11 +179,8 @@ MEMBER_GPUS = Metric(
     "hansa_member_gpus", "gauge", "GPUs this member lends.", ("member",), ("gpu_class",)
 )
 MEMBER_GPUS_HELD = Metric(
-    "hansa_member_gpus_held",
-    "gauge",
-    "GPUs held by jobs of the league.",
-    ("member",),
-    ("gpu_class",),
+    *("hansa_member_gpus_held", "gauge", "GPUs held by jobs of the league."),
+    *(("member",), ("gpu_class",)),
 )
 MEMBER_REFUSALS = Metric(
     "hansa_member_refusals_total",
@@ -235,18 +217,13 @@ CLOCK_SKEW = Metric(
     ("member",),
 )
 SWITCH = Metric(
-    "hansa_member_switch",
-    "gauge",
-    "1 for the present state of the switch.",
-    ("member",),
-    ("state",),
+    *("hansa_member_switch", "gauge", "1 for the present state of the switch."),
+    *(("member",), ("state",)),
 )
 MEMBER_CONDITION = Metric(
-    "hansa_member_condition",
-    "gauge",
+    *("hansa_member_condition", "gauge"),
     "1 where a condition of the MemberPolicy is True, else 0.",
-    ("member",),
-    ("condition",),
+    *(("member",), ("condition",)),
 )
 GRANT_TO_WORKLOAD = Metric(
     "hansa_member_grant_to_workload_seconds",
@@ -274,26 +251,19 @@ GUARD_RUNS = Metric(
     "hansa_guard_jobs", "gauge", "Namespaces that carry the mark of a run.", ("guard",)
 )
 GUARD_STOPS = Metric(
-    "hansa_guard_stops_total",
-    "counter",
+    *("hansa_guard_stops_total", "counter"),
     "Deletions of runs' namespaces by the guard, by reason.",
-    ("guard",),
-    ("reason",),
+    *(("guard",), ("reason",)),
 )
 
 PROBE_UP = Metric(
-    "hansa_gpu_probe_up",
-    "gauge",
+    *("hansa_gpu_probe_up", "gauge"),
     "1 when the driver answered the last reading; else 0, with the reason.",
-    ("exporter",),
-    ("reason",),
+    *(("exporter",), ("reason",)),
 )
 GPU_INFO = Metric(
-    "hansa_gpu_info",
-    "gauge",
-    "1 for each GPU of this machine.",
-    ("exporter",),
-    ("gpu", "index", "gpu_class"),
+    *("hansa_gpu_info", "gauge", "1 for each GPU of this machine."),
+    *(("exporter",), ("gpu", "index", "gpu_class")),
 )
 MACHINE_REQUESTS = Metric(
     "hansa_machine_requests",
@@ -324,21 +294,47 @@ GPU_MEMORY_TOTAL = Metric(
 )
 GPU_POWER = Metric("hansa_gpu_power_watts", "gauge", "Power drawn.", ("exporter",), ("gpu",))
 GPU_ENERGY = Metric(
-    "hansa_gpu_energy_joules_total",
-    "counter",
-    "Energy drawn since the driver was loaded.",
-    ("exporter",),
-    ("gpu",),
+    *("hansa_gpu_energy_joules_total", "counter", "Energy drawn since the driver was loaded."),
+    *(("exporter",), ("gpu",)),
 )
 GPU_TEMPERATURE = Metric(
     "hansa_gpu_temperature_celsius", "gauge", "Temperature of the GPU.", ("exporter",), ("gpu",)
 )
 GPU_ECC = Metric(
-    "hansa_gpu_ecc_errors_total",
-    "counter",
+    *("hansa_gpu_ecc_errors_total", "counter"),
     "Memory errors since the driver was loaded, by severity (corrected, uncorrected).",
-    ("exporter",),
-    ("gpu", "severity"),
+    *(("exporter",), ("gpu", "severity")),
+)
+
+LEDGER_BEHIND = Metric(
+    *("hansa_ledger_waiting_receipts", "gauge"),
+    *("Receipts that are known to wait for the ledger.", ("ledger",)),
+)
+LEDGER_RECEIPTS = Metric(
+    "hansa_ledger_receipts", "gauge", "Receipts in the books, void ones too.", ("ledger",)
+)
+LEDGER_DIFFERENCES = Metric(
+    *("hansa_ledger_differences", "gauge"),
+    *("Receipts that were not posted and that nobody has explained.", ("ledger",)),
+)
+LEDGER_HOLDBACK = Metric(
+    *("hansa_ledger_holdback_amount", "gauge"),
+    "Earned and kept back, in units of the currency.",
+    *(("ledger",), ("currency",)),
+)
+LEDGER_PENDING = Metric(
+    *("hansa_ledger_pending_amount", "gauge"),
+    "Charged and not due yet, in units of the currency: the exposure that is not billed.",
+    *(("ledger",), ("currency",)),
+)
+LEDGER_AGE = Metric(
+    *("hansa_ledger_books_age_seconds", "gauge"),
+    *("Seconds since the ledger last read its books.", ("ledger",)),
+)
+PROJECT_BUDGET = Metric(
+    *("hansa_project_budget_ratio", "gauge"),
+    "Spent share of a project's budget; at 1 nothing new of it starts.",
+    *(("ledger",), ("project",)),
 )
 
 METRICS = tuple(row for row in list(globals().values()) if isinstance(row, Metric))

@@ -129,10 +129,12 @@ NODE_SPEC = {
             "gpuClass": "nvidia-l40s",
             "perGpuHour": "0.4",
             "validFrom": EARLY,
+            "watts": 350,
             "parts": {"energy": "0.1", "depreciation": "0.2", "operation": "0.1"},
         }
     ],
     "priceMode": "CostRecovery",
+    "carbon": {"gramsPerKwh": 400, "asOf": "2026-05-01", "source": "national grid"},
     "cpuHourPrice": "0.01",
     "currency": "EUR",
     "operator": "hall",

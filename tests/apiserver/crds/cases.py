@@ -54,6 +54,7 @@ SAMPLES: dict[str, Sample] = {
         (f"ray@{DIGEST}", f"hansa.local:5000/lab/ray@{DIGEST}"),
         ("rayproject/ray:2.60.0", f"Ray@{DIGEST}", DIGEST, "ray@sha256:abc", "ray"),
     ),
+    meta.DAY: Sample(("2026-05-01",), ("2026", "1.5.2026", "2026-5-1")),
     meta.LOCAL_PATH: Sample(("", "digits/v1", "a" * 256), ("a b", "a;b", "~")),
     meta.NETWORK: Sample(
         ("10.0.0.0/8", "2001:db8::/32"), ("10.0.0.0", "example.org/8", "10.0.0.0/8,11.0.0.0/8")

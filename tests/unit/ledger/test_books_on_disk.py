@@ -163,7 +163,7 @@ def test_a_correction_is_bounded_and_the_same_once(engine: Engine) -> None:
     assert writer.correct(digest(1), -400_000, 9, note="free of charge") == first
     with pytest.raises(Terminal, match="costs less than"):
         writer.correct(digest(1), -1, 4, note="more than free")
-    assert reader.corrections("clinic") == (first,) == reader.corrections(job_uid=usage().job_uid)
+    assert reader.corrections("clinic") == (first,) == reader.corrections(job="clinic/train")
 
 
 @pytest.mark.parametrize("url", ["mysql://a/b", "books.db", ""])

@@ -11,7 +11,7 @@ from hansa.observability.generate import files
 from hansa.observability.metrics import METRICS
 
 ROOT = Path(__file__).parents[3]
-EXPORTED = {"hub": {"hub"}, "member": {"member", "guard", "exporter"}}
+EXPORTED = {"hub": {"hub", "ledger"}, "member": {"member", "guard", "exporter"}}
 """Chart → processes it installs."""
 
 

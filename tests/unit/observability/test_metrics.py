@@ -14,8 +14,10 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.views import GpuCount, HubReading, MemberReading
 from tests.unit.observability.pages import FULL
 
-UNITS = ("seconds", "bytes", "joules_total", "watts", "celsius", "ratio", "total", "info")
+UNITS = ("amount", "seconds", "bytes", "joules_total", "watts", "celsius", "ratio", "total", "info")
 COUNTED = (
+    "receipts",
+    "differences",
     "jobs",
     "gpus",
     "gpus_allocated",

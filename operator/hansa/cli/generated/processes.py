@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 from hansa.exporter.settings import ExporterSettings
 from hansa.guard.settings import GuardSettings
 from hansa.hub.settings import HubSettings
+from hansa.ledger.settings import LedgerSettings
 from hansa.member.settings import MemberSettings
 
 
@@ -24,6 +25,7 @@ class Process(NamedTuple):
 
 PROCESSES = (
     Process("hub", HubSettings, "hansa-hub", ("settings",)),
+    Process("ledger", LedgerSettings, "hansa-hub", ("ledger", "settings")),
     Process("member", MemberSettings, "hansa-member", ("settings",)),
     Process("guard", GuardSettings, "hansa-member", ("guard", "settings")),
     Process("exporter", ExporterSettings, "hansa-member", ("exporter", "settings")),

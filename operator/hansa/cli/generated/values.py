@@ -28,6 +28,7 @@ SET_BY_CHART = frozenset(
         "leadership.identity",
         "grants.keyFile",
         "nodes.joinServiceAccount",
+        "database.url",
         "serving.healthPort",
         "serving.bind",
         "identity.secret",

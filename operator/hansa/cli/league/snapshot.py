@@ -20,6 +20,7 @@ from hansa.cli.league.overview import standing
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Snapshot
 from hansa.ports import Manifest
+from hansa.reconcile.hub.charging.projects import closed, default_project, parse_project
 from hansa.reconcile.hub.job_view import Catalog, Fault, JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import (
     NodeLimits,
@@ -30,7 +31,6 @@ from hansa.reconcile.hub.nodes import (
     view_node,
 )
 from hansa.reconcile.hub.pools import parse_pool
-from hansa.reconcile.hub.projects import closed, default_project, parse_project
 from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan_job
 
 DEFAULT_CURRENCY = "EUR"

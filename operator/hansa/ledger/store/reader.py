@@ -87,14 +87,17 @@ class LedgerReader:
             is_theirs, receipt.c.end_ms > start_ms, receipt.c.end_ms <= end_ms, ~is_void
         )
 
-    def lines(self, job_uid: str) -> tuple[Line, ...]:
-        """Return a job's receipts, the oldest first, each with the last that happened to it."""
+    def lines(self, job: str) -> tuple[Line, ...]:
+        """Return a job's receipts, the oldest first, each with the last that happened to it.
+
+        ``job``: its uid, or ``namespace/name`` for all jobs that were ever called so.
+        """
         receipt, entry = schema.RECEIPT, schema.ENTRY
         order = (receipt.c.start_ms, receipt.c.receipt_digest)
         query = (
             select(receipt, entry.c.event)
             .join(entry, entry.c.subject == receipt.c.receipt_digest)
-            .where(receipt.c.job_uid == job_uid)
+            .where((receipt.c.job_uid == job) | (receipt.c.job == job))
             .order_by(*order)
         )
         latest: dict[str, Line] = {}
@@ -105,16 +108,16 @@ class LedgerReader:
                 latest[line.usage.receipt_digest] = max(known, line, key=_age)
         return tuple(latest.values())
 
-    def corrections(self, institution: str = "", job_uid: str = "") -> tuple[Correction, ...]:
+    def corrections(self, institution: str = "", job: str = "") -> tuple[Correction, ...]:
         """Return corrections, the oldest first, of an institution or of a job."""
         entry, receipt = schema.ENTRY, schema.RECEIPT
         kinds = (Event.CORRECT_UP.value, Event.CORRECT_DOWN.value)
         query = select(entry).where(entry.c.event.in_(kinds))
         if institution:
             query = query.where((entry.c.debtor == institution) | (entry.c.creditor == institution))
-        if job_uid:
+        if job:
             query = query.join(receipt, receipt.c.receipt_digest == entry.c.refers_to)
-            query = query.where(receipt.c.job_uid == job_uid)
+            query = query.where((receipt.c.job_uid == job) | (receipt.c.job == job))
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(entry.c.recorded_ms, entry.c.subject))
             return tuple(_correction(row) for row in rows)

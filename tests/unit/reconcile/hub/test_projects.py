@@ -6,9 +6,9 @@ import pytest
 
 from hansa.model.reasons import Reason
 from hansa.model.times import rfc3339
+from hansa.reconcile.hub.charging.projects import closed, default_project, parse_project
 from hansa.reconcile.hub.job_view import Catalog, fault_of, project_of
 from hansa.reconcile.hub.pools import parse_pool
-from hansa.reconcile.hub.projects import closed, default_project, parse_project
 from tests.residency_kit import EVERYWHERE
 from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hansa.accounting import amounts
 from hansa.api.meta import first_fault
 from hansa.api.project import ProjectSpec, ProjectStatus
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
-from hansa.reconcile.hub.nodes import micros
-from hansa.reconcile.hub.status.billing import decimal
 
 DEFAULT_PROJECT_ANNOTATION = "hansa.dev/default-project"
 """On a hub namespace: the project of its jobs that name none."""
@@ -51,9 +50,9 @@ def parse_project(manifest: Mapping[str, Any]) -> ParsedProject:
         name,
         begin_s,
         end_s,
-        micros(spec.budget.limit),
+        amounts.read(spec.budget.limit),
         spec.budget.currency,
-        micros(status.spent.amount) if status.spent else None,
+        amounts.read(status.spent.amount) if status.spent else None,
     )
 
 
@@ -87,5 +86,6 @@ def _overspent(project: ParsedProject, name: str) -> Fault | None:
         return Reason.PROJECT_OVER_BUDGET, text
     if project.spent_micros < project.limit_micros:
         return None
-    spent, limit = decimal(project.spent_micros), decimal(project.limit_micros)
+    spent = amounts.text(project.spent_micros, places=0)
+    limit = amounts.text(project.limit_micros, places=0)
     return Reason.PROJECT_OVER_BUDGET, f"{name} has spent {spent} of {limit} {project.currency}"

@@ -1,0 +1,69 @@
+"""``kubectl hansa bill``: every receipt of a job, how far each has come, and the sum."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import click
+
+from hansa.accounting import amounts
+from hansa.accounting.exports.tables import fixed, moment
+from hansa.accounting.postings import Event
+from hansa.accounting.statement import JOULES_PER_KWH, Correction
+from hansa.cli.books.database import with_books
+from hansa.cli.display import say, show_table
+from hansa.errors import Terminal
+from hansa.ledger.store.reader import LedgerReader, Line
+
+COLUMNS = ("FROM", "TO", "NODE", "GPU-HOURS", "KWH", "PRICE", "AMOUNT", "STATE", "RECEIPT")
+_STATES = {
+    Event.CHARGE: "pending",
+    Event.POST: "due",
+    Event.RELEASE: "due",
+    Event.SEIZE: "due, held part seized",
+    Event.VOID: "void",
+}
+
+
+@click.command
+@click.argument("job")
+@with_books
+def bill(job: str, books: LedgerReader) -> None:
+    """Show what JOB was charged. JOB is NAMESPACE/NAME, or a uid.
+
+    Amounts are rounded once a receipt, half to even, to a millionth; totals are sums of receipts.
+    """
+    lines, corrections = books.lines(job), books.corrections(job=job)
+    if not lines:
+        raise Terminal(f"the books have no receipt of {job}; write NAMESPACE/NAME or its uid")
+    show_table(f"Receipts of {lines[0].usage.job}", COLUMNS, map(_cells, lines))
+    for text in totals(lines, corrections):
+        say(text)
+
+
+def totals(lines: Sequence[Line], corrections: Sequence[Correction]) -> Iterator[str]:
+    """Yield the sum in each currency; what is void is in none."""
+    sums: dict[str, int] = defaultdict(int)
+    for line in lines:
+        sums[line.usage.currency] += 0 if line.event is Event.VOID else line.usage.amount
+    for row in corrections:
+        sums[row.currency] += row.amount
+        yield f"Correction {amounts.text(row.amount)} {row.currency}: {row.note}"
+    for currency, micros in sorted(sums.items()):
+        yield f"Total {amounts.text(micros)} {currency}"
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    use = line.usage
+    return (
+        moment(use.start_ms),
+        moment(use.end_ms),
+        use.node,
+        fixed(use.gpu_ms, scale=amounts.HOUR_MS, places=4),
+        "" if use.energy_j is None else fixed(use.energy_j, scale=JOULES_PER_KWH, places=4),
+        f"{amounts.text(use.unit_price)}/h",
+        f"{amounts.text(use.amount)} {use.currency}",
+        _STATES[line.event],
+        use.receipt_digest[:19],
+    )

@@ -1,0 +1,172 @@
+"""``hansa ledger``: wiring, until a signal says stop.
+
+Four duties: receipts in, claims on as their time comes, the league's prices and projects, and figures
+for the scrape. Each is tried again by itself; a database or hub that is away ends none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from hansa.accounting.postings import Event
+from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.config import Connection, connect
+from hansa.ledger.intake import Intake
+from hansa.ledger.league import League
+from hansa.ledger.settings import LedgerSettings
+from hansa.ledger.source import NoReceipts, ReceiptSource
+from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.reader import LedgerReader, Standing
+from hansa.ledger.store.writer import MOST_ROWS, LedgerWriter
+from hansa.observability import metrics as m
+from hansa.observability.collectors import Sample, SampleCollector
+from hansa.observability.http import probes
+from hansa.observability.instruments import Instruments
+from hansa.observability.logging import configure_logging
+from hansa.ports import Clock
+from hansa.process.app import going_on, regularly, run_process, together, until_signalled
+from hansa.process.environment import read_settings
+
+HUNG_AFTER_S = 600.0
+"""No intake has begun for so long: the process should be restarted."""
+STALE_AFTER_S = 300.0
+"""The books were not read for so long: the ledger is not ready."""
+LOOK_S = 30.0
+DAY_MS = 86_400_000
+
+
+class Ledger:
+    """One ledger process over its books."""
+
+    def __init__(
+        self, settings: LedgerSettings, league: League, source: ReceiptSource, clock: Clock
+    ) -> None:
+        """Nothing is opened before ``prepare``."""
+        self._terms = settings.terms
+        self._interval_s = settings.intake.interval_seconds
+        self._clock = clock
+        self._source = source
+        self._league = league
+        self._engine = open_engine(settings.database.url.get_secret_value())
+        self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
+        self._reader = LedgerReader(self._engine)
+        self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
+        self._standing: Standing | None = None
+        self._read_s = clock.monotonic()
+
+    async def prepare(self) -> None:
+        """Bring the tables up to date; raises ``HansaError`` where the database is not to be had."""
+        await asyncio.to_thread(migrate, self._engine)
+
+    async def run(self) -> None:
+        """Do all duties until cancelled."""
+        duties = (
+            (self._intake.step, self._interval_s),
+            (self.move_on, LOOK_S),
+            (self._league.read, LOOK_S),
+            (self.tell, LOOK_S),
+            (self.look, LOOK_S),
+        )
+        await together(*(regularly(going_on(duty), partial(float, s)) for duty, s in duties))
+
+    async def move_on(self) -> None:
+        """Post what was pending long enough, and release what was kept back long enough."""
+        now_ms = int(self._clock.now() * 1000)
+        waits = (
+            (Event.POST, self._terms.pending_seconds * 1000),
+            (Event.RELEASE, self._terms.holdback_days * DAY_MS),
+        )
+        for event, wait_ms in waits:
+            moved = MOST_ROWS
+            while moved == MOST_ROWS:
+                before_ms = now_ms - wait_ms
+                moved = len(
+                    await asyncio.to_thread(
+                        self._writer.move_on, event, now_ms, before_ms=before_ms
+                    )
+                )
+
+    async def tell(self) -> None:
+        """Tell projects what they have spent."""
+        spent = await asyncio.to_thread(self._reader.spent)
+        await self._league.tell(spent, self._clock.now())
+
+    async def look(self) -> None:
+        """Read the figures that a scrape shows."""
+        self._standing = await asyncio.to_thread(self._reader.standing)
+        self._read_s = self._clock.monotonic()
+
+    def healthy(self) -> str:
+        """Return why the process should be restarted; a database that is away is no such reason."""
+        age_s = self._clock.monotonic() - self._intake.began_s
+        return f"no intake has begun for {age_s:.0f} s" if age_s > HUNG_AFTER_S else ""
+
+    def ready(self) -> str:
+        """Return why its figures are not to be trusted."""
+        if self._standing is None:
+            return "the books have not been read yet"
+        age_s = self._clock.monotonic() - self._read_s
+        return f"the books were not read for {age_s:.0f} s" if age_s > STALE_AFTER_S else ""
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield what a scrape reads; figures of the books only once they were read."""
+        yield Sample(m.LEDGER_BEHIND, self._source.behind)
+        yield Sample(m.LEDGER_AGE, self._clock.monotonic() - self._read_s)
+        for project, (spent, limit) in self._league.budgets.items():
+            if limit:
+                yield Sample(m.PROJECT_BUDGET, spent / limit, (project,))
+        if self._standing is None:
+            return
+        yield Sample(m.LEDGER_RECEIPTS, self._standing.receipts)
+        yield Sample(m.LEDGER_DIFFERENCES, self._standing.differences)
+        for currency, micros in self._standing.holdback.items():
+            yield Sample(m.LEDGER_HOLDBACK, micros / 1_000_000, (currency,))
+        for currency, micros in self._standing.pending.items():
+            yield Sample(m.LEDGER_PENDING, micros / 1_000_000, (currency,))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+
+async def serve(settings: LedgerSettings, own: Connection, source: ReceiptSource) -> None:
+    """Keep the books until cancelled."""
+    clock, instruments = SystemClock(), Instruments("ledger")
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(
+            KubeCluster(own, clock=clock, agent="hansa-ledger")
+        )
+        league = League(
+            cluster,
+            currency=settings.terms.currency,
+            skew_ms=settings.intake.clock_skew_seconds * 1000,
+        )
+        ledger = Ledger(settings, league, source, clock)
+        stack.callback(ledger.close)
+        instruments.attach(SampleCollector(ledger.samples))
+        await stack.enter_async_context(
+            probes(
+                page=instruments.page,
+                healthy=ledger.healthy,
+                ready=ledger.ready,
+                port=settings.serving.health_port,
+                host=settings.serving.bind,
+            )
+        )
+        await ledger.prepare()
+        await ledger.run()
+
+
+def main() -> None:
+    """Run the ledger as a process."""
+    settings = read_settings(LedgerSettings)
+    configure_logging()
+    kubeconfig = Path(settings.cluster.kubeconfig) if settings.cluster.kubeconfig else None
+    own = connect(kubeconfig, os.environ, context=settings.cluster.context)
+    run_process(lambda: until_signalled(lambda: serve(settings, own, NoReceipts())))

@@ -1,0 +1,86 @@
+"""Everything an operator of the ledger can set, in groups, read from ``HANSA_LEDGER_*`` once."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hansa.adapters.settings import Group, Port
+
+HERE = "sqlite:////var/lib/hansa/ledger/books.db"
+
+
+class Cluster(Group):
+    """The hub's API server: nodes and their prices, projects."""
+
+    kubeconfig: str = Field(
+        default="", description="Path of a kubeconfig; empty: the pod's service account."
+    )
+    context: str = Field(
+        default="", description="Context in the kubeconfig; empty: the current one."
+    )
+
+
+class Database(Group):
+    """Where the books are."""
+
+    url: SecretStr = Field(
+        default=SecretStr(HERE),
+        description="sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/NAME from a Secret.",
+    )
+
+
+class Terms(Group):
+    """What the league agreed on."""
+
+    currency: str = Field(
+        default="EUR", pattern=r"^[A-Z]{3}$", description="ISO 4217 currency of the league."
+    )
+    pending_seconds: int = Field(
+        default=86_400,
+        ge=0,
+        description="How long what was charged stays pending, in seconds: an audit can void it.",
+    )
+    holdback_percent: int = Field(
+        default=10, ge=0, le=100, description="Share of each amount that is kept back."
+    )
+    holdback_days: int = Field(
+        default=30, ge=0, description="How long it is kept back once the rest is due, in days."
+    )
+
+
+class Intake(Group):
+    """How receipts come in."""
+
+    interval_seconds: float = Field(
+        default=5, gt=0, description="Between looks at what waits, in seconds."
+    )
+    clock_skew_seconds: int = Field(
+        default=60, ge=1, description="Most that a member's clock may be ahead, in seconds."
+    )
+
+
+class Serving(Group):
+    """What the process answers to."""
+
+    health_port: Port = Field(
+        default=8080, description="Port of /healthz, /readyz and /metrics; 0: any free port."
+    )
+    bind: str = Field(
+        default="0.0.0.0",  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
+        description="Address to listen on.",
+    )
+
+
+class LedgerSettings(BaseSettings):
+    """All settings of ``hansa ledger``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HANSA_LEDGER_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    cluster: Cluster = Field(default=Cluster(), description="The hub's API server.")
+    database: Database = Field(default=Database(), description="The books.")
+    terms: Terms = Field(default=Terms(), description="What is agreed.")
+    intake: Intake = Field(default=Intake(), description="Receipts.")
+    serving: Serving = Field(default=Serving(), description="Probes and metrics.")

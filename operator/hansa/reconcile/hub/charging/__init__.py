@@ -1,0 +1,1 @@
+"""What work is charged at, and to whom: nodes' prices, and projects with their budgets."""

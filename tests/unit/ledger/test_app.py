@@ -1,0 +1,83 @@
+"""The ledger's duties over real books: time moves claims on, and figures are those of the books."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from hansa.accounting.postings import Event
+from hansa.ledger.app import Ledger
+from hansa.ledger.league import League
+from hansa.ledger.settings import Database, LedgerSettings, Terms
+from hansa.ledger.source import NoReceipts
+from hansa.ledger.store.reader import LedgerReader
+from hansa.ledger.store.writer import LedgerWriter
+from tests.unit.accounting.usages import digest, usage
+from tests.unit.ledger.test_league import Server, project
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+async def prepared(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/books.db"
+    terms = Terms(pending_seconds=60, holdback_percent=10, holdback_days=1)
+    settings = LedgerSettings(database=Database(url=SecretStr(url)), terms=terms)
+    server, clock = Server(projects=[project(spent="")]), Clock()
+    league = League(server, currency="EUR", skew_ms=1000)
+    ledger = Ledger(settings, league, NoReceipts(), clock)
+    await ledger.prepare()
+    return ledger, server, clock
+
+
+def figures(ledger) -> dict[str, float]:
+    return {sample.metric.name: sample.value for sample in ledger.samples()}
+
+
+async def test_claims_move_on_as_their_time_comes(tmp_path: Path) -> None:
+    ledger, server, clock = await prepared(tmp_path)
+    writer, reader = LedgerWriter(ledger._engine, holdback_bp=1000), LedgerReader(ledger._engine)
+    writer.record([usage(n) for n in range(1200)], int(clock.now() * 1000))
+    seen = []
+    for later_s in (59, 60, 60 + 86_399, 60 + 86_400):
+        clock.seconds = 1000.0 + later_s
+        await ledger.move_on()
+        seen.append({line.event for line in reader.lines(usage().job_uid)})
+    assert seen == [{Event.CHARGE}, {Event.POST}, {Event.POST}, {Event.RELEASE}]
+    await ledger.tell()
+    assert next(iter(server.applied.values()))["spent"]["amount"] == "480"
+    ledger.close()
+
+
+async def test_figures_are_those_of_the_books_and_absent_before_they_are_read(tmp_path) -> None:
+    ledger, _, clock = await prepared(tmp_path)
+    assert "hansa_ledger_receipts" not in figures(ledger)
+    assert ledger.ready() == "the books have not been read yet"
+    writer = LedgerWriter(ledger._engine, holdback_bp=1000)
+    writer.record([usage(1), usage(2)], 1)
+    writer.happen(Event.POST, [digest(1)], 2)
+    await ledger.look()
+    told = figures(ledger)
+    assert told["hansa_ledger_receipts"] == 2
+    assert told["hansa_ledger_pending_amount"] == 0.4
+    assert told["hansa_ledger_holdback_amount"] == 0.04
+    assert ledger.ready() == ""
+    clock.seconds += 601
+    assert ledger.ready() == "the books were not read for 601 s"
+    assert ledger.healthy() == "no intake has begun for 601 s"
+    ledger.close()
+
+
+async def test_budgets_are_shown_by_project(tmp_path: Path) -> None:
+    ledger, _, _ = await prepared(tmp_path)
+    LedgerWriter(ledger._engine).record([usage(1)], 1)
+    await ledger.tell()
+    assert figures(ledger)["hansa_project_budget_ratio"] == 0.04
+    ledger.close()

@@ -1,0 +1,85 @@
+"""Prices in, budgets out: over a scripted API server."""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.errors import Conflict
+from hansa.ledger.league import League
+from hansa.model.times import rfc3339
+from hansa.ports import Page
+from hansa.reconcile.hub.charging.project_status import project_status
+from tests.unit.reconcile.hub.hub_objects import NOW_S, node_manifest
+from tests.unit.reconcile.hub.test_projects import manifest
+
+
+class Server:
+    """Lists what it was given, and remembers what was applied."""
+
+    def __init__(self, nodes=(), projects=()) -> None:
+        self.things = {"sovereignnodes": list(nodes), "projects": list(projects)}
+        self.applied: dict[str, dict] = {}
+
+    async def list(self, path, **_):
+        return Page(self.things[path.rpartition("/")[2]], "1")
+
+    async def apply(self, path, body, *, manager):
+        assert manager == "hansa-ledger"
+        if body["metadata"]["uid"] == "gone":
+            raise Conflict("made anew")
+        self.applied[path] = body["status"]
+
+
+def league(server):
+    return League(server, currency="EUR", skew_ms=60_000)
+
+
+async def test_prices_of_all_readable_nodes_are_known():
+    bad = {"metadata": {"name": "bad"}, "spec": {"prices": 3}}
+    server = Server([node_manifest("tartu", None), bad])
+    known = league(server)
+    assert known.terms(1) is None
+    await known.read()
+    terms = known.terms(1)
+    assert set(terms.tariffs) == {"tartu"}
+    assert terms.currencies == {"EUR"}
+
+
+def project(name="screening", uid="u1", **more):
+    found = manifest(**more)
+    found["metadata"] |= {"name": name, "uid": uid, "generation": 2}
+    return found
+
+
+async def test_a_project_is_told_once_what_it_has_spent():
+    mine, gone = project(), project("gone", "gone")
+    server = Server(projects=[gone, mine])
+    known = league(server)
+    spent = {("clinic/screening", "EUR"): 8_500_000, ("clinic/screening", "CHF"): 1, ("", "EUR"): 9}
+    await known.tell(spent, NOW_S)
+    [status] = server.applied.values()
+    assert status["spent"] == {"amount": "8.5", "currency": "EUR"}
+    assert status["conditions"][0]["message"].startswith("85 % of the budget is spent")
+    assert known.budgets["clinic/screening"] == (8_500_000, 10_000_000)
+    server.applied.clear()
+    server.things["projects"] = [mine | {"status": status}]
+    await known.tell(spent, NOW_S + 5)
+    assert not server.applied
+
+
+OPEN = {
+    "nothing spent": ({}, {}, "True", "Open"),
+    "all spent": ({"EUR": 10_000_000}, {}, "False", "ProjectOverBudget"),
+    "over": ({}, {"end": rfc3339(NOW_S)}, "False", "ProjectClosed"),
+    "unreadable": ({}, {"purpose": ""}, "False", "Misconfigured"),
+    "a correction below nothing": ({"EUR": -5}, {}, "True", "Open"),
+}
+
+
+@pytest.mark.parametrize("case", OPEN)
+def test_whether_it_is_open_is_said_with_its_reason(case):
+    spent, changes, status, reason = OPEN[case]
+    told = project_status(project(spent="", **changes), spent, NOW_S, "EUR")
+    [condition] = told["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == ("Open", status, reason)
+    assert condition["observedGeneration"] == 2
