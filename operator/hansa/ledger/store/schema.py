@@ -139,3 +139,36 @@ CLEARING = Table(
     PrimaryKeyConstraint("period", "currency"),
 )
 """One clearing a period and currency, as the members countersign it."""
+
+GRANT = Table(
+    "granted",
+    METADATA,
+    Column("run", Text),
+    Column("node_key", Text),
+    Column("body", Text, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run", "node_key"),
+)
+"""What the ledger saw the hub grant (``body``, JSON), as ``receipts.grants`` writes it."""
+
+EVIDENCE = Table(
+    "evidence",
+    METADATA,
+    Column("node_key", Text),
+    Column("sequence", BigInteger),
+    Column("digest", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("part", BigInteger, nullable=False),
+    Column("start_s", BigInteger, nullable=False),
+    Column("end_s", BigInteger, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("envelope", Text, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("node_key", "sequence"),
+    Index(None, "digest"),
+    Index(None, "run", "part"),
+    Index(None, "node_key", "end_s"),
+)
+"""Receipts in their envelopes, as they stand in the chains of their nodes; ``problem``: why one is
+disputed, empty where nothing speaks against it."""

@@ -7,9 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from e2e.testbed.build import downloads
+from e2e.testbed.build import downloads, gobuild
 from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError, find_installed, fits
-from e2e.testbed.build.families import ETCD, FAMILIES, HELM, KUBERAY, KUBERNETES, Release
+from e2e.testbed.build.families import (
+    ETCD,
+    FAMILIES,
+    HELM,
+    KUBERAY,
+    KUBERNETES,
+    LOGJUDGE,
+    TESSERA,
+    TORCHWOOD,
+    Release,
+)
 
 VERSIONS = {
     "same": (KUBERNETES, "Kubernetes v1.37.2", True),
@@ -96,8 +106,25 @@ def test_checksum_files_of_both_kinds_are_read(listing):
     assert downloads.checksum_for(listing, "wanted.tgz") == "a" * 64
 
 
-def test_every_family_but_kuberay_has_a_release():
-    assert [f for f in FAMILIES.values() if f.release is None] == [KUBERAY]
+def test_which_families_have_no_release():
+    without = [f for f in FAMILIES.values() if f.release is None]
+    assert without == [KUBERAY, TESSERA, TORCHWOOD, LOGJUDGE]
+
+
+def test_a_program_of_our_own_is_built_anew_when_its_source_changes(tmp_path, monkeypatch):
+    """Its version is the digest of its source, so an older build is not taken for it."""
+    folder = tmp_path / "module"
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/go.mod").write_text("module x\n")
+    asked = []
+    monkeypatch.setattr(gobuild, "_go", lambda where, *args: asked.append((where, args)))
+    gobuild.prepare_module(replace(LOGJUDGE, source=tmp_path / "source"), folder)
+    assert (folder / "go.mod").read_text() == "module x\n"
+    assert asked == [(folder, ("mod", "tidy"))]
+    assert LOGJUDGE.source is not None
+    sources = sorted(LOGJUDGE.source.glob("*"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    assert LOGJUDGE.folder == f"logjudge-{digest[:12]}"
 
 
 def _program(path, says: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from hansa.errors import NotFound, Retryable, Terminal
 from hansa.translog.checkpoint import Checkpoint
+from hansa.translog.judgement import judge, signed_checkpoint
 from hansa.translog.log.appender import HEAD, MOST_PENDING, WITNESSED
 from hansa.translog.log.reader import LogReader
 from hansa.translog.merkle import check_consistency, leaf_hash
@@ -15,6 +16,7 @@ from hansa.translog.note import Note
 from hansa.translog.tiles import partial_tiles
 from tests.unit.translog.small_log import (
     NAMES,
+    ORIGIN,
     MemoryIndex,
     MemoryStore,
     PowerCut,
@@ -23,6 +25,7 @@ from tests.unit.translog.small_log import (
     ed25519,
     entries,
     log_signer,
+    ml_dsa,
     policy,
     published,
 )
@@ -314,3 +317,15 @@ def test_a_growing_log_keeps_its_edge_alone_in_memory():
         sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert sizes[-1] - sizes[4] < 100_000
+
+
+def test_a_log_may_sign_in_both_ways():
+    """A reader that believes the ML-DSA key alone believes the same checkpoints."""
+    both = [log_signer(), ml_dsa(ORIGIN)]
+    log = appender(signers=both)
+    log.append(entries(0, 5))
+    note = log.checkpoint(CLOCK)
+    for signer in both:
+        assert signed_checkpoint(note, (signer.key,)).size == 5
+        assert judge(note, policy("quorum none", log=signer)).missing == ()
+    assert appender(log._store, log._index, signers=both).head == note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,19 +29,24 @@ def upgrade() -> None:
     _make_posting()
     _make_difference()
     _make_clearing()
-    protect = _protect_postgresql if op.get_bind().dialect.name == "postgresql" else _protect_sqlite
-    for table in APPEND_ONLY:
-        protect(table)
+    protect(APPEND_ONLY)
+
+
+def protect(tables: Iterable[str]) -> None:
+    """Refuse changes and deletions in ``tables``, whoever asks."""
+    is_postgresql = op.get_bind().dialect.name == "postgresql"
+    for table in tables:
+        (_protect_postgresql if is_postgresql else _protect_sqlite)(table)
 
 
 def _make_receipt() -> None:
     op.create_table(
         "receipt",
         sa.Column("receipt_digest", sa.Text),
-        *_needed(_TEXTS[0]),
-        *_needed(_NUMBERS[0], sa.BigInteger()),
-        *_needed(_TEXTS[1]),
-        *_needed(_NUMBERS[1], sa.BigInteger()),
+        *needed(_TEXTS[0]),
+        *needed(_NUMBERS[0], sa.BigInteger()),
+        *needed(_TEXTS[1]),
+        *needed(_NUMBERS[1], sa.BigInteger()),
         sa.Column("energy_j", sa.BigInteger),
         sa.PrimaryKeyConstraint("receipt_digest", name="pk_receipt"),
     )
@@ -52,8 +58,8 @@ def _make_receipt() -> None:
 def _make_entry() -> None:
     op.create_table(
         "entry",
-        *_needed(("subject", "phase", "event", "debtor", "creditor", "currency", "note")),
-        *_needed(("amount", "held", "recorded_ms"), sa.BigInteger()),
+        *needed(("subject", "phase", "event", "debtor", "creditor", "currency", "note")),
+        *needed(("amount", "held", "recorded_ms"), sa.BigInteger()),
         sa.Column("refers_to", sa.Text),
         sa.PrimaryKeyConstraint("subject", "phase", name="pk_entry"),
         sa.ForeignKeyConstraint(["refers_to"], ["receipt.receipt_digest"], "fk_entry_refers_to"),
@@ -67,9 +73,9 @@ def _make_posting() -> None:
     sides = ("debit_institution", "debit_account", "credit_institution", "credit_account")
     op.create_table(
         "posting",
-        *_needed(("subject", "phase", "debtor", "creditor", *sides, "currency")),
+        *needed(("subject", "phase", "debtor", "creditor", *sides, "currency")),
         sa.Column("leg", sa.Integer, nullable=False),
-        *_needed(("amount",), sa.BigInteger()),
+        *needed(("amount",), sa.BigInteger()),
         sa.PrimaryKeyConstraint("subject", "phase", "leg", name="pk_posting"),
         sa.ForeignKeyConstraint(
             ["subject", "phase"], ["entry.subject", "entry.phase"], "fk_posting_subject_phase"
@@ -82,14 +88,14 @@ def _make_difference() -> None:
     names = ("receipt_digest", "fault", "field", "node", "institution", "message", "body")
     op.create_table(
         "difference",
-        *_needed(names),
-        *_needed(("recorded_ms",), sa.BigInteger()),
+        *needed(names),
+        *needed(("recorded_ms",), sa.BigInteger()),
         sa.PrimaryKeyConstraint("receipt_digest", "fault", "field", name="pk_difference"),
     )
     op.create_table(
         "explanation",
-        *_needed(("receipt_digest", "note")),
-        *_needed(("recorded_ms",), sa.BigInteger()),
+        *needed(("receipt_digest", "note")),
+        *needed(("recorded_ms",), sa.BigInteger()),
         sa.PrimaryKeyConstraint("receipt_digest", name="pk_explanation"),
     )
 
@@ -97,16 +103,17 @@ def _make_difference() -> None:
 def _make_clearing() -> None:
     op.create_table(
         "clearing",
-        *_needed(("period", "currency", "digest")),
+        *needed(("period", "currency", "digest")),
         sa.Column("document", sa.LargeBinary, nullable=False),
-        *_needed(("recorded_ms",), sa.BigInteger()),
+        *needed(("recorded_ms",), sa.BigInteger()),
         sa.PrimaryKeyConstraint("period", "currency", name="pk_clearing"),
     )
 
 
-def _needed(
+def needed(
     names: tuple[str, ...], kind: sa.types.TypeEngine[Any] | None = None
 ) -> list[sa.Column[Any]]:
+    """Return columns without null, texts unless told otherwise."""
     return [sa.Column(name, kind or sa.Text(), nullable=False) for name in names]
 
 

@@ -1,0 +1,1 @@
+"""Receipts as the ledger takes them: judged, countersigned, kept with what speaks against them, logged."""

@@ -1,0 +1,247 @@
+"""The chains of all nodes on disk: each receipt in its envelope, once, with what speaks against it.
+
+A receipt that stands here is taken: its member may let it go. What the books make of it comes later, and
+again after a crash, since the books know each receipt by its digest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.ledger.receipts.grants import Granted, granted_from
+from hansa.ledger.store import schema
+from hansa.ledger.store.engine import reading, writing
+from hansa.ledger.store.rows import shown
+from hansa.receipts.chain import Head, Known, RunSoFar, Sold
+from hansa.receipts.envelope import Opened, peek, wire
+from hansa.receipts.work_receipt import WorkReceipt, seconds
+
+MOST_AT_ONCE = 500
+MOST_MEETING = 1024
+"""Receipts that one is held against for GPUs sold twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """One thing that speaks against a receipt."""
+
+    fault: str
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A receipt that found its place in its node's chain."""
+
+    opened: Opened
+    envelope: ReceiptEnvelope
+    """As it is kept: countersigned where the hub agrees."""
+    disputes: tuple[Dispute, ...] = ()
+
+
+class Evidence:
+    """The receipts and grants that the ledger keeps."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing is opened before the first call."""
+        self._engine = engine
+
+    def remember(self, grants: Iterable[Granted], recorded_ms: int) -> None:
+        """Keep grants that were not seen before."""
+        rows = [
+            {
+                "run": one.run,
+                "node_key": one.record.node_key,
+                "body": json.dumps(one.wire()),
+                "recorded_ms": recorded_ms,
+            }
+            for one in grants
+        ]
+        with writing(self._engine) as connection:
+            _insert(connection, schema.GRANT, rows)
+
+    def granted(self, run: str, node_key: str) -> Granted | None:
+        """Return the grant of a run to a node; None: the ledger never saw one."""
+        table = schema.GRANT
+        wanted = select(table.c.body).where(table.c.run == run, table.c.node_key == node_key)
+        with reading(self._engine) as connection:
+            body = connection.execute(wanted).scalar()
+        return None if body is None else granted_from(json.loads(body))
+
+    def head(self, node_key: str) -> Head:
+        """Return the newest receipt of a node's chain."""
+        table = schema.EVIDENCE
+        newest = (
+            select(table)
+            .where(table.c.node_key == node_key)
+            .order_by(table.c.sequence.desc())
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(newest).mappings().first()
+        if row is None:
+            return Head()
+        return Head(row["sequence"], row["digest"], _receipt(row).issued_s)
+
+    def digest_at(self, node_key: str, sequence: int) -> str:
+        """Return which receipt stands at a place of a chain; empty: none."""
+        table = schema.EVIDENCE
+        wanted = select(table.c.digest).where(
+            table.c.node_key == node_key, table.c.sequence == sequence
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(wanted).scalar() or ""
+
+    def known_for(self, receipt: WorkReceipt, head: Head) -> Known:
+        """Return what a receipt that may follow ``head`` is held against."""
+        table = schema.EVIDENCE
+        sound = table.c.problem == ""
+        before = (
+            select(table)
+            .where(table.c.run == receipt.run, sound)
+            .order_by(table.c.part.desc())
+            .limit(1)
+        )
+        meeting = (
+            select(table)
+            .where(table.c.node_key == receipt.work.node_key, sound)
+            .where(table.c.end_s > receipt.start_s, table.c.start_s < receipt.end_s)
+            .limit(MOST_MEETING)
+        )
+        with reading(self._engine) as connection:
+            last = connection.execute(before).mappings().first()
+            others = connection.execute(meeting).mappings().all() if receipt.held else ()
+        runs = {} if last is None else {receipt.run: _so_far(_receipt(last))}
+        return Known(head, runs, _sold(map(_receipt, others)))
+
+    def add(self, taken: Sequence[Taken], recorded_ms: int) -> None:
+        """Keep receipts in one transaction, and as differences of the books what is disputed."""
+        disputed = [
+            _difference(one, dispute, recorded_ms) for one in taken for dispute in one.disputes
+        ]
+        with writing(self._engine) as connection:
+            _insert(connection, schema.EVIDENCE, [_row(one, recorded_ms) for one in taken])
+            _insert(connection, schema.DIFFERENCE, disputed)
+
+    def unbooked(self) -> list[tuple[str, WorkReceipt]]:
+        """Return (digest, receipt) of sound ones that the books lack, the oldest first, so many."""
+        table = schema.EVIDENCE
+        booked = exists().where(schema.RECEIPT.c.receipt_digest == table.c.digest)
+        refused = exists().where(schema.DIFFERENCE.c.receipt_digest == table.c.digest)
+        waiting = (
+            select(table)
+            .where(table.c.problem == "", table.c.end_s > table.c.start_s, ~booked, ~refused)
+            .order_by(table.c.end_s, table.c.digest)
+            .limit(MOST_AT_ONCE)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(waiting).mappings().all()
+        return [(row["digest"], _receipt(row)) for row in rows]
+
+    def begins_s(self, runs: Iterable[str]) -> dict[str, int]:
+        """Return when runs began, by their first receipts, in seconds since the Unix epoch."""
+        table = schema.EVIDENCE
+        wanted = select(table.c.run, func.min(table.c.start_s)).where(
+            table.c.run.in_(sorted(set(runs))), table.c.problem == ""
+        )
+        with reading(self._engine) as connection:
+            return dict(connection.execute(wanted.group_by(table.c.run)).tuples())
+
+    def newer(self, recorded_ms: int, limit: int) -> list[tuple[int, str]]:
+        """Return (recorded at, digest) of receipts recorded at or after a moment, in that order."""
+        table = schema.EVIDENCE
+        wanted = (
+            select(table.c.recorded_ms, table.c.digest)
+            .where(table.c.recorded_ms >= recorded_ms)
+            .order_by(table.c.recorded_ms, table.c.digest)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [(at, digest) for at, digest in connection.execute(wanted)]
+
+    def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
+        """Yield digest, envelope and disputes of all receipts of a job."""
+        table, difference = schema.EVIDENCE, schema.DIFFERENCE
+        mine = (
+            select(table)
+            .where(table.c.run.like(f"{job_uid}.%"))
+            .order_by(table.c.node_key, table.c.sequence)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(mine).mappings().all()
+            said = connection.execute(
+                select(difference).where(
+                    difference.c.receipt_digest.in_([row["digest"] for row in rows])
+                )
+            ).mappings()
+            against: dict[str, list[Dispute]] = {}
+            for row in said:
+                dispute = Dispute(row["fault"], row["field"], row["message"])
+                against.setdefault(row["receipt_digest"], []).append(dispute)
+        for row in rows:
+            envelope = ReceiptEnvelope.model_validate_json(row["envelope"])
+            yield row["digest"], envelope, tuple(against.get(row["digest"], ()))
+
+
+def _row(one: Taken, recorded_ms: int) -> dict[str, object]:
+    receipt = one.opened.receipt
+    return {
+        "node_key": receipt.work.node_key,
+        "sequence": receipt.sequence,
+        "digest": one.opened.digest,
+        "node": receipt.work.node,
+        "run": receipt.run,
+        "part": receipt.part,
+        "start_s": receipt.start_s,
+        "end_s": receipt.end_s,
+        "problem": one.disputes[0].fault if one.disputes else "",
+        "envelope": json.dumps(wire(one.envelope)),
+        "recorded_ms": recorded_ms,
+    }
+
+
+def _difference(one: Taken, dispute: Dispute, recorded_ms: int) -> dict[str, object]:
+    work = one.opened.receipt.work
+    return {
+        "receipt_digest": one.opened.digest,
+        "fault": dispute.fault,
+        "field": dispute.field,
+        "node": work.node,
+        "institution": work.institution,
+        "message": shown(dispute.message),
+        "body": json.dumps(wire(one.envelope)),
+        "recorded_ms": recorded_ms,
+    }
+
+
+def _receipt(row: RowMapping) -> WorkReceipt:
+    found = peek(ReceiptEnvelope.model_validate_json(row["envelope"]))
+    if found is None:
+        raise ValueError(f"evidence {row['digest']} cannot be read: the database was changed")
+    return found
+
+
+def _so_far(receipt: WorkReceipt) -> RunSoFar:
+    return RunSoFar(receipt.work, receipt.part, receipt.end_s, receipt.last)
+
+
+def _sold(receipts: Iterable[WorkReceipt]) -> dict[str, tuple[Sold, ...]]:
+    found: dict[str, tuple[Sold, ...]] = {}
+    for receipt in receipts:
+        for gpu in receipt.held:
+            one = Sold(receipt.run, seconds(gpu.start), seconds(gpu.end))
+            found[gpu.gpu] = (*found.get(gpu.gpu, ()), one)
+    return found
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:
+    if rows:
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(insert(table).on_conflict_do_nothing(), rows)

@@ -1,0 +1,109 @@
+"""Judges what a node shows: each receipt after the one before it, countersigned or disputed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.ledger.receipts.evidence import Dispute, Taken
+from hansa.ledger.receipts.grants import Granted
+from hansa.ports import Signer
+from hansa.receipts.chain import Head, Known, Moment, follow, next_problem
+from hansa.receipts.countersign import Difference, countersign
+from hansa.receipts.envelope import Keys, Opened, read_envelope, unseal
+from hansa.receipts.problems import Objection, Problem
+from hansa.receipts.work_receipt import WorkReceipt
+
+DIFFERS = "Differs"
+"""Fault of a receipt that departs from the hub's own record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What receipts are judged by."""
+
+    keys: Keys
+    """The node's pinned key, and the hub's."""
+    signer: Signer
+    known_for: Callable[[WorkReceipt, Head], Known]
+    granted: Callable[[str, str], Granted | None]
+    """Of a run and a node's key."""
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one node's window."""
+
+    taken: tuple[Taken, ...]
+    objection: Objection | None = None
+    """Why the chain goes no further, where it does not."""
+
+
+def judge(outbox: Iterable[object], head: Head, bench: Bench) -> Verdict:
+    """Take receipts from the first new one on, up to one that has no place in the chain."""
+    taken: list[Taken] = []
+    known = Known(head)
+    for shown in outbox:
+        envelope = read_envelope(shown)
+        opened = unseal(shown, bench.keys)
+        if isinstance(opened, Objection) or envelope is None:
+            found = opened if isinstance(opened, Objection) else Objection(Problem.MALFORMED)
+            return Verdict(tuple(taken), found)
+        receipt = opened.receipt
+        if receipt.sequence <= head.sequence:
+            continue
+        before = _with_rows(known, bench.known_for(receipt, known.head), receipt)
+        granted = bench.granted(receipt.run, receipt.work.node_key)
+        problem = next_problem(
+            opened, before, None if granted is None else granted.judged, bench.moment
+        )
+        if problem is not None and not problem.problem.keeps_place:
+            return Verdict(tuple(taken), problem)
+        one = _judged(opened, envelope, granted, problem, bench)
+        taken.append(one)
+        known = follow(before, opened, taken=not one.disputes)
+    return Verdict(tuple(taken))
+
+
+def _judged(
+    opened: Opened,
+    envelope: ReceiptEnvelope,
+    granted: Granted | None,
+    problem: Objection | None,
+    bench: Bench,
+) -> Taken:
+    if problem is not None:
+        dispute = Dispute(problem.problem.value, "receipt", problem.message)
+        return Taken(opened, envelope, (dispute,))
+    if granted is None:
+        raise AssertionError("a receipt without a grant has a problem")
+    answer = countersign(
+        opened, envelope, granted.record, signer=bench.signer, skew_s=bench.moment.skew_s
+    )
+    if isinstance(answer, tuple):
+        return Taken(opened, envelope, tuple(map(_dispute, answer)))
+    return Taken(opened, answer)
+
+
+def _dispute(found: Difference) -> Dispute:
+    said = f"the member says {found.member}, the hub's record {found.hub}"
+    return Dispute(DIFFERS, found.field, said)
+
+
+def _with_rows(known: Known, rows: Known, receipt: WorkReceipt) -> Known:
+    """Add what is kept on disk to what this window has shown so far, which is newer."""
+    sold = dict(rows.sold)
+    for gpu, times in known.sold.items():
+        sold[gpu] = (*sold.get(gpu, ()), *times)
+    runs = {**rows.runs, **{run: one for run, one in known.runs.items() if run == receipt.run}}
+    return Known(known.head, {**known.runs, **runs}, sold)
+
+
+def outbox_of(node: Mapping[str, Any]) -> Iterator[object]:
+    """Yield what a node shows of its receipts, whatever it is."""
+    receipts = (node.get("status") or {}).get("receipts")
+    shown = receipts.get("outbox") if isinstance(receipts, Mapping) else None
+    yield from shown if isinstance(shown, list) else ()

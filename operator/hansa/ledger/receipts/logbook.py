@@ -1,0 +1,47 @@
+"""The transparency log of receipts: their digests, in the order in which the ledger took them.
+
+A digest tells a stranger nothing, and who holds the receipt can show that it was logged. What a crash
+kept from the log is appended again: an entry that is there already keeps its place.
+"""
+
+from __future__ import annotations
+
+from hansa.ledger.receipts.evidence import Evidence
+from hansa.ports import Clock
+from hansa.translog.log.appender import Appender
+from hansa.translog.proof import LogProof
+
+AT_ONCE = 1000
+BACK_MS = 60_000
+"""So far back a pass looks again: writers of one database do not commit in the order of their clocks."""
+
+
+class Logbook:
+    """Appends what evidence there is. For one caller at a time."""
+
+    def __init__(self, appender: Appender, clock: Clock) -> None:
+        """``appender``: the log's one writer."""
+        self._appender = appender
+        self._clock = clock
+        self._up_to_ms = 0
+
+    def catch_up(self, evidence: Evidence) -> None:
+        """Append and publish all that is not logged yet; raises ``Retryable`` where it cannot be written."""
+        while True:
+            rows = evidence.newer(self._up_to_ms, AT_ONCE)
+            self._appender.append([entry(digest) for _, digest in rows])
+            self._appender.checkpoint(self._clock)
+            if len(rows) < AT_ONCE or rows[-1][0] == self._up_to_ms:
+                break
+            self._up_to_ms = rows[-1][0]
+        if rows:
+            self._up_to_ms = max(self._up_to_ms, rows[-1][0] - BACK_MS)
+
+    def prove(self, digest: str) -> LogProof:
+        """Return the proof that a receipt is logged and witnessed; raises as ``Appender.prove``."""
+        return self._appender.prove(entry(digest))
+
+
+def entry(digest: str) -> bytes:
+    """Return what is logged of a receipt."""
+    return digest.encode()
