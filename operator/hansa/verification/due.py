@@ -76,7 +76,8 @@ def due(
     """Return the audits of an epoch, by provider and sequence.
 
     ``accounts``: node → what it had at stake; a node that is not there had nothing. ``candidates``: the league's nodes,
-    with what the planner's rules say of that run on each.
+    with what the planner's rules say of that run on each, as they were when the epoch was closed: whoever could leave
+    some out after the keys are known would choose the auditors.
     """
     ordered = sorted(
         {one.receipt: one for one in runs}.values(),

@@ -151,7 +151,7 @@ def test_not_committed(opened):
 
 
 def test_entries_that_no_product_has():
-    """Without a bound the sums would overflow, and a forger could use that."""
+    """The largest sums there can be do not overflow, which a forger could use."""
     assert refusal(Forger(np.full((N, N), 2**31 - 1))) is Refusal.WRONG_PRODUCT
     assert refusal(Forger(np.full((N, N), -(2**31)))) is Refusal.WRONG_PRODUCT
 
