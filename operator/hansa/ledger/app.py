@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+
+from sqlalchemy import Engine
 
 from hansa.accounting.postings import Event
 from hansa.adapters.clock import SystemClock
@@ -19,8 +21,9 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection, connect
 from hansa.ledger.intake import Intake
 from hansa.ledger.league import League
+from hansa.ledger.receipts.opening import open_source
 from hansa.ledger.settings import LedgerSettings
-from hansa.ledger.source import NoReceipts, ReceiptSource
+from hansa.ledger.source import ReceiptSource
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.reader import LedgerReader, Standing
 from hansa.ledger.store.writer import MOST_ROWS, LedgerWriter
@@ -45,15 +48,19 @@ class Ledger:
     """One ledger process over its books."""
 
     def __init__(
-        self, settings: LedgerSettings, league: League, source: ReceiptSource, clock: Clock
+        self,
+        settings: LedgerSettings,
+        league: League,
+        open_receipts: Callable[[Engine], ReceiptSource],
+        clock: Clock,
     ) -> None:
-        """Nothing is opened before ``prepare``."""
+        """Nothing is opened before ``prepare``; ``open_receipts`` makes the source over the same database."""
         self._terms = settings.terms
         self._interval_s = settings.intake.interval_seconds
         self._clock = clock
-        self._source = source
         self._league = league
         self._engine = open_engine(settings.database.url.get_secret_value())
+        self._source = source = open_receipts(self._engine)
         self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
         self._reader = LedgerReader(self._engine)
         self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
@@ -135,7 +142,7 @@ class Ledger:
         self._engine.dispose()
 
 
-async def serve(settings: LedgerSettings, own: Connection, source: ReceiptSource) -> None:
+async def serve(settings: LedgerSettings, own: Connection) -> None:
     """Keep the books until cancelled."""
     clock, instruments = SystemClock(), Instruments("ledger")
     async with AsyncExitStack() as stack:
@@ -147,7 +154,8 @@ async def serve(settings: LedgerSettings, own: Connection, source: ReceiptSource
             currency=settings.terms.currency,
             skew_ms=settings.intake.clock_skew_seconds * 1000,
         )
-        ledger = Ledger(settings, league, source, clock)
+        open_receipts = partial(open_source, settings, cluster, clock=clock)
+        ledger = Ledger(settings, league, open_receipts, clock)
         stack.callback(ledger.close)
         instruments.attach(SampleCollector(ledger.samples))
         await stack.enter_async_context(
@@ -169,4 +177,4 @@ def main() -> None:
     configure_logging()
     kubeconfig = Path(settings.cluster.kubeconfig) if settings.cluster.kubeconfig else None
     own = connect(kubeconfig, os.environ, context=settings.cluster.context)
-    run_process(lambda: until_signalled(lambda: serve(settings, own, NoReceipts())))
+    run_process(lambda: until_signalled(lambda: serve(settings, own)))

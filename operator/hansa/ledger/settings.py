@@ -60,6 +60,36 @@ class Intake(Group):
     )
 
 
+class Signing(Group):
+    """The hub's key: it countersigns receipts, says how far they were taken, and signs the log."""
+
+    key_file: str = Field(
+        default="",
+        description="PEM file with the hub's Ed25519 key; empty: no receipts are taken from members.",
+    )
+
+
+class Log(Group):
+    """The transparency log of receipts."""
+
+    origin: str = Field(
+        default="hansa.dev/receipts",
+        description="Name of the log, without schema: the league's domain and a path.",
+    )
+    folder: str = Field(
+        default="/var/lib/hansa/ledger/log",
+        description="Where its files are: static, to be served by any web server; empty: no log.",
+    )
+    index: str = Field(
+        default="/var/lib/hansa/ledger/leaves.db",
+        description="Which receipt stands where; kept apart from the log's files.",
+    )
+    policy: str = Field(
+        default="",
+        description="File in C2SP tlog-policy form: which witnesses must have cosigned; empty: none.",
+    )
+
+
 class Serving(Group):
     """What the process answers to."""
 
@@ -83,4 +113,6 @@ class LedgerSettings(BaseSettings):
     database: Database = Field(default=Database(), description="The books.")
     terms: Terms = Field(default=Terms(), description="What is agreed.")
     intake: Intake = Field(default=Intake(), description="Receipts.")
+    signing: Signing = Field(default=Signing(), description="Keys.")
+    log: Log = Field(default=Log(), description="The transparency log.")
     serving: Serving = Field(default=Serving(), description="Probes and metrics.")

@@ -32,7 +32,7 @@ async def prepared(tmp_path: Path):
     settings = LedgerSettings(database=Database(url=SecretStr(url)), terms=terms)
     server, clock = Server(projects=[project(spent="")]), Clock()
     league = League(server, currency="EUR", skew_ms=1000)
-    ledger = Ledger(settings, league, NoReceipts(), clock)
+    ledger = Ledger(settings, league, lambda _: NoReceipts(), clock)
     await ledger.prepare()
     return ledger, server, clock
 

@@ -152,7 +152,8 @@ class Evidence:
             table.c.run.in_(sorted(set(runs))), table.c.problem == ""
         )
         with reading(self._engine) as connection:
-            return dict(connection.execute(wanted.group_by(table.c.run)).tuples())
+            rows = connection.execute(wanted.group_by(table.c.run)).all()
+        return {row[0]: row[1] for row in rows}
 
     def newer(self, recorded_ms: int, limit: int) -> list[tuple[int, str]]:
         """Return (recorded at, digest) of receipts recorded at or after a moment, in that order."""
@@ -160,7 +161,7 @@ class Evidence:
         wanted = (
             select(table.c.recorded_ms, table.c.digest)
             .where(table.c.recorded_ms >= recorded_ms)
-            .order_by(table.c.recorded_ms, table.c.digest)
+            .order_by(table.c.recorded_ms, table.c.node_key, table.c.sequence)
             .limit(limit)
         )
         with reading(self._engine) as connection:

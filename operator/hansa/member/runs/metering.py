@@ -107,13 +107,14 @@ class Metering:
 
     def _opened(self, entry: Entry, jurisdiction: str) -> MeteredRun:
         context, record = self._context, self._record(entry.uid, entry.epoch)
+        since_s = record.seen_s if record is not None else context.clock.now()
         terms = Terms(
             node_key=context.signer.key_id,
             jurisdiction=jurisdiction,
             gpu_class=entry.gpu_class,
             node_spec=self._node_spec,
+            begin_s=since_s,
         )
-        since_s = record.seen_s if record is not None else context.clock.now()
         return MeteredRun(work=work_of(entry.spec, terms), until=rfc3339(since_s))
 
     def _record(self, uid: str, epoch: int) -> EpochRecord | None:

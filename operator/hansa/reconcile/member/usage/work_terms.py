@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import rfc8785
@@ -14,6 +15,7 @@ from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.capacity import gpus_wanted
 from hansa.grants.envelope import digest
 from hansa.model.quantities import millis
+from hansa.model.times import from_rfc3339
 from hansa.receipts.work_receipt import Price, Work
 
 _PRICES = TypeAdapter(tuple[GpuPrice, ...])
@@ -30,6 +32,8 @@ class Terms:
     gpu_class: str
     node_spec: Mapping[str, Any] | None
     """Of the node's SovereignNode, as the hub showed it; None: it never did."""
+    begin_s: float = 0.0
+    """When the run began: its price is the one that was valid then."""
 
 
 def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
@@ -42,6 +46,7 @@ def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
         node=spec.node,
         node_key=terms.node_key,
         institution=spec.institution,
+        project=job.project,
         job_uid=spec.job.uid,
         epoch=spec.epoch,
         spec_digest=spec.spec_digest,
@@ -53,25 +58,42 @@ def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
         gpus=gpus,
         cpu_millis=spec.workers * millis(job.ray.workers.cpu) + millis(job.ray.head.cpu),
         assurance=_assurance(terms.node_spec or {}),
-        price=price_of(terms.node_spec, gpu_class),
+        price=price_of(terms.node_spec, gpu_class, terms.begin_s),
     )
 
 
-def price_of(node_spec: Mapping[str, Any] | None, gpu_class: str | None) -> Price | None:
-    """Return the price in a SovereignNode's spec, or None where a hub shows none that can be read."""
+def price_of(
+    node_spec: Mapping[str, Any] | None, gpu_class: str | None, begin_s: float
+) -> Price | None:
+    """Return the price that a SovereignNode's spec asks of a run that begins then, in seconds since the epoch.
+
+    None where a hub shows none that can be read.
+    """
     if node_spec is None:
         return None
     tariff = {name: node_spec[name] for name in TARIFF_FIELDS if name in node_spec}
     try:
         prices = _PRICES.validate_python(tariff.get("prices") or ())
         return Price(
-            gpu_hour=next((p.per_gpu_hour for p in prices if p.gpu_class == gpu_class), None),
+            gpu_hour=_valid(prices, gpu_class, begin_s),
             cpu_hour=tariff.get("cpuHourPrice", "0"),
             currency=tariff.get("currency", "EUR"),
             tariff=digest(tariff),
         )
     except (ValidationError, rfc8785.CanonicalizationError):
         return None
+
+
+def _valid(prices: Iterable[GpuPrice], gpu_class: str | None, begin_s: float) -> str | None:
+    """Return the price of a class that began last before the run did."""
+    begun = [
+        (since, price.per_gpu_hour)
+        for price in prices
+        if price.gpu_class == gpu_class
+        and (since := from_rfc3339(price.valid_from)) is not None
+        and since <= begin_s
+    ]
+    return max(begun, key=itemgetter(0))[1] if begun else None
 
 
 def _assurance(node_spec: Mapping[str, Any]) -> Assurance:

@@ -9,7 +9,7 @@ import pytest
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.envelope import digest
 from hansa.reconcile.member.usage.work_terms import Terms, price_of, work_of
-from tests.unit.grants.grant_kit import HUB, NODE, authorized, grant, job
+from tests.unit.grants.grant_kit import HUB, NODE, NOW_S, authorized, grant, job
 
 NODE_SPEC = {
     "prices": [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "0.75"}],
@@ -73,7 +73,7 @@ STRANGE: dict[str, Any] = {
 
 @pytest.mark.parametrize("node_spec", STRANGE.values(), ids=STRANGE.keys())
 def test_a_price_that_cannot_be_read_is_none(node_spec: Any):
-    assert price_of(node_spec, "nvidia-rtx-4090") is None
+    assert price_of(node_spec, "nvidia-rtx-4090", 0.0) is None
 
 
 def test_an_assurance_that_nobody_knows_is_the_least():
@@ -82,7 +82,31 @@ def test_an_assurance_that_nobody_knows_is_the_least():
 
 
 def test_another_tariff_has_another_digest():
-    one, other = (price_of(s, None) for s in (NODE_SPEC, NODE_SPEC | {"cpuHourPrice": "0.03"}))
+    one, other = (price_of(s, None, 0.0) for s in (NODE_SPEC, NODE_SPEC | {"cpuHourPrice": "0.03"}))
     assert one is not None
     assert other is not None
     assert one.tariff != other.tariff
+
+
+DATED = [
+    {"gpuClass": "nvidia-rtx-4090", "perGpuHour": "0.50"},
+    {"gpuClass": "nvidia-rtx-4090", "perGpuHour": "0.90", "validFrom": "2027-01-15T08:00:00Z"},
+    {"gpuClass": "nvidia-rtx-4090", "perGpuHour": "0.70", "validFrom": "2027-01-15T07:00:00Z"},
+]
+BEGINS = {
+    "before_all": (0.0, "0.50"),
+    "in_between": (NOW_S - 1, "0.70"),
+    "after_all": (NOW_S, "0.90"),
+}
+
+
+@pytest.mark.parametrize(("begin_s", "price"), BEGINS.values(), ids=BEGINS)
+def test_a_run_pays_what_was_valid_when_it_began(begin_s: float, price: str):
+    """The ledger holds the receipt against the same rule: another price would be disputed."""
+    found = price_of({"prices": DATED}, "nvidia-rtx-4090", begin_s)
+    assert found is not None
+    assert found.gpu_hour == price
+
+
+def test_the_project_is_the_job_s():
+    assert work_of(spec(job(project="screening")), terms()).project == "screening"
