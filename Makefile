@@ -64,7 +64,7 @@ bench-incremental: setup ## 100,000 events
 bench-trace: setup ## 109 days of a real trace in virtual time
 	$(BIN)/python -m e2e.bench.bench_trace
 
-prove: setup ## 300 seeds of faults in virtual time, deliberate defects, the lock on real servers; JSON last
+prove: setup ## 300 seeds of faults in virtual time, plans of faults on real servers, deliberate defects; JSON last
 	$(BIN)/python -m tests.prove
 
 soak: setup ## long property runs

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.prove.defects import of_the_inventory, of_the_law, of_the_protocol, of_what_is_made
+from tests.prove.defects import (
+    of_the_inventory,
+    of_the_law,
+    of_the_line,
+    of_the_protocol,
+    of_what_is_made,
+)
 from tests.prove.defects.defect import Defect
 
 _TABLES: tuple[Mapping[str, Defect], ...] = (
@@ -18,6 +24,7 @@ _TABLES: tuple[Mapping[str, Defect], ...] = (
     of_what_is_made.RUNS,
     of_what_is_made.CHARTS,
     of_the_inventory.INVENTORY,
+    of_the_line.LINE,
 )
 DEFECTS: Mapping[str, Defect] = {name: one for table in _TABLES for name, one in table.items()}
 assert len(DEFECTS) == sum(map(len, _TABLES)), "two defects have one name"
