@@ -20,8 +20,8 @@ from tests.residency_kit import EVERYWHERE, stands_in
 
 POLL_S = 0.05
 QUIET_S, LONGEST_QUIET_S = 1.0, 60.0
-SETTLED_S = 180.0
-"""Longest, from the end of all faults: time-outs, back-offs, leases and lists that repair what was not seen."""
+LONGEST_FAULT_S, SETTLED_S = 30.0, 180.0
+"""Longest of a fault, and from the end of all: time-outs, back-offs, leases and lists that repair what was not seen."""
 SPEC: Manifest = {
     "pool": "league",
     "image": "hansa.local/ray@sha256:" + "0" * 64,
@@ -129,6 +129,8 @@ class Stage:
             line.mend()
         for program in self.league.programs.values():
             await program.back()
+        for line in self.league.lines.values():
+            line.refused = False
 
     # ---- people ----------------------------------------------------------------------------
 
@@ -198,8 +200,8 @@ class Stage:
     async def _until(
         self, look: Callable[[], Awaitable[str]], within_s: float, *, during: Plan | None = None
     ) -> None:
-        """Look until there is nothing to complain of; while a fault lasts that takes as long as it does."""
-        end_s = elapsed_s() + within_s
+        """Look until there is nothing to complain of; a fault may last for a while before that."""
+        end_s = elapsed_s() + within_s + (0 if during is None else LONGEST_FAULT_S)
         while True:
             try:
                 why = await look()
@@ -209,8 +211,6 @@ class Stage:
                 return
             for program in self.league.programs.values():
                 program.look()
-            if during is not None and during.met and not during.over.is_set():
-                end_s = max(end_s, elapsed_s() + within_s)
             if elapsed_s() > end_s:
                 raise NotSettled(f"not settled after {within_s:.0f} s: {why}")
             await asyncio.sleep(POLL_S)
