@@ -17,7 +17,7 @@ from tests.apiserver.fuzz.proxy import Answer
 
 CRASHES = ("before", "lost", "after")
 FROZEN = (f"{HUB}>{HUB}", *(f"{site}>{to}" for site in SITES for to in (HUB, site)))
-WAITS_S, LASTS_S, CUT_S = (0.0, 0.5, 1.0), (1.0, 3.0), (1.0, 3.0, 7.0)
+WAITS_S, LASTS_S, CUT_S = (0.0, 0.5, 1.0), (1.0, 3.0), (1.0, 3.0, 12.0)
 ANSWERS = {
     "lost": (0, ""),
     "429": (429, "TooManyRequests"),

@@ -26,7 +26,7 @@ from tests.apiserver.faults.proxy import FaultLine
 from tests.apiserver.faults.shipped import ANSWER_S
 from tests.simulation.loop import Process
 
-WATCH_IDLE_S = 8.0
+WATCH_IDLE_S = 10.0
 PAUSE_S = 0.2
 """From its end until it is started again."""
 

@@ -28,7 +28,7 @@ from hansa.process.app import together
 
 CLOCK = SystemClock()
 HUB, GUARD, SYSTEM = "hub", "-guard", "hansa-system"
-ANSWER_S = 5.0
+ANSWER_S = 10.0
 RELIST_S = 3.0
 """What a watch did not tell is found after so long."""
 LOOPBACK = {"health_port": 0, "bind": "127.0.0.1"}
