@@ -71,7 +71,7 @@ bench-trace: setup ## 109 days of a real trace in virtual time
 bench-verify: setup ## what cheats earn under the audits, and what a capacity probe costs
 	$(BIN)/python -m e2e.bench.verification
 
-prove: setup ## 300 seeds of faults in virtual time, deliberate defects, the lock on real servers; JSON last
+prove: setup ## 300 seeds of faults in virtual time, plans of faults on real servers, deliberate defects; JSON last
 	$(BIN)/python -m tests.prove
 
 soak: setup ## long property runs

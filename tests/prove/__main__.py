@@ -1,4 +1,4 @@
-"""``make prove``: seeds of the simulation, deliberate defects, the model and the lock; JSON last.
+"""``make prove``: seeds of the simulation, faults on real servers, deliberate defects, the lock; JSON last.
 
 What was not run in this invocation is null, with the reason under ``not_run``: nothing is made up.
 """
@@ -19,10 +19,6 @@ from tests.prove.sensitivity import measure
 
 SEEDS_OF = 1 << 32
 Figures = dict[str, Any]
-ELSEWHERE: Mapping[str, str] = {
-    "plans": "no fault proxy between the processes and real API servers yet",
-}
-"""Fields that nothing measures yet."""
 ORDER = (
     *("simulation_seeds", "site_hours", "crash_points", "plans", "escapes", "refused_by_judge"),
     *("refused_by_lock", "hostile_grants", "agent_deaths", "defects", "defects_caught"),
@@ -35,7 +31,7 @@ def main() -> int:
     asked = _arguments()
     base = asked.base if asked.base is not None else _drawn()
     figures: Figures = dict.fromkeys(ORDER)
-    not_run = dict(ELSEWHERE)
+    not_run: dict[str, str] = {}
     wrong: list[str] = []
     for name, part in PARTS.items():
         if name in asked.only:
@@ -77,6 +73,11 @@ def _simulation(asked: argparse.Namespace, base: int) -> runs.Found:
     return runs.simulation(asked.seeds, base, workers=asked.workers)
 
 
+def _plans(_: argparse.Namespace, base: int) -> runs.Found:
+    print(f"plans: one fault at a time on real API servers, seed {base}", flush=True)
+    return runs.plans(base)
+
+
 def _defects(asked: argparse.Namespace, base: int) -> runs.Found:
     print(f"defects: {len(asked.defect or DEFECTS)}", flush=True)
     seen = measure(asked.defect, workers=asked.workers, base=base)
@@ -106,7 +107,8 @@ def _stopping(_: argparse.Namespace, __: int) -> runs.Found:
 
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    "simulation": ("simulation_seeds", "site_hours", "crash_points", "violations"),
+    "simulation": ("simulation_seeds", "site_hours", "violations"),
+    "plans": ("crash_points", "plans"),
     "defects": ("defects", "defects_caught"),
     "model": ("model_operations",),
     "escapes": ("escapes", "refused_by_judge", "refused_by_lock"),
@@ -115,6 +117,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 PARTS: Mapping[str, Callable[[argparse.Namespace, int], runs.Found]] = {
     "simulation": _simulation,
+    "plans": _plans,
     "defects": _defects,
     "model": _model,
     "escapes": _escapes,

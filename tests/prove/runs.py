@@ -51,6 +51,7 @@ def simulation(seeds: int, base: int, *, workers: int) -> Found:
     for figures, _ in said:
         for name, value in figures.items():
             sums[name] = round(sums.get(name, 0) + value, 1)
+    sums.pop("crash_points", None)  # its own, in virtual time; told are those on real servers
     return Found(sums, wrong=tuple(words for _, words in said if words))
 
 
@@ -94,6 +95,23 @@ def stopping() -> Found:
     times = figures.get("stop_p99_s") or {}
     late = [f"{name}: pods gone after {p99} s" for name, p99 in times.items() if not _soon(p99)]
     return Found({"stop_p99_s": times or None}, {"stop_p99_s": words}, tuple(late))
+
+
+PLANS = {"stale": 60, "unobserved": 40, "ambiguous": 40, "partition": 40}
+"""Least of each kind, beside a crash before, within and after every write."""
+REAL = 20
+"""Plans whose programs are processes of their own."""
+
+
+def plans(seed: int) -> Found:
+    """Let one thing go wrong at a time between our programs and real API servers."""
+    counts = (f"--{kind}={count}" for kind, count in PLANS.items())
+    options = (f"--seed={seed}", "--every-write", f"--real={REAL}", *counts)
+    figures, words = _printed("tests.apiserver.faults", *options, lines=1 << 20)
+    told = {name: figures.get(name) for name in ("plans", "crash_points")}
+    played = told["plans"] or {}
+    few = [f"{n} plans: {kind}" for kind, n in played.items() if n < PLANS[kind]]
+    return Found(told, dict.fromkeys(told, words), (*([words] if words else []), *few))
 
 
 def _soon(p99_s: float | None) -> bool:

@@ -84,6 +84,8 @@ class Copy:
             yield lambda: self.tests(defect.suites)
         if defect.seeds:
             yield lambda: self.simulate(defect.seeds, base)
+        if defect.plan:
+            yield lambda: self.disturb(defect.plan)
 
     def tests(self, suites: Sequence[str], *options: str) -> tuple[int, str]:
         """Run tests; return the exit code and the last lines."""
@@ -95,6 +97,13 @@ class Copy:
         """Play seeds up to the first violation."""
         asked = ("--seeds", str(seeds), "--base", str(base), "--until-violation")
         return self._run("tests.simulation", *asked)
+
+    def disturb(self, plan: str) -> tuple[int, str]:
+        """Play fault plans on real API servers up to the first violation."""
+        asked = ("--plan", plan, "--until-violation")
+        code, tail = self._run("tests.apiserver.faults", *asked)
+        # A league that did not even begin has shown nothing.
+        return (code if code != TESTS_FAILED or "VIOLATION" in tail else 2), tail
 
     def _run(self, module: str, *arguments: str) -> tuple[int, str]:
         environment = {

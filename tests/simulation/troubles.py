@@ -73,10 +73,6 @@ class Troubles:
         programs = [program.clock for program in self._league.programs.values()]
         return programs + [machine.clock for machine in self._league.machines.values()]
 
-    def _guards(self) -> list[Clock]:
-        programs = self._league.programs.items()
-        return [program.clock for name, program in programs if name.endswith("-guard")]
-
     def jump(self) -> None:
         """Set somebody's clock anew: mostly within what is allowed, or far off for a while."""
         clocks = self._clocks()
@@ -86,9 +82,6 @@ class Troubles:
             self._wild.append((clock, clock.offset_s))
             asyncio.get_running_loop().call_later(300 * self._rng.random(), self._tame)
             clock.offset_s = WILD_S * (2 * self._rng.random() - 1)
-            if any(clock is one for one in self._guards()):
-                # It never believes an earlier time again: docs/explanation/fencing.md, "What remains".
-                clock.offset_s = -abs(clock.offset_s)
 
     def _rates(self, line: Line) -> Rates:
         scale = float(self._rng.choice([0.0, 0.3, 1.0, 3.0]))

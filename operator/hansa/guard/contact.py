@@ -23,12 +23,19 @@ class ContactWatch:
         self._changed = clock.monotonic()
         self.last_s: float | None = None
         """The last contact that counts, in seconds since the Unix epoch; None before the first."""
+        self._read: float | None = None
 
     def seen(self, contact_s: float | None, now_s: float) -> None:
-        """Take in what the Lease says now; one that is missing, to come or older is no contact."""
+        """Take in what the Lease says now; one that is missing, to come or older is no contact.
+
+        An older one counts where it is news and what was believed before lies ahead: then clocks had
+        run ahead together, and no contact would count until the right time has caught up.
+        """
         if contact_s is None or contact_s > now_s + self._skew_s:
             return
-        if self.last_s is None or contact_s > self.last_s:
+        is_news, self._read = contact_s != self._read, contact_s
+        ran_ahead = self.last_s is not None and self.last_s > now_s + self._skew_s
+        if self.last_s is None or contact_s > self.last_s or (is_news and ran_ahead):
             self.last_s, self._changed = contact_s, self._clock.monotonic()
 
     def age_s(self, now_s: float) -> float:

@@ -26,6 +26,7 @@ from hansa.guard.reading import (
     read_all,
 )
 from hansa.guard.settings import GuardSettings
+from hansa.guard.time_kept import TimeKept
 from hansa.ports import Clock, Cluster
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.end_reasons import EndReason
@@ -60,11 +61,10 @@ class Guard:
         self._cluster = cluster
         self._works = Works(cluster, workloads, 2 * settings.answer_seconds)
         self._clock = clock
-        self._server_skew = server_skew
+        self._time = TimeKept(clock, server_skew=server_skew, skew_s=settings.clock_skew_seconds)
         self._contact = ContactWatch(
             clock, skew_s=settings.clock_skew_seconds, grace_s=settings.grace_seconds
         )
-        self._latest = clock.now(), clock.monotonic()
         self._no_policy_since: float | None = None
         self._started: dict[str, WorkloadView | None] = {}
         """Namespace's uid → what does its work, once it is known since when it runs."""
@@ -81,32 +81,26 @@ class Guard:
         if reading.policy is not None:
             self.seen_s = self._clock.monotonic()
         self.runs = len(reading.runs)
-        sight = self._sight(reading)
+        sight = self._sight(reading, reading.runs)
         if not sight.stopped:
             sight = await self._with_late_runs(reading.runs, sight)
         ends = verdicts(reading.runs, sight)
         await self._delete([run for run in reading.runs if run.name in ends], ends)
         if reading.policy is not None:
-            await self._renew(renewals([r for r in reading.runs if r.name not in ends], sight))
+            await self._renew([run for run in reading.runs if run.name not in ends], sight)
 
     @property
     def contact_age_s(self) -> float:
         """Age of the last contact with the hub."""
-        return self._contact.age_s(self._now_s())
+        return self._contact.age_s(self._time.now_s())
 
-    def _now_s(self) -> float:
-        """Return the latest that any clock says: one that lags or is set back lengthens nothing."""
-        steady = self._clock.monotonic()
-        by_wall = self._clock.now() + max(0.0, self._server_skew() or 0.0)
-        self._latest = max(by_wall, self._latest[0] + steady - self._latest[1]), steady
-        return self._latest[0]
-
-    def _sight(self, reading: Reading) -> Sight:
-        now_s = self._now_s()
+    def _sight(self, reading: Reading, runs: list[MarkedRun]) -> Sight:
+        now_s = self._time.now_s()
         self._contact.seen(reading.contact_s, now_s)
         return Sight(
             node=self._settings.node,
             now_s=now_s,
+            run_now_s=self._time.of_runs(run.uid for run in runs),
             stopped=self._stopped(reading),
             contact_s=self._contact.last_s,
             contact_age_s=self._contact.age_s(now_s),
@@ -145,14 +139,15 @@ class Guard:
 
         await _each({run.name: partial(delete, run) for run in runs})
 
-    async def _renew(self, due: Mapping[str, float]) -> None:
-        now_s = self._now_s()
+    async def _renew(self, runs: list[MarkedRun], sight: Sight) -> None:
+        due = renewals(runs, sight)
 
-        async def renew(namespace: str, until_s: float) -> None:
-            path = f"{NAMESPACES}/{namespace}/configmaps/{alive.NAME}"
-            await self._cluster.merge(path, {"data": alive.validity(now_s, until_s)})
+        async def renew(run: MarkedRun) -> None:
+            path = f"{NAMESPACES}/{run.name}/configmaps/{alive.NAME}"
+            said = alive.validity(sight.now_of(run), due[run.name])
+            await self._cluster.merge(path, {"data": said})
 
-        await _each({name: partial(renew, name, until_s) for name, until_s in due.items()})
+        await _each({run.name: partial(renew, run) for run in runs if run.name in due})
 
 
 async def _each(acts: Mapping[str, Act]) -> None:

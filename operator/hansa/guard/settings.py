@@ -39,7 +39,10 @@ class GuardSettings(BaseSettings):
         " ends all work.",
     )
     clock_skew_seconds: float = Field(
-        default=60, ge=1, description="Most the last contact may lie in the future, in seconds."
+        default=60,
+        ge=1,
+        description="Most the last contact may lie in the future, and two clocks that agree may differ, in"
+        " seconds.",
     )
     port: Port = Field(
         default=8080, description="Port of /healthz, /readyz and /metrics; 0: any free port."

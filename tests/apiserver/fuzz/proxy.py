@@ -199,7 +199,7 @@ class HostileProxy:
         line = Line(writer)
         try:
             while True:
-                request = await _read(reader)
+                request = await read_request(reader)
                 if not await self._answer(request, line):
                     return
         except (
@@ -239,7 +239,8 @@ async def pass_watch(proxy: HostileProxy, request: Request, line: Line) -> bool:
     return False
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
+async def read_request(reader: asyncio.StreamReader) -> Request:
+    """Read one request, byte by byte as it is."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ", 2)
     pairs = (row.split(": ", 1) for row in head[1:] if ": " in row)

@@ -26,6 +26,8 @@ class Defect:
     """Tests of which at least one has to fail: paths from ``tests``, or one test of a file."""
     seeds: int = 0
     """Simulation seeds of which at least one has to show a violation; with ``suites``: either."""
+    plan: str = ""
+    """Words of the fault plans on real API servers of which one has to show a violation."""
 
     def spoil(self, root: Path) -> None:
         """Put it into the checkout at ``root``."""
@@ -40,9 +42,9 @@ class Defect:
         return text.replace(self.old, self.new)
 
 
-def product(file: str, old: str, new: str, *suites: str, seeds: int = 0) -> Defect:
+def product(file: str, old: str, new: str, *suites: str, seeds: int = 0, plan: str = "") -> Defect:
     """Return a defect of the package."""
-    return Defect(f"{PRODUCT}/{file}", old, new, suites, seeds)
+    return Defect(f"{PRODUCT}/{file}", old, new, suites, seeds, plan)
 
 
 def chart(file: str, old: str, new: str, *suites: str) -> Defect:

@@ -17,6 +17,7 @@ OUTGOING, PERMITS = (
     "unit/grants/exports/test_permits.py",
 )
 HELD, GUARD = "unit/grants/exports/test_held_result.py", "unit/guard/test_guard.py"
+TIME_KEPT, CLOCKS = "unit/guard/test_time_kept.py", "unit/guard/test_clocks.py"
 TRUSTED = "unit/grants/test_trust.py"
 RULES_OF_GUARD, TAMPERED = "unit/reconcile/member/test_guard.py", "random/test_tampered_grants.py"
 
@@ -214,10 +215,20 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         RULES_OF_GUARD,
     ),
     "a guard whose clock goes back with the machine's": product(
-        "guard/guard.py",
-        "self._latest = max(by_wall, self._latest[0] + steady - self._latest[1]), steady",
-        "self._latest = by_wall, steady",
+        "guard/time_kept.py",
+        "        self._last = now_s, steady_s",
+        "        self._last = now_s, steady_s\n        return wall_s",
         GUARD,
+    ),
+    "a guard that believes its own clock alone": product(
+        "guard/time_kept.py",
+        "elif ahead_s is not None and abs(ahead_s) <= self._skew_s:",
+        "elif ahead_s is not None:",
+        CLOCKS,
+        TIME_KEPT,
+    ),
+    "clocks set back together lengthen a contract": product(
+        "guard/guard.py", "run_now_s=self._time.of_runs(run.uid for run in runs),", "", CLOCKS
     ),
     "pods told to live without a contact": product(
         "reconcile/member/guard.py",
@@ -227,8 +238,8 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
     ),
     "what ran out once lives again": product(
         "reconcile/member/guard.py",
-        "return until_s is not None and sight.now_s >= until_s",
-        "return until_s is not None and sight.now_s < 0",
+        "return until_s is not None and sight.now_of(run) >= until_s",
+        "return until_s is not None and sight.now_of(run) < 0",
         RULES_OF_GUARD,
         GUARD,
     ),

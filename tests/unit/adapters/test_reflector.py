@@ -124,10 +124,10 @@ async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
             )
         response = web.StreamResponse()
         await response.prepare(request)
-        await asyncio.sleep(5)
+        await at_end.wait()
         return response
 
-    seen = []
+    seen, at_end = [], asyncio.Event()
     async with serving(answer) as cluster:
         mirror = Reflector(
             cluster,
@@ -139,6 +139,7 @@ async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
         async with asyncio.timeout(20):
             while len(watches) < 5:  # noqa: ASYNC110  # the server's own counter
                 await asyncio.sleep(0.05)
+        at_end.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

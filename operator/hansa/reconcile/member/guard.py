@@ -57,6 +57,8 @@ class Sight:
 
     node: str
     now_s: float
+    run_now_s: Mapping[str, float] = field(default_factory=dict)
+    """Namespace's uid → the time for that run, where it is later: a run's time never goes back."""
     stopped: bool = False
     contact_s: float | None = None
     """The last contact with the hub; None: not known."""
@@ -66,6 +68,10 @@ class Sight:
     """Namespace → until when its pods may live, as they have it; None: could not be read."""
     works: Mapping[str, WorkloadView | None] = field(default_factory=dict)
     """Namespace → what does its work, or None where nothing does; only of runs looked at."""
+
+    def now_of(self, run: MarkedRun) -> float:
+        """Return the time by which a run is judged."""
+        return max(self.now_s, self.run_now_s.get(run.uid, self.now_s))
 
 
 def says_stopped(policy: Any) -> bool:
@@ -105,7 +111,7 @@ def late_runs(runs: Iterable[MarkedRun], sight: Sight) -> list[MarkedRun]:
     return [
         run
         for run in runs
-        if not run.terminating and may_be_late(run.contract, run.made_s, sight.now_s)
+        if not run.terminating and may_be_late(run.contract, run.made_s, sight.now_of(run))
     ]
 
 
@@ -131,27 +137,27 @@ def _end(run: MarkedRun, sight: Sight) -> EndReason | None:
 
 
 def _alone(run: MarkedRun, sight: Sight) -> bool:
-    alone_s = unattended_s(run.contract, sight.contact_age_s, sight.now_s)
+    alone_s = unattended_s(run.contract, sight.contact_age_s, sight.now_of(run))
     return is_unattended(run.contract, alone_s)
 
 
 def _stale(run: MarkedRun, sight: Sight) -> bool:
     """Tell whether the pods were told to end: what has run out once does not live again."""
     until_s = (sight.alive_until_s or {}).get(run.name)
-    return until_s is not None and sight.now_s >= until_s
+    return until_s is not None and sight.now_of(run) >= until_s
 
 
 def _late(run: MarkedRun, sight: Sight) -> EndReason | None:
     """Return why a run that had its time has to end: by what does its work, or by its age alone."""
     if run.name not in sight.works:
-        over = outlived(run.contract, run.made_s, sight.now_s)
+        over = outlived(run.contract, run.made_s, sight.now_of(run))
         return EndReason.DEADLINE_EXCEEDED if over else None
     work = sight.works[run.name]
     running_s = work.running_s if work is not None else None
-    if is_overdue(run.contract, running_s, sight.now_s):
+    if is_overdue(run.contract, running_s, sight.now_of(run)):
         return EndReason.DEADLINE_EXCEEDED
     starts = work is not None and work.started
-    given_up = not starts and is_given_up(run.contract, run.made_s, sight.now_s)
+    given_up = not starts and is_given_up(run.contract, run.made_s, sight.now_of(run))
     return EndReason.NEVER_STARTED if given_up else None
 
 

@@ -1,0 +1,36 @@
+"""Defects that show when something goes wrong between a program and its API server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.prove.defects.defect import Defect, product
+
+REFLECTOR = "adapters/kube/reflector.py"
+
+LINE: Mapping[str, Defect] = {
+    "not listed again after 410": product(
+        REFLECTOR,
+        'version = version if isinstance(error, Retryable) else ""',
+        "version = version or str(error)",
+        plan="ambiguous 410 to hub>hub watch /apis/hansa.dev/v1alpha1/aijobs",
+    ),
+    "never listed again": product(
+        REFLECTOR,
+        "self._list_at = self._clock.monotonic() + self._relist_s",
+        "self._list_at = self._clock.monotonic() + 1e9 * self._relist_s",
+        plan="unobserved hub>hub ADDED /apis/hansa.dev/v1alpha1/aijobs #1",
+    ),
+    "what a lost answer made stands in the way": product(
+        "member/runs/run_objects.py",
+        "        except Conflict:\n            return None\n        except Terminal",
+        "        except Terminal",
+        plan="ambiguous lost to vilnius>vilnius create /api/v1/namespaces #1",
+    ),
+    "a watch that waits for ever": product(
+        "adapters/kube/client.py",
+        "sock_read=watch_inactivity_s",
+        "sock_read=None",
+        "unit/adapters/test_reflector.py",
+    ),
+}
