@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import click
 
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE
 from hansa.cli.access import Access, list_if_allowed, with_access
-from hansa.cli.display import say, show_table
+from hansa.cli.display import plain, say, show_table
+from hansa.cli.health.finding import Finding
+from hansa.cli.health.hub_lease import ask_for_hub
 from hansa.ports import Manifest
 
+T = TypeVar("T")
+
+EXIT_NO_HUB = 3
+"""What was shown is old, or nobody will act on it: no hub leads here."""
 ENDED = frozenset({"Succeeded", "Failed"})
 
 
 @click.command
 @with_access
 def status(access: Access) -> None:
-    """Show nodes, pools and jobs on one screen."""
-    nodes, pools, jobs = access.ask(_read_league)
+    """Show nodes, pools and jobs on one screen, and whether a hub works.
+
+    Exits with 3 when no hub leads here: then all that is shown is what the last one wrote.
+    """
+    hub, (nodes, pools, jobs) = access.ask(
+        lambda cluster: _beside_hub(cluster, _read_league(cluster))
+    )
     _show("Nodes", NODE_COLUMNS, nodes, node_row)
     _show("Pools", POOL_COLUMNS, pools, pool_row)
     if jobs is None:
         say("Jobs: you may not list aijobs; `kubectl hansa explain JOB -n NAMESPACE` shows one.")
-        return
-    show_table("Jobs", ("POOL", "STATE", "JOBS"), job_counts(jobs))
+    else:
+        show_table("Jobs", ("POOL", "STATE", "JOBS"), job_counts(jobs))
+    _tell_hub(hub)
 
 
 @click.command
 @click.option("--datasets", is_flag=True, help="Show the data sets that members announce instead.")
 @with_access
 def nodes(datasets: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
-    """Show the members: where they stand, whose law reaches them, what they lend."""
-    found = access.ask(lambda cluster: cluster.list(SOVEREIGNNODE.path())).items
+    """Show the members: where they stand, whose law reaches them, what they lend.
+
+    Exits with 3 when no hub leads here: then READY is what the last one wrote.
+    """
+    hub, page = access.ask(lambda cluster: _beside_hub(cluster, cluster.list(SOVEREIGNNODE.path())))
+    found = page.items
     if datasets:
         show_table("Data sets", ("DATA SET", "NODE", "JURISDICTION", "WHERE"), dataset_rows(found))
     else:
         show_table("Nodes", NODE_COLUMNS, map(node_row, found))
+    _tell_hub(hub)
 
 
 @click.command
@@ -49,6 +67,24 @@ def top(access: Access) -> None:
     found = access.ask(lambda cluster: cluster.list(SOVEREIGNNODE.path())).items
     columns = ("INSTITUTION", "JURISDICTION", "GPU CLASS", "LENT", "HELD", "OF THE LEAGUE")
     show_table("GPUs", columns, gpu_rows(found))
+
+
+async def _beside_hub(cluster: KubeCluster, question: Awaitable[T]) -> tuple[Finding, T]:
+    answer = await question
+    return await ask_for_hub(cluster), answer
+
+
+def _tell_hub(hub: Finding) -> None:
+    """Say whether a hub works; on stderr what makes all that was shown old, and exit."""
+    if hub.good:
+        say(f"Hub: {hub.detail}")
+        return
+    note = (
+        "; what is shown is what it wrote last, and nothing new starts" if hub.good is False else ""
+    )
+    click.echo(plain(f"Hub: {hub.detail}{note}"), err=True)
+    if hub.good is False:
+        sys.exit(EXIT_NO_HUB)
 
 
 async def _read_league(
