@@ -13,6 +13,7 @@ from hansa.api.meta import (
     Assurance,
     Condition,
     Currency,
+    Decimal,
     GpuInventory,
     GpuPrice,
     Jurisdiction,
@@ -84,9 +85,9 @@ class SovereignNodeSpec(Model):
         " name one of them here is it believed that it holds it.",
     )
     prices: tuple[GpuPrice, ...] = Field(default=(), max_length=64, description="Prices per class.")
-    cpu_hour_price: Annotated[
-        str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$", max_length=20)
-    ] = Field(default="0", description="Price of one CPU for one hour, for work without GPUs.")
+    cpu_hour_price: Decimal = Field(
+        default="0", description="Price of one CPU for one hour, for work without GPUs."
+    )
     currency: Currency = Field(default="EUR", description="ISO 4217 currency of the prices.")
     operator: Name | None = Field(
         default=None, description="Operating company when it is not the institution."
