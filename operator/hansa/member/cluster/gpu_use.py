@@ -84,7 +84,7 @@ def _count(samples: list[Sample]) -> dict[str, int]:
         return [s for s in samples if s.name == metric.name and wanted <= s.labels.keys()]
 
     classes = {s.labels["gpu"]: s.labels["gpu_class"] for s in told(m.GPU_INFO)}
-    idle = {s.labels["gpu"] for s in told(m.GPU_JOB) if s.labels["job"] == _NOBODYS}
+    idle = {s.labels["gpu"] for s in told(m.GPU_JOB) if s.labels["aijob"] == _NOBODYS}
     counts: dict[str, int] = {}
     for sample in told(m.GPU_BUSY):
         gpu = sample.labels["gpu"]
