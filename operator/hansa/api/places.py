@@ -52,6 +52,22 @@ BLOCS: dict[str, frozenset[str]] = {
 
 MISTAKEN = {"UK": "GB", "EL": "GR"}
 """What people write for a country → its ISO code. EU documents write both."""
+UNASSIGNED = {"XK": "ISO 3166 has assigned no code to Kosovo, so no rule can name it"}
+"""Codes in use that ISO has not assigned: no rule could say whose they are."""
+
+
+def _code_of(name: str) -> str:
+    """Return the code of a country written by its name or three letters; empty: it is neither.
+
+    >>> _code_of("Estonia"), _code_of("EST"), _code_of("ee")
+    ('EE', 'EE', 'EE')
+    """
+    from pycountry import countries  # noqa: PLC0415  # see ``_regions``
+
+    try:
+        return str(countries.lookup(name.strip()).alpha_2)
+    except LookupError:
+        return ""
 
 
 @cache
@@ -103,6 +119,11 @@ def unknown(place: str, also: frozenset[str] = frozenset()) -> str:
     country = country_of(place)
     if country in MISTAKEN:
         return f"there is no place {place}; write {MISTAKEN[country]}{place[len(country) :]}"
+    if country in UNASSIGNED:
+        return f"there is no place {place}: {UNASSIGNED[country]}"
+    named = _code_of(place)
+    if named:
+        return f"there is no place {place}; write {named}"
     near = _nearest(place, also)
     return f"there is no place {place}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 

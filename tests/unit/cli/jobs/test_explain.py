@@ -86,7 +86,7 @@ STORIES = {
         big("study"),
         [
             "Planner: WaitingForCapacity: all 1 nodes that may take it are full",
-            "  it would start now if tartu had 2 GPUs more",
+            "  it would start now if tartu had 2 nvidia-t4 GPUs more",
         ],
     ),
     "nothing the planner could change": (
