@@ -197,3 +197,15 @@ def test_a_gpus_job_is_ours_and_not_the_scrapers(states):
     assert alert["metric"]["gpu"] == "GPU-1"
     shown = {row["metric"]["aijob"] for row in states["firing"]["GPU busy by job"]}
     assert shown == {"uid-1", "none"}
+
+
+@pytest.mark.parametrize("chart", ["hansa-hub", "hansa-member"])
+def test_alerts_link_to_where_the_runbooks_are(render: Render, chart: str):
+    wiki = "https://wiki.example.org/runbooks"
+    rule = {"enabled": True, "runbooks": wiki}
+    node = {} if chart == "hansa-hub" else {"node": "tartu"}
+    documents = render(chart, monitoring={"prometheusRule": rule}, **node)
+    (made,) = [one for one in documents if one["kind"] == "PrometheusRule"]
+    rules = [rule for group in made["spec"]["groups"] for rule in group["rules"]]
+    assert rules
+    assert all(rule["annotations"]["runbook_url"] == f"{wiki}/{rule['alert']}.md" for rule in rules)
