@@ -21,11 +21,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from hansa.api import places
+from hansa.api import group, places
 
-GROUP = "hansa.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
+GROUP, VERSION, API_VERSION = group.GROUP, group.VERSION, group.API_VERSION
 CATEGORY = "hansa"
 
 INSTITUTION_LABEL = f"{GROUP}/institution"

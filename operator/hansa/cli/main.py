@@ -13,6 +13,10 @@ from hansa.errors import HansaError, NotFound, Retryable, Terminal
 COMMANDS = {
     "explain": ("hansa.cli.jobs.explain:explain", "Why a job is where it is, or is nowhere."),
     "what-if": ("hansa.cli.jobs.whatif:what_if", "Plan a changed league, without changing it."),
+    "submit": ("hansa.cli.jobs.submit:submit", "Check jobs and apply them."),
+    "queue": ("hansa.cli.jobs.queue:queue", "What waits, in order, and for what."),
+    "wait": ("hansa.cli.jobs.wait:wait", "Wait until a job is placed, runs or has ended."),
+    "cancel": ("hansa.cli.jobs.wait:cancel", "Stop a job, or hold it back."),
     "logs": ("hansa.cli.jobs.logs:logs", "The last lines of a job, where the member exports them."),
     "status": ("hansa.cli.league.overview:status", "Nodes, pools and jobs on one screen."),
     "top": ("hansa.cli.league.overview:top", "GPUs by institution."),

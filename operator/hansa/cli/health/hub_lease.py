@@ -7,13 +7,16 @@ Lease that is held and fresh means that somebody plans.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.client import KubeCluster
 from hansa.cli.health.finding import Finding
 from hansa.errors import HansaError
 from hansa.model.times import from_rfc3339
 from hansa.ports import Clock, Cluster, Manifest
+
+if TYPE_CHECKING:
+    from hansa.adapters.kube.client import KubeCluster
 
 LEASES = "/apis/coordination.k8s.io/v1/leases"
 LEASE = "hansa-hub"

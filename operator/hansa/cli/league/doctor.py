@@ -17,7 +17,7 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import KINDS, MEMBERPOLICY, Kind
 from hansa.api.meta import GROUP
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import show_table
+from hansa.cli.display import Section, show, with_output
 from hansa.cli.health.finding import Finding
 from hansa.cli.health.hub_install import examine_hub
 from hansa.errors import HansaError, NotFound
@@ -57,8 +57,9 @@ RIGHTS: dict[Side, tuple[tuple[str, str, str], ...]] = {
     required=True,
     help="What this cluster is, or is to become.",
 )
+@with_output
 @with_access
-def doctor(side: Side, access: Access) -> None:
+def doctor(side: Side, output: str, access: Access) -> None:
     """Check versions, kinds, your rights and the clock.
 
     On a hub also its pods and image, its Lease, its signing key and its admission policies; on a
@@ -67,7 +68,7 @@ def doctor(side: Side, access: Access) -> None:
     """
     findings = access.ask(lambda cluster: examine(cluster, side))
     rows = [finding.cells for finding in findings]
-    show_table(f"{side} at the chosen context", ("CHECK", "RESULT", "DETAIL"), rows)
+    show([Section(f"{side} at the chosen context", ("CHECK", "RESULT", "DETAIL"), rows)], output)
     if any(finding.good is False for finding in findings):
         sys.exit(1)
 

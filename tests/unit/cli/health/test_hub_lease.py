@@ -78,10 +78,11 @@ EXITS = {"works": (True, 0), "dead": (False, 3), "hidden": (None, 0)}
 @pytest.mark.parametrize(("good", "code"), EXITS.values(), ids=EXITS)
 @pytest.mark.parametrize("command", [overview.status, overview.nodes], ids=["status", "nodes"])
 def test_the_exit_code_says_it(monkeypatch, command, good, code):
-    answers = ([], [], []) if command is overview.status else Page([], "1")
+    answers = ([], [], []) if command is overview.status else []
     said = (Finding("Hub", good, "as it is"), answers)
     monkeypatch.setattr("hansa.cli.access.Access.ask", lambda *_: said)
-    result = CliRunner().invoke(command, [])
-    assert result.exit_code == code
-    assert "Hub: as it is" in (result.stdout if good else result.stderr)
-    assert ("nothing new starts" in result.stderr) is (good is False)
+    for output in ("table", "json"):
+        result = CliRunner().invoke(command, ["-o", output])
+        assert result.exit_code == code
+        assert "Hub: as it is" in result.stdout
+        assert ("nothing new starts" in result.stdout) is (good is False)
