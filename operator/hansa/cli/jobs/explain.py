@@ -100,7 +100,7 @@ def summary(job: Manifest) -> list[str]:
     estimate = status.get("startEstimate")
     if estimate:
         lines.append(
-            f"  may start by {estimate['p50']} (even odds), {estimate['p90']} (nine in ten)"
+            f"  may start by {estimate['p50']} (one time in two), {estimate['p90']} (nine in ten)"
         )
     return lines
 

@@ -146,7 +146,7 @@ def test_the_summary_says_what_the_hub_said():
         "clinic/study in pool league",
         "  Placed: False (WaitingForCapacity) m",
         "  3 jobs are ahead of it in the pool",
-        "  may start by 2027-01-15T09:00:00Z (even odds), 2027-01-15T10:00:00Z (nine in ten)",
+        "  may start by 2027-01-15T09:00:00Z (one time in two), 2027-01-15T10:00:00Z (nine in ten)",
     ]
 
 
