@@ -171,8 +171,15 @@ def _rules_only(verdicts: Sequence[Verdict], hidden: str) -> Iterator[str]:
 def node_lines(verdicts: Iterable[Verdict], here: str = "") -> list[Line]:
     """Return the planner's verdict on every node of the job's pool. ``here`` holds its grant."""
     return [
-        Line(v.site, Reason.PLACED.value, "it holds the grant")
+        _holder(v)
         if v.site == here
         else Line(v.site, v.reason.value, v.message or _WORDS.get(v.reason, ""))
         for v in verdicts
     ]
+
+
+def _holder(verdict: Verdict) -> Line:
+    """The node that holds the grant; one that is silent holds it still, and that is what matters."""
+    if verdict.reason is Reason.NODE_UNREACHABLE:
+        return Line(verdict.site, verdict.reason.value, f"it holds the grant; {verdict.message}")
+    return Line(verdict.site, Reason.PLACED.value, "it holds the grant")

@@ -35,6 +35,24 @@ def test_the_node_that_holds_the_grant_is_said_to():
     assert reasons(league(study), study)["riga"] == "Placed"
 
 
+def test_a_silent_node_that_holds_the_grant_is_told_as_both():
+    study = job("study", node="tartu", epoch=1)
+    lost = node(*EE, ready="False", reason="NodeUnreachable")
+    lost["status"]["conditions"][0]["message"] = "not heard for 9 min"
+    (line,) = explain.answer(league(study, nodes=[lost]), study).nodes
+    assert (line.reason, line.message) == (
+        "NodeUnreachable",
+        "it holds the grant; not heard for 9 min",
+    )
+
+
+def test_a_graver_fault_than_silence_is_told_first():
+    study = job("study")
+    lost = node(*EE, ready="False", reason="NodeUnreachable")
+    lost["spec"]["accepted"] = "Rejected"
+    assert reasons(league(study, nodes=[lost]), study) == {"tartu": "NodeNotAccepted"}
+
+
 def test_an_ended_job_keeps_the_hubs_last_words():
     done = {"type": "Succeeded", "status": "True", "reason": "Succeeded"}
     verdict = {"node": "lisbon", "reason": "ResidencyDenied", "message": "stands in PT"}
