@@ -6,7 +6,7 @@ Kept apart from the kinds so that a pattern or a limit is written once and gener
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
@@ -42,11 +42,20 @@ NODE_ACCOUNT = "hansa-agent"
 """A node is this service account in its namespace on the hub."""
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_COUNTRY = "|".join(
-    f"{first}[{''.join(code[1] for code in codes)}]"
-    for first, codes in groupby(sorted(places.COUNTRIES), key=lambda code: code[0])
+
+
+def _one_of(countries: Iterable[str]) -> str:
+    """Return the pattern of some countries, as short as it can be."""
+    return "|".join(
+        f"{first}[{''.join(code[1] for code in codes)}]"
+        for first, codes in groupby(sorted(countries), key=lambda code: code[0])
+    )
+
+
+_REGION = "|".join(
+    f"({_one_of(countries)})-({shape})" for shape, countries in places.REGION_SHAPES.items()
 )
-_JURISDICTION = f"({_COUNTRY})(-[A-Z0-9]{{1,3}})?"
+_JURISDICTION = f"({_one_of(places.COUNTRIES)}|{_REGION})"
 _BLOC = "|".join(places.BLOCS)
 _OVERLAY = f"{places.OVERLAY_PREFIX}[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 COUNTRY_OR_REGION = f"^{_JURISDICTION}$"

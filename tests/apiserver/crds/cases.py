@@ -24,7 +24,7 @@ class Sample:
 
 
 def _place(n: int) -> str:
-    return f"JP-{n}"
+    return f"EE-{n:03}"
 
 
 def _digest(n: int) -> str:
@@ -35,7 +35,20 @@ SAMPLES: dict[str, Sample] = {
     meta.DNS_LABEL: Sample(("a", "a-1", "a" * 63), ("Tartu", "-a", "a-", "a.b", "a b", "a\nb")),
     meta.COUNTRY_OR_REGION: Sample(
         ("EE", "PT-11", "FR-ARA", "GB", "GR"),
-        ("ee", "EST", "EE-", "EE-ABCD", "Estonia", "UK", "EL", "XX", "UK-SCT", "EU", "World"),
+        (
+            "ee",
+            "EST",
+            "EE-",
+            "EE-ABCD",
+            "Estonia",
+            "UK",
+            "EL",
+            "XX",
+            "UK-SCT",
+            "EE-ZZ",
+            "EU",
+            "World",
+        ),
         _place,
     ),
     meta.COUNTRY_REGION_OR_BLOC: Sample(
