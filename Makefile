@@ -47,8 +47,8 @@ test-fast: setup ## no cluster, nothing built; fails where the pure layers are n
 	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal
 	$(BIN)/python -m pytest tests/random tests/simulation tests/prove tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
 
-demo: setup ## the league, end to end, on this machine
-	$(BIN)/python -m e2e demo
+demo: setup ## the league, end to end, on this machine; KEEP=1 leaves it running
+	$(BIN)/python -m e2e demo $(if $(KEEP),--keep)
 
 down: setup ## remove whatever a testbed left behind
 	$(BIN)/python -m e2e down

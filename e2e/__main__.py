@@ -113,10 +113,11 @@ def status() -> None:
     show_default=True,
     help="Where the report goes.",
 )
-def demo(name: str, report: Path, provider: str) -> None:
+@click.option("--keep", is_flag=True, help="Leave the league running, and say what to try in it.")
+def demo(name: str, report: Path, provider: str, keep: bool) -> None:  # noqa: FBT001  # click passes options by name
     """Bring the league up, run its five jobs, check the audit logs, take all down."""
     try:
-        run_demo(report, provider, name=name)
+        run_demo(report, provider, name=name, keep=keep)
     except ProviderUnavailableError as error:
         raise click.ClickException(str(error)) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from e2e.testbed.host.progress import Progress
 from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
 from e2e.testbed.providers.local import LocalTestbed
+from e2e.testbed.providers.provider import ProviderUnavailableError
 from e2e.testbed.providers.simulated import NOTICE, SimulatedTestbed
 
 FILE_WIDTH = 150
@@ -44,21 +45,44 @@ class Running:
 
 
 @contextmanager
-def running_league(progress: Progress, *, name: str) -> Iterator[Running]:
-    """Bring up real clusters, found the league, start Prometheus; take all down at the end."""
+def running_league(progress: Progress, *, name: str, keep: bool = False) -> Iterator[Running]:
+    """Bring up real clusters, found the league, start Prometheus; take all down at the end.
+
+    ``keep``: leave it running, unless something has failed.
+    """
     progress.note(GPU_NOTICE)
     folder = cache_root() / "run" / name / "demo"
-    with LocalTestbed(name=name, progress=progress) as testbed:
+    testbed = LocalTestbed(name=name, progress=progress, die_with_parent=not keep)
+    with kept(testbed, keep=keep):
         league = League(testbed, folder / "data")
         league.found()
-        clusters = list(testbed.sites.values())
-        with Prometheus(folder / "prometheus", clusters, marker=name) as prometheus:
+        prometheus = Prometheus(
+            folder / "prometheus",
+            list(testbed.sites.values()),
+            marker=name,
+            die_with_parent=not keep,
+        )
+        with kept(prometheus, keep=keep):
             yield Running(league, testbed, testbed.images[RAY].reference, prometheus)
 
 
 @contextmanager
-def simulated_league(progress: Progress, *, name: str) -> Iterator[Running]:
+def kept(thing: AbstractContextManager[object], *, keep: bool) -> Iterator[None]:
+    """Enter and leave ``thing``; with ``keep`` leave it only where what was done in it has failed."""
+    with ExitStack() as stack:
+        stack.enter_context(thing)
+        yield
+        if keep:
+            stack.pop_all()
+
+
+@contextmanager
+def simulated_league(progress: Progress, *, name: str, keep: bool = False) -> Iterator[Running]:
     """Bring up real control planes with simulated pods and found the league on them."""
+    if keep:
+        raise ProviderUnavailableError(
+            "simulated agents end with the demo; keep a league of real pods: --provider local"
+        )
     with SimulatedTestbed(name=name, progress=progress) as testbed:
         league = SimulatedLeague(testbed)
         league.found()
@@ -95,17 +119,37 @@ def audit(members: Mapping[str, Cluster], allowed: Mapping[str, Allowed]) -> Fin
     return examine(placed, allowed)
 
 
+def next_commands(running: Running) -> str:
+    """Return what to try in a league that was left running."""
+    hub = running.league.hub.kubeconfig
+    lines = [
+        "The league is still there. Next:",
+        f"  export KUBECONFIG={hub}",
+        "  .venv/bin/hansa status",
+        "  .venv/bin/hansa explain nowhere -n hospital",
+        "make down takes it away.",
+    ]
+    if running.prometheus is not None:
+        lines.insert(4, f"  Prometheus: {running.prometheus.url}")
+    return "\n".join(lines)
+
+
 def _console() -> Console:
     """Return a console wide enough for the table, also where the output is a file."""
     console = Console()
     return console if console.is_terminal else Console(width=FILE_WIDTH)
 
 
-def demo(report_path: Path, provider: str = "local", *, name: str = "hansa") -> Report:
-    """Run the whole demo; raises when the league did not do what the story says."""
+def demo(
+    report_path: Path, provider: str = "local", *, name: str = "hansa", keep: bool = False
+) -> Report:
+    """Run the whole demo; raises when the league did not do what the story says.
+
+    ``keep``: leave a league that did, with all that is in it, and say what to try.
+    """
     begun = elapsed_s()
     progress, console = Progress(), _console()
-    with PROVIDERS[provider](progress, name=name) as running:
+    with PROVIDERS[provider](progress, name=name, keep=keep) as running:
         recorded = state.load(name)
         outcomes, finding = run_story(running)
         report = Report(
@@ -116,9 +160,13 @@ def demo(report_path: Path, provider: str = "local", *, name: str = "hansa") -> 
             jobs=tuple(outcomes),
         )
         report.write(report_path)
+        next_ = next_commands(running) if keep and not finding.outside else ""
     report.show(console)
     console.print(GPU_NOTICE if provider == "local" else NOTICE)
     console.print(f"The same is in {report_path.name}.")
+    if next_:
+        console.print(next_, markup=False, highlight=False, soft_wrap=True)
+        return report
     left = remains(recorded) if recorded else [f"no record of {name}"]
     console.print(f"{LEFT_NOTICE}: {', '.join(left) or 'nothing'}.")
     if finding.outside or left:

@@ -121,6 +121,10 @@ class GpuReading:
     ecc_corrected: int | None
     ecc_uncorrected: int | None
     process_ids: Sequence[int] = ()
+    slowdown_celsius: int | None = None
+    """Temperature at which it slows itself down."""
+    xids: Mapping[int, int] | None = None
+    """XID → errors since the probe began to listen, the last one last."""
 
 
 class GpuProbe(Protocol):

@@ -69,6 +69,9 @@ MISTAKES = {
     ("place", "EE-OOO"): "there is no place EE-OOO; did you mean EE",
     ("place", "Nordics"): "there is no place Nordics; did you mean Nordic",
     ("or bloc", "EUU"): "there is no place EUU; did you mean EU",
+    ("jurisdiction", "Estonia"): "there is no place Estonia; write EE",
+    ("place", "prt"): "there is no place prt; write PT",
+    ("place", "XK"): "there is no place XK: ISO 3166 has assigned no code to Kosovo",
     ("place", "QQQQQQ"): "there is no place QQQQQQ",
     ("jurisdiction", "EU"): "EU is a bloc; name the country or region",
     ("jurisdiction", "World"): "World is a bloc; name the country or region",
@@ -80,3 +83,35 @@ MISTAKES = {
 @pytest.mark.parametrize("case", MISTAKES, ids=" ".join)
 def test_a_mistake_is_told_with_what_to_write_instead(case):
     assert said(*case).removeprefix("spec: ").startswith(MISTAKES[case])
+
+
+def _shape(regions):
+    """How the regions of a country look, a length after the other."""
+    found = []
+    for length in sorted({*map(len, regions)}):
+        some = [region for region in regions if len(region) == length]
+        digits, letters = all(map(str.isdigit, some)), all(map(str.isalpha, some))
+        kind = "[0-9]" if digits else "[A-Z]" if letters else "[A-Z0-9]"
+        found.append(kind + (f"{{{length}}}" if length > 1 else ""))
+    return "|".join(found)
+
+
+def test_the_shapes_of_regions_are_those_of_iso():
+    regions = {}
+    for subdivision in pycountry.subdivisions:
+        country, _, region = subdivision.code.partition("-")
+        regions.setdefault(country, set()).add(region)
+    shapes = {}
+    for country, own in regions.items():
+        shapes.setdefault(_shape(own), set()).add(country)
+    assert shapes == places.REGION_SHAPES
+
+
+NO_REGIONS = ("EE-ZZ", "PT-ZZ", "VA-1", "EE-1", "DE-12", "US-1A")
+
+
+@pytest.mark.parametrize("code", NO_REGIONS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_region_that_looks_like_none_of_its_countrys_is_refused_at_apply(kind, code):
+    assert not re.search(KINDS[kind][1], code)
+    assert said(kind, code)

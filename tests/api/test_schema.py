@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Annotated
 
 import pytest
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
+from hansa.api.aijob import AIJobSpec
 from hansa.api.generate import schema
 from hansa.api.generate.extras import EXTRAS
 from hansa.api.generate.structural import UnsupportedSchemaError, structural_schema
-from hansa.api.kinds import KINDS, MEMBERPOLICY
-from hansa.api.meta import DNS_LABEL, OPAQUE, PATTERN_ADVICE, keyed
+from hansa.api.kinds import AIJOB, KINDS, MEMBERPOLICY
+from hansa.api.meta import DNS_LABEL, OPAQUE, PATTERN_ADVICE, Quantity, keyed
+from hansa.grants.authorization import work
+from tests.apiserver.crds.bases import BASES
 
 ROOT = Path(__file__).parents[2]
 FILES = {str(path): (path, text) for path, text in schema.files().items()}
@@ -186,3 +197,40 @@ def test_what_is_opaque_has_no_inside():
         "x-kubernetes-preserve-unknown-fields": True,
         "x-kubernetes-map-type": "atomic",
     }
+
+
+def test_a_number_is_taken_where_kubernetes_takes_one():
+    job = schema.custom_resource_definition(AIJOB)["spec"]["versions"][0]
+    worker = job["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["ray"]
+    cpu = worker["properties"]["workers"]["properties"]["cpu"]
+    assert cpu["x-kubernetes-int-or-string"] is True
+    assert "type" not in cpu
+
+
+NUMBERS = {
+    "an integer": (2, "2"),
+    "a string": ("500m", "500m"),
+    "the largest": (2**53 - 1, str(2**53 - 1)),
+}
+NO_QUANTITIES = {"a float": 0.5, "below zero": -1, "no number": True, "beyond JSON": 2**53}
+
+
+@pytest.mark.parametrize(("written", "read"), NUMBERS.values(), ids=NUMBERS)
+def test_a_number_and_its_string_are_one_value(written: object, read: str):
+    assert TypeAdapter(Quantity).validate_python(written) == read
+
+
+@pytest.mark.parametrize("written", NO_QUANTITIES.values(), ids=NO_QUANTITIES)
+def test_what_has_no_one_spelling_is_refused(written: object):
+    with pytest.raises(ValidationError):
+        TypeAdapter(Quantity).validate_python(written)
+
+
+def test_a_signature_covers_what_is_asked_however_the_number_is_written():
+    base = copy.deepcopy(BASES["AIJob"]["spec"])
+    written = {}
+    for cpu in (2, "2"):
+        base["ray"]["workers"]["cpu"] = cpu
+        written[type(cpu)] = work(AIJobSpec.model_validate(base))
+    assert written[int] == written[str]
+    assert written[int]["ray"]["workers"]["cpu"] == "2"

@@ -50,9 +50,27 @@ FIRES = {
     "HansaMemberUnfit": {'hansa_member_condition{condition="KubeRayReady"}': "0x30"},
     "HansaRunNotRemoved": {'hansa_member_condition{condition="RunsRemoved"}': "0x30"},
     "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="DriverError"}': "0x30"},
+    "HansaGpuMissing": {
+        'hansa_member_machine_gpus{machine="m"}': "8x5 7x60",
+        'hansa_machine_gpus_seen{machine="m"}': "7x60",
+    },
+    "HansaExporterGone": {
+        'hansa_member_machine_gpus{machine="m"}': "8x60",
+        'hansa_machine_gpus_seen{machine="n"}': "8x60",
+    },
+    "HansaGpuMemoryErrors": {
+        'hansa_gpu_ecc_errors_total{instance="m",gpu="g",severity="uncorrected"}': "1x30"
+    },
+    "HansaGpuXid": {
+        'hansa_gpu_xid_errors_total{instance="m",gpu="g",cause="hardware"}': "0x5 1x30"
+    },
+    "HansaGpuHot": {
+        'hansa_gpu_temperature_celsius{instance="m",gpu="g"}': "85x30",
+        'hansa_gpu_slowdown_celsius{instance="m",gpu="g"}': "87x30",
+    },
     "HansaGpuHeldIdle": {
         'hansa_gpu_busy_ratio{instance="m",gpu="g"}': "0x120",
-        'hansa_gpu_job_info{instance="m",gpu="g",job="u-1",institution="i"}': "1x120",
+        'hansa_gpu_job_info{instance="m",gpu="g",aijob="u-1",institution="i"}': "1x120",
     },
 }
 QUIET = {
@@ -87,9 +105,29 @@ QUIET = {
     "HansaMemberUnfit": {'hansa_member_condition{condition="HubReachable"}': "0x30"},
     "HansaRunNotRemoved": {'hansa_member_condition{condition="RunsRemoved"}': "1x30"},
     "HansaGpuUnread": {'hansa_gpu_probe_up{instance="m",reason="NoDriver"}': "0x30"},
+    "HansaGpuMissing": {
+        'hansa_member_machine_gpus{machine="m"}': "8x60",
+        'hansa_machine_gpus_seen{machine="m"}': "8x60",
+        # A machine that has left the cluster misses nothing.
+        'hansa_member_machine_gpus{machine="gone"}': "8x5 _x60",
+        'hansa_machine_gpus_seen{machine="gone"}': "8x5 0x60",
+    },
+    "HansaExporterGone": {'hansa_member_machine_gpus{machine="m"}': "8x60"},
+    "HansaGpuMemoryErrors": {
+        'hansa_gpu_ecc_errors_total{instance="m",gpu="g",severity="corrected"}': "9x30"
+    },
+    "HansaGpuXid": {
+        'hansa_gpu_xid_errors_total{instance="m",gpu="g",cause="application"}': "0x5 1x30",
+        'hansa_gpu_xid_errors_total{instance="m",gpu="g",cause="hardware"}': "5x30",
+    },
+    "HansaGpuHot": {
+        'hansa_gpu_temperature_celsius{instance="m",gpu="g"}': "92x30",
+        'hansa_gpu_slowdown_celsius{instance="m",gpu="g"}': "95x30",
+        'hansa_gpu_temperature_celsius{instance="m",gpu="untold"}': "89x30",
+    },
     "HansaGpuHeldIdle": {
         'hansa_gpu_busy_ratio{instance="m",gpu="g"}': "0x120",
-        'hansa_gpu_job_info{instance="m",gpu="g",job="none",institution=""}': "1x120",
+        'hansa_gpu_job_info{instance="m",gpu="g",aijob="none",institution=""}': "1x120",
     },
 }
 
@@ -119,7 +157,8 @@ def cases(alert):
     hold = int(alert.hold[:-1]) * MINUTES[alert.hold[-1]]
     end = hold + 15
     yield case(alert.name, FIRES[alert.name], end, firing=True)
-    yield case(alert.name, FIRES[alert.name], hold - 1, firing=False)
+    if hold:
+        yield case(alert.name, FIRES[alert.name], hold - 1, firing=False)
     yield case(alert.name, QUIET[alert.name], end, firing=False)
 
 

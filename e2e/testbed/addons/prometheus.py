@@ -38,12 +38,14 @@ class Prometheus:
         *,
         rules: Sequence[Path] = (),
         marker: str = "",
+        die_with_parent: bool = True,
     ) -> None:
         self.folder = folder
         self._clusters = clusters
         self._targets = folder / "targets.json"
         self._config = config(self._targets, rules)
         self._env = {MARKER: marker} if marker else {}
+        self._die_with_parent = die_with_parent
 
     def __enter__(self) -> Self:
         """Start it and wait until it is ready."""
@@ -74,7 +76,7 @@ class Prometheus:
             argv,
             log=self.folder / "prometheus.log",
             env=self._env,
-            die_with_parent=True,
+            die_with_parent=self._die_with_parent,
         )
         wait_until(self._ready, what="Prometheus")
 

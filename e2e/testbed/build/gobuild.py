@@ -32,8 +32,9 @@ def build(
     prepare_module(family, module)
     target.mkdir(parents=True, exist_ok=True)
     for name in binaries:
-        usual = f"about {family.build_s[name]} s on 2 cores"
-        with progress.step(f"go build {name} {family.version} ({usual})"):
+        usual_s = family.build_s[name]
+        title = f"go build {name} {family.version} (about {usual_s} s on 2 cores)"
+        with progress.step(title, usual_s=usual_s):
             partial = target / f".{name}.partial"
             flags = ["-trimpath", "-ldflags", family.ldflags, "-o", str(partial)]
             _go(module, "build", *flags, family.packages[name])

@@ -1,7 +1,8 @@
 """Says what is being done, how far it is and how long it took, to a person or to a log file.
 
 On a terminal a spinner shows the innermost running step and its age; elsewhere every step is a
-plain line with the elapsed time, and a long one reports every half minute that it is alive.
+plain line with the elapsed time, and a long one says every minute that it is alive and, where that
+is known, how long it still takes.
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ from rich.text import Text
 
 from e2e.testbed.host.clock import elapsed_s
 
-HEARTBEAT_S = 30.0
+HEARTBEAT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
     title: str
     begun_s: float
+    usual_s: float = 0.0
+    """What it takes on a machine like that of whoever measured; 0: not known."""
 
     def __rich__(self) -> Text:
         """Render with the age of this moment: a live display asks again and again."""
-        return Text(f"{self.title} ({elapsed_s() - self.begun_s:.0f} s)")
+        age_s = elapsed_s() - self.begun_s
+        left_s = self.usual_s - age_s
+        more = f", about {left_s:.0f} s left" if left_s > 0 else ""
+        return Text(f"{self.title} ({age_s:.0f} s{more})")
 
 
 class Progress:
@@ -49,9 +55,9 @@ class Progress:
         self._console.print(f"{stamp} {'  ' * len(self._steps)}{message}", markup=False)
 
     @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Announce a step, and its duration or failure when it ends."""
-        step = _Step(title, elapsed_s())
+    def step(self, title: str, *, usual_s: float = 0.0) -> Iterator[None]:
+        """Announce a step, and its duration or failure when it ends; ``usual_s``: what it may take."""
+        step = _Step(title, elapsed_s(), usual_s)
         self.note(f"{title} …")
         self._steps.append(step)
         ending = "failed after"

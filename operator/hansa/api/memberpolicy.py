@@ -247,7 +247,7 @@ class MemberPolicyStatus(Model):
         default=(),
         max_length=16,
         description="Enforcing, HubReachable, KubeRayReady, ClockInSync, DiskAvailable, SecondLockHolds,"
-        " RunsRemoved.",
+        " RunsRemoved, IdentityRenewed, MachinesUnderstood, HubAgrees.",
     )
 
 

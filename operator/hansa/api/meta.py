@@ -6,13 +6,14 @@ Kept apart from the kinds so that a pattern or a limit is written once and gener
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -20,11 +21,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from hansa.api import places
+from hansa.api import group, places
 
-GROUP = "hansa.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
+GROUP, VERSION, API_VERSION = group.GROUP, group.VERSION, group.API_VERSION
 CATEGORY = "hansa"
 
 INSTITUTION_LABEL = f"{GROUP}/institution"
@@ -43,11 +42,20 @@ NODE_ACCOUNT = "hansa-agent"
 """A node is this service account in its namespace on the hub."""
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_COUNTRY = "|".join(
-    f"{first}[{''.join(code[1] for code in codes)}]"
-    for first, codes in groupby(sorted(places.COUNTRIES), key=lambda code: code[0])
+
+
+def _one_of(countries: Iterable[str]) -> str:
+    """Return the pattern of some countries, as short as it can be."""
+    return "|".join(
+        f"{first}[{''.join(code[1] for code in codes)}]"
+        for first, codes in groupby(sorted(countries), key=lambda code: code[0])
+    )
+
+
+_REGION = "|".join(
+    f"({_one_of(countries)})-({shape})" for shape, countries in places.REGION_SHAPES.items()
 )
-_JURISDICTION = f"({_COUNTRY})(-[A-Z0-9]{{1,3}})?"
+_JURISDICTION = f"({_one_of(places.COUNTRIES)}|{_REGION})"
 _BLOC = "|".join(places.BLOCS)
 _OVERLAY = f"{places.OVERLAY_PREFIX}[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 COUNTRY_OR_REGION = f"^{_JURISDICTION}$"
@@ -83,7 +91,7 @@ PATTERN_ADVICE = {
     COUNTRY_REGION_OR_BLOC: f"must be {_ISO}, or a bloc ({', '.join(places.BLOCS)})",
     PLACE: f"must be {_ISO}, a bloc ({', '.join(places.BLOCS)}) or overlay/NAME",
     QUANTITY: "must be a quantity, for example 500m, 2 or 16Gi",
-    DECIMAL: "must be a decimal number in quotes with at most six places, for example '0.35'",
+    DECIMAL: "must be a whole number, or a decimal one in quotes with at most six places, for example '0.35'",
     DIGEST_IMAGE: "must name the image by digest, NAME@sha256:64 hex digits, for example"
     " ghcr.io/lab/train@sha256:…; a tag can be moved",
     LOCAL_PATH: "must be a folder inside the claim, for example screening/2025",
@@ -114,6 +122,9 @@ def node_user(node: str) -> str:
     return f"system:serviceaccount:{NODE_NAMESPACE_PREFIX}{node}:{NODE_ACCOUNT}"
 
 
+LARGEST_INTEGER = (1 << 53) - 1
+"""That JSON carries unchanged everywhere (RFC 8785)."""
+INT_OR_STRING = "x-kubernetes-int-or-string"
 LIST_KEYS = "x-kubernetes-list-map-keys"
 Rule = dict[str, str]
 
@@ -189,10 +200,32 @@ JurisdictionOrBloc = Annotated[
 """A jurisdiction or a bloc (``EU``, ``Nordic``, ``World`` …)."""
 Place = Annotated[str, StringConstraints(max_length=80), _pattern(PLACE), _existing(_is_place)]
 """A jurisdiction, a bloc, or a pool's ``overlay/NAME``."""
-Quantity = Annotated[str, StringConstraints(pattern=QUANTITY, max_length=20)]
-"""A Kubernetes quantity, for example ``500m`` or ``2Gi``."""
-Decimal = Annotated[str, StringConstraints(pattern=DECIMAL, max_length=20)]
-"""A non-negative decimal number as a string, at most six places; money never travels as float."""
+
+
+def _spelt(value: object) -> object:
+    """Return an integer as the string that means the same: inside there is one spelling.
+
+    No float: most clients make binary ones of ``0.1``, and a signature covers what was written.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER:
+        return str(value)
+    return value
+
+
+Quantity = Annotated[
+    str,
+    StringConstraints(pattern=QUANTITY, max_length=20),
+    BeforeValidator(_spelt),
+    Field(json_schema_extra={INT_OR_STRING: True}),
+]
+"""A Kubernetes quantity, for example ``500m``, ``2Gi`` or the integer 2."""
+Decimal = Annotated[
+    str,
+    StringConstraints(pattern=DECIMAL, max_length=20),
+    BeforeValidator(_spelt),
+    Field(json_schema_extra={INT_OR_STRING: True}),
+]
+"""A non-negative decimal number, at most six places; a string unless whole: money is no float."""
 GpuClass = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
 """A GPU model as a label value, for example ``nvidia-l40s`` or ``nvidia-rtx-4090``."""
 Currency = Annotated[str, StringConstraints(pattern=CURRENCY, max_length=32)]

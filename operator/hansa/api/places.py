@@ -50,8 +50,66 @@ BLOCS: dict[str, frozenset[str]] = {
 }
 """Bloc → its countries, as of 2026. ``World`` is the bloc of all."""
 
+REGION_SHAPES: dict[str, frozenset[str]] = {
+    "[0-9]": _codes("AT GA NE"),
+    "[0-9]{2}": _codes(
+        """
+        AD AG AL BB BG BH CU CY DK DM DO DZ FI GD GT HR IR JM JP KE KP KR KZ LC LI ME MM MR
+        MT MY NO NR PL PT RW SA SC SG SM TN TO TR TZ UA UM VC ZM
+        """
+    ),
+    "[0-9]{2}|[0-9]{3}": _codes("EE"),
+    "[0-9]{2}|[A-Z0-9]{3}": _codes("CZ"),
+    "[0-9]{2}|[A-Z]{3}": _codes("BF MA MV PH"),
+    "[0-9]{3}": _codes("MK PW SI"),
+    "[0-9]|[0-9]{2}": _codes("KH LK"),
+    "[0-9]|[0-9]{2}|[A-Z]{3}": _codes("CG ML PY"),
+    "[0-9]|[0-9]{3}": _codes("MN"),
+    "[0-9]|[A-Z0-9]{2}": _codes("PA"),
+    "[0-9]|[A-Z]{3}": _codes("IS"),
+    "[A-Z0-9]{2}": _codes("BT IT LT NP RS VN"),
+    "[A-Z0-9]{2}|[A-Z0-9]{3}": _codes("FR"),
+    "[A-Z0-9]{3}": _codes("LV"),
+    "[A-Z]": _codes("AR BO GM KI KM LS MG TG TM VE"),
+    "[A-Z]{2}": _codes(
+        """
+        AE AM BI BJ BN BQ BR BS BW BY CA CD CH CI CL CM CN DE DJ ER ET GE GH GL GY HN HT HU
+        ID IN IQ JO KW LA LB LR LU LY MC MD MU NA NG NI OM PK QA SB SD SH SK SN SO SR SS SV
+        SY SZ TD TJ TL US UY UZ WF WS YE ZW
+        """
+    ),
+    "[A-Z]{2}|[A-Z0-9]{3}": _codes("NL"),
+    "[A-Z]{2}|[A-Z]{3}": _codes("AU AZ BZ CF CO RU ZA"),
+    "[A-Z]{3}": _codes("AF AO BA BE FM GB MX NZ PE PG PS TT TV TW VU"),
+    "[A-Z]|[0-9]{2}": _codes("BD FJ GR KN ST TH"),
+    "[A-Z]|[0-9]{3}": _codes("UG"),
+    "[A-Z]|[A-Z]{2}": _codes("CR CV EC ES GN GQ GW IE IL KG MW RO SE SL"),
+    "[A-Z]|[A-Z]{2}|[A-Z]{3}": _codes("EG"),
+    "[A-Z]|[A-Z]{3}": _codes("MH MZ"),
+}
+"""What follows the hyphen of a region → the countries whose regions look like that.
+
+The API server is given this much: of five thousand regions a pattern would be too long for it.
+"""
+
 MISTAKEN = {"UK": "GB", "EL": "GR"}
 """What people write for a country → its ISO code. EU documents write both."""
+UNASSIGNED = {"XK": "ISO 3166 has assigned no code to Kosovo, so no rule can name it"}
+"""Codes in use that ISO has not assigned: no rule could say whose they are."""
+
+
+def _code_of(name: str) -> str:
+    """Return the code of a country written by its name or three letters; empty: it is neither.
+
+    >>> _code_of("Estonia"), _code_of("EST"), _code_of("ee")
+    ('EE', 'EE', 'EE')
+    """
+    from pycountry import countries  # noqa: PLC0415  # see ``_regions``
+
+    try:
+        return str(countries.lookup(name.strip()).alpha_2)
+    except LookupError:
+        return ""
 
 
 @cache
@@ -103,6 +161,11 @@ def unknown(place: str, also: frozenset[str] = frozenset()) -> str:
     country = country_of(place)
     if country in MISTAKEN:
         return f"there is no place {place}; write {MISTAKEN[country]}{place[len(country) :]}"
+    if country in UNASSIGNED:
+        return f"there is no place {place}: {UNASSIGNED[country]}"
+    named = _code_of(place)
+    if named:
+        return f"there is no place {place}; write {named}"
     near = _nearest(place, also)
     return f"there is no place {place}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 

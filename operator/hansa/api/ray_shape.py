@@ -29,7 +29,10 @@ class Resources(Model):
         default="2Gi",
         description="Memory of the pod: what it is given, and the most it may take.",
         json_schema_extra=checked(
-            rule("self.matches('[1-9]')", "memory must be more than 0: a limit of 0 limits nothing")
+            rule(
+                "string(self).matches('[1-9]')",
+                "memory must be more than 0: a limit of 0 limits nothing",
+            )
         ),
     )
 

@@ -14,6 +14,7 @@ from hansa.api.meta import (
     Assurance,
     Condition,
     Currency,
+    Decimal,
     Digest,
     GpuInventory,
     GpuPrice,
@@ -110,9 +111,9 @@ class SovereignNodeSpec(Model):
         description="CostRecovery: each price is the sum of its parts and takes no margin; the node"
         " takes no work while one is not.",
     )
-    cpu_hour_price: Annotated[
-        str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$", max_length=20)
-    ] = Field(default="0", description="Price of one CPU for one hour, for work without GPUs.")
+    cpu_hour_price: Decimal = Field(
+        default="0", description="Price of one CPU for one hour, for work without GPUs."
+    )
     currency: Currency = Field(default="EUR", description="ISO 4217 currency of the prices.")
     operator: Name | None = Field(
         default=None, description="Operating company when it is not the institution."

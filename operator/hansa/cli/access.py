@@ -8,15 +8,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import connect
 from hansa.errors import Terminal
 from hansa.ports import Manifest
+
+if TYPE_CHECKING:
+    from hansa.adapters.kube.client import KubeCluster
 
 FORBIDDEN = 403
 T = TypeVar("T")
@@ -34,23 +35,29 @@ class Access:
         return asyncio.run(self._ask(question))
 
     async def _ask(self, question: Callable[[KubeCluster], Awaitable[T]]) -> T:
-        chosen = find_kubeconfig(self.kubeconfig, os.environ)
-        connection = connect(chosen, os.environ, context=self.context)
+        # Imported here: most of what a command's help would have to wait for.
+        from hansa.adapters.kube.client import KubeCluster  # noqa: PLC0415
+        from hansa.adapters.kube.config import from_kubeconfigs, in_cluster  # noqa: PLC0415
+
+        chosen = find_kubeconfigs(self.kubeconfig, os.environ)
+        connection = (
+            from_kubeconfigs(chosen, context=self.context) if chosen else in_cluster(os.environ)
+        )
         async with KubeCluster(connection, clock=SystemClock(), agent="kubectl-hansa") as cluster:
             return await question(cluster)
 
 
-def find_kubeconfig(given: Path | None, environment: Mapping[str, str]) -> Path | None:
-    """Return --kubeconfig, the first file of KUBECONFIG that exists, ~/.kube/config, or None.
+def find_kubeconfigs(given: Path | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return --kubeconfig, the files of KUBECONFIG that exist, ~/.kube/config, or nothing.
 
-    None means the pod's own service account. Unlike kubectl, several files are not merged.
+    Nothing means the pod's own service account.
     """
     if given is not None:
-        return given
+        return (given,)
     listed = [Path(name) for name in environment.get("KUBECONFIG", "").split(os.pathsep) if name]
     home = Path(environment.get("HOME", "/")) / ".kube" / "config"
-    found = next((path for path in listed or [home] if path.exists()), None)
-    if found is None and listed:
+    found = tuple(path for path in listed or [home] if path.exists())
+    if not found and listed:
         raise Terminal(f"KUBECONFIG names {listed[0]}, which does not exist", reason="NoConnection")
     return found
 

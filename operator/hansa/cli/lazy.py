@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 
 def load(target: str) -> Any:
@@ -41,3 +42,12 @@ class LazyGroup(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in self.lazy.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing any."""
+        del ctx
+        return [
+            CompletionItem(name, help=summary)
+            for name, (_, summary) in self.lazy.items()
+            if name.startswith(incomplete)
+        ]

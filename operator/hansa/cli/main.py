@@ -13,6 +13,10 @@ from hansa.errors import HansaError, NotFound, Retryable, Terminal
 COMMANDS = {
     "explain": ("hansa.cli.jobs.explain:explain", "Why a job is where it is, or is nowhere."),
     "what-if": ("hansa.cli.jobs.whatif:what_if", "Plan a changed league, without changing it."),
+    "submit": ("hansa.cli.jobs.submit:submit", "Check jobs and apply them."),
+    "queue": ("hansa.cli.jobs.queue:queue", "What waits, in order, and for what."),
+    "wait": ("hansa.cli.jobs.wait:wait", "Wait until a job is placed, runs or has ended."),
+    "cancel": ("hansa.cli.jobs.wait:cancel", "Stop a job, or hold it back."),
     "quote": ("hansa.cli.books.quote:quote", "What a job will cost, before submitting it."),
     "bill": ("hansa.cli.books.bill:bill", "What a job was charged, receipt by receipt."),
     "statement": (

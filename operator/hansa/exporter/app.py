@@ -14,7 +14,7 @@ from hansa.adapters.gpu.nvml import NvmlProbe
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import connect
 from hansa.exporter.exporter import Exporter
-from hansa.exporter.samples import held_samples, round_samples
+from hansa.exporter.samples import held_samples, round_samples, seen_samples
 from hansa.exporter.settings import ExporterSettings
 from hansa.observability.collectors import SampleCollector
 from hansa.observability.http import probes
@@ -42,6 +42,7 @@ async def serve(settings: ExporterSettings) -> None:
     exporter = Exporter(NvmlProbe(), clock, interval_s=settings.interval_seconds)
     instruments = Instruments("exporter")
     instruments.attach(SampleCollector(lambda: round_samples(exporter.round, gpu_class)))
+    instruments.attach(SampleCollector(lambda: seen_samples(settings.machine, exporter.round)))
     instruments.attach(SampleCollector(lambda: held_samples(settings.machine, exporter.held)))
     page = probes(
         page=instruments.page,

@@ -21,6 +21,12 @@ class Round:
     """Reason without readings: NoDriver, NoGpu, Starting, Stale …"""
 
 
+UNANSWERED = frozenset({"Starting", "Stale"})
+"""Troubles in which it is not known which cards there are."""
+APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
+"""What a program does to itself, as NVIDIA's device plugin has it; all others are the card's."""
+
+
 def round_samples(last: Round, class_of: Callable[[str], str]) -> Iterator[Sample]:
     """Yield the exporter's samples; ``class_of`` turns the driver's model name into a GPU class."""
     yield Sample(m.PROBE_UP, 0.0 if last.trouble else 1.0, (last.trouble,))
@@ -29,6 +35,13 @@ def round_samples(last: Round, class_of: Callable[[str], str]) -> Iterator[Sampl
         yield Sample(m.GPU_INFO, 1, (gpu.uuid, str(gpu.index), class_of(gpu.model)))
         yield Sample(m.GPU_JOB, 1, (gpu.uuid, served.job, served.institution))
         yield from _told(gpu)
+        yield from _xids(gpu)
+
+
+def seen_samples(machine: str, last: Round) -> Iterator[Sample]:
+    """Yield how many cards the driver shows; nothing while it does not answer, or of no machine."""
+    if machine and last.trouble not in UNANSWERED:
+        yield Sample(m.GPUS_SEEN, len(last.readings), (machine,))
 
 
 def held_samples(machine: str, held: Mapping[str, int] | None) -> Iterator[Sample]:
@@ -46,9 +59,21 @@ def _told(gpu: GpuReading) -> Iterator[Sample]:
         (m.GPU_POWER, gpu.power_milliwatts, 1000, ()),
         (m.GPU_ENERGY, gpu.energy_millijoules, 1000, ()),
         (m.GPU_TEMPERATURE, gpu.temperature_celsius, 1, ()),
+        (m.GPU_SLOWDOWN, gpu.slowdown_celsius, 1, ()),
         (m.GPU_ECC, gpu.ecc_corrected, 1, ("corrected",)),
         (m.GPU_ECC, gpu.ecc_uncorrected, 1, ("uncorrected",)),
     )
     for metric, value, per_unit, more in rows:
         if value is not None:
             yield Sample(metric, value / per_unit, (gpu.uuid, *more))
+
+
+def _xids(gpu: GpuReading) -> Iterator[Sample]:
+    """Yield zeros too: what grows from nothing does not grow, for Prometheus."""
+    if gpu.xids is None:
+        return
+    own = sum(count for xid, count in gpu.xids.items() if xid in APPLICATION_XIDS)
+    yield Sample(m.GPU_XIDS, own, (gpu.uuid, "application"))
+    yield Sample(m.GPU_XIDS, sum(gpu.xids.values()) - own, (gpu.uuid, "hardware"))
+    for xid in list(gpu.xids)[-1:]:
+        yield Sample(m.GPU_LAST_XID, 1, (gpu.uuid, str(xid)))

@@ -42,6 +42,11 @@ class ScrapeView:
             jobs=self._states(),
             gpus={name: gpus.lent for name, gpus in inventory.stock.items()},
             gpus_held=context.run_index.held,
+            machine_gpus={
+                machine.name: machine.nvidia_cards
+                for machine in context.cluster_state.machines.values()
+                if machine.nvidia_cards
+            },
             watch_event_age_s={name: r.last_event_age_s for name, r in reflectors.items()},
             conditions={
                 said.type: said.status == "True" for said in self._publisher.health.conditions()

@@ -207,10 +207,63 @@ ALERTS = (
         "The driver answers {{ $labels.reason }}; utilisation is unknown, jobs may be affected.",
     ),
     Alert(
+        "HansaGpuMissing",
+        "member",
+        "max by (machine) (max_over_time(hansa_member_machine_gpus[1d])"
+        " or max_over_time(hansa_machine_gpus_seen[1d]))"
+        " - on (machine) max by (machine) (hansa_machine_gpus_seen) > 0"
+        " and on (machine) hansa_member_machine_gpus",
+        "10m",
+        "critical",
+        "Machine {{ $labels.machine }} shows fewer GPUs than it should have.",
+        "{{ $value }} are missing of those that its Node announced or its driver showed within a day:"
+        " a card fell off the bus, or the driver is gone.",
+    ),
+    Alert(
+        "HansaExporterGone",
+        "member",
+        "max by (machine) (hansa_member_machine_gpus) > 0"
+        " unless on (machine) hansa_machine_gpus_seen"
+        " and on () (count(max_over_time(hansa_machine_gpus_seen[1d])) > 0)",
+        "15m",
+        "warning",
+        "Nobody reads the GPUs of machine {{ $labels.machine }}.",
+        "Its Node announces {{ $value }} GPUs, and no exporter tells of them: what they do, and whether"
+        " they are well, is unknown.",
+    ),
+    Alert(
+        "HansaGpuMemoryErrors",
+        "member",
+        'max by (instance, gpu) (hansa_gpu_ecc_errors_total{severity="uncorrected"}) > 0',
+        "1m",
+        "critical",
+        "GPU {{ $labels.gpu }} has memory errors that could not be corrected.",
+        "{{ $value }} since the driver was loaded: results computed on it may be wrong.",
+    ),
+    Alert(
+        "HansaGpuXid",
+        "member",
+        'sum by (instance, gpu) (increase(hansa_gpu_xid_errors_total{cause="hardware"}[15m])) > 0',
+        "0m",
+        "warning",
+        "The driver reports an error of GPU {{ $labels.gpu }} itself.",
+        "An XID error that no program causes; hansa_gpu_last_xid_info names it.",
+    ),
+    Alert(
+        "HansaGpuHot",
+        "member",
+        "(hansa_gpu_temperature_celsius >= on (instance, gpu) (hansa_gpu_slowdown_celsius - 2))"
+        " or (hansa_gpu_temperature_celsius >= 90 unless on (instance, gpu) hansa_gpu_slowdown_celsius)",
+        "5m",
+        "warning",
+        "GPU {{ $labels.gpu }} is too hot.",
+        "{{ $value }} °C: it slows itself down, or is about to.",
+    ),
+    Alert(
         "HansaGpuHeldIdle",
         "member",
         "(hansa_gpu_busy_ratio < 0.01)"
-        ' and on (instance, gpu) hansa_gpu_job_info{job!~"none|unknown"}',
+        ' and on (instance, gpu) hansa_gpu_job_info{aijob!~"none|unknown"}',
         "1h",
         "info",
         "A job holds GPU {{ $labels.gpu }} and does not use it.",

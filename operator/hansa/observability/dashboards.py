@@ -28,6 +28,16 @@ def _quantile(metric: str, by: str = "") -> str:
     return f"histogram_quantile(0.99, sum by ({labels}) (rate({metric}_bucket[5m])))"
 
 
+def _or_zero(expr: str) -> str:
+    """Return ``expr``, or 0 while nothing has been counted: an empty panel looks like a broken one."""
+    return f"{expr} or on () vector(0)"
+
+
+DESCRIPTIONS: dict[Process, str] = {
+    "hub": "The league as its hub sees it: what waits and why, what is held of what is lent, whether the hub"
+    " plans and hears. Ratios of GPUs are of those lent to the league.",
+    "member": "One member: its grants, its GPUs as its own exporters read them, and whether it hears the hub.",
+}
 PANELS: dict[Process, tuple[Panel, ...]] = {
     "hub": (
         Panel("Receipts behind", "max(hansa_ledger_waiting_receipts)", "behind"),
@@ -44,10 +54,12 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
             "{{project}}",
             "percentunit",
         ),
-        Panel("Jobs by reason", "sum by (reason) (hansa_jobs)", "{{reason}}"),
+        Panel("Jobs by reason", _or_zero("sum by (reason) (hansa_jobs)"), "{{reason}}"),
         Panel(
             "GPUs held, of those lent",
-            "sum by (institution) (hansa_gpus_allocated) / sum by (institution) (hansa_gpus)",
+            _or_zero(
+                "sum by (institution) (hansa_gpus_allocated) / sum by (institution) (hansa_gpus)"
+            ),
             "{{institution}}",
             "percentunit",
         ),
@@ -75,7 +87,7 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
         Panel("Lease age", "max by (node) (hansa_node_lease_age_seconds)", "{{node}}", "s"),
         Panel(
             "Refusals a minute",
-            "sum by (node, reason) (rate(hansa_grant_refusals_total[5m])) * 60",
+            _or_zero("sum by (node, reason) (rate(hansa_grant_refusals_total[5m])) * 60"),
             "{{node}} {{reason}}",
         ),
         Panel("Plan, p99", _quantile("hansa_plan_duration_seconds"), "plan", "s"),
@@ -83,7 +95,7 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
         Panel("Shadow prices, age", "max(hansa_shadow_prices_age_seconds)", "age", "s"),
         Panel(
             "API writes a second",
-            "sum by (resource, outcome) (rate(hansa_api_writes_total[5m]))",
+            _or_zero("sum by (resource, outcome) (rate(hansa_api_writes_total[5m]))"),
             "{{resource}} {{outcome}}",
         ),
         Panel(
@@ -94,18 +106,18 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
         ),
     ),
     "member": (
-        Panel("Grants by state", "sum by (state) (hansa_member_jobs)", "{{state}}"),
+        Panel("Grants by state", _or_zero("sum by (state) (hansa_member_jobs)"), "{{state}}"),
         Panel(
             "GPUs held",
-            "sum by (gpu_class) (hansa_member_gpus_held)",
+            _or_zero("sum by (gpu_class) (hansa_member_gpus_held)"),
             "{{gpu_class}}",
         ),
         Panel("GPU busy", "hansa_gpu_busy_ratio", "{{instance}} {{gpu}}", "percentunit"),
         Panel(
             "GPU busy by job",
-            "avg by (job, institution) (hansa_gpu_busy_ratio * on (instance, gpu)"
-            " group_left (job, institution) hansa_gpu_job_info)",
-            "{{institution}} {{job}}",
+            "avg by (aijob, institution) (hansa_gpu_busy_ratio * on (instance, gpu)"
+            " group_left (aijob, institution) hansa_gpu_job_info)",
+            "{{institution}} {{aijob}}",
             "percentunit",
         ),
         Panel(
@@ -122,8 +134,20 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
             "celsius",
         ),
         Panel(
+            "Errors of GPUs",
+            "sum by (instance, cause) (increase(hansa_gpu_xid_errors_total[1h]))"
+            ' or max by (instance, severity) (hansa_gpu_ecc_errors_total{severity="uncorrected"})',
+            "{{instance}} {{cause}}{{severity}}",
+        ),
+        Panel(
+            "GPUs missing",
+            "sum by (machine) (hansa_member_machine_gpus)"
+            " - on (machine) sum by (machine) (hansa_machine_gpus_seen)",
+            "{{machine}}",
+        ),
+        Panel(
             "Refusals a minute",
-            "sum by (reason) (rate(hansa_member_refusals_total[5m])) * 60",
+            _or_zero("sum by (reason) (rate(hansa_member_refusals_total[5m])) * 60"),
             "{{reason}}",
         ),
         Panel(
@@ -139,6 +163,7 @@ def dashboard(process: Process) -> dict[str, Any]:
     return {
         "uid": f"hansa-{process}",
         "title": f"Hansa {process}",
+        "description": DESCRIPTIONS[process],
         "tags": ["hansa"],
         "schemaVersion": 39,
         "refresh": "30s",

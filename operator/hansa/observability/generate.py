@@ -27,11 +27,11 @@ GPU figures come from NVML on the machine. `hansa_gpu_busy_ratio` is the share o
 kernel was resident, not how full the GPU was. To see it by job:
 
 ```text
-hansa_gpu_busy_ratio * on (instance, gpu) group_left (job, institution) hansa_gpu_job_info
+hansa_gpu_busy_ratio * on (instance, gpu) group_left (aijob, institution) hansa_gpu_job_info
 ```
 
 Which job a GPU serves is known exactly when the exporter may see the machine's processes
-(`hostPID`), and without it when one job holds every GPU of the machine; otherwise `job` is
+(`hostPID`), and without it when one job holds every GPU of the machine; otherwise `aijob` is
 `unknown`, never a guess.
 """
 

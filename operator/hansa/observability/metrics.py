@@ -7,31 +7,52 @@ own except ``hansa_gpu_job_info``, which has one a GPU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from hansa.observability.rows.gpu import (
+    GPU_BUSY,
+    GPU_ECC,
+    GPU_ENERGY,
+    GPU_INFO,
+    GPU_JOB,
+    GPU_LAST_XID,
+    GPU_MEMORY_TOTAL,
+    GPU_MEMORY_USED,
+    GPU_POWER,
+    GPU_SLOWDOWN,
+    GPU_TEMPERATURE,
+    GPU_XIDS,
+    GPUS_SEEN,
+    MACHINE_REQUESTS,
+    PROBE_UP,
+)
+from hansa.observability.rows.metric import Metric, Process, Source
 
-Process: TypeAlias = Literal["hub", "member", "guard", "exporter", "ledger"]
-Source: TypeAlias = Literal["scrape", "transition"]
-"""Read from the caches at scrape time, or fed when something happens."""
+__all__ = [
+    "GPUS_SEEN",
+    "GPU_BUSY",
+    "GPU_ECC",
+    "GPU_ENERGY",
+    "GPU_INFO",
+    "GPU_JOB",
+    "GPU_LAST_XID",
+    "GPU_MEMORY_TOTAL",
+    "GPU_MEMORY_USED",
+    "GPU_POWER",
+    "GPU_SLOWDOWN",
+    "GPU_TEMPERATURE",
+    "GPU_XIDS",
+    "MACHINE_REQUESTS",
+    "METRICS",
+    "PROBE_UP",
+    "Metric",
+    "Process",
+    "Source",
+    "exported_by",
+]
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 15.0, 30.0, 60.0, 300.0)
 WAIT_BUCKETS_S = (0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
 SOLVE_BUCKETS_S = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 PLAN_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One row of the table."""
-
-    name: str
-    type: Literal["gauge", "counter", "histogram"]
-    help: str
-    processes: tuple[Process, ...]
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    source: Source = "scrape"
-
 
 _GPUS_BY = ("institution", "jurisdiction", "gpu_class")
 
@@ -182,6 +203,13 @@ MEMBER_GPUS_HELD = Metric(
     *("hansa_member_gpus_held", "gauge", "GPUs held by jobs of the league."),
     *(("member",), ("gpu_class",)),
 )
+MACHINE_GPUS = Metric(
+    "hansa_member_machine_gpus",
+    "gauge",
+    "GPUs, cut or whole, that a machine should have, as its Node says.",
+    ("member",),
+    ("machine",),
+)
 MEMBER_REFUSALS = Metric(
     "hansa_member_refusals_total",
     "counter",
@@ -254,56 +282,6 @@ GUARD_STOPS = Metric(
     *("hansa_guard_stops_total", "counter"),
     "Deletions of runs' namespaces by the guard, by reason.",
     *(("guard",), ("reason",)),
-)
-
-PROBE_UP = Metric(
-    *("hansa_gpu_probe_up", "gauge"),
-    "1 when the driver answered the last reading; else 0, with the reason.",
-    *(("exporter",), ("reason",)),
-)
-GPU_INFO = Metric(
-    *("hansa_gpu_info", "gauge", "1 for each GPU of this machine."),
-    *(("exporter",), ("gpu", "index", "gpu_class")),
-)
-MACHINE_REQUESTS = Metric(
-    "hansa_machine_requests",
-    "gauge",
-    "Requests of a machine's pods that are not the league's, in each resource's unit.",
-    *(("exporter",), ("machine", "resource")),
-)
-GPU_JOB = Metric(
-    "hansa_gpu_job_info",
-    "gauge",
-    'Which AIJob a GPU serves: its uid, "none", or "unknown" where that cannot be told apart.',
-    ("exporter",),
-    ("gpu", "job", "institution"),
-)
-GPU_BUSY = Metric(
-    "hansa_gpu_busy_ratio",
-    "gauge",
-    "Share of the driver's last sample period in which at least one kernel was resident. This is"
-    " not occupancy: one small kernel counts like a full one. Absent under MIG.",
-    ("exporter",),
-    ("gpu",),
-)
-GPU_MEMORY_USED = Metric(
-    "hansa_gpu_memory_used_bytes", "gauge", "GPU memory in use.", ("exporter",), ("gpu",)
-)
-GPU_MEMORY_TOTAL = Metric(
-    "hansa_gpu_memory_size_bytes", "gauge", "GPU memory there is.", ("exporter",), ("gpu",)
-)
-GPU_POWER = Metric("hansa_gpu_power_watts", "gauge", "Power drawn.", ("exporter",), ("gpu",))
-GPU_ENERGY = Metric(
-    *("hansa_gpu_energy_joules_total", "counter", "Energy drawn since the driver was loaded."),
-    *(("exporter",), ("gpu",)),
-)
-GPU_TEMPERATURE = Metric(
-    "hansa_gpu_temperature_celsius", "gauge", "Temperature of the GPU.", ("exporter",), ("gpu",)
-)
-GPU_ECC = Metric(
-    *("hansa_gpu_ecc_errors_total", "counter"),
-    "Memory errors since the driver was loaded, by severity (corrected, uncorrected).",
-    *(("exporter",), ("gpu", "severity")),
 )
 
 LEDGER_BEHIND = Metric(

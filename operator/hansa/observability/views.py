@@ -65,6 +65,8 @@ class MemberReading:
     gpus: Mapping[str, int] = field(default_factory=dict)
     """GPU class → lent."""
     gpus_held: Mapping[str, int] = field(default_factory=dict)
+    machine_gpus: Mapping[str, int] = field(default_factory=dict)
+    """Machine → cards that it should have."""
     watch_event_age_s: Mapping[str, float] = field(default_factory=dict)
     conditions: Mapping[str, bool] = field(default_factory=dict)
     """Condition of the MemberPolicy → whether it is True."""

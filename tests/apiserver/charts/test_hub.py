@@ -72,6 +72,11 @@ def test_a_key_made_by_hand_is_used_as_it_is(hub: Charted):
     assert "kind: Secret" not in shown
 
 
+def test_who_sees_the_league_sees_whether_its_hub_lives(hub: Charted):
+    hub.kubectl("create", "clusterrolebinding", "a", "--clusterrole=hansa-league-view", "--user=a")
+    hub.kubectl("get", "leases", "-A", "--field-selector=metadata.name=hansa-hub", user="a")
+
+
 HUB_MAY = {
     "list jobs": ("list", "aijobs.hansa.dev"),
     "put finalizers on jobs": ("patch", "aijobs.hansa.dev"),

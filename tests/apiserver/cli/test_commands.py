@@ -91,7 +91,7 @@ def test_explain_tells_what_would_let_a_job_start(league: League) -> None:
     result = league.run("explain", "wide", "-n", SPACE)
     league.plane.kubectl("delete", "aijob", "wide", "-n", SPACE)
     assert "Planner: ExceedsNodeShape" in result.output
-    assert "it would start now if cli-riga had 4 GPUs more" in result.output
+    assert "it would start now if cli-riga had 4 nvidia-t4 GPUs more" in result.output
 
 
 def test_explain_claims_no_more_than_may_be_read(league: League, reader: Path) -> None:
@@ -172,7 +172,8 @@ def test_a_job_that_is_not_there(league: League) -> None:
 
 def test_status_on_one_screen(league: League) -> None:
     result = league.run("status")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
+    assert "no hub has ever led here" in result.output
     assert "0/2" in line(result, "cli-tartu")
     assert line(result, POOL)
     assert "Succeeded" in result.output
@@ -182,6 +183,7 @@ def test_status_tells_an_owner_what_is_hidden(league: League, owner: Path) -> No
     result = league.run("status", kubeconfig=owner)
     assert result.exit_code == 0, result.output
     assert "Nodes: you may not list them." in result.output
+    assert "whether a hub works cannot be told" in result.output
 
 
 def test_nodes_forbidden_is_a_sentence_with_a_way_out(league: League, owner: Path) -> None:
@@ -226,12 +228,6 @@ def test_the_public_key_of_a_secret(league: League) -> None:
     metadata = {"name": "hub-key", "namespace": SPACE}
     league.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
     assert league.run("hub-key", f"secret/{SPACE}/hub-key").stdout.strip() == signer.public_key
-
-
-def test_doctor_finds_a_hub_well(league: League) -> None:
-    result = league.run("doctor", "--side", "hub")
-    assert result.exit_code == 0, result.output
-    assert "served" in line(result, "AIJob")
 
 
 def test_doctor_shows_an_owner_what_is_missing(league: League, owner: Path) -> None:

@@ -63,7 +63,7 @@ async def test_all_runs_are_gone_and_the_switch_is_set(member, admin, agent):
 
 async def spoil(admin: Any) -> None:
     """Of the right form, and no place that exists: the agent cannot use such a policy."""
-    await decree(admin, jurisdiction="EE-ZZ")
+    await decree(admin, jurisdiction="EE-99")
 
 
 async def forget(admin: Any) -> None:

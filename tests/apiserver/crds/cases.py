@@ -18,13 +18,13 @@ HEX = "0123456789abcdef"
 class Sample:
     """Values around a pattern. ``nth`` gives different good ones, for full lists."""
 
-    good: tuple[str, ...]
-    bad: tuple[str, ...]
+    good: tuple[Any, ...]
+    bad: tuple[Any, ...]
     nth: Callable[[int], str] = lambda n: f"n{n}"
 
 
 def _place(n: int) -> str:
-    return f"JP-{n}"
+    return f"EE-{n:03}"
 
 
 def _digest(n: int) -> str:
@@ -35,7 +35,20 @@ SAMPLES: dict[str, Sample] = {
     meta.DNS_LABEL: Sample(("a", "a-1", "a" * 63), ("Tartu", "-a", "a-", "a.b", "a b", "a\nb")),
     meta.COUNTRY_OR_REGION: Sample(
         ("EE", "PT-11", "FR-ARA", "GB", "GR"),
-        ("ee", "EST", "EE-", "EE-ABCD", "Estonia", "UK", "EL", "XX", "UK-SCT", "EU", "World"),
+        (
+            "ee",
+            "EST",
+            "EE-",
+            "EE-ABCD",
+            "Estonia",
+            "UK",
+            "EL",
+            "XX",
+            "UK-SCT",
+            "EE-ZZ",
+            "EU",
+            "World",
+        ),
         _place,
     ),
     meta.COUNTRY_REGION_OR_BLOC: Sample(
@@ -46,9 +59,12 @@ SAMPLES: dict[str, Sample] = {
         ("Europe", "ee", "overlay/", "EU,EE", "UK", "EL", "XX-1"),
         _place,
     ),
-    meta.QUANTITY: Sample(("0", "500m", "2", "1.5Gi"), ("2GB", "-1", "two", "1e3", "")),
+    meta.QUANTITY: Sample(
+        ("0", "500m", "2", "1.5Gi", 2, 16 << 30), ("2GB", "-1", "two", "1e3", "", -1, 0.5, True)
+    ),
     meta.DECIMAL: Sample(
-        ("0", "0.35", "9" * 12 + ".999999"), ("-1", "1.", ".5", "1e3", "0.1234567")
+        ("0", "0.35", "9" * 12 + ".999999", 7),
+        ("-1", "1.", ".5", "1e3", "0.1234567", -1, 0.42, True),
     ),
     meta.DIGEST_IMAGE: Sample(
         (f"ray@{DIGEST}", f"hansa.local:5000/lab/ray@{DIGEST}"),

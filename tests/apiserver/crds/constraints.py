@@ -10,7 +10,11 @@ from hansa.api.generate.schema import custom_resource_definition
 from hansa.api.kinds import KINDS
 from hansa.api.meta import PATTERN_ADVICE
 
-ADVISED = {f"self.matches(r'{pattern}')": pattern for pattern in PATTERN_ADVICE}
+ADVISED = {
+    f"{text}.matches(r'{pattern}')": pattern
+    for text in ("self", "string(self)")
+    for pattern in PATTERN_ADVICE
+}
 """Patterns that were generated as CEL rules for the sake of their message."""
 BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "enum")
 

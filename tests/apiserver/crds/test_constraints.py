@@ -117,8 +117,9 @@ def _enough(constraint: Constraint) -> list[Any]:
 
 def _samples(constraint: Constraint) -> list[Any]:
     rules = [row["rule"] for row in constraint.node.get("x-kubernetes-validations", ())]
-    good = SAMPLES[constraint.value].good
-    return [one for one in good if one != "0" or "self.matches('[1-9]')" not in rules]
+    either = "x-kubernetes-int-or-string" in constraint.node
+    good = [one for one in SAMPLES[constraint.value].good if either or isinstance(one, str)]
+    return [one for one in good if one != "0" or "string(self).matches('[1-9]')" not in rules]
 
 
 ACCEPTED: dict[str, Callable[[Constraint], list[Any]]] = {
@@ -180,7 +181,7 @@ def _longest(node: dict) -> str:
     if node.get("format") == "date-time":
         return TIME_SAMPLE
     if pattern := _pattern(node):
-        return max(SAMPLES[pattern].good, key=len)
+        return max((one for one in SAMPLES[pattern].good if isinstance(one, str)), key=len)
     return "x" * node["maxLength"]
 
 
@@ -206,7 +207,7 @@ def _items(constraint: Constraint, count: int) -> list[Any]:
 def _nth(node: dict, n: int) -> Any:
     if "enum" in node:
         return node["enum"][n % len(node["enum"])]
-    if node["type"] == "integer":
+    if node.get("type") == "integer":
         return node["minimum"] + n
     pattern = _pattern(node)
     return SAMPLES[pattern].nth(n) if pattern else f"T{n}"

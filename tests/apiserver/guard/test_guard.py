@@ -92,7 +92,7 @@ async def stop(_: Charted, admin: KubeCluster) -> None:
 
 async def stop_beside_a_law_nobody_can_read(_: Charted, admin: KubeCluster) -> None:
     """The code has the right form and is no place: the agent cannot use such a policy."""
-    await decree(admin, switch="Stopped", jurisdiction="EE-ZZ", legalControl=["EE-ZZ"])
+    await decree(admin, switch="Stopped", jurisdiction="EE-99", legalControl=["EE-99"])
 
 
 async def stop_by_an_unknown_word(member: Charted, admin: KubeCluster) -> None:

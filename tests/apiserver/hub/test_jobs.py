@@ -242,9 +242,9 @@ BAD_REQUESTS = {
     "pool": ({"pool": "atlantis"}, "UnknownPool", "atlantis"),
     "dataset": ({"data": [{"name": "nowhere"}]}, "UnknownDataset", "nowhere"),
     "region": (
-        {"residency": stands_in("EE-ZZ")},
+        {"residency": stands_in("EE-99")},
         "Misconfigured",
-        "residency.location.allow.0: there is no place EE-ZZ; did you mean EE-",
+        "residency.location.allow.0: there is no place EE-99; did you mean EE-",
     ),
     "overlay": (
         {"residency": stands_in("overlay/none")},

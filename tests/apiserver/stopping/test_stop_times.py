@@ -44,7 +44,7 @@ GUARD_PASS_S = 3
 SITE = SiteSpec(
     "m", "EE", Gpus("NVIDIA-GeForce-RTX-4090", 24564, 32), machines=4, cpus=256, memory_gib=1024
 )
-UNREADABLE = {"jurisdiction": "EE-ZZ", "legalControl": ["EE-ZZ"]}
+UNREADABLE = {"jurisdiction": "EE-99", "legalControl": ["EE-99"]}
 """The codes have the right form and there is no such place."""
 CRDS = Path(__file__).parents[3] / "crds"
 GRACE = "  delay:\n    durationFrom: {expressionFrom: '.metadata.deletionTimestamp'}\n"

@@ -119,3 +119,21 @@ def test_a_process_is_started_by_its_name(monkeypatch, name):
     monkeypatch.setattr("hansa.cli.processes.load", lambda target: lambda: started.append(target))
     assert run(name).exit_code == 0
     assert started == [f"hansa.{name}.app:main"]
+
+
+LISTS = ("status", "nodes", "top", "queue", "wait")
+SLOW = {"pydantic", "aiohttp", "numpy", "kopf", "kubernetes"}
+LOADED = """
+import sys
+from hansa.cli.lazy import load
+load(sys.argv[1])
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_command_that_lists_builds_no_model_and_opens_no_client_before_it_asks(name):
+    """Half a second of every start, which no clock could prove on a busy machine."""
+    argv = [sys.executable, "-c", LOADED, entry.COMMANDS[name][0]]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert not SLOW & set(done.stdout.split())

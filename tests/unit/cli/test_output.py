@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from hansa.cli import display
-from hansa.cli.access import find_kubeconfig
+from hansa.cli.access import find_kubeconfigs
 from hansa.cli.jobs import logs, remedies
 from hansa.cli.league import doctor, overview
 from hansa.errors import Terminal
@@ -174,24 +174,25 @@ def test_doctor_says_what_the_member_would(found, good, text):
 
 class TestKubeconfig:
     def test_the_option_wins(self):
-        assert find_kubeconfig(Path("/a"), {"KUBECONFIG": "/b"}) == Path("/a")
+        assert find_kubeconfigs(Path("/a"), {"KUBECONFIG": "/b"}) == (Path("/a"),)
 
-    def test_the_first_file_that_exists(self, tmp_path):
-        there = tmp_path / "config"
-        there.touch()
-        assert find_kubeconfig(None, {"KUBECONFIG": f"/no/such:{there}"}) == there
+    def test_all_files_that_exist(self, tmp_path):
+        one, two = tmp_path / "one", tmp_path / "two"
+        one.touch()
+        two.touch()
+        assert find_kubeconfigs(None, {"KUBECONFIG": f"/no/such:{one}:{two}"}) == (one, two)
 
     def test_the_home_of_kubectl(self, tmp_path):
         (tmp_path / ".kube").mkdir()
         (tmp_path / ".kube" / "config").touch()
-        assert find_kubeconfig(None, {"HOME": str(tmp_path)}) == tmp_path / ".kube" / "config"
+        assert find_kubeconfigs(None, {"HOME": str(tmp_path)}) == (tmp_path / ".kube" / "config",)
 
     def test_none_means_the_pods_own(self, tmp_path):
-        assert find_kubeconfig(None, {"HOME": str(tmp_path)}) is None
+        assert find_kubeconfigs(None, {"HOME": str(tmp_path)}) == ()
 
     def test_a_name_that_leads_nowhere(self):
         with pytest.raises(Terminal, match="which does not exist"):
-            find_kubeconfig(None, {"KUBECONFIG": "/no/such"})
+            find_kubeconfigs(None, {"KUBECONFIG": "/no/such"})
 
 
 def test_doctor_names_machines_that_are_not_understood():

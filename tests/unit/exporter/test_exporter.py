@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 import pytest
@@ -14,7 +14,7 @@ from hansa.exporter import app
 from hansa.exporter.attribution import NOBODY, UNKNOWN
 from hansa.exporter.check import complaints
 from hansa.exporter.exporter import Exporter, read_cgroup
-from hansa.exporter.samples import round_samples
+from hansa.exporter.samples import Round, round_samples, seen_samples
 from hansa.exporter.settings import ExporterSettings
 from hansa.ports import GpuReading, Page
 from hansa.process.app import until_signalled
@@ -175,3 +175,26 @@ def test_the_check_script_sees_what_cannot_be(after, expected):
     found = list(complaints(GPU, after, 2.0))
     assert len(found) == len(expected)
     assert all(part in text for part, text in zip(expected, found, strict=True))
+
+
+async def test_errors_are_told_by_whose_they_are():
+    card = replace(GPU, slowdown_celsius=95, xids={79: 1, 13: 4})
+    page = {(s.metric.name, *s.labels): s.value for s in round_samples(Round((card,)), gpu_class)}
+    assert page["hansa_gpu_xid_errors_total", "GPU-1", "hardware"] == 1
+    assert page["hansa_gpu_xid_errors_total", "GPU-1", "application"] == 4
+    assert page["hansa_gpu_last_xid_info", "GPU-1", "13"] == 1
+    assert page["hansa_gpu_slowdown_celsius", "GPU-1"] == 95
+
+
+SEEN = {
+    "two cards": ("m", Round((GPU, GPU)), [2]),
+    "no driver": ("m", Round(trouble="NoDriver"), [0]),
+    "not read yet": ("m", Round(trouble="Starting"), []),
+    "hangs": ("m", Round(trouble="Stale"), []),
+    "of no machine": ("", Round((GPU,)), []),
+}
+
+
+@pytest.mark.parametrize(("machine", "last", "values"), SEEN.values(), ids=SEEN)
+def test_cards_that_are_seen_are_counted_while_the_driver_answers(machine, last, values):
+    assert [sample.value for sample in seen_samples(machine, last)] == values

@@ -23,6 +23,8 @@ COUNTED = (
     "gpus_allocated",
     "gpus_busy",
     "gpus_held",
+    "machine_gpus",
+    "gpus_seen",
     "keys",
     "objects",
     "requests",
@@ -44,7 +46,16 @@ def test_names_are_unique():
 
 
 def test_only_the_gpu_info_metric_names_a_job():
-    assert [x.name for x in m.METRICS if {"job", "uid"} & set(x.labels)] == ["hansa_gpu_job_info"]
+    assert [x.name for x in m.METRICS if {"aijob", "uid"} & set(x.labels)] == ["hansa_gpu_job_info"]
+
+
+SCRAPED = {"job", "instance", "namespace", "pod", "container", "endpoint", "service"}
+"""Labels that Prometheus' operator gives to every target: ours of that name would be renamed."""
+
+
+@pytest.mark.parametrize("metric", m.METRICS, ids=lambda metric: metric.name)
+def test_no_label_is_one_that_the_scraper_sets(metric):
+    assert not SCRAPED & {*metric.labels}
 
 
 class View:

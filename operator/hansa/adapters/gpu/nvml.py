@@ -13,6 +13,7 @@ from typing import Any
 
 import pynvml
 
+from hansa.adapters.gpu.xid import XidEvents
 from hansa.errors import Terminal
 from hansa.ports import GpuReading
 
@@ -32,11 +33,13 @@ class NvmlProbe:
         """``library``: the NVML binding; nothing is loaded before the first reading."""
         self._nvml = library
         self._open = False
+        self._xids = XidEvents(library)
 
     def read(self) -> Sequence[GpuReading]:
         """Return one reading a GPU; a card that fell off the bus is missing from it."""
         try:
             self._start()
+            self._xids.drain()
             readings = [
                 reading
                 for index in range(self._nvml.nvmlDeviceGetCount())
@@ -55,10 +58,12 @@ class NvmlProbe:
         if not self._open:
             self._nvml.nvmlInit()
             self._open = True
+            self._xids.listen()
 
     def _stop(self) -> None:
         if self._open:
             self._open = False
+            self._xids.close()
             self._ask(self._nvml.nvmlShutdown)
 
     def _read_one(self, index: int) -> GpuReading | None:
@@ -85,6 +90,8 @@ class NvmlProbe:
             ecc_corrected=self._ecc(handle, n.NVML_MEMORY_ERROR_TYPE_CORRECTED),
             ecc_uncorrected=self._ecc(handle, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
             process_ids=self._processes(handle),
+            slowdown_celsius=self._slowdown(handle),
+            xids=self._xids.of(str(uuid)),
         )
 
     def _busy(self, handle: object) -> int | None:
@@ -102,6 +109,11 @@ class NvmlProbe:
             (self._nvml.nvmlDeviceGetTemperature, handle, sensor),
         )
         return None if celsius is None else int(celsius)
+
+    def _slowdown(self, handle: object) -> int | None:
+        kind = self._nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN
+        celsius = self._ask(self._nvml.nvmlDeviceGetTemperatureThreshold, handle, kind)
+        return int(celsius) if celsius else None
 
     def _ecc(self, handle: object, kind: int) -> int | None:
         since_load = self._nvml.NVML_VOLATILE_ECC

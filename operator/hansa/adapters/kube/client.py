@@ -250,7 +250,7 @@ class KubeCluster:
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             what = f"{method} {self._connection.server}{path}"
-            raise Retryable(f"{what}: {type(error).__name__}: {error}") from error
+            raise Retryable(f"{what}: {_words(error)}") from error
 
     def _fresh_credentials(self) -> Credentials:
         if self._credentials is None:
@@ -273,6 +273,17 @@ class KubeCluster:
                 auto_decompress=False,
             )
         return self._session
+
+
+def _words(error: Exception) -> str:
+    """Return what went wrong below HTTP, without the innards of the library."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted: {error.certificate_error}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return f"{type(error).__name__}: {error}"
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:

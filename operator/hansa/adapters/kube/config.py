@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ import yaml
 
 from hansa.errors import Terminal
 
+_FILES_IN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "clusters": ("cluster", ("certificate-authority",)),
+    "users": ("user", ("client-certificate", "client-key", "tokenFile")),
+}
+"""Table → what its rows hold, and which of it are files."""
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -58,23 +64,31 @@ def in_cluster(environment: Mapping[str, str], *, folder: Path = SERVICE_ACCOUNT
 
 
 def from_kubeconfig(path: Path, *, context: str = "") -> Connection:
-    """Return the connection of ``context`` (empty: the current one); raises ``Terminal``."""
-    document = _load(path)
+    """Return a kubeconfig's connection; raises ``Terminal`` naming what is missing in it."""
+    return from_kubeconfigs((path,), context=context)
+
+
+def from_kubeconfigs(paths: Sequence[Path], *, context: str = "") -> Connection:
+    """Return the connection of several kubeconfigs together, merged as kubectl does.
+
+    Of what two files name alike the first counts; a path in a file is relative to that file.
+    """
+    document = _merged(paths)
     name = context or str(document.get("current-context", ""))
     chosen = _named(document, "contexts", name, "context")
     cluster = _named(document, "clusters", str(chosen.get("cluster", "")), "cluster")
     user = _named(document, "users", str(chosen.get("user", "")), "user")
     return Connection(
         server=str(cluster.get("server", "")).rstrip("/"),
-        ca_file=_file(path, cluster, "certificate-authority"),
+        ca_file=_file(cluster, "certificate-authority"),
         ca_pem=_data(cluster, "certificate-authority-data"),
-        certificate_file=_file(path, user, "client-certificate"),
-        key_file=_file(path, user, "client-key"),
+        certificate_file=_file(user, "client-certificate"),
+        key_file=_file(user, "client-key"),
         certificate_pem=_data(user, "client-certificate-data"),
         key_pem=_data(user, "client-key-data"),
-        token_file=_file(path, user, "tokenFile"),
+        token_file=_file(user, "tokenFile"),
         token=str(user.get("token", "")),
-        token_command=_token_command(path) if "exec" in user else None,
+        token_command=_token_command(paths, name) if "exec" in user else None,
         server_name=str(cluster.get("tls-server-name", "")),
         namespace=str(chosen.get("namespace", "default")),
     )
@@ -119,9 +133,36 @@ def _named(document: Mapping[str, Any], table: str, name: str, inner: str) -> di
     raise Terminal(f"kubeconfig has no {inner} named {name!r}", reason="NoConnection")
 
 
-def _file(config: Path, table: Mapping[str, Any], name: str) -> Path | None:
+def _merged(paths: Sequence[Path]) -> dict[str, Any]:
+    documents = [(path, _load(path)) for path in paths]
+    named = (str(document.get("current-context") or "") for _, document in documents)
+    merged: dict[str, Any] = {"current-context": next(filter(None, named), "")}
+    for table in ("contexts", *_FILES_IN):
+        rows: dict[str, dict[str, Any]] = {}
+        for path, document in documents:
+            for row in _rows(document.get(table)):
+                rows.setdefault(str(row.get("name")), _placed(path, table, row))
+        merged[table] = list(rows.values())
+    return merged
+
+
+def _rows(table: object) -> list[dict[str, Any]]:
+    return [row for row in table if isinstance(row, dict)] if isinstance(table, list) else []
+
+
+def _placed(config: Path, table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose files are named from the root, not from where its kubeconfig lies."""
+    inner, files = _FILES_IN.get(table, ("", ()))
+    facts = row.get(inner)
+    if not isinstance(facts, dict):
+        return row
+    placed = {name: str(config.parent / str(facts[name])) for name in files if facts.get(name)}
+    return row | {inner: facts | placed}
+
+
+def _file(table: Mapping[str, Any], name: str) -> Path | None:
     value = table.get(name)
-    return (config.parent / str(value)) if value else None
+    return Path(str(value)) if value else None
 
 
 def _data(table: Mapping[str, Any], name: str) -> str:
@@ -131,12 +172,14 @@ def _data(table: Mapping[str, Any], name: str) -> str:
         raise Terminal(f"kubeconfig: {name} is not base64 PEM", reason="NoConnection") from error
 
 
-def _token_command(path: Path) -> Callable[[], str]:
+def _token_command(paths: Sequence[Path], context: str) -> Callable[[], str]:
     def run() -> str:
         from kubernetes import client, config  # noqa: PLC0415  # see the module docstring
 
         settings = client.Configuration()
-        config.load_kube_config(str(path), client_configuration=settings)  # type: ignore[no-untyped-call]
+        config.load_kube_config(  # type: ignore[no-untyped-call]
+            os.pathsep.join(map(str, paths)), context, client_configuration=settings
+        )
         header = settings.get_api_key_with_prefix("authorization") or ""
         return str(header).removeprefix("Bearer ")
 

@@ -13,7 +13,7 @@ from hansa.api.aijob import AIJobSpec
 from hansa.api.generate.admission import FROZEN_WHEN_PLACED, SIGNED_FIELDS
 from hansa.api.generate.schema import custom_resource_definition
 from hansa.api.kinds import KINDS, Kind
-from hansa.api.meta import API_VERSION, DNS_LABEL, PATTERN_ADVICE, Model
+from hansa.api.meta import API_VERSION, DNS_LABEL, INT_OR_STRING, PATTERN_ADVICE, Model
 from hansa.api.workgrant import WorkGrantSpec
 
 
@@ -118,14 +118,14 @@ def _type(schema: dict[str, Any]) -> str:
         return f"list of {_type(schema['items'])}{most}"
     if "enum" in schema:
         return " / ".join(f"`{value}`" for value in schema["enum"])
-    if "minimum" in schema or "maximum" in schema:
+    if INT_OR_STRING not in schema and {"minimum", "maximum"} & schema.keys():
         return f"{schema['type']} {_range(schema)}"
     if schema.get("format") == "date-time":
         return "time"
     if _NAME_ADVICE in _messages(schema):
         return "name"
     longest = f" (≤ {schema['maxLength']})" if "maxLength" in schema else ""
-    return f"{schema['type']}{longest}"
+    return f"{schema.get('type', 'integer or string')}{longest}"
 
 
 def _range(schema: dict[str, Any]) -> str:

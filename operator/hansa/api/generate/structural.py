@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hansa.api.meta import LIST_KEYS, OPAQUE, PATTERN_ADVICE
+from hansa.api.meta import INT_OR_STRING, LIST_KEYS, OPAQUE, PATTERN_ADVICE
 
 Schema = dict[str, Any]
 
@@ -24,6 +24,7 @@ _COPIED = (
 _DROPPED = {
     "title", "additionalProperties", "description", "default", "$defs", "$ref", "properties",
     "required", "items", "pattern", "anyOf", LIST_KEYS,
+    INT_OR_STRING,
 }  # fmt: skip
 _CEL_BUDGET = 1_000_000
 """Most estimated cost units one pattern may take as a CEL rule; the API server refuses at 10 million."""
@@ -95,6 +96,10 @@ class _Converter:
             out |= self._array(node, place)
         if node.get("type") == "object":
             out |= self._object(node, place)
+        if INT_OR_STRING in node and place.advice:
+            # People write numbers; what processes write into a status has one spelling.
+            del out["type"]
+            out[INT_OR_STRING] = True
         if "pattern" in node:
             _add_pattern(out, node, place)
         return out
@@ -149,8 +154,10 @@ def _add_pattern(out: Schema, node: Schema, place: _Place) -> None:
     cost = math.ceil(longest * 0.4) * math.ceil(len(pattern) * 0.25) * place.times
     if not place.advice or cost > _CEL_BUDGET:
         out["pattern"] = pattern
+        out |= {"minimum": 0} if INT_OR_STRING in out else {}
         return
-    rule = {"rule": f"self.matches(r'{pattern}')", "message": PATTERN_ADVICE[pattern]}
+    text = "string(self)" if INT_OR_STRING in out else "self"
+    rule = {"rule": f"{text}.matches(r'{pattern}')", "message": PATTERN_ADVICE[pattern]}
     out[_RULES] = [rule, *out.get(_RULES, [])]
 
 

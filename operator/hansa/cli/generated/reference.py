@@ -33,7 +33,8 @@ a sentence that names it. The charts set these variables from their values.
 _COMMANDS = """# Commands
 
 `hansa` and the kubectl plugin `kubectl hansa` are the same program. A usage error exits with 2; a
-request that was understood but could not be fulfilled exits with 1 and one sentence on stderr.
+request that was understood but could not be fulfilled exits with 1 and one sentence on stderr. What was
+answered although no hub works exits with 3, and a wait whose time is over with 4.
 """
 
 

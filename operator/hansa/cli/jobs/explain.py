@@ -15,7 +15,7 @@ import click
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import say, show_table
+from hansa.cli.display import Section, show, with_output
 from hansa.cli.jobs.remedies import remedy
 from hansa.cli.league.overview import standing
 from hansa.cli.league.snapshot import Observed, observe
@@ -55,23 +55,27 @@ class Answer:
 @click.command
 @click.argument("job")
 @click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
+@with_output
 @with_access
-def explain(job: str, namespace: str, access: Access) -> None:
+def explain(job: str, namespace: str, output: str, access: Access) -> None:
     """Say why JOB is where it is, or why no node takes it, and what would change that.
 
     Needs the right to read the job. With the right to list nodes, pools and namespaces every rule is
     judged anew; with the right to list all jobs too, the planner says what lets the job start now.
     """
     found, league = access.ask(lambda cluster: _read(cluster, namespace, job))
-    for line in summary(found):
-        say(line)
-    refused = refusal_lines(found)
+    show(sections(found, league), output)
+
+
+def sections(job: Manifest, league: Observed) -> Iterator[Section]:
+    """Yield the job's own state, what members said, the planner's story and its table."""
+    yield Section("Job", lines=summary(job))
+    refused = refusal_lines(job)
     if refused:
-        show_table("Refused by members", COLUMNS, (line.cells for line in refused))
-    told = answer(league, found)
-    for line in told.story:
-        say(line)
-    show_table("Nodes, gravest reason first", COLUMNS, (line.cells for line in told.nodes))
+        yield Section("Refused by members", COLUMNS, [line.cells for line in refused])
+    told = answer(league, job)
+    yield Section("Story", lines=told.story)
+    yield Section("Nodes, gravest reason first", COLUMNS, [line.cells for line in told.nodes])
 
 
 async def _read(cluster: KubeCluster, namespace: str, name: str) -> tuple[Manifest, Observed]:
@@ -96,7 +100,7 @@ def summary(job: Manifest) -> list[str]:
     estimate = status.get("startEstimate")
     if estimate:
         lines.append(
-            f"  may start by {estimate['p50']} (even odds), {estimate['p90']} (nine in ten)"
+            f"  may start by {estimate['p50']} (one time in two), {estimate['p90']} (nine in ten)"
         )
     return lines
 
@@ -167,8 +171,15 @@ def _rules_only(verdicts: Sequence[Verdict], hidden: str) -> Iterator[str]:
 def node_lines(verdicts: Iterable[Verdict], here: str = "") -> list[Line]:
     """Return the planner's verdict on every node of the job's pool. ``here`` holds its grant."""
     return [
-        Line(v.site, Reason.PLACED.value, "it holds the grant")
+        _holder(v)
         if v.site == here
         else Line(v.site, v.reason.value, v.message or _WORDS.get(v.reason, ""))
         for v in verdicts
     ]
+
+
+def _holder(verdict: Verdict) -> Line:
+    """The node that holds the grant; one that is silent holds it still, and that is what matters."""
+    if verdict.reason is Reason.NODE_UNREACHABLE:
+        return Line(verdict.site, verdict.reason.value, f"it holds the grant; {verdict.message}")
+    return Line(verdict.site, Reason.PLACED.value, "it holds the grant")

@@ -90,7 +90,7 @@ def what_if(
     """Show what would change if a job were added, or a node, an operator or a vendor were gone.
 
     Prices may differ too. Nothing is written anywhere. Work at what is gone counts as released at
-    once, while in earnest the league waits for its fence.
+    once, while a real league waits until it has ended, or its contract has run out.
     """
     changes = Changes(**gone, prices=[_price(text) for text in prices])
     if not (filenames or any(gone.values()) or prices):

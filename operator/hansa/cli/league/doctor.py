@@ -9,7 +9,6 @@ import contextlib
 import re
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import click
@@ -18,7 +17,9 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import KINDS, MEMBERPOLICY, Kind
 from hansa.api.meta import GROUP
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import show_table
+from hansa.cli.display import Section, show, with_output
+from hansa.cli.health.finding import Finding
+from hansa.cli.health.hub_install import examine_hub
 from hansa.errors import HansaError, NotFound
 from hansa.member.cluster.cluster_state import KubeRay
 from hansa.member.cluster.probes import find_kuberay
@@ -49,15 +50,6 @@ RIGHTS: dict[Side, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check saw."""
-
-    check: str
-    good: bool
-    detail: str
-
-
 @click.command
 @click.option(
     "--side",
@@ -65,13 +57,19 @@ class Finding:
     required=True,
     help="What this cluster is, or is to become.",
 )
+@with_output
 @with_access
-def doctor(side: Side, access: Access) -> None:
-    """Check versions, kinds, your rights, the clock and KubeRay."""
+def doctor(side: Side, output: str, access: Access) -> None:
+    """Check versions, kinds, your rights and the clock.
+
+    On a hub also its pods and image, its Lease, its signing key and its admission policies; on a
+    member KubeRay and the machines. Exits with 1 when anything is bad; what you may not look at is
+    unknown, which is not bad.
+    """
     findings = access.ask(lambda cluster: examine(cluster, side))
-    rows = [(f.check, "ok" if f.good else "BAD", f.detail) for f in findings]
-    show_table(f"{side} at the chosen context", ("CHECK", "RESULT", "DETAIL"), rows)
-    if not all(finding.good for finding in findings):
+    rows = [finding.cells for finding in findings]
+    show([Section(f"{side} at the chosen context", ("CHECK", "RESULT", "DETAIL"), rows)], output)
+    if any(finding.good is False for finding in findings):
         sys.exit(1)
 
 
@@ -81,7 +79,9 @@ async def examine(cluster: KubeCluster, side: Side) -> list[Finding]:
     wanted = [kind for kind in KINDS if kind.cluster == side]
     findings += [finding async for finding in _kinds(cluster, wanted)]
     findings += [await _right(cluster, *right) for right in RIGHTS[side]]
-    if side == "member":
+    if side == "hub":
+        findings += await examine_hub(cluster)
+    else:
         floor = MemberLimits().kuberay_floor
         found = await find_kuberay(cluster, floor, [one.resource.definition for one in WORKLOADS])
         findings += [kuberay_finding(found), await _machines(cluster)]

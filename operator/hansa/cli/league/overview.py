@@ -3,52 +3,105 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE
 from hansa.cli.access import Access, list_if_allowed, with_access
-from hansa.cli.display import say, show_table
+from hansa.cli.display import Section, repeat, with_output, with_watch
+from hansa.cli.health.finding import Finding
+from hansa.cli.health.hub_lease import ask_for_hub
 from hansa.ports import Manifest
 
+if TYPE_CHECKING:
+    from hansa.adapters.kube.client import KubeCluster
+
+T = TypeVar("T")
+
+EXIT_NO_HUB = 3
+"""What was shown is old, or nobody will act on it: no hub leads here."""
 ENDED = frozenset({"Succeeded", "Failed"})
 
 
 @click.command
+@with_watch
+@with_output
 @with_access
-def status(access: Access) -> None:
-    """Show nodes, pools and jobs on one screen."""
-    nodes, pools, jobs = access.ask(_read_league)
-    _show("Nodes", NODE_COLUMNS, nodes, node_row)
-    _show("Pools", POOL_COLUMNS, pools, pool_row)
-    if jobs is None:
-        say("Jobs: you may not list aijobs; `kubectl hansa explain JOB -n NAMESPACE` shows one.")
-        return
-    show_table("Jobs", ("POOL", "STATE", "JOBS"), job_counts(jobs))
+def status(output: str, watch: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
+    """Show nodes, pools and jobs on one screen, and whether a hub works.
+
+    Exits with 3 when no hub leads here: then all that is shown is what the last one wrote.
+    """
+
+    def answer() -> tuple[list[Section], int]:
+        hub, found = access.ask(lambda cluster: _beside_hub(cluster, _read_league(cluster)))
+        nodes_, pools, jobs = found
+        counts = None if jobs is None else job_counts(jobs)
+        sections = [
+            _section("Nodes", NODE_COLUMNS, None if nodes_ is None else [*map(node_row, nodes_)]),
+            _section("Pools", POOL_COLUMNS, None if pools is None else [*map(pool_row, pools)]),
+            _section("Jobs", ("POOL", "STATE", "JOBS"), counts, NO_JOBS),
+        ]
+        return [*sections, _hub_section(hub)], _code(hub)
+
+    repeat(answer, output, watch=watch)
 
 
 @click.command
 @click.option("--datasets", is_flag=True, help="Show the data sets that members announce instead.")
+@with_watch
+@with_output
 @with_access
-def nodes(datasets: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
-    """Show the members: where they stand, whose law reaches them, what they lend."""
-    found = access.ask(lambda cluster: cluster.list(SOVEREIGNNODE.path())).items
-    if datasets:
-        show_table("Data sets", ("DATA SET", "NODE", "JURISDICTION", "WHERE"), dataset_rows(found))
-    else:
-        show_table("Nodes", NODE_COLUMNS, map(node_row, found))
+def nodes(datasets: bool, output: str, watch: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
+    """Show the members: where they stand, whose law reaches them, what they lend.
+
+    Exits with 3 when no hub leads here: then READY is what the last one wrote.
+    """
+
+    def answer() -> tuple[list[Section], int]:
+        hub, found = access.ask(lambda cluster: _beside_hub(cluster, cluster_nodes(cluster)))
+        if datasets:
+            shown = Section("Data sets", DATASET_COLUMNS, [*dataset_rows(found)])
+        else:
+            shown = Section("Nodes", NODE_COLUMNS, [*map(node_row, found)])
+        return [shown, _hub_section(hub)], _code(hub)
+
+    repeat(answer, output, watch=watch)
 
 
 @click.command
+@with_watch
+@with_output
 @with_access
-def top(access: Access) -> None:
+def top(output: str, watch: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
     """Show GPUs by institution: lent, held by jobs, and the share of the league's GPUs."""
-    found = access.ask(lambda cluster: cluster.list(SOVEREIGNNODE.path())).items
-    columns = ("INSTITUTION", "JURISDICTION", "GPU CLASS", "LENT", "HELD", "OF THE LEAGUE")
-    show_table("GPUs", columns, gpu_rows(found))
+
+    def answer() -> tuple[list[Section], int]:
+        return [Section("GPUs", TOP_COLUMNS, [*gpu_rows(access.ask(cluster_nodes))])], 0
+
+    repeat(answer, output, watch=watch)
+
+
+async def cluster_nodes(cluster: KubeCluster) -> list[Manifest]:
+    """Return all SovereignNodes."""
+    return (await cluster.list(SOVEREIGNNODE.path())).items
+
+
+async def _beside_hub(cluster: KubeCluster, question: Awaitable[T]) -> tuple[Finding, T]:
+    answer = await question
+    return await ask_for_hub(cluster), answer
+
+
+def _hub_section(hub: Finding) -> Section:
+    """Say whether a hub works, and what it means for all that is shown above."""
+    note = "; what is shown is what it wrote last, and nothing new starts"
+    return Section("Hub", lines=[f"Hub: {hub.detail}{note if hub.good is False else ''}"])
+
+
+def _code(hub: Finding) -> int:
+    return EXIT_NO_HUB if hub.good is False else 0
 
 
 async def _read_league(
@@ -61,13 +114,18 @@ async def _read_league(
     )
 
 
-def _show(title: str, columns: Sequence[str], items: list[Manifest] | None, row: Any) -> None:
-    if items is None:
-        say(f"{title}: you may not list them.")
-    else:
-        show_table(title, columns, map(row, items))
+def _section(
+    title: str,
+    columns: Sequence[str],
+    rows: list[tuple[object, ...]] | None,
+    hidden: str = "you may not list them.",
+) -> Section:
+    return Section(title, columns, rows or (), hidden=hidden if rows is None else "")
 
 
+NO_JOBS = "you may not list aijobs; `kubectl hansa explain JOB -n NAMESPACE` shows one."
+DATASET_COLUMNS = ("DATA SET", "NODE", "JURISDICTION", "WHERE")
+TOP_COLUMNS = ("INSTITUTION", "JURISDICTION", "GPU CLASS", "LENT", "HELD", "OF THE LEAGUE")
 NODE_COLUMNS = (
     "NODE",
     "INSTITUTION",

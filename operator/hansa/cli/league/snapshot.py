@@ -35,6 +35,8 @@ from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan
 
 DEFAULT_CURRENCY = "EUR"
 UNRELEASED = Reason.WAITING_FOR_RELEASE
+SILENT = Reason.NODE_UNREACHABLE
+_GRAVER = frozenset(reason for reason in Reason if reason.gravity < SILENT.gravity)
 NODES, POOLS, NAMESPACES, JOBS = "sovereignnodes", "computepools", "namespaces", "aijobs"
 PROJECTS = "projects"
 
@@ -115,9 +117,13 @@ class Observed:
         return {project.name: closed(project, self.now_s, currency) for project in parsed}
 
     def _node(self, raw: Manifest, limits: NodeLimits) -> NodeView:
+        view = view_node(parse_node(raw, limits), self.now_s, self.now_s, limits)
         conditions = (raw.get("status") or {}).get("conditions", [])
-        lost = standing(conditions, "Ready") == Reason.NODE_UNREACHABLE.value
-        return view_node(parse_node(raw, limits), None if lost else self.now_s, self.now_s, limits)
+        if standing(conditions, "Ready") != SILENT.value or view.site.unavailable in _GRAVER:
+            return view
+        said = next(row.get("message", "") for row in conditions if row["type"] == "Ready")
+        site = replace(view.site, unavailable=SILENT, unavailable_message=said)
+        return replace(view, site=site, heartbeat_s=None)
 
 
 async def observe(cluster: KubeCluster, *, jobs: Sequence[Manifest] = ()) -> Observed:

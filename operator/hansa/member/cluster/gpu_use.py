@@ -99,7 +99,7 @@ def _samples(page: str) -> Iterator[Sample]:
 def _count(samples: list[Sample]) -> dict[str, int]:
     """Return GPU class → busy GPUs of one page; a sample without the labels of ours is not ours."""
     classes = {s.labels["gpu"]: s.labels["gpu_class"] for s in _told(samples, m.GPU_INFO)}
-    idle = {s.labels["gpu"] for s in _told(samples, m.GPU_JOB) if s.labels["job"] == _NOBODYS}
+    idle = {s.labels["gpu"] for s in _told(samples, m.GPU_JOB) if s.labels["aijob"] == _NOBODYS}
     counts: dict[str, int] = {}
     for sample in _told(samples, m.GPU_BUSY):
         gpu = sample.labels["gpu"]

@@ -49,11 +49,24 @@ def alone(snapshot: Snapshot, job_uid: str) -> tuple[League, Job | None]:
 
 
 def _verdict(pool: Pool, job: Job, kind: JobClass, site: Site, reason: Reason) -> Verdict:
-    if reason is Reason.PENDING and site.unavailable is not None:
+    if site.unavailable is not None and reason in {site.unavailable, Reason.PENDING}:
         return Verdict(site.name, site.unavailable, site.unavailable_message)
     if reason is Reason.PENDING and site.draining:
         return Verdict(site.name, Reason.NODE_CORDONED, "the node is being drained")
     return Verdict(site.name, reason, _message(pool, job, kind, site)[reason])
+
+
+def _wanted(kind: JobClass, pool: Pool) -> str:
+    """The GPU that the job asks for, as far as it does, and what its pool admits."""
+    name, memory = kind.shape.gpu_class, kind.shape.gpu_memory_bytes
+    words = name or "GPU"
+    if memory:
+        words += f" of at least {memory >> 30} GiB"
+    if pool.gpu_classes and not name:
+        words += f" that pool {pool.name} admits ({', '.join(sorted(pool.gpu_classes))})"
+    elif pool.gpu_classes and name not in pool.gpu_classes:
+        words += f"; pool {pool.name} admits {', '.join(sorted(pool.gpu_classes))} only"
+    return words
 
 
 def _message(pool: Pool, job: Job, kind: JobClass, site: Site) -> Mapping[Reason, str]:
@@ -63,7 +76,7 @@ def _message(pool: Pool, job: Job, kind: JobClass, site: Site) -> Mapping[Reason
     lost = sorted(set(kind.data) - set(site.datasets))
     why = [f"does not hold {', '.join(lost)}"]
     why += [site.disbelieved[name] for name in lost if name in site.disbelieved]
-    wanted = shape.gpu_class or f"GPU of at least {shape.gpu_memory_bytes >> 30} GiB"
+    wanted = _wanted(kind, pool)
     size = f"{kind.workers} × {shape.gpus} GPUs"
     return {
         Reason.PENDING: "",

@@ -11,6 +11,7 @@ import numpy as np
 
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
+from hansa.model.snapshot import Site
 from hansa.placement.explain.waitlist import UNKNOWN, Start, Waitlist
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds, State
 from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, JobClass
@@ -154,12 +155,11 @@ def _gravity(item: tuple[Reason, int]) -> int:
 
 def refusals(league: League, number: int) -> Counter[Reason]:
     """Sites of the kind's pool by what refuses them; PENDING counts those that may take it."""
-    fleet, codes = league.fleet, site_codes(league, number)
-    found = np.bincount(codes[(codes != 0) & (codes != OUTSIDE)])
-    counts = Counter({RULES[code]: int(found[code]) for code in np.flatnonzero(found).tolist()})
-    for site in np.flatnonzero(codes == 0).tolist():
+    fleet = league.fleet
+    counts = Counter(reason for reason in site_reasons(league, number) if reason is not None)
+    del counts[Reason.PENDING]
+    for site in np.flatnonzero(site_codes(league, number) == 0).tolist():
         is_taking = league.is_open(fleet.cells_of_site[site].start)
-        # The site's own state comes last of all rules.
         closed = fleet.sites[site].unavailable or Reason.NODE_CORDONED
         counts[Reason.PENDING if is_taking else closed] += 1
     return counts
@@ -179,9 +179,27 @@ def site_codes(league: League, number: int) -> Ints:
 
 
 def site_reasons(league: League, number: int) -> list[Reason | None]:
-    """The same as reasons; None: not in the pool."""
-    codes = site_codes(league, number)
-    return [None if code == OUTSIDE else RULES[code] for code in codes.tolist()]
+    """The same as reasons, each site's own state among them by its gravity; None: not in the pool.
+
+    A site whose every rule passes is PENDING, whatever its state: whether it is open is another's word.
+    """
+    codes = site_codes(league, number).tolist()
+    return [
+        None if code == OUTSIDE else _graver(site, RULES[code])
+        for site, code in zip(league.fleet.sites, codes, strict=True)
+    ]
+
+
+def _graver(site: Site, rule: Reason) -> Reason:
+    """What is told of a site that a rule refuses: its state where that is graver.
+
+    Of a site that has told of no machines, no rule about machines knows anything.
+    """
+    state = site.unavailable
+    if state is None or rule is Reason.PENDING:
+        return rule
+    knows_nothing = rule is Reason.NO_SUCH_ACCELERATOR and not site.machines
+    return state if knows_nothing or state.gravity < rule.gravity else rule
 
 
 class Estimator:

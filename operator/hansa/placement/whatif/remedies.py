@@ -5,13 +5,14 @@ Each candidate changes only what its words name; nobody has tried it yet. ``expl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from hansa.model.plan import Plan, Verdict
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Job, Pool, ResidencyRule, Share, Site, Snapshot
+from hansa.model.snapshot import Job, Machines, Pool, ResidencyRule, Share, Site, Snapshot
 from hansa.placement.state.league import League
 from hansa.placement.whatif.compare import with_job, with_pool, with_site, without_jobs
 from hansa.placement.whatif.growth import machines_for, with_machines
@@ -241,10 +242,21 @@ def _room(case: Case) -> Iterator[Remedy]:
             machines = tuple(
                 chain.from_iterable(machines_for(o, site, case.job, case.pool) for o in crowd)
             )
-            count = sum(group.count * group.gpus for group in machines)
-            more = f"{count} GPUs more" if count else "more machines"
             changed = with_site(case.snapshot, with_machines(site, machines))
-            yield Remedy(f"{site.name} had {more}", changed)
+            yield Remedy(f"{site.name} had {_counted(machines)}", changed)
+
+
+def _counted(machines: Iterable[Machines]) -> str:
+    """GPUs by class, in words.
+
+    >>> _counted([Machines(2, 1, "nvidia-t4", 0, 0, 0)])
+    '2 nvidia-t4 GPUs more'
+    """
+    counts: Counter[str] = Counter()
+    for group in machines:
+        counts[group.gpu_class] += group.count * group.gpus
+    words = [f"{n} {name} GPU{'s' * (n > 1)}" for name, n in sorted(counts.items()) if n]
+    return f"{' and '.join(words)} more" if words else "more machines"
 
 
 def _usable(gpu_class: str, case: Case) -> bool:

@@ -187,7 +187,10 @@ def policy_status(said: Enforcement, old: list[Mapping[str, Any]], *, now_s: flo
         "note": said.note[:MOST_NOTE],
         "refusals": [{"reason": reason, "count": count} for reason, count in counts],
         "conditions": merged(
-            old, said.health.conditions_at_home(), now_s=now_s, generation=said.generation
+            old,
+            [*said.health.conditions_at_home(), _agreement(said)],
+            now_s=now_s,
+            generation=said.generation,
         ),
     }
     if said.last_contact_s is not None:
@@ -198,6 +201,15 @@ def policy_status(said: Enforcement, old: list[Mapping[str, Any]], *, now_s: flo
         "metadata": {"name": "local"},
         "status": status,
     }
+
+
+def _agreement(said: Enforcement) -> StatedCondition:
+    """Return whether the hub holds something against the node, such as a dispute about where it stands."""
+    if said.last_contact_s is None:
+        return StatedCondition("HubAgrees", "Unknown", "NotAskedYet")
+    if said.note:
+        return StatedCondition("HubAgrees", "False", "HeldAgainstUs", said.note[:MOST_NOTE])
+    return StatedCondition("HubAgrees", "True", "NothingHeldAgainstUs")
 
 
 def hub_note(node: Mapping[str, Any]) -> str:

@@ -30,6 +30,9 @@ CARD = {
         pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED: 3,
         pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED: 1,
     },
+    "nvmlDeviceGetTemperatureThreshold": {pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN: 95},
+    "nvmlDeviceGetSupportedEventTypes": pynvml.nvmlEventTypeXidCriticalError,
+    "nvmlDeviceRegisterEvents": None,
     "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=9), SimpleNamespace(pid=4)],
 }
 
@@ -50,6 +53,9 @@ class Driver:
         self.cards = list(cards)
         self.init = init
         self.inits = 0
+        self.events = []
+        self.nvmlEventSetCreate = lambda: "events"
+        self.nvmlEventSetFree = lambda _: None
         self.nvmlShutdown = lambda: None
         self.nvmlDeviceGetCount = lambda: len(self.cards)
         self.nvmlDeviceGetHandleByIndex = lambda index: answer(self.cards[index])
@@ -57,6 +63,12 @@ class Driver:
     def nvmlInit(self):  # noqa: N802  # NVML's name
         self.inits += 1
         return answer(self.init)
+
+    def nvmlEventSetWait(self, events, timeout_ms):  # noqa: N802  # NVML's name
+        assert (events, timeout_ms) == ("events", 0)
+        if not self.events:
+            raise refused(pynvml.NVML_ERROR_TIMEOUT)
+        return self.events.pop(0)
 
     def __getattr__(self, name):
         if name.startswith("nvmlDevice"):
@@ -173,3 +185,67 @@ def test_a_driver_reloaded_underneath_is_opened_again():
     driver.cards[0] = CARD
     assert len(probe.read()) == 1
     assert driver.inits == 2
+
+
+def xid(card, number, kind=pynvml.nvmlEventTypeXidCriticalError):
+    return SimpleNamespace(device=card, eventType=kind, eventData=number)
+
+
+def test_errors_are_counted_by_xid_and_the_last_comes_last():
+    driver = Driver(CARD, CARD | {"nvmlDeviceGetUUID": "GPU-2"})
+    probe = NvmlProbe(driver)
+    assert [gpu.xids for gpu in probe.read()] == [{}, {}]
+    driver.events = [xid(CARD, 79), xid(CARD, 31), xid(CARD, 79), xid(CARD, 1, kind=2)]
+    first, second = probe.read()
+    assert list(first.xids.items()) == [(31, 1), (79, 2)]
+    assert second.xids == {}
+
+
+def test_errors_are_remembered_over_a_driver_that_went_and_came():
+    driver = Driver(CARD)
+    probe = NvmlProbe(driver)
+    probe.read()
+    driver.events = [xid(CARD, 48)]
+    probe.read()
+    driver.cards = []
+    with pytest.raises(Terminal):
+        probe.read()
+    driver.cards = [CARD]
+    (gpu,) = probe.read()
+    assert gpu.xids == {48: 1}
+    assert driver.inits == 2
+
+
+def test_a_link_that_tells_of_errors_without_end_holds_nobody_up():
+    driver = Driver(CARD)
+    driver.events = [xid(CARD, number) for number in range(1000)]
+    (gpu,) = NvmlProbe(driver).read()
+    assert len(gpu.xids) == 64
+    assert len(driver.events) == 1000 - 256
+
+
+UNTOLD = {
+    "no event set": {"nvmlEventSetCreate": NOT_SUPPORTED},
+    "no such event": {"nvmlDeviceGetSupportedEventTypes": 0},
+    "not for this pod": {"nvmlDeviceRegisterEvents": refused(pynvml.NVML_ERROR_NO_PERMISSION)},
+}
+
+
+@pytest.mark.parametrize("changed", UNTOLD.values(), ids=UNTOLD)
+def test_where_no_errors_are_told_none_is_claimed(changed):
+    driver = Driver(CARD | changed)
+    if "nvmlEventSetCreate" in changed:
+        driver.nvmlEventSetCreate = lambda: answer(NOT_SUPPORTED)
+    (gpu,) = NvmlProbe(driver).read()
+    assert gpu.xids is None
+
+
+SLOWDOWNS = {
+    "told": ({}, 95),
+    "not told": ({"nvmlDeviceGetTemperatureThreshold": NOT_SUPPORTED}, None),
+}
+
+
+@pytest.mark.parametrize(("changed", "celsius"), SLOWDOWNS.values(), ids=SLOWDOWNS)
+def test_when_it_slows_itself_down(changed, celsius):
+    assert read(**changed).slowdown_celsius == celsius

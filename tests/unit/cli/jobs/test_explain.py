@@ -35,6 +35,24 @@ def test_the_node_that_holds_the_grant_is_said_to():
     assert reasons(league(study), study)["riga"] == "Placed"
 
 
+def test_a_silent_node_that_holds_the_grant_is_told_as_both():
+    study = job("study", node="tartu", epoch=1)
+    lost = node(*EE, ready="False", reason="NodeUnreachable")
+    lost["status"]["conditions"][0]["message"] = "not heard for 9 min"
+    (line,) = explain.answer(league(study, nodes=[lost]), study).nodes
+    assert (line.reason, line.message) == (
+        "NodeUnreachable",
+        "it holds the grant; not heard for 9 min",
+    )
+
+
+def test_a_graver_fault_than_silence_is_told_first():
+    study = job("study")
+    lost = node(*EE, ready="False", reason="NodeUnreachable")
+    lost["spec"]["accepted"] = "Rejected"
+    assert reasons(league(study, nodes=[lost]), study) == {"tartu": "NodeNotAccepted"}
+
+
 def test_an_ended_job_keeps_the_hubs_last_words():
     done = {"type": "Succeeded", "status": "True", "reason": "Succeeded"}
     verdict = {"node": "lisbon", "reason": "ResidencyDenied", "message": "stands in PT"}
@@ -86,7 +104,7 @@ STORIES = {
         big("study"),
         [
             "Planner: WaitingForCapacity: all 1 nodes that may take it are full",
-            "  it would start now if tartu had 2 GPUs more",
+            "  it would start now if tartu had 2 nvidia-t4 GPUs more",
         ],
     ),
     "nothing the planner could change": (
@@ -146,7 +164,7 @@ def test_the_summary_says_what_the_hub_said():
         "clinic/study in pool league",
         "  Placed: False (WaitingForCapacity) m",
         "  3 jobs are ahead of it in the pool",
-        "  may start by 2027-01-15T09:00:00Z (even odds), 2027-01-15T10:00:00Z (nine in ten)",
+        "  may start by 2027-01-15T09:00:00Z (one time in two), 2027-01-15T10:00:00Z (nine in ten)",
     ]
 
 

@@ -43,7 +43,7 @@ COUNTS = {
         1,
     ),
     "a sample with other labels": (
-        ['hansa_gpu_job_info{job="none"} 1\n' + page([gpu("a", 80)])],
+        ['hansa_gpu_job_info{aijob="none"} 1\n' + page([gpu("a", 80)])],
         1,
     ),
     "not a page": (["<html>{oops</html>", page([gpu("a", 80)])], 1),

@@ -51,6 +51,36 @@ TOLD = {
     "could run": (site("a"), JOB, Pool("p"), Reason.PENDING),
     "paused": (site("a", unavailable=Reason.NODE_PAUSED), JOB, Pool("p"), Reason.NODE_PAUSED),
     "being drained": (site("a", draining=True), JOB, Pool("p"), Reason.NODE_CORDONED),
+    "not accepted, and nothing known of it": (
+        site("a", machines=(), unavailable=Reason.NODE_NOT_ACCEPTED, unavailable_message="m"),
+        JOB,
+        Pool("p"),
+        Reason.NODE_NOT_ACCEPTED,
+    ),
+    "silent, and nothing known of it": (
+        site("a", machines=(), unavailable=Reason.NODE_UNREACHABLE, unavailable_message="m"),
+        JOB,
+        Pool("p"),
+        Reason.NODE_UNREACHABLE,
+    ),
+    "silent, and known to be too small": (
+        site("a", unavailable=Reason.NODE_UNREACHABLE),
+        replace(JOB, shape=Shape(2, 8)),
+        Pool("p"),
+        Reason.EXCEEDS_NODE_SHAPE,
+    ),
+    "not accepted, and denied by law": (
+        site("a", place="FI", unavailable=Reason.NODE_NOT_ACCEPTED, unavailable_message="m"),
+        replace(JOB, residency=ONLY_EE),
+        Pool("p"),
+        Reason.NODE_NOT_ACCEPTED,
+    ),
+    "disputed, and without what is needed": (
+        site("a", unavailable=Reason.JURISDICTION_DISPUTED, unavailable_message="m"),
+        replace(JOB, shape=Shape(1, 8, "amd-mi210")),
+        Pool("p"),
+        Reason.JURISDICTION_DISPUTED,
+    ),
     "a rule comes first": (
         site("a", place="FI", draining=True),
         replace(JOB, residency=ONLY_EE),
@@ -157,21 +187,21 @@ HELP = {
     "the refusal": (site("a"), {"refused_by": {"a": "no"}}, {}, "a no longer refused it"),
     "the node": (site("a", unavailable=Reason.NODE_UNREACHABLE), {}, {}, "a took work again"),
     "the drain": (site("a", draining=True), {}, {}, "a took work again"),
-    "room": (site("a"), {"shape": Shape(2, 8)}, {}, "a had 16 GPUs more"),
-    "room for the fewest workers": (site("a"), {"shape": Shape(4, 8, min_workers=2)}, {}, "a had 16 GPUs more"),
+    "room": (site("a"), {"shape": Shape(2, 8)}, {}, f"a had 16 {CLASS} GPUs more"),
+    "room for the fewest workers": (site("a"), {"shape": Shape(4, 8, min_workers=2)}, {}, f"a had 16 {CLASS} GPUs more"),
     "room without GPUs": (
         site("a", machines=(PLAIN,)), {"shape": Shape(2, cpu_millis=60_000)}, {}, "a had more machines",
     ),
     "room of a class that is not there": (
-        site("a", machines=(PLAIN,)), {"shape": Shape(1, 8, "amd-mi210")}, {}, "a had 8 GPUs more",
+        site("a", machines=(PLAIN,)), {"shape": Shape(1, 8, "amd-mi210")}, {}, "a had 8 amd-mi210 GPUs more",
     ),
     "room of a class that the pool wants": (
-        site("a"), {}, {"gpu_classes": frozenset({"amd-mi210"})}, "a had 8 GPUs more",
+        site("a"), {}, {"gpu_classes": frozenset({"amd-mi210"})}, "a had 8 amd-mi210 GPUs more",
     ),
     "room of no known class": (site("a", machines=(PLAIN,)), {}, {}, None),
     "the lending limit": (site("a", lent_gpus={CLASS: 4}), {}, {}, "a lent all its GPUs"),
     "room, with as much lent": (
-        site("a", lent_gpus={CLASS: 4, "amd-mi210": 0}), {"shape": Shape(2, 8)}, {}, "a had 16 GPUs more",
+        site("a", lent_gpus={CLASS: 4, "amd-mi210": 0}), {"shape": Shape(2, 8)}, {}, f"a had 16 {CLASS} GPUs more",
     ),
     "its assurance": (site("a", assurance=1), {"assurance": 3}, {}, "it asked for L1 only"),
     "the pool's": (site("a", assurance=1), {"assurance": 1}, {"assurance": 2}, "pool p asked for L1 only"),
@@ -186,7 +216,7 @@ HELP = {
     ),
     "its share and room": (
         site("a"), {"shape": Shape(2, 8)}, {"shares": (Share("ut", nominal_gpus=2, borrowing_limit=0),)},
-        "ut had 16 GPUs more of pool p and a had 16 GPUs more",
+        f"ut had 16 GPUs more of pool p and a had 16 {CLASS} GPUs more",
     ),
     "a cap": (site("a"), {}, {"caps": (Cap("Operator", 50),)}, "the cap of 50 % on Operator were lifted"),
     "all caps": (
@@ -230,7 +260,7 @@ def test_who_comes_first_is_counted_where_room_alone_does_not_help():
 
     assert first.remedy.words == "lab/h had ended"
     assert second.reason is Reason.WAITING_FOR_CAPACITY
-    assert second.remedy.words == "a had 16 GPUs more"
+    assert second.remedy.words == f"a had 16 {CLASS} GPUs more"
 
 
 def test_a_job_that_is_stopped_is_told_why():
@@ -273,5 +303,38 @@ def test_room_by_way_of_trial_lifts_no_lending_limit():
     story = explain_job(league(where, job=replace(JOB, shape=Shape(2, 8))), "j")
 
     [changed] = story.remedy.changed.sites
-    assert story.remedy.words == "a had 16 GPUs more"
+    assert story.remedy.words == f"a had 16 {CLASS} GPUs more"
     assert changed.lent_gpus == {CLASS: 20, "amd-mi210": 1}
+
+
+LENT = {
+    "any": (Shape(1, 1), Pool("p"), "lends no GPU"),
+    "of a size": (Shape(1, 1, "", 40 * GIB), Pool("p"), "lends no GPU of at least 40 GiB"),
+    "of a class": (Shape(1, 1, "amd-mi210"), Pool("p"), "lends no amd-mi210"),
+    "that the pool admits": (
+        Shape(1, 1),
+        Pool("p", gpu_classes=frozenset({"amd-mi210"})),
+        "lends no GPU that pool p admits (amd-mi210)",
+    ),
+    "that the pool does not admit": (
+        Shape(1, 1, CLASS),
+        Pool("p", gpu_classes=frozenset({"amd-mi210"})),
+        f"lends no {CLASS}; pool p admits amd-mi210 only",
+    ),
+}
+
+
+@pytest.mark.parametrize(("shape", "pool", "words"), LENT.values(), ids=LENT)
+def test_a_missing_gpu_is_named_as_it_was_asked_for(shape, pool, words):
+    small = replace(RACK, gpus=0, gpu_class="", gpu_memory_bytes=0)
+    snapshot = league(site("a", machines=(small,)), job=replace(JOB, shape=shape), pool=pool)
+    (verdict,) = explain(snapshot, "j")
+    assert (verdict.reason, verdict.message) == (Reason.NO_SUCH_ACCELERATOR, words)
+
+
+def test_the_state_that_is_told_is_counted_too():
+    shut = site("a", machines=(), unavailable=Reason.NODE_NOT_ACCEPTED, unavailable_message="no")
+    (verdict,) = explain(league(shut), "j")
+    story = explain_job(league(shut), "j")
+    assert (verdict.reason, verdict.message) == (Reason.NODE_NOT_ACCEPTED, "no")
+    assert story.message == "no node may take it: 1 NodeNotAccepted"

@@ -139,7 +139,11 @@ def test_enforcement_is_a_valid_status():
     status = policy_status(said, [], now_s=1)["status"]
     MemberPolicyStatus.model_validate(status)
     false = {c["type"]: c["reason"] for c in status["conditions"] if c["status"] == "False"}
-    assert false == {"ClockInSync": "ClockSkewed", "KubeRayReady": "KubeRayUnfit"}
+    assert false == {
+        "ClockInSync": "ClockSkewed",
+        "KubeRayReady": "KubeRayUnfit",
+        "HubAgrees": "HeldAgainstUs",
+    }
     bare = policy_status(Enforcement(3, health, "NotRun", "sha256:" + "0" * 64), [], now_s=1)
     assert "lastHubContactTime" not in bare["status"]
 
@@ -202,3 +206,18 @@ def test_what_is_not_understood_is_said_at_home_alone():
     assert "MachinesUnderstood" not in {one.type for one in health.conditions()}
     [said] = [one for one in health.conditions_at_home() if one.type == "MachinesUnderstood"]
     assert (said.status, said.reason, said.message) == ("False", "SomeLeftOut", health.machines)
+
+
+AGREED = {
+    "never asked": (None, "", "Unknown", ""),
+    "nothing against us": (1.0, "", "True", ""),
+    "a dispute": (1.0, "JurisdictionAgreed: x", "False", "JurisdictionAgreed: x"),
+}
+
+
+@pytest.mark.parametrize(("contact_s", "note", "status", "message"), AGREED.values(), ids=AGREED)
+def test_the_policy_shows_what_the_hub_holds_against_us(contact_s, note, status, message):
+    said = Enforcement(1, Health(), "Denied", "", last_contact_s=contact_s, note=note)
+    rows = policy_status(said, [], now_s=STAMP.now_s)["status"]["conditions"]
+    (row,) = (row for row in rows if row["type"] == "HubAgrees")
+    assert (row["status"], row.get("message", "")) == (status, message)

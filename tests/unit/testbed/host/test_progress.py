@@ -42,6 +42,16 @@ def test_a_long_step_says_that_it_is_alive():
         wait_until(lambda: "still at it: long" in out.getvalue(), what="a beat", timeout_s=10)
 
 
+def test_a_long_step_says_how_long_it_still_takes_while_that_is_known():
+    out = io.StringIO()
+    progress = _progress(out, heartbeat_s=0.01)
+
+    with progress.step("build", usual_s=100.0):
+        wait_until(lambda: "build (0 s, about 100 s left)" in out.getvalue(), what="a beat")
+    with progress.step("late", usual_s=0.001):
+        wait_until(lambda: "still at it: late (0 s)\n" in out.getvalue(), what="a beat")
+
+
 def test_a_terminal_sees_the_innermost_step():
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80)

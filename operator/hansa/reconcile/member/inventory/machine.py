@@ -11,9 +11,10 @@ from hansa.api.meta import JURISDICTION_LABEL
 from hansa.model.quantities import millis, units
 from hansa.reconcile.member.inventory import requests, taints
 from hansa.reconcile.member.inventory.accelerators import BUILT_IN, Accelerator
-from hansa.reconcile.member.inventory.cards import Cards, read_cards
+from hansa.reconcile.member.inventory.cards import MOST_CARDS, Cards, count, read_cards
 from hansa.reconcile.member.inventory.taints import Toleration
 
+NVIDIA_CARD, NVIDIA_COUNT_LABEL = "nvidia.com/gpu", "nvidia.com/gpu.count"
 ARCHITECTURE_LABEL = "kubernetes.io/arch"
 PODS_OF_A_RUN = 3
 """Head, submitter and a worker: a machine with fewer pods left takes no run."""
@@ -60,6 +61,8 @@ class Machine:
     """What was not understood, a sentence each."""
     most_pods: int = 0
     """How many pods it takes; 0: it does not say."""
+    nvidia_cards: int = 0
+    """Cards that its driver should show, whole or cut; 0: none, or it does not say."""
 
     @property
     def usable(self) -> bool:
@@ -91,7 +94,18 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
         disk_pressure=conditions.get("DiskPressure") == "True",
         troubles=found.troubles,
         most_pods=units(_quantity(allocatable.get("pods"))),
+        nvidia_cards=_nvidia_cards(labels, status.get("capacity") or {}, found.cards),
     )
+
+
+def _nvidia_cards(
+    labels: Mapping[str, Any], capacity: Mapping[str, Any], cards: tuple[Cards, ...]
+) -> int:
+    """Return what discovery counted or, where nothing is cut or shared, what the plugin offers."""
+    counted = count(labels.get(NVIDIA_COUNT_LABEL))
+    if counted or any(one.is_slice for one in cards):
+        return min(counted, MOST_CARDS)
+    return min(count(capacity.get(NVIDIA_CARD)), MOST_CARDS)
 
 
 def _foreign(labels: Mapping[str, Any], architecture: str) -> str:

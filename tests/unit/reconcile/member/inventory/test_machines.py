@@ -149,3 +149,34 @@ def test_what_many_machines_share_is_said_once():
     text = named(stock_of(*nodes).troubles)
     assert text.startswith("m0 and 199 more machines: 8 nvidia.com/gpu of an unknown product")
     assert named(()) == ""
+
+
+SHOULD_SHOW = {
+    "by discovery": ({"nvidia.com/gpu.count": "8"}, {"nvidia.com/gpu": "7"}, None, 8),
+    "by the plugin alone": ({}, {"nvidia.com/gpu": "7"}, {"nvidia.com/gpu": "8"}, 8),
+    "shared, counted by discovery": (
+        {
+            "nvidia.com/gpu.count": "1",
+            "nvidia.com/gpu.replicas": "4",
+            "nvidia.com/gpu.product": "T4",
+        },
+        {"nvidia.com/gpu": "4"},
+        None,
+        1,
+    ),
+    "shared, and not counted": (
+        {"nvidia.com/gpu.replicas": "4", "nvidia.com/gpu.product": "T4"},
+        {"nvidia.com/gpu": "4"},
+        None,
+        0,
+    ),
+    "nonsense": ({"nvidia.com/gpu.count": "many"}, {"cpu": "4"}, None, 0),
+    "none": ({}, {}, None, 0),
+}
+
+
+@pytest.mark.parametrize(
+    ("labels", "devices", "broken", "cards"), SHOULD_SHOW.values(), ids=SHOULD_SHOW
+)
+def test_how_many_cards_the_driver_of_a_machine_should_show(labels, devices, broken, cards):
+    assert read_machine(node(labels, devices, broken=broken)).nvidia_cards == cards

@@ -1,0 +1,98 @@
+"""``kubectl hansa submit``: apply jobs after checking them here, where a mistake can be told best."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+from pydantic import ValidationError
+
+from hansa.api.aijob import AIJobSpec
+from hansa.api.kinds import AIJOB
+from hansa.api.meta import first_fault
+from hansa.cli.access import Access, with_access
+from hansa.cli.display import say
+from hansa.cli.jobs.wait import EXIT_TIMED_OUT, ending, wait_for
+from hansa.errors import Terminal
+from hansa.ports import Manifest
+
+if TYPE_CHECKING:
+    from hansa.adapters.kube.client import KubeCluster
+
+STDIN = "-"
+MANAGER = "kubectl-hansa"
+
+
+@click.command
+@click.argument("filename")
+@click.option("-n", "--namespace", default="", help="Namespace of jobs that name none.")
+@click.option("--wait", is_flag=True, help="Return when all have ended; exit with 1 if one failed.")
+@click.option("--timeout", default=0.0, help="Seconds to wait at most; 0: for ever.")
+@with_access
+def submit(filename: str, namespace: str, wait: bool, timeout: float, access: Access) -> None:  # noqa: FBT001  # click passes options by name
+    """Apply the AIJobs in FILENAME (- for standard input).
+
+    Each is checked before anything is written: fields that do not exist, places, quantities. What
+    only a hub knows (pools, data sets, shares) is said by `kubectl hansa explain` afterwards.
+    """
+    found = list(read_jobs(filename))
+    if not found:
+        raise click.UsageError(f"{filename} holds no AIJob")
+    ended = access.ask(
+        lambda cluster: _submit(cluster, found, namespace, timeout if wait else None)
+    )
+    if wait and not all(ended):
+        sys.exit(1)
+
+
+async def _submit(
+    cluster: KubeCluster, jobs: list[Manifest], namespace: str, timeout_s: float | None
+) -> list[bool]:
+    places = []
+    for job in jobs:
+        space = job["metadata"].get("namespace") or namespace or cluster.namespace
+        path = AIJOB.path(space, job["metadata"]["name"])
+        await cluster.apply(path, job, manager=MANAGER)
+        say(f"{space}/{job['metadata']['name']} submitted to pool {job['spec']['pool']}")
+        places.append(path)
+    if timeout_s is None:
+        return []
+    ended = []
+    for path in places:
+        last = await wait_for(cluster, path, "ended", timeout_s)
+        if last is None:
+            say(f"{path.rpartition('/')[2]} has not ended within {timeout_s:g} s")
+            sys.exit(EXIT_TIMED_OUT)
+        good, words = ending(last)
+        say(words)
+        ended.append(good)
+    return ended
+
+
+def read_jobs(filename: str) -> Iterator[Manifest]:
+    """Yield the AIJobs of a file; raises ``Terminal`` naming the job, its field and what is wrong."""
+    try:
+        text = sys.stdin.read() if filename == STDIN else Path(filename).read_text()
+        documents = [one for one in yaml.safe_load_all(text) if one is not None]
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise Terminal(f"cannot read {filename}: {error}") from error
+    for document in documents:
+        yield _checked(filename, document)
+
+
+def _checked(filename: str, document: Any) -> Manifest:
+    if not isinstance(document, dict) or document.get("kind") != AIJOB.name:
+        kind = document.get("kind") if isinstance(document, dict) else type(document).__name__
+        raise Terminal(f"{filename} holds a {kind}; only AIJobs are submitted")
+    name = (document.get("metadata") or {}).get("name")
+    if not name:
+        raise Terminal(f"{filename}: an AIJob has no metadata.name")
+    try:
+        AIJobSpec.model_validate(document.get("spec") or {})
+    except ValidationError as error:
+        raise Terminal(f"{filename}: job {name}: spec.{first_fault(error)}") from error
+    return document

@@ -1,0 +1,110 @@
+"""``kubectl hansa wait`` and ``cancel``: what a script does with a job that it has submitted."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from hansa.adapters.clock import SystemClock
+from hansa.api.kinds import AIJOB
+from hansa.cli.access import Access, with_access
+from hansa.cli.display import say
+from hansa.errors import Retryable
+from hansa.ports import Manifest
+
+if TYPE_CHECKING:
+    from hansa.adapters.kube.client import KubeCluster
+
+EXIT_TIMED_OUT = 4
+"""It has not come to that within the time given."""
+LOOK_S = 2.0
+STAGES = {
+    "placed": ("Placed", "Running", "Succeeded", "Failed"),
+    "running": ("Running", "Succeeded", "Failed"),
+    "ended": ("Succeeded", "Failed"),
+}
+"""What to wait for → conditions any of which means that it was reached, or never will be."""
+
+
+@click.command
+@click.argument("job")
+@click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
+@click.option("--for", "stage", type=click.Choice([*STAGES]), default="ended", show_default=True)
+@click.option("--timeout", default=0.0, help="Seconds to wait at most; 0: for ever.")
+@with_access
+def wait(job: str, namespace: str, stage: str, timeout: float, access: Access) -> None:
+    """Wait until JOB is placed, runs or has ended.
+
+    Exits with 0 when it came to that, with 1 when the job failed, and with 4 when the time is over.
+    """
+    found = access.ask(
+        lambda cluster: wait_for(
+            cluster, AIJOB.path(namespace or cluster.namespace, job), stage, timeout
+        )
+    )
+    if found is None:
+        say(f"{job} is not {stage} within {timeout:g} s; `kubectl hansa explain {job}` says why")
+        sys.exit(EXIT_TIMED_OUT)
+    good, words = ending(found)
+    say(words)
+    if not good:
+        sys.exit(1)
+
+
+@click.command
+@click.argument("job")
+@click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
+@with_access
+def cancel(job: str, namespace: str, access: Access) -> None:
+    """Stop JOB, or hold it back before it starts. What is known of it stays.
+
+    It sets spec.suspend: `kubectl patch` with false lets it run again, `kubectl delete aijob` takes it
+    away. A run ends at its member within seconds; its node is free when the member has signed that.
+    """
+    change = {"spec": {"suspend": True}}
+    access.ask(
+        lambda cluster: cluster.merge(AIJOB.path(namespace or cluster.namespace, job), change)
+    )
+    say(f"{job} is suspended; `kubectl hansa wait` and `explain` tell when its node is free")
+
+
+async def wait_for(
+    cluster: KubeCluster, path: str, stage: str, timeout_s: float
+) -> Manifest | None:
+    """Return the job once it is at ``stage``; None after ``timeout_s`` (0: never).
+
+    Looks every two seconds: a watch would save nothing for one object, and end with each connection.
+    """
+    clock, wanted = SystemClock(), STAGES[stage]
+    end_s = clock.monotonic() + timeout_s if timeout_s else float("inf")
+    while True:
+        try:
+            job = await cluster.get(path)
+        except Retryable:
+            job = {}
+        if _reached(job) & {*wanted}:
+            return job
+        if clock.monotonic() >= end_s:
+            return None
+        await asyncio.sleep(min(LOOK_S, max(0.0, end_s - clock.monotonic())))
+
+
+def _reached(job: Manifest) -> set[str]:
+    rows = (job.get("status") or {}).get("conditions") or ()
+    return {row["type"] for row in rows if row.get("status") == "True"}
+
+
+def ending(job: Manifest) -> tuple[bool, str]:
+    """Return whether nothing is wrong with a job, and where it stands in a sentence."""
+    name, status = job["metadata"]["name"], job.get("status") or {}
+    rows = {row["type"]: row for row in status.get("conditions") or ()}
+    for kind in ("Failed", "Succeeded", "Running", "Placed"):
+        row = rows.get(kind)
+        if row is not None and row.get("status") == "True":
+            why = row.get("message") or row.get("reason", "")
+            place = f" at {status['node']}" if status.get("node") else ""
+            return kind != "Failed", f"{name}: {kind}{place}: {why}".rstrip(": ")
+    return True, f"{name}: no decision yet"

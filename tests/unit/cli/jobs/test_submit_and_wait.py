@@ -1,0 +1,177 @@
+"""Jobs are checked before they are sent, waited for with an exit code, and shown in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from hansa.cli.complete import completed
+from hansa.cli.display import Section, show
+from hansa.cli.jobs import queue, submit, wait
+from hansa.cli.main import COMMANDS, cli
+from hansa.errors import NotFound, Retryable, Terminal
+from tests.unit.cli.small_league import job
+
+
+def condition(kind, status="True", **more):
+    return {"type": kind, "status": status, "reason": kind, **more}
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(**spec):
+        manifest = copy.deepcopy(job("study"))
+        manifest["spec"] |= spec
+        path = tmp_path / "job.yaml"
+        path.write_text(yaml.safe_dump(manifest))
+        return str(path)
+
+    return write
+
+
+MISTAKES = {
+    "a place": (
+        {"residency": {"location": {"allow": ["UK"]}, "legalControl": {"allow": ["World"]}}},
+        "there is no place UK; write GB",
+    ),
+    "a field": ({"residancy": {}}, "spec.residancy"),
+    "a quantity": ({"ray": {"version": "2.60.0", "workers": {"cpu": 0.5}}}, "spec.ray.workers.cpu"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_before_anything_is_sent(written, change, words):
+    with pytest.raises(Terminal, match="job study") as caught:
+        list(submit.read_jobs(written(**change)))
+    assert words in str(caught.value)
+
+
+def test_what_is_no_job_is_not_submitted(tmp_path):
+    path = tmp_path / "pod.yaml"
+    path.write_text("kind: Pod")
+    with pytest.raises(Terminal, match="holds a Pod; only AIJobs"):
+        list(submit.read_jobs(str(path)))
+
+
+class Server:
+    """Shows a job as it becomes, a look at a time."""
+
+    namespace = "clinic"
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.applied = []
+
+    async def apply(self, path, body, *, manager):
+        self.applied.append((path, body["metadata"]["name"], manager))
+
+    async def get(self, _):
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(wait, "LOOK_S", 0.0)
+
+
+WAITING, RUNNING = job("study"), job("study", node="tartu", conditions=[condition("Running")])
+FAILED = job("study", conditions=[condition("Failed", message="memory exhausted")])
+DONE = job("study", conditions=[condition("Succeeded"), condition("Running", "False")])
+
+
+@pytest.mark.parametrize("stage", ["running", "ended"])
+async def test_what_is_waited_for_comes(stage):
+    server = Server(WAITING, Retryable("gone for a moment"), RUNNING, DONE)
+    found = await wait.wait_for(server, "/path", stage, 30.0)
+    assert found is (RUNNING if stage == "running" else DONE)
+
+
+async def test_a_job_that_fails_is_not_waited_for():
+    found = await wait.wait_for(Server(WAITING, FAILED), "/path", "running", 30.0)
+    assert wait.ending(found) == (False, "study: Failed: memory exhausted")
+
+
+async def test_the_time_may_be_over():
+    assert await wait.wait_for(Server(WAITING), "/path", "placed", 0.01) is None
+
+
+async def test_a_job_that_is_gone_ends_the_waiting():
+    with pytest.raises(NotFound):
+        await wait.wait_for(Server(WAITING, NotFound("no")), "/path", "ended", 0.0)
+
+
+EXITS = {"well": (DONE, 0), "badly": (FAILED, 1), "never": (WAITING, 4)}
+
+
+@pytest.mark.parametrize(("last", "code"), EXITS.values(), ids=EXITS)
+def test_a_script_learns_how_it_ended(monkeypatch, written, last, code):
+    server = Server(last)
+    monkeypatch.setattr(
+        "hansa.cli.access.Access.ask", lambda _, question: asyncio.run(question(server))
+    )
+    arguments = ["submit", written(), "--wait", "--timeout", "0.01"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == code, result.output
+    path = "/apis/hansa.dev/v1alpha1/namespaces/clinic/aijobs/study"
+    assert server.applied == [(path, "study", "kubectl-hansa")]
+    assert CliRunner().invoke(cli, ["wait", "study", "--timeout", "0.01"]).exit_code == code
+
+
+def test_the_queue_is_shown_in_the_order_in_which_it_is_served():
+    placed = condition("Placed", "False", reason="WaitingForCapacity")
+    jobs = [
+        job("third", spec={"pool": "b"}, queuePosition=0, conditions=[placed]),
+        job("new", spec={"pool": "a"}),
+        job("second", spec={"pool": "a"}, queuePosition=1, conditions=[placed]),
+        job("first", spec={"pool": "a"}, queuePosition=0, conditions=[placed]),
+        job("runs", spec={"pool": "a"}, conditions=[condition("Running")]),
+        job("ended", spec={"pool": "a"}, conditions=[condition("Succeeded")]),
+    ]
+    rows = queue.queue_rows(jobs)
+    assert [row[2] for row in rows] == [
+        "clinic/first",
+        "clinic/second",
+        "clinic/new",
+        "clinic/third",
+    ]
+    assert [row[2] for row in queue.queue_rows(jobs, "b")] == ["clinic/third"]
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_what_people_see(capsys, output, read):
+    shown = [
+        Section("GPUs held", ("GPU CLASS", "HELD"), [("nvidia-t4", 2)]),
+        Section("Jobs", ("POOL",), hidden="you may not list them."),
+        Section("Hub", lines=["leads \x1b[0m"]),
+    ]
+    show(shown, output)
+    assert read(capsys.readouterr().out) == {
+        "gpusHeld": [{"gpuClass": "nvidia-t4", "held": 2}],
+        "jobs": None,
+        "hub": ["leads \x1b[0m"],
+    }
+
+
+COMPLETED = {
+    "a command": (["wh"], ["what-if\t" + COMMANDS["what-if"][1], ":4"]),
+    "an option": (["nodes", "--data"], ["--datasets", ":4"]),
+    "a choice": (["status", "-o", "j"], ["json", ":4"]),
+    "a file": (["status", "--kubeconfig", ""], [":0"]),
+    "nothing": (["zzz"], [":4"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "lines"), COMPLETED.values(), ids=COMPLETED)
+def test_kubectl_completes_the_plugin(arguments, lines):
+    found = [
+        line.split("\t")[0] if "--" in line else line for line in completed(arguments).splitlines()
+    ]
+    assert found == lines
