@@ -14,7 +14,7 @@ import click
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import connect
+from hansa.adapters.kube.proxies import connect
 from hansa.errors import Terminal
 from hansa.ports import Manifest
 

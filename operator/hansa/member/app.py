@@ -15,8 +15,9 @@ import numpy as np
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import FOREIGN, KubeCluster
-from hansa.adapters.kube.config import Connection, connect, with_token
+from hansa.adapters.kube.config import Connection, with_token
 from hansa.adapters.kube.fenced import FencedCluster
+from hansa.adapters.kube.proxies import connect, through
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster.policy import NAME
@@ -109,7 +110,7 @@ class Agent:
         held = await self._identity(own)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-")))
         held.write_files(folder)
-        to_hub = held.connection(folder)
+        to_hub = through(held.connection(folder), os.environ)
         hub = await stack.enter_async_context(self._hub(to_hub))
         parts = assemble(
             self._settings,

@@ -137,7 +137,7 @@ def assemble(
         ),
         runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
-        cluster_state=ClusterState(rules=settings.machines.rules()),
+        cluster_state=ClusterState(rules=settings.machine_rules()),
     )
     context.epochs.is_live = partial(is_live, context)
     judge, held_results = Judge(context), HeldResults(context)

@@ -13,6 +13,7 @@ from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL
+from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name
 
@@ -49,7 +50,7 @@ def submitter_template(request: RunRequest) -> Manifest:
     container = {
         "name": "submitter",
         "image": request.job.image,
-        "imagePullPolicy": request.options.image_pull_policy,
+        "imagePullPolicy": request.options.pods.image_pull_policy,
         "env": _listed({**HOME, **_gpu_env(request, gpus=0)}),
         "resources": {
             "requests": dict(SUBMITTER_REQUESTS),
@@ -69,10 +70,11 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
     container: Manifest = {
         "name": name,
         "image": request.job.image,
-        "imagePullPolicy": request.options.image_pull_policy,
+        "imagePullPolicy": request.options.pods.image_pull_policy,
         "env": _listed(
             {
                 **HOME,
+                **_way_out(request),
                 **_user_env(request),
                 **_platform_env(request),
                 **_gpu_env(request, gpus),
@@ -88,7 +90,12 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         container["envFrom"] = [
             {"secretRef": {"name": lent_name(n)}} for n in sorted(request.secrets)
         ]
-    volumes = [_scratch(request), _launcher_volume(), alive.volume(), *_data_volumes(request)]
+    volumes = [
+        _scratch(request),
+        _launcher_volume(request),
+        alive.volume(),
+        *_data_volumes(request),
+    ]
     return _template(request, container, volumes, wants_gpu=gpus > 0)
 
 
@@ -100,18 +107,12 @@ def _template(
     restart: str = "",
     wants_gpu: bool = False,
 ) -> Manifest:
-    user = request.options.run_as_user
+    settings = request.options.pods
     spec: Manifest = {
+        **settings.spec(request.job.image, wants_gpu=wants_gpu),
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": request.options.termination_grace_s,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "affinity": _affinity(request, wants_gpu=wants_gpu),
         "tolerations": [one.manifest() for one in request.options.machines.tolerations],
         "containers": [container],
@@ -121,7 +122,10 @@ def _template(
         spec |= {"dnsPolicy": "None", "dnsConfig": {"nameservers": [request.resolver]}}
     if restart:
         spec["restartPolicy"] = restart
-    return {"metadata": {"labels": request.pod_labels}, "spec": spec}
+    metadata: Manifest = {"labels": {**settings.labels, **request.pod_labels}}
+    if settings.annotations:
+        metadata["annotations"] = dict(settings.annotations)
+    return {"metadata": metadata, "spec": spec}
 
 
 def _container_security() -> Manifest:
@@ -157,6 +161,12 @@ def _listed(env: Mapping[str, str]) -> list[Manifest]:
 def _user_env(request: RunRequest) -> dict[str, str]:
     # "$" is doubled: Kubernetes expands $(NAME), and a user's value is to arrive as written.
     return {e.name: e.value.replace("$", "$$") for e in request.job.env}
+
+
+def _way_out(request: RunRequest) -> dict[str, str]:
+    """Return what tells programs of the proxy: nothing where the law lets nobody out."""
+    proxy = request.options.pods.proxy
+    return proxy.environment(launcher.FOLDER) if request.policy.egress else {}
 
 
 def _gpu_env(request: RunRequest, gpus: int) -> Mapping[str, str]:
@@ -196,11 +206,12 @@ def _mounts() -> list[Manifest]:
 
 
 def _scratch(request: RunRequest) -> Manifest:
-    return {"name": SCRATCH, "emptyDir": {"sizeLimit": request.options.scratch_size}}
+    return {"name": SCRATCH, "emptyDir": {"sizeLimit": request.options.pods.scratch_size}}
 
 
-def _launcher_volume() -> Manifest:
-    items = [{"key": key, "path": key} for key in ("launch.py", "argv.json")]
+def _launcher_volume(request: RunRequest) -> Manifest:
+    files = ("launch.py", "argv.json", *((AUTHORITY_FILE,) if request.authorities else ()))
+    items = [{"key": key, "path": key} for key in files]
     return {"name": "launcher", "configMap": {"name": RECORD, "items": items}}
 
 

@@ -10,6 +10,7 @@ from hansa.api.meta import JOB_UID_LABEL
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher, pods
 from hansa.reconcile.member.ray.diagnosis import diagnose
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
@@ -47,6 +48,8 @@ class RayJob:
             "argv.json": json.dumps(list(request.job.entrypoint)),
             "launch.py": launcher.PROGRAM,
         }
+        if request.authorities:
+            files[AUTHORITY_FILE] = request.authorities
         return Rendering(_spec(request), _quota(request), files, (_from_kuberay(request),))
 
     def observe(self, thing: Mapping[str, Any]) -> WorkloadView:
