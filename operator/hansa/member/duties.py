@@ -163,7 +163,10 @@ class Duties:
         state = self._context.cluster_state
         sets = state.policy.spec.datasets if state.policy.spec is not None else ()
         found, unusable = await probes.find_volumes(
-            self._context.own, self._context.settings.namespace, sets
+            self._context.own,
+            self._context.settings.namespace,
+            sets,
+            len(state.inventory({}).machines),
         )
         if (found, unusable) != (state.volumes, state.unusable_data):
             state.volumes, state.unusable_data = found, unusable

@@ -91,15 +91,18 @@ async def find_names(cluster: Cluster, nameservers: Iterable[str]) -> tuple[Reso
 
 
 async def find_volumes(
-    cluster: Cluster, namespace: str, datasets: Iterable[Dataset]
+    cluster: Cluster, namespace: str, datasets: Iterable[Dataset], machines: int = 1
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
-    """Return the volumes behind data sets, and why the others cannot be mounted."""
+    """Return the volumes behind data sets, and why the others cannot be mounted.
+
+    ``machines``: how many take runs.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     unusable: dict[str, str] = {}
     for dataset in datasets:
         try:
             spec = await _volume_spec(cluster, namespace, dataset.claim)
-            why = data.unusable(spec)
+            why = data.unusable(spec, machines)
         except HansaError as error:
             why, spec = f"its claim {namespace}/{dataset.claim} is no help: {error}"[:500], {}
         if why:

@@ -19,6 +19,11 @@ SOURCES = frozenset({"cephfs", "csi", "fc", "hostPath", "iscsi", "local", "nfs",
 READ_ONLY_SOURCES = SOURCES - {"hostPath", "local"}
 """Sources that have a readOnly field of their own; the others are mounted read-only."""
 MODE = "ReadOnlyMany"
+SHARED = frozenset({MODE, "ReadWriteMany"})
+ONE_POD = "ReadWriteOncePod"
+DISKS = frozenset({"csi", "fc", "iscsi", "rbd"})
+"""Sources that are attached to a machine, or may be: their access modes say to how many. A server's file
+system (nfs, cephfs) is shared whatever they say; a folder is on the machine that the volume names."""
 
 
 def volumes(request: RunRequest) -> list[Creation]:
@@ -32,12 +37,24 @@ def volumes(request: RunRequest) -> list[Creation]:
     return made
 
 
-def unusable(spec: Mapping[str, Any]) -> str:
-    """Return why a volume cannot be lent to a job, or nothing when it can."""
+def unusable(spec: Mapping[str, Any], machines: int = 1) -> str:
+    """Return why a volume cannot be lent to a job, or nothing when it can.
+
+    ``machines``: how many take runs. A run has a head and workers, all of which mount its data and may be
+    scheduled apart; a disk that one machine at a time can hold leaves the others waiting for ever.
+    """
     if not SOURCES & spec.keys():
         return "its volume has no source that can be mounted a second time"
     if spec.get("volumeMode", "Filesystem") != "Filesystem":
         return "its volume is a block device; a file system is needed"
+    modes = set(spec.get("accessModes") or ())
+    if modes and modes <= {ONE_POD}:
+        return f"its volume is {ONE_POD}: one pod alone may mount it, and a run has several"
+    if machines > 1 and DISKS & spec.keys() and modes and not modes & SHARED:
+        return (
+            f"its volume is {', '.join(sorted(modes))}: one machine at a time can hold it, and {machines}"
+            f" take runs. Lend it from a class with {MODE}, or name one machine in runs.nodeSelector"
+        )
     return ""
 
 

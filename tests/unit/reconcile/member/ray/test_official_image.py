@@ -32,7 +32,7 @@ def image(request) -> Iterator[Path]:
     """Return the root of a tree like the image's: home, Python in it, and scratch at /tmp."""
     if os.geteuid() != 0:
         skip_or_fail("another user's files need root")
-    root = Path(tempfile.mkdtemp(dir="/tmp"))  # noqa: S108  # pytest's own folders are closed to others
+    root = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders are closed to others
     root.chmod(0o755)
     (root / BIN).mkdir(parents=True)
     (root / BIN / "python3").symlink_to("/bin/sh")
