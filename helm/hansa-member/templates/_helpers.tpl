@@ -119,7 +119,7 @@ system:serviceaccount:{{ .Release.Namespace }}:hansa-member
 {{- range $group, $settings := .Values.settings }}
 {{- if kindIs "map" $settings }}
 {{- range $name, $value := $settings }}
-{{- if and (eq $group "runs") (has $name (list "user" "proxy")) }}
+{{- if and (eq $group "runs") (has $name (list "user" "proxy" "checkpoints")) }}
 {{- range $field, $inner := $value }}
 - name: HANSA_MEMBER_RUNS__{{ snakecase $name | upper }}__{{ snakecase $field | upper }}
   value: {{ include "hansa.value" $inner }}

@@ -221,6 +221,7 @@ class Agent:
             (duties.forget, lambda: FORGET_S),
             (duties.gpu_use, lambda: GPU_USE_S),
             (parts.held_results.look, lambda: HELD_RESULTS_S),
+            (parts.checkpoints.give_back, lambda: HELD_RESULTS_S),
             (renewal.check, renewal.pause_s),
         ]
         await together(

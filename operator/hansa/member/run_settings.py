@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from hansa.adapters.settings import Group
 from hansa.reconcile.member.inventory.taints import STATE_PREFIX, Toleration
+from hansa.reconcile.member.platform.checkpoints import CheckpointRules
 from hansa.reconcile.member.platform.pod_settings import PodSettings, RunUser
 from hansa.reconcile.member.platform.proxy import Proxy
 from hansa.reconcile.member.platform.resolvers import Resolver
@@ -131,6 +132,32 @@ class RunsProxy(Group):
     )
 
 
+class RunsCheckpoints(Group):
+    """A volume a job, kept over its runs at this member, at HANSA_CHECKPOINTS."""
+
+    storage_class: str = Field(
+        default="",
+        pattern=_OR_NONE,
+        description="Storage class of the volumes, with reclaimPolicy Retain; empty: none are lent.",
+    )
+    size: str = Field(default="100Gi", pattern=QUANTITY, description="Size of each.")
+    access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = Field(
+        default="ReadWriteMany",
+        description="ReadWriteOnce: for members where one machine takes runs.",
+    )
+    retention_seconds: int = Field(
+        default=7 * 86_400,
+        ge=0,
+        description="How long a volume is kept after its job's last run here, in seconds.",
+    )
+    most: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="Volumes at a time; a job that finds no room runs without.",
+    )
+
+
 class Runs(Group):
     """What pods of runs carry on this cluster."""
 
@@ -196,6 +223,7 @@ class Runs(Group):
         " link-local addresses); JSON.",
     )
     proxy: RunsProxy = RunsProxy()
+    checkpoints: RunsCheckpoints = RunsCheckpoints()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -224,6 +252,13 @@ class Runs(Group):
             user=RunUser(self.user.uid, self.user.gid, group) if is_ours else None,
             users_by_image=tuple(users),
             proxy=Proxy(**self.proxy.model_dump()),
+        )
+
+    def checkpoint_rules(self) -> CheckpointRules:
+        """Return what is lent of volumes for checkpoints."""
+        said = self.checkpoints
+        return CheckpointRules(
+            said.storage_class, said.size, said.access_mode, said.retention_seconds, said.most
         )
 
     def more_tolerations(self) -> tuple[Toleration, ...]:

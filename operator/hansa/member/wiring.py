@@ -16,6 +16,7 @@ from hansa.member.context import AgentContext, Watched
 from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
+from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
 from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
@@ -56,6 +57,7 @@ class Parts:
     judge: Judge
     run_controller: RunController
     held_results: HeldResults
+    checkpoints: CheckpointVolumes
 
 
 class Relay:
@@ -141,6 +143,7 @@ def assemble(
     )
     context.epochs.is_live = partial(is_live, context)
     judge, held_results = Judge(context), HeldResults(context)
-    run_controller = RunController(context, RunObjects(context), held_results)
+    objects = RunObjects(context)
+    run_controller = RunController(context, objects, held_results)
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
-    return Parts(context, judge, run_controller, held_results)
+    return Parts(context, judge, run_controller, held_results, objects.checkpoints)

@@ -24,6 +24,7 @@ from hansa.member.cluster.cluster_state import Canary
 from hansa.member.cluster.second_lock import try_lock
 from hansa.member.run_settings import Runs
 from hansa.reconcile.member.inventory.machine import MachineRules
+from hansa.reconcile.member.platform.checkpoints import Lending
 from hansa.reconcile.member.platform.resolvers import OPENSHIFT, Resolver
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
@@ -54,6 +55,7 @@ SITES: dict[str, dict[str, Any]] = {
         "annotations": {"example.org/note": NOTE},
         "user": {"uid": 2000, "gid": 2001, "fsGroup": 2002},
         "imageUsers": [{"imagePrefix": "registry.example/team/", "uid": 1000, "gid": 100}],
+        "checkpoints": {"storageClass": "kept"},
         "dns": [{"namespace": "dns", "port": 1053}, {"cidr": "10.96.0.10/32", "port": 53}],
     },
     "OpenShift": {"userFrom": "Cluster"},
@@ -66,6 +68,8 @@ def runs_of(site: str) -> Runs:
     """Return the settings as the agent reads them from the chart's variables."""
     given = SITES[site]
     snake = {"".join(f"_{c.lower()}" if c.isupper() else c for c in k): v for k, v in given.items()}
+    if "checkpoints" in snake:
+        snake["checkpoints"] = {"storage_class": snake["checkpoints"]["storageClass"]}
     user = snake.get("user", {})
     if user:
         snake["user"] = {"uid": user["uid"], "gid": user["gid"], "fs_group": user["fsGroup"]}
@@ -75,6 +79,7 @@ def runs_of(site: str) -> Runs:
 def request_of(site: str, *, shut_in: bool = True) -> RunRequest:
     runs = runs_of(site)
     options = RenderOptions(
+        checkpoints=runs.checkpoint_rules(),
         pods=runs.pods(),
         resolvers=runs.resolvers() or FOUND.get(site, RenderOptions().resolvers),
         machines=MachineRules(
@@ -83,7 +88,8 @@ def request_of(site: str, *, shut_in: bool = True) -> RunRequest:
     )
     egress = MemberPolicySpec.model_validate(LAW["spec"]).egress
     policy = REQUEST.policy.model_copy(update={"egress": egress})
-    made = replace(REQUEST, options=options, policy=policy)
+    lending = Lending(is_lent=bool(runs.checkpoints.storage_class))
+    made = replace(REQUEST, options=options, policy=policy, lending=lending)
     if shut_in:
         return made
     wire = copy.deepcopy(dict(REQUEST.wire))
@@ -250,6 +256,9 @@ SLIPS: dict[str, tuple[str, str, tuple[Any, ...], Any, str]] = {
     "a note": ("as it comes", "head", NOTES, {"example.org/note": NOTE}, "labels"),
     "another taint's value": ("everything", "head", (*SPEC, "tolerations"), [{"key": "sku", "operator": "Exists"}], "pod-tolerations"),
     "the credentials as variables": ("everything", "head", (*BOX, "envFrom"), [{"secretRef": {"name": "pull-harbor"}}], "container-env"),
+    "another claim to write": ("everything", "head", (*SPEC, "volumes", -1), {"name": "checkpoints", "persistentVolumeClaim": {"claimName": "breast-cancer"}}, "pod-volumes"),
+    "data to write beside checkpoints": ("everything", "head", (*BOX, "volumeMounts", -2, "readOnly"), False, "container-mounts"),
+    "checkpoints where none are lent": ("as it comes", "head", (*SPEC, "volumes", -1), {"name": "data-breast-cancer", "persistentVolumeClaim": {"claimName": "hansa.checkpoints"}}, "pod-volumes"),
     "the credentials as a file": ("everything", "head", (*SPEC, "volumes", 0), {"name": "scratch", "secret": {"secretName": "pull-harbor"}}, "pod-volumes"),
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from hansa.grants.trust import read
 from hansa.member.cluster.cluster_state import NO_RESOLVER
 from hansa.member.cluster.probes import find_resolver
 from hansa.member.context import AgentContext
+from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
 from hansa.member.runs.site_objects import SiteObjects
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
@@ -50,6 +51,8 @@ class RunObjects:
         """``context``: shared state."""
         self._context = context
         self._home = SiteObjects(context.own, context.settings.namespace)
+        rules = context.settings.runs.checkpoint_rules()
+        self.checkpoints = CheckpointVolumes(context.own, context.clock, rules)
 
     async def build(self, entry: Entry) -> None:
         """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
@@ -182,7 +185,9 @@ class RunObjects:
             contract=contract,
             now_s=context.clock.now(),
             alive_until_s=alive_until_s(contract, context.contact.last_s or 0.0),
+            lending=await self.checkpoints.lend(entry.name),
             options=RenderOptions(
+                checkpoints=context.settings.runs.checkpoint_rules(),
                 pods=pods,
                 resolvers=context.settings.runs.resolvers() or context.cluster_state.resolvers,
                 kuberay_namespace=rendering.kuberay_namespace,

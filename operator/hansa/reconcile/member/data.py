@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hansa.ports import Manifest
+from hansa.reconcile.member.platform import checkpoints
 from hansa.reconcile.member.run_request import Creation, RunRequest
 
 VOLUMES = "/api/v1/persistentvolumes"
@@ -27,13 +28,18 @@ system (nfs, cephfs) is shared whatever they say; a folder is on the machine tha
 
 
 def volumes(request: RunRequest) -> list[Creation]:
-    """Return a volume and a claim for each data set the job reads."""
+    """Return a volume and a claim for each data set the job reads, and a claim for its checkpoints."""
     claims = f"/api/v1/namespaces/{request.name}/persistentvolumeclaims"
     made = []
     for dataset in request.datasets:
         spec = request.volumes[dataset.name]
         made.append(Creation(VOLUMES, _volume(request, dataset.name, spec)))
         made.append(Creation(claims, _claim(request, dataset.name, spec)))
+    if request.lending.is_lent:
+        spec = checkpoints.claim_spec(request.options.checkpoints, request.lending)
+        metadata = {"name": checkpoints.CLAIM, "labels": request.labels}
+        body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
+        made.append(Creation(claims, body | {"spec": spec}))
     return made
 
 

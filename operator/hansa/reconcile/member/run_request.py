@@ -28,6 +28,7 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.contracts.terms import STRICTEST, Contract
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.inventory.stock import CardChoice
+from hansa.reconcile.member.platform.checkpoints import CheckpointRules, Lending
 from hansa.reconcile.member.platform.pod_settings import PodSettings
 from hansa.reconcile.member.platform.resolvers import KUBERNETES, Resolver
 
@@ -53,6 +54,7 @@ class RenderOptions:
     pods: PodSettings = field(default_factory=PodSettings)
     resolvers: tuple[Resolver, ...] = (KUBERNETES,)
     """Whom runs that are not shut in ask for names."""
+    checkpoints: CheckpointRules = field(default_factory=CheckpointRules)
     kuberay_namespace: str = ""
     machines: MachineRules = field(default_factory=MachineRules)
     agent_namespace: str = "hansa-system"
@@ -77,6 +79,8 @@ class RunRequest:
     """Lent secret → its data, base64 as the API server keeps it."""
     pull_secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Secret with registry credentials → the object that the agent's namespace holds."""
+    lending: Lending = field(default_factory=Lending)
+    """The volume for checkpoints that it gets."""
     authorities: str = ""
     """Certificate authorities that programs of the run trust, PEM; empty: those of its image."""
     options: RenderOptions = RenderOptions()

@@ -13,6 +13,7 @@ from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL
+from hansa.reconcile.member.platform import checkpoints
 from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name
@@ -82,7 +83,7 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         ),
         # No CPU limit: throttling a start-up burst costs more than it protects.
         "resources": {"requests": requests, "limits": limits},
-        "volumeMounts": [*_mounts(), *_data_mounts(request)],
+        "volumeMounts": [*_mounts(), *_data_mounts(request), *_checkpoint_mounts(request)],
         "livenessProbe": alive.probe(),
         "securityContext": _container_security(),
     }
@@ -95,6 +96,7 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         _launcher_volume(request),
         alive.volume(),
         *_data_volumes(request),
+        *_checkpoint_volumes(request),
     ]
     return _template(request, container, volumes, wants_gpu=gpus > 0)
 
@@ -185,7 +187,8 @@ def gpu_resource(request: RunRequest) -> str:
 
 
 def _platform_env(request: RunRequest) -> dict[str, str]:
-    return {
+    lent = {checkpoints.VARIABLE: checkpoints.FOLDER} if request.lending.is_lent else {}
+    return lent | {
         "HANSA_JOB": request.name,
         "HANSA_JOB_UID": request.grant.job.uid,
         "HANSA_EPOCH": str(request.grant.epoch),
@@ -237,6 +240,17 @@ def _data_volumes(request: RunRequest) -> list[Manifest]:
         }
         for dataset in request.datasets
     ]
+
+
+def _checkpoint_mounts(request: RunRequest) -> list[Manifest]:
+    mount = {"name": checkpoints.VOLUME, "mountPath": checkpoints.FOLDER}
+    return [mount] if request.lending.is_lent else []
+
+
+def _checkpoint_volumes(request: RunRequest) -> list[Manifest]:
+    claim = {"claimName": checkpoints.CLAIM}
+    volume = {"name": checkpoints.VOLUME, "persistentVolumeClaim": claim}
+    return [volume] if request.lending.is_lent else []
 
 
 def volume_name(dataset: str) -> str:
