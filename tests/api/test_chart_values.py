@@ -25,7 +25,7 @@ def test_every_value_is_in_the_schema_and_explained(chart: str):
     schema = json.loads((ROOT / "helm" / chart / "values.schema.json").read_text())
     given = yaml.safe_load((ROOT / "helm" / chart / "values.yaml").read_text())
 
-    assert set(given) == set(schema["properties"]) - {"global"}
+    assert set(given) == set(schema["properties"])
     assert all("description" in child for child in _leaves(schema))
 
 

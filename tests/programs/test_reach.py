@@ -13,14 +13,19 @@ PLACES = {
     "apiServer": {"cidrs": [SERVER], "ports": [6443]},
     "hub": {"cidrs": [HUB], "ports": [443]},
 }
-DNS = ("kube-system", "UDP/53 TCP/53")
+DNS = {
+    ("kube-system", "UDP/53 TCP/53"),
+    ("openshift-dns", "UDP/5353 TCP/5353"),
+    ("169.254.20.10/32", "UDP/53 TCP/53"),
+    ("169.254.169.254/32", "UDP/53 TCP/53"),
+}
 SCRAPES = ("monitoring", "TCP/8080")
 TO_SERVER, TO_HUB = (SERVER, "TCP/6443"), (HUB, "TCP/443")
 OPENINGS = {
-    "hansa-member": ({SCRAPES}, {DNS, TO_SERVER, TO_HUB, ("hansa-exporter", "TCP/9400")}),
+    "hansa-member": ({SCRAPES}, {*DNS, TO_SERVER, TO_HUB, ("hansa-exporter", "TCP/9400")}),
     "hansa-exporter": (
         {("hansa-member", "TCP/9400"), ("monitoring", "TCP/9400")},
-        {DNS, TO_SERVER},
+        {*DNS, TO_SERVER},
     ),
     "hansa-guard": ({SCRAPES}, {TO_SERVER}),
 }

@@ -11,12 +11,103 @@ app.kubernetes.io/name: hansa-member
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "hansa.image" -}}
-{{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{/* An image's name on the registry of global.imageRegistry, where that is set: its own registry is left out. */}}
+{{- define "hansa.onRegistry" -}}
+{{- $parts := splitList "/" .name -}}
+{{- if .root.Values.global.imageRegistry -}}
+{{- if and (gt (len $parts) 1) (regexMatch "[.:]|^localhost$" (first $parts)) -}}{{- $parts = rest $parts -}}{{- end -}}
+{{ .root.Values.global.imageRegistry }}/{{ join "/" $parts }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ .Chart.AppVersion }}
+{{ .name }}
 {{- end -}}
+{{- end }}
+
+{{- define "hansa.image" -}}
+{{- $name := include "hansa.onRegistry" (dict "root" . "name" .Values.image.repository) -}}
+{{- if .Values.image.digest -}}
+{{ $name }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ $name }}:{{ .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* Metadata of a pod. labels: what its policies and services choose it by; notes: annotations of its own. */}}
+{{- define "hansa.podMetadata" -}}
+labels:
+  {{- .labels | nindent 2 }}
+  {{- with .root.Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.notes | default dict) .root.Values.podAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What all pods of the chart have of its values. of: values that take the place of the chart's; selector: labels of
+pods to be spread over machines; sysctls: kernel settings of the pod. */}}
+{{- define "hansa.podSpec" -}}
+{{- $of := .of | default .root.Values -}}
+{{- with uniq (concat .root.Values.global.imagePullSecrets .root.Values.image.pullSecrets) }}
+imagePullSecrets: {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+securityContext:
+  {{- range $field, $value := .root.Values.podSecurityContext }}
+  {{- if not (kindIs "invalid" $value) }}
+  {{ $field }}: {{ toJson $value }}
+  {{- end }}
+  {{- end }}
+  {{- with .sysctls }}
+  sysctls: {{ toJson . }}
+  {{- end }}
+{{- with $of.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $of.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $of.affinity }}
+affinity: {{- toYaml $of.affinity | nindent 2 }}
+{{- else if .selector }}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels: {{- .selector | nindent 14 }}
+{{- end }}
+{{- end }}
+
+{{/* Relabelling of what Prometheus scrapes. */}}
+{{- define "hansa.relabelings" -}}
+{{- with .relabelings }}
+relabelings: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Whom the chart's own pods ask for names. */}}
+{{- define "hansa.dns" -}}
+{{- range .Values.networkPolicy.dns }}
+- to:
+    {{- if .cidr }}
+    - ipBlock: {cidr: {{ .cidr | quote }}}
+    {{- else }}
+    - namespaceSelector:
+        matchLabels: {kubernetes.io/metadata.name: {{ .namespace }}}
+    {{- end }}
+  ports:
+    - {protocol: UDP, port: {{ .port | default 53 }}}
+    - {protocol: TCP, port: {{ .port | default 53 }}}
+{{- end }}
 {{- end }}
 
 {{- define "hansa.account" -}}
@@ -28,8 +119,15 @@ system:serviceaccount:{{ .Release.Namespace }}:hansa-member
 {{- range $group, $settings := .Values.settings }}
 {{- if kindIs "map" $settings }}
 {{- range $name, $value := $settings }}
+{{- if and (eq $group "runs") (has $name (list "user" "proxy" "checkpoints")) }}
+{{- range $field, $inner := $value }}
+- name: HANSA_MEMBER_RUNS__{{ snakecase $name | upper }}__{{ snakecase $field | upper }}
+  value: {{ include "hansa.value" $inner }}
+{{- end }}
+{{- else }}
 - name: HANSA_MEMBER_{{ snakecase $group | upper }}__{{ snakecase $name | upper }}
   value: {{ include "hansa.value" $value }}
+{{- end }}
 {{- end }}
 {{- else }}
 - name: HANSA_MEMBER_{{ snakecase $group | upper }}
@@ -47,6 +145,41 @@ system:serviceaccount:{{ .Release.Namespace }}:hansa-member
 {{- else -}}
 {{ toString . | quote }}
 {{- end -}}
+{{- end }}
+
+{{/* Where this cluster's and the hub's API servers are, and the proxy between. */}}
+{{- define "hansa.toServers" -}}
+{{- range . }}
+- to: {{- range .cidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+  ports: {{- range .ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The way to the hub: its network, or the proxy's. */}}
+{{- define "hansa.toHub" -}}
+{{- $way := .Values.networkPolicy.hub -}}
+{{- with .Values.proxy.url -}}
+{{- $port := regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default "80" | int -}}
+{{- $way = dict "cidrs" $.Values.proxy.cidrs "ports" (list $port) -}}
+{{- end -}}
+{{ include "hansa.toServers" (list $way) }}
+{{- end }}
+
+{{/* What the processes are told besides their settings; proxied: those that speak with the hub. */}}
+{{- define "hansa.environment" -}}
+{{- if .proxied }}
+{{- with .root.Values.proxy.url }}
+- {name: HTTPS_PROXY, value: {{ . | quote }}}
+- {name: NO_PROXY, value: {{ join "," $.root.Values.proxy.direct | quote }}}
+{{- end }}
+{{- end }}
+{{- with .root.Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "hansa.exporterSelector" -}}

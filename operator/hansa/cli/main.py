@@ -45,6 +45,10 @@ COMMANDS = {
     "keygen": ("hansa.cli.league.keys:keygen", "Make a key pair for a hub or a data owner."),
     "hub-key": ("hansa.cli.league.keys:hub_key", "Print the public half of a signing key."),
     "doctor": ("hansa.cli.league.doctor:doctor", "Check a cluster before or after installing."),
+    "bundle": (
+        "hansa.cli.bundling.bundle:bundle",
+        "Pack charts and images for a site without a network.",
+    ),
     "hub": ("hansa.cli.processes:hub", "Run the hub."),
     "ledger": ("hansa.cli.processes:ledger", "Run the ledger."),
     "member": ("hansa.cli.processes:member", "Run the member agent."),

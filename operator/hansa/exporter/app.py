@@ -12,7 +12,7 @@ from typing import TypeAlias
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.gpu.nvml import NvmlProbe
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import connect
+from hansa.adapters.kube.proxies import connect
 from hansa.exporter.exporter import Exporter
 from hansa.exporter.samples import held_samples, round_samples, seen_samples
 from hansa.exporter.settings import ExporterSettings

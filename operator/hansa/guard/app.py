@@ -10,7 +10,8 @@ from pathlib import Path
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import Connection, connect
+from hansa.adapters.kube.config import Connection
+from hansa.adapters.kube.proxies import connect
 from hansa.errors import HansaError
 from hansa.guard.guard import Guard
 from hansa.guard.settings import GuardSettings

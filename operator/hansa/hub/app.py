@@ -12,8 +12,9 @@ from pathlib import Path
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import Connection, connect
+from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.lease import LeaseElection
+from hansa.adapters.kube.proxies import connect
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
 from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE

@@ -18,7 +18,8 @@ from sqlalchemy import Engine
 from hansa.accounting.postings import Event
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import Connection, connect
+from hansa.adapters.kube.config import Connection
+from hansa.adapters.kube.proxies import connect
 from hansa.ledger.intake import Intake
 from hansa.ledger.league import League
 from hansa.ledger.receipts.opening import open_source

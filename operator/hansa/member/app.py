@@ -15,8 +15,9 @@ import numpy as np
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import FOREIGN, KubeCluster
-from hansa.adapters.kube.config import Connection, connect, with_token
+from hansa.adapters.kube.config import Connection, with_token
 from hansa.adapters.kube.fenced import FencedCluster
+from hansa.adapters.kube.proxies import connect, through
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster.policy import NAME
@@ -117,7 +118,7 @@ class Agent:
         held = await self._identity(own)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hansa-")))
         held.write_files(folder)
-        to_hub = held.connection(folder)
+        to_hub = through(held.connection(folder), os.environ)
         hub = await stack.enter_async_context(self._hub(to_hub))
         parts = assemble(
             self._settings,
@@ -230,6 +231,7 @@ class Agent:
             (parts.held_results.look, lambda: HELD_RESULTS_S),
             (parts.metering.ask_hub, lambda: RECEIPTS_S),
             (parts.metering.look, lambda: RECEIPTS_S),
+            (parts.checkpoints.give_back, lambda: HELD_RESULTS_S),
             (renewal.check, renewal.pause_s),
         ]
         await together(

@@ -87,7 +87,7 @@ class AgentContext:
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when something the publisher tells may have changed."""
     policy_changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the policy was written."""
+    """Set when the policy was written, or the machines have changed: what volumes are good for hangs on both."""
 
     @property
     def hub_namespace(self) -> str:

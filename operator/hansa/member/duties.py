@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from hansa.adapters.nameservers import nameservers
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster import gpu_use, probes, second_lock
 from hansa.member.context import AgentContext
@@ -98,7 +99,9 @@ class Duties:
     async def canary(self) -> None:
         """See whether the second lock holds."""
         policy = self._context.cluster_state.policy
-        found = await second_lock.try_lock(self._context.own, policy.spec)
+        found = await second_lock.try_lock(
+            self._context.own, policy.spec, self._context.settings.runs.pods()
+        )
         if self._context.cluster_state.policy is not policy:
             # Tried by one law and answered by another: it says nothing, and the next trial comes.
             return
@@ -143,10 +146,13 @@ class Duties:
         return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
 
     async def resolver(self) -> None:
-        """See where the resolver of runs that are shut in is."""
+        """See where runs ask for names: those that are shut in, and all others."""
         context = self._context
         found = await probes.find_resolver(context.own, context.settings.namespace)
         context.cluster_state.resolver = found
+        names = await probes.find_names(context.own, nameservers())
+        if names is not None:
+            context.cluster_state.resolvers = names
 
     def resolver_pause_s(self) -> float:
         """Return how long to wait before looking again: less while there is none."""
@@ -158,7 +164,10 @@ class Duties:
         state = self._context.cluster_state
         sets = state.policy.spec.datasets if state.policy.spec is not None else ()
         found, unusable = await probes.find_volumes(
-            self._context.own, self._context.settings.namespace, sets
+            self._context.own,
+            self._context.settings.namespace,
+            sets,
+            len(state.inventory({}).machines),
         )
         if (found, unusable) != (state.volumes, state.unusable_data):
             state.volumes, state.unusable_data = found, unusable

@@ -57,6 +57,7 @@ def take_machine(context: AgentContext, kind: str | None, node: dict[str, Any]) 
     """Take a change of a machine in."""
     if kind == "DELETED":
         context.cluster_state.drop_machine(node["metadata"]["name"])
-        context.dirty.set()
-    elif context.cluster_state.put_machine(node):
-        context.dirty.set()
+    elif not context.cluster_state.put_machine(node):
+        return
+    context.dirty.set()
+    context.policy_changed.set()

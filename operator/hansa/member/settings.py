@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
+from hansa.member.run_settings import KEY, QUANTITY, Row, Runs, refuse_state
 from hansa.reconcile.member.contracts.terms import (
     LONGEST_START_LIMIT_S,
     START_LIMIT_S,
@@ -21,7 +21,6 @@ from hansa.reconcile.member.contracts.terms import (
 )
 from hansa.reconcile.member.inventory.accelerators import Accelerator
 from hansa.reconcile.member.inventory.machine import MachineRules
-from hansa.reconcile.member.inventory.taints import STATE_PREFIX, Toleration
 
 
 class Identity(Group):
@@ -83,18 +82,6 @@ class Rendering(Group):
     concurrency: int = Field(
         default=16, ge=1, le=256, description="Jobs made at the same time; accepting goes first."
     )
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
-        default="IfNotPresent", description="Pull policy of job pods; images are named by digest."
-    )
-    run_as_user: int = Field(
-        default=65532, ge=1, description="User and group id of job pods; never root."
-    )
-    scratch_size: str = Field(
-        default="16Gi", description="Size limit of the scratch volume at /tmp, per pod."
-    )
-    termination_grace_seconds: int = Field(
-        default=10, ge=1, description="Time pods of a job have to end, in seconds."
-    )
     log_tail_lines: int = Field(
         default=60, ge=1, le=1000, description="Lines of the driver's log that are kept."
     )
@@ -104,17 +91,7 @@ class Rendering(Group):
 
 
 RESERVED = r"^(?!LD_|NVIDIA_|CUDA_|HANSA_|RAY_)[A-Za-z_][A-Za-z0-9_]*$"
-_KEY = r"^[A-Za-z0-9._/-]+$"
 _LABEL = r"^[A-Za-z0-9.-]+/[A-Za-z0-9._-]+$"
-_QUANTITY = r"^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$"
-
-
-class Row(Group):
-    """Base of rows of a list: written in camelCase, as in the chart's values."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True
-    )
 
 
 class AcceleratorRow(Row):
@@ -131,7 +108,7 @@ class AcceleratorRow(Row):
     )
     memory: str = Field(
         default="",
-        pattern=f"^$|{_QUANTITY}",
+        pattern=f"^$|{QUANTITY}",
         description="Memory of one card; empty: by memoryLabel.",
     )
     memory_label: str = Field(
@@ -141,7 +118,7 @@ class AcceleratorRow(Row):
     )
     taint: str = Field(
         default="",
-        pattern=f"^$|{_KEY}",
+        pattern=f"^$|{KEY}",
         description="Key of the taint of such machines, which runs then tolerate.",
     )
     environment: dict[str, str] = Field(
@@ -158,28 +135,8 @@ class AcceleratorRow(Row):
             if not re.fullmatch(RESERVED, name):
                 raise ValueError(f"{self.resource}: environment {name} is reserved, or no name")
         if self.taint:
-            _refuse_state(self.taint)
+            refuse_state(self.taint)
         return self
-
-
-class TolerationRow(Row):
-    """One more taint that pods of runs tolerate."""
-
-    key: str = Field(pattern=_KEY, description="The taint's key.")
-    value: str = Field(default="", pattern=f"^$|{_KEY}", description="Its value; empty: any.")
-    effect: Literal["", "NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
-        default="", description="Its effect; empty: any."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _refuse_state(self.key)
-        return self
-
-
-def _refuse_state(key: str) -> None:
-    if key.startswith(STATE_PREFIX):
-        raise ValueError(f"{key} is a machine's state: runs do not tolerate it")
 
 
 class Machines(Group):
@@ -189,23 +146,11 @@ class Machines(Group):
         default="amd64",
         description="Architecture that images of jobs are built for; other machines take no run.",
     )
-    tolerations: tuple[TolerationRow, ...] = Field(
-        default=(),
-        description="Taints that all pods of runs tolerate, beside those of accelerators; JSON.",
-    )
     accelerators: tuple[AcceleratorRow, ...] = Field(
         default=(),
         description="Accelerators beside the [built-in ones](accelerators.md), which these go before;"
         " JSON.",
     )
-
-    def rules(self) -> MachineRules:
-        """Return them as what reads machines."""
-        return MachineRules(
-            self.architecture,
-            tuple(Accelerator(**row.model_dump()) for row in self.accelerators),
-            tuple(Toleration(**row.model_dump()) for row in self.tolerations),
-        )
 
 
 class Timing(Group):
@@ -286,8 +231,18 @@ class MemberSettings(BaseSettings):
     limits: Limits = Limits()
     rendering: Rendering = Rendering()
     machines: Machines = Machines()
+    runs: Runs = Runs()
     timing: Timing = Timing()
     serving: Serving = Serving()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe level that is logged."
     )
+
+    def machine_rules(self) -> MachineRules:
+        """Return how machines are read, by what runs tolerate and choose them by."""
+        return MachineRules(
+            self.machines.architecture,
+            tuple(Accelerator(**row.model_dump()) for row in self.machines.accelerators),
+            self.runs.more_tolerations(),
+            self.runs.node_selector,
+        )

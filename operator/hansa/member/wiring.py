@@ -16,6 +16,7 @@ from hansa.member.context import AgentContext, Watched
 from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
+from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
 from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.metering import Metering, gpu_salt
 from hansa.member.runs.run_controller import RunController
@@ -60,6 +61,7 @@ class Parts:
     run_controller: RunController
     held_results: HeldResults
     metering: Metering
+    checkpoints: CheckpointVolumes
 
 
 class Relay:
@@ -143,11 +145,11 @@ def assemble(
         ),
         runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
-        cluster_state=ClusterState(rules=settings.machines.rules()),
+        cluster_state=ClusterState(rules=settings.machine_rules()),
     )
     context.epochs.is_live = partial(is_live, context)
     judge, held_results = Judge(context), HeldResults(context)
-    metering = Metering(context)
-    run_controller = RunController(context, RunObjects(context), held_results, metering)
+    metering, objects = Metering(context), RunObjects(context)
+    run_controller = RunController(context, objects, held_results, metering)
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
-    return Parts(context, judge, run_controller, held_results, metering)
+    return Parts(context, judge, run_controller, held_results, metering, objects.checkpoints)

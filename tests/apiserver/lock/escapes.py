@@ -119,7 +119,7 @@ PODS: Mapping[str, PodEscape] = {
         ),
         "pod-volumes",
     ),
-    "registry credentials": ((*SPEC, "imagePullSecrets"), [{"name": "x"}], "pod-fields"),
+    "registry credentials": ((*SPEC, "imagePullSecrets"), [{"name": "x"}], "pod-platform"),
     # images
     "a foreign registry": ((*C, "image"), EVIL, "image-registry"),
     "a registry that only begins alike": (
@@ -291,7 +291,7 @@ PODS: Mapping[str, PodEscape] = {
     ),
     # scheduling
     "a machine by name": ((*SPEC, "nodeName"), "m1", "pod-fields"),
-    "a machine by label": ((*SPEC, "nodeSelector"), {"kubernetes.io/hostname": "m1"}, "pod-fields"),
+    "a machine by label": ((*SPEC, "nodeSelector"), {"example.org/rack": "m1"}, "pod-platform"),
     "no affinity": (AFFINITY, {}, "jurisdiction"),
     "one place too many": ((*PLACES, "values"), ["EE", "PT"], "jurisdiction"),
     "a place that only begins alike": ((*PLACES, "values"), ["EEX"], "jurisdiction"),
@@ -361,7 +361,7 @@ PODS: Mapping[str, PodEscape] = {
         [{"conditionType": "x.example/y"}],
         "pod-fields",
     ),
-    "a runtime class": ((*SPEC, "runtimeClassName"), "host", "pod-fields"),
+    "a runtime class": ((*SPEC, "runtimeClassName"), "host", "pod-platform"),
     # resources
     "no memory limit": (
         (*C, "resources", "limits"),

@@ -212,10 +212,9 @@ CHARTS: Mapping[str, Defect] = {
         REACH,
     ),
     "the agent out on any port": chart(
-        "hansa-member/templates/networkpolicy.yaml",
-        "        {{- end }}\n      ports: {{- range .Values.networkPolicy.hub.ports }}\n"
-        "        - {protocol: TCP, port: {{ . }}}\n        {{- end }}\n",
-        "        {{- end }}\n",
+        "hansa-member/templates/_helpers.tpl",
+        "  ports: {{- range .ports }}\n    - {protocol: TCP, port: {{ . }}}\n    {{- end }}\n",
+        "",
         REACH,
     ),
     "a resolver that asks others": chart(

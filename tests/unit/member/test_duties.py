@@ -62,7 +62,7 @@ async def test_a_trial_of_the_lock_during_a_change_of_law_says_nothing(monkeypat
     parts = member_of(HostileHub(Random(0)))
     state = parts.context.cluster_state
 
-    async def opened_meanwhile(_, law):
+    async def opened_meanwhile(_, law, __):
         assert law.switch == "Stopped"
         state.put_policy(HeldPolicy(LAW, 3, "u", ""))
         return Canary("Admitted", "stopped")

@@ -52,6 +52,39 @@ request.operation + ' ' + request.resource.resource
 {{- omit $duties "agent" "guard" "kuberay" | toJson -}}
 {{- end }}
 
+{{/* Users of runs, [uid, gid, fsGroup or -1] each: hansa/member/run_settings.py; a test compares the defaults. */}}
+{{- define "hansa.lock.users" -}}
+{{- $runs := .Values.settings.runs | default dict -}}
+{{- $user := $runs.user | default dict -}}
+{{- $group := $user.fsGroup | default -1 | int64 -}}
+{{- $users := list (list ($user.uid | default 65532 | int64) ($user.gid | default 65532 | int64) $group) -}}
+{{- $images := $runs.imageUsers -}}
+{{- if not (hasKey $runs "imageUsers") -}}
+{{- $images = list (dict "imagePrefix" "docker.io/rayproject/" "uid" 1000 "gid" 100) -}}
+{{- end -}}
+{{- range $images -}}{{- $users = append $users (list (int64 .uid) (int64 .gid) $group) -}}{{- end -}}
+{{ uniq $users | toJson }}
+{{- end }}
+
+{{/* Whether `rule` lets a run ask the cluster for names: settings.runs.dns, or what the agent may find. */}}
+{{- define "hansa.lock.asksForNames" -}}
+{{- $rows := list -}}
+{{- range (.Values.settings.runs).dns -}}
+{{- $peer := dict "ipBlock" (dict "cidr" .cidr) -}}
+{{- if .namespace -}}
+{{- $peer = dict "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" .namespace)) -}}
+{{- end -}}
+{{- $rows = append $rows (printf "rule.to[0] == %s && rule.ports.all(p, p.?port.orValue(0) == %d && !has(p.endPort))" (toJson $peer) (.port | default 53 | int64)) -}}
+{{- end -}}
+{{- if not $rows -}}
+{{- $rows = list
+  "rule.to[0] == {'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'kube-system'}}} && rule.ports.all(p, p.?port.orValue(0) == 53 && !has(p.endPort))"
+  "rule.to[0] == {'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'openshift-dns'}}} && rule.ports.all(p, p.?port.orValue(0) == 5353 && !has(p.endPort))"
+  "rule.to[0].?ipBlock.?cidr.orValue('').matches('^169[.]254[.][0-9]{1,3}[.][0-9]{1,3}/32$') && rule.ports.all(p, p.?port.orValue(0) == 53 && !has(p.endPort))" -}}
+{{- end -}}
+size(rule.?ports.orValue([])) > 0 && ({{ join " || " $rows }})
+{{- end }}
+
 {{/* Whether a name is a resource of the table of accelerators, or (of: taint) the key of such machines' taint. The
 table is hansa/reconcile/member/inventory/accelerators.py; a test compares. */}}
 {{- define "hansa.lock.isAccelerator" -}}

@@ -34,6 +34,7 @@ APPLY = "application/apply-patch+yaml"
 WATCH_TIMEOUT_S = 600
 """The server ends a watch after so long."""
 UNAUTHORIZED = 401
+NOT_THEIRS = "its certificate is not from the authority that vouches for it; a proxy that opens TLS is refused"
 ERRORS_FROM = 300
 
 
@@ -238,6 +239,7 @@ class KubeCluster:
                 headers=headers,
                 ssl=credentials.tls,
                 server_hostname=self._connection.server_name or None,
+                proxy=self._connection.proxy or None,
                 timeout=patience,
                 allow_redirects=False,
             ) as answer:
@@ -248,8 +250,11 @@ class KubeCluster:
                         answer.status, await _read(answer, MAX_TEXT_BYTES), answer.headers
                     )
                 yield answer
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Retryable(f"{self._connection.server}: {NOT_THEIRS}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            what = f"{method} {self._connection.server}{path}"
+            by = self._connection.proxy.rpartition("@")[2]
+            what = f"{method} {self._connection.server}{path}" + (by and f" by the proxy {by}")
             raise Retryable(f"{what}: {_words(error)}") from error
 
     def _fresh_credentials(self) -> Credentials:

@@ -44,6 +44,8 @@ class Connection:
     server_name: str = ""
     """Name expected in the server's certificate when it differs from the host."""
     namespace: str = "default"
+    proxy: str = ""
+    """``http://host:port`` of a proxy in between; a pod's own API server is never behind one."""
 
 
 def in_cluster(environment: Mapping[str, str], *, folder: Path = SERVICE_ACCOUNT) -> Connection:
@@ -91,6 +93,7 @@ def from_kubeconfigs(paths: Sequence[Path], *, context: str = "") -> Connection:
         token_command=_token_command(paths, name) if "exec" in user else None,
         server_name=str(cluster.get("tls-server-name", "")),
         namespace=str(chosen.get("namespace", "default")),
+        proxy=str(cluster.get("proxy-url", "")),
     )
 
 
@@ -103,16 +106,8 @@ def with_token(place: Connection, token: str) -> Connection:
         token=token,
         server_name=place.server_name,
         namespace=place.namespace,
+        proxy=place.proxy,
     )
-
-
-def connect(
-    kubeconfig: Path | None, environment: Mapping[str, str], *, context: str = ""
-) -> Connection:
-    """Return the kubeconfig's connection, or the pod's own when ``kubeconfig`` is None."""
-    if kubeconfig is None:
-        return in_cluster(environment)
-    return from_kubeconfig(kubeconfig, context=context)
 
 
 def _load(path: Path) -> dict[str, Any]:

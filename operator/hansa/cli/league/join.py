@@ -18,11 +18,24 @@ from hansa.cli.lazy import load
     help="Bootstrap kubeconfig the league handed out; may only read nodes.",
 )
 @click.option(
+    "--proxy",
+    default="",
+    metavar="http://HOST:PORT",
+    help="Proxy on the way to the hub, kept with the identity; else HTTPS_PROXY and NO_PROXY count.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Certificate authority of the hub's API server, PEM; nothing else is believed.",
+)
+@click.option(
     "--out",
     required=True,
     help="Where keys and token go: secret/NAMESPACE/NAME, or a folder.",
 )
-def join(node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> None:
+def join(
+    *, node: str, hub_url: str, hub_kubeconfig: Path | None, proxy: str, ca: Path | None, out: str
+) -> None:
     """Make the node's keys and fetch the token that the hub seals to them.
 
     The private keys never leave this cluster. The command prints their public halves: tell them to
@@ -32,6 +45,5 @@ def join(node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> None
         raise click.UsageError(
             "give --hub-kubeconfig, or --hub-url with a token in HANSA_HUB_TOKEN"
         )
-    load("hansa.member.hub_link.join:main")(
-        node=node, hub_url=hub_url, hub_kubeconfig=hub_kubeconfig, out=out
-    )
+    way = load("hansa.member.hub_link.join:Way")(hub_url, hub_kubeconfig, proxy, ca)
+    load("hansa.member.hub_link.join:main")(node=node, way=way, out=out)

@@ -14,6 +14,7 @@ from hansa.member.cluster.policy import HeldPolicy
 from hansa.reconcile.member.inventory.machine import Machine, MachineRules, read_machine
 from hansa.reconcile.member.inventory.requests import Held
 from hansa.reconcile.member.inventory.stock import Inventory, take_stock
+from hansa.reconcile.member.platform.resolvers import KUBERNETES, Resolver
 from hansa.reconcile.member.run_request import RESOLVER
 
 
@@ -61,6 +62,8 @@ class ClusterState:
     kuberay: KubeRay = field(default_factory=KubeRay)
     resolver: str = ""
     """Address of the resolver that forwards nothing; empty: there is none."""
+    resolvers: tuple[Resolver, ...] = (KUBERNETES,)
+    """Whom runs that may reach somebody ask for names, as found."""
     canary: Canary = field(default_factory=Canary)
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Data set → spec of its PersistentVolume."""

@@ -14,6 +14,7 @@ from hansa.grants.checks import release
 from hansa.member.cluster.cluster_state import KubeRay
 from hansa.ports import Cluster
 from hansa.reconcile.member import data
+from hansa.reconcile.member.platform.resolvers import Resolver, find_resolvers
 from hansa.reconcile.member.run_request import RESOLVER
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -79,16 +80,29 @@ async def find_resolver(cluster: Cluster, namespace: str) -> str:
     return "" if address in {None, "None"} else str(address)
 
 
+async def find_names(cluster: Cluster, nameservers: Iterable[str]) -> tuple[Resolver, ...] | None:
+    """Return whom pods of this cluster ask for names; None when its API groups cannot be told."""
+    try:
+        found = await cluster.get("/apis")
+    except HansaError:
+        return None
+    groups = [str(group.get("name")) for group in found.get("groups") or ()]
+    return find_resolvers(nameservers, groups)
+
+
 async def find_volumes(
-    cluster: Cluster, namespace: str, datasets: Iterable[Dataset]
+    cluster: Cluster, namespace: str, datasets: Iterable[Dataset], machines: int = 1
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
-    """Return the volumes behind data sets, and why the others cannot be mounted."""
+    """Return the volumes behind data sets, and why the others cannot be mounted.
+
+    ``machines``: how many take runs.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     unusable: dict[str, str] = {}
     for dataset in datasets:
         try:
             spec = await _volume_spec(cluster, namespace, dataset.claim)
-            why = data.unusable(spec)
+            why = data.unusable(spec, machines)
         except HansaError as error:
             why, spec = f"its claim {namespace}/{dataset.claim} is no help: {error}"[:500], {}
         if why:

@@ -17,6 +17,7 @@ from hansa.member.cluster.cluster_state import Canary
 from hansa.ports import Cluster
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.canaries import KnownBad
+from hansa.reconcile.member.platform.pod_settings import PodSettings
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
@@ -26,7 +27,9 @@ MAX_MESSAGE = 900
 ADVICE = "`helm upgrade --reuse-values` of the member's chart restores the lock"
 
 
-async def try_lock(cluster: Cluster, law: MemberPolicySpec | None) -> Canary:
+async def try_lock(
+    cluster: Cluster, law: MemberPolicySpec | None, settings: PodSettings | None = None
+) -> Canary:
     """Offer every canary as a dry run and read the policies.
 
     1. Is there a law? Without one the lock refuses everything. 2. What does it admit? 3. What is
@@ -35,7 +38,7 @@ async def try_lock(cluster: Cluster, law: MemberPolicySpec | None) -> Canary:
     if law is None:
         return Canary("NotRun", "the second lock is tried once there is a MemberPolicy named local")
     room = asyncio.Semaphore(CONCURRENT)
-    tried = canaries.known_bad(law)
+    tried = canaries.known_bad(law, settings)
     heard = await asyncio.gather(*(_offer(cluster, canary, room) for canary in tried))
     read = await asyncio.gather(*(_look(cluster, name, room) for name in canaries.POLICIES))
     outcomes = dict(zip((canary.rule for canary in tried), heard, strict=True))

@@ -19,7 +19,9 @@ from hansa.ports import Cluster, Manifest
 
 SERVER, NODE, CA = "server", "node", "ca.crt"
 TOKEN, KEY, RELEASE_KEY = "token", "identity.key", "release.key"
-FIELDS = (SERVER, NODE, CA, TOKEN, KEY, RELEASE_KEY)
+PROXY = "proxy"
+FIELDS = (SERVER, NODE, CA, PROXY, TOKEN, KEY, RELEASE_KEY)
+MAY_BE_EMPTY = {CA, PROXY}
 
 PENDING = "pending"
 """Stands for the token until the hub has given one."""
@@ -35,6 +37,8 @@ class HubIdentity:
     token: str
     key_pem: str
     release_key_pem: str
+    proxy: str = ""
+    """``http://host:port`` on the way to the hub; empty: as the environment says."""
 
     @property
     def signer(self) -> Ed25519Signer:
@@ -57,6 +61,7 @@ class HubIdentity:
             SERVER: self.server,
             NODE: self.node,
             CA: self.ca_pem,
+            PROXY: self.proxy,
             TOKEN: self.token,
             KEY: self.key_pem,
             RELEASE_KEY: self.release_key_pem,
@@ -65,7 +70,7 @@ class HubIdentity:
     def write_files(self, folder: Path) -> None:
         """Write every field as a file of mode 0600, the token last."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in (SERVER, NODE, CA, RELEASE_KEY, KEY, TOKEN):
+        for name in (SERVER, NODE, CA, PROXY, RELEASE_KEY, KEY, TOKEN):
             path = folder / name
             path.touch(mode=0o600)
             path.write_text(self.values()[name])
@@ -77,12 +82,13 @@ class HubIdentity:
             ca_file=folder / CA if self.ca_pem else None,
             token_file=folder / TOKEN,
             namespace=f"hansa-node-{self.node}",
+            proxy=self.proxy,
         )
 
 
 def from_values(values: dict[str, str]) -> HubIdentity:
     """Return the identity in ``values``; raises ``Terminal`` naming what is missing."""
-    missing = [name for name in FIELDS if name != CA and not values.get(name)]
+    missing = [name for name in FIELDS if name not in MAY_BE_EMPTY and not values.get(name)]
     if missing:
         raise Terminal(
             f"the identity lacks {', '.join(missing)}; remove it and run `hansa join` again",
@@ -95,6 +101,7 @@ def from_values(values: dict[str, str]) -> HubIdentity:
         token=values[TOKEN],
         key_pem=values[KEY],
         release_key_pem=values[RELEASE_KEY],
+        proxy=values.get(PROXY, ""),
     )
 
 

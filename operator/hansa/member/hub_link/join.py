@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -17,13 +17,8 @@ from urllib.parse import urlsplit
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
-from hansa.adapters.kube.config import (
-    SERVICE_ACCOUNT,
-    Connection,
-    connect,
-    from_kubeconfig,
-    with_token,
-)
+from hansa.adapters.kube.config import SERVICE_ACCOUNT, Connection, from_kubeconfig, with_token
+from hansa.adapters.kube.proxies import checked, connect, through
 from hansa.adapters.sealing import IdentityKey
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
@@ -102,7 +97,8 @@ async def enrol(  # who asks, for whom, where it is kept, how it is tried
     keys; those of an interrupted join win over them.
     """
     begun = await keeper.load()
-    held = fresh if begun is None else replace(begun, server=fresh.server, ca_pem=fresh.ca_pem)
+    way = {"server": fresh.server, "ca_pem": fresh.ca_pem, "proxy": fresh.proxy}
+    held = fresh if begun is None else replace(begun, **way)
     if begun is not None and begun.node != fresh.node:
         raise Terminal(f"this place holds the identity of node {begun.node}", reason="WrongNode")
     if begun is None:
@@ -185,24 +181,35 @@ def new_identity(node: str, hub: Connection) -> HubIdentity:
         token=identity.PENDING,
         key_pem=IdentityKey.generate().private_pem(),
         release_key_pem=Ed25519Signer.generate().private_pem().decode(),
+        proxy=hub.proxy,
     )
 
 
-def main(*, node: str, hub_url: str, hub_kubeconfig: Path | None, out: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a member reaches the hub for the first time, as the command line says it."""
+
+    url: str = ""
+    kubeconfig: Path | None = None
+    proxy: str = ""
+    authority: Path | None = None
+
+
+def main(*, node: str, way: Way, out: str) -> None:
     """Run the join from the command line; ends the process with a message when it cannot."""
     try:
-        asyncio.run(_join(node, _bootstrap(hub_url, hub_kubeconfig), out))
+        asyncio.run(_join(node, _bootstrap(way), out))
     except Terminal as error:
         sys.exit(f"hansa join: {error}")
 
 
 async def _join(node: str, hub: Connection, out: str) -> None:
-    clock = SystemClock()
+    clock, there = SystemClock(), through(hub, os.environ)
 
     def as_node(token: str) -> KubeCluster:
-        return KubeCluster(with_token(hub, token), clock=clock, agent="hansa-join")
+        return KubeCluster(with_token(there, token), clock=clock, agent="hansa-join")
 
-    async with KubeCluster(hub, clock=clock, agent="hansa-join") as cluster:
+    async with KubeCluster(there, clock=clock, agent="hansa-join") as cluster:
         kind, _, rest = out.partition("/")
         if kind != "secret" or rest.count("/") != 1:
             await enrol(cluster, as_node, FolderKeeper(Path(out)), new_identity(node, hub))
@@ -214,17 +221,22 @@ async def _join(node: str, hub: Connection, out: str) -> None:
     _say(f"Joined. The identity of node {node} is in {out}; the token renews itself.")
 
 
-def _bootstrap(hub_url: str, hub_kubeconfig: Path | None) -> Connection:
-    if hub_kubeconfig is not None:
-        held = from_kubeconfig(hub_kubeconfig)
-        return replace(held, server=hub_url.rstrip("/")) if hub_url else held
-    token = os.environ.get("HANSA_HUB_TOKEN", "")
-    if not token or not urlsplit(hub_url).hostname:
-        raise Terminal("give --hub-kubeconfig, or --hub-url with a token in HANSA_HUB_TOKEN")
-    authority = os.environ.get("HANSA_HUB_CA_FILE", "")
-    return Connection(
-        server=hub_url.rstrip("/"), token=token, ca_file=Path(authority) if authority else None
-    )
+def _bootstrap(way: Way) -> Connection:
+    """Return how to reach the hub; raises ``Terminal`` where that is not said, or cannot be."""
+    if way.kubeconfig is not None:
+        held = from_kubeconfig(way.kubeconfig)
+        found = replace(held, server=way.url.rstrip("/")) if way.url else held
+    else:
+        token = os.environ.get("HANSA_HUB_TOKEN", "")
+        if not token or not urlsplit(way.url).hostname:
+            raise Terminal("give --hub-kubeconfig, or --hub-url with a token in HANSA_HUB_TOKEN")
+        authority = os.environ.get("HANSA_HUB_CA_FILE", "")
+        found = Connection(
+            server=way.url.rstrip("/"), token=token, ca_file=Path(authority) if authority else None
+        )
+    if way.authority is not None:
+        found = replace(found, ca_file=way.authority, ca_pem="")
+    return replace(found, proxy=checked(way.proxy)) if way.proxy else found
 
 
 def _own_cluster() -> Connection:

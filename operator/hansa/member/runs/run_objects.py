@@ -19,6 +19,8 @@ from hansa.grants.trust import read
 from hansa.member.cluster.cluster_state import NO_RESOLVER
 from hansa.member.cluster.probes import find_resolver
 from hansa.member.context import AgentContext
+from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
+from hansa.member.runs.site_objects import SiteObjects
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
 from hansa.reconcile.member import data
@@ -48,6 +50,9 @@ class RunObjects:
     def __init__(self, context: AgentContext) -> None:
         """``context``: shared state."""
         self._context = context
+        self._home = SiteObjects(context.own, context.settings.namespace)
+        rules = context.settings.runs.checkpoint_rules()
+        self.checkpoints = CheckpointVolumes(context.own, context.clock, rules)
 
     async def build(self, entry: Entry) -> None:
         """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
@@ -164,6 +169,7 @@ class RunObjects:
         inventory = context.cluster_state.inventory(context.run_index.held)
         gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
         rendering, contract = context.settings.rendering, context.contract(entry)
+        pods = context.settings.runs.pods()
         return RunRequest(
             grant=entry.spec,
             wire=entry.wire,
@@ -173,15 +179,17 @@ class RunObjects:
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
+            pull_secrets=await self._home.pull_secrets(pods),
+            authorities=await self._home.authorities(pods) if policy.egress else "",
             resolver=await self._resolver(entry, policy),
             contract=contract,
             now_s=context.clock.now(),
             alive_until_s=alive_until_s(contract, context.contact.last_s or 0.0),
+            lending=await self.checkpoints.lend(entry.name),
             options=RenderOptions(
-                image_pull_policy=rendering.image_pull_policy,
-                run_as_user=rendering.run_as_user,
-                scratch_size=rendering.scratch_size,
-                termination_grace_s=rendering.termination_grace_seconds,
+                checkpoints=context.settings.runs.checkpoint_rules(),
+                pods=pods,
+                resolvers=context.settings.runs.resolvers() or context.cluster_state.resolvers,
                 kuberay_namespace=rendering.kuberay_namespace,
                 agent_namespace=context.settings.namespace,
                 machines=context.cluster_state.rules,

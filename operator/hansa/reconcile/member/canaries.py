@@ -15,6 +15,7 @@ from typing import Any
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import JOB_UID_LABEL, JURISDICTION_LABEL
 from hansa.ports import Manifest
+from hansa.reconcile.member.platform.pod_settings import PodSettings
 from hansa.reconcile.member.run_request import ACCOUNT, RUN_ROLE
 
 NAMESPACE = "hansa-canary"
@@ -42,8 +43,6 @@ EVERYWHERE = {"hansa-agent", "hansa-run-namespaces"}
 
 ENTRYPOINT = "python3 /hansa/launch.py"
 """The one the rule rayjob-life names."""
-_SECCOMP = {"type": "RuntimeDefault"}
-_POD_SECURITY = {"runAsNonRoot": True, "runAsUser": 1, "runAsGroup": 1, "seccompProfile": _SECCOMP}
 _CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -58,6 +57,7 @@ _POD_FAULTS: Mapping[str, Fault] = {
     "pod-account": (("spec", "serviceAccountName"), "default"),
     "pod-names": (("spec", "dnsPolicy"), "Default"),
     "pod-priority": (("spec", "schedulerName"), "canary"),
+    "pod-platform": (("spec", "nodeSelector"), {"canary": "canary"}),
     "pod-tolerations": (("spec", "tolerations"), [{"operator": "Exists"}]),
     "pod-affinity": (
         ("spec", "affinity", "podAntiAffinity"),
@@ -108,10 +108,16 @@ class KnownBad:
     body: Manifest
 
 
-def known_bad(law: MemberPolicySpec) -> tuple[KnownBad, ...]:
-    """Return the canaries under ``law``; ``stopped`` can be tried only while it says Stopped."""
+def known_bad(law: MemberPolicySpec, settings: PodSettings | None = None) -> tuple[KnownBad, ...]:
+    """Return the canaries under ``law``; ``stopped`` can be tried only while it says Stopped.
+
+    ``settings``: what all pods of runs carry here; None: the defaults.
+    """
     core, batch = f"/api/v1/namespaces/{NAMESPACE}", f"namespaces/{NAMESPACE}"
-    pod, rights = lawful_pod(law), f"/apis/rbac.authorization.k8s.io/v1/{batch}/rolebindings"
+    pod, rights = (
+        lawful_pod(law, settings),
+        f"/apis/rbac.authorization.k8s.io/v1/{batch}/rolebindings",
+    )
     networking, ray = f"/apis/networking.k8s.io/v1/{batch}", f"/apis/ray.io/v1/{batch}/rayjobs"
     # In the law's own registry, or another rule would refuse it.
     by_tag = pod["spec"]["containers"][0]["image"].partition("@")[0] + ":latest"
@@ -130,15 +136,16 @@ def known_bad(law: MemberPolicySpec) -> tuple[KnownBad, ...]:
     return tuple(found)
 
 
-def lawful_pod(law: MemberPolicySpec) -> Manifest:
+def lawful_pod(law: MemberPolicySpec, settings: PodSettings | None = None) -> Manifest:
     """Return a pod that every rule admits: the canaries are this pod with one fault."""
     registry = next(iter(law.image_registries), "canary.invalid/")
     slash = "" if registry.endswith("/") else "/"
     home = {"key": JURISDICTION_LABEL, "operator": "In", "values": [law.jurisdiction]}
     terms = {"nodeSelectorTerms": [{"matchExpressions": [home]}]}
+    image = f"{registry}{slash}canary@sha256:{'0' * 64}"
     container = {
         "name": "canary",
-        "image": f"{registry}{slash}canary@sha256:{'0' * 64}",
+        "image": image,
         "env": [{"name": "CANARY", "value": ""}],
         "resources": {"requests": {"cpu": "1m"}, "limits": {"memory": "1Mi"}},
         "volumeMounts": [
@@ -152,12 +159,12 @@ def lawful_pod(law: MemberPolicySpec) -> Manifest:
         "kind": "Pod",
         "metadata": {"name": "canary", "labels": {JOB_UID_LABEL: UID}},
         "spec": {
+            **(settings or PodSettings()).spec(image, wants_gpu=False),
             "serviceAccountName": ACCOUNT,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "dnsPolicy": "None",
             "dnsConfig": {"nameservers": ["192.0.2.1"]},
-            "securityContext": _POD_SECURITY,
             "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
             "containers": [container],
             "volumes": [

@@ -15,6 +15,8 @@ from hansa.ports import Manifest
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import terms
+from hansa.reconcile.member.platform.pod_settings import pull_name
+from hansa.reconcile.member.platform.resolvers import Resolver
 from hansa.reconcile.member.run_request import (
     ACCOUNT,
     MANAGER,
@@ -28,7 +30,6 @@ from hansa.reconcile.member.run_request import (
 from hansa.reconcile.member.workload import Rendering, Workload
 
 RBAC = "rbac.authorization.k8s.io"
-DNS_NAMESPACE = "kube-system"
 RECORD_KEY = "grant.json"
 NAME_PORTS = (53, 853)
 """Where resolvers listen: DNS, and DNS over TLS."""
@@ -76,15 +77,28 @@ def waves(request: RunRequest, workload: Workload) -> list[list[Creation]]:
         Creation(f"{core}/configmaps", _record(request, made)),
         Creation(f"{core}/configmaps", _alive(request)),
         *(Creation(f"{core}/secrets", _secret(request, name)) for name in sorted(request.secrets)),
+        *(
+            Creation(f"{core}/secrets", _pull_secret(request, name, held))
+            for name, held in sorted(request.pull_secrets.items())
+        ),
         *data.volumes(request),
     ]
     resource = workload.resource
     work = _object(resource.api_version, resource.kind, request.name, request, spec=made.spec)
+    _mark(work, request)
     return [
         [Creation("/api/v1/namespaces", _namespace(request))],
         fences,
         [Creation(resource.path(request.name), work)],
     ]
+
+
+def _mark(work: Manifest, request: RunRequest) -> None:
+    """Put the platform team's labels and annotations on what does the work: its operators read it."""
+    settings = request.options.pods
+    work["metadata"]["labels"] = {**settings.labels, **request.labels}
+    if settings.annotations:
+        work["metadata"]["annotations"] = dict(settings.annotations)
 
 
 def _object(api: str, kind: str, name: str, request: RunRequest, **fields: Any) -> Manifest:
@@ -122,6 +136,12 @@ def _secret(request: RunRequest, name: str) -> Manifest:
     return _object("v1", "Secret", lent_name(name), request, data=held, immutable=True)
 
 
+def _pull_secret(request: RunRequest, name: str, held: Mapping[str, Any]) -> Manifest:
+    """Return a copy that the machines' kubelets read; no container of a run can: see the second lock."""
+    fields = {"type": held["type"], "data": dict(held["data"]), "immutable": True}
+    return _object("v1", "Secret", pull_name(name), request, **fields)
+
+
 def _record(request: RunRequest, made: Rendering) -> Manifest:
     """Return the ConfigMap that lets the agent finish and report without the hub."""
     return _object(
@@ -149,20 +169,17 @@ def _network_policy(request: RunRequest, made: Rendering) -> Manifest:
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"from": [{"podSelector": {}}]}, *made.ingress],
-        "egress": [{"to": [{"podSelector": {}}]}, _to_names(request), *_to_the_world(request)],
+        "egress": [{"to": [{"podSelector": {}}]}, *_to_names(request), *_to_the_world(request)],
     }
     return _object("networking.k8s.io/v1", "NetworkPolicy", "fence", request, spec=spec)
 
 
-def _to_names(request: RunRequest) -> Manifest:
-    namespace = request.options.agent_namespace if request.is_shut_in else DNS_NAMESPACE
-    peer: Manifest = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    }
-    if request.is_shut_in:
-        peer["podSelector"] = {"matchLabels": {"app.kubernetes.io/name": RESOLVER}}
-    ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    return {"to": [peer], "ports": ports}
+def _to_names(request: RunRequest) -> list[Manifest]:
+    if not request.is_shut_in:
+        return [one.rule() for one in request.options.resolvers]
+    rule = Resolver(request.options.agent_namespace).rule()
+    rule["to"][0]["podSelector"] = {"matchLabels": {"app.kubernetes.io/name": RESOLVER}}
+    return [rule]
 
 
 def _to_the_world(request: RunRequest) -> list[Manifest]:

@@ -28,6 +28,9 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.contracts.terms import STRICTEST, Contract
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.inventory.stock import CardChoice
+from hansa.reconcile.member.platform.checkpoints import CheckpointRules, Lending
+from hansa.reconcile.member.platform.pod_settings import PodSettings
+from hansa.reconcile.member.platform.resolvers import KUBERNETES, Resolver
 
 MANAGER = "hansa-member"
 RECORD = "grant"
@@ -48,10 +51,10 @@ _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 class RenderOptions:
     """The operator's settings that show in manifests."""
 
-    image_pull_policy: str = "IfNotPresent"
-    run_as_user: int = 65532
-    scratch_size: str = "16Gi"
-    termination_grace_s: int = 10
+    pods: PodSettings = field(default_factory=PodSettings)
+    resolvers: tuple[Resolver, ...] = (KUBERNETES,)
+    """Whom runs that are not shut in ask for names."""
+    checkpoints: CheckpointRules = field(default_factory=CheckpointRules)
     kuberay_namespace: str = ""
     machines: MachineRules = field(default_factory=MachineRules)
     agent_namespace: str = "hansa-system"
@@ -74,6 +77,12 @@ class RunRequest:
     """Data set → spec of the PersistentVolume that holds it."""
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lent secret → its data, base64 as the API server keeps it."""
+    pull_secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Secret with registry credentials → the object that the agent's namespace holds."""
+    lending: Lending = field(default_factory=Lending)
+    """The volume for checkpoints that it gets."""
+    authorities: str = ""
+    """Certificate authorities that programs of the run trust, PEM; empty: those of its image."""
     options: RenderOptions = RenderOptions()
     resolver: str = ""
     """Address of the resolver that forwards nothing; needed where the run is shut in."""

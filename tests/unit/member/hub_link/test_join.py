@@ -104,3 +104,18 @@ async def test_an_identity_is_not_given_to_another_node(tmp_path):
     await keeper.save(new_identity("riga", HUB))
     with pytest.raises(Terminal, match="riga"):
         await joined(PaperHub(), keeper, new_identity("tartu", HUB))
+
+
+async def test_a_join_that_goes_on_takes_the_new_way(tmp_path):
+    """The first try may have shown that there is no way but a proxy."""
+    keeper, fresh = FolderKeeper(tmp_path / "id"), new_identity("tartu", HUB)
+    await keeper.save(fresh)
+    key = fresh.key.public_key
+    hub = PaperHub(sealed(FIRST, key), handed(LASTING))
+    proxied = Connection(server="https://other.example", proxy="http://proxy:3128")
+
+    held = await joined(hub, keeper, new_identity("tartu", proxied))
+
+    assert (held.server, held.proxy) == ("https://other.example", "http://proxy:3128")
+    assert held.connection(tmp_path).proxy == "http://proxy:3128"
+    assert await keeper.load() == held

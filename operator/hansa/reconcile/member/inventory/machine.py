@@ -30,6 +30,8 @@ class MachineRules:
     """The one of the machines that take runs."""
     more_accelerators: tuple[Accelerator, ...] = ()
     more_tolerations: tuple[Toleration, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    """Labels that pods of runs choose machines by."""
 
     @cached_property
     def accelerators(self) -> tuple[Accelerator, ...]:
@@ -80,6 +82,7 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
     found = read_cards(node, rules.accelerators)
     state = "" if conditions.get("Ready") == "True" else "not Ready"
     state = state or ("cordoned" if spec.get("unschedulable") else "")
+    state = state or _passed_over(labels, rules.node_selector)
     keys = taints.untolerated(spec.get("taints") or (), rules.tolerations)
     tainted = f"no run tolerates its taint {', '.join(keys)}" if keys else ""
     is_meant = bool(state) or any(map(taints.is_expected, keys))
@@ -106,6 +109,12 @@ def _nvidia_cards(
     if counted or any(one.is_slice for one in cards):
         return min(counted, MOST_CARDS)
     return min(count(capacity.get(NVIDIA_CARD)), MOST_CARDS)
+
+
+def _passed_over(labels: Mapping[str, Any], selector: Mapping[str, str]) -> str:
+    """Return which labels that runs choose machines by are missing."""
+    missing = [f"{key}={value}" for key, value in selector.items() if labels.get(key) != value]
+    return f"runs choose machines labelled {', '.join(missing)}" if missing else ""
 
 
 def _foreign(labels: Mapping[str, Any], architecture: str) -> str:

@@ -13,6 +13,8 @@ from hansa.api.ray_shape import Resources
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL
+from hansa.reconcile.member.platform import checkpoints
+from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.run_request import ACCOUNT, RECORD, RunRequest, lent_name
 
@@ -50,7 +52,7 @@ def submitter_template(request: RunRequest) -> Manifest:
     container = {
         "name": "submitter",
         "image": request.job.image,
-        "imagePullPolicy": request.options.image_pull_policy,
+        "imagePullPolicy": request.options.pods.image_pull_policy,
         "env": _listed({**HOME, **_gpu_env(request, gpus=0)}),
         "resources": {
             "requests": dict(SUBMITTER_REQUESTS),
@@ -70,10 +72,11 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
     container: Manifest = {
         "name": name,
         "image": request.job.image,
-        "imagePullPolicy": request.options.image_pull_policy,
+        "imagePullPolicy": request.options.pods.image_pull_policy,
         "env": _listed(
             {
                 **HOME,
+                **_way_out(request),
                 **_user_env(request),
                 **_platform_env(request),
                 **_gpu_env(request, gpus),
@@ -81,15 +84,21 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         ),
         # No CPU limit: throttling a start-up burst costs more than it protects.
         "resources": {"requests": requests, "limits": limits},
-        "volumeMounts": [*_mounts(), *_data_mounts(request), *_code_mounts(request)],
+        "volumeMounts": [
+            *_mounts(),
+            *_data_mounts(request),
+            *_checkpoint_mounts(request),
+            *_code_mounts(request),
+        ],
         "livenessProbe": alive.probe(),
         "securityContext": _container_security(),
     }
     if from_env := sorted(request.secrets.keys() - _secret_files(request)):
         container["envFrom"] = [{"secretRef": {"name": lent_name(n)}} for n in from_env]
     volumes = [
-        *(_scratch(request), _launcher_volume(), alive.volume()),
+        *(_scratch(request), _launcher_volume(request), alive.volume()),
         *_data_volumes(request),
+        *_checkpoint_volumes(request),
         *_code_volumes(request),
     ]
     return _template(request, container, volumes, wants_gpu=gpus > 0)
@@ -103,18 +112,12 @@ def _template(
     restart: str = "",
     wants_gpu: bool = False,
 ) -> Manifest:
-    user = request.options.run_as_user
+    settings = request.options.pods
     spec: Manifest = {
+        **settings.spec(request.job.image, wants_gpu=wants_gpu),
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": request.options.termination_grace_s,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "affinity": _affinity(request, wants_gpu=wants_gpu),
         "tolerations": [one.manifest() for one in request.options.machines.tolerations],
         "containers": [container],
@@ -124,7 +127,10 @@ def _template(
         spec |= {"dnsPolicy": "None", "dnsConfig": {"nameservers": [request.resolver]}}
     if restart:
         spec["restartPolicy"] = restart
-    return {"metadata": {"labels": request.pod_labels}, "spec": spec}
+    metadata: Manifest = {"labels": {**settings.labels, **request.pod_labels}}
+    if settings.annotations:
+        metadata["annotations"] = dict(settings.annotations)
+    return {"metadata": metadata, "spec": spec}
 
 
 def _container_security() -> Manifest:
@@ -162,6 +168,12 @@ def _user_env(request: RunRequest) -> dict[str, str]:
     return {e.name: e.value.replace("$", "$$") for e in request.job.env}
 
 
+def _way_out(request: RunRequest) -> dict[str, str]:
+    """Return what tells programs of the proxy: nothing where the law lets nobody out."""
+    proxy = request.options.pods.proxy
+    return proxy.environment(launcher.FOLDER) if request.policy.egress else {}
+
+
 def _gpu_env(request: RunRequest, gpus: int) -> Mapping[str, str]:
     """Return what shows the right cards: where NVIDIA's runtime is the default, all or none.
 
@@ -178,7 +190,8 @@ def gpu_resource(request: RunRequest) -> str:
 
 
 def _platform_env(request: RunRequest) -> dict[str, str]:
-    return {
+    lent = {checkpoints.VARIABLE: checkpoints.FOLDER} if request.lending.is_lent else {}
+    return lent | {
         "HANSA_JOB": request.name,
         "HANSA_JOB_UID": request.grant.job.uid,
         "HANSA_EPOCH": str(request.grant.epoch),
@@ -199,11 +212,12 @@ def _mounts() -> list[Manifest]:
 
 
 def _scratch(request: RunRequest) -> Manifest:
-    return {"name": SCRATCH, "emptyDir": {"sizeLimit": request.options.scratch_size}}
+    return {"name": SCRATCH, "emptyDir": {"sizeLimit": request.options.pods.scratch_size}}
 
 
-def _launcher_volume() -> Manifest:
-    items = [{"key": key, "path": key} for key in ("launch.py", "argv.json")]
+def _launcher_volume(request: RunRequest) -> Manifest:
+    files = ("launch.py", "argv.json", *((AUTHORITY_FILE,) if request.authorities else ()))
+    items = [{"key": key, "path": key} for key in files]
     return {"name": "launcher", "configMap": {"name": RECORD, "items": items}}
 
 
@@ -256,6 +270,17 @@ def _data_volumes(request: RunRequest) -> list[Manifest]:
         }
         for dataset in request.datasets
     ]
+
+
+def _checkpoint_mounts(request: RunRequest) -> list[Manifest]:
+    mount = {"name": checkpoints.VOLUME, "mountPath": checkpoints.FOLDER}
+    return [mount] if request.lending.is_lent else []
+
+
+def _checkpoint_volumes(request: RunRequest) -> list[Manifest]:
+    claim = {"claimName": checkpoints.CLAIM}
+    volume = {"name": checkpoints.VOLUME, "persistentVolumeClaim": claim}
+    return [volume] if request.lending.is_lent else []
 
 
 def volume_name(dataset: str) -> str:

@@ -11,6 +11,7 @@ from hansa.api.ray_shape import CustomResource
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher, pods
 from hansa.reconcile.member.ray.diagnosis import diagnose
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
@@ -49,6 +50,8 @@ class RayJob:
             "launch.py": launcher.PROGRAM,
             **dict(pods.code_files(request).values()),
         }
+        if request.authorities:
+            files[AUTHORITY_FILE] = request.authorities
         return Rendering(_spec(request), _quota(request), files, (_from_kuberay(request),))
 
     def observe(self, thing: Mapping[str, Any]) -> WorkloadView:

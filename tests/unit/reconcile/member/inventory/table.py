@@ -37,7 +37,7 @@ MIDDLE = """
   to jobs that ask for no `gpuMemory`. Where other machines tell it of the same class, it is not lent at all.
 - **Memory of GKE's cards** is as Google states it, in decimal gigabytes, which is never more than there is.
 - **Taints.** All pods of a run (head, submitter, workers) tolerate the taints of the table and those of
-  `settings.machines.tolerations`; the same list decides which machines count, and the second lock admits no other.
+  `settings.runs.tolerations`; the same list decides which machines count, and the second lock admits no other.
 - **Architecture.** Runs are bound to `settings.machines.architecture` (amd64). Other machines do not count.
 - **What others hold.** On machines with an exporter, requests of everybody else's pods are taken off: processor (down
   to half a core), memory (down to 1 GiB), cards, and room for three pods. Elsewhere all that is allocatable is lent.

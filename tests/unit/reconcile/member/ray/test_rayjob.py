@@ -228,14 +228,36 @@ VOLUMES = {
     "good": (HOST_PATH, ""),
     "no source": ({"capacity": {}}, "no source"),
     "block": (HOST_PATH | {"volumeMode": "Block"}, "block device"),
+    "for one pod": ({"csi": {}, "accessModes": ["ReadWriteOncePod"]}, "one pod alone"),
 }
 
 
 @pytest.mark.parametrize("case", VOLUMES.values(), ids=VOLUMES.keys())
 def test_which_volumes_can_be_lent(case):
     spec, why = case
-    assert why in data.unusable(spec)
-    assert bool(data.unusable(spec)) is bool(why)
+    for machines in (1, 9):
+        assert why in data.unusable(spec, machines)
+        assert bool(data.unusable(spec, machines)) is bool(why)
+
+
+ONCE, MANY = ["ReadWriteOnce"], ["ReadWriteOnce", "ReadOnlyMany"]
+MODES = {
+    "a disk for one machine": ({"csi": {}, "accessModes": ONCE}, 2, "runs.nodeSelector"),
+    "where there is one machine": ({"csi": {}, "accessModes": ONCE}, 1, ""),
+    "a disk that many may read": ({"csi": {}, "accessModes": MANY}, 2, ""),
+    "a shared file system by a driver": ({"csi": {}, "accessModes": ["ReadWriteMany"]}, 2, ""),
+    "a disk by its own name": ({"rbd": {}, "accessModes": ONCE}, 2, "and 2 take runs"),
+    "a server's file system": ({"nfs": {}, "accessModes": ONCE}, 2, ""),
+    "a folder of a machine": (HOST_PATH, 2, ""),
+    "nothing said": ({"csi": {}}, 2, ""),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_a_disk_for_one_machine_is_not_lent_to_several(name):
+    spec, machines, why = MODES[name]
+    assert why in data.unusable(spec, machines)
+    assert bool(data.unusable(spec, machines)) is bool(why)
 
 
 def test_lent_secrets_are_copied_and_given_to_ray_only():

@@ -1,0 +1,1 @@
+"""One archive to install from without a network."""

@@ -1,0 +1,1 @@
+"""What a member's platform team says of runs: pods, users, resolvers, proxies, checkpoints."""

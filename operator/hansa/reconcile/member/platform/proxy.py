@@ -1,0 +1,40 @@
+"""The way out of an institution whose only way out is a proxy, as programs in runs are told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AT_HOME = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local")
+"""Names that are never asked for through a proxy: Ray's own among them."""
+AUTHORITY_VARIABLES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+)
+"""What Python, requests, curl, git and the AWS libraries read the authorities they trust from."""
+AUTHORITY_FILE = "ca.crt"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Where it is, who is reached without it, and whose certificates count; empty: nothing is told."""
+
+    http: str = ""
+    https: str = ""
+    direct: tuple[str, ...] = ()
+    authorities: str = ""
+    """ConfigMap of the agent's namespace with ``ca.crt``, which stands in place of the image's own."""
+
+    def environment(self, folder: str) -> dict[str, str]:
+        """Return the variables of a container; ``folder``: where the authorities are mounted."""
+        found: dict[str, str] = {}
+        for name, value in (("HTTP_PROXY", self.http), ("HTTPS_PROXY", self.https)):
+            found |= {name: value, name.lower(): value} if value else {}
+        if found:
+            direct = ",".join((*AT_HOME, *self.direct))
+            found |= {"NO_PROXY": direct, "no_proxy": direct}
+        if self.authorities:
+            found |= dict.fromkeys(AUTHORITY_VARIABLES, f"{folder}/{AUTHORITY_FILE}")
+        return found
