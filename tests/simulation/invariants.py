@@ -19,6 +19,8 @@ from tests.simulation.apiserver import NAMESPACES
 from tests.simulation.faults import Log
 from tests.simulation.kuberay import RAYJOBS
 from tests.simulation.league import SITES, League
+from tests.simulation.loop import EPOCH_S
+from tests.simulation.receipts import receipt_faults
 
 JOBS, GRANTS, NODES = AIJOB.path(), WORKGRANT.path(), SOVEREIGNNODE.path()
 GOOD_ENDS = {"Succeeded": "succeeded", "AppFailed": "failed"}
@@ -151,6 +153,8 @@ class Watchman:
             elif GOOD_ENDS[_end(held[uid])] not in self.ended.get(uid, ()):
                 self.accuse(f"{name} ended otherwise than is told: {_words(held[uid])}")
         self.check_nothing_left()
+        for fault in receipt_faults(self._league, EPOCH_S + self._now_s()):
+            self.accuse(f"receipts at {fault}")
 
     def check_nothing_left(self) -> None:
         """No grant, no run's namespace and no volume is anywhere."""
