@@ -57,6 +57,8 @@ class Watchman:
         self.writes: dict[str, int] = {}
         """Collection → writes so far that are not a sign of life."""
         league.hub_server.observers.append(self._on_hub)
+        self.begun: dict[str, set[str]] = {name: set() for name in SITES}
+        """Site → runs that began there, as receipts call them."""
         self.ended: dict[str, set[str]] = {}
         """Job → how its runs' pods have ended."""
         for name, server in league.servers.items():
@@ -110,6 +112,7 @@ class Watchman:
         self.runs += 1
         labels, where = thing["metadata"]["labels"], thing["metadata"]["namespace"]
         uid, epoch = labels[JOB_UID_LABEL], int(labels[EPOCH_LABEL])
+        self.begun[site].add(f"{uid}.{epoch}")
         job = self.acknowledged.get(uid)
         if job is None:
             self.accuse(f"a run of a job that nobody applied at {site}")
@@ -153,7 +156,7 @@ class Watchman:
             elif GOOD_ENDS[_end(held[uid])] not in self.ended.get(uid, ()):
                 self.accuse(f"{name} ended otherwise than is told: {_words(held[uid])}")
         self.check_nothing_left()
-        for fault in receipt_faults(self._league, EPOCH_S + self._now_s()):
+        for fault in receipt_faults(self._league, self.begun, EPOCH_S + self._now_s()):
             self.accuse(f"receipts at {fault}")
 
     def check_nothing_left(self) -> None:

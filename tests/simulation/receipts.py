@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.grants.envelope import key_id
@@ -20,7 +20,7 @@ MOST_SKEW_S = 1e6
 """Clocks jump here, and what a receipt says of time is its member's own."""
 
 
-def receipt_faults(league: League, now_s: float) -> Iterator[str]:
+def receipt_faults(league: League, begun: Mapping[str, set[str]], now_s: float) -> Iterator[str]:
     """Yield what does not hold: every run of every member is tiled once, and has its last receipt."""
     for site, server in league.servers.items():
         node = league.hub_server.objects[SOVEREIGNNODE.path()][("", site)]
@@ -32,6 +32,9 @@ def receipt_faults(league: League, now_s: float) -> Iterator[str]:
             yield f"{site}: {fault.about}: {fault.why}"
         if found.open_runs:
             yield f"{site}: runs without a last receipt: {found.open_runs}"
+        missing = begun[site] - {receipt.run for receipt in found.receipts}
+        if missing:
+            yield f"{site}: runs without a receipt: {sorted(missing)}"
         numbers = sorted(receipt.sequence for receipt in found.receipts)
         if numbers != list(range(1, len(numbers) + 1)):
             yield f"{site}: {Problem.SEQUENCE_GAP.sentence} {numbers}"

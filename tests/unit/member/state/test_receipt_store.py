@@ -358,6 +358,19 @@ async def test_what_waits_too_long_makes_receipts_longer_and_loses_no_second(mon
     assert rest[-1].receipt.end_s == NOW_S + 86_400 * 6
 
 
+async def test_a_rush_is_signed_in_turns(monkeypatch):
+    monkeypatch.setattr(receipt_store, "MOST_AT_ONCE", 2)
+    store = store_on(maps())
+    for epoch in range(1, 6):
+        await store.note(metered(epoch))
+    counts = []
+    for _ in range(3):
+        await store.issue({name: Sight(NOW_S + 300) for name in store.runs})
+        counts.append(store.waiting)
+    assert counts == [2, 4, 5]
+    assert len({one.receipt.run for one in await drained(store)}) == 5
+
+
 async def _told() -> tuple[ReceiptStore, list[Opened]]:
     store = store_on(maps())
     for epoch in (1, 2, 3):
