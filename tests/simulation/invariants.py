@@ -19,6 +19,8 @@ from tests.simulation.apiserver import NAMESPACES
 from tests.simulation.faults import Log
 from tests.simulation.kuberay import RAYJOBS
 from tests.simulation.league import SITES, League
+from tests.simulation.loop import EPOCH_S
+from tests.simulation.receipts import receipt_faults
 
 JOBS, GRANTS, NODES = AIJOB.path(), WORKGRANT.path(), SOVEREIGNNODE.path()
 GOOD_ENDS = {"Succeeded": "succeeded", "AppFailed": "failed"}
@@ -55,6 +57,8 @@ class Watchman:
         self.writes: dict[str, int] = {}
         """Collection → writes so far that are not a sign of life."""
         league.hub_server.observers.append(self._on_hub)
+        self.begun: dict[str, set[str]] = {name: set() for name in SITES}
+        """Site → runs that began there, as receipts call them."""
         self.ended: dict[str, set[str]] = {}
         """Job → how its runs' pods have ended."""
         for name, server in league.servers.items():
@@ -108,6 +112,7 @@ class Watchman:
         self.runs += 1
         labels, where = thing["metadata"]["labels"], thing["metadata"]["namespace"]
         uid, epoch = labels[JOB_UID_LABEL], int(labels[EPOCH_LABEL])
+        self.begun[site].add(f"{uid}.{epoch}")
         job = self.acknowledged.get(uid)
         if job is None:
             self.accuse(f"a run of a job that nobody applied at {site}")
@@ -151,6 +156,8 @@ class Watchman:
             elif GOOD_ENDS[_end(held[uid])] not in self.ended.get(uid, ()):
                 self.accuse(f"{name} ended otherwise than is told: {_words(held[uid])}")
         self.check_nothing_left()
+        for fault in receipt_faults(self._league, self.begun, EPOCH_S + self._now_s()):
+            self.accuse(f"receipts at {fault}")
 
     def check_nothing_left(self) -> None:
         """No grant, no run's namespace and no volume is anywhere."""

@@ -99,13 +99,22 @@ def next_problem(
 def follow(known: Known, opened: Opened, *, taken: bool = True) -> Known:
     """Return what is known after a receipt. ``taken`` False: it was disputed, and only keeps its place.
 
-    A disputed receipt holds no others up: the chain goes on behind it, and its time stays uncovered.
+    A disputed receipt is one fault and no more: the chain and its run go on behind it, so that what
+    comes then is held against what it claimed to cover.
     """
     receipt = opened.receipt
     head = Head(receipt.sequence, opened.digest, receipt.issued_s)
-    if not taken:
-        return replace(known, head=head)
+    before = known.runs.get(receipt.run)
     run = RunSoFar(receipt.work, receipt.part, receipt.end_s, receipt.last)
+    if not taken:
+        if before is not None:
+            run = RunSoFar(
+                before.work,
+                max(before.part, run.part),
+                max(before.until_s, run.until_s),
+                before.over or run.over,
+            )
+        return replace(known, head=head, runs={**known.runs, receipt.run: run})
     sold = {
         gpu.gpu: (*known.sold.get(gpu.gpu, ()), _sold(receipt.run, gpu))[-MOST_REMEMBERED:]
         for gpu in receipt.held

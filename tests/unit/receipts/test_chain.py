@@ -20,7 +20,6 @@ from tests.unit.receipts.receipt_kit import (
     PRICE,
     SKEW_S,
     START,
-    UID,
     changed,
     held,
     history,
@@ -186,10 +185,20 @@ def test_a_disputed_receipt_holds_up_none_behind_it():
     assert found is not None
     assert found.problem.keeps_place
     after = follow(START, opened(bad), taken=False)
-    other = changed(other_run(begin_s=NOW_S + 5), previous=opened(bad).digest)
-    assert next_problem(opened(other), after, GRANT, LATER) is None
-    # Its own time is still open: what it claimed is not covered.
-    assert f"{UID}.1" not in after.runs
+    for behind in (other_run(begin_s=NOW_S + 5), SECOND):
+        linked = changed(behind, previous=opened(bad).digest)
+        assert next_problem(opened(linked), after, GRANT, LATER) is None
+    # What it claimed is not sold to anybody else, nor is its GPU.
+    assert after.sold == {}
+
+
+def test_a_disputed_receipt_opens_no_run_again_and_takes_no_time_back():
+    early = changed(
+        LAST, part=1, start=rfc3339(NOW_S), end=rfc3339(NOW_S + 10), held=[], sequence=4
+    )
+    done = known(FIRST, SECOND, LAST)
+    after = follow(done, opened(changed(early, previous=done.head.digest)), taken=False)
+    assert after.runs == done.runs
 
 
 def test_what_breaks_the_chain_keeps_no_place():

@@ -14,7 +14,7 @@ from typing import Any
 
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import HansaError
-from hansa.grants.envelope import canonical, pre_auth, workload_name
+from hansa.grants.envelope import canonical, grant_name, pre_auth, workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.trust import by_id
 from hansa.member.context import AgentContext
@@ -132,11 +132,19 @@ class Metering:
         held, energy = context.gpu_sightings.told(run.run)
         return Sight(
             now_s=int(context.clock.now()),
-            over=ended and is_gone,
+            over=ended and is_gone and not self._may_begin_again(run, record),
             ended_s=record.seen_s if record is not None and ended else self._finished_s(place),
             end_reason=end_reason(record).value if record is not None else "DeletedAtMember",
             held=held,
             energy_joules=energy,
+        )
+
+    def _may_begin_again(self, run: MeteredRun, record: EpochRecord | None) -> bool:
+        """Tell whether a run that memory has lost may be accepted once more: its grant is still there."""
+        context = self._context
+        grant = f"{context.hub_namespace}/{grant_name(run.work.job_uid, run.work.epoch)}"
+        return record is None and (
+            not context.grants.synced or context.grants.get(grant) is not None
         )
 
     def _finished_s(self, name: str) -> int | None:

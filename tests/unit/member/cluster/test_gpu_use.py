@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from hansa.exporter.attribution import NOBODY, Served
 from hansa.exporter.samples import Round, round_samples
-from hansa.member.cluster.gpu_use import count_busy, exporter_pages, metric_pages, read_held
+from hansa.member.cluster.gpu_use import (
+    count_busy,
+    exporter_pages,
+    metric_pages,
+    read_held,
+    read_served,
+)
 from hansa.observability.collectors import SampleCollector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
@@ -61,6 +67,21 @@ def test_what_counts_as_busy(pages, busy):
 )
 def test_no_page_raises(text):
     count_busy([text])
+    read_served([text])
+
+
+def drawing(uuid, millijoules):
+    return GpuReading(uuid, 0, "NVIDIA T4", 50, None, None, None, millijoules, None, None, None)
+
+
+def test_what_gpus_serve_and_draw_is_read_by_job():
+    pages = [
+        page([drawing("a", 1_500), drawing("b", None)], {"a": STUDY, "b": STUDY}),
+        page([drawing("c", 7), drawing("d", 9)], {"c": NOBODY, "d": STUDY}),
+        "<html>{oops</html>",
+        'hansa_gpu_job_info{gpu="e",job="study",institution="tartu"} 1',
+    ]
+    assert read_served(pages) == {"study": {"a": 1_500, "b": None, "d": 9, "e": None}}
 
 
 def exporter_pod(address, port, name="http"):
