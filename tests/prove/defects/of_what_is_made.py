@@ -230,8 +230,8 @@ CHARTS: Mapping[str, Defect] = {
     ),
     "a hub that patches specs": chart(
         "hansa-hub/templates/rbac.yaml",
-        "    resources: [computepools, sovereignnodes]\n    verbs: [get, list, watch]",
-        "    resources: [computepools, sovereignnodes]\n    verbs: [get, list, watch, patch]",
+        "    resources: [computepools, projects, sovereignnodes]\n    verbs: [get, list, watch]",
+        "    resources: [computepools, projects, sovereignnodes]\n    verbs: [get, list, watch, patch]",
         REACH,
     ),
     "a node that was turned out keeps its account": product(
