@@ -30,6 +30,7 @@ from hansa.hub.planner.pricing import Pricing
 from hansa.hub.planner.warm_up import warm_up
 from hansa.hub.scrape_view import ScrapeView
 from hansa.hub.settings import HubSettings
+from hansa.observability import metrics as m
 from hansa.observability.collectors import hub_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
@@ -39,6 +40,7 @@ from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
 from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
+from hansa.process.loop_lag import LoopLook, watch_loop
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.nodes import NodeLimits
 
@@ -162,7 +164,13 @@ class Hub:
             )
             log.info("serving", extra={"port": port})
             following = (mirror.run() for mirror in self.caches.reflectors)
-            await together(*following, self.recorder.run(), self._lead())
+            lag = watch_loop(self._note_lag, self._clock.thread_cpu)
+            await together(*following, self.recorder.run(), self._lead(), lag)
+
+    def _note_lag(self, look: LoopLook) -> None:
+        for lag_s in look.lags_s:
+            self.instruments.observe(m.LOOP_LAG, lag_s)
+        self.instruments.observe(m.LOOP_WORK, look.cpu_s)
 
     def trouble(self) -> str:
         """Return why this replica should be restarted, or nothing."""
