@@ -178,12 +178,6 @@ def site_codes(league: League, number: int) -> Ints:
     return np.where(nearest == PASSES, 0, np.where(nearest < 0, none, nearest))
 
 
-def site_reasons(league: League, number: int) -> list[Reason | None]:
-    """The same as reasons; None: not in the pool."""
-    codes = site_codes(league, number)
-    return [None if code == OUTSIDE else RULES[code] for code in codes.tolist()]
-
-
 class Estimator:
     """Start times at even odds and at nine in ten, each job behind those told before it."""
 
