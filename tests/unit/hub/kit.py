@@ -6,7 +6,8 @@ them, and on names. Its watch is delivered when the test says so.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
@@ -39,6 +40,7 @@ from tests.unit.reconcile.hub.hub_objects import (
 )
 
 SIGNER = Ed25519Signer.generate()
+T = TypeVar("T")
 
 
 class StepQueue(WorkQueue[ObjectKey]):
@@ -99,6 +101,7 @@ class HubKit:
             instruments=self.instruments,
             skew_s=SKEW_S,
             coalesce_s=0.0,
+            beside=here,
         )
         self.pricing = Pricing(self.plans, self.solve, clock=clock, instruments=self.instruments)
         nodes = NodeReconciler(self.caches, self.league, self.plans, clock=clock)
@@ -157,7 +160,7 @@ class HubKit:
         if not self.leads:
             self.plans._job_index.changed.clear()
             return []
-        changed = self.plans.replan()
+        changed = driven(self.plans.replan())
         self.controller.queue_decisions(iter(changed))
         return changed
 
@@ -204,6 +207,20 @@ class HubKit:
             if not len(self.queue):
                 return
             self.work()
+
+
+async def here(function: Callable[[], Any]) -> Any:
+    """Run it at once, on the loop."""
+    return function()
+
+
+def driven(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that waits for nothing but its turn; return its result."""
+    while True:
+        try:
+            work.send(None)
+        except StopIteration as end:
+            return cast("T", end.value)
 
 
 def led(store: Store, clock: Time) -> HubKit:
