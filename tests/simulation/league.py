@@ -315,7 +315,7 @@ def in_memory() -> Iterator[None]:
         (hub_app, "solve_elsewhere", solve),
         (hub_app, "probes", no_probes),
         (hub_app, "watch_loop", no_watch),
-        (hub_app, "warm_up", lambda: None),
+        (hub_app, "load_kernel", lambda: True),
         (member_app, "KubeCluster", client),
         (member_app, "probes", no_probes),
         (gpu_use, "read_pages", no_pages),

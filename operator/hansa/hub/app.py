@@ -27,7 +27,7 @@ from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.planner.pricing import Pricing
-from hansa.hub.planner.warm_up import warm_up
+from hansa.hub.planner.warm_up import load_kernel
 from hansa.hub.scrape_view import ScrapeView
 from hansa.hub.settings import HubSettings
 from hansa.observability import metrics as m
@@ -40,6 +40,7 @@ from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
 from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
+from hansa.process.long_lived import look_at_all, set_survivors_aside
 from hansa.process.loop_lag import LoopLook, watch_loop
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.nodes import NodeLimits
@@ -50,6 +51,8 @@ SILENT_WATCH_S = 600.0
 """A watch that has said nothing for so long, bookmarks included, makes the hub unhealthy."""
 READ_AGAIN_S = 2.0
 """Between tries to read a low-rate kind whole."""
+LOOK_AT_ALL_S = 86_400.0
+"""Between garbage collections that look at everything: each holds the loop for a second or two."""
 NAMESPACES = "/api/v1/namespaces"
 
 
@@ -202,8 +205,6 @@ class Hub:
         for mirror in self.caches.reflectors:
             await mirror.wait_synced()
         await self._prime()
-        # The first plan compiles the kernel: for seconds, which a leader does not have.
-        await asyncio.to_thread(warm_up)
         self._primed = True
         writers = range(self._settings.cluster.write_concurrency)
         # The Lease is given up when nothing is written any more.
@@ -212,14 +213,28 @@ class Hub:
                 self.plans.run(self.controller.queue_decisions),
                 self.pricing.run(),
                 self._keep_time(),
+                self._compile(),
                 *(self.controller.work(self.executor) for _ in writers),
             )
 
+    async def _compile(self) -> None:
+        """Plan with the interpreted kernel until the compiled one is loaded, then with that."""
+        begun_s = self._clock.monotonic()
+        if await asyncio.to_thread(load_kernel):
+            self.plans.use_compiled()
+            took_s = round(self._clock.monotonic() - begun_s, 1)
+            log.info("plans by the compiled kernel from now on", extra={"seconds": took_s})
+        await asyncio.Event().wait()
+
     async def _keep_time(self) -> None:
         next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
+        next_look = self._clock.monotonic() + LOOK_AT_ALL_S
         while True:
             await asyncio.sleep(self._settings.planning.tick_seconds)
             self.controller.tick()
+            if self._clock.monotonic() > next_look:
+                next_look = self._clock.monotonic() + LOOK_AT_ALL_S
+                look_at_all()
             if self._clock.monotonic() > next_resync:
                 next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
                 await self._prime()
@@ -255,5 +270,6 @@ async def run(settings: HubSettings) -> None:
 def main() -> None:
     """Run the hub with settings from the environment."""
     configure_logging()
+    set_survivors_aside()
     settings = read_settings(HubSettings)
     run_process(lambda: run(settings))

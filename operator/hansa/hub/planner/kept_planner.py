@@ -39,6 +39,7 @@ class KeptPlanner:
         self._prices: ShadowPrices | None = None
         self._is_repriced = False
         self._shown = NOTHING
+        self._is_compiled = False
         self.planner: IncrementalPlanner | None = None
         self.at_rest = asyncio.Event()
         """Set while nothing is planned."""
@@ -70,6 +71,10 @@ class KeptPlanner:
         if self.at_rest.is_set():
             self._take_prices()
 
+    def use_compiled(self) -> None:
+        """Plan with the compiled kernel from the next plan on: it is loaded."""
+        self._is_compiled = True
+
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Have everybody else wait for the length of a block."""
@@ -82,7 +87,8 @@ class KeptPlanner:
     async def make(self, league: Snapshot) -> IncrementalPlanner:
         """Compile a planner; it is kept when the caller says so."""
         priced = replace(league, prices=self._prices)
-        planner: IncrementalPlanner = await self._beside(partial(IncrementalPlanner, priced))
+        make = partial(IncrementalPlanner, priced, is_compiled=self._is_compiled)
+        planner: IncrementalPlanner = await self._beside(make)
         planner.keep(self.promises)
         return planner
 
@@ -105,6 +111,7 @@ class KeptPlanner:
     def _planner(self) -> IncrementalPlanner:
         if self.planner is None:
             raise RuntimeError("there is no planner")
+        self.planner.is_compiled = self._is_compiled
         return self.planner
 
     def _take_prices(self) -> None:

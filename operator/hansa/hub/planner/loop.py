@@ -66,6 +66,7 @@ class PlanningLoop:
         self._past = UsageHistory()
         self._explanations = Explanations()
         self._kept = KeptPlanner(beside)
+        self.use_compiled = self._kept.use_compiled
         self._base = NOTHING
         self._seen: LeagueView | None = None
         self._jobs: dict[str, Job] = {}
@@ -184,7 +185,7 @@ class PlanningLoop:
         return self._job_index.epochs_of(uid)
 
     def decision(self, uid: str) -> JobDecision:
-        """Return what the planner last said about a job."""
+        """Return what was last decided for a job."""
         return self._decisions.get(uid)
 
     def verdicts(self, uid: str) -> tuple[Verdict, ...]:
