@@ -6,8 +6,7 @@ them, and on names. Its watch is delivered when the test says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
@@ -29,6 +28,7 @@ from hansa.ports import Manifest
 from hansa.process.workqueue import NORMAL, WorkQueue
 from hansa.reconcile.hub.actions import EmitEvent
 from tests.residency_kit import EVERYWHERE
+from tests.unit.hub.driving import driven, here
 from tests.unit.hub.store import Store, Time, copied
 from tests.unit.reconcile.hub.hub_objects import (
     LIMITS,
@@ -40,7 +40,6 @@ from tests.unit.reconcile.hub.hub_objects import (
 )
 
 SIGNER = Ed25519Signer.generate()
-T = TypeVar("T")
 
 
 class StepQueue(WorkQueue[ObjectKey]):
@@ -207,20 +206,6 @@ class HubKit:
             if not len(self.queue):
                 return
             self.work()
-
-
-async def here(function: Callable[[], Any]) -> Any:
-    """Run it at once, on the loop."""
-    return function()
-
-
-def driven(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that waits for nothing but its turn; return its result."""
-    while True:
-        try:
-            work.send(None)
-        except StopIteration as end:
-            return cast("T", end.value)
 
 
 def led(store: Store, clock: Time) -> HubKit:

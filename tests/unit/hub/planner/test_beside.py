@@ -8,6 +8,7 @@ import pytest
 
 from hansa.model.plan import Placement
 from tests.unit.hub import kit
+from tests.unit.hub.driving import here
 
 GPUS = 8
 
@@ -46,7 +47,7 @@ async def planned_while(hub, happens):
     held.go.set()
     told = await task
     assert hub.plans.at_rest.is_set()
-    hub.plans._kept._beside = kit.here
+    hub.plans._kept._beside = here
     return told
 
 
