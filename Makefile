@@ -11,8 +11,8 @@ PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
-        bench-league bench-plan bench-incremental bench-ledger bench-trace bench-verify prove release \
-        release-check changelog
+        bench-hub bench-league bench-plan bench-incremental bench-ledger bench-trace bench-verify prove \
+        release release-check changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ down: setup ## remove whatever a testbed left behind
 
 bench-league: setup ## apply → grant → RayJob, real API servers
 	$(BIN)/python -m e2e.bench.league
+
+bench-hub: setup ## a hub with thousands of jobs that wait, real API server
+	$(BIN)/python -m e2e.bench.hub
 
 bench-plan: setup ## full replans against the LP and simple rules
 	$(BIN)/python -m e2e.bench.bench_plan

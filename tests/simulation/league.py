@@ -302,6 +302,9 @@ def in_memory() -> Iterator[None]:
     async def locked(*_: Any) -> Canary:
         return Canary("Denied", "")
 
+    async def no_watch(*_: Any) -> None:
+        await asyncio.Event().wait()
+
     @contextlib.asynccontextmanager
     async def no_probes(**_: Any) -> AsyncIterator[int]:
         yield 0
@@ -311,7 +314,8 @@ def in_memory() -> Iterator[None]:
         (hub_app, "SystemClock", lambda: CURRENT.get().clock),
         (hub_app, "solve_elsewhere", solve),
         (hub_app, "probes", no_probes),
-        (hub_app, "warm_up", lambda: None),
+        (hub_app, "watch_loop", no_watch),
+        (hub_app, "load_kernel", lambda: True),
         (member_app, "KubeCluster", client),
         (member_app, "probes", no_probes),
         (gpu_use, "read_pages", no_pages),

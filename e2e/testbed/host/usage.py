@@ -19,6 +19,15 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_rss_mib(pid: int) -> float:
     """Return the largest resident set of a live process so far, in MiB."""
+    return _mib(pid, "VmHWM:")
+
+
+def rss_mib(pid: int) -> float:
+    """Return the resident set of a live process now, in MiB."""
+    return _mib(pid, "VmRSS:")
+
+
+def _mib(pid: int, field: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    line = next(line for line in status.splitlines() if line.startswith(field))
     return int(line.split()[1]) / 1024

@@ -54,8 +54,10 @@ def prepare_hub(hub: ControlPlane) -> None:
     hub.apply(founding.namespace(SYSTEM), *_join_rights())
 
 
-def start_hub(host: Host, hub: ControlPlane, key: HubKey) -> Process:
-    """Start ``hansa hub``."""
+def start_hub(
+    host: Host, hub: ControlPlane, key: HubKey, settings: Mapping[str, str] | None = None
+) -> Process:
+    """Start ``hansa hub``; ``settings``: of its environment, before those that are chosen here."""
     pem = host.folder / "hub.pem"
     pem.touch(mode=0o600)
     pem.write_text(key.private_pem)
@@ -64,6 +66,7 @@ def start_hub(host: Host, hub: ControlPlane, key: HubKey) -> Process:
         "HANSA_HUB_CLUSTER__NAMESPACE": SYSTEM,
         "HANSA_HUB_GRANTS__KEY_FILE": str(pem),
         **_serving("HUB"),
+        **(settings or {}),
     }
     return host.start("hansa-hub", [sys.executable, "-m", "hansa", "hub"], env)
 

@@ -18,3 +18,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds on a clock that never goes back, and goes on while the machine sleeps."""
         return time.clock_gettime(_SLEEPLESS)
+
+    def thread_cpu(self) -> float:
+        """Return CPU seconds of the calling thread so far: what it did, however busy the machine is."""
+        return time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)

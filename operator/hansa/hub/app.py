@@ -28,9 +28,10 @@ from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
 from hansa.hub.planner.pricing import Pricing
-from hansa.hub.planner.warm_up import warm_up
+from hansa.hub.planner.warm_up import load_kernel
 from hansa.hub.scrape_view import ScrapeView
 from hansa.hub.settings import HubSettings
+from hansa.observability import metrics as m
 from hansa.observability.collectors import hub_collector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
@@ -40,6 +41,8 @@ from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
 from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
+from hansa.process.long_lived import look_at_all, set_survivors_aside
+from hansa.process.loop_lag import LoopLook, watch_loop
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.nodes import NodeLimits
 
@@ -49,6 +52,8 @@ SILENT_WATCH_S = 600.0
 """A watch that has said nothing for so long, bookmarks included, makes the hub unhealthy."""
 READ_AGAIN_S = 2.0
 """Between tries to read a low-rate kind whole."""
+LOOK_AT_ALL_S = 86_400.0
+"""Between garbage collections that look at everything: each holds the loop for a second or two."""
 NAMESPACES = "/api/v1/namespaces"
 
 
@@ -163,7 +168,13 @@ class Hub:
             )
             log.info("serving", extra={"port": port})
             following = (mirror.run() for mirror in self.caches.reflectors)
-            await together(*following, self.recorder.run(), self._lead())
+            lag = watch_loop(self._note_lag, self._clock.thread_cpu)
+            await together(*following, self.recorder.run(), self._lead(), lag)
+
+    def _note_lag(self, look: LoopLook) -> None:
+        for lag_s in look.lags_s:
+            self.instruments.observe(m.LOOP_LAG, lag_s)
+        self.instruments.observe(m.LOOP_WORK, look.cpu_s)
 
     def trouble(self) -> str:
         """Return why this replica should be restarted, or nothing."""
@@ -195,8 +206,6 @@ class Hub:
         for mirror in self.caches.reflectors:
             await mirror.wait_synced()
         await self._prime()
-        # The first plan compiles the kernel: for seconds, which a leader does not have.
-        await asyncio.to_thread(warm_up)
         self._primed = True
         writers = range(self._settings.cluster.write_concurrency)
         # The Lease is given up when nothing is written any more.
@@ -205,14 +214,28 @@ class Hub:
                 self.plans.run(self.controller.queue_decisions),
                 self.pricing.run(),
                 self._keep_time(),
+                self._compile(),
                 *(self.controller.work(self.executor) for _ in writers),
             )
 
+    async def _compile(self) -> None:
+        """Plan with the interpreted kernel until the compiled one is loaded, then with that."""
+        begun_s = self._clock.monotonic()
+        if await asyncio.to_thread(load_kernel):
+            self.plans.use_compiled()
+            took_s = round(self._clock.monotonic() - begun_s, 1)
+            log.info("plans by the compiled kernel from now on", extra={"seconds": took_s})
+        await asyncio.Event().wait()
+
     async def _keep_time(self) -> None:
         next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
+        next_look = self._clock.monotonic() + LOOK_AT_ALL_S
         while True:
             await asyncio.sleep(self._settings.planning.tick_seconds)
             self.controller.tick()
+            if self._clock.monotonic() > next_look:
+                next_look = self._clock.monotonic() + LOOK_AT_ALL_S
+                look_at_all()
             if self._clock.monotonic() > next_resync:
                 next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
                 await self._prime()
@@ -249,5 +272,6 @@ async def run(settings: HubSettings) -> None:
 def main() -> None:
     """Run the hub with settings from the environment."""
     configure_logging()
+    set_survivors_aside()
     settings = read_settings(HubSettings)
     run_process(lambda: run(settings))

@@ -125,6 +125,9 @@ class Controller:
         """Take keys and do what is due, until cancelled. Run several at once."""
         while True:
             key = await self._queue.take()
+            # Checked again: another plan may have begun before this task's turn came.
+            while not self._plans.at_rest.is_set():
+                await self._plans.at_rest.wait()
             try:
                 outcome = await self._process(executor, key)
             except Exception as error:

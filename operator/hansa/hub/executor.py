@@ -31,6 +31,7 @@ from hansa.reconcile.hub.node_access import (
     access_manifests,
     access_paths,
     account_path,
+    holds,
     namespace_of,
 )
 from hansa.reconcile.hub.node_identity import Rights
@@ -208,16 +209,21 @@ class Executor:
         self._caches.access.pop(action.node, None)
         await self._end_other_tokens(action.node, action.key)
         for path, body in access_manifests(action.node, action.key):
-            await self._cluster.apply(path, body, manager=MANAGER)
+            # To read costs the API server a tenth: a new leader finds most of it done.
+            if not holds(await self._present(path), body):
+                await self._cluster.apply(path, body, manager=MANAGER)
         self._caches.access[action.node] = Rights(account=True, roles=True, key=action.key)
+
+    async def _present(self, path: str) -> Manifest:
+        try:
+            return await self._cluster.get(path)
+        except NotFound:
+            return {}
 
     async def _end_other_tokens(self, node: str, key: str) -> None:
         """Remove an account whose tokens were sealed to another key: they end with it."""
-        try:
-            meta = (await self._cluster.get(account_path(node)))["metadata"]
-        except NotFound:
-            return
-        if (meta.get("annotations") or {}).get(KEY_ANNOTATION) != key:
+        meta = (await self._present(account_path(node))).get("metadata")
+        if meta and (meta.get("annotations") or {}).get(KEY_ANNOTATION) != key:
             await self._cluster.delete(account_path(node), uid=meta["uid"])
 
     async def _revoke_access(self, action: do.RevokeNodeAccess) -> None:

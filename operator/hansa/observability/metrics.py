@@ -53,6 +53,7 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 15.0, 30.0, 60.0, 
 WAIT_BUCKETS_S = (0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
 SOLVE_BUCKETS_S = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 PLAN_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _GPUS_BY = ("institution", "jurisdiction", "gpu_class")
 
@@ -132,9 +133,7 @@ GRANTS_WRITTEN = Metric(
     "hansa_grants_written_total",
     "counter",
     "Grants written.",
-    ("hub",),
-    ("node",),
-    source="transition",
+    *(("hub",), ("node",), (), "transition"),
 )
 NODE_LEASE_AGE = Metric(
     *("hansa_node_lease_age_seconds", "gauge"),
@@ -156,10 +155,7 @@ PLAN_DURATION = Metric(
     "hansa_plan_duration_seconds",
     "histogram",
     "Time of one plan.",
-    ("hub",),
-    (),
-    PLAN_BUCKETS_S,
-    source="transition",
+    *(("hub",), (), PLAN_BUCKETS_S, "transition"),
 )
 PLAN_GAP = Metric(
     "hansa_plan_gap_ratio",
@@ -179,10 +175,7 @@ PRICES_DURATION = Metric(
     "hansa_shadow_prices_duration_seconds",
     "histogram",
     "Time of one solve for shadow prices beside the planner.",
-    ("hub",),
-    (),
-    SOLVE_BUCKETS_S,
-    source="transition",
+    *(("hub",), (), SOLVE_BUCKETS_S, "transition"),
 )
 PRICES_AGE = Metric(
     "hansa_shadow_prices_age_seconds",
@@ -190,6 +183,18 @@ PRICES_AGE = Metric(
     "Seconds since the shadow prices in use last fitted the league; absent before the first, and where"
     " the league is so small that each plan finds its own.",
     ("hub",),
+)
+LOOP_LAG = Metric(
+    "hansa_hub_loop_lag_seconds",
+    "histogram",
+    "How long what was ready waited for the event loop, looked at 40 times a second.",
+    *(("hub",), (), LAG_BUCKETS_S, "transition"),
+)
+LOOP_WORK = Metric(
+    "hansa_hub_loop_work_seconds",
+    "histogram",
+    "CPU time of the event loop's thread between two such looks: the hub's own share of the lag.",
+    *(("hub",), (), LAG_BUCKETS_S, "transition"),
 )
 QUEUE_KEYS = Metric("hansa_queue_keys", "gauge", "Keys waiting to be processed.", ("hub", "member"))
 
@@ -214,17 +219,13 @@ MEMBER_REFUSALS = Metric(
     "hansa_member_refusals_total",
     "counter",
     "Grants refused, by reason.",
-    ("member",),
-    ("reason",),
-    source="transition",
+    *(("member",), ("reason",), (), "transition"),
 )
 MEMBER_STOPS = Metric(
     "hansa_member_stops_total",
     "counter",
     "Runs the member ended itself, by reason.",
-    ("member",),
-    ("reason",),
-    source="transition",
+    *(("member",), ("reason",), (), "transition"),
 )
 HUB_CONTACT_AGE = Metric(
     "hansa_member_hub_contact_age_seconds",
@@ -257,10 +258,7 @@ GRANT_TO_WORKLOAD = Metric(
     "hansa_member_grant_to_workload_seconds",
     "histogram",
     "From first seeing a grant to its RayJob existing.",
-    ("member",),
-    (),
-    LATENCY_BUCKETS_S,
-    source="transition",
+    *(("member",), (), LATENCY_BUCKETS_S, "transition"),
 )
 
 GUARD_PASS_AGE = Metric(

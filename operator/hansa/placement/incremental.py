@@ -49,7 +49,8 @@ class IncrementalPlanner:
 
     def __init__(self, snapshot: Snapshot, *, is_compiled: bool = True) -> None:
         self._base = replace(snapshot, jobs=())
-        self._is_compiled = is_compiled
+        self.is_compiled = is_compiled
+        """Whether it waits for the compiled kernel where that is not loaded yet."""
         self._league = League(snapshot)
         self.is_stale = True
         """Whether anything but the time has changed since the last full plan."""
@@ -160,7 +161,7 @@ class IncrementalPlanner:
 
     def _plan_all(self) -> Plan:
         """A full plan, booked, with what past errors say around each start estimate."""
-        decision = replan(self._league, is_compiled=self._is_compiled)
+        decision = replan(self._league, is_compiled=self.is_compiled)
         self._book(decision)
         self.is_stale = False
         told = partial(self._promises.told, now_s=self._league.now_s)
@@ -172,7 +173,7 @@ class IncrementalPlanner:
             plan = self._plan_all()
             plan = replace(plan, waiting=tuple(about(plan.waiting, frozenset(uids))))
         else:
-            decision = replan(self._league, is_compiled=self._is_compiled, is_told=False)
+            decision = replan(self._league, is_compiled=self.is_compiled, is_told=False)
             self._book(decision)
             plan = decision.plan
         self.is_stale = True
@@ -180,7 +181,7 @@ class IncrementalPlanner:
 
     def _fill(self, freed: Sequence[int], events: int) -> tuple[Placement, ...]:
         """Give room that was freed to those it was made for, then to others; what starts."""
-        league, is_compiled = self._league, self._is_compiled
+        league, is_compiled = self._league, self.is_compiled
         cells = filling.open_cells(league, freed)
         if not len(cells):
             return ()
@@ -196,7 +197,7 @@ class IncrementalPlanner:
 
     def _begin(self, records: Sequence[Record]) -> Plan:
         """Start what has just come, where there is room; else make room for it; else say why not."""
-        league, is_compiled = self._league, self._is_compiled
+        league, is_compiled = self._league, self.is_compiled
         if not records:
             return Plan()
         said = [

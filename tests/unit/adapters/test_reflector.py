@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.reflector import Mirror, Reflector, is_newer
+from hansa.adapters.turns import MOST_IN_A_TURN
+from hansa.ports import Page
 from tests.unit.adapters.servers import page_of, serving, thing
 
 VERSIONS = {
@@ -146,3 +149,46 @@ async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
     assert len(lists) >= 3
     assert ("DELETED", "b") in seen
     assert set(mirror) == {"a"}
+
+
+class Listed:
+    """A server with one long list, whose watch says nothing."""
+
+    def __init__(self, items) -> None:
+        self.items = items
+
+    async def list(self, *_, **__):
+        return Page(self.items, "9")
+
+    async def watch(self, *_, **__):
+        await asyncio.Event().wait()
+        yield  # pragma: no cover  # makes it a generator
+
+
+async def test_a_long_list_is_taken_in_turns():
+    """Each object costs its reader time; others run in between, and what goes is told first."""
+    items = [
+        {"metadata": {"name": f"j{n}", "uid": f"u{n}", "resourceVersion": "1"}} for n in range(1000)
+    ]
+    turns, longest = 0, 0
+
+    def read(*_):
+        nonlocal turns, longest
+        turns += 1
+        longest = max(longest, turns)
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns = 0
+            await asyncio.sleep(0)
+
+    clock = SimpleNamespace(monotonic=lambda: 0.0)
+    mirror = Reflector(Listed(items), "/jobs", clock=clock, on_change=read)
+    tasks = [asyncio.create_task(other()), asyncio.create_task(mirror.run())]
+    await mirror.wait_synced()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(mirror) == 1000
+    assert longest <= MOST_IN_A_TURN

@@ -28,6 +28,7 @@ from hansa.ports import Manifest
 from hansa.process.workqueue import NORMAL, WorkQueue
 from hansa.reconcile.hub.actions import EmitEvent
 from tests.residency_kit import EVERYWHERE
+from tests.unit.hub.driving import driven, here
 from tests.unit.hub.store import Store, Time, copied
 from tests.unit.reconcile.hub.hub_objects import (
     LIMITS,
@@ -99,6 +100,7 @@ class HubKit:
             instruments=self.instruments,
             skew_s=SKEW_S,
             coalesce_s=0.0,
+            beside=here,
         )
         self.pricing = Pricing(self.plans, self.solve, clock=clock, instruments=self.instruments)
         nodes = NodeReconciler(self.caches, self.league, self.plans, clock=clock)
@@ -157,7 +159,7 @@ class HubKit:
         if not self.leads:
             self.plans._job_index.changed.clear()
             return []
-        changed = self.plans.replan()
+        changed = driven(self.plans.replan())
         self.controller.queue_decisions(iter(changed))
         return changed
 

@@ -32,6 +32,33 @@ async def test_rights_of_which_half_are_gone_are_not_there(clock):
     assert "tartu" not in hub.caches.access  # accepted again, the node is given them all
 
 
+def _less(thing):
+    thing["rules"] = thing["rules"][1:]
+
+
+def _more(thing):
+    thing["rules"] = [*thing["rules"], {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+
+
+def _as_it_is(thing):
+    thing["metadata"]["annotations"] = {"somebody": "else"}
+
+
+CHANGED = {"a rule less": (_less, 1), "a rule more": (_more, 1), "a note": (_as_it_is, 0)}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+async def test_a_new_leader_writes_only_the_rights_that_are_not_there(clock, case):
+    change, written = CHANGED[case]
+    store = kit.Store(clock)
+    await kit.led(store, clock).executor.run([EnsureNodeAccess("tartu", KEY)])
+    role = next(path for path in access_paths("tartu") if path.endswith("/roles/hansa-node-tartu"))
+    change(store.access[role])
+    before = len(store.writes)
+    await kit.led(store, clock).executor.run([EnsureNodeAccess("tartu", KEY)])
+    assert len(store.writes) - before == written
+
+
 DECISIONS = {
     "accepted": ({"accepted": "Accepted"}, True),
     "not yet": ({"accepted": "Pending"}, False),

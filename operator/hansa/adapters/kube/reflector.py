@@ -14,6 +14,7 @@ from typing import Literal
 
 import orjson
 
+from hansa.adapters.turns import in_turns
 from hansa.errors import HansaError, Retryable
 from hansa.ports import Clock, Cluster, Manifest, WatchEvent
 
@@ -112,15 +113,21 @@ class Mirror:
 
         A list is the truth, also where its versions are lower: so they are after a restored backup.
         """
+        self._drop_others(things)
+        for thing in things:
+            self._take_listed(thing)
+
+    def _drop_others(self, things: Sequence[Manifest]) -> None:
         present = {self._key(thing) for thing in things}
         for key in [key for key in self._objects if key not in present]:
             self.drop(self._objects[key])
-        for thing in things:
-            if not self._keep_managed_fields:
-                thing["metadata"].pop("managedFields", None)
-            old = self._objects.get(self._key(thing))
-            if old is None or _identity(old) != _identity(thing):
-                self._store(thing, old, notify=True)
+
+    def _take_listed(self, thing: Manifest) -> None:
+        if not self._keep_managed_fields:
+            thing["metadata"].pop("managedFields", None)
+        old = self._objects.get(self._key(thing))
+        if old is None or _identity(old) != _identity(thing):
+            self._store(thing, old, notify=True)
 
     def _has_room(self, thing: Manifest, old: Manifest | None) -> bool:
         """Count an object in; what is here stays, also where its newer version is longer."""
@@ -237,7 +244,11 @@ class Reflector(Mirror):
         # From list to list and not by watch: where each watch is cut short there would be no other list.
         self._list_at = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
         self._heard()
-        self.replace(self._admitted(page.items))
+        things = self._admitted(page.items)
+        self._drop_others(things)
+        # What is put in between may be newer than the list; the watch, from the list on, says it again.
+        async for thing in in_turns(things):
+            self._take_listed(thing)
         self._synced.set()
         return page.resource_version
 

@@ -3,20 +3,27 @@
 The planner stays compiled between plans: what changed goes in as events, and only what that makes
 possible comes out. A full plan, which also knows every job's place in the queue, follows now and
 then, for a bounded share of a core however long the queue is.
+
+Nobody else may touch the planner while it plans, and it plans beside the event loop: workers wait for
+``at_rest``, and what changes meanwhile counts against what was decided. What is done on the loop with
+every job is cut into turns.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from hansa.adapters.turns import in_turns
 from hansa.hub.caches import Caches
 from hansa.hub.league_cache import LeagueCache
+from hansa.hub.planner.decisions import Decisions, Told
 from hansa.hub.planner.explanations import Explanations
 from hansa.hub.planner.full_plans import FullPlans
 from hansa.hub.planner.job_index import JobIndex
+from hansa.hub.planner.kept_planner import NOTHING, Beside, KeptPlanner
 from hansa.hub.planner.status_pacing import StatusPacing
 from hansa.hub.planner.usage_history import UsageHistory
 from hansa.model.events import Event, JobArrived, JobGone, changes_of_places
@@ -24,16 +31,14 @@ from hansa.model.plan import Placement, Plan, Stop, Verdict, Waiting
 from hansa.model.snapshot import Job, ShadowPrices, Snapshot
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
-from hansa.placement.backfill.calibration import Calibration
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.pricing.market import Market
-from hansa.placement.pricing.shadow_prices import renewed
 from hansa.ports import Clock, Manifest
 from hansa.reconcile.hub.job_case import Epoch, JobDecision
 from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.snapshot import LeagueView, build
 
-NOTHING = Snapshot(0, (), (), ())
+MOST_PUBLISHED = 1000  # in one turn of the event loop
 
 
 class PlanningLoop:
@@ -48,6 +53,7 @@ class PlanningLoop:
         instruments: Instruments,
         skew_s: float,
         coalesce_s: float,
+        beside: Beside = asyncio.to_thread,
     ) -> None:
         """Nothing is planned before ``due`` is called."""
         self._caches = caches
@@ -59,24 +65,22 @@ class PlanningLoop:
         self._job_index = JobIndex(caches, league, clock=clock, skew_s=skew_s)
         self._past = UsageHistory()
         self._explanations = Explanations()
-        self._planner: IncrementalPlanner | None = None
-        self._promises = Calibration()
-        self._prices: ShadowPrices | None = None
+        self._kept = KeptPlanner(beside)
+        self.use_compiled = self._kept.use_compiled
         self._base = NOTHING
         self._seen: LeagueView | None = None
         self._jobs: dict[str, Job] = {}
-        self._decisions: dict[str, JobDecision] = {}
-        self._classes: dict[str, str] = {}
+        self._decisions = Decisions()
         self._took_s = 0.0
         self._full = FullPlans()
         self._league_changed = True
         self._leads = False
+        self._term = 0
+        """Counts elections: what was planned in an earlier one decides nothing."""
         self.pacing = StatusPacing()
         self.plan = Plan()
         """The last full plan."""
         self.planned = False
-
-    # What happens.
 
     def due(self) -> None:
         """Ask for a plan soon."""
@@ -95,9 +99,10 @@ class PlanningLoop:
     def lead(self, leads: bool) -> None:  # noqa: FBT001  # elected or deposed
         """Begin or stop planning. No decision is kept: another replica may have acted since."""
         self._leads = leads
-        for kept in (self._decisions, self._classes, self._jobs):
-            kept.clear()
-        self._planner = None
+        self._decisions.clear()
+        self._jobs.clear()
+        self._kept.drop()
+        self._term += 1
         self._explanations.follow(None)
         self.planned = False
 
@@ -107,11 +112,10 @@ class PlanningLoop:
         job = self._job_index.note(uid)
         if job is None:
             self.pacing.forget(uid)
-            self._decisions.pop(uid, None)
-            self._classes.pop(uid, None)
+            self._decisions.forget(uid)
         elif self._job_index.asks_anew(job):
             # What was decided was decided for another spec.
-            self._decisions.pop(uid, None)
+            self._decisions.drop(uid)
         if uid in self._jobs if job is None else not job.node:
             self._due.set()
 
@@ -136,7 +140,7 @@ class PlanningLoop:
     def settle(self, uid: str, decision: JobDecision, *, ok: bool) -> None:
         """A decision was carried out, or could not be: a placement is not tried again from memory."""
         if isinstance(decision, Placement) and self._decisions.get(uid) is decision:
-            del self._decisions[uid]
+            self._decisions.drop(uid)
             job = self._job_index.note(uid)
             if not ok or (job is not None and not job.node):
                 self._due.set()
@@ -144,18 +148,14 @@ class PlanningLoop:
     def reprice(self, prices: ShadowPrices) -> bool:
         """Plan by these shadow prices from now on; False, and nothing is done, while not leading."""
         if self._leads:
-            self._prices = renewed(self._prices, prices)
-            if self._planner is not None:
-                self._planner.reprice(self._prices)
+            self._kept.reprice(prices)
             self.full_due()
         return self._leads
-
-    # What is known.
 
     @property
     def market(self) -> Market | None:
         """What the last full plan began with; None while not leading, or where it found its prices."""
-        return self._planner.market if self._leads and self._planner else None
+        return self._kept.market if self._leads else None
 
     @property
     def active(self) -> set[str]:
@@ -165,7 +165,16 @@ class PlanningLoop:
     @property
     def snapshot(self) -> Snapshot:
         """The league as the planner sees it, with what it has decided."""
-        return self._base if self._planner is None else self._planner.snapshot()
+        return self._kept.snapshot(self._base)
+
+    @property
+    def at_rest(self) -> asyncio.Event:
+        """Set while nothing is planned: only then may verdicts be asked for."""
+        return self._kept.at_rest
+
+    @property
+    def _planner(self) -> IncrementalPlanner | None:
+        return self._kept.planner
 
     def overdue(self) -> Iterator[str]:
         """Yield jobs that hold a node beyond a deadline: not accepted in time, or fence open."""
@@ -176,7 +185,7 @@ class PlanningLoop:
         return self._job_index.epochs_of(uid)
 
     def decision(self, uid: str) -> JobDecision:
-        """Return what the planner last said about a job."""
+        """Return what was last decided for a job."""
         return self._decisions.get(uid)
 
     def verdicts(self, uid: str) -> tuple[Verdict, ...]:
@@ -195,15 +204,11 @@ class PlanningLoop:
     def moved(self) -> Iterator[str]:
         """Yield waiting jobs whose place or expected start is to be told anew; call now and then."""
         now_s = self._clock.now()
-        yield from self.pacing.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
+        if self.at_rest.is_set():
+            yield from self.pacing.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
 
-    # Planning.
-
-    async def run(self, publish: Callable[[Iterator[tuple[str, bool]]], None]) -> None:
-        """Plan whenever due while leading, until cancelled.
-
-        ``publish`` gets pairs (uid, is a placement).
-        """
+    async def run(self, publish: Callable[[Iterator[Told]], None]) -> None:
+        """Plan whenever due while leading, until cancelled; ``publish`` gets what was decided."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._full_in_s()):
@@ -211,12 +216,19 @@ class PlanningLoop:
             await asyncio.sleep(max(self._coalesce_s, 2 * self._took_s))
             self._due.clear()
             if self._leads:
-                publish(iter(self.replan()))
+                decided = await self.replan()
+                for start in range(0, len(decided), MOST_PUBLISHED):
+                    publish(iter(decided[start : start + MOST_PUBLISHED]))
+                    await asyncio.sleep(0)
             else:
                 self._job_index.changed.clear()
 
-    def replan(self) -> list[tuple[str, bool]]:
+    async def replan(self) -> list[Told]:
         """Plan now; return the jobs whose decision is to be carried out."""
+        with self._kept.busy():
+            return await self._replan(self._term)
+
+    async def _replan(self, term: int) -> list[Told]:
         started = self._clock.monotonic()
         if self._league_changed:
             self._league_changed = False
@@ -225,15 +237,25 @@ class PlanningLoop:
         planner = self._planner
         is_due = started >= self._full.from_s and (self._full.is_stale or self._someone_asks())
         is_full = planner is None or is_due
-        changed = self._plan_all() if planner is None or is_due else self._plan_changes(planner)
-        self._explanations.follow(self._planner.league if self._planner else None)
+        plan = await (self._plan_all() if is_full else self._plan_changes())
+        if term != self._term:
+            return []
+        self._explanations.follow(self._kept.league)
+        told = self._take(plan)
+
+        def counts(uid: str) -> bool:
+            return term == self._term and uid in self._job_index.active
+
+        if is_full:
+            self.plan, self.planned = plan, True
+            told += await self._decisions.take_waiting(plan.waiting, counts)
         took_s = self._clock.monotonic() - started
         if is_full:
             self._full.note(started, took_s)
         else:
             self._took_s = took_s
         self._instruments.observe(m.PLAN_DURATION, took_s)
-        return changed
+        return told
 
     def _someone_asks(self) -> bool:
         """Tell whether a job came, or changed while it waited: better planned with all the others."""
@@ -248,26 +270,30 @@ class PlanningLoop:
             return None
         return max(0.0, self._full.from_s - self._clock.monotonic())
 
-    def _plan_all(self) -> list[tuple[str, bool]]:
+    async def _plan_all(self) -> Plan:
         """Plan everything that waits."""
-        self._withdraw()
-        events, now_s = [*self._follow(), *self._news()], int(self._clock.now())
+        term = self._term
+        self._job_index.changed.update(self._decisions.withdraw(self._waiting))
+        events, now_s = [*self._follow(), *await self._news()], int(self._clock.now())
+        self._full.is_stale = False
         if self._planner is None:
             jobs = tuple(job for _, job in sorted(self._jobs.items()))
-            league = replace(self._base, jobs=jobs, prices=self._prices)
-            self._planner, events = IncrementalPlanner(league), []
-            self._planner.keep(self._promises)
-        self.plan = self._planner.replan(now_s, events, is_repriced=True)
-        self._full.is_stale = False
-        self.planned = True
-        return [*self._take(self.plan), *self._take_waiting(self.plan.waiting)]
+            planner, events = await self._kept.make(replace(self._base, jobs=jobs)), []
+            if term != self._term:
+                return Plan()
+            self._kept.planner = planner
+        return await self._kept.replan(events, now_s)
 
-    def _plan_changes(self, planner: IncrementalPlanner) -> list[tuple[str, bool]]:
+    async def _plan_changes(self) -> Plan:
         """Take in what has changed, and decide what that makes possible."""
+        term, planner = self._term, self._planner
         places = self._follow() if self._league.view is not self._seen else []
-        plan = planner.update([*places, *self._news()], now_s=int(self._clock.now()))
+        events = [*places, *await self._news()]
+        if planner is None or term != self._term:
+            return Plan()
+        plan = await self._kept.update(events, int(self._clock.now()))
         self._full.is_stale |= planner.is_stale
-        return [*self._take(plan)]
+        return plan
 
     def _follow(self) -> list[Event]:
         """Look at sites, pools and the past; return what changed of sites and pools."""
@@ -281,13 +307,15 @@ class PlanningLoop:
             self._planner.learn(base.history)
         return [*changes_of_places(before, base)]
 
-    def _news(self) -> list[Event]:
+    async def _news(self) -> list[Event]:
         """Return news of jobs that may look other than the planner knows them."""
         if self._planner is None:
             self._job_index.changed |= self._job_index.active | self._job_index.orphaned
         changed, self._job_index.changed = sorted(self._job_index.changed), set()
-        events: list[Event] = []
-        for uid in changed:
+        events, term = list[Event](), self._term
+        async for uid in in_turns(changed):
+            if term != self._term:
+                return []
             job = self._look(uid)
             if job is not None:
                 self._jobs[uid] = job
@@ -299,17 +327,9 @@ class PlanningLoop:
     def _look(self, uid: str) -> Job | None:
         decision = self._decisions.get(uid)
         if isinstance(decision, Stop) and not self._job_index.runs(uid, decision.site):
-            del self._decisions[uid]
+            self._decisions.drop(uid)
             decision = None
-        return self._job_index.look(uid, decision, self._classes.get(uid, ""))
-
-    def _withdraw(self) -> None:
-        """Drop stops that were not carried out yet and in whose favour nothing waits any more."""
-        for uid, decision in tuple(self._decisions.items()):
-            gaining = decision.in_favour_of if isinstance(decision, Stop) else ""
-            if gaining and self._waiting(gaining) is None:
-                del self._decisions[uid]
-                self._job_index.changed.add(uid)
+        return self._job_index.look(uid, decision, self._decisions.gpu_class(uid))
 
     def _waiting(self, uid: str) -> JobView | None:
         """Return a job that holds no node and is to get none."""
@@ -317,19 +337,12 @@ class PlanningLoop:
         placed = isinstance(self._decisions.get(uid), Placement)
         return None if job is None or job.node or placed else job
 
-    def _take(self, plan: Plan) -> Iterator[tuple[str, bool]]:
-        """Note what the planner has booked and yield whom it concerns."""
-        for placement in plan.placements:
-            self._classes[placement.job_uid] = placement.gpu_class
-        decided: tuple[Placement | Stop, ...] = (*plan.stops, *plan.placements)
-        for booked in decided:
-            self._decisions[booked.job_uid] = booked
-            self._job_index.changed.add(booked.job_uid)
-            yield booked.job_uid, isinstance(booked, Placement)
-
-    def _take_waiting(self, waiting: Iterable[Waiting]) -> Iterator[tuple[str, bool]]:
-        """Note why jobs wait and yield those that wait for another reason than before."""
-        for said in waiting:
-            before, self._decisions[said.job_uid] = self._decisions.get(said.job_uid), said
-            if not isinstance(before, Waiting) or before.reason is not said.reason:
-                yield said.job_uid, False
+    def _take(self, plan: Plan) -> list[Told]:
+        """Note what the planner has booked; who changed meanwhile is planned again as it is now."""
+        outdated = frozenset(self._job_index.changed)
+        told = [*self._decisions.take(plan, outdated)]
+        booked = {row.job_uid for row in plan.stops} | {row.job_uid for row in plan.placements}
+        self._job_index.changed |= booked
+        if booked & outdated:
+            self.full_due()
+        return told

@@ -8,7 +8,7 @@ called full, and only one that has room and comes later in the planner's order i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from hansa.model.plan import Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job
 from hansa.placement.explain.room_now import obstacles
+from hansa.placement.explain.verdicts import Rulings
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
 from hansa.placement.rules import entitlement
 from hansa.placement.rules.cell_order import QUANTUM
@@ -82,26 +83,37 @@ def seats(league: League, record: Record) -> dict[str, Seat]:
     return best
 
 
+Seats = Callable[[], Mapping[str, Seat]]
+"""Finds them: for most jobs nobody asks, as what refuses them is graver than where they would stand."""
+
+
 def waiting(
-    record: Record, rulings: Iterable[Verdict], there: Mapping[str, Seat], said: Waiting
+    ruled: Rulings, there: Seats, said: Waiting, most: int | None = None
 ) -> tuple[Verdict, ...]:
-    """A verdict for each site while the job waits."""
-    return tuple(
-        row if row.reason is not Reason.PENDING else _unplaced(record, row, there, said)
-        for row in rulings
-    )
+    """A verdict for each site while the job waits, gravest first; ``most``: for so many at the most."""
+    refused = ruled.refused(most)
+    if said.reason in OWN:
+        own = [Verdict(site, said.reason, said.message) for site in ruled.passing()]
+        return tuple(sorted([*refused, *own], key=_grave)[:most])
+    if len(refused) == most:
+        return tuple(refused)
+    seats, pool = there(), ruled.record.job.pool
+    rows = [_unplaced(site, seats.get(site), pool, said) for site in ruled.passing()]
+    return tuple([*refused, *sorted(rows, key=_grave)][:most])
 
 
 def placed(
-    league: League, rulings: Iterable[Verdict], there: Mapping[str, Seat], held: Held
+    league: League, ruled: Rulings, there: Seats, held: Held, most: int | None = None
 ) -> tuple[Verdict, ...]:
-    """A verdict for each site but the one that got the job."""
-    choice = _Choice.of(league, held)
-    return tuple(
-        row if row.reason is not Reason.PENDING else _passed_over(choice, row.site, there)
-        for row in rulings
-        if row.site != held.holding.site
-    )
+    """A verdict for each site but the one that got the job, gravest first."""
+    choice, seats = _Choice.of(league, held), there()
+    rows = [_passed_over(choice, site, seats) for site in ruled.passing()]
+    told = [*ruled.refused(most and most + 1), *sorted(rows, key=_grave)]
+    return tuple([row for row in told if row.site != held.holding.site][:most])
+
+
+def _grave(row: Verdict) -> tuple[int, str]:
+    return row.reason.gravity, row.site
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +140,17 @@ class _Choice:
         )
 
 
-def _unplaced(record: Record, row: Verdict, there: Mapping[str, Seat], said: Waiting) -> Verdict:
-    if said.reason in OWN:
-        return Verdict(row.site, said.reason, said.message)
-    seat = there.get(row.site)
+def _unplaced(site: str, seat: Seat | None, pool: str, said: Waiting) -> Verdict:
     if seat is None or seat.why == WHY_CAPACITY:
-        return _full(row.site)
+        return _full(site)
     if said.reason is Reason.WAITING_FOR_QUOTA:
-        return Verdict(row.site, said.reason, said.message)
+        return Verdict(site, said.reason, said.message)
     if said.reason is Reason.WAITING_FOR_PREEMPTION:
-        free = Verdict(row.site, said.reason, said.message)
+        free = Verdict(site, said.reason, said.message)
     else:
         words = "it has room by now: the next plan may place the job there"
-        free = Verdict(row.site, Reason.PENDING, words)
-    return _barred(row.site, seat, record.job.pool) or free
+        free = Verdict(site, Reason.PENDING, words)
+    return _barred(site, seat, pool) or free
 
 
 def _passed_over(choice: _Choice, site: str, there: Mapping[str, Seat]) -> Verdict:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Pool, Site, Snapshot
-from hansa.placement.explain.waiting import site_reasons
-from hansa.placement.rules.eligibility import JobClass
+from hansa.placement.explain.waiting import graver, site_codes
+from hansa.placement.rules.eligibility import OUTSIDE, RULES, JobClass
+from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
+
+GRAVE = tuple(Reason)
+"""By gravity."""
+PASSES, NOT_OURS = Reason.PENDING.gravity, len(GRAVE)
+_GRAVITY_OF = np.full(OUTSIDE + 1, NOT_OURS, np.int64)
+_GRAVITY_OF[: len(RULES)] = [reason.gravity for reason in RULES]
+"""By code of the rule."""
 
 
 def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
@@ -21,19 +31,65 @@ def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
     Empty for an unknown job or pool.
     """
     league, job = alone(snapshot, job_uid)
-    return [] if job is None else rulings(league, league.records[job_uid])
+    if job is None:
+        return []
+    ruled = rulings(league, league.records[job_uid])
+    return [*ruled.refused(), *(Verdict(site, Reason.PENDING, "") for site in ruled.passing())]
 
 
-def rulings(league: League, record: Record) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class Rulings:
+    """What the rules say about one job at every site, in words only where somebody asks for them.
+
+    A site has many messages and a large league many sites: a status shows a few dozen of them.
+    """
+
+    league: League
+    record: Record
+    codes: Ints
+    """Per site: of the rule that refuses the job."""
+    gravity: Ints
+    """Per site: of the reason that refuses the job; ``PASSES`` where it may run, ``NOT_OURS`` outside."""
+
+    def refused(self, most: int | None = None) -> list[Verdict]:
+        """Verdicts of the sites that may not take the job, gravest first, then by name."""
+        order = np.argsort(self.gravity, kind="stable")
+        count = int(np.count_nonzero(self.gravity < PASSES))
+        return [self._verdict(at) for at in order[:count][:most].tolist()]
+
+    def passing(self) -> list[str]:
+        """Names of the sites that may take it, in order."""
+        sites = self.league.fleet.sites
+        return [sites[at].name for at in np.flatnonzero(self.gravity == PASSES).tolist()]
+
+    def _verdict(self, at: int) -> Verdict:
+        site, reason = self.league.fleet.sites[at], GRAVE[self.gravity[at]]
+        if self.codes[at] == 0 or reason is site.unavailable:
+            words = site.unavailable_message if site.unavailable else "the node is being drained"
+            return Verdict(site.name, reason, words)
+        kind = self.league.kinds.kinds[self.record.kind]
+        pool, job = self.league.pools[self.record.job.pool], self.record.job
+        return Verdict(site.name, reason, _MESSAGES[reason](_Ruled(pool, job, kind, site)))
+
+
+def rulings(league: League, record: Record) -> Rulings:
     """The same for a job of a compiled league."""
     if record.kind < 0:
-        return []
-    pool, kind = league.pools[record.job.pool], league.kinds.kinds[record.kind]
-    reasons = zip(league.fleet.sites, site_reasons(league, record.kind), strict=True)
-    found = [
-        _verdict(pool, record.job, kind, site, why) for site, why in reasons if why is not None
-    ]
-    return sorted(found, key=lambda verdict: (verdict.reason.gravity, verdict.site))
+        nobody = np.full(len(league.fleet.sites), OUTSIDE, np.int64)
+        return Rulings(league, record, nobody, _GRAVITY_OF[nobody])
+    codes = site_codes(league, record.kind)
+    gravity = _GRAVITY_OF[codes]
+    for at in np.flatnonzero(codes == 0).tolist():
+        # The site's own state comes last of all rules.
+        gravity[at] = _own_state(league.fleet.sites[at]).gravity
+    for at, site in enumerate(league.fleet.sites):
+        if site.unavailable is not None and codes[at] not in {0, OUTSIDE}:
+            gravity[at] = graver(site, RULES[codes[at]]).gravity
+    return Rulings(league, record, codes, gravity)
+
+
+def _own_state(site: Site) -> Reason:
+    return site.unavailable or (Reason.NODE_CORDONED if site.draining else Reason.PENDING)
 
 
 def removed(told: Iterable[Verdict]) -> Mapping[Reason, int]:
@@ -46,14 +102,6 @@ def alone(snapshot: Snapshot, job_uid: str) -> tuple[League, Job | None]:
     """The job in a league of its own, with the sites and rules as they are."""
     job = next((job for job in snapshot.jobs if job.uid == job_uid), None)
     return League(replace(snapshot, jobs=() if job is None else (job,))), job
-
-
-def _verdict(pool: Pool, job: Job, kind: JobClass, site: Site, reason: Reason) -> Verdict:
-    if site.unavailable is not None and reason in {site.unavailable, Reason.PENDING}:
-        return Verdict(site.name, site.unavailable, site.unavailable_message)
-    if reason is Reason.PENDING and site.draining:
-        return Verdict(site.name, Reason.NODE_CORDONED, "the node is being drained")
-    return Verdict(site.name, reason, _message(pool, job, kind, site)[reason])
 
 
 def _wanted(kind: JobClass, pool: Pool) -> str:
@@ -69,28 +117,64 @@ def _wanted(kind: JobClass, pool: Pool) -> str:
     return words
 
 
-def _message(pool: Pool, job: Job, kind: JobClass, site: Site) -> Mapping[Reason, str]:
-    """What each rule saw."""
-    shape = kind.shape
-    law = ", ".join(sorted(site.legal_control)) or "no declared law"
-    lost = sorted(set(kind.data) - set(site.datasets))
-    why = [f"does not hold {', '.join(lost)}"]
-    why += [site.disbelieved[name] for name in lost if name in site.disbelieved]
-    wanted = _wanted(kind, pool)
-    size = f"{kind.workers} × {shape.gpus} GPUs"
-    return {
-        Reason.PENDING: "",
-        Reason.UNKNOWN_JURISDICTION: "its rules name a place that does not exist",
-        Reason.POOL_MISCONFIGURED: f"the rules of pool {pool.name} mean nothing",
-        Reason.JURISDICTION_DISPUTED: f"{site.jurisdiction} under {law} is not fully known or declared",
-        Reason.RESIDENCY_DENIED: f"stands in {site.jurisdiction}",
-        Reason.LEGAL_CONTROL_DENIED: f"its operator is reached by {law}",
-        Reason.DATA_ELSEWHERE: "; ".join(why),
-        Reason.ASSURANCE_TOO_LOW: f"has L{site.assurance}, L{max(job.assurance, pool.assurance)} is needed",
-        Reason.NO_SUCH_ACCELERATOR: f"lends no {wanted}",
-        Reason.EXCEEDS_NODE_SHAPE: f"cannot hold {size} with their CPU and memory even when idle",
-        Reason.EXCEEDS_CAP: f"{kind.gpus} GPUs at one party are more than a cap of {pool.name} ever allows",
-        Reason.OVER_BUDGET: "the longest run time costs more here than the budget",
-        Reason.MISCONFIGURED: "its price is not a number",
-        Reason.NODE_REFUSED: job.refused_by.get(site.name, ""),
-    }
+@dataclass(frozen=True, slots=True)
+class _Ruled:
+    """What a message is made of."""
+
+    pool: Pool
+    job: Job
+    kind: JobClass
+    site: Site
+
+    def disputed(self) -> str:
+        """Whose law reaches the site is not certain."""
+        law = ", ".join(sorted(self.site.legal_control)) or "no declared law"
+        return f"{self.site.jurisdiction} under {law} is not fully known or declared"
+
+    def reached(self) -> str:
+        """Which law reaches the operator."""
+        law = ", ".join(sorted(self.site.legal_control)) or "no declared law"
+        return f"its operator is reached by {law}"
+
+    def data(self) -> str:
+        """Which data sets are elsewhere, and why what the site announces is not believed."""
+        lost = sorted(set(self.kind.data) - set(self.site.datasets))
+        why = [f"does not hold {', '.join(lost)}"]
+        why += [self.site.disbelieved[name] for name in lost if name in self.site.disbelieved]
+        return "; ".join(why)
+
+    def assurance(self) -> str:
+        """Which level it has, and which is needed."""
+        least = max(self.job.assurance, self.pool.assurance)
+        return f"has L{self.site.assurance}, L{least} is needed"
+
+    def accelerator(self) -> str:
+        """What it does not lend."""
+        return f"lends no {_wanted(self.kind, self.pool)}"
+
+    def size(self) -> str:
+        """What it cannot hold."""
+        size = f"{self.kind.workers} × {self.kind.shape.gpus} GPUs"
+        return f"cannot hold {size} with their CPU and memory even when idle"
+
+    def cap(self) -> str:
+        """Which cap would be broken."""
+        return f"{self.kind.gpus} GPUs at one party are more than a cap of {self.pool.name} ever allows"
+
+
+_MESSAGES: Mapping[Reason, Callable[[_Ruled], str]] = {
+    Reason.UNKNOWN_JURISDICTION: lambda _: "its rules name a place that does not exist",
+    Reason.POOL_MISCONFIGURED: lambda at: f"the rules of pool {at.pool.name} mean nothing",
+    Reason.JURISDICTION_DISPUTED: _Ruled.disputed,
+    Reason.RESIDENCY_DENIED: lambda at: f"stands in {at.site.jurisdiction}",
+    Reason.LEGAL_CONTROL_DENIED: _Ruled.reached,
+    Reason.DATA_ELSEWHERE: _Ruled.data,
+    Reason.ASSURANCE_TOO_LOW: _Ruled.assurance,
+    Reason.NO_SUCH_ACCELERATOR: _Ruled.accelerator,
+    Reason.EXCEEDS_NODE_SHAPE: _Ruled.size,
+    Reason.EXCEEDS_CAP: _Ruled.cap,
+    Reason.OVER_BUDGET: lambda _: "the longest run time costs more here than the budget",
+    Reason.MISCONFIGURED: lambda _: "its price is not a number",
+    Reason.NODE_REFUSED: lambda at: at.job.refused_by.get(at.site.name, ""),
+}
+"""What each rule saw."""

@@ -155,10 +155,17 @@ def _gravity(item: tuple[Reason, int]) -> int:
 
 def refusals(league: League, number: int) -> Counter[Reason]:
     """Sites of the kind's pool by what refuses them; PENDING counts those that may take it."""
-    fleet = league.fleet
-    counts = Counter(reason for reason in site_reasons(league, number) if reason is not None)
-    del counts[Reason.PENDING]
-    for site in np.flatnonzero(site_codes(league, number) == 0).tolist():
+    fleet, codes = league.fleet, site_codes(league, number)
+    stated = [n for n, site in enumerate(fleet.sites) if site.unavailable is not None]
+    refused = (codes != 0) & (codes != OUTSIDE)
+    by_rule = refused.copy()
+    by_rule[stated] = False
+    found = np.bincount(codes[by_rule])
+    counts = Counter({RULES[code]: int(found[code]) for code in np.flatnonzero(found).tolist()})
+    for n in stated:
+        if refused[n]:
+            counts[graver(fleet.sites[n], RULES[codes[n]])] += 1
+    for site in np.flatnonzero(codes == 0).tolist():
         is_taking = league.is_open(fleet.cells_of_site[site].start)
         closed = fleet.sites[site].unavailable or Reason.NODE_CORDONED
         counts[Reason.PENDING if is_taking else closed] += 1
@@ -178,19 +185,7 @@ def site_codes(league: League, number: int) -> Ints:
     return np.where(nearest == PASSES, 0, np.where(nearest < 0, none, nearest))
 
 
-def site_reasons(league: League, number: int) -> list[Reason | None]:
-    """The same as reasons, each site's own state among them by its gravity; None: not in the pool.
-
-    A site whose every rule passes is PENDING, whatever its state: whether it is open is another's word.
-    """
-    codes = site_codes(league, number).tolist()
-    return [
-        None if code == OUTSIDE else _graver(site, RULES[code])
-        for site, code in zip(league.fleet.sites, codes, strict=True)
-    ]
-
-
-def _graver(site: Site, rule: Reason) -> Reason:
+def graver(site: Site, rule: Reason) -> Reason:
     """What is told of a site that a rule refuses: its state where that is graver.
 
     Of a site that has told of no machines, no rule about machines knows anything.

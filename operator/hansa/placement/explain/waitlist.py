@@ -96,3 +96,10 @@ def about(waiting: Sequence[Waiting], uids: Collection[str]) -> Iterator[Waiting
         if uid in uids
     )
     return chain((said for said in waiting.unplanned if said.job_uid in uids), planned)
+
+
+def waiting_uids(waiting: Sequence[Waiting]) -> frozenset[str]:
+    """The jobs of a plan's records, without making the records."""
+    if isinstance(waiting, Waitlist):
+        return frozenset(waiting.uids).union(row.job_uid for row in waiting.unplanned)
+    return frozenset(row.job_uid for row in waiting)

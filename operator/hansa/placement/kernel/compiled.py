@@ -98,15 +98,19 @@ def _entry(state: State, is_priced: bool) -> tuple[Outcome, ...]:  # noqa: FBT00
     )
 
 
-def _cached() -> Any:
-    """The entry with numba's cache on disk, under the digest of every source that it holds."""
+def _cached() -> tuple[Any, bool]:
+    """The entry with numba's cache on disk, under the digest of every source that it holds.
+
+    And whether there is a cache. While it runs, other threads do: it touches no object of Python's.
+    """
     sources = "".join(map(inspect.getsource, (sys.modules[__name__], *SOURCES)))
     _entry.__qualname__ = f"run_{sha256(sources.encode()).hexdigest()[:16]}"
     try:
-        return numba.njit(cache=True)(_entry)
+        return numba.njit(cache=True, nogil=True)(_entry), True
     except RuntimeError:
         # No writable cache folder (read-only image): compile in every process instead.
-        return numba.njit(_entry)
+        return numba.njit(nogil=True)(_entry), False
 
 
-run: Callable[[State, bool], tuple[Outcome, ...]] = _cached()
+run: Callable[[State, bool], tuple[Outcome, ...]]
+run, IS_KEPT = _cached()

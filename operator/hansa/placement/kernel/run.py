@@ -46,6 +46,15 @@ def compiled() -> Callable[[State, bool], Sequence[Outcome]] | None:
     return compiled.run
 
 
+def has_cache() -> bool:
+    """Tell whether the compiled kernel is kept on disk for the next process."""
+    if compiled() is None:
+        return False
+    from hansa.placement.kernel import compiled as loaded  # noqa: PLC0415  # see above
+
+    return loaded.IS_KEPT
+
+
 def run(state: State, *, is_priced: bool, is_compiled: bool, is_small: bool = False) -> Decided:
     """Run the kernel on columns of int64; supply, accounts, caps and jobs are updated in place.
 

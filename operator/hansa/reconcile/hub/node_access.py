@@ -79,6 +79,23 @@ def access_paths(node: str) -> tuple[str, ...]:
     return tuple(path for path, thing in manifests if thing["apiVersion"].startswith(RBAC))
 
 
+def holds(present: Any, wanted: Any) -> bool:
+    """Tell whether an object says all that is wanted; the API server adds fields of its own.
+
+    Lists are the very same: a rule that says one word more is another right.
+
+    >>> holds({"a": 1, "b": [{"c": 2}], "uid": "x"}, {"b": [{"c": 2}]})
+    True
+    >>> holds({"b": [{"c": 2, "d": 3}]}, {"b": [{"c": 2}]})
+    False
+    """
+    if not isinstance(wanted, dict):
+        return bool(present == wanted)
+    if not isinstance(present, dict):
+        return False
+    return all(name in present and holds(present[name], wanted[name]) for name in wanted)
+
+
 def _object(api_version: str, kind: str, name: str, node: str) -> Manifest:
     labels = {MANAGED_BY_LABEL: MANAGER, NODE_LABEL: node}
     return {

@@ -127,7 +127,9 @@ def plan_job(
     """
     epochs, request = tuple(epochs), request or request_of(job, league.catalog)
     rows = _refusals(job, epochs, now_s)
-    generations = {name: view.site.policy_generation for name, view in league.nodes.items()}
+    # Of the nodes that turned it down, not of all: this is done for every job.
+    said_no = {str(row.get("node")) for row in rows} & league.nodes.keys()
+    generations = {name: league.nodes[name].site.policy_generation for name in said_no}
     spent = billing.earlier(job.status).cost_micros
     request = _as_granted(request, job, epochs)
     fault = None if request.barred else _bar(job, epochs, rows, now_s)

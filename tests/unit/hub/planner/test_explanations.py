@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from hansa.hub.planner import explanations
 from hansa.hub.planner.explanations import MAX_SITES_EXPLAINED, Explanations
-from hansa.model.events import SiteChanged
 from hansa.model.plan import Placement, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
+from hansa.placement.explain.verdicts import Rulings
 from hansa.placement.incremental import IncrementalPlanner
+from hansa.reconcile.hub.status.job_status import MAX_VERDICTS
 from hansa.reconcile.hub.status.pacing import VERDICTS_PAUSE_S
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import NOW_S
@@ -74,15 +76,30 @@ def test_jobs_alike_are_explained_once_until_the_next_plan():
     assert told.of("a", said["a"]) is not first
 
 
-def test_rules_are_asked_anew_only_when_sites_or_pools_changed():
-    told, said, planner = planned(job("a", 9))
-    told.of("a", said["a"])
-    known = dict(told._rulings)
-    told.follow(planner.league)
-    assert (known, told._rulings) == (told._rulings, known)
-    planner.update([SiteChanged(Site("s00", "ut", "ut", "EE", frozenset({"EE"})))], now_s=0)
-    told.follow(planner.league)
-    assert told._rulings == {}
+def test_only_the_gravest_are_put_into_words(monkeypatch):
+    """A job that no node may take: a large league has a word for few of its nodes."""
+    worded = []
+    original = Rulings._verdict
+
+    def counted(self, at):
+        worded.append(at)
+        return original(self, at)
+
+    monkeypatch.setattr(Rulings, "_verdict", counted)
+    told, said, _ = planned(job("a", 9), count=5 * MAX_VERDICTS)
+    shown = told.of("a", said["a"])
+    assert [row.site for row in shown] == sorted(f"s{n:02}" for n in range(5 * MAX_VERDICTS))[
+        :MAX_VERDICTS
+    ]
+    assert len(worded) == MAX_VERDICTS
+
+
+def test_no_more_answers_are_kept_than_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(explanations, "MOST_KEPT", 2)
+    told, said, _ = planned(*(job(f"j{n}", 9 + n) for n in range(4)))
+    first = [told.of(f"j{n}", said[f"j{n}"]) for n in range(4)]
+    assert len(told._told) == 2
+    assert [told.of(f"j{n}", said[f"j{n}"]) for n in range(4)] == first
 
 
 UNKNOWN = {"no league": (None, "a"), "no such job": (1, "nobody")}

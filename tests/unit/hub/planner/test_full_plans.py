@@ -8,6 +8,7 @@ import pytest
 
 from hansa.hub.planner.full_plans import AGAIN_S, EVERY_S, SHARE, FullPlans
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def test_full_plans_are_made_anew_after_a_while_without_events():
 def test_a_machine_that_stalls_once_does_not_put_off_full_plans(hub, monkeypatch):
     plan_all = hub.plans._plan_all
 
-    def held_up():
+    async def held_up():
         hub.clock.now_s += 10
-        return plan_all()
+        return await plan_all()
 
     monkeypatch.setattr(hub.plans, "_plan_all", held_up)
     pauses = []
@@ -40,7 +41,7 @@ def test_a_machine_that_stalls_once_does_not_put_off_full_plans(hub, monkeypatch
         kit.submit(hub.store, f"job-{number}", **kit.gpus(1))
         hub.hear()
         started_s = hub.clock.now_s
-        hub.plans.replan()
+        driven(hub.plans.replan())
         pauses.append(hub.plans._full.from_s - started_s)
 
     assert pauses == [EVERY_S, 10 / SHARE]

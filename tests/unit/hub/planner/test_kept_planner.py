@@ -243,7 +243,7 @@ class HubAndLeague(RuleBasedStateMachine):
         for uid in (*hub.caches.jobs, *hub.caches.orphans()):
             book.note(uid)
         jobs = [
-            book.look(uid, plans.decision(uid), plans._classes.get(uid, ""))
+            book.look(uid, plans.decision(uid), plans._decisions.gpu_class(uid))
             for uid in sorted(book.active | book.orphaned)
         ]
         there = [job for job in jobs if job is not None]

@@ -146,7 +146,7 @@ def test_a_new_planner_remembers_what_came_of_start_estimates(hub, store):
     kit.submit(store, "runs", **kit.gpus(4))
     kit.later(hub)
     accept(hub)
-    promises, now_s = hub.plans._promises, int(hub.clock.now_s)
+    promises, now_s = hub.plans._kept.promises, int(hub.clock.now_s)
     for wait_s in (30, 1000, 7200, 40_000, 100_000):
         for number in range(20):
             said = Waiting(f"{wait_s}-{number}", Reason.PENDING, "", 0, now_s + wait_s)
@@ -173,13 +173,13 @@ def test_what_was_promised_to_a_job_that_went_unseen_is_not_kept_open(hub, store
     accept(hub)
     uid = kit.submit(store, "waits", **kit.gpus(4))
     kit.later(hub)
-    assert uid in hub.plans._promises._order
+    assert uid in hub.plans._kept.promises._order
     kit.erase(store, kit.job_path("waits"))
     hub.step_down()
     hub.hear()
     hub.lead()
     kit.later(hub)
-    assert uid not in hub.plans._promises._order
+    assert uid not in hub.plans._kept.promises._order
 
 
 def test_a_refusal_counts_before_it_is_written(hub, store):

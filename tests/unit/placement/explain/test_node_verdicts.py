@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -85,9 +85,9 @@ def told(planner, plan):
     league = planner.league
     waits = {said.job_uid: said for said in plan.waiting}
     for uid, record in league.records.items():
-        there, rows = node_verdicts.seats(league, record), rulings(league, record)
+        there, rows = partial(node_verdicts.seats, league, record), rulings(league, record)
         if uid in waits:
-            yield record, node_verdicts.waiting(record, rows, there, waits[uid]), None
+            yield record, node_verdicts.waiting(rows, there, waits[uid]), None
         for held in record.held:
             yield record, node_verdicts.placed(league, rows, there, held), held
 
@@ -128,6 +128,22 @@ def test_no_verdict_is_untrue(seed):
                     assert here
                 case _:
                     assert row.site not in cells or row.reason in node_verdicts.OWN
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 32])
+def test_the_gravest_few_are_the_first_of_all(most):
+    """Fewer words are made, never others: for jobs that wait, and for some that hold a node."""
+    planner, plan = busy(0)
+    league, waits = planner.league, {said.job_uid: said for said in plan.waiting}
+    whole = {id(record): rows for record, rows, _ in told(planner, plan)}
+    for uid, record in league.records.items():
+        there, ruled = partial(node_verdicts.seats, league, record), rulings(league, record)
+        if uid in waits:
+            few = node_verdicts.waiting(ruled, there, waits[uid], most)
+            assert few == whole[id(record)][:most]
+        elif len(record.held) == 1:
+            few = node_verdicts.placed(league, ruled, there, record.held[0], most)
+            assert few == whole[id(record)][:most]
 
 
 def test_the_random_leagues_have_all_there_is_to_tell():
@@ -205,7 +221,7 @@ def test_what_is_said(case):
 def standing_of(planner, uid):
     league = planner.league
     record = league.records[uid]
-    there, rows = node_verdicts.seats(league, record), rulings(league, record)
+    there, rows = partial(node_verdicts.seats, league, record), rulings(league, record)
     (row,) = node_verdicts.placed(league, rows, there, record.held[0])
     return row.reason, row.message
 

@@ -9,7 +9,7 @@ import pytest
 
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
-from hansa.placement.explain.waitlist import Waitlist, about, retell
+from hansa.placement.explain.waitlist import Waitlist, about, retell, waiting_uids
 
 LIST = Waitlist(
     unplanned=(Waiting("u", Reason.MISCONFIGURED, "no"),),
@@ -20,6 +20,11 @@ LIST = Waitlist(
     starts={1: (100, 200)},
 )
 LISTS = {"a waitlist": LIST, "a tuple": tuple(LIST)}
+
+
+@pytest.mark.parametrize("waiting", LISTS.values(), ids=LISTS)
+def test_who_waits_is_told_without_the_records(waiting):
+    assert waiting_uids(waiting) == {"u", "a", "b", "c"}
 
 
 def _later(waiting: Iterable[Waiting]) -> list[Waiting]:

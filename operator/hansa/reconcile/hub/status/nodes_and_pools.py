@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from hansa.model.plan import Notice, Waiting
+from hansa.model.plan import Notice
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Site, Snapshot
 from hansa.model.times import from_rfc3339, rfc3339
@@ -70,12 +70,15 @@ def _is_older(present: Mapping[str, Any], heartbeat_s: float | None) -> bool:
 def pool_status(  # noqa: PLR0917  # all that a status is made of
     pool: ParsedPool,
     snapshot: Snapshot,
-    waiting: Mapping[str, Waiting],
+    waiting: Container[str],
     notices: Sequence[Notice],
     present: Mapping[str, Any],
     now_s: float,
 ) -> dict[str, Any] | None:
-    """Return a pool's status; None when it is what the pool shows already."""
+    """Return a pool's status; None when it is what the pool shows already.
+
+    ``waiting``: uids of the jobs that wait.
+    """
     members = [site for site in snapshot.sites if is_member(site, pool.pool)]
     ready = [site for site in members if site.unavailable is None]
     own = [job for job in snapshot.jobs if job.pool == pool.pool.name]

@@ -1,0 +1,75 @@
+"""``make bench-hub``: what the hub of a large league does when thousands of jobs wait for GPUs.
+
+Real kube-apiserver and etcd, the real hub process. Members exist as objects; one process renews their
+Leases and accepts what they are granted. Nothing is simulated of the hub or of its API server; the
+objects it finds are written into etcd directly (``etcd.py``), because creating them takes longer than
+all that is measured. One JSON line comes last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from e2e.bench.hub.objects import League
+from e2e.bench.hub.run import Terms, measure
+from e2e.bench.report import finish, say, stamp
+
+SIZES: Mapping[str, tuple[int, int]] = {
+    "1k": (1_000, 50),
+    "10k": (10_000, 200),
+    "50k": (50_000, 1_000),
+}
+"""Name → jobs, members."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure the chosen sizes, smallest first."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.bench.hub", description=__doc__)
+    parser.add_argument("--sizes", default="1k,10k", help=f"of {', '.join(SIZES)}")
+    parser.add_argument("--patience", type=float, default=900, help="s for all jobs to be told")
+    parser.add_argument("--quiet", type=float, default=60, help="s watched when nothing happens")
+    parser.add_argument("--logs", type=Path, help="folder in which the hub's logs are kept")
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args(argv)
+    names = chosen.sizes.split(",")
+    if unknown := [name for name in names if name not in SIZES]:
+        parser.error(f"--sizes: there is no {', '.join(unknown)}; there are: {', '.join(SIZES)}")
+    found = []
+    for name in names:
+        jobs, members = SIZES[name]
+        say(f"{jobs:,} jobs × {members:,} members")
+        league = League(jobs, members, chosen.seed)
+        terms = Terms(chosen.patience, chosen.quiet, chosen.logs and chosen.logs / f"{name}.log")
+        found.append(asyncio.run(measure(league, terms)))
+    finish(
+        {
+            "bench": "hub",
+            "sizes": found,
+            "slope_first_grant": slope(found, "first_grant_s"),
+            "slope_all_told": slope(found, "all_told_s"),
+            **stamp(chosen.seed),
+        }
+    )
+
+
+def slope(found: Sequence[Mapping[str, object]], what: str) -> float | None:
+    """Return the least-squares slope of log time against log of jobs; None for fewer than two points."""
+    points = [
+        (math.log(float(str(one["jobs"]))), math.log(float(str(one[what]))))
+        for one in found
+        if one[what] is not None
+    ]
+    if len(points) < 2:  # a line needs two points
+        return None
+    jobs, times = np.array(points).T
+    return round(float(np.polyfit(jobs, times, 1)[0]), 3)
+
+
+if __name__ == "__main__":
+    main()

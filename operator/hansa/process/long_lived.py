@@ -1,0 +1,31 @@
+"""Full garbage collections look only at what came since the last one.
+
+A hub keeps millions of objects that refer to each other and never make garbage. To look them all over
+takes a second or more, in the middle of whatever runs, again with every quarter that comes. What has
+survived one full collection is set aside instead. A cycle that dies later is found by ``look_at_all``.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from typing import Any
+
+FULL = 2
+"""The generation that holds all there is."""
+
+
+def set_survivors_aside() -> None:
+    """Do so from now on, for the whole process. Twice is as good as once."""
+    if _after not in gc.callbacks:
+        gc.callbacks.append(_after)
+
+
+def look_at_all() -> None:
+    """Have the next full collection look at everything again. Rarely: it holds up all else."""
+    gc.unfreeze()
+
+
+def _after(phase: str, info: Mapping[str, Any]) -> None:
+    if phase == "stop" and info["generation"] == FULL:
+        gc.freeze()

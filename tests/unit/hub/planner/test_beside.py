@@ -1,0 +1,122 @@
+"""Plans are made beside the event loop: what others do meanwhile, and what then becomes of the plan."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hansa.model.plan import Placement
+from tests.unit.hub import kit
+from tests.unit.hub.driving import here
+
+GPUS = 8
+
+
+@pytest.fixture
+def hub(clock):
+    store = kit.Store(clock)
+    kit.namespace(store)
+    kit.pool(store)
+    kit.node(store, "tartu", kit.lent(machines=1, each=GPUS))
+    hub = kit.led(store, clock)
+    hub.plan()
+    return hub
+
+
+class Held:
+    """A place beside the loop where a plan is held up until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, function):
+        self.begun.set()
+        await self.go.wait()
+        return function()
+
+
+async def planned_while(hub, happens):
+    """Plan; while that goes on, have something happen; return what was decided."""
+    held = Held()
+    hub.plans._kept._beside = held
+    task = asyncio.create_task(hub.plans.replan())
+    await held.begun.wait()
+    assert not hub.plans.at_rest.is_set()
+    happens()
+    held.go.set()
+    told = await task
+    assert hub.plans.at_rest.is_set()
+    hub.plans._kept._beside = here
+    return told
+
+
+def due(hub):
+    hub.clock.now_s = max(hub.clock.now_s, hub.plans._full.from_s) + 1
+    hub.plans.full_due()
+
+
+def suspend(hub, name):
+    path = kit.job_path(name)
+    job = hub.store.objects[path]
+    job["spec"]["suspend"] = True
+    job["metadata"]["generation"] += 1
+    hub.store.put(path, job)
+    hub.hear()
+
+
+def delete(hub, name):
+    job = hub.store.objects.pop(kit.job_path(name))
+    hub.caches.jobs.drop(job)
+    hub.controller.on_change("job", "DELETED", job)
+
+
+MEANWHILE = {"it is suspended": suspend, "it is deleted": delete}
+
+
+@pytest.mark.parametrize("case", MEANWHILE)
+async def test_what_changed_while_it_was_planned_is_not_granted(hub, case):
+    uid = kit.submit(hub.store, "a", **kit.gpus(1))
+    hub.hear()
+    due(hub)
+    told = await planned_while(hub, lambda: MEANWHILE[case](hub, "a"))
+    assert uid not in dict(told)
+    assert not isinstance(hub.plans.decision(uid), Placement)
+    hub.settle_down()
+    assert not [*hub.caches.grants_of(uid)]
+
+
+async def test_its_room_goes_to_the_next_who_asks(hub):
+    """The planner has booked the job that is gone; it hears of that with the next plan."""
+    kit.submit(hub.store, "gone", **kit.gpus(GPUS))
+    hub.hear()
+    due(hub)
+    await planned_while(hub, lambda: delete(hub, "gone"))
+    uid = kit.submit(hub.store, "next", **kit.gpus(GPUS))
+    kit.later(hub, 5)
+    assert [grant.node for grant in hub.caches.grants_of(uid)] == ["tartu"]
+
+
+async def test_a_plan_of_an_earlier_term_decides_nothing(hub):
+    uid = kit.submit(hub.store, "a", **kit.gpus(1))
+    hub.hear()
+    due(hub)
+
+    def reelected():
+        hub.step_down()
+        hub.lead()
+
+    assert await planned_while(hub, reelected) == []
+    assert hub.plans.decision(uid) is None
+    kit.later(hub, 5)
+    assert [grant.node for grant in hub.caches.grants_of(uid)] == ["tartu"]
+
+
+async def test_a_look_meanwhile_sees_the_league_of_before(hub):
+    kit.submit(hub.store, "a", **kit.gpus(1))
+    hub.hear()
+    due(hub)
+    before, seen = hub.plans.snapshot, []
+    await planned_while(hub, lambda: seen.append(hub.plans.snapshot))
+    assert seen == [before]
+    assert len(hub.plans.snapshot.jobs) == 1
