@@ -209,6 +209,8 @@ def _nth(node: dict, n: int) -> Any:
         return node["enum"][n % len(node["enum"])]
     if node.get("type") == "integer":
         return node["minimum"] + n
+    if node.get("format") == "date-time":
+        return f"2026-01-01T00:{n // 60:02}:{n % 60:02}Z"
     pattern = _pattern(node)
     return SAMPLES[pattern].nth(n) if pattern else f"T{n}"
 
