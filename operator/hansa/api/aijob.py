@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator
 
-from hansa.api.aijob_status import RESULT_BYTES, AIJobStatus
+from hansa.api.job.ray_shape import RayShape
+from hansa.api.job.retry import Retry
+from hansa.api.job.status import RESULT_BYTES, AIJobStatus
 from hansa.api.meta import (
     ATOMIC,
     BASE64,
@@ -24,9 +26,7 @@ from hansa.api.meta import (
     keyed,
     rule,
 )
-from hansa.api.ray_shape import RayShape
 from hansa.api.residency import Residency
-from hansa.api.retry import Retry
 
 Base64 = Annotated[str, StringConstraints(pattern=BASE64, max_length=256)]
 Argument = Annotated[str, StringConstraints(max_length=4096)]

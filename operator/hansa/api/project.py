@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from hansa.api.aijob import Budget
-from hansa.api.aijob_status import Cost
+from hansa.api.job.status import Cost
 from hansa.api.meta import Condition, Model, Timestamp, checked, rule
 
 Purpose = Annotated[str, StringConstraints(min_length=1, max_length=512)]

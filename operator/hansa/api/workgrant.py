@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from hansa.api.aijob import AIJobSpec, Base64
-from hansa.api.aijob_status import LOG_TAIL_BYTES, RESULT_BYTES
+from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
     OPAQUE,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hansa.api.retry import Cause
+from hansa.api.job.retry import Cause
 
 
 class MemberReason(StrEnum):

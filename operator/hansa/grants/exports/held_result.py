@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hansa.api.aijob_status import RESULT_BYTES
+from hansa.api.job.status import RESULT_BYTES
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import Digest, Message, Model, Name, Timestamp
 from hansa.api.workgrant import JobReference

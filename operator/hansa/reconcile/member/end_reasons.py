@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from hansa.api.retry import Cause
+from hansa.api.job.retry import Cause
 from hansa.grants.reasons import COURSES, Course
 
 

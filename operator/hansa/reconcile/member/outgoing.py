@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hansa.api.aijob import AIJobSpec
-from hansa.api.aijob_status import LOG_TAIL_BYTES, RESULT_BYTES
+from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.errors import Terminal
 from hansa.grants.exports.permits import Exportable, Permit
 from hansa.reconcile.member.end_reasons import explain

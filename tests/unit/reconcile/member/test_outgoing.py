@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.api.aijob import AIJobSpec
-from hansa.api.aijob_status import LOG_TAIL_BYTES
+from hansa.api.job.status import LOG_TAIL_BYTES
 from hansa.grants.exports.permits import Exportable, Permit
 from hansa.reconcile.member import outgoing as module
 from hansa.reconcile.member.end_reasons import EndReason, explain

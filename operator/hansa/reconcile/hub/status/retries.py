@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hansa.api.job.retry import Cause, Retry
 from hansa.api.meta import Condition
-from hansa.api.retry import Cause, Retry
 from hansa.grants.reasons import COURSES, Course
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView

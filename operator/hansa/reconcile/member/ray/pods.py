@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hansa.api.job.ray_shape import Resources
 from hansa.api.meta import JURISDICTION_LABEL
-from hansa.api.ray_shape import Resources
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hansa.api.job.ray_shape import CustomResource
 from hansa.api.meta import JOB_UID_LABEL
-from hansa.api.ray_shape import CustomResource
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason

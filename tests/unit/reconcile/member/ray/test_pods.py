@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
 from hansa.api.workgrant import WorkGrantSpec
@@ -79,3 +82,15 @@ def test_a_lent_secret_is_environment_or_files(role):
     assert {"name": "lent-keys", "secret": {"secretName": "lent-keys"}} in spec["volumes"]
     mount = {"name": "lent-keys", "mountPath": "/secrets/keys", "readOnly": True}
     assert mount in container["volumeMounts"]
+
+
+def test_custom_resources_pass_a_shell_unharmed():
+    """KubeRay puts the value into a shell's line; Ray reads JSON."""
+    held = [{"name": "ssd", "amount": 2}, {"name": "Nv.link-4", "amount": 1}]
+    workers = {"count": 2, "customResources": held}
+    made = request(ray={"version": "2.60.0", "workers": workers})
+    [group] = rendered(made)["RayJob"]["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    line = f"echo {group['rayStartParams']['resources']}"
+    said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
+
+    assert json.loads(said) == {"ssd": 2, "Nv.link-4": 1}

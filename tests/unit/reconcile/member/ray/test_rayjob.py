@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 
@@ -348,15 +347,3 @@ def test_ray_sends_nobody_statistics_of_its_use(role):
     [container] = pods()[role]["spec"]["containers"]
     env = {one["name"]: one["value"] for one in container["env"]}
     assert env["RAY_USAGE_STATS_ENABLED"] == "0"
-
-
-def test_custom_resources_pass_a_shell_unharmed():
-    """KubeRay puts the value into a shell's line; Ray reads JSON."""
-    held = [{"name": "ssd", "amount": 2}, {"name": "Nv.link-4", "amount": 1}]
-    workers = {"count": 2, "customResources": held}
-    made = request(ray={"version": "2.60.0", "workers": workers})
-    [group] = rendered(made)["RayJob"]["spec"]["rayClusterSpec"]["workerGroupSpecs"]
-    line = f"echo {group['rayStartParams']['resources']}"
-    said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
-
-    assert json.loads(said) == {"ssd": 2, "Nv.link-4": 1}

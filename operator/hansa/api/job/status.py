@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from hansa.api.job.retry import Cause
 from hansa.api.meta import (
     Condition,
     Currency,
@@ -16,7 +17,6 @@ from hansa.api.meta import (
     Timestamp,
     keyed,
 )
-from hansa.api.retry import Cause
 
 RESULT_BYTES = 4096
 """Most bytes of UTF-8 that a result may have."""

@@ -1,0 +1,1 @@
+"""Parts of an AIJob that have a file of their own."""
