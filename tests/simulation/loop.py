@@ -69,6 +69,9 @@ class Clock:
     def monotonic(self) -> float:
         return self._loop.time()
 
+    def thread_cpu(self) -> float:
+        return 0.0
+
 
 class Process:
     """One life of a program, from its start to its end or its murder."""
