@@ -116,6 +116,8 @@ class League:
         self.hub_server = MemCluster(HUB, Clock(loop))
         self.servers = {name: MemCluster(name, Clock(loop)) for name in SITES}
         self.programs: dict[str, Program] = {}
+        self.forgetful: set[str] = set()
+        """Sites whose agent's memory was taken."""
         self.machines = {n: Machines(at, rng(f"rays {n}")) for n, at in self.servers.items()}
         self._rng = rng
         self._folder = tempfile.TemporaryDirectory(prefix="hansa-simulation-")
@@ -231,6 +233,7 @@ class League:
             at = agent.status.context
             if at is not None:
                 take_machine(at, change, thing)
+                at.policy_changed.set()
 
         own = process.clients[name]
         front = ((MEMBERPOLICY.path(), policy), (NODES, machine))

@@ -154,6 +154,7 @@ class Troubles:
     def forget(self, site: str) -> None:
         """Kill an agent and take its epoch memory; the guard may have ended its runs meanwhile."""
         server = self._league.servers[site]
+        self._league.forgetful.add(site)
         self._league.programs[site].kill(pause_s=1 + 100 * self._rng.random())
         for key in [k for k in server.objects["/api/v1/configmaps"] if "hansa-epochs" in k[1]]:
             server._remove("/api/v1/configmaps", key)

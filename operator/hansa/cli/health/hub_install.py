@@ -27,6 +27,7 @@ HUB_POLICIES = (
     "aijobs.hansa.dev",
     "known-fields.aijobs.hansa.dev",
     "known-fields.computepools.hansa.dev",
+    "known-fields.projects.hansa.dev",
     "known-fields.sovereignnodes.hansa.dev",
     "workgrants.hansa.dev",
     "hansa-institutions",
@@ -37,6 +38,7 @@ HUB_POLICIES = (
     "hansa-hub-clusterroles",
     "hansa-hub-jobs",
     "hansa-node-tokens",
+    "hansa-project-members",
 )
 """What the chart installs; a test compares."""
 _LEASE_SETTING = "HANSA_HUB_LEADERSHIP__LEASE"

@@ -85,7 +85,7 @@ def read_served(pages: Iterable[str]) -> dict[str, dict[str, int | None]]:
             if 0 <= sample.value < MOST_HELD
         }
         for sample in _told(samples, m.GPU_JOB):
-            gpu, job = sample.labels["gpu"], sample.labels["job"]
+            gpu, job = sample.labels["gpu"], sample.labels["aijob"]
             if job != _NOBODYS:
                 served.setdefault(job, {})[gpu] = drawn.get(gpu)
     return served

@@ -75,7 +75,11 @@ async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | Non
 
 def _may_go_on(context: AgentContext, record: EpochRecord) -> bool:
     """Tell whether somebody answers for an accepted run, or may still come to do so."""
-    name = grant_name(record.job_uid, record.epoch)
-    has_grant = context.grants.get(f"{context.hub_namespace}/{name}") is not None
     run = workload_name(record.job_uid, record.epoch)
-    return has_grant or context.run_index.get(run) is not None or not context.grants.synced
+    if not context.grants.synced or context.run_index.get(run) is not None:
+        return True
+    name = grant_name(record.job_uid, record.epoch)
+    grant = context.grants.get(f"{context.hub_namespace}/{name}") or {}
+    # A restored hub proposes another grant under the same name: nobody answers for a run by that.
+    proposal = read(grant.get("spec") or {})
+    return not isinstance(proposal, Objection) and proposal.digest == record.digest

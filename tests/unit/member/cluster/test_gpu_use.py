@@ -79,7 +79,7 @@ def test_what_gpus_serve_and_draw_is_read_by_job():
         page([drawing("a", 1_500), drawing("b", None)], {"a": STUDY, "b": STUDY}),
         page([drawing("c", 7), drawing("d", 9)], {"c": NOBODY, "d": STUDY}),
         "<html>{oops</html>",
-        'hansa_gpu_job_info{gpu="e",job="study",institution="tartu"} 1',
+        'hansa_gpu_job_info{gpu="e",aijob="study",institution="tartu"} 1',
     ]
     assert read_served(pages) == {"study": {"a": 1_500, "b": None, "d": 9, "e": None}}
 

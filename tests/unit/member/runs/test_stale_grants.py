@@ -22,12 +22,21 @@ LEFT = "/api/v1/namespaces/aij-of-epoch-7"
 class Outdated(Running):
     """An agent that has seen a later epoch than the one it is granted."""
 
-    async def remembers(self, outcome):
+    async def remembers(self, outcome, digest="0" * 16):
         spec = stale_grants.read(self.granted()).spec
         context = self.parts.context
         later = spec.model_copy(update={"epoch": 7})
         await context.epochs.load()
-        await context.epochs.put([context.record(later, "0" * 16, outcome)])
+        await context.epochs.put([context.record(later, digest, outcome)])
+
+    def put_later(self, wire):
+        """Have the hub show a grant of the later epoch, said to be accepted."""
+        metadata = {"name": grant_name(UID, 7), "namespace": "hansa-node-tartu", "generation": 1}
+        row = {"type": "Accepted", "status": "True", "reason": "Accepted"}
+        self.hub.put(
+            f"{GRANT.rpartition('/')[0]}/{metadata['name']}",
+            {"metadata": metadata, "spec": wire, "status": {"conditions": [row]}},
+        )
 
 
 @pytest.fixture
@@ -50,15 +59,20 @@ async def test_where_all_has_ended_it_is_released(agent):
     assert release_holds(word, node="tartu", job_uid=UID, epoch=3, public_key=NODE.public_key)
 
 
+LATER = grant(job(**PLAIN), epoch=7)
+
+
 async def test_while_a_later_run_is_accepted_it_is_not(agent):
-    await agent.remembers(Outcome.ACCEPTED)
-    metadata = {"name": grant_name(UID, 7), "namespace": "hansa-node-tartu", "generation": 1}
-    row = {"type": "Accepted", "status": "True", "reason": "Accepted"}
-    later = {"metadata": metadata, "spec": grant(job(**PLAIN), epoch=7)}
-    agent.hub.put(
-        f"{GRANT.rpartition('/')[0]}/{metadata['name']}", later | {"status": {"conditions": [row]}}
-    )
+    await agent.remembers(Outcome.ACCEPTED, stale_grants.read(LATER).digest)
+    agent.put_later(LATER)
     assert await told(agent) is None
+
+
+async def test_another_grant_of_the_later_epoch_answers_for_no_run(agent):
+    """The accepted one is gone; a restored hub has proposed another under its name."""
+    await agent.remembers(Outcome.ACCEPTED, "0" * 16)
+    agent.put_later(LATER)
+    assert await told(agent) is not None
 
 
 async def test_an_accepted_run_that_is_gone_with_its_grant_puts_no_release_off(agent):
