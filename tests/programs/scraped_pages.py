@@ -1,4 +1,4 @@
-"""What the four processes export in a league that is new, one that is well, and one where all is wrong."""
+"""What the processes export in a league that is new, one that is well, and one where all is wrong."""
 
 from __future__ import annotations
 
@@ -62,6 +62,18 @@ def guard(pass_age_s: float) -> list[Sample]:
     ]
 
 
+def ledger(*, behind: int, differences: int, spent: float) -> list[Sample]:
+    return [
+        Sample(m.LEDGER_BEHIND, behind),
+        Sample(m.LEDGER_AGE, 1.0),
+        Sample(m.LEDGER_RECEIPTS, 100),
+        Sample(m.LEDGER_DIFFERENCES, differences),
+        Sample(m.LEDGER_HOLDBACK, 4.0, ("EUR",)),
+        Sample(m.LEDGER_PENDING, 40.0, ("EUR",)),
+        Sample(m.PROJECT_BUDGET, spent, ("clinic/screening",)),
+    ]
+
+
 def exporter(last: Round, *machines: str) -> list[Sample]:
     """``machines``: whose exporters answer; all pages are one target here."""
     rows = [*round_samples(last, str.lower), *held_samples("m1", {"pods": 3000})]
@@ -90,6 +102,7 @@ EMPTY: State = {
     "hub": lambda: collectors.hub_samples(HubReading(leader=True)),
     "member": lambda: collectors.member_samples(MemberReading()),
     "guard": lambda: guard(1.0),
+    "ledger": lambda: [Sample(m.LEDGER_BEHIND, 0), Sample(m.LEDGER_AGE, 1.0)],
     "exporter": lambda: exporter(Round(trouble="Starting"), "m1"),
     "counts": no_counts,
 }
@@ -97,6 +110,7 @@ QUIET: State = {
     "hub": lambda: collectors.hub_samples(WELL_HUB),
     "member": lambda: collectors.member_samples(WELL_MEMBER),
     "guard": lambda: guard(1.0),
+    "ledger": lambda: ledger(behind=3, differences=0, spent=0.4),
     "exporter": lambda: [
         *exporter(Round(WELL_CARDS, SERVED), "m1"),
         Sample(m.GPUS_SEEN, 1, ("m2",)),
@@ -125,6 +139,7 @@ FIRING: State = {
         )
     ),
     "guard": lambda: guard(600.0),
+    "ledger": lambda: ledger(behind=2000, differences=2, spent=0.9),
     # One of the two cards of m1 is gone; m2 tells nothing, another machine's driver does not answer.
     "exporter": lambda: [
         *exporter(Round((ILL_CARD,), SERVED), "m1"),
@@ -140,7 +155,7 @@ FIRING: State = {
 
 def page(process: str, state: State) -> bytes:
     """Return the page of a process in a state."""
-    instruments = Instruments(process)  # type: ignore[arg-type]  # one of the four
+    instruments = Instruments(process)  # type: ignore[arg-type]  # one of them
     instruments.attach(collectors.SampleCollector(state[process]))
     for metric, amount, labels in state["counts"]():
         if process in metric.processes:

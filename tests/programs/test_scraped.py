@@ -26,6 +26,7 @@ from tests.programs.scraped_pages import EMPTY, FIRING, QUIET, page
 NAMESPACE = "hansa-system"
 CHART = {
     "hub": "hansa-hub",
+    "ledger": "hansa-hub",
     "member": "hansa-member",
     "guard": "hansa-member",
     "exporter": "hansa-member",
@@ -43,12 +44,13 @@ EMPTY_AT_FIRST = WAITS | {
     *("Shadow prices, age", "Watch silence", "Hub silence"),
     *("GPU busy", "GPU busy by job", "GPU memory used", "Power", "Temperature"),
     *("Errors of GPUs", "GPUs missing"),
+    *("Budgets spent", "Differences, unexplained", "Pending and held back"),
 }
 """Panels of things that are not there yet: nothing is counted in them."""
 
 
 class Served:
-    """The four processes' pages on loopback; each has an address of its own."""
+    """The processes' pages on loopback; each has an address of its own."""
 
     def __init__(self) -> None:
         self.pages: Mapping[str, bytes] = {}
@@ -90,8 +92,10 @@ class Served:
 
 def operators_labels(render: Render, process: str) -> dict[str, str]:
     """Return the target labels that Prometheus' operator makes of the chart's monitor of a process."""
-    monitoring = MONITORING | ({"podMonitor": {"enabled": True}} if process != "hub" else {})
-    node = {} if process == "hub" else {"node": "tartu"}
+    monitoring = MONITORING | (
+        {"podMonitor": {"enabled": True}} if CHART[process] != "hansa-hub" else {}
+    )
+    node = {} if CHART[process] == "hansa-hub" else {"node": "tartu"}
     documents = render(CHART[process], monitoring=monitoring, **node)
     pod, workload = pod_of(documents, process)
     (monitor,) = [one for one in documents if selects(one, documents, pod)]
@@ -157,7 +161,7 @@ def states(
             scraped = (
                 f"count(test_revision == {revision} and test_revision offset 2s == {revision})"
             )
-            wait_until(lambda: is_four(prometheus.query(scraped)), what=f"all pages of {name}")  # noqa: B023  # asked at once
+            wait_until(lambda: are_all(prometheus.query(scraped)), what=f"all pages of {name}")  # noqa: B023  # asked at once
             found[name] = {what: prometheus.query(expr) for what, expr in asked.items()}
     served.close()
     return found
@@ -169,7 +173,7 @@ def put(path: Path, targets: list[dict[str, Any]]) -> None:
     partial.rename(path)
 
 
-def is_four(answer: list[dict[str, Any]]) -> bool:
+def are_all(answer: list[dict[str, Any]]) -> bool:
     return bool(answer) and answer[0]["value"][1] == str(len(CHART))
 
 

@@ -43,6 +43,7 @@ EACH: dict[str, Any] = {
     "monitoring.*.labels": {"mark": "changed"},
     "monitoring.*.metricRelabelings": RELABEL,
     "monitoring.*.relabelings": RELABEL,
+    "monitoring.*.runbooks": "https://wiki.example.org/changed",
     "networkPolicy.apiServer.cidrs": [NETWORK],
     "networkPolicy.apiServer.ports": [77],
     "networkPolicy.dns": [{"namespace": "changed", "port": 5300}],

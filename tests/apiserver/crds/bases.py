@@ -33,8 +33,9 @@ JOB_SPEC = {
     "workload": "Batch",
     "image": f"hansa.local/ray@{DIGEST}",
     "entrypoint": ["python3", "train.py"],
+    "files": [{"name": "train.py", "content": "print(1)"}],
     "env": [{"name": "MODE", "value": "full"}],
-    "secrets": [{"name": "token"}],
+    "secrets": [{"name": "token", "mode": "Environment"}],
     "ray": {
         "version": "2.60.0",
         "head": {"cpu": "500m", "memory": "2Gi"},
@@ -45,6 +46,7 @@ JOB_SPEC = {
             "gpuClass": "nvidia-l40s",
             "cpu": "1",
             "memory": "1Gi",
+            "customResources": [{"name": "ssd", "amount": 1}],
         },
     },
     "data": [{"name": "breast-cancer"}],
@@ -167,6 +169,23 @@ NODE_STATUS = {
     "identity": {"key": "Ag" + "A" * 42, "sealed": "AAAA", "notAfter": LATE},
     "identityNotAfter": LATE,
     "lastHeartbeatTime": EARLY,
+    "receipts": {
+        "outbox": [
+            {
+                "payloadType": "application/vnd.in-toto+json",
+                "payload": "AAAA",
+                "signatures": [{"keyid": DIGEST, "sig": "AAAA"}],
+            }
+        ],
+        "waiting": 1,
+        "taken": {
+            "nodeKey": DIGEST,
+            "sequence": 1,
+            "digest": DIGEST,
+            "at": EARLY,
+            "signature": {"keyid": DIGEST, "sig": "AAAA"},
+        },
+    },
     "memberConditions": [CONDITION],
     "conditions": [CONDITION],
 }

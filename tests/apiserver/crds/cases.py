@@ -87,7 +87,14 @@ SAMPLES: dict[str, Sample] = {
     ),
     meta.BASE64: Sample(("AAAA", "A" * 254 + "=="), ("A-A_", "=", "A===")),
     meta.UID: Sample((UID, "f" * 8 + UID[8:]), ("abc", UID.upper())),
-    meta.RELEASE_NUMBER: Sample(("2.60.0", "10.0.0"), ("2.60", "v2.60.0", "2.60.0rc1", "latest")),
+    meta.RELEASE_NUMBER: Sample(
+        ("2.60.0", "10.0.0", "2.60.0rc1", "2.60.0.post1"),
+        ("2.60", "v2.60.0", "2.60.0.x1", "latest"),
+    ),
+    meta.FILE_NAME: Sample(
+        ("a", "train.py", "a_b-c.d", "a" * 128), ("", ".env", "a/b", "../a", "a.", "a b")
+    ),
+    meta.RAY_RESOURCE: Sample(("a", "A.b-c_9", "a" * 63), ("", "9a", "-a", "a b", 'a"', "a$(id)")),
     meta.ENV_NAME: Sample(("A", "_a1", "A" * 128), ("1A", "A-B", "A=B", "")),
     meta.CURRENCY: Sample(("EUR",), ("eur", "EURO", "€")),
     meta.REASON: Sample(("Pending", "A1", "A" * 63), ("not ready", "1st", "")),
@@ -134,6 +141,7 @@ OTHER_JOB: dict[str, Any] = {
     "workload": "FineTune",
     "image": f"other@{DIGEST}",
     "entrypoint": ["python3", "other.py"],
+    "files": [],
     "env": [],
     "secrets": [],
     "ray": _with(JOB["ray"], version="2.61.0"),

@@ -256,11 +256,18 @@ SLIPS: dict[str, tuple[str, str, tuple[Any, ...], Any, str]] = {
     "a note": ("as it comes", "head", NOTES, {"example.org/note": NOTE}, "labels"),
     "another taint's value": ("everything", "head", (*SPEC, "tolerations"), [{"key": "sku", "operator": "Exists"}], "pod-tolerations"),
     "the credentials as variables": ("everything", "head", (*BOX, "envFrom"), [{"secretRef": {"name": "pull-harbor"}}], "container-env"),
-    "another claim to write": ("everything", "head", (*SPEC, "volumes", -1), {"name": "checkpoints", "persistentVolumeClaim": {"claimName": "breast-cancer"}}, "pod-volumes"),
-    "data to write beside checkpoints": ("everything", "head", (*BOX, "volumeMounts", -2, "readOnly"), False, "container-mounts"),
-    "checkpoints where none are lent": ("as it comes", "head", (*SPEC, "volumes", -1), {"name": "data-breast-cancer", "persistentVolumeClaim": {"claimName": "hansa.checkpoints"}}, "pod-volumes"),
-    "the credentials as a file": ("everything", "head", (*SPEC, "volumes", 0), {"name": "scratch", "secret": {"secretName": "pull-harbor"}}, "pod-volumes"),
+    "another claim to write": ("everything", "head", (*SPEC, "volumes", "@checkpoints"), {"name": "checkpoints", "persistentVolumeClaim": {"claimName": "breast-cancer"}}, "pod-volumes"),
+    "data to write beside checkpoints": ("everything", "head", (*BOX, "volumeMounts", "@data-breast-cancer", "readOnly"), False, "container-mounts"),
+    "checkpoints where none are lent": ("as it comes", "head", (*SPEC, "volumes", "@data-breast-cancer"), {"name": "data-breast-cancer", "persistentVolumeClaim": {"claimName": "hansa.checkpoints"}}, "pod-volumes"),
+    "the credentials as a file": ("everything", "head", (*SPEC, "volumes", "@scratch"), {"name": "scratch", "secret": {"secretName": "pull-harbor"}}, "pod-volumes"),
 }  # fmt: skip
+
+
+def _at(place: Any, step: Any) -> Any:
+    """Return a step; of a list, ``@NAME`` is where the item of that name stands."""
+    if not isinstance(place, list) or not isinstance(step, str):
+        return step
+    return next(n for n, item in enumerate(place) if item["name"] == step.removeprefix("@"))
 
 
 def test_what_is_a_little_more_is_refused(member: Charted, site: str):
@@ -270,8 +277,8 @@ def test_what_is_a_little_more_is_refused(member: Charted, site: str):
         pod = pods_of(site)[role]
         place: Any = pod
         for step in way:
-            place = place[step]
-        place[last] = value
+            place = place[_at(place, step)]
+        place[_at(place, last)] = value
         answer = offer(member, pod)
         refused = answer.status == REFUSED and rule_of(answer) == rule
         # Pod Security stands in front of some of it.
