@@ -142,6 +142,7 @@ def outcome_of(job: Applied, thing: Manifest, allowed: tuple[str, ...]) -> JobOu
     running = status.get("runningAt")
     return JobOutcome(
         name=job.name,
+        namespace=job.namespace,
         allowed_nodes=allowed,
         node=status.get("node"),
         outcome=word,

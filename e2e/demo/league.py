@@ -10,11 +10,13 @@ from typing import Any
 
 import yaml
 
+from e2e.demo.books import Books
 from e2e.demo.datasets import breast_cancer_csv, digits_csv
 from e2e.demo.jobs import EXAMPLES, Manifest
 from e2e.testbed.addons import helm
-from e2e.testbed.addons.volumes import provide_data
+from e2e.testbed.addons.volumes import provide_data, provide_room
 from e2e.testbed.build.images import COREDNS, HANSA
+from e2e.testbed.build.rootfs import USER_ID
 from e2e.testbed.cluster.spec import HUB
 from e2e.testbed.host.clock import TIMEOUT, wait_until
 from e2e.testbed.league import founding
@@ -23,6 +25,7 @@ from e2e.testbed.providers.local import LocalTestbed
 from e2e.testbed.providers.site import Site
 
 CHARTS = Path(__file__).resolve().parents[2] / "helm"
+LEDGER = "hansa-ledger"
 INSTITUTIONS = {"hospital": "tartu-hospital", "university": "baltic-university"}
 """Hub namespace → institution its jobs are charged to."""
 DATA = {"tartu": ("breast-cancer", breast_cancer_csv), "riga": ("digits", digits_csv)}
@@ -51,6 +54,7 @@ class League:
             name: founding.with_hub_key(read(f"league/policy-{name}.yaml"), self._key.public_key)
             for name in self.members
         }
+        self.books = Books(data / "ledger", self._key.public_key)
 
     def found(self) -> None:
         """Install the hub, then all members at once."""
@@ -87,6 +91,8 @@ class League:
             "stringData": {"ed25519.pem": self._key.private_pem},
         }
         self.hub.apply(_restricted(SYSTEM), secret)
+        # Behind the claim that the chart makes; the volume's owner is the ledger's user.
+        provide_room(self.hub, self.books.folder, claim=(SYSTEM, LEDGER), user=USER_ID)
         self._chart(self.hub, "hansa-hub", {})
         self.hub.apply(
             *(founding.namespace(n, institution=i) for n, i in INSTITUTIONS.items()),

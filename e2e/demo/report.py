@@ -11,6 +11,8 @@ from pydantic.alias_generators import to_camel
 from rich.console import Console
 from rich.table import Table
 
+from e2e.demo.account import Account
+
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
@@ -26,6 +28,12 @@ class JobOutcome:
     """``NODE: REASON`` of refusals and verdicts."""
     result: dict[str, Any] | None = None
     apply_to_running_seconds: float | None = None
+    namespace: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,8 @@ class Report:
     pods_examined: int
     pods_outside_residency: int
     jobs: tuple[JobOutcome, ...] = field(default=())
+    accounts: tuple[Account, ...] = field(default=())
+    """What each job that has ended used and costs."""
 
     def to_json(self) -> str:
         """Return the report with camelCase keys."""
@@ -63,10 +73,22 @@ class Report:
                 f"{waited:.1f} s" if waited is not None else "–",
             )
         console.print(table)
+        if self.accounts:
+            console.print(_costs(self.accounts))
         console.print(
             f"Pod creations examined in the members' audit logs: {self.pods_examined}; "
             f"outside residency: {self.pods_outside_residency}."
         )
+
+
+def _costs(accounts: tuple[Account, ...]) -> Table:
+    table = Table(title="What it cost, by receipts that both sides signed", title_justify="left")
+    for column in ("job", "paid by", "to", "receipts", "seconds", "GPU-seconds", "EUR"):
+        table.add_column(column, overflow="fold")
+    for one in accounts:
+        counts = (one.receipts, one.seconds, one.gpu_seconds)
+        table.add_row(one.job, one.payer, one.node, *map(str, counts), one.amount)
+    return table
 
 
 def _camel(value: Any) -> Any:

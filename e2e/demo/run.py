@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from e2e.demo.account import Account
 from e2e.demo.audit import Allowed, Finding, examine, read_audit_log
 from e2e.demo.league import League
 from e2e.demo.report import JobOutcome, Report
+from e2e.demo.settlement import settle
 from e2e.demo.simulated import SimulatedLeague
 from e2e.demo.story import Scene, tell
 from e2e.testbed.addons.prometheus import Prometheus
@@ -92,8 +95,8 @@ def simulated_league(progress: Progress, *, name: str, keep: bool = False) -> It
 PROVIDERS = {"local": running_league, "simulated": simulated_league}
 
 
-def run_story(running: Running) -> tuple[list[JobOutcome], Finding]:
-    """Tell the story and examine every pod creation of every member."""
+def run_story(running: Running) -> tuple[list[JobOutcome], Finding, tuple[Account, ...]]:
+    """Tell the story, settle what its jobs cost, and examine every pod creation of every member."""
     league = running.league
     scene = Scene(
         hub=league.hub,
@@ -108,7 +111,14 @@ def run_story(running: Running) -> tuple[list[JobOutcome], Finding]:
     outcomes, allowed = tell(scene)
     if running.prometheus is not None:
         running.prometheus.refresh()
-    return outcomes, audit(league.members, allowed)
+    ended = [job.full_name for job in outcomes if job.outcome in {"Succeeded", "Failed"}]
+    accounts = settle(league.books, scene.progress, ended, partial(node_key, league.hub))
+    return outcomes, audit(league.members, allowed), accounts
+
+
+def node_key(hub: Cluster, node: str) -> str:
+    """Return the key by which a node's receipts are checked: its admin told it to the league's."""
+    return str(hub.get("sovereignnode", node)["spec"]["releaseKey"])
 
 
 def audit(members: Mapping[str, Cluster], allowed: Mapping[str, Allowed]) -> Finding:
@@ -151,13 +161,14 @@ def demo(
     progress, console = Progress(), _console()
     with PROVIDERS[provider](progress, name=name, keep=keep) as running:
         recorded = state.load(name)
-        outcomes, finding = run_story(running)
+        outcomes, finding, accounts = run_story(running)
         report = Report(
             provider=provider,
             total_seconds=round(elapsed_s() - begun, 1),
             pods_examined=finding.examined,
             pods_outside_residency=len(finding.outside),
             jobs=tuple(outcomes),
+            accounts=accounts,
         )
         report.write(report_path)
         next_ = next_commands(running) if keep and not finding.outside else ""

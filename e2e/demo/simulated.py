@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from e2e.demo.books import Books
 from e2e.demo.jobs import Manifest
 from e2e.demo.league import DATA, INSTITUTIONS, read
 from e2e.testbed.addons.volumes import provide_data
@@ -22,6 +23,7 @@ class SimulatedLeague:
         self._key = founding.make_hub_key()
         self._host = Host(testbed.folder, testbed.name)
         self._hub_process: Process | None = None
+        self.books = Books(testbed.folder / "ledger", self._key.public_key)
         self.hub: Cluster = testbed.sites[HUB]
         self.members: dict[str, Cluster] = {
             name: site for name, site in testbed.sites.items() if name != HUB
@@ -42,6 +44,8 @@ class SimulatedLeague:
                 *(read(f"league/node-{name}.yaml") for name in self.members),
             )
             self.start_hub()
+            plane = self.hub.control_plane
+            agents.start_ledger(self._host, plane, self._key, self.books.folder)
         for name, site in self.members.items():
             with progress.step(f"member {name}: policy, join"):
                 plane = site.control_plane

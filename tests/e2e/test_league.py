@@ -42,8 +42,8 @@ def running(root_on_linux):  # noqa: ARG001  # only asks whether it can run here
 def told(running):
     """The league with its story told."""
     _stop_the_hub_when_it_was_scraped(running)
-    outcomes, finding = run_story(running)
-    return running, {job.name: job for job in outcomes}, finding
+    outcomes, finding, accounts = run_story(running)
+    return running, {job.name: job for job in outcomes}, finding, accounts
 
 
 def _stop_the_hub_when_it_was_scraped(running):
@@ -122,19 +122,19 @@ def _dials(one, other):
     }.values(),
 )
 def test_jobs_end_as_the_story_says(told, job, allowed, node, outcome):
-    _, jobs, _ = told
+    _, jobs, *_ = told
     assert (jobs[job].allowed_nodes, jobs[job].node, jobs[job].outcome) == (allowed, node, outcome)
 
 
 def test_results_are_those_of_the_real_data(told):
-    _, jobs, _ = told
+    _, jobs, *_ = told
     assert jobs["screening"].result["samples"] == 569
     assert 0.9 < jobs["screening"].result["accuracy"] <= 1
     assert 0.9 < jobs["digits"].result["accuracy"] <= 1
 
 
 def test_every_refusal_and_verdict_is_told(told):
-    _, jobs, _ = told
+    _, jobs, *_ = told
     assert set(jobs["nowhere"].reasons) == {
         "tartu: NoSuchAccelerator",
         "riga: LegalControlDenied",
@@ -144,7 +144,7 @@ def test_every_refusal_and_verdict_is_told(told):
 
 
 def test_no_pod_was_created_outside_residency(told, record_property):
-    _, _, finding = told
+    _, _, finding, _ = told
     found = (
         f"{finding.examined}, of jobs: {finding.of_jobs}, bound to machines: {finding.bound},"
         f" outside residency: {len(finding.outside)}"
@@ -155,8 +155,19 @@ def test_no_pod_was_created_outside_residency(told, record_property):
     assert 8 <= finding.bound <= finding.of_jobs
 
 
+def test_every_finished_job_was_receipted_billed_and_checked_offline(told, record_property):
+    """Its receipts tile its runs, are countersigned, logged and posted; nothing speaks against them."""
+    _, jobs, _, accounts = told
+    record_property("accounts", [f"{one.job}: {one.amount} EUR" for one in accounts])
+    ended = {job.full_name: job.node for job in jobs.values() if job.outcome == "Succeeded"}
+    assert {one.job: one.node for one in accounts} == ended
+    assert len(ended) == 4
+    assert all(one.faults == () for one in accounts)
+    assert all(one.micros > 0 and one.gpu_seconds > 0 for one in accounts)
+
+
 def test_nothing_of_a_finished_job_stays_at_a_member(told):
-    running, _, _ = told
+    running, *_ = told
 
     def gone():
         return not [
@@ -170,7 +181,7 @@ def test_nothing_of_a_finished_job_stays_at_a_member(told):
 
 
 def test_logs_leave_only_where_the_policy_exports_them(told):
-    running, _, _ = told
+    running, *_ = told
     hub = running.league.hub
     at_tartu = hub.get("aijob", "screening", "-n", "hospital")["status"]
     at_riga = hub.get("aijob", "digits", "-n", "hospital")["status"]
@@ -207,12 +218,12 @@ def test_logs_leave_only_where_the_policy_exports_them(told):
     }.values(),
 )
 def test_prometheus_has_it(told, expression, value):
-    running, _, _ = told
+    running, *_ = told
     _becomes(running, expression, value)
 
 
 def test_a_waiting_job_has_one_reason_in_condition_and_metric(told):
-    running, _, _ = told
+    running, *_ = told
     job = running.league.hub.get("aijob", "nowhere", "-n", "hospital")
     reason = condition(job, "Placed")["reason"]
     _becomes(running, f'sum(hansa_jobs{{reason="{reason}"}})', 1)
@@ -233,7 +244,7 @@ def _becomes(running, expression, value):
 
 
 def test_all_targets_are_up(told):
-    running, _, _ = told
+    running, *_ = told
     down = ["none found yet"]
 
     def all_up():
@@ -251,7 +262,7 @@ def test_all_targets_are_up(told):
 
 
 def test_the_report_is_json(told):
-    _, jobs, finding = told
+    _, jobs, finding, _ = told
     report = Report("local", 1.0, finding.examined, len(finding.outside), tuple(jobs.values()))
     assert len(json.loads(report.to_json())["jobs"]) == 5
     assert "SUCCEEDED" in ENDED
@@ -259,7 +270,7 @@ def test_the_report_is_json(told):
 
 def test_a_run_whose_agent_is_gone_ends_by_itself_within_its_contract(told, record_property):
     """The rest of this story, where it then runs and when, is in ``test_unattended``: it takes longer."""
-    running, _, _ = told
+    running, *_ = told
     name, node = "left-alone", FIRST["left-alone"]
     with Watch(running.testbed.sites).on() as watch:
         running.league.hub.apply(manifest(name, running.image))

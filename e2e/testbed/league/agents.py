@@ -23,7 +23,8 @@ from e2e.testbed.league.founding import SYSTEM, HubKey
 from hansa.reconcile.member.run_request import RESOLVER
 
 CRDS = Path(__file__).resolve().parents[3] / "crds"
-HUB_USER = "hansa-hub"
+HUB_USER, LEDGER_USER = "hansa-hub", "hansa-ledger"
+MASTERS = ["system:masters"]
 HUB_KINDS = ("sovereignnodes", "computepools", "projects", "aijobs", "workgrants")
 
 
@@ -58,17 +59,29 @@ def start_hub(
     host: Host, hub: ControlPlane, key: HubKey, settings: Mapping[str, str] | None = None
 ) -> Process:
     """Start ``hansa hub``; ``settings``: of its environment, before those that are chosen here."""
-    pem = host.folder / "hub.pem"
-    pem.touch(mode=0o600)
-    pem.write_text(key.private_pem)
+    pem = _written(host, key)
     env = {
-        "HANSA_HUB_CLUSTER__KUBECONFIG": str(hub.kubeconfig_for(HUB_USER, ["system:masters"])),
+        "HANSA_HUB_CLUSTER__KUBECONFIG": str(hub.kubeconfig_for(HUB_USER, MASTERS)),
         "HANSA_HUB_CLUSTER__NAMESPACE": SYSTEM,
         "HANSA_HUB_GRANTS__KEY_FILE": str(pem),
         **_serving("HUB"),
         **(settings or {}),
     }
     return host.start("hansa-hub", [sys.executable, "-m", "hansa", "hub"], env)
+
+
+def start_ledger(host: Host, hub: ControlPlane, key: HubKey, folder: Path) -> Process:
+    """Start ``hansa ledger`` with its books, its log and the log's index in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    env = {
+        "HANSA_LEDGER_CLUSTER__KUBECONFIG": str(hub.kubeconfig_for(LEDGER_USER, MASTERS)),
+        "HANSA_LEDGER_SIGNING__KEY_FILE": str(_written(host, key)),
+        "HANSA_LEDGER_DATABASE__URL": f"sqlite:///{folder / 'books.db'}",
+        "HANSA_LEDGER_LOG__FOLDER": str(folder / "log"),
+        "HANSA_LEDGER_LOG__INDEX": str(folder / "leaves.db"),
+        **_serving("LEDGER"),
+    }
+    return host.start("hansa-ledger", [sys.executable, "-m", "hansa", "ledger"], env)
 
 
 def prepare_member(
@@ -98,6 +111,13 @@ def start_member(host: Host, node: str, *, hub: ControlPlane, site: ControlPlane
         **_serving("MEMBER"),
     }
     return host.start(f"hansa-member-{node}", [sys.executable, "-m", "hansa", "member"], env)
+
+
+def _written(host: Host, key: HubKey) -> Path:
+    pem = host.folder / "hub.pem"
+    pem.touch(mode=0o600)
+    pem.write_text(key.private_pem)
+    return pem
 
 
 def _serving(process: str) -> dict[str, str]:

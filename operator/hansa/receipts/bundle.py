@@ -30,11 +30,13 @@ CheckProof = Callable[[str, str], str]
 
 
 class Disputed(Model):
-    """One thing that member and hub say differently."""
+    """One thing that speaks against a receipt."""
 
-    field: Annotated[str, StringConstraints(max_length=64)] = Field(description="What.")
-    member: Annotated[str, StringConstraints(max_length=4096)] = Field(description="One says.")
-    hub: Annotated[str, StringConstraints(max_length=4096)] = Field(description="The other says.")
+    fault: Annotated[str, StringConstraints(max_length=64)] = Field(description="Of what kind.")
+    field: Annotated[str, StringConstraints(max_length=64)] = Field(description="In what.")
+    message: Annotated[str, StringConstraints(max_length=4096)] = Field(
+        description="What member and hub say, each."
+    )
 
 
 class BundledReceipt(Model):
@@ -95,6 +97,11 @@ class Audit:
         return sum(receipt.usage.cpu_milliseconds for receipt in self.receipts)
 
 
+def log_entry(digest: str) -> bytes:
+    """Return what the transparency log holds of a receipt: its digest tells a stranger nothing."""
+    return digest.encode()
+
+
 def read_bundle(text: bytes) -> Bundle | str:
     """Return the bundle in a file, or what is wrong with it."""
     try:
@@ -109,7 +116,8 @@ def audit(
     """Check envelopes, chain, runs, GPUs and countersignatures of a bundle.
 
     A bundle may hold a part of a node's chain: what stands side by side has to fit, gaps are allowed.
-    Of a run all parts from its first have to be there. ``check_proof`` None: no log is asked.
+    Of a run all parts from its first have to be there. ``check_proof`` None: the log is not asked for;
+    with it every receipt has to have a proof.
     """
     found = Audit()
     opened = list(_opened(bundle, keys, found, check_proof))
@@ -132,13 +140,18 @@ def _opened(
             continue
         yield opened
         found.countersigned += opened.receipt.work.league in opened.signers
-        if bundled.proof is not None and check_proof is not None:
-            trouble = check_proof(opened.digest, bundled.proof)
+        if check_proof is not None:
+            trouble = _unproved(opened, bundled.proof, check_proof)
             found.proved += not trouble
             if trouble:
-                found.faults.append(
-                    Fault(_name(opened.receipt), f"Its proof does not hold: {trouble}")
-                )
+                found.faults.append(Fault(_name(opened.receipt), trouble))
+
+
+def _unproved(opened: Opened, proof: str | None, check_proof: CheckProof) -> str:
+    if proof is None:
+        return "It has no proof of its place in the log."
+    trouble = check_proof(opened.digest, proof)
+    return trouble and f"Its proof does not hold: {trouble}"
 
 
 def _follow(chain: list[Opened], moment: Moment, found: Audit) -> None:

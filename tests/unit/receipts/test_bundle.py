@@ -94,8 +94,13 @@ def test_proofs_are_given_to_who_can_check_them():
     assert problems(found) == ["Its proof does not hold: the root is another"]
 
 
+def test_who_can_check_proofs_wants_one_of_every_receipt():
+    found = audit(bundle(FIRST), KEYS, LATER, check_proof=lambda *_: "")
+    assert (found.proved, problems(found)) == (0, ["It has no proof of its place in the log."])
+
+
 def test_a_bundle_is_read_as_it_was_written():
-    disputed = (Disputed(field="gpus", member="2", hub="1"),)
+    disputed = (Disputed(fault="Differs", field="gpus", message="2, not 1"),)
     made = bundle(FIRST, differences=disputed)
     text = made.model_dump_json(by_alias=True, exclude_none=True).encode()
     assert read_bundle(text) == made

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
@@ -20,6 +21,15 @@ from hansa.receipts.bundle import Bundle, BundledReceipt
 from hansa.receipts.envelope import peek, read_envelope
 from hansa.receipts.work_receipt import WorkReceipt
 
+
+class _Where(TypedDict):
+    namespace: str
+    at_member: str
+    database: str | None
+    log: Path | None
+    index: Path | None
+
+
 PAGES = re.compile(r"hansa-receipts-[0-9]+")
 
 
@@ -33,32 +43,60 @@ PAGES = re.compile(r"hansa-receipts-[0-9]+")
     help="Read what a member keeps, in its agent's namespace; the context is the member's, and JOB a uid.",
 )
 @click.option(
+    "--database",
+    envvar="HANSA_LEDGER_DATABASE__URL",
+    help="Read what the ledger keeps, at this URL of its database; JOB is NAMESPACE/NAME or a uid.",
+)
+@click.option(
+    "--log",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --database: folder of the transparency log, for the proof of each receipt.",
+)
+@click.option(
+    "--index",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --log: the log's index of leaves; default: leaves.db beside its folder.",
+)
+@click.option(
     "--bundle",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write them into a file that `hansa verify` checks.",
 )
 @with_access
-def receipts(job: str, namespace: str, at_member: str, file: Path | None, access: Access) -> None:
+def receipts(job: str, file: Path | None, access: Access, **where: Unpack[_Where]) -> None:
     """List the receipts of JOB's runs, a name on the hub or a uid.
 
-    On the hub these are receipts on their way: what the ledger has taken, it keeps. A member keeps all
-    that it signed, for as long as there is room.
+    On the hub these are receipts on their way: what the ledger has taken, it keeps (--database), with
+    its countersignatures and disputes. A member keeps all that it signed, for as long as there is room.
     """
-    if at_member and not re.fullmatch(UID, job):
-        raise Terminal(
-            f"a member knows jobs by uid, which `kubectl get aijob {job} -o yaml` tells at the hub"
-        )
-    if at_member:
-        bundle = access.ask(lambda cluster: _of_member(cluster, job, at_member))
-    else:
-        bundle = access.ask(lambda cluster: _of_hub(cluster, job, namespace or cluster.namespace))
+    bundle = _found(job, access, where)
     if file is not None:
         file.write_text(bundle.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
         click.echo(f"{len(bundle.receipts)} receipts written to {file}")
         return
     for line in lines(bundle):
         click.echo(plain(line))
+
+
+def _found(job: str, access: Access, where: _Where) -> Bundle:
+    at_member, database, space = where["at_member"], where["database"], where["namespace"]
+    if at_member and not re.fullmatch(UID, job):
+        raise Terminal(
+            f"a member knows jobs by uid, which `kubectl get aijob {job} -o yaml` tells at the hub"
+        )
+    if at_member:
+        return access.ask(lambda cluster: _of_member(cluster, job, at_member))
+    if database:
+        # Imported here: who asks a cluster needs no database.
+        from hansa.cli.receipts.kept import kept_bundle  # noqa: PLC0415
+
+        return kept_bundle(
+            f"{space}/{job}" if space else job, database, where["log"], where["index"]
+        )
+    if where["log"] or where["index"]:
+        raise Terminal("--log and --index are the ledger's: name its --database too")
+    return access.ask(lambda cluster: _of_hub(cluster, job, space or cluster.namespace))
 
 
 async def _of_hub(cluster: Cluster, job: str, namespace: str) -> Bundle:

@@ -10,6 +10,7 @@ import click
 
 from hansa.adapters.clock import SystemClock
 from hansa.cli.display import plain
+from hansa.cli.receipts.proofs import proof_check
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 from hansa.receipts.bundle import Audit, Bundle, audit, read_bundle
@@ -30,10 +31,20 @@ KEY_BYTES = 32
     help="Public key to trust, base64: the node's and the hub's, as you were told them. Repeat it."
     " Without any, the bundle's own are taken, and it is said.",
 )
-def verify(bundle: Path, keys: tuple[str, ...]) -> None:
+@click.option(
+    "--log-key",
+    metavar="NAME+ID+KEY",
+    help="Key of the transparency log, as you were told it: each receipt has to have a proof from it.",
+)
+@click.option(
+    "--policy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="C2SP tlog-policy file instead: which logs are believed, and which witnesses cosigned.",
+)
+def verify(bundle: Path, keys: tuple[str, ...], log_key: str | None, policy: Path | None) -> None:
     """Check the receipts in BUNDLE: signatures, chain, that they tile their runs, countersignatures.
 
-    Needs no cluster. Exits with 1 where anything in it does not hold.
+    With a log's key or a policy their places in the transparency log too. Needs no cluster. Exits with 1 where anything in it does not hold.
     """
     if bundle.stat().st_size > MOST_BYTES:
         raise Terminal(f"{bundle} is larger than {MOST_BYTES >> 20} MiB: split it by run")
@@ -41,7 +52,9 @@ def verify(bundle: Path, keys: tuple[str, ...]) -> None:
     if isinstance(found, str):
         raise Terminal(f"{bundle} is no bundle of receipts: {found}")
     trusted = dict(map(_key, keys)) or dict(found.keys)
-    report = audit(found, trusted, Moment(SystemClock().now(), SKEW_S))
+    check = proof_check(log_key, policy)
+    moment = Moment(SystemClock().now(), SKEW_S)
+    report = audit(found, trusted, moment, check_proof=check)
     for line in lines(found, report, is_own_keys=not keys):
         click.echo(plain(line))
     if report.faults:
@@ -59,13 +72,15 @@ def lines(bundle: Bundle, report: Audit, *, is_own_keys: bool) -> Iterator[str]:
     )
     yield f"{report.countersigned} are countersigned by the hub that granted the work"
     proofs = sum(one.proof is not None for one in bundle.receipts)
-    if proofs > report.proved:
-        yield f"{proofs - report.proved} proofs of the transparency log were not checked"
+    if report.proved:
+        yield f"{report.proved} are in the transparency log"
+    elif proofs:
+        yield f"{proofs} proofs of the transparency log were not checked: --log-key or --policy"
     for run in report.open_runs:
         yield f"run {run} has no last receipt here: it goes on, or its end is kept back"
     disputed = [one for one in bundle.receipts if one.differences]
     for difference in (difference for one in disputed for difference in one.differences):
-        yield f"disputed {difference.field}: member {difference.member}, hub {difference.hub}"
+        yield f"disputed {difference.field} ({difference.fault}): {difference.message}"
     if is_own_keys:
         yield "checked by the bundle's own keys: compare them with those you were told (--key)"
         yield from (f"  {name} {key}" for name, key in sorted(bundle.keys.items()))

@@ -167,6 +167,15 @@ class Evidence:
         with reading(self._engine) as connection:
             return [(at, digest) for at, digest in connection.execute(wanted)]
 
+    def uids(self, job: str) -> list[str]:
+        """Return the uids of all jobs that were ever called ``namespace/name``."""
+        table = schema.GRANT
+        called = json.dumps({"job": job})[:-1] + ","
+        wanted = select(table.c.run).where(table.c.body.startswith(called, autoescape=True))
+        with reading(self._engine) as connection:
+            runs = connection.execute(wanted).scalars().all()
+        return sorted({run.rpartition(".")[0] for run in runs})
+
     def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         """Yield digest, envelope and disputes of all receipts of a job."""
         table, difference = schema.EVIDENCE, schema.DIFFERENCE

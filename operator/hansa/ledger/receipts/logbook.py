@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ports import Clock
+from hansa.receipts.bundle import log_entry
 from hansa.translog.log.appender import Appender
 from hansa.translog.proof import LogProof
 
@@ -29,7 +30,7 @@ class Logbook:
         """Append and publish all that is not logged yet; raises ``Retryable`` where it cannot be written."""
         while True:
             rows = evidence.newer(self._up_to_ms, AT_ONCE)
-            self._appender.append([entry(digest) for _, digest in rows])
+            self._appender.append([log_entry(digest) for _, digest in rows])
             self._appender.checkpoint(self._clock)
             if len(rows) < AT_ONCE or rows[-1][0] == self._up_to_ms:
                 break
@@ -39,9 +40,4 @@ class Logbook:
 
     def prove(self, digest: str) -> LogProof:
         """Return the proof that a receipt is logged and witnessed; raises as ``Appender.prove``."""
-        return self._appender.prove(entry(digest))
-
-
-def entry(digest: str) -> bytes:
-    """Return what is logged of a receipt."""
-    return digest.encode()
+        return self._appender.prove(log_entry(digest))

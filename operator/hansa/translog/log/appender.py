@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hansa.errors import NotFound, Retryable
+from hansa.errors import Retryable
 from hansa.ports import Clock, LeafIndex, Store
 from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.faults import Fault, refused
 from hansa.translog.judgement import Judgement, judge, signed_checkpoint
 from hansa.translog.log.edge import Edge
+from hansa.translog.log.prover import WITNESSED, Prover
 from hansa.translog.log.reader import LogReader
 from hansa.translog.merkle import leaf_hash
 from hansa.translog.note import Note, parse_signatures
@@ -30,8 +31,6 @@ from hansa.translog.witness.request import WitnessRequest
 
 HEAD = "checkpoint"
 """The newest checkpoint, with what cosignatures came in."""
-WITNESSED = "checkpoint.witnessed"
-"""The newest one that meets the policy: what proofs are made for."""
 MOST_PENDING = 65_536
 """Entries taken and not published: what is remembered of them is in memory."""
 
@@ -55,6 +54,7 @@ class Appender:
         self._store, self._index, self._signers = store, index, tuple(signers)
         self._policy = policy
         self._reader = LogReader(store.read)
+        self._prover = Prover(store.read, index.find)
         self._pending: dict[bytes, int] = {}
         """Leaf hash → index, of what is not in the index of leaves yet."""
         self._unwritten: dict[str, bytes] = {}
@@ -138,16 +138,7 @@ class Appender:
 
         Raises ``NotFound`` where it is not logged, ``Retryable`` where it is not witnessed yet.
         """
-        found = self._index.find([leaf_hash(entry)])
-        if not found:
-            raise NotFound("this entry is not in the log")
-        index = found[leaf_hash(entry)]
-        body = self._store.read(WITNESSED)
-        note = None if body is None else Note.parse(body)
-        size = 0 if note is None else Checkpoint.parse(note.text).size
-        if note is None or index >= size:
-            raise Retryable(f"entry {index} is logged; its checkpoint is not cosigned yet")
-        return LogProof(index, self._reader.inclusion(index, size), note)
+        return self._prover.prove(entry)
 
     def _taken_up(self) -> tuple[Note, Edge]:
         body = self._store.read(HEAD)

@@ -69,9 +69,9 @@ def test_what_does_not_hold_fails(tmp_path: Path, made, options: list[str], said
 
 
 def test_proofs_that_were_not_checked_and_differences_are_said(tmp_path: Path):
-    disputed = ({"field": "gpus", "member": "2", "hub": "1"},)
+    disputed = ({"fault": "Differs", "field": "gpus", "message": "2, not 1"},)
     made = bundle(FIRST).model_dump(by_alias=True)
     made["receipts"] = [made["receipts"][0] | {"proof": "tlog", "differences": disputed}]
     done = run(tmp_path, Bundle.model_validate(made), *BOTH)
     assert "1 proofs of the transparency log were not checked" in done.output
-    assert "disputed gpus: member 2, hub 1" in done.output
+    assert "disputed gpus (Differs): 2, not 1" in done.output

@@ -1,0 +1,63 @@
+"""A job's receipts as the ledger keeps them, each with its place in the log; nothing is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from hansa.adapters.files import FileStore
+from hansa.adapters.leaf_index import SqliteLeafIndex
+from hansa.api.meta import UID
+from hansa.errors import NotFound, Retryable, Terminal
+from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.store.engine import open_engine
+from hansa.receipts.bundle import Bundle, BundledReceipt, Disputed, log_entry
+from hansa.translog.log.prover import Prover
+
+LEAVES = "leaves.db"
+"""Where the ledger keeps the index of leaves by itself: beside the log's folder."""
+
+
+def kept_bundle(job: str, database: str, log: Path | None, index: Path | None) -> Bundle:
+    """Return a bundle of what the ledger has of a job, ``NAMESPACE/NAME`` or a uid.
+
+    Keys are left out: who checks it brings those that they were told. ``log`` None: without proofs.
+    Raises ``Terminal`` where there is no receipt of it, or no log, ``Retryable`` for one not logged yet.
+    """
+    prover = None if log is None else _prover(log, index or log.parent / LEAVES)
+    engine = open_engine(database)
+    try:
+        receipts = tuple(_receipts(Evidence(engine), job, prover))
+    finally:
+        engine.dispose()
+    if not receipts:
+        raise Terminal(f"the ledger has no receipt of {job}; write NAMESPACE/NAME or its uid")
+    return Bundle(receipts=receipts)
+
+
+def _receipts(evidence: Evidence, job: str, prover: Prover | None) -> Iterator[BundledReceipt]:
+    for uid in [job] if re.fullmatch(UID, job) else evidence.uids(job):
+        for digest, envelope, disputes in evidence.of_job(uid):
+            yield BundledReceipt(
+                envelope=envelope,
+                proof=None if prover is None else _proof(prover, digest),
+                differences=tuple(
+                    Disputed(fault=one.fault, field=one.field, message=one.message)
+                    for one in disputes
+                ),
+            )
+
+
+def _proof(prover: Prover, digest: str) -> str:
+    try:
+        return prover.prove(log_entry(digest)).encode().decode()
+    except NotFound as error:
+        raise Retryable(f"{digest} is not logged yet: ask again, or leave --log out") from error
+
+
+def _prover(log: Path, index: Path) -> Prover:
+    for path in (log, index):
+        if not path.exists():
+            raise Terminal(f"{path} is not there; name the log's folder and its index of leaves")
+    return Prover(FileStore(log).read, SqliteLeafIndex(index).find)
