@@ -47,7 +47,9 @@ class Exports(Model):
         " signed its release.",
     )
     logs: Literal["Allow", "Deny"] = Field(
-        default="Deny", description="The tail of the driver's log."
+        default="Deny",
+        description="The driver's log: its tail when the run has ended, and all of it while the job's"
+        " owner follows it.",
     )
 
 

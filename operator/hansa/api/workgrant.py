@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from hansa.api.aijob import AIJobSpec, Base64
+from hansa.api.job.log_window import LogWindow
 from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
@@ -168,6 +169,9 @@ class WorkGrantStatus(Model):
     )
     log_tail: str | None = Field(
         default=None, max_length=LOG_TAIL_BYTES, description="Last driver lines."
+    )
+    log: LogWindow | None = Field(
+        default=None, description="A piece of the driver's log, while its owner follows it."
     )
     highest_epoch: int = Field(
         default=0,

@@ -14,7 +14,7 @@ from typing import Any
 from hansa.adapters.kube.tokens import request_token
 from hansa.adapters.sealing import seal
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
-from hansa.api.meta import API_VERSION, NODE_ACCOUNT
+from hansa.api.meta import API_VERSION, LOG_REQUEST_ANNOTATION, NODE_ACCOUNT
 from hansa.errors import Conflict, HansaError, NotFound, Retryable, Terminal
 from hansa.grants.envelope import grant_name
 from hansa.hub.caches import Caches
@@ -87,6 +87,7 @@ class Executor:
             do.SetJobStatus: self._set_job_status,
             do.WriteGrant: self._write_grant,
             do.CancelGrant: self._cancel_grant,
+            do.AskForLog: self._ask_for_log,
             do.CancelOrphan: self._cancel_orphan,
             do.DeleteGrant: self._delete_grant,
             do.DeleteJob: self._delete_job,
@@ -162,6 +163,12 @@ class Executor:
 
     async def _cancel_grant(self, action: do.CancelGrant) -> None:
         body = {"metadata": {"uid": action.uid}, "spec": {"cancel": "Stop"}}
+        path = WORKGRANT.path(action.namespace, action.name)
+        self._caches.grants.put(await self._cluster.merge(path, body))
+
+    async def _ask_for_log(self, action: do.AskForLog) -> None:
+        asked = {LOG_REQUEST_ANNOTATION: action.request or None}
+        body = {"metadata": {"uid": action.uid, "annotations": asked}}
         path = WORKGRANT.path(action.namespace, action.name)
         self._caches.grants.put(await self._cluster.merge(path, body))
 
@@ -261,6 +268,7 @@ _LABELS: dict[type, tuple[str, str]] = {
     do.SetJobStatus: ("patch", "aijobs/status"),
     do.WriteGrant: ("create", "workgrants"),
     do.CancelGrant: ("patch", "workgrants"),
+    do.AskForLog: ("patch", "workgrants"),
     do.CancelOrphan: ("patch", "workgrants"),
     do.DeleteGrant: ("delete", "workgrants"),
     do.DeleteJob: ("delete", "aijobs"),

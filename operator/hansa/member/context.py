@@ -118,7 +118,7 @@ class AgentContext:
         read = self.grants.get(f"{self.hub_namespace}/{name}")
         if read is None:
             raise NotFound(f"grant {name}")
-        body = {**read, "status": {**(read.get("status") or {}), **patch["status"]}}
+        body = {**read, "status": _merged(read.get("status") or {}, patch["status"])}
         try:
             answer = await self.hub.replace(path, body)
         except Conflict:
@@ -181,3 +181,8 @@ class AgentContext:
         """Write an event, if there is a policy to write it on."""
         if self.cluster_state.policy.uid:
             self.recorder.emit(event)
+
+
+def _merged(status: Manifest, patch: Manifest) -> Manifest:
+    """Return a status with a patch in it, as the API server merges it: what is None is gone."""
+    return {name: value for name, value in {**status, **patch}.items() if value is not None}

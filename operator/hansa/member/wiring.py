@@ -17,7 +17,9 @@ from hansa.member.facts import is_live
 from hansa.member.hub_link.contact import Contact
 from hansa.member.judge import Judge
 from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
+from hansa.member.runs.endings import Endings
 from hansa.member.runs.held_results import HeldResults
+from hansa.member.runs.log_follower import LogFollower
 from hansa.member.runs.metering import Metering, gpu_salt
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
@@ -60,6 +62,7 @@ class Parts:
     judge: Judge
     run_controller: RunController
     held_results: HeldResults
+    log_follower: LogFollower
     metering: Metering
     checkpoints: CheckpointVolumes
 
@@ -150,6 +153,16 @@ def assemble(
     context.epochs.is_live = partial(is_live, context)
     judge, held_results = Judge(context), HeldResults(context)
     metering, objects = Metering(context), RunObjects(context)
-    run_controller = RunController(context, objects, held_results, metering)
+    log_follower = LogFollower(context, objects)
+    endings = Endings(context, objects, held_results, log_follower)
+    run_controller = RunController(context, objects, endings, metering)
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
-    return Parts(context, judge, run_controller, held_results, metering, objects.checkpoints)
+    return Parts(
+        context=context,
+        judge=judge,
+        run_controller=run_controller,
+        held_results=held_results,
+        log_follower=log_follower,
+        metering=metering,
+        checkpoints=objects.checkpoints,
+    )

@@ -118,7 +118,7 @@ class ScriptedMember:
         if grant["spec"]["cancel"] == "Stop":
             if status.get("acceptedAt"):
                 self.deeds.append(("released", grant["spec"]["job"]["name"]))
-                await self._report(grant, status | self.release(grant))
+                await self.report(grant, status | self.release(grant))
             else:
                 await self._refuse(grant, "Withdrawn", "The hub withdrew it.")
             return
@@ -137,7 +137,7 @@ class ScriptedMember:
             ]
             accepted |= self.release(grant)
         self.deeds.append(("accepted", grant["spec"]["job"]["name"]))
-        await self._report(grant, accepted)
+        await self.report(grant, accepted)
 
     def release(self, grant: dict[str, Any], *, signer: Ed25519Signer | None = None) -> Any:
         """Return the signed release of a grant's epoch."""
@@ -164,9 +164,10 @@ class ScriptedMember:
 
     async def _refuse(self, grant: dict[str, Any], reason: str, message: str) -> None:
         said = {"conditions": [condition("Accepted", "False", reason, message)]}
-        await self._report(grant, said | {"policyGeneration": self.policy_generation})
+        await self.report(grant, said | {"policyGeneration": self.policy_generation})
 
-    async def _report(self, grant: dict[str, Any], status: dict[str, Any]) -> None:
+    async def report(self, grant: dict[str, Any], status: dict[str, Any]) -> None:
+        """Tell the hub what became of a grant."""
         path = WORKGRANT.path(self.space, grant["metadata"]["name"]) + "/status"
         with contextlib.suppress(Conflict, NotFound):
             await self.hub.merge(path, {"status": status})

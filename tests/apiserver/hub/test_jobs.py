@@ -1,11 +1,17 @@
 """The hub on a real API server: a job from apply to its result, and everything that goes wrong."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from hansa.adapters.keys import Ed25519Signer
+from hansa.api.job.log_window import WINDOW_BYTES
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
+from hansa.api.meta import LOG_REQUEST_ANNOTATION
+from hansa.cli.jobs.follow import follow
 from hansa.grants.envelope import digest, grant_message, signature_holds
-from tests.apiserver.hub.league import condition_of
+from tests.apiserver.hub.league import condition, condition_of
 from tests.apiserver.hub.process import until
 from tests.residency_kit import stands_in
 
@@ -26,6 +32,40 @@ async def test_a_job_runs_and_its_result_comes_back(league, hub):
     assert job["status"]["logTail"] == "done"
     assert condition_of(job, "Running")["status"] == "False"
     assert not job["metadata"].get("finalizers")
+
+
+async def test_a_log_is_followed_from_the_job_to_the_member_and_back(league, hub, capsys):
+    await hub.ready()
+    async with league.node("viljandi") as member:
+        await league.submit("told")
+        await league.job_becomes("told", "Running", "False", "Starting")
+        reading = asyncio.create_task(follow(league.admin, AIJOB.path("clinic", "told"), 0))
+        (grant,) = await league.sees(league.grants, asked_from(0), "the member is asked")
+        status = {"log": {"start": 0, "text": "x" * (WINDOW_BYTES - 4) + "\x1b[H\n"}}
+        await member.report(grant, status)
+        (grant,) = await league.sees(
+            league.grants, asked_from(WINDOW_BYTES), "the next piece is asked for"
+        )
+        ended = [condition("Running", "False", "Succeeded"), condition("Succeeded", "True", "Done")]
+        said = grant["status"] | {"log": {"start": WINDOW_BYTES, "text": "end\n", "ended": True}}
+        said |= {"conditions": [*grant["status"]["conditions"], *ended]}
+        await member.report(grant, said | member.release(grant))
+        done, _ = await reading
+
+    shown = capsys.readouterr()
+    assert shown.out == "x" * (WINDOW_BYTES - 4) + "\\x1b[H\nend\n"
+    assert shown.err == "run 1, at viljandi\n"
+    assert not done.needs_tail
+
+
+def asked_from(start: int):
+    """Whether the one grant asks for a log from a byte on."""
+
+    def asked(grants: list[dict[str, Any]]) -> bool:
+        notes = [g["metadata"].get("annotations", {}).get(LOG_REQUEST_ANNOTATION) for g in grants]
+        return len(notes) == 1 and str(notes[0]).endswith(f"from={start}")
+
+    return asked
 
 
 async def test_a_grant_is_signed_whole_and_carries_the_job_word_for_word(league, hub):

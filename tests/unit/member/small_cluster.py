@@ -26,6 +26,7 @@ class SmallCluster:
         self.logs: dict[str, str] = {}
         self.written: list[Any] = []
         """Every status and patch that was sent, as it was sent."""
+        self._now_s = now_s
         self._made = rfc3339(now_s)
         self._version = 0
         self._watches: list[tuple[str, asyncio.Queue[WatchEvent]]] = []
@@ -101,5 +102,13 @@ class SmallCluster:
         self._tell("DELETED", path, self.objects.pop(path))
 
     async def text(self, path: str, query: dict[str, str]) -> str:
-        log = self.logs[f"{path}?{query['container']}"].encode()
-        return log[: int(query["limitBytes"])].decode()
+        log = self.logs[f"{path}?{query['container']}"]
+        if "timestamps" in query:
+            log = self._timed(log, query.get("sinceTime", ""))
+        return log.encode()[: int(query["limitBytes"])].decode()
+
+    def _timed(self, log: str, since: str) -> str:
+        """A line a second, as a kubelet tells them."""
+        lines = log.splitlines(keepends=True)
+        timed = [(rfc3339(self._now_s + number), line) for number, line in enumerate(lines)]
+        return "".join(f"{time} {line}" for time, line in timed if time >= since)

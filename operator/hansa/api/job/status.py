@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from hansa.api.job.log_window import JobLogWindow
 from hansa.api.job.retry import Cause
 from hansa.api.meta import (
     Condition,
@@ -143,6 +144,10 @@ class AIJobStatus(Model):
         default=None,
         max_length=LOG_TAIL_BYTES,
         description="Last lines of the driver, where exported.",
+    )
+    log: JobLogWindow | None = Field(
+        default=None,
+        description="A piece of the driver's log, where exported, while `kubectl hansa logs -f` follows it.",
     )
     waiting_since: Timestamp | None = Field(
         default=None,

@@ -7,6 +7,7 @@ import click
 from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import plain
+from hansa.cli.jobs.follow import follow as follow_log
 from hansa.errors import Terminal
 from hansa.ports import Manifest
 
@@ -14,14 +15,35 @@ from hansa.ports import Manifest
 @click.command
 @click.argument("job")
 @click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
+@click.option("-f", "--follow", is_flag=True, help="Show it as it is written, until JOB ends.")
+@click.option(
+    "--from",
+    "start",
+    type=click.IntRange(min=0),
+    default=0,
+    help="With -f: the byte to begin at, as an interrupted -f told it.",
+)
 @with_access
-def logs(job: str, namespace: str, access: Access) -> None:
-    """Show the last lines of JOB's driver.
+def logs(job: str, namespace: str, follow: bool, start: int, access: Access) -> None:  # noqa: FBT001  # click passes a flag
+    """Show the last lines of JOB's driver, or with -f all it writes.
 
-    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Allow).
+    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Allow). -f
+    asks the member by an annotation on JOB, so it takes the right to patch AIJobs.
     """
-    found = access.ask(lambda cluster: cluster.get(AIJOB.path(namespace or cluster.namespace, job)))
-    click.echo(plain(log_of(found)))
+    if start and not follow:
+        raise click.UsageError("--from goes with -f")
+    if not follow:
+        found = access.ask(
+            lambda cluster: cluster.get(AIJOB.path(namespace or cluster.namespace, job))
+        )
+        click.echo(plain(log_of(found)))
+        return
+    done, found = access.ask(
+        lambda cluster: follow_log(cluster, AIJOB.path(namespace or cluster.namespace, job), start)
+    )
+    if done.needs_tail:
+        click.echo("the end was not followed; the last lines are:", err=True)
+        click.echo(plain(log_of(found)))
 
 
 def log_of(job: Manifest) -> str:
@@ -33,7 +55,9 @@ def log_of(job: Manifest) -> str:
     if not node:
         raise Terminal("the job has not run anywhere yet; `kubectl hansa explain` says why")
     if not status.get("finishedAt"):
-        raise Terminal(f"no log yet: {node} sends the last lines when the job has ended")
+        raise Terminal(
+            f"no log yet: {node} sends the last lines when the job has ended; -f shows it before"
+        )
     if status.get("logTail") is not None:
         raise Terminal(f"the job wrote nothing: {node} exports logs, and this one is empty")
     raise Terminal(

@@ -8,6 +8,7 @@ from hansa.errors import HansaError, Retryable
 from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
 from hansa.member.runs.held_results import HeldResults
+from hansa.member.runs.log_follower import LogFollower
 from hansa.member.runs.release import gpu_seconds
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
@@ -26,11 +27,14 @@ READ_ATTEMPTS = 3
 class Endings:
     """Finds out why runs ended, and makes the statuses that say it."""
 
-    def __init__(self, context: AgentContext, objects: RunObjects, held: HeldResults) -> None:
-        """``context``: shared state; ``objects`` reads a run's pods; ``held`` keeps results."""
+    def __init__(
+        self, context: AgentContext, objects: RunObjects, held: HeldResults, logs: LogFollower
+    ) -> None:
+        """``context``: shared state; ``objects`` reads pods; ``held`` keeps results; ``logs`` ends."""
         self._context = context
         self._objects = objects
         self._held = held
+        self._logs = logs
 
     async def told(self, entry: Entry, run: Run, action: ReportFinished) -> Manifest | EndReason:
         """Return the patch that says how a run ended; a reason: it did not end of itself."""
@@ -51,7 +55,9 @@ class Endings:
             told = told.staying(rows[0]["message"])
         used = gpu_seconds(entry, run, action.at_s)
         ending = grant_status.Ending(found.reason, action.at_s, used, told, rows)
-        return grant_status.finished(grant, ending, context.stamp())
+        patch = grant_status.finished(grant, ending, context.stamp())
+        patch["status"] |= await self._logs.last(entry)
+        return patch
 
     async def _found(self, entry: Entry, run: Run, action: ReportFinished) -> Finding:
         refused = run.workload.refused if run.workload else ""

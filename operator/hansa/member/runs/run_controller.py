@@ -17,7 +17,6 @@ from hansa.grants.epochs import Outcome
 from hansa.member.context import AgentContext
 from hansa.member.runs import forgotten, stale_grants
 from hansa.member.runs.endings import Endings
-from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.metering import Metering
 from hansa.member.runs.release import count_build, sign_release
 from hansa.member.runs.rulings import Rulings
@@ -55,13 +54,13 @@ class RunController:
     """Works off the queue of runs. Several workers share it; a run has one worker at a time."""
 
     def __init__(
-        self, context: AgentContext, objects: RunObjects, held: HeldResults, metering: Metering
+        self, context: AgentContext, objects: RunObjects, endings: Endings, metering: Metering
     ) -> None:
         """``context``: shared state; ``objects`` makes and deletes a run's objects."""
         self._context = context
         self._metering = metering
         self._objects = objects
-        self._endings = Endings(context, objects, held)
+        self._endings = endings
         self._rulings = Rulings(context)
 
     def seen(self, _: ChangeType, thing: Manifest) -> None:

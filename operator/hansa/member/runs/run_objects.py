@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hansa.api.memberpolicy import MemberPolicySpec
@@ -42,6 +43,17 @@ from hansa.reconcile.member.workload import Finding, Output, Traces, WorkloadVie
 MOST_LOG_BYTES = 1 << 20
 LIMIT_SLACK_BYTES = 4096
 """``limitBytes`` may return slightly less than it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """The container whose log is the run's."""
+
+    pod: str
+    """Path of the pod."""
+    container: str
+    own_lines: int
+    mark: str
 
 
 class RunObjects:
@@ -141,25 +153,37 @@ class RunObjects:
 
     async def read_output(self, entry: Entry) -> Output:
         """Return the work's last lines and declared result, from the log that holds them."""
-        watched = self._context.watched_for(entry)
-        source = watched.workload.output_source if watched is not None else None
+        watched, source = self._context.watched_for(entry), await self.log_source(entry)
         if watched is None or source is None:
             return Output(is_read=False)
+        lines = self._context.settings.rendering.log_tail_lines + source.own_lines
+        log, is_cut = await self.read_log(
+            source, lambda most: {"tailLines": str(lines), "limitBytes": str(most)}
+        )
+        return Output(is_cut=True) if is_cut else watched.workload.output(log)
+
+    async def log_source(self, entry: Entry) -> LogSource | None:
+        """Return where a run's log stands; None: nowhere yet, or its kind of work has none."""
+        watched = self._context.watched_for(entry)
+        source = watched.workload.output_source if watched is not None else None
+        if source is None:
+            return None
         collection = f"/api/v1/namespaces/{entry.name}/pods"
         page = await self._context.own.list(collection, labels=source.labels)
         if not page.items:
-            return Output(is_read=False)
+            return None
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
-        lines = self._context.settings.rendering.log_tail_lines + source.own_lines
-        query = {
-            "container": source.container,
-            "tailLines": str(lines),
-            "limitBytes": str(MOST_LOG_BYTES),
-        }
-        log = await self._context.own.text(f"{collection}/{newest['metadata']['name']}/log", query)
+        pod = f"{collection}/{newest['metadata']['name']}"
+        return LogSource(pod, source.container, source.own_lines, source.mark)
+
+    async def read_log(
+        self, source: LogSource, query: Callable[[int], Mapping[str, str]]
+    ) -> tuple[str, bool]:
+        """Return a piece of a log, and whether it ends only because more would be too much."""
+        asked = {**query(MOST_LOG_BYTES), "container": source.container}
+        log = await self._context.own.text(f"{source.pod}/log", asked)
         # The limit cuts the end off, and what was cut may look whole.
-        is_cut = len(log.encode()) >= MOST_LOG_BYTES - LIMIT_SLACK_BYTES
-        return Output(is_cut=True) if is_cut else watched.workload.output(log)
+        return log, len(log.encode()) >= MOST_LOG_BYTES - LIMIT_SLACK_BYTES
 
     async def _run_request(self, entry: Entry) -> RunRequest:
         context = self._context

@@ -53,6 +53,17 @@ class CancelGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class AskForLog:
+    """Pass on to the member that somebody follows the log of a job, or that nobody does any more."""
+
+    namespace: str
+    name: str
+    uid: str
+    request: str
+    """The annotation; empty: it is taken off."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelOrphan:
     """Cancel a grant whose AIJob is gone; dropped when a fresh look finds the AIJob.
 
@@ -178,6 +189,7 @@ Action: TypeAlias = (
     SetJobStatus
     | WriteGrant
     | CancelGrant
+    | AskForLog
     | CancelOrphan
     | DeleteGrant
     | DeleteJob

@@ -18,6 +18,7 @@ from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
 from hansa.reconcile.hub.actions import (
     Action,
+    AskForLog,
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
@@ -124,6 +125,8 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     if epoch.fence.over:
         yield from _set(case, _interrupted(case, epoch))
         return
+    if (wish := case.log_wish(grant)) != grant.log_request:
+        yield AskForLog(grant.namespace, grant.name, grant.uid, wish)
     reported, stop = [*_report(case, epoch)], [*_stop(case, epoch)]
     if stop:
         # The record goes first: it must not be lost when the stop is done and the hub is gone.

@@ -16,6 +16,7 @@ from hansa.api.meta import Condition
 from hansa.api.workgrant import WorkGrantStatus
 from hansa.grants.reasons import COURSES, NODE_FAULTS, MemberReason
 from hansa.model.times import from_rfc3339
+from hansa.reconcile.hub.job_view import log_request_of
 
 DEFAULT_UNATTENDED_S = 3600
 EMPTY = WorkGrantStatus()
@@ -49,6 +50,8 @@ class GrantView:
     stopping: bool
     deleting: bool
     status: WorkGrantStatus
+    log_request: str = ""
+    """Annotation that asks for the log; empty: nobody does."""
 
     @property
     def refused(self) -> Condition | None:
@@ -159,6 +162,7 @@ def parse_grant(manifest: Mapping[str, Any]) -> GrantView | None:
             stopping=spec.get("cancel") == "Stop",
             deleting="deletionTimestamp" in meta,
             status=_read_status(manifest.get("status") or {}),
+            log_request=log_request_of(meta),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.model.log_request import read_log_request
 from hansa.model.plan import Placement, Stop, Verdict, Waiting
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.fencing import Fence
@@ -81,6 +82,12 @@ class JobCase:
         known = max((self.job.epoch, *(epoch.grant.epoch for epoch in self.epochs)))
         told = (epoch.grant.status.highest_epoch for epoch in self.epochs)
         return max((known, *(number for number in told if number <= known + MOST_FORGOTTEN)))
+
+    def log_wish(self, grant: GrantView) -> str:
+        """Return by which annotation the owner follows the log of a run; empty: it does not, or not any more."""
+        asked = read_log_request(self.job.log_request, self.now_s, self.skew_s)
+        stands = asked is not None and asked.epoch == grant.epoch and grant.accepted
+        return self.job.log_request if stands else ""
 
     @property
     def expires_s(self) -> float | None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from hansa.api import places
 from hansa.api.aijob import MAX_JOB_BYTES, SERVED_WORKLOADS, UNSERVED, AIJobSpec
-from hansa.api.meta import first_fault
+from hansa.api.meta import LOG_REQUEST_ANNOTATION, first_fault
 from hansa.api.residency import Residency
 from hansa.grants.envelope import digest
 from hansa.model.quantities import millis, units
@@ -54,6 +54,8 @@ class JobView:
     finalizers: tuple[str, ...]
     parsed: ParsedSpec
     status: Mapping[str, Any] = field(default_factory=dict)
+    log_request: str = ""
+    """Annotation by which its owner asks for the log; empty: nobody does."""
 
     @property
     def suspended(self) -> bool:
@@ -147,7 +149,13 @@ def view_job(manifest: Mapping[str, Any], parsed: ParsedSpec) -> JobView:
         finalizers=finalizers,
         parsed=parsed,
         status=manifest.get("status") or {},
+        log_request=log_request_of(meta),
     )
+
+
+def log_request_of(meta: Mapping[str, Any]) -> str:
+    """Return the annotation that asks for a log; empty: there is none."""
+    return str((meta.get("annotations") or {}).get(LOG_REQUEST_ANNOTATION, ""))
 
 
 def shape_of(spec: AIJobSpec) -> Shape:

@@ -119,6 +119,8 @@ class OutputSource:
     container: str
     own_lines: int = 0
     """Lines that the container itself adds after the work's last."""
+    mark: str = ""
+    """How lines begin that carry the result: they are none of the log. Empty: no line does."""
 
 
 class Workload(Protocol):

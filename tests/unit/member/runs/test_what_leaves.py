@@ -40,6 +40,7 @@ ENDED: dict[str, Any] = {
 CARRIES = {
     "result": "exports.result: Allow, or a release",
     "logTail": "exports.logs: Allow",
+    "log": "exports.logs: Allow, while the owner follows it",
     "conditions": "exports.logs: Allow, in the message of how it ended",
     "exports": "the size of a result that waits; its digest tells nothing without the nonce",
 }

@@ -45,6 +45,7 @@ def test_every_field():
 READ = {
     "asked to stop": ({"spec": {"cancel": "Stop"}}, "stopping", True),
     "an unknown word is no stop": ({"spec": {"cancel": "Maybe"}}, "stopping", False),
+    "followed": ({"meta": {"annotations": {"hansa.dev/follow-log": "x"}}}, "log_request", "x"),
     "being deleted": ({"meta": {"deletionTimestamp": TIME}}, "deleting", True),
     "never made": ({"meta": {"creationTimestamp": None}}, "granted_s", 0.0),
     "without an end": ({"spec": {"notAfter": "later"}}, "not_after_s", float("inf")),
@@ -123,6 +124,7 @@ MALFORMED = {
     "wrong type": {"gpuSeconds": "many"},
     "negative": {"gpuSeconds": -1},
     "too long": {"logTail": "x" * 8193},
+    "too long a piece of a log": {"log": {"start": 0, "text": "x" * 16385}},
     "too many conditions": {"conditions": [condition("Running")] * 17},
     "bad condition": {"conditions": [condition("Running", "Perhaps")]},
     "no object": "Running",

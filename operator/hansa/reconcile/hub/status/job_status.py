@@ -142,8 +142,8 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
         facts.append(
             StatedCondition("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}.")
         )
-    status = _status(job, facts, now_s)
-    return status | _times(job, grant, now_s) | billing.so_far(job.status, bill)
+    status = _status(job, facts, now_s) | _log(grant)
+    return _given(status | _times(job, grant, now_s) | billing.so_far(job.status, bill))
 
 
 def refused(job: JobView, grant: GrantView, now_s: float, *, run: Bill | None = None) -> Status:
@@ -254,7 +254,16 @@ def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: 
     status |= _result(job, grant)
     if grant.status.log_tail is not None:
         status["logTail"] = grant.status.log_tail
-    return status
+    return _given(status | _log(grant))
+
+
+def _log(grant: GrantView) -> Status:
+    """Return the piece of the log that the member shows; None: the one shown before is taken back."""
+    window = grant.status.log
+    if window is None:
+        return {"log": None}
+    said = {"epoch": grant.epoch, "start": window.start, "text": window.text}
+    return {"log": said | ({"ended": True} if window.ended else {})}
 
 
 def with_late_result(job: JobView, grant: GrantView) -> Status:

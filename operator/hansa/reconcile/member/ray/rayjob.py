@@ -40,7 +40,7 @@ class RayJob:
 
     serves = frozenset({"Batch", "FineTune"})
     resource = Resource("ray.io", "v1", "RayJob", "rayjobs")
-    output_source = OutputSource("batch.kubernetes.io/job-name", "submitter", own_lines=4)
+    output_source = OutputSource("batch.kubernetes.io/job-name", "submitter", 4, launcher.MARK)
     """The submitter follows the driver's log."""
 
     def render(self, request: RunRequest) -> Rendering:

@@ -124,6 +124,12 @@ ENDS = {
         [VALID, GRANTED, ENDED, WELL],
         TIMES | {"logTail": "bye"},
     ),
+    "followed to its end": (
+        {},
+        SUCCEEDED | TIMES | {"log": {"start": 7, "text": "bye", "ended": True}},
+        [VALID, GRANTED, ENDED, WELL],
+        TIMES | {"log": {"epoch": 1, "start": 7, "text": "bye", "ended": True}},
+    ),
     "an empty result": (
         {},
         SUCCEEDED | TIMES | {"result": "", "logTail": ""},

@@ -1,0 +1,170 @@
+"""Follows a job's log: asks for a piece at a time by an annotation on the job, and reads it from the job's status.
+
+Each piece says at which byte it begins, so nothing is shown twice and what is missing is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from hansa.adapters.clock import SystemClock
+from hansa.api.job.log_window import WINDOW_BYTES, JobLogWindow
+from hansa.api.meta import LOG_REQUEST_ANNOTATION
+from hansa.cli.display import plain
+from hansa.errors import Retryable, Terminal
+from hansa.model.log_request import LogRequest
+from hansa.ports import Manifest
+
+if TYPE_CHECKING:
+    from hansa.adapters.kube.client import KubeCluster
+
+LOOK_S = 2.0
+STANDS_S = 180
+"""A reader that is gone is read for no longer than this."""
+RENEW_S = 90
+SILENCE_S = 30
+"""So long a member may take for the first piece, before a reader is told why there may be none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How far a log was shown."""
+
+    epoch: int = 0
+    """The run; 0: none yet."""
+    position: int = 0
+    """First byte that was not shown."""
+    asked: LogRequest | None = None
+    asked_s: float = 0.0
+    """When this run was asked for first."""
+    is_answered: bool = False
+    is_told: bool = False
+    """Whether the silence was explained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What follows from one look at the job."""
+
+    reader: Reader
+    text: str = ""
+    note: str = ""
+    """For the reader, beside the log."""
+    request: LogRequest | None = None
+    """To be asked for now."""
+    is_over: bool = False
+    needs_tail: bool = False
+    """Whether the log's last lines come otherwise: nobody followed it to its end."""
+
+
+def step(reader: Reader, job: Manifest, now_s: float) -> Step:
+    """Return what to show of a job and what to ask for next."""
+    status = job.get("status") or {}
+    epoch, node = int(status.get("epoch") or 0), str(status.get("node") or "")
+    note = ""
+    if epoch != reader.epoch and node:
+        note = f"run {epoch}, at {node}"
+        reader = replace(
+            reader, epoch=epoch, position=reader.position if not reader.epoch else 0, asked=None
+        )
+        reader = replace(reader, asked_s=now_s, is_answered=False, is_told=False)
+    window = _window(status, reader.epoch)
+    shown = _shown(reader, window, note)
+    if _has_ended(status):
+        has_end = window is not None and window.ended
+        return replace(shown, is_over=True, needs_tail=not has_end)
+    return _asked(shown, window, node, now_s)
+
+
+def _window(status: Manifest, epoch: int) -> JobLogWindow | None:
+    if not status.get("log"):
+        return None
+    try:
+        window = JobLogWindow.model_validate(status["log"])
+    except ValueError as error:
+        raise Terminal(f"status.log of the job cannot be read: {error}") from error
+    return window if window.epoch == epoch else None
+
+
+def _shown(reader: Reader, window: JobLogWindow | None, note: str) -> Step:
+    """Return what of a piece is new; one that begins later is another reader's, or the log's end."""
+    if window is None:
+        return Step(reader, note=note)
+    data, start = window.text.encode(), window.start
+    end, reader = start + len(data), replace(reader, is_answered=True)
+    if window.ended and start > reader.position:
+        missing = f"{start - reader.position} bytes of the log were not sent before its end"
+        note, reader = "; ".join(filter(None, (note, missing))), replace(reader, position=start)
+    if not start <= reader.position < end:
+        return Step(reader, note=note)
+    text = data[reader.position - start :].decode(errors="ignore")
+    return Step(replace(reader, position=end), text, note)
+
+
+def _asked(shown: Step, window: JobLogWindow | None, node: str, now_s: float) -> Step:
+    """Return the step with a request where one is due: at first, before it runs out, for the next piece."""
+    reader, asked = shown.reader, shown.reader.asked
+    if not reader.epoch or not node:
+        return shown
+    is_silent = not (reader.is_answered or reader.is_told)
+    if is_silent and now_s - reader.asked_s > SILENCE_S:
+        reader = replace(reader, is_told=True)
+        shown = replace(shown, note=f"nothing yet: {_why_silent(node)}")
+    if (
+        asked is None
+        or asked.until_s - now_s < RENEW_S
+        or reader.position - asked.start >= WINDOW_BYTES // 2
+        or _is_elsewhere(window, reader.position)
+    ):
+        asked = LogRequest(float(int(now_s) + STANDS_S), reader.epoch, reader.position)
+        return replace(shown, reader=replace(reader, asked=asked), request=asked)
+    return replace(shown, reader=reader)
+
+
+def _is_elsewhere(window: JobLogWindow | None, position: int) -> bool:
+    """Tell whether a piece neither holds a byte nor ends before it: another reader asked for it."""
+    if window is None:
+        return False
+    return not window.start <= position <= window.start + len(window.text.encode())
+
+
+def _why_silent(node: str) -> str:
+    return (
+        f"the run at {node} may not have begun, {node} may not export logs (MemberPolicy"
+        " exports.logs), or its agent may be too old to send them before the end"
+    )
+
+
+def _has_ended(status: Manifest) -> bool:
+    rows = status.get("conditions") or ()
+    return any(r.get("type") in {"Succeeded", "Failed"} and r.get("status") == "True" for r in rows)
+
+
+async def follow(cluster: KubeCluster, path: str, start: int) -> tuple[Step, Manifest]:
+    """Show a job's log until it ends; return the last step and the job as it is then."""
+    clock, reader = SystemClock(), Reader(position=start)
+    try:
+        while True:
+            try:
+                job = await cluster.get(path)
+                done = step(reader, job, clock.now())
+                if done.request is not None:
+                    asked = {LOG_REQUEST_ANNOTATION: str(done.request)}
+                    await cluster.merge(path, {"metadata": {"annotations": asked}})
+            except Retryable:
+                await asyncio.sleep(LOOK_S)
+                continue
+            reader = done.reader
+            if done.note:
+                click.echo(plain(done.note), err=True)
+            click.echo(plain(done.text), nl=False)
+            if done.is_over:
+                return done, job
+            await asyncio.sleep(LOOK_S)
+    except asyncio.CancelledError:
+        click.echo(f"\nto go on: --from {reader.position}", err=True)
+        raise

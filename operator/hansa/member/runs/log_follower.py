@@ -1,0 +1,150 @@
+"""Sends on what a driver writes while its owner follows it, a piece at a time, as far as the institution's law lets it.
+
+Nobody calls the agent: the wish comes with the grant, and the piece goes into the grant's status. The next piece
+goes when the wish names a later byte, so a reader that is slow, or a hub, makes nothing pile up here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from hansa.api.job.log_window import WINDOW_BYTES, LogWindow
+from hansa.api.meta import LOG_REQUEST_ANNOTATION
+from hansa.errors import HansaError
+from hansa.grants.exports.permits import Subject, exportable
+from hansa.member.context import AgentContext
+from hansa.member.runs.run_objects import RunObjects
+from hansa.member.state.run_index import Entry
+from hansa.model.log_request import LogRequest, read_log_request
+from hansa.ports import Manifest
+from hansa.reconcile.member.grant_status import reported
+from hansa.reconcile.member.log_scan import LogScan
+
+log = logging.getLogger(__name__)
+MOST_FOLLOWED = 16
+"""Logs followed at the same time; a hub that asks for more waits for these to run out."""
+MOST_CHUNKS = 16
+"""Mebibytes read of one log at a time, until what is wanted is reached."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """One log that is followed. ``lock``: what is sent last must be what was read last."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    pod: str = ""
+    scan: LogScan = field(default_factory=LogScan)
+    is_over: bool = False
+
+
+class LogFollower:
+    """Follows the logs that owners ask for."""
+
+    def __init__(self, context: AgentContext, objects: RunObjects) -> None:
+        """``context``: shared state; ``objects`` reads a run's log."""
+        self._context = context
+        self._objects = objects
+        self._followed: dict[str, _Followed] = {}
+
+    async def look(self) -> None:
+        """Send the next piece of each log that is followed, and take back what is not any more."""
+        names = self._context.run_index.names()
+        for gone in self._followed.keys() - {*names}:
+            del self._followed[gone]
+        found = [entry for entry in map(self._context.run_index.get, names) if entry is not None]
+        await asyncio.gather(*(self._serve(entry) for entry in found))
+
+    async def last(self, entry: Entry) -> Manifest:
+        """Return the status field with the end of a log that is followed; empty: it is not, or cannot be read."""
+        request = self._request(entry)
+        if request is None:
+            return {}
+        state = self._followed.setdefault(entry.name, _Followed())
+        async with state.lock:
+            state.is_over = True
+            try:
+                if not await self._read(entry, state, request, is_over=True):
+                    return {}
+            except HansaError as error:
+                log.warning("end of log not read", extra={"run": entry.name, "error": str(error)})
+                return {}
+            return {"log": _wire(state.scan.last(request.start))}
+
+    async def _serve(self, entry: Entry) -> None:
+        request = self._request(entry)
+        try:
+            if request is not None:
+                await self._send(entry, request)
+                return
+            self._followed.pop(entry.name, None)
+            if self._shown(entry) is not None:
+                await self._tell(entry, None)
+        except HansaError as error:
+            log.info("log not sent", extra={"run": entry.name, "error": str(error)})
+
+    async def _send(self, entry: Entry, request: LogRequest) -> None:
+        state = self._followed.get(entry.name)
+        if state is None:
+            if len(self._followed) >= MOST_FOLLOWED:
+                return
+            state = self._followed[entry.name] = _Followed()
+        async with state.lock:
+            if state.is_over or not await self._read(entry, state, request):
+                return
+            window = _wire(state.scan.window(request.start))
+            if window != self._shown(entry):
+                await self._tell(entry, window)
+
+    async def _tell(self, entry: Entry, window: Manifest | None) -> None:
+        await self._context.tell_hub(entry.grant, {"status": {"log": window}})
+
+    def _request(self, entry: Entry) -> LogRequest | None:
+        """Return what the owner asks for, where the law lets it out and the run has not been told over."""
+        context, grant = self._context, self._context.grant_of(entry)
+        if grant is None or reported(grant).finished:
+            return None
+        subject = Subject(
+            entry.spec.institution, tuple(source.name for source in entry.spec.job_spec.data)
+        )
+        if exportable(subject, context.cluster_state.policy.spec).logs.verdict != "Allow":
+            return None
+        noted = grant["metadata"].get("annotations")
+        asked: Any = noted.get(LOG_REQUEST_ANNOTATION) if isinstance(noted, dict) else None
+        skew_s = context.settings.limits.clock_skew_seconds
+        request = read_log_request(asked, context.clock.now(), skew_s)
+        return request if request is not None and request.epoch == entry.epoch else None
+
+    def _shown(self, entry: Entry) -> Manifest | None:
+        """Return the piece that the hub has; None: it has none, or has the log's end."""
+        grant = self._context.grant_of(entry)
+        if grant is None or reported(grant).finished:
+            return None
+        found: Manifest | None = (grant.get("status") or {}).get("log")
+        return found
+
+    async def _read(
+        self, entry: Entry, state: _Followed, request: LogRequest, *, is_over: bool = False
+    ) -> bool:
+        """Read on until the piece that is wanted is whole, or to the end; False: there is no log, or no end of it."""
+        source = await self._objects.log_source(entry)
+        if source is None:
+            return False
+        if source.pod != state.pod or request.start < state.scan.start:
+            state.pod, state.scan = source.pod, LogScan()
+        for _ in range(MOST_CHUNKS):
+            if not is_over and state.scan.end >= request.start + WINDOW_BYTES:
+                return True
+            before = state.scan
+            text, is_cut = await self._objects.read_log(source, before.query)
+            after = before.take(text, source.mark, is_cut=is_cut, is_over=is_over)
+            state.scan = after.without(request.start if not is_over else after.end)
+            if not is_cut:
+                return True
+        return not is_over
+
+
+def _wire(window: LogWindow) -> Manifest:
+    return window.model_dump(by_alias=True, exclude_defaults=True) | {"start": window.start}

@@ -1,0 +1,120 @@
+"""How far a driver's log was read, and the part of it that is kept at hand: read in pieces, without gap or repeat.
+
+Kubernetes reads a log from a second on, not from a byte: what was taken of that second already is told by the lines'
+own times, which the kubelet writes before them. So an agent that goes on, or begins anew, takes each line once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from hansa.api.job.log_window import WINDOW_BYTES, LogWindow
+from hansa.model.times import from_rfc3339, rfc3339
+
+KEPT_BEHIND_BYTES = 65_536
+"""What two readers at different places may lie apart without the log being read from its beginning again."""
+LEFT_OUT = "[lines are left out: more in one second than can be read]\n"
+_NANO_DIGITS = 9
+_CONTINUES = range(0x80, 0xC0).__contains__
+"""Whether a byte of UTF-8 goes on with a character."""
+_Key = tuple[int, str]
+"""Second since the epoch, and the digits behind it: the order of lines, whatever the machine's time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogScan:
+    """A log as far as it was read."""
+
+    second: int = 0
+    digits: str = ""
+    lines: int = 0
+    """How many lines with that very time were taken."""
+    start: int = 0
+    """Place of the first byte that is kept."""
+    kept: bytes = b""
+
+    @property
+    def end(self) -> int:
+        """Place behind the last byte that was read."""
+        return self.start + len(self.kept)
+
+    def query(self, most_bytes: int) -> Mapping[str, str]:
+        """Return how to ask the API server for what follows."""
+        since = {"sinceTime": rfc3339(self.second)} if self.second else {}
+        return since | {"timestamps": "true", "limitBytes": str(most_bytes)}
+
+    def take(self, chunk: str, mark: str, *, is_cut: bool, is_over: bool = False) -> LogScan:
+        """Return the scan with what a chunk adds.
+
+        Args:
+            chunk: What the API server answered to ``query``.
+            mark: How lines begin that are none of the log; empty: no line does.
+            is_cut: Whether the chunk ends at its limit.
+            is_over: Whether nothing can follow any more: then an unfinished line is one.
+        """
+        whole = chunk if is_over and not is_cut else chunk[: chunk.rfind("\n") + 1]
+        scan, seen, added = self, 0, []
+        for key, text in _lines(whole, (self.second, self.digits)):
+            at = (scan.second, scan.digits)
+            seen += key == (self.second, self.digits)
+            if key < at or (key == (self.second, self.digits) and seen <= self.lines):
+                continue
+            scan = replace(scan, second=key[0], digits=key[1], lines=scan.lines * (key == at) + 1)
+            if not (mark and any(part.startswith(mark) for part in text.splitlines())):
+                added.append(text)
+        if is_cut and scan == self:
+            return self._beyond(chunk[len(whole) :])
+        return replace(scan, kept=self.kept + "".join(added).encode(errors="replace"))
+
+    def _beyond(self, cut: str) -> LogScan:
+        """Return the scan where an answer held nothing new: at the next second, of which it had the beginning."""
+        stamp, found, _ = cut.partition(" ")
+        key = _key(stamp) if found else None
+        if key is not None and key[0] > self.second:
+            return LogScan(key[0], "", 0, self.start, self.kept)
+        return LogScan(self.second + 1, "", 0, self.start, self.kept + LEFT_OUT.encode())
+
+    def without(self, before: int) -> LogScan:
+        """Return the scan without what lies far before a byte."""
+        drop = min(len(self.kept), max(0, before - KEPT_BEHIND_BYTES - self.start))
+        return replace(self, start=self.start + drop, kept=self.kept[drop:])
+
+    def window(self, start: int) -> LogWindow:
+        """Return the piece that begins at a byte, in whole characters; behind the end it is empty."""
+        begin = min(max(start - self.start, 0), len(self.kept))
+        while begin < len(self.kept) and _CONTINUES(self.kept[begin]):
+            begin += 1
+        text = self.kept[begin : begin + WINDOW_BYTES].decode(errors="ignore")
+        return LogWindow(start=self.start + begin, text=text)
+
+    def last(self, start: int) -> LogWindow:
+        """Return the piece that begins at a byte and ends the log; later, where one cannot hold so much."""
+        found = self.window(max(start, self.end - WINDOW_BYTES))
+        return found.model_copy(update={"ended": True})
+
+
+def _lines(chunk: str, before: _Key) -> Iterator[tuple[_Key, str]]:
+    """Yield each line with its time; one that has none has that of the line before it."""
+    key = before
+    for line in chunk.removesuffix("\n").split("\n") if chunk else ():
+        stamp, found, text = line.partition(" ")
+        stated = _key(stamp) if found else None
+        if stated is None:
+            text = line
+        key = stated or key
+        yield key, f"{text}\n"
+
+
+def _key(stamp: str) -> _Key | None:
+    """Return a line's time.
+
+    >>> _key("1970-01-01T02:00:01.5+02:00")
+    (1, '500000000')
+    """
+    seconds = from_rfc3339(stamp)
+    if seconds is None or seconds < 0:
+        return None
+    digits = stamp.partition(".")[2]
+    length = next((n for n, letter in enumerate(digits) if not letter.isdigit()), len(digits))
+    return int(seconds), digits[:length].ljust(_NANO_DIGITS, "0")

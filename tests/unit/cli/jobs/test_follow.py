@@ -1,0 +1,99 @@
+"""A reader shows each byte of a log once, counts what it missed, and asks for the next piece in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hansa.api.job.log_window import WINDOW_BYTES
+from hansa.cli.jobs.follow import RENEW_S, SILENCE_S, STANDS_S, Reader, Step, step
+from hansa.errors import Terminal
+from hansa.model.log_request import LogRequest
+
+NOW_S = 1_800_000_000.0
+WELL = {"conditions": [{"type": "Succeeded", "status": "True"}]}
+
+
+def job(start: int | None = None, text: str = "", *, epoch: int = 1, **status: Any):
+    log = {} if start is None else {"log": {"epoch": epoch, "start": start, "text": text}}
+    return {"status": {"node": "tartu", "epoch": 1} | log | status}
+
+
+def at(position: int, *, asked: int | None = None, until_s: float = STANDS_S) -> Reader:
+    start = position if asked is None else asked
+    return Reader(1, position, LogRequest(NOW_S + until_s, 1, start), NOW_S, is_answered=True)
+
+
+# Reader, job; then what is shown, what is said, from which byte is asked (None: not now).
+STEPS: dict[str, Any] = {
+    "first look": (Reader(), job(), "", "run 1, at tartu", 0),
+    "going on": (Reader(position=9), job(), "", "run 1, at tartu", 9),
+    "not placed": (Reader(), {"status": {}}, "", "", None),
+    "no status": (Reader(), {}, "", "", None),
+    "what is new": (at(3), job(0, "onetwo"), "two", "", None),
+    "nothing new": (at(6), job(0, "onetwo"), "", "", None),
+    "whole characters": (at(2), job(0, "õõ"), "õ", "", None),
+    "half a piece": (at(0), job(0, "x" * (WINDOW_BYTES // 2)), "x" * 8192, "", 8192),
+    "another reader's piece, further on": (at(3), job(5, "z"), "", "", 3),
+    "another reader's piece, further back": (at(30), job(5, "z"), "", "", 30),
+    "running out": (at(3, until_s=RENEW_S - 1), job(3), "", "", 3),
+    "an earlier run's piece": (at(3), job(0, "onetwo", epoch=7), "", "", None),
+}
+
+
+@pytest.mark.parametrize("case", STEPS)
+def test_a_look(case):
+    reader, seen, text, note, start = STEPS[case]
+
+    done = step(reader, seen, NOW_S)
+
+    assert (done.text, done.note) == (text, note)
+    assert (done.request.start if done.request else None) == start
+    assert not done.is_over
+
+
+def test_another_run_begins_at_its_beginning():
+    seen = job(0, "anew", epoch=2)
+    seen["status"]["epoch"] = 2
+
+    done = step(at(300), seen, NOW_S)
+
+    assert (done.text, done.note) == ("anew", "run 2, at tartu")
+    assert done.request == LogRequest(NOW_S + STANDS_S, 2, 4)
+
+
+ENDS: dict[str, Any] = {
+    "followed": (at(3), {"start": 0, "text": "onetwo"}, "two", "", False),
+    "with a gap": (at(3), {"start": 10, "text": "two"}, "two", "7 bytes of the log", False),
+    "shown already": (at(6), {"start": 0, "text": "onetwo"}, "", "", False),
+    "by nobody": (at(3), None, "", "", True),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_the_end(case):
+    reader, log, text, note, needs_tail = ENDS[case]
+    told = {"log": log | {"epoch": 1, "ended": True}} if log else {}
+
+    done = step(reader, job(**WELL, **told), NOW_S)
+
+    assert (done.text, done.is_over, done.needs_tail) == (text, True, needs_tail)
+    assert note in done.note
+    assert done.request is None
+
+
+def test_a_silence_is_explained_once():
+    reader = step(Reader(), job(), NOW_S).reader
+    looks: list[Step] = []
+    for second in range(0, 120, 10):
+        looks.append(step(reader, job(), NOW_S + second))
+        reader = looks[-1].reader
+
+    told = [second for second, look in zip(range(0, 120, 10), looks, strict=True) if look.note]
+    assert told == [SILENCE_S + 10]
+
+
+def test_a_piece_that_is_none_ends_it_with_a_word():
+    with pytest.raises(Terminal, match=r"status\.log"):
+        step(at(0), job(log={"epoch": 1, "start": -1}), NOW_S)

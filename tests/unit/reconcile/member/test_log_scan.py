@@ -1,0 +1,119 @@
+"""A log that is read in pieces comes out whole: no line twice, none missing, whatever the pieces."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.api.job.log_window import WINDOW_BYTES
+from hansa.model.times import from_rfc3339
+from hansa.reconcile.member.log_scan import KEPT_BEHIND_BYTES, LEFT_OUT, LogScan
+
+MARK = "hansa-result:"
+BEGIN_S = 1_800_000_000
+Line = tuple[int, str]
+"""Time in nanoseconds, and text."""
+LINES = st.lists(
+    st.tuples(st.integers(0, 3 * 10**9), st.text("aõ\r é", max_size=9)), max_size=12
+).map(sorted)
+
+
+def stamp(nanos: int) -> str:
+    """A kubelet's time, in its machine's own zone."""
+    hours, rest = divmod((BEGIN_S + nanos // 10**9) % 86_400 + 7200, 3600)
+    return f"2027-01-15T{hours:02}:{rest // 60:02}:{rest % 60:02}.{nanos % 10**9:09}+02:00"
+
+
+def kubelet(lines: list[Line], query) -> tuple[str, bool]:
+    """What the API server answers: whole seconds on, whole lines or not, within a limit."""
+    since_s = from_rfc3339(query.get("sinceTime")) or 0
+    told = "".join(f"{stamp(at)} {text}\n" for at, text in lines if BEGIN_S + at / 1e9 >= since_s)
+    data = told.encode()[: int(query["limitBytes"])]
+    return data.decode(errors="ignore"), len(data) < len(told.encode())
+
+
+def read(scan: LogScan, lines: list[Line], most_bytes: int = 10_000) -> LogScan:
+    text, is_cut = kubelet(lines, scan.query(most_bytes))
+    return scan.take(text, MARK, is_cut=is_cut)
+
+
+@given(LINES, st.data())
+def test_a_log_that_grows_is_read_once(lines, data):
+    scan = LogScan()
+    for length in sorted(data.draw(st.lists(st.integers(0, len(lines))))):
+        scan = read(scan, lines[:length])
+    scan = read(scan, lines)
+
+    assert scan.kept.decode() == "".join(f"{text}\n" for _, text in lines)
+
+
+@given(st.lists(st.text("aõ", max_size=9), max_size=20), st.integers(100, 200))
+def test_a_log_that_is_larger_than_an_answer_is_read_on(texts, most_bytes):
+    lines = [(number * 10**9, text) for number, text in enumerate(texts)]
+    scan = LogScan()
+    for _ in range(2 * len(lines) + 1):
+        scan = read(scan, lines, most_bytes)
+
+    assert scan.kept.decode() == "".join(f"{text}\n" for text in texts)
+
+
+def test_more_in_a_second_than_an_answer_holds_is_named_and_does_not_stop_it():
+    lines = [(number, "x" * 20) for number in range(9)] + [(2 * 10**9, "later")]
+    scan = LogScan()
+    for _ in range(4):
+        scan = read(scan, lines, 150)
+
+    assert scan.kept.decode() == f"{'x' * 20}\n" * 2 + LEFT_OUT + "later\n"
+
+
+def test_an_unfinished_line_waits_until_it_is_one_or_nothing_can_follow():
+    text = f"{stamp(0)} one\n{stamp(1)} tw"
+
+    scan = LogScan().take(text, MARK, is_cut=False)
+
+    assert scan.kept == b"one\n"
+    assert scan.take(text, MARK, is_cut=False, is_over=True).kept == b"one\ntw\n"
+
+
+def test_the_marked_result_is_no_line_of_the_log():
+    lines = [(0, "one"), (1, f"{MARK}NDI="), (2, f"progress\r{MARK}NDI="), (3, "two")]
+
+    assert read(LogScan(), lines).kept == b"one\ntwo\n"
+
+
+def test_a_line_without_a_time_is_shown_as_it_is():
+    scan = LogScan().take("no time\n\n2027 neither\n", MARK, is_cut=False)
+
+    assert scan.kept == b"no time\n\n2027 neither\n"
+
+
+@given(st.text("aõ€", min_size=1, max_size=40_000), st.integers(0, 200_000))
+def test_pieces_are_whole_characters_and_join(text, begin):
+    scan = LogScan(kept=text.encode())
+    shown, at = "", 0
+    while at < scan.end:
+        piece = scan.window(at)
+        assert piece.start == at
+        assert 0 < len(piece.text.encode()) <= WINDOW_BYTES
+        shown, at = shown + piece.text, at + len(piece.text.encode())
+    assert shown == text
+
+    piece = scan.window(begin)
+    assert min(begin, scan.end) <= piece.start <= min(begin, scan.end) + 2
+    assert text.encode()[piece.start :].decode().startswith(piece.text)
+
+
+def test_the_last_piece_ends_the_log():
+    scan = LogScan(start=100, kept=b"x" * 20_000)
+
+    assert scan.last(19_000).start == 19_000
+    tail = scan.last(0)
+    assert (tail.start + len(tail.text), tail.ended) == (20_100, True)
+
+
+def test_what_is_kept_is_bounded_and_keeps_its_place():
+    scan = LogScan(kept=bytes(200_000)).without(150_000)
+
+    assert scan.end == 200_000
+    assert scan.start == 150_000 - KEPT_BEHIND_BYTES
+    assert scan.without(0) == scan
