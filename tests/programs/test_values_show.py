@@ -63,6 +63,15 @@ EACH: dict[str, Any] = {
     "admission.enabled": False,
     "join.enabled": False,
     "join.serviceAccountName": "changed",
+    "ledger.database.at": [PEER],
+    "ledger.database.port": 77,
+    "ledger.database.secretKey": "changed",
+    "ledger.database.secretName": "changed",
+    "ledger.database.volume.size": "77Gi",
+    "ledger.database.volume.storageClassName": "changed",
+    "ledger.enabled": False,
+    "ledger.resources.limits": QUANTITIES,
+    "ledger.resources.requests": QUANTITIES,
     "rbac.aggregate": False,
     "signingKey.secretName": "changed",
     # the member's
@@ -208,7 +217,7 @@ def test_all_pods_carry_what_is_said_of_all(render: Render):
     for chart in ("hansa-hub", "hansa-member"):
         on = around(chart) | said
         workloads = [d for d in render(chart, None, **on) if d["kind"] in {"Deployment", "DaemonSet", "Job"}]  # fmt: skip
-        assert len(workloads) == {"hansa-hub": 1, "hansa-member": 5}[chart]
+        assert len(workloads) == {"hansa-hub": 2, "hansa-member": 5}[chart]
         for one in workloads:
             metadata, spec = (one["spec"]["template"][part] for part in ("metadata", "spec"))
             assert metadata["labels"]["mark"] == metadata["annotations"]["mark"] == "x"
