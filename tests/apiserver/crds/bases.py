@@ -108,6 +108,7 @@ JOB_STATUS = {
     "finishedAt": EARLY,
     "result": "{}",
     "logTail": "done",
+    "log": {"epoch": 1, "start": 0, "text": "done", "state": "Open"},
     "usage": {"gpuSeconds": 1, "wallSeconds": 1},
     "cost": {"amount": "0.1", "currency": "EUR"},
     "earlier": {
@@ -266,6 +267,7 @@ GRANT_STATUS = {
         }
     ],
     "logTail": "done",
+    "log": {"start": 0, "text": "done", "state": "Open"},
     "release": {"epoch": 1, "releasedAt": EARLY, "keyId": DIGEST, "signature": "AAAA"},
     "conditions": [CONDITION],
 }

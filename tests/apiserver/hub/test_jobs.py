@@ -47,7 +47,7 @@ async def test_a_log_is_followed_from_the_job_to_the_member_and_back(league, hub
             league.grants, asked_from(WINDOW_BYTES), "the next piece is asked for"
         )
         ended = [condition("Running", "False", "Succeeded"), condition("Succeeded", "True", "Done")]
-        said = grant["status"] | {"log": {"start": WINDOW_BYTES, "text": "end\n", "ended": True}}
+        said = grant["status"] | {"log": {"start": WINDOW_BYTES, "text": "end\n", "state": "Ended"}}
         said |= {"conditions": [*grant["status"]["conditions"], *ended]}
         await member.report(grant, said | member.release(grant))
         done, _ = await reading

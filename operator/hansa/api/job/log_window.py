@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from hansa.api.meta import Model
@@ -15,7 +17,9 @@ class LogWindow(Model):
 
     start: int = Field(ge=0, description="Bytes of the log before it.")
     text: str = Field(default="", max_length=WINDOW_BYTES, description="The piece; empty: no more.")
-    ended: bool = Field(default=False, description="Whether the log ends with it, for good.")
+    state: Literal["Open", "Ended"] = Field(
+        default="Open", description="Ended: the log ends with it, for good."
+    )
 
 
 class JobLogWindow(LogWindow):

@@ -75,7 +75,7 @@ def step(reader: Reader, job: Manifest, now_s: float) -> Step:
     window = _window(status, reader.epoch)
     shown = _shown(reader, window, note)
     if _has_ended(status):
-        has_end = window is not None and window.ended
+        has_end = window is not None and window.state == "Ended"
         return replace(shown, is_over=True, needs_tail=not has_end)
     return _asked(shown, window, node, now_s)
 
@@ -96,7 +96,7 @@ def _shown(reader: Reader, window: JobLogWindow | None, note: str) -> Step:
         return Step(reader, note=note)
     data, start = window.text.encode(), window.start
     end, reader = start + len(data), replace(reader, is_answered=True)
-    if window.ended and start > reader.position:
+    if window.state == "Ended" and start > reader.position:
         missing = f"{start - reader.position} bytes of the log were not sent before its end"
         note, reader = "; ".join(filter(None, (note, missing))), replace(reader, position=start)
     if not start <= reader.position < end:

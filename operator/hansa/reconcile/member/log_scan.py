@@ -91,7 +91,7 @@ class LogScan:
     def last(self, start: int) -> LogWindow:
         """Return the piece that begins at a byte and ends the log; later, where one cannot hold so much."""
         found = self.window(max(start, self.end - WINDOW_BYTES))
-        return found.model_copy(update={"ended": True})
+        return found.model_copy(update={"state": "Ended"})
 
 
 def _lines(chunk: str, before: _Key) -> Iterator[tuple[_Key, str]]:

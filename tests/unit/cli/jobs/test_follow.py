@@ -74,7 +74,7 @@ ENDS: dict[str, Any] = {
 @pytest.mark.parametrize("case", ENDS)
 def test_the_end(case):
     reader, log, text, note, needs_tail = ENDS[case]
-    told = {"log": log | {"epoch": 1, "ended": True}} if log else {}
+    told = {"log": log | {"epoch": 1, "state": "Ended"}} if log else {}
 
     done = step(reader, job(**WELL, **told), NOW_S)
 

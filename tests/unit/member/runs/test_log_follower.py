@@ -140,7 +140,7 @@ async def test_its_end_comes_with_the_end_of_the_run(agent):
     assert agent.status()["log"] == {
         "start": 0,
         "text": "one\ntwo\nlast without a newline\n",
-        "ended": True,
+        "state": "Ended",
     }
     assert len(agent.status()["logTail"]) < LOG_TAIL_BYTES
     assert await agent.look() == agent.status()["log"]

@@ -108,7 +108,7 @@ def test_the_last_piece_ends_the_log():
 
     assert scan.last(19_000).start == 19_000
     tail = scan.last(0)
-    assert (tail.start + len(tail.text), tail.ended) == (20_100, True)
+    assert (tail.start + len(tail.text), tail.state) == (20_100, "Ended")
 
 
 def test_what_is_kept_is_bounded_and_keeps_its_place():

@@ -263,7 +263,7 @@ def _log(grant: GrantView) -> Status:
     if window is None:
         return {"log": None}
     said = {"epoch": grant.epoch, "start": window.start, "text": window.text}
-    return {"log": said | ({"ended": True} if window.ended else {})}
+    return {"log": said | ({"state": window.state} if window.state == "Ended" else {})}
 
 
 def with_late_result(job: JobView, grant: GrantView) -> Status:

@@ -126,9 +126,9 @@ ENDS = {
     ),
     "followed to its end": (
         {},
-        SUCCEEDED | TIMES | {"log": {"start": 7, "text": "bye", "ended": True}},
+        SUCCEEDED | TIMES | {"log": {"start": 7, "text": "bye", "state": "Ended"}},
         [VALID, GRANTED, ENDED, WELL],
-        TIMES | {"log": {"epoch": 1, "start": 7, "text": "bye", "ended": True}},
+        TIMES | {"log": {"epoch": 1, "start": 7, "text": "bye", "state": "Ended"}},
     ),
     "an empty result": (
         {},
