@@ -74,6 +74,10 @@ class Cluster(Protocol):
         """Return all objects of a collection, read page by page."""
         ...
 
+    def pages(self, path: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Page]:
+        """Yield the same page by page, for whoever need not have all of it at once."""
+        ...
+
     def watch(
         self, path: str, resource_version: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[WatchEvent]:

@@ -58,6 +58,9 @@ class MemCluster:
         ]
         return Page(items, str(self.version))
 
+    async def pages(self, path: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Page]:
+        yield await self.list(path, labels=labels, fields=fields)
+
     async def watch(
         self, path: str, resource_version: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[WatchEvent]:

@@ -110,6 +110,9 @@ class FaultyCluster:
             "list", path, lambda: self._to.list(path, labels=labels, fields=fields)
         )
 
+    async def pages(self, path: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Page]:
+        yield await self.list(path, labels=labels, fields=fields)
+
     async def create(self, path: str, body: Manifest) -> Manifest:
         return await self._call("create", path, lambda: self._to.create(path, body), body)
 

@@ -93,6 +93,9 @@ class Deaf:
         self.listed.append(self.now_s)
         return Page([thing(len(self.listed))], str(len(self.listed)))
 
+    async def pages(self, path: str, **_: str):
+        yield await self.list(path)
+
     async def watch(self, _: str, version: str, **__: str):
         self.now_s += 60
         yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": version}})

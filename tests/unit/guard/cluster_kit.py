@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,9 @@ class MemoryCluster:
             and name in ("", thing["metadata"]["name"])
         ]
         return Page(found, "1")
+
+    async def pages(self, path: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Page]:
+        yield await self.list(path, labels=labels, fields=fields)
 
     async def merge(self, path: str, body: Manifest) -> Manifest:
         await self._meet("merge", path)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hansa.api.aijob import MAX_JOB_BYTES
-from hansa.reconcile.hub.job_view import OVERSIZE, trimmed_job
+from hansa.reconcile.hub.job_view import OVERSIZE, parse_spec, trimmed_job, view_job
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import job_manifest
 
@@ -37,7 +37,22 @@ def test_whatever_makes_a_job_large_it_is_kept_small(case):
 def test_a_job_of_the_full_size_is_kept_whole():
     job = job_manifest(entrypoint=["python", "x" * (MAX_JOB_BYTES - 2000)])
 
-    assert trimmed_job(job) is job
+    kept = trimmed_job(job)
+    assert {name: kept[name] for name in ("spec", "status")} == {
+        name: job[name] for name in ("spec", "status")
+    }
+    assert view_job(kept, parse_spec(kept["spec"])) == view_job(job, parse_spec(job["spec"]))
+
+
+def test_of_metadata_nothing_is_kept_that_is_not_used():
+    """What ``kubectl apply`` last applied is the whole object a second time, in each of thousands."""
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 2000}
+    job = job_manifest(meta={"annotations": applied, "labels": {"a": "b"}, "generateName": "x-"})
+
+    kept = trimmed_job(job)
+
+    assert not kept["metadata"].keys() & {"annotations", "labels", "generateName"}
+    assert view_job(kept, parse_spec(kept["spec"])) == view_job(job, parse_spec(job["spec"]))
 
 
 def test_a_job_that_is_too_large_is_told_so_and_the_next_one_runs(clock):

@@ -58,6 +58,9 @@ class SmallCluster:
         ]
         return Page(found, str(self._version))
 
+    async def pages(self, path: str, **query: str):
+        yield await self.list(path, **query)
+
     async def watch(self, path: str, _: str, **__: str):
         queue: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._watches.append((path, queue))

@@ -123,12 +123,20 @@ class KubeCluster:
         return parse_object(await self._call("GET", path))
 
     async def list(self, path: str, *, labels: str = "", fields: str = "") -> Page:
-        """Return all objects of a collection, read page by page, each as long as an answer may be.
+        """Return all objects of a collection."""
+        items: list[Manifest] = []
+        version = ""
+        async for page in self.pages(path, labels=labels, fields=fields):
+            items += page.items
+            version = page.resource_version
+        return Page(items, version)
+
+    async def pages(self, path: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Page]:
+        """Yield all objects of a collection page by page, each as long as an answer may be.
 
         A page that is too large is asked for again at half its length, so that nobody's large
         objects keep all others from being read; after small ones the pages grow again.
         """
-        items: list[Manifest] = []
         query, read = _selectors(labels, fields), 0
         length = self._bounds.page_items
         while True:
@@ -140,10 +148,10 @@ class KubeCluster:
                 length //= 2
                 continue
             page, more = parse_page(data)
-            items += page.items
             read += len(data)
+            yield page
             if not more:
-                return Page(items, page.resource_version)
+                return
             if read > self._bounds.collection:
                 raise TooLarge(
                     f"{path} holds more than {self._bounds.collection} bytes", after_s=30

@@ -24,6 +24,10 @@ class FencedCluster:
         """Return all objects of a collection."""
         return await self._cluster.list(path, labels=labels, fields=fields)
 
+    def pages(self, path: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Page]:
+        """Yield all objects of a collection, page by page."""
+        return self._cluster.pages(path, labels=labels, fields=fields)
+
     def watch(
         self, path: str, resource_version: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[WatchEvent]:

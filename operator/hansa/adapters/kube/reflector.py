@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Sequence, ValuesView
 from typing import Literal
 
 import orjson
@@ -90,14 +90,16 @@ class Mirror:
         if old is None or is_newer(thing, old):
             self._store(thing, old, notify=notify)
 
-    def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> None:
+    def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> bool:
+        """Keep an object; False where there is no room for it."""
         thing = self._trim(thing)
         if not self._has_room(thing, old):
             log.warning("no room for more name=%s", thing["metadata"].get("name"))
-            return
+            return False
         self._objects[self._key(thing)] = thing
         if notify:
             self._tell("ADDED" if old is None else "MODIFIED", thing)
+        return True
 
     def drop(self, thing: Manifest) -> None:
         """Forget an object that was deleted; a namesake with another uid stays."""
@@ -113,21 +115,23 @@ class Mirror:
 
         A list is the truth, also where its versions are lower: so they are after a restored backup.
         """
-        self._drop_others(things)
+        self._drop_all(self._objects.keys() - {self._key(thing) for thing in things})
         for thing in things:
             self._take_listed(thing)
 
-    def _drop_others(self, things: Sequence[Manifest]) -> None:
-        present = {self._key(thing) for thing in things}
-        for key in [key for key in self._objects if key not in present]:
-            self.drop(self._objects[key])
+    def _drop_all(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key in self._objects:
+                self.drop(self._objects[key])
 
-    def _take_listed(self, thing: Manifest) -> None:
+    def _take_listed(self, thing: Manifest) -> bool:
+        """Take an object as a list has it; False where there is no room for it."""
         if not self._keep_managed_fields:
             thing["metadata"].pop("managedFields", None)
         old = self._objects.get(self._key(thing))
         if old is None or _identity(old) != _identity(thing):
-            self._store(thing, old, notify=True)
+            return self._store(thing, old, notify=True)
+        return True
 
     def _has_room(self, thing: Manifest, old: Manifest | None) -> bool:
         """Count an object in; what is here stays, also where its newer version is longer."""
@@ -240,17 +244,27 @@ class Reflector(Mirror):
                 await self._back_off(error)
 
     async def _relist(self) -> str:
-        page = await self._cluster.list(self._path, labels=self._labels, fields=self._fields)
+        """Take the pages of a list as they come; return where the watch goes on.
+
+        What is put meanwhile may be newer than the list; the watch, from the list on, says it again. What
+        was not here as the list began, the list does not drop: it may have been made since.
+        """
+        gone, version, late = {*self._objects}, "", list[Manifest]()
+        pages = self._cluster.pages(self._path, labels=self._labels, fields=self._fields)
+        async for page in pages:
+            self._heard()
+            version = page.resource_version
+            async for thing in in_turns(self._admitted(page.items)):
+                gone.discard(self._key(thing))
+                if not self._take_listed(thing):
+                    late.append(thing)
+        self._drop_all(gone)
+        for thing in late:
+            self._take_listed(thing)
         # From list to list and not by watch: where each watch is cut short there would be no other list.
         self._list_at = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
-        self._heard()
-        things = self._admitted(page.items)
-        self._drop_others(things)
-        # What is put in between may be newer than the list; the watch, from the list on, says it again.
-        async for thing in in_turns(things):
-            self._take_listed(thing)
         self._synced.set()
-        return page.resource_version
+        return version
 
     async def _follow(self, version: str) -> str:
         """Watch from ``version``; return where to go on, or "" when it is time to list again."""

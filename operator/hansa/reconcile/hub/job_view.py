@@ -23,8 +23,11 @@ from hansa.reconcile.hub.pools import ParsedPool
 FINALIZER = "hansa.dev/grant"
 OVERSIZE = "oversizeBytes"
 """Stands in the spec of a job that was too large to be kept; the API server would drop the field."""
-KEPT = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp")
-KEPT_WHEN_SET = ("deletionTimestamp", "finalizers")
+KEPT = (
+    *("name", "namespace", "uid", "resourceVersion", "generation"),
+    *("creationTimestamp", "deletionTimestamp", "finalizers"),
+)
+"""All that is used of an AIJob's metadata."""
 Fault = tuple[Reason, str]
 
 
@@ -104,17 +107,17 @@ class Catalog:
 
 
 def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the AIJob, or of one that is too large what it takes to tell so and to let it go."""
+    """Return what is used of an AIJob; of one that is too large, what it takes to tell so and to let it go.
+
+    Annotations are not: what ``kubectl apply`` last applied is the whole object once more.
+    """
     meta = manifest["metadata"]
     try:
         size = len(orjson.dumps(meta)) + len(orjson.dumps(manifest.get("spec")))
     except TypeError:
         return manifest  # a number beyond 64 bits: read as such, and told
-    if size <= MAX_JOB_BYTES:
-        return manifest
-    fields = (*KEPT, *(name for name in KEPT_WHEN_SET if name in meta))
-    kept = {name: meta.get(name) for name in fields}
-    return {**manifest, "metadata": kept, "spec": {OVERSIZE: size}}
+    kept = manifest | {"metadata": {name: meta[name] for name in KEPT if name in meta}}
+    return kept if size <= MAX_JOB_BYTES else kept | {"spec": {OVERSIZE: size}}
 
 
 def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:

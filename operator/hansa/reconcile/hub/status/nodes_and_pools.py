@@ -82,12 +82,12 @@ def pool_status(  # noqa: PLR0917  # all that a status is made of
     members = [site for site in snapshot.sites if is_member(site, pool.pool)]
     ready = [site for site in members if site.unavailable is None]
     own = [job for job in snapshot.jobs if job.pool == pool.pool.name]
+    # Nothing is called for each job that waits: there may be fifty thousand, every few seconds.
     used: Counter[str] = Counter()
-    queued: Counter[str] = Counter()
-    for job in own:
+    for job in [job for job in own if job.holdings]:
         used[job.institution] += sum(h.workers for h in job.holdings) * job.shape.gpus
-        queued[job.institution] += not job.holdings and job.uid in waiting
-    names = sorted({*used, *queued} - {""})[:MAX_SHARES]
+    queued = Counter([job.institution for job in own if not job.holdings and job.uid in waiting])
+    names = sorted({job.institution for job in own} - {""})[:MAX_SHARES]
     status = {
         "observedGeneration": pool.generation,
         "nodes": len(ready),

@@ -1,6 +1,7 @@
 """What the hub says of nodes and pools, and when it has nothing new to say."""
 
 import dataclasses
+import sys
 
 import pytest
 
@@ -304,3 +305,24 @@ def test_a_fault_is_written_and_told_once(case):
 
     assert (status is None) == (before == after)
     assert unsound(status, known) == news
+
+
+def test_nothing_is_called_for_each_job_that_waits():
+    """Fifty thousand wait, and it is looked at every few seconds on the event loop."""
+
+    def calls(jobs: int) -> int:
+        queue = tuple(job(f"u{n}") for n in range(jobs))
+        count = 0
+
+        def note(_, event, __):
+            nonlocal count
+            count += event == "call"
+
+        sys.setprofile(note)
+        try:
+            told(jobs=queue)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(1000) == calls(10)
