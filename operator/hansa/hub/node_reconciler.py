@@ -14,7 +14,7 @@ from hansa.hub.planner.loop import PlanningLoop
 from hansa.model.plan import Notice, Plan
 from hansa.placement.explain.waitlist import waiting_uids
 from hansa.ports import Clock, Manifest
-from hansa.process.workqueue import LATER, NORMAL, WorkQueue
+from hansa.process.workqueue import LATER, WorkQueue
 from hansa.reconcile.hub.actions import (
     Action,
     EmitEvent,
@@ -64,20 +64,9 @@ class NodeReconciler:
         spaces = (n for n in self._caches.namespaces if n.startswith(NODE_NAMESPACE_PREFIX))
         known = {name.removeprefix(NODE_NAMESPACE_PREFIX) for name in spaces}
         for name in {*self._caches.nodes, *(known - self._caches.access.keys())}:
-            queue.add(ObjectKey("node", name), self._lane(name))
+            queue.add(ObjectKey("node", name))
         for name in self._caches.pools:
             queue.add(ObjectKey("pool", name), LATER)
-
-    def _lane(self, name: str) -> int:
-        """Let jobs go before rights that are most likely there: to make sure of them takes eight reads.
-
-        A new leader would read eight thousand objects of a thousand nodes before its first grant. Rights
-        to be taken away, and those of a node that has no namespace yet, do not wait.
-        """
-        space = self._caches.namespaces.get(NODE_NAMESPACE_PREFIX + name)
-        if space is None or name in self._caches.access:
-            return NORMAL
-        return LATER if rights_of(self._league.view.nodes.get(name)).roles else NORMAL
 
     def derive(self, key: ObjectKey) -> tuple[Action, ...]:
         """Return what is due for a key now."""

@@ -6,7 +6,6 @@ import pytest
 
 from hansa.adapters.sealing import IdentityKey
 from hansa.api.kinds import SOVEREIGNNODE
-from hansa.process.workqueue import LATER, NORMAL
 from hansa.reconcile.hub.actions import EnsureNodeAccess, RevokeNodeAccess
 from hansa.reconcile.hub.node_access import (
     KEY_ANNOTATION,
@@ -14,7 +13,6 @@ from hansa.reconcile.hub.node_access import (
     account_path,
     namespace_of,
 )
-from hansa.reconcile.hub.node_identity import Rights
 from tests.unit.hub import kit
 
 OURS, NEXT = IdentityKey.generate(), IdentityKey.generate()
@@ -59,34 +57,6 @@ async def test_a_new_leader_writes_only_the_rights_that_are_not_there(clock, cas
     before = len(store.writes)
     await kit.led(store, clock).executor.run([EnsureNodeAccess("tartu", KEY)])
     assert len(store.writes) - before == written
-
-
-LANES = {
-    "its namespace is there": ("Accepted", True, False, LATER),
-    "it has none yet": ("Accepted", False, False, NORMAL),
-    "its rights are to go": ("Rejected", True, False, NORMAL),
-    "its rights were made sure of": ("Accepted", True, True, NORMAL),
-}
-
-
-@pytest.mark.parametrize("case", LANES)
-def test_jobs_go_before_rights_that_are_most_likely_there(clock, case):
-    """Eight reads a node: a new leader of a thousand would read for long before its first grant."""
-    accepted, has_namespace, is_sure, lane = LANES[case]
-    store = kit.Store(clock)
-    kit.node(store, "tartu", accepted=accepted)
-    if has_namespace:
-        kit.namespace(store, namespace_of("tartu"))
-    hub = kit.led(store, clock)
-    if is_sure:
-        hub.caches.access["tartu"] = Rights(account=True, roles=True, key=KEY)
-    hub.queue.clear()
-    queued = []
-    hub.queue.add = lambda key, lane=NORMAL: queued.append((key, lane))
-
-    hub.controller.resync()
-
-    assert [lane for key, lane in queued if key.kind == "node"] == [lane]
 
 
 DECISIONS = {

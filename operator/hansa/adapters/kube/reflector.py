@@ -247,24 +247,31 @@ class Reflector(Mirror):
         """Take the pages of a list as they come; return where the watch goes on.
 
         What is put meanwhile may be newer than the list; the watch, from the list on, says it again. What
-        was not here as the list began, the list does not drop: it may have been made since.
+        is newer than the list and was not here as it began has been made since, and stays.
         """
-        gone, version, late = {*self._objects}, "", list[Manifest]()
+        known, listed = {*self._objects}, set[str]()
+        version, late = "", list[Manifest]()
         pages = self._cluster.pages(self._path, labels=self._labels, fields=self._fields)
         async for page in pages:
             self._heard()
             version = page.resource_version
             async for thing in in_turns(self._admitted(page.items)):
-                gone.discard(self._key(thing))
+                listed.add(self._key(thing))
                 if not self._take_listed(thing):
                     late.append(thing)
-        self._drop_all(gone)
+        absent = self._objects.keys() - listed
+        self._drop_all(key for key in absent if key in known or not self._since(key, version))
         for thing in late:
             self._take_listed(thing)
         # From list to list and not by watch: where each watch is cut short there would be no other list.
         self._list_at = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
         self._synced.set()
         return version
+
+    def _since(self, key: str, version: str) -> bool:
+        """Tell whether an object is newer than a list, by versions that are numbers."""
+        own = self._objects[key]["metadata"]["resourceVersion"]
+        return _is_number(own) and _is_number(version) and int(own) > int(version)
 
     async def _follow(self, version: str) -> str:
         """Watch from ``version``; return where to go on, or "" when it is time to list again."""
