@@ -27,6 +27,7 @@ CONDITION = {
 OVERLAY = {"name": "adequate", "places": ["JP"]}
 KEY = {"name": "league", "publicKey": "A" * 43 + "="}
 SIGNATURE = {"keyId": DIGEST, "signature": "AAAA"}
+SEAL = {"keyid": DIGEST, "sig": "AAAA"}
 
 JOB_SPEC = {
     "pool": "league",
@@ -171,20 +172,14 @@ NODE_STATUS = {
     "identityNotAfter": LATE,
     "lastHeartbeatTime": EARLY,
     "receipts": {
-        "outbox": [
-            {
-                "payloadType": "application/vnd.in-toto+json",
-                "payload": "AAAA",
-                "signatures": [{"keyid": DIGEST, "sig": "AAAA"}],
-            }
-        ],
+        "outbox": [{"payloadType": "a/b", "payload": "AAAA", "signatures": [SEAL]}],
         "waiting": 1,
         "taken": {
             "nodeKey": DIGEST,
             "sequence": 1,
             "digest": DIGEST,
             "at": EARLY,
-            "signature": {"keyid": DIGEST, "sig": "AAAA"},
+            "signature": SEAL,
         },
     },
     "memberConditions": [CONDITION],
