@@ -65,8 +65,10 @@ class Judge:
         self._context = context
         self._inbox: dict[str, None] = {}
         self._wake = asyncio.Event()
-        self._untold: dict[str, Judgement] = {}
-        """Refusals the hub has not taken yet, so that they are repeated word for word."""
+        self._untold: dict[str, tuple[Manifest, Judgement]] = {}
+        """Refusals the hub has not taken yet, with what they are of: they are repeated word for word.
+
+        Another grant may have taken the name meanwhile."""
 
     def seen(self, kind: ChangeType, grant: Manifest) -> None:
         """Take a change of a grant in; called by the reflector, never waits."""
@@ -159,15 +161,14 @@ class Judge:
 
     def _judge(self, grant: Manifest) -> GrantDecision:
         context, spec = self._context, grant.get("spec") or {}
-        untold = self._untold.pop(grant["metadata"]["name"], None)
-        judgement = untold or judge(
-            spec, context.cluster_state.policy.spec, facts_of(context, spec)
-        )
+        refused, untold = self._untold.pop(grant["metadata"]["name"], (None, None))
+        again = untold if refused == spec else None
+        judgement = again or judge(spec, context.cluster_state.policy.spec, facts_of(context, spec))
         if judgement.accepted and judgement.proposal is not None:
             p = judgement.proposal
             entry = Entry(p.spec, spec, p.digest, judgement.gpu_class, context.contact.moment())
             context.run_index.put(entry, holding=True)
-        return GrantDecision(grant, judgement, again=untold is not None)
+        return GrantDecision(grant, judgement, again=again is not None)
 
     def _record_of(self, decision: GrantDecision) -> EpochRecord | None:
         """Return what to remember; a grant that proves nothing must not move anybody's epoch."""
@@ -207,13 +208,14 @@ class Judge:
             log.info("grant is gone", extra={"grant": name})
         except HansaError as error:
             log.warning("decision not told", extra={"grant": name, "error": str(error)})
-            self._tell_later(name, judgement)
+            self._tell_later(grant, judgement)
         if judgement.accepted and entry is not None:
             self._context.runs.add(entry.name)
 
-    def _tell_later(self, name: str, judgement: Judgement) -> None:
+    def _tell_later(self, grant: Manifest, judgement: Judgement) -> None:
         if not judgement.accepted:
-            self._untold[name] = judgement
+            name = grant["metadata"]["name"]
+            self._untold[name] = grant.get("spec") or {}, judgement
             retry = self._context.settings.timing.retry_seconds
             asyncio.get_running_loop().call_later(retry, self._again, [name])
 

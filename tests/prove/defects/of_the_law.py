@@ -254,8 +254,8 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
 EXPORTS: Mapping[str, Defect] = {
     "logs exported by default": product(
         "api/memberpolicy.py",
-        'logs: Literal["Allow", "Deny"] = Field(\n        default="Deny", description="The tail',
-        'logs: Literal["Allow", "Deny"] = Field(\n        default="Allow", description="The tail',
+        'logs: Literal["Allow", "Deny"] = Field(\n        default="Deny",',
+        'logs: Literal["Allow", "Deny"] = Field(\n        default="Allow",',
         PERMITS,
         "api/test_schema.py",
     ),

@@ -39,6 +39,7 @@ HUB_POLICIES = (
     "hansa-hub-jobs",
     "hansa-node-tokens",
     "hansa-project-members",
+    "hansa-ledger-confined",
 )
 """What the chart installs; a test compares."""
 _LEASE_SETTING = "HANSA_HUB_LEADERSHIP__LEASE"
