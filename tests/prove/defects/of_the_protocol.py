@@ -138,7 +138,7 @@ MEMBER: Mapping[str, Defect] = {
     ),
     "a refusal that the hub did not take is lost": product(
         "member/judge.py",
-        "            self._untold[name] = judgement\n            retry",
+        '            self._untold[name] = grant.get("spec") or {}, judgement\n            retry',
         "            return\n            retry",
         JUDGE,
         seeds=SEEDS,
