@@ -50,7 +50,7 @@ LINES = Limit(
     350,
     {
         "tests/apiserver/lock/escapes.py": 1278,
-        "tests/apiserver/lock/test_second_lock.py": 462,
+        "tests/apiserver/lock/test_second_lock.py": 467,
         "tests/unit/grants/test_checks.py": 402,
         "tests/unit/hub/planner/test_loop.py": 359,
         "tests/unit/placement/explain/test_claims_are_true.py": 354,
