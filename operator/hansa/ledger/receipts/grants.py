@@ -26,6 +26,8 @@ class Granted:
 
     job: str
     """``namespace/name`` of the job."""
+    provider: str
+    """Institution that operates the node; a node may have left the league when its receipts are booked."""
     record: GrantRecord
 
     @property
@@ -41,7 +43,7 @@ class Granted:
 
     def wire(self) -> dict[str, object]:
         """Return it as JSON."""
-        return {"job": self.job, "record": asdict(self.record)}
+        return {"job": self.job, "provider": self.provider, "record": asdict(self.record)}
 
 
 def granted_from(wire: dict[str, object]) -> Granted:
@@ -49,7 +51,7 @@ def granted_from(wire: dict[str, object]) -> Granted:
     fields = dict(wire["record"])  # type: ignore[call-overload]  # our own JSON
     for name in ("data_sets", "gpu_classes"):
         fields[name] = tuple(fields[name])
-    return Granted(str(wire["job"]), GrantRecord(**fields))
+    return Granted(str(wire["job"]), str(wire["provider"]), GrantRecord(**fields))
 
 
 def read_grants(grants: Iterable[Manifest], nodes: Iterable[Manifest]) -> Iterator[Granted]:
@@ -88,4 +90,6 @@ def _granted(spec: WorkGrantSpec, node: Manifest, granted_s: int) -> Granted:
         price=None,
         granted_s=granted_s,
     )
-    return Granted(f"{spec.job.namespace}/{spec.job.name}", record)
+    return Granted(
+        f"{spec.job.namespace}/{spec.job.name}", str(node.get("institution", "")), record
+    )

@@ -61,8 +61,7 @@ class NodeReceipts:
             await self._take_from(node)
         if self._logbook is not None:
             await asyncio.to_thread(self._logbook.catch_up, self._evidence)
-        by_node = {node["metadata"]["name"]: node.get("spec") or {} for node in nodes}
-        return await asyncio.to_thread(self._unbooked, by_node)
+        return await asyncio.to_thread(self._unbooked)
 
     async def done(self, digests: Sequence[str]) -> None:
         """Do nothing: evidence is kept before the books see it, and members were told then."""
@@ -121,35 +120,25 @@ class NodeReceipts:
             log.warning("receipts stand still", extra={"node": name, "why": said})
         self._told[name] = said
 
-    def _unbooked(self, nodes: Mapping[str, Mapping[str, Any]]) -> list[Usage]:
+    def _unbooked(self) -> list[Usage]:
         waiting = self._evidence.unbooked()
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
         return [
-            usage
+            _usage(digest, receipt, granted, begins[receipt.run])
             for digest, receipt in waiting
             if (granted := self._evidence.granted(receipt.run, receipt.work.node_key)) is not None
-            if (usage := _usage(digest, receipt, granted, begins[receipt.run], nodes)) is not None
         ]
 
 
-def _usage(
-    digest: str,
-    receipt: WorkReceipt,
-    granted: Granted,
-    began_s: int,
-    nodes: Mapping[str, Mapping[str, Any]],
-) -> Usage | None:
-    """Return a receipt as the books see it; None: its node is gone from the hub for now."""
+def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) -> Usage:
+    """Return a receipt as the books see it."""
     work, price = receipt.work, receipt.work.price
-    provider = nodes.get(work.node, {}).get("institution")
-    if provider is None:
-        return None
     hour = "0" if price is None else ((price.gpu_hour or "0") if work.gpus else price.cpu_hour)
     namespace = granted.job.partition("/")[0]
     return Usage(
         receipt_digest=digest,
         node=work.node,
-        provider=str(provider),
+        provider=granted.provider,
         institution=work.institution,
         project=f"{namespace}/{work.project}" if work.project else "",
         job_uid=work.job_uid,

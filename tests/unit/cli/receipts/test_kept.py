@@ -64,7 +64,7 @@ class Kept:
         engine = open_engine(self.database)
         migrate(engine)
         evidence, found = Evidence(engine), history()
-        evidence.remember([Granted("lab/train", _record())], 0)
+        evidence.remember([Granted("lab/train", "clinic", _record())], 0)
         sealed = [seal(receipt, NODE) for receipt in found]
         evidence.add(
             [

@@ -176,6 +176,15 @@ async def test_a_grant_that_is_gone_by_now_was_seen(ledger: Ledger):
     assert len(ledger.amounts) == 3
 
 
+async def test_receipts_of_a_node_that_left_are_booked_and_hold_up_no_others(ledger: Ledger):
+    ledger.hub.put(TARTU, tartu(shown()))
+    await ledger.source.take()
+    del ledger.hub.objects[TARTU]
+    await ledger.intake.step()
+    assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
+    assert ledger.evidence.unbooked() == []
+
+
 LIES = {
     "another institution": ({"institution": "lab"}, ("Differs", "institution")),
     "more GPUs than were granted": ({"gpus": 8}, ("Differs", "gpus")),
