@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import pytest
 
 from hansa.api.aijob import MAX_JOB_BYTES
-from hansa.reconcile.hub.job_view import OVERSIZE, parse_spec, trimmed_job, view_job
+from hansa.api.meta import LOG_REQUEST_ANNOTATION
+from hansa.model.log_request import LogRequest
+from hansa.reconcile.hub.job_view import OVERSIZE, JobView, parse_spec, trimmed_job, view_job
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import job_manifest
 
@@ -53,6 +56,32 @@ def test_of_metadata_nothing_is_kept_that_is_not_used():
 
     assert not kept["metadata"].keys() & {"annotations", "labels", "generateName"}
     assert view_job(kept, parse_spec(kept["spec"])) == view_job(job, parse_spec(job["spec"]))
+
+
+METADATA = {
+    "generation": 7,
+    "creationTimestamp": "2026-11-30T01:00:00Z",
+    "deletionTimestamp": "2026-11-30T02:00:00Z",
+    "finalizers": ["hansa.dev/grant", "another.dev/keeps"],
+    "annotations": {LOG_REQUEST_ANNOTATION: str(LogRequest(1e9, 3, 4096))},
+}
+"""Every field of an AIJob's metadata that its view is read from, none at its default."""
+
+
+def test_what_is_kept_is_read_like_the_whole():
+    whole = job_manifest({"epoch": 3}, meta=METADATA)
+    plain = view_job(job_manifest({"epoch": 3}), parse_spec(whole["spec"]))
+    seen = view_job(whole, parse_spec(whole["spec"]))
+    kept = view_job(trimmed_job(whole), parse_spec(whole["spec"]))
+
+    assert kept == seen
+    told = {f.name for f in fields(JobView) if getattr(seen, f.name) == getattr(plain, f.name)}
+    assert told == {"uid", "namespace", "name", "resource_version", "parsed", "status"}
+
+
+def test_a_request_for_a_log_cannot_make_a_job_large():
+    note = {"annotations": {LOG_REQUEST_ANNOTATION: "x" * 50_000}}
+    assert len(json.dumps(trimmed_job(job_manifest(meta=note)))) < 2000
 
 
 def test_a_job_that_is_too_large_is_told_so_and_the_next_one_runs(clock):

@@ -27,7 +27,9 @@ KEPT = (
     *("name", "namespace", "uid", "resourceVersion", "generation"),
     *("creationTimestamp", "deletionTimestamp", "finalizers"),
 )
-"""All that is used of an AIJob's metadata."""
+"""All that is used of an AIJob's metadata, beside one annotation."""
+LONGEST_REQUEST = 100
+"""A longer annotation asks for no log."""
 Fault = tuple[Reason, str]
 
 
@@ -109,14 +111,18 @@ class Catalog:
 def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return what is used of an AIJob; of one that is too large, what it takes to tell so and to let it go.
 
-    Annotations are not: what ``kubectl apply`` last applied is the whole object once more.
+    Annotations are not, but the one that asks for the log: what ``kubectl apply`` last applied is the
+    whole object once more.
     """
     meta = manifest["metadata"]
     try:
         size = len(orjson.dumps(meta)) + len(orjson.dumps(manifest.get("spec")))
     except TypeError:
         return manifest  # a number beyond 64 bits: read as such, and told
-    kept = manifest | {"metadata": {name: meta[name] for name in KEPT if name in meta}}
+    used, asked = {name: meta[name] for name in KEPT if name in meta}, log_request_of(meta)
+    if 0 < len(asked) <= LONGEST_REQUEST:
+        used["annotations"] = {LOG_REQUEST_ANNOTATION: asked}
+    kept = manifest | {"metadata": used}
     return kept if size <= MAX_JOB_BYTES else kept | {"spec": {OVERSIZE: size}}
 
 
