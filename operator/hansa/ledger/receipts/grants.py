@@ -65,8 +65,7 @@ class Claimed:
     def at(self, node: Manifest) -> Granted:
         """Return it with what the league has agreed with its node."""
         spec = node.get("spec") or {}
-        said = {"jurisdiction": str(spec.get("jurisdiction", ""))}
-        record = replace(self.record, **said)
+        record = replace(self.record, jurisdiction=str(spec.get("jurisdiction", "")))
         if self.is_of_any_class:
             classes = tuple(price["gpuClass"] for price in spec.get("prices") or ())
             record = replace(record, gpu_classes=classes)
