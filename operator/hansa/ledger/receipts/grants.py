@@ -92,7 +92,7 @@ def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
         node=spec.node,
         node_key=spec.audience,
         institution=spec.institution,
-        project=job.project or "",
+        project=spec.project or "",
         job_uid=spec.job.uid,
         epoch=spec.epoch,
         spec_digest=spec.spec_digest,

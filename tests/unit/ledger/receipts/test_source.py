@@ -75,6 +75,11 @@ def granted() -> dict[str, Any]:
     return {"metadata": {"name": "aij-0-e1"}, "spec": grant(job())}
 
 
+def charged() -> dict[str, Any]:
+    """Return the grant as the hub charges it to the default project of the job's namespace."""
+    return granted() | {"spec": grant(job(), project="screening")}
+
+
 def receipts(**changes: Any):
     """Return the receipts of the granted run, in which the member may say otherwise."""
     terms = Terms(NODE.key_id, "EE", "nvidia-rtx-4090", SPEC, NOW_S)
@@ -242,6 +247,13 @@ async def test_receipts_of_a_node_that_left_are_booked_and_hold_up_no_others(led
     await ledger.intake.step()
     assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
     assert ledger.evidence.unbooked() == []
+
+
+async def test_a_job_that_names_no_project_is_booked_to_the_one_that_was_granted(ledger: Ledger):
+    ledger.hub.put(GRANT_PATH, charged())
+    await ledger.step(shown(receipts(project="screening")))
+    assert {line.usage.project for line in ledger.reader.lines(UID)} == {"hospital/screening"}
+    assert ledger.disputes == set()
 
 
 LIES = {
