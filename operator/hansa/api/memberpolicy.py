@@ -249,7 +249,7 @@ class MemberPolicyStatus(Model):
         default=(),
         max_length=16,
         description="Enforcing, HubReachable, KubeRayReady, ClockInSync, DiskAvailable, SecondLockHolds,"
-        " RunsRemoved, IdentityRenewed, MachinesUnderstood, HubAgrees.",
+        " ReceiptsTaken, RunsRemoved, IdentityRenewed, MachinesUnderstood, HubAgrees.",
     )
 
 

@@ -75,6 +75,11 @@ class WorkGrantSpec(Model):
     node: Name = Field(description="Node the grant is for.")
     job: JobReference = Field(description="Job the grant is for.")
     institution: Name = Field(description="Institution the job is charged to.")
+    project: Name | None = Field(
+        default=None,
+        description="Project of the job's namespace that it is charged to, also where the job names none"
+        " and the namespace has a default; not given: none.",
+    )
     epoch: int = Field(ge=1, le=999_999_999, description="Fencing counter.")
     not_before: Timestamp = Field(description="Not to be accepted earlier.")
     not_after: Timestamp = Field(description="Not to be accepted later.")

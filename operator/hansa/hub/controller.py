@@ -27,7 +27,7 @@ from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
 from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGrant
 from hansa.reconcile.hub.derive import derive, derive_orphan
 from hansa.reconcile.hub.job_case import JobCase, JobDecision
-from hansa.reconcile.hub.job_view import JobView
+from hansa.reconcile.hub.job_view import JobView, project_of
 from hansa.reconcile.hub.nodes import is_silent
 from hansa.reconcile.hub.snapshot import LeagueView
 from hansa.reconcile.hub.status.billing import Bill, bill
@@ -188,6 +188,7 @@ class Controller:
             now_s=self._clock.now(),
             skew_s=self._skew_s,
             institution=league.catalog.institutions.get(job.namespace, ""),
+            project=project_of(job, league.catalog).rpartition("/")[2],
             overlays=pool.overlays if pool else (),
             audience=node.parsed.audience if node else "",
             verdicts=() if job.node else self._plans.verdicts(uid),
@@ -208,9 +209,9 @@ class Controller:
         for grant in self._caches.grants_of(job.uid):
             if grant.epoch == job.epoch:
                 node = self._league.view.nodes.get(grant.node)
-                site = node.site if node else None
+                parsed = node.parsed if node else None
                 currency = self._league.view.catalog.currency
-                return bill(spec, grant, site, self._clock.now(), currency=currency)
+                return bill(spec, grant, parsed, self._clock.now(), currency=currency)
         return None
 
     def _on_job(self, thing: Manifest) -> None:

@@ -68,6 +68,13 @@ class Limits(Group):
         ge=60,
         description="How long a result waits for its release before it is deleted, in seconds.",
     )
+    receipts_waiting: int = Field(
+        default=3150,
+        ge=0,
+        le=6300,
+        description="Receipts that wait for the ledger from which on no new work is accepted: so much may"
+        " be unpaid. 0: however many wait, also where the league keeps no books.",
+    )
     kuberay_floor: str = Field(
         default="1.5.1", description="Oldest KubeRay accepted: the first with token authentication."
     )

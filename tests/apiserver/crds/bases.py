@@ -229,6 +229,7 @@ GRANT_SPEC = {
     "node": "tartu",
     "job": {"namespace": "clinic", "name": "study", "uid": UID},
     "institution": "university",
+    "project": "screening",
     "epoch": 1,
     "notBefore": EARLY,
     "notAfter": LATE,

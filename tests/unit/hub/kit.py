@@ -229,6 +229,7 @@ MIRRORS = {
     "SovereignNode": "nodes",
     "ComputePool": "pools",
     "Namespace": "namespaces",
+    "Project": "projects",
 }
 
 

@@ -314,6 +314,7 @@ def _grant(
         audience=case.audience,
         epoch=epoch,
         institution=case.institution,
+        project=case.project,
         spec_digest=job.parsed.digest,
         job_spec=job.parsed.wire,
         workers=workers,

@@ -44,6 +44,8 @@ class JobCase:
     now_s: float
     skew_s: float
     institution: str = ""
+    project: str = ""
+    """Project that it is charged to; empty: none."""
     overlays: tuple[Mapping[str, Any], ...] = ()
     audience: str = ""
     """SHA-256 of the key pinned for the node that the job has or gets."""

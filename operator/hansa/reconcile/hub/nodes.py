@@ -130,7 +130,7 @@ def view_node(
     elif now_s - heartbeat_s > limits.lease_grace_s:
         text = f"its agent has not renewed its Lease for more than {limits.lease_grace_s:.0f} s"
         faults.append((Reason.NODE_UNREACHABLE, text))
-    site = _priced(node, now_s)
+    site = priced(node, now_s)
     if not faults:
         return NodeView(node, site, heartbeat_s)
     reason, message = min(faults, key=lambda fault: fault[0].gravity)
@@ -138,9 +138,9 @@ def view_node(
     return NodeView(node, site, heartbeat_s)
 
 
-def _priced(node: ParsedNode, now_s: float) -> Site:
-    """Return the node's site at its prices of now: the next ones may have come into force."""
-    prices = prices_at(node.tariff, now_s) if node.tariff else {}
+def priced(node: ParsedNode, at_s: float) -> Site:
+    """Return the node's site at the prices that are valid at a moment, in seconds since the Unix epoch."""
+    prices = prices_at(node.tariff, at_s) if node.tariff else {}
     if prices == node.site.gpu_hour_price:
         return node.site
     return replace(node.site, gpu_hour_price=prices)
