@@ -7,6 +7,7 @@ import json
 import pytest
 
 from hansa.api.aijob import MAX_JOB_BYTES
+from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.reconcile.hub.job_view import OVERSIZE, parse_spec, trimmed_job, view_job
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import job_manifest
@@ -16,6 +17,7 @@ PLACES = {
     "entrypoint": ({}, {"entrypoint": ["python", BIG]}),
     "env": ({}, {"env": [{"name": "A", "value": BIG}]}),
     "annotations": ({"annotations": {"note": BIG}}, {}),
+    "a wish for a log": ({"annotations": {LOG_REQUEST_ANNOTATION: BIG}}, {}),
     "labels": ({"labels": {f"l{i}": "x" * 60 for i in range(2200)}}, {}),
     "owners": ({"ownerReferences": [{"name": "x" * 200} for _ in range(700)]}, {}),
 }
@@ -53,6 +55,15 @@ def test_of_metadata_nothing_is_kept_that_is_not_used():
 
     assert not kept["metadata"].keys() & {"annotations", "labels", "generateName"}
     assert view_job(kept, parse_spec(kept["spec"])) == view_job(job, parse_spec(job["spec"]))
+
+
+def test_the_wish_for_a_log_is_kept_of_the_annotations():
+    job = job_manifest(meta={"annotations": {LOG_REQUEST_ANNOTATION: "a wish", "note": "x"}})
+
+    kept = trimmed_job(job)
+
+    assert kept["metadata"]["annotations"] == {LOG_REQUEST_ANNOTATION: "a wish"}
+    assert view_job(kept, parse_spec(kept["spec"])).log_request == "a wish"
 
 
 def test_a_job_that_is_too_large_is_told_so_and_the_next_one_runs(clock):

@@ -27,7 +27,7 @@ KEPT = (
     *("name", "namespace", "uid", "resourceVersion", "generation"),
     *("creationTimestamp", "deletionTimestamp", "finalizers"),
 )
-"""All that is used of an AIJob's metadata."""
+"""All that is used of an AIJob's metadata, but for the annotation that asks for its log."""
 Fault = tuple[Reason, str]
 
 
@@ -109,15 +109,19 @@ class Catalog:
 def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return what is used of an AIJob; of one that is too large, what it takes to tell so and to let it go.
 
-    Annotations are not: what ``kubectl apply`` last applied is the whole object once more.
+    Other annotations are not: what ``kubectl apply`` last applied is the whole object once more.
     """
     meta = manifest["metadata"]
     try:
         size = len(orjson.dumps(meta)) + len(orjson.dumps(manifest.get("spec")))
     except TypeError:
         return manifest  # a number beyond 64 bits: read as such, and told
-    kept = manifest | {"metadata": {name: meta[name] for name in KEPT if name in meta}}
-    return kept if size <= MAX_JOB_BYTES else kept | {"spec": {OVERSIZE: size}}
+    kept = {name: meta[name] for name in KEPT if name in meta}
+    if size > MAX_JOB_BYTES:
+        return manifest | {"metadata": kept, "spec": {OVERSIZE: size}}
+    if wish := log_request_of(meta):
+        kept["annotations"] = {LOG_REQUEST_ANNOTATION: wish}
+    return manifest | {"metadata": kept}
 
 
 def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
