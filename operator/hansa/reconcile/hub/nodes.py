@@ -23,6 +23,7 @@ from hansa.grants.envelope import key_id
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
+from hansa.reconcile.hub.alike import Derived
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
 
 MICROS = 1_000_000
@@ -193,7 +194,14 @@ def place_set(rule: PlaceRule) -> PlaceSet:
 
 def residency_rule(residency: Residency) -> ResidencyRule:
     """Return a wire residency as the planner's value."""
+    return _RULES.of(residency)
+
+
+def _residency_rule(residency: Residency) -> ResidencyRule:
     return ResidencyRule(place_set(residency.location), place_set(residency.legal_control))
+
+
+_RULES = Derived(_residency_rule)
 
 
 def micros(decimal: str) -> int:
