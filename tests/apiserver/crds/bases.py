@@ -297,7 +297,7 @@ POLICY_SPEC = {
     "hours": {"fromHour": 1, "toHour": 2},
     "egress": [{"cidr": "10.0.0.0/8", "ports": [443]}],
     "exports": {"result": "Allow", "logs": "Allow"},
-    "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Allow"}],
+    "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Tail"}],
     "assurance": "L0",
 }
 

@@ -134,8 +134,8 @@ def _is_elsewhere(window: JobLogWindow | None, position: int) -> bool:
 
 def _why_silent(node: str) -> str:
     return (
-        f"the run at {node} may not have begun, {node} may not export logs (MemberPolicy"
-        " exports.logs), or its agent may be too old to send them before the end"
+        f"the run at {node} may not have begun, {node} may not export logs while they are written"
+        " (MemberPolicy exports.logs: Allow), or its agent may be too old to send them before the end"
     )
 
 

@@ -27,8 +27,9 @@ from hansa.ports import Manifest
 def logs(job: str, namespace: str, follow: bool, start: int, access: Access) -> None:  # noqa: FBT001  # click passes a flag
     """Show the last lines of JOB's driver, or with -f all it writes.
 
-    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Allow). -f
-    asks the member by an annotation on JOB, so it takes the right to patch AIJobs.
+    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Tail
+    for the last lines, Allow for all). -f asks the member by an annotation on JOB, so it takes the
+    right to patch AIJobs.
     """
     if start and not follow:
         raise click.UsageError("--from goes with -f")

@@ -109,7 +109,7 @@ class LogFollower:
         subject = Subject(
             entry.spec.institution, tuple(source.name for source in entry.spec.job_spec.data)
         )
-        if exportable(subject, context.cluster_state.policy.spec).logs.verdict != "Allow":
+        if not exportable(subject, context.cluster_state.policy.spec).shows_log:
             return None
         noted = grant["metadata"].get("annotations")
         asked: Any = noted.get(LOG_REQUEST_ANNOTATION) if isinstance(noted, dict) else None

@@ -120,8 +120,9 @@ async def test_where_nothing_may_leave_no_byte_of_the_jobs_choice_does():
     assert "spec.exports.result: Deny" in agent.message()
 
 
-async def test_open_logs_show_where_its_words_would_be():
-    agent = await ended(logged(CANARY.encode()), DECLARED, **OPEN_LOGS)
+@pytest.mark.parametrize("rule", ["Allow", "Tail"])
+async def test_open_logs_show_where_its_words_would_be(rule):
+    agent = await ended(logged(CANARY.encode()), DECLARED, exports={"logs": rule})
 
     assert agent.status()["logTail"] == CANARY
     assert CANARY in agent.message()
