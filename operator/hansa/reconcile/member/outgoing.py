@@ -92,10 +92,10 @@ def _checked(result: bytes, declared_bytes: int) -> tuple[str | None, str]:
         return None, NOT_TEXT
 
 
-def clusters_words(text: str) -> str:
+def clusters_words(text: str, most_bytes: int = MOST_WORDS) -> str:
     """Return what the member's cluster says of the run's objects, as one short line."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return within(" ".join(printable.split()), MOST_WORDS)
+    return within(" ".join(printable.split()), most_bytes)
 
 
 def refusal(kind: str, error: Terminal) -> str:

@@ -42,6 +42,8 @@ CARRIES = {
     "logTail": "exports.logs: Allow",
     "log": "exports.logs: Allow, while the owner follows it",
     "conditions": "exports.logs: Allow, in the message of how it ended",
+    "keptLog": "exports.logs: Allow: how long the log is",
+    "postMortem": "exports.logs: Tail or Allow",
     "exports": "the size of a result that waits; its digest tells nothing without the nonce",
 }
 """Fields of a grant's status in which a job can place bytes of its own choice, and where that is allowed."""
