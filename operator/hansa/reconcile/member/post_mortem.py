@@ -6,6 +6,7 @@ them, for a probe's output is in them, but names of machines and addresses do no
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Iterable
 
@@ -16,7 +17,8 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.outgoing import clusters_words, last_lines
 from hansa.reconcile.member.workload import DeadPod, PodEvent
 
-_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|\[?(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F:]*\]?")
+_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|[0-9a-fA-F]*:[0-9a-fA-F:]+")
+"""What may be one; which it is, ``ipaddress`` says."""
 MOST_REASON = 63
 MOST_RESTARTS = 1_000_000
 
@@ -49,6 +51,14 @@ def _line(event: PodEvent, machines: Collection[str]) -> str:
     names = "|".join(map(re.escape, sorted(machines, key=len, reverse=True)))
     known = re.compile(rf"(?<![\w-])({names})(?![\w-])") if names else None
     said = known.sub("(a machine)", event.message) if known else event.message
-    said = _ADDRESS.sub("(an address)", said)
+    said = _ADDRESS.sub(_hidden, said)
     times = f" ({event.count} times)" if event.count > 1 else ""
     return clusters_words(f"{event.reason}{times}: {said}", EVENT_BYTES)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    try:
+        ipaddress.ip_address(found[0])
+    except ValueError:
+        return found[0]
+    return "(an address)"
