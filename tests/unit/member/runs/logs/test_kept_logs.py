@@ -135,6 +135,17 @@ async def test_later(agent, case):
     assert not any(CANARY in str(one.get("log")) for one in agent.hub.written)
 
 
+async def test_one_that_was_read_just_now_is_given_out_no_longer_than_its_time(agent):
+    await agent.ends(LINES)
+    await agent.read(0)
+
+    agent.later(DAY_S + 1)
+    agent.asked(until_s=DAY_S + 60.0)
+
+    assert await agent.looks() is None
+    assert "keptLog" not in agent.status()
+
+
 async def test_a_piece_is_taken_back_when_nobody_reads_any_more(agent):
     await agent.ends(LINES)
     await agent.read(0)
