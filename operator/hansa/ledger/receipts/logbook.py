@@ -9,6 +9,7 @@ from __future__ import annotations
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ports import Clock
 from hansa.receipts.bundle import log_entry
+from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.log.appender import Appender
 from hansa.translog.proof import LogProof
 
@@ -37,6 +38,10 @@ class Logbook:
             self._up_to_ms = rows[-1][0]
         if rows:
             self._up_to_ms = max(self._up_to_ms, rows[-1][0] - BACK_MS)
+
+    def head(self) -> Checkpoint:
+        """Return what the newest checkpoint says; raises ``Terminal`` where there is none yet."""
+        return Checkpoint.parse(self._appender.head.text)
 
     def prove(self, digest: str) -> LogProof:
         """Return the proof that a receipt is logged and witnessed; raises as ``Appender.prove``."""
