@@ -19,7 +19,7 @@ from hansa.ledger.store.engine import reading, writing
 OPENED, CLOSED, DRAWN = "Opened", "Closed", "Drawn"
 COMMITTED, REVEALED = "Committed/", "Revealed/"
 """Of an epoch; the auditor's key id follows."""
-SPEC, RESULT = "Spec", "Result"
+SPEC, RESULT, DOUBTFUL = "Spec", "Result", "Doubtful"
 """Of a run."""
 DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
 """Of an audit; the number of the auditor follows who was asked and replied."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hansa.api.aijob import AIJobSpec
 from hansa.api.kinds import AIJOB
 from hansa.errors import Conflict, HansaError, NotFound
 from hansa.ledger.audits import book as b
@@ -112,27 +113,28 @@ class Course:
         """Return what an auditor's run came to; None: it is still to come."""
         namespace = case.spec["job"].partition("/")[0]
         path = AIJOB.path(namespace, asked["name"])
-        limit_s = self._patience_s + case.spec["spec"].get("maxRuntimeSeconds", 0)
+        job = AIJobSpec.model_validate(case.spec["spec"])
+        limit_s = self._patience_s + job.max_runtime_seconds
         is_late = now_s - asked["atS"] > limit_s
         try:
-            job = await self._cluster.get(path)
+            made = await self._cluster.get(path)
         except NotFound:
             if is_late:
                 return _none("its job is gone")
             # Noted before it was made, and a crash came between; or somebody has deleted it.
-            job = await self._make(case, asked)
+            made = await self._make(case, asked)
         except HansaError as error:
             log.info("audit not read", extra={"audit": asked["name"], "error": str(error)})
             return None
-        ended = self._facts.last_of(job["metadata"]["uid"])
-        has_ended = is_over(job)
+        ended = self._facts.last_of(made["metadata"]["uid"])
+        has_ended = is_over(made)
         if ended is not None and (has_ended or is_late):
-            return self._ran(case, asked, ended, job)
-        why = cannot_run(job, asked["node"]) or (f"not in {limit_s} s" if is_late else "")
+            return self._ran(case, asked, ended, made)
+        why = cannot_run(made, asked["node"]) or (f"not in {limit_s} s" if is_late else "")
         if not why:
             return None
         if not has_ended:
-            await self._cluster.delete(path, uid=job["metadata"]["uid"])
+            await self._cluster.delete(path, uid=made["metadata"]["uid"])
         return _none(why)
 
     def _ran(self, case: Case, asked: b.Body, ended: Ended, job: Manifest) -> b.Body:

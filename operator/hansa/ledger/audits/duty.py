@@ -142,9 +142,10 @@ class Audits:
         log.log(logging.WARNING if said["doubtful"] else logging.INFO, "audit closed", extra=told)
         await asyncio.to_thread(parts.verdicts.follow, said, now_s * 1000)
         doubt = f"{said['node']} was found to have cheated in run {said['run']}: {said['why']}"
+        words = [Word(b.run(run), b.DOUBTFUL, {"why": doubt}) for run in said["doubtful"]]
+        await asyncio.to_thread(parts.book.add, words, now_s * 1000)
         for run in said["doubtful"]:
-            if run != said["run"]:
-                await self._tell(run, ("Doubtful", doubt), standings, now_s)
+            await self._tell(run, ("Doubtful", doubt), standings, now_s)
         await self._tell(said["run"], (said["verdict"], said["why"]), standings, now_s)
         await asyncio.to_thread(parts.book.add, [Word(subject, b.DONE, {})], now_s * 1000)
 
@@ -152,7 +153,10 @@ class Audits:
         self, run: str, told: tuple[str, str], standings: Mapping[str, Standing], now_s: int
     ) -> None:
         """Tell the owner of a run's job. ``told``: what became of the audit, and why."""
-        kept = (await asyncio.to_thread(self._parts.book.of, b.run(run))).get(b.SPEC)
+        known = await asyncio.to_thread(self._parts.book.of, b.run(run))
+        kept, doubt = known.get(b.SPEC), known.get(b.DOUBTFUL)
+        if doubt is not None and told[0] in {"NotDrawn", "Inconclusive"}:
+            told = "Doubtful", doubt["why"]
         if kept is not None:
             said = finding(run, standings.get(kept["node"]), told, now_s)
             await self._parts.telling.job(kept["job"], run, said)

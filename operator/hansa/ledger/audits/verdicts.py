@@ -55,7 +55,7 @@ class Verdicts:
         body |= {
             "seize": [receipt for receipt, _ in follows.seize],
             "void": list(follows.void),
-            "doubtful": sorted({run for _, runs in follows.tell for run in runs}),
+            "doubtful": self._doubtful(follows),
         }
         self._book.add([Word(case.subject, b.VERDICT, body)], now_s * 1000)
 
@@ -77,6 +77,16 @@ class Verdicts:
             Unsettled(case.receipt, case.due["run"], case.due["payer"], 0),
         )
         return of_verdict(close.decision.verdict, audited, unsettled, now_s, kind)
+
+    def _doubtful(self, follows: Consequences) -> list[str]:
+        """Return the runs whose results nobody has looked at: one that is audited has its own verdict."""
+        runs = sorted({run for _, runs in follows.tell for run in runs})
+        ends = {run: self._facts.end_of(run) for run in runs}
+        return [
+            run
+            for run, end in ends.items()
+            if end is None or b.DUE not in self._book.of(b.audit(end.digest))
+        ]
 
     def _signed(self, case: Case, close: Close, now_s: int) -> Mapping[str, object]:
         """Return the verdict as an in-toto statement in a DSSE envelope."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
 from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
+from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
 from tests.unit.member.small_cluster import SmallCluster
 
@@ -58,10 +60,26 @@ class Clock:
         return self.seconds
 
 
+class KilledError(Exception):
+    """The ledger's process is gone in the middle of what it did."""
+
+
 class MergingCluster(SmallCluster):
-    """Merge patches go as deep as the API server's."""
+    """Merge patches go as deep as the API server's, and whoever writes may be killed."""
+
+    writes_left = 1 << 30
+
+    def _count(self) -> None:
+        self.writes_left -= 1
+        if self.writes_left < 0:
+            raise KilledError
+
+    async def create(self, path: str, body: Any) -> Any:
+        self._count()
+        return await super().create(path, body)
 
     async def merge(self, path: str, body: Any) -> Any:
+        self._count()
         path = path.removesuffix("/status")
         old = await self.get(path)
         if body.get("metadata", {}).get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
@@ -89,7 +107,8 @@ class Member:
         self.signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
         self.auditor = Auditor(self.signer)
         self.head, self.outbox, self.result = Head(), [], "0.97"
-        self.takes_part = True
+        self.takes_part, self.tells_result = True, True
+        self.changes: dict[str, str] = {}
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -100,14 +119,16 @@ class Member:
             "accepted": "Accepted",
             "releaseKey": self.signer.public_key,
             "prices": PRICES,
-        }
+        } | self.changes
 
     def run(self, granted: dict[str, Any], end_s: float) -> None:
         """Sign the one receipt of a run that has just ended."""
-        terms = Terms(self.signer.key_id, "EE", "nvidia-rtx-4090", self.spec, NOW_S)
+        gpu_class = "nvidia-rtx-4090" if granted["jobSpec"]["ray"].get("workers") else ""
+        terms = Terms(self.signer.key_id, "EE", gpu_class, self.spec, NOW_S)
         work = work_of(WorkGrantSpec.model_validate(granted), terms)
         digest = "sha256:" + hashlib.sha256(self.result.encode()).hexdigest()
-        metered = MeteredRun(work=work, until=rfc3339(end_s - RUN_S), result_digest=digest)
+        told = digest if self.tells_result else None
+        metered = MeteredRun(work=work, until=rfc3339(end_s - RUN_S), result_digest=told)
         sight = Sight(int(end_s), over=True, ended_s=int(end_s), end_reason="Succeeded")
         for stretch in due(metered, sight):
             receipt = draw(self.head, metered, sight, stretch)
@@ -158,6 +179,8 @@ class SmallLeague:
             clock=self.clock,
             terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), tariffs),
         )
+        self.crash_after = 0
+        """Writes to the hub after which the ledger dies in each pass; 0: never."""
         self.audits = self.opened()
 
     def opened(self) -> Any:
@@ -202,11 +225,25 @@ class SmallLeague:
         for name, member in self.members.items():
             self._show(name, member)
         await self.intake.step()
-        await self.audits.step()
+        self.hub.writes_left = self.crash_after or 1 << 30
+        try:
+            await self.audits.step()
+        except KilledError:
+            pass
+        finally:
+            self.hub.writes_left = 1 << 30
 
     async def ticks(self, number: int) -> None:
         for _ in range(number):
             await self.tick()
+
+    async def until(self, what: Callable[[], bool], *, at_most: int = 100) -> None:
+        """Let time pass until something is so."""
+        for _ in range(at_most):
+            if what():
+                return
+            await self.tick()
+        raise AssertionError(f"not so after {at_most} ticks")
 
     def _place(self) -> None:
         for path, thing in list(self.hub.objects.items()):
@@ -247,6 +284,32 @@ class SmallLeague:
         )
         self.hub.put(path, {**thing, "status": status})
 
+    def move(self, name: str, **changes: str) -> None:
+        """Change what the league's admin entered for a node."""
+        member, path = self.members[name], SOVEREIGNNODE.path(name=name)
+        member.changes = changes
+        self.hub.put(path, {**self.hub.objects[path], "spec": member.spec})
+
+    def forget(self, thing: dict[str, Any]) -> None:
+        """Delete a job and its grant, as its owner may."""
+        del self.hub.objects[AIJOB.path("hospital", thing["metadata"]["name"])]
+        for path, grant_ in list(self.hub.objects.items()):
+            if (
+                "/workgrants/" in path
+                and grant_["spec"]["job"]["name"] == thing["metadata"]["name"]
+            ):
+                del self.hub.objects[path]
+
+    def tamper(self, thing: dict[str, Any], **changes: Any) -> None:
+        """Change a job before it is placed, as its owner may, and have it placed."""
+        self.forget(thing)
+        body = {"metadata": {"name": thing["metadata"]["name"], "namespace": "hospital"}}
+        self._add(body | {"spec": thing["spec"] | changes})
+
+    def hold(self, number: int) -> None:
+        """Have so many runs of tartu in the books, all of whose pay is still pending."""
+        self.writer.record([usage(n, institution="hospital") for n in range(number)], 1)
+
     def audit_jobs(self) -> list[dict[str, Any]]:
         """The audits that stand on the hub, in the order in which they were asked."""
         found = [thing for path, thing in self.hub.objects.items() if "/aijobs/audit-" in path]
@@ -270,6 +333,7 @@ class SmallLeague:
         return {key: micros for key, micros in found.items() if micros}
 
 
+CPU_ONLY = {"version": "2.60.0", "workers": {"count": 2}}
 POOL = {
     "residency": {
         "location": {"allow": ["World"]},
