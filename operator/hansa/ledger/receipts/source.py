@@ -82,9 +82,13 @@ class NodeReceipts:
     def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
         keys = {node_key: pinned, self._signer.key_id: self._signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
-        bench = Bench(keys, self._signer, self._evidence.known_for, self._evidence.granted, moment)
-        verdict = judge(shown, self._evidence.head(node_key), bench)
-        self._evidence.add(verdict.taken, int(moment.now_s * 1000))
+        kept = self._evidence
+        bench = Bench(
+            keys, self._signer, kept.known_for, kept.granted, kept.digest_at, moment=moment
+        )
+        verdict = judge(shown, kept.head(node_key), bench)
+        # A second version finds its place in the chain taken, and stays as a difference alone.
+        kept.add((*verdict.taken, *verdict.second), int(moment.now_s * 1000))
         return verdict
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:

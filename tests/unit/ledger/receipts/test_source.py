@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,12 @@ class Ledger:
         table = schema.DIFFERENCE
         with reading(self.engine) as connection:
             return {tuple(row) for row in connection.execute(select(table.c.fault, table.c.field))}
+
+    def kept(self, fault: str) -> list[Any]:
+        table = schema.DIFFERENCE
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(table.c.body).where(table.c.fault == fault))
+            return [json.loads(body) for (body,) in rows]
 
     @property
     def taken(self):

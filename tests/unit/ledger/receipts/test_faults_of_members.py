@@ -1,0 +1,89 @@
+"""What one member does wrong, or suffers, costs it that receipt: not the next ones, and nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hansa.ledger.receipts import evidence
+from hansa.model.times import rfc3339
+from hansa.receipts.work_receipt import WorkReceipt
+from tests.unit.grants.grant_kit import NOW_S
+from tests.unit.ledger.receipts.test_source import Ledger, ledger, receipts, shown
+from tests.unit.receipts.receipt_kit import changed, head_after
+
+__all__ = ["ledger"]
+
+
+def rechained(found: list[WorkReceipt], place: int, **changes: Any) -> list[WorkReceipt]:
+    """Return a chain in which one receipt says otherwise, and those behind it follow that one."""
+    chain: list[WorkReceipt] = []
+    for at, receipt in enumerate(found):
+        told = changes if at == place else {}
+        before = head_after(chain[-1]).digest if chain else None
+        chain.append(changed(receipt, previous=before, **told))
+    return chain
+
+
+def absurd(receipt: WorkReceipt) -> dict[str, Any]:
+    return {"usage": receipt.usage.model_dump() | {"gpu_seconds": 1_000_000}}
+
+
+async def test_a_disputed_receipt_costs_itself_alone_however_late_the_next_one_comes(
+    ledger: Ledger,
+):
+    found = receipts()
+    outbox = shown(rechained(found, 1, **absurd(found[1])))
+    for so_far in (1, 2, 3):
+        await ledger.step(outbox[:so_far])
+    assert ledger.disputes == {("BadAmount", "receipt")}
+    assert sorted(ledger.amounts) == [100_000, 600_000]
+
+
+async def test_a_first_receipt_that_is_disputed_does_not_make_the_next_one_the_first(
+    ledger: Ledger,
+):
+    found = receipts()
+    outbox = shown(rechained(found, 0, **absurd(found[0])))
+    for so_far in (1, 2, 3):
+        await ledger.step(outbox[:so_far])
+    assert ledger.disputes == {("BadAmount", "receipt")}
+    assert sorted(ledger.amounts) == [100_000, 600_000]
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_costs_one_receipt(ledger: Ledger):
+    found = receipts()
+    ahead = rfc3339(NOW_S + 1_000_000)
+    outbox = shown(rechained(found, 0, issued=ahead))
+    for so_far in (1, 2, 3):
+        await ledger.step(outbox[:so_far])
+    assert ledger.disputes == {("ClockJump", "receipt")}
+    assert sorted(ledger.amounts) == [100_000, 600_000]
+
+
+async def test_a_second_version_of_a_receipt_that_was_taken_is_kept_and_named(ledger: Ledger):
+    """It comes when the first was acknowledged, paid and forgotten at home."""
+    found = receipts()
+    await ledger.step(shown(found))
+    dearer = rechained(found, 1, usage=found[1].usage.model_dump() | {"gpu_seconds": 599})
+    await ledger.step(shown(dearer[1:2]))
+
+    assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
+    assert ledger.disputes == {("TwoVersions", "receipt")}
+    assert ledger.kept("TwoVersions") == shown(dearer[1:2])
+    assert ledger.reader.standing().differences == 1
+
+
+async def test_what_was_taken_and_is_shown_again_is_no_second_version(ledger: Ledger):
+    for _ in range(2):
+        await ledger.step(shown())
+    assert ledger.disputes == set()
+
+
+async def test_more_receipts_at_once_than_are_looked_at_are_not_believed(
+    ledger: Ledger, monkeypatch
+):
+    monkeypatch.setattr(evidence, "MOST_MEETING", 0)
+    found = receipts()
+    for so_far in (1, 2, 3):
+        await ledger.step(shown(found)[:so_far])
+    assert ledger.disputes == {("GpuSoldTwice", "receipt")}
