@@ -64,7 +64,9 @@ class Ledger:
         self._source = source = open_receipts(self._engine)
         self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
         self._reader = LedgerReader(self._engine)
-        self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
+        self._intake = Intake(
+            source, self._writer, clock=clock, terms=league.terms, read=league.read
+        )
         self._standing: Standing | None = None
         self._read_s = clock.monotonic()
 

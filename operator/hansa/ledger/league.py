@@ -14,7 +14,7 @@ from hansa.accounting.tariff import Tariff
 from hansa.api.kinds import PROJECT, SOVEREIGNNODE
 from hansa.api.meta import API_VERSION
 from hansa.api.sovereignnode import SovereignNodeSpec
-from hansa.errors import Conflict, NotFound
+from hansa.errors import Conflict, NotFound, Terminal
 from hansa.ports import Cluster, Manifest
 from hansa.reconcile.hub.charging.project_status import project_status
 from hansa.reconcile.hub.charging.projects import parse_project
@@ -37,10 +37,14 @@ class League:
         """Project → (spent, limit), in micros."""
 
     async def read(self) -> None:
-        """Read the prices of all nodes. A node that cannot be read has none: its receipts wait for it."""
+        """Read the prices of all nodes.
+
+        Of a node that left, or cannot be read now, the last ones hold: what it earned is still to be booked.
+        """
         page = await self._cluster.list(SOVEREIGNNODE.path())
         tariffs = (_tariff(thing) for thing in page.items)
-        self._tariffs = {tariff.node: tariff for tariff in tariffs if tariff is not None}
+        found = {tariff.node: tariff for tariff in tariffs if tariff is not None}
+        self._tariffs = {**(self._tariffs or {}), **found}
 
     def terms(self, now_ms: int) -> Terms | None:
         """Return what is agreed at a moment; None before the first ``read``."""
@@ -73,9 +77,9 @@ class League:
         }
         try:
             await self._cluster.apply(path, body, manager=MANAGER)
-        except (Conflict, NotFound) as error:
-            # Deleted, or made anew, since it was listed: the next pass sees it.
-            log.info("project not told", extra={"project": meta["name"], "error": str(error)})
+        except (Conflict, NotFound, Terminal) as error:
+            # Deleted or made anew since it was listed, or the hub refuses it: no other waits for it.
+            log.warning("project not told", extra={"project": meta["name"], "error": str(error)})
 
 
 def _tariff(thing: Manifest) -> Tariff | None:

@@ -104,3 +104,43 @@ async def test_a_database_that_is_away_lets_nothing_go(engine: Engine, monkeypat
 
 def test_the_faults_are_told_apart() -> None:
     assert len({fault.value for fault in Fault}) == len(Fault)
+
+
+async def test_prices_and_time_are_those_after_the_receipts_came(engine: Engine) -> None:
+    """A node joined, or changed its price, since the prices were read last; and the log took its time."""
+    known: list[Terms] = []
+
+    async def read() -> None:
+        known.append(TERMS)
+
+    class Slow(Queue):
+        async def take(self):
+            clock.seconds = NOW_MS / 1000
+            return await super().take()
+
+    clock, queue = FixedClock(), Slow(usage(1))
+    clock.seconds = (NOW_MS - 700_000) / 1000
+    clock.now = lambda: clock.seconds
+    waiting = Intake(
+        queue,
+        LedgerWriter(engine),
+        clock=clock,
+        terms=lambda now_ms: replace(known[-1], now_ms=now_ms) if known else None,
+        read=read,
+    )
+    await waiting.step()
+    standing = LedgerReader(engine).standing()
+    assert (standing.receipts, standing.differences, queue.behind) == (1, 0, 0)
+
+
+async def test_where_prices_cannot_be_read_again_nothing_is_refused_by_old_ones(engine) -> None:
+    async def away() -> None:
+        raise Retryable("the hub is away")
+
+    queue = Queue(usage(1, unit_price=9))
+    waiting = Intake(
+        queue, LedgerWriter(engine), clock=FixedClock(), terms=lambda _: TERMS, read=away
+    )
+    with pytest.raises(Retryable):
+        await waiting.step()
+    assert LedgerReader(engine).standing().differences == 0

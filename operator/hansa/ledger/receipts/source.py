@@ -11,7 +11,7 @@ from typing import Any
 from hansa.accounting import amounts
 from hansa.accounting.usage import Usage
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
-from hansa.errors import Conflict, NotFound
+from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import key_id
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted, read_grants
@@ -58,13 +58,22 @@ class NodeReceipts:
         await asyncio.to_thread(self._evidence.remember, list(read_grants(grants, nodes)), now_ms)
         self.behind = sum(map(_waiting, nodes))
         for node in nodes:
-            await self._take_from(node)
+            await self._take_alone(node)
         if self._logbook is not None:
             await asyncio.to_thread(self._logbook.catch_up, self._evidence)
         return await asyncio.to_thread(self._unbooked)
 
     async def done(self, digests: Sequence[str]) -> None:
         """Do nothing: evidence is kept before the books see it, and members were told then."""
+
+    async def _take_alone(self, node: Manifest) -> None:
+        try:
+            await self._take_from(node)
+        except Retryable:
+            # Of the database, and so of every node.
+            raise
+        except Exception:
+            log.exception("receipts not taken", extra={"node": node["metadata"]["name"]})
 
     async def _take_from(self, node: Manifest) -> None:
         name, pinned = node["metadata"]["name"], (node.get("spec") or {}).get("releaseKey")
@@ -103,8 +112,8 @@ class NodeReceipts:
         path = SOVEREIGNNODE.path(name=name) + "/status"
         try:
             await self._cluster.merge(path, {"status": {"receipts": {"taken": taken}}})
-        except (Conflict, NotFound) as error:
-            log.info("receipts not acknowledged", extra={"node": name, "error": str(error)})
+        except HansaError as error:
+            log.warning("receipts not acknowledged", extra={"node": name, "error": str(error)})
 
     def _tell(self, name: str, verdict: Verdict) -> None:
         for one in verdict.taken:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from hansa.api.kinds import SOVEREIGNNODE
+from hansa.errors import Retryable, Terminal
 from hansa.ledger.receipts import evidence
 from hansa.model.times import rfc3339
 from hansa.receipts.work_receipt import WorkReceipt
 from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.ledger.receipts.test_source import Ledger, ledger, receipts, shown
-from tests.unit.receipts.receipt_kit import changed, head_after
+from tests.unit.ledger.receipts.test_source import SPEC, Ledger, ledger, receipts, shown, tartu
+from tests.unit.receipts.receipt_kit import OTHER, changed, head_after
 
 __all__ = ["ledger"]
 
@@ -87,3 +91,53 @@ async def test_more_receipts_at_once_than_are_looked_at_are_not_believed(
     for so_far in (1, 2, 3):
         await ledger.step(shown(found)[:so_far])
     assert ledger.disputes == {("GpuSoldTwice", "receipt")}
+
+
+NARVA = SOVEREIGNNODE.path(name="narva")
+BEFORE = SOVEREIGNNODE.path(name="aaa")
+
+
+async def test_a_node_that_cannot_be_told_holds_up_no_other(ledger: Ledger, monkeypatch):
+    """Its status has grown so large, or so wrong, that the hub takes no more of it."""
+    ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}})
+    merge = ledger.hub.merge
+
+    async def refusing(path: str, body: Any) -> Any:
+        if path.startswith(BEFORE):
+            raise Terminal("etcdserver: request is too large", status=413)
+        return await merge(path, body)
+
+    monkeypatch.setattr(ledger.hub, "merge", refusing)
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 3
+
+
+async def test_a_node_whose_evidence_cannot_be_read_holds_up_no_other(ledger: Ledger, monkeypatch):
+    other = SPEC | {"releaseKey": OTHER.public_key}
+    ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}, "spec": other})
+    head = ledger.evidence.head
+
+    def spoilt(node_key: str) -> Any:
+        if node_key == OTHER.key_id:
+            raise ValueError("evidence cannot be read: the database was changed")
+        return head(node_key)
+
+    monkeypatch.setattr(ledger.evidence, "head", spoilt)
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 3
+
+
+async def test_a_database_that_is_away_is_not_asked_again_for_each_node(
+    ledger: Ledger, monkeypatch
+):
+    asked = []
+
+    def away(node_key: str) -> Any:
+        asked.append(node_key)
+        raise Retryable("the ledger's database: gone")
+
+    monkeypatch.setattr(ledger.evidence, "head", away)
+    ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}})
+    with pytest.raises(Retryable):
+        await ledger.step(shown())
+    assert len(asked) == 1
