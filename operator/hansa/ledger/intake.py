@@ -81,17 +81,18 @@ class Intake:
         return [use.receipt_digest for use in uses]
 
     def _keep(self, use: Usage, findings: Sequence[Finding], now_ms: int) -> list[str]:
-        log.warning(
-            "receipt not posted",
-            extra={
-                "receipt": use.receipt_digest[:80],
-                "node": use.node[:80],
-                "faults": ", ".join(f"{row.fault} {row.field}" for row in findings),
-            },
-        )
         try:
-            self._writer.keep(use, findings, now_ms)
+            is_new = self._writer.keep(use, findings, now_ms)
         except Terminal as error:
             log.error("difference not kept", extra={"error": str(error)})  # noqa: TRY400  # told by its text
             return []
+        if is_new:
+            log.warning(
+                "receipt not posted",
+                extra={
+                    "receipt": use.receipt_digest[:80],
+                    "node": use.node[:80],
+                    "faults": ", ".join(f"{row.fault} {row.field}" for row in findings),
+                },
+            )
         return [use.receipt_digest]

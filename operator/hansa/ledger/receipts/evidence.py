@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.api.sovereignnode import ReceiptEnvelope
@@ -128,6 +128,26 @@ class Evidence:
         )
         with reading(self._engine) as connection:
             rows = connection.execute(waiting).mappings().all()
+        return [(row["digest"], _receipt(row)) for row in rows]
+
+    def refused(self, after: tuple[int, str], limit: int) -> list[tuple[str, WorkReceipt]]:
+        """Return (digest, receipt) of sound ones that the books refused, in the order of (end, digest).
+
+        Only what nobody has explained: that was decided.
+        """
+        table, difference = schema.EVIDENCE, schema.DIFFERENCE
+        booked = exists().where(schema.RECEIPT.c.receipt_digest == table.c.digest)
+        decided = exists().where(schema.EXPLANATION.c.receipt_digest == table.c.digest)
+        place = tuple_(table.c.end_s, table.c.digest)
+        wanted = (
+            select(table)
+            .where(table.c.digest.in_(select(difference.c.receipt_digest)), table.c.problem == "")
+            .where(place > tuple_(*after), ~booked, ~decided)
+            .order_by(table.c.end_s, table.c.digest)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).mappings().all()
         return [(row["digest"], _receipt(row)) for row in rows]
 
     def begins_s(self, runs: Iterable[str]) -> dict[str, int]:

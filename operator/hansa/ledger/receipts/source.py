@@ -24,6 +24,9 @@ from hansa.receipts.watermark import acknowledge
 from hansa.receipts.work_receipt import WorkReceipt
 
 log = logging.getLogger(__name__)
+AGAIN_AT_ONCE = 50
+"""Refused receipts that are looked at again in one pass: a price may have been put right."""
+_FIRST = (0, "")
 
 
 class NodeReceipts:
@@ -48,6 +51,8 @@ class NodeReceipts:
         self._skew_s = skew_s
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
+        self._again_after = _FIRST
+        """Up to where refused receipts were looked at again, as (end, digest)."""
         self.behind = 0
 
     async def take(self) -> Sequence[Usage]:
@@ -134,13 +139,19 @@ class NodeReceipts:
         self._told[name] = said
 
     def _unbooked(self) -> list[Usage]:
-        waiting = self._evidence.unbooked()
+        waiting = self._evidence.unbooked() + self._again()
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
         return [
             _usage(digest, receipt, granted, begins[receipt.run])
             for digest, receipt in waiting
             if (granted := self._evidence.granted(receipt.run, receipt.work.node_key)) is not None
         ]
+
+    def _again(self) -> list[tuple[str, WorkReceipt]]:
+        found = self._evidence.refused(self._again_after, AGAIN_AT_ONCE)
+        is_all = len(found) < AGAIN_AT_ONCE
+        self._again_after = _FIRST if is_all else (found[-1][1].end_s, found[-1][0])
+        return found
 
 
 def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) -> Usage:

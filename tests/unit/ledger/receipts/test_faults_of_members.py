@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import Retryable, Terminal
-from hansa.ledger.receipts import evidence
+from hansa.ledger.receipts import evidence, source
+from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
 from hansa.receipts.work_receipt import WorkReceipt
-from tests.unit.grants.grant_kit import NOW_S
+from tests.unit.grants.grant_kit import NOW_S, UID
 from tests.unit.ledger.receipts.test_source import SPEC, Ledger, ledger, receipts, shown, tartu
 from tests.unit.receipts.receipt_kit import OTHER, changed, head_after
 
@@ -141,3 +143,42 @@ async def test_a_database_that_is_away_is_not_asked_again_for_each_node(
     with pytest.raises(Retryable):
         await ledger.step(shown())
     assert len(asked) == 1
+
+
+async def test_a_receipt_that_was_right_after_all_is_posted_once_the_price_is_put_back(
+    ledger: Ledger, caplog
+):
+    valid = ledger.tariffs["tartu"]
+    ledger.tariffs["tartu"] = replace(valid, rates=())
+    for _ in range(3):
+        await ledger.step(shown())
+    assert (ledger.amounts, len(ledger.kept("WrongPrice"))) == ([], 3)
+    assert caplog.text.count("receipt not posted") == 3
+
+    ledger.tariffs["tartu"] = valid
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 3
+    assert ledger.reader.standing().differences == 0
+
+
+async def test_what_was_explained_stays_unpaid(ledger: Ledger):
+    valid = ledger.tariffs["tartu"]
+    ledger.tariffs["tartu"] = replace(valid, rates=())
+    await ledger.step(shown())
+    for digest, *_ in ledger.evidence.of_job(UID):
+        LedgerWriter(ledger.engine).explain(digest, "agreed to be free", 1)
+    ledger.tariffs["tartu"] = valid
+    await ledger.step(shown())
+    assert ledger.amounts == []
+
+
+async def test_refused_receipts_are_looked_at_again_in_turns(ledger: Ledger, monkeypatch):
+    monkeypatch.setattr(source, "AGAIN_AT_ONCE", 2)
+    valid = ledger.tariffs["tartu"]
+    ledger.tariffs["tartu"] = replace(valid, rates=())
+    await ledger.step(shown())
+    ledger.tariffs["tartu"] = valid
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 2
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 3

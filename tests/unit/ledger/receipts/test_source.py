@@ -98,12 +98,12 @@ class Ledger:
         self.source = NodeReceipts(
             self.hub, self.evidence, signer=HUB, clock=Clock(), logbook=self.logbook, skew_s=30.0
         )
-        tariff = tariff_of("tartu", SovereignNodeSpec.model_validate(SPEC))
+        self.tariffs = {"tartu": tariff_of("tartu", SovereignNodeSpec.model_validate(SPEC))}
         self.intake = Intake(
             self.source,
             LedgerWriter(engine),
             clock=Clock(),
-            terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), {"tartu": tariff}),
+            terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), self.tariffs),
         )
 
     async def step(self, outbox: list[Any]) -> None:
