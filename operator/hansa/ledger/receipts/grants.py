@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pydantic import ValidationError
 
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.grants.capacity import gpus_wanted
-from hansa.model.quantities import millis
+from hansa.grants.capacity import cpu_millis_wanted, gpus_wanted
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.receipts.chain import Grant
@@ -86,7 +85,7 @@ def _granted(spec: WorkGrantSpec, node: Manifest, granted_s: int) -> Granted:
         jurisdiction=str(node.get("jurisdiction", "")),
         gpu_classes=(wanted,) if wanted else classes,
         gpus=gpus,
-        cpu_millis=spec.workers * millis(job.ray.workers.cpu) + millis(job.ray.head.cpu),
+        cpu_millis=cpu_millis_wanted(spec),
         price=None,
         granted_s=granted_s,
     )
