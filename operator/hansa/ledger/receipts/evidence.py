@@ -108,6 +108,8 @@ class Evidence:
 
     def add(self, taken: Sequence[Taken], recorded_ms: int) -> None:
         """Keep receipts in one transaction, and as differences of the books what is disputed."""
+        if not taken:
+            return
         disputed = [
             _difference(one, dispute, recorded_ms) for one in taken for dispute in one.disputes
         ]

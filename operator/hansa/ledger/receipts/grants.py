@@ -1,7 +1,7 @@
 """What the ledger knows by itself of each run: the hub's grant, kept from when it was seen.
 
-A grant is gone when its run is released; receipts may come later. Where the ledger was away while one
-was there, the job on the hub still tells its last run.
+A grant is gone when its run is released; receipts may come later. What was granted and released while no
+ledger ran is not known here: its receipts are kept as ``NeverGranted``.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import rfc3339
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.receipts.chain import Moment
-from hansa.receipts.watermark import acknowledge
+from hansa.receipts.watermark import NOTHING, acknowledge
 from hansa.receipts.work_receipt import WorkReceipt
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class NodeReceipts:
         self._skew_s = skew_s
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
+        self._unkept: dict[tuple[str, str], Granted] = {}
+        """By run and key; few bytes each, and as many as were granted while the database was away."""
         self._again_after = _FIRST
         """Up to where refused receipts were looked at again, as (end, digest)."""
         self.behind = 0
@@ -60,7 +62,10 @@ class NodeReceipts:
         nodes = (await self._cluster.list(SOVEREIGNNODE.path())).items
         grants = (await self._cluster.list(WORKGRANT.path())).items
         now_ms = int(self._clock.now() * 1000)
-        await asyncio.to_thread(self._evidence.remember, list(read_grants(grants, nodes)), now_ms)
+        # Until the database has them: by then the hub may not.
+        self._unkept |= {(one.run, one.record.node_key): one for one in read_grants(grants, nodes)}
+        await asyncio.to_thread(self._evidence.remember, list(self._unkept.values()), now_ms)
+        self._unkept.clear()
         self.behind = sum(map(_waiting, nodes))
         for node in nodes:
             await self._take_alone(node)
@@ -82,16 +87,16 @@ class NodeReceipts:
 
     async def _take_from(self, node: Manifest) -> None:
         name, pinned = node["metadata"]["name"], (node.get("spec") or {}).get("releaseKey")
-        shown = list(outbox_of(node))
-        if not pinned or not shown:
+        shown, said = list(outbox_of(node)), _acknowledged(node)
+        if not pinned or not (shown or said):
             return
         node_key = key_id(base64.b64decode(pinned))
         verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
         self._tell(name, verdict)
         head = await asyncio.to_thread(self._evidence.head, node_key)
-        said = ((node.get("status") or {}).get("receipts") or {}).get("taken") or {}
-        if head.sequence and said.get("digest") != head.digest:
-            await self._acknowledge(name, node_key, head.sequence, head.digest)
+        # Where less is kept than was acknowledged, the books were put back from a backup: it is sent again.
+        if said != head.digest and (said or head.sequence):
+            await self._acknowledge(name, node_key, head.sequence, head.digest or NOTHING)
 
     def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
         keys = {node_key: pinned, self._signer.key_id: self._signer.public_key}
@@ -182,6 +187,14 @@ def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) ->
         data_sets=work.data_sets,
         jurisdiction=work.jurisdiction,
     )
+
+
+def _acknowledged(node: Mapping[str, Any]) -> str:
+    """Return the digest of the receipt up to which a node was told that its receipts are taken."""
+    receipts = (node.get("status") or {}).get("receipts")
+    taken = receipts.get("taken") if isinstance(receipts, Mapping) else None
+    said = taken.get("digest") if isinstance(taken, Mapping) else None
+    return str(said or "").replace(NOTHING, "")
 
 
 def _waiting(node: Mapping[str, Any]) -> int:
