@@ -30,7 +30,7 @@ from hansa.api.residency import Residency
 
 LARGEST = 2**53 - 1
 """No larger integer has one spelling in JSON (RFC 8785, from I-JSON)."""
-Sequence = Annotated[int, Field(ge=1, le=LARGEST)]
+Sequence = Annotated[int, Field(ge=0, le=LARGEST)]
 IdentityKey = Annotated[str, StringConstraints(pattern=P256_POINT, max_length=44)]
 
 
@@ -154,7 +154,9 @@ class ReceiptWatermark(Model):
     """The ledger's signed word that it has taken a node's receipts up to one of them."""
 
     node_key: Digest = Field(description="Key of the node whose receipts they are.")
-    sequence: Sequence = Field(description="Sequence of the last receipt taken.")
+    sequence: Sequence = Field(
+        description="Sequence of the last receipt taken; 0 where a ledger has lost all it had."
+    )
     digest: Digest = Field(description="Digest of its statement, which covers all before it.")
     at: Timestamp = Field(description="When it was taken.")
     signature: ReceiptSignature = Field(description="Over everything else in here.")

@@ -7,12 +7,22 @@ from collections.abc import Mapping
 from hansa.api.aijob import AIJobSpec
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.judgement import GpuStock
-from hansa.model.quantities import units
+from hansa.model.quantities import millis, units
+
+MOST_CPU_MILLIS = 10**11
+"""A hundred million CPUs: times a day they still fit into a number of JSON (RFC 8785)."""
 
 
 def gpus_wanted(grant: WorkGrantSpec) -> int:
     """Return the GPUs of the whole gang, as large as it is granted."""
     return grant.workers * grant.job_spec.ray.workers.gpus
+
+
+def cpu_millis_wanted(grant: WorkGrantSpec) -> int:
+    """Return thousandths of a CPU of all pods of the gang; what nobody has counts as ``MOST_CPU_MILLIS``."""
+    ray = grant.job_spec.ray
+    asked = grant.workers * millis(ray.workers.cpu) + millis(ray.head.cpu)
+    return min(asked, MOST_CPU_MILLIS)
 
 
 def fitting_classes(job: AIJobSpec, stock: Mapping[str, GpuStock]) -> list[str]:

@@ -30,7 +30,10 @@ class Intake:
         clock: Clock,
         terms: Callable[[int], Terms | None],
     ) -> None:
-        """``terms``: what is agreed at a time in milliseconds; None: not known yet."""
+        """``terms``: what is agreed at a time in milliseconds; None: not known yet.
+
+        It is asked once receipts have come: nothing is judged by prices or a time from before that.
+        """
         self._source = source
         self._writer = writer
         self._clock = clock
@@ -39,14 +42,13 @@ class Intake:
         """When the last pass began, on the monotonic clock."""
 
     async def step(self) -> None:
-        """Take in what waits now; raises ``Retryable`` where the database cannot be reached."""
+        """Take in what waits now; raises ``Retryable`` where database or hub cannot be reached."""
         self.began_s = self._clock.monotonic()
-        now_ms = int(self._clock.now() * 1000)
-        terms = self._terms(now_ms)
-        if terms is None:
-            return
         uses = await self._source.take()
-        if uses:
+        if not uses:
+            return
+        terms = self._terms(int(self._clock.now() * 1000))
+        if terms is not None:
             kept = await asyncio.to_thread(self._enter, uses, terms)
             await self._source.done(kept)
 
@@ -74,17 +76,18 @@ class Intake:
         return [use.receipt_digest for use in uses]
 
     def _keep(self, use: Usage, findings: Sequence[Finding], now_ms: int) -> list[str]:
-        log.warning(
-            "receipt not posted",
-            extra={
-                "receipt": use.receipt_digest[:80],
-                "node": use.node[:80],
-                "faults": ", ".join(f"{row.fault} {row.field}" for row in findings),
-            },
-        )
         try:
-            self._writer.keep(use, findings, now_ms)
+            is_new = self._writer.keep(use, findings, now_ms)
         except Terminal as error:
             log.error("difference not kept", extra={"error": str(error)})  # noqa: TRY400  # told by its text
             return []
+        if is_new:
+            log.warning(
+                "receipt not posted",
+                extra={
+                    "receipt": use.receipt_digest[:80],
+                    "node": use.node[:80],
+                    "faults": ", ".join(f"{row.fault} {row.field}" for row in findings),
+                },
+            )
         return [use.receipt_digest]

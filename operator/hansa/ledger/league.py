@@ -14,7 +14,7 @@ from hansa.accounting.tariff import Tariff
 from hansa.api.kinds import PROJECT
 from hansa.api.meta import API_VERSION
 from hansa.api.sovereignnode import SovereignNodeSpec
-from hansa.errors import Conflict, NotFound
+from hansa.errors import Conflict, NotFound, Terminal
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ports import Cluster, Manifest
 from hansa.reconcile.hub.charging.project_status import project_status
@@ -42,14 +42,16 @@ class League:
     def terms(self, now_ms: int) -> Terms | None:
         """Return what is agreed at a moment; None before the nodes were read.
 
-        A node that cannot be read has no price: its receipts wait for it.
+        Of a node that left, or cannot be read now, the last prices hold: what it earned is still to be
+        booked.
         """
         if not self._hub.synced:
             return None
         for node in self._hub.nodes():
             name, spec = node["metadata"]["name"], node["spec"]
             if name not in self._tariffs or self._tariffs[name][0] != spec:
-                self._tariffs[name] = spec, _tariff(name, spec)
+                before = self._tariffs.get(name, (None, None))[1]
+                self._tariffs[name] = spec, _tariff(name, spec) or before
         tariffs = {name: tariff for name, (_, tariff) in self._tariffs.items() if tariff}
         return Terms(now_ms, frozenset({self._currency}), tariffs, self._skew_ms)
 
@@ -78,9 +80,9 @@ class League:
         }
         try:
             await self._cluster.apply(path, body, manager=MANAGER)
-        except (Conflict, NotFound) as error:
-            # Deleted, or made anew, since it was listed: the next pass sees it.
-            log.info("project not told", extra={"project": meta["name"], "error": str(error)})
+        except (Conflict, NotFound, Terminal) as error:
+            # Deleted or made anew since it was listed, or the hub refuses it: no other waits for it.
+            log.warning("project not told", extra={"project": meta["name"], "error": str(error)})
 
 
 def _tariff(name: str, spec: Mapping[str, Any]) -> Tariff | None:

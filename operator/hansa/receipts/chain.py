@@ -25,6 +25,7 @@ class Head:
     sequence: int = 0
     digest: str = ""
     issued_s: int = 0
+    """When the newest that is not disputed was issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Known:
     """By run; at least that of the receipt, if it has any before."""
     sold: Mapping[str, tuple[Sold, ...]] = field(default_factory=dict)
     """By GPU; at least those in the receipt, in so far as they meet its time."""
+    crowded: bool = False
+    """Whether more receipts meet its time than were looked at: ``sold`` may lack some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def next_problem(
         _in_run(receipt, known.runs.get(receipt.run), grant),
         _amounts(receipt),
         _in_time(receipt, known.head, grant, moment),
-        _on_gpus(receipt, known.sold),
+        _on_gpus(receipt, known),
     )
     return next(said, None)
 
@@ -103,7 +106,8 @@ def follow(known: Known, opened: Opened, *, taken: bool = True) -> Known:
     comes then is held against what it claimed to cover.
     """
     receipt = opened.receipt
-    head = Head(receipt.sequence, opened.digest, receipt.issued_s)
+    issued_s = receipt.issued_s if taken else known.head.issued_s
+    head = Head(receipt.sequence, opened.digest, issued_s)
     before = known.runs.get(receipt.run)
     run = RunSoFar(receipt.work, receipt.part, receipt.end_s, receipt.last)
     if not taken:
@@ -207,16 +211,19 @@ def _amounts(receipt: WorkReceipt) -> Iterator[Objection]:
             yield Objection(Problem.BAD_AMOUNT, f"{name} is {told}, at most {most} can be.")
 
 
-def _on_gpus(receipt: WorkReceipt, sold: Mapping[str, tuple[Sold, ...]]) -> Iterator[Objection]:
+def _on_gpus(receipt: WorkReceipt, known: Known) -> Iterator[Objection]:
     if len({gpu.gpu for gpu in receipt.held}) != len(receipt.held):
         yield Objection(Problem.GPU_SOLD_TWICE, "The receipt itself names it twice.")
     for gpu in receipt.held:
         now = _sold(receipt.run, gpu)
-        for before in sold.get(gpu.gpu, ()):
+        for before in known.sold.get(gpu.gpu, ()):
             # A run's own receipts follow each other already; another's may come in any order.
             if before.run != now.run and _meet(before, now):
                 said = f"{gpu.gpu} served {before.run} and {now.run} after {gpu.start}."
                 yield Objection(Problem.GPU_SOLD_TWICE, said)
+    if known.crowded and receipt.held:
+        said = "So many receipts meet its time that nobody can say they did not."
+        yield Objection(Problem.GPU_SOLD_TWICE, said)
 
 
 def _sold(run: str, gpu: HeldGpu) -> Sold:
@@ -224,7 +231,9 @@ def _sold(run: str, gpu: HeldGpu) -> Sold:
 
 
 def _meet(one: Sold, other: Sold) -> bool:
-    return one.start_s < other.end_s and other.start_s < one.end_s
+    # Seen once is seen for that second.
+    one_end_s, other_end_s = (max(sold.end_s, sold.start_s + 1) for sold in (one, other))
+    return one.start_s < other_end_s and other.start_s < one_end_s
 
 
 def _price(work: Work) -> str:

@@ -2,11 +2,15 @@
 
 The digest of one receipt covers all before it, so one signature answers for the whole chain. A member
 takes a watermark only for a receipt it has told, by that receipt's own digest, from a key it trusts.
+
+A ledger that was put back from a backup says so by a later watermark for an earlier receipt, and the member
+shows it again what follows.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Any
 
 import orjson
@@ -21,6 +25,8 @@ from hansa.receipts.envelope import Keys, signature_holds
 from hansa.receipts.work_receipt import Moment
 
 TYPE = "application/vnd.hansa.watermark.v1+json"
+NOTHING = f"sha256:{hashlib.sha256().hexdigest()}"
+"""Digest in a watermark of a ledger that has lost all it had: its sequence is 0."""
 
 
 def acknowledge(

@@ -8,7 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, exc, text
 
 from hansa.accounting.books import books_of, disorders
 from hansa.accounting.clearing import Period, clear
@@ -16,7 +16,7 @@ from hansa.accounting.examination import Fault, Finding
 from hansa.accounting.postings import AccountKind, Event
 from hansa.errors import Retryable, Terminal
 from hansa.ledger.store import schema
-from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.engine import migrate, open_engine, writing
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.schema import METADATA
 from hansa.ledger.store.writer import LedgerWriter
@@ -192,3 +192,19 @@ def test_a_database_that_is_away_is_tried_again(tmp_path: Path) -> None:
 def test_an_event_out_of_order_is_refused(engine: Engine) -> None:
     with pytest.raises(Terminal, match="needs Charge first"):
         LedgerWriter(engine).begin(Event.POST, [], 1)
+
+
+WRONG_WITH = {
+    "a right is missing": (exc.ProgrammingError, Retryable),
+    "a table is missing": (exc.OperationalError, Retryable),
+    "only reading is allowed": (exc.InternalError, Retryable),
+    "the row": (exc.DataError, Terminal),
+    "the row's keys": (exc.IntegrityError, Terminal),
+}
+
+
+@pytest.mark.parametrize(("kind", "told"), WRONG_WITH.values(), ids=WRONG_WITH)
+def test_only_what_is_wrong_with_a_row_is_held_against_it(engine: Engine, kind, told) -> None:
+    """A database put back without its rights refuses every receipt, and none for good."""
+    with pytest.raises(told, match="the ledger's database"), writing(engine):
+        raise kind("INSERT", {}, Exception("permission denied for table receipt"))

@@ -104,3 +104,25 @@ async def test_a_database_that_is_away_lets_nothing_go(engine: Engine, monkeypat
 
 def test_the_faults_are_told_apart() -> None:
     assert len({fault.value for fault in Fault}) == len(Fault)
+
+
+async def test_prices_and_time_are_those_after_the_receipts_came(engine: Engine) -> None:
+    """A node joined, or changed its price, while receipts were taken; and the log took its time."""
+
+    class Slow(Queue):
+        async def take(self):
+            clock.seconds = NOW_MS / 1000
+            return await super().take()
+
+    clock, queue = FixedClock(), Slow(usage(1))
+    clock.seconds = (NOW_MS - 700_000) / 1000
+    clock.now = lambda: clock.seconds
+    waiting = Intake(
+        queue,
+        LedgerWriter(engine),
+        clock=clock,
+        terms=lambda now_ms: replace(TERMS, now_ms=now_ms),
+    )
+    await waiting.step()
+    standing = LedgerReader(engine).standing()
+    assert (standing.receipts, standing.differences, queue.behind) == (1, 0, 0)

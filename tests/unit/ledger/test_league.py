@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hansa.errors import Conflict
+from hansa.errors import Conflict, Terminal
 from hansa.ledger.league import League
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.model.times import rfc3339
@@ -68,6 +68,18 @@ async def test_prices_of_all_readable_nodes_are_known():
     assert terms.currencies == {"EUR"}
 
 
+async def test_the_last_prices_hold_of_a_node_that_left_or_cannot_be_read_now():
+    """What it earned before is still to be booked."""
+    server = Server([node_manifest("tartu", None), node_manifest("narva", None)])
+    known = league(server)
+    await heard(known._hub)
+    before = known.terms(1).tariffs
+    assert set(before) == {"tartu", "narva"}
+    meta = {"name": "narva", "uid": "n", "resourceVersion": "9"}
+    known._hub._nodes.replace([{"metadata": meta, "spec": {"prices": 3}}])
+    assert known.terms(1).tariffs == before
+
+
 def project(name="screening", uid="u1", **more):
     found = manifest(**more)
     found["metadata"] |= {"name": name, "uid": uid, "generation": 2}
@@ -88,6 +100,22 @@ async def test_a_project_is_told_once_what_it_has_spent():
     server.things["projects"] = [mine | {"status": status}]
     await known.tell(spent, NOW_S + 5)
     assert not server.applied
+
+
+async def test_a_project_that_cannot_be_told_holds_up_no_other():
+    server = Server(projects=[project("refused", "u2"), project("screening")])
+    apply = server.apply
+
+    async def refusing(path, body, *, manager):
+        if body["metadata"]["uid"] == "u2":
+            raise Terminal("admission webhook denied the request", status=403)
+        await apply(path, body, manager=manager)
+
+    server.apply = refusing
+    known = league(server)
+    await known.tell({("clinic/screening", "EUR"): 1}, NOW_S)
+    assert len(server.applied) == 1
+    assert set(known.budgets) == {"clinic/refused", "clinic/screening"}
 
 
 OPEN = {

@@ -21,11 +21,13 @@ from hansa.ledger.store.engine import reading, writing
 from hansa.ledger.store.rows import shown
 from hansa.receipts.chain import Head, Known, RunSoFar, Sold
 from hansa.receipts.envelope import Opened, peek, wire
+from hansa.receipts.problems import Problem
 from hansa.receipts.work_receipt import WorkReceipt, seconds
 
 MOST_AT_ONCE = 500
-MOST_MEETING = 1024
-"""Receipts that one is held against for GPUs sold twice."""
+MOST_MEETING = 16_384
+"""Receipts that one is held against for GPUs sold twice: a member's runs take turns, and are far fewer."""
+A_READ = 500
 
 
 class Place(NamedTuple):
@@ -87,20 +89,18 @@ class Evidence:
     def head(self, node_key: str) -> Head:
         """Return the newest receipt of a node's chain."""
         table = schema.EVIDENCE
-        newest = (
-            select(table)
-            .where(table.c.node_key == node_key)
-            .order_by(table.c.sequence.desc())
-            .limit(1)
-        )
+        newest = select(table).where(table.c.node_key == node_key).limit(1)
+        newest = newest.order_by(table.c.sequence.desc())
         with reading(self._engine) as connection:
-            row = connection.execute(newest).mappings().first()
-        if row is None:
+            last = connection.execute(newest).mappings().first()
+            sound = connection.execute(newest.where(table.c.problem == "")).mappings().first()
+        if last is None:
             return Head()
-        return Head(row["sequence"], row["digest"], _receipt(row).issued_s)
+        issued_s = 0 if sound is None else _receipt(sound).issued_s
+        return Head(last["sequence"], last["digest"], issued_s)
 
     def digest_at(self, node_key: str, sequence: int) -> str:
-        """Return which receipt stands at a place of a chain; empty: none."""
+        """Return the digest of the receipt at a place of a chain; empty: there is none."""
         table = schema.EVIDENCE
         wanted = select(table.c.digest).where(
             table.c.node_key == node_key, table.c.sequence == sequence
@@ -110,28 +110,15 @@ class Evidence:
 
     def known_for(self, receipt: WorkReceipt, head: Head) -> Known:
         """Return what a receipt that may follow ``head`` is held against."""
-        table = schema.EVIDENCE
-        sound = table.c.problem == ""
-        before = (
-            select(table)
-            .where(table.c.run == receipt.run, sound)
-            .order_by(table.c.part.desc())
-            .limit(1)
-        )
-        meeting = (
-            select(table)
-            .where(table.c.node_key == receipt.work.node_key, sound)
-            .where(table.c.end_s > receipt.start_s, table.c.start_s < receipt.end_s)
-            .limit(MOST_MEETING)
-        )
         with reading(self._engine) as connection:
-            last = connection.execute(before).mappings().first()
-            others = connection.execute(meeting).mappings().all() if receipt.held else ()
-        runs = {} if last is None else {receipt.run: _so_far(_receipt(last))}
-        return Known(head, runs, _sold(map(_receipt, others)))
+            run = _run_so_far(connection, receipt)
+            sold, crowded = _sold_beside(connection, receipt) if receipt.held else ({}, False)
+        return Known(head, {} if run is None else {receipt.run: run}, sold, crowded=crowded)
 
     def add(self, taken: Sequence[Taken], recorded_ms: int) -> None:
         """Keep receipts in one transaction, and as differences of the books what is disputed."""
+        if not taken:
+            return
         disputed = [
             _difference(one, dispute, recorded_ms) for one in taken for dispute in one.disputes
         ]
@@ -152,6 +139,26 @@ class Evidence:
         )
         with reading(self._engine) as connection:
             rows = connection.execute(waiting).mappings().all()
+        return [(row["digest"], _receipt(row)) for row in rows]
+
+    def refused(self, after: tuple[int, str], limit: int) -> list[tuple[str, WorkReceipt]]:
+        """Return (digest, receipt) of sound ones that the books refused, in the order of (end, digest).
+
+        Only what nobody has explained: that was decided.
+        """
+        table, difference = schema.EVIDENCE, schema.DIFFERENCE
+        booked = exists().where(schema.RECEIPT.c.receipt_digest == table.c.digest)
+        decided = exists().where(schema.EXPLANATION.c.receipt_digest == table.c.digest)
+        place = tuple_(table.c.end_s, table.c.digest)
+        wanted = (
+            select(table)
+            .where(table.c.digest.in_(select(difference.c.receipt_digest)), table.c.problem == "")
+            .where(place > tuple_(*after), ~booked, ~decided)
+            .order_by(table.c.end_s, table.c.digest)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).mappings().all()
         return [(row["digest"], _receipt(row)) for row in rows]
 
     def begins_s(self, runs: Iterable[str]) -> dict[str, int]:
@@ -248,17 +255,45 @@ def _receipt(row: RowMapping) -> WorkReceipt:
     return found
 
 
-def _so_far(receipt: WorkReceipt) -> RunSoFar:
-    return RunSoFar(receipt.work, receipt.part, receipt.end_s, receipt.last)
+def _run_so_far(connection: Connection, receipt: WorkReceipt) -> RunSoFar | None:
+    """Return what a node's receipts of a run have covered, the disputed ones too: see ``chain.follow``."""
+    table = schema.EVIDENCE
+    of_run = (table.c.run == receipt.run) & (table.c.node_key == receipt.work.node_key)
+    rows, newest = select(table).where(of_run).limit(1), table.c.sequence.desc()
+    last = connection.execute(rows.order_by(newest)).mappings().first()
+    if last is None:
+        return None
+    sound = connection.execute(rows.where(table.c.problem == "").order_by(newest)).mappings()
+    oldest = connection.execute(rows.order_by(table.c.sequence)).mappings()
+    base = _receipt(sound.first() or oldest.one())
+    part, until_s = connection.execute(
+        select(func.max(table.c.part), func.max(table.c.end_s)).where(of_run)
+    ).one()
+    over = table.c.problem == Problem.RUN_OVER.value
+    was_over = connection.execute(select(exists().where(of_run, over))).scalar_one()
+    return RunSoFar(base.work, part, until_s, base.last or _receipt(last).last or was_over)
 
 
-def _sold(receipts: Iterable[WorkReceipt]) -> dict[str, tuple[Sold, ...]]:
+def _sold_beside(
+    connection: Connection, receipt: WorkReceipt
+) -> tuple[dict[str, tuple[Sold, ...]], bool]:
+    """Return when a receipt's GPUs served others in its time, and whether there are too many to look at."""
+    table = schema.EVIDENCE
+    meeting = (
+        select(table)
+        .where(table.c.node_key == receipt.work.node_key, table.c.problem == "")
+        .where(table.c.end_s >= receipt.start_s, table.c.start_s <= receipt.end_s)
+        .limit(MOST_MEETING + 1)
+        .execution_options(yield_per=A_READ)
+    )
+    wanted, count = {gpu.gpu for gpu in receipt.held}, 0
     found: dict[str, tuple[Sold, ...]] = {}
-    for receipt in receipts:
-        for gpu in receipt.held:
-            one = Sold(receipt.run, seconds(gpu.start), seconds(gpu.end))
+    for count, row in enumerate(connection.execute(meeting).mappings(), 1):  # noqa: B007  # counted
+        other = _receipt(row)
+        for gpu in (gpu for gpu in other.held if gpu.gpu in wanted):
+            one = Sold(other.run, seconds(gpu.start), seconds(gpu.end))
             found[gpu.gpu] = (*found.get(gpu.gpu, ()), one)
-    return found
+    return found, count > MOST_MEETING
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:

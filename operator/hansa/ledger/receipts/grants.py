@@ -1,7 +1,7 @@
 """What the ledger knows by itself of each run: the hub's grant, kept from when it was seen.
 
-A grant is gone when its run is released; receipts may come later. What was granted and released while
-no ledger ran was never seen: its receipts are disputed, and a person decides.
+A grant is gone when its run is released; receipts may come later. What was granted and released while no
+ledger ran is not known here: its receipts are kept as ``NeverGranted``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pydantic import ValidationError
 
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.grants.capacity import gpus_wanted
-from hansa.model.quantities import millis
+from hansa.grants.capacity import cpu_millis_wanted, gpus_wanted
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.receipts.chain import Grant
@@ -101,7 +100,7 @@ def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
         jurisdiction="",
         gpu_classes=(wanted,) if wanted else (),
         gpus=gpus_wanted(spec),
-        cpu_millis=spec.workers * millis(job.ray.workers.cpu) + millis(job.ray.head.cpu),
+        cpu_millis=cpu_millis_wanted(spec),
         price=None,
         granted_s=granted_s,
     )

@@ -30,6 +30,8 @@ class Bench:
     known_for: Callable[[WorkReceipt, Head], Known]
     granted: Callable[[str, str], Granted | None]
     """Of a run and a node's key."""
+    digest_at: Callable[[str, int], str]
+    """What stands at a place of a node's chain."""
     moment: Moment
 
 
@@ -40,6 +42,8 @@ class Verdict:
     taken: tuple[Taken, ...]
     objection: Objection | None = None
     """Why the chain goes no further, where it does not."""
+    second: tuple[Taken, ...] = ()
+    """Another version of a receipt that was taken: kept as what convicts the node, paid to nobody."""
 
     @property
     def is_strange(self) -> bool:
@@ -60,18 +64,31 @@ def judge(outbox: Iterable[object], head: Head, bench: Bench) -> Verdict:
             return Verdict(tuple(taken), found)
         receipt = opened.receipt
         if receipt.sequence <= head.sequence:
+            first = bench.digest_at(receipt.work.node_key, receipt.sequence)
+            if first != opened.digest:
+                said = f"Receipt {receipt.sequence} was {first}, now it is {opened.digest}."
+                return _convicted(taken, opened, envelope, Objection(Problem.TWO_VERSIONS, said))
             continue
         before = _with_rows(known, bench.known_for(receipt, known.head), receipt)
         granted = bench.granted(receipt.run, receipt.work.node_key)
         problem = next_problem(
             opened, before, None if granted is None else granted.judged, bench.moment
         )
+        if problem is not None and problem.problem is Problem.TWO_VERSIONS:
+            return _convicted(taken, opened, envelope, problem)
         if problem is not None and not problem.problem.keeps_place:
             return Verdict(tuple(taken), problem)
         one = _judged(opened, envelope, granted, problem, bench)
         taken.append(one)
         known = follow(before, opened, taken=not one.disputes)
     return Verdict(tuple(taken))
+
+
+def _convicted(
+    taken: list[Taken], opened: Opened, envelope: ReceiptEnvelope, problem: Objection
+) -> Verdict:
+    dispute = Dispute(problem.problem.value, "receipt", problem.message)
+    return Verdict(tuple(taken), problem, (Taken(opened, envelope, (dispute,)),))
 
 
 def _judged(
@@ -105,7 +122,7 @@ def _with_rows(known: Known, rows: Known, receipt: WorkReceipt) -> Known:
     for gpu, times in known.sold.items():
         sold[gpu] = (*sold.get(gpu, ()), *times)
     runs = {**rows.runs, **{run: one for run, one in known.runs.items() if run == receipt.run}}
-    return Known(known.head, {**known.runs, **runs}, sold)
+    return Known(known.head, {**known.runs, **runs}, sold, crowded=rows.crowded)
 
 
 def outbox_of(node: Mapping[str, Any]) -> Iterator[object]:

@@ -11,7 +11,7 @@ from typing import Any
 from hansa.accounting import amounts
 from hansa.accounting.usage import Usage
 from hansa.api.kinds import SOVEREIGNNODE
-from hansa.errors import Conflict, NotFound
+from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import key_id
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted
@@ -21,10 +21,13 @@ from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import rfc3339
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.receipts.chain import Moment
-from hansa.receipts.watermark import acknowledge
+from hansa.receipts.watermark import NOTHING, acknowledge
 from hansa.receipts.work_receipt import WorkReceipt
 
 log = logging.getLogger(__name__)
+AGAIN_AT_ONCE = 50
+"""Refused receipts that are looked at again in one pass: a price may have been put right."""
+_FIRST = (0, "")
 
 
 class NodeReceipts:
@@ -52,6 +55,10 @@ class NodeReceipts:
         self._skew_s = skew_s
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
+        self._unkept: dict[tuple[str, str], Granted] = {}
+        """By run and key; few bytes each, and as many as were granted while the database was away."""
+        self._again_after = _FIRST
+        """Up to where refused receipts were looked at again, as (end, digest)."""
         self.behind = 0
 
     async def take(self) -> Sequence[Usage]:
@@ -62,7 +69,7 @@ class NodeReceipts:
         await self._remember()
         self.behind = sum(map(_waiting, nodes))
         for node in nodes:
-            await self._take_from(node)
+            await self._take_alone(node)
         if self.logbook is not None:
             await asyncio.to_thread(self.logbook.catch_up, self._evidence)
         return await asyncio.to_thread(self._unbooked)
@@ -78,10 +85,19 @@ class NodeReceipts:
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
 
+    async def _take_alone(self, node: Manifest) -> None:
+        try:
+            await self._take_from(node)
+        except Retryable:
+            # Of the database, and so of every node.
+            raise
+        except Exception:
+            log.exception("receipts not taken", extra={"node": node["metadata"]["name"]})
+
     async def _take_from(self, node: Manifest) -> None:
         name, pinned = node["metadata"]["name"], (node.get("spec") or {}).get("releaseKey")
-        shown = list(outbox_of(node))
-        if not pinned or not shown:
+        shown, said = list(outbox_of(node)), _acknowledged(node)
+        if not pinned or not (shown or said):
             return
         node_key = key_id(base64.b64decode(pinned))
         verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
@@ -89,18 +105,23 @@ class NodeReceipts:
             late = await self._hub.look_again(node)
             await asyncio.to_thread(self._evidence.remember, late, self._now_ms())
             verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
-        await asyncio.to_thread(self._evidence.add, verdict.taken, self._now_ms())
+        # A second version finds its place in the chain taken, and stays as a difference alone.
+        shown_now = (*verdict.taken, *verdict.second)
+        await asyncio.to_thread(self._evidence.add, shown_now, self._now_ms())
         self._tell(name, verdict)
         head = await asyncio.to_thread(self._evidence.head, node_key)
-        said = ((node.get("status") or {}).get("receipts") or {}).get("taken") or {}
-        if head.sequence and said.get("digest") != head.digest:
-            await self._acknowledge(name, node_key, head.sequence, head.digest)
+        # Where less is kept than was acknowledged, the books were put back from a backup: it is sent again.
+        if said != head.digest and (said or head.sequence):
+            await self._acknowledge(name, node_key, head.sequence, head.digest or NOTHING)
 
     def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
         keys = {node_key: pinned, self.signer.key_id: self.signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
-        bench = Bench(keys, self.signer, self._evidence.known_for, self._evidence.granted, moment)
-        return judge(shown, self._evidence.head(node_key), bench)
+        kept = self._evidence
+        bench = Bench(
+            keys, self.signer, kept.known_for, kept.granted, kept.digest_at, moment=moment
+        )
+        return judge(shown, kept.head(node_key), bench)
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
         mark = acknowledge(
@@ -114,8 +135,8 @@ class NodeReceipts:
         path = SOVEREIGNNODE.path(name=name) + "/status"
         try:
             await self._cluster.merge(path, {"status": {"receipts": {"taken": taken}}})
-        except (Conflict, NotFound) as error:
-            log.info("receipts not acknowledged", extra={"node": name, "error": str(error)})
+        except HansaError as error:
+            log.warning("receipts not acknowledged", extra={"node": name, "error": str(error)})
 
     def _tell(self, name: str, verdict: Verdict) -> None:
         for one in verdict.taken:
@@ -136,13 +157,19 @@ class NodeReceipts:
         self._told[name] = said
 
     def _unbooked(self) -> list[Usage]:
-        waiting = self._evidence.unbooked()
+        waiting = self._evidence.unbooked() + self._again()
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
         return [
             _usage(digest, receipt, granted, begins[receipt.run])
             for digest, receipt in waiting
             if (granted := self._evidence.granted(receipt.run, receipt.work.node_key)) is not None
         ]
+
+    def _again(self) -> list[tuple[str, WorkReceipt]]:
+        found = self._evidence.refused(self._again_after, AGAIN_AT_ONCE)
+        is_all = len(found) < AGAIN_AT_ONCE
+        self._again_after = _FIRST if is_all else (found[-1][1].end_s, found[-1][0])
+        return found
 
 
 def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) -> Usage:
@@ -173,6 +200,14 @@ def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) ->
         data_sets=work.data_sets,
         jurisdiction=work.jurisdiction,
     )
+
+
+def _acknowledged(node: Mapping[str, Any]) -> str:
+    """Return the digest of the receipt up to which a node was told that its receipts are taken."""
+    receipts = (node.get("status") or {}).get("receipts")
+    taken = receipts.get("taken") if isinstance(receipts, Mapping) else None
+    said = taken.get("digest") if isinstance(taken, Mapping) else None
+    return str(said or "").replace(NOTHING, "")
 
 
 def _waiting(node: Mapping[str, Any]) -> int:

@@ -63,7 +63,8 @@ def migrate(engine: Engine) -> None:
 def writing(engine: Engine) -> Iterator[Connection]:
     """Yield one transaction, committed at the end: all of it happened, or nothing did.
 
-    Raises ``Retryable`` where the database is away, busy or full, ``Terminal`` for what is wrong.
+    Raises ``Retryable`` where the database is away, busy, full or not in order (rights, tables), and
+    ``Terminal`` where it does not take these rows.
     """
     with _translated(), engine.begin() as connection:
         yield connection
@@ -84,11 +85,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise Retryable(f"the ledger's database: {_cause(error)}", after_s=RETRY_AFTER_S) from error
-    except exc.DBAPIError as error:
+    except (exc.DataError, exc.IntegrityError) as error:
         text = f"the ledger's database refuses it: {_cause(error)}"
         raise Terminal(text, reason="DatabaseRefused") from error
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        raise Retryable(f"the ledger's database: {_cause(error)}", after_s=RETRY_AFTER_S) from error
 
 
 def _sqlite(url: str) -> Engine:

@@ -160,8 +160,8 @@ class LedgerWriter:
             raise Terminal(f"{period} was cleared otherwise, as {known}", reason="Cleared")
         return False
 
-    def keep(self, usage: Usage, findings: Iterable[Finding], recorded_ms: int) -> None:
-        """Keep a use that is not posted, with what is wrong with it."""
+    def keep(self, usage: Usage, findings: Iterable[Finding], recorded_ms: int) -> bool:
+        """Keep a use that is not posted, with what is wrong with it; False: all of that is known."""
         rows = [
             {
                 "receipt_digest": shown(usage.receipt_digest),
@@ -176,7 +176,8 @@ class LedgerWriter:
             for finding in findings
         ]
         with writing(self._engine) as connection:
-            _insert(connection, schema.DIFFERENCE, rows, schema.DIFFERENCE.c.receipt_digest)
+            key = schema.DIFFERENCE.c.receipt_digest
+            return bool(_insert(connection, schema.DIFFERENCE, rows, key))
 
     def explain(self, receipt: str, note: str, recorded_ms: int) -> None:
         """Record what a person found out about a difference; the first word stays."""

@@ -90,7 +90,13 @@ class Metering:
         if not self._jurisdiction:
             log.error("run is not metered: no policy says where we are", extra={"run": entry.name})
             return
-        run = self._opened(entry, self._jurisdiction)
+        try:
+            run = self._opened(entry, self._jurisdiction)
+        except ValueError as error:
+            # It holds up no other run, and not its own end.
+            why = f"run is not metered: {error}"[:300]
+            log.error(why, extra={"run": entry.name})  # noqa: TRY400  # told by its text
+            return
         await self._context.receipts.note(run.model_copy(update=news))
 
     def _unopened(self) -> Iterator[Entry]:

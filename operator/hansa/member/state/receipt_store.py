@@ -25,12 +25,13 @@ from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
 from hansa.api.sovereignnode import ReceiptWatermark as Watermark
 from hansa.errors import Conflict, Retryable
 from hansa.member.state.versioned_maps import VersionedMaps
+from hansa.model.times import from_rfc3339
 from hansa.ports import Cluster, Signer
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import Keys, Opened, digest, seal, unseal, wire
 from hansa.receipts.outbox import MOST_ENVELOPES, pace_s, window
 from hansa.receipts.tiling import MeteredRun, Sight, draw, due
-from hansa.receipts.watermark import read_watermark
+from hansa.receipts.watermark import NOTHING, read_watermark
 from hansa.receipts.work_receipt import WorkReceipt
 
 log = logging.getLogger(__name__)
@@ -128,22 +129,42 @@ class ReceiptStore:
     async def take(self, said: object, keys: Keys) -> str:
         """Take a watermark that a hub shows; returns why it is not taken, or nothing.
 
-        It is taken for a receipt that was told, by its digest: it moves a mark and deletes nothing.
+        It is taken for a receipt that was told, by its digest: it moves a mark and deletes nothing. One for an
+        earlier receipt, given later, is of a ledger that was put back from a backup: it is shown again.
         """
         mark = read_watermark(said, node_key=self._signer.key_id, keys=keys)
         if isinstance(mark, str):
             return mark
         async with self._lock:
             await self._read()
-            if mark.sequence <= self._taken:
+            if not self._is_news(mark):
                 return ""
-            await self._outbox()
-            told = self._near.get(mark.sequence)
-            if told is None or digest(told) != mark.digest:
-                return f"it names receipt {mark.sequence}, {mark.digest}, which was not told"
+            trouble = await self._untold(mark)
+            if trouble:
+                return trouble
             await self._guarded(RUNS.format(0), {TAKEN: mark.model_dump_json(by_alias=True)})
             self.taken = mark
         return ""
+
+    def _is_news(self, mark: Watermark) -> bool:
+        if self.taken is None or mark.sequence >= self._taken:
+            return mark.sequence > self._taken
+        return (from_rfc3339(mark.at) or 0) > (from_rfc3339(self.taken.at) or 0)
+
+    async def _untold(self, mark: Watermark) -> str:
+        """Return why a mark is for no receipt of ours, or nothing."""
+        if mark.sequence > self._taken:
+            await self._outbox()
+            told = self._near
+        else:
+            first = max(1, mark.sequence)
+            told = _envelopes(await self._maps.read(RECEIPTS.format(_page(first))) or {})
+            if first not in told:
+                return f"it goes back to receipt {mark.sequence}, which is not kept any more"
+        is_ours = mark.sequence in told and digest(told[mark.sequence]) == mark.digest
+        if is_ours or (mark.sequence, mark.digest) == (0, NOTHING):
+            return ""
+        return f"it names receipt {mark.sequence}, {mark.digest}, which was not told"
 
     def _is_full(self, run: str) -> bool:
         mine = _run_page(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +123,12 @@ class Ledger:
             logbook=self.logbook,
             skew_s=30.0,
         )
-        tariff = tariff_of("tartu", SovereignNodeSpec.model_validate(SPEC))
+        self.tariffs = {"tartu": tariff_of("tartu", SovereignNodeSpec.model_validate(SPEC))}
         self.intake = Intake(
             self.source,
             LedgerWriter(engine),
             clock=Clock(),
-            terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), {"tartu": tariff}),
+            terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), self.tariffs),
         )
 
     async def show(self, outbox: list[Any]) -> None:
@@ -148,6 +149,12 @@ class Ledger:
         table = schema.DIFFERENCE
         with reading(self.engine) as connection:
             return {tuple(row) for row in connection.execute(select(table.c.fault, table.c.field))}
+
+    def kept(self, fault: str) -> list[Any]:
+        table = schema.DIFFERENCE
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(table.c.body).where(table.c.fault == fault))
+            return [json.loads(body) for (body,) in rows]
 
     @property
     def taken(self):

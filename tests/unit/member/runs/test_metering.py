@@ -10,6 +10,7 @@ from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.publisher import Publisher
+from hansa.member.runs import metering
 from hansa.receipts.chain import Grant, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Opened, unseal
 from hansa.receipts.watermark import acknowledge
@@ -224,3 +225,56 @@ async def test_a_clock_known_to_be_wrong_signs_nothing(agent):
         agent.context.hub_skew = lambda: 0.0
         await agent.look(310)
     assert len(agent.shown()) == 1
+
+
+HUGE = "9" * 20
+ABSURD = {
+    "CPUs of the head": {"head": {"cpu": HUGE}},
+    "CPUs of the workers": {"workers": {"count": 1, "cpu": HUGE}},
+}
+
+
+@pytest.mark.parametrize("ray", ABSURD.values(), ids=ABSURD)
+async def test_a_job_that_asks_for_more_cpus_than_there_are_stops_no_metering(agent, ray):
+    agent.granted(ray={"version": "2.60.0", "workers": {"count": 1}} | ray)
+    async with working(agent):
+        await agent.started()
+        await agent.look(301)
+        assert len(agent.shown()) == 1
+        agent.now_s = NOW_S + 405
+        await agent.ended()
+        await agent.look(420)
+    assert agent.shown()[-1].receipt.last
+
+
+async def test_a_price_nested_without_end_holds_up_the_end_of_no_run(agent):
+    deep = "0"
+    for _ in range(5000):
+        deep = [deep]
+    agent.granted()
+    agent.hub.objects[NODE_PATH] = {
+        "metadata": {"name": "tartu"},
+        "spec": {"cpuHourPrice": deep},
+    }
+    async with working(agent):
+        await agent.started()
+        await agent.parts.metering.ask_hub()
+        agent.now_s = NOW_S + 405
+        await agent.ended()
+        await agent.look(410)
+    assert agent.shown()[-1].receipt.last
+
+
+async def test_a_run_that_cannot_be_described_holds_up_no_other(agent, monkeypatch, caplog):
+    agent.granted()
+
+    def undescribed(*_):
+        raise ValueError("not foreseen")
+
+    monkeypatch.setattr(metering, "work_of", undescribed)
+    async with working(agent):
+        await agent.started()
+        await agent.look(10)
+        agent.now_s = NOW_S + 405
+        await agent.ended()
+    assert "run is not metered" in caplog.text

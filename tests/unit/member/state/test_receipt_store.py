@@ -11,7 +11,7 @@ from hansa.member.state.receipt_store import ReceiptStore
 from hansa.model.times import rfc3339
 from hansa.receipts.envelope import Opened, unseal
 from hansa.receipts.tiling import Sight
-from hansa.receipts.watermark import acknowledge
+from hansa.receipts.watermark import NOTHING, acknowledge
 from hansa.receipts.work_receipt import HeldGpu
 from tests.unit.member.state.receipt_store_kit import drained, maps, mark_of, metered, store_on
 from tests.unit.receipts.receipt_kit import (
@@ -94,6 +94,14 @@ async def test_a_rush_is_signed_in_turns(monkeypatch):
     assert len({one.receipt.run for one in await drained(store)}) == 5
 
 
+async def drained_later(store: ReceiptStore) -> list[Opened]:
+    taken: list[Opened] = []
+    while outbox := await store.outbox():
+        taken += [unseal(envelope, KEYS) for envelope in outbox]
+        assert await store.take(mark_of(taken[-1], at="2027-01-15T10:00:00Z"), KEYS) == ""
+    return taken
+
+
 async def _told() -> tuple[ReceiptStore, list[Opened]]:
     store = store_on(maps())
     for epoch in (1, 2, 3):
@@ -136,6 +144,57 @@ async def test_an_older_watermark_takes_nothing_back():
     assert await store.take(mark_of(told[1]), KEYS) == ""
     assert await store.take(mark_of(told[0]), KEYS) == ""
     assert store.waiting == 1
+
+
+LATER = {"at": "2027-01-15T09:00:00Z"}
+
+
+async def test_a_ledger_that_was_put_back_from_a_backup_is_shown_again_what_it_lacks():
+    where = maps()
+    store = store_on(where)
+    for epoch in range(1, 51):
+        await store.note(metered(epoch))
+        await store.issue({metered(epoch).run: Sight(NOW_S + 9, over=True, end_reason="Stopped")})
+    told = await drained(store)
+    assert (store.waiting, await store.outbox()) == (0, [])
+
+    assert await store.take(mark_of(told[9], **LATER), KEYS) == ""
+    assert store.waiting == 40
+    for again in (store, store_on(where)):
+        shown = unseal((await again.outbox())[0], KEYS)
+        assert shown.digest == told[10].digest
+    assert [one.digest for one in await drained_later(store)] == [o.digest for o in told[10:]]
+
+
+async def test_a_ledger_that_lost_all_is_shown_all():
+    store, told = await _told()
+    assert await store.take(mark_of(told[2]), KEYS) == ""
+    nothing = {"sequence": 0, "digest": NOTHING}
+    assert await store.take(mark_of(told[0], **nothing, **LATER), KEYS) == ""
+    assert store.waiting == 3
+
+
+async def test_what_is_not_kept_any_more_cannot_be_shown_again(monkeypatch):
+    monkeypatch.setattr(receipt_store, "PAGES", 3)
+    monkeypatch.setattr(receipt_store, "A_PAGE", 4)
+    monkeypatch.setattr(receipt_store, "ROOM", 8)
+    store, told = store_on(maps()), []
+    for epoch in range(1, 41):
+        await store.note(metered(epoch))
+        await store.issue({metered(epoch).run: Sight(NOW_S + 9, over=True, end_reason="Stopped")})
+        told += await drained(store)
+    for mark in ({}, {"sequence": 0, "digest": NOTHING}):
+        said = await store.take(mark_of(told[0], **mark, **LATER), KEYS)
+        assert "not kept any more" in said
+    assert store.waiting == 0
+
+
+async def test_a_mark_that_goes_back_names_what_stands_there():
+    store, told = await _told()
+    assert await store.take(mark_of(told[2]), KEYS) == ""
+    other = mark_of(told[0], digest=told[1].digest, **LATER)
+    assert "which was not told" in await store.take(other, KEYS)
+    assert store.waiting == 0
 
 
 async def test_a_hub_that_keeps_its_watermark_back_makes_nobody_forget():

@@ -12,9 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from hansa.api.meta import Assurance, GpuPrice
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.grants.capacity import gpus_wanted
+from hansa.grants.capacity import cpu_millis_wanted, gpus_wanted
 from hansa.grants.envelope import digest
-from hansa.model.quantities import millis
 from hansa.model.times import from_rfc3339
 from hansa.receipts.work_receipt import Price, Work
 
@@ -57,7 +56,7 @@ def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
         purpose=signed[0].purpose if signed else "",
         gpu_class=gpu_class,
         gpus=gpus,
-        cpu_millis=spec.workers * millis(job.ray.workers.cpu) + millis(job.ray.head.cpu),
+        cpu_millis=cpu_millis_wanted(spec),
         assurance=terms.assurance,
         price=price_of(terms.node_spec, gpu_class, terms.begin_s),
     )
@@ -81,7 +80,7 @@ def price_of(
             currency=tariff.get("currency", "EUR"),
             tariff=digest(tariff),
         )
-    except (ValidationError, rfc8785.CanonicalizationError):
+    except (ValidationError, rfc8785.CanonicalizationError, RecursionError):
         return None
 
 
