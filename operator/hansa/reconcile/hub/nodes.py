@@ -23,7 +23,7 @@ from hansa.grants.envelope import key_id
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
-from hansa.reconcile.hub.alike import Derived
+from hansa.reconcile.alike import Derived
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
 
 MICROS = 1_000_000
