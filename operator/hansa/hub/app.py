@@ -17,6 +17,7 @@ from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.proxies import connect
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
+from hansa.adapters.turns import in_turns
 from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE
 from hansa.errors import HansaError
 from hansa.hub.caches import Caches
@@ -89,7 +90,7 @@ class Hub:
             resync_s=settings.planning.resync_seconds,
         )
         limits = NodeLimits(settings.nodes.lease_grace_seconds, settings.planning.currency)
-        league = LeagueCache(self.caches, limits)
+        league = self.league = LeagueCache(self.caches, limits)
         self.plans = PlanningLoop(
             self.caches,
             league,
@@ -258,6 +259,8 @@ class Hub:
                 except HansaError as error:
                     log.warning("cannot read", extra={"path": path, "error": str(error)})
                     await asyncio.sleep(READ_AGAIN_S)
+        async for name in in_turns([*self.caches.nodes]):
+            self.league.look_at(name, self._clock.now())
 
 
 async def run(settings: HubSettings) -> None:

@@ -144,7 +144,19 @@ def _priced(node: ParsedNode, now_s: float) -> Site:
     prices = prices_at(node.tariff, now_s) if node.tariff else {}
     if prices == node.site.gpu_hour_price:
         return node.site
-    return replace(node.site, gpu_hour_price=prices)
+    # The same value as before until it changes: it is asked for, and compared, all the time.
+    known = _PRICED.of(node)
+    if not known or known[-1].gpu_hour_price != prices:
+        known[:] = [replace(node.site, gpu_hour_price=prices)]
+    return known[-1]
+
+
+def _none_yet(_: ParsedNode) -> list[Site]:
+    return []
+
+
+_PRICED = Derived(_none_yet)
+"""Node → its site at the prices that were asked for last."""
 
 
 def pins(nodes: Iterable[ParsedNode]) -> dict[str, frozenset[str]]:
