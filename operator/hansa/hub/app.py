@@ -38,6 +38,7 @@ from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.observability.recorder import EventRecorder
+from hansa.placement.kernel.gc_pause import collections_are_short
 from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
 from hansa.process.environment import read_settings
@@ -277,5 +278,6 @@ def main() -> None:
     """Run the hub with settings from the environment."""
     configure_logging()
     set_survivors_aside()
+    collections_are_short()
     settings = read_settings(HubSettings)
     run_process(lambda: run(settings))
