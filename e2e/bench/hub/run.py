@@ -37,8 +37,8 @@ from e2e.testbed.league.agents import Host
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
-from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE
-from hansa.errors import NotFound
+from hansa.api.kinds import AIJOB, COMPUTEPOOL, PROJECT, SOVEREIGNNODE, WORKGRANT
+from hansa.errors import NotFound, Retryable
 from hansa.hub.caches import LEASES
 from hansa.ports import Manifest
 
@@ -53,6 +53,9 @@ READ_BY_THE_HUB = {
     "Lease": LEASES,
     "SovereignNode": SOVEREIGNNODE.path(),
     "AIJob": AIJOB.path(),
+    "ComputePool": COMPUTEPOOL.path(),
+    "Project": PROJECT.path(),
+    "WorkGrant": WORKGRANT.path(),
 }
 """Kind → its collection."""
 SETTLE_S = 75.0
@@ -136,24 +139,30 @@ async def _load(league: League, plane: ControlPlane, progress: Progress) -> floa
         connection = from_kubeconfig(plane.kubeconfig)
         async with KubeCluster(connection, clock=SystemClock(), agent="bench") as cluster:
             for kind, collection in READ_BY_THE_HUB.items():
-                await _until_cached(cluster, collection, last[kind])
+                await _until_cached(cluster, collection, last.get(kind))
     return elapsed_s() - begun
 
 
-async def _until_cached(cluster: KubeCluster, collection: str, meta: Manifest) -> None:
-    """Wait until an object is in the API server's watch cache; version 0 asks for what that holds."""
-    group, _, plural = collection.rpartition("/")
-    space = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
-    path, deadline = f"{group}{space}/{plural}/{meta['name']}", elapsed_s() + CACHE_PATIENCE_S
+async def _until_cached(cluster: KubeCluster, collection: str, meta: Manifest | None) -> None:
+    """Wait until the API server's watch cache has an object, or is there if there is none."""
+    deadline = elapsed_s() + CACHE_PATIENCE_S
+    path = _path_of(collection, meta) if meta else collection
     while True:
         try:
-            await cluster.text(path, {"resourceVersion": "0"})
-        except NotFound:
+            # Version 0 asks for what is cached.
+            await cluster.text(path, {"resourceVersion": "0", "limit": "1"})
+        except (NotFound, Retryable):
             if elapsed_s() > deadline:
                 raise
             await asyncio.sleep(AGAIN_S)
         else:
             return
+
+
+def _path_of(collection: str, meta: Manifest) -> str:
+    group, _, plural = collection.rpartition("/")
+    space = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    return f"{group}{space}/{plural}/{meta['name']}"
 
 
 @asynccontextmanager
