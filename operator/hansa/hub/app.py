@@ -17,6 +17,7 @@ from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.proxies import connect
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
+from hansa.adapters.turns import in_turns
 from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE
 from hansa.errors import HansaError
 from hansa.hub.caches import Caches
@@ -37,6 +38,7 @@ from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.observability.recorder import EventRecorder
+from hansa.placement.kernel.gc_pause import collections_are_short
 from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
 from hansa.process.environment import read_settings
@@ -93,7 +95,7 @@ class Hub:
             settings.planning.currency,
             word_keys={signer.key_id: signer.public_key},
         )
-        league = LeagueCache(self.caches, limits)
+        league = self.league = LeagueCache(self.caches, limits)
         self.plans = PlanningLoop(
             self.caches,
             league,
@@ -262,6 +264,8 @@ class Hub:
                 except HansaError as error:
                     log.warning("cannot read", extra={"path": path, "error": str(error)})
                     await asyncio.sleep(READ_AGAIN_S)
+        async for name in in_turns([*self.caches.nodes]):
+            self.league.look_at(name, self._clock.now())
 
 
 async def run(settings: HubSettings) -> None:
@@ -278,5 +282,6 @@ def main() -> None:
     """Run the hub with settings from the environment."""
     configure_logging()
     set_survivors_aside()
+    collections_are_short()
     settings = read_settings(HubSettings)
     run_process(lambda: run(settings))

@@ -268,6 +268,9 @@ class Controller:
 
     def _on_table(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         self._plans.league_changed()
+        if kind == "node" and self._leading:
+            # Read here, one at a time: the next look at the league finds a thousand that are read.
+            self._league.look_at(thing["metadata"]["name"], self._clock.now())
         for key in self._nodes.keys_for(kind, change, thing):
             self._add(key)
 

@@ -20,7 +20,7 @@ from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Shape
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.hub.alike import Alike, Derived
+from hansa.reconcile.alike import Alike, Derived
 from hansa.reconcile.hub.pools import ParsedPool
 
 FINALIZER = "hansa.dev/grant"

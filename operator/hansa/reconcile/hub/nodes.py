@@ -25,7 +25,7 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
 from hansa.model.times import from_rfc3339
 from hansa.receipts.envelope import Keys
-from hansa.reconcile.hub.alike import Derived
+from hansa.reconcile.alike import Derived
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
 from hansa.verification.course.words import read_word
 
@@ -180,7 +180,19 @@ def priced(node: ParsedNode, at_s: float) -> Site:
     prices = prices_at(node.tariff, at_s) if node.tariff else {}
     if prices == node.site.gpu_hour_price:
         return node.site
-    return replace(node.site, gpu_hour_price=prices)
+    # The same value as before until it changes: it is asked for, and compared, all the time.
+    known = _PRICED.of(node)
+    if not known or known[-1].gpu_hour_price != prices:
+        known[:] = [replace(node.site, gpu_hour_price=prices)]
+    return known[-1]
+
+
+def _none_yet(_: ParsedNode) -> list[Site]:
+    return []
+
+
+_PRICED = Derived(_none_yet)
+"""Node → its site at the prices that were asked for last."""
 
 
 def pins(nodes: Iterable[ParsedNode]) -> dict[str, frozenset[str]]:

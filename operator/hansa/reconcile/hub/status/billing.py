@@ -40,6 +40,9 @@ class Bill:
         )
 
 
+UNUSED = Bill(0, 0, 0, "")
+
+
 def bill(
     spec: AIJobSpec, grant: GrantView, node: ParsedNode | None, now_s: float, *, currency: str
 ) -> Bill:
@@ -63,7 +66,9 @@ def bill(
 
 def earlier(status: Mapping[str, Any]) -> Bill:
     """Return what those epochs of a job used that are over."""
-    told = status.get("earlier") or {}
+    told = status.get("earlier")
+    if not told:
+        return UNUSED
     cost = told.get("cost") or {}
     return Bill(
         gpu_seconds=int(told.get("gpuSeconds", 0)),

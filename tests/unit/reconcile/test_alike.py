@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec
 from hansa.api.meta import first_fault
-from hansa.reconcile.hub.alike import Alike, Derived
+from hansa.reconcile.alike import Alike, Derived
 from hansa.reconcile.hub.job_view import parse_spec, shape_of
 from hansa.reconcile.hub.nodes import residency_rule
 from tests.residency_kit import stands_in
