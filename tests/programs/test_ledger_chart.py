@@ -46,7 +46,8 @@ def test_the_ledger_reads_the_league_and_writes_what_was_spent_and_taken(render:
     ]
     held = {tuple(rule["resources"]): set(rule["verbs"]) for rule in role["rules"]}
     assert held == {
-        ("projects", "sovereignnodes", "workgrants"): {"get", "list"},
+        ("projects",): {"get", "list"},
+        ("sovereignnodes", "workgrants"): {"get", "list", "watch"},
         ("projects/status", "sovereignnodes/status"): {"get", "patch"},
     }
 

@@ -46,10 +46,10 @@ class Exports(Model):
         description="The small declared result. OnRelease: it stays at the member until an owner has"
         " signed its release.",
     )
-    logs: Literal["Allow", "Deny"] = Field(
+    logs: Literal["Allow", "Tail", "Deny"] = Field(
         default="Deny",
-        description="The driver's log: its tail when the run has ended, and all of it while the job's"
-        " owner follows it.",
+        description="The driver's log. Tail: its last 8 KiB, when the run has ended. Allow: all of it,"
+        " while the job's owner follows it and for as long as the member keeps it, too.",
     )
 
 
@@ -249,7 +249,7 @@ class MemberPolicyStatus(Model):
         default=(),
         max_length=16,
         description="Enforcing, HubReachable, KubeRayReady, ClockInSync, DiskAvailable, SecondLockHolds,"
-        " RunsRemoved, IdentityRenewed, MachinesUnderstood, HubAgrees.",
+        " ReceiptsTaken, RunsRemoved, IdentityRenewed, MachinesUnderstood, HubAgrees.",
     )
 
 

@@ -213,6 +213,7 @@ class Hub:
             await together(
                 self.plans.run(self.controller.queue_decisions),
                 self.pricing.run(),
+                self.controller.begin_terms(),
                 self._keep_time(),
                 self._compile(),
                 *(self.controller.work(self.executor) for _ in writers),
@@ -232,14 +233,14 @@ class Hub:
         next_look = self._clock.monotonic() + LOOK_AT_ALL_S
         while True:
             await asyncio.sleep(self._settings.planning.tick_seconds)
-            self.controller.tick()
+            await self.controller.tick()
             if self._clock.monotonic() > next_look:
                 next_look = self._clock.monotonic() + LOOK_AT_ALL_S
                 look_at_all()
             if self._clock.monotonic() > next_resync:
                 next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
                 await self._prime()
-                self.controller.resync()
+                await self.controller.resync()
 
     async def _prime(self) -> None:
         """Read the low-rate kinds whole: kopf does not say when it has seen all there is."""

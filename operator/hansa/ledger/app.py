@@ -1,7 +1,8 @@
 """``hansa ledger``: wiring, until a signal says stop.
 
-Four duties: receipts in, claims on as their time comes, the league's prices and projects, and figures
-for the scrape. Each is tried again by itself; a database or hub that is away ends none of them.
+Its duties: follow the hub's nodes and grants, take receipts in, move claims on as their time comes,
+tell projects what they have spent, and read the figures for the scrape. Each is tried again by
+itself; a database or hub that is away ends none of them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.proxies import connect
 from hansa.ledger.intake import Intake
 from hansa.ledger.league import League
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.opening import open_source
 from hansa.ledger.settings import LedgerSettings
 from hansa.ledger.source import ReceiptSource
@@ -51,6 +53,7 @@ class Ledger:
     def __init__(
         self,
         settings: LedgerSettings,
+        hub: HubView,
         league: League,
         open_receipts: Callable[[Engine], ReceiptSource],
         clock: Clock,
@@ -59,6 +62,7 @@ class Ledger:
         self._terms = settings.terms
         self._interval_s = settings.intake.interval_seconds
         self._clock = clock
+        self._hub = hub
         self._league = league
         self._engine = open_engine(settings.database.url.get_secret_value())
         self._source = source = open_receipts(self._engine)
@@ -77,11 +81,11 @@ class Ledger:
         duties = (
             (self._intake.step, self._interval_s),
             (self.move_on, LOOK_S),
-            (self._league.read, LOOK_S),
             (self.tell, LOOK_S),
             (self.look, LOOK_S),
         )
-        await together(*(regularly(going_on(duty), partial(float, s)) for duty, s in duties))
+        regular = (regularly(going_on(duty), partial(float, s)) for duty, s in duties)
+        await together(self._hub.follow(), *regular)
 
     async def move_on(self) -> None:
         """Post what was pending long enough, and release what was kept back long enough."""
@@ -120,7 +124,13 @@ class Ledger:
         if self._standing is None:
             return "the books have not been read yet"
         age_s = self._clock.monotonic() - self._read_s
-        return f"the books were not read for {age_s:.0f} s" if age_s > STALE_AFTER_S else ""
+        if age_s > STALE_AFTER_S:
+            return f"the books were not read for {age_s:.0f} s"
+        if not self._hub.synced:
+            return "the hub's nodes and grants have not been read yet"
+        if self._hub.age_s > STALE_AFTER_S:
+            return f"the hub has told nothing of nodes and grants for {self._hub.age_s:.0f} s"
+        return ""
 
     def samples(self) -> Iterator[Sample]:
         """Yield what a scrape reads; figures of the books only once they were read."""
@@ -150,13 +160,15 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         cluster = await stack.enter_async_context(
             KubeCluster(own, clock=clock, agent="hansa-ledger")
         )
+        hub = HubView(cluster, clock)
         league = League(
             cluster,
+            hub,
             currency=settings.terms.currency,
             skew_ms=settings.intake.clock_skew_seconds * 1000,
         )
-        open_receipts = partial(open_source, settings, cluster, clock=clock)
-        ledger = Ledger(settings, league, open_receipts, clock)
+        open_receipts = partial(open_source, settings, cluster, hub, clock=clock)
+        ledger = Ledger(settings, hub, league, open_receipts, clock)
         stack.callback(ledger.close)
         instruments.attach(SampleCollector(ledger.samples))
         await stack.enter_async_context(

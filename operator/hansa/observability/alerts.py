@@ -181,7 +181,7 @@ ALERTS = (
         "HansaMemberUnfit",
         "member",
         "min by (instance, condition)"
-        ' (hansa_member_condition{condition=~"Enforcing|KubeRayReady|SecondLockHolds"}) == 0',
+        ' (hansa_member_condition{condition=~"Enforcing|KubeRayReady|SecondLockHolds|ReceiptsTaken"}) == 0',
         "5m",
         "critical",
         "The member's {{ $labels.condition }} is not True.",

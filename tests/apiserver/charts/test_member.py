@@ -107,6 +107,7 @@ NAMED = {
     (SYSTEM, "core/secrets", "get", "lent"),
     (SYSTEM, "core/secrets", "get", "hansa-results"),
     (SYSTEM, "core/secrets", "patch", "hansa-results"),
+    *((SYSTEM, "core/secrets", verb, "hansa-logs-7") for verb in ("get", "patch")),
     (SYSTEM, "core/services", "get", "hansa-resolver"),
     *((place, CONFIGMAPS, "get", name) for place in HERE for name in ("grant", "alive")),
     *(
@@ -122,6 +123,8 @@ THINGS = (
     "hansa-identity",
     "hansa-agent",
     "hansa-results",
+    "hansa-logs-7",
+    "hansa-logs-8",
     "hansa-resolver",
 )
 

@@ -27,6 +27,16 @@ CONDITION = {
 OVERLAY = {"name": "adequate", "places": ["JP"]}
 KEY = {"name": "league", "publicKey": "A" * 43 + "="}
 SIGNATURE = {"keyId": DIGEST, "signature": "AAAA"}
+KEPT_LOG = {"start": 0, "end": 4, "until": LATE}
+POD_END = {
+    "role": "Head",
+    "reason": "OOMKilled",
+    "exitCode": 137,
+    "restarts": 1,
+    "at": EARLY,
+    "events": ["BackOff: again"],
+    "logTail": "done",
+}
 SEAL = {"keyid": DIGEST, "sig": "AAAA"}
 
 JOB_SPEC = {
@@ -110,6 +120,8 @@ JOB_STATUS = {
     "result": "{}",
     "logTail": "done",
     "log": {"epoch": 1, "start": 0, "text": "done", "state": "Open"},
+    "keptLog": KEPT_LOG,
+    "postMortem": {"node": "tartu", "epoch": 1, "pods": [POD_END]},
     "usage": {"gpuSeconds": 1, "wallSeconds": 1},
     "cost": {"amount": "0.1", "currency": "EUR"},
     "earlier": {
@@ -229,6 +241,7 @@ GRANT_SPEC = {
     "node": "tartu",
     "job": {"namespace": "clinic", "name": "study", "uid": UID},
     "institution": "university",
+    "project": "screening",
     "epoch": 1,
     "notBefore": EARLY,
     "notAfter": LATE,
@@ -263,6 +276,8 @@ GRANT_STATUS = {
     ],
     "logTail": "done",
     "log": {"start": 0, "text": "done", "state": "Open"},
+    "keptLog": KEPT_LOG,
+    "postMortem": [POD_END],
     "release": {"epoch": 1, "releasedAt": EARLY, "keyId": DIGEST, "signature": "AAAA"},
     "conditions": [CONDITION],
 }
@@ -297,7 +312,7 @@ POLICY_SPEC = {
     "hours": {"fromHour": 1, "toHour": 2},
     "egress": [{"cidr": "10.0.0.0/8", "ports": [443]}],
     "exports": {"result": "Allow", "logs": "Allow"},
-    "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Allow"}],
+    "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Tail"}],
     "assurance": "L0",
 }
 

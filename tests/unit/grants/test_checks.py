@@ -270,6 +270,12 @@ REFUSED = {
         facts(readiness=NO_RESOLVER),
         {R.RESOLVER_MISSING},
     ),
+    "a ledger that takes no receipts": (
+        grant(),
+        policy(),
+        facts(readiness=Readiness(ledger_behind="3150 wait")),
+        {R.LEDGER_BEHIND},
+    ),
     "everything broken": (
         grant(),
         policy(),

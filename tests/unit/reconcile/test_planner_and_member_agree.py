@@ -72,7 +72,7 @@ SAME = {
 """A member's refusal by its law → the planner's words for it, which it knows beforehand."""
 ANNOUNCED = {
     MemberReason.STOPPED, MemberReason.PAUSED, MemberReason.POLICY_MISSING, MemberReason.CLOCK_SKEW,
-    MemberReason.KUBERAY_MISSING, MemberReason.KUBERAY_TOO_OLD, MemberReason.DISK_FULL,
+    MemberReason.KUBERAY_MISSING, MemberReason.KUBERAY_TOO_OLD, MemberReason.DISK_FULL, MemberReason.LEDGER_BEHIND,
 }  # fmt: skip
 """Refusals of everybody, which the node's status tells: it takes no work (see ``test_hub_nodes``)."""
 PRIVATE = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from hansa.api.job.log_window import JobLogWindow
+from hansa.api.job.log_window import JobLogWindow, KeptLog
+from hansa.api.job.post_mortem import PostMortem
 from hansa.api.job.retry import Cause
 from hansa.api.meta import (
     Condition,
@@ -148,6 +149,14 @@ class AIJobStatus(Model):
     log: JobLogWindow | None = Field(
         default=None,
         description="A piece of the driver's log, where exported, while `kubectl hansa logs -f` follows it.",
+    )
+    kept_log: KeptLog | None = Field(
+        default=None,
+        description="What the member keeps of the driver's log after the end, for `kubectl hansa logs`.",
+    )
+    post_mortem: PostMortem | None = Field(
+        default=None,
+        description="The pods of the latest run that failed, where the member exports logs.",
     )
     waiting_since: Timestamp | None = Field(
         default=None,

@@ -95,6 +95,7 @@ def summary(job: Manifest) -> list[str]:
         lines.append("  not looked at yet: is a hub running?")
     if status.get("node"):
         lines.append(f"  at node {status['node']}, epoch {status.get('epoch', 0)}")
+    lines += post_mortem_lines(status.get("postMortem"))
     if status.get("queuePosition") is not None:
         lines.append(f"  {status['queuePosition']} jobs are ahead of it in the pool")
     estimate = status.get("startEstimate")
@@ -103,6 +104,19 @@ def summary(job: Manifest) -> list[str]:
             f"  may start by {estimate['p50']} (one time in two), {estimate['p90']} (nine in ten)"
         )
     return lines
+
+
+def post_mortem_lines(told: Manifest | None) -> Iterator[str]:
+    """Yield how the pods of the latest run that failed died."""
+    if not told:
+        return
+    yield f"  pods that died in run {told['epoch']}, at node {told['node']}:"
+    for pod in told["pods"]:
+        code = f", exit code {pod['exitCode']}" if "exitCode" in pod else ""
+        times = f", started anew {pod['restarts']} times" if "restarts" in pod else ""
+        yield f"    {pod['role']}: {pod['reason']}{code}{times}"
+        yield from (f"      {event}" for event in pod.get("events", ()))
+        yield from (f"      | {line}" for line in pod.get("logTail", "").splitlines())
 
 
 def refusal_lines(job: Manifest) -> list[Line]:

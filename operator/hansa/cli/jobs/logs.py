@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import click
 
+from hansa.adapters.clock import SystemClock
 from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import plain
 from hansa.cli.jobs.follow import follow as follow_log
+from hansa.cli.jobs.follow import kept_log
 from hansa.errors import Terminal
 from hansa.ports import Manifest
+
+FORBIDDEN = 403
 
 
 @click.command
@@ -25,22 +29,31 @@ from hansa.ports import Manifest
 )
 @with_access
 def logs(job: str, namespace: str, follow: bool, start: int, access: Access) -> None:  # noqa: FBT001  # click passes a flag
-    """Show the last lines of JOB's driver, or with -f all it writes.
+    """Show all that JOB's driver wrote, or its last lines; with -f as it is written, until JOB ends.
 
-    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Allow). -f
-    asks the member by an annotation on JOB, so it takes the right to patch AIJobs.
+    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Tail
+    for the last lines, Allow for all). A running job's is shown with -f only. After its end all that
+    the member keeps is shown. The member is asked by an annotation on JOB, which takes the right to
+    patch AIJobs; without it there are the last lines.
     """
     if start and not follow:
         raise click.UsageError("--from goes with -f")
-    if not follow:
-        found = access.ask(
-            lambda cluster: cluster.get(AIJOB.path(namespace or cluster.namespace, job))
-        )
+    found = access.ask(lambda cluster: cluster.get(AIJOB.path(namespace or cluster.namespace, job)))
+    if not follow and kept_log(found.get("status") or {}, SystemClock().now()) is None:
         click.echo(plain(log_of(found)))
         return
-    done, found = access.ask(
-        lambda cluster: follow_log(cluster, AIJOB.path(namespace or cluster.namespace, job), start)
-    )
+    try:
+        done, found = access.ask(
+            lambda cluster: follow_log(
+                cluster, AIJOB.path(namespace or cluster.namespace, job), start
+            )
+        )
+    except Terminal as error:
+        if follow or error.status != FORBIDDEN:
+            raise
+        click.echo("the member keeps more, but you may not patch the job to ask for it", err=True)
+        click.echo(plain(log_of(found)))
+        return
     if done.needs_tail:
         click.echo("the end was not followed; the last lines are:", err=True)
         click.echo(plain(log_of(found)))

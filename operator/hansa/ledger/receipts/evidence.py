@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.api.sovereignnode import ReceiptEnvelope
@@ -25,6 +26,14 @@ from hansa.receipts.work_receipt import WorkReceipt, seconds
 MOST_AT_ONCE = 500
 MOST_MEETING = 1024
 """Receipts that one is held against for GPUs sold twice."""
+
+
+class Place(NamedTuple):
+    """Where a receipt stands among all that were recorded: many may share a millisecond."""
+
+    recorded_ms: int
+    node_key: str = ""
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +164,18 @@ class Evidence:
             rows = connection.execute(wanted.group_by(table.c.run)).all()
         return {row[0]: row[1] for row in rows}
 
-    def newer(self, recorded_ms: int, limit: int) -> list[tuple[int, str]]:
-        """Return (recorded at, digest) of receipts recorded at or after a moment, in that order."""
+    def after(self, place: Place, limit: int) -> list[tuple[Place, str]]:
+        """Return (place, digest) of the receipts behind a place in the order in which they were recorded."""
         table = schema.EVIDENCE
+        order = (table.c.recorded_ms, table.c.node_key, table.c.sequence)
         wanted = (
-            select(table.c.recorded_ms, table.c.digest)
-            .where(table.c.recorded_ms >= recorded_ms)
-            .order_by(table.c.recorded_ms, table.c.node_key, table.c.sequence)
+            select(*order, table.c.digest)
+            .where(tuple_(*order) > tuple_(*place))
+            .order_by(*order)
             .limit(limit)
         )
         with reading(self._engine) as connection:
-            return [(at, digest) for at, digest in connection.execute(wanted)]
+            return [(Place(*row[:3]), row[3]) for row in connection.execute(wanted)]
 
     def uids(self, job: str) -> list[str]:
         """Return the uids of all jobs that were ever called ``namespace/name``."""

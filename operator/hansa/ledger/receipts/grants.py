@@ -1,13 +1,12 @@
 """What the ledger knows by itself of each run: the hub's grant, kept from when it was seen.
 
-A grant is gone when its run is released; receipts may come later. Where the ledger was away while one
-was there, the job on the hub still tells its last run.
+A grant is gone when its run is released; receipts may come later. What was granted and released while
+no ledger ran was never seen: its receipts are disputed, and a person decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import ValidationError
 
@@ -54,42 +53,56 @@ def granted_from(wire: dict[str, object]) -> Granted:
     return Granted(str(wire["job"]), str(wire["provider"]), GrantRecord(**fields))
 
 
-def read_grants(grants: Iterable[Manifest], nodes: Iterable[Manifest]) -> Iterator[Granted]:
-    """Yield what can be read of the hub's WorkGrants; one that cannot is nobody's claim."""
-    by_name = {node["metadata"]["name"]: node.get("spec") or {} for node in nodes}
-    for thing in grants:
-        try:
-            spec = WorkGrantSpec.model_validate(thing.get("spec") or {})
-        except ValidationError:
-            continue
-        node = by_name.get(spec.node)
-        made_s = from_rfc3339(thing["metadata"].get("creationTimestamp"))
-        begin_s = from_rfc3339(spec.not_before)
-        if node is not None and made_s is not None and begin_s is not None:
-            yield _granted(spec, node, int(min(made_s, begin_s)))
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a grant says by itself; the rest follows from its node."""
+
+    job: str
+    record: GrantRecord
+    is_of_any_class: bool
+    """It asks for no GPU class by name: any that the node prices will do."""
+
+    def at(self, node: Manifest) -> Granted:
+        """Return it with what the league has agreed with its node."""
+        spec = node.get("spec") or {}
+        record = replace(self.record, jurisdiction=str(spec.get("jurisdiction", "")))
+        if self.is_of_any_class:
+            classes = tuple(price["gpuClass"] for price in spec.get("prices") or ())
+            record = replace(record, gpu_classes=classes)
+        return Granted(self.job, str(spec.get("institution", "")), record)
 
 
-def _granted(spec: WorkGrantSpec, node: Manifest, granted_s: int) -> Granted:
-    job, gpus = spec.job_spec, gpus_wanted(spec)
+def read_grant(thing: Manifest) -> Claimed | None:
+    """Return what a WorkGrant of the hub says; None: it cannot be read, and is nobody's claim."""
+    try:
+        spec = WorkGrantSpec.model_validate(thing.get("spec") or {})
+    except ValidationError:
+        return None
+    made_s = from_rfc3339(thing["metadata"].get("creationTimestamp"))
+    begin_s = from_rfc3339(spec.not_before)
+    if made_s is None or begin_s is None:
+        return None
+    return _claimed(spec, int(min(made_s, begin_s)))
+
+
+def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
+    job = spec.job_spec
     wanted = job.ray.workers.gpu_class
-    classes = tuple(price["gpuClass"] for price in node.get("prices") or ())
     record = GrantRecord(
         node=spec.node,
         node_key=spec.audience,
         institution=spec.institution,
-        project=job.project or "",
+        project=spec.project or "",
         job_uid=spec.job.uid,
         epoch=spec.epoch,
         spec_digest=spec.spec_digest,
         image_digest=job.image.rpartition("@")[2],
         data_sets=tuple(sorted({source.name for source in job.data})),
-        jurisdiction=str(node.get("jurisdiction", "")),
-        gpu_classes=(wanted,) if wanted else classes,
-        gpus=gpus,
+        jurisdiction="",
+        gpu_classes=(wanted,) if wanted else (),
+        gpus=gpus_wanted(spec),
         cpu_millis=spec.workers * millis(job.ray.workers.cpu) + millis(job.ray.head.cpu),
         price=None,
         granted_s=granted_s,
     )
-    return Granted(
-        f"{spec.job.namespace}/{spec.job.name}", str(node.get("institution", "")), record
-    )
+    return Claimed(f"{spec.job.namespace}/{spec.job.name}", record, not wanted)

@@ -41,6 +41,12 @@ class Verdict:
     objection: Objection | None = None
     """Why the chain goes no further, where it does not."""
 
+    @property
+    def is_strange(self) -> bool:
+        """Whether it names a run that the ledger knows no grant of."""
+        faults = {dispute.fault for one in self.taken for dispute in one.disputes}
+        return Problem.NEVER_GRANTED.value in faults
+
 
 def judge(outbox: Iterable[object], head: Head, bench: Bench) -> Verdict:
     """Take receipts from the first new one on, up to one that has no place in the chain."""

@@ -10,11 +10,12 @@ from typing import Any
 
 from hansa.accounting import amounts
 from hansa.accounting.usage import Usage
-from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
+from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import Conflict, NotFound
 from hansa.grants.envelope import key_id
 from hansa.ledger.receipts.evidence import Evidence
-from hansa.ledger.receipts.grants import Granted, read_grants
+from hansa.ledger.receipts.grants import Granted
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.judge import Bench, Verdict, judge, outbox_of
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import rfc3339
@@ -32,6 +33,7 @@ class NodeReceipts:
     def __init__(
         self,
         cluster: Cluster,
+        hub: HubView,
         evidence: Evidence,
         *,
         signer: Signer,
@@ -41,6 +43,7 @@ class NodeReceipts:
     ) -> None:
         """``signer``: the hub's key. ``logbook`` None: nothing is logged."""
         self._cluster = cluster
+        self._hub = hub
         self._evidence = evidence
         self._signer = signer
         self._clock = clock
@@ -52,10 +55,10 @@ class NodeReceipts:
 
     async def take(self) -> Sequence[Usage]:
         """Take what nodes show, one after the other; a node that cannot be taken holds up no other."""
-        nodes = (await self._cluster.list(SOVEREIGNNODE.path())).items
-        grants = (await self._cluster.list(WORKGRANT.path())).items
-        now_ms = int(self._clock.now() * 1000)
-        await asyncio.to_thread(self._evidence.remember, list(read_grants(grants, nodes)), now_ms)
+        if not self._hub.synced:
+            return ()
+        nodes = list(self._hub.nodes())
+        await self._remember()
         self.behind = sum(map(_waiting, nodes))
         for node in nodes:
             await self._take_from(node)
@@ -66,6 +69,14 @@ class NodeReceipts:
     async def done(self, digests: Sequence[str]) -> None:
         """Do nothing: evidence is kept before the books see it, and members were told then."""
 
+    async def _remember(self) -> None:
+        found = self._hub.unkept()
+        await asyncio.to_thread(self._evidence.remember, list(found.values()), self._now_ms())
+        self._hub.kept(found)
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
+
     async def _take_from(self, node: Manifest) -> None:
         name, pinned = node["metadata"]["name"], (node.get("spec") or {}).get("releaseKey")
         shown = list(outbox_of(node))
@@ -73,6 +84,11 @@ class NodeReceipts:
             return
         node_key = key_id(base64.b64decode(pinned))
         verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
+        if verdict.is_strange:
+            late = await self._hub.look_again(node)
+            await asyncio.to_thread(self._evidence.remember, late, self._now_ms())
+            verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
+        await asyncio.to_thread(self._evidence.add, verdict.taken, self._now_ms())
         self._tell(name, verdict)
         head = await asyncio.to_thread(self._evidence.head, node_key)
         said = ((node.get("status") or {}).get("receipts") or {}).get("taken") or {}
@@ -83,9 +99,7 @@ class NodeReceipts:
         keys = {node_key: pinned, self._signer.key_id: self._signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
         bench = Bench(keys, self._signer, self._evidence.known_for, self._evidence.granted, moment)
-        verdict = judge(shown, self._evidence.head(node_key), bench)
-        self._evidence.add(verdict.taken, int(moment.now_s * 1000))
-        return verdict
+        return judge(shown, self._evidence.head(node_key), bench)
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
         mark = acknowledge(

@@ -23,6 +23,7 @@ from hansa.grants.envelope import key_id
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
+from hansa.reconcile.hub.alike import Derived
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
 
 MICROS = 1_000_000
@@ -130,7 +131,7 @@ def view_node(
     elif now_s - heartbeat_s > limits.lease_grace_s:
         text = f"its agent has not renewed its Lease for more than {limits.lease_grace_s:.0f} s"
         faults.append((Reason.NODE_UNREACHABLE, text))
-    site = _priced(node, now_s)
+    site = priced(node, now_s)
     if not faults:
         return NodeView(node, site, heartbeat_s)
     reason, message = min(faults, key=lambda fault: fault[0].gravity)
@@ -138,9 +139,9 @@ def view_node(
     return NodeView(node, site, heartbeat_s)
 
 
-def _priced(node: ParsedNode, now_s: float) -> Site:
-    """Return the node's site at its prices of now: the next ones may have come into force."""
-    prices = prices_at(node.tariff, now_s) if node.tariff else {}
+def priced(node: ParsedNode, at_s: float) -> Site:
+    """Return the node's site at the prices that are valid at a moment, in seconds since the Unix epoch."""
+    prices = prices_at(node.tariff, at_s) if node.tariff else {}
     if prices == node.site.gpu_hour_price:
         return node.site
     return replace(node.site, gpu_hour_price=prices)
@@ -193,7 +194,14 @@ def place_set(rule: PlaceRule) -> PlaceSet:
 
 def residency_rule(residency: Residency) -> ResidencyRule:
     """Return a wire residency as the planner's value."""
+    return _RULES.of(residency)
+
+
+def _residency_rule(residency: Residency) -> ResidencyRule:
     return ResidencyRule(place_set(residency.location), place_set(residency.legal_control))
+
+
+_RULES = Derived(_residency_rule)
 
 
 def micros(decimal: str) -> int:

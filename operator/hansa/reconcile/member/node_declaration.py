@@ -24,6 +24,7 @@ OWN_CONDITIONS = (
     "ClockInSync",
     "DiskAvailable",
     "SecondLockHolds",
+    "ReceiptsTaken",
     "RunsRemoved",
 )
 HOME_ONLY = frozenset({"RunsRemoved"})
@@ -40,6 +41,7 @@ class Health:
     clock: str = ""
     disk: str = ""
     lock: str = ""
+    ledger: str = ""
     removal: str = ""
     identity: str = ""
     """Told at home alone: work is taken for as long as the present token holds."""
@@ -60,15 +62,15 @@ class Health:
         """Return the member's conditions, as the hub is told."""
         troubles = (
             *(self.policy, self.hub, self.kuberay, self.clock, self.disk, self.lock),
-            self.removal,
+            *(self.ledger, self.removal),
         )
         bad = (
             *("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull"),
-            *("CanaryAdmitted", "NamespaceHangs"),
+            *("CanaryAdmitted", "LedgerBehind", "NamespaceHangs"),
         )
         good = (
             *("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable"),
-            *("CanariesDenied", "RunsRemoved"),
+            *("CanariesDenied", "LedgerKeepsUp", "RunsRemoved"),
         )
         return [
             StatedCondition(

@@ -177,3 +177,19 @@ def test_members_words_are_shown():
     (line,) = explain.refusal_lines(job("study", refusals=[refusal]))
     assert line.node == "riga"
     assert line.cells[3] == "change the job, or ask the member's platform team"
+
+
+def test_how_pods_died_is_shown_with_the_job():
+    pod = {"role": "Head", "reason": "OOMKilled", "exitCode": 137, "restarts": 2}
+    pod |= {"events": ["BackOff: again"], "logTail": "one\nboom"}
+    study = job("study", postMortem={"node": "tartu", "epoch": 3, "pods": [pod]})
+
+    told = explain.summary(study)
+
+    assert told[-5:] == [
+        "  pods that died in run 3, at node tartu:",
+        "    Head: OOMKilled, exit code 137, started anew 2 times",
+        "      BackOff: again",
+        "      | one",
+        "      | boom",
+    ]

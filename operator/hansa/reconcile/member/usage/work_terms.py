@@ -46,7 +46,7 @@ def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
         node=spec.node,
         node_key=terms.node_key,
         institution=spec.institution,
-        project=job.project,
+        project=spec.project,
         job_uid=spec.job.uid,
         epoch=spec.epoch,
         spec_digest=spec.spec_digest,

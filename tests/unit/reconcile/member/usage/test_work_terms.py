@@ -108,5 +108,7 @@ def test_a_run_pays_what_was_valid_when_it_began(begin_s: float, price: str):
     assert found.gpu_hour == price
 
 
-def test_the_project_is_the_job_s():
-    assert work_of(spec(job(project="screening")), terms()).project == "screening"
+def test_the_project_is_the_grant_s_which_knows_the_default_too():
+    granted = WorkGrantSpec.model_validate(grant(job(), project="screening"))
+    assert work_of(granted, terms()).project == "screening"
+    assert work_of(spec(job()), terms()).project is None

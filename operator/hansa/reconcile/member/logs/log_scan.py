@@ -75,9 +75,9 @@ class LogScan:
             return LogScan(key[0], "", 0, self.start, self.kept)
         return LogScan(self.second + 1, "", 0, self.start, self.kept + LEFT_OUT.encode())
 
-    def without(self, before: int) -> LogScan:
-        """Return the scan without what lies far before a byte."""
-        drop = min(len(self.kept), max(0, before - KEPT_BEHIND_BYTES - self.start))
+    def without(self, before: int, behind: int = KEPT_BEHIND_BYTES) -> LogScan:
+        """Return the scan without what lies more than ``behind`` bytes before a byte."""
+        drop = min(len(self.kept), max(0, before - behind - self.start))
         return replace(self, start=self.start + drop, kept=self.kept[drop:])
 
     def window(self, start: int) -> LogWindow:
@@ -87,6 +87,12 @@ class LogScan:
             begin += 1
         text = self.kept[begin : begin + WINDOW_BYTES].decode(errors="ignore")
         return LogWindow(start=self.start + begin, text=text)
+
+    def piece(self, start: int) -> LogWindow:
+        """Return the piece of a log that is over which begins at a byte."""
+        found = self.window(start)
+        is_last = found.start + len(found.text.encode()) == self.end
+        return found.model_copy(update={"state": "Ended"}) if is_last else found
 
     def last(self, start: int) -> LogWindow:
         """Return the piece that begins at a byte and ends the log; later, where one cannot hold so much."""

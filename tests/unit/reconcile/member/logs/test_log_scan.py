@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hansa.api.job.log_window import WINDOW_BYTES
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.member.log_scan import KEPT_BEHIND_BYTES, LEFT_OUT, LogScan
+from hansa.reconcile.member.logs.log_scan import KEPT_BEHIND_BYTES, LEFT_OUT, LogScan
 
 MARK = "hansa-result:"
 BEGIN_S = 1_800_000_000
