@@ -134,8 +134,9 @@ def test_work_without_gpus_is_quoted_by_cpu() -> None:
         ("- x", "holds no AIJob"),
         (job(99), "ray.workers.gpus"),
         ("{", "holds no AIJob"),
+        (b"\xff\xfe\x00", "holds no AIJob"),
     ],
 )
-def test_what_is_no_job_is_refused_by_its_field(text: str, says: str) -> None:
+def test_what_is_no_job_is_refused_by_its_field(text: str | bytes, says: str) -> None:
     with pytest.raises(Terminal, match=says):
         quote.read_job(text)
