@@ -7,6 +7,7 @@ import pytest
 from hansa.grants.envelope import grant_message, signature_holds
 from hansa.model.times import rfc3339
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 
 CHARGED = {
     "the default": ({"hansa.dev/default-project": "screening"}, {}, "screening"),
@@ -36,7 +37,7 @@ def test_a_grant_says_which_project_is_charged(clock, case):
 
     hub = kit.led(store, clock)
     for _ in range(3):
-        hub.controller.tick()
+        driven(hub.controller.tick())
         kit.later(hub)
 
     (grant,) = kit.grants(store).values()

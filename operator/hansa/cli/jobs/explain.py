@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import click
 
 from hansa.adapters.kube.client import KubeCluster
-from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import Section, show, with_output
+from hansa.cli.jobs.naming import job_path
 from hansa.cli.jobs.remedies import remedy
 from hansa.cli.league.overview import standing
 from hansa.cli.league.snapshot import Observed, observe
@@ -79,7 +79,7 @@ def sections(job: Manifest, league: Observed) -> Iterator[Section]:
 
 
 async def _read(cluster: KubeCluster, namespace: str, name: str) -> tuple[Manifest, Observed]:
-    job = await cluster.get(AIJOB.path(namespace or cluster.namespace, name))
+    job = await cluster.get(job_path(name, namespace, cluster.namespace))
     return job, await observe(cluster, jobs=[job])
 
 

@@ -38,7 +38,7 @@ class Reader:
     """How far a log was shown."""
 
     epoch: int = 0
-    """The run; 0: none yet."""
+    """The run; 0: none yet, or whichever it is."""
     position: int = 0
     """First byte that was not shown."""
     asked: LogRequest | None = None
@@ -51,6 +51,8 @@ class Reader:
     """When the job was seen to have ended; 0: it was not."""
     heard_s: float = 0.0
     """When something was shown last."""
+    job_uid: str = ""
+    """UID of the job; empty: it was not seen yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,15 @@ def step(reader: Reader, job: Manifest, now_s: float) -> Step:
     status = job.get("status") or {}
     epoch, node = int(status.get("epoch") or 0), str(status.get("node") or "")
     note = ""
-    if epoch != reader.epoch and node:
+    reader = _of_same_job(reader, job)
+    if node and (epoch != reader.epoch or not reader.asked_s):
         note = f"run {epoch}, at {node}"
-        reader = replace(
-            reader, epoch=epoch, position=reader.position if not reader.epoch else 0, asked=None
-        )
+        place = reader.position if reader.epoch in {0, epoch} else 0
+        reader = replace(reader, epoch=epoch, position=place, asked=None)
         reader = replace(reader, asked_s=now_s, is_answered=False, is_told=False)
+    elif not (node or reader.is_told or _has_ended(status)):
+        note = "it holds no node yet; `kubectl hansa explain` says why"
+        reader = replace(reader, is_told=True)
     if _has_ended(status) and not reader.ended_s:
         reader = replace(reader, ended_s=now_s)
     window, kept = _window(status, reader.epoch), kept_log(status, now_s)
@@ -91,6 +96,14 @@ def step(reader: Reader, job: Manifest, now_s: float) -> Step:
         has_end = window is not None and window.state == "Ended"
         return replace(shown, is_over=True, needs_tail=not has_end)
     return _rest(shown, kept, now_s) or _asked(shown, window, node, now_s)
+
+
+def _of_same_job(reader: Reader, job: Manifest) -> Reader:
+    """Return the reader of a job; a namesake that was made meanwhile is another job, with another log."""
+    uid = str((job.get("metadata") or {}).get("uid", ""))
+    if reader.job_uid and uid != reader.job_uid:
+        raise Terminal("the job was deleted, and another of its name made; begin anew")
+    return replace(reader, job_uid=uid)
 
 
 def kept_log(status: Manifest, now_s: float) -> KeptLog | None:
@@ -188,9 +201,12 @@ def _has_ended(status: Manifest) -> bool:
     return any(r.get("type") in {"Succeeded", "Failed"} and r.get("status") == "True" for r in rows)
 
 
-async def follow(cluster: KubeCluster, path: str, start: int) -> tuple[Step, Manifest]:
-    """Show a job's log until it ends; return the last step and the job as it is then."""
-    clock, reader = SystemClock(), Reader(position=start)
+async def follow(cluster: KubeCluster, path: str, reader: Reader) -> tuple[Step, Manifest]:
+    """Show a job's log until it ends; return the last step and the job as it is then.
+
+    A server that answers no more is waited for; one that never did is an error.
+    """
+    clock = SystemClock()
     try:
         while True:
             try:
@@ -200,6 +216,8 @@ async def follow(cluster: KubeCluster, path: str, start: int) -> tuple[Step, Man
                     asked = {LOG_REQUEST_ANNOTATION: str(done.request)}
                     await cluster.merge(path, {"metadata": {"annotations": asked}})
             except Retryable:
+                if not reader.job_uid:
+                    raise
                 await asyncio.sleep(LOOK_S)
                 continue
             reader = done.reader
@@ -210,5 +228,5 @@ async def follow(cluster: KubeCluster, path: str, start: int) -> tuple[Step, Man
                 return done, job
             await asyncio.sleep(LOOK_S)
     except asyncio.CancelledError:
-        click.echo(f"\nto go on: --from {reader.position}", err=True)
+        click.echo(f"\nto go on: --from {reader.epoch or 1}:{reader.position}", err=True)
         raise

@@ -339,11 +339,11 @@ class PlanningLoop:
         return None if job is None or job.node or placed else job
 
     def _take(self, plan: Plan) -> list[Told]:
-        """Note what the planner has booked; who changed meanwhile is planned again as it is now."""
-        outdated = frozenset(self._job_index.changed)
-        told = [*self._decisions.take(plan, outdated)]
+        """Note what the planner has booked; who is another one meanwhile is planned again as it is now."""
         booked = {row.job_uid for row in plan.stops} | {row.job_uid for row in plan.placements}
+        outdated = self._job_index.outdated(booked, self._jobs, self._look)
+        told = [*self._decisions.take(plan, outdated)]
         self._job_index.changed |= booked
-        if booked & outdated:
+        if outdated:
             self.full_due()
         return told

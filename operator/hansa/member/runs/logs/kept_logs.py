@@ -79,7 +79,7 @@ class KeptLogs:
         context = self._context
         if not context.grants.synced:
             return
-        now_s, kept = context.clock.now(), set[str]()
+        now_s, kept, grants = context.clock.now(), set[str](), self._grants()
         wanted = {*map(_run, context.grants.values()), *context.run_index.names()}
         for place in kept_log.paths(context.settings.namespace):
             try:
@@ -90,7 +90,7 @@ class KeptLogs:
             patch = kept_log.removal(secret, now_s, wanted)
             if patch is not None:
                 await context.own.merge(place, patch)
-        for grant in self._grants():
+        for grant in grants:
             if _run(grant) not in kept:
                 await self._tell(grant["metadata"]["name"], {"keptLog": None, "log": None})
 

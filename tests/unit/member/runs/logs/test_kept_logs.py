@@ -195,6 +195,23 @@ async def test_it_goes_with_its_job(agent):
     assert agent.kept() == {}
 
 
+async def test_one_that_is_kept_while_others_are_looked_at_stays(agent):
+    """Its Secret was read before it was in it, and its grant tells of it after."""
+    await agent.ends(LINES)
+    own, grants = agent.parts.context.own, agent.parts.context.grants
+    (grant,), read = [*grants.values()], own.get
+    grants.drop(grant)
+
+    async def before(path):
+        grants.put(grant)
+        return await read(path) | ({"data": {}} if path == PLACE else {})
+
+    own.get = before
+    await agent.parts.kept_logs.sweep()
+
+    assert "keptLog" in agent.status()
+
+
 async def test_nothing_goes_before_the_grants_were_read():
     agent = Keeping(**OPEN_LOGS)
     agent.own.put(PLACE, {"metadata": {"name": "hansa-logs"}, "data": {f"{RUN}.1": "eA=="}})
