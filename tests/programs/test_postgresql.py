@@ -25,6 +25,7 @@ from hansa.ledger.store.writer import LedgerWriter
 from tests.books_kit import HISTORIES, play
 from tests.conftest import skip_or_fail
 from tests.unit.accounting.usages import digest, usage
+from tests.unit.ledger.test_settlements import settled_and_paid
 
 WRITERS = 8
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"
@@ -106,6 +107,10 @@ def test_writers_at_once_post_each_receipt_once_and_correct_it_within_bounds(
     assert not disorders(reader.books())
     assert {line.event for line in reader.lines(usage().job_uid)} == {Event.POST}
     assert len(corrected) == 2
+
+
+def test_a_period_is_settled_once_and_paid_once(server: Engine) -> None:
+    settled_and_paid(emptied(server))
 
 
 def test_a_server_that_is_away_is_tried_again(url: str) -> None:

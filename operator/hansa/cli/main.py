@@ -24,6 +24,10 @@ COMMANDS = {
         "An institution's month: hours, energy, CO2 and amounts.",
     ),
     "balance": ("hansa.cli.books.balance:balance", "What institutions owe and are owed."),
+    "settle": (
+        "hansa.cli.books.settlement.group:settle",
+        "Set a period's debts off, have all sign, pay what is left.",
+    ),
     "logs": ("hansa.cli.jobs.logs:logs", "The last lines of a job, where the member exports them."),
     "receipts": ("hansa.cli.receipts.receipts:receipts", "What a job's runs used, as signed."),
     "verify": ("hansa.cli.receipts.verify:verify", "Check a bundle of receipts, offline."),
