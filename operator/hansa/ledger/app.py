@@ -80,7 +80,7 @@ class Ledger:
         """Do all duties until cancelled."""
         duties = (
             (self._intake.step, self._interval_s),
-            (self.move_on, LOOK_S),
+            (self.move_on, self._interval_s),
             (self.tell, LOOK_S),
             (self.look, LOOK_S),
         )

@@ -28,8 +28,9 @@ from hansa.translog.log.appender import HEAD
 from hansa.translog.note import Note
 
 COLUMNS = ("DEBTOR", "CREDITOR", "OWED", "SET OFF", "TO PAY", "CARRIED")
-LATE_S = 60
-"""So long after a moment its last entries are surely in the books."""
+LATE_S = 5
+"""So long after a moment its last entries are in the books. One that comes later yet makes the books differ
+from the clearing, which is named when it is to be signed or entered."""
 
 
 def with_period(command: Callable[..., Any]) -> Callable[..., Any]:
