@@ -324,8 +324,7 @@ def _grant(
 
 
 def _set(case: JobCase, status: Status) -> Iterator[Action]:
-    job = case.job
-    if job_status.transition(job, status):
+    if job_status.transition(case.job, status):
         yield _write(case, status)
 
 
