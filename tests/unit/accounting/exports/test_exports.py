@@ -53,7 +53,8 @@ def test_focus_has_its_mandatory_columns_and_the_books_sums() -> None:
 def test_focus_multiplies_out() -> None:
     for row in focus_rows()[:3]:
         cost = Decimal(row["ContractedUnitPrice"]) * Decimal(row["PricingQuantity"])
-        assert abs(cost - Decimal(row["ContractedCost"])) < Decimal("0.000002")
+        assert cost == Decimal(row["ContractedCost"]) == Decimal(row["ListCost"])
+        assert abs(cost - Decimal(row["BilledCost"])) < Decimal("0.000002")
         assert row["BillingPeriodStart"] <= row["ChargePeriodStart"] < row["ChargePeriodEnd"]
         assert row["ChargePeriodEnd"] <= row["BillingPeriodEnd"]
 
