@@ -123,7 +123,7 @@ SPOILT = {
     "a price that does not multiply out": ({"ListUnitPrice": "2.41"}, "ListCost"),
     "a service category that is none": ({"ServiceCategory": "Magic"}, "ServiceCategory"),
     "tags that are none": ({"Tags": "job=1"}, "Tags"),
-    "a quantity of use that is none": ({"ConsumedQuantity": ""}, "ConsumedQuantity"),
+    "a quantity of use that is none": ({"ConsumedQuantity": ""}, "ConsumedUnit"),
     "an invoice by nobody": ({"InvoiceIssuerName": ""}, "InvoiceIssuerName"),
     "no unit where there is a quantity": ({"PricingUnit": ""}, "PricingUnit"),
 }
