@@ -121,10 +121,14 @@ def test_a_server_that_is_away_is_tried_again(url: str) -> None:
 
 @pytest.mark.usefixtures("url")
 def test_the_benchmark_tells_what_its_page_says(capsys) -> None:
-    bench.main(["--receipts", "64", "--members", "10", "--obligations", "40"])
+    sizes = ("--receipts", "64", "--taken", "40", "--leaves", "600")
+    bench.main([*sizes, "--members", "10", "--obligations", "40"])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     page = PAGE.read_text()
     assert told["clearing"]["equals_lp"]
     assert told["clearing"]["identical"]
+    assert told["receipts_per_s_core"] > 0
+    assert told["leaves"] == 600
+    assert told["proof_bytes"] < 1500
     assert set(told["postings_per_s"]) == {"sqlite", "postgresql_16_writers"}
     assert [key for key in (*told, *told["clearing"]) if f"`{key}`" not in page] == []
