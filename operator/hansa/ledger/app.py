@@ -94,7 +94,7 @@ class Ledger:
         duties = (
             (self.take_in, self._interval_s),
             (self.audit, self._audits_s),
-            (self.move_on, LOOK_S),
+            (self.move_on, self._interval_s),
             (self.tell, LOOK_S),
             (self.look, LOOK_S),
         )

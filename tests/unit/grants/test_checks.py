@@ -270,17 +270,11 @@ REFUSED = {
         facts(readiness=NO_RESOLVER),
         {R.RESOLVER_MISSING},
     ),
-    "a ledger that takes no receipts": (
-        grant(),
-        policy(),
-        facts(readiness=Readiness(ledger_behind="3150 wait")),
-        {R.LEDGER_BEHIND},
-    ),
     "everything broken": (
         grant(),
         policy(),
-        facts(readiness=Readiness(kuberay_too_old="x", disk_full="y", canary_open="z")),
-        {R.KUBERAY_TOO_OLD, R.DISK_FULL, R.CANARY_ADMITTED},
+        facts(readiness=Readiness("", "x", disk_full="y", canary_open="z", ledger_behind="3150")),
+        {R.KUBERAY_TOO_OLD, R.DISK_FULL, R.CANARY_ADMITTED, R.LEDGER_BEHIND},
     ),
 }
 

@@ -193,6 +193,16 @@ class Evidence:
             runs = connection.execute(wanted).scalars().all()
         return sorted({run.rpartition(".")[0] for run in runs})
 
+    def granted_on(self, data_set: str) -> list[Granted]:
+        """Return the grants of all runs on a data set, in the order in which they were given."""
+        table = schema.GRANT
+        named = table.c.body.contains(json.dumps(data_set), autoescape=True)
+        with reading(self._engine) as connection:
+            bodies = connection.execute(select(table.c.body).where(named)).scalars().all()
+        found = [granted_from(json.loads(body)) for body in bodies]
+        mine = [one for one in found if data_set in one.record.data_sets]
+        return sorted(mine, key=lambda one: (one.record.granted_s, one.run))
+
     def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         """Yield digest, envelope and disputes of all receipts of a job."""
         table, difference = schema.EVIDENCE, schema.DIFFERENCE

@@ -6,7 +6,9 @@ ledger ran is not known here: its receipts are kept as ``NeverGranted``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,6 +21,16 @@ from hansa.receipts.countersign import GrantRecord
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerSignature:
+    """A data owner's signature that the work was granted on, without the signature itself."""
+
+    key_id: str
+    purpose: str
+    permit: str
+    not_after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """One grant as the ledger keeps it."""
 
@@ -27,6 +39,9 @@ class Granted:
     provider: str
     """Institution that operates the node; a node may have left the league when its receipts are booked."""
     record: GrantRecord
+    legal_control: tuple[str, ...] = ()
+    """Whose law reached the node's operator then, beside that of the place."""
+    signed: tuple[OwnerSignature, ...] = ()
 
     @property
     def run(self) -> str:
@@ -41,15 +56,27 @@ class Granted:
 
     def wire(self) -> dict[str, object]:
         """Return it as JSON."""
-        return {"job": self.job, "provider": self.provider, "record": asdict(self.record)}
+        return {
+            "job": self.job,
+            "provider": self.provider,
+            "record": asdict(self.record),
+            "legal_control": list(self.legal_control),
+            "signed": [asdict(one) for one in self.signed],
+        }
 
 
-def granted_from(wire: dict[str, object]) -> Granted:
+def granted_from(wire: Mapping[str, Any]) -> Granted:
     """Return what ``wire`` made."""
-    fields = dict(wire["record"])  # type: ignore[call-overload]  # our own JSON
+    fields = dict(wire["record"])
     for name in ("data_sets", "gpu_classes"):
         fields[name] = tuple(fields[name])
-    return Granted(str(wire["job"]), str(wire["provider"]), GrantRecord(**fields))
+    return Granted(
+        str(wire["job"]),
+        str(wire["provider"]),
+        GrantRecord(**fields),
+        tuple(wire.get("legal_control", ())),
+        tuple(OwnerSignature(**one) for one in wire.get("signed", ())),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +87,7 @@ class Claimed:
     record: GrantRecord
     is_of_any_class: bool
     """It asks for no GPU class by name: any that the node prices will do."""
+    signed: tuple[OwnerSignature, ...] = ()
 
     def at(self, node: Manifest) -> Granted:
         """Return it with what the league has agreed with its node."""
@@ -68,7 +96,9 @@ class Claimed:
         if self.is_of_any_class:
             classes = tuple(price["gpuClass"] for price in spec.get("prices") or ())
             record = replace(record, gpu_classes=classes)
-        return Granted(self.job, str(spec.get("institution", "")), record)
+        control = tuple(map(str, spec.get("legalControl") or ()))
+        provider = str(spec.get("institution", ""))
+        return Granted(self.job, provider, record, control, self.signed)
 
 
 def read_grant(thing: Manifest) -> Claimed | None:
@@ -104,4 +134,8 @@ def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
         price=None,
         granted_s=granted_s,
     )
-    return Claimed(f"{spec.job.namespace}/{spec.job.name}", record, not wanted)
+    signed = tuple(
+        OwnerSignature(one.key_id, one.purpose, one.permit, one.not_after)
+        for one in job.authorizations
+    )
+    return Claimed(f"{spec.job.namespace}/{spec.job.name}", record, not wanted, signed)
