@@ -172,7 +172,10 @@ async def _running(host: Host, plane: ControlPlane, league: League) -> AsyncIter
     with ExitStack() as stack:
         members = stack.enter_context(_members(host, plane, league))
         port = free_ports(1)[0]
-        hub = agents.start_hub(host, plane, founding.make_hub_key(), _settings(host, port))
+        key = founding.HubKey(
+            league.hub_signer.private_pem().decode(), league.hub_signer.public_key
+        )
+        hub = agents.start_hub(host, plane, key, _settings(host, port))
         stack.callback(hub.stop)
         async with KubeCluster(connection, clock=SystemClock(), agent="bench") as cluster:
             run = Running(league, hub, port, host.folder / HUB_LOG, cluster, plane, members)

@@ -218,7 +218,7 @@ class KeyReveal(Model):
 
     epoch: int = Field(ge=0, le=LARGEST, description="Of which epoch.")
     root: Digest = Field(description="The root for which it was revealed, and for no other.")
-    key: Annotated[str, StringConstraints(pattern=BASE64, max_length=44)] = Field(
+    key: Annotated[str, StringConstraints(pattern=BASE64, max_length=88)] = Field(
         description="The key, 32 bytes in base64."
     )
 

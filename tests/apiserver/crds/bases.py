@@ -7,10 +7,9 @@ exclude each other are left to ``crd_cases.PREPARE``.
 from __future__ import annotations
 
 from hansa.api.meta import API_VERSION
+from tests.apiserver.crds.verified import AUDITED, DIGEST, EARLY, LATE, SEAL, SHOWN, VERIFIED
 
-DIGEST = "sha256:" + "a" * 64
 UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
-EARLY, LATE = "2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 
 RESIDENCY = {
     "location": {"allow": ["EU"], "deny": ["BR"]},
@@ -37,7 +36,6 @@ POD_END = {
     "events": ["BackOff: again"],
     "logTail": "done",
 }
-SEAL = {"keyid": DIGEST, "sig": "AAAA"}
 
 JOB_SPEC = {
     "pool": "league",
@@ -70,8 +68,7 @@ JOB_SPEC = {
     "retry": {"limit": 3, "causes": [{"cause": "AppFailed", "limit": 1}]},
     "project": "screening",
     "assurance": "L0",
-    "comparator": {"absolute": "0.001", "relative": "1e-6"},
-    "audit": {"of": "study", "epoch": 1, "node": "tartu"},
+    **VERIFIED,
     "result": {"maxBytes": 10},
     "authorizations": [
         {
@@ -131,13 +128,7 @@ JOB_STATUS = {
         "wallSeconds": 1,
         "cost": {"amount": "0.1", "currency": "EUR"},
     },
-    "assurance": {
-        "epoch": 1,
-        "reached": "L1",
-        "audit": "Due",
-        "message": "drawn with a probability of 1.00 %",
-        "at": EARLY,
-    },
+    **AUDITED,
     "conditions": [CONDITION],
 }
 
@@ -203,24 +194,7 @@ NODE_STATUS = {
             "signature": SEAL,
         },
     },
-    "assurance": {
-        "nodeKey": DIGEST,
-        "level": "L1",
-        "since": EARLY,
-        "until": LATE,
-        "why": "L2 needs a fresh Probe",
-        "signature": SEAL,
-    },
-    "audits": {
-        "call": {
-            "nodeKey": DIGEST,
-            "epoch": 2,
-            "closed": {"epoch": 1, "size": 3, "root": DIGEST},
-            "signature": SEAL,
-        },
-        "commitment": {"epoch": 3, "digest": DIGEST},
-        "reveal": {"epoch": 1, "root": DIGEST, "key": "AAAA"},
-    },
+    **SHOWN,
     "memberConditions": [CONDITION],
     "conditions": [CONDITION],
 }

@@ -54,6 +54,7 @@ NODE = {
             {"gpuClass": "l40s", "total": 2},
         ],
         "agentVersion": "0.1.0",
+        "assurance": {"level": "L1"},
         "datasets": [
             {
                 "name": "scans",
@@ -73,6 +74,7 @@ def test_a_node_in_one_line():
         "EE",
         "EE,US",
         "NodeUnreachable",
+        "L1",
         "1/8",
         "0.1.0",
     )
@@ -80,7 +82,7 @@ def test_a_node_in_one_line():
 
 def test_a_node_that_never_reported():
     bare = {"metadata": {"name": "x"}, "spec": {"accepted": "Pending"}}
-    assert overview.node_row(bare)[4:] == ("Pending", "0/0", "")
+    assert overview.node_row(bare)[4:] == ("Pending", "L0", "0/0", "")
 
 
 def test_gpus_by_institution_and_their_share():

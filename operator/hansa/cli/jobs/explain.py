@@ -96,6 +96,14 @@ def summary(job: Manifest) -> list[str]:
     if status.get("node"):
         lines.append(f"  at node {status['node']}, epoch {status.get('epoch', 0)}")
     lines += post_mortem_lines(status.get("postMortem"))
+    audit, known = spec.get("audit"), status.get("assurance")
+    if audit:
+        lines.append(f"  it is an audit of {audit['of']}, run {audit['epoch']}, at {audit['node']}")
+    if known:
+        said = f": {known['message']}" if known.get("message") else ""
+        lines.append(
+            f"  run {known['epoch']} reached {known['reached']}, audit {known['audit']}{said}"
+        )
     if status.get("queuePosition") is not None:
         lines.append(f"  {status['queuePosition']} jobs are ahead of it in the pool")
     estimate = status.get("startEstimate")

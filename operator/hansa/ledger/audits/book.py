@@ -73,14 +73,14 @@ class AuditBook:
         with reading(self._engine) as connection:
             return {row.phase: row.recorded_ms for row in connection.execute(wanted)}
 
-    def words(self, phase: str) -> Iterator[Word]:
-        """Yield all words of one phase, by subject."""
+    def words(self, phase: str, since_ms: int = 0) -> Iterator[tuple[int, Word]]:
+        """Yield (recorded at, word) of one phase, of those recorded at or after a moment, by subject."""
         table = schema.AUDIT
-        wanted = select(table).where(table.c.phase == phase).order_by(table.c.subject)
+        wanted = select(table).where(table.c.phase == phase, table.c.recorded_ms >= since_ms)
         with reading(self._engine) as connection:
-            rows = connection.execute(wanted).mappings().all()
+            rows = connection.execute(wanted.order_by(table.c.subject)).mappings().all()
         for row in rows:
-            yield Word(row["subject"], row["phase"], json.loads(row["body"]))
+            yield row["recorded_ms"], Word(row["subject"], row["phase"], json.loads(row["body"]))
 
     def open(self, phase: str, until: str) -> list[str]:
         """Return the subjects that have one phase and not yet another."""

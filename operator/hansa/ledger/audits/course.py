@@ -122,7 +122,10 @@ class Course:
             if is_late:
                 return _none("its job is gone")
             # Noted before it was made, and a crash came between; or somebody has deleted it.
-            made = await self._make(case, asked)
+            try:
+                made = await self._make(case, asked)
+            except NotFound:
+                return _none("the namespace of the audited job is gone")
         except HansaError as error:
             log.info("audit not read", extra={"audit": asked["name"], "error": str(error)})
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -64,7 +63,8 @@ class Audits:
         """``logbook``: the one writer of the log."""
         self._cluster, self._clock = cluster, clock
         self._parts, self._logbook, self._evidence = parts, logbook, evidence
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: frozenset[tuple[str, str]] = frozenset()
+        """What the grants told in the last pass."""
         self.figures = Figures()
 
     async def step(self) -> None:
@@ -92,14 +92,9 @@ class Audits:
 
     def _see(self, grants: Iterable[Manifest], now_ms: int) -> None:
         """Keep what runs have to do and what they told: grants go when their runs are released."""
-        words = [
-            word
-            for thing in grants
-            for word in _words(thing)
-            if (word.subject, word.phase) not in self._seen
-        ]
-        self._parts.book.add(words, now_ms)
-        self._seen |= {(word.subject, word.phase) for word in words}
+        words = {(word.subject, word.phase): word for thing in grants for word in _words(thing)}
+        self._parts.book.add([words[key] for key in words.keys() - self._seen], now_ms)
+        self._seen = frozenset(words)
 
     def _move_epochs(self, league: League, now_ms: int) -> None:
         epochs = self._parts.epochs
@@ -162,11 +157,11 @@ class Audits:
             await self._parts.telling.job(kept["job"], run, said)
 
     def _count(self, now_s: int) -> Figures:
-        book = self._parts.book
+        levels = self._parts.levels
         return Figures(
-            due=len(book.open(b.DUE, b.VERDICT)),
-            overdue=self._parts.levels.overdue(now_s),
-            verdicts=Counter(word.body["verdict"] for word in book.words(b.VERDICT)),
+            due=len(self._parts.book.open(b.DUE, b.VERDICT)),
+            overdue=levels.overdue(now_s),
+            verdicts=levels.verdicts(),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from hansa.api.sovereignnode import AssuranceWord
@@ -32,12 +33,16 @@ class Levels:
         """``logbook``: says which receipts are in the witnessed log."""
         self._book, self._facts, self._logbook = book, facts, logbook
         self._fresh = fresh or Freshness()
+        self._verdicts: dict[str, tuple[str, str, tuple[Shown, ...]]] = {}
+        """Subject → node's key, verdict and what that shows. They are never changed, so each is read once."""
+        self._read_ms = 0
 
     def standings(self, nodes: Mapping[str, LeagueNode], now_s: int) -> dict[str, Standing]:
         """Return node → where it stands; one whose key was replaced begins anew."""
+        self._catch_up()
         verdicts: dict[str, list[Shown]] = {}
-        for word in self._book.words(b.VERDICT):
-            verdicts.setdefault(word.body["nodeKey"], []).extend(_shown(word.body))
+        for key, _, shown in self._verdicts.values():
+            verdicts.setdefault(key, []).extend(shown)
         due = self._oldest_due()
         return {
             name: standing(
@@ -48,6 +53,17 @@ class Levels:
             )
             for name, node in nodes.items()
         }
+
+    def verdicts(self) -> dict[str, int]:
+        """Return verdict → how many there are."""
+        self._catch_up()
+        return Counter(verdict for _, verdict, _ in self._verdicts.values())
+
+    def _catch_up(self) -> None:
+        for recorded_ms, word in self._book.words(b.VERDICT, self._read_ms):
+            self._read_ms = max(self._read_ms, recorded_ms)
+            body = word.body
+            self._verdicts[word.subject] = body["nodeKey"], body["verdict"], tuple(_shown(body))
 
     def overdue(self, now_s: int) -> int:
         """Return how many audits have been due for too long."""

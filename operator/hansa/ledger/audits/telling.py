@@ -9,7 +9,7 @@ from typing import Any
 from hansa.api.job.verification import JobAssurance
 from hansa.api.kinds import AIJOB, SOVEREIGNNODE
 from hansa.api.sovereignnode import AuditCall, ClosedEpoch
-from hansa.errors import Conflict, NotFound
+from hansa.errors import Conflict, NotFound, Terminal
 from hansa.ledger.audits.levels import word_for
 from hansa.ledger.audits.nodes import LeagueNode
 from hansa.model.times import rfc3339
@@ -71,6 +71,9 @@ class Telling:
         except (Conflict, NotFound) as error:
             # Deleted, or made anew under its name: there is nobody to tell.
             log.info("not told", extra={"path": path, "error": str(error)})
+        except Terminal as error:
+            # One that cannot be told holds up no other.
+            log.warning("telling refused", extra={"path": path, "error": str(error)})
 
 
 def finding(run: str, reached: Standing | None, told: tuple[str, str], now_s: int) -> JobAssurance:

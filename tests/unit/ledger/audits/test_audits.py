@@ -162,7 +162,7 @@ async def test_after_an_epoch_tickets_are_drawn_with_the_auditors_keys(league: S
     league.members["oslo"].takes_part = False
     league.submit("study", "tartu")
     await league.until(lambda: bool(league.told("study")))
-    drawn = {word.subject: word.body for word in league.audits._parts.book.words("Drawn")}
+    drawn = {word.subject: word.body for _, word in league.audits._parts.book.words("Drawn")}
     first, before, *_, now = (drawn[name] for name in sorted(drawn))
     assert [one["withKeys"] for one in (first, before, now)] == [False, True, True]
     assert before["spoilt"] == {}
