@@ -97,7 +97,11 @@ def told(found: dict[str, Any], **changes: Any) -> tuple[str, ...]:
 
 
 EIGHT = {"m": (Devices(NVIDIA, "nvidia-h100-80gb-hbm3", 8),)}
-DISCOVERED = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "nvidia.com/gpu.memory": "81559"}
+DISCOVERED = {
+    "nvidia.com/gpu.present": "true",
+    "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3",
+    "nvidia.com/gpu.memory": "81559",
+}
 # Labels, resources, what drivers offer; how what is told begins (empty: nothing is).
 MACHINES: dict[str, tuple[dict[str, str], dict[str, str], Any, str]] = {
     "by claim only": ({}, {}, EIGHT, "m: 8 nvidia-h100-80gb-hbm3 (gpu.nvidia.com) are offered by"),
