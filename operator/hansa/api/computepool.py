@@ -18,7 +18,7 @@ from hansa.api.meta import (
     keyed,
     rule,
 )
-from hansa.api.residency import Overlay, Residency
+from hansa.api.residency import Overlay, Residency, nested_overlays_exist
 
 Percent = Annotated[int, Field(ge=1, le=100)]
 
@@ -147,14 +147,6 @@ def _overlays_exist(test: str, side: str) -> Rule:
     )
 
 
-_NESTED_OVERLAYS_EXIST = rule(
-    "self.overlays.all(o, o.places.all(p, !p.startsWith('overlay/') ||"
-    " self.overlays.exists(inner, 'overlay/' + inner.name == p)))",
-    "overlays[].places names an overlay that overlays[] does not define",
-    field_path=".overlays",
-)
-
-
 class ComputePoolSpec(Model):
     """The rules of a pool."""
 
@@ -175,7 +167,7 @@ class ComputePoolSpec(Model):
                 for test in ("location", "legalControl")
                 for side in ("allow", "deny")
             ),
-            _NESTED_OVERLAYS_EXIST,
+            nested_overlays_exist("pool"),
         )
     )
 

@@ -230,6 +230,7 @@ class Agent:
             (duties.volumes, duties.volumes_pause_s),
             (duties.forget, lambda: FORGET_S),
             (duties.gpu_use, lambda: GPU_USE_S),
+            (duties.devices, lambda: GPU_USE_S),
             (parts.held_results.look, lambda: HELD_RESULTS_S),
             (parts.log_follower.look, lambda: LOGS_S),
             (parts.kept_logs.look, lambda: LOGS_S),

@@ -181,6 +181,13 @@ class Duties:
         unfit = bool(self._context.cluster_state.unusable_data)
         return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
 
+    async def devices(self) -> None:
+        """Find the cards that only DRA drivers offer."""
+        context = self._context
+        found = await probes.find_devices(context.own)
+        if found is not None and context.cluster_state.put_devices(found):
+            context.dirty.set()
+
     async def gpu_use(self) -> None:
         """Ask the exporters which GPUs are busy, and what others hold of the machines."""
         context = self._context

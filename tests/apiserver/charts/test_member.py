@@ -74,6 +74,7 @@ EVERYWHERE = {
     ("apps/deployments", "list"),
 }
 CLUSTER = {
+    ("resource.k8s.io/resourceslices", "list"),
     *(("core/nodes", verb) for verb in ("get", "list", "watch")),
     *(("core/namespaces", verb) for verb in ("get", "list", "watch", "create", "delete")),
     *(("core/persistentvolumes", verb) for verb in ("get", "list", "create", "delete")),

@@ -188,6 +188,11 @@ def _residency(test: str, side: str, place: str) -> dict:
     return {"residency": EVERYWHERE | {test: WORLD | {side: [place]}}}
 
 
+def _policy(changes: dict) -> dict:
+    """The law with one data set that is changed."""
+    return _with(BASES["MemberPolicy"]["spec"], datasets=[_with(HELD, **changes)])
+
+
 ROOT_RULES: dict[tuple[str, str], Case] = {
     ("SovereignNode", ""): Case(
         _named("SovereignNode", "a" * 52), _named("SovereignNode", "a" * 53)
@@ -232,7 +237,19 @@ RULES: dict[str, Case] = {
         for test in ("location", "legalControl")
         for side in ("allow", "deny")
     },
-    "overlays[].places names": Case(
+    **{
+        f"datasets[].residency.{test}.{side} names": Case(
+            _policy(_residency(test, side, "overlay/adequate")),
+            _policy(_residency(test, side, "overlay/unknown")),
+        )
+        for test in ("location", "legalControl")
+        for side in ("allow", "deny")
+    },
+    "overlays[].places names an overlay that overlays[] of the policy": Case(
+        _policy({}),
+        _policy({}) | {"overlays": [{"name": "wide", "places": ["overlay/unknown"]}]},
+    ),
+    "overlays[].places names an overlay that overlays[] of the pool": Case(
         _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/adequate"]}]),
         _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/unknown"]}]),
     ),
@@ -299,6 +316,7 @@ PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".institutions[].cohort": (".spec", _define_cohort),
     ".cohorts[].parent": (".spec", _define_cohort),
     ".spec.residency": (".spec", _define_overlay),
+    ".spec.datasets[].residency": (".spec", _define_overlay),
     ".overlays[].places": (".spec", _define_inner_overlay),
 }
 """Part of a path → (what to change first, how): fields that exclude or require each other."""

@@ -13,6 +13,7 @@ from hansa.errors import Terminal
 from hansa.grants.reasons import MemberReason
 from hansa.member.cluster.cluster_state import KubeRay
 from hansa.model.reasons import Reason
+from hansa.reconcile.member.inventory.devices import Devices
 from tests.residency_kit import stands_in
 
 
@@ -203,10 +204,24 @@ def test_doctor_names_machines_that_are_not_understood():
         "metadata": {"name": "m1", "labels": {"kubernetes.io/arch": "amd64"}},
         "status": {"allocatable": {"google.com/tpu": "4"}, "conditions": conditions},
     }
-    finding = doctor.machines_finding([node])
+    finding = doctor.machines_finding([node], {})
     assert not finding.good
     assert finding.detail == "m1: google.com/tpu is in no row of the table of accelerators"
-    assert doctor.machines_finding([]).good
+    assert doctor.machines_finding([], {}).good
+
+
+def test_a_doctor_names_cards_that_only_a_claim_gets():
+    node = {
+        "metadata": {"name": "m1", "labels": {"kubernetes.io/arch": "amd64"}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    offered = {"m1": (Devices("gpu.nvidia.com", "nvidia-h100", 8),)}
+
+    finding = doctor.machines_finding([node], offered)
+
+    assert not finding.good
+    assert "8 nvidia-h100 (gpu.nvidia.com) are offered by claim only" in finding.detail
+    assert doctor.machines_finding([node], {}).good
 
 
 def test_doctor_wants_to_know_the_side():
