@@ -7,35 +7,18 @@ exclude each other are left to ``crd_cases.PREPARE``.
 from __future__ import annotations
 
 from hansa.api.meta import API_VERSION
+from tests.apiserver.crds.parts import (
+    CONDITION,
+    KEPT_LOG,
+    KEY,
+    OVERLAY,
+    POD_END,
+    RESIDENCY,
+    SIGNATURE,
+)
 from tests.apiserver.crds.verified import AUDITED, DIGEST, EARLY, LATE, SEAL, SHOWN, VERIFIED
 
 UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
-
-RESIDENCY = {
-    "location": {"allow": ["EU"], "deny": ["BR"]},
-    "legalControl": {"allow": ["EU"], "deny": ["US"]},
-}
-CONDITION = {
-    "type": "Ready",
-    "status": "True",
-    "reason": "Pending",
-    "message": "all is well",
-    "lastTransitionTime": EARLY,
-    "observedGeneration": 1,
-}
-OVERLAY = {"name": "adequate", "places": ["JP"]}
-KEY = {"name": "league", "publicKey": "A" * 43 + "="}
-SIGNATURE = {"keyId": DIGEST, "signature": "AAAA"}
-KEPT_LOG = {"start": 0, "end": 4, "until": LATE}
-POD_END = {
-    "role": "Head",
-    "reason": "OOMKilled",
-    "exitCode": 137,
-    "restarts": 1,
-    "at": EARLY,
-    "events": ["BackOff: again"],
-    "logTail": "done",
-}
 
 JOB_SPEC = {
     "pool": "league",

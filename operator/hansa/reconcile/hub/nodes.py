@@ -187,11 +187,7 @@ def priced(node: ParsedNode, at_s: float) -> Site:
     return known[-1]
 
 
-def _none_yet(_: ParsedNode) -> list[Site]:
-    return []
-
-
-_PRICED = Derived(_none_yet)
+_PRICED: Derived[ParsedNode, list[Site]] = Derived(lambda _: [])
 """Node → its site at the prices that were asked for last."""
 
 
