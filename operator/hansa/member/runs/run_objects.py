@@ -178,11 +178,14 @@ class RunObjects:
         watched, source = self._context.watched_for(entry), await self.log_source(entry)
         if watched is None or source is None:
             return Output(is_read=False)
-        lines = self._context.settings.rendering.log_tail_lines + source.own_lines
-        log, is_cut = await self.read_log(
-            source, lambda most: {"tailLines": str(lines), "limitBytes": str(most)}
-        )
-        return Output(is_cut=True) if is_cut else watched.workload.output(log)
+        tail = self._context.settings.rendering.log_tail_lines + source.own_lines
+        log, is_cut = await self._last_lines(source, tail)
+        if not is_cut:
+            return watched.workload.output(log)
+        # A progress bar is a line without end; the result is the work's last line all the same.
+        log, misses_result = await self._last_lines(source, source.own_lines + 1)
+        result = None if misses_result else watched.workload.output(log).result
+        return Output(result=result, is_cut=True)
 
     async def log_source(self, entry: Entry) -> LogSource | None:
         """Return where a run's log stands; None: nowhere yet, or its kind of work has none."""
@@ -197,6 +200,11 @@ class RunObjects:
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
         pod = f"{collection}/{newest['metadata']['name']}"
         return LogSource(pod, source.container, source.own_lines, source.mark)
+
+    async def _last_lines(self, source: LogSource, lines: int) -> tuple[str, bool]:
+        return await self.read_log(
+            source, lambda most: {"tailLines": str(lines), "limitBytes": str(most)}
+        )
 
     async def read_log(
         self, source: LogSource, query: Callable[[int], Mapping[str, str]]
