@@ -28,7 +28,7 @@ from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
-from hansa.reconcile.member.outgoing import refusal
+from hansa.reconcile.member.outgoing import LEFT_OUT, refusal
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
     GPU_CLASS_LABEL,
@@ -48,8 +48,8 @@ from hansa.reconcile.member.workload import (
 )
 
 MOST_LOG_BYTES = 1 << 20
-POD_LINES, POD_BYTES = "40", "65536"
-"""Of a container that ended; the limit cuts the end off, so it is far beyond what is told."""
+POD_LINES, POD_BYTES = (40, 20, 10, 7, 6, 5, 4, 3, 2, 1), 65_536
+"""Of a container that ended; the limit cuts the end off, and a progress bar is one line: then fewer are asked for."""
 LIMIT_SLACK_BYTES = 4096
 """``limitBytes`` may return slightly less than it says."""
 
@@ -164,14 +164,17 @@ class RunObjects:
         """Return the last lines of a container that ended; empty: it has none, or they cannot be read."""
         if not pod.container:
             return ""
-        asked = {"container": pod.container, "tailLines": POD_LINES, "limitBytes": POD_BYTES}
+        path = f"/api/v1/namespaces/{entry.name}/pods/{pod.pod}/log"
+        asked = {"container": pod.container, "limitBytes": str(POD_BYTES)}
         asked |= {"previous": "true"} if pod.previous else {}
         try:
-            return await self._context.own.text(
-                f"/api/v1/namespaces/{entry.name}/pods/{pod.pod}/log", asked
-            )
+            for lines in POD_LINES:
+                text = await self._context.own.text(path, asked | {"tailLines": str(lines)})
+                if len(text.encode()) < POD_BYTES - LIMIT_SLACK_BYTES:
+                    return text
         except HansaError:
             return ""
+        return LEFT_OUT
 
     async def read_output(self, entry: Entry) -> Output:
         """Return the work's last lines and declared result, from the log that holds them."""
