@@ -126,6 +126,18 @@ class Disruption(Model):
     )
 
 
+class Verification(Model):
+    """How much of the pool's work is run again."""
+
+    floor_percent: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="Least share of runs that is audited, in per cent; what a provider could gain by"
+        " cheating raises it.",
+    )
+
+
 def _overlays_exist(test: str, side: str) -> Rule:
     return rule(
         f"self.residency.{test}.{side}.all(p, !p.startsWith('overlay/') ||"
@@ -190,6 +202,7 @@ class ComputePoolSpec(Model):
     preemption: Preemption = Field(default=Preemption(), description="Preemption.")
     disconnection: Disruption = Field(default=Disruption(), description="Bounds on disconnection.")
     assurance: Assurance = Field(default="L0", description="Least assurance level of its nodes.")
+    verification: Verification = Field(default=Verification(), description="Audits of its work.")
     gpu_classes: tuple[GpuClass, ...] = Field(
         default=(), max_length=64, description="GPU classes lent through the pool; empty: all."
     )

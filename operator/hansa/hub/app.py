@@ -88,7 +88,11 @@ class Hub:
             on_change=self._on_change,
             resync_s=settings.planning.resync_seconds,
         )
-        limits = NodeLimits(settings.nodes.lease_grace_seconds, settings.planning.currency)
+        limits = NodeLimits(
+            settings.nodes.lease_grace_seconds,
+            settings.planning.currency,
+            word_keys={signer.key_id: signer.public_key},
+        )
         league = LeagueCache(self.caches, limits)
         self.plans = PlanningLoop(
             self.caches,

@@ -1,7 +1,7 @@
 """``hansa ledger``: wiring, until a signal says stop.
 
-Its duties: follow the hub's nodes and grants, take receipts in, move claims on as their time comes,
-tell projects what they have spent, and read the figures for the scrape. Each is tried again by
+Its duties: follow the hub's nodes and grants, take receipts in, move audits on, and claims as their time
+comes, tell projects what they have spent, and read the figures for the scrape. Each is tried again by
 itself; a database or hub that is away ends none of them.
 """
 
@@ -21,6 +21,8 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.proxies import connect
+from hansa.ledger.audits.duty import Audits, Figures
+from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
 from hansa.ledger.league import League
 from hansa.ledger.receipts.hub_view import HubView
@@ -38,6 +40,7 @@ from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
 from hansa.process.app import going_on, regularly, run_process, together, until_signalled
 from hansa.process.environment import read_settings
+from hansa.verification.verdict import Verdict
 
 HUNG_AFTER_S = 600.0
 """No intake has begun for so long: the process should be restarted."""
@@ -45,6 +48,10 @@ STALE_AFTER_S = 300.0
 """The books were not read for so long: the ledger is not ready."""
 LOOK_S = 30.0
 DAY_MS = 86_400_000
+
+
+def _no_audits(_engine: Engine, _source: ReceiptSource) -> Audits | None:
+    return None
 
 
 class Ledger:
@@ -57,8 +64,10 @@ class Ledger:
         league: League,
         open_receipts: Callable[[Engine], ReceiptSource],
         clock: Clock,
+        *,
+        open_audits: Callable[[Engine, ReceiptSource], Audits | None] = _no_audits,
     ) -> None:
-        """Nothing is opened before ``prepare``; ``open_receipts`` makes the source over the same database."""
+        """Nothing is opened before ``prepare``; what ``open_…`` make is over the same database."""
         self._terms = settings.terms
         self._interval_s = settings.intake.interval_seconds
         self._clock = clock
@@ -69,6 +78,10 @@ class Ledger:
         self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
         self._reader = LedgerReader(self._engine)
         self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
+        self._audits = open_audits(self._engine, source)
+        self._audits_s = settings.audits.interval_seconds
+        self._at_log = asyncio.Lock()
+        """Receipts and audits use the log one after the other."""
         self._standing: Standing | None = None
         self._read_s = clock.monotonic()
 
@@ -79,13 +92,25 @@ class Ledger:
     async def run(self) -> None:
         """Do all duties until cancelled."""
         duties = (
-            (self._intake.step, self._interval_s),
+            (self.take_in, self._interval_s),
+            (self.audit, self._audits_s),
             (self.move_on, LOOK_S),
             (self.tell, LOOK_S),
             (self.look, LOOK_S),
         )
         regular = (regularly(going_on(duty), partial(float, s)) for duty, s in duties)
         await together(self._hub.follow(), *regular)
+
+    async def take_in(self) -> None:
+        """Take receipts in."""
+        async with self._at_log:
+            await self._intake.step()
+
+    async def audit(self) -> None:
+        """Move audits on, where there are any."""
+        if self._audits is not None:
+            async with self._at_log:
+                await self._audits.step()
 
     async def move_on(self) -> None:
         """Post what was pending long enough, and release what was kept back long enough."""
@@ -139,6 +164,8 @@ class Ledger:
         for project, (spent, limit) in self._league.budgets.items():
             if limit:
                 yield Sample(m.PROJECT_BUDGET, spent / limit, (project,))
+        if self._audits is not None:
+            yield from _audited(self._audits.figures)
         if self._standing is None:
             return
         yield Sample(m.LEDGER_RECEIPTS, self._standing.receipts)
@@ -151,6 +178,16 @@ class Ledger:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+
+def _audited(figures: Figures) -> Iterator[Sample]:
+    if figures.verdicts is None:
+        return
+    yield Sample(m.AUDITS_DUE, figures.due)
+    yield Sample(m.AUDITS_OVERDUE, figures.overdue)
+    for verdict in Verdict:
+        if verdict is not Verdict.OPEN:
+            yield Sample(m.AUDITS, figures.verdicts.get(verdict.value, 0), (verdict.value,))
 
 
 async def serve(settings: LedgerSettings, own: Connection) -> None:
@@ -168,7 +205,11 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
             skew_ms=settings.intake.clock_skew_seconds * 1000,
         )
         open_receipts = partial(open_source, settings, cluster, hub, clock=clock)
-        ledger = Ledger(settings, hub, league, open_receipts, clock)
+
+        def verification(engine: Engine, source: ReceiptSource) -> Audits | None:
+            return open_audits(settings.audits, cluster, engine, source, clock)
+
+        ledger = Ledger(settings, hub, league, open_receipts, clock, open_audits=verification)
         stack.callback(ledger.close)
         instruments.attach(SampleCollector(ledger.samples))
         await stack.enter_async_context(

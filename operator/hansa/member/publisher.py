@@ -166,6 +166,7 @@ class Publisher:
             unusable_data=frozenset(context.cluster_state.unusable_data),
             outbox=context.outbox,
             receipts_waiting=context.receipts.waiting,
+            audits=context.auditor.wire,
         )
         return node_status(
             said, self._conditions.get(self._node_path, []), now_s=context.clock.now()

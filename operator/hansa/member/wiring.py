@@ -27,6 +27,7 @@ from hansa.member.runs.run_objects import RunObjects
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.receipt_store import ReceiptStore
+from hansa.member.witness.auditor import Auditor
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
 from hansa.ports import Clock, Cluster, Manifest, Signer
@@ -124,6 +125,7 @@ def assemble(
         signer=clients.signer,
         epochs=EpochStore(clients.own, settings.namespace),
         receipts=ReceiptStore(clients.own, settings.namespace, clients.signer),
+        auditor=Auditor(clients.signer),
         gpu_sightings=GpuSightings(gpu_salt(clients.signer)),
         contact=Contact(
             clock, last_s=clients.last_contact_s, skew_s=settings.limits.clock_skew_seconds

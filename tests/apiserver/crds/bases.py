@@ -70,6 +70,8 @@ JOB_SPEC = {
     "retry": {"limit": 3, "causes": [{"cause": "AppFailed", "limit": 1}]},
     "project": "screening",
     "assurance": "L0",
+    "comparator": {"absolute": "0.001", "relative": "1e-6"},
+    "audit": {"of": "study", "epoch": 1, "node": "tartu"},
     "result": {"maxBytes": 10},
     "authorizations": [
         {
@@ -128,6 +130,13 @@ JOB_STATUS = {
         "gpuSeconds": 1,
         "wallSeconds": 1,
         "cost": {"amount": "0.1", "currency": "EUR"},
+    },
+    "assurance": {
+        "epoch": 1,
+        "reached": "L1",
+        "audit": "Due",
+        "message": "drawn with a probability of 1.00 %",
+        "at": EARLY,
     },
     "conditions": [CONDITION],
 }
@@ -194,6 +203,24 @@ NODE_STATUS = {
             "signature": SEAL,
         },
     },
+    "assurance": {
+        "nodeKey": DIGEST,
+        "level": "L1",
+        "since": EARLY,
+        "until": LATE,
+        "why": "L2 needs a fresh Probe",
+        "signature": SEAL,
+    },
+    "audits": {
+        "call": {
+            "nodeKey": DIGEST,
+            "epoch": 2,
+            "closed": {"epoch": 1, "size": 3, "root": DIGEST},
+            "signature": SEAL,
+        },
+        "commitment": {"epoch": 3, "digest": DIGEST},
+        "reveal": {"epoch": 1, "root": DIGEST, "key": "AAAA"},
+    },
     "memberConditions": [CONDITION],
     "conditions": [CONDITION],
 }
@@ -222,6 +249,7 @@ POOL_SPEC = {
     },
     "disconnection": {"maxUnattendedSeconds": 60},
     "assurance": "L0",
+    "verification": {"floorPercent": 1},
     "gpuClasses": ["nvidia-l40s"],
 }
 

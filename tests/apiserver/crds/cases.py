@@ -97,6 +97,7 @@ SAMPLES: dict[str, Sample] = {
     meta.RAY_RESOURCE: Sample(("a", "A.b-c_9", "a" * 63), ("", "9a", "-a", "a b", 'a"', "a$(id)")),
     meta.ENV_NAME: Sample(("A", "_a1", "A" * 128), ("1A", "A-B", "A=B", "")),
     meta.CURRENCY: Sample(("EUR",), ("eur", "EURO", "€")),
+    meta.TOLERANCE: Sample(("0", "0.001", "1e-6"), ("-1", "1e6", ".5", "one")),
     meta.REASON: Sample(("Pending", "A1", "A" * 63), ("not ready", "1st", "")),
     meta.SHA256: Sample((DIGEST, _digest(7)), ("md5:abc", "a" * 64, "sha256:" + "A" * 64), _digest),
 }
@@ -153,6 +154,8 @@ OTHER_JOB: dict[str, Any] = {
     "disconnection": {"policy": "Stop"},
     "project": "other",
     "assurance": "L1",
+    "comparator": {"absolute": "0.1"},
+    "audit": None,
     "result": None,
     "authorizations": [],
     "retry": {"limit": 1},
@@ -237,6 +240,7 @@ RULES: dict[str, Case] = {
         _with(HELD, exports={"result": "OnRelease"}),
         _with(HELD, exports={"result": "OnRelease"}, owners=[]),
     ),
+    "relative: 1 or more makes": Case("0.5", "1"),
     "Inference is not served yet": Case("FineTune", "Inference"),
     "lendingLimitGpus must not exceed": Case(
         _with(SHARE, nominalGpus=2, lendingLimitGpus=2),

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from hansa.api.job.log_window import JobLogWindow, KeptLog
 from hansa.api.job.post_mortem import PostMortem
 from hansa.api.job.retry import Cause
+from hansa.api.job.verification import JobAssurance
 from hansa.api.meta import (
     Condition,
     Currency,
@@ -171,6 +172,10 @@ class AIJobStatus(Model):
     )
     earlier: PastUsage | None = Field(
         default=None, description="The part of it that belongs to epochs that are over."
+    )
+    assurance: JobAssurance | None = Field(
+        default=None,
+        description="What verification knows of its last run; written when its audit epoch is decided.",
     )
     conditions: tuple[Condition, ...] = Field(
         default=(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hansa.ledger.receipts.evidence import Evidence, Place
 from hansa.ports import Clock
 from hansa.receipts.bundle import log_entry
+from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.log.appender import Appender
 from hansa.translog.proof import LogProof
 
@@ -38,6 +39,10 @@ class Logbook:
         # A clock that was put back records behind what was logged last.
         newest_ms = min(self._up_to.recorded_ms, int(self._clock.now() * 1000))
         self._up_to = Place(max(0, newest_ms - BACK_MS))
+
+    def head(self) -> Checkpoint:
+        """Return what the newest checkpoint says; raises ``Terminal`` where there is none yet."""
+        return Checkpoint.parse(self._appender.head.text)
 
     def prove(self, digest: str) -> LogProof:
         """Return the proof that a receipt is logged and witnessed; raises as ``Appender.prove``."""

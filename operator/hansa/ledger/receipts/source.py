@@ -45,9 +45,10 @@ class NodeReceipts:
         self._cluster = cluster
         self._hub = hub
         self._evidence = evidence
-        self._signer = signer
+        self.signer = signer
         self._clock = clock
-        self._logbook = logbook
+        self.logbook = logbook
+        """The one writer of the log; None: there is none."""
         self._skew_s = skew_s
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
@@ -62,8 +63,8 @@ class NodeReceipts:
         self.behind = sum(map(_waiting, nodes))
         for node in nodes:
             await self._take_from(node)
-        if self._logbook is not None:
-            await asyncio.to_thread(self._logbook.catch_up, self._evidence)
+        if self.logbook is not None:
+            await asyncio.to_thread(self.logbook.catch_up, self._evidence)
         return await asyncio.to_thread(self._unbooked)
 
     async def done(self, digests: Sequence[str]) -> None:
@@ -96,14 +97,14 @@ class NodeReceipts:
             await self._acknowledge(name, node_key, head.sequence, head.digest)
 
     def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
-        keys = {node_key: pinned, self._signer.key_id: self._signer.public_key}
+        keys = {node_key: pinned, self.signer.key_id: self.signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
-        bench = Bench(keys, self._signer, self._evidence.known_for, self._evidence.granted, moment)
+        bench = Bench(keys, self.signer, self._evidence.known_for, self._evidence.granted, moment)
         return judge(shown, self._evidence.head(node_key), bench)
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
         mark = acknowledge(
-            self._signer,
+            self.signer,
             node_key=node_key,
             sequence=sequence,
             digest=digest,

@@ -140,9 +140,19 @@ def plan_job(
     return replace(
         request,
         submitted_s=queue_time.submitted_as_s(job),
-        refused_by=refusals.standing(rows, job.parsed.digest, generations, now_s),
+        refused_by=refusals.standing(rows, job.parsed.digest, generations, now_s)
+        | _elsewhere(job, league),
         holdings=_holdings(job, epochs, decision, gpu_class, now_s),
     )
+
+
+def _elsewhere(job: JobView, league: LeagueView) -> dict[str, str]:
+    """Return the nodes at which an audit may not be: all but the one that the draw has named."""
+    spec = job.parsed.spec
+    if spec is None or spec.audit is None:
+        return {}
+    why = f"it is an audit of {spec.audit.of}, which the draw has given to {spec.audit.node}"
+    return {name: why for name in league.nodes if name != spec.audit.node}
 
 
 def orphan(uid: str, epochs: Iterable[Epoch], now_s: float) -> Job | None:

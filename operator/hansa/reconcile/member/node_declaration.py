@@ -97,6 +97,8 @@ class Declaration:
     outbox: Sequence[Manifest] = ()
     """Receipts that travel, in their envelopes."""
     receipts_waiting: int = 0
+    audits: Mapping[str, Any] = field(default_factory=dict)
+    """Its answers to the ledger's call to auditors."""
 
 
 def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float) -> Manifest:
@@ -114,6 +116,8 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
     }
     if said.outbox or said.receipts_waiting:
         status["receipts"] = {"outbox": list(said.outbox), "waiting": said.receipts_waiting}
+    if said.audits:
+        status["audits"] = dict(said.audits)
     if said.kuberay_version:
         status["kuberayVersion"] = said.kuberay_version
     if said.token_end_s is not None:

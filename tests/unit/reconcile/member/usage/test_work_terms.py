@@ -15,7 +15,6 @@ NODE_SPEC = {
     "prices": [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "0.75"}],
     "cpuHourPrice": "0.02",
     "currency": "SEK",
-    "assurance": "L2",
 }
 
 
@@ -25,6 +24,7 @@ def terms(**changes: Any) -> Terms:
         "jurisdiction": "EE",
         "gpu_class": "nvidia-rtx-4090",
         "node_spec": NODE_SPEC,
+        "assurance": "L2",
     }
     return Terms(**said | changes)
 
@@ -74,11 +74,6 @@ STRANGE: dict[str, Any] = {
 @pytest.mark.parametrize("node_spec", STRANGE.values(), ids=STRANGE.keys())
 def test_a_price_that_cannot_be_read_is_none(node_spec: Any):
     assert price_of(node_spec, "nvidia-rtx-4090", 0.0) is None
-
-
-def test_an_assurance_that_nobody_knows_is_the_least():
-    work = work_of(spec(), terms(node_spec={"assurance": ["L9"]}))
-    assert work.assurance == "L0"
 
 
 def test_another_tariff_has_another_digest():
