@@ -125,6 +125,8 @@ def repeat(
         sections, code = answer()
         if watch and sys.stdout.isatty():
             click.clear()
+        if watch and output == "yaml":
+            click.echo("---")
         show(sections, output)
         if not watch:
             break

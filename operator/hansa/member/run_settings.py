@@ -170,7 +170,10 @@ class Runs(Group):
         " that kubelets use and its containers cannot read; JSON.",
     )
     runtime_class_name: str = Field(
-        default="", pattern=_OR_NONE, description="Runtime class of all job pods; empty: none."
+        default="",
+        pattern=_OR_NONE,
+        description="Runtime class of all job pods; empty: none. Where the class has scheduling (Kata's,"
+        " gVisor's), nodeSelector and tolerations here repeat it: the second lock admits no others.",
     )
     gpu_runtime_class_name: str = Field(
         default="",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from hansa.cli import display
@@ -23,6 +24,39 @@ def condition(kind, status="True", reason="Pending"):
 
 def job(*conditions, pool="league", **status):
     return {"spec": {"pool": pool}, "status": {"conditions": list(conditions), **status}}
+
+
+@pytest.fixture
+def watched(monkeypatch, capsys):
+    """Shows two answers, one after the other, as --watch does."""
+
+    def show(output):
+        answers, pauses = iter([1, 2]), iter([None, KeyboardInterrupt])
+
+        def pause(sleep):
+            sleep.close()
+            if stop := next(pauses):
+                raise stop
+
+        monkeypatch.setattr(display.asyncio, "run", pause)
+        with pytest.raises(KeyboardInterrupt):
+            display.repeat(
+                lambda: ([display.Section("Jobs", ("GPUS",), [(next(answers),)])], 0),
+                output,
+                watch=True,
+            )
+        return capsys.readouterr().out
+
+    return show
+
+
+def test_each_look_of_a_watch_is_a_document_of_its_own(watched):
+    """A program must not read the second answer as a part of the first."""
+    assert [*yaml.safe_load_all(watched("yaml"))] == [
+        {"jobs": [{"gpus": 1}]},
+        {"jobs": [{"gpus": 2}]},
+    ]
+    assert "---" not in watched("json")
 
 
 STATES = {

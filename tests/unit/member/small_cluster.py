@@ -108,6 +108,10 @@ class SmallCluster:
         log = self.logs[f"{path}?{query['container']}"]
         if "timestamps" in query:
             log = self._timed(log, query.get("sinceTime", ""))
+        if "tailLines" in query:
+            whole = log.removesuffix("\n")
+            lines = whole.split("\n")[-int(query["tailLines"]) :]
+            log = "\n".join(lines) + log[len(whole) :]
         return log.encode()[: int(query["limitBytes"])].decode()
 
     def _timed(self, log: str, since: str) -> str:

@@ -28,7 +28,7 @@ from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
-from hansa.reconcile.member.outgoing import refusal
+from hansa.reconcile.member.outgoing import LEFT_OUT, refusal
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
     GPU_CLASS_LABEL,
@@ -48,8 +48,8 @@ from hansa.reconcile.member.workload import (
 )
 
 MOST_LOG_BYTES = 1 << 20
-POD_LINES, POD_BYTES = "40", "65536"
-"""Of a container that ended; the limit cuts the end off, so it is far beyond what is told."""
+POD_LINES, POD_BYTES = (40, 20, 10, 7, 6, 5, 4, 3, 2, 1), 65_536
+"""Of a container that ended; the limit cuts the end off, and a progress bar is one line: then fewer are asked for."""
 LIMIT_SLACK_BYTES = 4096
 """``limitBytes`` may return slightly less than it says."""
 
@@ -164,25 +164,31 @@ class RunObjects:
         """Return the last lines of a container that ended; empty: it has none, or they cannot be read."""
         if not pod.container:
             return ""
-        asked = {"container": pod.container, "tailLines": POD_LINES, "limitBytes": POD_BYTES}
+        path = f"/api/v1/namespaces/{entry.name}/pods/{pod.pod}/log"
+        asked = {"container": pod.container, "limitBytes": str(POD_BYTES)}
         asked |= {"previous": "true"} if pod.previous else {}
         try:
-            return await self._context.own.text(
-                f"/api/v1/namespaces/{entry.name}/pods/{pod.pod}/log", asked
-            )
+            for lines in POD_LINES:
+                text = await self._context.own.text(path, asked | {"tailLines": str(lines)})
+                if len(text.encode()) < POD_BYTES - LIMIT_SLACK_BYTES:
+                    return text
         except HansaError:
             return ""
+        return LEFT_OUT
 
     async def read_output(self, entry: Entry) -> Output:
         """Return the work's last lines and declared result, from the log that holds them."""
         watched, source = self._context.watched_for(entry), await self.log_source(entry)
         if watched is None or source is None:
             return Output(is_read=False)
-        lines = self._context.settings.rendering.log_tail_lines + source.own_lines
-        log, is_cut = await self.read_log(
-            source, lambda most: {"tailLines": str(lines), "limitBytes": str(most)}
-        )
-        return Output(is_cut=True) if is_cut else watched.workload.output(log)
+        tail = self._context.settings.rendering.log_tail_lines + source.own_lines
+        log, is_cut = await self._last_lines(source, tail)
+        if not is_cut:
+            return watched.workload.output(log)
+        # A progress bar is a line without end; the result is the work's last line all the same.
+        log, misses_result = await self._last_lines(source, source.own_lines + 1)
+        result = None if misses_result else watched.workload.output(log).result
+        return Output(result=result, is_cut=True)
 
     async def log_source(self, entry: Entry) -> LogSource | None:
         """Return where a run's log stands; None: nowhere yet, or its kind of work has none."""
@@ -197,6 +203,11 @@ class RunObjects:
         newest = max(page.items, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
         pod = f"{collection}/{newest['metadata']['name']}"
         return LogSource(pod, source.container, source.own_lines, source.mark)
+
+    async def _last_lines(self, source: LogSource, lines: int) -> tuple[str, bool]:
+        return await self.read_log(
+            source, lambda most: {"tailLines": str(lines), "limitBytes": str(most)}
+        )
 
     async def read_log(
         self, source: LogSource, query: Callable[[int], Mapping[str, str]]

@@ -78,7 +78,7 @@ def _result(output: Output, job: AIJobSpec, may: Permit) -> tuple[str | None, st
         return None, UNDECLARED if output.result is not None and may.verdict != "Deny" else ""
     if may.verdict == "Deny":
         return None, f"MemberPolicy {may.rule}"
-    if output.is_cut:
+    if output.is_cut and output.result is None:
         return None, TOO_LONG
     return (None, "") if output.result is None else _checked(output.result, job.result.max_bytes)
 

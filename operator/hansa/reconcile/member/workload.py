@@ -144,7 +144,7 @@ class Output:
     result: bytes | None = None
     """As the work wrote it, whatever it declared."""
     is_cut: bool = False
-    """Whether the log was too long to be read to its end: then nothing of it is known."""
+    """Whether its last lines are too long to be read: then no more than the result is known."""
     is_read: bool = True
     """Whether there was a log that could be read."""
 

@@ -15,6 +15,7 @@ from hansa.grants.exports import held_result, held_secret
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.runs import run_objects
 from hansa.model.times import rfc3339
+from hansa.reconcile.member.outgoing import LEFT_OUT
 from tests.residency_kit import EVERYWHERE
 from tests.unit.grants.grant_kit import FOREIGN, NOW_S, OWNER, policy
 from tests.unit.member.runs.test_another_workload import GRANT, RUN, Running, working
@@ -154,6 +155,20 @@ async def test_a_result_travels_as_declared_or_not_at_all(case):
 
     assert agent.status().get("result") == travels
     assert words in agent.message()
+
+
+async def test_a_result_behind_a_line_that_is_too_long_arrives(monkeypatch):
+    """A progress bar is one line, which grows for as long as the job runs."""
+    monkeypatch.setattr(run_objects, "MOST_LOG_BYTES", 5000)
+    bar = "\r".join(f"{number:>6} of 2000 steps" for number in range(2000))
+    submitters = "\n----\nJob succeeded\n----\n"
+    log = logged(b"accuracy 0.9", bar) + submitters
+    agent = await ended(
+        log, {"result": {"maxBytes": 64}}, exports={"result": "Allow", "logs": "Allow"}
+    )
+
+    assert agent.status()["result"] == "accuracy 0.9"
+    assert agent.status()["logTail"] == LEFT_OUT
 
 
 async def test_a_log_that_is_too_long_takes_no_result_with_it(monkeypatch):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import orjson
+
 from hansa.errors import HansaError, NotFound
 from hansa.grants.envelope import workload_name
 from hansa.grants.exports.permits import Subject, exportable
@@ -24,6 +26,8 @@ from hansa.reconcile.member.logs.kept_log import KeptLog
 from hansa.reconcile.member.logs.log_scan import LogScan
 
 log = logging.getLogger(__name__)
+MOST_GRANT_BYTES = 8 << 20
+"""Of grants that stay for their logs, as JSON: an agent holds four times as much, and new work must fit in."""
 MOST_READ = 16
 """Logs held in memory, decompressed, for those who read them now."""
 
@@ -81,12 +85,13 @@ class KeptLogs:
             return
         now_s, kept, grants = context.clock.now(), set[str](), self._grants()
         wanted = {*map(_run, context.grants.values()), *context.run_index.names()}
+        wanted -= {*map(_run, grants)} - kept_log.with_room(map(_kept, grants), MOST_GRANT_BYTES)
         for place in kept_log.paths(context.settings.namespace):
             try:
                 secret = await context.own.get(place)
             except NotFound:
                 continue
-            kept |= kept_log.runs_in(secret, now_s)
+            kept |= kept_log.runs_in(secret, now_s) & wanted
             patch = kept_log.removal(secret, now_s, wanted)
             if patch is not None:
                 await context.own.merge(place, patch)
@@ -135,6 +140,12 @@ class KeptLogs:
 
     def _wish(self, grant: Manifest) -> LogRequest | None:
         return request_of(self._context, grant, claimed(grant.get("spec") or {})[1])
+
+
+def _kept(grant: Manifest) -> tuple[str, str, int]:
+    said = grant["status"]["keptLog"]
+    until = said.get("until") if isinstance(said, dict) else ""
+    return _run(grant), str(until), len(orjson.dumps(grant))
 
 
 def _run(grant: Manifest) -> str:

@@ -26,8 +26,8 @@ from hansa.reconcile.member.logs.log_scan import KEPT_BEHIND_BYTES, LogScan
 log = logging.getLogger(__name__)
 MOST_FOLLOWED = 16
 """Logs followed at the same time; a hub that asks for more waits for these to run out."""
-MOST_CHUNKS, MOST_CHUNKS_AT_END = 16, 64
-"""Mebibytes read of one log at a time, until what is wanted is reached; and when nothing more comes."""
+MOST_CHUNKS, MOST_CHUNKS_AT_END = 4, 64
+"""Mebibytes read of one log at a look, until what is wanted is reached; and when nothing more comes."""
 
 
 @dataclass(slots=True)
@@ -49,6 +49,8 @@ class LogFollower:
         self._objects = objects
         self._kept = kept
         self._followed: dict[str, _Followed] = {}
+        self._taking = asyncio.Lock()
+        """A chunk holds the loop for a while: after each, whatever log it is of, others have their turn."""
 
     async def look(self) -> None:
         """Send the next piece of each log that is followed, and take back what is not any more."""
@@ -147,7 +149,9 @@ class LogFollower:
                 return True
             before = state.scan
             text, is_cut = await self._objects.read_log(source, before.query)
-            after = before.take(text, source.mark, is_cut=is_cut, is_over=is_over)
+            async with self._taking:
+                after = before.take(text, source.mark, is_cut=is_cut, is_over=is_over)
+                await asyncio.sleep(0)
             state.scan = after.without(after.end if is_over else start, behind)
             if not is_cut:
                 return True

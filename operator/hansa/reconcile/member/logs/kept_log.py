@@ -84,6 +84,16 @@ def removal(secret: Mapping[str, Any], now_s: float, wanted: Iterable[str]) -> M
     return {"data": dict.fromkeys(gone)} if gone else None
 
 
+def with_room(grants: Iterable[tuple[str, str, int]], most_bytes: int) -> set[str]:
+    """Return the runs whose grants, (run, kept until, bytes), may stay for their logs: those that end last."""
+    stay, left = set[str](), most_bytes
+    for run, _, size in sorted(grants, key=lambda row: row[1], reverse=True):
+        if size <= left:
+            stay.add(run)
+            left -= size
+    return stay
+
+
 def runs_in(secret: Mapping[str, Any], now_s: float) -> set[str]:
     """Return the runs whose logs are kept."""
     return {_run(key) for key in _data(secret) if _until_s(key) > now_s}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from hansa.api.job.log_window import WINDOW_BYTES
+from hansa.member import wiring
+from hansa.member.runs.logs import kept_logs
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.logs import kept_log
 from tests.unit.grants.grant_kit import NOW_S
@@ -210,6 +213,32 @@ async def test_one_that_is_kept_while_others_are_looked_at_stays(agent):
     await agent.parts.kept_logs.sweep()
 
     assert "keptLog" in agent.status()
+
+
+async def test_grants_that_stay_for_logs_leave_room_for_new_work(agent, monkeypatch):
+    """The agent holds so many bytes of grants and no more: what is new would be passed over."""
+    assert 4 * kept_logs.MOST_GRANT_BYTES <= wiring.MOST_GRANT_BYTES
+    await agent.ends(LINES)
+    (grant,) = agent.parts.context.grants.values()
+    monkeypatch.setattr(kept_logs, "MOST_GRANT_BYTES", len(orjson.dumps(grant)) - 1)
+
+    await agent.parts.kept_logs.sweep()
+
+    assert agent.kept() == {}
+    assert "keptLog" not in agent.status()
+
+
+@pytest.mark.parametrize("said", ["x", ["x"], 7])
+async def test_what_a_hub_says_of_a_kept_log_stops_no_sweep(agent, said):
+    await agent.ends(LINES)
+    grant = agent.hub.objects[GRANT]
+    agent.hub.put(GRANT, grant | {"status": grant["status"] | {"keptLog": said}})
+    version = agent.hub.objects[GRANT]["metadata"]["resourceVersion"]
+    await agent.until(lambda: agent._seen() == version)
+
+    await agent.parts.kept_logs.sweep()
+
+    assert len(agent.kept()) == 1
 
 
 async def test_nothing_goes_before_the_grants_were_read():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import Any
 
 import pytest
 
 from hansa.api.job.log_window import WINDOW_BYTES
 from hansa.api.meta import LOG_REQUEST_ANNOTATION
+from hansa.member.runs.logs.log_follower import _Followed
 from hansa.model.log_request import LogRequest
+from hansa.reconcile.member.logs.log_scan import LogScan
 from hansa.reconcile.member.outgoing import LOG_TAIL_BYTES
 from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.test_another_workload import GRANT, working
@@ -124,6 +128,30 @@ async def test_where_logs_are_not_exported_no_byte_of_it_leaves_whoever_asks(age
     assert await agent.look() == {"start": 0, "text": f"{CANARY}\n"}
     agent.policy(exports={"logs": rule})
     assert await agent.look() is None
+
+
+async def test_between_two_pieces_of_logs_others_have_their_turn(agent, monkeypatch):
+    """A mebibyte of empty lines takes a fifth of a second; who renews leases goes in between."""
+    follower, (name,) = agent.parts.log_follower, agent.parts.context.run_index.names()
+    entry, done, take = agent.parts.context.run_index.get(name), list[str](), LogScan.take
+
+    def noted(*arguments, **options):
+        done.append("piece")
+        return take(*arguments, **options)
+
+    async def others():
+        while True:
+            done.append("others")
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(LogScan, "take", noted)
+    agent.own.logs[LOG] = "one\n"
+    beside = asyncio.create_task(others())
+    await asyncio.gather(*(follower._read(entry, _Followed(), 0) for _ in range(5)))
+    beside.cancel()
+
+    turns = [*itertools.groupby(done)]
+    assert len([kind for kind, _ in turns if kind == "piece"]) == done.count("piece") == 5
 
 
 async def test_its_end_comes_with_the_end_of_the_run(agent):

@@ -54,6 +54,24 @@ def size(secret: dict[str, Any]) -> int:
     return sum(len(base64.b64decode(value)) for value in secret["data"].values())
 
 
+ROOM = {
+    "for all": ([("a", "1", 5), ("b", "2", 5)], 10, {"a", "b"}),
+    "for what ends last": ([("a", "1", 5), ("b", "3", 4), ("c", "2", 5)], 10, {"b", "c"}),
+    "for a smaller one beside a larger": (
+        [("a", "2", 9), ("b", "1", 1), ("c", "3", 5)],
+        10,
+        {"b", "c"},
+    ),
+    "for none": ([("a", "1", 11)], 10, set()),
+}
+
+
+@pytest.mark.parametrize("case", ROOM)
+def test_the_grants_of_kept_logs_have_so_much_room(case):
+    grants, most, stay = ROOM[case]
+    assert kept_log.with_room(grants, most) == stay
+
+
 def test_room_is_made_by_what_ends_first():
     first, second = kept("a", text=NOISE, until_s=NOW_S + 9), kept("b", text=NOISE[::-1])
     secret = holding(kept("c"), first)
