@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from e2e.demo.jobs import condition, finished, holds
 from e2e.testbed.build.binaries import cache_root
-from e2e.testbed.build.images import RAY
+from e2e.testbed.build.images import RAY, REPOSITORY
 from e2e.testbed.host.clock import wait_until
 from e2e.testbed.league.founding import SYSTEM
 from e2e.troubles.stage import CASE_S, Line, Manifest, Stage, Told
@@ -81,16 +82,18 @@ def private_registry(stage: Stage) -> Told:
     """A registry that asks for a password: without the right one the words say so, with it the job runs."""
     machine, site = stage.machine("tartu"), stage.league.members["tartu"]
     served = [sys.executable, "-m", "e2e.troubles.registry", f"{ROOT}/images"]
-    serving = subprocess.Popen([*machine.enter, *served, str(PORT), f"{USER}:{PASSWORD}"])
+    serving = subprocess.Popen(
+        [*machine.enter, *served, str(PORT), f"{USER}:{PASSWORD}"],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
     try:
         policy = stage.league.policies["tartu"]
         allowed = [*policy["spec"]["imageRegistries"], PRIVATE]
         site.apply(policy | {"spec": policy["spec"] | {"imageRegistries": allowed}})
-        site.apply(_pull_secret("wrong"))
         digest = stage.testbed.images[RAY].manifest.digest
         stage.submit("private", "print('ran')", "EE", image=f"{PRIVATE}@{digest}")
         told = stage.read_until("private", _is_refused, "it to be refused")
-        site.apply(_pull_secret(PASSWORD))
+        site.apply(pull_secret(PASSWORD))
         stage.submit("private-too", "print('ran')", "EE", image=f"{PRIVATE}@{digest}")
         after = stage.read_until("private-too", finished, "it to end")
     finally:
@@ -175,7 +178,8 @@ def _is_refused(job: Manifest) -> bool:
     return bool(job.get("status", {}).get("refusals"))
 
 
-def _pull_secret(password: str) -> Manifest:
+def pull_secret(password: str) -> Manifest:
+    """Return the Secret that a member's runs pull images with."""
     auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
     config = {"auths": {f"127.0.0.1:{PORT}": {"auth": auth}}}
     return {

@@ -13,7 +13,7 @@ from e2e.testbed.host.progress import Progress
 from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
 from e2e.testbed.providers.local import LocalTestbed
-from e2e.troubles.cases import PULL_SECRET, TROUBLES, Trouble
+from e2e.troubles.cases import PULL_SECRET, TROUBLES, Trouble, pull_secret
 from e2e.troubles.stage import Stage, Told
 
 NAME = "troubles"
@@ -43,6 +43,8 @@ def stage() -> Iterator[Stage]:
         record = state.load(NAME)
         league = League(testbed, cache_root() / "run" / NAME / "data", settings=SETTINGS)
         league.found()
+        for site in league.members.values():
+            site.apply(pull_secret("wrong"))
         yield Stage(testbed, league)
     left = remains(record) if record else [f"no record of {NAME}"]
     if left:
