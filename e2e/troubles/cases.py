@@ -73,7 +73,7 @@ def head_killed(stage: Stage) -> Told:
 
 def memory(stage: Stage) -> Told:
     """A program that takes more than its pod has ends its job with the cause, and once only."""
-    program = "print('growing'); held = [bytearray(1 << 26) for _ in range(256)]; print('never')"
+    program = "print('growing'); held = [bytearray(1 << 26) for _ in range(80)]; print('never')"
     stage.submit("hungry", program, "EE")
     return stage.read_until("hungry", finished, "it to end")
 
@@ -122,6 +122,24 @@ TROUBLES = (
         tainted,
     ),
     Trouble(
+        "The head is killed",
+        "All `gcs_server` processes of the machine get a SIGKILL while the job runs.",
+        "The job is not to blame: it runs again and ends well.",
+        head_killed,
+    ),
+    Trouble(
+        "Memory runs out",
+        "The program takes 5 GiB in a pod of 2 GiB.",
+        "The job ends, and the words say how.",
+        memory,
+    ),
+    Trouble(
+        "A log after the end",
+        "A program writes more than one piece of a log and ends; `kubectl hansa logs` is asked afterwards.",
+        "Every line is there.",
+        log_after_the_end,
+    ),
+    Trouble(
         "An image that cannot be pulled",
         "The job names a digest that no registry has.",
         "It is given up after the start limit, tried elsewhere, and the kubelet's words reach the owner.",
@@ -133,25 +151,8 @@ TROUBLES = (
         "The registry's answer reaches the owner; with the right password the next job runs.",
         private_registry,
     ),
-    Trouble(
-        "The head is killed",
-        "All `gcs_server` processes of the machine get a SIGKILL while the job runs.",
-        "The job is not to blame: it runs again and ends well.",
-        head_killed,
-    ),
-    Trouble(
-        "Memory runs out",
-        "The program takes 16 GiB in a pod of 2 GiB.",
-        "The job ends, and the words say how.",
-        memory,
-    ),
-    Trouble(
-        "A log after the end",
-        "A program writes more than one piece of a log and ends; `kubectl hansa logs` is asked afterwards.",
-        "Every line is there.",
-        log_after_the_end,
-    ),
 )
+"""The registry comes last: an image that was pulled with a password is given to no pod without it any more."""
 
 
 def expect(it: object, otherwise: str) -> None:
