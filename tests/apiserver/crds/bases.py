@@ -28,15 +28,10 @@ OVERLAY = {"name": "adequate", "places": ["JP"]}
 KEY = {"name": "league", "publicKey": "A" * 43 + "="}
 SIGNATURE = {"keyId": DIGEST, "signature": "AAAA"}
 KEPT_LOG = {"start": 0, "end": 4, "until": LATE}
-POD_END = {
-    "role": "Head",
-    "reason": "OOMKilled",
-    "exitCode": 137,
-    "restarts": 1,
-    "at": EARLY,
-    "events": ["BackOff: again"],
-    "logTail": "done",
-}
+POD_END = {"role": "Head", "reason": "OOMKilled", "exitCode": 137, "restarts": 1, "at": EARLY}
+POD_END |= {"events": ["BackOff: again"], "logTail": "done"}
+EXPORT = {"name": "result", "digest": DIGEST, "bytes": 2, "state": "Waiting", "nonce": DIGEST}
+EXPORT |= {"message": "an owner has to sign"}
 SEAL = {"keyid": DIGEST, "sig": "AAAA"}
 
 JOB_SPEC = {
@@ -263,16 +258,7 @@ GRANT_STATUS = {
     "gpuSeconds": 1,
     "receipts": 1,
     "result": "{}",
-    "exports": [
-        {
-            "name": "result",
-            "digest": DIGEST,
-            "bytes": 2,
-            "state": "Waiting",
-            "message": "an owner has to sign",
-            "nonce": DIGEST,
-        }
-    ],
+    "exports": [EXPORT],
     "logTail": "done",
     "log": {"start": 0, "text": "done", "state": "Open"},
     "keptLog": KEPT_LOG,
