@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from e2e.demo.jobs import condition, finished, holds
 from e2e.testbed.build.binaries import cache_root
-from e2e.testbed.build.images import RAY
+from e2e.testbed.build.images import RAY, REPOSITORY
 from e2e.testbed.host.clock import wait_until
 from e2e.testbed.league.founding import SYSTEM
 from e2e.troubles.stage import CASE_S, Line, Manifest, Stage, Told
@@ -72,7 +73,7 @@ def head_killed(stage: Stage) -> Told:
 
 def memory(stage: Stage) -> Told:
     """A program that takes more than its pod has ends its job with the cause, and once only."""
-    program = "print('growing'); held = [bytearray(1 << 26) for _ in range(256)]; print('never')"
+    program = "print('growing'); held = [bytearray(1 << 26) for _ in range(80)]; print('never')"
     stage.submit("hungry", program, "EE")
     return stage.read_until("hungry", finished, "it to end")
 
@@ -81,16 +82,18 @@ def private_registry(stage: Stage) -> Told:
     """A registry that asks for a password: without the right one the words say so, with it the job runs."""
     machine, site = stage.machine("tartu"), stage.league.members["tartu"]
     served = [sys.executable, "-m", "e2e.troubles.registry", f"{ROOT}/images"]
-    serving = subprocess.Popen([*machine.enter, *served, str(PORT), f"{USER}:{PASSWORD}"])
+    serving = subprocess.Popen(
+        [*machine.enter, *served, str(PORT), f"{USER}:{PASSWORD}"],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
     try:
         policy = stage.league.policies["tartu"]
         allowed = [*policy["spec"]["imageRegistries"], PRIVATE]
         site.apply(policy | {"spec": policy["spec"] | {"imageRegistries": allowed}})
-        site.apply(_pull_secret("wrong"))
         digest = stage.testbed.images[RAY].manifest.digest
         stage.submit("private", "print('ran')", "EE", image=f"{PRIVATE}@{digest}")
         told = stage.read_until("private", _is_refused, "it to be refused")
-        site.apply(_pull_secret(PASSWORD))
+        site.apply(pull_secret(PASSWORD))
         stage.submit("private-too", "print('ran')", "EE", image=f"{PRIVATE}@{digest}")
         after = stage.read_until("private-too", finished, "it to end")
     finally:
@@ -119,6 +122,24 @@ TROUBLES = (
         tainted,
     ),
     Trouble(
+        "The head is killed",
+        "All `gcs_server` processes of the machine get a SIGKILL while the job runs.",
+        "The job is not to blame: it runs again and ends well.",
+        head_killed,
+    ),
+    Trouble(
+        "Memory runs out",
+        "The program takes 5 GiB in a pod of 2 GiB.",
+        "The job ends, and the words say how.",
+        memory,
+    ),
+    Trouble(
+        "A log after the end",
+        "A program writes more than one piece of a log and ends; `kubectl hansa logs` is asked afterwards.",
+        "Every line is there.",
+        log_after_the_end,
+    ),
+    Trouble(
         "An image that cannot be pulled",
         "The job names a digest that no registry has.",
         "It is given up after the start limit, tried elsewhere, and the kubelet's words reach the owner.",
@@ -130,25 +151,8 @@ TROUBLES = (
         "The registry's answer reaches the owner; with the right password the next job runs.",
         private_registry,
     ),
-    Trouble(
-        "The head is killed",
-        "All `gcs_server` processes of the machine get a SIGKILL while the job runs.",
-        "The job is not to blame: it runs again and ends well.",
-        head_killed,
-    ),
-    Trouble(
-        "Memory runs out",
-        "The program takes 16 GiB in a pod of 2 GiB.",
-        "The job ends, and the words say how.",
-        memory,
-    ),
-    Trouble(
-        "A log after the end",
-        "A program writes more than one piece of a log and ends; `kubectl hansa logs` is asked afterwards.",
-        "Every line is there.",
-        log_after_the_end,
-    ),
 )
+"""The registry comes last: an image that was pulled with a password is given to no pod without it any more."""
 
 
 def expect(it: object, otherwise: str) -> None:
@@ -175,7 +179,8 @@ def _is_refused(job: Manifest) -> bool:
     return bool(job.get("status", {}).get("refusals"))
 
 
-def _pull_secret(password: str) -> Manifest:
+def pull_secret(password: str) -> Manifest:
+    """Return the Secret that a member's runs pull images with."""
     auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
     config = {"auths": {f"127.0.0.1:{PORT}": {"auth": auth}}}
     return {

@@ -22,7 +22,7 @@ from e2e.testbed.providers.site import Site
 
 Manifest = dict[str, Any]
 SPACE = "university"
-CASE_S = 900.0
+CASE_S = 420.0
 """For one trouble, on a machine however busy: a ceiling, no measure of speed."""
 SHOWN = ("Accepted", "Placed", "Running", "Succeeded", "Failed")
 

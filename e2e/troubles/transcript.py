@@ -13,14 +13,14 @@ from e2e.testbed.host.progress import Progress
 from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
 from e2e.testbed.providers.local import LocalTestbed
-from e2e.troubles.cases import PULL_SECRET, TROUBLES, Trouble
+from e2e.troubles.cases import PULL_SECRET, TROUBLES, Trouble, pull_secret
 from e2e.troubles.stage import Stage, Told
 
 NAME = "troubles"
 SITES = ("hub", "tartu", "riga")
 SETTINGS = {
     "hansa-member": {
-        "timing": {"startLimitSeconds": 120},
+        "timing": {"startLimitSeconds": 90},
         "runs": {"imagePullSecrets": [PULL_SECRET]},
     }
 }
@@ -31,7 +31,7 @@ HEAD = """# What owners read when clusters are as they are
 
 Real pods on the [testbed](demo.md): a hub, Tartu and Riga, each a cluster of its own. One after the other, troubles are
 brought about as machines have them, and what stood in the job's status is written down, with the seconds after which it
-was seen first. The members give a run two minutes to begin; by default it is 15 minutes.
+was seen first. The members give a run 90 seconds to begin; by default it is 15 minutes.
 """
 
 
@@ -43,6 +43,8 @@ def stage() -> Iterator[Stage]:
         record = state.load(NAME)
         league = League(testbed, cache_root() / "run" / NAME / "data", settings=SETTINGS)
         league.found()
+        for site in league.members.values():
+            site.apply(pull_secret("wrong"))
         yield Stage(testbed, league)
     left = remains(record) if record else [f"no record of {NAME}"]
     if left:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hansa.api.meta import API_VERSION
 from tests.apiserver.crds.parts import (
     CONDITION,
+    EXPORT,
     KEPT_LOG,
     KEY,
     OVERLAY,
@@ -249,16 +250,7 @@ GRANT_STATUS = {
     "gpuSeconds": 1,
     "receipts": 1,
     "result": "{}",
-    "exports": [
-        {
-            "name": "result",
-            "digest": DIGEST,
-            "bytes": 2,
-            "state": "Waiting",
-            "message": "an owner has to sign",
-            "nonce": DIGEST,
-        }
-    ],
+    "exports": [EXPORT],
     "logTail": "done",
     "log": {"start": 0, "text": "done", "state": "Open"},
     "keptLog": KEPT_LOG,

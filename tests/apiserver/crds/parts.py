@@ -29,3 +29,5 @@ POD_END = {
     "events": ["BackOff: again"],
     "logTail": "done",
 }
+EXPORT = {"name": "result", "digest": DIGEST, "bytes": 2, "state": "Waiting", "nonce": DIGEST}
+EXPORT |= {"message": "an owner has to sign"}

@@ -6,6 +6,7 @@ quotes it. What is withheld gets a sentence of our own, which holds nothing that
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from hansa.api.aijob import AIJobSpec
@@ -25,6 +26,7 @@ MOST_WORDS = 500
 """Bytes of what the member's own cluster says of a run."""
 MEMBERS_OWN = frozenset({"Secret", "PersistentVolume", "PersistentVolumeClaim"})
 """Kinds of a run's objects that hold what the member lends: no word about them leaves."""
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 LEFT_OUT = "[a line too long to be told]"
 
 
@@ -93,8 +95,12 @@ def _checked(result: bytes, declared_bytes: int) -> tuple[str | None, str]:
 
 
 def clusters_words(text: str, most_bytes: int = MOST_WORDS) -> str:
-    """Return what the member's cluster says of the run's objects, as one short line."""
+    """Return what the member's cluster says of the run's objects, as one short line.
+
+    Kubelets repeat an image's digest until no room is left for what went wrong: its beginning will do.
+    """
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    printable = _DIGEST.sub(r"\1…", printable)
     return within(" ".join(printable.split()), most_bytes)
 
 

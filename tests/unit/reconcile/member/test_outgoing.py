@@ -12,6 +12,7 @@ from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.outgoing import (
     LEFT_OUT,
     MESSAGE_BYTES,
+    clusters_words,
     last_lines,
     outgoing,
     wanted,
@@ -178,6 +179,17 @@ def test_a_log_without_text_is_told_from_one_that_stays(case):
     found = Finding(EndReason.SUCCEEDED)
     assert outgoing(found, "", output, spec(), may(logs="Allow")).tail == tail
     assert outgoing(found, "", output, spec(), may(logs="Deny")).tail is None
+
+
+def test_of_an_images_digest_the_beginning_is_told_so_that_there_is_room_for_the_cause():
+    image = f"registry.example/a@sha256:{'1' * 64}"
+    said = f'Back-off pulling image "{image}": ' + f'failed to resolve "{image}": ' * 6 + "401"
+
+    told = clusters_words(said)
+
+    assert told.endswith(": 401")
+    assert f"sha256:{'1' * 12}…" in told
+    assert clusters_words("sha256:short, 1" * 2) == "sha256:short, 1" * 2
 
 
 def test_the_clusters_words_stand_beside_the_reason_on_one_line_whatever_the_logs_rule():
