@@ -306,7 +306,7 @@ def test_a_long_job_is_taken(hub: Charted):
     job = _sized({"entrypoint": ["python", *["x" * 4096] * 26]}, {})
 
     assert "created" in hub.create(job)
-    assert trimmed_job(job)["spec"] is job["spec"]
+    assert trimmed_job(job)["spec"] == job["spec"]
 
 
 def test_a_job_that_is_too_large_already_may_be_let_go_and_not_grow(hub: Charted):

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -61,3 +63,11 @@ async def test_a_task_that_fails_ends_the_hub_and_is_named(settings, caplog, mon
     (record,) = [r for r in caplog.records if r.levelno == logging.ERROR]
     assert "fails" in record.task
     assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_a_hub_loads_no_solver_and_no_compiler_before_it_needs_them():
+    """Each takes a second of CPU and more, which the first grant would wait for."""
+    code = "import sys, hansa.hub.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert b"hansa.placement.pricing.shadow_prices" in loaded.split()
+    assert not {b"scipy", b"numba"} & {*loaded.split()}

@@ -85,6 +85,23 @@ def test_a_request_for_a_log_cannot_make_a_job_large():
     assert len(json.dumps(trimmed_job(job_manifest(meta=note)))) < 2000
 
 
+def test_what_jobs_have_in_common_is_kept_once():
+    status = {"verdicts": [{"node": "tartu", "reason": "WaitingForCapacity", "message": "full"}]}
+    one, two = (
+        trimmed_job(json.loads(json.dumps(job_manifest(status, meta={"name": name}))))
+        for name in ("one", "two")
+    )
+
+    assert one["metadata"] != two["metadata"]
+    assert one["status"]["verdicts"] is two["status"]["verdicts"]
+    for name in ("ray", "residency"):
+        assert one["spec"][name] is two["spec"][name]
+    whole = job_manifest(status, meta={"name": "one"})
+    assert {name: one[name] for name in ("spec", "status")} == {
+        name: whole[name] for name in ("spec", "status")
+    }
+
+
 def test_a_job_that_is_too_large_is_told_so_and_the_next_one_runs(clock):
     store = kit.Store(clock)
     kit.namespace(store)

@@ -10,7 +10,7 @@ from hansa.placement.explain import node_verdicts
 from hansa.placement.explain.verdicts import Rulings, Standing, rulings
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
-from hansa.reconcile.hub.status.job_status import MAX_VERDICTS
+from hansa.reconcile.hub.status.verdict_rows import MAX_VERDICTS
 
 MAX_SITES_EXPLAINED = 64
 """With more sites, verdicts are told for waiting jobs only: they would cost more than the plan."""
@@ -18,6 +18,9 @@ MAX_SITES_EXPLAINED = 64
 
 MOST_KEPT = 512
 """Answers kept until the next plan; of a queue of all sorts the rest is found again when asked for."""
+
+
+MOST_ANSWERS = 2048
 
 
 class Explanations:
@@ -30,6 +33,7 @@ class Explanations:
         """Know no league."""
         self._league: League | None = None
         self._told: dict[object, tuple[Verdict, ...]] = {}
+        self._answers: dict[tuple[Verdict, ...], tuple[Verdict, ...]] = {}
         self._standing: Standing | None = None
 
     def follow(self, league: League | None) -> None:
@@ -76,8 +80,14 @@ class Explanations:
         if key not in self._told:
             if len(self._told) >= MOST_KEPT:
                 del self._told[next(iter(self._told))]
-            self._told[key] = find()
+            self._told[key] = self._shared(find())
         return self._told[key]
+
+    def _shared(self, answer: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+        """Return equal answers as one value, in later plans too: a queue of all sorts gets few."""
+        if len(self._answers) >= MOST_ANSWERS:
+            self._answers.clear()
+        return self._answers.setdefault(answer, answer)
 
 
 def _alike(league: League, record: Record) -> tuple[object, ...]:

@@ -4,9 +4,8 @@ The planner stays compiled between plans: what changed goes in as events, and on
 possible comes out. A full plan, which also knows every job's place in the queue, follows now and
 then, for a bounded share of a core however long the queue is.
 
-Nobody else may touch the planner while it plans, and it plans beside the event loop: workers wait for
-``at_rest``, and what changes meanwhile counts against what was decided. What is done on the loop with
-every job is cut into turns.
+It plans beside the event loop, and nobody else may touch it then: workers wait for ``at_rest``, and what
+changes meanwhile counts against what was decided. Work on the loop for every job is cut into turns.
 """
 
 from __future__ import annotations
@@ -234,6 +233,8 @@ class PlanningLoop:
             self._league_changed = False
             self._league.refresh(self._clock.now())
             await asyncio.sleep(0)
+            if term != self._term:
+                return []
         self._job_index.wake()
         planner = self._planner
         is_due = started >= self._full.from_s and (self._full.is_stale or self._someone_asks())

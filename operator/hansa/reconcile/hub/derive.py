@@ -30,7 +30,7 @@ from hansa.reconcile.hub.actions import (
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobCase
 from hansa.reconcile.hub.job_view import JobView
-from hansa.reconcile.hub.status import job_status, outputs, pacing, retries, writes
+from hansa.reconcile.hub.status import job_status, outputs, pacing, retries, verdict_rows, writes
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.job_status import Status
 from hansa.reconcile.hub.status.whole_conditions import by_type
@@ -295,7 +295,7 @@ def _is_stale(case: JobCase, decision: Waiting) -> bool:
     if pacing.due(status, decision, now_s=now_s, written_s=written_s):
         return True
     return case.tidying and pacing.due_verdicts(
-        status, lambda: job_status.ranked(case.verdicts), now_s=now_s, written_s=written_s
+        status, lambda: verdict_rows.ranked(case.verdicts), now_s=now_s, written_s=written_s
     )
 
 

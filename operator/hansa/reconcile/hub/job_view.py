@@ -125,8 +125,13 @@ def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
     used, asked = {name: meta[name] for name in KEPT if name in meta}, log_request_of(meta)
     if 0 < len(asked) <= LONGEST_REQUEST:
         used["annotations"] = {LOG_REQUEST_ANNOTATION: asked}
-    kept = manifest | {"metadata": used}
-    return kept if size <= MAX_JOB_BYTES else kept | {"spec": {OVERSIZE: size}}
+    if size > MAX_JOB_BYTES:
+        return manifest | {"metadata": used, "spec": {OVERSIZE: size}}
+    shared = {"metadata": used}
+    for name, parts in (("spec", _KEPT_OF_SPEC), ("status", _KEPT_OF_STATUS)):
+        if isinstance(manifest.get(name), dict):
+            shared[name] = _with_known(manifest[name], parts)
+    return manifest | shared
 
 
 def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
@@ -138,26 +143,35 @@ def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
         )
         return ParsedSpec(wire, "", None, f"{text}; {remedy}")
     try:
-        return ParsedSpec(wire, digest(dict(wire)), AIJobSpec.model_validate(_known_parts(wire)))
+        return ParsedSpec(
+            wire, digest(dict(wire)), AIJobSpec.model_validate(_with_known(wire, _READ))
+        )
     except ValidationError as error:
         return ParsedSpec(wire, "", None, first_fault(error))
     except ValueError as error:
         return ParsedSpec(wire, "", None, str(error)[:500])
 
 
-def _known_parts(wire: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a spec to read whose commonest parts are read already; unsound ones are told as they stand."""
-    parts = dict(wire)
-    for name, known in _PARTS.items():
+def _with_known(wire: Mapping[str, Any], parts: Mapping[str, Alike[Any]]) -> dict[str, Any]:
+    """Return an object with what many have in common as it is known; unsound parts stay as they are."""
+    found = dict(wire)
+    for name, known in parts.items():
         with contextlib.suppress(KeyError, TypeError, ValidationError):
-            parts[name] = known.of(wire[name])
-    return parts
+            found[name] = known.of(wire[name])
+    return found
 
 
-_PARTS: Mapping[str, Alike[Any]] = {
+def _same(wire: Any) -> Any:
+    return wire
+
+
+_READ: Mapping[str, Alike[Any]] = {
     "ray": Alike(RayShape.model_validate),
     "residency": Alike(Residency.model_validate),
 }
+_KEPT_OF_SPEC: Mapping[str, Alike[Any]] = {"ray": Alike(_same), "residency": Alike(_same)}
+_KEPT_OF_STATUS: Mapping[str, Alike[Any]] = {"verdicts": Alike(_same)}
+"""Parts that are the largest of a job, and the same in very many."""
 
 
 def view_job(manifest: Mapping[str, Any], parsed: ParsedSpec) -> JobView:

@@ -8,7 +8,7 @@ import pytest
 
 from hansa.model.plan import Placement, Stop
 from tests.unit.hub import kit
-from tests.unit.hub.driving import here
+from tests.unit.hub.driving import driven, here
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED
 
 GPUS = 8
@@ -109,6 +109,21 @@ async def test_a_plan_of_an_earlier_term_decides_nothing(hub):
 
     assert await planned_while(hub, reelected) == []
     assert hub.plans.decision(uid) is None
+    kit.later(hub, 5)
+    assert [grant.node for grant in hub.caches.grants_of(uid)] == ["tartu"]
+
+
+def test_a_plan_that_an_election_overtakes_before_it_begins_books_nothing(hub):
+    """Booked by a planner of the new term and told to nobody, the job would wait for ever."""
+    uid = kit.submit(hub.store, "a", **kit.gpus(1))
+    hub.hear()
+    due(hub)
+    hub.plans.league_changed()
+    work = hub.plans.replan()
+    work.send(None)
+    hub.step_down()
+    hub.lead()
+    assert driven(work) == []
     kit.later(hub, 5)
     assert [grant.node for grant in hub.caches.grants_of(uid)] == ["tartu"]
 

@@ -13,8 +13,8 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Machines, Pool, Shape, Site, Snapshot
 from hansa.placement.explain.verdicts import Rulings
 from hansa.placement.incremental import IncrementalPlanner
-from hansa.reconcile.hub.status.job_status import MAX_VERDICTS
 from hansa.reconcile.hub.status.pacing import VERDICTS_PAUSE_S
+from hansa.reconcile.hub.status.verdict_rows import MAX_VERDICTS, rows_of
 from tests.unit.hub import kit
 from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import NOW_S
@@ -68,13 +68,19 @@ def test_verdicts_are_told_of_the_others(case):
     assert {row.site: row.reason for row in told.of("j", said["j"])} == expected
 
 
-def test_jobs_alike_are_explained_once_until_the_next_plan():
+def test_jobs_alike_are_explained_once_until_the_next_plan(monkeypatch):
     told, said, planner = planned(job("a", 9), job("b", 9), job("c", 10))
+    found, find = [], explanations.rulings
+    monkeypatch.setattr(
+        explanations, "rulings", lambda *of: found.append(of[1].job.uid) or find(*of)
+    )
     first = told.of("a", said["a"])
     assert told.of("b", said["b"]) is first
     assert told.of("c", said["c"]) is not first
+    assert found == ["a", "c"]
     told.follow(planner.league)
-    assert told.of("a", said["a"]) is not first
+    assert told.of("b", said["b"]) == first
+    assert found == ["a", "c", "b"]
 
 
 def test_only_the_gravest_are_put_into_words(monkeypatch):
@@ -182,3 +188,19 @@ def test_a_node_that_fills_is_no_news_and_is_told_after_a_while(store, clock):
     driven(hub.controller.tick())
     hub.work()
     assert shown(hub, "b") == {"tartu": "WaitingForCapacity"}
+
+
+def test_equal_answers_are_one_value_for_jobs_that_are_not_alike_and_in_the_next_plan(monkeypatch):
+    jobs = [job(f"j{n}", 9, max_runtime_s=600 * (n + 1), priority=n) for n in range(3)]
+    told, said, planner = planned(*jobs, job("k", 9, assurance=1))
+
+    first = [told.of(one.uid, said[one.uid]) for one in jobs]
+    told.follow(planner.league)
+    again = told.of("j0", said["j0"])
+
+    assert len(first[0]) == 3
+    assert all(answer is again for answer in first)
+    assert rows_of(first[0]) is rows_of(again)
+    monkeypatch.setattr(explanations, "MOST_ANSWERS", 1)
+    assert told.of("k", said["k"]) != again
+    assert len(told._answers) == 1

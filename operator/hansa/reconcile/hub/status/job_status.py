@@ -19,9 +19,9 @@ from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.status import billing, outputs, queue_time, retries
 from hansa.reconcile.hub.status.billing import Bill
+from hansa.reconcile.hub.status.verdict_rows import rows_of
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
-MAX_VERDICTS = 32
 MAX_PREEMPTIONS = 16
 NODE_REMOVED = "NodeRemoved"
 Status = dict[str, Any]
@@ -71,7 +71,7 @@ def placed(
         "epoch": epoch,
         "workers": placement.workers,
         "grantedAt": rfc3339(now_s),
-        "verdicts": _verdicts(verdicts),
+        "verdicts": rows_of(verdicts),
     }
     return _given(status | queue_time.told(job, now_s, waits=False))
 
@@ -99,7 +99,7 @@ def waiting(
             StatedCondition("Reconciling", "True", reason, message),
         ]
     facts += _preempted(job.status, job.epoch)
-    status = _status(job, facts, now_s) | {"verdicts": _verdicts(verdicts)}
+    status = _status(job, facts, now_s) | {"verdicts": rows_of(verdicts)}
     status |= billing.settled(job.status, run)
     status |= queue_time.told(job, now_s, waits=reason not in FAULTS | {Reason.SUSPENDED})
     status |= dict.fromkeys(("node", "workers", "grantedAt", "runningAt", "finishedAt"))
@@ -226,18 +226,6 @@ def transition(job: JobView, wanted: Mapping[str, Any]) -> bool:
     return _essence(wanted) != _essence(job.status)
 
 
-def ranked(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """Return the verdicts that a status has room for, gravest first."""
-    order = sorted(verdicts, key=lambda verdict: (verdict.reason.gravity, verdict.site))
-    return tuple(order[:MAX_VERDICTS])
-
-
-def differ(status: Mapping[str, Any], verdicts: Iterable[Verdict]) -> bool:
-    """Tell whether a status has other verdicts than these, which are ranked."""
-    shown = [(row["node"], row["reason"]) for row in status.get("verdicts", ())]
-    return shown != [(row.site, row.reason.value) for row in verdicts]
-
-
 def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: float) -> Status:
     node = grant.node
     facts = [
@@ -302,13 +290,6 @@ def _times(job: JobView, grant: GrantView, now_s: float) -> Status:
 def _given(status: Status) -> Status:
     """Return a status without the fields that are to be removed."""
     return {name: value for name, value in status.items() if value is not None}
-
-
-def _verdicts(verdicts: Iterable[Verdict]) -> list[dict[str, str]]:
-    return [
-        {"node": row.site, "reason": row.reason.value, "message": row.message[:1024]}
-        for row in ranked(verdicts)
-    ]
 
 
 def _essence(status: Mapping[str, Any]) -> dict[str, Any]:

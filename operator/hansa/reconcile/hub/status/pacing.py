@@ -13,7 +13,8 @@ from typing import Any
 from hansa.model.plan import Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
-from hansa.reconcile.hub.status.job_status import FAULTS, differ
+from hansa.reconcile.hub.status.job_status import FAULTS
+from hansa.reconcile.hub.status.verdict_rows import differ
 
 LEAST_PAUSE_S = 60.0
 VERDICTS_PAUSE_S = 300.0
