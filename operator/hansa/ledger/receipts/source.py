@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from hansa.accounting import amounts
@@ -98,7 +99,9 @@ class NodeReceipts:
     def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
         keys = {node_key: pinned, self._signer.key_id: self._signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
-        bench = Bench(keys, self._signer, self._evidence.known_for, self._evidence.granted, moment)
+        # A grant never changes, and a window has many receipts of one run.
+        granted = cache(self._evidence.granted)
+        bench = Bench(keys, self._signer, self._evidence.known_for, granted, moment)
         return judge(shown, self._evidence.head(node_key), bench)
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
@@ -137,10 +140,11 @@ class NodeReceipts:
     def _unbooked(self) -> list[Usage]:
         waiting = self._evidence.unbooked()
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
+        granted_of = cache(self._evidence.granted)
         return [
             _usage(digest, receipt, granted, begins[receipt.run])
             for digest, receipt in waiting
-            if (granted := self._evidence.granted(receipt.run, receipt.work.node_key)) is not None
+            if (granted := granted_of(receipt.run, receipt.work.node_key)) is not None
         ]
 
 
