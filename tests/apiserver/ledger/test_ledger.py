@@ -10,9 +10,11 @@ import pytest
 
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.host.clock import wait_until
+from hansa.adapters.keys import Ed25519Signer
+from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
-from tests.apiserver.charts.charted import Charted, bare, hub_installed, thing
+from tests.apiserver.charts.charted import HUB, Charted, bare, hub_installed, thing
 from tests.apiserver.ledger.process import LedgerProcess, own_kubeconfig
 
 pytestmark = pytest.mark.apiserver
@@ -30,7 +32,15 @@ def hub(binaries: Binaries) -> Iterator[Charted]:
 @pytest.fixture(scope="module")
 def ledger(hub: Charted, tmp_path_factory) -> Iterator[LedgerProcess]:
     folder = tmp_path_factory.mktemp("ledger")
-    process = LedgerProcess(own_kubeconfig(hub.plane, folder), folder)
+    key = folder / "hub.pem"
+    key.write_bytes(Ed25519Signer.generate().private_pem())
+    settings = {
+        "HANSA_LEDGER_SIGNING__KEY_FILE": str(key),
+        "HANSA_LEDGER_LOG__FOLDER": str(folder / "log"),
+        "HANSA_LEDGER_LOG__INDEX": str(folder / "leaves.db"),
+        "HANSA_LEDGER_INTAKE__INTERVAL_SECONDS": "20",
+    }
+    process = LedgerProcess(own_kubeconfig(hub.plane, folder), folder, **settings)
     try:
         wait_until(lambda: process.page("/readyz") == "ok", what="the ledger to be ready")
         yield process
@@ -56,6 +66,18 @@ def test_its_figures_are_served_and_its_books_are_there(ledger: LedgerProcess):
     assert "hansa_ledger_receipts 0.0" in page
     assert 'hansa_project_budget_ratio{project="lab/screening"} 0.0' in page
     assert LedgerReader(open_engine(ledger.url)).standing().receipts == 0
+
+
+def test_a_grant_that_lives_shorter_than_a_pass_is_kept(hub: Charted, ledger: LedgerProcess):
+    """It is heard of by watch, which the ledger's own account has to be allowed."""
+    grant = bare("WorkGrant", "hansa-node-tartu")
+    name = grant["metadata"]["name"]
+    hub.apply(grant, user=HUB)
+    hub.kubectl("-n", "hansa-node-tartu", "delete", "workgrant", name, "--wait=false")
+    evidence, key = Evidence(open_engine(ledger.url)), grant["spec"]["audience"]
+    wait_until(
+        lambda: evidence.granted(f"{grant['spec']['job']['uid']}.1", key), what="it to be kept"
+    )
 
 
 def test_a_database_that_cannot_be_had_is_named(hub: Charted, tmp_path: Path):

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from hansa.accounting import amounts
@@ -118,9 +119,9 @@ class NodeReceipts:
         keys = {node_key: pinned, self.signer.key_id: self.signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
         kept = self._evidence
-        bench = Bench(
-            keys, self.signer, kept.known_for, kept.granted, kept.digest_at, moment=moment
-        )
+        # A grant never changes, and a window has many receipts of one run.
+        granted = cache(kept.granted)
+        bench = Bench(keys, self.signer, kept.known_for, granted, kept.digest_at, moment=moment)
         return judge(shown, kept.head(node_key), bench)
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
@@ -159,10 +160,11 @@ class NodeReceipts:
     def _unbooked(self) -> list[Usage]:
         waiting = self._evidence.unbooked() + self._again()
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
+        granted_of = cache(self._evidence.granted)
         return [
             _usage(digest, receipt, granted, begins[receipt.run])
             for digest, receipt in waiting
-            if (granted := self._evidence.granted(receipt.run, receipt.work.node_key)) is not None
+            if (granted := granted_of(receipt.run, receipt.work.node_key)) is not None
         ]
 
     def _again(self) -> list[tuple[str, WorkReceipt]]:

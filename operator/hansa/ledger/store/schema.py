@@ -169,6 +169,7 @@ EVIDENCE = Table(
     Index(None, "digest"),
     Index(None, "run", "part"),
     Index(None, "node_key", "end_s"),
+    Index(None, "recorded_ms", "node_key", "sequence"),
 )
 """Receipts in their envelopes, as they stand in the chains of their nodes; ``problem``: why one is
 disputed, empty where nothing speaks against it."""

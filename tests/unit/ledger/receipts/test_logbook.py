@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.event import listen
 
 from hansa.adapters.files import FileStore
 from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.errors import NotFound
 from hansa.ledger.receipts import logbook as module
-from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.receipts.evidence import Evidence, Place
 from hansa.ledger.receipts.logbook import BACK_MS, Logbook
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import writing
@@ -80,6 +81,17 @@ def test_more_than_a_page_may_share_a_millisecond(engine, tmp_path, monkeypatch)
     log.record(range(1, 36), NOW_MS)
     log.record(range(36, 41), NOW_MS + 1)
     assert log.missing(range(1, 41)) == []
+
+
+def test_what_is_not_logged_is_found_without_reading_all(engine):
+    said: list[str] = []
+    listen(engine, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
+    Evidence(engine).after(Place(NOW_MS, "k", 3), 10)
+    statement, parameters = said[-1]
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert "USING INDEX ix_evidence_recorded_ms_node_key_sequence" in str(plan)
+    assert "TEMP B-TREE" not in str(plan)
 
 
 def test_a_writer_that_commits_late_is_seen(engine, tmp_path):
