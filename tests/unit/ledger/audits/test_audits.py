@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from securesystemslib import dsse
 from sqlalchemy import Engine
 
 from hansa.accounting.postings import Event
+from tests.unit.grants.grant_kit import HUB
 from tests.unit.ledger.audits.small_league import CPU_ONLY, SmallLeague
 
 
@@ -180,3 +185,54 @@ async def test_with_much_at_stake_few_are_drawn(league: SmallLeague):
     told = [league.told(f"study-{n}") for n in range(10)]
     assert [one["audit"] for one in told].count("NotDrawn") >= 8
     assert {one["reached"] for one in told} == {"L1"}
+
+
+async def test_a_key_that_is_revealed_for_another_root_does_not_count(league: SmallLeague):
+    await league.ticks(15)
+    liar = league.members["oslo"]
+    liar.root = "sha256:" + "0" * 64
+    await league.ticks(15)
+    drawn = {word.subject: word.body for _, word in league.audits._parts.book.words("Drawn")}
+    last = drawn[max(drawn)]
+    assert last["spoilt"] == {liar.signer.key_id: "NotRevealed"}
+
+
+async def test_one_job_that_cannot_be_told_holds_up_no_other(league: SmallLeague):
+    league.hub.refused = "/aijobs/silent"
+    for name in ("silent", "study"):
+        league.submit(name, "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    assert league.told("silent") == {}
+
+
+async def test_a_namespace_that_is_gone_ends_its_audits(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.ticks(9)
+    league.hub.gone = "hospital"
+    await league.until(lambda: league.audits.figures.verdicts == {"Inconclusive": 1})
+    assert league.audits.figures.due == 0
+
+
+async def test_figures_are_those_of_the_book(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.until(lambda: league.audits.figures.due == 1)
+    league.clock.seconds += 8 * 86_400
+    await league.tick()
+    assert league.audits.figures.overdue == 1
+    await league.until(lambda: league.audits.figures.verdicts == {"Passed": 1})
+    assert (league.audits.figures.due, league.audits.figures.overdue) == (0, 0)
+
+
+async def test_the_verdict_is_a_signed_statement_about_the_receipt(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    ((_, word),) = league.audits._parts.book.words("Verdict")
+    said = word.body["statement"]
+    pae = dsse.Envelope(base64.b64decode(said["payload"]), said["payloadType"], {}).pae()
+    (signature,) = said["signatures"]
+    assert signature["keyid"] == HUB.key_id
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(HUB.public_key))
+    key.verify(base64.b64decode(signature["sig"]), pae)
+    statement = json.loads(base64.b64decode(said["payload"]))
+    assert statement["predicate"]["properties"] == ["HANSA_AUDITED", "HANSA_RESULT_REPRODUCED"]
+    assert f"audit/sha256:{statement['subject'][0]['digest']['sha256']}" == word.subject
