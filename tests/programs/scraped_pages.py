@@ -62,7 +62,7 @@ def guard(pass_age_s: float) -> list[Sample]:
     ]
 
 
-def ledger(*, behind: int, differences: int, spent: float) -> list[Sample]:
+def ledger(*, behind: int, differences: int, spent: float, failed: int) -> list[Sample]:
     return [
         Sample(m.LEDGER_BEHIND, behind),
         Sample(m.LEDGER_AGE, 1.0),
@@ -71,6 +71,10 @@ def ledger(*, behind: int, differences: int, spent: float) -> list[Sample]:
         Sample(m.LEDGER_HOLDBACK, 4.0, ("EUR",)),
         Sample(m.LEDGER_PENDING, 40.0, ("EUR",)),
         Sample(m.PROJECT_BUDGET, spent, ("clinic/screening",)),
+        Sample(m.AUDITS_DUE, 3),
+        Sample(m.AUDITS_OVERDUE, failed),
+        Sample(m.AUDITS, 40, ("Passed",)),
+        Sample(m.AUDITS, failed, ("Failed",)),
     ]
 
 
@@ -110,7 +114,7 @@ QUIET: State = {
     "hub": lambda: collectors.hub_samples(WELL_HUB),
     "member": lambda: collectors.member_samples(WELL_MEMBER),
     "guard": lambda: guard(1.0),
-    "ledger": lambda: ledger(behind=3, differences=0, spent=0.4),
+    "ledger": lambda: ledger(behind=3, differences=0, spent=0.4, failed=0),
     "exporter": lambda: [
         *exporter(Round(WELL_CARDS, SERVED), "m1"),
         Sample(m.GPUS_SEEN, 1, ("m2",)),
@@ -139,7 +143,7 @@ FIRING: State = {
         )
     ),
     "guard": lambda: guard(600.0),
-    "ledger": lambda: ledger(behind=2000, differences=2, spent=0.9),
+    "ledger": lambda: ledger(behind=2000, differences=2, spent=0.9, failed=1),
     # One of the two cards of m1 is gone; m2 tells nothing, another machine's driver does not answer.
     "exporter": lambda: [
         *exporter(Round((ILL_CARD,), SERVED), "m1"),

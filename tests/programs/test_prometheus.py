@@ -27,6 +27,8 @@ def test_prometheus_accepts_the_rules(promtool, chart):
 FIRES = {
     "HansaLedgerBehind": {"hansa_ledger_waiting_receipts": "1001x30"},
     "HansaLedgerDifferences": {"hansa_ledger_differences": "1x120"},
+    "HansaAuditFailed": {'hansa_decided_audits{verdict="Failed"}': "3x5 4x25"},
+    "HansaAuditsOverdue": {"hansa_overdue_audits": "1x120"},
     "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.8x30"},
     "HansaHubNoLeader": {
         'hansa_leader{instance="a"}': "0x30",
@@ -79,6 +81,11 @@ QUIET = {
         "hansa_ledger_books_age_seconds": "600x30",
     },
     "HansaLedgerDifferences": {"hansa_ledger_differences": "0x120"},
+    "HansaAuditFailed": {
+        'hansa_decided_audits{verdict="Failed"}': "4x30",
+        'hansa_decided_audits{verdict="Passed"}': "3+1x30",
+    },
+    "HansaAuditsOverdue": {"hansa_overdue_audits": "0x120"},
     "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.79x30"},
     "HansaHubNoLeader": {
         'hansa_leader{instance="a"}': "0x30",

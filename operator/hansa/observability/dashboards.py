@@ -48,8 +48,12 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
             " + max by (currency) (hansa_ledger_holdback_amount)",
             "{{currency}}",
         ),
-        Panel("Audits due", "max(hansa_due_audits)", "due"),
-        Panel("Audits decided", "max by (verdict) (hansa_decided_audits)", "{{verdict}}"),
+        Panel("Audits due", _or_zero("max(hansa_due_audits)"), "due"),
+        Panel(
+            "Audits decided",
+            _or_zero("max by (verdict) (hansa_decided_audits)"),
+            "{{verdict}}",
+        ),
         Panel(
             "Budgets spent",
             "max by (project) (hansa_project_budget_ratio)",

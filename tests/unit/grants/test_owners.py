@@ -137,6 +137,7 @@ UNSIGNED = {
     "pool": "other",
     "priority": 9,
     "suspend": False,
+    "audit": {"of": "study", "epoch": 1, "node": "tartu"},
     "budget": {"limit": "1", "currency": "EUR"},
 }
 NORMAL = {"env": [], "ray": {"version": "2.60.0", "head": {"cpu": "1"}}, "workload": "Batch"}

@@ -39,7 +39,10 @@ HUB_POLICIES = (
     "hansa-hub-jobs",
     "hansa-node-tokens",
     "hansa-project-members",
+    "hansa-node-confined",
     "hansa-ledger-confined",
+    "hansa-ledger-audits",
+    "hansa-audits",
 )
 """What the chart installs; a test compares."""
 _LEASE_SETTING = "HANSA_HUB_LEADERSHIP__LEASE"

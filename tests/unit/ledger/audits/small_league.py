@@ -19,7 +19,7 @@ from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.api.sovereignnode import SovereignNodeSpec
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.errors import NotFound
+from hansa.errors import NotFound, Terminal
 from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
 from hansa.ledger.receipts.evidence import Evidence
@@ -70,6 +70,8 @@ class MergingCluster(SmallCluster):
     """Merge patches go as deep as the API server's, and whoever writes may be killed."""
 
     writes_left = 1 << 30
+    refused = gone = "nowhere"
+    """Where a status is refused, and a namespace that is not there any more."""
 
     def _count(self) -> None:
         self.writes_left -= 1
@@ -78,11 +80,15 @@ class MergingCluster(SmallCluster):
 
     async def create(self, path: str, body: Any) -> Any:
         self._count()
+        if f"/namespaces/{self.gone}/" in f"{path}/":
+            raise NotFound(path)
         return await super().create(path, body)
 
     async def merge(self, path: str, body: Any) -> Any:
         self._count()
         path = path.removesuffix("/status")
+        if self.refused in path:
+            raise Terminal("it is refused", reason="Forbidden")
         old = await self.get(path)
         if body.get("metadata", {}).get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
             raise NotFound(path)
@@ -111,6 +117,8 @@ class Member:
         self.head, self.outbox, self.result = Head(), [], "0.97"
         self.takes_part, self.tells_result = True, True
         self.changes: dict[str, str] = {}
+        self.root = ""
+        """Another root than that for which it reveals keys; empty: it does not lie."""
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -122,6 +130,13 @@ class Member:
             "releaseKey": self.signer.public_key,
             "prices": PRICES,
         } | self.changes
+
+    @property
+    def audits(self) -> dict[str, Any]:
+        said = self.auditor.wire
+        if self.root and "reveal" in said:
+            said["reveal"] |= {"root": self.root}
+        return said
 
     def run(self, granted: dict[str, Any], end_s: float) -> None:
         """Sign the one receipt of a run that has just ended."""
@@ -284,7 +299,7 @@ class SmallLeague:
             member.auditor.hear(thing, KEYS)
         status = _merged(
             copy.deepcopy(thing["status"]),
-            {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.auditor.wire},
+            {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.audits},
         )
         self.hub.put(path, {**thing, "status": status})
 

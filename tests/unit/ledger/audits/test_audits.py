@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from securesystemslib import dsse
 from sqlalchemy import Engine
 
 from hansa.accounting.postings import Event
+from tests.unit.grants.grant_kit import HUB
 from tests.unit.ledger.audits.small_league import CPU_ONLY, SmallLeague
 
 
@@ -40,6 +45,7 @@ async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_leve
     league.members["tartu"].result = "0.99"
     league.submit("faked", "tartu", comparator={"absolute": "0.001"})
     await league.until(lambda: len(league.audit_jobs()) == 3)
+    league.members["tartu"].tells_result = False
     league.submit("lately", "tartu")
     await league.until(lambda: league.told("faked")["audit"] == "Failed")
 
@@ -56,6 +62,17 @@ async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_leve
     assert league.accounts()["university", "kitty"] == 12_000
     assert ("university", "holdback") not in league.accounts()
     assert ("university", "pending") not in league.accounts()
+    # Nobody can look at what it did lately, and the doubt stays.
+    await league.until(lambda: has_told_unfit(league))
+    assert league.told("lately")["audit"] == "Doubtful"
+
+
+def has_told_unfit(league: SmallLeague) -> bool:
+    """Whether a draw had a run that cannot be audited, and has told so."""
+    book = league.audits._parts.book
+    return any(word.body["unfit"] for _, word in book.words("Drawn")) and not book.open(
+        "Drawn", "Done"
+    )
 
 
 async def test_where_the_data_may_be_nowhere_else_the_provider_repeats_itself(league: SmallLeague):
@@ -119,11 +136,11 @@ async def test_the_payer_audits_nothing_that_it_pays_for(league: SmallLeague):
 
 
 async def test_neither_does_who_owns_the_provider(league: SmallLeague):
-    for name in ("riga", "lisbon"):
+    for name in ("riga", "lisbon", "oslo"):
         league.move(name, operator="university")
     league.submit("study", "tartu")
     await league.until(lambda: league.told("study").get("audit") == "Passed")
-    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == ["oslo"]
+    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == ["tartu"]
 
 
 async def test_what_somebody_deletes_is_made_again(league: SmallLeague):
@@ -180,3 +197,54 @@ async def test_with_much_at_stake_few_are_drawn(league: SmallLeague):
     told = [league.told(f"study-{n}") for n in range(10)]
     assert [one["audit"] for one in told].count("NotDrawn") >= 8
     assert {one["reached"] for one in told} == {"L1"}
+
+
+async def test_a_key_that_is_revealed_for_another_root_does_not_count(league: SmallLeague):
+    await league.ticks(15)
+    liar = league.members["oslo"]
+    liar.root = "sha256:" + "0" * 64
+    await league.ticks(15)
+    drawn = {word.subject: word.body for _, word in league.audits._parts.book.words("Drawn")}
+    last = drawn[max(drawn)]
+    assert last["spoilt"] == {liar.signer.key_id: "NotRevealed"}
+
+
+async def test_one_job_that_cannot_be_told_holds_up_no_other(league: SmallLeague):
+    league.hub.refused = "/aijobs/silent"
+    for name in ("silent", "study"):
+        league.submit(name, "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    assert league.told("silent") == {}
+
+
+async def test_a_namespace_that_is_gone_ends_its_audits(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.ticks(9)
+    league.hub.gone = "hospital"
+    await league.until(lambda: league.audits.figures.verdicts == {"Inconclusive": 1})
+    assert league.audits.figures.due == 0
+
+
+async def test_figures_are_those_of_the_book(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.until(lambda: league.audits.figures.due == 1)
+    league.clock.seconds += 8 * 86_400
+    await league.tick()
+    assert league.audits.figures.overdue == 1
+    await league.until(lambda: league.audits.figures.verdicts == {"Passed": 1})
+    assert (league.audits.figures.due, league.audits.figures.overdue) == (0, 0)
+
+
+async def test_the_verdict_is_a_signed_statement_about_the_receipt(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    ((_, word),) = league.audits._parts.book.words("Verdict")
+    said = word.body["statement"]
+    pae = dsse.Envelope(base64.b64decode(said["payload"]), said["payloadType"], {}).pae()
+    (signature,) = said["signatures"]
+    assert signature["keyid"] == HUB.key_id
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(HUB.public_key))
+    key.verify(base64.b64decode(signature["sig"]), pae)
+    statement = json.loads(base64.b64decode(said["payload"]))
+    assert statement["predicate"]["properties"] == ["HANSA_AUDITED", "HANSA_RESULT_REPRODUCED"]
+    assert f"audit/sha256:{statement['subject'][0]['digest']['sha256']}" == word.subject

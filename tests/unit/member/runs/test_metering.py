@@ -7,6 +7,7 @@ import json
 import pytest
 
 from hansa.api.kinds import SOVEREIGNNODE
+from hansa.api.sovereignnode import AuditCall, ClosedEpoch
 from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.publisher import Publisher
@@ -14,8 +15,10 @@ from hansa.member.runs import metering
 from hansa.receipts.chain import Grant, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Opened, unseal
 from hansa.receipts.watermark import acknowledge
+from hansa.verification.course.words import say
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, NOW_S, UID
 from tests.unit.member.runs.test_another_workload import NAMESPACE, WORK, PlainJob, Running, working
+from tests.unit.reconcile.hub.hub_objects import shown
 
 KEYS = {NODE.key_id: NODE.public_key}
 NODE_PATH = SOVEREIGNNODE.path(name="tartu")
@@ -32,7 +35,7 @@ class Metered(Running):
         self.context.clock.now = lambda: (
             self.now_s
         )  # the instance alone: each has a clock of its own
-        spec = {"prices": [], "cpuHourPrice": "0.02", "currency": "EUR", "assurance": "L1"}
+        spec = {"prices": [], "cpuHourPrice": "0.02", "currency": "EUR"}
         self.hub.put(NODE_PATH, {"metadata": {"name": "tartu"}, "spec": spec})
 
     async def look(self, at_s):
@@ -104,6 +107,29 @@ async def test_a_run_is_metered_from_its_acceptance_to_its_release(agent):
     for opened in agent.shown():
         assert next_problem(opened, known, grant, Moment(agent.now_s, 0)) is None
         known = follow(known, opened)
+
+
+async def test_what_the_ledger_says_is_heard_and_answered_in_the_node_s_status(agent):
+    """Its level is in the receipts of what is accepted from then on; its keys are told when called for."""
+    closed = ClosedEpoch(epoch=6, size=3, root="sha256:" + "a" * 64)
+    call = say(HUB, AuditCall, node_key=NODE.key_id, epoch=7, closed=closed)
+    node = agent.hub.objects[NODE_PATH]
+    told = {
+        "assurance": shown(NODE, "L1", NOW_S + 900, by=HUB),
+        "audits": {"call": call.model_dump(by_alias=True, mode="json")},
+    }
+    agent.hub.put(NODE_PATH, {**node, "status": told})
+    agent.context.dirty.clear()
+    agent.granted()
+    async with working(agent):
+        await agent.look(1)
+        assert agent.context.dirty.is_set()
+        publisher = Publisher(agent.context, release_key="", token_end_s=lambda: None)
+        said = publisher._node_body()["status"]["audits"]
+        assert (said["commitment"]["epoch"], said["reveal"]["epoch"]) == (8, 6)
+        await agent.started()
+        await agent.look(301)
+    assert [one.receipt.work.assurance for one in agent.shown()] == ["L1"]
 
 
 async def test_what_is_shown_is_durable_before(agent):

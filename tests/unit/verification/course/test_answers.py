@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 
 import pytest
+import rfc8785
+from securesystemslib import dsse
 
 from hansa.api.sovereignnode import AssuranceWord, AuditCall, ClosedEpoch
 from hansa.verification.course.answers import Answer, answer, audit_key
-from hansa.verification.course.words import read_word, say
+from hansa.verification.course.words import TYPES, read_word, say
 from hansa.verification.tickets import commit
 from tests.unit.receipts.receipt_kit import HUB, NODE, OTHER
 
@@ -96,6 +98,16 @@ def test_one_kind_of_word_cannot_stand_for_another():
     keys = {HUB.key_id: HUB.public_key}
     assert read_word(wire, AuditCall, node_key=NODE.key_id, keys=keys) == call(1)
     assert isinstance(read_word(wire, AssuranceWord, node_key=NODE.key_id, keys=keys), str)
+
+
+def test_what_was_signed_as_something_else_is_no_word():
+    word = call(1)
+    body = word.model_dump(by_alias=True, mode="json", exclude={"signature"})
+    other = dsse.Envelope(rfc8785.dumps(body), TYPES[AssuranceWord], {}).pae()
+    signature = {"keyid": HUB.key_id, "sig": base64.b64encode(HUB.sign(other)).decode()}
+    keys = {HUB.key_id: HUB.public_key}
+    found = read_word(body | {"signature": signature}, AuditCall, node_key=NODE.key_id, keys=keys)
+    assert found == "its signature is none"
 
 
 @pytest.mark.parametrize("wire", [None, 7, [], {}, {"nodeKey": 1}, float("nan")])
