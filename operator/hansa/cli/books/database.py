@@ -6,16 +6,21 @@ ledger's pod, may read the books.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import click
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from hansa.errors import HansaError, Terminal
 from hansa.ledger.settings import HERE
 from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
 
+MOST_NAMES = 20
 VARIABLE = "HANSA_LEDGER_DATABASE__URL"
 
 
@@ -31,10 +36,33 @@ def with_books(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def inner(*args: Any, database: str, **kwargs: Any) -> Any:
-        engine = open_engine(database)
-        try:
+        with books_at(database) as engine:
             return command(*args, books=LedgerReader(engine), **kwargs)
-        finally:
-            engine.dispose()
 
     return inner
+
+
+@contextmanager
+def books_at(url: str) -> Iterator[Engine]:
+    """Yield the books at a URL, to read; raises ``Terminal`` where there are none, or none that answer."""
+    engine = None
+    try:
+        engine = open_engine(url, is_reader=True)
+        yield engine
+    except HansaError as error:
+        if engine is not None and not isinstance(error.__cause__, SQLAlchemyError):
+            raise
+        raise Terminal(f"{error}; name the ledger's database with --database") from error
+    finally:
+        if engine is not None:
+            engine.dispose()
+
+
+def check_known(books: LedgerReader, institution: str) -> None:
+    """Raise ``Terminal`` where the books never heard of an institution: it is a slip of the pen."""
+    if institution in books.institutions():
+        return
+    known = sorted({account.institution for account, _ in books.books().accounts()})
+    if institution not in known:
+        names = ", ".join(known[:MOST_NAMES]) or "none yet"
+        raise Terminal(f"the books know no institution {institution}; they know {names}")

@@ -42,19 +42,19 @@ UNKNOWN = "not declared"
 @with_access
 def quote(filename: Path, access: Access) -> None:
     """Show what the job in FILENAME will cost at most, at each node, were it to begin now."""
-    spec = read_job(filename.read_text(encoding="utf-8"))
+    spec = read_job(filename.read_bytes())
     nodes = access.ask(declared)
     show_table("Quotes, the cheapest first", COLUMNS, rows(spec, nodes, SystemClock().now()))
 
 
-def read_job(text: str) -> AIJobSpec:
+def read_job(text: str | bytes) -> AIJobSpec:
     """Return the spec of the job in a manifest; raises ``Terminal`` naming the field that is wrong."""
     try:
         found: Any = yaml.safe_load(text)
         return AIJobSpec.model_validate(found["spec"])
     except ValidationError as error:
         raise Terminal(f"the job is not valid: spec.{first_fault(error)}") from None
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise Terminal(f"the file holds no AIJob: {error}") from None
 
 
