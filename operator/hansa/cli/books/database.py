@@ -6,18 +6,15 @@ ledger's pod, may read the books.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import click
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from hansa.errors import HansaError, Terminal
+from hansa.cli.database import books_at
+from hansa.errors import Terminal
 from hansa.ledger.settings import HERE
-from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
 
 MOST_NAMES = 20
@@ -40,22 +37,6 @@ def with_books(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, books=LedgerReader(engine), **kwargs)
 
     return inner
-
-
-@contextmanager
-def books_at(url: str) -> Iterator[Engine]:
-    """Yield the books at a URL, to read; raises ``Terminal`` where there are none, or none that answer."""
-    engine = None
-    try:
-        engine = open_engine(url, is_reader=True)
-        yield engine
-    except HansaError as error:
-        if engine is not None and not isinstance(error.__cause__, SQLAlchemyError):
-            raise
-        raise Terminal(f"{error}; name the ledger's database with --database") from error
-    finally:
-        if engine is not None:
-            engine.dispose()
 
 
 def check_known(books: LedgerReader, institution: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from hansa.adapters.files import FileStore
 from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.meta import UID
-from hansa.cli.books.database import books_at
+from hansa.cli.database import books_at
 from hansa.errors import NotFound, Retryable, Terminal
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.receipts.bundle import MOST_RECEIPTS, Bundle, BundledReceipt, Disputed, log_entry

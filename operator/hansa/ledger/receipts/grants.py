@@ -17,6 +17,7 @@ from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.receipts.chain import Grant
 from hansa.receipts.countersign import GrantRecord
+from hansa.reconcile.member.usage.work_terms import purpose_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ def _granted(spec: WorkGrantSpec, node: Manifest, granted_s: int) -> Granted:
         cpu_millis=cpu_millis_wanted(spec),
         price=None,
         granted_s=granted_s,
+        league=spec.issuer,
+        purpose=purpose_of(spec),
     )
     return Granted(
         f"{spec.job.namespace}/{spec.job.name}", str(node.get("institution", "")), record
