@@ -28,6 +28,8 @@ class Logbook:
 
     def catch_up(self, evidence: Evidence) -> None:
         """Append and publish all that is not logged yet; raises ``Retryable`` where it cannot be written."""
+        # A clock that was put back records what comes now before what came then.
+        self._up_to_ms = min(self._up_to_ms, int(self._clock.now() * 1000) - BACK_MS)
         while True:
             rows = evidence.newer(self._up_to_ms, AT_ONCE)
             self._appender.append([log_entry(digest) for _, digest in rows])
