@@ -12,7 +12,8 @@ from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.envelope import unseal
 from hansa.receipts.watermark import NOTHING
 from tests.unit.grants.grant_kit import NODE
-from tests.unit.ledger.receipts.test_source import GRANT_PATH, TARTU, Clock, Ledger, shown, tartu
+from tests.unit.ledger.receipts.test_faults_of_members import Jumping
+from tests.unit.ledger.receipts.test_source import GRANT_PATH, TARTU, Ledger, shown, tartu
 
 
 @pytest.fixture
@@ -104,11 +105,3 @@ async def test_what_came_before_a_clock_was_put_back_and_after_it_is_logged(
         await ledger.step(outbox[:so_far])
     digests = [digest(envelope) for envelope in outbox]
     assert [ledger.logbook.prove(each).index for each in digests] == [0, 1, 2]
-
-
-class Jumping(Clock):
-    def __init__(self) -> None:
-        self.seconds = super().now()
-
-    def now(self) -> float:
-        return self.seconds
