@@ -19,6 +19,7 @@ from e2e.testbed.providers.kind import KindTestbed
 from e2e.testbed.providers.local import LocalTestbed
 from e2e.testbed.providers.provider import ProviderUnavailableError
 from e2e.testbed.providers.simulated import NOTICE, SimulatedTestbed
+from e2e.troubles.transcript import write as write_transcript
 
 _SITES = [spec.name for spec in LEAGUE]
 _NAME = click.option("--name", default="hansa", show_default=True, help="Name of the testbed.")
@@ -81,6 +82,22 @@ def prepare() -> None:
         testbed.prepare()
     except ProviderUnavailableError as error:
         click.echo(f"no images: {error}")
+
+
+@main.command()
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("docs/tutorials/troubles.md"),
+    show_default=True,
+    help="Where the transcript goes.",
+)
+def transcript(page: Path) -> None:
+    """Bring troubles about in a league of real pods, and write down what the jobs' owners read."""
+    try:
+        write_transcript(page)
+    except ProviderUnavailableError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

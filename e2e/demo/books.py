@@ -56,6 +56,17 @@ class Books:
         done = _hansa("bill", job, "--database", self.database)
         return done.stdout + done.stderr
 
+    def settle(self, step: str, *args: str | Path, books: bool = True) -> str:
+        """Return what ``hansa settle STEP`` prints; raises ``BooksError`` where it fails.
+
+        ``books``: whether it reads or writes the ledger's database.
+        """
+        place = ("--database", self.database) if books else ()
+        done = _hansa("settle", step, *map(str, args), *place)
+        if done.returncode:
+            raise BooksError(f"hansa settle {step}: {done.stdout}{done.stderr}")
+        return done.stdout
+
     def verify(self, bundle: Path, node_key: str) -> str:
         """Return what ``hansa verify`` prints; raises ``BooksError`` where anything does not hold."""
         keys = ("--key", node_key, "--key", self.hub_key, "--log-key", self.log_key)

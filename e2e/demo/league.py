@@ -26,8 +26,14 @@ from e2e.testbed.providers.site import Site
 
 CHARTS = Path(__file__).resolve().parents[2] / "helm"
 LEDGER = "hansa-ledger"
-INSTITUTIONS = {"hospital": "tartu-hospital", "university": "baltic-university"}
-"""Hub namespace → institution its jobs are charged to."""
+INSTITUTIONS = {
+    "hospital": "tartu-hospital",
+    "university": "tartu-university",
+    "datacentre": "riga-datacentre",
+}
+"""Hub namespace → institution its jobs are charged to; two of them run a node as well."""
+PENDING_S = 0
+"""What was charged is due at once: the story ends with a settlement, and cannot wait a day for audits."""
 DATA = {"tartu": ("breast-cancer", breast_cancer_csv), "riga": ("digits", digits_csv)}
 """Node → claim and what it holds."""
 
@@ -93,7 +99,8 @@ class League:
         self.hub.apply(_restricted(SYSTEM), secret)
         # Behind the claim that the chart makes; the volume's owner is the ledger's user.
         provide_room(self.hub, self.books.folder, claim=(SYSTEM, LEDGER), user=USER_ID)
-        self._chart(self.hub, "hansa-hub", {})
+        terms = {"terms": {"pendingSeconds": PENDING_S}}
+        self._chart(self.hub, "hansa-hub", {"ledger": {"settings": terms}})
         self.hub.apply(
             *(founding.namespace(n, institution=i) for n, i in INSTITUTIONS.items()),
             read("league/pool.yaml"),

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from e2e.demo.account import Account
 from e2e.demo.audit import Allowed, Finding, examine, read_audit_log
-from e2e.demo.league import League
+from e2e.demo.league import INSTITUTIONS, League
 from e2e.demo.report import JobOutcome, Report
-from e2e.demo.settlement import settle
+from e2e.demo.settlement import set_off, settle
 from e2e.demo.simulated import SimulatedLeague
 from e2e.demo.story import Scene, tell
 from e2e.testbed.addons.prometheus import Prometheus
@@ -113,6 +113,7 @@ def run_story(running: Running) -> tuple[list[JobOutcome], Finding, tuple[Accoun
         running.prometheus.refresh()
     ended = [job.full_name for job in outcomes if job.outcome in {"Succeeded", "Failed"}]
     accounts = settle(league.books, scene.progress, ended, partial(node_key, league.hub))
+    set_off(league.books, scene.progress, list(INSTITUTIONS.values()), ended[-1])
     return outcomes, audit(league.members, allowed), accounts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from e2e.demo.books import Books
 from e2e.demo.jobs import Manifest
-from e2e.demo.league import DATA, INSTITUTIONS, read
+from e2e.demo.league import DATA, INSTITUTIONS, PENDING_S, read
 from e2e.testbed.addons.volumes import provide_data
 from e2e.testbed.cluster.cluster import Cluster
 from e2e.testbed.cluster.spec import HUB
@@ -45,7 +45,9 @@ class SimulatedLeague:
             )
             self.start_hub()
             plane = self.hub.control_plane
-            agents.start_ledger(self._host, plane, self._key, self.books.folder)
+            agents.start_ledger(
+                self._host, plane, self._key, self.books.folder, pending_s=PENDING_S
+            )
         for name, site in self.members.items():
             with progress.step(f"member {name}: policy, join"):
                 plane = site.control_plane

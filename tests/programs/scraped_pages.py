@@ -19,7 +19,7 @@ Count = tuple[m.Metric, float, dict[str, str]]
 """Metric, by how much, labels."""
 JOB = Served("uid-1", "hospital")
 DISPUTED = ("SovereignNode", "JurisdictionAgreed")
-CONDITIONS = ("Enforcing", "KubeRayReady", "SecondLockHolds", "RunsRemoved")
+CONDITIONS = ("Enforcing", "KubeRayReady", "SecondLockHolds", "ReceiptsTaken", "RunsRemoved")
 
 WELL_HUB = HubReading(
     jobs={("league", "Running"): 2},

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hansa.grants.exports import held_secret
+from hansa.reconcile.member.logs import kept_log
 from hansa.reconcile.workloads import WORKLOADS
 from tests.programs.conftest import ROOT, HelmRefusedError, Render
 
@@ -102,7 +104,7 @@ RUN_BY_RUN = {
     "verbs": ["bind"],
 }
 """The agent gives itself, in each run, what it may read there; tests/apiserver tells what that is."""
-MOST_RULES = {"hansa-hub": 16, "hansa-member": 25}
+MOST_RULES = {"hansa-hub": 16, "hansa-member": 26}
 
 
 def _rules(documents: list[dict]) -> Iterator[tuple[dict, dict]]:
@@ -129,6 +131,17 @@ def test_secrets_are_read_by_name_only(render: Render, chart: str, path: Path):
         if "secrets" in rule["resources"] and set(rule["verbs"]) != {"create"}:
             assert role["kind"] == "Role", role["metadata"]["name"]
             assert rule["resourceNames"], role["metadata"]["name"]
+
+
+def test_what_the_agent_keeps_has_a_place_and_a_right(render: Render):
+    documents = render("hansa-member", None, node="a")
+    names = {held_secret.NAME, *map(kept_log.NAME.format, range(kept_log.SECRETS))}
+
+    made = {d["metadata"]["name"] for d in documents if d["kind"] == "Secret"}
+    [rule] = [r for _, r in _rules(documents) if held_secret.NAME in r.get("resourceNames", ())]
+
+    assert names <= made
+    assert set(rule["resourceNames"]) == names
 
 
 def test_the_hub_touches_neither_pods_nor_secrets(render: Render):

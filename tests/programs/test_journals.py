@@ -13,11 +13,12 @@ from sqlalchemy import Engine
 from e2e.bench.ledger.uses import drawn
 from e2e.testbed.host.packages import PackagesMissingError, ensure_packages, system_program
 from e2e.testbed.host.progress import Progress
-from hansa.accounting.clearing import Period, clear
 from hansa.accounting.exports.journal import journal, name_of
 from hansa.accounting.postings import Event
+from hansa.accounting.settlement.clearing import Period, clear
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.reader import LedgerReader
+from hansa.ledger.store.settlements import Settlements
 from hansa.ledger.store.writer import LedgerWriter
 from tests.conftest import skip_or_fail
 
@@ -37,9 +38,8 @@ def reader(tmp_path_factory) -> LedgerReader:
         writer.happen(act, some, 1_800_000_000_000 + at * 86_400_000)
     posted = [line.usage for line in reader.lines(uses[0].job_uid) if line.event is not Event.VOID]
     writer.happen(Event.POST, [use.receipt_digest for use in posted], 1_800_000_000_000)
-    writer.settle(
-        clear(Period("2027-01", "EUR"), reader.books().obligations("EUR")), 1_801_000_000_000
-    )
+    january = clear(Period("2027-01", "EUR"), reader.books().obligations("EUR"))
+    Settlements(engine).settle(january, b"signed", 1_801_000_000_000)
     return reader
 
 

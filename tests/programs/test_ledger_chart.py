@@ -46,8 +46,10 @@ def test_the_ledger_reads_the_league_and_writes_what_was_spent_and_taken(render:
     ]
     held = {tuple(rule["resources"]): set(rule["verbs"]) for rule in role["rules"]}
     assert held == {
-        ("projects", "sovereignnodes", "workgrants"): {"get", "list"},
-        ("projects/status", "sovereignnodes/status"): {"get", "patch"},
+        ("computepools", "projects"): {"get", "list"},
+        ("sovereignnodes", "workgrants"): {"get", "list", "watch"},
+        ("projects/status", "sovereignnodes/status", "aijobs/status"): {"get", "patch"},
+        ("aijobs",): {"get", "create", "delete"},
     }
 
 

@@ -28,6 +28,7 @@ from tests.conftest import skip_or_fail
 from tests.unit.accounting.usages import digest, usage
 from tests.unit.ledger.receipts.test_faults_of_members import absurd, rechained
 from tests.unit.ledger.receipts.test_source import Ledger, receipts, shown
+from tests.unit.ledger.test_settlements import settled_and_paid
 
 WRITERS = 8
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"
@@ -111,6 +112,10 @@ def test_writers_at_once_post_each_receipt_once_and_correct_it_within_bounds(
     assert len(corrected) == 2
 
 
+def test_a_period_is_settled_once_and_paid_once(server: Engine) -> None:
+    settled_and_paid(emptied(server))
+
+
 def test_a_server_that_is_away_is_tried_again(url: str) -> None:
     gone = open_engine(url.replace("host=", "host=/nowhere"))
     with pytest.raises(Retryable, match="the ledger's database"):
@@ -119,11 +124,15 @@ def test_a_server_that_is_away_is_tried_again(url: str) -> None:
 
 @pytest.mark.usefixtures("url")
 def test_the_benchmark_tells_what_its_page_says(capsys) -> None:
-    bench.main(["--receipts", "64", "--members", "10", "--obligations", "40"])
+    sizes = ("--receipts", "64", "--taken", "40", "--leaves", "600")
+    bench.main([*sizes, "--members", "10", "--obligations", "40"])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     page = PAGE.read_text()
     assert told["clearing"]["equals_lp"]
     assert told["clearing"]["identical"]
+    assert told["receipts_per_s_core"] > 0
+    assert told["leaves"] == 600
+    assert told["proof_bytes"] < 1500
     assert set(told["postings_per_s"]) == {"sqlite", "postgresql_16_writers"}
     assert [key for key in (*told, *told["clearing"]) if f"`{key}`" not in page] == []
 

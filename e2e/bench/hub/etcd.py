@@ -32,16 +32,16 @@ _BUILT_IN = {
 _CUSTOM = {kind.name: f"hansa.dev/{kind.plural}" for kind in KINDS}
 
 
-async def load(endpoint: str, things: Iterable[Manifest]) -> int:
-    """Write objects; return how many. ``endpoint``: etcd's client URL."""
-    count, left = 0, iter(things)
+async def load(endpoint: str, things: Iterable[Manifest]) -> dict[str, Manifest]:
+    """Write objects; return kind → metadata of its last one. ``endpoint``: etcd's client URL."""
+    last, left = dict[str, Manifest](), iter(things)
     async with aiohttp.ClientSession(json_serialize=lambda body: orjson.dumps(body).decode()) as at:
         while batch := [*islice(left, MOST_IN_A_TRANSACTION)]:
             body = {"success": [{"requestPut": put} for put in _puts(batch)]}
             async with at.post(f"{endpoint}/v3/kv/txn", json=body) as answer:
                 answer.raise_for_status()
-            count += len(batch)
-    return count
+            last |= {thing["kind"]: thing["metadata"] for thing in batch}
+    return last
 
 
 def _puts(things: Iterable[Manifest]) -> Iterator[dict[str, str]]:

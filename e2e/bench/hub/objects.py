@@ -22,11 +22,13 @@ from e2e.bench.phx.workload import EPOCH_S, static_snapshot
 from e2e.testbed.host.clock import utc_now
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.meta import API_VERSION, INSTITUTION_LABEL, NODE_NAMESPACE_PREFIX
+from hansa.api.sovereignnode import AssuranceWord
 from hansa.hub.caches import HEARTBEAT_LEASE
 from hansa.model.snapshot import Job, Machines, PlaceSet, Pool, ResidencyRule, Site, Snapshot
 from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.ports import Manifest
 from hansa.reconcile.hub.node_access import access_manifests
+from hansa.verification.course.words import say
 
 KEPT_OUT = "IS"
 """The country that the pool's ceiling denies until the benchmark edits it."""
@@ -50,6 +52,11 @@ class League:
     @cached_property
     def signer(self) -> Ed25519Signer:
         """The key that all members sign releases with: one is enough to measure by."""
+        return Ed25519Signer.generate()
+
+    @cached_property
+    def hub_signer(self) -> Ed25519Signer:
+        """The hub's key, by which a level counts."""
         return Ed25519Signer.generate()
 
     @cached_property
@@ -143,6 +150,16 @@ class League:
                 for kind, (reason, words) in said.items()
             ],
         }
+        word = say(
+            self.hub_signer,
+            AssuranceWord,
+            node_key=self.signer.key_id,
+            level=f"L{site.assurance}",
+            since=_LONG_AGO,
+            until=_FAR,
+            why="",
+        )
+        status["assurance"] = word.model_dump(by_alias=True, mode="json")
         spec = {
             "institution": site.institution,
             "operator": site.operator,
@@ -155,7 +172,6 @@ class League:
                 {"gpuClass": name, "perGpuHour": _decimal(price)}
                 for name, price in sorted(site.gpu_hour_price.items())
             ],
-            "assurance": f"L{site.assurance}",
             "scheduling": "Open" if site.unavailable is None else "Cordoned",
         }
         return _object(API_VERSION, "SovereignNode", site.name) | {"spec": spec, "status": status}

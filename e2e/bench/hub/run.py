@@ -17,7 +17,14 @@ from tempfile import TemporaryDirectory
 from e2e.bench.hub import etcd
 from e2e.bench.hub.objects import KEPT_OUT, League
 from e2e.bench.hub.observer import Followed, follow_all
-from e2e.bench.hub.scrape import longest_stop_s, probe, scrape, share_within_s, until_ready
+from e2e.bench.hub.scrape import (
+    kernel_loaded_s,
+    longest_stop_s,
+    probe,
+    scrape,
+    share_within_s,
+    until_ready,
+)
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.host.clock import elapsed_s
@@ -30,13 +37,27 @@ from e2e.testbed.league.agents import Host
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
-from hansa.api.kinds import COMPUTEPOOL
+from hansa.api.kinds import AIJOB, COMPUTEPOOL, PROJECT, SOVEREIGNNODE, WORKGRANT
+from hansa.errors import NotFound, Retryable
+from hansa.hub.caches import LEASES
+from hansa.ports import Manifest
 
 ENDS = 7
 """Jobs that are ended one after the other, each to see what is granted in its room."""
 END_PATIENCE_S = 10.0
 EDIT_PATIENCE_S = 60.0
 HUB_LOG = "hansa-hub.log"
+CACHE_PATIENCE_S, AGAIN_S = 300.0, 0.5
+READ_BY_THE_HUB = {
+    "Namespace": "/api/v1/namespaces",
+    "Lease": LEASES,
+    "SovereignNode": SOVEREIGNNODE.path(),
+    "AIJob": AIJOB.path(),
+    "ComputePool": COMPUTEPOOL.path(),
+    "Project": PROJECT.path(),
+    "WorkGrant": WORKGRANT.path(),
+}
+"""Kind → its collection."""
 SETTLE_S = 75.0
 """Longer than a job's status rests before its figures are told anew."""
 
@@ -110,10 +131,38 @@ def _control_plane(progress: Progress, log: Path | None) -> Iterator[tuple[Host,
 
 
 async def _load(league: League, plane: ControlPlane, progress: Progress) -> float:
+    """Write the league, and wait until the API server knows it: that is not the hub's time."""
     begun = elapsed_s()
     with progress.step(f"{league.members} members and {league.jobs} jobs into etcd"):
-        await etcd.load(f"http://127.0.0.1:{plane.endpoint.etcd_port}", league.objects())
+        last = await etcd.load(f"http://127.0.0.1:{plane.endpoint.etcd_port}", league.objects())
+    with progress.step("watch caches of the API server"):
+        connection = from_kubeconfig(plane.kubeconfig)
+        async with KubeCluster(connection, clock=SystemClock(), agent="bench") as cluster:
+            for kind, collection in READ_BY_THE_HUB.items():
+                await _until_cached(cluster, collection, last.get(kind))
     return elapsed_s() - begun
+
+
+async def _until_cached(cluster: KubeCluster, collection: str, meta: Manifest | None) -> None:
+    """Wait until the API server's watch cache has an object, or is there if there is none."""
+    deadline = elapsed_s() + CACHE_PATIENCE_S
+    path = _path_of(collection, meta) if meta else collection
+    while True:
+        try:
+            # Version 0 asks for what is cached.
+            await cluster.text(path, {"resourceVersion": "0", "limit": "1"})
+        except (NotFound, Retryable):
+            if elapsed_s() > deadline:
+                raise
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
+
+
+def _path_of(collection: str, meta: Manifest) -> str:
+    group, _, plural = collection.rpartition("/")
+    space = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    return f"{group}{space}/{plural}/{meta['name']}"
 
 
 @asynccontextmanager
@@ -123,7 +172,10 @@ async def _running(host: Host, plane: ControlPlane, league: League) -> AsyncIter
     with ExitStack() as stack:
         members = stack.enter_context(_members(host, plane, league))
         port = free_ports(1)[0]
-        hub = agents.start_hub(host, plane, founding.make_hub_key(), _settings(host, port))
+        key = founding.HubKey(
+            league.hub_signer.private_pem().decode(), league.hub_signer.public_key
+        )
+        hub = agents.start_hub(host, plane, key, _settings(host, port))
         stack.callback(hub.stop)
         async with KubeCluster(connection, clock=SystemClock(), agent="bench") as cluster:
             run = Running(league, hub, port, host.folder / HUB_LOG, cluster, plane, members)
@@ -273,6 +325,10 @@ async def _totals(run: Running) -> dict[str, object]:
         "loop_cpu_p99_ms": _ms(share_within_s(page.work, 0.99)),
         "loop_cpu_max_ms": _ms(computed_s),
         "healthz_max_ms": _ms(max(answers)) if answers else None,
+        "compile_ms": _ms(kernel_loaded_s(run.log)),
+        "prices_s": page.prices_s,
+        "prices_age_s": page.prices_age_s,
+        "certified_gap": page.gap,
         "peak_rss_mib": round(peak_rss_mib(run.hub.pid)),
         "hub_cpu_s": round(used["hub"], 1),
         "api_cpu_s": round(used["api"], 1),

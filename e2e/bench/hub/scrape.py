@@ -36,6 +36,11 @@ class Page:
     """How late timers were."""
     work: Bounds
     """CPU of the loop's thread between two timers."""
+    gap: float | None
+    """Share of the optimum that the last full plan may be missing, by the prices that it had."""
+    prices_s: float | None
+    """Mean time of a solve for shadow prices; None before the first."""
+    prices_age_s: float | None
 
 
 async def scrape(port: int) -> Page:
@@ -55,6 +60,10 @@ async def scrape(port: int) -> Page:
         found = [s for s in samples if s.name == metric.name + "_bucket"]
         return tuple(sorted((float(s.labels["le"]), s.value) for s in found))
 
+    def value(name: str) -> float | None:
+        return next((round(s.value, 4) for s in samples if s.name == name), None)
+
+    solves, solved_s = (value(f"{m.PRICES_DURATION.name}_{part}") for part in ("count", "sum"))
     return Page(
         seconds,
         len(samples),
@@ -62,6 +71,9 @@ async def scrape(port: int) -> Page:
         sum(s.value for s in writes) - of_jobs,
         bounds(m.LOOP_LAG),
         bounds(m.LOOP_WORK),
+        value(m.PLAN_GAP.name),
+        round(solved_s / solves, 2) if solves and solved_s is not None else None,
+        value(m.PRICES_AGE.name),
     )
 
 
@@ -82,6 +94,13 @@ def longest_stop_s(page: Page, log: Path) -> tuple[float | None, float | None]:
     if not told:
         return share_within_s(page.lags, 1.0), share_within_s(page.work, 1.0)
     return max(row["seconds"] for row in told), max(row["cpuSeconds"] for row in told)
+
+
+def kernel_loaded_s(log: Path) -> float | None:
+    """Return how long it took until the compiled kernel was there, as the log tells; None: it is not."""
+    lines = log.read_text(errors="replace").splitlines()
+    told = [json.loads(line)["seconds"] for line in lines if "plans by the compiled kernel" in line]
+    return float(told[0]) if told else None
 
 
 async def until_ready(port: int, timeout_s: float) -> float | None:

@@ -14,8 +14,8 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
 from e2e.bench.report import milliseconds
-from hansa.accounting.clearing import Clearing, Period, clear
-from hansa.accounting.set_off import Obligations, bilateral, less
+from hansa.accounting.settlement.clearing import Clearing, Period, clear
+from hansa.accounting.settlement.set_off import Obligations, bilateral, less
 
 REPEATS = 3
 _SPREAD = 2.0

@@ -70,13 +70,19 @@ def start_hub(
     return host.start("hansa-hub", [sys.executable, "-m", "hansa", "hub"], env)
 
 
-def start_ledger(host: Host, hub: ControlPlane, key: HubKey, folder: Path) -> Process:
-    """Start ``hansa ledger`` with its books, its log and the log's index in ``folder``."""
+def start_ledger(
+    host: Host, hub: ControlPlane, key: HubKey, folder: Path, *, pending_s: int
+) -> Process:
+    """Start ``hansa ledger`` with its books, its log and the log's index in ``folder``.
+
+    ``pending_s``: how long what was charged stays pending.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     env = {
         "HANSA_LEDGER_CLUSTER__KUBECONFIG": str(hub.kubeconfig_for(LEDGER_USER, MASTERS)),
         "HANSA_LEDGER_SIGNING__KEY_FILE": str(_written(host, key)),
         "HANSA_LEDGER_DATABASE__URL": f"sqlite:///{folder / 'books.db'}",
+        "HANSA_LEDGER_TERMS__PENDING_SECONDS": str(pending_s),
         "HANSA_LEDGER_LOG__FOLDER": str(folder / "log"),
         "HANSA_LEDGER_LOG__INDEX": str(folder / "leaves.db"),
         **_serving("LEDGER"),

@@ -45,7 +45,7 @@ class Books:
     def obligations(self, currency: str) -> Mapping[tuple[str, str], int]:
         """Return (debtor, creditor) → micros that are due now. Nobody owes to themselves.
 
-        What was corrected to below nothing is owed the other way round.
+        What was corrected to below nothing, or paid twice, is owed the other way round.
         """
         due: dict[tuple[str, str], int] = defaultdict(int)
         for (pair, account), balance in self.balances.items():
@@ -54,10 +54,28 @@ class Books:
             if account.kind is AccountKind.KITTY:
                 due[pair.debtor, KITTY] += balance
             elif account.kind is AccountKind.RECEIVABLE and pair.debtor != pair.creditor:
-                debtor, creditor = pair.debtor, pair.creditor
-                key = (debtor, creditor) if balance > 0 else (creditor, debtor)
-                due[key] += abs(balance)
-        return {key: due[key] for key in sorted(due)}
+                due[pair.debtor, pair.creditor] += balance
+        for debtor, creditor in sorted(due):
+            _turn(due, debtor, creditor)
+        return {key: due[key] for key in sorted(due) if due[key]}
+
+    def kitty(self, debtor: str, currency: str) -> Mapping[str, int]:
+        """Return creditor → micros that a debtor owes to the kitty instead: seized from it, or pledged."""
+        return {
+            pair.creditor: balance
+            for (pair, account), balance in sorted(self.balances.items())
+            if (pair.debtor, pair.currency) == (debtor, currency)
+            and account.kind is AccountKind.KITTY
+            and balance > 0
+        }
+
+
+def _turn(due: dict[tuple[str, str], int], debtor: str, creditor: str) -> None:
+    """Have what is below nothing owed the other way round, where it may cancel what is below there."""
+    micros = due[debtor, creditor]
+    if micros < 0:
+        due[debtor, creditor] = 0
+        due[creditor, debtor] = due.get((creditor, debtor), 0) - micros
 
 
 def books_of(postings: Iterable[Posting]) -> Books:

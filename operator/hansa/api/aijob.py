@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints, field_validator
 from hansa.api.job.ray_shape import RayShape
 from hansa.api.job.retry import Retry
 from hansa.api.job.status import RESULT_BYTES, AIJobStatus
+from hansa.api.job.verification import AuditOrder, ResultComparator
 from hansa.api.meta import (
     ATOMIC,
     BASE64,
@@ -239,6 +240,15 @@ class AIJobSpec(Model):
         " namespace's annotation hansa.dev/default-project, if there is one.",
     )
     assurance: Assurance = Field(default="L0", description="Least assurance level of the node.")
+    comparator: ResultComparator | None = Field(
+        default=None,
+        description="What counts as the same result when the job is run again for an audit. Not given:"
+        " its result has to be the same byte by byte, which only runs on GPUs of one class can be held to.",
+    )
+    audit: AuditOrder | None = Field(
+        default=None,
+        description="Makes it an audit of another job; the ledger alone makes these.",
+    )
     result: Result | None = Field(
         default=None, description="Declares that the job writes a result."
     )

@@ -18,7 +18,7 @@ from hansa.api.meta import (
     keyed,
     rule,
 )
-from hansa.api.residency import Overlay, Residency
+from hansa.api.residency import Overlay, Residency, nested_overlays_exist
 
 Percent = Annotated[int, Field(ge=1, le=100)]
 
@@ -126,6 +126,18 @@ class Disruption(Model):
     )
 
 
+class Verification(Model):
+    """How much of the pool's work is run again."""
+
+    floor_percent: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="Least share of runs that is audited, in per cent; what a provider could gain by"
+        " cheating raises it.",
+    )
+
+
 def _overlays_exist(test: str, side: str) -> Rule:
     return rule(
         f"self.residency.{test}.{side}.all(p, !p.startsWith('overlay/') ||"
@@ -133,14 +145,6 @@ def _overlays_exist(test: str, side: str) -> Rule:
         f"residency.{test}.{side} names an overlay that overlays[] does not define",
         field_path=f".residency.{test}.{side}",
     )
-
-
-_NESTED_OVERLAYS_EXIST = rule(
-    "self.overlays.all(o, o.places.all(p, !p.startsWith('overlay/') ||"
-    " self.overlays.exists(inner, 'overlay/' + inner.name == p)))",
-    "overlays[].places names an overlay that overlays[] does not define",
-    field_path=".overlays",
-)
 
 
 class ComputePoolSpec(Model):
@@ -163,7 +167,7 @@ class ComputePoolSpec(Model):
                 for test in ("location", "legalControl")
                 for side in ("allow", "deny")
             ),
-            _NESTED_OVERLAYS_EXIST,
+            nested_overlays_exist("pool"),
         )
     )
 
@@ -190,6 +194,7 @@ class ComputePoolSpec(Model):
     preemption: Preemption = Field(default=Preemption(), description="Preemption.")
     disconnection: Disruption = Field(default=Disruption(), description="Bounds on disconnection.")
     assurance: Assurance = Field(default="L0", description="Least assurance level of its nodes.")
+    verification: Verification = Field(default=Verification(), description="Audits of its work.")
     gpu_classes: tuple[GpuClass, ...] = Field(
         default=(), max_length=64, description="GPU classes lent through the pool; empty: all."
     )

@@ -19,12 +19,13 @@ from hansa.api.meta import (
     Message,
     Model,
     Name,
+    Rule,
     Timestamp,
     checked,
     keyed,
     rule,
 )
-from hansa.api.residency import Overlay, Residency
+from hansa.api.residency import Overlay, Residency, nested_overlays_exist
 
 PublicKey = Annotated[str, StringConstraints(pattern=PUBLIC_KEY, max_length=44)]
 
@@ -46,10 +47,10 @@ class Exports(Model):
         description="The small declared result. OnRelease: it stays at the member until an owner has"
         " signed its release.",
     )
-    logs: Literal["Allow", "Deny"] = Field(
+    logs: Literal["Allow", "Tail", "Deny"] = Field(
         default="Deny",
-        description="The driver's log: its tail when the run has ended, and all of it while the job's"
-        " owner follows it.",
+        description="The driver's log. Tail: its last 8 KiB, when the run has ended. Allow: all of it,"
+        " while the job's owner follows it and for as long as the member keeps it, too.",
     )
 
 
@@ -153,8 +154,29 @@ class EgressRule(Model):
     )
 
 
+def _overlays_exist(test: str, side: str) -> Rule:
+    # The names are put together once: for each place of each data set, the server counts it as too dear.
+    return rule(
+        "[self.overlays.map(o, 'overlay/' + o.name)].all(known, self.datasets.all(d,"
+        f" d.residency.{test}.{side}.all(p, !p.startsWith('overlay/') || p in known)))",
+        f"datasets[].residency.{test}.{side} names an overlay that overlays[] does not define",
+        field_path=".datasets",
+    )
+
+
 class MemberPolicySpec(Model):
     """The law."""
+
+    model_config = ConfigDict(
+        json_schema_extra=checked(
+            *(
+                _overlays_exist(test, side)
+                for test in ("location", "legalControl")
+                for side in ("allow", "deny")
+            ),
+            nested_overlays_exist("policy"),
+        )
+    )
 
     jurisdiction: Jurisdiction = Field(description="Where the machines stand.")
     legal_control: tuple[Jurisdiction, ...] = Field(
@@ -249,7 +271,7 @@ class MemberPolicyStatus(Model):
         default=(),
         max_length=16,
         description="Enforcing, HubReachable, KubeRayReady, ClockInSync, DiskAvailable, SecondLockHolds,"
-        " RunsRemoved, IdentityRenewed, MachinesUnderstood, HubAgrees.",
+        " ReceiptsTaken, RunsRemoved, IdentityRenewed, MachinesUnderstood, HubAgrees.",
     )
 
 

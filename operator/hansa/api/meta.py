@@ -65,6 +65,7 @@ COUNTRY_REGION_OR_BLOC = f"^({_JURISDICTION}|{_BLOC})$"
 PLACE = f"^({_JURISDICTION}|{_BLOC}|{_OVERLAY})$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DECIMAL = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
+TOLERANCE = r"^[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?$"
 DIGEST_IMAGE = r"^[a-z0-9]([-a-z0-9._:/]*[a-z0-9])?@sha256:[a-f0-9]{64}$"
 
 LOCAL_PATH = r"^[A-Za-z0-9._/-]*$"
@@ -94,6 +95,7 @@ PATTERN_ADVICE = {
     PLACE: f"must be {_ISO}, a bloc ({', '.join(places.BLOCS)}) or overlay/NAME",
     QUANTITY: "must be a quantity, for example 500m, 2 or 16Gi",
     DECIMAL: "must be a whole number, or a decimal one in quotes with at most six places, for example '0.35'",
+    TOLERANCE: "must be a decimal number in quotes, for example '0.001' or '1e-6'",
     DIGEST_IMAGE: "must name the image by digest, NAME@sha256:64 hex digits, for example"
     " ghcr.io/lab/train@sha256:…; a tag can be moved",
     LOCAL_PATH: "must be a folder inside the claim, for example screening/2025",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from hansa.api.meta import Model, Name, Place, checked, keyed, rule
+from hansa.api.meta import Model, Name, Place, Rule, checked, keyed, rule
 
 
 class PlaceRule(Model):
@@ -54,4 +54,14 @@ class Overlay(Model):
     name: Name = Field(description="Used as overlay/NAME in residency rules of this pool.")
     places: tuple[Place, ...] = Field(
         min_length=1, max_length=256, description="Places the overlay stands for."
+    )
+
+
+def nested_overlays_exist(whose: str) -> Rule:
+    """Return the rule for a spec with ``overlays`` that none of them names one which is not there."""
+    return rule(
+        "self.overlays.all(o, o.places.all(p, !p.startsWith('overlay/') ||"
+        " self.overlays.exists(inner, 'overlay/' + inner.name == p)))",
+        f"overlays[].places names an overlay that overlays[] of the {whose} does not define",
+        field_path=".overlays",
     )

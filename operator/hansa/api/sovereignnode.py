@@ -118,7 +118,10 @@ class SovereignNodeSpec(Model):
     operator: Name | None = Field(
         default=None, description="Operating company when it is not the institution."
     )
-    assurance: Assurance = Field(default="L0", description="Assurance level the league verified.")
+    assurance: Assurance = Field(
+        default="L4",
+        description="The most that the node counts for, whatever it has shown (status.assurance).",
+    )
     scheduling: Literal["Open", "Cordoned", "Draining"] = Field(
         default="Open", description="Cordoned takes no new work; Draining also moves work away."
     )
@@ -173,6 +176,61 @@ class Receipts(Model):
     )
 
 
+class AssuranceWord(Model):
+    """The ledger's signed word on what a node has shown."""
+
+    node_key: Digest = Field(description="Key of the node it is about.")
+    level: Assurance = Field(description="The level that its evidence bears.")
+    since: Timestamp = Field(description="Since when it is at that level.")
+    until: Timestamp = Field(description="Until when this counts; it is renewed before.")
+    why: Annotated[str, StringConstraints(max_length=300)] = Field(
+        description="What it lacks for the next level."
+    )
+    signature: ReceiptSignature = Field(description="The hub's, over everything else in here.")
+
+
+class ClosedEpoch(Model):
+    """An audit epoch that is over: which runs were in it can no longer be changed."""
+
+    epoch: int = Field(ge=0, le=LARGEST, description="Its number.")
+    size: int = Field(ge=0, le=LARGEST, description="Leaves of the log when it was closed.")
+    root: Digest = Field(description="Root of the log's tree of that size.")
+
+
+class AuditCall(Model):
+    """The ledger's signed call to auditors: commit to the next epoch's key, reveal the closed one's."""
+
+    node_key: Digest = Field(description="Key of the node that is called.")
+    epoch: int = Field(ge=0, le=LARGEST, description="The epoch that is open.")
+    closed: ClosedEpoch | None = Field(default=None, description="The one before it.")
+    signature: ReceiptSignature = Field(description="The hub's, over everything else in here.")
+
+
+class KeyCommitment(Model):
+    """An auditor's word on the key it will reveal."""
+
+    epoch: int = Field(ge=0, le=LARGEST, description="For which epoch.")
+    digest: Digest = Field(description="SHA-256 over epoch, node key and key.")
+
+
+class KeyReveal(Model):
+    """An auditor's key of a closed epoch."""
+
+    epoch: int = Field(ge=0, le=LARGEST, description="Of which epoch.")
+    root: Digest = Field(description="The root for which it was revealed, and for no other.")
+    key: Annotated[str, StringConstraints(pattern=BASE64, max_length=88)] = Field(
+        description="The key, 32 bytes in base64."
+    )
+
+
+class AuditKeys(Model):
+    """How runs to be audited are drawn: the ledger calls, the member's agent answers."""
+
+    call: AuditCall | None = Field(default=None, description="The ledger's.")
+    commitment: KeyCommitment | None = Field(default=None, description="The member's.")
+    reveal: KeyReveal | None = Field(default=None, description="The member's.")
+
+
 class SovereignNodeStatus(Model):
     """What the member declares (untrusted input) and what the hub concludes."""
 
@@ -215,6 +273,12 @@ class SovereignNodeStatus(Model):
     )
     receipts: Receipts | None = Field(
         default=None, description="Receipts of what runs used here, on their way to the ledger."
+    )
+    assurance: AssuranceWord | None = Field(
+        default=None, description="What the node has shown, in the ledger's signed words."
+    )
+    audits: AuditKeys | None = Field(
+        default=None, description="The node's part in drawing which runs are audited."
     )
     member_conditions: tuple[Condition, ...] = Field(
         default=(),

@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from hansa.api.aijob import AIJobSpec, Base64
-from hansa.api.job.log_window import LogWindow
+from hansa.api.job.log_window import KeptLog, LogWindow
+from hansa.api.job.post_mortem import MOST_PODS, PodEnd
 from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
@@ -75,6 +76,11 @@ class WorkGrantSpec(Model):
     node: Name = Field(description="Node the grant is for.")
     job: JobReference = Field(description="Job the grant is for.")
     institution: Name = Field(description="Institution the job is charged to.")
+    project: Name | None = Field(
+        default=None,
+        description="Project of the job's namespace that it is charged to, also where the job names none"
+        " and the namespace has a default; not given: none.",
+    )
     epoch: int = Field(ge=1, le=999_999_999, description="Fencing counter.")
     not_before: Timestamp = Field(description="Not to be accepted earlier.")
     not_after: Timestamp = Field(description="Not to be accepted later.")
@@ -172,6 +178,12 @@ class WorkGrantStatus(Model):
     )
     log: LogWindow | None = Field(
         default=None, description="A piece of the driver's log, while its owner follows it."
+    )
+    kept_log: KeptLog | None = Field(
+        default=None, description="What the member keeps of the log, now that the run is over."
+    )
+    post_mortem: tuple[PodEnd, ...] = Field(
+        default=(), max_length=MOST_PODS, description="Pods that died, where logs may leave."
     )
     highest_epoch: int = Field(
         default=0,

@@ -13,11 +13,16 @@ from hansa.ledger.store.engine import open_engine
 
 
 @contextmanager
-def books_at(url: str) -> Iterator[Engine]:
-    """Yield the books at a URL, to read; raises ``Terminal`` where there are none, or none that answer."""
+def books_at(url: str, *, is_reader: bool = True) -> Iterator[Engine]:
+    """Yield the books at a URL; raises ``Terminal`` where there are none, or none that answer.
+
+    ``is_reader``: nothing can be written. A writer makes no new books either: the ledger does.
+    """
     engine = None
     try:
         engine = open_engine(url, is_reader=True)
+        if not is_reader:
+            engine = open_engine(url)
         yield engine
     except HansaError as error:
         if engine is not None and not isinstance(error.__cause__, SQLAlchemyError):

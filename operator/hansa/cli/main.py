@@ -24,9 +24,17 @@ COMMANDS = {
         "An institution's month: hours, energy, CO2 and amounts.",
     ),
     "balance": ("hansa.cli.books.balance:balance", "What institutions owe and are owed."),
+    "settle": (
+        "hansa.cli.books.settlement.group:settle",
+        "Set a period's debts off, have all sign, pay what is left.",
+    ),
     "logs": ("hansa.cli.jobs.logs:logs", "The last lines of a job, where the member exports them."),
     "receipts": ("hansa.cli.receipts.receipts:receipts", "What a job's runs used, as signed."),
     "verify": ("hansa.cli.receipts.verify:verify", "Check a bundle of receipts, offline."),
+    "ropa": (
+        "hansa.cli.receipts.ropa:ropa",
+        "All processing of a data set, as GDPR art. 30 asks for it.",
+    ),
     "status": ("hansa.cli.league.overview:status", "Nodes, pools and jobs on one screen."),
     "top": ("hansa.cli.league.overview:top", "GPUs by institution."),
     "nodes": ("hansa.cli.league.overview:nodes", "The members, or the data sets they announce."),

@@ -19,7 +19,7 @@ WORK_TYPE = "application/vnd.hansa.work.v1alpha1+json"
 UNSIGNED = frozenset(
     {
         *("authorizations", "pool", "priority", "budget", "project", "suspend", "retry"),
-        "ttl_seconds_after_finished",
+        *("ttl_seconds_after_finished", "audit"),
     }
 )
 """Fields that change nothing about what is done with the data; how often is bounded by ``maxRuns``."""

@@ -290,6 +290,7 @@ def _ready(case: Case) -> Iterator[Objection]:
         (MemberReason.RESOLVER_MISSING, readiness.resolver_missing if is_shut_in else ""),
         (MemberReason.DISK_FULL, readiness.disk_full),
         (MemberReason.CANARY_ADMITTED, readiness.canary_open),
+        (MemberReason.LEDGER_BEHIND, readiness.ledger_behind),
     ):
         if why:
             yield Objection(reason, why)

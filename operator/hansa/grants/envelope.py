@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,11 +21,29 @@ from hansa.ports import Signer
 GRANT_TYPE = "application/vnd.hansa.grant.v1alpha1+json"
 RELEASE_TYPE = "application/vnd.hansa.release.v1alpha1+json"
 UNSIGNED_FIELDS = frozenset({"signatures", "cancel"})
+SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def canonical(value: Any) -> bytes:
-    """Return the one JSON spelling of ``value`` (RFC 8785)."""
-    return rfc8785.dumps(value)
+    """Return the one JSON spelling of ``value`` (RFC 8785).
+
+    Of ASCII text and whole numbers that is what orjson sorts, in a tenth of the time: a hub reads
+    fifty thousand specs before it makes its first grant.
+    """
+    try:
+        quick = orjson.dumps(value, option=SORTED)
+    except TypeError:
+        return rfc8785.dumps(value)
+    return quick if quick.isascii() and _is_plain(value) else rfc8785.dumps(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether there are neither fractions nor types of Python's own in it."""
+    kind = type(value)
+    if kind is dict:
+        return all(map(_is_plain, value.values()))
+    return all(map(_is_plain, value)) if kind is list else kind in _PLAIN
 
 
 def digest(value: Any) -> str:

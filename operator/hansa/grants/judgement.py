@@ -41,6 +41,8 @@ class Readiness:
     """Speaks against what is shut in only."""
     disk_full: str = ""
     canary_open: str = ""
+    ledger_behind: str = ""
+    """What was used here waits to be counted: what more is used may be paid by nobody."""
 
 
 @dataclass(frozen=True, slots=True)

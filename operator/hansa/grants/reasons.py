@@ -56,6 +56,8 @@ class MemberReason(StrEnum):
     RESOLVER_MISSING = "ResolverMissing"
     DISK_FULL = "DiskFull"
     CANARY_ADMITTED = "CanaryAdmitted"
+    # Nobody has counted what was done already.
+    LEDGER_BEHIND = "LedgerBehind"
 
     @property
     def gravity(self) -> int:
@@ -98,6 +100,7 @@ TRANSIENT = frozenset(
         MemberReason.RESOLVER_MISSING,
         MemberReason.DISK_FULL,
         MemberReason.CANARY_ADMITTED,
+        MemberReason.LEDGER_BEHIND,
     }
 )
 

@@ -63,6 +63,7 @@ REACH: dict[MemberReason, Reach] = {
     MemberReason.RESOLVER_MISSING: Reach.NEW,
     MemberReason.DISK_FULL: Reach.NEW,
     MemberReason.CANARY_ADMITTED: Reach.ACCEPTED,
+    MemberReason.LEDGER_BEHIND: Reach.NEW,
 }
 """``WITHDRAWN`` is the hub's word and ends a run by itself, ``PREVIOUS_RUN_LIVES`` cannot come later."""
 

@@ -17,6 +17,7 @@ from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.proxies import connect
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
+from hansa.adapters.turns import in_turns
 from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE
 from hansa.errors import HansaError
 from hansa.hub.caches import Caches
@@ -37,6 +38,7 @@ from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
 from hansa.observability.recorder import EventRecorder
+from hansa.placement.kernel.gc_pause import collections_are_short
 from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
 from hansa.process.environment import read_settings
@@ -88,8 +90,12 @@ class Hub:
             on_change=self._on_change,
             resync_s=settings.planning.resync_seconds,
         )
-        limits = NodeLimits(settings.nodes.lease_grace_seconds, settings.planning.currency)
-        league = LeagueCache(self.caches, limits)
+        limits = NodeLimits(
+            settings.nodes.lease_grace_seconds,
+            settings.planning.currency,
+            word_keys={signer.key_id: signer.public_key},
+        )
+        league = self.league = LeagueCache(self.caches, limits)
         self.plans = PlanningLoop(
             self.caches,
             league,
@@ -213,6 +219,7 @@ class Hub:
             await together(
                 self.plans.run(self.controller.queue_decisions),
                 self.pricing.run(),
+                self.controller.begin_terms(),
                 self._keep_time(),
                 self._compile(),
                 *(self.controller.work(self.executor) for _ in writers),
@@ -232,14 +239,14 @@ class Hub:
         next_look = self._clock.monotonic() + LOOK_AT_ALL_S
         while True:
             await asyncio.sleep(self._settings.planning.tick_seconds)
-            self.controller.tick()
+            await self.controller.tick()
             if self._clock.monotonic() > next_look:
                 next_look = self._clock.monotonic() + LOOK_AT_ALL_S
                 look_at_all()
             if self._clock.monotonic() > next_resync:
                 next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
                 await self._prime()
-                self.controller.resync()
+                await self.controller.resync()
 
     async def _prime(self) -> None:
         """Read the low-rate kinds whole: kopf does not say when it has seen all there is."""
@@ -257,6 +264,8 @@ class Hub:
                 except HansaError as error:
                     log.warning("cannot read", extra={"path": path, "error": str(error)})
                     await asyncio.sleep(READ_AGAIN_S)
+        async for name in in_turns([*self.caches.nodes]):
+            self.league.look_at(name, self._clock.now())
 
 
 async def run(settings: HubSettings) -> None:
@@ -273,5 +282,6 @@ def main() -> None:
     """Run the hub with settings from the environment."""
     configure_logging()
     set_survivors_aside()
+    collections_are_short()
     settings = read_settings(HubSettings)
     run_process(lambda: run(settings))

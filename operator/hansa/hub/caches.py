@@ -8,14 +8,20 @@ from typing import Any
 from hansa.adapters.kube.reflector import ChangeType, Mirror, Reflector, by_name, by_uid
 from hansa.api.kinds import AIJOB, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339
 from hansa.ports import Clock, Cluster, Manifest
+from hansa.process.tally import Tally
 from hansa.reconcile.hub.grant_view import GrantView, parse_grant
 from hansa.reconcile.hub.job_view import JobView, ParsedSpec, parse_spec, trimmed_job, view_job
 from hansa.reconcile.hub.node_identity import Rights
+from hansa.reconcile.hub.status.whole_conditions import by_type
 
 HEARTBEAT_LEASE = "hansa-node"
 LEASES = "/apis/coordination.k8s.io/v1/leases"
+Labels = tuple[str, str, str, str]
+COUNTED = {"job": "AIJob", "node": "SovereignNode", "pool": "ComputePool", "grant": "WorkGrant"}
+"""Kinds whose conditions are counted, by the names of metrics."""
 OnKind = Callable[[str, ChangeType, Manifest], None]
 
 
@@ -28,8 +34,18 @@ class Caches:
         """``on_change`` gets the kind's short name first."""
 
         def tell(kind: str) -> Callable[[ChangeType, Manifest], None]:
-            return lambda change, thing: on_change(kind, change, thing)
+            def told(change: ChangeType, thing: Manifest) -> None:
+                try:
+                    on_change(kind, change, thing)
+                finally:
+                    self._count(kind, change, thing)
 
+            return told
+
+        self.conditions: Tally[Labels] = Tally()
+        """(kind, condition, status, reason) → objects."""
+        self.states: Tally[tuple[str, str]] = Tally()
+        """(pool, state) → AIJobs."""
         self._clock = clock
         self.jobs = Reflector(
             cluster,
@@ -82,6 +98,19 @@ class Caches:
         view = view_job(manifest, self._spec(uid, manifest))
         self._views[uid] = (version, view)
         return view
+
+    def _count(self, kind: str, change: ChangeType, thing: Manifest) -> None:
+        name = COUNTED.get(kind, "")
+        if not name:
+            return
+        key = by_uid(thing) if kind == "job" else by_name(thing)
+        is_gone = change == "DELETED"
+        found = {} if is_gone else by_type((thing.get("status") or {}).get("conditions"))
+        rows = ((name, c, str(r.get("status")), str(r.get("reason"))) for c, r in found.items())
+        self.conditions.tell(key, rows)
+        if kind == "job":
+            job = None if is_gone else self.job(key)
+            self.states.tell(key, () if job is None else ((pool_of(job), job_state(found)),))
 
     def grant(self, key: str) -> GrantView | None:
         """Return a grant as read at its present resourceVersion."""
@@ -136,6 +165,21 @@ class Caches:
         parsed = parse_spec(manifest.get("spec") or {})
         self._specs[uid] = (generation, parsed)
         return parsed
+
+
+def pool_of(job: JobView) -> str:
+    """Return the pool that a job asks for; empty where its spec is not valid."""
+    return job.parsed.spec.pool if job.parsed.spec else ""
+
+
+def job_state(conditions: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the reason of a job's present state, as conditions (by type) and events have it."""
+    for kind in ("Succeeded", "Failed", "Running"):
+        row = conditions.get(kind)
+        if row is not None and row.get("status") == "True":
+            return kind
+    placed = conditions.get("Placed")
+    return str(placed.get("reason")) if placed is not None else Reason.PENDING.value
 
 
 def lease_renewed_s(lease: Mapping[str, Any], now_s: float) -> float:

@@ -7,10 +7,14 @@ caches as they are then, and the executor does it. Every answer is a change agai
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import NoReturn
 
 from hansa.adapters.kube.reflector import ChangeType
+from hansa.adapters.turns import in_turns
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
 from hansa.hub.executor import BatchResult, Executor
@@ -27,7 +31,7 @@ from hansa.process.workqueue import LATER, NORMAL, URGENT, WorkQueue
 from hansa.reconcile.hub.actions import Action, EmitEvent, SetJobStatus, WriteGrant
 from hansa.reconcile.hub.derive import derive, derive_orphan
 from hansa.reconcile.hub.job_case import JobCase, JobDecision
-from hansa.reconcile.hub.job_view import JobView
+from hansa.reconcile.hub.job_view import JobView, project_of
 from hansa.reconcile.hub.nodes import is_silent
 from hansa.reconcile.hub.snapshot import LeagueView
 from hansa.reconcile.hub.status.billing import Bill, bill
@@ -35,6 +39,8 @@ from hansa.reconcile.hub.status.billing import Bill, bill
 log = logging.getLogger(__name__)
 FAULT_AFTER_S = 30.0
 """A key whose logic raised something unforeseen is looked at again after so long."""
+MOST_QUEUED = 1000
+"""Jobs that are looked at and queued in one turn of the event loop: some milliseconds."""
 
 
 class Controller:
@@ -63,6 +69,8 @@ class Controller:
         self._skew_s = skew_s
         self._silent: frozenset[str] = frozenset()
         self._leading = False
+        self._term = 0
+        self._elected = asyncio.Event()
         self._undone: dict[ObjectKey, JobDecision] = {}
         """Decisions that could not be carried out: given up when their keys' pauses are over.
 
@@ -88,38 +96,63 @@ class Controller:
         self._undone.clear()
         # What rights nodes have, another leader may have changed.
         self._caches.access.clear()
+        self._term += 1
         if leading:
             # Grants that are due already are written before the first plan looks at the league.
             self._league.refresh(self._clock.now())
-            self.resync()
+            self._plans.full_due()
+            self._elected.set()
 
-    def resync(self) -> None:
-        """Look at everything once."""
+    async def begin_terms(self) -> NoReturn:
+        """Look at everything once after every election, until cancelled."""
+        while True:
+            await self._elected.wait()
+            self._elected.clear()
+            await self.resync()
+
+    async def resync(self) -> None:
+        """Look at everything once; a long league takes many turns of the loop."""
         if not self._leading:
             return
-        for uid in self._plans.active:
-            self._queue.add(ObjectKey("job", uid))
-        for uid in self._caches.orphans():
-            self._queue.add(ObjectKey("job", uid), LATER)
-        for uid in self._ended_with_leftovers():
-            self._queue.add(ObjectKey("job", uid), LATER)
         self._nodes.queue_all(self._queue)
         self._plans.full_due()
+        term = self._term
+        await self._queue_all(term, self._plans.active)
+        await self._queue_all(term, self._caches.orphans(), LATER)
+        await self._queue_all(term, self._caches.jobs, LATER, self._ended_with_leftovers)
 
-    def tick(self) -> None:
+    async def tick(self) -> None:
         """Look at what only time changes: leases, deadlines of grants, fences."""
         if not self._leading:
             return
         if self._league.refresh(self._clock.now()):
             self._plans.due()
         before, self._silent = self._silent, _silent(self._league.view)
-        self._queue_held_at(before ^ self._silent)
         self._plans.look_at_clock()
         self._nodes.queue_all(self._queue)
-        for uid in self._plans.overdue():
-            self._queue.add(ObjectKey("job", uid))
-        for uid in self._plans.moved():
-            self._queue.add(ObjectKey("job", uid), LATER)
+        term = self._term
+        await self._queue_all(term, self._plans.overdue())
+        if before != self._silent:
+            # Those held by nodes that fell silent, or are heard of again.
+            nodes = before ^ self._silent
+            held = partial(self._is_held, nodes)
+            await self._queue_all(term, self._plans.active, LATER, held)
+        async for uid in self._plans.moved():
+            self._add(ObjectKey("job", uid), LATER)
+
+    async def _queue_all(
+        self,
+        term: int,
+        uids: Iterable[str],
+        lane: int = NORMAL,
+        is_wanted: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        """Queue jobs in turns of the loop, as long as the term lasts."""
+        async for uid in in_turns([*uids], MOST_QUEUED):
+            if term != self._term:
+                return
+            if is_wanted(uid):
+                self._add(ObjectKey("job", uid), lane)
 
     async def work(self, executor: Executor) -> None:
         """Take keys and do what is due, until cancelled. Run several at once."""
@@ -188,6 +221,7 @@ class Controller:
             now_s=self._clock.now(),
             skew_s=self._skew_s,
             institution=league.catalog.institutions.get(job.namespace, ""),
+            project=project_of(job, league.catalog).rpartition("/")[2],
             overlays=pool.overlays if pool else (),
             audience=node.parsed.audience if node else "",
             verdicts=() if job.node else self._plans.verdicts(uid),
@@ -208,9 +242,9 @@ class Controller:
         for grant in self._caches.grants_of(job.uid):
             if grant.epoch == job.epoch:
                 node = self._league.view.nodes.get(grant.node)
-                site = node.site if node else None
+                parsed = node.parsed if node else None
                 currency = self._league.view.catalog.currency
-                return bill(spec, grant, site, self._clock.now(), currency=currency)
+                return bill(spec, grant, parsed, self._clock.now(), currency=currency)
         return None
 
     def _on_job(self, thing: Manifest) -> None:
@@ -234,15 +268,15 @@ class Controller:
 
     def _on_table(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         self._plans.league_changed()
+        if kind == "node" and self._leading:
+            # Read here, one at a time: the next look at the league finds a thousand that are read.
+            self._league.look_at(thing["metadata"]["name"], self._clock.now())
         for key in self._nodes.keys_for(kind, change, thing):
             self._add(key)
 
-    def _queue_held_at(self, nodes: frozenset[str]) -> None:
-        """Have the jobs looked at that nodes hold which fell silent, or are heard of again."""
-        for uid in self._plans.active if nodes else ():
-            job = self._caches.job(uid)
-            if job is not None and job.node in nodes:
-                self._queue.add(ObjectKey("job", uid), LATER)
+    def _is_held(self, nodes: frozenset[str], uid: str) -> bool:
+        job = self._caches.job(uid)
+        return job is not None and job.node in nodes
 
     def _add(self, key: ObjectKey, lane: int = NORMAL) -> None:
         if self._leading:
@@ -253,15 +287,18 @@ class Controller:
         for uid, urgent in uids:
             self._add(ObjectKey("job", uid), URGENT if urgent else NORMAL)
 
-    def _ended_with_leftovers(self) -> Iterator[str]:
-        for uid, thing in self._caches.jobs.items():
-            if uid not in self._plans.active and (
-                thing["metadata"].get("finalizers")
+    def _ended_with_leftovers(self, uid: str) -> bool:
+        thing = self._caches.jobs.get(uid)
+        return (
+            thing is not None
+            and uid not in self._plans.active
+            and (
+                bool(thing["metadata"].get("finalizers"))
                 or any(self._caches.grants_of(uid))
                 or _unseen(thing)
                 or "ttlSecondsAfterFinished" in (thing.get("spec") or {})
-            ):
-                yield uid
+            )
+        )
 
     def _count(self, actions: tuple[Action, ...], starts: Iterable[tuple[str, float]]) -> None:
         for action in actions:

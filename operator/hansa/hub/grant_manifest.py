@@ -31,6 +31,7 @@ def grant_manifest(
             "uid": action.job_uid,
         },
         "institution": action.institution,
+        **({"project": action.project} if action.project else {}),
         "epoch": action.epoch,
         "notBefore": rfc3339(now_s - skew_s),
         "notAfter": rfc3339(now_s + validity_s),

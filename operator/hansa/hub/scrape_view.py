@@ -1,4 +1,7 @@
-"""What a scrape sees of the hub: counted from the caches at that moment, never remembered."""
+"""What a scrape sees of the hub: read from the caches at that moment, never remembered.
+
+What there are thousands of the caches count on as it changes: a scrape holds the event loop.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hansa.adapters.kube.reflector import Mirror
 from hansa.hub.caches import Caches
 from hansa.hub.league_cache import LeagueCache
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.pricing import Pricing
-from hansa.model.reasons import Reason
 from hansa.observability.views import GpuCount, HubReading
 from hansa.ports import Clock
 from hansa.process.workqueue import WorkQueue
-from hansa.reconcile.hub.job_view import JobView
-from hansa.reconcile.hub.status.whole_conditions import by_type
-
-KINDS = {"AIJob": "jobs", "SovereignNode": "nodes", "ComputePool": "pools", "WorkGrant": "grants"}
 
 
 class ScrapeView:
@@ -73,21 +70,15 @@ class ScrapeView:
         now_s = self._clock.now()
         heartbeats = {name: self._caches.heartbeat_s(name) for name in self._caches.nodes}
         return {
-            "jobs": Counter(self._job_states()),
+            "jobs": dict(self._caches.states.counts),
             "gpus": tuple(self._gpus()),
             "node_lease_age_s": {
                 name: now_s - beat for name, beat in heartbeats.items() if beat is not None
             },
-            "objects": Counter(self._conditions()),
+            "objects": dict(self._caches.conditions.counts),
             "plan_gap": self._plans.plan.certificate.gap if self._plans.planned else None,
             "prices_age_s": self._pricing.age_s,
         }
-
-    def _job_states(self) -> Iterator[tuple[str, str]]:
-        for uid in self._caches.jobs:
-            job = self._caches.job(uid)
-            if job is not None:
-                yield job.parsed.spec.pool if job.parsed.spec else "", job_state(job)
 
     def _gpus(self) -> Iterator[GpuCount]:
         held: Counter[tuple[str, str]] = Counter()
@@ -111,12 +102,6 @@ class ScrapeView:
                     busy=busy.get(gpu_class),
                 )
 
-    def _conditions(self) -> Iterator[tuple[str, str, str, str]]:
-        for kind, name in KINDS.items():
-            mirror: Mirror = getattr(self._caches, name)
-            for thing in mirror.values():
-                yield from _condition_labels(kind, thing)
-
 
 def busy_gpus(node: Mapping[str, Any]) -> dict[str, int]:
     """Return GPU class → busy GPUs as a SovereignNode's status has them; who tells none is absent.
@@ -125,20 +110,3 @@ def busy_gpus(node: Mapping[str, Any]) -> dict[str, int]:
     """
     inventory = (node.get("status") or {}).get("inventory") or ()
     return {row["gpuClass"]: row["busy"] for row in inventory if "busy" in row}
-
-
-def job_state(job: JobView) -> str:
-    """Return the reason of a job's present state, as conditions and events have it."""
-    conditions = by_type(job.status.get("conditions"))
-    for kind in ("Succeeded", "Failed", "Running"):
-        row = conditions.get(kind)
-        if row is not None and row.get("status") == "True":
-            return kind
-    placed = conditions.get("Placed")
-    return str(placed.get("reason")) if placed is not None else Reason.PENDING.value
-
-
-def _condition_labels(kind: str, thing: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    status = thing.get("status") or {}
-    for name, row in by_type(status.get("conditions")).items():
-        yield kind, name, str(row.get("status")), str(row.get("reason"))

@@ -1,7 +1,8 @@
 """``hansa ledger``: wiring, until a signal says stop.
 
-Four duties: receipts in, claims on as their time comes, the league's prices and projects, and figures
-for the scrape. Each is tried again by itself; a database or hub that is away ends none of them.
+Its duties: follow the hub's nodes and grants, take receipts in, move audits on, and claims as their time
+comes, tell projects what they have spent, and read the figures for the scrape. Each is tried again by
+itself; a database or hub that is away ends none of them.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.proxies import connect
+from hansa.ledger.audits.duty import Audits, Figures
+from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
 from hansa.ledger.league import League
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.opening import open_source
 from hansa.ledger.settings import LedgerSettings
 from hansa.ledger.source import ReceiptSource
@@ -37,6 +41,7 @@ from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
 from hansa.process.app import going_on, regularly, run_process, together, until_signalled
 from hansa.process.environment import read_settings
+from hansa.verification.verdict import Verdict
 
 log = logging.getLogger(__name__)
 HUNG_AFTER_S = 600.0
@@ -49,17 +54,24 @@ EVEN_FOR_S = 3600.0
 DAY_MS = 86_400_000
 
 
+def _no_audits(_engine: Engine, _source: ReceiptSource) -> Audits | None:
+    return None
+
+
 class Ledger:
     """One ledger process over its books."""
 
     def __init__(
         self,
         settings: LedgerSettings,
+        hub: HubView,
         league: League,
         open_receipts: Callable[[Engine], ReceiptSource],
         clock: Clock,
+        *,
+        open_audits: Callable[[Engine, ReceiptSource], Audits | None] = _no_audits,
     ) -> None:
-        """Nothing is opened before ``prepare``; ``open_receipts`` makes the source over the same database."""
+        """Nothing is opened before ``prepare``; what ``open_…`` make is over the same database."""
         self._terms = settings.terms
         self._interval_s = settings.intake.interval_seconds
         self._skew_s = settings.intake.clock_skew_seconds
@@ -68,14 +80,17 @@ class Ledger:
         """Time of day less the monotonic clock, as they were last."""
         self._even_from_s = 0.0
         """When the clock has gone evenly for long enough, on the monotonic clock."""
+        self._hub = hub
         self._league = league
         self._engine = open_engine(settings.database.url.get_secret_value())
         self._source = source = open_receipts(self._engine)
         self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
         self._reader = LedgerReader(self._engine)
-        self._intake = Intake(
-            source, self._writer, clock=clock, terms=league.terms, read=league.read
-        )
+        self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
+        self._audits = open_audits(self._engine, source)
+        self._audits_s = settings.audits.interval_seconds
+        self._at_log = asyncio.Lock()
+        """Receipts and audits use the log one after the other."""
         self._standing: Standing | None = None
         self._read_s = clock.monotonic()
 
@@ -86,13 +101,25 @@ class Ledger:
     async def run(self) -> None:
         """Do all duties until cancelled."""
         duties = (
-            (self._intake.step, self._interval_s),
-            (self.move_on, LOOK_S),
-            (self._league.read, LOOK_S),
+            (self.take_in, self._interval_s),
+            (self.audit, self._audits_s),
+            (self.move_on, self._interval_s),
             (self.tell, LOOK_S),
             (self.look, LOOK_S),
         )
-        await together(*(regularly(going_on(duty), partial(float, s)) for duty, s in duties))
+        regular = (regularly(going_on(duty), partial(float, s)) for duty, s in duties)
+        await together(self._hub.follow(), *regular)
+
+    async def take_in(self) -> None:
+        """Take receipts in."""
+        async with self._at_log:
+            await self._intake.step()
+
+    async def audit(self) -> None:
+        """Move audits on, where there are any."""
+        if self._audits is not None:
+            async with self._at_log:
+                await self._audits.step()
 
     async def move_on(self) -> None:
         """Post what was pending long enough, and release what was kept back long enough.
@@ -146,7 +173,13 @@ class Ledger:
         if self._standing is None:
             return "the books have not been read yet"
         age_s = self._clock.monotonic() - self._read_s
-        return f"the books were not read for {age_s:.0f} s" if age_s > STALE_AFTER_S else ""
+        if age_s > STALE_AFTER_S:
+            return f"the books were not read for {age_s:.0f} s"
+        if not self._hub.synced:
+            return "the hub's nodes and grants have not been read yet"
+        if self._hub.age_s > STALE_AFTER_S:
+            return f"the hub has told nothing of nodes and grants for {self._hub.age_s:.0f} s"
+        return ""
 
     def samples(self) -> Iterator[Sample]:
         """Yield what a scrape reads; figures of the books only once they were read."""
@@ -155,6 +188,8 @@ class Ledger:
         for project, (spent, limit) in self._league.budgets.items():
             if limit:
                 yield Sample(m.PROJECT_BUDGET, spent / limit, (project,))
+        if self._audits is not None:
+            yield from _audited(self._audits.figures)
         if self._standing is None:
             return
         yield Sample(m.LEDGER_RECEIPTS, self._standing.receipts)
@@ -169,6 +204,16 @@ class Ledger:
         self._engine.dispose()
 
 
+def _audited(figures: Figures) -> Iterator[Sample]:
+    if figures.verdicts is None:
+        return
+    yield Sample(m.AUDITS_DUE, figures.due)
+    yield Sample(m.AUDITS_OVERDUE, figures.overdue)
+    for verdict in Verdict:
+        if verdict is not Verdict.OPEN:
+            yield Sample(m.AUDITS, figures.verdicts.get(verdict.value, 0), (verdict.value,))
+
+
 async def serve(settings: LedgerSettings, own: Connection) -> None:
     """Keep the books until cancelled."""
     clock, instruments = SystemClock(), Instruments("ledger")
@@ -176,13 +221,19 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         cluster = await stack.enter_async_context(
             KubeCluster(own, clock=clock, agent="hansa-ledger")
         )
+        hub = HubView(cluster, clock)
         league = League(
             cluster,
+            hub,
             currency=settings.terms.currency,
             skew_ms=settings.intake.clock_skew_seconds * 1000,
         )
-        open_receipts = partial(open_source, settings, cluster, clock=clock)
-        ledger = Ledger(settings, league, open_receipts, clock)
+        open_receipts = partial(open_source, settings, cluster, hub, clock=clock)
+
+        def verification(engine: Engine, source: ReceiptSource) -> Audits | None:
+            return open_audits(settings.audits, cluster, engine, source, clock)
+
+        ledger = Ledger(settings, hub, league, open_receipts, clock, open_audits=verification)
         stack.callback(ledger.close)
         instruments.attach(SampleCollector(ledger.samples))
         await stack.enter_async_context(

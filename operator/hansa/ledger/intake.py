@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from hansa.accounting.examination import Fault, Finding, Terms, examine
 from hansa.accounting.usage import Usage
@@ -29,18 +29,15 @@ class Intake:
         *,
         clock: Clock,
         terms: Callable[[int], Terms | None],
-        read: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """``terms``: what is agreed at a time in milliseconds; None: not known yet.
 
-        ``read`` brings them up to date: a refusal is for good, so nothing is judged by prices or a time from
-        before it came.
+        It is asked once receipts have come: nothing is judged by prices or a time from before that.
         """
         self._source = source
         self._writer = writer
         self._clock = clock
         self._terms = terms
-        self._read = read
         self.began_s = clock.monotonic()
         """When the last pass began, on the monotonic clock."""
 
@@ -50,8 +47,6 @@ class Intake:
         uses = await self._source.take()
         if not uses:
             return
-        if self._read is not None:
-            await self._read()
         terms = self._terms(int(self._clock.now() * 1000))
         if terms is not None:
             kept = await asyncio.to_thread(self._enter, uses, terms)

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from hansa.accounting.examination import Terms
 from hansa.accounting.tariff import Tariff
-from hansa.api.kinds import PROJECT, SOVEREIGNNODE
+from hansa.api.kinds import PROJECT
 from hansa.api.meta import API_VERSION
 from hansa.api.sovereignnode import SovereignNodeSpec
 from hansa.errors import Conflict, NotFound, Terminal
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ports import Cluster, Manifest
 from hansa.reconcile.hub.charging.project_status import project_status
 from hansa.reconcile.hub.charging.projects import parse_project
@@ -27,30 +28,32 @@ MANAGER = "hansa-ledger"
 class League:
     """The league as the ledger knows it; what was read last holds while the hub is away."""
 
-    def __init__(self, cluster: Cluster, *, currency: str, skew_ms: int) -> None:
-        """Nothing is known before ``read``."""
+    def __init__(self, cluster: Cluster, hub: HubView, *, currency: str, skew_ms: int) -> None:
+        """Prices are the nodes' in ``hub``."""
         self._cluster = cluster
+        self._hub = hub
         self._currency = currency
         self._skew_ms = skew_ms
-        self._tariffs: Mapping[str, Tariff] | None = None
+        self._tariffs: dict[str, tuple[Mapping[str, Any], Tariff | None]] = {}
+        """Node → its spec as it was read last, and its prices. A node that left has receipts on their way."""
         self.budgets: Mapping[str, tuple[int, int]] = {}
         """Project → (spent, limit), in micros."""
 
-    async def read(self) -> None:
-        """Read the prices of all nodes.
-
-        Of a node that left, or cannot be read now, the last ones hold: what it earned is still to be booked.
-        """
-        page = await self._cluster.list(SOVEREIGNNODE.path())
-        tariffs = (_tariff(thing) for thing in page.items)
-        found = {tariff.node: tariff for tariff in tariffs if tariff is not None}
-        self._tariffs = {**(self._tariffs or {}), **found}
-
     def terms(self, now_ms: int) -> Terms | None:
-        """Return what is agreed at a moment; None before the first ``read``."""
-        if self._tariffs is None:
+        """Return what is agreed at a moment; None before the nodes were read.
+
+        Of a node that left, or cannot be read now, the last prices hold: what it earned is still to be
+        booked.
+        """
+        if not self._hub.synced:
             return None
-        return Terms(now_ms, frozenset({self._currency}), self._tariffs, self._skew_ms)
+        for node in self._hub.nodes():
+            name, spec = node["metadata"]["name"], node["spec"]
+            if name not in self._tariffs or self._tariffs[name][0] != spec:
+                before = self._tariffs.get(name, (None, None))[1]
+                self._tariffs[name] = spec, _tariff(name, spec) or before
+        tariffs = {name: tariff for name, (_, tariff) in self._tariffs.items() if tariff}
+        return Terms(now_ms, frozenset({self._currency}), tariffs, self._skew_ms)
 
     async def tell(self, spent: Mapping[tuple[str, str], int], now_s: float) -> None:
         """Write into each Project what it has spent. ``spent``: (project, currency) → micros."""
@@ -82,10 +85,9 @@ class League:
             log.warning("project not told", extra={"project": meta["name"], "error": str(error)})
 
 
-def _tariff(thing: Manifest) -> Tariff | None:
-    name = thing["metadata"]["name"]
+def _tariff(name: str, spec: Mapping[str, Any]) -> Tariff | None:
     try:
-        return tariff_of(name, SovereignNodeSpec.model_validate(thing.get("spec") or {}))
+        return tariff_of(name, SovereignNodeSpec.model_validate(spec))
     except ValidationError as error:
         log.warning("node not readable", extra={"node": name, "error": str(error)[:300]})
         return None

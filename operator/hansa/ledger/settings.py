@@ -90,6 +90,30 @@ class Log(Group):
     )
 
 
+class Audits(Group):
+    """How runs are drawn for audits, where there is a log."""
+
+    interval_seconds: float = Field(default=15, gt=0, description="Between passes, in seconds.")
+    epoch_seconds: int = Field(
+        default=3600,
+        ge=1,
+        description="Length of an audit epoch, in seconds: so long a run waits at most until it is known"
+        " whether it is audited, but for the wait for keys.",
+    )
+    reveal_seconds: int = Field(
+        default=600,
+        ge=0,
+        description="How long a closed epoch waits for its auditors' keys, in seconds; those that are"
+        " missing then make every run of it more likely to be audited.",
+    )
+    patience_seconds: int = Field(
+        default=86_400,
+        ge=1,
+        description="How long an auditor has beyond the job's own time limit, in seconds, before the"
+        " next one is asked.",
+    )
+
+
 class Serving(Group):
     """What the process answers to."""
 
@@ -115,4 +139,5 @@ class LedgerSettings(BaseSettings):
     intake: Intake = Field(default=Intake(), description="Receipts.")
     signing: Signing = Field(default=Signing(), description="Keys.")
     log: Log = Field(default=Log(), description="The transparency log.")
+    audits: Audits = Field(default=Audits(), description="Verification.")
     serving: Serving = Field(default=Serving(), description="Probes and metrics.")

@@ -20,6 +20,7 @@ from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.state.run_index import Entry, RunIndex
+from hansa.member.witness.auditor import Auditor
 from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
@@ -58,6 +59,7 @@ class AgentContext:
     signer: Signer
     epochs: EpochStore
     receipts: ReceiptStore
+    auditor: Auditor
     gpu_sightings: GpuSightings
     contact: Contact
     grants: Reflector

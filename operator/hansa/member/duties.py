@@ -28,6 +28,7 @@ RENEW_CHECK_S = 60.0
 RENEWAL_S = 60.0
 HELD_RESULTS_S = 15.0
 RECEIPTS_S = 15.0
+KEPT_LOGS_S = 600.0
 LOGS_S = 2.0
 """Each piece of a log is a write to the hub: no more than one so often for each job that is followed."""
 GPU_USE_S = 60.0
@@ -179,6 +180,13 @@ class Duties:
         """Return how long to wait before looking again: less while a data set is unusable."""
         unfit = bool(self._context.cluster_state.unusable_data)
         return UNFIT_RETRY_S if unfit else self._context.settings.timing.resync_seconds
+
+    async def devices(self) -> None:
+        """Find the cards that only DRA drivers offer."""
+        context = self._context
+        found = await probes.find_devices(context.own)
+        if found is not None and context.cluster_state.put_devices(found):
+            context.dirty.set()
 
     async def gpu_use(self) -> None:
         """Ask the exporters which GPUs are busy, and what others hold of the machines."""

@@ -13,6 +13,7 @@ from hansa.grants.judgement import Bounds, Facts
 from hansa.grants.shape import claimed
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
+from hansa.receipts.outbox import behind
 
 
 def facts_of(context: AgentContext, spec: Mapping[str, Any]) -> Facts:
@@ -32,13 +33,20 @@ def facts_of(context: AgentContext, spec: Mapping[str, Any]) -> Facts:
         stock=inventory.stock,
         unusable_data=context.cluster_state.unusable_data,
         running_jobs=context.run_index.running_jobs,
-        readiness=context.cluster_state.readiness(inventory),
+        readiness=replace(
+            context.cluster_state.readiness(inventory), ledger_behind=ledger_trouble(context)
+        ),
         bounds=Bounds(
             clock_skew_s=limits.clock_skew_seconds,
             grant_validity_s=limits.grant_validity_seconds,
             ray_floor=limits.ray_floor,
         ),
     )
+
+
+def ledger_trouble(context: AgentContext) -> str:
+    """Return why the ledger keeps this member from taking new work; empty: it does not."""
+    return behind(context.receipts.waiting, context.settings.limits.receipts_waiting)
 
 
 def facts_again(context: AgentContext, entry: Entry) -> Facts:

@@ -18,6 +18,7 @@ from hansa.errors import HansaError, NotFound
 from hansa.grants.envelope import digest
 from hansa.member.cluster.policy import NAME
 from hansa.member.context import AgentContext
+from hansa.member.facts import ledger_trouble
 from hansa.observability import events
 from hansa.ports import Manifest
 from hansa.process.app import going_on
@@ -130,6 +131,7 @@ class Publisher:
             clock=_clock_trouble(skew, limits.clock_skew_seconds),
             disk=context.cluster_state.readiness(inventory).disk_full,
             lock=context.cluster_state.canary.trouble,
+            ledger=ledger_trouble(context),
             removal=removal_trouble(context.namespaces.values(), context.clock.now()),
             identity=context.renewal_trouble,
             machines=named(inventory.troubles)[:MOST_NOTE],
@@ -164,6 +166,7 @@ class Publisher:
             unusable_data=frozenset(context.cluster_state.unusable_data),
             outbox=context.outbox,
             receipts_waiting=context.receipts.waiting,
+            audits=context.auditor.wire,
         )
         return node_status(
             said, self._conditions.get(self._node_path, []), now_s=context.clock.now()

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
+from hansa.api.job.log_window import LONGEST_KEPT_S
 from hansa.member.run_settings import KEY, QUANTITY, Row, Runs, refuse_state
 from hansa.reconcile.member.contracts.terms import (
     LONGEST_START_LIMIT_S,
@@ -21,6 +22,7 @@ from hansa.reconcile.member.contracts.terms import (
 )
 from hansa.reconcile.member.inventory.accelerators import Accelerator
 from hansa.reconcile.member.inventory.machine import MachineRules
+from hansa.reconcile.member.logs.kept_log import MOST_KEPT_BYTES
 
 
 class Identity(Group):
@@ -68,6 +70,13 @@ class Limits(Group):
         ge=60,
         description="How long a result waits for its release before it is deleted, in seconds.",
     )
+    receipts_waiting: int = Field(
+        default=3150,
+        ge=0,
+        le=6300,
+        description="Receipts that wait for the ledger from which on no new work is accepted: so much may"
+        " be unpaid. 0: however many wait, also where the league keeps no books.",
+    )
     kuberay_floor: str = Field(
         default="1.5.1", description="Oldest KubeRay accepted: the first with token authentication."
     )
@@ -87,6 +96,24 @@ class Rendering(Group):
     )
     kuberay_namespace: str = Field(
         default="", description="Namespace of the KubeRay operator; empty: any namespace."
+    )
+
+
+class Logs(Group):
+    """What is kept of logs of runs that are over, where the MemberPolicy lets them leave (`Allow`)."""
+
+    keep_bytes: int = Field(
+        default=262_144,
+        ge=0,
+        le=MOST_KEPT_BYTES,
+        description="Most bytes of one log, its end; 0: none is kept. They lie in the Secrets"
+        " hansa-logs-*, where the logs that end first make room for more.",
+    )
+    keep_seconds: int = Field(
+        default=86_400,
+        ge=60,
+        le=LONGEST_KEPT_S,
+        description="How long, in seconds; a log goes with its job, too.",
     )
 
 
@@ -230,6 +257,7 @@ class MemberSettings(BaseSettings):
     leadership: Leadership = Leadership()
     limits: Limits = Limits()
     rendering: Rendering = Rendering()
+    logs: Logs = Logs()
     machines: Machines = Machines()
     runs: Runs = Runs()
     timing: Timing = Timing()

@@ -19,13 +19,15 @@ from hansa.member.judge import Judge
 from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
 from hansa.member.runs.endings import Endings
 from hansa.member.runs.held_results import HeldResults
-from hansa.member.runs.log_follower import LogFollower
+from hansa.member.runs.logs.kept_logs import KeptLogs
+from hansa.member.runs.logs.log_follower import LogFollower
 from hansa.member.runs.metering import Metering, gpu_salt
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.receipt_store import ReceiptStore
+from hansa.member.witness.auditor import Auditor
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
 from hansa.ports import Clock, Cluster, Manifest, Signer
@@ -63,6 +65,7 @@ class Parts:
     run_controller: RunController
     held_results: HeldResults
     log_follower: LogFollower
+    kept_logs: KeptLogs
     metering: Metering
     checkpoints: CheckpointVolumes
 
@@ -122,6 +125,7 @@ def assemble(
         signer=clients.signer,
         epochs=EpochStore(clients.own, settings.namespace),
         receipts=ReceiptStore(clients.own, settings.namespace, clients.signer),
+        auditor=Auditor(clients.signer),
         gpu_sightings=GpuSightings(gpu_salt(clients.signer)),
         contact=Contact(
             clock, last_s=clients.last_contact_s, skew_s=settings.limits.clock_skew_seconds
@@ -153,7 +157,8 @@ def assemble(
     context.epochs.is_live = partial(is_live, context)
     judge, held_results = Judge(context), HeldResults(context)
     metering, objects = Metering(context), RunObjects(context)
-    log_follower = LogFollower(context, objects)
+    kept_logs = KeptLogs(context)
+    log_follower = LogFollower(context, objects, kept_logs)
     endings = Endings(context, objects, held_results, log_follower)
     run_controller = RunController(context, objects, endings, metering)
     to_judge.to, to_run_controller.to = judge.seen, run_controller.seen
@@ -163,6 +168,7 @@ def assemble(
         run_controller=run_controller,
         held_results=held_results,
         log_follower=log_follower,
+        kept_logs=kept_logs,
         metering=metering,
         checkpoints=objects.checkpoints,
     )

@@ -63,6 +63,26 @@ ALERTS = (
         " nobody until that is cleared up.",
     ),
     Alert(
+        "HansaAuditFailed",
+        "hub",
+        'max(delta(hansa_decided_audits{verdict="Failed"}[1d])) > 0',
+        "0m",
+        "critical",
+        "Two auditors refuted a run within the last day.",
+        "A node told a result that two independent ones agree is wrong. It is at L0, what was held back"
+        " of it is seized, and the owners of its unsettled runs are told.",
+    ),
+    Alert(
+        "HansaAuditsOverdue",
+        "hub",
+        "max(hansa_overdue_audits) > 0",
+        "1h",
+        "warning",
+        "Audits have been due for more than a week.",
+        "{{ $value }} runs were drawn, and nobody has run them again yet. Their nodes lose L3"
+        " meanwhile.",
+    ),
+    Alert(
         "HansaProjectBudget",
         "hub",
         "max by (project) (hansa_project_budget_ratio) >= 0.8",
@@ -181,7 +201,7 @@ ALERTS = (
         "HansaMemberUnfit",
         "member",
         "min by (instance, condition)"
-        ' (hansa_member_condition{condition=~"Enforcing|KubeRayReady|SecondLockHolds"}) == 0',
+        ' (hansa_member_condition{condition=~"Enforcing|KubeRayReady|SecondLockHolds|ReceiptsTaken"}) == 0',
         "5m",
         "critical",
         "The member's {{ $labels.condition }} is not True.",

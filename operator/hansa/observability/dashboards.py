@@ -48,6 +48,8 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
             " + max by (currency) (hansa_ledger_holdback_amount)",
             "{{currency}}",
         ),
+        Panel("Audits due", "max(hansa_due_audits)", "due"),
+        Panel("Audits decided", "max by (verdict) (hansa_decided_audits)", "{{verdict}}"),
         Panel(
             "Budgets spent",
             "max by (project) (hansa_project_budget_ratio)",

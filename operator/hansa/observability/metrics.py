@@ -307,6 +307,19 @@ LEDGER_AGE = Metric(
     *("hansa_ledger_books_age_seconds", "gauge"),
     *("Seconds since the ledger last read its books.", ("ledger",)),
 )
+AUDITS_DUE = Metric(
+    *("hansa_due_audits", "gauge"),
+    *("Audits that are drawn and not decided yet.", ("ledger",)),
+)
+AUDITS_OVERDUE = Metric(
+    *("hansa_overdue_audits", "gauge"),
+    *("Audits that have been due for more than a week.", ("ledger",)),
+)
+AUDITS = Metric(
+    *("hansa_decided_audits", "gauge"),
+    "Audits that are decided, by verdict.",
+    *(("ledger",), ("verdict",)),
+)
 PROJECT_BUDGET = Metric(
     *("hansa_project_budget_ratio", "gauge"),
     "Spent share of a project's budget; at 1 nothing new of it starts.",

@@ -13,12 +13,17 @@ from typing import Any
 
 FULL = 2
 """The generation that holds all there is."""
+FULL_EVERY = 3
+"""Collections of the generation below for each full one: the rarer those are the longer they take, and
+they take longest after much has come at once."""
 
 
 def set_survivors_aside() -> None:
     """Do so from now on, for the whole process. Twice is as good as once."""
     if _after not in gc.callbacks:
         gc.callbacks.append(_after)
+        first, second, _ = gc.get_threshold()
+        gc.set_threshold(first, second, FULL_EVERY)
 
 
 def look_at_all() -> None:

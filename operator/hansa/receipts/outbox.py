@@ -29,6 +29,22 @@ def window(envelopes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return chosen
 
 
+def behind(waiting: int, most: int) -> str:
+    """Return why nothing new is to be begun while so many receipts wait; empty: it may.
+
+    ``most`` 0: however many wait.
+
+    >>> behind(3150, 0), behind(3149, 3150)
+    ('', '')
+    """
+    if not most or waiting < most:
+        return ""
+    return (
+        f"{waiting} receipts of work done here wait for the league's ledger, {most} at most may; its"
+        " platform team has to make it take them again, then new work is taken too"
+    )
+
+
 def pace_s(waiting: int, room: int) -> int:
     """Return after how long a live run gets its next receipt, in seconds.
 

@@ -106,7 +106,7 @@ def compare(claimed: Outcome, again: Outcome, comparator: Comparator | None = No
     if claimed.hardware != again.hardware:
         return Comparison(
             Match.INCOMPARABLE,
-            "the runs are of different hardware classes; declare spec.verification.comparator, or"
+            "the runs are of different hardware classes; declare spec.comparator, or"
             " audit on the same class",
         )
     which = "result" if claimed.result_digest != again.result_digest else "output"

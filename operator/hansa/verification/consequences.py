@@ -29,6 +29,8 @@ class Unsettled:
     """Minor units in holdback, earned but not paid out."""
     owners: tuple[str, ...] = ()
     """Owners of the data that the run read."""
+    pending: bool = False
+    """Charged and not posted: it can still be given back to whoever was charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Consequences:
     seize: tuple[tuple[str, int], ...] = ()
     """Receipt → minor units, from the provider's holdback to the kitty."""
     void: tuple[str, ...] = ()
-    """Receipts whose pay goes back to whoever was charged: no one is blamed."""
+    """Receipts whose pay goes back to whoever was charged, as it was not due yet."""
     release: tuple[str, ...] = ()
     """Receipts that may be settled when their time has come."""
     evidence: tuple[Shown, ...] = ()
@@ -61,7 +63,14 @@ def of_verdict(
         return Consequences()
     every = {one.receipt: one for one in (*unsettled, audited)}
     return Consequences(
-        seize=tuple(sorted((one.receipt, one.held) for one in every.values() if one.held > 0)),
+        seize=tuple(
+            sorted(
+                (one.receipt, one.held)
+                for one in every.values()
+                if one.held > 0 and not one.pending
+            )
+        ),
+        void=tuple(sorted(one.receipt for one in every.values() if one.pending)),
         evidence=(Shown(kind, now_s, passed=False),),
         tell=_affected(every.values()),
     )

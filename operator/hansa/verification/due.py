@@ -30,6 +30,8 @@ class Run:
     payment: int
     cost: int
     """What the work costs by the provider's tariff, in minor units; never more than the payment where unknown."""
+    sampling: Sampling | None = None
+    """Parameters of its pool; None: those of the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def _drawn(
         drawn, below = _ticket(run, epoch), SPACE
         if epoch.keys.key is not None:
             stake = Stake(run.cost, run.payment, unsettled, account.bond)
-            below = under_silence(threshold(stake, sampling), epoch.keys.missing)
+            below = threshold(stake, run.sampling or sampling)
+            below = under_silence(below, epoch.keys.missing)
         if drawn < below:
             yield run, drawn, below
         unsettled += run.payment

@@ -2,7 +2,8 @@
 
 Levels are cumulative: hardware evidence without sampled work lifts nobody, because whoever operates a machine can
 touch it (TEE.fail, 2025). A verdict or probe against the node voids what it showed before, and every kind of evidence
-gets stale. A node that nobody looked at is at ``DECLARED``, whatever its papers say.
+gets stale. After a failed audit receipts lift nobody until work was audited again and was right: a cheat signs its
+receipts, too. A node that nobody looked at is at ``DECLARED``, whatever its papers say.
 """
 
 from __future__ import annotations
@@ -119,6 +120,10 @@ def standing(
     for higher, kind in NEEDS.items():
         last = _last(seen, kind, fallen_s)
         lack = _lack(seen, kind, now_s, fresh, fallen_s)
+        if lack is Lack.NONE and higher is Level.LOGGED and _is_refuted(seen, fallen_s):
+            return Standing(
+                level, Lack.FAILED, _why(higher, Evidence.AUDIT, Lack.FAILED, last), None
+            )
         if lack is Lack.NONE and higher is Level.SAMPLED and _overdue(oldest_due_s, now_s, fresh):
             lack = Lack.AUDITS_OVERDUE
         if lack is not Lack.NONE or last is None:
@@ -126,6 +131,12 @@ def standing(
         ends = last + fresh.for_s[kind]
         level, until = higher, ends if until is None else min(until, ends)
     return Standing(level, Lack.NONE, "all is shown", until)
+
+
+def _is_refuted(seen: list[Shown], fallen_s: int | None) -> bool:
+    """Tell whether an audit failed, and none by somebody independent has passed since."""
+    has_failed = any(not one.passed and one.kind is Evidence.AUDIT for one in seen)
+    return has_failed and _last(seen, Evidence.AUDIT, fallen_s) is None
 
 
 def _last(seen: Iterable[Shown], kind: Evidence, fallen_s: int | None) -> int | None:

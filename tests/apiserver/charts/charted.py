@@ -145,6 +145,7 @@ def bare(kind: str, namespace: str = "", **spec: object) -> dict[str, Any]:
     """Return one of our objects as people apply it."""
     base = copy.deepcopy(BASES[kind])
     del base["status"]
+    base["spec"].pop("audit", None)  # people make no audits
     base["metadata"] |= {"namespace": namespace} if namespace else {}
     return base | {"spec": base["spec"] | spec}
 

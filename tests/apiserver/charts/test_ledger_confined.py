@@ -9,6 +9,7 @@ import pytest
 
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
+from hansa.api.meta import node_user
 from tests.apiserver.charts.charted import SYSTEM, Charted, bare, hub_installed
 from tests.apiserver.crds.bases import BASES, LATE
 
@@ -28,10 +29,17 @@ def hub(binaries: Binaries) -> Iterator[Charted]:
         yield charted
 
 
-def _patch(hub: Charted, status: dict, *, user: str = LEDGER) -> str:
+def _patch(
+    hub: Charted, status: dict, *, user: str = LEDGER, what: str = "sovereignnode/tartu"
+) -> str:
     text = json.dumps({"status": status})
-    what = ("patch", "sovereignnode/tartu", "--subresource=status", "--type=merge", "-p", text)
-    return hub.kubectl(*what, user=user)
+    args = ("patch", what, "-n", "hospital", "--subresource=status", "--type=merge", "-p", text)
+    return hub.kubectl(*args, user=user)
+
+
+def _status(hub: Charted, what: str) -> dict:
+    found = json.loads(hub.kubectl("get", what, "-n", "hospital", "-o", "json"))
+    return dict(found["status"])
 
 
 def test_it_says_how_far_it_took_receipts(hub: Charted):
@@ -51,6 +59,9 @@ OTHERS = {
     "receipts on their way": {"receipts": {"outbox": []}},
     "how many wait": {"receipts": {"waiting": 7}},
     "all that is said of receipts": {"receipts": None},
+    "an auditor's commitment": {"audits": {"commitment": {"epoch": 9}}},
+    "an auditor's reveal": {"audits": {"reveal": None}},
+    "all that is said of audits": {"audits": None},
 }
 
 
@@ -64,3 +75,69 @@ def test_nor_its_spec(hub: Charted):
     text = json.dumps({"spec": {"accepted": "Accepted"}})
     with pytest.raises(KubectlError, match="is forbidden"):
         hub.kubectl("patch", "sovereignnode/tartu", "--type=merge", "-p", text, user=LEDGER)
+
+
+def test_it_says_what_a_node_has_shown_and_calls_auditors(hub: Charted):
+    _patch(hub, {"assurance": STATUS["assurance"] | {"level": "L2"}})
+    _patch(hub, {"audits": {"call": STATUS["audits"]["call"] | {"epoch": 5}}})
+    held = _status(hub, "sovereignnode/tartu")
+    assert (held["assurance"]["level"], held["audits"]["call"]["epoch"]) == ("L2", 5)
+    assert held["audits"]["commitment"] == STATUS["audits"]["commitment"]
+
+
+LIES = {
+    "its own level": {"assurance": STATUS["assurance"] | {"level": "L4"}},
+    "no level": {"assurance": None},
+    "another call": {"audits": {"call": None}},
+}
+
+
+@pytest.mark.parametrize("status", LIES.values(), ids=LIES)
+def test_a_node_does_not_write_what_the_ledger_says_of_it(hub: Charted, status: dict):
+    with pytest.raises(KubectlError, match="are the ledger's words"):
+        _patch(hub, status, user=node_user("tartu"))
+
+
+def test_a_node_says_what_it_commits_to(hub: Charted):
+    said = {"audits": {"commitment": STATUS["audits"]["commitment"] | {"epoch": 12}}}
+    _patch(hub, said, user=node_user("tartu"))
+    assert _status(hub, "sovereignnode/tartu")["audits"]["commitment"]["epoch"] == 12
+
+
+AUDIT = {"of": "study", "epoch": 1, "node": "tartu"}
+
+
+def _job(name: str, **spec: object) -> dict:
+    job = bare("AIJob", "hospital", **spec)
+    job["metadata"]["name"] = name
+    return job
+
+
+def test_it_makes_and_deletes_audits_and_no_other_jobs(hub: Charted):
+    hub.create(_job("audit-1", audit=AUDIT), user=LEDGER, dry=False)
+    with pytest.raises(KubectlError, match="makes and deletes audits, and no other jobs"):
+        hub.create(_job("audit-2"), user=LEDGER, dry=False)
+    hub.create(_job("study"), dry=False)
+    with pytest.raises(KubectlError, match="makes and deletes audits, and no other jobs"):
+        hub.kubectl("delete", "aijob/study", "-n", "hospital", user=LEDGER)
+    hub.kubectl("delete", "aijob/audit-1", "-n", "hospital", user=LEDGER)
+
+
+def test_nobody_else_makes_an_audit(hub: Charted):
+    with pytest.raises(KubectlError, match="made by the ledger"):
+        hub.create(_job("mine", audit=AUDIT), dry=False)
+    hub.create(_job("plain"), dry=False)
+    text = json.dumps({"spec": {"audit": AUDIT}})
+    with pytest.raises(KubectlError, match="made by the ledger"):
+        hub.kubectl("patch", "aijob/plain", "-n", "hospital", "--type=merge", "-p", text)
+
+
+def test_it_tells_a_job_what_is_known_of_its_run_and_nothing_else(hub: Charted):
+    hub.create(_job("told"), dry=False)
+    _patch(hub, BASES["AIJob"]["status"], user="", what="aijob/told")
+    said = BASES["AIJob"]["status"]["assurance"] | {"audit": "Passed"}
+    _patch(hub, {"assurance": said}, what="aijob/told")
+    assert _status(hub, "aijob/told")["assurance"]["audit"] == "Passed"
+    for status in ({"result": "forged"}, {"conditions": []}, {"node": None}):
+        with pytest.raises(KubectlError, match=r"status\.assurance of a job, and nothing else"):
+            _patch(hub, status, what="aijob/told")

@@ -74,6 +74,7 @@ EVERYWHERE = {
     ("apps/deployments", "list"),
 }
 CLUSTER = {
+    ("resource.k8s.io/resourceslices", "list"),
     *(("core/nodes", verb) for verb in ("get", "list", "watch")),
     *(("core/namespaces", verb) for verb in ("get", "list", "watch", "create", "delete")),
     *(("core/persistentvolumes", verb) for verb in ("get", "list", "create", "delete")),
@@ -107,6 +108,7 @@ NAMED = {
     (SYSTEM, "core/secrets", "get", "lent"),
     (SYSTEM, "core/secrets", "get", "hansa-results"),
     (SYSTEM, "core/secrets", "patch", "hansa-results"),
+    *((SYSTEM, "core/secrets", verb, "hansa-logs-7") for verb in ("get", "patch")),
     (SYSTEM, "core/services", "get", "hansa-resolver"),
     *((place, CONFIGMAPS, "get", name) for place in HERE for name in ("grant", "alive")),
     *(
@@ -122,6 +124,8 @@ THINGS = (
     "hansa-identity",
     "hansa-agent",
     "hansa-results",
+    "hansa-logs-7",
+    "hansa-logs-8",
     "hansa-resolver",
 )
 

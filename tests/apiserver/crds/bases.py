@@ -7,27 +7,18 @@ exclude each other are left to ``crd_cases.PREPARE``.
 from __future__ import annotations
 
 from hansa.api.meta import API_VERSION
+from tests.apiserver.crds.parts import (
+    CONDITION,
+    KEPT_LOG,
+    KEY,
+    OVERLAY,
+    POD_END,
+    RESIDENCY,
+    SIGNATURE,
+)
+from tests.apiserver.crds.verified import AUDITED, DIGEST, EARLY, LATE, SEAL, SHOWN, VERIFIED
 
-DIGEST = "sha256:" + "a" * 64
 UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
-EARLY, LATE = "2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
-
-RESIDENCY = {
-    "location": {"allow": ["EU"], "deny": ["BR"]},
-    "legalControl": {"allow": ["EU"], "deny": ["US"]},
-}
-CONDITION = {
-    "type": "Ready",
-    "status": "True",
-    "reason": "Pending",
-    "message": "all is well",
-    "lastTransitionTime": EARLY,
-    "observedGeneration": 1,
-}
-OVERLAY = {"name": "adequate", "places": ["JP"]}
-KEY = {"name": "league", "publicKey": "A" * 43 + "="}
-SIGNATURE = {"keyId": DIGEST, "signature": "AAAA"}
-SEAL = {"keyid": DIGEST, "sig": "AAAA"}
 
 JOB_SPEC = {
     "pool": "league",
@@ -60,6 +51,7 @@ JOB_SPEC = {
     "retry": {"limit": 3, "causes": [{"cause": "AppFailed", "limit": 1}]},
     "project": "screening",
     "assurance": "L0",
+    **VERIFIED,
     "result": {"maxBytes": 10},
     "authorizations": [
         {
@@ -110,6 +102,8 @@ JOB_STATUS = {
     "result": "{}",
     "logTail": "done",
     "log": {"epoch": 1, "start": 0, "text": "done", "state": "Open"},
+    "keptLog": KEPT_LOG,
+    "postMortem": {"node": "tartu", "epoch": 1, "pods": [POD_END]},
     "usage": {"gpuSeconds": 1, "wallSeconds": 1},
     "cost": {"amount": "0.1", "currency": "EUR"},
     "earlier": {
@@ -117,6 +111,7 @@ JOB_STATUS = {
         "wallSeconds": 1,
         "cost": {"amount": "0.1", "currency": "EUR"},
     },
+    **AUDITED,
     "conditions": [CONDITION],
 }
 
@@ -182,6 +177,7 @@ NODE_STATUS = {
             "signature": SEAL,
         },
     },
+    **SHOWN,
     "memberConditions": [CONDITION],
     "conditions": [CONDITION],
 }
@@ -210,6 +206,7 @@ POOL_SPEC = {
     },
     "disconnection": {"maxUnattendedSeconds": 60},
     "assurance": "L0",
+    "verification": {"floorPercent": 1},
     "gpuClasses": ["nvidia-l40s"],
 }
 
@@ -229,6 +226,7 @@ GRANT_SPEC = {
     "node": "tartu",
     "job": {"namespace": "clinic", "name": "study", "uid": UID},
     "institution": "university",
+    "project": "screening",
     "epoch": 1,
     "notBefore": EARLY,
     "notAfter": LATE,
@@ -263,6 +261,8 @@ GRANT_STATUS = {
     ],
     "logTail": "done",
     "log": {"start": 0, "text": "done", "state": "Open"},
+    "keptLog": KEPT_LOG,
+    "postMortem": [POD_END],
     "release": {"epoch": 1, "releasedAt": EARLY, "keyId": DIGEST, "signature": "AAAA"},
     "conditions": [CONDITION],
 }
@@ -297,7 +297,7 @@ POLICY_SPEC = {
     "hours": {"fromHour": 1, "toHour": 2},
     "egress": [{"cidr": "10.0.0.0/8", "ports": [443]}],
     "exports": {"result": "Allow", "logs": "Allow"},
-    "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Allow"}],
+    "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Tail"}],
     "assurance": "L0",
 }
 

@@ -97,6 +97,7 @@ SAMPLES: dict[str, Sample] = {
     meta.RAY_RESOURCE: Sample(("a", "A.b-c_9", "a" * 63), ("", "9a", "-a", "a b", 'a"', "a$(id)")),
     meta.ENV_NAME: Sample(("A", "_a1", "A" * 128), ("1A", "A-B", "A=B", "")),
     meta.CURRENCY: Sample(("EUR",), ("eur", "EURO", "€")),
+    meta.TOLERANCE: Sample(("0", "0.001", "1e-6"), ("-1", "1e6", ".5", "one")),
     meta.REASON: Sample(("Pending", "A1", "A" * 63), ("not ready", "1st", "")),
     meta.SHA256: Sample((DIGEST, _digest(7)), ("md5:abc", "a" * 64, "sha256:" + "A" * 64), _digest),
 }
@@ -153,6 +154,8 @@ OTHER_JOB: dict[str, Any] = {
     "disconnection": {"policy": "Stop"},
     "project": "other",
     "assurance": "L1",
+    "comparator": {"absolute": "0.1"},
+    "audit": None,
     "result": None,
     "authorizations": [],
     "retry": {"limit": 1},
@@ -183,6 +186,11 @@ def _pool(**changes: Any) -> dict:
 
 def _residency(test: str, side: str, place: str) -> dict:
     return {"residency": EVERYWHERE | {test: WORLD | {side: [place]}}}
+
+
+def _policy(changes: dict) -> dict:
+    """The law with one data set that is changed."""
+    return _with(BASES["MemberPolicy"]["spec"], datasets=[_with(HELD, **changes)])
 
 
 ROOT_RULES: dict[tuple[str, str], Case] = {
@@ -229,7 +237,19 @@ RULES: dict[str, Case] = {
         for test in ("location", "legalControl")
         for side in ("allow", "deny")
     },
-    "overlays[].places names": Case(
+    **{
+        f"datasets[].residency.{test}.{side} names": Case(
+            _policy(_residency(test, side, "overlay/adequate")),
+            _policy(_residency(test, side, "overlay/unknown")),
+        )
+        for test in ("location", "legalControl")
+        for side in ("allow", "deny")
+    },
+    "overlays[].places names an overlay that overlays[] of the policy": Case(
+        _policy({}),
+        _policy({}) | {"overlays": [{"name": "wide", "places": ["overlay/unknown"]}]},
+    ),
+    "overlays[].places names an overlay that overlays[] of the pool": Case(
         _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/adequate"]}]),
         _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/unknown"]}]),
     ),
@@ -237,6 +257,7 @@ RULES: dict[str, Case] = {
         _with(HELD, exports={"result": "OnRelease"}),
         _with(HELD, exports={"result": "OnRelease"}, owners=[]),
     ),
+    "relative: 1 or more makes": Case("0.5", "1"),
     "Inference is not served yet": Case("FineTune", "Inference"),
     "lendingLimitGpus must not exceed": Case(
         _with(SHARE, nominalGpus=2, lendingLimitGpus=2),
@@ -295,6 +316,7 @@ PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".institutions[].cohort": (".spec", _define_cohort),
     ".cohorts[].parent": (".spec", _define_cohort),
     ".spec.residency": (".spec", _define_overlay),
+    ".spec.datasets[].residency": (".spec", _define_overlay),
     ".overlays[].places": (".spec", _define_inner_overlay),
 }
 """Part of a path → (what to change first, how): fields that exclude or require each other."""

@@ -45,6 +45,7 @@ class ScriptedMember:
     seen: dict[str, str] = field(default_factory=dict)
     """Grant → answer given."""
     policy_generation: int = 1
+    result: str = "0.97"
     deeds: list[tuple[str, str]] = field(default_factory=list)
     """(accepted or released, job), in order."""
 
@@ -130,7 +131,7 @@ class ScriptedMember:
             return
         accepted = {"acceptedAt": now, "conditions": [condition("Accepted", "True", "Accepted")]}
         if self.answer == "finish":
-            accepted |= {"runningAt": now, "finishedAt": now, "result": "0.97", "logTail": "done"}
+            accepted |= await self.finish(grant)
             accepted["conditions"] += [
                 condition("Running", "False", "Succeeded"),
                 condition("Succeeded", "True", "Succeeded"),
@@ -138,6 +139,11 @@ class ScriptedMember:
             accepted |= self.release(grant)
         self.deeds.append(("accepted", grant["spec"]["job"]["name"]))
         await self.report(grant, accepted)
+
+    async def finish(self, grant: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  # others need it
+        """Return what is told of a run that has ended."""
+        now = rfc3339(CLOCK.now())
+        return {"runningAt": now, "finishedAt": now, "result": self.result, "logTail": "done"}
 
     def release(self, grant: dict[str, Any], *, signer: Ed25519Signer | None = None) -> Any:
         """Return the signed release of a grant's epoch."""
@@ -190,6 +196,7 @@ class League:
     def __init__(self, plane: ControlPlane, admin: KubeCluster) -> None:
         self.plane = plane
         self.admin = admin
+        self.member_type = ScriptedMember
 
     async def found(self) -> None:
         """Make an open pool and a namespace of an institution."""
@@ -229,7 +236,7 @@ class League:
         }
         await self.admin.apply(SOVEREIGNNODE.path(name=name), node, manager="test")
         hub = KubeCluster(self._place_of(name), clock=CLOCK)
-        member = ScriptedMember(name, hub, signer)
+        member = self.member_type(name, hub, signer)
         await self.eventually(member.beat)
         await self.eventually(member.publish)
         return member

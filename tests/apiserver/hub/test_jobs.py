@@ -9,7 +9,7 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.api.job.log_window import WINDOW_BYTES
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
 from hansa.api.meta import LOG_REQUEST_ANNOTATION
-from hansa.cli.jobs.follow import follow
+from hansa.cli.jobs.follow import Reader, follow
 from hansa.grants.envelope import digest, grant_message, signature_holds
 from tests.apiserver.hub.league import condition, condition_of
 from tests.apiserver.hub.process import until
@@ -39,7 +39,7 @@ async def test_a_log_is_followed_from_the_job_to_the_member_and_back(league, hub
     async with league.node("viljandi") as member:
         await league.submit("told")
         await league.job_becomes("told", "Running", "False", "Starting")
-        reading = asyncio.create_task(follow(league.admin, AIJOB.path("clinic", "told"), 0))
+        reading = asyncio.create_task(follow(league.admin, AIJOB.path("clinic", "told"), Reader()))
         (grant,) = await league.sees(league.grants, asked_from(0), "the member is asked")
         status = {"log": {"start": 0, "text": "x" * (WINDOW_BYTES - 4) + "\x1b[H\n"}}
         await member.report(grant, status)

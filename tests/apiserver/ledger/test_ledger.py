@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.host.clock import wait_until
-from e2e.testbed.host.ports import free_ports
 from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
-from tests.apiserver.charts.charted import SYSTEM, Charted, bare, hub_installed, thing
+from tests.apiserver.charts.charted import Charted, bare, hub_installed, thing
+from tests.apiserver.ledger.process import LedgerProcess, own_kubeconfig
 
 pytestmark = pytest.mark.apiserver
 
@@ -32,58 +27,10 @@ def hub(binaries: Binaries) -> Iterator[Charted]:
         yield charted
 
 
-def own_kubeconfig(hub: Charted, folder: Path) -> Path:
-    """The admin's kubeconfig with the ledger's token in it."""
-    token = hub.kubectl("-n", SYSTEM, "create", "token", "hansa-ledger").strip()
-    config = yaml.safe_load(Path(hub.plane.kubeconfig).read_text())
-    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
-    path = folder / "ledger.kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-class LedgerProcess:
-    """One ledger."""
-
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
-        (self.port,) = free_ports(1)
-        self.url = f"sqlite:///{folder}/books.db"
-        self._log = folder / "ledger.log"
-        environment = {
-            "HANSA_LEDGER_CLUSTER__KUBECONFIG": str(kubeconfig),
-            "HANSA_LEDGER_DATABASE__URL": self.url,
-            "HANSA_LEDGER_SERVING__HEALTH_PORT": str(self.port),
-            "HANSA_LEDGER_SERVING__BIND": "127.0.0.1",
-        }
-        with self._log.open("ab") as out:
-            command = [str(Path(sys.executable).with_name("hansa")), "ledger"]
-            env = os.environ | environment
-            self._process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
-
-    def page(self, path: str) -> str:
-        """Return what it serves there; empty while it does not, or is not well."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
-    def end(self) -> int:
-        """End it as Kubernetes does."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        return self._process.wait(timeout=30)
-
-    @property
-    def log(self) -> str:
-        """What it said."""
-        return self._log.read_text()
-
-
 @pytest.fixture(scope="module")
 def ledger(hub: Charted, tmp_path_factory) -> Iterator[LedgerProcess]:
     folder = tmp_path_factory.mktemp("ledger")
-    process = LedgerProcess(own_kubeconfig(hub, folder), folder)
+    process = LedgerProcess(own_kubeconfig(hub.plane, folder), folder)
     try:
         wait_until(lambda: process.page("/readyz") == "ok", what="the ledger to be ready")
         yield process
@@ -113,7 +60,7 @@ def test_its_figures_are_served_and_its_books_are_there(ledger: LedgerProcess):
 
 def test_a_database_that_cannot_be_had_is_named(hub: Charted, tmp_path: Path):
     (tmp_path / "books.db").mkdir()
-    process = LedgerProcess(own_kubeconfig(hub, tmp_path), tmp_path)
-    wait_until(lambda: process._process.poll() is not None, what="the ledger to give up")
+    process = LedgerProcess(own_kubeconfig(hub.plane, tmp_path), tmp_path)
+    wait_until(lambda: not process.running, what="the ledger to give up")
     assert process.end() == 1
     assert "the ledger's database" in process.log

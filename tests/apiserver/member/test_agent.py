@@ -86,6 +86,7 @@ async def test_the_member_declares_itself(hub, member):
             "ClockInSync",
             "DiskAvailable",
             "SecondLockHolds",
+            "ReceiptsTaken",
         ),
         "True",
     )

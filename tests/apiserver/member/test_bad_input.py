@@ -22,7 +22,15 @@ from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.member.app import Agent
 from hansa.member.hub_link import identity
-from tests.apiserver.member.kit import Hub, Member, at_work, install_kuberay, until, workload
+from tests.apiserver.member.kit import (
+    Hub,
+    Member,
+    at_work,
+    install_kuberay,
+    machine,
+    until,
+    workload,
+)
 
 pytestmark = pytest.mark.apiserver
 MIB = 1 << 20
@@ -272,3 +280,43 @@ def rayjobs_made(plane: ControlPlane, name: str) -> int:
         == wanted
         for event in read_events(plane.audit_log)
     )
+
+
+CLAIMED = {
+    "apiVersion": "resource.k8s.io/v1",
+    "kind": "ResourceSlice",
+    "metadata": {"name": "by-claim"},
+    "spec": {
+        "driver": "gpu.nvidia.com",
+        "nodeName": "by-claim",
+        "pool": {"name": "by-claim", "generation": 1, "resourceSliceCount": 1},
+        "devices": [
+            {
+                "name": f"gpu-{number}",
+                "attributes": {
+                    "type": {"string": "gpu"},
+                    "productName": {"string": "NVIDIA H100 80GB HBM3"},
+                },
+                "capacity": {"memory": {"value": "81559Mi"}},
+            }
+            for number in range(8)
+        ],
+    },
+}
+
+
+async def test_a_machine_whose_cards_only_a_claim_gets_is_named(joined_member: Member):
+    plane = joined_member.plane
+    node, status = machine("by-claim", gpus=0)
+    plane.kubectl("apply", "-f", "-", stdin=node)
+    plane.kubectl("patch", "node", "by-claim", "--subresource=status", "-p", status)
+    plane.kubectl("apply", "-f", "-", stdin=json.dumps(CLAIMED))
+    try:
+        async with at_work(joined_member.agent()):
+            said = await until(
+                lambda: trouble(joined_member, "MachinesUnderstood"), "the machine is named"
+            )
+    finally:
+        plane.kubectl("delete", "resourceslice,node", "by-claim")
+
+    assert "by-claim: 8 nvidia-h100-80gb-hbm3 (gpu.nvidia.com) are offered by" in said["message"]

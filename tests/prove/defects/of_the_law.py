@@ -254,8 +254,8 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
 EXPORTS: Mapping[str, Defect] = {
     "logs exported by default": product(
         "api/memberpolicy.py",
-        'logs: Literal["Allow", "Deny"] = Field(\n        default="Deny",',
-        'logs: Literal["Allow", "Deny"] = Field(\n        default="Allow",',
+        'logs: Literal["Allow", "Tail", "Deny"] = Field(\n        default="Deny",',
+        'logs: Literal["Allow", "Tail", "Deny"] = Field(\n        default="Allow",',
         PERMITS,
         "api/test_schema.py",
     ),
@@ -263,6 +263,12 @@ EXPORTS: Mapping[str, Defect] = {
         "grants/exports/permits.py",
         "verdict, rule = max(said, key=lambda one: _STRICTNESS[one[0]])",
         "verdict, rule = min(said, key=lambda one: _STRICTNESS[one[0]])",
+        PERMITS,
+    ),
+    "a log whose tail may leave is followed": product(
+        "grants/exports/permits.py",
+        'return self.logs.verdict == "Allow"',
+        'return self.logs.verdict in {"Allow", "Tail"}',
         PERMITS,
     ),
     "a data set that is gone hides its rule": product(

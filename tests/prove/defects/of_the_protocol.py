@@ -224,8 +224,8 @@ HUB: Mapping[str, Defect] = {
     ),
     "the grant before the epoch's record": product(
         "reconcile/hub/derive.py",
-        "    yield from _set(case, status)\n    yield _grant(case, node, epoch, placement.workers)",
-        "    yield _grant(case, node, epoch, placement.workers)\n    yield from _set(case, status)",
+        "    yield from writes.changed(case.job, status)\n    yield _grant(case, node, epoch, placement.workers)",
+        "    yield _grant(case, node, epoch, placement.workers)\n    yield from writes.changed(case.job, status)",
         DERIVE,
     ),
     "a status written over what is newer": product(
@@ -255,7 +255,7 @@ HUB: Mapping[str, Defect] = {
         seeds=SEEDS,
     ),
     "a finalizer that is never taken off": product(
-        "reconcile/hub/derive.py",
+        "reconcile/hub/status/writes.py",
         "    if job.finalized:\n        yield _finalizers",
         "    if job.finalized and job.suspended:\n        yield _finalizers",
         DERIVE,
@@ -263,8 +263,8 @@ HUB: Mapping[str, Defect] = {
     ),
     "grants of finished jobs left": product(
         "reconcile/hub/derive.py",
-        "        if not grant.awaits_export:\n            yield DeleteGrant",
-        "        if grant.awaits_export:\n            yield DeleteGrant",
+        "        elif not grant.awaits_export:\n            yield DeleteGrant",
+        "        elif grant.awaits_export:\n            yield DeleteGrant",
         DERIVE,
         seeds=SEEDS,
     ),

@@ -254,8 +254,8 @@ CHARTS: Mapping[str, Defect] = {
     ),
     "a finished job deleted before its release": product(
         "reconcile/hub/job_case.py",
-        "if self.epochs or self.job.finalized or",
-        "if",
+        "if self.job.finalized or self.job.deleting or not all(map(self._only_keeps, self.epochs)):",
+        "if self.job.deleting:",
         "unit/hub/test_expiry.py",
     ),
     "a job tried for ever": product(

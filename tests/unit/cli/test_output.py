@@ -13,6 +13,7 @@ from hansa.errors import Terminal
 from hansa.grants.reasons import MemberReason
 from hansa.member.cluster.cluster_state import KubeRay
 from hansa.model.reasons import Reason
+from hansa.reconcile.member.inventory.devices import Devices
 from tests.residency_kit import stands_in
 
 
@@ -54,6 +55,7 @@ NODE = {
             {"gpuClass": "l40s", "total": 2},
         ],
         "agentVersion": "0.1.0",
+        "assurance": {"level": "L1"},
         "datasets": [
             {
                 "name": "scans",
@@ -73,6 +75,7 @@ def test_a_node_in_one_line():
         "EE",
         "EE,US",
         "NodeUnreachable",
+        "L1",
         "1/8",
         "0.1.0",
     )
@@ -80,7 +83,7 @@ def test_a_node_in_one_line():
 
 def test_a_node_that_never_reported():
     bare = {"metadata": {"name": "x"}, "spec": {"accepted": "Pending"}}
-    assert overview.node_row(bare)[4:] == ("Pending", "0/0", "")
+    assert overview.node_row(bare)[4:] == ("Pending", "L0", "0/0", "")
 
 
 def test_gpus_by_institution_and_their_share():
@@ -201,10 +204,24 @@ def test_doctor_names_machines_that_are_not_understood():
         "metadata": {"name": "m1", "labels": {"kubernetes.io/arch": "amd64"}},
         "status": {"allocatable": {"google.com/tpu": "4"}, "conditions": conditions},
     }
-    finding = doctor.machines_finding([node])
+    finding = doctor.machines_finding([node], {})
     assert not finding.good
     assert finding.detail == "m1: google.com/tpu is in no row of the table of accelerators"
-    assert doctor.machines_finding([]).good
+    assert doctor.machines_finding([], {}).good
+
+
+def test_a_doctor_names_cards_that_only_a_claim_gets():
+    node = {
+        "metadata": {"name": "m1", "labels": {"kubernetes.io/arch": "amd64"}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    offered = {"m1": (Devices("gpu.nvidia.com", "nvidia-h100", 8),)}
+
+    finding = doctor.machines_finding([node], offered)
+
+    assert not finding.good
+    assert "8 nvidia-h100 (gpu.nvidia.com) are offered by claim only" in finding.detail
+    assert doctor.machines_finding([node], {}).good
 
 
 def test_doctor_wants_to_know_the_side():

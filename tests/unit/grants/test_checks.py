@@ -273,8 +273,8 @@ REFUSED = {
     "everything broken": (
         grant(),
         policy(),
-        facts(readiness=Readiness(kuberay_too_old="x", disk_full="y", canary_open="z")),
-        {R.KUBERAY_TOO_OLD, R.DISK_FULL, R.CANARY_ADMITTED},
+        facts(readiness=Readiness("", "x", disk_full="y", canary_open="z", ledger_behind="3150")),
+        {R.KUBERAY_TOO_OLD, R.DISK_FULL, R.CANARY_ADMITTED, R.LEDGER_BEHIND},
     ),
 }
 

@@ -183,6 +183,7 @@ def test_every_field_of_a_job_is_signed_or_named_as_not():
                 checkpointSeconds=5,
                 disconnection={"policy": "Stop"},
                 assurance="L1",
+                comparator={"absolute": "0.1"},
                 result={"maxBytes": 1},
             )
         )

@@ -141,6 +141,7 @@ class HubKit:
         """Win the election."""
         self.leads = True
         self.controller.on_leadership(leading=True)
+        driven(self.controller.resync())
 
     def step_down(self) -> None:
         """Lose it."""
@@ -229,6 +230,7 @@ MIRRORS = {
     "SovereignNode": "nodes",
     "ComputePool": "pools",
     "Namespace": "namespaces",
+    "Project": "projects",
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import condition
 
 STUDY = kit.job_path("study")
@@ -25,8 +26,8 @@ def look(hub, seconds=1.0):
     for _ in range(3):
         hub.clock.now_s += seconds / 3
         kit.beat(hub.store, "tartu")
-        hub.controller.tick()
-        hub.controller.resync()
+        driven(hub.controller.tick())
+        driven(hub.controller.resync())
         hub.queue.come_back()
         hub.settle_down()
 

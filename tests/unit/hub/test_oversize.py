@@ -19,6 +19,7 @@ PLACES = {
     "entrypoint": ({}, {"entrypoint": ["python", BIG]}),
     "env": ({}, {"env": [{"name": "A", "value": BIG}]}),
     "annotations": ({"annotations": {"note": BIG}}, {}),
+    "a wish for a log": ({"annotations": {LOG_REQUEST_ANNOTATION: BIG}}, {}),
     "labels": ({"labels": {f"l{i}": "x" * 60 for i in range(2200)}}, {}),
     "owners": ({"ownerReferences": [{"name": "x" * 200} for _ in range(700)]}, {}),
 }

@@ -9,6 +9,7 @@ from hansa.api.kinds import SOVEREIGNNODE
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import SKEW_S, condition
 
 UNATTENDED_S = 3600
@@ -35,7 +36,7 @@ def wait(hub, seconds=1.0, times=3):
         hub.clock.now_s += seconds
         if SOVEREIGNNODE.path(name="riga") in hub.store.objects:
             kit.beat(hub.store, "riga")
-        hub.controller.tick()
+        driven(hub.controller.tick())
         hub.queue.come_back()
         hub.settle_down()
 

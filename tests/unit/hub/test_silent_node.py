@@ -8,6 +8,7 @@ from hansa.cli.jobs import explain
 from hansa.hub.events import event_of
 from hansa.model.times import from_rfc3339, rfc3339
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import SKEW_S, condition
 
 UNATTENDED_S = 3600
@@ -32,7 +33,7 @@ def wait(hub, seconds, *, beats):
     if beats:
         kit.beat(hub.store, "tartu")
     for _ in range(3):
-        hub.controller.tick()
+        driven(hub.controller.tick())
         hub.queue.come_back()
         hub.settle_down()
 

@@ -7,6 +7,7 @@ import pytest
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import condition
 
 HOUR_S = 3600
@@ -137,7 +138,7 @@ def test_a_spec_changed_after_the_end_is_seen(store, clock):
     assert status(store) == ended | {"observedGeneration": 3}
 
     version = store.version
-    hub.controller.resync()
+    driven(hub.controller.resync())
     hub.settle_down()
     assert store.version == version
 

@@ -7,11 +7,13 @@ from pydantic import SecretStr
 from hansa.accounting.postings import Event
 from hansa.ledger.app import Ledger
 from hansa.ledger.league import League
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.settings import Database, LedgerSettings, Terms
 from hansa.ledger.source import NoReceipts
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from tests.unit.accounting.usages import digest, usage
+from tests.unit.ledger.receipts.test_source import heard
 from tests.unit.ledger.test_league import Server, project
 
 
@@ -31,8 +33,9 @@ async def prepared(tmp_path: Path):
     terms = Terms(pending_seconds=60, holdback_percent=10, holdback_days=1)
     settings = LedgerSettings(database=Database(url=SecretStr(url)), terms=terms)
     server, clock = Server(projects=[project(spent="")]), Clock()
-    league = League(server, currency="EUR", skew_ms=1000)
-    ledger = Ledger(settings, league, lambda _: NoReceipts(), clock)
+    hub = HubView(server, clock)
+    league = League(server, hub, currency="EUR", skew_ms=1000)
+    ledger = Ledger(settings, hub, league, lambda _: NoReceipts(), clock)
     await ledger.prepare()
     return ledger, server, clock
 
@@ -68,10 +71,15 @@ async def test_figures_are_those_of_the_books_and_absent_before_they_are_read(tm
     assert told["hansa_ledger_receipts"] == 2
     assert told["hansa_ledger_pending_amount"] == 0.4
     assert told["hansa_ledger_holdback_amount"] == 0.04
+    assert ledger.ready() == "the hub's nodes and grants have not been read yet"
+    await heard(ledger._hub)
     assert ledger.ready() == ""
-    clock.seconds += 601
-    assert ledger.ready() == "the books were not read for 601 s"
-    assert ledger.healthy() == "no intake has begun for 601 s"
+    clock.seconds += 301
+    await ledger.look()
+    assert ledger.ready() == "the hub has told nothing of nodes and grants for 301 s"
+    clock.seconds += 301
+    assert ledger.ready() == "the books were not read for 301 s"
+    assert ledger.healthy() == "no intake has begun for 602 s"
     ledger.close()
 
 

@@ -11,14 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, exc, text
 
 from hansa.accounting.books import books_of, disorders
-from hansa.accounting.clearing import Period, clear
 from hansa.accounting.examination import Fault, Finding
 from hansa.accounting.postings import AccountKind, Event
+from hansa.accounting.settlement.clearing import Period, clear
 from hansa.errors import Retryable, Terminal
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import migrate, open_engine, writing
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.schema import METADATA
+from hansa.ledger.store.settlements import Settlements
 from hansa.ledger.store.writer import LedgerWriter
 from tests.books_kit import HISTORIES, play
 from tests.unit.accounting.usages import digest, usage
@@ -60,7 +61,7 @@ def test_nothing_is_changed_or_deleted(engine: Engine, table: str, statement: st
 
 
 def _fill_evidence(engine: Engine) -> None:
-    for table in (schema.GRANT, schema.EVIDENCE):
+    for table in (schema.GRANT, schema.EVIDENCE, schema.AUDIT):
         row = {
             column.name: 1 if column.type.python_type is int else "x" for column in table.columns
         }
@@ -72,7 +73,8 @@ def _fill(writer: LedgerWriter) -> None:
     writer.record([usage(1)], 1)
     writer.keep(usage(2), [Finding(Fault.WRONG_PRICE, "unitPrice", "later")], 1)
     writer.explain(digest(2), "the tariff came late", 2)
-    writer.settle(clear(Period("2026-11", "EUR"), {("a", "b"): 5, ("b", "a"): 5}), 3)
+    debts = {("a", "b"): 5, ("b", "a"): 5}
+    Settlements(writer._engine).settle(clear(Period("2026-11", "EUR"), debts), b"signed", 3)
 
 
 def test_writers_at_once_post_each_receipt_once(engine: Engine) -> None:
@@ -149,19 +151,6 @@ def test_what_is_old_enough_moves_on_but_not_at_a_node_under_audit(engine: Engin
     assert writer.move_on(Event.POST, 20, before_ms=10, spare=["narva"]) == (digest(1),)
     assert writer.move_on(Event.POST, 20, before_ms=10) == (digest(2),)
     assert writer.move_on(Event.POST, 20, before_ms=10) == ()
-
-
-def test_a_period_is_cleared_once(engine: Engine) -> None:
-    writer, reader = LedgerWriter(engine), LedgerReader(engine)
-    writer.record([usage(1), usage(2, institution="ut", provider="clinic")], 1)
-    writer.move_on(Event.POST, 2, before_ms=1)
-    november = clear(Period("2026-11", "EUR"), reader.books().obligations("EUR"))
-    assert writer.settle(november, 3)
-    assert not writer.settle(november, 4)
-    assert not reader.books().obligations("EUR")
-    assert reader.clearing("2026-11", "EUR") == november.canonical()
-    with pytest.raises(Terminal, match="was cleared otherwise"):
-        writer.settle(clear(Period("2026-11", "EUR"), {("a", "b"): 5}), 5)
 
 
 def test_a_correction_is_bounded_and_the_same_once(engine: Engine) -> None:

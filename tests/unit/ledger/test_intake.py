@@ -107,11 +107,7 @@ def test_the_faults_are_told_apart() -> None:
 
 
 async def test_prices_and_time_are_those_after_the_receipts_came(engine: Engine) -> None:
-    """A node joined, or changed its price, since the prices were read last; and the log took its time."""
-    known: list[Terms] = []
-
-    async def read() -> None:
-        known.append(TERMS)
+    """A node joined, or changed its price, while receipts were taken; and the log took its time."""
 
     class Slow(Queue):
         async def take(self):
@@ -125,22 +121,8 @@ async def test_prices_and_time_are_those_after_the_receipts_came(engine: Engine)
         queue,
         LedgerWriter(engine),
         clock=clock,
-        terms=lambda now_ms: replace(known[-1], now_ms=now_ms) if known else None,
-        read=read,
+        terms=lambda now_ms: replace(TERMS, now_ms=now_ms),
     )
     await waiting.step()
     standing = LedgerReader(engine).standing()
     assert (standing.receipts, standing.differences, queue.behind) == (1, 0, 0)
-
-
-async def test_where_prices_cannot_be_read_again_nothing_is_refused_by_old_ones(engine) -> None:
-    async def away() -> None:
-        raise Retryable("the hub is away")
-
-    queue = Queue(usage(1, unit_price=9))
-    waiting = Intake(
-        queue, LedgerWriter(engine), clock=FixedClock(), terms=lambda _: TERMS, read=away
-    )
-    with pytest.raises(Retryable):
-        await waiting.step()
-    assert LedgerReader(engine).standing().differences == 0

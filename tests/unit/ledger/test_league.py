@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hansa.errors import Conflict, Terminal
 from hansa.ledger.league import League
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.model.times import rfc3339
 from hansa.ports import Page
 from hansa.reconcile.hub.charging.project_status import project_status
+from tests.unit.ledger.receipts.test_source import heard
 from tests.unit.reconcile.hub.hub_objects import NOW_S, node_manifest
 from tests.unit.reconcile.hub.test_projects import manifest
 
@@ -17,11 +21,22 @@ class Server:
     """Lists what it was given, and remembers what was applied."""
 
     def __init__(self, nodes=(), projects=()) -> None:
-        self.things = {"sovereignnodes": list(nodes), "projects": list(projects)}
+        self.things = {
+            "sovereignnodes": list(nodes),
+            "projects": list(projects),
+            "workgrants": [],
+        }
         self.applied: dict[str, dict] = {}
 
     async def list(self, path, **_):
         return Page(self.things[path.rpartition("/")[2]], "1")
+
+    async def pages(self, path, **_):
+        yield await self.list(path)
+
+    async def watch(self, *_, **__):
+        await asyncio.Event().wait()
+        yield
 
     async def apply(self, path, body, *, manager):
         assert manager == "hansa-ledger"
@@ -30,16 +45,24 @@ class Server:
         self.applied[path] = body["status"]
 
 
+class Clock:
+    def now(self) -> float:
+        return NOW_S
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
 def league(server):
-    return League(server, currency="EUR", skew_ms=60_000)
+    return League(server, HubView(server, Clock()), currency="EUR", skew_ms=60_000)
 
 
 async def test_prices_of_all_readable_nodes_are_known():
-    bad = {"metadata": {"name": "bad"}, "spec": {"prices": 3}}
+    bad = {"metadata": {"name": "bad", "uid": "b", "resourceVersion": "1"}, "spec": {"prices": 3}}
     server = Server([node_manifest("tartu", None), bad])
     known = league(server)
     assert known.terms(1) is None
-    await known.read()
+    await heard(known._hub)
     terms = known.terms(1)
     assert set(terms.tariffs) == {"tartu"}
     assert terms.currencies == {"EUR"}
@@ -49,10 +72,11 @@ async def test_the_last_prices_hold_of_a_node_that_left_or_cannot_be_read_now():
     """What it earned before is still to be booked."""
     server = Server([node_manifest("tartu", None), node_manifest("narva", None)])
     known = league(server)
-    await known.read()
+    await heard(known._hub)
     before = known.terms(1).tariffs
-    server.things["sovereignnodes"] = [{"metadata": {"name": "narva"}, "spec": {"prices": 3}}]
-    await known.read()
+    assert set(before) == {"tartu", "narva"}
+    meta = {"name": "narva", "uid": "n", "resourceVersion": "9"}
+    known._hub._nodes.replace([{"metadata": meta, "spec": {"prices": 3}}])
     assert known.terms(1).tariffs == before
 
 

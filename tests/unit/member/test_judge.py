@@ -5,6 +5,7 @@ import pytest
 from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.judge import pause_after
+from hansa.member.publisher import Publisher
 from tests.unit.member.runs.test_another_workload import WORK, PlainJob, Running, working
 
 PAUSES = {
@@ -57,3 +58,30 @@ async def test_a_refusal_that_the_hub_did_not_take_is_told_again_word_for_word(a
         await agent.until(lambda: agent.said("Accepted") is not None)
     assert agent.said("Accepted") == ("False", "ImageNotAllowed")
     assert "evil.example" in str(agent.status()["conditions"])
+
+
+WAITING = {
+    "as many as may": (3150, 3150, ("False", "LedgerBehind")),
+    "one fewer": (3149, 3150, ("True", "Accepted")),
+    "a league without books": (6300, 0, ("True", "Accepted")),
+}
+
+
+@pytest.mark.parametrize("case", WAITING.values(), ids=WAITING)
+async def test_nothing_new_is_begun_while_too_many_receipts_wait(agent, monkeypatch, case):
+    waiting, most, said = case
+    context = agent.parts.context
+    context.settings = context.settings.model_copy(
+        update={"limits": context.settings.limits.model_copy(update={"receipts_waiting": most})}
+    )
+    monkeypatch.setattr(type(context.receipts), "waiting", waiting)
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") is not None)
+    assert agent.said("Accepted") == said
+    told = Publisher(context, release_key="", token_end_s=lambda: None)
+    told._assess()
+    rows = {row["type"]: row for row in told._node_body()["status"]["memberConditions"]}
+    kept = said[0] == "True"
+    assert rows["ReceiptsTaken"]["reason"] == ("LedgerKeepsUp" if kept else "LedgerBehind")
+    assert kept or "3150 receipts of work done here wait" in rows["ReceiptsTaken"]["message"]

@@ -16,6 +16,7 @@ from tests.unit.observability.pages import FULL
 
 UNITS = ("amount", "seconds", "bytes", "joules_total", "watts", "celsius", "ratio", "total", "info")
 COUNTED = (
+    "audits",
     "receipts",
     "differences",
     "jobs",

@@ -1,6 +1,7 @@
 """What has survived a full garbage collection is looked at no more, until that is asked for."""
 
 import gc
+import itertools
 import weakref
 
 import pytest
@@ -17,7 +18,9 @@ class Knot:
 
 @pytest.fixture(autouse=True)
 def _only_here():
+    before = gc.get_threshold()
     yield
+    gc.set_threshold(*before)
     gc.callbacks.remove(long_lived._after)
     gc.unfreeze()
 
@@ -36,3 +39,21 @@ def test_survivors_are_set_aside_and_new_garbage_is_found() -> None:
     long_lived.look_at_all()
     gc.collect()
     assert seen[0]() is None
+
+
+def test_however_much_comes_no_full_collection_looks_at_all_of_it() -> None:
+    gc.set_threshold(700, 10, 10)
+    long_lived.set_survivors_aside()
+    gc.collect()
+    aside = [gc.get_freeze_count()]
+
+    def note(phase, info):
+        if (phase, info["generation"]) == ("stop", long_lived.FULL):
+            aside.append(gc.get_freeze_count())
+
+    gc.callbacks.append(note)
+    kept = [[[n] for n in range(1000)] for _ in range(300)]
+    gc.callbacks.remove(note)
+    assert len(kept) == 300
+    assert aside[-1] - aside[0] > 200_000
+    assert max(later - sooner for sooner, later in itertools.pairwise(aside)) < 50_000

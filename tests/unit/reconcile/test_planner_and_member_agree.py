@@ -30,7 +30,7 @@ from hansa.reconcile.member.node_declaration import Declaration, Health, node_st
 from tests.residency_kit import EVERYWHERE
 from tests.seeds import seeds
 from tests.unit.grants import grant_kit
-from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view, node_manifest
+from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view, node_manifest, shown
 
 LIMITS = NodeLimits(lease_grace_s=40, currency="EUR")
 STANDS = ("EE", "FI", "PT", "PT-11", "BR", "US", "NO")
@@ -72,7 +72,7 @@ SAME = {
 """A member's refusal by its law → the planner's words for it, which it knows beforehand."""
 ANNOUNCED = {
     MemberReason.STOPPED, MemberReason.PAUSED, MemberReason.POLICY_MISSING, MemberReason.CLOCK_SKEW,
-    MemberReason.KUBERAY_MISSING, MemberReason.KUBERAY_TOO_OLD, MemberReason.DISK_FULL,
+    MemberReason.KUBERAY_MISSING, MemberReason.KUBERAY_TOO_OLD, MemberReason.DISK_FULL, MemberReason.LEDGER_BEHIND,
 }  # fmt: skip
 """Refusals of everybody, which the node's status tells: it takes no work (see ``test_hub_nodes``)."""
 PRIVATE = {
@@ -204,11 +204,12 @@ class Sides:
         said = Declaration(
             name, its, 1, self.stocks[name], Health(), "1", "v1.6.1", grant_kit.HUB.public_key
         )
-        status = node_status(said, [], now_s=NOW_S)["status"]
+        status = node_status(said, [], now_s=NOW_S)["status"] | {
+            "assurance": shown(grant_kit.HUB, its.assurance, NOW_S + 60)
+        }
         spec = {
             "jurisdiction": its.jurisdiction,
             "legalControl": list(its.legal_control),
-            "assurance": its.assurance,
             "releaseKey": grant_kit.HUB.public_key,
         }
         manifest = node_manifest(name, status, **spec)

@@ -77,3 +77,11 @@ PROBES = {
 @pytest.mark.parametrize("refusal", [None, *Refusal])
 def test_a_slow_network_is_no_wrong_product(refusal):
     assert of_probe(Judgement(refusal, "why"), 9) == Consequences(evidence=PROBES[refusal])
+
+
+def test_what_is_not_due_yet_goes_back_and_is_not_seized():
+    pending = Unsettled("r5", "job-e/1", "tu-wien", 900, pending=True)
+    found = of_verdict(Verdict.FAILED, AUDITED, (FIRST, pending), 9, Evidence.AUDIT)
+    assert found.seize == (("r1", 100), ("r2", 200))
+    assert found.void == ("r5",)
+    assert ("tu-wien", ("job-a/1", "job-b/1", "job-e/1")) in found.tell

@@ -101,3 +101,13 @@ def test_where_the_data_may_be_nowhere_else():
     found = due(runs(1), EPOCH, {}, SAMPLING, lambda _: (PROVIDER, refused))
     assert found[0].auditors.independence is Independence.SELF
     assert audits(runs(1), accounts={})[0].auditors.nodes == ("vienna",)
+
+
+def test_a_pool_has_parameters_of_its_own():
+    floors = [Sampling(floor=Fraction(share, 10)) for share in (0, 5, 10)]
+    some = [replace(run, sampling=floors[at % 3]) for at, run in enumerate(runs(3_000))]
+    found = audits(some, accounts={"berlin": Account(unsettled=10**9)})
+    shares = [sum(one.run.sampling is floor for one in found) / 1_000 for floor in floors]
+    assert shares[0] < 0.01
+    assert 0.46 <= shares[1] <= 0.54
+    assert shares[2] == 1

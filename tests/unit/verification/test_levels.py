@@ -49,8 +49,18 @@ CASES = {
     ),
     "a failed audit, and new receipts": (
         (shown(E.PROBE, 3), shown(E.AUDIT, 3), shown(E.AUDIT, 2, passed=False), LOGGED),
-        Level.LOGGED,
+        Level.DECLARED,
         Lack.FAILED,
+    ),
+    "a failed audit, new receipts, and an audit by itself": (
+        (shown(E.AUDIT, 2, passed=False), LOGGED, shown(E.OWN_AUDIT)),
+        Level.DECLARED,
+        Lack.FAILED,
+    ),
+    "a failed audit, new receipts, and one that passed": (
+        (shown(E.AUDIT, 2, passed=False), LOGGED, AUDITED),
+        Level.LOGGED,
+        Lack.NOT_SHOWN,
     ),
     "a failed audit that is overcome": (
         (shown(E.AUDIT, 2, passed=False), LOGGED, PROBED, AUDITED),

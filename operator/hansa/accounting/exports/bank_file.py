@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 from sepaxml import SepaTransfer
 from sepaxml.validation import ValidationError, try_valid_xml
 
-from hansa.accounting.clearing import Clearing
 from hansa.accounting.exports.tables import moment
+from hansa.accounting.settlement.clearing import Clearing
 from hansa.errors import Terminal
 
 SCHEMA = "pain.001.001.09"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from hansa.accounting import amounts
 from hansa.accounting.exports.tables import csv_text, fixed, moment
@@ -51,6 +52,7 @@ def _usage(month: Month, usage: Usage) -> Mapping[str, str]:
     return {
         **_common(month, usage.institution, usage.provider, usage.currency),
         **_costs(usage.amount),
+        **dict.fromkeys(("ContractedCost", "ListCost"), _worth(usage.unit_price, quantity)),
         "ChargeCategory": "Usage",
         "ChargeDescription": f"{what} at {usage.node} for job {usage.job}",
         "ChargeFrequency": "Usage-Based",
@@ -82,6 +84,11 @@ def _usage(month: Month, usage: Usage) -> Mapping[str, str]:
         "x_ReceiptDigest": usage.receipt_digest,
         "x_TariffVersion": usage.tariff_version,
     }
+
+
+def _worth(unit_price: int, quantity: str) -> str:
+    """Return price times quantity, not rounded: a rule of FOCUS multiplies out what is told."""
+    return format((amounts.decimal(unit_price) * Decimal(quantity)).normalize(), "f")
 
 
 def _correction(month: Month, row: Correction) -> Mapping[str, str]:

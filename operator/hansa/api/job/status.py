@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from hansa.api.job.log_window import JobLogWindow
+from hansa.api.job.log_window import JobLogWindow, KeptLog
+from hansa.api.job.post_mortem import PostMortem
 from hansa.api.job.retry import Cause
+from hansa.api.job.verification import JobAssurance
 from hansa.api.meta import (
     Condition,
     Currency,
@@ -149,6 +151,14 @@ class AIJobStatus(Model):
         default=None,
         description="A piece of the driver's log, where exported, while `kubectl hansa logs -f` follows it.",
     )
+    kept_log: KeptLog | None = Field(
+        default=None,
+        description="What the member keeps of the driver's log after the end, for `kubectl hansa logs`.",
+    )
+    post_mortem: PostMortem | None = Field(
+        default=None,
+        description="The pods of the latest run that failed, where the member exports logs.",
+    )
     waiting_since: Timestamp | None = Field(
         default=None,
         description="Since when it stands in the queue; absent: since it was made, or not at all.",
@@ -162,6 +172,10 @@ class AIJobStatus(Model):
     )
     earlier: PastUsage | None = Field(
         default=None, description="The part of it that belongs to epochs that are over."
+    )
+    assurance: JobAssurance | None = Field(
+        default=None,
+        description="What verification knows of its last run; written when its audit epoch is decided.",
     )
     conditions: tuple[Condition, ...] = Field(
         default=(),

@@ -1,7 +1,7 @@
-"""Which books a command reads: those of ``hansa ledger``, over its own database, and nothing is written.
+"""Which books a command works on: those of ``hansa ledger``, over its own database.
 
 There is no second door to them over the network: who may read the database, or run a command in the
-ledger's pod, may read the books.
+ledger's pod, may read the books, and record settlements in them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,35 @@ MOST_NAMES = 20
 VARIABLE = "HANSA_LEDGER_DATABASE__URL"
 
 
-def with_books(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --database, and pass the books on as ``books``."""
+with_database = click.option(
+    "--database",
+    default=HERE,
+    envvar=VARIABLE,
+    help=f"URL of the books; default: {VARIABLE}, then the ledger's own file. In the cluster:"
+    " kubectl -n hansa-system exec deploy/hansa-ledger -- hansa …",
+)
 
-    @click.option(
-        "--database",
-        default=HERE,
-        envvar=VARIABLE,
-        help=f"URL of the books; default: {VARIABLE}, then the ledger's own file. In the cluster:"
-        " kubectl -n hansa-system exec deploy/hansa-ledger -- hansa …",
-    )
+
+def with_books(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --database, and pass the books on as ``books``, to read."""
+
+    @with_database
     @wraps(command)
     def inner(*args: Any, database: str, **kwargs: Any) -> Any:
         with books_at(database) as engine:
             return command(*args, books=LedgerReader(engine), **kwargs)
+
+    return inner
+
+
+def with_engine(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --database, and pass the database on as ``engine``, to write."""
+
+    @with_database
+    @wraps(command)
+    def inner(*args: Any, database: str, **kwargs: Any) -> Any:
+        with books_at(database, is_reader=False) as engine:
+            return command(*args, engine=engine, **kwargs)
 
     return inner
 

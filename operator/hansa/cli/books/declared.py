@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from hansa.accounting.quote import CarbonFactor
 from hansa.accounting.tariff import Tariff
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.api.sovereignnode import SovereignNodeSpec
+from hansa.model.quantities import units
 from hansa.ports import Cluster, Manifest
 from hansa.reconcile.hub.charging.tariffs import tariff_of
 
@@ -24,6 +26,8 @@ class Declared:
     factor: CarbonFactor | None
     watts: Mapping[str, int]
     """GPU class → what one GPU draws."""
+    memory: Mapping[str, int]
+    """GPU class → bytes of one GPU, where the node has told."""
 
 
 async def declared(cluster: Cluster) -> list[Declared]:
@@ -44,4 +48,12 @@ def read_node(thing: Manifest) -> Declared | None:
     said = spec.carbon
     factor = CarbonFactor(said.grams_per_kwh, said.as_of, said.source) if said else None
     watts = {price.gpu_class: price.watts for price in spec.prices if price.watts}
-    return Declared(name, tariff_of(name, spec), factor, watts)
+    return Declared(name, tariff_of(name, spec), factor, watts, _memory(thing))
+
+
+def _memory(thing: Manifest) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in (thing.get("status") or {}).get("inventory") or ():
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            found[str(row["gpuClass"])] = units(str(row["memory"]))
+    return found

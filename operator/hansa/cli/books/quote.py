@@ -17,7 +17,7 @@ from hansa.accounting import amounts
 from hansa.accounting.exports.tables import fixed
 from hansa.accounting.quote import Demand, Quote
 from hansa.accounting.quote import quote as work_out
-from hansa.accounting.tariff import CPU, Tariff
+from hansa.accounting.tariff import CPU
 from hansa.adapters.clock import SystemClock
 from hansa.api.aijob import AIJobSpec
 from hansa.api.meta import first_fault
@@ -25,7 +25,7 @@ from hansa.cli.access import Access, with_access
 from hansa.cli.books.declared import Declared, declared
 from hansa.cli.display import show_table
 from hansa.errors import Terminal
-from hansa.model.quantities import millis
+from hansa.model.quantities import millis, units
 
 COLUMNS = ("NODE", "GPU CLASS", "AT MOST", "KWH", "KG CO2E", "DECLARED")
 UNKNOWN = "not declared"
@@ -54,7 +54,7 @@ def read_job(text: str | bytes) -> AIJobSpec:
         return AIJobSpec.model_validate(found["spec"])
     except ValidationError as error:
         raise Terminal(f"the job is not valid: spec.{first_fault(error)}") from None
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise Terminal(f"the file holds no AIJob: {error}") from None
 
 
@@ -63,19 +63,21 @@ def rows(spec: AIJobSpec, nodes: Iterable[Declared], now_s: float) -> Iterator[t
     found = [
         (told.amount, node.name, name, told)
         for node in nodes
-        for name in classes(spec, node.tariff)
+        for name in classes(spec, node)
         if (told := _quoted(spec, node, name, now_s)) is not None
     ]
     for _, _, name, told in sorted(found, key=lambda row: row[:3]):
         yield _cells(name, told)
 
 
-def classes(spec: AIJobSpec, tariff: Tariff) -> list[str]:
+def classes(spec: AIJobSpec, node: Declared) -> list[str]:
     """Return the GPU classes of a node that the job asks for; for work without GPUs, the CPU's."""
     workers = spec.ray.workers
     if not workers.gpus:
         return [CPU]
-    there = {rate.gpu_class for rate in tariff.rates} - {CPU}
+    least = units(workers.gpu_memory) if workers.gpu_memory else 0
+    there = {rate.gpu_class for rate in node.tariff.rates} - {CPU}
+    there -= {name for name, memory in node.memory.items() if memory < least}
     return sorted(there & {workers.gpu_class} if workers.gpu_class else there)
 
 

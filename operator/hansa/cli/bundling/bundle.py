@@ -17,7 +17,12 @@ CHARTS = ("hansa-hub", "hansa-member")
 
 
 @click.command
-@click.option("--charts", type=FOLDER, default="helm", help="Folder with the charts.")
+@click.option(
+    "--charts",
+    type=click.Path(path_type=Path),
+    default="helm",
+    help="Folder with the charts.",
+)
 @click.option("--hub-values", type=FILE, help="Values that the hub is installed with.")
 @click.option("--member-values", type=FILE, help="Values that the member is installed with.")
 @click.option(
@@ -58,6 +63,9 @@ def bundle(
     chosen = [charts / n for n, v in zip(CHARTS, (hub_values, member_values), strict=True) if v]
     if not chosen:
         raise click.UsageError("give --hub-values, --member-values or both, or --verify ARCHIVE")
+    absent = [chart for chart in chosen if not (chart / "Chart.yaml").is_file()]
+    if absent:
+        raise click.UsageError(f"there is no chart in {absent[0]}; give --charts FOLDER")
     given = [path for path in (hub_values, member_values) if path]
     found = [i for c, v in zip(chosen, given, strict=True) for i in chart_images(c, v)]
     images = list(dict.fromkeys([*found, *map(extra_image, more)]))

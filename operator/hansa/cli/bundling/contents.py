@@ -49,12 +49,14 @@ class Image:
 def chart_images(chart: Path, values: Path | None) -> Iterator[Image]:
     """Yield the images of a chart under values; raises ``Terminal`` for one without a digest."""
     given = _merged(_read(chart / "values.yaml"), _read(values) if values else {})
-    registry = str((given.get("global") or {}).get("imageRegistry") or "")
-    image = given["image"]
-    named = f"{image['repository']}@{image['digest']}" if image["digest"] else image["repository"]
+    registry = str(_part(given, "global", values).get("imageRegistry") or "")
+    image = _part(given, "image", values)
+    name, digest = (str(image.get(part) or "") for part in ("repository", "digest"))
+    named = f"{name}@{digest}" if digest else name
     yield _image(named, registry, f"{chart.name}: image.digest")
     if "resolver" in given:
-        yield _image(str(given["resolver"]["image"]), registry, f"{chart.name}: resolver.image")
+        resolver = str(_part(given, "resolver", values).get("image") or "")
+        yield _image(resolver, registry, f"{chart.name}: resolver.image")
 
 
 def extra_image(named: str) -> Image:
@@ -81,6 +83,13 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict | None):
         raise Terminal(f"{path} holds no values")
     return document or {}
+
+
+def _part(given: Mapping[str, Any], name: str, values: Path | None) -> Mapping[str, Any]:
+    part = given.get(name) or {}
+    if not isinstance(part, dict):
+        raise Terminal(f"{values}: {name} is no mapping")
+    return part
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,10 +40,14 @@ def convert_command(manifest: IO[str], entrypoint: str, **given: str | tuple[str
     ConfigMaps in the same file become files of the job. What an AIJob does not carry is listed on
     standard error, each field with what to do about it. Nothing is sent anywhere.
     """
-    choice = Choice(entrypoint=tuple(shlex.split(entrypoint)), **given)  # type: ignore[arg-type]  # click's types
+    try:
+        words = tuple(shlex.split(entrypoint))
+    except ValueError as error:
+        raise click.UsageError(f"--entrypoint {entrypoint}: {error}") from None
+    choice = Choice(entrypoint=words, **given)  # type: ignore[arg-type]  # click's types
     try:
         documents = list(yaml.safe_load_all(manifest))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Terminal(f"{manifest.name} is no YAML: {error}") from None
     made = convert(documents, choice)
     click.echo(yaml.safe_dump_all((one.job for one in made), sort_keys=False), nl=False)

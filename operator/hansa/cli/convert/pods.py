@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,12 @@ from hansa.errors import Terminal
 from hansa.model.quantities import millis, units
 
 CODE, SECRETS = "/code", "/secrets"
+SCRATCH = "/tmp"  # noqa: S108  # in a run
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # KubeRay mounts it into every pod of Ray
 GPU_SUFFIX = "/gpu"
 CPU, MEMORY = "1", "2Gi"
 """What an AIJob's pods have where nothing is asked."""
+EXECUTABLE = 0o111
 PLAIN = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -26,6 +30,8 @@ class Shape:
     cpu: str = CPU
     memory: str = MEMORY
     gpus: int = 0
+    gpu_kind: str = ""
+    """The name by which Kubernetes knows them."""
     custom: tuple[tuple[str, int], ...] = ()
 
 
@@ -33,12 +39,28 @@ class Shape:
 class Contents:
     """What the pods' containers bring with them; the same for all pods of an AIJob."""
 
+    config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Those of the manifest, by name."""
     env: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     """Name → Environment or Files."""
     files: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     """Path in the pods before → path in a run."""
+
+    def lend(self, taking: Taking, path: str, secret: str, mode: str) -> None:
+        """Take a secret's use, or tell that it is used otherwise already."""
+        held = self.secrets.setdefault(secret, mode)
+        if held != mode:
+            how = {"Files": "files", "Environment": "variables"}[held]
+            taking.note(path, f"a run has all of the secret {secret} as {how} already, in one way")
+
+    def set(self, taking: Taking, path: str, name: str, value: str) -> None:
+        """Take a variable, or tell that it has another value already."""
+        if self.env.setdefault(name, value) != value:
+            taking.note(
+                path, f"{name} is {self.env[name]!r}: all pods of a run have one environment"
+            )
 
 
 def take_shape(taking: Taking, group: str) -> Shape:
@@ -53,10 +75,14 @@ def take_shape(taking: Taking, group: str) -> Shape:
         raise Terminal(f"{at} asks for {kinds}: an AIJob asks for GPUs of one class, nothing else")
     if "ephemeral-storage" in asked:
         taking.note(f"{at}.requests.ephemeral-storage", "scratch is the member's: /tmp")
+    more = limits.get("cpu")
+    if more and "cpu" in requests and millis(str(more)) != millis(str(requests["cpu"])):
+        taking.note(f"{at}.limits.cpu", f"Ray counted {more} CPUs; it is {requests['cpu']} now")
     # What is asked of memory is what may be taken: so the limit, where both are there.
     memory = str(limits.get("memory") or requests.get("memory") or MEMORY)
     custom = _custom(taking, group)
-    return Shape(str(asked.get("cpu", CPU)), memory, sum(gpus.values()), custom)
+    kind = next(iter(gpus), "")
+    return Shape(str(asked.get("cpu", CPU)), memory, sum(gpus.values()), kind, custom)
 
 
 def weight(shape: Shape, count: int) -> tuple[int, int, int]:
@@ -69,16 +95,15 @@ def _custom(taking: Taking, group: str) -> tuple[tuple[str, int], ...]:
     written = taking.take(path)
     if not written:
         return ()
-    try:
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
         found = json.loads(str(written).strip("\"'").replace('\\"', '"'))
-        return tuple(sorted((str(name), int(amount)) for name, amount in found.items()))
-    except (ValueError, AttributeError):
-        raise Terminal(f"{path} is no JSON object of numbers: {written}") from None
+        amounts = {str(name): int(many) for name, many in found.items() if many == int(many)}
+        if len(amounts) == len(found):
+            return tuple(sorted(amounts.items()))
+    raise Terminal(f"{path} is no JSON object of whole numbers: {written}")
 
 
-def take_contents(
-    taking: Taking, group: str, config_maps: Mapping[str, Mapping[str, str]], into: Contents
-) -> None:
+def take_contents(taking: Taking, group: str, into: Contents) -> None:
     """Take environment, secrets and files of a group's Ray container."""
     container = f"{group}.template.spec.containers[0]"
     for number, variable in enumerate(taking.peek(f"{container}.env") or ()):
@@ -86,15 +111,27 @@ def take_contents(
     for number, source in enumerate(taking.peek(f"{container}.envFrom") or ()):
         name = (source.get("secretRef") or {}).get("name")
         if name and not source.get("prefix"):
-            taking.take(f"{container}.envFrom[{number}]")
-            into.secrets[name] = "Environment"
+            at = f"{container}.envFrom[{number}]"
+            taking.take(at)
+            into.lend(taking, at, name, "Environment")
+    _take_volumes(taking, group, into)
+
+
+def _take_volumes(taking: Taking, group: str, into: Contents) -> None:
+    container = f"{group}.template.spec.containers[0]"
     mounts = taking.peek(f"{container}.volumeMounts") or ()
     where = {mount.get("name"): (n, mount) for n, mount in enumerate(mounts)}
     for number, volume in enumerate(taking.peek(f"{group}.template.spec.volumes") or ()):
-        found = where.get(volume.get("name"))
-        if found and _take_volume(volume, found[1], config_maps, into):
-            taking.take(f"{group}.template.spec.volumes[{number}]")
-            taking.take(f"{container}.volumeMounts[{found[0]}]")
+        at, found = f"{group}.template.spec.volumes[{number}]", where.get(volume.get("name"))
+        moved = _take_volume(taking, at, (volume, found[1]), into) if found else None
+        if found is None or moved is None:
+            continue
+        taking.take(at)
+        taking.take(place := f"{container}.volumeMounts[{found[0]}]")
+        into.moved |= moved
+        for before, after in moved.items():
+            if before != after:
+                taking.note(place, f"{before} is {after} in a run")
 
 
 def _take_variable(taking: Taking, path: str, variable: Mapping[str, Any], into: Contents) -> None:
@@ -102,37 +139,52 @@ def _take_variable(taking: Taking, path: str, variable: Mapping[str, Any], into:
     secret = (source.get("secretKeyRef") or {}).get("name")
     if secret:
         taking.take(path)
-        into.secrets.setdefault(secret, "Environment")
+        into.lend(taking, path, secret, "Environment")
         key = source["secretKeyRef"].get("key")
         if key != name:
             taking.note(path, f"the variable is called {key}, as the key of the secret is")
     elif not source and not is_reserved_env(name):
         taking.take(path)
-        into.env[name] = str(variable.get("value", ""))
+        into.set(taking, path, name, str(variable.get("value", "")))
 
 
 def _take_volume(
-    volume: Mapping[str, Any],
-    mount: Mapping[str, Any],
-    config_maps: Mapping[str, Mapping[str, str]],
-    into: Contents,
-) -> bool:
-    path = str(mount.get("mountPath", "")).rstrip("/")
+    taking: Taking, at: str, mounted: tuple[Mapping[str, Any], Mapping[str, Any]], into: Contents
+) -> Mapping[str, str] | None:
+    """Take a volume; return which paths it had and has in a run. None: an AIJob has no such volume."""
+    volume, mount = mounted
+    path, sub = str(mount.get("mountPath", "")).rstrip("/"), str(mount.get("subPath") or "")
     if secret := (volume.get("secret") or {}).get("secretName"):
-        into.secrets[secret] = "Files"
-        into.moved[path] = f"{SECRETS}/{secret}"
-        return True
+        into.lend(taking, at, secret, "Files")
+        return dict(_moved(path, sub, volume["secret"], f"{SECRETS}/{secret}"))
     if "emptyDir" in volume:
-        into.moved[path] = "/tmp" if path == "/tmp" else f"/tmp/{path.rsplit('/')[-1]}"  # noqa: S108  # in a run
-        return True
+        if path != SHARED_MEMORY and (volume["emptyDir"] or {}).get("medium"):
+            taking.note(f"{at}.emptyDir", "scratch is the member's: /tmp, on disk")
+        is_kept = path in {SHARED_MEMORY, SCRATCH} or path.startswith(f"{SCRATCH}/")
+        return {path: path if is_kept else f"{SCRATCH}{path}"}
     wanted = volume.get("configMap") or {}
-    held = config_maps.get(str(wanted.get("name")))
+    held = into.config_maps.get(str(wanted.get("name")))
     if held is None:
-        return False
+        return None
     items = {i["key"]: i["path"] for i in wanted.get("items") or ()} or {k: k for k in held}
-    if not all(key in held and "/" not in name for key, name in items.items()):
-        return False
-    sub = mount.get("subPath")
-    into.files |= {name: held[key] for key, name in items.items() if sub in (None, name)}
-    into.moved[path] = f"{CODE}/{sub}" if sub else CODE
-    return True
+    files = {name: held[key] for key, name in items.items() if key in held and sub in ("", name)}
+    if not files or not items.keys() <= held.keys() or any("/" in name for name in items.values()):
+        return None
+    for name, text in files.items():
+        if into.files.setdefault(name, text) != text:
+            taking.note(at, f"{name} is another file of that name already: a run has one /code")
+    if int(wanted.get("defaultMode") or 0) & EXECUTABLE:
+        advice = "files of a job are only read: begin the command with python or sh"
+        taking.note(f"{at}.configMap.defaultMode", advice)
+    return {path: f"{CODE}/{sub}" if sub else CODE}
+
+
+def _moved(path: str, sub: str, source: Mapping[str, Any], now: str) -> Iterator[tuple[str, str]]:
+    """Yield where the files of a secret were and are: a run has them by their keys."""
+    items = {i["path"]: i["key"] for i in source.get("items") or ()}
+    if sub:
+        yield path, f"{now}/{items.get(sub, sub)}"
+    elif items:
+        yield from ((f"{path}/{name}", f"{now}/{key}") for name, key in items.items())
+    else:
+        yield path, now

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec, is_reserved_env
+from hansa.api.job.retry import MOST_RETRIES, RETRIES, Cause
 from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION
 from hansa.cli.convert.pods import Contents, Shape, take_contents, take_shape, weight
 from hansa.cli.convert.taking import Note, Taking
@@ -20,7 +21,11 @@ from hansa.ports import Manifest
 
 SPEC = {"RayJob": "spec", "RayCronJob": "spec.jobTemplate", "RayCluster": ""}
 """Kind → where the job's spec stands; a RayCluster has none."""
-SHELL = re.compile(r"[;&|<>`$()*?~]")
+SHELL = re.compile(r"[;&|<>`$()*?~\[{#\n]|^\w+=")
+RESOURCES = ".template.spec.containers[0].resources"
+NVIDIA = "nvidia.com/gpu"
+OWN_CAUSES = (Cause.APP_FAILED, Cause.OUT_OF_MEMORY, Cause.SCRATCH_FULL)
+"""Ends that KubeRay tries again, and an AIJob only where its owner says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +58,19 @@ def convert(documents: Iterable[object], choice: Choice) -> list[Conversion]:
         Terminal: naming the field that no AIJob can hold, or that must be given.
     """
     held = [document for document in documents if isinstance(document, dict)]
-    maps = {
-        str(one["metadata"]["name"]): one.get("data") or {}
-        for one in held
-        if one.get("kind") == "ConfigMap"
-    }
+    maps = dict(map(_named, (one for one in held if one.get("kind") == "ConfigMap")))
     made = [_guarded(one, maps, choice) for one in held if one.get("kind") in SPEC]
     if not made:
         raise Terminal(f"no {', '.join(SPEC)} in this manifest")
     return made
+
+
+def _named(config_map: Manifest) -> tuple[str, Mapping[str, str]]:
+    """Return a ConfigMap's name and texts; none, where it has bytes too: no file of a job has."""
+    name = (config_map.get("metadata") or {}).get("name")
+    if not isinstance(name, str):
+        raise Terminal("a ConfigMap of this manifest has no metadata.name")
+    return name, {} if config_map.get("binaryData") else config_map.get("data") or {}
 
 
 def _guarded(
@@ -83,15 +92,17 @@ def _convert(
     cluster = f"{at}.rayClusterSpec" if at else "spec"
     if taking.peek(f"{at}.clusterSelector") and at:
         raise Terminal(f"{at}.clusterSelector: a run has a cluster of its own; give rayClusterSpec")
-    contents = Contents()
+    contents = Contents(maps)
     groups = taking.peek(f"{cluster}.workerGroupSpecs") or []
     if not isinstance(taking.peek(f"{cluster}.headGroupSpec.template.spec.containers[0]"), dict):
         raise Terminal(f"{cluster}.headGroupSpec has no container")
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         raise Terminal(f"{cluster}.workerGroupSpecs is no list of groups")
     paths = [f"{cluster}.workerGroupSpecs[{number}]" for number in range(len(groups))]
+    elastic = bool(taking.peek(f"{cluster}.enableInTreeAutoscaling"))
+    paths = [path for path in paths if _has_workers(taking, path, elastic=elastic)]
     for group in (f"{cluster}.headGroupSpec", *paths):
-        take_contents(taking, group, maps, contents)
+        take_contents(taking, group, contents)
     _take_runtime_env(taking, at, contents)
     spec: Manifest = {
         "pool": choice.pool,
@@ -165,14 +176,24 @@ def _entrypoint(taking: Taking, at: str, contents: Contents, choice: Choice) -> 
     return _words(written)
 
 
+def _has_workers(taking: Taking, group: str, *, elastic: bool) -> bool:
+    """Tell whether KubeRay makes pods of a group; one that has none is taken whole."""
+    some = (int(taking.peek(f"{group}.{name}", 0)) for name in ("minReplicas", "replicas"))
+    if (elastic or any(some)) and not taking.peek(f"{group}.suspend"):
+        return True
+    taking.take(group)
+    taking.note(group, "it has no workers: it is left out")
+    return False
+
+
 def _words(entrypoint: str) -> list[str]:
     """Split a command as a shell does; what needs a shell gets one."""
     try:
         words = shlex.split(entrypoint)
     except ValueError:
         return ["sh", "-c", entrypoint]
-    outside = re.sub(r"'[^']*'|\"[^\"`$]*\"", "", entrypoint)
-    return ["sh", "-c", entrypoint] if SHELL.search(outside) else words
+    outside = re.sub(r"'[^']*'|\"[^\"`$]*\"", "", entrypoint).strip()
+    return ["sh", "-c", entrypoint.strip()] if SHELL.search(outside) else words
 
 
 def _ray(taking: Taking, cluster: str, groups: Sequence[str], choice: Choice) -> Manifest:
@@ -185,6 +206,9 @@ def _ray(taking: Taking, cluster: str, groups: Sequence[str], choice: Choice) ->
         workers |= {"gpus": shape.gpus} | (
             {"gpuClass": choice.gpu_class} if choice.gpu_class else {}
         )
+        if shape.gpu_kind != NVIDIA and not choice.gpu_class:
+            advice = f"{shape.gpu_kind}: give --gpu-class, or it may get cards of another maker"
+            taking.note(f"{groups[0] if groups else f'{cluster}.headGroupSpec'}{RESOURCES}", advice)
     if shape.custom:
         workers["customResources"] = [{"name": name, "amount": much} for name, much in shape.custom]
     only_head = not groups
@@ -217,8 +241,15 @@ def _workers(
         if other != shape:
             said = f"{many} workers of another shape: an AIJob has one group of equal workers"
             taking.note(path, said)
+    at = f"{cluster}.headGroupSpec"
     if head.gpus:
-        taking.note(f"{cluster}.headGroupSpec", "GPUs are the workers': an AIJob's head has none")
+        taking.note(at, "GPUs are the workers': an AIJob's head has none")
+    if head.custom:
+        taking.note(f"{at}.rayStartParams.resources", "these are the workers': see customResources")
+    if str(taking.peek(f"{at}.rayStartParams.num-cpus", "")) == "0":
+        taking.take(f"{at}.rayStartParams.num-cpus")
+    else:
+        taking.note(f"{at}{RESOURCES}", "an AIJob's head takes no tasks: give workers its CPUs")
     if len(same) > 1:
         count, fewest = sum(one[1] for one in same), sum(one[2] for one in same)
     return count, fewest, shape
@@ -227,10 +258,12 @@ def _workers(
 def _counts(taking: Taking, group: str, *, elastic: bool) -> tuple[int, int]:
     taking.take(f"{group}.groupName")
     least = int(taking.take(f"{group}.minReplicas", 0))
-    most = int(taking.take(f"{group}.maxReplicas", 0))
-    wanted = int(taking.take(f"{group}.replicas", least))
+    most = taking.take(f"{group}.maxReplicas")
+    wanted = max(least, int(taking.take(f"{group}.replicas", least)))
     hosts = int(taking.take(f"{group}.numOfHosts", 1))
-    count = max(1, most if elastic else wanted) * hosts
+    if elastic and most is None:
+        taking.note(f"{group}.maxReplicas", f"not given: the job has {max(1, wanted)} at most")
+    count = max(1, int(most or wanted) if elastic else wanted) * hosts
     return count, (max(1, least) * hosts if elastic else count)
 
 
@@ -243,7 +276,9 @@ def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
         wanted = yaml.safe_load(written)
     except yaml.YAMLError as error:
         raise Terminal(f"{path} is no YAML: {error}") from None
-    for key, value in (wanted if isinstance(wanted, dict) else {}).items():
+    if not isinstance(wanted, dict):
+        raise Terminal(f"{path} is no mapping: write env_vars, pip and the like as its keys")
+    for key, value in wanted.items():
         if key == "env_vars" and isinstance(value, dict):
             contents.env |= {k: str(v) for k, v in value.items() if not is_reserved_env(k)}
             for name in filter(is_reserved_env, value):
@@ -253,14 +288,33 @@ def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
 
 
 def _times(taking: Taking, at: str) -> dict[str, Any]:
-    """Take what says when and how often; what KubeRay does without being told is taken, too."""
+    """Take what says when and how often; where nothing is said, an AIJob may do otherwise."""
     found = {
         "maxRuntimeSeconds": taking.take(f"{at}.activeDeadlineSeconds"),
-        "ttlSecondsAfterFinished": taking.take(f"{at}.ttlSecondsAfterFinished"),
         "suspend": taking.take(f"{at}.suspend") or None,
     }
-    taking.take(f"{at}.shutdownAfterJobFinishes")
+    if found["maxRuntimeSeconds"] is None:
+        advice = "not given: an AIJob is stopped after a day; set spec.maxRuntimeSeconds for more"
+        taking.note(f"{at}.activeDeadlineSeconds", advice)
+    if taking.take(f"{at}.ttlSecondsAfterFinished") is not None:
+        advice = (
+            "the cluster goes at once; in an AIJob it would remove the job itself and its result"
+        )
+        taking.note(f"{at}.ttlSecondsAfterFinished", advice)
+    if taking.peek(f"{at}.shutdownAfterJobFinishes"):
+        taking.take(f"{at}.shutdownAfterJobFinishes")
     limit = taking.take(f"{at}.backoffLimit")
-    if limit is not None:
-        found["retry"] = {"limit": min(int(limit), 100)}
+    if limit is None:
+        advice = (
+            f"not given: what the cluster breaks is tried again up to {RETRIES} times; spec.retry"
+        )
+        taking.note(f"{at}.backoffLimit", advice)
+    else:
+        found["retry"] = _retry(min(int(limit), MOST_RETRIES))
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _retry(limit: int) -> Manifest:
+    """Return what repeats a run as often as KubeRay does: also one that the program ended."""
+    own = [{"cause": cause.value, "limit": limit} for cause in OWN_CAUSES]
+    return {"limit": limit} | ({"causes": own} if limit else {})

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import click
 
 from hansa.adapters.kube.client import KubeCluster
-from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import Section, show, with_output
+from hansa.cli.jobs.naming import job_path
 from hansa.cli.jobs.remedies import remedy
 from hansa.cli.league.overview import standing
 from hansa.cli.league.snapshot import Observed, observe
@@ -79,7 +79,7 @@ def sections(job: Manifest, league: Observed) -> Iterator[Section]:
 
 
 async def _read(cluster: KubeCluster, namespace: str, name: str) -> tuple[Manifest, Observed]:
-    job = await cluster.get(AIJOB.path(namespace or cluster.namespace, name))
+    job = await cluster.get(job_path(name, namespace, cluster.namespace))
     return job, await observe(cluster, jobs=[job])
 
 
@@ -95,6 +95,15 @@ def summary(job: Manifest) -> list[str]:
         lines.append("  not looked at yet: is a hub running?")
     if status.get("node"):
         lines.append(f"  at node {status['node']}, epoch {status.get('epoch', 0)}")
+    lines += post_mortem_lines(status.get("postMortem"))
+    audit, known = spec.get("audit"), status.get("assurance")
+    if audit:
+        lines.append(f"  it is an audit of {audit['of']}, run {audit['epoch']}, at {audit['node']}")
+    if known:
+        said = f": {known['message']}" if known.get("message") else ""
+        lines.append(
+            f"  run {known['epoch']} reached {known['reached']}, audit {known['audit']}{said}"
+        )
     if status.get("queuePosition") is not None:
         lines.append(f"  {status['queuePosition']} jobs are ahead of it in the pool")
     estimate = status.get("startEstimate")
@@ -103,6 +112,19 @@ def summary(job: Manifest) -> list[str]:
             f"  may start by {estimate['p50']} (one time in two), {estimate['p90']} (nine in ten)"
         )
     return lines
+
+
+def post_mortem_lines(told: Manifest | None) -> Iterator[str]:
+    """Yield how the pods of the latest run that failed died."""
+    if not told:
+        return
+    yield f"  pods that died in run {told['epoch']}, at node {told['node']}:"
+    for pod in told["pods"]:
+        code = f", exit code {pod['exitCode']}" if "exitCode" in pod else ""
+        times = f", started anew {pod['restarts']} times" if "restarts" in pod else ""
+        yield f"    {pod['role']}: {pod['reason']}{code}{times}"
+        yield from (f"      {event}" for event in pod.get("events", ()))
+        yield from (f"      | {line}" for line in pod.get("logTail", "").splitlines())
 
 
 def refusal_lines(job: Manifest) -> list[Line]:

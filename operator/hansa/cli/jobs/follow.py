@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from hansa.adapters.clock import SystemClock
-from hansa.api.job.log_window import WINDOW_BYTES, JobLogWindow
+from hansa.api.job.log_window import WINDOW_BYTES, JobLogWindow, KeptLog
 from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.cli.display import plain
 from hansa.errors import Retryable, Terminal
 from hansa.model.log_request import LogRequest
+from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ STANDS_S = 180
 RENEW_S = 90
 SILENCE_S = 30
 """So long a member may take for the first piece, before a reader is told why there may be none."""
+ANSWER_S = 60
+"""So long a member may take for the next piece of a log that is over, before a reader goes on without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Reader:
     """How far a log was shown."""
 
     epoch: int = 0
-    """The run; 0: none yet."""
+    """The run; 0: none yet, or whichever it is."""
     position: int = 0
     """First byte that was not shown."""
     asked: LogRequest | None = None
@@ -44,6 +47,12 @@ class Reader:
     is_answered: bool = False
     is_told: bool = False
     """Whether the silence was explained."""
+    ended_s: float = 0.0
+    """When the job was seen to have ended; 0: it was not."""
+    heard_s: float = 0.0
+    """When something was shown last."""
+    job_uid: str = ""
+    """UID of the job; empty: it was not seen yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +75,57 @@ def step(reader: Reader, job: Manifest, now_s: float) -> Step:
     status = job.get("status") or {}
     epoch, node = int(status.get("epoch") or 0), str(status.get("node") or "")
     note = ""
-    if epoch != reader.epoch and node:
+    reader = _of_same_job(reader, job)
+    if node and (epoch != reader.epoch or not reader.asked_s):
         note = f"run {epoch}, at {node}"
-        reader = replace(
-            reader, epoch=epoch, position=reader.position if not reader.epoch else 0, asked=None
-        )
+        place = reader.position if reader.epoch in {0, epoch} else 0
+        reader = replace(reader, epoch=epoch, position=place, asked=None)
         reader = replace(reader, asked_s=now_s, is_answered=False, is_told=False)
-    window = _window(status, reader.epoch)
-    shown = _shown(reader, window, note)
-    if _has_ended(status):
+    elif not (node or reader.is_told or _has_ended(status)):
+        note = "it holds no node yet; `kubectl hansa explain` says why"
+        reader = replace(reader, is_told=True)
+    if _has_ended(status) and not reader.ended_s:
+        reader = replace(reader, ended_s=now_s)
+    window, kept = _window(status, reader.epoch), kept_log(status, now_s)
+    shown = _shown(reader, window, note, kept)
+    if shown.text:
+        shown = replace(shown, reader=replace(shown.reader, heard_s=now_s))
+    if not _has_ended(status):
+        return _asked(shown, window, node, now_s)
+    if kept is None:
         has_end = window is not None and window.state == "Ended"
         return replace(shown, is_over=True, needs_tail=not has_end)
-    return _asked(shown, window, node, now_s)
+    return _rest(shown, kept, now_s) or _asked(shown, window, node, now_s)
+
+
+def _of_same_job(reader: Reader, job: Manifest) -> Reader:
+    """Return the reader of a job; a namesake that was made meanwhile is another job, with another log."""
+    uid = str((job.get("metadata") or {}).get("uid", ""))
+    if reader.job_uid and uid != reader.job_uid:
+        raise Terminal("the job was deleted, and another of its name made; begin anew")
+    return replace(reader, job_uid=uid)
+
+
+def kept_log(status: Manifest, now_s: float) -> KeptLog | None:
+    """Return what the member keeps of a job's log; None: nothing, now."""
+    if not status.get("keptLog"):
+        return None
+    try:
+        kept = KeptLog.model_validate(status["keptLog"])
+    except ValueError as error:
+        raise Terminal(f"status.keptLog of the job cannot be read: {error}") from error
+    return kept if (from_rfc3339(kept.until) or 0.0) > now_s else None
+
+
+def _rest(shown: Step, kept: KeptLog, now_s: float) -> Step | None:
+    """Return the last step of a log that is over; None: there is more to be read."""
+    if shown.reader.position >= kept.end:
+        return replace(shown, is_over=True)
+    if now_s - max(shown.reader.ended_s, shown.reader.heard_s) <= ANSWER_S:
+        return None
+    missing = kept.end - shown.reader.position
+    note = f"the member keeps {missing} bytes more, and does not send them now"
+    return replace(shown, note=note, is_over=True, needs_tail=True)
 
 
 def _window(status: Manifest, epoch: int) -> JobLogWindow | None:
@@ -90,13 +138,22 @@ def _window(status: Manifest, epoch: int) -> JobLogWindow | None:
     return window if window.epoch == epoch else None
 
 
-def _shown(reader: Reader, window: JobLogWindow | None, note: str) -> Step:
-    """Return what of a piece is new; one that begins later is another reader's, or the log's end."""
+def _shown(reader: Reader, window: JobLogWindow | None, note: str, kept: KeptLog | None) -> Step:
+    """Return what of a piece is new; one that begins later is another reader's, or the log's end.
+
+    What lies before all that is kept is missing, whichever piece there is.
+    """
+    if kept is not None and kept.start > reader.position:
+        missing = f"the first {kept.start - reader.position} bytes of the log are not kept"
+        note, reader = (
+            "; ".join(filter(None, (note, missing))),
+            replace(reader, position=kept.start),
+        )
     if window is None:
         return Step(reader, note=note)
     data, start = window.text.encode(), window.start
     end, reader = start + len(data), replace(reader, is_answered=True)
-    if window.state == "Ended" and start > reader.position:
+    if kept is None and window.state == "Ended" and start > reader.position:
         missing = f"{start - reader.position} bytes of the log were not sent before its end"
         note, reader = "; ".join(filter(None, (note, missing))), replace(reader, position=start)
     if not start <= reader.position < end:
@@ -134,8 +191,8 @@ def _is_elsewhere(window: JobLogWindow | None, position: int) -> bool:
 
 def _why_silent(node: str) -> str:
     return (
-        f"the run at {node} may not have begun, {node} may not export logs (MemberPolicy"
-        " exports.logs), or its agent may be too old to send them before the end"
+        f"the run at {node} may not have begun, {node} may not export logs while they are written"
+        " (MemberPolicy exports.logs: Allow), or its agent may be too old to send them before the end"
     )
 
 
@@ -144,9 +201,12 @@ def _has_ended(status: Manifest) -> bool:
     return any(r.get("type") in {"Succeeded", "Failed"} and r.get("status") == "True" for r in rows)
 
 
-async def follow(cluster: KubeCluster, path: str, start: int) -> tuple[Step, Manifest]:
-    """Show a job's log until it ends; return the last step and the job as it is then."""
-    clock, reader = SystemClock(), Reader(position=start)
+async def follow(cluster: KubeCluster, path: str, reader: Reader) -> tuple[Step, Manifest]:
+    """Show a job's log until it ends; return the last step and the job as it is then.
+
+    A server that answers no more is waited for; one that never did is an error.
+    """
+    clock = SystemClock()
     try:
         while True:
             try:
@@ -156,6 +216,8 @@ async def follow(cluster: KubeCluster, path: str, start: int) -> tuple[Step, Man
                     asked = {LOG_REQUEST_ANNOTATION: str(done.request)}
                     await cluster.merge(path, {"metadata": {"annotations": asked}})
             except Retryable:
+                if not reader.job_uid:
+                    raise
                 await asyncio.sleep(LOOK_S)
                 continue
             reader = done.reader
@@ -166,5 +228,5 @@ async def follow(cluster: KubeCluster, path: str, start: int) -> tuple[Step, Man
                 return done, job
             await asyncio.sleep(LOOK_S)
     except asyncio.CancelledError:
-        click.echo(f"\nto go on: --from {reader.position}", err=True)
+        click.echo(f"\nto go on: --from {reader.epoch or 1}:{reader.position}", err=True)
         raise

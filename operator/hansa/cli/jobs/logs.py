@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
-from hansa.api.kinds import AIJOB
+from hansa.adapters.clock import SystemClock
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import plain
+from hansa.cli.jobs.follow import Reader, kept_log
 from hansa.cli.jobs.follow import follow as follow_log
+from hansa.cli.jobs.naming import job_path
 from hansa.errors import Terminal
 from hansa.ports import Manifest
+
+FORBIDDEN = 403
 
 
 @click.command
@@ -19,31 +25,51 @@ from hansa.ports import Manifest
 @click.option(
     "--from",
     "start",
-    type=click.IntRange(min=0),
-    default=0,
-    help="With -f: the byte to begin at, as an interrupted -f told it.",
+    metavar="[RUN:]BYTE",
+    default="",
+    callback=lambda _context, _option, text: read_place(text),
+    help="With -f: where to go on, as an interrupted -f told it; another run begins at its beginning.",
 )
 @with_access
-def logs(job: str, namespace: str, follow: bool, start: int, access: Access) -> None:  # noqa: FBT001  # click passes a flag
-    """Show the last lines of JOB's driver, or with -f all it writes.
+def logs(job: str, namespace: str, follow: bool, start: Reader, access: Access) -> None:  # noqa: FBT001  # click passes a flag
+    """Show all that JOB's driver wrote, or its last lines; with -f as it is written, until JOB ends.
 
-    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Allow). -f
-    asks the member by an annotation on JOB, so it takes the right to patch AIJobs.
+    Logs stay with the member unless its policy exports them (MemberPolicy exports.logs: Tail
+    for the last lines, Allow for all). A running job's is shown with -f only. After its end all that
+    the member keeps is shown. The member is asked by an annotation on JOB, which takes the right to
+    patch AIJobs; without it there are the last lines.
     """
-    if start and not follow:
+    if start != Reader() and not follow:
         raise click.UsageError("--from goes with -f")
-    if not follow:
-        found = access.ask(
-            lambda cluster: cluster.get(AIJOB.path(namespace or cluster.namespace, job))
-        )
+    found = access.ask(lambda cluster: cluster.get(job_path(job, namespace, cluster.namespace)))
+    if not follow and kept_log(found.get("status") or {}, SystemClock().now()) is None:
         click.echo(plain(log_of(found)))
         return
-    done, found = access.ask(
-        lambda cluster: follow_log(cluster, AIJOB.path(namespace or cluster.namespace, job), start)
-    )
+    try:
+        done, found = access.ask(
+            lambda cluster: follow_log(cluster, job_path(job, namespace, cluster.namespace), start)
+        )
+    except Terminal as error:
+        if follow or error.status != FORBIDDEN:
+            raise
+        click.echo("the member keeps more, but you may not patch the job to ask for it", err=True)
+        click.echo(plain(log_of(found)))
+        return
     if done.needs_tail:
         click.echo("the end was not followed; the last lines are:", err=True)
         click.echo(plain(log_of(found)))
+
+
+def read_place(text: str) -> Reader:
+    """Return a reader that goes on where an earlier one was interrupted.
+
+    >>> read_place("2:51200")
+    Reader(epoch=2, position=51200)
+    """
+    place = re.fullmatch(r"(?:([1-9][0-9]{0,8}):)?([0-9]{1,15})", text or "0")
+    if place is None:
+        raise click.BadParameter(f"{text!r} is no place; for example 51200, or 2:51200 of run 2")
+    return Reader(int(place[1] or 0), int(place[2]))
 
 
 def log_of(job: Manifest) -> str:

@@ -87,6 +87,7 @@ MEMBER_REMEDIES: dict[MemberReason, str] = {
     MemberReason.RESOLVER_MISSING: _MEMBER,
     MemberReason.DISK_FULL: _MEMBER,
     MemberReason.CANARY_ADMITTED: _MEMBER,
+    MemberReason.LEDGER_BEHIND: "wait until the league's ledger takes receipts again; its platform team has to see to it",
 }
 _ALL: dict[str, str] = {
     **{str(reason): text for reason, text in MEMBER_REMEDIES.items()},

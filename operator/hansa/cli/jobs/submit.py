@@ -16,7 +16,8 @@ from hansa.api.kinds import AIJOB
 from hansa.api.meta import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
-from hansa.cli.jobs.wait import EXIT_TIMED_OUT, ending, wait_for
+from hansa.cli.jobs.naming import job_path
+from hansa.cli.jobs.wait import EXIT_TIMED_OUT, SECONDS, ending, has_ended, wait_for
 from hansa.errors import Terminal
 from hansa.ports import Manifest
 
@@ -31,7 +32,9 @@ MANAGER = "kubectl-hansa"
 @click.argument("filename")
 @click.option("-n", "--namespace", default="", help="Namespace of jobs that name none.")
 @click.option("--wait", is_flag=True, help="Return when all have ended; exit with 1 if one failed.")
-@click.option("--timeout", default=0.0, help="Seconds to wait at most; 0: for ever.")
+@click.option(
+    "--timeout", type=SECONDS, default=0.0, help="With --wait: seconds, at most; 0: for ever."
+)
 @with_access
 def submit(filename: str, namespace: str, wait: bool, timeout: float, access: Access) -> None:  # noqa: FBT001  # click passes options by name
     """Apply the AIJobs in FILENAME (- for standard input).
@@ -39,6 +42,8 @@ def submit(filename: str, namespace: str, wait: bool, timeout: float, access: Ac
     Each is checked before anything is written: fields that do not exist, places, quantities. What
     only a hub knows (pools, data sets, shares) is said by `kubectl hansa explain` afterwards.
     """
+    if timeout and not wait:
+        raise click.UsageError("--timeout goes with --wait")
     found = list(read_jobs(filename))
     if not found:
         raise click.UsageError(f"{filename} holds no AIJob")
@@ -54,10 +59,12 @@ async def _submit(
 ) -> list[bool]:
     places = []
     for job in jobs:
-        space = job["metadata"].get("namespace") or namespace or cluster.namespace
-        path = AIJOB.path(space, job["metadata"]["name"])
-        await cluster.apply(path, job, manager=MANAGER)
-        say(f"{space}/{job['metadata']['name']} submitted to pool {job['spec']['pool']}")
+        name, space = job["metadata"]["name"], job["metadata"].get("namespace") or namespace
+        path = job_path(name, space, cluster.namespace)
+        made = await cluster.apply(path, job, manager=MANAGER)
+        say(f"{space or cluster.namespace}/{name} submitted to pool {job['spec']['pool']}")
+        if has_ended(made):
+            say("  it has ended before and does not run anew: delete it first, or rename it")
         places.append(path)
     if timeout_s is None:
         return []
@@ -88,9 +95,10 @@ def _checked(filename: str, document: Any) -> Manifest:
     if not isinstance(document, dict) or document.get("kind") != AIJOB.name:
         kind = document.get("kind") if isinstance(document, dict) else type(document).__name__
         raise Terminal(f"{filename} holds a {kind}; only AIJobs are submitted")
-    name = (document.get("metadata") or {}).get("name")
-    if not name:
-        raise Terminal(f"{filename}: an AIJob has no metadata.name")
+    meta = document.get("metadata")
+    name = meta.get("name") if isinstance(meta, dict) else None
+    if not name or not isinstance(name, str):
+        raise Terminal(f"{filename}: an AIJob has no metadata.name that is text")
     try:
         AIJobSpec.model_validate(document.get("spec") or {})
     except ValidationError as error:

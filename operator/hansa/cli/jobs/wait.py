@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from hansa.adapters.clock import SystemClock
-from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
+from hansa.cli.jobs.naming import job_path
 from hansa.errors import Retryable
 from hansa.ports import Manifest
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EXIT_TIMED_OUT = 4
 """It has not come to that within the time given."""
 LOOK_S = 2.0
+SECONDS = click.FloatRange(min=0, max=1e9)
 STAGES = {
     "placed": ("Placed", "Running", "Succeeded", "Failed"),
     "running": ("Running", "Succeeded", "Failed"),
@@ -33,7 +35,7 @@ STAGES = {
 @click.argument("job")
 @click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
 @click.option("--for", "stage", type=click.Choice([*STAGES]), default="ended", show_default=True)
-@click.option("--timeout", default=0.0, help="Seconds to wait at most; 0: for ever.")
+@click.option("--timeout", type=SECONDS, default=0.0, help="Seconds to wait at most; 0: for ever.")
 @with_access
 def wait(job: str, namespace: str, stage: str, timeout: float, access: Access) -> None:
     """Wait until JOB is placed, runs or has ended.
@@ -42,7 +44,7 @@ def wait(job: str, namespace: str, stage: str, timeout: float, access: Access) -
     """
     found = access.ask(
         lambda cluster: wait_for(
-            cluster, AIJOB.path(namespace or cluster.namespace, job), stage, timeout
+            cluster, job_path(job, namespace, cluster.namespace), stage, timeout
         )
     )
     if found is None:
@@ -65,9 +67,12 @@ def cancel(job: str, namespace: str, access: Access) -> None:
     away. A run ends at its member within seconds; its node is free when the member has signed that.
     """
     change = {"spec": {"suspend": True}}
-    access.ask(
-        lambda cluster: cluster.merge(AIJOB.path(namespace or cluster.namespace, job), change)
+    found = access.ask(
+        lambda cluster: cluster.merge(job_path(job, namespace, cluster.namespace), change)
     )
+    if has_ended(found):
+        say(f"{job} had ended already: {ending(found)[1]}")
+        return
     say(f"{job} is suspended; `kubectl hansa wait` and `explain` tell when its node is free")
 
 
@@ -76,25 +81,30 @@ async def wait_for(
 ) -> Manifest | None:
     """Return the job once it is at ``stage``; None after ``timeout_s`` (0: never).
 
+    A server that answers no more is waited for, too; one that never did is an error.
     Looks every two seconds: a watch would save nothing for one object, and end with each connection.
     """
     clock, wanted = SystemClock(), STAGES[stage]
     end_s = clock.monotonic() + timeout_s if timeout_s else float("inf")
+    job = await cluster.get(path)
     while True:
-        try:
-            job = await cluster.get(path)
-        except Retryable:
-            job = {}
         if _reached(job) & {*wanted}:
             return job
         if clock.monotonic() >= end_s:
             return None
         await asyncio.sleep(min(LOOK_S, max(0.0, end_s - clock.monotonic())))
+        with contextlib.suppress(Retryable):
+            job = await cluster.get(path)
 
 
 def _reached(job: Manifest) -> set[str]:
     rows = (job.get("status") or {}).get("conditions") or ()
     return {row["type"] for row in rows if row.get("status") == "True"}
+
+
+def has_ended(job: Manifest) -> bool:
+    """Tell whether a job succeeded or failed, for good."""
+    return bool(_reached(job) & {*STAGES["ended"]})
 
 
 def ending(job: Manifest) -> tuple[bool, str]:

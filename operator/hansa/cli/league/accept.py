@@ -11,6 +11,7 @@ from hansa.api.kinds import SOVEREIGNNODE
 from hansa.api.meta import P256_POINT, PUBLIC_KEY
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
+from hansa.cli.league.naming import NodeName
 from hansa.errors import Terminal
 from hansa.ports import Cluster
 
@@ -19,7 +20,7 @@ RELEASE_KEY = re.compile(PUBLIC_KEY)
 
 
 @click.command
-@click.argument("node")
+@click.argument("node", type=NodeName())
 @click.option("--identity-key", required=True, help="What `hansa join` printed, base64.")
 @click.option("--release-key", required=True, help="What `hansa join` printed beside it, base64.")
 @click.option("--replace", is_flag=True, help="Pin other keys than those pinned now.")

@@ -22,8 +22,9 @@ from hansa.cli.health.finding import Finding
 from hansa.cli.health.hub_install import examine_hub
 from hansa.errors import HansaError, NotFound
 from hansa.member.cluster.cluster_state import KubeRay
-from hansa.member.cluster.probes import find_kuberay
+from hansa.member.cluster.probes import find_devices, find_kuberay
 from hansa.member.settings import Limits as MemberLimits
+from hansa.reconcile.member.inventory.devices import Devices, with_devices
 from hansa.reconcile.member.inventory.machine import read_machine
 from hansa.reconcile.member.inventory.stock import named, told
 from hansa.reconcile.workloads import WORKLOADS
@@ -100,12 +101,18 @@ async def _machines(cluster: KubeCluster) -> Finding:
         page = await cluster.list("/api/v1/nodes")
     except HansaError as error:
         return Finding(name, good=False, detail=str(error))
-    return machines_finding(page.items)
+    return machines_finding(page.items, await find_devices(cluster) or {})
 
 
-def machines_finding(nodes: Iterable[Mapping[str, Any]]) -> Finding:
-    """Return what of a cluster's Nodes is not understood, by the default settings."""
-    trouble = named(told(map(read_machine, nodes)))
+def machines_finding(
+    nodes: Iterable[Mapping[str, Any]], devices: Mapping[str, tuple[Devices, ...]]
+) -> Finding:
+    """Return what of a cluster's Nodes is not understood, by the default settings.
+
+    ``devices``: machine → cards that DRA drivers offer there.
+    """
+    machines = (with_devices(one, devices.get(one.name, ())) for one in map(read_machine, nodes))
+    trouble = named(told(machines))
     return Finding("Machines", not trouble, trouble or "all understood")
 
 

@@ -7,10 +7,16 @@ from pathlib import Path
 import click
 
 from hansa.cli.lazy import load
+from hansa.cli.league.naming import NodeName
 
 
 @click.command
-@click.option("--node", required=True, help="Name of this institution's SovereignNode on the hub.")
+@click.option(
+    "--node",
+    required=True,
+    type=NodeName(),
+    help="Name of this institution's SovereignNode on the hub.",
+)
 @click.option("--hub-url", default="", help="URL of the hub's API server.")
 @click.option(
     "--hub-kubeconfig",

@@ -132,6 +132,7 @@ NODE_COLUMNS = (
     "STANDS IN",
     "LAW OF",
     "READY",
+    "SHOWN",
     "GPUS HELD/LENT",
     "AGENT",
 )
@@ -147,6 +148,7 @@ def node_row(node: Manifest) -> tuple[object, ...]:
         spec.get("jurisdiction", ""),
         ",".join(spec.get("legalControl", [])),
         standing(status_.get("conditions", []), "Ready") or spec.get("accepted", "Pending"),
+        (status_.get("assurance") or {}).get("level", "L0"),
         f"{sum(x.get('allocated', 0) for x in inventory)}/{sum(x['total'] for x in inventory)}",
         status_.get("agentVersion", ""),
     )

@@ -17,6 +17,7 @@ from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import JOB_NAME_LABEL, JOB_NAMESPACE_LABEL
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
+from hansa.cli.league.naming import NodeName
 from hansa.errors import NotFound, Terminal
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.reconcile.fencing import sign_release
@@ -31,7 +32,7 @@ WARNING = (
 
 
 @click.command
-@click.argument("node")
+@click.argument("node", type=NodeName())
 @click.option(
     "--key",
     required=True,

@@ -6,20 +6,24 @@ import base64
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from hansa.api.kinds import AIJOB, MEMBERPOLICY, SOVEREIGNNODE
+from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.api.meta import UID
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import plain, save
+from hansa.cli.jobs.naming import job_path
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 from hansa.ports import Cluster, Manifest
 from hansa.receipts.bundle import Bundle, BundledReceipt
 from hansa.receipts.envelope import peek, read_envelope
 from hansa.receipts.work_receipt import WorkReceipt
+
+if TYPE_CHECKING:
+    from hansa.adapters.kube.client import KubeCluster
 
 
 class _Where(TypedDict):
@@ -102,10 +106,10 @@ def _found(job: str, access: Access, where: _Where) -> Bundle:
         )
     if where["log"]:
         raise Terminal("--log and --index are the ledger's: name its --database too")
-    return access.ask(lambda cluster: _of_hub(cluster, job, space or cluster.namespace))
+    return access.ask(lambda cluster: _of_hub(cluster, job, space))
 
 
-async def _of_hub(cluster: Cluster, job: str, namespace: str) -> Bundle:
+async def _of_hub(cluster: KubeCluster, job: str, namespace: str) -> Bundle:
     uid = job if re.fullmatch(UID, job) else await _uid(cluster, job, namespace)
     nodes = (await cluster.list(SOVEREIGNNODE.path())).items
     found = (one for node in nodes for one in _outbox(node))
@@ -126,8 +130,8 @@ async def _of_member(cluster: Cluster, uid: str, namespace: str) -> Bundle:
     return _bundle(uid, found, [str(hub.get("publicKey") or "") for hub in hubs])
 
 
-async def _uid(cluster: Cluster, job: str, namespace: str) -> str:
-    found = await cluster.get(AIJOB.path(namespace, job))
+async def _uid(cluster: KubeCluster, job: str, namespace: str) -> str:
+    found = await cluster.get(job_path(job, namespace, cluster.namespace))
     return str(found["metadata"]["uid"])
 
 

@@ -14,8 +14,9 @@ from hansa.api.aijob import AIJobSpec
 from hansa.api.memberpolicy import Dataset, Exports, MemberPolicySpec
 from hansa.grants.trust import by_id
 
-Verdict: TypeAlias = Literal["Allow", "OnRelease", "Deny"]
-_STRICTNESS: dict[Verdict, int] = {"Allow": 0, "OnRelease": 1, "Deny": 2}
+Verdict: TypeAlias = Literal["Allow", "Tail", "OnRelease", "Deny"]
+"""``OnRelease`` is said of results only, ``Tail`` of logs only."""
+_STRICTNESS: dict[Verdict, int] = {"Allow": 0, "Tail": 1, "OnRelease": 2, "Deny": 3}
 _DENIED = Exports()
 
 
@@ -54,6 +55,16 @@ class Exportable:
     logs: Permit
     releasers: tuple[Releaser, ...] = ()
     """All of them have to sign where ``result`` says ``OnRelease``."""
+
+    @property
+    def shows_tail(self) -> bool:
+        """Whether the log's end may leave when the run has ended, and so may words that quote it."""
+        return self.logs.verdict in {"Allow", "Tail"}
+
+    @property
+    def shows_log(self) -> bool:
+        """Whether any part of the log may leave."""
+        return self.logs.verdict == "Allow"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ class Decisions:
     def __init__(self) -> None:
         """Nothing is decided."""
         self._of: dict[str, JobDecision] = {}
+        self._stops: dict[str, Stop] = {}
+        """Those that may be among them; jobs are many and stops are few."""
         self._classes: dict[str, str] = {}
 
     def get(self, uid: str) -> JobDecision:
@@ -41,14 +43,16 @@ class Decisions:
     def clear(self) -> None:
         """Forget everything: another replica may have acted since."""
         self._of.clear()
+        self._stops.clear()
         self._classes.clear()
 
     def withdraw(self, waits: Callable[[str], object]) -> list[str]:
         """Drop stops in whose favour nothing waits any more; return whose they were."""
+        self._stops = {uid: said for uid, said in self._stops.items() if self._of.get(uid) is said}
         dropped = [
             uid
-            for uid, said in self._of.items()
-            if isinstance(said, Stop) and said.in_favour_of and not waits(said.in_favour_of)
+            for uid, said in self._stops.items()
+            if said.in_favour_of and not waits(said.in_favour_of)
         ]
         for uid in dropped:
             del self._of[uid]
@@ -65,6 +69,8 @@ class Decisions:
             if booked.job_uid not in outdated:
                 if isinstance(booked, Placement):
                     self._classes[booked.job_uid] = booked.gpu_class
+                else:
+                    self._stops[booked.job_uid] = booked
                 self._of[booked.job_uid] = booked
                 yield booked.job_uid, isinstance(booked, Placement)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.placement.explain import node_verdicts
-from hansa.placement.explain.verdicts import rulings
+from hansa.placement.explain.verdicts import Rulings, Standing, rulings
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 from hansa.reconcile.hub.status.job_status import MAX_VERDICTS
@@ -30,6 +30,7 @@ class Explanations:
         """Know no league."""
         self._league: League | None = None
         self._told: dict[object, tuple[Verdict, ...]] = {}
+        self._standing: Standing | None = None
 
     def follow(self, league: League | None) -> None:
         """Explain by what this league has booked from now on: call it after every plan."""
@@ -48,7 +49,7 @@ class Explanations:
     def _of_waiting(self, league: League, record: Record, said: Waiting) -> tuple[Verdict, ...]:
         def find() -> tuple[Verdict, ...]:
             there = partial(node_verdicts.seats, league, record)
-            return node_verdicts.waiting(rulings(league, record), there, said, MAX_VERDICTS)
+            return node_verdicts.waiting(self._rulings(league, record), there, said, MAX_VERDICTS)
 
         return self._once((*_alike(league, record), said.reason, said.message), find)
 
@@ -59,10 +60,16 @@ class Explanations:
 
         def find() -> tuple[Verdict, ...]:
             there = partial(node_verdicts.seats, league, record)
-            ruled = rulings(league, record)
+            ruled = self._rulings(league, record)
             return node_verdicts.placed(league, ruled, there, held, MAX_VERDICTS)
 
         return self._once((*_alike(league, record), held.cell, held.holding.workers), find)
+
+    def _rulings(self, league: League, record: Record) -> Rulings:
+        """Return the rulings by what is known of the fleet, which outlives most plans."""
+        if self._standing is None or self._standing.fleet is not league.fleet:
+            self._standing = Standing(league.fleet)
+        return rulings(league, record, self._standing)
 
     def _once(self, key: object, find: Callable[[], tuple[Verdict, ...]]) -> tuple[Verdict, ...]:
         """Return what was found under a key since the last plan; the oldest answer makes room."""

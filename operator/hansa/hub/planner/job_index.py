@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from hansa.hub.caches import Caches
 from hansa.hub.league_cache import LeagueCache
@@ -70,6 +70,17 @@ class JobIndex:
         """Tell whether a job's spec is another than when it was last looked at."""
         known = self._requests.get(job.uid)
         return known is not None and known[0] is not job.parsed
+
+    def outdated(
+        self, uids: Collection[str], known: Mapping[str, Job], look: Callable[[str], Job | None]
+    ) -> set[str]:
+        """Return who is not as it was ``known``: a job changes, too, with each piece of its log."""
+
+        def is_other(uid: str) -> bool:
+            job = self._caches.job(uid)
+            return job is None or self.asks_anew(job) or look(uid) != known.get(uid)
+
+        return {uid for uid in self.changed.intersection(uids) if is_other(uid)}
 
     def runs(self, uid: str, node: str) -> bool:
         """Tell whether a job may run at a node that was not asked to stop it."""

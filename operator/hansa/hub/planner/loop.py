@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 from hansa.adapters.turns import in_turns
@@ -201,11 +201,11 @@ class PlanningLoop:
         gaining = self._jobs.get(decision.in_favour_of) if isinstance(decision, Stop) else None
         return gaining.institution if gaining else ""
 
-    def moved(self) -> Iterator[str]:
+    def moved(self) -> AsyncIterator[str]:
         """Yield waiting jobs whose place or expected start is to be told anew; call now and then."""
-        now_s = self._clock.now()
-        if self.at_rest.is_set():
-            yield from self.pacing.due(self.plan.waiting, self._waiting, self.verdicts, now_s)
+        now_s, may_ask = self._clock.now(), self.at_rest.is_set
+        waiting, verdicts = self.plan.waiting, self.verdicts
+        return self.pacing.due(waiting, self._waiting, verdicts, now_s, may_ask=may_ask)
 
     async def run(self, publish: Callable[[Iterator[Told]], None]) -> None:
         """Plan whenever due while leading, until cancelled; ``publish`` gets what was decided."""
@@ -233,6 +233,7 @@ class PlanningLoop:
         if self._league_changed:
             self._league_changed = False
             self._league.refresh(self._clock.now())
+            await asyncio.sleep(0)
         self._job_index.wake()
         planner = self._planner
         is_due = started >= self._full.from_s and (self._full.is_stale or self._someone_asks())
@@ -338,11 +339,11 @@ class PlanningLoop:
         return None if job is None or job.node or placed else job
 
     def _take(self, plan: Plan) -> list[Told]:
-        """Note what the planner has booked; who changed meanwhile is planned again as it is now."""
-        outdated = frozenset(self._job_index.changed)
-        told = [*self._decisions.take(plan, outdated)]
+        """Note what the planner has booked; who is another one meanwhile is planned again as it is now."""
         booked = {row.job_uid for row in plan.stops} | {row.job_uid for row in plan.placements}
+        outdated = self._job_index.outdated(booked, self._jobs, self._look)
+        told = [*self._decisions.take(plan, outdated)]
         self._job_index.changed |= booked
-        if booked & outdated:
+        if outdated:
             self.full_due()
         return told

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,6 +28,14 @@ MOST_AT_ONCE = 500
 MOST_MEETING = 16_384
 """Receipts that one is held against for GPUs sold twice: a member's runs take turns, and are far fewer."""
 A_READ = 500
+
+
+class Place(NamedTuple):
+    """Where a receipt stands among all that were recorded: many may share a millisecond."""
+
+    recorded_ms: int
+    node_key: str = ""
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +171,18 @@ class Evidence:
             rows = connection.execute(wanted.group_by(table.c.run)).all()
         return {row[0]: row[1] for row in rows}
 
-    def newer(self, recorded_ms: int, limit: int) -> list[tuple[int, str]]:
-        """Return (recorded at, digest) of receipts recorded at or after a moment, in that order."""
+    def after(self, place: Place, limit: int) -> list[tuple[Place, str]]:
+        """Return (place, digest) of the receipts behind a place in the order in which they were recorded."""
         table = schema.EVIDENCE
+        order = (table.c.recorded_ms, table.c.node_key, table.c.sequence)
         wanted = (
-            select(table.c.recorded_ms, table.c.digest)
-            .where(table.c.recorded_ms >= recorded_ms)
-            .order_by(table.c.recorded_ms, table.c.node_key, table.c.sequence)
+            select(*order, table.c.digest)
+            .where(tuple_(*order) > tuple_(*place))
+            .order_by(*order)
             .limit(limit)
         )
         with reading(self._engine) as connection:
-            return [(at, digest) for at, digest in connection.execute(wanted)]
+            return [(Place(*row[:3]), row[3]) for row in connection.execute(wanted)]
 
     def uids(self, job: str) -> list[str]:
         """Return the uids of all jobs that were ever called ``namespace/name``."""
@@ -182,6 +192,16 @@ class Evidence:
         with reading(self._engine) as connection:
             runs = connection.execute(wanted).scalars().all()
         return sorted({run.rpartition(".")[0] for run in runs})
+
+    def granted_on(self, data_set: str) -> list[Granted]:
+        """Return the grants of all runs on a data set, in the order in which they were given."""
+        table = schema.GRANT
+        named = table.c.body.contains(json.dumps(data_set), autoescape=True)
+        with reading(self._engine) as connection:
+            bodies = connection.execute(select(table.c.body).where(named)).scalars().all()
+        found = [granted_from(json.loads(body)) for body in bodies]
+        mine = [one for one in found if data_set in one.record.data_sets]
+        return sorted(mine, key=lambda one: (one.record.granted_s, one.run))
 
     def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         """Yield digest, envelope and disputes of all receipts of a job."""

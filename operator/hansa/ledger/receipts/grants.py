@@ -6,8 +6,9 @@ ledger ran is not known here: its receipts are kept as ``NeverGranted``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,6 +22,16 @@ from hansa.reconcile.member.usage.work_terms import purpose_of
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerSignature:
+    """A data owner's signature that the work was granted on, without the signature itself."""
+
+    key_id: str
+    purpose: str
+    permit: str
+    not_after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """One grant as the ledger keeps it."""
 
@@ -29,6 +40,9 @@ class Granted:
     provider: str
     """Institution that operates the node; a node may have left the league when its receipts are booked."""
     record: GrantRecord
+    legal_control: tuple[str, ...] = ()
+    """Whose law reached the node's operator then, beside that of the place."""
+    signed: tuple[OwnerSignature, ...] = ()
 
     @property
     def run(self) -> str:
@@ -43,55 +57,88 @@ class Granted:
 
     def wire(self) -> dict[str, object]:
         """Return it as JSON."""
-        return {"job": self.job, "provider": self.provider, "record": asdict(self.record)}
+        return {
+            "job": self.job,
+            "provider": self.provider,
+            "record": asdict(self.record),
+            "legal_control": list(self.legal_control),
+            "signed": [asdict(one) for one in self.signed],
+        }
 
 
-def granted_from(wire: dict[str, object]) -> Granted:
+def granted_from(wire: Mapping[str, Any]) -> Granted:
     """Return what ``wire`` made."""
-    fields = dict(wire["record"])  # type: ignore[call-overload]  # our own JSON
+    fields = dict(wire["record"])
     for name in ("data_sets", "gpu_classes"):
         fields[name] = tuple(fields[name])
-    return Granted(str(wire["job"]), str(wire["provider"]), GrantRecord(**fields))
+    return Granted(
+        str(wire["job"]),
+        str(wire["provider"]),
+        GrantRecord(**fields),
+        tuple(wire.get("legal_control", ())),
+        tuple(OwnerSignature(**one) for one in wire.get("signed", ())),
+    )
 
 
-def read_grants(grants: Iterable[Manifest], nodes: Iterable[Manifest]) -> Iterator[Granted]:
-    """Yield what can be read of the hub's WorkGrants; one that cannot is nobody's claim."""
-    by_name = {node["metadata"]["name"]: node.get("spec") or {} for node in nodes}
-    for thing in grants:
-        try:
-            spec = WorkGrantSpec.model_validate(thing.get("spec") or {})
-        except ValidationError:
-            continue
-        node = by_name.get(spec.node)
-        made_s = from_rfc3339(thing["metadata"].get("creationTimestamp"))
-        begin_s = from_rfc3339(spec.not_before)
-        if node is not None and made_s is not None and begin_s is not None:
-            yield _granted(spec, node, int(min(made_s, begin_s)))
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a grant says by itself; the rest follows from its node."""
+
+    job: str
+    record: GrantRecord
+    is_of_any_class: bool
+    """It asks for no GPU class by name: any that the node prices will do."""
+    signed: tuple[OwnerSignature, ...] = ()
+
+    def at(self, node: Manifest) -> Granted:
+        """Return it with what the league has agreed with its node."""
+        spec = node.get("spec") or {}
+        record = replace(self.record, jurisdiction=str(spec.get("jurisdiction", "")))
+        if self.is_of_any_class:
+            classes = tuple(price["gpuClass"] for price in spec.get("prices") or ())
+            record = replace(record, gpu_classes=classes)
+        control = tuple(map(str, spec.get("legalControl") or ()))
+        provider = str(spec.get("institution", ""))
+        return Granted(self.job, provider, record, control, self.signed)
 
 
-def _granted(spec: WorkGrantSpec, node: Manifest, granted_s: int) -> Granted:
-    job, gpus = spec.job_spec, gpus_wanted(spec)
+def read_grant(thing: Manifest) -> Claimed | None:
+    """Return what a WorkGrant of the hub says; None: it cannot be read, and is nobody's claim."""
+    try:
+        spec = WorkGrantSpec.model_validate(thing.get("spec") or {})
+    except ValidationError:
+        return None
+    made_s = from_rfc3339(thing["metadata"].get("creationTimestamp"))
+    begin_s = from_rfc3339(spec.not_before)
+    if made_s is None or begin_s is None:
+        return None
+    return _claimed(spec, int(min(made_s, begin_s)))
+
+
+def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
+    job = spec.job_spec
     wanted = job.ray.workers.gpu_class
-    classes = tuple(price["gpuClass"] for price in node.get("prices") or ())
     record = GrantRecord(
         node=spec.node,
         node_key=spec.audience,
         institution=spec.institution,
-        project=job.project or "",
+        project=spec.project or "",
         job_uid=spec.job.uid,
         epoch=spec.epoch,
         spec_digest=spec.spec_digest,
         image_digest=job.image.rpartition("@")[2],
         data_sets=tuple(sorted({source.name for source in job.data})),
-        jurisdiction=str(node.get("jurisdiction", "")),
-        gpu_classes=(wanted,) if wanted else classes,
-        gpus=gpus,
+        jurisdiction="",
+        gpu_classes=(wanted,) if wanted else (),
+        gpus=gpus_wanted(spec),
         cpu_millis=cpu_millis_wanted(spec),
         price=None,
         granted_s=granted_s,
         league=spec.issuer,
         purpose=purpose_of(spec),
     )
-    return Granted(
-        f"{spec.job.namespace}/{spec.job.name}", str(node.get("institution", "")), record
+    signed = tuple(
+        OwnerSignature(one.key_id, one.purpose, one.permit, one.not_after)
+        for one in job.authorizations
     )
+    return Claimed(f"{spec.job.namespace}/{spec.job.name}", record, not wanted, signed)

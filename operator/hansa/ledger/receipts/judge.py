@@ -47,6 +47,12 @@ class Verdict:
     second: tuple[Taken, ...] = ()
     """Another version of a receipt that was taken: kept as what convicts the node, paid to nobody."""
 
+    @property
+    def is_strange(self) -> bool:
+        """Whether it names a run that the ledger knows no grant of."""
+        faults = {dispute.fault for one in self.taken for dispute in one.disputes}
+        return Problem.NEVER_GRANTED.value in faults
+
 
 def judge(outbox: Iterable[object], head: Head, bench: Bench) -> Verdict:
     """Take receipts from the first new one on, up to one that has no place in the chain."""

@@ -6,9 +6,10 @@ kept from the log is appended again: an entry that is there already keeps its pl
 
 from __future__ import annotations
 
-from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.receipts.evidence import Evidence, Place
 from hansa.ports import Clock
 from hansa.receipts.bundle import log_entry
+from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.log.appender import Appender
 from hansa.translog.proof import LogProof
 
@@ -24,21 +25,24 @@ class Logbook:
         """``appender``: the log's one writer."""
         self._appender = appender
         self._clock = clock
-        self._up_to_ms = 0
+        self._up_to = Place(0)
 
     def catch_up(self, evidence: Evidence) -> None:
         """Append and publish all that is not logged yet; raises ``Retryable`` where it cannot be written."""
-        # A clock that was put back records what comes now before what came then.
-        self._up_to_ms = min(self._up_to_ms, int(self._clock.now() * 1000) - BACK_MS)
         while True:
-            rows = evidence.newer(self._up_to_ms, AT_ONCE)
+            rows = evidence.after(self._up_to, AT_ONCE)
             self._appender.append([log_entry(digest) for _, digest in rows])
             self._appender.checkpoint(self._clock)
-            if len(rows) < AT_ONCE or rows[-1][0] == self._up_to_ms:
+            if not rows:
                 break
-            self._up_to_ms = rows[-1][0]
-        if rows:
-            self._up_to_ms = max(self._up_to_ms, rows[-1][0] - BACK_MS)
+            self._up_to = rows[-1][0]
+        # A clock that was put back records behind what was logged last.
+        newest_ms = min(self._up_to.recorded_ms, int(self._clock.now() * 1000))
+        self._up_to = Place(max(0, newest_ms - BACK_MS))
+
+    def head(self) -> Checkpoint:
+        """Return what the newest checkpoint says; raises ``Terminal`` where there is none yet."""
+        return Checkpoint.parse(self._appender.head.text)
 
     def prove(self, digest: str) -> LogProof:
         """Return the proof that a receipt is logged and witnessed; raises as ``Appender.prove``."""

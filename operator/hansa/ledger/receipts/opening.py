@@ -11,6 +11,7 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.errors import Terminal
 from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.ledger.receipts.source import NodeReceipts
 from hansa.ledger.settings import LedgerSettings, Log
@@ -23,7 +24,7 @@ from hansa.translog.signatures import NoteSigner
 
 
 def open_source(
-    settings: LedgerSettings, cluster: Cluster, engine: Engine, clock: Clock
+    settings: LedgerSettings, cluster: Cluster, hub: HubView, engine: Engine, clock: Clock
 ) -> ReceiptSource:
     """Return where receipts come from; raises ``Terminal`` for a key or a policy that is none."""
     if not settings.signing.key_file:
@@ -31,6 +32,7 @@ def open_source(
     signer = Ed25519Signer.from_file(Path(settings.signing.key_file))
     return NodeReceipts(
         cluster,
+        hub,
         Evidence(engine),
         signer=signer,
         clock=clock,

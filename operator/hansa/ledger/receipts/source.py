@@ -10,11 +10,12 @@ from typing import Any
 
 from hansa.accounting import amounts
 from hansa.accounting.usage import Usage
-from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
+from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import key_id
 from hansa.ledger.receipts.evidence import Evidence
-from hansa.ledger.receipts.grants import Granted, read_grants
+from hansa.ledger.receipts.grants import Granted
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.judge import Bench, Verdict, judge, outbox_of
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import rfc3339
@@ -35,6 +36,7 @@ class NodeReceipts:
     def __init__(
         self,
         cluster: Cluster,
+        hub: HubView,
         evidence: Evidence,
         *,
         signer: Signer,
@@ -44,37 +46,42 @@ class NodeReceipts:
     ) -> None:
         """``signer``: the hub's key. ``logbook`` None: nothing is logged."""
         self._cluster = cluster
+        self._hub = hub
         self._evidence = evidence
-        self._signer = signer
+        self.signer = signer
         self._clock = clock
-        self._logbook = logbook
+        self.logbook = logbook
+        """The one writer of the log; None: there is none."""
         self._skew_s = skew_s
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
-        self._unkept: dict[tuple[str, str], Granted] = {}
-        """By run and key; few bytes each, and as many as were granted while the database was away."""
         self._again_after = _FIRST
         """Up to where refused receipts were looked at again, as (end, digest)."""
         self.behind = 0
 
     async def take(self) -> Sequence[Usage]:
         """Take what nodes show, one after the other; a node that cannot be taken holds up no other."""
-        nodes = (await self._cluster.list(SOVEREIGNNODE.path())).items
-        grants = (await self._cluster.list(WORKGRANT.path())).items
-        now_ms = int(self._clock.now() * 1000)
-        # Until the database has them: by then the hub may not.
-        self._unkept |= {(one.run, one.record.node_key): one for one in read_grants(grants, nodes)}
-        await asyncio.to_thread(self._evidence.remember, list(self._unkept.values()), now_ms)
-        self._unkept.clear()
+        if not self._hub.synced:
+            return ()
+        nodes = list(self._hub.nodes())
+        await self._remember()
         self.behind = sum(map(_waiting, nodes))
         for node in nodes:
             await self._take_alone(node)
-        if self._logbook is not None:
-            await asyncio.to_thread(self._logbook.catch_up, self._evidence)
+        if self.logbook is not None:
+            await asyncio.to_thread(self.logbook.catch_up, self._evidence)
         return await asyncio.to_thread(self._unbooked)
 
     async def done(self, digests: Sequence[str]) -> None:
         """Do nothing: evidence is kept before the books see it, and members were told then."""
+
+    async def _remember(self) -> None:
+        found = self._hub.unkept()
+        await asyncio.to_thread(self._evidence.remember, list(found.values()), self._now_ms())
+        self._hub.kept(found)
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
 
     async def _take_alone(self, node: Manifest) -> None:
         try:
@@ -92,6 +99,13 @@ class NodeReceipts:
             return
         node_key = key_id(base64.b64decode(pinned))
         verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
+        if verdict.is_strange:
+            late = await self._hub.look_again(node)
+            await asyncio.to_thread(self._evidence.remember, late, self._now_ms())
+            verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
+        # A second version finds its place in the chain taken, and stays as a difference alone.
+        shown_now = (*verdict.taken, *verdict.second)
+        await asyncio.to_thread(self._evidence.add, shown_now, self._now_ms())
         self._tell(name, verdict)
         head = await asyncio.to_thread(self._evidence.head, node_key)
         # Where less is kept than was acknowledged, the books were put back from a backup: it is sent again.
@@ -99,20 +113,17 @@ class NodeReceipts:
             await self._acknowledge(name, node_key, head.sequence, head.digest or NOTHING)
 
     def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
-        keys = {node_key: pinned, self._signer.key_id: self._signer.public_key}
+        keys = {node_key: pinned, self.signer.key_id: self.signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
         kept = self._evidence
         bench = Bench(
-            keys, self._signer, kept.known_for, kept.granted, kept.digest_at, moment=moment
+            keys, self.signer, kept.known_for, kept.granted, kept.digest_at, moment=moment
         )
-        verdict = judge(shown, kept.head(node_key), bench)
-        # A second version finds its place in the chain taken, and stays as a difference alone.
-        kept.add((*verdict.taken, *verdict.second), int(moment.now_s * 1000))
-        return verdict
+        return judge(shown, kept.head(node_key), bench)
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
         mark = acknowledge(
-            self._signer,
+            self.signer,
             node_key=node_key,
             sequence=sequence,
             digest=digest,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, distinct, exists, func, select
+from sqlalchemy import Engine, distinct, exists, func, select, true
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.books import Books, Pair
@@ -46,18 +46,20 @@ class LedgerReader:
         """Nothing is opened before the first question."""
         self._engine = engine
 
-    def books(self) -> Books:
-        """Return all balances."""
-        posting = schema.POSTING
+    def books(self, before_ms: int | None = None) -> Books:
+        """Return all balances, of now or as what was recorded before a moment makes them."""
+        posting, entry = schema.POSTING, schema.ENTRY
+        same = (entry.c.subject == posting.c.subject) & (entry.c.phase == posting.c.phase)
+        source = posting if before_ms is None else posting.join(entry, same)
+        is_before = true() if before_ms is None else entry.c.recorded_ms < before_ms
         pair = (posting.c.debtor, posting.c.creditor, posting.c.currency)
         total = func.sum(posting.c.amount)
         balances: dict[tuple[Pair, Account], int] = defaultdict(int)
         with reading(self._engine) as connection:
             for side, sign in (("debit", 1), ("credit", -1)):
                 account = (posting.c[f"{side}_institution"], posting.c[f"{side}_account"])
-                for row in connection.execute(
-                    select(*pair, *account, total).group_by(*pair, *account)
-                ):
+                query = select(*pair, *account, total).select_from(source).where(is_before)
+                for row in connection.execute(query.group_by(*pair, *account)):
                     debtor, creditor, currency, institution, kind, amount = row
                     key = Pair(debtor, creditor, currency), Account(institution, AccountKind(kind))
                     balances[key] += sign * int(amount)
@@ -149,6 +151,21 @@ class LedgerReader:
                 select(receipt.c.institution).union(select(receipt.c.provider))
             )
             return tuple(sorted(name for (name,) in names))
+
+    def settled_ms(self, currency: str) -> int:
+        """Return when a clearing was recorded last, in milliseconds since the Unix epoch; 0: never."""
+        table = schema.CLEARING
+        query = select(func.max(table.c.recorded_ms)).where(table.c.currency == currency)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar() or 0
+
+    def paid(self, digest: str) -> dict[str, str]:
+        """Return what was entered of a clearing's payments: subject → note."""
+        entry = schema.ENTRY
+        query = select(entry.c.subject, entry.c.note)
+        query = query.where(entry.c.subject.startswith(f"{digest}/paid/", autoescape=True))
+        with reading(self._engine) as connection:
+            return {row.subject: row.note for row in connection.execute(query)}
 
     def clearing(self, period: str, currency: str) -> bytes | None:
         """Return a period's clearing as it was countersigned."""

@@ -172,3 +172,16 @@ EVIDENCE = Table(
 )
 """Receipts in their envelopes, as they stand in the chains of their nodes; ``problem``: why one is
 disputed, empty where nothing speaks against it."""
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("subject", Text),
+    Column("phase", Text),
+    Column("body", Text, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("subject", "phase"),
+    Index(None, "phase"),
+)
+"""What was said and done in verification, as ``audits.book`` writes it (``body``, JSON): each phase of
+a subject once."""

@@ -8,29 +8,25 @@ nothing, and the same call again completes it or does nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, Engine, Select, Table, exists, func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Select, exists, func, literal, select
 
 from hansa.accounting import amounts
-from hansa.accounting.clearing import Clearing
 from hansa.accounting.examination import Finding
-from hansa.accounting.postings import REQUIRES, Claim, Event, phase_of, postings
+from hansa.accounting.postings import REQUIRES, Claim, Event, phase_of
 from hansa.accounting.statement import Correction
 from hansa.accounting.usage import Usage
 from hansa.errors import Terminal
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import writing
+from hansa.ledger.store.entries import insert_new, lock, on, post, write_entries
 from hansa.ledger.store.rows import (
-    Row,
     body,
-    entry_row,
     fingerprint,
-    posting_rows,
     receipt_row,
     shown,
 )
@@ -49,7 +45,7 @@ class Recorded:
 
 
 class LedgerWriter:
-    """The only writer of the books."""
+    """Writes what receipts bring about, and what people correct."""
 
     def __init__(self, engine: Engine, *, holdback_bp: int = 0) -> None:
         """``holdback_bp``: share of each amount that is kept back, in hundredths of a percent."""
@@ -63,9 +59,9 @@ class LedgerWriter:
         if not rows:
             return Recorded((), (), ())
         with writing(self._engine) as connection:
-            fresh = _insert(connection, schema.RECEIPT, rows, schema.RECEIPT.c.receipt_digest)
+            fresh = insert_new(connection, schema.RECEIPT, rows, schema.RECEIPT.c.receipt_digest)
             claims = [self._claim(by_digest[digest]) for (digest,) in sorted(fresh)]
-            _write(connection, Event.CHARGE, claims, recorded_ms, refers_to=_itself)
+            write_entries(connection, Event.CHARGE, claims, recorded_ms, refers_to=_itself)
             known = by_digest.keys() - {claim.subject for claim in claims}
             return _sorted_out(connection, by_digest, claims, known)
 
@@ -103,7 +99,7 @@ class LedgerWriter:
         if event in REQUIRES:
             raise Terminal(f"{event} needs {REQUIRES[event]} first", reason="OutOfOrder")
         with writing(self._engine) as connection:
-            return _write(connection, event, claims, recorded_ms, note=note)
+            return write_entries(connection, event, claims, recorded_ms, note=note)
 
     def correct(self, receipt: str, micros: int, recorded_ms: int, *, note: str) -> Correction:
         """Change what a posted receipt costs by ``micros``; the same correction again is the same one.
@@ -114,7 +110,7 @@ class LedgerWriter:
         event = Event.CORRECT_UP if micros > 0 else Event.CORRECT_DOWN
         source = _correction(receipt, subject, micros, recorded_ms=recorded_ms, note=note)
         with writing(self._engine) as connection:
-            _lock(connection, receipt)
+            lock(connection, receipt)
             _advance(connection, event, source)
             found = _entry(connection, subject)
         if found is None:
@@ -130,35 +126,6 @@ class LedgerWriter:
             found.recorded_ms,
             found.note,
         )
-
-    def settle(self, clearing: Clearing, recorded_ms: int) -> bool:
-        """Set a period's debts off, once; False where it is done. Payments are entered when made.
-
-        Raises ``Terminal`` where the period was cleared otherwise.
-        """
-        period, currency = clearing.period.name, clearing.period.currency
-        row: Row = {
-            "period": period,
-            "currency": currency,
-            "digest": clearing.digest,
-            "document": clearing.canonical(),
-            "recorded_ms": recorded_ms,
-        }
-        claims = [
-            Claim(f"{clearing.digest}/{debtor}/{creditor}", debtor, creditor, micros, currency)
-            for (debtor, creditor), micros in clearing.set_off.items()
-        ]
-        with writing(self._engine) as connection:
-            if _insert(connection, schema.CLEARING, [row], schema.CLEARING.c.digest):
-                _write(connection, Event.SET_OFF, claims, recorded_ms)
-                return True
-            table = schema.CLEARING
-            known = connection.execute(
-                select(table.c.digest).where(table.c.period == period, table.c.currency == currency)
-            ).scalar_one()
-        if known != clearing.digest:
-            raise Terminal(f"{period} was cleared otherwise, as {known}", reason="Cleared")
-        return False
 
     def keep(self, usage: Usage, findings: Iterable[Finding], recorded_ms: int) -> bool:
         """Keep a use that is not posted, with what is wrong with it; False: all of that is known."""
@@ -177,13 +144,13 @@ class LedgerWriter:
         ]
         with writing(self._engine) as connection:
             key = schema.DIFFERENCE.c.receipt_digest
-            return bool(_insert(connection, schema.DIFFERENCE, rows, key))
+            return bool(insert_new(connection, schema.DIFFERENCE, rows, key))
 
     def explain(self, receipt: str, note: str, recorded_ms: int) -> None:
         """Record what a person found out about a difference; the first word stays."""
         row = {"receipt_digest": receipt, "note": note, "recorded_ms": recorded_ms}
         with writing(self._engine) as connection:
-            _insert(connection, schema.EXPLANATION, [row], schema.EXPLANATION.c.receipt_digest)
+            insert_new(connection, schema.EXPLANATION, [row], schema.EXPLANATION.c.receipt_digest)
 
     def _claim(self, usage: Usage) -> Claim:
         held = amounts.half_even(usage.amount * self._holdback_bp, 10_000)
@@ -201,10 +168,6 @@ def _itself(claim: Claim) -> str | None:
     return claim.subject
 
 
-def _nothing(_: Claim) -> str | None:
-    return None
-
-
 def _sorted_out(
     connection: Connection, usages: dict[str, Usage], claims: list[Claim], known: Iterable[str]
 ) -> Recorded:
@@ -217,27 +180,6 @@ def _sorted_out(
     others = [digest for digest, said in told if said != fingerprint(usages[digest])]
     same = sorted(set(known) - set(others))
     return Recorded(tuple(c.subject for c in claims), tuple(same), tuple(sorted(others)))
-
-
-def _write(
-    connection: Connection,
-    event: Event,
-    claims: Iterable[Claim],
-    recorded_ms: int,
-    *,
-    note: str = "",
-    refers_to: Callable[[Claim], str | None] = _nothing,
-) -> tuple[str, ...]:
-    by_subject = {claim.subject: claim for claim in claims}
-    rows = [
-        entry_row(event, claim, recorded_ms=recorded_ms, note=note, refers_to=refers_to(claim))
-        for _, claim in sorted(by_subject.items())
-    ]
-    fresh = sorted(
-        row[0] for row in _insert(connection, schema.ENTRY, rows, schema.ENTRY.c.subject)
-    )
-    _post(connection, event, [by_subject[subject] for subject in fresh])
-    return tuple(fresh)
 
 
 def _ready(event: Event, recorded_ms: int, note: str) -> Select[Any]:
@@ -292,36 +234,11 @@ _CLAIM = tuple(schema.ENTRY.c[name] for name in Claim.__dataclass_fields__)
 
 def _advance(connection: Connection, event: Event, source: Select[Any]) -> tuple[str, ...]:
     """Insert the entries that a statement finds, and post those that were new."""
-    insert = _on(connection)(schema.ENTRY).from_select(_COLUMNS, source)
+    insert = on(connection)(schema.ENTRY).from_select(_COLUMNS, source)
     fresh = connection.execute(insert.on_conflict_do_nothing().returning(*_CLAIM)).all()
     claims = sorted((Claim(*row) for row in fresh), key=lambda claim: claim.subject)
-    _post(connection, event, claims)
+    post(connection, event, claims)
     return tuple(claim.subject for claim in claims)
-
-
-def _post(connection: Connection, event: Event, claims: Iterable[Claim]) -> None:
-    rows = posting_rows(row for claim in claims for row in postings(event, claim))
-    if rows:
-        connection.execute(schema.POSTING.insert(), rows)
-
-
-def _insert(connection: Connection, table: Table, rows: list[Row], key: Any) -> Sequence[Any]:
-    """Insert what is not there yet; returns the keys of what was new."""
-    if not rows:
-        return ()
-    insert = _on(connection)(table).on_conflict_do_nothing().returning(key)
-    return connection.execute(insert, rows).all()
-
-
-def _on(connection: Connection) -> Callable[[Table], Any]:
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-
-
-def _lock(connection: Connection, receipt: str) -> None:
-    """Let corrections of one receipt follow one another; in SQLite all writers do."""
-    if connection.dialect.name == "postgresql":
-        key = int.from_bytes(hashlib.sha256(receipt.encode()).digest()[:8], "big", signed=True)
-        connection.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def _entry(connection: Connection, subject: str) -> Any:

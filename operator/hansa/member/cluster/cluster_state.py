@@ -11,6 +11,7 @@ from typing import Any
 
 from hansa.grants.judgement import Readiness
 from hansa.member.cluster.policy import HeldPolicy
+from hansa.reconcile.member.inventory.devices import Devices, with_devices
 from hansa.reconcile.member.inventory.machine import Machine, MachineRules, read_machine
 from hansa.reconcile.member.inventory.requests import Held
 from hansa.reconcile.member.inventory.stock import Inventory, take_stock
@@ -72,6 +73,8 @@ class ClusterState:
     """GPU class → GPUs that jobs keep busy, as the exporters told."""
     others: Mapping[str, Held] = field(default_factory=dict)
     """Machine → what pods there hold that are no run's, as its exporter told last."""
+    devices: Mapping[str, tuple[Devices, ...]] = field(default_factory=dict)
+    """Machine → cards that DRA drivers offer there."""
     _lent: Inventory | None = None
     """Inventory with nothing held; None: to be taken again."""
 
@@ -102,12 +105,23 @@ class ClusterState:
             self.others, self._lent = others, None
         return changed
 
+    def put_devices(self, devices: Mapping[str, tuple[Devices, ...]]) -> bool:
+        """Take in what DRA drivers offer; tells whether that has changed."""
+        changed = devices != self.devices
+        if changed:
+            self.devices, self._lent = devices, None
+        return changed
+
     def inventory(self, held: Mapping[str, int]) -> Inventory:
         """Return what is lent; nothing without a policy."""
         if self.policy.spec is None:
             return Inventory()
         if self._lent is None:
-            self._lent = take_stock(self.machines.values(), self.policy.spec, {}, self.others)
+            machines = [
+                with_devices(machine, self.devices.get(name, ()))
+                for name, machine in self.machines.items()
+            ]
+            self._lent = take_stock(machines, self.policy.spec, {}, self.others)
         stock = {
             name: replace(gpus, held=held.get(name, 0)) for name, gpus in self._lent.stock.items()
         }

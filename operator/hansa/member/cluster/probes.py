@@ -14,6 +14,7 @@ from hansa.grants.checks import release
 from hansa.member.cluster.cluster_state import KubeRay
 from hansa.ports import Cluster
 from hansa.reconcile.member import data
+from hansa.reconcile.member.inventory.devices import SLICES, Devices, read_devices
 from hansa.reconcile.member.platform.resolvers import Resolver, find_resolvers
 from hansa.reconcile.member.run_request import RESOLVER
 
@@ -88,6 +89,19 @@ async def find_names(cluster: Cluster, nameservers: Iterable[str]) -> tuple[Reso
         return None
     groups = [str(group.get("name")) for group in found.get("groups") or ()]
     return find_resolvers(nameservers, groups)
+
+
+async def find_devices(cluster: Cluster) -> dict[str, tuple[Devices, ...]] | None:
+    """Return machine → cards that DRA drivers offer there; None when it cannot be told.
+
+    A cluster without that API offers none.
+    """
+    try:
+        return read_devices((await cluster.list(SLICES)).items)
+    except NotFound:
+        return {}
+    except HansaError:
+        return None
 
 
 async def find_volumes(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from hansa.ports import Cluster, Manifest
 DEFAULT_TOKEN_S = 30 * 86_400
 POLL_S = 2.0
 RIGHTS_TRIES = 30
+FINAL = {"NodeRejected", "BadCredentials"}
+"""What no waiting for the hub's admin sets right."""
 
 
 class Keeper(Protocol):
@@ -118,7 +121,7 @@ async def _first_token(hub: Cluster, held: HubIdentity, poll_s: float) -> str:
         try:
             return sealed_token(await hub.get(SOVEREIGNNODE.path(name=held.node)), held)
         except (NotFound, Retryable, Terminal) as error:
-            if isinstance(error, Terminal) and error.reason == "NodeRejected":
+            if isinstance(error, Terminal) and error.reason in FINAL:
                 raise
             if str(error) != said:
                 said = str(error)
@@ -228,15 +231,39 @@ def _bootstrap(way: Way) -> Connection:
         found = replace(held, server=way.url.rstrip("/")) if way.url else held
     else:
         token = os.environ.get("HANSA_HUB_TOKEN", "")
-        if not token or not urlsplit(way.url).hostname:
+        if not token or not way.url:
             raise Terminal("give --hub-kubeconfig, or --hub-url with a token in HANSA_HUB_TOKEN")
+        if not _is_https(way.url):
+            raise Terminal(f"--hub-url {way.url}: give https://HOST:PORT; the token goes there")
         authority = os.environ.get("HANSA_HUB_CA_FILE", "")
         found = Connection(
             server=way.url.rstrip("/"), token=token, ca_file=Path(authority) if authority else None
         )
     if way.authority is not None:
         found = replace(found, ca_file=way.authority, ca_pem="")
+    _read_authority(found)
     return replace(found, proxy=checked(way.proxy)) if way.proxy else found
+
+
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and has_port
+
+
+def _read_authority(hub: Connection) -> None:
+    """Raise ``Terminal`` where the hub's authority is no certificate: no hub would ever be believed."""
+    try:
+        if hub.ca_file is not None:
+            ssl.create_default_context(cafile=hub.ca_file)
+        elif hub.ca_pem:
+            ssl.create_default_context(cadata=hub.ca_pem)
+    except (OSError, ValueError) as error:
+        where = hub.ca_file or "the authority in the kubeconfig"
+        raise Terminal(f"{where} holds no certificate, PEM: {error}") from error
 
 
 def _own_cluster() -> Connection:

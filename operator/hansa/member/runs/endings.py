@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from hansa.errors import HansaError, Retryable
-from hansa.grants.exports.permits import Subject, exportable
+from hansa.grants.exports.permits import Exportable, Subject, exportable
 from hansa.member.context import AgentContext
 from hansa.member.runs.held_results import HeldResults
-from hansa.member.runs.log_follower import LogFollower
+from hansa.member.runs.logs.log_follower import LogFollower
 from hansa.member.runs.release import gpu_seconds
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
@@ -17,7 +17,8 @@ from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.lifecycle import ReportFinished, Run
 from hansa.reconcile.member.outgoing import outgoing, wanted
-from hansa.reconcile.member.workload import Finding, Output
+from hansa.reconcile.member.post_mortem import post_mortem
+from hansa.reconcile.member.workload import Autopsy, Finding, Output
 
 log = logging.getLogger(__name__)
 READ_ATTEMPTS = 3
@@ -44,7 +45,7 @@ class Endings:
                 return why
         context, spec = self._context, entry.spec
         grant, job = context.need_grant(entry), spec.job_spec
-        found = await self._found(entry, run, action)
+        found, autopsy = await self._found(entry, run, action)
         subject = Subject(spec.institution, tuple(source.name for source in job.data))
         may = exportable(subject, context.cluster_state.policy.spec)
         output = await self._output(entry) if wanted(job, may) else Output(is_read=False)
@@ -54,12 +55,23 @@ class Endings:
             rows = (await self._held.keep(entry, told.held, may.result.rule),)
             told = told.staying(rows[0]["message"])
         used = gpu_seconds(entry, run, action.at_s)
-        ending = grant_status.Ending(found.reason, action.at_s, used, told, rows)
+        dead = await self._post_mortem(entry, autopsy, may)
+        ending = grant_status.Ending(found.reason, action.at_s, used, told, rows, dead)
         patch = grant_status.finished(grant, ending, context.stamp())
-        patch["status"] |= await self._logs.last(entry)
+        patch["status"] |= await self._logs.end(entry)
         return patch
 
-    async def _found(self, entry: Entry, run: Run, action: ReportFinished) -> Finding:
+    async def _post_mortem(
+        self, entry: Entry, autopsy: Autopsy, may: Exportable
+    ) -> tuple[Manifest, ...]:
+        if not may.shows_tail:
+            return ()
+        read = [(pod, await self._objects.last_words(entry, pod)) for pod in autopsy.dead]
+        return post_mortem(read, autopsy.machines, may)
+
+    async def _found(
+        self, entry: Entry, run: Run, action: ReportFinished
+    ) -> tuple[Finding, Autopsy]:
         refused = run.workload.refused if run.workload else ""
         try:
             return await self._objects.diagnose(entry, action.reason, action.at_s, refused)
@@ -67,7 +79,7 @@ class Endings:
             if self._context.runs.failures(entry.name) < READ_ATTEMPTS:
                 raise Retryable(f"pods not read: {error}") from error
             log.warning("pods not read", extra={"run": entry.name, "error": str(error)})
-            return Finding(action.reason)
+            return Finding(action.reason), Autopsy()
 
     async def _output(self, entry: Entry) -> Output:
         try:

@@ -53,7 +53,7 @@ class Metering:
             context.dirty.set()
 
     async def ask_hub(self) -> None:
-        """Read our own SovereignNode: prices, and how far the ledger has come. A hub may say anything."""
+        """Read our own SovereignNode: prices, how far the ledger has come, what it asks. A hub may say anything."""
         context = self._context
         try:
             node = await context.hub.get(SOVEREIGNNODE.path(name=context.settings.node))
@@ -63,6 +63,8 @@ class Metering:
         spec, policy = node.get("spec"), context.cluster_state.policy.spec
         self._node_spec = spec if isinstance(spec, dict) else {}
         said = _taken(node)
+        if policy is not None and context.auditor.hear(node, by_id(policy.trusted_hubs)):
+            context.dirty.set()
         if said is not None and policy is not None:
             trouble = await context.receipts.take(said, by_id(policy.trusted_hubs))
             if trouble:
@@ -120,6 +122,7 @@ class Metering:
             gpu_class=entry.gpu_class,
             node_spec=self._node_spec,
             begin_s=since_s,
+            assurance=context.auditor.level,
         )
         return MeteredRun(work=work_of(entry.spec, terms), until=rfc3339(since_s))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
-from hansa.errors import Conflict, NotFound, Retryable, Terminal
+from hansa.errors import Conflict, HansaError, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
 from hansa.grants.exports.permits import shut_in
 from hansa.grants.reasons import Objection
@@ -38,9 +38,18 @@ from hansa.reconcile.member.run_request import (
     RunRequest,
     lawful_places,
 )
-from hansa.reconcile.member.workload import Finding, Output, Traces, WorkloadView
+from hansa.reconcile.member.workload import (
+    Autopsy,
+    DeadPod,
+    Finding,
+    Output,
+    Traces,
+    WorkloadView,
+)
 
 MOST_LOG_BYTES = 1 << 20
+POD_LINES, POD_BYTES = "40", "65536"
+"""Of a container that ended; the limit cuts the end off, so it is far beyond what is told."""
 LIMIT_SLACK_BYTES = 4096
 """``limitBytes`` may return slightly less than it says."""
 
@@ -140,16 +149,29 @@ class RunObjects:
 
     async def diagnose(
         self, entry: Entry, end: EndReason, ended_s: float, refused: str = ""
-    ) -> Finding:
-        """Return why a run ended or did not begin, by its pods and what happened to them."""
+    ) -> tuple[Finding, Autopsy]:
+        """Return why a run ended or did not begin, by its pods and what happened to them; and which died."""
         watched = self._context.watched_for(entry)
         if watched is None or end is EndReason.SUCCEEDED:
-            return Finding(end)
+            return Finding(end), Autopsy()
         core = f"/api/v1/namespaces/{entry.name}"
         pods = await self._context.own.list(f"{core}/pods")
         events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
         traces = Traces(pods.items, events.items, entry.spec.workers, ended_s, refused)
-        return watched.workload.diagnose(end, traces)
+        return watched.workload.diagnose(end, traces), watched.workload.autopsy(traces)
+
+    async def last_words(self, entry: Entry, pod: DeadPod) -> str:
+        """Return the last lines of a container that ended; empty: it has none, or they cannot be read."""
+        if not pod.container:
+            return ""
+        asked = {"container": pod.container, "tailLines": POD_LINES, "limitBytes": POD_BYTES}
+        asked |= {"previous": "true"} if pod.previous else {}
+        try:
+            return await self._context.own.text(
+                f"/api/v1/namespaces/{entry.name}/pods/{pod.pod}/log", asked
+            )
+        except HansaError:
+            return ""
 
     async def read_output(self, entry: Entry) -> Output:
         """Return the work's last lines and declared result, from the log that holds them."""

@@ -11,9 +11,9 @@ import numpy as np
 from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Pool, Site, Snapshot
-from hansa.placement.explain.waiting import graver, site_codes
-from hansa.placement.rules.eligibility import OUTSIDE, RULES, JobClass
-from hansa.placement.rules.fleet import Ints
+from hansa.placement.explain.waiting import site_codes
+from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, JobClass
+from hansa.placement.rules.fleet import Fleet, Ints
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
@@ -37,6 +37,39 @@ def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
     return [*ruled.refused(), *(Verdict(site, Reason.PENDING, "") for site in ruled.passing())]
 
 
+class Standing:
+    """What is told of the sites of a fleet whoever asks: found once, for it is asked for every job."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Look at every site."""
+        self.fleet = fleet
+        self.own = np.array([_own_state(site).gravity for site in fleet.sites], np.int64)
+        """Per site: gravity of its own state; ``PASSES`` where it takes work."""
+        self.stated = np.array([site.unavailable is not None for site in fleet.sites], bool)
+        self.bare = np.array([not site.machines for site in fleet.sites], bool)
+        """Per site: whether it has told of no machines."""
+        self._said: dict[tuple[int, Reason], Verdict] = {}
+
+    def gravity(self, codes: Ints) -> Ints:
+        """Per site: of the reason that refuses a job which the rules judge by ``codes``.
+
+        The site's own state comes last of all rules, but is told where it is graver (``waiting.graver``).
+        """
+        ruled = _GRAVITY_OF[codes]
+        knows_nothing = self.bare & (codes == CODE[Reason.NO_SUCH_ACCELERATOR])
+        state = np.where(knows_nothing, self.own, np.minimum(self.own, ruled))
+        is_refused = (codes != 0) & (codes != OUTSIDE)
+        stated = np.where(self.stated & is_refused, state, ruled)
+        return np.where(codes == 0, self.own, stated)
+
+    def said(self, at: int, reason: Reason, words: Callable[[], str]) -> Verdict:
+        """Return what a site alone decides; put into words the first time."""
+        key = (at, reason)
+        if key not in self._said:
+            self._said[key] = Verdict(self.fleet.sites[at].name, reason, words())
+        return self._said[key]
+
+
 @dataclass(frozen=True, slots=True)
 class Rulings:
     """What the rules say about one job at every site, in words only where somebody asks for them.
@@ -46,6 +79,7 @@ class Rulings:
 
     league: League
     record: Record
+    standing: Standing
     codes: Ints
     """Per site: of the rule that refuses the job."""
     gravity: Ints
@@ -65,27 +99,29 @@ class Rulings:
     def _verdict(self, at: int) -> Verdict:
         site, reason = self.league.fleet.sites[at], GRAVE[self.gravity[at]]
         if self.codes[at] == 0 or reason is site.unavailable:
-            words = site.unavailable_message if site.unavailable else "the node is being drained"
-            return Verdict(site.name, reason, words)
+            return self.standing.said(at, reason, lambda: _state_words(site))
+        if reason in BY_SITE:
+            return self.standing.said(at, reason, lambda: self._words(reason, site))
+        return Verdict(site.name, reason, self._words(reason, site))
+
+    def _words(self, reason: Reason, site: Site) -> str:
         kind = self.league.kinds.kinds[self.record.kind]
         pool, job = self.league.pools[self.record.job.pool], self.record.job
-        return Verdict(site.name, reason, _MESSAGES[reason](_Ruled(pool, job, kind, site)))
+        return _MESSAGES[reason](_Ruled(pool, job, kind, site))
 
 
-def rulings(league: League, record: Record) -> Rulings:
-    """The same for a job of a compiled league."""
+def rulings(league: League, record: Record, standing: Standing | None = None) -> Rulings:
+    """The same for a job of a compiled league; ``standing`` of its fleet, where that is known."""
+    known = standing or Standing(league.fleet)
     if record.kind < 0:
-        nobody = np.full(len(league.fleet.sites), OUTSIDE, np.int64)
-        return Rulings(league, record, nobody, _GRAVITY_OF[nobody])
+        codes = np.full(len(league.fleet.sites), OUTSIDE, np.int64)
+        return Rulings(league, record, known, codes, _GRAVITY_OF[codes])
     codes = site_codes(league, record.kind)
-    gravity = _GRAVITY_OF[codes]
-    for at in np.flatnonzero(codes == 0).tolist():
-        # The site's own state comes last of all rules.
-        gravity[at] = _own_state(league.fleet.sites[at]).gravity
-    for at, site in enumerate(league.fleet.sites):
-        if site.unavailable is not None and codes[at] not in {0, OUTSIDE}:
-            gravity[at] = graver(site, RULES[codes[at]]).gravity
-    return Rulings(league, record, codes, gravity)
+    return Rulings(league, record, known, codes, known.gravity(codes))
+
+
+def _state_words(site: Site) -> str:
+    return site.unavailable_message if site.unavailable else "the node is being drained"
 
 
 def _own_state(site: Site) -> Reason:
@@ -178,3 +214,7 @@ _MESSAGES: Mapping[Reason, Callable[[_Ruled], str]] = {
     Reason.NODE_REFUSED: lambda at: at.job.refused_by.get(at.site.name, ""),
 }
 """What each rule saw."""
+BY_SITE = frozenset(
+    {Reason.JURISDICTION_DISPUTED, Reason.RESIDENCY_DENIED, Reason.LEGAL_CONTROL_DENIED}
+)
+"""Reasons whose words name nothing of the job."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hansa.placement.kernel.tables import HUGE
 from hansa.placement.pricing.certificate import Opening, opening
-from hansa.placement.rules.cell_order import QUANTUM, Floats, money
+from hansa.placement.rules.cell_order import Floats, money
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.rules.value import gpu_value
 
@@ -49,8 +49,6 @@ class Market:
     """Per kind: its row of ``codes``."""
     gang: Ints
     """Per kind: GPUs of the fewest useful workers."""
-    each: Ints
-    """Per kind: GPUs of a worker."""
     caps: Ints
     """Per kind: where its pool begins in ``cap_rows``."""
     codes: npt.NDArray[np.uint8]
@@ -58,11 +56,6 @@ class Market:
     room: Opening
     money: Floats
     """Per cell."""
-    machines: Ints
-    """Per machine: GPUs."""
-    lo: Ints
-    """Per cell: its first machine."""
-    hi: Ints
     cap_rows: Ints
     """Per pool and cell: up to three caps; -1 for none."""
     leaves: Ints
@@ -90,15 +83,17 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Bids:
-    """Waiting work with GPUs, summed up by kind and priority: the programme's unit of demand."""
+    """Waiting work with GPUs, summed up by account, priority and where it may go: the unit of demand."""
 
     gpus: Ints
     worth: Floats
     leaf: Ints
-    cells: tuple[Ints, ...]
-    """Per bid: cells where it fits now, best first."""
-    cost: tuple[Floats, ...]
+    place: Ints
+    """Per bid: its set of cells."""
+    sets: tuple[Ints, ...]
+    """Cells where bids fit now."""
     cap_rows: tuple[Ints, ...]
+    """Per set and cell: up to three caps; -1 for none."""
 
 
 def market_of(league: League) -> Market:
@@ -112,14 +107,10 @@ def market_of(league: League) -> Market:
         leaf=columns.leaf[rows],
         mask=kinds.mask.copy(),
         gang=kinds.column("workers") * kinds.column("gpus"),
-        each=kinds.column("gpus").copy(),
         caps=kinds.column("cap_base") * 3,
         codes=kinds.codes,
         room=opening(league),
         money=money(fleet),
-        machines=fleet.gpus,
-        lo=fleet.lo,
-        hi=fleet.hi,
         cap_rows=np.asarray(league.caps.counters.row).copy(),
         leaves=league.ledger.leaves.copy(),
         names=Names(
@@ -133,52 +124,51 @@ def market_of(league: League) -> Market:
 def bids_of(market: Market) -> Bids:
     """Sum up who asks, and where each may go now."""
     every = max(1, -(-len(market.kind) // MOST_JOBS))
-    kinds, priority = market.kind[::every], market.priority[::every]
-    keys = np.column_stack((kinds, priority))
-    unique, at_first, at = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    priority, leaf = market.priority[::every], market.leaf[::every]
+    places = _Places(market)
+    asked, at_kind = np.unique(market.kind[::every], return_inverse=True)
+    place = np.array([places.number(kind) for kind in asked.tolist()], np.int64)[at_kind.ravel()]
+    unique, at = np.unique(np.column_stack((leaf, priority, place)), axis=0, return_inverse=True)
     gpus = np.bincount(at.ravel(), market.gpus[::every], minlength=len(unique)).astype(np.int64)
-    shelf = _Shelf(market)
-    places = [shelf.cells(kind) for kind in unique[:, 0].tolist()]
     return Bids(
         every * gpus,
         (gpu_value(0) + unique[:, 1]).astype(np.float64),
-        market.leaf[::every][at_first],
-        tuple(places),
-        tuple(market.money[cells] for cells in places),
-        tuple(
-            shelf.cap_rows(kind)[cells]
-            for kind, cells in zip(unique[:, 0].tolist(), places, strict=True)
-        ),
+        unique[:, 0],
+        unique[:, 2],
+        tuple(places.sets),
+        tuple(places.cap_rows),
     )
 
 
-class _Shelf:
-    """Cells in the order in which a planner without shadow prices takes them."""
+class _Places:
+    """Sets of cells, each once: most kinds share theirs with many others."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        parts = zip(market.lo.tolist(), market.hi.tolist(), strict=True)
-        largest = [int(market.machines[lo:hi].max(initial=1)) for lo, hi in parts]
-        self._largest = np.array(largest, np.int64)
-        self._orders: dict[int, Ints] = {}
+        self._by_rule: dict[tuple[int, int, int], int] = {}
+        self._by_cells: dict[tuple[bytes, int], int] = {}
+        self.sets: list[Ints] = []
+        self.cap_rows: list[Ints] = []
 
-    def cells(self, kind: int) -> Ints:
-        """Cells where a kind fits now, best first."""
-        market, order = self._market, self._order(int(self._market.each[kind]))
-        free = (market.room.is_open == 1) & (market.room.free >= market.gang[kind])
-        return np.asarray(order[((market.codes[market.mask[kind]] == 0) & free)[order]])
+    def number(self, kind: int) -> int:
+        """Return the number of the set of cells where a kind fits now."""
+        market = self._market
+        rule = int(market.mask[kind]), int(market.gang[kind]), int(market.caps[kind])
+        if rule not in self._by_rule:
+            self._by_rule[rule] = self._set(*rule)
+        return self._by_rule[rule]
 
-    def cap_rows(self, kind: int) -> Ints:
-        """Per cell: the caps that the kind's pool has there."""
-        size, base = len(self._market.money), int(self._market.caps[kind])
-        return np.asarray(self._market.cap_rows[base : base + size * 3].reshape(size, 3))
-
-    def _order(self, each: int) -> Ints:
-        if each not in self._orders:
-            price = self._market.money
-            waste = (self._largest % max(1, each)) / self._largest
-            self._orders[each] = np.lexsort((price, waste, np.round(price / QUANTUM)))
-        return self._orders[each]
+    def _set(self, mask: int, gang: int, caps: int) -> int:
+        market = self._market
+        free = (market.room.is_open == 1) & (market.room.free >= gang)
+        cells = np.flatnonzero((market.codes[mask] == 0) & free)
+        key = cells.tobytes(), caps
+        if key not in self._by_cells:
+            self._by_cells[key] = len(self.sets)
+            rows = market.cap_rows[caps : caps + len(market.money) * 3].reshape(-1, 3)
+            self.sets.append(cells)
+            self.cap_rows.append(rows[cells])
+        return self._by_cells[key]
 
 
 def _same(one: object, other: object) -> bool:

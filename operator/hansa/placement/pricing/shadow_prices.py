@@ -1,9 +1,10 @@
 """Shadow prices: what a GPU of each cell, cap and quota is worth to those who want it.
 
-A linear programme over kinds of jobs (gangs divisible) solved by HiGHS; its duals are the prices.
-Too many pairs of kind and cell exist to write them all down, so columns are generated: start with
-a few cells of each kind, solve, add what would pay at the new prices, until nothing would. A plan
-works with stale prices or none; only its certificate gets looser.
+A linear programme over all that waits (gangs divisible) solved by HiGHS; its duals are the prices. Worth
+is that of the job and cost that of the cell, so jobs that may go to the same cells share their flow to
+them: one column for each bid, and one for each pair of such a set and a cell. That leaves nothing out
+and is a hundredth of a column for each pair of job and cell. A plan works with stale prices or none;
+only its certificate gets looser.
 """
 
 from __future__ import annotations
@@ -26,28 +27,17 @@ if TYPE_CHECKING:
 
 SMALL_ARCS = 20_000
 """Pairs of kind and cell up to which a plan finds its own prices in passing."""
-FIRST_CELLS = 4
-STRIDE = 7919
-"""A prime: neighbouring bids begin far apart."""
-MORE_CELLS = 2
-"""Columns added for one bid in one round."""
-PAYS = 2.0
-"""Least gain, in thousandths of a plain GPU, for which a column is added: prices need no more."""
-MOST_ROUNDS = 5
-"""Later rounds move the certified gap by less than a tenth of a per cent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """The solved programme: prices, its value (to within ``PAYS`` a GPU), and what it took.
+    """The solved programme: prices, and the most that any plan of what waits could be worth.
 
     Beyond ``market.MOST_JOBS`` jobs the value is an estimate; a plan's certificate never rests on it.
     """
 
     prices: ShadowPrices
     value: float
-    rounds: int
-    arcs: int
 
 
 def is_small(league: League) -> bool:
@@ -68,14 +58,9 @@ def solve(market: Market) -> Relaxation:
     """Prices of what waits. Seconds for a large league: run it in the background."""
     bids = bids_of(market)
     if not len(bids.gpus):
-        return Relaxation(ShadowPrices(), 0.0, 0, 0)
-    arcs = [_spread(bid, len(cells)) for bid, cells in enumerate(bids.cells)]
-    rounds = 1
-    value, duals = _Master(market, bids, arcs).solve()
-    while rounds < MOST_ROUNDS and _extend(bids, arcs, duals):
-        rounds += 1
-        value, duals = _Master(market, bids, arcs).solve()
-    return Relaxation(_named(market, duals), value, rounds, sum(len(a) for a in arcs))
+        return Relaxation(ShadowPrices(), 0.0)
+    value, duals = _Programme(market, bids).solve()
+    return Relaxation(_named(market, duals), value)
 
 
 def renewed(old: ShadowPrices | None, found: ShadowPrices) -> ShadowPrices:
@@ -92,101 +77,62 @@ class _Duals:
     quota: Floats
     """Per account."""
     nominal: Floats
-    demand: Floats
-    """Per bid."""
 
 
-def _spread(bid: int, count: int) -> Ints:
-    """A few of a bid's candidates, other ones for every bid: the cheapest alone would all be the same."""
-    if not count:
-        return np.zeros(0, np.int64)
-    steps = np.arange(FIRST_CELLS, dtype=np.int64) * count // FIRST_CELLS
-    return np.unique(np.append((steps + bid * STRIDE) % count, 0))
+class _Programme:
+    """Variables: GPUs granted to each bid, GPUs that each set takes of each cell, nominal GPUs per account."""
 
-
-class _Master:
-    """The programme restricted to some arcs. Variables: arcs, then nominal GPUs per account."""
-
-    def __init__(self, market: Market, bids: Bids, arcs: list[Ints]) -> None:
+    def __init__(self, market: Market, bids: Bids) -> None:
         self._room = room = market.room
         self._leaves = market.leaves
-        bid = np.repeat(np.arange(len(arcs)), [len(arc) for arc in arcs])
-        cell = np.concatenate([bids.cells[b][arc] for b, arc in enumerate(arcs)])
-        cost = np.concatenate([bids.cost[b][arc] for b, arc in enumerate(arcs)])
-        caps = np.concatenate([bids.cap_rows[b][arc] for b, arc in enumerate(arcs)])
-        n, k = len(bid), len(self._leaves)
-        self._cells = np.unique(cell)
-        leaf_at = np.searchsorted(self._leaves, bids.leaf[bid])
-        sizes = (len(bids.gpus), len(self._cells), len(room.cap_left), k, k)
-        self._starts = np.concatenate(([0], np.cumsum(sizes)))
-        demand, cells, cap, quota, nominal = self._starts[:-1]
-        column = np.arange(n)
+        sizes = [len(cells) for cells in bids.sets]
+        arc_set = np.repeat(np.arange(len(sizes)), sizes)
+        arc_cell = np.concatenate(bids.sets)
+        arc_caps = np.concatenate(bids.cap_rows)
+        self._cells = np.unique(arc_cell)
+        count = (len(bids.gpus), len(arc_cell), len(self._leaves))
+        bid, arc, bonus = np.split(np.arange(sum(count)), np.cumsum(count)[:2])
+        rows = (len(sizes), len(self._cells), len(room.cap_left), len(bonus), len(bonus))
+        self._starts = np.concatenate(([0], np.cumsum(rows)))
+        sets, cells, cap, quota, nominal = self._starts[:-1]
+        owner = np.searchsorted(self._leaves, bids.leaf)
         entries: list[tuple[Ints, Ints, float]] = [
-            (demand + bid, column, 1.0),
-            (cells + np.searchsorted(self._cells, cell), column, 1.0),
-            (quota + leaf_at, column, 1.0),
-            (nominal + leaf_at, column, -1.0),
-            (nominal + np.arange(k), n + np.arange(k), 1.0),
+            (sets + bids.place, bid, 1.0),
+            (sets + arc_set, arc, -1.0),
+            (cells + np.searchsorted(self._cells, arc_cell), arc, 1.0),
+            (quota + owner, bid, 1.0),
+            (nominal + owner, bid, -1.0),
+            (nominal + np.arange(len(bonus)), bonus, 1.0),
         ]
         for dimension in range(3):
-            named = caps[:, dimension] >= 0
-            entries.append((cap + caps[named, dimension], column[named], 1.0))
-        self._objective = -np.concatenate((bids.worth[bid] - cost, np.full(k, float(NOMINAL_GPU))))
-        self._matrix = coo_matrix(
-            (
-                np.concatenate([np.full(len(r), v) for r, _, v in entries]),
-                (
-                    np.concatenate([r for r, _, _ in entries]),
-                    np.concatenate([c for _, c, _ in entries]),
-                ),
-            ),
-            shape=(int(self._starts[-1]), n + k),
-        ).tocsr()
-        self._limits = np.concatenate(
-            (
-                bids.gpus,
-                room.free[self._cells],
-                room.cap_left,
-                room.quota_left[self._leaves],
-                np.zeros(k),
-            )
+            named = arc_caps[:, dimension] >= 0
+            entries.append((cap + arc_caps[named, dimension], arc[named], 1.0))
+        self._gain = np.concatenate(
+            (bids.worth, -market.money[arc_cell], np.full(len(bonus), float(NOMINAL_GPU)))
         )
-        self._upper = np.concatenate((np.full(n, np.inf), room.nominal_left[self._leaves]))
+        values = np.concatenate([np.full(len(row), value) for row, _, value in entries])
+        at = tuple(np.concatenate([entry[axis] for entry in entries]) for axis in (0, 1))
+        shape = (int(self._starts[-1]), len(self._gain))
+        self._matrix = coo_matrix((values, at), shape=shape).tocsr()
+        free, quotas = room.free[self._cells], room.quota_left[self._leaves]
+        nothing = np.zeros(len(sizes)), np.zeros(len(bonus))
+        self._limits = np.concatenate((nothing[0], free, room.cap_left, quotas, nothing[1]))
+        most_taken = np.full(len(arc), np.inf)
+        self._most = np.concatenate((bids.gpus, most_taken, room.nominal_left[self._leaves]))
 
     def solve(self) -> tuple[float, _Duals]:
-        """Value and duals of the restricted programme."""
-        bounds = np.column_stack((np.zeros(len(self._upper)), self._upper))
-        solved = linprog(self._objective, self._matrix, self._limits, bounds=bounds, method="highs")
+        """Value and duals."""
+        bounds = np.column_stack((np.zeros(len(self._most)), self._most))
+        solved = linprog(-self._gain, self._matrix, self._limits, bounds=bounds, method="highs")
         duals: Floats = np.maximum(0.0, -solved.ineqlin.marginals)
-        demand, cells, cap, quota, nominal = (
+        _, cells, cap, quota, nominal = (
             duals[a:b] for a, b in zip(self._starts[:-1], self._starts[1:], strict=True)
         )
         cell = np.zeros(len(self._room.free))
         cell[self._cells] = cells
         quotas, nominals = np.zeros((2, len(self._room.quota_left)))
         quotas[self._leaves], nominals[self._leaves] = quota, nominal
-        return float(-solved.fun), _Duals(self._cells, cell, cap, quotas, nominals, demand)
-
-
-def _extend(bids: Bids, arcs: list[Ints], duals: _Duals) -> bool:
-    """Add the arcs that would pay at these prices; whether there were any."""
-    cap_prices = np.append(duals.cap, 0.0)
-    is_more = False
-    for bid, arc in enumerate(arcs):
-        leaf = bids.leaf[bid]
-        price = (
-            bids.cost[bid]
-            + duals.cell[bids.cells[bid]]
-            + cap_prices[bids.cap_rows[bid]].sum(axis=1)
-        )
-        gain = bids.worth[bid] + duals.nominal[leaf] - duals.quota[leaf] - duals.demand[bid] - price
-        gain[arc] = -np.inf
-        best = np.argsort(-gain, kind="stable")[:MORE_CELLS]
-        best = best[gain[best] > PAYS]
-        if len(best):
-            arcs[bid] = np.concatenate((arc, best))
-            is_more = True
-    return is_more
+        return float(-solved.fun), _Duals(self._cells, cell, cap, quotas, nominals)
 
 
 def _named(market: Market, duals: _Duals) -> ShadowPrices:

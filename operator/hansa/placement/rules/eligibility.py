@@ -139,7 +139,8 @@ class Rulebook:
     _others: dict[str, Flags] = field(default_factory=dict)
     _bits: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     _classes: dict[object, Flags] = field(default_factory=dict)
-    _ruled: list[int] = field(default_factory=list)
+    _ruled: dict[str, list[int]] = field(default_factory=dict)
+    """Data set → the sites that announce a rule for their copy."""
 
     def __post_init__(self) -> None:
         fleet = self.fleet
@@ -149,7 +150,9 @@ class Rulebook:
         bits = [self.atlas.bits_of_site(site) for site in fleet.sites]
         self._group = np.array([groups[pair] for pair in bits], np.int64)
         self._assurance = np.array([site.assurance for site in fleet.sites], np.int64)
-        self._ruled = [at for at, site in enumerate(fleet.sites) if site.dataset_rules]
+        for index, site in enumerate(fleet.sites):
+            for name in site.dataset_rules:
+                self._ruled.setdefault(name, []).append(index)
         self._datasets = {name for site in fleet.sites for name in site.datasets}
         self._unpriced = np.array([not cell.is_priceable for cell in fleet.cells], bool)
         self._site_cpu = _sums(fleet.cpu, fleet.site_lo, fleet.site_hi)
@@ -290,10 +293,10 @@ class Rulebook:
     def _judge_own_rules(self, kind: JobClass, codes: Codes) -> None:
         """Apply what a site announces about its own copies; it says nothing about others' copies."""
         pool = self.pools[kind.pool]
-        for index in self._ruled if kind.data else ():
+        for index in sorted({at for name in kind.data for at in self._ruled.get(name, ())}):
             site = self.fleet.sites[index]
             rules = [site.dataset_rules[n] for n in kind.data if n in site.dataset_rules]
-            if codes[index] or not rules:
+            if codes[index]:
                 continue
             law = self.atlas.compile(rules, pool.overlays)
             bits = self.atlas.bits_of_site(site)

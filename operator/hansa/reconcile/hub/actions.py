@@ -39,6 +39,8 @@ class WriteGrant:
     job_spec: Mapping[str, Any]
     workers: int
     overlays: tuple[Mapping[str, Any], ...]
+    project: str = ""
+    """Of the job's namespace; empty: none."""
     cancel: Literal["None", "Stop"] = "None"
 
 

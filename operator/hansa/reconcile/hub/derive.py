@@ -25,14 +25,12 @@ from hansa.reconcile.hub.actions import (
     DeleteJob,
     EmitEvent,
     RequeueAfter,
-    SetFinalizers,
-    SetJobStatus,
     WriteGrant,
 )
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobCase
-from hansa.reconcile.hub.job_view import FINALIZER, JobView
-from hansa.reconcile.hub.status import job_status, pacing, retries
+from hansa.reconcile.hub.job_view import JobView
+from hansa.reconcile.hub.status import job_status, outputs, pacing, retries, writes
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.job_status import Status
 from hansa.reconcile.hub.status.whole_conditions import by_type
@@ -87,17 +85,20 @@ def _seen(case: JobCase) -> Iterator[Action]:
     """Say that a spec changed after the end was seen too: who waits for that waits no longer."""
     job = case.job
     if not job.deleting and job.status.get("observedGeneration") != job.generation:
-        yield _write(case, {**job.status, "observedGeneration": job.generation})
+        yield writes.write(case.job, {**job.status, "observedGeneration": job.generation})
 
 
 def _finished(case: JobCase, current: Epoch | None) -> Iterator[Action]:
     if current is not None and current.settled:
-        grant = current.grant
-        yield from _set(case, job_status.with_late_result(case.job, grant))
-        if not grant.awaits_export:
+        grant, kept_s = current.grant, case.log_kept_s(current.grant)
+        yield from writes.changed(case.job, outputs.late(case.job, grant))
+        if kept_s > 0:
+            yield from _ask(case, grant)
+            yield RequeueAfter(kept_s)
+        elif not grant.awaits_export:
             yield DeleteGrant(grant.namespace, grant.name, grant.uid)
     if case.all_over:
-        yield from _unpin(case)
+        yield from writes.unpin(case.job)
     if case.expires_s is not None:
         job, left_s = case.job, case.expires_s - case.now_s
         due = DeleteJob(job.namespace, job.name, job.uid)
@@ -123,10 +124,9 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         yield from _again(case, ended_by, grant)
         return
     if epoch.fence.over:
-        yield from _set(case, _interrupted(case, epoch))
+        yield from writes.changed(case.job, _interrupted(case, epoch))
         return
-    if (wish := case.log_wish(grant)) != grant.log_request:
-        yield AskForLog(grant.namespace, grant.name, grant.uid, wish)
+    yield from _ask(case, grant)
     reported, stop = [*_report(case, epoch)], [*_stop(case, epoch)]
     if stop:
         # The record goes first: it must not be lost when the stop is done and the hub is gone.
@@ -134,8 +134,12 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     elif reported:
         yield from _unless_early(case, ACCEPTANCE_MAY_WAIT_S if _waits(job, grant) else 0, reported)
     elif grant.accepted and not job.finalized and not job.deleting:
-        pin = _finalizers(job, (*job.finalizers, FINALIZER))
-        yield from _unless_early(case, PIN_MAY_WAIT_S, [pin])
+        yield from _unless_early(case, PIN_MAY_WAIT_S, [writes.pin(job)])
+
+
+def _ask(case: JobCase, grant: GrantView) -> Iterator[Action]:
+    if (wish := case.log_wish(grant)) != grant.log_request:
+        yield AskForLog(grant.namespace, grant.name, grant.uid, wish)
 
 
 def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]:
@@ -147,7 +151,8 @@ def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]
         outcome = Waiting(case.job.uid, Reason.PENDING, text[:1024])
         status = job_status.waiting(case.job, outcome, (), case.now_s, run=case.bill)
         kind = "retried"
-    yield from _set(case, status | retries.counted(case.job, grant))
+    status |= retries.counted(case.job, grant) | outputs.post_mortem(grant)
+    yield from writes.changed(case.job, status)
     yield _tell(case, kind, reason=said.reason, message=said.message)
 
 
@@ -169,9 +174,9 @@ def _outdated(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     """Hold the job while a run that this hub has forgotten may live; then go on beyond its epoch."""
     job, grant = case.job, epoch.grant
     if epoch.fence.over:
-        yield from _set(case, _interrupted(case, epoch) | {"epoch": case.highest})
+        yield from writes.changed(case.job, _interrupted(case, epoch) | {"epoch": case.highest})
     else:
-        yield from _set(case, job_status.outdated(job, grant, case.now_s))
+        yield from writes.changed(case.job, job_status.outdated(job, grant, case.now_s))
 
 
 def _interrupted(case: JobCase, epoch: Epoch) -> Status:
@@ -192,7 +197,7 @@ def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         status = job_status.silent(job, epoch.fence.at_s, case.heartbeat_s, case.now_s)
         if job_status.transition(case.job, status):
             yield _tell(case, "silent", message=job_status.words_of(status, "Running"))
-    yield from _set(case, status)
+    yield from writes.changed(case.job, status)
 
 
 def _stop(case: JobCase, epoch: Epoch) -> Iterator[Action]:
@@ -259,9 +264,9 @@ def _abandoned(case: JobCase) -> Iterator[Action]:
     if case.now_s > opens_s:
         text = f"Node {job.node} has left the league, and its unattended limit has run out."
         outcome = Waiting(job.uid, Reason.PENDING, text)
-        yield from _set(case, job_status.waiting(job, outcome, (), case.now_s))
+        yield from writes.changed(case.job, job_status.waiting(job, outcome, (), case.now_s))
     else:
-        yield from _set(case, job_status.removed(job, opens_s, case.now_s))
+        yield from writes.changed(case.job, job_status.removed(job, opens_s, case.now_s))
         yield RequeueAfter(opens_s - case.now_s)
 
 
@@ -269,17 +274,17 @@ def _free(case: JobCase) -> Iterator[Action]:
     job, decision = case.job, case.decision
     if job.deleting:
         if case.all_over:
-            yield from _unpin(case)
+            yield from writes.unpin(case.job)
     elif isinstance(decision, Placement) and case.all_over and job.parsed.digest:
         yield from _place(case, decision)
     elif isinstance(decision, Waiting):
         status = job_status.waiting(job, decision, case.verdicts, case.now_s)
         status |= pacing.of(decision)
-        writes = [*_set(case, status)]
-        yield from writes
-        if not writes and _is_stale(case, decision):
-            yield _write(case, status)
-        if writes:
+        news = [*writes.changed(case.job, status)]
+        yield from news
+        if not news and _is_stale(case, decision):
+            yield writes.write(case.job, status)
+        if news:
             kind = "misconfigured" if decision.reason in job_status.FAULTS else "waiting"
             yield _tell(case, kind, reason=decision.reason, message=decision.message)
 
@@ -297,7 +302,7 @@ def _is_stale(case: JobCase, decision: Waiting) -> bool:
 def _place(case: JobCase, placement: Placement) -> Iterator[Action]:
     epoch, node = case.highest + 1, placement.site
     status = job_status.placed(case.job, placement, epoch, case.verdicts, case.now_s)
-    yield from _set(case, status)
+    yield from writes.changed(case.job, status)
     yield _grant(case, node, epoch, placement.workers)
     yield _tell(case, "granted", node=node, epoch=epoch)
 
@@ -314,33 +319,13 @@ def _grant(
         audience=case.audience,
         epoch=epoch,
         institution=case.institution,
+        project=case.project,
         spec_digest=job.parsed.digest,
         job_spec=job.parsed.wire,
         workers=workers,
         overlays=case.overlays,
         cancel="Stop" if cancel else "None",
     )
-
-
-def _set(case: JobCase, status: Status) -> Iterator[Action]:
-    job = case.job
-    if job_status.transition(job, status):
-        yield _write(case, status)
-
-
-def _write(case: JobCase, status: Status) -> SetJobStatus:
-    job = case.job
-    return SetJobStatus(job.namespace, job.name, job.uid, job.resource_version, status)
-
-
-def _unpin(case: JobCase) -> Iterator[Action]:
-    job = case.job
-    if job.finalized:
-        yield _finalizers(job, tuple(name for name in job.finalizers if name != FINALIZER))
-
-
-def _finalizers(job: JobView, names: tuple[str, ...]) -> SetFinalizers:
-    return SetFinalizers(job.namespace, job.name, job.uid, job.resource_version, names)
 
 
 def _tell(case: JobCase, kind: Any, **said: Any) -> EmitEvent:

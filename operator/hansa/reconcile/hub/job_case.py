@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.api.job.log_window import LONGEST_KEPT_S
 from hansa.model.log_request import read_log_request
 from hansa.model.plan import Placement, Stop, Verdict, Waiting
 from hansa.model.times import from_rfc3339
@@ -44,6 +45,8 @@ class JobCase:
     now_s: float
     skew_s: float
     institution: str = ""
+    project: str = ""
+    """Project that it is charged to; empty: none."""
     overlays: tuple[Mapping[str, Any], ...] = ()
     audience: str = ""
     """SHA-256 of the key pinned for the node that the job has or gets."""
@@ -89,17 +92,32 @@ class JobCase:
         stands = asked is not None and asked.epoch == grant.epoch and grant.accepted
         return self.job.log_request if stands else ""
 
+    def log_kept_s(self, grant: GrantView) -> float:
+        """Return for how many seconds more a member keeps the log of the run that ended the job; 0: not.
+
+        Its word counts for so long after the end as any log may be kept.
+        """
+        kept, ended_s = grant.status.kept_log, from_rfc3339(self.job.status.get("finishedAt"))
+        until_s = from_rfc3339(kept.until) if kept else None
+        if until_s is None or ended_s is None:
+            return 0.0
+        return max(0.0, min(until_s, ended_s + LONGEST_KEPT_S) - self.now_s)
+
+    def _only_keeps(self, epoch: Epoch) -> bool:
+        grant = epoch.grant
+        return epoch.settled and not grant.awaits_export and self.log_kept_s(grant) > 0
+
     @property
     def expires_s(self) -> float | None:
         """When the job is to be deleted, in seconds since the Unix epoch; None: it stays for now.
 
         A grant is removed once its outcome is recorded and its epoch released: while there is one, or
-        our finalizer, the job is needed.
+        our finalizer, the job is needed. One that stays for a log alone goes with its job.
         """
         spec, finished_s = self.job.parsed.spec, from_rfc3339(self.job.status.get("finishedAt"))
         ttl_s = spec.ttl_seconds_after_finished if spec else None
         if ttl_s is None or finished_s is None or not self.job.ended:
             return None
-        if self.epochs or self.job.finalized or self.job.deleting:
+        if self.job.finalized or self.job.deleting or not all(map(self._only_keeps, self.epochs)):
             return None
         return finished_s + ttl_s

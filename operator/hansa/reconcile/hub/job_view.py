@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from hansa.api import places
 from hansa.api.aijob import MAX_JOB_BYTES, SERVED_WORKLOADS, UNSERVED, AIJobSpec
+from hansa.api.job.ray_shape import RayShape
 from hansa.api.meta import LOG_REQUEST_ANNOTATION, first_fault
 from hansa.api.residency import Residency
 from hansa.grants.envelope import digest
@@ -18,6 +20,7 @@ from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Shape
 from hansa.model.times import from_rfc3339
+from hansa.reconcile.alike import Alike, Derived
 from hansa.reconcile.hub.pools import ParsedPool
 
 FINALIZER = "hansa.dev/grant"
@@ -135,11 +138,26 @@ def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
         )
         return ParsedSpec(wire, "", None, f"{text}; {remedy}")
     try:
-        return ParsedSpec(wire, digest(dict(wire)), AIJobSpec.model_validate(wire))
+        return ParsedSpec(wire, digest(dict(wire)), AIJobSpec.model_validate(_known_parts(wire)))
     except ValidationError as error:
         return ParsedSpec(wire, "", None, first_fault(error))
     except ValueError as error:
         return ParsedSpec(wire, "", None, str(error)[:500])
+
+
+def _known_parts(wire: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec to read whose commonest parts are read already; unsound ones are told as they stand."""
+    parts = dict(wire)
+    for name, known in _PARTS.items():
+        with contextlib.suppress(KeyError, TypeError, ValidationError):
+            parts[name] = known.of(wire[name])
+    return parts
+
+
+_PARTS: Mapping[str, Alike[Any]] = {
+    "ray": Alike(RayShape.model_validate),
+    "residency": Alike(Residency.model_validate),
+}
 
 
 def view_job(manifest: Mapping[str, Any], parsed: ParsedSpec) -> JobView:
@@ -169,7 +187,11 @@ def log_request_of(meta: Mapping[str, Any]) -> str:
 
 def shape_of(spec: AIJobSpec) -> Shape:
     """Return the gang a spec asks for."""
-    workers, head = spec.ray.workers, spec.ray.head
+    return _SHAPES.of(spec.ray)
+
+
+def _shape_of(ray: RayShape) -> Shape:
+    workers, head = ray.workers, ray.head
     return Shape(
         workers=workers.count,
         gpus=workers.gpus,
@@ -181,6 +203,9 @@ def shape_of(spec: AIJobSpec) -> Shape:
         head_memory_bytes=units(head.memory),
         min_workers=workers.min_count or 0,
     )
+
+
+_SHAPES = Derived(_shape_of)
 
 
 def fault_of(job: JobView, catalog: Catalog) -> Fault | None:

@@ -18,12 +18,16 @@ from pydantic import ValidationError
 from hansa.accounting.tariff import Tariff
 from hansa.api.meta import first_fault
 from hansa.api.residency import PlaceRule, Residency
-from hansa.api.sovereignnode import SovereignNodeSpec, SovereignNodeStatus
+from hansa.api.sovereignnode import AssuranceWord, SovereignNodeSpec, SovereignNodeStatus
 from hansa.grants.envelope import key_id
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
+from hansa.model.times import from_rfc3339
+from hansa.receipts.envelope import Keys
+from hansa.reconcile.alike import Derived
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
+from hansa.verification.course.words import read_word
 
 MICROS = 1_000_000
 
@@ -48,6 +52,10 @@ class ParsedNode:
     """Data sets that the league's admin pinned to it."""
     tariff: Tariff | None = None
     """Its prices, with past and coming ones; None where its spec cannot be read."""
+    bound: int = 0
+    """The most assurance that the league lets it count for."""
+    word: AssuranceWord | None = None
+    """What it has shown, in words that are believed; None: nothing."""
 
     @property
     def audience(self) -> str:
@@ -61,6 +69,9 @@ class NodeLimits:
 
     lease_grace_s: float
     currency: str
+    word_keys: Keys | None = None
+    """Key id → public key of who says what nodes have shown. None: no key is known, and what the API
+    server shows is taken as it is: for those who look on, never for those who place work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,8 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         identity_key=spec.identity_key or "",
         pinned=frozenset(spec.datasets),
         tariff=tariff_of(meta["name"], spec),
+        bound=int(spec.assurance[1:]),
+        word=_word(spec, (manifest.get("status") or {}).get("assurance"), limits.word_keys),
     )
 
 
@@ -130,7 +143,7 @@ def view_node(
     elif now_s - heartbeat_s > limits.lease_grace_s:
         text = f"its agent has not renewed its Lease for more than {limits.lease_grace_s:.0f} s"
         faults.append((Reason.NODE_UNREACHABLE, text))
-    site = _priced(node, now_s)
+    site = _assured(priced(node, now_s), node, now_s)
     if not faults:
         return NodeView(node, site, heartbeat_s)
     reason, message = min(faults, key=lambda fault: fault[0].gravity)
@@ -138,12 +151,44 @@ def view_node(
     return NodeView(node, site, heartbeat_s)
 
 
-def _priced(node: ParsedNode, now_s: float) -> Site:
-    """Return the node's site at its prices of now: the next ones may have come into force."""
-    prices = prices_at(node.tariff, now_s) if node.tariff else {}
+def _word(spec: SovereignNodeSpec, wire: object, keys: Keys | None) -> AssuranceWord | None:
+    """Return what is believed of a node's level: its own agent may write where it stands."""
+    if wire is None or spec.release_key is None:
+        return None
+    node_key = key_id(base64.b64decode(spec.release_key))
+    if keys is not None:
+        said = read_word(wire, AssuranceWord, node_key=node_key, keys=keys)
+        return said if isinstance(said, AssuranceWord) else None
+    try:
+        seen = AssuranceWord.model_validate(wire)
+    except ValidationError:
+        return None
+    return seen if seen.node_key == node_key else None
+
+
+def _assured(site: Site, node: ParsedNode, now_s: float) -> Site:
+    """Return the site at the level that counts now: what was shown grows old by itself."""
+    word = node.word
+    if word is None or now_s >= (from_rfc3339(word.until) or 0.0):
+        return site
+    level = min(node.bound, int(word.level[1:]))
+    return replace(site, assurance=level) if level else site
+
+
+def priced(node: ParsedNode, at_s: float) -> Site:
+    """Return the node's site at the prices that are valid at a moment, in seconds since the Unix epoch."""
+    prices = prices_at(node.tariff, at_s) if node.tariff else {}
     if prices == node.site.gpu_hour_price:
         return node.site
-    return replace(node.site, gpu_hour_price=prices)
+    # The same value as before until it changes: it is asked for, and compared, all the time.
+    known = _PRICED.of(node)
+    if not known or known[-1].gpu_hour_price != prices:
+        known[:] = [replace(node.site, gpu_hour_price=prices)]
+    return known[-1]
+
+
+_PRICED: Derived[ParsedNode, list[Site]] = Derived(lambda _: [])
+"""Node → its site at the prices that were asked for last."""
 
 
 def pins(nodes: Iterable[ParsedNode]) -> dict[str, frozenset[str]]:
@@ -193,7 +238,14 @@ def place_set(rule: PlaceRule) -> PlaceSet:
 
 def residency_rule(residency: Residency) -> ResidencyRule:
     """Return a wire residency as the planner's value."""
+    return _RULES.of(residency)
+
+
+def _residency_rule(residency: Residency) -> ResidencyRule:
     return ResidencyRule(place_set(residency.location), place_set(residency.legal_control))
+
+
+_RULES = Derived(_residency_rule)
 
 
 def micros(decimal: str) -> int:
@@ -285,7 +337,6 @@ def _site(name: str, spec: SovereignNodeSpec, status: SovereignNodeStatus) -> Si
         cpu_hour_price=micros(spec.cpu_hour_price),
         datasets={notice.name: notice.jurisdiction for notice in status.datasets},
         dataset_rules={notice.name: residency_rule(notice.residency) for notice in status.datasets},
-        assurance=int(spec.assurance[1:]),
         draining=spec.scheduling == "Draining",
         policy_generation=status.policy_generation,
     )

@@ -127,9 +127,8 @@ def plan_job(
     """
     epochs, request = tuple(epochs), request or request_of(job, league.catalog)
     rows = _refusals(job, epochs, now_s)
-    # Of the nodes that turned it down, not of all: this is done for every job.
-    said_no = {str(row.get("node")) for row in rows} & league.nodes.keys()
-    generations = {name: league.nodes[name].site.policy_generation for name in said_no}
+    refused_by = _refused_by(job, rows, league, now_s) if rows else {}
+    refused_by |= _elsewhere(job, league)
     spent = billing.earlier(job.status).cost_micros
     request = _as_granted(request, job, epochs)
     fault = None if request.barred else _bar(job, epochs, rows, now_s)
@@ -137,12 +136,29 @@ def plan_job(
         request = replace(request, barred=fault[0], barred_message=fault[1])
     if request.budget_micros is not None and spent:
         request = replace(request, budget_micros=max(0, request.budget_micros - spent))
-    return replace(
-        request,
-        submitted_s=queue_time.submitted_as_s(job),
-        refused_by=refusals.standing(rows, job.parsed.digest, generations, now_s),
-        holdings=_holdings(job, epochs, decision, gpu_class, now_s),
-    )
+    submitted_s = queue_time.submitted_as_s(job)
+    holdings = _holdings(job, epochs, decision, gpu_class, now_s)
+    if (submitted_s, refused_by, holdings) == (request.submitted_s, {}, ()):
+        return request
+    return replace(request, submitted_s=submitted_s, refused_by=refused_by, holdings=holdings)
+
+
+def _refused_by(
+    job: JobView, rows: Iterable[refusals.Row], league: LeagueView, now_s: float
+) -> dict[str, str]:
+    # Of the nodes that turned it down, not of all: this is done for every job.
+    said_no = {str(row.get("node")) for row in rows} & league.nodes.keys()
+    generations = {name: league.nodes[name].site.policy_generation for name in said_no}
+    return refusals.standing(rows, job.parsed.digest, generations, now_s)
+
+
+def _elsewhere(job: JobView, league: LeagueView) -> dict[str, str]:
+    """Return the nodes at which an audit may not be: all but the one that the draw has named."""
+    spec = job.parsed.spec
+    if spec is None or spec.audit is None:
+        return {}
+    why = f"it is an audit of {spec.audit.of}, which the draw has given to {spec.audit.node}"
+    return {name: why for name in league.nodes if name != spec.audit.node}
 
 
 def orphan(uid: str, epochs: Iterable[Epoch], now_s: float) -> Job | None:
@@ -268,6 +284,8 @@ def _refusals(job: JobView, epochs: tuple[Epoch, ...], now_s: float) -> list[ref
     Counted only once it is written, a plan made in between would ask the same node again.
     """
     rows: list[refusals.Row] = [*job.status.get("refusals", ())]
+    if not epochs:
+        return rows
     known = {row.get("epoch") for row in rows}
     for epoch in epochs:
         grant = epoch.grant

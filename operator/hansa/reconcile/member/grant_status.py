@@ -112,6 +112,8 @@ class Ending:
     told: Outgoing
     exports: tuple[Manifest, ...] = ()
     """Rows of what waits for its release, by ``export``."""
+    post_mortem: tuple[Manifest, ...] = ()
+    """Rows of pods that died, as far as they may be told of."""
 
 
 def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest:
@@ -126,6 +128,8 @@ def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest
         fields["logTail"] = ending.told.tail
     if ending.exports:
         fields["exports"] = list(ending.exports)
+    if ending.post_mortem:
+        fields["postMortem"] = list(ending.post_mortem)
     return _patch(grant, stamp, fields, *_verdict(ending.reason, ending.told.message))
 
 

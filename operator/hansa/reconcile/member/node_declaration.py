@@ -24,6 +24,7 @@ OWN_CONDITIONS = (
     "ClockInSync",
     "DiskAvailable",
     "SecondLockHolds",
+    "ReceiptsTaken",
     "RunsRemoved",
 )
 HOME_ONLY = frozenset({"RunsRemoved"})
@@ -40,6 +41,7 @@ class Health:
     clock: str = ""
     disk: str = ""
     lock: str = ""
+    ledger: str = ""
     removal: str = ""
     identity: str = ""
     """Told at home alone: work is taken for as long as the present token holds."""
@@ -60,15 +62,15 @@ class Health:
         """Return the member's conditions, as the hub is told."""
         troubles = (
             *(self.policy, self.hub, self.kuberay, self.clock, self.disk, self.lock),
-            self.removal,
+            *(self.ledger, self.removal),
         )
         bad = (
             *("NoUsablePolicy", "HubUnreachable", "KubeRayUnfit", "ClockSkewed", "DiskFull"),
-            *("CanaryAdmitted", "NamespaceHangs"),
+            *("CanaryAdmitted", "LedgerBehind", "NamespaceHangs"),
         )
         good = (
             *("Enforcing", "HubAnswers", "KubeRayFound", "ClockInSync", "DiskAvailable"),
-            *("CanariesDenied", "RunsRemoved"),
+            *("CanariesDenied", "LedgerKeepsUp", "RunsRemoved"),
         )
         return [
             StatedCondition(
@@ -95,6 +97,8 @@ class Declaration:
     outbox: Sequence[Manifest] = ()
     """Receipts that travel, in their envelopes."""
     receipts_waiting: int = 0
+    audits: Mapping[str, Any] = field(default_factory=dict)
+    """Its answers to the ledger's call to auditors."""
 
 
 def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float) -> Manifest:
@@ -112,6 +116,8 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
     }
     if said.outbox or said.receipts_waiting:
         status["receipts"] = {"outbox": list(said.outbox), "waiting": said.receipts_waiting}
+    if said.audits:
+        status["audits"] = dict(said.audits)
     if said.kuberay_version:
         status["kuberayVersion"] = said.kuberay_version
     if said.token_end_s is not None:

@@ -46,14 +46,14 @@ class Outgoing:
 
 def wanted(job: AIJobSpec, may: Exportable) -> bool:
     """Tell whether the output is worth reading at all."""
-    return may.logs.verdict == "Allow" or (job.result is not None and may.result.verdict != "Deny")
+    return may.shows_tail or (job.result is not None and may.result.verdict != "Deny")
 
 
 def outgoing(
     found: Finding, message: str, output: Output, job: AIJobSpec, may: Exportable
 ) -> Outgoing:
     """Return what may be told of a run that has ended. ``message``: the controller's."""
-    logs = may.logs.verdict == "Allow"
+    logs = may.shows_tail
     result, withheld = _result(output, job, may.result)
     # The controller puts the end of the log into its message: bound by the same rule.
     words = within(message, MESSAGE_BYTES) if logs and not found.words else ""
@@ -92,10 +92,10 @@ def _checked(result: bytes, declared_bytes: int) -> tuple[str | None, str]:
         return None, NOT_TEXT
 
 
-def clusters_words(text: str) -> str:
+def clusters_words(text: str, most_bytes: int = MOST_WORDS) -> str:
     """Return what the member's cluster says of the run's objects, as one short line."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return within(" ".join(printable.split()), MOST_WORDS)
+    return within(" ".join(printable.split()), most_bytes)
 
 
 def refusal(kind: str, error: Terminal) -> str:

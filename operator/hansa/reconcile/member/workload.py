@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason
@@ -89,6 +89,45 @@ class Traces:
     refused: str = ""
 
 
+Role: TypeAlias = Literal["Head", "Worker", "Submitter"]
+"""Of a pod."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PodEvent:
+    """A warning of the member's cluster about a pod."""
+
+    reason: str
+    message: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeadPod:
+    """A pod that ended badly, or never began."""
+
+    pod: str
+    role: Role
+    reason: str
+    exit_code: int | None = None
+    restarts: int = 0
+    at_s: float | None = None
+    container: str = ""
+    """Whose log tells of it; empty: none does."""
+    previous: bool = False
+    """Whether another container has taken its place since."""
+    events: tuple[PodEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Autopsy:
+    """What is left of pods that died."""
+
+    dead: tuple[DeadPod, ...] = ()
+    machines: frozenset[str] = frozenset()
+    """Names of machines that may stand in what is said of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Why a run ended, and what was seen; no word of it is the job's own."""
@@ -151,6 +190,10 @@ class Workload(Protocol):
 
     def diagnose(self, end: EndReason, traces: Traces) -> Finding:
         """Return why a run really ended; ``end``: what the object's status says."""
+        ...
+
+    def autopsy(self, traces: Traces) -> Autopsy:
+        """Return which of its pods died; never raises on what a cluster wrote there."""
         ...
 
     def output(self, log: str) -> Output:

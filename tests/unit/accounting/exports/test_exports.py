@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from hansa.accounting.clearing import Period, clear
 from hansa.accounting.exports.bank_file import Order, Party, bank_file
 from hansa.accounting.exports.focus import COLUMNS, focus_csv
 from hansa.accounting.exports.journal import journal
@@ -17,6 +16,7 @@ from hansa.accounting.exports.report import report_csv, report_pdf
 from hansa.accounting.exports.usage_record import NAMESPACE, usage_records
 from hansa.accounting.postings import KITTY, Claim, Event, postings
 from hansa.accounting.quote import CarbonFactor
+from hansa.accounting.settlement.clearing import Period, clear
 from hansa.accounting.statement import Correction, Month, statement
 from hansa.errors import Terminal
 from tests.unit.accounting.usages import BEGAN_MS, EUR, digest, usage
@@ -53,7 +53,8 @@ def test_focus_has_its_mandatory_columns_and_the_books_sums() -> None:
 def test_focus_multiplies_out() -> None:
     for row in focus_rows()[:3]:
         cost = Decimal(row["ContractedUnitPrice"]) * Decimal(row["PricingQuantity"])
-        assert abs(cost - Decimal(row["ContractedCost"])) < Decimal("0.000002")
+        assert cost == Decimal(row["ContractedCost"]) == Decimal(row["ListCost"])
+        assert abs(cost - Decimal(row["BilledCost"])) < Decimal("0.000002")
         assert row["BillingPeriodStart"] <= row["ChargePeriodStart"] < row["ChargePeriodEnd"]
         assert row["ChargePeriodEnd"] <= row["BillingPeriodEnd"]
 

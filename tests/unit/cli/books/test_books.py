@@ -200,6 +200,19 @@ def test_a_quote_is_told_for_each_node_the_cheapest_first() -> None:
     ]
 
 
+def test_cards_with_less_memory_than_asked_for_are_not_quoted() -> None:
+    thing = node()
+    text = job(4).replace("gpus: 4", "gpus: 4, gpuMemory: 60Gi")
+    rows = {}
+    for memory in ("40Gi", "80Gi", "what?", None):
+        row = {"gpuClass": "h100"} | ({"memory": memory} if memory else {})
+        found = read_node(thing | {"status": {"inventory": [row]}})
+        rows[memory] = [*quote.rows(quote.read_job(text), [found], 1e9)]
+
+    assert rows["40Gi"] == []
+    assert rows["80Gi"] == rows["what?"] == rows[None] != []
+
+
 def test_work_without_gpus_is_quoted_by_cpu() -> None:
     found = read_node(node(cpuHourPrice="0.04"))
     [row] = quote.rows(quote.read_job(job(0)), [found], 1e9)
@@ -213,8 +226,9 @@ def test_work_without_gpus_is_quoted_by_cpu() -> None:
         ("- x", "holds no AIJob"),
         (job(99), "ray.workers.gpus"),
         ("{", "holds no AIJob"),
+        (b"\xff\xfe\x00", "holds no AIJob"),
     ],
 )
-def test_what_is_no_job_is_refused_by_its_field(text: str, says: str) -> None:
+def test_what_is_no_job_is_refused_by_its_field(text: str | bytes, says: str) -> None:
     with pytest.raises(Terminal, match=says):
         quote.read_job(text)

@@ -203,3 +203,41 @@ def test_a_whole_bundle_says_how_its_images_go_into_the_registry(folder, held):
         f"skopeo copy --all --preserve-digests oci-archive:{held.file} docker://{held.target}"
         in (told.output)
     )
+
+
+VALUES = {"an image that is text": "image: x", "a global part that is a list": "global: [x]"}
+
+
+@pytest.mark.parametrize("text", VALUES.values(), ids=VALUES)
+def test_values_that_no_chart_takes_are_told(tmp_path, text):
+    path = tmp_path / "values.yaml"
+    path.write_text(text)
+    with pytest.raises(Terminal, match="is no mapping"):
+        list(chart_images(MEMBER, path))
+
+
+@pytest.mark.parametrize("text", ["image: null", "resolver: {image: null}"])
+def test_an_image_that_was_taken_out_is_told(tmp_path, text):
+    path = tmp_path / "values.yaml"
+    path.write_text(text)
+    with pytest.raises(Terminal, match="not named by digest"):
+        list(chart_images(MEMBER, path))
+
+
+def test_an_archive_is_checked_where_there_are_no_charts(tmp_path, monkeypatch):
+    """At the site without a network there is the archive, and nothing else of ours."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "bundle.tar"
+    archive.write(path, [MEMBER], [], tmp_path)
+
+    done = CliRunner().invoke(bundle, ["--verify", str(path)])
+
+    assert done.exit_code == 0, done.output
+
+
+def test_a_folder_without_charts_is_a_usage_error(tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text("")
+    done = CliRunner().invoke(bundle, ["--charts", str(tmp_path), "--member-values", str(values)])
+    assert done.exit_code == 2
+    assert "there is no chart in" in done.output

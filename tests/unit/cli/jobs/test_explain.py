@@ -157,6 +157,16 @@ def test_without_the_nodes_the_hubs_words_are_all_there_is():
     assert "you may not list sovereignnodes, aijobs" in told.story[0]
 
 
+def test_the_summary_says_what_verification_knows():
+    study = job("study")
+    study["spec"]["audit"] = {"of": "model", "epoch": 2, "node": "riga"}
+    known = {"epoch": 1, "reached": "L1", "audit": "Passed", "message": "riga got the same"}
+    study["status"] = study.get("status", {}) | {"assurance": known}
+    lines = explain.summary(study)
+    assert "  it is an audit of model, run 2, at riga" in lines
+    assert "  run 1 reached L1, audit Passed: riga got the same" in lines
+
+
 def test_the_summary_says_what_the_hub_said():
     estimate = {"p50": "2027-01-15T09:00:00Z", "p90": "2027-01-15T10:00:00Z"}
     study = job("study", conditions=[WAITING], queuePosition=3, startEstimate=estimate)
@@ -177,3 +187,19 @@ def test_members_words_are_shown():
     (line,) = explain.refusal_lines(job("study", refusals=[refusal]))
     assert line.node == "riga"
     assert line.cells[3] == "change the job, or ask the member's platform team"
+
+
+def test_how_pods_died_is_shown_with_the_job():
+    pod = {"role": "Head", "reason": "OOMKilled", "exitCode": 137, "restarts": 2}
+    pod |= {"events": ["BackOff: again"], "logTail": "one\nboom"}
+    study = job("study", postMortem={"node": "tartu", "epoch": 3, "pods": [pod]})
+
+    told = explain.summary(study)
+
+    assert told[-5:] == [
+        "  pods that died in run 3, at node tartu:",
+        "    Head: OOMKilled, exit code 137, started anew 2 times",
+        "      BackOff: again",
+        "      | one",
+        "      | boom",
+    ]

@@ -69,6 +69,11 @@ class Server:
 
     async def apply(self, path, body, *, manager):
         self.applied.append((path, body["metadata"]["name"], manager))
+        return self.answers[0]
+
+    async def merge(self, path, _):
+        self.merged = path
+        return self.answers[0]
 
     async def get(self, _):
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -99,6 +104,11 @@ async def test_a_job_that_fails_is_not_waited_for():
     assert wait.ending(found) == (False, "study: Failed: memory exhausted")
 
 
+async def test_a_server_that_never_answered_is_an_error():
+    with pytest.raises(Retryable):
+        await wait.wait_for(Server(Retryable("cannot connect")), "/path", "ended", 0.0)
+
+
 async def test_the_time_may_be_over():
     assert await wait.wait_for(Server(WAITING), "/path", "placed", 0.01) is None
 
@@ -123,6 +133,81 @@ def test_a_script_learns_how_it_ended(monkeypatch, written, last, code):
     path = "/apis/hansa.dev/v1alpha1/namespaces/clinic/aijobs/study"
     assert server.applied == [(path, "study", "kubectl-hansa")]
     assert CliRunner().invoke(cli, ["wait", "study", "--timeout", "0.01"]).exit_code == code
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Runs a command against a server that shows one job."""
+
+    def ask(server, *arguments):
+        monkeypatch.setattr(
+            "hansa.cli.access.Access.ask", lambda _, question: asyncio.run(question(server))
+        )
+        return CliRunner().invoke(cli, [*arguments])
+
+    return ask
+
+
+TOLD = {
+    "a job that is submitted anew": ("submit", DONE, "does not run anew"),
+    "a job that had ended already": ("cancel", DONE, "had ended already: study: Succeeded"),
+    "a job that waits": ("cancel", WAITING, "is suspended"),
+}
+
+
+@pytest.mark.parametrize(("command", "found", "words"), TOLD.values(), ids=TOLD)
+def test_what_a_command_did_is_told(asked, written, command, found, words):
+    argument = written() if command == "submit" else "study"
+    result = asked(Server(found), command, argument)
+
+    assert result.exit_code == 0, result.output
+    assert words in result.output
+    assert ("anew" in result.output) is (words == "does not run anew")
+
+
+NAMES = {
+    "as the queue shows it": (["lab/study"], "/namespaces/lab/aijobs/study"),
+    "in the context's namespace": (["study"], "/namespaces/clinic/aijobs/study"),
+    "in another": (["study", "-n", "lab"], "/namespaces/lab/aijobs/study"),
+    "said twice": (["lab/study", "-n", "lab"], "/namespaces/lab/aijobs/study"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "path"), NAMES.values(), ids=NAMES)
+def test_a_job_is_found_by_its_name(asked, arguments, path):
+    server = Server(WAITING)
+    assert asked(server, "cancel", *arguments).exit_code == 0
+    assert server.merged.endswith(path)
+
+
+BAD = {
+    "another namespace": ["cancel", "lab/study", "-n", "clinic"],
+    "a part of a path": ["cancel", "../study"],
+    "a subresource": ["cancel", "study/status/x"],
+    "a query": ["wait", "study?dryRun=All"],
+    "nothing": ["logs", ""],
+    "capitals": ["explain", "Study"],
+    "a namespace that is none": ["cancel", "study", "-n", "a/b"],
+    "a time before now": ["wait", "study", "--timeout", "-1"],
+    "a time that nobody keeps": ["submit", "FILE", "--timeout", "5"],
+}
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
+def test_what_cannot_be_meant_is_a_usage_error(asked, written, arguments):
+    server = Server(DONE)
+    result = asked(server, *(written() if word == "FILE" else word for word in arguments))
+
+    assert result.exit_code == 2, result.output
+    assert not server.applied
+
+
+@pytest.mark.parametrize("metadata", [["a"], {"name": 7}, None])
+def test_a_job_without_a_name_is_told(tmp_path, metadata):
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(job("study") | {"metadata": metadata}))
+    with pytest.raises(Terminal, match=r"metadata\.name"):
+        list(submit.read_jobs(str(path)))
 
 
 def test_the_queue_is_shown_in_the_order_in_which_it_is_served():

@@ -134,6 +134,25 @@ def test_logs_go_by_their_own_rule():
     assert both.logs.rule == "spec.datasets[b].exports.logs: Deny"
 
 
+# Rules of two data sets → what counts, whether the last lines may leave, whether more may.
+LOGS: dict[str, tuple[tuple[str, str], str, bool, bool]] = {
+    "all": (("Allow", "Allow"), "Allow", True, True),
+    "the tail is stricter than all": (("Allow", "Tail"), "Tail", True, False),
+    "whatever their order": (("Tail", "Allow"), "Tail", True, False),
+    "and less strict than nothing": (("Tail", "Deny"), "Deny", False, False),
+}
+
+
+@pytest.mark.parametrize("case", LOGS)
+def test_of_a_log_the_narrowest_rule_counts(case):
+    (first, second), verdict, tail, whole = LOGS[case]
+    law = policy(**sets(dataset("a", {"logs": first}), dataset("b", {"logs": second})))
+
+    may = exportable(Subject("hospital", ("a", "b")), law)
+
+    assert (may.logs.verdict, may.shows_tail, may.shows_log) == (verdict, tail, whole)
+
+
 def test_without_a_policy_nothing_leaves():
     may = exportable(Subject("hospital", ()), None)
 

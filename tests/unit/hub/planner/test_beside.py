@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from hansa.model.plan import Placement
+from hansa.model.plan import Placement, Stop
 from tests.unit.hub import kit
 from tests.unit.hub.driving import here
+from tests.unit.reconcile.hub.hub_objects import ACCEPTED
 
 GPUS = 8
 
@@ -120,3 +121,41 @@ async def test_a_look_meanwhile_sees_the_league_of_before(hub):
     await planned_while(hub, lambda: seen.append(hub.plans.snapshot))
     assert seen == [before]
     assert len(hub.plans.snapshot.jobs) == 1
+
+
+@pytest.fixture
+def full(hub):
+    """A job of least priority fills the node, and one of more asks for its place."""
+    kit.pool(hub.store, preemption={"policy": "LowerPriority", "minRuntimeSeconds": 0})
+    low = kit.submit(hub.store, "low", **kit.gpus(GPUS))
+    kit.later(hub)
+    (path,) = kit.grants(hub.store)
+    kit.answer(hub.store, path, ACCEPTED)
+    kit.later(hub)
+    kit.submit(hub.store, "high", priority=100, **kit.gpus(GPUS))
+    hub.hear()
+    due(hub)
+    return low, path
+
+
+def writes(hub, path):
+    """The member sends a piece of the log that the job's owner follows."""
+    piece = {"log": {"start": 0, "text": "epoch 1\n"}}
+    kit.answer(hub.store, path, hub.store.objects[path]["status"] | piece)
+    hub.hear()
+
+
+async def test_a_job_whose_log_is_followed_is_stopped_like_any_other(hub, full):
+    low, path = full
+    told = await planned_while(hub, lambda: writes(hub, path))
+
+    assert low in dict(told)
+    assert isinstance(hub.plans.decision(low), Stop)
+
+
+async def test_one_that_changed_meanwhile_is_not_stopped_for_what_it_was(hub, full):
+    low, _ = full
+    told = await planned_while(hub, lambda: suspend(hub, "low"))
+
+    assert low not in dict(told)
+    assert not isinstance(hub.plans.decision(low), Stop)

@@ -16,6 +16,7 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.reconcile.hub.status.job_status import MAX_VERDICTS
 from hansa.reconcile.hub.status.pacing import VERDICTS_PAUSE_S
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import NOW_S
 
 GIB = 1 << 30
@@ -170,7 +171,7 @@ def test_a_node_that_fills_is_no_news_and_is_told_after_a_while(store, clock):
     kit.later(hub)
     writes = len(store.writes)
     kit.later(hub)
-    hub.controller.tick()
+    driven(hub.controller.tick())
     kit.later(hub, 0)
     assert (len(store.writes), shown(hub, "b")) == (writes, {"tartu": "WaitingForQuota"})
 
@@ -178,6 +179,6 @@ def test_a_node_that_fills_is_no_news_and_is_told_after_a_while(store, clock):
     kit.beat(store, "tartu")
     hub.hear()
     hub.plan()
-    hub.controller.tick()
+    driven(hub.controller.tick())
     hub.work()
     assert shown(hub, "b") == {"tartu": "WaitingForCapacity"}

@@ -19,6 +19,7 @@ from hansa.reconcile.fencing import sign_release
 from hansa.reconcile.hub.snapshot import build
 from tests.residency_kit import stands_in
 from tests.unit.hub import kit
+from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED, LIMITS, SKEW_S, condition
 
 NODES = ("tartu", "riga", "porto")
@@ -149,7 +150,7 @@ class HubAndLeague(RuleBasedStateMachine):
             if self.clock.now_s - self.contact[grant["spec"]["node"]] > UNATTENDED_S:
                 self.stopped.add(path)
         self.hub.hear()
-        self.hub.controller.tick()
+        driven(self.hub.controller.tick())
         self.hub.queue.come_back()
 
     # The hub.

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from hansa.hub.planner.status_pacing import MOST_DUE, MOST_LOOKED_AT, StatusPacing
+from hansa.hub.planner.status_pacing import (
+    MOST_DUE,
+    MOST_IN_A_TURN,
+    MOST_LOOKED_AT,
+    StatusPacing,
+)
 from hansa.model.plan import Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.reconcile.hub.status.pacing import LEAST_PAUSE_S, VERDICTS_PAUSE_S
+from tests.unit.hub.driving import driven
 from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view
 
 TELLS = job_view({"queuePosition": 0})
@@ -15,6 +21,15 @@ TELLS = job_view({"queuePosition": 0})
 
 def queue(count, position=9):
     return [Waiting(f"u{n}", Reason.WAITING_FOR_CAPACITY, "", position) for n in range(count)]
+
+
+def due(told, *what, **how):
+    """Jobs that one call yields, all turns of it done here and now."""
+
+    async def found():
+        return [uid async for uid in told.due(*what, **how)]
+
+    return driven(found())
 
 
 def nothing(_uid):
@@ -40,7 +55,7 @@ def test_who_is_due(case):
     told = StatusPacing()
     if ago_s is not None:
         told.note("u0", NOW_S - ago_s)
-    assert [*told.due(queue(1, position), lambda _: job, nothing, NOW_S)] == expected
+    assert due(told, queue(1, position), lambda _: job, nothing, NOW_S) == expected
 
 
 FILLED = {
@@ -55,7 +70,7 @@ def test_verdicts_follow_what_is_free_at_leisure(case):
     ago_s, verdicts, expected = FILLED[case]
     told = StatusPacing()
     told.note("u0", NOW_S - ago_s)
-    assert [*told.due(queue(1, 0), lambda _: TELLS, verdicts, NOW_S)] == expected
+    assert due(told, queue(1, 0), lambda _: TELLS, verdicts, NOW_S) == expected
 
 
 def test_a_forgotten_job_counts_as_told_long_ago():
@@ -70,17 +85,56 @@ def test_a_long_queue_is_looked_at_in_turns():
     told, waiting = StatusPacing(), queue(MOST_DUE + 5)
     found = []
     for _ in range(2):
-        for uid in told.due(waiting, lambda _: TELLS, nothing, NOW_S):
+        for uid in due(told, waiting, lambda _: TELLS, nothing, NOW_S):
             told.note(uid, NOW_S)
             found.append(uid)
     assert found == [said.job_uid for said in waiting]
-    assert [*told.due(waiting, lambda _: TELLS, nothing, NOW_S)] == []
+    assert due(told, waiting, lambda _: TELLS, nothing, NOW_S) == []
 
 
 def test_one_call_looks_at_so_many_and_the_next_goes_on():
     told, looked = StatusPacing(), []
     for count in (MOST_LOOKED_AT, 7, MOST_LOOKED_AT):
         before = len(looked)
-        assert [*told.due(queue(MOST_LOOKED_AT + 7), looked.append, nothing, NOW_S)] == []
+        assert due(told, queue(MOST_LOOKED_AT + 7), looked.append, nothing, NOW_S) == []
         assert len(looked) - before == count
     assert looked[MOST_LOOKED_AT] == f"u{MOST_LOOKED_AT}"
+
+
+def test_no_turn_of_the_loop_asks_for_more_verdicts_than_its_bound():
+    told, asked = StatusPacing(), []
+    rows = told.due(
+        queue(MOST_LOOKED_AT, 0), lambda _: TELLS, lambda uid: asked.append(uid) or (), NOW_S
+    )
+    step, longest = rows.asend(None), 0
+    while len(asked) < MOST_LOOKED_AT:
+        before = len(asked)
+        step.send(None)
+        longest = max(longest, len(asked) - before)
+    assert longest == MOST_IN_A_TURN
+
+
+def test_a_look_ends_when_a_plan_begins_and_goes_on_where_it_was():
+    """Meanwhile nobody may ask for verdicts: the planner is at work on the league."""
+    told, looked, left = StatusPacing(), [], [3]
+
+    def may_ask():
+        left[0] -= 1
+        return left[0] >= 0
+
+    assert due(told, queue(9, 0), looked.append, nothing, NOW_S, may_ask=may_ask) == []
+    assert looked == ["u0", "u1", "u2"]
+    due(told, queue(9, 0), looked.append, nothing, NOW_S)
+    assert looked[3:] == [f"u{n}" for n in range(3, 9)]
+
+
+def test_verdicts_that_have_not_changed_are_not_found_again_at_once():
+    told, asked = StatusPacing(), []
+
+    def look(after_s):
+        due(
+            told, queue(1, 0), lambda _: TELLS, lambda uid: asked.append(uid) or (), NOW_S + after_s
+        )
+        return len(asked)
+
+    assert [look(0), look(VERDICTS_PAUSE_S - 1), look(VERDICTS_PAUSE_S)] == [1, 1, 2]

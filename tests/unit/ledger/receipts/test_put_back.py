@@ -13,7 +13,14 @@ from hansa.receipts.envelope import unseal
 from hansa.receipts.watermark import NOTHING
 from tests.unit.grants.grant_kit import NODE
 from tests.unit.ledger.receipts.test_faults_of_members import Jumping
-from tests.unit.ledger.receipts.test_source import GRANT_PATH, TARTU, Ledger, shown, tartu
+from tests.unit.ledger.receipts.test_source import (
+    GRANT_PATH,
+    TARTU,
+    Ledger,
+    heard,
+    shown,
+    tartu,
+)
 
 
 @pytest.fixture
@@ -43,12 +50,14 @@ async def test_what_a_backup_lacks_is_asked_for_again_and_paid_once(
     node = tartu([])
     node["status"]["receipts"]["taken"] = said
     before.hub.put(TARTU, node)
+    await heard(before.view)
     await before.intake.step()
     assert before.taken.sequence == kept
     assert before.taken.digest == (digest(outbox[kept - 1]) if kept else NOTHING)
 
     node["status"]["receipts"] |= {"outbox": outbox[kept:]}
     before.hub.put(TARTU, node)
+    await heard(before.view)
     await before.intake.step()
     assert before.taken.sequence == 3
     assert sorted(before.amounts) == [100_000, 600_000, 600_000]
@@ -65,7 +74,9 @@ async def test_a_ledger_that_lost_all_says_so_once(engine: Engine, tmp_path):
     node = tartu([])
     node["status"]["receipts"]["taken"] = {"digest": "sha256:" + "a" * 64}
     ledger.hub.put(TARTU, node)
+    await heard(ledger.view)
     await ledger.intake.step()
+    await heard(ledger.view)
     assert ledger.taken.digest == NOTHING
     writes: list[str] = []
     ledger.hub.merge = lambda path, _: writes.append(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from pathlib import Path
@@ -17,7 +18,9 @@ from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.sovereignnode import SovereignNodeSpec
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.ledger.intake import Intake
+from hansa.ledger.receipts import hub_view
 from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.ledger.receipts.source import NodeReceipts
 from hansa.ledger.store import schema
@@ -38,6 +41,8 @@ from tests.unit.grants.grant_kit import HUB, NODE, NOW_S, UID, grant, job
 from tests.unit.member.small_cluster import SmallCluster
 from tests.unit.receipts.receipt_kit import OTHER, changed, history
 
+FOLLOWING: list[asyncio.Task[None]] = []
+"""Of the running test; its loop ends them."""
 TARTU = SOVEREIGNNODE.path(name="tartu")
 SPEC = {
     "institution": "clinic",
@@ -71,6 +76,11 @@ def granted() -> dict[str, Any]:
     return {"metadata": {"name": "aij-0-e1"}, "spec": grant(job())}
 
 
+def charged() -> dict[str, Any]:
+    """Return the grant as the hub charges it to the default project of the job's namespace."""
+    return granted() | {"spec": grant(job(), project="screening")}
+
+
 def receipts(**changes: Any):
     """Return the receipts of the granted run, in which the member may say otherwise."""
     terms = Terms(NODE.key_id, "EE", "nvidia-rtx-4090", SPEC, NOW_S)
@@ -81,6 +91,14 @@ def receipts(**changes: Any):
 
 def shown(found=None, signer=NODE) -> list[Any]:
     return [wire(seal(receipt, signer)) for receipt in (found or receipts())]
+
+
+async def heard(view: HubView) -> None:
+    """Have a view take in all that its hub has told so far."""
+    if not view.synced:
+        FOLLOWING.append(asyncio.create_task(view.follow()))
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 class Ledger:
@@ -95,8 +113,15 @@ class Ledger:
         policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
         index = SqliteLeafIndex(folder / "leaves.db")
         self.logbook = Logbook(Appender(FileStore(folder / "log"), index, [own], policy), Clock())
+        self.view = HubView(self.hub, Clock())
         self.source = NodeReceipts(
-            self.hub, self.evidence, signer=HUB, clock=Clock(), logbook=self.logbook, skew_s=30.0
+            self.hub,
+            self.view,
+            self.evidence,
+            signer=HUB,
+            clock=Clock(),
+            logbook=self.logbook,
+            skew_s=30.0,
         )
         self.tariffs = {"tartu": tariff_of("tartu", SovereignNodeSpec.model_validate(SPEC))}
         self.intake = Intake(
@@ -106,8 +131,13 @@ class Ledger:
             terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), self.tariffs),
         )
 
-    async def step(self, outbox: list[Any]) -> None:
+    async def show(self, outbox: list[Any]) -> None:
+        """Have the node show receipts, and the ledger hear of it."""
         self.hub.put(TARTU, tartu(outbox))
+        await heard(self.view)
+
+    async def step(self, outbox: list[Any]) -> None:
+        await self.show(outbox)
         await self.intake.step()
 
     @property
@@ -167,7 +197,7 @@ async def test_every_receipt_is_in_the_log_with_a_proof(ledger: Ledger):
 async def test_a_ledger_that_was_killed_goes_on_where_it_was(engine: Engine, tmp_path: Path):
     """Evidence is kept first: what the books and the log have not seen they get from there."""
     first = Ledger(engine, tmp_path)
-    first.hub.put(TARTU, tartu(shown()))
+    await first.show(shown())
     await first.source.take()
     assert first.amounts == []
 
@@ -178,18 +208,59 @@ async def test_a_ledger_that_was_killed_goes_on_where_it_was(engine: Engine, tmp
 
 async def test_a_grant_that_is_gone_by_now_was_seen(ledger: Ledger):
     await ledger.step([])
-    del ledger.hub.objects[GRANT_PATH]
+    await ledger.hub.delete(GRANT_PATH)
     await ledger.step(shown())
     assert len(ledger.amounts) == 3
 
 
+async def test_a_grant_that_lived_between_two_looks_was_seen(ledger: Ledger):
+    await ledger.hub.delete(GRANT_PATH)
+    await ledger.step([])
+    ledger.hub.put(GRANT_PATH, granted())
+    await heard(ledger.view)
+    await ledger.hub.delete(GRANT_PATH)
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 3
+
+
+async def test_a_grant_that_the_watch_has_not_told_yet_is_asked_for(ledger: Ledger):
+    """Two watches are not in step: what a node shows may be heard before what it was granted."""
+    await ledger.hub.delete(GRANT_PATH)
+    await ledger.step([])
+    ledger.hub._watches.clear()
+    ledger.hub.put(GRANT_PATH, granted())
+    ledger.view._nodes.put(ledger.hub.put(TARTU, tartu(shown())))
+    await ledger.intake.step()
+    assert len(ledger.amounts) == 3
+    assert ledger.disputes == set()
+
+
+async def test_a_grant_is_read_once_and_the_hub_is_not_listed_again(ledger: Ledger, monkeypatch):
+    read, listed = [], []
+    parse, list_ = hub_view.read_grant, ledger.hub.list
+    monkeypatch.setattr(hub_view, "read_grant", lambda thing: read.append(thing) or parse(thing))
+    monkeypatch.setattr(ledger.hub, "list", lambda path, **_: listed.append(path) or list_(path))
+    for accepted in range(4):
+        ledger.hub.put(GRANT_PATH, granted() | {"status": {"receipts": accepted}})
+        await ledger.step(shown())
+    assert (len(read), len(listed)) == (1, 2)
+
+
 async def test_receipts_of_a_node_that_left_are_booked_and_hold_up_no_others(ledger: Ledger):
-    ledger.hub.put(TARTU, tartu(shown()))
+    await ledger.show(shown())
     await ledger.source.take()
-    del ledger.hub.objects[TARTU]
+    await ledger.hub.delete(TARTU)
+    await heard(ledger.view)
     await ledger.intake.step()
     assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
     assert ledger.evidence.unbooked() == []
+
+
+async def test_a_job_that_names_no_project_is_booked_to_the_one_that_was_granted(ledger: Ledger):
+    ledger.hub.put(GRANT_PATH, charged())
+    await ledger.step(shown(receipts(project="screening")))
+    assert {line.usage.project for line in ledger.reader.lines(UID)} == {"hospital/screening"}
+    assert ledger.disputes == set()
 
 
 LIES = {

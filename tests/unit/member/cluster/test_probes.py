@@ -7,6 +7,7 @@ import pytest
 from hansa.api.memberpolicy import Dataset
 from hansa.errors import NotFound, Retryable, Terminal
 from hansa.member.cluster import probes
+from hansa.reconcile.member.inventory.devices import SLICES as SLICES_PATH
 from tests.residency_kit import EVERYWHERE
 
 
@@ -118,3 +119,29 @@ async def test_where_the_resolver_of_shut_in_runs_is(case):
     answers, expected = RESOLVERS[case]
 
     assert await probes.find_resolver(Shelf(**answers), "hansa-system") == expected
+
+
+H100S = {
+    "spec": {
+        "driver": "gpu.nvidia.com",
+        "nodeName": "m",
+        "pool": {"name": "m", "generation": 1},
+        "devices": [{"name": "gpu-0", "attributes": {"productName": {"string": "H100"}}}],
+    }
+}
+# What the API server answers; machines with cards (None: it cannot be told).
+SLICES = {
+    "cards": ({SLICES_PATH: {"page": Items([H100S])}}, {"m"}),
+    "no such API": ({}, set()),
+    "no right": ({SLICES_PATH: Terminal("403")}, None),
+    "silent": ({SLICES_PATH: Retryable("x")}, None),
+}
+
+
+@pytest.mark.parametrize("case", SLICES)
+async def test_devices(case):
+    answers, machines = SLICES[case]
+
+    found = await probes.find_devices(Shelf(**answers))
+
+    assert (None if found is None else found.keys()) == machines

@@ -22,6 +22,7 @@ from hansa.observability.instruments import Instruments
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.run_request import RESOLVER
 from hansa.reconcile.member.workload import (
+    Autopsy,
     Finding,
     Output,
     OutputSource,
@@ -66,6 +67,9 @@ class PlainJob:
 
     def diagnose(self, end, traces):
         return Finding(end, f"{len(traces.pods)} pods")
+
+    def autopsy(self, traces):
+        return Autopsy(machines=frozenset(pod["metadata"]["name"] for pod in traces.pods))
 
     def output(self, log):
         return Output(tail=log.upper())

@@ -84,6 +84,54 @@ async def test_memory_that_ran_out_is_told_where_no_log_may_leave():
     assert "SECRET" not in str(agent.hub.written)
 
 
+# What the law says of logs; whether how the pods died is told.
+LAWS = {"Allow": True, "Tail": True, "Deny": False}
+
+
+@pytest.mark.parametrize("rule", LAWS)
+async def test_how_pods_died_is_told_where_the_logs_end_may_leave(rule):
+    agent = Running()
+    shut = policy(datasets=[], exports={"logs": rule})
+    agent.parts.context.cluster_state.put_policy(HeldPolicy(shut, 2, "u", ""))
+    about = {"kind": "Pod", "name": "worker", "namespace": RUN}
+    event = {"type": "Warning", "reason": "BackOff", "message": "on gpu-17", "count": 2}
+    async with made(agent):
+        put_pod(agent, "worker", {"containerStatuses": [{"name": "ray-worker", **OOM}]})
+        if LAWS[rule]:  # elsewhere it is not even read
+            agent.own.logs[f"{NAMESPACE}/pods/worker/log?ray-worker"] = "SECRET\n"
+        agent.own.logs[f"{NAMESPACE}/pods/worker/log?submitter"] = ""
+        seen = {"metadata": {"name": "e"}, "involvedObject": about, "source": {"host": "gpu-17"}}
+        agent.own.put(f"{NAMESPACE}/events/e", seen | event)
+        ends(agent, FAILED)
+        await agent.until(lambda: "release" in agent.status())
+
+    row = {
+        "role": "Worker",
+        "reason": "OOMKilled",
+        "exitCode": 137,
+        "events": ["BackOff (2 times): on (a machine)"],
+        "logTail": "SECRET",
+    }
+    assert agent.status().get("postMortem") == ([row] if LAWS[rule] else None)
+    assert ("SECRET" in str(agent.hub.written)) is LAWS[rule]
+
+
+async def test_a_log_of_a_pod_that_cannot_be_read_is_none():
+    agent = Running()
+    async with made(agent):
+        put_pod(agent, "worker", {"containerStatuses": [{"name": "gone", **OOM}]})
+        agent.own.text = unreadable_text
+        ends(agent, FAILED)
+        await agent.until(lambda: "release" in agent.status())
+
+    [row] = agent.status()["postMortem"]
+    assert "logTail" not in row
+
+
+async def unreadable_text(*_):
+    raise Retryable("500")
+
+
 async def test_pods_that_cannot_be_read_do_not_hold_up_the_end():
     agent = Running()
     read = agent.own.list

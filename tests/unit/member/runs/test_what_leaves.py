@@ -42,6 +42,8 @@ CARRIES = {
     "logTail": "exports.logs: Allow",
     "log": "exports.logs: Allow, while the owner follows it",
     "conditions": "exports.logs: Allow, in the message of how it ended",
+    "keptLog": "exports.logs: Allow: how long the log is",
+    "postMortem": "exports.logs: Tail or Allow",
     "exports": "the size of a result that waits; its digest tells nothing without the nonce",
 }
 """Fields of a grant's status in which a job can place bytes of its own choice, and where that is allowed."""
@@ -120,8 +122,9 @@ async def test_where_nothing_may_leave_no_byte_of_the_jobs_choice_does():
     assert "spec.exports.result: Deny" in agent.message()
 
 
-async def test_open_logs_show_where_its_words_would_be():
-    agent = await ended(logged(CANARY.encode()), DECLARED, **OPEN_LOGS)
+@pytest.mark.parametrize("rule", ["Allow", "Tail"])
+async def test_open_logs_show_where_its_words_would_be(rule):
+    agent = await ended(logged(CANARY.encode()), DECLARED, exports={"logs": rule})
 
     assert agent.status()["logTail"] == CANARY
     assert CANARY in agent.message()

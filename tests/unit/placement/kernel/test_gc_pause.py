@@ -6,7 +6,8 @@ import gc
 
 import pytest
 
-from hansa.placement.kernel.gc_pause import quiet
+from hansa.placement.kernel import gc_pause
+from hansa.placement.kernel.gc_pause import collections_are_short, quiet
 
 
 @pytest.fixture
@@ -42,3 +43,15 @@ def test_who_collects_nothing_goes_on_collecting_nothing(collections):
         assert collections == []
     finally:
         gc.enable()
+
+
+def test_where_collections_are_short_they_go_on_during_a_plan(collections, monkeypatch):
+    monkeypatch.setattr(gc_pause, "_are_short", False)
+    collections_are_short()
+    gc.collect()
+    collections.clear()
+    with quiet():
+        kept = [[number] for number in range(200_000)]
+        during = len(collections)
+    assert during > 5
+    assert len(kept) == 200_000

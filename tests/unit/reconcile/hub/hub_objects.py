@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from hansa.api.sovereignnode import AssuranceWord
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
 from hansa.reconcile.hub.job_case import JobCase
 from hansa.reconcile.hub.job_view import JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import NodeLimits
 from hansa.reconcile.hub.snapshot import epoch_of
+from hansa.verification.course.words import say
 from tests.residency_kit import EVERYWHERE
 
 NOW_S = 1_800_000_000.0
@@ -26,6 +28,20 @@ SPEC = {
     "ray": {"version": "2.60.0", "workers": {"count": 2, "cpu": "1", "memory": "1Gi"}},
     "result": {"maxBytes": 100},
 }
+
+
+def shown(signer: Any, level: str, until_s: float, *, by: Any = None) -> dict[str, Any]:
+    """Return the ledger's word in a status that a node has shown a level; ``signer``: the node's key."""
+    word = say(
+        by or signer,
+        AssuranceWord,
+        node_key=signer.key_id,
+        level=level,
+        since=rfc3339(NOW_S - 10),
+        until=rfc3339(until_s),
+        why="all is shown",
+    )
+    return word.model_dump(by_alias=True, mode="json")
 
 
 def job_manifest(status: Any = None, *, version: int = 1, meta: Any = None, **spec: Any):

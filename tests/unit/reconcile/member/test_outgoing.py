@@ -98,9 +98,11 @@ def test_the_controllers_words_and_the_log_go_by_the_logs_rule():
     output = Output("line", None)
 
     open_ = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Allow"))
+    tail = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Tail"))
     closed = outgoing(Finding(EndReason.APP_FAILED), "SECRET", output, spec(None), may(logs="Deny"))
 
     assert (open_.message, open_.tail) == ("SECRET", "line")
+    assert tail == open_
     assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), None)
 
 
@@ -117,6 +119,7 @@ def test_a_message_fits_its_field_together_with_the_longest_reason():
 
 READ = {
     "logs": (None, may("Deny", "Allow"), True),
+    "their last lines": (None, may("Deny", "Tail"), True),
     "a declared result": (8, may("Allow"), True),
     "one that is to wait": (8, may("OnRelease"), True),
     "an undeclared one": (None, may("Allow"), False),

@@ -1,6 +1,6 @@
 """What a job used and costs: the member's figures, cut to what the hub itself can bear out.
 
-A job may run more than once. What epochs that are over used stays in its status (``earlier``), so that
+A run pays the price that was valid when it began, as in its receipts. A job may run more than once. What epochs that are over used stays in its status (``earlier``), so that
 usage, cost and budget are those of the whole job and not of its last run.
 """
 
@@ -16,6 +16,7 @@ from hansa.model.quantities import millis
 from hansa.model.snapshot import Site
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import shape_of
+from hansa.reconcile.hub.nodes import ParsedNode, priced
 
 HOUR_S = 3600
 MICROS = 1_000_000
@@ -39,8 +40,11 @@ class Bill:
         )
 
 
+UNUSED = Bill(0, 0, 0, "")
+
+
 def bill(
-    spec: AIJobSpec, grant: GrantView, site: Site | None, now_s: float, *, currency: str
+    spec: AIJobSpec, grant: GrantView, node: ParsedNode | None, now_s: float, *, currency: str
 ) -> Bill:
     """Return usage and cost of a grant. No member can report more than its gang could have used.
 
@@ -55,13 +59,16 @@ def bill(
     is_told = grant.holds("Succeeded") or grant.holds("Failed")
     gpu_seconds = min(told if is_told else max(told, gang * wall), gang * elapsed)
     used = gpu_seconds or wall
+    site = priced(node, started or now_s) if node is not None else None
     micros = _cost(spec, grant, site, gpu_seconds, wall) if used and site is not None else 0
     return Bill(gpu_seconds, wall, micros, currency)
 
 
 def earlier(status: Mapping[str, Any]) -> Bill:
     """Return what those epochs of a job used that are over."""
-    told = status.get("earlier") or {}
+    told = status.get("earlier")
+    if not told:
+        return UNUSED
     cost = told.get("cost") or {}
     return Bill(
         gpu_seconds=int(told.get("gpuSeconds", 0)),

@@ -17,7 +17,7 @@ from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView
-from hansa.reconcile.hub.status import billing, queue_time, retries
+from hansa.reconcile.hub.status import billing, outputs, queue_time, retries
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
@@ -142,7 +142,7 @@ def reported(job: JobView, grant: GrantView, bill: Bill, now_s: float) -> Status
         facts.append(
             StatedCondition("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}.")
         )
-    status = _status(job, facts, now_s) | _log(grant)
+    status = _status(job, facts, now_s) | outputs.log(grant)
     return _given(status | _times(job, grant, now_s) | billing.so_far(job.status, bill))
 
 
@@ -251,30 +251,7 @@ def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: 
     status = _status(job, facts, now_s) | _times(job, grant, now_s)
     status |= billing.so_far(job.status, bill)
     status.setdefault("finishedAt", rfc3339(now_s))
-    status |= _result(job, grant)
-    if grant.status.log_tail is not None:
-        status["logTail"] = grant.status.log_tail
-    return _given(status | _log(grant))
-
-
-def _log(grant: GrantView) -> Status:
-    """Return the piece of the log that the member shows; None: the one shown before is taken back."""
-    window = grant.status.log
-    if window is None:
-        return {"log": None}
-    said = {"epoch": grant.epoch, "start": window.start, "text": window.text}
-    return {"log": said | ({"state": window.state} if window.state == "Ended" else {})}
-
-
-def with_late_result(job: JobView, grant: GrantView) -> Status:
-    """Return the status of an ended job with a result that was released after its end."""
-    return {**job.status, **_result(job, grant)}
-
-
-def _result(job: JobView, grant: GrantView) -> Status:
-    declared = job.parsed.wire.get("result") is not None and grant.ended
-    said = grant.status.result if declared else None
-    return {} if said is None else {"result": said}
+    return _given(status | outputs.at_end(job, grant))
 
 
 def preempted_for(status: Mapping[str, Any], epoch: int) -> str:

@@ -24,6 +24,7 @@ MOST_CARDS = 64
 LEAST_MEMORY, MOST_MEMORY = 1 << 30, 1 << 40
 """Of a whole card or a MIG slice; beside it a label states another unit, or nothing true."""
 SHARED = "-shared"
+UNOFFERED = "but no device plugin offers it"
 _PARTITION = re.compile(r"mig-(\d+g\.\d+gb[a-z0-9.+]*)", re.IGNORECASE)
 _SIZE = re.compile(r"\d+g\.(\d+)gb")
 _SUFFIX = re.compile(r"[-_]SHARED$", re.IGNORECASE)
@@ -186,7 +187,7 @@ def _labelled_only(
         or re.fullmatch(r"feature\.node\.kubernetes\.io/pci-(03\d\d_)?10de\.present", name)
         or any(name == row.class_label for row in table)
     ]
-    return [f"label {seen[0]} tells of a card, but no device plugin offers it"] if seen else []
+    return [f"label {seen[0]} tells of a card, {UNOFFERED}"] if seen else []
 
 
 def count(value: object) -> int:

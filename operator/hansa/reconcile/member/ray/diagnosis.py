@@ -26,6 +26,8 @@ IMAGE_TROUBLE = frozenset(
         "SignatureValidationFailed",
     }
 )
+BEGINNING = frozenset({"", "PodInitializing", "ContainerCreating"})
+"""What a container waits for that has nothing against it."""
 MACHINE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown"})
 """Reasons of a pod, or of its condition DisruptionTarget: the machine is gone, cut off or shut down."""
 MACHINE_EVENTS = frozenset({"NodeNotReady", "TaintManagerEviction"})
@@ -79,12 +81,12 @@ _WEIGHT = {
 def _of_pods(pods: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Finding]:
     for pod in pods:
         status, role = pod.get("status") or {}, _role(pod)
-        said = {str(status.get("reason") or ""), _disruption(status)}
+        said = {str(status.get("reason") or ""), disruption(status)}
         if said & MACHINE_GONE:
             yield Finding(EndReason.MACHINE_LOST, f"It held a {role} pod.")
         elif said & DISPLACED.keys():
             yield _displaced(said, str(status.get("message") or ""), f"a {role} pod")
-        if any(_out_of_memory(one, ended_s) for one in _containers(status)):
+        if any(_out_of_memory(one, ended_s) for one in containers_of(status)):
             yield Finding(EndReason.OUT_OF_MEMORY, f"It was a {role} pod (OOMKilled).")
 
 
@@ -93,7 +95,7 @@ def _of_events(events: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[
     for event in events:
         reason, message = str(event.get("reason") or ""), str(event.get("message") or "")
         about = event.get("involvedObject") or event.get("regarding") or {}
-        if about.get("kind") != "Pod" or not _is_recent(_event_s(event), ended_s):
+        if about.get("kind") != "Pod" or not _is_recent(event_s(event), ended_s):
             continue
         if reason in MACHINE_EVENTS and not message.startswith("Cancelling"):
             yield Finding(EndReason.MACHINE_LOST, "It held a pod of the job.")
@@ -129,10 +131,10 @@ def _obstacle(traces: Traces) -> Finding:
 
 def _waiting(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for pod in pods:
-        for container in _containers(pod.get("status") or {}):
+        for container in containers_of(pod.get("status") or {}):
             waiting = (container.get("state") or {}).get("waiting") or {}
             said = str(waiting.get("reason") or "")
-            if said not in {"", "PodInitializing", "ContainerCreating"}:
+            if said not in BEGINNING:
                 yield said, str(waiting.get("message") or said)
 
 
@@ -141,11 +143,13 @@ def _role(pod: Mapping[str, Any]) -> str:
     return str((pod["metadata"].get("labels") or {}).get(ROLE, ""))
 
 
-def _containers(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def containers_of(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the states of a pod's containers, those that prepare it first."""
     return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
 
 
-def _disruption(status: Mapping[str, Any]) -> str:
+def disruption(status: Mapping[str, Any]) -> str:
+    """Return why the cluster disturbed a pod; empty: it did not."""
     for condition in status.get("conditions") or ():
         if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
             return str(condition.get("reason") or "")
@@ -179,7 +183,8 @@ def _began_anew(pod: Mapping[str, Any]) -> bool:
     )
 
 
-def _event_s(event: Mapping[str, Any]) -> float | None:
+def event_s(event: Mapping[str, Any]) -> float | None:
+    """Return when an event was seen last, in seconds since the Unix epoch; None: it does not say."""
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return next((s for s in map(from_rfc3339, times) if s is not None), None)

@@ -13,10 +13,12 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher, pods
+from hansa.reconcile.member.ray.dead_pods import autopsy
 from hansa.reconcile.member.ray.diagnosis import diagnose
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
 from hansa.reconcile.member.run_request import RunRequest
 from hansa.reconcile.member.workload import (
+    Autopsy,
     Finding,
     Output,
     OutputSource,
@@ -61,6 +63,10 @@ class RayJob:
     def diagnose(self, end: EndReason, traces: Traces) -> Finding:
         """Return why a run really ended, by the states of its pods."""
         return diagnose(end, traces)
+
+    def autopsy(self, traces: Traces) -> Autopsy:
+        """Return which of its pods died, and what is told of them."""
+        return autopsy(traces)
 
     def output(self, log: str) -> Output:
         """Return the driver's last lines and the result it declared."""

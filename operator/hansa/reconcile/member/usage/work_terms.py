@@ -18,7 +18,6 @@ from hansa.model.times import from_rfc3339
 from hansa.receipts.work_receipt import Price, Work
 
 _PRICES = TypeAdapter(tuple[GpuPrice, ...])
-_ASSURANCE: TypeAdapter[Assurance] = TypeAdapter(Assurance)
 TARIFF_FIELDS = ("prices", "cpuHourPrice", "currency")
 
 
@@ -33,6 +32,8 @@ class Terms:
     """Of the node's SovereignNode, as the hub showed it; None: it never did."""
     begin_s: float = 0.0
     """When the run began: its price is the one that was valid then."""
+    assurance: Assurance = "L0"
+    """What the league said then that the node has shown."""
 
 
 def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
@@ -44,7 +45,7 @@ def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
         node=spec.node,
         node_key=terms.node_key,
         institution=spec.institution,
-        project=job.project,
+        project=spec.project,
         job_uid=spec.job.uid,
         epoch=spec.epoch,
         spec_digest=spec.spec_digest,
@@ -55,7 +56,7 @@ def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
         gpu_class=gpu_class,
         gpus=gpus,
         cpu_millis=cpu_millis_wanted(spec),
-        assurance=_assurance(terms.node_spec or {}),
+        assurance=terms.assurance,
         price=price_of(terms.node_spec, gpu_class, terms.begin_s),
     )
 
@@ -98,10 +99,3 @@ def _valid(prices: Iterable[GpuPrice], gpu_class: str | None, begin_s: float) ->
         and since <= begin_s
     ]
     return max(begun, key=itemgetter(0))[1] if begun else None
-
-
-def _assurance(node_spec: Mapping[str, Any]) -> Assurance:
-    try:
-        return _ASSURANCE.validate_python(node_spec.get("assurance", "L0"))
-    except ValidationError:
-        return "L0"

@@ -2,10 +2,12 @@
 
 import pytest
 
+from hansa.accounting.tariff import Rate, Tariff
 from hansa.api.aijob import AIJobSpec
 from hansa.model.snapshot import Machines, Site
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
+from hansa.reconcile.hub.nodes import ParsedNode
 from hansa.reconcile.hub.status.billing import Bill, bill, earlier, settled, so_far
 from tests.unit.reconcile.hub.hub_objects import NOW_S, SPEC, condition, grant_manifest
 
@@ -29,11 +31,19 @@ SITE = Site(
 ONE_GPU = {"gpus": 1}
 
 
-def billed(workers, status, *, after_s=HOUR_S, site=SITE):
+SINCE_EVER = tuple(Rate(name, price) for name, price in PRICES.items())
+
+
+def node_of(site, rates):
+    return ParsedNode("tartu", "u1", 1, "Accepted", site, (), tariff=Tariff("tartu", "EUR", rates))
+
+
+def billed(workers, status, *, after_s=HOUR_S, site=SITE, rates=SINCE_EVER):
     ray = SPEC["ray"] | {"workers": {"count": 2, "cpu": "1", "memory": "1Gi"} | workers}
     grant = parse_grant(grant_manifest(status=status))
     spec = AIJobSpec.model_validate(SPEC | {"ray": ray})
-    return bill(spec, grant, site, NOW_S + after_s, currency="EUR")
+    node = None if site is None else node_of(site, rates)
+    return bill(spec, grant, node, NOW_S + after_s, currency="EUR")
 
 
 def ran(start_s, end_s=None, gpu_seconds=0):
@@ -75,6 +85,22 @@ def test_bills(case):
     assert billed(workers, status) == Bill(gpu_seconds, wall_seconds, micros, "EUR")
 
 
+DEARER = tuple(Rate("nvidia-l40s", n * EURO, (NOW_S + n * 600) * 1000 * (n > 1)) for n in (1, 2, 3))
+BEGAN = {
+    "under the first price": (0, EURO // 2),
+    "a second before the next": (1199, EURO // 2),
+    "under the next, and a dearer one came": (1200, EURO),
+}
+
+
+@pytest.mark.parametrize("case", BEGAN)
+def test_a_run_pays_the_price_that_was_valid_when_it_began(case):
+    start_s, micros = BEGAN[case]
+    status = ran(start_s, start_s + 900, 1800)
+    l40s = ONE_GPU | {"gpuClass": "nvidia-l40s"}
+    assert billed(l40s, status, rates=DEARER).cost_micros == micros
+
+
 CPU_RUNS = {
     "one each": ("1", 300_000),
     "halves": ("500m", 200_000),
@@ -94,9 +120,7 @@ def test_an_unknown_site_has_no_price():
 
 
 def test_a_class_without_a_price_is_free():
-    site = Site("tartu", "tartu", "tartu", "EE", frozenset({"EE"}), machines=(L40S,))
-
-    assert billed(ONE_GPU, ran(0, gpu_seconds=60), site=site).cost_micros == 0
+    assert billed(ONE_GPU, ran(0, gpu_seconds=60), rates=()).cost_micros == 0
 
 
 def test_a_clock_that_went_back_bills_nothing():

@@ -41,6 +41,8 @@ MIDDLE = """
 - **Architecture.** Runs are bound to `settings.machines.architecture` (amd64). Other machines do not count.
 - **What others hold.** On machines with an exporter, requests of everybody else's pods are taken off: processor (down
   to half a core), memory (down to 1 GiB), cards, and room for three pods. Elsewhere all that is allocatable is lent.
+- **Cards by claim.** What only a DRA driver offers (ResourceSlices, `resource.k8s.io/v1`) is read where the API is there,
+  and named: a run asks for extended resources and makes no claim, so such cards are not lent.
 - **Quota of a run.** GPUs and number of pods are exact; processor and memory have 250m and 512Mi above what each pod
   asks for, for a sidecar or a larger init container.
 - **Cards stay hidden** from pods without GPUs (`NVIDIA_VISIBLE_DEVICES=void`), where NVIDIA's runtime is the default.

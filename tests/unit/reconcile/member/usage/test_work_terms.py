@@ -15,7 +15,6 @@ NODE_SPEC = {
     "prices": [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "0.75"}],
     "cpuHourPrice": "0.02",
     "currency": "SEK",
-    "assurance": "L2",
 }
 
 
@@ -25,6 +24,7 @@ def terms(**changes: Any) -> Terms:
         "jurisdiction": "EE",
         "gpu_class": "nvidia-rtx-4090",
         "node_spec": NODE_SPEC,
+        "assurance": "L2",
     }
     return Terms(**said | changes)
 
@@ -76,11 +76,6 @@ def test_a_price_that_cannot_be_read_is_none(node_spec: Any):
     assert price_of(node_spec, "nvidia-rtx-4090", 0.0) is None
 
 
-def test_an_assurance_that_nobody_knows_is_the_least():
-    work = work_of(spec(), terms(node_spec={"assurance": ["L9"]}))
-    assert work.assurance == "L0"
-
-
 def test_another_tariff_has_another_digest():
     one, other = (price_of(s, None, 0.0) for s in (NODE_SPEC, NODE_SPEC | {"cpuHourPrice": "0.03"}))
     assert one is not None
@@ -108,5 +103,7 @@ def test_a_run_pays_what_was_valid_when_it_began(begin_s: float, price: str):
     assert found.gpu_hour == price
 
 
-def test_the_project_is_the_job_s():
-    assert work_of(spec(job(project="screening")), terms()).project == "screening"
+def test_the_project_is_the_grant_s_which_knows_the_default_too():
+    granted = WorkGrantSpec.model_validate(grant(job(), project="screening"))
+    assert work_of(granted, terms()).project == "screening"
+    assert work_of(spec(job()), terms()).project is None

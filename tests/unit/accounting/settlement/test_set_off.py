@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from hansa.accounting import set_off as module
-from hansa.accounting.clearing import Period, clear
 from hansa.accounting.postings import KITTY
-from hansa.accounting.set_off import Obligations, less, net_positions, set_off
+from hansa.accounting.settlement import set_off as module
+from hansa.accounting.settlement.clearing import Period, clear
+from hansa.accounting.settlement.set_off import Obligations, less, net_positions, set_off
 from hansa.errors import Terminal
 
 DEBTS = st.dictionaries(
@@ -81,7 +81,7 @@ def test_a_choice_among_equals_is_made_by_name_and_not_by_order(names: str) -> N
 
 PROGRAM = """
 import numpy as np
-from hansa.accounting.clearing import Period, clear
+from hansa.accounting.settlement.clearing import Period, clear
 draw = np.random.default_rng(7)
 pairs = draw.integers(0, 40, (600, 2))
 debts = {(f"m{a}", f"m{b}"): int(n) for (a, b), n in zip(pairs, draw.integers(1, 10**9, 600)) if a != b}

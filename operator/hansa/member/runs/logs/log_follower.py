@@ -9,25 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Any
 
-from hansa.api.job.log_window import WINDOW_BYTES, LogWindow
-from hansa.api.meta import LOG_REQUEST_ANNOTATION
+from hansa.api.job.log_window import WINDOW_BYTES
 from hansa.errors import HansaError
 from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
+from hansa.member.runs.logs.kept_logs import KeptLogs
+from hansa.member.runs.logs.log_request import request_of
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
-from hansa.model.log_request import LogRequest, read_log_request
+from hansa.model.log_request import LogRequest
 from hansa.ports import Manifest
 from hansa.reconcile.member.grant_status import reported
-from hansa.reconcile.member.log_scan import LogScan
+from hansa.reconcile.member.logs.log_scan import KEPT_BEHIND_BYTES, LogScan
 
 log = logging.getLogger(__name__)
 MOST_FOLLOWED = 16
 """Logs followed at the same time; a hub that asks for more waits for these to run out."""
-MOST_CHUNKS = 16
-"""Mebibytes read of one log at a time, until what is wanted is reached."""
+MOST_CHUNKS, MOST_CHUNKS_AT_END = 16, 64
+"""Mebibytes read of one log at a time, until what is wanted is reached; and when nothing more comes."""
 
 
 @dataclass(slots=True)
@@ -43,10 +43,11 @@ class _Followed:
 class LogFollower:
     """Follows the logs that owners ask for."""
 
-    def __init__(self, context: AgentContext, objects: RunObjects) -> None:
-        """``context``: shared state; ``objects`` reads a run's log."""
+    def __init__(self, context: AgentContext, objects: RunObjects, kept: KeptLogs) -> None:
+        """``context``: shared state; ``objects`` reads a run's log; ``kept`` takes it at its end."""
         self._context = context
         self._objects = objects
+        self._kept = kept
         self._followed: dict[str, _Followed] = {}
 
     async def look(self) -> None:
@@ -57,21 +58,31 @@ class LogFollower:
         found = [entry for entry in map(self._context.run_index.get, names) if entry is not None]
         await asyncio.gather(*(self._serve(entry) for entry in found))
 
-    async def last(self, entry: Entry) -> Manifest:
-        """Return the status field with the end of a log that is followed; empty: it is not, or cannot be read."""
-        request = self._request(entry)
-        if request is None:
+    async def end(self, entry: Entry) -> Manifest:
+        """Keep a log at its run's end; return the status fields about it.
+
+        Empty: none of it may leave, nobody follows it and none is kept, or it cannot be read.
+        """
+        request, keeps = self._request(entry), self._context.settings.logs.keep_bytes > 0
+        if not self._may_leave(entry) or not (request or keeps):
             return {}
         state = self._followed.setdefault(entry.name, _Followed())
         async with state.lock:
             state.is_over = True
             try:
-                if not await self._read(entry, state, request, is_over=True):
+                if not await self._read(
+                    entry, state, request.start if request else 0, is_over=True
+                ):
                     return {}
             except HansaError as error:
                 log.warning("end of log not read", extra={"run": entry.name, "error": str(error)})
                 return {}
-            return {"log": _wire(state.scan.last(request.start))}
+        scan = state.scan
+        told = await self._kept.keep(entry, scan) if keeps else {}
+        if request is None:
+            return told
+        piece = scan.piece(request.start) if told else scan.last(request.start)
+        return told | {"log": piece.wire()}
 
     async def _serve(self, entry: Entry) -> None:
         request = self._request(entry)
@@ -92,9 +103,9 @@ class LogFollower:
                 return
             state = self._followed[entry.name] = _Followed()
         async with state.lock:
-            if state.is_over or not await self._read(entry, state, request):
+            if state.is_over or not await self._read(entry, state, request.start):
                 return
-            window = _wire(state.scan.window(request.start))
+            window = state.scan.window(request.start).wire()
             if window != self._shown(entry):
                 await self._tell(entry, window)
 
@@ -103,19 +114,15 @@ class LogFollower:
 
     def _request(self, entry: Entry) -> LogRequest | None:
         """Return what the owner asks for, where the law lets it out and the run has not been told over."""
-        context, grant = self._context, self._context.grant_of(entry)
-        if grant is None or reported(grant).finished:
+        grant = self._context.grant_of(entry)
+        if grant is None or reported(grant).finished or not self._may_leave(entry):
             return None
-        subject = Subject(
-            entry.spec.institution, tuple(source.name for source in entry.spec.job_spec.data)
-        )
-        if exportable(subject, context.cluster_state.policy.spec).logs.verdict != "Allow":
-            return None
-        noted = grant["metadata"].get("annotations")
-        asked: Any = noted.get(LOG_REQUEST_ANNOTATION) if isinstance(noted, dict) else None
-        skew_s = context.settings.limits.clock_skew_seconds
-        request = read_log_request(asked, context.clock.now(), skew_s)
-        return request if request is not None and request.epoch == entry.epoch else None
+        return request_of(self._context, grant, entry.epoch)
+
+    def _may_leave(self, entry: Entry) -> bool:
+        sets = tuple(source.name for source in entry.spec.job_spec.data)
+        policy = self._context.cluster_state.policy.spec
+        return exportable(Subject(entry.spec.institution, sets), policy).shows_log
 
     def _shown(self, entry: Entry) -> Manifest | None:
         """Return the piece that the hub has; None: it has none, or has the log's end."""
@@ -126,25 +133,22 @@ class LogFollower:
         return found
 
     async def _read(
-        self, entry: Entry, state: _Followed, request: LogRequest, *, is_over: bool = False
+        self, entry: Entry, state: _Followed, start: int, *, is_over: bool = False
     ) -> bool:
-        """Read on until the piece that is wanted is whole, or to the end; False: there is no log, or no end of it."""
+        """Read on until the piece from ``start`` is whole, or to the end; False: there is no log, or no end of it."""
         source = await self._objects.log_source(entry)
         if source is None:
             return False
-        if source.pod != state.pod or request.start < state.scan.start:
+        if source.pod != state.pod or start < state.scan.start:
             state.pod, state.scan = source.pod, LogScan()
-        for _ in range(MOST_CHUNKS):
-            if not is_over and state.scan.end >= request.start + WINDOW_BYTES:
+        behind = max(KEPT_BEHIND_BYTES, self._context.settings.logs.keep_bytes)
+        for _ in range(MOST_CHUNKS_AT_END if is_over else MOST_CHUNKS):
+            if not is_over and state.scan.end >= start + WINDOW_BYTES:
                 return True
             before = state.scan
             text, is_cut = await self._objects.read_log(source, before.query)
             after = before.take(text, source.mark, is_cut=is_cut, is_over=is_over)
-            state.scan = after.without(request.start if not is_over else after.end)
+            state.scan = after.without(after.end if is_over else start, behind)
             if not is_cut:
                 return True
         return not is_over
-
-
-def _wire(window: LogWindow) -> Manifest:
-    return window.model_dump(by_alias=True, exclude_defaults=True) | {"start": window.start}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hansa.api.job.log_window import WINDOW_BYTES
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.member.log_scan import KEPT_BEHIND_BYTES, LEFT_OUT, LogScan
+from hansa.reconcile.member.logs.log_scan import KEPT_BEHIND_BYTES, LEFT_OUT, ROTATED, LogScan
 
 MARK = "hansa-result:"
 BEGIN_S = 1_800_000_000
@@ -99,8 +99,43 @@ def test_pieces_are_whole_characters_and_join(text, begin):
     assert shown == text
 
     piece = scan.window(begin)
-    assert min(begin, scan.end) <= piece.start <= min(begin, scan.end) + 2
+    assert min(begin, scan.end) - 2 <= piece.start <= min(begin, scan.end)
     assert text.encode()[piece.start :].decode().startswith(piece.text)
+
+
+@given(st.text("aõ€", min_size=1, max_size=30), st.integers(0, 40))
+def test_what_is_kept_begins_with_a_whole_character(text, behind):
+    """A reader goes on at the very byte that is kept first, and waits for it."""
+    scan = LogScan(kept=text.encode()).without(len(text.encode()), behind)
+
+    piece = scan.window(scan.start)
+
+    assert (piece.start, piece.text.encode()) == (scan.start, scan.kept)
+    assert len(scan.kept) <= behind
+
+
+@given(st.text("aõ€", min_size=1, max_size=30))
+def test_the_last_piece_is_shown_to_its_last_character(text):
+    scan = LogScan(kept=(text * WINDOW_BYTES).encode())
+
+    ended = scan.last(0)
+
+    assert ended.start + len(ended.text.encode()) == scan.end
+
+
+def test_lines_that_a_machine_has_rotated_away_are_named():
+    """A kubelet shows the newest file only: what was taken of this second is not in it."""
+    scan = read(LogScan(), [(0, "one"), (1, "two")])
+    after = read(scan, [(5, "later")])
+
+    assert after.kept.decode() == f"one\ntwo\n{ROTATED}later\n"
+    assert read(after, [(5, "later"), (6, "last")]).kept.decode().endswith("later\nlast\n")
+
+
+def test_a_file_that_is_new_and_empty_says_nothing_yet():
+    scan = read(LogScan(), [(0, "one")])
+
+    assert read(scan, []) == scan
 
 
 def test_the_last_piece_ends_the_log():

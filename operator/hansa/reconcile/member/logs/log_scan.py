@@ -15,7 +15,10 @@ from hansa.model.times import from_rfc3339, rfc3339
 KEPT_BEHIND_BYTES = 65_536
 """What two readers at different places may lie apart without the log being read from its beginning again."""
 LEFT_OUT = "[lines are left out: more in one second than can be read]\n"
+ROTATED = "[lines may be missing here: the machine has begun a new file]\n"
 _NANO_DIGITS = 9
+_LONGEST = 4
+"""Bytes of the longest character."""
 _CONTINUES = range(0x80, 0xC0).__contains__
 """Whether a byte of UTF-8 goes on with a character."""
 _Key = tuple[int, str]
@@ -65,6 +68,9 @@ class LogScan:
                 added.append(text)
         if is_cut and scan == self:
             return self._beyond(chunk[len(whole) :])
+        if added and seen < self.lines:
+            # What was taken of this second comes first, or is not there any more.
+            added.insert(0, ROTATED)
         return replace(scan, kept=self.kept + "".join(added).encode(errors="replace"))
 
     def _beyond(self, cut: str) -> LogScan:
@@ -75,22 +81,30 @@ class LogScan:
             return LogScan(key[0], "", 0, self.start, self.kept)
         return LogScan(self.second + 1, "", 0, self.start, self.kept + LEFT_OUT.encode())
 
-    def without(self, before: int) -> LogScan:
-        """Return the scan without what lies far before a byte."""
-        drop = min(len(self.kept), max(0, before - KEPT_BEHIND_BYTES - self.start))
+    def without(self, before: int, behind: int = KEPT_BEHIND_BYTES) -> LogScan:
+        """Return the scan without what lies more than ``behind`` bytes before a byte, in whole characters."""
+        drop = min(len(self.kept), max(0, before - behind - self.start))
+        while drop < len(self.kept) and _CONTINUES(self.kept[drop]):
+            drop += 1
         return replace(self, start=self.start + drop, kept=self.kept[drop:])
 
     def window(self, start: int) -> LogWindow:
-        """Return the piece that begins at a byte, in whole characters; behind the end it is empty."""
+        """Return the piece that holds a byte and what follows, in whole characters; behind the end it is empty."""
         begin = min(max(start - self.start, 0), len(self.kept))
-        while begin < len(self.kept) and _CONTINUES(self.kept[begin]):
-            begin += 1
+        while 0 < begin < len(self.kept) and _CONTINUES(self.kept[begin]):
+            begin -= 1
         text = self.kept[begin : begin + WINDOW_BYTES].decode(errors="ignore")
         return LogWindow(start=self.start + begin, text=text)
 
+    def piece(self, start: int) -> LogWindow:
+        """Return the piece of a log that is over which begins at a byte."""
+        found = self.window(start)
+        is_last = found.start + len(found.text.encode()) == self.end
+        return found.model_copy(update={"state": "Ended"}) if is_last else found
+
     def last(self, start: int) -> LogWindow:
         """Return the piece that begins at a byte and ends the log; later, where one cannot hold so much."""
-        found = self.window(max(start, self.end - WINDOW_BYTES))
+        found = self.window(max(start, self.end - WINDOW_BYTES + _LONGEST - 1))
         return found.model_copy(update={"state": "Ended"})
 
 

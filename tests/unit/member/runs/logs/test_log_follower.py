@@ -111,9 +111,10 @@ async def test_nothing_is_sent_and_what_was_is_taken_back_where(agent, case):
     assert CANARY not in str(agent.hub.objects)
 
 
-async def test_where_logs_are_not_exported_no_byte_of_it_leaves_whoever_asks(agent):
+@pytest.mark.parametrize("rule", ["Deny", "Tail"])
+async def test_where_logs_are_not_exported_no_byte_of_it_leaves_whoever_asks(agent, rule):
     agent.own.logs[LOG] = f"{CANARY}\n"
-    agent.policy(exports={"logs": "Deny"})
+    agent.policy(exports={"logs": rule})
     agent.asked()
 
     assert await agent.look() is None
@@ -121,7 +122,7 @@ async def test_where_logs_are_not_exported_no_byte_of_it_leaves_whoever_asks(age
 
     agent.policy(**OPEN_LOGS)
     assert await agent.look() == {"start": 0, "text": f"{CANARY}\n"}
-    agent.policy(exports={"logs": "Deny"})
+    agent.policy(exports={"logs": rule})
     assert await agent.look() is None
 
 

@@ -1,0 +1,243 @@
+"""Receipts a second and core, through all that the ledger does with them, by its shipped code.
+
+Each is verified (two chains of signatures, its run, its GPUs, its grant), countersigned, kept, logged,
+held against the tariff, charged and posted. Members' windows are those that travel: 32 at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hansa.accounting.examination import Terms
+from hansa.accounting.postings import Event
+from hansa.accounting.tariff import Rate, Tariff
+from hansa.adapters.files import FileStore
+from hansa.adapters.keys import Ed25519Signer
+from hansa.adapters.leaf_index import SqliteLeafIndex
+from hansa.ledger.intake import Intake
+from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.receipts.grants import Granted
+from hansa.ledger.receipts.hub_view import HubView
+from hansa.ledger.receipts.logbook import Logbook
+from hansa.ledger.receipts.source import NodeReceipts
+from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.reader import LedgerReader
+from hansa.ledger.store.writer import LedgerWriter
+from hansa.model.times import rfc3339
+from hansa.ports import Cluster, Manifest
+from hansa.receipts.chain import Head
+from hansa.receipts.countersign import GrantRecord
+from hansa.receipts.envelope import digest, seal, wire
+from hansa.receipts.outbox import window
+from hansa.receipts.tiling import EVERY_S, MeteredRun, Sight, draw, due
+from hansa.receipts.work_receipt import HeldGpu, Price, Work
+from hansa.translog.log.appender import Appender
+from hansa.translog.note import KeyType
+from hansa.translog.policy import Policy
+from hansa.translog.signatures import NoteSigner
+
+BEGAN_S = 1_793_491_200
+A_RUN = 12
+"""Receipts of a run: an hour."""
+NODES = 20
+GPUS = 2
+DIGEST = f"sha256:{'a' * 64}"
+PRICE = Price(gpu_hour="2.4", cpu_hour="0", currency="EUR", tariff=DIGEST)
+HOLDBACK_BP = 1000
+
+
+class UncountedError(RuntimeError):
+    """Not every receipt came into the books: what was measured counts for nothing."""
+
+
+class Later:
+    """A clock that has seen all that receipts tell of."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return BEGAN_S + 100 * 86_400.0
+
+    def monotonic(self) -> float:
+        """Nothing here waits."""
+        return 0.0
+
+
+class Member:
+    """One node: its chain, and how much of it the ledger has taken."""
+
+    def __init__(self, number: int, count: int, league: str) -> None:
+        """Sign ``count`` receipts, run after run."""
+        self.name, self._league = f"node-{number}", league
+        self._signer = _signer(self.name)
+        self.taken = 0
+        self.grants: list[Granted] = []
+        self.outbox: list[Manifest] = []
+        head = Head()
+        for run in range((count + A_RUN - 1) // A_RUN):
+            head = self._run(head, run, min(A_RUN, count - run * A_RUN))
+
+    @property
+    def manifest(self) -> Manifest:
+        """Its SovereignNode, as the ledger's mirror has it."""
+        shown = window(self.outbox[self.taken : self.taken + 32])
+        return {
+            "metadata": {"name": self.name},
+            "spec": {"releaseKey": self._signer.public_key},
+            "status": {"receipts": {"outbox": shown, "waiting": len(shown)}},
+        }
+
+    def _run(self, head: Head, number: int, parts: int) -> Head:
+        start_s = BEGAN_S + number * 2 * A_RUN * EVERY_S
+        work = self._work(number)
+        self.grants.append(_granted(work, start_s))
+        run = MeteredRun(work=work, until=rfc3339(start_s))
+        for part in range(1, parts + 1):
+            held = tuple(
+                HeldGpu(gpu=str(n) * 16, start=run.until, end=rfc3339(start_s + part * EVERY_S))
+                for n in range(GPUS)
+            )
+            (stretch,) = due(run, Sight(start_s + part * EVERY_S, held=held))
+            receipt = draw(head, run, Sight(stretch.end_s, held=held), stretch)
+            envelope = seal(receipt, self._signer)
+            head = Head(receipt.sequence, digest(envelope), receipt.issued_s)
+            run = run.after(receipt)
+            self.outbox.append(wire(envelope))
+        return head
+
+    def _work(self, number: int) -> Work:
+        return Work(
+            league=self._league,
+            node=self.name,
+            node_key=self._signer.key_id,
+            institution="clinic",
+            project="screening",
+            job_uid=f"00000000-0000-4000-8000-{int(self.name[5:]):04x}{number:08x}",
+            epoch=1,
+            spec_digest=DIGEST,
+            image_digest=DIGEST,
+            data_sets=("scans",),
+            jurisdiction="EE",
+            purpose="screening",
+            gpu_class="h100",
+            gpus=GPUS,
+            cpu_millis=3000,
+            assurance="L1",
+            price=PRICE,
+        )
+
+
+class Hub:
+    """The hub as the ledger sees it: members' windows, which move on as they are acknowledged."""
+
+    synced = True
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        """All grants are heard of at once."""
+        self.members = {member.name: member for member in members}
+        grants = [one for member in self.members.values() for one in member.grants]
+        self._unkept = {one.run: one for one in grants}
+
+    def nodes(self) -> list[Manifest]:
+        """Return what the nodes show."""
+        return [member.manifest for member in self.members.values()]
+
+    def unkept(self) -> Mapping[str, Granted]:
+        """Return grants that are not kept yet."""
+        return dict(self._unkept)
+
+    def kept(self, runs: Iterable[str]) -> None:
+        """Take note."""
+        for run in runs:
+            self._unkept.pop(run, None)
+
+    async def look_again(self, _: Manifest) -> list[Granted]:
+        """There is no other grant."""
+        return []
+
+    async def merge(self, path: str, body: Mapping[str, Any]) -> Manifest:
+        """Take an acknowledgement, as a member would."""
+        name = path.removesuffix("/status").rpartition("/")[2]
+        self.members[name].taken = body["status"]["receipts"]["taken"]["sequence"]
+        return {}
+
+
+def measure(count: int) -> int:
+    """Return receipts a second of processor time."""
+    hub_signer = _signer("hub")
+    hub = Hub(Member(n, count // NODES, hub_signer.key_id) for n in range(NODES))
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
+        return asyncio.run(_measure(hub, hub_signer, Path(folder)))
+
+
+async def _measure(hub: Hub, signer: Ed25519Signer, folder: Path) -> int:
+    engine = open_engine(f"sqlite:///{folder}/books.db")
+    migrate(engine)
+    source = NodeReceipts(
+        cast("Cluster", hub),
+        cast("HubView", hub),
+        Evidence(engine),
+        signer=signer,
+        clock=Later(),
+        logbook=_logbook(signer, folder),
+        skew_s=60.0,
+    )
+    writer, reader = LedgerWriter(engine, holdback_bp=HOLDBACK_BP), LedgerReader(engine)
+    tariffs = {name: Tariff(name, "EUR", (Rate("h100", 2_400_000),)) for name in hub.members}
+    terms = partial(Terms, currencies=frozenset({"EUR"}), tariffs=tariffs)
+    intake = Intake(source, writer, clock=Later(), terms=terms)
+    wanted = sum(len(member.outbox) for member in hub.members.values())
+    since = time.process_time()
+    done = 0
+    while done < wanted and (before := reader.standing()) is not None:
+        await intake.step()
+        done += len(writer.move_on(Event.POST, 1 << 50, before_ms=1 << 50))
+        if reader.standing() == before:
+            break
+    took_s = time.process_time() - since
+    standing = reader.standing()
+    engine.dispose()
+    if standing.receipts != wanted or standing.differences:
+        raise UncountedError(f"{standing} of {wanted} receipts")
+    return round(wanted / took_s)
+
+
+def _logbook(signer: Ed25519Signer, folder: Path) -> Logbook:
+    own = NoteSigner.of("example.org/receipts", KeyType.ED25519, signer)
+    policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
+    index = SqliteLeafIndex(folder / "leaves.db")
+    return Logbook(Appender(FileStore(folder / "log"), index, [own], policy), Later())
+
+
+def _granted(work: Work, granted_s: int) -> Granted:
+    record = GrantRecord(
+        node=work.node,
+        node_key=work.node_key,
+        institution=work.institution,
+        project=work.project or "",
+        job_uid=work.job_uid,
+        epoch=work.epoch,
+        spec_digest=work.spec_digest,
+        image_digest=work.image_digest,
+        data_sets=work.data_sets,
+        jurisdiction=work.jurisdiction,
+        gpu_classes=("h100",),
+        gpus=work.gpus,
+        cpu_millis=work.cpu_millis,
+        price=None,
+        granted_s=granted_s,
+    )
+    return Granted("clinic/train", "ut", record)
+
+
+def _signer(name: str) -> Ed25519Signer:
+    seed = hashlib.sha256(name.encode()).digest()
+    return Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))

@@ -1,0 +1,199 @@
+"""The troubles: what is done, what is right, and how the owner's words are held against it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from e2e.demo.jobs import condition, finished, holds
+from e2e.testbed.build.binaries import cache_root
+from e2e.testbed.build.images import RAY
+from e2e.testbed.host.clock import wait_until
+from e2e.testbed.league.founding import SYSTEM
+from e2e.troubles.stage import CASE_S, Line, Manifest, Stage, Told
+from hansa.api.job.log_window import WINDOW_BYTES
+
+ROOT = str(cache_root())
+PORT, USER, PASSWORD = 5000, "league", "mare-balticum"
+PRIVATE = f"127.0.0.1:{PORT}/private/ray-sklearn"
+PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
+LINES = WINDOW_BYTES // 20
+"""Of twenty bytes and more: more than one piece of a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One trouble."""
+
+    title: str
+    done: str
+    """What is done, for the page."""
+    right: str
+    """What is right, for the page."""
+    play: Callable[[Stage], Told]
+
+
+def tainted(stage: Stage) -> Told:
+    """A machine with a taint of its owner's own is named; work waits and runs when it is gone."""
+    site, machine = stage.league.members["tartu"], stage.machine("tartu").name
+    site.kubectl("taint", "node", machine, "sku=gpu:NoSchedule")
+    try:
+        _told_by_member(stage, "tartu", "MachinesUnderstood", "no run tolerates its taint sku")
+        stage.submit("tainted", "print('ran')", "EE")
+        told = stage.read_until("tainted", _waits, "it to wait")
+    finally:
+        site.kubectl("taint", "node", machine, "sku:NoSchedule-")
+    expect("tartu" in stage.command("explain", "tainted"), "explain does not name tartu")
+    return _and_then(told, stage.read_until("tainted", finished, "it to end"), "Succeeded True")
+
+
+def no_such_image(stage: Stage) -> Told:
+    """A pull that never works is given up after the start limit, elsewhere too, with the kubelet's words."""
+    image = f"hansa.local/ray-sklearn@sha256:{'1' * 64}"
+    stage.submit("no-image", "print('never')", "EE", "LV", image=image)
+    told = stage.read_until(
+        "no-image", lambda job: len(job.get("status", {}).get("refusals", ())) > 1, "two refusals"
+    )
+    stage.hub.kubectl("delete", "aijob", "no-image", "-n", "university", "--wait=false")
+    return _and_then(told, Told(), "could not be pulled")
+
+
+def head_killed(stage: Stage) -> Told:
+    """A head that is killed is no fault of the job: it runs again, and how the pod died stays with it."""
+    stage.submit("headless", "import time; print('begun'); time.sleep(45); print('done')", "EE")
+    running = stage.read_until("headless", lambda job: holds(job, "Running"), "it to run")
+    expect(stage.kill("tartu", "gcs_server"), "no head was there to be killed")
+    return _and_then(running, stage.read_until("headless", finished, "it to end"), "HeadLost")
+
+
+def memory(stage: Stage) -> Told:
+    """A program that takes more than its pod has ends its job with the cause, and once only."""
+    program = "print('growing'); held = [bytearray(1 << 26) for _ in range(256)]; print('never')"
+    stage.submit("hungry", program, "EE")
+    return stage.read_until("hungry", finished, "it to end")
+
+
+def private_registry(stage: Stage) -> Told:
+    """A registry that asks for a password: without the right one the words say so, with it the job runs."""
+    machine, site = stage.machine("tartu"), stage.league.members["tartu"]
+    served = [sys.executable, "-m", "e2e.troubles.registry", f"{ROOT}/images"]
+    serving = subprocess.Popen([*machine.enter, *served, str(PORT), f"{USER}:{PASSWORD}"])
+    try:
+        policy = stage.league.policies["tartu"]
+        allowed = [*policy["spec"]["imageRegistries"], PRIVATE]
+        site.apply(policy | {"spec": policy["spec"] | {"imageRegistries": allowed}})
+        site.apply(_pull_secret("wrong"))
+        digest = stage.testbed.images[RAY].manifest.digest
+        stage.submit("private", "print('ran')", "EE", image=f"{PRIVATE}@{digest}")
+        told = stage.read_until("private", _is_refused, "it to be refused")
+        site.apply(_pull_secret(PASSWORD))
+        stage.submit("private-too", "print('ran')", "EE", image=f"{PRIVATE}@{digest}")
+        after = stage.read_until("private-too", finished, "it to end")
+    finally:
+        serving.terminate()
+        stage.hub.kubectl("delete", "aijob", "private", "-n", "university", "--wait=false")
+    expect("401" in told.text(), f"no word of the password:\n{told.text()}")
+    return _and_then(told, after, "Succeeded True")
+
+
+def log_after_the_end(stage: Stage) -> Told:
+    """A log of several pieces is read after the end, all of it."""
+    program = f"[print(f'line {{n:06d}} of the run') for n in range({LINES})]"
+    stage.submit("wordy", program, "EE")
+    told = stage.read_until("wordy", finished, "it to end")
+    printed = stage.command("logs", "wordy")
+    missing = [n for n in range(LINES) if f"line {n:06d} of the run" not in printed]
+    expect(not missing, f"{len(missing)} lines are missing: {missing[:5]}; {printed[-500:]}")
+    return _and_then(told, Told(), "Succeeded True")
+
+
+TROUBLES = (
+    Trouble(
+        "A machine is tainted",
+        "`kubectl taint node … sku=gpu:NoSchedule` at the only member that may run the job; later it is taken away.",
+        "The machine is named where its owner looks; the job waits, and runs when the taint is gone.",
+        tainted,
+    ),
+    Trouble(
+        "An image that cannot be pulled",
+        "The job names a digest that no registry has.",
+        "It is given up after the start limit, tried elsewhere, and the kubelet's words reach the owner.",
+        no_such_image,
+    ),
+    Trouble(
+        "A private registry",
+        "A registry on the machine's loopback asks for a password. At first the member's pull secret holds a wrong one.",
+        "The registry's answer reaches the owner; with the right password the next job runs.",
+        private_registry,
+    ),
+    Trouble(
+        "The head is killed",
+        "All `gcs_server` processes of the machine get a SIGKILL while the job runs.",
+        "The job is not to blame: it runs again and ends well.",
+        head_killed,
+    ),
+    Trouble(
+        "Memory runs out",
+        "The program takes 16 GiB in a pod of 2 GiB.",
+        "The job ends, and the words say how.",
+        memory,
+    ),
+    Trouble(
+        "A log after the end",
+        "A program writes more than one piece of a log and ends; `kubectl hansa logs` is asked afterwards.",
+        "Every line is there.",
+        log_after_the_end,
+    ),
+)
+
+
+def expect(it: object, otherwise: str) -> None:
+    """Raise where something does not hold."""
+    if not it:
+        raise AssertionError(otherwise)
+
+
+def _told_by_member(stage: Stage, node: str, kind: str, words: str) -> None:
+    wait_until(
+        lambda: words in stage.law(node, kind).get("message", ""),
+        what=f"{node} to say {words!r}",
+        timeout_s=CASE_S,
+        poll_s=1,
+    )
+
+
+def _waits(job: Manifest) -> bool:
+    placed = condition(job, "Placed")
+    return placed.get("status") == "False" and placed.get("reason") != "Pending"
+
+
+def _is_refused(job: Manifest) -> bool:
+    return bool(job.get("status", {}).get("refusals"))
+
+
+def _pull_secret(password: str) -> Manifest:
+    auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    config = {"auths": {f"127.0.0.1:{PORT}": {"auth": auth}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": PULL_SECRET, "namespace": SYSTEM},
+        "stringData": {".dockerconfigjson": json.dumps(config)},
+    }
+
+
+def _and_then(first: Told, second: Told, words: str) -> Told:
+    """Return both, one after the other; raises where the owner did not read some words."""
+    last_s = first.lines[-1].at_s if first.lines else 0.0
+    known = {line.text for line in first.lines}
+    for line in second.lines:
+        if line.text not in known:
+            first.lines.append(Line(last_s + line.at_s, line.text))
+    first.job = second.job or first.job
+    expect(words in first.text(), f"nobody said {words!r}:\n{first.text()}")
+    return first

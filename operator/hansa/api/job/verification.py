@@ -1,0 +1,56 @@
+"""How a job's work is verified: what counts as the same result, which jobs are audits, what was found."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from hansa.api.meta import TOLERANCE, Assurance, Message, Model, Name, Timestamp, checked, rule
+
+Tolerance = Annotated[str, StringConstraints(pattern=TOLERANCE, max_length=32)]
+
+
+class ResultComparator(Model):
+    """How far the numbers of a JSON result may be apart when the job is run again."""
+
+    absolute: Tolerance = Field(
+        default="0", description="Most that two numbers may differ by, for example 1e-6."
+    )
+    relative: Tolerance = Field(
+        default="0",
+        description="The same as a share of the larger of the two; below 1. Both 0: not a digit may differ.",
+        json_schema_extra=checked(
+            rule("double(self) < 1.0", "relative: 1 or more makes any two numbers equal; give less")
+        ),
+    )
+
+    @field_validator("relative")
+    @classmethod
+    def _tells_numbers_apart(cls, relative: str) -> str:
+        if float(relative) >= 1:
+            raise ValueError("1 or more makes any two numbers equal; give less")
+        return relative
+
+
+class AuditOrder(Model):
+    """Makes a job an audit: another job's work once more, at a node that the draw has named."""
+
+    of: Annotated[str, StringConstraints(max_length=253)] = Field(
+        description="Name of the job whose run is audited, in the same namespace."
+    )
+    epoch: int = Field(ge=1, le=999_999_999, description="Which run of it.")
+    node: Name = Field(description="SovereignNode that runs it again; no other may.")
+
+
+class JobAssurance(Model):
+    """What is known of a run that has ended, in the ledger's words."""
+
+    epoch: int = Field(ge=1, description="Which run.")
+    reached: Assurance = Field(description="What the run's node had shown when this was written.")
+    audit: Literal["NotDrawn", "Due", "Passed", "Failed", "Inconclusive", "Doubtful"] = Field(
+        description="Whether the run is audited, and what was found; Doubtful: its node was found to"
+        " have cheated in another run, so do not rely on this result."
+    )
+    message: Message = Field(default="", description="Why.")
+    at: Timestamp = Field(description="When it was written.")

@@ -1,0 +1,24 @@
+"""The commands of ``hansa settle``, in the order in which a treasurer needs them."""
+
+from __future__ import annotations
+
+import click
+
+from hansa.cli.lazy import LazyGroup
+
+_HERE = "hansa.cli.books.settlement"
+STEPS = {
+    "propose": (f"{_HERE}.propose:propose", "Work out a period's clearing."),
+    "export": (f"{_HERE}.countersign:export", "Write the postings that a clearing follows from."),
+    "check": (f"{_HERE}.countersign:check", "Work a clearing out anew, and see who has signed."),
+    "sign": (f"{_HERE}.countersign:sign", "Check a clearing and sign it."),
+    "record": (f"{_HERE}.countersign:record", "Enter a clearing that all have signed."),
+    "bank-file": (f"{_HERE}.payment:bank_file", "Write what is left to pay, for the bank."),
+    "paid": (f"{_HERE}.payment:paid", "Enter that a payment was made."),
+    "show": (f"{_HERE}.payment:show", "Show a clearing that was entered, and what of it is paid."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=STEPS)
+def settle() -> None:
+    """Settle a period: set debts off between all, then pay or carry what is left."""

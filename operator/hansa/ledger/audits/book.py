@@ -1,0 +1,115 @@
+"""What was said and done in verification, on disk: each phase of a subject once, and never changed.
+
+Subjects are ``epoch/N``, ``run/UID.EPOCH`` and ``audit/RECEIPT``. Whoever does a thing writes its phase first and acts
+then, so that a crash repeats the act and never the decision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hansa.ledger.store import schema
+from hansa.ledger.store.engine import reading, writing
+
+OPENED, CLOSED, DRAWN = "Opened", "Closed", "Drawn"
+COMMITTED, REVEALED = "Committed/", "Revealed/"
+"""Of an epoch; the auditor's key id follows."""
+SPEC, RESULT, DOUBTFUL = "Spec", "Result", "Doubtful"
+"""Of a run."""
+DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
+"""Of an audit; the number of the auditor follows who was asked and replied."""
+Body = Mapping[str, Any]
+
+
+class Word(NamedTuple):
+    """One row."""
+
+    subject: str
+    phase: str
+    body: Body
+
+
+class AuditBook:
+    """The table, for this process."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing is opened before the first call."""
+        self._engine = engine
+
+    def add(self, words: Iterable[Word], recorded_ms: int) -> None:
+        """Keep words in one transaction; of a phase that is there already the first word stays."""
+        rows = [
+            {
+                "subject": word.subject,
+                "phase": word.phase,
+                "body": json.dumps(word.body),
+                "recorded_ms": recorded_ms,
+            }
+            for word in words
+        ]
+        if not rows:
+            return
+        is_postgresql = self._engine.dialect.name == "postgresql"
+        insert = (postgresql if is_postgresql else sqlite).insert
+        with writing(self._engine) as connection:
+            connection.execute(insert(schema.AUDIT).on_conflict_do_nothing(), rows)
+
+    def of(self, subject: str) -> dict[str, Body]:
+        """Return all phases of a subject."""
+        table = schema.AUDIT
+        wanted = select(table.c.phase, table.c.body).where(table.c.subject == subject)
+        with reading(self._engine) as connection:
+            return {phase: json.loads(body) for phase, body in connection.execute(wanted)}
+
+    def recorded_ms(self, subject: str) -> dict[str, int]:
+        """Return when each phase of a subject was recorded."""
+        table = schema.AUDIT
+        wanted = select(table.c.phase, table.c.recorded_ms).where(table.c.subject == subject)
+        with reading(self._engine) as connection:
+            return {row.phase: row.recorded_ms for row in connection.execute(wanted)}
+
+    def words(self, phase: str, since_ms: int = 0) -> Iterator[tuple[int, Word]]:
+        """Yield (recorded at, word) of one phase, of those recorded at or after a moment, by subject."""
+        table = schema.AUDIT
+        wanted = select(table).where(table.c.phase == phase, table.c.recorded_ms >= since_ms)
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted.order_by(table.c.subject)).mappings().all()
+        for row in rows:
+            yield row["recorded_ms"], Word(row["subject"], row["phase"], json.loads(row["body"]))
+
+    def open(self, phase: str, until: str) -> list[str]:
+        """Return the subjects that have one phase and not yet another."""
+        table, later = schema.AUDIT, schema.AUDIT.alias()
+        is_over = (
+            select(later.c.subject)
+            .where(later.c.subject == table.c.subject, later.c.phase == until)
+            .exists()
+        )
+        wanted = select(table.c.subject).where(table.c.phase == phase, ~is_over)
+        with reading(self._engine) as connection:
+            return list(connection.execute(wanted.order_by(table.c.subject)).scalars())
+
+
+def epoch(number: int) -> str:
+    """Return the subject of an epoch; they sort by number."""
+    return f"epoch/{number:012d}"
+
+
+def number(subject: str) -> int:
+    """Return the number in an epoch's subject."""
+    return int(subject.rpartition("/")[2])
+
+
+def run(name: str) -> str:
+    """Return the subject of a run; ``name``: UID.EPOCH."""
+    return f"run/{name}"
+
+
+def audit(receipt: str) -> str:
+    """Return the subject of the audit of a run, by the digest of its last receipt."""
+    return f"audit/{receipt}"

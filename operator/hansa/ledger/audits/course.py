@@ -1,0 +1,231 @@
+"""The course of each audit: who was asked and what came of it, from the evidence and the hub's own objects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hansa.api.aijob import AIJobSpec
+from hansa.api.kinds import AIJOB
+from hansa.errors import Conflict, HansaError, NotFound
+from hansa.ledger.audits import book as b
+from hansa.ledger.audits.book import AuditBook, Word
+from hansa.ledger.audits.facts import Ended, Facts
+from hansa.ledger.audits.orders import cannot_run, is_over, is_same_work, name_of, order
+from hansa.ports import Cluster, Manifest
+from hansa.verification.comparison import Comparator, HardwareClass, Outcome
+from hansa.verification.course.progress import Ask, Audit, Auditor, Reply, Step, Wait, next_step
+
+log = logging.getLogger(__name__)
+NOT_SAME = "it ran something else than the audited job"
+NO_DIGEST = "its receipt has no digest of a result"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An audit as the book has it."""
+
+    subject: str
+    said: Mapping[str, b.Body]
+    spec: b.Body
+    """Job and spec of the audited run."""
+
+    @property
+    def receipt(self) -> str:
+        """Digest of the audited run's last receipt."""
+        return self.subject.removeprefix("audit/")
+
+    @property
+    def due(self) -> b.Body:
+        """What was drawn."""
+        return self.said[b.DUE]
+
+    @property
+    def asked(self) -> int:
+        """How many were asked."""
+        return sum(name.startswith(b.ASKED) for name in self.said)
+
+
+class Course:
+    """Moves audits on, one at a time."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        book: AuditBook,
+        facts: Facts,
+        *,
+        patience_s: int,
+    ) -> None:
+        """``patience_s``: how long an auditor has, beyond the job's own time limit."""
+        self._cluster, self._book, self._facts = cluster, book, facts
+        self._patience_s = patience_s
+
+    def case(self, subject: str) -> Case:
+        """Return an audit that was drawn."""
+        said = self._book.of(subject)
+        spec = self._book.of(b.run(said[b.DUE]["run"]))
+        return Case(subject, said, spec[b.SPEC])
+
+    async def step(self, subject: str, now_s: float) -> Step:
+        """Take in what the auditor asked last has done; return what comes next."""
+        case = self.case(subject)
+        number = case.asked
+        if number and f"{b.REPLIED}{number}" not in case.said:
+            reply = await self._reply(case, case.said[f"{b.ASKED}{number}"], now_s)
+            if reply is None:
+                return Wait()
+            word = Word(case.subject, f"{b.REPLIED}{number}", reply)
+            self._book.add([word], int(now_s * 1000))
+            case = self.case(subject)
+        return next_step(await self._audit(case))
+
+    async def ask(self, subject: str, what: Ask, now_s: float) -> None:
+        """Have an auditor run it: noted first, then made; what is made already stays."""
+        case = self.case(subject)
+        number = case.asked + 1
+        body = {
+            "node": what.auditor.node,
+            "institution": what.auditor.institution,
+            "name": name_of(case.receipt, number),
+            "atS": int(now_s),
+        }
+        self._book.add([Word(case.subject, f"{b.ASKED}{number}", body)], int(now_s * 1000))
+        await self._make(case, body)
+
+    async def _make(self, case: Case, asked: b.Body) -> Manifest:
+        made = order(
+            case.spec["spec"],
+            of=case.spec["job"],
+            epoch=int(case.due["run"].rpartition(".")[2]),
+            node=asked["node"],
+            name=asked["name"],
+        )
+        path = AIJOB.path(made["metadata"]["namespace"])
+        try:
+            return await self._cluster.create(path, made)
+        except Conflict:
+            return await self._cluster.get(AIJOB.path(made["metadata"]["namespace"], asked["name"]))
+
+    async def _reply(self, case: Case, asked: b.Body, now_s: float) -> b.Body | None:
+        """Return what an auditor's run came to; None: it is still to come."""
+        namespace = case.spec["job"].partition("/")[0]
+        path = AIJOB.path(namespace, asked["name"])
+        job = AIJobSpec.model_validate(case.spec["spec"])
+        limit_s = self._patience_s + job.max_runtime_seconds
+        is_late = now_s - asked["atS"] > limit_s
+        try:
+            made = await self._cluster.get(path)
+        except NotFound:
+            if is_late:
+                return _none("its job is gone")
+            # Noted before it was made, and a crash came between; or somebody has deleted it.
+            try:
+                made = await self._make(case, asked)
+            except NotFound:
+                return _none("the namespace of the audited job is gone")
+        except HansaError as error:
+            log.info("audit not read", extra={"audit": asked["name"], "error": str(error)})
+            return None
+        ended = self._facts.last_of(made["metadata"]["uid"])
+        has_ended = is_over(made)
+        if ended is not None and (has_ended or is_late):
+            return self._ran(case, asked, ended, made)
+        why = cannot_run(made, asked["node"]) or (f"not in {limit_s} s" if is_late else "")
+        if not why:
+            return None
+        if not has_ended:
+            await self._cluster.delete(path, uid=made["metadata"]["uid"])
+        return _none(why)
+
+    def _ran(self, case: Case, asked: b.Body, ended: Ended, job: Manifest) -> b.Body:
+        run = ended.receipt
+        kept = self._book.of(b.run(run.run))
+        spec = kept.get(b.SPEC, {}).get("spec", {})
+        if run.work.node != asked["node"] or not is_same_work(spec, case.spec["spec"]):
+            return _none(NOT_SAME)
+        if run.result_digest is None:
+            return _none(NO_DIGEST)
+        text = (job.get("status") or {}).get("result") or kept.get(b.RESULT, {}).get("text")
+        return {"run": run.run, "result": text, "why": ""}
+
+    async def _audit(self, case: Case) -> Audit:
+        replies = [
+            self._replied(case.said[f"{b.ASKED}{number}"], case.said.get(f"{b.REPLIED}{number}"))
+            for number in range(1, case.asked + 1)
+        ]
+        comparator, result = _comparator(case.spec["spec"]), None
+        if comparator is not None:
+            result = await self._claimed_result(case)
+        claimed = self._outcome(case.due["run"], result)
+        if comparator is not None and result is None:
+            # Nobody has its text any more, which is not the provider's doing: it is compared by digest,
+            # and a difference accuses nobody.
+            comparator = None
+            nowhere = replace(claimed.hardware, accelerator="result not kept")
+            claimed = replace(claimed, hardware=nowhere)
+        return Audit(
+            provider=Auditor(case.due["node"], case.due["institution"]),
+            claimed=claimed,
+            ranking=[Auditor(*one) for one in case.due["ranking"]],
+            replies=replies,
+            comparator=comparator,
+        )
+
+    def _replied(self, asked: b.Body, said: b.Body | None) -> Reply:
+        auditor = Auditor(asked["node"], asked["institution"])
+        if said is None:
+            return Reply(auditor, is_open=True)
+        if not said.get("run"):
+            return Reply(auditor, why=said["why"])
+        return Reply(auditor, outcome=self._outcome(said["run"], said.get("result")))
+
+    def _outcome(self, run: str, result: str | None) -> Outcome:
+        ended = self._facts.end_of(run)
+        if ended is None:
+            raise AssertionError(f"{run} has ended, and its last receipt is not there")
+        return Outcome(
+            hardware=_hardware(ended),
+            result_digest=ended.receipt.result_digest or "",
+            result=None if result is None else result.encode(),
+        )
+
+    async def _claimed_result(self, case: Case) -> str | None:
+        """Return the result that the provider told, as its grant had it or its job has it."""
+        uid, _, epoch = case.due["run"].rpartition(".")
+        kept = self._book.of(b.run(case.due["run"])).get(b.RESULT)
+        if kept is not None:
+            return str(kept["text"])
+        namespace, _, name = case.spec["job"].partition("/")
+        try:
+            job = await self._cluster.get(AIJOB.path(namespace, name))
+        except NotFound:
+            return None
+        status = job.get("status") or {}
+        is_this = (job["metadata"]["uid"], status.get("epoch")) == (uid, int(epoch))
+        return status.get("result") if is_this else None
+
+
+def _none(why: str) -> b.Body:
+    return {"run": "", "why": why}
+
+
+def _comparator(spec: Mapping[str, Any]) -> Comparator | None:
+    said = spec.get("comparator")
+    if said is None:
+        return None
+    return Comparator(float(said.get("absolute", "0")), float(said.get("relative", "0")))
+
+
+def _hardware(ended: Ended) -> HardwareClass:
+    """Return a run's class. Which CPUs a node has nobody says: runs without GPUs are of their node's own."""
+    work = ended.receipt.work
+    return HardwareClass(
+        image_digest=work.image_digest,
+        accelerator=work.gpu_class or f"cpu of {work.node}",
+        driver_major=0,
+        dtype="",
+        layout=f"{work.gpus} GPUs, {work.cpu_millis} thousandths of a CPU",
+    )

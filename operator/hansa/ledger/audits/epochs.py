@@ -1,0 +1,231 @@
+"""Audit epochs: open, closed with a checkpoint of the log, drawn once the auditors' keys are there.
+
+1. While an epoch is open, auditors commit to the key of the next one.
+2. It is closed by the log's checkpoint: which receipts are in it is fixed, and no key of it is known yet.
+3. Auditors reveal its keys. When all are there, or after a while, its runs are drawn.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from hansa.api.sovereignnode import ClosedEpoch
+from hansa.ledger.audits import book as b
+from hansa.ledger.audits.book import AuditBook, Word
+from hansa.ledger.audits.facts import Ended, Facts
+from hansa.ledger.audits.nodes import LeagueNode
+from hansa.ledger.receipts.evidence import Evidence
+from hansa.verification.auditors import Candidate, Independence
+from hansa.verification.due import Account, Due, Epoch, Run, due
+from hansa.verification.levels import Level
+from hansa.verification.probability import Sampling
+from hansa.verification.tickets import Commitment, epoch_key
+
+WHOLE = Sampling(floor=Fraction(1))
+"""Of a pool that is not there: everything is looked at."""
+NO_DIGEST = (
+    "its receipt has no digest of a result: the job declares none, or its data's owners keep it"
+)
+NO_SPEC = "the ledger was away while its grant was there, and does not know what it had to do"
+
+
+@dataclass(frozen=True, slots=True)
+class League:
+    """What a draw goes by, as it is now."""
+
+    nodes: Mapping[str, LeagueNode]
+    levels: Mapping[str, Level]
+    """Node → what it has shown."""
+    samplings: Mapping[str, Sampling]
+    """Pool → its parameters."""
+
+
+class Epochs:
+    """Moves epochs on. For one caller at a time."""
+
+    def __init__(
+        self, book: AuditBook, facts: Facts, evidence: Evidence, *, length_s: int, reveal_s: int
+    ) -> None:
+        """``length_s``: of an epoch; ``reveal_s``: how long a closed one waits for keys."""
+        self._book, self._facts, self._evidence = book, facts, evidence
+        self._length_ms, self._reveal_ms = length_s * 1000, reveal_s * 1000
+
+    def now_open(self, now_ms: int) -> int:
+        """Return the number of the open epoch; the first one opens when it is asked for."""
+        subject = next(reversed(self._book.open(b.OPENED, b.CLOSED)), None)
+        if subject is None:
+            self._book.add([Word(b.epoch(0), b.OPENED, {"atMs": now_ms})], now_ms)
+            return 0
+        return b.number(subject)
+
+    def last_closed(self, now_ms: int) -> ClosedEpoch | None:
+        """Return the epoch before the open one, as auditors are told."""
+        before = self.now_open(now_ms) - 1
+        said = self._book.of(b.epoch(before)).get(b.CLOSED) if before >= 0 else None
+        return (
+            None
+            if said is None
+            else ClosedEpoch(epoch=before, size=said["size"], root=said["root"])
+        )
+
+    def note(self, nodes: Iterable[LeagueNode], now_ms: int) -> None:
+        """Keep what auditors say: commitments to epochs that are to come, reveals of closed ones."""
+        current = self.now_open(now_ms)
+        coming = self._book.of(b.epoch(current + 1))
+        closed = self._book.of(b.epoch(current - 1)) if current else {}
+        words = []
+        for node in nodes:
+            commitment, reveal = node.commitment, node.reveal
+            phase = b.COMMITTED + node.key
+            if commitment and commitment.epoch == current + 1 and phase not in coming:
+                body = {"digest": commitment.digest, "institution": node.institution}
+                words.append(Word(b.epoch(current + 1), phase, body))
+            phase = b.REVEALED + node.key
+            if reveal and reveal.epoch == current - 1 and phase not in closed:
+                body = {"key": reveal.key, "root": reveal.root}
+                words.append(Word(b.epoch(current - 1), phase, body))
+        self._book.add(words, now_ms)
+
+    def close(self, size: int, root: bytes, now_ms: int) -> bool:
+        """Close the open epoch with the log's present checkpoint if its time has come."""
+        current = self.now_open(now_ms)
+        opened_ms = self._book.of(b.epoch(current))[b.OPENED]["atMs"]
+        if now_ms - opened_ms < self._length_ms:
+            return False
+        body = {"size": size, "root": f"sha256:{root.hex()}", "atMs": now_ms, "fromMs": opened_ms}
+        words = (
+            Word(b.epoch(current), b.CLOSED, body),
+            Word(b.epoch(current + 1), b.OPENED, {"atMs": now_ms}),
+        )
+        self._book.add(words, now_ms)
+        return True
+
+    def draw(self, league: League, now_ms: int) -> list[int]:
+        """Draw the closed epochs whose keys are there, or late; returns which."""
+        drawn = []
+        for subject in self._book.open(b.CLOSED, b.DRAWN):
+            said = self._book.of(subject)
+            committed = _by_node(said, b.COMMITTED).keys()
+            is_late = now_ms - said[b.CLOSED]["atMs"] >= self._reveal_ms
+            if is_late or committed <= _by_node(said, b.REVEALED).keys():
+                self._book.add(self._drawn(subject, said, league), now_ms)
+                drawn.append(b.number(subject))
+        return drawn
+
+    def _drawn(self, subject: str, said: Mapping[str, b.Body], league: League) -> list[Word]:
+        """Return the words of a draw; the draw's own comes last."""
+        closed = said[b.CLOSED]
+        epoch = Epoch(
+            epoch_key(
+                b.number(subject),
+                closed["fromMs"] // 1000,
+                self._commitments(subject, said),
+                _reveals(said, closed["root"]),
+            ),
+            bytes.fromhex(closed["root"].removeprefix("sha256:")),
+        )
+        runs, unfit = self._runs(closed, league)
+        accounts = {
+            node: Account(sum(one.held for one in self._facts.unsettled(node, closed["fromMs"])))
+            for node in {run.provider.node for _, run in runs.values()}
+        }
+        every = tuple(node.candidate(_level(league, name)) for name, node in league.nodes.items())
+        audits = due((run for _, run in runs.values()), epoch, accounts, WHOLE, lambda _: every)
+        words = [_due(one, *runs[one.run.receipt], league) for one in audits]
+        body = {
+            "spoilt": {who: why.value for who, why in epoch.keys.spoilt.items()},
+            "withKeys": epoch.keys.key is not None,
+            "runs": {ended.receipt.run: ended.digest for ended, _ in runs.values()},
+            "due": sorted("sha256:" + one.run.receipt.hex() for one in audits),
+            "unfit": unfit,
+        }
+        return [*words, Word(subject, b.DRAWN, body)]
+
+    def _commitments(self, subject: str, said: Mapping[str, b.Body]) -> list[Commitment]:
+        at = self._book.recorded_ms(subject)
+        return [
+            Commitment(
+                node,
+                body["institution"],
+                bytes.fromhex(body["digest"].removeprefix("sha256:")),
+                at[b.COMMITTED + node] // 1000,
+            )
+            for node, body in _by_node(said, b.COMMITTED).items()
+        ]
+
+    def _runs(
+        self, closed: b.Body, league: League
+    ) -> tuple[dict[bytes, tuple[Ended, Run]], dict[str, str]]:
+        """Return the runs of an epoch by receipt, and run → why it cannot be audited."""
+        ended = self._facts.ended(closed["fromMs"], closed["atMs"])
+        keys = {one.digest: (one.receipt.work.job_uid, one.receipt.work.epoch) for one in ended}
+        payments = self._facts.payments(keys.values())
+        runs: dict[bytes, tuple[Ended, Run]] = {}
+        unfit: dict[str, str] = {}
+        for one in ended:
+            spec = self._book.of(b.run(one.receipt.run)).get(b.SPEC)
+            if spec is None:
+                unfit[one.receipt.run] = NO_SPEC
+            elif one.receipt.result_digest is None and not spec["spec"].get("audit"):
+                unfit[one.receipt.run] = NO_DIGEST
+            elif not spec["spec"].get("audit"):
+                paid, pool = payments[keys[one.digest]], spec["spec"].get("pool", "")
+                found = self._run(one, paid, league.samplings.get(pool, WHOLE), league)
+                runs[found.receipt] = one, found
+        return runs, unfit
+
+    def _run(self, one: Ended, paid: int, sampling: Sampling, league: League) -> Run:
+        work = one.receipt.work
+        node = league.nodes.get(work.node)
+        if node is not None:
+            provider = node.candidate(_level(league, node.name))
+        else:
+            granted = self._evidence.granted(one.receipt.run, work.node_key)
+            name = granted.provider if granted else ""
+            provider = Candidate(work.node, name, name, work.jurisdiction, Level.DECLARED)
+        receipt = bytes.fromhex(one.digest.removeprefix("sha256:"))
+        return Run(receipt, one.receipt.sequence, provider, work.institution, paid, paid, sampling)
+
+
+def _due(one: Due, ended: Ended, run: Run, league: League) -> Word:
+    chosen = one.auditors
+    independent = chosen.nodes if chosen.independence is Independence.INDEPENDENT else ()
+    body = {
+        "run": ended.receipt.run,
+        "node": run.provider.node,
+        "nodeKey": ended.receipt.work.node_key,
+        "institution": run.provider.institution,
+        "payer": run.payer,
+        "ticket": f"{one.ticket:064x}",
+        "why": one.why,
+        "ranking": [[name, league.nodes[name].institution] for name in independent],
+    }
+    return Word(b.audit(ended.digest), b.DUE, body)
+
+
+def _level(league: League, node: str) -> Level:
+    return league.levels.get(node, Level.DECLARED)
+
+
+def _by_node(said: Mapping[str, b.Body], phase: str) -> dict[str, b.Body]:
+    return {name.removeprefix(phase): body for name, body in said.items() if name.startswith(phase)}
+
+
+def _reveals(said: Mapping[str, b.Body], root: str) -> dict[str, bytes]:
+    """Return node key → key it revealed for this very root."""
+    return {
+        node: key
+        for node, body in _by_node(said, b.REVEALED).items()
+        if body["root"] == root and (key := _decoded(body["key"])) is not None
+    }
+
+
+def _decoded(text: Any) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None

@@ -1,0 +1,144 @@
+"""What the books and the evidence say of runs and nodes, as verification needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, RowMapping, func, select
+from sqlalchemy.sql import ColumnElement
+
+from hansa.accounting.postings import BEGINNING, PHASE, Event
+from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.ledger.store import schema
+from hansa.ledger.store.engine import reading
+from hansa.receipts.envelope import peek
+from hansa.receipts.work_receipt import WorkReceipt
+from hansa.verification.consequences import Unsettled
+
+SUCCEEDED = "Succeeded"
+MOST_LOOKED_AT = 32
+"""Receipts of a node among which one has to be witnessed: a log that is further behind shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last receipt of a run that succeeded."""
+
+    digest: str
+    receipt: WorkReceipt
+
+
+class Facts:
+    """Reads both, and writes nothing."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Nothing is opened before the first question."""
+        self._engine = engine
+
+    def ended(self, after_ms: int, until_ms: int) -> list[Ended]:
+        """Return the runs that succeeded and whose last receipts were recorded in ``(after, until]``."""
+        table = schema.EVIDENCE
+        wanted = (
+            select(table)
+            .where(table.c.recorded_ms > after_ms, table.c.recorded_ms <= until_ms)
+            .where(table.c.problem == "")
+            .order_by(table.c.node_key, table.c.sequence)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).mappings().all()
+        return [one for one in map(_ended, rows) if one is not None]
+
+    def last_of(self, job_uid: str) -> Ended | None:
+        """Return the last receipt of a job's newest run that succeeded."""
+        return self._last(schema.EVIDENCE.c.run.like(f"{job_uid}.%"))
+
+    def end_of(self, run: str) -> Ended | None:
+        """Return the last receipt of a run that succeeded."""
+        return self._last(schema.EVIDENCE.c.run == run)
+
+    def _last(self, which: ColumnElement[bool]) -> Ended | None:
+        table = schema.EVIDENCE
+        wanted = select(table).where(which, table.c.problem == "")
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted.order_by(table.c.end_s.desc(), table.c.part.desc()))
+            found = map(_ended, rows.mappings().all())
+        return next((one for one in found if one is not None), None)
+
+    def newest(self, node_key: str) -> list[tuple[str, int]]:
+        """Return (digest, issued at) of a node's receipts that nothing speaks against, the newest first."""
+        table = schema.EVIDENCE
+        wanted = (
+            select(table)
+            .where(table.c.node_key == node_key, table.c.problem == "")
+            .order_by(table.c.sequence.desc())
+            .limit(MOST_LOOKED_AT)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).mappings().all()
+        return [
+            (row["digest"], receipt.issued_s)
+            for row in rows
+            if (receipt := _receipt(row)) is not None
+        ]
+
+    def payments(self, runs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Return (job uid, epoch) → micros charged for the whole run."""
+        receipt, entry = schema.RECEIPT, schema.ENTRY
+        keys = set(runs)
+        wanted = (
+            select(receipt.c.job_uid, receipt.c.epoch, func.sum(entry.c.amount))
+            .join(entry, entry.c.subject == receipt.c.receipt_digest)
+            .where(entry.c.event == Event.CHARGE.value)
+            .where(receipt.c.job_uid.in_(sorted({uid for uid, _ in keys})))
+            .group_by(receipt.c.job_uid, receipt.c.epoch)
+        )
+        with reading(self._engine) as connection:
+            found = {(uid, epoch): int(micros) for uid, epoch, micros in connection.execute(wanted)}
+        return {key: found.get(key, 0) for key in keys}
+
+    def unsettled(self, node: str, before_ms: int | None = None) -> list[Unsettled]:
+        """Return a node's receipts of which something is still held back or pending, in micros.
+
+        ``before_ms``: only those recorded before.
+        """
+        receipt, first = schema.RECEIPT, schema.ENTRY.alias()
+        second, third = schema.ENTRY.alias(), schema.ENTRY.alias()
+        subject = receipt.c.receipt_digest
+        wanted = (
+            select(receipt, first.c.amount, first.c.held, second.c.event)
+            .join(first, (first.c.subject == subject) & (first.c.phase == BEGINNING))
+            .outerjoin(
+                second, (second.c.subject == subject) & (second.c.phase == PHASE[Event.POST])
+            )
+            .outerjoin(third, (third.c.subject == subject) & (third.c.phase == PHASE[Event.SEIZE]))
+            .where(receipt.c.node == node, third.c.event.is_(None))
+            .where(second.c.event.is_(None) | (second.c.event == Event.POST.value))
+            .order_by(subject)
+        )
+        if before_ms is not None:
+            wanted = wanted.where(receipt.c.recorded_ms <= before_ms)
+        with reading(self._engine) as connection:
+            return [_unsettled(row) for row in connection.execute(wanted).mappings()]
+
+
+def _unsettled(row: RowMapping) -> Unsettled:
+    is_pending = row["event"] is None
+    return Unsettled(
+        receipt=row["receipt_digest"],
+        run=f"{row['job_uid']}.{row['epoch']}",
+        institution=row["institution"],
+        held=row["amount"] if is_pending else row["held"],
+        pending=is_pending,
+    )
+
+
+def _ended(row: RowMapping) -> Ended | None:
+    receipt = _receipt(row)
+    if receipt is None or not receipt.last or receipt.end_reason != SUCCEEDED:
+        return None
+    return Ended(row["digest"], receipt)
+
+
+def _receipt(row: RowMapping) -> WorkReceipt | None:
+    return peek(ReceiptEnvelope.model_validate_json(row["envelope"]))

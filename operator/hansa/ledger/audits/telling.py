@@ -1,0 +1,90 @@
+"""What verification tells the league on the hub: calls and levels to nodes, findings to the owners of jobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hansa.api.job.verification import JobAssurance
+from hansa.api.kinds import AIJOB, SOVEREIGNNODE
+from hansa.api.sovereignnode import AuditCall, ClosedEpoch
+from hansa.errors import Conflict, NotFound, Terminal
+from hansa.ledger.audits.levels import word_for
+from hansa.ledger.audits.nodes import LeagueNode
+from hansa.model.times import rfc3339
+from hansa.ports import Cluster, Signer
+from hansa.verification.course.words import read_word, say
+from hansa.verification.levels import Standing
+
+log = logging.getLogger(__name__)
+
+
+class Telling:
+    """Writes the ledger's own fields of statuses, and no others."""
+
+    def __init__(self, cluster: Cluster, signer: Signer) -> None:
+        """``signer``: the hub's key."""
+        self._cluster, self._signer = cluster, signer
+
+    async def nodes(
+        self,
+        nodes: Iterable[LeagueNode],
+        standings: Mapping[str, Standing],
+        epochs: tuple[int, ClosedEpoch | None],
+        now_s: int,
+    ) -> None:
+        """Tell each node what it has shown and which epoch is open, where it is not told yet.
+
+        ``epochs``: the open one, and the one before it.
+        """
+        for node in nodes:
+            news: dict[str, Any] = {}
+            word = word_for(node, standings[node.name], now_s, self._signer)
+            if word is not None:
+                news["assurance"] = word.model_dump(by_alias=True, mode="json")
+            call = self._call(node, *epochs)
+            if call is not None:
+                news["audits"] = {"call": call.model_dump(by_alias=True, mode="json")}
+            if news:
+                await self._write(SOVEREIGNNODE.path(name=node.name), node.uid, news)
+
+    async def job(self, job: str, run: str, said: JobAssurance) -> None:
+        """Tell a job's owner what is known of a run; ``job``: ``namespace/name``."""
+        namespace, _, name = job.partition("/")
+        body = said.model_dump(by_alias=True, mode="json")
+        path, uid = AIJOB.path(namespace, name), run.rpartition(".")[0]
+        await self._write(path, uid, {"assurance": body})
+
+    def _call(self, node: LeagueNode, epoch: int, closed: ClosedEpoch | None) -> AuditCall | None:
+        keys = {self._signer.key_id: self._signer.public_key}
+        told = read_word(node.audits.get("call"), AuditCall, node_key=node.key, keys=keys)
+        if isinstance(told, AuditCall) and (told.epoch, told.closed) == (epoch, closed):
+            return None
+        return say(self._signer, AuditCall, node_key=node.key, epoch=epoch, closed=closed)
+
+    async def _write(self, path: str, uid: str, status: Mapping[str, Any]) -> None:
+        try:
+            await self._cluster.merge(
+                path + "/status", {"metadata": {"uid": uid}, "status": dict(status)}
+            )
+        except (Conflict, NotFound) as error:
+            # Deleted, or made anew under its name: there is nobody to tell.
+            log.info("not told", extra={"path": path, "error": str(error)})
+        except Terminal as error:
+            # One that cannot be told holds up no other.
+            log.warning("telling refused", extra={"path": path, "error": str(error)})
+
+
+def finding(run: str, reached: Standing | None, told: tuple[str, str], now_s: int) -> JobAssurance:
+    """Return what to tell a job of one of its runs. ``told``: what became of the audit, and why."""
+    level = 0 if reached is None else reached.level.value
+    return JobAssurance.model_validate(
+        {
+            "epoch": int(run.rpartition(".")[2]),
+            "reached": f"L{level}",
+            "audit": told[0],
+            "message": told[1][:1024],
+            "at": rfc3339(now_s),
+        }
+    )

@@ -1,0 +1,110 @@
+"""What follows from an audit that is closed: written once with its reasons, then done, however often it takes.
+
+What is to be seized and given back is fixed with the verdict. A crash in between repeats the deeds, and each claim in
+the books moves once.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import rfc8785
+from securesystemslib import dsse
+
+from hansa.accounting.postings import Event
+from hansa.ledger.audits import book as b
+from hansa.ledger.audits.book import AuditBook, Word
+from hansa.ledger.audits.course import Case
+from hansa.ledger.audits.facts import Facts
+from hansa.ledger.audits.levels import KINDS
+from hansa.ledger.store.writer import LedgerWriter
+from hansa.ports import Signer
+from hansa.receipts.envelope import PAYLOAD_TYPE
+from hansa.verification.consequences import Consequences, Unsettled, of_verdict
+from hansa.verification.course.progress import Close
+from hansa.verification.svr import Descriptor, DigestSet, Verifier, statement
+from hansa.verification.verdict import Verdict
+
+VERIFIER = "https://hansa.dev/ledger"
+
+
+class Verdicts:
+    """Writes verdicts and sees to what they say."""
+
+    def __init__(self, book: AuditBook, facts: Facts, writer: LedgerWriter, signer: Signer) -> None:
+        """``signer``: the hub's key, which signs the statement."""
+        self._book, self._facts = book, facts
+        self._writer, self._signer = writer, signer
+
+    def write(self, case: Case, close: Close, now_s: int) -> None:
+        """Keep a verdict with all that follows from it."""
+        due, verdict = case.due, close.decision.verdict
+        body = {
+            "run": due["run"],
+            "node": due["node"],
+            "nodeKey": due["nodeKey"],
+            "verdict": verdict.value,
+            "independence": close.independence.value,
+            "why": close.decision.why,
+            "outvoted": list(close.decision.outvoted),
+            "atS": now_s,
+            "statement": self._signed(case, close, now_s),
+        }
+        follows = self._consequences(case, close, now_s)
+        body |= {
+            "seize": [receipt for receipt, _ in follows.seize],
+            "void": list(follows.void),
+            "doubtful": self._doubtful(follows),
+        }
+        self._book.add([Word(case.subject, b.VERDICT, body)], now_s * 1000)
+
+    def follow(self, said: b.Body, now_ms: int) -> None:
+        """Move the money that a verdict names: seized to the kitty, given back where it was not due."""
+        note = f"audit of {said['run']}: {said['why']}"[:500]
+        # What was pending may have been posted since: each claim goes the way that it still can.
+        both = [*said["seize"], *said["void"]]
+        self._writer.happen(Event.VOID, both, now_ms, note=note)
+        self._writer.happen(Event.SEIZE, both, now_ms, note=note)
+
+    def _consequences(self, case: Case, close: Close, now_s: int) -> Consequences:
+        kind = KINDS.get(close.independence)
+        if kind is None:
+            return Consequences()
+        unsettled = self._facts.unsettled(case.due["node"])
+        audited = next(
+            (one for one in unsettled if one.receipt == case.receipt),
+            Unsettled(case.receipt, case.due["run"], case.due["payer"], 0),
+        )
+        return of_verdict(close.decision.verdict, audited, unsettled, now_s, kind)
+
+    def _doubtful(self, follows: Consequences) -> list[str]:
+        """Return the runs whose results nobody has looked at: one that is audited has its own verdict."""
+        runs = sorted({run for _, runs in follows.tell for run in runs})
+        ends = {run: self._facts.end_of(run) for run in runs}
+        return [
+            run
+            for run, end in ends.items()
+            if end is None or b.DUE not in self._book.of(b.audit(end.digest))
+        ]
+
+    def _signed(self, case: Case, close: Close, now_s: int) -> Mapping[str, object]:
+        """Return the verdict as an in-toto statement in a DSSE envelope."""
+        subject = Descriptor(
+            name=case.due["run"], digest=DigestSet(sha256=case.receipt.removeprefix("sha256:"))
+        )
+        verifier = Verifier(id=VERIFIER)
+        verdict, independence = close.decision.verdict, close.independence
+        said = rfc8785.dumps(statement(subject, verdict, verifier, now_s, independence).wire())  # type: ignore[arg-type]  # JSON values
+        envelope = dsse.Envelope(said, PAYLOAD_TYPE, {})
+        signed = base64.b64encode(self._signer.sign(envelope.pae())).decode()
+        return {
+            "payloadType": PAYLOAD_TYPE,
+            "payload": base64.b64encode(said).decode(),
+            "signatures": [{"keyid": self._signer.key_id, "sig": signed}],
+        }
+
+
+def is_failed(said: b.Body) -> bool:
+    """Tell whether a verdict is against its node."""
+    return bool(said["verdict"] == Verdict.FAILED)

@@ -1,0 +1,108 @@
+"""What the ledger sees of the hub: its nodes and its grants, followed by watch and never listed in a loop.
+
+A grant is heard of when it is made, however short it lives, and read once. It waits here until the
+database has it, also while that is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hansa.adapters.kube.reflector import ChangeType, Reflector, by_name, by_uid
+from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
+from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.ledger.receipts.grants import Claimed, Granted, read_grant
+from hansa.ports import Clock, Cluster, Manifest
+from hansa.process.app import together
+
+GRANT = "granted"
+"""Key of a mirrored grant: what the ledger keeps of it; None: it cannot be read, and is nobody's claim."""
+
+
+class HubView:
+    """Mirrors of nodes and grants; for one event loop."""
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        """Nothing is known before ``follow``."""
+        self._cluster = cluster
+        self._nodes = Reflector(cluster, SOVEREIGNNODE.path(), clock=clock, key=by_name, trim=_node)
+        self._grants = Reflector(
+            cluster,
+            WORKGRANT.path(),
+            clock=clock,
+            key=by_uid,
+            trim=self._grant,
+            on_change=self._heard,
+        )
+        self._unkept: dict[str, Claimed] = {}
+        """Grant's uid → what was heard of it and is not in the database yet."""
+
+    async def follow(self) -> None:
+        """Follow both until cancelled."""
+        await together(self._nodes.run(), self._grants.run())
+
+    @property
+    def synced(self) -> bool:
+        """Whether both were read once."""
+        return self._nodes.synced and self._grants.synced
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the hub last said anything of either, bookmarks included."""
+        return max(self._nodes.last_event_age_s, self._grants.last_event_age_s)
+
+    def nodes(self) -> Iterable[Manifest]:
+        """Return all nodes: name, spec, and of the status the receipts."""
+        return self._nodes.values()
+
+    def unkept(self) -> dict[str, Granted]:
+        """Return what is to be kept of grants heard of, by their uids.
+
+        One whose node is not known yet waits for it, unless grant and node are both gone.
+        """
+        found = {}
+        for uid, claim in list(self._unkept.items()):
+            node = self._nodes.get(claim.record.node)
+            if node is not None:
+                found[uid] = claim.at(node)
+            elif self._grants.get(uid) is None:
+                del self._unkept[uid]
+        return found
+
+    def kept(self, uids: Iterable[str]) -> None:
+        """Take note that the database has these."""
+        for uid in uids:
+            self._unkept.pop(uid, None)
+
+    async def look_again(self, node: Manifest) -> list[Granted]:
+        """Return the grants that a node has now: two watches are not in step."""
+        namespace = f"{NODE_NAMESPACE_PREFIX}{node['metadata']['name']}"
+        things = (await self._cluster.list(WORKGRANT.path(namespace))).items
+        claims = [claim for thing in things if (claim := read_grant(thing)) is not None]
+        return [claim.at(node) for claim in claims]
+
+    def _grant(self, thing: Manifest) -> Manifest:
+        known = self._grants.get(thing["metadata"]["uid"])
+        read = read_grant(thing) if known is None else known[GRANT]
+        return {"metadata": _identity(thing), GRANT: read}
+
+    def _heard(self, kind: ChangeType, thing: Manifest) -> None:
+        claim = thing.get(GRANT)
+        if kind == "ADDED" and claim is not None:
+            self._unkept[thing["metadata"]["uid"]] = claim
+
+
+def _node(thing: Manifest) -> Manifest:
+    receipts = (thing.get("status") or {}).get("receipts")
+    return {
+        "metadata": _identity(thing),
+        "spec": thing.get("spec") or {},
+        "status": {"receipts": receipts},
+    }
+
+
+def _identity(thing: Mapping[str, Any]) -> dict[str, Any]:
+    meta = thing["metadata"]
+    wanted = ("name", "namespace", "uid", "resourceVersion")
+    return {name: meta[name] for name in wanted if name in meta}

@@ -1,0 +1,67 @@
+"""Entries and their postings, in the statement that writes: what all writers of the books share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hansa.accounting.postings import Claim, Event, postings
+from hansa.ledger.store import schema
+from hansa.ledger.store.rows import Row, entry_row, posting_rows
+
+
+def _nothing(_: Claim) -> str | None:
+    return None
+
+
+def write_entries(
+    connection: Connection,
+    event: Event,
+    claims: Iterable[Claim],
+    recorded_ms: int,
+    *,
+    note: str = "",
+    refers_to: Callable[[Claim], str | None] = _nothing,
+) -> tuple[str, ...]:
+    """Enter claims that are not there yet, and post them; returns the subjects that were new."""
+    by_subject = {claim.subject: claim for claim in claims}
+    rows = [
+        entry_row(event, claim, recorded_ms=recorded_ms, note=note, refers_to=refers_to(claim))
+        for _, claim in sorted(by_subject.items())
+    ]
+    fresh = sorted(
+        row[0] for row in insert_new(connection, schema.ENTRY, rows, schema.ENTRY.c.subject)
+    )
+    post(connection, event, [by_subject[subject] for subject in fresh])
+    return tuple(fresh)
+
+
+def post(connection: Connection, event: Event, claims: Iterable[Claim]) -> None:
+    """Write the movements of money that an event of claims makes."""
+    rows = posting_rows(row for claim in claims for row in postings(event, claim))
+    if rows:
+        connection.execute(schema.POSTING.insert(), rows)
+
+
+def insert_new(connection: Connection, table: Table, rows: list[Row], key: Any) -> Sequence[Any]:
+    """Insert what is not there yet; returns the keys of what was new."""
+    if not rows:
+        return ()
+    insert = on(connection)(table).on_conflict_do_nothing().returning(key)
+    return connection.execute(insert, rows).all()
+
+
+def on(connection: Connection) -> Callable[[Table], Any]:
+    """Return the database's own insert, which can leave what is there already."""
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def lock(connection: Connection, subject: str) -> None:
+    """Let writers about one subject follow one another; in SQLite all writers do."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big", signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(key)))

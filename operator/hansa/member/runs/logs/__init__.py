@@ -1,0 +1,1 @@
+"""Logs of runs on their way to the jobs' owners: while a run writes, and when it is over."""

@@ -1,0 +1,347 @@
+"""A league in memory: the ledger's real duties, a hub that places as told, members that run nothing and sign all."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Engine
+
+from hansa.accounting.examination import Terms as Agreed
+from hansa.adapters.files import FileStore
+from hansa.adapters.keys import Ed25519Signer
+from hansa.adapters.leaf_index import SqliteLeafIndex
+from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
+from hansa.api.sovereignnode import SovereignNodeSpec
+from hansa.api.workgrant import WorkGrantSpec
+from hansa.errors import NotFound
+from hansa.ledger.audits.opening import open_audits
+from hansa.ledger.intake import Intake
+from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.receipts.hub_view import HubView
+from hansa.ledger.receipts.logbook import Logbook
+from hansa.ledger.receipts.source import NodeReceipts
+from hansa.ledger.settings import Audits as Settings
+from hansa.ledger.store.reader import LedgerReader
+from hansa.ledger.store.writer import LedgerWriter
+from hansa.member.witness.auditor import Auditor
+from hansa.model.times import rfc3339
+from hansa.receipts.chain import Head
+from hansa.receipts.envelope import seal, unseal, wire
+from hansa.receipts.tiling import MeteredRun, Sight, draw, due
+from hansa.reconcile.hub.charging.tariffs import tariff_of
+from hansa.reconcile.member.usage.work_terms import Terms, work_of
+from hansa.translog.log.appender import Appender
+from hansa.translog.note import KeyType
+from hansa.translog.policy import Policy
+from hansa.translog.signatures import NoteSigner
+from tests.unit.accounting.usages import usage
+from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
+from tests.unit.ledger.receipts.test_source import heard
+from tests.unit.member.small_cluster import SmallCluster
+
+KEYS = {HUB.key_id: HUB.public_key}
+RUN_S = 60
+EPOCH_S = 100
+INSTITUTIONS = {"tartu": "university", "riga": "telecom", "lisbon": "miner", "oslo": "lab"}
+PRICES = [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "3.60"}]
+
+
+class Clock:
+    seconds = NOW_S
+
+    def now(self) -> float:
+        return self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class KilledError(Exception):
+    """The ledger's process is gone in the middle of what it did."""
+
+
+class MergingCluster(SmallCluster):
+    """Merge patches go as deep as the API server's, and whoever writes may be killed."""
+
+    writes_left = 1 << 30
+
+    def _count(self) -> None:
+        self.writes_left -= 1
+        if self.writes_left < 0:
+            raise KilledError
+
+    async def create(self, path: str, body: Any) -> Any:
+        self._count()
+        return await super().create(path, body)
+
+    async def merge(self, path: str, body: Any) -> Any:
+        self._count()
+        path = path.removesuffix("/status")
+        old = await self.get(path)
+        if body.get("metadata", {}).get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            raise NotFound(path)
+        return self.put(path, _merged(copy.deepcopy(old), body))
+
+
+def _merged(old: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+    for name, value in news.items():
+        if isinstance(value, dict):
+            old[name] = _merged(old.get(name) or {}, value)
+        elif value is None:
+            old.pop(name, None)
+        else:
+            old[name] = value
+    return old
+
+
+class Member:
+    """A member's agent as far as the ledger sees it. ``result``: what its runs give."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.institution = name, INSTITUTIONS[name]
+        seed = hashlib.sha256(name.encode()).digest()
+        self.signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
+        self.auditor = Auditor(self.signer)
+        self.head, self.outbox, self.result = Head(), [], "0.97"
+        self.takes_part, self.tells_result = True, True
+        self.changes: dict[str, str] = {}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return {
+            "institution": self.institution,
+            "jurisdiction": "EE",
+            "legalControl": ["EE"],
+            "accepted": "Accepted",
+            "releaseKey": self.signer.public_key,
+            "prices": PRICES,
+        } | self.changes
+
+    def run(self, granted: dict[str, Any], end_s: float) -> None:
+        """Sign the one receipt of a run that has just ended."""
+        gpu_class = "nvidia-rtx-4090" if granted["jobSpec"]["ray"].get("workers") else ""
+        terms = Terms(self.signer.key_id, "EE", gpu_class, self.spec, NOW_S)
+        work = work_of(WorkGrantSpec.model_validate(granted), terms)
+        digest = "sha256:" + hashlib.sha256(self.result.encode()).hexdigest()
+        told = digest if self.tells_result else None
+        metered = MeteredRun(work=work, until=rfc3339(end_s - RUN_S), result_digest=told)
+        sight = Sight(int(end_s), over=True, ended_s=int(end_s), end_reason="Succeeded")
+        for stretch in due(metered, sight):
+            receipt = draw(self.head, metered, sight, stretch)
+            sealed = seal(receipt, self.signer)
+            opened = unseal(wire(sealed), {self.signer.key_id: self.signer.public_key})
+            self.head = Head(receipt.sequence, opened.digest, receipt.issued_s)
+            self.outbox.append(wire(sealed))
+
+
+class SmallLeague:
+    """Ledger, hub and members, moved on by ``tick``."""
+
+    def __init__(self, engine: Engine, folder: Path, *, holdback_bp: int = 1000) -> None:
+        self.engine, self.clock, self.hub = engine, Clock(), MergingCluster(NOW_S - 600)
+        self.members = {name: Member(name) for name in INSTITUTIONS}
+        self.refusing: set[str] = set()
+        """Nodes at which the hub's planner places nothing, by law."""
+        self.away: set[str] = set()
+        """Nodes that run nothing that they are granted."""
+        for name, member in self.members.items():
+            thing = {"metadata": {"name": name}, "spec": member.spec, "status": {}}
+            self.hub.put(SOVEREIGNNODE.path(name=name), thing)
+        self.hub.put(
+            COMPUTEPOOL.path(name="league"), {"metadata": {"name": "league"}, "spec": POOL}
+        )
+        own = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
+        policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
+        index = SqliteLeafIndex(folder / "leaves.db")
+        self.logbook = Logbook(
+            Appender(FileStore(folder / "log"), index, [own], policy), self.clock
+        )
+        self.view = HubView(self.hub, self.clock)
+        self.source = NodeReceipts(
+            *(self.hub, self.view, Evidence(engine)),
+            signer=HUB,
+            clock=self.clock,
+            logbook=self.logbook,
+            skew_s=30,
+        )
+        self.writer = LedgerWriter(engine, holdback_bp=holdback_bp)
+        self.reader = LedgerReader(engine)
+        tariffs = {
+            name: tariff_of(name, SovereignNodeSpec.model_validate(member.spec))
+            for name, member in self.members.items()
+        }
+        self.intake = Intake(
+            self.source,
+            self.writer,
+            clock=self.clock,
+            terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), tariffs),
+        )
+        self.crash_after = 0
+        """Writes to the hub after which the ledger dies in each pass; 0: never."""
+        self.audits = self.opened()
+
+    def opened(self) -> Any:
+        """Return the duty as a process that has just started has it."""
+        settings = Settings(epoch_seconds=EPOCH_S, reveal_seconds=50, patience_seconds=500)
+        return open_audits(settings, self.hub, self.engine, self.source, self.clock)
+
+    def submit(self, name: str, node: str, **changes: Any) -> str:
+        """Have the hub place a job; returns its uid."""
+        body = {"metadata": {"name": name, "namespace": "hospital"}, "spec": job(**changes)}
+        return self._grant(self._add(body), node)
+
+    def _add(self, body: dict[str, Any]) -> dict[str, Any]:
+        body["metadata"]["uid"] = str(uuid.uuid5(uuid.NAMESPACE_URL, body["metadata"]["name"]))
+        return self.hub.put(AIJOB.path("hospital", body["metadata"]["name"]), body)
+
+    def _grant(self, thing: dict[str, Any], node: str) -> str:
+        meta = thing["metadata"]
+        self._say(thing, node=node, epoch=1)
+        spec = grant(
+            thing["spec"],
+            node=node,
+            audience=self.members[node].signer.key_id,
+            job={"namespace": "hospital", "name": meta["name"], "uid": meta["uid"]},
+            epoch=1,
+        )
+        path = WORKGRANT.path(f"hansa-node-{node}", f"{meta['uid']}-e1")
+        self.hub.put(path, {"metadata": {"name": f"{meta['uid']}-e1"}, "spec": spec})
+        return str(meta["uid"])
+
+    def _say(self, thing: dict[str, Any], **status: Any) -> None:
+        meta = thing["metadata"]
+        path = AIJOB.path("hospital", meta["name"])
+        known = self.hub.objects[path]
+        self.hub.put(path, {**known, "status": {**known.get("status", {}), **status}})
+
+    async def tick(self, seconds: float = 10) -> None:
+        """Let time pass: jobs are placed, runs end, and the ledger does its duties."""
+        self.clock.seconds += seconds
+        self._place()
+        self._run()
+        for name, member in self.members.items():
+            self._show(name, member)
+        await heard(self.view)
+        await self.intake.step()
+        self.hub.writes_left = self.crash_after or 1 << 30
+        try:
+            await self.audits.step()
+        except KilledError:
+            pass
+        finally:
+            self.hub.writes_left = 1 << 30
+
+    async def ticks(self, number: int) -> None:
+        for _ in range(number):
+            await self.tick()
+
+    async def until(self, what: Callable[[], bool], *, at_most: int = 100) -> None:
+        """Let time pass until something is so."""
+        for _ in range(at_most):
+            if what():
+                return
+            await self.tick()
+        raise AssertionError(f"not so after {at_most} ticks")
+
+    def _place(self) -> None:
+        for path, thing in list(self.hub.objects.items()):
+            audit = thing.get("spec", {}).get("audit") if "/aijobs/" in path else None
+            if audit is None or thing.get("status", {}).get("node"):
+                continue
+            if "uid" not in thing["metadata"] or thing["metadata"]["uid"] == path:
+                thing = self._add(thing)  # noqa: PLW2901  # with a uid as uids are
+            if audit["node"] in self.refusing:
+                rows = [{"node": audit["node"], "reason": "ResidencyDenied", "message": "no"}]
+                self._say(thing, verdicts=rows)
+            else:
+                self._grant(thing, audit["node"])
+
+    def _run(self) -> None:
+        for path, thing in list(self.hub.objects.items()):
+            if "/workgrants/" not in path or thing["spec"]["node"] in self.away:
+                continue
+            member, spec = self.members[thing["spec"]["node"]], thing["spec"]
+            began_s = thing.setdefault("began_s", self.clock.seconds)
+            if self.clock.seconds - began_s < RUN_S:
+                continue
+            member.run(spec, self.clock.seconds)
+            done = [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}]
+            known = self.hub.objects.get(AIJOB.path("hospital", spec["job"]["name"]))
+            if known is not None:
+                self._say(known, conditions=done, result=member.result)
+            del self.hub.objects[path]
+
+    def _show(self, name: str, member: Member) -> None:
+        path = SOVEREIGNNODE.path(name=name)
+        thing = self.hub.objects[path]
+        if member.takes_part:
+            member.auditor.hear(thing, KEYS)
+        status = _merged(
+            copy.deepcopy(thing["status"]),
+            {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.auditor.wire},
+        )
+        self.hub.put(path, {**thing, "status": status})
+
+    def move(self, name: str, **changes: str) -> None:
+        """Change what the league's admin entered for a node."""
+        member, path = self.members[name], SOVEREIGNNODE.path(name=name)
+        member.changes = changes
+        self.hub.put(path, {**self.hub.objects[path], "spec": member.spec})
+
+    def forget(self, thing: dict[str, Any]) -> None:
+        """Delete a job and its grant, as its owner may."""
+        del self.hub.objects[AIJOB.path("hospital", thing["metadata"]["name"])]
+        for path, grant_ in list(self.hub.objects.items()):
+            if (
+                "/workgrants/" in path
+                and grant_["spec"]["job"]["name"] == thing["metadata"]["name"]
+            ):
+                del self.hub.objects[path]
+
+    def tamper(self, thing: dict[str, Any], **changes: Any) -> None:
+        """Change a job before it is placed, as its owner may, and have it placed."""
+        self.forget(thing)
+        body = {"metadata": {"name": thing["metadata"]["name"], "namespace": "hospital"}}
+        self._add(body | {"spec": thing["spec"] | changes})
+
+    def hold(self, number: int) -> None:
+        """Have so many runs of tartu in the books, all of whose pay is still pending."""
+        self.writer.record([usage(n, institution="hospital") for n in range(number)], 1)
+
+    def audit_jobs(self) -> list[dict[str, Any]]:
+        """The audits that stand on the hub, in the order in which they were asked."""
+        found = [thing for path, thing in self.hub.objects.items() if "/aijobs/audit-" in path]
+        return sorted(found, key=lambda one: one["metadata"]["name"].rpartition("-")[2])
+
+    def told(self, name: str) -> dict[str, Any]:
+        """What a job's owner is told."""
+        status = self.hub.objects[AIJOB.path("hospital", name)].get("status", {})
+        return dict(status.get("assurance", {}))
+
+    def level(self, node: str) -> str:
+        """What the league says that a node has shown."""
+        return str(self.hub.objects[SOVEREIGNNODE.path(name=node)]["status"]["assurance"]["level"])
+
+    def accounts(self) -> dict[tuple[str, str], int]:
+        """(institution, account) → micros, of those that are not empty."""
+        found: dict[tuple[str, str], int] = {}
+        for (_, account), micros in self.reader.books().balances.items():
+            key = account.institution, account.kind.value
+            found[key] = found.get(key, 0) + micros
+        return {key: micros for key, micros in found.items() if micros}
+
+
+CPU_ONLY = {"version": "2.60.0", "workers": {"count": 2}}
+POOL = {
+    "residency": {
+        "location": {"allow": ["World"]},
+        "legalControl": {"allow": ["World"]},
+    },
+    "verification": {"floorPercent": 1},
+}

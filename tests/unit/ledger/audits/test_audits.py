@@ -1,0 +1,182 @@
+"""Audits from the draw to what follows, over real books: found equal, found cheating, and all that is neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from hansa.accounting.postings import Event
+from tests.unit.ledger.audits.small_league import CPU_ONLY, SmallLeague
+
+
+@pytest.fixture
+def league(engine: Engine, tmp_path: Path) -> SmallLeague:
+    return SmallLeague(engine, tmp_path)
+
+
+async def test_a_run_is_audited_elsewhere_and_found_equal(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.ticks(12)
+    assert league.told("study")["audit"] == "Due"
+    (audit,) = league.audit_jobs()
+    assert audit["spec"]["audit"]["node"] in {"riga", "lisbon", "oslo"}
+    assert audit["spec"]["audit"] | {"node": ""} == {"of": "study", "epoch": 1, "node": ""}
+    await league.ticks(8)
+    told = league.told("study")
+    assert (told["audit"], told["reached"]) == ("Passed", "L1")
+    assert told["message"].endswith("got the same")
+    assert len(league.audit_jobs()) == 1
+    assert league.level("tartu") == "L1"
+
+
+async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_level(
+    league: SmallLeague,
+):
+    league.submit("before", "tartu")
+    await league.ticks(9)
+    league.writer.move_on(Event.POST, 1, before_ms=1 << 60)
+    league.members["tartu"].result = "0.99"
+    league.submit("faked", "tartu", comparator={"absolute": "0.001"})
+    await league.until(lambda: len(league.audit_jobs()) == 3)
+    league.submit("lately", "tartu")
+    await league.until(lambda: league.told("faked")["audit"] == "Failed")
+
+    told = league.told("faked")
+    assert (told["audit"], told["reached"]) == ("Failed", "L0")
+    assert "agree against it: result: 0.99 and 0.97" in told["message"]
+    asked = [one for one in league.audit_jobs() if one["spec"]["audit"]["of"] == "faked"]
+    assert len({one["spec"]["audit"]["node"] for one in asked}) == 2
+    assert league.told("before")["audit"] == "Passed"
+    assert league.told("lately")["audit"] == "Doubtful"
+    assert "tartu was found to have cheated" in league.told("lately")["message"]
+    assert league.level("tartu") == "L0"
+    # 0.12 EUR a run: what was posted loses its tenth to the kitty, what was pending goes back.
+    assert league.accounts()["university", "kitty"] == 12_000
+    assert ("university", "holdback") not in league.accounts()
+    assert ("university", "pending") not in league.accounts()
+
+
+async def test_where_the_data_may_be_nowhere_else_the_provider_repeats_itself(league: SmallLeague):
+    league.refusing = {"riga", "lisbon", "oslo"}
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    assert "the provider itself got the same" in league.told("study")["message"]
+    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == ["tartu"]
+
+
+async def test_an_auditor_that_does_not_run_it_is_passed_over_and_nobody_is_blamed(
+    league: SmallLeague,
+):
+    league.submit("study", "tartu", maxRuntimeSeconds=100)
+    await league.until(lambda: bool(league.audit_jobs()))
+    first = league.audit_jobs()[0]["spec"]["audit"]["node"]
+    league.away = {first}
+    await league.ticks(55)
+    assert league.told("study")["audit"] == "Due"
+    await league.until(lambda: league.told("study")["audit"] == "Passed")
+    (second,) = league.audit_jobs()
+    assert second["spec"]["audit"]["node"] != first
+    assert league.level(first) == "L0"  # it has shown nothing yet, and nothing against it
+    assert ("university", "kitty") not in league.accounts()
+
+
+NOBODY_IS_ACCUSED = {
+    "work without GPUs and without a comparator": {"ray": CPU_ONLY},
+    "work that comes out otherwise every time": {"comparator": {}, "varies": True},
+}
+
+
+@pytest.mark.parametrize("changes", NOBODY_IS_ACCUSED.values(), ids=NOBODY_IS_ACCUSED)
+async def test_a_difference_that_proves_nothing_accuses_nobody(league: SmallLeague, changes):
+    changes = dict(changes)
+    if changes.pop("varies", False):
+        for number, member in enumerate(league.members.values()):
+            member.result = f"0.{number + 1}"
+    league.members["tartu"].result = "0.99"
+    league.submit("study", "tartu", **changes)
+    await league.until(lambda: league.told("study").get("audit") == "Inconclusive")
+    assert ("university", "kitty") not in league.accounts()
+    assert len(league.audit_jobs()) == 3
+
+
+async def test_a_run_without_a_digest_is_said_to_be_beyond_audits(league: SmallLeague):
+    league.members["tartu"].tells_result = False
+    league.submit("study", "tartu")
+    await league.until(lambda: bool(league.told("study")))
+    assert league.told("study")["audit"] == "Inconclusive"
+    assert "no digest of a result" in league.told("study")["message"]
+    assert league.audit_jobs() == []
+
+
+async def test_the_payer_audits_nothing_that_it_pays_for(league: SmallLeague):
+    for name in ("riga", "lisbon", "oslo"):
+        league.move(name, institution="hospital")
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == ["tartu"]
+
+
+async def test_neither_does_who_owns_the_provider(league: SmallLeague):
+    for name in ("riga", "lisbon"):
+        league.move(name, operator="university")
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == ["oslo"]
+
+
+async def test_what_somebody_deletes_is_made_again(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.until(lambda: bool(league.audit_jobs()))
+    league.forget(league.audit_jobs()[0])
+    await league.until(lambda: league.told("study")["audit"] == "Passed")
+
+
+async def test_work_that_was_changed_under_way_is_no_audit(league: SmallLeague):
+    league.submit("study", "tartu")
+    await league.until(lambda: bool(league.audit_jobs()))
+    first = league.audit_jobs()[0]
+    league.tamper(first, entrypoint=["python3", "easy.py"])
+    league.members[first["spec"]["audit"]["node"]].result = "easy"
+    await league.until(lambda: league.told("study")["audit"] == "Passed")
+    assert len(league.audit_jobs()) == 2
+
+
+async def test_a_ledger_that_is_killed_at_every_step_does_the_same(league: SmallLeague):
+    league.members["tartu"].result = "0.99"
+    league.submit("faked", "tartu", comparator={"absolute": "0.001"})
+    for _ in range(60):
+        league.audits = league.opened()
+        league.crash_after = league.crash_after % 7 + 1
+        await league.tick()
+        if league.told("faked").get("audit") == "Failed":
+            break
+    assert league.told("faked")["audit"] == "Failed"
+    assert len(league.audit_jobs()) == 2
+    assert ("university", "pending") not in league.accounts()
+
+
+async def test_after_an_epoch_tickets_are_drawn_with_the_auditors_keys(league: SmallLeague):
+    await league.ticks(25)
+    league.members["oslo"].takes_part = False
+    league.submit("study", "tartu")
+    await league.until(lambda: bool(league.told("study")))
+    drawn = {word.subject: word.body for _, word in league.audits._parts.book.words("Drawn")}
+    first, before, *_, now = (drawn[name] for name in sorted(drawn))
+    assert [one["withKeys"] for one in (first, before, now)] == [False, True, True]
+    assert before["spoilt"] == {}
+    assert now["spoilt"] == {league.members["oslo"].signer.key_id: "NotRevealed"}
+
+
+async def test_with_much_at_stake_few_are_drawn(league: SmallLeague):
+    """Two hundred runs are held back: the next ones are drawn with one in a hundred, as tickets fall."""
+    await league.ticks(25)
+    league.hold(200)
+    await league.ticks(10)
+    for number in range(10):
+        league.submit(f"study-{number}", "tartu")
+    await league.until(lambda: all(league.told(f"study-{n}") for n in range(10)))
+    told = [league.told(f"study-{n}") for n in range(10)]
+    assert [one["audit"] for one in told].count("NotDrawn") >= 8
+    assert {one["reached"] for one in told} == {"L1"}
