@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ from hansa.ledger.store.writer import LedgerWriter
 from tests.books_kit import HISTORIES, play
 from tests.conftest import skip_or_fail
 from tests.unit.accounting.usages import digest, usage
+from tests.unit.ledger.receipts.test_faults_of_members import absurd, rechained
+from tests.unit.ledger.receipts.test_source import Ledger, receipts, shown
 from tests.unit.ledger.test_settlements import settled_and_paid
 
 WRITERS = 8
@@ -132,3 +135,19 @@ def test_the_benchmark_tells_what_its_page_says(capsys) -> None:
     assert told["proof_bytes"] < 1500
     assert set(told["postings_per_s"]) == {"sqlite", "postgresql_16_writers"}
     assert [key for key in (*told, *told["clearing"]) if f"`{key}`" not in page] == []
+
+
+async def test_receipts_are_judged_and_looked_at_again_there_too(
+    server: Engine, tmp_path: Path
+) -> None:
+    ledger, found = Ledger(emptied(server), tmp_path), receipts()
+    outbox = shown(rechained(found, 1, **absurd(found[1])))
+    valid = ledger.tariffs["tartu"]
+    ledger.tariffs["tartu"] = replace(valid, rates=())
+    for so_far in (1, 2, 3):
+        await ledger.step(outbox[:so_far])
+    assert ledger.disputes == {("BadAmount", "receipt"), ("WrongPrice", "unitPrice")}
+    ledger.tariffs["tartu"] = valid
+    await ledger.step(shown(found)[1:2])
+    assert sorted(ledger.amounts) == [100_000, 600_000]
+    assert len(ledger.kept("TwoVersions")) == 1

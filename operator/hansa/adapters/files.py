@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -17,6 +18,21 @@ class FileStore:
     def __init__(self, root: Path) -> None:
         """No I/O until the first call."""
         self._root = root
+
+    def hold(self) -> None:
+        """Keep all other processes from holding it, until this one ends; raises ``Terminal`` where one does.
+
+        It is a lock beside the folder, which nobody has to heed who does not ask for it.
+        """
+        path = self._root.with_name(f"{self._root.name}.lock")
+        try:
+            _make_folder(path.parent)
+            # Never closed: the process's end gives it back.
+            fcntl.flock(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Terminal(f"{self._root} is held by another process", reason="Held") from error
+        except OSError as error:
+            raise Terminal(f"{self._root} cannot be held: {error}", reason="NotHeld") from error
 
     def read(self, path: str) -> bytes | None:
         """Return a file whole, or None where there is none."""

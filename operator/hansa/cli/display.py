@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +20,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from hansa.errors import Terminal
 
 PIPE_WIDTH = 200
 """Columns when the output is no terminal: wide enough that grep finds whole sentences."""
@@ -138,6 +141,14 @@ def repeat(
 def say(text: str) -> None:
     """Print one line, as it is."""
     _console().print(Text(plain(text)), soft_wrap=True)
+
+
+def save(path: Path, body: bytes) -> None:
+    """Write a file; raises ``Terminal`` where that cannot be."""
+    try:
+        path.write_bytes(body)
+    except OSError as error:
+        raise Terminal(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _console() -> Console:

@@ -8,6 +8,7 @@ itself; a database or hub that is away ends none of them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -42,11 +43,14 @@ from hansa.process.app import going_on, regularly, run_process, together, until_
 from hansa.process.environment import read_settings
 from hansa.verification.verdict import Verdict
 
+log = logging.getLogger(__name__)
 HUNG_AFTER_S = 600.0
 """No intake has begun for so long: the process should be restarted."""
 STALE_AFTER_S = 300.0
 """The books were not read for so long: the ledger is not ready."""
 LOOK_S = 30.0
+EVEN_FOR_S = 3600.0
+"""How long a clock that has jumped has to go evenly before money moves by it."""
 DAY_MS = 86_400_000
 
 
@@ -70,7 +74,12 @@ class Ledger:
         """Nothing is opened before ``prepare``; what ``open_…`` make is over the same database."""
         self._terms = settings.terms
         self._interval_s = settings.intake.interval_seconds
+        self._skew_s = settings.intake.clock_skew_seconds
         self._clock = clock
+        self._offset_s: float | None = None
+        """Time of day less the monotonic clock, as they were last."""
+        self._even_from_s = 0.0
+        """When the clock has gone evenly for long enough, on the monotonic clock."""
         self._hub = hub
         self._league = league
         self._engine = open_engine(settings.database.url.get_secret_value())
@@ -113,7 +122,12 @@ class Ledger:
                 await self._audits.step()
 
     async def move_on(self) -> None:
-        """Post what was pending long enough, and release what was kept back long enough."""
+        """Post what was pending long enough, and release what was kept back long enough.
+
+        Neither is taken back. So a clock that jumps moves nothing until it has gone evenly for an hour.
+        """
+        if self._has_jumped():
+            return
         now_ms = int(self._clock.now() * 1000)
         waits = (
             (Event.POST, self._terms.pending_seconds * 1000),
@@ -128,6 +142,16 @@ class Ledger:
                         self._writer.move_on, event, now_ms, before_ms=before_ms
                     )
                 )
+
+    def _has_jumped(self) -> bool:
+        monotonic_s, before_s = self._clock.monotonic(), self._offset_s
+        self._offset_s = self._clock.now() - monotonic_s
+        by_s = 0.0 if before_s is None else self._offset_s - before_s
+        if abs(by_s) > self._skew_s:
+            self._even_from_s = monotonic_s + EVEN_FOR_S
+            text = "the clock has jumped: nothing is posted or released for an hour"
+            log.error(text, extra={"seconds": round(by_s)})
+        return monotonic_s < self._even_from_s
 
     async def tell(self) -> None:
         """Tell projects what they have spent."""

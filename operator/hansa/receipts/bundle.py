@@ -139,7 +139,8 @@ def _opened(
             found.faults.append(Fault(f"receipt {number} of the bundle", opened.message))
             continue
         yield opened
-        found.countersigned += opened.receipt.work.league in opened.signers
+        work = opened.receipt.work
+        found.countersigned += work.league in opened.signers - {work.node_key}
         if check_proof is not None:
             trouble = _unproved(opened, bundled.proof, check_proof)
             found.proved += not trouble

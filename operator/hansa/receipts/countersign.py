@@ -40,6 +40,10 @@ class GrantRecord:
     granted_s: int
     over_s: int | None = None
     """When the hub had the release; None: the run may still go on."""
+    league: str | None = None
+    """Key of the hub that granted it; None: the record does not tell."""
+    purpose: str | None = None
+    """Purpose by which the data was released to it; empty: none was asked for; None: not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def countersign(
 def _of_work(work: Work, record: GrantRecord) -> Iterator[Difference]:
     classes = work.gpu_class in record.gpu_classes if record.gpus else work.gpu_class is None
     price = record.price is None or work.price == record.price
+    league, purpose = record.league in {None, work.league}, record.purpose in {None, work.purpose}
     for field, member, hub, agree in (
         ("node", work.node, record.node, None),
         ("nodeKey", work.node_key, record.node_key, None),
@@ -84,6 +89,8 @@ def _of_work(work: Work, record: GrantRecord) -> Iterator[Difference]:
         ("gpus", work.gpus, record.gpus, None),
         ("cpuMillis", work.cpu_millis, record.cpu_millis, None),
         ("price", work.price, record.price, price),
+        ("league", work.league, record.league, league),
+        ("purpose", work.purpose, record.purpose, purpose),
     ):
         if not (member == hub if agree is None else agree):
             yield Difference(field, str(member), str(hub))

@@ -89,3 +89,48 @@ async def test_budgets_are_shown_by_project(tmp_path: Path) -> None:
     await ledger.tell()
     assert figures(ledger)["hansa_project_budget_ratio"] == 0.04
     ledger.close()
+
+
+async def test_a_clock_that_jumps_releases_nothing_before_an_hour_has_shown_it_right(
+    tmp_path: Path, caplog
+) -> None:
+    ledger, _, clock = await prepared(tmp_path)
+    LedgerWriter(ledger._engine, holdback_bp=1000).record([usage(1)], int(clock.now() * 1000))
+    reader, running = LedgerReader(ledger._engine), Running(clock)
+    ledger._clock = running
+
+    def event():
+        return reader.lines(usage().job_uid)[0].event
+
+    await ledger.move_on()
+    running.ahead_s = 365 * 86_400.0
+    await ledger.move_on()
+    assert "clock has jumped" in caplog.text
+    running.ahead_s = 0.0
+    clock.seconds += 30
+    await ledger.move_on()
+    assert event() is Event.CHARGE
+
+    running.ahead_s = 86_000.0
+    for later_s in (0, 3599):
+        clock.seconds += later_s
+        await ledger.move_on()
+        assert event() is Event.CHARGE
+    clock.seconds += 1
+    await ledger.move_on()
+    assert event() is Event.POST
+    ledger.close()
+
+
+class Running:
+    """The time of day may be ahead; what has gone by is not."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead_s = 0.0
+
+    def now(self) -> float:
+        return self._clock.seconds + self.ahead_s
+
+    def monotonic(self) -> float:
+        return self._clock.seconds

@@ -42,6 +42,11 @@ def test_what_the_hub_did_not_sign_is_not_counted_as_countersigned():
     assert audit(bundle(FIRST, both=False), KEYS, LATER).countersigned == 0
 
 
+def test_a_node_that_calls_itself_the_league_has_not_countersigned():
+    own = history(league=NODE.key_id)
+    assert audit(bundle(*own, both=False), KEYS, LATER).countersigned == 0
+
+
 def test_a_run_whose_end_is_not_there_is_named():
     assert audit(bundle(FIRST, SECOND), KEYS, LATER).open_runs == [FIRST.run]
 

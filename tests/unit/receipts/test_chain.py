@@ -56,9 +56,25 @@ def other_run(*, begin_s: int, gpu: str = "b") -> WorkReceipt:
     )
 
 
+def seen_once(epoch: int) -> WorkReceipt:
+    """Return the first receipt of a run whose GPU one look has seen."""
+    end = rfc3339(NOW_S + 300)
+    once = [held("a", NOW_S + 7, NOW_S + 7).model_dump()]
+    said = {"work": work(epoch=epoch).model_dump(), "end": end, "held": once}
+    if epoch == 1:
+        return changed(FIRST, **said)
+    before = opened(seen_once(epoch - 1)).digest
+    return changed(FIRST, **said, sequence=epoch, previous=before)
+
+
 CASES: dict[str, tuple[Known, WorkReceipt, Problem | None]] = {
     "first": (START, FIRST, None),
     "second": (known(FIRST), SECOND, None),
+    "a_gpu_seen_once_by_two_in_one_second": (
+        known(seen_once(1)),
+        seen_once(2),
+        Problem.GPU_SOLD_TWICE,
+    ),
     "last": (known(FIRST, SECOND), LAST, None),
     "another_run_in_between": (known(FIRST), other_run(begin_s=NOW_S + 5), None),
     "again": (known(FIRST), FIRST, Problem.REPLAY),

@@ -38,6 +38,8 @@ RECORD = GrantRecord(
     price=PRICE,
     granted_s=NOW_S - 3,
     over_s=NOW_S + 661,
+    league=HUB.key_id,
+    purpose="Sõeluuring 2027",
 )
 FIRST, _, LAST = history()
 DIFFERENT = {
@@ -56,6 +58,8 @@ DIFFERENT = {
     "cpuMillis": {"cpu_millis": 1},
     "price": {"price": PRICE.model_copy(update={"currency": "SEK"})},
     "start": {"granted_s": NOW_S + 631},
+    "league": {"league": NODE.key_id},
+    "purpose": {"purpose": ""},
     "end": {"over_s": NOW_S + 629},
 }
 
@@ -85,3 +89,7 @@ def test_a_hub_that_knows_no_price_compares_none():
 
 def test_a_run_that_goes_on_has_no_end_to_compare():
     assert differences(LAST, replace(RECORD, over_s=None), skew_s=SKEW_S) == ()
+
+
+def test_a_grant_that_was_kept_before_it_told_league_and_purpose_compares_neither():
+    assert differences(FIRST, replace(RECORD, league=None, purpose=None), skew_s=SKEW_S) == ()

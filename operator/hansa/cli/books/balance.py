@@ -8,7 +8,7 @@ import click
 
 from hansa.accounting import amounts
 from hansa.accounting.books import Books, disorders
-from hansa.cli.books.database import with_books
+from hansa.cli.books.database import check_known, with_books
 from hansa.cli.display import show_table
 from hansa.errors import Terminal
 from hansa.ledger.store.reader import LedgerReader
@@ -24,6 +24,8 @@ def balance(institution: str, books: LedgerReader) -> None:
 
     What is owed stands below zero. Fails where the books do not balance.
     """
+    if institution:
+        check_known(books, institution)
     found = books.books()
     show_table("Accounts", ACCOUNTS, account_rows(found, institution))
     show_table("Due now", DUE, due_rows(found, institution))

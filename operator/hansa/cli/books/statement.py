@@ -17,9 +17,9 @@ from hansa.accounting.quote import CarbonFactor
 from hansa.accounting.statement import Month, Statement
 from hansa.accounting.statement import statement as add_up
 from hansa.cli.access import Access, with_access
-from hansa.cli.books.database import with_books
+from hansa.cli.books.database import check_known, with_books
 from hansa.cli.books.declared import declared
-from hansa.cli.display import show_table
+from hansa.cli.display import save, show_table
 from hansa.errors import HansaError
 from hansa.ledger.store.reader import LedgerReader
 
@@ -81,6 +81,10 @@ def statement(  # one parameter an option
         period = Month.read(month)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--month") from None
+    if form == "table" and output is not None:
+        text = "a table is for the screen; choose another --format for a file"
+        raise click.BadParameter(text, param_hint="--output")
+    check_known(books, institution)
     if form == "table":
         told = read(books, institution, period, _factors(access))
         title = f"{institution}, {period.name}"
@@ -88,7 +92,7 @@ def statement(  # one parameter an option
         return
     made = MAKERS[form](books, institution, period, _factors(access))
     if output is not None:
-        output.write_bytes(made)
+        save(output, made)
     else:
         sys.stdout.buffer.write(made)
 

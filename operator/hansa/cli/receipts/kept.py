@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from hansa.adapters.files import FileStore
 from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.meta import UID
+from hansa.cli.database import books_at
 from hansa.errors import NotFound, Retryable, Terminal
 from hansa.ledger.receipts.evidence import Evidence
-from hansa.ledger.store.engine import open_engine
-from hansa.receipts.bundle import Bundle, BundledReceipt, Disputed, log_entry
+from hansa.receipts.bundle import MOST_RECEIPTS, Bundle, BundledReceipt, Disputed, log_entry
 from hansa.translog.log.prover import Prover
 
+MOST_CHARACTERS = 4096
 LEAVES = "leaves.db"
 """Where the ledger keeps the index of leaves by itself: beside the log's folder."""
 
@@ -26,13 +28,14 @@ def kept_bundle(job: str, database: str, log: Path | None, index: Path | None) -
     Raises ``Terminal`` where there is no receipt of it, or no log, ``Retryable`` for one not logged yet.
     """
     prover = None if log is None else _prover(log, index or log.parent / LEAVES)
-    engine = open_engine(database)
-    try:
-        receipts = tuple(_receipts(Evidence(engine), job, prover))
-    finally:
-        engine.dispose()
+    with books_at(database) as engine:
+        found = _receipts(Evidence(engine), job, prover)
+        receipts = tuple(islice(found, MOST_RECEIPTS + 1))
     if not receipts:
         raise Terminal(f"the ledger has no receipt of {job}; write NAMESPACE/NAME or its uid")
+    if len(receipts) > MOST_RECEIPTS:
+        text = f"the ledger has more than {MOST_RECEIPTS} receipts of {job}, which no bundle holds"
+        raise Terminal(f"{text}; where it is a name of many jobs, ask by uid")
     return Bundle(receipts=receipts)
 
 
@@ -43,7 +46,9 @@ def _receipts(evidence: Evidence, job: str, prover: Prover | None) -> Iterator[B
                 envelope=envelope,
                 proof=None if prover is None else _proof(prover, digest),
                 differences=tuple(
-                    Disputed(fault=one.fault, field=one.field, message=one.message)
+                    Disputed(
+                        fault=one.fault, field=one.field, message=one.message[:MOST_CHARACTERS]
+                    )
                     for one in disputes
                 ),
             )

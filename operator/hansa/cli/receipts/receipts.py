@@ -13,7 +13,7 @@ import click
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.api.meta import UID
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import plain
+from hansa.cli.display import plain, save
 from hansa.cli.jobs.naming import job_path
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
@@ -76,7 +76,7 @@ def receipts(job: str, file: Path | None, access: Access, **where: Unpack[_Where
     """
     bundle = _found(job, access, where)
     if file is not None:
-        file.write_text(bundle.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
+        save(file, bundle.model_dump_json(by_alias=True, exclude_none=True).encode())
         click.echo(f"{len(bundle.receipts)} receipts written to {file}")
         return
     for line in lines(bundle):
@@ -85,6 +85,12 @@ def receipts(job: str, file: Path | None, access: Access, **where: Unpack[_Where
 
 def _found(job: str, access: Access, where: _Where) -> Bundle:
     at_member, database, space = where["at_member"], where["database"], where["namespace"]
+    if where["index"] and not where["log"]:
+        raise Terminal("--index belongs to a log: name its folder with --log too")
+    if at_member and where["log"]:
+        raise Terminal(
+            "--log is the ledger's and --at-member the member's: ask one after the other"
+        )
     if at_member and not re.fullmatch(UID, job):
         raise Terminal(
             f"a member knows jobs by uid, which `kubectl get aijob {job} -o yaml` tells at the hub"
@@ -98,7 +104,7 @@ def _found(job: str, access: Access, where: _Where) -> Bundle:
         return kept_bundle(
             f"{space}/{job}" if space else job, database, where["log"], where["index"]
         )
-    if where["log"] or where["index"]:
+    if where["log"]:
         raise Terminal("--log and --index are the ledger's: name its --database too")
     return access.ask(lambda cluster: _of_hub(cluster, job, space))
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 from hansa.adapters.clock import SystemClock
+from hansa.cli.database import books_at
 from hansa.cli.display import Section, show, with_output
 from hansa.errors import Terminal
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted, OwnerSignature
 from hansa.ledger.settings import HERE
-from hansa.ledger.store.engine import open_engine
 from hansa.model.times import rfc3339
 from hansa.receipts.envelope import peek
 from hansa.receipts.processing_record import NOT_TOLD, TO_FILL, ProcessedRun, entries
@@ -40,11 +40,8 @@ def ropa(data_set: str, database: str, output: str) -> None:
     It is what art. 30 of the GDPR asks for, as far as grants and signed receipts tell it. What only a
     person knows is marked. Runs of other leagues, and those before the ledger kept grants, are not in it.
     """
-    engine = open_engine(database)
-    try:
+    with books_at(database) as engine:
         runs = list(processed(Evidence(engine), data_set))
-    finally:
-        engine.dispose()
     if not runs:
         text = f"the ledger knows no run on data set {data_set}; check the name: hansa nodes --datasets"
         raise Terminal(text, reason="NoRuns")

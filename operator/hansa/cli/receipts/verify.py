@@ -51,6 +51,8 @@ def verify(bundle: Path, keys: tuple[str, ...], log_key: str | None, policy: Pat
     found = read_bundle(bundle.read_bytes())
     if isinstance(found, str):
         raise Terminal(f"{bundle} is no bundle of receipts: {found}")
+    if not found.receipts:
+        raise Terminal(f"{bundle} holds no receipts: it shows nothing")
     trusted = dict(map(_key, keys)) or dict(found.keys)
     check = proof_check(log_key, policy)
     moment = Moment(SystemClock().now(), SKEW_S)

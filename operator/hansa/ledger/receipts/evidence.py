@@ -206,17 +206,13 @@ class Evidence:
     def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         """Yield digest, envelope and disputes of all receipts of a job."""
         table, difference = schema.EVIDENCE, schema.DIFFERENCE
-        mine = (
-            select(table)
-            .where(table.c.run.like(f"{job_uid}.%"))
-            .order_by(table.c.node_key, table.c.sequence)
-        )
+        is_mine = table.c.run.like(f"{job_uid}.%")
+        mine = select(table).where(is_mine).order_by(table.c.node_key, table.c.sequence)
+        digests = select(table.c.digest).where(is_mine)
         with reading(self._engine) as connection:
             rows = connection.execute(mine).mappings().all()
             said = connection.execute(
-                select(difference).where(
-                    difference.c.receipt_digest.in_([row["digest"] for row in rows])
-                )
+                select(difference).where(difference.c.receipt_digest.in_(digests))
             ).mappings()
             against: dict[str, list[Dispute]] = {}
             for row in said:

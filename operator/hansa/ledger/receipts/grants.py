@@ -18,6 +18,7 @@ from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.receipts.chain import Grant
 from hansa.receipts.countersign import GrantRecord
+from hansa.reconcile.member.usage.work_terms import purpose_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
         cpu_millis=cpu_millis_wanted(spec),
         price=None,
         granted_s=granted_s,
+        league=spec.issuer,
+        purpose=purpose_of(spec),
     )
     signed = tuple(
         OwnerSignature(one.key_id, one.purpose, one.permit, one.not_after)

@@ -16,6 +16,8 @@ from hansa.receipts.envelope import Keys, Opened, read_envelope, unseal
 from hansa.receipts.problems import Objection, Problem
 from hansa.receipts.work_receipt import WorkReceipt
 
+LONGEST_WAIT_S = 86_400
+"""A receipt that was issued so far ahead is looked at again then: it may be this clock that is behind."""
 DIFFERS = "Differs"
 """Fault of a receipt that departs from the hub's own record."""
 
@@ -69,6 +71,10 @@ def judge(outbox: Iterable[object], head: Head, bench: Bench) -> Verdict:
                 said = f"Receipt {receipt.sequence} was {first}, now it is {opened.digest}."
                 return _convicted(taken, opened, envelope, Objection(Problem.TWO_VERSIONS, said))
             continue
+        ahead_s = receipt.issued_s - bench.moment.now_s
+        if bench.moment.skew_s < ahead_s <= LONGEST_WAIT_S:
+            said = f"It was issued at {receipt.issued}, and waits for it."
+            return Verdict(tuple(taken), Objection(Problem.CLOCK_JUMP, said))
         before = _with_rows(known, bench.known_for(receipt, known.head), receipt)
         granted = bench.granted(receipt.run, receipt.work.node_key)
         problem = next_problem(

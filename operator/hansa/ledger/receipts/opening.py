@@ -42,7 +42,10 @@ def open_source(
 
 
 def open_log(settings: Log, signer: Signer, clock: Clock) -> Logbook | None:
-    """Return the log, taken up where its checkpoint left it; None: there is to be none."""
+    """Return the log, taken up where its checkpoint left it; None: there is to be none.
+
+    Raises ``Terminal`` where another ledger keeps it.
+    """
     if not settings.folder:
         return None
     own = NoteSigner.of(settings.origin, KeyType.ED25519, signer)
@@ -52,5 +55,8 @@ def open_log(settings: Log, signer: Signer, clock: Clock) -> Logbook | None:
             text = Path(settings.policy).read_bytes()
         except OSError as error:
             raise Terminal(f"log.policy: {error}", reason="NoPolicy") from error
-    store, index = FileStore(Path(settings.folder)), SqliteLeafIndex(Path(settings.index))
+    store = FileStore(Path(settings.folder))
+    # Two writers would sign two trees of one size, which convicts the league.
+    store.hold()
+    index = SqliteLeafIndex(Path(settings.index))
     return Logbook(Appender(store, index, [own], Policy.parse(text)), clock)

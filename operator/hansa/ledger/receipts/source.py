@@ -56,8 +56,6 @@ class NodeReceipts:
         self._skew_s = skew_s
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
-        self._unkept: dict[tuple[str, str], Granted] = {}
-        """By run and key; few bytes each, and as many as were granted while the database was away."""
         self._again_after = _FIRST
         """Up to where refused receipts were looked at again, as (end, digest)."""
         self.behind = 0

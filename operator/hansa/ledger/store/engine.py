@@ -22,10 +22,13 @@ RETRY_AFTER_S = 5.0
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
-def open_engine(url: str, *, password: str = "", connections: int = 4) -> Engine:
+def open_engine(
+    url: str, *, password: str = "", connections: int = 4, is_reader: bool = False
+) -> Engine:
     """Return an engine for ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``; opens nothing yet.
 
-    ``password``: for the URL, so that it need not stand in it. Raises ``Terminal`` for other URLs.
+    ``password``: for the URL, so that it need not stand in it. ``is_reader``: no file is made or changed.
+    Raises ``Terminal`` for other URLs, and for a reader where there is no such file.
     """
     try:
         where = make_url(url)
@@ -33,7 +36,7 @@ def open_engine(url: str, *, password: str = "", connections: int = 4) -> Engine
         raise _unknown("it cannot be read") from None
     backend = where.get_backend_name()
     if backend == "sqlite":
-        return _sqlite(url)
+        return _sqlite_reader(url, where.database or "") if is_reader else _sqlite(url)
     if backend not in _DRIVERS:
         raise _unknown(f"{backend} is neither")
     where = where.set(drivername=_DRIVERS[backend])
@@ -97,6 +100,20 @@ def _sqlite(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _sqlite_reader(url: str, path: str) -> Engine:
+    if not Path(path).exists():
+        raise Terminal(f"there are no books at {path or url}", reason="NoDatabase")
+    engine = create_engine(url, connect_args={"timeout": LONGEST_WAIT_S})
+    event.listen(engine, "connect", _prepare_sqlite_reader)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite_reader(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only = ON")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

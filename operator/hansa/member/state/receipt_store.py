@@ -14,16 +14,24 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby, islice
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
-from hansa.api.meta import Model
 from hansa.api.sovereignnode import LARGEST
 from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
 from hansa.api.sovereignnode import ReceiptWatermark as Watermark
 from hansa.errors import Conflict, Retryable
+from hansa.member.state.receipt_lines import (
+    envelopes,
+    head_of,
+    joined,
+    key_of,
+    parsed,
+    row_of,
+    sequences,
+    upto_of,
+)
 from hansa.member.state.versioned_maps import VersionedMaps
 from hansa.model.times import from_rfc3339
 from hansa.ports import Cluster, Signer
@@ -53,7 +61,6 @@ TAKEN = "taken"
 """Key on the first page of runs: the last watermark."""
 
 Drawn = tuple[WorkReceipt, Envelope]
-Parsed = TypeVar("Parsed", bound=Model)
 
 
 class ReceiptStore:
@@ -63,6 +70,7 @@ class ReceiptStore:
         """No I/O until the first call of a method."""
         self._maps = VersionedMaps(cluster, namespace)
         self._signer = signer
+        self._key_id = signer.key_id
         self._lock = asyncio.Lock()
         self.head = Head()
         self.runs: dict[str, MeteredRun] = {}
@@ -73,6 +81,8 @@ class ReceiptStore:
         """Hears of every receipt once it is durable."""
         self._kept: dict[int, set[int]] = {page: set() for page in range(PAGES)}
         """Page → sequences on it."""
+        self._foreign: dict[int, set[int]] = {}
+        """Page → sequences on it that another key signed: they make room when the page is written."""
         self._behind: dict[str, MeteredRun | None] = {}
         """Rows that are not written yet; None: to be deleted."""
         self._is_read = False
@@ -122,7 +132,7 @@ class ReceiptStore:
         wanted = range(first, min(self.head.sequence, first + MOST_ENVELOPES - 1) + 1)
         missing = {_page(sequence) for sequence in wanted if sequence not in self._near}
         for page in missing:
-            self._near.update(_envelopes(await self._maps.read(RECEIPTS.format(page)) or {}))
+            self._near.update(await self._envelopes(page))
         self._near = {at: self._near[at] for at in wanted if at in self._near}
         return window(wire(self._near[at]) for at in wanted if at in self._near)
 
@@ -132,7 +142,7 @@ class ReceiptStore:
         It is taken for a receipt that was told, by its digest: it moves a mark and deletes nothing. One for an
         earlier receipt, given later, is of a ledger that was put back from a backup: it is shown again.
         """
-        mark = read_watermark(said, node_key=self._signer.key_id, keys=keys)
+        mark = read_watermark(said, node_key=self._key_id, keys=keys)
         if isinstance(mark, str):
             return mark
         async with self._lock:
@@ -146,6 +156,9 @@ class ReceiptStore:
             self.taken = mark
         return ""
 
+    async def _envelopes(self, page: int) -> dict[int, Envelope]:
+        return envelopes(await self._maps.read(RECEIPTS.format(page)) or {}, self._key_id)
+
     def _is_news(self, mark: Watermark) -> bool:
         if self.taken is None or mark.sequence >= self._taken:
             return mark.sequence > self._taken
@@ -158,7 +171,7 @@ class ReceiptStore:
             told = self._near
         else:
             first = max(1, mark.sequence)
-            told = _envelopes(await self._maps.read(RECEIPTS.format(_page(first))) or {})
+            told = await self._envelopes(_page(first))
             if first not in told:
                 return f"it goes back to receipt {mark.sequence}, which is not kept any more"
         is_ours = mark.sequence in told and digest(told[mark.sequence]) == mark.digest
@@ -189,14 +202,16 @@ class ReceiptStore:
 
     async def _write(self, page: int, batch: list[Drawn]) -> None:
         lines: dict[str, str | None] = {
-            _key(receipt.sequence): orjson.dumps(wire(envelope)).decode()
+            key_of(receipt.sequence): orjson.dumps(wire(envelope)).decode()
             for receipt, envelope in batch
         }
         # Pages are numbered in a ring: what stands there of the last round was taken long ago.
         begin = (batch[0][0].sequence - 1) // A_PAGE * A_PAGE + 1
         old = {sequence for sequence in self._kept[page] if sequence < begin}
-        await self._guarded(RECEIPTS.format(page), {**dict.fromkeys(map(_key, old)), **lines})
+        gone = dict.fromkeys(map(key_of, old | self._foreign.get(page, set())))
+        await self._guarded(RECEIPTS.format(page), {**gone, **lines})
         self._kept[page] -= old
+        self._foreign.pop(page, None)
         for receipt, envelope in batch:
             self._follow(receipt, digest(envelope))
             self._near[receipt.sequence] = envelope
@@ -216,11 +231,13 @@ class ReceiptStore:
     async def _flush(self) -> None:
         by_page: defaultdict[int, dict[str, str | None]] = defaultdict(dict)
         for name, run in self._behind.items():
-            by_page[_run_page(name)][name] = None if run is None else _row(run)
+            by_page[_run_page(name)][name] = None if run is None else row_of(run)
         written, self._behind = self._behind, {}
         try:
             for page, lines in by_page.items():
-                await self._guarded(RUNS.format(page), {**lines, UPTO: _upto(self.head)})
+                await self._guarded(
+                    RUNS.format(page), {**lines, UPTO: upto_of(self.head, self._key_id)}
+                )
         except BaseException:
             self._behind = {**written, **self._behind}
             raise
@@ -235,7 +252,7 @@ class ReceiptStore:
 
     def _put(self, run: MeteredRun) -> None:
         known = self.runs.get(run.run)
-        self.runs[run.run] = self._behind[run.run] = run if known is None else _joined(known, run)
+        self.runs[run.run] = self._behind[run.run] = run if known is None else joined(known, run)
 
     async def _read(self) -> None:
         """Read all that stands there, unless memory is just that."""
@@ -259,7 +276,7 @@ class ReceiptStore:
             lines = await self._maps.read(RECEIPTS.format(page))
             if lines is None:
                 break
-            self._kept[page] = {int(key) for key in lines if key.isdecimal()}
+            self._kept[page], self._foreign[page] = sequences(lines, self._key_id)
         for page in self._pages_after(upto):
             self._replay(await self._maps.read(RECEIPTS.format(page)) or {}, upto)
 
@@ -267,14 +284,21 @@ class ReceiptStore:
         """Read the rows of a page; returns up to which receipt they are true, or any that there is."""
         lines = await self._maps.read(RUNS.format(page))
         if lines is None:
-            await self._maps.write(RUNS.format(page), {UPTO: _upto(Head())})
+            await self._maps.write(RUNS.format(page), {UPTO: upto_of(Head(), self._key_id)})
             return 0
         upto, mark = lines.pop(UPTO, ""), lines.pop(TAKEN, None)
         if mark is not None:
-            self.taken = _parsed(Watermark, mark)
-        rows = {name: _parsed(MeteredRun, line) for name, line in lines.items()}
-        self.runs.update({name: row for name, row in rows.items() if row is not None})
-        head = _head(upto)
+            taken = parsed(Watermark, mark)
+            self.taken = taken if taken is not None and taken.node_key == self._key_id else None
+        rows = {name: parsed(MeteredRun, line) for name, line in lines.items()}
+        for name, row in list(rows.items()):
+            if row is not None and row.work.node_key == self._key_id:
+                self.runs[name] = row
+            elif row is not None:
+                log.error("run is not metered: another key took it on", extra={"run": name})
+                del rows[name]
+                self._behind[name] = None
+        head = head_of(upto, self._key_id)
         if head.sequence > self.head.sequence:
             # Also where the pages of receipts were deleted: no place in the chain is given twice.
             self.head = head
@@ -288,8 +312,8 @@ class ReceiptStore:
         return list({_page(at): None for at in kept if at > upto or at == kept[-1]})
 
     def _replay(self, lines: Mapping[str, str], upto: int) -> None:
-        for sequence, envelope in sorted(_envelopes(lines).items()):
-            opened = unseal(envelope, {self._signer.key_id: self._signer.public_key})
+        for sequence, envelope in sorted(envelopes(lines, self._key_id).items()):
+            opened = unseal(envelope, {self._key_id: self._signer.public_key})
             if not isinstance(opened, Opened):
                 log.error("receipt spoilt", extra={"sequence": sequence, "why": opened.message})
             elif sequence > upto:
@@ -304,47 +328,3 @@ def _page(sequence: int) -> int:
 
 def _run_page(run: str) -> int:
     return zlib.crc32(run.encode()) % RUN_PAGES
-
-
-def _key(sequence: int) -> str:
-    return f"{sequence:016d}"
-
-
-def _row(run: MeteredRun) -> str:
-    return run.model_dump_json(by_alias=True, exclude_none=True)
-
-
-def _joined(known: MeteredRun, news: MeteredRun) -> MeteredRun:
-    """Return a run covered as far as either says, with what either knows of its end."""
-    ahead = known if known.parts >= news.parts else news
-    return ahead.model_copy(
-        update={
-            "finished": known.finished or news.finished,
-            "result_digest": known.result_digest or news.result_digest,
-        }
-    )
-
-
-def _envelopes(lines: Mapping[str, str]) -> dict[int, Envelope]:
-    found = {int(key): _parsed(Envelope, line) for key, line in lines.items() if key.isdecimal()}
-    return {sequence: envelope for sequence, envelope in found.items() if envelope is not None}
-
-
-def _parsed(kind: type[Parsed], line: str) -> Parsed | None:
-    """Return what a line holds, or None where a person or a disk has spoilt it."""
-    try:
-        return kind.model_validate_json(line)
-    except ValidationError:
-        log.exception("line spoilt", extra={"kind": kind.__name__})
-        return None
-
-
-def _upto(head: Head) -> str:
-    return f"{head.sequence} {head.digest or '-'} {head.issued_s}"
-
-
-def _head(line: str) -> Head:
-    sequence, digest_, issued_s = [*line.split(), "", "", ""][:3]
-    if not (sequence.isdecimal() and issued_s.isdecimal()):
-        return Head()
-    return Head(int(sequence), digest_.strip("-"), int(issued_s))

@@ -1,11 +1,12 @@
 """What the commands say of the books, over real ones on disk."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from hansa.accounting.postings import Event
+from hansa.accounting.postings import Claim, Event
 from hansa.cli.books import balance, bill, quote, statement
 from hansa.cli.books.declared import read_node
 from hansa.errors import Terminal
@@ -73,6 +74,84 @@ def test_a_statement_of_no_month_is_a_usage_error(books: str) -> None:
     told = run(statement.statement, "clinic", "--month", "November", "--database", books)
     assert told.exit_code == 2
     assert "for example 2026-11" in told.output
+
+
+NO_BOOKS = {
+    "no file": ("missing.db", "there are no books at"),
+    "another's file": ("other.db", "no such table"),
+    "no database": ("text.db", "not a database"),
+    "a folder": ("folder", "unable to open"),
+}
+
+
+@pytest.mark.parametrize("command", [("bill", "a/b"), ("balance",), ("statement", "clinic")])
+@pytest.mark.parametrize(("name", "says"), NO_BOOKS.values(), ids=NO_BOOKS)
+def test_where_no_books_are_it_is_said_and_none_are_made(
+    tmp_path: Path, name: str, says: str, command: tuple[str, ...], monkeypatch
+) -> None:
+    monkeypatch.setattr(statement, "_factors", lambda _: {})
+    sqlite3.connect(tmp_path / "other.db").close()
+    (tmp_path / "text.db").write_text("no database at all\n" * 99)
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.iterdir())
+    month = ("--month", "2026-11") if command[0] == "statement" else ()
+    commands = {"bill": bill.bill, "balance": balance.balance, "statement": statement.statement}
+    url = f"sqlite:///{tmp_path}/{name}"
+    told = run(commands[command[0]], *command[1:], *month, "--database", url)
+    assert isinstance(told.exception, Terminal)
+    assert says in str(told.exception)
+    assert "--database" in str(told.exception)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", [balance.balance, statement.statement])
+def test_an_institution_that_the_books_do_not_know_is_no_empty_one(
+    books: str, command, monkeypatch
+) -> None:
+    monkeypatch.setattr(statement, "_factors", lambda _: {})
+    month = ("--month", "2026-11") if command is statement.statement else ()
+    told = run(command, "clinik", *month, "--database", books)
+    assert isinstance(told.exception, Terminal)
+    assert "know no institution clinik; they know clinic, ut" in str(told.exception)
+
+
+def test_who_has_pledged_and_used_nothing_is_known(books: str) -> None:
+    engine = open_engine(books)
+    pledge = Claim("pledge", "narva", "narva", 5_000_000, "EUR")
+    LedgerWriter(engine).begin(Event.PLEDGE, [pledge], BEGAN_MS)
+    engine.dispose()
+    told = run(balance.balance, "narva", "--database", books)
+    assert (told.exit_code, "bond" in told.output) == (0, True)
+
+
+def test_a_month_without_use_is_an_empty_statement(books: str, monkeypatch) -> None:
+    monkeypatch.setattr(statement, "_factors", lambda _: {})
+    told = run(statement.statement, "clinic", "--month", "2020-01", "--database", books)
+    assert (told.exit_code, "none" in told.output) == (0, True)
+
+
+def test_a_file_that_cannot_be_written_is_said(books: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(statement, "_factors", lambda _: {})
+    options = ("--month", "2026-11", "--format", "csv", "--output", f"{tmp_path}/none/a.csv")
+    told = run(statement.statement, "clinic", *options, "--database", books)
+    assert isinstance(told.exception, Terminal)
+    assert "cannot be written" in str(told.exception)
+
+
+def test_a_table_is_for_the_screen_and_no_file_is_asked_for_in_vain(
+    books: str, tmp_path: Path
+) -> None:
+    options = ("--month", "2026-11", "--output", f"{tmp_path}/a.txt")
+    told = run(statement.statement, "clinic", *options, "--database", books)
+    assert told.exit_code == 2
+    assert "--format" in told.output
+
+
+def test_a_job_s_file_that_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_bytes(b"\xff\xfe")
+    told = run(quote.quote, "-f", f"{tmp_path}/job.yaml")
+    assert isinstance(told.exception, Terminal)
+    assert "holds no AIJob" in str(told.exception)
 
 
 def node(name="tartu", accepted="Accepted", **spec):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import event
 
 from hansa.adapters.files import FileStore
 from hansa.adapters.leaf_index import SqliteLeafIndex
@@ -184,6 +186,16 @@ def test_one_not_logged_yet_is_told_to_who_asks_for_proofs(tmp_path: Path):
 WRONG = {
     "an unknown job": (("lab/other",), "no receipt of lab/other"),
     "a job that is a pattern": (("lab/%",), "no receipt of lab/%"),
+    "no such file": (("lab/train", "--database", "sqlite:////nowhere/books.db"), "no books at"),
+    "an index without its log": (("lab/train", "--index", "/nowhere/leaves.db"), "--log"),
+    "a member's and the ledger's at once": (
+        (UID, "--at-member", "hansa-system", "--log", "/nowhere/log"),
+        "--at-member",
+    ),
+    "a bundle where none can be": (
+        ("lab/train", "--bundle", "/nowhere/job.json"),
+        "cannot be written",
+    ),
     "no such log": (("lab/train", "--log", "/nowhere/log"), "/nowhere/log is not there"),
 }
 
@@ -193,6 +205,25 @@ def test_a_wrong_question_is_answered(tmp_path: Path, options: tuple[str, ...], 
     done = Kept(tmp_path).run(*options)
     assert isinstance(done.exception, Terminal)
     assert said in str(done.exception)
+
+
+def test_a_job_of_months_has_more_receipts_than_a_statement_has_room_for_names(tmp_path: Path):
+    kept = Kept(tmp_path)
+    engine = open_engine(kept.database)
+    event.listen(
+        engine,
+        "connect",
+        lambda connection, _: connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2),
+    )
+    assert len(list(Evidence(engine).of_job(UID))) == 3
+    engine.dispose()
+
+
+def test_more_receipts_than_a_bundle_holds_are_said(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("hansa.cli.receipts.kept.MOST_RECEIPTS", 2)
+    done = Kept(tmp_path).run("lab/train")
+    assert isinstance(done.exception, Terminal)
+    assert "more than 2 receipts" in str(done.exception)
 
 
 def test_a_log_without_its_database_is_no_question(tmp_path: Path):

@@ -57,6 +57,7 @@ REFUSED = {
     "another_key": (bundle(FIRST), ["--key", OTHER.public_key], "do not hold"),
     "no_key": (bundle(FIRST), ["--key", "AAAA"], "has 32 bytes"),
     "no_base64": (bundle(FIRST), ["--key", "é"], "no base64"),
+    "nothing_in_it": (bundle(), BOTH, "holds no receipts"),
     "no_bundle": (b"{}", BOTH, "no bundle"),
 }
 

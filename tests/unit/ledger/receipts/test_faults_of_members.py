@@ -14,10 +14,26 @@ from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
 from hansa.receipts.work_receipt import WorkReceipt
 from tests.unit.grants.grant_kit import NOW_S, UID
-from tests.unit.ledger.receipts.test_source import SPEC, Ledger, ledger, receipts, shown, tartu
+from tests.unit.ledger.receipts.test_source import (
+    SPEC,
+    Clock,
+    Ledger,
+    ledger,
+    receipts,
+    shown,
+    tartu,
+)
 from tests.unit.receipts.receipt_kit import OTHER, changed, head_after
 
 __all__ = ["ledger"]
+
+
+class Jumping(Clock):
+    def __init__(self) -> None:
+        self.seconds = super().now()
+
+    def now(self) -> float:
+        return self.seconds
 
 
 def rechained(found: list[WorkReceipt], place: int, **changes: Any) -> list[WorkReceipt]:
@@ -182,3 +198,14 @@ async def test_refused_receipts_are_looked_at_again_in_turns(ledger: Ledger, mon
     assert len(ledger.amounts) == 2
     await ledger.step(shown())
     assert len(ledger.amounts) == 3
+
+
+async def test_a_receipt_whose_time_is_to_come_waits_for_it_and_is_paid(ledger: Ledger):
+    """It may be the ledger's clock that is behind: no honest member loses by that."""
+    clock = ledger.source._clock = ledger.intake._clock = Jumping()
+    clock.seconds = NOW_S + 300.0
+    await ledger.step(shown())
+    assert (len(ledger.amounts), ledger.disputes) == (1, set())
+    clock.seconds = NOW_S + 1000.0
+    await ledger.step(shown())
+    assert (len(ledger.amounts), ledger.disputes) == (3, set())

@@ -12,6 +12,7 @@ from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.envelope import unseal
 from hansa.receipts.watermark import NOTHING
 from tests.unit.grants.grant_kit import NODE
+from tests.unit.ledger.receipts.test_faults_of_members import Jumping
 from tests.unit.ledger.receipts.test_source import (
     GRANT_PATH,
     TARTU,
@@ -99,3 +100,19 @@ async def test_a_grant_that_came_and_went_while_the_database_was_away_is_known(
     monkeypatch.setattr(ledger.evidence, "remember", remember)
     await ledger.step(shown())
     assert len(ledger.amounts) == 3
+
+
+async def test_what_came_before_a_clock_was_put_back_and_after_it_is_logged(
+    engine: Engine, tmp_path
+):
+    """The ledger's own clock was a year ahead for one pass."""
+    ledger, outbox = Ledger(engine, tmp_path), shown()
+    clock = ledger.source._clock = ledger.logbook._clock = Jumping()
+    clock.seconds += 365 * 86_400
+    await ledger.step(outbox[:1])
+    clock.seconds -= 365 * 86_400
+    for so_far in (2, 3):
+        clock.seconds += 600
+        await ledger.step(outbox[:so_far])
+    digests = [digest(envelope) for envelope in outbox]
+    assert [ledger.logbook.prove(each).index for each in digests] == [0, 1, 2]

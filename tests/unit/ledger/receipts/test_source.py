@@ -268,6 +268,8 @@ LIES = {
     "more GPUs than were granted": ({"gpus": 8}, ("Differs", "gpus")),
     "another country": ({"jurisdiction": "LV"}, ("Differs", "jurisdiction")),
     "other data": ({"data_sets": ()}, ("Differs", "dataSets")),
+    "another hub's work": ({"league": OTHER.key_id}, ("Differs", "league")),
+    "another purpose": ({"purpose": "anything"}, ("Differs", "purpose")),
     "another spec": ({"spec_digest": "sha256:" + "b" * 64}, ("NeverGranted", "receipt")),
     "a run that was never granted": ({"epoch": 2}, ("NeverGranted", "receipt")),
 }

@@ -273,3 +273,34 @@ async def test_pages_that_were_deleted_give_no_place_twice():
     again = store_on(where)
     await again.issue({metered().run: Sight(NOW_S + 600)})
     assert (again.head.sequence, again.runs[metered().run].parts) == (2, 2)
+
+
+async def test_under_another_key_a_chain_of_its_own_begins(monkeypatch, caplog):
+    """A member joins again with new keys, as after a restored API server or a theft."""
+    monkeypatch.setattr(receipt_store, "A_PAGE", 4)
+    where = maps()
+    before = store_on(where)
+    for epoch in range(1, 9):
+        await before.note(metered(epoch))
+    await before.issue({name: Sight(NOW_S + 300) for name in before.runs})
+    told = [unseal(envelope, KEYS) for envelope in await before.outbox()]
+    assert await before.take(mark_of(told[1]), KEYS) == ""
+
+    keys = {OTHER.key_id: OTHER.public_key, **KEYS}
+    for _ in range(2):
+        store = ReceiptStore(where, "hansa-system", OTHER)
+        assert await store.outbox() == []
+        assert (store.runs, store.taken, store.head.sequence) == ({}, None, 0)
+    run = metered(20, node_key=OTHER.key_id)
+    await store.note(run)
+    await store.issue({run.run: Sight(NOW_S + 300)})
+    assert [name for one in where.objects.values() for name in one["data"] if UID in name] == [
+        run.run
+    ]
+    for again in (store, ReceiptStore(where, "hansa-system", OTHER)):
+        [only] = [unseal(envelope, keys) for envelope in await again.outbox()]
+        assert (only.receipt.sequence, only.receipt.previous) == (1, None)
+        assert (again.waiting, list(again.runs)) == (1, [run.run])
+    assert "another key took it on" in caplog.text
+    first_page = where.objects["/api/v1/namespaces/hansa-system/configmaps/hansa-receipts-0"]
+    assert len(first_page["data"]) == 1

@@ -23,9 +23,10 @@ from hansa.accounting.settlement.signed import (
 )
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
-from hansa.cli.books.database import with_books, with_engine
+from hansa.cli.books.database import with_books, with_database, with_engine
 from hansa.cli.books.settlement.propose import show_clearing
 from hansa.cli.books.settlement.terms import SettlementTerms, with_terms
+from hansa.cli.database import books_at
 from hansa.cli.display import say
 from hansa.errors import Terminal
 from hansa.ledger.store.reader import LedgerReader
@@ -38,22 +39,23 @@ MOST_TOLD = 20
 def with_source(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --postings beside --database, and pass on ``books_at``: the books before a moment in ms."""
 
-    @with_engine
+    @with_database
     @click.option(
         "--postings",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="Work it out from an export (`settle export`) instead of the database.",
     )
     @wraps(command)
-    def inner(*args: Any, engine: Engine, postings: Path | None, **kwargs: Any) -> Any:
-        def books_at(until_ms: int) -> Books:
+    def inner(*args: Any, database: str, postings: Path | None, **kwargs: Any) -> Any:
+        def books_before(until_ms: int) -> Books:
             if postings is None:
-                return LedgerReader(engine).books(until_ms)
+                with books_at(database) as engine:
+                    return LedgerReader(engine).books(until_ms)
             with postings.open("rb") as lines:
                 rows = (row for row in read_posting_lines(lines) if row.recorded_ms < until_ms)
                 return books_of(rows)
 
-        return command(*args, books_at=books_at, **kwargs)
+        return command(*args, books_at=books_before, **kwargs)
 
     return inner
 

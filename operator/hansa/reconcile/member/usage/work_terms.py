@@ -39,7 +39,6 @@ class Terms:
 def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
     """Return what the receipts of a granted run describe."""
     job, gpus = spec.job_spec, gpus_wanted(spec)
-    signed = job.authorizations
     gpu_class = (terms.gpu_class or job.ray.workers.gpu_class) if gpus else None
     return Work(
         league=spec.issuer,
@@ -53,13 +52,19 @@ def work_of(spec: WorkGrantSpec, terms: Terms) -> Work:
         image_digest=job.image.rpartition("@")[2],
         data_sets=tuple(sorted({source.name for source in job.data})),
         jurisdiction=terms.jurisdiction,
-        purpose=signed[0].purpose if signed else "",
+        purpose=purpose_of(spec),
         gpu_class=gpu_class,
         gpus=gpus,
         cpu_millis=cpu_millis_wanted(spec),
         assurance=terms.assurance,
         price=price_of(terms.node_spec, gpu_class, terms.begin_s),
     )
+
+
+def purpose_of(spec: WorkGrantSpec) -> str:
+    """Return the purpose by which a grant's data was released; empty: none was asked for."""
+    signed = spec.job_spec.authorizations
+    return signed[0].purpose if signed else ""
 
 
 def price_of(
