@@ -19,7 +19,6 @@ from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.api.sovereignnode import SovereignNodeSpec
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.errors import NotFound, Terminal
 from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
 from hansa.ledger.receipts.evidence import Evidence
@@ -42,68 +41,14 @@ from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
+from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster, merged
 from tests.unit.ledger.receipts.test_source import heard
-from tests.unit.member.small_cluster import SmallCluster
 
 KEYS = {HUB.key_id: HUB.public_key}
 RUN_S = 60
 EPOCH_S = 100
 INSTITUTIONS = {"tartu": "university", "riga": "telecom", "lisbon": "miner", "oslo": "lab"}
 PRICES = [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "3.60"}]
-
-
-class Clock:
-    seconds = NOW_S
-
-    def now(self) -> float:
-        return self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
-class KilledError(Exception):
-    """The ledger's process is gone in the middle of what it did."""
-
-
-class MergingCluster(SmallCluster):
-    """Merge patches go as deep as the API server's, and whoever writes may be killed."""
-
-    writes_left = 1 << 30
-    refused = gone = "nowhere"
-    """Where a status is refused, and a namespace that is not there any more."""
-
-    def _count(self) -> None:
-        self.writes_left -= 1
-        if self.writes_left < 0:
-            raise KilledError
-
-    async def create(self, path: str, body: Any) -> Any:
-        self._count()
-        if f"/namespaces/{self.gone}/" in f"{path}/":
-            raise NotFound(path)
-        return await super().create(path, body)
-
-    async def merge(self, path: str, body: Any) -> Any:
-        self._count()
-        path = path.removesuffix("/status")
-        if self.refused in path:
-            raise Terminal("it is refused", reason="Forbidden")
-        old = await self.get(path)
-        if body.get("metadata", {}).get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
-            raise NotFound(path)
-        return self.put(path, _merged(copy.deepcopy(old), body))
-
-
-def _merged(old: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
-    for name, value in news.items():
-        if isinstance(value, dict):
-            old[name] = _merged(old.get(name) or {}, value)
-        elif value is None:
-            old.pop(name, None)
-        else:
-            old[name] = value
-    return old
 
 
 class Member:
@@ -297,7 +242,7 @@ class SmallLeague:
         thing = self.hub.objects[path]
         if member.takes_part:
             member.auditor.hear(thing, KEYS)
-        status = _merged(
+        status = merged(
             copy.deepcopy(thing["status"]),
             {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.audits},
         )
