@@ -67,7 +67,7 @@ def head_killed(stage: Stage) -> Told:
     """A head that is killed is no fault of the job: it runs again, and how the pod died stays with it."""
     stage.submit("headless", "import time; print('begun'); time.sleep(45); print('done')", "EE")
     running = stage.read_until("headless", lambda job: holds(job, "Running"), "it to run")
-    expect(stage.kill("tartu", "gcs_server"), "no head was there to be killed")
+    expect(stage.kill("tartu", "--head"), "no head was there to be killed")
     return _and_then(running, stage.read_until("headless", finished, "it to end"), "HeadLost")
 
 
@@ -123,7 +123,7 @@ TROUBLES = (
     ),
     Trouble(
         "The head is killed",
-        "All `gcs_server` processes of the machine get a SIGKILL while the job runs.",
+        "The container of the head gets a SIGKILL while the job runs.",
         "The job is not to blame: it runs again and ends well.",
         head_killed,
     ),
