@@ -71,5 +71,5 @@ def write(path: Path) -> None:
 
 
 def _section(trouble: Trouble, told: Told) -> str:
-    rows = "".join(f"{line.at_s:5.0f} s  {line.text}\n" for line in told.lines)
+    rows = "".join(f"{line.at_s:5.0f} s  {' '.join(line.text.split())}\n" for line in told.lines)
     return f"\n## {trouble.title}\n\n{trouble.done} {trouble.right}\n\n```text\n{rows}```\n"
