@@ -184,6 +184,20 @@ def test_a_refusal_that_may_pass_is_asked_again_after_twice_as_long_each_time(st
         assert pause_s >= refusals.ASK_AGAIN_S * 2**number
 
 
+def test_a_grant_that_the_hub_took_back_before_it_was_answered_is_no_refusal(store, clock):
+    """It stops who has not accepted in time, or for another's sake: the node never said no."""
+    said = condition("Accepted", "False", "Withdrawn", "taken back")
+    hub = begun(store, clock, 1)
+    for wait_s in (60, 120, 240, 240):
+        assert answer_all(hub, refuses(said), 5) == ["n000"]
+        clock.now_s += wait_s + 1
+        kit.beat(store, "n000")
+        hub.plans.look_at_clock()
+        for _ in range(3):
+            kit.later(hub)
+    assert held_at(store) is not None, "never asked again"
+
+
 def test_more_nodes_than_are_remembered_are_not_asked_in_turn(store, clock, monkeypatch):
     monkeypatch.setattr(refusals, "MOST_NODES", 3)
     hub = begun(store, clock, 5)

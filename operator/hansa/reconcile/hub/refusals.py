@@ -27,8 +27,10 @@ GIVEN_BACK_S = 240
 MOST_RUNS = 4
 """Runs of one spec that a node may bring to nothing; then it is not tried again."""
 MOST_NODES = 256
-REFUSALS = frozenset(reason.value for reason in MemberReason)
-"""Reasons of a no; any other is that of a run that was given back."""
+REFUSALS = frozenset(reason.value for reason in MemberReason) - {MemberReason.WITHDRAWN.value}
+"""Reasons of a no. Any other is that of a run that was given back, or of a grant that the hub itself
+took back before its member had answered: nobody said no.
+"""
 MOST_WORDED = 32
 """Of so many nodes, the latest, the words are kept too."""
 
