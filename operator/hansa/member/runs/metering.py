@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hansa.api.kinds import SOVEREIGNNODE
@@ -22,7 +23,8 @@ from hansa.member.state.run_index import Entry
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest, Signer
 from hansa.receipts.tiling import MeteredRun, Sight
-from hansa.receipts.work_receipt import WorkReceipt
+from hansa.receipts.work_receipt import WorkReceipt, seconds
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.lifecycle import end_reason
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 
@@ -41,10 +43,13 @@ class Metering:
         context.receipts.issued = self._issued
 
     async def look(self) -> None:
-        """1. Open what was accepted. 2. Sign what is due. 3. Show it."""
+        """1. Open what was accepted. 2. Close what is lost. 3. Sign what is due. 4. Show it."""
         context = self._context
         for entry in list(self._unopened()) if self._node_spec is not None else ():
             await self._note(entry)
+        lost = [record for run in context.receipts.runs.values() for record in self._lost(run)]
+        if lost:
+            await context.epochs.put(lost)
         if not self._is_clock_off():
             await context.receipts.issue(self._sights())
         outbox = await context.receipts.outbox()
@@ -129,6 +134,28 @@ class Metering:
     def _record(self, uid: str, epoch: int) -> EpochRecord | None:
         return self._context.epochs.records.get(uid, epoch)
 
+    def _lost(self, run: MeteredRun) -> Iterator[EpochRecord]:
+        """Yield the end of a run that memory has as accepted and of which nothing is left, here or there.
+
+        A hub that was put back has no grant of it, and its namespace went while no agent looked. Memory says
+        that it is over, so that it never begins again behind its last receipt. What nobody saw costs nothing.
+        """
+        context, record = self._context, self._record(run.work.job_uid, run.work.epoch)
+        if record is None or record.outcome is not Outcome.ACCEPTED:
+            return
+        if not (context.grants.synced and context.namespaces.synced):
+            return
+        place = workload_name(run.work.job_uid, run.work.epoch)
+        if context.run_index.get(place) or context.namespaces.get(place) or self._grant_of(run):
+            return
+        reason, seen_s = EndReason.DELETED.value, seconds(run.until)
+        log.warning("accepted, and gone while nobody looked", extra={"run": run.run})
+        yield replace(record, outcome=Outcome.ENDED, reason=reason, seen_s=seen_s)
+
+    def _grant_of(self, run: MeteredRun) -> Manifest | None:
+        name = grant_name(run.work.job_uid, run.work.epoch)
+        return self._context.grants.get(f"{self._context.hub_namespace}/{name}")
+
     def _sights(self) -> dict[str, Sight]:
         return {name: self._sight(run) for name, run in self._context.receipts.runs.items()}
 
@@ -150,11 +177,8 @@ class Metering:
 
     def _may_begin_again(self, run: MeteredRun, record: EpochRecord | None) -> bool:
         """Tell whether a run that memory has lost may be accepted once more: its grant is still there."""
-        context = self._context
-        grant = f"{context.hub_namespace}/{grant_name(run.work.job_uid, run.work.epoch)}"
-        return record is None and (
-            not context.grants.synced or context.grants.get(grant) is not None
-        )
+        is_there = not self._context.grants.synced or self._grant_of(run) is not None
+        return record is None and is_there
 
     def _finished_s(self, name: str) -> int | None:
         """Return when a run ended of itself, by the object that does its work."""

@@ -88,8 +88,9 @@ class Still:
 class Running:
     """An agent without duties: it reads, judges and carries runs."""
 
-    def __init__(self):
-        self.own, self.hub = SmallCluster(NOW_S), SmallCluster(NOW_S)
+    def __init__(self, own=None):
+        """``own``: the member's cluster as an agent before has left it."""
+        self.own, self.hub = own or SmallCluster(NOW_S), SmallCluster(NOW_S)
         resolver = {"metadata": {"name": RESOLVER}, "spec": {"clusterIP": "10.96.0.53"}}
         self.own.put(f"/api/v1/namespaces/hansa-system/services/{RESOLVER}", resolver)
         clients = wiring.Clients(self.own, self.hub, lambda: 0.0, NODE, NOW_S)

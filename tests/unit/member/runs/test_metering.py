@@ -9,6 +9,7 @@ import pytest
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.api.sovereignnode import AuditCall, ClosedEpoch
 from hansa.errors import Retryable
+from hansa.grants.epochs import Outcome
 from hansa.member import wiring
 from hansa.member.publisher import Publisher
 from hansa.member.runs import metering
@@ -28,8 +29,8 @@ RUN = f"{UID}.3"
 class Metered(Running):
     """An agent with its duties to meter, done when the test says so, on a clock that it moves."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, own=None):
+        super().__init__(own)
         self.context = self.parts.context
         self.now_s = NOW_S
         self.context.clock.now = lambda: (
@@ -186,6 +187,29 @@ async def test_receipts_go_on_without_the_hub(agent):
         await agent.look(301)
         await agent.look(601)
     assert [one.receipt.part for one in agent.shown()] == [1, 2]
+
+
+async def test_a_run_that_is_gone_here_and_at_the_hub_is_over_and_costs_no_more(agent):
+    """Ended while no agent looked, and the hub was put back from a backup: nobody asks for it again."""
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        await agent.look(310)
+    await agent.own.delete(NAMESPACE)
+
+    again = Metered(agent.own)
+    await again.context.epochs.load()
+    async with working(again):
+        await again.context.grants.wait_synced()
+        for at_s in (9000, 9005, 20_000):
+            await again.look(at_s)
+        assert again.context.epochs.records.get(UID, 3).outcome is Outcome.ENDED
+        again.granted()  # the hub has found it after all
+        await again.until(lambda: again.said("Accepted") == ("False", "StaleEpoch"))
+        await again.look(30_000)
+    parts = [(r.part, r.usage.gpu_seconds, r.last) for r in (o.receipt for o in again.shown())]
+    assert parts == [(1, parts[0][1], False), (2, 0, True)]
+    assert again.context.receipts.runs == {}
 
 
 async def test_a_taken_receipt_is_shown_no_more_and_is_kept(agent):
