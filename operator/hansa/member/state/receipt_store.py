@@ -215,11 +215,13 @@ class ReceiptStore:
         for receipt, envelope in batch:
             self._follow(receipt, digest(envelope))
             self._near[receipt.sequence] = envelope
-            self._behind[receipt.run] = self.runs.get(receipt.run)
             self.issued(receipt)
 
     def _follow(self, receipt: WorkReceipt, digest_: str) -> None:
-        """Take a durable receipt in; whatever a row says, the receipt knows better."""
+        """Take a durable receipt in; whatever a row says, the receipt knows better.
+
+        The row is behind then: with the next on its page that page says up to which receipt it is true.
+        """
         self._kept[_page(receipt.sequence)].add(receipt.sequence)
         self.head = Head(receipt.sequence, digest_, receipt.issued_s)
         run = self.runs.get(receipt.run) or MeteredRun(work=receipt.work, until=receipt.start)
@@ -227,6 +229,7 @@ class ReceiptStore:
             self.runs.pop(receipt.run, None)
         elif receipt.part > run.parts:
             self.runs[receipt.run] = run.after(receipt)
+        self._behind[receipt.run] = self.runs.get(receipt.run)
 
     async def _flush(self) -> None:
         by_page: defaultdict[int, dict[str, str | None]] = defaultdict(dict)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hansa.errors import Retryable
 from hansa.member.state import receipt_store
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.model.times import rfc3339
@@ -34,6 +35,34 @@ async def test_a_dead_agents_receipts_are_told_word_for_word():
     assert await again.outbox() == before
     assert again.head == store.head
     assert again.runs == store.runs
+
+
+async def test_a_run_whose_row_outlived_its_last_receipt_does_not_begin_again(monkeypatch):
+    """Its agent died between the two; then another run on the same page says that the page is up to date."""
+    monkeypatch.setattr(receipt_store, "RUN_PAGES", 1)
+    where, over = maps(), Sight(NOW_S + 10, over=True, ended_s=NOW_S + 9, end_reason="Stopped")
+    first = store_on(where)
+    await first.note(metered(1))
+
+    async def dies() -> None:
+        raise Retryable("connection reset")
+
+    flushes = iter([first._flush, dies])
+
+    async def flush() -> None:
+        await next(flushes)()
+
+    first._flush = flush
+    with pytest.raises(Retryable):
+        await first.issue({metered(1).run: over})
+
+    second = store_on(where)
+    await second.note(metered(2))
+    assert set(second.runs) == {metered(2).run}
+    third = store_on(where)
+    await third.outbox()
+    assert set(third.runs) == {metered(2).run}
+    assert third.head.sequence == 1
 
 
 async def test_a_ring_of_pages_is_written_over_only_where_the_ledger_took_it(monkeypatch):
