@@ -116,6 +116,7 @@ AGENT_READS = {
     "/namespaces",
     "ray.io/rayjobs",
     "/persistentvolumes",
+    "resource.k8s.io/resourceslices",
 }
 """What it may read of every name, anywhere: of pods, logs, secrets and ConfigMaps nothing."""
 
