@@ -243,8 +243,6 @@ def _patch(hub: Charted, what: str, patch: dict, *args: str) -> str:
 @pytest.mark.parametrize("field", FROZEN_WHEN_PLACED)
 def test_a_placed_job_holds_still(placed: Charted, field: str):
     change = {field: OTHER_JOB[field]}
-
-    # Nobody but the ledger may say what is audited, held or not; that policy may speak first.
     said = rf"spec\.{field} (cannot be changed while the job holds|is made by the ledger)"
     with pytest.raises(KubectlError, match=said):
         _patch(placed, "aijob/study", {"spec": change}, "-n=hospital", "--dry-run=server")
