@@ -35,8 +35,8 @@ QUICK = {
     "intake": {"intervalSeconds": 1},
 }
 """Settings of the ledger while the two jobs are drawn."""
-UNHURRIED = {"audits": {"intervalSeconds": 1}}
-"""And afterwards: an epoch of an hour, as by default, and a ledger that goes on with its audits at once."""
+UNHURRIED = {"audits": {"intervalSeconds": 2}}
+"""And afterwards: an epoch of an hour, as by default, and a ledger that goes on with its audits soon."""
 DECIDED = frozenset({"Passed", "Failed", "Inconclusive", "Doubtful"})
 DRAWN = DECIDED | {"Due", "NotDrawn"}
 LABEL = (

@@ -51,7 +51,10 @@ WRONG = {
         {"held": Change(Fraction("0.00007"), Fraction("0.00007"))},
         "are 0.000070",
     ),
-    "it had nothing to lose": ({"held": Change(Fraction(), Fraction())}, "were 0.000000 EUR"),
+    "it had nothing to lose": (
+        {"held": Change(Fraction(), Fraction()), "kitty": Change(Fraction(), Fraction())},
+        "were 0.000000 EUR",
+    ),
     "the kitty did not get it": (
         {"kitty": Change(Fraction(), Fraction("0.00001"))},
         "the kitty has 0.000010 more",
