@@ -65,11 +65,11 @@ class Books:
             raise BooksError(f"hansa balance {institution}: {done.stdout}{done.stderr}")
         return done.stdout.rstrip()
 
-    def account(self, institution: str, kind: str) -> Fraction:
-        """Return the balance of an account in euros, as ``hansa balance`` prints it; 0 where it has no row."""
-        row = rf"^\s*{re.escape(institution)}\s+{kind}\s+(-?[0-9.]+) EUR\s*$"
+    def accounts(self, institution: str) -> dict[str, Fraction]:
+        """Return kind → balance in euros, as ``hansa balance`` prints them: those that are not empty."""
+        row = rf"^\s*{re.escape(institution)}\s+(\w+)\s+(-?[0-9.]+) EUR\s*$"
         found = re.findall(row, self.balance(institution), re.MULTILINE)
-        return sum(map(Fraction, found), Fraction())
+        return {kind: Fraction(amount) for kind, amount in found}
 
     def settle(self, step: str, *args: str | Path, books: bool = True) -> str:
         """Return what ``hansa settle STEP`` prints; raises ``BooksError`` where it fails.

@@ -66,8 +66,8 @@ class Chapter:
     """uid of each audit → uid of the job that it ran again."""
     found: tuple[Audited, ...] = ()
     _level: str = ""
-    _held: Fraction = Fraction()
-    _kitty: Fraction = Fraction()
+    _before: dict[str, Fraction] = field(default_factory=dict)
+    """What the cheat had in the books when it was not found yet, by kind of account."""
 
     def begin(self) -> None:
         """Run both jobs until they are drawn, and the cheat has something to lose."""
@@ -84,7 +84,6 @@ class Chapter:
                 self._told(job, DRAWN, what="its audit epoch to be decided")
             self._level = self._reaches("L1")
             wait_until(self._holds_back, what=f"something to be held back from {CHEAT}", poll_s=1)
-            self._kitty = self.books.account(self._institution(), "kitty")
         with self.progress.step("an audit epoch is an hour again; the two audits go on"):
             self.set_ledger(UNHURRIED)
 
@@ -123,15 +122,14 @@ class Chapter:
         audits = [one for one in every if "audit" in one["spec"] and jobs.holds(one, "Succeeded")]
         uids = {job.name: job.uid for job in self.jobs}
         self.audits = {one["metadata"]["uid"]: uids[one["spec"]["audit"]["of"]] for one in audits}
-        institution = self._institution()
-        held, kitty = (self.books.account(institution, kind) for kind in ("holdback", "kitty"))
+        now = self.books.accounts(self._institution())
         return Seen(
             honest,
             faked,
             audits,
             level=Change(self._level, level),
-            held=Change(self._held, held),
-            kitty=Change(self._kitty, kitty),
+            held=Change(self._before.get("holdback", 0), now.get("holdback", 0)),
+            kitty=Change(self._before.get("kitty", 0), now.get("kitty", 0)),
         )
 
     def _reaches(self, level: str) -> str:
@@ -147,10 +145,10 @@ class Chapter:
 
     def _holds_back(self) -> bool:
         try:
-            self._held = self.books.account(self._institution(), "holdback")
+            self._before = self.books.accounts(self._institution())
         except BooksError:  # none of its receipts is in the books yet
             return False
-        return self._held > 0
+        return self._before.get("holdback", 0) > 0
 
     def _institution(self) -> str:
         return str(self._node()["spec"]["institution"])

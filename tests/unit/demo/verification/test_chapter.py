@@ -59,17 +59,17 @@ class Books:
     """A ledger's books: what is held back, and what was seized."""
 
     def __init__(self):
-        self.accounts = {"holdback": Fraction("0.00007"), "kitty": Fraction()}
+        self.kept = {"holdback": Fraction("0.00007")}
 
-    def account(self, institution, kind):
+    def accounts(self, institution):
         assert institution == "lisbon-telecom"
-        return self.accounts[kind]
+        return self.kept
 
     def balance(self, institution):
         return f"accounts of {institution}"
 
     def seize(self):
-        self.accounts = {"holdback": Fraction(), "kitty": Fraction("0.00007")}
+        self.kept = {"kitty": Fraction("0.00007")}
 
 
 def chapter(hub, books):
