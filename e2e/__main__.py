@@ -132,7 +132,7 @@ def status() -> None:
 )
 @click.option("--keep", is_flag=True, help="Leave the league running, and say what to try in it.")
 def demo(name: str, report: Path, provider: str, keep: bool) -> None:  # noqa: FBT001  # click passes options by name
-    """Bring the league up, run its five jobs, check the audit logs, take all down."""
+    """Bring the league up, run its seven jobs, check the audit logs, take all down."""
     try:
         run_demo(report, provider, name=name, keep=keep)
     except ProviderUnavailableError as error:

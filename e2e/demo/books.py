@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from hansa.translog.note import KeyType, VerifierKey
@@ -55,6 +57,19 @@ class Books:
         """Return what ``hansa bill`` prints, an error as well."""
         done = _hansa("bill", job, "--database", self.database)
         return done.stdout + done.stderr
+
+    def balance(self, institution: str) -> str:
+        """Return what ``hansa balance`` prints; raises ``BooksError`` where the books are not in order."""
+        done = _hansa("balance", institution, "--database", self.database)
+        if done.returncode:
+            raise BooksError(f"hansa balance {institution}: {done.stdout}{done.stderr}")
+        return done.stdout.rstrip()
+
+    def accounts(self, institution: str) -> dict[str, Fraction]:
+        """Return kind → balance in euros, as ``hansa balance`` prints them: those that are not empty."""
+        row = rf"^\s*{re.escape(institution)}\s+(\w+)\s+(-?[0-9.]+) EUR\s*$"
+        found = re.findall(row, self.balance(institution), re.MULTILINE)
+        return {kind: Fraction(amount) for kind, amount in found}
 
     def settle(self, step: str, *args: str | Path, books: bool = True) -> str:
         """Return what ``hansa settle STEP`` prints; raises ``BooksError`` where it fails.

@@ -73,6 +73,11 @@ class League:
             for name in self.members:
                 founding.wait_node_ready(self.hub, name)
 
+    def set_ledger(self, groups: Mapping[str, Mapping[str, float]]) -> None:
+        """Install or upgrade the hub's chart; ``groups``: of the ledger's settings, beside the league's terms."""
+        settings = {"terms": {"pendingSeconds": PENDING_S}, **groups}
+        self._chart(self.hub, "hansa-hub", {"ledger": {"settings": settings}})
+
     def stop_hub(self) -> None:
         """Stop every replica of the hub; its API server, which is only its store, stays."""
         self._scale_hub(0)
@@ -99,8 +104,7 @@ class League:
         self.hub.apply(_restricted(SYSTEM), secret)
         # Behind the claim that the chart makes; the volume's owner is the ledger's user.
         provide_room(self.hub, self.books.folder, claim=(SYSTEM, LEDGER), user=USER_ID)
-        terms = {"terms": {"pendingSeconds": PENDING_S}}
-        self._chart(self.hub, "hansa-hub", {"ledger": {"settings": terms}})
+        self.set_ledger({})
         self.hub.apply(
             *(founding.namespace(n, institution=i) for n, i in INSTITUTIONS.items()),
             read("league/pool.yaml"),

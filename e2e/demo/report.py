@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from e2e.demo.account import Account
+from e2e.demo.verification.findings import Audited
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Report:
     jobs: tuple[JobOutcome, ...] = field(default=())
     accounts: tuple[Account, ...] = field(default=())
     """What each job that has ended used and costs."""
+    audits: tuple[Audited, ...] = field(default=())
+    """Which jobs were run again, and what was found."""
 
     def to_json(self) -> str:
         """Return the report with camelCase keys."""
@@ -75,6 +78,8 @@ class Report:
         console.print(table)
         if self.accounts:
             console.print(_costs(self.accounts))
+        if self.audits:
+            console.print(_audits(self.audits))
         console.print(
             f"Pod creations examined in the members' audit logs: {self.pods_examined}; "
             f"outside residency: {self.pods_outside_residency}."
@@ -88,6 +93,16 @@ def _costs(accounts: tuple[Account, ...]) -> Table:
     for one in accounts:
         counts = (one.receipts, one.seconds, one.gpu_seconds)
         table.add_row(one.job, one.payer, one.node, *map(str, counts), one.amount)
+    return table
+
+
+def _audits(audits: tuple[Audited, ...]) -> Table:
+    table = Table(title="What was run again elsewhere", title_justify="left")
+    for column in ("job", "ran at", "again at", "verdict", "why", "seized, EUR"):
+        table.add_column(column, overflow="fold")
+    for one in audits:
+        told = (one.verdict, one.message, one.seized)
+        table.add_row(one.job, one.node, ", ".join(one.auditors), *told)
     return table
 
 

@@ -17,6 +17,7 @@ from e2e.demo.report import JobOutcome, Report
 from e2e.demo.settlement import set_off, settle
 from e2e.demo.simulated import SimulatedLeague
 from e2e.demo.story import Scene, tell
+from e2e.demo.verification.chapter import CHEAT, Chapter
 from e2e.testbed.addons.prometheus import Prometheus
 from e2e.testbed.build.binaries import cache_root
 from e2e.testbed.build.images import RAY
@@ -24,6 +25,7 @@ from e2e.testbed.cluster.cluster import Cluster
 from e2e.testbed.host.clock import elapsed_s
 from e2e.testbed.host.progress import Progress
 from e2e.testbed.machines import state
+from e2e.testbed.machines.containerd import replace_in_images
 from e2e.testbed.machines.teardown import remains
 from e2e.testbed.providers.local import LocalTestbed
 from e2e.testbed.providers.provider import ProviderUnavailableError
@@ -45,6 +47,8 @@ class Running:
     testbed: LocalTestbed | SimulatedTestbed
     image: str
     prometheus: Prometheus | None = None
+    verification: Chapter | None = None
+    """None where pods are simulated."""
 
 
 @contextmanager
@@ -66,7 +70,23 @@ def running_league(progress: Progress, *, name: str, keep: bool = False) -> Iter
             die_with_parent=not keep,
         )
         with kept(prometheus, keep=keep):
-            yield Running(league, testbed, testbed.images[RAY].reference, prometheus)
+            image = testbed.images[RAY].reference
+            yield Running(league, testbed, image, prometheus, _verification(league, testbed, image))
+
+
+def _verification(league: League, testbed: LocalTestbed, image: str) -> Chapter:
+    def replace(file: str, body: bytes) -> int:
+        machines = testbed.sites[CHEAT].machines
+        return sum(replace_in_images(one.folder / "containerd", file, body) for one in machines)
+
+    return Chapter(
+        hub=league.hub,
+        books=league.books,
+        image=image,
+        progress=testbed.progress,
+        replace=replace,
+        set_ledger=league.set_ledger,
+    )
 
 
 @contextmanager
@@ -107,6 +127,7 @@ def run_story(running: Running) -> tuple[list[JobOutcome], Finding, tuple[Accoun
         start_hub=league.start_hub,
         progress=running.testbed.progress,
         real_pods=running.testbed.pods == "real",
+        verification=running.verification,
     )
     outcomes, allowed = tell(scene)
     if running.prometheus is not None:
@@ -170,6 +191,7 @@ def demo(
             pods_outside_residency=len(finding.outside),
             jobs=tuple(outcomes),
             accounts=accounts,
+            audits=running.verification.found if running.verification else (),
         )
         report.write(report_path)
         next_ = next_commands(running) if keep and not finding.outside else ""

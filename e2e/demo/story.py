@@ -1,4 +1,4 @@
-"""The demo's five jobs: applied with kubectl, followed, and told as they end.
+"""The demo's jobs: applied with kubectl, followed, and told as they end.
 
 Each step states what must be true and fails loudly when it is not: a demo that cannot fail shows
 nothing.
@@ -14,6 +14,7 @@ from e2e.demo.audit import Allowed
 from e2e.demo.jobs import Applied, Manifest
 from e2e.demo.report import JobOutcome
 from e2e.demo.territory import allowed_machines, allowed_nodes
+from e2e.demo.verification.chapter import Chapter
 from e2e.testbed.cluster.cluster import Cluster
 from e2e.testbed.host.progress import Progress
 
@@ -40,10 +41,14 @@ class Scene:
     start_hub: Callable[[], None]
     progress: Progress
     real_pods: bool = True
+    verification: Chapter | None = None
+    """None where pods are simulated: there are no results to compare."""
 
 
 def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, Allowed]]:
-    """Run all five jobs; return the outcomes and every job's allowed sets by uid."""
+    """Run all jobs; return the outcomes of the first five and every job's allowed sets by uid."""
+    if scene.verification is not None:
+        scene.verification.begin()
     first = [jobs.apply(scene.hub, file, scene.image) for file in (SCREENING, NOWHERE, REFUSED)]
     screening, nowhere, refused = first
     outcomes = {}
@@ -53,6 +58,8 @@ def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, Allowed]]:
         outcomes[SCREENING] = _succeeds(scene, screening, at="tartu")
     with scene.progress.step("job 4: refused by the member that was chosen, run elsewhere"):
         outcomes[REFUSED] = _refused(scene, refused)
+    if scene.verification is not None:
+        scene.verification.conclude()
     digits = jobs.apply(scene.hub, DIGITS, scene.image)
     with scene.progress.step("job 2: the cheapest node that is eligible"):
         outcomes[DIGITS] = _succeeds(scene, digits, at="riga")
@@ -61,6 +68,10 @@ def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, Allowed]]:
         outcomes[UNATTENDED] = _unattended(scene, unattended)
     applied = [screening, digits, nowhere, refused, unattended]
     allowed = {job.uid: _places(scene, job) for job in applied}
+    if scene.verification is not None:
+        allowed |= {job.uid: _places(scene, job) for job in scene.verification.jobs}
+        # The same work once more: the same law.
+        allowed |= {audit: allowed[job] for audit, job in scene.verification.audits.items()}
     return [outcomes[job.file] for job in applied], allowed
 
 

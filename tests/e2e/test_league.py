@@ -23,6 +23,8 @@ from tests.e2e.test_unattended import CONTRACT_S, FIRST, Watch, manifest
 pytestmark = pytest.mark.e2e
 
 NAME = "league-test"
+RUNS = 9
+"""Four of the story's five jobs, two that were audited, and three audits: one found its job equal, two a cheat."""
 STARTS = "sum(max_over_time(hansa_job_start_latency_seconds_count[1h]))"
 REFUSALS = (
     'sum(max_over_time(hansa_grant_refusals_total{node="lisbon",reason="WorkloadNotAccepted"}[1h]))'
@@ -51,7 +53,7 @@ def _stop_the_hub_when_it_was_scraped(running):
     stop = running.league.stop_hub
 
     def stop_later():
-        wait_until(lambda: _value(running, STARTS) == 4, what=STARTS, poll_s=0.2)
+        wait_until(lambda: _value(running, STARTS) == RUNS, what=STARTS, poll_s=0.2)
         stop()
 
     running.league.stop_hub = stop_later
@@ -151,8 +153,8 @@ def test_no_pod_was_created_outside_residency(told, record_property):
     )
     record_property("pod creations examined", found)
     assert finding.outside == ()
-    assert finding.of_jobs >= 8, "four jobs ran, each with a head and a worker at least"
-    assert 8 <= finding.bound <= finding.of_jobs
+    assert finding.of_jobs >= 2 * RUNS, "each run has a head and a worker at least"
+    assert 2 * RUNS <= finding.bound <= finding.of_jobs
 
 
 def test_every_finished_job_was_receipted_billed_and_checked_offline(told, record_property):
@@ -164,6 +166,22 @@ def test_every_finished_job_was_receipted_billed_and_checked_offline(told, recor
     assert len(ended) == 4
     assert all(one.faults == () for one in accounts)
     assert all(one.micros > 0 and one.gpu_seconds > 0 for one in accounts)
+
+
+def test_one_job_was_found_equal_elsewhere_and_a_cheat_was_found(told, record_property):
+    running, *_ = told
+    equal, faked = running.verification.found
+    record_property("audits", [f"{one.job}: {one.message}" for one in (equal, faked)])
+    assert (equal.node, equal.auditors, equal.verdict) == ("riga", ("tartu",), "Passed")
+    assert (faked.node, sorted(faked.auditors), faked.verdict) == (
+        "lisbon",
+        ["riga", "tartu"],
+        "Failed",
+    )
+    assert float(faked.seized) > 0
+    jobs = {one.job: one for one in (equal, faked)}
+    doubt = running.league.hub.get("aijob", "made-up", "-n", "hospital")["status"]["assurance"]
+    assert (doubt["audit"], doubt["message"]) == ("Failed", jobs["hospital/made-up"].message)
 
 
 def test_nothing_of_a_finished_job_stays_at_a_member(told):
@@ -195,10 +213,10 @@ def test_logs_leave_only_where_the_policy_exports_them(told):
         "GPUs by jurisdiction": ('sum(hansa_gpus{jurisdiction="EE"})', 4),
         "every node's GPUs are counted": ("count(hansa_gpus_allocated)", 3),
         "and free again": ("sum(hansa_gpus_allocated)", 0),
-        "jobs that ended well": ('sum(hansa_jobs{pool="league",reason="Succeeded"})', 4),
-        "all jobs": ("sum(hansa_jobs)", 5),
-        "queue waits": ("sum(max_over_time(hansa_job_queue_wait_seconds_count[1h]))", 4),
-        "start latencies": (STARTS, 4),
+        "jobs that ended well": ('sum(hansa_jobs{pool="league",reason="Succeeded"})', RUNS),
+        "all jobs": ("sum(hansa_jobs)", RUNS + 1),
+        "queue waits": ("sum(max_over_time(hansa_job_queue_wait_seconds_count[1h]))", RUNS),
+        "start latencies": (STARTS, RUNS),
         "refusals, as the hub counts them": (REFUSALS, 1),
         "and no other": ("sum(max_over_time(hansa_grant_refusals_total[1h]))", 1),
         "refusals, as the member counts them": (

@@ -115,6 +115,30 @@ class Template:
                 daemon.stop()
 
 
+def replace_in_images(target: Path, file: str, body: bytes) -> int:
+    """Give a cloned machine another file in its images, and leave the template and other machines as they are.
+
+    ``target``: the machine's containerd folder; ``file``: path in the image, without a leading slash. The images
+    keep their digests. Returns in how many layers the file was.
+    """
+    holding = [
+        layer
+        for layer in (target / _SNAPSHOTS / "snapshots").iterdir()
+        if (layer / "fs" / file).is_file()
+    ]
+    for layer in holding:
+        if layer.is_symlink():
+            shared = layer.resolve()
+            layer.unlink()
+            shutil.copytree(shared, layer, symlinks=True)
+        replaced = layer / "fs" / file
+        new = replaced.with_name(f".{replaced.name}.new")
+        new.write_bytes(body)
+        shutil.copystat(replaced, new)
+        new.replace(replaced)
+    return len(holding)
+
+
 def wait_for_socket(socket: Path) -> None:
     """Return once containerd answers on ``socket``."""
     wait_until(lambda: _answers(socket), what="containerd")

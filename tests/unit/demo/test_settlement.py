@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from e2e.demo.books import Books
+from e2e.demo.books import Books, BooksError
 from e2e.demo.settlement import _check, set_off, set_off_in_words
 from e2e.testbed.host.progress import Progress
 from hansa.accounting.postings import Event
@@ -65,6 +66,16 @@ def test_three_institutions_settle_by_the_commands(tmp_path: Path) -> None:
         ("hospital", "tartu"): 36_000,
         ("riga", "tartu"): 36_000,
     }
+
+
+def test_accounts_are_read_as_hansa_balance_prints_it(tmp_path: Path) -> None:
+    books = kept(tmp_path / "ledger")
+    held = {name: books.accounts(name).get("holdback", 0) for name in NAMES}
+    # Tenths of 0.12 EUR, and of 0.04 and 0.16; the hospital earns nothing.
+    assert held == {"hospital": 0, "tartu": Fraction("0.02"), "riga": Fraction("0.02")}
+    assert "kitty" not in books.accounts("riga")
+    with pytest.raises(BooksError, match="nobody"):
+        books.accounts("nobody")
 
 
 DEBT = ["a", "b", "1.00"]
