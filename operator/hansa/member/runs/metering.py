@@ -81,6 +81,7 @@ class Metering:
         """Keep what only the run's own objects tell, before they are deleted."""
         known = self._context.receipts.runs.get(_run(entry))
         is_known = known is not None and (ended_s is None or known.finished is not None)
+        is_known = is_known and self._context.receipts.is_durable(_run(entry))
         if not is_known and self._is_accepted(entry):
             await self._note(
                 entry,

@@ -99,6 +99,10 @@ class ReceiptStore:
     def _taken(self) -> int:
         return min(self.taken.sequence, self.head.sequence) if self.taken is not None else 0
 
+    def is_durable(self, run: str) -> bool:
+        """Tell whether a run is known here and on disk alike: a write may have failed, or still be under way."""
+        return run in self.runs and run not in self._behind and not self._lock.locked()
+
     async def note(self, run: MeteredRun) -> bool:
         """Make a run, or what became known of it, durable; False: there is no room for it."""
         if run.run not in self.runs and self._is_full(run.run):

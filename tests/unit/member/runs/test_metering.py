@@ -212,6 +212,30 @@ async def test_a_run_that_is_gone_here_and_at_the_hub_is_over_and_costs_no_more(
     assert again.context.receipts.runs == {}
 
 
+async def test_a_run_whose_row_could_not_be_written_ends_only_after_it_is(agent, monkeypatch):
+    """Else an agent that dies between the two has a run that ended and that nobody knows the begin of."""
+    agent.granted()
+    async with working(agent):
+        await agent.started()
+        store, flush = agent.context.receipts, agent.context.receipts._flush
+
+        async def refused() -> None:
+            raise Retryable("connection reset")
+
+        monkeypatch.setattr(store, "_flush", refused)
+        with pytest.raises(Retryable):
+            await agent.look(10)
+        assert RUN in store.runs
+        monkeypatch.setattr(store, "_flush", flush)
+        entry = next(
+            e for n in [*agent.context.run_index.names()] if (e := agent.context.run_index.get(n))
+        )
+        await agent.parts.metering.note_end(entry)
+    again = Metered(agent.own)
+    await again.context.receipts.outbox()
+    assert RUN in again.context.receipts.runs
+
+
 async def test_a_taken_receipt_is_shown_no_more_and_is_kept(agent):
     agent.granted()
     async with working(agent):
