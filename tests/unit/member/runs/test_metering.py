@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -219,18 +220,13 @@ async def test_a_run_whose_row_could_not_be_written_ends_only_after_it_is(agent,
         await agent.started()
         store, flush = agent.context.receipts, agent.context.receipts._flush
 
-        async def refused() -> None:
-            raise Retryable("connection reset")
-
-        monkeypatch.setattr(store, "_flush", refused)
+        monkeypatch.setattr(store, "_flush", AsyncMock(side_effect=Retryable("connection reset")))
         with pytest.raises(Retryable):
             await agent.look(10)
         assert RUN in store.runs
         monkeypatch.setattr(store, "_flush", flush)
-        entry = next(
-            e for n in [*agent.context.run_index.names()] if (e := agent.context.run_index.get(n))
-        )
-        await agent.parts.metering.note_end(entry)
+        (name,) = agent.context.run_index.names()
+        await agent.parts.metering.note_end(agent.context.run_index.get(name))
     again = Metered(agent.own)
     await again.context.receipts.outbox()
     assert RUN in again.context.receipts.runs
