@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import subprocess
-import sys
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from e2e.testbed.host.clock import wait_until
-from e2e.testbed.host.ports import free_ports
 from hansa.adapters.kube.client import KubeCluster
 from hansa.errors import NotFound
 from hansa.grants.envelope import workload_name
@@ -23,6 +18,7 @@ from hansa.reconcile.member import canaries
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import LEASES, NAME, contact_spec, lease_path
 from hansa.reconcile.member.contracts.terms import Contract, terms
+from tests.apiserver.served import Served
 
 SYSTEM = "hansa-system"
 NAMESPACES = "/api/v1/namespaces"
@@ -33,11 +29,11 @@ def now() -> float:
     return time.time()  # noqa: TID251  # real servers run on real time
 
 
-class GuardProcess:
+class GuardProcess(Served):
     """One guard."""
 
     def __init__(self, node: str, kubeconfig: Path, log: Path, **settings: Any) -> None:
-        (self.port,) = free_ports(1)
+        super().__init__()
         environment = {
             "HANSA_GUARD_NODE": node,
             "HANSA_GUARD_KUBECONFIG": str(kubeconfig),
@@ -46,27 +42,7 @@ class GuardProcess:
             "HANSA_GUARD_PASS_SECONDS": "0.3",
             **{f"HANSA_GUARD_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("hansa")), "guard"],
-                env=os.environ | environment,
-                stdout=out,
-                stderr=out,
-            )
-
-    def page(self, path: str) -> str:
-        """Return what it serves there; empty while it does not."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
-    def end(self) -> int:
-        """End it as Kubernetes does."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        return self._process.wait(timeout=30)
+        self.start("guard", environment, log)
 
 
 @contextlib.contextmanager

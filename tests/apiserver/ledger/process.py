@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import urllib.request
 from pathlib import Path
 
 import yaml
 
 from e2e.testbed.cluster.controlplane import ControlPlane
-from e2e.testbed.host.ports import free_ports
 from tests.apiserver.charts.charted import SYSTEM
+from tests.apiserver.served import Served
 
 
 def own_kubeconfig(plane: ControlPlane, folder: Path) -> Path:
@@ -25,11 +21,11 @@ def own_kubeconfig(plane: ControlPlane, folder: Path) -> Path:
     return path
 
 
-class LedgerProcess:
+class LedgerProcess(Served):
     """One ledger."""
 
     def __init__(self, kubeconfig: Path, folder: Path, **settings: str) -> None:
-        (self.port,) = free_ports(1)
+        super().__init__()
         self.url = f"sqlite:///{folder}/books.db"
         self._log = folder / "ledger.log"
         environment = {
@@ -38,31 +34,9 @@ class LedgerProcess:
             "HANSA_LEDGER_SERVING__HEALTH_PORT": str(self.port),
             "HANSA_LEDGER_SERVING__BIND": "127.0.0.1",
         }
-        with self._log.open("ab") as out:
-            command = [str(Path(sys.executable).with_name("hansa")), "ledger"]
-            env = os.environ | environment | settings
-            self._process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
-
-    def page(self, path: str) -> str:
-        """Return what it serves there; empty while it does not, or is not well."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
-    def end(self) -> int:
-        """End it as Kubernetes does."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        return self._process.wait(timeout=30)
+        self.start("ledger", environment | settings, self._log)
 
     @property
     def log(self) -> str:
         """What it said."""
         return self._log.read_text()
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from e2e.testbed.host.clock import PATIENCE_S
-from e2e.testbed.host.ports import free_ports
 from hansa.errors import NotFound
 from tests.apiserver.member.kit import Hub, Member, until, workload
+from tests.apiserver.served import Served
 
 pytestmark = pytest.mark.apiserver
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/hansa-system/leases"
@@ -24,12 +19,12 @@ ENDLESS_S = 3600
 """A lease that does not run out during a test: who holds it next was given it."""
 
 
-class AgentProcess:
+class AgentProcess(Served):
     """``hansa member`` as a child process."""
 
     def __init__(self, member: Member, name: str, folder: Path, lease_s: int, **more: str) -> None:
         """``more``: further environment variables."""
-        (self.port,) = free_ports(1)
+        super().__init__()
         self.name, settings = name, member.settings
         environment = {
             "HANSA_MEMBER_NODE": settings.node,
@@ -44,28 +39,11 @@ class AgentProcess:
             "HANSA_MEMBER_LEADERSHIP__RETRY_SECONDS": "0.5",
         }
         self.log = folder / f"{name}.log"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("hansa")), "member"],
-                env=os.environ | environment | more,
-                stderr=log,
-                stdout=log,
-            )
+        self.start("member", environment | more, self.log)
 
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def page(self, path: str) -> str:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
 
     @property
     def works(self) -> bool:
@@ -76,8 +54,7 @@ class AgentProcess:
         return self.page("/readyz") == "ok"
 
     def stop(self) -> int:
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(timeout=PATIENCE_S)
+        return self.end(PATIENCE_S)
 
     def kill(self) -> None:
         if self._process.poll() is None:
