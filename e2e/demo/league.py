@@ -60,6 +60,7 @@ class League:
             name: founding.with_hub_key(read(f"league/policy-{name}.yaml"), self._key.public_key)
             for name in self.members
         }
+        self._values: dict[str, dict[str, Any]] = {}
         self.books = Books(data / "ledger", self._key.public_key)
 
     def found(self) -> None:
@@ -77,6 +78,10 @@ class League:
         """Install or upgrade the hub's chart; ``groups``: of the ledger's settings, beside the league's terms."""
         settings = {"terms": {"pendingSeconds": PENDING_S}, **groups}
         self._chart(self.hub, "hansa-hub", {"ledger": {"settings": settings}})
+
+    def upgrade_member(self, name: str, values: Mapping[str, Any]) -> None:
+        """Upgrade a member's chart; ``values``: beside those it was installed with."""
+        self._chart(self.members[name], "hansa-member", self._values[name] | dict(values))
 
     def stop_hub(self) -> None:
         """Stop every replica of the hub; its API server, which is only its store, stays."""
@@ -127,18 +132,14 @@ class League:
             "caBundle": self.hub.control_plane.ca_path.read_text(encoding="utf-8"),
         }
         lock = {"dataPaths": [str(self._data / name)]}
+        self._values[name] = {
+            "node": name,
+            "join": join,
+            "admission": lock,
+            "resolver": self._resolver(),
+        }
         with ThreadPoolExecutor(1) as pool:
-            installing = pool.submit(
-                self._chart,
-                site,
-                "hansa-member",
-                {
-                    "node": name,
-                    "join": join,
-                    "admission": lock,
-                    "resolver": self._resolver(),
-                },
-            )
+            installing = pool.submit(self._chart, site, "hansa-member", self._values[name])
             founding.accept(self.hub, name, *self._keys(site))
             installing.result()
         if name in DATA:

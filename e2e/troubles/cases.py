@@ -9,19 +9,23 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from e2e.demo.jobs import condition, finished, holds
 from e2e.testbed.build.binaries import cache_root
 from e2e.testbed.build.images import RAY, REPOSITORY
 from e2e.testbed.host.clock import wait_until
 from e2e.testbed.league.founding import SYSTEM
-from e2e.troubles.stage import CASE_S, Line, Manifest, Stage, Told
+from e2e.troubles.proxy import Proxy
+from e2e.troubles.stage import CASE_S, Line, Manifest, Stage, Told, close_way
 from hansa.api.job.log_window import WINDOW_BYTES
+from hansa.reconcile.fencing import LEAST_UNATTENDED_S
 
 ROOT = str(cache_root())
 PORT, USER, PASSWORD = 5000, "league", "mare-balticum"
 PRIVATE = f"127.0.0.1:{PORT}/private/ray-sklearn"
 PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
+MOVE_S = LEAST_UNATTENDED_S + CASE_S
 LINES = WINDOW_BYTES // 20
 """Of twenty bytes and more: more than one piece of a log."""
 
@@ -114,6 +118,34 @@ def log_after_the_end(stage: Stage) -> Told:
     return _and_then(told, Told(), "Succeeded True")
 
 
+def machine_stopped(stage: Stage) -> Told:
+    """A machine stops with all that it runs: the words say until when, and the job goes on elsewhere."""
+    alone = {"disconnection": {"policy": "Continue", "maxUnattendedSeconds": 60}}
+    stage.submit("halted", "import time; time.sleep(45); print('ran')", "LV", "EE", **alone)
+    told = stage.read_until("halted", lambda job: holds(job, "Running"), "it to run")
+    expect("riga" in told.text(), f"it does not run at riga, the cheaper:\n{told.text()}")
+    with stage.stopped("riga"):
+        moved = stage.read_until("halted", finished, "it to end elsewhere", within_s=MOVE_S)
+    wait_until(lambda: not stage.runs("riga"), what="riga to end its run", timeout_s=CASE_S)
+    expect("node tartu" in moved.text(), f"it did not go on at tartu:\n{moved.text()}")
+    return _and_then(told, moved, "Succeeded True")
+
+
+def only_by_proxy(stage: Stage) -> Told:
+    """A member whose way to the hub is closed is missed; with the proxy named in its chart it works again."""
+    machine, hub = stage.machine("riga"), urlsplit(stage.hub.url)
+    with close_way(machine, str(hub.hostname)), _proxy(stage).running() as proxy:
+        wait_until(lambda: not stage.is_ready("riga"), what="riga to be missed", timeout_s=CASE_S)
+        stage.submit("led", "print('ran')", "LV")
+        told = stage.read_until("led", _waits, "it to wait")
+        way = {"url": proxy.url, "cidrs": [f"{proxy.address}/32"]}
+        stage.league.upgrade_member("riga", {"proxy": way})
+        ran = stage.read_until("led", finished, "it to end")
+        expect(set(proxy.asked) == {f"CONNECT {hub.netloc} HTTP/1.1"}, f"asked was {proxy.asked}")
+    stage.league.upgrade_member("riga", {})
+    return _and_then(told, ran, "Succeeded True")
+
+
 TROUBLES = (
     Trouble(
         "A machine is tainted",
@@ -132,6 +164,18 @@ TROUBLES = (
         "The program takes 5 GiB in a pod of 2 GiB.",
         "The job ends, and the words say how.",
         memory,
+    ),
+    Trouble(
+        "A machine stops in mid-run",
+        "Every process of the machine is stopped while the job runs there; the job may be alone for a minute.",
+        "The words say when it may go on elsewhere; there it ends well, and what wakes up finds nothing to go on with.",
+        machine_stopped,
+    ),
+    Trouble(
+        "The only way out is a proxy",
+        "A member's machine reaches the hub no more, only a proxy that knows CONNECT; then its chart is told `proxy.url`.",
+        "The node is missed with the words for it; through the proxy it works again.",
+        only_by_proxy,
     ),
     Trouble(
         "A log after the end",
@@ -153,6 +197,11 @@ TROUBLES = (
     ),
 )
 """The registry comes last: an image that was pulled with a password is given to no pod without it any more."""
+
+
+def _proxy(stage: Stage) -> Proxy:
+    hub = urlsplit(stage.hub.url)
+    return Proxy(stage.machine("riga").plan.gateway, (str(hub.hostname), int(hub.port or 443)))
 
 
 def expect(it: object, otherwise: str) -> None:

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from e2e.demo.jobs import condition
+from e2e.demo.jobs import condition, holds
 from e2e.demo.league import League
 from e2e.testbed.build.images import RAY
 from e2e.testbed.host.clock import elapsed_s, wait_until
+from e2e.testbed.host.packages import system_program
 from e2e.testbed.machines.machine import Machine
 from e2e.testbed.providers.local import LocalTestbed
 from e2e.testbed.providers.site import Site
@@ -93,7 +95,9 @@ class Stage:
         """Return a job as the hub has it."""
         return self.hub.get("aijob", name, "-n", SPACE)
 
-    def read_until(self, name: str, done: Callable[[Manifest], bool], what: str) -> Told:
+    def read_until(
+        self, name: str, done: Callable[[Manifest], bool], what: str, *, within_s: float = CASE_S
+    ) -> Told:
         """Read a job's status again and again until ``done``; a timeout says what was read."""
         told, began_s = Told(), elapsed_s()
 
@@ -105,7 +109,7 @@ class Stage:
             return done(told.job)
 
         try:
-            wait_until(look, what=what, timeout_s=CASE_S, poll_s=0.5)
+            wait_until(look, what=what, timeout_s=within_s, poll_s=0.5)
         except TimeoutError as late:
             said = json.dumps(told.job.get("status", {}), indent=1)
             raise TimeoutError(f"{name}: {late}; read was:\n{told.text()}\n{said}") from late
@@ -126,12 +130,57 @@ class Stage:
         """Return a condition of a member's policy."""
         return condition(self.league.members[node].get("memberpolicy", "local"), kind)
 
+    def is_ready(self, node: str) -> bool:
+        """Tell whether the hub takes a node for ready."""
+        return holds(self.hub.get("sovereignnode", node), "Ready")
+
+    def runs(self, node: str) -> list[str]:
+        """Return the namespaces of runs that a member has."""
+        spaces = self.league.members[node].get("namespaces")["items"]
+        return [s["metadata"]["name"] for s in spaces if s["metadata"]["name"].startswith("aij-")]
+
     def kill(self, node: str, word: str) -> int:
         """End the processes of a member's machine that have ``word`` in their command; return how many."""
         found = [*processes_of(self.machine(node), word)]
         for process in found:
             os.kill(process, signal.SIGKILL)
         return len(found)
+
+    @contextmanager
+    def stopped(self, node: str) -> Iterator[None]:
+        """Stop a member's machine with all that it runs, and let it go on at the end of the block."""
+        machine = self.machine(node)
+        held: set[int] = set()
+        while found := {*processes_of(machine)} - held:  # what was started meanwhile, too
+            held |= {pid for pid in found if _signal(pid, signal.SIGSTOP)}
+        try:
+            yield
+        finally:
+            for pid in held:
+                _signal(pid, signal.SIGCONT)
+
+
+@contextmanager
+def close_way(machine: Machine, address: str) -> Iterator[None]:
+    """Let a machine and its pods reach an address no more, until the end of the block."""
+    nft = [*machine.enter, system_program("nft")]
+    rules = "".join(
+        f"chain {hook} {{ type filter hook {hook} priority -20; ip daddr {address} reject; }}\n"
+        for hook in ("output", "forward")
+    )
+    table = f"table inet hansa_closed {{\n{rules}}}\n"
+    subprocess.run([*nft, "-f", "-"], input=table, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*nft, "delete", "table", "inet", "hansa_closed"], check=True)
+
+
+def _signal(pid: int, number: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+        return True
+    return False
 
 
 def sentences(job: Mapping[str, Any]) -> Iterator[str]:
@@ -150,7 +199,7 @@ def sentences(job: Mapping[str, Any]) -> Iterator[str]:
         yield f"a pod died, {pod['role']}: {pod['reason']}{code}"
 
 
-def processes_of(machine: Machine, word: str) -> Iterator[int]:
+def processes_of(machine: Machine, word: str = "") -> Iterator[int]:
     """Yield the processes of a machine whose command holds a word."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:

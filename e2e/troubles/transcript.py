@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from e2e.demo.league import League
 from e2e.testbed.build.binaries import cache_root
@@ -18,11 +19,12 @@ from e2e.troubles.stage import Stage, Told
 
 NAME = "troubles"
 SITES = ("hub", "tartu", "riga")
-SETTINGS = {
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "hansa-hub": {"grants": {"validitySeconds": 60, "clockSkewSeconds": 5}},
     "hansa-member": {
         "timing": {"startLimitSeconds": 90},
         "runs": {"imagePullSecrets": [PULL_SECRET]},
-    }
+    },
 }
 """A start limit that nobody waits 15 minutes for, and a pull secret."""
 HEAD = """# What owners read when clusters are as they are

@@ -16,7 +16,7 @@ from e2e.testbed.host.clock import PATIENCE_S, wait_until
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.api.meta import API_VERSION, node_user
 from tests.apiserver.access.joining import join_identity
-from tests.apiserver.access.tunnels import Proxy, Site, cut_off_site
+from tests.apiserver.access.tunnels import Site, cut_off_site, proxy_to
 
 pytestmark = pytest.mark.apiserver
 HANSA = Path(sys.executable).parent / "hansa"
@@ -99,7 +99,7 @@ async def test_by_the_proxy_alone(league, joining):
     ended(alone)
     assert "unreachable" in joining.said()
 
-    with Proxy(joining.server).running() as proxy:
+    with proxy_to(joining.server).running() as proxy:
         led = joining.start("--proxy", proxy.url)
         joining.hears("Not yet: ")
         keys = re.findall(r"(?:Identity|Release) key: (\S+)", joining.said())
@@ -125,7 +125,7 @@ async def test_not_by_one_that_opens_tls(joining, tmp_path):
     opens = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     opens.load_cert_chain(posing.cert, posing.key)
 
-    with Proxy(joining.server, opens_tls=opens).running() as proxy:
+    with proxy_to(joining.server, opens_tls=opens).running() as proxy:
         trust = str(authority.identity.cert)
         led = joining.start("--proxy", proxy.url, SSL_CERT_FILE=trust)
         joining.hears("a proxy that opens TLS is refused")
