@@ -57,6 +57,7 @@ COMMANDS = {
         "hansa.cli.bundling.bundle:bundle",
         "Pack charts and images for a site without a network.",
     ),
+    "lab": ("hansa.cli.league.lab:lab", "A whole league on this machine, from a checkout."),
     "hub": ("hansa.cli.processes:hub", "Run the hub."),
     "ledger": ("hansa.cli.processes:ledger", "Run the ledger."),
     "member": ("hansa.cli.processes:member", "Run the member agent."),

@@ -192,7 +192,8 @@ def _is_elsewhere(window: JobLogWindow | None, position: int) -> bool:
 def _why_silent(node: str) -> str:
     return (
         f"the run at {node} may not have begun, {node} may not export logs while they are written"
-        " (MemberPolicy exports.logs: Allow), or its agent may be too old to send them before the end"
+        " (MemberPolicy exports.logs: Allow), it may send as many other logs as it sends at a time,"
+        " or its agent may be too old to send them before the end"
     )
 
 
