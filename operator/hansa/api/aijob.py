@@ -122,7 +122,7 @@ class DataSource(Model):
 
 
 class Budget(Model):
-    """The most the job may cost."""
+    """The most that a job's runs may cost."""
 
     limit: Decimal = Field(description="Amount.")
     currency: Currency = Field(description="ISO 4217 currency code.")
@@ -227,7 +227,11 @@ class AIJobSpec(Model):
         le=2_592_000,
         description="How often the job saves what it can go on from; 0: a stop loses all it did.",
     )
-    budget: Budget | None = Field(default=None, description="The most the job may cost.")
+    budget: Budget | None = Field(
+        default=None,
+        description="The most the longest run may cost, with what earlier runs cost. The minutes"
+        " that a run takes to begin are billed too, and are not counted beforehand.",
+    )
     disconnection: Disconnection = Field(
         default=Disconnection(), description="Contract for the time without the hub."
     )
