@@ -64,7 +64,6 @@ PARAMETERS = Limit(
     0,
     {
         "operator/hansa/adapters/kube/lease.py": 1,
-        "operator/hansa/adapters/kube/reflector.py": 1,
         "operator/hansa/hub/controller.py": 1,
         "operator/hansa/hub/executor.py": 1,
         "operator/hansa/hub/scrape_view.py": 1,

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hansa.adapters.kube.reflector import ChangeType, Mirror, Reflector, by_name, by_uid
+from hansa.adapters.kube.reflector import (
+    ChangeType,
+    Kept,
+    Mirror,
+    Pace,
+    Reflector,
+    Selection,
+    by_name,
+    by_uid,
+)
 from hansa.api.kinds import AIJOB, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.model.reasons import Reason
@@ -47,31 +56,31 @@ class Caches:
         self.states: Tally[tuple[str, str]] = Tally()
         """(pool, state) → AIJobs."""
         self._clock = clock
+        pace = Pace(resync_s)
         self.jobs = Reflector(
             cluster,
             AIJOB.path(),
             clock=clock,
-            key=by_uid,
             on_change=tell("job"),
-            trim=trimmed_job,
-            relist_s=resync_s,
+            kept=Kept(by_uid, trimmed_job),
+            pace=pace,
         )
         self.grants = Reflector(
-            cluster, WORKGRANT.path(), clock=clock, on_change=tell("grant"), relist_s=resync_s
+            cluster, WORKGRANT.path(), clock=clock, on_change=tell("grant"), pace=pace
         )
         self.leases = Reflector(
             cluster,
             LEASES,
             clock=clock,
             on_change=tell("lease"),
-            keep_managed_fields=True,
-            fields=f"metadata.name={HEARTBEAT_LEASE}",
-            relist_s=resync_s,
+            selection=Selection(fields=f"metadata.name={HEARTBEAT_LEASE}"),
+            kept=Kept(managed_fields=True),
+            pace=pace,
         )
-        self.nodes = Mirror(key=by_name, on_change=tell("node"))
-        self.pools = Mirror(key=by_name, on_change=tell("pool"))
-        self.projects = Mirror(key=by_name, on_change=tell("project"))
-        self.namespaces = Mirror(key=by_name, on_change=tell("namespace"))
+        self.nodes = Mirror(on_change=tell("node"))
+        self.pools = Mirror(on_change=tell("pool"))
+        self.projects = Mirror(on_change=tell("project"))
+        self.namespaces = Mirror(on_change=tell("namespace"))
         self.access: dict[str, Rights] = {}
         """Node → the rights it has, as this process has last made sure of."""
         self._specs: dict[str, tuple[int, ParsedSpec]] = {}

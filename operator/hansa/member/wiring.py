@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from hansa.adapters.kube.reflector import ChangeType, OnChange, Reflector
+from hansa.adapters.kube.reflector import ChangeType, Kept, OnChange, Pace, Reflector, Selection
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
 from hansa.grants.shape import misshapen
@@ -109,11 +109,9 @@ def assemble(
             path,
             clock=clock,
             on_change=relay,
-            labels=labels,
-            admit=admit,
-            most_bytes=most_bytes,
-            relist_s=settings.timing.resync_seconds,
-            jitter=jitter,
+            selection=Selection(labels),
+            kept=Kept(admit=admit, most_bytes=most_bytes),
+            pace=Pace(settings.timing.resync_seconds, jitter),
         )
 
     context = AgentContext(

@@ -11,7 +11,7 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import Bounds, KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.adapters.kube.lease import LeaseElection
-from hansa.adapters.kube.reflector import Reflector
+from hansa.adapters.kube.reflector import Reflector, Selection
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 
 pytestmark = pytest.mark.apiserver
@@ -124,7 +124,7 @@ async def test_a_reflector_follows_changes(cluster):
         cluster,
         MAPS,
         clock=SystemClock(),
-        labels="test=reflector",
+        selection=Selection("test=reflector"),
         on_change=lambda kind, thing: seen.append((kind, thing["metadata"]["name"])),
     )
     async with running(mirror.run()):

@@ -14,7 +14,7 @@ from typing import Any
 from e2e.testbed.cluster.controlplane import ControlPlane
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.config import Connection
-from hansa.adapters.kube.reflector import Mirror, Reflector
+from hansa.adapters.kube.reflector import Mirror, Pace, Reflector
 from hansa.api.kinds import COMPUTEPOOL, MEMBERPOLICY, SOVEREIGNNODE
 from hansa.guard import app as guard_app
 from hansa.guard.settings import GuardSettings
@@ -89,7 +89,7 @@ async def _feed(cluster: Any, path: str, into: Mirror) -> None:
         kept = {**thing, "metadata": dict(thing["metadata"])}
         (into.drop if change == "DELETED" else into.put)(kept)
 
-    await Reflector(cluster, path, clock=CLOCK, on_change=told, relist_s=RELIST_S).run()
+    await Reflector(cluster, path, clock=CLOCK, on_change=told, pace=Pace(RELIST_S)).run()
 
 
 async def _agent(settings: MemberSettings, own: Connection) -> None:
@@ -107,7 +107,7 @@ async def _agent(settings: MemberSettings, own: Connection) -> None:
     async with member_app.KubeCluster(own, clock=CLOCK, agent="front") as cluster:
         front = ((MEMBERPOLICY.path(), policy), ("/api/v1/nodes", machine))
         following = (
-            Reflector(cluster, path, clock=CLOCK, on_change=told, relist_s=RELIST_S).run()
+            Reflector(cluster, path, clock=CLOCK, on_change=told, pace=Pace(RELIST_S)).run()
             for path, told in front
         )
         await together(agent._live(), *following)

@@ -17,8 +17,8 @@ LINE: Mapping[str, Defect] = {
     ),
     "never listed again": product(
         REFLECTOR,
-        "self._list_at = self._clock.monotonic() + self._relist_s",
-        "self._list_at = self._clock.monotonic() + 1e9 * self._relist_s",
+        "pause_s = self._pace.relist_s * ",
+        "pause_s = 1e9 * self._pace.relist_s * ",
         plan="unobserved hub>hub ADDED /apis/hansa.dev/v1alpha1/aijobs #1",
     ),
     "what a lost answer made stands in the way": product(

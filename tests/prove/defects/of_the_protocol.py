@@ -333,7 +333,7 @@ BOTH: Mapping[str, Defect] = {
     "watches that are cut short put every list off": product(
         "adapters/kube/reflector.py",
         "        stream = self._cluster.watch(",
-        "        self._list_at = self._clock.monotonic() + self._relist_s\n"
+        "        self._list_at = self._clock.monotonic() + self._pace.relist_s\n"
         "        stream = self._cluster.watch(",
         "unit/adapters/test_reflector.py",
         seeds=SEEDS,

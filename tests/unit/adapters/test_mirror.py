@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hansa.adapters.kube import reflector
-from hansa.adapters.kube.reflector import Mirror, Reflector
+from hansa.adapters.kube.reflector import Mirror, Pace, Reflector
 from hansa.errors import Retryable
 from hansa.ports import Page, WatchEvent
 
@@ -108,7 +108,7 @@ async def test_watches_that_are_cut_short_put_no_list_off(breaks, monkeypatch):
     """As by a proxy that ends what lasts for a minute."""
     server = Deaf(breaks=breaks)
     monkeypatch.setattr(reflector, "FIRST_BACKOFF_S", 0.0)
-    mirror = Reflector(server, "/x", clock=server, relist_s=600)
+    mirror = Reflector(server, "/x", clock=server, pace=Pace(600))
     task = asyncio.create_task(mirror.run())
     while server.now_s < 3600:  # noqa: ASYNC110  # time passes where it watches
         await asyncio.sleep(0)
@@ -120,7 +120,7 @@ async def test_watches_that_are_cut_short_put_no_list_off(breaks, monkeypatch):
 async def test_a_list_that_is_asked_for_comes_with_the_next_word(monkeypatch):
     server = Deaf(breaks=False)
     monkeypatch.setattr(reflector, "FIRST_BACKOFF_S", 0.0)
-    mirror = Reflector(server, "/x", clock=server, relist_s=1e9)
+    mirror = Reflector(server, "/x", clock=server, pace=Pace(1e9))
     task = asyncio.create_task(mirror.run())
     await mirror.wait_synced()
     mirror.list_again()

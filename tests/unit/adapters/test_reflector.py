@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.reflector import Mirror, Reflector, is_newer
+from hansa.adapters.kube.reflector import Kept, Mirror, Reflector, is_newer
 from hansa.adapters.turns import MOST_IN_A_TURN
 from hansa.ports import Page
 from tests.unit.adapters.servers import page_of, serving, thing
@@ -73,7 +73,7 @@ async def test_no_answer_makes_a_reflector_ask_in_a_tight_loop(storm):
 
 def test_a_mirror_holds_no_more_than_it_may():
     told = []
-    mirror = Mirror(most_bytes=1000, on_change=lambda kind, _: told.append(kind))
+    mirror = Mirror(kept=Kept(most_bytes=1000), on_change=lambda kind, _: told.append(kind))
     for number in range(100):
         mirror.put(thing(f"a{number}", 1))
     held = len(mirror)
@@ -226,7 +226,7 @@ async def test_of_a_long_list_one_page_is_in_memory_at_a_time():
         watch = Listed.watch
 
     server = Long()
-    mirror = Reflector(server, "/jobs", clock=SystemClock(), trim=dict)
+    mirror = Reflector(server, "/jobs", clock=SystemClock(), kept=Kept(trim=dict))
     await list_once(mirror)
     assert len(mirror) == 200
     assert server.most <= 2
@@ -259,7 +259,7 @@ async def test_room_of_what_is_gone_is_given_to_what_is_new():
     size = len(orjson.dumps(thing("a0", 1)))
     old = [thing(f"a{number}", 1) for number in range(5)]
     server = Listed([thing("b0", 1), thing("b1", 1)], [thing("b2", 1)])
-    mirror = Reflector(server, "/grants", clock=SystemClock(), most_bytes=5 * size)
+    mirror = Reflector(server, "/grants", clock=SystemClock(), kept=Kept(most_bytes=5 * size))
     mirror.replace(old)
     await list_once(mirror)
     assert set(mirror) == {"b0", "b1", "b2"}

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Sequence, ValuesView
+from dataclasses import dataclass
 from typing import Literal
 
 import orjson
@@ -39,29 +40,51 @@ def by_name(thing: Manifest) -> str:
     return f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else str(meta["name"])
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a mirror keeps of a collection."""
+
+    key: Callable[[Manifest], str] = by_name
+    trim: Callable[[Manifest], Manifest] = lambda thing: thing
+    """What is kept of an object instead of the whole."""
+    managed_fields: bool = False
+    """They are a third of most objects and of use to few."""
+    most_bytes: int = 0
+    """Of JSON, in all; what would be more is passed over. 0: there is no end."""
+    admit: Callable[[Manifest], str] = lambda _: ""
+    """Why an object that a server lists is passed over: for servers that are not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects the server is asked for."""
+
+    labels: str = ""
+    fields: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a collection is listed anew."""
+
+    relist_s: float = 600.0
+    jitter: Callable[[], float] = lambda: 0.5
+    """Returns values in [0, 1): it spreads relists and retries of many agents."""
+
+
+WHOLE, ALL, STEADY = Kept(), Selection(), Pace()
+"""Everything of every object, at the usual pace."""
+
+
 class Mirror:
     """A cache of objects that others feed. Read it from one event loop; never change its values."""
 
-    def __init__(
-        self,
-        *,
-        key: Callable[[Manifest], str] = by_name,
-        on_change: OnChange | None = None,
-        keep_managed_fields: bool = False,
-        most_bytes: int = 0,
-        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
-    ) -> None:
-        """``keep_managed_fields``: they are a third of most objects and of use to few.
-
-        ``most_bytes``: of JSON, in all; what would be more is passed over. 0: there is no end.
-        ``trim``: what is kept of an object instead of the whole.
-        """
-        self._key = key
+    def __init__(self, *, on_change: OnChange | None = None, kept: Kept = WHOLE) -> None:
+        """``on_change`` is called with every difference."""
+        self._kept = kept
+        self._key = kept.key
         self._on_change = on_change
-        self._keep_managed_fields = keep_managed_fields
-        self._most_bytes = most_bytes
         self._bytes = 0
-        self._trim = trim
         self._objects: dict[str, Manifest] = {}
 
     def get(self, key: str) -> Manifest | None:
@@ -84,7 +107,7 @@ class Mirror:
 
     def put(self, thing: Manifest, *, notify: bool = True) -> None:
         """Take an object that was seen, or that our own write answered; older ones change nothing."""
-        if not self._keep_managed_fields:
+        if not self._kept.managed_fields:
             thing["metadata"].pop("managedFields", None)
         old = self._objects.get(self._key(thing))
         if old is None or is_newer(thing, old):
@@ -92,7 +115,7 @@ class Mirror:
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> bool:
         """Keep an object; False where there is no room for it."""
-        thing = self._trim(thing)
+        thing = self._kept.trim(thing)
         if not self._has_room(thing, old):
             log.warning("no room for more name=%s", thing["metadata"].get("name"))
             return False
@@ -126,7 +149,7 @@ class Mirror:
 
     def _take_listed(self, thing: Manifest) -> bool:
         """Take an object as a list has it; False where there is no room for it."""
-        if not self._keep_managed_fields:
+        if not self._kept.managed_fields:
             thing["metadata"].pop("managedFields", None)
         old = self._objects.get(self._key(thing))
         if old is None or _identity(old) != _identity(thing):
@@ -136,13 +159,14 @@ class Mirror:
     def _has_room(self, thing: Manifest, old: Manifest | None) -> bool:
         """Count an object in; what is here stays, also where its newer version is longer."""
         more = self._size(thing) - (0 if old is None else self._size(old))
-        if old is None and self._most_bytes and self._bytes + more > self._most_bytes:
+        most = self._kept.most_bytes
+        if old is None and most and self._bytes + more > most:
             return False
         self._bytes += more
         return True
 
     def _size(self, thing: Manifest) -> int:
-        return len(orjson.dumps(thing)) if self._most_bytes else 0
+        return len(orjson.dumps(thing)) if self._kept.most_bytes else 0
 
     def _tell(self, kind: ChangeType, thing: Manifest) -> None:
         if self._on_change is None:
@@ -157,42 +181,24 @@ class Mirror:
 class Reflector(Mirror):
     """A mirror of one collection that follows it by itself."""
 
-    def __init__(  # noqa: PLR0913  # what to read, how to key it, whom to tell
+    def __init__(
         self,
         cluster: Cluster,
         path: str,
         *,
         clock: Clock,
         on_change: OnChange | None = None,
-        key: Callable[[Manifest], str] = by_name,
-        keep_managed_fields: bool = False,
-        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
-        labels: str = "",
-        fields: str = "",
-        admit: Callable[[Manifest], str] = lambda _: "",
-        relist_s: float = 600.0,
-        most_bytes: int = 0,
-        jitter: Callable[[], float] = lambda: 0.5,
+        selection: Selection = ALL,
+        kept: Kept = WHOLE,
+        pace: Pace = STEADY,
     ) -> None:
-        """``jitter`` returns values in [0, 1): it spreads relists and retries of many agents.
-
-        ``admit``: why an object is passed over, for collections of a server that is not believed.
-        """
-        super().__init__(
-            key=key,
-            on_change=on_change,
-            keep_managed_fields=keep_managed_fields,
-            most_bytes=most_bytes,
-            trim=trim,
-        )
+        """``path``: of the collection; nothing is read before ``run``."""
+        super().__init__(on_change=on_change, kept=kept)
         self._cluster = cluster
         self._path = path
         self._clock = clock
-        self._labels = labels
-        self._fields = fields
-        self._relist_s = relist_s
-        self._jitter = jitter
-        self._admit = admit
+        self._selection = selection
+        self._pace = pace
         self._synced = asyncio.Event()
         self._last_event = clock.monotonic()
         self._failures = 0
@@ -251,7 +257,8 @@ class Reflector(Mirror):
         """
         known, listed = {*self._objects}, set[str]()
         version, late = "", list[Manifest]()
-        pages = self._cluster.pages(self._path, labels=self._labels, fields=self._fields)
+        asked = self._selection
+        pages = self._cluster.pages(self._path, labels=asked.labels, fields=asked.fields)
         async for page in pages:
             self._heard()
             version = page.resource_version
@@ -264,7 +271,8 @@ class Reflector(Mirror):
         for thing in late:
             self._take_listed(thing)
         # From list to list and not by watch: where each watch is cut short there would be no other list.
-        self._list_at = self._clock.monotonic() + self._relist_s * (0.75 + 0.5 * self._jitter())
+        pause_s = self._pace.relist_s * (0.75 + 0.5 * self._pace.jitter())
+        self._list_at = self._clock.monotonic() + pause_s
         self._synced.set()
         return version
 
@@ -275,7 +283,8 @@ class Reflector(Mirror):
 
     async def _follow(self, version: str) -> str:
         """Watch from ``version``; return where to go on, or "" when it is time to list again."""
-        stream = self._cluster.watch(self._path, version, labels=self._labels, fields=self._fields)
+        asked = self._selection
+        stream = self._cluster.watch(self._path, version, labels=asked.labels, fields=asked.fields)
         seen = version
         try:
             async with contextlib.aclosing(stream):  # type: ignore[type-var]  # an async generator
@@ -305,7 +314,7 @@ class Reflector(Mirror):
 
     def _admitted(self, things: Sequence[Manifest]) -> list[Manifest]:
         """Return what is not passed over; told once for all, for there may be very many."""
-        found = [(thing, self._admit(thing)) for thing in things]
+        found = [(thing, self._kept.admit(thing)) for thing in things]
         passed_over = [why for _, why in found if why]
         if passed_over:
             log.warning(
@@ -322,7 +331,7 @@ class Reflector(Mirror):
             log.warning("collection unreadable path=%s error=%s", self._path, error)
         pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
         self._failures += 1
-        await asyncio.sleep(pause * (0.5 + self._jitter()))
+        await asyncio.sleep(pause * (0.5 + self._pace.jitter()))
 
 
 def _identity(thing: Manifest) -> tuple[str, str]:

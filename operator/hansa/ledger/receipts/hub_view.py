@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hansa.adapters.kube.reflector import ChangeType, Reflector, by_name, by_uid
+from hansa.adapters.kube.reflector import ChangeType, Kept, Reflector, by_uid
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.ledger.receipts.grants import Claimed, Granted, read_grant
@@ -26,14 +26,13 @@ class HubView:
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         """Nothing is known before ``follow``."""
         self._cluster = cluster
-        self._nodes = Reflector(cluster, SOVEREIGNNODE.path(), clock=clock, key=by_name, trim=_node)
+        self._nodes = Reflector(cluster, SOVEREIGNNODE.path(), clock=clock, kept=Kept(trim=_node))
         self._grants = Reflector(
             cluster,
             WORKGRANT.path(),
             clock=clock,
-            key=by_uid,
-            trim=self._grant,
             on_change=self._heard,
+            kept=Kept(by_uid, self._grant),
         )
         self._unkept: dict[str, Claimed] = {}
         """Grant's uid → what was heard of it and is not in the database yet."""
