@@ -11,7 +11,7 @@ import pytest
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants import trust
 from hansa.grants.checks import judge
-from hansa.grants.judgement import GpuStock, Proposal
+from hansa.grants.facts import GpuStock, Proposal
 from hansa.grants.reasons import MemberReason
 from hansa.grants.standing import REACH, Reach, judge_again
 from tests.residency_kit import stands_in, under_law_of
