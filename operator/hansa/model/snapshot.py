@@ -108,6 +108,11 @@ class Shape:
         """GPUs of the whole gang."""
         return self.workers * self.gpus
 
+    @property
+    def wish(self) -> tuple[str, int]:
+        """All that ``accepts`` goes by."""
+        return self.gpu_class, self.gpu_memory_bytes
+
     def accepts(self, place: OfGpus) -> bool:
         """Whether the GPUs there are of the class and size asked for: the one reading of that wish."""
         return (
