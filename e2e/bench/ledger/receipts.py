@@ -37,8 +37,8 @@ from hansa.ports import Cluster, Manifest
 from hansa.receipts.chain import Head
 from hansa.receipts.countersign import GrantRecord
 from hansa.receipts.envelope import digest, seal, wire
+from hansa.receipts.metering import EVERY_S, MeteredRun, Sight, draw, due
 from hansa.receipts.outbox import window
-from hansa.receipts.tiling import EVERY_S, MeteredRun, Sight, draw, due
 from hansa.receipts.work_receipt import HeldGpu, Price, Work
 from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hansa.api.aijob import AIJobSpec
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.grants.judgement import GpuStock
+from hansa.grants.facts import GpuStock
 from hansa.model.quantities import millis, units
 
 MOST_CPU_MILLIS = 10**11

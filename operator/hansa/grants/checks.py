@@ -15,7 +15,7 @@ from hansa.grants import owners, trust
 from hansa.grants.capacity import gpu_objection, pick_class
 from hansa.grants.epochs import stale
 from hansa.grants.exports.permits import shut_in
-from hansa.grants.judgement import Case, Facts, Judgement, Proposal
+from hansa.grants.facts import Case, Facts, Judgement, Proposal
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
 from hansa.grants.territory import residency_rules
 from hansa.model.times import from_rfc3339

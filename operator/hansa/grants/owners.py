@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hansa.api.aijob import Authorization
 from hansa.api.memberpolicy import Dataset
 from hansa.grants import authorization
-from hansa.grants.judgement import Case
+from hansa.grants.facts import Case
 from hansa.grants.reasons import MemberReason, Objection
 from hansa.grants.trust import by_id
 from hansa.model.times import from_rfc3339

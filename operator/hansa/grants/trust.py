@@ -18,7 +18,7 @@ from hansa.api.memberpolicy import MemberPolicySpec, TrustedKey
 from hansa.api.meta import first_fault
 from hansa.api.workgrant import Signature, WorkGrantSpec
 from hansa.grants import envelope
-from hansa.grants.judgement import Proposal
+from hansa.grants.facts import Proposal
 from hansa.grants.reasons import MemberReason, Objection
 
 

@@ -14,7 +14,7 @@ from hansa.member.cluster import gpu_use, probes, second_lock
 from hansa.member.context import AgentContext
 from hansa.member.hub_link import identity
 from hansa.member.hub_link.identity import HubIdentity
-from hansa.member.hub_link.tokens import AsNode, renewed
+from hansa.member.hub_link.tokens import AsNode, renewal_due_s, renewed
 from hansa.model.times import rfc3339_micro
 from hansa.reconcile.member.contracts import contact_lease
 
@@ -225,13 +225,9 @@ class Renewal:
 
     @property
     def due_s(self) -> float:
-        """When to renew the present token.
-
-        Spread over a twentieth of the lifetime, so that nodes joined together do not ask together.
-        """
-        token = self.held.token_facts
-        share = self._context.settings.identity.renew_fraction
-        return token.begin_s + (token.end_s - token.begin_s) * (share - 0.05 * self._spread)
+        """When to renew the present token."""
+        fraction = self._context.settings.identity.renew_fraction
+        return renewal_due_s(self.held.token_facts, fraction=fraction, spread=self._spread)
 
     async def check(self) -> None:
         """Renew when it is time."""

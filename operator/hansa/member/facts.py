@@ -9,7 +9,7 @@ from typing import Any
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.grants.envelope import workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.grants.judgement import Bounds, Facts
+from hansa.grants.facts import Bounds, Facts
 from hansa.grants.shape import claimed
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry

@@ -17,7 +17,7 @@ from hansa.errors import HansaError, NotFound
 from hansa.grants.checks import judge
 from hansa.grants.envelope import workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.grants.judgement import Judgement
+from hansa.grants.facts import Judgement
 from hansa.grants.reasons import Objection
 from hansa.grants.shape import claimed
 from hansa.grants.trust import read

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hansa.model.history import Group, RunTimes
 from hansa.model.reasons import Reason
@@ -72,6 +73,20 @@ class Site:
     policy_generation: int = 0
 
 
+class OfGpus(Protocol):
+    """Anything that has GPUs of one class: ``Machines``, or the planner's cells."""
+
+    @property
+    def gpu_class(self) -> str:
+        """Name of the class."""
+        ...
+
+    @property
+    def gpu_memory_bytes(self) -> int:
+        """Of one GPU."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A gang: ``workers`` equal pods with ``gpus`` each, and one head without GPUs."""
@@ -92,6 +107,18 @@ class Shape:
     def total_gpus(self) -> int:
         """GPUs of the whole gang."""
         return self.workers * self.gpus
+
+    @property
+    def wish(self) -> tuple[str, int]:
+        """All that ``accepts`` goes by."""
+        return self.gpu_class, self.gpu_memory_bytes
+
+    def accepts(self, place: OfGpus) -> bool:
+        """Whether the GPUs there are of the class and size asked for: the one reading of that wish."""
+        return (
+            self.gpu_class in ("", place.gpu_class)
+            and place.gpu_memory_bytes >= self.gpu_memory_bytes
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +229,10 @@ class Pool:
     """Institution → preemptions it caused in the past hour."""
     usage_half_life_s: int | None = None
     """Past use fades by half in this time; None: only present use counts."""
+
+    def admits(self, gpu_class: str) -> bool:
+        """Whether the pool gives out GPUs of a class."""
+        return not self.gpu_classes or gpu_class in self.gpu_classes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from hansa.receipts.tiling import EVERY_S, LONGEST_S
+from hansa.receipts.metering import EVERY_S, LONGEST_S
 
 MOST_ENVELOPES = 32
 MOST_BYTES = 64 << 10

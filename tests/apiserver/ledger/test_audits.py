@@ -27,7 +27,7 @@ from hansa.member.witness.auditor import Auditor
 from hansa.model.times import rfc3339
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import seal, unseal, wire
-from hansa.receipts.tiling import MeteredRun, Sight, draw, due
+from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 from tests.apiserver.charts.charted import hub_installed
 from tests.apiserver.hub.league import CLOCK, League, ScriptedMember

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hansa.grants.checks import judge
-from hansa.grants.judgement import Judgement
+from hansa.grants.facts import Judgement
 from tests.apiserver.lock.escapes import PODS, REQUESTS, PodEscape, Request
 from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
 from tests.unit.grants.grant_kit import facts, grant, job, policy

@@ -8,7 +8,7 @@ from tests.prove.defects.defect import Defect, product
 
 CHECKS, STANDING, OWNERS = (
     "unit/grants/test_checks.py",
-    "unit/grants/test_standing.py",
+    "unit/grants/test_policy_changes.py",
     "unit/grants/test_owners.py",
 )
 TERRITORY, LOCK = "unit/grants/test_territory.py", "unit/member/cluster/test_second_lock.py"
@@ -150,13 +150,13 @@ ACCEPTED: Mapping[str, Defect] = {
         CHECKS,
     ),
     "a removed hub key stops nothing": product(
-        "grants/standing.py",
+        "grants/policy_changes.py",
         "MemberReason.UNKNOWN_HUB: Reach.RUNNING,",
         "MemberReason.UNKNOWN_HUB: Reach.NEW,",
         STANDING,
     ),
     "a data set withdrawn while it is read": product(
-        "grants/standing.py",
+        "grants/policy_changes.py",
         "MemberReason.DATASET_NOT_LENT: Reach.RUNNING,",
         "MemberReason.DATASET_NOT_LENT: Reach.ACCEPTED,",
         STANDING,

@@ -11,7 +11,7 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.api.aijob import SERVED_WORKLOADS, AIJobSpec, Authorization
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants import authorization, envelope
-from hansa.grants.judgement import Facts, GpuStock
+from hansa.grants.facts import Facts, GpuStock
 from tests.residency_kit import EVERYWHERE
 
 NOW_S = 1_800_000_000.0

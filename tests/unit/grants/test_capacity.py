@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hansa.grants.checks import judge
-from hansa.grants.judgement import GpuStock
+from hansa.grants.facts import GpuStock
 from hansa.grants.reasons import MemberReason
 from tests.unit.grants.grant_kit import facts, grant, job, policy
 

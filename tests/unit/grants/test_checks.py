@@ -6,7 +6,7 @@ import pytest
 
 from hansa.grants.checks import judge, release
 from hansa.grants.epochs import EpochRecord, Outcome, Seen
-from hansa.grants.judgement import Bounds, GpuStock, Readiness
+from hansa.grants.facts import Bounds, GpuStock, Readiness
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
 from tests.residency_kit import EVERYWHERE, stands_in, under_law_of
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NOW_S, OWNER, UID, facts, grant, job, policy

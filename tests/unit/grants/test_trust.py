@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.grants.checks import distrust, judge
-from hansa.grants.judgement import Proposal
+from hansa.grants.facts import Proposal
 from hansa.grants.reasons import MemberReason as R
 from hansa.grants.trust import read
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, facts, grant, policy

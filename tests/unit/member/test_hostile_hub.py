@@ -17,7 +17,7 @@ from hansa.adapters.kube.answers import is_object
 from hansa.errors import Retryable
 from hansa.grants.checks import judge
 from hansa.grants.epochs import Outcome
-from hansa.grants.judgement import Proposal
+from hansa.grants.facts import Proposal
 from hansa.grants.shape import claimed, misshapen
 from hansa.grants.trust import read
 from hansa.member import wiring

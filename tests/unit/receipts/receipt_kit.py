@@ -10,7 +10,7 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.model.times import rfc3339
 from hansa.receipts.chain import Grant, Head, Known, Moment
 from hansa.receipts.envelope import Opened, seal, unseal
-from hansa.receipts.tiling import MeteredRun, Sight, draw, due
+from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.receipts.work_receipt import HeldGpu, Price, Work, WorkReceipt
 
 NOW_S = 1_800_000_000

@@ -10,8 +10,8 @@ import pytest
 
 from hansa.model.times import rfc3339
 from hansa.receipts.chain import Known, Moment, follow, next_problem
+from hansa.receipts.metering import MeteredRun
 from hansa.receipts.problems import Problem
-from hansa.receipts.tiling import MeteredRun
 from hansa.receipts.work_receipt import Usage, WorkReceipt
 from tests.unit.receipts.receipt_kit import (
     GRANT,

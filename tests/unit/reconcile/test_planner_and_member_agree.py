@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hansa.grants.checks import judge
-from hansa.grants.judgement import Facts
+from hansa.grants.facts import Facts
 from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Snapshot

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hansa.grants.judgement import Readiness
+from hansa.grants.facts import Readiness
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.reconcile.member.inventory.devices import Devices, with_devices
 from hansa.reconcile.member.inventory.machine import Machine, MachineRules, read_machine

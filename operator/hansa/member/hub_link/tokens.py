@@ -1,4 +1,4 @@
-"""What a token of this node says, and whether it may take the place of the one that is held.
+"""What a token of this node says, when it is renewed, and whether another may take its place.
 
 Nothing here proves a token: the hub's API server alone can. What it hands out is read all the same
 before a good identity is given up for it, and then shown to it once (``prove``).
@@ -52,6 +52,15 @@ def facts_of(token: str) -> TokenFacts:
     except (binascii.Error, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         text = f"it is no token of a service account ({type(error).__name__}: {error})"
         raise Terminal(text, reason="NoToken") from error
+
+
+def renewal_due_s(token: TokenFacts, *, fraction: float, spread: float) -> float:
+    """Return when to renew a token: at a fraction of its lifetime, both times Unix seconds.
+
+    ``spread``, from 0 to 1, brings it forward by up to a twentieth of the lifetime, so that nodes
+    joined together do not ask together.
+    """
+    return token.begin_s + (token.end_s - token.begin_s) * (fraction - 0.05 * spread)
 
 
 def objection(token: TokenFacts, held: TokenFacts | None, *, node: str, now_s: float) -> str:

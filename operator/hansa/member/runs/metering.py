@@ -22,7 +22,7 @@ from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest, Signer
-from hansa.receipts.tiling import MeteredRun, Sight
+from hansa.receipts.metering import MeteredRun, Sight
 from hansa.receipts.work_receipt import WorkReceipt, seconds
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.lifecycle import end_reason

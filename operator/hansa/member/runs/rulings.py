@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hansa.grants.policy_changes import Reach, judge_again
 from hansa.grants.reasons import Objection
-from hansa.grants.standing import Reach, judge_again
 from hansa.grants.trust import read
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.context import AgentContext

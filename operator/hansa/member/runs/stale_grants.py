@@ -13,7 +13,7 @@ from hansa.api.workgrant import WorkGrantSpec
 from hansa.errors import HansaError
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.grants.judgement import Judgement
+from hansa.grants.facts import Judgement
 from hansa.grants.reasons import MemberReason, Objection
 from hansa.grants.shape import claimed
 from hansa.grants.trust import read

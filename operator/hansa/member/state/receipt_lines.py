@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from hansa.api.meta import Model
 from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
 from hansa.receipts.chain import Head
-from hansa.receipts.tiling import MeteredRun
+from hansa.receipts.metering import MeteredRun
 
 log = logging.getLogger(__name__)
 Parsed = TypeVar("Parsed", bound=Model)

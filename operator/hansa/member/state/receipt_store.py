@@ -37,8 +37,8 @@ from hansa.model.times import from_rfc3339
 from hansa.ports import Cluster, Signer
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import Keys, Opened, digest, seal, unseal, wire
+from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.receipts.outbox import MOST_ENVELOPES, pace_s, window
-from hansa.receipts.tiling import MeteredRun, Sight, draw, due
 from hansa.receipts.watermark import NOTHING, read_watermark
 from hansa.receipts.work_receipt import WorkReceipt
 

@@ -47,9 +47,8 @@ def cells_of(pool: Pool, fleet: Fleet) -> list[int]:
     return [
         at
         for at, cell in enumerate(fleet.cells)
-        if cell.has_gpus and chosen[cell.site]
-        and (not pool.gpu_classes or cell.gpu_class in pool.gpu_classes)
-    ]  # fmt: skip
+        if cell.has_gpus and chosen[cell.site] and pool.admits(cell.gpu_class)
+    ]
 
 
 def _covered(pool: Pool, fleet: Fleet, dimension: str) -> list[int]:

@@ -305,15 +305,10 @@ class Rulebook:
                 codes[index] = CODE[objection]
 
     def _has_class(self, shape: Shape, pool: Pool) -> Flags:
-        key = (shape.gpu_class, shape.gpu_memory_bytes, pool.gpu_classes)
+        key = (shape.wish, pool.gpu_classes)
         if key not in self._classes:
             self._classes[key] = np.array(
-                [
-                    (cell.gpu_class == shape.gpu_class or not shape.gpu_class)
-                    and cell.gpu_memory_bytes >= shape.gpu_memory_bytes
-                    and (not pool.gpu_classes or cell.gpu_class in pool.gpu_classes)
-                    for cell in self.fleet.cells
-                ],
+                [shape.accepts(cell) and pool.admits(cell.gpu_class) for cell in self.fleet.cells],
                 bool,
             )
         return self._classes[key]

@@ -8,7 +8,7 @@ have no machine is not known here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hansa.model.snapshot import Holding, Job, Shape
 from hansa.placement.kernel import packing
@@ -87,12 +87,9 @@ def cell_of(fleet: Fleet, supply: Supply, job: Job, holding: Holding) -> int:
     cells = fleet.cells_of_site[fleet.site_index[holding.site]]
     if not job.shape.gpus or len(cells) == 1:
         return cells.start
-    wanted = holding.gpu_class or job.shape.gpu_class
-    alike = [
-        at
-        for at in cells[1:]
-        if fleet.cells[at].gpu_class == (wanted or fleet.cells[at].gpu_class)
-        and fleet.cells[at].gpu_memory_bytes >= job.shape.gpu_memory_bytes
-    ] or list(cells[1:])
+    wish, got = job.shape, holding.gpu_class
+    if got not in ("", wish.gpu_class):
+        wish = replace(wish, gpu_class=got)
+    alike = [at for at in cells[1:] if wish.accepts(fleet.cells[at])] or list(cells[1:])
     need = holding.workers * job.shape.gpus
     return next((at for at in alike if supply.cell_free[at] >= need), alike[0])

@@ -40,8 +40,8 @@ def _class_for(site: Site, job: Job, pool: Pool) -> tuple[str, int]:
     wanted, least = job.shape.gpu_class, job.shape.gpu_memory_bytes
     there = [group for group in site.machines if group.gpus]
     alike = [group for group in there if group.gpu_class == (wanted or group.gpu_class)]
-    usable = [g for g in alike if not pool.gpu_classes or g.gpu_class in pool.gpu_classes]
-    enough = [group for group in usable if group.gpu_memory_bytes >= least]
+    usable = [g for g in alike if pool.admits(g.gpu_class)]
+    enough = [group for group in usable if job.shape.accepts(group)]
     best = next(iter(enough or usable), None)
     if best is not None:
         return best.gpu_class, max(least, best.gpu_memory_bytes)

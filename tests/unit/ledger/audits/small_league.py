@@ -32,7 +32,7 @@ from hansa.member.witness.auditor import Auditor
 from hansa.model.times import rfc3339
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import seal, unseal, wire
-from hansa.receipts.tiling import MeteredRun, Sight, draw, due
+from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.reconcile.hub.charging.tariffs import tariff_of
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 from hansa.translog.log.appender import Appender

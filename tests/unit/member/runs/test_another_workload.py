@@ -11,7 +11,7 @@ from hansa.api.aijob import SERVED_WORKLOADS
 from hansa.api.kinds import WORKGRANT
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.grants.epochs import Outcome
-from hansa.grants.judgement import Proposal
+from hansa.grants.facts import Proposal
 from hansa.grants.trust import read
 from hansa.member import wiring
 from hansa.member.cluster.cluster_state import Canary, KubeRay

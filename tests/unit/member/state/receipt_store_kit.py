@@ -11,7 +11,7 @@ from hansa.member.state.receipt_store import ReceiptStore
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.receipts.envelope import Opened, unseal
-from hansa.receipts.tiling import MeteredRun
+from hansa.receipts.metering import MeteredRun
 from hansa.receipts.watermark import acknowledge
 from tests.unit.receipts.receipt_kit import (
     HUB,

@@ -11,7 +11,7 @@ from hansa.member.state import receipt_store
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.model.times import rfc3339
 from hansa.receipts.envelope import Opened, unseal
-from hansa.receipts.tiling import Sight
+from hansa.receipts.metering import Sight
 from hansa.receipts.watermark import NOTHING, acknowledge
 from hansa.receipts.work_receipt import HeldGpu
 from tests.unit.member.state.receipt_store_kit import drained, maps, mark_of, metered, store_on

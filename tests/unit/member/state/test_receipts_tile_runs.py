@@ -15,7 +15,7 @@ from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.receipts.chain import Grant, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Opened, unseal
-from hansa.receipts.tiling import MeteredRun, Sight
+from hansa.receipts.metering import MeteredRun, Sight
 from hansa.receipts.work_receipt import WorkReceipt
 from tests.unit.member.state.receipt_store_kit import AgentDied, Maps, mark_of, metered, store_on
 from tests.unit.receipts.receipt_kit import (

@@ -125,10 +125,6 @@ def _cost(spec: AIJobSpec, grant: GrantView, site: Site, gpu_seconds: int, wall:
 def _gpu_price(spec: AIJobSpec, site: Site) -> int:
     shape = shape_of(spec)
     fitting = {
-        machine.gpu_class
-        for machine in site.machines
-        if machine.gpus
-        and shape.gpu_class in ("", machine.gpu_class)
-        and machine.gpu_memory_bytes >= shape.gpu_memory_bytes
+        machine.gpu_class for machine in site.machines if machine.gpus and shape.accepts(machine)
     }
     return min((site.gpu_hour_price.get(name, 0) for name in fitting), default=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import GpuInventory, MachineShape
-from hansa.grants.judgement import GpuStock
+from hansa.grants.facts import GpuStock
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.inventory.accelerators import NOTHING

@@ -11,9 +11,9 @@ import pytest
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants import trust
 from hansa.grants.checks import judge
-from hansa.grants.judgement import GpuStock, Proposal
+from hansa.grants.facts import GpuStock, Proposal
+from hansa.grants.policy_changes import REACH, Reach, judge_again
 from hansa.grants.reasons import MemberReason
-from hansa.grants.standing import REACH, Reach, judge_again
 from tests.residency_kit import stands_in, under_law_of
 from tests.unit.grants.grant_kit import FOREIGN, authorized, facts, grant, job, policy
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.model.times import rfc3339
-from hansa.receipts.tiling import EVERY_S, LONGEST_S, Sight, due
+from hansa.receipts.metering import EVERY_S, LONGEST_S, Sight, due
 from tests.unit.receipts.receipt_kit import NOW_S, held, history, receipts, run_of
 
 DAY = LONGEST_S

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.grants.checks import RULES
-from hansa.grants.judgement import Case, Facts, Proposal
+from hansa.grants.facts import Case, Facts, Proposal
 from hansa.grants.reasons import MemberReason, Objection, gravest_first
 
 
