@@ -50,11 +50,13 @@ class Mirror:
         keep_managed_fields: bool = False,
         most_bytes: int = 0,
         trim: Callable[[Manifest], Manifest] = lambda thing: thing,
+        wants: Callable[[Manifest], bool] = lambda _: True,
     ) -> None:
         """``keep_managed_fields``: they are a third of most objects and of use to few.
 
         ``most_bytes``: of JSON, in all; what would be more is passed over. 0: there is no end.
-        ``trim``: what is kept of an object instead of the whole.
+        ``trim``: what is kept of an object instead of the whole. ``wants``: whether it is kept at all;
+        one that is not wanted any more is as good as deleted.
         """
         self._key = key
         self._on_change = on_change
@@ -62,6 +64,7 @@ class Mirror:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._trim = trim
+        self._wants = wants
         self._objects: dict[str, Manifest] = {}
 
     def get(self, key: str) -> Manifest | None:
@@ -92,6 +95,9 @@ class Mirror:
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> bool:
         """Keep an object; False where there is no room for it."""
+        if not self._wants(thing):
+            self.drop(thing)
+            return True
         thing = self._trim(thing)
         if not self._has_room(thing, old):
             log.warning("no room for more name=%s", thing["metadata"].get("name"))
@@ -167,6 +173,7 @@ class Reflector(Mirror):
         key: Callable[[Manifest], str] = by_name,
         keep_managed_fields: bool = False,
         trim: Callable[[Manifest], Manifest] = lambda thing: thing,
+        wants: Callable[[Manifest], bool] = lambda _: True,
         labels: str = "",
         fields: str = "",
         admit: Callable[[Manifest], str] = lambda _: "",
@@ -184,6 +191,7 @@ class Reflector(Mirror):
             keep_managed_fields=keep_managed_fields,
             most_bytes=most_bytes,
             trim=trim,
+            wants=wants,
         )
         self._cluster = cluster
         self._path = path
