@@ -28,6 +28,7 @@ WELL_HUB = HubReading(
     watch_event_age_s={"aijobs": 20.0},
     objects={(*DISPUTED, "True", "Agreed"): 1},
     leader=True,
+    leases={"hansa-hub": True},
     plan_gap=0.01,
     prices_age_s=3.0,
     clock_skew_s=0.3,
@@ -103,7 +104,7 @@ def counts(refusals: float) -> list[Count]:
 
 State = Mapping[str, Callable[[], Any]]
 EMPTY: State = {
-    "hub": lambda: collectors.hub_samples(HubReading(leader=True)),
+    "hub": lambda: collectors.hub_samples(HubReading(leader=True, leases={"hansa-hub": True})),
     "member": lambda: collectors.member_samples(MemberReading()),
     "guard": lambda: guard(1.0),
     "ledger": lambda: [Sample(m.LEDGER_BEHIND, 0), Sample(m.LEDGER_AGE, 1.0)],
@@ -130,6 +131,7 @@ FIRING: State = {
             watch_event_age_s={"aijobs": 900.0},
             objects={(*DISPUTED, "False", "Disputed"): 1},
             leader=False,
+            leases={"hansa-hub": False},
             clock_skew_s=-45.0,
         )
     ),

@@ -31,8 +31,8 @@ FIRES = {
     "HansaAuditsOverdue": {"hansa_overdue_audits": "1x120"},
     "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.8x30"},
     "HansaHubNoLeader": {
-        'hansa_leader{instance="a"}': "0x30",
-        'hansa_leader{instance="b"}': "0x30",
+        'hansa_leader{instance="a",lease="hansa-hub"}': "0x30",
+        'hansa_leader{instance="b",lease="hansa-hub"}': "0x30",
     },
     "HansaNodeUnreachable": {'hansa_node_lease_age_seconds{node="tartu"}': "0+60x30"},
     "HansaNodeDisputed": {
@@ -88,8 +88,8 @@ QUIET = {
     "HansaAuditsOverdue": {"hansa_overdue_audits": "0x120"},
     "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.79x30"},
     "HansaHubNoLeader": {
-        'hansa_leader{instance="a"}': "0x30",
-        'hansa_leader{instance="b"}': "1x30",
+        'hansa_leader{instance="a",lease="hansa-hub"}': "0x30",
+        'hansa_leader{instance="b",lease="hansa-hub"}': "1x30",
     },
     "HansaNodeUnreachable": {'hansa_node_lease_age_seconds{node="tartu"}': "120x30"},
     "HansaNodeDisputed": {

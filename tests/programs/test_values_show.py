@@ -35,6 +35,7 @@ EACH: dict[str, Any] = {
     "extraEnv": [{"name": "CHANGED", "value": "changed"}],
     "global.imagePullSecrets": ["changed"],
     "global.imageRegistry": "changed.example",
+    "leaders": [{"name": "changed", "pools": ["changed"]}],
     "image.digest": "sha256:" + "7" * 64,
     "image.pullPolicy": "Always",
     "image.pullSecrets": ["changed"],

@@ -129,6 +129,14 @@ metricRelabelings: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{/* The main hub's Lease, and one for each pool of another leader. */}}
+{{- define "hansa.leases" -}}
+{{- $lease := dig "leadership" "lease" "hansa-hub" .Values.settings -}}
+{{- $names := list $lease -}}
+{{- range .Values.leaders }}{{ range .pools }}{{ $names = append $names (printf "%s.%s" $lease .) }}{{ end }}{{ end -}}
+{{ toJson $names }}
+{{- end }}
+
 {{- define "hansa.account" -}}
 system:serviceaccount:{{ .Release.Namespace }}:hansa-hub
 {{- end }}

@@ -13,7 +13,6 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection
-from hansa.adapters.kube.lease import LeaseElection
 from hansa.adapters.kube.proxies import connect
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
@@ -24,6 +23,7 @@ from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import Executor, GrantTerms
 from hansa.hub.kopf_handlers import feed_caches
+from hansa.hub.leadership.election import Candidate, HubElection, find_division
 from hansa.hub.league_cache import LeagueCache
 from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
@@ -46,6 +46,7 @@ from hansa.process.kopf_login import run_under_kopf
 from hansa.process.long_lived import look_at_all, set_survivors_aside
 from hansa.process.loop_lag import LoopLook, watch_loop
 from hansa.process.workqueue import WorkQueue
+from hansa.reconcile.hub.leaders.division import WHOLE, Division
 from hansa.reconcile.hub.nodes import NodeLimits
 
 log = logging.getLogger(__name__)
@@ -62,9 +63,12 @@ NAMESPACES = "/api/v1/namespaces"
 class Hub:
     """One replica, from its settings to its tasks."""
 
-    def __init__(self, settings: HubSettings, connection: Connection) -> None:
+    def __init__(
+        self, settings: HubSettings, connection: Connection, division: Division = WHOLE
+    ) -> None:
         """Build all parts; raises ``Terminal`` when key or connection are unusable."""
         self._settings = settings
+        self._division = division
         self._clock = SystemClock()
         self._primed = False
         signer = Ed25519Signer.from_file(Path(settings.grants.key_file))
@@ -80,8 +84,7 @@ class Hub:
 
     def _build(self, settings: HubSettings, connection: Connection, signer: Ed25519Signer) -> None:
         clock, skew_s = self._clock, float(settings.grants.clock_skew_seconds)
-        namespace = settings.cluster.namespace or connection.namespace
-        identity = settings.leadership.identity or f"{socket.gethostname()}-{os.getpid()}"
+        candidate = candidate_of(settings, connection)
         self.instruments = Instruments("hub")
         self.queue: WorkQueue[ObjectKey] = WorkQueue()
         self.caches = Caches(
@@ -89,6 +92,7 @@ class Hub:
             clock,
             on_change=self._on_change,
             resync_s=settings.planning.resync_seconds,
+            division=self._division,
         )
         limits = NodeLimits(
             settings.nodes.lease_grace_seconds,
@@ -118,19 +122,17 @@ class Hub:
             instruments=self.instruments,
             skew_s=skew_s,
         )
-        self.election = LeaseElection(
+        self.election = HubElection(
             self.cluster,
+            settings.leadership,
+            self._division,
+            candidate=candidate,
             clock=clock,
-            namespace=namespace,
-            name=settings.leadership.lease,
-            identity=identity,
-            duration_s=settings.leadership.duration_seconds,
-            retry_s=settings.leadership.retry_seconds,
             on_change=self.controller.on_leadership,
             unfit=self.clock_fault,
         )
         self.recorder = EventRecorder(
-            self.cluster, clock, controller="hansa.dev/hub", instance=identity
+            self.cluster, clock, controller="hansa.dev/hub", instance=candidate.identity
         )
         self.executor = Executor(
             self.cluster,
@@ -148,7 +150,7 @@ class Hub:
             self.pricing,
             self.queue,
             clock=clock,
-            leading=self.election.still_leader,
+            election=self.election,
             events=self.recorder.outcomes,
             clock_skew_s=lambda: self.cluster.server_time_skew_s,
         )
@@ -205,7 +207,18 @@ class Hub:
         waiting = [mirror.path for mirror in self.caches.reflectors if not mirror.synced]
         if waiting:
             return f"not read yet: {', '.join(waiting)}"
-        return self.clock_fault() if self._primed else "nodes and pools not read yet"
+        if not self._primed:
+            return "nodes and pools not read yet"
+        return self.clock_fault() or self.pool_fault()
+
+    def pool_fault(self) -> str:
+        """Return which pools are named for this hub and do not exist, or nothing."""
+        there_are = [*self.caches.pools]
+        missing = sorted(self._division.own.difference(there_are))
+        if not missing:
+            return ""
+        text = f"leadership.pools: there is no ComputePool {', '.join(missing)}"
+        return f"{text}; there are: {', '.join(sorted(there_are)[:8]) or 'none'}"
 
     async def _lead(self) -> None:
         """Stand for election when every cache is filled; plan and write while elected."""
@@ -264,15 +277,28 @@ class Hub:
                 except HansaError as error:
                     log.warning("cannot read", extra={"path": path, "error": str(error)})
                     await asyncio.sleep(READ_AGAIN_S)
+        if fault := self.pool_fault():
+            log.warning("pools are missing", extra={"error": fault})
         async for name in in_turns([*self.caches.nodes]):
             self.league.look_at(name, self._clock.now())
+
+
+def candidate_of(settings: HubSettings, connection: Connection) -> Candidate:
+    """Return as whom a process with these settings stands for election."""
+    return Candidate(
+        settings.cluster.namespace or connection.namespace,
+        settings.leadership.identity or f"{socket.gethostname()}-{os.getpid()}",
+    )
 
 
 async def run(settings: HubSettings) -> None:
     """Run one replica until the process is told to end."""
     kubeconfig = Path(settings.cluster.kubeconfig) if settings.cluster.kubeconfig else None
     connection = connect(kubeconfig, os.environ, context=settings.cluster.context)
-    hub = Hub(settings, connection)
+    async with KubeCluster(connection, clock=SystemClock(), agent="hansa-hub") as cluster:
+        candidate = candidate_of(settings, connection)
+        division = await find_division(cluster, settings.leadership, candidate)
+    hub = Hub(settings, connection, division)
     await run_under_kopf(
         Supervisor(hub.live), connection, lambda registry: feed_caches(registry, hub.caches)
     )

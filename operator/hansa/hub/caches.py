@@ -23,6 +23,7 @@ from hansa.ports import Clock, Cluster, Manifest
 from hansa.process.tally import Tally
 from hansa.reconcile.hub.grant_view import GrantView, parse_grant
 from hansa.reconcile.hub.job_view import JobView, ParsedSpec, parse_spec, trimmed_job, view_job
+from hansa.reconcile.hub.leaders.division import WHOLE, Division
 from hansa.reconcile.hub.node_identity import Rights
 from hansa.reconcile.hub.status.whole_conditions import by_type
 
@@ -38,9 +39,15 @@ class Caches:
     """Mirrors of the kinds the hub reads. Hot kinds follow themselves; kopf feeds the others."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, *, on_change: OnKind, resync_s: float
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        *,
+        on_change: OnKind,
+        resync_s: float,
+        division: Division = WHOLE,
     ) -> None:
-        """``on_change`` gets the kind's short name first."""
+        """``on_change`` gets the kind's short name first. Jobs in pools of others are not kept."""
 
         def tell(kind: str) -> Callable[[ChangeType, Manifest], None]:
             def told(change: ChangeType, thing: Manifest) -> None:
@@ -57,12 +64,15 @@ class Caches:
         """(pool, state) → AIJobs."""
         self._clock = clock
         pace = Pace(resync_s)
+        self.division = division
         self.jobs = Reflector(
             cluster,
             AIJOB.path(),
             clock=clock,
             on_change=tell("job"),
-            kept=Kept(by_uid, trimmed_job),
+            kept=Kept(
+                by_uid, trimmed_job, wants=lambda job: division.leads(_pool_named(job.get("spec")))
+            ),
             pace=pace,
         )
         self.grants = Reflector(
@@ -110,15 +120,14 @@ class Caches:
 
     def _count(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         name = COUNTED.get(kind, "")
-        if not name:
+        if not name or (kind in POOLED and not self.division.leads(POOLED[kind](thing))):
             return
         key = by_uid(thing) if kind == "job" else by_name(thing)
         is_gone = change == "DELETED"
-        found = {} if is_gone else by_type((thing.get("status") or {}).get("conditions"))
-        rows = ((name, c, str(r.get("status")), str(r.get("reason"))) for c, r in found.items())
-        self.conditions.tell(key, rows)
+        self.conditions.tell(f"{kind} {key}", () if is_gone else conditions_of(kind, thing))
         if kind == "job":
             job = None if is_gone else self.job(key)
+            found = by_type((thing.get("status") or {}).get("conditions"))
             self.states.tell(key, () if job is None else ((pool_of(job), job_state(found)),))
 
     def grant(self, key: str) -> GrantView | None:
@@ -156,8 +165,20 @@ class Caches:
         return uid
 
     def orphans(self) -> Iterator[str]:
-        """Yield uids of jobs that have grants here and no AIJob."""
-        yield from [uid for uid in self._by_job if self.jobs.get(uid) is None]
+        """Yield uids of jobs that have grants here and no AIJob; jobs of other leaders are none."""
+        yield from [u for u in self._by_job if self.jobs.get(u) is None and not self.is_others(u)]
+
+    def others(self) -> Iterator[str]:
+        """Yield uids of other leaders' jobs that have grants."""
+        if not self.division.is_whole:
+            yield from [uid for uid in self._by_job if self.is_others(uid)]
+
+    def is_others(self, uid: str) -> bool:
+        """Tell whether a job with grants is another leader's: by the pools that it was granted in."""
+        if self.division.is_whole or self.jobs.get(uid) is not None:
+            return False
+        pools = {_pool_of_grant(self.grants.get(key)) for key in self._by_job.get(uid, ())}
+        return bool(pools) and not any(map(self.division.leads, pools))
 
     def heartbeat_s(self, node: str) -> float | None:
         """Return when the node last renewed its Lease: by its word or the server's, the later."""
@@ -174,6 +195,27 @@ class Caches:
         parsed = parse_spec(manifest.get("spec") or {})
         self._specs[uid] = (generation, parsed)
         return parsed
+
+
+def conditions_of(kind: str, thing: Mapping[str, Any]) -> Iterator[Labels]:
+    """Yield a row for each condition of an object, as ``Caches.conditions`` counts them."""
+    for name, row in by_type((thing.get("status") or {}).get("conditions")).items():
+        yield COUNTED[kind], name, str(row.get("status")), str(row.get("reason"))
+
+
+def _pool_named(spec: object) -> str:
+    """Return the pool that an AIJob's spec names; empty where it names none."""
+    pool = spec.get("pool") if isinstance(spec, dict) else None
+    return pool if isinstance(pool, str) else ""
+
+
+def _pool_of_grant(grant: Mapping[str, Any] | None) -> str:
+    spec = grant.get("spec") if grant else None
+    return _pool_named(spec.get("jobSpec") if isinstance(spec, dict) else None)
+
+
+POOLED: Mapping[str, Callable[[Manifest], str]] = {"pool": by_name, "grant": _pool_of_grant}
+"""Kind → the pool whose leader counts an object of it; of jobs no others are kept."""
 
 
 def pool_of(job: JobView) -> str:

@@ -208,7 +208,8 @@ class Controller:
         job = self._caches.job(uid)
         epochs = self._plans.epochs_of(uid)
         if job is None:
-            return tuple(action for epoch in epochs for action in derive_orphan(epoch))
+            known = () if self._caches.is_others(uid) else epochs
+            return tuple(action for epoch in known for action in derive_orphan(epoch))
         league = self._league.view
         spec = job.parsed.spec
         pool = league.catalog.pools.get(spec.pool) if spec else None
@@ -254,9 +255,14 @@ class Controller:
 
     def _on_grant(self, change: ChangeType, thing: Manifest) -> None:
         uid = self._caches.index_grant(change, thing)
-        if uid:
+        if uid and not self._is_elsewhere(uid, thing):
             self._plans.note_grant(uid, thing, gone=change == "DELETED")
             self._add(ObjectKey("job", uid))
+
+    def _is_elsewhere(self, uid: str, grant: Manifest) -> bool:
+        """Tell whether a grant is of another leader's job, and at a node of that leader too."""
+        node = grant["metadata"]["namespace"].removeprefix(NODE_NAMESPACE_PREFIX)
+        return node in self._league.view.elsewhere and self._caches.is_others(uid)
 
     def _on_lease(self, thing: Manifest) -> None:
         # Renewals come every few seconds from every node: only one that ends a silence is news.

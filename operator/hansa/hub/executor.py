@@ -235,6 +235,11 @@ class Executor:
 
     async def _revoke_access(self, action: do.RevokeNodeAccess) -> None:
         self._caches.access.pop(action.node, None)  # first: half of it gone is not access either
+        path = SOVEREIGNNODE.path(name=action.node)
+        if self._caches.nodes.get(action.node) is None and await self._present(path):
+            raise Conflict(
+                f"{action.node} has been made anew, and another leader may have given it rights"
+            )
         for path in reversed(access_paths(action.node)):
             await self._cluster.delete(path)
         if action.account:

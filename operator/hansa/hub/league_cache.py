@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
+from hansa.model.snapshot import Pool
 from hansa.ports import Manifest
 from hansa.reconcile.hub.charging.projects import (
     ParsedProject,
@@ -14,6 +16,7 @@ from hansa.reconcile.hub.charging.projects import (
     parse_project,
 )
 from hansa.reconcile.hub.job_view import Catalog, Fault
+from hansa.reconcile.hub.leaders.division import Part, pools_of, shared
 from hansa.reconcile.hub.nodes import (
     NodeLimits,
     NodeView,
@@ -33,6 +36,10 @@ class LeagueCache:
     def __init__(self, caches: Caches, limits: NodeLimits) -> None:
         """Start with an empty league."""
         self._caches = caches
+        self._division = caches.division
+        self._every_pool: tuple[Pool, ...] = ()
+        self._pools_of: dict[tuple[str, str], frozenset[str]] = {}
+        """Name and jurisdiction of a node → its pools, as long as the pools stay."""
         self._limits = limits
         self._nodes: dict[str, tuple[str, ParsedNode]] = {}
         self._pools: dict[str, tuple[str, ParsedPool]] = {}
@@ -47,22 +54,50 @@ class LeagueCache:
         """
         every = self._caches.nodes.items()
         self._pins = pins(self._node(name, thing) for name, thing in every)
+        pools = {name: self._pool(name, thing) for name, thing in self._caches.pools.items()}
+        self._look_at_pools(pools)
         nodes = {name: self._view(name, thing, now_s) for name, thing in every}
         catalog = Catalog(
-            pools={name: self._pool(name, thing) for name, thing in self._caches.pools.items()},
+            pools={name: row for name, row in pools.items() if self._division.leads(name)},
             institutions=self._institutions(),
             datasets=known_datasets(nodes.values()),
             currency=self._limits.currency,
             projects=self._closed_projects(now_s),
             default_projects=self._default_projects(),
+            pools_elsewhere=frozenset(name for name in pools if not self._division.leads(name)),
         )
+        elsewhere = frozenset(n for n, v in nodes.items() if self._part(v.parsed) is Part.OTHERS)
         before = self.view
         if catalog == before.catalog:
             catalog = before.catalog
-            if _matter(nodes) == _matter(before.nodes):
+            if elsewhere == before.elsewhere and _matter(nodes) == _matter(before.nodes):
                 return False
-        self.view = LeagueView(before.version + 1, nodes, catalog)
+        self.view = LeagueView(before.version + 1, nodes, catalog, elsewhere)
         return True
+
+    def keeps(self, name: str) -> bool:
+        """Tell whether this hub gives a node its rights and writes its status.
+
+        What belongs to a node that is gone is the main hub's to clear away.
+        """
+        thing = self._caches.nodes.get(name)
+        if thing is None:
+            return self._division.is_main
+        return self._division.keeps(self._part(self._node(name, thing)))
+
+    def _look_at_pools(self, pools: Mapping[str, ParsedPool]) -> None:
+        every = tuple(row.pool for _, row in sorted(pools.items()))
+        if every != self._every_pool:
+            self._every_pool, self._pools_of = every, {}
+
+    def _part(self, node: ParsedNode) -> Part:
+        return Part.OWN if self._division.is_whole else self._division.part(self._memberships(node))
+
+    def _memberships(self, node: ParsedNode) -> frozenset[str]:
+        key = (node.name, node.site.jurisdiction)
+        if key not in self._pools_of:
+            self._pools_of[key] = pools_of(node.site, self._every_pool)
+        return self._pools_of[key]
 
     @property
     def lease_grace_s(self) -> float:
@@ -76,8 +111,11 @@ class LeagueCache:
 
     def _view(self, name: str, thing: Manifest, now_s: float) -> NodeView:
         heartbeat_s = self._caches.heartbeat_s(name)
-        view = view_node(self._node(name, thing), heartbeat_s, now_s, self._limits)
-        return believed(view, self._pins)
+        node = self._node(name, thing)
+        view = believed(view_node(node, heartbeat_s, now_s, self._limits), self._pins)
+        if self._part(node) is Part.SHARED:
+            view = replace(view, site=shared(view.site, self._memberships(node)))
+        return view
 
     def _node(self, name: str, thing: Manifest) -> ParsedNode:
         version = thing["metadata"]["resourceVersion"]

@@ -64,7 +64,8 @@ class NodeReconciler:
         spaces = (n for n in self._caches.namespaces if n.startswith(NODE_NAMESPACE_PREFIX))
         known = {name.removeprefix(NODE_NAMESPACE_PREFIX) for name in spaces}
         for name in {*self._caches.nodes, *(known - self._caches.access.keys())}:
-            queue.add(ObjectKey("node", name))
+            if self._league.keeps(name):
+                queue.add(ObjectKey("node", name))
         for name in self._caches.pools:
             queue.add(ObjectKey("pool", name), LATER)
 
@@ -73,6 +74,10 @@ class NodeReconciler:
         return tuple(self._node(key.name) if key.kind == "node" else self._pool(key.name))
 
     def _node(self, name: str) -> Iterator[Action]:
+        if not self._league.keeps(name):
+            # What rights it has is not known here any more.
+            self._caches.access.pop(name, None)
+            return
         thing = self._caches.nodes.get(name)
         view = self._league.look_at(name, self._clock.now())
         rights = rights_of(view)

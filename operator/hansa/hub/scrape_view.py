@@ -6,17 +6,35 @@ What there are thousands of the caches count on as it changes: a scrape holds th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from hansa.hub.caches import Caches
+from hansa.hub.caches import COUNTED, Caches, Labels, conditions_of
 from hansa.hub.league_cache import LeagueCache
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.pricing import Pricing
 from hansa.observability.views import GpuCount, HubReading
 from hansa.ports import Clock
 from hansa.process.workqueue import WorkQueue
+
+
+class Candidacy(Protocol):
+    """What is read of an election."""
+
+    @property
+    def leases(self) -> Sequence[str]:
+        """The Leases that this replica stands for."""
+        ...
+
+    @property
+    def others(self) -> Sequence[str]:
+        """The Leases by which other hubs lead."""
+        ...
+
+    def still_leader(self) -> bool:
+        """Tell whether it leads."""
+        ...
 
 
 class ScrapeView:
@@ -30,11 +48,11 @@ class ScrapeView:
         queue: WorkQueue[ObjectKey],
         *,
         clock: Clock,
-        leading: Callable[[], bool],
+        election: Candidacy,
         events: Mapping[str, int],
         clock_skew_s: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """``leading`` tells whether this replica holds the Lease; ``events`` counts outcomes.
+        """``election`` tells whether this replica leads, and by which Leases; ``events`` counts outcomes.
 
         ``clock_skew_s``: the API server's clock minus ours.
         """
@@ -44,7 +62,7 @@ class ScrapeView:
         self._pricing = pricing
         self._queue = queue
         self._clock = clock
-        self._leading = leading
+        self._election = election
         self._events = events
         self._clock_skew_s = clock_skew_s
 
@@ -59,26 +77,49 @@ class ScrapeView:
                 mirror.path.rsplit("/", 1)[-1]: mirror.last_event_age_s
                 for mirror in self._caches.reflectors
             },
-            leader=self._leading(),
+            leader=self._election.still_leader(),
+            leases=self._leases(),
             queue_keys=len(self._queue),
             events=self._events,
             clock_skew_s=self._clock_skew_s(),
         )
         return replace(own, **self._league_reading()) if own.leader else own
 
+    def _leases(self) -> dict[str, bool]:
+        """Return Lease → whether this replica leads by it.
+
+        The main hub names those of other hubs too: of a hub that is gone nobody else would.
+        """
+        others = dict.fromkeys(self._election.others, False)
+        return others | dict.fromkeys(self._election.leases, self._election.still_leader())
+
     def _league_reading(self) -> dict[str, Any]:
         now_s = self._clock.now()
-        heartbeats = {name: self._caches.heartbeat_s(name) for name in self._caches.nodes}
+        kept = [name for name in self._caches.nodes if self._league.keeps(name)]
+        heartbeats = {name: self._caches.heartbeat_s(name) for name in kept}
         return {
             "jobs": dict(self._caches.states.counts),
             "gpus": tuple(self._gpus()),
             "node_lease_age_s": {
                 name: now_s - beat for name, beat in heartbeats.items() if beat is not None
             },
-            "objects": dict(self._caches.conditions.counts),
+            "objects": self._objects(kept),
             "plan_gap": self._plans.plan.certificate.gap if self._plans.planned else None,
             "prices_age_s": self._pricing.age_s,
         }
+
+    def _objects(self, kept: Sequence[str]) -> dict[Labels, int]:
+        """Return the counts of conditions; of a league's nodes those that are this hub's."""
+        counts: Counter[Labels] = Counter(self._caches.conditions.counts)
+        if self._caches.division.is_whole:
+            return counts
+        for labels in [labels for labels in counts if labels[0] == COUNTED["node"]]:
+            del counts[labels]
+        counts.update(row for name in kept for row in conditions_of("node", self._node(name)))
+        return counts
+
+    def _node(self, name: str) -> Mapping[str, Any]:
+        return self._caches.nodes.get(name) or {}
 
     def _gpus(self) -> Iterator[GpuCount]:
         held: Counter[tuple[str, str]] = Counter()
@@ -86,9 +127,10 @@ class ScrapeView:
             for holding in job.holdings:
                 gpu_class = holding.gpu_class or job.shape.gpu_class
                 held[holding.site, gpu_class] += holding.workers * job.shape.gpus
-        for node in self._league.view.nodes.values():
-            site = node.site
-            busy = busy_gpus(self._caches.nodes.get(site.name) or {})
+        for name, node in self._league.view.nodes.items():
+            if not self._league.keeps(name):
+                continue
+            site, busy = node.site, busy_gpus(self._node(name))
             for gpu_class, total in sorted(site.lent_gpus.items()):
                 # A job that takes any class counts for the first one where its class is not known:
                 # the grant does not say it, and another process placed it.

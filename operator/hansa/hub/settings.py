@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, Port
+from hansa.api.meta import Name
 
 
 class Cluster(Group):
@@ -36,7 +37,15 @@ class Cluster(Group):
 class Leadership(Candidacy):
     """Which of several replicas writes."""
 
-    lease: str = Field(default="hansa-hub", description="Name of the Lease.")
+    lease: str = Field(
+        default="hansa-hub",
+        description="Name of the main hub's Lease; a pool's Lease is named LEASE.POOL.",
+    )
+    pools: tuple[Name, ...] = Field(
+        default=(),
+        description="ComputePools that this hub leads, by a Lease each, and no others; empty: it is the"
+        " main hub, which leads all that no other hub has claimed, and what belongs to no pool.",
+    )
 
 
 class Grants(Group):

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     OVER_BUDGET = "OverBudget"
     # Somebody said no, or is not there.
     NODE_REFUSED = "NodeRefused"
+    NODE_OF_TWO_LEADERS = "NodeOfTwoLeaders"
     NODE_CORDONED = "NodeCordoned"
     NODE_PAUSED = "NodePaused"
     NODE_UNREACHABLE = "NodeUnreachable"

@@ -95,11 +95,12 @@ ALERTS = (
     Alert(
         "HansaHubNoLeader",
         "hub",
-        "(sum(hansa_leader) or vector(0)) == 0",
+        "sum by (lease) (hansa_leader) == 0 or absent(hansa_leader)",
         "2m",
         "critical",
-        "No hub replica leads.",
-        "No replica holds the Lease, so nothing new is placed. Running work goes on.",
+        "No hub replica leads by Lease {{ $labels.lease }}.",
+        "No replica holds it, so nothing new is placed in the pools that it stands for. Running work"
+        " goes on.",
     ),
     Alert(
         "HansaNodeUnreachable",

@@ -89,7 +89,7 @@ def hub_samples(reading: HubReading) -> Iterator[Sample]:
     yield from _by_label(m.NODE_LEASE_AGE, reading.node_lease_age_s.items())
     yield from _by_label(m.WATCH_EVENT_AGE, reading.watch_event_age_s.items())
     yield from _by_label(m.EVENTS, reading.events.items())
-    yield Sample(m.LEADER, float(reading.leader))
+    yield from _by_label(m.LEADER, ((name, float(led)) for name, led in reading.leases.items()))
     yield Sample(m.QUEUE_KEYS, reading.queue_keys)
     yield from _optional(m.PLAN_GAP, reading.plan_gap)
     yield from _optional(m.PRICES_AGE, reading.prices_age_s)

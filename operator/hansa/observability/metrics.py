@@ -150,7 +150,13 @@ HUB_CLOCK_SKEW = Metric(
     "The API server's clock minus this replica's, as the last answer's Date header showed.",
     ("hub",),
 )
-LEADER = Metric("hansa_leader", "gauge", "1 in the replica that holds the Lease.", ("hub",))
+LEADER = Metric(
+    "hansa_leader",
+    "gauge",
+    "1 in the replica that leads by the Lease: the main hub's, or a pool's. The main hub has a 0 for each"
+    " pool that another hub leads.",
+    *(("hub",), ("lease",)),
+)
 PLAN_DURATION = Metric(
     "hansa_plan_duration_seconds",
     "histogram",

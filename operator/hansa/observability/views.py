@@ -37,6 +37,8 @@ class HubReading:
     objects: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
     """(kind, condition, status, reason) → objects."""
     leader: bool = False
+    leases: Mapping[str, bool] = field(default_factory=dict)
+    """Lease → whether this replica leads by it."""
     plan_gap: float | None = None
     """None before the first plan."""
     prices_age_s: float | None = None

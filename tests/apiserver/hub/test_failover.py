@@ -23,7 +23,7 @@ def replicas(hub_plane, tmp_path):
 
 
 def leads(process):
-    return "hansa_leader 1.0" in process.page("/metrics")
+    return 'hansa_leader{lease="hansa-hub"} 1.0' in process.page("/metrics")
 
 
 async def test_the_leader_is_killed_in_the_middle_of_a_burst(league, replicas):

@@ -16,6 +16,7 @@ from tests.apiserver.hub.process import until
 from tests.residency_kit import stands_in
 
 pytestmark = pytest.mark.apiserver
+LEADS = 'hansa_leader{lease="hansa-hub"} 1.0'
 
 
 async def test_a_job_runs_and_its_result_comes_back(league, hub):
@@ -311,8 +312,8 @@ async def test_probes_and_metrics(hub):
     await hub.ready()
 
     assert hub.page("/healthz") == "ok"
-    await until(lambda: "hansa_leader 1.0" in hub.page("/metrics"), what="the hub leads")
+    await until(lambda: LEADS in hub.page("/metrics"), what="the hub leads")
     page = hub.page("/metrics")
-    assert "hansa_leader 1.0" in page
+    assert LEADS in page
     assert 'hansa_jobs{pool="atlantis",reason="UnknownPool"} 1.0' in page
     assert "hansa_grants_written_total" in page

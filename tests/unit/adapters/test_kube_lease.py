@@ -171,7 +171,7 @@ async def test_giving_up_takes_nothing_from_who_leads_now(server, clock):
     first = candidate(server, clock, "first")
     await first._try_once()
     server.before_write = server.steal
-    await first._give_up()
+    await first.give_up()
 
     assert server.lease["holderIdentity"] == "thief"
 

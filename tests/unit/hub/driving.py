@@ -20,3 +20,12 @@ def driven(work: Coroutine[Any, Any, T]) -> T:
             work.send(None)
         except StopIteration as end:
             return cast("T", end.value)
+
+
+class Elected:
+    """A candidacy that is won."""
+
+    leases, others = ("hansa-hub",), ()
+
+    def still_leader(self) -> bool:
+        return True

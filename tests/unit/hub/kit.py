@@ -27,6 +27,7 @@ from hansa.placement.pricing.market import Market
 from hansa.ports import Manifest
 from hansa.process.workqueue import NORMAL, WorkQueue
 from hansa.reconcile.hub.actions import EmitEvent
+from hansa.reconcile.hub.leaders.division import WHOLE, Division
 from tests.residency_kit import EVERYWHERE
 from tests.unit.hub.driving import driven, here
 from tests.unit.hub.store import Store, Time, copied
@@ -87,11 +88,13 @@ class StepQueue(WorkQueue[ObjectKey]):
 class HubKit:
     """One replica over a store, driven step by step."""
 
-    def __init__(self, store: Store, clock: Time) -> None:
+    def __init__(self, store: Store, clock: Time, division: Division = WHOLE) -> None:
         self.store, self.clock, self.leads = store, clock, False
         self.instruments = Instruments("hub")
         self.queue = StepQueue()
-        self.caches = Caches(store, clock, on_change=self._on_change, resync_s=600)
+        self.caches = Caches(
+            store, clock, on_change=self._on_change, resync_s=600, division=division
+        )
         self.league = LeagueCache(self.caches, LIMITS)
         self.plans = PlanningLoop(
             self.caches,
@@ -209,9 +212,9 @@ class HubKit:
             self.work()
 
 
-def led(store: Store, clock: Time) -> HubKit:
+def led(store: Store, clock: Time, division: Division = WHOLE) -> HubKit:
     """Return a hub that has read the store and leads; it has planned nothing yet."""
-    hub = HubKit(store, clock)
+    hub = HubKit(store, clock, division)
     hub.hear()
     hub.lead()
     return hub

@@ -39,7 +39,9 @@ async def test_a_hub_whose_clock_is_wrong_does_not_lead_and_says_so(settings, ca
     hub._primed = True
     for mirror in hub.caches.reflectors:
         mirror._synced.set()
-    hub.election._valid_until = float("inf")
+    hub.election._unopposed_until = float("inf")
+    (candidacy,) = hub.election._elections
+    candidacy._valid_until = float("inf")
     hub.cluster._time.skew_s = skew_s
 
     assert hub.election.still_leader() is leads

@@ -11,6 +11,7 @@ from hansa.hub.caches import COUNTED, job_state
 from hansa.hub.scrape_view import ScrapeView
 from hansa.reconcile.hub.status.whole_conditions import by_type
 from tests.unit.hub import kit
+from tests.unit.hub.driving import Elected
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED, condition
 
 MIRRORS = {"job": "jobs", "node": "nodes", "pool": "pools", "grant": "grants"}
@@ -28,7 +29,7 @@ def hub(clock):
 def reading(hub):
     clock, queue = hub.clock, hub.queue
     view = ScrapeView(
-        hub.caches, hub.league, hub.pricing, queue, clock=clock, leading=lambda: True, events={}
+        hub.caches, hub.league, hub.pricing, queue, clock=clock, election=Elected(), events={}
     )
     return view.reading()
 

@@ -84,6 +84,7 @@ def test_the_hub_page_shows_what_the_caches_hold_and_forgets_with_them():
             watch_event_age_s={"aijobs": 1.0},
             objects={("SovereignNode", "Ready", "True", "Ready"): 2},
             leader=True,
+            leases={"hansa-hub": True, "hansa-hub.north": False},
             plan_gap=0.01,
             events={"written": 4},
         )
@@ -99,10 +100,12 @@ def test_the_hub_page_shows_what_the_caches_hold_and_forgets_with_them():
     assert page["hansa_events_total", ("outcome", "written")] == 4
     busy = [key for key in page if key[0] == "hansa_gpus_busy"]
     assert [dict(key[1:])["institution"] for key in busy] == ["riga"]
-    view.value = HubReading()
+    assert page["hansa_leader", ("lease", "hansa-hub")] == 1
+    assert page["hansa_leader", ("lease", "hansa-hub.north")] == 0
+    view.value = HubReading(leases={"hansa-hub": False})
     later = samples(instruments.page())
     assert not [key for key in later if key[0] in {"hansa_jobs", "hansa_node_lease_age_seconds"}]
-    assert later["hansa_leader",] == 0
+    assert later["hansa_leader", ("lease", "hansa-hub")] == 0
 
 
 def test_the_member_page_leaves_out_what_is_not_known():

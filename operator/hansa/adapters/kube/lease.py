@@ -11,13 +11,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hansa.errors import Conflict, HansaError, NotFound
 from hansa.model.times import rfc3339_micro
 from hansa.ports import Clock, Cluster, Manifest
 
 log = logging.getLogger(__name__)
+
+
+class HolderWatch:
+    """Whether a lease's holder is silent: measured by our own clock from when a renewal was seen."""
+
+    def __init__(self, clock: Clock, *, usual_s: float) -> None:
+        """``usual_s``: for a lease that does not say how long it lasts."""
+        self._clock = clock
+        self._usual_s = usual_s
+        self._seen_version = ""
+        self._seen_at = clock.monotonic()
+
+    def is_free(self, lease: Manifest) -> bool:
+        """Tell whether nobody holds a lease, or its holder has not renewed it for as long as it lasts."""
+        spec = lease.get("spec") or {}
+        version = str(lease["metadata"]["resourceVersion"])
+        now = self._clock.monotonic()
+        if version != self._seen_version:
+            self._seen_version, self._seen_at = version, now
+        if not spec.get("holderIdentity"):
+            return True
+        duration = spec.get("leaseDurationSeconds")
+        wait_s = float(duration) if isinstance(duration, int) else self._usual_s
+        return now - self._seen_at > wait_s
 
 
 class LeaseElection:
@@ -35,11 +59,12 @@ class LeaseElection:
         retry_s: float = 2.0,
         on_change: Callable[[bool], None] | None = None,
         unfit: Callable[[], str] = lambda: "",
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         """``duration_s``: others wait so long after our last renewal; ``retry_s``: between tries.
 
         ``unfit`` returns why this candidate must not lead now, or nothing: then it leaves the lease
-        to others, and asks the server for it all the same.
+        to others, and asks the server for it all the same. ``annotations``: written with each renewal.
         """
         self._cluster = cluster
         self._clock = clock
@@ -51,8 +76,8 @@ class LeaseElection:
         self._on_change = on_change
         self._unfit = unfit
         self._valid_until = float("-inf")
-        self._seen_version = ""
-        self._seen_at = clock.monotonic()
+        self._watch = HolderWatch(clock, usual_s=duration_s)
+        self._annotations = {"annotations": dict(annotations)} if annotations else {}
         self._was_leader = False
         self.trouble = "not tried yet"
         """Why the last try could not be made; empty after one that was, won or lost."""
@@ -68,11 +93,16 @@ class LeaseElection:
         """Stand for election until cancelled; then give the lease up if we hold it."""
         try:
             while True:
-                await self._try_once()
-                self._announce()
+                await self.stand()
                 await asyncio.sleep(self._retry_s)
         finally:
-            await asyncio.shield(self._give_up())
+            await asyncio.shield(self.give_up())
+
+    async def stand(self) -> bool:
+        """Try once to take the lease, or to renew it; tell whether we lead by it."""
+        await self._try_once()
+        self._announce()
+        return self.still_leader()
 
     async def _try_once(self) -> None:
         try:
@@ -92,9 +122,10 @@ class LeaseElection:
         asked_at = self._clock.monotonic()
         lease = await self._read()
         if self._unfit():
-            await self._give_up()
+            await self.give_up()
         elif lease is None:
-            body = {"metadata": {"name": self._name}, "spec": self._spec(transitions=0)}
+            meta = {"name": self._name, **self._annotations}
+            body = {"metadata": meta, "spec": self._spec(transitions=0)}
             await self._cluster.create(self._collection, body)
             self._hold(asked_at)
         elif self._may_take(lease):
@@ -108,17 +139,8 @@ class LeaseElection:
             return None
 
     def _may_take(self, lease: Manifest) -> bool:
-        spec = lease.get("spec") or {}
-        version = str(lease["metadata"]["resourceVersion"])
-        now = self._clock.monotonic()
-        if version != self._seen_version:
-            self._seen_version, self._seen_at = version, now
-        holder = spec.get("holderIdentity") or ""
-        if holder in ("", self._identity):
-            return True
-        duration = spec.get("leaseDurationSeconds")
-        wait_s = float(duration) if isinstance(duration, int) else self._duration_s
-        return now - self._seen_at > wait_s
+        is_free = self._watch.is_free(lease)
+        return is_free or (lease.get("spec") or {}).get("holderIdentity") == self._identity
 
     async def _take(self, lease: Manifest) -> None:
         spec = lease.get("spec") or {}
@@ -133,6 +155,7 @@ class LeaseElection:
     async def _write(self, lease: Manifest, spec: Manifest) -> None:
         version = lease["metadata"]["resourceVersion"]
         body = {"metadata": {"resourceVersion": version}, "spec": spec}
+        body["metadata"] |= self._annotations
         await self._cluster.merge(f"{self._collection}/{self._name}", body)
 
     def _spec(self, *, transitions: int) -> Manifest:
@@ -156,7 +179,8 @@ class LeaseElection:
             if self._on_change is not None:
                 self._on_change(leader)
 
-    async def _give_up(self) -> None:
+    async def give_up(self) -> None:
+        """Leave the lease to others, if we hold it."""
         if not self._holds():
             return
         self._valid_until = float("-inf")

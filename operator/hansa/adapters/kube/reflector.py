@@ -47,6 +47,8 @@ class Kept:
     key: Callable[[Manifest], str] = by_name
     trim: Callable[[Manifest], Manifest] = lambda thing: thing
     """What is kept of an object instead of the whole."""
+    wants: Callable[[Manifest], bool] = lambda _: True
+    """Whether an object is kept at all; one that is not wanted any more is as good as deleted."""
     managed_fields: bool = False
     """They are a third of most objects and of use to few."""
     most_bytes: int = 0
@@ -115,6 +117,9 @@ class Mirror:
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> bool:
         """Keep an object; False where there is no room for it."""
+        if not self._kept.wants(thing):
+            self.drop(thing)
+            return True
         thing = self._kept.trim(thing)
         if not self._has_room(thing, old):
             log.warning("no room for more name=%s", thing["metadata"].get("name"))

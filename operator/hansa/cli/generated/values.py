@@ -26,6 +26,7 @@ SET_BY_CHART = frozenset(
         "cluster.context",
         "cluster.namespace",
         "leadership.identity",
+        "leadership.pools",
         "grants.keyFile",
         "nodes.joinServiceAccount",
         "database.url",

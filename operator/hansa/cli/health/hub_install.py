@@ -58,7 +58,10 @@ async def examine_hub(cluster: KubeCluster) -> list[Finding]:
         deployments, pods = [], []
         seen = [Finding("Hub's pods", None, str(error))]
     else:
-        seen = [deployment_finding(deployments, pods)]
+        # The main hub's first; other leaders' are named after it.
+        deployments = sorted(deployments, key=lambda one: str(one["metadata"]["name"]))
+        each = [[one] for one in deployments] or [[]]
+        seen = [deployment_finding(one, pods) for one in each]
     deployment = deployments[0] if deployments else {}
     return [
         *seen,
@@ -83,7 +86,8 @@ def deployment_finding(deployments: Iterable[Manifest], pods: Iterable[Manifest]
     ready = (deployment.get("status") or {}).get("readyReplicas", 0)
     image = _container(deployment).get("image", "")
     waits = sorted(set(_waits(pods)))
-    told = "; ".join([f"{ready} of {wanted} ready, image {image}", *waits])
+    what = f"{deployment['metadata'].get('name', '')} {ready} of {wanted} ready, image {image}"
+    told = "; ".join([what.lstrip(), *waits])
     return Finding(name, good=wanted > 0 and ready >= wanted, detail=told)
 
 

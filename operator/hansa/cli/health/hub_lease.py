@@ -1,7 +1,8 @@
 """Whether a hub leads: what it wrote last may be old, and looks the same as what it wrote just now.
 
-The Lease is the one thing a hub writes every few seconds. A hub that stands by renews nothing, so a
-Lease that is held and fresh means that somebody plans.
+A Lease is the one thing a hub writes every few seconds. A hub that stands by renews nothing, so a
+Lease that is held and fresh means that somebody plans. Pools that have a leader of their own have a Lease each;
+the main hub's names them.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hansa.adapters.clock import SystemClock
+from hansa.api.kinds import COMPUTEPOOL
 from hansa.cli.health.finding import Finding
 from hansa.errors import HansaError
 from hansa.model.times import from_rfc3339
 from hansa.ports import Clock, Cluster, Manifest
+from hansa.reconcile.hub.leaders.claims import claim_name, led_elsewhere
 
 if TYPE_CHECKING:
     from hansa.adapters.kube.client import KubeCluster
@@ -34,13 +37,49 @@ async def find_leases(cluster: Cluster, name: str = LEASE) -> list[Manifest]:
 async def ask_for_hub(
     cluster: KubeCluster, name: str = LEASE, clock: Clock | None = None
 ) -> Finding:
-    """Return whether a hub leads here, by the API server's clock; never raises."""
+    """Return whether every pool has its leader, by the API server's clock; never raises."""
     try:
         leases = await find_leases(cluster, name)
+        pools = sorted(frozenset[str]().union(*map(led_elsewhere, leases)))
+        of_pools = {pool: await find_leases(cluster, claim_name(name, pool)) for pool in pools}
     except HansaError as error:
         return Finding(CHECK, None, f"whether a hub works cannot be told: {error}")
     now_s = (clock or SystemClock()).now() + (cluster.server_time_skew_s or 0.0)
-    return judge_leases(leases, now_s, name)
+    main = judge_leases(leases, now_s, name)
+    there_are = await _pools_there(cluster) if pools else None
+    others = [judge_pool(p, found, now_s, name, there_are) for p, found in of_pools.items()]
+    faults = [one.detail for one in (main, *others) if not one.good]
+    told = "; ".join(faults or [one.detail for one in (main, *others)])
+    return Finding(CHECK, good=not faults, detail=told)
+
+
+async def _pools_there(cluster: Cluster) -> frozenset[str] | None:
+    try:
+        found = (await cluster.list(COMPUTEPOOL.path())).items
+    except HansaError:
+        return None
+    return frozenset(pool["metadata"]["name"] for pool in found)
+
+
+def judge_pool(
+    pool: str,
+    leases: Sequence[Manifest],
+    now_s: float,
+    name: str = LEASE,
+    there_are: frozenset[str] | None = None,
+) -> Finding:
+    """Return whether a pool with a leader of its own is led, and exists.
+
+    ``there_are``: the names of all pools; None: they are not known.
+    """
+    lease = claim_name(name, pool)
+    found = judge_leases(leases, now_s, lease)
+    give_back = f"take it out of `leaders` in the chart's values and delete Lease {lease}"
+    if there_are is not None and pool not in there_are:
+        text = f"pool {pool} is claimed by a leader and does not exist: make it, or {give_back}"
+        return Finding(CHECK, good=False, detail=text)
+    way_out = "" if found.good else f"; its hub has to run, or {give_back}"
+    return Finding(CHECK, found.good, f"pool {pool}: {found.detail}{way_out}")
 
 
 def judge_leases(leases: Sequence[Manifest], now_s: float, name: str = LEASE) -> Finding:

@@ -28,6 +28,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.EXCEEDS_CAP: "ask for fewer GPUs, or for nodes of another operator",
     Reason.OVER_BUDGET: "raise budget.limit, or lower maxRuntimeSeconds",
     Reason.NODE_REFUSED: "the member's own policy said no: change the job, or talk to the member",
+    Reason.NODE_OF_TWO_LEADERS: "the league's admin takes the node out of one leader's pools",
     Reason.NODE_CORDONED: "wait until the league's admin opens the node",
     Reason.NODE_PAUSED: "wait until the member opens its switch",
     Reason.NODE_UNREACHABLE: "wait until the member's agent reports again",

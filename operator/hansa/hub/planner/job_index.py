@@ -38,6 +38,7 @@ class JobIndex:
         self._refused: set[str] = set()
         self._late: set[str] = set()
         self._pools: dict[str, str] = {}
+        self._elsewhere: frozenset[str] = frozenset()
         self.active: set[str] = set()
         """UIDs of jobs that have not ended, or have not been released."""
         self.orphaned: set[str] = set()
@@ -49,7 +50,7 @@ class JobIndex:
         """Take note of a changed job or grant; return the job if it is active."""
         self.changed.add(uid)
         job = self._caches.job(uid)
-        _mark(self.orphaned, uid, job is None and self._open(uid))
+        _mark(self.orphaned, uid, job is None and self._holds_room(uid))
         if job is None or (job.ended and not self._open(uid)):
             self.active.discard(uid)
             for kept in (self._requests, self._after_s, self._pools):
@@ -91,6 +92,12 @@ class JobIndex:
 
     def follow(self, before: LeagueView | None, after: LeagueView) -> None:
         """Mark the jobs that a changed league may concern."""
+        if after.elsewhere != self._elsewhere:
+            self._elsewhere = after.elsewhere
+            for uid in self._caches.others():
+                self.note(uid)
+                # Their pools are to be there as pools without nodes before they come.
+                self.look(uid, None, "")
         if (
             before is None
             or before.catalog is not after.catalog
@@ -168,6 +175,13 @@ class JobIndex:
             )
             for grant in self._caches.grants_of(uid)
         )
+
+    def _holds_room(self, uid: str) -> bool:
+        """Tell whether a job that is not here has room; another leader's only where the node is ours."""
+        held = [epoch.grant.node for epoch in self.epochs_of(uid) if not epoch.fence.over]
+        if held and self._caches.is_others(uid):
+            return any(node not in self._elsewhere for node in held)
+        return bool(held)
 
     def _open(self, uid: str) -> bool:
         return any(not epoch.fence.over for epoch in self.epochs_of(uid))

@@ -300,10 +300,10 @@ class PlanningLoop:
     def _follow(self) -> list[Event]:
         """Look at sites, pools and the past; return what changed of sites and pools."""
         league, now_s, before = self._league.view, self._clock.now(), self._base
-        past, held = self._past.past(league.catalog, now_s), self._job_index.held_pools()
-        base = build(league, (), now_s, past, held_pools=held)
         if league is not self._seen:
             self._job_index.follow(self._seen, league)
+        past, held = self._past.past(league.catalog, now_s), self._job_index.held_pools()
+        base = build(league, (), now_s, past, held_pools=held)
         self._seen, self._base = league, replace(base, now_s=0)
         if self._planner and before.history != base.history:
             self._planner.learn(base.history)

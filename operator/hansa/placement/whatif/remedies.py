@@ -278,6 +278,7 @@ _FOR: Mapping[Reason, tuple[Maker, ...]] = {
     Reason.ASSURANCE_TOO_LOW: (_trusted,),
     Reason.OVER_BUDGET: (_paid,),
     Reason.NODE_REFUSED: (_forgiven,),
+    Reason.NODE_OF_TWO_LEADERS: (_opened, _room),
     Reason.NODE_CORDONED: (_opened, _room),
     Reason.NODE_PAUSED: (_opened, _room),
     Reason.NODE_UNREACHABLE: (_opened, _room),

@@ -109,6 +109,8 @@ class Catalog:
     """``namespace/name`` → why nothing new of it may start; None as a whole: not known here."""
     default_projects: Mapping[str, str] = field(default_factory=dict)
     """Hub namespace → project of its jobs that name none."""
+    pools_elsewhere: frozenset[str] = frozenset()
+    """Pools that other leaders lead."""
 
 
 def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -257,7 +259,7 @@ def _project_faults(job: JobView, catalog: Catalog) -> Iterator[Fault]:
 
 def _faults(spec: AIJobSpec, pool: ParsedPool | None, catalog: Catalog) -> Iterator[Fault]:
     if pool is None:
-        there_are = ", ".join(sorted(catalog.pools)[:8]) or "none"
+        there_are = ", ".join(sorted({*catalog.pools, *catalog.pools_elsewhere})[:8]) or "none"
         yield Reason.UNKNOWN_POOL, f"there is no ComputePool {spec.pool}; there are: {there_are}"
     else:
         yield from _contract_faults(spec, pool)

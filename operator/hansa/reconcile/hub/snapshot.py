@@ -31,6 +31,8 @@ class LeagueView:
     version: int
     nodes: Mapping[str, NodeView] = field(default_factory=dict)
     catalog: Catalog = field(default_factory=lambda: Catalog({}, {}, frozenset(), "EUR"))
+    elsewhere: frozenset[str] = frozenset()
+    """Nodes that other leaders place work at."""
 
 
 def known_datasets(nodes: Iterable[NodeView]) -> frozenset[str]:
@@ -208,7 +210,8 @@ def build(
     """
     gone = sorted(set(held_pools) - {*league.catalog.pools})
     emptied = tuple(Pool(name, site_names=frozenset()) for name in gone)
-    ordered = sorted(league.nodes.values(), key=lambda node: node.name)
+    nodes = (node for name, node in league.nodes.items() if name not in league.elsewhere)
+    ordered = sorted(nodes, key=lambda node: node.name)
     return Snapshot(
         now_s=int(now_s),
         sites=tuple(node.site for node in ordered),

@@ -5,20 +5,28 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
+from hansa.api.kinds import COMPUTEPOOL
 from hansa.cli.health.finding import Finding
 from hansa.cli.health.hub_lease import ask_for_hub, judge_leases
 from hansa.cli.league import overview
 from hansa.errors import Terminal
 from hansa.model.times import rfc3339_micro
 from hansa.ports import Page
+from hansa.reconcile.hub.leaders.claims import ELSEWHERE_ANNOTATION
 
 NOW_S = 1_800_000_000.0
 
 
-def lease(age_s=2.0, holder="hub-0", *, space="hansa-system", duration=15):
+POOLS = ("north", "south")
+
+
+def lease(
+    age_s=2.0, holder="hub-0", *, space="hansa-system", duration=15, name="hansa-hub", **notes
+):
     spec = {"holderIdentity": holder, "leaseDurationSeconds": duration}
     renewed = {} if age_s is None else {"renewTime": rfc3339_micro(NOW_S - age_s)}
-    return {"metadata": {"name": "hansa-hub", "namespace": space}, "spec": spec | renewed}
+    meta = {"name": name, "namespace": space, "annotations": notes}
+    return {"metadata": meta, "spec": spec | renewed}
 
 
 LEASES = {
@@ -49,11 +57,14 @@ class Server:
     def __init__(self, answer):
         self.answer = answer
 
-    async def list(self, path, *, fields):
-        assert (path, fields) == ("/apis/coordination.k8s.io/v1/leases", "metadata.name=hansa-hub")
+    async def list(self, path, *, fields=""):
         if isinstance(self.answer, Exception):
             raise self.answer
-        return Page(self.answer, "1")
+        if path == COMPUTEPOOL.path():
+            return Page([{"metadata": {"name": name}} for name in POOLS], "1")
+        assert path == "/apis/coordination.k8s.io/v1/leases"
+        name = fields.removeprefix("metadata.name=")
+        return Page([one for one in self.answer if one["metadata"]["name"] == name], "1")
 
 
 class OurClock:
@@ -64,6 +75,43 @@ class OurClock:
 async def test_the_servers_clock_counts():
     assert (await ask_for_hub(Server([lease()]), clock=OurClock())).good is True
     assert (await ask_for_hub(Server([lease(3600)]), clock=OurClock())).good is False
+
+
+def divided(*pools):
+    return lease(**{ELSEWHERE_ANNOTATION: " ".join(pools)})
+
+
+DIVIDED = {
+    "all lead": ([divided("north"), lease(name="hansa-hub.north", holder="n")], True, "n leads"),
+    "a pool's hub is gone": (
+        [divided("north"), lease(900, name="hansa-hub.north", holder="n")],
+        False,
+        "pool north: no hub works: n held Lease hansa-system/hansa-hub.north",
+    ),
+    "its Lease too": (
+        [divided("north", "south"), lease(name="hansa-hub.south")],
+        False,
+        "there is no Lease hansa-hub.north; its hub has to run",
+    ),
+    "the main hub is gone": (
+        [lease(900, **{ELSEWHERE_ANNOTATION: "north"}), lease(name="hansa-hub.north")],
+        False,
+        "no hub works: hub-0 held Lease hansa-system/hansa-hub, last",
+    ),
+    "misspelt": (
+        [divided("nroth"), lease(name="hansa-hub.nroth")],
+        False,
+        "pool nroth is claimed by a leader and does not exist: make it, or take it out",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DIVIDED)
+async def test_every_leader_counts(case):
+    leases, good, words = DIVIDED[case]
+    finding = await ask_for_hub(Server(leases), clock=OurClock())
+    assert finding.good is good
+    assert words in finding.detail
 
 
 async def test_who_may_not_look_is_not_told_that_all_is_well():

@@ -14,6 +14,7 @@ from hansa.observability.collectors import hub_collector
 from hansa.observability.metrics import GPUS_ALLOCATED, PLAN_GAP
 from hansa.reconcile.hub.usage_history import JobPast
 from tests.unit.hub import kit
+from tests.unit.hub.driving import Elected
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED, condition
 
 PREEMPTS = {"policy": "LowerPriority", "minRuntimeSeconds": 0}
@@ -286,7 +287,7 @@ def samples(hub, metric):
         hub.pricing,
         hub.queue,
         clock=hub.clock,
-        leading=lambda: True,
+        election=Elected(),
         events={},
     )
     families = [family for family in hub_collector(view).collect() if family.name == metric.name]

@@ -1,0 +1,1 @@
+"""Which pools this process leads, and whether it does: by Leases, one a pool."""
