@@ -62,12 +62,7 @@ LINES = Limit(
 PARAMETERS = Limit(
     f"functions with more than {MAX_PARAMETERS} parameters",
     0,
-    {
-        "operator/hansa/adapters/kube/lease.py": 1,
-        "operator/hansa/hub/controller.py": 1,
-        "operator/hansa/hub/executor.py": 1,
-        "operator/hansa/hub/scrape_view.py": 1,
-    },
+    {},
 )
 
 

@@ -13,6 +13,7 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection
+from hansa.adapters.kube.lease import Candidate
 from hansa.adapters.kube.proxies import connect
 from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
@@ -23,7 +24,7 @@ from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
 from hansa.hub.executor import Executor, GrantTerms
 from hansa.hub.kopf_handlers import feed_caches
-from hansa.hub.leadership.election import Candidate, HubElection, find_division
+from hansa.hub.leadership.election import HubElection, find_division
 from hansa.hub.league_cache import LeagueCache
 from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
@@ -114,7 +115,6 @@ class Hub:
         nodes = NodeReconciler(self.caches, league, self.plans, clock=clock)
         self.controller = Controller(
             self.caches,
-            league,
             self.plans,
             nodes,
             self.queue,
@@ -138,15 +138,13 @@ class Hub:
             self.cluster,
             self.caches,
             clock=clock,
-            signer=signer,
-            terms=GrantTerms(settings.grants.validity_seconds, skew_s),
+            terms=GrantTerms(signer, settings.grants.validity_seconds, skew_s),
             still_leader=self.election.still_leader,
             recorder=self.recorder,
             instruments=self.instruments,
         )
         view = ScrapeView(
             self.caches,
-            league,
             self.pricing,
             self.queue,
             clock=clock,

@@ -18,7 +18,6 @@ from hansa.adapters.turns import in_turns
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
 from hansa.hub.executor import BatchResult, Executor
-from hansa.hub.league_cache import LeagueCache
 from hansa.hub.node_reconciler import NodeReconciler
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
@@ -46,10 +45,9 @@ MOST_QUEUED = 1000
 class Controller:
     """Ties caches, planner and executor together. Does nothing while another replica leads."""
 
-    def __init__(  # noqa: PLR0913  # the parts it ties together
+    def __init__(
         self,
         caches: Caches,
-        league: LeagueCache,
         plans: PlanningLoop,
         nodes: NodeReconciler,
         queue: WorkQueue[ObjectKey],
@@ -60,7 +58,7 @@ class Controller:
     ) -> None:
         """Wire the parts; ``work`` gets the executor, which needs the caches first."""
         self._caches = caches
-        self._league = league
+        self._league = plans.league
         self._plans = plans
         self._nodes = nodes
         self._queue = queue

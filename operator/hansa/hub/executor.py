@@ -53,8 +53,9 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class GrantTerms:
-    """Settings every grant is made with, in seconds."""
+    """By whose key every grant is signed, and the settings it is made with, in seconds."""
 
+    signer: Signer
     validity_s: float
     skew_s: float
 
@@ -62,13 +63,12 @@ class GrantTerms:
 class Executor:
     """Runs batches of actions, in order, until one fails."""
 
-    def __init__(  # noqa: PLR0913  # everything it writes with
+    def __init__(
         self,
         cluster: Cluster,
         caches: Caches,
         *,
         clock: Clock,
-        signer: Signer,
         terms: GrantTerms,
         still_leader: Callable[[], bool],
         recorder: EventRecorder,
@@ -78,7 +78,6 @@ class Executor:
         self._cluster = cluster
         self._caches = caches
         self._clock = clock
-        self._signer = signer
         self._terms = terms
         self._still_leader = still_leader
         self._recorder = recorder
@@ -146,7 +145,7 @@ class Executor:
     async def _write_grant(self, action: do.WriteGrant) -> None:
         body = grant_manifest(
             action,
-            self._signer,
+            self._terms.signer,
             now_s=self._clock.now(),
             validity_s=self._terms.validity_s,
             skew_s=self._terms.skew_s,

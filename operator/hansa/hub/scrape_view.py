@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from hansa.hub.caches import COUNTED, Caches, Labels, conditions_of
-from hansa.hub.league_cache import LeagueCache
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.pricing import Pricing
 from hansa.observability.views import GpuCount, HubReading
@@ -40,10 +39,9 @@ class Candidacy(Protocol):
 class ScrapeView:
     """The ``HubView`` of observability over this process's caches."""
 
-    def __init__(  # noqa: PLR0913  # all that it reads
+    def __init__(
         self,
         caches: Caches,
-        league: LeagueCache,
         pricing: Pricing,
         queue: WorkQueue[ObjectKey],
         *,
@@ -57,7 +55,7 @@ class ScrapeView:
         ``clock_skew_s``: the API server's clock minus ours.
         """
         self._caches = caches
-        self._league = league
+        self._league = pricing.plans.league
         self._plans = pricing.plans
         self._pricing = pricing
         self._queue = queue

@@ -10,7 +10,7 @@ from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.client import Bounds, KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
-from hansa.adapters.kube.lease import LeaseElection
+from hansa.adapters.kube.lease import Candidate, LeaseElection, LeaseTimes
 from hansa.adapters.kube.reflector import Reflector, Selection
 from hansa.errors import Conflict, NotFound, Retryable, Terminal
 
@@ -144,12 +144,10 @@ async def test_a_leader_gives_up_cleanly_and_another_takes_over(cluster):
     def candidate(name):
         return LeaseElection(
             cluster,
+            "election",
+            Candidate("default", name),
             clock=SystemClock(),
-            namespace="default",
-            name="election",
-            identity=name,
-            duration_s=3600,
-            retry_s=0.05,
+            times=LeaseTimes(3600, 0.05),
         )
 
     first, second = candidate("first"), candidate("second")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.lease import LeaseElection
+from hansa.adapters.kube.lease import Candidate, LeaseElection, LeaseTimes
 from hansa.errors import Conflict, NotFound, Retryable
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/hansa/leases"
@@ -81,11 +81,10 @@ def clock():
 def candidate(server, clock, name, *, duration_s=15.0, **more):
     return LeaseElection(
         server,
+        "hub",
+        Candidate("hansa", name),
         clock=clock,
-        namespace="hansa",
-        name="hub",
-        identity=name,
-        duration_s=duration_s,
+        times=LeaseTimes(duration_s),
         **more,
     )
 

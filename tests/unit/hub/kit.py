@@ -109,7 +109,6 @@ class HubKit:
         nodes = NodeReconciler(self.caches, self.league, self.plans, clock=clock)
         self.controller = Controller(
             self.caches,
-            self.league,
             self.plans,
             nodes,
             self.queue,
@@ -124,8 +123,7 @@ class HubKit:
             store,
             self.caches,
             clock=clock,
-            signer=SIGNER,
-            terms=GrantTerms(600, SKEW_S),
+            terms=GrantTerms(SIGNER, 600, SKEW_S),
             still_leader=lambda: self.leads,
             recorder=recorder,
             instruments=self.instruments,

@@ -28,9 +28,7 @@ def hub(clock):
 
 def reading(hub):
     clock, queue = hub.clock, hub.queue
-    view = ScrapeView(
-        hub.caches, hub.league, hub.pricing, queue, clock=clock, election=Elected(), events={}
-    )
+    view = ScrapeView(hub.caches, hub.pricing, queue, clock=clock, election=Elected(), events={})
     return view.reading()
 
 

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from hansa.errors import Conflict, HansaError, NotFound
 from hansa.model.times import rfc3339_micro
@@ -44,40 +45,63 @@ class HolderWatch:
         return now - self._seen_at > wait_s
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Who stands for election, in which namespace, and what it writes beside its name."""
+
+    namespace: str
+    identity: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def leases(self) -> str:
+        """The collection of the Leases."""
+        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds that others wait after our last renewal, and those between tries."""
+
+    duration_s: float = 15.0
+    retry_s: float = 2.0
+
+
+USUAL = LeaseTimes()
+
+
 class LeaseElection:
     """One candidate. ``still_leader()`` turns False before anybody else may take over."""
 
-    def __init__(  # noqa: PLR0913  # which lease, who, and its three times
+    def __init__(
         self,
         cluster: Cluster,
+        name: str,
+        candidate: Candidate,
         *,
         clock: Clock,
-        namespace: str,
-        name: str,
-        identity: str,
-        duration_s: float = 15.0,
-        retry_s: float = 2.0,
+        times: LeaseTimes = USUAL,
         on_change: Callable[[bool], None] | None = None,
         unfit: Callable[[], str] = lambda: "",
-        annotations: Mapping[str, str] | None = None,
     ) -> None:
-        """``duration_s``: others wait so long after our last renewal; ``retry_s``: between tries.
+        """``name``: of the lease.
 
         ``unfit`` returns why this candidate must not lead now, or nothing: then it leaves the lease
-        to others, and asks the server for it all the same. ``annotations``: written with each renewal.
+        to others, and asks the server for it all the same.
         """
         self._cluster = cluster
         self._clock = clock
-        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._collection = candidate.leases
         self._name = name
-        self._identity = identity
-        self._duration_s = duration_s
-        self._retry_s = retry_s
+        self._identity = candidate.identity
+        self._times = times
         self._on_change = on_change
         self._unfit = unfit
         self._valid_until = float("-inf")
-        self._watch = HolderWatch(clock, usual_s=duration_s)
-        self._annotations = {"annotations": dict(annotations)} if annotations else {}
+        self._watch = HolderWatch(clock, usual_s=times.duration_s)
+        self._annotations = (
+            {"annotations": dict(candidate.annotations)} if candidate.annotations else {}
+        )
         self._was_leader = False
         self.trouble = "not tried yet"
         """Why the last try could not be made; empty after one that was, won or lost."""
@@ -94,7 +118,7 @@ class LeaseElection:
         try:
             while True:
                 await self.stand()
-                await asyncio.sleep(self._retry_s)
+                await asyncio.sleep(self._times.retry_s)
         finally:
             await asyncio.shield(self.give_up())
 
@@ -107,7 +131,7 @@ class LeaseElection:
     async def _try_once(self) -> None:
         try:
             # Not wait_for: its inner task would be swept away by kopf's cleaning.
-            async with asyncio.timeout(self._duration_s / 2):
+            async with asyncio.timeout(self._times.duration_s / 2):
                 await self._acquire_or_renew()
             self.trouble = self._unfit()
         except Conflict:
@@ -162,14 +186,14 @@ class LeaseElection:
         now = rfc3339_micro(self._clock.now())
         return {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": math.ceil(self._duration_s),
+            "leaseDurationSeconds": math.ceil(self._times.duration_s),
             "acquireTime": now,
             "renewTime": now,
             "leaseTransitions": transitions,
         }
 
     def _hold(self, asked_at: float) -> None:
-        self._valid_until = asked_at + self._duration_s * 0.8
+        self._valid_until = asked_at + self._times.duration_s * 0.8
 
     def _announce(self) -> None:
         leader = self.still_leader()

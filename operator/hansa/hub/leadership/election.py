@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from hansa.adapters.kube.lease import HolderWatch, LeaseElection
+from hansa.adapters.kube.lease import Candidate, HolderWatch, LeaseElection, LeaseTimes
 from hansa.errors import HansaError, NotFound, Terminal
 from hansa.hub.settings import Leadership
 from hansa.ports import Clock, Cluster
@@ -32,19 +32,6 @@ AGAIN_S = 2.0
 
 class DivisionChanged(Terminal):
     """Other pools are claimed than when this process began: it has to begin anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Who stands for election, and in which namespace the Leases are."""
-
-    namespace: str
-    identity: str
-
-    @property
-    def leases(self) -> str:
-        """The collection of the Leases."""
-        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
 
 
 async def find_division(cluster: Cluster, settings: Leadership, candidate: Candidate) -> Division:
@@ -100,18 +87,10 @@ class HubElection:
         """Names of the Leases that it stands for: in this order, so that no two replicas wait crosswise."""
         self.others = tuple(claim_name(settings.lease, pool) for pool in sorted(division.claims))
         """Names of the Leases by which other hubs lead, to the main hub."""
+        stands = replace(candidate, annotations=annotations_of(division))
+        times = LeaseTimes(settings.duration_seconds, settings.retry_seconds)
         self._elections = [
-            LeaseElection(
-                cluster,
-                clock=clock,
-                namespace=candidate.namespace,
-                name=name,
-                identity=candidate.identity,
-                duration_s=settings.duration_seconds,
-                retry_s=settings.retry_seconds,
-                unfit=unfit,
-                annotations=annotations_of(division),
-            )
+            LeaseElection(cluster, name, stands, clock=clock, times=times, unfit=unfit)
             for name in self.leases
         ]
 

@@ -56,7 +56,7 @@ class PlanningLoop:
     ) -> None:
         """Nothing is planned before ``due`` is called."""
         self._caches = caches
-        self._league = league
+        self.league = league
         self._clock = clock
         self._instruments = instruments
         self._coalesce_s = coalesce_s
@@ -231,7 +231,7 @@ class PlanningLoop:
         started = self._clock.monotonic()
         if self._league_changed:
             self._league_changed = False
-            self._league.refresh(self._clock.now())
+            self.league.refresh(self._clock.now())
             await asyncio.sleep(0)
             if term != self._term:
                 return []
@@ -289,7 +289,7 @@ class PlanningLoop:
     async def _plan_changes(self) -> Plan:
         """Take in what has changed, and decide what that makes possible."""
         term, planner = self._term, self._planner
-        places = self._follow() if self._league.view is not self._seen else []
+        places = self._follow() if self.league.view is not self._seen else []
         events = [*places, *await self._news()]
         if planner is None or term != self._term:
             return Plan()
@@ -299,7 +299,7 @@ class PlanningLoop:
 
     def _follow(self) -> list[Event]:
         """Look at sites, pools and the past; return what changed of sites and pools."""
-        league, now_s, before = self._league.view, self._clock.now(), self._base
+        league, now_s, before = self.league.view, self._clock.now(), self._base
         if league is not self._seen:
             self._job_index.follow(self._seen, league)
         past, held = self._past.past(league.catalog, now_s), self._job_index.held_pools()

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 
-from hansa.adapters.kube.lease import LeaseElection
+from hansa.adapters.kube.lease import Candidate, LeaseElection, LeaseTimes
 from hansa.errors import Retryable
 from hansa.member.settings import MemberSettings
 from hansa.ports import Clock, Cluster
@@ -27,15 +27,15 @@ class Leadership:
 
     def __init__(self, settings: MemberSettings, cluster: Cluster, *, clock: Clock) -> None:
         """``cluster``: the member's own."""
+        own = settings.leadership
+        identity = own.identity or f"{socket.gethostname()}-{os.getpid()}"
         self._changed = asyncio.Event()
         self.election = LeaseElection(
             cluster,
+            LEASE.format(settings.node),
+            Candidate(settings.namespace, identity),
             clock=clock,
-            namespace=settings.namespace,
-            name=LEASE.format(settings.node),
-            identity=settings.leadership.identity or f"{socket.gethostname()}-{os.getpid()}",
-            duration_s=settings.leadership.duration_seconds,
-            retry_s=settings.leadership.retry_seconds,
+            times=LeaseTimes(own.duration_seconds, own.retry_seconds),
             on_change=lambda _: self._changed.set(),
         )
 

@@ -8,8 +8,9 @@ from itertools import count
 import numpy as np
 import pytest
 
+from hansa.adapters.kube.lease import Candidate
 from hansa.errors import Conflict, NotFound, Retryable
-from hansa.hub.leadership.election import Candidate, DivisionChanged, HubElection, find_division
+from hansa.hub.leadership.election import DivisionChanged, HubElection, find_division
 from hansa.hub.settings import Leadership
 from hansa.ports import Page
 

@@ -217,7 +217,5 @@ def test_scrapes_of_two_leaders_add_up(store, hubs):
 
 def read(hub):
     clock, queue = hub.clock, hub.queue
-    view = ScrapeView(
-        hub.caches, hub.league, hub.pricing, queue, clock=clock, election=Elected(), events={}
-    )
+    view = ScrapeView(hub.caches, hub.pricing, queue, clock=clock, election=Elected(), events={})
     return view.reading()

@@ -283,7 +283,6 @@ def test_a_job_being_deleted_is_not_placed(hub, store):
 def samples(hub, metric):
     view = ScrapeView(
         hub.caches,
-        hub.league,
         hub.pricing,
         hub.queue,
         clock=hub.clock,
