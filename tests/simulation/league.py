@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.config import Connection
-from hansa.adapters.kube.reflector import Mirror, Reflector
+from hansa.adapters.kube.mirror import Mirror
+from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import COMPUTEPOOL, MEMBERPOLICY, SOVEREIGNNODE
 from hansa.api.meta import API_VERSION
 from hansa.guard import app as guard_app

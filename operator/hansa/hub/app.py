@@ -14,8 +14,8 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.lease import Candidate
+from hansa.adapters.kube.mirror import ChangeType
 from hansa.adapters.kube.proxies import connect
-from hansa.adapters.kube.reflector import ChangeType
 from hansa.adapters.price_process import solve_elsewhere
 from hansa.adapters.turns import in_turns
 from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hansa.adapters.kube.reflector import (
-    ChangeType,
-    Kept,
-    Mirror,
-    Pace,
-    Reflector,
-    Selection,
-    by_name,
-    by_uid,
-)
+from hansa.adapters.kube.mirror import ChangeType, Kept, Mirror, by_name, by_uid
+from hansa.adapters.kube.reflector import Pace, Reflector, Selection
 from hansa.api.kinds import AIJOB, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.model.reasons import Reason

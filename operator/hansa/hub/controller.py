@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NoReturn
 
-from hansa.adapters.kube.reflector import ChangeType
+from hansa.adapters.kube.mirror import ChangeType
 from hansa.adapters.turns import in_turns
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches

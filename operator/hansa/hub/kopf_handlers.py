@@ -10,7 +10,7 @@ from typing import Any
 
 import kopf
 
-from hansa.adapters.kube.reflector import Mirror
+from hansa.adapters.kube.mirror import Mirror
 from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE
 from hansa.api.meta import GROUP, VERSION
 from hansa.hub.caches import Caches

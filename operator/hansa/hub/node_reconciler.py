@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from hansa.adapters.kube.reflector import ChangeType
+from hansa.adapters.kube.mirror import ChangeType
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.hub.caches import Caches
 from hansa.hub.league_cache import LeagueCache

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from dataclasses import dataclass, replace
 
-from hansa.adapters.kube.reflector import ChangeType
+from hansa.adapters.kube.mirror import ChangeType
 from hansa.errors import HansaError, NotFound
 from hansa.grants.checks import judge
 from hansa.grants.envelope import workload_name

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from hansa.adapters.kube.reflector import ChangeType, Kept, OnChange, Pace, Reflector, Selection
+from hansa.adapters.kube.mirror import ChangeType, Kept, OnChange
+from hansa.adapters.kube.reflector import Pace, Reflector, Selection
 from hansa.api.kinds import WORKGRANT
 from hansa.api.meta import MANAGED_BY_LABEL, NODE_LABEL, NODE_NAMESPACE_PREFIX
 from hansa.grants.shape import misshapen

@@ -14,7 +14,8 @@ from typing import Any
 from e2e.testbed.cluster.controlplane import ControlPlane
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.config import Connection
-from hansa.adapters.kube.reflector import Mirror, Pace, Reflector
+from hansa.adapters.kube.mirror import Mirror
+from hansa.adapters.kube.reflector import Pace, Reflector
 from hansa.api.kinds import COMPUTEPOOL, MEMBERPOLICY, SOVEREIGNNODE
 from hansa.guard import app as guard_app
 from hansa.guard.settings import GuardSettings

@@ -317,14 +317,14 @@ BOTH: Mapping[str, Defect] = {
         seeds=SEEDS,
     ),
     "a list that repairs nothing": product(
-        "adapters/kube/reflector.py",
+        "adapters/kube/mirror.py",
         "if old is None or _identity(old) != _identity(thing):",
         "if old is None:",
         "unit/adapters/test_reflector.py",
         seeds=SEEDS,
     ),
     "a list with lower versions is not believed": product(
-        "adapters/kube/reflector.py",
+        "adapters/kube/mirror.py",
         "if old is None or _identity(old) != _identity(thing):",
         "if old is None or is_newer(thing, old):",
         "unit/adapters/test_reflector.py",
@@ -339,7 +339,7 @@ BOTH: Mapping[str, Defect] = {
         seeds=SEEDS,
     ),
     "an older event undoes a newer one": product(
-        "adapters/kube/reflector.py",
+        "adapters/kube/mirror.py",
         "        if old is None or is_newer(thing, old):",
         "        if True:",
         "unit/adapters/test_reflector.py",

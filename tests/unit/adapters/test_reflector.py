@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.adapters.clock import SystemClock
-from hansa.adapters.kube.reflector import Kept, Mirror, Reflector, is_newer
+from hansa.adapters.kube.mirror import Kept, Mirror, is_newer
+from hansa.adapters.kube.reflector import Reflector
 from hansa.adapters.turns import MOST_IN_A_TURN
 from hansa.ports import Page
 from tests.unit.adapters.servers import page_of, serving, thing

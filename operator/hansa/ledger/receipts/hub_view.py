@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hansa.adapters.kube.reflector import ChangeType, Kept, Reflector, by_uid
+from hansa.adapters.kube.mirror import ChangeType, Kept, by_uid
+from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.ledger.receipts.grants import Claimed, Granted, read_grant

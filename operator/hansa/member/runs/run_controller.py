@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import Literal
 
-from hansa.adapters.kube.reflector import ChangeType
+from hansa.adapters.kube.mirror import ChangeType
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.epochs import Outcome
