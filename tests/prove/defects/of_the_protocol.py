@@ -299,8 +299,8 @@ BOTH: Mapping[str, Defect] = {
     ),
     "a lease held beyond its time": product(
         "adapters/kube/lease.py",
-        "asked_at + self._duration_s * 0.8",
-        "asked_at + self._duration_s * 1.2",
+        "asked_at + self._times.duration_s * 0.8",
+        "asked_at + self._times.duration_s * 1.2",
         LEASE,
     ),
     "a lease written over another's": product(
