@@ -305,7 +305,7 @@ class Rulebook:
                 codes[index] = CODE[objection]
 
     def _has_class(self, shape: Shape, pool: Pool) -> Flags:
-        key = (shape.gpu_class, shape.gpu_memory_bytes, pool.gpu_classes)
+        key = (shape.wish, pool.gpu_classes)
         if key not in self._classes:
             self._classes[key] = np.array(
                 [shape.accepts(cell) and pool.admits(cell.gpu_class) for cell in self.fleet.cells],
