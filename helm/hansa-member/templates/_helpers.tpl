@@ -211,7 +211,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 system:serviceaccount:{{ .Values.kuberay.namespace }}:{{ .Values.kuberay.serviceAccount }}
 {{- end }}
 
-{{/* The resources of ray.io that do the work, as hansa/reconcile/workloads.py lists them. */}}
+{{/* What does the work, RESOURCE.GROUP each, as hansa/reconcile/workloads.py lists it. */}}
 {{- define "hansa.workloads" -}}
-[rayjobs]
+[rayjobs.ray.io]
+{{- end }}
+
+{{/* The rules of a role with some verbs on each of them. */}}
+{{- define "hansa.workloadRules" -}}
+{{- range include "hansa.workloads" .root | fromYamlArray }}
+{{- $name := splitn "." 2 . }}
+- apiGroups: [{{ $name._1 }}]
+  resources: [{{ $name._0 }}]
+  verbs: {{ toJson $.verbs }}
+{{- end }}
 {{- end }}

@@ -39,7 +39,7 @@ request.operation + ' ' + request.resource.resource
 {{/* files/duties.yaml, with each line about WORKLOAD once for each workload. */}}
 {{- define "hansa.lock.duties" -}}
 {{- $lines := list -}}
-{{- range include "hansa.workloads" . | fromYamlArray }}{{ $lines = append $lines (printf "${1}%s.ray.io${2}" .) }}{{ end -}}
+{{- range include "hansa.workloads" . | fromYamlArray }}{{ $lines = append $lines (printf "${1}%s${2}" .) }}{{ end -}}
 {{- regexReplaceAll "(?m)^( +- [A-Z]+ )WORKLOAD(.*)$" (.Files.Get "files/duties.yaml") (join "\n" $lines) }}
 {{- end }}
 
