@@ -20,6 +20,7 @@ from hansa.api.meta import (
     Currency,
     Decimal,
     Digest,
+    KindOfWork,
     Model,
     Name,
     Timestamp,
@@ -189,7 +190,7 @@ class AIJobSpec(Model):
     )
 
     pool: Name = Field(description="ComputePool to run in.")
-    workload: Literal["Batch", "FineTune", "Inference"] = Field(
+    workload: KindOfWork = Field(
         default="Batch",
         description="Kind of work; Inference is reserved and refused until it is served.",
         json_schema_extra=checked(rule("self != 'Inference'", UNSERVED)),

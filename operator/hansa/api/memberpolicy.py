@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from hansa.api.meta import (
     IMAGE_PREFIX,
+    KINDS_OF_WORK,
     LOCAL_PATH,
     NETWORK,
     PUBLIC_KEY,
@@ -16,6 +17,7 @@ from hansa.api.meta import (
     Digest,
     GpuClass,
     Jurisdiction,
+    KindOfWork,
     Message,
     Model,
     Name,
@@ -205,8 +207,8 @@ class MemberPolicySpec(Model):
     tenants: tuple[Name, ...] = Field(
         default=(), max_length=256, description="Institutions whose jobs are accepted; empty: all."
     )
-    workloads: tuple[Literal["Batch", "FineTune", "Inference"], ...] = Field(
-        default=("Batch", "FineTune", "Inference"), max_length=3, description="Workloads accepted."
+    workloads: tuple[KindOfWork, ...] = Field(
+        default=KINDS_OF_WORK, max_length=len(KINDS_OF_WORK), description="Workloads accepted."
     )
     image_registries: tuple[
         Annotated[str, StringConstraints(pattern=IMAGE_PREFIX, max_length=253)], ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -239,6 +239,8 @@ Digest = Annotated[str, StringConstraints(pattern=SHA256, max_length=71)]
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
 Assurance = Literal["L0", "L1", "L2", "L3", "L4"]
 """L0 declared … L4 hardware evidence."""
+KindOfWork = Literal["Batch", "FineTune", "Inference"]
+KINDS_OF_WORK: tuple[KindOfWork, ...] = get_args(KindOfWork)
 
 
 class Model(BaseModel):
