@@ -16,6 +16,7 @@ from hansa.api.meta import (
     DIGEST_IMAGE,
     ENV_NAME,
     FILE_NAME,
+    KINDS_OF_WORK,
     Assurance,
     Currency,
     Decimal,
@@ -42,10 +43,10 @@ HARMLESS_ENV = (
 )
 HARMLESS_ENV_PREFIXES = ("RAY_AIR_", "RAY_DATA_", "RAY_TRAIN_", "RAY_TUNE_")
 """What frameworks read and nothing that guards a run: these begin with a reserved prefix and may be set."""
-SERVED_WORKLOADS = frozenset({"Batch", "FineTune"})
+SERVED_WORKLOADS = frozenset(KINDS_OF_WORK) - {"Inference"}
 MAX_JOB_BYTES = 128 << 10
 """Metadata and spec of a job, as JSON: a hub keeps all jobs in memory, and every grant carries one."""
-UNSERVED = "Inference is not served yet; use Batch or FineTune"
+UNSERVED = f"Inference is not served yet; use {' or '.join(sorted(SERVED_WORKLOADS))}"
 """What is said of the other kinds of work, which the API reserves."""
 
 

@@ -104,9 +104,9 @@ class Shape:
     """Elastic jobs: fewest useful workers; 0 means the gang is rigid."""
 
     @property
-    def total_gpus(self) -> int:
-        """GPUs of the whole gang."""
-        return self.workers * self.gpus
+    def wish(self) -> tuple[str, int]:
+        """All that ``accepts`` goes by."""
+        return self.gpu_class, self.gpu_memory_bytes
 
     @property
     def wish(self) -> tuple[str, int]:
@@ -119,6 +119,11 @@ class Shape:
             self.gpu_class in ("", place.gpu_class)
             and place.gpu_memory_bytes >= self.gpu_memory_bytes
         )
+
+    @property
+    def total_gpus(self) -> int:
+        """GPUs of the whole gang."""
+        return self.workers * self.gpus
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from hansa.observability.rows.gpu import (
     MACHINE_REQUESTS,
     PROBE_UP,
 )
-from hansa.observability.rows.metric import Metric, Process, Source
+from hansa.observability.rows.metric import PROCESSES, Metric, Process, Source
 
 __all__ = [
     "GPUS_SEEN",
@@ -59,7 +59,7 @@ _GPUS_BY = ("institution", "jurisdiction", "gpu_class")
 
 BUILD_INFO = Metric(
     *("hansa_build_info", "gauge", "1, with the running version."),
-    *(("hub", "member", "guard", "exporter", "ledger"), ("version",)),
+    *(PROCESSES, ("version",)),
 )
 API_WRITES = Metric(
     "hansa_api_writes_total",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Process: TypeAlias = Literal["hub", "member", "guard", "exporter", "ledger"]
+PROCESSES: tuple[Process, ...] = get_args(Process)
 Source: TypeAlias = Literal["scrape", "transition"]
 """Read from the caches at scrape time, or fed when something happens."""
 
