@@ -108,11 +108,6 @@ class Shape:
         """All that ``accepts`` goes by."""
         return self.gpu_class, self.gpu_memory_bytes
 
-    @property
-    def wish(self) -> tuple[str, int]:
-        """All that ``accepts`` goes by."""
-        return self.gpu_class, self.gpu_memory_bytes
-
     def accepts(self, place: OfGpus) -> bool:
         """Whether the GPUs there are of the class and size asked for: the one reading of that wish."""
         return (
