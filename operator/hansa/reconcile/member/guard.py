@@ -156,8 +156,9 @@ def _late(run: MarkedRun, sight: Sight) -> EndReason | None:
     running_s = work.running_s if work is not None else None
     if is_overdue(run.contract, running_s, sight.now_of(run)):
         return EndReason.DEADLINE_EXCEEDED
-    starts = work is not None and work.started
-    given_up = not starts and is_given_up(run.contract, run.made_s, sight.now_of(run))
+    # Whether the command was started once nobody here remembers: a head that was killed begins anew.
+    came_up = work is not None and (work.started or work.running_s is not None)
+    given_up = not came_up and is_given_up(run.contract, run.made_s, sight.now_of(run))
     return EndReason.NEVER_STARTED if given_up else None
 
 

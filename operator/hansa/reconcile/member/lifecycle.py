@@ -163,7 +163,7 @@ def _out_of_time(run: Run, situation: Situation) -> Action | None:
         return None
     if had_its_time(run.contract, view.running_s, now_s):
         return _told(run, view, EndReason.DEADLINE_EXCEEDED, situation)
-    if not view.started and never_started(run.contract, view.created_s, now_s):
+    if not _has_begun(run, view) and never_started(run.contract, view.created_s, now_s):
         return _told(run, view, EndReason.NEVER_STARTED, situation)
     return None
 
@@ -206,9 +206,15 @@ def _overdue(run: Run, situation: Situation) -> bool:
 
 
 def _never_started(run: Run, situation: Situation) -> bool:
-    if run.workload is None or run.workload.started:
+    if run.workload is None or _has_begun(run, run.workload):
         return False
     return is_given_up(run.contract, run.workload.created_s, situation.now_s)
+
+
+def _has_begun(run: Run, view: WorkloadView) -> bool:
+    """Tell whether the command was started, now or once: a head that was killed begins anew."""
+    was_up = run.reported.running and not run.reported.finished
+    return view.started or was_up
 
 
 def _forward(run: Run, situation: Situation) -> Action | None:

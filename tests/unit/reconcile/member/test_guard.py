@@ -103,6 +103,11 @@ TABLE = {
         seen(works=work(started=True)),
         None,
     ),
+    "its command begins anew after its head was killed": (
+        namespace(age_s=7201),
+        seen(works=work(running_s=NOW - 7000)),
+        None,
+    ),
     "never made": (
         namespace(age_s=7201),
         seen(works={"aij-a-e1": None}),

@@ -155,6 +155,16 @@ TABLE = {
         CALM,
         None,
     ),
+    "its head was killed, and its command begins anew": (
+        run(workload=WorkloadView(NOW - 5000, running_s=NOW - 4900), reported=RUNNING),
+        CALM,
+        None,
+    ),
+    "its head was killed, and it has had its time": (
+        run(workload=WorkloadView(NOW - 7300, running_s=NOW - 7201), reported=RUNNING),
+        CALM,
+        ReportFinished(EndReason.DEADLINE_EXCEEDED, NOW, explain(EndReason.DEADLINE_EXCEEDED)),
+    ),
     "not served": (
         run(workload=UP, reported=RUNNING, served=False),
         CALM,
