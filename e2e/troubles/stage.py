@@ -151,7 +151,7 @@ class Stage:
         """Stop a member's machine with all that it runs, and let it go on at the end of the block."""
         machine = self.machine(node)
         held: set[int] = set()
-        while found := {*processes_of(machine)} - held:  # what was started meanwhile, too
+        while found := machine.processes() - held:  # what was started meanwhile, too
             held |= {pid for pid in found if _signal(pid, signal.SIGSTOP)}
         try:
             yield
@@ -199,7 +199,7 @@ def sentences(job: Mapping[str, Any]) -> Iterator[str]:
         yield f"a pod died, {pod['role']}: {pod['reason']}{code}"
 
 
-def processes_of(machine: Machine, word: str = "") -> Iterator[int]:
+def processes_of(machine: Machine, word: str) -> Iterator[int]:
     """Yield the processes of a machine whose command holds a word."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:

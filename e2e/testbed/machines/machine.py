@@ -35,6 +35,10 @@ once on one file system end each other.
 """
 
 
+def _namespace(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
+
+
 @dataclass
 class Machine:
     """One machine of a site."""
@@ -100,6 +104,22 @@ class Machine:
     def check_daemons(self) -> None:
         """Raise ``ProcessDiedError`` with the end of its log if a daemon has ended."""
         processes.check_alive(self._daemons, self.folder)
+
+    def processes(self) -> set[int]:
+        """Return all that it runs now, by the host's numbers: daemons, and containers in namespaces below."""
+        own = _namespace(self._init_pid)
+        parents, found = dict[int, int](), set[int]()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                number = int(folder.name)
+                parents[number] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if _namespace(number) == own:
+                    found.add(number)
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # it has just ended, or is nobody's we may look at
+        while more := {n for n, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found
 
     def set_cable(self, *, up: bool) -> None:
         """Cut the machine off the other sites, or connect it again."""
