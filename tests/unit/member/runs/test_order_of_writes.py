@@ -18,6 +18,7 @@ from tests.unit.member.runs.test_another_workload import (
     GRANT,
     NAMESPACE,
     PLAIN,
+    RUN,
     WORK,
     PlainJob,
     Running,
@@ -233,3 +234,28 @@ async def test_a_run_that_no_receipt_can_describe_is_not_made_and_holds_up_no_ot
         await agent.until(lambda: agent.said("Released") is not None)
     assert agent.said("Released") == ("True", "RenderFailed")
     assert "create namespaces " + NAMESPACE.rpartition("/")[2] not in agent.order
+
+
+async def test_a_run_whose_every_object_was_made_with_its_answer_lost_is_made(agent):
+    """The second time each is there already: that is a success, also over a death in between."""
+    create, lost = agent.own.create, []
+
+    async def unanswered(path, body):
+        made = await create(path, body)
+        where = f"{path}/{body['metadata']['name']}"
+        if RUN in where and where not in lost:
+            lost.append(where)
+            raise Retryable("connection reset", after_s=0.01)
+        return made
+
+    agent.own.create = unanswered
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") is not None)
+        await agent.until(lambda: WORK in agent.own.objects)
+        await agent.until(lambda: agent.parts.context.runs.unfinished == 0)
+        agent.own.put(WORK, agent.own.objects[WORK] | {"status": RUNS})
+        await agent.until(lambda: agent.said("Running") == ("True", "Running"))
+    assert lost[0] == NAMESPACE
+    assert lost[-1] == WORK
+    assert len(lost) > 4
