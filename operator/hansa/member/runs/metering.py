@@ -130,7 +130,9 @@ class Metering:
             entry = context.run_index.get(name)
             if entry is None or _run(entry) in context.receipts.runs:
                 continue
-            if self._is_accepted(entry):
+            # What an earlier process accepted has no class, and so no price, until it is made.
+            is_waiting = entry.gpus and not entry.gpu_class and not context.namespaces.get(name)
+            if self._is_accepted(entry) and not is_waiting:
                 yield entry
 
     def _is_accepted(self, entry: Entry) -> bool:

@@ -263,6 +263,7 @@ class RunController:
         except TimeoutError:
             raise Retryable("grants are being judged; accepted work is made after them") from None
         try:
+            entry = self._objects.with_class(entry)
             await self._metering.begin(entry)
             await self._objects.build(entry)
         except (Terminal, NotFound) as error:

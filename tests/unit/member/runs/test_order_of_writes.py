@@ -6,12 +6,14 @@ import asyncio
 
 import pytest
 
-from hansa.api.kinds import WORKGRANT
+from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.errors import NotFound, Retryable
 from hansa.grants.envelope import grant_name
 from hansa.grants.epochs import Outcome
+from hansa.grants.trust import read
 from hansa.member import wiring
 from hansa.member.runs import metering
+from hansa.member.state import receipt_store
 from hansa.receipts.envelope import unseal
 from tests.unit.grants.grant_kit import NODE, UID, grant, job
 from tests.unit.member.runs.test_another_workload import (
@@ -177,6 +179,18 @@ async def test_nothing_of_a_run_is_made_before_the_hub_says_what_the_node_asks_f
         await agent.until(lambda: WORK in agent.own.objects)
 
 
+async def test_nothing_of_a_run_is_made_while_there_is_no_room_for_its_row(agent, monkeypatch):
+    most = receipt_store.MOST_RUNS
+    monkeypatch.setattr(receipt_store, "MOST_RUNS", 0)
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") == ("True", "Accepted"))
+        await asyncio.sleep(0.1)
+        assert NAMESPACE not in agent.own.objects
+        monkeypatch.setattr(receipt_store, "MOST_RUNS", most)
+        await agent.until(lambda: WORK in agent.own.objects)
+
+
 async def test_a_run_whose_agent_died_as_soon_as_it_was_made_has_its_receipt(agent):
     """Its namespace went with the guard and its grant with a hub that was put back, before another looked."""
     agent.granted()
@@ -259,3 +273,39 @@ async def test_a_run_whose_every_object_was_made_with_its_answer_lost_is_made(ag
     assert lost[0] == NAMESPACE
     assert lost[-1] == WORK
     assert len(lost) > 4
+
+
+MACHINE = {
+    "metadata": {
+        "name": "m1",
+        "labels": {
+            "hansa.dev/jurisdiction": "EE",
+            "kubernetes.io/arch": "amd64",
+            "nvidia.com/gpu.product": "NVIDIA-L40S",
+            "nvidia.com/gpu.memory": "46068",
+        },
+    },
+    "status": {
+        "allocatable": {"cpu": "64", "memory": "256Gi", "nvidia.com/gpu": "8"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    },
+}
+
+
+async def test_what_an_agent_accepted_and_died_is_opened_with_the_class_that_it_gets(agent):
+    """Its row would have no price else, and its receipts be disputed."""
+    ray = {"version": "2.60.0", "workers": {"count": 1, "gpus": 1, "gpuMemory": "24Gi"}}
+    proposal, context = read(agent.granted(ray=ray)), agent.parts.context
+    price = {"gpuClass": "nvidia-l40s", "perGpuHour": "1.5", "validFrom": "2027-01-01T00:00:00Z"}
+    node = {"metadata": {"name": "tartu"}, "spec": {"prices": [price], "currency": "EUR"}}
+    agent.hub.put(SOVEREIGNNODE.path(name="tartu"), node)
+    context.cluster_state.put_machine(MACHINE)
+    await context.epochs.put((context.record(proposal.spec, proposal.digest, Outcome.ACCEPTED),))
+    agent.parts.judge.seen("ADDED", agent.hub.objects[GRANT])
+    await agent.parts.metering.ask_hub()
+    await agent.parts.metering.look()
+    assert (context.run_index.names(), context.receipts.runs) == ([RUN], {})
+    async with working(agent):
+        await agent.until(lambda: WORK in agent.own.objects)
+    work = context.receipts.runs[f"{UID}.3"].work
+    assert (work.gpu_class, work.price.gpu_hour) == ("nvidia-l40s", "1.5")
