@@ -17,7 +17,7 @@ OUTGOING, PERMITS = (
     "unit/grants/exports/test_permits.py",
 )
 HELD, GUARD = "unit/grants/exports/test_held_result.py", "unit/guard/test_guard.py"
-TRUSTED = "unit/grants/test_trust.py"
+TRUSTED, DELETIONS = "unit/grants/test_trust.py", "unit/guard/test_deletions.py"
 RULES_OF_GUARD, TAMPERED = "unit/reconcile/member/test_guard.py", "random/test_tampered_grants.py"
 
 TRUST: Mapping[str, Defect] = {
@@ -210,8 +210,13 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         "guard/guard.py",
         'await self._cluster.delete(f"{NAMESPACES}/{run.name}", uid=run.uid)',
         'await self._cluster.delete(f"{NAMESPACES}/{run.name}")',
-        GUARD,
-        RULES_OF_GUARD,
+        DELETIONS,
+    ),
+    "pods left to the namespaces' controller where the agent was first": product(
+        "guard/guard.py",
+        "if run.name in ends or run.terminating]",
+        "if run.name in ends]",
+        DELETIONS,
     ),
     "pods told to live without a contact": product(
         "reconcile/member/guard.py",
