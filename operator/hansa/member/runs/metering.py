@@ -29,6 +29,7 @@ from hansa.reconcile.member.lifecycle import end_reason
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 
 log = logging.getLogger(__name__)
+ASK_S = 15.0
 SALT_TYPE = "application/vnd.hansa.gpu-salt.v1alpha1+json"
 
 
@@ -73,6 +74,10 @@ class Metering:
             trouble = await context.receipts.take(said, by_id(policy.trusted_hubs))
             if trouble:
                 log.warning("watermark not taken", extra={"why": trouble})
+
+    def ask_pause_s(self) -> float:
+        """Return how long to wait before asking again: less while nothing can be begun for want of terms."""
+        return ASK_S if self._node_spec is not None else self._context.settings.timing.retry_seconds
 
     async def open_accepted(self) -> None:
         """Open all that was accepted and is not yet, in one go: a write for each page of rows."""

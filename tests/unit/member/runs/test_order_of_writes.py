@@ -174,8 +174,11 @@ async def test_nothing_of_a_run_is_made_before_the_hub_says_what_the_node_asks_f
         await agent.until(lambda: agent.said("Accepted") == ("True", "Accepted"))
         await asyncio.sleep(0.1)
         assert NAMESPACE not in agent.own.objects
+        retry_s = agent.parts.context.settings.timing.retry_seconds
+        assert agent.parts.metering.ask_pause_s() == retry_s < metering.ASK_S
         agent.hub.get = ask
         await agent.parts.metering.ask_hub()
+        assert agent.parts.metering.ask_pause_s() == metering.ASK_S
         await agent.until(lambda: WORK in agent.own.objects)
 
 
