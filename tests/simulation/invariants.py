@@ -135,7 +135,6 @@ class Watchman:
         """Take in that the hub's store has gone back: what it lacks is lost, and what it holds was deleted
         only where it says so itself.
         """
-        self._league.hub_went_back = True
         jobs = [thing["metadata"] for thing in self._league.hub_server.objects[JOBS].values()]
         held = {job["uid"] for job in jobs if "deletionTimestamp" not in job}
         self.given_up = {uid for uid in self.acknowledged if uid not in held}

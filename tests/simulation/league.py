@@ -117,7 +117,6 @@ class League:
         self.hub_server = MemCluster(HUB, Clock(loop))
         self.servers = {name: MemCluster(name, Clock(loop)) for name in SITES}
         self.programs: dict[str, Program] = {}
-        self.hub_went_back = False
         self.forgetful: set[str] = set()
         """Sites whose agent's memory was taken."""
         self.machines = {n: Machines(at, rng(f"rays {n}")) for n, at in self.servers.items()}

@@ -36,8 +36,7 @@ def receipt_faults(league: League, begun: Mapping[str, set[str]], now_s: float) 
         if found.open_runs:
             yield f"{site}: runs without a last receipt: {found.open_runs}"
         missing = begun[site] - {receipt.run for receipt in found.receipts}
-        # Begun, its agent dead before the first look, and the grant lost with the hub: nobody can say what it was.
-        if missing and not league.hub_went_back:
+        if missing:
             yield f"{site}: runs without a receipt: {sorted(missing)}"
         numbers = sorted(receipt.sequence for receipt in found.receipts)
         if numbers != list(range(1, len(numbers) + 1)):

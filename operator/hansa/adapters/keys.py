@@ -12,11 +12,21 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 
 RAW_BYTES = 32
+
+
+def pkcs8(key: PrivateKeyTypes) -> bytes:
+    """Return a private key of any kind as unencrypted PKCS 8 PEM (RFC 5958)."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 class Ed25519Signer:
@@ -57,11 +67,7 @@ class Ed25519Signer:
 
     def private_pem(self) -> bytes:
         """Return the key as unencrypted PKCS 8 PEM, for a Secret or a file of mode 0600."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        return pkcs8(self._key)
 
 
 def parse_private_key(data: bytes) -> Ed25519PrivateKey:

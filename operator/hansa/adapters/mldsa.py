@@ -13,6 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
+from hansa.adapters.keys import pkcs8
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 
@@ -57,8 +58,4 @@ class MlDsaSigner:
 
     def private_pem(self) -> bytes:
         """Return the key as unencrypted PKCS 8 PEM, for a Secret or a file of mode 0600."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        return pkcs8(self._key)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from hansa.adapters.keys import pkcs8
 from hansa.errors import Terminal
 
 SUITE = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
@@ -53,11 +54,7 @@ class IdentityKey:
 
     def private_pem(self) -> str:
         """Return the key as unencrypted PKCS 8 PEM, for a Secret or a file of mode 0600."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ).decode()
+        return pkcs8(self._key).decode()
 
     def open(self, sealed: str, *, node: str) -> str:
         """Return the text; raises ``Terminal`` unless it was sealed to this key for ``node``."""

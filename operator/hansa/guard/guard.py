@@ -68,6 +68,8 @@ class Guard:
         self._no_policy_since: float | None = None
         self._started: dict[str, WorkloadView | None] = {}
         """Namespace's uid → what does its work, once it is known since when it runs."""
+        self._emptied: set[str] = set()
+        """Uids of namespaces that are going, and whose pods were told to end."""
         self.stops: Counter[EndReason] = Counter()
         self.runs = 0
         self.seen_s = clock.monotonic()
@@ -85,7 +87,7 @@ class Guard:
         if not sight.stopped:
             sight = await self._with_late_runs(reading.runs, sight)
         ends = verdicts(reading.runs, sight)
-        await self._delete([run for run in reading.runs if run.name in ends], ends)
+        await self._end(reading.runs, ends)
         if reading.policy is not None:
             await self._renew([run for run in reading.runs if run.name not in ends], sight)
 
@@ -128,16 +130,22 @@ class Guard:
         }
         return replace(sight, works=found)
 
-    async def _delete(self, runs: list[MarkedRun], ends: Mapping[str, EndReason]) -> None:
-        async def delete(run: MarkedRun) -> None:
-            await self._cluster.delete(f"{NAMESPACES}/{run.name}", uid=run.uid)
-            self.stops[ends[run.name]] += 1
-            log.warning("run ended", extra={"run": run.name, "reason": ends[run.name].value})
+    async def _end(self, runs: list[MarkedRun], ends: Mapping[str, EndReason]) -> None:
+        """Delete what must go, and the pods of all that is going: the agent deletes namespaces alone."""
+        self._emptied &= {run.uid for run in runs}
+
+        async def end(run: MarkedRun) -> None:
+            if run.name in ends:
+                await self._cluster.delete(f"{NAMESPACES}/{run.name}", uid=run.uid)
+                self.stops[ends[run.name]] += 1
+                log.warning("run ended", extra={"run": run.name, "reason": ends[run.name].value})
             # No pod can be made there any more. The namespace's controller, which would end those
             # there are, looks at every kind of every namespace in turn.
             await self._cluster.delete(f"{NAMESPACES}/{run.name}/pods")
+            self._emptied.add(run.uid)
 
-        await _each({run.name: partial(delete, run) for run in runs})
+        going = [run for run in runs if run.name in ends or run.terminating]
+        await _each({run.name: partial(end, run) for run in going if run.uid not in self._emptied})
 
     async def _renew(self, runs: list[MarkedRun], sight: Sight) -> None:
         due = renewals(runs, sight)

@@ -235,7 +235,7 @@ class Agent:
             (parts.log_follower.look, lambda: LOGS_S),
             (parts.kept_logs.look, lambda: LOGS_S),
             (parts.kept_logs.sweep, lambda: KEPT_LOGS_S),
-            (parts.metering.ask_hub, lambda: RECEIPTS_S),
+            (parts.metering.ask_hub, parts.metering.ask_pause_s),
             (parts.metering.look, lambda: RECEIPTS_S),
             (parts.checkpoints.give_back, lambda: HELD_RESULTS_S),
             (renewal.check, renewal.pause_s),

@@ -24,6 +24,7 @@ from hansa.grants.trust import read
 from hansa.member.context import AgentContext
 from hansa.member.facts import facts_of
 from hansa.member.runs import stale_grants
+from hansa.member.runs.metering import Metering
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
@@ -60,9 +61,10 @@ class GrantDecision:
 class Judge:
     """Judges grants as they arrive. One task runs it."""
 
-    def __init__(self, context: AgentContext) -> None:
-        """``context``: shared state."""
+    def __init__(self, context: AgentContext, metering: Metering) -> None:
+        """``context``: shared state; ``metering`` opens what is accepted."""
         self._context = context
+        self._metering = metering
         self._inbox: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._untold: dict[str, tuple[Manifest, Judgement]] = {}
@@ -128,7 +130,7 @@ class Judge:
         self._wake.set()
 
     async def _decide(self, names: list[str]) -> None:
-        """1. Judge all. 2. Make it durable. 3. Tell the hub. Undecided: nothing was told."""
+        """1. Judge all. 2. Make it durable. 3. Tell the hub, and open their rows. Undecided: nothing was told."""
         context = self._context
         grants = [context.grants.get(f"{context.hub_namespace}/{name}") for name in names]
         decisions = await self._judge_all([grant for grant in grants if grant is not None])
@@ -139,9 +141,17 @@ class Judge:
             for decision in decisions:
                 self._forget(decision)
             raise
-        await asyncio.gather(*(self._tell_by_itself(decision) for decision in decisions))
+        tellings = (self._tell_by_itself(decision) for decision in decisions)
+        await asyncio.gather(self._open_rows(), *tellings)
         if not all(decision.judgement.accepted for decision in decisions):
             context.dirty.set()
+
+    async def _open_rows(self) -> None:
+        """Open all that was accepted in one write; what fails is tried again before anything is made."""
+        try:
+            await self._metering.open_accepted()
+        except HansaError as error:
+            log.info("runs are not opened yet", extra={"error": str(error)})
 
     async def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
         """Judge each by itself: one that nobody can digest keeps no other waiting.

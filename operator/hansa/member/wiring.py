@@ -154,8 +154,8 @@ def assemble(
         cluster_state=ClusterState(rules=settings.machine_rules()),
     )
     context.epochs.is_live = partial(is_live, context)
-    judge, held_results = Judge(context), HeldResults(context)
     metering, objects = Metering(context), RunObjects(context)
+    judge, held_results = Judge(context, metering), HeldResults(context)
     kept_logs = KeptLogs(context)
     log_follower = LogFollower(context, objects, kept_logs)
     endings = Endings(context, objects, held_results, log_follower)

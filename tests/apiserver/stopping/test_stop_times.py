@@ -169,7 +169,7 @@ async def test_all_pods_are_gone_in_time(
     said = f"{p99_s} s ({len(gone_s)} pods of {RUNS} runs, the last told after {max(told_s):.1f} s)"
     record_property(f"Stopped, {fault.__name__}: all pods gone, p99", said)
     _note({"situation": fault.__name__, "p99_s": p99_s})
-    assert p99_s <= LIMIT_S
+    assert p99_s <= LIMIT_S, said
 
 
 def _note(row: dict[str, object]) -> None:

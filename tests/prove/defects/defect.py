@@ -27,7 +27,7 @@ class Defect:
     seeds: int = 0
     """Simulation seeds of which at least one has to show a violation; with ``suites``: either."""
     plan: str = ""
-    """Words of the fault plans on real API servers of which one has to show a violation."""
+    """Words of the fault plans on real API servers of which one has to show a violation; with others: any."""
 
     def spoil(self, root: Path) -> None:
         """Put it into the checkout at ``root``."""

@@ -17,8 +17,7 @@ OUTGOING, PERMITS = (
     "unit/grants/exports/test_permits.py",
 )
 HELD, GUARD = "unit/grants/exports/test_held_result.py", "unit/guard/test_guard.py"
-TIME_KEPT, CLOCKS = "unit/guard/test_time_kept.py", "unit/guard/test_clocks.py"
-TRUSTED = "unit/grants/test_trust.py"
+TRUSTED, DELETIONS = "unit/grants/test_trust.py", "unit/guard/test_deletions.py"
 RULES_OF_GUARD, TAMPERED = "unit/reconcile/member/test_guard.py", "random/test_tampered_grants.py"
 
 TRUST: Mapping[str, Defect] = {
@@ -211,24 +210,13 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         "guard/guard.py",
         'await self._cluster.delete(f"{NAMESPACES}/{run.name}", uid=run.uid)',
         'await self._cluster.delete(f"{NAMESPACES}/{run.name}")',
-        GUARD,
-        RULES_OF_GUARD,
+        DELETIONS,
     ),
-    "a guard whose clock goes back with the machine's": product(
-        "guard/time_kept.py",
-        "        self._last = now_s, steady_s",
-        "        self._last = now_s, steady_s\n        return wall_s",
-        GUARD,
-    ),
-    "a guard that believes its own clock alone": product(
-        "guard/time_kept.py",
-        "elif ahead_s is not None and abs(ahead_s) <= self._skew_s:",
-        "elif ahead_s is not None:",
-        CLOCKS,
-        TIME_KEPT,
-    ),
-    "clocks set back together lengthen a contract": product(
-        "guard/guard.py", "run_now_s=self._time.of_runs(run.uid for run in runs),", "", CLOCKS
+    "pods left to the namespaces' controller where the agent was first": product(
+        "guard/guard.py",
+        "if run.name in ends or run.terminating]",
+        "if run.name in ends]",
+        DELETIONS,
     ),
     "pods told to live without a contact": product(
         "reconcile/member/guard.py",

@@ -13,18 +13,21 @@ LINE: Mapping[str, Defect] = {
         REFLECTOR,
         'version = version if isinstance(error, Retryable) else ""',
         "version = version or str(error)",
+        "unit/adapters/test_reflector.py",
         plan="ambiguous 410 to hub>hub watch /apis/hansa.dev/v1alpha1/aijobs",
     ),
     "never listed again": product(
         REFLECTOR,
         "pause_s = self._pace.relist_s * ",
         "pause_s = 1e9 * self._pace.relist_s * ",
+        "unit/adapters/test_reflector.py",
         plan="unobserved hub>hub ADDED /apis/hansa.dev/v1alpha1/aijobs #1",
     ),
     "what a lost answer made stands in the way": product(
         "member/runs/run_objects.py",
         "        except Conflict:\n            return None\n        except Terminal",
         "        except Terminal",
+        "unit/member/runs/test_order_of_writes.py",
         plan="ambiguous lost to vilnius>vilnius create /api/v1/namespaces #1",
     ),
     "a watch that waits for ever": product(

@@ -150,29 +150,24 @@ MEMBER: Mapping[str, Defect] = {
         "unit/member/runs/test_another_workload.py",
         seeds=SEEDS,
     ),
-    "contact that never grows old": product(
-        "member/hub_link/contact.py",
-        "return self._silence(self.moment()).length_s",
-        "return 0.0",
-        "unit/member/hub_link/test_contact.py",
-    ),
-    "a silence forgotten once it is over": product(
-        "member/hub_link/contact.py",
-        "            self._silences.append(silence)",
-        "            silence = self._silence(sent)",
-        "unit/member/hub_link/test_contact.py",
-    ),
     "a hub's store that goes back is not noticed": product(
         "member/duties.py",
         "        if number < self._hub_version:",
         "        if number < 0:",
         "unit/member/test_duties.py",
     ),
-    "a contact to come counts": product(
-        "member/hub_link/contact.py",
-        "last_s is not None and last_s <= clock.now() + skew_s",
-        "last_s is not None",
-        "unit/member/hub_link/test_contact.py",
+    "made before its row is durable": product(
+        "member/runs/run_controller.py",
+        "            await self._metering.begin(entry)\n",
+        "",
+        "unit/member/runs/test_order_of_writes.py",
+    ),
+    "a stop that waits for receipts": product(
+        "member/runs/run_controller.py",
+        "        await context.epochs.put((record,))\n        context.run_index.let_go",
+        "        await context.receipts.outbox()\n"
+        "        await context.epochs.put((record,))\n        context.run_index.let_go",
+        "unit/member/runs/test_deadlines.py",
     ),
     "a signature that covers no epoch": product(
         "grants/envelope.py",
@@ -281,12 +276,6 @@ HUB: Mapping[str, Defect] = {
         "number for number in told",
         DERIVE,
         "unit/reconcile/hub/test_derive_outdated.py",
-    ),
-    "a hub that leads by a wrong clock": product(
-        "hub/app.py",
-        "            unfit=self.clock_fault,\n",
-        "",
-        "unit/hub/test_app.py",
     ),
 }
 

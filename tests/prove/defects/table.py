@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.prove.defects import (
+    of_the_clocks,
     of_the_inventory,
     of_the_law,
     of_the_line,
@@ -19,6 +20,7 @@ _TABLES: tuple[Mapping[str, Defect], ...] = (
     of_the_protocol.MEMBER,
     of_the_protocol.HUB,
     of_the_protocol.BOTH,
+    of_the_clocks.CLOCKS,
     of_the_law.TRUST,
     of_the_law.ACCEPTED,
     of_the_law.LOCK_AND_GUARD,

@@ -15,7 +15,7 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.mirror import Kept, Mirror, is_newer
 from hansa.adapters.kube.reflector import Reflector
 from hansa.adapters.turns import MOST_IN_A_TURN
-from hansa.ports import Page
+from hansa.ports import Page, WatchEvent
 from tests.unit.adapters.servers import page_of, serving, thing
 
 VERSIONS = {
@@ -264,3 +264,37 @@ async def test_room_of_what_is_gone_is_given_to_what_is_new():
     mirror.replace(old)
     await list_once(mirror)
     assert set(mirror) == {"b0", "b1", "b2"}
+
+
+class Swallowing:
+    """A server whose watch never tells of what was made; each of its words comes a minute after the last."""
+
+    def __init__(self) -> None:
+        self.now_s, self.lists, self.words = 0.0, 0, 0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    async def pages(self, *_, **__):
+        self.lists += 1
+        yield Page([thing("a", 1), *([thing("b", 2)] if self.lists > 1 else [])], "9")
+
+    async def watch(self, *_, **__):
+        while self.words < 100:
+            self.words += 1
+            self.now_s += 60.0
+            yield WatchEvent("BOOKMARK", thing("bookmark", 9))
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+
+async def test_what_a_watch_does_not_tell_is_found_by_the_next_list():
+    server = Swallowing()
+    mirror = Reflector(server, "/jobs", clock=server, relist_s=600.0)
+    task = asyncio.create_task(mirror.run())
+    async with asyncio.timeout(5):
+        while "b" not in mirror:  # noqa: ASYNC110  # what the reflector keeps
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert server.words <= 12

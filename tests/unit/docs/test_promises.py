@@ -12,7 +12,7 @@ import pytest
 TESTS = Path(__file__).parents[2]
 EXPLANATION = TESTS.parent / "docs" / "explanation"
 PAGES = ("threat-model.md", "fencing.md")
-NAMED = re.compile(r"`([a-z_/]+/test_\w+\.py)::(test_\w+)`")
+NAMED = re.compile(r"`([a-z0-9_/]+/test_\w+\.py)::(test_\w+)`")
 NOT_HELD = "not stopped"
 REFERENCES = sorted(
     {(page, *found) for page in PAGES for found in NAMED.findall((EXPLANATION / page).read_text())}
@@ -44,6 +44,13 @@ def promises(page: str) -> list[str]:
 def test_a_named_test_is_there(page: str, path: str, name: str):
     assert (TESTS / path).exists(), f"{page} names {path}"
     assert name in functions_of(path), f"{page} names {path}::{name}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_looks_like_a_test_is_looked_up(page: str):
+    """A slip in the way that it is written must not make a name one that nobody checks."""
+    written = re.findall(r"`[^`]*(?:::|\btest_)[^`]*`", (EXPLANATION / page).read_text())
+    assert [one for one in written if not NAMED.fullmatch(one)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,20 +1,20 @@
 """Meters runs: opens them when they are accepted, and has receipts signed until nothing of them is left.
 
-Nothing here holds a run up: what cannot be written now is written later, from what is durable by then.
-Only the end of a run waits for its row, as it waits for the memory of its end: after it nobody could
-say any more when the run began.
+A run's row is durable before anything of the run is made, so that whatever ran leaves receipts, also
+where its agent dies a moment later and its grant and its namespace go before another looks. The end of
+a run waits for nothing here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from hansa.api.kinds import SOVEREIGNNODE
-from hansa.errors import HansaError
+from hansa.errors import HansaError, Retryable, Terminal
 from hansa.grants.envelope import canonical, grant_name, pre_auth, workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.trust import by_id
@@ -29,6 +29,7 @@ from hansa.reconcile.member.lifecycle import end_reason
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 
 log = logging.getLogger(__name__)
+ASK_S = 15.0
 SALT_TYPE = "application/vnd.hansa.gpu-salt.v1alpha1+json"
 
 
@@ -45,8 +46,7 @@ class Metering:
     async def look(self) -> None:
         """1. Open what was accepted. 2. Close what is lost. 3. Sign what is due. 4. Show it."""
         context = self._context
-        for entry in list(self._unopened()) if self._node_spec is not None else ():
-            await self._note(entry)
+        await self.open_accepted()
         lost = [record for run in context.receipts.runs.values() for record in self._lost(run)]
         if lost:
             await context.epochs.put(lost)
@@ -75,35 +75,59 @@ class Metering:
             if trouble:
                 log.warning("watermark not taken", extra={"why": trouble})
 
-    async def note_end(
-        self, entry: Entry, *, ended_s: float | None = None, result: str | None = None
-    ) -> None:
-        """Keep what only the run's own objects tell, before they are deleted."""
-        known = self._context.receipts.runs.get(_run(entry))
-        is_known = known is not None and (ended_s is None or known.finished is not None)
-        is_known = is_known and self._context.receipts.is_durable(_run(entry))
-        if not is_known and self._is_accepted(entry):
-            await self._note(
-                entry,
-                finished=None if ended_s is None else rfc3339(ended_s),
-                result_digest=None if result is None else _digest(result),
-            )
+    def ask_pause_s(self) -> float:
+        """Return how long to wait before asking again: less while nothing can be begun for want of terms."""
+        return ASK_S if self._node_spec is not None else self._context.settings.timing.retry_seconds
 
-    async def _note(self, entry: Entry, **news: str | None) -> None:
+    async def open_accepted(self) -> None:
+        """Open all that was accepted and is not yet, in one go: a write for each page of rows."""
+        rows = list(self._rows(self._unopened()))
+        if rows:
+            await self._context.receipts.note(*rows)
+
+    async def begin(self, entry: Entry) -> None:
+        """Return when the row of an accepted run is durable: nothing of the run may be made before.
+
+        Raises ``Terminal`` for a run that no receipt can describe, ``Retryable`` while there is no row.
+        """
+        receipts = self._context.receipts
+        if not receipts.is_durable(_run(entry)) and not await receipts.note(self._row(entry)):
+            raise Retryable("no room for its receipts: the ledger takes none")
+
+    async def note_finish(self, entry: Entry, *, ended_s: float, result: str | None) -> None:
+        """Keep what only the run's own objects tell, before they are deleted."""
+        receipts = self._context.receipts
+        known = receipts.runs.get(_run(entry))
+        is_kept = known is not None and known.finished is not None
+        is_kept = is_kept and receipts.is_durable(_run(entry))
+        if is_kept or not self._is_accepted(entry):
+            return
+        digest = None if result is None else _digest(result)
+        news = {"finished": rfc3339(ended_s), "result_digest": digest}
+        for row in self._rows((entry,)) if known is None else (known,):
+            await receipts.note(row.model_copy(update=news))
+
+    def _rows(self, entries: Iterable[Entry]) -> Iterator[MeteredRun]:
+        """Yield the rows of runs that can be opened now; one that cannot holds up no other."""
+        for entry in entries:
+            try:
+                yield self._row(entry)
+            except HansaError as error:
+                log.info("run is not opened", extra={"run": entry.name, "why": str(error)})
+
+    def _row(self, entry: Entry) -> MeteredRun:
+        """Return the row that a run begins with, under the terms of now."""
         policy = self._context.cluster_state.policy.spec
         if policy is not None:
             self._jurisdiction = policy.jurisdiction
         if not self._jurisdiction:
-            log.error("run is not metered: no policy says where we are", extra={"run": entry.name})
-            return
+            raise Retryable("no policy says where we are")
+        if self._node_spec is None:
+            raise Retryable("the hub has not yet said under which terms this node works")
         try:
-            run = self._opened(entry, self._jurisdiction)
+            return self._opened(entry, self._jurisdiction)
         except ValueError as error:
-            # It holds up no other run, and not its own end.
-            why = f"run is not metered: {error}"[:300]
-            log.error(why, extra={"run": entry.name})  # noqa: TRY400  # told by its text
-            return
-        await self._context.receipts.note(run.model_copy(update=news))
+            raise Terminal(f"no receipt can describe it: {error}"[:300]) from error
 
     def _unopened(self) -> Iterator[Entry]:
         context = self._context
@@ -111,7 +135,9 @@ class Metering:
             entry = context.run_index.get(name)
             if entry is None or _run(entry) in context.receipts.runs:
                 continue
-            if self._is_accepted(entry):
+            # What an earlier process accepted has no class, and so no price, until it is made.
+            is_waiting = entry.gpus and not entry.gpu_class and not context.namespaces.get(name)
+            if self._is_accepted(entry) and not is_waiting:
                 yield entry
 
     def _is_accepted(self, entry: Entry) -> bool:

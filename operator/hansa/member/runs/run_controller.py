@@ -263,6 +263,8 @@ class RunController:
         except TimeoutError:
             raise Retryable("grants are being judged; accepted work is made after them") from None
         try:
+            entry = self._objects.with_class(entry)
+            await self._metering.begin(entry)
             await self._objects.build(entry)
         except (Terminal, NotFound) as error:
             log.warning("run not made", extra={"run": entry.name, "error": str(error)})
@@ -301,7 +303,6 @@ class RunController:
     async def _end(self, entry: Entry, reason: EndReason, message: str = "") -> None:
         """Make the end durable before anything is deleted."""
         context = self._context
-        await self._metering.note_end(entry)
         record = context.record(entry.spec, entry.digest, Outcome.ENDED, reason=reason.value)
         await context.epochs.put((record,))
         context.run_index.let_go(entry.name)
@@ -319,7 +320,7 @@ class RunController:
             await self._end(entry, told)
         else:
             result = told["status"].get("result")
-            await self._metering.note_end(entry, ended_s=action.at_s, result=result)
+            await self._metering.note_finish(entry, ended_s=action.at_s, result=result)
             await self._send(entry, told)
 
     async def _close(self, name: str) -> None:

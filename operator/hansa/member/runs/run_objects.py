@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hansa.api.memberpolicy import MemberPolicySpec
@@ -74,6 +74,17 @@ class RunObjects:
         self._home = SiteObjects(context.own, context.settings.namespace)
         rules = context.settings.runs.checkpoint_rules()
         self.checkpoints = CheckpointVolumes(context.own, context.clock, rules)
+
+    def with_class(self, entry: Entry) -> Entry:
+        """Choose a GPU class for a run that an earlier process accepted; there may be none."""
+        if entry.gpu_class or not entry.gpus:
+            return entry
+        index = self._context.run_index
+        stock = self._context.cluster_state.inventory(index.held).stock
+        for gpu_class in fitting_classes(entry.spec.job_spec, stock)[:1]:
+            index.choose_class(entry.name, gpu_class)
+            return replace(entry, gpu_class=gpu_class)
+        return entry
 
     async def build(self, entry: Entry) -> None:
         """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
@@ -224,15 +235,14 @@ class RunObjects:
         if policy is None:
             raise Retryable(f"no policy to render under: {context.cluster_state.policy.problem}")
         inventory = context.cluster_state.inventory(context.run_index.held)
-        gpu_class = entry.gpu_class or self._late_class(entry, inventory.stock)
         rendering, contract = context.settings.rendering, context.contract(entry)
         pods = context.settings.runs.pods()
         return RunRequest(
             grant=entry.spec,
             wire=entry.wire,
             policy=policy,
-            gpu_class=gpu_class,
-            cards=inventory.choice(gpu_class) if gpu_class else None,
+            gpu_class=entry.gpu_class,
+            cards=inventory.choice(entry.gpu_class) if entry.gpu_class else None,
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
@@ -252,13 +262,6 @@ class RunObjects:
                 machines=context.cluster_state.rules,
             ),
         )
-
-    def _late_class(self, entry: Entry, stock: Mapping[str, Any]) -> str:
-        """Choose a class for a run that was accepted by an earlier process."""
-        classes = fitting_classes(entry.spec.job_spec, stock) if entry.gpus else []
-        if classes:
-            self._context.run_index.choose_class(entry.name, classes[0])
-        return classes[0] if classes else ""
 
     def _volumes(self, entry: Entry) -> dict[str, Mapping[str, Any]]:
         held = self._context.cluster_state.volumes

@@ -83,6 +83,8 @@ class ReceiptStore:
         """Page → sequences on it."""
         self._foreign: dict[int, set[int]] = {}
         """Page → sequences on it that another key signed: they make room when the page is written."""
+        self._noted: dict[str, MeteredRun] = {}
+        """What was noted since the last write: it is laid over what stands there, and goes with the next."""
         self._behind: dict[str, MeteredRun | None] = {}
         """Rows that are not written yet; None: to be deleted."""
         self._is_read = False
@@ -101,18 +103,20 @@ class ReceiptStore:
 
     def is_durable(self, run: str) -> bool:
         """Tell whether a run is known here and on disk alike: a write may have failed, or still be under way."""
-        return run in self.runs and run not in self._behind and not self._lock.locked()
+        return run in self.runs and run not in self._behind and run not in self._noted
 
-    async def note(self, run: MeteredRun) -> bool:
-        """Make a run, or what became known of it, durable; False: there is no room for it."""
-        if run.run not in self.runs and self._is_full(run.run):
-            log.error("run is not metered: no room", extra={"run": run.run})
-            return False
-        self._put(run)
+    async def note(self, *runs: MeteredRun) -> bool:
+        """Make runs, or what became known of them, durable; False: there is no room for one.
+
+        What is noted while a write is under way goes with the next one, a write for each page of rows.
+        """
+        for run in runs:
+            noted = self._noted.get(run.run)
+            self._noted[run.run] = run if noted is None else joined(noted, run)
         async with self._lock:
             await self._read()
             await self._flush()
-        return True
+        return all(self.is_durable(run.run) for run in runs)
 
     async def issue(self, sights: Mapping[str, Sight]) -> None:
         """Sign what is due and make it durable, in the order in which it ended."""
@@ -231,23 +235,29 @@ class ReceiptStore:
         run = self.runs.get(receipt.run) or MeteredRun(work=receipt.work, until=receipt.start)
         if receipt.last:
             self.runs.pop(receipt.run, None)
+            self._noted.pop(receipt.run, None)
         elif receipt.part > run.parts:
             self.runs[receipt.run] = run.after(receipt)
         self._behind[receipt.run] = self.runs.get(receipt.run)
 
     async def _flush(self) -> None:
+        self._take_in()
         by_page: defaultdict[int, dict[str, str | None]] = defaultdict(dict)
         for name, run in self._behind.items():
             by_page[_run_page(name)][name] = None if run is None else row_of(run)
-        written, self._behind = self._behind, {}
-        try:
-            for page, lines in by_page.items():
-                await self._guarded(
-                    RUNS.format(page), {**lines, UPTO: upto_of(self.head, self._key_id)}
-                )
-        except BaseException:
-            self._behind = {**written, **self._behind}
-            raise
+        upto = upto_of(self.head, self._key_id)
+        for page, lines in by_page.items():
+            await self._guarded(RUNS.format(page), {**lines, UPTO: upto})
+        self._behind.clear()
+
+    def _take_in(self) -> None:
+        """Lay what was noted over what is known."""
+        noted, self._noted = self._noted, {}
+        for run in noted.values():
+            if run.run not in self.runs and self._is_full(run.run):
+                log.error("run is not metered: no room", extra={"run": run.run})
+            else:
+                self._put(run)
 
     async def _guarded(self, name: str, lines: Mapping[str, str | None]) -> None:
         """Write; where somebody else has written, or an answer was lost, all is read again."""
@@ -259,7 +269,9 @@ class ReceiptStore:
 
     def _put(self, run: MeteredRun) -> None:
         known = self.runs.get(run.run)
-        self.runs[run.run] = self._behind[run.run] = run if known is None else joined(known, run)
+        row = run if known is None else joined(known, run)
+        if row != known:
+            self.runs[run.run] = self._behind[run.run] = row
 
     async def _read(self) -> None:
         """Read all that stands there, unless memory is just that."""

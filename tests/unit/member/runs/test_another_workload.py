@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from hansa.api.aijob import SERVED_WORKLOADS
-from hansa.api.kinds import WORKGRANT
+from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.grants.epochs import Outcome
 from hansa.grants.facts import Proposal
@@ -104,6 +104,8 @@ class Running:
         state = self.parts.context.cluster_state
         state.canary, state.kuberay = Canary("Denied", ""), KubeRay("1.6.1", "", "")
         state.resolver = "10.96.0.53"
+        node = {"metadata": {"name": "tartu"}, "spec": {}}
+        self.hub.put(SOVEREIGNNODE.path(name="tartu"), node)
         exports = {"logs": "Allow", "result": "Allow"}
         state.put_policy(HeldPolicy(policy(datasets=[], exports=exports), 1, "u", ""))
 
@@ -134,6 +136,7 @@ class Running:
 async def working(agent):
     """Run the parts of an agent that concern runs."""
     context = agent.parts.context
+    await agent.parts.metering.ask_hub()
     caches = [context.namespaces, *(one.objects for one in context.watched)]
     jobs = [cache.run() for cache in caches]
     tasks = [asyncio.create_task(one) for one in jobs]

@@ -62,3 +62,15 @@ async def test_a_hub_that_is_silent_for_too_long_ends_what_runs(agent):
     record = await stopped(agent)
     assert (record.outcome, record.reason) == (Outcome.ENDED, EndReason.UNATTENDED)
     assert agent.parts.context.run_index.get(RUN) is not None
+
+
+async def test_a_stop_waits_for_no_receipt(agent):
+    """Whatever holds the pages of receipts up: an API server that takes its time, or a long write."""
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: WORK in agent.own.objects)
+    law = policy(datasets=[], switch="Stopped")
+    agent.parts.context.cluster_state.put_policy(HeldPolicy(law, 2, "u", ""))
+    async with agent.parts.context.receipts._lock:
+        record = await stopped(agent)
+    assert (record.outcome, record.reason) == (Outcome.ENDED, EndReason.STOPPED)

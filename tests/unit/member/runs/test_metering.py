@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from unittest.mock import AsyncMock
 
 import pytest
 
@@ -13,7 +12,6 @@ from hansa.errors import Retryable
 from hansa.grants.epochs import Outcome
 from hansa.member import wiring
 from hansa.member.publisher import Publisher
-from hansa.member.runs import metering
 from hansa.receipts.chain import Grant, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Opened, unseal
 from hansa.receipts.watermark import acknowledge
@@ -213,25 +211,6 @@ async def test_a_run_that_is_gone_here_and_at_the_hub_is_over_and_costs_no_more(
     assert again.context.receipts.runs == {}
 
 
-async def test_a_run_whose_row_could_not_be_written_ends_only_after_it_is(agent, monkeypatch):
-    """Else an agent that dies between the two has a run that ended and that nobody knows the begin of."""
-    agent.granted()
-    async with working(agent):
-        await agent.started()
-        store, flush = agent.context.receipts, agent.context.receipts._flush
-
-        monkeypatch.setattr(store, "_flush", AsyncMock(side_effect=Retryable("connection reset")))
-        with pytest.raises(Retryable):
-            await agent.look(10)
-        assert RUN in store.runs
-        monkeypatch.setattr(store, "_flush", flush)
-        (name,) = agent.context.run_index.names()
-        await agent.parts.metering.note_end(agent.context.run_index.get(name))
-    again = Metered(agent.own)
-    await again.context.receipts.outbox()
-    assert RUN in again.context.receipts.runs
-
-
 async def test_a_taken_receipt_is_shown_no_more_and_is_kept(agent):
     agent.granted()
     async with working(agent):
@@ -333,18 +312,3 @@ async def test_a_price_nested_without_end_holds_up_the_end_of_no_run(agent):
         await agent.ended()
         await agent.look(410)
     assert agent.shown()[-1].receipt.last
-
-
-async def test_a_run_that_cannot_be_described_holds_up_no_other(agent, monkeypatch, caplog):
-    agent.granted()
-
-    def undescribed(*_):
-        raise ValueError("not foreseen")
-
-    monkeypatch.setattr(metering, "work_of", undescribed)
-    async with working(agent):
-        await agent.started()
-        await agent.look(10)
-        agent.now_s = NOW_S + 405
-        await agent.ended()
-    assert "run is not metered" in caplog.text
