@@ -6,7 +6,7 @@ import asyncio
 
 from hansa.member.state import receipt_store
 from hansa.model.times import rfc3339
-from hansa.receipts.tiling import Sight
+from hansa.receipts.metering import Sight
 from tests.unit.member.state.receipt_store_kit import maps, metered, store_on
 from tests.unit.receipts.receipt_kit import NOW_S
 
