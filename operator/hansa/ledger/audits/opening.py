@@ -13,6 +13,7 @@ from hansa.ledger.audits.levels import Levels
 from hansa.ledger.audits.telling import Telling
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
+from hansa.ledger.receipts.grant_notes import GrantNotes
 from hansa.ledger.receipts.source import NodeReceipts
 from hansa.ledger.settings import Audits as Settings
 from hansa.ledger.source import ReceiptSource
@@ -41,4 +42,5 @@ def open_audits(
         levels=Levels(book, facts, source.logbook),
         telling=Telling(cluster, source.signer),
     )
-    return Audits(cluster, parts, source.logbook, evidence, clock)
+    source.hub.keep_notes(GrantNotes())
+    return Audits(cluster, parts, source, evidence, clock)

@@ -47,7 +47,7 @@ class NodeReceipts:
     ) -> None:
         """``signer``: the hub's key. ``logbook`` None: nothing is logged."""
         self._cluster = cluster
-        self._hub = hub
+        self.hub = hub
         self._evidence = evidence
         self.signer = signer
         self._clock = clock
@@ -62,9 +62,9 @@ class NodeReceipts:
 
     async def take(self) -> Sequence[Usage]:
         """Take what nodes show, one after the other; a node that cannot be taken holds up no other."""
-        if not self._hub.synced:
+        if not self.hub.synced:
             return ()
-        nodes = list(self._hub.nodes())
+        nodes = list(self.hub.nodes())
         await self._remember()
         self.behind = sum(map(_waiting, nodes))
         for node in nodes:
@@ -77,9 +77,9 @@ class NodeReceipts:
         """Do nothing: evidence is kept before the books see it, and members were told then."""
 
     async def _remember(self) -> None:
-        found = self._hub.unkept()
+        found = self.hub.unkept()
         await asyncio.to_thread(self._evidence.remember, list(found.values()), self._now_ms())
-        self._hub.kept(found)
+        self.hub.kept(found)
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
@@ -101,7 +101,7 @@ class NodeReceipts:
         node_key = key_id(base64.b64decode(pinned))
         verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
         if verdict.is_strange:
-            late = await self._hub.look_again(node)
+            late = await self.hub.look_again(node)
             await asyncio.to_thread(self._evidence.remember, late, self._now_ms())
             verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
         # A second version finds its place in the chain taken, and stays as a difference alone.

@@ -36,6 +36,14 @@ async def test_a_run_is_audited_elsewhere_and_found_equal(league: SmallLeague):
     assert league.level("tartu") == "L1"
 
 
+async def test_a_run_whose_grant_is_gone_before_the_next_pass_is_audited_too(league: SmallLeague):
+    await league.tick()
+    await league.flash("study", "tartu")
+    await league.until(lambda: bool(league.told("study")))
+    assert league.told("study")["audit"] == "Due"
+    await league.until(lambda: league.told("study")["audit"] == "Passed")
+
+
 async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_level(
     league: SmallLeague,
 ):
