@@ -147,7 +147,9 @@ class Audits:
         for _, word in await asyncio.to_thread(book.open_words, b.VERDICT, b.DONE):
             said = word.body
             extra = {name: said[name] for name in ("run", "node", "verdict", "why")}
-            log.log(logging.WARNING if said["doubtful"] else logging.INFO, "audit closed", extra=extra)
+            log.log(
+                logging.WARNING if said["doubtful"] else logging.INFO, "audit closed", extra=extra
+            )
             await asyncio.to_thread(self._parts.verdicts.follow, said, now_s * 1000)
             doubt = f"{said['node']} was found to have cheated in run {said['run']}: {said['why']}"
             words = [Word(b.run(run), b.DOUBTFUL, {"why": doubt}) for run in said["doubtful"]]

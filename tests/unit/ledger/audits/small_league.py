@@ -42,7 +42,7 @@ from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
 from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster, merged
-from tests.unit.ledger.receipts.test_source import heard
+from tests.unit.ledger.receipts.ledger_kit import heard
 
 KEYS = {HUB.key_id: HUB.public_key}
 RUN_S = 60

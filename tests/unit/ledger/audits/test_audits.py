@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from securesystemslib import dsse
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from hansa.accounting.postings import Event
+from hansa.errors import Retryable
+from hansa.ledger.audits.book import Word, epoch
 from tests.unit.grants.grant_kit import HUB
 from tests.unit.ledger.audits.small_league import CPU_ONLY, SmallLeague
 
@@ -205,6 +207,32 @@ async def test_with_much_at_stake_few_are_drawn(league: SmallLeague):
     told = [league.told(f"study-{n}") for n in range(10)]
     assert [one["audit"] for one in told].count("NotDrawn") >= 8
     assert {one["reached"] for one in told} == {"L1"}
+
+
+async def test_the_book_is_read_as_often_for_many_runs_as_for_few(league: SmallLeague):
+    await league.tick()
+    reads: list[str] = []
+    event.listen(league.engine, "before_cursor_execute", lambda *call: reads.append(call[2]))
+
+    async def reads_of(count: int) -> int:
+        runs = {f"{league.submit(f'job-{count}-{n}', 'tartu')}.1": f"{n}" for n in range(count)}
+        league.audits._parts.book.add([Word(epoch(count), "Drawn", {"runs": runs, "unfit": {}})], 1)
+        reads.clear()
+        await league.audits._tell_drawn({}, 1)
+        assert league.told(f"job-{count}-0") == {}  # nobody has noted its spec yet
+        return sum(said.startswith("SELECT") for said in reads)
+
+    assert await reads_of(40) == await reads_of(2) > 0
+
+
+async def test_while_the_hub_is_away_no_epoch_goes_by(league: SmallLeague):
+    await league.ticks(2)
+    before = league.audits._parts.book.open("Opened", "Closed")
+    league.hub.is_away = True
+    league.clock.seconds += 1000
+    with pytest.raises(Retryable):
+        await league.audits.step()
+    assert league.audits._parts.book.open("Opened", "Closed") == before
 
 
 async def test_a_key_that_is_revealed_for_another_root_does_not_count(league: SmallLeague):

@@ -14,26 +14,15 @@ from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
 from hansa.receipts.work_receipt import WorkReceipt
 from tests.unit.grants.grant_kit import NOW_S, UID
-from tests.unit.ledger.receipts.test_source import (
+from tests.unit.ledger.receipts.ledger_kit import (
     SPEC,
-    Clock,
+    Jumping,
     Ledger,
-    ledger,
     receipts,
     shown,
     tartu,
 )
 from tests.unit.receipts.receipt_kit import OTHER, changed, head_after
-
-__all__ = ["ledger"]
-
-
-class Jumping(Clock):
-    def __init__(self) -> None:
-        self.seconds = super().now()
-
-    def now(self) -> float:
-        return self.seconds
 
 
 def rechained(found: list[WorkReceipt], place: int, **changes: Any) -> list[WorkReceipt]:
