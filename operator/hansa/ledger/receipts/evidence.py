@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,19 +16,16 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, sele
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.ledger.receipts.before import Before, grants_of, head_of, receipt_in
 from hansa.ledger.receipts.grants import Granted, granted_from
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
 from hansa.ledger.store.rows import shown
-from hansa.receipts.chain import Head, Known, RunSoFar, Sold
-from hansa.receipts.envelope import Opened, peek, wire
-from hansa.receipts.problems import Problem
-from hansa.receipts.work_receipt import WorkReceipt, seconds
+from hansa.receipts.chain import Head
+from hansa.receipts.envelope import Opened, wire
+from hansa.receipts.work_receipt import WorkReceipt
 
 MOST_AT_ONCE = 500
-MOST_MEETING = 16_384
-"""Receipts that one is held against for GPUs sold twice: a member's runs take turns, and are far fewer."""
-A_READ = 500
 
 
 class Place(NamedTuple):
@@ -80,40 +78,23 @@ class Evidence:
 
     def granted(self, run: str, node_key: str) -> Granted | None:
         """Return the grant of a run to a node; None: the ledger never saw one."""
-        table = schema.GRANT
-        wanted = select(table.c.body).where(table.c.run == run, table.c.node_key == node_key)
+        return self.all_granted([run]).get((run, node_key))
+
+    def all_granted(self, runs: Iterable[str]) -> dict[tuple[str, str], Granted]:
+        """Return (run, node's key) → grant, of those runs that have one."""
         with reading(self._engine) as connection:
-            body = connection.execute(wanted).scalar()
-        return None if body is None else granted_from(json.loads(body))
+            return grants_of(connection, runs)
 
     def head(self, node_key: str) -> Head:
         """Return the newest receipt of a node's chain."""
-        table = schema.EVIDENCE
-        newest = select(table).where(table.c.node_key == node_key).limit(1)
-        newest = newest.order_by(table.c.sequence.desc())
         with reading(self._engine) as connection:
-            last = connection.execute(newest).mappings().first()
-            sound = connection.execute(newest.where(table.c.problem == "")).mappings().first()
-        if last is None:
-            return Head()
-        issued_s = 0 if sound is None else _receipt(sound).issued_s
-        return Head(last["sequence"], last["digest"], issued_s)
+            return head_of(connection, node_key)
 
-    def digest_at(self, node_key: str, sequence: int) -> str:
-        """Return the digest of the receipt at a place of a chain; empty: there is none."""
-        table = schema.EVIDENCE
-        wanted = select(table.c.digest).where(
-            table.c.node_key == node_key, table.c.sequence == sequence
-        )
+    @contextmanager
+    def before(self, node_key: str, receipts: Sequence[WorkReceipt]) -> Iterator[Before]:
+        """Yield what receipts that a node shows are held against."""
         with reading(self._engine) as connection:
-            return connection.execute(wanted).scalar() or ""
-
-    def known_for(self, receipt: WorkReceipt, head: Head) -> Known:
-        """Return what a receipt that may follow ``head`` is held against."""
-        with reading(self._engine) as connection:
-            run = _run_so_far(connection, receipt)
-            sold, crowded = _sold_beside(connection, receipt) if receipt.held else ({}, False)
-        return Known(head, {} if run is None else {receipt.run: run}, sold, crowded=crowded)
+            yield Before(connection, node_key, receipts)
 
     def add(self, taken: Sequence[Taken], recorded_ms: int) -> None:
         """Keep receipts in one transaction, and as differences of the books what is disputed."""
@@ -255,51 +236,7 @@ def _difference(one: Taken, dispute: Dispute, recorded_ms: int) -> dict[str, obj
 
 
 def _receipt(row: RowMapping) -> WorkReceipt:
-    found = peek(ReceiptEnvelope.model_validate_json(row["envelope"]))
-    if found is None:
-        raise ValueError(f"evidence {row['digest']} cannot be read: the database was changed")
-    return found
-
-
-def _run_so_far(connection: Connection, receipt: WorkReceipt) -> RunSoFar | None:
-    """Return what a node's receipts of a run have covered, the disputed ones too: see ``chain.follow``."""
-    table = schema.EVIDENCE
-    of_run = (table.c.run == receipt.run) & (table.c.node_key == receipt.work.node_key)
-    rows, newest = select(table).where(of_run).limit(1), table.c.sequence.desc()
-    last = connection.execute(rows.order_by(newest)).mappings().first()
-    if last is None:
-        return None
-    sound = connection.execute(rows.where(table.c.problem == "").order_by(newest)).mappings()
-    oldest = connection.execute(rows.order_by(table.c.sequence)).mappings()
-    base = _receipt(sound.first() or oldest.one())
-    part, until_s = connection.execute(
-        select(func.max(table.c.part), func.max(table.c.end_s)).where(of_run)
-    ).one()
-    over = table.c.problem == Problem.RUN_OVER.value
-    was_over = connection.execute(select(exists().where(of_run, over))).scalar_one()
-    return RunSoFar(base.work, part, until_s, base.last or _receipt(last).last or was_over)
-
-
-def _sold_beside(
-    connection: Connection, receipt: WorkReceipt
-) -> tuple[dict[str, tuple[Sold, ...]], bool]:
-    """Return when a receipt's GPUs served others in its time, and whether there are too many to look at."""
-    table = schema.EVIDENCE
-    meeting = (
-        select(table)
-        .where(table.c.node_key == receipt.work.node_key, table.c.problem == "")
-        .where(table.c.end_s >= receipt.start_s, table.c.start_s <= receipt.end_s)
-        .limit(MOST_MEETING + 1)
-        .execution_options(yield_per=A_READ)
-    )
-    wanted, count = {gpu.gpu for gpu in receipt.held}, 0
-    found: dict[str, tuple[Sold, ...]] = {}
-    for count, row in enumerate(connection.execute(meeting).mappings(), 1):  # noqa: B007  # counted
-        other = _receipt(row)
-        for gpu in (gpu for gpu in other.held if gpu.gpu in wanted):
-            one = Sold(other.run, seconds(gpu.start), seconds(gpu.end))
-            found[gpu.gpu] = (*found.get(gpu.gpu, ()), one)
-    return found, count > MOST_MEETING
+    return receipt_in(row["envelope"], row["digest"])
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:

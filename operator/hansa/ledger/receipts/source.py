@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import partial
 from typing import Any
 
 from hansa.accounting import amounts
@@ -116,11 +116,8 @@ class NodeReceipts:
     def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
         keys = {node_key: pinned, self.signer.key_id: self.signer.public_key}
         moment = Moment(self._clock.now(), self._skew_s)
-        kept = self._evidence
-        # A grant never changes, and a window has many receipts of one run.
-        granted = cache(kept.granted)
-        bench = Bench(keys, self.signer, kept.known_for, granted, kept.digest_at, moment=moment)
-        return judge(shown, kept.head(node_key), bench)
+        before = partial(self._evidence.before, node_key)
+        return judge(shown, Bench(keys, self.signer, before, moment))
 
     async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
         mark = acknowledge(
@@ -158,11 +155,11 @@ class NodeReceipts:
     def _unbooked(self) -> list[Usage]:
         waiting = self._evidence.unbooked() + self._again()
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
-        granted_of = cache(self._evidence.granted)
+        granted_of = self._evidence.all_granted(receipt.run for _, receipt in waiting)
         return [
             _usage(digest, receipt, granted, begins[receipt.run])
             for digest, receipt in waiting
-            if (granted := granted_of(receipt.run, receipt.work.node_key)) is not None
+            if (granted := granted_of.get((receipt.run, receipt.work.node_key))) is not None
         ]
 
     def _again(self) -> list[tuple[str, WorkReceipt]]:
