@@ -26,6 +26,7 @@ from hansa.ledger.audits.duty import Audits, Figures
 from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
 from hansa.ledger.league import League
+from hansa.ledger.lookback import Lookback
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.opening import open_source
 from hansa.ledger.settings import LedgerSettings
@@ -87,6 +88,7 @@ class Ledger:
         self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
         self._reader = LedgerReader(self._engine)
         self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
+        self._moved = {event: Lookback(clock) for event in (Event.POST, Event.RELEASE)}
         self._audits = open_audits(self._engine, source)
         self._audits_s = settings.audits.interval_seconds
         self._at_log = asyncio.Lock()
@@ -134,14 +136,13 @@ class Ledger:
             (Event.RELEASE, self._terms.holdback_days * DAY_MS),
         )
         for event, wait_ms in waits:
-            moved = MOST_ROWS
-            while moved == MOST_ROWS:
-                before_ms = now_ms - wait_ms
-                moved = len(
-                    await asyncio.to_thread(
-                        self._writer.move_on, event, now_ms, before_ms=before_ms
-                    )
-                )
+            before_ms, since_ms = now_ms - wait_ms, self._moved[event].since_ms()
+            move_on = partial(
+                self._writer.move_on, event, now_ms, before_ms=before_ms, since_ms=since_ms
+            )
+            while len(await asyncio.to_thread(move_on)) == MOST_ROWS:
+                pass
+            self._moved[event].done(before_ms)
 
     def _has_jumped(self) -> bool:
         monotonic_s, before_s = self._clock.monotonic(), self._offset_s

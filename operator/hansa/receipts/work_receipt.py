@@ -7,6 +7,7 @@ amount of money stands in them: it follows from use and price, and is rounded on
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -206,6 +207,7 @@ def most_joules(work: Work, span_s: int) -> int:
     return work.gpus * span_s * MOST_WATTS
 
 
+@lru_cache(8192)
 def seconds(moment: Moment) -> int:
     """Return a moment in seconds since the Unix epoch; raises ``ValueError`` for a day there is not.
 

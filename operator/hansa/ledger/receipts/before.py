@@ -27,7 +27,7 @@ A_READ = 500
 _T = schema.EVIDENCE
 _OF_NODE = _T.c.node_key == bindparam("node_key")
 _IS_SOUND = _T.c.problem == ""
-_NEWEST = select(_T.c.sequence, _T.c.digest, _T.c.envelope).where(_OF_NODE).limit(1)
+_NEWEST = select(_T.c.sequence, _T.c.digest, _T.c.problem, _T.c.envelope).where(_OF_NODE).limit(1)
 _NEWEST = _NEWEST.order_by(_T.c.sequence.desc())
 _NEWEST_SOUND = _NEWEST.where(_IS_SOUND)
 _AT_PLACES = _T.c.sequence.in_(bindparam("sequences", expanding=True))
@@ -83,10 +83,11 @@ def receipt_in(envelope: str, digest: str) -> WorkReceipt:
 
 def head_of(connection: Connection, node_key: str) -> Head:
     """Return the newest receipt of a node's chain."""
-    last = connection.execute(_NEWEST, {"node_key": node_key}).first()
+    last = sound = connection.execute(_NEWEST, {"node_key": node_key}).first()
     if last is None:
         return Head()
-    sound = connection.execute(_NEWEST_SOUND, {"node_key": node_key}).first()
+    if last.problem:
+        sound = connection.execute(_NEWEST_SOUND, {"node_key": node_key}).first()
     issued_s = 0 if sound is None else receipt_in(sound.envelope, sound.digest).issued_s
     return Head(last.sequence, last.digest, issued_s)
 

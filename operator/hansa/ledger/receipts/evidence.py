@@ -12,7 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select, tuple_
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RowMapping,
+    Table,
+    bindparam,
+    exists,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.api.sovereignnode import ReceiptEnvelope
@@ -55,6 +65,26 @@ class Taken:
     disputes: tuple[Dispute, ...] = ()
 
 
+class Waiting(NamedTuple):
+    """A sound receipt that the books lack."""
+
+    recorded_ms: int
+    digest: str
+    receipt: WorkReceipt
+
+
+_T = schema.EVIDENCE
+_UNBOOKED = (
+    select(_T.c.recorded_ms, _T.c.digest, _T.c.envelope)
+    .where(_T.c.recorded_ms >= bindparam("since_ms"))
+    .where(_T.c.problem == "", _T.c.end_s > _T.c.start_s)
+    .where(~exists().where(schema.RECEIPT.c.receipt_digest == _T.c.digest))
+    .where(~exists().where(schema.DIFFERENCE.c.receipt_digest == _T.c.digest))
+    .order_by(_T.c.recorded_ms, _T.c.node_key, _T.c.sequence)
+    .limit(MOST_AT_ONCE)
+)
+
+
 class Evidence:
     """The receipts and grants that the ledger keeps."""
 
@@ -85,10 +115,10 @@ class Evidence:
         with reading(self._engine) as connection:
             return grants_of(connection, runs)
 
-    def head(self, node_key: str) -> Head:
-        """Return the newest receipt of a node's chain."""
+    def heads(self, node_keys: Iterable[str]) -> dict[str, Head]:
+        """Return the newest receipts of nodes' chains."""
         with reading(self._engine) as connection:
-            return head_of(connection, node_key)
+            return {key: head_of(connection, key) for key in node_keys}
 
     @contextmanager
     def before(self, node_key: str, receipts: Sequence[WorkReceipt]) -> Iterator[Before]:
@@ -107,20 +137,14 @@ class Evidence:
             _insert(connection, schema.EVIDENCE, [_row(one, recorded_ms) for one in taken])
             _insert(connection, schema.DIFFERENCE, disputed)
 
-    def unbooked(self) -> list[tuple[str, WorkReceipt]]:
-        """Return (digest, receipt) of sound ones that the books lack, the oldest first, so many."""
-        table = schema.EVIDENCE
-        booked = exists().where(schema.RECEIPT.c.receipt_digest == table.c.digest)
-        refused = exists().where(schema.DIFFERENCE.c.receipt_digest == table.c.digest)
-        waiting = (
-            select(table)
-            .where(table.c.problem == "", table.c.end_s > table.c.start_s, ~booked, ~refused)
-            .order_by(table.c.end_s, table.c.digest)
-            .limit(MOST_AT_ONCE)
-        )
+    def unbooked(self, since_ms: int = 0) -> list[Waiting]:
+        """Return sound receipts that the books lack, in the order in which they were recorded, so many.
+
+        ``since_ms``: only those recorded then or later.
+        """
         with reading(self._engine) as connection:
-            rows = connection.execute(waiting).mappings().all()
-        return [(row["digest"], _receipt(row)) for row in rows]
+            rows = connection.execute(_UNBOOKED, {"since_ms": since_ms}).all()
+        return [Waiting(ms, digest, receipt_in(text, digest)) for ms, digest, text in rows]
 
     def refused(self, after: tuple[int, str], limit: int) -> list[tuple[str, WorkReceipt]]:
         """Return (digest, receipt) of sound ones that the books refused, in the order of (end, digest).
@@ -163,7 +187,15 @@ class Evidence:
             .limit(limit)
         )
         with reading(self._engine) as connection:
-            return [(Place(*row[:3]), row[3]) for row in connection.execute(wanted)]
+            rows = connection.execute(wanted).all()
+        return [(Place(ms, key, sequence), digest) for ms, key, sequence, digest in rows]
+
+    def count(self, first: Place, last: Place) -> int:
+        """Return how many receipts were recorded behind one place and not behind another."""
+        where = tuple_(_T.c.recorded_ms, _T.c.node_key, _T.c.sequence)
+        wanted = select(func.count()).where(where > tuple_(*first), where <= tuple_(*last))
+        with reading(self._engine) as connection:
+            return int(connection.execute(wanted).scalar_one())
 
     def uids(self, job: str) -> list[str]:
         """Return the uids of all jobs that were ever called ``namespace/name``."""
@@ -216,7 +248,7 @@ def _row(one: Taken, recorded_ms: int) -> dict[str, object]:
         "start_s": receipt.start_s,
         "end_s": receipt.end_s,
         "problem": one.disputes[0].fault if one.disputes else "",
-        "envelope": json.dumps(wire(one.envelope)),
+        "envelope": one.envelope.model_dump_json(by_alias=True),
         "recorded_ms": recorded_ms,
     }
 
