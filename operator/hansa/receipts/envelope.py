@@ -63,7 +63,7 @@ def seal(receipt: WorkReceipt, signer: Signer) -> Envelope:
 
 def cosign(envelope: Envelope, signer: Signer) -> Envelope:
     """Return the envelope with one more signature over the same statement."""
-    pae = dsse.Envelope(_bytes(envelope.payload), PAYLOAD_TYPE, {}).pae()
+    pae = dsse.Envelope(_said(envelope.payload).payload, PAYLOAD_TYPE, {}).pae()
     return envelope.model_copy(
         update={"signatures": (envelope.signatures[0], _signature(signer, pae))}
     )

@@ -86,10 +86,10 @@ def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict
         if bench.moment.skew_s < ahead_s <= LONGEST_WAIT_S:
             said = f"It was issued at {receipt.issued}, and waits for it."
             return Verdict(tuple(taken), Objection(Problem.CLOCK_JUMP, said))
-        kept = _with_rows(known, before.known_for(receipt, known.head), receipt)
+        told = _with_rows(known, before.known_for(receipt, known.head), receipt)
         granted = before.granted(receipt.run, receipt.work.node_key)
         problem = next_problem(
-            opened, kept, None if granted is None else granted.judged, bench.moment
+            opened, told, None if granted is None else granted.judged, bench.moment
         )
         if problem is not None and problem.problem is Problem.TWO_VERSIONS:
             return _convicted(taken, opened, problem)
@@ -97,7 +97,8 @@ def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict
             return Verdict(tuple(taken), problem)
         one = _judged(opened, granted, problem, bench)
         taken.append(one)
-        known = follow(kept, opened, taken=not one.disputes)
+        # What stands on disk of GPUs is read for each receipt: here is what the window has shown of them.
+        known = follow(replace(told, sold=known.sold), opened, taken=not one.disputes)
     return Verdict(tuple(taken))
 
 
