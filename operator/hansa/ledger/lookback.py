@@ -19,7 +19,7 @@ class Lookback:
     def __init__(self, clock: Clock) -> None:
         """The first pass looks at everything."""
         self._clock = clock
-        self._since_ms = 0
+        self._before_ms = 0
         self._everything_at_s = clock.monotonic()
 
     def since_ms(self) -> int:
@@ -28,8 +28,9 @@ class Lookback:
         if now_s >= self._everything_at_s:
             self._everything_at_s = now_s + EVERYTHING_EVERY_S
             return 0
-        return self._since_ms
+        # A clock that was put back records behind what was dealt with last.
+        return max(0, min(self._before_ms, int(self._clock.now() * 1000)) - BACK_MS)
 
     def done(self, before_ms: int) -> None:
         """Take note that all is dealt with that was recorded before, as the pass has seen it."""
-        self._since_ms = max(0, before_ms - BACK_MS)
+        self._before_ms = before_ms

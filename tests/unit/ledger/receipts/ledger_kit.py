@@ -46,6 +46,7 @@ SPEC = {
     "releaseKey": NODE.public_key,
     "prices": [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "3.60"}],
 }
+TERMS = Terms(NODE.key_id, "EE", "nvidia-rtx-4090", SPEC, NOW_S)
 GRANT_PATH = WORKGRANT.path("hansa-node-tartu", "aij-0-e1")
 
 
@@ -86,8 +87,7 @@ def charged() -> dict[str, Any]:
 
 def receipts(**changes: Any):
     """Return the receipts of the granted run, in which the member may say otherwise."""
-    terms = Terms(NODE.key_id, "EE", "nvidia-rtx-4090", SPEC, NOW_S)
-    work = work_of(WorkGrantSpec.model_validate(granted()["spec"]), terms)
+    work = work_of(WorkGrantSpec.model_validate(granted()["spec"]), TERMS)
     told = {name: getattr(work, name) for name in type(work).model_fields} | changes
     return history(**told)
 

@@ -84,6 +84,39 @@ async def test_a_second_version_of_a_receipt_that_was_taken_is_kept_and_named(le
     assert ledger.reader.standing().differences == 1
 
 
+async def test_two_nodes_with_one_key_are_one_chain_also_in_one_pass(ledger: Ledger):
+    found = receipts()
+    dearer = rechained(found, 1, usage=found[1].usage.model_dump() | {"gpu_seconds": 599})
+    ledger.hub.put(BEFORE, {**tartu(shown(dearer)), "metadata": {"name": "aaa"}})
+    await ledger.step(shown(found))
+    assert len(ledger.amounts) == 3
+    assert ledger.disputes == {("TwoVersions", "receipt")}
+
+
+async def test_a_receipt_that_the_database_refuses_holds_up_no_other_node(
+    ledger: Ledger, monkeypatch, caplog
+):
+    other = SPEC | {"releaseKey": OTHER.public_key}
+    first = receipts()[0]
+    strange = shown(
+        [changed(first, work=first.work.model_dump() | {"node_key": OTHER.key_id})], OTHER
+    )
+    ledger.hub.put(BEFORE, {**tartu(strange), "metadata": {"name": "aaa"}, "spec": other})
+    add, refused = ledger.evidence.add, []
+
+    def refusing(taken: Any, recorded_ms: int) -> None:
+        if any(one.opened.receipt.work.node_key == OTHER.key_id for one in taken):
+            refused.append(len(taken))
+            raise Terminal("the ledger's database refuses it: no such letter")
+        add(taken, recorded_ms)
+
+    monkeypatch.setattr(ledger.evidence, "add", refusing)
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 3
+    assert refused == [4, 1]
+    assert "no such letter" in caplog.text
+
+
 async def test_what_was_taken_and_is_shown_again_is_no_second_version(ledger: Ledger):
     for _ in range(2):
         await ledger.step(shown())

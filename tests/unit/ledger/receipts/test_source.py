@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from hansa.api.kinds import SOVEREIGNNODE
+from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
+from hansa.api.workgrant import WorkGrantSpec
 from hansa.ledger.receipts import hub_view
 from hansa.model.times import rfc3339
+from hansa.receipts.tiling import MeteredRun, Sight
 from hansa.receipts.work_receipt import HeldGpu
+from hansa.reconcile.member.usage.work_terms import work_of
 from tests.unit.grants.grant_kit import HUB, NOW_S, UID, grant, job
 from tests.unit.ledger.receipts.ledger_kit import (
     GRANT_PATH,
     TARTU,
+    TERMS,
     Ledger,
     charged,
     granted,
@@ -24,7 +28,8 @@ from tests.unit.ledger.receipts.ledger_kit import (
     shown,
     tartu,
 )
-from tests.unit.receipts.receipt_kit import OTHER, changed
+from tests.unit.receipts.receipt_kit import OTHER, changed, head_after, held
+from tests.unit.receipts.receipt_kit import receipts as drawn
 
 
 async def test_a_run_is_paid_for_to_the_second_and_once(ledger: Ledger):
@@ -179,6 +184,23 @@ WHOLE = {
 async def test_a_chain_is_taken_up_to_where_it_breaks(ledger: Ledger, spoil, paid):
     await ledger.step(shown(spoil(receipts())))
     assert len(ledger.amounts) == paid
+
+
+@pytest.mark.parametrize("before", [0, 2], ids=["in one window", "in two"])
+async def test_a_gpu_that_two_runs_are_charged_for_is_paid_once(ledger: Ledger, before: int):
+    path = WORKGRANT.path("hansa-node-tartu", "aij-0-e4")
+    spec = grant(job(), epoch=4)
+    ledger.hub.put(path, {"metadata": {"name": "aij-0-e4"}, "spec": spec})
+    first = receipts()[:2]
+    work = work_of(WorkGrantSpec.model_validate(spec), TERMS)
+    sight = Sight(NOW_S + 300, held=(held("a", NOW_S + 200, NOW_S + 280),))
+    run = MeteredRun(work=work, until=rfc3339(NOW_S))
+    (drawn_at_once,) = drawn(run, sight, head=head_after(first[-1]))
+    second = changed(drawn_at_once, issued=rfc3339(NOW_S + 610))
+    await ledger.step(shown(first[:before]) if before else [])
+    await ledger.step(shown([*first, second]))
+    assert len(ledger.amounts) == 2
+    assert ledger.disputes == {("GpuSoldTwice", "receipt")}
 
 
 STRANGE = {
