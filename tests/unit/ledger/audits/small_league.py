@@ -43,6 +43,7 @@ from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
 from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster, merged
 from tests.unit.ledger.receipts.ledger_kit import heard
+from tests.unit.member.small_cluster import SmallCluster
 
 KEYS = {HUB.key_id: HUB.public_key}
 RUN_S = 60
@@ -58,7 +59,7 @@ class Member:
         self.name, self.institution = name, INSTITUTIONS[name]
         seed = hashlib.sha256(name.encode()).digest()
         self.signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
-        self.auditor = Auditor(self.signer)
+        self.auditor = Auditor(self.signer, SmallCluster(NOW_S), "hansa")
         self.head, self.outbox, self.result = Head(), [], "0.97"
         self.takes_part, self.tells_result = True, True
         self.changes: dict[str, str] = {}
@@ -186,7 +187,7 @@ class SmallLeague:
         self._place()
         self._run()
         for name, member in self.members.items():
-            self._show(name, member)
+            await self._show(name, member)
         await heard(self.view)
         await self.intake.step()
         self.hub.writes_left = self.crash_after or 1 << 30
@@ -246,11 +247,11 @@ class SmallLeague:
                 self._say(known, conditions=done, result=member.result)
             del self.hub.objects[path]
 
-    def _show(self, name: str, member: Member) -> None:
+    async def _show(self, name: str, member: Member) -> None:
         path = SOVEREIGNNODE.path(name=name)
         thing = self.hub.objects[path]
         if member.takes_part:
-            member.auditor.hear(thing, KEYS)
+            await member.auditor.hear(thing, KEYS)
         status = merged(
             copy.deepcopy(thing["status"]),
             {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.audits},
