@@ -14,7 +14,7 @@ from typing import Any
 from hansa.accounting import amounts
 from hansa.accounting.usage import Usage
 from hansa.api.kinds import SOVEREIGNNODE
-from hansa.errors import HansaError, Retryable, Terminal
+from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import key_id
 from hansa.ledger.lookback import Lookback
 from hansa.ledger.receipts.evidence import Evidence
@@ -142,16 +142,16 @@ class NodeReceipts:
         """Keep receipts in one transaction; what it refuses is tried node by node. Returns what is kept."""
         # A second version finds its place in the chain taken, and stays as a difference alone.
         shown = [one for _, verdict in judged for one in (*verdict.taken, *verdict.second)]
-        if len(judged) == 1:
-            with _alone(judged[0][0]):
-                self._evidence.add(shown, self._now_ms())
-                return judged
-            return []
         try:
             self._evidence.add(shown, self._now_ms())
-        except Terminal:
-            return [kept for one in judged for kept in self._keep([one])]
-        return judged
+        except Retryable:
+            raise
+        except Exception:
+            names = ", ".join(window.name for window, _ in judged)
+            log.exception("receipts not kept", extra={"nodes": names})
+        else:
+            return judged
+        return [kept for one in judged for kept in self._keep([one])] if len(judged) > 1 else []
 
     async def _acknowledge(self, window: _Window, head: Head) -> None:
         mark = acknowledge(

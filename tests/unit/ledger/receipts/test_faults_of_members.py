@@ -93,8 +93,11 @@ async def test_two_nodes_with_one_key_are_one_chain_also_in_one_pass(ledger: Led
     assert ledger.disputes == {("TwoVersions", "receipt")}
 
 
+@pytest.mark.parametrize(
+    "refusal", [Terminal("no such letter"), ValueError("no such letter")], ids=["refused", "a bug"]
+)
 async def test_a_receipt_that_the_database_refuses_holds_up_no_other_node(
-    ledger: Ledger, monkeypatch, caplog
+    ledger: Ledger, monkeypatch, caplog, refusal
 ):
     other = SPEC | {"releaseKey": OTHER.public_key}
     first = receipts()[0]
@@ -107,7 +110,7 @@ async def test_a_receipt_that_the_database_refuses_holds_up_no_other_node(
     def refusing(taken: Any, recorded_ms: int) -> None:
         if any(one.opened.receipt.work.node_key == OTHER.key_id for one in taken):
             refused.append(len(taken))
-            raise Terminal("the ledger's database refuses it: no such letter")
+            raise refusal
         add(taken, recorded_ms)
 
     monkeypatch.setattr(ledger.evidence, "add", refusing)
