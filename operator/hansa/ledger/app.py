@@ -39,6 +39,7 @@ from hansa.observability.collectors import Sample, SampleCollector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
+from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock
 from hansa.process.app import going_on, regularly, run_process, together, until_signalled
 from hansa.process.environment import read_settings
@@ -222,7 +223,8 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         cluster = await stack.enter_async_context(
             KubeCluster(own, clock=clock, agent="hansa-ledger")
         )
-        hub = HubView(cluster, clock)
+        hub, instance = HubView(cluster, clock), os.uname().nodename
+        recorder = EventRecorder(cluster, clock, controller="hansa.dev/ledger", instance=instance)
         league = League(
             cluster,
             hub,
@@ -232,7 +234,8 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         open_receipts = partial(open_source, settings, cluster, hub, clock=clock)
 
         def verification(engine: Engine, source: ReceiptSource) -> Audits | None:
-            return open_audits(settings.audits, cluster, engine, source, clock)
+            emit = recorder.emit
+            return open_audits(settings.audits, cluster, engine, source, clock, emit=emit)
 
         ledger = Ledger(settings, hub, league, open_receipts, clock, open_audits=verification)
         stack.callback(ledger.close)
@@ -247,7 +250,7 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
             )
         )
         await ledger.prepare()
-        await ledger.run()
+        await together(ledger.run(), recorder.run())
 
 
 def main() -> None:

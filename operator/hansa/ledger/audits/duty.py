@@ -15,7 +15,7 @@ from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.course import Course
 from hansa.ledger.audits.epochs import Epochs, League
 from hansa.ledger.audits.levels import Levels
-from hansa.ledger.audits.nodes import league_nodes, samplings
+from hansa.ledger.audits.nodes import LeagueNode, league_nodes, samplings
 from hansa.ledger.audits.telling import Telling, finding
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
@@ -24,6 +24,7 @@ from hansa.ledger.receipts.source import NodeReceipts
 from hansa.ports import Clock, Cluster
 from hansa.verification.course.progress import Ask, Close
 from hansa.verification.levels import Standing
+from hansa.verification.verdict import Verdict
 
 log = logging.getLogger(__name__)
 NOT_DRAWN = "its audit epoch is over, and it was not drawn"
@@ -93,7 +94,7 @@ class Audits:
         for subject in await asyncio.to_thread(parts.book.open, b.DUE, b.VERDICT):
             await self._move_on(subject, now_s)
         standings = await asyncio.to_thread(parts.levels.standings, nodes, now_s)
-        await self._follow(standings, now_s)
+        await self._follow(nodes, standings, now_s)
         epoch = await asyncio.to_thread(parts.epochs.now_open, now_s * 1000)
         closed = await asyncio.to_thread(parts.epochs.last_closed, now_s * 1000)
         await parts.telling.nodes(nodes.values(), standings, (epoch, closed), now_s)
@@ -141,7 +142,9 @@ class Audits:
         except HansaError as error:
             log.warning("audit not moved on", extra={"audit": subject, "error": str(error)})
 
-    async def _follow(self, standings: Mapping[str, Standing], now_s: int) -> None:
+    async def _follow(
+        self, nodes: Mapping[str, LeagueNode], standings: Mapping[str, Standing], now_s: int
+    ) -> None:
         """Do what verdicts say: money first, then the doubt about other runs, then whoever is to be told."""
         book = self._parts.book
         for _, word in await asyncio.to_thread(book.open_words, b.VERDICT, b.DONE):
@@ -158,6 +161,9 @@ class Audits:
             await self._tell(
                 [*doubted, Told(said["run"], said["verdict"], said["why"])], standings, now_s
             )
+            if said["node"] in nodes:
+                node, verdict = nodes[said["node"]], Verdict(said["verdict"])
+                self._parts.telling.audited(node, said["run"], verdict, said["why"])
             await asyncio.to_thread(book.add, [Word(word.subject, b.DONE, {})], now_s * 1000)
 
     async def _tell(

@@ -10,7 +10,7 @@ from hansa.ledger.audits.duty import Audits, Parts
 from hansa.ledger.audits.epochs import Epochs
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.audits.levels import Levels
-from hansa.ledger.audits.telling import Telling
+from hansa.ledger.audits.telling import Emit, Telling
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grant_notes import GrantNotes
@@ -22,9 +22,18 @@ from hansa.ports import Clock, Cluster
 
 
 def open_audits(
-    settings: Settings, cluster: Cluster, engine: Engine, source: ReceiptSource, clock: Clock
+    settings: Settings,
+    cluster: Cluster,
+    engine: Engine,
+    source: ReceiptSource,
+    clock: Clock,
+    *,
+    emit: Emit,
 ) -> Audits | None:
-    """Return the duty; None: no receipts are taken, or there is no log to draw by."""
+    """Return the duty; None: no receipts are taken, or there is no log to draw by.
+
+    ``emit``: takes events.
+    """
     if not isinstance(source, NodeReceipts) or source.logbook is None:
         return None
     book, facts, evidence = AuditBook(engine), Facts(engine), Evidence(engine)
@@ -40,7 +49,7 @@ def open_audits(
         course=Course(cluster, book, facts, patience_s=settings.patience_seconds),
         verdicts=Verdicts(book, facts, LedgerWriter(engine), source.signer),
         levels=Levels(book, facts, source.logbook),
-        telling=Telling(cluster, source.signer),
+        telling=Telling(cluster, source.signer, emit),
     )
     source.hub.keep_notes(GrantNotes())
     return Audits(cluster, parts, source, evidence, clock)

@@ -30,6 +30,7 @@ from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.member.witness.auditor import Auditor
 from hansa.model.times import rfc3339
+from hansa.observability.events import Event
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import seal, unseal, wire
 from hansa.receipts.tiling import MeteredRun, Sight, draw, due
@@ -143,6 +144,7 @@ class SmallLeague:
             clock=self.clock,
             terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), tariffs),
         )
+        self.events: list[Event] = []
         self.crash_after = 0
         """Writes to the hub after which the ledger dies in each pass; 0: never."""
         self.audits = self.opened()
@@ -150,7 +152,8 @@ class SmallLeague:
     def opened(self) -> Any:
         """Return the duty as a process that has just started has it."""
         settings = Settings(epoch_seconds=EPOCH_S, reveal_seconds=50, patience_seconds=500)
-        return open_audits(settings, self.hub, self.engine, self.source, self.clock)
+        emit = self.events.append
+        return open_audits(settings, self.hub, self.engine, self.source, self.clock, emit=emit)
 
     def submit(self, name: str, node: str, **changes: Any) -> str:
         """Have the hub place a job; returns its uid."""

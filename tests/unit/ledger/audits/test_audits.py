@@ -33,6 +33,10 @@ async def test_a_run_is_audited_elsewhere_and_found_equal(league: SmallLeague):
     await league.ticks(8)
     told = league.told("study")
     assert (told["audit"], told["reached"]) == ("Passed", "L1")
+    assert said(league) == [
+        ("AIJob", "study", "AuditPassed", "Normal"),
+        ("SovereignNode", "tartu", "AuditPassed", "Normal"),
+    ]
     assert told["message"].endswith("got the same")
     assert len(league.audit_jobs()) == 1
     assert league.level("tartu") == "L1"
@@ -68,6 +72,14 @@ async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_leve
     assert league.told("lately")["audit"] == "Doubtful"
     assert "tartu was found to have cheated" in league.told("lately")["message"]
     assert league.level("tartu") == "L0"
+    events = said(league)
+    assert ("AIJob", "before", "AuditPassed", "Normal") in events
+    assert ("AIJob", "faked", "AuditFailed", "Warning") in events
+    assert ("AIJob", "lately", "AuditDoubtful", "Warning") in events
+    assert ("SovereignNode", "tartu", "AuditFailed", "Warning") in events
+    (fell,) = (event for event in league.events if event.reason == "AssuranceFell")
+    assert (fell.subject.name, fell.type) == ("tartu", "Warning")
+    assert fell.note.startswith("It was at L1 and is at L0: ")
     # 0.12 EUR a run: what was posted loses its tenth to the kitty, what was pending goes back.
     assert league.accounts()["university", "kitty"] == 12_000
     assert ("university", "holdback") not in league.accounts()
@@ -75,6 +87,11 @@ async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_leve
     # Nobody can look at what it did lately, and the doubt stays.
     await league.until(lambda: has_told_unfit(league))
     assert league.told("lately")["audit"] == "Doubtful"
+
+
+def said(league: SmallLeague) -> list[tuple[str, str, str, str]]:
+    """Return the events that were written, of whom and what."""
+    return [(e.subject.kind, e.subject.name, e.reason, e.type) for e in league.events]
 
 
 def has_told_unfit(league: SmallLeague) -> bool:
