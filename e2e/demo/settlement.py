@@ -18,6 +18,7 @@ from e2e.demo.account import Account, account_of, billed_rows, is_complete, time
 from e2e.demo.books import Books
 from e2e.testbed.host.clock import utc_now, wait_until
 from e2e.testbed.host.progress import Progress
+from hansa.accounting.postings import owner_in_words
 from hansa.adapters.keys import Ed25519Signer
 
 SETTLED_S = 600.0
@@ -128,7 +129,9 @@ def set_off(books: Books, progress: Progress, institutions: Sequence[str], last_
 
 def set_off_in_words(document: dict[str, Any]) -> str:
     """Return a clearing as sentences."""
-    debts = ", ".join(f"{a} owed {b} {amount} EUR" for a, b, amount in document["obligations"])
+    debts = ", ".join(
+        f"{a} owed {owner_in_words(b)} {amount} EUR" for a, b, amount in document["obligations"]
+    )
     parts = (_sum(document[part]) for part in ("setOff", "paid", "carried"))
     cleared, paid, carried = map(_euros, parts)
     return (

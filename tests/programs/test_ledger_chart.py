@@ -50,6 +50,7 @@ def test_the_ledger_reads_the_league_and_writes_what_was_spent_and_taken(render:
         ("sovereignnodes", "workgrants"): {"get", "list", "watch"},
         ("projects/status", "sovereignnodes/status", "aijobs/status"): {"get", "patch"},
         ("aijobs",): {"get", "create", "delete"},
+        ("events",): {"create"},
     }
 
 

@@ -24,6 +24,7 @@ from hansa.adapters.files import FileStore
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.ledger.intake import Intake
+from hansa.ledger.lookback import Lookback
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.receipts.hub_view import HubView
@@ -53,6 +54,8 @@ GPUS = 2
 DIGEST = f"sha256:{'a' * 64}"
 PRICE = Price(gpu_hour="2.4", cpu_hour="0", currency="EUR", tariff=DIGEST)
 HOLDBACK_BP = 1000
+PASS_S = 5.0
+"""Between passes, as the ledger's own interval is."""
 
 
 class UncountedError(RuntimeError):
@@ -60,15 +63,17 @@ class UncountedError(RuntimeError):
 
 
 class Later:
-    """A clock that has seen all that receipts tell of."""
+    """A clock that has seen all that receipts tell of, and moves on from pass to pass."""
+
+    gone_s = 0.0
 
     def now(self) -> float:
         """Seconds since the Unix epoch."""
-        return BEGAN_S + 100 * 86_400.0
+        return BEGAN_S + 100 * 86_400.0 + self.gone_s
 
     def monotonic(self) -> float:
-        """Nothing here waits."""
-        return 0.0
+        """Seconds since the first pass."""
+        return self.gone_s
 
 
 class Member:
@@ -179,42 +184,44 @@ def measure(count: int) -> int:
 
 
 async def _measure(hub: Hub, signer: Ed25519Signer, folder: Path) -> int:
-    engine = open_engine(f"sqlite:///{folder}/books.db")
+    engine, clock = open_engine(f"sqlite:///{folder}/books.db"), Later()
     migrate(engine)
     source = NodeReceipts(
         cast("Cluster", hub),
         cast("HubView", hub),
         Evidence(engine),
         signer=signer,
-        clock=Later(),
-        logbook=_logbook(signer, folder),
+        clock=clock,
+        logbook=_logbook(signer, folder, clock),
         skew_s=60.0,
     )
-    writer, reader = LedgerWriter(engine, holdback_bp=HOLDBACK_BP), LedgerReader(engine)
+    writer = LedgerWriter(engine, holdback_bp=HOLDBACK_BP)
     tariffs = {name: Tariff(name, "EUR", (Rate("h100", 2_400_000),)) for name in hub.members}
     terms = partial(Terms, currencies=frozenset({"EUR"}), tariffs=tariffs)
-    intake = Intake(source, writer, clock=Later(), terms=terms)
+    intake, moved = Intake(source, writer, clock=clock, terms=terms), Lookback(clock)
     wanted = sum(len(member.outbox) for member in hub.members.values())
     since = time.process_time()
-    done = 0
-    while done < wanted and (before := reader.standing()) is not None:
+    left, passes = wanted, wanted
+    while left and passes:
         await intake.step()
-        done += len(writer.move_on(Event.POST, 1 << 50, before_ms=1 << 50))
-        if reader.standing() == before:
-            break
+        now_ms = int(clock.now() * 1000)
+        posted = writer.move_on(Event.POST, now_ms, before_ms=now_ms, since_ms=moved.since_ms())
+        moved.done(now_ms)
+        left, passes = left - len(posted), passes - 1
+        clock.gone_s += PASS_S
     took_s = time.process_time() - since
-    standing = reader.standing()
+    standing = LedgerReader(engine).standing()
     engine.dispose()
     if standing.receipts != wanted or standing.differences:
         raise UncountedError(f"{standing} of {wanted} receipts")
     return round(wanted / took_s)
 
 
-def _logbook(signer: Ed25519Signer, folder: Path) -> Logbook:
+def _logbook(signer: Ed25519Signer, folder: Path, clock: Later) -> Logbook:
     own = NoteSigner.of("example.org/receipts", KeyType.ED25519, signer)
     policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
     index = SqliteLeafIndex(folder / "leaves.db")
-    return Logbook(Appender(FileStore(folder / "log"), index, [own], policy), Later())
+    return Logbook(Appender(FileStore(folder / "log"), index, [own], policy), clock)
 
 
 def _granted(work: Work, granted_s: int) -> Granted:

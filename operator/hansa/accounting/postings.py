@@ -23,6 +23,18 @@ from typing import NamedTuple
 
 KITTY = "@kitty"
 """The creditor of what is seized; no institution can be called so."""
+KITTY_IN_WORDS = "the league's kitty"
+"""As people read it; no institution can be called so either."""
+
+
+def owner_in_words(owner: str) -> str:
+    """Return what people call the owner of an account: an institution by its name, and the kitty."""
+    return KITTY_IN_WORDS if owner == KITTY else owner
+
+
+def owner_of(words: str) -> str:
+    """Return whom people mean by a name."""
+    return KITTY if words == KITTY_IN_WORDS else words
 
 
 class AccountKind(StrEnum):

@@ -26,6 +26,7 @@ from hansa.ledger.audits.duty import Audits, Figures
 from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
 from hansa.ledger.league import League
+from hansa.ledger.lookback import Lookback
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.opening import open_source
 from hansa.ledger.settings import LedgerSettings
@@ -38,6 +39,7 @@ from hansa.observability.collectors import Sample, SampleCollector
 from hansa.observability.http import probes
 from hansa.observability.instruments import Instruments
 from hansa.observability.logging import configure_logging
+from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock
 from hansa.process.app import going_on, regularly, run_process, together, until_signalled
 from hansa.process.environment import read_settings
@@ -87,6 +89,7 @@ class Ledger:
         self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
         self._reader = LedgerReader(self._engine)
         self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
+        self._moved = {event: Lookback(clock) for event in (Event.POST, Event.RELEASE)}
         self._audits = open_audits(self._engine, source)
         self._audits_s = settings.audits.interval_seconds
         self._at_log = asyncio.Lock()
@@ -134,14 +137,13 @@ class Ledger:
             (Event.RELEASE, self._terms.holdback_days * DAY_MS),
         )
         for event, wait_ms in waits:
-            moved = MOST_ROWS
-            while moved == MOST_ROWS:
-                before_ms = now_ms - wait_ms
-                moved = len(
-                    await asyncio.to_thread(
-                        self._writer.move_on, event, now_ms, before_ms=before_ms
-                    )
-                )
+            before_ms, since_ms = now_ms - wait_ms, self._moved[event].since_ms()
+            move_on = partial(
+                self._writer.move_on, event, now_ms, before_ms=before_ms, since_ms=since_ms
+            )
+            while len(await asyncio.to_thread(move_on)) == MOST_ROWS:
+                pass
+            self._moved[event].done(before_ms)
 
     def _has_jumped(self) -> bool:
         monotonic_s, before_s = self._clock.monotonic(), self._offset_s
@@ -221,7 +223,8 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         cluster = await stack.enter_async_context(
             KubeCluster(own, clock=clock, agent="hansa-ledger")
         )
-        hub = HubView(cluster, clock)
+        hub, instance = HubView(cluster, clock), os.uname().nodename
+        recorder = EventRecorder(cluster, clock, controller="hansa.dev/ledger", instance=instance)
         league = League(
             cluster,
             hub,
@@ -231,7 +234,8 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         open_receipts = partial(open_source, settings, cluster, hub, clock=clock)
 
         def verification(engine: Engine, source: ReceiptSource) -> Audits | None:
-            return open_audits(settings.audits, cluster, engine, source, clock)
+            emit = recorder.emit
+            return open_audits(settings.audits, cluster, engine, source, clock, emit=emit)
 
         ledger = Ledger(settings, hub, league, open_receipts, clock, open_audits=verification)
         stack.callback(ledger.close)
@@ -246,7 +250,7 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
             )
         )
         await ledger.prepare()
-        await ledger.run()
+        await together(ledger.run(), recorder.run())
 
 
 def main() -> None:

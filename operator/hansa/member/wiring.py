@@ -124,7 +124,7 @@ def assemble(
         signer=clients.signer,
         epochs=EpochStore(clients.own, settings.namespace),
         receipts=ReceiptStore(clients.own, settings.namespace, clients.signer),
-        auditor=Auditor(clients.signer),
+        auditor=Auditor(clients.signer, clients.own, settings.namespace),
         gpu_sightings=GpuSightings(gpu_salt(clients.signer)),
         contact=Contact(
             clock, last_s=clients.last_contact_s, skew_s=settings.limits.clock_skew_seconds

@@ -161,6 +161,8 @@ class Job:
     preemptible: bool = True
     refused_by: Mapping[str, str] = field(default_factory=dict)
     """Site → message, for refusals of this very spec under the site's present policy generation."""
+    only_site: str = ""
+    """Site that an audit was drawn for: what is true of it is told however many others there are."""
     holdings: tuple[Holding, ...] = ()
     barred: Reason | None = None
     """Why it must not be placed at all now (Misconfigured, Suspended, WaitingForRelease …)."""

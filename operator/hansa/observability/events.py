@@ -123,6 +123,28 @@ def object_unsound(subject: Subject, reason: Reason, message: str) -> Event:
     return Event(subject, "Warning", reason.value, "Plan", message, (message,))
 
 
+# --- AIJob, SovereignNode: written by the ledger ------------------------------------------------
+
+
+def job_audited(job: Subject, epoch: int, found: str, why: str) -> Event:
+    """Say what an audit found of a run, or that its node was found to have cheated in another one."""
+    kind: Literal["Normal", "Warning"] = "Normal" if found == "Passed" else "Warning"
+    note = f"Run {epoch}: {why}"
+    return Event(job, kind, f"Audit{found}", "Audit", note, (str(epoch),))
+
+
+def node_audited(node: Subject, run: str, found: str, why: str) -> Event:
+    """Say what an audit found of one of a node's runs."""
+    kind: Literal["Normal", "Warning"] = "Normal" if found == "Passed" else "Warning"
+    return Event(node, kind, f"Audit{found}", "Audit", f"Run {run}: {why}", (run,))
+
+
+def node_level_fell(node: Subject, before: str, after: str, why: str) -> Event:
+    """Say that a node counts for less than before; jobs that ask for more go elsewhere."""
+    note = f"It was at {before} and is at {after}: {why}"
+    return Event(node, "Warning", "AssuranceFell", "Assess", note, (before, after))
+
+
 # --- MemberPolicy: written by the member, on its own cluster ----------------------------------
 
 

@@ -40,7 +40,7 @@ class EventRecorder:
         instance: str,
         limit: Limit | None = None,
     ) -> None:
-        """``controller``: ``hansa.dev/hub`` or ``hansa.dev/member``; ``instance``: the pod."""
+        """``controller``: ``hansa.dev/hub``, ``hansa.dev/ledger`` or ``hansa.dev/member``; ``instance``: the pod."""
         self._cluster = cluster
         self._clock = clock
         self._reporter = {"reportingController": controller, "reportingInstance": instance[:128]}

@@ -232,8 +232,9 @@ def _sold(run: str, gpu: HeldGpu) -> Sold:
 
 def _meet(one: Sold, other: Sold) -> bool:
     # Seen once is seen for that second.
-    one_end_s, other_end_s = (max(sold.end_s, sold.start_s + 1) for sold in (one, other))
-    return one.start_s < other_end_s and other.start_s < one_end_s
+    return one.start_s < max(other.end_s, other.start_s + 1) and other.start_s < max(
+        one.end_s, one.start_s + 1
+    )
 
 
 def _price(work: Work) -> str:

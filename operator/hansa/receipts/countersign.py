@@ -63,11 +63,11 @@ def differences(
 
 
 def countersign(
-    opened: Opened, envelope: Envelope, record: GrantRecord, *, signer: Signer, skew_s: float
+    opened: Opened, record: GrantRecord, *, signer: Signer, skew_s: float
 ) -> Envelope | tuple[Difference, ...]:
     """Return the envelope with the hub's signature, or in what the hub does not agree."""
     found = differences(opened.receipt, record, skew_s=skew_s)
-    return found or cosign(envelope, signer)
+    return found or cosign(opened.envelope, signer)
 
 
 def _of_work(work: Work, record: GrantRecord) -> Iterator[Difference]:

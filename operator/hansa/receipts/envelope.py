@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import rfc8785
@@ -31,6 +31,8 @@ from hansa.receipts.work_receipt import Statement, WorkReceipt, subject_of
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 SIGNATURE_BYTES = 64
+MOST_READ = 2048
+"""Payloads that are remembered as they were read: those of some passes of a ledger; up to 10 KB each."""
 
 Keys = Mapping[str, str]
 """Key id → raw Ed25519 public key, base64."""
@@ -44,6 +46,8 @@ class Opened:
     digest: str
     signers: frozenset[str]
     """Key ids."""
+    envelope: Envelope
+    """As it was shown."""
 
 
 def seal(receipt: WorkReceipt, signer: Signer) -> Envelope:
@@ -59,7 +63,7 @@ def seal(receipt: WorkReceipt, signer: Signer) -> Envelope:
 
 def cosign(envelope: Envelope, signer: Signer) -> Envelope:
     """Return the envelope with one more signature over the same statement."""
-    pae = dsse.Envelope(_bytes(envelope.payload), PAYLOAD_TYPE, {}).pae()
+    pae = dsse.Envelope(_said(envelope.payload).payload, PAYLOAD_TYPE, {}).pae()
     return envelope.model_copy(
         update={"signatures": (envelope.signatures[0], _signature(signer, pae))}
     )
@@ -73,16 +77,13 @@ def unseal(wire: object, keys: Keys) -> Opened | Objection:
     """
     try:
         envelope = _read(wire)
-        payload = _bytes(envelope.payload)
-        receipt = _statement(payload).predicate
+        said = _said(envelope.payload)
     except ValidationError as error:
         return _fault(error)
     except (ValueError, TypeError, RecursionError) as error:
         return Objection(Problem.MALFORMED, str(error)[:200])
     signers = frozenset(signature.keyid for signature in envelope.signatures)
-    return _signatures(envelope, payload, receipt, keys) or Opened(
-        receipt, _digest(payload), signers
-    )
+    return _signatures(envelope, said, keys) or Opened(said.receipt, said.digest, signers, envelope)
 
 
 def read_envelope(wire: object) -> Envelope | None:
@@ -95,8 +96,13 @@ def read_envelope(wire: object) -> Envelope | None:
 
 def peek(envelope: Envelope) -> WorkReceipt | None:
     """Return what an envelope says, whoever says it; None where it says nothing. For lists alone."""
+    return read_payload(envelope.payload)
+
+
+def read_payload(payload: str) -> WorkReceipt | None:
+    """Return what the payload of an envelope says, as ``peek`` does of the whole."""
     try:
-        return _statement(_bytes(envelope.payload)).predicate
+        return _said(payload).receipt
     except ValueError:
         return None
 
@@ -122,6 +128,19 @@ def _read(wire: object) -> Envelope:
     return found
 
 
+class _Said(NamedTuple):
+    payload: bytes
+    receipt: WorkReceipt
+    digest: str
+
+
+@lru_cache(MOST_READ)
+def _said(payload: str) -> _Said:
+    """Read a payload; a text says the same however often it is read, and the books read each more than once."""
+    data = _bytes(payload)
+    return _Said(data, _statement(data).predicate, _digest(data))
+
+
 def _statement(payload: bytes) -> Statement:
     found = Statement.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
     body = _body(found)
@@ -139,13 +158,12 @@ def _body(statement: Statement) -> dict[str, Any]:
     return statement.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
-def _signatures(
-    envelope: Envelope, payload: bytes, receipt: WorkReceipt, keys: Keys
-) -> Objection | None:
+def _signatures(envelope: Envelope, said: _Said, keys: Keys) -> Objection | None:
     ids = [signature.keyid for signature in envelope.signatures]
-    if ids[0] != receipt.work.node_key or len(set(ids)) != len(ids):
-        return Objection(Problem.OTHER_KEY, f"It names {receipt.work.node_key}, {ids[0]} signed.")
-    pae = dsse.Envelope(payload, PAYLOAD_TYPE, {}).pae()
+    node_key = said.receipt.work.node_key
+    if ids[0] != node_key or len(set(ids)) != len(ids):
+        return Objection(Problem.OTHER_KEY, f"It names {node_key}, {ids[0]} signed.")
+    pae = dsse.Envelope(said.payload, PAYLOAD_TYPE, {}).pae()
     for signature in envelope.signatures:
         public = keys.get(signature.keyid)
         if public is None:

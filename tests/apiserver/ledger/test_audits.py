@@ -33,6 +33,7 @@ from tests.apiserver.charts.charted import hub_installed
 from tests.apiserver.hub.league import CLOCK, League, ScriptedMember
 from tests.apiserver.hub.process import until
 from tests.apiserver.ledger.process import LedgerProcess, own_kubeconfig
+from tests.unit.member.small_cluster import SmallCluster
 
 pytestmark = pytest.mark.apiserver
 RUN_S = 2
@@ -82,11 +83,11 @@ class SigningMember(ScriptedMember):
             group.create_task(self._speak())
 
     async def _speak(self) -> None:
-        self.auditor = Auditor(self.signer)
+        self.auditor = Auditor(self.signer, SmallCluster(CLOCK.now()), "hansa")
         while True:
             with contextlib.suppress(HansaError):
                 node = await self.hub.get(SOVEREIGNNODE.path(name=self.name))
-                self.auditor.hear(node, {self.hub_key.key_id: self.hub_key.public_key})
+                await self.auditor.hear(node, {self.hub_key.key_id: self.hub_key.public_key})
                 await self.publish()
             await asyncio.sleep(0.5)
 

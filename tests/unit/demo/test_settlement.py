@@ -106,6 +106,10 @@ def test_it_is_told_in_plain_words() -> None:
         "signers": {"a": "x", "b": "y"},
     }
     _check(both)
+    seized = {"obligations": [DEBT, ["a", "@kitty", "0.10"]]}
+    assert set_off_in_words(both | seized).startswith(
+        "a owed b 1.00 EUR, a owed the league's kitty 0.10 EUR. "
+    )
     told = set_off_in_words(both)
     assert told.startswith("a owed b 1.00 EUR, b owed a 0.40 EUR. 0.800000 EUR of it")
     assert "0.500000 EUR is left for the bank, 0.100000 EUR is within" in told

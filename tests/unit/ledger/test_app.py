@@ -13,7 +13,7 @@ from hansa.ledger.source import NoReceipts
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from tests.unit.accounting.usages import digest, usage
-from tests.unit.ledger.receipts.test_source import heard
+from tests.unit.ledger.receipts.ledger_kit import heard
 from tests.unit.ledger.test_league import Server, project
 
 

@@ -12,7 +12,7 @@ from hansa.ledger.receipts.hub_view import HubView
 from hansa.model.times import rfc3339
 from hansa.ports import Page
 from hansa.reconcile.hub.charging.project_status import project_status
-from tests.unit.ledger.receipts.test_source import heard
+from tests.unit.ledger.receipts.ledger_kit import heard
 from tests.unit.reconcile.hub.hub_objects import NOW_S, node_manifest
 from tests.unit.reconcile.hub.test_projects import manifest
 

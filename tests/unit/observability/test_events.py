@@ -12,6 +12,7 @@ from hansa.observability import events
 from hansa.observability.recorder import EventRecorder, Limit
 
 JOB = events.Subject("hansa.dev/v1alpha1", "AIJob", "study", "clinic", "u-1")
+NODE = events.Subject("hansa.dev/v1alpha1", "SovereignNode", "tartu", uid="u-4")
 POOL = events.Subject("hansa.dev/v1alpha1", "ComputePool", "league", uid="u-3")
 POLICY = events.Subject("hansa.dev/v1alpha1", "MemberPolicy", "local", uid="u-2")
 
@@ -152,6 +153,9 @@ SAID = {
     "failed": events.job_failed(JOB, "tartu", "OutOfMemory", "died"),
     "stopping": events.job_stopping(JOB, "tartu", "Drained", "maintenance"),
     "unsound": events.object_unsound(POOL, Reason.EXCEEDS_CAP, "caps that cannot hold"),
+    "audited": events.job_audited(JOB, 1, "Passed", "tartu and riga got the same"),
+    "a node audited": events.node_audited(NODE, "u.1", "Failed", "two agree against it"),
+    "a level fell": events.node_level_fell(NODE, "L1", "L0", "an audit has failed"),
     "policy": events.policy_enforced(POLICY, 1),
     "refusal": events.grant_refused(POLICY, "clinic/study", "Paused", "paused"),
     "stop": events.run_stopped(POLICY, "clinic/study", "Unattended", "too long"),

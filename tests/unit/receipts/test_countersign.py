@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hansa.receipts.countersign import GrantRecord, countersign, differences
-from hansa.receipts.envelope import Opened, seal, unseal, wire
+from hansa.receipts.envelope import Opened, unseal, wire
 from tests.unit.receipts.receipt_kit import (
     DIGEST,
     HUB,
@@ -65,8 +65,7 @@ DIFFERENT = {
 
 
 def test_what_agrees_is_signed_by_both():
-    sealed = seal(LAST, NODE)
-    both = countersign(opened(LAST), sealed, RECORD, signer=HUB, skew_s=SKEW_S)
+    both = countersign(opened(LAST), RECORD, signer=HUB, skew_s=SKEW_S)
     assert not isinstance(both, tuple)
     found = unseal(wire(both), KEYS)
     assert isinstance(found, Opened)
@@ -76,7 +75,7 @@ def test_what_agrees_is_signed_by_both():
 @pytest.mark.parametrize("field", DIFFERENT)
 def test_each_difference_is_named_with_both_versions(field: str):
     record = replace(RECORD, **DIFFERENT[field])
-    found = countersign(opened(LAST), seal(LAST, NODE), record, signer=HUB, skew_s=SKEW_S)
+    found = countersign(opened(LAST), record, signer=HUB, skew_s=SKEW_S)
     assert isinstance(found, tuple)
     named = [difference for difference in found if difference.field == field]
     assert len(named) == 1

@@ -17,6 +17,7 @@ from sepaxml import SepaTransfer
 from sepaxml.validation import ValidationError, try_valid_xml
 
 from hansa.accounting.exports.tables import moment
+from hansa.accounting.postings import owner_in_words
 from hansa.accounting.settlement.clearing import Clearing
 from hansa.errors import Terminal
 
@@ -79,13 +80,16 @@ def bank_file(
 def _party(name: str, parties: Mapping[str, Party]) -> Party:
     party = parties.get(name)
     if party is None:
-        raise Terminal(f"no bank account is known of {name}", reason="NoAccount")
+        raise Terminal(f"no bank account is known of {owner_in_words(name)}", reason="NoAccount")
     for field in ("name", "town", "country"):
         if not getattr(party, field).strip():
-            text = f"{name}: {field} is missing; banks refuse addresses without it"
+            text = f"{owner_in_words(name)}: {field} is missing; banks refuse addresses without it"
             raise Terminal(text, reason="BadAddress")
     if not _is_iban(party.iban):
-        raise Terminal(f"{name}: {party.iban!r} is no IBAN; check its digits", reason="BadAccount")
+        raise Terminal(
+            f"{owner_in_words(name)}: {party.iban!r} is no IBAN; check its digits",
+            reason="BadAccount",
+        )
     return party
 
 

@@ -19,7 +19,7 @@ import rfc8785
 
 from hansa.accounting import amounts
 from hansa.accounting.books import Books
-from hansa.accounting.postings import KITTY
+from hansa.accounting.postings import KITTY, owner_in_words
 from hansa.accounting.settlement.set_off import Obligations, checked, less, set_off
 from hansa.model.times import rfc3339
 
@@ -120,7 +120,7 @@ def departures(clearing: Clearing, books: Books) -> Iterator[str]:
             here, there = said.get((debtor, creditor), 0), found.get((debtor, creditor), 0)
             if here != there:
                 yield (
-                    f"{name.replace('_', ' ')}, {debtor} to {creditor}: the document says"
+                    f"{name.replace('_', ' ')}, {debtor} to {owner_in_words(creditor)}: the document says"
                     f" {amounts.text(here)}, the books {amounts.text(there)}"
                 )
 

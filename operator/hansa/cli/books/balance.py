@@ -8,6 +8,7 @@ import click
 
 from hansa.accounting import amounts
 from hansa.accounting.books import Books, disorders
+from hansa.accounting.postings import owner_in_words
 from hansa.cli.books.database import check_known, with_books
 from hansa.cli.display import show_table
 from hansa.errors import Terminal
@@ -47,4 +48,4 @@ def due_rows(books: Books, institution: str) -> Iterator[tuple[str, ...]]:
     for currency in currencies:
         for (debtor, creditor), micros in books.obligations(currency).items():
             if institution in {"", debtor, creditor}:
-                yield debtor, creditor, f"{amounts.text(micros)} {currency}"
+                yield debtor, owner_in_words(creditor), f"{amounts.text(micros)} {currency}"

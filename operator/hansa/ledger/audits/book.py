@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, RowMapping, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.ledger.store import schema
@@ -23,6 +23,8 @@ SPEC, RESULT, DOUBTFUL = "Spec", "Result", "Doubtful"
 """Of a run."""
 DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
 """Of an audit; the number of the auditor follows who was asked and replied."""
+A_READ = 500
+"""Subjects that one statement asks for."""
 Body = Mapping[str, Any]
 
 
@@ -66,6 +68,20 @@ class AuditBook:
         with reading(self._engine) as connection:
             return {phase: json.loads(body) for phase, body in connection.execute(wanted)}
 
+    def of_all(self, subjects: Iterable[str]) -> dict[str, dict[str, Body]]:
+        """Return all phases of each of many subjects; one that nothing was said of has none."""
+        table, names = schema.AUDIT, sorted(set(subjects))
+        found: dict[str, dict[str, Body]] = {name: {} for name in names}
+        with reading(self._engine) as connection:
+            for first in range(0, len(names), A_READ):
+                some = table.c.subject.in_(names[first : first + A_READ])
+                rows = connection.execute(
+                    select(table.c.subject, table.c.phase, table.c.body).where(some)
+                )
+                for subject, phase, body in rows:
+                    found[subject][phase] = json.loads(body)
+        return found
+
     def recorded_ms(self, subject: str) -> dict[str, int]:
         """Return when each phase of a subject was recorded."""
         table = schema.AUDIT
@@ -79,20 +95,27 @@ class AuditBook:
         wanted = select(table).where(table.c.phase == phase, table.c.recorded_ms >= since_ms)
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.order_by(table.c.subject)).mappings().all()
-        for row in rows:
-            yield row["recorded_ms"], Word(row["subject"], row["phase"], json.loads(row["body"]))
+        yield from map(_word, rows)
 
     def open(self, phase: str, until: str) -> list[str]:
         """Return the subjects that have one phase and not yet another."""
+        return [word.subject for _, word in self.open_words(phase, until)]
+
+    def open_words(self, phase: str, until: str) -> list[tuple[int, Word]]:
+        """Return (recorded at, word) of one phase, of subjects that do not have another yet, by subject."""
         table, later = schema.AUDIT, schema.AUDIT.alias()
         is_over = (
             select(later.c.subject)
             .where(later.c.subject == table.c.subject, later.c.phase == until)
             .exists()
         )
-        wanted = select(table.c.subject).where(table.c.phase == phase, ~is_over)
+        wanted = select(table).where(table.c.phase == phase, ~is_over).order_by(table.c.subject)
         with reading(self._engine) as connection:
-            return list(connection.execute(wanted.order_by(table.c.subject)).scalars())
+            return [_word(row) for row in connection.execute(wanted).mappings()]
+
+
+def _word(row: RowMapping) -> tuple[int, Word]:
+    return row["recorded_ms"], Word(row["subject"], row["phase"], json.loads(row["body"]))
 
 
 def epoch(number: int) -> str:

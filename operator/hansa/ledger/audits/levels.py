@@ -77,9 +77,8 @@ class Levels:
 
     def _due(self) -> Iterator[tuple[str, int]]:
         """Yield (key of the node, since when) of audits that are not decided."""
-        for subject in self._book.open(b.DUE, b.VERDICT):
-            key = self._book.of(subject)[b.DUE]["nodeKey"]
-            yield key, self._book.recorded_ms(subject)[b.DUE] // 1000
+        for recorded_ms, word in self._book.open_words(b.DUE, b.VERDICT):
+            yield word.body["nodeKey"], recorded_ms // 1000
 
     def _logged(self, node_key: str) -> Iterator[Shown]:
         for digest, issued_s in self._facts.newest(node_key):

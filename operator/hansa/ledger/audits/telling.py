@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hansa.api.job.verification import JobAssurance
 from hansa.api.kinds import AIJOB, SOVEREIGNNODE
-from hansa.api.sovereignnode import AuditCall, ClosedEpoch
+from hansa.api.meta import API_VERSION
+from hansa.api.sovereignnode import AssuranceWord, AuditCall, ClosedEpoch
 from hansa.errors import Conflict, NotFound, Terminal
 from hansa.ledger.audits.levels import word_for
 from hansa.ledger.audits.nodes import LeagueNode
 from hansa.model.times import rfc3339
+from hansa.observability.events import (
+    Event,
+    Subject,
+    job_audited,
+    node_audited,
+    node_level_fell,
+)
 from hansa.ports import Cluster, Signer
 from hansa.verification.course.words import read_word, say
 from hansa.verification.levels import Standing
+from hansa.verification.verdict import Verdict
 
 log = logging.getLogger(__name__)
+Emit = Callable[[Event], object]
+FOUND = frozenset({"Passed", "Failed", "Doubtful"})
+"""What is said in an event too, beside the job's status."""
 
 
 class Telling:
     """Writes the ledger's own fields of statuses, and no others."""
 
-    def __init__(self, cluster: Cluster, signer: Signer) -> None:
-        """``signer``: the hub's key."""
-        self._cluster, self._signer = cluster, signer
+    def __init__(self, cluster: Cluster, signer: Signer, emit: Emit) -> None:
+        """``signer``: the hub's key; ``emit``: takes events, which are a courtesy."""
+        self._cluster, self._signer, self._emit = cluster, signer, emit
 
     async def nodes(
         self,
@@ -47,14 +59,31 @@ class Telling:
             if call is not None:
                 news["audits"] = {"call": call.model_dump(by_alias=True, mode="json")}
             if news:
-                await self._write(SOVEREIGNNODE.path(name=node.name), node.uid, news)
+                is_told = await self._write(SOVEREIGNNODE.path(name=node.name), node.uid, news)
+                if is_told and word is not None:
+                    self._say_if_fallen(node, word)
+
+    def audited(self, node: LeagueNode, run: str, verdict: Verdict, why: str) -> None:
+        """Say what an audit found of a node's run, where it found something."""
+        if verdict in {Verdict.PASSED, Verdict.FAILED}:
+            self._emit(node_audited(_subject(node), run, verdict.value, why))
+
+    def _say_if_fallen(self, node: LeagueNode, now: AssuranceWord) -> None:
+        keys = {self._signer.key_id: self._signer.public_key}
+        said = node.status.get("assurance")
+        before = read_word(said, AssuranceWord, node_key=node.key, keys=keys)
+        if isinstance(before, AssuranceWord) and before.level > now.level:
+            self._emit(node_level_fell(_subject(node), before.level, now.level, now.why))
 
     async def job(self, job: str, run: str, said: JobAssurance) -> None:
         """Tell a job's owner what is known of a run; ``job``: ``namespace/name``."""
         namespace, _, name = job.partition("/")
         body = said.model_dump(by_alias=True, mode="json")
         path, uid = AIJOB.path(namespace, name), run.rpartition(".")[0]
-        await self._write(path, uid, {"assurance": body})
+        is_told = await self._write(path, uid, {"assurance": body})
+        if is_told and said.audit in FOUND:
+            subject = Subject(API_VERSION, AIJOB.name, name, namespace, uid)
+            self._emit(job_audited(subject, said.epoch, said.audit, said.message))
 
     def _call(self, node: LeagueNode, epoch: int, closed: ClosedEpoch | None) -> AuditCall | None:
         keys = {self._signer.key_id: self._signer.public_key}
@@ -63,7 +92,7 @@ class Telling:
             return None
         return say(self._signer, AuditCall, node_key=node.key, epoch=epoch, closed=closed)
 
-    async def _write(self, path: str, uid: str, status: Mapping[str, Any]) -> None:
+    async def _write(self, path: str, uid: str, status: Mapping[str, Any]) -> bool:
         try:
             await self._cluster.merge(
                 path + "/status", {"metadata": {"uid": uid}, "status": dict(status)}
@@ -74,6 +103,13 @@ class Telling:
         except Terminal as error:
             # One that cannot be told holds up no other.
             log.warning("telling refused", extra={"path": path, "error": str(error)})
+        else:
+            return True
+        return False
+
+
+def _subject(node: LeagueNode) -> Subject:
+    return Subject(API_VERSION, SOVEREIGNNODE.name, node.name, uid=node.uid)
 
 
 def finding(run: str, reached: Standing | None, told: tuple[str, str], now_s: int) -> JobAssurance:

@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, exists, func, select, tuple_
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RowMapping,
+    Table,
+    bindparam,
+    exists,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.ledger.receipts.before import Before, grants_of, head_of, receipt_in
 from hansa.ledger.receipts.grants import Granted, granted_from
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
 from hansa.ledger.store.rows import shown
-from hansa.receipts.chain import Head, Known, RunSoFar, Sold
-from hansa.receipts.envelope import Opened, peek, wire
-from hansa.receipts.problems import Problem
-from hansa.receipts.work_receipt import WorkReceipt, seconds
+from hansa.receipts.chain import Head
+from hansa.receipts.envelope import Opened, wire
+from hansa.receipts.work_receipt import WorkReceipt
 
 MOST_AT_ONCE = 500
-MOST_MEETING = 16_384
-"""Receipts that one is held against for GPUs sold twice: a member's runs take turns, and are far fewer."""
-A_READ = 500
 
 
 class Place(NamedTuple):
@@ -57,6 +65,26 @@ class Taken:
     disputes: tuple[Dispute, ...] = ()
 
 
+class Waiting(NamedTuple):
+    """A sound receipt that the books lack."""
+
+    recorded_ms: int
+    digest: str
+    receipt: WorkReceipt
+
+
+_T = schema.EVIDENCE
+_UNBOOKED = (
+    select(_T.c.recorded_ms, _T.c.digest, _T.c.envelope)
+    .where(_T.c.recorded_ms >= bindparam("since_ms"))
+    .where(_T.c.problem == "", _T.c.end_s > _T.c.start_s)
+    .where(~exists().where(schema.RECEIPT.c.receipt_digest == _T.c.digest))
+    .where(~exists().where(schema.DIFFERENCE.c.receipt_digest == _T.c.digest))
+    .order_by(_T.c.recorded_ms, _T.c.node_key, _T.c.sequence)
+    .limit(MOST_AT_ONCE)
+)
+
+
 class Evidence:
     """The receipts and grants that the ledger keeps."""
 
@@ -80,40 +108,23 @@ class Evidence:
 
     def granted(self, run: str, node_key: str) -> Granted | None:
         """Return the grant of a run to a node; None: the ledger never saw one."""
-        table = schema.GRANT
-        wanted = select(table.c.body).where(table.c.run == run, table.c.node_key == node_key)
-        with reading(self._engine) as connection:
-            body = connection.execute(wanted).scalar()
-        return None if body is None else granted_from(json.loads(body))
+        return self.all_granted([run]).get((run, node_key))
 
-    def head(self, node_key: str) -> Head:
-        """Return the newest receipt of a node's chain."""
-        table = schema.EVIDENCE
-        newest = select(table).where(table.c.node_key == node_key).limit(1)
-        newest = newest.order_by(table.c.sequence.desc())
+    def all_granted(self, runs: Iterable[str]) -> dict[tuple[str, str], Granted]:
+        """Return (run, node's key) → grant, of those runs that have one."""
         with reading(self._engine) as connection:
-            last = connection.execute(newest).mappings().first()
-            sound = connection.execute(newest.where(table.c.problem == "")).mappings().first()
-        if last is None:
-            return Head()
-        issued_s = 0 if sound is None else _receipt(sound).issued_s
-        return Head(last["sequence"], last["digest"], issued_s)
+            return grants_of(connection, runs)
 
-    def digest_at(self, node_key: str, sequence: int) -> str:
-        """Return the digest of the receipt at a place of a chain; empty: there is none."""
-        table = schema.EVIDENCE
-        wanted = select(table.c.digest).where(
-            table.c.node_key == node_key, table.c.sequence == sequence
-        )
+    def heads(self, node_keys: Iterable[str]) -> dict[str, Head]:
+        """Return the newest receipts of nodes' chains."""
         with reading(self._engine) as connection:
-            return connection.execute(wanted).scalar() or ""
+            return {key: head_of(connection, key) for key in node_keys}
 
-    def known_for(self, receipt: WorkReceipt, head: Head) -> Known:
-        """Return what a receipt that may follow ``head`` is held against."""
+    @contextmanager
+    def before(self, node_key: str, receipts: Sequence[WorkReceipt]) -> Iterator[Before]:
+        """Yield what receipts that a node shows are held against."""
         with reading(self._engine) as connection:
-            run = _run_so_far(connection, receipt)
-            sold, crowded = _sold_beside(connection, receipt) if receipt.held else ({}, False)
-        return Known(head, {} if run is None else {receipt.run: run}, sold, crowded=crowded)
+            yield Before(connection, node_key, receipts)
 
     def add(self, taken: Sequence[Taken], recorded_ms: int) -> None:
         """Keep receipts in one transaction, and as differences of the books what is disputed."""
@@ -126,20 +137,14 @@ class Evidence:
             _insert(connection, schema.EVIDENCE, [_row(one, recorded_ms) for one in taken])
             _insert(connection, schema.DIFFERENCE, disputed)
 
-    def unbooked(self) -> list[tuple[str, WorkReceipt]]:
-        """Return (digest, receipt) of sound ones that the books lack, the oldest first, so many."""
-        table = schema.EVIDENCE
-        booked = exists().where(schema.RECEIPT.c.receipt_digest == table.c.digest)
-        refused = exists().where(schema.DIFFERENCE.c.receipt_digest == table.c.digest)
-        waiting = (
-            select(table)
-            .where(table.c.problem == "", table.c.end_s > table.c.start_s, ~booked, ~refused)
-            .order_by(table.c.end_s, table.c.digest)
-            .limit(MOST_AT_ONCE)
-        )
+    def unbooked(self, since_ms: int = 0) -> list[Waiting]:
+        """Return sound receipts that the books lack, in the order in which they were recorded, so many.
+
+        ``since_ms``: only those recorded then or later.
+        """
         with reading(self._engine) as connection:
-            rows = connection.execute(waiting).mappings().all()
-        return [(row["digest"], _receipt(row)) for row in rows]
+            rows = connection.execute(_UNBOOKED, {"since_ms": since_ms}).all()
+        return [Waiting(ms, digest, receipt_in(text, digest)) for ms, digest, text in rows]
 
     def refused(self, after: tuple[int, str], limit: int) -> list[tuple[str, WorkReceipt]]:
         """Return (digest, receipt) of sound ones that the books refused, in the order of (end, digest).
@@ -182,7 +187,15 @@ class Evidence:
             .limit(limit)
         )
         with reading(self._engine) as connection:
-            return [(Place(*row[:3]), row[3]) for row in connection.execute(wanted)]
+            rows = connection.execute(wanted).all()
+        return [(Place(ms, key, sequence), digest) for ms, key, sequence, digest in rows]
+
+    def count(self, first: Place, last: Place) -> int:
+        """Return how many receipts were recorded behind one place and not behind another."""
+        where = tuple_(_T.c.recorded_ms, _T.c.node_key, _T.c.sequence)
+        wanted = select(func.count()).where(where > tuple_(*first), where <= tuple_(*last))
+        with reading(self._engine) as connection:
+            return int(connection.execute(wanted).scalar_one())
 
     def uids(self, job: str) -> list[str]:
         """Return the uids of all jobs that were ever called ``namespace/name``."""
@@ -235,7 +248,7 @@ def _row(one: Taken, recorded_ms: int) -> dict[str, object]:
         "start_s": receipt.start_s,
         "end_s": receipt.end_s,
         "problem": one.disputes[0].fault if one.disputes else "",
-        "envelope": json.dumps(wire(one.envelope)),
+        "envelope": one.envelope.model_dump_json(by_alias=True),
         "recorded_ms": recorded_ms,
     }
 
@@ -255,51 +268,7 @@ def _difference(one: Taken, dispute: Dispute, recorded_ms: int) -> dict[str, obj
 
 
 def _receipt(row: RowMapping) -> WorkReceipt:
-    found = peek(ReceiptEnvelope.model_validate_json(row["envelope"]))
-    if found is None:
-        raise ValueError(f"evidence {row['digest']} cannot be read: the database was changed")
-    return found
-
-
-def _run_so_far(connection: Connection, receipt: WorkReceipt) -> RunSoFar | None:
-    """Return what a node's receipts of a run have covered, the disputed ones too: see ``chain.follow``."""
-    table = schema.EVIDENCE
-    of_run = (table.c.run == receipt.run) & (table.c.node_key == receipt.work.node_key)
-    rows, newest = select(table).where(of_run).limit(1), table.c.sequence.desc()
-    last = connection.execute(rows.order_by(newest)).mappings().first()
-    if last is None:
-        return None
-    sound = connection.execute(rows.where(table.c.problem == "").order_by(newest)).mappings()
-    oldest = connection.execute(rows.order_by(table.c.sequence)).mappings()
-    base = _receipt(sound.first() or oldest.one())
-    part, until_s = connection.execute(
-        select(func.max(table.c.part), func.max(table.c.end_s)).where(of_run)
-    ).one()
-    over = table.c.problem == Problem.RUN_OVER.value
-    was_over = connection.execute(select(exists().where(of_run, over))).scalar_one()
-    return RunSoFar(base.work, part, until_s, base.last or _receipt(last).last or was_over)
-
-
-def _sold_beside(
-    connection: Connection, receipt: WorkReceipt
-) -> tuple[dict[str, tuple[Sold, ...]], bool]:
-    """Return when a receipt's GPUs served others in its time, and whether there are too many to look at."""
-    table = schema.EVIDENCE
-    meeting = (
-        select(table)
-        .where(table.c.node_key == receipt.work.node_key, table.c.problem == "")
-        .where(table.c.end_s >= receipt.start_s, table.c.start_s <= receipt.end_s)
-        .limit(MOST_MEETING + 1)
-        .execution_options(yield_per=A_READ)
-    )
-    wanted, count = {gpu.gpu for gpu in receipt.held}, 0
-    found: dict[str, tuple[Sold, ...]] = {}
-    for count, row in enumerate(connection.execute(meeting).mappings(), 1):  # noqa: B007  # counted
-        other = _receipt(row)
-        for gpu in (gpu for gpu in other.held if gpu.gpu in wanted):
-            one = Sold(other.run, seconds(gpu.start), seconds(gpu.end))
-            found[gpu.gpu] = (*found.get(gpu.gpu, ()), one)
-    return found, count > MOST_MEETING
+    return receipt_in(row["envelope"], row["digest"])
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:

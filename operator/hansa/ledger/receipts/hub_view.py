@@ -1,24 +1,29 @@
 """What the ledger sees of the hub: its nodes and its grants, followed by watch and never listed in a loop.
 
 A grant is heard of when it is made, however short it lives, and read once. It waits here until the
-database has it, also while that is away.
+database has it, also while that is away. Receipts and audits read the same view, each its own part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from hansa.adapters.kube.mirror import ChangeType, Kept, by_uid
 from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.ledger.receipts.grant_notes import GrantNote, GrantNotes, note_of, result_of
 from hansa.ledger.receipts.grants import Claimed, Granted, read_grant
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.process.app import together
 
 GRANT = "granted"
 """Key of a mirrored grant: what the ledger keeps of it; None: it cannot be read, and is nobody's claim."""
+TOLD = "told"
+"""Key of a mirrored grant: whether its result was heard of."""
+OF_STATUS = ("receipts", "assurance", "audits", "inventory")
+"""What is kept of a node's status: what its agent and the ledger say to each other, and which GPUs it has."""
 
 
 class HubView:
@@ -37,6 +42,9 @@ class HubView:
         )
         self._unkept: dict[str, Claimed] = {}
         """Grant's uid → what was heard of it and is not in the database yet."""
+        self._notes: GrantNotes | None = None
+        self._looked = 0
+        """How many notes had been passed over when all grants were looked at."""
 
     async def follow(self) -> None:
         """Follow both until cancelled."""
@@ -53,7 +61,7 @@ class HubView:
         return max(self._nodes.last_event_age_s, self._grants.last_event_age_s)
 
     def nodes(self) -> Iterable[Manifest]:
-        """Return all nodes: name, spec, and of the status the receipts."""
+        """Return all nodes: name, spec, and of the status ``OF_STATUS``."""
         return self._nodes.values()
 
     def unkept(self) -> dict[str, Granted]:
@@ -75,17 +83,56 @@ class HubView:
         for uid in uids:
             self._unkept.pop(uid, None)
 
+    def keep_notes(self, notes: GrantNotes) -> None:
+        """Keep, from now on, what runs have to do and what they told, for ``notes`` and ``noted``."""
+        self._notes = notes
+
+    async def notes(self) -> AsyncIterator[dict[str, GrantNote]]:
+        """Yield by the uids of grants what was heard of them and is not noted yet.
+
+        Where more came than there was room for, all grants that are there are read, page by page.
+        """
+        if self._notes is None:
+            return
+        passed_over = self._notes.passed_over
+        yield self._notes.waiting()
+        if passed_over != self._looked:
+            async for page in self._cluster.pages(WORKGRANT.path()):
+                yield {
+                    thing["metadata"]["uid"]: note_of(claim, thing)
+                    for thing in page.items
+                    if (claim := read_grant(thing)) is not None
+                }
+            self._looked = passed_over
+
+    def noted(self, notes: Mapping[str, GrantNote]) -> None:
+        """Take note that the database has these."""
+        if self._notes is not None:
+            self._notes.kept(notes)
+
     async def look_again(self, node: Manifest) -> list[Granted]:
         """Return the grants that a node has now: two watches are not in step."""
         namespace = f"{NODE_NAMESPACE_PREFIX}{node['metadata']['name']}"
-        things = (await self._cluster.list(WORKGRANT.path(namespace))).items
-        claims = [claim for thing in things if (claim := read_grant(thing)) is not None]
-        return [claim.at(node) for claim in claims]
+        found = []
+        for thing in (await self._cluster.list(WORKGRANT.path(namespace))).items:
+            claim = read_grant(thing)
+            if claim is not None:
+                self._note(claim, thing)
+                found.append(claim.at(node))
+        return found
 
     def _grant(self, thing: Manifest) -> Manifest:
         known = self._grants.get(thing["metadata"]["uid"])
-        read = read_grant(thing) if known is None else known[GRANT]
-        return {"metadata": _identity(thing), GRANT: read}
+        claim = read_grant(thing) if known is None else known[GRANT]
+        was_told, is_told = known is not None and known[TOLD], result_of(thing) is not None
+        if claim is not None and (known is None or (is_told and not was_told)):
+            # Here, for nothing else of the hub's view has the whole grant.
+            self._note(claim, thing)
+        return {"metadata": _identity(thing), GRANT: claim, TOLD: was_told or is_told}
+
+    def _note(self, claim: Claimed, thing: Manifest) -> None:
+        if self._notes is not None:
+            self._notes.hear(thing["metadata"]["uid"], note_of(claim, thing))
 
     def _heard(self, kind: ChangeType, thing: Manifest) -> None:
         claim = thing.get(GRANT)
@@ -94,11 +141,11 @@ class HubView:
 
 
 def _node(thing: Manifest) -> Manifest:
-    receipts = (thing.get("status") or {}).get("receipts")
+    status = thing.get("status") or {}
     return {
         "metadata": _identity(thing),
         "spec": thing.get("spec") or {},
-        "status": {"receipts": receipts},
+        "status": {name: status[name] for name in OF_STATUS if name in status},
     }
 
 

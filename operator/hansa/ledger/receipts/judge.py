@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.ledger.receipts.before import Before
 from hansa.ledger.receipts.evidence import Dispute, Taken
 from hansa.ledger.receipts.grants import Granted
 from hansa.ports import Signer
-from hansa.receipts.chain import Head, Known, Moment, follow, next_problem
+from hansa.receipts.chain import Known, Moment, follow, next_problem
 from hansa.receipts.countersign import Difference, countersign
-from hansa.receipts.envelope import Keys, Opened, read_envelope, unseal
+from hansa.receipts.envelope import Keys, Opened, unseal
 from hansa.receipts.problems import Objection, Problem
 from hansa.receipts.work_receipt import WorkReceipt
 
@@ -29,11 +30,8 @@ class Bench:
     keys: Keys
     """The node's pinned key, and the hub's."""
     signer: Signer
-    known_for: Callable[[WorkReceipt, Head], Known]
-    granted: Callable[[str, str], Granted | None]
-    """Of a run and a node's key."""
-    digest_at: Callable[[str, int], str]
-    """What stands at a place of a node's chain."""
+    before: Callable[[Sequence[WorkReceipt]], AbstractContextManager[Before]]
+    """Reads what stands on disk beside the receipts of a window."""
     moment: Moment
 
 
@@ -54,66 +52,72 @@ class Verdict:
         return Problem.NEVER_GRANTED.value in faults
 
 
-def judge(outbox: Iterable[object], head: Head, bench: Bench) -> Verdict:
+def judge(outbox: Iterable[object], bench: Bench) -> Verdict:
     """Take receipts from the first new one on, up to one that has no place in the chain."""
-    taken: list[Taken] = []
-    known = Known(head)
+    opened, objection = _opened(outbox, bench.keys)
+    with bench.before([one.receipt for one in opened]) as before:
+        verdict = _in_order(opened, before, bench)
+    return verdict if verdict.objection else replace(verdict, objection=objection)
+
+
+def _opened(outbox: Iterable[object], keys: Keys) -> tuple[list[Opened], Objection | None]:
+    """Return the receipts up to one that cannot be opened, and why it cannot."""
+    found: list[Opened] = []
     for shown in outbox:
-        envelope = read_envelope(shown)
-        opened = unseal(shown, bench.keys)
-        if isinstance(opened, Objection) or envelope is None:
-            found = opened if isinstance(opened, Objection) else Objection(Problem.MALFORMED)
-            return Verdict(tuple(taken), found)
+        opened = unseal(shown, keys)
+        if isinstance(opened, Objection):
+            return found, opened
+        found.append(opened)
+    return found, None
+
+
+def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict:
+    taken: list[Taken] = []
+    known = Known(before.head)
+    for opened in window:
         receipt = opened.receipt
-        if receipt.sequence <= head.sequence:
-            first = bench.digest_at(receipt.work.node_key, receipt.sequence)
+        if receipt.sequence <= before.head.sequence:
+            first = before.digest_at(receipt.work.node_key, receipt.sequence)
             if first != opened.digest:
                 said = f"Receipt {receipt.sequence} was {first}, now it is {opened.digest}."
-                return _convicted(taken, opened, envelope, Objection(Problem.TWO_VERSIONS, said))
+                return _convicted(taken, opened, Objection(Problem.TWO_VERSIONS, said))
             continue
         ahead_s = receipt.issued_s - bench.moment.now_s
         if bench.moment.skew_s < ahead_s <= LONGEST_WAIT_S:
             said = f"It was issued at {receipt.issued}, and waits for it."
             return Verdict(tuple(taken), Objection(Problem.CLOCK_JUMP, said))
-        before = _with_rows(known, bench.known_for(receipt, known.head), receipt)
-        granted = bench.granted(receipt.run, receipt.work.node_key)
+        told = _with_rows(known, before.known_for(receipt, known.head), receipt)
+        granted = before.granted(receipt.run, receipt.work.node_key)
         problem = next_problem(
-            opened, before, None if granted is None else granted.judged, bench.moment
+            opened, told, None if granted is None else granted.judged, bench.moment
         )
         if problem is not None and problem.problem is Problem.TWO_VERSIONS:
-            return _convicted(taken, opened, envelope, problem)
+            return _convicted(taken, opened, problem)
         if problem is not None and not problem.problem.keeps_place:
             return Verdict(tuple(taken), problem)
-        one = _judged(opened, envelope, granted, problem, bench)
+        one = _judged(opened, granted, problem, bench)
         taken.append(one)
-        known = follow(before, opened, taken=not one.disputes)
+        # What stands on disk of GPUs is read for each receipt: here is what the window has shown of them.
+        known = follow(replace(told, sold=known.sold), opened, taken=not one.disputes)
     return Verdict(tuple(taken))
 
 
-def _convicted(
-    taken: list[Taken], opened: Opened, envelope: ReceiptEnvelope, problem: Objection
-) -> Verdict:
+def _convicted(taken: list[Taken], opened: Opened, problem: Objection) -> Verdict:
     dispute = Dispute(problem.problem.value, "receipt", problem.message)
-    return Verdict(tuple(taken), problem, (Taken(opened, envelope, (dispute,)),))
+    return Verdict(tuple(taken), problem, (Taken(opened, opened.envelope, (dispute,)),))
 
 
 def _judged(
-    opened: Opened,
-    envelope: ReceiptEnvelope,
-    granted: Granted | None,
-    problem: Objection | None,
-    bench: Bench,
+    opened: Opened, granted: Granted | None, problem: Objection | None, bench: Bench
 ) -> Taken:
     if problem is not None:
         dispute = Dispute(problem.problem.value, "receipt", problem.message)
-        return Taken(opened, envelope, (dispute,))
+        return Taken(opened, opened.envelope, (dispute,))
     if granted is None:
         raise AssertionError("a receipt without a grant has a problem")
-    answer = countersign(
-        opened, envelope, granted.record, signer=bench.signer, skew_s=bench.moment.skew_s
-    )
+    answer = countersign(opened, granted.record, signer=bench.signer, skew_s=bench.moment.skew_s)
     if isinstance(answer, tuple):
-        return Taken(opened, envelope, tuple(map(_dispute, answer)))
+        return Taken(opened, opened.envelope, tuple(map(_dispute, answer)))
     return Taken(opened, answer)
 
 

@@ -6,6 +6,7 @@ kept from the log is appended again: an entry that is there already keeps its pl
 
 from __future__ import annotations
 
+from hansa.ledger.lookback import BACK_MS
 from hansa.ledger.receipts.evidence import Evidence, Place
 from hansa.ports import Clock
 from hansa.receipts.bundle import log_entry
@@ -14,8 +15,6 @@ from hansa.translog.log.appender import Appender
 from hansa.translog.proof import LogProof
 
 AT_ONCE = 1000
-BACK_MS = 60_000
-"""So far back a pass looks again: writers of one database do not commit in the order of their clocks."""
 
 
 class Logbook:
@@ -26,19 +25,38 @@ class Logbook:
         self._appender = appender
         self._clock = clock
         self._up_to = Place(0)
+        self._logged: dict[str, int] = {}
+        """Digest → when it was recorded, of those that are logged and not recorded long before the last one."""
 
     def catch_up(self, evidence: Evidence) -> None:
         """Append and publish all that is not logged yet; raises ``Retryable`` where it cannot be written."""
+        place = self._from(evidence)
         while True:
-            rows = evidence.after(self._up_to, AT_ONCE)
-            self._appender.append([log_entry(digest) for _, digest in rows])
+            rows = evidence.after(place, AT_ONCE)
+            new = [digest for _, digest in rows if digest not in self._logged]
+            self._appender.append(list(map(log_entry, new)))
             self._appender.checkpoint(self._clock)
             if not rows:
                 break
-            self._up_to = rows[-1][0]
+            self._logged |= {digest: at.recorded_ms for at, digest in rows}
+            place = rows[-1][0]
+            self._up_to = max(self._up_to, place)
+            self._forget(self._up_to.recorded_ms - BACK_MS)
+
+    def _from(self, evidence: Evidence) -> Place:
+        """Return behind which place to look: the last one, or a while back where more stands there than is logged.
+
+        Rows are never deleted, so where there are as many they are the same.
+        """
         # A clock that was put back records behind what was logged last.
         newest_ms = min(self._up_to.recorded_ms, int(self._clock.now() * 1000))
-        self._up_to = Place(max(0, newest_ms - BACK_MS))
+        back = Place(max(0, newest_ms - BACK_MS))
+        self._forget(back.recorded_ms)
+        is_all = evidence.count(back, self._up_to) == len(self._logged)
+        return self._up_to if is_all else back
+
+    def _forget(self, before_ms: int) -> None:
+        self._logged = {name: at_ms for name, at_ms in self._logged.items() if at_ms >= before_ms}
 
     def head(self) -> Checkpoint:
         """Return what the newest checkpoint says; raises ``Terminal`` where there is none yet."""

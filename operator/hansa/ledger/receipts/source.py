@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hansa.accounting import amounts
@@ -14,6 +16,7 @@ from hansa.accounting.usage import Usage
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import key_id
+from hansa.ledger.lookback import Lookback
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.receipts.hub_view import HubView
@@ -21,14 +24,33 @@ from hansa.ledger.receipts.judge import Bench, Verdict, judge, outbox_of
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import rfc3339
 from hansa.ports import Clock, Cluster, Manifest, Signer
-from hansa.receipts.chain import Moment
+from hansa.receipts.chain import Head, Moment
 from hansa.receipts.watermark import NOTHING, acknowledge
 from hansa.receipts.work_receipt import WorkReceipt
 
 log = logging.getLogger(__name__)
 AGAIN_AT_ONCE = 50
 """Refused receipts that are looked at again in one pass: a price may have been put right."""
+A_BATCH = 16
+"""Nodes whose windows are kept in one transaction."""
 _FIRST = (0, "")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """What one node shows."""
+
+    node: Manifest
+    name: str
+    pinned: str
+    """Its public key, as the league's admin entered it."""
+    node_key: str
+    shown: Sequence[object]
+    said: str
+    """Digest of the receipt up to which it was told that its receipts are taken."""
+
+
+Judged = Sequence[tuple[_Window, Verdict]]
 
 
 class NodeReceipts:
@@ -47,7 +69,7 @@ class NodeReceipts:
     ) -> None:
         """``signer``: the hub's key. ``logbook`` None: nothing is logged."""
         self._cluster = cluster
-        self._hub = hub
+        self.hub = hub
         self._evidence = evidence
         self.signer = signer
         self._clock = clock
@@ -58,17 +80,18 @@ class NodeReceipts:
         """Node → what its chain stands still for, as it was last logged."""
         self._again_after = _FIRST
         """Up to where refused receipts were looked at again, as (end, digest)."""
+        self._unbooked_since = Lookback(clock)
         self.behind = 0
 
     async def take(self) -> Sequence[Usage]:
         """Take what nodes show, one after the other; a node that cannot be taken holds up no other."""
-        if not self._hub.synced:
+        if not self.hub.synced:
             return ()
-        nodes = list(self._hub.nodes())
+        nodes = list(self.hub.nodes())
         await self._remember()
         self.behind = sum(map(_waiting, nodes))
-        for node in nodes:
-            await self._take_alone(node)
+        for some in _batches(map(_window, nodes)):
+            await self._take_from(some)
         if self.logbook is not None:
             await asyncio.to_thread(self.logbook.catch_up, self._evidence)
         return await asyncio.to_thread(self._unbooked)
@@ -77,65 +100,74 @@ class NodeReceipts:
         """Do nothing: evidence is kept before the books see it, and members were told then."""
 
     async def _remember(self) -> None:
-        found = self._hub.unkept()
+        found = self.hub.unkept()
         await asyncio.to_thread(self._evidence.remember, list(found.values()), self._now_ms())
-        self._hub.kept(found)
+        self.hub.kept(found)
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
 
-    async def _take_alone(self, node: Manifest) -> None:
+    async def _take_from(self, windows: Sequence[_Window]) -> None:
+        """Take windows in: read, judged and kept together, so that many cost little more than one."""
+        judged = await asyncio.to_thread(self._judge_all, windows)
+        for window, verdict in list(judged.items()):
+            if verdict.is_strange:
+                late = await self.hub.look_again(window.node)
+                await asyncio.to_thread(self._evidence.remember, late, self._now_ms())
+                judged |= await asyncio.to_thread(self._judge_all, [window])
+        kept = await asyncio.to_thread(self._keep, list(judged.items()))
+        heads = await asyncio.to_thread(self._evidence.heads, [one.node_key for one, _ in kept])
+        for window, verdict in kept:
+            self._tell(window.name, verdict)
+            # Where less is kept than was acknowledged, the books were put back from a backup: it is sent again.
+            head = heads[window.node_key]
+            if window.said != head.digest and (window.said or head.sequence):
+                await self._acknowledge(window, head)
+
+    def _judge_all(self, windows: Iterable[_Window]) -> dict[_Window, Verdict]:
+        """Judge each by itself; one that cannot be judged holds up no other."""
+        found = {}
+        for window in windows:
+            with _alone(window):
+                found[window] = self._judge(window)
+        return found
+
+    def _judge(self, window: _Window) -> Verdict:
+        keys = {window.node_key: window.pinned, self.signer.key_id: self.signer.public_key}
+        moment = Moment(self._clock.now(), self._skew_s)
+        before = partial(self._evidence.before, window.node_key)
+        return judge(window.shown, Bench(keys, self.signer, before, moment))
+
+    def _keep(self, judged: Judged) -> Judged:
+        """Keep receipts in one transaction; what it refuses is tried node by node. Returns what is kept."""
+        # A second version finds its place in the chain taken, and stays as a difference alone.
+        shown = [one for _, verdict in judged for one in (*verdict.taken, *verdict.second)]
         try:
-            await self._take_from(node)
+            self._evidence.add(shown, self._now_ms())
         except Retryable:
-            # Of the database, and so of every node.
             raise
         except Exception:
-            log.exception("receipts not taken", extra={"node": node["metadata"]["name"]})
+            names = ", ".join(window.name for window, _ in judged)
+            log.exception("receipts not kept", extra={"nodes": names})
+        else:
+            return judged
+        return [kept for one in judged for kept in self._keep([one])] if len(judged) > 1 else []
 
-    async def _take_from(self, node: Manifest) -> None:
-        name, pinned = node["metadata"]["name"], (node.get("spec") or {}).get("releaseKey")
-        shown, said = list(outbox_of(node)), _acknowledged(node)
-        if not pinned or not (shown or said):
-            return
-        node_key = key_id(base64.b64decode(pinned))
-        verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
-        if verdict.is_strange:
-            late = await self._hub.look_again(node)
-            await asyncio.to_thread(self._evidence.remember, late, self._now_ms())
-            verdict = await asyncio.to_thread(self._judge, node_key, str(pinned), shown)
-        # A second version finds its place in the chain taken, and stays as a difference alone.
-        shown_now = (*verdict.taken, *verdict.second)
-        await asyncio.to_thread(self._evidence.add, shown_now, self._now_ms())
-        self._tell(name, verdict)
-        head = await asyncio.to_thread(self._evidence.head, node_key)
-        # Where less is kept than was acknowledged, the books were put back from a backup: it is sent again.
-        if said != head.digest and (said or head.sequence):
-            await self._acknowledge(name, node_key, head.sequence, head.digest or NOTHING)
-
-    def _judge(self, node_key: str, pinned: str, shown: list[object]) -> Verdict:
-        keys = {node_key: pinned, self.signer.key_id: self.signer.public_key}
-        moment = Moment(self._clock.now(), self._skew_s)
-        kept = self._evidence
-        # A grant never changes, and a window has many receipts of one run.
-        granted = cache(kept.granted)
-        bench = Bench(keys, self.signer, kept.known_for, granted, kept.digest_at, moment=moment)
-        return judge(shown, kept.head(node_key), bench)
-
-    async def _acknowledge(self, name: str, node_key: str, sequence: int, digest: str) -> None:
+    async def _acknowledge(self, window: _Window, head: Head) -> None:
         mark = acknowledge(
             self.signer,
-            node_key=node_key,
-            sequence=sequence,
-            digest=digest,
+            node_key=window.node_key,
+            sequence=head.sequence,
+            digest=head.digest or NOTHING,
             at=rfc3339(self._clock.now()),
         )
         taken = mark.model_dump(by_alias=True, mode="json")
-        path = SOVEREIGNNODE.path(name=name) + "/status"
+        path = SOVEREIGNNODE.path(name=window.name) + "/status"
         try:
             await self._cluster.merge(path, {"status": {"receipts": {"taken": taken}}})
         except HansaError as error:
-            log.warning("receipts not acknowledged", extra={"node": name, "error": str(error)})
+            extra = {"node": window.name, "error": str(error)}
+            log.warning("receipts not acknowledged", extra=extra)
 
     def _tell(self, name: str, verdict: Verdict) -> None:
         for one in verdict.taken:
@@ -156,13 +188,16 @@ class NodeReceipts:
         self._told[name] = said
 
     def _unbooked(self) -> list[Usage]:
-        waiting = self._evidence.unbooked() + self._again()
+        now_ms, since_ms = self._now_ms(), self._unbooked_since.since_ms()
+        new = self._evidence.unbooked(since_ms)
+        self._unbooked_since.done(min(now_ms, new[0].recorded_ms) if new else now_ms)
+        waiting = [(one.digest, one.receipt) for one in new] + self._again()
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
-        granted_of = cache(self._evidence.granted)
+        granted_of = self._evidence.all_granted(receipt.run for _, receipt in waiting)
         return [
             _usage(digest, receipt, granted, begins[receipt.run])
             for digest, receipt in waiting
-            if (granted := granted_of(receipt.run, receipt.work.node_key)) is not None
+            if (granted := granted_of.get((receipt.run, receipt.work.node_key))) is not None
         ]
 
     def _again(self) -> list[tuple[str, WorkReceipt]]:
@@ -170,6 +205,46 @@ class NodeReceipts:
         is_all = len(found) < AGAIN_AT_ONCE
         self._again_after = _FIRST if is_all else (found[-1][1].end_s, found[-1][0])
         return found
+
+
+def _window(node: Manifest) -> _Window | None:
+    """Return what a node shows; None: nothing, or it has no key to sign with."""
+    name, pinned = node["metadata"]["name"], (node.get("spec") or {}).get("releaseKey")
+    shown, said = list(outbox_of(node)), _acknowledged(node)
+    if not pinned or not (shown or said):
+        return None
+    try:
+        node_key = key_id(base64.b64decode(pinned))
+    except (TypeError, ValueError) as error:
+        log.warning("receipts not taken", extra={"node": name, "error": f"its key: {error}"})
+        return None
+    return _Window(node, name, str(pinned), node_key, shown, said)
+
+
+def _batches(windows: Iterable[_Window | None]) -> Iterator[list[_Window]]:
+    """Yield windows of different keys: of two with one key the second is held against what the first left."""
+    batch: dict[str, _Window] = {}
+    for window in windows:
+        if window is None:
+            continue
+        if window.node_key in batch or len(batch) == A_BATCH:
+            yield list(batch.values())
+            batch = {}
+        batch[window.node_key] = window
+    if batch:
+        yield list(batch.values())
+
+
+@contextmanager
+def _alone(window: _Window) -> Iterator[None]:
+    """Log what keeps a node's receipts from being taken, where it is that node's alone."""
+    try:
+        yield
+    except Retryable:
+        # Of the database, and so of every node.
+        raise
+    except Exception:
+        log.exception("receipts not taken", extra={"node": window.name})
 
 
 def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) -> Usage:

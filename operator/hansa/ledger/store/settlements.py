@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import Engine, exists, literal, select
 
 from hansa.accounting.books import Books
-from hansa.accounting.postings import KITTY, Claim, Event
+from hansa.accounting.postings import KITTY, Claim, Event, owner_in_words
 from hansa.accounting.settlement.clearing import Clearing
 from hansa.errors import Terminal
 from hansa.ledger.store import schema
@@ -80,7 +80,8 @@ class Settlements:
         micros = clearing.paid.get(pair)
         if micros is None:
             text = (
-                f"{pair[0]} has nothing to pay {pair[1]} in the clearing of {clearing.period.name}"
+                f"{pair[0]} has nothing to pay {owner_in_words(pair[1])} in the clearing of"
+                f" {clearing.period.name}"
             )
             raise Terminal(text, reason="NothingToPay")
         events = payments(clearing, pair, until)

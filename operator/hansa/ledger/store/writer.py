@@ -79,11 +79,19 @@ class LedgerWriter:
         return tuple(happened)
 
     def move_on(
-        self, event: Event, recorded_ms: int, *, before_ms: int, spare: Sequence[str] = ()
+        self,
+        event: Event,
+        recorded_ms: int,
+        *,
+        before_ms: int,
+        since_ms: int = 0,
+        spare: Sequence[str] = (),
     ) -> tuple[str, ...]:
-        """Move on what became ready before a moment, at most so much at once; not the nodes to spare."""
+        """Move on what became ready between two moments, at most so much at once; not the nodes to spare."""
         entry, receipt = schema.ENTRY, schema.RECEIPT
-        ready = _ready(event, recorded_ms, "").where(entry.c.recorded_ms <= before_ms)
+        ready = _ready(event, recorded_ms, "").where(
+            entry.c.recorded_ms <= before_ms, entry.c.recorded_ms >= since_ms
+        )
         if spare:
             ready = ready.join(receipt, receipt.c.receipt_digest == entry.c.subject).where(
                 receipt.c.node.not_in(spare)

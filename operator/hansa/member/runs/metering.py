@@ -68,7 +68,7 @@ class Metering:
         spec, policy = node.get("spec"), context.cluster_state.policy.spec
         self._node_spec = spec if isinstance(spec, dict) else {}
         said = _taken(node)
-        if policy is not None and context.auditor.hear(node, by_id(policy.trusted_hubs)):
+        if policy is not None and await context.auditor.hear(node, by_id(policy.trusted_hubs)):
             context.dirty.set()
         if said is not None and policy is not None:
             trouble = await context.receipts.take(said, by_id(policy.trusted_hubs))

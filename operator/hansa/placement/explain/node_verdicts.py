@@ -90,7 +90,18 @@ Seats = Callable[[], Mapping[str, Seat]]
 def waiting(
     ruled: Rulings, there: Seats, said: Waiting, most: int | None = None
 ) -> tuple[Verdict, ...]:
-    """A verdict for each site while the job waits, gravest first; ``most``: for so many at the most."""
+    """A verdict for each site while the job waits, gravest first; ``most``: for so many at the most.
+
+    The only site that an audit may be at is one of them, whatever is true of it.
+    """
+    told, only = _gravest(ruled, there, said, most), ruled.record.job.only_site
+    if not only or len(told) != most or any(row.site == only for row in told):
+        return told
+    kept = (row for row in _gravest(ruled, there, said, None) if row.site == only)
+    return (*told[:-1], next(kept, told[-1]))
+
+
+def _gravest(ruled: Rulings, there: Seats, said: Waiting, most: int | None) -> tuple[Verdict, ...]:
     refused = ruled.refused(most)
     if said.reason in OWN:
         own = [Verdict(site, said.reason, said.message) for site in ruled.passing()]

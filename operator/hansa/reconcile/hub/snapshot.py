@@ -107,6 +107,7 @@ def request_of(job: JobView, catalog: Catalog) -> Job:
         max_runtime_s=spec.max_runtime_seconds if spec else 1,
         checkpoint_s=spec.checkpoint_seconds if spec else 0,
         budget_micros=micros(spec.budget.limit) if spec and spec.budget else None,
+        only_site=spec.audit.node if spec and spec.audit else "",
         barred=fault[0] if fault else None,
         barred_message=fault[1] if fault else "",
     )

@@ -1,8 +1,8 @@
 """An auditor's part in the draw: which key it commits to, and when it reveals one.
 
-The key of an epoch follows from the node's own key, so an agent has nothing to keep and each of its processes finds the
-same. It reveals a key once the epoch is over, for one root of the log: a hub that named another root later would have
-chosen it knowing the keys, and gets nothing more.
+The key of an epoch follows from the node's own key, so each process of an agent finds the same. It reveals a key once
+the epoch is over, for one root of the log: a hub that named another root later would have chosen it knowing the keys,
+and gets nothing more. So an agent has to keep for which roots it revealed keys, also through a restart.
 """
 
 from __future__ import annotations

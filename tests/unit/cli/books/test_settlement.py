@@ -125,6 +125,30 @@ def test_a_month_is_set_off_signed_by_all_and_paid(office: Office) -> None:
     assert left == {("abroad", "ut"): 400_000, ("clinic", "lab"): 100_000, ("lab", "ut"): 400_000}
 
 
+def test_the_kitty_is_called_so_wherever_people_read_or_write_it(office: Office) -> None:
+    writer = LedgerWriter(office.engine, holdback_bp=1000)
+    writer.record([usage(90, institution="ut", provider="abroad")], UNTIL_MS - 1)
+    for event in (Event.POST, Event.SEIZE):
+        writer.happen(event, [usage(90).receipt_digest], UNTIL_MS - 1)
+    told = [office.propose().output]
+    bill = ("bank-file", office.file("c.json"), "--debtor", "ut", "--on", "2026-12-15")
+    office.sign(*NAMES)
+    refused = office.run(*bill, "--output", office.file("n.xml"), books=False)
+    assert "no bank account is known of the league's kitty" in str(refused.exception)
+    told.append(office.run("record", office.file("c.json")).output)
+    pay = ("--debtor", "ut", "--creditor", "the league's kitty", "--reference", "bank 78")
+    told.append(office.run("paid", "2026-11", *pay, terms=False).output)
+    assert "Entered: ut paid the league's kitty 0.04" in told[-1]
+    told.append(office.run("show", "2026-11", terms=False).output)
+    told.append(CliRunner().invoke(cli, ["balance", "ut", "--database", office.url]).output)
+    assert [text.count("@") for text in told] == [0] * len(told)
+    assert [text.count("the league's kitty") for text in told] == [1, 0, 1, 2, 0]
+    nobody = ("--debtor", "lab", *pay[2:])
+    assert "lab has nothing to pay the league's kitty" in str(
+        office.run("paid", "2026-11", *nobody, terms=False).exception
+    )
+
+
 def test_a_bank_gets_the_same_file_each_time_and_only_once_all_have_signed(office: Office) -> None:
     office.propose()
     order = ("bank-file", office.file("c.json"), "--debtor", "clinic", "--on", "2026-12-15")

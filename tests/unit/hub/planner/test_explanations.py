@@ -101,6 +101,27 @@ def test_only_the_gravest_are_put_into_words(monkeypatch):
     assert len(worded) == MAX_VERDICTS
 
 
+ONLY = f"s{2 * MAX_VERDICTS - 1:02}"
+DRAWN = {
+    "may not take it": (9, Reason.EXCEEDS_NODE_SHAPE, Reason.EXCEEDS_NODE_SHAPE),
+    "has no room for it": (8, Reason.NODE_REFUSED, Reason.WAITING_FOR_CAPACITY),
+}
+
+
+@pytest.mark.parametrize(("gpus", "others", "reason"), DRAWN.values(), ids=DRAWN)
+def test_what_is_true_of_the_node_that_an_audit_was_drawn_for_is_told(gpus, others, reason):
+    """All others turn it down, and a status has room for some of them."""
+    names = [f"s{n:02}" for n in range(2 * MAX_VERDICTS)]
+    full = {"refused_by": dict.fromkeys(names[:-1], "not drawn"), "priority": 9}
+    audit = {"refused_by": dict.fromkeys(names[:-1], "not drawn"), "only_site": ONLY}
+    told, said, _ = planned(job("full", 8, **full), job("audit", gpus, **audit), count=len(names))
+    rows = told.of("audit", said["audit"])
+    assert len(rows) == MAX_VERDICTS
+    assert {row.reason for row in rows[:-1]} == {others}
+    assert (rows[-1].site, rows[-1].reason) == (ONLY, reason)
+    assert rows_of(rows)[-1]["node"] == ONLY
+
+
 def test_no_more_answers_are_kept_than_there_is_room_for(monkeypatch):
     monkeypatch.setattr(explanations, "MOST_KEPT", 2)
     told, said, _ = planned(*(job(f"j{n}", 9 + n) for n in range(4)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hansa.errors import NotFound, Terminal
+from hansa.errors import NotFound, Retryable, Terminal
 from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.small_cluster import SmallCluster
 
@@ -28,6 +28,7 @@ class MergingCluster(SmallCluster):
     """Merge patches go as deep as the API server's, and whoever writes may be killed."""
 
     writes_left = 1 << 30
+    is_away = False
     refused = gone = "nowhere"
     """Where a status is refused, and a namespace that is not there any more."""
 
@@ -35,6 +36,11 @@ class MergingCluster(SmallCluster):
         self.writes_left -= 1
         if self.writes_left < 0:
             raise KilledError
+
+    async def list(self, path: str, **query: str) -> Any:
+        if self.is_away:
+            raise Retryable("nobody answers", after_s=1.0)
+        return await super().list(path, **query)
 
     async def create(self, path: str, body: Any) -> Any:
         self._count()

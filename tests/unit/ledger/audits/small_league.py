@@ -30,6 +30,7 @@ from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.member.witness.auditor import Auditor
 from hansa.model.times import rfc3339
+from hansa.observability.events import Event
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import seal, unseal, wire
 from hansa.receipts.metering import MeteredRun, Sight, draw, due
@@ -42,7 +43,8 @@ from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
 from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster, merged
-from tests.unit.ledger.receipts.test_source import heard
+from tests.unit.ledger.receipts.ledger_kit import heard
+from tests.unit.member.small_cluster import SmallCluster
 
 KEYS = {HUB.key_id: HUB.public_key}
 RUN_S = 60
@@ -58,7 +60,7 @@ class Member:
         self.name, self.institution = name, INSTITUTIONS[name]
         seed = hashlib.sha256(name.encode()).digest()
         self.signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
-        self.auditor = Auditor(self.signer)
+        self.auditor = Auditor(self.signer, SmallCluster(NOW_S), "hansa")
         self.head, self.outbox, self.result = Head(), [], "0.97"
         self.takes_part, self.tells_result = True, True
         self.changes: dict[str, str] = {}
@@ -142,6 +144,7 @@ class SmallLeague:
             clock=self.clock,
             terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), tariffs),
         )
+        self.events: list[Event] = []
         self.crash_after = 0
         """Writes to the hub after which the ledger dies in each pass; 0: never."""
         self.audits = self.opened()
@@ -149,7 +152,8 @@ class SmallLeague:
     def opened(self) -> Any:
         """Return the duty as a process that has just started has it."""
         settings = Settings(epoch_seconds=EPOCH_S, reveal_seconds=50, patience_seconds=500)
-        return open_audits(settings, self.hub, self.engine, self.source, self.clock)
+        emit = self.events.append
+        return open_audits(settings, self.hub, self.engine, self.source, self.clock, emit=emit)
 
     def submit(self, name: str, node: str, **changes: Any) -> str:
         """Have the hub place a job; returns its uid."""
@@ -186,7 +190,7 @@ class SmallLeague:
         self._place()
         self._run()
         for name, member in self.members.items():
-            self._show(name, member)
+            await self._show(name, member)
         await heard(self.view)
         await self.intake.step()
         self.hub.writes_left = self.crash_after or 1 << 30
@@ -196,6 +200,15 @@ class SmallLeague:
             pass
         finally:
             self.hub.writes_left = 1 << 30
+
+    async def flash(self, name: str, node: str, **changes: Any) -> None:
+        """Have a job run and its grant go again before the ledger's next pass."""
+        uid = self.submit(name, node, **changes)
+        await heard(self.view)
+        path = WORKGRANT.path(f"hansa-node-{node}", f"{uid}-e1")
+        self.hub.objects[path]["began_s"] = self.clock.seconds - RUN_S
+        self._run()
+        await heard(self.view)
 
     async def ticks(self, number: int) -> None:
         for _ in range(number):
@@ -237,11 +250,11 @@ class SmallLeague:
                 self._say(known, conditions=done, result=member.result)
             del self.hub.objects[path]
 
-    def _show(self, name: str, member: Member) -> None:
+    async def _show(self, name: str, member: Member) -> None:
         path = SOVEREIGNNODE.path(name=name)
         thing = self.hub.objects[path]
         if member.takes_part:
-            member.auditor.hear(thing, KEYS)
+            await member.auditor.hear(thing, KEYS)
         status = merged(
             copy.deepcopy(thing["status"]),
             {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.audits},

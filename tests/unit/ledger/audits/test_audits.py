@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from securesystemslib import dsse
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from hansa.accounting.postings import Event
+from hansa.errors import Retryable
+from hansa.ledger.audits.book import Word, epoch
 from tests.unit.grants.grant_kit import HUB
 from tests.unit.ledger.audits.small_league import CPU_ONLY, SmallLeague
 
@@ -31,9 +33,21 @@ async def test_a_run_is_audited_elsewhere_and_found_equal(league: SmallLeague):
     await league.ticks(8)
     told = league.told("study")
     assert (told["audit"], told["reached"]) == ("Passed", "L1")
+    assert said(league) == [
+        ("AIJob", "study", "AuditPassed", "Normal"),
+        ("SovereignNode", "tartu", "AuditPassed", "Normal"),
+    ]
     assert told["message"].endswith("got the same")
     assert len(league.audit_jobs()) == 1
     assert league.level("tartu") == "L1"
+
+
+async def test_a_run_whose_grant_is_gone_before_the_next_pass_is_audited_too(league: SmallLeague):
+    await league.tick()
+    await league.flash("study", "tartu")
+    await league.until(lambda: bool(league.told("study")))
+    assert league.told("study")["audit"] == "Due"
+    await league.until(lambda: league.told("study")["audit"] == "Passed")
 
 
 async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_level(
@@ -58,6 +72,14 @@ async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_leve
     assert league.told("lately")["audit"] == "Doubtful"
     assert "tartu was found to have cheated" in league.told("lately")["message"]
     assert league.level("tartu") == "L0"
+    events = said(league)
+    assert ("AIJob", "before", "AuditPassed", "Normal") in events
+    assert ("AIJob", "faked", "AuditFailed", "Warning") in events
+    assert ("AIJob", "lately", "AuditDoubtful", "Warning") in events
+    assert ("SovereignNode", "tartu", "AuditFailed", "Warning") in events
+    (fell,) = (event for event in league.events if event.reason == "AssuranceFell")
+    assert (fell.subject.name, fell.type) == ("tartu", "Warning")
+    assert fell.note.startswith("It was at L1 and is at L0: ")
     # 0.12 EUR a run: what was posted loses its tenth to the kitty, what was pending goes back.
     assert league.accounts()["university", "kitty"] == 12_000
     assert ("university", "holdback") not in league.accounts()
@@ -65,6 +87,11 @@ async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_leve
     # Nobody can look at what it did lately, and the doubt stays.
     await league.until(lambda: has_told_unfit(league))
     assert league.told("lately")["audit"] == "Doubtful"
+
+
+def said(league: SmallLeague) -> list[tuple[str, str, str, str]]:
+    """Return the events that were written, of whom and what."""
+    return [(e.subject.kind, e.subject.name, e.reason, e.type) for e in league.events]
 
 
 def has_told_unfit(league: SmallLeague) -> bool:
@@ -197,6 +224,32 @@ async def test_with_much_at_stake_few_are_drawn(league: SmallLeague):
     told = [league.told(f"study-{n}") for n in range(10)]
     assert [one["audit"] for one in told].count("NotDrawn") >= 8
     assert {one["reached"] for one in told} == {"L1"}
+
+
+async def test_the_book_is_read_as_often_for_many_runs_as_for_few(league: SmallLeague):
+    await league.tick()
+    reads: list[str] = []
+    event.listen(league.engine, "before_cursor_execute", lambda *call: reads.append(call[2]))
+
+    async def reads_of(count: int) -> int:
+        runs = {f"{league.submit(f'job-{count}-{n}', 'tartu')}.1": f"{n}" for n in range(count)}
+        league.audits._parts.book.add([Word(epoch(count), "Drawn", {"runs": runs, "unfit": {}})], 1)
+        reads.clear()
+        await league.audits._tell_drawn({}, 1)
+        assert league.told(f"job-{count}-0") == {}  # nobody has noted its spec yet
+        return sum(said.startswith("SELECT") for said in reads)
+
+    assert await reads_of(40) == await reads_of(2) > 0
+
+
+async def test_while_the_hub_is_away_no_epoch_goes_by(league: SmallLeague):
+    await league.ticks(2)
+    before = league.audits._parts.book.open("Opened", "Closed")
+    league.hub.is_away = True
+    league.clock.seconds += 1000
+    with pytest.raises(Retryable):
+        await league.audits.step()
+    assert league.audits._parts.book.open("Opened", "Closed") == before
 
 
 async def test_a_key_that_is_revealed_for_another_root_does_not_count(league: SmallLeague):

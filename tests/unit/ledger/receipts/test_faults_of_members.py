@@ -9,31 +9,20 @@ import pytest
 
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import Retryable, Terminal
-from hansa.ledger.receipts import evidence, source
+from hansa.ledger.receipts import before, source
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
 from hansa.receipts.work_receipt import WorkReceipt
 from tests.unit.grants.grant_kit import NOW_S, UID
-from tests.unit.ledger.receipts.test_source import (
+from tests.unit.ledger.receipts.ledger_kit import (
     SPEC,
-    Clock,
+    Jumping,
     Ledger,
-    ledger,
     receipts,
     shown,
     tartu,
 )
 from tests.unit.receipts.receipt_kit import OTHER, changed, head_after
-
-__all__ = ["ledger"]
-
-
-class Jumping(Clock):
-    def __init__(self) -> None:
-        self.seconds = super().now()
-
-    def now(self) -> float:
-        return self.seconds
 
 
 def rechained(found: list[WorkReceipt], place: int, **changes: Any) -> list[WorkReceipt]:
@@ -95,6 +84,42 @@ async def test_a_second_version_of_a_receipt_that_was_taken_is_kept_and_named(le
     assert ledger.reader.standing().differences == 1
 
 
+async def test_two_nodes_with_one_key_are_one_chain_also_in_one_pass(ledger: Ledger):
+    found = receipts()
+    dearer = rechained(found, 1, usage=found[1].usage.model_dump() | {"gpu_seconds": 599})
+    ledger.hub.put(BEFORE, {**tartu(shown(dearer)), "metadata": {"name": "aaa"}})
+    await ledger.step(shown(found))
+    assert len(ledger.amounts) == 3
+    assert ledger.disputes == {("TwoVersions", "receipt")}
+
+
+@pytest.mark.parametrize(
+    "refusal", [Terminal("no such letter"), ValueError("no such letter")], ids=["refused", "a bug"]
+)
+async def test_a_receipt_that_the_database_refuses_holds_up_no_other_node(
+    ledger: Ledger, monkeypatch, caplog, refusal
+):
+    other = SPEC | {"releaseKey": OTHER.public_key}
+    first = receipts()[0]
+    strange = shown(
+        [changed(first, work=first.work.model_dump() | {"node_key": OTHER.key_id})], OTHER
+    )
+    ledger.hub.put(BEFORE, {**tartu(strange), "metadata": {"name": "aaa"}, "spec": other})
+    add, refused = ledger.evidence.add, []
+
+    def refusing(taken: Any, recorded_ms: int) -> None:
+        if any(one.opened.receipt.work.node_key == OTHER.key_id for one in taken):
+            refused.append(len(taken))
+            raise refusal
+        add(taken, recorded_ms)
+
+    monkeypatch.setattr(ledger.evidence, "add", refusing)
+    await ledger.step(shown())
+    assert len(ledger.amounts) == 3
+    assert refused == [4, 1]
+    assert "no such letter" in caplog.text
+
+
 async def test_what_was_taken_and_is_shown_again_is_no_second_version(ledger: Ledger):
     for _ in range(2):
         await ledger.step(shown())
@@ -104,7 +129,7 @@ async def test_what_was_taken_and_is_shown_again_is_no_second_version(ledger: Le
 async def test_more_receipts_at_once_than_are_looked_at_are_not_believed(
     ledger: Ledger, monkeypatch
 ):
-    monkeypatch.setattr(evidence, "MOST_MEETING", 0)
+    monkeypatch.setattr(before, "MOST_MEETING", 0)
     found = receipts()
     for so_far in (1, 2, 3):
         await ledger.step(shown(found)[:so_far])
@@ -133,14 +158,14 @@ async def test_a_node_that_cannot_be_told_holds_up_no_other(ledger: Ledger, monk
 async def test_a_node_whose_evidence_cannot_be_read_holds_up_no_other(ledger: Ledger, monkeypatch):
     other = SPEC | {"releaseKey": OTHER.public_key}
     ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}, "spec": other})
-    head = ledger.evidence.head
+    before = ledger.evidence.before
 
-    def spoilt(node_key: str) -> Any:
+    def spoilt(node_key: str, receipts: Any) -> Any:
         if node_key == OTHER.key_id:
             raise ValueError("evidence cannot be read: the database was changed")
-        return head(node_key)
+        return before(node_key, receipts)
 
-    monkeypatch.setattr(ledger.evidence, "head", spoilt)
+    monkeypatch.setattr(ledger.evidence, "before", spoilt)
     await ledger.step(shown())
     assert len(ledger.amounts) == 3
 
@@ -150,11 +175,11 @@ async def test_a_database_that_is_away_is_not_asked_again_for_each_node(
 ):
     asked = []
 
-    def away(node_key: str) -> Any:
+    def away(node_key: str, _: Any) -> Any:
         asked.append(node_key)
         raise Retryable("the ledger's database: gone")
 
-    monkeypatch.setattr(ledger.evidence, "head", away)
+    monkeypatch.setattr(ledger.evidence, "before", away)
     ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}})
     with pytest.raises(Retryable):
         await ledger.step(shown())

@@ -12,7 +12,8 @@ from hansa.adapters.files import FileStore
 from hansa.errors import Terminal
 from hansa.ledger.receipts.opening import open_log
 from hansa.ledger.settings import Log
-from tests.unit.ledger.receipts.test_source import HUB, Clock
+from tests.unit.grants.grant_kit import HUB
+from tests.unit.ledger.receipts.ledger_kit import Clock
 
 
 def log_in(folder: Path) -> Log:

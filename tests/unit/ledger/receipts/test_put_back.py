@@ -12,10 +12,10 @@ from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.envelope import unseal
 from hansa.receipts.watermark import NOTHING
 from tests.unit.grants.grant_kit import NODE
-from tests.unit.ledger.receipts.test_faults_of_members import Jumping
-from tests.unit.ledger.receipts.test_source import (
+from tests.unit.ledger.receipts.ledger_kit import (
     GRANT_PATH,
     TARTU,
+    Jumping,
     Ledger,
     heard,
     shown,

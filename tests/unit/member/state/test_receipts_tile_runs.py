@@ -142,8 +142,7 @@ class World:
             if self.draw.random() < 0.2:
                 break
         if self.taken and self.draw.random() < 0.7:
-            said = mark_of(Opened(self.taken[-1], self.known.head.digest, frozenset()))
-            await self.store.take(said, KEYS)
+            await self.store.take(mark_of(self.last), KEYS)
 
     def _opened(self, outbox: list[Manifest]) -> Iterator[Opened]:
         for envelope in outbox:
@@ -163,14 +162,13 @@ class World:
         assert problem is None, problem
         self.known = follow(self.known, opened)
         self.taken.append(opened.receipt)
+        self.last = opened
 
     async def _drain(self) -> None:
         while outbox := await self.store.outbox():
             for opened in self._opened(outbox):
                 self._post(opened)
-            await self.store.take(
-                mark_of(Opened(self.taken[-1], self.known.head.digest, frozenset())), KEYS
-            )
+            await self.store.take(mark_of(self.last), KEYS)
 
 
 @pytest.mark.parametrize("seed", [*SEEDS[:5], *map(soaked, SEEDS[5:])])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
-from hansa.errors import Conflict, NotFound, Retryable, Terminal
+from hansa.errors import Conflict, Retryable, Terminal
 from hansa.member.witness.memory import NAME, WitnessMemory
 from hansa.member.witness.witness import Witness
 from hansa.translog.note import Note, parse_signatures
 from hansa.translog.signatures import verified
+from tests.unit.member.witness.map_server import Server
 from tests.unit.translog.small_log import (
     NAMES,
     ORIGIN,
@@ -26,40 +25,6 @@ from tests.unit.translog.small_log import (
 
 SIGNERS = [ed25519("tartu"), ml_dsa("tartu")]
 KEYS = [signer.key for signer in SIGNERS]
-
-
-@dataclass
-class Server:
-    """ConfigMaps with versions, as an API server keeps them."""
-
-    maps: dict[str, dict] = field(default_factory=dict)
-    is_away: bool = False
-
-    async def get(self, path):
-        if self.is_away:
-            raise Retryable("no answer")
-        if path not in self.maps:
-            raise NotFound(path)
-        kept = self.maps[path]
-        return {"metadata": {"resourceVersion": str(kept["version"])}, "data": dict(kept["data"])}
-
-    async def create(self, path, body):
-        assert path == "/api/v1/namespaces/here/configmaps"
-        full = f"{path}/{body['metadata']['name']}"
-        if full in self.maps:
-            raise Conflict(full)
-        self.maps[full] = {"version": 1, "data": dict(body["data"])}
-        return await self.get(full)
-
-    async def merge(self, path, body):
-        if self.is_away:
-            raise Retryable("no answer")
-        kept = self.maps[path]
-        if body["metadata"]["resourceVersion"] != str(kept["version"]):
-            raise Conflict(path)
-        kept["version"] += 1
-        kept["data"].update(body["data"])
-        return await self.get(path)
 
 
 PATH = f"/api/v1/namespaces/here/configmaps/{NAME}"

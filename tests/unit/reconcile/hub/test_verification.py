@@ -88,6 +88,13 @@ def test_an_audit_runs_at_the_node_that_was_drawn_and_at_no_other(node):
     assert all(f"the draw has given to {node}" in text for _, text in said.values())
 
 
+def test_the_planner_knows_which_node_an_audit_was_drawn_for():
+    among = league(tartu={})
+    audit = job_view(audit={"of": "study", "epoch": 1, "node": "tartu"})
+    assert plan_job(audit, (), among, NOW_S).only_site == "tartu"
+    assert plan_job(job_view(), (), among, NOW_S).only_site == ""
+
+
 def test_an_audit_at_a_node_that_is_gone_waits():
     found, _ = decided(
         job_view(audit={"of": "study", "epoch": 1, "node": "gone"}), league(tartu={})

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from hansa.accounting import amounts
 from hansa.accounting.exports.bank_file import Order
 from hansa.accounting.exports.bank_file import bank_file as make_file
+from hansa.accounting.postings import KITTY_IN_WORDS, owner_in_words, owner_of
 from hansa.accounting.settlement.clearing import Clearing
 from hansa.accounting.settlement.signed import clearing_of, read_signed, unwarranted
 from hansa.adapters.clock import SystemClock
@@ -70,7 +71,9 @@ def bank_file(
 @click.argument("period")
 @CURRENCY
 @click.option("--debtor", required=True, help="Institution that paid.")
-@click.option("--creditor", required=True, help="Institution that was paid; @kitty: the league.")
+@click.option(
+    "--creditor", required=True, help=f"Institution that was paid, or {KITTY_IN_WORDS!r}."
+)
 @click.option(
     "--reference", required=True, help="What the bank calls it, or who was told of it how."
 )
@@ -82,11 +85,11 @@ def paid(  # one parameter an option
     books = LedgerReader(engine)
     clearing = entered(books, period, currency)
     until, now_ms = books.books(clearing.period.until_ms), int(SystemClock().now() * 1000)
-    pair = (debtor, creditor)
+    pair = (debtor, owner_of(creditor))
     fresh = Settlements(engine).pay(clearing, pair, until, now_ms, note=reference)
     amount = f"{amounts.text(clearing.paid[pair])} {currency}"
     said = "Entered" if fresh else "Was entered before"
-    say(f"{said}: {debtor} paid {creditor} {amount} of {period}")
+    say(f"{said}: {debtor} paid {owner_in_words(pair[1])} {amount} of {period}")
 
 
 @click.command
@@ -118,4 +121,10 @@ def payment_rows(clearing: Clearing, notes: dict[str, str]) -> Iterator[tuple[st
         name = f"{clearing.digest}/paid/{debtor}/{creditor}"
         said = [note for subject, note in notes.items() if f"{subject}/".startswith(f"{name}/")]
         amount = f"{amounts.text(micros)} {clearing.period.currency}"
-        yield debtor, creditor, amount, "yes" if said else "no", said[0] if said else ""
+        yield (
+            debtor,
+            owner_in_words(creditor),
+            amount,
+            "yes" if said else "no",
+            said[0] if said else "",
+        )

@@ -11,6 +11,7 @@ import click
 
 from hansa.accounting import amounts
 from hansa.accounting.exports.tables import moment
+from hansa.accounting.postings import owner_in_words
 from hansa.accounting.settlement.clearing import Clearing, Period, clear_books
 from hansa.accounting.settlement.set_off import Obligations
 from hansa.accounting.settlement.signed import unsigned
@@ -136,7 +137,7 @@ def show_clearing(clearing: Clearing) -> None:
 def _rows(clearing: Clearing) -> Iterator[tuple[str, ...]]:
     parts = (clearing.obligations, clearing.set_off, clearing.paid, clearing.carried)
     for pair in sorted(clearing.obligations):
-        yield (*pair, *(amounts.text(part.get(pair, 0)) for part in parts))
+        yield (*map(owner_in_words, pair), *(amounts.text(part.get(pair, 0)) for part in parts))
 
 
 def _sum(rows: Obligations) -> str:
