@@ -231,7 +231,7 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         open_receipts = partial(open_source, settings, cluster, hub, clock=clock)
 
         def verification(engine: Engine, source: ReceiptSource) -> Audits | None:
-            return open_audits(settings.audits, cluster, engine, source, clock)
+            return open_audits(settings, cluster, engine, source, clock)
 
         ledger = Ledger(settings, hub, league, open_receipts, clock, open_audits=verification)
         stack.callback(ledger.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from hansa.ledger.audits.course import Course
 from hansa.ledger.audits.epochs import Epochs, League
 from hansa.ledger.audits.levels import Levels
 from hansa.ledger.audits.nodes import league_nodes, samplings
+from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.audits.telling import Telling, finding
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
@@ -39,6 +40,7 @@ class Parts:
     course: Course
     verdicts: Verdicts
     levels: Levels
+    probes: Probes
     telling: Telling
 
 
@@ -52,6 +54,8 @@ class Figures:
     """Audits that have been due for too long."""
     verdicts: Mapping[str, int] | None = None
     """Verdict → how many there are."""
+    probes: Mapping[str, int] = field(default_factory=dict)
+    """What became of capacity probes → how many there are."""
 
 
 class Audits:
@@ -68,13 +72,14 @@ class Audits:
         self.figures = Figures()
 
     async def step(self) -> None:
-        """1. See grants. 2. Move epochs on. 3. Move audits on. 4. Follow verdicts. 5. Tell nodes."""
+        """1. See grants. 2. Move probes, epochs and audits on. 3. Follow verdicts. 4. Tell nodes."""
         parts, now_s = self._parts, int(self._clock.now())
         things = (await self._cluster.list(SOVEREIGNNODE.path())).items
         pools = (await self._cluster.list(COMPUTEPOOL.path())).items
         grants = (await self._cluster.list(WORKGRANT.path())).items
         nodes = {node.name: node for node in league_nodes(things)}
         await asyncio.to_thread(self._see, grants, now_s * 1000)
+        await parts.probes.step(nodes.values(), now_s)
         standings = await asyncio.to_thread(parts.levels.standings, nodes, now_s)
         levels = {name: one.level for name, one in standings.items()}
         league = League(nodes, levels, samplings(pools))
@@ -162,6 +167,7 @@ class Audits:
             due=len(self._parts.book.open(b.DUE, b.VERDICT)),
             overdue=levels.overdue(now_s),
             verdicts=levels.verdicts(),
+            probes=self._parts.probes.outcomes(),
         )
 
 
