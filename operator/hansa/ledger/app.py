@@ -41,6 +41,7 @@ from hansa.observability.logging import configure_logging
 from hansa.ports import Clock
 from hansa.process.app import going_on, regularly, run_process, together, until_signalled
 from hansa.process.environment import read_settings
+from hansa.verification.course.probing import Outcome
 from hansa.verification.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -212,6 +213,8 @@ def _audited(figures: Figures) -> Iterator[Sample]:
     for verdict in Verdict:
         if verdict is not Verdict.OPEN:
             yield Sample(m.AUDITS, figures.verdicts.get(verdict.value, 0), (verdict.value,))
+    for outcome in Outcome:
+        yield Sample(m.PROBES, figures.probes.get(outcome.value, 0), (outcome.value,))
 
 
 async def serve(settings: LedgerSettings, own: Connection) -> None:

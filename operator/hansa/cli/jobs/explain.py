@@ -98,8 +98,8 @@ def summary(job: Manifest) -> list[str]:
     lines += post_mortem_lines(status.get("postMortem"))
     audit, known = spec.get("audit"), status.get("assurance")
     if audit:
-        what = f"an audit of {audit['of']}, run {audit['epoch']}," if "of" in audit else "a probe"
-        lines.append(f"  it is {what} at {audit['node']}")
+        run = f"an audit of {audit['of']}, run {audit['epoch']}, at" if "of" in audit else ""
+        lines.append(f"  it is {run or 'a capacity probe of'} {audit['node']}")
     if known:
         said = f": {known['message']}" if known.get("message") else ""
         lines.append(

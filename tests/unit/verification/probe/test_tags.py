@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from math import comb
 from pathlib import Path
@@ -14,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hansa.api.aijob import AIJobSpec
 from hansa.api.job.status import RESULT_BYTES
-from hansa.verification.probe import prover
+from hansa.ledger.audits.probes.order import order
+from hansa.ledger.settings import Probes
 from hansa.verification.probe.prover import MOST_TAGS, commit, exact, matrix, rows_per_tag, tags
 from hansa.verification.probe.tags import judge_tags, read_tags
 from hansa.verification.probe.verifier import Challenge, Refusal
+from tests.probe_kit import run_probe
 
 N = 256
 ASKED = Challenge(b"seed" * 8, b"nonce" * 8, N, 128)
@@ -45,33 +45,11 @@ def test_the_answer_of_the_largest_probe_fits_a_result():
     assert len(json.dumps(longest)) <= RESULT_BYTES
 
 
-RAY = '''
-"""Ray as far as the program uses it: tasks run here."""
-def init(): pass
-def get(it): return it
-def remote(num_gpus):
-    class Task:
-        def __init__(self, what): self.what = what
-        def remote(self, *given): return self.what(*given)
-    return Task
-'''
-
-
 def test_the_program_runs_as_a_job_does(tmp_path: Path):
-    """Its text alone, in an image that knows nothing of Hansa."""
-    (tmp_path / "ray.py").write_text(RAY)
-    program, result = tmp_path / "probe.py", tmp_path / "result.json"
-    program.write_text(Path(prover.__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    packages = str(Path(np.__file__).parents[1])
-    env = {**os.environ, "HANSA_RESULT": str(result), "PYTHONPATH": f"{tmp_path}"}
-    code = f"import sys; sys.path.append({packages!r}); sys.argv.pop(0);import runpy;"
-    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
-    said = [sys.executable, "-S", "-c", code, str(program), ASKED.seed.hex(), str(N), "0"]
-    done = subprocess.run(
-        said, env=env, capture_output=True, text=True, check=False
-    )  # our own program
-    assert done.returncode == 0, done.stderr
-    assert refusal(read_tags(result.read_text()).tags) is None
+    settings = Probes(namespace="probes", pool="league", image="i@sha256:" + "a" * 64)
+    job = order(ASKED, "tartu", "probe-1", settings)
+    AIJobSpec.model_validate(job["spec"])
+    assert refusal(read_tags(run_probe(job["spec"], tmp_path)).tags) is None
 
 
 def test_nothing_computed():
