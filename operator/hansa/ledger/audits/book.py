@@ -103,7 +103,7 @@ def epoch(number: int) -> str:
 
 
 def number(subject: str) -> int:
-    """Return the number in an epoch's subject."""
+    """Return the number in the subject of an epoch, or of a probe."""
     return int(subject.rpartition("/")[2])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import TypeAdapter, ValidationError
@@ -59,8 +59,8 @@ class Probes:
         """``draw``: returns so many random bytes; nobody may guess them."""
         self._cluster, self._book, self._facts = cluster, book, facts
         self._settings, self._draw = settings, draw
-        self._closed: dict[str, b.Body] = {}
-        """Subject → what came of it. They are never changed, so each is read once."""
+        self._closed: defaultdict[str, dict[int, b.Body]] = defaultdict(dict)
+        """Node's key → number of a probe → what came of it. They are never changed, so each is read once."""
         self._read_ms = 0
         self._times = Times(
             every_s=settings.every_seconds,
@@ -88,45 +88,47 @@ class Probes:
     def shown(self) -> dict[str, list[Shown]]:
         """Return node's key → what its probes have shown."""
         self._catch_up()
-        found: dict[str, list[Shown]] = {}
-        for subject, said in self._closed.items():
-            if said["outcome"] != Outcome.LOST:
-                passed = said["outcome"] == Outcome.PASSED
-                found.setdefault(_key(subject), []).append(
-                    Shown(Evidence.PROBE, said["atS"], passed=passed)
-                )
-        return found
+        return {
+            key: [
+                Shown(Evidence.PROBE, said["atS"], passed=said["outcome"] == Outcome.PASSED)
+                for said in closed.values()
+                if said["outcome"] != Outcome.LOST
+            ]
+            for key, closed in self._closed.items()
+        }
 
     def last_words(self, node_key: str) -> str:
         """Return what became of a node's last probe, for a person; empty: there was none, or it passed."""
-        subject = self._last(node_key)
-        if subject is None or self._closed[subject]["outcome"] == Outcome.PASSED:
+        _, said = self._last(node_key)
+        if said is None or said["outcome"] == Outcome.PASSED:
             return ""
-        said = self._closed[subject]
         return f"that of {rfc3339(said['atS'])}: {said['outcome']}, {said['why']}"
 
     def outcomes(self) -> dict[str, int]:
         """Return outcome → how many there are."""
         self._catch_up()
-        return Counter(str(said["outcome"]) for said in self._closed.values())
+        every = (said for closed in self._closed.values() for said in closed.values())
+        return Counter(str(said["outcome"]) for said in every)
 
     def _catch_up(self) -> None:
         for recorded_ms, word in self._book.words(b.PROBED, self._read_ms):
             self._read_ms = max(self._read_ms, recorded_ms)
-            self._closed[word.subject] = word.body
+            self._closed[_key(word.subject)][b.number(word.subject)] = word.body
 
-    def _last(self, node_key: str) -> str | None:
-        return max((one for one in self._closed if _key(one) == node_key), default=None)
+    def _last(self, node_key: str) -> tuple[int, b.Body | None]:
+        """Return number and end of a node's last probe that is over; (0, None): none is."""
+        closed = self._closed.get(node_key) or {}
+        number = max(closed, default=0)
+        return number, closed.get(number)
 
     def _plan(self, node: LeagueNode, now_s: int) -> None:
         """Draw when the node's next probe is sent, and keep it to ourselves."""
         self._catch_up()
-        before = self._last(node.key)
-        outcome = Outcome(self._closed[before]["outcome"]) if before else None
+        number, before = self._last(node.key)
+        outcome = Outcome(before["outcome"]) if before else None
         chance = int.from_bytes(self._draw(6)) / (1 << 48)
-        number = int(before.rpartition("/")[2]) + 1 if before else 1
         body = {"node": node.name, "dueS": due_s(now_s, outcome, self._times, chance)}
-        self._book.add([Word(b.probe(node.key, number), b.PLANNED, body)], now_s * 1000)
+        self._book.add([Word(b.probe(node.key, number + 1), b.PLANNED, body)], now_s * 1000)
 
     async def _move_on(self, node: LeagueNode, subject: str, now_s: int) -> None:
         said = await asyncio.to_thread(self._book.of, subject)
