@@ -43,6 +43,7 @@ from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock
 from hansa.process.app import going_on, regularly, run_process, together, until_signalled
 from hansa.process.environment import read_settings
+from hansa.verification.course.probing import Outcome
 from hansa.verification.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -214,6 +215,8 @@ def _audited(figures: Figures) -> Iterator[Sample]:
     for verdict in Verdict:
         if verdict is not Verdict.OPEN:
             yield Sample(m.AUDITS, figures.verdicts.get(verdict.value, 0), (verdict.value,))
+    for outcome in Outcome:
+        yield Sample(m.PROBES, figures.probes.get(outcome.value, 0), (outcome.value,))
 
 
 async def serve(settings: LedgerSettings, own: Connection) -> None:
@@ -235,7 +238,7 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
 
         def verification(engine: Engine, source: ReceiptSource) -> Audits | None:
             emit = recorder.emit
-            return open_audits(settings.audits, cluster, engine, source, clock, emit=emit)
+            return open_audits(settings, cluster, engine, source, clock, emit=emit)
 
         ledger = Ledger(settings, hub, league, open_receipts, clock, open_audits=verification)
         stack.callback(ledger.close)

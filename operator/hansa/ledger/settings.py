@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Group, Port
+from hansa.verification.probe.tags import LARGEST_SIZE
+from hansa.verification.probe.verifier import MIN_SIZE
 
 HERE = "sqlite:////var/lib/hansa/ledger/books.db"
 
@@ -114,6 +116,59 @@ class Audits(Group):
     )
 
 
+class Probes(Group):
+    """How capacity probes are sent, where audits are drawn."""
+
+    namespace: str = Field(
+        default="",
+        description="Namespace of the hub in which they stand: its institution is charged for them;"
+        " empty: none is sent, and no node passes L1.",
+    )
+    pool: str = Field(
+        default="", description="Pool that places them; it asks for no level above L0."
+    )
+    image: str = Field(
+        default="",
+        description="Image by digest, with Ray and numpy, that all members let in; with torch or cupy"
+        " their GPUs are used.",
+    )
+    ray_version: str = Field(default="2.60.0", description="Ray version in that image.")
+    size: int = Field(
+        default=4096,
+        ge=MIN_SIZE,
+        le=LARGEST_SIZE,
+        description="Rows of the matrices that are multiplied.",
+    )
+    every_seconds: int = Field(
+        default=20 * 86_400,
+        ge=1,
+        lt=30 * 86_400,
+        description="A node's next probe comes at a random time within so many seconds of the last;"
+        " what one shows is void after 30 days.",
+    )
+    retry_seconds: int = Field(
+        default=86_400,
+        ge=1,
+        description="The same for a node's first probe, and after one that was lost, in seconds.",
+    )
+    within_seconds: int = Field(
+        default=1800,
+        ge=1,
+        description="From the grant to the signed answer, in seconds: the pods' start counts in.",
+    )
+    patience_seconds: int = Field(
+        default=86_400,
+        ge=1,
+        description="How long a probe may wait for room at its node, in seconds, before it is lost.",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Probes:
+        if self.namespace and not (self.pool and self.image):
+            raise ValueError("probes: namespace is set, give pool and image too, or none of them")
+        return self
+
+
 class Serving(Group):
     """What the process answers to."""
 
@@ -140,4 +195,5 @@ class LedgerSettings(BaseSettings):
     signing: Signing = Field(default=Signing(), description="Keys.")
     log: Log = Field(default=Log(), description="The transparency log.")
     audits: Audits = Field(default=Audits(), description="Verification.")
+    probes: Probes = Field(default=Probes(), description="Capacity probes.")
     serving: Serving = Field(default=Serving(), description="Probes and metrics.")

@@ -73,6 +73,16 @@ ALERTS = (
         " of it is seized, and the owners of its unsettled runs are told.",
     ),
     Alert(
+        "HansaProbeFailed",
+        "hub",
+        'max(delta(hansa_decided_probes{outcome="Failed"}[1d])) > 0',
+        "0m",
+        "critical",
+        "A node answered a capacity probe with a wrong product within the last day.",
+        "What it signed is not the product that it was asked for, so it does not compute right, or did"
+        " not compute. It is at L0.",
+    ),
+    Alert(
         "HansaAuditsOverdue",
         "hub",
         "max(hansa_overdue_audits) > 0",

@@ -55,6 +55,11 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
             "{{verdict}}",
         ),
         Panel(
+            "Capacity probes",
+            _or_zero("max by (outcome) (hansa_decided_probes)"),
+            "{{outcome}}",
+        ),
+        Panel(
             "Budgets spent",
             "max by (project) (hansa_project_budget_ratio)",
             "{{project}}",

@@ -326,6 +326,11 @@ AUDITS = Metric(
     "Audits that are decided, by verdict.",
     *(("ledger",), ("verdict",)),
 )
+PROBES = Metric(
+    *("hansa_decided_probes", "gauge"),
+    "Capacity probes that are over, by what became of them.",
+    *(("ledger",), ("outcome",)),
+)
 PROJECT_BUDGET = Metric(
     *("hansa_project_budget_ratio", "gauge"),
     "Spent share of a project's budget; at 1 nothing new of it starts.",

@@ -120,9 +120,9 @@ def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted
 
 
 @contextmanager
-def hub_installed(binaries: Binaries) -> Iterator[Charted]:
+def hub_installed(binaries: Binaries, **values: Any) -> Iterator[Charted]:
     """Yield the hub's chart, with an institution's namespace and what the hub makes for a node."""
-    with installed(binaries, "hansa-hub") as charted:
+    with installed(binaries, "hansa-hub", **values) as charted:
         institution = {"hansa.dev/institution": "tartu-hospital"}
         charted.apply(thing("Namespace", "hospital", labels=institution))
         for path, manifest in access_manifests("tartu"):

@@ -9,6 +9,7 @@ import pytest
 
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
+from e2e.testbed.host.clock import wait_until
 from hansa.api.meta import node_user
 from tests.apiserver.charts.charted import SYSTEM, Charted, bare, hub_installed
 from tests.apiserver.crds.bases import BASES, LATE
@@ -121,6 +122,26 @@ def test_it_makes_and_deletes_audits_and_no_other_jobs(hub: Charted):
     with pytest.raises(KubectlError, match="makes and deletes audits, and no other jobs"):
         hub.kubectl("delete", "aijob/study", "-n", "hospital", user=LEDGER)
     hub.kubectl("delete", "aijob/audit-1", "-n", "hospital", user=LEDGER)
+
+
+PROBE = {"node": "tartu"}
+
+
+def test_it_sends_probes_from_the_namespace_of_its_settings_alone(hub: Charted):
+    with pytest.raises(KubectlError, match="sends capacity probes from the namespace in its"):
+        hub.create(_job("probe-1", audit=PROBE), user=LEDGER)
+    hub.upgrade(ledger={"settings": {"probes": {"namespace": "hospital"}}})
+    wait_until(lambda: _is_let_in(hub), what="the policy with the namespace")
+    with pytest.raises(KubectlError, match="made by the ledger"):
+        hub.create(_job("probe-1", audit=PROBE))
+
+
+def _is_let_in(hub: Charted) -> bool:
+    try:
+        hub.create(_job("probe-1", audit=PROBE), user=LEDGER)
+    except KubectlError:
+        return False
+    return True
 
 
 def test_nobody_else_makes_an_audit(hub: Charted):

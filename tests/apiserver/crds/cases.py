@@ -259,6 +259,7 @@ RULES: dict[str, Case] = {
         _with(HELD, exports={"result": "OnRelease"}, owners=[]),
     ),
     "relative: 1 or more makes": Case("0.5", "1"),
+    "of and epoch name a run together": Case({"node": "riga"}, {"node": "riga", "epoch": 1}),
     "Inference is not served yet": Case("FineTune", "Inference"),
     "lendingLimitGpus must not exceed": Case(
         _with(SHARE, nominalGpus=2, lendingLimitGpus=2),

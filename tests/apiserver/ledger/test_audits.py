@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,10 @@ from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import AIJOB, SOVEREIGNNODE
+from hansa.api.meta import INSTITUTION_LABEL
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.errors import HansaError
+from hansa.ledger.audits.book import AuditBook
 from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
 from hansa.member.witness.auditor import Auditor
@@ -30,9 +33,10 @@ from hansa.receipts.envelope import seal, unseal, wire
 from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 from tests.apiserver.charts.charted import hub_installed
-from tests.apiserver.hub.league import CLOCK, League, ScriptedMember
+from tests.apiserver.hub.league import CLOCK, IMAGE, League, ScriptedMember, b64
 from tests.apiserver.hub.process import until
 from tests.apiserver.ledger.process import LedgerProcess, own_kubeconfig
+from tests.probe_kit import run_probe
 from tests.unit.member.small_cluster import SmallCluster
 
 pytestmark = pytest.mark.apiserver
@@ -46,22 +50,27 @@ AUDITS = {
 }
 
 
+LEDGER = {"settings": {"probes": {"namespace": "probes"}}}
+
+
 @pytest.fixture(scope="module")
 def hub_plane(binaries: Binaries) -> Iterator[ControlPlane]:
     """An API server with the hub's chart: its accounts, rights and policies."""
-    with hub_installed(binaries) as charted:
+    with hub_installed(binaries, ledger=LEDGER) as charted:
         yield charted.plane
 
 
 @contextlib.contextmanager
-def ledger_over(plane: ControlPlane, key_file: Path, folder: Path) -> Iterator[LedgerProcess]:
+def ledger_over(
+    plane: ControlPlane, key_file: Path, folder: Path, **settings: str
+) -> Iterator[LedgerProcess]:
     """Run a ledger that knows all nodes from its first look on."""
     files = {
         "HANSA_LEDGER_SIGNING__KEY_FILE": str(key_file),
         "HANSA_LEDGER_LOG__FOLDER": str(folder / "log"),
         "HANSA_LEDGER_LOG__INDEX": str(folder / "leaves.db"),
     }
-    process = LedgerProcess(own_kubeconfig(plane, folder), folder, **AUDITS, **files)
+    process = LedgerProcess(own_kubeconfig(plane, folder), folder, **AUDITS, **files, **settings)
     try:
         yield process
     finally:
@@ -76,6 +85,8 @@ class SigningMember(ScriptedMember):
     head: Head = field(default_factory=Head)
     outbox: list[dict[str, Any]] = field(default_factory=list)
     auditor: Auditor | None = None
+    code: Path | None = None
+    """Where the programs of probes are; None: what they ask is not computed."""
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -96,13 +107,21 @@ class SigningMember(ScriptedMember):
         audits = self.auditor.wire if self.auditor else None
         await super().publish(receipts=receipts, audits=audits or None, **changes)
 
+    async def answer_to(self, grant: dict[str, Any]) -> str:
+        """Return a run's result."""
+        audit = grant["spec"]["jobSpec"].get("audit") or {"of": ""}
+        if "of" in audit or self.code is None:
+            return self.result
+        return await asyncio.to_thread(run_probe, grant["spec"]["jobSpec"], self.code)
+
     async def finish(self, grant: dict[str, Any]) -> dict[str, Any]:
+        result = await self.answer_to(grant)
         began_s = int(CLOCK.now())
         await asyncio.sleep(RUN_S)
         node = await self.hub.get(SOVEREIGNNODE.path(name=self.name))
         terms = Terms(self.signer.key_id, "EE", "", node["spec"], began_s)
         work = work_of(WorkGrantSpec.model_validate(grant["spec"]), terms)
-        digest = "sha256:" + hashlib.sha256(self.result.encode()).hexdigest()
+        digest = "sha256:" + hashlib.sha256(result.encode()).hexdigest()
         metered = MeteredRun(work=work, until=rfc3339(began_s), result_digest=digest)
         end_s = int(CLOCK.now())
         sight = Sight(end_s, over=True, ended_s=end_s, end_reason="Succeeded")
@@ -112,7 +131,7 @@ class SigningMember(ScriptedMember):
             opened = unseal(sealed, {self.signer.key_id: self.signer.public_key})
             self.head = Head(receipt.sequence, opened.digest, receipt.issued_s)
             self.outbox.append(sealed)
-        return await super().finish(grant)
+        return await super().finish(grant) | {"result": result}
 
 
 @pytest.fixture
@@ -205,6 +224,71 @@ async def test_one_is_found_equal_and_a_cheat_is_found_and_pays(
         assert done["status"]["node"] in {"riga", "lisbon"}
         assert 'hansa_decided_audits{verdict="Failed"} 1.0' in ledger.page("/metrics")
         assert "Traceback" not in ledger.log
+
+
+PROBES = {
+    "HANSA_LEDGER_PROBES__NAMESPACE": "probes",
+    "HANSA_LEDGER_PROBES__POOL": "league",
+    "HANSA_LEDGER_PROBES__IMAGE": IMAGE,
+    "HANSA_LEDGER_PROBES__SIZE": "256",
+    "HANSA_LEDGER_PROBES__RETRY_SECONDS": "2",
+}
+
+
+async def test_a_node_is_probed_and_then_takes_work_that_asks_for_it(
+    signing: League, hub, hub_plane: ControlPlane, tmp_path: Path
+):
+    league = signing
+    await hub.ready()
+    labels = {"name": "probes", "labels": {INSTITUTION_LABEL: "league"}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": labels}
+    await league.admin.apply("/api/v1/namespaces/probes", namespace, manager="test")
+    async with (
+        contextlib.AsyncExitStack() as stack,
+        league.node("riga", "finish", cpuHourPrice="72") as honest,
+        league.node("parnu", "finish", cpuHourPrice="36") as cheat,
+        league.node("lisbon", "refuse", cpuHourPrice="36"),
+    ):
+        honest.code = tmp_path / "code"
+        cheat.result = json.dumps({"backend": "torch", "tags": b64(bytes(256))})
+        await league.submit("waits", assurance="L2")
+        ledger = stack.enter_context(ledger_over(hub_plane, hub.key_file, tmp_path, **PROBES))
+        await until(lambda: ledger.page("/readyz") == "ok", what="the ledger to be ready")
+        await level(league, "riga", "L2")
+        done = await league.job_becomes("waits", "Succeeded")
+        assert done["status"]["node"] == "riga"
+
+        page = _async(lambda: ledger.page("/metrics"))
+        failed = 'hansa_decided_probes{outcome="Failed"} 1.0'
+        await league.sees(page, lambda text: failed in text, "the cheat's probe has failed")
+        # Its receipts may lift it to L1 again.
+        parnu = SOVEREIGNNODE.path(name="parnu")
+        await league.sees(
+            lambda: league.admin.get(parnu),
+            lambda thing: "voided by a failure" in str(thing["status"].get("assurance")),
+            "parnu has lost what it had shown",
+        )
+        assert "riga" in {one["node"] for one in closed(ledger) if one["outcome"] == "Passed"}
+        await until(lambda: bool(lost_at(ledger, "lisbon")), what="a refused probe is lost")
+        assert "We do not work for them." in lost_at(ledger, "lisbon")[0]["why"]
+
+        # Its institution pays, and nobody sees beforehand what will be drawn.
+        jobs = (await league.admin.list(AIJOB.path("probes"))).items
+        sent = [word.body for _, word in AuditBook(open_engine(ledger.url)).words("Sent")]
+        assert {one["spec"]["audit"]["node"] for one in jobs} >= {"riga", "parnu"}
+        assert not any(one["nonce"] in json.dumps(jobs) for one in sent)
+        assert "league" in {institution for institution, _ in balances(ledger)}
+        assert "Traceback" not in ledger.log
+
+
+def closed(ledger: LedgerProcess) -> list[dict[str, Any]]:
+    """What became of the probes that are over."""
+    book = AuditBook(open_engine(ledger.url))
+    return [dict(word.body) for _, word in book.words("Probed")]
+
+
+def lost_at(ledger: LedgerProcess, node: str) -> list[dict[str, Any]]:
+    return [one for one in closed(ledger) if (one["node"], one["outcome"]) == (node, "Lost")]
 
 
 def _async(what):

@@ -65,6 +65,18 @@ VERIFICATION: Mapping[str, Defect] = {
         "if False:",
         PROBE,
     ),
+    "a wrong row of a probe passes": product(
+        "verification/probe/tags.py",
+        "if tag(product[at : at + len(block)]) != said[index : index + 1]:",
+        "if False:",
+        f"{SUITE}/probe/test_tags.py",
+    ),
+    "what a node has not signed counts against it": product(
+        "verification/course/probing.py",
+        "fault = _not_its_answer(sent, answer)",
+        'fault = ""',
+        f"{SUITE}/course/test_probing.py",
+    ),
     "a product within a tolerance": product(
         "verification/probe/verifier.py",
         "return np.array_equal(_times(combined, b), s @ claimed)",

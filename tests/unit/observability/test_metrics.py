@@ -17,6 +17,7 @@ from tests.unit.observability.pages import FULL
 UNITS = ("amount", "seconds", "bytes", "joules_total", "watts", "celsius", "ratio", "total", "info")
 COUNTED = (
     "audits",
+    "probes",
     "receipts",
     "differences",
     "jobs",

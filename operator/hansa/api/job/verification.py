@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from hansa.api.meta import TOLERANCE, Assurance, Message, Model, Name, Timestamp, checked, rule
 
@@ -34,13 +34,30 @@ class ResultComparator(Model):
 
 
 class AuditOrder(Model):
-    """Makes a job an audit: another job's work once more, at a node that the draw has named."""
+    """Makes a job an audit, at a node that the draw has named: of another job's run, or of the node itself."""
 
-    of: Annotated[str, StringConstraints(max_length=253)] = Field(
-        description="Name of the job whose run is audited, in the same namespace."
+    model_config = ConfigDict(
+        json_schema_extra=checked(
+            rule(
+                "has(self.of) == has(self.epoch)",
+                "of and epoch name a run together; give both, or neither for a capacity probe",
+            )
+        )
     )
-    epoch: int = Field(ge=1, le=999_999_999, description="Which run of it.")
-    node: Name = Field(description="SovereignNode that runs it again; no other may.")
+
+    of: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None,
+        description="Name of the job whose run is audited, in the same namespace; not given: the job is"
+        " a capacity probe of the node.",
+    )
+    epoch: int | None = Field(default=None, ge=1, le=999_999_999, description="Which run of it.")
+    node: Name = Field(description="SovereignNode that runs it; no other may.")
+
+    @model_validator(mode="after")
+    def _names_a_run_or_none(self) -> AuditOrder:
+        if (self.of is None) is not (self.epoch is None):
+            raise ValueError("of and epoch name a run together; give both, or neither")
+        return self
 
 
 class JobAssurance(Model):

@@ -98,7 +98,8 @@ def summary(job: Manifest) -> list[str]:
     lines += post_mortem_lines(status.get("postMortem"))
     audit, known = spec.get("audit"), status.get("assurance")
     if audit:
-        lines.append(f"  it is an audit of {audit['of']}, run {audit['epoch']}, at {audit['node']}")
+        run = f"an audit of {audit['of']}, run {audit['epoch']}, at" if "of" in audit else ""
+        lines.append(f"  it is {run or 'a capacity probe of'} {audit['node']}")
     if known:
         said = f": {known['message']}" if known.get("message") else ""
         lines.append(

@@ -1,6 +1,6 @@
 """What was said and done in verification, on disk: each phase of a subject once, and never changed.
 
-Subjects are ``epoch/N``, ``run/UID.EPOCH`` and ``audit/RECEIPT``. Whoever does a thing writes its phase first and acts
+Subjects are ``epoch/N``, ``run/UID.EPOCH``, ``audit/RECEIPT`` and ``probe/KEY/N``. Whoever does a thing writes its phase first and acts
 then, so that a crash repeats the act and never the decision.
 """
 
@@ -23,6 +23,8 @@ SPEC, RESULT, DOUBTFUL = "Spec", "Result", "Doubtful"
 """Of a run."""
 DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
 """Of an audit; the number of the auditor follows who was asked and replied."""
+PLANNED, SENT, PROBED = "Planned", "Sent", "Probed"
+"""Of a capacity probe."""
 A_READ = 500
 """Subjects that one statement asks for."""
 Body = Mapping[str, Any]
@@ -124,7 +126,7 @@ def epoch(number: int) -> str:
 
 
 def number(subject: str) -> int:
-    """Return the number in an epoch's subject."""
+    """Return the number in the subject of an epoch, or of a probe."""
     return int(subject.rpartition("/")[2])
 
 
@@ -136,3 +138,8 @@ def run(name: str) -> str:
 def audit(receipt: str) -> str:
     """Return the subject of the audit of a run, by the digest of its last receipt."""
     return f"audit/{receipt}"
+
+
+def probe(node_key: str, number: int) -> str:
+    """Return the subject of a node's capacity probe; ``number``: from 1, those of a node sort by it."""
+    return f"probe/{node_key}/{number:08d}"

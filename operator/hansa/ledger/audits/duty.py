@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hansa.api.kinds import COMPUTEPOOL
@@ -16,6 +16,7 @@ from hansa.ledger.audits.course import Course
 from hansa.ledger.audits.epochs import Epochs, League
 from hansa.ledger.audits.levels import Levels
 from hansa.ledger.audits.nodes import LeagueNode, league_nodes, samplings
+from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.audits.telling import Telling, finding
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
@@ -39,6 +40,7 @@ class Parts:
     course: Course
     verdicts: Verdicts
     levels: Levels
+    probes: Probes
     telling: Telling
 
 
@@ -52,6 +54,8 @@ class Figures:
     """Audits that have been due for too long."""
     verdicts: Mapping[str, int] | None = None
     """Verdict → how many there are."""
+    probes: Mapping[str, int] = field(default_factory=dict)
+    """What became of capacity probes → how many there are."""
 
 
 class Told(NamedTuple):
@@ -75,7 +79,7 @@ class Audits:
         self.figures = Figures()
 
     async def step(self) -> None:
-        """1. See grants. 2. Move epochs on. 3. Move audits on. 4. Follow verdicts. 5. Tell nodes."""
+        """1. See grants. 2. Move probes, epochs and audits on. 3. Follow verdicts. 4. Tell nodes."""
         parts, now_s, hub = self._parts, int(self._clock.now()), self._source.hub
         if not hub.synced:
             return
@@ -86,6 +90,7 @@ class Audits:
             words = [word for note in notes.values() for word in _words(note)]
             await asyncio.to_thread(parts.book.add, words, now_s * 1000)
             hub.noted(notes)
+        await parts.probes.step(nodes.values(), now_s)
         standings = await asyncio.to_thread(parts.levels.standings, nodes, now_s)
         levels = {name: one.level for name, one in standings.items()}
         league = League(nodes, levels, samplings(pools))
@@ -189,6 +194,7 @@ class Audits:
             due=len(self._parts.book.open(b.DUE, b.VERDICT)),
             overdue=levels.overdue(now_s),
             verdicts=levels.verdicts(),
+            probes=self._parts.probes.outcomes(),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from hansa.api.sovereignnode import AssuranceWord
 from hansa.errors import HansaError
@@ -11,14 +12,17 @@ from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.audits.nodes import LeagueNode
+from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.ports import Signer
 from hansa.verification.auditors import Independence
 from hansa.verification.course.words import read_word, say
-from hansa.verification.levels import Evidence, Freshness, Shown, Standing, standing
+from hansa.verification.levels import Evidence, Freshness, Level, Shown, Standing, standing
 from hansa.verification.verdict import Verdict
 
+MOST_WORDS = 300
+"""Characters of why a node is at no higher level."""
 WORD_S = 86_400
 """How long a word counts at most: a ledger that is away for longer vouches for nobody."""
 KINDS = {Independence.INDEPENDENT: Evidence.AUDIT, Independence.SELF: Evidence.OWN_AUDIT}
@@ -28,9 +32,15 @@ class Levels:
     """Reads what was shown."""
 
     def __init__(
-        self, book: AuditBook, facts: Facts, logbook: Logbook, fresh: Freshness | None = None
+        self,
+        book: AuditBook,
+        facts: Facts,
+        logbook: Logbook,
+        probes: Probes,
+        fresh: Freshness | None = None,
     ) -> None:
         """``logbook``: says which receipts are in the witnessed log."""
+        self._probes = probes
         self._book, self._facts, self._logbook = book, facts, logbook
         self._fresh = fresh or Freshness()
         self._verdicts: dict[str, tuple[str, str, tuple[Shown, ...]]] = {}
@@ -43,16 +53,28 @@ class Levels:
         verdicts: dict[str, list[Shown]] = {}
         for key, _, shown in self._verdicts.values():
             verdicts.setdefault(key, []).extend(shown)
-        due = self._oldest_due()
+        due, probed = self._oldest_due(), self._probes.shown()
         return {
-            name: standing(
-                [*self._logged(node.key), *verdicts.get(node.key, ())],
-                now_s,
-                self._fresh,
-                oldest_due_s=due.get(node.key),
+            name: self._explained(
+                node.key,
+                standing(
+                    [
+                        *self._logged(node.key),
+                        *probed.get(node.key, ()),
+                        *verdicts.get(node.key, ()),
+                    ],
+                    now_s,
+                    self._fresh,
+                    oldest_due_s=due.get(node.key),
+                ),
             )
             for name, node in nodes.items()
         }
+
+    def _explained(self, node_key: str, found: Standing) -> Standing:
+        """Say of a node that lacks a probe what became of its last one."""
+        last = self._probes.last_words(node_key) if found.level is Level.LOGGED else ""
+        return replace(found, why=f"{found.why}; {last}"[:MOST_WORDS]) if last else found
 
     def verdicts(self) -> dict[str, int]:
         """Return verdict → how many there are."""
@@ -106,7 +128,7 @@ def word_for(node: LeagueNode, now: Standing, now_s: int, signer: Signer) -> Ass
     if isinstance(told, AssuranceWord) and told.level == f"L{level.value}":
         ends_s = from_rfc3339(told.until) or 0
         is_lasting = ends_s >= until_s - WORD_S // 2 and ends_s <= until_s
-        if told.why == now.why and is_lasting:
+        if told.why == now.why[:MOST_WORDS] and is_lasting:
             return None
         since = told.since
     return say(
@@ -116,5 +138,5 @@ def word_for(node: LeagueNode, now: Standing, now_s: int, signer: Signer) -> Ass
         level=f"L{level.value}",
         since=since,
         until=rfc3339(until_s),
-        why=now.why[:300],
+        why=now.why[:MOST_WORDS],
     )

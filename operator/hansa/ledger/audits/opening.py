@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
+
 from sqlalchemy import Engine
 
 from hansa.ledger.audits.book import AuditBook
@@ -10,45 +13,50 @@ from hansa.ledger.audits.duty import Audits, Parts
 from hansa.ledger.audits.epochs import Epochs
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.audits.levels import Levels
+from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.audits.telling import Emit, Telling
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grant_notes import GrantNotes
 from hansa.ledger.receipts.source import NodeReceipts
-from hansa.ledger.settings import Audits as Settings
+from hansa.ledger.settings import LedgerSettings
 from hansa.ledger.source import ReceiptSource
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.ports import Clock, Cluster
 
 
 def open_audits(
-    settings: Settings,
+    settings: LedgerSettings,
     cluster: Cluster,
     engine: Engine,
     source: ReceiptSource,
     clock: Clock,
     *,
     emit: Emit,
+    draw: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Audits | None:
     """Return the duty; None: no receipts are taken, or there is no log to draw by.
 
-    ``emit``: takes events.
+    ``emit``: takes events. ``draw``: returns so many random bytes that nobody can guess.
     """
     if not isinstance(source, NodeReceipts) or source.logbook is None:
         return None
     book, facts, evidence = AuditBook(engine), Facts(engine), Evidence(engine)
+    audits = settings.audits
+    probes = Probes(cluster, book, facts, settings.probes, draw)
     parts = Parts(
         book=book,
         epochs=Epochs(
             book,
             facts,
             evidence,
-            length_s=settings.epoch_seconds,
-            reveal_s=settings.reveal_seconds,
+            length_s=audits.epoch_seconds,
+            reveal_s=audits.reveal_seconds,
         ),
-        course=Course(cluster, book, facts, patience_s=settings.patience_seconds),
+        course=Course(cluster, book, facts, patience_s=audits.patience_seconds),
         verdicts=Verdicts(book, facts, LedgerWriter(engine), source.signer),
-        levels=Levels(book, facts, source.logbook),
+        levels=Levels(book, facts, source.logbook, probes),
+        probes=probes,
         telling=Telling(cluster, source.signer, emit),
     )
     source.hub.keep_notes(GrantNotes())

@@ -7,7 +7,7 @@ institution, hold for it as well.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -79,7 +79,12 @@ def cannot_run(job: Manifest, node: str) -> str:
     for row in status.get("conditions") or ():
         if row.get("type") in {"Failed", "Stalled"} and row.get("status") == "True":
             return f"{row.get('reason')}: {row.get('message')}"[:500]
-    for row in status.get("verdicts") or ():
-        if row.get("node") == node and row.get("reason") in LASTING:
+    return verdict_on(job, node, LASTING)
+
+
+def verdict_on(job: Manifest, node: str, among: Collection[str] | None = None) -> str:
+    """Return what the hub says of a job and a node; empty: nothing. ``among``: reasons that count, not given: all."""
+    for row in (job.get("status") or {}).get("verdicts") or ():
+        if row.get("node") == node and (among is None or row.get("reason") in among):
             return f"{row.get('reason')}: {row.get('message')}"[:500]
     return ""

@@ -160,7 +160,8 @@ def _elsewhere(job: JobView, league: LeagueView) -> dict[str, str]:
     spec = job.parsed.spec
     if spec is None or spec.audit is None:
         return {}
-    why = f"it is an audit of {spec.audit.of}, which the draw has given to {spec.audit.node}"
+    what = f"an audit of {spec.audit.of}" if spec.audit.of else "a capacity probe"
+    why = f"it is {what}, which the draw has given to {spec.audit.node}"
     return {name: why for name in league.nodes if name != spec.audit.node}
 
 

@@ -1,8 +1,11 @@
 """The side of a capacity probe that works: multiply, commit to all rows, then open those that are asked for.
 
 This file is complete in itself (standard library and numpy; torch or cupy where the image has them), because it runs
-inside a job's image, which knows nothing of Hansa: a probe is a small signed job whose program is this text. It reads
-two lines and writes two, all JSON: ``{"seed", "n"}``, ``{"root", "backend"}``, ``{"rows"}``, ``{"rows", "paths"}``.
+inside a job's image, which knows nothing of Hansa: a probe is a small signed job whose program is this text.
+
+As a job (``python3 probe.py SEED N GPUS``) it multiplies on the run's worker and commits in its result to all rows by
+their tags, which the verifier then works out anew for those that it draws. Over a line (without arguments) it reads two
+lines and writes two, all JSON: ``{"seed", "n"}``, ``{"root", "backend"}``, ``{"rows"}``, ``{"rows", "paths"}``.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +27,8 @@ Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
 EXACT_DEPTH = 1024
 """Products of int8 are at most 2^14, so sums of 2^10 of them are exact in float32 (24 bits)."""
+MOST_TAGS = 2_048
+"""So many fit a job's result: tags are of one byte, and travel in base64."""
 
 
 def matrix(seed: bytes, label: bytes, n: int) -> Int8:
@@ -46,7 +53,7 @@ def multiply(a: Int8, b: Int8) -> tuple[Int32, str]:
         product = backend(a, b)
         if product is not None:
             return product, backend.__name__.lstrip("_")
-    return _numpy(a, b), "numpy"
+    return exact(a, b), "numpy"
 
 
 def _torch(a: Int8, b: Int8) -> Int32 | None:
@@ -77,12 +84,29 @@ def _cupy(a: Int8, b: Int8) -> Int32 | None:
     return product
 
 
-def _numpy(a: Int8, b: Int8) -> Int32:
+def exact(a: Int8, b: Int8) -> Int32:
+    """Return the product on CPUs, of any rows of ``a``."""
     total = np.zeros((a.shape[0], b.shape[1]), np.int32)
     for at in range(0, a.shape[1], EXACT_DEPTH):
         left = a[:, at : at + EXACT_DEPTH].astype(np.float32)
         total += (left @ b[at : at + EXACT_DEPTH].astype(np.float32)).astype(np.int32)
     return total
+
+
+def rows_per_tag(n: int) -> int:
+    """Return how many rows share a tag: one, unless there are more rows than tags."""
+    return -(-n // MOST_TAGS)
+
+
+def tag(rows: npt.NDArray[Any]) -> bytes:
+    """Return one byte that follows from whole rows, little-endian int32: another one, but for 1 in 256, if one is wrong."""
+    return leaf_hash(rows.tobytes())[:1]
+
+
+def tags(product: npt.NDArray[Any]) -> bytes:
+    """Return the tags of all rows of a product, in order."""
+    size = rows_per_tag(len(product))
+    return b"".join(tag(product[at : at + size]) for at in range(0, len(product), size))
 
 
 class Tree:
@@ -149,10 +173,28 @@ def serve(asked: Iterable[str], say: Callable[[str], None]) -> None:
     say(json.dumps({"rows": rows, "paths": [[h.hex() for h in path] for path in opened.paths]}))
 
 
+def commit(seed: bytes, n: int) -> dict[str, str]:
+    """Multiply and return what a job commits to: the tags of all rows, in base64, and the backend."""
+    product, backend = multiply(matrix(seed, b"A", n), matrix(seed, b"B", n))
+    return {"backend": backend, "tags": base64.b64encode(tags(product.astype("<i4"))).decode()}
+
+
+def run(seed: bytes, n: int, gpus: int) -> None:
+    """Answer as a job: on the worker, where the GPUs are, into the job's result."""
+    import ray  # noqa: PLC0415 - only a job's image has it
+
+    ray.init()
+    said = ray.get(ray.remote(num_gpus=gpus)(commit).remote(seed, n))
+    Path(os.environ["HANSA_RESULT"]).write_text(json.dumps(said), encoding="ascii")
+
+
 def _write(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    serve(sys.stdin, _write)
+    if len(sys.argv) > 1:
+        run(bytes.fromhex(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        serve(sys.stdin, _write)

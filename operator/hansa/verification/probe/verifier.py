@@ -76,9 +76,12 @@ class Challenge:
         """Both matrices, made once: before the challenge is sent, so that checking does not wait for them."""
         return matrix(self.seed, b"A", self.n), matrix(self.seed, b"B", self.n)
 
-    def drawn(self, root: bytes) -> tuple[int, ...]:
-        """Return the rows to open, distinct and in order."""
-        keys = _words(self.n, b"rows", self.nonce, root)
+    def drawn(self, root: bytes, of: int | None = None) -> tuple[int, ...]:
+        """Return the rows to open, distinct and in order.
+
+        ``root``: what was committed to, whatever its form; ``of``: how many may be drawn, not given: all rows.
+        """
+        keys = _words(self.n if of is None else of, b"rows", self.nonce, root)
         return tuple(np.sort(np.argsort(keys, kind="stable")[: self.rows]).tolist())
 
 

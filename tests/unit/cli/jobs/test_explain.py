@@ -165,6 +165,8 @@ def test_the_summary_says_what_verification_knows():
     lines = explain.summary(study)
     assert "  it is an audit of model, run 2, at riga" in lines
     assert "  run 1 reached L1, audit Passed: riga got the same" in lines
+    study["spec"]["audit"] = {"node": "riga"}
+    assert "  it is a capacity probe of riga" in explain.summary(study)
 
 
 def test_the_summary_says_what_the_hub_said():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
@@ -26,6 +28,7 @@ from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.ledger.receipts.source import NodeReceipts
 from hansa.ledger.settings import Audits as Settings
+from hansa.ledger.settings import LedgerSettings, Probes
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.member.witness.auditor import Auditor
@@ -40,6 +43,7 @@ from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
 from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
+from hansa.verification.probe.prover import commit
 from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
 from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster, merged
@@ -51,6 +55,12 @@ RUN_S = 60
 EPOCH_S = 100
 INSTITUTIONS = {"tartu": "university", "riga": "telecom", "lisbon": "miner", "oslo": "lab"}
 PRICES = [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "3.60"}]
+
+
+def probed(spec: dict[str, Any]) -> str:
+    """Return what a probe's program writes, by its arguments."""
+    _, _, seed, n, _ = spec["entrypoint"]
+    return json.dumps(commit(bytes.fromhex(seed), int(n)))
 
 
 class Member:
@@ -85,12 +95,17 @@ class Member:
             said["reveal"] |= {"root": self.root}
         return said
 
+    def answer(self, granted: dict[str, Any]) -> str:
+        """Return the result of a run, as its program writes it."""
+        audit = granted["jobSpec"].get("audit") or {"of": ""}
+        return self.result if "of" in audit else probed(granted["jobSpec"])
+
     def run(self, granted: dict[str, Any], end_s: float) -> None:
         """Sign the one receipt of a run that has just ended."""
         gpu_class = "nvidia-rtx-4090" if granted["jobSpec"]["ray"].get("workers") else ""
         terms = Terms(self.signer.key_id, "EE", gpu_class, self.spec, NOW_S)
         work = work_of(WorkGrantSpec.model_validate(granted), terms)
-        digest = "sha256:" + hashlib.sha256(self.result.encode()).hexdigest()
+        digest = "sha256:" + hashlib.sha256(self.answer(granted).encode()).hexdigest()
         told = digest if self.tells_result else None
         metered = MeteredRun(work=work, until=rfc3339(end_s - RUN_S), result_digest=told)
         sight = Sight(int(end_s), over=True, ended_s=int(end_s), end_reason="Succeeded")
@@ -105,7 +120,15 @@ class Member:
 class SmallLeague:
     """Ledger, hub and members, moved on by ``tick``."""
 
-    def __init__(self, engine: Engine, folder: Path, *, holdback_bp: int = 1000) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        holdback_bp: int = 1000,
+        probing: Probes = Probes(),  # noqa: B008  # it does not change
+    ) -> None:
+        self.probing, self.dice = probing, np.random.default_rng(7)
         self.engine, self.clock, self.hub = engine, Clock(), MergingCluster(NOW_S - 600)
         self.members = {name: Member(name) for name in INSTITUTIONS}
         self.refusing: set[str] = set()
@@ -151,9 +174,17 @@ class SmallLeague:
 
     def opened(self) -> Any:
         """Return the duty as a process that has just started has it."""
-        settings = Settings(epoch_seconds=EPOCH_S, reveal_seconds=50, patience_seconds=500)
-        emit = self.events.append
-        return open_audits(settings, self.hub, self.engine, self.source, self.clock, emit=emit)
+        audits = Settings(epoch_seconds=EPOCH_S, reveal_seconds=50, patience_seconds=500)
+        settings = LedgerSettings(audits=audits, probes=self.probing)
+        return open_audits(
+            settings,
+            self.hub,
+            self.engine,
+            self.source,
+            self.clock,
+            emit=self.events.append,
+            draw=self.dice.bytes,
+        )
 
     def submit(self, name: str, node: str, **changes: Any) -> str:
         """Have the hub place a job; returns its uid."""
@@ -247,7 +278,7 @@ class SmallLeague:
             done = [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}]
             known = self.hub.objects.get(AIJOB.path("hospital", spec["job"]["name"]))
             if known is not None:
-                self._say(known, conditions=done, result=member.result)
+                self._say(known, conditions=done, result=member.answer(spec))
             del self.hub.objects[path]
 
     async def _show(self, name: str, member: Member) -> None:

@@ -78,14 +78,23 @@ def test_a_job_that_asks_for_more_goes_where_more_was_shown():
     assert reasons["tartu"] is Reason.ASSURANCE_TOO_LOW
 
 
+ORDERS = {
+    "an audit of study": {"of": "study", "epoch": 1},
+    "a capacity probe": {},
+}
+
+
+@pytest.mark.parametrize("what", ORDERS)
 @pytest.mark.parametrize("node", ["riga", "tartu", "oslo"])
-def test_an_audit_runs_at_the_node_that_was_drawn_and_at_no_other(node):
+def test_an_audit_runs_at_the_node_that_was_drawn_and_at_no_other(node, what):
     three = league(tartu={}, riga={}, oslo={})
-    found, verdicts = decided(job_view(audit={"of": "study", "epoch": 1, "node": node}), three)
+    found, verdicts = decided(job_view(audit=ORDERS[what] | {"node": node}), three)
     assert [(type(one), one.site) for one in found.placements] == [(Placement, node)]
     said = {one.site: (one.reason, one.message) for one in verdicts if one.site != node}
     assert {reason for reason, _ in said.values()} == {Reason.NODE_REFUSED}
-    assert all(f"the draw has given to {node}" in text for _, text in said.values())
+    assert all(
+        f"it is {what}, which the draw has given to {node}" in text for _, text in said.values()
+    )
 
 
 def test_the_planner_knows_which_node_an_audit_was_drawn_for():
