@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from hansa.receipts.tiling import Sight
 from sqlalchemy import Engine, event
 
 from hansa.ledger.receipts import before as module
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.receipts.chain import Known, RunSoFar, Sold
 from hansa.receipts.envelope import Opened
+from hansa.receipts.metering import Sight
 from hansa.receipts.work_receipt import WorkReceipt, seconds
 from tests.unit.grants.grant_kit import NODE
 from tests.unit.receipts.receipt_kit import NOW_S, held, opened, receipts, run_of

@@ -6,13 +6,13 @@ import copy
 from pathlib import Path
 
 import pytest
-from hansa.receipts.tiling import MeteredRun, Sight
 from sqlalchemy import Engine
 
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.ledger.receipts import hub_view
 from hansa.model.times import rfc3339
+from hansa.receipts.metering import MeteredRun, Sight
 from hansa.receipts.work_receipt import HeldGpu
 from hansa.reconcile.member.usage.work_terms import work_of
 from tests.unit.grants.grant_kit import HUB, NOW_S, UID, grant, job
