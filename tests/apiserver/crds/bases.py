@@ -31,7 +31,7 @@ JOB_SPEC = {
     "secrets": [{"name": "token", "mode": "Environment"}],
     "ray": {
         "version": "2.60.0",
-        "head": {"cpu": "500m", "memory": "2Gi"},
+        "head": {"cpu": "500m", "memory": "2Gi", "gpus": 1},
         "workers": {
             "count": 1024,
             "minCount": 1,
@@ -41,6 +41,16 @@ JOB_SPEC = {
             "memory": "1Gi",
             "customResources": [{"name": "ssd", "amount": 1}],
         },
+        "workerGroups": [
+            {
+                "name": "more",
+                "count": 1,
+                "gpus": 1,
+                "cpu": "1",
+                "memory": "1Gi",
+                "customResources": [{"name": "ssd", "amount": 1}],
+            }
+        ],
     },
     "data": [{"name": "breast-cancer"}],
     "residency": RESIDENCY,

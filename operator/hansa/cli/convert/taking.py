@@ -94,7 +94,7 @@ ADVICE = {
     r"\.containers\[[1-9]": "one container a pod",
     r"\.resources\.": "an AIJob's pods ask for CPU, memory and GPUs",
     r"\.template\.metadata$": "pods carry the platform's labels",
-    r"workerGroupSpecs\[": "an AIJob has one group of equal workers",
+    r"workerGroupSpecs\[": "groups of an AIJob's workers have no such field",
 }
 """What to do about a field that has no place, by where it stands; the first that fits."""
 WHOLE = re.compile(

@@ -157,7 +157,8 @@ class RunObjects:
         core = f"/api/v1/namespaces/{entry.name}"
         pods = await self._context.own.list(f"{core}/pods")
         events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
-        traces = Traces(pods.items, events.items, entry.spec.workers, ended_s, refused)
+        workers = entry.spec.job_spec.ray.worker_pods(entry.spec.workers)
+        traces = Traces(pods.items, events.items, workers, ended_s, refused)
         return watched.workload.diagnose(end, traces), watched.workload.autopsy(traces)
 
     async def last_words(self, entry: Entry, pod: DeadPod) -> str:

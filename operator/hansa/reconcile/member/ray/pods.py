@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hansa.api.job.ray_shape import Resources
+from hansa.api.job.ray_shape import Resources, WorkerGroup, Workers
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
@@ -33,14 +33,14 @@ INIT_CPU_MILLIS, INIT_MEMORY_BYTES = 200, 256 << 20
 
 
 def head_template(request: RunRequest) -> Manifest:
-    """Return the head's template; it never has GPUs."""
-    return _ray_template(request, "ray-head", request.job.ray.head, gpus=0)
+    """Return the head's template."""
+    head = request.job.ray.head
+    return _ray_template(request, "ray-head", head, gpus=head.gpus)
 
 
-def worker_template(request: RunRequest) -> Manifest:
-    """Return the workers' template."""
-    workers = request.job.ray.workers
-    return _ray_template(request, "ray-worker", workers, gpus=workers.gpus)
+def worker_template(request: RunRequest, group: Workers | WorkerGroup) -> Manifest:
+    """Return the template of a group's workers."""
+    return _ray_template(request, "ray-worker", group, gpus=group.gpus)
 
 
 def submitter_template(request: RunRequest) -> Manifest:
