@@ -8,6 +8,7 @@ from typing import Any
 
 from hansa.api import meta
 from tests.apiserver.crds.bases import BASES, DIGEST, LATE, UID
+from tests.apiserver.lock.lawful import LOCK
 from tests.residency_kit import EVERYWHERE, WORLD, stands_in
 
 HEX = "0123456789abcdef"
@@ -73,6 +74,19 @@ SAMPLES: dict[str, Sample] = {
     meta.LOCAL_PATH: Sample(("", "digits/v1", "a" * 256), ("a b", "a;b", "~")),
     meta.NETWORK: Sample(
         ("10.0.0.0/8", "2001:db8::/32"), ("10.0.0.0", "example.org/8", "10.0.0.0/8,11.0.0.0/8")
+    ),
+    meta.LOCK: Sample(
+        (LOCK, f"{LOCK}{'# filled' * 8000}"[: 1 << 16].ljust(1 << 16, "#")),
+        (
+            LOCK + "--index-url https://example.org",
+            "six>=1",
+            "six==$(id)",
+            "x @ https://example.org/x",
+        ),
+    ),
+    meta.HOST_NAME: Sample(("pypi.example.org", "a"), ("https://a", "a/b", "a:443", "-a")),
+    meta.ADDRESS: Sample(
+        ("192.0.2.7", "2001:db8::7"), ("pypi.example.org", "10.0.0.0/8", "10.0.0.1:1")
     ),
     meta.IMAGE_PREFIX: Sample(
         ("ghcr.io/lab/", "a" * 253), ("https://ghcr.io", "GHCR.io", "/lab", "")
@@ -148,6 +162,7 @@ OTHER_JOB: dict[str, Any] = {
     "env": [],
     "secrets": [],
     "ray": changed(JOB["ray"], version="2.61.0"),
+    "runtimeEnv": None,
     "data": [{"name": "other"}],
     "residency": stands_in("EE"),
     "maxRuntimeSeconds": 61,
@@ -278,15 +293,13 @@ RULES: dict[str, Case] = {
     "minCount must not exceed": Case(
         changed(WORKERS, minCount=1024), changed(WORKERS, count=2, minCount=3)
     ),
-    "head.gpus must be 0 or": Case(
-        changed(RAY, head={"gpus": 0}), changed(RAY, head={"gpus": 2}, workerGroups=[])
-    ),
+    "head.gpus must be 0 or": Case(changed(RAY, head={"gpus": 1}), changed(RAY, head={"gpus": 2})),
     "gpus of a group must be": Case(
         changed(RAY, workerGroups=[{"name": "cpu"}]),
         changed(RAY, workerGroups=[{"name": "cpu"}, {"name": "more", "gpus": 2}]),
     ),
     "workers.count may be 0 only": Case(
-        changed(RAY, workers=ALONE), changed(RAY, workers=ALONE, head={"gpus": 0})
+        changed(RAY, workers=ALONE, head={"gpus": 1}), changed(RAY, workers=ALONE)
     ),
     "workers is the first group": Case("worker", "workers"),
     "give gpuClass, or gpuMemory": Case(
@@ -298,6 +311,7 @@ RULES: dict[str, Case] = {
     "notAfter must be later": Case(GRANT, changed(GRANT, notBefore=LATE, notAfter=LATE)),
     "a stop cannot be taken back": Case("Stop", "None", old="Stop"),
     "path must stay inside the claim": Case("a/b", "../etc"),
+    "address must be one of": Case("2001:db8::7", "999.0.0.1"),
     "cidr must be a network, for": Case("10.0.0.0/8", "999.0.0.0/8"),
 }
 """Beginning of a rule's message → case for the place the rule sits at."""

@@ -17,15 +17,15 @@ def _no_class(workers: dict, _: Any) -> None:
 
 
 def _equal_gpus(ray: dict, value: Any) -> None:
-    """Let a head or a group have as many GPUs as the first group, which has these."""
+    """Let a head or a group have as many GPUs as the first group."""
     del ray["workers"]["gpuClass"]
-    ray["head"]["gpus"] = ray["workerGroups"][0]["gpus"] = 0
     ray["workers"]["gpus"] = min(16, max(0, value)) if isinstance(value, int) else 1
 
 
-def _no_least(workers: dict, count: Any) -> None:
+def _head_alone(ray: dict, count: Any) -> None:
     if count == 0:
-        del workers["minCount"]
+        del ray["workers"]["minCount"]
+        ray["head"]["gpus"] = ray["workers"]["gpus"]
 
 
 def _second_signature(spec: dict, _: Any) -> None:
@@ -50,10 +50,10 @@ def _define_cohort(spec: dict, value: Any) -> None:
 
 PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".ray.workers.gpuMemory": (".ray.workers", _no_class),
-    ".ray.workers.gpus": (".ray", _equal_gpus),
+    ".ray.workers.gpus": (".ray.workers", _no_class),
     ".ray.head.gpus": (".ray", _equal_gpus),
     ".ray.workerGroups[].gpus": (".ray", _equal_gpus),
-    ".ray.workers.count": (".ray.workers", _no_least),
+    ".ray.workers.count": (".ray", _head_alone),
     ".signatures[].role": (".spec", _second_signature),
     ".institutions[].cohort": (".spec", _define_cohort),
     ".cohorts[].parent": (".spec", _define_cohort),

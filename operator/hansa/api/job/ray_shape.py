@@ -88,7 +88,7 @@ class WorkerGroup(Resources):
 
     model_config = ConfigDict(json_schema_extra=keyed("name"))
 
-    name: Annotated[Name, StringConstraints(max_length=20)] = Field(
+    name: Name = Field(
         description="Name of the group; the first group, ray.workers, is called workers.",
         json_schema_extra=checked(rule("self != 'workers'", FIRST)),
     )

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec, is_reserved_env
+from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.retry import MOST_RETRIES, RETRIES, Cause
 from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION
 from hansa.cli.convert.pods import Contents, take_contents, take_shape
@@ -23,6 +24,7 @@ from hansa.ports import Manifest
 SPEC = {"RayJob": "spec", "RayCronJob": "spec.jobTemplate", "RayCluster": ""}
 """Kind → where the job's spec stands; a RayCluster has none."""
 SHELL = re.compile(r"[;&|<>`$()*?~\[{#\n]|^\w+=")
+INSTALLERS = ("pip", "uv")
 NVIDIA = "nvidia.com/gpu"
 OWN_CAUSES = (Cause.APP_FAILED, Cause.OUT_OF_MEMORY, Cause.SCRATCH_FULL)
 """Ends that KubeRay tries again, and an AIJob only where its owner says so."""
@@ -116,6 +118,7 @@ def _convert(
         "files": [{"name": n, "content": text} for n, text in sorted(contents.files.items())],
         "env": [{"name": name, "value": value} for name, value in contents.env.items()],
         "secrets": [{"name": name, "mode": mode} for name, mode in contents.secrets.items()],
+        **({"runtimeEnv": {"pip": contents.lock}} if contents.lock else {}),
         **(_times(taking, at) if at else {}),
     }
     spec = {name: value for name, value in spec.items() if value != []}
@@ -231,8 +234,20 @@ def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
             contents.env |= {k: str(v) for k, v in value.items() if not is_reserved_env(k)}
             for name in filter(is_reserved_env, value):
                 taking.note(f"{path}.env_vars.{name}", "the platform sets this variable itself")
+        elif key in INSTALLERS and (lock := _lock(value)):
+            contents.lock = lock
         else:
             taking.note_dropped(f"{path}.{key}")
+
+
+def _lock(wanted: Any) -> str:
+    """Return the lock that Ray's pip or uv is given; nothing, where it is none."""
+    packages = wanted.get("packages") if isinstance(wanted, dict) else wanted
+    text = "\n".join(map(str, packages)) if isinstance(packages, list) else ""
+    try:
+        return RuntimeEnv(pip=text).pip
+    except ValidationError:
+        return ""
 
 
 def _times(taking: Taking, at: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hansa.cli.convert.taking import Taking
 from hansa.ports import Manifest
 
 RESOURCES = ".template.spec.containers[0].resources"
-LONGEST_NAME = 20
+LONGEST_NAME = 63
 NO_TASKS = "an AIJob's head without GPUs takes no tasks: give workers its CPUs"
 
 

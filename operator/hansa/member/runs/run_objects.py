@@ -238,7 +238,9 @@ class RunObjects:
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
             pull_secrets=await self._home.pull_secrets(pods),
-            authorities=await self._home.authorities(pods) if policy.egress else "",
+            authorities=await self._home.authorities(pods)
+            if policy.egress or entry.spec.job_spec.runtime_env
+            else "",
             resolver=await self._resolver(entry, policy),
             contract=contract,
             now_s=context.clock.now(),

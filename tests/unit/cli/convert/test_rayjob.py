@@ -235,6 +235,21 @@ def test_a_runtime_environment():
     assert "spec.runtimeEnvYAML.env_vars.LD_PRELOAD" in told
 
 
+PINS = ["six==1.16.0 --hash=sha256:" + "a" * 64, "x==1 ; os_name == 'nt' --hash=sha256:" + "b" * 64]
+LOCKS = {
+    "a list": {"pip": PINS},
+    "with its ways": {"pip": {"packages": PINS, "pip_check": True}},
+    "by uv": {"uv": PINS},
+}
+
+
+@pytest.mark.parametrize("wanted", LOCKS.values(), ids=LOCKS)
+def test_a_lock_of_packages_is_kept(wanted):
+    one = made(rayjob(runtimeEnvYAML=yaml.safe_dump(wanted)))
+    assert one.job["spec"]["runtimeEnv"] == {"pip": "\n".join(PINS)}
+    assert not [note for note in one.notes if "runtimeEnv" in note.field]
+
+
 def dicts(value, path=()):
     if isinstance(value, dict):
         yield path

@@ -101,7 +101,12 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         *_checkpoint_volumes(request),
         *_code_volumes(request),
     ]
-    return _template(request, container, volumes, wants_gpu=gpus > 0)
+    made = _template(request, container, volumes, wants_gpu=gpus > 0)
+    if request.index:
+        # By address: what a run with data may ask for names forwards nothing.
+        alias = {"ip": request.index.address, "hostnames": [request.index.host]}
+        made["spec"]["hostAliases"] = [alias]
+    return made
 
 
 def _template(
@@ -171,7 +176,9 @@ def _user_env(request: RunRequest) -> dict[str, str]:
 def _way_out(request: RunRequest) -> dict[str, str]:
     """Return what tells programs of the proxy: nothing where the law lets nobody out."""
     proxy = request.options.pods.proxy
-    return proxy.environment(launcher.FOLDER) if request.policy.egress else {}
+    if request.policy.egress:
+        return proxy.environment(launcher.FOLDER)
+    return proxy.trust(launcher.FOLDER) if request.index else {}
 
 
 def _gpu_env(request: RunRequest, gpus: int) -> Mapping[str, str]:
