@@ -110,8 +110,8 @@ RUNS: Mapping[str, Defect] = {
     ),
     "more pods than the job's own": product(
         "reconcile/member/ray/rayjob.py",
-        '"pods": str(count + 2),',
-        '"pods": str(count + 20),',
+        '"pods": str(many),',
+        '"pods": str(many + 18),',
         RAYJOB,
     ),
     "a file that nobody looks at": product(
