@@ -81,7 +81,7 @@ class PackageIndex(Model):
         ),
     )
     port: int = Field(default=443, ge=1, le=65535, description="Port of HTTPS.")
-    path: Annotated[str, StringConstraints(pattern=LOCAL_PATH, max_length=253)] = Field(
+    path: Annotated[str, StringConstraints(pattern=LOCAL_PATH, max_length=256)] = Field(
         default="simple", description="Path of the simple index (PEP 503)."
     )
 
