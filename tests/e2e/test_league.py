@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from e2e.demo.jobs import ENDED, JOB_S, condition
+from e2e.demo.jobs import ENDED, JOB_S, condition, holds
 from e2e.demo.report import Report
 from e2e.demo.run import run_story, running_league
 from e2e.testbed.host.clock import elapsed_s, wait_until
@@ -301,3 +301,47 @@ def test_a_run_whose_agent_is_gone_ends_by_itself_within_its_contract(told, reco
     record_property("seconds until a run without an agent had ended", round(alone_s))
     assert alone_s <= CONTRACT_S
     assert watch.twice == []
+
+
+CENSUS = """
+import json, os, time, ray
+ray.init()
+@ray.remote(num_gpus=1, num_cpus=0)
+def where():
+    time.sleep(3)
+    return ray.get_runtime_context().get_node_id()
+kinds = [{k: v for k, v in n["Resources"].items() if k in ("CPU", "GPU", "ssd")} for n in ray.nodes()]
+places = len(set(ray.get([where.remote(), where.remote()])))
+os.makedirs(os.path.dirname(os.environ["HANSA_RESULT"]), exist_ok=True)
+with open(os.environ["HANSA_RESULT"], "w") as file:
+    json.dump({"kinds": kinds, "places": places}, file)
+"""
+
+
+def test_a_head_with_a_gpu_and_two_groups_run_as_one_gang(running):
+    """The last: what is counted before is the story's."""
+    hub, job = running.league.hub, manifest("left-alone", running.image)
+    job["metadata"]["name"] = "groups"
+    job["spec"] |= {
+        "entrypoint": ["python3", "/code/census.py"],
+        "files": [{"name": "census.py", "content": CENSUS}],
+        "result": {"maxBytes": 4096},
+    }
+    plain = {"name": "plain", "cpu": "250m", "memory": "1Gi"}
+    plain["customResources"] = [{"name": "ssd", "amount": 2}]
+    job["spec"]["ray"] |= {"workerGroups": [plain]}
+    job["spec"]["ray"]["head"]["gpus"] = 1
+    hub.apply(job)
+
+    def look():
+        return hub.get("aijob", "groups", "-n", "university")
+
+    what = "the job of several groups to end well"
+    wait_until(lambda: holds(look(), "Succeeded"), what=what, timeout_s=JOB_S, poll_s=1)
+    status = look()["status"]
+    found = json.loads(status["result"])
+    kinds = sorted(found["kinds"], key=lambda kind: kind.get("ssd", 0))
+    assert kinds == [{"CPU": 1, "GPU": 1}, {"CPU": 1, "GPU": 1}, {"CPU": 1, "ssd": 2}]
+    assert found["places"] == 2
+    assert status["workers"] == 2
+    assert status["usage"]["gpuSeconds"] >= 2 * (status["usage"]["wallSeconds"] - 2) > 0

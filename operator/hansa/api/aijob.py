@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator
 
+from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.ray_shape import RayShape
 from hansa.api.job.retry import Retry
 from hansa.api.job.status import RESULT_BYTES, AIJobStatus
@@ -213,6 +214,11 @@ class AIJobSpec(Model):
     )
     secrets: tuple[SecretUse, ...] = Field(
         default=(), max_length=16, description="Secrets held by the member."
+    )
+    runtime_env: RuntimeEnv | None = Field(
+        default=None,
+        description="Packages to install when the job begins, where the member's policy names an index"
+        " (packageIndex); other members refuse the job.",
     )
     ray: RayShape = Field(description="Shape of the Ray cluster.")
     data: tuple[DataSource, ...] = Field(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from hansa.api.job.packages import PackageIndex
 from hansa.api.meta import (
     IMAGE_PREFIX,
     KINDS_OF_WORK,
@@ -231,6 +232,10 @@ class MemberPolicySpec(Model):
     hours: Hours = Field(default=Hours(), description="When work may start (UTC).")
     egress: tuple[EgressRule, ...] = Field(
         default=(), max_length=64, description="Where jobs may connect to; empty: nowhere."
+    )
+    package_index: PackageIndex | None = Field(
+        default=None,
+        description="Index from which jobs with a lock (runtimeEnv) may install packages; not given: none may.",
     )
     exports: Exports = Field(
         default=Exports(),

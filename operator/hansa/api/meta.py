@@ -70,6 +70,9 @@ DIGEST_IMAGE = r"^[a-z0-9]([-a-z0-9._:/]*[a-z0-9])?@sha256:[a-f0-9]{64}$"
 
 LOCAL_PATH = r"^[A-Za-z0-9._/-]*$"
 NETWORK = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
+HOST_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+ADDRESS = r"^[0-9a-fA-F.:]+$"
+LOCK = r"^((#[^\n]*|[A-Za-z0-9][^\n/@$ ]*==[^\n/@$]*|[ \t]+(--hash=|#)[^\n]*|[ \t\r]*)(\n|$))*$"
 IMAGE_PREFIX = r"^[a-z0-9]([a-z0-9._:-]|/[a-z0-9])*/?$"
 PUBLIC_KEY = r"^[A-Za-z0-9+/]{43}=$"
 P256_POINT = r"^A[g-z0-9+/][A-Za-z0-9+/]{42}$"
@@ -98,7 +101,11 @@ PATTERN_ADVICE = {
     TOLERANCE: "must be a decimal number in quotes, for example '0.001' or '1e-6'",
     DIGEST_IMAGE: "must name the image by digest, NAME@sha256:64 hex digits, for example"
     " ghcr.io/lab/train@sha256:…; a tag can be moved",
-    LOCAL_PATH: "must be a folder inside the claim, for example screening/2025",
+    LOCAL_PATH: "must be a folder or path of letters, digits, '.', '_', '-' and '/', for example screening/2025",
+    HOST_NAME: "must be the name of a host, for example pypi.example.org",
+    ADDRESS: "must be an address of IPv4 or IPv6, for example 192.0.2.7",
+    LOCK: "must be a lock: lines NAME==VERSION with --hash=sha256:…, no options and no addresses; make one with:"
+    " uv pip compile --generate-hashes",
     NETWORK: "must be a network in CIDR form, for example 10.0.0.0/8 or 2001:db8::/32",
     IMAGE_PREFIX: "must be an image prefix without scheme, for example ghcr.io/lab/",
     PUBLIC_KEY: "must be a raw Ed25519 public key in base64: 43 characters and '='",

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from hansa.api.aijob import AIJobSpec, Base64
 from hansa.api.job.log_window import KeptLog, LogWindow
 from hansa.api.job.post_mortem import MOST_PODS, PodEnd
+from hansa.api.job.ray_shape import MOST_IN_GANG
 from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
@@ -90,8 +91,9 @@ class WorkGrantSpec(Model):
     )
     workers: int = Field(
         ge=1,
-        le=1024,
-        description="Workers to run: the job's count, or fewer, down to its minCount.",
+        le=MOST_IN_GANG,
+        description="Workers to run: the job's count, or fewer, down to its minCount; with those of further"
+        " groups that have GPUs, and with a head that has.",
     )
     overlays: tuple[Overlay, ...] = Field(
         default=(), max_length=16, description="The pool's overlays, for the job's residency rules."
@@ -114,10 +116,9 @@ class WorkGrantSpec(Model):
     @model_validator(mode="after")
     def _workers_as_asked(self) -> WorkGrantSpec:
         # The member reads grants from a hub it does not trust: the range is the job owner's.
-        asked = self.job_spec.ray.workers
-        least = asked.min_count or asked.count
-        if not least <= self.workers <= asked.count:
-            wanted = f"{least} to {asked.count}" if least < asked.count else f"{asked.count}"
+        least, most = self.job_spec.ray.gang
+        if not least <= self.workers <= most:
+            wanted = f"{least} to {most}" if least < most else f"{most}"
             raise ValueError(f"{self.workers} workers are granted, the job asks for {wanted}")
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hansa.api.aijob import AIJobSpec
+from hansa.api.job.ray_shape import RayShape
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.facts import GpuStock
 from hansa.model.quantities import millis, units
@@ -14,15 +15,19 @@ MOST_CPU_MILLIS = 10**11
 
 
 def gpus_wanted(grant: WorkGrantSpec) -> int:
-    """Return the GPUs of the whole gang, as large as it is granted."""
+    """Return the GPUs of the whole gang, as large as it is granted, with those of its head."""
     return grant.workers * grant.job_spec.ray.workers.gpus
 
 
 def cpu_millis_wanted(grant: WorkGrantSpec) -> int:
-    """Return thousandths of a CPU of all pods of the gang; what nobody has counts as ``MOST_CPU_MILLIS``."""
-    ray = grant.job_spec.ray
-    asked = grant.workers * millis(ray.workers.cpu) + millis(ray.head.cpu)
-    return min(asked, MOST_CPU_MILLIS)
+    """Return thousandths of a CPU of all pods of the job; what nobody has counts as ``MOST_CPU_MILLIS``."""
+    return min(cpu_millis_of(grant.job_spec.ray, grant.workers), MOST_CPU_MILLIS)
+
+
+def cpu_millis_of(ray: RayShape, granted: int) -> int:
+    """Return thousandths of a CPU of the head and all workers. ``granted``: pods of the gang."""
+    groups = sum(group.count * millis(group.cpu) for group in ray.worker_groups)
+    return (granted - ray.beside) * millis(ray.workers.cpu) + groups + millis(ray.head.cpu)
 
 
 def fitting_classes(job: AIJobSpec, stock: Mapping[str, GpuStock]) -> list[str]:

@@ -215,6 +215,15 @@ def _secrets(case: Case) -> Iterator[Objection]:
             yield Objection(MemberReason.SECRET_NOT_LENT, said)
 
 
+def _packages(case: Case) -> Iterator[Objection]:
+    if case.spec.job_spec.runtime_env is not None and case.policy.package_index is None:
+        yield Objection(
+            MemberReason.PACKAGES_NOT_ALLOWED,
+            "the job installs packages (spec.runtimeEnv), and no index is named here (MemberPolicy"
+            " spec.packageIndex); build them into the image",
+        )
+
+
 def _runtime(case: Case) -> Iterator[Objection]:
     asked, most = case.spec.job_spec.max_runtime_seconds, case.policy.max_runtime_seconds
     if asked > most:
@@ -307,6 +316,7 @@ _LAW: tuple[Rule, ...] = (
         _image,
         _datasets,
         _secrets,
+        _packages,
         _runtime,
     ),
     *(_gpus, _assurance, _hours, _room, _ray, _ready),

@@ -52,6 +52,7 @@ REACH: dict[MemberReason, Reach] = {
     MemberReason.DATASET_UNKNOWN: Reach.RUNNING,
     MemberReason.DATASET_NOT_LENT: Reach.RUNNING,
     MemberReason.SECRET_NOT_LENT: Reach.RUNNING,
+    MemberReason.PACKAGES_NOT_ALLOWED: Reach.ACCEPTED,
     MemberReason.RUNTIME_TOO_LONG: Reach.ACCEPTED,
     MemberReason.GPUS_NOT_LENT: Reach.ACCEPTED,
     MemberReason.ASSURANCE_TOO_LOW: Reach.ACCEPTED,

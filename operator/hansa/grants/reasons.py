@@ -44,6 +44,7 @@ class MemberReason(StrEnum):
     DATASET_UNKNOWN = "DatasetUnknown"
     DATASET_NOT_LENT = "DatasetNotLent"
     SECRET_NOT_LENT = "SecretNotLent"  # noqa: S105  # a reason, no secret
+    PACKAGES_NOT_ALLOWED = "PackagesNotAllowed"
     RUNTIME_TOO_LONG = "RuntimeTooLong"
     GPUS_NOT_LENT = "GpusNotLent"
     ASSURANCE_TOO_LOW = "AssuranceTooLow"
@@ -130,6 +131,7 @@ COURSES: Mapping[Cause, Course] = {
     Cause.STATUS_UNKNOWN: Course.ELSEWHERE,
     Cause.EVICTED: Course.ELSEWHERE,
     Cause.IMAGE_NOT_PULLED: Course.ELSEWHERE,
+    Cause.PACKAGES_NOT_INSTALLED: Course.ELSEWHERE,
     Cause.NO_ROOM: Course.ELSEWHERE,
     Cause.PODS_REFUSED: Course.ELSEWHERE,
     Cause.NEVER_STARTED: Course.ELSEWHERE,

@@ -89,7 +89,7 @@ class OfGpus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A gang: ``workers`` equal pods with ``gpus`` each, and one head without GPUs."""
+    """A gang: ``workers`` equal pods with ``gpus`` each, and ``heads`` equal pods without GPUs."""
 
     workers: int
     gpus: int = 0
@@ -98,7 +98,10 @@ class Shape:
     gpu_memory_bytes: int = 0
     cpu_millis: int = 1000
     memory_bytes: int = 2 << 30
+    heads: int = 1
+    """The head, and what workers have no GPUs beside others that do; 0: the head is one of ``workers``."""
     head_cpu_millis: int = 1000
+    """Of each of ``heads``."""
     head_memory_bytes: int = 2 << 30
     min_workers: int = 0
     """Elastic jobs: fewest useful workers; 0 means the gang is rigid."""
@@ -119,6 +122,16 @@ class Shape:
     def total_gpus(self) -> int:
         """GPUs of the whole gang."""
         return self.workers * self.gpus
+
+    @property
+    def heads_cpu_millis(self) -> int:
+        """CPU of all ``heads``."""
+        return self.heads * self.head_cpu_millis
+
+    @property
+    def heads_memory_bytes(self) -> int:
+        """Memory of all ``heads``."""
+        return self.heads * self.head_memory_bytes
 
 
 @dataclass(frozen=True, slots=True)

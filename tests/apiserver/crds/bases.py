@@ -10,6 +10,8 @@ from hansa.api.meta import API_VERSION
 from tests.apiserver.crds.parts import (
     CONDITION,
     EXPORT,
+    GROUP,
+    INDEX,
     KEPT_LOG,
     KEY,
     OVERLAY,
@@ -29,9 +31,10 @@ JOB_SPEC = {
     "files": [{"name": "train.py", "content": "print(1)"}],
     "env": [{"name": "MODE", "value": "full"}],
     "secrets": [{"name": "token", "mode": "Environment"}],
+    "runtimeEnv": {"pip": f"six==1.16.0 --hash=sha256:{'a' * 64}"},
     "ray": {
         "version": "2.60.0",
-        "head": {"cpu": "500m", "memory": "2Gi"},
+        "head": {"cpu": "500m", "memory": "2Gi", "gpus": 0},
         "workers": {
             "count": 1024,
             "minCount": 1,
@@ -41,6 +44,7 @@ JOB_SPEC = {
             "memory": "1Gi",
             "customResources": [{"name": "ssd", "amount": 1}],
         },
+        "workerGroups": [GROUP],
     },
     "data": [{"name": "breast-cancer"}],
     "residency": RESIDENCY,
@@ -288,6 +292,7 @@ POLICY_SPEC = {
     "maxConcurrentJobs": 1,
     "hours": {"fromHour": 1, "toHour": 2},
     "egress": [{"cidr": "10.0.0.0/8", "ports": [443]}],
+    "packageIndex": INDEX,
     "exports": {"result": "Allow", "logs": "Allow"},
     "tenantExports": [{"tenant": "university", "result": "Allow", "logs": "Tail"}],
     "assurance": "L0",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hansa.api import meta
 from tests.apiserver.crds.bases import BASES, DIGEST, LATE, UID
+from tests.apiserver.lock.lawful import LOCK
 from tests.residency_kit import EVERYWHERE, WORLD, stands_in
 
 HEX = "0123456789abcdef"
@@ -27,7 +27,7 @@ def _place(n: int) -> str:
     return f"EE-{n:03}"
 
 
-def _digest(n: int) -> str:
+def digest_of(n: int) -> str:
     return f"sha256:{n:064x}"
 
 
@@ -75,6 +75,19 @@ SAMPLES: dict[str, Sample] = {
     meta.NETWORK: Sample(
         ("10.0.0.0/8", "2001:db8::/32"), ("10.0.0.0", "example.org/8", "10.0.0.0/8,11.0.0.0/8")
     ),
+    meta.LOCK: Sample(
+        (LOCK, f"{LOCK}{'# filled' * 8000}"[: 1 << 16].ljust(1 << 16, "#")),
+        (
+            LOCK + "--index-url https://example.org",
+            "six>=1",
+            "six==$(id)",
+            "x @ https://example.org/x",
+        ),
+    ),
+    meta.HOST_NAME: Sample(("pypi.example.org", "a"), ("https://a", "a/b", "a:443", "-a")),
+    meta.ADDRESS: Sample(
+        ("192.0.2.7", "2001:db8::7"), ("pypi.example.org", "10.0.0.0/8", "10.0.0.1:1")
+    ),
     meta.IMAGE_PREFIX: Sample(
         ("ghcr.io/lab/", "a" * 253), ("https://ghcr.io", "GHCR.io", "/lab", "")
     ),
@@ -99,7 +112,9 @@ SAMPLES: dict[str, Sample] = {
     meta.CURRENCY: Sample(("EUR",), ("eur", "EURO", "€")),
     meta.TOLERANCE: Sample(("0", "0.001", "1e-6"), ("-1", "1e6", ".5", "one")),
     meta.REASON: Sample(("Pending", "A1", "A" * 63), ("not ready", "1st", "")),
-    meta.SHA256: Sample((DIGEST, _digest(7)), ("md5:abc", "a" * 64, "sha256:" + "A" * 64), _digest),
+    meta.SHA256: Sample(
+        (DIGEST, digest_of(7)), ("md5:abc", "a" * 64, "sha256:" + "A" * 64), digest_of
+    ),
 }
 """Pattern → values, good and bad. A pattern of the API without an entry fails the walk."""
 
@@ -120,21 +135,22 @@ class Case:
     old: Any = None
 
 
-def _with(base: Any, /, **changes: Any) -> Any:
+def changed(base: Any, /, **changes: Any) -> Any:
     """Return a copy with fields replaced; None removes one."""
     merged = {**base, **changes}
     return {key: value for key, value in merged.items() if value is not None}
 
 
 def _named(kind: str, name: str) -> dict:
-    return _with(BASES[kind], metadata={"name": name})
+    return changed(BASES[kind], metadata={"name": name})
 
 
 JOB = BASES["AIJob"]["spec"]
 POOL = BASES["ComputePool"]["spec"]
 GRANT = BASES["WorkGrant"]["spec"]
 PROJECT = BASES["Project"]["spec"]
-WORKERS = JOB["ray"]["workers"]
+RAY, WORKERS = JOB["ray"], JOB["ray"]["workers"]
+ALONE = {"count": 0, "gpus": 1}
 SHARE, COHORT = POOL["institutions"][0], POOL["cohorts"][0]
 
 OTHER_JOB: dict[str, Any] = {
@@ -145,7 +161,8 @@ OTHER_JOB: dict[str, Any] = {
     "files": [],
     "env": [],
     "secrets": [],
-    "ray": _with(JOB["ray"], version="2.61.0"),
+    "ray": changed(JOB["ray"], version="2.61.0"),
+    "runtimeEnv": None,
     "data": [{"name": "other"}],
     "residency": stands_in("EE"),
     "maxRuntimeSeconds": 61,
@@ -163,26 +180,26 @@ OTHER_JOB: dict[str, Any] = {
 }
 """For each field that is frozen while a job is placed: another valid value (None: removed)."""
 OTHER_GRANT: dict[str, Any] = {
-    "issuer": _digest(1),
-    "audience": _digest(1),
+    "issuer": digest_of(1),
+    "audience": digest_of(1),
     "node": "riga",
-    "job": _with(GRANT["job"], name="other"),
+    "job": changed(GRANT["job"], name="other"),
     "institution": "other",
     "project": "other",
     "epoch": 2,
     "notBefore": "2026-02-01T00:00:00Z",
     "notAfter": "2099-02-01T00:00:00Z",
-    "specDigest": _digest(1),
-    "jobSpec": _with(JOB, priority=2),
+    "specDigest": digest_of(1),
+    "jobSpec": changed(JOB, priority=2),
     "overlays": [],
     "workers": 3,
-    "signatures": [_with(GRANT["signatures"][0], signature="BBBB")],
+    "signatures": [changed(GRANT["signatures"][0], signature="BBBB")],
 }
 HELD = BASES["MemberPolicy"]["spec"]["datasets"][0]
 
 
 def _pool(**changes: Any) -> dict:
-    return _with(POOL, **changes)
+    return changed(POOL, **changes)
 
 
 def _residency(test: str, side: str, place: str) -> dict:
@@ -191,7 +208,7 @@ def _residency(test: str, side: str, place: str) -> dict:
 
 def _policy(changes: dict) -> dict:
     """The law with one data set that is changed."""
-    return _with(BASES["MemberPolicy"]["spec"], datasets=[_with(HELD, **changes)])
+    return changed(BASES["MemberPolicy"]["spec"], datasets=[changed(HELD, **changes)])
 
 
 ROOT_RULES: dict[tuple[str, str], Case] = {
@@ -201,7 +218,7 @@ ROOT_RULES: dict[tuple[str, str], Case] = {
     ("ComputePool", ""): Case(_named("ComputePool", "a" * 63), _named("ComputePool", "a.b")),
     ("Project", ""): Case(_named("Project", "a" * 63), _named("Project", "a" * 64)),
     ("Project", ".spec.end"): Case(
-        BASES["Project"], _with(BASES["Project"], spec=_with(PROJECT, end=PROJECT["begin"]))
+        BASES["Project"], changed(BASES["Project"], spec=changed(PROJECT, end=PROJECT["begin"]))
     ),
     ("AIJob", ""): Case(_named("AIJob", "a" * 63), _named("AIJob", "a" * 64)),
     ("WorkGrant", ""): Case(_named("WorkGrant", f"{UID}-e1"), _named("WorkGrant", f"{UID}-e2")),
@@ -223,8 +240,8 @@ RULES: dict[str, Case] = {
         {"allow": ["EU"], "deny": ["HU"]}, {"allow": ["EU", "EE"], "deny": ["EE"]}
     ),
     "institutions[].cohort must be": Case(
-        _pool(institutions=[_with(SHARE, cohort="baltic")]),
-        _pool(institutions=[_with(SHARE, cohort="nordic")]),
+        _pool(institutions=[changed(SHARE, cohort="baltic")]),
+        _pool(institutions=[changed(SHARE, cohort="nordic")]),
     ),
     "cohorts[].parent must be": Case(
         _pool(cohorts=[COHORT, {"name": "north", "parent": "baltic"}]),
@@ -255,82 +272,47 @@ RULES: dict[str, Case] = {
         _pool(overlays=[*POOL["overlays"], {"name": "wide", "places": ["overlay/unknown"]}]),
     ),
     "exports.result: OnRelease needs owners": Case(
-        _with(HELD, exports={"result": "OnRelease"}),
-        _with(HELD, exports={"result": "OnRelease"}, owners=[]),
+        changed(HELD, exports={"result": "OnRelease"}),
+        changed(HELD, exports={"result": "OnRelease"}, owners=[]),
     ),
     "relative: 1 or more makes": Case("0.5", "1"),
     "of and epoch name a run together": Case({"node": "riga"}, {"node": "riga", "epoch": 1}),
     "Inference is not served yet": Case("FineTune", "Inference"),
     "lendingLimitGpus must not exceed": Case(
-        _with(SHARE, nominalGpus=2, lendingLimitGpus=2),
-        _with(SHARE, nominalGpus=2, lendingLimitGpus=3),
+        changed(SHARE, nominalGpus=2, lendingLimitGpus=2),
+        changed(SHARE, nominalGpus=2, lendingLimitGpus=3),
     ),
     "a cohort cannot enclose itself": Case(
         {"name": "baltic"}, {"name": "baltic", "parent": "baltic"}
     ),
-    "entrypoint[0] must be": Case(_with(JOB, entrypoint=["sh"]), _with(JOB, entrypoint=["", "x"])),
+    "entrypoint[0] must be": Case(
+        changed(JOB, entrypoint=["sh"]), changed(JOB, entrypoint=["", "x"])
+    ),
     "names beginning with RAY_": Case("RAYON", "LD_PRELOAD"),
     "memory must be more than 0": Case("1Mi", "0.0Gi"),
     "Ray before 2.54.0": Case("2.54.0", "2.53.9"),
     "minCount must not exceed": Case(
-        _with(WORKERS, minCount=1024), _with(WORKERS, count=2, minCount=3)
+        changed(WORKERS, minCount=1024), changed(WORKERS, count=2, minCount=3)
     ),
+    "head.gpus must be 0 or": Case(changed(RAY, head={"gpus": 1}), changed(RAY, head={"gpus": 2})),
+    "gpus of a group must be": Case(
+        changed(RAY, workerGroups=[{"name": "cpu"}]),
+        changed(RAY, workerGroups=[{"name": "cpu"}, {"name": "more", "gpus": 2}]),
+    ),
+    "workers.count may be 0 only": Case(
+        changed(RAY, workers=ALONE, head={"gpus": 1}), changed(RAY, workers=ALONE)
+    ),
+    "workers is the first group": Case("worker", "workers"),
     "give gpuClass, or gpuMemory": Case(
-        _with(WORKERS, gpuClass=None, gpuMemory="20Gi"), _with(WORKERS, gpuMemory="20Gi")
+        changed(WORKERS, gpuClass=None, gpuMemory="20Gi"), changed(WORKERS, gpuMemory="20Gi")
     ),
-    "gpus must be at least 1": Case(_with(WORKERS, gpus=0, gpuClass=None), _with(WORKERS, gpus=0)),
-    "notAfter must be later": Case(GRANT, _with(GRANT, notBefore=LATE, notAfter=LATE)),
+    "gpus must be at least 1": Case(
+        changed(WORKERS, gpus=0, gpuClass=None), changed(WORKERS, gpus=0)
+    ),
+    "notAfter must be later": Case(GRANT, changed(GRANT, notBefore=LATE, notAfter=LATE)),
     "a stop cannot be taken back": Case("Stop", "None", old="Stop"),
     "path must stay inside the claim": Case("a/b", "../etc"),
+    "address must be one of": Case("2001:db8::7", "999.0.0.1"),
     "cidr must be a network, for": Case("10.0.0.0/8", "999.0.0.0/8"),
 }
 """Beginning of a rule's message → case for the place the rule sits at."""
-
-
-def _no_class(workers: dict, _: Any) -> None:
-    del workers["gpuClass"]
-
-
-def _second_signature(spec: dict, _: Any) -> None:
-    spec["signatures"].append(_with(GRANT["signatures"][0], keyId=_digest(1)))
-
-
-def _define_overlay(spec: dict, place: Any) -> None:
-    if "overlays" in spec and isinstance(place, str) and place.startswith("overlay/"):
-        spec["overlays"] = [{"name": place.removeprefix("overlay/") or "a", "places": ["JP"]}]
-
-
-def _define_inner_overlay(spec: dict, place: Any) -> None:
-    if isinstance(place, str) and place.startswith("overlay/"):
-        inner = {"name": place.removeprefix("overlay/") or "a", "places": ["JP"]}
-        spec["overlays"] = [*spec["overlays"], inner]
-
-
-def _define_cohort(spec: dict, value: Any) -> None:
-    if isinstance(value, str):
-        spec["cohorts"] = [{"name": "baltic"}, {"name": value}]
-
-
-PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
-    ".ray.workers.gpuMemory": (".ray.workers", _no_class),
-    ".ray.workers.gpus": (".ray.workers", _no_class),
-    ".signatures[].role": (".spec", _second_signature),
-    ".institutions[].cohort": (".spec", _define_cohort),
-    ".cohorts[].parent": (".spec", _define_cohort),
-    ".spec.residency": (".spec", _define_overlay),
-    ".spec.datasets[].residency": (".spec", _define_overlay),
-    ".overlays[].places": (".spec", _define_inner_overlay),
-}
-"""Part of a path → (what to change first, how): fields that exclude or require each other."""
-
-
-def prepared(manifest: dict, path: str, value: Any) -> dict:
-    """Return a copy of ``manifest`` in which ``path`` may take ``value``."""
-    out = copy.deepcopy(manifest)
-    for fragment, (owner, prepare) in PREPARE.items():
-        if fragment in path:
-            parent = out
-            for name in path[: path.index(owner) + len(owner)].strip(".").split("."):
-                parent = parent[name]
-            prepare(parent, value)
-    return out

@@ -31,3 +31,12 @@ POD_END = {
 }
 EXPORT = {"name": "result", "digest": DIGEST, "bytes": 2, "state": "Waiting", "nonce": DIGEST}
 EXPORT |= {"message": "an owner has to sign"}
+GROUP = {
+    "name": "more",
+    "count": 1,
+    "gpus": 0,
+    "cpu": "1",
+    "memory": "1Gi",
+    "customResources": [{"name": "ssd", "amount": 1}],
+}
+INDEX = {"host": "pypi.example.org", "address": "192.0.2.7", "port": 8443, "path": "root/simple"}

@@ -21,8 +21,9 @@ from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
 from hansa.api.kinds import KINDS, Kind
 from tests.apiserver.crds.bases import BASES
-from tests.apiserver.crds.cases import RESERVED, ROOT_RULES, RULES, SAMPLES, Case, prepared
+from tests.apiserver.crds.cases import RESERVED, ROOT_RULES, RULES, SAMPLES, Case
 from tests.apiserver.crds.constraints import ADVISED, Constraint, constraints
+from tests.apiserver.crds.prepared import prepared
 
 pytestmark = pytest.mark.apiserver
 

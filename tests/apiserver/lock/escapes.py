@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.apiserver.crds.bases import DIGEST
 from tests.apiserver.lock.escapes_by_cards import BY_CARDS, CARRIED, SPEC, TERMS, C
+from tests.apiserver.lock.escapes_by_index import BEYOND_THE_INDEX, BY_ALIAS
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MACHINE, MERGE, STRATEGIC
 
 EVIL = f"evil.example/x@{DIGEST}"
@@ -255,11 +256,6 @@ PODS: Mapping[str, PodEscape] = {
     "resolver options": ((*SPEC, "dnsConfig", "options"), [{"name": "use-vc"}], "pod-names"),
     "the cluster's resolver, with data": ((*SPEC, "dnsPolicy"), "ClusterFirst", "pod-names"),
     "the machine's resolver": ((*SPEC, "dnsPolicy"), "Default", "pod-names"),
-    "host aliases": (
-        (*SPEC, "hostAliases"),
-        [{"ip": "192.0.2.9", "hostnames": ["x"]}],
-        "pod-fields",
-    ),
     "a name of its own": ((*SPEC, "hostname"), "x", "pod-fields"),
     "a domain of its own": ((*SPEC, "subdomain"), "x", "pod-fields"),
     "a name as domain": ((*SPEC, "setHostnameAsFQDN"), True, "pod-fields"),
@@ -387,6 +383,7 @@ PODS: Mapping[str, PodEscape] = {
     "resources of the pod": ((*SPEC, "resources"), {"limits": {"cpu": "1"}}, "pod-fields"),
     "a deadline of its own": ((*SPEC, "activeDeadlineSeconds"), 1, "pod-fields"),
     **BY_CARDS,
+    **BY_ALIAS,
     # variables and streams
     "a preloaded library": (
         (*C, "env", "+"),
@@ -549,6 +546,11 @@ def _post(
     metadata = {"name": name, **(meta or {})}
     body = {"kind": kind, "apiVersion": _version(path), "metadata": metadata, **fields}
     return Request(user, "POST", path, body, rule)
+
+
+def _fence(spec: Mapping[str, Any]) -> Request:
+    path = NET + "/networkpolicies"
+    return _post(AGENT, path, "NetworkPolicy", "fence", name="fence", spec=spec)
 
 
 def _version(path: str) -> str:
@@ -932,13 +934,12 @@ REQUESTS: Mapping[str, Request] = {
             ],
         },
     ),
-    "a way in from anywhere": _post(
-        AGENT,
-        NET + "/networkpolicies",
-        "NetworkPolicy",
-        "fence",
-        name="fence",
-        spec={**CLOSED, "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]},
+    **{
+        f"a way out {name}": _fence({**CLOSED, "egress": [rule]})
+        for name, rule in BEYOND_THE_INDEX.items()
+    },
+    "a way in from anywhere": _fence(
+        {**CLOSED, "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]}
     ),
     "a fence for some pods only": _post(
         AGENT,

@@ -11,15 +11,26 @@ from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.run_request import RunRequest
 from tests.apiserver.crds.bases import BASES
 
+LOCK = f"""\
+six==1.16.0 ; python_version < "4" \\
+    --hash=sha256:{"a" * 64} \\
+    --hash=sha256:{"b" * 64}
+    # via nobody
+numpy[extra]==2.1.0+cpu --hash=sha256:{"c" * 64}
+"""
+
 
 def _request() -> RunRequest:
     wire = copy.deepcopy(BASES["WorkGrant"]["spec"])
     wire["jobSpec"] |= {
         "files": [{"name": "train.py", "content": "print(1)"}],
         "secrets": [{"name": "token"}, {"name": "keys", "mode": "Files"}],
+        "runtimeEnv": {"pip": LOCK},
         "env": [{"name": "CUDA_LAUNCH_BLOCKING", "value": "1"}],
     }
-    wire["jobSpec"]["ray"]["workers"]["count"] = wire["workers"] = 2
+    wire["jobSpec"]["ray"]["workers"]["count"] = 2
+    # With the further group's worker, which has a GPU too.
+    wire["jobSpec"]["ray"]["workerGroups"][0]["gpus"], wire["workers"] = 1, 3
     resources = [{"name": "ssd", "amount": 2}, {"name": "Nv.link-4", "amount": 1}]
     wire["jobSpec"]["ray"]["workers"]["customResources"] = resources
     policy = BASES["MemberPolicy"]["spec"]

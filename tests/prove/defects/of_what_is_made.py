@@ -10,6 +10,10 @@ RAYJOB, LAUNCHER = (
     "unit/reconcile/member/ray/test_rayjob.py",
     "unit/reconcile/member/ray/test_launcher.py",
 )
+PACKAGES, GROUPS = (
+    "unit/reconcile/member/ray/test_packages.py",
+    "unit/reconcile/member/ray/test_groups.py",
+)
 ORDER, RENDERED, REACH = (
     "unit/member/runs/test_order_of_writes.py",
     "programs/test_rendered_lock.py",
@@ -110,9 +114,33 @@ RUNS: Mapping[str, Defect] = {
     ),
     "more pods than the job's own": product(
         "reconcile/member/ray/rayjob.py",
-        '"pods": str(count + 2),',
-        '"pods": str(count + 20),',
+        '"pods": str(many),',
+        '"pods": str(many + 18),',
         RAYJOB,
+    ),
+    "packages that no hash binds": product(
+        "reconcile/member/ray/rayjob.py",
+        '"--only-binary :all:", "--require-hashes")',
+        '"--only-binary :all:")',
+        PACKAGES,
+    ),
+    "all of the index's machine reachable": product(
+        "reconcile/member/run_namespace.py",
+        '{"to": [{"ipBlock": {"cidr": index.network}}], "ports": ports}',
+        '{"to": [{"ipBlock": {"cidr": index.network}}]} if ports else {}',
+        PACKAGES,
+    ),
+    "packages where no index is named": product(
+        "grants/checks.py",
+        "is not None and case.policy.package_index is None:",
+        "is not None and case.policy.package_index:",
+        PACKAGES,
+    ),
+    "GPUs of a head that nobody counts": product(
+        "api/job/ray_shape.py",
+        "return groups + (self.head.gpus > 0)",
+        "return groups",
+        GROUPS,
     ),
     "a file that nobody looks at": product(
         "reconcile/member/ray/pods.py",

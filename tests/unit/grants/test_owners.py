@@ -157,6 +157,7 @@ WORK = {
     "env": [{"name": "MORE", "value": "1"}],
     "maxRuntimeSeconds": 99,
     "result": {"maxBytes": 9},
+    "runtimeEnv": {"pip": "six==1.16.0 --hash=sha256:" + "a" * 64},
 }
 """What an owner decides about, whichever fields a table names."""
 
@@ -178,6 +179,7 @@ def test_every_field_of_a_job_is_signed_or_named_as_not():
                 workload="FineTune",
                 files=[{"name": "a.py", "content": "1"}],
                 env=[{"name": "A"}],
+                runtimeEnv={"pip": "six==1.16.0 --hash=sha256:" + "a" * 64},
                 secrets=[{"name": "token"}],
                 residency=stands_in("EE"),
                 maxRuntimeSeconds=5,

@@ -29,6 +29,7 @@ BODY = authorized(
         result={"maxBytes": 9},
         maxRuntimeSeconds=600,
         assurance="L1",
+        runtimeEnv={"pip": "six==1.16.0 --hash=sha256:" + "a" * 64},
     )
 )
 GRANT = grant(BODY, overlays=[{"name": "near", "places": ["World"]}])
@@ -37,6 +38,7 @@ BEFORE: dict[str, Any] = {
     "overlays": [{"name": "near", "places": ["EE"]}],
     "assurance": "L1",
     "tenants": ["hospital"],
+    "packageIndex": {"host": "pypi.example.org", "address": "192.0.2.7"},
 }
 FULL = facts(stock={"nvidia-rtx-4090": GpuStock(0, 24 << 30)})
 STOPS, TAKEN_BACK, NOTHING = "stops", "taken back", "nothing"
@@ -76,6 +78,11 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "exports": ({"exports": {"result": "Allow"}}, NOTHING),
     "tenantExports": ({"tenantExports": [{"tenant": "hospital"}]}, NOTHING),
     "datasets: exports": ({"datasets": [OURS | {"exports": {"logs": "Allow"}}]}, NOTHING),
+    "packageIndex: gone": ({"packageIndex": None}, TAKEN_BACK),
+    "packageIndex: other": (
+        {"packageIndex": {"host": "other.example.org", "address": "192.0.2.8"}},
+        NOTHING,
+    ),
     "lending": ({}, TAKEN_BACK),
 }
 """``lending`` acts through the inventory: nothing of the class is lent any more (``FULL``)."""

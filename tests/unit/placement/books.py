@@ -81,6 +81,9 @@ def _misplaced(league: League, record: Record, held: Held) -> Iterator[str]:
     ]
     if not all(cell.lo <= machine < cell.hi for machine in on):
         yield f"{uid} has workers outside its cell"
+    heads, asked = held.log[1::2].count(0), record.job.shape.heads
+    if heads != asked and held.holding.site not in league.oversubscribed.missing:
+        yield f"{uid} has machines for {heads} of {asked} heads"
 
 
 def _undeclared(planner: IncrementalPlanner) -> Iterator[str]:

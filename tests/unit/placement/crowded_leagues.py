@@ -91,6 +91,7 @@ def crowded_shape(rng: np.random.Generator) -> Shape:
         gpu_memory_bytes=int(rng.choice([45, 70])) * GIB if gpus and _one_in(rng, 8) else 0,
         cpu_millis=int(rng.choice([500, 1000, 6000])),
         memory_bytes=int(rng.choice([1, 2, 24])) * GIB,
+        heads=int(rng.choice([0, 1, 1, 1, 3])),
         head_cpu_millis=int(rng.choice([500, 4000])),
         min_workers=int(rng.integers(1, workers + 1)) if _one_in(rng, 2) else 0,
     )

@@ -137,7 +137,7 @@ def grown(site: Site, job: Job, times: int = 1) -> Site:
     pod = (shape.cpu_millis, shape.memory_bytes)
     count = times * shape.workers
     groups = [Machines(count, shape.gpus, name, 48 * GIB, *pod) for name in sorted(classes)]
-    heads = Machines(times, 0, "", 0, shape.head_cpu_millis, shape.head_memory_bytes)
+    heads = Machines(times * shape.heads, 0, "", 0, shape.head_cpu_millis, shape.head_memory_bytes)
     lent = {name: gpus + count * shape.gpus for name, gpus in site.lent_gpus.items()}
     return replace(site, machines=(*site.machines, *groups, heads), lent_gpus=lent)
 

@@ -110,7 +110,7 @@ def _hourly(job: Job, site: Site, gpu_class: str, workers: int) -> int:
     shape = job.shape
     if shape.gpus:
         return site.gpu_hour_price.get(gpu_class, 0) * workers * shape.gpus
-    return site.cpu_hour_price * (workers * shape.cpu_millis + shape.head_cpu_millis) // 1000
+    return site.cpu_hour_price * (workers * shape.cpu_millis + shape.heads_cpu_millis) // 1000
 
 
 def _wrong_sort(placed: Placement, job: Job, site: Site, pool: Pool) -> Iterator[str]:
@@ -156,8 +156,8 @@ def _overfull(tally: Tally, site: Site) -> Iterator[str]:
     if not any(part.is_new for part in mine):
         return
     sizes = [(p.job.shape, p.workers) for p in mine]
-    cpu = sum(shape.cpu_millis * n + shape.head_cpu_millis for shape, n in sizes)
-    memory = sum(shape.memory_bytes * n + shape.head_memory_bytes for shape, n in sizes)
+    cpu = sum(shape.cpu_millis * n + shape.heads_cpu_millis for shape, n in sizes)
+    memory = sum(shape.memory_bytes * n + shape.heads_memory_bytes for shape, n in sizes)
     if cpu > sum(m.count * m.cpu_millis for m in site.machines):
         yield f"{cpu} CPU millis at {site.name}"
     if memory > sum(m.count * m.memory_bytes for m in site.machines):

@@ -81,7 +81,7 @@ PRIVATE = {
     MemberReason.WORKLOAD_NOT_ACCEPTED, MemberReason.IMAGE_NOT_ALLOWED, MemberReason.DATASET_NOT_LENT,
     MemberReason.SECRET_NOT_LENT, MemberReason.RUNTIME_TOO_LONG, MemberReason.OUTSIDE_HOURS,
     MemberReason.TOO_MANY_JOBS, MemberReason.RAY_TOO_OLD, MemberReason.CANARY_ADMITTED,
-    MemberReason.RESOLVER_MISSING,
+    MemberReason.RESOLVER_MISSING, MemberReason.PACKAGES_NOT_ALLOWED,
 }  # fmt: skip
 """Rules the institution tells nobody: the hub learns of them by the refusal, and remembers it."""
 OF_THE_GRANT = {

@@ -1,16 +1,21 @@
-"""The Ray cluster of a job, as a user writes it: one head and one group of equal workers."""
+"""The Ray cluster of a job, as a user writes it: a head and groups of workers.
+
+Its gang is what the grant counts and members place together: the pods that have GPUs, each as many of one
+class, or the workers of the first group where no pod has any. What else there is comes along, whole.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from hansa.api.meta import (
     RAY_RESOURCE,
     RELEASE_NUMBER,
     GpuClass,
     Model,
+    Name,
     Quantity,
     checked,
     keyed,
@@ -56,8 +61,58 @@ class CustomResource(Model):
     amount: int = Field(default=1, ge=1, le=1_000_000, description="How much a worker has.")
 
 
+FIRST = "workers is the first group's name, ray.workers: choose another"
+MOST_GROUPS = 8
+MOST_IN_GANG = 16_384
+"""No shape has more: 1,024 workers in each group, and the head."""
+EQUAL_GPUS = (
+    "must be 0 or as many as ray.workers.gpus: the pods of a job that have GPUs have equally many"
+)
+NO_POD = "may be 0 only where the head has GPUs: a head without GPUs takes no tasks; give count at least 1"
+"""What is said of shapes that no member places."""
+
+
+class Head(Resources):
+    """The head pod; where it has GPUs it takes tasks as a worker does."""
+
+    gpus: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="GPUs of the head: as many as each worker has, of the same class, or none.",
+    )
+
+
+class WorkerGroup(Resources):
+    """A further group of workers, as many as it says while the job runs."""
+
+    model_config = ConfigDict(json_schema_extra=keyed("name"))
+
+    name: Name = Field(
+        description="Name of the group; the first group, ray.workers, is called workers.",
+        json_schema_extra=checked(rule("self != 'workers'", FIRST)),
+    )
+    count: int = Field(default=1, ge=1, le=1024, description="Workers of the group.")
+    gpus: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="GPUs of each worker: as many as each of ray.workers has, of the same class, or none.",
+    )
+    custom_resources: tuple[CustomResource, ...] = Field(
+        default=(), max_length=8, description="Ray's custom resources of each worker."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _not_the_first(cls, name: str) -> str:
+        if name == "workers":
+            raise ValueError(FIRST)
+        return name
+
+
 class Workers(Resources):
-    """The Ray worker group: a gang of identical pods, placed all or none."""
+    """The first Ray worker group: a gang of identical pods, placed all or none."""
 
     model_config = ConfigDict(
         json_schema_extra=checked(
@@ -79,7 +134,12 @@ class Workers(Resources):
         )
     )
 
-    count: int = Field(default=1, ge=1, le=1024, description="Workers to run.")
+    count: int = Field(
+        default=1,
+        ge=0,
+        le=1024,
+        description="Workers to run; 0 where the head has the GPUs and works alone.",
+    )
     min_count: int | None = Field(
         default=None, ge=1, le=1024, description="Elastic jobs: fewest workers that are useful."
     )
@@ -96,7 +156,31 @@ class Workers(Resources):
 
 
 class RayShape(Model):
-    """The Ray cluster of the job: one head without GPUs and one group of workers."""
+    """The Ray cluster of the job: a head and groups of workers."""
+
+    model_config = ConfigDict(
+        json_schema_extra=checked(
+            rule(
+                "!has(self.head) || !has(self.head.gpus) || self.head.gpus == 0 ||"
+                " (has(self.workers) && has(self.workers.gpus) && self.head.gpus == self.workers.gpus)",
+                f"head.gpus {EQUAL_GPUS}",
+                field_path=".head.gpus",
+            ),
+            rule(
+                "!has(self.workerGroups) || self.workerGroups.all(group,"
+                " !has(group.gpus) || group.gpus == 0 ||"
+                " (has(self.workers) && has(self.workers.gpus) && group.gpus == self.workers.gpus))",
+                f"gpus of a group {EQUAL_GPUS}",
+                field_path=".workerGroups",
+            ),
+            rule(
+                "!has(self.workers) || !has(self.workers.count) || self.workers.count > 0 ||"
+                " (has(self.head) && has(self.head.gpus) && self.head.gpus > 0)",
+                f"workers.count {NO_POD}",
+                field_path=".workers.count",
+            ),
+        )
+    )
 
     version: Annotated[str, StringConstraints(pattern=RELEASE_NUMBER, max_length=20)] = Field(
         description="Ray version in the image; 2.54.0 is the security floor.",
@@ -108,8 +192,30 @@ class RayShape(Model):
             )
         ),
     )
-    head: Resources = Field(default=Resources(), description="The head pod; never has GPUs.")
-    workers: Workers = Field(default=Workers(), description="The worker group.")
+    head: Head = Field(default=Head(), description="The head pod.")
+    workers: Workers = Field(default=Workers(), description="The first worker group.")
+    worker_groups: tuple[WorkerGroup, ...] = Field(
+        default=(),
+        max_length=MOST_GROUPS,
+        description="Further worker groups. They have no GPUs, or as many a worker as ray.workers.",
+    )
+
+    @property
+    def beside(self) -> int:
+        """Pods of the gang that are none of ``workers``: those with GPUs in other groups, and such a head."""
+        groups = sum(group.count for group in self.worker_groups if group.gpus)
+        return groups + (self.head.gpus > 0)
+
+    @property
+    def gang(self) -> tuple[int, int]:
+        """Fewest and most pods of the gang."""
+        least = self.workers.min_count or self.workers.count
+        return least + self.beside, self.workers.count + self.beside
+
+    def worker_pods(self, granted: int) -> int:
+        """Return how many workers all groups have. ``granted``: pods of the gang."""
+        plain = sum(group.count for group in self.worker_groups if not group.gpus)
+        return granted - (self.head.gpus > 0) + plain
 
     @field_validator("version")
     @classmethod
@@ -117,3 +223,17 @@ class RayShape(Model):
         if tuple(int(part) for part in version.split(".")[:2]) < RAY_FLOOR:
             raise ValueError("Ray before 2.54.0 has known remote code execution flaws")
         return version
+
+    @model_validator(mode="after")
+    def _gang_of_equals(self) -> RayShape:
+        # The member reads grants from a hub it does not trust: the CRD's rules are not enough there.
+        if self.head.gpus not in (0, self.workers.gpus):
+            raise ValueError(f"head.gpus {EQUAL_GPUS}")
+        for group in self.worker_groups:
+            if group.gpus not in (0, self.workers.gpus):
+                raise ValueError(f"gpus of group {group.name} {EQUAL_GPUS}")
+        if not self.workers.count and not self.head.gpus:
+            raise ValueError(f"workers.count {NO_POD}")
+        if len({group.name for group in self.worker_groups}) < len(self.worker_groups):
+            raise ValueError("two workerGroups have one name")
+        return self

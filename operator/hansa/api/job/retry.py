@@ -35,6 +35,7 @@ class Cause(StrEnum):
     STATUS_UNKNOWN = "StatusUnknown"
     EVICTED = "Evicted"
     IMAGE_NOT_PULLED = "ImageNotPulled"
+    PACKAGES_NOT_INSTALLED = "PackagesNotInstalled"
     NO_ROOM = "NoRoom"
     PODS_REFUSED = "PodsRefused"
     NEVER_STARTED = "NeverStarted"

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from hansa.api.job.log_window import JobLogWindow, KeptLog
 from hansa.api.job.post_mortem import PostMortem
+from hansa.api.job.ray_shape import MOST_IN_GANG
 from hansa.api.job.retry import Cause
 from hansa.api.job.verification import JobAssurance
 from hansa.api.meta import (
@@ -114,7 +115,11 @@ class AIJobStatus(Model):
     )
     epoch: int = Field(default=0, ge=0, description="Fencing counter: one grant per epoch.")
     workers: int | None = Field(
-        default=None, ge=1, le=1024, description="Workers granted; elastic jobs may get fewer."
+        default=None,
+        ge=1,
+        le=MOST_IN_GANG,
+        description="Workers granted, with those of further groups and the head where they have GPUs; elastic"
+        " jobs may get fewer.",
     )
     queue_position: int | None = Field(default=None, ge=0, description="Jobs ahead in the pool.")
     start_estimate: StartEstimate | None = Field(default=None, description="Expected start.")

@@ -25,7 +25,8 @@ from hansa.cli.access import Access, with_access
 from hansa.cli.books.declared import Declared, declared
 from hansa.cli.display import show_table
 from hansa.errors import Terminal
-from hansa.model.quantities import millis, units
+from hansa.grants.capacity import cpu_millis_of
+from hansa.model.quantities import units
 
 COLUMNS = ("NODE", "GPU CLASS", "AT MOST", "KWH", "KG CO2E", "DECLARED")
 UNKNOWN = "not declared"
@@ -82,11 +83,11 @@ def classes(spec: AIJobSpec, node: Declared) -> list[str]:
 
 
 def _quoted(spec: AIJobSpec, node: Declared, name: str, now_s: float) -> Quote | None:
-    workers = spec.ray.workers
+    _, most = spec.ray.gang
     demand = Demand(
         gpu_class=name,
-        gpus=workers.count * workers.gpus,
-        cpu_millis=workers.count * millis(workers.cpu) + millis(spec.ray.head.cpu),
+        gpus=most * spec.ray.workers.gpus,
+        cpu_millis=cpu_millis_of(spec.ray, most),
         runtime_s=spec.max_runtime_seconds,
     )
     now_ms, watts = int(now_s * 1000), node.watts.get(name)

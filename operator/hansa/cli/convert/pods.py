@@ -45,6 +45,8 @@ class Contents:
     secrets: dict[str, str] = field(default_factory=dict)
     """Name → Environment or Files."""
     files: dict[str, str] = field(default_factory=dict)
+    lock: str = ""
+    """Packages with hashes that Ray installs."""
     moved: dict[str, str] = field(default_factory=dict)
     """Path in the pods before → path in a run."""
 

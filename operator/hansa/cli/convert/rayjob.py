@@ -12,9 +12,11 @@ import yaml
 from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec, is_reserved_env
+from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.retry import MOST_RETRIES, RETRIES, Cause
 from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION
-from hansa.cli.convert.pods import Contents, Shape, take_contents, take_shape, weight
+from hansa.cli.convert.pods import Contents, take_contents, take_shape
+from hansa.cli.convert.shape import RESOURCES, gang_of, take_group
 from hansa.cli.convert.taking import Note, Taking
 from hansa.errors import Terminal
 from hansa.ports import Manifest
@@ -22,7 +24,7 @@ from hansa.ports import Manifest
 SPEC = {"RayJob": "spec", "RayCronJob": "spec.jobTemplate", "RayCluster": ""}
 """Kind → where the job's spec stands; a RayCluster has none."""
 SHELL = re.compile(r"[;&|<>`$()*?~\[{#\n]|^\w+=")
-RESOURCES = ".template.spec.containers[0].resources"
+INSTALLERS = ("pip", "uv")
 NVIDIA = "nvidia.com/gpu"
 OWN_CAUSES = (Cause.APP_FAILED, Cause.OUT_OF_MEMORY, Cause.SCRATCH_FULL)
 """Ends that KubeRay tries again, and an AIJob only where its owner says so."""
@@ -116,6 +118,7 @@ def _convert(
         "files": [{"name": n, "content": text} for n, text in sorted(contents.files.items())],
         "env": [{"name": name, "value": value} for name, value in contents.env.items()],
         "secrets": [{"name": name, "mode": mode} for name, mode in contents.secrets.items()],
+        **({"runtimeEnv": {"pip": contents.lock}} if contents.lock else {}),
         **(_times(taking, at) if at else {}),
     }
     spec = {name: value for name, value in spec.items() if value != []}
@@ -197,74 +200,22 @@ def _words(entrypoint: str) -> list[str]:
 
 
 def _ray(taking: Taking, cluster: str, groups: Sequence[str], choice: Choice) -> Manifest:
-    head = take_shape(taking, f"{cluster}.headGroupSpec")
-    count, fewest, shape = _workers(taking, cluster, groups, head)
-    workers: Manifest = {"count": count, "cpu": shape.cpu, "memory": shape.memory}
-    if fewest != count:
-        workers["minCount"] = fewest
-    if shape.gpus:
-        workers |= {"gpus": shape.gpus} | (
-            {"gpuClass": choice.gpu_class} if choice.gpu_class else {}
-        )
-        if shape.gpu_kind != NVIDIA and not choice.gpu_class:
-            advice = f"{shape.gpu_kind}: give --gpu-class, or it may get cards of another maker"
-            taking.note(f"{groups[0] if groups else f'{cluster}.headGroupSpec'}{RESOURCES}", advice)
-    if shape.custom:
-        workers["customResources"] = [{"name": name, "amount": much} for name, much in shape.custom]
-    only_head = not groups
-    kept = Shape() if only_head or head.gpus else head
     version = str(taking.take(f"{cluster}.rayVersion", ""))
-    return {
-        "version": choice.ray_version or version,
-        "head": {"cpu": kept.cpu, "memory": kept.memory},
-        "workers": workers,
-    }
-
-
-def _workers(
-    taking: Taking, cluster: str, groups: Sequence[str], head: Shape
-) -> tuple[int, int, Shape]:
-    """Return count, least count and shape of the one group of workers."""
-    if not groups:
-        taking.note(
-            f"{cluster}.headGroupSpec", "an AIJob's head takes no tasks: it is a worker now"
-        )
-        return 1, 1, head
     elastic = bool(taking.take(f"{cluster}.enableInTreeAutoscaling"))
-    found = [
-        (group, *_counts(taking, group, elastic=elastic), take_shape(taking, group))
-        for group in groups
-    ]
-    _, count, fewest, shape = max(found, key=lambda one: weight(one[3], one[1]))
-    same = [one for one in found if one[3] == shape]
-    for path, many, _, other in found:
-        if other != shape:
-            said = f"{many} workers of another shape: an AIJob has one group of equal workers"
-            taking.note(path, said)
-    at = f"{cluster}.headGroupSpec"
-    if head.gpus:
-        taking.note(at, "GPUs are the workers': an AIJob's head has none")
-    if head.custom:
-        taking.note(f"{at}.rayStartParams.resources", "these are the workers': see customResources")
-    if str(taking.peek(f"{at}.rayStartParams.num-cpus", "")) == "0":
-        taking.take(f"{at}.rayStartParams.num-cpus")
-    else:
-        taking.note(f"{at}{RESOURCES}", "an AIJob's head takes no tasks: give workers its CPUs")
-    if len(same) > 1:
-        count, fewest = sum(one[1] for one in same), sum(one[2] for one in same)
-    return count, fewest, shape
-
-
-def _counts(taking: Taking, group: str, *, elastic: bool) -> tuple[int, int]:
-    taking.take(f"{group}.groupName")
-    least = int(taking.take(f"{group}.minReplicas", 0))
-    most = taking.take(f"{group}.maxReplicas")
-    wanted = max(least, int(taking.take(f"{group}.replicas", least)))
-    hosts = int(taking.take(f"{group}.numOfHosts", 1))
-    if elastic and most is None:
-        taking.note(f"{group}.maxReplicas", f"not given: the job has {max(1, wanted)} at most")
-    count = max(1, int(most or wanted) if elastic else wanted) * hosts
-    return count, (max(1, least) * hosts if elastic else count)
+    head = take_shape(taking, f"{cluster}.headGroupSpec")
+    found = [take_group(taking, group, elastic=elastic) for group in groups]
+    gang = gang_of(taking, f"{cluster}.headGroupSpec", head, found)
+    first = gang["workers"]
+    if first.get("gpus") and choice.gpu_class:
+        first["gpuClass"] = choice.gpu_class
+    for at, shape in (
+        (f"{cluster}.headGroupSpec", head),
+        *((one.path, one.shape) for one in found),
+    ):
+        if shape.gpus and shape.gpu_kind != NVIDIA and not choice.gpu_class:
+            advice = f"{shape.gpu_kind}: give --gpu-class, or it may get cards of another maker"
+            taking.note(f"{at}{RESOURCES}", advice)
+    return {"version": choice.ray_version or version, **gang}
 
 
 def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
@@ -283,8 +234,20 @@ def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
             contents.env |= {k: str(v) for k, v in value.items() if not is_reserved_env(k)}
             for name in filter(is_reserved_env, value):
                 taking.note(f"{path}.env_vars.{name}", "the platform sets this variable itself")
+        elif key in INSTALLERS and (lock := _lock(value)):
+            contents.lock = lock
         else:
             taking.note_dropped(f"{path}.{key}")
+
+
+def _lock(wanted: Any) -> str:
+    """Return the lock that Ray's pip or uv is given; nothing, where it is none."""
+    packages = wanted.get("packages") if isinstance(wanted, dict) else wanted
+    text = "\n".join(map(str, packages)) if isinstance(packages, list) else ""
+    try:
+        return RuntimeEnv(pip=text).pip
+    except ValidationError:
+        return ""
 
 
 def _times(taking: Taking, at: str) -> dict[str, Any]:

@@ -68,6 +68,8 @@ ADVICE = {
     r"metadata\.": "labels and annotations of an AIJob are its owner's: add what you need",
     r"\.(runtimeEnvYAML|runtimeEnv)\.working_dir$": "build the code into the image, or put small"
     " scripts into spec.files: a run fetches nothing from the internet",
+    r"\.(runtimeEnvYAML|runtimeEnv)\.(pip|uv)$": "make a lock with hashes (uv pip compile"
+    " --generate-hashes) for spec.runtimeEnv.pip, or build it into the image",
     r"\.(runtimeEnvYAML|runtimeEnv)\.": "build what it installs into the image: a run fetches nothing",
     r"\.(submissionMode|submitterPodTemplate|submitterConfig|shutdownAfterJobFinishes|deletionStrategy"
     r"|deletionPolicy|managedBy|jobId)\b": "the member submits the job itself and removes what it made",
@@ -77,7 +79,7 @@ ADVICE = {
     "a CronJob that runs `kubectl create -f` makes the job again and again",
     r"\.rayStartParams\.": "the member starts Ray itself, with the pod's CPUs and GPUs",
     r"\.(autoscalerOptions|enableInTreeAutoscaling|idleTimeoutSeconds|scaleStrategy|upgradeStrategy)\b": ""
-    "the grant fixes the workers, between minCount and count, for as long as the job runs",
+    "the planner chooses the workers between minCount and count when the job begins, and they stay",
     r"\.(gcsFaultToleranceOptions|networkPolicy|authOptions|tlsOptions|headService|enableIngress"
     r"|serviceType|headServiceAnnotations|historyServer.*)\b": "the member fences its runs by itself",
     r"\.(nodeSelector|tolerations|affinity|priorityClassName|runtimeClassName|schedulerName|hostNetwork"
@@ -94,7 +96,7 @@ ADVICE = {
     r"\.containers\[[1-9]": "one container a pod",
     r"\.resources\.": "an AIJob's pods ask for CPU, memory and GPUs",
     r"\.template\.metadata$": "pods carry the platform's labels",
-    r"workerGroupSpecs\[": "an AIJob has one group of equal workers",
+    r"workerGroupSpecs\[": "groups of an AIJob's workers have no such field",
 }
 """What to do about a field that has no place, by where it stands; the first that fits."""
 WHOLE = re.compile(

@@ -56,16 +56,22 @@ def _order(job: Manifest) -> tuple[str, float, str]:
     return job["spec"].get("pool", ""), float("inf") if ahead is None else ahead, made
 
 
+def _gpus(ray: Manifest) -> int:
+    workers, groups = ray.get("workers") or {}, ray.get("workerGroups") or ()
+    gpus: int = workers.get("count", 1) * workers.get("gpus", 0)
+    gpus += sum(group.get("count", 1) * group.get("gpus", 0) for group in groups)
+    return gpus + int((ray.get("head") or {}).get("gpus", 0))
+
+
 def _row(job: Manifest) -> tuple[object, ...]:
     meta, spec, status = job["metadata"], job["spec"], job.get("status") or {}
-    workers = (spec.get("ray") or {}).get("workers") or {}
     conditions = status.get("conditions") or ()
     return (
         spec.get("pool", ""),
         status.get("queuePosition", ""),
         f"{meta['namespace']}/{meta['name']}",
         spec.get("priority", 0),
-        workers.get("count", 1) * workers.get("gpus", 0),
+        _gpus(spec.get("ray") or {}),
         meta.get("creationTimestamp", ""),
         standing(conditions, "Placed") or standing(conditions, "Accepted") or "Pending",
         (status.get("startEstimate") or {}).get("p90", ""),

@@ -77,6 +77,7 @@ MEMBER_REMEDIES: dict[MemberReason, str] = {
     MemberReason.DATASET_UNKNOWN: REMEDIES[Reason.UNKNOWN_DATASET],
     MemberReason.DATASET_NOT_LENT: "ask the holder to lend the data set to your institution",
     MemberReason.SECRET_NOT_LENT: "ask the member to lend the secret to your institution",
+    MemberReason.PACKAGES_NOT_ALLOWED: "build the packages into the image, or ask the member for an index",
     MemberReason.RUNTIME_TOO_LONG: "lower maxRuntimeSeconds",
     MemberReason.GPUS_NOT_LENT: "ask for fewer GPUs, or for another class",
     MemberReason.ASSURANCE_TOO_LOW: REMEDIES[Reason.ASSURANCE_TOO_LOW],

@@ -168,7 +168,8 @@ class RunObjects:
         core = f"/api/v1/namespaces/{entry.name}"
         pods = await self._context.own.list(f"{core}/pods")
         events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
-        traces = Traces(pods.items, events.items, entry.spec.workers, ended_s, refused)
+        workers = entry.spec.job_spec.ray.worker_pods(entry.spec.workers)
+        traces = Traces(pods.items, events.items, workers, ended_s, refused)
         return watched.workload.diagnose(end, traces), watched.workload.autopsy(traces)
 
     async def last_words(self, entry: Entry, pod: DeadPod) -> str:
@@ -247,7 +248,9 @@ class RunObjects:
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
             pull_secrets=await self._home.pull_secrets(pods),
-            authorities=await self._home.authorities(pods) if policy.egress else "",
+            authorities=await self._home.authorities(pods)
+            if policy.egress or entry.spec.job_spec.runtime_env
+            else "",
             resolver=await self._resolver(entry, policy),
             contract=contract,
             now_s=context.clock.now(),

@@ -44,7 +44,7 @@ def _held_back(league: League, kind: JobClass, cell: int) -> int:
 
 
 def _roomy(league: League, kind: JobClass, cells: Ints) -> list[int]:
-    """Those of some cells whose machines take all workers and the head."""
+    """Those of some cells whose machines take all workers and all heads."""
     if not len(cells):
         return []
     supply, pods = league.supply, _pods(league, kind)
@@ -55,11 +55,11 @@ def _roomy(league: League, kind: JobClass, cells: Ints) -> list[int]:
     among = _takes_head(league, kind, np.minimum(pods, kind.workers))
     site_lo, site_hi = supply.site_lo[cells], supply.site_hi[cells]
     heads = _count(among, lo, hi) + _count(beside, site_lo, site_hi) - _count(beside, lo, hi)
-    # A head that has no place beside the fullest packing may have one beside the real one.
+    # Heads that have no place beside the fullest packing may have one beside the real one.
     columns = one_kind(kind.shape)
     return [
         cell
-        for cell, is_sure in zip(cells.tolist(), (heads > 0).tolist(), strict=True)
+        for cell, is_sure in zip(cells.tolist(), (heads >= kind.shape.heads).tolist(), strict=True)
         if is_sure or packing.would_take(supply, columns, 0, cell)
     ]
 

@@ -105,8 +105,9 @@ def place_job(state: State, tx: Transaction, job: int, leaf: int, mode: int) -> 
     elif mode != MOVING or not make_way(state, tx, kind, turn):
         kinds.why[kind] |= kinds.seen[mask]
         return False
-    cpu = workers * kinds.cpu[kind] + kinds.head_cpu[kind]
-    memory = workers * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
+    heads = kinds.heads[kind]
+    cpu = workers * kinds.cpu[kind] + heads * kinds.head_cpu[kind]
+    memory = workers * (kinds.memory[kind] >> 20) + heads * (kinds.head_memory[kind] >> 20)
     charge_quota(accounts, leaf, gpus)
     charge_use(accounts, leaf, gpus, cpu, memory)
     state.jobs.done[job] = 1

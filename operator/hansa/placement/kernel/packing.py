@@ -1,4 +1,4 @@
-"""Gangs into machines: the tightest that fits, all workers and the head, or nothing.
+"""Gangs into machines: the tightest that fits, all workers and all heads, or nothing.
 
 Part of the kernel: see ``loop`` for how it is written and why.
 """
@@ -18,7 +18,7 @@ def worker_of(kinds: Kinds, kind: int) -> Pod:
 
 
 def head_of(kinds: Kinds, kind: int) -> Pod:
-    """What the head of a gang takes."""
+    """What each head of a gang takes."""
     return 0, kinds.head_cpu[kind], kinds.head_memory[kind]
 
 
@@ -79,7 +79,7 @@ def occupy(supply: Supply, machine: int, pods: int, pod: Pod) -> None:
 
 
 def pods_of(kinds: Kinds, kind: int) -> Pods:
-    """What one worker, and what the head of a gang takes."""
+    """What one worker, and what each head of a gang takes."""
     return worker_of(kinds, kind), head_of(kinds, kind)
 
 
@@ -114,23 +114,37 @@ def take_workers(supply: Supply, worker: Pod, cell: int, workers: int, log: Colu
     return workers - left
 
 
+def take_heads(supply: Supply, head: Pod, cell: int, heads: int, log: Column) -> int:
+    """Put heads on the tightest machines of a cell's site; returns how many found none."""
+    gpus, cpu, memory = head
+    left = heads
+    while left > 0:
+        machine = tightest(supply, supply.site_lo[cell], supply.site_hi[cell], head)
+        if machine < 0:
+            break
+        pods = min(left, fitting(supply, machine, gpus, cpu, memory))
+        occupy(supply, machine, pods, head)
+        for _ in range(pods):
+            log.append(machine)
+            log.append(0)
+        left -= pods
+    return left
+
+
 def take_gang(supply: Supply, kinds: Kinds, kind: int, cell: int, log: Column) -> bool:
-    """Put a whole gang with its head into a cell, or change nothing."""
+    """Put a whole gang with its heads into a cell, or change nothing."""
     if not has_slots(supply, kinds, kind, cell):
         return False
     start, workers = len(log), kinds.workers[kind]
     placed = take_workers(supply, worker_of(kinds, kind), cell, workers, log)
-    head = head_of(kinds, kind)
-    machine = tightest(supply, supply.site_lo[cell], supply.site_hi[cell], head)
-    if placed < workers or machine < 0:
+    heads = kinds.heads[kind] if placed == workers else 0
+    missing = take_heads(supply, head_of(kinds, kind), cell, heads, log)
+    if placed < workers or missing > 0:
         shift(supply, pods_of(kinds, kind), log, Span(start, len(log)), -1)
         supply.cell_free[cell] += placed * kinds.gpus[kind]
         while len(log) > start:
             log.pop()
         return False
-    occupy(supply, machine, 1, head)
-    log.append(machine)
-    log.append(0)
     return True
 
 

@@ -68,6 +68,8 @@ class Kinds(NamedTuple):
     gpus: Column
     cpu: Column
     memory: Column
+    heads: Column
+    """Pods without GPUs, anywhere at the site."""
     head_cpu: Column
     head_memory: Column
     cap_base: Column
@@ -183,7 +185,7 @@ class Transaction(NamedTuple):
     """What has been decided, gang by gang in order, and the steps that can be taken back.
 
     Lists in both kernels. A gang's log is the pairs machine, pods from ``begin`` to ``end``; 0 pods is
-    the head.
+    a head.
     """
 
     job: Column
@@ -248,6 +250,6 @@ class Decided(NamedTuple):
 
     placed: Placed
     log: Outcome
-    """Pairs machine, workers; 0 workers: the head."""
+    """Pairs machine, workers; 0 workers: a head."""
     growth: Outcome
     """Triples gang, machine, workers that elastic gangs got on top."""

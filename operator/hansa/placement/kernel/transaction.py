@@ -173,8 +173,9 @@ def count(state: State, tx: Transaction, gang: int, sign: int) -> int:
         charge_quota(accounts, leaf, gpus)
     else:
         refund_quota(accounts, leaf, gpus)
-    cpu = workers * kinds.cpu[kind] + kinds.head_cpu[kind]
-    memory = workers * (kinds.memory[kind] >> 20) + (kinds.head_memory[kind] >> 20)
+    heads = kinds.heads[kind]
+    cpu = workers * kinds.cpu[kind] + heads * kinds.head_cpu[kind]
+    memory = workers * (kinds.memory[kind] >> 20) + heads * (kinds.head_memory[kind] >> 20)
     charge_use(accounts, leaf, sign * gpus, sign * cpu, sign * memory)
     state.jobs.done[job] = 1 if sign > 0 else 0
     return min(accounts.gpus[leaf], accounts.nominal[leaf]) - before

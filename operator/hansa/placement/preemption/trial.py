@@ -186,7 +186,7 @@ class Trial:
         if key not in self._gangs:
             held, tx = victim.held, self._tx
             workers = held.holding.workers - victim.workers_left
-            # The head stays with the workers that are left.
+            # The heads stay with the workers that are left.
             kind = self._kind_of(held.kind, keeps_head=victim.workers_left > 0)
             gang = self._admit(victim.record.leaf, kind, workers, victim.gpus)
             tx.log.extend(_part_of(held.log, workers) if victim.workers_left else held.log)
@@ -209,7 +209,7 @@ class Trial:
             kind = self.league.kinds.kinds[number]
             shape = kind.shape
             if keeps_head:
-                shape = replace(shape, head_cpu_millis=0, head_memory_bytes=0)
+                shape = replace(shape, heads=0)
             one = one_kind(shape, self.league.caps.base[kind.pool])
             for column, value in zip(self._state.kinds, one, strict=True):
                 column.extend(value)

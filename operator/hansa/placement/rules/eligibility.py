@@ -97,11 +97,11 @@ def shape_fault(shape: Shape) -> str:
     """What is impossible about a shape; empty when nothing is."""
     sizes = (shape.gpus, shape.gpu_memory_bytes, shape.cpu_millis, shape.memory_bytes)
     heads = (shape.head_cpu_millis, shape.head_memory_bytes)
-    if shape.workers <= 0:
+    if shape.workers <= 0 or shape.heads < 0:
         return f"{shape.workers} workers are asked for; at least one is needed"
     if min(*sizes, *heads, shape.min_workers) < 0:
         return "a size in the shape is negative"
-    if max(*sizes, *heads) >= HUGE or shape.workers > MOST_WORKERS:
+    if max(*sizes, *heads) >= HUGE or max(shape.workers, shape.heads) > MOST_WORKERS:
         return "a size in the shape is beyond anything that exists"
     if shape.min_workers > shape.workers:
         return f"at least {shape.min_workers} workers are asked for, but at most {shape.workers}"
@@ -241,7 +241,7 @@ class Rulebook:
         """Per cell, millionths of the currency for one hour of the kind."""
         if kind.shape.gpus:
             return self.fleet.price * (workers * kind.shape.gpus)
-        cpus = workers * kind.shape.cpu_millis + kind.shape.head_cpu_millis
+        cpus = workers * kind.shape.cpu_millis + kind.shape.heads_cpu_millis
         return self.fleet.price * cpus // 1000
 
     def _cells(self, site_name: str) -> range:
@@ -318,8 +318,8 @@ class Rulebook:
         return np.asarray(
             (self.idle_slots(shape) >= kind.workers)
             & (self.fleet.lent >= kind.gpus)
-            & (self._site_cpu >= kind.workers * shape.cpu_millis + shape.head_cpu_millis)
-            & (self._site_memory >= kind.workers * shape.memory_bytes + shape.head_memory_bytes)
+            & (self._site_cpu >= kind.workers * shape.cpu_millis + shape.heads_cpu_millis)
+            & (self._site_memory >= kind.workers * shape.memory_bytes + shape.heads_memory_bytes)
         )
 
     def idle_slots(self, shape: Shape) -> Ints:

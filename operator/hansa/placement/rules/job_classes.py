@@ -17,7 +17,17 @@ from hansa.placement.kernel.tables import Kinds
 from hansa.placement.rules.eligibility import OUTSIDE, Codes, JobClass, Rulebook
 from hansa.placement.rules.fleet import Ints
 
-NEEDS = ("workers", "extra", "gpus", "cpu", "memory", "head_cpu", "head_memory", "cap_base")
+NEEDS = (
+    "workers",
+    "extra",
+    "gpus",
+    "cpu",
+    "memory",
+    "heads",
+    "head_cpu",
+    "head_memory",
+    "cap_base",
+)
 NAMES = (*NEEDS, "mask", "priority", "payer")
 MAX_PRIORITY = 1_000_000
 
@@ -115,8 +125,8 @@ class JobClasses:
         payer = self.payers.setdefault((kind.pool, kind.institution), len(self.payers))
         self._numbers[number] = (
             kind.workers, shape.workers - kind.workers, shape.gpus, shape.cpu_millis, shape.memory_bytes,
-            shape.head_cpu_millis, shape.head_memory_bytes, self._cap_base(kind.pool), self._mask_of(kind, number),
-            kind.priority, payer,
+            shape.heads, shape.head_cpu_millis, shape.head_memory_bytes, self._cap_base(kind.pool),
+            self._mask_of(kind, number), kind.priority, payer,
         )  # fmt: skip
         self.kinds.append(kind)
         self.has_budgets |= kind.budget is not None
@@ -183,6 +193,7 @@ def one_kind(shape: Shape, cap_base: int = 0) -> Kinds:
         gpus=[shape.gpus],
         cpu=[shape.cpu_millis],
         memory=[shape.memory_bytes],
+        heads=[shape.heads],
         head_cpu=[shape.head_cpu_millis],
         head_memory=[shape.head_memory_bytes],
         cap_base=[cap_base],

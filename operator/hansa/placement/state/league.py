@@ -345,6 +345,6 @@ class League:
         accounts = self.ledger.accounts
         move = quota.charge_quota if sign > 0 else quota.refund_quota
         move(accounts, record.leaf, gpus)
-        cpu = workers * shape.cpu_millis + shape.head_cpu_millis
-        memory = workers * (shape.memory_bytes >> 20) + (shape.head_memory_bytes >> 20)
+        cpu, heads = workers * shape.cpu_millis + shape.heads_cpu_millis, shape.heads
+        memory = workers * (shape.memory_bytes >> 20) + heads * (shape.head_memory_bytes >> 20)
         quota.charge_use(accounts, record.leaf, sign * gpus, sign * cpu, sign * memory)

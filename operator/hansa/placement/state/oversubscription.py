@@ -64,22 +64,15 @@ class Oversubscription:
 
 
 def _sit(supply: Supply, held: Held, shape: Shape) -> int:
-    """Find machines for the workers, and for the head, that have none; returns who is left."""
+    """Find machines for the workers, and for the heads, that have none; returns who is left."""
     columns = one_kind(shape)
     lacking = held.holding.workers - sum(held.log[1::2])
     supply.cell_free[held.cell] += lacking * shape.gpus
     worker, head = packing.worker_of(columns, 0), packing.head_of(columns, 0)
     left = lacking - packing.take_workers(supply, worker, held.cell, lacking, held.log)
     supply.cell_free[held.cell] -= left * shape.gpus
-    if 0 in held.log[1::2]:
-        return left
-    lo, hi = supply.site_lo[held.cell], supply.site_hi[held.cell]
-    machine = packing.tightest(supply, lo, hi, head)
-    if machine < 0:
-        return left + 1
-    packing.occupy(supply, machine, 1, head)
-    held.log += (machine, 0)
-    return left
+    headless = shape.heads - held.log[1::2].count(0)
+    return left + packing.take_heads(supply, head, held.cell, headless, held.log)
 
 
 def cell_of(fleet: Fleet, supply: Supply, job: Job, holding: Holding) -> int:

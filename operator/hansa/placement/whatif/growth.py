@@ -23,7 +23,7 @@ def machines_for(other: Job, site: Site, job: Job, pool: Pool) -> Iterator[Machi
         return
     workers = shape.min_workers or shape.workers
     yield Machines(workers, shape.gpus, gpu_class, memory, shape.cpu_millis, shape.memory_bytes)
-    yield Machines(1, 0, "", 0, shape.head_cpu_millis, shape.head_memory_bytes)
+    yield Machines(shape.heads, 0, "", 0, shape.head_cpu_millis, shape.head_memory_bytes)
 
 
 def with_machines(site: Site, machines: tuple[Machines, ...]) -> Site:

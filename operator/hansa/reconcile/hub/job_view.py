@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hansa.api import places
 from hansa.api.aijob import MAX_JOB_BYTES, SERVED_WORKLOADS, UNSERVED, AIJobSpec
-from hansa.api.job.ray_shape import RayShape
+from hansa.api.job.ray_shape import Head, RayShape, Resources, WorkerGroup
 from hansa.api.meta import LOG_REQUEST_ANNOTATION, first_fault
 from hansa.api.residency import Residency
 from hansa.grants.envelope import digest
@@ -84,7 +84,7 @@ class JobView:
     def workers(self) -> int:
         """Workers granted, or else asked for."""
         spec = self.parsed.spec
-        asked = spec.ray.workers.count if spec else 1
+        asked = spec.ray.gang[1] if spec else 1
         return int(self.status.get("workers") or asked)
 
     @property
@@ -207,17 +207,28 @@ def shape_of(spec: AIJobSpec) -> Shape:
 
 
 def _shape_of(ray: RayShape) -> Shape:
-    workers, head = ray.workers, ray.head
+    """Return a gang of pods of two sizes: those with GPUs, and those without; each as large as its largest.
+
+    Without GPUs the first group's workers are the gang, and all else is placed with the head.
+    """
+    workers, (least, most) = ray.workers, ray.gang
+    rest: tuple[Head | WorkerGroup, ...] = (ray.head, *ray.worker_groups)
+    gang: list[Resources] = [
+        *([workers] if workers.count else []),
+        *(one for one in rest if one.gpus),
+    ]
+    others = [one for one in rest if not one.gpus]
     return Shape(
-        workers=workers.count,
+        workers=most,
         gpus=workers.gpus,
         gpu_class=workers.gpu_class or "",
         gpu_memory_bytes=units(workers.gpu_memory) if workers.gpu_memory else 0,
-        cpu_millis=millis(workers.cpu),
-        memory_bytes=units(workers.memory),
-        head_cpu_millis=millis(head.cpu),
-        head_memory_bytes=units(head.memory),
-        min_workers=workers.min_count or 0,
+        cpu_millis=max(millis(one.cpu) for one in gang),
+        memory_bytes=max(units(one.memory) for one in gang),
+        heads=ray.worker_pods(most) + 1 - most,
+        head_cpu_millis=max((millis(one.cpu) for one in others), default=0),
+        head_memory_bytes=max((units(one.memory) for one in others), default=0),
+        min_workers=least if workers.min_count else 0,
     )
 
 

@@ -89,6 +89,7 @@ _SERVICE_FAULTS: Mapping[str, Fault] = {
 _RAYJOB_FAULTS: Mapping[str, Fault] = {
     "rayjob-fields": (("spec", "clusterSelector"), {"ray.io/cluster": "canary"}),
     "rayjob-life": (("spec", "entrypoint"), "canary"),
+    "rayjob-packages": (("spec", "runtimeEnvYAML"), "pip: [canary]"),
     "rayjob-cluster": (("spec", "rayClusterSpec", "headGroupSpec", "serviceType"), "NodePort"),
 }
 _NAMESPACE_FAULTS: Mapping[str, Fault] = {

@@ -27,6 +27,7 @@ class EndReason(StrEnum):
     STATUS_UNKNOWN = Cause.STATUS_UNKNOWN.value
     EVICTED = Cause.EVICTED.value
     IMAGE_NOT_PULLED = Cause.IMAGE_NOT_PULLED.value
+    PACKAGES_NOT_INSTALLED = Cause.PACKAGES_NOT_INSTALLED.value
     NO_ROOM = Cause.NO_ROOM.value
     PODS_REFUSED = Cause.PODS_REFUSED.value
     NEVER_STARTED = Cause.NEVER_STARTED.value
@@ -71,6 +72,8 @@ _MESSAGES = {
     EndReason.STATUS_UNKNOWN: "The member's KubeRay could not reach the job's Ray cluster any more.",
     EndReason.EVICTED: "The member's cluster removed a pod of the job from its machine.",
     EndReason.IMAGE_NOT_PULLED: "The job's image could not be pulled.",
+    EndReason.PACKAGES_NOT_INSTALLED: "The packages of the job's lock could not be installed: the member's"
+    " index cannot be reached, lacks one of them for this Python, or has another under its name; see its log.",
     EndReason.NO_ROOM: "The member's cluster has no machine with room for all the job's pods.",
     EndReason.PODS_REFUSED: "The member's API server refused the job's pods.",
     EndReason.NEVER_STARTED: "Not all the job's pods came up in time; the member's operator has to look.",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hansa.api.job.packages import PackageIndex
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.member import data
@@ -183,13 +184,19 @@ def _to_names(request: RunRequest) -> list[Manifest]:
 
 
 def _to_the_world(request: RunRequest) -> list[Manifest]:
-    rules = []
+    index = request.index
+    rules = [] if index is None else [_to_index(index)]
     for egress in request.policy.egress:
         rule: Manifest = {"to": [{"ipBlock": {"cidr": egress.cidr}}]}
         ports = _ports(egress.ports, is_shut_in=request.is_shut_in)
         if ports or not (egress.ports or request.is_shut_in):
             rules.append(rule | ({"ports": ports} if ports else {}))
     return rules
+
+
+def _to_index(index: PackageIndex) -> Manifest:
+    ports = [{"protocol": "TCP", "port": index.port}]
+    return {"to": [{"ipBlock": {"cidr": index.network}}], "ports": ports}
 
 
 def _ports(ports: tuple[int, ...], *, is_shut_in: bool) -> list[Manifest]:

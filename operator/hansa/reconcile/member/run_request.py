@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hansa.api.aijob import AIJobSpec
+from hansa.api.job.packages import PackageIndex
 from hansa.api.memberpolicy import Dataset, MemberPolicySpec
 from hansa.api.meta import (
     EPOCH_LABEL,
@@ -100,6 +101,11 @@ class RunRequest:
     def job(self) -> AIJobSpec:
         """The job's spec."""
         return self.grant.job_spec
+
+    @property
+    def index(self) -> PackageIndex | None:
+        """The index that it installs packages from; None: it installs none."""
+        return self.policy.package_index if self.job.runtime_env else None
 
     @property
     def name(self) -> str:

@@ -200,6 +200,14 @@ def test_a_quote_is_told_for_each_node_the_cheapest_first() -> None:
     ]
 
 
+def test_the_gpus_of_all_pods_are_quoted() -> None:
+    more = job(4).replace(
+        "workers:", "head: {gpus: 4}, workerGroups: [{name: b, gpus: 4}], workers:"
+    )
+    [row] = quote.rows(quote.read_job(more), [read_node(node())], 1e9)
+    assert row[:3] == ("tartu", "h100", "16.00 EUR")
+
+
 def test_cards_with_less_memory_than_asked_for_are_not_quoted() -> None:
     thing = node()
     text = job(4).replace("gpus: 4", "gpus: 4, gpuMemory: 60Gi")

@@ -56,9 +56,25 @@ SHAPES = {
         {"groups": [group(1, limits={"memory": "9Gi"}, requests={"memory": "1Gi", "cpu": "1"})]},
         {"workers": {"count": 1, "cpu": "1", "memory": "9Gi"}},
     ),
-    "a head alone is a worker": (
+    "a head alone with GPUs works alone": (
         {"head": pod(requests=GPUS), "groups": []},
-        {"head": {"cpu": "1", "memory": "2Gi"}, "workers": {"count": 1, "cpu": "8", "gpus": 2}},
+        {"head": {"cpu": "8", "memory": "2Gi", "gpus": 2}, "workers": {"count": 0, "gpus": 2}},
+    ),
+    "a head alone without GPUs is a worker": (
+        {"head": pod(requests={"cpu": "8"}), "groups": []},
+        {"head": {"cpu": "1", "memory": "2Gi"}, "workers": {"count": 1, "cpu": "8"}},
+    ),
+    "a head with a worker's GPUs keeps them": (
+        {"head": pod(requests=GPUS), "groups": [group(3, requests=GPUS | {"cpu": "4"})]},
+        {"head": {"cpu": "8", "gpus": 2}, "workers": {"count": 3, "cpu": "4", "gpus": 2}},
+    ),
+    "a head with GPUs before workers without": (
+        {"head": pod(requests=GPUS), "groups": [group(3, "cpu", requests={"cpu": "4"})]},
+        {
+            "head": {"gpus": 2},
+            "workers": {"count": 0, "gpus": 2},
+            "workerGroups": [{"name": "cpu", "count": 3, "cpu": "4", "memory": "2Gi"}],
+        },
     ),
     "an autoscaled group is elastic": (
         {
@@ -75,9 +91,26 @@ SHAPES = {
         {"groups": [group(2, requests=GPUS), group(3, "more", requests=GPUS)]},
         {"workers": {"count": 5, "gpus": 2}},
     ),
-    "of several groups the one with the GPUs": (
-        {"groups": [group(9, requests={"cpu": "9"}), group(1, "gpu", requests=GPUS)]},
-        {"workers": {"count": 1, "gpus": 2}},
+    "groups of several shapes, the one with the GPUs first": (
+        {"groups": [group(9, "CPU", requests={"cpu": "9"}), group(1, "gpu", requests=GPUS)]},
+        {
+            "workers": {"count": 1, "gpus": 2},
+            "workerGroups": [{"name": "cpu", "count": 9, "cpu": "9", "memory": "2Gi"}],
+        },
+    ),
+    "groups of as many GPUs and other memory": (
+        {
+            "groups": [
+                group(2, "workers", requests=GPUS),
+                group(1, "workers", requests=GPUS | {"memory": "64Gi"}),
+            ]
+        },
+        {
+            "workers": {"count": 2, "gpus": 2},
+            "workerGroups": [
+                {"name": "group-1", "count": 1, "cpu": "8", "memory": "64Gi", "gpus": 2}
+            ],
+        },
     ),
     "hosts of a group": (
         {"groups": [group(2) | {"numOfHosts": 4}]},
@@ -95,7 +128,45 @@ def test_the_shape_of_the_cluster(fields, expected):
     ray = made(rayjob(**fields)).job["spec"]["ray"]
 
     for part, wanted in expected.items():
-        assert ray[part] | wanted == ray[part], part
+        found = ray[part]
+        assert found == wanted if part == "workerGroups" else found | wanted == found, part
+
+
+UNLIKE = {
+    "a head with fewer GPUs than workers": (
+        {"head": pod(requests={"nvidia.com/gpu": "1"}), "groups": [group(1, requests=GPUS)]},
+        ("spec.rayClusterSpec.headGroupSpec", "1 GPUs: an AIJob's head has as many as a worker"),
+    ),
+    "a group with other GPUs": (
+        {"groups": [group(2, requests=GPUS), group(1, "b", requests={"nvidia.com/gpu": "1"})]},
+        ("spec.rayClusterSpec.workerGroupSpecs[1]", "1 workers of 1 GPUs: all pods of an AIJob"),
+    ),
+    "a group with GPUs of another maker": (
+        {"groups": [group(2, requests=GPUS), group(1, "b", requests={"amd.com/gpu": "2"})]},
+        ("spec.rayClusterSpec.workerGroupSpecs[1]", "1 workers of 2 GPUs: all pods of an AIJob"),
+    ),
+    "more groups than there may be": (
+        {"groups": [group(90 + n, f"g{n}", requests={"cpu": f"{n}"}) for n in range(10)]},
+        ("spec.rayClusterSpec.workerGroupSpecs[8]", "98 workers of 0 GPUs: an AIJob has 8 groups"),
+    ),
+    "a further group that is autoscaled": (
+        {
+            "groups": [
+                group(2, requests=GPUS),
+                group(1, "b", requests={"cpu": "9"}) | {"minReplicas": 1, "maxReplicas": 5},
+            ],
+            "cluster": {"enableInTreeAutoscaling": True},
+        },
+        ("spec.rayClusterSpec.workerGroupSpecs[1].minReplicas", "5 workers as long as the job"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "told"), UNLIKE.values(), ids=UNLIKE)
+def test_a_shape_that_no_gang_has_is_told(fields, told):
+    one = made(rayjob(**fields))
+    assert any(n.field == told[0] and n.advice.startswith(told[1]) for n in one.notes), one.notes
+    AIJobSpec.model_validate(one.job["spec"])
 
 
 def test_what_says_when_and_how_often():
@@ -162,6 +233,21 @@ def test_a_runtime_environment():
     told = {note.field: note.advice for note in one.notes}
     assert "into the image" in told["spec.runtimeEnvYAML.pip"]
     assert "spec.runtimeEnvYAML.env_vars.LD_PRELOAD" in told
+
+
+PINS = ["six==1.16.0 --hash=sha256:" + "a" * 64, "x==1 ; os_name == 'nt' --hash=sha256:" + "b" * 64]
+LOCKS = {
+    "a list": {"pip": PINS},
+    "with its ways": {"pip": {"packages": PINS, "pip_check": True}},
+    "by uv": {"uv": PINS},
+}
+
+
+@pytest.mark.parametrize("wanted", LOCKS.values(), ids=LOCKS)
+def test_a_lock_of_packages_is_kept(wanted):
+    one = made(rayjob(runtimeEnvYAML=yaml.safe_dump(wanted)))
+    assert one.job["spec"]["runtimeEnv"] == {"pip": "\n".join(PINS)}
+    assert not [note for note in one.notes if "runtimeEnv" in note.field]
 
 
 def dicts(value, path=()):

@@ -113,8 +113,8 @@ def _room(job: Job, pool: Pool, hall: Hall) -> Reason | None:
     ):
         return Reason.NO_SUCH_ACCELERATOR
     slots = sum(m.count * _slots(m, shape) for m in hall.machines)
-    cpu = workers * shape.cpu_millis + shape.head_cpu_millis
-    memory = workers * shape.memory_bytes + shape.head_memory_bytes
+    cpu = workers * shape.cpu_millis + shape.heads_cpu_millis
+    memory = workers * shape.memory_bytes + shape.heads_memory_bytes
     all_of_it = hall.site.machines
     if (
         slots < workers
@@ -143,7 +143,7 @@ def _money(job: Job, hall: Hall) -> Reason | None:
     site, shape = hall.site, job.shape
     price = site.gpu_hour_price.get(hall.gpu_class, 0) if shape.gpus else site.cpu_hour_price
     workers = shape.min_workers or shape.workers
-    cpus = workers * shape.cpu_millis + shape.head_cpu_millis
+    cpus = workers * shape.cpu_millis + shape.heads_cpu_millis
     hourly = price * workers * shape.gpus if shape.gpus else price * cpus // 1000
     if job.budget_micros is not None and hourly * job.max_runtime_s > job.budget_micros * 3600:
         return Reason.OVER_BUDGET

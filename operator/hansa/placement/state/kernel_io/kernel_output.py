@@ -40,7 +40,8 @@ def starts_of(league: League, decided: Decided, rows: Ints) -> tuple[Start, ...]
 def _costs(league: League, decided: Decided, rows: Ints) -> list[int]:
     """Millionths of the currency for an hour of each gang; prices may be beyond a column's size."""
     cells, workers, kinds = decided.placed.cell, decided.placed.workers, league.columns.kind[rows]
-    gpus, cpu, head = (league.kinds.column(name)[kinds] for name in ("gpus", "cpu", "head_cpu"))
-    asked = np.where(gpus > 0, workers * gpus, workers * cpu + head).tolist()
+    names = "gpus", "cpu", "heads", "head_cpu"
+    gpus, cpu, heads, head_cpu = (league.kinds.column(name)[kinds] for name in names)
+    asked = np.where(gpus > 0, workers * gpus, workers * cpu + heads * head_cpu).tolist()
     prices, per = league.fleet.price[cells].tolist(), np.where(gpus > 0, 1, 1000).tolist()
     return [price * units // of for price, units, of in zip(prices, asked, per, strict=True)]

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from hansa.api.aijob import AIJobSpec
-from hansa.model.quantities import millis
+from hansa.grants.capacity import cpu_millis_of
 from hansa.model.snapshot import Site
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import shape_of
@@ -115,11 +115,9 @@ def _amount(bill: Bill) -> dict[str, Any]:
 
 
 def _cost(spec: AIJobSpec, grant: GrantView, site: Site, gpu_seconds: int, wall: int) -> int:
-    workers = spec.ray.workers
-    if workers.gpus:
+    if spec.ray.workers.gpus:
         return gpu_seconds * _gpu_price(spec, site) // HOUR_S
-    cpu_millis = grant.workers * millis(workers.cpu) + millis(spec.ray.head.cpu)
-    return cpu_millis * wall * site.cpu_hour_price // (1000 * HOUR_S)
+    return cpu_millis_of(spec.ray, grant.workers) * wall * site.cpu_hour_price // (1000 * HOUR_S)
 
 
 def _gpu_price(spec: AIJobSpec, site: Site) -> int:

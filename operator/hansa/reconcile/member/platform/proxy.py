@@ -12,8 +12,9 @@ AUTHORITY_VARIABLES = (
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
     "AWS_CA_BUNDLE",
+    "PIP_CERT",
 )
-"""What Python, requests, curl, git and the AWS libraries read the authorities they trust from."""
+"""What Python, requests, curl, git, pip and the AWS libraries read the authorities they trust from."""
 AUTHORITY_FILE = "ca.crt"
 
 
@@ -35,6 +36,9 @@ class Proxy:
         if found:
             direct = ",".join((*AT_HOME, *self.direct))
             found |= {"NO_PROXY": direct, "no_proxy": direct}
-        if self.authorities:
-            found |= dict.fromkeys(AUTHORITY_VARIABLES, f"{folder}/{AUTHORITY_FILE}")
-        return found
+        return found | self.trust(folder)
+
+    def trust(self, folder: str) -> dict[str, str]:
+        """Return the variables that name the authorities alone."""
+        names = AUTHORITY_VARIABLES if self.authorities else ()
+        return dict.fromkeys(names, f"{folder}/{AUTHORITY_FILE}")

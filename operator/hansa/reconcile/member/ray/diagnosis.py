@@ -124,7 +124,8 @@ def _obstacle(traces: Traces) -> Finding:
             if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
                 return Finding(EndReason.NO_ROOM, str(condition.get("message") or ""))
     up = sum(_is_up(pod) for pod in traces.pods if _role(pod) == "worker")
-    told = [f"{up} of {traces.workers} workers came up in time."]
+    told = [f"{up} of {traces.workers} workers came up in time."] if traces.workers else []
+    told = told or ["Its head, which works alone, was not up in time."]
     told += [f"A pod waits: {said}." for said, _ in waits[:1]]
     return Finding(EndReason.NEVER_STARTED, " ".join(told))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hansa.api.job.ray_shape import Resources
+from hansa.api.job.ray_shape import Resources, WorkerGroup, Workers
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
@@ -33,14 +33,14 @@ INIT_CPU_MILLIS, INIT_MEMORY_BYTES = 200, 256 << 20
 
 
 def head_template(request: RunRequest) -> Manifest:
-    """Return the head's template; it never has GPUs."""
-    return _ray_template(request, "ray-head", request.job.ray.head, gpus=0)
+    """Return the head's template."""
+    head = request.job.ray.head
+    return _ray_template(request, "ray-head", head, gpus=head.gpus)
 
 
-def worker_template(request: RunRequest) -> Manifest:
-    """Return the workers' template."""
-    workers = request.job.ray.workers
-    return _ray_template(request, "ray-worker", workers, gpus=workers.gpus)
+def worker_template(request: RunRequest, group: Workers | WorkerGroup) -> Manifest:
+    """Return the template of a group's workers."""
+    return _ray_template(request, "ray-worker", group, gpus=group.gpus)
 
 
 def submitter_template(request: RunRequest) -> Manifest:
@@ -101,7 +101,12 @@ def _ray_template(request: RunRequest, name: str, resources: Resources, *, gpus:
         *_checkpoint_volumes(request),
         *_code_volumes(request),
     ]
-    return _template(request, container, volumes, wants_gpu=gpus > 0)
+    made = _template(request, container, volumes, wants_gpu=gpus > 0)
+    if request.index:
+        # By address: what a run with data may ask for names forwards nothing.
+        alias = {"ip": request.index.address, "hostnames": [request.index.host]}
+        made["spec"]["hostAliases"] = [alias]
+    return made
 
 
 def _template(
@@ -171,7 +176,9 @@ def _user_env(request: RunRequest) -> dict[str, str]:
 def _way_out(request: RunRequest) -> dict[str, str]:
     """Return what tells programs of the proxy: nothing where the law lets nobody out."""
     proxy = request.options.pods.proxy
-    return proxy.environment(launcher.FOLDER) if request.policy.egress else {}
+    if request.policy.egress:
+        return proxy.environment(launcher.FOLDER)
+    return proxy.trust(launcher.FOLDER) if request.index else {}
 
 
 def _gpu_env(request: RunRequest, gpus: int) -> Mapping[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hansa.api.job.ray_shape import CustomResource
+from hansa.api.job.ray_shape import CustomResource, WorkerGroup, Workers
 from hansa.api.meta import JOB_UID_LABEL
+from hansa.errors import Terminal
+from hansa.grants.capacity import gpus_wanted
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason
@@ -85,7 +87,26 @@ def _spec(request: RunRequest) -> Manifest:
         "shutdownAfterJobFinishes": True,
         "ttlSecondsAfterFinished": TRACES_KEPT_S,
         "rayClusterSpec": _cluster(request),
+        **_packages(request),
     }
+
+
+def _packages(request: RunRequest) -> Manifest:
+    """Return what Ray installs on each of its pods before the job's command, and before a task, begins.
+
+    Wheels only: what builds one is bound by no hash. KubeRay hands it on through a shell, in double quotes;
+    no requirement has a character that a shell reads there. The second lock looks at every word of it.
+    """
+    wanted = request.job.runtime_env
+    if wanted is None:
+        return {}
+    if request.index is None:
+        raise Terminal(
+            "the job installs packages, and MemberPolicy spec.packageIndex names no index"
+        )
+    options = (f"--index-url {request.index.url}", "--only-binary :all:", "--require-hashes")
+    pip = {"packages": [*options, *wanted.requirements], "pip_check": False}
+    return {"runtimeEnvYAML": json.dumps({"pip": pip})}
 
 
 def _from_kuberay(request: RunRequest) -> Manifest:
@@ -104,43 +125,60 @@ def _quota(request: RunRequest) -> Mapping[str, str]:
 
     GPUs and pods are exact: nothing is lent beside the grant.
     """
-    ray, count = request.job.ray, request.grant.workers
-    head, workers, submitter = ray.head, ray.workers, pods.SUBMITTER_REQUESTS
-    cpu = max(millis(workers.cpu), pods.INIT_CPU_MILLIS) * count
-    memory = max(units(workers.memory), pods.INIT_MEMORY_BYTES) * count
-    cpu += millis(head.cpu) + millis(submitter["cpu"]) + (count + 2) * HEADROOM_CPU_MILLIS
-    memory += units(head.memory) + (count + 2) * HEADROOM_MEMORY_BYTES
+    head, submitter = request.job.ray.head, pods.SUBMITTER_REQUESTS
+    groups = [(group, count) for _, group, count in _groups(request)]
+    many = sum(count for _, count in groups) + 2
+    cpu = sum(max(millis(group.cpu), pods.INIT_CPU_MILLIS) * count for group, count in groups)
+    memory = sum(max(units(g.memory), pods.INIT_MEMORY_BYTES) * count for g, count in groups)
+    cpu += millis(head.cpu) + millis(submitter["cpu"]) + many * HEADROOM_CPU_MILLIS
+    memory += units(head.memory) + many * HEADROOM_MEMORY_BYTES
     return {
-        "pods": str(count + 2),
+        "pods": str(many),
         "requests.cpu": f"{cpu}m",
         "requests.memory": str(memory + units(submitter["memory"])),
         "limits.memory": str(memory + units(pods.SUBMITTER_MEMORY_LIMIT)),
-        f"requests.{pods.gpu_resource(request)}": str(count * workers.gpus),
+        f"requests.{pods.gpu_resource(request)}": str(gpus_wanted(request.grant)),
     }
 
 
 def _cluster(request: RunRequest) -> Manifest:
-    ray, count = request.job.ray, request.grant.workers
-    workers = {
-        "groupName": "workers",
-        "replicas": count,
-        "minReplicas": count,
-        "maxReplicas": count,
-        "rayStartParams": {
-            **_start(cpus=-(-millis(ray.workers.cpu) // 1000), gpus=ray.workers.gpus),
-            **_custom(ray.workers.custom_resources),
-        },
-        "template": pods.worker_template(request),
-    }
+    ray = request.job.ray
+    head = ray.head
     return {
         "rayVersion": ray.version,
         "authOptions": {"mode": "token"},
         "headGroupSpec": {
             "serviceType": "ClusterIP",
-            "rayStartParams": _start(cpus=0, gpus=0),
+            # A head without GPUs takes no tasks: they would starve the driver.
+            "rayStartParams": _start(cpus=head.cpu if head.gpus else "0", gpus=head.gpus),
             "template": pods.head_template(request),
         },
-        "workerGroupSpecs": [workers],
+        "workerGroupSpecs": [
+            _group(request, name, group, count) for name, group, count in _groups(request)
+        ],
+    }
+
+
+def _groups(request: RunRequest) -> Iterator[tuple[str, Workers | WorkerGroup, int]]:
+    """Yield name, shape and workers of each group that has some; the first is as large as granted."""
+    ray = request.job.ray
+    first = request.grant.workers - ray.beside
+    if first:
+        yield "workers", ray.workers, first
+    yield from ((group.name, group, group.count) for group in ray.worker_groups)
+
+
+def _group(request: RunRequest, name: str, group: Workers | WorkerGroup, count: int) -> Manifest:
+    return {
+        "groupName": name,
+        "replicas": count,
+        "minReplicas": count,
+        "maxReplicas": count,
+        "rayStartParams": {
+            **_start(cpus=group.cpu, gpus=group.gpus),
+            **_custom(group.custom_resources),
+        },
+        "template": pods.worker_template(request, group),
     }
 
 
@@ -153,6 +191,6 @@ def _custom(resources: Iterable[CustomResource]) -> Mapping[str, str]:
     return {"resources": f'"{{{held}}}"'} if held else {}
 
 
-def _start(*, cpus: int, gpus: int) -> Mapping[str, str]:
-    """Return Ray's start parameters. The head takes no tasks: it would starve the driver."""
-    return {"num-cpus": str(cpus), "num-gpus": str(gpus)}
+def _start(*, cpus: str, gpus: int) -> Mapping[str, str]:
+    """Return Ray's start parameters; Ray counts whole CPUs, a part of one as one."""
+    return {"num-cpus": str(-(-millis(cpus) // 1000)), "num-gpus": str(gpus)}

@@ -18,6 +18,8 @@ from hansa.reconcile.member.workload import WorkloadView
 COMMAND_FAILED = "Job entrypoint command failed with exit code "
 GAVE_UP = f"{COMMAND_FAILED}{STALE_CODE},"
 """Ray's words about the launcher's end."""
+NOT_INSTALLED = "runtime_env setup failed: "
+"""Ray's words where pip failed; a job without a lock has nothing to set up."""
 _KILLED = re.compile(re.escape(COMMAND_FAILED) + r"(137|-9)\b")
 HEAD_GONE = (
     "Ray head pod not found.",
@@ -82,6 +84,8 @@ def _failed(message: str) -> EndReason:
     """Return why Ray says that a job has failed: by its command, or by something else."""
     if _KILLED.match(message):
         return EndReason.OUT_OF_MEMORY
+    if message.startswith(NOT_INSTALLED):
+        return EndReason.PACKAGES_NOT_INSTALLED
     own = message.startswith(COMMAND_FAILED)
     return EndReason.APP_FAILED if own else EndReason.RAY_FAILED
 

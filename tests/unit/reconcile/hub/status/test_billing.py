@@ -38,8 +38,8 @@ def node_of(site, rates):
     return ParsedNode("tartu", "u1", 1, "Accepted", site, (), tariff=Tariff("tartu", "EUR", rates))
 
 
-def billed(workers, status, *, after_s=HOUR_S, site=SITE, rates=SINCE_EVER):
-    ray = SPEC["ray"] | {"workers": {"count": 2, "cpu": "1", "memory": "1Gi"} | workers}
+def billed(workers, status, *, after_s=HOUR_S, site=SITE, rates=SINCE_EVER, **parts):
+    ray = SPEC["ray"] | {"workers": {"count": 2, "cpu": "1", "memory": "1Gi"} | workers} | parts
     grant = parse_grant(grant_manifest(status=status))
     spec = AIJobSpec.model_validate(SPEC | {"ray": ray})
     node = None if site is None else node_of(site, rates)
@@ -113,6 +113,14 @@ def test_work_without_gpus_pays_its_workers_and_its_head(case):
     cpu, micros = CPU_RUNS[case]
 
     assert billed({"cpu": cpu}, ran(0)) == Bill(0, HOUR_S, micros, "EUR")
+
+
+def test_all_groups_and_a_head_with_gpus_are_paid():
+    more = {"workerGroups": [{"name": "more", "count": 3, "cpu": "4"}]}
+    assert billed({}, ran(0), **more).cost_micros == 300_000 + 12 * 100_000
+    # Of the two that were granted one is the head.
+    alone = billed(ONE_GPU | {"count": 1}, ran(0), head={"gpus": 1})
+    assert (alone.gpu_seconds, alone.cost_micros) == (2 * HOUR_S, 2 * EURO)
 
 
 def test_an_unknown_site_has_no_price():

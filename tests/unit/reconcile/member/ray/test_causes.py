@@ -271,6 +271,12 @@ CASES = {
         [],
         *("NeverStarted", "3 of 8 workers came up in time. A pod waits: CrashLoopBackOff."),
     ),
+    "packages that cannot be installed": (
+        rayjob("Failed", "FAILED", "AppFailed", "runtime_env setup failed: pip said SECRET"),
+        [],
+        [],
+        *("PackagesNotInstalled", ""),
+    ),
     "refused by KubeRay": (
         rayjob("ValidationFailed", "", "ValidationFailed"),
         [],

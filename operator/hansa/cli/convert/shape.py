@@ -1,0 +1,122 @@
+"""What the groups of a Ray cluster become: a head and groups of workers; those with GPUs have equally many."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hansa.api.job.ray_shape import MOST_GROUPS
+from hansa.api.meta import DNS_LABEL
+from hansa.cli.convert.pods import Shape, take_shape, weight
+from hansa.cli.convert.taking import Taking
+from hansa.ports import Manifest
+
+RESOURCES = ".template.spec.containers[0].resources"
+LONGEST_NAME = 63
+NO_TASKS = "an AIJob's head without GPUs takes no tasks: give workers its CPUs"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of workers as a manifest has it."""
+
+    path: str
+    name: str
+    count: int
+    fewest: int
+    shape: Shape
+
+
+def take_group(taking: Taking, path: str, *, elastic: bool) -> Group:
+    """Take a group of workers. ``elastic``: the manifest has Ray's autoscaler."""
+    name = str(taking.take(f"{path}.groupName", ""))
+    least = int(taking.take(f"{path}.minReplicas", 0))
+    most = taking.take(f"{path}.maxReplicas")
+    wanted = max(least, int(taking.take(f"{path}.replicas", least)))
+    hosts = int(taking.take(f"{path}.numOfHosts", 1))
+    if elastic and most is None:
+        taking.note(f"{path}.maxReplicas", f"not given: the job has {max(1, wanted)} at most")
+    count = max(1, int(most or wanted) if elastic else wanted) * hosts
+    fewest = max(1, least) * hosts if elastic else count
+    return Group(path, name, count, fewest, take_shape(taking, path))
+
+
+def gang_of(taking: Taking, at: str, head: Shape, groups: Sequence[Group]) -> Manifest:
+    """Return head, workers and further groups of an AIJob. ``at``: where the head stands.
+
+    The group with the most GPUs is the first; groups of its shape join it.
+    """
+    if not groups and not head.gpus:
+        taking.note(at, "an AIJob's head without GPUs takes no tasks: it is a worker now")
+        return {"head": _resources(Shape()), "workers": {"count": 1, **_resources(head)}}
+    first = max(groups, key=lambda one: weight(one.shape, one.count), default=None)
+    if first is None or (head.gpus and not first.shape.gpus):
+        like, same = head, []
+        workers: Manifest = {"count": 0, "gpus": head.gpus}
+    else:
+        like, same = first.shape, [one for one in groups if one.shape == first.shape]
+        workers = _workers(like, same)
+    gang: Manifest = {"head": _head(taking, at, head, like), "workers": workers}
+    further = [one for one in groups if one not in same and _is_alike(one.shape, like)]
+    for one in groups:
+        if one not in same and one not in further[:MOST_GROUPS]:
+            said = f"{one.count} workers of {one.shape.gpus} GPUs: {_why_not(one.shape, like)}"
+            taking.note(one.path, said)
+    if further:
+        rows = enumerate(further[:MOST_GROUPS], 1)
+        gang["workerGroups"] = [_further(taking, one, number) for number, one in rows]
+    return gang
+
+
+def _workers(shape: Shape, groups: Sequence[Group]) -> Manifest:
+    count, fewest = sum(one.count for one in groups), sum(one.fewest for one in groups)
+    least = {"minCount": fewest} if fewest != count else {}
+    return {"count": count, **least, **_resources(shape)}
+
+
+def _is_alike(shape: Shape, first: Shape) -> bool:
+    return not shape.gpus or (shape.gpus, shape.gpu_kind) == (first.gpus, first.gpu_kind)
+
+
+def _why_not(shape: Shape, first: Shape) -> str:
+    if _is_alike(shape, first):
+        return f"an AIJob has {MOST_GROUPS} groups at most beside its first"
+    return f"all pods of an AIJob that have GPUs have equally many of one class: here {first.gpus}"
+
+
+def _head(taking: Taking, at: str, head: Shape, first: Shape) -> Manifest:
+    if head.custom:
+        taking.note(f"{at}.rayStartParams.resources", "these are the workers': see customResources")
+    if head.gpus and _is_alike(head, first):
+        return _resources(replace(head, custom=()))
+    if head.gpus:
+        said = (
+            f"{head.gpus} GPUs: an AIJob's head has as many as a worker of its first group, or none"
+        )
+        taking.note(at, said)
+    cpus = f"{at}.rayStartParams.num-cpus"
+    if str(taking.peek(cpus, "")) == "0":
+        taking.take(cpus)
+    else:
+        taking.note(f"{at}{RESOURCES}", NO_TASKS)
+    return _resources(replace(head, gpus=0, custom=()))
+
+
+def _further(taking: Taking, group: Group, number: int) -> Manifest:
+    if group.fewest != group.count:
+        said = f"{group.count} workers as long as the job runs: only the first group is elastic"
+        taking.note(f"{group.path}.minReplicas", said)
+    name = group.name.lower()
+    if not re.fullmatch(DNS_LABEL, name) or len(name) > LONGEST_NAME or name == "workers":
+        name = f"group-{number}"
+    return {"name": name, "count": group.count, **_resources(group.shape)}
+
+
+def _resources(shape: Shape) -> Manifest:
+    found: Manifest = {"cpu": shape.cpu, "memory": shape.memory}
+    if shape.gpus:
+        found["gpus"] = shape.gpus
+    if shape.custom:
+        found["customResources"] = [{"name": name, "amount": many} for name, many in shape.custom]
+    return found
