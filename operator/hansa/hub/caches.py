@@ -61,8 +61,7 @@ class Caches:
             clock=clock,
             key=by_uid,
             on_change=tell("job"),
-            trim=trimmed_job,
-            wants=lambda job: division.leads(_pool_named(job.get("spec"))),
+            trim=self._trimmed_job,
             relist_s=resync_s,
         )
         self.grants = Reflector(
@@ -107,6 +106,10 @@ class Caches:
         view = view_job(manifest, self._spec(uid, manifest))
         self._views[uid] = (version, view)
         return view
+
+    def _trimmed_job(self, job: Manifest) -> Manifest | None:
+        leads = self.division.leads(_pool_named(job.get("spec")))
+        return trimmed_job(job) if leads else None
 
     def _count(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         name = COUNTED.get(kind, "")

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 OnChange = Callable[[ChangeType, Manifest], None]
+Trim = Callable[[Manifest], Manifest | None]
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 30.0
 LONGEST_VERSION = 20
@@ -49,14 +50,12 @@ class Mirror:
         on_change: OnChange | None = None,
         keep_managed_fields: bool = False,
         most_bytes: int = 0,
-        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
-        wants: Callable[[Manifest], bool] = lambda _: True,
+        trim: Trim = lambda thing: thing,
     ) -> None:
         """``keep_managed_fields``: they are a third of most objects and of use to few.
 
         ``most_bytes``: of JSON, in all; what would be more is passed over. 0: there is no end.
-        ``trim``: what is kept of an object instead of the whole. ``wants``: whether it is kept at all;
-        one that is not wanted any more is as good as deleted.
+        ``trim`` returns what is kept of an object instead of the whole; None: it is as good as gone.
         """
         self._key = key
         self._on_change = on_change
@@ -64,7 +63,6 @@ class Mirror:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._trim = trim
-        self._wants = wants
         self._objects: dict[str, Manifest] = {}
 
     def get(self, key: str) -> Manifest | None:
@@ -87,24 +85,24 @@ class Mirror:
 
     def put(self, thing: Manifest, *, notify: bool = True) -> None:
         """Take an object that was seen, or that our own write answered; older ones change nothing."""
-        if not self._keep_managed_fields:
-            thing["metadata"].pop("managedFields", None)
         old = self._objects.get(self._key(thing))
         if old is None or is_newer(thing, old):
             self._store(thing, old, notify=notify)
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> bool:
         """Keep an object; False where there is no room for it."""
-        if not self._wants(thing):
+        if not self._keep_managed_fields:
+            thing["metadata"].pop("managedFields", None)
+        kept = self._trim(thing)
+        if kept is None:
             self.drop(thing)
             return True
-        thing = self._trim(thing)
-        if not self._has_room(thing, old):
+        if not self._has_room(kept, old):
             log.warning("no room for more name=%s", thing["metadata"].get("name"))
             return False
-        self._objects[self._key(thing)] = thing
+        self._objects[self._key(kept)] = kept
         if notify:
-            self._tell("ADDED" if old is None else "MODIFIED", thing)
+            self._tell("ADDED" if old is None else "MODIFIED", kept)
         return True
 
     def drop(self, thing: Manifest) -> None:
@@ -132,8 +130,6 @@ class Mirror:
 
     def _take_listed(self, thing: Manifest) -> bool:
         """Take an object as a list has it; False where there is no room for it."""
-        if not self._keep_managed_fields:
-            thing["metadata"].pop("managedFields", None)
         old = self._objects.get(self._key(thing))
         if old is None or _identity(old) != _identity(thing):
             return self._store(thing, old, notify=True)
@@ -172,8 +168,7 @@ class Reflector(Mirror):
         on_change: OnChange | None = None,
         key: Callable[[Manifest], str] = by_name,
         keep_managed_fields: bool = False,
-        trim: Callable[[Manifest], Manifest] = lambda thing: thing,
-        wants: Callable[[Manifest], bool] = lambda _: True,
+        trim: Trim = lambda thing: thing,
         labels: str = "",
         fields: str = "",
         admit: Callable[[Manifest], str] = lambda _: "",
@@ -191,7 +186,6 @@ class Reflector(Mirror):
             keep_managed_fields=keep_managed_fields,
             most_bytes=most_bytes,
             trim=trim,
-            wants=wants,
         )
         self._cluster = cluster
         self._path = path
