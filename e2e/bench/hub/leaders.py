@@ -122,6 +122,7 @@ async def measure_leaders(league: League, patience_s: float) -> dict[str, object
                 leaders = await _start(host, plane, league, cluster, stack)
                 progress.note(f"{len(leaders)} hubs started")
                 await _until_told(seen, patience_s)
+                await _read_all(cluster, seen)
                 seen.check()
                 rows = [await _row(leader, seen) for leader in leaders]
                 held = await _leases(cluster)
@@ -180,6 +181,18 @@ async def _until_told(seen: Seen, patience_s: float) -> None:
     while len(seen.told) < seen.league.jobs and elapsed_s() < deadline:
         seen.check()
         await asyncio.sleep(POLL_S)
+
+
+async def _read_all(cluster: KubeCluster, seen: Seen) -> None:
+    """Read what a watch may have missed: nothing ends here, so every grant there was is still there."""
+    async for page in cluster.pages(WORKGRANT.path()):
+        for grant in page.items:
+            seen.on_grant(grant)
+    async for page in cluster.pages(AIJOB.path()):
+        for job in page.items:
+            seen.on_job(job)
+            if (job.get("status") or {}).get("epoch", 0) > 1:
+                raise GrantedTwiceError(f"{job['metadata']['name']} has a second epoch")
 
 
 async def _row(leader: Leader, seen: Seen) -> dict[str, object]:
