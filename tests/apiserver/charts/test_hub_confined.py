@@ -318,8 +318,7 @@ def test_the_hubs_own_work_passes(hub: Charted):
     second = bare("WorkGrant", TARTU, epoch=2)
     second["metadata"]["name"] = second["metadata"]["name"].removesuffix("-e1") + "-e2"
 
-    for lease in leases:
-        assert "created" in hub.create(lease, user=HUB, dry=False)
+    assert all("created" in hub.create(lease, user=HUB, dry=False) for lease in leases)
     assert "patched" in patched(hub, "aijob/study", mark, space="hospital")
     assert "patched" in patched(
         hub, "aijob/study", {"metadata": {"finalizers": None}}, space="hospital"
