@@ -162,7 +162,7 @@ async def test_a_pool_hub_waits_until_the_main_hub_has_let_go(server, clock):
     assert north.trouble == "main holds Lease hansa-hub and still leads north"
 
     with pytest.raises(DivisionChanged, match="were none and are north now"):
-        await main.run()
+        await asyncio.wait_for(main.run(), 5.0)
     assert not main.still_leader()
     await rounds(clock, north, times=3)
     assert not north.still_leader()  # what the main hub wrote last may still be on its way
