@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from e2e.bench.hub.leaders import measure_leaders
+from e2e.bench.hub.naive_run import measure_naive
 from e2e.bench.hub.objects import League
 from e2e.bench.hub.run import Terms, measure
 from e2e.bench.report import finish, say, stamp
@@ -24,6 +26,7 @@ SIZES: Mapping[str, tuple[int, int]] = {
     "1k": (1_000, 50),
     "10k": (10_000, 200),
     "50k": (50_000, 1_000),
+    "2k": (2_000, 2_000),
 }
 """Name → jobs, members."""
 
@@ -35,22 +38,37 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--patience", type=float, default=900, help="s for all jobs to be told")
     parser.add_argument("--quiet", type=float, default=60, help="s watched when nothing happens")
     parser.add_argument("--logs", type=Path, help="folder in which the hub's logs are kept")
+    parser.add_argument(
+        "--naive", default="1k", help="size for a naive kopf operator beside it; empty: none"
+    )
+    parser.add_argument(
+        "--leaders", type=int, default=1, help="hubs that divide the league, a pool each"
+    )
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(argv)
     names = chosen.sizes.split(",")
-    if unknown := [name for name in names if name not in SIZES]:
-        parser.error(f"--sizes: there is no {', '.join(unknown)}; there are: {', '.join(SIZES)}")
-    found = []
+    naive = [chosen.naive] if chosen.naive and chosen.leaders == 1 else []
+    if unknown := [name for name in (*names, *naive) if name not in SIZES]:
+        parser.error(f"sizes: there is no {', '.join(unknown)}; there are: {', '.join(SIZES)}")
+    found, beside = [], None
     for name in names:
         jobs, members = SIZES[name]
-        say(f"{jobs:,} jobs × {members:,} members")
-        league = League(jobs, members, chosen.seed)
+        say(f"{jobs:,} jobs × {members:,} members × {chosen.leaders} leaders")
+        league = League(jobs, members, chosen.seed, chosen.leaders)
+        if chosen.leaders > 1:
+            found.append(asyncio.run(measure_leaders(league, chosen.patience)))
+            continue
         terms = Terms(chosen.patience, chosen.quiet, chosen.logs and chosen.logs / f"{name}.log")
         found.append(asyncio.run(measure(league, terms)))
+    for name in naive:
+        jobs, members = SIZES[name]
+        say(f"{jobs:,} jobs × {members:,} members, naive kopf operator")
+        beside = asyncio.run(measure_naive(League(jobs, members, chosen.seed), chosen.patience))
     finish(
         {
             "bench": "hub",
             "sizes": found,
+            "naive": beside,
             "slope_first_grant": slope(found, "first_grant_s"),
             "slope_all_told": slope(found, "all_told_s"),
             **stamp(chosen.seed),
@@ -63,7 +81,7 @@ def slope(found: Sequence[Mapping[str, object]], what: str) -> float | None:
     points = [
         (math.log(float(str(one["jobs"]))), math.log(float(str(one[what]))))
         for one in found
-        if one[what] is not None
+        if one.get(what) is not None
     ]
     if len(points) < 2:  # a line needs two points
         return None

@@ -10,7 +10,7 @@ import base64
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,16 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.api.meta import API_VERSION, INSTITUTION_LABEL, NODE_NAMESPACE_PREFIX
 from hansa.api.sovereignnode import AssuranceWord
 from hansa.hub.caches import HEARTBEAT_LEASE
-from hansa.model.snapshot import Job, Machines, PlaceSet, Pool, ResidencyRule, Site, Snapshot
+from hansa.model.snapshot import (
+    Job,
+    Machines,
+    PlaceSet,
+    Pool,
+    ResidencyRule,
+    Share,
+    Site,
+    Snapshot,
+)
 from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.ports import Manifest
 from hansa.reconcile.hub.node_access import access_manifests
@@ -48,6 +57,8 @@ class League:
     jobs: int
     members: int
     seed: int
+    leaders: int = 1
+    """Pools, each with a leader of its own."""
 
     @cached_property
     def signer(self) -> Ed25519Signer:
@@ -71,9 +82,10 @@ class League:
     def snapshot(self) -> Snapshot:
         """The league as the planner would see it."""
         gpus, asked = GPUS_PER_SITE * self.members, GPUS_PER_JOB * self.jobs
-        return static_snapshot(
+        whole = static_snapshot(
             jobs=self.jobs, sites=self.members, gpus=gpus, load=asked / gpus, seed=self.seed
         )
+        return divided(whole, self.leaders) if self.leaders > 1 else whole
 
     @cached_property
     def now_s(self) -> float:
@@ -93,9 +105,8 @@ class League:
             yield thing
 
     def _things(self) -> Iterator[Manifest]:
-        (pool,) = self.snapshot.pools
-        yield pool_manifest(pool)
-        for share in pool.shares:
+        yield from map(pool_manifest, self.snapshot.pools)
+        for share in self.snapshot.pools[0].shares:
             labels = {INSTITUTION_LABEL: share.institution}
             yield _object("v1", "Namespace", share.institution, labels=labels)
         for site in self.snapshot.sites:
@@ -177,6 +188,32 @@ class League:
         return _object(API_VERSION, "SovereignNode", site.name) | {"spec": spec, "status": status}
 
 
+def divided(whole: Snapshot, leaders: int) -> Snapshot:
+    """Return a league whose sites and jobs are dealt out to as many pools, quotas with them."""
+    (pool,) = whole.pools
+    pools = tuple(
+        replace(
+            pool,
+            name=f"{pool.name}-{place}",
+            site_names=frozenset(site.name for site in whole.sites[place::leaders]),
+            shares=tuple(_part(share, leaders) for share in pool.shares),
+        )
+        for place in range(leaders)
+    )
+    jobs = tuple(replace(job, pool=pools[n % leaders].name) for n, job in enumerate(whole.jobs))
+    return replace(whole, pools=pools, jobs=jobs)
+
+
+def _part(share: Share, leaders: int) -> Share:
+    borrow, lend = share.borrowing_limit, share.lending_limit
+    return replace(
+        share,
+        nominal_gpus=share.nominal_gpus // leaders,
+        borrowing_limit=None if borrow is None else borrow // leaders,
+        lending_limit=None if lend is None else lend // leaders,
+    )
+
+
 _LONG_AGO = "2026-01-01T00:00:00Z"
 _FAR = "2036-01-01T00:00:00Z"
 
@@ -198,6 +235,7 @@ def pool_manifest(pool: Pool) -> Manifest:
         for share in pool.shares
     ]
     spec = {
+        "nodes": {"names": sorted(pool.site_names or ())},
         "institutions": institutions,
         "cohorts": [{"name": name} for name in sorted(pool.cohort_parents)],
         "residency": ceiling,

@@ -45,6 +45,12 @@ class Followed:
         self.granted.setdefault(grant["metadata"]["name"], (seen_s, grant["spec"]["node"]))
         self.first_grant_s = self.first_grant_s or seen_s
 
+    def rate(self, since_s: float) -> float | None:
+        """Return how many jobs a second were told something, from a moment to the last that was."""
+        if self.last_told_s is None:
+            return None
+        return round(len(self.told) / (self.last_told_s - since_s), 1)
+
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Return once something holds, or False when it does not in time."""
         deadline = elapsed_s() + timeout_s

@@ -102,8 +102,8 @@ class Terms:
 async def measure(league: League, terms: Terms) -> dict[str, object]:
     """Return the figures of one size."""
     progress = Progress()
-    with _control_plane(progress, terms.log) as (host, plane):
-        loaded_s = await _load(league, plane, progress)
+    with control_plane(progress, terms.log) as (host, plane):
+        loaded_s = await load_league(league, plane, progress)
         async with _running(host, plane, league) as run:
             started_s = elapsed_s()
             report = await _start(run, started_s, terms.patience_s, progress)
@@ -119,7 +119,8 @@ async def measure(league: League, terms: Terms) -> dict[str, object]:
 
 
 @contextmanager
-def _control_plane(progress: Progress, log: Path | None) -> Iterator[tuple[Host, ControlPlane]]:
+def control_plane(progress: Progress, log: Path | None) -> Iterator[tuple[Host, ControlPlane]]:
+    """Run an API server with the hub's kinds for a block; ``log``: where its hub's log is copied."""
     with ExitStack() as stack:
         host = Host(Path(stack.enter_context(TemporaryDirectory(prefix="hansa-hub-"))))
         if log is not None:
@@ -130,7 +131,7 @@ def _control_plane(progress: Progress, log: Path | None) -> Iterator[tuple[Host,
         yield host, plane
 
 
-async def _load(league: League, plane: ControlPlane, progress: Progress) -> float:
+async def load_league(league: League, plane: ControlPlane, progress: Progress) -> float:
     """Write the league, and wait until the API server knows it: that is not the hub's time."""
     begun = elapsed_s()
     with progress.step(f"{league.members} members and {league.jobs} jobs into etcd"):
@@ -170,12 +171,12 @@ async def _running(host: Host, plane: ControlPlane, league: League) -> AsyncIter
     """Start the members, then the hub; the jobs have been waiting for it."""
     connection = from_kubeconfig(plane.kubeconfig)
     with ExitStack() as stack:
-        members = stack.enter_context(_members(host, plane, league))
+        members = stack.enter_context(all_members(host, plane, league))
         port = free_ports(1)[0]
         key = founding.HubKey(
             league.hub_signer.private_pem().decode(), league.hub_signer.public_key
         )
-        hub = agents.start_hub(host, plane, key, _settings(host, port))
+        hub = agents.start_hub(host, plane, key, new_pod(host, port))
         stack.callback(hub.stop)
         async with KubeCluster(connection, clock=SystemClock(), agent="bench") as cluster:
             run = Running(league, hub, port, host.folder / HUB_LOG, cluster, plane, members)
@@ -190,7 +191,8 @@ async def _running(host: Host, plane: ControlPlane, league: League) -> AsyncIter
 
 
 @contextmanager
-def _members(host: Host, plane: ControlPlane, league: League) -> Iterator[subprocess.Popen[str]]:
+def all_members(host: Host, plane: ControlPlane, league: League) -> Iterator[subprocess.Popen[str]]:
+    """Run what all members' agents do for a block."""
     key = host.folder / "members.pem"
     key.touch(mode=0o600)
     key.write_bytes(league.signer.private_pem())
@@ -203,7 +205,7 @@ def _members(host: Host, plane: ControlPlane, league: League) -> Iterator[subpro
             members.kill()
 
 
-def _settings(host: Host, port: int) -> dict[str, str]:
+def new_pod(host: Host, port: int) -> dict[str, str]:
     """A new pod has no compiled kernel."""
     cold = str(host.folder / "numba")
     return {"HANSA_HUB_SERVING__HEALTH_PORT": str(port), "NUMBA_CACHE_DIR": cold}
@@ -237,6 +239,7 @@ async def _start(
         "all_told_hub_cpu_s": round(used["hub"], 1),
         "all_told_api_cpu_s": round(used["api"], 1),
         "told": len(followed.told),
+        "statuses_per_s": followed.rate(started_s),
         "granted": len(followed.granted),
         "watched_s": round(elapsed_s() - started_s, 1),
     }

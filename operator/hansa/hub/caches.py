@@ -62,9 +62,7 @@ class Caches:
             AIJOB.path(),
             clock=clock,
             on_change=tell("job"),
-            kept=Kept(
-                by_uid, trimmed_job, wants=lambda job: division.leads(_pool_named(job.get("spec")))
-            ),
+            kept=Kept(by_uid, self._trimmed_job),
             pace=pace,
         )
         self.grants = Reflector(
@@ -109,6 +107,10 @@ class Caches:
         view = view_job(manifest, self._spec(uid, manifest))
         self._views[uid] = (version, view)
         return view
+
+    def _trimmed_job(self, job: Manifest) -> Manifest | None:
+        leads = self.division.leads(_pool_named(job.get("spec")))
+        return trimmed_job(job) if leads else None
 
     def _count(self, kind: str, change: ChangeType, thing: Manifest) -> None:
         name = COUNTED.get(kind, "")

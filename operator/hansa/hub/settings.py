@@ -43,8 +43,9 @@ class Leadership(Candidacy):
     )
     pools: tuple[Name, ...] = Field(
         default=(),
-        description="ComputePools that this hub leads, by a Lease each, and no others; empty: it is the"
-        " main hub, which leads all that no other hub has claimed, and what belongs to no pool.",
+        description="ComputePools that this hub leads, by a Lease each, and no others, as a JSON list;"
+        " empty: it is the main hub, which leads all that no other hub has claimed, and what belongs to no"
+        " pool.",
     )
 
 

@@ -19,7 +19,8 @@ def read_settings(kind: type[Settings]) -> Settings:
         rows = error.errors(include_url=False, include_input=False)
         lines = [f"{_variable(kind, row['loc'])}: {row['msg']}" for row in rows]
     except SettingsError as error:
-        lines = [f"{kind.model_config.get('env_prefix', '')}*: {error}"]
+        hint = 'a list is written as JSON, for example ["north", "south"]'
+        lines = [f"{kind.model_config.get('env_prefix', '')}*: {error}; {hint}"]
     sys.exit("cannot run; set right in the environment:\n  " + "\n  ".join(lines))
 
 

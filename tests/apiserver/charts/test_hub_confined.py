@@ -124,6 +124,9 @@ MADE = {
     "another lease beside its own": thing(
         "Lease", "hansa-contact-tartu", "coordination.k8s.io/v1", space=SYSTEM, spec={}
     ),
+    "a lease that is only called alike": thing(
+        "Lease", "hansa-hubs", "coordination.k8s.io/v1", space=SYSTEM, spec={}
+    ),
     "a node's heartbeat": thing(
         "Lease", "hansa-node", "coordination.k8s.io/v1", space=TARTU, spec={}
     ),
@@ -307,12 +310,15 @@ def test_it_certifies_nobody(hub: Charted, signer: str, part: str):
 
 def test_the_hubs_own_work_passes(hub: Charted):
     """What else it does, the fixture has done: all that it makes for a node."""
-    lease = thing("Lease", "hansa-hub", "coordination.k8s.io/v1", space=SYSTEM, spec={})
+    leases = [
+        thing("Lease", name, "coordination.k8s.io/v1", space=SYSTEM, spec={})
+        for name in ("hansa-hub", "hansa-hub.north")
+    ]
     mark = {"metadata": {"finalizers": ["hansa.dev/grant"]}}
     second = bare("WorkGrant", TARTU, epoch=2)
     second["metadata"]["name"] = second["metadata"]["name"].removesuffix("-e1") + "-e2"
 
-    assert "created" in hub.create(lease, user=HUB, dry=False)
+    assert all("created" in hub.create(lease, user=HUB, dry=False) for lease in leases)
     assert "patched" in patched(hub, "aijob/study", mark, space="hospital")
     assert "patched" in patched(
         hub, "aijob/study", {"metadata": {"finalizers": None}}, space="hospital"

@@ -8,6 +8,7 @@ from tests.prove.defects import (
     of_the_clocks,
     of_the_inventory,
     of_the_law,
+    of_the_leaders,
     of_the_line,
     of_the_log,
     of_the_protocol,
@@ -30,6 +31,7 @@ _TABLES: tuple[Mapping[str, Defect], ...] = (
     of_the_inventory.INVENTORY,
     of_the_log.LOG,
     of_verification.VERIFICATION,
+    of_the_leaders.LEADERS,
     of_the_line.LINE,
 )
 DEFECTS: Mapping[str, Defect] = {name: one for table in _TABLES for name, one in table.items()}

@@ -43,3 +43,20 @@ def test_all_wrong_settings_are_told_at_once(monkeypatch):
 def test_good_settings_are_read(monkeypatch):
     monkeypatch.setenv("HANSA_MEMBER_NODE", "tartu")
     assert read_settings(MemberSettings).node == "tartu"
+
+
+POOLS = {
+    "no list": ("north", "a list is written as JSON"),
+    "no name": ('["North"]', "HANSA_HUB_LEADERSHIP__POOLS__0: String should match pattern"),
+}
+
+
+@pytest.mark.parametrize("case", POOLS)
+def test_a_list_that_is_none_is_told_with_the_way_out(monkeypatch, case):
+    value, words = POOLS[case]
+    monkeypatch.setenv("HANSA_HUB_LEADERSHIP__POOLS", value)
+    with pytest.raises(SystemExit) as end:
+        read_settings(HubSettings)
+    assert words in str(end.value)
+    monkeypatch.setenv("HANSA_HUB_LEADERSHIP__POOLS", '["north", "baltic"]')
+    assert read_settings(HubSettings).leadership.pools == ("north", "baltic")

@@ -35,10 +35,8 @@ class Kept:
     """What a mirror keeps of a collection."""
 
     key: Callable[[Manifest], str] = by_name
-    trim: Callable[[Manifest], Manifest] = lambda thing: thing
-    """What is kept of an object instead of the whole."""
-    wants: Callable[[Manifest], bool] = lambda _: True
-    """Whether an object is kept at all; one that is not wanted any more is as good as deleted."""
+    trim: Callable[[Manifest], Manifest | None] = lambda thing: thing
+    """What is kept of an object instead of the whole; None: it is as good as gone."""
     managed_fields: bool = False
     """They are a third of most objects and of use to few."""
     most_bytes: int = 0
@@ -82,24 +80,24 @@ class Mirror:
 
     def put(self, thing: Manifest, *, notify: bool = True) -> None:
         """Take an object that was seen, or that our own write answered; older ones change nothing."""
-        if not self._kept.managed_fields:
-            thing["metadata"].pop("managedFields", None)
         old = self._objects.get(self._key(thing))
         if old is None or is_newer(thing, old):
             self._store(thing, old, notify=notify)
 
     def _store(self, thing: Manifest, old: Manifest | None, *, notify: bool) -> bool:
         """Keep an object; False where there is no room for it."""
-        if not self._kept.wants(thing):
+        if not self._kept.managed_fields:
+            thing["metadata"].pop("managedFields", None)
+        kept = self._kept.trim(thing)
+        if kept is None:
             self.drop(thing)
             return True
-        thing = self._kept.trim(thing)
-        if not self._has_room(thing, old):
+        if not self._has_room(kept, old):
             log.warning("no room for more name=%s", thing["metadata"].get("name"))
             return False
-        self._objects[self._key(thing)] = thing
+        self._objects[self._key(kept)] = kept
         if notify:
-            self._tell("ADDED" if old is None else "MODIFIED", thing)
+            self._tell("ADDED" if old is None else "MODIFIED", kept)
         return True
 
     def drop(self, thing: Manifest) -> None:
@@ -127,8 +125,6 @@ class Mirror:
 
     def _take_listed(self, thing: Manifest) -> bool:
         """Take an object as a list has it; False where there is no room for it."""
-        if not self._kept.managed_fields:
-            thing["metadata"].pop("managedFields", None)
         old = self._objects.get(self._key(thing))
         if old is None or _identity(old) != _identity(thing):
             return self._store(thing, old, notify=True)

@@ -100,13 +100,20 @@ class HubElection:
         return unopposed and all(election.still_leader() for election in self._elections)
 
     async def run(self) -> None:
-        """Stand for election until cancelled; then give the Leases up. Raises ``DivisionChanged``."""
+        """Stand for election until cancelled; then give the Leases up. Raises ``DivisionChanged``.
+
+        Then the Leases are left to lapse, or to this replica's next life: what it writes is still on its way.
+        """
         try:
             while True:
                 await self.stand()
                 await asyncio.sleep(self._settings.retry_seconds)
-        finally:
+        except DivisionChanged:
+            self._step_down()
+            raise
+        except BaseException:
             await asyncio.shield(self._give_up())
+            raise
 
     async def stand(self) -> None:
         """Try once to take what is free, and to renew what is held; then look for who objects."""
@@ -167,9 +174,12 @@ class HubElection:
             log.info("leads now leases=%s identity=%s leader=%s", names, who, leader)
             self._on_change(leader)
 
-    async def _give_up(self) -> None:
+    def _step_down(self) -> None:
         self._unopposed_until = float("-inf")
         self._announce()
+
+    async def _give_up(self) -> None:
+        self._step_down()
         for election in reversed(self._elections):
             await election.give_up()
 

@@ -8,7 +8,7 @@ from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.scrape_view import ScrapeView
 from hansa.model.times import rfc3339
-from hansa.reconcile.hub.actions import EnsureNodeAccess
+from hansa.reconcile.hub.actions import CancelOrphan, EnsureNodeAccess
 from hansa.reconcile.hub.leaders.division import Division
 from hansa.reconcile.hub.status.whole_conditions import by_type
 from tests.unit.hub import kit
@@ -175,6 +175,21 @@ def test_room_is_held_by_what_another_leader_granted_on_a_node_that_has_moved(st
     store.remove(kit.job_path("runs"))
     go_on(hubs)
     assert granted(store) == {"comes": "narva"}
+
+
+def test_what_is_left_of_a_job_that_is_gone_is_ended_by_its_leader_alone(store, hubs):
+    kit.submit(store, "runs", pool="north", **kit.gpus(1))
+    go_on(hubs)
+    (path,) = kit.grants(store)
+    kit.answer(store, path, ACCEPTED)
+    store.remove(kit.job_path("runs"))
+    for hub in hubs.values():
+        hub.hear()
+    uid = store.objects[path]["spec"]["job"]["uid"]
+    due = {who: hub.controller.derive(ObjectKey("job", uid)) for who, hub in hubs.items()}
+    assert [type(action) for action in due["north"]] == [CancelOrphan]
+    assert due["main"] == ()
+    assert [*hubs["main"].caches.orphans()] == []
 
 
 @pytest.mark.parametrize("spent", ["10", None])
