@@ -176,14 +176,9 @@ class SmallLeague:
         """Return the duty as a process that has just started has it."""
         audits = Settings(epoch_seconds=EPOCH_S, reveal_seconds=50, patience_seconds=500)
         settings = LedgerSettings(audits=audits, probes=self.probing)
+        chance, emit = self.dice.bytes, self.events.append
         return open_audits(
-            settings,
-            self.hub,
-            self.engine,
-            self.source,
-            self.clock,
-            emit=self.events.append,
-            draw=self.dice.bytes,
+            settings, self.hub, self.engine, self.source, self.clock, emit=emit, draw=chance
         )
 
     def submit(self, name: str, node: str, **changes: Any) -> str:
