@@ -30,6 +30,7 @@ CASES = {
     "budget_micros": (6, CELLS),
     "preemptible": (False, NOTHING),
     "refused_by": ({"site": "no"}, CELLS),
+    "only_site": ("site", NOTHING),
     "holdings": ((Holding("site", 0, 2, 0),), NOTHING),
     "barred": (Reason.SUSPENDED, NOTHING),
     "barred_message": ("why", NOTHING),
