@@ -31,8 +31,9 @@ def requirements(lock: str) -> tuple[str, ...]:
     'six==1.16.0 --hash=sha256:0000'
     """
     bare = "\n".join(re.sub(r"(^|\s)#.*$", "", line).rstrip() for line in lock.splitlines())
-    lines = re.sub(r"\s*\\\n\s*", " ", bare).splitlines()
-    return tuple(_canonical(line) for line in lines if line.strip())
+    # Spaces in a row would be tried in every split of them, and a hub may send what it likes.
+    lines = (" ".join(line.split()) for line in bare.replace("\\\n", " ").splitlines())
+    return tuple(_canonical(line) for line in lines if line)
 
 
 def _canonical(line: str) -> str:

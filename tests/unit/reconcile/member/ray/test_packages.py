@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from pydantic import ValidationError
@@ -59,6 +60,24 @@ def test_a_lock_is_read(text, lines):
 def test_nothing_else_is_one(text):
     with pytest.raises(ValidationError, match="must be a lock: lines NAME==VERSION with --hash"):
         RuntimeEnv(pip=text)
+
+
+GAPS = {
+    "in a marker": f"six==1.16.0 ;{' ' * 65_000}x {A[:-1]}",
+    "before a hash": f"six==1.16.0{' ' * 65_000}{A[:-1]}",
+    "before the end of a line": f"six==1.16.0{' ' * 32_000}x{' ' * 32_000}\\ \n",
+    "words of a marker": f"six==1.16.0 ;{' a' * 32_000}",
+    "a name": "a" * 65_000,
+    "a version": f"a=={'1' * 65_000}!",
+}
+
+
+@pytest.mark.parametrize("text", GAPS.values(), ids=GAPS)
+def test_judging_a_lock_takes_as_long_as_it_is(text):
+    begun_s = time.process_time()
+    with pytest.raises(ValidationError, match="must be a lock"):
+        RuntimeEnv(pip=text)
+    assert time.process_time() - begun_s < 1
 
 
 def test_a_member_without_an_index_refuses_with_the_reason():
