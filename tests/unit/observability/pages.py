@@ -13,6 +13,7 @@ FULL = {
             node_lease_age_s={"n": 1},
             watch_event_age_s={"r": 1},
             objects={("k", "c", "s", "r"): 1},
+            leases={"hansa-hub": True},
             plan_gap=0.0,
             prices_age_s=1.0,
             clock_skew_s=0.2,
