@@ -28,7 +28,6 @@ LINE: Mapping[str, Defect] = {
         "        except Conflict:\n            return None\n        except Terminal",
         "        except Terminal",
         "unit/member/runs/test_order_of_writes.py",
-        plan="ambiguous lost to vilnius>vilnius create /api/v1/namespaces #1",
     ),
     "a watch that waits for ever": product(
         "adapters/kube/client.py",
