@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.mirror import Kept, Mirror, is_newer
-from hansa.adapters.kube.reflector import Reflector
+from hansa.adapters.kube.reflector import Pace, Reflector
 from hansa.adapters.turns import MOST_IN_A_TURN
 from hansa.ports import Page, WatchEvent
 from tests.unit.adapters.servers import page_of, serving, thing
@@ -290,7 +290,7 @@ class Swallowing:
 
 async def test_what_a_watch_does_not_tell_is_found_by_the_next_list():
     server = Swallowing()
-    mirror = Reflector(server, "/jobs", clock=server, relist_s=600.0)
+    mirror = Reflector(server, "/jobs", clock=server, pace=Pace(600.0))
     task = asyncio.create_task(mirror.run())
     async with asyncio.timeout(5):
         while "b" not in mirror:  # noqa: ASYNC110  # what the reflector keeps
