@@ -61,7 +61,11 @@ class CustomResource(Model):
     amount: int = Field(default=1, ge=1, le=1_000_000, description="How much a worker has.")
 
 
-FIRST = "workers is the first group's name, ray.workers: choose another"
+RESERVED_NAMES = ("workers", "headgroup")
+RESERVED = (
+    "workers is the first group's name, ray.workers, and headgroup the head's with KubeRay, which would"
+    " count the head as one of its workers: choose another"
+)
 MOST_GROUPS = 8
 MOST_IN_GANG = 16_384
 """No shape has more: 1,024 workers in each group, and the head."""
@@ -90,7 +94,7 @@ class WorkerGroup(Resources):
 
     name: Name = Field(
         description="Name of the group; the first group, ray.workers, is called workers.",
-        json_schema_extra=checked(rule("self != 'workers'", FIRST)),
+        json_schema_extra=checked(rule(f"!(self in {[*RESERVED_NAMES]})", RESERVED)),
     )
     count: int = Field(default=1, ge=1, le=1024, description="Workers of the group.")
     gpus: int = Field(
@@ -105,9 +109,9 @@ class WorkerGroup(Resources):
 
     @field_validator("name")
     @classmethod
-    def _not_the_first(cls, name: str) -> str:
-        if name == "workers":
-            raise ValueError(FIRST)
+    def _not_reserved(cls, name: str) -> str:
+        if name in RESERVED_NAMES:
+            raise ValueError(RESERVED)
         return name
 
 
