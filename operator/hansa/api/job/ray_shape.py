@@ -69,6 +69,8 @@ RESERVED = (
 MOST_GROUPS = 8
 MOST_IN_GANG = 16_384
 """No shape has more: 1,024 workers in each group, and the head."""
+MOST_ON_A_POD = 16
+"""GPUs."""
 EQUAL_GPUS = (
     "must be 0 or as many as ray.workers.gpus: the pods of a job that have GPUs have equally many"
 )
@@ -82,7 +84,7 @@ class Head(Resources):
     gpus: int = Field(
         default=0,
         ge=0,
-        le=16,
+        le=MOST_ON_A_POD,
         description="GPUs of the head: as many as each worker has, of the same class, or none.",
     )
 
@@ -100,7 +102,7 @@ class WorkerGroup(Resources):
     gpus: int = Field(
         default=0,
         ge=0,
-        le=16,
+        le=MOST_ON_A_POD,
         description="GPUs of each worker: as many as each of ray.workers has, of the same class, or none.",
     )
     custom_resources: tuple[CustomResource, ...] = Field(
@@ -147,7 +149,7 @@ class Workers(Resources):
     min_count: int | None = Field(
         default=None, ge=1, le=1024, description="Elastic jobs: fewest workers that are useful."
     )
-    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of each worker.")
+    gpus: int = Field(default=0, ge=0, le=MOST_ON_A_POD, description="GPUs of each worker.")
     custom_resources: tuple[CustomResource, ...] = Field(
         default=(),
         max_length=8,
