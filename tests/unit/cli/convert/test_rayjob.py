@@ -44,6 +44,7 @@ def test_a_command_keeps_its_meaning(written, words):
     assert made(rayjob(entrypoint=written)).job["spec"]["entrypoint"] == words
 
 
+NAMES = (*enumerate(("group-1", "A", "a", "headgroup", "under_score")),)
 SHAPES = {
     "head and workers": (
         {},
@@ -116,10 +117,7 @@ SHAPES = {
         {
             "groups": [
                 group(2, requests=GPUS),
-                *(
-                    group(1, name, requests={"cpu": f"{number}"})
-                    for number, name in enumerate(("group-1", "A", "a", "headgroup", "under_score"))
-                ),
+                *(group(1, name, requests={"cpu": n}) for n, name in NAMES),
             ]
         },
         {
