@@ -296,6 +296,16 @@ WRONG = {
     ),
     "a tag for a digest": ("hansa-hub", {"image": {"digest": "v1"}}, "digest"),
     "too many replicas": ("hansa-hub", {"replicas": 50}, "replicas"),
+    "a pool of two leaders": (
+        "hansa-hub",
+        {"leaders": [{"name": "a", "pools": ["p"]}, {"name": "b", "pools": ["q", "p"]}]},
+        "leaders: a pool is named twice",
+    ),
+    "two leaders of one name": (
+        "hansa-hub",
+        {"leaders": [{"name": "a", "pools": ["p"]}, {"name": "a", "pools": ["q"]}]},
+        "leaders: a name is given twice",
+    ),
     "no node": ("hansa-member", {}, "name this institution's SovereignNode"),
     "wrong node": ("hansa-member", {"node": "Tartu"}, "node"),
     "plain http": (

@@ -14,14 +14,15 @@ from enum import StrEnum
 from hansa.accounting import amounts
 from hansa.accounting.tariff import Tariff
 from hansa.accounting.usage import Usage
+from hansa.api.job.ray_shape import MOST_IN_GANG, MOST_ON_A_POD
 
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$", re.ASCII)
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9@._:/-]{0,252}$", re.ASCII)
 MOST_DATA_SETS = 256
 LARGEST_NUMBER = 1 << 53
 """What JSON and every database can hold."""
-MOST_GPUS = 1 << 14
-"""The largest gang that the API lets anybody ask for: 1,024 workers of 16 GPUs."""
+MOST_GPUS = MOST_IN_GANG * MOST_ON_A_POD
+"""The largest gang that the API lets anybody ask for has fewer."""
 
 
 class Fault(StrEnum):

@@ -89,6 +89,7 @@ class Executor:
             do.AskForLog: self._ask_for_log,
             do.CancelOrphan: self._cancel_orphan,
             do.DeleteGrant: self._delete_grant,
+            do.DeleteOrphan: self._delete_orphan,
             do.DeleteJob: self._delete_job,
             do.SetFinalizers: self._set_finalizers,
             do.SetNodeStatus: self._set_node_status,
@@ -172,15 +173,20 @@ class Executor:
         self._caches.grants.put(await self._cluster.merge(path, body))
 
     async def _cancel_orphan(self, action: do.CancelOrphan) -> None:
-        try:
-            job = await self._cluster.get(action.job_path)
-        except NotFound:
-            job = {}
+        if await self._is_orphan(action):
+            grant = do.CancelGrant(action.namespace, action.name, action.uid, "its AIJob is gone")
+            await self._cancel_grant(grant)
+
+    async def _delete_orphan(self, action: do.DeleteOrphan) -> None:
+        if await self._is_orphan(action):
+            await self._delete_grant(do.DeleteGrant(action.namespace, action.name, action.uid))
+
+    async def _is_orphan(self, action: do.CancelOrphan | do.DeleteOrphan) -> bool:
+        job = await self._present(action.job_path)
         if job and job["metadata"]["uid"] == action.job_uid:
             self._caches.jobs.put(job)
-            return
-        grant = do.CancelGrant(action.namespace, action.name, action.uid, "its AIJob is gone")
-        await self._cancel_grant(grant)
+            return False
+        return True
 
     async def _delete_grant(self, action: do.DeleteGrant) -> None:
         await self._cluster.delete(WORKGRANT.path(action.namespace, action.name), uid=action.uid)
@@ -275,6 +281,7 @@ _LABELS: dict[type, tuple[str, str]] = {
     do.AskForLog: ("patch", "workgrants"),
     do.CancelOrphan: ("patch", "workgrants"),
     do.DeleteGrant: ("delete", "workgrants"),
+    do.DeleteOrphan: ("delete", "workgrants"),
     do.DeleteJob: ("delete", "aijobs"),
     do.SetFinalizers: ("patch", "aijobs"),
     do.SetNodeStatus: ("apply", "sovereignnodes/status"),

@@ -7,6 +7,7 @@ import pytest
 
 from hansa.accounting.examination import Fault, Terms, examine
 from hansa.accounting.tariff import Rate
+from hansa.api.job.ray_shape import MOST_GROUPS, RayShape
 from tests.unit.accounting.usages import BEGAN_MS, TARIFF, usage
 
 LATER = replace(TARIFF, rates=(*TARIFF.rates, Rate("h100", 9_000_000, BEGAN_MS + 1)))
@@ -41,11 +42,21 @@ def test_names_what_is_wrong(case: str) -> None:
     assert (fault, field) in {(row.fault, row.field) for row in examine(usage(**changes), TERMS)}
 
 
+GROUP = {"count": 1024, "gpus": 16}
+LARGEST_GANG = RayShape.model_validate(
+    {
+        "version": "2.60.0",
+        "head": {"gpus": 16},
+        "workers": GROUP,
+        "workerGroups": [{"name": f"g{number}", **GROUP} for number in range(MOST_GROUPS)],
+    }
+)
 SOUND: dict[str, dict[str, Any]] = {
     "as it is": {},
     "a clock a little ahead": {"end_ms": BEGAN_MS + 360_000},
     "free of charge": {"gpu_class": "b300", "unit_price": 0},
     "without energy": {"energy_j": None},
+    "the largest gang there is": {"gpus": LARGEST_GANG.gang[1] * LARGEST_GANG.workers.gpus},
     "by CPU": {"gpu_class": "", "gpus": 0, "gpu_ms": 0, "unit_price": 36_000},
 }
 

@@ -13,6 +13,7 @@ from hansa.reconcile.hub.actions import (
     CancelGrant,
     CancelOrphan,
     DeleteGrant,
+    DeleteOrphan,
     RequeueAfter,
     SetFinalizers,
     SetJobStatus,
@@ -128,7 +129,7 @@ class NeverTwice(RuleBasedStateMachine):
                 self.runs.setdefault(action.epoch, Run(action.node))
             case CancelGrant() | CancelOrphan():
                 self.grants[self.number(action.name)]["spec"]["cancel"] = "Stop"
-            case DeleteGrant():
+            case DeleteGrant() | DeleteOrphan():
                 del self.grants[self.number(action.name)]
 
     @staticmethod

@@ -61,10 +61,16 @@ class CustomResource(Model):
     amount: int = Field(default=1, ge=1, le=1_000_000, description="How much a worker has.")
 
 
-FIRST = "workers is the first group's name, ray.workers: choose another"
+RESERVED_NAMES = ("workers", "headgroup")
+RESERVED = (
+    "workers is the first group's name, ray.workers, and headgroup the head's with KubeRay, which would"
+    " count the head as one of its workers: choose another"
+)
 MOST_GROUPS = 8
 MOST_IN_GANG = 16_384
 """No shape has more: 1,024 workers in each group, and the head."""
+MOST_ON_A_POD = 16
+"""GPUs."""
 EQUAL_GPUS = (
     "must be 0 or as many as ray.workers.gpus: the pods of a job that have GPUs have equally many"
 )
@@ -78,7 +84,7 @@ class Head(Resources):
     gpus: int = Field(
         default=0,
         ge=0,
-        le=16,
+        le=MOST_ON_A_POD,
         description="GPUs of the head: as many as each worker has, of the same class, or none.",
     )
 
@@ -90,13 +96,13 @@ class WorkerGroup(Resources):
 
     name: Name = Field(
         description="Name of the group; the first group, ray.workers, is called workers.",
-        json_schema_extra=checked(rule("self != 'workers'", FIRST)),
+        json_schema_extra=checked(rule(f"!(self in {[*RESERVED_NAMES]})", RESERVED)),
     )
     count: int = Field(default=1, ge=1, le=1024, description="Workers of the group.")
     gpus: int = Field(
         default=0,
         ge=0,
-        le=16,
+        le=MOST_ON_A_POD,
         description="GPUs of each worker: as many as each of ray.workers has, of the same class, or none.",
     )
     custom_resources: tuple[CustomResource, ...] = Field(
@@ -105,9 +111,9 @@ class WorkerGroup(Resources):
 
     @field_validator("name")
     @classmethod
-    def _not_the_first(cls, name: str) -> str:
-        if name == "workers":
-            raise ValueError(FIRST)
+    def _not_reserved(cls, name: str) -> str:
+        if name in RESERVED_NAMES:
+            raise ValueError(RESERVED)
         return name
 
 
@@ -143,7 +149,7 @@ class Workers(Resources):
     min_count: int | None = Field(
         default=None, ge=1, le=1024, description="Elastic jobs: fewest workers that are useful."
     )
-    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of each worker.")
+    gpus: int = Field(default=0, ge=0, le=MOST_ON_A_POD, description="GPUs of each worker.")
     custom_resources: tuple[CustomResource, ...] = Field(
         default=(),
         max_length=8,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from hansa.api.job.ray_shape import MOST_GROUPS
+from hansa.api.job.ray_shape import MOST_GROUPS, RESERVED_NAMES
 from hansa.api.meta import DNS_LABEL
 from hansa.cli.convert.pods import Shape, take_shape, weight
 from hansa.cli.convert.taking import Taking
@@ -64,8 +65,7 @@ def gang_of(taking: Taking, at: str, head: Shape, groups: Sequence[Group]) -> Ma
             said = f"{one.count} workers of {one.shape.gpus} GPUs: {_why_not(one.shape, like)}"
             taking.note(one.path, said)
     if further:
-        rows = enumerate(further[:MOST_GROUPS], 1)
-        gang["workerGroups"] = [_further(taking, one, number) for number, one in rows]
+        gang["workerGroups"] = _further(taking, further[:MOST_GROUPS])
     return gang
 
 
@@ -103,14 +103,23 @@ def _head(taking: Taking, at: str, head: Shape, first: Shape) -> Manifest:
     return _resources(replace(head, gpus=0, custom=()))
 
 
-def _further(taking: Taking, group: Group, number: int) -> Manifest:
-    if group.fewest != group.count:
-        said = f"{group.count} workers as long as the job runs: only the first group is elastic"
-        taking.note(f"{group.path}.minReplicas", said)
-    name = group.name.lower()
-    if not re.fullmatch(DNS_LABEL, name) or len(name) > LONGEST_NAME or name == "workers":
-        name = f"group-{number}"
-    return {"name": name, "count": group.count, **_resources(group.shape)}
+def _further(taking: Taking, groups: Sequence[Group]) -> list[Manifest]:
+    made: dict[str, Manifest] = {}
+    for group in groups:
+        if group.fewest != group.count:
+            said = f"{group.count} workers as long as the job runs: only the first group is elastic"
+            taking.note(f"{group.path}.minReplicas", said)
+        name = _name(group.name.lower(), {*RESERVED_NAMES, *made})
+        made[name] = {"name": name, "count": group.count, **_resources(group.shape)}
+    return [*made.values()]
+
+
+def _name(name: str, taken: Collection[str]) -> str:
+    """Return a group's name, or another where an AIJob's may not have it."""
+    if re.fullmatch(DNS_LABEL, name) and len(name) <= LONGEST_NAME and name not in taken:
+        return name
+    others = (f"group-{number}" for number in itertools.count(1))
+    return next(other for other in others if other not in taken)
 
 
 def _resources(shape: Shape) -> Manifest:

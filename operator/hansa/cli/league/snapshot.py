@@ -1,8 +1,8 @@
 """The league as this user may read it, turned into the planner's snapshot by the hub's own code.
 
-Three things only the hub knows are concluded from what it wrote: a node's heartbeat from its Ready
-condition, the league's currency from the nodes' prices, and from a job's Placed condition that an
-old run of it was not released.
+Four things only the hub knows are concluded from what it wrote: a node's heartbeat and that two leaders
+want it from its Ready condition, the league's currency from the nodes' prices, and from a job's Placed
+condition that an old run of it was not released.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from hansa.reconcile.hub.snapshot import LeagueView, build, known_datasets, plan
 DEFAULT_CURRENCY = "EUR"
 UNRELEASED = Reason.WAITING_FOR_RELEASE
 SILENT = Reason.NODE_UNREACHABLE
-_GRAVER = frozenset(reason for reason in Reason if reason.gravity < SILENT.gravity)
+_TOLD = {reason.value: reason for reason in (SILENT, Reason.NODE_OF_TWO_LEADERS)}
+"""What is concluded from a node's Ready condition."""
 NODES, POOLS, NAMESPACES, JOBS = "sovereignnodes", "computepools", "namespaces", "aijobs"
 PROJECTS = "projects"
 
@@ -119,11 +120,12 @@ class Observed:
     def _node(self, raw: Manifest, limits: NodeLimits) -> NodeView:
         view = view_node(parse_node(raw, limits), self.now_s, self.now_s, limits)
         conditions = (raw.get("status") or {}).get("conditions", [])
-        if standing(conditions, "Ready") != SILENT.value or view.site.unavailable in _GRAVER:
+        told, seen = _TOLD.get(standing(conditions, "Ready")), view.site.unavailable
+        if told is None or (seen is not None and seen.gravity < told.gravity):
             return view
         said = next(row.get("message", "") for row in conditions if row["type"] == "Ready")
-        site = replace(view.site, unavailable=SILENT, unavailable_message=said)
-        return replace(view, site=site, heartbeat_s=None)
+        site = replace(view.site, unavailable=told, unavailable_message=said)
+        return replace(view, site=site, heartbeat_s=None if told is SILENT else view.heartbeat_s)
 
 
 async def observe(cluster: KubeCluster, *, jobs: Sequence[Manifest] = ()) -> Observed:

@@ -19,7 +19,7 @@ from hansa.reconcile.hub.leaders.claims import (
     claim_name,
     claims_of,
     given_back_of,
-    led_elsewhere,
+    left_by_holder,
 )
 from hansa.reconcile.hub.leaders.division import Division
 
@@ -87,7 +87,7 @@ class HubElection:
         """Names of the Leases that it stands for: in this order, so that no two replicas wait crosswise."""
         self.others = tuple(claim_name(settings.lease, pool) for pool in sorted(division.claims))
         """Names of the Leases by which other hubs lead, to the main hub."""
-        stands = replace(candidate, annotations=annotations_of(division))
+        stands = replace(candidate, annotations=annotations_of(division, candidate.identity))
         times = LeaseTimes(settings.duration_seconds, settings.retry_seconds)
         self._elections = [
             LeaseElection(cluster, name, stands, clock=clock, times=times, unfit=unfit)
@@ -159,7 +159,7 @@ class HubElection:
             main = await self._cluster.get(f"{self._candidate.leases}/{self._settings.lease}")
         except NotFound:
             return ""
-        still_led = self._division.own - led_elsewhere(main)
+        still_led = self._division.own - left_by_holder(main)
         if self._main.is_free(main) or not still_led:
             return ""
         holder = (main.get("spec") or {}).get("holderIdentity")

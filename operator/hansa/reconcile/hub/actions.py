@@ -89,6 +89,21 @@ class DeleteGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteOrphan:
+    """Remove a grant that is over and whose AIJob is gone; dropped when a fresh look finds the AIJob.
+
+    A job that has moved to a pool of another leader is as good as gone here, and its end is still to be
+    recorded there.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    job_path: str
+    job_uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteJob:
     """Remove a finished AIJob whose owner said for how long it is kept."""
 
@@ -193,6 +208,7 @@ Action: TypeAlias = (
     | CancelGrant
     | AskForLog
     | CancelOrphan
+    | DeleteOrphan
     | DeleteGrant
     | DeleteJob
     | SetFinalizers

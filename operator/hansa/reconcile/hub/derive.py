@@ -23,6 +23,7 @@ from hansa.reconcile.hub.actions import (
     CancelOrphan,
     DeleteGrant,
     DeleteJob,
+    DeleteOrphan,
     EmitEvent,
     RequeueAfter,
     WriteGrant,
@@ -65,11 +66,10 @@ def derive(case: JobCase) -> tuple[Action, ...]:
 def derive_orphan(epoch: Epoch) -> tuple[Action, ...]:
     """Return what is due for a grant whose AIJob is gone."""
     grant = epoch.grant
-    if epoch.settled:
-        return (DeleteGrant(grant.namespace, grant.name, grant.uid),)
-    if grant.stopping:
+    if grant.stopping and not epoch.settled:
         return ()
-    return (CancelOrphan(grant.namespace, grant.name, grant.uid, grant.job_path, grant.job_uid),)
+    due = DeleteOrphan if epoch.settled else CancelOrphan
+    return (due(grant.namespace, grant.name, grant.uid, grant.job_path, grant.job_uid),)
 
 
 def _close(epoch: Epoch, why: str) -> Iterator[Action]:

@@ -83,7 +83,7 @@ class ReportAccepted:
 
 @dataclass(frozen=True, slots=True)
 class ReportRunning:
-    """Tell the hub that all workers run."""
+    """Tell the hub that all workers run, and the command: what was told so has begun for good."""
 
     at_s: float
 
@@ -222,6 +222,7 @@ def _forward(run: Run, situation: Situation) -> Action | None:
         return ReportAccepted()
     if run.workload is None:
         return Render()
-    if run.workload.running and not run.reported.running:
+    # Not before its command: workers that wait for one are given up after the start limit.
+    if run.workload.running and run.workload.started and not run.reported.running:
         return ReportRunning(run.workload.running_s or situation.now_s)
     return None

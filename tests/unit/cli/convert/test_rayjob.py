@@ -44,6 +44,7 @@ def test_a_command_keeps_its_meaning(written, words):
     assert made(rayjob(entrypoint=written)).job["spec"]["entrypoint"] == words
 
 
+NAMES = (*enumerate(("group-1", "A", "a", "headgroup", "under_score")),)
 SHAPES = {
     "head and workers": (
         {},
@@ -112,6 +113,20 @@ SHAPES = {
             ],
         },
     ),
+    "groups whose names no job can have, or have already": (
+        {
+            "groups": [
+                group(2, requests=GPUS),
+                *(group(1, name, requests={"cpu": n}) for n, name in NAMES),
+            ]
+        },
+        {
+            "workerGroups": [
+                {"name": name, "count": 1, "cpu": f"{number}", "memory": "2Gi"}
+                for number, name in enumerate(("group-1", "a", "group-2", "group-3", "group-4"))
+            ]
+        },
+    ),
     "hosts of a group": (
         {"groups": [group(2) | {"numOfHosts": 4}]},
         {"workers": {"count": 8}},
@@ -130,6 +145,7 @@ def test_the_shape_of_the_cluster(fields, expected):
     for part, wanted in expected.items():
         found = ray[part]
         assert found == wanted if part == "workerGroups" else found | wanted == found, part
+    AIJobSpec.model_validate(made(rayjob(**fields)).job["spec"])
 
 
 UNLIKE = {

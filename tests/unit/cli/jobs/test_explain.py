@@ -30,6 +30,12 @@ def test_a_node_that_is_lost_is_known_from_its_condition():
     assert reasons(league(study, nodes=[lost]), study) == {"tartu": "NodeUnreachable"}
 
 
+def test_a_node_of_two_leaders_takes_nothing():
+    study = job("study")
+    shared = node(*EE, ready="False", reason="NodeOfTwoLeaders")
+    assert reasons(league(study, nodes=[shared]), study) == {"tartu": "NodeOfTwoLeaders"}
+
+
 def test_the_node_that_holds_the_grant_is_said_to():
     study = job("study", node="riga", epoch=1)
     assert reasons(league(study), study)["riga"] == "Placed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,17 +27,39 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize(("asked", "started"), COMMANDS.values(), ids=COMMANDS)
-def test_a_command_starts_the_testbed_and_exits_as_it_does(asked, started, monkeypatch):
+def test_a_command_becomes_the_testbeds(asked, started, monkeypatch):
     seen = []
-
-    def start(argv, *, check):
-        seen.append((argv, check))
-        return subprocess.CompletedProcess(argv, 7)
-
     monkeypatch.chdir(CHECKOUT)
-    monkeypatch.setattr(subprocess, "run", start)
-    assert CliRunner().invoke(lab, asked).exit_code == 7
-    assert seen == [([sys.executable, "-m", "e2e", *started], False)]
+    monkeypatch.setattr(os, "execv", lambda *argv: seen.append(argv))
+    CliRunner().invoke(lab, asked, catch_exceptions=False)
+    assert seen == [(sys.executable, [sys.executable, "-m", "e2e", *started])]
+
+
+SLOW_TO_END = """
+import pathlib, time
+print("up", flush=True)
+try:
+    time.sleep(60)
+finally:
+    time.sleep(1)
+    pathlib.Path("cleared").touch()
+"""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_testbed_that_is_stopped_has_the_time_to_clear_up(tmp_path, stop):
+    (tmp_path / "e2e" / "testbed").mkdir(parents=True)
+    ends = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(1))\n"
+    (tmp_path / "e2e" / "__main__.py").write_text(ends + SLOW_TO_END)
+    argv = [sys.executable, "-c", "from hansa.cli.main import cli; cli()", "lab", "up"]
+    path = {"PYTHONPATH": str(CHECKOUT / "operator")}
+    with subprocess.Popen(
+        argv, cwd=tmp_path, env=os.environ | path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as lives:
+        assert lives.stdout.readline() == b"up\n"
+        lives.send_signal(stop)
+        assert lives.wait(timeout=30) != 0
+    assert (tmp_path / "cleared").exists()
 
 
 @pytest.mark.parametrize(("_", "started"), COMMANDS.values(), ids=COMMANDS)

@@ -8,7 +8,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from hansa.adapters.kube.lease import Candidate
+from hansa.adapters.kube.lease import Candidate, LeaseElection
 from hansa.errors import Conflict, NotFound, Retryable
 from hansa.hub.leadership.election import DivisionChanged, HubElection, find_division
 from hansa.hub.settings import Leadership
@@ -184,6 +184,21 @@ async def test_a_main_hub_that_is_gone_without_a_word_is_waited_out(server, cloc
         assert not (main.still_leader() and north.still_leader())
         assert waited_s < 3 * DURATION_S
     assert waited_s >= DURATION_S
+
+
+async def test_a_main_hub_of_a_version_without_other_leaders_is_not_led_beside(server, clock):
+    """As a rollback brings it back: it leads every pool, and leaves what another wrote on the Lease."""
+    north = await candidacy(server, clock, "north", "north")
+    await rounds(clock, north)
+    main = await candidacy(server, clock, "main")
+    await rounds(clock, main, north, times=3)
+    assert north.still_leader()
+    await main._give_up()
+    older = LeaseElection(server, "hansa-hub", Candidate("hansa", "older"), clock=clock)
+    await older.stand()
+    await rounds(clock, north)
+    assert (older.still_leader(), north.still_leader()) == (True, False)
+    assert north.trouble == "older holds Lease hansa-hub and still leads north"
 
 
 async def test_a_claim_outlives_its_holder(server, clock):

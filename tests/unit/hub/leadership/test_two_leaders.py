@@ -8,12 +8,13 @@ from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.scrape_view import ScrapeView
 from hansa.model.times import rfc3339
+from hansa.reconcile.fencing import sign_release
 from hansa.reconcile.hub.actions import CancelOrphan, EnsureNodeAccess
 from hansa.reconcile.hub.leaders.division import Division
 from hansa.reconcile.hub.status.whole_conditions import by_type
 from tests.unit.hub import kit
 from tests.unit.hub.driving import Elected, driven
-from tests.unit.reconcile.hub.hub_objects import ACCEPTED
+from tests.unit.reconcile.hub.hub_objects import ACCEPTED, condition
 
 NORTH = frozenset({"north"})
 DIVISIONS = {"north": Division(own=NORTH), "main": Division(claims={"north": NORTH})}
@@ -157,6 +158,27 @@ def test_a_job_goes_to_another_leader_with_its_pool(store, hubs):
     go_on(hubs)
     assert granted(store) == {"moves": "sofia"}
     assert [len(hub.caches.jobs) for hub in hubs.values()] == [0, 1]
+
+
+def test_the_end_of_a_run_whose_job_has_moved_to_another_leader_is_recorded_once(
+    store, hubs, clock
+):
+    kit.submit(store, "moves", pool="north", **kit.gpus(1))
+    go_on(hubs)
+    (path,) = kit.grants(store)
+    kit.answer(store, path, ACCEPTED)
+    kit.respec(store, kit.job_path("moves"), pool="south", **kit.gpus(1))
+    go_on(hubs)
+    uid = store.objects[path]["spec"]["job"]["uid"]
+    release = sign_release(kit.SIGNER, node="narva", job_uid=uid, epoch=1, now_s=clock.now())
+    ends = [*ACCEPTED["conditions"], condition("Succeeded")]
+    kit.answer(store, path, {**ACCEPTED, "conditions": ends, "release": release})
+    # The leader that lost the job hears of it first.
+    go_on(hubs)
+
+    assert by_type(told(store, "moves")["conditions"])["Succeeded"]["status"] == "True"
+    assert told(store, "moves")["epoch"] == 1
+    assert granted(store) == {}
 
 
 def test_room_is_held_by_what_another_leader_granted_on_a_node_that_has_moved(store, hubs):

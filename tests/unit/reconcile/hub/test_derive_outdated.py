@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.model.plan import Placement
-from hansa.reconcile.hub.actions import CancelOrphan, DeleteGrant, WriteGrant
+from hansa.reconcile.hub.actions import CancelOrphan, DeleteOrphan, WriteGrant
 from hansa.reconcile.hub.derive import derive, derive_orphan
 from tests.unit.reconcile.hub.hub_objects import (
     ACCEPTED,
@@ -60,8 +60,8 @@ def test_an_outdated_hub_never_lets_go_before_release_or_time(after_s, silent_s,
 ORPHANS = {
     "living": (epoch(grant_manifest(status=ACCEPTED)), [CancelOrphan]),
     "being stopped": (epoch(grant_manifest(status=ACCEPTED, cancel="Stop")), []),
-    "released": (epoch(grant_manifest(status=ACCEPTED), released=True), [DeleteGrant]),
-    "refused": (epoch(grant_manifest(status=REFUSED)), [DeleteGrant]),
+    "released": (epoch(grant_manifest(status=ACCEPTED), released=True), [DeleteOrphan]),
+    "refused": (epoch(grant_manifest(status=REFUSED)), [DeleteOrphan]),
 }
 
 

@@ -74,7 +74,16 @@ TABLE = {
     "half made": (run(), CALM, Render()),
     "made": (run(workload=NEW), CALM, None),
     "up": (run(workload=UP), CALM, ReportRunning(NOW - 50)),
-    "up, no time known": (run(workload=WorkloadView(NOW, running=True)), CALM, ReportRunning(NOW)),
+    "up, no time known": (
+        run(workload=WorkloadView(NOW, started=True, running=True)),
+        CALM,
+        ReportRunning(NOW),
+    ),
+    "up, and its command not begun": (
+        run(workload=WorkloadView(NOW - 100, running=True, running_s=NOW - 50)),
+        CALM,
+        None,
+    ),
     "up and told": (run(workload=UP, reported=RUNNING), CALM, None),
     "well": (
         run(workload=GOOD),

@@ -18,6 +18,8 @@ POOLS_ANNOTATION = "hansa.dev/pools"
 """On a pool's Lease: all pools of the leader that claims it."""
 ELSEWHERE_ANNOTATION = "hansa.dev/pools-led-elsewhere"
 """On the main hub's Lease: the pools that it does not lead."""
+BY_ANNOTATION = "hansa.dev/pools-led-elsewhere-by"
+"""On the main hub's Lease: which replica says so. It is no word of another that holds the Lease later."""
 
 
 def claim_name(lease: str, pool: str) -> str:
@@ -39,16 +41,28 @@ def claims_of(leases: Iterable[Mapping[str, Any]], lease: str) -> dict[str, froz
     return found
 
 
-def annotations_of(division: Division) -> dict[str, str]:
-    """Return what a hub writes on its Leases."""
+def annotations_of(division: Division, identity: str) -> dict[str, str]:
+    """Return what a hub writes on its Leases. ``identity``: the replica's, as their holder."""
     if division.is_main:
-        return {ELSEWHERE_ANNOTATION: " ".join(sorted(division.claims))}
+        elsewhere = " ".join(sorted(division.claims))
+        return {ELSEWHERE_ANNOTATION: elsewhere, BY_ANNOTATION: identity}
     return {POOLS_ANNOTATION: " ".join(sorted(division.own))}
 
 
 def led_elsewhere(main_lease: Mapping[str, Any]) -> frozenset[str]:
     """Return the pools that the main hub's Lease says it does not lead."""
     return _names(main_lease, ELSEWHERE_ANNOTATION)
+
+
+def left_by_holder(main_lease: Mapping[str, Any]) -> frozenset[str]:
+    """Return the pools that the holder of the main hub's Lease does not lead.
+
+    A hub of a version that knows of no other leaders takes the Lease as well, in a rollback, and leaves what
+    stands on it: it leads them all.
+    """
+    holder = (main_lease.get("spec") or {}).get("holderIdentity")
+    said_by = (main_lease["metadata"].get("annotations") or {}).get(BY_ANNOTATION)
+    return led_elsewhere(main_lease) if holder and said_by == holder else frozenset()
 
 
 def given_back_of(leases: Iterable[Mapping[str, Any]], lease: str) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 AT_HOME = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local")
@@ -28,14 +29,17 @@ class Proxy:
     authorities: str = ""
     """ConfigMap of the agent's namespace with ``ca.crt``, which stands in place of the image's own."""
 
-    def environment(self, folder: str) -> dict[str, str]:
-        """Return the variables of a container; ``folder``: where the authorities are mounted."""
+    def environment(self, folder: str, direct: Iterable[str] = ()) -> dict[str, str]:
+        """Return the variables of a container.
+
+        ``folder``: where the authorities are mounted. ``direct``: whom this one reaches without the proxy, too.
+        """
         found: dict[str, str] = {}
         for name, value in (("HTTP_PROXY", self.http), ("HTTPS_PROXY", self.https)):
             found |= {name: value, name.lower(): value} if value else {}
         if found:
-            direct = ",".join((*AT_HOME, *self.direct))
-            found |= {"NO_PROXY": direct, "no_proxy": direct}
+            without = ",".join((*AT_HOME, *self.direct, *direct))
+            found |= {"NO_PROXY": without, "no_proxy": without}
         return found | self.trust(folder)
 
     def trust(self, folder: str) -> dict[str, str]:

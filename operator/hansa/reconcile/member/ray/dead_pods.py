@@ -114,6 +114,9 @@ def _waiting(container: Mapping[str, Any]) -> str:
 
 
 def _gone(name: str, at_s: float) -> DeadPod:
-    """Return a pod of which only warnings are left; KubeRay's names say what it was."""
-    role: Role = next((word for part, word in _ROLES.items() if f"-{part}-" in name), "Submitter")
+    """Return a pod of which only warnings are left; KubeRay's names say at their end what it was.
+
+    Before that stands the name of its group, which is the job's own word.
+    """
+    role: Role = next((_ROLES[p] for p in name.split("-")[:-3:-1] if p in _ROLES), "Submitter")
     return DeadPod(pod=name, role=role, reason=GONE, at_s=at_s or None)

@@ -174,11 +174,14 @@ def _user_env(request: RunRequest) -> dict[str, str]:
 
 
 def _way_out(request: RunRequest) -> dict[str, str]:
-    """Return what tells programs of the proxy: nothing where the law lets nobody out."""
-    proxy = request.options.pods.proxy
+    """Return what tells programs of the proxy: nothing where the law lets nobody out.
+
+    The index is reached at the address that the law names: a proxy would look its name up for itself.
+    """
+    proxy, index = request.options.pods.proxy, request.index
     if request.policy.egress:
-        return proxy.environment(launcher.FOLDER)
-    return proxy.trust(launcher.FOLDER) if request.index else {}
+        return proxy.environment(launcher.FOLDER, [index.host] if index else [])
+    return proxy.trust(launcher.FOLDER) if index else {}
 
 
 def _gpu_env(request: RunRequest, gpus: int) -> Mapping[str, str]:

@@ -78,12 +78,12 @@ def lease(name, **annotations):
 
 
 def test_claims_are_read_as_they_are_written():
-    north = annotations_of(Division(own=NORTH))
+    north = annotations_of(Division(own=NORTH), "a")
     leases = [
         lease("hansa-hub.north", **north),
         lease("hansa-hub.baltic", **north),
         lease("hansa-hub.south"),
-        lease("hansa-hub", **annotations_of(MAIN)),
+        lease("hansa-hub", **annotations_of(MAIN, "b")),
         lease("other-hub.east"),
     ]
     assert claims_of(leases, "hansa-hub") == MAIN.claims

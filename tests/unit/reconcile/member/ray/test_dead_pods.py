@@ -103,7 +103,13 @@ def test_the_first_to_die_come_first_and_no_more_than_are_told():
 
 
 # Name of a pod that is no more → what it was.
-GONE = {"run-x-head-abc": "Head", "run-x-gpu-worker-abc": "Worker", "run-x-abc": "Submitter"}
+GONE = {
+    "run-x-head-abc": "Head",
+    "run-x-gpu-worker-abc": "Worker",
+    "run-x-head-worker-abc": "Worker",
+    "run-x-worker-head-worker-abc": "Worker",
+    "run-x-abc": "Submitter",
+}
 
 
 @pytest.mark.parametrize("name", GONE)

@@ -166,6 +166,11 @@ REFUSED = {
         3,
         "workers is the first group's name",
     ),
+    "the name that KubeRay gives the head's group": (
+        ray(workerGroups=[WIDE | {"name": "headgroup"}]),
+        3,
+        "headgroup the head's with KubeRay",
+    ),
     "a grant that forgets the head": (
         ray(head={"gpus": 2}),
         1,

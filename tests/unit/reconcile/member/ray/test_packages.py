@@ -12,7 +12,9 @@ from hansa.api.job.packages import RuntimeEnv, requirements
 from hansa.errors import Terminal
 from hansa.grants.checks import judge
 from hansa.grants.reasons import MemberReason
+from hansa.reconcile.member.platform.pod_settings import PodSettings
 from hansa.reconcile.member.platform.proxy import Proxy
+from hansa.reconcile.member.run_request import RenderOptions
 from tests.unit.grants.grant_kit import facts, grant, job, policy
 from tests.unit.reconcile.member.ray.rendered_run import pods, rendered
 from tests.unit.reconcile.member.run_request_kit import request
@@ -134,3 +136,12 @@ def test_pip_trusts_the_members_authorities_and_is_told_of_no_proxy():
     assert "PIP_CERT" in proxy.trust("/hansa")
     assert "HTTPS_PROXY" not in proxy.trust("/hansa")
     assert Proxy().trust("/hansa") == {}
+
+
+def test_the_index_is_reached_at_its_address_and_not_through_a_proxy():
+    proxy = Proxy(https="http://proxy:3128", direct=("10.0.0.0/8",))
+    law = {"packageIndex": INDEX, "egress": [{"cidr": "203.0.113.0/24"}]}
+    made = request(law, options=RenderOptions(pods=PodSettings(proxy=proxy)), **WANTED)
+    env = pods(made)["head"]["spec"]["containers"][0]["env"]
+    [without] = [one["value"] for one in env if one["name"] == "no_proxy"]
+    assert without.endswith(",10.0.0.0/8,pypi.example.org")
