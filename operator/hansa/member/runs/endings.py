@@ -56,7 +56,9 @@ class Endings:
             told = told.staying(rows[0]["message"])
         used = gpu_seconds(entry, run, action.at_s)
         dead = await self._post_mortem(entry, autopsy, may)
-        ending = grant_status.Ending(found.reason, action.at_s, used, told, rows, dead)
+        ending = grant_status.Ending(
+            found.reason, action.at_s, used, told, rows, dead, run.untold_running_s
+        )
         patch = grant_status.finished(grant, ending, context.stamp())
         patch["status"] |= await self._logs.end(entry)
         return patch

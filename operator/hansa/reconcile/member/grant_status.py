@@ -114,6 +114,8 @@ class Ending:
     """Rows of what waits for its release, by ``export``."""
     post_mortem: tuple[Manifest, ...] = ()
     """Rows of pods that died, as far as they may be told of."""
+    running_s: float | None = None
+    """Since when it ran, where it was over before anybody could say that it runs."""
 
 
 def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest:
@@ -122,6 +124,8 @@ def finished(grant: Mapping[str, Any], ending: Ending, stamp: Stamp) -> Manifest
         "finishedAt": rfc3339(ending.at_s),
         "gpuSeconds": ending.gpu_seconds,
     }
+    if ending.running_s is not None:
+        fields["runningAt"] = rfc3339(ending.running_s)
     if ending.told.result is not None:
         fields["result"] = ending.told.result
     if ending.told.tail is not None:

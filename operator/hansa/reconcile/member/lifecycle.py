@@ -52,6 +52,12 @@ class Run:
     workload: WorkloadView | None = None
     """The object that does the work, as last seen; None: there is none."""
 
+    @property
+    def untold_running_s(self) -> float | None:
+        """Since when it runs or ran, where the hub has not heard that; None: it has, or it never began."""
+        view = self.workload
+        return view.running_s if view and view.started and not self.reported.running else None
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:

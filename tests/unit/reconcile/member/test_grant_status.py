@@ -49,6 +49,12 @@ def end(reason, result=None, tail=None):
     return grant_status.finished(grant(), ending, STAMP)
 
 
+def test_a_run_that_was_over_at_once_says_since_when_it_ran():
+    ending = Ending(EndReason.SUCCEEDED, NOW_S - 5, 70, Outgoing("words"), running_s=NOW_S - 7)
+    told = grant_status.finished(grant(), ending, STAMP)["status"]
+    assert told["runningAt"] == rfc3339(NOW_S - 7)
+
+
 ENDED = {"finishedAt": rfc3339(NOW_S - 5), "gpuSeconds": 70}
 LOST = "The member refused this epoch before; see its log."
 FREE = said("Released", "True", "Stopped", "Nothing of this epoch runs any more.")

@@ -243,3 +243,17 @@ def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed
     if isinstance(action, Render):
         assert not situation.stopped
         assert not observed.cancelled
+
+
+OVER = replace(UP, end=EndReason.SUCCEEDED)
+UNTOLD = {
+    "over at once": (run(workload=OVER), NOW - 50),
+    "told before": (run(workload=OVER, reported=RUNNING), None),
+    "never begun": (run(workload=replace(OVER, started=False)), None),
+    "nothing there": (run(), None),
+}
+
+
+@pytest.mark.parametrize(("observed", "since_s"), UNTOLD.values(), ids=UNTOLD)
+def test_since_when_a_run_ran_that_nobody_saw_running(observed, since_s):
+    assert observed.untold_running_s == since_s
