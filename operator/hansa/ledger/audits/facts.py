@@ -51,7 +51,7 @@ class Facts:
 
     def last_of(self, job_uid: str) -> Ended | None:
         """Return the last receipt of a job's newest run that succeeded."""
-        return self._last(schema.EVIDENCE.c.run.like(f"{job_uid}.%"))
+        return self._last(schema.is_of_job(schema.EVIDENCE.c.run, job_uid))
 
     def end_of(self, run: str) -> Ended | None:
         """Return the last receipt of a run that succeeded."""
