@@ -1,0 +1,120 @@
+"""Capacity probes where a clock was wrong for a while, a node has left, or another ledger was at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Engine
+
+from hansa.adapters.keys import Ed25519Signer
+from hansa.ledger.audits import book as b
+from hansa.ledger.audits.book import Word
+from hansa.ledger.audits.nodes import league_nodes
+from hansa.verification.verdict import Verdict
+from tests.unit.ledger.audits.small_league import SmallLeague
+from tests.unit.ledger.audits.test_probes import (
+    DAY_S,
+    PROBING,
+    closed,
+    forged,
+    is_probed,
+    probes_of,
+    why,
+)
+
+YEAR_S = 365 * DAY_S
+
+
+@pytest.fixture
+def league(engine: Engine, tmp_path: Path) -> SmallLeague:
+    return SmallLeague(engine, tmp_path, probing=PROBING)
+
+
+async def test_a_wrong_answer_costs_the_level_also_after_a_clock_that_ran_ahead(
+    league: SmallLeague,
+):
+    """What is recorded behind what was read last counts without a restart, probes and verdicts alike."""
+    book = league.audits._parts.book
+    await is_probed(league, "tartu")
+    ahead_ms = int(league.clock.seconds + YEAR_S) * 1000
+    body = {"node": "oslo", "outcome": "Lost", "why": "", "backend": "", "atS": 0}
+    book.add([Word(b.probe("sha256:elsewhere", 1), b.PROBED, body)], ahead_ms)
+    await league.tick()
+    league.members["tartu"].answer = forged
+    league.clock.seconds += 20 * DAY_S
+    assert (await is_probed(league, "tartu", 2))["outcome"] == "Failed"
+    assert league.level("tartu") == "L0"
+    assert league.audits.figures.probes["Failed"] == 1
+
+
+async def test_verdicts_count_also_after_a_clock_that_ran_ahead(league: SmallLeague):
+    book = league.audits._parts.book
+    body = {"nodeKey": "sha256:elsewhere", "verdict": Verdict.INCONCLUSIVE.value, "node": "oslo"}
+    body |= {"independence": "Self", "run": "x.1", "why": "", "doubtful": [], "atS": 0}
+    ahead_ms = int(league.clock.seconds + YEAR_S) * 1000
+    word = [Word(b.audit("sha256:elsewhere"), b.VERDICT, body)]
+    book.add([*word, Word(b.audit("sha256:elsewhere"), b.DONE, {})], ahead_ms)
+    await league.tick()
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    assert league.audits.figures.verdicts == {"Inconclusive": 1, "Passed": 1}
+
+
+async def test_a_probe_of_a_key_that_is_gone_holds_nothing(league: SmallLeague):
+    league.away = {"tartu"}
+    await league.until(lambda: bool(probes_of(league, "tartu")))
+    (job,) = probes_of(league, "tartu")
+    league.members["tartu"].signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    league.move("tartu")
+    await league.ticks(2)
+    (said,) = closed(league, "tartu")
+    assert (said["outcome"], said["why"]) == (
+        "Lost",
+        "the league has no node with its key any more",
+    )
+    assert job not in probes_of(league, "tartu")
+    league.away = set()
+    assert (await is_probed(league, "tartu", 2))["outcome"] == "Passed"
+
+
+async def test_a_second_ledger_sends_what_the_first_has_noted(league: SmallLeague):
+    """Else a node answers another challenge than the one that it is judged by."""
+    await league.until(lambda: bool(probes_of(league, "tartu")))
+    (job,) = probes_of(league, "tartu")
+    league.forget(job)
+    probes, now_s = league.opened()._parts.probes, int(league.clock.seconds)
+    book, node = league.audits._parts.book, next(league_nodes(league.view.nodes()))
+    (subject,) = [one for one in book.open(b.PLANNED, b.PROBED) if node.key in one]
+    await probes._send(node, subject, now_s)
+    (again,) = probes_of(league, node.name)
+    assert again["spec"]["entrypoint"] == job["spec"]["entrypoint"]
+
+
+async def test_a_league_that_sends_none_says_so(engine: Engine, tmp_path: Path):
+    league = SmallLeague(engine, tmp_path)
+    league.submit("before", "tartu")
+    await league.ticks(12)
+    assert league.level("tartu") == "L1"
+    assert why(league, "tartu").endswith(
+        "this league sends none: ledger.settings.probes is not set"
+    )
+
+
+async def test_what_a_probe_waits_for_is_said_of_the_whole_job_too(league: SmallLeague):
+    """A project without money, a pool that is not there: no verdict on the node names it."""
+    league.away = {"tartu"}
+    await league.until(lambda: bool(probes_of(league, "tartu")))
+    row = {"type": "Placed", "status": "False", "reason": "ProjectOverBudget"}
+    league._say(probes_of(league, "tartu")[0], conditions=[row | {"message": "0 EUR are left"}])
+    said = await is_probed(league, "tartu")
+    assert said["outcome"] == "Lost"
+    assert said["why"] == "no answer in 300 s: ProjectOverBudget: 0 EUR are left"
+
+
+async def test_a_ledger_that_did_not_see_the_grant_says_so(league: SmallLeague):
+    league.view.keep_notes(None)
+    said = await is_probed(league, "tartu")
+    assert said["outcome"] == "Lost"
+    assert said["why"].startswith("the ledger was away while its grant was there")
