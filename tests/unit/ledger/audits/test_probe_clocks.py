@@ -118,3 +118,24 @@ async def test_a_ledger_that_did_not_see_the_grant_says_so(league: SmallLeague):
     said = await is_probed(league, "tartu")
     assert said["outcome"] == "Lost"
     assert said["why"].startswith("the ledger was away while its grant was there")
+
+
+async def test_runs_are_drawn_after_a_clock_that_ran_ahead_was_put_back(
+    engine: Engine, tmp_path: Path
+):
+    """Else no epoch would end before that clock's time has come, and nothing be audited until then."""
+    league = SmallLeague(engine, tmp_path)
+    league.submit("before", "tartu")
+    await league.until(lambda: league.told("before").get("audit") == "Passed")
+    league.clock.seconds += YEAR_S
+    await league.ticks(2)
+    league.submit("ahead", "tartu")
+    await league.ticks(8)
+    # Of the node's own clock it is asked elsewhere: tartu's receipts are disputed from here on.
+    league.clock.seconds -= YEAR_S
+    league.submit("study", "riga")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    await league.until(lambda: league.told("ahead").get("audit", "Due") != "Due")
+    drawn = [word.body["runs"] for _, word in league.audits._parts.book.words("Drawn")]
+    assert sum(map(len, drawn)) == len({run for runs in drawn for run in runs}) == 3
+    assert league.told("before")["audit"] == "Passed"
