@@ -9,9 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from hansa.adapters.keys import Ed25519Signer
+from hansa.errors import Retryable
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import Word
 from hansa.ledger.audits.nodes import league_nodes
+from hansa.ledger.audits.probes.order import name_of
 from hansa.verification.verdict import Verdict
 from tests.unit.ledger.audits.small_league import SmallLeague
 from tests.unit.ledger.audits.test_probes import (
@@ -139,3 +141,25 @@ async def test_runs_are_drawn_after_a_clock_that_ran_ahead_was_put_back(
     drawn = [word.body["runs"] for _, word in league.audits._parts.book.words("Drawn")]
     assert sum(map(len, drawn)) == len({run for runs in drawn for run in runs}) == 3
     assert league.told("before")["audit"] == "Passed"
+
+
+async def test_the_job_of_a_lost_probe_is_gone_also_where_the_hub_fails_to_delete_it_at_once(
+    league: SmallLeague, monkeypatch: pytest.MonkeyPatch
+):
+    """Else it waits for its node for ever, and runs there when nobody wants to know any more."""
+    delete, failures = league.hub.delete, iter([Retryable("the hub is away")])
+
+    async def fails_once(path: str, *, uid: str = "") -> None:
+        for failure in failures:
+            raise failure
+        await delete(path, uid=uid)
+
+    monkeypatch.setattr(league.hub, "delete", fails_once)
+    league.away = set(league.members)
+    await league.until(lambda: bool(probes_of(league, "tartu")))
+    (job,) = probes_of(league, "tartu")
+    await league.until(lambda: all(closed(league, node) for node in league.members))
+    names = {one["metadata"]["name"] for node in league.members for one in probes_of(league, node)}
+    first = {name_of(b.probe(one.signer.key_id, 1)) for one in league.members.values()}
+    assert job["metadata"]["name"] in first
+    assert not names & first

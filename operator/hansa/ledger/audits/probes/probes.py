@@ -255,7 +255,10 @@ class Probes:
         what: tuple[Closed, Probe, Manifest | None],
         now_s: int,
     ) -> None:
+        """Delete a job that nobody answered, then note the end; between the two a pass may be cut off."""
         closed, probe, job = what
+        if job is not None and probe.answer is None and not is_over(job):
+            await self._cluster.delete(_path(job), uid=job["metadata"]["uid"])
         body = {
             "node": node,
             "outcome": closed.outcome.value,
@@ -269,8 +272,6 @@ class Probes:
         is_wrong = closed.outcome is Outcome.FAILED
         log.log(logging.WARNING if is_wrong else logging.INFO, "probe closed", extra=told)
         await asyncio.to_thread(self._book.add, [Word(subject, b.PROBED, body)], now_s * 1000)
-        if job is not None and not is_over(job):
-            await self._cluster.delete(_path(job), uid=job["metadata"]["uid"])
 
 
 def _key(subject: str) -> str:
