@@ -51,6 +51,16 @@ async def test_a_wrong_answer_costs_the_level_also_after_a_clock_that_ran_ahead(
     assert league.audits.figures.probes["Failed"] == 1
 
 
+def test_words_are_followed_through_a_clock_that_is_put_back(engine: Engine):
+    book = b.AuditBook(engine)
+    following = b.Following(book, b.PROBED)
+    hour_ms = 3_600_000
+    for now_ms in (hour_ms, 9 * hour_ms, 2 * hour_ms, 3 * hour_ms):
+        book.add([Word(b.probe("sha256:tartu", now_ms), b.PROBED, {})], now_ms)
+        assert now_ms in {b.number(word.subject) for word in following.new(now_ms)}
+    assert len(following.new(9 * hour_ms)) == 2, "what was read long ago is not read again"
+
+
 async def test_verdicts_count_also_after_a_clock_that_ran_ahead(league: SmallLeague):
     book = league.audits._parts.book
     body = {"nodeKey": "sha256:elsewhere", "verdict": Verdict.INCONCLUSIVE.value, "node": "oslo"}
