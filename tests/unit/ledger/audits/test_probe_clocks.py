@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from hansa.adapters.keys import Ed25519Signer
-from hansa.errors import Retryable
+from hansa.api.kinds import AIJOB
+from hansa.errors import Retryable, Terminal
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import Word
 from hansa.ledger.audits.nodes import league_nodes
 from hansa.ledger.audits.probes.order import name_of
 from hansa.verification.verdict import Verdict
+from tests.unit.grants.grant_kit import job
 from tests.unit.ledger.audits.small_league import SmallLeague
 from tests.unit.ledger.audits.test_probes import (
     DAY_S,
@@ -77,7 +79,7 @@ async def test_verdicts_count_also_after_a_clock_that_ran_ahead(league: SmallLea
 async def test_a_probe_of_a_key_that_is_gone_holds_nothing(league: SmallLeague):
     league.away = {"tartu"}
     await league.until(lambda: bool(probes_of(league, "tartu")))
-    (job,) = probes_of(league, "tartu")
+    (sent,) = probes_of(league, "tartu")
     league.members["tartu"].signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)))
     league.move("tartu")
     await league.ticks(2)
@@ -86,7 +88,7 @@ async def test_a_probe_of_a_key_that_is_gone_holds_nothing(league: SmallLeague):
         "Lost",
         "the league has no node with its key any more",
     )
-    assert job not in probes_of(league, "tartu")
+    assert sent not in probes_of(league, "tartu")
     league.away = set()
     assert (await is_probed(league, "tartu", 2))["outcome"] == "Passed"
 
@@ -94,14 +96,14 @@ async def test_a_probe_of_a_key_that_is_gone_holds_nothing(league: SmallLeague):
 async def test_a_second_ledger_sends_what_the_first_has_noted(league: SmallLeague):
     """Else a node answers another challenge than the one that it is judged by."""
     await league.until(lambda: bool(probes_of(league, "tartu")))
-    (job,) = probes_of(league, "tartu")
-    league.forget(job)
+    (sent,) = probes_of(league, "tartu")
+    league.forget(sent)
     probes, now_s = league.opened()._parts.probes, int(league.clock.seconds)
     book, node = league.audits._parts.book, next(league_nodes(league.view.nodes()))
     (subject,) = [one for one in book.open(b.PLANNED, b.PROBED) if node.key in one]
     await probes._send(node, subject, now_s)
     (again,) = probes_of(league, node.name)
-    assert again["spec"]["entrypoint"] == job["spec"]["entrypoint"]
+    assert again["spec"]["entrypoint"] == sent["spec"]["entrypoint"]
 
 
 async def test_a_league_that_sends_none_says_so(engine: Engine, tmp_path: Path):
@@ -167,9 +169,27 @@ async def test_the_job_of_a_lost_probe_is_gone_also_where_the_hub_fails_to_delet
     monkeypatch.setattr(league.hub, "delete", fails_once)
     league.away = set(league.members)
     await league.until(lambda: bool(probes_of(league, "tartu")))
-    (job,) = probes_of(league, "tartu")
+    (sent,) = probes_of(league, "tartu")
     await league.until(lambda: all(closed(league, node) for node in league.members))
     names = {one["metadata"]["name"] for node in league.members for one in probes_of(league, node)}
     first = {name_of(b.probe(one.signer.key_id, 1)) for one in league.members.values()}
-    assert job["metadata"]["name"] in first
+    assert sent["metadata"]["name"] in first
     assert not names & first
+
+
+async def test_a_job_that_somebody_called_like_a_probe_holds_up_none(
+    league: SmallLeague, monkeypatch: pytest.MonkeyPatch
+):
+    """The ledger may delete audits alone; the name follows from the node's public key."""
+    delete, name = league.hub.delete, name_of(b.probe(league.members["tartu"].signer.key_id, 1))
+    body = {"metadata": {"name": name, "namespace": "hospital"}, "spec": job()}
+    league.hub.put(AIJOB.path("hospital", name), body)
+
+    async def forbids(path: str, *, uid: str = "") -> None:
+        if "audit" not in league.hub.objects[path]["spec"]:
+            raise Terminal("the ledger makes and deletes audits, and no other jobs")
+        await delete(path, uid=uid)
+
+    monkeypatch.setattr(league.hub, "delete", forbids)
+    assert (await is_probed(league, "tartu"))["outcome"] == "Lost"
+    assert (await is_probed(league, "tartu", 2))["outcome"] == "Passed"

@@ -257,7 +257,9 @@ class Probes:
     ) -> None:
         """Delete a job that nobody answered, then note the end; between the two a pass may be cut off."""
         closed, probe, job = what
-        if job is not None and probe.answer is None and not is_over(job):
+        # What somebody else called like a probe is not the ledger's to delete.
+        is_ours = job is not None and "audit" in job["spec"]
+        if job is not None and is_ours and probe.answer is None and not is_over(job):
             await self._cluster.delete(_path(job), uid=job["metadata"]["uid"])
         body = {
             "node": node,
