@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Group, Port
+from hansa.api.aijob import AIJobSpec
+from hansa.api.meta import PATTERN_ADVICE
 from hansa.verification.probe.tags import LARGEST_SIZE
 from hansa.verification.probe.verifier import MIN_SIZE
 
@@ -166,7 +168,27 @@ class Probes(Group):
     def _whole(self) -> Probes:
         if self.namespace and not (self.pool and self.image):
             raise ValueError("probes: namespace is set, give pool and image too, or none of them")
+        if self.namespace:
+            self._makes_a_job()
         return self
+
+    def _makes_a_job(self) -> None:
+        """Raise ``ValueError`` with the first setting of which the API server would take no job."""
+        spec = {
+            "pool": self.pool,
+            "image": self.image,
+            "entrypoint": ["python3"],
+            "ray": {"version": self.ray_version},
+            "residency": {"location": {"allow": ["World"]}, "legalControl": {"allow": ["World"]}},
+        }
+        try:
+            AIJobSpec.model_validate(spec)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            name = "rayVersion" if fault["loc"][0] == "ray" else fault["loc"][0]
+            pattern = fault.get("ctx", {}).get("pattern", "")
+            why = PATTERN_ADVICE.get(pattern, fault["msg"])
+            raise ValueError(f"probes.{name}: {why}") from None
 
 
 class Serving(Group):

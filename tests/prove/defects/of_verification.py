@@ -73,9 +73,15 @@ VERIFICATION: Mapping[str, Defect] = {
     ),
     "what a node has not signed counts against it": product(
         "verification/course/probing.py",
-        "fault = _not_its_answer(sent, answer)",
+        "fault = _not_its_answer(probe.sent, probe.answer)",
         'fault = ""',
         f"{SUITE}/course/test_probing.py",
+    ),
+    "what was found is not seen after a clock that ran ahead": product(
+        "ledger/audits/book.py",
+        "min(self._read_ms, now_ms) - BACK_MS",
+        "self._read_ms - BACK_MS",
+        "unit/ledger/audits/test_probe_clocks.py",
     ),
     "a product within a tolerance": product(
         "verification/probe/verifier.py",

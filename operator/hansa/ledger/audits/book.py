@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, RowMapping, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hansa.ledger.lookback import BACK_MS
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
 
@@ -114,6 +115,22 @@ class AuditBook:
         wanted = select(table).where(table.c.phase == phase, ~is_over).order_by(table.c.subject)
         with reading(self._engine) as connection:
             return [_word(row) for row in connection.execute(wanted).mappings()]
+
+
+class Following:
+    """Reads the words of one phase as they come; some more than once."""
+
+    def __init__(self, book: AuditBook, phase: str) -> None:
+        """The first reading is of all."""
+        self._book, self._phase = book, phase
+        self._read_ms = 0
+
+    def new(self, now_ms: int) -> list[Word]:
+        """Return what was recorded since the last reading, also by a clock that was put back since."""
+        since_ms = max(0, min(self._read_ms, now_ms) - BACK_MS)
+        found = [word for _, word in self._book.words(self._phase, since_ms)]
+        self._read_ms = now_ms
+        return found
 
 
 def _word(row: RowMapping) -> tuple[int, Word]:

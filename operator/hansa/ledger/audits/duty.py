@@ -193,8 +193,8 @@ class Audits:
         return Figures(
             due=len(self._parts.book.open(b.DUE, b.VERDICT)),
             overdue=levels.overdue(now_s),
-            verdicts=levels.verdicts(),
-            probes=self._parts.probes.outcomes(),
+            verdicts=levels.verdicts(now_s),
+            probes=self._parts.probes.outcomes(now_s),
         )
 
 

@@ -30,6 +30,7 @@ WHOLE = Sampling(floor=Fraction(1))
 NO_DIGEST = (
     "its receipt has no digest of a result: the job declares none, or its data's owners keep it"
 )
+FOR_EVER_MS = 1 << 53
 NO_SPEC = "the ledger was away while its grant was there, and does not know what it had to do"
 
 
@@ -94,9 +95,12 @@ class Epochs:
         """Close the open epoch with the log's present checkpoint if its time has come."""
         current = self.now_open(now_ms)
         opened_ms = self._book.of(b.epoch(current))[b.OPENED]["atMs"]
-        if now_ms - opened_ms < self._length_ms:
+        if 0 <= now_ms - opened_ms < self._length_ms:
             return False
         body = {"size": size, "root": f"sha256:{root.hex()}", "atMs": now_ms, "fromMs": opened_ms}
+        if opened_ms > now_ms:
+            # Opened by a clock that ran ahead, and was put back: this one takes all that was recorded since it did.
+            body |= {"fromMs": self._opened_before(now_ms), "aheadMs": opened_ms}
         words = (
             Word(b.epoch(current), b.CLOSED, body),
             Word(b.epoch(current + 1), b.OPENED, {"atMs": now_ms}),
@@ -104,13 +108,18 @@ class Epochs:
         self._book.add(words, now_ms)
         return True
 
+    def _opened_before(self, now_ms: int) -> int:
+        """Return when the last epoch was opened that was not opened after ``now_ms``."""
+        times = (word.body["atMs"] for _, word in self._book.words(b.OPENED))
+        return max((at_ms for at_ms in times if at_ms <= now_ms), default=0)
+
     def draw(self, league: League, now_ms: int) -> list[int]:
         """Draw the closed epochs whose keys are there, or late; returns which."""
         drawn = []
         for subject in self._book.open(b.CLOSED, b.DRAWN):
             said = self._book.of(subject)
             committed = _by_node(said, b.COMMITTED).keys()
-            is_late = now_ms - said[b.CLOSED]["atMs"] >= self._reveal_ms
+            is_late = not 0 <= now_ms - said[b.CLOSED]["atMs"] < self._reveal_ms
             if is_late or committed <= _by_node(said, b.REVEALED).keys():
                 self._book.add(self._drawn(subject, said, league), now_ms)
                 drawn.append(b.number(subject))
@@ -162,6 +171,11 @@ class Epochs:
     ) -> tuple[dict[bytes, tuple[Ended, Run]], dict[str, str]]:
         """Return the runs of an epoch by receipt, and run → why it cannot be audited."""
         ended = self._facts.ended(closed["fromMs"], closed["atMs"])
+        if "aheadMs" in closed:
+            ended += self._facts.ended(closed["aheadMs"], FOR_EVER_MS)
+            drawn = [word.body for _, word in self._book.words(b.DRAWN)]
+            known = {run for body in drawn for run in (*body["runs"], *body["unfit"])}
+            ended = [one for one in ended if one.receipt.run not in known]
         keys = {one.digest: (one.receipt.work.job_uid, one.receipt.work.epoch) for one in ended}
         payments = self._facts.payments(keys.values())
         runs: dict[bytes, tuple[Ended, Run]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, RowMapping, func, select
@@ -18,7 +18,7 @@ from hansa.verification.consequences import Unsettled
 
 SUCCEEDED = "Succeeded"
 MOST_LOOKED_AT = 32
-"""Receipts of a node among which one has to be witnessed: a log that is further behind shows nothing."""
+"""Newest receipts of a node that are all looked at for a witnessed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Facts:
 
     def last_of(self, job_uid: str) -> Ended | None:
         """Return the last receipt of a job's newest run that succeeded."""
-        return self._last(schema.EVIDENCE.c.run.like(f"{job_uid}.%"))
+        return self._last(schema.is_of_job(schema.EVIDENCE.c.run, job_uid))
 
     def end_of(self, run: str) -> Ended | None:
         """Return the last receipt of a run that succeeded."""
@@ -65,22 +65,30 @@ class Facts:
             found = map(_ended, rows.mappings().all())
         return next((one for one in found if one is not None), None)
 
-    def newest(self, node_key: str) -> list[tuple[str, int]]:
-        """Return (digest, issued at) of a node's receipts that nothing speaks against, the newest first."""
+    def newest(self, node_key: str) -> Iterator[tuple[str, int]]:
+        """Yield (digest, issued at) of a node's receipts that nothing speaks against, the newest first.
+
+        All of the last ones, then ever fewer: twice as far back each time.
+        """
+        behind, few = 0, MOST_LOOKED_AT
+        while rows := self._sound(node_key, behind, few):
+            for row in rows:
+                receipt = _receipt(row)
+                if receipt is not None:
+                    yield row["digest"], receipt.issued_s
+            behind, few = max(2 * behind, MOST_LOOKED_AT), 1
+
+    def _sound(self, node_key: str, behind: int, limit: int) -> Sequence[RowMapping]:
         table = schema.EVIDENCE
         wanted = (
             select(table)
             .where(table.c.node_key == node_key, table.c.problem == "")
             .order_by(table.c.sequence.desc())
-            .limit(MOST_LOOKED_AT)
+            .limit(limit)
+            .offset(behind)
         )
         with reading(self._engine) as connection:
-            rows = connection.execute(wanted).mappings().all()
-        return [
-            (row["digest"], receipt.issued_s)
-            for row in rows
-            if (receipt := _receipt(row)) is not None
-        ]
+            return connection.execute(wanted).mappings().all()
 
     def payments(self, runs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Return (job uid, epoch) → micros charged for the whole run."""

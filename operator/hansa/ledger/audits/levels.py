@@ -45,15 +45,15 @@ class Levels:
         self._fresh = fresh or Freshness()
         self._verdicts: dict[str, tuple[str, str, tuple[Shown, ...]]] = {}
         """Subject → node's key, verdict and what that shows. They are never changed, so each is read once."""
-        self._read_ms = 0
+        self._new = b.Following(book, b.VERDICT)
 
     def standings(self, nodes: Mapping[str, LeagueNode], now_s: int) -> dict[str, Standing]:
         """Return node → where it stands; one whose key was replaced begins anew."""
-        self._catch_up()
+        self._catch_up(now_s)
         verdicts: dict[str, list[Shown]] = {}
         for key, _, shown in self._verdicts.values():
             verdicts.setdefault(key, []).extend(shown)
-        due, probed = self._oldest_due(), self._probes.shown()
+        due, probed = self._oldest_due(), self._probes.shown(now_s)
         return {
             name: self._explained(
                 node.key,
@@ -76,14 +76,13 @@ class Levels:
         last = self._probes.last_words(node_key) if found.level is Level.LOGGED else ""
         return replace(found, why=f"{found.why}; {last}"[:MOST_WORDS]) if last else found
 
-    def verdicts(self) -> dict[str, int]:
+    def verdicts(self, now_s: int) -> dict[str, int]:
         """Return verdict → how many there are."""
-        self._catch_up()
+        self._catch_up(now_s)
         return Counter(verdict for _, verdict, _ in self._verdicts.values())
 
-    def _catch_up(self) -> None:
-        for recorded_ms, word in self._book.words(b.VERDICT, self._read_ms):
-            self._read_ms = max(self._read_ms, recorded_ms)
+    def _catch_up(self, now_s: int) -> None:
+        for word in self._new.new(now_s * 1000):
             body = word.body
             self._verdicts[word.subject] = body["nodeKey"], body["verdict"], tuple(_shown(body))
 

@@ -88,3 +88,11 @@ def verdict_on(job: Manifest, node: str, among: Collection[str] | None = None) -
         if row.get("node") == node and (among is None or row.get("reason") in among):
             return f"{row.get('reason')}: {row.get('message')}"[:500]
     return ""
+
+
+def waits_for(job: Manifest, node: str) -> str:
+    """Return why a job is not at a node yet, by what the hub says of both, or of the whole job; empty: nothing."""
+    rows = (job.get("status") or {}).get("conditions") or ()
+    whole = (row for row in rows if row.get("type") == "Placed" and row.get("status") == "False")
+    said = next((f"{row.get('reason')}: {row.get('message')}"[:500] for row in whole), "")
+    return verdict_on(job, node) or said

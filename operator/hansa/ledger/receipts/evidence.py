@@ -219,7 +219,7 @@ class Evidence:
     def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         """Yield digest, envelope and disputes of all receipts of a job."""
         table, difference = schema.EVIDENCE, schema.DIFFERENCE
-        is_mine = table.c.run.like(f"{job_uid}.%")
+        is_mine = schema.is_of_job(table.c.run, job_uid)
         mine = select(table).where(is_mine).order_by(table.c.node_key, table.c.sequence)
         digests = select(table.c.digest).where(is_mine)
         with reading(self._engine) as connection:

@@ -21,6 +21,10 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.sql import ColumnElement
+
+LONGEST_EPOCH = "9" * 20
+"""No number of a run sorts behind it, in any collation."""
 
 METADATA = MetaData(
     naming_convention={
@@ -186,3 +190,8 @@ AUDIT = Table(
 )
 """What was said and done in verification, as ``audits.book`` writes it (``body``, JSON): each phase of
 a subject once."""
+
+
+def is_of_job(run: ColumnElement[str], job_uid: str) -> ColumnElement[bool]:
+    """Return the condition that a run, UID.EPOCH, is of a job; an index over runs serves it, which it does no LIKE."""
+    return run.between(f"{job_uid}.0", f"{job_uid}.{LONGEST_EPOCH}")

@@ -83,7 +83,9 @@ class Auditor:
         """Return the answer to a call once what it reveals is on disk."""
         before = self._answer
         if not self._is_read:
-            before = replace(before, roots=_roots(await self._maps.read(NAME) or {}))
+            # What was said counts, also where somebody has deleted it since.
+            kept = _roots(await self._maps.read(NAME) or {})
+            before = replace(before, roots={**before.roots, **kept})
         new = answer(call, self._signer, before)
         if new.roots != before.roots:
             lines: dict[str, str | None] = {str(epoch): None for epoch in before.roots}

@@ -54,12 +54,12 @@ class Answer:
 
     node_key: str
     """Whose key signed it."""
-    is_same_work: bool
-    """Whether what ran is what was asked."""
+    is_same_work: bool | None
+    """Whether what ran is what was asked; None: the ledger did not see its grant, and nobody knows."""
     digest: str | None
     """Of the result, as the receipt has it."""
     result: str | None
-    """As the node told it."""
+    """As the node told it; None: not yet."""
     took_ms: int
     """From the grant to now, by the verifier's clock."""
 
@@ -106,19 +106,30 @@ def due_s(now_s: int, last: Outcome | None, times: Times, chance: float) -> int:
 def next_probing(probe: Probe, now_s: int, times: Times) -> Send | Wait | Closed:
     """Return what to do next, by what is known so far."""
     if probe.sent is None:
-        return Send() if now_s >= probe.due_s else Wait()
+        # What is due later than all that is drawn now was drawn by a clock that ran ahead, or by other settings.
+        is_far = probe.due_s - now_s > max(times.every_s, times.retry_s)
+        return Send() if now_s >= probe.due_s or is_far else Wait()
+    waited_s = now_s - probe.sent.at_s
     if probe.answer is not None:
-        return _judged(probe.sent, probe.answer, times)
-    if probe.obstacle:
-        return Closed(Outcome.LOST, probe.obstacle)
-    if now_s - probe.sent.at_s > times.patience_s:
-        what = f": {probe.waits_for}" if probe.waits_for else ""
-        return Closed(Outcome.LOST, f"no answer in {times.patience_s} s{what}")
-    return Wait()
+        fault = _not_its_answer(probe.sent, probe.answer)
+        # The receipt may be here before the text that it signs.
+        is_whole = fault or probe.answer.result is not None or abs(waited_s) > times.patience_s
+        return _judged(probe.sent, probe.answer, fault, times) if is_whole else Wait()
+    why = probe.obstacle or _too_long(probe, waited_s, times)
+    return Closed(Outcome.LOST, why) if why else Wait()
 
 
-def _judged(sent: Sent, answer: Answer, times: Times) -> Closed:
-    fault = _not_its_answer(sent, answer)
+def _too_long(probe: Probe, waited_s: int, times: Times) -> str:
+    """Return why an answer is waited for no more; empty: it may still come."""
+    if waited_s < -times.patience_s:
+        return "it was sent by a clock that ran ahead"
+    if waited_s <= times.patience_s:
+        return ""
+    what = f": {probe.waits_for}" if probe.waits_for else ""
+    return f"no answer in {times.patience_s} s{what}"
+
+
+def _judged(sent: Sent, answer: Answer, fault: str, times: Times) -> Closed:
     if fault or answer.result is None:
         return Closed(Outcome.LOST, fault or "it told no result")
     try:
@@ -139,6 +150,8 @@ def _not_its_answer(sent: Sent, answer: Answer) -> str:
     """Return why an answer is not the one that the node has signed to this probe; empty: it is."""
     if answer.node_key != sent.node_key:
         return f"{answer.node_key} has answered, which was not asked"
+    if answer.is_same_work is None:
+        return "the ledger was away while its grant was there, and does not know what it ran"
     if not answer.is_same_work:
         return "it ran something else than what was asked"
     if answer.digest is None:

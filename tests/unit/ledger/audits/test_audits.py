@@ -12,9 +12,11 @@ from securesystemslib import dsse
 from sqlalchemy import Engine, event
 
 from hansa.accounting.postings import Event
+from hansa.api.kinds import AIJOB
 from hansa.errors import Retryable
 from hansa.ledger.audits.book import Word, epoch
-from tests.unit.grants.grant_kit import HUB
+from hansa.ledger.audits.orders import name_of
+from tests.unit.grants.grant_kit import HUB, job
 from tests.unit.ledger.audits.small_league import CPU_ONLY, SmallLeague
 
 
@@ -301,3 +303,14 @@ async def test_the_verdict_is_a_signed_statement_about_the_receipt(league: Small
     statement = json.loads(base64.b64decode(said["payload"]))
     assert statement["predicate"]["properties"] == ["HANSA_AUDITED", "HANSA_RESULT_REPRODUCED"]
     assert f"audit/sha256:{statement['subject'][0]['digest']['sha256']}" == word.subject
+
+
+async def test_a_job_that_its_owner_called_like_the_audit_holds_up_none(league: SmallLeague):
+    """Its name follows from the receipt, which the provider signs, and owners make jobs in their namespaces."""
+    league.submit("study", "tartu")
+    await league.until(lambda: bool(league.members["tartu"].outbox))
+    name = name_of(league.members["tartu"].head.digest, 1)
+    body = {"metadata": {"name": name, "namespace": "hospital"}, "spec": job()}
+    league.hub.put(AIJOB.path("hospital", name), body)
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    assert AIJOB.path("hospital", name) in league.hub.objects

@@ -264,6 +264,25 @@ async def test_without_settings_nothing_is_sent(engine: Engine, tmp_path: Path):
     assert list(league.audits._parts.book.words("Planned")) == []
 
 
+NO_JOB = {
+    "an image by tag": (
+        {"image": "registry.example/ray:2"},
+        "probes.image: must name the image by digest",
+    ),
+    "a pool that is no name": ({"pool": "My Pool"}, "probes.pool: "),
+    "a Ray below the floor": ({"ray_version": "2.40.0"}, "probes.rayVersion: .*2.54"),
+}
+
+
+@pytest.mark.parametrize("case", NO_JOB.values(), ids=NO_JOB)
+def test_settings_that_make_no_job_are_refused_at_the_start(case):
+    """Else each probe would be refused by the API server, for a day each, and no node would reach L2."""
+    changes, words = case
+    whole = PROBING.model_dump() | {"namespace": "hospital"}
+    with pytest.raises(ValidationError, match=words):
+        Probes(**whole | changes)
+
+
 def test_settings_that_are_half_there_are_refused():
     with pytest.raises(ValidationError, match="give pool and image too"):
         Probes(namespace="hospital", pool="league")

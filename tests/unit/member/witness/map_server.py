@@ -35,6 +35,8 @@ class Server:
     async def merge(self, path, body):
         if self.is_away:
             raise Retryable("no answer")
+        if path not in self.maps:
+            raise NotFound(path)
         kept = self.maps[path]
         if body["metadata"]["resourceVersion"] != str(kept["version"]):
             raise Conflict(path)

@@ -102,6 +102,18 @@ async def test_of_two_agents_the_second_holds_to_what_the_first_revealed(own: Se
     assert "reveal" not in second.wire
 
 
+async def test_an_agent_whose_notes_are_deleted_reveals_no_second_root(own: Server):
+    auditor = auditor_in(own)
+    await auditor.hear(node(epoch=3), KEYS)
+    own.maps.clear()
+    for _ in range(3):
+        await auditor.hear(node(epoch=4), KEYS)
+    await auditor.hear(node(epoch=4, root=OTHER_ROOT), KEYS)
+    assert "reveal" not in auditor.wire
+    ((_, kept),) = own.maps.items()
+    assert kept["data"] == {"2": ROOT, "3": ROOT}
+
+
 async def test_so_many_roots_are_kept_and_no_more(own: Server):
     auditor = auditor_in(own)
     for epoch in range(1, 200):

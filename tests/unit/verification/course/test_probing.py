@@ -67,6 +67,25 @@ def test_it_waits_for_an_answer_and_not_for_ever():
     )
 
 
+def test_what_a_clock_drew_that_ran_ahead_is_not_waited_for():
+    """Nothing that is drawn now comes later than the longest wait."""
+    assert next_probing(Probe(2_000), 1_000, TIMES) == Wait()
+    assert next_probing(Probe(2_001), 1_000, TIMES) == Send()
+    ahead = Probe(900, replace(SENT, at_s=10_000))
+    assert next_probing(ahead, 9_950, TIMES) == Wait()
+    assert next_probing(ahead, 9_949, TIMES) == Closed(
+        Outcome.LOST, "it was sent by a clock that ran ahead"
+    )
+
+
+def test_a_signed_answer_waits_for_the_text_that_it_signs():
+    """Receipt and result come by two ways, and either may be first."""
+    untold = replace(ANSWER, result=None)
+    assert step(1_050, answer=untold) == Wait()
+    assert step(1_051, answer=untold) == Closed(Outcome.LOST, "it told no result")
+    assert step(answer=replace(untold, node_key="sha256:riga")).outcome is Outcome.LOST
+
+
 ANSWERS = {
     "right": ({}, Outcome.PASSED, "64 rows of 64 are exact"),
     "wrong and signed": (
@@ -84,7 +103,6 @@ ANSWERS = {
     "to something else": ({"is_same_work": False}, Outcome.LOST, "something else"),
     "late": ({"took_ms": 10_001}, Outcome.LOST, "took 10001 ms, 10000 ms were allowed"),
     "without a digest": ({"digest": None}, Outcome.LOST, "no digest of a result"),
-    "without a result": ({"result": None}, Outcome.LOST, "told no result"),
     "unreadable": ({"result": "7", "digest": digest("7")}, Outcome.LOST, "cannot be read: tags"),
     "too short": (
         {"result": SHORT, "digest": digest(SHORT)},

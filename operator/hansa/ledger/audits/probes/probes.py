@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,7 +21,7 @@ from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.facts import Ended, Facts
 from hansa.ledger.audits.nodes import LeagueNode
-from hansa.ledger.audits.orders import cannot_run, is_over, is_same_work, verdict_on
+from hansa.ledger.audits.orders import cannot_run, is_over, is_same_work, waits_for
 from hansa.ledger.audits.probes.order import name_of, order
 from hansa.ledger.settings import Probes as Settings
 from hansa.model.times import from_rfc3339, rfc3339
@@ -42,6 +43,8 @@ from hansa.verification.probe.verifier import Challenge
 
 log = logging.getLogger(__name__)
 SECRET_BYTES = 32
+NONE_SENT = "this league sends none: ledger.settings.probes is not set"
+NOT_THERE = "the league has no node with its key any more"
 _INVENTORY = TypeAdapter(tuple[GpuInventory, ...])
 
 
@@ -61,7 +64,7 @@ class Probes:
         self._settings, self._draw = settings, draw
         self._closed: defaultdict[str, dict[int, b.Body]] = defaultdict(dict)
         """Node's key → number of a probe → what came of it. They are never changed, so each is read once."""
-        self._read_ms = 0
+        self._new = b.Following(book, b.PROBED)
         self._times = Times(
             every_s=settings.every_seconds,
             retry_s=settings.retry_seconds,
@@ -75,7 +78,13 @@ class Probes:
             return
         subjects = await asyncio.to_thread(self._book.open, b.PLANNED, b.PROBED)
         plans = {_key(subject): subject for subject in subjects}
-        for node in nodes:
+        there = {node.key: node for node in nodes}
+        for key in plans.keys() - there.keys():
+            try:
+                await self._give_up(plans[key], now_s)
+            except HansaError as error:
+                log.warning("probe not given up", extra={"probe": plans[key], "error": str(error)})
+        for node in there.values():
             subject = plans.get(node.key)
             try:
                 if subject is None:
@@ -85,9 +94,9 @@ class Probes:
             except HansaError as error:
                 log.warning("probe not moved on", extra={"node": node.name, "error": str(error)})
 
-    def shown(self) -> dict[str, list[Shown]]:
+    def shown(self, now_s: int) -> dict[str, list[Shown]]:
         """Return node's key → what its probes have shown."""
-        self._catch_up()
+        self._catch_up(now_s)
         return {
             key: [
                 Shown(Evidence.PROBE, said["atS"], passed=said["outcome"] == Outcome.PASSED)
@@ -99,20 +108,21 @@ class Probes:
 
     def last_words(self, node_key: str) -> str:
         """Return what became of a node's last probe, for a person; empty: there was none, or it passed."""
+        if not self._settings.namespace:
+            return NONE_SENT
         _, said = self._last(node_key)
         if said is None or said["outcome"] == Outcome.PASSED:
             return ""
         return f"that of {rfc3339(said['atS'])}: {said['outcome']}, {said['why']}"
 
-    def outcomes(self) -> dict[str, int]:
+    def outcomes(self, now_s: int) -> dict[str, int]:
         """Return outcome → how many there are."""
-        self._catch_up()
+        self._catch_up(now_s)
         every = (said for closed in self._closed.values() for said in closed.values())
         return Counter(str(said["outcome"]) for said in every)
 
-    def _catch_up(self) -> None:
-        for recorded_ms, word in self._book.words(b.PROBED, self._read_ms):
-            self._read_ms = max(self._read_ms, recorded_ms)
+    def _catch_up(self, now_s: int) -> None:
+        for word in self._new.new(now_s * 1000):
             self._closed[_key(word.subject)][b.number(word.subject)] = word.body
 
     def _last(self, node_key: str) -> tuple[int, b.Body | None]:
@@ -123,7 +133,7 @@ class Probes:
 
     def _plan(self, node: LeagueNode, now_s: int) -> None:
         """Draw when the node's next probe is sent, and keep it to ourselves."""
-        self._catch_up()
+        self._catch_up(now_s)
         number, before = self._last(node.key)
         outcome = Outcome(before["outcome"]) if before else None
         chance = int.from_bytes(self._draw(6)) / (1 << 48)
@@ -141,7 +151,7 @@ class Probes:
             case Send():
                 await self._send(node, subject, now_s)
             case Closed():
-                await self._close(node, subject, (step, probe, job), now_s)
+                await self._close(node.name, subject, (step, probe, job), now_s)
             case Wait():
                 pass
 
@@ -165,7 +175,9 @@ class Probes:
             "job": made,
         }
         await asyncio.to_thread(self._book.add, [Word(subject, b.SENT, body)], now_s * 1000)
-        await self._make(made)
+        # Another ledger may have noted another challenge first: a node is judged by what stands in the book.
+        said = await asyncio.to_thread(self._book.of, subject)
+        await self._make(said[b.SENT]["job"])
 
     def _gpu_class(self, node: LeagueNode) -> str:
         """Draw one of the classes that the node says it has; empty: it says that it has none."""
@@ -209,33 +221,48 @@ class Probes:
             sent=asked,
             answer=self._answer(sent, job, ended, now_s) if ended else None,
             obstacle=cannot_run(job, node.name),
-            waits_for=verdict_on(job, node.name),
+            waits_for=waits_for(job, node.name),
         )
 
     def _answer(self, sent: b.Body, job: Manifest, ended: Ended, now_s: int) -> Answer:
         run, status = ended.receipt, job.get("status") or {}
         kept = self._book.of(b.run(run.run))
-        spec = kept.get(b.SPEC, {}).get("spec", {})
+        spec = kept[b.SPEC]["spec"] if b.SPEC in kept else None
         # A run that was tried again knew the seed before: the time counts from when it was sent.
         granted_s = from_rfc3339(status.get("grantedAt")) if run.work.epoch == 1 else None
         return Answer(
             node_key=run.work.node_key,
-            is_same_work=is_same_work(spec, sent["job"]["spec"]),
+            is_same_work=None if spec is None else is_same_work(spec, sent["job"]["spec"]),
             digest=run.result_digest,
             result=status.get("result") or kept.get(b.RESULT, {}).get("text"),
             took_ms=int((now_s - max(granted_s or 0, sent["atS"])) * 1000),
         )
 
+    async def _give_up(self, subject: str, now_s: int) -> None:
+        """Close a probe of a node that has left, or has another key now: nobody will answer it."""
+        said = await asyncio.to_thread(self._book.of, subject)
+        planned, job = said[b.PLANNED], None
+        if b.SENT in said:
+            with suppress(NotFound):
+                job = await self._cluster.get(_path(said[b.SENT]["job"]))
+        what = Closed(Outcome.LOST, NOT_THERE), Probe(planned["dueS"]), job
+        await self._close(planned["node"], subject, what, now_s)
+
     async def _close(
         self,
-        node: LeagueNode,
+        node: str,
         subject: str,
         what: tuple[Closed, Probe, Manifest | None],
         now_s: int,
     ) -> None:
+        """Delete a job that nobody answered, then note the end; between the two a pass may be cut off."""
         closed, probe, job = what
+        # What somebody else called like a probe is not the ledger's to delete.
+        is_ours = job is not None and "audit" in job["spec"]
+        if job is not None and is_ours and probe.answer is None and not is_over(job):
+            await self._cluster.delete(_path(job), uid=job["metadata"]["uid"])
         body = {
-            "node": node.name,
+            "node": node,
             "outcome": closed.outcome.value,
             "why": closed.why,
             "backend": closed.backend,
@@ -247,8 +274,6 @@ class Probes:
         is_wrong = closed.outcome is Outcome.FAILED
         log.log(logging.WARNING if is_wrong else logging.INFO, "probe closed", extra=told)
         await asyncio.to_thread(self._book.add, [Word(subject, b.PROBED, body)], now_s * 1000)
-        if job is not None and not is_over(job):
-            await self._cluster.delete(_path(job), uid=job["metadata"]["uid"])
 
 
 def _key(subject: str) -> str:
