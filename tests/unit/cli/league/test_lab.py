@@ -37,8 +37,8 @@ def test_a_command_becomes_the_testbeds(asked, started, monkeypatch):
 
 SLOW_TO_END = """
 import pathlib, time
-print("up", flush=True)
 try:
+    print("up", flush=True)
     time.sleep(60)
 finally:
     time.sleep(1)
