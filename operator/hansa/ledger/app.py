@@ -25,8 +25,8 @@ from hansa.adapters.kube.proxies import connect
 from hansa.ledger.audits.duty import Audits, Figures
 from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
-from hansa.ledger.league import League
 from hansa.ledger.lookback import Lookback
+from hansa.ledger.prices_and_budgets import PricesAndBudgets
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.opening import open_source
 from hansa.ledger.settings import LedgerSettings
@@ -68,7 +68,7 @@ class Ledger:
         self,
         settings: LedgerSettings,
         hub: HubView,
-        league: League,
+        agreed: PricesAndBudgets,
         open_receipts: Callable[[Engine], ReceiptSource],
         clock: Clock,
         *,
@@ -84,12 +84,12 @@ class Ledger:
         self._even_from_s = 0.0
         """When the clock has gone evenly for long enough, on the monotonic clock."""
         self._hub = hub
-        self._league = league
+        self._agreed = agreed
         self._engine = open_engine(settings.database.url.get_secret_value())
         self._source = source = open_receipts(self._engine)
         self._writer = LedgerWriter(self._engine, holdback_bp=self._terms.holdback_percent * 100)
         self._reader = LedgerReader(self._engine)
-        self._intake = Intake(source, self._writer, clock=clock, terms=league.terms)
+        self._intake = Intake(source, self._writer, clock=clock, terms=agreed.terms)
         self._moved = {event: Lookback(clock) for event in (Event.POST, Event.RELEASE)}
         self._audits = open_audits(self._engine, source)
         self._audits_s = settings.audits.interval_seconds
@@ -159,7 +159,7 @@ class Ledger:
     async def tell(self) -> None:
         """Tell projects what they have spent."""
         spent = await asyncio.to_thread(self._reader.spent)
-        await self._league.tell(spent, self._clock.now())
+        await self._agreed.tell(spent, self._clock.now())
 
     async def look(self) -> None:
         """Read the figures that a scrape shows."""
@@ -188,7 +188,7 @@ class Ledger:
         """Yield what a scrape reads; figures of the books only once they were read."""
         yield Sample(m.LEDGER_BEHIND, self._source.behind)
         yield Sample(m.LEDGER_AGE, self._clock.monotonic() - self._read_s)
-        for project, (spent, limit) in self._league.budgets.items():
+        for project, (spent, limit) in self._agreed.budgets.items():
             if limit:
                 yield Sample(m.PROJECT_BUDGET, spent / limit, (project,))
         if self._audits is not None:
@@ -228,7 +228,7 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         )
         hub, instance = HubView(cluster, clock), os.uname().nodename
         recorder = EventRecorder(cluster, clock, controller="hansa.dev/ledger", instance=instance)
-        league = League(
+        agreed = PricesAndBudgets(
             cluster,
             hub,
             currency=settings.terms.currency,
@@ -240,7 +240,7 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
             emit = recorder.emit
             return open_audits(settings, cluster, engine, source, clock, emit=emit)
 
-        ledger = Ledger(settings, hub, league, open_receipts, clock, open_audits=verification)
+        ledger = Ledger(settings, hub, agreed, open_receipts, clock, open_audits=verification)
         stack.callback(ledger.close)
         instruments.attach(SampleCollector(ledger.samples))
         await stack.enter_async_context(

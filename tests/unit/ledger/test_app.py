@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from hansa.accounting.postings import Event
 from hansa.ledger.app import Ledger
-from hansa.ledger.league import League
+from hansa.ledger.prices_and_budgets import PricesAndBudgets
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.settings import Database, LedgerSettings, Terms
 from hansa.ledger.source import NoReceipts
@@ -14,7 +14,7 @@ from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from tests.unit.accounting.usages import digest, usage
 from tests.unit.ledger.receipts.ledger_kit import heard
-from tests.unit.ledger.test_league import Server, project
+from tests.unit.ledger.test_prices_and_budgets import Server, project
 
 
 class Clock:
@@ -34,8 +34,8 @@ async def prepared(tmp_path: Path):
     settings = LedgerSettings(database=Database(url=SecretStr(url)), terms=terms)
     server, clock = Server(projects=[project(spent="")]), Clock()
     hub = HubView(server, clock)
-    league = League(server, hub, currency="EUR", skew_ms=1000)
-    ledger = Ledger(settings, hub, league, lambda _: NoReceipts(), clock)
+    agreed = PricesAndBudgets(server, hub, currency="EUR", skew_ms=1000)
+    ledger = Ledger(settings, hub, agreed, lambda _: NoReceipts(), clock)
     await ledger.prepare()
     return ledger, server, clock
 

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 MANAGER = "hansa-ledger"
 
 
-class League:
-    """The league as the ledger knows it; what was read last holds while the hub is away."""
+class PricesAndBudgets:
+    """What was read last holds while the hub is away."""
 
     def __init__(self, cluster: Cluster, hub: HubView, *, currency: str, skew_ms: int) -> None:
         """Prices are the nodes' in ``hub``."""

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hansa.errors import Conflict, Terminal
-from hansa.ledger.league import League
+from hansa.ledger.prices_and_budgets import PricesAndBudgets
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.model.times import rfc3339
 from hansa.ports import Page
@@ -53,14 +53,14 @@ class Clock:
         return 0.0
 
 
-def league(server):
-    return League(server, HubView(server, Clock()), currency="EUR", skew_ms=60_000)
+def agreed(server):
+    return PricesAndBudgets(server, HubView(server, Clock()), currency="EUR", skew_ms=60_000)
 
 
 async def test_prices_of_all_readable_nodes_are_known():
     bad = {"metadata": {"name": "bad", "uid": "b", "resourceVersion": "1"}, "spec": {"prices": 3}}
     server = Server([node_manifest("tartu", None), bad])
-    known = league(server)
+    known = agreed(server)
     assert known.terms(1) is None
     await heard(known._hub)
     terms = known.terms(1)
@@ -71,7 +71,7 @@ async def test_prices_of_all_readable_nodes_are_known():
 async def test_the_last_prices_hold_of_a_node_that_left_or_cannot_be_read_now():
     """What it earned before is still to be booked."""
     server = Server([node_manifest("tartu", None), node_manifest("narva", None)])
-    known = league(server)
+    known = agreed(server)
     await heard(known._hub)
     before = known.terms(1).tariffs
     assert set(before) == {"tartu", "narva"}
@@ -89,7 +89,7 @@ def project(name="screening", uid="u1", **more):
 async def test_a_project_is_told_once_what_it_has_spent():
     mine, gone = project(), project("gone", "gone")
     server = Server(projects=[gone, mine])
-    known = league(server)
+    known = agreed(server)
     spent = {("clinic/screening", "EUR"): 8_500_000, ("clinic/screening", "CHF"): 1, ("", "EUR"): 9}
     await known.tell(spent, NOW_S)
     [status] = server.applied.values()
@@ -112,7 +112,7 @@ async def test_a_project_that_cannot_be_told_holds_up_no_other():
         await apply(path, body, manager=manager)
 
     server.apply = refusing
-    known = league(server)
+    known = agreed(server)
     await known.tell({("clinic/screening", "EUR"): 1}, NOW_S)
     assert len(server.applied) == 1
     assert set(known.budgets) == {"clinic/refused", "clinic/screening"}
