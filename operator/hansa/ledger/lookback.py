@@ -13,6 +13,14 @@ BACK_MS = 60_000
 EVERYTHING_EVERY_S = 600.0
 
 
+def looked_back(before_ms: int, now_ms: int) -> int:
+    """Return from when on to look, inclusive, where all is dealt with that was recorded before ``before_ms``.
+
+    A clock that was put back records behind what was dealt with last.
+    """
+    return max(0, min(before_ms, now_ms) - BACK_MS)
+
+
 class Lookback:
     """Of one pass that is done again and again."""
 
@@ -28,8 +36,7 @@ class Lookback:
         if now_s >= self._everything_at_s:
             self._everything_at_s = now_s + EVERYTHING_EVERY_S
             return 0
-        # A clock that was put back records behind what was dealt with last.
-        return max(0, min(self._before_ms, int(self._clock.now() * 1000)) - BACK_MS)
+        return looked_back(self._before_ms, int(self._clock.now() * 1000))
 
     def done(self, before_ms: int) -> None:
         """Take note that all is dealt with that was recorded before, as the pass has seen it."""

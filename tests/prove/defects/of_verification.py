@@ -78,9 +78,9 @@ VERIFICATION: Mapping[str, Defect] = {
         f"{SUITE}/course/test_probing.py",
     ),
     "what was found is not seen after a clock that ran ahead": product(
-        "ledger/audits/book.py",
-        "min(self._read_ms, now_ms) - BACK_MS",
-        "self._read_ms - BACK_MS",
+        "ledger/lookback.py",
+        "min(before_ms, now_ms) - BACK_MS",
+        "before_ms - BACK_MS",
         "unit/ledger/audits/test_probe_clocks.py",
     ),
     "a product within a tolerance": product(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, RowMapping, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hansa.ledger.lookback import BACK_MS
+from hansa.ledger.lookback import looked_back
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
 
@@ -127,7 +127,7 @@ class Following:
 
     def new(self, now_ms: int) -> list[Word]:
         """Return what was recorded since the last reading, also by a clock that was put back since."""
-        since_ms = max(0, min(self._read_ms, now_ms) - BACK_MS)
+        since_ms = looked_back(self._read_ms, now_ms)
         found = [word for _, word in self._book.words(self._phase, since_ms)]
         self._read_ms = now_ms
         return found
