@@ -83,6 +83,11 @@ class League:
         """Upgrade a member's chart; ``values``: beside those it was installed with."""
         self._chart(self.members[name], "hansa-member", self._values[name] | dict(values))
 
+    def runs(self, node: str) -> list[str]:
+        """Return the namespaces of runs that a member has."""
+        spaces = self.members[node].get("namespaces")["items"]
+        return [s["metadata"]["name"] for s in spaces if s["metadata"]["name"].startswith("aij-")]
+
     def stop_hub(self) -> None:
         """Stop every replica of the hub; its API server, which is only its store, stays."""
         self._scale_hub(0)

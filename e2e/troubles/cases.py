@@ -126,7 +126,7 @@ def machine_stopped(stage: Stage) -> Told:
     expect("riga" in told.text(), f"it does not run at riga, the cheaper:\n{told.text()}")
     with stage.stopped("riga"):
         moved = stage.read_until("halted", finished, "it to end elsewhere", within_s=MOVE_S)
-    wait_until(lambda: not stage.runs("riga"), what="riga to end its run", timeout_s=CASE_S)
+    wait_until(lambda: not stage.league.runs("riga"), what="riga to end its run", timeout_s=CASE_S)
     expect("node tartu" in moved.text(), f"it did not go on at tartu:\n{moved.text()}")
     return _and_then(told, moved, "Succeeded True")
 

@@ -134,11 +134,6 @@ class Stage:
         """Tell whether the hub takes a node for ready."""
         return holds(self.hub.get("sovereignnode", node), "Ready")
 
-    def runs(self, node: str) -> list[str]:
-        """Return the namespaces of runs that a member has."""
-        spaces = self.league.members[node].get("namespaces")["items"]
-        return [s["metadata"]["name"] for s in spaces if s["metadata"]["name"].startswith("aij-")]
-
     def kill(self, node: str, word: str) -> int:
         """End the processes of a member's machine that have ``word`` in their command; return how many."""
         found = [*processes_of(self.machine(node), word)]
@@ -151,9 +146,9 @@ class Stage:
         """Stop a member's machine with all that it runs, and let it go on at the end of the block."""
         machine = self.machine(node)
         held: set[int] = set()
-        while found := machine.processes() - held:  # what was started meanwhile, too
-            held |= {pid for pid in found if _signal(pid, signal.SIGSTOP)}
         try:
+            while found := machine.processes() - held:  # what was started meanwhile, too
+                held |= {pid for pid in found if _signal(pid, signal.SIGSTOP)}
             yield
         finally:
             for pid in held:

@@ -26,7 +26,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "runs": {"imagePullSecrets": [PULL_SECRET]},
     },
 }
-"""A start limit that nobody waits 15 minutes for, and a pull secret."""
+"""The shortest grants there are, a start limit that nobody waits 15 minutes for, and a pull secret."""
 HEAD = """# What owners read when clusters are as they are
 
 <!-- Written by `python -m e2e transcript`. -->

@@ -183,7 +183,7 @@ def test_unattended_runs_end_by_themselves_and_go_on_elsewhere(league, record_pr
         mend(testbed.sites["lisbon"])
         founded.members["riga"].kubectl("-n", SYSTEM, "scale", agent[0], "--replicas=1")
         for name, node in FIRST.items():
-            wait_until(lambda node=node: not _runs(founded, node), what=f"{node} to be clean")
+            wait_until(lambda node=node: not founded.runs(node), what=f"{node} to be clean")
             assert watch.where(name) == {SECOND}
         assert watch.twice == []
         assert watch.looks > 100
@@ -197,8 +197,3 @@ def _wait(watch: Watch, name: str, nodes: set[str], what: str) -> None:
 def _told(league: League, name: str) -> str:
     job = league.hub.get("aijob", name, "-n", "university")
     return json.dumps(job.get("status", {}))
-
-
-def _runs(league: League, node: str) -> list[str]:
-    spaces = league.members[node].get("namespaces")["items"]
-    return [s["metadata"]["name"] for s in spaces if s["metadata"]["name"].startswith("aij-")]
