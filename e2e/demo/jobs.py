@@ -62,7 +62,11 @@ def load_example(file: str, image: str) -> Manifest:
 
 def apply(hub: Cluster, file: str, image: str) -> Applied:
     """Apply one example and return what the API server made of it."""
-    manifest = load_example(file, image)
+    return apply_manifest(hub, load_example(file, image), file=file)
+
+
+def apply_manifest(hub: Cluster, manifest: Manifest, *, file: str = "") -> Applied:
+    """Apply a job and return what the API server made of it."""
     applied_at = utc_now().timestamp()
     made = json.loads(hub.kubectl("apply", "-o", "json", "-f", "-", stdin=yaml.safe_dump(manifest)))
     meta = made["metadata"]

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from e2e.demo.jobs import ENDED, JOB_S, condition, holds
+from e2e.demo.jobs import ENDED, JOB_S, apply_manifest, condition, finished, holds, wait_for
 from e2e.demo.report import Report
 from e2e.demo.run import run_story, running_league
 from e2e.testbed.host.clock import elapsed_s, wait_until
@@ -286,23 +286,6 @@ def test_the_report_is_json(told):
     assert "SUCCEEDED" in ENDED
 
 
-def test_a_run_whose_agent_is_gone_ends_by_itself_within_its_contract(told, record_property):
-    """The rest of this story, where it then runs and when, is in ``test_unattended``: it takes longer."""
-    running, *_ = told
-    name, node = "left-alone", FIRST["left-alone"]
-    with Watch(running.testbed.sites).on() as watch:
-        running.league.hub.apply(manifest(name, running.image))
-        wait_until(lambda: watch.where(name) == {node}, what="it to run", timeout_s=JOB_S)
-        begun_s = elapsed_s()
-        scale = ("scale", "deployment/hansa-member", "--replicas=0")
-        running.league.members[node].kubectl("-n", SYSTEM, *scale)
-        wait_until(lambda: not watch.where(name), what="it to end")
-        alone_s = watch.ended_s[name, node] - begun_s
-    record_property("seconds until a run without an agent had ended", round(alone_s))
-    assert alone_s <= CONTRACT_S
-    assert watch.twice == []
-
-
 CENSUS = """
 import json, os, time, ray
 ray.init()
@@ -319,7 +302,7 @@ with open(os.environ["HANSA_RESULT"], "w") as file:
 
 
 def test_a_head_with_a_gpu_and_two_groups_run_as_one_gang(running):
-    """The last: what is counted before is the story's."""
+    """After all that counts the story's runs, and before a member is left without its agent."""
     hub, job = running.league.hub, manifest("left-alone", running.image)
     job["metadata"]["name"] = "groups"
     job["spec"] |= {
@@ -331,17 +314,33 @@ def test_a_head_with_a_gpu_and_two_groups_run_as_one_gang(running):
     plain["customResources"] = [{"name": "ssd", "amount": 2}]
     job["spec"]["ray"] |= {"workerGroups": [plain]}
     job["spec"]["ray"]["head"]["gpus"] = 1
-    hub.apply(job)
-
-    def look():
-        return hub.get("aijob", "groups", "-n", "university")
-
-    what = "the job of several groups to end well"
-    wait_until(lambda: holds(look(), "Succeeded"), what=what, timeout_s=JOB_S, poll_s=1)
-    status = look()["status"]
+    what = "the job of several groups to end"
+    ended = wait_for(hub, apply_manifest(hub, job), finished, what=what)
+    status = ended["status"]
+    assert holds(ended, "Succeeded"), status
     found = json.loads(status["result"])
     kinds = sorted(found["kinds"], key=lambda kind: kind.get("ssd", 0))
     assert kinds == [{"CPU": 1, "GPU": 1}, {"CPU": 1, "GPU": 1}, {"CPU": 1, "ssd": 2}]
     assert found["places"] == 2
     assert status["workers"] == 2
     assert status["usage"]["gpuSeconds"] >= 2 * (status["usage"]["wallSeconds"] - 2) > 0
+
+
+def test_a_run_whose_agent_is_gone_ends_by_itself_within_its_contract(told, record_property):
+    """The last, for its member is left so.
+
+    The rest of this story, where it then runs and when, is in ``test_unattended``: it takes longer.
+    """
+    running, *_ = told
+    name, node = "left-alone", FIRST["left-alone"]
+    with Watch(running.testbed.sites).on() as watch:
+        running.league.hub.apply(manifest(name, running.image))
+        wait_until(lambda: watch.where(name) == {node}, what="it to run", timeout_s=JOB_S)
+        begun_s = elapsed_s()
+        scale = ("scale", "deployment/hansa-member", "--replicas=0")
+        running.league.members[node].kubectl("-n", SYSTEM, *scale)
+        wait_until(lambda: not watch.where(name), what="it to end")
+        alone_s = watch.ended_s[name, node] - begun_s
+    record_property("seconds until a run without an agent had ended", round(alone_s))
+    assert alone_s <= CONTRACT_S
+    assert watch.twice == []
