@@ -50,6 +50,17 @@ def test_the_agent_looks_at_every_policy_of_the_lock_and_the_guard_is_confined(l
     assert set(lock["ValidatingAdmissionPolicyBinding"]) == policies
 
 
+def test_the_agent_may_read_every_policy_of_the_lock_and_no_other(render: Render):
+    reads = [
+        rule["resourceNames"]
+        for one in render("hansa-member", node="tartu")
+        if one["kind"] == "ClusterRole"
+        for rule in one["rules"]
+        if "validatingadmissionpolicies" in rule["resources"]
+    ]
+    assert reads == [list(canaries.POLICIES)]
+
+
 @pytest.mark.parametrize("name", canaries.POLICIES)
 def test_it_is_as_the_agent_wants_it(lock, name):
     bound = lock["ValidatingAdmissionPolicyBinding"][name]

@@ -1,5 +1,8 @@
-{{/* Start of a policy of the second lock. */}}
+{{/* Start of a policy of the second lock: one that the agent looks at, and so may read. */}}
 {{- define "hansa.lock.head" -}}
+{{- if not (has .name (.root.Files.Get "files/lock-policies.yaml" | fromYamlArray)) -}}
+{{- fail (printf "%s is not in files/lock-policies.yaml: name it in hansa/reconcile/member/canaries.py" .name) -}}
+{{- end -}}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:

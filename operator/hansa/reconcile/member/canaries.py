@@ -35,7 +35,7 @@ POLICIES: Mapping[str, bool] = {
     "hansa-run-rayjobs": True,
     "hansa-run-services": False,
 }
-"""Policy → whether it reads the MemberPolicy."""
+"""Policy → whether it reads the MemberPolicy. `make crds` gives the names to the chart."""
 CONFINED = {"hansa-agent"}
 """Policies with a match condition: they are about one account."""
 EVERYWHERE = {"hansa-agent", "hansa-run-namespaces"}
