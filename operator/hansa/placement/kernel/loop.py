@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from hansa.placement.kernel.exchange import make_way
 from hansa.placement.kernel.fit import try_cell
-from hansa.placement.kernel.packing import take_workers, worker_of
+from hansa.placement.kernel.packing import take_pods, worker_of
 from hansa.placement.kernel.quota import (
     build_heaps,
     cap_room,
@@ -161,7 +161,7 @@ def grow(state: State, tx: Transaction, growth: Column) -> None:
         while more > 0 and not quota_allows(accounts, leaf, more * gpus):
             more -= 1
         pairs = [0 for _ in range(0)]
-        more = take_workers(supply, worker_of(kinds, kind), cell, more, pairs)
+        more = take_pods(supply, worker_of(kinds, kind), cell, more, pairs)
         charge_caps(caps, kinds, kind, cell, more * gpus)
         charge_quota(accounts, leaf, more * gpus)
         memory = more * (kinds.memory[kind] >> 20)

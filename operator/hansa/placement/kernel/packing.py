@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from hansa.placement.kernel.tables import HUGE, NOBODY, Column, Kinds, Span, Supply
 
-Pod = tuple[int, int, int]
-"""GPUs, CPU and memory of one pod."""
+Pod = tuple[int, int, int, bool]
+"""GPUs, CPU and memory of one pod, and whether it is a head, which may stand outside the cell."""
 Pods = tuple[Pod, Pod]
 
 
 def worker_of(kinds: Kinds, kind: int) -> Pod:
     """What one worker of a gang takes."""
-    return kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind]
+    return kinds.gpus[kind], kinds.cpu[kind], kinds.memory[kind], False
 
 
 def head_of(kinds: Kinds, kind: int) -> Pod:
     """What each head of a gang takes."""
-    return 0, kinds.head_cpu[kind], kinds.head_memory[kind]
+    return 0, kinds.head_cpu[kind], kinds.head_memory[kind], True
 
 
 def times(free: int, need: int) -> int:
@@ -53,7 +53,7 @@ def has_slots(supply: Supply, kinds: Kinds, kind: int, cell: int) -> bool:
 
 def tightest(supply: Supply, lo: int, hi: int, pod: Pod) -> int:
     """The machine with the fewest free GPUs that can take one pod, or -1."""
-    gpus, cpu, memory = pod
+    gpus, cpu, memory, _ = pod
     best = -1
     least = HUGE
     for machine in range(lo, hi):
@@ -72,7 +72,7 @@ def tightest(supply: Supply, lo: int, hi: int, pod: Pod) -> int:
 
 def occupy(supply: Supply, machine: int, pods: int, pod: Pod) -> None:
     """Take (or with negative ``pods`` give back) the room of pods on a machine."""
-    gpus, cpu, memory = pod
+    gpus, cpu, memory, _ = pod
     supply.machine_gpus[machine] -= pods * gpus
     supply.machine_cpu[machine] -= pods * cpu
     supply.machine_memory[machine] -= pods * memory
@@ -97,38 +97,29 @@ def shift(supply: Supply, pods_taken: Pods, log: Column, span: Span, sign: int) 
             occupy(supply, machine, sign * pods, worker)
 
 
-def take_workers(supply: Supply, worker: Pod, cell: int, workers: int, log: Column) -> int:
-    """Put up to ``workers`` on the tightest machines; returns how many found room."""
-    gpus, cpu, memory = worker
-    left = workers
+def take_pods(supply: Supply, pod: Pod, cell: int, wanted: int, log: Column) -> int:
+    """Put up to ``wanted`` pods on the tightest machines; returns how many found room.
+
+    Workers go to machines of the cell, one log entry a machine with their number; heads to any
+    machine of its site, one entry a head, with 0 for the number.
+    """
+    gpus, cpu, memory, is_head = pod
+    lo, hi = supply.cell_lo[cell], supply.cell_hi[cell]
+    if is_head:
+        lo, hi = supply.site_lo[cell], supply.site_hi[cell]
+    left = wanted
     while left > 0:
-        machine = tightest(supply, supply.cell_lo[cell], supply.cell_hi[cell], worker)
+        machine = tightest(supply, lo, hi, pod)
         if machine < 0:
             break
         pods = min(left, fitting(supply, machine, gpus, cpu, memory))
-        occupy(supply, machine, pods, worker)
-        log.append(machine)
-        log.append(pods)
+        occupy(supply, machine, pods, pod)
         left -= pods
-    supply.cell_free[cell] -= (workers - left) * gpus
-    return workers - left
-
-
-def take_heads(supply: Supply, head: Pod, cell: int, heads: int, log: Column) -> int:
-    """Put heads on the tightest machines of a cell's site; returns how many found none."""
-    gpus, cpu, memory = head
-    left = heads
-    while left > 0:
-        machine = tightest(supply, supply.site_lo[cell], supply.site_hi[cell], head)
-        if machine < 0:
-            break
-        pods = min(left, fitting(supply, machine, gpus, cpu, memory))
-        occupy(supply, machine, pods, head)
-        for _ in range(pods):
+        for _ in range(pods if is_head else 1):
             log.append(machine)
-            log.append(0)
-        left -= pods
-    return left
+            log.append(0 if is_head else pods)
+    supply.cell_free[cell] -= (wanted - left) * gpus
+    return wanted - left
 
 
 def take_gang(supply: Supply, kinds: Kinds, kind: int, cell: int, log: Column) -> bool:
@@ -136,10 +127,12 @@ def take_gang(supply: Supply, kinds: Kinds, kind: int, cell: int, log: Column) -
     if not has_slots(supply, kinds, kind, cell):
         return False
     start, workers = len(log), kinds.workers[kind]
-    placed = take_workers(supply, worker_of(kinds, kind), cell, workers, log)
-    heads = kinds.heads[kind] if placed == workers else 0
-    missing = take_heads(supply, head_of(kinds, kind), cell, heads, log)
-    if placed < workers or missing > 0:
+    placed = take_pods(supply, worker_of(kinds, kind), cell, workers, log)
+    heads = kinds.heads[kind]
+    is_whole = placed == workers
+    if is_whole:
+        is_whole = take_pods(supply, head_of(kinds, kind), cell, heads, log) == heads
+    if not is_whole:
         shift(supply, pods_of(kinds, kind), log, Span(start, len(log)), -1)
         supply.cell_free[cell] += placed * kinds.gpus[kind]
         while len(log) > start:

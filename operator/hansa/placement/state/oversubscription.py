@@ -69,10 +69,11 @@ def _sit(supply: Supply, held: Held, shape: Shape) -> int:
     lacking = held.holding.workers - sum(held.log[1::2])
     supply.cell_free[held.cell] += lacking * shape.gpus
     worker, head = packing.worker_of(columns, 0), packing.head_of(columns, 0)
-    left = lacking - packing.take_workers(supply, worker, held.cell, lacking, held.log)
+    left = lacking - packing.take_pods(supply, worker, held.cell, lacking, held.log)
     supply.cell_free[held.cell] -= left * shape.gpus
     headless = shape.heads - held.log[1::2].count(0)
-    return left + packing.take_heads(supply, head, held.cell, headless, held.log)
+    seated = packing.take_pods(supply, head, held.cell, headless, held.log)
+    return left + headless - seated
 
 
 def cell_of(fleet: Fleet, supply: Supply, job: Job, holding: Holding) -> int:
