@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-"""A port to listen on; 0: any free one."""
+ServedPort = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=65535,
+        description="Port of /healthz, /readyz and /metrics; 0: any free port, printed in the log.",
+    ),
+]
+BindAddress = Annotated[str, Field(description="Address to listen on.")]
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    Field(description="Least severe level that is logged."),
+]
+HubKubeconfig = Annotated[
+    str, Field(description="Path of a kubeconfig; empty: the pod's service account.")
+]
+MemberKubeconfig = Annotated[
+    str,
+    Field(description="Kubeconfig of the member's own cluster; empty: the pod's service account."),
+]
 
 
 class Group(BaseModel):
     """Base of the groups: unknown names are mistakes, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Serving(Group):
+    """What the process answers to."""
+
+    health_port: ServedPort = 8080
+    bind: BindAddress = EVERY_ADDRESS
+
+
+class HubCluster(Group):
+    """The hub's API server."""
+
+    kubeconfig: HubKubeconfig = ""
+    context: str = Field(
+        default="", description="Context in the kubeconfig; empty: the current one."
+    )
 
 
 class Candidacy(Group):

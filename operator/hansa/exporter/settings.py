@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hansa.adapters.settings import Port
+from hansa.adapters.settings import EVERY_ADDRESS, BindAddress, MemberKubeconfig, ServedPort
 
 
 class ExporterSettings(BaseSettings):
@@ -18,17 +18,10 @@ class ExporterSettings(BaseSettings):
         description="Name of this Kubernetes Node; empty: jobs are not looked up and every GPU"
         ' serves "unknown".',
     )
-    kubeconfig: str = Field(
-        default="", description="Kubeconfig of the member's cluster; empty: the pod's own."
-    )
+    kubeconfig: MemberKubeconfig = ""
     interval_seconds: float = Field(default=5, gt=0, description="Between readings, in seconds.")
     pods_interval_seconds: float = Field(
         default=15, gt=0, description="Between looks at the pods of this machine, in seconds."
     )
-    port: Port = Field(
-        default=9400, description="Port of /healthz, /readyz and /metrics; 0: any free port."
-    )
-    bind: str = Field(
-        default="0.0.0.0",  # noqa: S104  # a pod serves its own scrapes; NetworkPolicy guards it
-        description="Address to listen on.",
-    )
+    port: ServedPort = 9400
+    bind: BindAddress = EVERY_ADDRESS

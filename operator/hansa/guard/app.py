@@ -101,7 +101,7 @@ async def serve(settings: GuardSettings, own: Connection) -> None:
         )
         watch = Watch(settings, guard, clock)
         instruments.attach(SampleCollector(watch.samples))
-        port = await stack.enter_async_context(
+        await stack.enter_async_context(
             probes(
                 page=instruments.page,
                 healthy=watch.healthy,
@@ -110,7 +110,6 @@ async def serve(settings: GuardSettings, own: Connection) -> None:
                 host=settings.bind,
             )
         )
-        log.info("serving", extra={"port": port})
         await watch.run()
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hansa.adapters.settings import Port
+from hansa.adapters.settings import (
+    EVERY_ADDRESS,
+    BindAddress,
+    LogLevel,
+    MemberKubeconfig,
+    ServedPort,
+)
 
 
 class GuardSettings(BaseSettings):
@@ -20,9 +24,7 @@ class GuardSettings(BaseSettings):
         default="hansa-system",
         description="Namespace of the agent, where it writes its last contact.",
     )
-    kubeconfig: str = Field(
-        default="", description="Kubeconfig of the member's cluster; empty: the pod's own."
-    )
+    kubeconfig: MemberKubeconfig = ""
     pass_seconds: float = Field(
         default=3, gt=0, description="Between looks at everything, in seconds."
     )
@@ -44,13 +46,6 @@ class GuardSettings(BaseSettings):
         description="Most the last contact may lie in the future, and two clocks that agree may differ, in"
         " seconds.",
     )
-    port: Port = Field(
-        default=8080, description="Port of /healthz, /readyz and /metrics; 0: any free port."
-    )
-    bind: str = Field(
-        default="0.0.0.0",  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
-        description="Address to listen on.",
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severe level that is logged."
-    )
+    port: ServedPort = 8080
+    bind: BindAddress = EVERY_ADDRESS
+    log_level: LogLevel = "INFO"

@@ -163,7 +163,7 @@ class Hub:
         serving = self._settings.serving
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.cluster.close)
-            port = await stack.enter_async_context(
+            await stack.enter_async_context(
                 probes(
                     page=self.instruments.page,
                     healthy=self.trouble,
@@ -172,7 +172,6 @@ class Hub:
                     host=serving.bind,
                 )
             )
-            log.info("serving", extra={"port": port})
             following = (mirror.run() for mirror in self.caches.reflectors)
             lag = watch_loop(self._note_lag, self._clock.thread_cpu)
             await together(*following, self.recorder.run(), self._lead(), lag)

@@ -9,19 +9,13 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hansa.adapters.settings import Candidacy, Group, Port
-from hansa.api.meta import Name
+from hansa.adapters.settings import Candidacy, Group, HubCluster, Serving
+from hansa.api.meta import CURRENCY, Name
 
 
-class Cluster(Group):
+class Cluster(HubCluster):
     """The API server that is the hub's state."""
 
-    kubeconfig: str = Field(
-        default="", description="Path of a kubeconfig; empty: the pod's service account."
-    )
-    context: str = Field(
-        default="", description="Context in the kubeconfig; empty: the current one."
-    )
     namespace: str = Field(
         default="",
         description="Namespace of the hub itself (its Lease); empty: the connection's own.",
@@ -97,21 +91,8 @@ class Planning(Group):
     )
     currency: str = Field(
         default="EUR",
-        pattern=r"^[A-Z]{3}$",
+        pattern=CURRENCY,
         description="ISO 4217 currency of the league; a node priced in another takes no work.",
-    )
-
-
-class Serving(Group):
-    """What the process answers to."""
-
-    health_port: Port = Field(
-        default=8080,
-        description="Port of /healthz, /readyz and /metrics; 0: any free port, printed in the log.",
-    )
-    bind: str = Field(
-        default="0.0.0.0",  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
-        description="Address to listen on.",
     )
 
 

@@ -5,24 +5,13 @@ from __future__ import annotations
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hansa.adapters.settings import Group, Port
+from hansa.adapters.settings import Group, HubCluster, Serving
 from hansa.api.aijob import AIJobSpec
-from hansa.api.meta import PATTERN_ADVICE
+from hansa.api.meta import CURRENCY, PATTERN_ADVICE
 from hansa.verification.probe.tags import LARGEST_SIZE
 from hansa.verification.probe.verifier import MIN_SIZE
 
 HERE = "sqlite:////var/lib/hansa/ledger/books.db"
-
-
-class Cluster(Group):
-    """The hub's API server: nodes and their prices, projects."""
-
-    kubeconfig: str = Field(
-        default="", description="Path of a kubeconfig; empty: the pod's service account."
-    )
-    context: str = Field(
-        default="", description="Context in the kubeconfig; empty: the current one."
-    )
 
 
 class Database(Group):
@@ -38,7 +27,7 @@ class Terms(Group):
     """What the league agreed on."""
 
     currency: str = Field(
-        default="EUR", pattern=r"^[A-Z]{3}$", description="ISO 4217 currency of the league."
+        default="EUR", pattern=CURRENCY, description="ISO 4217 currency of the league."
     )
     pending_seconds: int = Field(
         default=86_400,
@@ -191,18 +180,6 @@ class Probes(Group):
             raise ValueError(f"probes.{name}: {why}") from None
 
 
-class Serving(Group):
-    """What the process answers to."""
-
-    health_port: Port = Field(
-        default=8080, description="Port of /healthz, /readyz and /metrics; 0: any free port."
-    )
-    bind: str = Field(
-        default="0.0.0.0",  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
-        description="Address to listen on.",
-    )
-
-
 class LedgerSettings(BaseSettings):
     """All settings of ``hansa ledger``."""
 
@@ -210,7 +187,9 @@ class LedgerSettings(BaseSettings):
         env_prefix="HANSA_LEDGER_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    cluster: Cluster = Field(default=Cluster(), description="The hub's API server.")
+    cluster: HubCluster = Field(
+        default=HubCluster(), description="The hub's API server: nodes and their prices, projects."
+    )
     database: Database = Field(default=Database(), description="The books.")
     terms: Terms = Field(default=Terms(), description="What is agreed.")
     intake: Intake = Field(default=Intake(), description="Receipts.")

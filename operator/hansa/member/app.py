@@ -94,7 +94,6 @@ class Agent:
                     host=serving.bind,
                 )
             )
-            log.info("serving", extra={"port": self.port})
             own = await stack.enter_async_context(
                 KubeCluster(self._connection, clock=self._clock, agent=MANAGER)
             )

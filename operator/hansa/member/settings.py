@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hansa.adapters.settings import Candidacy, Group, Port
+from hansa.adapters.settings import Candidacy, Group, LogLevel, MemberKubeconfig, Serving
 from hansa.api.job.log_window import LONGEST_KEPT_S
 from hansa.member.run_settings import KEY, QUANTITY, Row, Runs, refuse_state
 from hansa.reconcile.member.contracts.terms import (
@@ -33,10 +33,7 @@ class Identity(Group):
         description="Secret in the agent's namespace with the hub's address and the node's keys;"
         " `hansa join` writes it and the agent renews the token in it.",
     )
-    kubeconfig: str = Field(
-        default="",
-        description="Kubeconfig of the member's own cluster; empty: the pod's service account.",
-    )
+    kubeconfig: MemberKubeconfig = ""
     token_seconds: int = Field(
         default=86_400 * 30,
         ge=600,
@@ -232,16 +229,6 @@ class Timing(Group):
     )
 
 
-class Serving(Group):
-    """What the agent answers to."""
-
-    health_port: Port = Field(
-        default=8080,
-        description="Port of /healthz, /readyz and /metrics; 0: any free port, printed in the log.",
-    )
-    bind: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
-
-
 class MemberSettings(BaseSettings):
     """Settings of `hansa member`."""
 
@@ -262,9 +249,7 @@ class MemberSettings(BaseSettings):
     runs: Runs = Runs()
     timing: Timing = Timing()
     serving: Serving = Serving()
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severe level that is logged."
-    )
+    log_level: LogLevel = "INFO"
 
     def machine_rules(self) -> MachineRules:
         """Return how machines are read, by what runs tolerate and choose them by."""

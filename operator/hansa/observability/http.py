@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Check = Callable[[], str]
 """Returns why it is not well, or an empty string."""
@@ -17,7 +19,7 @@ Check = Callable[[], str]
 async def probes(
     *, page: Callable[[], bytes], healthy: Check, ready: Check, port: int, host: str = ""
 ) -> AsyncIterator[int]:
-    """Serve for the length of a block; yields the port (``port`` 0 picks a free one).
+    """Serve for the length of a block; yields and logs the port (``port`` 0 picks a free one).
 
     An empty host is every address: the kubelet and Prometheus call from outside the pod.
     """
@@ -29,7 +31,9 @@ async def probes(
     await runner.setup()
     try:
         await web.TCPSite(runner, host or None, port).start()
-        yield runner.addresses[0][1]
+        bound = runner.addresses[0][1]
+        log.info("serving", extra={"port": bound})
+        yield bound
     finally:
         await runner.cleanup()
 

@@ -150,7 +150,8 @@ def test_every_instrument_can_be_fed(process):
         assert metric.name.encode() in instruments.page()
 
 
-async def test_the_server_answers_probes_and_scrapes():
+async def test_the_server_answers_probes_and_scrapes_at_the_port_it_logs(caplog):
+    caplog.set_level("INFO")
     trouble = {"healthz": "", "readyz": "caches are not filled"}
     instruments = Instruments("hub")
     server = probes(
@@ -164,6 +165,7 @@ async def test_the_server_answers_probes_and_scrapes():
         for path, status in {"/healthz": 200, "/readyz": 503, "/metrics": 200, "/": 404}.items():
             async with http.get(path) as answer:
                 assert answer.status == status
+        assert [record.port for record in caplog.records if record.msg == "serving"] == [port]
         trouble["readyz"] = ""
         async with http.get("/readyz") as answer:
             assert await answer.text() == "ok"
