@@ -1,12 +1,14 @@
 """``python -m e2e.lint``: the figures of the house that no other linter knows, then the charts.
 
 Folders, files and parameter lists stay small and functions short. What was too big when a limit was
-drawn is listed with its size: it may shrink, and its line goes as soon as the limit is kept.
+drawn is listed with its size: it may shrink, and its line goes as soon as the limit is kept. What
+several tests share stands in a module that is no test: a file of tests can then go or be renamed.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 import sys
 import tempfile
@@ -22,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = "operator"
 MAX_PARAMETERS = 7
 MAX_MEDIAN_LINES = 12
+OUT_OF_A_TEST = re.compile(
+    r"^\s*(?:from|import) \S*\btests\.(?:\w+\.)*?(?:test_\w+|\w+ import test_\w+)", re.MULTILINE
+)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -82,6 +87,16 @@ class Source:
         }
 
     @cached_property
+    def shared_tests(self) -> list[str]:
+        """Files that import from a file of tests, each with what it says."""
+        return [
+            f"{name}: {found.group().strip()}"
+            for name in self.lines
+            if not name.startswith(PRODUCT)
+            for found in OUT_OF_A_TEST.finditer((self.root / name).read_text(encoding="utf-8"))
+        ]
+
+    @cached_property
     def modules(self) -> dict[str, int]:
         """Folder → modules in it; the tests' folders follow the product's."""
         paths = [Path(name) for name in self.lines if name.startswith((PRODUCT, "e2e"))]
@@ -121,6 +136,8 @@ def complaints(source: Source) -> Iterator[str]:
     yield from MODULES.complaints(source.modules)
     yield from LINES.complaints(source.lines)
     yield from PARAMETERS.complaints(source.wide)
+    for found in source.shared_tests:
+        yield f"{found}: what tests share belongs into a module that is no test"
     median = statistics.median(source.lengths)
     if median > MAX_MEDIAN_LINES:
         yield f"median function has {median:g} lines, at most {MAX_MEDIAN_LINES}"

@@ -18,7 +18,7 @@ from e2e.testbed.host.progress import Progress
 from e2e.testbed.league.founding import SYSTEM
 from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
-from tests.e2e.test_unattended import CONTRACT_S, FIRST, Watch, manifest
+from tests.e2e.unattended_kit import CONTRACT_S, FIRST, Watch, manifest
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ from hansa.cli.generated import values
 from hansa.cli.generated.processes import PROCESSES
 from hansa.cli.generated.reference import settings_page
 from tests.programs.conftest import Render
-from tests.programs.test_charts import pod_specs
+from tests.programs.pod_specs import pod_specs
 
 
 def _leaves(schema: dict, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:

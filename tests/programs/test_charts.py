@@ -13,6 +13,7 @@ from hansa.grants.exports import held_secret
 from hansa.reconcile.member.logs import kept_log
 from hansa.reconcile.workloads import WORKLOADS
 from tests.programs.conftest import ROOT, HelmRefusedError, Render
+from tests.programs.pod_specs import pod_specs
 
 CHARTS = ("hansa-hub", "hansa-member")
 CASES = {
@@ -38,12 +39,6 @@ def test_every_object_is_labelled_and_once(render: Render, chart: str, path: Pat
     assert len(keys) == len(set(keys))
     for document in documents:
         assert document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "hansa", document
-
-
-def pod_specs(documents: list[dict]) -> Iterator[tuple[str, dict]]:
-    for document in documents:
-        if document["kind"] in {"Deployment", "DaemonSet", "Job"}:
-            yield document["metadata"]["name"], document["spec"]["template"]["spec"]
 
 
 MORE_CAPABILITIES = {"hansa-resolver": {"add": ["NET_BIND_SERVICE"]}}

@@ -19,8 +19,7 @@ from hansa.accounting.exports.focus import COLUMNS, focus_csv
 from hansa.accounting.statement import Month
 from tests.conftest import skip_or_fail
 from tests.programs.focus_rules import DEMANDS, FUNCTIONS, Export, violations
-from tests.unit.accounting.exports.test_exports import CORRECTION, USES
-from tests.unit.accounting.usages import usage
+from tests.unit.accounting.usages import CORRECTION, USES, usage
 
 PINNED = (
     "focus-validator==2.2.1"

@@ -26,9 +26,8 @@ from hansa.ledger.store.writer import LedgerWriter
 from tests.books_kit import HISTORIES, play
 from tests.conftest import skip_or_fail
 from tests.unit.accounting.usages import digest, usage
-from tests.unit.ledger.receipts.ledger_kit import Ledger, receipts, shown
-from tests.unit.ledger.receipts.test_faults_of_members import absurd, rechained
-from tests.unit.ledger.test_settlements import settled_and_paid
+from tests.unit.ledger.receipts.ledger_kit import Ledger, absurd, receipts, rechained, shown
+from tests.unit.ledger.settled_books import settled_and_paid
 
 WRITERS = 8
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"

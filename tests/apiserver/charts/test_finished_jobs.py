@@ -8,8 +8,7 @@ import pytest
 
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
-from tests.apiserver.charts.charted import HUB, Charted, bare, hub_installed
-from tests.apiserver.charts.test_hub_confined import patched
+from tests.apiserver.charts.charted import HUB, Charted, bare, hub_installed, patched
 
 pytestmark = pytest.mark.apiserver
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
 from hansa.api.meta import node_user
-from tests.apiserver.charts.charted import HUB, SYSTEM, Charted, bare, hub_installed, thing
+from tests.apiserver.charts.charted import HUB, SYSTEM, Charted, bare, hub_installed, patched, thing
 
 pytestmark = pytest.mark.apiserver
 
@@ -209,12 +208,6 @@ def test_a_hub_that_was_taken_over_does_not_change(hub: Charted, case: str):
 
     with pytest.raises(KubectlError, match=rf"(?i){REFUSED}|only the platform team"):
         patched(hub, what, patch, space=space)
-
-
-def patched(hub: Charted, what: str, patch: dict, *args: str, space: str = "") -> str:
-    where = ("-n", space) if space else ()
-    text = json.dumps(patch)
-    return hub.kubectl("patch", what, *where, "--type=merge", "-p", text, *args, user=HUB)
 
 
 def test_nor_what_a_member_said_of_a_grant(hub: Charted):

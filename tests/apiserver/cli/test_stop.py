@@ -13,8 +13,16 @@ from e2e.testbed.build.binaries import Binaries
 from hansa.cli.main import cli
 from hansa.errors import NotFound
 from tests.apiserver.charts.charted import Charted, installed
-from tests.apiserver.guard.kit import NAMESPACES, make_run, make_runs, runs_left
-from tests.apiserver.guard.test_guard import AGENT, NODE, POLICY, decree
+from tests.apiserver.guard.kit import (
+    AGENT,
+    NAMESPACES,
+    NODE,
+    POLICY,
+    decree,
+    make_run,
+    make_runs,
+    runs_left,
+)
 from tests.apiserver.member.kit import client, until
 
 pytestmark = pytest.mark.apiserver

@@ -7,19 +7,15 @@ is stored but one object per kind: all tries are dry runs.
 from __future__ import annotations
 
 import copy
-import http.client
-import json
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e.testbed.cluster.controlplane import ControlPlane
-from e2e.testbed.cluster.readiness import wait_established
 from hansa.api.kinds import KINDS, Kind
+from tests.apiserver.crds.api_kit import CHANGES, NAMESPACE, Api, collection_of
 from tests.apiserver.crds.bases import BASES
 from tests.apiserver.crds.cases import RESERVED, ROOT_RULES, RULES, SAMPLES, Case
 from tests.apiserver.crds.constraints import ADVISED, Constraint, constraints
@@ -28,47 +24,9 @@ from tests.apiserver.crds.prepared import prepared
 pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[3]
-NAMESPACE, CHANGES = "crd-constraints", "crd-changes"
 BY_NAME = {kind.name: kind for kind in KINDS}
 CONSTRAINTS = {str(constraint): constraint for constraint in constraints()}
 TIME_SAMPLE = "2050-01-01T00:00:00.123456789+00:00"
-
-
-class Api:
-    """A keep-alive connection: two thousand kubectl calls would take half an hour."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        trust = ssl.create_default_context(cafile=str(plane.ca_path))
-        self._connection = http.client.HTTPSConnection(
-            plane.endpoint.host, plane.endpoint.port, context=trust
-        )
-        self._headers = {
-            "Authorization": f"Bearer {plane.admin_token}",
-            "Content-Type": "application/json",
-        }
-
-    def call(self, method: str, path: str, body: dict | None = None) -> tuple[int, dict]:
-        data = None if body is None else json.dumps(body)
-        self._connection.request(method, path, data, self._headers)
-        answer = self._connection.getresponse()
-        return answer.status, json.loads(answer.read())
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-@pytest.fixture(scope="module")
-def api(control_plane: ControlPlane) -> Iterator[Api]:
-    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", ROOT / "crds")
-    wait_established(control_plane)
-    for namespace in (NAMESPACE, CHANGES):
-        control_plane.kubectl("create", "namespace", namespace)
-    connection = Api(control_plane)
-    yield connection
-    for kind in KINDS:
-        connection.call("DELETE", _path(kind))
-    control_plane.kubectl("delete", "namespace", NAMESPACE, CHANGES, "--wait=false")
-    connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,16 +35,11 @@ def stored(api: Api) -> dict[str, dict]:
     return {kind.name: _store(api, kind, BASES[kind.name]) for kind in KINDS}
 
 
-def _path(kind: Kind, manifest: dict | None = None, *, namespace: str = NAMESPACE) -> str:
-    name = manifest and manifest["metadata"]["name"]
-    return kind.path(namespace if kind.namespaced else None, name)
-
-
 def _store(api: Api, kind: Kind, base: dict, *, namespace: str = NAMESPACE) -> dict:
-    code, made = api.call("POST", _path(kind, namespace=namespace), base)
+    code, made = api.call("POST", collection_of(kind, namespace=namespace), base)
     assert code == 201, made
     whole = {**made, "status": base["status"]}
-    code, whole = api.call("PUT", _path(kind, base, namespace=namespace) + "/status", whole)
+    code, whole = api.call("PUT", collection_of(kind, base, namespace=namespace) + "/status", whole)
     assert code == 200, whole
     return whole
 
@@ -257,11 +210,11 @@ def _try(api: Api, stored: dict[str, dict], constraint: Constraint, value: Any) 
     kind = BY_NAME[constraint.kind]
     if constraint.path.startswith(".status"):
         manifest = _manifest(constraint, value, stored[kind.name])
-        return api.call("PUT", _path(kind, manifest) + "/status?dryRun=All", manifest)
+        return api.call("PUT", collection_of(kind, manifest) + "/status?dryRun=All", manifest)
     manifest = _manifest(constraint, value, BASES[kind.name])
     if constraint.keyword == "rule" and (old := _case(constraint).old) is not None:
         return _change(api, kind, _manifest(constraint, old, BASES[kind.name]), manifest)
-    code, answer = api.call("POST", _path(kind) + "?dryRun=All", manifest)
+    code, answer = api.call("POST", collection_of(kind) + "?dryRun=All", manifest)
     # The stored object has the name; the API server looks for that only after validation.
     return (200, answer) if answer.get("reason") == "AlreadyExists" else (code, answer)
 
@@ -273,7 +226,7 @@ def _change(api: Api, kind: Kind, old: dict, new: dict) -> tuple[int, dict]:
     before = _store(api, kind, old, namespace=CHANGES)
     name = before["metadata"]["name"]
     new["metadata"] = {"name": name, "resourceVersion": before["metadata"]["resourceVersion"]}
-    path = _path(kind, before, namespace=CHANGES)
+    path = collection_of(kind, before, namespace=CHANGES)
     answer = api.call("PUT", path + "?dryRun=All", new)
     assert api.call("DELETE", path)[0] == 200
     return answer

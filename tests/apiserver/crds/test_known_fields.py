@@ -16,8 +16,8 @@ from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.host.clock import wait_until
 from hansa.api.generate.schema import custom_resource_definition, files
 from hansa.api.kinds import KINDS
+from tests.apiserver.crds.api_kit import Api, collection_of
 from tests.apiserver.crds.bases import BASES
-from tests.apiserver.crds.test_constraints import Api, _path, api  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.apiserver
 
@@ -72,7 +72,7 @@ def test_every_object_of_every_spec_has_a_case():
 
 
 @pytest.fixture(scope="module")
-def guarded(control_plane: ControlPlane, api: Api) -> Iterator[Api]:  # noqa: F811
+def guarded(control_plane: ControlPlane, api: Api) -> Iterator[Api]:
     names = []
     for text in POLICIES.values():
         policy = yaml.safe_load(text)
@@ -94,7 +94,7 @@ def guarded(control_plane: ControlPlane, api: Api) -> Iterator[Api]:  # noqa: F8
         control_plane.kubectl("delete", "validatingadmissionpolicy", name)
 
 
-def _sent(api: Api, name: str, way: tuple) -> tuple[int, dict]:  # noqa: F811
+def _sent(api: Api, name: str, way: tuple) -> tuple[int, dict]:
     body = json.loads(json.dumps(BASES[name]))  # nothing in it is shared
     body.pop("status", None)
     if way:
@@ -103,7 +103,7 @@ def _sent(api: Api, name: str, way: tuple) -> tuple[int, dict]:  # noqa: F811
         for step in inner:
             place = place[step]
         place[last] = 1
-    return api.call("POST", f"{_path(KNOWN[name])}?dryRun=All&fieldValidation=Ignore", body)
+    return api.call("POST", f"{collection_of(KNOWN[name])}?dryRun=All&fieldValidation=Ignore", body)
 
 
 @pytest.mark.parametrize("name", KNOWN)

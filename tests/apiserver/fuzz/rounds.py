@@ -22,8 +22,8 @@ from hansa.ports import Manifest
 from tests import hostile
 from tests.apiserver.fuzz.proxy import HostileProxy
 from tests.apiserver.fuzz.spoiling import ANSWERS, LISTS, WATCHES
+from tests.apiserver.member.agent_process import AgentProcess
 from tests.apiserver.member.kit import Hub, Member, job_spec, policy, until, workload
-from tests.apiserver.member.test_replicas import AgentProcess
 from tests.hostile import Random
 
 SHARE = 0.6

@@ -11,8 +11,8 @@ import pytest
 from e2e.testbed.cluster.controlplane import ControlPlane
 from tests.apiserver.fuzz.rounds import TIMING, Figures, play, turned
 from tests.apiserver.fuzz.spoiling import ANSWERS, LISTS, WATCHES
+from tests.apiserver.member.agent_process import AgentProcess
 from tests.apiserver.member.kit import Hub, Member, until
-from tests.apiserver.member.test_replicas import AgentProcess
 from tests.hostile import Random
 
 pytestmark = pytest.mark.apiserver

@@ -12,12 +12,14 @@ from typing import Any
 
 from e2e.testbed.host.clock import wait_until
 from hansa.adapters.kube.client import KubeCluster
+from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import NotFound
 from hansa.grants.envelope import workload_name
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import LEASES, NAME, contact_spec, lease_path
 from hansa.reconcile.member.contracts.terms import Contract, terms
+from tests.apiserver.crds.bases import BASES
 from tests.apiserver.served import Served
 
 SYSTEM = "hansa-system"
@@ -102,3 +104,17 @@ async def runs_left(admin: KubeCluster) -> set[str]:
     """Return the namespaces of runs: marked, and not the one where the lock is tried."""
     page = await admin.list(NAMESPACES, labels=MARK)
     return {one["metadata"]["name"] for one in page.items} - {canaries.NAMESPACE}
+
+
+NODE = "tartu"
+AGENT = f"system:serviceaccount:{SYSTEM}:hansa-member"
+POLICY = MEMBERPOLICY.path(name="local")
+
+
+def law(**changes: Any) -> dict[str, Any]:
+    policy = {key: value for key, value in BASES["MemberPolicy"].items() if key != "status"}
+    return policy | {"spec": {**policy["spec"], "switch": "Open"} | changes}
+
+
+async def decree(admin: KubeCluster, **changes: Any) -> None:
+    await admin.apply(POLICY, law(**changes), manager="test")

@@ -12,15 +12,17 @@ import pytest
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
 from hansa.adapters.kube.client import KubeCluster
-from hansa.api.kinds import MEMBERPOLICY
 from hansa.errors import NotFound, Terminal
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import lease_path
 from tests.apiserver.charts.charted import SYSTEM, Charted, installed
-from tests.apiserver.crds.bases import BASES
 from tests.apiserver.guard.kit import (
+    AGENT,
     NAMESPACES,
+    NODE,
+    POLICY,
+    decree,
     guarding,
     make_contact,
     make_run,
@@ -32,10 +34,7 @@ from tests.apiserver.member.kit import client, install_kuberay, until
 
 pytestmark = pytest.mark.apiserver
 
-NODE = "tartu"
 GUARD = f"system:serviceaccount:{SYSTEM}:hansa-guard"
-AGENT = f"system:serviceaccount:{SYSTEM}:hansa-member"
-POLICY = MEMBERPOLICY.path(name="local")
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +42,6 @@ def member(binaries: Binaries) -> Iterator[Charted]:
     with installed(binaries, "hansa-member", node=NODE) as charted:
         install_kuberay(charted.plane, binaries)
         yield charted
-
-
-def law(**changes: Any) -> dict[str, Any]:
-    policy = {key: value for key, value in BASES["MemberPolicy"].items() if key != "status"}
-    return policy | {"spec": {**policy["spec"], "switch": "Open"} | changes}
-
-
-async def decree(admin: KubeCluster, **changes: Any) -> None:
-    await admin.apply(POLICY, law(**changes), manager="test")
 
 
 @pytest.fixture

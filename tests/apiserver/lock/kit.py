@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -224,3 +225,12 @@ def _start(run: LiveRun, pod: Mapping[str, Any], number: int) -> None:
         kind=MERGE,
     )
     assert started.status in GOOD, started.text
+
+
+RULE = re.compile(r"\[([a-z-]+)\]")
+
+
+def rule_of(answer: Answer) -> str:
+    """Return the rule that refused."""
+    found = RULE.search(answer.text)
+    return found[1] if found else ""

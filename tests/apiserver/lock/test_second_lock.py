@@ -38,10 +38,12 @@ from tests.apiserver.lock.kit import (
     GOOD,
     KUBERAY,
     REFUSED,
+    RULE,
     Answer,
     LiveRun,
     Server,
     live_run,
+    rule_of,
 )
 from tests.apiserver.lock.lawful import REQUEST, law_of
 
@@ -51,7 +53,6 @@ BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindi
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 ENFORCE = "pod-security.kubernetes.io/enforce"
 LAW = MemberPolicySpec.model_validate(law_of()["spec"])
-RULE = re.compile(r"\[([a-z-]+)\]")
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +119,6 @@ def attempt(run: LiveRun, request: escapes.Request) -> Answer:
     if not re.search(r"/(exec|attach|portforward|proxy)\b", path):
         path += "?dryRun=All"
     return run.server.send(request.method, path, body, user=request.user, kind=request.kind)
-
-
-def rule_of(answer: Answer) -> str:
-    """Return the rule that refused."""
-    found = RULE.search(answer.text)
-    return found[1] if found else ""
 
 
 def test_the_policies_type_check(member: Charted):

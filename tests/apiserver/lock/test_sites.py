@@ -31,9 +31,8 @@ from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions, RunRequest
 from tests.apiserver.charts.charted import Charted, installed, policies
 from tests.apiserver.crds.bases import DIGEST
-from tests.apiserver.lock.kit import AGENT, GOOD, KUBERAY, REFUSED, Answer, Server
+from tests.apiserver.lock.kit import AGENT, GOOD, KUBERAY, REFUSED, Answer, Server, rule_of
 from tests.apiserver.lock.lawful import REQUEST, law_of
-from tests.apiserver.lock.test_second_lock import rule_of
 from tests.apiserver.member.kit import install_kuberay
 
 pytestmark = pytest.mark.apiserver

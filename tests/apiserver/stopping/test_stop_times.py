@@ -28,10 +28,10 @@ from e2e.testbed.host import processes
 from e2e.testbed.host.clock import TIMEOUT
 from e2e.testbed.providers.simulated import node_manifest, stages
 from hansa.reconcile.member.run_request import RESOLVER
-from tests.apiserver.guard import test_hung_agent as faults
+from tests.apiserver.guard import hung_agents
 from tests.apiserver.guard.kit import NAMESPACES, SYSTEM, guarding
+from tests.apiserver.member.agent_process import AgentProcess
 from tests.apiserver.member.kit import Hub, Member, install, job_spec, policy, until
-from tests.apiserver.member.test_replicas import AgentProcess
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.soak]
 
@@ -119,15 +119,15 @@ async def hub_down(trial: Trial) -> None:
 
 
 async def agent_killed(trial: Trial) -> None:
-    await faults.kill(trial.agent, trial.member)
+    await hung_agents.kill(trial.agent, trial.member)
 
 
 async def agent_frozen(trial: Trial) -> None:
-    await faults.freeze(trial.agent, trial.member)
+    await hung_agents.freeze(trial.agent, trial.member)
 
 
 async def memory_full(trial: Trial) -> None:
-    await faults.fill_its_memory(trial.agent, trial.member)
+    await hung_agents.fill_its_memory(trial.agent, trial.member)
 
 
 async def policy_unreadable(_: Trial) -> None:
@@ -164,7 +164,7 @@ async def test_all_pods_are_gone_in_time(
         changes = UNREADABLE if fault is policy_unreadable else {}
         told_s, gone_s = await _gone(member, lambda: trial.stop(**changes))
     if fault is memory_full:
-        await faults.empty_its_memory(member)
+        await hung_agents.empty_its_memory(member)
     p99_s = round(float(np.percentile(gone_s, 99)), 1)
     said = f"{p99_s} s ({len(gone_s)} pods of {RUNS} runs, the last told after {max(told_s):.1f} s)"
     record_property(f"Stopped, {fault.__name__}: all pods gone, p99", said)

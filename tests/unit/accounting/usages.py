@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
+from hansa.accounting.statement import Correction
 from hansa.accounting.tariff import Rate, Tariff
 from hansa.accounting.usage import Usage
 
@@ -46,3 +48,12 @@ def usage(name: object = 1, **changes: Any) -> Usage:
         "jurisdiction": "EE",
     }
     return Usage(**fields | changes)
+
+
+USES = [
+    usage(1),
+    usage(2, gpu_ms=1001, data_sets=("a", "b")),
+    usage(3, gpu_class="", gpus=0, gpu_ms=0),
+]
+USES[2] = replace(USES[2], unit_price=36_000, energy_j=None, project="")
+CORRECTION = Correction(digest("c"), digest(1), "clinic", "ut", "EUR", -5, BEGAN_MS, "late tariff")

@@ -143,3 +143,10 @@ class MemoryCluster:
     def until(self, name: str) -> float | None:
         """Return until when a run's pods may live."""
         return alive.read_until(self.objects[f"/api/v1/namespaces/{name}/configmaps/alive"])
+
+
+def up(since_s: float) -> dict:
+    """A RayJob's view of a cluster whose pods are all ready."""
+    at = rfc3339(since_s)
+    row = {"type": "RayClusterProvisioned", "status": "True", "lastTransitionTime": at}
+    return {"conditions": [row]}

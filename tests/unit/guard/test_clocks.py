@@ -8,8 +8,7 @@ from hansa.guard.guard import Guard
 from hansa.guard.settings import GuardSettings
 from hansa.reconcile.member.contracts.terms import terms
 from hansa.reconcile.member.ray.rayjob import RayJob
-from tests.unit.guard.cluster_kit import HOUR, NODE, NOW, MemoryCluster
-from tests.unit.guard.test_guard import up
+from tests.unit.guard.cluster_kit import HOUR, NODE, NOW, MemoryCluster, up
 
 SETTINGS = GuardSettings(node=NODE, answer_seconds=0.02)
 

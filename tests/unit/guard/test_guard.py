@@ -9,7 +9,6 @@ import pytest
 from hansa.errors import Conflict, Retryable, Terminal
 from hansa.guard.guard import Guard
 from hansa.guard.settings import GuardSettings
-from hansa.model.times import rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.ray.rayjob import RayJob
 from tests.unit.guard.cluster_kit import (
@@ -19,18 +18,12 @@ from tests.unit.guard.cluster_kit import (
     NOW,
     POLICY,
     MemoryCluster,
+    up,
 )
 
 RUNS = "/api/v1/namespaces"
 FILES = "/api/v1/configmaps"
 SETTINGS = GuardSettings(node=NODE, answer_seconds=0.02)
-
-
-def up(since_s: float) -> dict:
-    """A RayJob's view of a cluster whose pods are all ready."""
-    at = rfc3339(since_s)
-    row = {"type": "RayClusterProvisioned", "status": "True", "lastTransitionTime": at}
-    return {"conditions": [row]}
 
 
 async def test_what_may_go_on_goes_on(guard: Guard, cluster: MemoryCluster):

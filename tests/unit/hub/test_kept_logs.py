@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.model.log_request import LogRequest
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
-from tests.unit.hub.test_expiry import STUDY, ended, look, store
+from tests.unit.hub.ended_jobs import STUDY, ended, look, one_node
 
-__all__ = ["store"]
+
+@pytest.fixture
+def store(clock):
+    return one_node(clock)
 
 
 def kept(hub, store, clock):

@@ -9,11 +9,9 @@ from hansa.api.kinds import SOVEREIGNNODE
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
-from tests.unit.hub.driving import driven
+from tests.unit.hub.removed_nodes import STUDY, UNATTENDED_S, wait
 from tests.unit.reconcile.hub.hub_objects import SKEW_S, condition
 
-UNATTENDED_S = 3600
-STUDY = kit.job_path("study")
 THIEF = Ed25519Signer.generate()
 
 
@@ -29,16 +27,6 @@ def status(store):
 def said(store, kind):
     rows = {row["type"]: row for row in status(store)["conditions"]}
     return rows[kind]["status"], rows[kind]["reason"]
-
-
-def wait(hub, seconds=1.0, times=3):
-    for _ in range(times):
-        hub.clock.now_s += seconds
-        if SOVEREIGNNODE.path(name="riga") in hub.store.objects:
-            kit.beat(hub.store, "riga")
-        driven(hub.controller.tick())
-        hub.queue.come_back()
-        hub.settle_down()
 
 
 def leaves(store, clock, *, grant_too):

@@ -13,8 +13,8 @@ from hansa.ledger.source import NoReceipts
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from tests.unit.accounting.usages import digest, usage
+from tests.unit.ledger.hub_server import Server, project
 from tests.unit.ledger.receipts.ledger_kit import heard
-from tests.unit.ledger.test_prices_and_budgets import Server, project
 
 
 class Clock:

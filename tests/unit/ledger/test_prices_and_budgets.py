@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from hansa.errors import Conflict, Terminal
+from hansa.errors import Terminal
 from hansa.ledger.prices_and_budgets import PricesAndBudgets
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.model.times import rfc3339
-from hansa.ports import Page
 from hansa.reconcile.hub.charging.project_status import project_status
+from tests.unit.ledger.hub_server import Server, project
 from tests.unit.ledger.receipts.ledger_kit import heard
 from tests.unit.reconcile.hub.hub_objects import NOW_S, node_manifest
-from tests.unit.reconcile.hub.test_projects import manifest
-
-
-class Server:
-    """Lists what it was given, and remembers what was applied."""
-
-    def __init__(self, nodes=(), projects=()) -> None:
-        self.things = {
-            "sovereignnodes": list(nodes),
-            "projects": list(projects),
-            "workgrants": [],
-        }
-        self.applied: dict[str, dict] = {}
-
-    async def list(self, path, **_):
-        return Page(self.things[path.rpartition("/")[2]], "1")
-
-    async def pages(self, path, **_):
-        yield await self.list(path)
-
-    async def watch(self, *_, **__):
-        await asyncio.Event().wait()
-        yield
-
-    async def apply(self, path, body, *, manager):
-        assert manager == "hansa-ledger"
-        if body["metadata"]["uid"] == "gone":
-            raise Conflict("made anew")
-        self.applied[path] = body["status"]
 
 
 class Clock:
@@ -78,12 +47,6 @@ async def test_the_last_prices_hold_of_a_node_that_left_or_cannot_be_read_now():
     meta = {"name": "narva", "uid": "n", "resourceVersion": "9"}
     known._hub._nodes.replace([{"metadata": meta, "spec": {"prices": 3}}])
     assert known.terms(1).tariffs == before
-
-
-def project(name="screening", uid="u1", **more):
-    found = manifest(**more)
-    found["metadata"] |= {"name": name, "uid": uid, "generation": 2}
-    return found
 
 
 async def test_a_project_is_told_once_what_it_has_spent():

@@ -8,8 +8,8 @@ from hansa.member.cluster.cluster_state import Canary
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.duties import Duties
 from tests.hostile import Random
-from tests.unit.member.runs.test_another_workload import Running
-from tests.unit.member.test_hostile_hub import LAW, HostileHub, member_of
+from tests.unit.member.hostile_hub import LAW, HostileHub, member_of
+from tests.unit.member.runs.plain_job import Running
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.judge import pause_after
 from hansa.member.publisher import Publisher
-from tests.unit.member.runs.test_another_workload import WORK, PlainJob, Running, working
+from tests.unit.member.runs.plain_job import WORK, PlainJob, Running, working
 
 PAUSES = {
     "one grant": (1, 0.0, False, 0.02),

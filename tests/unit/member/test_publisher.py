@@ -8,7 +8,7 @@ import pytest
 from hansa.member import publisher
 from hansa.model.times import rfc3339
 from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.member.runs.test_another_workload import NAMESPACE, RUN, Running, working
+from tests.unit.member.runs.plain_job import NAMESPACE, RUN, Running, working
 
 
 @pytest.mark.parametrize("ticks", range(5))

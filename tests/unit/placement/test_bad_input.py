@@ -13,31 +13,19 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import (
     Cap,
     Holding,
-    Job,
-    Machines,
     PlaceSet,
-    Pool,
     ResidencyRule,
     Shape,
     Share,
-    Site,
     Snapshot,
 )
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import explain, plan
 from tests.unit.placement.books import misbooked
+from tests.unit.placement.good_league import GOOD, POOL, RACK, SITE, league
 
-GIB = 1 << 30
-RACK = Machines(2, 8, "nvidia-l40s", 48 * GIB, 64_000, 512 * GIB)
-SITE = Site("tartu", "ut", "ut", "EE", frozenset({"EE"}), (RACK,), {}, {"nvidia-l40s": 1_000_000})
-POOL = Pool("p")
-GOOD = Job("good", "lab/good", "ut", "p", Shape(1, 1), 0)
 BAD = replace(GOOD, uid="bad", name="lab/bad")
 MILLION = 1_000_000
-
-
-def league(*jobs: Job, site: Site = SITE, pool: Pool = POOL) -> Snapshot:
-    return Snapshot(1000, (site,), (pool,), (GOOD, *jobs))
 
 
 BAD_JOBS = {

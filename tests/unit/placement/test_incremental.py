@@ -20,7 +20,7 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import market_of
 from tests.unit.placement.leagues import random_job, random_snapshot
-from tests.unit.placement.test_order_of_service import held, job, league, rack, site
+from tests.unit.placement.small_leagues import held, job, league, rack, site
 
 
 def placed(plan) -> list[str]:

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa.adapters.keys import Ed25519Signer
 from hansa.model.times import rfc3339
+from hansa.receipts.bundle import Bundle, BundledReceipt
 from hansa.receipts.chain import Grant, Head, Known, Moment
-from hansa.receipts.envelope import Opened, seal, unseal
+from hansa.receipts.envelope import Opened, cosign, seal, unseal
 from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.receipts.work_receipt import HeldGpu, Price, Work, WorkReceipt
 
@@ -103,3 +104,13 @@ def changed(receipt: WorkReceipt, **changes: Any) -> WorkReceipt:
 
 
 START = Known()
+
+
+def bundle(*receipts: WorkReceipt, both: bool = True, **more: Any) -> Bundle:
+    sealed = [seal(receipt, NODE) for receipt in receipts]
+    return Bundle(
+        receipts=tuple(
+            BundledReceipt(envelope=cosign(one, HUB) if both else one, **more) for one in sealed
+        ),
+        keys=KEYS,
+    )

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from hansa.receipts.bundle import Audit, Bundle, BundledReceipt, Disputed, audit, read_bundle
+from hansa.receipts.bundle import Audit, Bundle, Disputed, audit, read_bundle
 from hansa.receipts.chain import Moment
-from hansa.receipts.envelope import cosign, digest, seal
-from hansa.receipts.work_receipt import Usage, WorkReceipt
-from tests.unit.receipts.receipt_kit import HUB, KEYS, NODE, NOW_S, changed, history
+from hansa.receipts.envelope import digest, seal
+from hansa.receipts.work_receipt import Usage
+from tests.unit.receipts.receipt_kit import HUB, KEYS, NODE, NOW_S, bundle, changed, history
 
 FIRST, SECOND, LAST = history()
 LATER = Moment(NOW_S + 700.0, 30.0)
-
-
-def bundle(*receipts: WorkReceipt, both: bool = True, **more: Any) -> Bundle:
-    sealed = [seal(receipt, NODE) for receipt in receipts]
-    return Bundle(
-        receipts=tuple(
-            BundledReceipt(envelope=cosign(one, HUB) if both else one, **more) for one in sealed
-        ),
-        keys=KEYS,
-    )
 
 
 def problems(found: Audit) -> list[str]:

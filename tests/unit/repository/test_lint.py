@@ -53,3 +53,28 @@ LIMITS = {
 @pytest.mark.parametrize(("allowed", "found", "said"), LIMITS.values(), ids=LIMITS)
 def test_an_allowance_only_shrinks(allowed, found, said):
     assert list(Limit("things", 3, allowed).complaints(found)) == said
+
+
+SHARED = {
+    "a name": "from tests.unit.hub.test_expiry import look\n",
+    "a name, inside": "def f():\n    from tests.unit.hub.test_expiry import look\n",
+    "the module": "import tests.unit.hub.test_expiry\n",
+    "the module from its folder": "from tests.unit.hub import test_expiry as expiry\n",
+}
+
+
+@pytest.mark.parametrize("line", SHARED.values(), ids=SHARED)
+def test_what_a_file_of_tests_gives_to_another_is_complained_about(tmp_path, line):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_orphans.py").write_text(line)
+    assert Source(tmp_path).shared_tests == [f"tests/test_orphans.py: {_said(line)}"]
+
+
+def test_kits_may_be_shared(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "kit.py").write_text("from tests.unit.hub import kit\nimport test_x\n")
+    assert Source(tmp_path).shared_tests == []
+
+
+def _said(line):
+    return line.splitlines()[-1].strip().partition(" import look")[0].removesuffix(" as expiry")

@@ -17,18 +17,11 @@ from hansa.accounting.exports.usage_record import NAMESPACE, usage_records
 from hansa.accounting.postings import KITTY, Claim, Event, postings
 from hansa.accounting.quote import CarbonFactor
 from hansa.accounting.settlement.clearing import Period, clear
-from hansa.accounting.statement import Correction, Month, statement
+from hansa.accounting.statement import Month, statement
 from hansa.errors import Terminal
-from tests.unit.accounting.usages import BEGAN_MS, EUR, digest, usage
+from tests.unit.accounting.usages import BEGAN_MS, CORRECTION, EUR, USES, digest
 
 NOVEMBER = Month(2026, 11)
-USES = [
-    usage(1),
-    usage(2, gpu_ms=1001, data_sets=("a", "b")),
-    usage(3, gpu_class="", gpus=0, gpu_ms=0),
-]
-USES[2] = replace(USES[2], unit_price=36_000, energy_j=None, project="")
-CORRECTION = Correction(digest("c"), digest(1), "clinic", "ut", "EUR", -5, BEGAN_MS, "late tariff")
 MANDATORY = {
     *("BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency"),
     *("BillingPeriodEnd", "BillingPeriodStart", "ChargeCategory", "ChargeClass"),

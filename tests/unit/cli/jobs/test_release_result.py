@@ -10,7 +10,7 @@ from hansa.cli.main import cli
 from hansa.errors import Terminal
 from hansa.grants.exports import held_secret
 from hansa.grants.exports.held_result import decide
-from tests.unit.grants.exports.test_held_result import RESULT, held, law
+from tests.unit.grants.exports.held_results import RESULT, held, law
 from tests.unit.grants.grant_kit import NOW_S, OWNER
 from tests.unit.member.small_cluster import SmallCluster
 

@@ -12,8 +12,7 @@ from hansa.errors import Terminal
 from hansa.member.hub_link import join as joining
 from hansa.member.hub_link.identity import PENDING
 from hansa.member.hub_link.join import FolderKeeper, Way, enrol, new_identity
-from tests.unit.member.hub_link.paper import PaperHub
-from tests.unit.member.hub_link.test_join import HUB
+from tests.unit.member.hub_link.paper import HUB, PaperHub
 
 URL = "https://hub.example:6443"
 

@@ -19,14 +19,13 @@ from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.bundle import Bundle, log_entry, read_bundle
-from hansa.receipts.countersign import GrantRecord
 from hansa.receipts.envelope import cosign, seal
 from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
 from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
+from tests.unit.cli.receipts.kept_receipts import kept_record
 from tests.unit.receipts.receipt_kit import (
-    DIGEST,
     HUB,
     NODE,
     NOW_S,
@@ -34,7 +33,6 @@ from tests.unit.receipts.receipt_kit import (
     UID,
     history,
     opened,
-    work,
 )
 
 OWN = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
@@ -66,7 +64,7 @@ class Kept:
         engine = open_engine(self.database)
         migrate(engine)
         evidence, found = Evidence(engine), history()
-        evidence.remember([Granted("lab/train", "clinic", _record())], 0)
+        evidence.remember([Granted("lab/train", "clinic", kept_record())], 0)
         sealed = [seal(receipt, NODE) for receipt in found]
         evidence.add(
             [
@@ -92,27 +90,6 @@ class Kept:
         done = self.run(job, *where, "--bundle", str(file))
         assert done.exit_code == 0, done.exception
         return file
-
-
-def _record() -> GrantRecord:
-    said = work()
-    return GrantRecord(
-        node=said.node,
-        node_key=said.node_key,
-        institution=said.institution,
-        project="",
-        job_uid=UID,
-        epoch=1,
-        spec_digest=DIGEST,
-        image_digest=DIGEST,
-        data_sets=said.data_sets,
-        jurisdiction=said.jurisdiction,
-        gpu_classes=("nvidia-l40s",),
-        gpus=said.gpus,
-        cpu_millis=said.cpu_millis,
-        price=None,
-        granted_s=NOW_S,
-    )
 
 
 def checked(file: Path, *options: str):

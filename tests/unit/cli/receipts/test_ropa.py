@@ -16,7 +16,7 @@ from hansa.ledger.receipts.grants import Granted, OwnerSignature
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.envelope import cosign, seal
 from hansa.receipts.processing_record import TO_FILL, ProcessedRun, entries
-from tests.unit.cli.receipts.test_kept import _record
+from tests.unit.cli.receipts.kept_receipts import kept_record
 from tests.unit.receipts.receipt_kit import DIGEST, HUB, NODE, UID, changed, history, opened
 
 SIGNED = OwnerSignature(DIGEST, "screening", "EE-7/2026", "2027-01-01T00:00:00Z")
@@ -32,9 +32,9 @@ class Kept:
         migrate(engine)
         evidence, found = Evidence(engine), history()
         found[2] = changed(found[2], result_digest="sha256:" + "e" * 64)
-        granted = Granted("lab/train", "tartu-university", _record(), ("EE", "US"), (SIGNED,))
-        waiting = replace(granted, signed=(), record=replace(_record(), job_uid=UID[:-1] + "9"))
-        other = replace(granted, record=replace(_record(), epoch=2, data_sets=("cohort-2",)))
+        granted = Granted("lab/train", "tartu-university", kept_record(), ("EE", "US"), (SIGNED,))
+        waiting = replace(granted, signed=(), record=replace(kept_record(), job_uid=UID[:-1] + "9"))
+        other = replace(granted, record=replace(kept_record(), epoch=2, data_sets=("cohort-2",)))
         evidence.remember([replace(granted, **changes), waiting, other], 0)
         sealed = [seal(receipt, NODE) for receipt in found]
         taken = [

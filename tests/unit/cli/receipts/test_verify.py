@@ -10,8 +10,7 @@ from click.testing import CliRunner
 from hansa.cli.receipts.verify import verify
 from hansa.errors import Terminal
 from hansa.receipts.bundle import Bundle
-from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, OTHER, history
-from tests.unit.receipts.test_bundle import bundle
+from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, OTHER, bundle, history
 
 FIRST, SECOND, LAST = history()
 BOTH = ["--key", NODE.public_key, "--key", HUB.public_key]

@@ -17,8 +17,7 @@ from hansa.ledger.audits.nodes import league_nodes
 from hansa.ledger.audits.probes.order import name_of
 from hansa.verification.verdict import Verdict
 from tests.unit.grants.grant_kit import job
-from tests.unit.ledger.audits.small_league import SmallLeague
-from tests.unit.ledger.audits.test_probes import (
+from tests.unit.ledger.audits.probe_answers import (
     DAY_S,
     PROBING,
     closed,
@@ -27,6 +26,7 @@ from tests.unit.ledger.audits.test_probes import (
     probes_of,
     why,
 )
+from tests.unit.ledger.audits.small_league import SmallLeague
 
 YEAR_S = 365 * DAY_S
 

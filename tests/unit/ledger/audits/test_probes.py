@@ -14,49 +14,21 @@ from sqlalchemy import Engine
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.ledger.settings import Probes
-from tests.unit.ledger.audits.small_league import Member, SmallLeague, probed
-
-DAY_S = 86_400
-PROBING = Probes(
-    namespace="hospital",
-    pool="league",
-    image="registry.example/ray@sha256:" + "a" * 64,
-    size=64,
-    every_seconds=20 * DAY_S,
-    retry_seconds=100,
-    patience_seconds=300,
+from tests.unit.ledger.audits.probe_answers import (
+    DAY_S,
+    PROBING,
+    closed,
+    forged,
+    is_probed,
+    probes_of,
+    why,
 )
+from tests.unit.ledger.audits.small_league import Member, SmallLeague, probed
 
 
 @pytest.fixture
 def league(engine: Engine, tmp_path: Path) -> SmallLeague:
     return SmallLeague(engine, tmp_path, probing=PROBING)
-
-
-def closed(league: SmallLeague, node: str) -> list[dict[str, Any]]:
-    """What became of a node's probes, the last one last."""
-    words = [word for _, word in league.audits._parts.book.words("Probed")]
-    return [word.body for word in words if word.body["node"] == node]
-
-
-def why(league: SmallLeague, node: str) -> str:
-    """What the league tells a node that it lacks."""
-    thing = league.hub.objects[SOVEREIGNNODE.path(name=node)]
-    return str(thing["status"]["assurance"]["why"])
-
-
-async def is_probed(league: SmallLeague, node: str, times: int = 1) -> dict[str, Any]:
-    await league.until(lambda: len(closed(league, node)) >= times)
-    await league.tick()
-    return closed(league, node)[times - 1]
-
-
-def probes_of(league: SmallLeague, node: str) -> list[dict[str, Any]]:
-    return [
-        thing
-        for path, thing in league.hub.objects.items()
-        if "/aijobs/probe-" in path and thing["spec"]["audit"] == {"node": node}
-    ]
 
 
 async def test_a_node_that_answers_reaches_l2_until_its_answer_is_stale(league: SmallLeague):
@@ -96,11 +68,6 @@ async def test_a_forged_product_costs_the_level_and_a_right_one_brings_it_back(
     await league.tick(21 * DAY_S)
     assert (await is_probed(league, "tartu", 2))["outcome"] == "Passed"
     assert league.level("tartu") == "L2"
-
-
-def forged(_: dict[str, Any]) -> str:
-    """The right form and nothing computed."""
-    return json.dumps({"backend": "torch", "tags": "A" * 84 + "AA=="})
 
 
 def replayed(granted: dict[str, Any]) -> str:

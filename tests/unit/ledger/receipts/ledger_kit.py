@@ -26,6 +26,7 @@ from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.receipts.envelope import seal, wire
 from hansa.receipts.watermark import read_watermark
+from hansa.receipts.work_receipt import WorkReceipt
 from hansa.reconcile.hub.charging.tariffs import tariff_of
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 from hansa.translog.log.appender import Appender
@@ -34,7 +35,7 @@ from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
 from tests.unit.grants.grant_kit import HUB, NODE, NOW_S, UID, grant, job
 from tests.unit.member.small_cluster import SmallCluster
-from tests.unit.receipts.receipt_kit import history
+from tests.unit.receipts.receipt_kit import changed, head_after, history
 
 FOLLOWING: list[asyncio.Task[None]] = []
 """Of the running test; its loop ends them."""
@@ -163,3 +164,17 @@ class Ledger:
     def taken(self):
         said = (self.hub.objects[TARTU]["status"].get("receipts") or {}).get("taken")
         return read_watermark(said, node_key=NODE.key_id, keys={HUB.key_id: HUB.public_key})
+
+
+def rechained(found: list[WorkReceipt], place: int, **changes: Any) -> list[WorkReceipt]:
+    """Return a chain in which one receipt says otherwise, and those behind it follow that one."""
+    chain: list[WorkReceipt] = []
+    for at, receipt in enumerate(found):
+        told = changes if at == place else {}
+        before = head_after(chain[-1]).digest if chain else None
+        chain.append(changed(receipt, previous=before, **told))
+    return chain
+
+
+def absurd(receipt: WorkReceipt) -> dict[str, Any]:
+    return {"usage": receipt.usage.model_dump() | {"gpu_seconds": 1_000_000}}

@@ -12,31 +12,18 @@ from hansa.errors import Retryable, Terminal
 from hansa.ledger.receipts import before, source
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
-from hansa.receipts.work_receipt import WorkReceipt
 from tests.unit.grants.grant_kit import NOW_S, UID
 from tests.unit.ledger.receipts.ledger_kit import (
     SPEC,
     Jumping,
     Ledger,
+    absurd,
     receipts,
+    rechained,
     shown,
     tartu,
 )
-from tests.unit.receipts.receipt_kit import OTHER, changed, head_after
-
-
-def rechained(found: list[WorkReceipt], place: int, **changes: Any) -> list[WorkReceipt]:
-    """Return a chain in which one receipt says otherwise, and those behind it follow that one."""
-    chain: list[WorkReceipt] = []
-    for at, receipt in enumerate(found):
-        told = changes if at == place else {}
-        before = head_after(chain[-1]).digest if chain else None
-        chain.append(changed(receipt, previous=before, **told))
-    return chain
-
-
-def absurd(receipt: WorkReceipt) -> dict[str, Any]:
-    return {"usage": receipt.usage.model_dump() | {"gpu_seconds": 1_000_000}}
+from tests.unit.receipts.receipt_kit import OTHER, changed
 
 
 async def test_a_disputed_receipt_costs_itself_alone_however_late_the_next_one_comes(

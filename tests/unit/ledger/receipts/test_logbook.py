@@ -21,18 +21,7 @@ from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.usages import digest
 from tests.unit.grants.grant_kit import HUB
-
-NOW_MS = 1_800_000_000_000
-
-
-class Clock:
-    now_ms = NOW_MS
-
-    def now(self) -> float:
-        return self.now_ms / 1000
-
-    def monotonic(self) -> float:
-        return 0.0
+from tests.unit.ledger.receipts.logbook_kit import NOW_MS, Clock
 
 
 class Log:

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.tokens import REVIEWS
 from hansa.adapters.sealing import seal
 from hansa.api.meta import node_user
@@ -91,3 +92,6 @@ def _or_raised(answer: Any) -> Any:
     if isinstance(answer, Exception):
         raise answer
     return answer() if isinstance(answer, Callable) else answer  # type: ignore[arg-type]
+
+
+HUB = Connection(server="https://hub.example")

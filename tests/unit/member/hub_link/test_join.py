@@ -9,9 +9,8 @@ from hansa.adapters.sealing import IdentityKey
 from hansa.errors import NotFound, Retryable, Terminal
 from hansa.member.hub_link import identity
 from hansa.member.hub_link.join import FolderKeeper, enrol, new_identity
-from tests.unit.member.hub_link.paper import PaperHub, handed, sealed, token
+from tests.unit.member.hub_link.paper import HUB, PaperHub, handed, sealed, token
 
-HUB = Connection(server="https://hub.example")
 BEGIN_S = int(time.time())  # noqa: TID251  # `hansa join` is a command: it reads the real clock
 FIRST = token(begin_s=BEGIN_S)
 LASTING = token(begin_s=BEGIN_S, seconds=30 * 86_400)

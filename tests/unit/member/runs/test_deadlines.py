@@ -11,14 +11,7 @@ from hansa.member import wiring
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.reconcile.member.end_reasons import EndReason
 from tests.unit.grants.grant_kit import UID, policy
-from tests.unit.member.runs.test_another_workload import (
-    NAMESPACE,
-    RUN,
-    WORK,
-    PlainJob,
-    Running,
-    working,
-)
+from tests.unit.member.runs.plain_job import NAMESPACE, RUN, WORK, PlainJob, Running, working
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hansa.errors import Retryable, Terminal
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.model.times import rfc3339
 from tests.unit.grants.grant_kit import NOW_S, policy
-from tests.unit.member.runs.test_another_workload import GRANT, NAMESPACE, RUN, Running, working
+from tests.unit.member.runs.plain_job import GRANT, NAMESPACE, RUN, Running, working
 
 RAYJOB = f"/apis/ray.io/v1/namespaces/{RUN}/rayjobs/{RUN}"
 PULL = 'Back-off pulling image "registry.example/a":\n 401 Unauthorized\x07'

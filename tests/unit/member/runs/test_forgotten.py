@@ -14,7 +14,7 @@ from hansa.member.runs import forgotten
 from hansa.ports import Page
 from hansa.reconcile.fencing import release_holds
 from tests.unit.grants.grant_kit import FOREIGN, NODE, UID, grant, job
-from tests.unit.member.runs.test_another_workload import (
+from tests.unit.member.runs.plain_job import (
     GRANT,
     NAMESPACE,
     PLAIN,

@@ -8,7 +8,7 @@ from hansa.model.times import rfc3339
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.ray.rayjob_view import GAVE_UP
 from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.member.runs.test_another_workload import GRANT, NAMESPACE, RUN, Running, working
+from tests.unit.member.runs.plain_job import GRANT, NAMESPACE, RUN, Running, working
 
 RAYJOB = f"/apis/ray.io/v1/namespaces/{RUN}/rayjobs/{RUN}"
 FILE = f"{NAMESPACE}/configmaps/{alive.NAME}"

@@ -17,7 +17,7 @@ from hansa.receipts.envelope import Opened, unseal
 from hansa.receipts.watermark import acknowledge
 from hansa.verification.course.words import say
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, NOW_S, UID
-from tests.unit.member.runs.test_another_workload import NAMESPACE, WORK, PlainJob, Running, working
+from tests.unit.member.runs.plain_job import NAMESPACE, WORK, PlainJob, Running, working
 from tests.unit.reconcile.hub.hub_objects import shown
 
 KEYS = {NODE.key_id: NODE.public_key}

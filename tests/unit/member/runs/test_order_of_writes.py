@@ -16,7 +16,7 @@ from hansa.member.runs import metering
 from hansa.member.state import receipt_store
 from hansa.receipts.envelope import unseal
 from tests.unit.grants.grant_kit import NODE, UID, grant, job
-from tests.unit.member.runs.test_another_workload import (
+from tests.unit.member.runs.plain_job import (
     GRANT,
     NAMESPACE,
     PLAIN,

@@ -10,7 +10,7 @@ from hansa.grants.envelope import workload_name
 from hansa.member import wiring
 from hansa.member.hub_link.contact import Contact
 from tests.unit.grants.grant_kit import NOW_S, UID
-from tests.unit.member.runs.test_another_workload import NAMESPACE, WORK, PlainJob, Running, working
+from tests.unit.member.runs.plain_job import NAMESPACE, WORK, PlainJob, Running, working
 
 RUN = workload_name(UID, 3)
 STOP = {"disconnection": {"policy": "Stop"}}

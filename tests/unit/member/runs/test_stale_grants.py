@@ -14,7 +14,7 @@ from hansa.member import wiring
 from hansa.member.runs import stale_grants
 from hansa.reconcile.fencing import release_holds
 from tests.unit.grants.grant_kit import NODE, UID, grant, job
-from tests.unit.member.runs.test_another_workload import GRANT, PLAIN, PlainJob, Running, working
+from tests.unit.member.runs.plain_job import GRANT, PLAIN, PlainJob, Running, working
 
 LEFT = "/api/v1/namespaces/aij-of-epoch-7"
 

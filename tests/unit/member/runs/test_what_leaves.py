@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from typing import Any
 
 import pytest
@@ -12,32 +11,14 @@ import pytest
 from hansa.api.workgrant import WorkGrantStatus
 from hansa.grants.envelope import sign
 from hansa.grants.exports import held_result, held_secret
-from hansa.member.cluster.policy import HeldPolicy
 from hansa.member.runs import run_objects
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.outgoing import LEFT_OUT
 from tests.residency_kit import EVERYWHERE
-from tests.unit.grants.grant_kit import FOREIGN, NOW_S, OWNER, policy
-from tests.unit.member.runs.test_another_workload import GRANT, RUN, Running, working
+from tests.unit.grants.grant_kit import FOREIGN, NOW_S, OWNER
+from tests.unit.member.runs.ended_runs import CANARY, LATER, RAYJOB, SECRET, Ending
+from tests.unit.member.runs.plain_job import GRANT, RUN, working
 
-RAYJOB = f"/apis/ray.io/v1/namespaces/{RUN}/rayjobs/{RUN}"
-POD = f"/api/v1/namespaces/{RUN}/pods/{RUN}-abc"
-SECRET = held_secret.path("hansa-system")
-CANARY = "KANARIA"
-LATER = "2042-07-05T12:34:56Z"
-"""A time that only the job can have chosen."""
-UP = {"type": "RayClusterProvisioned", "status": "True", "lastTransitionTime": rfc3339(NOW_S)}
-ENDED: dict[str, Any] = {
-    "jobId": CANARY,
-    "jobStatus": "SUCCEEDED",
-    "jobDeploymentStatus": "Complete",
-    "message": f"Job finished: {CANARY}",
-    "dashboardURL": CANARY,
-    "rayJobInfo": {"startTime": LATER, "endTime": LATER},
-    "rayClusterStatus": {"conditions": [UP], "head": {"podName": CANARY}},
-    "startTime": rfc3339(NOW_S),
-    "endTime": rfc3339(NOW_S + 60),
-}
 CARRIES = {
     "result": "exports.result: Allow, or a release",
     "logTail": "exports.logs: Allow",
@@ -68,39 +49,6 @@ def logged(result: bytes | None, text: str = CANARY) -> str:
     return f"{text}{marked}\n"
 
 
-class Ending(Running):
-    """An agent whose one run ends as it is told."""
-
-    def __init__(self, **law: Any):
-        super().__init__()
-        self.own.put(SECRET, {"metadata": {"name": held_secret.NAME}})
-        self.policy(**law)
-
-    def policy(self, **law: Any):
-        held = policy(**{"datasets": []} | law)
-        self.parts.context.cluster_state.put_policy(HeldPolicy(held, 2, "u", ""))
-
-    async def ends(self, log: str):
-        await self.until(lambda: RAYJOB in self.own.objects)
-        metadata = {"name": f"{RUN}-abc", "namespace": RUN}
-        self.own.put(POD, {"metadata": metadata})
-        self.own.logs[f"{POD}/log?submitter"] = log
-        work = self.own.objects[RAYJOB]
-        running = ENDED | {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
-        self.own.put(RAYJOB, {**work, "status": running})
-        await self.until(lambda: self.said("Running") == ("True", "Running"))
-        self.own.put(RAYJOB, {**work, "status": ENDED})
-        await self.until(lambda: self.said("Released") is not None)
-
-    def told(self) -> str:
-        """Everything that was written on the hub, beside what the hub itself had written."""
-        return json.dumps([self.status(), self.hub.written])
-
-    def message(self) -> str:
-        rows = self.status()["conditions"]
-        return next(row["message"] for row in rows if row["type"] == "Succeeded")
-
-
 async def ended(log: str, job: dict[str, Any], **law: Any) -> Ending:
     agent = Ending(**law)
     agent.granted(**job)
@@ -110,7 +58,6 @@ async def ended(log: str, job: dict[str, Any], **law: Any) -> Ending:
 
 
 DECLARED = {"result": {"maxBytes": 8}}
-OPEN_LOGS = {"exports": {"logs": "Allow"}}
 
 
 async def test_where_nothing_may_leave_no_byte_of_the_jobs_choice_does():

@@ -12,7 +12,7 @@ from hansa.model.snapshot import Pool, PreemptionRule, Shape, Share
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
 from hansa.placement.preemption import reclaim
-from tests.unit.placement.test_order_of_service import held, job, league, rack, site
+from tests.unit.placement.small_leagues import held, job, league, rack, site
 
 RULE = PreemptionRule(borrowers=True, max_per_hour=100)
 

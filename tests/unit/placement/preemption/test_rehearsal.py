@@ -15,7 +15,7 @@ from hansa.model.snapshot import Holding, Job, Pool, PreemptionRule, Share, Site
 from hansa.placement.planner import plan
 from tests.seeds import seeds
 from tests.unit.placement.crowded_leagues import crowded_job, crowded_snapshot
-from tests.unit.placement.test_order_of_service import held, job, league
+from tests.unit.placement.small_leagues import held, job, league
 
 RANKS = PreemptionRule(lower_priority=True)
 BORROWERS = PreemptionRule(borrowers=True)

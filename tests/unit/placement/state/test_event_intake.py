@@ -20,7 +20,7 @@ from hansa.placement.state.event_intake import is_light_pool
 from hansa.placement.state.league import League
 from tests.seeds import seeds
 from tests.unit.placement.leagues import NOW_S, random_snapshot
-from tests.unit.placement.test_order_of_service import held, job, league, site
+from tests.unit.placement.small_leagues import held, job, league, site
 
 CEILINGS = (
     ResidencyRule(),

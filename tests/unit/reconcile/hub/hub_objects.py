@@ -57,8 +57,8 @@ def job_manifest(status: Any = None, *, version: int = 1, meta: Any = None, **sp
 
 
 def job_view(status: Any = None, **changes: Any) -> JobView:
-    manifest = job_manifest(status, **changes)
-    return view_job(manifest, parse_spec(manifest["spec"]))
+    project_manifest = job_manifest(status, **changes)
+    return view_job(project_manifest, parse_spec(project_manifest["spec"]))
 
 
 def grant_manifest(
@@ -129,3 +129,28 @@ def epoch(wire, *, released=False, lease_s=NOW_S, now_s=NOW_S):
 
 def case(job, *epochs, decision=None, now_s=NOW_S, **more):
     return JobCase(job, epochs, decision, now_s=now_s, skew_s=SKEW_S, institution="clinic", **more)
+
+
+PLACED = {"node": "tartu", "epoch": 1}
+TERMINAL = PLACED | {"conditions": [condition("Succeeded")], "observedGeneration": 1}
+DONE = {"acceptedAt": "2026-01-01T00:00:00Z", "conditions": [condition("Succeeded")]}
+
+
+def export(state, **fields):
+    row = {"name": "result", "digest": "sha256:" + "0" * 64, "bytes": 2, "state": state}
+    return {"exports": [row], **fields}
+
+
+def project_manifest(spent="1.5", limit="10", currency="EUR", **spec):
+    status = {"spent": {"amount": spent, "currency": currency}} if spent else {}
+    return {
+        "metadata": {"namespace": "clinic", "name": "screening"},
+        "spec": {
+            "purpose": "screening",
+            "budget": {"limit": limit, "currency": currency},
+            "begin": rfc3339(NOW_S - 10),
+            "end": rfc3339(NOW_S + 10),
+            **spec,
+        },
+        "status": status,
+    }

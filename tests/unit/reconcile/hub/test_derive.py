@@ -20,8 +20,11 @@ from hansa.reconcile.hub.derive import ACCEPTANCE_MAY_WAIT_S, PIN_MAY_WAIT_S, de
 from hansa.reconcile.hub.job_view import FINALIZER
 from tests.unit.reconcile.hub.hub_objects import (
     ACCEPTED,
+    DONE,
     NOW_S,
+    PLACED,
     REFUSED,
+    TERMINAL,
     UID,
     case,
     condition,
@@ -30,10 +33,7 @@ from tests.unit.reconcile.hub.hub_objects import (
     job_view,
 )
 
-PLACED = {"node": "tartu", "epoch": 1}
-TERMINAL = PLACED | {"conditions": [condition("Succeeded")], "observedGeneration": 1}
 STALE = {"conditions": [condition("Accepted", "False", "StaleEpoch")], "highestEpoch": 7}
-DONE = {"acceptedAt": "2026-01-01T00:00:00Z", "conditions": [condition("Succeeded")]}
 DELETING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
 
 

@@ -22,14 +22,15 @@ from hansa.reconcile.hub.derive import derive
 from hansa.reconcile.hub.job_view import FINALIZER
 from tests.unit.reconcile.hub.hub_objects import (
     NOW_S,
+    PLACED,
+    TERMINAL,
     case,
     condition,
     epoch,
+    export,
     grant_manifest,
     job_view,
 )
-from tests.unit.reconcile.hub.test_derive import PLACED, TERMINAL
-from tests.unit.reconcile.hub.test_late_result import export
 
 DONE = {
     "acceptedAt": rfc3339(NOW_S),

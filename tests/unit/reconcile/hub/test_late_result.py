@@ -7,14 +7,15 @@ import pytest
 from hansa.reconcile.hub.actions import DeleteGrant, SetFinalizers, SetJobStatus
 from hansa.reconcile.hub.derive import derive
 from hansa.reconcile.hub.job_view import FINALIZER
-from tests.unit.reconcile.hub.hub_objects import case, epoch, grant_manifest, job_view
-from tests.unit.reconcile.hub.test_derive import DONE, TERMINAL
-
-
-def export(state, **fields):
-    row = {"name": "result", "digest": "sha256:" + "0" * 64, "bytes": 2, "state": state}
-    return {"exports": [row], **fields}
-
+from tests.unit.reconcile.hub.hub_objects import (
+    DONE,
+    TERMINAL,
+    case,
+    epoch,
+    export,
+    grant_manifest,
+    job_view,
+)
 
 CASES = {
     "ended and released, a result waits at the member": (

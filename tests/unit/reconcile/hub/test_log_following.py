@@ -12,13 +12,14 @@ from hansa.reconcile.hub.actions import AskForLog, SetJobStatus
 from hansa.reconcile.hub.derive import derive
 from tests.unit.reconcile.hub.hub_objects import (
     ACCEPTED,
+    DONE,
     NOW_S,
+    PLACED,
     case,
     epoch,
     grant_manifest,
     job_view,
 )
-from tests.unit.reconcile.hub.test_derive import DONE, PLACED
 
 WISH = str(LogRequest(NOW_S + 60, 1, 7))
 SHOWN = {"epoch": 1, "start": 0, "text": "one"}

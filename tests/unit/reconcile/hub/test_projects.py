@@ -5,28 +5,11 @@ from dataclasses import replace
 import pytest
 
 from hansa.model.reasons import Reason
-from hansa.model.times import rfc3339
 from hansa.reconcile.hub.charging.projects import closed, default_project, parse_project
 from hansa.reconcile.hub.job_view import Catalog, fault_of, project_of
 from hansa.reconcile.hub.pools import parse_pool
 from tests.residency_kit import EVERYWHERE
-from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view
-
-
-def manifest(spent="1.5", limit="10", currency="EUR", **spec):
-    status = {"spent": {"amount": spent, "currency": currency}} if spent else {}
-    return {
-        "metadata": {"namespace": "clinic", "name": "screening"},
-        "spec": {
-            "purpose": "screening",
-            "budget": {"limit": limit, "currency": currency},
-            "begin": rfc3339(NOW_S - 10),
-            "end": rfc3339(NOW_S + 10),
-            **spec,
-        },
-        "status": status,
-    }
-
+from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view, project_manifest
 
 STANDS = {
     "open": ({}, 0, None, ""),
@@ -45,7 +28,7 @@ STANDS = {
 @pytest.mark.parametrize("case", STANDS)
 def test_a_project_lets_start_or_says_why_not(case):
     changes, later_s, reason, says = STANDS[case]
-    fault = closed(parse_project(manifest(**changes)), NOW_S + later_s, "EUR")
+    fault = closed(parse_project(project_manifest(**changes)), NOW_S + later_s, "EUR")
     assert (fault and fault[0]) == reason
     assert says in (fault[1] if fault else "")
 

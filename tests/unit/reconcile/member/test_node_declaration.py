@@ -11,18 +11,15 @@ from hansa.grants.reasons import MemberReason, Objection
 from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.grant_status import Ending, Stamp
-from hansa.reconcile.member.inventory.stock import Inventory
 from hansa.reconcile.member.lifecycle import EndReason, Reported
 from hansa.reconcile.member.node_declaration import (
-    Declaration,
     Enforcement,
     Health,
     hub_note,
-    node_status,
     policy_status,
 )
 from hansa.reconcile.member.outgoing import Outgoing
-from tests.unit.grants.grant_kit import policy
+from tests.unit.reconcile.member.declarations import declaration
 
 STAMP = Stamp(1_800_000_000.0, 7)
 GRANT = {"metadata": {"name": "g", "generation": 2}, "spec": {}}
@@ -103,21 +100,6 @@ def test_conditions_move_only_when_they_change():
     third = merged(second, [StatedCondition("B", "False", "H")], now_s=3, generation=2)
     assert [c["lastTransitionTime"][-3:] for c in third] == ["01Z", "03Z"]
     assert third[1]["reason"] == "H"
-
-
-def declaration(**changes):
-    said = {
-        "node": "tartu",
-        "policy": policy(),
-        "generation": 3,
-        "inventory": Inventory(),
-        "health": Health(),
-        "agent_version": "1",
-        "kuberay_version": "1.6.1",
-        "release_key": "A" * 43 + "=",
-        "token_end_s": 100.0,
-    } | changes
-    return node_status(Declaration(**said), [], now_s=1)["status"]
 
 
 def test_a_declaration_is_a_valid_status():

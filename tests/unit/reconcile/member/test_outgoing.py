@@ -20,6 +20,7 @@ from hansa.reconcile.member.outgoing import (
 )
 from hansa.reconcile.member.workload import Finding, Output
 from tests.unit.grants.grant_kit import job
+from tests.unit.reconcile.member.leaving import may
 
 WELL = explain(EndReason.SUCCEEDED)
 STAYS = f"{WELL} Its result stays at the member: "
@@ -28,13 +29,6 @@ STAYS = f"{WELL} Its result stays at the member: "
 def spec(max_bytes: int | None = 8) -> AIJobSpec:
     declared = {} if max_bytes is None else {"result": {"maxBytes": max_bytes}}
     return AIJobSpec.model_validate(job(**declared))
-
-
-def may(result: str = "Allow", logs: str = "Deny") -> Exportable:
-    return Exportable(
-        Permit(result, f"spec.exports.result: {result}"),  # type: ignore[arg-type]
-        Permit(logs, f"spec.exports.logs: {logs}"),  # type: ignore[arg-type]
-    )
 
 
 RESULTS: dict[str, tuple[bytes | None, int | None, str, str | None, str]] = {

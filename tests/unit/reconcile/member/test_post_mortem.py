@@ -10,7 +10,7 @@ from hansa.api.job.post_mortem import EVENT_BYTES, POD_LOG_BYTES, PodEnd
 from hansa.reconcile.member.post_mortem import post_mortem
 from hansa.reconcile.member.workload import DeadPod, PodEvent
 from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.reconcile.member.test_outgoing import may
+from tests.unit.reconcile.member.leaving import may
 
 DEAD = DeadPod("run-head-x", "Head", "OOMKilled", 137, 2, NOW_S, "ray-head")
 MACHINES = frozenset({"gpu-1", "gpu-17", "a"})

@@ -7,7 +7,7 @@ import pytest
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.node_declaration import Enforcement, Health, policy_status
 from hansa.reconcile.member.run_namespace import removal_trouble
-from tests.unit.reconcile.member.test_node_declaration import declaration
+from tests.unit.reconcile.member.declarations import declaration
 
 NOW_S = 1_800_000_000.0
 

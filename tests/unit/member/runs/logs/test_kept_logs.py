@@ -13,9 +13,9 @@ from hansa.member.runs.logs import kept_logs
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.logs import kept_log
 from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.member.runs.logs.test_log_follower import LOG, Following
-from tests.unit.member.runs.test_another_workload import GRANT, working
-from tests.unit.member.runs.test_what_leaves import CANARY, ENDED, OPEN_LOGS, RAYJOB, RUN
+from tests.unit.member.runs.ended_runs import CANARY, ENDED, OPEN_LOGS, RAYJOB
+from tests.unit.member.runs.logs.followed_logs import LOG, Following
+from tests.unit.member.runs.plain_job import GRANT, RUN, working
 
 LINES = "".join(f"line {number} of the run\n" for number in range(3000))
 DAY_S = 86_400

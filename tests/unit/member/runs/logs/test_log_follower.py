@@ -9,54 +9,12 @@ from typing import Any
 import pytest
 
 from hansa.api.job.log_window import WINDOW_BYTES
-from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.member.runs.logs.log_follower import _Followed
-from hansa.model.log_request import LogRequest
 from hansa.reconcile.member.logs.log_scan import LogScan
 from hansa.reconcile.member.outgoing import LOG_TAIL_BYTES
-from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.member.runs.test_another_workload import GRANT, working
-from tests.unit.member.runs.test_what_leaves import (
-    CANARY,
-    ENDED,
-    OPEN_LOGS,
-    POD,
-    RAYJOB,
-    RUN,
-    Ending,
-)
-
-EPOCH = 3
-LOG = f"{POD}/log?submitter"
-
-
-class Following(Ending):
-    """An agent whose one run writes what it is told."""
-
-    async def begins(self):
-        self.granted()
-        await self.until(lambda: RAYJOB in self.own.objects)
-        self.own.put(POD, {"metadata": {"name": f"{RUN}-abc", "namespace": RUN}})
-        self.own.logs[LOG] = ""
-
-    def asked(self, start: int = 0, *, until_s: float = 60.0, epoch: int = EPOCH):
-        wish = str(LogRequest(NOW_S + until_s, epoch, start))
-        grant = self.hub.objects[GRANT]
-        metadata = grant["metadata"] | {"annotations": {LOG_REQUEST_ANNOTATION: wish}}
-        self.hub.put(GRANT, grant | {"metadata": metadata})
-
-    async def look(self) -> Any:
-        """The piece that the hub has after the next look; None: it has none."""
-        context = self.parts.context
-        version = self.hub.objects[GRANT]["metadata"]["resourceVersion"]
-        await self.until(lambda: self._seen() == version)
-        await self.parts.log_follower.look()
-        assert context.grants.get(f"hansa-node-tartu/{GRANT.rpartition('/')[2]}") is not None
-        return self.status().get("log")
-
-    def _seen(self) -> str:
-        found = self.parts.context.grants.get(f"hansa-node-tartu/{GRANT.rpartition('/')[2]}")
-        return str(found["metadata"]["resourceVersion"]) if found else ""
+from tests.unit.member.runs.ended_runs import CANARY, ENDED, OPEN_LOGS, RAYJOB
+from tests.unit.member.runs.logs.followed_logs import EPOCH, LOG, Following
+from tests.unit.member.runs.plain_job import GRANT, working
 
 
 @pytest.fixture

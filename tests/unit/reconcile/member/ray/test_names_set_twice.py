@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.reconcile.member.ray.test_rayjob import pods
+from tests.unit.reconcile.member.ray.rendered_run import pods
 from tests.unit.reconcile.member.run_request_kit import request
 
 NAMES_SET_TWICE = {
