@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from e2e.lawful import lets_in
 from hansa.api.kinds import AIJOB, SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.model.times import from_rfc3339
@@ -122,9 +123,9 @@ class Watchman:
         for (other, _), run in self.live.items():
             if run.job == uid:
                 self.accuse(f"two live runs of {name}: {run.epoch} at {other}, {epoch} at {site}")
-        allowed = spec["residency"]["location"]["allow"]
-        if allowed != ["World"] and SITES[site][0] not in allowed:
-            self.accuse(f"{name} runs at {site}, and may only in {allowed}")
+        location = spec["residency"]["location"]
+        if not lets_in(SITES[site][0], location["allow"], location.get("deny", ())):
+            self.accuse(f"{name} runs at {site}, and may only in {location}")
         gpus = spec["ray"]["workers"]["count"]
         self.live[site, where] = LiveRun(site, uid, epoch, gpus)
         held = sum(r.gpus for r in self.live.values() if r.site == site and not r.stopping)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2e.lawful import lets_in
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL, NODE_NAMESPACE_PREFIX
 from hansa.grants.envelope import RUN_PREFIX
 
@@ -158,9 +159,9 @@ class Invariants:
         self._check_place(when, name, job, site, "is granted")
 
     def _check_place(self, when: str, name: str, job: dict[str, Any], site: str, what: str) -> None:
-        allowed = job["spec"]["residency"]["location"]["allow"]
-        if allowed != ["World"] and self.sites[site][0] not in allowed:
-            self._accuse(when, f"{name} {what} at {site}, and may only in {allowed}")
+        location = job["spec"]["residency"]["location"]
+        if not lets_in(self.sites[site][0], location["allow"], location.get("deny", ())):
+            self._accuse(when, f"{name} {what} at {site}, and may only in {location}")
 
     def _accuse(self, when: str, what: str) -> None:
         self.violations.append(f"{when} {what}")

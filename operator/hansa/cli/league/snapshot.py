@@ -39,7 +39,6 @@ SILENT = Reason.NODE_UNREACHABLE
 _TOLD = {reason.value: reason for reason in (SILENT, Reason.NODE_OF_TWO_LEADERS)}
 """What is concluded from a node's Ready condition."""
 NODES, POOLS, NAMESPACES, JOBS = "sovereignnodes", "computepools", "namespaces", "aijobs"
-PROJECTS = "projects"
 
 
 @dataclass(frozen=True, slots=True)

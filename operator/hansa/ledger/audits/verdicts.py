@@ -24,7 +24,6 @@ from hansa.receipts.envelope import PAYLOAD_TYPE
 from hansa.verification.consequences import Consequences, Unsettled, of_verdict
 from hansa.verification.course.progress import Close
 from hansa.verification.svr import Descriptor, DigestSet, Verifier, statement
-from hansa.verification.verdict import Verdict
 
 VERIFIER = "https://hansa.dev/ledger"
 
@@ -103,8 +102,3 @@ class Verdicts:
             "payload": base64.b64encode(said).decode(),
             "signatures": [{"keyid": self._signer.key_id, "sig": signed}],
         }
-
-
-def is_failed(said: b.Body) -> bool:
-    """Tell whether a verdict is against its node."""
-    return bool(said["verdict"] == Verdict.FAILED)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from hansa.placement.kernel.fit import try_cell
 from hansa.placement.kernel.packing import could_leave
-from hansa.placement.kernel.quota import cap_room
+from hansa.placement.kernel.quota import cap_room, nominal_used
 from hansa.placement.kernel.tables import (
     HUGE,
     NOBODY,
@@ -216,8 +216,7 @@ def clear(state: State, tx: Transaction, cell: int, turn: Turn) -> bool:
     need, free, mark = kinds.workers[kind] * kinds.gpus[kind], supply.cell_free[cell], mark_of(tx)
     is_in = empty(state, tx, cell, turn)
     if is_in:
-        nominal, now = accounts.nominal[leaf], accounts.gpus[leaf]
-        bonus = min(now + need, nominal) - min(now, nominal)
+        bonus = nominal_used(accounts, leaf, need) - nominal_used(accounts, leaf, 0)
         gain = need * (exchange.worth[turn.job] - exchange.money[cell]) + NOMINAL * bonus
         for cost in tx.step_cost:
             gain -= cost

@@ -105,6 +105,11 @@ def tier_of(accounts: Accounts, account: int, gpus: int) -> int:
     return 0 if accounts.gpus[account] + gpus <= accounts.nominal[account] else 1
 
 
+def nominal_used(accounts: Accounts, account: int, more: int) -> int:
+    """GPUs of its nominal share that an institution would use with so many ``more``."""
+    return min(accounts.gpus[account] + more, accounts.nominal[account])
+
+
 def sift(accounts: Accounts, lo: int, n: int) -> None:
     """Restore the heap after its top changed."""
     at = 0

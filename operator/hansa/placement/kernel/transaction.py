@@ -10,7 +10,13 @@ Part of the kernel: see ``loop`` for how it is written and why.
 from __future__ import annotations
 
 from hansa.placement.kernel.packing import pods_of, shift
-from hansa.placement.kernel.quota import charge_caps, charge_quota, charge_use, refund_quota
+from hansa.placement.kernel.quota import (
+    charge_caps,
+    charge_quota,
+    charge_use,
+    nominal_used,
+    refund_quota,
+)
 from hansa.placement.kernel.tables import (
     CHARGED,
     ENTERED,
@@ -168,7 +174,7 @@ def count(state: State, tx: Transaction, gang: int, sign: int) -> int:
     """``charge``, but nothing is remembered."""
     kinds, accounts, job, kind = state.kinds, state.accounts, tx.job[gang], tx.kind[gang]
     leaf, workers, gpus = state.jobs.leaf[job], tx.workers[gang], tx.gpus[gang]
-    before = min(accounts.gpus[leaf], accounts.nominal[leaf])
+    before = nominal_used(accounts, leaf, 0)
     if sign > 0:
         charge_quota(accounts, leaf, gpus)
     else:
@@ -178,7 +184,7 @@ def count(state: State, tx: Transaction, gang: int, sign: int) -> int:
     memory = workers * (kinds.memory[kind] >> 20) + heads * (kinds.head_memory[kind] >> 20)
     charge_use(accounts, leaf, sign * gpus, sign * cpu, sign * memory)
     state.jobs.done[job] = 1 if sign > 0 else 0
-    return min(accounts.gpus[leaf], accounts.nominal[leaf]) - before
+    return nominal_used(accounts, leaf, 0) - before
 
 
 def lay_out(state: State, tx: Transaction, begun: int) -> None:

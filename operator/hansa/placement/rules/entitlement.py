@@ -1,7 +1,8 @@
 """What institutions are entitled to, and what work has to yield for it: the rules of fairness.
 
-Whatever takes accounts, numbers or flags takes one or a column of them alike. The kernel has its own
-form of the first rule (``quota.tier_of``), which decides the same.
+Whatever takes accounts, numbers or flags takes one or a column of them alike. The kernel is below and
+compiled: its forms of the nominal share, for one account, are ``tier_of``, ``nominal_used`` and
+``share_of`` in ``quota``, and nothing else there reads it.
 """
 
 from __future__ import annotations
