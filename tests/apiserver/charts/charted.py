@@ -123,13 +123,26 @@ def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted
 def hub_installed(binaries: Binaries, **values: Any) -> Iterator[Charted]:
     """Yield the hub's chart, with an institution's namespace and what the hub makes for a node."""
     with installed(binaries, "hansa-hub", **values) as charted:
-        institution = {"hansa.dev/institution": "tartu-hospital"}
-        charted.apply(thing("Namespace", "hospital", labels=institution))
-        for path, manifest in access_manifests("tartu"):
-            if "/namespaces/hansa-node-tartu/" in path:
-                manifest["metadata"]["namespace"] = "hansa-node-tartu"
-            charted.apply(manifest, user=HUB)
+        found_league(charted)
         yield charted
+
+
+def found_league(hub: Charted) -> None:
+    """Make, or make again, an institution's namespace, and what the hub makes for a node."""
+    institution = {"hansa.dev/institution": "tartu-hospital"}
+    hub.apply(thing("Namespace", "hospital", labels=institution))
+    made = []
+    for path, manifest in access_manifests("tartu"):
+        if "/namespaces/hansa-node-tartu/" in path:
+            manifest["metadata"]["namespace"] = "hansa-node-tartu"
+        made.append(manifest)
+    hub.apply(*made, user=HUB)
+
+
+def clear_league(hub: Charted) -> None:
+    """Remove all objects of ours: the next tests make their own."""
+    for kinds in (("aijobs,workgrants,projects", "-A"), ("sovereignnodes,computepools",)):
+        hub.kubectl("delete", *kinds, "--all")
 
 
 def thing(

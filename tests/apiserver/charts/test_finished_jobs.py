@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
-from tests.apiserver.charts.charted import HUB, Charted, bare, hub_installed, patched
+from tests.apiserver.charts.charted import HUB, Charted, bare, patched
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def hub(binaries: Binaries) -> Iterator[Charted]:
-    with hub_installed(binaries) as charted:
-        yield charted
 
 
 # Seconds for which its owner keeps it, how it ended; whether the hub may delete it.
@@ -30,21 +21,21 @@ FINISHED = {
 
 
 @pytest.mark.parametrize("case", FINISHED)
-def test_it_deletes_only_finished_jobs_that_are_not_to_stay(hub: Charted, case: str):
+def test_it_deletes_only_finished_jobs_that_are_not_to_stay(shared_hub: Charted, case: str):
     ttl_s, said, may = FINISHED[case]
     job = bare("AIJob", "hospital", ttlSecondsAfterFinished=ttl_s)
     if ttl_s is None:
         del job["spec"]["ttlSecondsAfterFinished"]
     job["metadata"]["name"] = name = case.replace(" ", "-").replace(",", "")
-    hub.apply(job)
+    shared_hub.apply(job)
     at = "2026-01-01T00:00:00Z"
     row = said | {"reason": "Because", "message": "", "lastTransitionTime": at}
     told = {"status": {"finishedAt": at, "conditions": [row]}}
-    patched(hub, f"aijob/{name}", told, "--subresource=status", space="hospital")
+    patched(shared_hub, f"aijob/{name}", told, "--subresource=status", space="hospital")
     delete = ("delete", f"aijob/{name}", "-n", "hospital", "--wait=false")
 
     if may:
-        assert "deleted" in hub.kubectl(*delete, user=HUB)
+        assert "deleted" in shared_hub.kubectl(*delete, user=HUB)
     else:
         with pytest.raises(KubectlError, match="ttlSecondsAfterFinished"):
-            hub.kubectl(*delete, user=HUB)
+            shared_hub.kubectl(*delete, user=HUB)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 
 import pytest
 from cryptography import x509
@@ -11,10 +10,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
 from hansa.api.meta import node_user
-from tests.apiserver.charts.charted import HUB, SYSTEM, Charted, bare, hub_installed, patched, thing
+from tests.apiserver.charts.charted import HUB, SYSTEM, Charted, bare, patched, thing
 
 pytestmark = pytest.mark.apiserver
 
@@ -28,25 +26,24 @@ GROUP = "rbac.authorization.k8s.io"
 
 
 @pytest.fixture(scope="module")
-def hub(binaries: Binaries) -> Iterator[Charted]:
-    with hub_installed(binaries) as charted:
-        node = bare("SovereignNode")
-        node["metadata"]["name"] = "tartu"
-        charted.apply(
-            thing("Namespace", RIGA),
-            thing("Namespace", OSLO),
-            # Bindings to roles that are not there are refused for that alone.
-            thing("ClusterRole", RIGA, RBAC, rules=[]),
-            thing("Role", RIGA, RBAC, space=RIGA, rules=[]),
-            thing("Role", "default", RBAC, space="default", rules=[]),
-            thing("ServiceAccount", "hansa-agent", space=RIGA),
-            thing("ServiceAccount", "hansa-agent", space="default"),
-            bare("ComputePool"),
-            node,
-            bare("AIJob", "hospital"),
-            bare("WorkGrant", TARTU),
-        )
-        yield charted
+def hub(shared_hub: Charted) -> Charted:
+    node = bare("SovereignNode")
+    node["metadata"]["name"] = "tartu"
+    shared_hub.apply(
+        thing("Namespace", RIGA),
+        thing("Namespace", OSLO),
+        # Bindings to roles that are not there are refused for that alone.
+        thing("ClusterRole", RIGA, RBAC, rules=[]),
+        thing("Role", RIGA, RBAC, space=RIGA, rules=[]),
+        thing("Role", "default", RBAC, space="default", rules=[]),
+        thing("ServiceAccount", "hansa-agent", space=RIGA),
+        thing("ServiceAccount", "hansa-agent", space="default"),
+        bare("ComputePool"),
+        node,
+        bare("AIJob", "hospital"),
+        bare("WorkGrant", TARTU),
+    )
+    return shared_hub
 
 
 def rule(group: str, resource: str, *verbs: str, names: tuple[str, ...] = ()) -> dict:

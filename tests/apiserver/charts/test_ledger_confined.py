@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import KubectlError
 from e2e.testbed.host.clock import wait_until
 from hansa.api.meta import node_user
-from tests.apiserver.charts.charted import SYSTEM, Charted, bare, hub_installed
+from tests.apiserver.charts.charted import SYSTEM, Charted, bare
 from tests.apiserver.crds.bases import BASES, LATE
 
 pytestmark = pytest.mark.apiserver
@@ -21,13 +19,12 @@ STATUS = BASES["SovereignNode"]["status"]
 
 
 @pytest.fixture(scope="module")
-def hub(binaries: Binaries) -> Iterator[Charted]:
-    with hub_installed(binaries) as charted:
-        node = bare("SovereignNode")
-        node["metadata"]["name"] = "tartu"
-        charted.apply(node)
-        _patch(charted, STATUS, user="")
-        yield charted
+def hub(shared_hub: Charted) -> Charted:
+    node = bare("SovereignNode")
+    node["metadata"]["name"] = "tartu"
+    shared_hub.apply(node)
+    _patch(shared_hub, STATUS, user="")
+    return shared_hub
 
 
 def _patch(
@@ -131,9 +128,12 @@ def test_it_sends_probes_from_the_namespace_of_its_settings_alone(hub: Charted):
     with pytest.raises(KubectlError, match="sends capacity probes from the namespace in its"):
         hub.create(_job("probe-1", audit=PROBE), user=LEDGER)
     hub.upgrade(ledger={"settings": {"probes": {"namespace": "hospital"}}})
-    wait_until(lambda: _is_let_in(hub), what="the policy with the namespace")
-    with pytest.raises(KubectlError, match="made by the ledger"):
-        hub.create(_job("probe-1", audit=PROBE))
+    try:
+        wait_until(lambda: _is_let_in(hub), what="the policy with the namespace")
+        with pytest.raises(KubectlError, match="made by the ledger"):
+            hub.create(_job("probe-1", audit=PROBE))
+    finally:
+        hub.upgrade()
 
 
 def _is_let_in(hub: Charted) -> bool:
