@@ -143,7 +143,7 @@ class RunsCheckpoints(Group):
     size: str = Field(default="100Gi", pattern=QUANTITY, description="Size of each.")
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = Field(
         default="ReadWriteMany",
-        description="ReadWriteOnce: for members where one machine takes runs.",
+        description="ReadWriteOnce: where one machine takes runs; where several do, none is then lent.",
     )
     retention_seconds: int = Field(
         default=7 * 86_400,

@@ -256,7 +256,7 @@ class RunObjects:
             contract=contract,
             now_s=context.clock.now(),
             alive_until_s=alive_until_s(contract, context.contact.last_s or 0.0),
-            lending=await self.checkpoints.lend(entry.name),
+            lending=await self.checkpoints.lend(entry.name, len(inventory.machines)),
             options=RenderOptions(
                 checkpoints=context.settings.runs.checkpoint_rules(),
                 pods=pods,
