@@ -73,8 +73,10 @@ MOST_IN_GANG = 16_384
 """No shape has more: 1,024 workers in each group, and the head."""
 MOST_ON_A_POD = 16
 """GPUs."""
+SPLIT_PODS = "Make more workers of the smaller number, or two jobs"
 EQUAL_GPUS = (
-    "must be 0 or as many as ray.workers.gpus: the pods of a job that have GPUs have equally many"
+    "must be 0 or as many as ray.workers.gpus: the pods of a job that have GPUs have equally many."
+    f" {SPLIT_PODS}"
 )
 NO_POD = "may be 0 only where the head has GPUs: a head without GPUs takes no tasks; give count at least 1"
 """What is said of shapes that no member places."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from hansa.api.job.ray_shape import MOST_GROUPS, MOST_WORKERS, RESERVED_NAMES
+from hansa.api.job.ray_shape import MOST_GROUPS, MOST_WORKERS, RESERVED_NAMES, SPLIT_PODS
 from hansa.api.meta import DNS_LABEL
 from hansa.cli.convert.pods import Shape, take_shape, weight
 from hansa.cli.convert.taking import Taking
@@ -91,7 +91,8 @@ def _is_alike(shape: Shape, first: Shape) -> bool:
 def _why_not(shape: Shape, first: Shape) -> str:
     if _is_alike(shape, first):
         return f"an AIJob has {MOST_GROUPS} groups at most beside its first"
-    return f"all pods of an AIJob that have GPUs have equally many of one class: here {first.gpus}"
+    said = f"all pods of an AIJob that have GPUs have equally many of one class: here {first.gpus}"
+    return f"{said}. {SPLIT_PODS}"
 
 
 def _head(taking: Taking, at: str, head: Shape, first: Shape) -> Manifest:
@@ -101,7 +102,8 @@ def _head(taking: Taking, at: str, head: Shape, first: Shape) -> Manifest:
         return _resources(replace(head, custom=()))
     if head.gpus:
         said = (
-            f"{head.gpus} GPUs: an AIJob's head has as many as a worker of its first group, or none"
+            f"{head.gpus} GPUs: an AIJob's head has as many as a worker of its first group, or none."
+            f" {SPLIT_PODS}"
         )
         taking.note(at, said)
     cpus = f"{at}.rayStartParams.num-cpus"
