@@ -71,6 +71,16 @@ MISTAKES = {
     ("or bloc", "EUU"): "there is no place EUU; did you mean EU",
     ("jurisdiction", "Estonia"): "there is no place Estonia; write EE",
     ("place", "prt"): "there is no place prt; write PT",
+    ("or bloc", "eu"): "there is no place eu; write EU",
+    ("place", "WORLD"): "there is no place WORLD; write World",
+    ("place", "*"): "there is no place *; write World",
+    ("place", "us-ca"): "there is no place us-ca; write US-CA",
+    ("jurisdiction", "PT_11"): "there is no place PT_11; write PT-11",
+    ("jurisdiction", "EE-37 "): "there is no place EE-37 ; write EE-37",
+    ("or bloc", "Europe"): "there is no place Europe; write EU, EEA or a country of it",
+    ("jurisdiction", "England"): "there is no place England; write GB or GB-ENG",
+    ("jurisdiction", "Deutschland"): "there is no place Deutschland; write DE",
+    ("jurisdiction", "Turkey"): "there is no place Turkey; write TR",
     ("place", "XK"): "there is no place XK: ISO 3166 has assigned no code to Kosovo",
     ("place", "QQQQQQ"): "there is no place QQQQQQ",
     ("jurisdiction", "EU"): "EU is a bloc; name the country or region",
@@ -83,6 +93,14 @@ MISTAKES = {
 @pytest.mark.parametrize("case", MISTAKES, ids=" ".join)
 def test_a_mistake_is_told_with_what_to_write_instead(case):
     assert said(*case).removeprefix("spec: ").startswith(MISTAKES[case])
+
+
+def test_what_is_advised_exists():
+    """A country, a region or a bloc in all that is said of names in other words."""
+    for advice in (*places.ALSO_CALLED.values(), *places.MISTAKEN.values()):
+        named = re.findall(r"\b[A-Z]{2,3}(?:-[A-Z]+)?\b|World", advice)
+        assert named, advice
+        assert all(map(places.is_known, set(named) - {"EUR"})), advice
 
 
 def _shape(regions):

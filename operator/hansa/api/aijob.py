@@ -45,6 +45,7 @@ HARMLESS_ENV = (
 HARMLESS_ENV_PREFIXES = ("RAY_AIR_", "RAY_DATA_", "RAY_TRAIN_", "RAY_TUNE_")
 """What frameworks read and nothing that guards a run: these begin with a reserved prefix and may be set."""
 SERVED_WORKLOADS = frozenset(KINDS_OF_WORK) - {"Inference"}
+LONGEST_RUNTIME_S = 30 * 86_400
 MAX_JOB_BYTES = 128 << 10
 """Metadata and spec of a job, as JSON: a hub keeps all jobs in memory, and every grant carries one."""
 UNSERVED = f"Inference is not served yet; use {' or '.join(sorted(SERVED_WORKLOADS))}"
@@ -227,7 +228,10 @@ class AIJobSpec(Model):
     residency: Residency = Field(description="Where the job may run, beyond what its data demands.")
     priority: int = Field(default=0, ge=0, le=1000, description="Higher runs first.")
     max_runtime_seconds: int = Field(
-        default=86_400, ge=1, le=2_592_000, description="The member stops the job after this long."
+        default=86_400,
+        ge=1,
+        le=LONGEST_RUNTIME_S,
+        description="The member stops the job after this long.",
     )
     checkpoint_seconds: int = Field(
         default=0,

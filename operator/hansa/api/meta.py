@@ -261,7 +261,8 @@ class Model(BaseModel):
 def first_fault(error: ValidationError) -> str:
     """Return the first thing that is wrong with an object, as ``field: what is wrong``."""
     fault = error.errors(include_url=False, include_input=False)[0]
-    what = fault["msg"].removeprefix("Value error, ")
+    pattern = str((fault.get("ctx") or {}).get("pattern"))
+    what = PATTERN_ADVICE.get(pattern) or fault["msg"].removeprefix("Value error, ")
     return f"{'.'.join(map(str, fault['loc'])) or 'spec'}: {what}"[:500]
 
 

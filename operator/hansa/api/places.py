@@ -94,6 +94,38 @@ The API server is given this much: of five thousand regions a pattern would be t
 
 MISTAKEN = {"UK": "GB", "EL": "GR"}
 """What people write for a country → its ISO code. EU documents write both."""
+ALSO_CALLED = {
+    "europe": "EU, EEA or a country of it",
+    "eu27": "EU",
+    "eur": "EU, which is a bloc; EUR is its currency",
+    "european union": "EU",
+    "global": WORLD,
+    "anywhere": WORLD,
+    "any": WORLD,
+    "*": WORLD,
+    "england": "GB or GB-ENG",
+    "scotland": "GB or GB-SCT",
+    "wales": "GB or GB-WLS",
+    "great britain": "GB",
+    "holland": "NL",
+    "turkey": "TR",
+    "deutschland": "DE",
+    "schweiz": "CH",
+    "suisse": "CH",
+    "österreich": "AT",
+    "españa": "ES",
+    "eesti": "EE",
+    "suomi": "FI",
+    "sverige": "SE",
+    "norge": "NO",
+    "danmark": "DK",
+    "latvija": "LV",
+    "lietuva": "LT",
+    "polska": "PL",
+    "italia": "IT",
+    "brasil": "BR",
+}
+"""What people call a place, in small letters → what to write; names in English are pycountry's."""
 UNASSIGNED = {"XK": "ISO 3166 has assigned no code to Kosovo, so no rule can name it"}
 """Codes in use that ISO has not assigned: no rule could say whose they are."""
 
@@ -163,11 +195,24 @@ def unknown(place: str, also: frozenset[str] = frozenset()) -> str:
         return f"there is no place {place}; write {MISTAKEN[country]}{place[len(country) :]}"
     if country in UNASSIGNED:
         return f"there is no place {place}: {UNASSIGNED[country]}"
-    named = _code_of(place)
+    named = ALSO_CALLED.get(place.strip().casefold()) or _as_written(place, also) or _code_of(place)
     if named:
         return f"there is no place {place}; write {named}"
     near = _nearest(place, also)
     return f"there is no place {place}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+
+
+def _as_written(place: str, also: frozenset[str]) -> str:
+    """Return the place that differs in capitals, spaces or the dash alone; empty: there is none.
+
+    >>> _as_written("eu", frozenset()), _as_written("us_ca ", frozenset())
+    ('EU', 'US-CA')
+    """
+    text = place.strip().replace("_", "-").replace("\u2013", "-")
+    for name in (*BLOCS, *sorted(also)):
+        if name.casefold() == text.casefold():
+            return name
+    return text.upper() if is_jurisdiction(text.upper()) else ""
 
 
 def _nearest(place: str, also: frozenset[str]) -> list[str]:

@@ -255,6 +255,9 @@ class SovereignNodeStatus(Model):
         default=(), max_length=256, description="Data sets announced."
     )
     agent_version: str | None = Field(default=None, max_length=40, description="Agent version.")
+    grant_format: int = Field(
+        default=1, ge=1, le=1_000_000, description="Latest format of grants that the agent reads."
+    )
     kuberay_version: str | None = Field(default=None, max_length=40, description="KubeRay version.")
     release_key: PublicKey | None = Field(
         default=None,

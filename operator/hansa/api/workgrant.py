@@ -36,6 +36,12 @@ from hansa.api.meta import (
 )
 from hansa.api.residency import Overlay
 
+GRANT_FORMAT = 1
+"""Of the grants that this hub writes and this agent reads: one more with every field that an agent without it refuses.
+
+Hubs write no grants to agents of a lower one. A test goes by the schema: what changes it has to say which it is.
+"""
+
 
 class Signature(Model):
     """An Ed25519 signature over the DSSE pre-authentication encoding of the canonical grant."""

@@ -27,7 +27,8 @@ _LABEL_KEY = (
     r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 )
 _URL = r"^(http://[A-Za-z0-9.:\[\]-]+)?$"
-QUANTITY = r"^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+# An emptyDir whose limit is 0 has none: kubelets look at limits above it alone.
+SOME = r"^0*[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 _OURS = re.compile(
     r"(^|\.)(hansa\.dev|ray\.io)/|^(batch\.)?(kubernetes\.io/)?(job-name|controller-uid)$"
     r"|^app\.kubernetes\.io/(name|created-by|managed-by)$"
@@ -101,8 +102,8 @@ class ResolverRow(Row):
     def _check(self) -> Self:
         if bool(self.namespace) == bool(self.cidr):
             raise ValueError("a row of dns gives namespace or cidr, one of them")
-        if self.cidr and str(ipaddress.ip_network(self.cidr)) != self.cidr:
-            raise ValueError(f"dns: {self.cidr} is not how a network is written")
+        if self.cidr and (right := str(ipaddress.ip_network(self.cidr, strict=False))) != self.cidr:
+            raise ValueError(f"dns: {self.cidr} is not how a network is written; write {right}")
         return self
 
 
@@ -140,10 +141,10 @@ class RunsCheckpoints(Group):
         pattern=_OR_NONE,
         description="Storage class of the volumes, with reclaimPolicy Retain; empty: none are lent.",
     )
-    size: str = Field(default="100Gi", pattern=QUANTITY, description="Size of each.")
+    size: str = Field(default="100Gi", pattern=SOME, description="Size of each.")
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = Field(
         default="ReadWriteMany",
-        description="ReadWriteOnce: for members where one machine takes runs.",
+        description="ReadWriteOnce: where one machine takes runs; where several do, none is then lent.",
     )
     retention_seconds: int = Field(
         default=7 * 86_400,
@@ -200,7 +201,7 @@ class Runs(Group):
     )
     scratch_size: str = Field(
         default="16Gi",
-        pattern=QUANTITY,
+        pattern=SOME,
         description="Size limit of the scratch volume at /tmp, per pod.",
     )
     termination_grace_seconds: int = Field(

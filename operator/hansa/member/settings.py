@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, LogLevel, MemberKubeconfig, Serving
 from hansa.api.job.log_window import LONGEST_KEPT_S
-from hansa.member.run_settings import KEY, QUANTITY, Row, Runs, refuse_state
+from hansa.member.run_settings import KEY, SOME, Row, Runs, refuse_state
 from hansa.reconcile.member.contracts.terms import (
     LONGEST_START_LIMIT_S,
     START_LIMIT_S,
@@ -115,13 +115,14 @@ class Logs(Group):
 
 
 RESERVED = r"^(?!LD_|NVIDIA_|CUDA_|HANSA_|RAY_)[A-Za-z_][A-Za-z0-9_]*$"
-_LABEL = r"^[A-Za-z0-9.-]+/[A-Za-z0-9._-]+$"
+_RESOURCE = r"^[A-Za-z0-9.-]+/[A-Za-z0-9._-]+$"
+_LABEL = r"^([A-Za-z0-9.-]+/)?[A-Za-z0-9._-]+$"
 
 
 class AcceleratorRow(Row):
     """One more accelerator that this member lends."""
 
-    resource: str = Field(pattern=_LABEL, description="Extended resource, as in allocatable.")
+    resource: str = Field(pattern=_RESOURCE, description="Extended resource, as in allocatable.")
     gpu_class: str = Field(
         default="",
         pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
@@ -132,7 +133,7 @@ class AcceleratorRow(Row):
     )
     memory: str = Field(
         default="",
-        pattern=f"^$|{QUANTITY}",
+        pattern=f"^$|{SOME}",
         description="Memory of one card; empty: by memoryLabel.",
     )
     memory_label: str = Field(

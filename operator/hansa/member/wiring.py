@@ -151,7 +151,9 @@ def assemble(
         ),
         runs=WorkQueue(first_retry_s=settings.timing.retry_seconds),
         jitter=jitter,
-        cluster_state=ClusterState(rules=settings.machine_rules()),
+        cluster_state=ClusterState(
+            rules=settings.machine_rules(), checkpoints=settings.runs.checkpoint_rules()
+        ),
     )
     context.epochs.is_live = partial(is_live, context)
     metering, objects = Metering(context), RunObjects(context)

@@ -10,15 +10,18 @@ from fractions import Fraction
 from functools import lru_cache
 
 _FORM = re.compile(
-    r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi|[eE][0-9]+)?$", re.ASCII
+    r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][0-9]+)?$", re.ASCII
 )
 _FACTORS: dict[str, Fraction] = {
     "": Fraction(1),
-    "m": Fraction(1, 1000),
-    **{suffix: Fraction(1000**power) for power, suffix in enumerate(("k", "M", "G", "T", "P"), 1)},
+    **{suffix: Fraction(1, 1000**power) for power, suffix in enumerate(("m", "u", "n"), 1)},
+    **{
+        suffix: Fraction(1000**power)
+        for power, suffix in enumerate(("k", "M", "G", "T", "P", "E"), 1)
+    },
     **{
         suffix: Fraction(1024**power)
-        for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), 1)
+        for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)
     },
 }
 _LARGEST_EXPONENT = 30
@@ -51,7 +54,7 @@ def _exact(quantity: str) -> Fraction:
     if match is None:
         raise ValueError(f"{quantity!r} is not a Kubernetes quantity")
     number, suffix = match.group(1), match.group(2) or ""
-    if suffix[:1] in {"e", "E"}:
+    if suffix[1:].isdecimal():
         exponent = int(suffix[1:])
         if exponent > _LARGEST_EXPONENT:
             raise ValueError(f"{quantity!r} is too large")

@@ -231,6 +231,7 @@ PODS: Mapping[str, PodEscape] = {
         "pod-volumes",
     ),
     "scratch without end": (VOLUME, _volume(emptyDir={}), "pod-volumes"),
+    "scratch whose end is 0": (VOLUME, _volume(emptyDir={"sizeLimit": "0"}), "pod-volumes"),
     "huge pages": (
         VOLUME,
         _volume(emptyDir={"medium": "HugePages", "sizeLimit": "1Mi"}),

@@ -79,6 +79,71 @@ def test_one_that_is_none_is_a_sentence(files, tmp_path, text):
         assert from_kubeconfigs((bad, *files)).server == "https://first"
 
 
+UNREAD = {
+    "a provider that kubectl dropped": (
+        {"auth-provider": {"name": "oidc"}},
+        {},
+        "auth-provider of me",
+    ),
+    "a password": ({"username": "jane", "password": "SECRET"}, {}, "username of me"),
+    "another user": ({"token": "SECRET", "as": "auditor"}, {}, "as of me"),
+    "another user's groups": ({"token": "SECRET", "as-groups": ["readers"]}, {}, "as-groups of me"),
+    "any certificate": (
+        {"token": "SECRET"},
+        {"insecure-skip-tls-verify": True},
+        "certificate-authority",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_is_not_heeded_is_refused(tmp_path, case):
+    """Else one would be nobody at the server, or more than one asked to be."""
+    user, cluster, words = UNREAD[case]
+    path = write(
+        tmp_path / "k" / "config",
+        current="work",
+        context={"work": {"cluster": "hub", "user": "me"}},
+        cluster={"hub": {"server": "https://first"} | cluster},
+        user={"me": user},
+    )
+    with pytest.raises(Terminal, match=words) as told:
+        from_kubeconfigs((path,))
+    assert "SECRET" not in str(told.value)
+
+
+def test_without_a_context_the_ones_there_are_are_named(tmp_path):
+    path = write(tmp_path / "k" / "config", context={"a": {}, "b": {}})
+    with pytest.raises(Terminal, match="give --context, one of: a, b"):
+        from_kubeconfigs((path,))
+
+
+PLUGINS = {
+    "that is not there": (
+        "no-such-plugin",
+        "Run: install it.",
+        "is not installed. Run: install it.",
+    ),
+    "that gives nothing": ("true", "", "gave no token"),
+}
+
+
+@pytest.mark.parametrize("case", PLUGINS)
+def test_a_plugin_that_gives_no_token_is_told_and_nobody_is_asked_without_one(tmp_path, case):
+    command, hint, words = PLUGINS[case]
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": command}
+    plugin |= {"interactiveMode": "Never", "installHint": hint}
+    path = write(
+        tmp_path / "k" / "config",
+        current="work",
+        context={"work": {"cluster": "hub", "user": "me"}},
+        cluster={"hub": {"server": "http://first"}},
+        user={"me": {"exec": plugin}},
+    )
+    with pytest.raises(Terminal, match=words):
+        from_kubeconfigs((path,)).token_command()
+
+
 async def test_a_server_that_is_not_there_is_told_without_the_librarys_innards():
     place = Connection("https://127.0.0.1:9", ca_pem="")
     async with KubeCluster(place, clock=SystemClock()) as cluster:

@@ -37,9 +37,12 @@ REFUSED = {
     "a runtime class that is none": ({"runtime_class_name": "x' || true"}, "runtime_class_name"),
     "a resolver nowhere": ({"dns": [{"port": 53}]}, "namespace or cidr"),
     "a resolver twice": ({"dns": [{"namespace": "a", "cidr": "192.0.2.1/32"}]}, "namespace or cidr"),
-    "no network": ({"dns": [{"cidr": "192.0.2.1/24"}]}, "host bits"),
+    "no network": ({"dns": [{"cidr": "192.0.2.1/24"}]}, "write 192.0.2.0/24"),
     "a proxy by TLS": ({"proxy": {"https": "https://proxy:3128"}}, "https"),
     "scratch of a word": ({"scratch_size": "much"}, "scratch_size"),
+    "scratch without a limit": ({"scratch_size": "0Gi"}, "scratch_size"),
+    "checkpoints of nothing": ({"checkpoints": {"size": "0"}}, "size"),
+    "an address for a network": ({"dns": [{"cidr": "169.254.20.10"}]}, "write 169.254.20.10/32"),
     "no such field": ({"pull_secrets": ["x"]}, "pull_secrets"),
 }  # fmt: skip
 

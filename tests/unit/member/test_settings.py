@@ -26,6 +26,7 @@ REFUSED = {
         "LD_PRELOAD",
     ),
     "all resources": ({"accelerators": [{"resource": "*", "gpuClass": "x"}]}, "resource"),
+    "memory of nothing": ({"accelerators": [{"resource": "x.example/y", "gpuClass": "x", "memory": "0"}]}, "memory"),
     "no such field": ({"accelerators": [{"resource": "x.example/y", "class": "x"}]}, "class"),
     "another architecture": ({"architecture": "riscv64"}, "architecture"),
 }  # fmt: skip
@@ -36,6 +37,16 @@ def test_bad_settings_are_named(name):
     given, word = REFUSED[name]
     with pytest.raises(ValidationError, match=word):
         Machines.model_validate(given)
+
+
+def test_a_label_without_a_domain_may_tell_the_class():
+    """AKS and many sites of their own write ``accelerator``, ``gpu-type``."""
+    rows = [
+        {"resource": "nvidia.com/gpu", "classLabel": "accelerator", "memoryLabel": "gpu-memory"}
+    ]
+    assert (
+        Machines.model_validate({"accelerators": rows}).accelerators[0].class_label == "accelerator"
+    )
 
 
 def test_they_come_from_the_environment_as_the_chart_writes_them(monkeypatch):

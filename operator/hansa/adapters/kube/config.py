@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,12 @@ _FILES_IN: dict[str, tuple[str, tuple[str, ...]]] = {
     "users": ("user", ("client-certificate", "client-key", "tokenFile")),
 }
 """Table → what its rows hold, and which of it are files."""
+_IDENTITY = "use a token, a client certificate or an exec plugin that gives a token"
+_UNREAD_OF_USER = dict.fromkeys(
+    ("auth-provider", "username", "password"), _IDENTITY
+) | dict.fromkeys(("as", "as-uid", "as-groups", "as-user-extra"), "use that user's own credentials")
+_UNREAD_OF_CLUSTER = {"insecure-skip-tls-verify": "give certificate-authority, or its data"}
+"""Fields of kubeconfigs that mean something and are not read → what to do instead."""
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -77,9 +84,16 @@ def from_kubeconfigs(paths: Sequence[Path], *, context: str = "") -> Connection:
     """
     document = _merged(paths)
     name = context or str(document.get("current-context", ""))
+    if not name:
+        known = ", ".join(str(row.get("name")) for row in document["contexts"]) or "none there"
+        raise Terminal(
+            f"the kubeconfig has no current-context; give --context, one of: {known}",
+            reason="NoConnection",
+        )
     chosen = _named(document, "contexts", name, "context")
     cluster = _named(document, "clusters", str(chosen.get("cluster", "")), "cluster")
     user = _named(document, "users", str(chosen.get("user", "")), "user")
+    _refuse_unread(chosen, cluster, user)
     return Connection(
         server=str(cluster.get("server", "")).rstrip("/"),
         ca_file=_file(cluster, "certificate-authority"),
@@ -90,11 +104,27 @@ def from_kubeconfigs(paths: Sequence[Path], *, context: str = "") -> Connection:
         key_pem=_data(user, "client-key-data"),
         token_file=_file(user, "tokenFile"),
         token=str(user.get("token", "")),
-        token_command=_token_command(paths, name) if "exec" in user else None,
+        token_command=_token_command(paths, name, user["exec"]) if "exec" in user else None,
         server_name=str(cluster.get("tls-server-name", "")),
         namespace=str(chosen.get("namespace", "default")),
         proxy=str(cluster.get("proxy-url", "")),
     )
+
+
+def _refuse_unread(
+    chosen: Mapping[str, Any], cluster: Mapping[str, Any], user: Mapping[str, Any]
+) -> None:
+    """Raise ``Terminal`` for what kubectl would heed and this does not: the user would be another, or nobody."""
+    for table, name, facts in (
+        (_UNREAD_OF_USER, chosen.get("user"), user),
+        (_UNREAD_OF_CLUSTER, chosen.get("cluster"), cluster),
+    ):
+        for field, way_out in table.items():
+            if facts.get(field):
+                raise Terminal(
+                    f"kubeconfig: {field} of {name} is not heeded here; {way_out}",
+                    reason="NoConnection",
+                )
 
 
 def with_token(place: Connection, token: str) -> Connection:
@@ -167,8 +197,15 @@ def _data(table: Mapping[str, Any], name: str) -> str:
         raise Terminal(f"kubeconfig: {name} is not base64 PEM", reason="NoConnection") from error
 
 
-def _token_command(paths: Sequence[Path], context: str) -> Callable[[], str]:
+def _token_command(paths: Sequence[Path], context: str, plugin: object) -> Callable[[], str]:
+    facts = plugin if isinstance(plugin, dict) else {}
+    command, hint = str(facts.get("command", "")), str(facts.get("installHint") or "").strip()
+
     def run() -> str:
+        beside = next((p.parent / command for p in paths if (p.parent / command).is_file()), None)
+        if shutil.which(command) is None and not ("/" in command and beside):
+            said = f"the exec plugin of context {context}, {command or '(no command)'}, is not installed"
+            raise Terminal(f"{said}. {hint}" if hint else said, reason="NoConnection")
         from kubernetes import client, config  # noqa: PLC0415  # see the module docstring
 
         settings = client.Configuration()
@@ -176,6 +213,12 @@ def _token_command(paths: Sequence[Path], context: str) -> Callable[[], str]:
             os.pathsep.join(map(str, paths)), context, client_configuration=settings
         )
         header = settings.get_api_key_with_prefix("authorization") or ""
+        if not header:
+            raise Terminal(
+                f"the exec plugin of context {context}, {command}, gave no token; client certificates of"
+                " plugins are not read",
+                reason="NoConnection",
+            )
         return str(header).removeprefix("Bearer ")
 
     return run

@@ -67,12 +67,16 @@ RESERVED = (
     " count the head as one of its workers: choose another"
 )
 MOST_GROUPS = 8
+MOST_WORKERS = 1024
+"""In a group."""
 MOST_IN_GANG = 16_384
 """No shape has more: 1,024 workers in each group, and the head."""
 MOST_ON_A_POD = 16
 """GPUs."""
+SPLIT_PODS = "Make more workers of the smaller number, or two jobs"
 EQUAL_GPUS = (
-    "must be 0 or as many as ray.workers.gpus: the pods of a job that have GPUs have equally many"
+    "must be 0 or as many as ray.workers.gpus: the pods of a job that have GPUs have equally many."
+    f" {SPLIT_PODS}"
 )
 NO_POD = "may be 0 only where the head has GPUs: a head without GPUs takes no tasks; give count at least 1"
 """What is said of shapes that no member places."""
@@ -98,7 +102,7 @@ class WorkerGroup(Resources):
         description="Name of the group; the first group, ray.workers, is called workers.",
         json_schema_extra=checked(rule(f"!(self in {[*RESERVED_NAMES]})", RESERVED)),
     )
-    count: int = Field(default=1, ge=1, le=1024, description="Workers of the group.")
+    count: int = Field(default=1, ge=1, le=MOST_WORKERS, description="Workers of the group.")
     gpus: int = Field(
         default=0,
         ge=0,
@@ -143,11 +147,14 @@ class Workers(Resources):
     count: int = Field(
         default=1,
         ge=0,
-        le=1024,
+        le=MOST_WORKERS,
         description="Workers to run; 0 where the head has the GPUs and works alone.",
     )
     min_count: int | None = Field(
-        default=None, ge=1, le=1024, description="Elastic jobs: fewest workers that are useful."
+        default=None,
+        ge=1,
+        le=MOST_WORKERS,
+        description="Elastic jobs: fewest workers that are useful.",
     )
     gpus: int = Field(default=0, ge=0, le=MOST_ON_A_POD, description="GPUs of each worker.")
     custom_resources: tuple[CustomResource, ...] = Field(

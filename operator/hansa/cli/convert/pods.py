@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hansa.api.aijob import is_reserved_env
+from hansa.api.meta import ENV_NAME, QUANTITY
 from hansa.cli.convert.taking import Taking
 from hansa.errors import Terminal
 from hansa.model.quantities import millis, units
+from hansa.reconcile.member.inventory.accelerators import BUILT_IN, is_unknown_accelerator
 
 CODE, SECRETS = "/code", "/secrets"
 SCRATCH = "/tmp"  # noqa: S108  # in a run
@@ -70,11 +73,8 @@ def take_shape(taking: Taking, group: str) -> Shape:
     at = f"{group}.template.spec.containers[0].resources"
     limits, requests = taking.take(f"{at}.limits") or {}, taking.take(f"{at}.requests") or {}
     asked = {**limits, **requests}
-    gpus = {k: int(v) for k, v in asked.items() if k.endswith(GPU_SUFFIX) and int(v)}
-    unknown = sorted(k for k in asked if k not in PLAIN and not k.endswith(GPU_SUFFIX))
-    if unknown or len(gpus) > 1:
-        kinds = ", ".join(unknown or sorted(gpus))
-        raise Terminal(f"{at} asks for {kinds}: an AIJob asks for GPUs of one class, nothing else")
+    gpus = {k: many for k, v in asked.items() if _is_card(k) and (many := _whole(at, k, v))}
+    _pass_over(taking, at, asked, gpus)
     if "ephemeral-storage" in asked:
         taking.note(f"{at}.requests.ephemeral-storage", "scratch is the member's: /tmp")
     more = limits.get("cpu")
@@ -84,7 +84,44 @@ def take_shape(taking: Taking, group: str) -> Shape:
     memory = str(limits.get("memory") or requests.get("memory") or MEMORY)
     custom = _custom(taking, group)
     kind = next(iter(gpus), "")
-    return Shape(str(asked.get("cpu", CPU)), memory, sum(gpus.values()), kind, custom)
+    cpu = _written(str(asked.get("cpu", CPU)), lambda quantity: f"{millis(quantity)}m")
+    memory = _written(memory, lambda quantity: str(units(quantity)))
+    return Shape(cpu, memory, sum(gpus.values()), kind, custom)
+
+
+def _is_card(resource: str) -> bool:
+    return resource.endswith(GPU_SUFFIX) or any(row.matches(resource) for row in BUILT_IN)
+
+
+def _whole(at: str, resource: str, many: object) -> int:
+    thousandths = millis(str(many))
+    if thousandths % 1000:
+        raise Terminal(
+            f"{at} asks for {many} {resource}: an AIJob's pods have whole cards or slices"
+        )
+    return thousandths // 1000
+
+
+def _pass_over(taking: Taking, at: str, asked: Mapping[str, Any], gpus: Collection[str]) -> None:
+    """Tell of resources that no AIJob asks for; where the program cannot do without, refuse."""
+    others = [name for name in asked if name not in PLAIN and not _is_card(name)]
+    needed = sorted(name for name in others if is_unknown_accelerator(name, BUILT_IN))
+    if len(gpus) > 1:
+        needed += sorted(gpus)
+    if needed:
+        raise Terminal(
+            f"{at} asks for {', '.join(needed)}: an AIJob asks for GPUs of one class. Take the group, or what"
+            " it asks for, out of the manifest to convert the rest"
+        )
+    for name in sorted(others):
+        taking.note(
+            f"{at}.limits.{name}", "members lend CPU, memory and GPUs: the job asks for none"
+        )
+
+
+def _written(quantity: str, write: Callable[[str], str]) -> str:
+    """Return a quantity in the way an AIJob has them."""
+    return quantity if re.fullmatch(QUANTITY, quantity) else write(quantity)
 
 
 def weight(shape: Shape, count: int) -> tuple[int, int, int]:
@@ -145,9 +182,14 @@ def _take_variable(taking: Taking, path: str, variable: Mapping[str, Any], into:
         key = source["secretKeyRef"].get("key")
         if key != name:
             taking.note(path, f"the variable is called {key}, as the key of the secret is")
-    elif not source and not is_reserved_env(name):
+    elif not source and is_settable(name):
         taking.take(path)
         into.set(taking, path, name, str(variable.get("value", "")))
+
+
+def is_settable(name: str) -> bool:
+    """Tell whether an AIJob may set a variable of this name."""
+    return bool(re.fullmatch(ENV_NAME, name)) and not is_reserved_env(name)
 
 
 def _take_volume(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from hansa.api.aijob import AIJobSpec, is_reserved_env
+from hansa.api.aijob import LONGEST_RUNTIME_S, AIJobSpec, is_reserved_env
 from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.retry import MOST_RETRIES, RETRIES, Cause
-from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION
-from hansa.cli.convert.pods import Contents, take_contents, take_shape
-from hansa.cli.convert.shape import RESOURCES, gang_of, take_group
+from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION, first_fault
+from hansa.cli.convert.pods import Contents, is_settable, take_contents, take_shape
+from hansa.cli.convert.shape import LONGEST_NAME, RESOURCES, gang_of, take_group
 from hansa.cli.convert.taking import Note, Taking
 from hansa.errors import Terminal
 from hansa.ports import Manifest
@@ -25,6 +26,16 @@ SPEC = {"RayJob": "spec", "RayCronJob": "spec.jobTemplate", "RayCluster": ""}
 """Kind → where the job's spec stands; a RayCluster has none."""
 SHELL = re.compile(r"[;&|<>`$()*?~\[{#\n]|^\w+=")
 INSTALLERS = ("pip", "uv")
+OPTIONS = {
+    "ray.version": "--ray-version VERSION, the Ray in the image",
+    "residency.location": "--location PLACE",
+    "residency.legalControl": "--legal-control PLACE",
+    "pool": "--pool NAME",
+    "image": "--image NAME@sha256:…",
+    "entrypoint": "--entrypoint COMMAND",
+    "ray.workers.gpuClass": "--gpu-class CLASS",
+}
+"""Field of the AIJob → the option that sets it."""
 NVIDIA = "nvidia.com/gpu"
 OWN_CAUSES = (Cause.APP_FAILED, Cause.OUT_OF_MEMORY, Cause.SCRATCH_FULL)
 """Ends that KubeRay tries again, and an AIJob only where its owner says so."""
@@ -59,12 +70,21 @@ def convert(documents: Iterable[object], choice: Choice) -> list[Conversion]:
     Raises:
         Terminal: naming the field that no AIJob can hold, or that must be given.
     """
-    held = [document for document in documents if isinstance(document, dict)]
+    held = [*_unpacked(documents)]
     maps = dict(map(_named, (one for one in held if one.get("kind") == "ConfigMap")))
     made = [_guarded(one, maps, choice) for one in held if one.get("kind") in SPEC]
     if not made:
         raise Terminal(f"no {', '.join(SPEC)} in this manifest")
     return made
+
+
+def _unpacked(documents: Iterable[object]) -> Iterator[Manifest]:
+    """Yield the objects of a manifest: ``kubectl get -o yaml`` prints several as one List."""
+    for document in documents:
+        if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
+            yield from _unpacked(document.get("items") or ())
+        elif isinstance(document, dict):
+            yield document
 
 
 def _named(config_map: Manifest) -> tuple[str, Mapping[str, str]]:
@@ -96,14 +116,14 @@ def _convert(
         raise Terminal(f"{at}.clusterSelector: a run has a cluster of its own; give rayClusterSpec")
     contents = Contents(maps)
     groups = taking.peek(f"{cluster}.workerGroupSpecs") or []
-    if not isinstance(taking.peek(f"{cluster}.headGroupSpec.template.spec.containers[0]"), dict):
-        raise Terminal(f"{cluster}.headGroupSpec has no container")
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         raise Terminal(f"{cluster}.workerGroupSpecs is no list of groups")
     paths = [f"{cluster}.workerGroupSpecs[{number}]" for number in range(len(groups))]
     elastic = bool(taking.peek(f"{cluster}.enableInTreeAutoscaling"))
     paths = [path for path in paths if _has_workers(taking, path, elastic=elastic)]
     for group in (f"{cluster}.headGroupSpec", *paths):
+        if not isinstance(taking.peek(f"{group}.template.spec.containers[0]"), dict):
+            raise Terminal(f"{group} has no container")
         take_contents(taking, group, contents)
     _take_runtime_env(taking, at, contents)
     spec: Manifest = {
@@ -136,15 +156,21 @@ def _check(spec: Manifest) -> None:
     try:
         AIJobSpec.model_validate(spec)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Terminal(f"the AIJob's spec.{where}: {first['msg']}") from None
+        fault = first_fault(error)
+        where = fault.partition(":")[0]
+        option = next((name for at, name in OPTIONS.items() if where.startswith(at)), "")
+        way_out = f"; give {option}" if option else "; change it in the manifest first"
+        raise Terminal(f"the AIJob's spec.{fault}{way_out}") from None
 
 
 def _metadata(taking: Taking) -> Manifest:
-    name = taking.take("metadata.name") or str(taking.take("metadata.generateName", "job"))
+    given = str(taking.take("metadata.name") or taking.take("metadata.generateName", "job"))
+    # A dot at the end is no name's, nor is what is cut off.
+    name = re.sub(r"[^a-z0-9]+", "-", given.lower())[:LONGEST_NAME].strip("-") or "job"
+    if name != given.rstrip("-"):
+        taking.note("metadata.name", f"{given} is no name of an AIJob: it is {name} now")
     namespace = taking.take("metadata.namespace")
-    return {"name": name.rstrip("-")} | ({"namespace": namespace} if namespace else {})
+    return {"name": name} | ({"namespace": namespace} if namespace else {})
 
 
 def _image(taking: Taking, cluster: str, groups: Sequence[str], choice: Choice) -> str:
@@ -231,13 +257,22 @@ def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
         raise Terminal(f"{path} is no mapping: write env_vars, pip and the like as its keys")
     for key, value in wanted.items():
         if key == "env_vars" and isinstance(value, dict):
-            contents.env |= {k: str(v) for k, v in value.items() if not is_reserved_env(k)}
-            for name in filter(is_reserved_env, value):
-                taking.note(f"{path}.env_vars.{name}", "the platform sets this variable itself")
+            _take_env_vars(taking, f"{path}.env_vars", value, contents)
         elif key in INSTALLERS and (lock := _lock(value)):
             contents.lock = lock
         else:
             taking.note_dropped(f"{path}.{key}")
+
+
+def _take_env_vars(taking: Taking, path: str, wanted: Manifest, contents: Contents) -> None:
+    for name, value in wanted.items():
+        if is_reserved_env(str(name)):
+            taking.note(f"{path}.{name}", "the platform sets this variable itself")
+        elif value is None or not is_settable(str(name)):
+            taking.note_dropped(f"{path}.{name}")
+        else:
+            # As JSON and Ray write it: true, not Python's True.
+            contents.env[str(name)] = value if isinstance(value, str) else json.dumps(value)
 
 
 def _lock(wanted: Any) -> str:
@@ -259,6 +294,10 @@ def _times(taking: Taking, at: str) -> dict[str, Any]:
     if found["maxRuntimeSeconds"] is None:
         advice = "not given: an AIJob is stopped after a day; set spec.maxRuntimeSeconds for more"
         taking.note(f"{at}.activeDeadlineSeconds", advice)
+    elif int(found["maxRuntimeSeconds"]) > LONGEST_RUNTIME_S:
+        advice = f"{found['maxRuntimeSeconds']} s: an AIJob runs {LONGEST_RUNTIME_S} s at most"
+        taking.note(f"{at}.activeDeadlineSeconds", f"{advice}, and saves its work before")
+        found["maxRuntimeSeconds"] = LONGEST_RUNTIME_S
     if taking.take(f"{at}.ttlSecondsAfterFinished") is not None:
         advice = (
             "the cluster goes at once; in an AIJob it would remove the job itself and its result"

@@ -7,14 +7,17 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from hansa.api.job.ray_shape import MOST_GROUPS, RESERVED_NAMES
+from hansa.api.job.ray_shape import MOST_GROUPS, MOST_WORKERS, RESERVED_NAMES, SPLIT_PODS
 from hansa.api.meta import DNS_LABEL
 from hansa.cli.convert.pods import Shape, take_shape, weight
 from hansa.cli.convert.taking import Taking
+from hansa.errors import Terminal
 from hansa.ports import Manifest
 
 RESOURCES = ".template.spec.containers[0].resources"
 LONGEST_NAME = 63
+UNBOUNDED = 2**31 - 1
+"""What KubeRay writes for maxReplicas where nobody gave it."""
 NO_TASKS = "an AIJob's head without GPUs takes no tasks: give workers its CPUs"
 
 
@@ -36,10 +39,16 @@ def take_group(taking: Taking, path: str, *, elastic: bool) -> Group:
     most = taking.take(f"{path}.maxReplicas")
     wanted = max(least, int(taking.take(f"{path}.replicas", least)))
     hosts = int(taking.take(f"{path}.numOfHosts", 1))
+    most = None if most == UNBOUNDED else most
     if elastic and most is None:
         taking.note(f"{path}.maxReplicas", f"not given: the job has {max(1, wanted)} at most")
     count = max(1, int(most or wanted) if elastic else wanted) * hosts
     fewest = max(1, least) * hosts if elastic else count
+    if count > MOST_WORKERS:
+        where = "maxReplicas" if elastic and most else "replicas"
+        raise Terminal(
+            f"{path}.{where}: {count} workers, an AIJob's group has {MOST_WORKERS} at most: lower it"
+        )
     return Group(path, name, count, fewest, take_shape(taking, path))
 
 
@@ -82,7 +91,8 @@ def _is_alike(shape: Shape, first: Shape) -> bool:
 def _why_not(shape: Shape, first: Shape) -> str:
     if _is_alike(shape, first):
         return f"an AIJob has {MOST_GROUPS} groups at most beside its first"
-    return f"all pods of an AIJob that have GPUs have equally many of one class: here {first.gpus}"
+    said = f"all pods of an AIJob that have GPUs have equally many of one class: here {first.gpus}"
+    return f"{said}. {SPLIT_PODS}"
 
 
 def _head(taking: Taking, at: str, head: Shape, first: Shape) -> Manifest:
@@ -92,7 +102,8 @@ def _head(taking: Taking, at: str, head: Shape, first: Shape) -> Manifest:
         return _resources(replace(head, custom=()))
     if head.gpus:
         said = (
-            f"{head.gpus} GPUs: an AIJob's head has as many as a worker of its first group, or none"
+            f"{head.gpus} GPUs: an AIJob's head has as many as a worker of its first group, or none."
+            f" {SPLIT_PODS}"
         )
         taking.note(at, said)
     cpus = f"{at}.rayStartParams.num-cpus"

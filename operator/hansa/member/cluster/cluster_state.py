@@ -15,6 +15,7 @@ from hansa.reconcile.member.inventory.devices import Devices, with_devices
 from hansa.reconcile.member.inventory.machine import Machine, MachineRules, read_machine
 from hansa.reconcile.member.inventory.requests import Held
 from hansa.reconcile.member.inventory.stock import Inventory, take_stock
+from hansa.reconcile.member.platform.checkpoints import CheckpointRules
 from hansa.reconcile.member.platform.resolvers import KUBERNETES, Resolver
 from hansa.reconcile.member.run_request import RESOLVER
 
@@ -58,6 +59,7 @@ class ClusterState:
     """The member's cluster, as last seen."""
 
     rules: MachineRules = field(default_factory=MachineRules)
+    checkpoints: CheckpointRules = field(default_factory=CheckpointRules)
     policy: HeldPolicy = field(default_factory=HeldPolicy)
     machines: dict[str, Machine] = field(default_factory=dict)
     kuberay: KubeRay = field(default_factory=KubeRay)
@@ -121,7 +123,10 @@ class ClusterState:
                 with_devices(machine, self.devices.get(name, ()))
                 for name, machine in self.machines.items()
             ]
-            self._lent = take_stock(machines, self.policy.spec, {}, self.others)
+            lent = take_stock(machines, self.policy.spec, {}, self.others)
+            unfit = self.checkpoints.unfit(len(lent.machines))
+            said = (f"runs.checkpoints: {unfit}",) if unfit else ()
+            self._lent = replace(lent, troubles=(*lent.troubles, *said))
         stock = {
             name: replace(gpus, held=held.get(name, 0)) for name, gpus in self._lent.stock.items()
         }

@@ -18,13 +18,16 @@ class CheckpointVolumes:
         """``rules``: what the member lends."""
         self._own, self._clock, self._rules = own, clock, rules
 
-    async def lend(self, run: str) -> Lending:
-        """Return what a run gets, and hand it over; raises ``Retryable`` while a former run holds it."""
+    async def lend(self, run: str, machines: int = 1) -> Lending:
+        """Return what a run gets, and hand it over; raises ``Retryable`` while a former run holds it.
+
+        ``machines``: how many take runs.
+        """
         if not self._rules.storage_class:
             return Lending()
         await self._check_class()
         kept = await self._kept()
-        lending = checkpoints.lend(run, kept, self._rules)
+        lending = checkpoints.lend(run, kept, self._rules, machines)
         if lending.wait:
             raise Retryable(lending.wait)
         if any(one.name == lending.volume and one.run != run for one in kept):

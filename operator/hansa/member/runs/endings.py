@@ -74,9 +74,8 @@ class Endings:
     async def _found(
         self, entry: Entry, run: Run, action: ReportFinished
     ) -> tuple[Finding, Autopsy]:
-        refused = run.workload.refused if run.workload else ""
         try:
-            return await self._objects.diagnose(entry, action.reason, action.at_s, refused)
+            return await self._objects.diagnose(entry, action.reason, action.at_s, run.workload)
         except HansaError as error:
             if self._context.runs.failures(entry.name) < READ_ATTEMPTS:
                 raise Retryable(f"pods not read: {error}") from error

@@ -159,7 +159,7 @@ class RunObjects:
         return EndReason.UNATTENDED if ended_s >= soonest_s else EndReason.NEVER_STARTED
 
     async def diagnose(
-        self, entry: Entry, end: EndReason, ended_s: float, refused: str = ""
+        self, entry: Entry, end: EndReason, ended_s: float, view: WorkloadView | None = None
     ) -> tuple[Finding, Autopsy]:
         """Return why a run ended or did not begin, by its pods and what happened to them; and which died."""
         watched = self._context.watched_for(entry)
@@ -169,7 +169,8 @@ class RunObjects:
         pods = await self._context.own.list(f"{core}/pods")
         events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
         workers = entry.spec.job_spec.ray.worker_pods(entry.spec.workers)
-        traces = Traces(pods.items, events.items, workers, ended_s, refused)
+        refused, is_held = (view.refused, view.is_held) if view else ("", False)
+        traces = Traces(pods.items, events.items, workers, ended_s, refused, is_held=is_held)
         return watched.workload.diagnose(end, traces), watched.workload.autopsy(traces)
 
     async def last_words(self, entry: Entry, pod: DeadPod) -> str:
@@ -255,7 +256,7 @@ class RunObjects:
             contract=contract,
             now_s=context.clock.now(),
             alive_until_s=alive_until_s(contract, context.contact.last_s or 0.0),
-            lending=await self.checkpoints.lend(entry.name),
+            lending=await self.checkpoints.lend(entry.name, len(inventory.machines)),
             options=RenderOptions(
                 checkpoints=context.settings.runs.checkpoint_rules(),
                 pods=pods,

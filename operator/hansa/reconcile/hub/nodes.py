@@ -26,6 +26,7 @@ from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
 from hansa.model.times import from_rfc3339
 from hansa.receipts.envelope import Keys
 from hansa.reconcile.alike import Derived
+from hansa.reconcile.grant_formats import outdated
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
 from hansa.verification.course.words import read_word
 
@@ -259,7 +260,8 @@ def micros(decimal: str) -> int:
 
 def _read_status(wire: Mapping[str, Any]) -> tuple[SovereignNodeStatus, str]:
     try:
-        return SovereignNodeStatus.model_validate(wire), ""
+        status = SovereignNodeStatus.model_validate(wire)
+        return status, outdated(status)
     except ValidationError as error:
         text = f"its agent reports a malformed status ({first_fault(error)}); upgrade the agent"
         return SovereignNodeStatus(), text

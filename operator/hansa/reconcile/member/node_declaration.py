@@ -9,6 +9,7 @@ from typing import Any
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import API_VERSION
 from hansa.api.residency import Residency
+from hansa.api.workgrant import GRANT_FORMAT
 from hansa.grants.territory import Territory
 from hansa.model.times import rfc3339
 from hansa.ports import Manifest
@@ -106,6 +107,7 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
     status: Manifest = {
         "policyGeneration": said.generation,
         "agentVersion": said.agent_version,
+        "grantFormat": GRANT_FORMAT,
         "releaseKey": said.release_key,
         "memberConditions": merged(
             old,

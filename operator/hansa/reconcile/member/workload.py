@@ -74,6 +74,8 @@ class WorkloadView:
     """Whether its pods say that they ended because nobody told them that they may live."""
     refused: str = ""
     """The API server's words where its pods could not be made; empty: they could."""
+    is_held: bool = False
+    """Whether somebody suspends it: a queue of the member's own, which has not let it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Traces:
     """How many it was to have."""
     ended_s: float = 0.0
     refused: str = ""
+    is_held: bool = False
 
 
 Role: TypeAlias = Literal["Head", "Worker", "Submitter"]

@@ -49,6 +49,10 @@ class Accelerator:
     strategy_label: str = ""
     partition_label: str = ""
     """Labels of sharing that the product does not show; pods then choose by them, too."""
+    whole: str = ""
+    """How values of ``partition_label`` begin that stand for a whole card."""
+    count_label: str = ""
+    """How many cards discovery counted: where a plugin offers more, each of them is a share."""
     taint: str = ""
     """Key of the taint that such machines carry and pods with GPUs tolerate; empty: none."""
     environment: Mapping[str, str] = field(default_factory=lambda: NOTHING)
@@ -75,6 +79,8 @@ _GKE_MEMORY = MappingProxyType(
         "nvidia-h100-80gb": "80G",
         "nvidia-h100-mega-80gb": "80G",
         "nvidia-h200-141gb": "141G",
+        "nvidia-b200": "180G",
+        "nvidia-rtx-pro-6000": "96G",
     }
 )
 """As Google states it; decimal, which is never more than there is."""
@@ -88,13 +94,18 @@ def _nvidia(resource: str, base: str = "{base}") -> Accelerator:
         memory_label=f"{base}.memory",
         replicas_label=f"{base}.replicas",
         strategy_label=f"{base}.sharing-strategy",
+        count_label=f"{base}.count",
         taint=NVIDIA_TAINT,
     )
 
 
 def _intel(resource: str) -> Accelerator:
     return Accelerator(
-        resource, vendor="intel", class_label="gpu.intel.com/product", taint=resource
+        resource,
+        vendor="intel",
+        class_label="gpu.intel.com/product",
+        count_label="gpu.intel.com/device.count",
+        taint=resource,
     )
 
 
@@ -124,6 +135,8 @@ BUILT_IN: tuple[Accelerator, ...] = (
         vendor="amd",
         class_label="amd.com/gpu.product-name",
         memory_label="amd.com/gpu.vram",
+        partition_label="amd.com/compute-memory-partition",
+        whole="spx_",
         taint="amd.com/gpu",
     ),
     _intel("gpu.intel.com/i915"),
@@ -136,8 +149,10 @@ COMPANIONS = re.compile(
 )
 """Resources beside a card that are no card."""
 LOOKS_LIKE = re.compile(
-    r"(^(nvidia|amd|gpu\.intel|habana|huawei|cambricon|furiosa|rebellions|tenstorrent)\.[a-z]+/)"
-    r"|[gxntdv]pu|neuron|gaudi|ascend|accelerator|fpga",
+    r"^(nvidia|amd|gpu\.intel|habana|huawei|cambricon|furiosa|rebellions|tenstorrent|graphcore|cerebras"
+    r"|sambanova|d-matrix|hailo|groq|untether|enflame|hygon|iluvatar|metax-tech|mthreads|kunlunxin"
+    r"|sophgo|deepx|axelera|etched)\.[a-z]+/"
+    r"|[gxntdvil]pu(?!t)|[gdr]cu|mlu|rdu|vcuda|qaic|spyre|aiu|neuron|gaudi|ascend|accelerator|fpga",
     re.IGNORECASE,
 )
 """Names of extended resources that may be accelerators. Better one told too many than a silent one."""

@@ -21,12 +21,20 @@ from hansa.reconcile.member.inventory.accelerators import (
 )
 
 MOST_CARDS = 64
+"""Of one class in one machine, as the hub is told of machines."""
 LEAST_MEMORY, MOST_MEMORY = 1 << 30, 1 << 40
 """Of a whole card or a MIG slice; beside it a label states another unit, or nothing true."""
 SHARED = "-shared"
 UNOFFERED = "but no device plugin offers it"
-_PARTITION = re.compile(r"mig-(\d+g\.\d+gb[a-z0-9.+]*)", re.IGNORECASE)
-_SIZE = re.compile(r"\d+g\.(\d+)gb")
+_PARTITION = re.compile(r"mig-((?:\d+c\.)?\d+g\.\d+gb[a-z0-9.+-]*)", re.IGNORECASE)
+_SIZE = re.compile(r"(?:\d+c\.)?\d+g\.(\d+)gb")
+_SEEN = re.compile(
+    r"feature\.node\.kubernetes\.io/pci-((03|12)\d\d_)?10de\.present"
+    r"|feature\.node\.kubernetes\.io/pci-(0380|0302|1200)_[0-9a-f]{4}\.present"
+    r"|feature\.node\.kubernetes\.io/amd-gpu|intel\.feature\.node\.kubernetes\.io/(gpu|gaudi)"
+)
+"""How node feature discovery and the makers' rules tell of cards. Of other makers only classes of PCI that are no
+screen's: 3D controllers, other display controllers, accelerators."""
 _SUFFIX = re.compile(r"[-_]SHARED$", re.IGNORECASE)
 Mark = tuple[str, str]
 """Label and value that a machine of the class has; an empty value: it has no such label."""
@@ -49,8 +57,11 @@ class Cards:
 
     @property
     def way(self) -> tuple[str, ...]:
-        """How they are asked for: cards of one class that are asked for alike can serve one job."""
-        return (self.resource, *(label for label, _ in self.marks))
+        """How they are asked for: cards of one class that are asked for alike can serve one job.
+
+        A label that some machines have and others do not cannot be asked for in one way.
+        """
+        return (self.resource, *(label if value else f"no {label}" for label, value in self.marks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +87,10 @@ def read_cards(node: Mapping[str, Any], table: tuple[Accelerator, ...]) -> Found
         there, usable = count(capacity.get(resource)), count(allocatable[resource])
         if usable < there:
             troubles.append(f"{there - usable} of {there} {resource} are not allocatable")
+        if usable > MOST_CARDS:
+            troubles.append(f"{usable} {resource} are there, of which {MOST_CARDS} are lent")
         if usable:
-            one, said = _read(resource, min(usable, MOST_CARDS), rows, labels)
+            one, said = _read(resource, usable, rows, labels)
             cards += [one] if one else []
             troubles += said
     troubles += _labelled_only(labels, allocatable, capacity, table)
@@ -103,14 +116,19 @@ def _read(
         marks=tuple(_marks(row, resource, labels)),
         environment=row.environment,
     )
-    return _sized(_cut(cards, product, row, labels), product, row, labels)
+    cut = _cut(cards, product, row, labels)
+    sized, said = _sized(cut, product, row, labels)
+    if _counted(cut, row, labels):
+        told = f"{number} {resource} of {_counted(cut, row, labels)} cards: each is a share of one"
+        said = [told, *said]
+    return replace(sized, count=min(number, MOST_CARDS)), said
 
 
 def _marks(row: Accelerator, resource: str, labels: Mapping[str, Any]) -> Iterator[Mark]:
     if not row.gpu_class:
         yield _label(row.class_label, resource), _value(row.class_label, resource, labels)
     if row.partition_label:
-        for label in (row.strategy_label, row.partition_label):
+        for label in filter(None, (row.strategy_label, row.partition_label)):
             yield label, _value(label, resource, labels)
 
 
@@ -118,12 +136,13 @@ def _cut(cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]
     """Return the cards as slices, where they are."""
     partition = _partition(cards.resource, product, row, labels)
     if partition:
-        name = "-mig-" + "-".join(re.findall(r"[a-z0-9]+", partition))
+        made_by = "" if row.whole else "-mig"
+        name = "-".join((made_by, *re.findall(r"[a-z0-9]+", partition)))
         named = (
             cards.gpu_class if cards.gpu_class.endswith(name) else _ending(cards.gpu_class, name)
         )
         cards = replace(cards, gpu_class=named, is_slice=True)
-    if _is_shared(cards.resource, product, row, labels):
+    if _is_shared(cards, product, row, labels):
         cards = replace(cards, gpu_class=_ending(cards.gpu_class, SHARED), is_slice=True)
     return cards
 
@@ -131,16 +150,29 @@ def _cut(cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]
 def _partition(resource: str, product: str, row: Accelerator, labels: Mapping[str, Any]) -> str:
     found = _PARTITION.search(resource) or _PARTITION.search(product)
     said = _value(row.partition_label, resource, labels) or (found.group(1) if found else "")
+    if row.whole and said.startswith(row.whole):
+        return ""
     return re.sub(r"[-.]shared$", "", said.lower())
 
 
-def _is_shared(resource: str, product: str, row: Accelerator, labels: Mapping[str, Any]) -> bool:
+def _is_shared(cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]) -> bool:
     return (
-        resource.endswith(".shared")
+        cards.resource.endswith(".shared")
         or bool(_SUFFIX.search(product))
-        or _value(row.strategy_label, resource, labels) not in {"", "none"}
-        or count(_value(row.replicas_label, resource, labels)) > 1
+        or _value(row.strategy_label, cards.resource, labels) not in {"", "none"}
+        or count(_value(row.replicas_label, cards.resource, labels)) > 1
+        or bool(_counted(cards, row, labels))
     )
+
+
+def _counted(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> int:
+    """Return how many cards discovery saw, where a plugin offers more and no label says that it shares them.
+
+    HAMi and Intel's ``shared-dev-num`` are like that. 0: it is not so.
+    """
+    seen = count(_value(row.count_label, cards.resource, labels))
+    told = count(_value(row.replicas_label, cards.resource, labels)) > 1
+    return 0 if told or cards.count <= seen else seen
 
 
 def _sized(
@@ -152,6 +184,9 @@ def _sized(
     size = _SIZE.match(_partition(cards.resource, product, row, labels))
     text = row.memory or said or (f"{size.group(1)}G" if size else "")
     text = text or row.memory_by_product.get(product, "")
+    if row.whole and cards.is_slice:
+        return cards, [f"memory of {cards.gpu_class} is unknown: {label} may be the whole card's"]
+    text = text.removesuffix("B")
     whole = count(f"{text}{row.memory_unit}" if text.isdecimal() and not row.memory else text)
     if not text:
         why = f"no label {label}" if label else "no row tells it"
@@ -162,7 +197,9 @@ def _sized(
         ]
     shares = 1
     if cards.gpu_class.endswith(SHARED):
-        shares = count(_value(row.replicas_label, cards.resource, labels))
+        seen = _counted(cards, row, labels)
+        told = count(_value(row.replicas_label, cards.resource, labels))
+        shares = -(-cards.count // seen) if seen else told
     if not shares:
         where = _label(row.replicas_label, cards.resource)
         return cards, [f"memory of {cards.gpu_class} is unknown: no label {where}"]
@@ -177,14 +214,15 @@ def _labelled_only(
     table: tuple[Accelerator, ...],
 ) -> list[str]:
     """Tell of cards that discovery saw and no device plugin offers."""
-    offered = {*allocatable, *capacity}
-    if any(row.matches(resource) for row in table for resource in offered):
+    offered = {name for some in (allocatable, capacity) for name in some if count(some[name])}
+    known = any(row.matches(resource) for row in table for resource in offered)
+    if known or any(is_unknown_accelerator(resource, table) for resource in offered):
         return []
     seen = [
         name
         for name, value in sorted(labels.items())
         if (name == "nvidia.com/gpu.present" and value == "true")
-        or re.fullmatch(r"feature\.node\.kubernetes\.io/pci-(03\d\d_)?10de\.present", name)
+        or (_SEEN.fullmatch(name) and value == "true")
         or any(name == row.class_label for row in table)
     ]
     return [f"label {seen[0]} tells of a card, {UNOFFERED}"] if seen else []

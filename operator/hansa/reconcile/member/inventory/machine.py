@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from hansa.api.meta import JURISDICTION_LABEL
+from hansa.api.meta import JURISDICTION_LABEL, QUANTITY
 from hansa.model.quantities import millis, units
 from hansa.reconcile.member.inventory import requests, taints
 from hansa.reconcile.member.inventory.accelerators import BUILT_IN, Accelerator
@@ -16,8 +17,19 @@ from hansa.reconcile.member.inventory.taints import Toleration
 
 NVIDIA_CARD, NVIDIA_COUNT_LABEL = "nvidia.com/gpu", "nvidia.com/gpu.count"
 ARCHITECTURE_LABEL = "kubernetes.io/arch"
+VIRTUAL = frozenset(
+    {
+        ("type", "virtual-kubelet"),
+        ("type", "kwok"),
+        ("liqo.io/type", "virtual-node"),
+        ("eks.amazonaws.com/compute-type", "fargate"),
+    }
+)
+"""Labels of Nodes behind which there is no machine of this cluster."""
 PODS_OF_A_RUN = 3
 """Head, submitter and a worker: a machine with fewer pods left takes no run."""
+MOST_CPUS, MOST_MEMORY, LONGEST = 1 << 20, 1 << 50, 20
+"""Beyond them a Node says nothing true; and how long a quantity may be that the hub is sent."""
 CPU_GRAIN_MILLIS, MEMORY_GRAIN = 500, 1 << 30
 """What is left beside others is rounded down so far: else each machine is a kind of its own."""
 
@@ -90,12 +102,12 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
         name=node["metadata"]["name"],
         jurisdiction=str(labels.get(JURISDICTION_LABEL, "")),
         cards=found.cards,
-        cpu=_quantity(allocatable.get("cpu")),
-        memory=_quantity(allocatable.get("memory")),
+        cpu=_written(allocatable.get("cpu"), MOST_CPUS, lambda q: f"{millis(q)}m"),
+        memory=_written(allocatable.get("memory"), MOST_MEMORY, lambda q: f"{units(q) >> 20}Mi"),
         barred=state or tainted or _foreign(labels, rules.architecture),
         is_expected=is_meant,
         disk_pressure=conditions.get("DiskPressure") == "True",
-        troubles=found.troubles,
+        troubles=(*found.troubles, *_unread(allocatable)),
         most_pods=units(_quantity(allocatable.get("pods"))),
         nvidia_cards=_nvidia_cards(labels, status.get("capacity") or {}, found.cards),
     )
@@ -119,6 +131,13 @@ def _passed_over(labels: Mapping[str, Any], selector: Mapping[str, str]) -> str:
 
 def _foreign(labels: Mapping[str, Any], architecture: str) -> str:
     """Return why images of runs do not run there."""
+    stands_for = VIRTUAL & {(key, str(labels.get(key))) for key, _ in VIRTUAL}
+    if stands_for:
+        key, value = min(stands_for)
+        return (
+            f"it stands for machines elsewhere ({key}={value}): take its label {JURISDICTION_LABEL} off, or a"
+            " run may be sent there"
+        )
     system, made_for = labels.get("kubernetes.io/os", "linux"), labels.get(ARCHITECTURE_LABEL)
     if system != "linux":
         return f"its system is {system}, runs need linux"
@@ -145,6 +164,24 @@ def beside(machine: Machine, held: requests.Held) -> Machine:
             for cards in machine.cards
         ),
     )
+
+
+def _unread(allocatable: Mapping[str, Any]) -> list[str]:
+    """Tell of a processor or memory that is counted as none."""
+    limits = {"cpu": MOST_CPUS, "memory": MOST_MEMORY}
+    return [
+        f"its {name} {allocatable[name]} cannot be: it counts as none"
+        for name, most in limits.items()
+        if name in allocatable and not 0 < count(allocatable[name]) <= most
+    ]
+
+
+def _written(value: object, most: int, write: Callable[[str], str]) -> str:
+    """Return a quantity as the hub takes it; what cannot be is 0."""
+    text = _quantity(value)
+    if count(text) > most:
+        return "0"
+    return text if re.fullmatch(QUANTITY, text) and len(text) <= LONGEST else write(text)
 
 
 def _quantity(value: object) -> str:

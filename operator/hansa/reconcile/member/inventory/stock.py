@@ -83,7 +83,8 @@ def take_stock(
     ours = [m for m in machines if _inside(m.jurisdiction, policy.jurisdiction)]
     left = [beside(m, others[m.name]) if others and m.name in others else m for m in ours]
     here = [m for m in left if m.usable]
-    alike, odd = _alike([m for m in here if not m.disk_pressure])
+    apart, mixed = _told_apart([m for m in here if not m.disk_pressure])
+    alike, odd = _alike(apart)
     lent = {rule.gpu_class: rule.max_gpus for rule in policy.lending}
     found = Counter[str]()
     least: dict[str, Cards] = {}
@@ -102,7 +103,23 @@ def take_stock(
         for name, count in sorted(found.items())
     }
     full = tuple(sorted(m.name for m in here)) if here and not alike else ()
-    return Inventory(alike, stock, full, troubles=(*told(left), *odd))
+    return Inventory(alike, stock, full, troubles=(*told(left), *mixed, *odd))
+
+
+def _told_apart(machines: list[Machine]) -> tuple[list[Machine], list[str]]:
+    """Leave out whole cards whose labels other machines have whose cards are shared: a run could be given a share."""
+    shares = {(c.resource, c.marks) for m in machines for c in m.cards if c.is_slice}
+    kept, mixed = [], []
+    for machine in machines:
+        fit = [c for c in machine.cards if c.is_slice or (c.resource, c.marks) not in shares]
+        kept.append(replace(machine, cards=tuple(fit)))
+        mixed += [
+            f"{machine.name}: its {c.gpu_class} is not lent: other machines have its labels and share their"
+            " cards, so that a run could be given a share"
+            for c in machine.cards
+            if c not in fit
+        ]
+    return kept, mixed
 
 
 def _alike(machines: list[Machine]) -> tuple[tuple[Machine, ...], list[str]]:

@@ -19,6 +19,7 @@ CLAIM = "hansa.checkpoints"
 """Name of a run's claim; no data set's claim has a dot in its name."""
 VOLUME, FOLDER, VARIABLE = "checkpoints", "/checkpoints", "HANSA_CHECKPOINTS"
 RUN_PREFIX = "aij-"
+SHARED_MODE = "ReadWriteMany"
 KEPT, GIVEN_BACK = "Retain", "Delete"
 
 
@@ -28,10 +29,22 @@ class CheckpointRules:
 
     storage_class: str = ""
     size: str = "100Gi"
-    access_mode: str = "ReadWriteMany"
+    access_mode: str = SHARED_MODE
     retention_s: float = 7 * 86_400
     most: int = 20
     """Volumes at a time, those of jobs that have ended included."""
+
+    def unfit(self, machines: int) -> str:
+        """Return why none is lent where so many machines take runs; empty: they are.
+
+        A run's head and workers mount it and may be scheduled apart: those on a second machine would wait for ever.
+        """
+        if not self.storage_class or self.access_mode == SHARED_MODE or machines <= 1:
+            return ""
+        return (
+            f"its volumes are {self.access_mode}: one machine at a time can hold one, and {machines} take runs;"
+            f" none is lent until accessMode is {SHARED_MODE}, or runs.nodeSelector names one machine"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +96,13 @@ def _kept(volume: Mapping[str, Any]) -> KeptVolume:
     return KeptVolume(meta["name"], spec["claimRef"]["namespace"], is_free, is_leaving, since_s)
 
 
-def lend(run: str, kept: Iterable[KeptVolume], rules: CheckpointRules) -> Lending:
-    """Return what a run gets: its job's volume, else a new one while there is room, else none."""
+def lend(
+    run: str, kept: Iterable[KeptVolume], rules: CheckpointRules, machines: int = 1
+) -> Lending:
+    """Return what a run gets: its job's volume, else a new one while there is room, else none.
+
+    ``machines``: how many take runs.
+    """
     if not rules.storage_class:
         return Lending()
     volumes = [one for one in kept if not one.is_leaving]
@@ -92,6 +110,8 @@ def lend(run: str, kept: Iterable[KeptVolume], rules: CheckpointRules) -> Lendin
     own = [one for one in volumes if _job(one.run) == job]
     if any(one.run == run for one in own):
         return Lending(is_lent=True, volume=next(one.name for one in own if one.run == run))
+    if rules.unfit(machines):
+        return Lending()
     if own and not own[-1].is_free:
         return Lending(wait=f"{own[-1].run} still holds the job's checkpoints")
     if own:

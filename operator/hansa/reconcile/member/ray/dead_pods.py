@@ -7,7 +7,7 @@ leaves is the law's.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from hansa.reconcile.member.ray.diagnosis import (
 from hansa.reconcile.member.workload import Autopsy, DeadPod, PodEvent, Role, Traces
 
 _ROLES: Mapping[str, Role] = {"head": "Head", "worker": "Worker"}
-GONE = "Gone"
+GONE, NEVER_BEGAN = "Gone", "Pending"
 
 
 def autopsy(traces: Traces) -> Autopsy:
@@ -40,6 +40,7 @@ def _dead_pods(traces: Traces) -> tuple[DeadPod, ...]:
     found += [
         _gone(name, max(s for s, _ in rows)) for name, rows in said.items() if name not in here
     ]
+    found += [_stuck(pod) for pod in traces.pods if _is_stuck(pod, said)]
     found.sort(key=lambda one: (one.at_s is None, one.at_s or 0.0, one.pod))
     return tuple(
         replace(one, events=tuple(event for _, event in sorted(said[one.pod])[-MOST_EVENTS:]))
@@ -98,6 +99,17 @@ def _dead(pod: Mapping[str, Any]) -> DeadPod | None:
         return None if role == "Submitter" and blank.reason == "Error" else blank
     waits = next((reason for reason in map(_waiting, containers) if reason not in BEGINNING), "")
     return replace(blank, reason=waits) if waits else None
+
+
+def _is_stuck(pod: Mapping[str, Any], said: Mapping[str, Sequence[object]]) -> bool:
+    """Tell whether a pod never began and only warnings say why: a volume that cannot be attached, no address."""
+    pending = (pod.get("status") or {}).get("phase") == "Pending"
+    return pending and bool(said.get(str(pod["metadata"]["name"]))) and _dead(pod) is None
+
+
+def _stuck(pod: Mapping[str, Any]) -> DeadPod:
+    role: Role = _ROLES.get(str((pod["metadata"].get("labels") or {}).get(ROLE)), "Submitter")
+    return DeadPod(pod=str(pod["metadata"]["name"]), role=role, reason=NEVER_BEGAN)
 
 
 def _end(container: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], bool] | None:

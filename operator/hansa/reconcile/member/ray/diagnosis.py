@@ -7,6 +7,7 @@ program in a pod can write (termination messages, probe output, exit codes, how 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,14 @@ BEGINNING = frozenset({"", "PodInitializing", "ContainerCreating"})
 MACHINE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown"})
 """Reasons of a pod, or of its condition DisruptionTarget: the machine is gone, cut off or shut down."""
 MACHINE_EVENTS = frozenset({"NodeNotReady", "TaintManagerEviction"})
+NOT_TAKEN = re.compile(
+    r"OutOf\w.*|UnexpectedAdmissionError|TopologyAffinityError|NodeAffinity|NodePorts"
+)
+"""Reasons of a pod that its kubelet would not take: a card that is not healthy, a machine that filled up meanwhile."""
+VOLUME_EVENTS = frozenset({"FailedAttachVolume", "FailedMount", "FailedMapVolume"})
+START_EVENTS = frozenset({"FailedCreatePodSandBox", "NetworkNotReady"})
+GATED, UNBOUND = "SchedulingGated", "persistentvolumeclaim"
+"""How the scheduler says that a queue holds a pod, and that its volume is not there yet."""
 DISPLACED = {
     "PreemptionByScheduler": "Other work of the member's own was preferred.",
     "EvictionByEvictionAPI": "Its machine was drained.",
@@ -119,15 +128,48 @@ def _obstacle(traces: Traces) -> Finding:
     for said, words in waits:
         if said in IMAGE_TROUBLE:
             return Finding(EndReason.IMAGE_NOT_PULLED, words)
-    for pod in traces.pods:
-        for condition in (pod.get("status") or {}).get("conditions") or ():
-            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-                return Finding(EndReason.NO_ROOM, str(condition.get("message") or ""))
+    unplaced = [*_unplaced(traces.pods)]
+    for said, words in unplaced:
+        if said != GATED and UNBOUND not in words.lower():
+            return Finding(EndReason.NO_ROOM, words)
     up = sum(_is_up(pod) for pod in traces.pods if _role(pod) == "worker")
     told = [f"{up} of {traces.workers} workers came up in time."] if traces.workers else []
     told = told or ["Its head, which works alone, was not up in time."]
-    told += [f"A pod waits: {said}." for said, _ in waits[:1]]
+    told += [f"A pod waits: {said}." for said, _ in waits[:1]] or [*_hindered(traces, unplaced)][:1]
     return Finding(EndReason.NEVER_STARTED, " ".join(told))
+
+
+def _unplaced(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the scheduler's reason and words of pods that have no machine."""
+    for pod in pods:
+        for condition in (pod.get("status") or {}).get("conditions") or ():
+            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+                yield str(condition.get("reason") or ""), str(condition.get("message") or "")
+
+
+def _hindered(traces: Traces, unplaced: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield what keeps pods from coming up that do not say so themselves, the surest first.
+
+    Of events only the reason is told: their words name other objects of the cluster.
+    """
+    if traces.is_held:
+        yield "It is suspended at the member: a queue has not let it in, or somebody there stopped it."
+    for said, words in unplaced:
+        queued = f"A queue of the cluster has not let a pod in ({GATED})."
+        yield queued if said == GATED else f"A pod waits for a volume: {words}"
+    reasons = [str((pod.get("status") or {}).get("reason") or "") for pod in traces.pods]
+    reasons += [
+        str(event.get("reason") or "")
+        for event in traces.events
+        if _is_recent(event_s(event), traces.ended_s)
+    ]
+    for said in reasons:
+        if NOT_TAKEN.fullmatch(said):
+            yield f"Its machine would not take a pod: {said}."
+        elif said in VOLUME_EVENTS:
+            yield f"A pod waits for a volume: {said}."
+        elif said in START_EVENTS:
+            yield f"A pod waits: {said}."
 
 
 def _waiting(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ data: names of images, environment values, JSON in a ConfigMap.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from hansa.api.job.ray_shape import Resources, WorkerGroup, Workers
@@ -22,6 +23,7 @@ GPU = "nvidia.com/gpu"
 HIDING, HIDDEN = "NVIDIA_VISIBLE_DEVICES", "void"
 DATA_ROOT = "/data"
 SECRETS = "/secrets"
+LONGEST_VOLUME = 63
 SCRATCH = "scratch"
 SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 SUBMITTER_MEMORY_LIMIT = "1Gi"
@@ -234,15 +236,19 @@ def _launcher_volume(request: RunRequest) -> Manifest:
 def _code_mounts(request: RunRequest) -> list[Manifest]:
     code = [_read_only("code", launcher.CODE)] if request.job.files else []
     names = sorted(_secret_files(request))
-    return [*code, *(_read_only(lent_name(name), f"{SECRETS}/{name}") for name in names)]
+    secrets = (_read_only(volume_name("lent", name), f"{SECRETS}/{name}") for name in names)
+    return [*code, *secrets]
 
 
 def _code_volumes(request: RunRequest) -> list[Manifest]:
     """Return the volumes of the job's own files, and of secrets that it reads as files."""
     items = [{"key": key, "path": name} for name, (key, _) in code_files(request).items()]
     code = [{"name": "code", "configMap": {"name": RECORD, "items": items}}] if items else []
-    lent = map(lent_name, sorted(_secret_files(request)))
-    return [*code, *({"name": name, "secret": {"secretName": name}} for name in lent)]
+    lent = (
+        {"name": volume_name("lent", name), "secret": {"secretName": lent_name(name)}}
+        for name in sorted(_secret_files(request))
+    )
+    return [*code, *lent]
 
 
 def code_files(request: RunRequest) -> dict[str, tuple[str, str]]:
@@ -262,7 +268,7 @@ def _data_mounts(request: RunRequest) -> list[Manifest]:
     mounts = []
     for dataset in request.datasets:
         mount: Manifest = {
-            "name": volume_name(dataset.name),
+            "name": volume_name("data", dataset.name),
             "mountPath": f"{DATA_ROOT}/{dataset.name}",
             "readOnly": True,
         }
@@ -275,7 +281,7 @@ def _data_mounts(request: RunRequest) -> list[Manifest]:
 def _data_volumes(request: RunRequest) -> list[Manifest]:
     return [
         {
-            "name": volume_name(dataset.name),
+            "name": volume_name("data", dataset.name),
             "persistentVolumeClaim": {"claimName": dataset.name, "readOnly": True},
         }
         for dataset in request.datasets
@@ -293,6 +299,10 @@ def _checkpoint_volumes(request: RunRequest) -> list[Manifest]:
     return [volume] if request.lending.is_lent else []
 
 
-def volume_name(dataset: str) -> str:
-    """Return the pod's name for a data set's volume, within 63 characters."""
-    return f"data-{dataset}"[:63].rstrip("-")
+def volume_name(kind: str, name: str) -> str:
+    """Return a pod's name for the volume of a data set or a secret: within 63 characters, and no other's."""
+    whole = f"{kind}-{name}"
+    if len(whole) <= LONGEST_VOLUME:
+        return whole
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{whole[: LONGEST_VOLUME - len(digest) - 1].rstrip('-')}-{digest}"

@@ -38,6 +38,8 @@ _OF_RAY = {
     "STOPPED": EndReason.JOB_STOPPED,
 }
 """Ends that Ray itself saw: whatever broke after them changes nothing."""
+_HELD = frozenset({"Suspended", "Suspending"})
+"""Stages of a RayJob whose ``spec.suspend`` is set, which Kueue does."""
 _TAKEN = frozenset({"RUNNING", *_OF_RAY, "FAILED"})
 """What Ray says of a job once its command was started."""
 
@@ -58,6 +60,7 @@ def read_rayjob(rayjob: Mapping[str, Any]) -> WorkloadView:
         message=message,
         gave_up=message.startswith(GAVE_UP),
         refused=_refused(cluster),
+        is_held=status.get("jobDeploymentStatus") in _HELD,
     )
 
 

@@ -12,8 +12,10 @@ from hansa.reconcile.member.inventory.accelerators import BUILT_IN
 from hansa.reconcile.member.inventory.machine import MachineRules, read_machine
 from hansa.reconcile.member.inventory.stock import take_stock
 from tests.unit.grants.grant_kit import policy
-from tests.unit.reconcile.member.inventory.node_objects import CASES
+from tests.unit.reconcile.member.inventory.node_objects import CASES as USUAL
+from tests.unit.reconcile.member.inventory.unusual_nodes import UNUSUAL
 
+CASES = USUAL | UNUSUAL
 PAGE = "accelerators.md"
 HEAD = """# Accelerators and machines
 
@@ -33,6 +35,8 @@ MIDDLE = """
 - **A slice** (MIG, time-sliced, MPS) is a class of its own with its own memory: of a MIG slice its label's or its
   profile's, of a shared card the card's memory divided by its replicas. No worker gets two slices, for they may be of
   one card; the hub sees each slice as a machine with its share of processor and memory.
+- **A share that no label tells** (HAMi, Intel's `shared-dev-num`): where a plugin offers more cards than discovery
+  counted, each is a share. Whole cards with the same labels on other machines are then not lent: pods could not choose.
 - **Unknown is not zero.** A card whose memory is told nowhere, or cannot be true (below 1 GiB or above 1 TiB), is lent
   to jobs that ask for no `gpuMemory`. Where other machines tell it of the same class, it is not lent at all.
 - **Memory of GKE's cards** is as Google states it, in decimal gigabytes, which is never more than there is.

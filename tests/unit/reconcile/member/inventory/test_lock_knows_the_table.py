@@ -11,16 +11,19 @@ from hansa.reconcile.member.inventory.accelerators import BUILT_IN
 from hansa.reconcile.member.inventory.machine import read_machine
 from hansa.reconcile.member.inventory.stock import take_stock
 from tests.unit.grants.grant_kit import policy
-from tests.unit.reconcile.member.inventory.node_objects import CASES
+from tests.unit.reconcile.member.inventory.node_objects import CASES as USUAL
+from tests.unit.reconcile.member.inventory.unusual_nodes import UNUSUAL
 
 PARTS = Path(__file__).parents[5] / "helm/hansa-member/templates/lock/_parts.tpl"
 RESOURCES, LABELS = (
     re.compile(pattern)
     for pattern in re.findall(r"matches\('(\^\(nvidia.*?)'\)", PARTS.read_text())
 )
+CASES = USUAL | UNUSUAL
 MAY_BE_ABSENT = {
     "cloud.google.com/gke-gpu-sharing-strategy",
     "cloud.google.com/gke-gpu-partition-size",
+    "amd.com/compute-memory-partition",
 }
 
 

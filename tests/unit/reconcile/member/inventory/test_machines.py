@@ -12,7 +12,6 @@ from hansa.reconcile.member.inventory.stock import machine_shapes, named, take_s
 from hansa.reconcile.member.inventory.taints import Toleration
 from tests.unit.grants.grant_kit import policy
 from tests.unit.reconcile.member.inventory.node_objects import (
-    CASES,
     GPUS,
     SLICE,
     gfd,
@@ -20,7 +19,7 @@ from tests.unit.reconcile.member.inventory.node_objects import (
     mig,
     node,
 )
-from tests.unit.reconcile.member.inventory.table import PAGE, page
+from tests.unit.reconcile.member.inventory.table import CASES, PAGE, page
 
 ROOT = Path(__file__).parents[5]
 
@@ -119,6 +118,44 @@ def test_a_card_of_unknown_memory_is_not_lent_beside_known_ones_of_its_class():
     )
     assert [m.gpus for m in machine_shapes(inventory)] == [0, 4]
     assert any(text.startswith("n: its nvidia-l40s is told unlike") for text in inventory.troubles)
+
+
+def test_whole_cards_are_not_lent_where_the_same_labels_tell_of_shares():
+    """A job for a whole card could be given a tenth of one: the scheduler sees one resource and one label."""
+    shared = CASES["HAMi: ten times each of two cards"].node
+    whole = another("n", node(gfd("NVIDIA-A100-PCIE-40GB", "40960", 4), GPUS[4]))
+    inventory = stock_of(shared, whole)
+    assert set(inventory.stock) == {"nvidia-a100-pcie-40gb-shared"}
+    assert any(
+        text.startswith("n: its nvidia-a100-pcie-40gb is not lent") for text in inventory.troubles
+    )
+
+
+def test_cards_that_one_affinity_cannot_ask_for_are_not_counted_together():
+    """Where some machines have a label of sharing and others do not, no ``In`` chooses both."""
+    told = node(gke("nvidia-l4", gpu_sharing_strategy="none"), GPUS[4])
+    untold = another("n", node(gke("nvidia-l4"), GPUS[1]))
+    inventory = stock_of(told, untold)
+    assert inventory.stock["nvidia-l4"].lent == 4
+    assert any(text.startswith("n: its nvidia-l4 is told unlike") for text in inventory.troubles)
+
+
+SIZES = {
+    "an exponent": ("1e2", "5e11", "100000m", "476837Mi"),
+    "thousandths": ("63770m", "540431953920m", "63770m", "540431953920m"),
+    "petabytes": ("64", "0.5Pi", "64", "536870912Mi"),
+    "beyond all machines": ("1e9", "9E", "0", "0"),
+    "less than nothing": ("-3", "-5Gi", "0", "0"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_hub_is_sent_sizes_that_it_takes(name):
+    """One Node must not keep the whole member from publishing what it lends."""
+    cpu, memory, *right = SIZES[name]
+    inventory = stock_of(node(cpu=cpu, memory=memory))
+    assert [[m.cpu, m.memory] for m in machine_shapes(inventory)] == [right]
+    assert bool(inventory.troubles) is (right[0] == "0")
 
 
 def test_one_class_by_two_resources_serves_by_the_larger():

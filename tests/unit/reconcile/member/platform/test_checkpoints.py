@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hansa.grants.envelope import workload_name
+from hansa.member.cluster.cluster_state import ClusterState
+from hansa.member.cluster.policy import HeldPolicy
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.platform.checkpoints import (
     CLAIM,
@@ -15,6 +19,8 @@ from hansa.reconcile.member.platform.checkpoints import (
     read_kept,
 )
 from hansa.reconcile.member.run_request import RenderOptions
+from tests.unit.grants.grant_kit import policy
+from tests.unit.reconcile.member.inventory.node_objects import node
 from tests.unit.reconcile.member.ray.rendered_run import bodies, pods
 from tests.unit.reconcile.member.run_request_kit import request
 
@@ -54,6 +60,29 @@ def test_what_a_run_gets(name):
     volumes, wanted = LENT[name]
     assert lend(RUN, read_kept(volumes, RULES), RULES) == wanted
     assert lend(RUN, read_kept(volumes, RULES), CheckpointRules()) == Lending()
+
+
+ONCE = replace(RULES, access_mode="ReadWriteOnce")
+
+
+def test_a_disk_of_one_machine_is_lent_where_one_machine_takes_runs():
+    """With two, the head and a worker may be scheduled apart, and one of them would never come up."""
+    assert lend(RUN, [], ONCE, machines=1) == Lending(is_lent=True)
+    assert lend(RUN, read_kept([volume("a")], ONCE), ONCE, machines=2) == Lending()
+    assert lend(RUN, [], RULES, machines=2) == Lending(is_lent=True)
+    own = read_kept([volume("a", epoch=3, phase="Bound")], ONCE)
+    assert lend(RUN, own, ONCE, machines=2) == Lending(is_lent=True, volume="a")
+
+
+def test_it_is_told_that_none_is_lent():
+    state = ClusterState(checkpoints=ONCE, policy=HeldPolicy(spec=policy()))
+    for name in ("a", "b"):
+        thing = node()
+        state.put_machine(thing | {"metadata": thing["metadata"] | {"name": name}})
+        troubles = state.inventory({}).troubles
+        told = [text for text in troubles if text.startswith("runs.checkpoints: ")]
+        assert len(told) == (name == "b")
+    assert "ReadWriteOnce" in told[0] and "2 take runs" in told[0]  # noqa: PT018
 
 
 def test_a_run_waits_for_its_jobs_former_run():

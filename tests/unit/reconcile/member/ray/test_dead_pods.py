@@ -147,3 +147,15 @@ def test_names_of_machines_are_found_wherever_they_stand():
     ]
 
     assert RayJob().autopsy(Traces([pod()], events)).machines == {"gpu-17", "gpu-3", "gpu-4"}
+
+
+def test_a_pod_that_never_began_is_kept_with_what_was_said_of_it():
+    """It waits for a volume or an address: only warnings say so, and they would go with the run."""
+    stuck = pod(phase="Pending", containerStatuses=[waiting("ContainerCreating")])
+    quiet = pod("run-worker-y", "worker", phase="Pending")
+    warned = [warning("run-head-x", "FailedAttachVolume", lastTimestamp=AT.format(7))]
+    dead = RayJob().autopsy(Traces([stuck, quiet], warned)).dead
+    assert [(one.pod, one.role, one.reason) for one in dead] == [("run-head-x", "Head", "Pending")]
+    assert dead[0].events == (PodEvent("FailedAttachVolume", "why"),)
+    up = pod(phase="Running")
+    assert not RayJob().autopsy(Traces([up], warned)).dead

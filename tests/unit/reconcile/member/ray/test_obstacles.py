@@ -1,0 +1,108 @@
+"""What keeps a run's pods from coming up, where the pods themselves say only that they are being created.
+
+The reasons are the kubelet's, the scheduler's and the volume controllers'; Kueue suspends a RayJob, and gates pods.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.ray.rayjob import RayJob
+from hansa.reconcile.member.workload import Traces
+from tests.unit.reconcile.member.ray.left_behind import (
+    NOW,
+    event,
+    pod,
+    rayjob,
+    unschedulable,
+    waiting,
+)
+
+CREATING = pod("worker", containerStatuses=waiting("ContainerCreating"))
+READY = pod("worker", phase="Running", conditions=[{"type": "Ready", "status": "True"}])
+ATTACH = 'Multi-Attach error for volume "pvc-SECRET" Volume is already used by pod(s) other-SECRET'
+PVC = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+
+
+def _gated():
+    waits = unschedulable("Scheduling is blocked due to non-empty scheduling gates")
+    waits["conditions"][0]["reason"] = "SchedulingGated"
+    return pod("worker", **waits)
+
+
+# Pods; events; the cause, and what follows how many workers came up.
+CASES = {
+    "a disk that another machine holds": (
+        [READY, CREATING],
+        [event("FailedAttachVolume", ATTACH)],
+        *("NeverStarted", "A pod waits for a volume: FailedAttachVolume."),
+    ),
+    "a share that cannot be mounted": (
+        [CREATING],
+        [event("FailedMount", "mount.nfs: access denied SECRET")],
+        *("NeverStarted", "A pod waits for a volume: FailedMount."),
+    ),
+    "a claim without a volume": (
+        [pod("worker", **unschedulable(PVC))],
+        [],
+        *("NeverStarted", f"A pod waits for a volume: {PVC}"),
+    ),
+    "no room, and a claim without a volume": (
+        [
+            pod("worker", **unschedulable(PVC)),
+            pod("worker", **unschedulable("0/3: 3 Insufficient")),
+        ],
+        [],
+        *("NoRoom", "0/3: 3 Insufficient"),
+    ),
+    "no addresses left": (
+        [CREATING],
+        [event("FailedCreatePodSandBox", "no IP addresses available in network")],
+        *("NeverStarted", "A pod waits: FailedCreatePodSandBox."),
+    ),
+    "a card that is not healthy": (
+        [pod("worker", phase="Failed", reason="UnexpectedAdmissionError")],
+        [],
+        *("NeverStarted", "Its machine would not take a pod: UnexpectedAdmissionError."),
+    ),
+    "a machine that filled up meanwhile, the pod replaced": (
+        [],
+        [event("OutOfnvidia.com/gpu", "Node didn't have enough resource")],
+        *("NeverStarted", "Its machine would not take a pod: OutOfnvidia.com/gpu."),
+    ),
+    "a queue that gates pods": (
+        [_gated()],
+        [],
+        *("NeverStarted", "A queue of the cluster has not let a pod in (SchedulingGated)."),
+    ),
+    "what a pod says itself goes first": (
+        [pod("worker", containerStatuses=waiting("CreateContainerConfigError"))],
+        [event("FailedMount")],
+        *("NeverStarted", "A pod waits: CreateContainerConfigError."),
+    ),
+    "what was long ago is over": (
+        [CREATING],
+        [event("FailedMount", at_s=NOW - 5000)],
+        *("NeverStarted", ""),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_owner_reads_what_the_pods_wait_for(case):
+    pods, events, reason, words = CASES[case]
+    found = RayJob().diagnose(EndReason.NEVER_STARTED, Traces(pods, events, 8, NOW))
+    assert found.reason.value == reason
+    up = f"{pods.count(READY)} of 8 workers came up in time."
+    assert found.words == (words if reason == "NoRoom" else f"{up} {words}".strip())
+    assert "SECRET" not in found.words
+
+
+@pytest.mark.parametrize("stage", ["Suspended", "Suspending"])
+def test_a_queue_that_suspends_the_run_is_told(stage):
+    view = RayJob().observe(rayjob(stage))
+    traces = Traces((), (), 8, NOW, view.refused, is_held=view.is_held)
+    said = RayJob().diagnose(EndReason.NEVER_STARTED, traces).words
+    assert said.endswith("a queue has not let it in, or somebody there stopped it.")
+    assert not RayJob().observe(rayjob("Initializing")).is_held
