@@ -96,15 +96,16 @@ def read_run(namespace: Mapping[str, Any]) -> MarkedRun:
     found = metadata.get("labels")
     labels: Mapping[str, Any] = found if isinstance(found, dict) else {}
     epoch = str(labels.get(EPOCH_LABEL, ""))
+    made_s = from_rfc3339(metadata.get("creationTimestamp")) or 0.0
     return MarkedRun(
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
         node=str(labels.get(NODE_LABEL, "")),
         job_uid=str(labels.get(JOB_UID_LABEL, "")),
         epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else -1,
-        made_s=from_rfc3339(metadata.get("creationTimestamp")) or 0.0,
+        made_s=made_s,
         terminating="deletionTimestamp" in metadata,
-        contract=read_contract(metadata.get("annotations")),
+        contract=read_contract(metadata.get("annotations"), made_s),
     )
 
 

@@ -57,7 +57,14 @@ def work(**view):
     return {"aij-a-e1": WorkloadView(created_s=NOW - 600, **view)}
 
 
-YOUNG = {"annotations": terms(replace(HOUR, granted_s=NOW - 100))}
+YOUNG = {
+    "annotations": terms(replace(HOUR, granted_s=NOW - 100)),
+    "creationTimestamp": rfc3339(NOW - 99),
+}
+OLD_AND_SAID_TO_BE_YOUNG = {
+    "annotations": terms(replace(HOUR, granted_s=NOW - 100)),
+    "creationTimestamp": rfc3339(NOW - 9000),
+}
 GONE = {"deletionTimestamp": rfc3339(NOW)}
 TABLE = {
     "all is well": (namespace(), SIGHT, None),
@@ -81,6 +88,11 @@ TABLE = {
         namespace(**YOUNG),
         seen(contact_s=None, contact_age_s=math.inf),
         None,
+    ),
+    "no contact, and said to be granted after it was made": (
+        namespace(**OLD_AND_SAID_TO_BE_YOUNG),
+        seen(contact_s=None, contact_age_s=math.inf),
+        EndReason.UNATTENDED,
     ),
     "terms unreadable": (namespace(annotations=None), contact(45), EndReason.UNATTENDED),
     "terms unreadable, the hub there": (namespace(annotations=None), SIGHT, None),
