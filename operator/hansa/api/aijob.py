@@ -37,6 +37,10 @@ Argument = Annotated[str, StringConstraints(max_length=4096)]
 EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME, max_length=128)]
 RESERVED_ENV_PREFIXES = ("RAY_", "KUBERAY_", "NVIDIA_", "CUDA_", "LD_", "HANSA_")
 """The platform's: CVE-2025-23266 rode on LD_PRELOAD."""
+RESERVED_ENV_SUFFIX = "_VISIBLE_DEVICES"
+"""What container runtimes of every maker of accelerators read, to hand out devices that nobody asked for."""
+RESERVED_ENV = ("GCONV_PATH", "GLIBC_TUNABLES")
+"""What a loader reads, beside LD_: a runtime's hooks run with a container's variables."""
 HARMLESS_ENV = (
     *("CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING", "NVIDIA_TF32_OVERRIDE"),
     *("RAY_COLOR_PREFIX", "RAY_DEDUP_LOGS", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_LOG_TO_STDERR"),
@@ -55,9 +59,11 @@ UNSERVED = f"Inference is not served yet; use {' or '.join(sorted(SERVED_WORKLOA
 def is_reserved_env(name: str) -> bool:
     """Whether the platform sets this variable itself, and a job may not.
 
-    >>> [is_reserved_env(name) for name in ("RAY_ADDRESS", "RAY_TRAIN_V2_ENABLED", "LR")]
-    [True, False, False]
+    >>> [is_reserved_env(name) for name in ("RAY_ADDRESS", "AMD_VISIBLE_DEVICES", "RAY_TRAIN_V2_ENABLED", "LR")]
+    [True, True, False, False]
     """
+    if name in RESERVED_ENV or name.endswith(RESERVED_ENV_SUFFIX):
+        return True
     harmless = name in HARMLESS_ENV or name.startswith(HARMLESS_ENV_PREFIXES)
     return name.startswith(RESERVED_ENV_PREFIXES) and not harmless
 
@@ -69,14 +75,17 @@ class EnvVar(Model):
 
     name: EnvName = Field(
         description="Name. Prefixes RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ and HANSA_ are reserved, but for"
-        f" {', '.join(HARMLESS_ENV)} and those beginning with {', '.join(HARMLESS_ENV_PREFIXES)}; HOME"
+        f" {', '.join(HARMLESS_ENV)} and those beginning with {', '.join(HARMLESS_ENV_PREFIXES)}; so are"
+        f" {' and '.join(RESERVED_ENV)} and names ending with {RESERVED_ENV_SUFFIX}. HOME"
         " and USER replace the platform's /tmp and hansa.",
         json_schema_extra=checked(
             rule(
-                "!self.matches('^(RAY|KUBERAY|NVIDIA|CUDA|LD|HANSA)_') ||"
+                f"!self.endsWith('{RESERVED_ENV_SUFFIX}') && !(self in {[*RESERVED_ENV]}) &&"
+                " (!self.matches('^(RAY|KUBERAY|NVIDIA|CUDA|LD|HANSA)_') ||"
                 f" self.matches('^({'|'.join(HARMLESS_ENV_PREFIXES)})') ||"
-                f" self in [{', '.join(repr(name) for name in HARMLESS_ENV)}]",
-                "names beginning with RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ or HANSA_"
+                f" self in [{', '.join(repr(name) for name in HARMLESS_ENV)}])",
+                "names beginning with RAY_, KUBERAY_, NVIDIA_, CUDA_, LD_ or HANSA_, or ending with"
+                f" {RESERVED_ENV_SUFFIX}, {' and '.join(RESERVED_ENV)}"
                 " are set by the platform, but for the few that the reference lists; choose another name",
             )
         ),
@@ -88,7 +97,7 @@ class EnvVar(Model):
     def _not_reserved(cls, name: str) -> str:
         # The member reads grants from a hub it does not trust: the CRD's rule is not enough there.
         if is_reserved_env(name):
-            raise ValueError(f"{name} begins with a prefix that the platform reserves")
+            raise ValueError(f"{name} is a name that the platform reserves")
         return name
 
 

@@ -36,6 +36,7 @@ from hansa.reconcile.member.guard import (
     late_runs,
     renewals,
     says_stopped,
+    unseen_starts,
     verdicts,
 )
 from hansa.reconcile.member.workload import Workload, WorkloadView
@@ -76,7 +77,7 @@ class Guard:
         """Monotonic time of the last pass that could see all runs and the policy."""
 
     async def make_pass(self) -> None:
-        """1. Read. 2. Judge. 3. Delete. 4. Renew what may live on."""
+        """1. Read. 2. Judge. 3. Delete. 4. Renew what may live on. 5. Note which commands have begun."""
         reading = await read_all(self._cluster, self._settings)
         if reading.runs is None:
             return
@@ -88,8 +89,11 @@ class Guard:
             sight = await self._with_late_runs(reading.runs, sight)
         ends = verdicts(reading.runs, sight)
         await self._end(reading.runs, ends)
+        left = [run for run in reading.runs if run.name not in ends and not run.terminating]
         if reading.policy is not None:
-            await self._renew([run for run in reading.runs if run.name not in ends], sight)
+            await self._renew(left, sight)
+        if not sight.stopped:
+            await self._note_starts(left, sight)
 
     @property
     def contact_age_s(self) -> float:
@@ -106,7 +110,8 @@ class Guard:
             stopped=self._stopped(reading),
             contact_s=self._contact.last_s,
             contact_age_s=self._contact.age_s(now_s),
-            alive_until_s=reading.alive_until_s,
+            alive_until_s=reading.files.until_s if reading.files else None,
+            begun=reading.files.begun if reading.files else None,
         )
 
     def _stopped(self, reading: Reading) -> bool:
@@ -156,6 +161,19 @@ class Guard:
             await self._cluster.merge(path, {"data": said})
 
         await _each({run.name: partial(renew, run) for run in runs if run.name in due})
+
+    async def _note_starts(self, runs: list[MarkedRun], sight: Sight) -> None:
+        """Note for good which commands have begun: last, for it may be many reads."""
+        unseen = {run.name: run for run in unseen_starts(runs, sight)}
+        known = {name: sight.works[name] for name in unseen if name in sight.works}
+        found = known | await self._works.read([unseen[n] for n in unseen if n not in known])
+
+        async def note(name: str, since_s: float) -> None:
+            path = f"{NAMESPACES}/{name}/configmaps/{alive.NAME}"
+            await self._cluster.merge(path, {"data": alive.begun(since_s)})
+
+        starts = {n: view.running_s for n, view in found.items() if view and view.started}
+        await _each({n: partial(note, n, at) for n, at in starts.items() if at is not None})
 
 
 async def _each(acts: Mapping[str, Act]) -> None:

@@ -34,19 +34,29 @@ class Reading:
     policy: Manifest | None
     runs: list[MarkedRun] | None
     contact_s: float | None
-    alive_until_s: dict[str, float] | None
+    files: Files | None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the pods of runs are told, by namespace."""
+
+    until_s: dict[str, float]
+    """Until when they may live; what is there and says nothing is over."""
+    begun: frozenset[str]
+    """Namespaces of runs whose command was seen to have begun."""
 
 
 async def read_all(cluster: Cluster, settings: GuardSettings) -> Reading:
     """Read everything at once."""
     lease, limit_s = lease_path(settings.namespace, settings.node), 2 * settings.answer_seconds
-    policy, runs, contact_s, until = await asyncio.gather(
+    policy, runs, contact_s, files = await asyncio.gather(
         _or_none("policy", _policy(cluster), limit_s),
         _or_none("runs", _runs(cluster), limit_s),
         _or_none("contact", _contact(cluster, lease), limit_s),
         _or_none("alive", _alive(cluster), limit_s),
     )
-    return Reading(policy, runs, contact_s, until)
+    return Reading(policy, runs, contact_s, files)
 
 
 async def _or_none(what: str, read: Awaitable[T], limit_s: float) -> T | None:
@@ -74,12 +84,13 @@ async def _contact(cluster: Cluster, path: str) -> float | None:
     return read_contact(await cluster.get(path))
 
 
-async def _alive(cluster: Cluster) -> dict[str, float]:
-    """Return namespace → until when its pods may live; what is there and says nothing is over."""
+async def _alive(cluster: Cluster) -> Files:
     page = await cluster.list(CONFIG_MAPS, fields=f"metadata.name={alive.NAME}")
-    return {
-        str(one["metadata"].get("namespace")): alive.read_until(one) or 0.0 for one in page.items
-    }
+    found = {str(one["metadata"].get("namespace")): one for one in page.items}
+    return Files(
+        {place: alive.read_until(one) or 0.0 for place, one in found.items()},
+        frozenset(place for place, one in found.items() if alive.read_begun(one) is not None),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ class AgentContext:
     """Why the hub's last answer to a renewal was not taken; empty where it was."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
+    begun: dict[str, float] = field(default_factory=dict)
+    """Run → since when it runs, once its command was seen to have begun; the guard notes it for good."""
     last_words: dict[str, str] = field(default_factory=dict)
     """Run → what was seen when it was ended, until the hub was told."""
     forgotten: dict[str, str] = field(default_factory=dict)

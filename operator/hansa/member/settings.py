@@ -114,7 +114,7 @@ class Logs(Group):
     )
 
 
-RESERVED = r"^(?!LD_|NVIDIA_|CUDA_|HANSA_|RAY_)[A-Za-z_][A-Za-z0-9_]*$"
+RESERVED = r"^(?!LD_|NVIDIA_|CUDA_|HANSA_|RAY_|GCONV_PATH$|GLIBC_TUNABLES$)(?!.*_VISIBLE_DEVICES$)[A-Za-z_][A-Za-z0-9_]*$"
 _RESOURCE = r"^[A-Za-z0-9.-]+/[A-Za-z0-9._-]+$"
 _LABEL = r"^([A-Za-z0-9.-]+/)?[A-Za-z0-9._-]+$"
 

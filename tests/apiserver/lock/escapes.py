@@ -15,6 +15,8 @@ from typing import Any
 from tests.apiserver.crds.bases import DIGEST
 from tests.apiserver.lock.escapes_by_cards import BY_CARDS, CARRIED, SPEC, TERMS, C
 from tests.apiserver.lock.escapes_by_index import BEYOND_THE_INDEX, BY_ALIAS
+from tests.apiserver.lock.escapes_by_outliving import BY_OUTLIVING, INTO_A_RUN
+from tests.apiserver.lock.escapes_by_outliving import TERMS as TERMS_OF_A_RUN
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MACHINE, MERGE, STRATEGIC
 
 EVIL = f"evil.example/x@{DIGEST}"
@@ -385,6 +387,7 @@ PODS: Mapping[str, PodEscape] = {
     "a deadline of its own": ((*SPEC, "activeDeadlineSeconds"), 1, "pod-fields"),
     **BY_CARDS,
     **BY_ALIAS,
+    **BY_OUTLIVING,
     # variables and streams
     "a preloaded library": (
         (*C, "env", "+"),
@@ -938,6 +941,24 @@ REQUESTS: Mapping[str, Request] = {
     **{
         f"a way out {name}": _fence({**CLOSED, "egress": [rule]})
         for name, rule in BEYOND_THE_INDEX.items()
+    },
+    **{
+        f"a way in {name}": _fence({**CLOSED, "ingress": [rule]})
+        for name, rule in INTO_A_RUN.items()
+    },
+    **{
+        f"{what}, {how}": _patch(
+            user,
+            f"/api/v1/namespaces/{{ns}}{sub}",
+            {"metadata": {"annotations": notes}},
+            "namespace-labels",
+        )
+        for what, notes in TERMS_OF_A_RUN.items()
+        for how, user, sub in (
+            ("by an admin", ADMIN, ""),
+            ("by the status", ADMIN, "/status"),
+            ("by KubeRay's account", KUBERAY, ""),
+        )
     },
     "a way in from anywhere": _fence(
         {**CLOSED, "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]}

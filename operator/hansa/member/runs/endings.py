@@ -15,7 +15,7 @@ from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
 from hansa.reconcile.member import grant_status
 from hansa.reconcile.member.end_reasons import EndReason
-from hansa.reconcile.member.lifecycle import ReportFinished, Run
+from hansa.reconcile.member.lifecycle import Action, End, ReportFinished, Run
 from hansa.reconcile.member.outgoing import outgoing, wanted
 from hansa.reconcile.member.post_mortem import post_mortem
 from hansa.reconcile.member.workload import Autopsy, Finding, Output
@@ -36,6 +36,21 @@ class Endings:
         self._objects = objects
         self._held = held
         self._logs = logs
+
+    async def began_before(self, name: str, run: Run, action: Action | None) -> bool:
+        """Tell whether a run that is to end as one that never began had begun: then it is looked at again.
+
+        Its head was killed, the hub has never heard that it runs, and the agent that saw it is gone.
+        """
+        if not isinstance(action, End | ReportFinished):
+            return False
+        was_up = run.workload is not None and run.workload.running_s is not None
+        if action.reason is not EndReason.NEVER_STARTED or not was_up:
+            return False
+        since_s = await self._objects.begun(name)
+        if since_s is not None:
+            self._context.begun[name] = since_s
+        return since_s is not None
 
     async def told(self, entry: Entry, run: Run, action: ReportFinished) -> Manifest | EndReason:
         """Return the patch that says how a run ended; a reason: it did not end of itself."""

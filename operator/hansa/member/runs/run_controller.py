@@ -116,6 +116,8 @@ class RunController:
             if not isinstance(action, End | CleanUp):
                 return
             try:
+                if await self._endings.began_before(name, run, action):
+                    return
                 await self._perform(entry, run, action)
             except HansaError as error:
                 log.warning("run not stopped yet", extra={"run": name, "error": str(error)})
@@ -140,6 +142,8 @@ class RunController:
             if run is None or entry is None:
                 return
             action = next_action(run, self._situation(name))
+            if await self._endings.began_before(name, run, action):
+                continue
             if action is None:
                 break
             if not await self._perform(entry, run, action):
@@ -192,6 +196,8 @@ class RunController:
             return None
         grant, watched = context.grant_of(entry), context.watched_for(entry)
         workload = watched.view(name) if watched is not None else None
+        if workload and workload.started and workload.running_s is not None:
+            context.begun.setdefault(name, workload.running_s)
         return Run(
             contract=context.contract(entry),
             record=record,
@@ -201,6 +207,7 @@ class RunController:
             namespace=self._phase(name),
             served=watched is not None,
             workload=workload,
+            begun_s=context.begun.get(name),
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -288,7 +295,9 @@ class RunController:
             case Release(reason=reason):
                 release = sign_release(context, entry.uid, entry.spec.epoch)
                 words = context.last_words.get(entry.name, "")
-                patch = grant_status.released(grant, reason, release, stamp, words)
+                patch = grant_status.released(
+                    grant, reason, release, stamp, words, running_s=run.untold_running_s
+                )
             case _:
                 return
         await self._send(entry, patch)
@@ -335,4 +344,5 @@ class RunController:
             self._rulings.forget(name)
             self._context.orphaned.pop(name, None)
             self._context.last_words.pop(name, None)
+            self._context.begun.pop(name, None)
             await stale_grants.release_outdated(self._context, entry.uid)

@@ -147,9 +147,7 @@ class RunObjects:
         pods counts, which a job can forge: before any file can be stale it is the node's fault, for
         which a job is tried a few times only.
         """
-        path, until_s = f"/api/v1/namespaces/{entry.name}/configmaps/{alive.NAME}", None
-        with contextlib.suppress(NotFound):
-            until_s = alive.read_until(await self._context.own.get(path))
+        until_s = alive.read_until(await self._file(entry.name))
         if until_s is not None and ended_s >= until_s:
             return EndReason.UNATTENDED
         if view is None or not view.gave_up:
@@ -157,6 +155,15 @@ class RunObjects:
         contract, skew_s = self._context.contract(entry), self._context.settings.limits
         soonest_s = contract.granted_s + contract.validity_s - skew_s.clock_skew_seconds
         return EndReason.UNATTENDED if ended_s >= soonest_s else EndReason.NEVER_STARTED
+
+    async def begun(self, name: str) -> float | None:
+        """Return since when a run runs, by what the guard has noted; None: nobody saw its command begin."""
+        return alive.read_begun(await self._file(name))
+
+    async def _file(self, name: str) -> Manifest | None:
+        with contextlib.suppress(NotFound):
+            return await self._context.own.get(f"/api/v1/namespaces/{name}/configmaps/{alive.NAME}")
+        return None
 
     async def diagnose(
         self, entry: Entry, end: EndReason, ended_s: float, view: WorkloadView | None = None

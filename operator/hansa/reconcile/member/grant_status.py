@@ -150,13 +150,22 @@ def export(held: HeldResult, decision: Decision) -> Manifest:
 
 
 def released(
-    grant: Mapping[str, Any], reason: EndReason, release: Manifest, stamp: Stamp, words: str = ""
+    grant: Mapping[str, Any],
+    reason: EndReason,
+    release: Manifest,
+    stamp: Stamp,
+    words: str = "",
+    *,
+    running_s: float | None = None,
 ) -> Manifest:
     """Return the patch with the signed release; it also ends what was never reported as ended.
 
-    ``words``: what was seen beside the reason, for the job's owner.
+    ``words``: what was seen beside the reason, for the job's owner. ``running_s``: since when it ran,
+    where the hub has never heard of that.
     """
     fields: Manifest = {"release": release}
+    if running_s is not None:
+        fields["runningAt"] = rfc3339(running_s)
     said = [
         StatedCondition("Released", "True", reason.value, "Nothing of this epoch runs any more.")
     ]

@@ -66,6 +66,8 @@ class Sight:
     """By the clock that says more; infinite: none that counts."""
     alive_until_s: Mapping[str, float] | None = None
     """Namespace → until when its pods may live, as they have it; None: could not be read."""
+    begun: frozenset[str] | None = None
+    """Namespaces of runs whose command was seen to have begun; None: could not be read."""
     works: Mapping[str, WorkloadView | None] = field(default_factory=dict)
     """Namespace → what does its work, or None where nothing does; only of runs looked at."""
 
@@ -94,15 +96,16 @@ def read_run(namespace: Mapping[str, Any]) -> MarkedRun:
     found = metadata.get("labels")
     labels: Mapping[str, Any] = found if isinstance(found, dict) else {}
     epoch = str(labels.get(EPOCH_LABEL, ""))
+    made_s = from_rfc3339(metadata.get("creationTimestamp")) or 0.0
     return MarkedRun(
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
         node=str(labels.get(NODE_LABEL, "")),
         job_uid=str(labels.get(JOB_UID_LABEL, "")),
         epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else -1,
-        made_s=from_rfc3339(metadata.get("creationTimestamp")) or 0.0,
+        made_s=made_s,
         terminating="deletionTimestamp" in metadata,
-        contract=read_contract(metadata.get("annotations")),
+        contract=read_contract(metadata.get("annotations"), made_s),
     )
 
 
@@ -156,10 +159,25 @@ def _late(run: MarkedRun, sight: Sight) -> EndReason | None:
     running_s = work.running_s if work is not None else None
     if is_overdue(run.contract, running_s, sight.now_of(run)):
         return EndReason.DEADLINE_EXCEEDED
-    # Whether the command was started once nobody here remembers: a head that was killed begins anew.
-    came_up = work is not None and (work.started or work.running_s is not None)
-    given_up = not came_up and is_given_up(run.contract, run.made_s, sight.now_of(run))
+    begun = work is not None and (work.started or _began_once(run, work, sight))
+    given_up = not begun and is_given_up(run.contract, run.made_s, sight.now_of(run))
     return EndReason.NEVER_STARTED if given_up else None
+
+
+def _began_once(run: MarkedRun, work: WorkloadView, sight: Sight) -> bool:
+    """Tell whether the command has begun before: a head that was killed begins anew.
+
+    Where that cannot be read, one whose pods were up once may have.
+    """
+    return work.running_s is not None if sight.begun is None else run.name in sight.begun
+
+
+def unseen_starts(runs: Iterable[MarkedRun], sight: Sight) -> list[MarkedRun]:
+    """Return the runs of which nobody has seen yet that their command has begun."""
+    if sight.begun is None or sight.alive_until_s is None:
+        return []
+    seen, files = sight.begun, sight.alive_until_s
+    return [run for run in runs if run.name in files and run.name not in seen]
 
 
 def _superseded(living: list[MarkedRun]) -> Iterator[MarkedRun]:

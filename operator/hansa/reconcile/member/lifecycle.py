@@ -51,12 +51,16 @@ class Run:
     """Whether the agent knows how to run this kind of work."""
     workload: WorkloadView | None = None
     """The object that does the work, as last seen; None: there is none."""
+    begun_s: float | None = None
+    """Since when it runs or ran, where somebody here has seen its command begin."""
 
     @property
     def untold_running_s(self) -> float | None:
         """Since when it runs or ran, where the hub has not heard that; None: it has, or it never began."""
+        if self.reported.running:
+            return None
         view = self.workload
-        return view.running_s if view and view.started and not self.reported.running else None
+        return view.running_s if view and view.started else self.begun_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +207,8 @@ def _vanished(run: Run) -> bool:
     """Tell whether somebody else deleted the run; one that was never whole is made, not given up."""
     if run.namespace == "Terminating":
         return True
-    return run.workload is None and (run.reported.running or run.reported.rendered)
+    was_whole = run.reported.running or run.reported.rendered or run.begun_s is not None
+    return run.workload is None and was_whole
 
 
 def _overdue(run: Run, situation: Situation) -> bool:
@@ -220,7 +225,7 @@ def _never_started(run: Run, situation: Situation) -> bool:
 def _has_begun(run: Run, view: WorkloadView) -> bool:
     """Tell whether the command was started, now or once: a head that was killed begins anew."""
     was_up = run.reported.running and not run.reported.finished
-    return view.started or was_up
+    return view.started or was_up or run.begun_s is not None
 
 
 def _forward(run: Run, situation: Situation) -> Action | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.api.aijob import Disconnection
+from hansa.model.times import rfc3339
 from hansa.reconcile import fencing
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts import terms as contract
@@ -44,7 +47,7 @@ def test_how_long_a_job_may_be_without_the_hub(job, seconds):
 
 @given(CONTRACTS)
 def test_terms_are_read_as_they_were_written(agreed):
-    assert read_contract(terms(agreed)) == agreed
+    assert read_contract(terms(agreed), agreed.granted_s) == agreed
 
 
 SPOILT = {
@@ -62,12 +65,38 @@ SPOILT = {
 
 @pytest.mark.parametrize("found", SPOILT.values(), ids=SPOILT)
 def test_spoilt_terms_are_the_strictest(found):
-    assert read_contract(found) == STRICTEST
+    assert read_contract(found, NOW) == STRICTEST
 
 
 def test_one_spoilt_term_leaves_the_others():
     found = terms(HOUR) | {contract.RUNTIME_ANNOTATION: "long"}
-    assert read_contract(found) == Contract(3585, 0, HOUR.granted_s)
+    assert read_contract(found, NOW) == Contract(3585, 0, HOUR.granted_s)
+
+
+LENGTHENED = {
+    "more than any job may run": ({contract.RUNTIME_ANNOTATION: "2592001"}, "max_runtime_s"),
+    "longer alone than any job may be": (
+        {contract.UNATTENDED_ANNOTATION: "2592001"},
+        "unattended_limit_s",
+    ),
+    "longer to start than can be set": ({contract.START_ANNOTATION: "7201"}, "start_limit_s"),
+    "granted after it was made": (
+        {contract.GRANTED_ANNOTATION: rfc3339(NOW + contract.GRANTED_AHEAD_S + 1)},
+        "granted_s",
+    ),
+    "granted in another age": ({contract.GRANTED_ANNOTATION: "9999-01-01T00:00:00Z"}, "granted_s"),
+}
+
+
+@pytest.mark.parametrize(("notes", "term"), LENGTHENED.values(), ids=LENGTHENED)
+def test_no_term_is_longer_than_one_can_be(notes, term):
+    read = read_contract(terms(HOUR) | notes, NOW)
+    assert read == replace(HOUR, **{term: getattr(STRICTEST, term)})
+
+
+def test_a_clock_that_was_a_little_ahead_when_it_was_granted_spoils_nothing():
+    young = replace(HOUR, granted_s=NOW + contract.GRANTED_AHEAD_S)
+    assert read_contract(terms(young), NOW) == young
 
 
 def test_the_strictest_terms_end_a_run_soon():

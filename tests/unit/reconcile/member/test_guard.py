@@ -57,7 +57,14 @@ def work(**view):
     return {"aij-a-e1": WorkloadView(created_s=NOW - 600, **view)}
 
 
-YOUNG = {"annotations": terms(replace(HOUR, granted_s=NOW - 100))}
+YOUNG = {
+    "annotations": terms(replace(HOUR, granted_s=NOW - 100)),
+    "creationTimestamp": rfc3339(NOW - 99),
+}
+OLD_AND_SAID_TO_BE_YOUNG = {
+    "annotations": terms(replace(HOUR, granted_s=NOW - 100)),
+    "creationTimestamp": rfc3339(NOW - 9000),
+}
 GONE = {"deletionTimestamp": rfc3339(NOW)}
 TABLE = {
     "all is well": (namespace(), SIGHT, None),
@@ -82,6 +89,11 @@ TABLE = {
         seen(contact_s=None, contact_age_s=math.inf),
         None,
     ),
+    "no contact, and said to be granted after it was made": (
+        namespace(**OLD_AND_SAID_TO_BE_YOUNG),
+        seen(contact_s=None, contact_age_s=math.inf),
+        EndReason.UNATTENDED,
+    ),
     "terms unreadable": (namespace(annotations=None), contact(45), EndReason.UNATTENDED),
     "terms unreadable, the hub there": (namespace(annotations=None), SIGHT, None),
     "its pods were told to end": (
@@ -105,7 +117,22 @@ TABLE = {
     ),
     "its command begins anew after its head was killed": (
         namespace(age_s=7201),
+        seen(works=work(running_s=NOW - 7000), begun=frozenset({"aij-a-e1"})),
+        None,
+    ),
+    "up, and whether its command has begun cannot be read": (
+        namespace(age_s=7201),
         seen(works=work(running_s=NOW - 7000)),
+        None,
+    ),
+    "up, and its command never begun": (
+        namespace(age_s=961),
+        seen(works=work(running_s=NOW - 900), begun=frozenset({"aij-another"})),
+        EndReason.NEVER_STARTED,
+    ),
+    "up, and its command not begun for long": (
+        namespace(age_s=960),
+        seen(works=work(running_s=NOW - 900), begun=frozenset()),
         None,
     ),
     "never made": (
@@ -243,6 +270,17 @@ def test_only_old_runs_need_a_look_at_their_work():
     things = [namespace("old", age_s=961), namespace("young", age_s=960)]
     things.append(namespace("going", age_s=9999, **GONE))
     assert [run.name for run in guard.late_runs(read_runs(things), SIGHT)] == ["old"]
+
+
+def test_what_has_begun_is_looked_for_until_it_was_seen():
+    runs = read_runs([namespace("new"), namespace("seen"), namespace("no file")])
+    until_s, begun = {"new": NOW + 99, "seen": NOW + 99}, frozenset({"seen"})
+
+    def unseen(**known):
+        return [run.name for run in guard.unseen_starts(runs, seen(**known))]
+
+    assert unseen(alive_until_s=until_s, begun=begun) == ["new"]
+    assert unseen(alive_until_s=None, begun=None) == []
 
 
 def test_what_is_deleted_is_what_was_judged():

@@ -119,6 +119,11 @@ TABLE = {
         End(EndReason.UNATTENDED),
     ),
     "deleted by hand": (run(workload=None, reported=RUNNING), CALM, End(EndReason.DELETED)),
+    "deleted by hand, and the hub has never heard of it": (
+        run(workload=None, begun_s=NOW - 50),
+        CALM,
+        End(EndReason.DELETED),
+    ),
     "being deleted by hand": (
         run(workload=UP, namespace="Terminating"),
         CALM,
@@ -168,6 +173,16 @@ TABLE = {
         run(workload=WorkloadView(NOW - 5000, running_s=NOW - 4900), reported=RUNNING),
         CALM,
         None,
+    ),
+    "its head was killed, and the hub has never heard of it": (
+        run(workload=WorkloadView(NOW - 5000, running_s=NOW - 4900), begun_s=NOW - 4900),
+        CALM,
+        None,
+    ),
+    "up, and its command never begun": (
+        run(workload=WorkloadView(NOW - 901, running_s=NOW - 800)),
+        CALM,
+        ReportFinished(EndReason.NEVER_STARTED, NOW, explain(EndReason.NEVER_STARTED)),
     ),
     "its head was killed, and it has had its time": (
         run(workload=WorkloadView(NOW - 7300, running_s=NOW - 7201), reported=RUNNING),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hansa.model.times import from_rfc3339, rfc3339
 from hansa.ports import Manifest
 
 NAME = "alive"
@@ -19,6 +20,9 @@ UNTIL = "until"
 """The file: until when, and when that was said, in whole seconds since the Unix epoch, on one line.
 
 One file and not two, so that both numbers are of one renewal."""
+BEGUN = "begun"
+"""Key: since when the run runs, written once its command has begun. A head that is killed begins anew, and
+then nothing else says that it did before."""
 PROBE = f'read until said < {FOLDER}/{UNTIL} && [ "$(date +%s)" -lt "$until" ]'
 PROBE_PERIOD_S, PROBE_TIMEOUT_S, PROBE_FAILURES, PROBE_GRACE_S = 5, 10, 3, 5
 """A stale file shows three times within 15 s, then the container has the grace to end."""
@@ -35,6 +39,17 @@ def read_until(config_map: Any) -> float | None:
     text = data.get(UNTIL) if isinstance(data, dict) else None
     words = text.split() if isinstance(text, str) else []
     return float(words[0]) if words and words[0].isascii() and words[0].isdigit() else None
+
+
+def begun(since_s: float) -> dict[str, str]:
+    """Return what is written beside it once the command has begun."""
+    return {BEGUN: rfc3339(since_s)}
+
+
+def read_begun(config_map: Any) -> float | None:
+    """Return since when a run runs whose command has begun; None: nobody has seen that."""
+    data = config_map.get("data") if isinstance(config_map, dict) else None
+    return from_rfc3339(data.get(BEGUN)) if isinstance(data, dict) else None
 
 
 def volume() -> Manifest:

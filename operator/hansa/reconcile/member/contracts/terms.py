@@ -32,8 +32,11 @@ ALIVE_MARGIN_S = 15
 """Pods take longer to notice a stale file than an API server to delete them: so much sooner it ends."""
 STRICTEST_UNATTENDED_S = 45
 """What a contract that says Stop comes to."""
+LONGEST_S = 2_592_000
+"""No job may ask for more, of either time."""
 MOST_DIGITS = 8
-"""Of a number of seconds: three years."""
+GRANTED_AHEAD_S = 60
+"""A run is made after its grant; by so much the clocks of those who say when may differ."""
 STEP_SHARE, LEAST_STEP_S, LONGEST_STEP_S = 4, 15, 300
 """A file is renewed when it would gain a fourth of its validity, within these bounds in seconds."""
 
@@ -80,23 +83,28 @@ def terms(contract: Contract) -> dict[str, str]:
     }
 
 
-def read_contract(found: object) -> Contract:
-    """Return the terms in a namespace's annotations; what cannot be read is at its strictest."""
+def read_contract(found: object, made_s: float) -> Contract:
+    """Return the terms in a namespace's annotations; what cannot be is at its strictest.
+
+    ``made_s``: when the namespace was made, by the API server, which nobody can write.
+    """
     held: Mapping[object, object] = found if isinstance(found, Mapping) else {}
     granted_s = from_rfc3339(held.get(GRANTED_ANNOTATION))
+    if granted_s is None or granted_s > made_s + GRANTED_AHEAD_S:
+        granted_s = STRICTEST.granted_s
     return Contract(
-        _seconds(held.get(UNATTENDED_ANNOTATION), STRICTEST.unattended_limit_s),
-        _seconds(held.get(RUNTIME_ANNOTATION), STRICTEST.max_runtime_s),
-        STRICTEST.granted_s if granted_s is None else granted_s,
-        _seconds(held.get(START_ANNOTATION), STRICTEST.start_limit_s),
+        _seconds(held.get(UNATTENDED_ANNOTATION), STRICTEST.unattended_limit_s, LONGEST_S),
+        _seconds(held.get(RUNTIME_ANNOTATION), STRICTEST.max_runtime_s, LONGEST_S),
+        granted_s,
+        _seconds(held.get(START_ANNOTATION), STRICTEST.start_limit_s, LONGEST_START_LIMIT_S),
     )
 
 
-def _seconds(text: object, strictest: float) -> float:
+def _seconds(text: object, strictest: float, longest: float) -> float:
     # isascii: int() also reads digits of other scripts, and a float could say "inf".
     if not isinstance(text, str) or not text.isascii() or not text.isdigit():
         return strictest
-    return float(text) if len(text) <= MOST_DIGITS else strictest
+    return float(text) if len(text) <= MOST_DIGITS and float(text) <= longest else strictest
 
 
 def unattended_s(contract: Contract, contact_age_s: float, now_s: float) -> float:
