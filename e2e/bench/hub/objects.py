@@ -37,7 +37,7 @@ from hansa.model.snapshot import (
 from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.ports import Manifest
 from hansa.reconcile.hub.node_access import access_manifests
-from hansa.verification.course.words import say
+from hansa.verification.course.signed_words import say
 
 KEPT_OUT = "IS"
 """The country that the pool's ceiling denies until the benchmark edits it."""

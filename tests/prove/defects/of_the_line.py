@@ -13,14 +13,14 @@ LINE: Mapping[str, Defect] = {
         REFLECTOR,
         'version = version if isinstance(error, Retryable) else ""',
         "version = version or str(error)",
-        "unit/adapters/test_reflector.py",
+        "unit/adapters/kube/test_reflector.py",
         plan="ambiguous 410 to hub>hub watch /apis/hansa.dev/v1alpha1/aijobs",
     ),
     "never listed again": product(
         REFLECTOR,
         "pause_s = self._pace.relist_s * ",
         "pause_s = 1e9 * self._pace.relist_s * ",
-        "unit/adapters/test_reflector.py",
+        "unit/adapters/kube/test_reflector.py",
         plan="unobserved hub>hub ADDED /apis/hansa.dev/v1alpha1/aijobs #1",
     ),
     "what a lost answer made stands in the way": product(
@@ -33,6 +33,6 @@ LINE: Mapping[str, Defect] = {
         "adapters/kube/client.py",
         "sock_read=watch_inactivity_s",
         "sock_read=None",
-        "unit/adapters/test_reflector.py",
+        "unit/adapters/kube/test_reflector.py",
     ),
 }

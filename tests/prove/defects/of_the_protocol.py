@@ -13,7 +13,7 @@ LIFECYCLE, FORGOTTEN = (
     "unit/member/runs/test_forgotten.py",
 )
 LEASE, EPOCHS, CHECKS = (
-    "unit/adapters/test_kube_lease.py",
+    "unit/adapters/kube/test_lease.py",
     "unit/grants/test_epochs.py",
     "unit/grants/test_checks.py",
 )
@@ -309,14 +309,14 @@ BOTH: Mapping[str, Defect] = {
         "adapters/kube/mirror.py",
         "if old is None or _identity(old) != _identity(thing):",
         "if old is None:",
-        "unit/adapters/test_mirror.py",
+        "unit/adapters/kube/test_mirror.py",
         seeds=SEEDS,
     ),
     "a list with lower versions is not believed": product(
         "adapters/kube/mirror.py",
         "if old is None or _identity(old) != _identity(thing):",
         "if old is None or is_newer(thing, old):",
-        "unit/adapters/test_mirror.py",
+        "unit/adapters/kube/test_mirror.py",
         seeds=SEEDS,
     ),
     "watches that are cut short put every list off": product(
@@ -324,13 +324,13 @@ BOTH: Mapping[str, Defect] = {
         "        stream = self._cluster.watch(",
         "        self._list_at = self._clock.monotonic() + self._pace.relist_s\n"
         "        stream = self._cluster.watch(",
-        "unit/adapters/test_mirror.py",
+        "unit/adapters/kube/test_mirror.py",
         seeds=SEEDS,
     ),
     "an older event undoes a newer one": product(
         "adapters/kube/mirror.py",
         "        if old is None or is_newer(thing, old):",
         "        if True:",
-        "unit/adapters/test_mirror.py",
+        "unit/adapters/kube/test_mirror.py",
     ),
 }

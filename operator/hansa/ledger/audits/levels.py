@@ -17,7 +17,7 @@ from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.ports import Signer
 from hansa.verification.auditors import Independence
-from hansa.verification.course.words import read_word, say
+from hansa.verification.course.signed_words import read_word, say
 from hansa.verification.levels import Evidence, Freshness, Level, Shown, Standing, standing
 from hansa.verification.verdict import Verdict
 

@@ -22,7 +22,7 @@ from hansa.observability.events import (
     node_level_fell,
 )
 from hansa.ports import Cluster, Signer
-from hansa.verification.course.words import read_word, say
+from hansa.verification.course.signed_words import read_word, say
 from hansa.verification.levels import Standing
 from hansa.verification.verdict import Verdict
 

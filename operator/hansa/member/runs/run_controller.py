@@ -18,8 +18,8 @@ from hansa.member.context import AgentContext
 from hansa.member.runs import forgotten, stale_grants
 from hansa.member.runs.endings import Endings
 from hansa.member.runs.metering import Metering
+from hansa.member.runs.rejudging import Rulings
 from hansa.member.runs.release import count_build, sign_release
-from hansa.member.runs.rulings import Rulings
 from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics

@@ -18,7 +18,7 @@ from hansa.member.state.versioned_maps import VersionedMaps
 from hansa.ports import Cluster, Manifest, Signer
 from hansa.receipts.envelope import Keys
 from hansa.verification.course.answers import Answer, answer
-from hansa.verification.course.words import read_word
+from hansa.verification.course.signed_words import read_word
 
 log = logging.getLogger(__name__)
 NAME = "hansa-audit-roots"

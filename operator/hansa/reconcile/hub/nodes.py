@@ -28,7 +28,7 @@ from hansa.receipts.envelope import Keys
 from hansa.reconcile.alike import Derived
 from hansa.reconcile.grant_formats import outdated
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
-from hansa.verification.course.words import read_word
+from hansa.verification.course.signed_words import read_word
 
 MICROS = 1_000_000
 

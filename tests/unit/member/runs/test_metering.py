@@ -15,7 +15,7 @@ from hansa.member.publisher import Publisher
 from hansa.receipts.chain import Grant, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Opened, unseal
 from hansa.receipts.watermark import acknowledge
-from hansa.verification.course.words import say
+from hansa.verification.course.signed_words import say
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, NOW_S, UID
 from tests.unit.member.runs.plain_job import NAMESPACE, WORK, PlainJob, Running, working
 from tests.unit.reconcile.hub.hub_objects import shown

@@ -7,7 +7,7 @@ import pytest
 from hansa.api.sovereignnode import AssuranceWord, AuditCall, ClosedEpoch
 from hansa.member.witness.auditor import NAME, Auditor
 from hansa.model.times import rfc3339
-from hansa.verification.course.words import say
+from hansa.verification.course.signed_words import say
 from tests.unit.member.witness.map_server import Server
 from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, OTHER
 

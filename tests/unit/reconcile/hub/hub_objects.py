@@ -11,7 +11,7 @@ from hansa.reconcile.hub.job_case import JobCase
 from hansa.reconcile.hub.job_view import JobView, parse_spec, view_job
 from hansa.reconcile.hub.nodes import NodeLimits
 from hansa.reconcile.hub.snapshot import epoch_of
-from hansa.verification.course.words import say
+from hansa.verification.course.signed_words import say
 from tests.residency_kit import EVERYWHERE
 
 NOW_S = 1_800_000_000.0

@@ -10,7 +10,7 @@ from securesystemslib import dsse
 
 from hansa.api.sovereignnode import AssuranceWord, AuditCall, ClosedEpoch
 from hansa.verification.course.answers import Answer, answer, audit_key
-from hansa.verification.course.words import TYPES, read_word, say
+from hansa.verification.course.signed_words import TYPES, read_word, say
 from hansa.verification.tickets import commit
 from tests.unit.receipts.receipt_kit import HUB, NODE, OTHER
 
