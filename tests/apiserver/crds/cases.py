@@ -289,7 +289,10 @@ RULES: dict[str, Case] = {
         changed(JOB, entrypoint=["sh"]), changed(JOB, entrypoint=["", "x"])
     ),
     "names beginning with RAY_": Case("RAYON", "LD_PRELOAD"),
-    "memory must be more than 0": Case("1Mi", "0.0Gi"),
+    "memory must be 1Mi or more": Case("1Mi", "16"),
+    "gpuMemory must be 1Mi or more": Case("20Gi", "80"),
+    "cpu must be more than 0": Case("0.1", "0.0"),
+    "CPU, GPU and memory are no custom": Case("ssd", "GPU"),
     "Ray before 2.54.0": Case("2.54.0", "2.53.9"),
     "minCount must not exceed": Case(
         changed(WORKERS, minCount=1024), changed(WORKERS, count=2, minCount=3)

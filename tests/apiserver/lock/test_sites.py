@@ -37,7 +37,12 @@ from tests.apiserver.member.kit import install_kuberay
 
 pytestmark = pytest.mark.apiserver
 LAW = law_of(
-    egress=[{"cidr": "192.0.2.0/24", "ports": [443]}],
+    egress=[
+        {"cidr": "192.0.2.0/24", "ports": [443]},
+        {"cidr": "0.0.0.0/0", "ports": [443]},
+        {"cidr": "::/0", "ports": [443]},
+        {"cidr": "169.254.10.0/24", "ports": [80]},
+    ],
     imageRegistries=["hansa.local/", "registry.example/team/"],
 )
 NOTE = 'say "a" \\ <b>'
@@ -203,6 +208,23 @@ def test_its_own_fence_is_admitted(member: Charted, site: str):
     for shut_in in (True, False):
         answer = fence(member, site, shut_in=shut_in)
         assert answer.status in GOOD, answer.text
+
+
+def test_a_fence_that_opens_the_machines_identity_is_refused(member: Charted, site: str):
+    """The law lets runs out anywhere, which is not to the cloud's credentials for the machine."""
+    wave = waves(request_of(site), RayJob())[1]
+    [made] = [creation for creation in wave if creation.body["kind"] == "NetworkPolicy"]
+    path = made.path.replace(made.path.split("/")[5], REQUEST.name)
+    wide = [
+        rule for rule in made.body["spec"]["egress"] if "except" in rule["to"][0].get("ipBlock", {})
+    ]
+    assert len(wide) == 2
+    for rule in wide:
+        rule["to"][0]["ipBlock"].pop("except")
+        answer = Server(member.plane).send("POST", f"{path}?dryRun=All", made.body, user=AGENT)
+        assert answer.status == REFUSED, answer.text
+        assert rule_of(answer) == "fence"
+        rule["to"][0]["ipBlock"]["except"] = []
 
 
 def test_a_fence_with_other_resolvers_is_refused(member: Charted, site: str):

@@ -6,7 +6,8 @@ class, or the workers of the first group where no pod has any. What else there i
 
 from __future__ import annotations
 
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -26,28 +27,59 @@ RAY_FLOOR = (2, 54)
 """Ray before 2.54 has known remote code execution flaws."""
 
 
+LEAST_MEMORY = "1Mi"
+IN_BYTES = f"must be {LEAST_MEMORY} or more: without a unit it is bytes; write 16Gi"
+NO_CPU = "cpu must be more than 0: Ray gives no task to a pod without"
+
+
+_BYTES = {"": 1, **{s: 1000**n for n, s in enumerate("kMGT", 1)}} | {
+    f"{s}i": 1024**n for n, s in enumerate("KMGT", 1)
+}
+
+
+def _is_some(quantity: str) -> bool:
+    number = quantity.rstrip("kmKMGTi")
+    return Decimal(number) * _BYTES.get(quantity[len(number) :], 0) >= _BYTES["Mi"]
+
+
+def some_memory(field: str) -> dict[str, Any]:
+    """Return the rule of a field for an amount of memory that somebody can have meant."""
+    least = f"quantity(string(self)).compareTo(quantity('{LEAST_MEMORY}')) >= 0"
+    return checked(rule(least, f"{field} {IN_BYTES}"))
+
+
 class Resources(Model):
     """CPU and memory of one pod."""
 
-    cpu: Quantity = Field(default="1", description="CPU of the pod.")
+    cpu: Quantity = Field(
+        default="1",
+        description="CPU of the pod.",
+        json_schema_extra=checked(rule("string(self).matches('[1-9]')", NO_CPU)),
+    )
     memory: Quantity = Field(
         default="2Gi",
         description="Memory of the pod: what it is given, and the most it may take.",
-        json_schema_extra=checked(
-            rule(
-                "string(self).matches('[1-9]')",
-                "memory must be more than 0: a limit of 0 limits nothing",
-            )
-        ),
+        json_schema_extra=some_memory("memory"),
     )
+
+    @field_validator("cpu")
+    @classmethod
+    def _some_cpu(cls, cpu: str) -> str:
+        # The member reads grants from a hub it does not trust: the CRD's rules are not enough there.
+        if not cpu.strip("0.kmKMGTi"):
+            raise ValueError(NO_CPU)
+        return cpu
 
     @field_validator("memory")
     @classmethod
     def _some_memory(cls, memory: str) -> str:
-        # The member reads grants from a hub it does not trust: the CRD's rule is not enough there.
-        if not memory.strip("0.kmKMGTi"):
-            raise ValueError("memory must be more than 0: a limit of 0 limits nothing")
+        if not _is_some(memory):
+            raise ValueError(f"memory {IN_BYTES}")
         return memory
+
+
+RAYS_OWN = ("CPU", "GPU", "memory", "object_store_memory")
+RAYS_OWN_ADVICE = "CPU, GPU and memory are no custom resources, Ray does not start with them: give cpu, gpus, memory"
 
 
 class CustomResource(Model):
@@ -56,9 +88,17 @@ class CustomResource(Model):
     model_config = ConfigDict(json_schema_extra=keyed("name"))
 
     name: Annotated[str, StringConstraints(pattern=RAY_RESOURCE, max_length=63)] = Field(
-        description="Name, as tasks ask for it."
+        description="Name, as tasks ask for it.",
+        json_schema_extra=checked(rule(f"!(self in {[*RAYS_OWN]})", RAYS_OWN_ADVICE)),
     )
     amount: int = Field(default=1, ge=1, le=1_000_000, description="How much a worker has.")
+
+    @field_validator("name")
+    @classmethod
+    def _not_rays_own(cls, name: str) -> str:
+        if name in RAYS_OWN:
+            raise ValueError(RAYS_OWN_ADVICE)
+        return name
 
 
 RESERVED_NAMES = ("workers", "headgroup")
@@ -164,8 +204,17 @@ class Workers(Resources):
     )
     gpu_class: GpuClass | None = Field(default=None, description="GPU class wanted.")
     gpu_memory: Quantity | None = Field(
-        default=None, description="Least memory of one GPU, when any class will do."
+        default=None,
+        description="Least memory of one GPU, when any class will do.",
+        json_schema_extra=some_memory("gpuMemory"),
     )
+
+    @field_validator("gpu_memory")
+    @classmethod
+    def _some_gpu_memory(cls, memory: str | None) -> str | None:
+        if memory is not None and not _is_some(memory):
+            raise ValueError(f"gpuMemory {IN_BYTES}")
+        return memory
 
 
 class RayShape(Model):

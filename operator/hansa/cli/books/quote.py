@@ -24,6 +24,7 @@ from hansa.api.meta import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.books.declared import Declared, declared
 from hansa.cli.display import show_table
+from hansa.cli.documents import read_one
 from hansa.errors import Terminal
 from hansa.grants.capacity import cpu_millis_of
 from hansa.model.quantities import units
@@ -51,11 +52,11 @@ def quote(filename: Path, access: Access) -> None:
 def read_job(text: str | bytes) -> AIJobSpec:
     """Return the spec of the job in a manifest; raises ``Terminal`` naming the field that is wrong."""
     try:
-        found: Any = yaml.safe_load(text)
+        found: Any = read_one(text)
         return AIJobSpec.model_validate(found["spec"])
     except ValidationError as error:
         raise Terminal(f"the job is not valid: spec.{first_fault(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
         raise Terminal(f"the file holds no AIJob: {error}") from None
 
 

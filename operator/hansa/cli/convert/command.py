@@ -10,6 +10,7 @@ import yaml
 
 from hansa.cli.convert.rayjob import Choice, convert
 from hansa.cli.display import plain
+from hansa.cli.documents import read_documents
 from hansa.errors import Terminal
 
 
@@ -46,8 +47,8 @@ def convert_command(manifest: IO[str], entrypoint: str, **given: str | tuple[str
         raise click.UsageError(f"--entrypoint {entrypoint}: {error}") from None
     choice = Choice(entrypoint=words, **given)  # type: ignore[arg-type]  # click's types
     try:
-        documents = list(yaml.safe_load_all(manifest))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        documents = read_documents(manifest)
+    except (yaml.YAMLError, ValueError) as error:
         raise Terminal(f"{manifest.name} is no YAML: {error}") from None
     made = convert(documents, choice)
     click.echo(yaml.safe_dump_all((one.job for one in made), sort_keys=False), nl=False)

@@ -19,6 +19,7 @@ from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION, first_fault
 from hansa.cli.convert.pods import Contents, is_settable, take_contents, take_shape
 from hansa.cli.convert.shape import LONGEST_NAME, RESOURCES, gang_of, take_group
 from hansa.cli.convert.taking import Note, Taking
+from hansa.cli.documents import read_one
 from hansa.errors import Terminal
 from hansa.ports import Manifest
 
@@ -250,8 +251,8 @@ def _take_runtime_env(taking: Taking, at: str, contents: Contents) -> None:
     if not written:
         return
     try:
-        wanted = yaml.safe_load(written)
-    except yaml.YAMLError as error:
+        wanted = read_one(written)
+    except (yaml.YAMLError, ValueError) as error:
         raise Terminal(f"{path} is no YAML: {error}") from None
     if not isinstance(wanted, dict):
         raise Terminal(f"{path} is no mapping: write env_vars, pip and the like as its keys")

@@ -14,6 +14,7 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.aijob import AIJobSpec, Authorization
 from hansa.api.kinds import AIJOB
+from hansa.cli.documents import read_one
 from hansa.errors import Terminal
 from hansa.grants import authorization
 from hansa.grants.envelope import sign as sign_message
@@ -80,9 +81,11 @@ def authorize(
 
 def _read(manifest: IO[str]) -> tuple[Manifest, AIJobSpec]:
     try:
-        job = yaml.safe_load(manifest)
+        job = read_one(manifest)
     except yaml.YAMLError as error:
         raise Terminal(f"{manifest.name} is no YAML: {error}") from error
+    except ValueError as error:
+        raise Terminal(f"{manifest.name} cannot be signed: {error}") from error
     if not isinstance(job, dict) or job.get("kind") != AIJOB.name:
         raise Terminal(f"{manifest.name} holds no AIJob; give one manifest with kind: AIJob")
     try:

@@ -16,6 +16,7 @@ from hansa.api.kinds import AIJOB
 from hansa.api.meta import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
+from hansa.cli.documents import as_sent, read_documents
 from hansa.cli.jobs.naming import job_path
 from hansa.cli.jobs.wait import EXIT_TIMED_OUT, SECONDS, ending, has_ended, wait_for
 from hansa.errors import Terminal
@@ -84,11 +85,17 @@ def read_jobs(filename: str) -> Iterator[Manifest]:
     """Yield the AIJobs of a file; raises ``Terminal`` naming the job, its field and what is wrong."""
     try:
         text = sys.stdin.read() if filename == STDIN else Path(filename).read_text()
-        documents = [one for one in yaml.safe_load_all(text) if one is not None]
+        documents = read_documents(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise Terminal(f"cannot read {filename}: {error}") from error
+    seen: set[tuple[str, str]] = set()
     for document in documents:
-        yield _checked(filename, document)
+        job = _checked(filename, document)
+        key = str(job["metadata"].get("namespace") or ""), job["metadata"]["name"]
+        if key in seen:
+            raise Terminal(f"{filename}: two AIJobs are called {key[1]}; rename one")
+        seen.add(key)
+        yield as_sent(job)
 
 
 def _checked(filename: str, document: Any) -> Manifest:

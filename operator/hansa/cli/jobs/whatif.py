@@ -16,6 +16,7 @@ from hansa.api.kinds import AIJOB
 from hansa.api.meta import API_VERSION
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
+from hansa.cli.documents import read_documents
 from hansa.cli.jobs.explain import COLUMNS, node_lines
 from hansa.cli.league.snapshot import Observed, observe
 from hansa.errors import Terminal
@@ -132,7 +133,7 @@ def read_jobs(name: str) -> list[Manifest]:
     """Return the AIJobs of a manifest file; raises ``Terminal`` for anything else in it."""
     try:
         text = sys.stdin.read() if name == _STDIN else Path(name).read_text()
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        documents = read_documents(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise Terminal(f"cannot read {name}: {error}") from error
     for document in documents:

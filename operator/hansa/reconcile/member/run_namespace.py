@@ -16,6 +16,7 @@ from hansa.ports import Manifest
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import terms
+from hansa.reconcile.member.platform import destinations
 from hansa.reconcile.member.platform.pod_settings import pull_name
 from hansa.reconcile.member.platform.resolvers import Resolver
 from hansa.reconcile.member.run_request import (
@@ -187,7 +188,7 @@ def _to_the_world(request: RunRequest) -> list[Manifest]:
     index = request.index
     rules = [] if index is None else [_to_index(index)]
     for egress in request.policy.egress:
-        rule: Manifest = {"to": [{"ipBlock": {"cidr": egress.cidr}}]}
+        rule: Manifest = {"to": [{"ipBlock": destinations.block(egress.cidr)}]}
         ports = _ports(egress.ports, is_shut_in=request.is_shut_in)
         if ports or not (egress.ports or request.is_shut_in):
             rules.append(rule | ({"ports": ports} if ports else {}))

@@ -44,7 +44,7 @@ def test_a_command_keeps_its_meaning(written, words):
     assert made(rayjob(entrypoint=written)).job["spec"]["entrypoint"] == words
 
 
-NAMES = (*enumerate(("group-1", "A", "a", "headgroup", "under_score")),)
+NAMES = (*enumerate(("group-1", "A", "a", "headgroup", "under_score"), 1),)
 SHAPES = {
     "head and workers": (
         {},
@@ -123,7 +123,7 @@ SHAPES = {
         {
             "workerGroups": [
                 {"name": name, "count": 1, "cpu": f"{number}", "memory": "2Gi"}
-                for number, name in enumerate(("group-1", "a", "group-2", "group-3", "group-4"))
+                for number, name in enumerate(("group-1", "a", "group-2", "group-3", "group-4"), 1)
             ]
         },
     ),
@@ -162,7 +162,7 @@ UNLIKE = {
         ("spec.rayClusterSpec.workerGroupSpecs[1]", "1 workers of 2 GPUs: all pods of an AIJob"),
     ),
     "more groups than there may be": (
-        {"groups": [group(90 + n, f"g{n}", requests={"cpu": f"{n}"}) for n in range(10)]},
+        {"groups": [group(90 + n, f"g{n}", requests={"cpu": f"{n + 1}"}) for n in range(10)]},
         ("spec.rayClusterSpec.workerGroupSpecs[8]", "98 workers of 0 GPUs: an AIJob has 8 groups"),
     ),
     "a further group that is autoscaled": (

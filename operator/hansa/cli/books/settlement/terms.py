@@ -21,6 +21,7 @@ from hansa.accounting.postings import KITTY
 from hansa.accounting.settlement.clearing import Clearing
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import Model, Name, first_fault
+from hansa.cli.documents import read_one
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 
@@ -99,10 +100,11 @@ class SettlementTerms(Model):
 def read_terms(text: str) -> SettlementTerms:
     """Return the terms in a YAML file; raises ``Terminal`` naming the field that is wrong."""
     try:
-        found = SettlementTerms.model_validate(yaml.safe_load(text), by_alias=True, by_name=False)
+        said = read_one(text)
+        found = SettlementTerms.model_validate(said, by_alias=True, by_name=False)
     except ValidationError as error:
         raise Terminal(f"the terms are not valid: {first_fault(error)}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise Terminal(f"the terms are no YAML: {error}") from None
     for what, named in (("institution", found.keys), ("key", set(found.keys.values()))):
         if len(named) != len(found.members):

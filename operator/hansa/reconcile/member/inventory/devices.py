@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hansa.reconcile.member.inventory.accelerators import gpu_class
+from hansa.reconcile.member.inventory.accelerators import LOOKS_LIKE, gpu_class
 from hansa.reconcile.member.inventory.cards import UNOFFERED
 from hansa.reconcile.member.inventory.machine import Machine
 
 SLICES = "/apis/resource.k8s.io/v1/resourceslices"
 _GPU_DRIVER = "gpu."
-"""How the names of drivers of cards begin: gpu.nvidia.com, gpu.amd.com, gpu.intel.com."""
+"""How most names of drivers of cards begin (gpu.nvidia.com, gpu.amd.com, gpu.intel.com); others name their kind:
+tpu.google.com, gaudi.intel.com, neuron.aws.com."""
 _PRODUCT = ("productName", "model")
 _WHOLE = frozenset({"", "gpu", "amdgpu"})
 """Of ``type``: partitions of a card stand beside the card itself, and would count it twice."""
@@ -31,9 +32,12 @@ class Devices:
     gpu_class: str
     """Empty: the driver does not tell the product."""
     count: int
+    """0: partitions alone, of which each stands there in every size that it could have."""
 
     def __str__(self) -> str:
         """Return it for a person."""
+        if not self.count:
+            return f"partitions of cards ({self.driver})"
         return f"{self.count} {self.gpu_class or 'cards of an unknown product'} ({self.driver})"
 
 
@@ -43,7 +47,7 @@ def read_devices(slices: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Devices
     for one in slices:
         spec = _map(one.get("spec"))
         driver, pool = str(spec.get("driver") or ""), _map(spec.get("pool"))
-        if driver.startswith(_GPU_DRIVER):
+        if LOOKS_LIKE.search(driver):
             generation = pool.get("generation")
             known = pools[driver, str(pool.get("name"))]
             known.setdefault(generation if isinstance(generation, int) else 0, []).append(spec)
@@ -53,10 +57,16 @@ def read_devices(slices: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Devices
             for machine, product in _cards(spec):
                 maker = driver.removeprefix(_GPU_DRIVER).partition(".")[0]
                 found[machine][driver, gpu_class(product, maker)] += 1
-    return {
-        machine: tuple(sorted(Devices(*key, count) for key, count in counts.items()))
-        for machine, counts in found.items()
-    }
+            for machine in _machines(spec):
+                found[machine][driver, ""] += 0
+    return {machine: tuple(_counted(counts)) for machine, counts in found.items()}
+
+
+def _counted(counts: Mapping[tuple[str, str], int]) -> list[Devices]:
+    """Return cards, and partitions alone where a driver offers no whole card."""
+    whole = {driver for (driver, _), count in counts.items() if count}
+    rows = [Devices(*key, count) for key, count in counts.items() if count or key[0] not in whole]
+    return sorted(rows)
 
 
 def with_devices(machine: Machine, devices: Iterable[Devices]) -> Machine:
@@ -81,6 +91,14 @@ def _cards(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         machine = _map(device).get("nodeName") or spec.get("nodeName")
         if machine and _text(told.get("type")).lower() in _WHOLE:
             yield str(machine), next(filter(None, (_text(told.get(one)) for one in _PRODUCT)), "")
+
+
+def _machines(spec: Mapping[str, Any]) -> set[str]:
+    """Return the machines of which a slice tells any device."""
+    named = (
+        _map(device).get("nodeName") or spec.get("nodeName") for device in spec.get("devices") or ()
+    )
+    return {str(machine) for machine in named if machine}
 
 
 def _map(value: object) -> Mapping[str, Any]:

@@ -66,6 +66,22 @@ FOUND: dict[str, tuple[list[Any], tuple[Devices, ...]]] = {
         (Devices(NVIDIA, "nvidia-h100-80gb-hbm3", 1),),
     ),
     "an unknown product": ([resource_slice(device())], (Devices(NVIDIA, "", 1),)),
+    "partitions alone": (
+        [resource_slice(device(1, type="mig", productName=H100, profile="1g.10gb"))],
+        (Devices(NVIDIA, "", 0),),
+    ),
+    "Google's": (
+        [resource_slice(device(model="v5e"), driver="tpu.google.com")],
+        (Devices("tpu.google.com", "tpu-v5e", 1),),
+    ),
+    "Gaudi": (
+        [resource_slice(device(model="Gaudi3"), driver="gaudi.intel.com")],
+        (Devices("gaudi.intel.com", "gaudi-gaudi3", 1),),
+    ),
+    "Neuron": (
+        [resource_slice(device(), driver="neuron.aws.com")],
+        (Devices("neuron.aws.com", "", 1),),
+    ),
     "network cards": ([resource_slice(device(), driver="dra.net")], ()),
     "of no machine": ([resource_slice(*cards(1), nodeName=None, allNodes=True)], ()),
     "half-broken": (
