@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 import rfc8785
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from hansa.api.memberpolicy import MemberPolicySpec, TrustedKey
-from hansa.api.meta import first_fault
+from hansa.api.meta import LIST_KEYS, Model, first_fault
 from hansa.api.workgrant import Signature, WorkGrantSpec
 from hansa.grants import envelope
 from hansa.grants.facts import Proposal
@@ -38,10 +39,41 @@ def read(wire: Mapping[str, Any]) -> Proposal | Objection:
         return Objection(MemberReason.MALFORMED, first_fault(error))
     except (rfc8785.CanonicalizationError, RecursionError, ValueError, TypeError) as error:
         return Objection(MemberReason.MALFORMED, f"the grant is no canonical JSON: {error}")
+    twice = repeated(spec)
+    if twice:
+        return Objection(MemberReason.MALFORMED, f"{twice}; a hub's own API server refuses that")
     if digest != spec.spec_digest:
         said = "specDigest does not cover this jobSpec; the hub must write the grant again"
         return Objection(MemberReason.DIGEST_MISMATCH, said)
     return Proposal(spec, message, hashlib.sha256(message).hexdigest()[:16])
+
+
+def repeated(thing: Model, at: str = "") -> str:
+    """Return where two items of a list have one key; empty: nowhere.
+
+    An API server keeps such lists as maps. Of two items of one name somebody would read the first, and
+    somebody else the last.
+    """
+    for field in type(thing).model_fields:
+        value, place = getattr(thing, field), f"{at}{to_camel(field)}"
+        items = value if isinstance(value, tuple) else (value,)
+        models = [item for item in items if isinstance(item, Model)]
+        keys = [key for item in models if (key := _key(item))]
+        if isinstance(value, tuple) and len(set(keys)) < len(keys):
+            return f"two of {place} have one key"
+        found = next(filter(None, (repeated(item, f"{place}.") for item in models)), "")
+        if found:
+            return found
+    return ""
+
+
+def _key(item: Model) -> tuple[Any, ...]:
+    extra = type(item).model_config.get("json_schema_extra")
+    names = extra.get(LIST_KEYS) if isinstance(extra, dict) else None
+    if not isinstance(names, list):
+        return ()
+    wire = {to_camel(field): getattr(item, field) for field in type(item).model_fields}
+    return tuple(wire[str(name)] for name in names)
 
 
 def hub_signature(proposal: Proposal, policy: MemberPolicySpec) -> Objection | None:

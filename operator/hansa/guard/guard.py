@@ -34,6 +34,7 @@ from hansa.reconcile.member.guard import (
     MarkedRun,
     Sight,
     late_runs,
+    pressing_verdicts,
     renewals,
     says_stopped,
     unseen_starts,
@@ -77,23 +78,28 @@ class Guard:
         """Monotonic time of the last pass that could see all runs and the policy."""
 
     async def make_pass(self) -> None:
-        """1. Read. 2. Judge. 3. Delete. 4. Renew what may live on. 5. Note which commands have begun."""
+        """1. Read. 2. End what must go whatever its work is. 3. Look at old runs' work, and end what is late.
+
+        4. Renew what may live on. 5. Note which commands have begun.
+        """
         reading = await read_all(self._cluster, self._settings)
         if reading.runs is None:
             return
         if reading.policy is not None:
             self.seen_s = self._clock.monotonic()
         self.runs = len(reading.runs)
+        self._emptied &= {run.uid for run in reading.runs}
         sight = self._sight(reading, reading.runs)
-        if not sight.stopped:
-            sight = await self._with_late_runs(reading.runs, sight)
-        ends = verdicts(reading.runs, sight)
+        ends = pressing_verdicts(reading.runs, sight)
         await self._end(reading.runs, ends)
         left = [run for run in reading.runs if run.name not in ends and not run.terminating]
+        sight = await self._with_late_runs(left, sight)
+        late = verdicts(left, sight)
+        await self._end(left, late)
+        left = [run for run in left if run.name not in late]
         if reading.policy is not None:
             await self._renew(left, sight)
-        if not sight.stopped:
-            await self._note_starts(left, sight)
+        await self._note_starts(left, sight)
 
     @property
     def contact_age_s(self) -> float:
@@ -137,7 +143,6 @@ class Guard:
 
     async def _end(self, runs: list[MarkedRun], ends: Mapping[str, EndReason]) -> None:
         """Delete what must go, and the pods of all that is going: the agent deletes namespaces alone."""
-        self._emptied &= {run.uid for run in runs}
 
         async def end(run: MarkedRun) -> None:
             if run.name in ends:
@@ -164,9 +169,9 @@ class Guard:
 
     async def _note_starts(self, runs: list[MarkedRun], sight: Sight) -> None:
         """Note for good which commands have begun: last, for it may be many reads."""
-        unseen = {run.name: run for run in unseen_starts(runs, sight)}
-        known = {name: sight.works[name] for name in unseen if name in sight.works}
-        found = known | await self._works.read([unseen[n] for n in unseen if n not in known])
+        unseen, tried = unseen_starts(runs, sight), {run.name for run in late_runs(runs, sight)}
+        known = {run.name: sight.works[run.name] for run in unseen if run.name in sight.works}
+        found = known | await self._works.read([run for run in unseen if run.name not in tried])
 
         async def note(name: str, since_s: float) -> None:
             path = f"{NAMESPACES}/{name}/configmaps/{alive.NAME}"

@@ -24,6 +24,8 @@ POLICY = MEMBERPOLICY.path(name=POLICY_NAME)
 NAMESPACES = "/api/v1/namespaces"
 CONFIG_MAPS = "/api/v1/configmaps"
 MOST_AT_ONCE = 16
+LONGEST_LOOKS = 2
+"""All looks of a pass together take as long as so many that hang."""
 T = TypeVar("T")
 
 
@@ -102,15 +104,25 @@ class Works:
     limit_s: float
 
     async def read(self, runs: Iterable[MarkedRun]) -> dict[str, WorkloadView | None]:
-        """Return namespace → what does its work; what could not be read is left out."""
+        """Return namespace → what does its work; what could not be read, or not in time, is left out.
+
+        A server that hangs over this kind of object must not keep the pods from being told that they may live.
+        """
         free = asyncio.Semaphore(MOST_AT_ONCE)
 
         async def look(run: MarkedRun) -> tuple[str, WorkloadView | None] | None:
             async with free:
                 return await _or_none(run.name, _understood(self._of(run)), self.limit_s)
 
-        found = await asyncio.gather(*(look(run) for run in runs))
-        return dict(pair for pair in found if pair is not None)
+        looks = [asyncio.ensure_future(look(run)) for run in runs]
+        if not looks:
+            return {}
+        try:
+            done, _ = await asyncio.wait(looks, timeout=LONGEST_LOOKS * self.limit_s)
+        finally:
+            for one in looks:
+                one.cancel()
+        return dict(pair for one in done if (pair := one.result()) is not None)
 
     async def _of(self, run: MarkedRun) -> tuple[str, WorkloadView | None]:
         for workload in self.workloads:

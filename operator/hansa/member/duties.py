@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from hansa.adapters.kube.mirror import is_number
 from hansa.adapters.nameservers import nameservers
 from hansa.errors import HansaError, NotFound, Retryable
 from hansa.member.cluster import gpu_use, probes, second_lock
@@ -71,7 +72,8 @@ class Duties:
         if not isinstance(stored, dict) or stored.get("renewTime") != spec["renewTime"]:
             raise Retryable("the hub answered a renewal with something else than the Lease")
         context.contact.made(sent)
-        self._look_back(str((lease.get("metadata") or {}).get("resourceVersion", "")))
+        meta = lease.get("metadata")
+        self._look_back(str(meta.get("resourceVersion", "")) if isinstance(meta, dict) else "")
 
     def _look_back(self, version: str) -> None:
         """List the grants again where the hub's store is older than it was.
@@ -79,7 +81,7 @@ class Duties:
         So it is after a restore. No watch tells that: it waits for versions that are still to come,
         and runs whose grants are gone would not be missed before the next list.
         """
-        number = int(version) if version.isascii() and version.isdigit() else 0
+        number = int(version) if is_number(version) else 0
         if number < self._hub_version:
             log.warning("the hub's store has gone back; its grants are listed again")
             self._context.grants.list_again()

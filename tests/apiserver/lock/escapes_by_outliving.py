@@ -25,7 +25,6 @@ BY_OUTLIVING: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
     "the loader's settings": _variable("GLIBC_TUNABLES"),
     "the loader's modules": _variable("GCONV_PATH"),
     # shapes that Kubernetes has got since, or that nobody had tried
-    "a workload's place": ((*SPEC, "workloadRef"), {"name": "x", "podGroup": "y"}, "pod-fields"),
     "another name for the host": ((*SPEC, "hostnameOverride"), "x", "pod-fields"),
     "resources of the pod": (
         (*SPEC, "resources"),
@@ -34,21 +33,6 @@ BY_OUTLIVING: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
     ),
     "its own deadline": ((*SPEC, "activeDeadlineSeconds"), 1, "pod-fields"),
     "the machine's kind": ((*SPEC, "os"), {"name": "linux"}, "pod-fields"),
-    "no mask over /proc": (
-        (*C, "securityContext", "procMount"),
-        "Unmasked",
-        "container-security|pod-fields",
-    ),
-    "a claim on a device": (
-        (*C, "resources", "claims"),
-        [{"name": "x"}],
-        "container-resources|pod-fields",
-    ),
-    "a rule of restarts": (
-        (*C, "restartPolicyRules"),
-        [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}],
-        "container-fields",
-    ),
     "a variable from a file": (
         (*C, "env", "+"),
         {
@@ -62,25 +46,16 @@ BY_OUTLIVING: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
         {"prefix": "LD_", "secretRef": {"name": "lent-token"}},
         "container-env",
     ),
-    "a signal of its own": (
+    "restarts of its own": ((*C, "restartPolicy"), "Never", "container-fields"),
+    "a last word": (
         (*C, "lifecycle"),
-        {"stopSignal": "SIGCONT"},
-        "container-fields",
-    ),
-    "a last word without end": (
-        (*C, "lifecycle"),
-        {"preStop": {"sleep": {"seconds": 86_400}}},
+        {"preStop": {"sleep": {"seconds": 5}}},
         "container-fields",
     ),
     "the machine's metadata by a probe": (
         (*C, "readinessProbe"),
         {"httpGet": {"host": "169.254.169.254", "port": 80, "path": "/latest/meta-data"}},
         "container-network",
-    ),
-    "a toleration by a number": (
-        (*SPEC, "tolerations"),
-        [{"key": "example.org/reliability", "operator": "Gt", "value": "1"}],
-        "pod-tolerations",
     ),
     "a folder by another": (
         (*SPEC, "securityContext", "fsGroupChangePolicy"),

@@ -12,6 +12,7 @@ from tests.prove.defects import (
     of_the_line,
     of_the_log,
     of_the_protocol,
+    of_the_start,
     of_verification,
     of_what_is_made,
 )
@@ -22,6 +23,7 @@ _TABLES: tuple[Mapping[str, Defect], ...] = (
     of_the_protocol.HUB,
     of_the_protocol.BOTH,
     of_the_clocks.CLOCKS,
+    of_the_start.START,
     of_the_law.TRUST,
     of_the_law.ACCEPTED,
     of_the_law.LOCK_AND_GUARD,

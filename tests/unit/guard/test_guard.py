@@ -268,51 +268,6 @@ async def test_a_start_that_is_known_is_not_asked_for_again(guard, cluster):
     assert cluster.runs == {"a", "b"}
 
 
-ALIVE = f"{RUNS}/a/configmaps/alive"
-
-
-async def test_pods_that_are_up_and_a_command_that_never_begins(guard, cluster, clock):
-    """The agent is dead, and nobody but the guard counts. Of the other run nothing was made."""
-    cluster.run("a", age_s=0, until_s=NOW + 9999)
-    cluster.rayjob("a", rayClusterStatus=up(NOW))
-    for _ in range(2):
-        await guard.make_pass()
-        clock.pass_(960)
-        cluster.contact(clock.now())
-        assert "a" in cluster.runs
-    await guard.make_pass()
-    assert cluster.runs == set()
-    assert guard.stops == {EndReason.NEVER_STARTED: 2}
-
-
-@pytest.mark.parametrize("is_new", [False, True], ids=["the same guard", "another guard"])
-async def test_a_head_that_is_killed_after_its_command_has_begun(cluster, clock, is_new):
-    def made():
-        return Guard(SETTINGS, cluster, workloads=(RayJob(),), clock=clock, server_skew=lambda: 0.0)
-
-    guard = made()
-    cluster.run("a", age_s=0, until_s=NOW + 9999)
-    cluster.rayjob("a", jobStatus="RUNNING", rayClusterStatus=up(NOW))
-    await guard.make_pass()
-    assert cluster.objects[ALIVE]["data"]["begun"] == rfc3339(NOW)
-
-    cluster.rayjob("a", jobStatus="PENDING", rayClusterStatus=up(NOW))
-    clock.pass_(2000)
-    cluster.contact(clock.now())
-    await (made() if is_new else guard).make_pass()
-    assert "a" in cluster.runs
-    assert cluster.objects[ALIVE]["data"]["begun"] == rfc3339(NOW)
-
-
-async def test_a_start_that_cannot_be_noted_keeps_no_other(guard, cluster):
-    for name in ("a", "b"):
-        cluster.rayjob(name, jobStatus="RUNNING", rayClusterStatus=up(NOW))
-    cluster.faults["merge", ALIVE] = Terminal("refused")
-    await guard.make_pass()
-    assert "begun" in cluster.objects[f"{RUNS}/b/configmaps/alive"]["data"]
-    assert cluster.runs == {"a", "b"}
-
-
 BAD_RAYJOBS = {
     "hangs": HANGS,
     "cannot be read": Retryable("500"),

@@ -42,7 +42,22 @@ async def test_a_store_that_went_back_is_listed_again_once(agent, asked):
     assert asked == ["again"]
 
 
-@pytest.mark.parametrize("version", ["", "x", "²", None, 7])
+@pytest.mark.parametrize("meta", [None, "x", ["x"], 7, {}])
+async def test_a_renewal_without_metadata_does_no_harm(agent, asked, meta):
+    duties, merges = Duties(agent.parts.context), agent.hub.merge
+
+    async def merge(path, body):
+        return await merges(path, body) | {"metadata": meta}
+
+    await duties.heartbeat()
+    agent.hub.merge = merge
+    await duties.heartbeat()
+    assert len(asked) <= 1
+
+
+@pytest.mark.parametrize(
+    "version", ["", "x", "²", None, 7, "-1", "9" * 5000], ids=lambda one: repr(one)[:9]
+)
 async def test_a_version_that_is_none_does_no_harm(agent, asked, version):
     duties = Duties(agent.parts.context)
     merges = agent.hub.merge

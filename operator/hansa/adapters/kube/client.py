@@ -74,7 +74,8 @@ class KubeCluster:
         """``agent``: User-Agent and field manager of merges; no I/O until the first request.
 
         ``watch_inactivity_s``: a watch without any byte for so long is dead. The server sends a
-        bookmark every minute, so a half-open connection shows.
+        bookmark every minute, so a half-open connection shows. One that the server does not end in
+        time is dead, too: bytes that never make an event keep no watch alive.
         """
         self._connection = connection
         self._clock = clock
@@ -83,7 +84,9 @@ class KubeCluster:
         self._timeout = aiohttp.ClientTimeout(total=request_timeout_s)
         self._bounds = bounds
         self._watch_idle = aiohttp.ClientTimeout(
-            total=None, sock_connect=request_timeout_s, sock_read=watch_inactivity_s
+            total=WATCH_TIMEOUT_S + watch_inactivity_s,
+            sock_connect=request_timeout_s,
+            sock_read=watch_inactivity_s,
         )
         self._credentials: Credentials | None = None
         self._session: aiohttp.ClientSession | None = None

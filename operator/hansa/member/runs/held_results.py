@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from hansa.errors import NotFound, Retryable
+from hansa.errors import HansaError, NotFound, Retryable
 from hansa.grants.envelope import grant_name
 from hansa.grants.exports import held_result, held_secret
 from hansa.grants.exports.held_result import Decision, HeldResult
@@ -50,11 +50,18 @@ class HeldResults:
             return
         secret = await self._secret() or {}
         for run in held_secret.runs(secret):
-            kept = held_secret.read(secret, run)
-            if kept is None:
-                log.error("held result spoilt", extra={"run": run})
-            elif await self._settle(kept):
-                await self._context.own.merge(self._path, held_secret.removal(secret, run))
+            try:
+                await self._look_at(secret, run)
+            except HansaError as error:
+                # A hub that takes no word on one grant keeps no other's result from its owner, or here.
+                log.warning("held result not settled", extra={"run": run, "error": str(error)})
+
+    async def _look_at(self, secret: Manifest, run: str) -> None:
+        kept = held_secret.read(secret, run)
+        if kept is None:
+            log.error("held result spoilt", extra={"run": run})
+        elif await self._settle(kept):
+            await self._context.own.merge(self._path, held_secret.removal(secret, run))
 
     async def _settle(self, kept: Kept) -> bool:
         """Tell the hub what was decided; False: it waits still."""

@@ -121,6 +121,14 @@ def late_runs(runs: Iterable[MarkedRun], sight: Sight) -> list[MarkedRun]:
 def verdicts(runs: Iterable[MarkedRun], sight: Sight) -> dict[str, EndReason]:
     """Return the namespaces that must go, and why; those that go already are left out."""
     living = [run for run in runs if not run.terminating]
+    pressing = pressing_verdicts(living, sight)
+    late = {run.name: _late(run, sight) for run in living if run.name not in pressing}
+    return pressing | {name: reason for name, reason in late.items() if reason is not None}
+
+
+def pressing_verdicts(runs: Iterable[MarkedRun], sight: Sight) -> dict[str, EndReason]:
+    """Return those that must go whatever their work is: nothing has to be looked at for them."""
+    living = [run for run in runs if not run.terminating]
     older = {run.name for run in _superseded(living)}
     found = {}
     for run in living:
@@ -136,7 +144,7 @@ def _end(run: MarkedRun, sight: Sight) -> EndReason | None:
         return EndReason.STOPPED
     if run.is_of(sight.node) and (_alone(run, sight) or _stale(run, sight)):
         return EndReason.UNATTENDED
-    return _late(run, sight)
+    return None
 
 
 def _alone(run: MarkedRun, sight: Sight) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube import client
 from hansa.adapters.kube.mirror import Kept, Mirror, is_newer
 from hansa.adapters.kube.reflector import Pace, Reflector
 from hansa.adapters.turns import MOST_IN_A_TURN
@@ -298,3 +299,30 @@ async def test_what_a_watch_does_not_tell_is_found_by_the_next_list():
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert server.words <= 12
+
+
+async def test_a_watch_that_drips_blinds_nobody(monkeypatch):
+    """Bytes now and then, and never a line: by the silence alone the watch would live for ever."""
+    monkeypatch.setattr(client, "WATCH_TIMEOUT_S", 0.3)
+    watches = []
+
+    async def answer(request):
+        if "watch" not in request.query:
+            return page_of([thing("a", 1)])
+        watches.append(1)
+        drips = web.StreamResponse()
+        await drips.prepare(request)
+        if len(watches) > 1:
+            await drips.write(orjson.dumps({"type": "ADDED", "object": thing("b", 2)}) + b"\n")
+        while True:
+            await drips.write(b" ")
+            await asyncio.sleep(0.02)
+
+    async with serving(answer) as cluster:
+        reflector = Reflector(cluster, "/things", clock=SystemClock())
+        task = asyncio.create_task(reflector.run())
+        async with asyncio.timeout(20):
+            while "b" not in reflector:  # noqa: ASYNC110  # another's doing
+                await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hansa.api.workgrant import WorkGrantStatus
+from hansa.errors import Conflict, Retryable, Terminal
 from hansa.grants.envelope import sign
 from hansa.grants.exports import held_result, held_secret
 from hansa.member.runs import run_objects
@@ -225,6 +226,24 @@ async def test_a_release_whose_grant_is_gone_is_not_tried_for_ever():
     await look(agent)
 
     assert held_secret.runs(agent.own.objects[SECRET]) == []
+
+
+@pytest.mark.parametrize("error", [Terminal("422"), Retryable("away"), Conflict("x")])
+async def test_a_hub_that_takes_no_word_on_one_result_holds_up_no_other(error):
+    agent = await waiting()
+    first = held(agent).held
+    later = first.model_copy(update={"epoch": first.epoch + 1})
+    await agent.own.merge(SECRET, held_secret.entry(later, SECRET_WORD.decode()))
+    for one in (first, later):
+        await agent.own.merge(SECRET, held_secret.refusal(one))
+
+    async def refuses(*_):
+        raise error
+
+    agent.hub.replace = agent.hub.merge = refuses
+    await look(agent)
+
+    assert held_secret.runs(agent.own.objects[SECRET]) == [first.run]
 
 
 async def test_a_full_member_keeps_no_more_and_says_so(monkeypatch):

@@ -86,7 +86,8 @@ for number in (signal.SIGTERM, signal.SIGINT):
 code = outcome(child)
 limit = int(os.environ.get("HANSA_RESULT_MAX_BYTES", "0"))
 try:
-    with open(path, "rb") as file:
+    # A pipe is not waited for: the run would last for as long as nobody writes into it.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         data = file.read(limit + 1)
 except OSError:
     data = b""

@@ -31,6 +31,28 @@ PROGRAMS = {
         0,
         b"x" * 101,
     ),
+    "as large as may be": (
+        "import os; open(os.environ['HANSA_RESULT'],'w').write('\u00e9' * 50)",
+        0,
+        ("\u00e9" * 50).encode(),
+    ),
+    "cut within a letter": (
+        "import os; open(os.environ['HANSA_RESULT'],'w').write('\u20ac' * 50)",
+        0,
+        ("\u20ac" * 50).encode()[:101],
+    ),
+    "a pipe into which nobody writes": (
+        "import os; os.mkfifo(os.environ['HANSA_RESULT'])",
+        0,
+        None,
+    ),
+    "a folder": ("import os; os.mkdir(os.environ['HANSA_RESULT'])", 0, None),
+    "a link to what never ends": (
+        "import os; os.symlink('/dev/zero', os.environ['HANSA_RESULT'])",
+        0,
+        b"\0" * 101,
+    ),
+    "a link to nothing": ("import os; os.symlink('/no', os.environ['HANSA_RESULT'])", 0, None),
     "failure": ("import sys; sys.exit(3)", 3, None),
     "killed": ("import os; os.kill(os.getpid(), 9)", 137, None),
 }
@@ -84,6 +106,7 @@ def launch(folder: Path, argv: list[str], *, valid_s: int | None = DAY_S, prelud
         text=True,
         check=False,
         start_new_session=True,
+        timeout=60,
     )
 
 

@@ -1,0 +1,88 @@
+"""Defects in what is known of a run's beginning, and in what holds up its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.prove.defects.defect import Defect, product
+
+GUARD, WORKS, BEGUN = (
+    "unit/reconcile/member/test_guard.py",
+    "unit/guard/test_works.py",
+    "unit/member/runs/test_begun.py",
+)
+LIFECYCLE, TERMS = (
+    "unit/reconcile/member/test_lifecycle.py",
+    "unit/reconcile/member/test_contract.py",
+)
+
+START: Mapping[str, Defect] = {
+    "pods that are up count as a command that has begun": product(
+        "reconcile/member/guard.py",
+        "return work.running_s is not None if sight.begun is None else run.name in sight.begun",
+        "return work.running_s is not None",
+        GUARD,
+        WORKS,
+    ),
+    "a beginning that nobody notes": product(
+        "guard/guard.py",
+        "        await self._note_starts(left, sight)\n",
+        "",
+        WORKS,
+    ),
+    "a beginning that the agent forgets where the hub is away": product(
+        "reconcile/member/lifecycle.py",
+        "return view.started or was_up or run.begun_s is not None",
+        "return view.started or was_up",
+        LIFECYCLE,
+    ),
+    "a beginning that a new agent does not look for": product(
+        "member/runs/endings.py",
+        "since_s = await self._objects.begun(name)",
+        "since_s: float | None = None",
+        BEGUN,
+    ),
+    "told as running before its command": product(
+        "reconcile/member/lifecycle.py",
+        "if run.workload.running and run.workload.started and not run.reported.running:",
+        "if run.workload.running and not run.reported.running:",
+        LIFECYCLE,
+    ),
+    "ends that wait for what hangs": product(
+        "guard/guard.py",
+        "        ends = pressing_verdicts(reading.runs, sight)\n",
+        "        ends: dict[str, EndReason] = {}\n",
+        WORKS,
+    ),
+    "looks that last as long as what hangs": product(
+        "guard/reading.py",
+        "timeout=LONGEST_LOOKS * self.limit_s",
+        "timeout=None",
+        WORKS,
+    ),
+    "a grant later than its run": product(
+        "reconcile/member/contracts/terms.py",
+        "if granted_s is None or granted_s > made_s + GRANTED_AHEAD_S:",
+        "if granted_s is None:",
+        TERMS,
+        GUARD,
+    ),
+    "a term that no job can have": product(
+        "reconcile/member/contracts/terms.py",
+        "return float(text) if len(text) <= MOST_DIGITS and float(text) <= longest else strictest",
+        "return float(text) if len(text) <= MOST_DIGITS else strictest",
+        TERMS,
+    ),
+    "a watch without an end": product(
+        "adapters/kube/client.py",
+        "total=WATCH_TIMEOUT_S + watch_inactivity_s,",
+        "total=None,",
+        "unit/adapters/test_reflector.py",
+    ),
+    "cards by another maker's variable": product(
+        "api/aijob.py",
+        "if name in RESERVED_ENV or name.endswith(RESERVED_ENV_SUFFIX):",
+        "if name in RESERVED_ENV:",
+        "unit/grants/test_escapes.py",
+    ),
+}
