@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import kopf
-
 from hansa.adapters.kube.mirror import Mirror
 from hansa.api.kinds import COMPUTEPOOL, PROJECT
 from hansa.api.meta import GROUP, VERSION
 from hansa.hub.caches import Caches
+from hansa.process.lean_kopf import kopf
 
 
 def feed_caches(registry: kopf.OperatorRegistry, caches: Caches) -> None:
