@@ -74,7 +74,7 @@ async def test_what_there_is_by_the_thousand_does_not_come_through_kopf(settings
     registry = kopf.OperatorRegistry()
     feed_caches(registry, hub.caches)
 
-    fed = {str(handler.selector.plural) for handler in registry._watching.get_all_handlers()}
+    fed = {handler.id for handler in registry._watching.get_all_handlers()}
     followed = {mirror.path.rpartition("/")[2] for mirror in hub.caches.reflectors}
 
     assert fed == {"computepools", "projects"}
