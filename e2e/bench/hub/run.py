@@ -24,6 +24,7 @@ from e2e.bench.hub.scrape import (
     scrape,
     share_within_s,
     until_ready,
+    until_written,
 )
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
@@ -58,8 +59,8 @@ READ_BY_THE_HUB = {
     "WorkGrant": WORKGRANT.path(),
 }
 """Kind → its collection."""
-SETTLE_S = 75.0
-"""Longer than a job's status rests before its figures are told anew."""
+SETTLE_S, STILL_WRITING_S = 75.0, 600.0
+"""Longer than a job's status rests before its figures are told anew; and the most that is waited."""
 
 
 @dataclass
@@ -248,7 +249,7 @@ async def _start(
 async def _quiet(run: Running, quiet_s: float, progress: Progress) -> dict[str, object]:
     """Watch a hub to which nothing happens but that Leases are renewed."""
     progress.note("settling")
-    await asyncio.sleep(SETTLE_S)
+    settled_s = await until_written(run.port, SETTLE_S, STILL_WRITING_S)
     first, used, rss, begun = await scrape(run.port), run.cpu_s(), rss_mib(run.hub.pid), elapsed_s()
     progress.note(f"quiet for {quiet_s:g} s")
     await asyncio.sleep(quiet_s)
@@ -259,6 +260,7 @@ async def _quiet(run: Running, quiet_s: float, progress: Progress) -> dict[str, 
         elapsed_s() - begun,
     )
     return {
+        "settled_s": settled_s,
         "writes_per_job": round(first.writes / run.league.jobs, 2),
         "writes_after_quiet_per_min": round((last.writes - first.writes) / wall_s * 60, 1),
         "node_writes_after_quiet_per_min": round(

@@ -15,6 +15,8 @@ from hansa.observability import metrics as m
 
 PATIENCE = aiohttp.ClientTimeout(total=120)
 POLL_S = 0.2
+LOOK_S, HARDLY_ANY = 15.0, 10
+"""Writes have come to an end where so few came between two looks."""
 WRITTEN = ("aijobs", "aijobs/status", "workgrants")
 """What belongs to jobs; nodes' heartbeats are shown beside."""
 
@@ -75,6 +77,24 @@ async def scrape(port: int) -> Page:
         round(solved_s / solves, 2) if solves and solved_s is not None else None,
         value(m.PRICES_AGE.name),
     )
+
+
+async def until_written(port: int, least_s: float, most_s: float) -> float | None:
+    """Return once hardly anything more is written of jobs and grants, and ``least_s`` have passed.
+
+    Returns after how many seconds writes had come to an end, to a look; None: not after ``most_s``.
+    """
+    begun, ended_s = elapsed_s(), None
+    before = (await scrape(port)).writes
+    while elapsed_s() - begun < (least_s if ended_s is not None else most_s):
+        await asyncio.sleep(LOOK_S)
+        now = (await scrape(port)).writes
+        if now - before >= HARDLY_ANY:
+            ended_s = None
+        elif ended_s is None:
+            ended_s = elapsed_s() - begun - LOOK_S
+        before = now
+    return None if ended_s is None else round(ended_s, 1)
 
 
 def share_within_s(found: Bounds, share: float) -> float | None:

@@ -18,7 +18,7 @@ from hansa.adapters.kube.mirror import ChangeType
 from hansa.adapters.kube.proxies import connect
 from hansa.adapters.price_process import solve_elsewhere
 from hansa.adapters.turns import in_turns
-from hansa.api.kinds import COMPUTEPOOL, PROJECT, SOVEREIGNNODE
+from hansa.api.kinds import COMPUTEPOOL, PROJECT
 from hansa.errors import HansaError
 from hansa.hub.caches import Caches
 from hansa.hub.controller import Controller
@@ -44,7 +44,7 @@ from hansa.ports import Manifest
 from hansa.process.app import Supervisor, beside, run_process, together
 from hansa.process.environment import read_settings
 from hansa.process.kopf_login import run_under_kopf
-from hansa.process.long_lived import look_at_all, set_survivors_aside
+from hansa.process.long_lived import look_at_all, much_comes_to_stay, set_survivors_aside
 from hansa.process.loop_lag import LoopLook, watch_loop
 from hansa.process.workqueue import WorkQueue
 from hansa.reconcile.hub.leaders.division import WHOLE, Division
@@ -58,7 +58,8 @@ READ_AGAIN_S = 2.0
 """Between tries to read a low-rate kind whole."""
 LOOK_AT_ALL_S = 86_400.0
 """Between garbage collections that look at everything: each holds the loop for a second or two."""
-NAMESPACES = "/api/v1/namespaces"
+MOST_NODES_READ = 20
+"""In one turn of the event loop: each may take a millisecond."""
 
 
 class Hub:
@@ -205,7 +206,7 @@ class Hub:
         if waiting:
             return f"not read yet: {', '.join(waiting)}"
         if not self._primed:
-            return "nodes and pools not read yet"
+            return "pools not read yet"
         return self.clock_fault() or self.pool_fault()
 
     def pool_fault(self) -> str:
@@ -219,9 +220,13 @@ class Hub:
 
     async def _lead(self) -> None:
         """Stand for election when every cache is filled; plan and write while elected."""
-        for mirror in self.caches.reflectors:
-            await mirror.wait_synced()
-        await self._prime()
+        with much_comes_to_stay():
+            # Nodes come soon, and are read while the API server makes the pages of the jobs.
+            await self.caches.nodes.wait_synced()
+            await self._look_at_nodes()
+            for mirror in self.caches.reflectors:
+                await mirror.wait_synced()
+            await self._prime()
         self._primed = True
         writers = range(self._settings.cluster.write_concurrency)
         # The Lease is given up when nothing is written any more.
@@ -256,15 +261,14 @@ class Hub:
             if self._clock.monotonic() > next_resync:
                 next_resync = self._clock.monotonic() + self._settings.planning.resync_seconds
                 await self._prime()
+                await self._look_at_nodes()
                 await self.controller.resync()
 
     async def _prime(self) -> None:
         """Read the low-rate kinds whole: kopf does not say when it has seen all there is."""
         tables = {
-            SOVEREIGNNODE.path(): self.caches.nodes,
             COMPUTEPOOL.path(): self.caches.pools,
             PROJECT.path(): self.caches.projects,
-            NAMESPACES: self.caches.namespaces,
         }
         for path, mirror in tables.items():
             while True:
@@ -276,7 +280,10 @@ class Hub:
                     await asyncio.sleep(READ_AGAIN_S)
         if fault := self.pool_fault():
             log.warning("pools are missing", extra={"error": fault})
-        async for name in in_turns([*self.caches.nodes]):
+
+    async def _look_at_nodes(self) -> None:
+        """Read each node that has changed, signatures and all: the league is looked at in one turn."""
+        async for name in in_turns([*self.caches.nodes], MOST_NODES_READ):
             self.league.look_at(name, self._clock.now())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hansa.adapters.kube.mirror import ChangeType, Kept, Mirror, by_name, by_uid
 from hansa.adapters.kube.reflector import Pace, Reflector, Selection
-from hansa.api.kinds import AIJOB, WORKGRANT
+from hansa.api.kinds import AIJOB, SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339
@@ -21,6 +21,7 @@ from hansa.reconcile.hub.status.whole_conditions import by_type
 
 HEARTBEAT_LEASE = "hansa-node"
 LEASES = "/apis/coordination.k8s.io/v1/leases"
+NAMESPACES = "/api/v1/namespaces"
 Labels = tuple[str, str, str, str]
 COUNTED = {"job": "AIJob", "node": "SovereignNode", "pool": "ComputePool", "grant": "WorkGrant"}
 """Kinds whose conditions are counted, by the names of metrics."""
@@ -28,7 +29,10 @@ OnKind = Callable[[str, ChangeType, Manifest], None]
 
 
 class Caches:
-    """Mirrors of the kinds the hub reads. Hot kinds follow themselves; kopf feeds the others."""
+    """Mirrors of the kinds the hub reads.
+
+    What there is by the thousand follows itself; kopf feeds the others.
+    """
 
     def __init__(
         self,
@@ -77,10 +81,14 @@ class Caches:
             kept=Kept(managed_fields=True),
             pace=pace,
         )
-        self.nodes = Mirror(on_change=tell("node"))
+        self.nodes = Reflector(
+            cluster, SOVEREIGNNODE.path(), clock=clock, on_change=tell("node"), pace=pace
+        )
+        self.namespaces = Reflector(
+            cluster, NAMESPACES, clock=clock, on_change=tell("namespace"), pace=pace
+        )
         self.pools = Mirror(on_change=tell("pool"))
         self.projects = Mirror(on_change=tell("project"))
-        self.namespaces = Mirror(on_change=tell("namespace"))
         self.access: dict[str, Rights] = {}
         """Node → the rights it has, as this process has last made sure of."""
         self._specs: dict[str, tuple[int, ParsedSpec]] = {}
@@ -91,7 +99,7 @@ class Caches:
     @property
     def reflectors(self) -> tuple[Reflector, ...]:
         """The mirrors that have to be run."""
-        return (self.jobs, self.grants, self.leases)
+        return (self.jobs, self.grants, self.leases, self.nodes, self.namespaces)
 
     def job(self, uid: str) -> JobView | None:
         """Return an AIJob as read at its present resourceVersion."""

@@ -155,10 +155,7 @@ class Controller:
     async def work(self, executor: Executor) -> None:
         """Take keys and do what is due, until cancelled. Run several at once."""
         while True:
-            key = await self._queue.take()
-            # Checked again: another plan may have begun before this task's turn came.
-            while not self._plans.at_rest.is_set():
-                await self._plans.at_rest.wait()
+            key = await self._take()
             try:
                 outcome = await self._process(executor, key)
             except Exception as error:
@@ -169,6 +166,15 @@ class Controller:
                 self._queue.failed(key, after_s=FAULT_AFTER_S)
             else:
                 self._give_back(key, outcome)
+
+    async def _take(self) -> ObjectKey:
+        """Return the next key while nothing is planned: what a plan decides goes before what waited for it."""
+        while True:
+            await self._plans.at_rest.wait()
+            key = await self._queue.take()
+            if self._plans.at_rest.is_set():
+                return key
+            self._queue.put_back(key)
 
     async def _process(self, executor: Executor, key: ObjectKey) -> BatchResult:
         undone = self._undone.pop(key, None)

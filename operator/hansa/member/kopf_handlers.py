@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import kopf
-
 from hansa.api.kinds import MEMBERPOLICY
 from hansa.api.meta import GROUP, VERSION
 from hansa.member.cluster.policy import NAME, read_policy
 from hansa.member.context import AgentContext
 from hansa.observability import events
+from hansa.process.lean_kopf import kopf
 
 
 def add_handlers(

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import kopf
-
 from hansa.adapters.kube.config import Connection
 from hansa.process.app import Supervisor
+from hansa.process.lean_kopf import kopf
 
 Handlers = Callable[[kopf.OperatorRegistry], None]
 """Puts a process's own handlers into a registry."""

@@ -8,7 +8,8 @@ survived one full collection is set aside instead. A cycle that dies later is fo
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 FULL = 2
@@ -16,6 +17,8 @@ FULL = 2
 FULL_EVERY = 3
 """Collections of the generation below for each full one: the rarer those are the longer they take, and
 they take longest after much has come at once."""
+FEW_COLLECTIONS = 200_000
+"""While much comes to stay: objects made, and not freed again, between two collections. Some 20 ms each."""
 
 
 def set_survivors_aside() -> None:
@@ -24,6 +27,25 @@ def set_survivors_aside() -> None:
         gc.callbacks.append(_after)
         first, second, _ = gc.get_threshold()
         gc.set_threshold(first, second, FULL_EVERY)
+
+
+@contextmanager
+def much_comes_to_stay() -> Iterator[None]:
+    """Hardly look for garbage during a block, and set all that is there at its end aside unseen.
+
+    Of fifty thousand jobs that are read nothing is garbage, and looking for it takes a quarter of the time.
+    Without ``set_survivors_aside`` nothing is done: who has not asked for it keeps what is usual.
+    """
+    if _after not in gc.callbacks:
+        yield
+        return
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], FEW_COLLECTIONS), *before[1:])
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(*before)
 
 
 def look_at_all() -> None:

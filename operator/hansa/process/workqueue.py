@@ -18,6 +18,9 @@ MOST_TIDYING = 2
 """Workers that may tidy up at the same time."""
 REST = 4.0
 """Each rests so many times as long as a key took: when the API server is slow, tidying gives way."""
+CALM_S, CALM_REST = 1.0, 0.5
+"""Where nothing better was to be done for so long, they rest shorter: what was put off for a rush of
+thousands is to be over soon after it."""
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.2, 60.0
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,9 +35,12 @@ class WorkQueue(Generic[Key]):
         self._rest = rest
         self._heap: list[tuple[int, int, Key]] = []
         self._lanes: dict[Key, int] = {}
-        self._busy: set[Key] = set()
+        self._busy: dict[Key, int] = {}
+        """Key that is worked on → its lane."""
         self._tidying: dict[Key, float] = {}
         self._resting = 0
+        self._better_s = float("-inf")
+        """When anything better than tidying was last taken."""
         self._again: dict[Key, int] = {}
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -71,7 +77,7 @@ class WorkQueue(Generic[Key]):
         self._timers[key] = loop.call_later(delay_s, self._ring, key, lane)
 
     async def take(self) -> Key:
-        """Return the next key; ``done`` or ``failed`` must follow.
+        """Return the next key; ``done``, ``failed`` or ``put_back`` must follow.
 
         Suspends for every key, also while many wait: workers must not hold the loop between them.
         """
@@ -81,9 +87,12 @@ class WorkQueue(Generic[Key]):
                 lane, _, key = heapq.heappop(self._heap)
                 if self._lanes.get(key) == lane:
                     del self._lanes[key]
-                    self._busy.add(key)
+                    self._busy[key] = lane
+                    now_s = asyncio.get_running_loop().time()
                     if lane == LATER:
-                        self._tidying[key] = asyncio.get_running_loop().time()
+                        self._tidying[key] = now_s
+                    else:
+                        self._better_s = now_s
                     return key
             self._ready.clear()
             await self._ready.wait()
@@ -96,6 +105,12 @@ class WorkQueue(Generic[Key]):
         """Give a key back."""
         self._failures.pop(key, None)
         self._give_back(key)
+
+    def put_back(self, key: Key) -> None:
+        """Give a key back untouched: it is taken again, after all that waits in a better lane by then."""
+        lane = self._busy.pop(key)
+        self._tidying.pop(key, None)
+        self.add(key, min(lane, self._again.pop(key, lane)))
 
     def failed(self, key: Key, *, after_s: float = 0.0) -> None:
         """Give a key back and have it worked on again: later each time, ``after_s`` at the least."""
@@ -120,12 +135,14 @@ class WorkQueue(Generic[Key]):
         self._timers.clear()
 
     def _give_back(self, key: Key) -> None:
-        self._busy.discard(key)
+        self._busy.pop(key, None)
         began_s = self._tidying.pop(key, None)
         if began_s is not None:
             self._resting += 1
             loop = asyncio.get_running_loop()
-            loop.call_later(self._rest * (loop.time() - began_s), self._rested)
+            is_calm = loop.time() - self._better_s > CALM_S
+            rest = min(self._rest, CALM_REST) if is_calm else self._rest
+            loop.call_later(rest * (loop.time() - began_s), self._rested)
         lane = self._again.pop(key, None)
         if lane is not None:
             self.add(key, lane)

@@ -10,8 +10,10 @@ import pytest
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.config import Connection
 from hansa.hub.app import Hub
+from hansa.hub.kopf_handlers import feed_caches
 from hansa.hub.settings import HubSettings
 from hansa.process.app import TaskFailed
+from hansa.process.lean_kopf import kopf
 
 
 @pytest.fixture
@@ -67,9 +69,21 @@ async def test_a_task_that_fails_ends_the_hub_and_is_named(settings, caplog, mon
     assert record.exc_info[0] is ZeroDivisionError
 
 
-def test_a_hub_loads_no_solver_and_no_compiler_before_it_needs_them():
+async def test_what_there_is_by_the_thousand_does_not_come_through_kopf(settings):
+    hub = Hub(settings, Connection(server="http://127.0.0.1:1", namespace="hansa"))
+    registry = kopf.OperatorRegistry()
+    feed_caches(registry, hub.caches)
+
+    fed = {handler.id for handler in registry._watching.get_all_handlers()}
+    followed = {mirror.path.rpartition("/")[2] for mirror in hub.caches.reflectors}
+
+    assert fed == {"computepools", "projects"}
+    assert followed == {"aijobs", "workgrants", "leases", "sovereignnodes", "namespaces"}
+
+
+def test_a_hub_loads_no_solver_compiler_or_client_before_it_needs_them():
     """Each takes a second of CPU and more, which the first grant would wait for."""
     code = "import sys, hansa.hub.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert b"hansa.placement.pricing.shadow_prices" in loaded.split()
-    assert not {b"scipy", b"numba"} & {*loaded.split()}
+    assert not {b"scipy", b"numba", b"kubernetes"} & {*loaded.split()}

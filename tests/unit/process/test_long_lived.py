@@ -21,7 +21,8 @@ def _only_here():
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
-    gc.callbacks.remove(long_lived._after)
+    if long_lived._after in gc.callbacks:
+        gc.callbacks.remove(long_lived._after)
     gc.unfreeze()
 
 
@@ -59,3 +60,32 @@ def test_however_much_comes_no_full_collection_looks_at_all_of_it() -> None:
     assert len(kept) == 300
     assert aside[-1] - aside[0] > 200_000
     assert max(later - sooner for sooner, later in itertools.pairwise(aside)) < 50_000
+
+
+def test_what_comes_to_stay_is_set_aside_and_was_hardly_looked_at() -> None:
+    long_lived.set_survivors_aside()
+    gc.collect()
+    usual, looks = gc.get_threshold(), []
+    with long_lived.much_comes_to_stay():
+        gc.callbacks.append(lambda phase, _: looks.append(phase))
+        kept = [[[n] for n in range(1000)] for _ in range(300)]
+        gc.callbacks.pop()
+        assert len(looks) <= 2 * 2
+    assert gc.get_threshold() == usual
+    assert gc.get_freeze_count() > len(kept) * 1000
+
+
+def test_garbage_is_found_all_the_same_where_much_comes_and_goes() -> None:
+    long_lived.set_survivors_aside()
+    with long_lived.much_comes_to_stay():
+        seen = weakref.ref(Knot())
+        kept = [[n] for n in range(2 * long_lived.FEW_COLLECTIONS)]
+    assert len(kept) == 2 * long_lived.FEW_COLLECTIONS
+    assert seen() is None
+
+
+def test_who_sets_nothing_aside_keeps_what_is_usual() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with long_lived.much_comes_to_stay():
+        assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == frozen

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from hansa.process import workqueue
 from hansa.process.workqueue import (
     LATER,
     LONGEST_RETRY_S,
@@ -87,6 +88,22 @@ async def test_waiting_and_unfinished_are_counted_apart():
     assert (len(queue), queue.unfinished) == (2, 2)
 
 
+async def test_a_key_that_is_put_back_waits_in_its_lane_behind_what_is_better():
+    queue = WorkQueue()
+    for name, lane in (("a", NORMAL), ("tidy", LATER)):
+        queue.add(name, lane)
+    for name in ("a", "tidy"):
+        assert await taken(queue) == name
+    queue.add("tidy", NORMAL)
+    queue.add("grant", URGENT)
+
+    for name in ("tidy", "a"):
+        queue.put_back(name)
+
+    assert [await taken(queue) for _ in range(4)] == ["grant", "tidy", "a", None]
+    assert not queue.tidies("tidy")
+
+
 async def test_a_failed_key_comes_back_later_each_time_until_it_is_done(monkeypatch):
     queue, pauses = WorkQueue(first_retry_s=1.0), []
     monkeypatch.setattr(queue, "add_later", lambda key, pause_s: pauses.append((key, pause_s)))
@@ -132,8 +149,10 @@ async def test_a_cleared_queue_has_forgotten_what_waits_and_what_was_to_come():
     assert (await taken(queue), len(queue), queue.failures("b")) == (None, 0, 0)
 
 
-async def test_tidying_rests_the_longer_the_slower_it_was():
+async def test_tidying_rests_the_longer_the_slower_it_was_while_there_is_better_to_do():
     queue = WorkQueue(rest=1e6)
+    queue.add("grant", URGENT)
+    queue.done(await queue.take())
     for number in range(MOST_TIDYING + 1):
         queue.add(number, LATER)
     for number in range(MOST_TIDYING):
@@ -146,6 +165,20 @@ async def test_tidying_rests_the_longer_the_slower_it_was():
     queue.add(MOST_TIDYING, NORMAL)
     assert await taken(queue) == MOST_TIDYING
     assert not queue.tidies(MOST_TIDYING)
+
+
+async def test_tidying_hardly_rests_once_there_has_been_nothing_better_to_do(monkeypatch):
+    queue = WorkQueue(rest=1e6)
+    queue.add("grant", URGENT)
+    queue.done(await queue.take())
+    monkeypatch.setattr(workqueue, "CALM_S", 0.0)
+    for number in range(20):
+        queue.add(number, LATER)
+
+    for number in range(20):
+        assert await asyncio.wait_for(queue.take(), 5) == number
+        await asyncio.sleep(0.001)
+        queue.done(number)
 
 
 async def test_tidying_leaves_workers_for_what_is_more_urgent():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -26,6 +29,19 @@ def test_jobs_that_ask_for_the_same_share_what_was_read_of_it():
     assert shape_of(one) is shape_of(two)
     assert residency_rule(one.residency) is residency_rule(two.residency)
     assert two.priority == 7
+
+
+def test_specs_spelled_alike_are_one_as_long_as_a_job_has_them():
+    wire = {**SPEC, "priority": 41}
+    one, two = (parse_spec(orjson.loads(orjson.dumps(wire))) for _ in range(2))
+
+    assert one is two
+    assert parse_spec({**wire, "priority": 42}) is not one
+    seen = weakref.ref(one)
+    del one, two
+    for priority in range(100, 200):
+        parse_spec({**SPEC, "priority": priority})
+    assert seen() is None
 
 
 def test_what_is_read_is_what_would_be_read_alone():

@@ -6,6 +6,7 @@ Whatever a server answers becomes a value or an error of ``hansa.errors``, never
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -138,30 +139,45 @@ class KubeCluster:
         """Yield all objects of a collection page by page, each as long as an answer may be.
 
         A page that is too large is asked for again at half its length, so that nobody's large
-        objects keep all others from being read; after small ones the pages grow again.
+        objects keep all others from being read; after small ones the pages grow again. The server makes
+        the next page while the last one is read.
         """
         query, read = _selectors(labels, fields), 0
         length = self._bounds.page_items
-        while True:
-            try:
-                data = await self._call("GET", path, query=query | {"limit": str(length)})
-            except TooLarge:
-                if length == 1:
-                    raise
-                length //= 2
-                continue
-            page, more = parse_page(data)
-            read += len(data)
-            yield page
-            if not more:
-                return
-            if read > self._bounds.collection:
-                raise TooLarge(
-                    f"{path} holds more than {self._bounds.collection} bytes", after_s=30
-                )
-            query["continue"] = more
-            if len(data) < self._bounds.answer // 4:
-                length = min(self._bounds.page_items, 2 * length)
+
+        def ask() -> asyncio.Task[bytes]:
+            wanted = query | {"limit": str(length)}
+            return asyncio.create_task(self._call("GET", path, query=wanted))
+
+        answer = ask()
+        try:
+            while True:
+                try:
+                    data = await answer
+                except TooLarge:
+                    if length == 1:
+                        raise
+                    length //= 2
+                    answer = ask()
+                    continue
+                page, more = parse_page(data)
+                read += len(data)
+                is_too_much = read > self._bounds.collection
+                if more and not is_too_much:
+                    query["continue"] = more
+                    if len(data) < self._bounds.answer // 4:
+                        length = min(self._bounds.page_items, 2 * length)
+                    answer = ask()
+                yield page
+                if not more:
+                    return
+                if is_too_much:
+                    raise TooLarge(
+                        f"{path} holds more than {self._bounds.collection} bytes", after_s=30
+                    )
+        finally:
+            answer.cancel()
+            await asyncio.gather(answer, return_exceptions=True)
 
     async def watch(
         self, path: str, resource_version: str, *, labels: str = "", fields: str = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.pricing.market import Market
 from hansa.placement.pricing.shadow_prices import renewed
 from hansa.placement.state.league import League
+from hansa.process.long_lived import much_comes_to_stay
 
 Beside = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a function beside the event loop; returns what it does."""
@@ -80,7 +81,8 @@ class KeptPlanner:
         """Have everybody else wait for the length of a block."""
         self.at_rest.clear()
         try:
-            yield
+            with nullcontext() if self.planner else much_comes_to_stay():
+                yield
         finally:
             self.at_rest.set()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 import orjson
 from pydantic import ValidationError
@@ -36,9 +38,12 @@ LONGEST_REQUEST = 100
 Fault = tuple[Reason, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ParsedSpec:
-    """An AIJob's spec, read once a generation. ``fault`` is set when it could not be read."""
+    """An AIJob's spec, read once for all jobs that spell it alike. ``fault`` is set when it could not be read.
+
+    Two are the same exactly when they are one object.
+    """
 
     wire: Mapping[str, Any]
     digest: str
@@ -121,7 +126,8 @@ def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
     """
     meta = manifest["metadata"]
     try:
-        size = len(orjson.dumps(meta)) + len(orjson.dumps(manifest.get("spec")))
+        spelling = orjson.dumps(manifest.get("spec"))
+        size = len(orjson.dumps(meta)) + len(spelling)
     except TypeError:
         return manifest  # a number beyond 64 bits: read as such, and told
     used, asked = {name: meta[name] for name in KEPT if name in meta}, log_request_of(meta)
@@ -129,15 +135,32 @@ def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
         used["annotations"] = {LOG_REQUEST_ANNOTATION: asked}
     if size > MAX_JOB_BYTES:
         return manifest | {"metadata": used, "spec": {OVERSIZE: size}}
-    shared = {"metadata": used}
-    for name, parts in (("spec", _KEPT_OF_SPEC), ("status", _KEPT_OF_STATUS)):
-        if isinstance(manifest.get(name), dict):
-            shared[name] = _with_known(manifest[name], parts)
+    shared: dict[str, Mapping[str, Any]] = {"metadata": used}
+    if isinstance(manifest.get("spec"), dict):
+        shared["spec"] = _spelled(spelling, manifest["spec"]).wire
+    if isinstance(manifest.get("status"), dict):
+        shared["status"] = _with_known(manifest["status"], _KEPT_OF_STATUS)
     return manifest | shared
 
 
 def parse_spec(wire: Mapping[str, Any]) -> ParsedSpec:
-    """Read a spec; never raises."""
+    """Read a spec, or return it as it is kept for another job; never raises."""
+    try:
+        spelling = orjson.dumps(wire)
+    except TypeError:
+        return _parsed(wire)
+    return _spelled(spelling, wire)
+
+
+def _spelled(spelling: bytes, wire: Mapping[str, Any]) -> ParsedSpec:
+    known = _IN_USE.get(spelling)
+    if known is None:
+        known = _IN_USE[spelling] = _parsed(_with_known(wire, _KEPT_OF_SPEC))
+        _LATEST.append(known)
+    return known
+
+
+def _parsed(wire: Mapping[str, Any]) -> ParsedSpec:
     if OVERSIZE in wire:
         text = f"the job has {wire[OVERSIZE]} bytes, at most {MAX_JOB_BYTES} are read"
         remedy = (
@@ -174,6 +197,10 @@ _READ: Mapping[str, Alike[Any]] = {
 _KEPT_OF_SPEC: Mapping[str, Alike[Any]] = {"ray": Alike(_same), "residency": Alike(_same)}
 _KEPT_OF_STATUS: Mapping[str, Alike[Any]] = {"verdicts": Alike(_same)}
 """Parts that are the largest of a job, and the same in very many."""
+_IN_USE: WeakValueDictionary[bytes, ParsedSpec] = WeakValueDictionary()
+"""Spelling → spec, as long as any job has it."""
+_LATEST: deque[ParsedSpec] = deque(maxlen=64)
+"""Those read last: who trims a job asks for its spec again once the job is kept."""
 
 
 def view_job(manifest: Mapping[str, Any], parsed: ParsedSpec) -> JobView:
@@ -296,10 +323,19 @@ def _contract_faults(spec: AIJobSpec, pool: ParsedPool) -> Iterator[Fault]:
 
 def _overlay_faults(residency: Residency, pool: ParsedPool) -> Iterator[Fault]:
     """Yield the overlays that the pool does not define; all other places the spec's model knows."""
+    named = _OVERLAYS.of(residency)
+    if not named:
+        return
     known = frozenset(f"{places.OVERLAY_PREFIX}{name}" for name in pool.pool.overlays)
+    for place in sorted(named - known):
+        text = f"residency: {places.unknown(place, known)} in pool {pool.pool.name}"
+        yield Reason.UNKNOWN_JURISDICTION, text
+
+
+def _overlays_of(residency: Residency) -> frozenset[str]:
     rules = (residency.location, residency.legal_control)
     named = {place for rule in rules for place in (*rule.allow, *rule.deny)}
-    for place in sorted(named - known):
-        if place.startswith(places.OVERLAY_PREFIX):
-            text = f"residency: {places.unknown(place, known)} in pool {pool.pool.name}"
-            yield Reason.UNKNOWN_JURISDICTION, text
+    return frozenset(place for place in named if place.startswith(places.OVERLAY_PREFIX))
+
+
+_OVERLAYS = Derived(_overlays_of)

@@ -1,12 +1,18 @@
-"""A list is read whole, however large its objects are: pages shrink and grow."""
+"""A list is read whole, however large its objects are: pages shrink and grow.
+
+The server makes one page ahead of what is read, and never more.
+"""
 
 from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
 
 import pytest
 from aiohttp import web
 
 from hansa.adapters.kube.client import OWN, Bounds
-from hansa.errors import TooLarge
+from hansa.errors import Gone, TooLarge
 from tests.unit.adapters.servers import serving
 
 SMALL = [1] * 700
@@ -66,3 +72,58 @@ async def test_one_object_beyond_all_bounds_is_said_so():
     async with serving(collection([1, 9_000], []), Bounds(answer=5_000)) as cluster:
         with pytest.raises(TooLarge, match="larger than 5000 bytes"):
             await cluster.list("/things")
+
+
+async def test_the_next_page_is_made_while_one_is_read_and_no_other():
+    answer, asked = collection([1] * 2500, []), asyncio.Queue[str]()
+
+    async def noted(request):
+        asked.put_nowait(request.query.get("continue", ""))
+        return await answer(request)
+
+    async with serving(noted) as cluster, aclosing(cluster.pages("/things")) as pages:
+        await anext(pages)
+        assert await asked.get() == ""
+        for after in ("500", "1000", "1500", "2000"):
+            assert await asyncio.wait_for(asked.get(), 5) == after
+            await asyncio.sleep(0.05)
+            assert asked.empty()
+            assert len((await anext(pages)).items) == OWN.page_items
+        with pytest.raises(StopAsyncIteration):
+            await anext(pages)
+    assert asked.empty()
+
+
+async def test_who_stops_reading_leaves_no_request_behind():
+    held, asked = asyncio.Event(), []
+    answer = collection([1] * 2500, asked)
+
+    async def slow(request):
+        if "continue" in request.query:
+            held.set()
+            await asyncio.sleep(60)
+        return await answer(request)
+
+    async with serving(slow) as cluster:
+        before = asyncio.all_tasks()
+        async with aclosing(cluster.pages("/things")) as pages:
+            await anext(pages)
+            await asyncio.wait_for(held.wait(), 5)
+        assert not [task for task in asyncio.all_tasks() - before if "_call" in repr(task)]
+
+
+async def test_a_page_that_cannot_be_made_is_said_once_all_before_it_was_read():
+    answer = collection([1] * 700, [])
+
+    async def breaks(request):
+        if "continue" in request.query:
+            return web.json_response({"reason": "Expired", "message": "too old"}, status=410)
+        return await answer(request)
+
+    async with serving(breaks) as cluster:
+        pages = cluster.pages("/things")
+        page = await anext(pages)
+        await asyncio.sleep(0.05)
+        assert len(page.items) == OWN.page_items
+        with pytest.raises(Gone):
+            await anext(pages)

@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
+from hansa.hub.executor import BatchResult
+from hansa.hub.object_key import ObjectKey
 from hansa.model.plan import Placement, Stop
+from hansa.process.workqueue import WorkQueue
 from tests.unit.hub import kit
 from tests.unit.hub.driving import driven, here
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED
@@ -174,3 +177,37 @@ async def test_one_that_changed_meanwhile_is_not_stopped_for_what_it_was(hub, fu
 
     assert low not in dict(told)
     assert not isinstance(hub.plans.decision(low), Stop)
+
+
+async def test_what_a_plan_decides_is_done_before_all_that_waited_for_it(hub, monkeypatch):
+    """A worker that took something before would do that first: a thousand nodes are looked at every few seconds."""
+    uid = kit.submit(hub.store, "a", **kit.gpus(1))
+    hub.hear()
+    due(hub)
+    queue, done = WorkQueue(), []
+    monkeypatch.setattr(hub.controller, "_queue", queue)
+
+    async def note(_, key):
+        done.append(key)
+        return BatchResult(ok=True)
+
+    monkeypatch.setattr(hub.controller, "_process", note)
+    workers = [asyncio.create_task(hub.controller.work(hub.executor)) for _ in range(4)]
+
+    held = Held()
+    hub.plans._kept._beside = held
+    plan = asyncio.create_task(hub.plans.replan())
+    await held.begun.wait()
+    for number in range(20):
+        queue.add(ObjectKey("node", f"n{number}"))
+    await asyncio.sleep(0.02)
+    assert not done
+    held.go.set()
+    hub.controller.queue_decisions(iter(await plan))
+    await asyncio.sleep(0.05)
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
+
+    assert done[0] == ObjectKey("job", uid)
+    assert len(done) == 21
