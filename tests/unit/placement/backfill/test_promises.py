@@ -127,12 +127,16 @@ SEATS = {"r": 3, "v": 1}
 
 @pytest.mark.parametrize("led", LEADERS.values(), ids=LEADERS)
 def test_who_is_promised_room_has_nobody_else_stopped_for_it(led: Leader):
-    """Each of two machines is cleared of one; ``w`` borrows elsewhere, and need not go as well."""
+    """Each of two machines is cleared of one; ``w`` borrows elsewhere, and need not go as well.
+
+    Nor would it come back: ``x`` would take its place.
+    """
     runs = [held(f"{uid}{n}", gpus=gpus, since=n) for n in range(2) for uid, gpus in SEATS.items()]
     runs += [held("w", "b", gpus=4, institution="fi", since=3000, max_runtime_s=100_000)]
-    entitled = [job(uid, gpus=4, institution="ua", max_runtime_s=900_000) for uid in "jk"]
+    waits = [job(uid, gpus=4, institution="ua", max_runtime_s=900_000) for uid in "jk"]
+    waits += [job("x", gpus=4, institution="fi", priority=900, refused_by={"a": "no"})]
     sites = (site("a", machines=(rack(2, gpus=4),)), site("b", machines=(rack(gpus=4),)))
-    planner = IncrementalPlanner(league(*runs, *entitled, sites=sites, pool=SHARES))
+    planner = IncrementalPlanner(league(*runs, *waits, sites=sites, pool=SHARES))
     first = planner.replan(5000, [JobGone("r0"), JobGone("r1")])
     assert {stop.job_uid: stop.in_favour_of for stop in first.stops} == {"v1": "j", "v0": "k"}
     for at_s in range(5001, 5005):
