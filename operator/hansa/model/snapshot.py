@@ -153,6 +153,17 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class Yielded:
+    """What a job gave up for another, or is about to: the room is that one's, for a while."""
+
+    to: str
+    """UID of the job that gains."""
+    site: str
+    since_s: int
+    """When it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One AIJob that wants to run or runs."""
 
@@ -177,6 +188,8 @@ class Job:
     only_site: str = ""
     """Site that an audit was drawn for: what is true of it is told however many others there are."""
     holdings: tuple[Holding, ...] = ()
+    yielded: Yielded | None = None
+    """The last time that it was stopped or shrunk for another; it outlives the holding."""
     barred: Reason | None = None
     """Why it must not be placed at all now (Misconfigured, Suspended, WaitingForRelease …)."""
     barred_message: str = ""

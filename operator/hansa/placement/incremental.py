@@ -120,7 +120,8 @@ class IncrementalPlanner:
 
     def _take_in(self, news: News) -> _Concerns:
         """Book what jobs hold and let the others wait; what that concerns."""
-        new = [job for job in news.arrived if not event_intake.amend(self._league, job)]
+        arrived = [event_intake.with_record(self._league, job) for job in news.arrived]
+        new = [job for job in arrived if not event_intake.amend(self._league, job)]
         uids = tuple(job.uid for job in new)
         left = (*news.gone, *uids)
         self.is_stale |= bool(left) or news.is_of_places

@@ -10,7 +10,7 @@ import numpy as np
 
 from hansa.model.plan import Certificate, Plan
 from hansa.model.snapshot import Snapshot
-from hansa.placement.backfill import rehearsal, reservations
+from hansa.placement.backfill import promises, rehearsal, reservations
 from hansa.placement.explain import waiting
 from hansa.placement.explain.notices import notices
 from hansa.placement.explain.verdicts import verdicts as explain
@@ -49,15 +49,23 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
 
     ended = unlawful.unlawful(league)
 
-    draft = league.draft(reservations.for_gangs(league, rows))
+    served = promises.serve(league, promises.standing(league), is_compiled=is_compiled)
+    left = rows[~np.isin(rows, served.begun)] if len(served.begun) else rows
+    promised = promises.pending(league)
+    held = reservations.for_gangs(served.draft, left, promised)
+    draft = served.draft.draft(promises.shut(served.draft, held, promised))
 
-    state, ranked = all_waiting(draft, rows)
+    state, ranked = all_waiting(draft, left)
     decided = run.run(state, is_priced=draft.tariff.is_priced, is_compiled=is_compiled)
-    begun, cells = ranked[decided.placed.job], decided.placed.cell
-    gpus = decided.placed.workers * draft.kinds.column("gpus")[draft.columns.kind[begun]]
+    others = ranked[decided.placed.job]
+    gpus = decided.placed.workers * draft.kinds.column("gpus")[draft.columns.kind[others]]
+    starts = (*served.starts, *starts_of(draft, decided, others))
+    begun = np.concatenate((served.begun, others))
+    cells = np.concatenate((served.cells, decided.placed.cell))
+    gpus = np.concatenate((served.gpus, gpus))
 
-    blocked, draft = waiting.Blocked.after(state, ranked), draft.draft(draft.held.behind())
-    starts = starts_of(draft, decided, begun)
+    blocked = waiting.Blocked.after(state, ranked)
+    draft = draft.draft(promises.held_on(draft, draft.held, promised, set(begun.tolist())))
     made_room = rehearsal.borne_out(
         draft,
         reclaim.make_room(draft, blocked, ended),

@@ -100,7 +100,9 @@ JOB_STATUS = {
             "message": "0/3 nodes are available",
         }
     ],
-    "preemptions": [{"node": "riga", "epoch": 1, "inFavourOf": "university", "at": EARLY}],
+    "preemptions": [
+        {"node": "riga", "epoch": 1, "inFavourOf": "university", "gainingUid": "x", "at": EARLY}
+    ],
     "grantedAt": EARLY,
     "runningAt": EARLY,
     "finishedAt": EARLY,

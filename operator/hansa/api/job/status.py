@@ -73,6 +73,11 @@ class Preempted(Model):
     node: Name = Field(description="SovereignNode it was stopped at.")
     epoch: int = Field(ge=1, description="Epoch that was stopped.")
     in_favour_of: Name = Field(description="Institution whose job gained.")
+    gaining_uid: str = Field(
+        default="",
+        max_length=64,
+        description="UID of that job: for a while the room is its own, also where another hub leads.",
+    )
     at: Timestamp = Field(description="When the hub asked the node to stop it.")
 
 

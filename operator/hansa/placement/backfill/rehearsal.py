@@ -12,9 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 
+import numpy as np
+
 from hansa.model.plan import Stop
-from hansa.model.snapshot import Job
-from hansa.placement.backfill import reservations
+from hansa.model.snapshot import Job, Yielded
+from hansa.placement.backfill import promises, reservations
 from hansa.placement.kernel import run
 from hansa.placement.preemption.reclaim import MadeRoom
 from hansa.placement.pricing import shadow_prices
@@ -43,7 +45,7 @@ def borne_out(
     for left in reversed(range(MOST_ROUNDS)):
         if not made.stops:
             break
-        after = _afterwards(league, (*ended, *made.stops), starts)
+        after = _afterwards(league, (*ended, *made.stops), starts, made.reclaiming)
         vain = _in_vain(league, made, _begun(after, is_compiled=is_compiled))
         if not vain:
             break
@@ -75,20 +77,28 @@ def _without(league: League, made: MadeRoom, vain: Collection[str]) -> MadeRoom:
     )
 
 
-def _afterwards(league: League, stops: Iterable[Stop], starts: Sequence[Start]) -> League:
-    """The books as they will be once all that stops has gone."""
+def _afterwards(
+    league: League, stops: Iterable[Stop], starts: Sequence[Start], reclaiming: Collection[str]
+) -> League:
+    """The books as they will be once all that stops has gone.
+
+    ``reclaiming``: who will be served first, since it takes what is its own; others come in order.
+    """
     left = {
         record.job.uid: {held.holding.site: held.holding.stopping_to}
         for record, held in league.stopping.values()
     }
+    promised: dict[str, Yielded] = {}
     for stop in stops:
+        if stop.in_favour_of in reclaiming:
+            promised[stop.job_uid] = Yielded(stop.in_favour_of, stop.site, league.now_s)
         left.setdefault(stop.job_uid, {})[stop.site] = stop.workers
     after = _copied(league, (*left, *(start.placement.job_uid for start in starts)))
     after.book(after.decision(starts=starts))
     for uid, sites in left.items():
         job = after.records[uid].job
         after.remove(uid)
-        after.add(_as_left(job, sites))
+        after.add(_as_left(replace(job, yielded=promised.get(uid, job.yielded)), sites))
     return after
 
 
@@ -96,12 +106,16 @@ def _begun(after: League, *, is_compiled: bool) -> dict[str, int]:
     """UIDs of who starts in a full plan, and where."""
     # A small league is repriced with every full plan.
     after.prices = shadow_prices.solve_if_small(after) or after.prices
+    served = promises.serve(after, promises.standing(after), is_compiled=is_compiled)
     rows = after.columns.waits.nonzero()[0]
-    draft = after.draft(reservations.for_gangs(after, rows))
+    rows = rows[~np.isin(rows, served.begun)]
+    draft = served.draft.draft(reservations.for_gangs(served.draft, rows))
     state, ranked = all_waiting(draft, rows)
     placed = run.run(state, is_priced=draft.tariff.is_priced, is_compiled=is_compiled).placed
-    uids = (after.columns.uids[row] for row in ranked[placed.job].tolist())
-    return dict(zip(uids, placed.cell.tolist(), strict=True))
+    begun = np.concatenate((served.begun, ranked[placed.job]))
+    cells = np.concatenate((served.cells, placed.cell))
+    uids = (after.columns.uids[row] for row in begun.tolist())
+    return dict(zip(uids, cells.tolist(), strict=True))
 
 
 def _as_left(job: Job, sites: dict[str, int]) -> Job:
@@ -121,6 +135,7 @@ def _copied(league: League, uids: Iterable[str]) -> League:
     after.by_cell = {cell: [*there] for cell, there in league.by_cell.items()}
     after.stopping, after.preempted = dict(league.stopping), [*league.preempted]
     after.records, missing = dict(league.records), dict(league.oversubscribed.missing)
+    after.yielded = dict(league.yielded)
     after.oversubscribed = Oversubscription(league.fleet, league.kinds, after.by_cell, missing)
     crowded = [
         at for name in missing for at in league.fleet.cells_of_site[league.fleet.site_index[name]]

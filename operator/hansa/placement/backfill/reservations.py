@@ -9,6 +9,7 @@ pool's least run time, and one after the other could keep the gang out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -29,14 +30,17 @@ MOST_CELLS = 256
 """Candidates looked at for one reservation, in order of choice."""
 
 
-def for_gangs(league: League, rows: Ints) -> HeldRoom:
-    """Hold room for the gangs among the waiting ``rows`` that need it most, and nothing else."""
+def for_gangs(league: League, rows: Ints, promised: Iterable[int] = ()) -> HeldRoom:
+    """Hold room for the gangs among the waiting ``rows`` that need it most, and nothing else.
+
+    ``promised``: cells where room is being made for others.
+    """
     supply, held = league.supply, HeldRoom.none(len(league.fleet.cells))
     gangs = _blocked_gangs(league, rows) if any(league.by_cell.values()) else []
     if not gangs:
         return held
     releases, trial = Releases(league, 0.5), Trial(league)
-    taken: set[int] = set()
+    taken = set(promised)
     ranks: dict[int, int] = {}
     for row, rank in gangs:
         number = int(league.columns.kind[row])

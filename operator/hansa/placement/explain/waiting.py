@@ -15,7 +15,7 @@ from hansa.model.snapshot import Site
 from hansa.placement.explain.waitlist import UNKNOWN, Start, Waitlist
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds, State
 from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, JobClass
-from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.fleet import Ints, is_open
 from hansa.placement.state.expected_ends import NEVER, Releases, Started
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
@@ -166,7 +166,7 @@ def refusals(league: League, number: int) -> Counter[Reason]:
         if refused[n]:
             counts[graver(fleet.sites[n], RULES[codes[n]])] += 1
     for site in np.flatnonzero(codes == 0).tolist():
-        is_taking = league.is_open(fleet.cells_of_site[site].start)
+        is_taking = is_open(fleet.sites[site])
         closed = fleet.sites[site].unavailable or Reason.NODE_CORDONED
         counts[Reason.PENDING if is_taking else closed] += 1
     return counts

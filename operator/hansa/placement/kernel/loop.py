@@ -134,7 +134,7 @@ def run_pass(state: State, tx: Transaction, is_below_only: bool, mode: int) -> N
     kinds, jobs, accounts = state.kinds, state.jobs, state.accounts
     for queue in range(len(jobs.queue_lo)):
         jobs.queue_at[queue] = skip_hopeless(kinds, jobs, queue, jobs.queue_lo[queue], mode)
-    build_heaps(accounts, kinds, jobs)
+    build_heaps(accounts, jobs)
     while accounts.heap_n[0] > 0:
         if is_below_only and accounts.heap_key[accounts.heap_lo[0]] >> RANK_BITS > 0:
             return
@@ -144,7 +144,7 @@ def run_pass(state: State, tx: Transaction, is_below_only: bool, mode: int) -> N
         queue = accounts.queue[leaf]
         place_job(state, tx, jobs.order[jobs.queue_at[queue]], leaf, mode)
         jobs.queue_at[queue] = skip_hopeless(kinds, jobs, queue, jobs.queue_at[queue] + 1, mode)
-        rekey(accounts, kinds, jobs, leaf)
+        rekey(accounts, jobs, leaf)
 
 
 def grow(state: State, tx: Transaction, growth: Column) -> None:

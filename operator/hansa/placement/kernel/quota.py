@@ -143,20 +143,14 @@ def insert(accounts: Accounts, node: int, item: int, key: int) -> None:
     accounts.heap_item[lo + at] = item
 
 
-def node_key(accounts: Accounts, kinds: Kinds, jobs: Jobs, node: int) -> int:
-    """Order key of an account: (share, rank of its best job); HUGE when nothing is left in it.
-
-    A job that would borrow comes behind all that would not, also where its institution is below
-    nominal: else it would take back at once what it had to yield to them.
-    """
+def node_key(accounts: Accounts, jobs: Jobs, node: int) -> int:
+    """Order key of an account: (share, rank of its best job); HUGE when nothing is left in it."""
     queue = accounts.queue[node]
     if queue >= 0:
         if jobs.queue_at[queue] >= jobs.queue_hi[queue]:
             return HUGE
-        job = jobs.order[jobs.queue_at[queue]]
-        gpus = kinds.workers[jobs.kind[job]] * kinds.gpus[jobs.kind[job]]
-        share = max(share_of(accounts, node), tier_of(accounts, node, gpus))
-        return share << RANK_BITS | jobs.rank[job]
+        rank = jobs.rank[jobs.order[jobs.queue_at[queue]]]
+        return share_of(accounts, node) << RANK_BITS | rank
     if accounts.heap_n[node] == 0:
         return HUGE
     top = accounts.heap_key[accounts.heap_lo[node]]
@@ -165,13 +159,13 @@ def node_key(accounts: Accounts, kinds: Kinds, jobs: Jobs, node: int) -> int:
     return max(1, share_of(accounts, node)) << RANK_BITS | (top & RANK_MASK)
 
 
-def rekey(accounts: Accounts, kinds: Kinds, jobs: Jobs, leaf: int) -> None:
+def rekey(accounts: Accounts, jobs: Jobs, leaf: int) -> None:
     """After a leaf that was on top all the way up changed: bring its ancestors up to date."""
     child = leaf
     node = accounts.parent[leaf]
     while node >= 0:
         lo = accounts.heap_lo[node]
-        key = node_key(accounts, kinds, jobs, child)
+        key = node_key(accounts, jobs, child)
         if key == HUGE:
             accounts.heap_n[node] -= 1
             last = lo + accounts.heap_n[node]
@@ -184,11 +178,11 @@ def rekey(accounts: Accounts, kinds: Kinds, jobs: Jobs, leaf: int) -> None:
         node = accounts.parent[node]
 
 
-def build_heaps(accounts: Accounts, kinds: Kinds, jobs: Jobs) -> None:
+def build_heaps(accounts: Accounts, jobs: Jobs) -> None:
     """Fill every heap, children before parents: accounts are numbered parents first."""
     for node in range(len(accounts.parent)):
         accounts.heap_n[node] = 0
     for node in range(len(accounts.parent) - 1, 0, -1):
-        key = node_key(accounts, kinds, jobs, node)
+        key = node_key(accounts, jobs, node)
         if key != HUGE:
             insert(accounts, accounts.parent[node], node, key)

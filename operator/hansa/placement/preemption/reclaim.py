@@ -52,6 +52,8 @@ class MadeRoom:
     """What is held, for those too that room was made for."""
     passed_over: Ints
     """Rows that were not reached, in order: they come first in the next plan."""
+    reclaiming: frozenset[str] = frozenset()
+    """UIDs of those among the gaining who take back what is theirs: see ``rehearsal``."""
 
 
 def make_room(league: League, blocked: Blocked, ended: Iterable[Stop] = ()) -> MadeRoom:
@@ -72,7 +74,9 @@ def make_room(league: League, blocked: Blocked, ended: Iterable[Stop] = ()) -> M
     rows = _in_order(trial, rows, is_all=bool(freed or league.elastic or _has_ranks(league)))
     reached = search.seek_all(rows)
     passed_over = _passed_over(league, rows, reached)
-    return MadeRoom(search.stops, search.gaining, search.held, passed_over)
+    return MadeRoom(
+        search.stops, search.gaining, search.held, passed_over, frozenset(search.reclaiming)
+    )
 
 
 def _helped(blocked: Blocked) -> Ints:
@@ -82,7 +86,7 @@ def _helped(blocked: Blocked) -> Ints:
 
 
 def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
-    """Rows of entitled jobs first, in each group first who was passed over.
+    """Rows of entitled jobs first, in each group first who was passed over; before all who gains already.
 
     Others only if ``is_all``: where something may yield to them.
     """
@@ -95,7 +99,13 @@ def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
         return rows
     place = np.full(len(league.columns.waits), HUGE, np.int64)
     place[league.passed_over] = np.arange(len(league.passed_over))
-    return np.asarray(rows[np.lexsort((place[rows], borrows))])
+    others = ~np.isin(rows, [*_promised(league)])
+    return np.asarray(rows[np.lexsort((place[rows], borrows, others))])
+
+
+def _promised(league: League) -> set[int]:
+    """Rows for which room has been made by an earlier plan, and is not free yet."""
+    return {row for rows in league.held.gains.values() for row in rows}
 
 
 def _passed_over(league: League, rows: Ints, reached: int) -> Ints:
@@ -128,7 +138,9 @@ class _Search:
         self.stops: list[Stop] = []
         self.gaining: dict[str, str] = {}
         self.held = league.held
+        self.reclaiming: set[str] = set()
         self._reserved = league.held.ranks
+        self._promised = _promised(league)
         self.hopeless: dict[tuple[int, int, int], int] = {}
         """Sorts that found nothing, with the shortest run time that did not: what others gain later
         does not help them."""
@@ -165,7 +177,9 @@ class _Search:
         soon = self._soon(record, usable) if self._freed else None
         if soon is not None:
             self.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
-        elif not self._is_to_be_patient(record) and not self._stop_for(row, record, usable):
+        elif row in self._promised or self._is_to_be_patient(record):
+            pass
+        elif not self._stop_for(row, record, usable):
             self.hopeless[sort] = min(runtime_s, self.hopeless.get(sort, HUGE))
 
     def _soon(self, record: Record, cells: Ints) -> int | None:
@@ -186,7 +200,9 @@ class _Search:
             self.trial.go(victim)
             self._caused[job.pool, job.institution] += victim.workers_left == 0
             self.stops.append(_stop(victim, record))
-        self.trial.take(record, cell, reclaims=self.trial.claims.reclaims(record))
+        reclaims = self.trial.claims.reclaims(record)
+        self.reclaiming |= {job.uid} if reclaims else set()
+        self.trial.take(record, cell, reclaims=reclaims)
         words = f"{len(chosen)} jobs at {_site(self.trial.league, cell)} make room"
         self.gaining[job.uid] = words
         self._hold(row, record, cell)

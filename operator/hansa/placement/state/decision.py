@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hansa.model.plan import Placement, Plan
+from hansa.model.snapshot import Shape
+from hansa.placement.kernel import quota
 from hansa.placement.kernel.tables import Accounts, Caps, Supply
 from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.held_room import HeldRoom
 
 NO_PLAN = Plan()
@@ -42,6 +45,22 @@ class Room(NamedTuple):
             ),
             self.caps._replace(left=self.caps.left.copy()),
         )
+
+    def charge(self, shape: Shape, workers: int, cell: int, cap_base: int, account: int) -> None:
+        """Count a gang that begins in a cell; with fewer than no workers, one that ends there.
+
+        ``cap_base``: of its pool. ``account``: of its institution; below zero: it has none.
+        """
+        sign, gpus = (1 if workers > 0 else -1), workers * shape.gpus
+        quota.charge_caps(self.caps, one_kind(shape, cap_base), 0, cell, gpus)
+        if account < 0:
+            return
+        move = quota.charge_quota if workers > 0 else quota.refund_quota
+        move(self.accounts, account, abs(gpus))
+        cpu = workers * shape.cpu_millis + sign * shape.heads_cpu_millis
+        heads = sign * shape.heads * (shape.head_memory_bytes >> 20)
+        memory = workers * (shape.memory_bytes >> 20) + heads
+        quota.charge_use(self.accounts, account, gpus, cpu, memory)
 
 
 class Start(NamedTuple):

@@ -110,15 +110,28 @@ def amend(league: League, job: Job) -> bool:
     False, and nothing is done, where it is another job than the books have.
     """
     record = league.records.get(job.uid)
-    if record is None or replace(record.job, holdings=job.holdings) != job:
+    if record is None:
+        return False
+    if replace(record.job, holdings=job.holdings, yielded=job.yielded) != job:
         return False
     if record.job.holdings == job.holdings:
+        league.note_yielded(record, job.yielded)
         return True
     booked = [held.holding for held in record.held]
     if not job.holdings or [*map(_room, booked)] != [*map(_room, job.holdings)]:
         return False
     league.amend(job)
     return True
+
+
+def with_record(league: League, job: Job) -> Job:
+    """A job with what it is known to have yielded, where it does not say itself.
+
+    A stop is booked before anybody has written it down.
+    """
+    if job.yielded is not None or job.uid not in league.yielded:
+        return job
+    return replace(job, yielded=league.yielded[job.uid])
 
 
 def is_guest(league: League, job: Job) -> bool:

@@ -15,14 +15,14 @@ import numpy as np
 
 from hansa.model.history import Group, RunTimes, expecting
 from hansa.model.plan import Plan, Stop
-from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot
-from hansa.placement.kernel import packing, quota
+from hansa.model.snapshot import Holding, Job, Pool, ShadowPrices, Snapshot, Yielded
+from hansa.placement.kernel import packing
 from hansa.placement.kernel.gc_pause import quiet
 from hansa.placement.kernel.tables import Span
 from hansa.placement.rules.caps import build_caps, totals
 from hansa.placement.rules.cell_order import Tariff
 from hansa.placement.rules.eligibility import Rulebook
-from hansa.placement.rules.fleet import Fleet, Ints, compile_fleet, is_open
+from hansa.placement.rules.fleet import Fleet, Ints, compile_fleet
 from hansa.placement.rules.job_classes import JobClasses, one_kind
 from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.rules.residency import Atlas
@@ -52,6 +52,8 @@ class League:
         self.pools: dict[str, Pool] = {pool.name: pool for pool in reversed(snapshot.pools)}
         self.fleet: Fleet = compile_fleet(snapshot.sites)
         self.records: dict[str, Record] = {}
+        self.yielded: dict[str, Yielded] = {}
+        """UID of a job that was stopped for another, or is to be → its record of that."""
         self.columns = QueueColumns(len(snapshot.jobs))
         self.preempted: list[Preempted] = [*preempted]
         """Preemptions booked since the snapshot."""
@@ -126,10 +128,6 @@ class League:
     def run_time(self, job: Job) -> RunTimes:
         """How long such jobs run: from history, else all of the time it asked for."""
         return self._run_times(job.institution, job.shape.total_gpus, job.max_runtime_s)
-
-    def is_open(self, cell: int) -> bool:
-        """Whether a cell's site takes new work."""
-        return is_open(self.fleet.sites[self.fleet.cells[cell].site])
 
     # Decisions.
 
@@ -210,6 +208,9 @@ class League:
                 self._note(record, held)
         holdings = tuple(held.holding for held in record.held)
         record.job = replace(record.job, holdings=holdings)
+        if stop.in_favour_of:
+            yielded = Yielded(stop.in_favour_of, stop.site, self.now_s)
+            self.note_yielded(record, yielded)
 
     # News of time and jobs.
 
@@ -233,6 +234,7 @@ class League:
         """Take a job in: book what it holds, or let it wait."""
         self.revision += 1
         record = self.records[job.uid] = Record(job, *self._screening.screen(job))
+        self.note_yielded(record, job.yielded)
         if job.holdings:
             for holding in job.holdings:
                 self._hold(record, holding)
@@ -245,6 +247,7 @@ class League:
         if record is None:
             return ()
         self.revision += 1
+        self.yielded.pop(uid, None)
         cells = [held.cell for held in record.held]
         for held in tuple(record.held):
             self._release(record, held)
@@ -260,6 +263,13 @@ class League:
             self.stopping.pop(id(held), None)
             self._note(record, held)
         record.job = job
+        self.note_yielded(record, job.yielded)
+
+    def note_yielded(self, record: Record, yielded: Yielded | None) -> None:
+        """Remember for whom a job was stopped last."""
+        if yielded is not None and yielded != self.yielded.get(record.job.uid):
+            record.job = replace(record.job, yielded=yielded)
+            self.yielded[record.job.uid] = yielded
 
     def rescreen(self, pool: str) -> None:
         """See anew which jobs of a pool that hold nothing can be planned: its rules have changed."""
@@ -336,15 +346,5 @@ class League:
             self.oversubscribed.settle(self.supply, held.holding.site)
 
     def _charge(self, record: Record, held: Held, sign: int) -> None:
-        shape, workers = self.kinds.kinds[held.kind].shape, held.holding.workers
-        gpus = workers * shape.gpus
-        columns = one_kind(shape, self.caps.base[record.job.pool])
-        quota.charge_caps(self.caps.counters, columns, 0, held.cell, sign * gpus)
-        if record.leaf < 0:
-            return
-        accounts = self.ledger.accounts
-        move = quota.charge_quota if sign > 0 else quota.refund_quota
-        move(accounts, record.leaf, gpus)
-        cpu, heads = workers * shape.cpu_millis + shape.heads_cpu_millis, shape.heads
-        memory = workers * (shape.memory_bytes >> 20) + heads * (shape.head_memory_bytes >> 20)
-        quota.charge_use(accounts, record.leaf, sign * gpus, sign * cpu, sign * memory)
+        shape, base = self.kinds.kinds[held.kind].shape, self.caps.base[record.job.pool]
+        self.room.charge(shape, sign * held.holding.workers, held.cell, base, record.leaf)

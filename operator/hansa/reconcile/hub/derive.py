@@ -186,8 +186,10 @@ def _interrupted(case: JobCase, epoch: Epoch) -> Status:
 def _report(case: JobCase, epoch: Epoch) -> Iterator[Action]:
     bill, job, grant = case.bill or Bill(0, 0, 0, "EUR"), case.job, epoch.grant
     if not grant.stopping:
-        gainer = case.gainer if _preempts(case, grant) else ""
-        record = job_status.preemptions(job, grant, gainer, case.now_s)
+        gainer, uid = ("", "")
+        if _preempts(case, grant) and isinstance(case.decision, Stop):
+            gainer, uid = case.gainer, case.decision.in_favour_of
+        record = job_status.preemptions(job, grant, gainer, case.now_s, gaining_uid=uid)
         job = replace(job, status={**job.status, **record})
     status = job_status.reported(job, grant, bill, case.now_s)
     if case.removed and not grant.ended:

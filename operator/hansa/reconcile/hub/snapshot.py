@@ -17,7 +17,7 @@ from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_case import Epoch, JobDecision
 from hansa.reconcile.hub.job_view import Catalog, Fault, JobView, fault_of, parse_spec, shape_of
 from hansa.reconcile.hub.nodes import NodeView, micros, residency_rule
-from hansa.reconcile.hub.status import billing, queue_time
+from hansa.reconcile.hub.status import billing, job_status, queue_time
 from hansa.reconcile.hub.usage_history import Past, with_past
 
 EMPTY_SHAPE = Shape(workers=1)
@@ -140,10 +140,19 @@ def plan_job(
     if request.budget_micros is not None and spent:
         request = replace(request, budget_micros=max(0, request.budget_micros - spent))
     submitted_s = queue_time.submitted_as_s(job)
-    holdings = _holdings(job, epochs, decision, gpu_class, now_s)
-    if (submitted_s, refused_by, holdings) == (request.submitted_s, {}, ()):
+    holdings, yielded = (
+        _holdings(job, epochs, decision, gpu_class, now_s),
+        job_status.yielded(job.status),
+    )
+    if (submitted_s, refused_by, holdings, yielded) == (request.submitted_s, {}, (), None):
         return request
-    return replace(request, submitted_s=submitted_s, refused_by=refused_by, holdings=holdings)
+    return replace(
+        request,
+        submitted_s=submitted_s,
+        refused_by=refused_by,
+        holdings=holdings,
+        yielded=yielded,
+    )
 
 
 def _refused_by(

@@ -149,12 +149,13 @@ def test_what_is_freed_is_not_given_out_again_where_room_is_held_for_another_gan
     assert placed(planner.update([JobGone("v2")], now_s=9002)) == sorted(gains)
 
 
-def test_nobody_is_stopped_for_work_that_only_a_reservation_keeps_waiting():
-    """Without ``v`` the next plan gives its GPU to whoever ends before ``g`` begins: to ``v`` again."""
+def test_work_that_only_a_reservation_keeps_waiting_may_reclaim_too():
     runs = (held("r", gpus=4, institution="oy", max_runtime_s=100_000), held("v", gpus=1))
     gang = job("g", gpus=8, institution="ua", priority=9)
     small = job("j", gpus=1, institution="oy", max_runtime_s=900_000)
-    assert stopped(plan(league(*runs, gang, small, pool=pool(ut=0, ua=8, oy=5)))) == []
+    decided = plan(league(*runs, gang, small, pool=pool(ut=0, ua=8, oy=5)))
+    assert stopped(decided) == ["v"]
+    assert {stop.in_favour_of for stop in decided.stops} == {"j"}
 
 
 def test_a_machine_is_cleared_where_the_cheapest_victims_are_spread_over_many():
@@ -223,13 +224,16 @@ def test_what_stops_where_it_has_no_machine_any_more_is_no_longer_held():
     ]
 
 
-def test_what_is_held_for_a_gang_is_not_reclaimed_beside_a_borrower():
+def test_who_reclaims_may_use_what_is_held_beside_a_borrower():
     """``g`` waits for ``r`` and holds the three GPUs that are free; ``j`` needs one of them."""
     runs = (held("r", gpus=4, institution="oy", max_runtime_s=100_000), held("v", gpus=1))
     gang = job("g", gpus=8, institution="ua", priority=9)
     entitled = job("j", gpus=2, institution="oy", max_runtime_s=900_000)
-    decided = plan(league(*runs, gang, entitled, pool=pool(ut=0, ua=8, oy=6), now_s=9000))
-    assert stopped(decided) == []
+    planner = IncrementalPlanner(
+        league(*runs, gang, entitled, pool=pool(ut=0, ua=8, oy=6), now_s=9000)
+    )
+    assert stopped(planner.replan(9000)) == ["v"]
+    assert placed(planner.update([JobGone("v")], now_s=9001)) == ["j"]
 
 
 def test_what_is_held_is_not_taken_where_nobody_borrows():

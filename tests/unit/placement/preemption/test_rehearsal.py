@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hansa.model.plan import Plan
-from hansa.model.snapshot import Holding, Job, Pool, PreemptionRule, Share, Site, Snapshot
+from hansa.model.snapshot import Holding, Job, Pool, PreemptionRule, Share, Site, Snapshot, Yielded
 from hansa.placement.planner import plan
 from tests.seeds import seeds
 from tests.unit.placement.crowded_leagues import crowded_job, crowded_snapshot
@@ -33,7 +33,12 @@ def after(snapshot: Snapshot, decided: Plan, *, gone: frozenset[str], later_s: i
             p = placed[one.uid]
             holding = Holding(p.site, 1, p.workers, snapshot.now_s, gpu_class=p.gpu_class)
             return replace(one, holdings=(holding,))
-        stops = {stop.site: stop.workers for stop in decided.stops if stop.job_uid == one.uid}
+        mine = [stop for stop in decided.stops if stop.job_uid == one.uid]
+        stops = {stop.site: stop.workers for stop in mine}
+        for stop in mine:
+            if stop.in_favour_of:
+                yielded = Yielded(stop.in_favour_of, stop.site, snapshot.now_s)
+                one = replace(one, yielded=yielded)
         return replace(
             one, holdings=tuple(_left(h, stops, is_gone=one.uid in gone) for h in one.holdings)
         )

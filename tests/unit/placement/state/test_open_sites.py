@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hansa.model.reasons import Reason
+from hansa.placement.rules.fleet import is_open
 from hansa.placement.state.event_intake import swap_site
 from hansa.placement.state.league import League
 from tests.unit.placement.leagues import NOW_S, random_snapshot
@@ -16,8 +17,8 @@ from tests.unit.placement.leagues import NOW_S, random_snapshot
 def open_sites(league: League, number: int) -> int:
     """By sets, site by site."""
     passes = league.kinds.codes_of(number) == 0
-    mine = np.flatnonzero(passes).tolist()
-    return len({league.fleet.cells[cell].site for cell in mine if league.is_open(cell)})
+    sites = {league.fleet.cells[cell].site for cell in np.flatnonzero(passes).tolist()}
+    return sum(is_open(league.fleet.sites[site]) for site in sites)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -241,6 +241,7 @@ def test_a_victim_is_told_for_whom_and_that_is_remembered():
     assert "secret" not in str((record.status, cancel.why, told.message))
     (row,) = record.status["preemptions"]
     assert (row["node"], row["epoch"], row["inFavourOf"]) == ("tartu", 1, "university")
+    assert row["gainingUid"] == PREEMPT.in_favour_of
 
     stopping = epoch(grant_manifest(status=ACCEPTED, cancel="Stop"))
     assert not of_kind(SetJobStatus, derive(case(job_view(record.status), stopping)))

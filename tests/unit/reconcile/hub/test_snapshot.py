@@ -8,7 +8,7 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.grants.envelope import release_message, sign
 from hansa.model.plan import Placement, Stop
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, PlaceSet, ResidencyRule, Shape
+from hansa.model.snapshot import Holding, PlaceSet, ResidencyRule, Shape, Yielded
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
 from hansa.reconcile.hub.job_view import Catalog
@@ -327,6 +327,25 @@ def test_a_stop_counts_from_its_decision(case):
     (told,) = planned(job_view(OWN), held, decision=stop).holdings
 
     assert told.stopping is expected
+
+
+ROW = {"node": "tartu", "epoch": 1, "inFavourOf": "lab", "gainingUid": "x", "at": AT}
+RECORDS = {
+    "never": ((), None),
+    "once": ((ROW,), Yielded("x", "tartu", int(NOW_S))),
+    "the last time counts": ((ROW, ROW | {"gainingUid": "y"}), Yielded("y", "tartu", int(NOW_S))),
+    "by a hub that did not say for whom": ((ROW | {"gainingUid": ""},), None),
+    "by a hub of before": (({k: v for k, v in ROW.items() if k != "gainingUid"},), None),
+    "at no time": ((ROW | {"at": "then"},), None),
+}
+
+
+@pytest.mark.parametrize("case", RECORDS)
+@pytest.mark.parametrize("epochs", [(), (epoch(),)], ids=["waits", "runs"])
+def test_for_whom_a_job_was_stopped_last(case, epochs):
+    rows, expected = RECORDS[case]
+
+    assert planned(job_view({"preemptions": list(rows)}), *epochs).yielded == expected
 
 
 def test_the_class_it_was_placed_for_is_that_of_its_last_epoch():

@@ -12,6 +12,7 @@ from typing import Any
 from hansa.api.meta import Condition
 from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.model.reasons import Reason
+from hansa.model.snapshot import Yielded
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.conditions import StatedCondition
 from hansa.reconcile.hub import refusals
@@ -106,16 +107,20 @@ def waiting(
     return _given(status)
 
 
-def preemptions(job: JobView, grant: GrantView, in_favour_of: str, now_s: float) -> Status:
+def preemptions(
+    job: JobView, grant: GrantView, in_favour_of: str, now_s: float, *, gaining_uid: str
+) -> Status:
     """Return the record of the times a job was stopped for an institution's other work.
 
     ``in_favour_of`` empty: this grant's epoch is not to be stopped, so nothing may say it was.
+    ``gaining_uid``: the very job that gains. Who leads next must know whose the room is.
     """
     known = job.status.get("preemptions", ())
     rows = [old for old in known if old["epoch"] != grant.epoch]
     if in_favour_of:
         row = {"node": grant.node, "epoch": grant.epoch, "inFavourOf": in_favour_of}
-        rows = [*rows, row | {"at": rfc3339(now_s)}][-MAX_PREEMPTIONS:]
+        row |= {"gainingUid": gaining_uid, "at": rfc3339(now_s)}
+        rows = [*rows, row][-MAX_PREEMPTIONS:]
     return {"preemptions": rows} if rows or known else {}
 
 
@@ -246,6 +251,15 @@ def preempted_for(status: Mapping[str, Any], epoch: int) -> str:
     """Return the institution for which an epoch was stopped; empty when it was not."""
     rows = [row for row in status.get("preemptions", ()) if row["epoch"] == epoch]
     return str(rows[-1]["inFavourOf"]) if rows else ""
+
+
+def yielded(status: Mapping[str, Any]) -> Yielded | None:
+    """Return the last time that a job was stopped for another; None: never, or for whom is not known."""
+    for row in status.get("preemptions", ())[-1:]:
+        since_s = from_rfc3339(row.get("at"))
+        if row.get("gainingUid") and since_s is not None:
+            return Yielded(str(row["gainingUid"]), str(row["node"]), int(since_s))
+    return None
 
 
 def _preempted(status: Mapping[str, Any], epoch: int) -> list[StatedCondition]:

@@ -18,7 +18,12 @@ VALID = ("Accepted", "True", "Accepted", "The request is valid.")
 GRANTED = ("Placed", "True", "Placed", "Granted to node tartu.")
 PREEMPTED = ("Preempted", "True", "Preempted", "Stopped in favour of work of lab.")
 HOLDS = {"node": "tartu", "epoch": 1}
-VICTIM = {"preemptions": [{"node": "tartu", "epoch": 1, "inFavourOf": "lab", "at": AT}]}
+GAINING = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
+VICTIM = {
+    "preemptions": [
+        {"node": "tartu", "epoch": 1, "inFavourOf": "lab", "gainingUid": GAINING, "at": AT}
+    ]
+}
 
 
 def view(status=None, **more):

@@ -9,6 +9,7 @@ from tests.unit.reconcile.hub.hub_objects import NOW_S, UID, condition, job_view
 from tests.unit.reconcile.hub.status.job_status_kit import (
     AT,
     DONE,
+    GAINING,
     GRANTED,
     HOLDS,
     PREEMPTED,
@@ -159,7 +160,7 @@ def test_preemptions_are_recorded_once_an_epoch(case):
     known, gainer, rows = RECORDS[case]
     job = job_view({"preemptions": known} if known else {})
 
-    told = job_status.preemptions(job, view(), gainer, NOW_S)
+    told = job_status.preemptions(job, view(), gainer, NOW_S, gaining_uid=GAINING)
 
     assert told == ({} if rows is None else {"preemptions": rows})
 
