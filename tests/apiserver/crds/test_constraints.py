@@ -20,6 +20,7 @@ import pytest
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
 from hansa.api.kinds import KINDS, Kind
+from hansa.model.quantities import units
 from tests.apiserver.crds.bases import BASES
 from tests.apiserver.crds.cases import RESERVED, ROOT_RULES, RULES, SAMPLES, Case
 from tests.apiserver.crds.constraints import ADVISED, Constraint, constraints
@@ -120,6 +121,8 @@ def _samples(constraint: Constraint) -> list[Any]:
     rules = [row["rule"] for row in constraint.node.get("x-kubernetes-validations", ())]
     either = "x-kubernetes-int-or-string" in constraint.node
     good = [one for one in SAMPLES[constraint.value].good if either or isinstance(one, str)]
+    if any("compareTo(quantity('1Mi'))" in row for row in rules):
+        return [one for one in good if units(str(one)) >= 1 << 20]
     return [one for one in good if one != "0" or "string(self).matches('[1-9]')" not in rules]
 
 

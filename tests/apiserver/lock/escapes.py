@@ -234,7 +234,7 @@ PODS: Mapping[str, PodEscape] = {
     "scratch whose end is 0": (VOLUME, _volume(emptyDir={"sizeLimit": "0"}), "pod-volumes"),
     "huge pages": (
         VOLUME,
-        _volume(emptyDir={"medium": "HugePages", "sizeLimit": "1Mi"}),
+        _volume(emptyDir={"medium": "HugePages", "sizeLimit": 1}),
         "pod-volumes",
     ),
     "a path by a variable": (
