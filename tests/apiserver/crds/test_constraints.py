@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hansa.api.kinds import KINDS, Kind
+from hansa.model.quantities import units
 from tests.apiserver.crds.api_kit import CHANGES, NAMESPACE, Api, collection_of
 from tests.apiserver.crds.bases import BASES
 from tests.apiserver.crds.cases import RESERVED, ROOT_RULES, RULES, SAMPLES, Case
@@ -73,6 +74,8 @@ def _samples(constraint: Constraint) -> list[Any]:
     rules = [row["rule"] for row in constraint.node.get("x-kubernetes-validations", ())]
     either = "x-kubernetes-int-or-string" in constraint.node
     good = [one for one in SAMPLES[constraint.value].good if either or isinstance(one, str)]
+    if any("compareTo(quantity('1Mi'))" in row for row in rules):
+        return [one for one in good if units(str(one)) >= 1 << 20]
     return [one for one in good if one != "0" or "string(self).matches('[1-9]')" not in rules]
 
 

@@ -234,11 +234,7 @@ PODS: Mapping[str, PodEscape] = {
     ),
     "scratch without end": (VOLUME, _volume(emptyDir={}), "pod-volumes"),
     "scratch whose end is 0": (VOLUME, _volume(emptyDir={"sizeLimit": "0"}), "pod-volumes"),
-    "huge pages": (
-        VOLUME,
-        _volume(emptyDir={"medium": "HugePages", "sizeLimit": "1Mi"}),
-        "pod-volumes",
-    ),
+    "hugepages": (VOLUME, _volume(emptyDir={"medium": "HugePages", "sizeLimit": 1}), "pod-volumes"),
     "a path by a variable": (
         (*C, "volumeMounts", 0),
         {"name": "scratch", "mountPath": "/tmp", "subPathExpr": "$(HOME)"},

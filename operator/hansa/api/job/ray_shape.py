@@ -39,7 +39,7 @@ _BYTES = {"": 1, **{s: 1000**n for n, s in enumerate("kMGT", 1)}} | {
 
 def _is_some(quantity: str) -> bool:
     number = quantity.rstrip("kmKMGTi")
-    return Decimal(number) * _BYTES.get(quantity[len(number) :], 0) >= _BYTES["Mi"]
+    return bool(Decimal(number) * _BYTES.get(quantity[len(number) :], 0) >= _BYTES["Mi"])
 
 
 def some_memory(field: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ MOST_CARDS = 64
 """Of one class in one machine, as the hub is told of machines."""
 LEAST_MEMORY, MOST_MEMORY = 1 << 30, 1 << 40
 """Of a whole card or a MIG slice; beside it a label states another unit, or nothing true."""
-SHARED = "-shared"
+SHARED, MIG = "-shared", "-mig-"
 UNOFFERED = "but no device plugin offers it"
 _PARTITION = re.compile(r"mig-((?:\d+c\.)?\d+g\.\d+gb[a-z0-9.+-]*)", re.IGNORECASE)
 _SIZE = re.compile(r"(?:\d+c\.)?\d+g\.(\d+)gb")
@@ -136,8 +136,8 @@ def _cut(cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]
     """Return the cards as slices, where they are."""
     partition = _partition(cards.resource, product, row, labels)
     if partition:
-        made_by = "" if row.whole else "-mig"
-        name = "-".join((made_by, *re.findall(r"[a-z0-9]+", partition)))
+        made_by = "-" if row.whole else MIG
+        name = made_by + "-".join(re.findall(r"[a-z0-9]+", partition))
         named = (
             cards.gpu_class if cards.gpu_class.endswith(name) else _ending(cards.gpu_class, name)
         )
@@ -171,7 +171,7 @@ def _counted(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> int:
     HAMi and Intel's ``shared-dev-num`` are like that. 0: it is not so.
     """
     seen = count(_value(row.count_label, cards.resource, labels))
-    told = count(_value(row.replicas_label, cards.resource, labels)) > 1
+    told = count(_value(row.replicas_label, cards.resource, labels)) > 1 or MIG in cards.gpu_class
     return 0 if told or cards.count <= seen else seen
 
 

@@ -72,6 +72,11 @@ UNUSUAL: dict[str, Case] = {
         {"nvidia-h200-mig-1g-18gb-me": (2, 16384)},
         slices=_shares("nvidia-h200-mig-1g-18gb-me"),
     ),
+    "MIG, strategy single, counted by cards": Case(
+        node(gfd("NVIDIA-A100-SXM4-80GB-MIG-1g.10gb", "9728", 2), GPUS[14]),
+        {"nvidia-a100-sxm4-80gb-mig-1g-10gb": (14, 9728)},
+        slices=_shares("nvidia-a100-sxm4-80gb-mig-1g-10gb"),
+    ),
     "GB200, arm64, one card of four cut": Case(
         node(gfd("NVIDIA-GB200", "189471", 4) | mig("1g.23gb", "23552", 7, "NVIDIA-GB200"),
              {GPU: "3", "nvidia.com/mig-1g.23gb": "7"}, arch="arm64"),

@@ -15,7 +15,7 @@ from tests.unit.reconcile.member.run_request_kit import request
 CLUSTER_DNS = ("kube-system", {"k8s-app": "kube-dns"}, "10.96.0.10")
 OURS = ("hansa-system", {"app.kubernetes.io/name": RESOLVER}, "10.96.0.53")
 AGENT = ("hansa-system", {"app.kubernetes.io/name": "hansa-member"}, "10.244.0.7")
-FAR = ("", {}, "192.0.2.53")
+FAR, METADATA = ("", {}, "192.0.2.53"), ("", {}, "169.254.169.254")
 """Namespace, labels and address of what a pod may ask for names; nobody's, where it is far away."""
 ANYWHERE = [{"cidr": "0.0.0.0/0"}]
 NAMED_PORTS = [{"cidr": "0.0.0.0/0", "ports": [53, 443, 853]}]
@@ -35,8 +35,9 @@ def reaches(policy: dict[str, Any], place: Any, protocol: str, port: int) -> boo
 def _is_peer(peer: dict[str, Any], place: Any) -> bool:
     namespace, labels, address = place
     if "ipBlock" in peer:
-        inside = ipaddress.ip_address(address) in ipaddress.ip_network(peer["ipBlock"]["cidr"])
-        return inside and "except" not in peer["ipBlock"]
+        block, there = peer["ipBlock"], ipaddress.ip_address(address)
+        left_out = any(there in ipaddress.ip_network(one) for one in block.get("except", ()))
+        return there in ipaddress.ip_network(block["cidr"]) and not left_out
     if "namespaceSelector" not in peer:
         return False
     wanted = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
@@ -93,6 +94,14 @@ def test_other_ports_of_its_destinations_stay_open():
 
     assert all(reaches(fence, FAR, "TCP", port) for port in (1, 52, 54, 443, 852, 854, 65535))
     assert [port for port in (53, 443, 853) if reaches(listed, FAR, "TCP", port)] == [443]
+
+
+def test_where_a_cloud_tells_machines_who_they_are_is_not_anywhere():
+    fence = rendered(request({"egress": ANYWHERE}))["NetworkPolicy"]
+    meant = rendered(request({"egress": [{"cidr": "169.254.169.254/32"}]}))["NetworkPolicy"]
+
+    assert not reaches(fence, METADATA, "TCP", 80)
+    assert reaches(meant, METADATA, "TCP", 80)
 
 
 def test_a_destination_with_ports_for_names_only_is_no_rule_for_all_ports():
