@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -47,15 +48,19 @@ def helm() -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def render(helm: Callable[..., str]) -> Render:
     @cache
-    def template(chart: str, path: Path | None, changes: str) -> str:
-        return helm(
+    def template(chart: str, path: Path | None, changes: str) -> bytes:
+        text = helm(
             *("template", chart, ROOT / "helm" / chart, "--namespace=hansa-system"),
             *("--kube-version=1.37.2", f"--values={path}" if path else "--values=-", "--values=-"),
             stdin=changes,
         )
+        return pickle.dumps(documents(text))  # a copy for each test: forty times as fast as YAML
 
     def rendered(chart: str, path: Path | None = None, **changes: Any) -> list[dict[str, Any]]:
-        return documents(template(chart, path, json.dumps(changes)))
+        found: list[dict[str, Any]] = pickle.loads(
+            template(chart, path, json.dumps(changes))
+        )  # our own
+        return found
 
     return rendered
 

@@ -25,7 +25,8 @@ def built(request, tmp_path_factory):
 
 
 def test_a_copy_with_other_dates_and_rights_gives_the_same_bytes(built, tmp_path):
-    again = release.build(release.copy(tmp_path / "source"), tmp_path / "again").parent
+    copied = release.copy(tmp_path / "source")
+    again = release.build(copied, tmp_path / "again", is_validated=False).parent
     names = {path.name for path in built.iterdir()}
 
     assert len(names) == 5

@@ -148,7 +148,7 @@ def states(
     )
     served.show(EMPTY, 0)
     found: dict[str, dict[str, list[Any]]] = {}
-    with Prometheus(folder / "prometheus", (), rules=[rules]) as prometheus:
+    with Prometheus(folder / "prometheus", (), rules=[rules], every_s=1) as prometheus:
         targets = [
             {"targets": [served.address(process)], "labels": operators_labels(render, process)}
             for process in CHART
@@ -159,7 +159,7 @@ def states(
         ):
             served.show(state, revision)
             scraped = (
-                f"count(test_revision == {revision} and test_revision offset 2s == {revision})"
+                f"count(test_revision == {revision} and test_revision offset 1s == {revision})"
             )
             wait_until(lambda: are_all(prometheus.query(scraped)), what=f"all pages of {name}")  # noqa: B023  # asked at once
             found[name] = {what: prometheus.query(expr) for what, expr in asked.items()}

@@ -37,13 +37,14 @@ class Prometheus:
         clusters: Sequence[Cluster],
         *,
         rules: Sequence[Path] = (),
+        every_s: int = 2,
         marker: str = "",
         die_with_parent: bool = True,
     ) -> None:
         self.folder = folder
         self._clusters = clusters
         self._targets = folder / "targets.json"
-        self._config = config(self._targets, rules)
+        self._config = config(self._targets, rules, every_s=every_s)
         self._env = {MARKER: marker} if marker else {}
         self._die_with_parent = die_with_parent
 
@@ -123,14 +124,16 @@ class Prometheus:
             return body
 
 
-def config(target_file: Path, rules: Sequence[Path] = ()) -> dict[str, Any]:
+def config(target_file: Path, rules: Sequence[Path] = (), *, every_s: int = 2) -> dict[str, Any]:
     """Return a configuration whose targets stand in a file that Prometheus watches.
 
     Debian builds Prometheus without Kubernetes service discovery.
     """
     job = {"job_name": "pods", "file_sd_configs": [{"files": [str(target_file)]}]}
     return {
-        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"},
+        "global": dict.fromkeys(
+            ("scrape_interval", "scrape_timeout", "evaluation_interval"), f"{every_s}s"
+        ),
         "rule_files": [str(rule) for rule in rules],
         "scrape_configs": [job],
     }
