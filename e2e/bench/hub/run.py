@@ -249,7 +249,8 @@ async def _start(
 async def _quiet(run: Running, quiet_s: float, progress: Progress) -> dict[str, object]:
     """Watch a hub to which nothing happens but that Leases are renewed."""
     progress.note("settling")
-    settled_s = await until_written(run.port, SETTLE_S, STILL_WRITING_S)
+    is_over = len(run.followed.told) >= run.league.jobs
+    settled_s = await until_written(run.port, SETTLE_S, STILL_WRITING_S if is_over else SETTLE_S)
     first, used, rss, begun = await scrape(run.port), run.cpu_s(), rss_mib(run.hub.pid), elapsed_s()
     progress.note(f"quiet for {quiet_s:g} s")
     await asyncio.sleep(quiet_s)
