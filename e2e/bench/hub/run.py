@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from e2e.bench.hub import etcd
 from e2e.bench.hub.objects import KEPT_OUT, League
-from e2e.bench.hub.observer import Followed, follow_all
+from e2e.bench.hub.observer import Followed, follow_all, is_watched
 from e2e.bench.hub.scrape import (
     kernel_loaded_s,
     longest_stop_s,
@@ -153,6 +153,7 @@ async def _until_cached(cluster: KubeCluster, collection: str, meta: Manifest | 
         try:
             # Version 0 asks for what is cached.
             await cluster.text(path, {"resourceVersion": "0", "limit": "1"})
+            await is_watched(cluster, collection)
         except (NotFound, Retryable):
             if elapsed_s() > deadline:
                 raise
