@@ -66,7 +66,7 @@ async def follow(cluster: KubeCluster, path: str, take: Callable[[Manifest], Non
     version = ""
     while True:
         try:
-            version = version or await _present_version(cluster, path)
+            version = version or await present_version(cluster, path)
             async for event in cluster.watch(path, version):
                 version = str(event.object["metadata"]["resourceVersion"])
                 if event.type in {"ADDED", "MODIFIED"}:
@@ -76,7 +76,13 @@ async def follow(cluster: KubeCluster, path: str, take: Callable[[Manifest], Non
             await asyncio.sleep(AGAIN_S)
 
 
-async def _present_version(cluster: KubeCluster, path: str) -> str:
+async def is_watched(cluster: KubeCluster, path: str) -> None:
+    """Return once a watch of a collection was answered; raises ``Retryable`` while its cache is being filled."""
+    version = await present_version(cluster, path)
+    await cluster.text(path, {"watch": "1", "resourceVersion": version, "timeoutSeconds": "1"})
+
+
+async def present_version(cluster: KubeCluster, path: str) -> str:
     """Return where the collection is now, without reading it: fifty thousand jobs are 100 MB."""
     answer = orjson.loads(await cluster.text(path, {"limit": "1"}))
     return str(answer["metadata"]["resourceVersion"])

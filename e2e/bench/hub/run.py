@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from e2e.bench.hub import etcd
 from e2e.bench.hub.objects import KEPT_OUT, League
-from e2e.bench.hub.observer import Followed, follow_all
+from e2e.bench.hub.observer import Followed, follow_all, is_watched
 from e2e.bench.hub.scrape import (
     kernel_loaded_s,
     longest_stop_s,
@@ -153,6 +153,7 @@ async def _until_cached(cluster: KubeCluster, collection: str, meta: Manifest | 
         try:
             # Version 0 asks for what is cached.
             await cluster.text(path, {"resourceVersion": "0", "limit": "1"})
+            await is_watched(cluster, collection)
         except (NotFound, Retryable):
             if elapsed_s() > deadline:
                 raise
@@ -249,7 +250,8 @@ async def _start(
 async def _quiet(run: Running, quiet_s: float, progress: Progress) -> dict[str, object]:
     """Watch a hub to which nothing happens but that Leases are renewed."""
     progress.note("settling")
-    settled_s = await until_written(run.port, SETTLE_S, STILL_WRITING_S)
+    is_over = len(run.followed.told) >= run.league.jobs
+    settled_s = await until_written(run.port, SETTLE_S, STILL_WRITING_S if is_over else SETTLE_S)
     first, used, rss, begun = await scrape(run.port), run.cpu_s(), rss_mib(run.hub.pid), elapsed_s()
     progress.note(f"quiet for {quiet_s:g} s")
     await asyncio.sleep(quiet_s)

@@ -17,8 +17,9 @@ FULL = 2
 FULL_EVERY = 3
 """Collections of the generation below for each full one: the rarer those are the longer they take, and
 they take longest after much has come at once."""
-FEW_COLLECTIONS = 200_000
-"""While much comes to stay: objects made, and not freed again, between two collections. Some 20 ms each."""
+FEW_COLLECTIONS, NONE_FURTHER = 50_000, 1_000_000
+"""While much comes to stay: objects made, and not freed again, between two collections, some 5 ms each; and
+those, between two that look at what has survived one."""
 
 
 def set_survivors_aside() -> None:
@@ -40,7 +41,7 @@ def much_comes_to_stay() -> Iterator[None]:
         yield
         return
     before = gc.get_threshold()
-    gc.set_threshold(max(before[0], FEW_COLLECTIONS), *before[1:])
+    gc.set_threshold(max(before[0], FEW_COLLECTIONS), NONE_FURTHER, before[2])
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.hub.caches import COUNTED, job_state
 from hansa.hub.scrape_view import ScrapeView
@@ -96,6 +97,6 @@ def test_a_scrape_looks_at_no_job(hub, monkeypatch):
         happens(hub)
     kit.later(hub)
     monkeypatch.setattr(hub.caches, "job", None)
-    for look in ("values", "items", "__iter__"):
-        monkeypatch.setattr(type(hub.caches.jobs), look, None)
+    looks = dict.fromkeys(("values", "items", "__iter__"))
+    monkeypatch.setattr(hub.caches.jobs, "__class__", type("Shut", (Reflector,), looks))
     assert sum(reading(hub).jobs.values()) == 3
