@@ -28,6 +28,7 @@ from tests.conftest import skip_or_fail
 from tests.unit.accounting.usages import digest, usage
 from tests.unit.ledger.receipts.ledger_kit import Ledger, receipts, shown
 from tests.unit.ledger.receipts.test_faults_of_members import absurd, rechained
+from tests.unit.ledger.receipts.test_two_ledgers import one_of_many_writes_the_log
 from tests.unit.ledger.test_settlements import settled_and_paid
 
 WRITERS = 8
@@ -135,6 +136,13 @@ def test_the_benchmark_tells_what_its_page_says(capsys) -> None:
     assert told["proof_bytes"] < 1500
     assert set(told["postings_per_s"]) == {"sqlite", "postgresql_16_writers"}
     assert [key for key in (*told, *told["clearing"]) if f"`{key}`" not in page] == []
+
+
+def test_of_ledgers_over_one_server_one_writes_the_log(
+    server: Engine, url: str, tmp_path: Path
+) -> None:
+    emptied(server)
+    one_of_many_writes_the_log(url, tmp_path)
 
 
 async def test_receipts_are_judged_and_looked_at_again_there_too(
