@@ -27,6 +27,7 @@ from tests.books_kit import HISTORIES, play
 from tests.conftest import skip_or_fail
 from tests.unit.accounting.usages import digest, usage
 from tests.unit.ledger.receipts.ledger_kit import Ledger, absurd, receipts, rechained, shown
+from tests.unit.ledger.receipts.two_ledgers import one_of_many_writes_the_log
 from tests.unit.ledger.settled_books import settled_and_paid
 
 WRITERS = 8
@@ -134,6 +135,75 @@ def test_the_benchmark_tells_what_its_page_says(capsys) -> None:
     assert told["proof_bytes"] < 1500
     assert set(told["postings_per_s"]) == {"sqlite", "postgresql_16_writers"}
     assert [key for key in (*told, *told["clearing"]) if f"`{key}`" not in page] == []
+
+
+async def test_a_server_that_is_gone_for_an_hour_costs_nothing(
+    server: Engine, url: str, tmp_path: Path
+) -> None:
+    """It lets nobody in, and ends whoever is there: as a server that is stopped, to those who use it."""
+    ledger, outbox = Ledger(emptied(server), tmp_path), shown()
+    await ledger.step(outbox[:1])
+    admin = open_engine(url.replace("/postgres?", "/template1?"))
+    try:
+        let_in(admin, is_let=False)
+        for _ in range(3):
+            with pytest.raises(Retryable, match="the ledger's database"):
+                await ledger.step(outbox)
+    finally:
+        let_in(admin, is_let=True)
+        admin.dispose()
+    for _ in range(2):
+        await ledger.step(outbox)
+    assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
+    assert ledger.disputes == set()
+
+
+def let_in(admin: Engine, *, is_let: bool) -> None:
+    """Open or shut the database that the tests use."""
+    with admin.begin() as connection:
+        shut = "UPDATE pg_database SET datallowconn = :let WHERE datname = 'postgres'"
+        connection.execute(text(shut), {"let": is_let})
+    if not is_let:
+        with admin.begin() as connection:
+            end = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres'"
+            )
+            connection.execute(text(end))
+
+
+@pytest.mark.parametrize("table", ["evidence", "receipt", "entry", "posting"])
+async def test_a_server_that_is_full_is_tried_again_and_pays_once(
+    server: Engine, tmp_path: Path, table: str
+) -> None:
+    """At each write of a receipt's way, with the server's own code for it."""
+    ledger, outbox = Ledger(emptied(server), tmp_path), shown()
+    with server.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$"
+            )
+        )
+        trigger = f"CREATE TRIGGER fill AFTER INSERT ON {table} EXECUTE FUNCTION fill()"
+        connection.execute(text(trigger))
+    for _ in range(2):
+        with pytest.raises(Retryable, match="no space left"):
+            await ledger.step(outbox)
+    assert not disorders(ledger.reader.books())
+    assert ledger.amounts == []
+    with server.begin() as connection:
+        connection.execute(text(f"DROP TRIGGER fill ON {table}"))
+    for _ in range(2):
+        await ledger.step(outbox)
+    assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
+    assert ledger.disputes == set()
+
+
+def test_of_ledgers_over_one_server_one_writes_the_log(
+    server: Engine, url: str, tmp_path: Path
+) -> None:
+    emptied(server)
+    one_of_many_writes_the_log(url, tmp_path)
 
 
 async def test_receipts_are_judged_and_looked_at_again_there_too(

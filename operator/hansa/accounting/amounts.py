@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 MICROS = 1_000_000
 """Smallest units in one unit of any currency."""
@@ -66,6 +67,7 @@ def text(micros: int, *, places: int = 2) -> str:
     return f"{'-' if micros < 0 else ''}{whole}" + (f".{decimals}" if decimals else "")
 
 
+@lru_cache(1024)
 def read(amount: str) -> int:
     """Return a decimal text in micros; raises ``ValueError`` for anything else.
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from hansa.accounting import amounts
 from hansa.accounting.tariff import Tariff
@@ -66,16 +67,22 @@ def examine(usage: Usage, terms: Terms) -> tuple[Finding, ...]:
     return (*_form(usage), *_times(usage, terms), *_sizes(usage), *_price(usage, terms))
 
 
+@lru_cache(4096)
+def _is_name(text: str) -> bool:
+    """Tell whether a text is a name; the same few are asked about in every receipt."""
+    return NAME.match(text) is not None
+
+
 def _form(usage: Usage) -> Iterator[Finding]:
     if not DIGEST.match(usage.receipt_digest):
         yield Finding(Fault.MALFORMED, "receiptDigest", "is not sha256: and 64 hex digits")
     for name in ("node", "provider", "institution", "job_uid", "job", "tariff_version"):
-        if not NAME.match(getattr(usage, name)):
+        if not _is_name(getattr(usage, name)):
             yield Finding(Fault.MALFORMED, name, "is no name; a receipt must say it")
     for name in ("project", "gpu_class", "jurisdiction"):
-        if getattr(usage, name) and not NAME.match(getattr(usage, name)):
+        if getattr(usage, name) and not _is_name(getattr(usage, name)):
             yield Finding(Fault.MALFORMED, name, "is no name; leave it out where there is none")
-    if len(usage.data_sets) > MOST_DATA_SETS or not all(map(NAME.match, usage.data_sets)):
+    if len(usage.data_sets) > MOST_DATA_SETS or not all(map(_is_name, usage.data_sets)):
         yield Finding(Fault.MALFORMED, "data_sets", f"are not {MOST_DATA_SETS} names at most")
     if (usage.gpus > 0) != bool(usage.gpu_class):
         yield Finding(Fault.MALFORMED, "gpuClass", "goes with GPUs, and GPUs go with it")

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 KITTY = "@kitty"
@@ -154,12 +155,9 @@ class Claim:
 
     def portion(self, portion: Portion) -> int:
         """Return a part of the amount, in micros."""
-        parts = {Portion.DUE: self.amount - self.held, Portion.HELD: self.held}
-        return parts.get(portion, self.amount)
-
-    def institution(self, side: Side) -> str:
-        """Return who stands at a side."""
-        return self.debtor if side is Side.DEBTOR else self.creditor
+        if portion is Portion.HELD:
+            return self.held
+        return self.amount - self.held if portion is Portion.DUE else self.amount
 
 
 class Account(NamedTuple):
@@ -194,19 +192,37 @@ def postings(event: Event, claim: Claim, *, recorded_ms: int = 0) -> tuple[Posti
         raise ValueError(f"claim {claim.subject} needs a debtor and a creditor")
     if not 0 <= claim.held <= claim.amount:
         raise ValueError(f"claim {claim.subject}: 0 ≤ held ≤ amount does not hold")
+    debtor, creditor = claim.debtor, claim.creditor
     return tuple(
         Posting(
             claim.subject,
             event,
             number,
-            claim.debtor,
-            claim.creditor,
-            Account(claim.institution(leg.debit[0]), leg.debit[1]),
-            Account(claim.institution(leg.credit[0]), leg.credit[1]),
-            claim.portion(leg.portion),
+            debtor,
+            creditor,
+            debit,
+            credit,
+            amount,
             claim.currency,
             recorded_ms,
         )
+        for number, debit, credit, portion in _between(event, debtor, creditor)
+        if (amount := claim.portion(portion))
+    )
+
+
+@lru_cache(4096)
+def _between(
+    event: Event, debtor: str, creditor: str
+) -> tuple[tuple[int, Account, Account, Portion], ...]:
+    """Return an event's legs between two institutions; a league has few pairs, and each claim asks."""
+    names = {Side.DEBTOR: debtor, Side.CREDITOR: creditor}
+    return tuple(
+        (
+            number,
+            Account(names[leg.debit[0]], leg.debit[1]),
+            Account(names[leg.credit[0]], leg.credit[1]),
+            leg.portion,
+        )
         for number, leg in enumerate(LEGS[event])
-        if claim.portion(leg.portion)
     )

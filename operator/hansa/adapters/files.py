@@ -10,6 +10,7 @@ from pathlib import Path
 from hansa.errors import Retryable, Terminal
 
 _PARTIAL = ".partial-"
+_IDENTITY = "identity"
 
 
 class FileStore:
@@ -33,6 +34,14 @@ class FileStore:
             raise Terminal(f"{self._root} is held by another process", reason="Held") from error
         except OSError as error:
             raise Terminal(f"{self._root} cannot be held: {error}", reason="NotHeld") from error
+
+    def identity(self) -> str:
+        """Return what these files are known by: drawn the first time, and kept among them."""
+        known = self.read(_IDENTITY)
+        if known is None:
+            known = os.urandom(16).hex().encode()
+            self.write(_IDENTITY, known)
+        return known.decode(errors="replace").strip()
 
     def read(self, path: str) -> bytes | None:
         """Return a file whole, or None where there is none."""

@@ -99,8 +99,9 @@ class Ledger:
         self._read_s = clock.monotonic()
 
     async def prepare(self) -> None:
-        """Bring the tables up to date; raises ``HansaError`` where the database is not to be had."""
+        """Bring the tables up to date; raises ``HansaError`` where database or log are not to be had."""
         await asyncio.to_thread(migrate, self._engine)
+        await asyncio.to_thread(self._source.prepare)
 
     async def run(self) -> None:
         """Do all duties until cancelled."""

@@ -11,6 +11,10 @@ from hansa.accounting.usage import Usage
 class ReceiptSource(Protocol):
     """Receipts whose signatures and chains were found right, and that the ledger has not taken yet."""
 
+    def prepare(self) -> None:
+        """Claim what is this source's alone, once the tables are there; raises ``Terminal`` where it is another's."""
+        ...
+
     async def take(self) -> Sequence[Usage]:
         """Return what waits, the oldest first and a bounded number; the same again until ``done``."""
         ...
@@ -29,6 +33,9 @@ class NoReceipts:
     """The source of a ledger that no member sends receipts to: nothing waits."""
 
     behind = 0
+
+    def prepare(self) -> None:
+        """Claim nothing."""
 
     async def take(self) -> Sequence[Usage]:
         """Return nothing."""

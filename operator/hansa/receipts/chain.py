@@ -105,10 +105,10 @@ def follow(known: Known, opened: Opened, *, taken: bool = True) -> Known:
     A disputed receipt is one fault and no more: the chain and its run go on behind it, so that what
     comes then is held against what it claimed to cover.
     """
-    receipt = opened.receipt
+    receipt, name = opened.receipt, opened.receipt.run
     issued_s = receipt.issued_s if taken else known.head.issued_s
     head = Head(receipt.sequence, opened.digest, issued_s)
-    before = known.runs.get(receipt.run)
+    before = known.runs.get(name)
     run = RunSoFar(receipt.work, receipt.part, receipt.end_s, receipt.last)
     if not taken:
         if before is not None:
@@ -118,17 +118,13 @@ def follow(known: Known, opened: Opened, *, taken: bool = True) -> Known:
                 max(before.until_s, run.until_s),
                 before.over or run.over,
             )
-        return replace(known, head=head, runs={**known.runs, receipt.run: run})
+        return replace(known, head=head, runs={**known.runs, name: run})
     sold = {
-        gpu.gpu: (*known.sold.get(gpu.gpu, ()), _sold(receipt.run, gpu))[-MOST_REMEMBERED:]
+        gpu.gpu: (*known.sold.get(gpu.gpu, ()), _sold(name, gpu))[-MOST_REMEMBERED:]
         for gpu in receipt.held
     }
-    return replace(
-        known,
-        head=head,
-        runs={**known.runs, receipt.run: run},
-        sold={**known.sold, **sold},
-    )
+    runs = {**known.runs, name: run}
+    return Known(head, runs, {**known.sold, **sold}, crowded=known.crowded)
 
 
 def _in_chain(opened: Opened, head: Head) -> Iterator[Objection]:
@@ -181,9 +177,11 @@ def _after(receipt: WorkReceipt, run: RunSoFar) -> Iterator[Objection]:
     elif receipt.start_s > run.until_s or receipt.part != run.part + 1:
         said = f"It is part {receipt.part} and begins at {receipt.start}; part {run.part} ended before."
         yield Objection(Problem.TIME_GAP, said)
+    if receipt.work == run.work:
+        return
     if receipt.work.price != run.work.price:
         yield Objection(Problem.LATER_PRICE, f"It says {_price(receipt.work)}.")
-    elif receipt.work != run.work:
+    else:
         names = (n for n in Work.model_fields if getattr(receipt.work, n) != getattr(run.work, n))
         yield Objection(Problem.OTHER_WORK, f"It differs in {', '.join(names)}.")
 
@@ -214,12 +212,18 @@ def _amounts(receipt: WorkReceipt) -> Iterator[Objection]:
 def _on_gpus(receipt: WorkReceipt, known: Known) -> Iterator[Objection]:
     if len({gpu.gpu for gpu in receipt.held}) != len(receipt.held):
         yield Objection(Problem.GPU_SOLD_TWICE, "The receipt itself names it twice.")
+    run = receipt.run
     for gpu in receipt.held:
-        now = _sold(receipt.run, gpu)
+        start_s, end_s = seconds(gpu.start), seconds(gpu.end)
         for before in known.sold.get(gpu.gpu, ()):
-            # A run's own receipts follow each other already; another's may come in any order.
-            if before.run != now.run and _meet(before, now):
-                said = f"{gpu.gpu} served {before.run} and {now.run} after {gpu.start}."
+            # A run's own receipts follow each other already; another's may come in any order. Seen once is seen
+            # for that second. Not a function of its own: a receipt is held against dozens.
+            if (
+                before.run != run
+                and (start_s < before.end_s or start_s <= before.start_s)
+                and (before.start_s < end_s or before.start_s <= start_s)
+            ):
+                said = f"{gpu.gpu} served {before.run} and {run} after {gpu.start}."
                 yield Objection(Problem.GPU_SOLD_TWICE, said)
     if known.crowded and receipt.held:
         said = "So many receipts meet its time that nobody can say they did not."
@@ -228,13 +232,6 @@ def _on_gpus(receipt: WorkReceipt, known: Known) -> Iterator[Objection]:
 
 def _sold(run: str, gpu: HeldGpu) -> Sold:
     return Sold(run, seconds(gpu.start), seconds(gpu.end))
-
-
-def _meet(one: Sold, other: Sold) -> bool:
-    # Seen once is seen for that second.
-    return one.start_s < max(other.end_s, other.start_s + 1) and other.start_s < max(
-        one.end_s, one.start_s + 1
-    )
 
 
 def _price(work: Work) -> str:

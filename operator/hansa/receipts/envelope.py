@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 
 import orjson
 import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 from securesystemslib import dsse
-from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import Signature as DsseSignature
-from securesystemslib.signer import SSlibKey
 
 from hansa.api.meta import first_fault
 from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
@@ -63,9 +62,10 @@ def seal(receipt: WorkReceipt, signer: Signer) -> Envelope:
 
 def cosign(envelope: Envelope, signer: Signer) -> Envelope:
     """Return the envelope with one more signature over the same statement."""
-    pae = dsse.Envelope(_said(envelope.payload).payload, PAYLOAD_TYPE, {}).pae()
-    return envelope.model_copy(
-        update={"signatures": (envelope.signatures[0], _signature(signer, pae))}
+    signatures = (envelope.signatures[0], _signature(signer, _said(envelope.payload).pae))
+    # Its parts were checked when they were made.
+    return Envelope.model_construct(
+        payload_type=envelope.payload_type, payload=envelope.payload, signatures=signatures
     )
 
 
@@ -129,7 +129,8 @@ def _read(wire: object) -> Envelope:
 
 
 class _Said(NamedTuple):
-    payload: bytes
+    pae: bytes
+    """What is signed."""
     receipt: WorkReceipt
     digest: str
 
@@ -138,7 +139,8 @@ class _Said(NamedTuple):
 def _said(payload: str) -> _Said:
     """Read a payload; a text says the same however often it is read, and the books read each more than once."""
     data = _bytes(payload)
-    return _Said(data, _statement(data).predicate, _digest(data))
+    pae = dsse.Envelope(data, PAYLOAD_TYPE, {}).pae()
+    return _Said(pae, _statement(data).predicate, _digest(data))
 
 
 def _statement(payload: bytes) -> Statement:
@@ -163,12 +165,11 @@ def _signatures(envelope: Envelope, said: _Said, keys: Keys) -> Objection | None
     node_key = said.receipt.work.node_key
     if ids[0] != node_key or len(set(ids)) != len(ids):
         return Objection(Problem.OTHER_KEY, f"It names {node_key}, {ids[0]} signed.")
-    pae = dsse.Envelope(said.payload, PAYLOAD_TYPE, {}).pae()
     for signature in envelope.signatures:
         public = keys.get(signature.keyid)
         if public is None:
             return Objection(Problem.UNKNOWN_KEY, f"It is {signature.keyid}.")
-        if not signature_holds(signature, public, pae):
+        if not signature_holds(signature, public, said.pae):
             return Objection(
                 Problem.BAD_SIGNATURE, f"The signature is said to be {signature.keyid}'s."
             )
@@ -180,10 +181,10 @@ def signature_holds(signature: ReceiptSignature, public_key: str, pae: bytes) ->
     try:
         raw = _bytes(signature.sig)
         key = _key(public_key)
-        if len(raw) != SIGNATURE_BYTES or key.keyid != signature.keyid:
+        if len(raw) != SIGNATURE_BYTES or key.id != signature.keyid:
             return False
-        key.verify_signature(DsseSignature(signature.keyid, raw.hex()), pae)
-    except (UnverifiedSignatureError, ValueError):
+        key.public.verify(raw, pae)
+    except (InvalidSignature, ValueError):
         return False
     return True
 
@@ -199,10 +200,16 @@ def _signature(signer: Signer, pae: bytes) -> ReceiptSignature:
     return ReceiptSignature(keyid=signer.key_id, sig=_b64(signer.sign(pae)))
 
 
+class _Key(NamedTuple):
+    id: str
+    public: Ed25519PublicKey
+
+
 @lru_cache(4096)
-def _key(public_key: str) -> SSlibKey:
+def _key(public_key: str) -> _Key:
+    # Made once: securesystemslib's own key makes it again from hexadecimal for each signature.
     raw = _bytes(public_key)
-    return SSlibKey(_digest(raw), "ed25519", "ed25519", {"public": raw.hex()})
+    return _Key(_digest(raw), Ed25519PublicKey.from_public_bytes(raw))
 
 
 def _digest(data: bytes) -> str:

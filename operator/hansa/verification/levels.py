@@ -2,7 +2,7 @@
 
 Levels are cumulative: hardware evidence without sampled work lifts nobody, because whoever operates a machine can
 touch it (TEE.fail, 2025). A verdict or probe against the node voids what it showed before, and every kind of evidence
-gets stale. After a failed audit receipts lift nobody until work was audited again and was right: a cheat signs its
+gets stale. After a failure receipts lift nobody until what failed was tried again and was right: a cheat signs its
 receipts, too. A node that nobody looked at is at ``DECLARED``, whatever its papers say.
 """
 
@@ -50,6 +50,13 @@ NEEDS: Mapping[Level, Evidence] = {
     Level.HARDWARE: Evidence.HARDWARE,
 }
 """What each level needs beyond the one below."""
+ANSWERS: Mapping[Evidence, tuple[Evidence, ...]] = {
+    Evidence.PROBE: (Evidence.PROBE,),
+    Evidence.AUDIT: (Evidence.AUDIT,),
+    Evidence.OWN_AUDIT: (Evidence.OWN_AUDIT, Evidence.AUDIT),
+    Evidence.HARDWARE: (Evidence.HARDWARE,),
+}
+"""Kind that failed → any of which has to be right afterwards before receipts count again; the first is named."""
 DAY_S = 86_400
 
 
@@ -100,6 +107,8 @@ class Standing:
     why: str
     until_s: int | None
     """When it falls unless something is shown anew; None at ``DECLARED``."""
+    needs: Evidence | None = None
+    """What the next level lacks; None: nothing."""
 
 
 def standing(
@@ -117,26 +126,28 @@ def standing(
     ]
     fallen_s = max((one.at_s for one in seen if not one.passed), default=None)
     level, until = Level.DECLARED, None
-    for higher, kind in NEEDS.items():
-        last = _last(seen, kind, fallen_s)
-        lack = _lack(seen, kind, now_s, fresh, fallen_s)
-        if lack is Lack.NONE and higher is Level.LOGGED and _is_refuted(seen, fallen_s):
-            return Standing(
-                level, Lack.FAILED, _why(higher, Evidence.AUDIT, Lack.FAILED, last), None
-            )
+    for higher, asked in NEEDS.items():
+        last = _last(seen, asked, fallen_s)
+        kind, lack = asked, _lack(seen, asked, now_s, fresh, fallen_s)
+        if lack is Lack.NONE and higher is Level.LOGGED:
+            kind, lack = _refuted(seen, fallen_s) or (kind, lack)
         if lack is Lack.NONE and higher is Level.SAMPLED and _overdue(oldest_due_s, now_s, fresh):
             lack = Lack.AUDITS_OVERDUE
         if lack is not Lack.NONE or last is None:
-            return Standing(level, lack, _why(higher, kind, lack, last), until)
+            return Standing(level, lack, _why(higher, kind, lack, last), until, kind)
         ends = last + fresh.for_s[kind]
         level, until = higher, ends if until is None else min(until, ends)
     return Standing(level, Lack.NONE, "all is shown", until)
 
 
-def _is_refuted(seen: list[Shown], fallen_s: int | None) -> bool:
-    """Tell whether an audit failed, and none by somebody independent has passed since."""
-    has_failed = any(not one.passed and one.kind is Evidence.AUDIT for one in seen)
-    return has_failed and _last(seen, Evidence.AUDIT, fallen_s) is None
+def _refuted(seen: list[Shown], fallen_s: int | None) -> tuple[Evidence, Lack] | None:
+    """Return what has to be right again before receipts count, as it failed and was not since; None: nothing has."""
+    failed = set(_failed(seen))
+    for kind, answers in ANSWERS.items():
+        is_open = all(_last(seen, answer, fallen_s) is None for answer in answers)
+        if kind in failed and is_open:
+            return kind, Lack.FAILED
+    return None
 
 
 def _last(seen: Iterable[Shown], kind: Evidence, fallen_s: int | None) -> int | None:

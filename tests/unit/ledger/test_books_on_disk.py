@@ -61,7 +61,7 @@ def test_nothing_is_changed_or_deleted(engine: Engine, table: str, statement: st
 
 
 def _fill_evidence(engine: Engine) -> None:
-    for table in (schema.GRANT, schema.EVIDENCE, schema.AUDIT):
+    for table in (schema.GRANT, schema.EVIDENCE, schema.LOG_FILES, schema.AUDIT):
         row = {
             column.name: 1 if column.type.python_type is int else "x" for column in table.columns
         }

@@ -54,6 +54,7 @@ async def test_a_project_is_told_once_what_it_has_spent():
     server = Server(projects=[gone, mine])
     known = agreed(server)
     spent = {("clinic/screening", "EUR"): 8_500_000, ("clinic/screening", "CHF"): 1, ("", "EUR"): 9}
+    spent["clinic/deleted", "EUR"] = 1
     await known.tell(spent, NOW_S)
     [status] = server.applied.values()
     assert status["spent"] == {"amount": "8.5", "currency": "EUR"}

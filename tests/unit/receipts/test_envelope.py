@@ -14,6 +14,9 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from securesystemslib import dsse
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import Signature, SSlibKey
 
 from hansa.grants.envelope import pre_auth, signature_holds
 from hansa.receipts import envelope
@@ -248,3 +251,23 @@ def test_no_mutated_receipt_is_accepted(seed: int):
         if made != original:
             found = unseal(made, KEYS)
             assert isinstance(found, Objection), made
+
+
+def test_the_reference_library_verifies_both_signatures():
+    """securesystemslib, which others check DSSE with: ours is checked without its keys, for they are made anew each time."""
+    both = wire(cosign(seal(history()[0], NODE), HUB))
+    keys = [
+        SSlibKey(
+            one.key_id, "ed25519", "ed25519", {"public": base64.b64decode(one.public_key).hex()}
+        )
+        for one in (NODE, HUB)
+    ]
+    signed = {
+        one["keyid"]: Signature(one["keyid"], base64.b64decode(one["sig"]).hex())
+        for one in both["signatures"]
+    }
+    payload = base64.b64decode(both["payload"])
+    envelope = dsse.Envelope(payload, both["payloadType"], signed)
+    assert len(envelope.verify(keys, 2)) == 2
+    with pytest.raises(VerificationError):
+        dsse.Envelope(payload + b" ", both["payloadType"], signed).verify(keys, 2)

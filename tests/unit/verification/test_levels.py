@@ -72,7 +72,21 @@ CASES = {
         Level.DECLARED,
         Lack.FAILED,
     ),
-    "only a failed probe": ((LOGGED, shown(E.PROBE, 2, passed=False)), Level.LOGGED, Lack.FAILED),
+    "a failed probe, new receipts, and an audit": (
+        (shown(E.PROBE, 2, passed=False), LOGGED, AUDITED),
+        Level.DECLARED,
+        Lack.FAILED,
+    ),
+    "a failed probe that is overcome": (
+        (shown(E.PROBE, 2, passed=False), LOGGED, PROBED),
+        Level.PROBED,
+        Lack.NOT_SHOWN,
+    ),
+    "a failed audit by itself that another overcomes": (
+        (shown(E.OWN_AUDIT, 2, passed=False), LOGGED, AUDITED),
+        Level.LOGGED,
+        Lack.NOT_SHOWN,
+    ),
 }
 
 
@@ -82,6 +96,18 @@ def test_what_the_evidence_bears(case):
     found = standing(evidence, NOW_S, FRESH)
     assert (found.level, found.lack) == (level, lack)
     assert (found.why == "all is shown") is (lack is Lack.NONE)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Evidence if kind is not E.RECEIPT])
+def test_receipts_lift_nobody_until_what_failed_was_right_again(kind):
+    """A cheat signs its receipts, too: they answer no failure of anything else."""
+    failed = (shown(E.RECEIPT, 3), shown(kind, 2, passed=False))
+    found = standing((*failed, LOGGED), NOW_S, FRESH)
+    assert (found.level, found.lack, found.needs) == (Level.DECLARED, Lack.FAILED, kind)
+    assert f"a new {kind.value} is needed" in found.why
+    before = standing((*failed, shown(kind, 3), LOGGED), NOW_S, FRESH)
+    assert before.level is Level.DECLARED
+    assert standing((*failed, LOGGED, shown(kind)), NOW_S, FRESH).level >= Level.LOGGED
 
 
 @pytest.mark.parametrize(("days", "level"), {7: Level.SAMPLED, 8: Level.PROBED}.items())

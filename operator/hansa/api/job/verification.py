@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, field_validator, mode
 
 from hansa.api.meta import TOLERANCE, Assurance, Message, Model, Name, Timestamp, checked, rule
 
+MOST_DOUBTFUL = 64
 Tolerance = Annotated[str, StringConstraints(pattern=TOLERANCE, max_length=32)]
 
 
@@ -70,4 +71,10 @@ class JobAssurance(Model):
         " have cheated in another run, so do not rely on this result."
     )
     message: Message = Field(default="", description="Why.")
+    doubtful: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(),
+        max_length=MOST_DOUBTFUL,
+        description="All runs of the job on which not to rely, the newest last: their nodes were found to have"
+        " cheated, in them or in other runs.",
+    )
     at: Timestamp = Field(description="When it was written.")

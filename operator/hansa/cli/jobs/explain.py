@@ -105,6 +105,7 @@ def summary(job: Manifest) -> list[str]:
         lines.append(
             f"  run {known['epoch']} reached {known['reached']}, audit {known['audit']}{said}"
         )
+        lines += doubt_lines(known.get("doubtful", ()))
     if status.get("queuePosition") is not None:
         lines.append(f"  {status['queuePosition']} jobs are ahead of it in the pool")
     estimate = status.get("startEstimate")
@@ -113,6 +114,13 @@ def summary(job: Manifest) -> list[str]:
             f"  may start by {estimate['p50']} (one time in two), {estimate['p90']} (nine in ten)"
         )
     return lines
+
+
+def doubt_lines(runs: Sequence[int]) -> Iterator[str]:
+    """Yield which runs of a job nobody should rely on, where there are any."""
+    if runs:
+        named = ", ".join(map(str, runs))
+        yield f"  do not rely on run {named}: the node was found to have cheated, there or elsewhere"
 
 
 def post_mortem_lines(told: Manifest | None) -> Iterator[str]:

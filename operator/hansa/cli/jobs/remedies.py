@@ -21,7 +21,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.RESIDENCY_DENIED: "widen residency.location, if the law of the data allows it",
     Reason.LEGAL_CONTROL_DENIED: "widen residency.legalControl, if the law of the data allows it",
     Reason.DATA_ELSEWHERE: "nothing: the data does not leave the member that holds it",
-    Reason.ASSURANCE_TOO_LOW: "lower assurance, or wait until the league verified more",
+    Reason.ASSURANCE_TOO_LOW: "lower assurance, or have nodes show more: each one's status.assurance.why says how",
     Reason.NO_SUCH_ACCELERATOR: "ask for another gpuClass, or for gpuMemory instead of a class",
     Reason.EXCEEDS_NODE_SHAPE: "ask for fewer or smaller workers",
     Reason.EXCEEDS_POOL_QUOTA: "ask for fewer GPUs than the institution may ever hold",

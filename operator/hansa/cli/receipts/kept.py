@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 from hansa.adapters.files import FileStore
@@ -12,6 +12,9 @@ from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.meta import UID
 from hansa.cli.database import books_at
 from hansa.errors import NotFound, Retryable, Terminal
+from hansa.ledger.audits.book import AuditBook
+from hansa.ledger.audits.facts import Facts
+from hansa.ledger.audits.verdicts import doubtful_runs
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.receipts.bundle import MOST_RECEIPTS, Bundle, BundledReceipt, Disputed, log_entry
 from hansa.translog.log.prover import Prover
@@ -21,26 +24,38 @@ LEAVES = "leaves.db"
 """Where the ledger keeps the index of leaves by itself: beside the log's folder."""
 
 
-def kept_bundle(job: str, database: str, log: Path | None, index: Path | None) -> Bundle:
-    """Return a bundle of what the ledger has of a job, ``NAMESPACE/NAME`` or a uid.
+def kept_bundle(
+    job: str, database: str, log: Path | None, index: Path | None
+) -> tuple[Bundle, list[str]]:
+    """Return a bundle of what the ledger has of a job, ``NAMESPACE/NAME`` or a uid, and its doubtful runs.
 
     Keys are left out: who checks it brings those that they were told. ``log`` None: without proofs.
     Raises ``Terminal`` where there is no receipt of it, or no log, ``Retryable`` for one not logged yet.
     """
     prover = None if log is None else _prover(log, index or log.parent / LEAVES)
     with books_at(database) as engine:
-        found = _receipts(Evidence(engine), job, prover)
+        evidence = Evidence(engine)
+        uids = [job] if re.fullmatch(UID, job) else evidence.uids(job)
+        found = _receipts(evidence, uids, prover)
         receipts = tuple(islice(found, MOST_RECEIPTS + 1))
+        runs = doubtful_runs(AuditBook(engine), Facts(engine), uids)
     if not receipts:
         raise Terminal(f"the ledger has no receipt of {job}; write NAMESPACE/NAME or its uid")
     if len(receipts) > MOST_RECEIPTS:
         text = f"the ledger has more than {MOST_RECEIPTS} receipts of {job}, which no bundle holds"
         raise Terminal(f"{text}; where it is a name of many jobs, ask by uid")
-    return Bundle(receipts=receipts)
+    # A name may have been of many jobs.
+    named = (
+        (f"{epoch}" if len(uids) == 1 else f"{epoch} of {uid}" for epoch in epochs)
+        for uid, epochs in runs.items()
+    )
+    return Bundle(receipts=receipts), list(chain.from_iterable(named))
 
 
-def _receipts(evidence: Evidence, job: str, prover: Prover | None) -> Iterator[BundledReceipt]:
-    for uid in [job] if re.fullmatch(UID, job) else evidence.uids(job):
+def _receipts(
+    evidence: Evidence, uids: Sequence[str], prover: Prover | None
+) -> Iterator[BundledReceipt]:
+    for uid in uids:
         for digest, envelope, disputes in evidence.of_job(uid):
             yield BundledReceipt(
                 envelope=envelope,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import click
 
@@ -32,6 +32,12 @@ class _Where(TypedDict):
     database: str | None
     log: Path | None
     index: Path | None
+
+
+class _Found(NamedTuple):
+    bundle: Bundle
+    doubtful: Sequence[str] = ()
+    """Runs of the job on which nobody should rely."""
 
 
 PAGES = re.compile(r"hansa-receipts-[0-9]+")
@@ -74,16 +80,21 @@ def receipts(job: str, file: Path | None, access: Access, **where: Unpack[_Where
     On the hub these are receipts on their way: what the ledger has taken, it keeps (--database), with
     its countersignatures and disputes. A member keeps all that it signed, for as long as there is room.
     """
-    bundle = _found(job, access, where)
+    bundle, doubtful = _found(job, access, where)
     if file is not None:
         save(file, bundle.model_dump_json(by_alias=True, exclude_none=True).encode())
         click.echo(f"{len(bundle.receipts)} receipts written to {file}")
         return
-    for line in lines(bundle):
+    for line in (*lines(bundle), *map(doubt, doubtful)):
         click.echo(plain(line))
 
 
-def _found(job: str, access: Access, where: _Where) -> Bundle:
+def doubt(run: str) -> str:
+    """Return what to say of a run on which nobody should rely."""
+    return f"run {run}: Doubtful, its node was found to have cheated, in it or in another run"
+
+
+def _found(job: str, access: Access, where: _Where) -> _Found:
     at_member, database, space = where["at_member"], where["database"], where["namespace"]
     if where["index"] and not where["log"]:
         raise Terminal("--index belongs to a log: name its folder with --log too")
@@ -96,25 +107,28 @@ def _found(job: str, access: Access, where: _Where) -> Bundle:
             f"a member knows jobs by uid, which `kubectl get aijob {job} -o yaml` tells at the hub"
         )
     if at_member:
-        return access.ask(lambda cluster: _of_member(cluster, job, at_member))
+        return _Found(access.ask(lambda cluster: _of_member(cluster, job, at_member)))
     if database:
         # Imported here: who asks a cluster needs no database.
         from hansa.cli.receipts.kept import kept_bundle  # noqa: PLC0415
 
-        return kept_bundle(
-            f"{space}/{job}" if space else job, database, where["log"], where["index"]
-        )
+        name = f"{space}/{job}" if space else job
+        return _Found(*kept_bundle(name, database, where["log"], where["index"]))
     if where["log"]:
         raise Terminal("--log and --index are the ledger's: name its --database too")
     return access.ask(lambda cluster: _of_hub(cluster, job, space))
 
 
-async def _of_hub(cluster: KubeCluster, job: str, namespace: str) -> Bundle:
-    uid = job if re.fullmatch(UID, job) else await _uid(cluster, job, namespace)
+async def _of_hub(cluster: KubeCluster, job: str, namespace: str) -> _Found:
+    uid, runs = job, ()
+    if not re.fullmatch(UID, job):
+        thing = await cluster.get(job_path(job, namespace, cluster.namespace))
+        uid = str(thing["metadata"]["uid"])
+        runs = ((thing.get("status") or {}).get("assurance") or {}).get("doubtful") or ()
     nodes = (await cluster.list(SOVEREIGNNODE.path())).items
     found = (one for node in nodes for one in _outbox(node))
     pinned = [str((node.get("spec") or {}).get("releaseKey") or "") for node in nodes]
-    return _bundle(uid, found, pinned)
+    return _Found(_bundle(uid, found, pinned), tuple(map(str, runs)))
 
 
 async def _of_member(cluster: Cluster, uid: str, namespace: str) -> Bundle:
@@ -128,11 +142,6 @@ async def _of_member(cluster: Cluster, uid: str, namespace: str) -> Bundle:
     policy = await cluster.get(MEMBERPOLICY.path(name="local"))
     hubs = (policy.get("spec") or {}).get("trustedHubs") or ()
     return _bundle(uid, found, [str(hub.get("publicKey") or "") for hub in hubs])
-
-
-async def _uid(cluster: KubeCluster, job: str, namespace: str) -> str:
-    found = await cluster.get(job_path(job, namespace, cluster.namespace))
-    return str(found["metadata"]["uid"])
 
 
 def _outbox(node: Manifest) -> Iterator[object]:

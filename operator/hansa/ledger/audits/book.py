@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, RowMapping, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.ledger.lookback import looked_back
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
+from hansa.ledger.store.inserts import insert_missing
 
 OPENED, CLOSED, DRAWN = "Opened", "Closed", "Drawn"
 COMMITTED, REVEALED = "Committed/", "Revealed/"
@@ -59,10 +59,8 @@ class AuditBook:
         ]
         if not rows:
             return
-        is_postgresql = self._engine.dialect.name == "postgresql"
-        insert = (postgresql if is_postgresql else sqlite).insert
         with writing(self._engine) as connection:
-            connection.execute(insert(schema.AUDIT).on_conflict_do_nothing(), rows)
+            insert_missing(connection, schema.AUDIT, rows)
 
     def of(self, subject: str) -> dict[str, Body]:
         """Return all phases of a subject."""

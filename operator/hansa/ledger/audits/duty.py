@@ -162,7 +162,7 @@ class Audits:
             doubt = f"{said['node']} was found to have cheated in run {said['run']}: {said['why']}"
             words = [Word(b.run(run), b.DOUBTFUL, {"why": doubt}) for run in said["doubtful"]]
             await asyncio.to_thread(book.add, words, now_s * 1000)
-            doubted = [Told(run, "Doubtful", doubt) for run in said["doubtful"]]
+            doubted = await asyncio.to_thread(self._doubted, said["doubtful"], doubt)
             await self._tell(
                 [*doubted, Told(said["run"], said["verdict"], said["why"])], standings, now_s
             )
@@ -171,6 +171,11 @@ class Audits:
                 self._parts.telling.audited(node, said["run"], verdict, said["why"])
             await asyncio.to_thread(book.add, [Word(word.subject, b.DONE, {})], now_s * 1000)
 
+    def _doubted(self, runs: Sequence[str], doubt: str) -> list[Told]:
+        """Return the runs to tell at once; one that is audited itself hears with its own verdict."""
+        alone = self._parts.verdicts.is_judged_alone
+        return [Told(run, "Doubtful", doubt) for run in runs if not alone(run)]
+
     async def _tell(
         self, all_told: Sequence[Told], standings: Mapping[str, Standing], now_s: int
     ) -> None:
@@ -178,6 +183,8 @@ class Audits:
         known = await asyncio.to_thread(
             self._parts.book.of_all, [b.run(told.run) for told in all_told]
         )
+        jobs = {told.run.rpartition(".")[0] for told in all_told}
+        doubtful = await asyncio.to_thread(self._parts.verdicts.doubtful, jobs)
         for told in all_told:
             phases = known[b.run(told.run)]
             kept, doubt = phases.get(b.SPEC), phases.get(b.DOUBTFUL)
@@ -185,7 +192,8 @@ class Audits:
             if doubt is not None and audit in {"NotDrawn", "Inconclusive"}:
                 audit, why = "Doubtful", doubt["why"]
             if kept is not None:
-                said = finding(told.run, standings.get(kept["node"]), (audit, why), now_s)
+                runs = doubtful.get(told.run.rpartition(".")[0], ())
+                said = finding(told.run, standings.get(kept["node"]), (audit, why), now_s, runs)
                 await self._parts.telling.job(kept["job"], told.run, said)
 
     def _count(self, now_s: int) -> Figures:

@@ -18,7 +18,7 @@ from hansa.model.times import from_rfc3339, rfc3339
 from hansa.ports import Signer
 from hansa.verification.auditors import Independence
 from hansa.verification.course.signed_words import read_word, say
-from hansa.verification.levels import Evidence, Freshness, Level, Shown, Standing, standing
+from hansa.verification.levels import Evidence, Freshness, Shown, Standing, standing
 from hansa.verification.verdict import Verdict
 
 MOST_WORDS = 300
@@ -73,7 +73,7 @@ class Levels:
 
     def _explained(self, node_key: str, found: Standing) -> Standing:
         """Say of a node that lacks a probe what became of its last one."""
-        last = self._probes.last_words(node_key) if found.level is Level.LOGGED else ""
+        last = self._probes.last_words(node_key) if found.needs is Evidence.PROBE else ""
         return replace(found, why=f"{found.why}; {last}"[:MOST_WORDS]) if last else found
 
     def verdicts(self, now_s: int) -> dict[str, int]:

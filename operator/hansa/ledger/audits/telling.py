@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hansa.api.job.verification import JobAssurance
+from hansa.api.job.verification import MOST_DOUBTFUL, JobAssurance
 from hansa.api.kinds import AIJOB, SOVEREIGNNODE
 from hansa.api.meta import API_VERSION
 from hansa.api.sovereignnode import AssuranceWord, AuditCall, ClosedEpoch
@@ -112,8 +112,17 @@ def _subject(node: LeagueNode) -> Subject:
     return Subject(API_VERSION, SOVEREIGNNODE.name, node.name, uid=node.uid)
 
 
-def finding(run: str, reached: Standing | None, told: tuple[str, str], now_s: int) -> JobAssurance:
-    """Return what to tell a job of one of its runs. ``told``: what became of the audit, and why."""
+def finding(
+    run: str,
+    reached: Standing | None,
+    told: tuple[str, str],
+    now_s: int,
+    doubtful: Sequence[int] = (),
+) -> JobAssurance:
+    """Return what to tell a job of one of its runs. ``told``: what became of the audit, and why.
+
+    ``doubtful``: which of its runs not to rely on, in order.
+    """
     level = 0 if reached is None else reached.level.value
     return JobAssurance.model_validate(
         {
@@ -121,6 +130,7 @@ def finding(run: str, reached: Standing | None, told: tuple[str, str], now_s: in
             "reached": f"L{level}",
             "audit": told[0],
             "message": told[1][:1024],
+            "doubtful": tuple(doubtful[-MOST_DOUBTFUL:]),
             "at": rfc3339(now_s),
         }
     )

@@ -7,7 +7,7 @@ the books moves once.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import rfc8785
 from securesystemslib import dsse
@@ -54,7 +54,7 @@ class Verdicts:
         body |= {
             "seize": [receipt for receipt, _ in follows.seize],
             "void": list(follows.void),
-            "doubtful": self._doubtful(follows),
+            "doubtful": sorted({run for _, runs in follows.tell for run in runs}),
         }
         self._book.add([Word(case.subject, b.VERDICT, body)], now_s * 1000)
 
@@ -77,15 +77,18 @@ class Verdicts:
         )
         return of_verdict(close.decision.verdict, audited, unsettled, now_s, kind)
 
-    def _doubtful(self, follows: Consequences) -> list[str]:
-        """Return the runs whose results nobody has looked at: one that is audited has its own verdict."""
-        runs = sorted({run for _, runs in follows.tell for run in runs})
-        ends = {run: self._facts.end_of(run) for run in runs}
-        return [
-            run
-            for run, end in ends.items()
-            if end is None or b.DUE not in self._book.of(b.audit(end.digest))
-        ]
+    def is_judged_alone(self, run: str) -> bool:
+        """Tell whether a run's own audit says more of it than what its node did elsewhere; it may be under way."""
+        said = self._own(run)
+        found = said.get(b.VERDICT, {}).get("verdict")
+        return b.DUE in said and found != Verdict.INCONCLUSIVE
+
+    def doubtful(self, uids: Container[str]) -> dict[str, list[int]]:
+        """Return of jobs which runs nobody should rely on: see ``doubtful_runs``."""
+        return doubtful_runs(self._book, self._facts, uids)
+
+    def _own(self, run: str) -> dict[str, b.Body]:
+        return _audit_of(self._book, self._facts, run)
 
     def _signed(self, case: Case, close: Close, now_s: int) -> Mapping[str, object]:
         """Return the verdict as an in-toto statement in a DSSE envelope."""
@@ -102,3 +105,21 @@ class Verdicts:
             "payload": base64.b64encode(said).decode(),
             "signatures": [{"keyid": self._signer.key_id, "sig": signed}],
         }
+
+
+def doubtful_runs(book: AuditBook, facts: Facts, uids: Container[str]) -> dict[str, list[int]]:
+    """Return of jobs which runs nobody should rely on, in order; what was found to be right is not among them."""
+    found: dict[str, list[int]] = {}
+    for _, word in book.words(b.DOUBTFUL):
+        run = word.subject.removeprefix("run/")
+        uid, _, epoch = run.rpartition(".")
+        if uid in uids:
+            said = _audit_of(book, facts, run).get(b.VERDICT, {})
+            if said.get("verdict") != Verdict.PASSED:
+                found.setdefault(uid, []).append(int(epoch))
+    return {uid: sorted(epochs) for uid, epochs in found.items()}
+
+
+def _audit_of(book: AuditBook, facts: Facts, run: str) -> dict[str, b.Body]:
+    end = facts.end_of(run)
+    return {} if end is None else book.of(b.audit(end.digest))

@@ -65,10 +65,6 @@ class Use(NamedTuple):
     end_s: int
     sold: Sold
 
-    def meets(self, receipt: WorkReceipt) -> bool:
-        """Tell whether the two receipts have a moment in common, ends included."""
-        return self.end_s >= receipt.start_s and self.start_s <= receipt.end_s
-
 
 def receipt_in(envelope: str, digest: str) -> WorkReceipt:
     """Return the receipt in an envelope as the tables have it; ``digest``: for the error.
@@ -137,9 +133,15 @@ class Before:
         if self._crowded and receipt.held:
             # Too many meet the window's whole time; they may be few enough that meet the receipt's.
             uses, crowded = self._meeting([receipt])
+        # Those that have a moment in common with it, ends included.
+        start_s, end_s = receipt.start_s, receipt.end_s
         sold = {
-            gpu: tuple(use.sold for use in uses.get(gpu, ()) if use.meets(receipt))
-            for gpu in {gpu.gpu for gpu in receipt.held}
+            gpu.gpu: tuple(
+                use.sold
+                for use in uses.get(gpu.gpu, ())
+                if use.end_s >= start_s and use.start_s <= end_s
+            )
+            for gpu in receipt.held
         }
         return Known(head, {} if run is None else {receipt.run: run}, sold, crowded=crowded)
 

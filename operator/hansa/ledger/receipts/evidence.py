@@ -12,24 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    RowMapping,
-    Table,
-    bindparam,
-    exists,
-    func,
-    select,
-    tuple_,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, RowMapping, bindparam, exists, func, select, tuple_
 
 from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.errors import Terminal
 from hansa.ledger.receipts.before import Before, grants_of, head_of, receipt_in
 from hansa.ledger.receipts.grants import Granted, granted_from
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
+from hansa.ledger.store.inserts import insert_missing
 from hansa.ledger.store.rows import shown
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import Opened, wire
@@ -104,7 +95,26 @@ class Evidence:
             for one in grants
         ]
         with writing(self._engine) as connection:
-            _insert(connection, schema.GRANT, rows)
+            insert_missing(connection, schema.GRANT, rows)
+
+    def claim_log(self, origin: str, identity: str, recorded_ms: int) -> None:
+        """Keep for good which files are the log of these books; raises ``Terminal`` where others are.
+
+        Two ledgers over one database, each with files of its own, would sign two trees of one size. So would one
+        that has lost its files.
+        """
+        row = {"origin": origin, "identity": identity, "recorded_ms": recorded_ms}
+        table = schema.LOG_FILES
+        with writing(self._engine) as connection:
+            insert_missing(connection, table, [row])
+            wanted = select(table.c.identity).where(table.c.origin == origin)
+            kept = connection.execute(wanted).scalar_one()
+        if kept != identity:
+            text = (
+                f"the log {origin} of these books is in other files (identity {kept}, not {identity}): put them"
+                " back, or give log.origin another name, which begins a new log"
+            )
+            raise Terminal(text, reason="OtherLog")
 
     def granted(self, run: str, node_key: str) -> Granted | None:
         """Return the grant of a run to a node; None: the ledger never saw one."""
@@ -134,8 +144,8 @@ class Evidence:
             _difference(one, dispute, recorded_ms) for one in taken for dispute in one.disputes
         ]
         with writing(self._engine) as connection:
-            _insert(connection, schema.EVIDENCE, [_row(one, recorded_ms) for one in taken])
-            _insert(connection, schema.DIFFERENCE, disputed)
+            insert_missing(connection, schema.EVIDENCE, [_row(one, recorded_ms) for one in taken])
+            insert_missing(connection, schema.DIFFERENCE, disputed)
 
     def unbooked(self, since_ms: int = 0) -> list[Waiting]:
         """Return sound receipts that the books lack, in the order in which they were recorded, so many.
@@ -269,9 +279,3 @@ def _difference(one: Taken, dispute: Dispute, recorded_ms: int) -> dict[str, obj
 
 def _receipt(row: RowMapping) -> WorkReceipt:
     return receipt_in(row["envelope"], row["digest"])
-
-
-def _insert(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:
-    if rows:
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(insert(table).on_conflict_do_nothing(), rows)

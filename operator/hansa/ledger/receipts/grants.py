@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,9 @@ from hansa.ports import Manifest
 from hansa.receipts.chain import Grant
 from hansa.receipts.countersign import GrantRecord
 from hansa.reconcile.member.usage.work_terms import purpose_of
+
+_RECORD = tuple(GrantRecord.__dataclass_fields__)
+_recorded = attrgetter(*_RECORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class Granted:
         return {
             "job": self.job,
             "provider": self.provider,
-            "record": asdict(self.record),
+            # Not asdict, which copies deeply: a pass keeps thousands.
+            "record": dict(zip(_RECORD, _recorded(self.record), strict=True)),
             "legal_control": list(self.legal_control),
             "signed": [asdict(one) for one in self.signed],
         }

@@ -98,7 +98,8 @@ def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict
         one = _judged(opened, granted, problem, bench)
         taken.append(one)
         # What stands on disk of GPUs is read for each receipt: here is what the window has shown of them.
-        known = follow(replace(told, sold=known.sold), opened, taken=not one.disputes)
+        mine = Known(told.head, told.runs, known.sold)
+        known = follow(mine, opened, taken=not one.disputes)
     return Verdict(tuple(taken))
 
 
@@ -128,11 +129,12 @@ def _dispute(found: Difference) -> Dispute:
 
 def _with_rows(known: Known, rows: Known, receipt: WorkReceipt) -> Known:
     """Add what is kept on disk to what this window has shown so far, which is newer."""
-    sold = dict(rows.sold)
-    for gpu, times in known.sold.items():
-        sold[gpu] = (*sold.get(gpu, ()), *times)
-    runs = {**rows.runs, **{run: one for run, one in known.runs.items() if run == receipt.run}}
-    return Known(known.head, {**known.runs, **runs}, sold, crowded=rows.crowded)
+    run, sold, runs = receipt.run, known.sold, known.runs
+    if any(rows.sold.values()):
+        sold = {**sold, **{gpu: (*times, *sold.get(gpu, ())) for gpu, times in rows.sold.items()}}
+    if run in rows.runs and run not in runs:
+        runs = {**runs, run: rows.runs[run]}
+    return Known(known.head, runs, sold, crowded=rows.crowded)
 
 
 def outbox_of(node: Mapping[str, Any]) -> Iterator[object]:

@@ -20,13 +20,20 @@ AT_ONCE = 1000
 class Logbook:
     """Appends what evidence there is. For one caller at a time."""
 
-    def __init__(self, appender: Appender, clock: Clock) -> None:
-        """``appender``: the log's one writer."""
+    def __init__(self, appender: Appender, clock: Clock, *, identity: str = "") -> None:
+        """``appender``: the log's one writer. ``identity``: of its files; empty: they are nobody else's anyway."""
         self._appender = appender
+        self._identity = identity
         self._clock = clock
         self._up_to = Place(0)
         self._logged: dict[str, int] = {}
         """Digest → when it was recorded, of those that are logged and not recorded long before the last one."""
+
+    def claim(self, evidence: Evidence) -> None:
+        """Make these files the log of the books, before the first signature; raises as ``Evidence.claim_log``."""
+        if self._identity:
+            now_ms = int(self._clock.now() * 1000)
+            evidence.claim_log(self._appender.origin, self._identity, now_ms)
 
     def catch_up(self, evidence: Evidence) -> None:
         """Append and publish all that is not logged yet; raises ``Retryable`` where it cannot be written."""

@@ -59,4 +59,5 @@ def open_log(settings: Log, signer: Signer, clock: Clock) -> Logbook | None:
     # Two writers would sign two trees of one size, which convicts the league.
     store.hold()
     index = SqliteLeafIndex(Path(settings.index))
-    return Logbook(Appender(store, index, [own], Policy.parse(text)), clock)
+    appender = Appender(store, index, [own], Policy.parse(text))
+    return Logbook(appender, clock, identity=store.identity())

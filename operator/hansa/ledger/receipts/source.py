@@ -83,6 +83,11 @@ class NodeReceipts:
         self._unbooked_since = Lookback(clock)
         self.behind = 0
 
+    def prepare(self) -> None:
+        """Make sure that the log is the one of these books; raises ``Terminal`` where it is not."""
+        if self.logbook is not None:
+            self.logbook.claim(self._evidence)
+
     async def take(self) -> Sequence[Usage]:
         """Take what nodes show, one after the other; a node that cannot be taken holds up no other."""
         if not self.hub.synced:

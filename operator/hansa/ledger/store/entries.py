@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hansa.accounting.postings import Claim, Event, postings
 from hansa.ledger.store import schema
-from hansa.ledger.store.rows import Row, entry_row, posting_rows
+from hansa.ledger.store.inserts import insert, insert_new
+from hansa.ledger.store.rows import entry_row, posting_row
 
 
 def _nothing(_: Claim) -> str | None:
@@ -33,26 +34,15 @@ def write_entries(
         entry_row(event, claim, recorded_ms=recorded_ms, note=note, refers_to=refers_to(claim))
         for _, claim in sorted(by_subject.items())
     ]
-    fresh = sorted(
-        row[0] for row in insert_new(connection, schema.ENTRY, rows, schema.ENTRY.c.subject)
-    )
+    fresh = sorted(insert_new(connection, schema.ENTRY, rows, "subject"))
     post(connection, event, [by_subject[subject] for subject in fresh])
     return tuple(fresh)
 
 
 def post(connection: Connection, event: Event, claims: Iterable[Claim]) -> None:
     """Write the movements of money that an event of claims makes."""
-    rows = posting_rows(row for claim in claims for row in postings(event, claim))
-    if rows:
-        connection.execute(schema.POSTING.insert(), rows)
-
-
-def insert_new(connection: Connection, table: Table, rows: list[Row], key: Any) -> Sequence[Any]:
-    """Insert what is not there yet; returns the keys of what was new."""
-    if not rows:
-        return ()
-    insert = on(connection)(table).on_conflict_do_nothing().returning(key)
-    return connection.execute(insert, rows).all()
+    rows = [posting_row(one) for claim in claims for one in postings(event, claim)]
+    insert(connection, schema.POSTING, rows)
 
 
 def on(connection: Connection) -> Callable[[Table], Any]:

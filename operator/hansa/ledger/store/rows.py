@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from hansa.accounting.postings import Claim, Event, Posting, phase_of
+from hansa.accounting.postings import AccountKind, Claim, Event, Posting, phase_of
 from hansa.accounting.usage import Usage
 
 Row = dict[str, Any]
@@ -19,6 +18,8 @@ _USAGE = tuple(Usage.__dataclass_fields__)
 _CLAIM = tuple(Claim.__dataclass_fields__)
 _values = attrgetter(*_USAGE)
 _claimed = attrgetter(*_CLAIM)
+_VALUES = {kind: kind.value for kind in AccountKind}
+"""Looked up, for an enumeration's own lookup is slow."""
 
 
 def receipt_row(usage: Usage, recorded_ms: int) -> Row:
@@ -63,21 +64,18 @@ def entry_row(
     }
 
 
-def posting_rows(postings: Iterable[Posting]) -> list[Row]:
-    """Return the rows of postings."""
-    return [
-        {
-            "subject": row.subject,
-            "phase": phase_of(row.event),
-            "leg": row.leg,
-            "debtor": row.debtor,
-            "creditor": row.creditor,
-            "debit_institution": row.debit.institution,
-            "debit_account": row.debit.kind.value,
-            "credit_institution": row.credit.institution,
-            "credit_account": row.credit.kind.value,
-            "amount": row.amount,
-            "currency": row.currency,
-        }
-        for row in postings
-    ]
+def posting_row(one: Posting) -> Row:
+    """Return the row of a posting."""
+    return {
+        "subject": one.subject,
+        "phase": phase_of(one.event),
+        "leg": one.leg,
+        "debtor": one.debtor,
+        "creditor": one.creditor,
+        "debit_institution": one.debit.institution,
+        "debit_account": _VALUES[one.debit.kind],
+        "credit_institution": one.credit.institution,
+        "credit_account": _VALUES[one.credit.kind],
+        "amount": one.amount,
+        "currency": one.currency,
+    }

@@ -178,6 +178,15 @@ EVIDENCE = Table(
 """Receipts in their envelopes, as they stand in the chains of their nodes; ``problem``: why one is
 disputed, empty where nothing speaks against it."""
 
+LOG_FILES = Table(
+    "log_files",
+    METADATA,
+    Column("origin", Text, primary_key=True),
+    Column("identity", Text, nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+)
+"""Which files are the transparency log of these books: there is one copy of a log, for ever."""
+
 AUDIT = Table(
     "audit",
     METADATA,

@@ -23,7 +23,8 @@ from hansa.accounting.usage import Usage
 from hansa.errors import Terminal
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import writing
-from hansa.ledger.store.entries import insert_new, lock, on, post, write_entries
+from hansa.ledger.store.entries import lock, on, post, write_entries
+from hansa.ledger.store.inserts import insert_missing, insert_new
 from hansa.ledger.store.rows import (
     body,
     fingerprint,
@@ -59,8 +60,8 @@ class LedgerWriter:
         if not rows:
             return Recorded((), (), ())
         with writing(self._engine) as connection:
-            fresh = insert_new(connection, schema.RECEIPT, rows, schema.RECEIPT.c.receipt_digest)
-            claims = [self._claim(by_digest[digest]) for (digest,) in sorted(fresh)]
+            fresh = insert_new(connection, schema.RECEIPT, rows, "receipt_digest")
+            claims = [self._claim(by_digest[digest]) for digest in sorted(fresh)]
             write_entries(connection, Event.CHARGE, claims, recorded_ms, refers_to=_itself)
             known = by_digest.keys() - {claim.subject for claim in claims}
             return _sorted_out(connection, by_digest, claims, known)
@@ -151,14 +152,13 @@ class LedgerWriter:
             for finding in findings
         ]
         with writing(self._engine) as connection:
-            key = schema.DIFFERENCE.c.receipt_digest
-            return bool(insert_new(connection, schema.DIFFERENCE, rows, key))
+            return bool(insert_new(connection, schema.DIFFERENCE, rows, "receipt_digest"))
 
     def explain(self, receipt: str, note: str, recorded_ms: int) -> None:
         """Record what a person found out about a difference; the first word stays."""
         row = {"receipt_digest": receipt, "note": note, "recorded_ms": recorded_ms}
         with writing(self._engine) as connection:
-            insert_new(connection, schema.EXPLANATION, [row], schema.EXPLANATION.c.receipt_digest)
+            insert_missing(connection, schema.EXPLANATION, [row])
 
     def _claim(self, usage: Usage) -> Claim:
         held = amounts.half_even(usage.amount * self._holdback_bp, 10_000)

@@ -48,6 +48,8 @@ class Standing:
         self.stated = np.array([site.unavailable is not None for site in fleet.sites], bool)
         self.bare = np.array([not site.machines for site in fleet.sites], bool)
         """Per site: whether it has told of no machines."""
+        self.highest = max((site.assurance for site in fleet.sites), default=0)
+        """Assurance level that any site has."""
         self._said: dict[tuple[int, Reason], Verdict] = {}
 
     def gravity(self, codes: Ints) -> Ints:
@@ -107,7 +109,7 @@ class Rulings:
     def _words(self, reason: Reason, site: Site) -> str:
         kind = self.league.kinds.kinds[self.record.kind]
         pool, job = self.league.pools[self.record.job.pool], self.record.job
-        return _MESSAGES[reason](_Ruled(pool, job, kind, site))
+        return _MESSAGES[reason](_Ruled(pool, job, kind, site, self.standing.highest))
 
 
 def rulings(league: League, record: Record, standing: Standing | None = None) -> Rulings:
@@ -161,6 +163,8 @@ class _Ruled:
     job: Job
     kind: JobClass
     site: Site
+    highest: int
+    """Assurance level that any site of the league has."""
 
     def disputed(self) -> str:
         """Whose law reaches the site is not certain."""
@@ -180,9 +184,13 @@ class _Ruled:
         return "; ".join(why)
 
     def assurance(self) -> str:
-        """Which level it has, and which is needed."""
+        """Which level it has, and which is needed; and how one is shown that nobody has: waiting alone shows none."""
         least = max(self.job.assurance, self.pool.assurance)
-        return f"has L{self.site.assurance}, L{least} is needed"
+        said = f"has L{self.site.assurance}, L{least} is needed"
+        if self.highest >= least:
+            return said
+        way = _SHOWN_BY[self.highest + 1]
+        return f"{said}; no node of the league has shown L{self.highest + 1}: {way}"
 
     def accelerator(self) -> str:
         """What it does not lend."""
@@ -198,6 +206,13 @@ class _Ruled:
         return f"{self.kind.gpus} GPUs at one party are more than a cap of {self.pool.name} ever allows"
 
 
+_SHOWN_BY: Mapping[int, str] = {
+    1: "countersigned receipts in the witnessed log show it, with a ledger that has the hub's key and a log",
+    2: "capacity probes show it, which the ledger sends where its settings.probes are set",
+    3: "runs show it that others have run again with the same result, as the pool's verification draws them",
+    4: "hardware evidence shows it",
+}
+"""Level → what lifts a node to it. What the ledger itself lacks of a node stands in the node's status."""
 _MESSAGES: Mapping[Reason, Callable[[_Ruled], str]] = {
     Reason.UNKNOWN_JURISDICTION: lambda _: "its rules name a place that does not exist",
     Reason.POOL_MISCONFIGURED: lambda at: f"the rules of pool {at.pool.name} mean nothing",

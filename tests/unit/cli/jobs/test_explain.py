@@ -171,6 +171,10 @@ def test_the_summary_says_what_verification_knows():
     lines = explain.summary(study)
     assert "  it is an audit of model, run 2, at riga" in lines
     assert "  run 1 reached L1, audit Passed: riga got the same" in lines
+    assert not any("rely" in line for line in lines)
+    known["doubtful"] = [2, 3]
+    said = "  do not rely on run 2, 3: the node was found to have cheated, there or elsewhere"
+    assert said in explain.summary(study)
     study["spec"]["audit"] = {"node": "riga"}
     assert "  it is a capacity probe of riga" in explain.summary(study)
 

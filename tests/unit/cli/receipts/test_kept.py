@@ -15,6 +15,7 @@ from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.cli.receipts.receipts import receipts
 from hansa.cli.receipts.verify import verify
 from hansa.errors import Retryable, Terminal
+from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.store.engine import migrate, open_engine
@@ -206,3 +207,22 @@ def test_more_receipts_than_a_bundle_holds_are_said(tmp_path: Path, monkeypatch)
 def test_a_log_without_its_database_is_no_question(tmp_path: Path):
     done = CliRunner().invoke(receipts, ["train", "--log", str(tmp_path)])
     assert "name its --database too" in str(done.exception)
+
+
+def test_on_which_runs_not_to_rely_is_said(tmp_path: Path):
+    kept = Kept(tmp_path)
+    assert "Doubtful" not in kept.run("lab/train").output
+    engine = open_engine(kept.database)
+    AuditBook(engine).add([Word(f"run/{UID}.{n}", "Doubtful", {"why": "w"}) for n in (2, 1)], 1)
+    end = f"audit/{opened(history()[-1]).digest}"
+    for job in ("lab/train", UID):
+        lines = kept.run(job).output.splitlines()
+        assert [line.partition(",")[0] for line in lines[3:]] == [
+            "run 1: Doubtful",
+            "run 2: Doubtful",
+        ]
+    AuditBook(engine).add([Word(end, "Verdict", {"verdict": "Passed"})], 1)
+    engine.dispose()
+    assert [line.partition(",")[0] for line in kept.run(UID).output.splitlines()[3:]] == [
+        "run 2: Doubtful"
+    ]

@@ -18,6 +18,7 @@ from hansa.receipts.envelope import cosign, seal, wire
 from tests.unit.member.small_cluster import SmallCluster
 from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, UID, history
 
+CHEATED = "its node was found to have cheated, in it or in another run"
 OTHER_UID = UID.replace("0f8c", "ffff")
 FIRST, SECOND, LAST = [wire(seal(receipt, NODE)) for receipt in history()]
 FOREIGN = wire(seal(history(job_uid=OTHER_UID)[0], NODE))
@@ -89,3 +90,15 @@ def test_a_member_knows_no_names():
 def test_none_is_said(cluster: SmallCluster):
     with_node(cluster, [FOREIGN])
     assert "no receipts here" in run("train").output
+
+
+def test_on_which_runs_not_to_rely_is_said(cluster: SmallCluster):
+    with_node(cluster, [FIRST])
+    known = {"metadata": {"name": "train", "uid": UID}}
+    cluster.put(
+        AIJOB.path("lab", "train"), {**known, "status": {"assurance": {"doubtful": [1, 3]}}}
+    )
+    lines = run("train").output.splitlines()
+    assert lines[1:] == [f"run {n}: Doubtful, {CHEATED}" for n in (1, 3)]
+    cluster.put(AIJOB.path("lab", "train"), {**known, "status": {"assurance": {}}})
+    assert len(run("train").output.splitlines()) == 1

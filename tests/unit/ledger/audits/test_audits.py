@@ -73,6 +73,11 @@ async def test_a_cheat_is_found_by_two_and_loses_what_was_held_back_and_its_leve
     assert league.told("before")["audit"] == "Passed"
     assert league.told("lately")["audit"] == "Doubtful"
     assert "tartu was found to have cheated" in league.told("lately")["message"]
+    assert [league.told(name)["doubtful"] for name in ("faked", "lately", "before")] == [
+        [1],
+        [1],
+        [],
+    ]
     assert league.level("tartu") == "L0"
     events = said(league)
     assert ("AIJob", "before", "AuditPassed", "Normal") in events

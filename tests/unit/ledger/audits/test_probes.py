@@ -65,9 +65,15 @@ async def test_a_forged_product_costs_the_level_and_a_right_one_brings_it_back(
     assert league.level("tartu") == "L0"
     assert league.audits.figures.probes["Failed"] == 1
     cheat.answer = Member.answer.__get__(cheat)
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") == "Passed")
+    await league.tick()
+    assert league.level("tartu") == "L0", "neither receipts nor an audit answer a failed probe"
+    assert "L1 needs a fresh Probe" in why(league, "tartu")
+    assert "that of " in why(league, "tartu")
     await league.tick(21 * DAY_S)
     assert (await is_probed(league, "tartu", 2))["outcome"] == "Passed"
-    assert league.level("tartu") == "L2"
+    assert league.level("tartu") == "L3"
 
 
 def replayed(granted: dict[str, Any]) -> str:
@@ -147,7 +153,7 @@ async def test_one_that_was_lost_is_tried_again_soon(league: SmallLeague):
     assert (await is_probed(league, "tartu"))["outcome"] == "Lost"
     league.away = set()
     assert (await is_probed(league, "tartu", 2))["outcome"] == "Passed"
-    assert league.level("tartu") == "L2"
+    assert league.level("tartu") == "L3"
 
 
 async def test_what_somebody_has_changed_accuses_nobody(league: SmallLeague):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hansa.model.reasons import Reason
+from hansa.model.snapshot import Pool, Snapshot
 from hansa.placement.explain.verdicts import (
     BY_SITE,
     GRAVE,
@@ -15,12 +16,14 @@ from hansa.placement.explain.verdicts import (
     PASSES,
     Standing,
     rulings,
+    verdicts,
 )
 from hansa.placement.explain.waiting import graver, site_codes
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
 from tests.seeds import seeds
 from tests.unit.placement.leagues import random_snapshot
+from tests.unit.placement.whatif import test_explain_job as alone
 
 STATES = (
     Reason.NODE_UNREACHABLE,
@@ -95,3 +98,29 @@ def test_the_leagues_have_what_is_to_be_told():
             )
     assert seen >= {*STATES, *BY_SITE}
     assert shared > 1000
+
+
+LEVELS = {
+    "nobody has it": (
+        (0, 1),
+        3,
+        "has L0, L3 is needed; no node of the league has shown L2: capacity probes",
+    ),
+    "one has it": ((0, 2), 2, "has L0, L2 is needed"),
+    "nothing was shown at all": (
+        (0, 0),
+        1,
+        "no node of the league has shown L1: countersigned receipts",
+    ),
+}
+
+
+@pytest.mark.parametrize(("shown", "asked", "words"), LEVELS.values(), ids=LEVELS)
+def test_what_nobody_has_shown_is_told_with_the_way_to_show_it(shown, asked, words):
+    """Waiting lifts no node: a league that sends no probes keeps an owner waiting for ever."""
+    sites = tuple(alone.site(f"s{n}", assurance=level) for n, level in enumerate(shown))
+    job = replace(alone.JOB, assurance=asked)
+    said = verdicts(Snapshot(0, sites, (Pool("p"),), (job,)), job.uid)[0]
+    assert (said.site, said.reason) == ("s0", Reason.ASSURANCE_TOO_LOW)
+    assert words in said.message
+    assert ("no node" in said.message) is ("no node" in words)
