@@ -10,11 +10,10 @@ from hansa.guard.reading import LONGEST_LOOKS, MOST_AT_ONCE
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.ray.rayjob import RayJob
-from tests.unit.guard.cluster_kit import HANGS, NOW
+from tests.unit.guard.cluster_kit import HANGS, NOW, up
 from tests.unit.guard.conftest import SETTINGS
-from tests.unit.guard.test_guard import RUNS, up
 
-ALIVE = f"{RUNS}/a/configmaps/alive"
+ALIVE = "/api/v1/namespaces/a/configmaps/alive"
 
 
 async def test_pods_that_are_up_and_a_command_that_never_begins(guard, cluster, clock):
@@ -55,7 +54,7 @@ async def test_a_start_that_cannot_be_noted_keeps_no_other(guard, cluster):
         cluster.rayjob(name, jobStatus="RUNNING", rayClusterStatus=up(NOW))
     cluster.faults["merge", ALIVE] = Terminal("refused")
     await guard.make_pass()
-    assert "begun" in cluster.objects[f"{RUNS}/b/configmaps/alive"]["data"]
+    assert "begun" in cluster.objects["/api/v1/namespaces/b/configmaps/alive"]["data"]
     assert cluster.runs == {"a", "b"}
 
 

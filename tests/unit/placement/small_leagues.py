@@ -7,13 +7,16 @@ from hansa.model.snapshot import (
     Job,
     Machines,
     Pool,
+    PreemptionRule,
     Shape,
+    Share,
     Site,
     Snapshot,
 )
 
 GIB = 1 << 30
 CLASS = "nvidia-l40s"
+RULE = PreemptionRule(borrowers=True, max_per_hour=100)
 
 
 def rack(count: int = 1, gpus: int = 8) -> Machines:
@@ -38,3 +41,17 @@ def league(
     *jobs: Job, sites: tuple[Site, ...] = (site("a"),), pool: Pool | None = None, **more
 ) -> Snapshot:
     return Snapshot(more.pop("now_s", 5000), sites, (pool or Pool("p"),), jobs, **more)
+
+
+def pool(**nominal: int) -> Pool:
+    """Return a pool where borrowers yield; ``nominal``: GPUs of each institution."""
+    shares = tuple(Share(name, nominal_gpus=gpus) for name, gpus in nominal.items())
+    return Pool("p", shares=shares, preemption=RULE)
+
+
+def stopped(decided) -> list[str]:
+    return sorted(stop.job_uid for stop in decided.stops)
+
+
+def placed(decided) -> list[str]:
+    return [placement.job_uid for placement in decided.placements]

@@ -24,6 +24,7 @@ from hansa.receipts.envelope import PAYLOAD_TYPE
 from hansa.verification.consequences import Consequences, Unsettled, of_verdict
 from hansa.verification.course.progress import Close
 from hansa.verification.svr import Descriptor, DigestSet, Verifier, statement
+from hansa.verification.verdict import Verdict
 
 VERIFIER = "https://hansa.dev/ledger"
 

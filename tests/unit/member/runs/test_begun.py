@@ -11,7 +11,7 @@ from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import START_LIMIT_S
 from hansa.reconcile.member.workload import WorkloadView
 from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.member.runs.test_another_workload import (
+from tests.unit.member.runs.plain_job import (
     NAMESPACE,
     RUN,
     WORK,

@@ -22,8 +22,8 @@ from hansa.placement.explain.waiting import graver, site_codes
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
 from tests.seeds import seeds
+from tests.unit.placement import small_leagues as small
 from tests.unit.placement.leagues import random_snapshot
-from tests.unit.placement.whatif import test_explain_job as alone
 
 STATES = (
     Reason.NODE_UNREACHABLE,
@@ -118,8 +118,8 @@ LEVELS = {
 @pytest.mark.parametrize(("shown", "asked", "words"), LEVELS.values(), ids=LEVELS)
 def test_what_nobody_has_shown_is_told_with_the_way_to_show_it(shown, asked, words):
     """Waiting lifts no node: a league that sends no probes keeps an owner waiting for ever."""
-    sites = tuple(alone.site(f"s{n}", assurance=level) for n, level in enumerate(shown))
-    job = replace(alone.JOB, assurance=asked)
+    sites = tuple(small.site(f"s{n}", assurance=level) for n, level in enumerate(shown))
+    job = small.job("j", assurance=asked)
     said = verdicts(Snapshot(0, sites, (Pool("p"),), (job,)), job.uid)[0]
     assert (said.site, said.reason) == ("s0", Reason.ASSURANCE_TOO_LOW)
     assert words in said.message

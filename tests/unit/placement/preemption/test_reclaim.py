@@ -8,26 +8,21 @@ import pytest
 
 from hansa.model.events import JobArrived, JobGone
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Pool, PreemptionRule, Shape, Share
+from hansa.model.snapshot import PreemptionRule, Shape
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
 from hansa.placement.preemption import reclaim
-from tests.unit.placement.small_leagues import held, job, league, rack, site
-
-RULE = PreemptionRule(borrowers=True, max_per_hour=100)
-
-
-def pool(**nominal: int) -> Pool:
-    shares = tuple(Share(name, nominal_gpus=gpus) for name, gpus in nominal.items())
-    return Pool("p", shares=shares, preemption=RULE)
-
-
-def stopped(decided) -> list[str]:
-    return sorted(stop.job_uid for stop in decided.stops)
-
-
-def placed(decided) -> list[str]:
-    return [placement.job_uid for placement in decided.placements]
+from tests.unit.placement.small_leagues import (
+    RULE,
+    held,
+    job,
+    league,
+    placed,
+    pool,
+    rack,
+    site,
+    stopped,
+)
 
 
 def test_work_that_only_borrowing_allows_yields_although_its_owner_then_holds_less_than_its_share():
