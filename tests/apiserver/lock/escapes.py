@@ -410,31 +410,6 @@ PODS: Mapping[str, PodEscape] = {
         {"name": "LD_LIBRARY_PATH", "value": "/tmp"},
         "container-env",
     ),
-    "what the GPU hook mounts": (
-        (*C, "env", "+"),
-        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "all"},
-        "container-env",
-    ),
-    "what the GPU hook requires": (
-        (*C, "env", "+"),
-        {"name": "NVIDIA_DISABLE_REQUIRE", "value": "1"},
-        "container-env",
-    ),
-    "another's GPUs by a pipe": (
-        (*C, "env", "+"),
-        {"name": "CUDA_MPS_PIPE_DIRECTORY", "value": "/tmp"},
-        "container-env",
-    ),
-    "the GPU hook": (
-        (*C, "env", "+"),
-        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
-        "container-env",
-    ),
-    "CUDA's paths": (
-        (*C, "env", "+"),
-        {"name": "CUDA_VISIBLE_DEVICES", "value": "0"},
-        "container-env",
-    ),
     "a secret's value": (
         (*C, "env", "+"),
         {"name": "X", "valueFrom": {"secretKeyRef": {"name": "y", "key": "token"}}},

@@ -26,6 +26,31 @@ BY_CARDS: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
         },
         "container-env",
     ),
+    "what the GPU hook mounts": (
+        (*C, "env", "+"),
+        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "all"},
+        "container-env",
+    ),
+    "what the GPU hook requires": (
+        (*C, "env", "+"),
+        {"name": "NVIDIA_DISABLE_REQUIRE", "value": "1"},
+        "container-env",
+    ),
+    "another's GPUs by a pipe": (
+        (*C, "env", "+"),
+        {"name": "CUDA_MPS_PIPE_DIRECTORY", "value": "/tmp"},
+        "container-env",
+    ),
+    "the GPU hook": (
+        (*C, "env", "+"),
+        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
+        "container-env",
+    ),
+    "CUDA's paths": (
+        (*C, "env", "+"),
+        {"name": "CUDA_VISIBLE_DEVICES", "value": "0"},
+        "container-env",
+    ),
     "machines without a label": (
         (*TERMS, 0, "matchExpressions", "+"),
         {"key": "kubernetes.io/arch", "operator": "DoesNotExist"},

@@ -46,12 +46,6 @@ BY_OUTLIVING: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
         {"prefix": "LD_", "secretRef": {"name": "lent-token"}},
         "container-env",
     ),
-    "restarts of its own": ((*C, "restartPolicy"), "Never", "container-fields"),
-    "a last word": (
-        (*C, "lifecycle"),
-        {"preStop": {"sleep": {"seconds": 5}}},
-        "container-fields",
-    ),
     "the machine's metadata by a probe": (
         (*C, "readinessProbe"),
         {"httpGet": {"host": "169.254.169.254", "port": 80, "path": "/latest/meta-data"}},

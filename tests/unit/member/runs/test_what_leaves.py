@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -236,13 +237,8 @@ async def test_a_hub_that_takes_no_word_on_one_result_holds_up_no_other(error):
     await agent.own.merge(SECRET, held_secret.entry(later, SECRET_WORD.decode()))
     for one in (first, later):
         await agent.own.merge(SECRET, held_secret.refusal(one))
-
-    async def refuses(*_):
-        raise error
-
-    agent.hub.replace = agent.hub.merge = refuses
+    agent.hub.replace = agent.hub.merge = AsyncMock(side_effect=error)
     await look(agent)
-
     assert held_secret.runs(agent.own.objects[SECRET]) == [first.run]
 
 
