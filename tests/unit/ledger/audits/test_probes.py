@@ -153,7 +153,7 @@ async def test_one_that_was_lost_is_tried_again_soon(league: SmallLeague):
     assert (await is_probed(league, "tartu"))["outcome"] == "Lost"
     league.away = set()
     assert (await is_probed(league, "tartu", 2))["outcome"] == "Passed"
-    assert league.level("tartu") == "L3"
+    assert league.level("tartu") == "L2"
 
 
 async def test_what_somebody_has_changed_accuses_nobody(league: SmallLeague):
