@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 
 import pytest
 
 from hansa.hub.executor import BatchResult
 from hansa.hub.object_key import ObjectKey
+from hansa.hub.planner import kept_planner
 from hansa.model.plan import Placement, Stop
 from hansa.process.workqueue import WorkQueue
 from tests.unit.hub import kit
@@ -211,3 +213,22 @@ async def test_what_a_plan_decides_is_done_before_all_that_waited_for_it(hub, mo
 
     assert done[0] == ObjectKey("job", uid)
     assert len(done) == 21
+
+
+async def test_only_the_plan_that_reads_everything_puts_collections_off(hub, monkeypatch):
+    """A planner that is kept makes little that stays; one that begins makes a record of each job."""
+    entered = []
+
+    @contextmanager
+    def noted():
+        entered.append(hub.plans._kept.planner)
+        yield
+
+    monkeypatch.setattr(kept_planner, "much_comes_to_stay", noted)
+    due(hub)
+    await hub.plans.replan()
+    assert not entered
+    hub.step_down()
+    hub.lead()
+    await hub.plans.replan()
+    assert entered == [None]
