@@ -17,9 +17,10 @@ import numpy as np
 from hansa.model.plan import Stop
 from hansa.model.snapshot import Job, Yielded
 from hansa.placement.backfill import promises, reservations
-from hansa.placement.kernel import run
+from hansa.placement.kernel import packing, run
 from hansa.placement.preemption.reclaim import MadeRoom
 from hansa.placement.pricing import shadow_prices
+from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.decision import Start
 from hansa.placement.state.held_room import HeldRoom
 from hansa.placement.state.kernel_io.kernel_input import all_waiting
@@ -46,7 +47,8 @@ def borne_out(
         if not made.stops:
             break
         after = _afterwards(league, (*ended, *made.stops), starts, made.reclaiming)
-        vain = _in_vain(league, made, _begun(after, is_compiled=is_compiled))
+        vain = _too_little(league, made, after)
+        vain |= _in_vain(league, made, _begun(after, is_compiled=is_compiled))
         if not vain:
             break
         made = _without(league, made, vain if left else {s.in_favour_of for s in made.stops})
@@ -66,6 +68,18 @@ def _in_vain(league: League, made: MadeRoom, begun: Mapping[str, int]) -> set[st
         if held.holding.site == stop.site
         and begun[stop.in_favour_of] != held.cell == begun.get(stop.job_uid)
     }
+
+
+def _too_little(league: League, made: MadeRoom, after: League) -> set[str]:
+    """UIDs of jobs that do not fit where room is made for them: they counted on stops that are not made."""
+    found = set()
+    for stop in made.stops:
+        shape = league.kinds.kinds[league.records[stop.in_favour_of].kind].shape
+        for held in league.records[stop.job_uid].held:
+            is_there = held.holding.site == stop.site
+            if is_there and not packing.would_take(after.supply, one_kind(shape), 0, held.cell):
+                found.add(stop.in_favour_of)
+    return found
 
 
 def _without(league: League, made: MadeRoom, vain: Collection[str]) -> MadeRoom:
