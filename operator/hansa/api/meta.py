@@ -118,6 +118,7 @@ PATTERN_ADVICE = {
     ENV_NAME: "must be letters, digits and '_', and not begin with a digit",
     CURRENCY: "must be an ISO 4217 code, for example EUR",
     DAY: "must be a day, for example 2026-05-01",
+    group.TIME: "must be a time with its zone (RFC 3339), for example 2026-05-01T12:00:00Z",
     REASON: "must be one word in CamelCase",
     SHA256: "must be sha256: and 64 hex digits",
 }
@@ -243,7 +244,9 @@ Currency = Annotated[str, StringConstraints(pattern=CURRENCY, max_length=32)]
 Message = Annotated[str, StringConstraints(max_length=1024)]
 Reason = Annotated[str, StringConstraints(pattern=REASON, max_length=63)]
 Digest = Annotated[str, StringConstraints(pattern=SHA256, max_length=71)]
-Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
+Timestamp = Annotated[
+    str, Field(json_schema_extra={"format": "date-time", "pattern": group.TIME}, max_length=40)
+]
 Assurance = Literal["L0", "L1", "L2", "L3", "L4"]
 """L0 declared … L4 hardware evidence."""
 KindOfWork = Literal["Batch", "FineTune", "Inference"]
