@@ -46,7 +46,13 @@ def seconds_left():
     return min(until - time.time(), until - said - (time.monotonic() - since))
 
 
+def tell(data):
+    """Print the last marked line, also of no result: it unsays all that the command printed like one."""
+    print("\\n{MARK}" + base64.b64encode(data).decode(), flush=True)
+
+
 def give_up():
+    tell(b"")
     print("hansa: nobody has said in time that this run may go on; it ends", flush=True)
     try:
         subprocess.run(["ray", "stop", "--force"], timeout=30, stdout=subprocess.DEVNULL)
@@ -91,8 +97,7 @@ try:
         data = file.read(limit + 1)
 except OSError:
     data = b""
-if data:
-    print("\\n{MARK}" + base64.b64encode(data).decode(), flush=True)
+tell(data)
 sys.exit(code if code >= 0 else 128 - code)
 '''
 """One byte more than declared is printed: the agent, who does not trust this program, sees and says so."""
@@ -107,7 +112,7 @@ def read_output(log: str) -> Output:
     lines: list[str] = []
     for line in log.split("\n"):
         if line.startswith(MARK):
-            result = _decode(line.removeprefix(MARK))
+            result = _decode(line.removeprefix(MARK)) or None
         else:
             lines.append(line)
     return Output("\n".join(lines).strip(), result)

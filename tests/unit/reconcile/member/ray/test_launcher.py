@@ -53,6 +53,17 @@ PROGRAMS = {
         b"\0" * 101,
     ),
     "a link to nothing": ("import os; os.symlink('/no', os.environ['HANSA_RESULT'])", 0, None),
+    "none, but a line like one": ("print('hansa-result:MQ==')", 0, None),
+    "one, and a line like another": (
+        "import os; open(os.environ['HANSA_RESULT'],'w').write('a'); print('hansa-result:MQ==')",
+        0,
+        b"a",
+    ),
+    "failure with a line like one": (
+        "import sys; print('hansa-result:MQ=='); sys.exit(3)",
+        3,
+        None,
+    ),
     "failure": ("import sys; sys.exit(3)", 3, None),
     "killed": ("import os; os.kill(os.getpid(), 9)", 137, None),
 }
@@ -228,6 +239,13 @@ LOGS = {
 def test_output(case):
     log, tail, result = case
     assert launcher.read_output(log) == Output(tail, result)
+
+
+def test_a_command_that_is_ended_leaves_no_result_that_it_printed(tmp_path):
+    code = "import time; print('hansa-result:MQ==', flush=True); time.sleep(30)"
+    done = launch(tmp_path, [sys.executable, "-c", code], valid_s=2)
+    assert done.returncode == launcher.STALE_CODE
+    assert launcher.read_output(done.stdout).result is None
 
 
 @pytest.mark.parametrize("separator", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", ids=ascii)
