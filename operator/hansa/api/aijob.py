@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator
 
+from hansa.api.group import TIME
 from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.ray_shape import RayShape
 from hansa.api.job.retry import Retry
@@ -18,6 +19,7 @@ from hansa.api.meta import (
     ENV_NAME,
     FILE_NAME,
     KINDS_OF_WORK,
+    TEXT,
     Assurance,
     Currency,
     Decimal,
@@ -33,8 +35,10 @@ from hansa.api.meta import (
 from hansa.api.residency import Residency
 
 Base64 = Annotated[str, StringConstraints(pattern=BASE64, max_length=256)]
-Argument = Annotated[str, StringConstraints(max_length=4096)]
+Argument = Annotated[str, StringConstraints(pattern=TEXT, max_length=4096)]
 EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME, max_length=128)]
+Moment = Annotated[Timestamp, StringConstraints(pattern=TIME)]
+"""A time that the member reads in what a hub sends: the CRD's pattern is not enough there."""
 RESERVED_ENV_PREFIXES = ("RAY_", "KUBERAY_", "NVIDIA_", "CUDA_", "LD_", "HANSA_")
 """The platform's: CVE-2025-23266 rode on LD_PRELOAD."""
 RESERVED_ENV_SUFFIX = "_VISIBLE_DEVICES"
@@ -121,7 +125,7 @@ class CodeFile(Model):
     name: Annotated[str, StringConstraints(pattern=FILE_NAME, max_length=128)] = Field(
         description="File name; read-only at /code/NAME in the driver and the workers."
     )
-    content: Annotated[str, StringConstraints(max_length=65_536)] = Field(
+    content: Annotated[str, StringConstraints(pattern=TEXT, max_length=65_536)] = Field(
         description="Text. It is part of what data owners sign."
     )
 
@@ -176,14 +180,14 @@ class Authorization(Model):
     signature: Base64 = Field(
         description="Ed25519 signature over the work, the institution it is for, and these terms."
     )
-    not_after: Timestamp = Field(description="No run starts later.")
+    not_after: Moment = Field(description="No run starts later.")
     max_runs: int = Field(
         default=1, ge=1, le=1_000_000, description="Runs that may start at one member."
     )
-    purpose: Annotated[str, StringConstraints(max_length=256)] = Field(
+    purpose: Annotated[str, StringConstraints(pattern=TEXT, max_length=256)] = Field(
         default="", description="What the data is used for, in words."
     )
-    permit: Annotated[str, StringConstraints(max_length=128)] = Field(
+    permit: Annotated[str, StringConstraints(pattern=TEXT, max_length=128)] = Field(
         default="", description="Number of the permit or decision it rests on."
     )
 

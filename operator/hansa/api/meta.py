@@ -67,7 +67,7 @@ QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DECIMAL = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
 TOLERANCE = r"^[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?$"
 DIGEST_IMAGE = r"^[a-z0-9]([-a-z0-9._:/]*[a-z0-9])?@sha256:[a-f0-9]{64}$"
-
+TEXT = r"^[^\x00]*$"
 LOCAL_PATH = r"^[A-Za-z0-9._/-]*$"
 NETWORK = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
 HOST_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
@@ -101,6 +101,7 @@ PATTERN_ADVICE = {
     TOLERANCE: "must be a decimal number in quotes, for example '0.001' or '1e-6'",
     DIGEST_IMAGE: "must name the image by digest, NAME@sha256:64 hex digits, for example"
     " ghcr.io/lab/train@sha256:…; a tag can be moved",
+    TEXT: "must not hold the character NUL (U+0000): no program can be given it",
     LOCAL_PATH: "must be a folder or path of letters, digits, '.', '_', '-' and '/', for example screening/2025",
     HOST_NAME: "must be the name of a host, for example pypi.example.org",
     ADDRESS: "must be an address of IPv4 or IPv6, for example 192.0.2.7",
@@ -118,6 +119,7 @@ PATTERN_ADVICE = {
     ENV_NAME: "must be letters, digits and '_', and not begin with a digit",
     CURRENCY: "must be an ISO 4217 code, for example EUR",
     DAY: "must be a day, for example 2026-05-01",
+    group.TIME: "must be a time with its zone (RFC 3339), for example 2026-05-01T12:00:00Z",
     REASON: "must be one word in CamelCase",
     SHA256: "must be sha256: and 64 hex digits",
 }
@@ -152,7 +154,6 @@ def checked(*rules: Rule) -> dict[str, Any]:
 
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 """The ``json_schema_extra`` of scalar lists whose order or repetition means something."""
-
 OPAQUE: dict[str, Any] = {
     "x-kubernetes-preserve-unknown-fields": True,
     "x-kubernetes-map-type": "atomic",
@@ -243,7 +244,9 @@ Currency = Annotated[str, StringConstraints(pattern=CURRENCY, max_length=32)]
 Message = Annotated[str, StringConstraints(max_length=1024)]
 Reason = Annotated[str, StringConstraints(pattern=REASON, max_length=63)]
 Digest = Annotated[str, StringConstraints(pattern=SHA256, max_length=71)]
-Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
+Timestamp = Annotated[
+    str, Field(json_schema_extra={"format": "date-time", "pattern": group.TIME}, max_length=40)
+]
 Assurance = Literal["L0", "L1", "L2", "L3", "L4"]
 """L0 declared … L4 hardware evidence."""
 KindOfWork = Literal["Batch", "FineTune", "Inference"]

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from hansa.api.aijob import AIJobSpec, Base64
+from hansa.api.aijob import AIJobSpec, Base64, Moment
 from hansa.api.job.log_window import KeptLog, LogWindow
 from hansa.api.job.post_mortem import MOST_PODS, PodEnd
 from hansa.api.job.ray_shape import MOST_IN_GANG
@@ -23,6 +23,7 @@ from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
     OPAQUE,
+    TEXT,
     UID,
     Condition,
     Digest,
@@ -56,7 +57,9 @@ class JobReference(Model):
     """The job the grant is for."""
 
     namespace: Name = Field(description="Namespace on the hub.")
-    name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Name on the hub.")
+    name: Annotated[str, StringConstraints(pattern=TEXT, max_length=253)] = Field(
+        description="Name on the hub."
+    )
     uid: Annotated[str, StringConstraints(pattern=UID, max_length=36)] = Field(
         description="UID on the hub."
     )
@@ -89,8 +92,8 @@ class WorkGrantSpec(Model):
         " and the namespace has a default; not given: none.",
     )
     epoch: int = Field(ge=1, le=999_999_999, description="Fencing counter.")
-    not_before: Timestamp = Field(description="Not to be accepted earlier.")
-    not_after: Timestamp = Field(description="Not to be accepted later.")
+    not_before: Moment = Field(description="Not to be accepted earlier.")
+    not_after: Moment = Field(description="Not to be accepted later.")
     spec_digest: Digest = Field(description="SHA-256 of the canonical jobSpec (RFC 8785).")
     job_spec: AIJobSpec = Field(
         description="The job's spec, word for word, as it was signed.", json_schema_extra=OPAQUE

@@ -1,8 +1,17 @@
-"""RFC 3339 timestamps to and from seconds since the Unix epoch, without reading any clock."""
+"""RFC 3339 timestamps to and from seconds since the Unix epoch, without reading any clock.
+
+Hubs, members and owners must read one text as one moment, or as none. Python also takes week dates, days of the
+year, commas and times without a zone: here is the only place where it reads one, and it is given none of those.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+from hansa.api.group import TIME
+
+_TIME = re.compile(TIME)
 
 
 def rfc3339(seconds: float) -> str:
@@ -24,15 +33,14 @@ def rfc3339_micro(seconds: float) -> str:
 
 
 def from_rfc3339(text: object) -> float | None:
-    """Return seconds since the epoch, or None when ``text`` is not a timestamp.
+    """Return seconds since the epoch, or None when ``text`` is no timestamp with a zone.
 
-    >>> from_rfc3339("1970-01-01T00:00:01.5Z")
-    1.5
+    >>> from_rfc3339("1970-01-01T00:00:01.5Z"), from_rfc3339("1970-01-01T00:00:01")
+    (1.5, None)
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not _TIME.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -152,7 +152,8 @@ def _add_pattern(out: Schema, node: Schema, place: _Place) -> None:
     if pattern not in PATTERN_ADVICE:
         raise UnsupportedSchemaError(f"{place.path}: no advice for the pattern {pattern}")
     cost = math.ceil(longest * 0.4) * math.ceil(len(pattern) * 0.25) * place.times
-    if not place.advice or cost > _CEL_BUDGET:
+    # To CEL a date-time is a moment, whose text is gone.
+    if not place.advice or cost > _CEL_BUDGET or out.get("format") == "date-time":
         out["pattern"] = pattern
         out |= {"minimum": 0} if INT_OR_STRING in out else {}
         return

@@ -30,9 +30,10 @@ def requirements(lock: str) -> tuple[str, ...]:
     >>> requirements("six==1.16.0 --hash=sha256:" + "0" * 64 + "  # via x")[0][:30]
     'six==1.16.0 --hash=sha256:0000'
     """
-    bare = "\n".join(re.sub(r"(^|\s)#.*$", "", line).rstrip() for line in lock.splitlines())
+    # Lines end where an editor ends them: a comment hides nothing behind a rarer separator.
+    bare = "\n".join(re.sub(r"(^|\s)#.*$", "", line).rstrip() for line in lock.split("\n"))
     # Spaces in a row would be tried in every split of them, and a hub may send what it likes.
-    lines = (" ".join(line.split()) for line in bare.replace("\\\n", " ").splitlines())
+    lines = (" ".join(line.split()) for line in bare.replace("\\\n", " ").split("\n"))
     return tuple(_canonical(line) for line in lines if line)
 
 

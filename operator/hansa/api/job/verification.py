@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from hansa.api.meta import TOLERANCE, Assurance, Message, Model, Name, Timestamp, checked, rule
+from hansa.api.meta import (
+    TEXT,
+    TOLERANCE,
+    Assurance,
+    Message,
+    Model,
+    Name,
+    Timestamp,
+    checked,
+    rule,
+)
 
 MOST_DOUBTFUL = 64
 Tolerance = Annotated[str, StringConstraints(pattern=TOLERANCE, max_length=32)]
@@ -46,7 +56,7 @@ class AuditOrder(Model):
         )
     )
 
-    of: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+    of: Annotated[str, StringConstraints(pattern=TEXT, max_length=253)] | None = Field(
         default=None,
         description="Name of the job whose run is audited, in the same namespace; not given: the job is"
         " a capacity probe of the node.",

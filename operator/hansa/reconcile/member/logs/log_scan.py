@@ -64,7 +64,8 @@ class LogScan:
             if key < at or (key == (self.second, self.digits) and seen <= self.lines):
                 continue
             scan = replace(scan, second=key[0], digits=key[1], lines=scan.lines * (key == at) + 1)
-            if not (mark and any(part.startswith(mark) for part in text.splitlines())):
+            # A progress bar may stand before the mark; what it stands in is one line to everybody else.
+            if not (mark and any(part.startswith(mark) for part in text.split("\r"))):
                 added.append(text)
         if is_cut and scan == self:
             return self._beyond(chunk[len(whole) :])

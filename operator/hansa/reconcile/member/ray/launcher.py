@@ -99,10 +99,13 @@ sys.exit(code if code >= 0 else 128 - code)
 
 
 def read_output(log: str) -> Output:
-    """Split a driver's log into its tail and its result; the last marked line counts."""
+    """Split a driver's log into its tail and its result; the last marked line counts.
+
+    Lines end at line feeds alone, as for the kubelet: others' words behind another separator mark nothing.
+    """
     result: bytes | None = None
     lines: list[str] = []
-    for line in log.splitlines():
+    for line in log.split("\n"):
         if line.startswith(MARK):
             result = _decode(line.removeprefix(MARK))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,13 @@ def test_the_marked_result_is_no_line_of_the_log():
     lines = [(0, "one"), (1, f"{MARK}NDI="), (2, f"progress\r{MARK}NDI="), (3, "two")]
 
     assert read(LogScan(), lines).kept == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("separator", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", ids=ascii)
+def test_no_line_hides_behind_a_mark_within_it(separator):
+    lines = [(0, f"a{separator}{MARK}NDI=")]
+
+    assert read(LogScan(), lines).kept.decode() == f"{lines[0][1]}\n"
 
 
 def test_a_line_without_a_time_is_shown_as_it_is():

@@ -228,3 +228,10 @@ LOGS = {
 def test_output(case):
     log, tail, result = case
     assert launcher.read_output(log) == Output(tail, result)
+
+
+@pytest.mark.parametrize("separator", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", ids=ascii)
+def test_nothing_within_a_line_poses_as_the_result(separator):
+    line = f"read: a{separator}hansa-result:MQ=="
+    assert launcher.read_output(f"{line}\n") == Output(line, None)
+    assert launcher.read_output(f"hansa-result:Mg==\n{line}\n") == Output(line, b"2")

@@ -145,3 +145,12 @@ def test_the_index_is_reached_at_its_address_and_not_through_a_proxy():
     env = pods(made)["head"]["spec"]["containers"][0]["env"]
     [without] = [one["value"] for one in env if one["name"] == "no_proxy"]
     assert without.endswith(",10.0.0.0/8,pypi.example.org")
+
+
+@pytest.mark.parametrize("separator", "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", ids=ascii)
+def test_a_comment_hides_no_package(separator):
+    """Who reads the lock before signing it sees one line."""
+    pinned = f"six==1.16.0 --hash=sha256:{'0' * 64}"
+    assert requirements(f"{pinned}  # via x{separator}{pinned.replace('six', 'evil')}\n") == (
+        pinned,
+    )
