@@ -201,15 +201,7 @@ class League:
             leadership={"identity": name, "retry_seconds": RENEWAL_S},
         )
         hub = hub_app.Hub(settings, Connection(server=HUB, namespace="hansa-system"))
-        caches = hub.caches
-        tables = {
-            SOVEREIGNNODE.path(): caches.nodes,
-            COMPUTEPOOL.path(): caches.pools,
-            NAMESPACES: caches.namespaces,
-        }
-        await together(
-            hub.live(), *(_feed(hub.cluster, path, into) for path, into in tables.items())
-        )
+        await together(hub.live(), _feed(hub.cluster, COMPUTEPOOL.path(), hub.caches.pools))
 
     async def _guard(self, name: str) -> None:
         await guard_app.serve(

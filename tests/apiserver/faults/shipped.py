@@ -16,7 +16,7 @@ from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.mirror import Mirror
 from hansa.adapters.kube.reflector import Pace, Reflector
-from hansa.api.kinds import COMPUTEPOOL, MEMBERPOLICY, SOVEREIGNNODE
+from hansa.api.kinds import COMPUTEPOOL, MEMBERPOLICY
 from hansa.guard import app as guard_app
 from hansa.guard.settings import GuardSettings
 from hansa.hub.app import Hub
@@ -77,12 +77,7 @@ async def work_of(name: str, server: str, folder: Path) -> None:
 
 async def _hub(settings: HubSettings, own: Connection) -> None:
     hub = Hub(settings, own)
-    tables = {
-        SOVEREIGNNODE.path(): hub.caches.nodes,
-        COMPUTEPOOL.path(): hub.caches.pools,
-        "/api/v1/namespaces": hub.caches.namespaces,
-    }
-    await together(hub.live(), *(_feed(hub.cluster, *pair) for pair in tables.items()))
+    await together(hub.live(), _feed(hub.cluster, COMPUTEPOOL.path(), hub.caches.pools))
 
 
 async def _feed(cluster: Any, path: str, into: Mirror) -> None:

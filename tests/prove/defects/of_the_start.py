@@ -13,7 +13,7 @@ GUARD, WORKS, BEGUN = (
 )
 LIFECYCLE, TERMS = (
     "unit/reconcile/member/test_lifecycle.py",
-    "unit/reconcile/member/test_contract.py",
+    "unit/reconcile/member/contracts/test_terms.py",
 )
 
 START: Mapping[str, Defect] = {
@@ -77,7 +77,7 @@ START: Mapping[str, Defect] = {
         "adapters/kube/client.py",
         "total=WATCH_TIMEOUT_S + watch_inactivity_s,",
         "total=None,",
-        "unit/adapters/test_reflector.py",
+        "unit/adapters/kube/test_reflector.py",
     ),
     "cards by another maker's variable": product(
         "api/aijob.py",

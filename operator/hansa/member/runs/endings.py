@@ -42,7 +42,7 @@ class Endings:
 
         Its head was killed, the hub has never heard that it runs, and the agent that saw it is gone.
         """
-        if not isinstance(action, End | ReportFinished):
+        if run.begun_s is not None or not isinstance(action, End | ReportFinished):
             return False
         was_up = run.workload is not None and run.workload.running_s is not None
         if action.reason is not EndReason.NEVER_STARTED or not was_up:

@@ -9,6 +9,7 @@ from hansa.member import wiring
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import START_LIMIT_S
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.workload import WorkloadView
 from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.plain_job import (
@@ -37,6 +38,8 @@ class Heads(PlainJob):
             started="begun" in status,
             running="upAt" in status,
             running_s=SINCE_S if "upAt" in status else None,
+            end=EndReason.NEVER_STARTED if "late" in status else None,
+            ended_s=NOW_S,
         )
 
 
@@ -116,3 +119,12 @@ async def test_what_was_stopped_before_the_hub_heard_of_it_is_told_as_having_run
         await agent.until(lambda: agent.said("Released") == ("True", "DeletedAtMember"))
     assert agent.status()["runningAt"] == rfc3339(SINCE_S)
     assert not agent.parts.context.begun
+
+
+async def test_what_its_own_operator_calls_late_although_it_had_begun_is_told_once(agent):
+    async with working(agent):
+        await made(agent)
+        held = agent.own.objects[ALIVE]
+        agent.own.put(ALIVE, {**held, "data": held["data"] | alive.begun(SINCE_S)})
+        put(agent, KILLED | {"late": True})
+        await agent.until(lambda: agent.said("Released") is not None)

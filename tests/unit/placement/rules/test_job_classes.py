@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, Job, PlaceSet, ResidencyRule, Shape
+from hansa.model.snapshot import Holding, Job, PlaceSet, ResidencyRule, Shape, Yielded
 from hansa.placement.rules.job_classes import class_of
 
 JOB = Job("u", "ns/u", "tartu", "league", Shape(2, 1), 0, budget_micros=5)
@@ -32,6 +32,7 @@ CASES = {
     "refused_by": ({"site": "no"}, CELLS),
     "only_site": ("site", NOTHING),
     "holdings": ((Holding("site", 0, 2, 0),), NOTHING),
+    "yielded": (Yielded("other", "site", 0), NOTHING),
     "barred": (Reason.SUSPENDED, NOTHING),
     "barred_message": ("why", NOTHING),
 }

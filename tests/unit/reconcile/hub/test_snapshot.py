@@ -8,48 +8,31 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.grants.envelope import release_message, sign
 from hansa.model.plan import Placement, Stop
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Holding, PlaceSet, ResidencyRule, Shape, Yielded
+from hansa.model.snapshot import Holding, PlaceSet, ResidencyRule, Shape
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub.grant_view import parse_grant
-from hansa.reconcile.hub.job_view import Catalog
-from hansa.reconcile.hub.nodes import parse_node, view_node
-from hansa.reconcile.hub.pools import parse_pool
 from hansa.reconcile.hub.snapshot import (
     EMPTY_SHAPE,
     LeagueView,
     build,
     changes_after,
-    epoch_of,
     known_datasets,
-    plan_job,
     release_verified,
 )
 from hansa.reconcile.hub.usage_history import Past
 from tests.residency_kit import EVERYWHERE, stands_in
 from tests.unit.reconcile.hub.hub_objects import (
-    LIMITS,
     NOW_S,
     UID,
     condition,
     grant_manifest,
     job_view,
-    node_manifest,
 )
+from tests.unit.reconcile.hub.planned_jobs import CATALOG, SKEW_S, epoch, node, planned
 
 SIGNER, OTHER = Ed25519Signer.generate(), Ed25519Signer.generate()
 AT = rfc3339(NOW_S)
-SKEW_S = 60.0
 OPENS_S = NOW_S + 3600 + SKEW_S
-POOLS = {
-    name: parse_pool({"metadata": {"name": name}, "spec": {"residency": EVERYWHERE}})
-    for name in ("z-pool", "league")
-}
-CATALOG = Catalog(POOLS, {"clinic": "clinic"}, frozenset({"scans"}), "EUR")
-
-
-def node(name="tartu", status=None, **spec):
-    parsed = parse_node(node_manifest(name, status, **spec), LIMITS)
-    return view_node(parsed, NOW_S, NOW_S, LIMITS)
 
 
 def release(signer=SIGNER, *, epoch=1, where="tartu", at=AT):
@@ -112,12 +95,6 @@ def test_only_accepted_nodes_announce_data():
     assert known_datasets(nodes) == {"scans", "notes"}
 
 
-def epoch(number=1, where="tartu", status=None, *, released=False, now_s=NOW_S, **more):
-    lease_s = more.pop("lease_s", None)
-    grant = parse_grant(grant_manifest(where, number, status, **more))
-    return epoch_of(grant, released=released, lease_s=lease_s, now_s=now_s, skew_s=SKEW_S)
-
-
 REFUSED = {"conditions": [condition("Accepted", "False", "Paused")]}
 STALE = {"conditions": [condition("Accepted", "False", "StaleEpoch")]}
 EPOCHS = {
@@ -174,12 +151,6 @@ def test_when_time_alone_may_change_a_job(case):
     epochs, refusals, now_s, expected = TIMES[case]
 
     assert changes_after(job_view({"refusals": refusals}), epochs, now_s, SKEW_S) == expected
-
-
-def planned(job, *epochs, league=None, **more):
-    return plan_job(
-        job, epochs, league or LeagueView(1, {"tartu": node()}, CATALOG), NOW_S + 40, **more
-    )
 
 
 NEVER = dataclasses.replace(epoch(), fence=dataclasses.replace(epoch().fence, at_s=float("inf")))
@@ -327,25 +298,6 @@ def test_a_stop_counts_from_its_decision(case):
     (told,) = planned(job_view(OWN), held, decision=stop).holdings
 
     assert told.stopping is expected
-
-
-ROW = {"node": "tartu", "epoch": 1, "inFavourOf": "lab", "gainingUid": "x", "at": AT}
-RECORDS = {
-    "never": ((), None),
-    "once": ((ROW,), Yielded("x", "tartu", int(NOW_S))),
-    "the last time counts": ((ROW, ROW | {"gainingUid": "y"}), Yielded("y", "tartu", int(NOW_S))),
-    "by a hub that did not say for whom": ((ROW | {"gainingUid": ""},), None),
-    "by a hub of before": (({k: v for k, v in ROW.items() if k != "gainingUid"},), None),
-    "at no time": ((ROW | {"at": "then"},), None),
-}
-
-
-@pytest.mark.parametrize("case", RECORDS)
-@pytest.mark.parametrize("epochs", [(), (epoch(),)], ids=["waits", "runs"])
-def test_for_whom_a_job_was_stopped_last(case, epochs):
-    rows, expected = RECORDS[case]
-
-    assert planned(job_view({"preemptions": list(rows)}), *epochs).yielded == expected
 
 
 def test_the_class_it_was_placed_for_is_that_of_its_last_epoch():
