@@ -161,6 +161,8 @@ class Yielded:
     site: str
     since_s: int
     """When it was asked to."""
+    gpu_class: str = ""
+    """Of what it gave up; empty: not known, or no GPUs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,8 +129,10 @@ def _promises(league: League) -> list[tuple[int, int, bool]]:
             for held in league.records[uid].held
             if held.holding.stopping and held.holding.site == yielded.site
         ]
-        for cell in leaving or _cells(league, gains, yielded):
-            found[cell, gains.row] = found.get((cell, gains.row), True) and not leaving
+        for cell in leaving or _cells(league, yielded):
+            # Where it may not go any more, others may, and it may have room made elsewhere.
+            if league.supply.cell_open[cell] and league.kinds.may_go(gains.kind, cell):
+                found[cell, gains.row] = found.get((cell, gains.row), True) and not leaving
     return [(*at, found[at]) for at in sorted(found)]
 
 
@@ -138,16 +140,17 @@ def _counts(league: League, gains: Record, yielded: Yielded) -> bool:
     """Whether a promise stands: a while, and until who gains has to yield itself."""
     own = gains.job.yielded
     is_new = own is None or own.since_s < yielded.since_s
-    return is_new and league.now_s - yielded.since_s < KEPT_S
+    # The leader before may have had a clock that was ahead.
+    return is_new and abs(league.now_s - yielded.since_s) < KEPT_S
 
 
-def _cells(league: League, gains: Record, yielded: Yielded) -> list[int]:
+def _cells(league: League, yielded: Yielded) -> list[int]:
+    """Where the room is: all over its site, where nobody knows of which class it was."""
     fleet = league.fleet
     if yielded.site not in fleet.site_index:
         return []
-    mine = fleet.cells_of_site[fleet.site_index[yielded.site]]
-    may = set(league.tariff.candidates(gains.kind).tolist())
-    return [cell for cell in mine if cell in may]
+    mine, name = fleet.cells_of_site[fleet.site_index[yielded.site]], yielded.gpu_class
+    return [cell for cell in mine if name in ("", fleet.cells[cell].gpu_class)]
 
 
 def _by_cell(found: Iterable[tuple[int, int]]) -> Promised:

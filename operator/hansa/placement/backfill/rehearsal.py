@@ -26,6 +26,7 @@ from hansa.placement.state.held_room import HeldRoom
 from hansa.placement.state.kernel_io.kernel_input import all_waiting
 from hansa.placement.state.league import League
 from hansa.placement.state.oversubscription import Oversubscription
+from hansa.placement.state.records import yielded_by
 
 MOST_ROUNDS = 4
 """What is left without some stops is rehearsed again; after so many times nothing is stopped."""
@@ -105,7 +106,8 @@ def _afterwards(
     promised: dict[str, Yielded] = {}
     for stop in stops:
         if stop.in_favour_of in reclaiming:
-            promised[stop.job_uid] = Yielded(stop.in_favour_of, stop.site, league.now_s)
+            victim = league.records[stop.job_uid]
+            promised[stop.job_uid] = yielded_by(victim, stop, league.fleet, league.now_s)
         left.setdefault(stop.job_uid, {})[stop.site] = stop.workers
     after = _copied(league, (*left, *(start.placement.job_uid for start in starts)))
     after.book(after.decision(starts=starts))

@@ -125,13 +125,19 @@ def amend(league: League, job: Job) -> bool:
 
 
 def with_record(league: League, job: Job) -> Job:
-    """A job with what it is known to have yielded, where it does not say itself.
+    """A job with what it is known to have yielded last, where it does not say so itself.
 
-    A stop is booked before anybody has written it down.
+    A stop is booked before anybody has written it down: till then the job tells of the one before,
+    and of no GPU class ever.
     """
-    if job.yielded is not None or job.uid not in league.yielded:
+    known, told = league.yielded.get(job.uid), job.yielded
+    if known is None:
         return job
-    return replace(job, yielded=league.yielded[job.uid])
+    if told is None or told.since_s < known.since_s:
+        return replace(job, yielded=known)
+    if (told.to, told.site, told.gpu_class) == (known.to, known.site, ""):
+        return replace(job, yielded=replace(told, gpu_class=known.gpu_class))
+    return job
 
 
 def is_guest(league: League, job: Job) -> bool:

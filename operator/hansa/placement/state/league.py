@@ -32,7 +32,7 @@ from hansa.placement.state.holdings import HoldingColumns
 from hansa.placement.state.open_sites import OpenSites
 from hansa.placement.state.oversubscription import Oversubscription, cell_of
 from hansa.placement.state.queue_columns import QueueColumns
-from hansa.placement.state.records import Held, Record
+from hansa.placement.state.records import Held, Record, yielded_by
 from hansa.placement.state.screening import Screening
 
 Preempted = tuple[int, str, str]
@@ -209,8 +209,7 @@ class League:
         holdings = tuple(held.holding for held in record.held)
         record.job = replace(record.job, holdings=holdings)
         if stop.in_favour_of:
-            yielded = Yielded(stop.in_favour_of, stop.site, self.now_s)
-            self.note_yielded(record, yielded)
+            self.note_yielded(record, yielded_by(record, stop, self.fleet, self.now_s))
 
     # News of time and jobs.
 

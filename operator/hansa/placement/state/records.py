@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hansa.model.snapshot import Holding, Job
+from hansa.model.plan import Stop
+from hansa.model.snapshot import Holding, Job, Yielded
+from hansa.placement.rules.fleet import Fleet
 from hansa.placement.rules.residency import Fault
 
 
@@ -33,3 +35,10 @@ class Record:
     held: list[Held] = field(default_factory=list)
     row: int = -1
     """Row in the columns of waiting jobs; -1 while it does not wait."""
+
+
+def yielded_by(victim: Record, stop: Stop, fleet: Fleet, now_s: int) -> Yielded:
+    """The victim's record of a stop that is made now."""
+    there = (held.cell for held in victim.held if held.holding.site == stop.site)
+    name = next((fleet.cells[cell].gpu_class for cell in there), "")
+    return Yielded(stop.in_favour_of, stop.site, now_s, name)
