@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hansa.api import meta
+from hansa.api import group, meta
 from tests.apiserver.crds.bases import BASES, DIGEST, LATE, UID
 from tests.apiserver.lock.lawful import LOCK
 from tests.residency_kit import EVERYWHERE, WORLD, stands_in
@@ -70,6 +70,11 @@ SAMPLES: dict[str, Sample] = {
         (f"ray@{DIGEST}", f"hansa.local:5000/lab/ray@{DIGEST}"),
         ("rayproject/ray:2.60.0", f"Ray@{DIGEST}", DIGEST, "ray@sha256:abc", "ray"),
     ),
+    group.TIME: Sample(
+        ("2026-05-01T12:00:00Z", "2026-05-01T12:00:00.25+02:00"),
+        ("2026-05-01T12:00:00", "2026-05-01t12:00:00z", "2026-05-01T24:00:00Z", "2026-W18-5", "now"),
+    ),
+    meta.TEXT: Sample(("", "a\nb", "\u00e9"), ("a\0b",)),
     meta.DAY: Sample(("2026-05-01",), ("2026", "1.5.2026", "2026-5-1")),
     meta.LOCAL_PATH: Sample(("", "digits/v1", "a" * 256), ("a b", "a;b", "~")),
     meta.NETWORK: Sample(
