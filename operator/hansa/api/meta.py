@@ -101,7 +101,7 @@ PATTERN_ADVICE = {
     TOLERANCE: "must be a decimal number in quotes, for example '0.001' or '1e-6'",
     DIGEST_IMAGE: "must name the image by digest, NAME@sha256:64 hex digits, for example"
     " ghcr.io/lab/train@sha256:…; a tag can be moved",
-    TEXT: "must not hold the character NUL (U+0000): no program can be given it",
+    TEXT: "must be text without the character NUL (U+0000): no program can be given it",
     LOCAL_PATH: "must be a folder or path of letters, digits, '.', '_', '-' and '/', for example screening/2025",
     HOST_NAME: "must be the name of a host, for example pypi.example.org",
     ADDRESS: "must be an address of IPv4 or IPv6, for example 192.0.2.7",

@@ -22,7 +22,9 @@ def api(control_plane: ControlPlane) -> Iterator[Api]:
     connection = Api(control_plane)
     for namespace in (NAMESPACE, CHANGES):
         # Nobody empties namespaces here, so they stay for the file that comes after.
-        code, said = connection.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        code, said = connection.call(
+            "POST", "/api/v1/namespaces", {"metadata": {"name": namespace}}
+        )
         assert code in {201, 409}, said
     yield connection
     for kind in KINDS:
