@@ -103,9 +103,9 @@ def _in_order(trial: Trial, rows: Ints, *, is_all: bool) -> Ints:
     return np.asarray(rows[np.lexsort((place[rows], borrows, others))])
 
 
-def _promised(league: League) -> set[int]:
-    """Rows for which room has been made by an earlier plan, and is not free yet."""
-    return {row for rows in league.held.gains.values() for row in rows}
+def _promised(league: League) -> dict[int, int]:
+    """Rows for which room has been made by an earlier plan, and is not free yet: in which cell."""
+    return {row: cell for cell, rows in league.held.gains.items() for row in rows}
 
 
 def _passed_over(league: League, rows: Ints, reached: int) -> Ints:
@@ -174,17 +174,20 @@ class _Search:
         self.trial.runtime_s = runtime_s
         cells = league.tariff.candidates(record.kind)
         usable = cells[league.supply.cell_open[cells] == 1]
-        soon = self._soon(record, usable) if self._freed else None
+        soon = self._soon(row, record, usable) if self._freed else None
+        soon = self._promised.get(row) if soon is None else soon
         if soon is not None:
             self.gaining[record.job.uid] = f"work at {_site(league, soon)} is stopping"
-        elif row in self._promised or self._is_to_be_patient(record):
+        elif self._is_to_be_patient(record):
             pass
         elif not self._stop_for(row, record, usable):
             self.hopeless[sort] = min(runtime_s, self.hopeless.get(sort, HUGE))
 
-    def _soon(self, record: Record, cells: Ints) -> int | None:
-        """The first cell where what is stopping leaves room, taken."""
-        freed = (cell for cell in cells.tolist() if cell in self._freed)
+    def _soon(self, row: int, record: Record, cells: Ints) -> int | None:
+        """The first cell where what is stopping leaves room, taken; where it was promised before all."""
+        own = self._promised.get(row)
+        freed = [cell for cell in cells.tolist() if cell in self._freed]
+        freed.sort(key=lambda cell: cell != own)
         return next((cell for cell in freed if self.trial.take(record, cell)), None)
 
     def _stop_for(self, row: int, record: Record, cells: Ints) -> bool:

@@ -114,3 +114,18 @@ def test_room_of_one_class_is_no_promise_of_another(mine: str, others: str):
     assert stopped(planner.replan(5000)) == ["v"]
     decided = planner.replan(5001, [JobArrived(replace(known(planner, "v"), holdings=()))])
     assert [(one.job_uid, one.gpu_class) for one in decided.placements] == [("j", mine)]
+
+
+def test_who_gains_is_told_of_the_node_where_its_own_room_is_made():
+    """``v1`` goes for ``k`` at ``b``, the cheaper of two where work stops: ``j`` is told of ``a``."""
+    runs = (held("v", gpus=4, since=4300), held("v1", "b", gpus=4, since=4300))
+    sites = (site("a", machines=(rack(gpus=4),)), site("b", price=2, machines=(rack(gpus=4),)))
+    waits = (job("j", gpus=4, institution="ua"), job("k", gpus=4, institution="ua", submitted_s=1))
+    planner = IncrementalPlanner(league(*runs, *waits, sites=sites, pool=SHARES))
+    first = planner.replan(5000)
+    where = {stop.in_favour_of: stop.site for stop in first.stops}
+    assert where.keys() == {"j", "k"}
+    for at_s in (5001, 5002):
+        planner = IncrementalPlanner(planner.snapshot())
+        said = {one.job_uid: one.message for one in planner.replan(at_s).waiting}
+        assert said == {uid: f"work at {name} is stopping" for uid, name in where.items()}
