@@ -10,18 +10,15 @@ import numpy as np
 
 from hansa.model.plan import Certificate, Plan
 from hansa.model.snapshot import Snapshot
-from hansa.placement.backfill import promises, rehearsal, reservations
+from hansa.placement.backfill import giving, promises, rehearsal
 from hansa.placement.explain import waiting
 from hansa.placement.explain.notices import notices
 from hansa.placement.explain.verdicts import verdicts as explain
-from hansa.placement.kernel import run
 from hansa.placement.kernel.gc_pause import quiet
 from hansa.placement.preemption import reclaim, unlawful
 from hansa.placement.pricing import certificate, shadow_prices
 from hansa.placement.state.decision import Decision
 from hansa.placement.state.expected_ends import Started
-from hansa.placement.state.kernel_io.kernel_input import all_waiting
-from hansa.placement.state.kernel_io.kernel_output import starts_of
 from hansa.placement.state.league import League
 
 __all__ = ["explain", "plan", "replan"]
@@ -41,31 +38,21 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
 
     ``is_told``: whether anybody wants to hear why jobs wait; without, ``waiting`` is empty.
 
-    1. End what may not go on. 2. Hold room for the largest blocked gangs. 3. Give out what is free
-    by share, rank and price. 4. Make room by shrinking and preemption for who is entitled to it
-    and, so the rehearsal, will have it. 5. Tell the others why they wait. 6. Prove how good it is.
+    1. End what may not go on. 2. Give room to whom it was promised, and hold room for the largest
+    blocked gangs. 3. Give out what is free by share, rank and price. 4. Make room by shrinking and
+    preemption for who is entitled to it and, so the rehearsal, will have it. 5. Tell the others why
+    they wait. 6. Prove how good it is.
     """
     rows, opening = np.flatnonzero(league.columns.waits), certificate.opening(league)
 
     ended = unlawful.unlawful(league)
 
-    served = promises.serve(league, promises.standing(league), is_compiled=is_compiled)
-    left = rows[~np.isin(rows, served.begun)] if len(served.begun) else rows
-    promised = promises.pending(league)
-    held = reservations.for_gangs(served.draft, left, promised)
-    draft = served.draft.draft(promises.shut(served.draft, held, promised))
+    given = giving.give_out(league, rows, is_compiled=is_compiled)
+    begun, cells, gpus, starts = given.begun, given.cells, given.gpus, given.starts
 
-    state, ranked = all_waiting(draft, left)
-    decided = run.run(state, is_priced=draft.tariff.is_priced, is_compiled=is_compiled)
-    others = ranked[decided.placed.job]
-    gpus = decided.placed.workers * draft.kinds.column("gpus")[draft.columns.kind[others]]
-    starts = (*served.starts, *starts_of(draft, decided, others))
-    begun = np.concatenate((served.begun, others))
-    cells = np.concatenate((served.cells, decided.placed.cell))
-    gpus = np.concatenate((served.gpus, gpus))
-
-    blocked = waiting.Blocked.after(state, ranked)
-    draft = draft.draft(promises.held_on(draft, draft.held, promised, set(begun.tolist())))
+    blocked = waiting.Blocked.after(given.state, given.ranked)
+    after = promises.held_on(given.draft, given.draft.held, given.promised, set(begun.tolist()))
+    draft = given.draft.draft(after)
     made_room = rehearsal.borne_out(
         draft,
         reclaim.make_room(draft, blocked, ended),
@@ -85,6 +72,6 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
         Plan(placements, stops, told, proof, notices(draft)),
         starts,
         held=made_room.held,
-        why=waiting.reasons(state.kinds),
+        why=waiting.reasons(given.state.kinds),
         passed_over=made_room.passed_over,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.decision import Start
 from hansa.placement.state.held_room import HeldRoom
 from hansa.placement.state.kernel_io.kernel_input import some_waiting
-from hansa.placement.state.kernel_io.kernel_output import starts_of
+from hansa.placement.state.kernel_io.kernel_output import gpus_of, starts_of
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
@@ -45,14 +46,22 @@ class Served:
     gpus: Ints
 
 
-def standing(league: League) -> Promised:
-    """Who waits for room that was made for it and is free now, and where."""
-    return _by_cell((cell, row) for cell, row, is_free in _promises(league) if is_free)
+class Made(NamedTuple):
+    """Who waits for room that others gave up for it, and where."""
+
+    standing: Promised
+    """All of it is free now."""
+    pending: Promised
+    """Somebody is still on the way out."""
 
 
-def pending(league: League) -> Promised:
-    """The same where somebody is still on the way out."""
-    return _by_cell((cell, row) for cell, row, is_free in _promises(league) if not is_free)
+def made(league: League) -> Made:
+    """The promises that count at this moment."""
+    found = _promises(league)
+    return Made(
+        _by_cell((cell, row) for cell, row, is_free in found if is_free),
+        _by_cell((cell, row) for cell, row, is_free in found if not is_free),
+    )
 
 
 def serve(league: League, promised: Promised, *, is_compiled: bool) -> Served:
@@ -74,9 +83,7 @@ def serve(league: League, promised: Promised, *, is_compiled: bool) -> Served:
         some = ranked[decided.placed.job]
         starts += starts_of(draft, decided, some)
         begun += some.tolist()
-        gpus += (
-            decided.placed.workers * draft.kinds.column("gpus")[draft.columns.kind[some]]
-        ).tolist()
+        gpus += gpus_of(draft, decided, some).tolist()
     return Served(
         draft.draft(HeldRoom.none(len(league.fleet.cells))),
         tuple(starts),

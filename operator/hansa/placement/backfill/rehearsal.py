@@ -16,14 +16,13 @@ import numpy as np
 
 from hansa.model.plan import Stop
 from hansa.model.snapshot import Job, Yielded
-from hansa.placement.backfill import promises, reservations
-from hansa.placement.kernel import packing, run
+from hansa.placement.backfill import giving
+from hansa.placement.kernel import packing
 from hansa.placement.preemption.reclaim import MadeRoom
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.decision import Start
 from hansa.placement.state.held_room import HeldRoom
-from hansa.placement.state.kernel_io.kernel_input import all_waiting
 from hansa.placement.state.league import League
 from hansa.placement.state.oversubscription import Oversubscription
 from hansa.placement.state.records import yielded_by
@@ -122,16 +121,9 @@ def _begun(after: League, *, is_compiled: bool) -> dict[str, int]:
     """UIDs of who starts in a full plan, and where."""
     # A small league is repriced with every full plan.
     after.prices = shadow_prices.solve_if_small(after) or after.prices
-    served = promises.serve(after, promises.standing(after), is_compiled=is_compiled)
-    rows = after.columns.waits.nonzero()[0]
-    rows = rows[~np.isin(rows, served.begun)]
-    draft = served.draft.draft(reservations.for_gangs(served.draft, rows))
-    state, ranked = all_waiting(draft, rows)
-    placed = run.run(state, is_priced=draft.tariff.is_priced, is_compiled=is_compiled).placed
-    begun = np.concatenate((served.begun, ranked[placed.job]))
-    cells = np.concatenate((served.cells, placed.cell))
-    uids = (after.columns.uids[row] for row in begun.tolist())
-    return dict(zip(uids, cells.tolist(), strict=True))
+    given = giving.give_out(after, np.flatnonzero(after.columns.waits), is_compiled=is_compiled)
+    uids = (after.columns.uids[row] for row in given.begun.tolist())
+    return dict(zip(uids, given.cells.tolist(), strict=True))
 
 
 def _as_left(job: Job, sites: dict[str, int]) -> Job:

@@ -30,7 +30,7 @@ MOST_CELLS = 256
 """Candidates looked at for one reservation, in order of choice."""
 
 
-def for_gangs(league: League, rows: Ints, promised: Iterable[int] = ()) -> HeldRoom:
+def for_gangs(league: League, rows: Ints, promised: Iterable[int]) -> HeldRoom:
     """Hold room for the gangs among the waiting ``rows`` that need it most, and nothing else.
 
     ``promised``: cells where room is being made for others.

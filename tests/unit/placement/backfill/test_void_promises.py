@@ -91,7 +91,7 @@ def test_a_leader_whose_clock_is_far_behind_keeps_no_promise(back_s: int, is_kep
     after = stopping().snapshot()
     jobs = tuple(replace(one, holdings=()) if one.uid == "v" else one for one in after.jobs)
     planner = IncrementalPlanner(replace(after, now_s=after.now_s - back_s, jobs=jobs))
-    assert bool(promises.standing(planner.league)) is is_kept
+    assert bool(promises.made(planner.league).standing) is is_kept
 
 
 @pytest.mark.parametrize(("mine", "others"), [(CLASS, OTHER), (OTHER, CLASS)])

@@ -37,6 +37,11 @@ def starts_of(league: League, decided: Decided, rows: Ints) -> tuple[Start, ...]
     return tuple(map(Start._make, zip(placements, placed.cell.tolist(), logs, strict=True)))
 
 
+def gpus_of(league: League, decided: Decided, rows: Ints) -> Ints:
+    """GPUs that each gang got. ``rows``: as above."""
+    return decided.placed.workers * league.kinds.column("gpus")[league.columns.kind[rows]]
+
+
 def _costs(league: League, decided: Decided, rows: Ints) -> list[int]:
     """Millionths of the currency for an hour of each gang; prices may be beyond a column's size."""
     cells, workers, kinds = decided.placed.cell, decided.placed.workers, league.columns.kind[rows]
