@@ -5,13 +5,17 @@ YAML's own readers take the last of two equal fields in silence: of two ``reside
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import yaml
 
+from hansa.errors import Terminal
 from hansa.ports import Manifest
 
+STDIN = "-"
 OF_THE_SERVER = (
     "managedFields",
     "resourceVersion",
@@ -41,6 +45,14 @@ class _Strict(yaml.SafeLoader):
 def read_documents(text: str | bytes | IO[str]) -> list[Any]:
     """Return the objects of a manifest, those of a List each; raises ``yaml.YAMLError`` or ``ValueError``."""
     return [*_unpacked(yaml.load_all(text, Loader=_Strict))]  # a SafeLoader
+
+
+def read_file(name: str) -> list[Any]:
+    """Return the objects of a file, or of standard input; raises ``Terminal`` where it cannot be read."""
+    try:
+        return read_documents(sys.stdin.read() if name == STDIN else Path(name).read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise Terminal(f"cannot read {name}: {error}") from error
 
 
 def read_one(text: str | bytes | IO[str]) -> Any:

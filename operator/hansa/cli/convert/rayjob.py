@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,21 +71,12 @@ def convert(documents: Iterable[object], choice: Choice) -> list[Conversion]:
     Raises:
         Terminal: naming the field that no AIJob can hold, or that must be given.
     """
-    held = [*_unpacked(documents)]
+    held = [document for document in documents if isinstance(document, dict)]
     maps = dict(map(_named, (one for one in held if one.get("kind") == "ConfigMap")))
     made = [_guarded(one, maps, choice) for one in held if one.get("kind") in SPEC]
     if not made:
         raise Terminal(f"no {', '.join(SPEC)} in this manifest")
     return made
-
-
-def _unpacked(documents: Iterable[object]) -> Iterator[Manifest]:
-    """Yield the objects of a manifest: ``kubectl get -o yaml`` prints several as one List."""
-    for document in documents:
-        if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
-            yield from _unpacked(document.get("items") or ())
-        elif isinstance(document, dict):
-            yield document
 
 
 def _named(config_map: Manifest) -> tuple[str, Mapping[str, str]]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec
@@ -16,7 +14,7 @@ from hansa.api.kinds import AIJOB
 from hansa.api.meta import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
-from hansa.cli.documents import as_sent, read_documents
+from hansa.cli.documents import as_sent, read_file
 from hansa.cli.jobs.naming import job_path
 from hansa.cli.jobs.wait import EXIT_TIMED_OUT, SECONDS, ending, has_ended, wait_for
 from hansa.errors import Terminal
@@ -25,7 +23,6 @@ from hansa.ports import Manifest
 if TYPE_CHECKING:
     from hansa.adapters.kube.client import KubeCluster
 
-STDIN = "-"
 MANAGER = "kubectl-hansa"
 
 
@@ -83,13 +80,8 @@ async def _submit(
 
 def read_jobs(filename: str) -> Iterator[Manifest]:
     """Yield the AIJobs of a file; raises ``Terminal`` naming the job, its field and what is wrong."""
-    try:
-        text = sys.stdin.read() if filename == STDIN else Path(filename).read_text()
-        documents = read_documents(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Terminal(f"cannot read {filename}: {error}") from error
     seen: set[tuple[str, str]] = set()
-    for document in documents:
+    for document in read_file(filename):
         job = _checked(filename, document)
         key = str(job["metadata"].get("namespace") or ""), job["metadata"]["name"]
         if key in seen:

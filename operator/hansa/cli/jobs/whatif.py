@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB
 from hansa.api.meta import API_VERSION
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say, show_table
-from hansa.cli.documents import read_documents
+from hansa.cli.documents import read_file
 from hansa.cli.jobs.explain import COLUMNS, node_lines
 from hansa.cli.league.snapshot import Observed, observe
 from hansa.errors import Terminal
@@ -37,7 +34,6 @@ from hansa.placement.whatif.explain_job import explain_job
 from hansa.ports import Manifest
 from hansa.reconcile.hub.nodes import micros
 
-_STDIN = "-"
 _ADDED = "what-if-"
 
 
@@ -131,11 +127,7 @@ def unknown(observed: Observed) -> Iterator[str]:
 
 def read_jobs(name: str) -> list[Manifest]:
     """Return the AIJobs of a manifest file; raises ``Terminal`` for anything else in it."""
-    try:
-        text = sys.stdin.read() if name == _STDIN else Path(name).read_text()
-        documents = read_documents(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Terminal(f"cannot read {name}: {error}") from error
+    documents = read_file(name)
     for document in documents:
         if not isinstance(document, dict) or not _is_job(document):
             raise Terminal(f"{name}: only {API_VERSION} AIJobs with a name can be tried")

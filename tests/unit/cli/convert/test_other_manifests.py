@@ -6,9 +6,11 @@ What has a place in an AIJob is taken, what has none is named, and a refusal say
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from hansa.api.aijob import AIJobSpec
 from hansa.cli.convert.rayjob import Choice
+from hansa.cli.documents import read_documents
 from hansa.errors import Terminal
 from tests.unit.cli.convert.rayjobs import CHOICE, IMAGE, group, made, pod, rayjob
 
@@ -25,7 +27,7 @@ def asking(**limits):
 @pytest.mark.parametrize("kind", ["List", "RayJobList"])
 def test_what_kubectl_prints_of_several_is_read(kind):
     listed = {"apiVersion": "v1", "kind": kind, "items": [rayjob(), rayjob()]}
-    assert made(listed).job == made(rayjob()).job
+    assert made(*read_documents(yaml.safe_dump(listed))).job == made(rayjob()).job
 
 
 CARDS = (
