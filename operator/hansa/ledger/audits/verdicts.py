@@ -80,16 +80,13 @@ class Verdicts:
 
     def is_judged_alone(self, run: str) -> bool:
         """Tell whether a run's own audit says more of it than what its node did elsewhere; it may be under way."""
-        said = self._own(run)
+        said = _audit_of(self._book, self._facts, run)
         found = said.get(b.VERDICT, {}).get("verdict")
         return b.DUE in said and found != Verdict.INCONCLUSIVE
 
     def doubtful(self, uids: Container[str]) -> dict[str, list[int]]:
         """Return of jobs which runs nobody should rely on: see ``doubtful_runs``."""
         return doubtful_runs(self._book, self._facts, uids)
-
-    def _own(self, run: str) -> dict[str, b.Body]:
-        return _audit_of(self._book, self._facts, run)
 
     def _signed(self, case: Case, close: Close, now_s: int) -> Mapping[str, object]:
         """Return the verdict as an in-toto statement in a DSSE envelope."""
