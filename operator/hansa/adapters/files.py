@@ -37,11 +37,11 @@ class FileStore:
 
     def identity(self) -> str:
         """Return what these files are known by: drawn the first time, and kept among them."""
-        known = self.read(_IDENTITY)
-        if known is None:
-            known = os.urandom(16).hex().encode()
-            self.write(_IDENTITY, known)
-        return known.decode(errors="replace").strip()
+        known = (self.read(_IDENTITY) or b"").decode(errors="replace").strip()
+        if not known:
+            known = os.urandom(16).hex()
+            self.write(_IDENTITY, known.encode())
+        return known
 
     def read(self, path: str) -> bytes | None:
         """Return a file whole, or None where there is none."""

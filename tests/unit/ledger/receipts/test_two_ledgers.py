@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def test_a_ledger_that_has_lost_its_files_begins_no_second_log(tmp_path: Path):
     with pytest.raises(Terminal, match="put them back"):
         ledger(url, tmp_path / "first")
     assert not (tmp_path / "first/log/checkpoint").exists()
+
+
+@pytest.mark.parametrize("spoilt", ["", "\n"], ids=["emptied", "blank"])
+def test_a_log_that_has_lost_its_identity_is_another_one(tmp_path: Path, spoilt: str):
+    url = with_receipts(f"sqlite:///{tmp_path}/books.db")
+    ledger(url, tmp_path / "first")
+    # The first holds its own.
+    shutil.copytree(tmp_path / "first", tmp_path / "copy")
+    (tmp_path / "copy/log/identity").write_text(spoilt)
+    with pytest.raises(Terminal, match="is in other files"):
+        ledger(url, tmp_path / "copy")
 
 
 @pytest.mark.parametrize(("receipts", "fault"), {2: "SplitView", 3: "BadProof"}.items())
