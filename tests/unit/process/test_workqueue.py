@@ -104,6 +104,17 @@ async def test_a_key_that_is_put_back_waits_in_its_lane_behind_what_is_better():
     assert not queue.tidies("tidy")
 
 
+async def test_a_key_that_is_put_back_gains_no_lane_by_it():
+    queue = WorkQueue()
+    queue.add("a", NORMAL)
+    assert await taken(queue) == "a"
+
+    queue.put_back("a")
+    queue.add("grant", URGENT)
+
+    assert [await taken(queue) for _ in range(3)] == ["grant", "a", None]
+
+
 async def test_a_failed_key_comes_back_later_each_time_until_it_is_done(monkeypatch):
     queue, pauses = WorkQueue(first_retry_s=1.0), []
     monkeypatch.setattr(queue, "add_later", lambda key, pause_s: pauses.append((key, pause_s)))

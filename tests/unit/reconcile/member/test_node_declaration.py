@@ -6,7 +6,7 @@ import pytest
 
 from hansa.api.memberpolicy import MemberPolicyStatus
 from hansa.api.sovereignnode import SovereignNodeStatus
-from hansa.api.workgrant import WorkGrantStatus
+from hansa.api.workgrant import GRANT_FORMAT, WorkGrantStatus
 from hansa.grants.reasons import MemberReason, Objection
 from hansa.reconcile.conditions import StatedCondition, merged
 from hansa.reconcile.member import grant_status
@@ -171,6 +171,11 @@ NODE_SAID = {
         "Ready: x",
     ),
 }
+
+
+def test_an_agent_says_which_grants_it_reads():
+    """Left out, it would read those of the first format alone, as the API has it."""
+    assert declaration()["grantFormat"] == GRANT_FORMAT
 
 
 @pytest.mark.parametrize(("node", "note"), NODE_SAID.values(), ids=NODE_SAID)
