@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from e2e.testbed.addons import kwok
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster import audit
 from e2e.testbed.cluster.controlplane import ControlPlane
@@ -22,7 +23,6 @@ from e2e.testbed.host.processes import Process
 from e2e.testbed.host.progress import Progress
 from e2e.testbed.league import agents, founding
 from e2e.testbed.league.agents import HUB_USER, Host
-from e2e.testbed.providers.simulated import stages
 from hansa.api.meta import GROUP
 from hansa.reconcile.member import canaries
 
@@ -150,14 +150,8 @@ def _furnish(
 
 def _start_kwok(host: Host, jurisdiction: str, site: ControlPlane, binaries: Binaries) -> Process:
     config = host.folder / f"{jurisdiction}-kwok.yaml"
-    config.write_text(stages(binaries.source_of("kwok"), rayjobs=False))
-    argv: list[str | Path] = [
-        binaries["kwok"],
-        f"--kubeconfig={site.kubeconfig}",
-        f"--config={config}",
-        "--manage-all-nodes=true",
-        "--node-lease-duration-seconds=40",
-    ]
+    config.write_text(kwok.stages(binaries.source_of("kwok"), rayjobs=False))
+    argv = kwok.command(binaries, site.kubeconfig, config)
     return host.start(f"kwok-{jurisdiction}", argv, {})
 
 

@@ -60,6 +60,12 @@ def load_example(file: str, image: str) -> Manifest:
     return loaded
 
 
+def load_examples(image: str) -> dict[tuple[str, str], Manifest]:
+    """Return every job of ``docs/examples`` by (namespace, name)."""
+    found = (load_example(path.name, image) for path in sorted(EXAMPLES.glob("*.yaml")))
+    return {(job["metadata"]["namespace"], job["metadata"]["name"]): job for job in found}
+
+
 def apply(hub: Cluster, file: str, image: str) -> Applied:
     """Apply one example and return what the API server made of it."""
     return apply_manifest(hub, load_example(file, image), file=file)

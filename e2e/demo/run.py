@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from e2e.demo.account import Account
-from e2e.demo.audit import Allowed, Finding, examine, read_audit_log
+from e2e.demo.audit import Finding, examine, read_audit_log
 from e2e.demo.league import INSTITUTIONS, League
 from e2e.demo.report import JobOutcome, Report
 from e2e.demo.settlement import set_off, settle
 from e2e.demo.simulated import SimulatedLeague
-from e2e.demo.story import Scene, tell
+from e2e.demo.story import Scene, places, tell
 from e2e.demo.verification.chapter import CHEAT, Chapter
 from e2e.testbed.addons.prometheus import Prometheus
 from e2e.testbed.build.binaries import cache_root
@@ -116,9 +116,28 @@ PROVIDERS = {"local": running_league, "simulated": simulated_league}
 
 
 def run_story(running: Running) -> tuple[list[JobOutcome], Finding, tuple[Account, ...]]:
-    """Tell the story, settle what its jobs cost, and examine every pod creation of every member."""
+    """Tell the story, settle what its jobs cost, and examine every pod creation of every member.
+
+    A story that fails is examined as well, and its error carries what was found.
+    """
+    league, scene = running.league, scene_of(running)
+    try:
+        outcomes = tell(scene)
+        if running.prometheus is not None:
+            running.prometheus.refresh()
+        ended = [job.full_name for job in outcomes if job.outcome in {"Succeeded", "Failed"}]
+        accounts = settle(league.books, scene.progress, ended, partial(node_key, league.hub))
+        set_off(league.books, scene.progress, list(INSTITUTIONS.values()), ended[-1])
+    except Exception as error:
+        error.add_note(in_words(audit(scene)))
+        raise
+    return outcomes, audit(scene), accounts
+
+
+def scene_of(running: Running) -> Scene:
+    """Return what the story needs of a running league."""
     league = running.league
-    scene = Scene(
+    return Scene(
         hub=league.hub,
         members=league.members,
         policies=league.policies,
@@ -129,13 +148,21 @@ def run_story(running: Running) -> tuple[list[JobOutcome], Finding, tuple[Accoun
         real_pods=running.testbed.pods == "real",
         verification=running.verification,
     )
-    outcomes, allowed = tell(scene)
-    if running.prometheus is not None:
-        running.prometheus.refresh()
-    ended = [job.full_name for job in outcomes if job.outcome in {"Succeeded", "Failed"}]
-    accounts = settle(league.books, scene.progress, ended, partial(node_key, league.hub))
-    set_off(league.books, scene.progress, list(INSTITUTIONS.values()), ended[-1])
-    return outcomes, audit(league.members, allowed), accounts
+
+
+def faults(finding: Finding, left: Sequence[str], *, real_pods: bool) -> list[str]:
+    """Return what a told story must not leave: pods outside, things behind, or logs that show nothing."""
+    wrong = [f"{one.placed}: {one.why}" for one in finding.outside]
+    wrong += [f"left behind: {one}" for one in left]
+    if real_pods and not finding.bound:
+        wrong.append("the audit logs bind no pod of a job to a machine, so they show nothing")
+    return wrong
+
+
+def in_words(found: Finding) -> str:
+    """Return one line on what the audit logs say, and a line for each pod outside."""
+    counts = f"{found.of_jobs} of {found.examined} pods were work; outside: {len(found.outside)}"
+    return "\n".join([counts, *(f"{one.placed}: {one.why}" for one in found.outside)])
 
 
 def node_key(hub: Cluster, node: str) -> str:
@@ -143,12 +170,11 @@ def node_key(hub: Cluster, node: str) -> str:
     return str(hub.get("sovereignnode", node)["spec"]["releaseKey"])
 
 
-def audit(members: Mapping[str, Cluster], allowed: Mapping[str, Allowed]) -> Finding:
+def audit(scene: Scene) -> Finding:
     """Merge the members' audit logs and judge every pod creation and binding in them."""
-    placed = (
-        one for name, member in members.items() for one in read_audit_log(name, member.audit_log)
-    )
-    return examine(placed, allowed)
+    logs = {name: member.audit_log for name, member in scene.members.items()}
+    placed = (one for name, log in logs.items() for one in read_audit_log(name, log))
+    return examine(placed, places(scene))
 
 
 def next_commands(running: Running) -> str:
@@ -203,6 +229,6 @@ def demo(
         return report
     left = remains(recorded) if recorded else [f"no record of {name}"]
     console.print(f"{LEFT_NOTICE}: {', '.join(left) or 'nothing'}.")
-    if finding.outside or left:
-        raise AssertionError(f"outside residency: {finding.outside}; left behind: {left}")
+    if wrong := faults(finding, left, real_pods=running.testbed.pods == "real"):
+        raise AssertionError("; ".join(wrong))
     return report

@@ -45,8 +45,8 @@ class Scene:
     """None where pods are simulated: there are no results to compare."""
 
 
-def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, Allowed]]:
-    """Run all jobs; return the outcomes of the first five and every job's allowed sets by uid."""
+def tell(scene: Scene) -> list[JobOutcome]:
+    """Run all jobs; return the outcomes of the first five."""
     if scene.verification is not None:
         scene.verification.begin()
     first = [jobs.apply(scene.hub, file, scene.image) for file in (SCREENING, NOWHERE, REFUSED)]
@@ -66,13 +66,22 @@ def tell(scene: Scene) -> tuple[list[JobOutcome], dict[str, Allowed]]:
     unattended = jobs.apply(scene.hub, UNATTENDED, scene.image)
     with scene.progress.step("job 5: the hub is stopped while it runs"):
         outcomes[UNATTENDED] = _unattended(scene, unattended)
-    applied = [screening, digits, nowhere, refused, unattended]
-    allowed = {job.uid: _places(scene, job) for job in applied}
-    if scene.verification is not None:
-        allowed |= {job.uid: _places(scene, job) for job in scene.verification.jobs}
-        # The same work once more: the same law.
-        allowed |= {audit: allowed[job] for audit, job in scene.verification.audits.items()}
-    return [outcomes[job.file] for job in applied], allowed
+    return [outcomes[file] for file in (SCREENING, DIGITS, NOWHERE, REFUSED, UNATTENDED)]
+
+
+def places(scene: Scene) -> dict[str, Allowed]:
+    """Return where each job that the hub has may be, by uid; also in the middle of the story.
+
+    What a job may do its example says, and of an audit the example of the job that it runs again.
+    """
+    examples = jobs.load_examples(scene.image)
+    found = {}
+    for job in scene.hub.get("aijobs", "--all-namespaces")["items"]:
+        meta, audit = job["metadata"], job["spec"].get("audit", {})
+        manifest = examples.get((meta["namespace"], audit.get("of", meta["name"])))
+        if manifest is not None:
+            found[meta["uid"]] = _places(scene, manifest)
+    return found
 
 
 def _nowhere(scene: Scene, job: Applied) -> JobOutcome:
@@ -128,14 +137,13 @@ def _unattended(scene: Scene, job: Applied) -> JobOutcome:
     return _succeeds(scene, job, at="tartu")
 
 
-def _allowed(scene: Scene, job: Applied) -> tuple[str, ...]:
-    manifest = jobs.load_example(job.file, scene.image)
+def _allowed(scene: Scene, manifest: Manifest) -> tuple[str, ...]:
     nodes: Sequence[Manifest] = scene.hub.get("sovereignnodes")["items"]
     return allowed_nodes(manifest, nodes, scene.policies)
 
 
-def _places(scene: Scene, job: Applied) -> Allowed:
-    manifest, nodes = jobs.load_example(job.file, scene.image), _allowed(scene, job)
+def _places(scene: Scene, manifest: Manifest) -> Allowed:
+    nodes = _allowed(scene, manifest)
     machines = {
         (name, machine)
         for name in nodes
@@ -147,7 +155,7 @@ def _places(scene: Scene, job: Applied) -> Allowed:
 
 
 def _outcome(scene: Scene, job: Applied, told: Manifest) -> JobOutcome:
-    return jobs.outcome_of(job, told, _allowed(scene, job))
+    return jobs.outcome_of(job, told, _allowed(scene, jobs.load_example(job.file, scene.image)))
 
 
 def _check(fact: bool, otherwise: str) -> None:  # noqa: FBT001  # an assertion with a sentence

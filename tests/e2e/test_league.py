@@ -11,8 +11,10 @@ import pytest
 
 from e2e.demo.jobs import ENDED, JOB_S, apply_manifest, condition, finished, holds, wait_for
 from e2e.demo.report import Report
-from e2e.demo.run import run_story, running_league
-from e2e.testbed.host.clock import elapsed_s, wait_until
+from e2e.demo.run import audit, run_story, running_league, scene_of
+from e2e.testbed.addons.kwok import PLAYED
+from e2e.testbed.cluster.readiness import wait_service_account
+from e2e.testbed.host.clock import TIMEOUT, elapsed_s, wait_until
 from e2e.testbed.host.processes import ProcessDiedError
 from e2e.testbed.host.progress import Progress
 from e2e.testbed.league.founding import SYSTEM
@@ -155,6 +157,31 @@ def test_no_pod_was_created_outside_residency(told, record_property):
     assert finding.outside == ()
     assert finding.of_jobs >= 2 * RUNS, "each run has a head and a worker at least"
     assert 2 * RUNS <= finding.bound <= finding.of_jobs
+
+
+def test_the_audit_sees_a_pod_on_the_machine_abroad(told, request):
+    """What the story must never do is done by hand: the machine is there, and takes what no rule keeps at home."""
+    running, *_ = told
+    hub, tartu = running.league.hub, running.testbed.sites["tartu"]
+    uid = hub.get("aijob", "screening", "-n", "hospital")["metadata"]["uid"]
+    space = f"aij-{uid.replace('-', '')}-e9"
+    meta = {"name": "astray", "namespace": space, "labels": {"hansa.dev/job-uid": uid}}
+    pod = {
+        "containers": [{"name": "ray", "image": running.image}],
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+        "nodeSelector": {PLAYED: "true"},
+    }
+    request.addfinalizer(lambda: tartu.kubectl("delete", "namespace", space, "--wait=false"))
+    tartu.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
+    wait_service_account(tartu, space)
+    tartu.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod})
+    tartu.kubectl("wait", "pod/astray", "-n", space, "--for=condition=PodScheduled", TIMEOUT)
+
+    found = audit(scene_of(running))
+
+    assert [one.why for one in found.outside] == [
+        "machine tartu-abroad is outside the job's places"
+    ]
 
 
 def test_every_finished_job_was_receipted_billed_and_checked_offline(told, record_property):

@@ -62,8 +62,6 @@ class Chapter:
     """On the machines of the member that cheats."""
     set_ledger: SetLedger
     jobs: list[Applied] = field(default_factory=list)
-    audits: dict[str, str] = field(default_factory=dict)
-    """uid of each audit → uid of the job that it ran again."""
     found: tuple[Audited, ...] = ()
     _level: str = ""
     _before: dict[str, Fraction] = field(default_factory=dict)
@@ -120,8 +118,6 @@ class Chapter:
         honest, faked = (jobs.read(self.hub, job) for job in self.jobs)
         every = self.hub.get("aijobs", "-n", self.jobs[0].namespace)["items"]
         audits = [one for one in every if "audit" in one["spec"] and jobs.holds(one, "Succeeded")]
-        uids = {job.name: job.uid for job in self.jobs}
-        self.audits = {one["metadata"]["uid"]: uids[one["spec"]["audit"]["of"]] for one in audits}
         now = self.books.accounts(self._institution())
         return Seen(
             honest,

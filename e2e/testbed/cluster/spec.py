@@ -27,6 +27,8 @@ class SiteSpec:
     gpus: Gpus | None = None
     machines: int = 1
     labels: Mapping[str, str] = field(default_factory=dict)
+    abroad: str = ""
+    """Jurisdiction of one more machine, which KWOK plays: the scheduler may bind there, nothing runs there."""
     kuberay: bool = False
     cpus: int = 4
     """CPUs a simulated machine claims; a local one shows the host's."""
@@ -52,7 +54,7 @@ class SiteSpec:
 
 LEAGUE = (
     SiteSpec(HUB),
-    SiteSpec("tartu", "EE", Gpus("NVIDIA-GeForce-RTX-4090", 24564, 4), kuberay=True),
+    SiteSpec("tartu", "EE", Gpus("NVIDIA-GeForce-RTX-4090", 24564, 4), kuberay=True, abroad="FI"),
     SiteSpec("riga", "LV", Gpus("NVIDIA-GeForce-RTX-3090", 24576, 4), kuberay=True),
     SiteSpec("lisbon", "PT", Gpus("NVIDIA-L40S", 46068, 4), kuberay=True),
 )

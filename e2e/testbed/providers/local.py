@@ -34,6 +34,7 @@ PROGRAMS = (
     "kubelet",
     "kube-proxy",
     "kubectl",
+    "kwok",
     "coredns",
     "helm",
     "manager",

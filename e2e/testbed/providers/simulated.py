@@ -9,15 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from e2e.testbed.addons import kuberay, second_lock
+from e2e.testbed.addons import kuberay, kwok, second_lock
 from e2e.testbed.build.binaries import Binaries, cache_root
 from e2e.testbed.cluster.cluster import Cluster
 from e2e.testbed.cluster.controlplane import ControlPlane
-from e2e.testbed.cluster.spec import SiteSpec
 from e2e.testbed.host import processes
 from e2e.testbed.host.clock import TIMEOUT
 from e2e.testbed.host.processes import MARKER, Process
@@ -55,21 +52,17 @@ class SimulatedSite(Cluster):
         if self.spec.kuberay:
             kuberay.install_crds(self, binaries)
         config = folder / "kwok.yaml"
-        config.write_text(stages(binaries.source_of("kwok"), rayjobs=self.spec.kuberay))
+        config.write_text(kwok.stages(binaries.source_of("kwok"), rayjobs=self.spec.kuberay))
         processes.start(
             "kwok",
-            [
-                binaries["kwok"],
-                f"--kubeconfig={self._player()}",
-                f"--config={config}",
-                "--manage-all-nodes=true",
-                "--node-lease-duration-seconds=40",
-            ],
+            kwok.command(binaries, self._player(), config),
             log=folder / "kwok.log",
             env={MARKER: marker},
             die_with_parent=die_with_parent,
         )
-        self.apply(*(node_manifest(self.spec, i) for i in range(self.spec.machines)))
+        self.apply(*(kwok.machine(self.spec, i) for i in range(self.spec.machines)))
+        if self.spec.abroad:
+            self.apply(kwok.machine_abroad(self.spec))
 
     def _player(self) -> Path:
         """Return KWOK's identity: it plays KubeRay, and the second lock goes by the name."""
@@ -129,30 +122,3 @@ class SimulatedTestbed(Provider[SimulatedSite]):
         with self.progress.step("nodes ready"):
             for site in self.sites.values():
                 site.wait_nodes()
-
-
-def node_manifest(spec: SiteSpec, index: int) -> dict[str, Any]:
-    """Return a node that KWOK plays."""
-    capacity = {"cpu": str(spec.cpus), "memory": f"{spec.memory_gib}Gi", "pods": "200"}
-    if spec.gpus:
-        capacity["nvidia.com/gpu"] = str(spec.gpus.count)
-    labels = {"kubernetes.io/arch": "amd64"} | spec.node_labels()
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": f"{spec.name}-{index}", "labels": labels},
-        "status": {"capacity": capacity, "allocatable": capacity},
-    }
-
-
-def stages(kwok_source: Path, *, rayjobs: bool) -> str:
-    """Return KWOK's configuration: its own fast stages, and a RayJob's status if wanted."""
-    folder = kwok_source / "kustomize" / "stage"
-    names = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
-    files = [p for name in names for p in sorted((folder / name).glob("*.yaml"))]
-    texts = [p.read_text() for p in files if p.name != "kustomization.yaml"]
-    if rayjobs:
-        texts.append(
-            resources.files("e2e.testbed.providers").joinpath("rayjob-stages.yaml").read_text()
-        )
-    return "\n---\n".join(texts)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from e2e.testbed.addons import kwok
 from e2e.testbed.addons.coredns import coredns_manifests
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.build.layers import Image
@@ -57,6 +58,17 @@ class Site(Cluster):
             Node(machine, self.control_plane, self._binaries).start(
                 template, self.spec.node_labels()
             )
+        if self.spec.abroad:
+            self._play_abroad()
+
+    def _play_abroad(self) -> None:
+        """Have a machine under another law played: a pod that no rule keeps at home can be bound there."""
+        first, admin = self.machines[0], self.control_plane.kubeconfig
+        config = first.folder / "kwok.yaml"
+        config.write_text(kwok.stages(self._binaries.source_of("kwok"), rayjobs=False))
+        argv = kwok.command(self._binaries, admin, config, only=f"{kwok.PLAYED}=true")
+        first.run("kwok", argv)
+        self.apply(kwok.machine_abroad(self.spec))
 
     def wait_nodes(self) -> None:
         """Return once every node is ready and offers the GPUs it declares."""

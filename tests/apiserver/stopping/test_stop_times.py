@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from e2e.testbed.addons import kuberay, second_lock
+from e2e.testbed.addons import kuberay, kwok, second_lock
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_service_account
 from e2e.testbed.cluster.spec import Gpus, SiteSpec
 from e2e.testbed.host import processes
 from e2e.testbed.host.clock import TIMEOUT
-from e2e.testbed.providers.simulated import node_manifest, stages
 from hansa.reconcile.member.run_request import RESOLVER
 from tests.apiserver.guard import hung_agents
 from tests.apiserver.guard.kit import NAMESPACES, SYSTEM, guarding
@@ -59,7 +58,7 @@ JOB = job_spec(
 
 def hollow_kubelet(source: Path) -> str:
     """Return how KWOK plays pods: they come up at once, and go when their time is up."""
-    played = stages(source, rayjobs=False)
+    played = kwok.stages(source, rayjobs=False)
     before, after = played.split("  name: pod-delete\n", 1)
     spec, rest = after.split("  next:\n", 1)
     return before + "  name: pod-delete\n" + spec + GRACE + "  next:\n" + rest
@@ -84,15 +83,15 @@ def member_plane(
         identity = plane.kubeconfig_for(second_lock.KUBERAY, second_lock.MASTERS)
         operator = (f"-kubeconfig={identity}", "-enable-leader-election=false")
         operator += ("-metrics-addr=0", "-health-probe-bind-address=0", "-reconcile-concurrency=8")
-        kwok = (f"--kubeconfig={plane.kubeconfig}", f"--config={folder / 'kwok.yaml'}")
-        kwok += ("--manage-all-nodes=true", "--node-lease-duration-seconds=40")
+        programs = {
+            "kwok": kwok.command(binaries, plane.kubeconfig, folder / "kwok.yaml"),
+            "kuberay": [binaries["manager"], *operator],
+        }
         started = [
-            processes.start(
-                name, [binaries[program], *argv], log=folder / f"{name}.log", die_with_parent=True
-            )
-            for name, program, argv in (("kwok", "kwok", kwok), ("kuberay", "manager", operator))
+            processes.start(name, argv, log=folder / f"{name}.log", die_with_parent=True)
+            for name, argv in programs.items()
         ]
-        plane.apply(*(node_manifest(SITE, number) for number in range(SITE.machines)))
+        plane.apply(*(kwok.machine(SITE, number) for number in range(SITE.machines)))
         plane.kubectl("wait", "node", "--all", "--for=condition=Ready", TIMEOUT)
         yield plane
         processes.check_alive(started, folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.testbed.addons import kwok
 from e2e.testbed.addons.coredns import coredns_manifests
 from e2e.testbed.addons.helm import upgrade_args
 from e2e.testbed.addons.prometheus import targets_of
@@ -14,7 +15,6 @@ from e2e.testbed.cluster.spec import HUB, LEAGUE, Gpus, SiteSpec
 from e2e.testbed.machines.network import Plan
 from e2e.testbed.machines.node import cni_config, kubelet_config
 from e2e.testbed.providers.kind import kind_config, kind_site
-from e2e.testbed.providers.simulated import node_manifest
 
 TARTU = next(spec for spec in LEAGUE if spec.name == "tartu")
 
@@ -65,7 +65,7 @@ def test_pods_get_addresses_of_their_own_machine():
 
 
 def test_simulated_nodes_offer_their_gpus():
-    node = node_manifest(TARTU, 0)
+    node = kwok.machine(TARTU, 0)
 
     assert node["status"]["allocatable"]["nvidia.com/gpu"] == "4"
     assert node["metadata"]["labels"] == {"kubernetes.io/arch": "amd64"} | TARTU.node_labels()
