@@ -92,10 +92,11 @@ def page() -> str:
 
 
 def _summary(said: Mapping[str, int]) -> str:
+    beside = said["refused_by_judge"] - said["refused_by_judge_as_a_field"]
     return (
-        f"{said['escapes']} ways out. The judge refuses {said['refused_by_judge']} of them as a grant:"
-        f" {said['refused_by_judge_as_a_field']} as a field of a job, the others as an object put beside"
-        f" it. The second lock refuses all {said['refused_by_lock']}.\n"
+        f"{said['escapes']} ways out. The second lock refuses all {said['refused_by_lock']}. The judge refuses"
+        f" {said['refused_by_judge']} of them as a grant: {said['refused_by_judge_as_a_field']} each as a field of a job, and"
+        f" {beside} as an object put beside it, which shows one thing {beside} times: a job has no `objects`.\n"
     )
 
 
