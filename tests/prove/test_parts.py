@@ -101,6 +101,13 @@ def test_violations_are_those_of_all_parts(programs, proved):
     assert (code, figures["violations"]) == (1, 5)
 
 
+def test_a_model_that_differs_compares_nothing(programs, proved):
+    programs.failing = {runs.MODEL}
+    code, figures, wrong = proved("--only", "model")
+    assert (code, figures["model_operations"]) == (1, None)
+    assert "x: they differ" in wrong
+
+
 PLANS = {
     "a kind that nobody played": ({"plans": {**runs.PLANS, "stale": 0}}, "0 of 60 plans: stale"),
     "a kind left out": ({"plans": {"stale": 99}}, "0 of 40 plans: unobserved"),
