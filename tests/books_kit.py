@@ -6,9 +6,10 @@ at any statement rolls the step back, and it is played again. After each step bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event
@@ -67,7 +68,7 @@ class Model:
         return Claim(name, use.institution, use.provider, use.amount, use.currency, held)
 
 
-def model_step(model: Model, step: tuple[object, object]) -> None:
+def model_step(model: Model, step: tuple[Any, Any]) -> None:
     """Play a step on the model."""
     kind, what = step
     if kind == "record":
@@ -123,7 +124,7 @@ def pledge(number: int, name: str) -> Claim:
     return Claim(digest(f"b{number}"), name, KITTY, 1000 + number, "EUR")
 
 
-def real_step(writer: LedgerWriter, step: tuple[object, object], now_ms: int) -> None:
+def real_step(writer: LedgerWriter, step: tuple[Any, Any], now_ms: int) -> None:
     """Play a step on the books."""
     kind, what = step
     if kind == "record":
@@ -164,7 +165,7 @@ def crash_at(engine: Engine, statement: int) -> Iterator[None]:
         event.remove(engine, "commit", commit)
 
 
-def play(engine: Engine, history: list[tuple[tuple[object, object], int]]) -> None:
+def play(engine: Engine, history: list[tuple[tuple[Any, Any], int]]) -> None:
     """Play a history with its crashes; after each step the books are the model's, and in order."""
     writer, reader = LedgerWriter(engine, holdback_bp=HOLDBACK_BP), LedgerReader(engine)
     model = Model()
@@ -186,7 +187,7 @@ def play(engine: Engine, history: list[tuple[tuple[object, object], int]]) -> No
     _check_reader(reader, model)
 
 
-def _moved(balances: object) -> dict[object, int]:
+def _moved(balances: Mapping[Any, int]) -> dict[Any, int]:
     return {key: micros for key, micros in balances.items() if micros}
 
 

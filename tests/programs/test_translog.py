@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -215,7 +216,7 @@ def test_a_policy_means_the_same_to_the_library(ask, case):
     assert (wrong == "") is enough
 
 
-SIGNERS = {
+SIGNERS: dict[str, tuple[Any, ...]] = {
     "Ed25519": (
         KeyType.COSIGNATURE_ED25519,
         Ed25519PrivateKey.from_private_bytes(bytes(range(32))),

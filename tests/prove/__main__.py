@@ -1,13 +1,17 @@
 """``make prove``: seeds of the simulation, faults on real servers, deliberate defects, the lock; JSON last.
 
-What was not run in this invocation is null, with the reason under ``not_run``: nothing is made up.
+What was not run in this invocation is null, with the reason under ``not_run``: nothing is made up. What was
+asked for and is null is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import operator
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,11 +22,10 @@ from tests.prove.defects.table import DEFECTS
 from tests.prove.sensitivity import measure
 
 SEEDS_OF = 1 << 32
-Figures = dict[str, Any]
 ORDER = (
     *("simulation_seeds", "site_hours", "crash_points", "plans", "escapes", "refused_by_judge"),
-    *("refused_by_lock", "hostile_grants", "agent_deaths", "defects", "defects_caught"),
-    *("model_operations", "violations", "stop_p99_s"),
+    *("refused_by_judge_as_a_field", "refused_by_lock", "hostile_grants", "agent_deaths"),
+    *("defects", "defects_caught", "model_operations", "violations", "stop_p99_s"),
 )
 
 
@@ -30,19 +33,42 @@ def main() -> int:
     """Run the parts asked for; the exit code is 1 where anything is not as it must be."""
     asked = _arguments()
     base = asked.base if asked.base is not None else _drawn()
-    figures: Figures = dict.fromkeys(ORDER)
-    not_run: dict[str, str] = {}
-    wrong: list[str] = []
-    for name, part in PARTS.items():
-        if name in asked.only:
-            _add(part(asked, base), figures, not_run, wrong)
-        else:
-            not_run |= dict.fromkeys(FIELDS[name], f"--only without {name}")
+    found = {name: _run(name, asked, base) for name in PARTS if name in asked.only}
+    figures: dict[str, Any] = {name: _figure(name, found) for name in ORDER}
+    wrong = [line for one in found.values() for line in one.wrong]
     for line in wrong:
         print("WRONG:", line)
-    figures["not_run"] = {name: why for name, why in not_run.items() if figures[name] is None}
+    figures["not_run"] = {name: _why_not(name, found) for name in ORDER if figures[name] is None}
     print(json.dumps(figures))
     return 1 if wrong else 0
+
+
+def _run(name: str, asked: argparse.Namespace, base: int) -> runs.Found:
+    """Run a part; one that breaks, or gives less than it has to, is wrong and costs no other part its figures."""
+    try:
+        found = PARTS[name](asked, base)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the others are told
+        traceback.print_exc()
+        found = runs.Found(not_run=dict.fromkeys(FIELDS[name], f"{name} broke: {error!r}"))
+    untold = {
+        field: found.not_run.get(field) or f"{name} does not say why"
+        for field in FIELDS[name]
+        if found.figures.get(field) is None
+    }
+    lines = (f"no {field}: {why}" for field, why in untold.items())
+    return runs.Found(found.figures, untold, (*found.wrong, *lines))
+
+
+def _figure(name: str, found: Mapping[str, runs.Found]) -> Any:
+    """Return a figure; of several parts that were asked for it, their sum, unless one gives none."""
+    given = [one.figures.get(name) for part, one in found.items() if name in FIELDS[part]]
+    return None if None in given or not given else functools.reduce(operator.add, given)
+
+
+def _why_not(name: str, found: Mapping[str, runs.Found]) -> str:
+    parts = [part for part, names in FIELDS.items() if name in names]
+    asked = [found[part].not_run[name] for part in parts if name in found.get(part, NONE).not_run]
+    return "; ".join(asked) or f"--only without {' and '.join(parts)}"
 
 
 def _drawn() -> int:
@@ -60,12 +86,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=120, help="of each such round")
     parser.add_argument("--only", nargs="+", default=[*FIELDS], choices=FIELDS, metavar="PART")
     return parser.parse_args()
-
-
-def _add(found: runs.Found, figures: Figures, not_run: dict[str, str], wrong: list[str]) -> None:
-    figures.update(found.figures)
-    not_run.update(found.not_run)
-    wrong.extend(found.wrong)
 
 
 def _simulation(asked: argparse.Namespace, base: int) -> runs.Found:
@@ -108,10 +128,12 @@ def _stopping(_: argparse.Namespace, __: int) -> runs.Found:
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "simulation": ("simulation_seeds", "site_hours", "violations"),
-    "plans": ("crash_points", "plans"),
+    "plans": ("crash_points", "plans", "violations"),
     "defects": ("defects", "defects_caught"),
     "model": ("model_operations",),
-    "escapes": ("escapes", "refused_by_judge", "refused_by_lock"),
+    "escapes": (
+        *("escapes", "refused_by_judge", "refused_by_judge_as_a_field", "refused_by_lock"),
+    ),
     "hostile": ("hostile_grants", "agent_deaths"),
     "stopping": ("stop_p99_s",),
 }
@@ -124,6 +146,7 @@ PARTS: Mapping[str, Callable[[argparse.Namespace, int], runs.Found]] = {
     "hostile": _hostile,
     "stopping": _stopping,
 }
+NONE = runs.Found()
 
 if __name__ == "__main__":
     sys.exit(main())

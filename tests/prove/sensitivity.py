@@ -7,6 +7,7 @@ not that they could not be run: an import error sees nothing.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,8 @@ LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "_build", "dist", ".pytest_cache", ".hypothesis", ".ruff_cache"
 )
 LONGEST_S = 600
-TESTS_FAILED, NOTHING_WRONG = 1, 0
+TESTS_FAILED, NOTHING_WRONG, BROKE = 1, 0, 2
+SEED_VIOLATES, PLAN_VIOLATES = r"^seed \d+ violates:$", r"^  VIOLATION "
 TAIL = 12
 Say = Callable[[str], None]
 
@@ -91,19 +93,25 @@ class Copy:
         """Run tests; return the exit code and the last lines."""
         first = options or ("--exitfirst",)
         paths = [f"tests/{suite}" for suite in suites]
-        return self._run("pytest", "-q", "-p", "no:cacheprovider", *first, *paths)
+        code, said = self._run("pytest", "-q", "-p", "no:cacheprovider", *first, *paths)
+        return code, _tail(said)
 
     def simulate(self, seeds: int, base: int) -> tuple[int, str]:
         """Play seeds up to the first violation."""
         asked = ("--seeds", str(seeds), "--base", str(base), "--until-violation")
-        return self._run("tests.simulation", *asked)
+        return self._told("tests.simulation", asked, SEED_VIOLATES)
 
     def disturb(self, plan: str) -> tuple[int, str]:
         """Play fault plans on real API servers up to the first violation."""
         asked = ("--plan", plan, "--until-violation")
-        code, tail = self._run("tests.apiserver.faults", *asked)
-        # A league that did not even begin has shown nothing.
-        return (code if code != TESTS_FAILED or "VIOLATION" in tail else 2), tail
+        return self._told("tests.apiserver.faults", asked, PLAN_VIOLATES)
+
+    def _told(self, module: str, asked: Sequence[str], violation: str) -> tuple[int, str]:
+        """Run a program that tells violations: one that broke, or did not even begin, has shown nothing."""
+        code, said = self._run(module, *asked)
+        if code == TESTS_FAILED and not re.search(violation, said, re.MULTILINE):
+            code = BROKE
+        return code, _tail(said)
 
     def _run(self, module: str, *arguments: str) -> tuple[int, str]:
         environment = {
@@ -126,8 +134,11 @@ class Copy:
             )
         except subprocess.TimeoutExpired:
             return 124, f"not done within {LONGEST_S} s"
-        lines = (done.stdout + done.stderr).splitlines()
-        return done.returncode, "\n".join(lines[-TAIL:])
+        return done.returncode, done.stdout + done.stderr
+
+
+def _tail(said: str) -> str:
+    return "\n".join(said.splitlines()[-TAIL:])
 
 
 def measure(

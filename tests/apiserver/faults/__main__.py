@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,9 @@ from tests.simulation.loop import _owned
 SEEDS_OF = 1 << 32
 REFERENCES = 2
 TRIES = 4
-"""A plan whose moment does not come is drawn anew so often."""
+"""A plan whose moment does not come is drawn anew, or played again, so often."""
+LEAGUES = ("tasks", "processes")
+"""What the programs of a league are."""
 
 
 class Enough(Exception):
@@ -43,7 +45,10 @@ class Figures:
     crash_points: int = 0
     real_processes: int = 0
     """Plans whose programs were processes of their own."""
-    learned_writes: int = 0
+    learned_writes: dict[str, int] = field(default_factory=dict)
+    """By league: how many writes all runs without a fault had."""
+    missed: list[str] = field(default_factory=list)
+    """Plans asked for by name, or of every write, whose moment came at no try."""
     violations: int = 0
     seconds: float = 0.0
 
@@ -73,7 +78,7 @@ def main() -> int:
         print(f"servers up after {elapsed_s() - began_s:.0f} s", flush=True)
         for separate in (False, True):
             if any(_counts(asked, separate=separate).values()):
-                room = Path(folder, "processes" if separate else "tasks")
+                room = Path(folder, LEAGUES[separate])
                 asyncio.run(_Plays(asked, figures, separate).play(made, room))
     figures.seconds = round(elapsed_s() - began_s, 1)
     print(json.dumps(vars(figures)))
@@ -131,12 +136,13 @@ class _Plays:
             self._tell("no fault", await stage.play(None))
             books.append(stage.league.book.copy())
         learned = Learned.common(books)
-        self.figures.learned_writes = len(learned.writes())
+        self.figures.learned_writes[LEAGUES[self.separate]] = len(learned.writes())
         for number, kind in enumerate(self._kinds()):
             if not await self._one(stage, learned, kind, number):
                 print(f"no moment came for a plan: {kind}", flush=True)
         for plan, kind in self._named(learned):
-            await self._run(stage, plan, kind)
+            if not await self._again_and_again(stage, plan, kind):
+                self.figures.missed.append(str(plan))
 
     def _named(self, learned: Learned) -> Iterator[tuple[Plan, str]]:
         """Yield the plans that were asked for by name, and the crashes around every write."""
@@ -162,6 +168,12 @@ class _Plays:
         plans = every(kind, learned, separate=self.separate)
         for _ in range(TRIES):
             if await self._run(stage, plans[int(rng.integers(len(plans)))], kind):
+                return True
+        return False
+
+    async def _again_and_again(self, stage: Stage, plan: Plan, kind: str) -> bool:
+        for _ in range(TRIES):
+            if await self._run(stage, replace(plan), kind):  # one that was played has counted calls
                 return True
         return False
 

@@ -135,8 +135,9 @@ class League:
         """End everything but the planes."""
         for program in self.programs.values():
             await program.stop()
-        for part in (*self.machines.values(), *self.lines.values(), *self.admins.values()):
-            await part.close()
+        for parts in (self.machines, self.lines, self.admins):
+            for part in parts.values():
+                await part.close()
 
     async def _line(self, name: str, plane: ControlPlane, user: str = "") -> None:
         line = self.lines[name] = FaultLine(name, plane, self.book, user)

@@ -100,7 +100,8 @@ async def _agent(settings: MemberSettings, own: Connection) -> None:
         if (at := agent.status.context) is not None:
             take_machine(at, change, thing)
 
-    async with member_app.KubeCluster(own, clock=CLOCK, agent="front") as cluster:
+    quick = member_app.KubeCluster  # type: ignore[attr-defined]  # the one that this process uses
+    async with quick(own, clock=CLOCK, agent="front") as cluster:
         front = ((MEMBERPOLICY.path(), policy), ("/api/v1/nodes", machine))
         following = (
             Reflector(cluster, path, clock=CLOCK, on_change=told, pace=Pace(RELIST_S)).run()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from e2e.testbed.build.binaries import Binaries
+from tests.apiserver.faults import __main__ as program
 from tests.apiserver.faults.audit import Invariants, Log
-from tests.apiserver.faults.calls import Call, Nth, call_of
+from tests.apiserver.faults.calls import Book, Call, Nth, call_of
 from tests.apiserver.faults.plans import KINDS, Learned, every
 from tests.apiserver.fuzz.proxy import Request
 
@@ -78,6 +79,37 @@ def test_what_is_learned_is_what_all_runs_had_and_each_write_is_a_plan_three_tim
     for kind in KINDS:
         words = [str(plan) for plan in every(kind, learned, separate=False)]
         assert len(set(words)) == len(words), kind
+
+
+class NoLeague:
+    """A stage on which every run has one write, and no plan's moment comes but a crash's after it."""
+
+    def __init__(self):
+        self.league, self.book, self.played = self, Book(), []
+
+    async def ready(self):
+        pass
+
+    async def play(self, plan):
+        self.book.open_anew()
+        self.book.note(Call("tartu>tartu", "create", "/api/v1/namespaces"))
+        if plan is not None:
+            self.played.append(plan)
+            plan.met = str(plan).startswith("crash after")
+        return []
+
+
+@pytest.mark.parametrize("separate", [False, True])
+async def test_a_crash_whose_moment_never_comes_is_tried_again_and_named(separate, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["faults", "--every-write"])
+    figures, stage = program.Figures(7), NoLeague()
+    await program._Plays(program._arguments(), figures, separate)._play(stage)
+    assert figures.learned_writes == {program.LEAGUES[separate]: 1}
+    never = [] if separate else ["crash before", "crash lost"]
+    assert figures.missed == [f"{one} tartu>tartu create /api/v1/namespaces #1" for one in never]
+    assert figures.crash_points == (not separate)
+    assert len({id(plan) for plan in stage.played}) == len(stage.played)
+    assert len(stage.played) == (0 if separate else 2 * program.TRIES + 1)
 
 
 def job(name: str = "work", allow: str = "World") -> dict:

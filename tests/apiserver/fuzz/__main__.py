@@ -44,14 +44,18 @@ def fuzz(rounds: int, seconds: float, seed: int | None = None) -> tuple[dict[str
 
 def main() -> int:
     """Play, and print the figures."""
+    asked = _arguments()
+    figures, held = fuzz(asked.rounds, asked.seconds, asked.seed)
+    print(json.dumps(figures))  # noqa: T201  # what it is called for
+    return 0 if held else 1
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.apiserver.fuzz")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=120.0, help="of each round's hostile part")
     parser.add_argument("--seed", type=int, help="of the first round; drawn anew unless given")
-    asked = parser.parse_args()
-    figures, held = fuzz(asked.rounds, asked.seconds, asked.seed)
-    print(json.dumps(figures))  # noqa: T201  # what it is called for
-    return 0 if held else 1
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.apiserver.lock.attempts import attempts, control
+from tests.apiserver.lock.attempts import NO_FIELD, attempts, control
 from tests.apiserver.lock.escapes import PODS, REQUESTS
 from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
 
@@ -70,6 +70,7 @@ def counts(by_title: Mapping[str, list[Row]]) -> dict[str, int]:
         "escapes": len(found),
         "refused_by_judge": len(by_judge),
         "refused_by_judge_as_a_field": len(fields),
+        "refused_by_judge_by_a_rule": len([row for row in fields if NO_FIELD not in row.judge]),
         "refused_by_lock": len(found),
     }
 
@@ -92,10 +93,12 @@ def page() -> str:
 
 
 def _summary(said: Mapping[str, int]) -> str:
+    beside = said["refused_by_judge"] - said["refused_by_judge_as_a_field"]
     return (
-        f"{said['escapes']} ways out. The judge refuses {said['refused_by_judge']} of them as a grant:"
-        f" {said['refused_by_judge_as_a_field']} as a field of a job, the others as an object put beside"
-        f" it. The second lock refuses all {said['refused_by_lock']}.\n"
+        f"{said['escapes']} ways out. The second lock refuses all {said['refused_by_lock']}. The judge refuses"
+        f" {said['refused_by_judge']} of them as a grant: {said['refused_by_judge_as_a_field']} each as a field of a job"
+        f" ({said['refused_by_judge_by_a_rule']} by a rule, the others as there is no such field), and {beside} as an object"
+        f" put beside it, which shows one thing {beside} times: a job has no `objects`.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""The agent at work notices within a minute that its second lock is gone, says so and takes no work."""
+"""The agent at work notices within a minute that its second lock is gone or weak, says so and takes no work."""
 
 from __future__ import annotations
 
@@ -15,16 +15,31 @@ from tests.apiserver.member.kit import Hub, Member, at_work, until
 
 pytestmark = [pytest.mark.apiserver]
 BINDING = "validatingadmissionpolicybindings/hansa-run-pods"
+POLICY = "validatingadmissionpolicies/hansa-run-pods"
+WEAKENED: dict[str, tuple[tuple[str, ...], str]] = {
+    "no binding": (("delete", BINDING), "hansa-run-pods cannot be read"),
+    "no policy": (("delete", POLICY), "hansa-run-pods cannot be read"),
+    "a binding that only audits": (
+        ("patch", BINDING, "--type=merge", "-p", '{"spec": {"validationActions": ["Audit"]}}'),
+        "the binding does not deny",
+    ),
+    "a policy that ignores failures": (
+        ("patch", POLICY, "--type=merge", "-p", '{"spec": {"failurePolicy": "Ignore"}}'),
+        "failurePolicy is not Fail",
+    ),
+}
 
 
 @pytest.fixture
-def unbound(member_plane: ControlPlane) -> Iterator[None]:
-    """Puts the binding back that a test takes away."""
-    kept = json.loads(member_plane.kubectl("get", BINDING, "-o", "json"))
+def mended(member_plane: ControlPlane) -> Iterator[None]:
+    """Puts back what a test takes away or weakens."""
+    kept = [json.loads(member_plane.kubectl("get", one, "-o", "json")) for one in (BINDING, POLICY)]
     yield
-    for field in ("resourceVersion", "uid"):
-        del kept["metadata"][field]
-    member_plane.kubectl("create", "-f", "-", stdin=json.dumps(kept))
+    for one in kept:
+        for field in ("resourceVersion", "uid"):
+            del one["metadata"][field]
+    member_plane.kubectl("delete", BINDING, POLICY, "--ignore-not-found")
+    member_plane.kubectl("create", "-f", "-", stdin="\n---\n".join(map(json.dumps, kept)))
 
 
 async def condition(member: Member, status: str) -> dict[str, Any] | None:
@@ -35,13 +50,18 @@ async def condition(member: Member, status: str) -> dict[str, Any] | None:
     return next((c for c in held if (c["type"], c["status"]) == wanted), None)
 
 
-@pytest.mark.usefixtures("unbound")
+@pytest.mark.usefixtures("mended")
+@pytest.mark.parametrize(("weakened", "why"), WEAKENED.values(), ids=WEAKENED)
 async def test_a_lock_that_goes_is_noticed_within_a_minute(
-    granting_hub: Hub, joined_member: Member, member_plane: ControlPlane
+    granting_hub: Hub,
+    joined_member: Member,
+    member_plane: ControlPlane,
+    weakened: tuple[str, ...],
+    why: str,
 ):
     async with at_work(joined_member.agent()):
         await until(lambda: condition(joined_member, "True"), "the lock to hold")
-        member_plane.kubectl("delete", BINDING)
+        member_plane.kubectl(*weakened)
         begin = time.monotonic()  # noqa: TID251  # real servers run on real time
         found = await until(lambda: condition(joined_member, "False"), "the lock to be missed")
         took_s = time.monotonic() - begin  # noqa: TID251  # real servers run on real time
@@ -49,5 +69,5 @@ async def test_a_lock_that_goes_is_noticed_within_a_minute(
 
     assert took_s < 60
     assert (found["reason"], said["status"]) == ("CanaryAdmitted", "False")
-    assert "hansa-run-pods cannot be read" in found["message"]
+    assert why in found["message"]
     assert said["reason"] == "CanaryAdmitted"
