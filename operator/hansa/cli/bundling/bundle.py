@@ -99,8 +99,8 @@ def _make(wanted: Wanted) -> None:
     found += [image_of(image, named) for _, image in others]
     images = list(dict.fromkeys([*found, *named]))
     charts = [*(own_chart(chart) for chart, _ in own), *(chart for chart, _ in others)]
-    for one in (*charts, *images):
-        click.echo(one.named)
+    for line in (*(one.named for one in charts), *(one.named for one in images)):
+        click.echo(line)
     missing = [image for image in images if not (wanted.folder / image.file).is_file()]
     if wanted.output is not None:
         archive.write(wanted.output, charts, images, wanted.folder)
