@@ -178,18 +178,14 @@ def audit(scene: Scene) -> Finding:
 
 
 def next_commands(running: Running) -> str:
-    """Return what to try in a league that was left running."""
+    """Return what to try in a league that was left running: three commands, and how it ends."""
     hub = running.league.hub.kubeconfig
-    lines = [
-        "The league is still there. Next:",
-        f"  export KUBECONFIG={hub}",
-        "  .venv/bin/hansa status",
-        "  .venv/bin/hansa explain nowhere -n hospital",
-        "make down takes it away.",
-    ]
-    if running.prometheus is not None:
-        lines.insert(4, f"  Prometheus: {running.prometheus.url}")
-    return "\n".join(lines)
+    commands = ("status", "nodes", "explain nowhere -n hospital")
+    lines = [f"  .venv/bin/hansa {command} --kubeconfig {hub}" for command in commands]
+    watched = running.prometheus
+    metrics = [f"Its metrics: {watched.url} (Prometheus)."] if watched is not None else []
+    heading, end = "The league is still there. Next:", "make down takes it away."
+    return "\n".join([heading, *lines, *metrics, end])
 
 
 def _console() -> Console:

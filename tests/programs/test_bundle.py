@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hansa.cli.bundling import archive
+from hansa.cli.bundling.charts import own_chart
 from hansa.cli.bundling.contents import chart_images
 from tests.programs.conftest import ROOT, Render
 
@@ -30,7 +31,7 @@ def test_it_lists_the_images_that_are_rendered(render: Render, path: Path):
 
 
 def test_helm_installs_from_what_it_packs(helm, tmp_path: Path):
-    archive.write(tmp_path / "b.tar", [HELM / "hansa-member"], (), tmp_path)
+    archive.write(tmp_path / "b.tar", [own_chart(HELM / "hansa-member")], (), tmp_path)
     with tarfile.open(tmp_path / "b.tar") as bundle:
         file = bundle.extractfile("charts/hansa-member.tgz")
         assert file is not None

@@ -84,6 +84,25 @@ affinity:
 {{- end }}
 {{- end }}
 
+{{/* What the exporter tolerates: what pods of runs do, so that every machine that takes them is read, and its own. The
+built-in rows are those of hansa/reconcile/member/inventory/accelerators.py; a test compares. */}}
+{{- define "hansa.exporterTolerations" -}}
+{{- $found := list -}}
+{{- range tuple "nvidia.com/gpu" "amd.com/gpu" "gpu.intel.com/i915" "gpu.intel.com/xe" -}}
+{{- $found = append $found (dict "key" . "operator" "Exists") -}}
+{{- end -}}
+{{- range (.Values.settings.machines).accelerators -}}
+{{- with .taint -}}{{- $found = append $found (dict "key" . "operator" "Exists") -}}{{- end -}}
+{{- end -}}
+{{- range (.Values.settings.runs).tolerations -}}
+{{- $row := dict "key" .key "operator" (ternary "Equal" "Exists" (not (empty .value))) -}}
+{{- with .value -}}{{- $_ := set $row "value" . -}}{{- end -}}
+{{- with .effect -}}{{- $_ := set $row "effect" . -}}{{- end -}}
+{{- $found = append $found $row -}}
+{{- end -}}
+{{ toJson (uniq (concat $found .Values.exporter.tolerations)) }}
+{{- end }}
+
 {{/* Relabelling of what Prometheus scrapes. */}}
 {{- define "hansa.relabelings" -}}
 {{- with .relabelings }}

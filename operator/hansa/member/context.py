@@ -18,6 +18,7 @@ from hansa.member.cluster.cluster_state import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
+from hansa.member.state.left_machines import LeftMachines
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.state.run_index import Entry, RunIndex
 from hansa.member.witness.auditor import Auditor
@@ -76,6 +77,8 @@ class AgentContext:
     """Refusals since this process began, by reason."""
     renewal_trouble: str = ""
     """Why the hub's last answer to a renewal was not taken; empty where it was."""
+    left_machines: LeftMachines = field(default_factory=LeftMachines)
+    """Machines that jobs' next runs keep off."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
     begun: dict[str, float] = field(default_factory=dict)

@@ -54,6 +54,7 @@ def _request() -> RunRequest:
             ),
         ),
         places=("EE", "EE-79"),
+        left=("gpu-7", "gpu-9"),
         volumes={"breast-cancer": volume},
         secrets={"token": {"token": "c2VjcmV0"}, "keys": {"id": "c2VjcmV0"}},
         resolver="10.96.0.53",

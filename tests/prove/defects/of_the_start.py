@@ -48,6 +48,12 @@ START: Mapping[str, Defect] = {
         "if run.workload.running and not run.reported.running:",
         LIFECYCLE,
     ),
+    "machines that a run died on, forgotten": product(
+        "member/runs/endings.py",
+        "        context.left_machines.note(entry.uid, found.machines)\n",
+        "",
+        "unit/member/runs/test_endings.py",
+    ),
     "ends that wait for what hangs": product(
         "guard/guard.py",
         "        ends = pressing_verdicts(reading.runs, sight)\n",

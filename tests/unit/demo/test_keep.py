@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from e2e.demo.run import kept, next_commands, simulated_league
 from e2e.testbed.host.progress import Progress
 from e2e.testbed.providers.provider import ProviderUnavailableError
+from hansa.cli.main import cli
 
 
 class Thing:
@@ -44,8 +46,13 @@ def test_what_to_try_next_is_said():
         prometheus=SimpleNamespace(url="http://127.0.0.1:9"),
     )
     words = next_commands(running)
-    assert "export KUBECONFIG=/run/hub" in words
-    assert words.count("hansa ") == 2
+    tried = [line.split() for line in words.splitlines() if line.startswith("  ")]
+    assert len(tried) == 3
+    for program, *arguments in tried:
+        assert program == ".venv/bin/hansa"
+        assert arguments[-2:] == ["--kubeconfig", "/run/hub"]
+        known = CliRunner().invoke(cli, [*arguments[:-1], "/dev/null", "--help"])
+        assert known.exit_code == 0, known.output
     assert "http://127.0.0.1:9" in words
     assert words.endswith("make down takes it away.")
 

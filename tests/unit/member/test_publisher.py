@@ -7,6 +7,7 @@ import pytest
 
 from hansa.member import publisher
 from hansa.model.times import rfc3339
+from hansa.reconcile.member.inventory.stock import UNREAD, named
 from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.plain_job import NAMESPACE, RUN, Running, working
 
@@ -84,3 +85,32 @@ async def test_what_others_hold_is_taken_off_and_kept_while_an_exporter_is_silen
     assert state.inventory({}).stock["nvidia-l40s"].free == 0
     state.drop_machine("m1")
     assert state.others == {}
+
+
+def test_a_machine_that_no_exporter_reads_is_named():
+    state = Running().parts.context.cluster_state
+    labels = {"hansa.dev/jurisdiction": "EE", "kubernetes.io/arch": "amd64"}
+    status = {
+        "allocatable": {"cpu": "8", "memory": "32Gi"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    for name in ("m1", "m2", "m3"):
+        state.put_machine({"metadata": {"name": name, "labels": labels}, "status": status})
+    assert state.inventory({}).troubles == ()  # nobody was asked yet
+    assert state.put_others({"m1": {"cpu": 1}})
+    assert state.inventory({}).troubles == (f"m2: {UNREAD}", f"m3: {UNREAD}")
+    assert named(state.inventory({}).troubles) == f"m2 and 1 more machines: {UNREAD}"
+    state.put_machine({"metadata": {"name": "m3", "labels": {}}, "status": status})
+    assert state.inventory({}).troubles == (f"m2: {UNREAD}",)  # m3 takes no run
+    assert state.put_others({"m2": {"cpu": 1}})
+    assert state.inventory({}).troubles == ()
+
+
+def test_where_there_is_no_exporter_every_machine_is_named():
+    state = Running().parts.context.cluster_state
+    labels = {"hansa.dev/jurisdiction": "EE", "kubernetes.io/arch": "amd64"}
+    status = {"allocatable": {"cpu": "8"}, "conditions": [{"type": "Ready", "status": "True"}]}
+    state.put_machine({"metadata": {"name": "m1", "labels": labels}, "status": status})
+    assert state.inventory({}).troubles == ()
+    assert state.put_others({})
+    assert state.inventory({}).troubles == (f"m1: {UNREAD}",)

@@ -6,7 +6,6 @@ disk in somebody's pocket.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from hansa.cli.bundling.charts import Chart, add
 from hansa.cli.bundling.contents import Image
 from hansa.errors import Terminal
 
@@ -35,7 +35,7 @@ class Found:
     files: int
 
 
-def write(target: Path, charts: Sequence[Path], images: Sequence[Image], folder: Path) -> None:
+def write(target: Path, charts: Sequence[Chart], images: Sequence[Image], folder: Path) -> None:
     """Write the archive; ``folder`` may hold images as their commands make them.
 
     Raises ``Terminal`` where a file there is not the image that its name says.
@@ -47,7 +47,7 @@ def write(target: Path, charts: Sequence[Path], images: Sequence[Image], folder:
             why = _objection(file, image)
         if why:
             raise Terminal(f"{folder / image.file}: {why}; make it again: {image.pull}")
-    sums = {f"charts/{chart.name}.tgz": _packed(chart) for chart in charts}
+    sums = {chart.file: chart.data for chart in charts}
     sums[LIST] = listed.encode()
     lines = {name: hashlib.sha256(data).hexdigest() for name, data in sums.items()}
     for image in there:
@@ -56,11 +56,11 @@ def write(target: Path, charts: Sequence[Path], images: Sequence[Image], folder:
     said = "".join(f"{lines[name]}  {name}\n" for name in sorted(lines))
     with tarfile.open(target, "w") as archive:
         for name, data in sorted({**sums, SUMS: said.encode()}.items()):
-            _add(archive, name, io.BytesIO(data), len(data))
+            add(archive, name, io.BytesIO(data), len(data))
         for image in sorted(there, key=lambda one: one.file):
             path = folder / image.file
             with path.open("rb") as file:
-                _add(archive, image.file, file, path.stat().st_size)
+                add(archive, image.file, file, path.stat().st_size)
 
 
 def verify(path: Path) -> Found:
@@ -133,23 +133,3 @@ def _text(archive: tarfile.TarFile, name: str) -> str:
                 break
             return data.decode()
     raise ValueError(f"{name} is missing, empty or too long")
-
-
-def _packed(chart: Path) -> bytes:
-    """Return a chart as ``helm install`` takes it, the same bytes whoever packs it."""
-    packed = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as stream,
-        tarfile.open(fileobj=stream, mode="w") as archive,
-    ):
-        for path in sorted(one for one in chart.rglob("*") if one.is_file()):
-            data = path.read_bytes()
-            name = f"{chart.name}/{path.relative_to(chart).as_posix()}"
-            _add(archive, name, io.BytesIO(data), len(data))
-    return packed.getvalue()
-
-
-def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o644
-    archive.addfile(info, content)

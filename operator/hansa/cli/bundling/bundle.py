@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hansa.cli.bundling import archive
-from hansa.cli.bundling.contents import Image, chart_images, extra_image
+from hansa.cli.bundling.charts import own_chart, packed_chart
+from hansa.cli.bundling.contents import Image, chart_images, extra_image, image_of
 from hansa.errors import Terminal
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -33,6 +36,14 @@ CHARTS = ("hansa-hub", "hansa-member")
     help="One more image: KubeRay's operator, images of jobs. Several times.",
 )
 @click.option(
+    "--chart",
+    "others",
+    multiple=True,
+    type=FILE,
+    metavar="FILE.tgz",
+    help="One more chart, as `helm pull` leaves it: KubeRay's operator. Several times.",
+)
+@click.option(
     "--folder",
     type=FOLDER,
     default=".",
@@ -42,16 +53,7 @@ CHARTS = ("hansa-hub", "hansa-member")
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="The archive to write."
 )
 @click.option("--verify", "checked", type=FILE, metavar="ARCHIVE", help="Check an archive instead.")
-def bundle(
-    *,
-    charts: Path,
-    hub_values: Path | None,
-    member_values: Path | None,
-    more: tuple[str, ...],
-    folder: Path,
-    output: Path | None,
-    checked: Path | None,
-) -> None:
+def bundle(*, checked: Path | None, **asked: Any) -> None:
     """List every chart and image by digest, and make one archive of them.
 
     A chart takes part when its values are given. Images are not pulled: those that lie in the folder are
@@ -60,21 +62,50 @@ def bundle(
     if checked is not None:
         _verify(checked)
         return
-    chosen = [charts / n for n, v in zip(CHARTS, (hub_values, member_values), strict=True) if v]
-    if not chosen:
-        raise click.UsageError("give --hub-values, --member-values or both, or --verify ARCHIVE")
-    absent = [chart for chart in chosen if not (chart / "Chart.yaml").is_file()]
-    if absent:
-        raise click.UsageError(f"there is no chart in {absent[0]}; give --charts FOLDER")
-    given = [path for path in (hub_values, member_values) if path]
-    found = [i for c, v in zip(chosen, given, strict=True) for i in chart_images(c, v)]
-    images = list(dict.fromkeys([*found, *map(extra_image, more)]))
-    for image in images:
-        click.echo(f"{image.source}@{image.digest}")
-    missing = [image for image in images if not (folder / image.file).is_file()]
-    if output is not None:
-        archive.write(output, chosen, images, folder)
-        click.echo(f"{output}: {len(chosen)} charts, {len(images) - len(missing)} images")
+    _make(Wanted(**asked))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an archive is made of, as the options say."""
+
+    charts: Path
+    hub_values: Path | None
+    member_values: Path | None
+    more: tuple[str, ...]
+    others: tuple[Path, ...]
+    folder: Path
+    output: Path | None
+
+    def own(self) -> list[tuple[Path, Path]]:
+        """Return the charts that take part, with their values."""
+        given = zip(CHARTS, (self.hub_values, self.member_values), strict=True)
+        chosen = [(self.charts / name, values) for name, values in given if values]
+        if not chosen:
+            raise click.UsageError(
+                "give --hub-values, --member-values or both, or --verify ARCHIVE"
+            )
+        absent = [chart for chart, _ in chosen if not (chart / "Chart.yaml").is_file()]
+        if absent:
+            raise click.UsageError(f"there is no chart in {absent[0]}; give --charts FOLDER")
+        return chosen
+
+
+def _make(wanted: Wanted) -> None:
+    own = wanted.own()
+    found = [image for chart, values in own for image in chart_images(chart, values)]
+    named = [extra_image(one) for one in wanted.more]
+    others = [packed_chart(one) for one in wanted.others]
+    found += [image_of(image, named) for _, image in others]
+    images = list(dict.fromkeys([*found, *named]))
+    charts = [*(own_chart(chart) for chart, _ in own), *(chart for chart, _ in others)]
+    for line in (*(one.named for one in charts), *(one.named for one in images)):
+        click.echo(line)
+    missing = [image for image in images if not (wanted.folder / image.file).is_file()]
+    if wanted.output is not None:
+        archive.write(wanted.output, charts, images, wanted.folder)
+        there = len(images) - len(missing)
+        click.echo(f"{wanted.output}: {len(charts)} charts, {there} images")
     _tell_missing(missing)
 
 
@@ -93,7 +124,7 @@ def _verify(path: Path) -> None:
     for wrong in found.wrong:
         click.echo(f"wrong: {wrong}")
     for image in found.missing:
-        click.echo(f"missing: {image.source}@{image.digest}")
+        click.echo(f"missing: {image.named}")
     if found.wrong:
         raise Terminal(f"{path} is not as it was made: do not install from it")
     with path.open("rb") as file:

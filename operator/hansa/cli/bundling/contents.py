@@ -6,7 +6,7 @@ The charts' own helpers name images the same way; a test renders them and compar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,11 @@ class Image:
     """Name at the site: with its registry (``global.imageRegistry``) in place of the image's own."""
 
     @property
+    def named(self) -> str:
+        """Name and digest."""
+        return f"{self.source}@{self.digest}"
+
+    @property
     def file(self) -> str:
         """Path in the archive, and name of the file that holds it, an OCI archive."""
         return f"images/{re.sub('[^a-z0-9.]+', '-', self.source)}-{self.digest[7:19]}.tar"
@@ -36,7 +41,7 @@ class Image:
     @property
     def pull(self) -> str:
         """The command that makes the file in the folder ``images``, where there is a network."""
-        return f"skopeo copy --all docker://{self.source}@{self.digest} oci-archive:{self.file}"
+        return f"skopeo copy --all docker://{self.named} oci-archive:{self.file}"
 
     @property
     def push(self) -> str:
@@ -62,6 +67,23 @@ def chart_images(chart: Path, values: Path | None) -> Iterator[Image]:
 def extra_image(named: str) -> Image:
     """Return an image that somebody named by digest; raises ``Terminal`` for another."""
     return _image(named, "", "--image")
+
+
+def image_of(named: str, known: Iterable[Image]) -> Image:
+    """Return the image that a chart names by tag: by its own digest, or by one that somebody told.
+
+    Raises ``Terminal`` where nobody has.
+    """
+    if NAMED.fullmatch(named):
+        return _image(named, "", named)
+    source = named.rpartition(":")[0]
+    for image in known:
+        if image.source == source:
+            return image
+    raise Terminal(
+        f"the chart's image {named} is not named by digest; give --image {source}@sha256:…, which"
+        f" `skopeo inspect --format '{{{{.Digest}}}}' docker://{named}` tells"
+    )
 
 
 def _image(named: str, registry: str, place: str) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,10 +13,10 @@ from hansa.api.aijob import AIJobSpec
 from hansa.api.kinds import AIJOB
 from hansa.api.meta import first_fault
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import say
+from hansa.cli.display import FORMATS, Section, show, with_output
 from hansa.cli.documents import as_sent, read_file
 from hansa.cli.jobs.naming import job_path
-from hansa.cli.jobs.wait import EXIT_TIMED_OUT, SECONDS, ending, has_ended, wait_for
+from hansa.cli.jobs.wait import EXIT_TIMED_OUT, SECONDS, ending, has_ended, outcomes, wait_for
 from hansa.errors import Terminal
 from hansa.ports import Manifest
 
@@ -33,8 +33,17 @@ MANAGER = "kubectl-hansa"
 @click.option(
     "--timeout", type=SECONDS, default=0.0, help="With --wait: seconds, at most; 0: for ever."
 )
+@with_output
 @with_access
-def submit(filename: str, namespace: str, wait: bool, timeout: float, access: Access) -> None:  # noqa: FBT001  # click passes options by name
+def submit(
+    filename: str,
+    *,
+    namespace: str,
+    wait: bool,
+    timeout: float,
+    output: str,
+    access: Access,
+) -> None:
     """Apply the AIJobs in FILENAME (- for standard input).
 
     Each is checked before anything is written: fields that do not exist, places, quantities. What
@@ -45,37 +54,63 @@ def submit(filename: str, namespace: str, wait: bool, timeout: float, access: Ac
     found = list(read_jobs(filename))
     if not found:
         raise click.UsageError(f"{filename} holds no AIJob")
-    ended = access.ask(
-        lambda cluster: _submit(cluster, found, namespace, timeout if wait else None)
-    )
-    if wait and not all(ended):
+    made = access.ask(lambda cluster: _submit(cluster, found, namespace))
+    shown = [_submitted(made, output)]
+    if output not in FORMATS:
+        show(shown, output)
+        shown = []
+    last = access.ask(lambda cluster: _wait(cluster, [*made], timeout)) if wait else []
+    ended = [job for job in last if job is not None]
+    if wait:
+        shown.append(outcomes(ended, output))
+    show(shown, output)
+    for path, job in zip(made, last, strict=False):
+        if job is None:
+            name = path.rpartition("/")[2]
+            click.echo(f"{name} has not ended within {timeout:g} s", err=output in FORMATS)
+            sys.exit(EXIT_TIMED_OUT)
+    if not all(ending(job).is_good for job in ended):
         sys.exit(1)
 
 
 async def _submit(
-    cluster: KubeCluster, jobs: list[Manifest], namespace: str, timeout_s: float | None
-) -> list[bool]:
-    places = []
+    cluster: KubeCluster, jobs: list[Manifest], namespace: str
+) -> dict[str, Manifest]:
+    """Apply jobs; return each as the server has it, by its path."""
+    made = {}
     for job in jobs:
         name, space = job["metadata"]["name"], job["metadata"].get("namespace") or namespace
         path = job_path(name, space, cluster.namespace)
-        made = await cluster.apply(path, job, manager=MANAGER)
-        say(f"{space or cluster.namespace}/{name} submitted to pool {job['spec']['pool']}")
-        if has_ended(made):
-            say("  it has ended before and does not run anew: delete it first, or rename it")
-        places.append(path)
-    if timeout_s is None:
-        return []
-    ended = []
-    for path in places:
-        last = await wait_for(cluster, path, "ended", timeout_s)
-        if last is None:
-            say(f"{path.rpartition('/')[2]} has not ended within {timeout_s:g} s")
-            sys.exit(EXIT_TIMED_OUT)
-        good, words = ending(last)
-        say(words)
-        ended.append(good)
-    return ended
+        answer = await cluster.apply(path, job, manager=MANAGER)
+        metadata = {"namespace": space or cluster.namespace, "name": name}
+        made[path] = {"metadata": metadata, "spec": job["spec"], "status": answer.get("status")}
+    return made
+
+
+async def _wait(cluster: KubeCluster, paths: list[str], timeout_s: float) -> list[Manifest | None]:
+    """Return how each job ended; None, as the last, for the first that has not in time."""
+    last: list[Manifest | None] = []
+    for path in paths:
+        last.append(await wait_for(cluster, path, "ended", timeout_s))
+        if last[-1] is None:
+            break
+    return last
+
+
+def _submitted(made: Mapping[str, Manifest], output: str) -> Section:
+    """Return what was applied: in sentences for people, in rows for programs."""
+    rows = [
+        (f"{job['metadata']['namespace']}/{job['metadata']['name']}", job["spec"]["pool"], over)
+        for job in made.values()
+        for over in [has_ended(job)]
+    ]
+    if output in FORMATS:
+        return Section("Submitted", ("JOB", "POOL", "HAD ENDED"), rows)
+    again = "  it has ended before and does not run anew: delete it first, or rename it"
+    lines = []
+    for name, pool, over in rows:
+        lines += [f"{name} submitted to pool {pool}", *([again] if over else [])]
+    return Section("Submitted", lines=lines)
 
 
 def read_jobs(filename: str) -> Iterator[Manifest]:

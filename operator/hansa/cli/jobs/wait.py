@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from hansa.adapters.clock import SystemClock
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import say
+from hansa.cli.display import FORMATS, Section, say, show, with_output
 from hansa.cli.jobs.naming import job_path
 from hansa.errors import Retryable
 from hansa.ports import Manifest
@@ -36,8 +37,11 @@ STAGES = {
 @click.option("-n", "--namespace", default="", help="Namespace of the job; default: the context's.")
 @click.option("--for", "stage", type=click.Choice([*STAGES]), default="ended", show_default=True)
 @click.option("--timeout", type=SECONDS, default=0.0, help="Seconds to wait at most; 0: for ever.")
+@with_output
 @with_access
-def wait(job: str, namespace: str, stage: str, timeout: float, access: Access) -> None:
+def wait(
+    job: str, *, namespace: str, stage: str, timeout: float, output: str, access: Access
+) -> None:
     """Wait until JOB is placed, runs or has ended.
 
     Exits with 0 when it came to that, with 1 when the job failed, and with 4 when the time is over.
@@ -48,11 +52,13 @@ def wait(job: str, namespace: str, stage: str, timeout: float, access: Access) -
         )
     )
     if found is None:
-        say(f"{job} is not {stage} within {timeout:g} s; `kubectl hansa explain {job}` says why")
+        click.echo(
+            f"{job} is not {stage} within {timeout:g} s; `kubectl hansa explain {job}` says why",
+            err=output in FORMATS,
+        )
         sys.exit(EXIT_TIMED_OUT)
-    good, words = ending(found)
-    say(words)
-    if not good:
+    show([outcomes([found], output)], output)
+    if not ending(found).is_good:
         sys.exit(1)
 
 
@@ -71,7 +77,7 @@ def cancel(job: str, namespace: str, access: Access) -> None:
         lambda cluster: cluster.merge(job_path(job, namespace, cluster.namespace), change)
     )
     if has_ended(found):
-        say(f"{job} had ended already: {ending(found)[1]}")
+        say(f"{job} had ended already: {ending(found).words}")
         return
     say(f"{job} is suspended; `kubectl hansa wait` and `explain` tell when its node is free")
 
@@ -107,14 +113,45 @@ def has_ended(job: Manifest) -> bool:
     return bool(_reached(job) & {*STAGES["ended"]})
 
 
-def ending(job: Manifest) -> tuple[bool, str]:
-    """Return whether nothing is wrong with a job, and where it stands in a sentence."""
+class Ending(NamedTuple):
+    """Where a job stands."""
+
+    name: str
+    kind: str = ""
+    """Condition; empty: no decision yet."""
+    node: str = ""
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return self.kind != "Failed"
+
+    @property
+    def words(self) -> str:
+        """It in a sentence."""
+        if not self.kind:
+            return f"{self.name}: no decision yet"
+        place = f" at {self.node}" if self.node else ""
+        return f"{self.name}: {self.kind}{place}: {self.message or self.reason}".rstrip(": ")
+
+
+def ending(job: Manifest) -> Ending:
+    """Return where a job stands."""
     name, status = job["metadata"]["name"], job.get("status") or {}
     rows = {row["type"]: row for row in status.get("conditions") or ()}
     for kind in ("Failed", "Succeeded", "Running", "Placed"):
         row = rows.get(kind)
         if row is not None and row.get("status") == "True":
-            why = row.get("message") or row.get("reason", "")
-            place = f" at {status['node']}" if status.get("node") else ""
-            return kind != "Failed", f"{name}: {kind}{place}: {why}".rstrip(": ")
-    return True, f"{name}: no decision yet"
+            said = row.get("reason", ""), row.get("message", "")
+            return Ending(name, kind, status.get("node") or "", *said)
+    return Ending(name)
+
+
+def outcomes(jobs: Sequence[Manifest], output: str) -> Section:
+    """Return where jobs stand: a sentence each for people, a row each for programs."""
+    found = [ending(job) for job in jobs]
+    if output in FORMATS:
+        return Section("Jobs", ("JOB", "CONDITION", "NODE", "REASON", "MESSAGE"), found)
+    return Section("Jobs", lines=[one.words for one in found])

@@ -22,16 +22,9 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option(
-    "--provider",
-    type=click.Choice(["local", "simulated"]),
-    default="local",
-    show_default=True,
-    help="local: real pods, needs root; simulated: pods are simulated, no root.",
-)
-def up(provider: str) -> None:
-    """Bring the league up, run the demo's jobs in it, leave it, and say what to try next."""
-    run("demo", "--keep", "--provider", provider)
+def up() -> None:
+    """Bring the league up, run the demo's jobs in it, leave it, and say what to try next; needs root."""
+    run("demo", "--keep")
 
 
 @lab.command()

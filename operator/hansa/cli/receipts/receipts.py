@@ -13,7 +13,7 @@ import click
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.api.meta import UID
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import plain, save
+from hansa.cli.display import FORMATS, Section, plain, save, show, with_output
 from hansa.cli.jobs.naming import job_path
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
@@ -40,6 +40,10 @@ class _Found(NamedTuple):
     """Runs of the job on which nobody should rely."""
 
 
+COLUMNS = (
+    *("NODE", "NUMBER", "RUN", "PART", "FROM", "TO", "GPU SECONDS", "CPU MILLISECONDS", "JOULES"),
+    *("END", "SIGNATURES"),
+)
 PAGES = re.compile(r"hansa-receipts-[0-9]+")
 
 
@@ -73,8 +77,11 @@ PAGES = re.compile(r"hansa-receipts-[0-9]+")
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write them into a file that `hansa verify` checks.",
 )
+@with_output
 @with_access
-def receipts(job: str, file: Path | None, access: Access, **where: Unpack[_Where]) -> None:
+def receipts(
+    job: str, file: Path | None, output: str, access: Access, **where: Unpack[_Where]
+) -> None:
     """List the receipts of JOB's runs, a name on the hub or a uid.
 
     On the hub these are receipts on their way: what the ledger has taken, it keeps (--database), with
@@ -84,6 +91,10 @@ def receipts(job: str, file: Path | None, access: Access, **where: Unpack[_Where
     if file is not None:
         save(file, bundle.model_dump_json(by_alias=True, exclude_none=True).encode())
         click.echo(f"{len(bundle.receipts)} receipts written to {file}")
+        return
+    if output in FORMATS:
+        listed = Section("Receipts", COLUMNS, [*rows(bundle)])
+        show([listed, Section("Doubtful runs", lines=doubtful)], output)
         return
     for line in (*lines(bundle), *map(doubt, doubtful)):
         click.echo(plain(line))
@@ -170,6 +181,19 @@ def lines(bundle: Bundle) -> Iterator[str]:
         receipt = peek(bundled.envelope)
         if receipt is not None:
             yield _line(receipt, signatures=len(bundled.envelope.signatures))
+
+
+def rows(bundle: Bundle) -> Iterator[tuple[object, ...]]:
+    """Yield the same for programs."""
+    for bundled in bundle.receipts:
+        receipt = peek(bundled.envelope)
+        if receipt is not None:
+            used = receipt.usage
+            yield (
+                *(receipt.work.node, receipt.sequence, receipt.work.epoch, receipt.part),
+                *(receipt.start, receipt.end, used.gpu_seconds, used.cpu_milliseconds),
+                *(used.energy_joules, receipt.end_reason, len(bundled.envelope.signatures)),
+            )
 
 
 def _line(receipt: WorkReceipt, *, signatures: int) -> str:

@@ -73,8 +73,8 @@ class ClusterState:
     unusable_data: Mapping[str, str] = field(default_factory=dict)
     busy: Mapping[str, int] = field(default_factory=dict)
     """GPU class → GPUs that jobs keep busy, as the exporters told."""
-    others: Mapping[str, Held] = field(default_factory=dict)
-    """Machine → what pods there hold that are no run's, as its exporter told last."""
+    others: Mapping[str, Held] | None = None
+    """Machine → what pods there hold that are no run's, as its exporter told last; None: not asked yet."""
     devices: Mapping[str, tuple[Devices, ...]] = field(default_factory=dict)
     """Machine → cards that DRA drivers offer there."""
     _lent: Inventory | None = None
@@ -96,12 +96,14 @@ class ClusterState:
     def drop_machine(self, name: str) -> None:
         """Forget a Node."""
         self.machines.pop(name, None)
-        self.others = {machine: held for machine, held in self.others.items() if machine != name}
+        if self.others is not None:
+            self.others = {one: held for one, held in self.others.items() if one != name}
         self._lent = None
 
     def put_others(self, told: Mapping[str, Held]) -> bool:
         """Take in what exporters told; of machines that told nothing, the last word counts."""
-        others = {**self.others, **{name: told[name] for name in told if name in self.machines}}
+        known = self.others or {}
+        others = {**known, **{name: told[name] for name in told if name in self.machines}}
         changed = others != self.others
         if changed:
             self.others, self._lent = others, None

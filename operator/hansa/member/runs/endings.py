@@ -61,6 +61,7 @@ class Endings:
         context, spec = self._context, entry.spec
         grant, job = context.need_grant(entry), spec.job_spec
         found, autopsy = await self._found(entry, run, action)
+        context.left_machines.note(entry.uid, found.machines)
         subject = Subject(spec.institution, tuple(source.name for source in job.data))
         may = exportable(subject, context.cluster_state.policy.spec)
         output = await self._output(entry) if wanted(job, may) else Output(is_read=False)

@@ -253,6 +253,7 @@ class RunObjects:
             gpu_class=entry.gpu_class,
             cards=inventory.choice(entry.gpu_class) if entry.gpu_class else None,
             places=lawful_places(entry.spec, policy, inventory.jurisdictions()),
+            left=context.left_machines.of(entry.uid),
             volumes=self._volumes(entry),
             secrets=await self._secrets(entry),
             pull_secrets=await self._home.pull_secrets(pods),

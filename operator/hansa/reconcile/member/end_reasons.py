@@ -58,7 +58,8 @@ _MESSAGES = {
     EndReason.SUCCEEDED: "The job ended well.",
     EndReason.APP_FAILED: "The job's own command failed; see its log.",
     EndReason.OUT_OF_MEMORY: "A process of the job was killed: its pod took more memory than the job"
-    " asks for, or the command ended by SIGKILL (exit code 137).",
+    " asks for, or came so near it that Ray killed the process, or the command ended by SIGKILL"
+    " (exit code 137).",
     EndReason.SCRATCH_FULL: "A pod of the job was removed: it wrote more to its scratch space at /tmp"
     " than the member gives.",
     EndReason.DEADLINE_EXCEEDED: "The job ran longer than maxRuntimeSeconds.",

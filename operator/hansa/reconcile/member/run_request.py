@@ -74,6 +74,8 @@ class RunRequest:
     """How its pods ask for GPUs; None: it has none, or there are none of its class now."""
     places: tuple[str, ...] = ()
     """Jurisdiction labels the job's pods may be scheduled to."""
+    left: tuple[str, ...] = ()
+    """Machines that earlier runs of the job died on: its pods prefer others."""
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Data set → spec of the PersistentVolume that holds it."""
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

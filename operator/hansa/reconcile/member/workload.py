@@ -137,6 +137,8 @@ class Finding:
 
     reason: EndReason
     words: str = ""
+    machines: frozenset[str] = frozenset()
+    """Machines that it died on, which its job's next run keeps off."""
 
 
 @dataclass(frozen=True, slots=True)

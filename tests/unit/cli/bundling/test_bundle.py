@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from hansa.cli.bundling import archive
 from hansa.cli.bundling.bundle import bundle
+from hansa.cli.bundling.charts import own_chart, packed_chart
 from hansa.cli.bundling.contents import chart_images, extra_image
 from hansa.errors import Terminal
 
@@ -61,7 +62,7 @@ def held(folder: Path):
 
 
 def written(folder: Path, *images, name="bundle.tar") -> Path:
-    archive.write(folder / name, [MEMBER], images, folder)
+    archive.write(folder / name, [own_chart(MEMBER)], images, folder)
     return folder / name
 
 
@@ -186,6 +187,9 @@ def test_the_command_lists_packs_and_verifies(folder, held):
     made = run(bundle, ["--member-values", site, "--image", named, *where])
     assert made.exit_code == 0, made.output
     assert named in made.output
+    with tarfile.open(out) as written_archive:
+        packed = written_archive.extractfile(CHART).read()
+    assert f"{CHART}@sha256:{hashlib.sha256(packed).hexdigest()}\n" in made.output
     assert "1 charts, 1 images" in made.output
     assert made.output.count("  skopeo copy --all docker://") == 2
     told = run(bundle, ["--verify", out])
@@ -194,6 +198,57 @@ def test_the_command_lists_packs_and_verifies(folder, held):
     changed(Path(out), lambda files: files.update({CHART: b"x"}))
     assert isinstance(run(bundle, ["--verify", out]).exception, Terminal)
     assert "give --hub-values" in run(bundle, ["--charts", str(HELM)]).output
+
+
+def kuberay_chart(folder: Path, image: str = "{repository: quay.io/kuberay/operator, tag: v1.6.1}"):
+    """Write a chart as `helm pull` leaves it, with one that it depends on."""
+    path, texts = folder / "kuberay-operator-1.6.1.tgz", {
+        "Chart.yaml": "{name: kuberay-operator, version: 1.6.1}",
+        "charts/other/values.yaml": "image: {repository: other, tag: x}",
+        "values.yaml": f"image: {image}",
+    }  # fmt: skip
+    with tarfile.open(path, "w:gz") as chart:
+        for name, text in texts.items():
+            add(chart, f"kuberay-operator/{name}", text.encode())
+    return path
+
+
+def test_another_projects_chart_and_the_image_it_names(folder):
+    chart, site = kuberay_chart(folder), str(MEMBER / "ci/air-gapped.yaml")
+    digest, out = "sha256:" + "2" * 64, str(folder / "league.tar")
+    asked = ["--member-values", site, "--charts", str(HELM), "--folder", str(folder)]
+    asked += ["--chart", str(chart), "--output", out]
+
+    said = CliRunner().invoke(bundle, asked)
+    assert isinstance(said.exception, Terminal)
+    assert "give --image quay.io/kuberay/operator@sha256:" in str(said.exception)
+    assert not Path(out).exists()
+
+    made = CliRunner().invoke(bundle, [*asked, "--image", f"quay.io/kuberay/operator@{digest}"])
+    assert made.exit_code == 0, made.output
+    sum_ = hashlib.sha256(chart.read_bytes()).hexdigest()
+    assert f"charts/kuberay-operator.tgz@sha256:{sum_}\n" in made.output
+    assert made.output.count(f"quay.io/kuberay/operator@{digest}\n") == 1
+    assert "2 charts" in made.output
+    assert archive.verify(Path(out)).wrong == ()
+
+
+def test_a_chart_that_names_its_image_by_digest_needs_no_other_word(folder):
+    digest = "sha256:" + "3" * 64
+    chart = kuberay_chart(folder, f"{{repository: quay.io/kuberay/operator, tag: 'v1@{digest}'}}")
+    site = str(MEMBER / "ci/air-gapped.yaml")
+    asked = ["--member-values", site, "--charts", str(HELM), "--folder", str(folder)]
+    made = CliRunner().invoke(bundle, [*asked, "--chart", str(chart)])
+    assert f"quay.io/kuberay/operator@{digest}\n" in made.output
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x1f\x8b", None])
+def test_what_is_no_chart_is_a_sentence(folder, content):
+    path = kuberay_chart(folder, "{repository: only}")
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(Terminal, match="no packed chart"):
+        packed_chart(path)
 
 
 def test_a_whole_bundle_says_how_its_images_go_into_the_registry(folder, held):
@@ -228,7 +283,7 @@ def test_an_archive_is_checked_where_there_are_no_charts(tmp_path, monkeypatch):
     """At the site without a network there is the archive, and nothing else of ours."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "bundle.tar"
-    archive.write(path, [MEMBER], [], tmp_path)
+    archive.write(path, [own_chart(MEMBER)], [], tmp_path)
 
     done = CliRunner().invoke(bundle, ["--verify", str(path)])
 

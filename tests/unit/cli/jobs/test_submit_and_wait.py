@@ -101,7 +101,8 @@ async def test_what_is_waited_for_comes(stage):
 
 async def test_a_job_that_fails_is_not_waited_for():
     found = await wait.wait_for(Server(WAITING, FAILED), "/path", "running", 30.0)
-    assert wait.ending(found) == (False, "study: Failed: memory exhausted")
+    ending = wait.ending(found)
+    assert (ending.is_good, ending.words) == (False, "study: Failed: memory exhausted")
 
 
 async def test_a_server_that_never_answered_is_an_error():
@@ -146,6 +147,21 @@ def asked(monkeypatch):
         return CliRunner().invoke(cli, [*arguments])
 
     return ask
+
+
+@pytest.mark.parametrize(("last", "code"), EXITS.values(), ids=EXITS)
+@pytest.mark.parametrize("command", ["submit", "wait"])
+def test_a_program_reads_how_it_ended(asked, written, command, last, code):
+    arguments = [written(), "--wait"] if command == "submit" else ["study"]
+    result = asked(Server(last), command, *arguments, "--timeout", "0.01", "-o", "json")
+
+    assert result.exit_code == code
+    said = json.loads(result.stdout) if result.stdout else {}
+    rows = [row["condition"] for row in said.get("jobs", ())]
+    assert rows == ([] if code == wait.EXIT_TIMED_OUT else ["Failed" if code else "Succeeded"])
+    if command == "submit":
+        row = {"job": "clinic/study", "pool": "league", "hadEnded": last is not WAITING}
+        assert said["submitted"] == [row]
 
 
 TOLD = {

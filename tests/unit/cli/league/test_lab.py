@@ -16,11 +16,7 @@ from hansa.errors import Terminal
 
 CHECKOUT = Path(__file__).parents[4]
 COMMANDS = {
-    "up": (["up"], ["demo", "--keep", "--provider", "local"]),
-    "up without root": (
-        ["up", "--provider", "simulated"],
-        ["demo", "--keep", "--provider", "simulated"],
-    ),
+    "up": (["up"], ["demo", "--keep"]),
     "down": (["down"], ["down"]),
     "status": (["status"], ["status"]),
 }
@@ -60,6 +56,11 @@ def test_a_testbed_that_is_stopped_has_the_time_to_clear_up(tmp_path, stop):
         lives.send_signal(stop)
         assert lives.wait(timeout=30) != 0
     assert (tmp_path / "cleared").exists()
+
+
+def test_no_choice_is_offered_that_is_always_refused():
+    """Of the testbed's providers one alone can be left running."""
+    assert [command.params for command in lab.commands.values()] == [[], [], []]
 
 
 @pytest.mark.parametrize(("_", "started"), COMMANDS.values(), ids=COMMANDS)

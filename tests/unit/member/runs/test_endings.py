@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 
 from hansa.errors import Retryable, Terminal
+from hansa.grants.envelope import grant_name, workload_name
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.model.times import rfc3339
-from tests.unit.grants.grant_kit import NOW_S, policy
-from tests.unit.member.runs.plain_job import GRANT, NAMESPACE, RUN, Running, working
+from tests.unit.grants.grant_kit import NOW_S, UID, grant, job, policy
+from tests.unit.member.runs.plain_job import GRANT, NAMESPACE, PLAIN, RUN, Running, working
 
 RAYJOB = f"/apis/ray.io/v1/namespaces/{RUN}/rayjobs/{RUN}"
 PULL = 'Back-off pulling image "registry.example/a":\n 401 Unauthorized\x07'
@@ -183,3 +185,24 @@ async def test_what_the_members_server_refuses_reaches_the_owner_in_words(case):
     assert GRANT in agent.hub.objects
     assert agent.said("Running") == ("False", "RenderFailed")
     assert words(agent) == f"The member could not make the job's objects. {said}"
+
+
+async def test_the_next_run_of_the_job_here_keeps_off_the_machine_that_was_lost():
+    agent, wish = Running(), "preferredDuringSchedulingIgnoredDuringExecution"
+    closed(agent)
+    lost = [{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}]
+    async with made(agent):
+        assert wish not in str(agent.own.objects[RAYJOB])
+        put_pod(agent, "worker", {"conditions": lost})
+        agent.own.objects[f"{NAMESPACE}/pods/worker"]["spec"] = {"nodeName": "gpu-17"}
+        ends(agent, FAILED)
+        await agent.until(lambda: "release" in agent.status())
+        assert agent.said("Running") == ("False", "MachineLost")
+
+        later = GRANT.replace(grant_name(UID, 3), grant_name(UID, 4))
+        spec = grant(job(**PLAIN), epoch=4)
+        metadata = {"name": grant_name(UID, 4), "namespace": "hansa-node-tartu", "generation": 1}
+        agent.hub.put(later, {"metadata": metadata, "spec": spec})
+        again = RAYJOB.replace(RUN, workload_name(UID, 4))
+        await agent.until(lambda: again in agent.own.objects)
+    assert '"operator": "NotIn", "values": ["gpu-17"]' in json.dumps(agent.own.objects[again])

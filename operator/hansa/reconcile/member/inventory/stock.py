@@ -18,6 +18,10 @@ from hansa.reconcile.member.inventory.requests import Held
 
 MAX_SHAPES = 128
 MOST_NAMED = 8
+UNREAD = (
+    "no exporter tells what other pods hold there, so that all of it is lent (chart hansa-member: exporter.enabled,"
+    " exporter.nodeSelector, exporter.tolerations)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ def take_stock(
 ) -> Inventory:
     """Return what ``policy`` lends of ``machines``.
 
-    ``held``: GPUs of each class that jobs hold. ``others``: machine → what everybody else's pods hold.
+    ``held``: GPUs of each class that jobs hold. ``others``: machine → what everybody else's pods hold; None: no
+    exporter was asked yet.
     Only usable machines that carry a jurisdiction label inside the policy's jurisdiction count.
     """
     ours = [m for m in machines if _inside(m.jurisdiction, policy.jurisdiction)]
@@ -103,7 +108,8 @@ def take_stock(
         for name, count in sorted(found.items())
     }
     full = tuple(sorted(m.name for m in here)) if here and not alike else ()
-    return Inventory(alike, stock, full, troubles=(*told(left), *mixed, *odd))
+    unread = [f"{m.name}: {UNREAD}" for m in alike if others is not None and m.name not in others]
+    return Inventory(alike, stock, full, troubles=(*told(left), *unread, *mixed, *odd))
 
 
 def _told_apart(machines: list[Machine]) -> tuple[list[Machine], list[str]]:

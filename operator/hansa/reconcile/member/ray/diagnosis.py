@@ -73,7 +73,7 @@ def diagnose(end: EndReason, traces: Traces) -> Finding:
     found = [*_of_pods(pods, traces.ended_s), *_of_events(traces.events, traces.ended_s)]
     if found:
         return min(found, key=lambda finding: _WEIGHT[finding.reason])
-    if end in UNSETTLED and any(_began_anew(pod) for pod in pods if _role(pod) == "head"):
+    if end in UNSETTLED and any(began_anew(pod) for pod in pods if _role(pod) == "head"):
         return Finding(EndReason.HEAD_LOST, "Its container ended and was started anew.")
     return Finding(end)
 
@@ -104,7 +104,7 @@ def _of_events(events: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[
     for event in events:
         reason, message = str(event.get("reason") or ""), str(event.get("message") or "")
         about = event.get("involvedObject") or event.get("regarding") or {}
-        if about.get("kind") != "Pod" or not _is_recent(event_s(event), ended_s):
+        if about.get("kind") != "Pod" or not is_recent_event(event, ended_s):
             continue
         if reason in MACHINE_EVENTS and not message.startswith("Cancelling"):
             yield Finding(EndReason.MACHINE_LOST, "It held a pod of the job.")
@@ -161,7 +161,7 @@ def _hindered(traces: Traces, unplaced: Iterable[tuple[str, str]]) -> Iterator[s
     reasons += [
         str(event.get("reason") or "")
         for event in traces.events
-        if _is_recent(event_s(event), traces.ended_s)
+        if is_recent_event(event, traces.ended_s)
     ]
     for said in reasons:
         if NOT_TAKEN.fullmatch(said):
@@ -219,7 +219,8 @@ def _out_of_memory(container: Mapping[str, Any], ended_s: float) -> bool:
     )
 
 
-def _began_anew(pod: Mapping[str, Any]) -> bool:
+def began_anew(pod: Mapping[str, Any]) -> bool:
+    """Tell whether a container of a pod ended and was started anew."""
     status = pod.get("status") or {}
     return any(
         int(one.get("restartCount") or 0) > 0 for one in status.get("containerStatuses") or ()
@@ -231,6 +232,11 @@ def event_s(event: Mapping[str, Any]) -> float | None:
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return next((s for s in map(from_rfc3339, times) if s is not None), None)
+
+
+def is_recent_event(event: Mapping[str, Any], ended_s: float) -> bool:
+    """Tell whether something happened so shortly before a run's end that it may have brought it about."""
+    return _is_recent(event_s(event), ended_s)
 
 
 def _is_recent(at_s: float | None, ended_s: float) -> bool:

@@ -24,6 +24,8 @@ HIDING, HIDDEN = "NVIDIA_VISIBLE_DEVICES", "void"
 DATA_ROOT = "/data"
 SECRETS = "/secrets"
 LONGEST_VOLUME = 63
+HEAVIEST = 100
+"""Of a wish about machines, in Kubernetes."""
 SCRATCH = "scratch"
 SUBMITTER_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 SUBMITTER_MEMORY_LIMIT = "1Gi"
@@ -158,7 +160,17 @@ def _affinity(request: RunRequest, *, wants_gpu: bool) -> Manifest:
         found = request.cards
         expressions += found.expressions() if found else [_in(f"{GPU}.product", ())]
     terms = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    nodes: Manifest = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+    if request.left:
+        # A wish, no demand: where all room is on them, the job runs there rather than never.
+        others = [_not(name) for name in request.left]
+        wish = {"weight": HEAVIEST, "preference": {"matchFields": others}}
+        nodes["preferredDuringSchedulingIgnoredDuringExecution"] = [wish]
+    return {"nodeAffinity": nodes}
+
+
+def _not(machine: str) -> Manifest:
+    return {"key": "metadata.name", "operator": "NotIn", "values": [machine]}
 
 
 def _in(label: str, values: tuple[str, ...]) -> Manifest:

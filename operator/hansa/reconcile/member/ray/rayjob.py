@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hansa.api.job.ray_shape import CustomResource, WorkerGroup, Workers
@@ -15,6 +16,7 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher, pods
+from hansa.reconcile.member.ray.bad_machines import bad_machines
 from hansa.reconcile.member.ray.dead_pods import autopsy
 from hansa.reconcile.member.ray.diagnosis import diagnose
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
@@ -64,7 +66,8 @@ class RayJob:
 
     def diagnose(self, end: EndReason, traces: Traces) -> Finding:
         """Return why a run really ended, by the states of its pods."""
-        return diagnose(end, traces)
+        found = diagnose(end, traces)
+        return replace(found, machines=bad_machines(found.reason, traces))
 
     def autopsy(self, traces: Traces) -> Autopsy:
         """Return which of its pods died, and what is told of them."""

@@ -21,6 +21,10 @@ GAVE_UP = f"{COMMAND_FAILED}{STALE_CODE},"
 NOT_INSTALLED = "runtime_env setup failed: "
 """Ray's words where pip failed; a job without a lock has nothing to set up."""
 _KILLED = re.compile(re.escape(COMMAND_FAILED) + r"(137|-9)\b")
+LOW_ON_MEMORY = " killed due to the node running low on memory."
+"""Ray's words where its own monitor killed what took too much, "Task was" before 2.56, "1 worker(s) were" since."""
+_TOLD_LOW = re.compile(r"^ray\.exceptions\.OutOfMemoryError: ", re.MULTILINE)
+"""How a driver ends that was told so of a task."""
 HEAD_GONE = (
     "Ray head pod not found.",
     "Submitter completed but Ray job not found in RayCluster.",
@@ -85,12 +89,12 @@ def _end(status: Mapping[str, Any], message: str, *, was_up: bool) -> EndReason 
 
 def _failed(message: str) -> EndReason:
     """Return why Ray says that a job has failed: by its command, or by something else."""
-    if _KILLED.match(message):
-        return EndReason.OUT_OF_MEMORY
+    if message.startswith(COMMAND_FAILED):
+        killed = _KILLED.match(message) or _TOLD_LOW.search(message)
+        return EndReason.OUT_OF_MEMORY if killed else EndReason.APP_FAILED
     if message.startswith(NOT_INSTALLED):
         return EndReason.PACKAGES_NOT_INSTALLED
-    own = message.startswith(COMMAND_FAILED)
-    return EndReason.APP_FAILED if own else EndReason.RAY_FAILED
+    return EndReason.OUT_OF_MEMORY if LOW_ON_MEMORY in message else EndReason.RAY_FAILED
 
 
 def _refused(cluster: Mapping[str, Any]) -> str:
