@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hansa.member import publisher
+from hansa.member.scrape_view import ScrapeView
 from hansa.model.times import rfc3339
 from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.plain_job import NAMESPACE, RUN, Running, working
@@ -84,3 +85,15 @@ async def test_what_others_hold_is_taken_off_and_kept_while_an_exporter_is_silen
     assert state.inventory({}).stock["nvidia-l40s"].free == 0
     state.drop_machine("m1")
     assert state.others == {}
+
+
+@pytest.mark.parametrize("capacity", [{"nvidia.com/gpu": "0"}, {}])
+def test_a_machine_that_lost_all_its_cards_is_told_as_a_zero(capacity):
+    """After a start without a driver its Node announces none: a series that ends would end the alert."""
+    agent = Running()
+    context = agent.parts.context
+    status = {"capacity": {"cpu": "8", **capacity}, "allocatable": {"cpu": "8", **capacity}}
+    context.cluster_state.put_machine({"metadata": {"name": "m1", "labels": {}}, "status": status})
+    said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
+
+    assert ScrapeView(context, said, lambda: None).reading().machine_gpus == {"m1": 0}
