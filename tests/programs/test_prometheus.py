@@ -144,6 +144,40 @@ QUIET = {
 }
 
 
+LOST = {
+    "one card, and the plugin began anew": (
+        "HansaGpuMissing",
+        {
+            'hansa_member_machine_gpus{machine="m"}': "8x5 7x5000",
+            'hansa_machine_gpus_seen{machine="m"}': "8x5 7x5000",
+        },
+    ),
+    "the driver, and the machine began anew": (
+        "HansaGpuMissing",
+        {
+            'hansa_member_machine_gpus{machine="m"}': "8x5 0x5000",
+            'hansa_machine_gpus_seen{machine="m"}': "8x5 0x5000",
+        },
+    ),
+    "the driver, and with it what places the exporter": (
+        "HansaExporterGone",
+        {
+            'hansa_member_machine_gpus{machine="m"}': "8x5 0x5000",
+            'hansa_machine_gpus_seen{machine="m"}': "8x5 _x5000",
+            'hansa_machine_gpus_seen{machine="n"}': "8x5005",
+        },
+    ),
+    "every exporter": (
+        "HansaExporterGone",
+        {
+            'hansa_member_machine_gpus{machine="m"}': "8x5005",
+            'hansa_machine_gpus_seen{machine="m"}': "8x5 _x5000",
+        },
+    ),
+}
+"""Hardware that went, and nobody came: what the Node says follows it. Three days are a long weekend."""
+LONG_WEEKEND = 3 * 24 * 60
+
 MINUTES = {"m": 1, "h": 60}
 
 
@@ -182,6 +216,19 @@ def test_alerts_fire_when_they_should_and_only_then(promtool, chart, tmp_path):
         "rule_files": ["rules.yaml"],
         "evaluation_interval": "1m",
         "tests": [test for alert in ours for test in cases(alert)],
+    }
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
+    answer = ask(promtool, "test", "rules", str(tmp_path / "tests.yaml"))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(("name", "series"), LOST.values(), ids=LOST)
+def test_what_was_lost_is_told_until_somebody_comes(promtool, name, series, tmp_path):
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups("member")))
+    document = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [case(name, series, minute, firing=True) for minute in (60, LONG_WEEKEND)],
     }
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
     answer = ask(promtool, "test", "rules", str(tmp_path / "tests.yaml"))

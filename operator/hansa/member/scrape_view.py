@@ -45,7 +45,6 @@ class ScrapeView:
             machine_gpus={
                 machine.name: machine.nvidia_cards
                 for machine in context.cluster_state.machines.values()
-                if machine.nvidia_cards
             },
             watch_event_age_s={name: r.last_event_age_s for name, r in reflectors.items()},
             conditions={

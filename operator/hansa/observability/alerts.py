@@ -12,6 +12,15 @@ from hansa.observability.metrics import Process
 
 RUNBOOKS = "https://hansa.dev/docs/runbooks"
 
+_SEEN = "max by (machine) (hansa_machine_gpus_seen)"
+GPUS_MISSING = (
+    "max by (machine) (max_over_time(hansa_member_machine_gpus[1w])"
+    " or max_over_time(hansa_machine_gpus_seen[1w]))"
+    f" - on (machine) {_SEEN}"
+)
+"""GPUs that a machine should have, less those that it shows. A Node announces fewer once its cards, or the driver,
+are gone: so the most of a week is what it should have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -240,26 +249,24 @@ ALERTS = (
     Alert(
         "HansaGpuMissing",
         "member",
-        "max by (machine) (max_over_time(hansa_member_machine_gpus[1d])"
-        " or max_over_time(hansa_machine_gpus_seen[1d]))"
-        " - on (machine) max by (machine) (hansa_machine_gpus_seen) > 0"
-        " and on (machine) hansa_member_machine_gpus",
+        f"{GPUS_MISSING} > 0 and on (machine) hansa_member_machine_gpus",
         "10m",
         "critical",
         "Machine {{ $labels.machine }} shows fewer GPUs than it should have.",
-        "{{ $value }} are missing of those that its Node announced or its driver showed within a day:"
+        "{{ $value }} are missing of those that its Node announced or its driver showed within a week:"
         " a card fell off the bus, or the driver is gone.",
     ),
     Alert(
         "HansaExporterGone",
         "member",
-        "max by (machine) (hansa_member_machine_gpus) > 0"
+        "max by (machine) (max_over_time(hansa_member_machine_gpus[1w])) > 0"
+        " and on (machine) hansa_member_machine_gpus"
         " unless on (machine) hansa_machine_gpus_seen"
-        " and on () (count(max_over_time(hansa_machine_gpus_seen[1d])) > 0)",
+        " and on () (count(max_over_time(hansa_machine_gpus_seen[1w])) > 0)",
         "15m",
         "warning",
         "Nobody reads the GPUs of machine {{ $labels.machine }}.",
-        "Its Node announces {{ $value }} GPUs, and no exporter tells of them: what they do, and whether"
+        "Its Node announced {{ $value }} GPUs within a week, and no exporter tells of them: what they do, and whether"
         " they are well, is unknown.",
     ),
     Alert(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.observability.alerts import GPUS_MISSING
 from hansa.observability.metrics import Process
 
 WIDTH, HEIGHT, COLUMNS = 12, 8, 2
@@ -152,8 +153,7 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
         ),
         Panel(
             "GPUs missing",
-            "sum by (machine) (hansa_member_machine_gpus)"
-            " - on (machine) sum by (machine) (hansa_machine_gpus_seen)",
+            GPUS_MISSING,
             "{{machine}}",
         ),
         Panel(

@@ -217,7 +217,7 @@ MEMBER_GPUS_HELD = Metric(
 MACHINE_GPUS = Metric(
     "hansa_member_machine_gpus",
     "gauge",
-    "GPUs, cut or whole, that a machine should have, as its Node says.",
+    "GPUs, cut or whole, that a machine should have, as its Node says; 0 where it names none.",
     ("member",),
     ("machine",),
 )

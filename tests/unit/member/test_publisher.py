@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hansa.member import publisher
+from hansa.member.scrape_view import ScrapeView
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.inventory.stock import UNREAD, named
 from tests.unit.grants.grant_kit import NOW_S
@@ -114,3 +115,15 @@ def test_where_there_is_no_exporter_every_machine_is_named():
     assert state.inventory({}).troubles == ()
     assert state.put_others({})
     assert state.inventory({}).troubles == (f"m1: {UNREAD}",)
+
+
+@pytest.mark.parametrize("capacity", [{"nvidia.com/gpu": "0"}, {}])
+def test_a_machine_that_lost_all_its_cards_is_told_as_a_zero(capacity):
+    """After a start without a driver its Node announces none: a series that ends would end the alert."""
+    agent = Running()
+    context = agent.parts.context
+    status = {"capacity": {"cpu": "8", **capacity}, "allocatable": {"cpu": "8", **capacity}}
+    context.cluster_state.put_machine({"metadata": {"name": "m1", "labels": {}}, "status": status})
+    said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
+
+    assert ScrapeView(context, said, lambda: None).reading().machine_gpus == {"m1": 0}

@@ -1,12 +1,14 @@
 """NVIDIA GPUs through NVML, as the driver tells it.
 
 What a card does not tell is None, never zero: under MIG the driver knows no utilisation, and a
-consumer card counts no ECC errors. No driver, no card and no permission end in ``Terminal`` with
+consumer card counts no ECC errors. A card that fell off the bus is missing, also where the library
+still remembers its name. No driver, no card and no permission end in ``Terminal`` with
 that reason; the next reading tries from the beginning, since drivers get installed and upgraded.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -24,6 +26,9 @@ _REASONS = {
     pynvml.NVML_ERROR_NO_PERMISSION: "NoPermission",
     pynvml.NVML_ERROR_OPERATING_SYSTEM: "NoPermission",  # devices closed to this pod's cgroup
 }
+_GONE = frozenset({pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED})
+"""Of a card that nothing can use until it is reset, or the machine started again."""
+_PASSED_ON = _GONE | {pynvml.NVML_ERROR_UNINITIALIZED}
 
 
 class NvmlProbe:
@@ -43,7 +48,7 @@ class NvmlProbe:
             readings = [
                 reading
                 for index in range(self._nvml.nvmlDeviceGetCount())
-                if (reading := self._read_one(index)) is not None
+                if (reading := self._read_there(index)) is not None
             ]
         except self._nvml.NVMLError as error:
             self._stop()
@@ -64,7 +69,17 @@ class NvmlProbe:
         if self._open:
             self._open = False
             self._xids.close()
-            self._ask(self._nvml.nvmlShutdown)
+            with contextlib.suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()
+
+    def _read_there(self, index: int) -> GpuReading | None:
+        """Return what a card tells; None: it is gone."""
+        try:
+            return self._read_one(index)
+        except self._nvml.NVMLError as error:
+            if error.value in _GONE:
+                return None
+            raise
 
     def _read_one(self, index: int) -> GpuReading | None:
         n = self._nvml
@@ -133,6 +148,6 @@ class NvmlProbe:
         try:
             return call(*arguments)
         except self._nvml.NVMLError as error:
-            if error.value == self._nvml.NVML_ERROR_UNINITIALIZED:
+            if error.value in _PASSED_ON:
                 raise
             return None

@@ -159,9 +159,34 @@ def test_no_reading_has_a_reason(driver, reason):
     assert caught.value.reason == reason
 
 
-def test_a_lost_card_does_not_hide_the_others():
-    probe = NvmlProbe(Driver(LOST, CARD))
+def gone_after(code, *known):
+    """Return a card that fell off after NVML had begun: what it remembers of it, it still tells."""
+    asked = {*CARD, "nvmlDeviceGetTemperature"}
+    return {name: CARD[name] if name in known else refused(code) for name in asked}
+
+
+IDENTITY = ("nvmlDeviceGetUUID", "nvmlDeviceGetName")
+OFF_THE_BUS = {
+    "no handle": LOST,
+    "no uuid": gone_after(pynvml.NVML_ERROR_GPU_IS_LOST),
+    "uuid and name from memory": gone_after(pynvml.NVML_ERROR_GPU_IS_LOST, *IDENTITY),
+    "memory of its size too": gone_after(
+        pynvml.NVML_ERROR_GPU_IS_LOST, *IDENTITY, "nvmlDeviceGetMemoryInfo"
+    ),
+    "no use before a reset": gone_after(pynvml.NVML_ERROR_RESET_REQUIRED, *IDENTITY),
+}
+
+
+@pytest.mark.parametrize("card", OFF_THE_BUS.values(), ids=OFF_THE_BUS)
+def test_a_lost_card_is_missing_and_does_not_hide_the_others(card):
+    probe = NvmlProbe(Driver(card, CARD))
     assert [gpu.index for gpu in probe.read()] == [1]
+
+
+@pytest.mark.parametrize("code", [pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_TIMEOUT])
+def test_a_card_that_merely_answers_badly_is_there(code):
+    probe = NvmlProbe(Driver(gone_after(code, *IDENTITY), CARD))
+    assert [gpu.index for gpu in probe.read()] == [0, 1]
 
 
 def test_a_driver_installed_later_is_found():

@@ -10,13 +10,14 @@ from typing import Any
 
 from hansa.api.meta import JURISDICTION_LABEL, QUANTITY
 from hansa.model.quantities import millis, units
+from hansa.ports import Manifest
 from hansa.reconcile.member.inventory import requests, taints
 from hansa.reconcile.member.inventory.accelerators import BUILT_IN, Accelerator
 from hansa.reconcile.member.inventory.cards import MOST_CARDS, Cards, count, read_cards
 from hansa.reconcile.member.inventory.taints import Toleration
 
 NVIDIA_CARD, NVIDIA_COUNT_LABEL = "nvidia.com/gpu", "nvidia.com/gpu.count"
-ARCHITECTURE_LABEL = "kubernetes.io/arch"
+ARCHITECTURE_LABEL, SYSTEM_LABEL = "kubernetes.io/arch", "kubernetes.io/os"
 VIRTUAL = frozenset(
     {
         ("type", "virtual-kubelet"),
@@ -26,6 +27,8 @@ VIRTUAL = frozenset(
     }
 )
 """Labels of Nodes behind which there is no machine of this cluster."""
+NO_PLACE = VIRTUAL | {(SYSTEM_LABEL, "windows")}
+"""Labels of Nodes to which no pod of a run goes, whatever else they say."""
 PODS_OF_A_RUN = 3
 """Head, submitter and a worker: a machine with fewer pods left takes no run."""
 MOST_CPUS, MOST_MEMORY, LONGEST = 1 << 20, 1 << 50, 20
@@ -134,17 +137,19 @@ def _foreign(labels: Mapping[str, Any], architecture: str) -> str:
     stands_for = VIRTUAL & {(key, str(labels.get(key))) for key, _ in VIRTUAL}
     if stands_for:
         key, value = min(stands_for)
-        return (
-            f"it stands for machines elsewhere ({key}={value}): take its label {JURISDICTION_LABEL} off, or a"
-            " run may be sent there"
-        )
-    system, made_for = labels.get("kubernetes.io/os", "linux"), labels.get(ARCHITECTURE_LABEL)
+        return f"it stands for machines elsewhere ({key}={value}), where no run is sent"
+    system, made_for = labels.get(SYSTEM_LABEL, "linux"), labels.get(ARCHITECTURE_LABEL)
     if system != "linux":
         return f"its system is {system}, runs need linux"
     if made_for != architecture:
         said = f"its architecture is {made_for}" if made_for else f"no label {ARCHITECTURE_LABEL}"
         return f"{said}, runs are for {architecture}"
     return ""
+
+
+def kept_off() -> list[Manifest]:
+    """Return, as requirements of a node affinity, that pods go to no Node that is no place for runs."""
+    return [{"key": key, "operator": "NotIn", "values": [value]} for key, value in sorted(NO_PLACE)]
 
 
 def beside(machine: Machine, held: requests.Held) -> Machine:

@@ -13,7 +13,7 @@ from hansa.api.job.ray_shape import Resources, WorkerGroup, Workers
 from hansa.api.meta import JURISDICTION_LABEL
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL
+from hansa.reconcile.member.inventory.machine import ARCHITECTURE_LABEL, kept_off
 from hansa.reconcile.member.platform import checkpoints
 from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher
@@ -156,6 +156,7 @@ def _container_security() -> Manifest:
 def _affinity(request: RunRequest, *, wants_gpu: bool) -> Manifest:
     expressions = [_in(JURISDICTION_LABEL, request.places)]
     expressions.append(_in(ARCHITECTURE_LABEL, (request.options.machines.architecture,)))
+    expressions += kept_off()
     if wants_gpu:
         found = request.cards
         expressions += found.expressions() if found else [_in(f"{GPU}.product", ())]

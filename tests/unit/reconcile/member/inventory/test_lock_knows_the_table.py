@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from hansa.reconcile.member.inventory.accelerators import BUILT_IN
-from hansa.reconcile.member.inventory.machine import read_machine
+from hansa.reconcile.member.inventory.machine import kept_off, read_machine
 from hansa.reconcile.member.inventory.stock import take_stock
 from tests.unit.grants.grant_kit import policy
 from tests.unit.reconcile.member.inventory.node_objects import CASES as USUAL
 from tests.unit.reconcile.member.inventory.unusual_nodes import UNUSUAL
 
 PARTS = Path(__file__).parents[5] / "helm/hansa-member/templates/lock/_parts.tpl"
+PODS = PARTS.with_name("pods.yaml")
 RESOURCES, LABELS = (
     re.compile(pattern)
     for pattern in re.findall(r"matches\('(\^\(nvidia.*?)'\)", PARTS.read_text())
@@ -42,3 +43,8 @@ def test_what_pods_ask_for_is_admitted(name):
         for one in choice.expressions():
             assert LABELS.fullmatch(one["key"])
             assert one["operator"] == "In" or one["key"] in MAY_BE_ABSENT
+
+
+def test_what_pods_keep_off_is_admitted():
+    (listed,) = re.findall(r"e\.operator == 'NotIn' && e\.key in \[(.*?)\]", PODS.read_text())
+    assert re.findall(r"'(.*?)'", listed) == sorted({one["key"] for one in kept_off()})

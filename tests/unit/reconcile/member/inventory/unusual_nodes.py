@@ -23,7 +23,7 @@ UNOFFERED = "label {} tells of a card, but no device plugin offers it"
 AMD = {"amd.com/gpu.product-name": "AMD_Instinct_MI300X_OAM", "amd.com/gpu.vram": "192G"}
 MI300 = "amd-instinct-mi300x-oam"
 FLEX = {"gpu.intel.com/product": "Flex_170", "gpu.intel.com/device.count": "2"}
-ELSEWHERE = "it stands for machines elsewhere ({}): take its label hansa.dev/jurisdiction off, or a run may be sent there"
+ELSEWHERE = "it stands for machines elsewhere ({}), where no run is sent"
 
 
 def _shares(name: str) -> frozenset[str]:
