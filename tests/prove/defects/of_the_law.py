@@ -11,6 +11,7 @@ CHECKS, STANDING, OWNERS = (
     "unit/grants/test_policy_changes.py",
     "unit/grants/test_owners.py",
 )
+CHANGED = "unit/member/runs/test_law_that_changes.py"
 TERRITORY, LOCK = "unit/grants/test_territory.py", "unit/member/cluster/test_second_lock.py"
 OUTGOING, PERMITS = (
     "unit/reconcile/member/test_outgoing.py",
@@ -99,8 +100,7 @@ ACCEPTED: Mapping[str, Defect] = {
         "grants/territory.py",
         "ours, theirs = Territory(policy.overlays), Territory(grant.overlays)",
         "ours = theirs = Territory((*policy.overlays, *grant.overlays))",
-        TERRITORY,
-        CHECKS,
+        "unit/grants/test_holders_overlays.py",
     ),
     "a registry's name as the beginning of another's": product(
         "grants/checks.py",
@@ -153,6 +153,37 @@ ACCEPTED: Mapping[str, Defect] = {
         "MemberReason.UNKNOWN_HUB: Reach.RUNNING,",
         "MemberReason.UNKNOWN_HUB: Reach.NEW,",
         STANDING,
+    ),
+    "what was accepted once is never judged again": product(
+        "member/runs/run_controller.py",
+        "forbidden=self._rulings.forbidden(entry, made=workload is not None),",
+        'forbidden="",',
+        f"{CHANGED}::test_a_run_ends_by_the_clock_too_where_no_event_says_that_the_policy_has_changed",
+    ),
+    "what waited to be made is made whatever the law has become": product(
+        "member/runs/run_controller.py",
+        "            if self._rulings.forbidden(entry, made=False):\n"
+        "                return True  # the policy has changed while it waited\n",
+        "",
+        f"{CHANGED}::test_a_policy_that_changes_while_work_waits_to_be_made_is_the_one_that_counts",
+    ),
+    "a run is judged as if it were still to be made": product(
+        "member/runs/rejudging.py",
+        "reach = Reach.RUNNING if made else Reach.ACCEPTED",
+        "reach = Reach.ACCEPTED",
+        CHANGED,
+    ),
+    "what a run holds itself is in its way": product(
+        "member/facts.py",
+        "running_jobs=max(0, facts.running_jobs - 1))",
+        "running_jobs=facts.running_jobs)",
+        CHANGED,
+    ),
+    "what is forbidden runs on": product(
+        "reconcile/member/lifecycle.py",
+        "(bool(run.forbidden), EndReason.POLICY_CHANGED),",
+        "(False, EndReason.POLICY_CHANGED),",
+        "unit/reconcile/member/test_lifecycle.py",
     ),
     "a data set withdrawn while it is read": product(
         "grants/policy_changes.py",

@@ -272,6 +272,8 @@ class RunController:
         try:
             entry = self._objects.with_class(entry)
             await self._metering.begin(entry)
+            if self._rulings.forbidden(entry, made=False):
+                return True  # the policy has changed while it waited
             await self._objects.build(entry)
         except (Terminal, NotFound) as error:
             log.warning("run not made", extra={"run": entry.name, "error": str(error)})

@@ -107,6 +107,36 @@ TABLE = {
         End(EndReason.CANCELLED),
     ),
     "stopped": (run(workload=UP), Situation(NOW, stopped=True), End(EndReason.STOPPED)),
+    "forbidden since it was accepted": (
+        run(namespace="Absent", forbidden="UnknownHub: no"),
+        CALM,
+        End(EndReason.POLICY_CHANGED, "UnknownHub: no"),
+    ),
+    "forbidden before the hub heard that it is accepted": (
+        run(reported=Reported(), namespace="Absent", forbidden="Paused: no"),
+        CALM,
+        End(EndReason.POLICY_CHANGED, "Paused: no"),
+    ),
+    "forbidden while it runs": (
+        run(workload=UP, reported=RUNNING, forbidden="UnknownHub: no"),
+        CALM,
+        End(EndReason.POLICY_CHANGED, "UnknownHub: no"),
+    ),
+    "forbidden when it had ended": (
+        run(workload=GOOD, reported=DONE, forbidden="UnknownHub: no"),
+        CALM,
+        End(EndReason.SUCCEEDED),
+    ),
+    "forbidden and stopped": (
+        run(workload=UP, forbidden="Stopped: no"),
+        Situation(NOW, stopped=True),
+        End(EndReason.STOPPED),
+    ),
+    "forbidden and unattended": (
+        run(workload=UP, forbidden="UnknownHub: no"),
+        Situation(NOW, unattended_s=3585),
+        End(EndReason.POLICY_CHANGED, "UnknownHub: no"),
+    ),
     "unattended": (run(workload=UP), Situation(NOW, unattended_s=3585), End(EndReason.UNATTENDED)),
     "not yet unattended": (
         run(workload=UP, reported=RUNNING),
@@ -237,6 +267,7 @@ RUNS = st.builds(
         released=st.booleans(),
     ),
     cancelled=st.booleans(),
+    forbidden=st.sampled_from(("", "UnknownHub: no")),
     namespace=st.sampled_from(("Absent", "Active", "Terminating")),
     workload=st.sampled_from((None, NEW, UP, GOOD, bad(EndReason.APP_FAILED))),
 )
@@ -258,6 +289,7 @@ def test_an_ended_epoch_is_never_made_again_and_released_only_when_gone(observed
     if isinstance(action, Render):
         assert not situation.stopped
         assert not observed.cancelled
+        assert not observed.forbidden
 
 
 OVER = replace(UP, end=EndReason.SUCCEEDED)
