@@ -141,9 +141,7 @@ def _root_of(index: int, size: int, leaf: bytes, path: tuple[bytes, ...]) -> byt
     return None if rest else found
 
 
-def _is_product(
-    challenge: Challenge, root: bytes, opened: Opened, leaves: Sequence[bytes]
-) -> bool:
+def _is_product(challenge: Challenge, root: bytes, opened: Opened, leaves: Sequence[bytes]) -> bool:
     """Check one random combination of all opened rows, exactly.
 
     Wrong rows pass with a probability of 1 in 2^20 at n = 4096 and 128 rows, of 1 in 2^14 at the largest probe. The
