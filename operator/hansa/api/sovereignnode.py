@@ -231,6 +231,27 @@ class AuditKeys(Model):
     reveal: KeyReveal | None = Field(default=None, description="The member's.")
 
 
+NoteText = Annotated[str, StringConstraints(max_length=16_384)]
+"""A C2SP signed note, or what asks for one: some hashes and signatures, the longest of 3.3 KB."""
+
+
+class Cosigning(Model):
+    """A node's part as a witness of the transparency log: the ledger asks, the member's agent cosigns."""
+
+    request: NoteText | None = Field(
+        default=None,
+        description="What the ledger asks it to cosign: the body of C2SP tlog-witness add-checkpoint.",
+    )
+    cosigned: NoteText | None = Field(
+        default=None,
+        description="The checkpoint that it cosigned last, with its signatures, as a C2SP signed note;"
+        " that of the empty tree before the first.",
+    )
+    refused: Annotated[str, StringConstraints(max_length=300)] | None = Field(
+        default=None, description="Why it does not cosign what it is asked, the fault first."
+    )
+
+
 class SovereignNodeStatus(Model):
     """What the member declares (untrusted input) and what the hub concludes."""
 
@@ -282,6 +303,9 @@ class SovereignNodeStatus(Model):
     )
     audits: AuditKeys | None = Field(
         default=None, description="The node's part in drawing which runs are audited."
+    )
+    witness: Cosigning | None = Field(
+        default=None, description="The node's part as a witness of the transparency log."
     )
     member_conditions: tuple[Condition, ...] = Field(
         default=(),

@@ -26,7 +26,11 @@ def ledger() -> None:
 
 
 MEMBER_COMMANDS = {
-    "stop": ("hansa.cli.league.stop:stop", "Stop all league work on this cluster, now.")
+    "stop": ("hansa.cli.league.stop:stop", "Stop all league work on this cluster, now."),
+    "witness": (
+        "hansa.cli.league.witness:witness",
+        "Take part as a witness of the league's transparency log.",
+    ),
 }
 
 

@@ -1,8 +1,8 @@
 """``hansa ledger``: wiring, until a signal says stop.
 
-Its duties: follow the hub's nodes and grants, take receipts in, move audits on, and claims as their time
-comes, tell projects what they have spent, and read the figures for the scrape. Each is tried again by
-itself; a database or hub that is away ends none of them.
+Its duties: follow the hub's nodes and grants, take receipts in, have their log cosigned, move audits on,
+and claims as their time comes, tell projects what they have spent, and read the figures for the scrape.
+Each is tried again by itself; a database or hub that is away ends none of them.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ class Ledger:
         """Do all duties until cancelled."""
         duties = (
             (self.take_in, self._interval_s),
+            (self.witness, self._interval_s),
             (self.audit, self._audits_s),
             (self.move_on, self._interval_s),
             (self.tell, LOOK_S),
@@ -119,6 +120,11 @@ class Ledger:
         """Take receipts in."""
         async with self._at_log:
             await self._intake.step()
+
+    async def witness(self) -> None:
+        """Have the log cosigned."""
+        async with self._at_log:
+            await self._source.witness()
 
     async def audit(self) -> None:
         """Move audits on, where there are any."""

@@ -23,6 +23,10 @@ class ReceiptSource(Protocol):
         """Take note that the books keep these, posted or as differences: members may forget them."""
         ...
 
+    async def witness(self) -> None:
+        """Have the log of what was taken cosigned, where there is one."""
+        ...
+
     @property
     def behind(self) -> int:
         """How many receipts are known to wait."""
@@ -43,3 +47,6 @@ class NoReceipts:
 
     async def done(self, digests: Sequence[str]) -> None:
         """Take note of nothing."""
+
+    async def witness(self) -> None:
+        """Have nothing cosigned."""

@@ -167,6 +167,7 @@ class Publisher:
             outbox=context.outbox,
             receipts_waiting=context.receipts.waiting,
             audits=context.auditor.wire,
+            witness=context.cosigner.wire,
         )
         return node_status(
             said, self._conditions.get(self._node_path, []), now_s=context.clock.now()

@@ -178,6 +178,27 @@ class Machines(Group):
     )
 
 
+class Witnessing(Group):
+    """Whether this member cosigns the checkpoints of the league's transparency log."""
+
+    name: str = Field(
+        default="",
+        pattern=r"^[^+\s]{0,200}$",
+        description="Name under which it cosigns, without schema, for example the institution's domain;"
+        " empty: it is no witness.",
+    )
+    log: str = Field(
+        default="hansa.dev/receipts",
+        pattern=r"^[^+\s]{1,200}$",
+        description="Name of the log that it watches: the ledger's `log.origin`.",
+    )
+    ml_dsa_key_file: str = Field(
+        default="",
+        description="PEM file with an ML-DSA-44 key, which it cosigns with beside the node's own key;"
+        " empty: none.",
+    )
+
+
 class Timing(Group):
     """How often things happen; every wait gets jitter."""
 
@@ -249,6 +270,7 @@ class MemberSettings(BaseSettings):
     machines: Machines = Machines()
     runs: Runs = Runs()
     timing: Timing = Timing()
+    witness: Witnessing = Witnessing()
     serving: Serving = Serving()
     log_level: LogLevel = "INFO"
 

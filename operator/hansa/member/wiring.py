@@ -29,6 +29,8 @@ from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.witness.auditor import Auditor
+from hansa.member.witness.cosigner import Cosigner, note_signers
+from hansa.member.witness.memory import WitnessMemory
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
 from hansa.ports import Clock, Cluster, Manifest, Signer
@@ -125,6 +127,12 @@ def assemble(
         epochs=EpochStore(clients.own, settings.namespace),
         receipts=ReceiptStore(clients.own, settings.namespace, clients.signer),
         auditor=Auditor(clients.signer, clients.own, settings.namespace),
+        cosigner=Cosigner(
+            settings.witness.log,
+            note_signers(settings.witness, clients.signer),
+            WitnessMemory(clients.own, settings.namespace),
+            clock,
+        ),
         gpu_sightings=GpuSightings(gpu_salt(clients.signer)),
         contact=Contact(
             clock, last_s=clients.last_contact_s, skew_s=settings.limits.clock_skew_seconds

@@ -60,6 +60,9 @@ OTHERS = {
     "an auditor's commitment": {"audits": {"commitment": {"epoch": 9}}},
     "an auditor's reveal": {"audits": {"reveal": None}},
     "all that is said of audits": {"audits": None},
+    "what a witness cosigned": {"witness": {"cosigned": "another"}},
+    "why it does not": {"witness": {"refused": "it will not"}},
+    "all that a witness says": {"witness": None},
 }
 
 
@@ -78,8 +81,10 @@ def test_nor_its_spec(hub: Charted):
 def test_it_says_what_a_node_has_shown_and_calls_auditors(hub: Charted):
     _patch(hub, {"assurance": STATUS["assurance"] | {"level": "L2"}})
     _patch(hub, {"audits": {"call": STATUS["audits"]["call"] | {"epoch": 5}}})
+    _patch(hub, {"witness": {"request": "old 7"}})
     held = _status(hub, "sovereignnode/tartu")
     assert (held["assurance"]["level"], held["audits"]["call"]["epoch"]) == ("L2", 5)
+    assert held["witness"] == STATUS["witness"] | {"request": "old 7"}
     assert held["audits"]["commitment"] == STATUS["audits"]["commitment"]
 
 
@@ -87,6 +92,7 @@ LIES = {
     "its own level": {"assurance": STATUS["assurance"] | {"level": "L4"}},
     "no level": {"assurance": None},
     "another call": {"audits": {"call": None}},
+    "what it is to cosign": {"witness": {"request": "old 0"}},
 }
 
 
@@ -100,6 +106,11 @@ def test_a_node_says_what_it_commits_to(hub: Charted):
     said = {"audits": {"commitment": STATUS["audits"]["commitment"] | {"epoch": 12}}}
     _patch(hub, said, user=node_user("tartu"))
     assert _status(hub, "sovereignnode/tartu")["audits"]["commitment"]["epoch"] == 12
+
+
+def test_a_witness_says_what_it_cosigned(hub: Charted):
+    _patch(hub, {"witness": {"cosigned": "a note"}}, user=node_user("tartu"))
+    assert _status(hub, "sovereignnode/tartu")["witness"]["cosigned"] == "a note"
 
 
 AUDIT = {"of": "study", "epoch": 1, "node": "tartu"}

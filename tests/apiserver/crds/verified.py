@@ -40,5 +40,6 @@ SHOWN = {
         "commitment": {"epoch": 3, "digest": DIGEST},
         "reveal": {"epoch": 1, "root": DIGEST, "key": "AAAA"},
     },
+    "witness": {"request": "old 3", "cosigned": "hansa.dev/receipts", "refused": "NoMemory: none"},
 }
 """Of a node's status."""

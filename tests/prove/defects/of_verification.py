@@ -61,7 +61,7 @@ VERIFICATION: Mapping[str, Defect] = {
     ),
     "rows are computed when they are asked for": product(
         "verification/probe/verifier.py",
-        "if _root_of(index, challenge.n, row, path) != root:",
+        "if _root_of(index, challenge.n, leaf, path) != root:",
         "if False:",
         PROBE,
     ),

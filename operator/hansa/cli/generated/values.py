@@ -33,6 +33,8 @@ SET_BY_CHART = frozenset(
         "grants.keyFile",
         "nodes.joinServiceAccount",
         "database.url",
+        "log.policy",
+        "witness.mlDsaKeyFile",
         "serving.healthPort",
         "serving.bind",
         "identity.secret",

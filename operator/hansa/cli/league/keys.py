@@ -1,4 +1,4 @@
-"""``hansa keygen`` and ``hansa hub-key``: Ed25519 keys for hubs and data owners."""
+"""``hansa keygen`` and ``hansa hub-key``: keys for hubs, data owners and witnesses."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from hansa.adapters.keys import Ed25519Signer, parse_private_key
+from hansa.adapters.mldsa import MlDsaSigner
 from hansa.cli.access import Access, with_access
 from hansa.errors import Terminal
 
@@ -18,13 +19,19 @@ IN_CLUSTER = "secret/"
 
 @click.command
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-def keygen(out: Path) -> None:
+@click.option(
+    "--ml-dsa-44",
+    "is_ml_dsa",
+    is_flag=True,
+    help="A key that a quantum computer does not break (FIPS 204): a witness's second one.",
+)
+def keygen(out: Path, is_ml_dsa: bool) -> None:  # noqa: FBT001  # click passes options by name
     """Make an Ed25519 key pair for a hub or a data owner.
 
     The private key is written to OUT (mode 0600; an existing file is never replaced). The public
     key is printed: members name it in MemberPolicy trustedHubs or trustedOwners.
     """
-    signer = Ed25519Signer.generate()
+    signer = MlDsaSigner.generate() if is_ml_dsa else Ed25519Signer.generate()
     try:
         handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
@@ -62,6 +69,6 @@ def _key_in(data: dict[str, str], source: str) -> Ed25519Signer:
     raise Terminal(f"{source} holds no Ed25519 private key; `hansa keygen` makes one")
 
 
-def _show(signer: Ed25519Signer) -> None:
+def _show(signer: Ed25519Signer | MlDsaSigner) -> None:
     click.echo(signer.public_key)
     click.echo(f"key id {signer.key_id}", err=True)

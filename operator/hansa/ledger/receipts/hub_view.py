@@ -22,7 +22,7 @@ GRANT = "granted"
 """Key of a mirrored grant: what the ledger keeps of it; None: it cannot be read, and is nobody's claim."""
 TOLD = "told"
 """Key of a mirrored grant: whether its result was heard of."""
-OF_STATUS = ("receipts", "assurance", "audits", "inventory")
+OF_STATUS = ("receipts", "assurance", "audits", "witness", "inventory")
 """What is kept of a node's status: what its agent and the ledger say to each other, and which GPUs it has."""
 
 

@@ -12,6 +12,7 @@ from hansa.ports import Clock
 from hansa.receipts.bundle import log_entry
 from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.log.appender import Appender
+from hansa.translog.note import Note
 from hansa.translog.proof import LogProof
 
 AT_ONCE = 1000
@@ -68,6 +69,27 @@ class Logbook:
     def head(self) -> Checkpoint:
         """Return what the newest checkpoint says; raises ``Terminal`` where there is none yet."""
         return Checkpoint.parse(self._appender.head.text)
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._appender.origin
+
+    def unwitnessed(self) -> Note | None:
+        """Return the newest checkpoint where the policy asks for more cosignatures than it has."""
+        return self._appender.unwitnessed()
+
+    def turned_back(self, note: Note) -> str:
+        """Return what is wrong where a witness holds more of this log, by its own signature, than there is."""
+        return self._appender.turned_back(note)
+
+    def request(self, old_size: int, of: Note) -> str:
+        """Return what to ask a witness; raises as ``Appender.request``."""
+        return self._appender.request(old_size, of).encode().decode()
+
+    def cosign(self, lines: str, of: Note) -> bool:
+        """Publish signature lines of a witness; tell whether the policy is met. Raises as ``Appender.cosign``."""
+        return not self._appender.cosign(lines, of).missing
 
     def prove(self, digest: str) -> LogProof:
         """Return the proof that a receipt is logged and witnessed; raises as ``Appender.prove``."""

@@ -22,6 +22,7 @@ from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.judge import Bench, Verdict, judge, outbox_of
 from hansa.ledger.receipts.logbook import Logbook
+from hansa.ledger.receipts.witnesses import Witnesses
 from hansa.model.times import rfc3339
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.receipts.chain import Head, Moment
@@ -75,6 +76,7 @@ class NodeReceipts:
         self._clock = clock
         self.logbook = logbook
         """The one writer of the log; None: there is none."""
+        self._witnesses = None if logbook is None else Witnesses(cluster, hub, logbook, clock)
         self._skew_s = skew_s
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
@@ -103,6 +105,11 @@ class NodeReceipts:
 
     async def done(self, digests: Sequence[str]) -> None:
         """Do nothing: evidence is kept before the books see it, and members were told then."""
+
+    async def witness(self) -> None:
+        """Ask the league's witnesses to cosign what was logged, and publish what they signed."""
+        if self._witnesses is not None:
+            await self._witnesses.step()
 
     async def _remember(self) -> None:
         found = self.hub.unkept()

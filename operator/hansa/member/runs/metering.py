@@ -68,10 +68,15 @@ class Metering:
         spec, policy = node.get("spec"), context.cluster_state.policy.spec
         self._node_spec = spec if isinstance(spec, dict) else {}
         said = _taken(node)
-        if policy is not None and await context.auditor.hear(node, by_id(policy.trusted_hubs)):
+        if policy is None:
+            return
+        keys = by_id(policy.trusted_hubs)
+        if await context.auditor.hear(node, keys):
             context.dirty.set()
-        if said is not None and policy is not None:
-            trouble = await context.receipts.take(said, by_id(policy.trusted_hubs))
+        if await context.cosigner.hear(node, keys.values()):
+            context.dirty.set()
+        if said is not None:
+            trouble = await context.receipts.take(said, keys)
             if trouble:
                 log.warning("watermark not taken", extra={"why": trouble})
 

@@ -100,6 +100,8 @@ class Declaration:
     receipts_waiting: int = 0
     audits: Mapping[str, Any] = field(default_factory=dict)
     """Its answers to the ledger's call to auditors."""
+    witness: Mapping[str, Any] = field(default_factory=dict)
+    """What it cosigned of the transparency log."""
 
 
 def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float) -> Manifest:
@@ -120,6 +122,8 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
         status["receipts"] = {"outbox": list(said.outbox), "waiting": said.receipts_waiting}
     if said.audits:
         status["audits"] = dict(said.audits)
+    if said.witness:
+        status["witness"] = dict(said.witness)
     if said.kuberay_version:
         status["kuberayVersion"] = said.kuberay_version
     if said.token_end_s is not None:

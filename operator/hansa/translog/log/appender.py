@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hansa.errors import Retryable
+from hansa.errors import Retryable, Terminal
 from hansa.ports import Clock, LeafIndex, Store
 from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.faults import Fault, refused
@@ -60,6 +60,8 @@ class Appender:
         self._unwritten: dict[str, bytes] = {}
         if self._signers[0].key not in policy.logs:
             raise refused(Fault.UNKNOWN_LOG, f"the policy does not name the log {self.origin}")
+        self._earlier = Note("")
+        """A checkpoint that is no longer the newest and is cosigned still, with what came in."""
         self._head, self._edge = self._taken_up()
         self._published = self._edge.size
         self._catch_up()
@@ -108,30 +110,68 @@ class Appender:
         self._settle()
         return self._head
 
-    def request(self, old_size: int) -> WitnessRequest:
+    def request(self, old_size: int, of: Note | None = None) -> WitnessRequest:
         """Return what to ask a witness that last cosigned ``old_size`` leaves.
 
+        ``of``: an earlier checkpoint of this log, which others are asked for still; None: the newest.
         Raises ``Terminal`` for a size that was never published.
         """
         if old_size > self._published:
             text = f"a witness knows {old_size} leaves, this log {self._published}"
             raise refused(Fault.TURNED_BACK, f"{text}: its files are from an old backup")
-        proof = self._reader.consistency(old_size, self._published)
-        return WitnessRequest(old_size, proof, self._head)
+        note = self._head if of is None else of
+        proof = self._reader.consistency(old_size, Checkpoint.parse(note.text).size)
+        return WitnessRequest(old_size, proof, note)
 
-    def cosign(self, lines: str) -> Judgement:
-        """Publish the signature lines a witness answered with; return how the checkpoint stands.
+    def cosign(self, lines: str, of: Note | None = None) -> Judgement:
+        """Publish the signature lines witnesses answered with; return how the checkpoint stands.
 
+        ``of``: as it was requested. An earlier one is published as soon as it meets the policy, which by then
+        the newest seldom does: a log grows faster than its witnesses ask what is new.
         Raises ``Terminal`` where a line is no signature of the policy's witness over this checkpoint.
         """
         known = {(key.name, key.id) for key in self._policy.witnesses.values()}
         more = [s for s in parse_signatures(lines) if (s.name, s.key_id) in known]
         replaced = {(s.name, s.key_id) for s in more}
-        kept = [s for s in self._head.signatures if (s.name, s.key_id) not in replaced]
-        note = Note(self._head.text, tuple(kept)).signed(more)
+        is_newest = of is None or of.text == self._head.text
+        asked = self._head if is_newest or of is None else self._earlier_as_it_stands(of)
+        kept = [s for s in asked.signatures if (s.name, s.key_id) not in replaced]
+        note = Note(asked.text, tuple(kept)).signed(more)
         judgement = judge(note, self._policy)
-        self._publish(note)
+        if is_newest:
+            self._publish(note)
+            return judgement
+        self._earlier = note
+        if not judgement.missing and judgement.checkpoint.size > self._witnessed_size():
+            self._store.write(WITNESSED, note.encode())
         return judgement
+
+    def unwitnessed(self) -> Note | None:
+        """Return the newest checkpoint, with the log's signatures alone, where it does not meet the policy."""
+        if not self._head.signatures or not judge(self._head, self._policy).missing:
+            return None
+        own = {(signer.key.name, signer.key.id) for signer in self._signers}
+        kept = (line for line in self._head.signatures if (line.name, line.key_id) in own)
+        return Note(self._head.text, tuple(kept))
+
+    def turned_back(self, note: Note) -> str:
+        """Return what is wrong where this log once signed a larger tree than it has; empty: it did not."""
+        size = Checkpoint.parse(note.text).size
+        try:
+            signed_checkpoint(note, tuple(signer.key for signer in self._signers))
+        except Terminal:
+            return ""
+        if size <= self._published:
+            return ""
+        text = f"TurnedBack: a witness holds this log's own signature over {size} leaves, it has"
+        return f"{text} {self._published}: put back the log's newest files"
+
+    def _earlier_as_it_stands(self, of: Note) -> Note:
+        return self._earlier if self._earlier.text == of.text else of
+
+    def _witnessed_size(self) -> int:
+        body = self._store.read(WITNESSED)
+        return -1 if body is None else Checkpoint.parse(Note.parse(body).text).size
 
     def prove(self, entry: bytes) -> LogProof:
         """Return the proof that ``entry`` is logged and witnessed.

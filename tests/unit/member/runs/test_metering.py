@@ -12,13 +12,19 @@ from hansa.errors import Retryable
 from hansa.grants.epochs import Outcome
 from hansa.member import wiring
 from hansa.member.publisher import Publisher
+from hansa.member.witness.cosigner import Cosigner
+from hansa.member.witness.memory import WitnessMemory
+from hansa.member.witness.witness import Witness
 from hansa.receipts.chain import Grant, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Opened, unseal
 from hansa.receipts.watermark import acknowledge
+from hansa.translog.note import KeyType, Note
+from hansa.translog.signatures import NoteSigner, verified
 from hansa.verification.course.signed_words import say
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE, NOW_S, UID
 from tests.unit.member.runs.plain_job import NAMESPACE, WORK, PlainJob, Running, working
 from tests.unit.reconcile.hub.hub_objects import shown
+from tests.unit.translog.small_log import ORIGIN, appender, ed25519, entries, policy
 
 KEYS = {NODE.key_id: NODE.public_key}
 NODE_PATH = SOVEREIGNNODE.path(name="tartu")
@@ -312,3 +318,23 @@ async def test_a_price_nested_without_end_holds_up_the_end_of_no_run(agent):
         await agent.ended()
         await agent.look(410)
     assert agent.shown()[-1].receipt.last
+
+
+async def test_a_witness_cosigns_what_its_own_node_is_asked_and_shows_it():
+    agent, of_the_hub = Metered(), NoteSigner.of(ORIGIN, KeyType.ED25519, HUB)
+    log = appender(rules=policy("quorum none", log=of_the_hub), signers=[of_the_hub])
+    signers, own = (ed25519("ut.ee"),), WitnessMemory(agent.own, "hansa-system")
+    agent.context.cosigner = Cosigner(ORIGIN, signers, own, agent.context.clock)
+    await Witness(own, signers, (), agent.context.clock).enrol(ORIGIN, [])
+    log.append(entries(0, 5))
+    log.checkpoint(agent.context.clock)
+    node = agent.hub.objects[NODE_PATH]
+    asked = {"request": log.request(0).encode().decode()}
+    agent.hub.put(NODE_PATH, {**node, "status": {"witness": asked}})
+    agent.context.dirty.clear()
+    await agent.look(15)
+    assert agent.context.dirty.is_set()
+    said = Publisher(agent.context, release_key="", token_end_s=lambda: None)._node_body()["status"]
+    note = Note.parse(said["witness"]["cosigned"].encode())
+    assert note.text == log.head.text
+    assert [one.key for one in verified(note, [ed25519("ut.ee").key])] == [ed25519("ut.ee").key]
