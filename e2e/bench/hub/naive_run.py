@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from e2e.bench.hub.bytecode import with_bytecode
 from e2e.bench.hub.objects import League
 from e2e.bench.hub.observer import Followed, follow_all
 from e2e.bench.hub.run import all_members, control_plane, load_league
@@ -22,6 +23,7 @@ async def measure_naive(league: League, patience_s: float) -> dict[str, object]:
     """Return its figures: from its start until every job was told something, or patience ran out."""
     progress, followed = Progress(), Followed()
     with control_plane(progress, None) as (host, plane), ExitStack() as stack:
+        bytecode = with_bytecode(host.folder / "bytecode", "e2e.bench.hub.naive")
         await load_league(league, plane, progress)
         stack.enter_context(all_members(host, plane, league))
         connection = from_kubeconfig(plane.kubeconfig)
@@ -37,7 +39,7 @@ async def measure_naive(league: League, patience_s: float) -> dict[str, object]:
                 plane.kubeconfig,
                 key,
             ]
-            naive = host.start("naive", program, {})
+            naive = host.start("naive", program, bytecode)
             stack.callback(naive.stop)
             try:
                 with progress.step("naive kopf operator"):

@@ -15,6 +15,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from e2e.bench.hub import etcd
+from e2e.bench.hub.bytecode import with_bytecode
 from e2e.bench.hub.objects import KEPT_OUT, League
 from e2e.bench.hub.observer import Followed, follow_all, is_watched
 from e2e.bench.hub.scrape import (
@@ -208,9 +209,10 @@ def all_members(host: Host, plane: ControlPlane, league: League) -> Iterator[sub
 
 
 def new_pod(host: Host, port: int) -> dict[str, str]:
-    """A new pod has no compiled kernel."""
-    cold = str(host.folder / "numba")
-    return {"HANSA_HUB_SERVING__HEALTH_PORT": str(port), "NUMBA_CACHE_DIR": cold}
+    """A new pod has no compiled kernel; its image has Python's bytecode."""
+    numba, bytecode = host.folder / "numba", host.folder / "bytecode"
+    settings = {"HANSA_HUB_SERVING__HEALTH_PORT": str(port), "NUMBA_CACHE_DIR": str(numba)}
+    return settings | with_bytecode(bytecode, "hansa.cli.main", "hansa.hub.app")
 
 
 async def _start(
@@ -255,12 +257,8 @@ async def _quiet(run: Running, quiet_s: float, progress: Progress) -> dict[str, 
     first, used, rss, begun = await scrape(run.port), run.cpu_s(), rss_mib(run.hub.pid), elapsed_s()
     progress.note(f"quiet for {quiet_s:g} s")
     await asyncio.sleep(quiet_s)
-    last, now, grown, wall_s = (
-        await scrape(run.port),
-        run.cpu_s(),
-        rss_mib(run.hub.pid) - rss,
-        elapsed_s() - begun,
-    )
+    last, now = await scrape(run.port), run.cpu_s()
+    grown, wall_s = rss_mib(run.hub.pid) - rss, elapsed_s() - begun
     return {
         "settled_s": settled_s,
         "writes_per_job": round(first.writes / run.league.jobs, 2),

@@ -148,9 +148,9 @@ class Caches:
 
     def grants_of(self, job_uid: str) -> Iterator[GrantView]:
         """Yield the grants of a job, in order of epoch."""
-        keys = self._by_job.get(job_uid, {})
-        views = [view for view in map(self.grant, keys) if view is not None]
-        yield from sorted(views, key=lambda view: view.epoch)
+        if keys := self._by_job.get(job_uid):
+            views = [view for view in map(self.grant, keys) if view is not None]
+            yield from sorted(views, key=lambda view: view.epoch)
 
     def index_grant(self, change: ChangeType, manifest: Mapping[str, Any]) -> str:
         """Keep the index by job; return the job's uid (empty for a grant no hub wrote)."""

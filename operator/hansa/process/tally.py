@@ -34,7 +34,8 @@ class Tally(Generic[Sort]):
             self._counts[sort] -= 1
             if not self._counts[sort]:
                 del self._counts[sort]
-        self._counts.update(now)
+        for sort in now:
+            self._counts[sort] += 1
         if now:
             self._of[key] = self._shared(now)
         else:

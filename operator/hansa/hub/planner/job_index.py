@@ -194,8 +194,11 @@ class JobIndex:
         return known[2]
 
     def _note_time(self, uid: str, view: JobView, epochs: tuple[Epoch, ...], now_s: float) -> None:
-        self._wake_after(uid, changes_after(view, epochs, now_s, self._skew_s))
-        _mark(self._refused, uid, bool(view.status.get("refusals")))
+        was_refused, after_s = bool(view.status.get("refusals")), float("inf")
+        if was_refused or epochs:
+            after_s = changes_after(view, epochs, now_s, self._skew_s)
+        self._wake_after(uid, after_s)
+        _mark(self._refused, uid, was_refused)
         _mark(self._late, uid, any(self._is_late(epoch, now_s) for epoch in epochs))
 
     def _wake_after(self, uid: str, after_s: float) -> None:

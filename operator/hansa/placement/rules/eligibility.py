@@ -132,28 +132,29 @@ class Rulebook:
     cap_limits: dict[str, Ints] = field(default_factory=dict)
     """Pool → per cell, the most GPUs its caps ever allow one gang there."""
     _sites: dict[Key, Codes] = field(default_factory=dict)
-    _slots: dict[tuple[int, int, int], Ints] = field(default_factory=dict)
     _laws: dict[Key, Law | Fault] = field(default_factory=dict)
     _rules: dict[Key, Law | Fault] = field(default_factory=dict)
-    _held: dict[str, Flags] = field(default_factory=dict)
+    _law_rows: dict[Law | Fault, Codes] = field(default_factory=dict)
+    _rooms: dict[tuple[str, Shape], Codes] = field(default_factory=dict)
     _others: dict[str, Flags] = field(default_factory=dict)
-    _bits: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    _bits: dict[tuple[int, int], int] = field(default_factory=dict)
     _classes: dict[object, Flags] = field(default_factory=dict)
     _ruled: dict[str, list[int]] = field(default_factory=dict)
     """Data set → the sites that announce a rule for their copy."""
+    _held: dict[str, list[int]] = field(default_factory=dict)
+    """Data set → the sites that hold it."""
 
     def __post_init__(self) -> None:
         fleet = self.fleet
-        for index, site in enumerate(fleet.sites):
-            self._bits.setdefault(self.atlas.bits_of_site(site), []).append(index)
-        groups = {bits: number for number, bits in enumerate(self._bits)}
         bits = [self.atlas.bits_of_site(site) for site in fleet.sites]
-        self._group = np.array([groups[pair] for pair in bits], np.int64)
+        self._bits = {pair: number for number, pair in enumerate(dict.fromkeys(bits))}
+        self._group = np.array([self._bits[pair] for pair in bits], np.int64)
         self._assurance = np.array([site.assurance for site in fleet.sites], np.int64)
         for index, site in enumerate(fleet.sites):
             for name in site.dataset_rules:
                 self._ruled.setdefault(name, []).append(index)
-        self._datasets = {name for site in fleet.sites for name in site.datasets}
+            for name in site.datasets:
+                self._held.setdefault(name, []).append(index)
         self._unpriced = np.array([not cell.is_priceable for cell in fleet.cells], bool)
         self._site_cpu = _sums(fleet.cpu, fleet.site_lo, fleet.site_hi)
         self._site_memory = _sums(fleet.memory, fleet.site_lo, fleet.site_hi)
@@ -211,30 +212,23 @@ class Rulebook:
         law = self.law(kind)
         if isinstance(law, Fault):
             return law
-        lost = [name for name in kind.data if name not in self._datasets]
+        lost = [name for name in kind.data if name not in self._held]
         if lost:
             return Fault(Reason.UNKNOWN_DATASET, f"no node announces data set {', '.join(lost)}")
         return None
 
     def codes(self, kind: JobClass) -> Codes:
         """Per cell the code of the first rule that refuses the kind; 0 where none does."""
-        fleet, shape, pool = self.fleet, kind.shape, self.pools[kind.pool]
-        codes = self.site_codes(kind)[fleet.cell_site]
-        codes[fleet.has_gpus != (shape.gpus > 0)] = OUTSIDE
-        if shape.gpus:
-            _refuse(codes, ~self._has_class(shape, pool), Reason.NO_SUCH_ACCELERATOR)
-        _refuse(codes, ~self._fits_idle(kind), Reason.EXCEEDS_NODE_SHAPE)
-        if kind.pool in self.cap_limits:
-            _refuse(codes, self.cap_limits[kind.pool] < kind.gpus, Reason.EXCEEDS_CAP)
+        codes, room = self.site_codes(kind)[self.fleet.cell_site], self._room_codes(kind)
+        codes = np.where((codes == 0) | (room == OUTSIDE), room, codes)
         if kind.budget is not None:
             micros, runtime_s = kind.budget
             cost = self.hourly_cost(kind, kind.workers).astype(np.float64) * runtime_s
             _refuse(codes, cost > micros * 3600.0, Reason.OVER_BUDGET)
         _refuse(codes, self._unpriced, Reason.MISCONFIGURED)
         for name in kind.refused:
-            cells = np.zeros(len(codes), bool)
-            cells[self._cells(name)] = True
-            _refuse(codes, cells, Reason.NODE_REFUSED)
+            refused = self.fleet.site_index.get(name, -1)
+            _refuse(codes, self.fleet.cell_site == refused, Reason.NODE_REFUSED)
         return codes
 
     def hourly_cost(self, kind: JobClass, workers: int) -> Ints:
@@ -244,9 +238,19 @@ class Rulebook:
         cpus = workers * kind.shape.cpu_millis + kind.shape.heads_cpu_millis
         return self.fleet.price * cpus // 1000
 
-    def _cells(self, site_name: str) -> range:
-        index = self.fleet.site_index.get(site_name)
-        return range(0) if index is None else self.fleet.cells_of_site[index]
+    def _room_codes(self, kind: JobClass) -> Codes:
+        """Per cell what its machines and the caps say of the kind; OUTSIDE: it is of the wrong sort."""
+        shape, pool, key = kind.shape, self.pools[kind.pool], (kind.pool, kind.shape)
+        if key not in self._rooms:
+            codes = np.zeros(len(self.fleet.cells), np.uint8)
+            codes[self.fleet.has_gpus != (shape.gpus > 0)] = OUTSIDE
+            if shape.gpus:
+                _refuse(codes, ~self._has_class(shape, pool), Reason.NO_SUCH_ACCELERATOR)
+            _refuse(codes, ~self._fits_idle(kind), Reason.EXCEEDS_NODE_SHAPE)
+            if kind.pool in self.cap_limits:
+                _refuse(codes, self.cap_limits[kind.pool] < kind.gpus, Reason.EXCEEDS_CAP)
+            self._rooms[key] = codes
+        return self._rooms[key]
 
     def site_codes(self, kind: JobClass) -> Codes:
         """Per site the code of the first rule of law, data or assurance that refuses the kind."""
@@ -257,15 +261,19 @@ class Rulebook:
 
     def law_codes(self, kind: JobClass) -> Codes:
         """Per site what the law alone says of the kind, in its pool or not."""
-        law = self.law(kind)
-        said = [
-            law.reason if isinstance(law, Fault) else law.objection(*bits) for bits in self._bits
-        ]
-        denied = CODE[Reason.RESIDENCY_DENIED]
-        coded = [0 if reason is None else CODE.get(reason, denied) for reason in said]
-        codes = np.array(coded, np.uint8)[self._group]
+        codes = self._law_row(self.law(kind)).copy()
         self._judge_own_rules(kind, codes)
         return codes
+
+    def _law_row(self, law: Law | Fault) -> Codes:
+        """Per site what a law says, whoever asks."""
+        if law not in self._law_rows:
+            denied, coded = CODE[Reason.RESIDENCY_DENIED], list[int]()
+            for bits in self._bits:
+                reason = law.reason if isinstance(law, Fault) else law.objection(*bits)
+                coded.append(0 if reason is None else CODE.get(reason, denied))
+            self._law_rows[law] = np.array(coded, np.uint8)[self._group]
+        return self._law_rows[law]
 
     def _judge_sites(self, kind: JobClass) -> Codes:
         pool, codes = self.pools[kind.pool], self.law_codes(kind)
@@ -278,9 +286,9 @@ class Rulebook:
 
     def _holders(self, data: str) -> Flags:
         """Per site, whether it holds a data set."""
-        if data not in self._held:
-            self._held[data] = np.array([data in s.datasets for s in self.fleet.sites], bool)
-        return self._held[data]
+        holders = np.zeros(len(self.fleet.sites), bool)
+        holders[self._held.get(data, [])] = True
+        return holders
 
     def _outside(self, pool: Pool) -> Flags:
         """Per site, whether it is none of the pool's."""
@@ -324,19 +332,17 @@ class Rulebook:
 
     def idle_slots(self, shape: Shape) -> Ints:
         """Per cell, the workers of a shape that its machines take when nothing runs."""
-        key = (shape.gpus, shape.cpu_millis, shape.memory_bytes)
-        if key not in self._slots:
-            fleet = self.fleet
-            per_machine = np.full(len(fleet.gpus), MOST_WORKERS, np.int64)
-            for have, need in zip((fleet.gpus, fleet.cpu, fleet.memory), key, strict=True):
-                if need > 0:
-                    per_machine = np.minimum(per_machine, have // need)
-            self._slots[key] = _sums(per_machine, fleet.lo, fleet.hi)
-        return self._slots[key]
+        fleet = self.fleet
+        per_machine = np.full(len(fleet.gpus), MOST_WORKERS, np.int64)
+        needs = (shape.gpus, shape.cpu_millis, shape.memory_bytes)
+        for have, need in zip((fleet.gpus, fleet.cpu, fleet.memory), needs, strict=True):
+            if need > 0:
+                per_machine = np.minimum(per_machine, have // need)
+        return _sums(per_machine, fleet.lo, fleet.hi)
 
 
 def _refuse(codes: Codes, bad: Flags, reason: Reason) -> None:
-    codes[(codes == 0) & bad] = CODE[reason]
+    np.copyto(codes, CODE[reason], where=(codes == 0) & bad)
 
 
 def _sums(values: Ints, lo: Ints, hi: Ints) -> Ints:

@@ -49,16 +49,19 @@ class Screening:
         return Screened(kind, leaf, barred or self.objection(job, kind, leaf))
 
     def objection(self, job: Job, kind: int, leaf: int) -> Fault | None:
-        """What in the rules of its pool or data keeps a sound job from ever being placed."""
+        """What in the rules of its pool or data keeps a sound job from ever being placed.
+
+        The same of all jobs of a class, for that names the account too.
+        """
+        if kind not in self._faults:
+            self._faults[kind] = self._objection(job, kind, leaf)
+        return self._faults[kind]
+
+    def _objection(self, job: Job, kind: int, leaf: int) -> Fault | None:
         if leaf < 0:
             words = f"{job.institution} has no share of pool {job.pool}"
             return Fault(Reason.NOT_ADMITTED_TO_POOL, words)
-        return self._of_class(kind) or self._too_much(job, kind, leaf)
-
-    def _of_class(self, number: int) -> Fault | None:
-        if number not in self._faults:
-            self._faults[number] = self._rules.fault(self._kinds.kinds[number])
-        return self._faults[number]
+        return self._rules.fault(self._kinds.kinds[kind]) or self._too_much(job, kind, leaf)
 
     def _too_much(self, job: Job, kind: int, leaf: int) -> Fault | None:
         gpus = self._kinds.kinds[kind].gpus

@@ -21,6 +21,8 @@ from hansa.reconcile.hub.status import billing, job_status, queue_time
 from hansa.reconcile.hub.usage_history import Past, with_past
 
 EMPTY_SHAPE = Shape(workers=1)
+PAST = frozenset({"earlier", "node", "preemptions", "refusals", "waitedSeconds", "waitingSince"})
+"""Fields of a status that tell what became of a job; without any of them it has only ever waited."""
 NO_PAST = Past()
 
 
@@ -129,6 +131,9 @@ def plan_job(
     ``request_of``, where it is known.
     """
     epochs, request = tuple(epochs), request or request_of(job, league.catalog)
+    is_new = not epochs and PAST.isdisjoint(job.status)
+    if is_new and not isinstance(decision, Placement) and not request.only_site:
+        return request
     rows = _refusals(job, epochs, now_s)
     refused_by = _refused_by(job, rows, league, now_s) if rows else {}
     refused_by |= _elsewhere(job, league)
