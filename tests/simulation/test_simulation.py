@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.simulation.objects import applied, merged, parse, selects
+from tests.simulation.objects import applied, merged, parse, selector
 
 FIXED = {**os.environ, "PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
 
@@ -62,9 +62,9 @@ def test_selectors_choose_by_value_by_set_and_by_presence():
     thing = {"metadata": {"name": "x", "labels": {"a": "1"}}}
     chosen = {"a=1", "a", "a in (0,1)", "a=1,a in (1)", ""}
     for labels in (*chosen, "a=2", "b", "a in (2)", "a=1,b=1"):
-        assert selects(labels, "", thing) == (labels in chosen), labels
-    assert selects("", "metadata.name=x", thing)
-    assert not selects("", "metadata.name=y", thing)
+        assert selector(labels, "")(thing) == (labels in chosen), labels
+    assert selector("", "metadata.name=x")(thing)
+    assert not selector("", "metadata.name=y")(thing)
 
 
 def test_apply_takes_back_what_its_manager_no_longer_says_and_nothing_else():
