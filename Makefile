@@ -77,8 +77,9 @@ bench-verify: setup ## what cheats earn under the audits, and what a capacity pr
 prove: setup ## 300 seeds of faults in virtual time, plans of faults on real servers, deliberate defects; JSON last
 	$(BIN)/python -m tests.prove
 
-soak: setup ## long property runs
+soak: setup ## long property runs, then 10,000 seeds of the simulation: ^C ends it and says how to go on
 	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m tests.simulation --seeds 10000 --workers 2
 
 docs: setup ## build the documentation
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html

@@ -14,7 +14,7 @@ from typing import Any
 from hansa.errors import Conflict, Gone, NotFound
 from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.ports import Clock, Manifest, Page, WatchEvent
-from tests.simulation.objects import Where, applied, copied, merged, parse, refused, selects
+from tests.simulation.objects import Where, applied, copied, merged, parse, refused, selector
 
 NAMESPACES, LEASES = "/api/v1/namespaces", "/apis/coordination.k8s.io/v1/leases"
 WATCH_S, BOOKMARK_S = 300.0, 60.0
@@ -49,12 +49,15 @@ class MemCluster:
         return copied(self._held(parse(path)))
 
     async def list(self, path: str, *, labels: str = "", fields: str = "") -> Page:
-        where = parse(path)
+        where, selects = parse(path), selector(labels, fields)
         held = self.objects[where.collection].items()
         items = [
             copied(thing)
-            for (space, _), thing in sorted(held)
-            if where.namespace in ("", space) and selects(labels, fields, thing)
+            for _, thing in sorted(
+                entry
+                for entry in held
+                if where.namespace in ("", entry[0][0]) and selects(entry[1])
+            )
         ]
         return Page(items, str(self.version))
 
@@ -65,6 +68,7 @@ class MemCluster:
         self, path: str, resource_version: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[WatchEvent]:
         where, seen, era = parse(path), int(resource_version or self.version), self._era
+        selects = selector(labels, fields)
         loop = asyncio.get_running_loop()
         end = loop.time() + WATCH_S
         while loop.time() < end and era == self._era:
@@ -75,7 +79,7 @@ class MemCluster:
             for version, event in fresh:
                 seen = version
                 space = event.object["metadata"].get("namespace", "")
-                if where.namespace in ("", space) and selects(labels, fields, event.object):
+                if where.namespace in ("", space) and selects(event.object):
                     yield WatchEvent(event.type, copied(event.object))
             if not fresh and not await self._news(where.collection):
                 mark = {"metadata": {"resourceVersion": str(max(seen, self.version))}}

@@ -16,7 +16,7 @@ import numpy as np
 from hansa.errors import Conflict, Gone, HansaError, Retryable
 from hansa.ports import Manifest, Page, WatchEvent
 from tests.simulation.apiserver import MemCluster
-from tests.simulation.loop import Process
+from tests.simulation.loop import Process, pause
 
 PATIENCE_S = 30.0
 """A client gives a request up after so long."""
@@ -68,8 +68,14 @@ class Line:
     def fate(self, *, conflicts: bool) -> str:
         """Draw what becomes of a request; empty: nothing."""
         draw, rates = self.rng.random(), self.rates
-        for name in ("lost", "unanswered", "hung", "late", "busy"):
-            draw -= getattr(rates, name)
+        for name, rate in (
+            ("lost", rates.lost),
+            ("unanswered", rates.unanswered),
+            ("hung", rates.hung),
+            ("late", rates.late),
+            ("busy", rates.busy),
+        ):
+            draw -= rate
             if draw < 0:
                 return name
         return "conflict" if conflicts and draw < rates.conflict else ""
@@ -160,9 +166,9 @@ class FaultyCluster:
         """Let an event take its time; one that a cut line eats breaks the watch, late."""
         loop, line = asyncio.get_running_loop(), self._line
         if line.rates.lag_s:
-            await asyncio.sleep(line.rng.random() * line.rates.lag_s)
+            await pause(line.rng.random() * line.rates.lag_s)
         if loop.time() < line.back_until_s:
-            await asyncio.sleep(min(DEAF_S, line.back_until_s - loop.time()))
+            await pause(min(DEAF_S, line.back_until_s - loop.time()))
             raise Retryable("the watch broke")
         self._check_alive()
 
@@ -185,14 +191,23 @@ class FaultyCluster:
         fate = line.fate(conflicts=_has_precondition(body))
         if loop.time() < line.there_until_s:
             fate = "hung"
-        await self._before(fate, act)
-        await asyncio.sleep(0.001 + 0.009 * line.rng.random())
+        if fate:
+            await self._before(fate, act)
+        await pause(0.001 + 0.009 * line.rng.random())
         self._check_alive()
-        outcome, error = await _attempt(act)
+        outcome, error = None, None
+        try:
+            outcome = await act()
+        except HansaError as refused:
+            error = refused
         self._tell(verb, path, body, error)
         if plan == "after":
             await self._process.die()
-        await self._after(fate)
+        await pause(0.001 + 0.009 * line.rng.random())
+        if fate or loop.time() < line.back_until_s:
+            await self._after(fate)
+        self._check_alive()
+        self._heard_s = loop.time()
         if error is not None:
             raise error
         return outcome
@@ -210,7 +225,7 @@ class FaultyCluster:
                 PATIENCE_S + 20 * self._line.rng.random(), _arrive, act, self._line.log
             )
         if fate in ("hung", "late"):
-            await asyncio.sleep(PATIENCE_S)
+            await pause(PATIENCE_S)
             raise Retryable("no answer")
         if fate == "lost":
             raise Retryable("connection refused")
@@ -220,29 +235,16 @@ class FaultyCluster:
             raise Conflict("409 Conflict: by the story")
 
     async def _after(self, fate: str) -> None:
-        line, loop = self._line, asyncio.get_running_loop()
-        await asyncio.sleep(0.001 + 0.009 * line.rng.random())
-        if loop.time() < line.back_until_s:
-            await asyncio.sleep(PATIENCE_S)
+        if asyncio.get_running_loop().time() < self._line.back_until_s:
+            await pause(PATIENCE_S)
             raise Retryable("no answer")
         if fate == "unanswered":
             raise Retryable("connection reset")
-        self._check_alive()
-        self._heard_s = loop.time()
 
     def _tell(self, verb: str, path: str, body: Manifest | None, error: HansaError | None) -> None:
         if body is not None:
             why = f" {type(error).__name__}" if error else ""
             self._line.log(f"{self._line.name} {verb} {path}{why}")
-
-
-async def _attempt(
-    act: Callable[[], Coroutine[Any, Any, Any]],
-) -> tuple[Any, HansaError | None]:
-    try:
-        return await act(), None
-    except HansaError as error:
-        return None, error
 
 
 def _arrive(act: Callable[[], Coroutine[Any, Any, Any]], log: Log) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -37,6 +39,7 @@ class Where:
         return self.collection.startswith(("/apis/hansa.dev/", "/apis/ray.io/"))
 
 
+@lru_cache(maxsize=1 << 12)
 def parse(path: str) -> Where:
     """Take a path apart.
 
@@ -53,25 +56,30 @@ def parse(path: str) -> Where:
     return Where(f"{prefix}/{plural}", namespace, name, sub, "dryRun=All" in query)
 
 
-def selects(labels: str, fields: str, thing: Manifest) -> bool:
-    """Tell whether an object matches both selectors."""
-    meta = thing["metadata"]
-    held = meta.get("labels") or {}
-    for name, values in _IN.findall(labels):
-        if held.get(name) not in values.split(","):
-            return False
-    terms = [term for term in _IN.sub("", labels).split(",") if term]
-    if not all(_holds(term, held) for term in terms):
-        return False
-    places = {"metadata.name": meta.get("name"), "metadata.namespace": meta.get("namespace")}
-    places["status.phase"] = (thing.get("status") or {}).get("phase")
+@lru_cache(maxsize=1 << 10)
+def selector(labels: str, fields: str) -> Callable[[Manifest], bool]:
+    """Return what tells whether an object matches both selectors."""
+    sets = [(name, values.split(",")) for name, values in _IN.findall(labels)]
+    terms = [term.partition("=") for term in _IN.sub("", labels).split(",") if term]
     chosen = [pair.split("=", 1) for pair in fields.split(",") if pair]
-    return all(places.get(name) == value for name, value in chosen)
+
+    def selects(thing: Manifest) -> bool:
+        meta = thing["metadata"]
+        held = meta.get("labels") or {}
+        return (
+            all(_PLACES[name](thing) == value for name, value in chosen)
+            and all(held.get(name) in values for name, values in sets)
+            and all(held.get(n) == value if equals else n in held for n, equals, value in terms)
+        )
+
+    return selects if labels or fields else lambda _: True
 
 
-def _holds(term: str, held: Manifest) -> bool:
-    name, equals, value = term.partition("=")
-    return held.get(name) == value if equals else name in held
+_PLACES: Mapping[str, Callable[[Manifest], Any]] = {
+    "metadata.name": lambda thing: thing["metadata"].get("name"),
+    "metadata.namespace": lambda thing: thing["metadata"].get("namespace"),
+    "status.phase": lambda thing: (thing.get("status") or {}).get("phase"),
+}
 
 
 def merged(old: Any, patch: Any) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from tests.simulation.objects import applied, merged, parse, selects
+from tests.simulation.objects import applied, merged, parse, selector
 
 FIXED = {**os.environ, "PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
 
@@ -25,17 +26,31 @@ PARTS, SEEDS_A_PART = 5, 5
 """About a minute of one processor; drawn anew each time, and printed."""
 
 
-@pytest.mark.parametrize(
-    "seeds",
-    [*(SEEDS_A_PART for _ in range(PARTS)), pytest.param(300, marks=pytest.mark.soak)],
-    ids=[*(f"part {number}" for number in range(PARTS)), "whole"],
-)
+@pytest.mark.parametrize("seeds", [SEEDS_A_PART] * PARTS, ids=[f"part {n}" for n in range(PARTS)])
 def test_no_seed_violates_anything(seeds, record_property):
     said = simulate("--seeds", str(seeds)).splitlines()
     figures = json.loads(said[-1])
     record_property("simulation", f"{said[0]}: {said[-1]}")
     assert figures["simulation_seeds"] == seeds
     assert figures["violations"] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_is_ended_tells_what_it_did_and_how_to_go_on(workers):
+    command = ("--base=5", "--seeds=1000", f"--workers={workers}")
+    run = subprocess.Popen(
+        (sys.executable, "-m", "tests.simulation", *command),
+        env=FIXED,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert "5..1004" in run.stdout.readline()
+    os.killpg(run.pid, signal.SIGTERM)  # as a terminal does: every process hears of it
+    said = run.communicate()[0].splitlines()
+    done = json.loads(said[-1])["simulation_seeds"]
+    assert said[-2].endswith(f"--base {5 + done} --seeds {1000 - done}")
+    assert (run.returncode, done <= workers) == (0, True)
 
 
 def test_a_seed_replays_to_the_same_log_in_another_process():
@@ -62,9 +77,9 @@ def test_selectors_choose_by_value_by_set_and_by_presence():
     thing = {"metadata": {"name": "x", "labels": {"a": "1"}}}
     chosen = {"a=1", "a", "a in (0,1)", "a=1,a in (1)", ""}
     for labels in (*chosen, "a=2", "b", "a in (2)", "a=1,b=1"):
-        assert selects(labels, "", thing) == (labels in chosen), labels
-    assert selects("", "metadata.name=x", thing)
-    assert not selects("", "metadata.name=y", thing)
+        assert selector(labels, "")(thing) == (labels in chosen), labels
+    assert selector("", "metadata.name=x")(thing)
+    assert not selector("", "metadata.name=y")(thing)
 
 
 def test_apply_takes_back_what_its_manager_no_longer_says_and_nothing_else():

@@ -122,7 +122,8 @@ class Works:
         finally:
             for one in looks:
                 one.cancel()
-        return dict(pair for one in done if (pair := one.result()) is not None)
+        known = (one.result() for one in looks if one in done)
+        return dict(pair for pair in known if pair is not None)
 
     async def _of(self, run: MarkedRun) -> tuple[str, WorkloadView | None]:
         for workload in self.workloads:

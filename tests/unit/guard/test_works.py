@@ -58,6 +58,17 @@ async def test_a_start_that_cannot_be_noted_keeps_no_other(guard, cluster):
     assert cluster.runs == {"a", "b"}
 
 
+async def test_starts_are_noted_in_the_order_of_the_runs(guard, cluster):
+    """Not in that of a set of tasks, which is their addresses': a simulated seed is to replay anywhere."""
+    names = [f"run-{number}" for number in range(30)]
+    for name in names:
+        cluster.run(name, age_s=0, until_s=NOW + 9999)
+        cluster.rayjob(name, jobStatus="RUNNING", rayClusterStatus=up(NOW))
+    await guard.make_pass()
+    merged = [path.split("/")[4] for verb, path in cluster.calls if verb == "merge"]
+    assert [name for name in merged if name in names] == names
+
+
 @pytest.fixture
 def hanging(cluster):
     """A hundred runs whose RayJobs nobody can read: whatever answers for that kind of object hangs."""
