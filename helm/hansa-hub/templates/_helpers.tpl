@@ -67,6 +67,7 @@ imagePullSecrets: {{- range . }}
 {{- with .root.Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+enableServiceLinks: false
 securityContext:
   {{- range $field, $value := .root.Values.podSecurityContext }}
   {{- if not (kindIs "invalid" $value) }}

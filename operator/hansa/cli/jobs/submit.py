@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec
 from hansa.api.kinds import AIJOB
-from hansa.api.meta import first_fault
+from hansa.api.texts import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import say
 from hansa.cli.documents import as_sent, read_file
