@@ -99,6 +99,7 @@ affinity:
 
 {{/* Relabelling of what Prometheus scrapes. */}}
 {{- define "hansa.relabelings" -}}
+honorLabels: true # A site's own target labels (node, region) would rename ours.
 {{- with .relabelings }}
 relabelings: {{- toYaml . | nindent 2 }}
 {{- end }}

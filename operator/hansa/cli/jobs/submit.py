@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
+from hansa.adapters.clock import SystemClock
 from hansa.api.aijob import AIJobSpec
 from hansa.api.kinds import AIJOB
 from hansa.api.texts import first_fault
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hansa.adapters.kube.client import KubeCluster
 
 MANAGER = "kubectl-hansa"
+LEAST_S = 1e-6
+"""One look more at a job when the time is over: 0 would be for ever."""
 
 
 @click.command
@@ -31,7 +34,10 @@ MANAGER = "kubectl-hansa"
 @click.option("-n", "--namespace", default="", help="Namespace of jobs that name none.")
 @click.option("--wait", is_flag=True, help="Return when all have ended; exit with 1 if one failed.")
 @click.option(
-    "--timeout", type=SECONDS, default=0.0, help="With --wait: seconds, at most; 0: for ever."
+    "--timeout",
+    type=SECONDS,
+    default=0.0,
+    help="With --wait: seconds for all of them, at most; 0: for ever.",
 )
 @with_access
 def submit(filename: str, namespace: str, wait: bool, timeout: float, access: Access) -> None:  # noqa: FBT001  # click passes options by name
@@ -66,9 +72,11 @@ async def _submit(
         places.append(path)
     if timeout_s is None:
         return []
-    ended = []
+    ended, clock = [], SystemClock()
+    end_s = clock.monotonic() + timeout_s
     for path in places:
-        last = await wait_for(cluster, path, "ended", timeout_s)
+        left_s = max(LEAST_S, end_s - clock.monotonic()) if timeout_s else 0.0
+        last = await wait_for(cluster, path, "ended", left_s)
         if last is None:
             say(f"{path.rpartition('/')[2]} has not ended within {timeout_s:g} s")
             sys.exit(EXIT_TIMED_OUT)

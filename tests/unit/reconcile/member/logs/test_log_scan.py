@@ -48,9 +48,7 @@ def test_a_log_that_grows_is_read_once(lines, data):
     assert scan.kept.decode() == "".join(f"{text}\n" for _, text in lines)
 
 
-UNORDERED = st.lists(
-    st.tuples(st.integers(0, 4), st.sampled_from("ab")), min_size=1, max_size=9
-)
+UNORDERED = st.lists(st.tuples(st.integers(0, 4), st.sampled_from("ab")), min_size=1, max_size=9)
 
 
 @given(UNORDERED, st.data())
