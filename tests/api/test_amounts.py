@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from hansa.api.job.ray_shape import RayShape
-from hansa.api.meta import first_fault
+from hansa.api.texts import first_fault
 
 GPU = {"gpus": 1}
 MEANT: dict[str, dict[str, Any]] = {

@@ -16,8 +16,8 @@ from hansa.api.meta import (
     Jurisdiction,
     JurisdictionOrBloc,
     Place,
-    first_fault,
 )
+from hansa.api.texts import first_fault
 
 KINDS = {
     "jurisdiction": (TypeAdapter(Jurisdiction), COUNTRY_OR_REGION),

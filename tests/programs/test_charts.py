@@ -66,6 +66,15 @@ def test_pods_are_restricted(render: Render, chart: str, path: Path):
 
 
 @EACH
+def test_no_service_beside_them_sets_variables_of_their_pods(
+    render: Render, chart: str, path: Path
+):
+    """A Service of the name hansa-exporter would set HANSA_EXPORTER_PORT, to an address."""
+    for name, spec in pod_specs(render(chart, path)):
+        assert spec.get("enableServiceLinks") is False, name
+
+
+@EACH
 def test_every_pod_has_a_network_policy_that_denies_both_ways(
     render: Render, chart: str, path: Path
 ):

@@ -20,6 +20,7 @@ from e2e.testbed.addons.prometheus import Prometheus
 from e2e.testbed.host.clock import wait_until
 from hansa.observability.alerts import ALERTS, rule_groups
 from hansa.observability.dashboards import PANELS
+from hansa.observability.metrics import exported_by
 from tests.programs.conftest import Render
 from tests.programs.scraped_pages import EMPTY, FIRING, QUIET, page
 
@@ -92,19 +93,29 @@ class Served:
 
 def operators_labels(render: Render, process: str) -> dict[str, str]:
     """Return the target labels that Prometheus' operator makes of the chart's monitor of a process."""
-    monitoring = MONITORING | (
-        {"podMonitor": {"enabled": True}} if CHART[process] != "hansa-hub" else {}
-    )
-    node = {} if CHART[process] == "hansa-hub" else {"node": "tartu"}
-    documents = render(CHART[process], monitoring=monitoring, **node)
+    documents = monitored(render, process)
     pod, workload = pod_of(documents, process)
-    (monitor,) = [one for one in documents if selects(one, documents, pod)]
+    (monitor,) = monitors_of(render, process)
     ports = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
     labels = {"namespace": NAMESPACE, "pod": f"{workload}-0", "endpoint": ports[0]["port"]}
     labels["container"] = pod["spec"]["containers"][0]["name"]
     if monitor["kind"] == "PodMonitor":
         return labels | {"job": f"{NAMESPACE}/{monitor['metadata']['name']}"}
     return labels | {"job": workload, "service": workload}
+
+
+def monitored(render: Render, process: str) -> list[dict[str, Any]]:
+    monitoring = MONITORING | (
+        {"podMonitor": {"enabled": True}} if CHART[process] != "hansa-hub" else {}
+    )
+    node = {} if CHART[process] == "hansa-hub" else {"node": "tartu"}
+    return render(CHART[process], monitoring=monitoring, **node)
+
+
+def monitors_of(render: Render, process: str) -> list[dict[str, Any]]:
+    documents = monitored(render, process)
+    pod, _ = pod_of(documents, process)
+    return [one for one in documents if selects(one, documents, pod)]
 
 
 def pod_of(documents: list[dict[str, Any]], process: str) -> tuple[dict[str, Any], str]:
@@ -201,6 +212,21 @@ def test_a_gpus_job_is_ours_and_not_the_scrapers(states):
     assert alert["metric"]["gpu"] == "GPU-1"
     shown = {row["metric"]["aijob"] for row in states["firing"]["GPU busy by job"]}
     assert shown == {"uid-1", "none"}
+
+
+@pytest.mark.parametrize("process", CHART)
+def test_labels_of_the_site_rename_none_of_ours(render: Render, process: str):
+    """Many sites give every target the label node: a hub's alert would name the wrong one."""
+    (monitor,) = monitors_of(render, process)
+    ports = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+    assert [port["honorLabels"] for port in ports] == [True]
+
+
+@pytest.mark.parametrize("process", CHART)
+def test_what_the_operator_sets_is_none_of_ours(render: Render, process: str):
+    """With honorLabels ours would win over them, and sites tell targets apart by them."""
+    ours = {label for metric in exported_by(process) for label in metric.labels}
+    assert not ours & {*operators_labels(render, process), "instance"}
 
 
 @pytest.mark.parametrize("chart", ["hansa-hub", "hansa-member"])

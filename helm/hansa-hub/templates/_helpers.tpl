@@ -67,6 +67,7 @@ imagePullSecrets: {{- range . }}
 {{- with .root.Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+enableServiceLinks: false
 securityContext:
   {{- range $field, $value := .root.Values.podSecurityContext }}
   {{- if not (kindIs "invalid" $value) }}
@@ -98,6 +99,7 @@ affinity:
 
 {{/* Relabelling of what Prometheus scrapes. */}}
 {{- define "hansa.relabelings" -}}
+honorLabels: true # A site's own target labels (node, region) would rename ours.
 {{- with .relabelings }}
 relabelings: {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -55,6 +55,7 @@ imagePullSecrets: {{- range . }}
 {{- with .root.Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+enableServiceLinks: false
 securityContext:
   {{- range $field, $value := .root.Values.podSecurityContext }}
   {{- if not (kindIs "invalid" $value) }}
@@ -105,6 +106,7 @@ built-in rows are those of hansa/reconcile/member/inventory/accelerators.py; a t
 
 {{/* Relabelling of what Prometheus scrapes. */}}
 {{- define "hansa.relabelings" -}}
+honorLabels: true # A site's own target labels (node, region) would rename ours.
 {{- with .relabelings }}
 relabelings: {{- toYaml . | nindent 2 }}
 {{- end }}

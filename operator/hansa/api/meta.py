@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
 )
 from pydantic.alias_generators import to_camel
 
@@ -259,14 +258,6 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
     )
-
-
-def first_fault(error: ValidationError) -> str:
-    """Return the first thing that is wrong with an object, as ``field: what is wrong``."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    pattern = str((fault.get("ctx") or {}).get("pattern"))
-    what = PATTERN_ADVICE.get(pattern) or fault["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(map(str, fault['loc'])) or 'spec'}: {what}"[:500]
 
 
 class Condition(Model):

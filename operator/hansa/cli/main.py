@@ -68,7 +68,9 @@ COMMANDS = {
 EXIT_FAILED = 1
 """The request was understood and could not be fulfilled; a usage error exits with 2."""
 
-_NO_SUCH_KIND = "could not find the requested resource"
+_NO_SUCH_KIND = ("404 page not found", "could not find the requested resource")
+"""Words of API servers, and of what stands before them, for a path that nobody serves."""
+_UNAUTHENTICATED, _FORBIDDEN = 401, 403
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
@@ -89,10 +91,14 @@ def main() -> None:
 def sentence(error: HansaError) -> str:
     """Return what went wrong and the way out."""
     text = str(error)
-    if isinstance(error, NotFound) and _NO_SUCH_KIND in text:
+    if isinstance(error, NotFound) and any(words in text for words in _NO_SUCH_KIND):
         return "this cluster does not know Hansa's kinds; is it the hub? `hansa doctor` tells"
     if isinstance(error, Retryable):
         return f"{text}; check --kubeconfig and --context, or try again"
-    if isinstance(error, Terminal) and error.status in {401, 403}:
+    if isinstance(error, Terminal) and error.status == _UNAUTHENTICATED:
+        return (
+            f"{text}; the server does not know who asks: log in again, or choose another --context"
+        )
+    if isinstance(error, Terminal) and error.status == _FORBIDDEN:
         return f"{text}; ask the platform team for that right, or choose another --context"
     return text

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from hansa.api.memberpolicy import MemberPolicySpec, TrustedKey
-from hansa.api.meta import LIST_KEYS, Model, first_fault
+from hansa.api.meta import LIST_KEYS, Model
+from hansa.api.texts import first_fault
 from hansa.api.workgrant import Signature, WorkGrantSpec
 from hansa.grants import envelope
 from hansa.grants.facts import Proposal

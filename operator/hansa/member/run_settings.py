@@ -13,13 +13,14 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from hansa.adapters.settings import Group
+from hansa.api.texts import Written
 from hansa.reconcile.member.inventory.taints import STATE_PREFIX, Toleration
 from hansa.reconcile.member.platform.checkpoints import CheckpointRules
 from hansa.reconcile.member.platform.pod_settings import PodSettings, RunUser
 from hansa.reconcile.member.platform.proxy import Proxy
 from hansa.reconcile.member.platform.resolvers import Resolver
 
-KEY = r"^[A-Za-z0-9._/-]+$"
+_KEY = r"^[A-Za-z0-9._/-]+$"
 _NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 _OR_NONE = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 _VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
@@ -28,7 +29,7 @@ _LABEL_KEY = (
 )
 _URL = r"^(http://[A-Za-z0-9.:\[\]-]+)?$"
 # An emptyDir whose limit is 0 has none: kubelets look at limits above it alone.
-SOME = r"^0*[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+_SOME = r"^0*[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 _OURS = re.compile(
     r"(^|\.)(hansa\.dev|ray\.io)/|^(batch\.)?(kubernetes\.io/)?(job-name|controller-uid)$"
     r"|^app\.kubernetes\.io/(name|created-by|managed-by)$"
@@ -37,11 +38,48 @@ _OURS = re.compile(
 )
 """Keys by which runs, their operators and the second lock are told apart."""
 
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
-LabelKey = Annotated[str, StringConstraints(pattern=_LABEL_KEY)]
-LabelValue = Annotated[str, StringConstraints(pattern=_VALUE)]
-Note = Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=1024)]
-Direct = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.*:/_-]+$")]
+_NAMED = (
+    "must be a name of Kubernetes: lower case letters, digits, '-' and '.', for example gpu-batch"
+)
+_SIZE = "must be a size above zero, for example 16Gi"
+_TAINT = "must be the key of a taint, for example sku or example.org/dedicated"
+_PROXY = "must be http://HOST:PORT, for example http://proxy.example.org:3128: proxies are asked without TLS"
+Name = Annotated[str, Written(_NAME, _NAMED)]
+OptionalName = Annotated[str, Written(_OR_NONE, f"{_NAMED}; or empty")]
+LabelKey = Annotated[
+    str, Written(_LABEL_KEY, "must be the key of a label, for example pool or example.org/pool")
+]
+LabelValue = Annotated[
+    str,
+    Written(_VALUE, "must be the value of a label: at most 63 letters, digits, '-', '_' and '.'"),
+]
+Note = Annotated[
+    str,
+    StringConstraints(max_length=1024),
+    Written(r"^[ -~]*$", "must be one line of letters without accents, digits and signs (ASCII)"),
+]
+Direct = Annotated[
+    str,
+    Written(
+        r"^[A-Za-z0-9.*:/_-]+$",
+        "must be a host, a domain or a network, for example .example.org or 10.0.0.0/8",
+    ),
+]
+Size = Annotated[str, Written(_SOME, _SIZE)]
+OptionalSize = Annotated[str, Written(f"^$|{_SOME}", f"{_SIZE}; or empty")]
+TaintKey = Annotated[str, Written(_KEY, _TAINT)]
+OptionalTaintKey = Annotated[str, Written(f"^$|{_KEY}", f"{_TAINT}; or empty")]
+TaintValue = Annotated[
+    str, Written(f"^$|{_KEY}", "must be the value of a taint, for example gpu; or empty")
+]
+ProxyUrl = Annotated[str, Written(_URL, f"{_PROXY}; or empty")]
+ImagePrefix = Annotated[
+    str,
+    Written(
+        r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$",
+        "must be the begin of an image's name without scheme, for example docker.io/rayproject/",
+    ),
+]
 
 
 class Row(Group):
@@ -55,8 +93,8 @@ class Row(Group):
 class TolerationRow(Row):
     """One more taint that pods of runs tolerate."""
 
-    key: str = Field(pattern=KEY, description="The taint's key.")
-    value: str = Field(default="", pattern=f"^$|{KEY}", description="Its value; empty: any.")
+    key: TaintKey = Field(description="The taint's key.")
+    value: TaintValue = Field(default="", description="Its value; empty: any.")
     effect: Literal["", "NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
         default="", description="Its effect; empty: any."
     )
@@ -76,8 +114,7 @@ def refuse_state(key: str) -> None:
 class ImageUserRow(Row):
     """The user of runs of some images."""
 
-    image_prefix: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$",
+    image_prefix: ImagePrefix = Field(
         description="Begin of the image's name, as jobs write it; the longest that fits counts.",
     )
     uid: int = Field(ge=1, le=2**31 - 1, description="User id; never root.")
@@ -87,9 +124,7 @@ class ImageUserRow(Row):
 class ResolverRow(Row):
     """One place where pods of runs may ask for names."""
 
-    namespace: str = Field(
-        default="", pattern=_OR_NONE, description="Namespace of the resolver's pods."
-    )
+    namespace: OptionalName = Field(default="", description="Namespace of the resolver's pods.")
     cidr: str = Field(
         default="",
         description="Or its address, for example 169.254.20.10/32 of NodeLocal DNSCache.",
@@ -120,14 +155,13 @@ class RunsUser(Group):
 class RunsProxy(Group):
     """The way out for runs that the policy lets out (MemberPolicy egress names the proxy's network)."""
 
-    http: str = Field(default="", pattern=_URL, description="HTTP_PROXY of runs, http://HOST:PORT.")
-    https: str = Field(default="", pattern=_URL, description="HTTPS_PROXY of runs.")
+    http: ProxyUrl = Field(default="", description="HTTP_PROXY of runs, http://HOST:PORT.")
+    https: ProxyUrl = Field(default="", description="HTTPS_PROXY of runs.")
     direct: tuple[Direct, ...] = Field(
         default=(), description="More of NO_PROXY; names of the cluster's own are always in it."
     )
-    authorities: str = Field(
+    authorities: OptionalName = Field(
         default="",
-        pattern=_OR_NONE,
         description="ConfigMap in the agent's namespace whose ca.crt programs of runs trust, in place"
         " of the image's own list: the public authorities and the institution's.",
     )
@@ -136,12 +170,11 @@ class RunsProxy(Group):
 class RunsCheckpoints(Group):
     """A volume a job, kept over its runs at this member, at HANSA_CHECKPOINTS."""
 
-    storage_class: str = Field(
+    storage_class: OptionalName = Field(
         default="",
-        pattern=_OR_NONE,
         description="Storage class of the volumes, with reclaimPolicy Retain; empty: none are lent.",
     )
-    size: str = Field(default="100Gi", pattern=SOME, description="Size of each.")
+    size: Size = Field(default="100Gi", description="Size of each.")
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = Field(
         default="ReadWriteMany",
         description="ReadWriteOnce: where one machine takes runs; where several do, none is then lent.",
@@ -170,19 +203,17 @@ class Runs(Group):
         description="Secrets in the agent's namespace with registry credentials; each run gets a copy"
         " that kubelets use and its containers cannot read; JSON.",
     )
-    runtime_class_name: str = Field(
+    runtime_class_name: OptionalName = Field(
         default="",
-        pattern=_OR_NONE,
         description="Runtime class of all job pods; empty: none. Where the class has scheduling (Kata's,"
         " gVisor's), nodeSelector and tolerations here repeat it: the second lock admits no others.",
     )
-    gpu_runtime_class_name: str = Field(
+    gpu_runtime_class_name: OptionalName = Field(
         default="",
-        pattern=_OR_NONE,
         description="Runtime class of job pods with GPUs, for example nvidia; empty: as the others.",
     )
-    priority_class_name: str = Field(
-        default="", pattern=_OR_NONE, description="Priority class; empty: the cluster's default."
+    priority_class_name: OptionalName = Field(
+        default="", description="Priority class; empty: the cluster's default."
     )
     node_selector: dict[LabelKey, LabelValue] = Field(
         default={},
@@ -199,9 +230,8 @@ class Runs(Group):
     annotations: dict[LabelKey, Note] = Field(
         default={}, description="Annotations of job pods and of the RayJob; JSON."
     )
-    scratch_size: str = Field(
+    scratch_size: Size = Field(
         default="16Gi",
-        pattern=SOME,
         description="Size limit of the scratch volume at /tmp, per pod.",
     )
     termination_grace_seconds: int = Field(

@@ -7,14 +7,15 @@ Variables begin with ``HANSA_MEMBER_``; groups are joined by two underscores, fo
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hansa.adapters.settings import Candidacy, Group, LogLevel, MemberKubeconfig, Serving
 from hansa.api.job.log_window import LONGEST_KEPT_S
-from hansa.member.run_settings import KEY, SOME, Row, Runs, refuse_state
+from hansa.api.texts import Written
+from hansa.member.run_settings import OptionalSize, OptionalTaintKey, Row, Runs, refuse_state
 from hansa.reconcile.member.contracts.terms import (
     LONGEST_START_LIMIT_S,
     START_LIMIT_S,
@@ -116,34 +117,44 @@ class Logs(Group):
 
 RESERVED = r"^(?!LD_|NVIDIA_|CUDA_|HANSA_|RAY_|GCONV_PATH$|GLIBC_TUNABLES$)(?!.*_VISIBLE_DEVICES$)[A-Za-z_][A-Za-z0-9_]*$"
 _RESOURCE = r"^[A-Za-z0-9.-]+/[A-Za-z0-9._-]+$"
-_LABEL = r"^([A-Za-z0-9.-]+/)?[A-Za-z0-9._-]+$"
+NodeLabel = Annotated[
+    str,
+    Written(
+        r"^$|^([A-Za-z0-9.-]+/)?[A-Za-z0-9._-]+$",
+        "must be a label of Nodes, for example amd.com/gpu.product-name; or empty",
+    ),
+]
 
 
 class AcceleratorRow(Row):
     """One more accelerator that this member lends."""
 
-    resource: str = Field(pattern=_RESOURCE, description="Extended resource, as in allocatable.")
-    gpu_class: str = Field(
+    resource: Annotated[
+        str, Written(_RESOURCE, "must be an extended resource, for example amd.com/gpu")
+    ] = Field(description="Extended resource, as in allocatable.")
+    gpu_class: Annotated[
+        str,
+        Written(
+            r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
+            "must be a GPU class: lower case letters, digits and '-', for example amd-mi300x; or empty",
+        ),
+    ] = Field(
         default="",
-        pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
         description="GPU class of every such card, its maker first; empty: by classLabel.",
     )
-    class_label: str = Field(
-        default="", pattern=f"^$|{_LABEL}", description="Label of a Node with the product's name."
+    class_label: NodeLabel = Field(
+        default="", description="Label of a Node with the product's name."
     )
-    memory: str = Field(
+    memory: OptionalSize = Field(
         default="",
-        pattern=f"^$|{SOME}",
         description="Memory of one card; empty: by memoryLabel.",
     )
-    memory_label: str = Field(
+    memory_label: NodeLabel = Field(
         default="",
-        pattern=f"^$|{_LABEL}",
         description="Label of a Node with the memory of one card: a quantity, or a number of MiB.",
     )
-    taint: str = Field(
+    taint: OptionalTaintKey = Field(
         default="",
-        pattern=f"^$|{KEY}",
         description="Key of the taint of such machines, which runs then tolerate.",
     )
     environment: dict[str, str] = Field(

@@ -8,6 +8,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
+from hansa.api.texts import in_words
+
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
@@ -17,7 +19,7 @@ def read_settings(kind: type[Settings]) -> Settings:
         return kind()
     except ValidationError as error:
         rows = error.errors(include_url=False, include_input=False)
-        lines = [f"{_variable(kind, row['loc'])}: {row['msg']}" for row in rows]
+        lines = [f"{_variable(kind, row['loc'])}: {in_words(row)}" for row in rows]
     except SettingsError as error:
         hint = 'a list is written as JSON, for example ["north", "south"]'
         lines = [f"{kind.model_config.get('env_prefix', '')}*: {error}; {hint}"]

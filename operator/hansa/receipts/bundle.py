@@ -16,8 +16,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from hansa.api.memberpolicy import PublicKey
-from hansa.api.meta import Digest, Model, first_fault
+from hansa.api.meta import Digest, Model
 from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.api.texts import first_fault
 from hansa.receipts.chain import Grant, Head, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Keys, Opened, unseal
 from hansa.receipts.problems import Objection

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 from securesystemslib import dsse
 
-from hansa.api.meta import first_fault
 from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
 from hansa.api.sovereignnode import ReceiptSignature
+from hansa.api.texts import first_fault
 from hansa.ports import Signer
 from hansa.receipts.problems import Objection, Problem
 from hansa.receipts.work_receipt import Statement, WorkReceipt, subject_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ import yaml
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
 from hansa.adapters.clock import SystemClock
+from hansa.adapters.kube.client import KubeCluster
+from hansa.adapters.kube.config import from_kubeconfig
+from hansa.cli.main import sentence
+from hansa.errors import NotFound
 from hansa.model.times import rfc3339_micro
 from tests.apiserver.cli.kit import JOB_STATUS, POOL, League, job
 
@@ -27,6 +32,24 @@ def league(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 
 def row(text: str, word: str) -> str:
     return next(line for line in text.splitlines() if line.lstrip().startswith(word))
+
+
+@pytest.mark.parametrize("kind", ["/apis/never.hansa.dev/v1/jobs", "/apis/hansa.dev/v1/aijobs"])
+def test_a_cluster_without_the_kinds_is_told_from_one_without_the_object(
+    league: League, kind: str
+) -> None:
+    """In the server's own words, which are not those of kubectl."""
+
+    async def ask(path: str) -> str:
+        place = from_kubeconfig(league.plane.kubeconfig)
+        async with KubeCluster(place, clock=SystemClock(), agent="test") as cluster:
+            with pytest.raises(NotFound) as caught:
+                await cluster.get(path)
+        return sentence(caught.value)
+
+    assert "does not know Hansa's kinds" in asyncio.run(ask(kind))
+    known = "/apis/hansa.dev/v1alpha1/namespaces/default/aijobs/none"
+    assert '"none" not found' in asyncio.run(ask(known))
 
 
 def test_doctor_looks_for_the_hub_itself(league: League) -> None:

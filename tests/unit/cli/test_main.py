@@ -53,6 +53,11 @@ SENTENCES = {
         NotFound("404 NotFound: the server could not find the requested resource"),
         "this cluster does not know Hansa's kinds",
     ),
+    "no such group": (
+        NotFound("404 Error: 404 page not found"),
+        "this cluster does not know Hansa's kinds",
+    ),
+    "not logged in": (Terminal("401 Unauthorized: Unauthorized", status=401), "log in again"),
     "no such object": (NotFound('404 NotFound: aijobs "x" not found'), '"x" not found'),
     "no answer": (Retryable("cannot connect"), "check --kubeconfig and --context"),
     "forbidden": (Terminal("403 Forbidden: no", status=403), "ask the platform team"),

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec
-from hansa.api.meta import first_fault
+from hansa.api.texts import first_fault
 from hansa.reconcile.alike import Alike, Derived
 from hansa.reconcile.hub.job_view import parse_spec, shape_of
 from hansa.reconcile.hub.nodes import residency_rule

@@ -16,8 +16,9 @@ from securesystemslib import dsse
 from hansa.accounting import amounts
 from hansa.accounting.settlement.clearing import ALGORITHM, Clearing, Period
 from hansa.accounting.settlement.set_off import Obligations
-from hansa.api.meta import Digest, Model, Timestamp, first_fault
+from hansa.api.meta import Digest, Model, Timestamp
 from hansa.api.sovereignnode import ReceiptSignature
+from hansa.api.texts import first_fault
 from hansa.errors import Terminal
 from hansa.model.times import from_rfc3339
 from hansa.ports import Signer

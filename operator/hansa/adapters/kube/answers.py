@@ -20,7 +20,9 @@ LONGEST_TOKEN = 4096
 MAX_RETRY_AFTER_S = 60.0
 _EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
 """No set: what a server sends in their place need not be hashable."""
-RETRYABLE_STATUSES = frozenset({408, 425, 429})
+RETRYABLE_STATUSES = frozenset({407, 408, 425, 429})
+"""407 is a proxy's; what it keeps back says nothing about the request."""
+REDIRECTS = range(300, 400)
 SERVER_ERRORS = 500
 CONFLICT, NOT_FOUND, GONE = 409, 404, 410
 
@@ -54,6 +56,9 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> HansaError
 
 def _error(status: int, words: tuple[str, str], headers: Mapping[str, str]) -> HansaError:
     reason, message = words
+    if status in REDIRECTS:
+        where = headers.get("Location", "nowhere")[:200]
+        return Retryable(f"{status}: a redirect to {where}, which is no API server's answer")
     text = f"{status} {reason}: {message}"
     if status == CONFLICT:
         return Conflict(text)

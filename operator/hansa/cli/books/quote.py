@@ -20,7 +20,7 @@ from hansa.accounting.quote import quote as work_out
 from hansa.accounting.tariff import CPU
 from hansa.adapters.clock import SystemClock
 from hansa.api.aijob import AIJobSpec
-from hansa.api.meta import first_fault
+from hansa.api.texts import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.books.declared import Declared, declared
 from hansa.cli.display import Section, show, with_output

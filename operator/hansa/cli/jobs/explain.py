@@ -15,9 +15,10 @@ import click
 from hansa.adapters.kube.client import KubeCluster
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import Section, show, with_output
+from hansa.cli.health.finding import Finding
 from hansa.cli.jobs.naming import job_path
 from hansa.cli.jobs.remedies import remedy
-from hansa.cli.league.overview import standing
+from hansa.cli.league.overview import beside_hub, standing
 from hansa.cli.league.snapshot import Observed, observe
 from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
@@ -63,8 +64,16 @@ def explain(job: str, namespace: str, output: str, access: Access) -> None:
     Needs the right to read the job. With the right to list nodes, pools and namespaces every rule is
     judged anew; with the right to list all jobs too, the planner says what lets the job start now.
     """
-    found, league = access.ask(lambda cluster: _read(cluster, namespace, job))
-    show(sections(found, league), output)
+    hub, (found, league) = access.ask(
+        lambda cluster: beside_hub(cluster, _read(cluster, namespace, job))
+    )
+    show([without_hub(hub), *sections(found, league)], output)
+
+
+def without_hub(hub: Finding) -> Section:
+    """Say that nobody acts on what follows, where that is known."""
+    note = f"Hub: {hub.detail}; what follows would be so if one worked, and nothing new starts"
+    return Section("Hub", lines=[note] if hub.good is False else [])
 
 
 def sections(job: Manifest, league: Observed) -> Iterator[Section]:

@@ -10,7 +10,14 @@ import click
 from hansa.api.kinds import AIJOB
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import Section, repeat, with_output, with_watch
-from hansa.cli.league.overview import ENDED, job_state, standing
+from hansa.cli.league.overview import (
+    ENDED,
+    beside_hub,
+    exit_code,
+    hub_section,
+    job_state,
+    standing,
+)
 from hansa.ports import Manifest
 
 if TYPE_CHECKING:
@@ -27,11 +34,15 @@ GOING_ON = ENDED | {"Running", "Placed"}
 @with_output
 @with_access
 def queue(namespace: str, pool: str, output: str, watch: bool, access: Access) -> None:  # noqa: FBT001  # click passes options by name
-    """Show the jobs that wait: how many are ahead of each in its pool, and for what it waits."""
+    """Show the jobs that wait: how many are ahead of each in its pool, and for what it waits.
+
+    Exits with 3 when no hub leads here: then nothing starts, whatever is said of when.
+    """
 
     def answer() -> tuple[Sequence[Section], int]:
-        jobs = access.ask(lambda cluster: _jobs(cluster, namespace))
-        return [Section("Queue", COLUMNS, queue_rows(jobs, pool))], 0
+        hub, jobs = access.ask(lambda cluster: beside_hub(cluster, _jobs(cluster, namespace)))
+        shown = Section("Queue", COLUMNS, queue_rows(jobs, pool))
+        return [shown, hub_section(hub)], exit_code(hub)
 
     repeat(answer, output, watch=watch)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
+from hansa.adapters.clock import SystemClock
 from hansa.api.aijob import AIJobSpec
 from hansa.api.kinds import AIJOB
-from hansa.api.meta import first_fault
+from hansa.api.texts import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.display import FORMATS, Section, show, with_output
 from hansa.cli.documents import as_sent, read_file
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hansa.adapters.kube.client import KubeCluster
 
 MANAGER = "kubectl-hansa"
+LEAST_S = 1e-6
+"""One look more at a job when the time is over: 0 would be for ever."""
 
 
 @click.command
@@ -31,7 +34,10 @@ MANAGER = "kubectl-hansa"
 @click.option("-n", "--namespace", default="", help="Namespace of jobs that name none.")
 @click.option("--wait", is_flag=True, help="Return when all have ended; exit with 1 if one failed.")
 @click.option(
-    "--timeout", type=SECONDS, default=0.0, help="With --wait: seconds, at most; 0: for ever."
+    "--timeout",
+    type=SECONDS,
+    default=0.0,
+    help="With --wait: seconds for all of them, at most; 0: for ever.",
 )
 @with_output
 @with_access
@@ -88,10 +94,13 @@ async def _submit(
 
 
 async def _wait(cluster: KubeCluster, paths: list[str], timeout_s: float) -> list[Manifest | None]:
-    """Return how each job ended; None, as the last, for the first that has not in time."""
+    """Return how each job ended; None, as the last, for the first that has not in the time of all."""
     last: list[Manifest | None] = []
+    clock = SystemClock()
+    end_s = clock.monotonic() + timeout_s
     for path in paths:
-        last.append(await wait_for(cluster, path, "ended", timeout_s))
+        left_s = max(LEAST_S, end_s - clock.monotonic()) if timeout_s else 0.0
+        last.append(await wait_for(cluster, path, "ended", left_s))
         if last[-1] is None:
             break
     return last

@@ -36,7 +36,7 @@ def status(output: str, watch: bool, access: Access) -> None:  # noqa: FBT001  #
     """
 
     def answer() -> tuple[list[Section], int]:
-        hub, found = access.ask(lambda cluster: _beside_hub(cluster, _read_league(cluster)))
+        hub, found = access.ask(lambda cluster: beside_hub(cluster, _read_league(cluster)))
         nodes_, pools, jobs = found
         counts = None if jobs is None else job_counts(jobs)
         sections = [
@@ -44,7 +44,7 @@ def status(output: str, watch: bool, access: Access) -> None:  # noqa: FBT001  #
             _section("Pools", POOL_COLUMNS, None if pools is None else [*map(pool_row, pools)]),
             _section("Jobs", ("POOL", "STATE", "JOBS"), counts, NO_JOBS),
         ]
-        return [*sections, _hub_section(hub)], _code(hub)
+        return [*sections, hub_section(hub)], exit_code(hub)
 
     repeat(answer, output, watch=watch)
 
@@ -61,12 +61,12 @@ def nodes(datasets: bool, output: str, watch: bool, access: Access) -> None:  # 
     """
 
     def answer() -> tuple[list[Section], int]:
-        hub, found = access.ask(lambda cluster: _beside_hub(cluster, cluster_nodes(cluster)))
+        hub, found = access.ask(lambda cluster: beside_hub(cluster, cluster_nodes(cluster)))
         if datasets:
             shown = Section("Data sets", DATASET_COLUMNS, [*dataset_rows(found)])
         else:
             shown = Section("Nodes", NODE_COLUMNS, [*map(node_row, found)])
-        return [shown, _hub_section(hub)], _code(hub)
+        return [shown, hub_section(hub)], exit_code(hub)
 
     repeat(answer, output, watch=watch)
 
@@ -89,18 +89,20 @@ async def cluster_nodes(cluster: KubeCluster) -> list[Manifest]:
     return (await cluster.list(SOVEREIGNNODE.path())).items
 
 
-async def _beside_hub(cluster: KubeCluster, question: Awaitable[T]) -> tuple[Finding, T]:
+async def beside_hub(cluster: KubeCluster, question: Awaitable[T]) -> tuple[Finding, T]:
+    """Return whether a hub works, and the answer."""
     answer = await question
     return await ask_for_hub(cluster), answer
 
 
-def _hub_section(hub: Finding) -> Section:
+def hub_section(hub: Finding) -> Section:
     """Say whether a hub works, and what it means for all that is shown above."""
     note = "; what is shown is what it wrote last, and nothing new starts"
     return Section("Hub", lines=[f"Hub: {hub.detail}{note if hub.good is False else ''}"])
 
 
-def _code(hub: Finding) -> int:
+def exit_code(hub: Finding) -> int:
+    """Return the exit code of a command that shows what a hub wrote."""
     return EXIT_NO_HUB if hub.good is False else 0
 
 

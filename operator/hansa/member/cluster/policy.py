@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hansa.api.memberpolicy import MemberPolicySpec
-from hansa.api.meta import first_fault
+from hansa.api.texts import first_fault
 
 NAME = "local"
 

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from hansa.api import places
 from hansa.api.aijob import MAX_JOB_BYTES, SERVED_WORKLOADS, UNSERVED, AIJobSpec
 from hansa.api.job.ray_shape import Head, RayShape, Resources, WorkerGroup
-from hansa.api.meta import LOG_REQUEST_ANNOTATION, first_fault
+from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.api.residency import Residency
+from hansa.api.texts import first_fault
 from hansa.grants.envelope import digest
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
 from hansa.accounting.tariff import Tariff
-from hansa.api.meta import first_fault
 from hansa.api.residency import PlaceRule, Residency
 from hansa.api.sovereignnode import AssuranceWord, SovereignNodeSpec, SovereignNodeStatus
+from hansa.api.texts import first_fault
 from hansa.grants.envelope import key_id
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason

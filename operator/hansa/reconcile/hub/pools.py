@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hansa.api.computepool import ComputePoolSpec
-from hansa.api.meta import first_fault
+from hansa.api.texts import first_fault
 from hansa.model.snapshot import Cap, Pool, PreemptionRule, Share
 from hansa.reconcile.hub.nodes import residency_rule
 

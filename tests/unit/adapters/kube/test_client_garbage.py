@@ -30,7 +30,8 @@ ANSWERS = {
     "nothing": (200, "", Retryable),
     "a list": (200, "[]", Retryable),
     "half": (200, '{"kind": "Pod", ', Retryable),
-    "redirect": (302, "", Terminal),
+    "redirect": (302, "", Retryable),
+    "a proxy that wants to know who asks": (407, "<html>", Retryable),
     "conflict": (409, '{"reason": "Conflict"}', Conflict),
     "missing": (404, "no", NotFound),
     "too old": (410, "{}", Gone),
@@ -50,6 +51,15 @@ async def test_answers(case):
 
     async with serving(answer) as cluster:
         with pytest.raises(error):
+            await cluster.get("/x")
+
+
+async def test_a_redirect_says_where_to():
+    async def answer(_):
+        return web.Response(status=302, headers={"Location": "https://portal.example.org/login"})
+
+    async with serving(answer) as cluster:
+        with pytest.raises(Retryable, match=r"302 .*https://portal\.example\.org/login"):
             await cluster.get("/x")
 
 

@@ -136,6 +136,29 @@ def test_a_script_learns_how_it_ended(monkeypatch, written, last, code):
     assert CliRunner().invoke(cli, ["wait", "study", "--timeout", "0.01"]).exit_code == code
 
 
+def test_several_jobs_have_one_time_together(monkeypatch, tmp_path):
+    """A script that gives them a minute is not kept for a minute each."""
+    waits = []
+
+    async def later(_, path, stage, seconds):
+        waits.append((path.rpartition("/")[2], stage))
+        now.append(now[-1] + 6.0)
+        assert 0 < seconds <= 10.0 - now[-2] or seconds == submit.LEAST_S
+        return DONE
+
+    now = [0.0]
+    monkeypatch.setattr(submit, "wait_for", later)
+    monkeypatch.setattr(submit.SystemClock, "monotonic", lambda _: now[-1])
+    monkeypatch.setattr(
+        "hansa.cli.access.Access.ask", lambda _, question: asyncio.run(question(Server(DONE)))
+    )
+    path = tmp_path / "jobs.yaml"
+    path.write_text(yaml.safe_dump_all([job(name) for name in "abc"]))
+    result = CliRunner().invoke(cli, ["submit", str(path), "--wait", "--timeout", "10"])
+    assert result.exit_code == 0, result.output
+    assert waits == [(name, "ended") for name in "abc"]
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """Runs a command against a server that shows one job."""

@@ -20,7 +20,8 @@ from hansa.accounting.exports.bank_file import Party
 from hansa.accounting.postings import KITTY
 from hansa.accounting.settlement.clearing import Clearing
 from hansa.api.memberpolicy import PublicKey
-from hansa.api.meta import Model, Name, first_fault
+from hansa.api.meta import Model, Name
+from hansa.api.texts import Written, first_fault
 from hansa.cli.documents import read_one
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
@@ -34,7 +35,7 @@ class Account(Model):
     name: Line = Field(description="Whose account.")
     iban: Annotated[str, StringConstraints(max_length=34)] = Field(description="Account.")
     town: Line = Field(description="Town of the owner.")
-    country: Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")] = Field(
+    country: Annotated[str, Written("^[A-Z]{2}$", "must be two letters, for example EE")] = Field(
         description="Country of the owner, ISO 3166-1 alpha-2."
     )
     street: Line = Field(default="", description="Street.")

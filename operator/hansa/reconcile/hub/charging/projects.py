@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from hansa.accounting import amounts
-from hansa.api.meta import first_fault
 from hansa.api.project import ProjectSpec, ProjectStatus
+from hansa.api.texts import first_fault
 from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
 

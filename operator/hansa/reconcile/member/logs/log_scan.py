@@ -6,7 +6,7 @@ own times, which the kubelet writes before them. So an agent that goes on, or be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hansa.api.job.log_window import WINDOW_BYTES, LogWindow
@@ -32,7 +32,7 @@ class LogScan:
     second: int = 0
     digits: str = ""
     lines: int = 0
-    """How many lines with that very time were taken."""
+    """How many lines with that very time were taken, that of the last one."""
     start: int = 0
     """Place of the first byte that is kept."""
     kept: bytes = b""
@@ -57,22 +57,41 @@ class LogScan:
             is_over: Whether nothing can follow any more: then an unfinished line is one.
         """
         whole = chunk if is_over and not is_cut else chunk[: chunk.rfind("\n") + 1]
-        scan, seen, added = self, 0, []
-        for key, text in _lines(whole, (self.second, self.digits)):
-            at = (scan.second, scan.digits)
-            seen += key == (self.second, self.digits)
-            if key < at or (key == (self.second, self.digits) and seen <= self.lines):
-                continue
-            scan = replace(scan, second=key[0], digits=key[1], lines=scan.lines * (key == at) + 1)
-            # A progress bar may stand before the mark; what it stands in is one line to everybody else.
-            if not (mark and any(part.startswith(mark) for part in text.split("\r"))):
-                added.append(text)
-        if is_cut and scan == self:
-            return self._beyond(chunk[len(whole) :])
-        if added and seen < self.lines:
-            # What was taken of this second comes first, or is not there any more.
+        rows = list(_lines(whole, self._at))
+        begin = self._behind_taken(rows)
+        # Where the last line that was taken is not there any more, later times are new.
+        fresh = [row for row in rows if row[0] > self._at] if begin is None else rows[begin:]
+        if not fresh:
+            return self._beyond(chunk[len(whole) :]) if is_cut else self
+        # A progress bar may stand before the mark; what it stands in is one line to everybody else.
+        added = [
+            text
+            for _, text in fresh
+            if not (mark and any(part.startswith(mark) for part in text.split("\r")))
+        ]
+        if added and begin is None:
             added.insert(0, ROTATED)
-        return replace(scan, kept=self.kept + "".join(added).encode(errors="replace"))
+        last = fresh[-1][0]
+        return LogScan(
+            *last,
+            lines=sum(key == last for key, _ in rows),
+            start=self.start,
+            kept=self.kept + "".join(added).encode(errors="replace"),
+        )
+
+    @property
+    def _at(self) -> _Key:
+        return self.second, self.digits
+
+    def _behind_taken(self, rows: Sequence[tuple[_Key, str]]) -> int | None:
+        """Return where the lines begin that were not taken; None: what was taken is not all there any more.
+
+        By the place of the last one, not by time: of two streams the later line may state the earlier time.
+        """
+        same = [place for place, (key, _) in enumerate(rows) if key == self._at]
+        if len(same) < self.lines:
+            return None
+        return same[self.lines - 1] + 1 if self.lines else 0
 
     def _beyond(self, cut: str) -> LogScan:
         """Return the scan where an answer held nothing new: at the next second, of which it had the beginning."""

@@ -48,6 +48,20 @@ def test_a_log_that_grows_is_read_once(lines, data):
     assert scan.kept.decode() == "".join(f"{text}\n" for _, text in lines)
 
 
+UNORDERED = st.lists(st.tuples(st.integers(0, 4), st.sampled_from("ab")), min_size=1, max_size=9)
+
+
+@given(UNORDERED, st.data())
+def test_lines_that_two_streams_wrote_out_of_order_are_all_read_once(lines, data):
+    """A runtime takes the time of a line before it has its turn in the file: once for stdout, once for stderr."""
+    scan = LogScan()
+    for length in sorted(data.draw(st.lists(st.integers(0, len(lines))))):
+        scan = read(scan, lines[:length])
+    scan = read(scan, lines)
+
+    assert scan.kept.decode() == "".join(f"{text}\n" for _, text in lines)
+
+
 @given(st.lists(st.text("aõ", max_size=9), max_size=20), st.integers(100, 200))
 def test_a_log_that_is_larger_than_an_answer_is_read_on(texts, most_bytes):
     lines = [(number * 10**9, text) for number, text in enumerate(texts)]

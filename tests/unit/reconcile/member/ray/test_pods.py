@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.reconcile.member.inventory.machine import MachineRules
+from hansa.reconcile.member.inventory.machine import MachineRules, read_machine
 from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.inventory.taints import Toleration
 from hansa.reconcile.member.run_request import RenderOptions
@@ -94,3 +94,38 @@ def test_custom_resources_pass_a_shell_unharmed():
     said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
 
     assert json.loads(said) == {"ssd": 2, "Nv.link-4": 1}
+
+
+HOME = {"hansa.dev/jurisdiction": "EE", "kubernetes.io/arch": "amd64"}
+ELSEWHERE = {
+    "a virtual kubelet": {"type": "virtual-kubelet"},
+    "a simulated machine": {"type": "kwok"},
+    "another cluster, by Liqo": {"liqo.io/type": "virtual-node"},
+    "Fargate": {"eks.amazonaws.com/compute-type": "fargate"},
+    "Windows": {"kubernetes.io/os": "windows"},
+}
+THERE = {
+    "a machine": {"kubernetes.io/os": "linux"},
+    "a machine of another type": {"type": "worker", "eks.amazonaws.com/compute-type": "ec2"},
+}
+
+
+def chooses(expression, labels):
+    """Tell whether a machine meets a requirement, as the scheduler does."""
+    is_one = labels.get(expression["key"]) in expression["values"]
+    return is_one == {"In": True, "NotIn": False}[expression["operator"]]
+
+
+@pytest.mark.parametrize("role", ["head", "submitter"])
+@pytest.mark.parametrize(
+    ("labels", "is_right"),
+    [*((one, False) for one in ELSEWHERE.values()), *((one, True) for one in THERE.values())],
+    ids=[*ELSEWHERE, *THERE],
+)
+def test_no_pod_goes_where_the_inventory_sees_no_machine_of_ours(role, labels, is_right):
+    required = pods()[role]["spec"]["affinity"]["nodeAffinity"]
+    [term] = required["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    node = {"metadata": {"name": "m1", "labels": HOME | labels}, "status": ready}
+    assert read_machine(node).usable is is_right
+    assert all(chooses(e, HOME | labels) for e in term["matchExpressions"]) is is_right

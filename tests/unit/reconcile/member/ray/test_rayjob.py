@@ -11,7 +11,6 @@ from hansa.model.quantities import millis, units
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.terms import Contract
-from hansa.reconcile.member.inventory.machine import read_machine
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
@@ -129,41 +128,6 @@ def test_every_pod_stays_in_its_jurisdiction(role):
     assert built_for == {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
     cards = [e for e in term["matchExpressions"] if e["key"] == "nvidia.com/gpu.product"]
     assert bool(cards) is (role == "worker")
-
-
-HOME = {"hansa.dev/jurisdiction": "EE", "kubernetes.io/arch": "amd64"}
-ELSEWHERE = {
-    "a virtual kubelet": {"type": "virtual-kubelet"},
-    "a simulated machine": {"type": "kwok"},
-    "another cluster, by Liqo": {"liqo.io/type": "virtual-node"},
-    "Fargate": {"eks.amazonaws.com/compute-type": "fargate"},
-    "Windows": {"kubernetes.io/os": "windows"},
-}
-THERE = {
-    "a machine": {"kubernetes.io/os": "linux"},
-    "a machine of another type": {"type": "worker", "eks.amazonaws.com/compute-type": "ec2"},
-}
-
-
-def chooses(expression, labels):
-    """Tell whether a machine meets a requirement, as the scheduler does."""
-    is_one = labels.get(expression["key"]) in expression["values"]
-    return is_one == {"In": True, "NotIn": False}[expression["operator"]]
-
-
-@pytest.mark.parametrize("role", ["head", "submitter"])
-@pytest.mark.parametrize(
-    ("labels", "is_right"),
-    [*((one, False) for one in ELSEWHERE.values()), *((one, True) for one in THERE.values())],
-    ids=[*ELSEWHERE, *THERE],
-)
-def test_no_pod_goes_where_the_inventory_sees_no_machine_of_ours(role, labels, is_right):
-    required = pods()[role]["spec"]["affinity"]["nodeAffinity"]
-    [term] = required["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-    node = {"metadata": {"name": "m1", "labels": HOME | labels}, "status": ready}
-    assert read_machine(node).usable is is_right
-    assert all(chooses(e, HOME | labels) for e in term["matchExpressions"]) is is_right
 
 
 @pytest.mark.parametrize("role", ["head", "worker", "submitter"])
