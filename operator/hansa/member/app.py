@@ -200,8 +200,10 @@ class Agent:
 
         The context hears events already, so that nothing is missed between a look and the first event.
         """
+        before = context.cluster_state.policy
         policy = await self._policy(own)
-        if policy is not None:
+        if policy is not None and context.cluster_state.policy is before:
+            # Otherwise an event has told of a later one meanwhile.
             take_policy(context, "ADDED", policy)
         for node in (await own.list("/api/v1/nodes")).items:
             take_machine(context, "ADDED", node)

@@ -62,7 +62,7 @@ class ScrapeView:
         states: Counter[str] = Counter()
         for grant in self._context.grants.values():
             held = (grant.get("status") or {}).get("conditions") or ()
-            true = [c["type"] for c in held if c.get("status") == "True"]
+            true = {c.get("type") for c in held if c.get("status") == "True"}
             order = ("Released", "Failed", "Succeeded", "Running", "Accepted")
             states[next((kind for kind in order if kind in true), "Pending")] += 1
         return dict(states)

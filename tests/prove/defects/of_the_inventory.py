@@ -64,4 +64,16 @@ INVENTORY: Mapping[str, Defect] = {
         "return JOB_UID_LABEL",
         REQUESTS,
     ),
+    "an exporter that sends the agent elsewhere is followed": product(
+        "adapters/pages.py",
+        ", allow_redirects=False",
+        "",
+        "unit/adapters/test_pages.py",
+    ),
+    "a page that is cut off is a page": product(
+        "adapters/pages.py",
+        "                    answer.close()\n                    return None\n",
+        "                    break\n",
+        "unit/adapters/test_pages.py",
+    ),
 }

@@ -12,6 +12,8 @@ CLAIMED, DIVIDED = (
     "unit/hub/leadership/test_two_leaders.py",
 )
 
+FENCED, AGENT = "unit/adapters/kube/test_fenced.py", "unit/member/test_app.py"
+
 LEADERS: Mapping[str, Defect] = {
     "a pool hub that does not look for the main hub": product(
         ELECTION, "if self._main.is_free(main) or not still_led:", "if main:", CLAIMED
@@ -39,5 +41,20 @@ LEADERS: Mapping[str, Defect] = {
         "known = () if self._caches.is_others(uid) else epochs",
         "known = epochs",
         DIVIDED,
+    ),
+    "a fence that lets an apply through": product(
+        "adapters/kube/fenced.py",
+        '"""Server-side apply, as leader."""\n        self._check()\n',
+        '"""Server-side apply, as leader."""\n',
+        FENCED,
+    ),
+    "a fence that is asked and not heeded": product(
+        "adapters/kube/fenced.py", "if not self._still_leader():", "if not self._cluster:", FENCED
+    ),
+    "an agent that writes at home without leading": product(
+        "member/app.py", "FencedCluster(own, still_leader=still_leader)", "own", AGENT
+    ),
+    "an agent that tells the hub without leading": product(
+        "member/app.py", "FencedCluster(hub, still_leader=still_leader)", "hub", AGENT
     ),
 }

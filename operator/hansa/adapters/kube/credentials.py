@@ -62,7 +62,7 @@ class Credentials:
         try:
             tls = _context(self._connection)
             token = _token(self._connection)
-        except (OSError, ssl.SSLError, ValueError) as error:
+        except (OSError, ssl.SSLError, TypeError, ValueError) as error:
             raise Terminal(f"cannot load credentials: {error}", reason="BadCredentials") from error
         self._tls, self._token = tls, token
 
@@ -77,7 +77,10 @@ def _stat(path: Path) -> tuple[int, int]:
 
 def _token(place: Connection) -> str:
     if place.token_file is not None:
-        return place.token_file.read_text().strip()
+        token = place.token_file.read_text().strip()
+        if not token:
+            raise ValueError(f"{place.token_file} is empty")
+        return token
     if place.token_command is not None:
         return place.token_command()
     return place.token
