@@ -23,7 +23,6 @@ from hansa.reconcile.member import grant_status
 ENDED, LEFT, REFUSED = "Ended", "Left", "Refused"
 """Phases of a run: it has ended; its result was told; its result was not released in time."""
 A_READ = 500
-_OF_RUN, _OF_NODE = "run/", "node/"
 _STOCK = select(schema.AUDIT.c.phase, schema.AUDIT.c.body).where(
     schema.AUDIT.c.subject == bindparam("subject")
 )
@@ -48,7 +47,7 @@ class Heard(NamedTuple):
 def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
     """Yield what a WorkGrant tells. ``claim``: of the same grant."""
     status, record = thing.get("status") or {}, claim.record
-    run, told = f"{_OF_RUN}{record.job_uid}.{record.epoch}", grant_status.reported(thing)
+    run, told = f"{schema.OF_RUN}{record.job_uid}.{record.epoch}", grant_status.reported(thing)
     exports, result = status.get("exports") or (), result_of(thing)
     if told.finished:
         body = {
@@ -64,18 +63,20 @@ def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
         yield Heard(run, REFUSED, {})
 
 
-def stock_from(node: Manifest, at_ms: int) -> Heard:
-    """Return how many GPUs of which class a node says that it has now; the phase is the moment."""
+def declared_by(node: Manifest, at_ms: int) -> Heard:
+    """Return which GPUs a node says that it has now, and what its power is made of; the phase is the moment."""
     rows = (node.get("status") or {}).get("inventory") or ()
-    stock = {row["gpuClass"]: row["total"] for row in rows}
-    return Heard(f"{_OF_NODE}{node['metadata']['name']}", str(at_ms), stock)
+    gpus = {row["gpuClass"]: row["total"] for row in rows}
+    body = {"gpus": gpus, "carbon": (node.get("spec") or {}).get("carbon")}
+    return Heard(f"{schema.OF_NODE}{node['metadata']['name']}", str(at_ms), body)
 
 
 def stock_of(connection: Connection, node: str) -> list[tuple[int, dict[str, int]]]:
-    """Return (since when, class → GPUs) as a node has told it, the oldest first; empty: never."""
-    rows = connection.execute(_STOCK, {"subject": f"{_OF_NODE}{node}"})
+    """Return (since when, class → GPUs) as a node has told it, the oldest first; empty: it has told of none."""
+    rows = connection.execute(_STOCK, {"subject": f"{schema.OF_NODE}{node}"})
     told = sorted((int(phase), body) for phase, body in rows)
-    return [(at_ms // 1000, json.loads(body)) for at_ms, body in told]
+    stock = [(at_ms // 1000, json.loads(body)["gpus"]) for at_ms, body in told]
+    return stock if any(gpus for _, gpus in stock) else []
 
 
 def ending_of(said: Mapping[str, Mapping[str, Any]]) -> Ending | None:
@@ -89,10 +90,10 @@ def ending_of(said: Mapping[str, Mapping[str, Any]]) -> Ending | None:
 
 def words_of(connection: Connection, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return run → phase → body, of those runs of which anything was heard."""
-    names = sorted({f"{_OF_RUN}{run}" for run in runs})
+    names = sorted({f"{schema.OF_RUN}{run}" for run in runs})
     found: dict[str, dict[str, Any]] = {}
     for first in range(0, len(names), A_READ):
         asked = {"subjects": names[first : first + A_READ]}
         for subject, phase, body in connection.execute(_WORDS, asked):
-            found.setdefault(subject.removeprefix(_OF_RUN), {})[phase] = json.loads(body)
+            found.setdefault(subject.removeprefix(schema.OF_RUN), {})[phase] = json.loads(body)
     return found
