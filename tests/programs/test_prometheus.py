@@ -31,6 +31,7 @@ FIRES = {
     "HansaAuditsOverdue": {"hansa_overdue_audits": "1x120"},
     "HansaProbeFailed": {'hansa_decided_probes{outcome="Failed"}': "3x5 4x25"},
     "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.8x30"},
+    "HansaProjectOverBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "1x30"},
     "HansaHubNoLeader": {
         'hansa_leader{instance="a",lease="hansa-hub"}': "0x30",
         'hansa_leader{instance="b",lease="hansa-hub"}': "0x30",
@@ -92,6 +93,7 @@ QUIET = {
         'hansa_decided_probes{outcome="Lost"}': "3+1x30",
     },
     "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.79x30"},
+    "HansaProjectOverBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.99x30"},
     "HansaHubNoLeader": {
         'hansa_leader{instance="a",lease="hansa-hub"}': "0x30",
         'hansa_leader{instance="b",lease="hansa-hub"}': "1x30",

@@ -45,7 +45,7 @@ EMPTY_AT_FIRST = WAITS | {
     *("Shadow prices, age", "Watch silence", "Hub silence"),
     *("GPU busy", "GPU busy by job", "GPU memory used", "Power", "Temperature"),
     *("Errors of GPUs", "GPUs missing"),
-    *("Budgets spent", "Differences, unexplained", "Pending and held back"),
+    *("Budgets spent", "Differences, unexplained", "Charged and not due yet", "Held back"),
 }
 """Panels of things that are not there yet: nothing is counted in them."""
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from e2e.bench.verification.strategies import Answer, Strategy, View
+from hansa.receipts.countersign import Ending, differences_at_end
 from hansa.verification import absence, consequences, segments, tickets, verdict
 from hansa.verification.auditors import Candidate
 from hansa.verification.comparison import HardwareClass, Outcome
 from hansa.verification.consequences import Consequences, Unsettled
+from hansa.verification.course.claims import Claim, Kind, claim
 from hansa.verification.due import Account, Due, Epoch, Run, due
 from hansa.verification.levels import Evidence, Level
 from hansa.verification.probability import Sampling, Stake
@@ -32,6 +34,7 @@ UNDETECTED = 0.05
 BROKEN_AUDIT = 0.001
 CLASS = HardwareClass("sha256:" + 64 * "0", "nvidia-l40s", 580, "bfloat16", "1x1")
 TRUE = Outcome(CLASS, "sha256:" + 64 * "1")
+RESULT = Claim(Kind.RESULT, TRUE.result_digest)
 FRIEND = "auditor-0"
 PROVIDER = Candidate("provider", "provider", "provider", "DE", Level.SAMPLED)
 AUDITORS = tuple(
@@ -59,6 +62,7 @@ class Work:
     """Share of it that was not done."""
     is_lucky: bool
     """No rerun will find it."""
+    claim: Claim = RESULT
     trail: segments.Trail | None = None
     faked_segment: int = 0
 
@@ -97,7 +101,8 @@ class Provider:
 
     def epoch(self, number: int, costs: Sequence[int]) -> None:
         """Work for one epoch, be audited, and be paid what is settled."""
-        at_stake = Account(sum(one.owed.held for one in self.held))
+        failed = sum(one.owed.held for one in self.held if one.owed.failed)
+        at_stake = Account(sum(one.owed.held for one in self.held), failed=failed)
         sealed = _seal(number, self.random)
         done = self._work(number, costs, at_stake.unsettled)
         runs = [
@@ -108,10 +113,12 @@ class Provider:
                 "payer",
                 one.owed.held,
                 one.cost,
+                failed=one.owed.failed,
             )
             for index, one in enumerate(done)
+            if one.claim.kind in {Kind.RESULT, Kind.FAILURE}
         ]
-        self.held.extend(done)
+        self.held.extend(one for one in done if one.claim.kind is not Kind.LOST)
         by_receipt = {one.owed.receipt: one for one in done}
         for audit in self.decide(runs, sealed, {PROVIDER.node: at_stake}, self.sampling):
             self.tally.audits += 1
@@ -134,12 +141,27 @@ class Provider:
             if 0 < share < 1:
                 one.faked_segment = int(spot * self.strategy.segments)
                 one.trail = _trail(receipt, self.strategy.segments)
+            if share:
+                self._tell(one)
             self.tally.jobs += 1
             self.tally.spent += cost - round(cost * share)
             self.since += 1
             unsettled += payment
             done.append(one)
         return done
+
+    def _tell(self, one: Work) -> None:
+        """Have the hub and the ledger hear of the end of a run that is faked."""
+        strategy, digest = self.strategy, "sha256:" + one.owed.receipt
+        told = digest if strategy.end == "Succeeded" else ""
+        signed = None if strategy.hides else told or None
+        ending = Ending(strategy.end, told)
+        if not strategy.tells_late and any(differences_at_end(strategy.end, signed, ending)):
+            # What is disputed is not paid.
+            one.claim = Claim(Kind.LOST)
+            return
+        one.claim = claim(strategy.end, signed, ending)
+        one.owed = replace(one.owed, failed=one.claim.kind is Kind.FAILURE)
 
     def _loses(self, audit: Due, work: Work) -> bool:
         """Audit one run; tell whether the provider lost everything it had."""
@@ -167,12 +189,14 @@ class Provider:
             if decision.verdict is not verdict.Verdict.OPEN:
                 break
             self.tally.reruns += 1
-            answers.append(verdict.Rerun(node, node, self._rerun(node, claimed)))
+            answers.append(verdict.Rerun(node, node, self._rerun(node, claimed, work)))
             decision = verdict.decide(claimed, answers)
         return consequences.of_verdict(decision.verdict, work.owed, owed, EPOCH_S, Evidence.AUDIT)
 
     def _claimed(self, audit: Due, work: Work) -> Outcome:
         """Return what the provider claims of what is looked at: all of the run, or the segment that is drawn."""
+        if work.claim.kind is Kind.FAILURE:
+            return work.claim.outcome(CLASS, None)
         is_fake = bool(work.faked)
         if work.trail is not None:
             is_fake = segments.segment(work.trail, audit.ticket).first == work.faked_segment
@@ -180,12 +204,12 @@ class Provider:
             Outcome(CLASS, "sha256:" + work.owed.receipt) if is_fake and not work.is_lucky else TRUE
         )
 
-    def _rerun(self, node: str, claimed: Outcome) -> Outcome:
+    def _rerun(self, node: str, claimed: Outcome, work: Work) -> Outcome:
         if self.strategy.has_friend and node == FRIEND:
             return claimed
         if self.random.random() < BROKEN_AUDIT:
             return Outcome(CLASS, "sha256:" + self.random.bytes(32).hex())
-        return TRUE
+        return claimed if work.is_lucky and claimed.failed else TRUE
 
     def _settle(self, keep: int) -> None:
         while len(self.held) > keep:

@@ -48,6 +48,12 @@ class Strategy:
     segments: int = 1
     """It fakes one of so many segments of a run; 1: all of it."""
     answer: Answer = Answer.NONE
+    end: str = "Succeeded"
+    """Why a run that it fakes ended, as it tells the hub."""
+    hides: bool = False
+    """Its receipt of a run that it fakes has no digest of the result that it told."""
+    tells_late: bool = False
+    """It tells the hub of the end of such a run when its receipt is taken."""
     has_friend: bool = False
     """One of the auditors confirms whatever it claims."""
 
@@ -71,5 +77,13 @@ STRATEGIES: Mapping[str, Strategy] = {
     "dilution": Strategy(lambda view: view.since >= 50, segments=10),
     "withholds": Strategy(lambda view: view.dice < 0.1, answer=Answer.WITHHOLDS),
     "plays_dead": Strategy(lambda view: view.dice < 0.1, answer=Answer.PLAYS_DEAD),
+    "hides_digest": Strategy(lambda view: view.dice < 0.1, hides=True),
+    "hides_and_tells_late": Strategy(lambda view: view.dice < 0.1, hides=True, tells_late=True),
+    "says_failed": Strategy(lambda _: True, end="AppFailed"),
+    "says_failed_at_times": Strategy(lambda view: view.dice < 0.1, end="AppFailed"),
+    "says_failed_to_a_friend": Strategy(
+        lambda view: view.dice < 0.1, end="AppFailed", has_friend=True
+    ),
+    "says_lost": Strategy(lambda view: view.dice < 0.1, end="MachineLost"),
     "friendly_auditor": Strategy(lambda view: view.dice < 0.1, has_friend=True),
 }

@@ -37,7 +37,7 @@ QUICK = {
 """Settings of the ledger while the two jobs are drawn."""
 UNHURRIED = {"audits": {"intervalSeconds": 2}}
 """And afterwards: an epoch of an hour, as by default, and a ledger that goes on with its audits soon."""
-DECIDED = frozenset({"Passed", "Failed", "Inconclusive", "Doubtful"})
+DECIDED = frozenset({"Passed", "Failed", "Lost", "Inconclusive", "Doubtful"})
 DRAWN = DECIDED | {"Due", "NotDrawn"}
 LABEL = (
     f"the testbed's switch, which the product does not have: it makes {CHEAT} cheat. On its machines another program"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -66,7 +66,9 @@ class Sums:
     unmetered: int = 0
     """Receipts without energy: what they drew is in no sum."""
     undeclared: int = 0
-    """Receipts with energy whose node declares no factor."""
+    """Receipts with energy whose node declared no factor when they ended."""
+    as_of: frozenset[str] = frozenset()
+    """Dates of the factors that were used."""
 
     def plus(self, usage: Usage, factor: CarbonFactor | None) -> Sums:
         """Return the sums with one receipt more."""
@@ -84,6 +86,7 @@ class Sums:
             self.amount + usage.amount,
             self.unmetered + (joules is None),
             self.undeclared + (joules is not None and not known),
+            self.as_of | ({factor.as_of} if known and factor is not None else set()),
         )
 
 
@@ -102,6 +105,8 @@ class Correction:
     note: str = ""
 
 
+Declared = Mapping[str, Sequence[tuple[int, CarbonFactor | None]]]
+"""Node → (since when in ms since the Unix epoch, factor; None: none), the oldest first."""
 Groups = Mapping[tuple[str, str], Sums]
 """(name, currency) → sums."""
 
@@ -122,21 +127,22 @@ class Statement:
     payers: Groups
     corrections: tuple[Correction, ...] = ()
     """Recorded in this month, of this institution's receipts; in no row above."""
-    factors: Mapping[str, CarbonFactor] = field(default_factory=dict)
-    """Node → factor, of the nodes that appear."""
+    factors: Mapping[str, tuple[CarbonFactor, ...]] = field(default_factory=dict)
+    """Node → factors that were used."""
 
 
 def statement(
     institution: str,
     month: Month,
     usages: Iterable[Usage],
-    factors: Mapping[str, CarbonFactor] | None = None,
+    factors: Declared | None = None,
     corrections: Iterable[Correction] = (),
 ) -> Statement:
     """Add up an institution's month. A receipt belongs to the month that it ends in.
 
     ``usages``: what was posted or is pending; what is void is nobody's. A correction belongs to the
-    month that it was recorded in: a month that was told once stays as it was told.
+    month that it was recorded in, and CO2 is by what a node declared when the receipt ended: a month that was told
+    once stays as it was told.
     """
     known, (start_ms, end_ms) = dict(factors or {}), month.bounds_ms
     inside = [usage for usage in usages if start_ms < usage.end_ms <= end_ms]
@@ -157,18 +163,29 @@ def statement(
             for row in sorted(corrections, key=lambda row: (row.recorded_ms, row.digest))
             if start_ms <= row.recorded_ms < end_ms and institution in {row.debtor, row.creditor}
         ),
-        factors={node: known[node] for node in sorted(nodes & known.keys())},
+        factors={node: found for node in sorted(nodes) if (found := _used(inside, node, known))},
     )
+
+
+def _at(usage: Usage, factors: Declared) -> CarbonFactor | None:
+    """Return what a use's node declared when it ended."""
+    said = [factor for since_ms, factor in factors.get(usage.node, ()) if since_ms <= usage.end_ms]
+    return said[-1] if said else None
+
+
+def _used(usages: Iterable[Usage], node: str, factors: Declared) -> tuple[CarbonFactor, ...]:
+    mine = (_at(usage, factors) for usage in usages if usage.node == node)
+    return tuple(dict.fromkeys(factor for factor in mine if factor is not None))
 
 
 def _grouped(
     usages: Iterable[Usage],
     names_of: Callable[[Usage], Iterable[str]],
-    factors: Mapping[str, CarbonFactor],
+    factors: Declared,
 ) -> dict[tuple[str, str], Sums]:
     groups: dict[tuple[str, str], Sums] = {}
     for usage in usages:
         for name in names_of(usage):
             key = (name, usage.currency)
-            groups[key] = groups.get(key, Sums()).plus(usage, factors.get(usage.node))
+            groups[key] = groups.get(key, Sums()).plus(usage, _at(usage, factors))
     return dict(sorted(groups.items()))

@@ -112,6 +112,15 @@ ALERTS = (
         " on.",
     ),
     Alert(
+        "HansaProjectOverBudget",
+        "hub",
+        "max by (project) (hansa_project_budget_ratio) >= 1",
+        "5m",
+        "warning",
+        "Project {{ $labels.project }} has spent its budget.",
+        "Nothing new of it starts, with the reason ProjectOverBudget. What runs goes on and is charged.",
+    ),
+    Alert(
         "HansaHubNoLeader",
         "hub",
         "sum by (lease) (hansa_leader) == 0 or absent(hansa_leader)",

@@ -44,11 +44,11 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
         Panel("Receipts behind", "max(hansa_ledger_waiting_receipts)", "behind"),
         Panel("Differences, unexplained", "max(hansa_ledger_differences)", "differences"),
         Panel(
-            "Pending and held back",
-            "max by (currency) (hansa_ledger_pending_amount)"
-            " + max by (currency) (hansa_ledger_holdback_amount)",
+            "Charged and not due yet",
+            "max by (currency) (hansa_ledger_pending_amount)",
             "{{currency}}",
         ),
+        Panel("Held back", "max by (currency) (hansa_ledger_holdback_amount)", "{{currency}}"),
         Panel("Audits due", _or_zero("max(hansa_due_audits)"), "due"),
         Panel(
             "Audits decided",

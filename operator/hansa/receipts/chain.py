@@ -49,6 +49,17 @@ class Sold:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """One time in which one run held so many GPUs, whichever they were."""
+
+    run: str
+    gpu_class: str
+    gpus: int
+    start_s: int
+    end_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the next receipt of one node is held against."""
 
@@ -57,8 +68,12 @@ class Known:
     """By run; at least that of the receipt, if it has any before."""
     sold: Mapping[str, tuple[Sold, ...]] = field(default_factory=dict)
     """By GPU; at least those in the receipt, in so far as they meet its time."""
+    spans: tuple[Span, ...] = ()
+    """When other runs held GPUs; at least those that meet the receipt's time."""
+    gpus: int | None = None
+    """How many of the receipt's class its node has said that it has; None: nobody knows."""
     crowded: bool = False
-    """Whether more receipts meet its time than were looked at: ``sold`` may lack some."""
+    """Whether more receipts meet its time than were looked at: ``sold`` and ``spans`` may lack some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +138,13 @@ def follow(known: Known, opened: Opened, *, taken: bool = True) -> Known:
         gpu.gpu: (*known.sold.get(gpu.gpu, ()), _sold(name, gpu))[-MOST_REMEMBERED:]
         for gpu in receipt.held
     }
-    runs = {**known.runs, name: run}
-    return Known(head, runs, {**known.sold, **sold}, crowded=known.crowded)
+    return replace(
+        known,
+        head=head,
+        runs={**known.runs, name: run},
+        sold={**known.sold, **sold},
+        spans=(*known.spans, *span_of(receipt))[-MOST_REMEMBERED:],
+    )
 
 
 def _in_chain(opened: Opened, head: Head) -> Iterator[Objection]:
@@ -225,9 +245,37 @@ def _on_gpus(receipt: WorkReceipt, known: Known) -> Iterator[Objection]:
             ):
                 said = f"{gpu.gpu} served {before.run} and {run} after {gpu.start}."
                 yield Objection(Problem.GPU_SOLD_TWICE, said)
+    yield from _at_once(receipt, known)
     if known.crowded and receipt.held:
         said = "So many receipts meet its time that nobody can say they did not."
         yield Objection(Problem.GPU_SOLD_TWICE, said)
+
+
+def span_of(receipt: WorkReceipt) -> tuple[Span, ...]:
+    """Return when a run held its GPUs: until it ended, and not while it was cleared away; nothing: it has none."""
+    work = receipt.work
+    if not work.gpus:
+        return ()
+    end_s = receipt.start_s + receipt.usage.gpu_seconds // work.gpus
+    return (Span(receipt.run, work.gpu_class or "", work.gpus, receipt.start_s, end_s),)
+
+
+def _at_once(receipt: WorkReceipt, known: Known) -> Iterator[Objection]:
+    """Object to more GPUs at once than there are: most are held when some run begins to hold its own."""
+    if known.gpus is None:
+        return
+    for mine in span_of(receipt):
+        others = [
+            one for one in known.spans if one.run != mine.run and one.gpu_class == mine.gpu_class
+        ]
+        for at_s in {mine.start_s, *(one.start_s for one in others)}:
+            held = sum(one.gpus for one in others if one.start_s <= at_s < one.end_s) + mine.gpus
+            if mine.start_s <= at_s < mine.end_s and held > known.gpus:
+                said = (
+                    f"{held} GPUs of {mine.gpu_class} were held at once; its node has {known.gpus}."
+                )
+                yield Objection(Problem.GPU_SOLD_TWICE, said)
+                return
 
 
 def _sold(run: str, gpu: HeldGpu) -> Sold:

@@ -1,7 +1,7 @@
 """The hub's side of a receipt: it signs what agrees with its own record, and names what does not.
 
 What the hub knows by itself is the grant and when it learnt of things: no word of the member's is
-needed for it. Times may differ by the skew allowed and by how late news travelled; nothing else may.
+needed for it. How a run ended it was told by the member, before its last receipt: both have to say the same. Times may differ by the skew allowed and by how late news travelled; nothing else may.
 Where they disagree both versions are kept: the envelope as it came, and the difference beside it.
 """
 
@@ -14,6 +14,20 @@ from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
 from hansa.ports import Signer
 from hansa.receipts.envelope import Opened, cosign
 from hansa.receipts.work_receipt import Price, Work, WorkReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the hub saw a run end."""
+
+    reason: str
+    """Why, as its member told."""
+    result_digest: str = ""
+    """SHA-256 of the result that its owner was told; empty: none was."""
+    held: bool = False
+    """Whether a result waits at the member for its release, or did."""
+    cancelled: bool = False
+    """Whether the hub had asked to stop it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,8 @@ class GrantRecord:
     """Key of the hub that granted it; None: the record does not tell."""
     purpose: str | None = None
     """Purpose by which the data was released to it; empty: none was asked for; None: not told."""
+    ending: Ending | None = None
+    """None: the hub has not seen it end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,11 @@ def differences(
     receipt: WorkReceipt, record: GrantRecord, *, skew_s: float
 ) -> tuple[Difference, ...]:
     """Return everything in which a receipt departs from the hub's record; nothing: they agree."""
-    return (*_of_work(receipt.work, record), *_of_time(receipt, record, skew_s))
+    return (
+        *_of_work(receipt.work, record),
+        *_of_time(receipt, record, skew_s),
+        *_of_end(receipt, record.ending),
+    )
 
 
 def countersign(
@@ -101,3 +121,20 @@ def _of_time(receipt: WorkReceipt, record: GrantRecord, skew_s: float) -> Iterat
         yield Difference("start", str(receipt.start_s), str(record.granted_s))
     if record.over_s is not None and receipt.end_s > record.over_s + skew_s:
         yield Difference("end", str(receipt.end_s), str(record.over_s))
+
+
+def differences_at_end(
+    end_reason: str, result_digest: str | None, ending: Ending
+) -> Iterator[Difference]:
+    """Yield in what a run's last receipt departs from what the hub was told of its end."""
+    if end_reason != ending.reason:
+        yield Difference("endReason", end_reason, ending.reason)
+    signed = result_digest or ""
+    # A digest of what waits would let a short result be guessed: the receipt of such a run has none.
+    if signed != ending.result_digest and not (ending.held and not signed):
+        yield Difference("resultDigest", signed or "none", ending.result_digest or "none")
+
+
+def _of_end(receipt: WorkReceipt, ending: Ending | None) -> Iterator[Difference]:
+    if receipt.last and ending is not None:
+        yield from differences_at_end(str(receipt.end_reason), receipt.result_digest, ending)

@@ -40,10 +40,12 @@ class ProcessedRun:
     end: str
     is_over: bool
     result: str
-    """Digest of what left the member; empty: nothing did."""
+    """Digest of what left the member; empty: see ``left``."""
     receipts: int
     countersigned: int
     disputed: int
+    left: str = ""
+    """Why nothing left, as far as that is known, or how it did; empty: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,11 @@ def entries(runs: Sequence[ProcessedRun]) -> Iterator[Entry]:
     yield Entry("30(1)(c)", "categories of data subjects and of personal data", TO_FILL, "")
     yield Entry("30(1)(d)", "who operated the machines", _names(runs, "provider"), told)
     received = _listed(run.institution for run in runs if run.result)
-    yield Entry("30(1)(d)", "who received results", received or "nobody", "last receipts")
+    unknown = sum(run.is_over and not run.result and not run.left for run in runs)
+    if unknown:
+        untold = f"{NOT_TOLD} of {unknown} run{'s' if unknown > 1 else ''}"
+        received = f"{received}; {untold}" if received else untold
+    yield Entry("30(1)(d)", "who received results", received or "nobody", told)
     logs = f"{NOT_TOLD}: no receipt tells of logs"
     yield Entry("30(1)(d)", "who was shown logs", logs, "members' policies and audit logs")
     yield Entry("30(1)(d)", "categories of recipients beyond these", TO_FILL, "")

@@ -36,10 +36,15 @@ class HardwareClass:
     image_digest: str
     accelerator: str
     """GPU class; empty for work without GPUs."""
-    driver_major: int
+    driver_major: int | None
+    """Of the accelerator; None: nobody told it, and no run is known to be of the same class."""
     dtype: str
     layout: str
     """How the work is split: workers, GPUs a worker and the parallel layout."""
+
+    def is_same(self, other: HardwareClass) -> bool:
+        """Tell whether both are known to be one class."""
+        return self == other and self.driver_major is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Outcome:
     output_digests: tuple[str, ...] = ()
     result: bytes | None = None
     """The result itself, where the comparator needs it and the institution may hand it out."""
+    failed: bool = False
+    """Whether it failed by its own doing: then it has no result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,8 @@ class Comparison:
 
 def compare(claimed: Outcome, again: Outcome, comparator: Comparator | None = None) -> Comparison:
     """Compare what a provider claims with what another run gave."""
+    if claimed.failed or again.failed:
+        return _compare_failures(claimed, again)
     same = (claimed.result_digest, claimed.output_digests) == (
         again.result_digest,
         again.output_digests,
@@ -103,14 +112,21 @@ def compare(claimed: Outcome, again: Outcome, comparator: Comparator | None = No
         return Comparison(Match.EQUAL, "the digests are the same")
     if comparator is not None:
         return _compare_numbers(claimed, again, comparator)
-    if claimed.hardware != again.hardware:
+    if not claimed.hardware.is_same(again.hardware):
         return Comparison(
             Match.INCOMPARABLE,
-            "the runs are of different hardware classes; declare spec.comparator, or"
+            "the runs are of different hardware classes, or nobody tells that they are of one; declare spec.comparator, or"
             " audit on the same class",
         )
     which = "result" if claimed.result_digest != again.result_digest else "output"
     return Comparison(Match.DIFFERENT, f"the {which} digests differ on the same hardware class")
+
+
+def _compare_failures(claimed: Outcome, again: Outcome) -> Comparison:
+    """Compare where at least one failed: on which hardware says nothing of whether work can be done."""
+    if claimed.failed and again.failed:
+        return Comparison(Match.EQUAL, "both failed")
+    return Comparison(Match.DIFFERENT, f"the {'first' if claimed.failed else 'second'} failed")
 
 
 def _compare_numbers(claimed: Outcome, again: Outcome, comparator: Comparator) -> Comparison:

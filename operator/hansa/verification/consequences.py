@@ -1,7 +1,8 @@
 """What follows from a verdict, as data for the ledger, the node's level and the owners of the affected runs.
 
 What is seized goes to the kitty, never to the accuser or the payer: nobody may earn by work that cannot be verified
-(the rule of iExec's scheduler stake). A work that was lost costs its own pay, and nothing else.
+(the rule of iExec's scheduler stake). A work that was lost costs its own pay, and nothing else; where its member said
+that the job failed and others got through, also the pay of the other runs of which it says that and nobody looked.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Unsettled:
     """Owners of the data that the run read."""
     pending: bool = False
     """Charged and not posted: it can still be given back to whoever was charged."""
+    failed: bool = False
+    """Whether its run failed by its own doing, as its member says and nobody has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ def of_verdict(
     """
     if verdict is Verdict.PASSED:
         return Consequences(release=(audited.receipt,), evidence=(Shown(kind, now_s),))
+    if verdict is Verdict.LOST:
+        return Consequences(void=_lost(audited, unsettled))
     if verdict is not Verdict.FAILED:
         return Consequences()
     every = {one.receipt: one for one in (*unsettled, audited)}
@@ -74,6 +79,14 @@ def of_verdict(
         evidence=(Shown(kind, now_s, passed=False),),
         tell=_affected(every.values()),
     )
+
+
+def _lost(audited: Unsettled, unsettled: Sequence[Unsettled]) -> tuple[str, ...]:
+    """Return the receipts of a run whose work was lost; one that only seemed to fail stands for all that did."""
+    both = (*unsettled, audited)
+    is_failed = any(one.failed for one in both if one.run == audited.run)
+    lost = {one.receipt for one in both if one.run == audited.run or (is_failed and one.failed)}
+    return tuple(sorted(lost))
 
 
 def of_probe(judgement: Judgement, now_s: int) -> Consequences:

@@ -32,6 +32,8 @@ class Run:
     """What the work costs by the provider's tariff, in minor units; never more than the payment where unknown."""
     sampling: Sampling | None = None
     """Parameters of its pool; None: those of the epoch."""
+    failed: bool = False
+    """Whether it failed by its own doing: then no more is at stake than the pay of such runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Account:
 
     unsettled: int = 0
     bond: int = 0
+    failed: int = 0
+    """What of ``unsettled`` is for runs that failed, as far as nobody found that they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +102,18 @@ def _drawn(
     runs: Iterable[Run], epoch: Epoch, account: Account, sampling: Sampling
 ) -> Iterator[tuple[Run, int, int]]:
     """Yield one provider's runs that are audited, with ticket and threshold."""
-    unsettled = account.unsettled
+    unsettled, failed = account.unsettled, account.failed
     for run in runs:
         drawn, below = _ticket(run, epoch), SPACE
         if epoch.keys.key is not None:
-            stake = Stake(run.cost, run.payment, unsettled, account.bond)
+            others = (failed, 0) if run.failed else (unsettled, account.bond)
+            stake = Stake(run.cost, run.payment, *others)
             below = threshold(stake, run.sampling or sampling)
             below = under_silence(below, epoch.keys.missing)
         if drawn < below:
             yield run, drawn, below
         unsettled += run.payment
+        failed += run.payment if run.failed else 0
 
 
 def _ticket(run: Run, epoch: Epoch) -> int:

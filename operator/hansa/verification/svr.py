@@ -25,6 +25,7 @@ Property = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_le
 PROPERTIES: dict[Verdict, tuple[str, ...]] = {
     Verdict.PASSED: ("HANSA_AUDITED", "HANSA_RESULT_REPRODUCED"),
     Verdict.FAILED: ("HANSA_AUDITED", "HANSA_RESULT_REFUTED"),
+    Verdict.LOST: ("HANSA_WORK_LOST",),
     Verdict.INCONCLUSIVE: ("HANSA_AUDIT_INCONCLUSIVE",),
 }
 

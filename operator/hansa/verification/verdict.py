@@ -1,7 +1,8 @@
 """What an audit finds: one equal run is enough to pass, two auditors that agree are needed to fail.
 
 One auditor that differs proves nothing: it may be broken, or lie. A second is asked; if it stands with the provider, a
-third decides. A provider fails only where two independent auditors gave results that are equal to each other and not
+third decides. Where two get through what the provider says that it failed, its work is ``LOST``: that is no cheat, and
+not paid. A provider fails only where two independent auditors gave results that are equal to each other and not
 to its own: work that comes out otherwise every time is ``INCONCLUSIVE``, and a fault of the job. Two auditors that
 share an institution count as one.
 """
@@ -26,6 +27,8 @@ class Verdict(StrEnum):
     PASSED = "Passed"
     FAILED = "Failed"
     INCONCLUSIVE = "Inconclusive"
+    LOST = "Lost"
+    """It left nothing that it could be paid for, which need not be a cheat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,21 @@ def decide(
     found = [(one, compare(claimed, one.outcome, comparator)) for one in counted if one.outcome]
     equal = [one for one, what in found if what.match is Match.EQUAL]
     different = [one for one, what in found if what.match is Match.DIFFERENT]
+    same = "failed, too" if claimed.failed else "got the same"
     if equal and not different:
-        return Decision(Verdict.PASSED, f"{equal[0].auditor} got the same")
+        return Decision(Verdict.PASSED, f"{equal[0].auditor} {same}")
     if len(equal) > 1:
         return Decision(
             Verdict.PASSED,
-            f"{equal[0].auditor} and {equal[1].auditor} got the same",
+            f"{equal[0].auditor} and {equal[1].auditor} {same}",
             tuple(one.auditor for one in different),
+        )
+    if claimed.failed and len(different) > 1:
+        both = f"{different[0].auditor} and {different[1].auditor}"
+        return Decision(
+            Verdict.LOST,
+            f"{both} got through what failed there",
+            tuple(one.auditor for one in equal),
         )
     agreeing = _agreeing(different, comparator)
     if agreeing is not None:

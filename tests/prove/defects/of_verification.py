@@ -43,9 +43,39 @@ VERIFICATION: Mapping[str, Defect] = {
     ),
     "other hardware makes a cheat": product(
         "verification/comparison.py",
-        "if claimed.hardware != again.hardware:",
+        "if not claimed.hardware.is_same(again.hardware):",
         "if False:",
         COMPARISON,
+    ),
+    "a driver that nobody tells makes a cheat": product(
+        "verification/comparison.py",
+        "return self == other and self.driver_major is not None",
+        "return self == other",
+        COMPARISON,
+    ),
+    "a receipt hides what its owner was told": product(
+        "receipts/countersign.py",
+        "if signed != ending.result_digest and not (ending.held and not signed):",
+        "if signed and signed != ending.result_digest:",
+        "unit/receipts/test_countersign.py",
+    ),
+    "a member decides whether its run is looked at": product(
+        "verification/course/claims.py",
+        "reason = end_reason if ending is None else ending.reason",
+        "reason = end_reason",
+        f"{SUITE}/course/test_claims.py",
+    ),
+    "a failure stands for itself alone": product(
+        "verification/consequences.py",
+        "if one.run == audited.run or (is_failed and one.failed)",
+        "if one.run == audited.run",
+        f"{SUITE}/test_consequences.py",
+    ),
+    "more GPUs are sold at once than there are": product(
+        "receipts/chain.py",
+        "    if known.gpus is None:\n        return\n",
+        "    if True:\n        return\n",
+        "unit/receipts/test_chain.py",
     ),
     "evidence outlives a failure": product(
         "verification/levels.py",

@@ -7,7 +7,8 @@ from hansa.accounting.statement import Correction, Month, statement
 from tests.unit.accounting.usages import BEGAN_MS, EUR, TARIFF, digest, usage
 
 NOVEMBER = Month(2026, 11)
-FACTORS = {"tartu": CarbonFactor(400, "2026-05-01", "national grid")}
+FACTOR = CarbonFactor(400, "2026-05-01", "national grid")
+FACTORS = {"tartu": ((BEGAN_MS, FACTOR),)}
 
 
 def test_totals_count_each_receipt_once_and_data_sets_each_that_a_run_read() -> None:
@@ -20,7 +21,20 @@ def test_totals_count_each_receipt_once_and_data_sets_each_that_a_run_read() -> 
     assert told.data_sets["labs", "EUR"].receipts == 1
     assert told.projects["clinic/other", "EUR"].amount == 400_000
     assert not told.earned
-    assert told.factors == FACTORS
+    assert told.factors == {"tartu": (FACTOR,)}
+    assert told.used["EUR"].as_of == {"2026-05-01"}
+
+
+def test_co2_is_by_what_a_node_declared_when_the_work_ended() -> None:
+    end_ms = usage().end_ms
+    later = CarbonFactor(20, "2026-11-01")
+    rows = [usage(1), usage(2, end_ms=end_ms + 1), usage(3, end_ms=end_ms + 2)]
+    said = {"tartu": ((end_ms, FACTOR), (end_ms + 1, later), (end_ms + 2, None))}
+    told = statement("clinic", NOVEMBER, rows, said)
+    assert told.used["EUR"].co2_mg == 40_000 + 2_000
+    assert told.used["EUR"].undeclared == 1
+    assert told.factors == {"tartu": (FACTOR, later)}
+    assert told.used["EUR"].as_of == {"2026-05-01", "2026-11-01"}
 
 
 def test_what_is_not_measured_or_declared_is_said_and_not_made_up() -> None:
@@ -59,10 +73,10 @@ def test_what_is_no_month_is_refused(text: str) -> None:
 
 def test_a_quote_multiplies_and_does_not_invent() -> None:
     demand = Demand("h100", 8, 0, 1800)
-    told = quote(demand, TARIFF, BEGAN_MS, watts=700, factor=FACTORS["tartu"])
+    told = quote(demand, TARIFF, BEGAN_MS, watts=700, factor=FACTOR)
     assert told is not None
     assert (told.amount, told.energy_wh, told.co2_grams) == (8 * 1_200_000, 2800, 1120)
-    bare = quote(demand, TARIFF, BEGAN_MS, factor=FACTORS["tartu"])
+    bare = quote(demand, TARIFF, BEGAN_MS, factor=FACTOR)
     assert bare is not None
     assert (bare.energy_wh, bare.co2_grams, bare.factor) == (None, None, None)
     assert quote(Demand("b300", 1, 0, 1), TARIFF, BEGAN_MS) is None

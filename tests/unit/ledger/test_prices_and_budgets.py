@@ -98,3 +98,16 @@ def test_whether_it_is_open_is_said_with_its_reason(case):
     [condition] = told["conditions"]
     assert (condition["type"], condition["status"], condition["reason"]) == ("Open", status, reason)
     assert condition["observedGeneration"] == 2
+
+
+WEEK_S = 7 * 86_400
+
+
+@pytest.mark.parametrize("left_s", [1, WEEK_S, WEEK_S + 1])
+@pytest.mark.parametrize("spent", [0, 9_000_000])
+def test_a_project_that_ends_within_a_week_says_so(left_s: int, spent: int):
+    end = rfc3339(NOW_S + left_s)
+    told = project_status(project(spent="", end=end), {"EUR": spent}, NOW_S, "EUR")
+    message = told["conditions"][0]["message"]
+    assert (f"It ends {end}" in message) == (left_s <= WEEK_S)
+    assert ("90 %" in message) == (spent > 0)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hansa.model.times import rfc3339
-from hansa.receipts.chain import Known, Moment, follow, next_problem
-from hansa.receipts.metering import MeteredRun
+from hansa.receipts.chain import Head, Known, Moment, follow, next_problem
+from hansa.receipts.metering import MeteredRun, Sight, due
+from hansa.receipts.metering import draw as draw_receipt
 from hansa.receipts.problems import Problem
 from hansa.receipts.work_receipt import Usage, WorkReceipt
 from tests.unit.receipts.receipt_kit import (
@@ -21,6 +23,7 @@ from tests.unit.receipts.receipt_kit import (
     SKEW_S,
     START,
     changed,
+    head_after,
     held,
     history,
     later,
@@ -231,46 +234,124 @@ def test_what_breaks_the_chain_keeps_no_place():
     }
 
 
-def _drop(chain: list[WorkReceipt], at: int) -> list[WorkReceipt]:
+Chain = list[WorkReceipt]
+
+
+def drawn_chain(draw: np.random.Generator) -> Chain:
+    """Return a chain of two runs of two GPUs side by side, with receipts as the clock drew them."""
+    runs = [MeteredRun(work=work(epoch=epoch), until=rfc3339(NOW_S)) for epoch in (1, 2)]
+    chain: Chain = []
+    head, now_s, ends = Head(), NOW_S, draw.integers(3, 12, 2).tolist()
+    for turn in range(max(ends)):
+        now_s += int(draw.integers(301, 600))
+        for at, gpu in enumerate("ab"):
+            if turn >= ends[at]:
+                continue
+            seen = (held(gpu, now_s - 200, now_s - 1),)
+            is_over = turn == ends[at] - 1
+            sight = Sight(now_s, over=is_over, end_reason="Succeeded", held=seen)
+            for stretch in due(runs[at], sight):
+                receipt = draw_receipt(head, runs[at], sight, stretch)
+                head, runs[at] = head_after(receipt), runs[at].after(receipt)
+                chain.append(receipt)
+    return chain
+
+
+def relinked(chain: Chain, at: int, **changes: Any) -> Chain:
+    """Return a chain of which one receipt says otherwise and those behind follow it, as a cheat would sign it."""
+    found: Chain = []
+    for place, receipt in enumerate(chain):
+        told = changes if place == at else {}
+        digest = head_after(found[-1]).digest if found else None
+        found.append(changed(receipt, sequence=place + 1, previous=digest, **told))
+    return found
+
+
+def _drop(chain: Chain, at: int) -> Chain:
     return chain[:at] + chain[at + 1 :]
 
 
-def _repeat(chain: list[WorkReceipt], at: int) -> list[WorkReceipt]:
+def _drop_and_relink(chain: Chain, at: int) -> Chain:
+    return relinked(_drop(chain, at), -1)
+
+
+def _repeat(chain: Chain, at: int) -> Chain:
     return [*chain[: at + 1], chain[at], *chain[at + 1 :]]
 
 
-def _swap(chain: list[WorkReceipt], at: int) -> list[WorkReceipt]:
-    return [*chain[: at - 1], chain[at], chain[at - 1], *chain[at + 1 :]]
+def _swap(chain: Chain, at: int) -> Chain:
+    return [*chain[:at], chain[at + 1], chain[at], *chain[at + 2 :]]
 
 
-def _overlap(chain: list[WorkReceipt], at: int) -> list[WorkReceipt]:
-    early = chain[at].start_s - 1
-    return [*chain[:at], changed(chain[at], start=rfc3339(early)), *chain[at + 1 :]]
+def _overlap(chain: Chain, at: int) -> Chain:
+    return relinked(chain, at, start=rfc3339(chain[at].start_s - 1))
 
 
-INJECTED: dict[str, Callable[[list[WorkReceipt], int], list[WorkReceipt]]] = {
-    "gap": _drop,
-    "replay": _repeat,
-    "reordered": _swap,
-    "overlap": _overlap,
+def _sell_twice(chain: Chain, at: int) -> Chain:
+    """Sell the GPUs of the other run, whose receipt for the same time is the one before."""
+    return relinked(chain, at, held=[gpu.model_dump() for gpu in chain[at - 1].held])
+
+
+INJECTED: dict[str, tuple[Callable[[Chain, int], Chain], Problem]] = {
+    "gap": (_drop, Problem.SEQUENCE_GAP),
+    "gap that is signed over": (_drop_and_relink, Problem.TIME_GAP),
+    "replay": (_repeat, Problem.REPLAY),
+    "reordered": (_swap, Problem.SEQUENCE_GAP),
+    "overlap": (_overlap, Problem.OVERLAP),
+    "double sale": (_sell_twice, Problem.GPU_SOLD_TWICE),
 }
 
 
-@pytest.mark.parametrize("fault", INJECTED.values(), ids=INJECTED.keys())
-def test_every_injected_fault_is_flagged(fault):
-    draw = np.random.default_rng(7)
-    for _ in range(25):
-        chain = fault(
-            history(), int(draw.integers(1, 3)) if fault is not _drop else int(draw.integers(2))
-        )
-        found, problems = START, []
-        for receipt in chain:
-            problem = next_problem(opened(receipt), found, GRANT, LATER)
-            if problem is None:
-                found = follow(found, opened(receipt))
-            else:
-                problems.append(problem)
-        assert problems
+def first_problem(chain: Chain, gpus: int | None = None) -> Problem | None:
+    """Return the first thing that speaks against a chain, both of whose runs were granted."""
+    found = replace(START, gpus=gpus)
+    for receipt in chain:
+        problem = next_problem(opened(receipt), found, GRANT, later(receipt))
+        if problem is not None:
+            return problem.problem
+        found = follow(found, opened(receipt))
+    return None
+
+
+def places(chain: Chain) -> list[int]:
+    """Return the places of receipts, none a run's first or last, behind another run's for the same time."""
+    return [
+        at
+        for at, one in enumerate(chain[:-1])
+        if one.part > 1 and not one.last and chain[at - 1].end == one.end
+    ]
+
+
+@pytest.mark.parametrize(("fault", "problem"), INJECTED.values(), ids=INJECTED.keys())
+def test_every_injected_fault_is_flagged(fault, problem):
+    draw, count = np.random.default_rng(7), 0
+    while count < 40:
+        chain = drawn_chain(draw)
+        assert first_problem(chain, gpus=4) is None
+        for at in draw.permutation(places(chain))[:2].tolist():
+            assert first_problem(fault(chain, at)) is problem
+            count += 1
+
+
+def test_more_gpus_at_once_than_a_node_has_are_named_also_where_nobody_says_which():
+    """Receipts that name no GPU are held against how many their node has said that there are."""
+    draw = np.random.default_rng(8)
+    for _ in range(20):
+        nameless = [changed(one, held=[]) for one in drawn_chain(draw)]
+        nameless = relinked(nameless, -1)
+        assert first_problem(nameless) is None
+        assert first_problem(nameless, gpus=4) is None
+        assert first_problem(nameless, gpus=3) is Problem.GPU_SOLD_TWICE
+        assert first_problem(nameless, gpus=1) is Problem.GPU_SOLD_TWICE
+
+
+def test_gpus_of_a_run_that_has_ended_are_another_runs_while_it_is_cleared_away():
+    ended = changed(FIRST, held=[], usage=Usage(gpu_seconds=200, cpu_milliseconds=0).model_dump())
+    after = replace(known(ended), gpus=2)
+    for begin_s, problem in ((NOW_S + 100, None), (NOW_S + 99, Problem.GPU_SOLD_TWICE)):
+        receipt = changed(other_run(begin_s=begin_s), held=[], previous=head_after(ended).digest)
+        found = next_problem(opened(receipt), after, GRANT, LATER)
+        assert (None if found is None else found.problem) is problem
 
 
 def test_run_of_is_open_until_its_last():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hansa.receipts.countersign import GrantRecord, countersign, differences
+from hansa.receipts.countersign import Ending, GrantRecord, countersign, differences
 from hansa.receipts.envelope import Opened, unseal, wire
 from tests.unit.receipts.receipt_kit import (
     DIGEST,
@@ -17,6 +17,7 @@ from tests.unit.receipts.receipt_kit import (
     PRICE,
     SKEW_S,
     UID,
+    changed,
     history,
     opened,
 )
@@ -41,6 +42,7 @@ RECORD = GrantRecord(
     league=HUB.key_id,
     purpose="Sõeluuring 2027",
 )
+OTHER = "sha256:" + "b" * 64
 FIRST, _, LAST = history()
 DIFFERENT = {
     "node": {"node": "oslo"},
@@ -61,6 +63,8 @@ DIFFERENT = {
     "league": {"league": NODE.key_id},
     "purpose": {"purpose": ""},
     "end": {"over_s": NOW_S + 629},
+    "endReason": {"ending": Ending("AppFailed")},
+    "resultDigest": {"ending": Ending("Succeeded", DIGEST)},
 }
 
 
@@ -80,6 +84,29 @@ def test_each_difference_is_named_with_both_versions(field: str):
     named = [difference for difference in found if difference.field == field]
     assert len(named) == 1
     assert named[0].member != named[0].hub
+
+
+TOLD = Ending("Succeeded", DIGEST)
+HELD = replace(TOLD, held=True)
+ENDS = {
+    "as it was told": (DIGEST, TOLD, set()),
+    "nothing where something was told": (None, TOLD, {"resultDigest"}),
+    "something else": (OTHER, TOLD, {"resultDigest"}),
+    "something where nothing was told": (DIGEST, Ending("Succeeded"), {"resultDigest"}),
+    "another end": (DIGEST, replace(TOLD, reason="MachineLost"), {"endReason"}),
+    "nothing where it was held": (None, Ending("Succeeded", held=True), set()),
+    "nothing where it was released since": (None, HELD, set()),
+    "something else than was released": (OTHER, HELD, {"resultDigest"}),
+    "the hub has not seen it end": (OTHER, None, set()),
+}
+
+
+@pytest.mark.parametrize(("signed", "ending", "fields"), ENDS.values(), ids=ENDS)
+def test_the_end_is_compared_with_what_the_owner_was_told(signed, ending, fields):
+    record = replace(RECORD, ending=ending)
+    last = changed(LAST, result_digest=signed)
+    assert {one.field for one in differences(last, record, skew_s=SKEW_S)} == fields
+    assert differences(FIRST, record, skew_s=SKEW_S) == ()
 
 
 def test_a_hub_that_knows_no_price_compares_none():

@@ -20,6 +20,7 @@ from hansa.verification.comparison import (
 
 L40S = HardwareClass("sha256:" + 64 * "a", "nvidia-l40s", 580, "bfloat16", "2x4")
 H100 = replace(L40S, accelerator="nvidia-h100")
+UNTOLD = replace(L40S, driver_major=None)
 NEAR = Comparator(absolute=0.01, relative=0.001)
 
 
@@ -37,6 +38,18 @@ CASES = {
     "the same bits": (TRUE, TRUE, None, Match.EQUAL),
     "the same bits on other hardware": (TRUE, replace(TRUE, hardware=H100), None, Match.EQUAL),
     "other bits": (TRUE, gave({"loss": 1.001}), None, Match.DIFFERENT),
+    "other bits, and nobody tells which driver": (
+        replace(TRUE, hardware=UNTOLD),
+        gave({}, on=UNTOLD),
+        None,
+        Match.INCOMPARABLE,
+    ),
+    "other numbers than the job allows, whichever driver": (
+        replace(TRUE, hardware=UNTOLD),
+        gave({}, on=UNTOLD),
+        Comparator(),
+        Match.DIFFERENT,
+    ),
     "other bits on other hardware": (TRUE, gave({}, on=H100), None, Match.INCOMPARABLE),
     "another driver": (
         TRUE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hansa.verification.absence import Absence
@@ -35,6 +37,7 @@ VERDICTS = {
     Verdict.INCONCLUSIVE: Consequences(),
     Verdict.PASSED: Consequences(release=("r2",), evidence=(Shown(Evidence.AUDIT, 9),)),
     Verdict.FAILED: CHEAT,
+    Verdict.LOST: Consequences(void=("r2",)),
 }
 ABSENCES = {
     Absence.PENDING: Consequences(),
@@ -43,6 +46,14 @@ ABSENCES = {
     Absence.GONE: Consequences(void=("r1", "r2", "r3", "r4"), tell=CHEAT.tell),
     Absence.WITHHELD: CHEAT,
 }
+
+
+def test_a_failure_that_others_get_through_stands_for_all_that_nobody_looked_at():
+    """And for no work that succeeded: that a job failed is no cheat yet."""
+    again = replace(AUDITED, receipt="r5")
+    failed = [replace(one, failed=True) for one in (AUDITED, LATER)]
+    found = of_verdict(Verdict.LOST, failed[0], (FIRST, *failed, again, UNPAID), 9, Evidence.AUDIT)
+    assert found == Consequences(void=("r2", "r3", "r5"))
 
 
 @pytest.mark.parametrize("verdict", Verdict)

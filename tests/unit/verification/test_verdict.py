@@ -24,6 +24,7 @@ def reruns(*answers, institution=None):
             "=": CLAIMED,
             "~": Outcome(OTHER_CLASS, "sha256:other"),
             "-": None,
+            "f": FAILED,
         }.get(said, Outcome(CLASS, f"sha256:{said}"))
         found.append(Rerun(f"n{index}", institution or f"i{index}", outcome))
     return found
@@ -55,6 +56,29 @@ def test_what_is_decided(case):
     found = decide(CLAIMED, reruns(*answers))
     assert (found.verdict, found.outvoted) == (verdict, outvoted)
     assert found.why
+
+
+FAILED = Outcome(CLASS, "", failed=True)
+FAILURES = {
+    "fails there too": ("f", Verdict.PASSED, ()),
+    "one gets through": ("x", Verdict.OPEN, ()),
+    "two get through, each otherwise": ("xy", Verdict.LOST, ()),
+    "two get through on other hardware": ("~~", Verdict.LOST, ()),
+    "a third decides that it fails": ("xff", Verdict.PASSED, ("n0",)),
+    "a third decides that it does not": ("xfy", Verdict.LOST, ("n1",)),
+    "nobody answers": ("--", Verdict.OPEN, ()),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES.values(), ids=FAILURES)
+def test_what_is_decided_of_a_run_that_failed(case):
+    answers, verdict, outvoted = case
+    found = decide(FAILED, reruns(*answers))
+    assert (found.verdict, found.outvoted) == (verdict, outvoted)
+
+
+def test_a_result_is_not_confirmed_by_failures():
+    assert decide(CLAIMED, reruns("f", "=")).verdict is Verdict.OPEN
 
 
 def test_two_nodes_of_one_institution_are_one_voice():

@@ -17,7 +17,7 @@ from hansa.accounting.statement import JOULES_PER_KWH, Groups, Statement, Sums
 
 HEADER = (
     *("section", "name", "currency", "receipts", "GPU-hours", "CPU-hours", "kWh", "kg CO2e"),
-    *("without energy", "without factor", "amount"),
+    *("factor as of", "without energy", "without factor", "amount"),
 )
 Row = tuple[str, ...]
 
@@ -34,7 +34,7 @@ def report_rows(statement: Statement) -> Iterator[Row]:
         sign = 1 if row.debtor == statement.institution else -1
         amount = amounts.text(sign * row.amount)
         name = f"{row.receipt_digest} {row.note}".strip()
-        yield ("correction", name, row.currency, *("",) * 7, amount)
+        yield ("correction", name, row.currency, *("",) * 8, amount)
 
 
 def report_csv(statement: Statement) -> str:
@@ -69,9 +69,9 @@ def report_pdf(statement: Statement) -> bytes:
 
 
 def _notes(statement: Statement) -> Iterator[str]:
-    for node, factor in statement.factors.items():
+    for node, factor in ((n, one) for n, found in statement.factors.items() for one in found):
         source = f", {factor.source}" if factor.source else ""
-        yield f"{node} declares {factor.grams_per_kwh} g CO2e/kWh as of {factor.as_of}{source}."
+        yield f"{node} declared {factor.grams_per_kwh} g CO2e/kWh as of {factor.as_of}{source}."
     yield "Receipts without energy or without a declared factor are in no sum of kWh or CO2e."
 
 
@@ -90,6 +90,7 @@ def _rows(section: str, groups: Groups) -> Iterator[Row]:
             fixed(sums.cpu_ms, scale=amounts.HOUR_MS, places=3),
             fixed(sums.energy_j, scale=JOULES_PER_KWH, places=3),
             fixed(sums.co2_mg, scale=1_000_000, places=3),
+            " ".join(sorted(sums.as_of)),
             str(sums.unmetered),
             str(sums.undeclared),
             amounts.text(sums.amount),

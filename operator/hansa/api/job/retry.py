@@ -44,6 +44,12 @@ class Cause(StrEnum):
     NOT_SERVED = "NotServed"
 
 
+OWN_DOING = frozenset(
+    {Cause.APP_FAILED, Cause.OUT_OF_MEMORY, Cause.SCRATCH_FULL, Cause.DEADLINE_EXCEEDED}
+)
+"""What another run would end alike: no fault of the cluster that it ran in."""
+
+
 class CauseLimit(Model):
     """How often one cause may start the job anew."""
 

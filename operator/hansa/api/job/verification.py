@@ -76,9 +76,11 @@ class JobAssurance(Model):
 
     epoch: int = Field(ge=1, description="Which run.")
     reached: Assurance = Field(description="What the run's node had shown when this was written.")
-    audit: Literal["NotDrawn", "Due", "Passed", "Failed", "Inconclusive", "Doubtful"] = Field(
-        description="Whether the run is audited, and what was found; Doubtful: its node was found to"
-        " have cheated in another run, so do not rely on this result."
+    audit: Literal["NotDrawn", "Due", "Passed", "Failed", "Lost", "Inconclusive", "Doubtful"] = (
+        Field(
+            description="Whether the run is audited, and what was found; Lost: it left nothing to be paid for; Doubtful: its node was found to"
+            " have cheated in another run, so do not rely on this result."
+        )
     )
     message: Message = Field(default="", description="Why.")
     doubtful: tuple[Annotated[int, Field(ge=1)], ...] = Field(

@@ -13,42 +13,38 @@ from hansa.accounting.exports.focus import focus_csv
 from hansa.accounting.exports.journal import journal
 from hansa.accounting.exports.report import HEADER, report_csv, report_pdf, report_rows
 from hansa.accounting.exports.usage_record import usage_records
-from hansa.accounting.quote import CarbonFactor
 from hansa.accounting.statement import Month, Statement
 from hansa.accounting.statement import statement as add_up
-from hansa.cli.access import Access, with_access
 from hansa.cli.books.database import check_known, with_books
-from hansa.cli.books.declared import declared
 from hansa.cli.display import save, show_table
-from hansa.errors import HansaError
 from hansa.ledger.store.reader import LedgerReader
 
 FORMATS = ("table", "csv", "pdf", "focus", "apel", "journal")
 
 
-def read(
-    books: LedgerReader, institution: str, month: Month, factors: Mapping[str, CarbonFactor]
-) -> Statement:
-    """Add an institution's month up from the books."""
+def read(books: LedgerReader, institution: str, month: Month) -> Statement:
+    """Add an institution's month up from the books, and from nothing else."""
     uses = books.usages(institution, month.bounds_ms)
-    return add_up(institution, month, uses, factors, books.corrections(institution))
+    later = books.given_back(institution, month.bounds_ms)
+    factors = books.factors({usage.node for usage in uses})
+    return add_up(institution, month, uses, factors, (*books.corrections(institution), *later))
 
 
-def _focus(books: LedgerReader, institution: str, month: Month, _: object) -> bytes:
-    told = read(books, institution, month, {})
+def _focus(books: LedgerReader, institution: str, month: Month) -> bytes:
+    told = read(books, institution, month)
     uses = books.usages(institution, month.bounds_ms)
     charged = [use for use in uses if use.institution == institution]
     rows = [row for row in told.corrections if row.debtor == institution]
     return focus_csv(month, charged, rows).encode()
 
 
-Maker: TypeAlias = Callable[[LedgerReader, str, Month, Mapping[str, CarbonFactor]], bytes]
+Maker: TypeAlias = Callable[[LedgerReader, str, Month], bytes]
 MAKERS: Mapping[str, Maker] = {
-    "csv": lambda books, name, month, known: report_csv(read(books, name, month, known)).encode(),
-    "pdf": lambda books, name, month, known: report_pdf(read(books, name, month, known)),
+    "csv": lambda books, name, month: report_csv(read(books, name, month)).encode(),
+    "pdf": lambda books, name, month: report_pdf(read(books, name, month)),
     "focus": _focus,
-    "apel": lambda books, name, month, _: usage_records(books.usages(name, month.bounds_ms)),
-    "journal": lambda books, name, _, __: journal(books.postings(name)).encode(),
+    "apel": lambda books, name, month: usage_records(books.usages(name, month.bounds_ms)),
+    "journal": lambda books, name, _: journal(books.postings(name)).encode(),
 }
 
 
@@ -62,7 +58,6 @@ MAKERS: Mapping[str, Maker] = {
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="File; default: the screen."
 )
 @with_books
-@with_access
 def statement(  # one parameter an option
     institution: str,
     *,
@@ -70,12 +65,11 @@ def statement(  # one parameter an option
     form: str,
     output: Path | None,
     books: LedgerReader,
-    access: Access,
 ) -> None:
     """Show INSTITUTION's month: GPU-hours, kWh, kg CO2e and amounts, by project and data set.
 
-    CO2 is told with what the nodes declare, where the hub can be asked. The same month of the same
-    books gives the same bytes.
+    CO2 is told by what the nodes declared when the work ended. A month that is over gives the same bytes whenever it
+    is made: what is given back later stands as a correction in the month in which it was.
     """
     try:
         period = Month.read(month)
@@ -86,20 +80,12 @@ def statement(  # one parameter an option
         raise click.BadParameter(text, param_hint="--output")
     check_known(books, institution)
     if form == "table":
-        told = read(books, institution, period, _factors(access))
+        told = read(books, institution, period)
         title = f"{institution}, {period.name}"
         show_table(title, [name.upper() for name in HEADER], report_rows(told))
         return
-    made = MAKERS[form](books, institution, period, _factors(access))
+    made = MAKERS[form](books, institution, period)
     if output is not None:
         save(output, made)
     else:
         sys.stdout.buffer.write(made)
-
-
-def _factors(access: Access) -> dict[str, CarbonFactor]:
-    try:
-        return {node.name: node.factor for node in access.ask(declared) if node.factor}
-    except HansaError as error:
-        click.echo(f"no CO2 is told: the hub cannot be asked ({error})", err=True)
-        return {}

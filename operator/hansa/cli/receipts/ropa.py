@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from hansa.adapters.clock import SystemClock
 from hansa.cli.database import books_at
 from hansa.cli.display import Section, show, with_output
 from hansa.errors import Terminal
+from hansa.ledger.receipts.endings import ENDED, LEFT, REFUSED
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted, OwnerSignature
 from hansa.ledger.settings import HERE
@@ -64,18 +66,24 @@ def sections(data_set: str, runs: Sequence[ProcessedRun], now_s: float) -> Itera
 
 def processed(evidence: Evidence, data_set: str) -> Iterator[ProcessedRun]:
     """Yield every run on a data set that the ledger saw granted."""
-    for granted in evidence.granted_on(data_set):
+    grants = evidence.granted_on(data_set)
+    heard = evidence.heard(granted.run for granted in grants)
+    for granted in grants:
         found = [
             (receipt, len(envelope.signatures) > 1, bool(disputes))
             for _, envelope, disputes in evidence.of_job(granted.record.job_uid)
             if (receipt := peek(envelope)) is not None and receipt.run == granted.run
         ]
-        yield _run(granted, found)
+        yield _run(granted, found, heard.get(granted.run, {}))
 
 
-def _run(granted: Granted, found: list[tuple[WorkReceipt, bool, bool]]) -> ProcessedRun:
+def _run(
+    granted: Granted, found: list[tuple[WorkReceipt, bool, bool]], heard: Mapping[str, Any]
+) -> ProcessedRun:
     record, receipts = granted.record, [receipt for receipt, *_ in found]
     last = next((receipt for receipt in receipts if receipt.last), None)
+    signed = (last.result_digest or "") if last is not None else ""
+    result = heard.get(LEFT, {}).get("digest", signed)
     return ProcessedRun(
         run=granted.run,
         job=granted.job,
@@ -91,7 +99,8 @@ def _run(granted: Granted, found: list[tuple[WorkReceipt, bool, bool]]) -> Proce
         start=min((receipt.start for receipt in receipts), default=""),
         end=max((receipt.end for receipt in receipts), default=""),
         is_over=last is not None,
-        result=(last.result_digest or "") if last is not None else "",
+        result=result,
+        left=_how(heard, result),
         receipts=len(found),
         countersigned=sum(is_countersigned for _, is_countersigned, _ in found),
         disputed=sum(is_disputed for *_, is_disputed in found),
@@ -122,5 +131,16 @@ def _cells(run: ProcessedRun) -> tuple[object, ...]:
 
 def _left(run: ProcessedRun) -> str:
     if run.result:
-        return f"a result, {run.result}"
-    return "nothing" if run.is_over else "nothing so far"
+        return f"a result, {run.result}{run.left}"
+    return run.left or (NOT_TOLD if run.is_over else "nothing told so far")
+
+
+def _how(heard: Mapping[str, Any], result: str) -> str:
+    """Return how a result left, or why none did, by what the hub was told; empty: nobody knows."""
+    if result:
+        return ", that was released" if heard.get(LEFT, {}).get("released") else ""
+    if REFUSED in heard:
+        return "nothing: its result was not released"
+    if ENDED not in heard:
+        return ""
+    return "nothing yet: a result waits for its release" if heard[ENDED]["held"] else "nothing"

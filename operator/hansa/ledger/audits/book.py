@@ -20,7 +20,7 @@ from hansa.ledger.store.inserts import insert_missing
 OPENED, CLOSED, DRAWN = "Opened", "Closed", "Drawn"
 COMMITTED, REVEALED = "Committed/", "Revealed/"
 """Of an epoch; the auditor's key id follows."""
-SPEC, RESULT, DOUBTFUL = "Spec", "Result", "Doubtful"
+SPEC, RESULT, DOUBTFUL, FAILED = "Spec", "Result", "Doubtful", "Failed"
 """Of a run."""
 DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
 """Of an audit; the number of the auditor follows who was asked and replied."""
@@ -82,6 +82,23 @@ class AuditBook:
                 for subject, phase, body in rows:
                     found[subject][phase] = json.loads(body)
         return found
+
+    def failures(self, runs: Iterable[str]) -> set[str]:
+        """Return those of the runs that failed by their members' word, without those whose audits found the same."""
+        table, names = schema.AUDIT, sorted(map(run, set(runs)))
+        said: dict[str, str] = {}
+        with reading(self._engine) as connection:
+            for first in range(0, len(names), A_READ):
+                some = table.c.subject.in_(names[first : first + A_READ])
+                wanted = select(table.c.subject, table.c.body).where(some, table.c.phase == FAILED)
+                for subject, body in connection.execute(wanted):
+                    said[audit(json.loads(body)["receipt"])] = subject.removeprefix(run(""))
+        found = self.of_all(said)
+        return {
+            name
+            for subject, name in said.items()
+            if found[subject].get(VERDICT, {}).get("verdict") != "Passed"
+        }
 
     def recorded_ms(self, subject: str) -> dict[str, int]:
         """Return when each phase of a subject was recorded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hansa.api.aijob import AIJobSpec
@@ -16,12 +16,13 @@ from hansa.ledger.audits.facts import Ended, Facts
 from hansa.ledger.audits.orders import cannot_run, is_over, is_same_work, name_of, order
 from hansa.ports import Cluster, Manifest
 from hansa.verification.comparison import Comparator, HardwareClass, Outcome
+from hansa.verification.course.claims import Kind
 from hansa.verification.course.progress import Ask, Audit, Auditor, Reply, Step, Wait, next_step
 
 log = logging.getLogger(__name__)
 NOT_OURS = "a job that is no audit has its name"
 NOT_SAME = "it ran something else than the audited job"
-NO_DIGEST = "its receipt has no digest of a result"
+NO_ANSWER = "it gave nothing that can be compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,9 @@ class Course:
         spec = kept.get(b.SPEC, {}).get("spec", {})
         if run.work.node != asked["node"] or not is_same_work(spec, case.spec["spec"]):
             return _none(NOT_SAME)
-        if run.result_digest is None:
-            return _none(NO_DIGEST)
+        wanted = Kind(case.due.get("claim", Kind.RESULT))
+        if ended.claim.kind not in {wanted, Kind.RESULT}:
+            return _none(ended.claim.why or NO_ANSWER)
         text = (job.get("status") or {}).get("result") or kept.get(b.RESULT, {}).get("text")
         return {"run": run.run, "result": text, "why": ""}
 
@@ -165,16 +167,15 @@ class Course:
         claimed = self._outcome(case.due["run"], result)
         if comparator is not None and result is None:
             # Nobody has its text any more, which is not the provider's doing: it is compared by digest,
-            # and a difference accuses nobody.
+            # and a difference accuses nobody, as its hardware is not known.
             comparator = None
-            nowhere = replace(claimed.hardware, accelerator="result not kept")
-            claimed = replace(claimed, hardware=nowhere)
         return Audit(
             provider=Auditor(case.due["node"], case.due["institution"]),
             claimed=claimed,
             ranking=[Auditor(*one) for one in case.due["ranking"]],
             replies=replies,
             comparator=comparator,
+            lost=case.due["why"] if case.due.get("claim") == Kind.LOST else "",
         )
 
     def _replied(self, asked: b.Body, said: b.Body | None) -> Reply:
@@ -189,11 +190,7 @@ class Course:
         ended = self._facts.end_of(run)
         if ended is None:
             raise AssertionError(f"{run} has ended, and its last receipt is not there")
-        return Outcome(
-            hardware=_hardware(ended),
-            result_digest=ended.receipt.result_digest or "",
-            result=None if result is None else result.encode(),
-        )
+        return ended.claim.outcome(_hardware(ended), None if result is None else result.encode())
 
     async def _claimed_result(self, case: Case) -> str | None:
         """Return the result that the provider told, as its grant had it or its job has it."""
@@ -223,12 +220,12 @@ def _comparator(spec: Mapping[str, Any]) -> Comparator | None:
 
 
 def _hardware(ended: Ended) -> HardwareClass:
-    """Return a run's class. Which CPUs a node has nobody says: runs without GPUs are of their node's own."""
+    """Return a run's class. Which CPUs and which driver a node has nobody says, so no two runs are known to be of one."""
     work = ended.receipt.work
     return HardwareClass(
         image_digest=work.image_digest,
-        accelerator=work.gpu_class or f"cpu of {work.node}",
-        driver_major=0,
+        accelerator=work.gpu_class or "",
+        driver_major=None,
         dtype="",
         layout=f"{work.gpus} GPUs, {work.cpu_millis} thousandths of a CPU",
     )

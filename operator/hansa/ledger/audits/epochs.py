@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,8 +18,10 @@ from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.facts import Ended, Facts
 from hansa.ledger.audits.nodes import LeagueNode
+from hansa.ledger.receipts.endings import LEFT
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.verification.auditors import Candidate, Independence
+from hansa.verification.course.claims import Kind
 from hansa.verification.due import Account, Due, Epoch, Run, due
 from hansa.verification.levels import Level
 from hansa.verification.probability import Sampling
@@ -27,9 +29,6 @@ from hansa.verification.tickets import Commitment, epoch_key
 
 WHOLE = Sampling(floor=Fraction(1))
 """Of a pool that is not there: everything is looked at."""
-NO_DIGEST = (
-    "its receipt has no digest of a result: the job declares none, or its data's owners keep it"
-)
 FOR_EVER_MS = 1 << 53
 NO_SPEC = "the ledger was away while its grant was there, and does not know what it had to do"
 
@@ -137,22 +136,36 @@ class Epochs:
             ),
             bytes.fromhex(closed["root"].removeprefix("sha256:")),
         )
-        runs, unfit = self._runs(closed, league)
-        accounts = {
-            node: Account(sum(one.held for one in self._facts.unsettled(node, closed["fromMs"])))
-            for node in {run.provider.node for _, run in runs.values()}
-        }
+        ended = self._ended(closed)
+        runs, lost, unfit = self._runs(ended, league)
+        nodes = {run.provider.node for _, run in runs.values()}
+        accounts = {node: self._account(node, closed["fromMs"]) for node in nodes}
         every = tuple(node.candidate(_level(league, name)) for name, node in league.nodes.items())
         audits = due((run for _, run in runs.values()), epoch, accounts, WHOLE, lambda _: every)
         words = [_due(one, *runs[one.run.receipt], league) for one in audits]
+        words += [_lost(one, self._institution(one, league)) for one in lost]
+        words += [
+            Word(b.run(ended.receipt.run), b.FAILED, {"receipt": ended.digest})
+            for ended, run in runs.values()
+            if run.failed
+        ]
         body = {
             "spoilt": {who: why.value for who, why in epoch.keys.spoilt.items()},
             "withKeys": epoch.keys.key is not None,
             "runs": {ended.receipt.run: ended.digest for ended, _ in runs.values()},
             "due": sorted("sha256:" + one.run.receipt.hex() for one in audits),
+            "lost": [one.receipt.run for one in lost],
             "unfit": unfit,
         }
         return [*words, Word(subject, b.DRAWN, body)]
+
+    def _account(self, node: str, at_ms: int) -> Account:
+        unsettled = self._facts.unsettled(node, at_ms)
+        failures = self._book.failures(one.run for one in unsettled)
+        return Account(
+            unsettled=sum(one.held for one in unsettled),
+            failed=sum(one.held for one in unsettled if one.run in failures),
+        )
 
     def _commitments(self, subject: str, said: Mapping[str, b.Body]) -> list[Commitment]:
         at = self._book.recorded_ms(subject)
@@ -166,31 +179,55 @@ class Epochs:
             for node, body in _by_node(said, b.COMMITTED).items()
         ]
 
-    def _runs(
-        self, closed: b.Body, league: League
-    ) -> tuple[dict[bytes, tuple[Ended, Run]], dict[str, str]]:
-        """Return the runs of an epoch by receipt, and run → why it cannot be audited."""
-        ended = self._facts.ended(closed["fromMs"], closed["atMs"])
+    def _ended(self, closed: b.Body) -> list[Ended]:
+        """Return the runs whose last receipts are in a closed epoch, and those whose results were told since."""
+        found = self._facts.ended(closed["fromMs"], closed["atMs"])
+        later = list(self._told_later(closed, {one.receipt.run for one in found}))
         if "aheadMs" in closed:
-            ended += self._facts.ended(closed["aheadMs"], FOR_EVER_MS)
-            drawn = [word.body for _, word in self._book.words(b.DRAWN)]
+            later += self._facts.ended(closed["aheadMs"], FOR_EVER_MS)
+        if not later:
+            return found
+        drawn = [word.body for _, word in self._book.words(b.DRAWN)]
+        if "aheadMs" in closed:
             known = {run for body in drawn for run in (*body["runs"], *body["unfit"])}
-            ended = [one for one in ended if one.receipt.run not in known]
+            return [one for one in (*found, *later) if one.receipt.run not in known]
+        known = {run for body in drawn for run in (*body["runs"], *body.get("lost", ()))}
+        return [*found, *(one for one in later if one.receipt.run not in known)]
+
+    def _told_later(self, closed: b.Body, mine: Container[str]) -> Iterator[Ended]:
+        """Yield the runs of epochs before whose results were told in this one: they had nothing to compare."""
+        for at_ms, word in self._book.words(LEFT, closed["fromMs"]):
+            run = word.subject.removeprefix(b.run(""))
+            if at_ms > closed["atMs"] or run in mine:
+                continue
+            ended = self._facts.end_of(run)
+            if ended is not None and ended.recorded_ms <= closed["fromMs"]:
+                yield ended
+
+    def _runs(
+        self, ended: Sequence[Ended], league: League
+    ) -> tuple[dict[bytes, tuple[Ended, Run]], list[Ended], dict[str, str]]:
+        """Return the runs of an epoch by receipt, what was lost, and run → why it cannot be audited."""
         keys = {one.digest: (one.receipt.work.job_uid, one.receipt.work.epoch) for one in ended}
         payments = self._facts.payments(keys.values())
         runs: dict[bytes, tuple[Ended, Run]] = {}
+        lost: list[Ended] = []
         unfit: dict[str, str] = {}
         for one in ended:
-            spec = self._book.of(b.run(one.receipt.run)).get(b.SPEC)
+            spec, claim = self._book.of(b.run(one.receipt.run)).get(b.SPEC), one.claim
             if spec is None:
                 unfit[one.receipt.run] = NO_SPEC
-            elif one.receipt.result_digest is None and not spec["spec"].get("audit"):
-                unfit[one.receipt.run] = NO_DIGEST
-            elif not spec["spec"].get("audit"):
+            elif claim.kind is Kind.LOST and payments[keys[one.digest]]:
+                lost.append(one)
+            elif spec["spec"].get("audit"):
+                continue
+            elif claim.kind in {Kind.LOST, Kind.SILENT}:
+                unfit[one.receipt.run] = claim.why
+            else:
                 paid, pool = payments[keys[one.digest]], spec["spec"].get("pool", "")
                 found = self._run(one, paid, league.samplings.get(pool, WHOLE), league)
                 runs[found.receipt] = one, found
-        return runs, unfit
+        return runs, lost, unfit
 
     def _run(self, one: Ended, paid: int, sampling: Sampling, league: League) -> Run:
         work = one.receipt.work
@@ -198,25 +235,50 @@ class Epochs:
         if node is not None:
             provider = node.candidate(_level(league, node.name))
         else:
-            granted = self._evidence.granted(one.receipt.run, work.node_key)
-            name = granted.provider if granted else ""
+            name = self._institution(one, league)
             provider = Candidate(work.node, name, name, work.jurisdiction, Level.DECLARED)
         receipt = bytes.fromhex(one.digest.removeprefix("sha256:"))
-        return Run(receipt, one.receipt.sequence, provider, work.institution, paid, paid, sampling)
+        run = Run(receipt, one.receipt.sequence, provider, work.institution, paid, paid, sampling)
+        return replace(run, failed=one.claim.kind is Kind.FAILURE)
+
+    def _institution(self, one: Ended, league: League) -> str:
+        """Return who operated the node of a run; it may have left the league since."""
+        work = one.receipt.work
+        if work.node in league.nodes:
+            return league.nodes[work.node].institution
+        granted = self._evidence.granted(one.receipt.run, work.node_key)
+        return granted.provider if granted else ""
 
 
 def _due(one: Due, ended: Ended, run: Run, league: League) -> Word:
     chosen = one.auditors
     independent = chosen.nodes if chosen.independence is Independence.INDEPENDENT else ()
-    body = {
+    body: dict[str, object] = {
         "run": ended.receipt.run,
         "node": run.provider.node,
         "nodeKey": ended.receipt.work.node_key,
         "institution": run.provider.institution,
         "payer": run.payer,
         "ticket": f"{one.ticket:064x}",
+        "claim": ended.claim.kind.value,
         "why": one.why,
         "ranking": [[name, league.nodes[name].institution] for name in independent],
+    }
+    return Word(b.audit(ended.digest), b.DUE, body)
+
+
+def _lost(ended: Ended, institution: str) -> Word:
+    """Return the word of a run that nobody has to run again to know that its work was lost."""
+    work, claim = ended.receipt.work, ended.claim
+    body: dict[str, object] = {
+        "run": ended.receipt.run,
+        "node": work.node,
+        "nodeKey": work.node_key,
+        "institution": institution,
+        "payer": work.institution,
+        "claim": claim.kind.value,
+        "why": claim.why,
+        "ranking": [],
     }
     return Word(b.audit(ended.digest), b.DUE, body)
 

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Engine, RowMapping, func, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.postings import BEGINNING, PHASE, Event
 from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.ledger.receipts.endings import ending_of, words_of
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
+from hansa.receipts.countersign import Ending
 from hansa.receipts.envelope import peek
 from hansa.receipts.work_receipt import WorkReceipt
 from hansa.verification.consequences import Unsettled
+from hansa.verification.course.claims import Claim, claim
 
-SUCCEEDED = "Succeeded"
 MOST_LOOKED_AT = 32
 """Newest receipts of a node that are all looked at for a witnessed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The last receipt of a run that succeeded."""
+    """A run that has ended: its last receipt, and what was heard of its end."""
 
     digest: str
     receipt: WorkReceipt
+    recorded_ms: int
+    ending: Ending | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """What it claims."""
+        return claim(str(self.receipt.end_reason), self.receipt.result_digest, self.ending)
 
 
 class Facts:
@@ -37,7 +47,7 @@ class Facts:
         self._engine = engine
 
     def ended(self, after_ms: int, until_ms: int) -> list[Ended]:
-        """Return the runs that succeeded and whose last receipts were recorded in ``(after, until]``."""
+        """Return the runs whose last receipts were recorded in ``(after, until]``."""
         table = schema.EVIDENCE
         wanted = (
             select(table)
@@ -46,15 +56,16 @@ class Facts:
             .order_by(table.c.node_key, table.c.sequence)
         )
         with reading(self._engine) as connection:
-            rows = connection.execute(wanted).mappings().all()
-        return [one for one in map(_ended, rows) if one is not None]
+            found = [one for one in map(_ended, connection.execute(wanted).mappings()) if one]
+            words = words_of(connection, (one.receipt.run for one in found))
+        return [_with(one, words) for one in found]
 
     def last_of(self, job_uid: str) -> Ended | None:
-        """Return the last receipt of a job's newest run that succeeded."""
+        """Return the last receipt of a job's newest run that has ended."""
         return self._last(schema.is_of_job(schema.EVIDENCE.c.run, job_uid))
 
     def end_of(self, run: str) -> Ended | None:
-        """Return the last receipt of a run that succeeded."""
+        """Return the last receipt of a run that has ended."""
         return self._last(schema.EVIDENCE.c.run == run)
 
     def _last(self, which: ColumnElement[bool]) -> Ended | None:
@@ -63,7 +74,8 @@ class Facts:
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.order_by(table.c.end_s.desc(), table.c.part.desc()))
             found = map(_ended, rows.mappings().all())
-        return next((one for one in found if one is not None), None)
+            last = next((one for one in found if one is not None), None)
+            return last and _with(last, words_of(connection, [last.receipt.run]))
 
     def newest(self, node_key: str) -> Iterator[tuple[str, int]]:
         """Yield (digest, issued at) of a node's receipts that nothing speaks against, the newest first.
@@ -143,9 +155,13 @@ def _unsettled(row: RowMapping) -> Unsettled:
 
 def _ended(row: RowMapping) -> Ended | None:
     receipt = _receipt(row)
-    if receipt is None or not receipt.last or receipt.end_reason != SUCCEEDED:
+    if receipt is None or not receipt.last:
         return None
-    return Ended(row["digest"], receipt)
+    return Ended(row["digest"], receipt, row["recorded_ms"])
+
+
+def _with(one: Ended, words: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Ended:
+    return replace(one, ending=ending_of(words.get(one.receipt.run, {})))
 
 
 def _receipt(row: RowMapping) -> WorkReceipt | None:

@@ -17,6 +17,7 @@ from hansa.ledger.receipts.logbook import Logbook
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.ports import Signer
 from hansa.verification.auditors import Independence
+from hansa.verification.course.claims import Kind
 from hansa.verification.course.signed_words import read_word, say
 from hansa.verification.levels import Evidence, Freshness, Shown, Standing, standing
 from hansa.verification.verdict import Verdict
@@ -113,6 +114,9 @@ class Levels:
 
 def _shown(body: b.Body) -> Iterator[Shown]:
     kind = KINDS.get(Independence(body["independence"]))
+    if body.get("claim", Kind.RESULT) != Kind.RESULT:
+        # That work fails at two places shows nothing of what a node can do.
+        return
     if kind is not None and body["verdict"] in {Verdict.PASSED, Verdict.FAILED}:
         yield Shown(kind, body["atS"], passed=body["verdict"] == Verdict.PASSED)
 

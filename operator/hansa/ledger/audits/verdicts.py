@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Container, Mapping
+from dataclasses import replace
 
 import rfc8785
 from securesystemslib import dsse
@@ -22,7 +23,9 @@ from hansa.ledger.store.writer import LedgerWriter
 from hansa.ports import Signer
 from hansa.receipts.envelope import PAYLOAD_TYPE
 from hansa.verification.consequences import Consequences, Unsettled, of_verdict
+from hansa.verification.course.claims import Kind
 from hansa.verification.course.progress import Close
+from hansa.verification.levels import Evidence
 from hansa.verification.svr import Descriptor, DigestSet, Verifier, statement
 from hansa.verification.verdict import Verdict
 
@@ -44,6 +47,7 @@ class Verdicts:
             "run": due["run"],
             "node": due["node"],
             "nodeKey": due["nodeKey"],
+            "claim": due.get("claim", Kind.RESULT),
             "verdict": verdict.value,
             "independence": close.independence.value,
             "why": close.decision.why,
@@ -68,14 +72,19 @@ class Verdicts:
         self._writer.happen(Event.SEIZE, both, now_ms, note=note)
 
     def _consequences(self, case: Case, close: Close, now_s: int) -> Consequences:
-        kind = KINDS.get(close.independence)
+        # Whoever runs it: that work was lost shows nothing of a node, and may stand in its own receipt.
+        is_lost = close.decision.verdict is Verdict.LOST
+        kind = Evidence.AUDIT if is_lost else KINDS.get(close.independence)
         if kind is None:
             return Consequences()
         unsettled = self._facts.unsettled(case.due["node"])
+        failures = self._book.failures(one.run for one in unsettled)
+        unsettled = [replace(one, failed=one.run in failures) for one in unsettled]
         audited = next(
             (one for one in unsettled if one.receipt == case.receipt),
             Unsettled(case.receipt, case.due["run"], case.due["payer"], 0),
         )
+        audited = replace(audited, failed=case.due.get("claim") == Kind.FAILURE)
         return of_verdict(close.decision.verdict, audited, unsettled, now_s, kind)
 
     def is_judged_alone(self, run: str) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, bindparam, case, func, select
 
+from hansa.ledger.receipts.endings import ending_of, stock_of, words_of
 from hansa.ledger.receipts.grants import Granted, granted_from
 from hansa.ledger.store import schema
-from hansa.receipts.chain import Head, Known, RunSoFar, Sold
+from hansa.receipts.chain import Head, Known, RunSoFar, Sold, Span, span_of
 from hansa.receipts.envelope import read_payload
 from hansa.receipts.problems import Problem
 from hansa.receipts.work_receipt import WorkReceipt, seconds
@@ -113,12 +115,20 @@ class Before:
         self.head = head_of(connection, node_key)
         self._digests = self._digests_at(one.sequence for one in mine)
         self._grants = grants_of(connection, runs)
+        self._told = words_of(connection, (one.run for one in mine if one.last))
         self._runs = self._so_far(runs)
-        self._uses, self._crowded = self._meeting([one for one in mine if one.held])
+        nodes = {one.work.node for one in mine if one.work.gpus}
+        self._stocks = {node: stock_of(connection, node) for node in nodes}
+        held = [one for one in mine if one.held or self._stocks.get(one.work.node)]
+        self._uses, self._spans, self._crowded = self._meeting(held)
 
     def granted(self, run: str, node_key: str) -> Granted | None:
         """Return the grant of a run to a node; None: the ledger never saw one."""
-        return self._grants.get((run, node_key))
+        found = self._grants.get((run, node_key))
+        if found is None or run not in self._told:
+            return found
+        ending = ending_of(self._told[run])
+        return replace(found, record=replace(found.record, ending=ending))
 
     def digest_at(self, node_key: str, sequence: int) -> str:
         """Return what stood at a place of the node's chain; empty: nothing did."""
@@ -129,10 +139,10 @@ class Before:
         if receipt.work.node_key != self._node_key:
             return Known(head)
         run = self._runs.get(receipt.run)
-        uses, crowded = self._uses, False
+        uses, spans, crowded = self._uses, self._spans, False
         if self._crowded and receipt.held:
             # Too many meet the window's whole time; they may be few enough that meet the receipt's.
-            uses, crowded = self._meeting([receipt])
+            uses, spans, crowded = self._meeting([receipt])
         # Those that have a moment in common with it, ends included.
         start_s, end_s = receipt.start_s, receipt.end_s
         sold = {
@@ -143,7 +153,27 @@ class Before:
             )
             for gpu in receipt.held
         }
-        return Known(head, {} if run is None else {receipt.run: run}, sold, crowded=crowded)
+        meeting = (one for one in spans if one.start_s < end_s and one.end_s > start_s)
+        return Known(
+            head,
+            {} if run is None else {receipt.run: run},
+            sold,
+            tuple(meeting),
+            gpus=self._most_gpus(receipt),
+            crowded=crowded,
+        )
+
+    def _most_gpus(self, receipt: WorkReceipt) -> int | None:
+        """Return how many GPUs of its class the node had at most from the grant of the run on; None: never told."""
+        work = receipt.work
+        stock = self._stocks.get(work.node)
+        granted = self._grants.get((receipt.run, work.node_key))
+        if not stock or granted is None:
+            return None
+        before = [told for at_s, told in stock if at_s <= granted.record.granted_s][-1:]
+        since = [told for at_s, told in stock if granted.record.granted_s < at_s <= receipt.end_s]
+        told = before + since or [stock[0][1]]
+        return max(one.get(work.gpu_class or "", 0) for one in told)
 
     def _digests_at(self, sequences: Iterable[int]) -> Mapping[int, str]:
         places = sorted({one for one in sequences if one <= self.head.sequence})
@@ -174,11 +204,14 @@ class Before:
             for run, last, base, part, until_s, over, _ in mine
         }
 
-    def _meeting(self, receipts: Sequence[WorkReceipt]) -> tuple[Mapping[str, Sequence[Use]], bool]:
-        """Return by GPU when it served others in the time of receipts; and whether they are too many to look at."""
+    def _meeting(
+        self, receipts: Sequence[WorkReceipt]
+    ) -> tuple[Mapping[str, Sequence[Use]], Sequence[Span], bool]:
+        """Return what meets the time of receipts: uses by GPU, spans, and whether they are too many to look at."""
         uses: dict[str, list[Use]] = {}
+        spans: list[Span] = []
         if not receipts:
-            return uses, False
+            return uses, spans, False
         asked = {
             "node_key": self._node_key,
             "start_s": min(one.start_s for one in receipts),
@@ -188,7 +221,8 @@ class Before:
         wanted, count = {gpu.gpu for one in receipts for gpu in one.held}, 0
         for count, row in enumerate(self._connection.execute(_MEETING, asked), 1):  # noqa: B007  # counted
             other = receipt_in(row.envelope, row.digest)
+            spans += span_of(other)
             for gpu in (gpu for gpu in other.held if gpu.gpu in wanted):
                 sold = Sold(other.run, seconds(gpu.start), seconds(gpu.end))
                 uses.setdefault(gpu.gpu, []).append(Use(row.start_s, row.end_s, sold))
-        return uses, count > MOST_MEETING
+        return uses, spans, count > MOST_MEETING

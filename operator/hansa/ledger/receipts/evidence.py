@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, RowMapping, bindparam, exists, func, select, tuple_
 
 from hansa.api.sovereignnode import ReceiptEnvelope
 from hansa.errors import Terminal
 from hansa.ledger.receipts.before import Before, grants_of, head_of, receipt_in
+from hansa.ledger.receipts.endings import Heard, words_of
 from hansa.ledger.receipts.grants import Granted, granted_from
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
@@ -83,8 +84,10 @@ class Evidence:
         """Nothing is opened before the first call."""
         self._engine = engine
 
-    def remember(self, grants: Iterable[Granted], recorded_ms: int) -> None:
-        """Keep grants that were not seen before."""
+    def remember(
+        self, grants: Iterable[Granted], recorded_ms: int, news: Iterable[Heard] = ()
+    ) -> None:
+        """Keep grants that were not seen before, and what was heard of their runs first."""
         rows = [
             {
                 "run": one.run,
@@ -96,6 +99,7 @@ class Evidence:
         ]
         with writing(self._engine) as connection:
             insert_missing(connection, schema.GRANT, rows)
+            insert_missing(connection, schema.AUDIT, [one.row(recorded_ms) for one in news])
 
     def claim_log(self, origin: str, identity: str, recorded_ms: int) -> None:
         """Keep for good which files are the log of these books; raises ``Terminal`` where others are.
@@ -225,6 +229,11 @@ class Evidence:
         found = [granted_from(json.loads(body)) for body in bodies]
         mine = [one for one in found if data_set in one.record.data_sets]
         return sorted(mine, key=lambda one: (one.record.granted_s, one.run))
+
+    def heard(self, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return run → phase → what the hub was told of how it ended and what left."""
+        with reading(self._engine) as connection:
+            return words_of(connection, runs)
 
     def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         """Yield digest, envelope and disputes of all receipts of a job."""

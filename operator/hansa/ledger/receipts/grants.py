@@ -21,7 +21,8 @@ from hansa.receipts.chain import Grant
 from hansa.receipts.countersign import GrantRecord
 from hansa.reconcile.member.usage.work_terms import purpose_of
 
-_RECORD = tuple(GrantRecord.__dataclass_fields__)
+_RECORD = tuple(name for name in GrantRecord.__dataclass_fields__ if name != "ending")
+"""How it ended is kept beside it, for it is heard of later: see ``endings``."""
 _recorded = attrgetter(*_RECORD)
 
 

@@ -13,7 +13,8 @@ from hansa.adapters.kube.mirror import ChangeType, Kept, by_uid
 from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
-from hansa.ledger.receipts.grant_notes import GrantNote, GrantNotes, note_of, result_of
+from hansa.ledger.receipts.endings import LEFT, Heard, declared_by, heard_from
+from hansa.ledger.receipts.grant_notes import GrantNote, GrantNotes, note_of
 from hansa.ledger.receipts.grants import Claimed, Granted, read_grant
 from hansa.ports import Clock, Cluster, Manifest
 from hansa.process.app import together
@@ -21,7 +22,7 @@ from hansa.process.app import together
 GRANT = "granted"
 """Key of a mirrored grant: what the ledger keeps of it; None: it cannot be read, and is nobody's claim."""
 TOLD = "told"
-"""Key of a mirrored grant: whether its result was heard of."""
+"""Key of a mirrored grant: what was heard of its run, by phase."""
 OF_STATUS = ("receipts", "assurance", "audits", "witness", "inventory")
 """What is kept of a node's status: what its agent and the ledger say to each other, and which GPUs it has."""
 
@@ -32,7 +33,9 @@ class HubView:
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         """Nothing is known before ``follow``."""
         self._cluster = cluster
-        self._nodes = Reflector(cluster, SOVEREIGNNODE.path(), clock=clock, kept=Kept(trim=_node))
+        self._clock = clock
+        nodes = Kept(trim=self._node)
+        self._nodes = Reflector(cluster, SOVEREIGNNODE.path(), clock=clock, kept=nodes)
         self._grants = Reflector(
             cluster,
             WORKGRANT.path(),
@@ -42,6 +45,10 @@ class HubView:
         )
         self._unkept: dict[str, Claimed] = {}
         """Grant's uid → what was heard of it and is not in the database yet."""
+        self._news: dict[tuple[str, str], Heard] = {}
+        """(subject, phase) → what was heard and is not in the database yet."""
+        self._declared: dict[str, Heard] = {}
+        """Node → what it told of its GPUs and its power last."""
         self._notes: GrantNotes | None = None
         self._looked = 0
         """How many notes had been passed over when all grants were looked at."""
@@ -83,6 +90,15 @@ class HubView:
         for uid in uids:
             self._unkept.pop(uid, None)
 
+    def news(self) -> list[Heard]:
+        """Return what is to be kept of what was heard of runs and of nodes' GPUs."""
+        return list(self._news.values())
+
+    def told(self, news: Iterable[Heard]) -> None:
+        """Take note that the database has these."""
+        for one in news:
+            self._news.pop((one.subject, one.phase), None)
+
     def keep_notes(self, notes: GrantNotes) -> None:
         """Keep, from now on, what runs have to do and what they told, for ``notes`` and ``noted``."""
         self._notes = notes
@@ -118,17 +134,40 @@ class HubView:
             claim = read_grant(thing)
             if claim is not None:
                 self._note(claim, thing)
+                self._hear(heard_from(claim, thing))
                 found.append(claim.at(node))
         return found
 
     def _grant(self, thing: Manifest) -> Manifest:
         known = self._grants.get(thing["metadata"]["uid"])
         claim = read_grant(thing) if known is None else known[GRANT]
-        was_told, is_told = known is not None and known[TOLD], result_of(thing) is not None
-        if claim is not None and (known is None or (is_told and not was_told)):
-            # Here, for nothing else of the hub's view has the whole grant.
+        was_told: frozenset[str] = frozenset() if known is None else known[TOLD]
+        news = [] if claim is None else [*heard_from(claim, thing)]
+        is_told = {one.phase for one in news}
+        # Here, for nothing else of the hub's view has the whole grant.
+        self._hear(one for one in news if one.phase not in was_told)
+        if claim is not None and (known is None or LEFT in is_told - was_told):
             self._note(claim, thing)
-        return {"metadata": _identity(thing), GRANT: claim, TOLD: was_told or is_told}
+        return {"metadata": _identity(thing), GRANT: claim, TOLD: was_told | is_told}
+
+    def _hear(self, news: Iterable[Heard]) -> None:
+        for one in news:
+            self._news.setdefault((one.subject, one.phase), one)
+
+    def _node(self, thing: Manifest) -> Manifest:
+        name, now_ms = thing["metadata"]["name"], int(self._clock.now() * 1000)
+        before = self._declared.get(name)
+        # Two in one millisecond are two.
+        said = declared_by(thing, now_ms + (before is not None and before.phase == str(now_ms)))
+        if before is None or said.body != before.body:
+            self._declared[name] = said
+            self._hear([said])
+        status = thing.get("status") or {}
+        return {
+            "metadata": _identity(thing),
+            "spec": thing.get("spec") or {},
+            "status": {name: status[name] for name in OF_STATUS if name in status},
+        }
 
     def _note(self, claim: Claimed, thing: Manifest) -> None:
         if self._notes is not None:
@@ -138,15 +177,6 @@ class HubView:
         claim = thing.get(GRANT)
         if kind == "ADDED" and claim is not None:
             self._unkept[thing["metadata"]["uid"]] = claim
-
-
-def _node(thing: Manifest) -> Manifest:
-    status = thing.get("status") or {}
-    return {
-        "metadata": _identity(thing),
-        "spec": thing.get("spec") or {},
-        "status": {name: status[name] for name in OF_STATUS if name in status},
-    }
 
 
 def _identity(thing: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict
         one = _judged(opened, granted, problem, bench)
         taken.append(one)
         # What stands on disk of GPUs is read for each receipt: here is what the window has shown of them.
-        mine = Known(told.head, told.runs, known.sold)
+        mine = Known(told.head, told.runs, known.sold, known.spans)
         known = follow(mine, opened, taken=not one.disputes)
     return Verdict(tuple(taken))
 
@@ -134,7 +134,8 @@ def _with_rows(known: Known, rows: Known, receipt: WorkReceipt) -> Known:
         sold = {**sold, **{gpu: (*times, *sold.get(gpu, ())) for gpu, times in rows.sold.items()}}
     if run in rows.runs and run not in runs:
         runs = {**runs, run: rows.runs[run]}
-    return Known(known.head, runs, sold, crowded=rows.crowded)
+    spans = (*rows.spans, *known.spans)
+    return Known(known.head, runs, sold, spans, gpus=rows.gpus, crowded=rows.crowded)
 
 
 def outbox_of(node: Mapping[str, Any]) -> Iterator[object]:

@@ -112,9 +112,11 @@ class NodeReceipts:
             await self._witnesses.step()
 
     async def _remember(self) -> None:
-        found = self.hub.unkept()
-        await asyncio.to_thread(self._evidence.remember, list(found.values()), self._now_ms())
+        found, news = self.hub.unkept(), self.hub.news()
+        granted, now_ms = list(found.values()), self._now_ms()
+        await asyncio.to_thread(self._evidence.remember, granted, now_ms, news)
         self.hub.kept(found)
+        self.hub.told(news)
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)

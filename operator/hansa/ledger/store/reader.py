@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.books import Books, Pair
 from hansa.accounting.postings import Account, AccountKind, Event, Posting
-from hansa.accounting.statement import Correction
+from hansa.accounting.quote import CarbonFactor
+from hansa.accounting.statement import Correction, Declared
 from hansa.accounting.usage import Usage
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
@@ -78,10 +80,15 @@ class LedgerReader:
             return tuple(_posting(row) for row in connection.execute(query.order_by(*order)))
 
     def usages(self, institution: str, bounds_ms: tuple[int, int]) -> tuple[Usage, ...]:
-        """Return what an institution used or provided and that ended in ``(from, to]``; not what is void."""
+        """Return what an institution used or provided and that ended in ``(from, to]``; not what was void by then.
+
+        What was given back later is a correction: see ``given_back``.
+        """
         receipt, entry = schema.RECEIPT, schema.ENTRY
         is_void = exists().where(
-            entry.c.subject == receipt.c.receipt_digest, entry.c.event == Event.VOID.value
+            entry.c.subject == receipt.c.receipt_digest,
+            entry.c.event == Event.VOID.value,
+            entry.c.recorded_ms < bounds_ms[1],
         )
         is_theirs = (receipt.c.institution == institution) | (receipt.c.provider == institution)
         start_ms, end_ms = bounds_ms
@@ -123,6 +130,31 @@ class LedgerReader:
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(entry.c.recorded_ms, entry.c.subject))
             return tuple(_correction(row) for row in rows)
+
+    def given_back(self, institution: str, bounds_ms: tuple[int, int]) -> tuple[Correction, ...]:
+        """Return what became void in ``[from, to)`` of an institution's receipts that had ended before."""
+        entry, receipt, (start_ms, end_ms) = schema.ENTRY, schema.RECEIPT, bounds_ms
+        query = (
+            select(entry)
+            .join(receipt, receipt.c.receipt_digest == entry.c.subject)
+            .where(entry.c.event == Event.VOID.value, receipt.c.end_ms <= start_ms)
+            .where(entry.c.recorded_ms >= start_ms, entry.c.recorded_ms < end_ms)
+            .where((receipt.c.institution == institution) | (receipt.c.provider == institution))
+            .order_by(entry.c.recorded_ms, entry.c.subject)
+        )
+        with reading(self._engine) as connection:
+            return tuple(_given_back(row) for row in connection.execute(query))
+
+    def factors(self, nodes: Iterable[str]) -> Declared:
+        """Return what nodes have declared of their power, and since when."""
+        table, found = schema.AUDIT, {}
+        with reading(self._engine) as connection:
+            for node in nodes:
+                mine = table.c.subject == f"{schema.OF_NODE}{node}"
+                rows = connection.execute(select(table.c.phase, table.c.body).where(mine))
+                said = sorted((int(phase), body) for phase, body in rows)
+                found[node] = [(at_ms, _factor(json.loads(body)["carbon"])) for at_ms, body in said]
+        return found
 
     def spent(self) -> dict[tuple[str, str], int]:
         """Return (project, currency) → micros charged and not void, corrections included."""
@@ -228,6 +260,19 @@ def _posting(row: Any) -> Posting:
         row.currency,
         row.recorded_ms,
     )
+
+
+def _given_back(row: Any) -> Correction:
+    digest = f"{row.subject}/{row.phase}"
+    parties = (row.debtor, row.creditor, row.currency)
+    note = f"void: {row.note}"
+    return Correction(digest, row.subject, *parties, -row.amount, row.recorded_ms, note)
+
+
+def _factor(said: Mapping[str, Any] | None) -> CarbonFactor | None:
+    if said is None:
+        return None
+    return CarbonFactor(said["gramsPerKwh"], said["asOf"], said.get("source", ""))
 
 
 def _correction(row: Any) -> Correction:

@@ -201,6 +201,10 @@ AUDIT = Table(
 a subject once."""
 
 
+OF_RUN, OF_NODE = "run/", "node/"
+"""What subjects of words about runs and nodes begin with; a name follows."""
+
+
 def is_of_job(run: ColumnElement[str], job_uid: str) -> ColumnElement[bool]:
     """Return the condition that a run, UID.EPOCH, is of a job; an index over runs serves it, which it does no LIKE."""
     return run.between(f"{job_uid}.0", f"{job_uid}.{LONGEST_EPOCH}")

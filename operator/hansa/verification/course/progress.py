@@ -48,6 +48,8 @@ class Audit:
     replies: Sequence[Reply] = ()
     """In the order in which they were asked."""
     comparator: Comparator | None = None
+    lost: str = ""
+    """Why there is nothing to run again, where its member says so itself; empty: there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ Step = Ask | Wait | Close
 
 def next_step(audit: Audit) -> Step:
     """Return what to do next, by what is known so far."""
+    if audit.lost:
+        return Close(Decision(Verdict.LOST, audit.lost), Independence.NONE)
     if any(reply.is_open for reply in audit.replies):
         return Wait()
     others = [reply for reply in audit.replies if reply.auditor != audit.provider]

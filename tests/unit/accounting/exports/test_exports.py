@@ -102,7 +102,7 @@ def test_the_journal_names_everybody_apart_and_balances_each_transaction() -> No
 
 
 def test_a_report_adds_up_and_is_the_same_when_made_again() -> None:
-    factors = {"tartu": CarbonFactor(400, "2026-05-01", "grid & <wind>")}
+    factors = {"tartu": ((0, CarbonFactor(400, "2026-05-01", "grid & <wind>")),)}
     told = statement("clinic", NOVEMBER, USES, factors, [CORRECTION])
     rows = list(csv.DictReader(io.StringIO(report_csv(told))))
     by = {
@@ -111,6 +111,7 @@ def test_a_report_adds_up_and_is_the_same_when_made_again() -> None:
     }
     assert len(set(by.values())) == 1
     assert rows[-1]["amount"] == "-0.000005"
+    assert rows[0]["factor as of"] == "2026-05-01"
     made = report_pdf(told)
     assert made == report_pdf(told)
     assert made.startswith(b"%PDF-")

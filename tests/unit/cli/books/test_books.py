@@ -10,6 +10,8 @@ from hansa.accounting.postings import Claim, Event
 from hansa.cli.books import balance, bill, quote, statement
 from hansa.cli.books.declared import read_node
 from hansa.errors import Terminal
+from hansa.ledger.receipts.endings import declared_by
+from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.writer import LedgerWriter
 from tests.unit.accounting.usages import BEGAN_MS, digest, usage
@@ -55,10 +57,7 @@ def test_a_balance_shows_accounts_and_what_is_due(books: str) -> None:
 
 
 @pytest.mark.parametrize("form", [name for name in statement.FORMATS if name != "table"])
-def test_a_statement_is_the_same_to_the_byte(
-    books: str, tmp_path: Path, form: str, monkeypatch
-) -> None:
-    monkeypatch.setattr(statement, "_factors", lambda _: {})
+def test_a_statement_is_the_same_to_the_byte(books: str, tmp_path: Path, form: str) -> None:
     made = []
     for number in (1, 2):
         path = tmp_path / f"{number}.{form}"
@@ -68,6 +67,36 @@ def test_a_statement_is_the_same_to_the_byte(
     assert made[0] == made[1]
     assert len(made[0]) > 200
     assert digest(2).encode() not in made[0] or form == "journal"
+
+
+def declare(url: str, at_ms: int, grams: int, as_of: str) -> None:
+    """Have the ledger hear of what a node declares."""
+    carbon = {"gramsPerKwh": grams, "asOf": as_of}
+    said = declared_by({"metadata": {"name": "tartu"}, "spec": {"carbon": carbon}}, at_ms)
+    engine = open_engine(url)
+    Evidence(engine).remember([], at_ms, [said])
+    engine.dispose()
+
+
+@pytest.mark.parametrize("form", [name for name in statement.FORMATS if name != "journal"])
+def test_a_month_that_is_over_stays_as_it_was_told(books: str, form: str) -> None:
+    """Also where a node declares another factor since, and a receipt of the month is found to be void."""
+    options = ("--format", form, "--database", books)
+    declare(books, BEGAN_MS, 400, "2026-05-01")
+    first = run(statement.statement, "clinic", "--month", "2026-11", *options)
+    assert first.exit_code == 0
+    if form in {"csv", "table"}:
+        assert "2026-05-01" in first.output
+        assert "0.08" in first.output  # kg: two of 0.1 kWh each, at 400 g a kWh
+    later_ms = BEGAN_MS + 35 * 86_400_000
+    declare(books, later_ms, 20, "2027-01-01")
+    engine = open_engine(books)
+    LedgerWriter(engine).happen(Event.VOID, [digest(3)], later_ms, note="audit: lost")
+    engine.dispose()
+    again = run(statement.statement, "clinic", "--month", "2026-11", *options)
+    assert again.output_bytes == first.output_bytes
+    december = run(statement.statement, "clinic", "--month", "2026-12", *options)
+    assert (form in {"pdf", "apel"}) or "void: audit: lost" in december.output
 
 
 def test_a_statement_of_no_month_is_a_usage_error(books: str) -> None:
@@ -87,9 +116,8 @@ NO_BOOKS = {
 @pytest.mark.parametrize("command", [("bill", "a/b"), ("balance",), ("statement", "clinic")])
 @pytest.mark.parametrize(("name", "says"), NO_BOOKS.values(), ids=NO_BOOKS)
 def test_where_no_books_are_it_is_said_and_none_are_made(
-    tmp_path: Path, name: str, says: str, command: tuple[str, ...], monkeypatch
+    tmp_path: Path, name: str, says: str, command: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(statement, "_factors", lambda _: {})
     sqlite3.connect(tmp_path / "other.db").close()
     (tmp_path / "text.db").write_text("no database at all\n" * 99)
     (tmp_path / "folder").mkdir()
@@ -105,10 +133,7 @@ def test_where_no_books_are_it_is_said_and_none_are_made(
 
 
 @pytest.mark.parametrize("command", [balance.balance, statement.statement])
-def test_an_institution_that_the_books_do_not_know_is_no_empty_one(
-    books: str, command, monkeypatch
-) -> None:
-    monkeypatch.setattr(statement, "_factors", lambda _: {})
+def test_an_institution_that_the_books_do_not_know_is_no_empty_one(books: str, command) -> None:
     month = ("--month", "2026-11") if command is statement.statement else ()
     told = run(command, "clinik", *month, "--database", books)
     assert isinstance(told.exception, Terminal)
@@ -124,14 +149,12 @@ def test_who_has_pledged_and_used_nothing_is_known(books: str) -> None:
     assert (told.exit_code, "bond" in told.output) == (0, True)
 
 
-def test_a_month_without_use_is_an_empty_statement(books: str, monkeypatch) -> None:
-    monkeypatch.setattr(statement, "_factors", lambda _: {})
+def test_a_month_without_use_is_an_empty_statement(books: str) -> None:
     told = run(statement.statement, "clinic", "--month", "2020-01", "--database", books)
     assert (told.exit_code, "none" in told.output) == (0, True)
 
 
-def test_a_file_that_cannot_be_written_is_said(books: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(statement, "_factors", lambda _: {})
+def test_a_file_that_cannot_be_written_is_said(books: str, tmp_path: Path) -> None:
     options = ("--month", "2026-11", "--format", "csv", "--output", f"{tmp_path}/none/a.csv")
     told = run(statement.statement, "clinic", *options, "--database", books)
     assert isinstance(told.exception, Terminal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from click.testing import CliRunner
 
 from hansa.cli.receipts.ropa import ropa
 from hansa.errors import Terminal
+from hansa.ledger.receipts.endings import heard_from
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
-from hansa.ledger.receipts.grants import Granted, OwnerSignature
+from hansa.ledger.receipts.grants import Claimed, Granted, OwnerSignature
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.envelope import cosign, seal
 from hansa.receipts.processing_record import TO_FILL, ProcessedRun, entries
@@ -26,16 +28,24 @@ DISPUTE = Dispute("Differs", "gpus", "the member says 2, the hub's record 1")
 class Kept:
     """A ledger's evidence of one run, and of a grant nobody has told of yet."""
 
-    def __init__(self, folder: Path, **changes: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        status: dict | None = None,
+        digest: str | None = "sha256:" + "e" * 64,
+        **changes: object,
+    ) -> None:
         self.url = f"sqlite:///{folder / 'books.db'}"
         engine = open_engine(self.url)
         migrate(engine)
         evidence, found = Evidence(engine), history()
-        found[2] = changed(found[2], result_digest="sha256:" + "e" * 64)
+        found[2] = changed(found[2], result_digest=digest)
         granted = Granted("lab/train", "tartu-university", kept_record(), ("EE", "US"), (SIGNED,))
         waiting = replace(granted, signed=(), record=replace(kept_record(), job_uid=UID[:-1] + "9"))
         other = replace(granted, record=replace(kept_record(), epoch=2, data_sets=("cohort-2",)))
-        evidence.remember([replace(granted, **changes), waiting, other], 0)
+        claim = Claimed(granted.job, granted.record, is_of_any_class=False)
+        news = [] if status is None else [*heard_from(claim, {"spec": {}, "status": status})]
+        evidence.remember([replace(granted, **changes), waiting, other], 0, news)
         sealed = [seal(receipt, NODE) for receipt in found]
         taken = [
             Taken(opened(receipt), one if n else cosign(one, HUB), (DISPUTE,) if n == 1 else ())
@@ -88,7 +98,45 @@ def test_a_run_without_receipts_is_told_as_far_as_it_is_known(tmp_path: Path) ->
     waiting = Kept(tmp_path).told()["runs"][1]
     assert (waiting["from"], waiting["receipts"]) == ("not told", 0)
     assert (waiting["purpose"], waiting["signedBy"]) == (TO_FILL, "nobody")
-    assert waiting["left"] == "nothing so far"
+    assert waiting["left"] == "nothing told so far"
+
+
+def ended(**status: object) -> dict:
+    said = [{"type": "Running", "status": "False", "reason": "Succeeded"}]
+    return {"finishedAt": "2027-01-15T08:11:00Z", "conditions": said, **status}
+
+
+RESULT, OF_RESULT = "0.97", "sha256:" + hashlib.sha256(b"0.97").hexdigest()
+NOBODY = "nobody"
+LEFT = {
+    "told at its end": (ended(result=RESULT), OF_RESULT, f"a result, {OF_RESULT}", "hospital"),
+    "nothing": (ended(), None, "nothing", NOBODY),
+    "it waits": (
+        *(ended(exports=[{"state": "Waiting"}]), None),
+        *("nothing yet: a result waits for its release", NOBODY),
+    ),
+    "it was released": (
+        *(ended(exports=[{"state": "Released"}], result=RESULT), None),
+        *(f"a result, {OF_RESULT}, that was released", "hospital"),
+    ),
+    "its release was refused": (
+        *(ended(exports=[{"state": "Refused"}]), None),
+        *("nothing: its result was not released", NOBODY),
+    ),
+    "its receipt hides what was told": (
+        *(ended(result=RESULT), None, f"a result, {OF_RESULT}", "hospital"),
+    ),
+    "nobody heard of its end": (None, None, "not told", "not told of 1 run"),
+}
+
+
+@pytest.mark.parametrize(("status", "digest", "left", "received"), LEFT.values(), ids=LEFT)
+def test_what_left_is_what_the_hub_was_told_and_never_nothing_where_nobody_knows(
+    tmp_path: Path, status, digest, left: str, received: str
+) -> None:
+    told = Kept(tmp_path, status, digest).told()
+    assert told["runs"][0]["left"] == left
+    assert said(told, "who received results") == received
 
 
 LAWS = {"EE": "none", "NO": "none", "EE-37": "none", "CH": "CH", "GB": "GB"}

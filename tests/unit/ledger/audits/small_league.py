@@ -38,6 +38,7 @@ from hansa.receipts.chain import Head
 from hansa.receipts.envelope import seal, unseal, wire
 from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.reconcile.hub.charging.tariffs import tariff_of
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.usage.work_terms import Terms, work_of
 from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
@@ -73,6 +74,10 @@ class Member:
         self.auditor = Auditor(self.signer, SmallCluster(NOW_S), "hansa")
         self.head, self.outbox, self.result = Head(), [], "0.97"
         self.takes_part, self.tells_result = True, True
+        self.end, self.signed_end = "Succeeded", ""
+        """Why its runs end, as it tells the hub, and in its receipts where they say otherwise."""
+        self.hides_digest = self.tells_late = False
+        """Its receipts say nothing of the result that it told; it tells the hub when they are taken."""
         self.changes: dict[str, str] = {}
         self.root = ""
         """Another root than that for which it reveals keys; empty: it does not lie."""
@@ -106,15 +111,27 @@ class Member:
         terms = Terms(self.signer.key_id, "EE", gpu_class, self.spec, NOW_S)
         work = work_of(WorkGrantSpec.model_validate(granted), terms)
         digest = "sha256:" + hashlib.sha256(self.answer(granted).encode()).hexdigest()
-        told = digest if self.tells_result else None
+        told = digest if self.tells_result and not self.hides_digest else None
+        told = told if self.end == "Succeeded" else None
         metered = MeteredRun(work=work, until=rfc3339(end_s - RUN_S), result_digest=told)
-        sight = Sight(int(end_s), over=True, ended_s=int(end_s), end_reason="Succeeded")
+        sight = Sight(
+            int(end_s), over=True, ended_s=int(end_s), end_reason=self.signed_end or self.end
+        )
         for stretch in due(metered, sight):
             receipt = draw(self.head, metered, sight, stretch)
             sealed = seal(receipt, self.signer)
             opened = unseal(wire(sealed), {self.signer.key_id: self.signer.public_key})
             self.head = Head(receipt.sequence, opened.digest, receipt.issued_s)
             self.outbox.append(wire(sealed))
+
+    def tell(self, granted: dict[str, Any], end_s: float) -> dict[str, Any]:
+        """Return the status of the grant of a run that has ended."""
+        verdict = EndReason(self.end).verdict
+        rows = [("Running", "False"), (verdict, "True")][: 1 if verdict == "Interrupted" else 2]
+        said = [{"type": kind, "status": is_so, "reason": self.end} for kind, is_so in rows]
+        told = self.tells_result and self.end == "Succeeded"
+        result = {"result": self.answer(granted)} if told else {}
+        return {"finishedAt": rfc3339(end_s), "conditions": said} | result
 
 
 class SmallLeague:
@@ -133,6 +150,8 @@ class SmallLeague:
         self.members = {name: Member(name) for name in INSTITUTIONS}
         self.refusing: set[str] = set()
         """Nodes at which the hub's planner places nothing, by law."""
+        self.changed_result = ""
+        """What somebody writes over the results that jobs show; empty: nobody does."""
         self.away: set[str] = set()
         """Nodes that run nothing that they are granted."""
         for name, member in self.members.items():
@@ -269,11 +288,19 @@ class SmallLeague:
             began_s = thing.setdefault("began_s", self.clock.seconds)
             if self.clock.seconds - began_s < RUN_S:
                 continue
-            member.run(spec, self.clock.seconds)
-            done = [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}]
+            if not thing.get("signed"):
+                member.run(spec, self.clock.seconds)
+            if member.tells_late and not thing.get("signed"):
+                thing["signed"] = True
+                continue
+            status = member.tell(spec, self.clock.seconds)
+            self.hub.put(path, {**thing, "status": status})
             known = self.hub.objects.get(AIJOB.path("hospital", spec["job"]["name"]))
             if known is not None:
-                self._say(known, conditions=done, result=member.answer(spec))
+                said = {name: status[name] for name in ("conditions", "result") if name in status}
+                if self.changed_result and "result" in said:
+                    said["result"] = self.changed_result
+                self._say(known, **said)
             del self.hub.objects[path]
 
     async def _show(self, name: str, member: Member) -> None:

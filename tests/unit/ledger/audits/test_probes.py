@@ -105,8 +105,7 @@ def mumbles(league: SmallLeague) -> None:
 
 
 def tells_another(league: SmallLeague) -> None:
-    answers = iter(range(1_000))
-    league.members["tartu"].answer = lambda _: f"{next(answers)}"
+    league.changed_result = "changed by whoever may change jobs"
 
 
 def takes_long(league: SmallLeague) -> None:

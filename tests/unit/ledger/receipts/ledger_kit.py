@@ -113,6 +113,8 @@ class Ledger:
         self.hub.put(GRANT_PATH, granted())
         self.evidence, self.reader = Evidence(engine), LedgerReader(engine)
         self.engine = engine
+        self.status: dict[str, Any] = {}
+        """What the node says beside its receipts."""
         own = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
         policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
         index = SqliteLeafIndex(folder / "leaves.db")
@@ -137,7 +139,8 @@ class Ledger:
 
     async def show(self, outbox: list[Any]) -> None:
         """Have the node show receipts, and the ledger hear of it."""
-        self.hub.put(TARTU, tartu(outbox))
+        node = tartu(outbox)
+        self.hub.put(TARTU, {**node, "status": {**node["status"], **self.status}})
         await heard(self.view)
 
     async def step(self, outbox: list[Any]) -> None:

@@ -13,6 +13,8 @@ from hansa.reconcile.hub.charging.projects import closed, parse_project
 
 WARN_PERCENT = 80
 """From this share of the budget on the condition says so: work that runs is told in time."""
+WARN_S = 7 * 86_400
+"""From so long before its end on the condition says when that is."""
 
 
 def project_status(
@@ -29,7 +31,10 @@ def project_status(
     micros = max(0, spent.get(counted, 0))
     fault = closed(replace(project, spent_micros=micros), now_s, currency)
     if fault is None:
-        open_ = StatedCondition("Open", "True", "Open", _left(micros, project.limit_micros))
+        left = _left(micros, project.limit_micros)
+        ends = f" It ends {rfc3339(project.end_s)}: then nothing new starts."
+        is_soon = project.end_s - now_s <= WARN_S
+        open_ = StatedCondition("Open", "True", "Open", left + (ends if is_soon else ""))
     else:
         open_ = StatedCondition("Open", "False", fault[0].value, fault[1])
     status = {

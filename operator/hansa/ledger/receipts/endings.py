@@ -1,0 +1,99 @@
+"""How runs ended, what of them left their members, and which GPUs nodes had, as the hub was told.
+
+Each is kept when it is heard of first: a grant is gone when its run is released, and receipts come later. What is kept here stands beside the grant, as words
+of its run in the table of audits, also where nobody audits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, select
+
+from hansa.ledger.receipts.grant_notes import result_of
+from hansa.ledger.receipts.grants import Claimed
+from hansa.ledger.store import schema
+from hansa.ports import Manifest
+from hansa.receipts.countersign import Ending
+from hansa.reconcile.member import grant_status
+
+ENDED, LEFT, REFUSED = "Ended", "Left", "Refused"
+"""Phases of a run: it has ended; its result was told; its result was not released in time."""
+A_READ = 500
+_STOCK = select(schema.AUDIT.c.phase, schema.AUDIT.c.body).where(
+    schema.AUDIT.c.subject == bindparam("subject")
+)
+_WORDS = select(schema.AUDIT.c.subject, schema.AUDIT.c.phase, schema.AUDIT.c.body).where(
+    schema.AUDIT.c.subject.in_(bindparam("subjects", expanding=True)),
+    schema.AUDIT.c.phase.in_((ENDED, LEFT, REFUSED)),
+)
+
+
+class Heard(NamedTuple):
+    """One thing that a grant told of its run, or a node of its GPUs."""
+
+    subject: str
+    phase: str
+    body: Mapping[str, Any]
+
+    def row(self, recorded_ms: int) -> dict[str, object]:
+        """Return it as a row of the table."""
+        return {**self._asdict(), "body": json.dumps(self.body), "recorded_ms": recorded_ms}
+
+
+def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
+    """Yield what a WorkGrant tells. ``claim``: of the same grant."""
+    status, record = thing.get("status") or {}, claim.record
+    run, told = f"{schema.OF_RUN}{record.job_uid}.{record.epoch}", grant_status.reported(thing)
+    exports, result = status.get("exports") or (), result_of(thing)
+    if told.finished:
+        body = {
+            "reason": told.reason,
+            "held": bool(exports),
+            "cancelled": thing["spec"].get("cancel") == "Stop",
+        }
+        yield Heard(run, ENDED, body)
+    if result is not None:
+        digest = f"sha256:{hashlib.sha256(result.encode()).hexdigest()}"
+        yield Heard(run, LEFT, {"digest": digest, "released": bool(exports)})
+    if any(row.get("state") == "Refused" for row in exports):
+        yield Heard(run, REFUSED, {})
+
+
+def declared_by(node: Manifest, at_ms: int) -> Heard:
+    """Return which GPUs a node says that it has now, and what its power is made of; the phase is the moment."""
+    rows = (node.get("status") or {}).get("inventory") or ()
+    gpus = {row["gpuClass"]: row["total"] for row in rows}
+    body = {"gpus": gpus, "carbon": (node.get("spec") or {}).get("carbon")}
+    return Heard(f"{schema.OF_NODE}{node['metadata']['name']}", str(at_ms), body)
+
+
+def stock_of(connection: Connection, node: str) -> list[tuple[int, dict[str, int]]]:
+    """Return (since when, class → GPUs) as a node has told it, the oldest first; empty: it has told of none."""
+    rows = connection.execute(_STOCK, {"subject": f"{schema.OF_NODE}{node}"})
+    told = sorted((int(phase), body) for phase, body in rows)
+    stock = [(at_ms // 1000, json.loads(body)["gpus"]) for at_ms, body in told]
+    return stock if any(gpus for _, gpus in stock) else []
+
+
+def ending_of(said: Mapping[str, Mapping[str, Any]]) -> Ending | None:
+    """Return how a run ended, by its words; None: nobody has heard of it."""
+    ended = said.get(ENDED)
+    if ended is None:
+        return None
+    digest = said.get(LEFT, {}).get("digest", "")
+    return Ending(ended["reason"], digest, ended["held"], ended["cancelled"])
+
+
+def words_of(connection: Connection, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return run → phase → body, of those runs of which anything was heard."""
+    names = sorted({f"{schema.OF_RUN}{run}" for run in runs})
+    found: dict[str, dict[str, Any]] = {}
+    for first in range(0, len(names), A_READ):
+        asked = {"subjects": names[first : first + A_READ]}
+        for subject, phase, body in connection.execute(_WORDS, asked):
+            found.setdefault(subject.removeprefix(schema.OF_RUN), {})[phase] = json.loads(body)
+    return found
