@@ -31,7 +31,9 @@ def test_every_reason_is_explained_in_order_of_gravity(anchor):
 ENDS_AS = re.compile(r"\b(?:runs?|jobs?) (?:ends? |fails? )?as `([A-Z][A-Za-z]+)`")
 
 
-@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: str(path.relative_to(DOCS)))
+@pytest.mark.parametrize(
+    "path", sorted(DOCS.rglob("*.md")), ids=lambda path: str(path.relative_to(DOCS))
+)
 def test_a_run_ends_as_something_that_exists(path):
     named = set(ENDS_AS.findall(" ".join(path.read_text(encoding="utf-8").split())))
     assert named <= {reason.value for reason in EndReason}
