@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from e2e.demo.jobs import condition, finished, holds
+from e2e.testbed.addons.kuberay import DEPLOYMENT, NAMESPACE
 from e2e.testbed.build.binaries import cache_root
 from e2e.testbed.build.images import RAY, REPOSITORY
 from e2e.testbed.host.clock import wait_until
@@ -26,6 +27,18 @@ PORT, USER, PASSWORD = 5000, "league", "mare-balticum"
 PRIVATE = f"127.0.0.1:{PORT}/private/ray-sklearn"
 PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
 MOVE_S = LEAST_UNATTENDED_S + CASE_S
+HOLDS_BOTH = """
+import ray, time
+ray.init()
+
+@ray.remote(num_gpus=4, max_retries=0)
+def hold():
+    time.sleep(45)
+
+ray.get([hold.remote(), hold.remote()])
+print('ran')
+"""
+"""Ends badly where one of two machines is lost."""
 LINES = WINDOW_BYTES // 20
 """Of twenty bytes and more: more than one piece of a log."""
 
@@ -50,9 +63,15 @@ def tainted(stage: Stage) -> Told:
         _told_by_member(stage, "tartu", "MachinesUnderstood", "no run tolerates its taint sku")
         stage.submit("tainted", "print('ran')", "EE")
         told = stage.read_until("tainted", _waits, "it to wait")
+        expect("NoSuchAccelerator" in told.text(), f"it waits for something else:\n{told.text()}")
+        seen = stage.law("tartu", "MachinesUnderstood")
+        told.add(f"at tartu, MemberPolicy local: MachinesUnderstood False: {seen['message']}")
+        explained = stage.command("explain", "tainted").splitlines()
+        rows = [line for line in explained if line.split()[:1] == ["tartu"]]
+        expect(rows, "explain does not name tartu")
+        told.add(f"explain: {rows[0]}")
     finally:
         site.kubectl("taint", "node", machine, "sku:NoSchedule-")
-    expect("tartu" in stage.command("explain", "tainted"), "explain does not name tartu")
     return _and_then(told, stage.read_until("tainted", finished, "it to end"), "Succeeded True")
 
 
@@ -69,11 +88,13 @@ def no_such_image(stage: Stage) -> Told:
 
 
 def head_killed(stage: Stage) -> Told:
-    """A head that is killed is no fault of the job: its container begins anew, and the job in it."""
+    """A head that is killed is no fault of the job: its run ends with the words for it, and another one ends well."""
     stage.submit("headless", "import time; print('begun'); time.sleep(45); print('done')", "EE")
     running = stage.read_until("headless", lambda job: holds(job, "Running"), "it to run")
     expect(stage.kill("tartu", "--head"), "no head was there to be killed")
-    return _and_then(running, stage.read_until("headless", finished, "it to end"), "Succeeded True")
+    ended = stage.read_until("headless", finished, "it to end")
+    expect("tried again, 1 times (HeadLost)" in ended.text(), f"no word of it:\n{ended.text()}")
+    return _and_then(running, ended, "Succeeded True")
 
 
 def memory(stage: Stage) -> Told:
@@ -132,12 +153,41 @@ def machine_stopped(stage: Stage) -> Told:
     stage.submit("halted", "import time; time.sleep(45); print('ran')", "LV", "EE", **alone)
     told = stage.read_until("halted", lambda job: holds(job, "Running"), "it to run")
     expect("riga" in told.text(), f"it does not run at riga, the cheaper:\n{told.text()}")
-    with stage.stopped("riga"):
+    with stage.stopped(stage.machine("riga")):
         moved = stage.read_until("halted", finished, "it to end elsewhere", within_s=MOVE_S)
     wait_until(lambda: not stage.league.runs("riga"), what="riga to end its run", timeout_s=CASE_S)
     expect("Running Unknown (NodeUnreachable)" in moved.text(), f"not missed:\n{moved.text()}")
     expect("node tartu" in moved.text(), f"it did not go on at tartu:\n{moved.text()}")
     return _and_then(told, moved, "Succeeded True")
+
+
+def one_machine_of_two(stage: Stage) -> Told:
+    """One machine of a member stops, not the one with the head: the run ends for it, and the next one ends well."""
+    site = stage.league.members["lisbon"]
+    worker = {"count": 2, "cpu": "250m", "memory": "1Gi", "gpus": 4}
+    head = {"cpu": "250m", "memory": "2Gi"}
+    ray = {"version": "2.60.0", "head": head, "workers": worker}
+    stage.submit("halved", HOLDS_BOTH, "PT", ray=ray)
+    told = stage.read_until("halved", lambda job: holds(job, "Running"), "it to run")
+    (run,) = stage.league.runs("lisbon")
+    heads = site.get("pods", "-n", run, "-l", "ray.io/node-type=head")["items"]
+    other = next(m for m in site.machines if m.name not in {p["spec"]["nodeName"] for p in heads})
+    site.kubectl("cordon", other.name)
+    try:
+        # What tells of the run must not stand where it stops.
+        site.kubectl("rollout", "restart", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE)
+        site.kubectl(
+            "rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, "--timeout=180s"
+        )
+        with stage.stopped(other):
+            ended = stage.read_until(
+                "halved", lambda job: bool(job["status"].get("retries")), "it to be counted"
+            )
+    finally:
+        site.kubectl("uncordon", other.name)
+    expect("tried again, 1 times (MachineLost)" in ended.text(), f"not told:\n{ended.text()}")
+    told = _and_then(told, ended, "MachineLost")
+    return _and_then(told, stage.read_until("halved", finished, "it to end"), "Succeeded True")
 
 
 def only_by_proxy(stage: Stage) -> Told:
@@ -166,7 +216,7 @@ TROUBLES = (
     Trouble(
         "The head is killed",
         "The container of the head gets a SIGKILL while the job runs.",
-        "The job is not to blame: it runs again and ends well.",
+        "The job is not to blame: the run ends as `HeadLost`, is counted, and the next one ends well.",
         head_killed,
     ),
     Trouble(
@@ -180,6 +230,13 @@ TROUBLES = (
         "Every process of the machine is stopped while the job runs there; the job may be alone for a minute.",
         "The words say when it may go on elsewhere; there it ends well, and what wakes up finds nothing to go on with.",
         machine_stopped,
+    ),
+    Trouble(
+        "One machine of a member stops",
+        "Lisbon has two machines; every process of the one without the head is stopped while a job computes on both, and goes"
+        " on once the run has ended.",
+        "The run ends as `MachineLost` and is counted; the next one ends well.",
+        one_machine_of_two,
     ),
     Trouble(
         "The only way out is a proxy",

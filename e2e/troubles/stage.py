@@ -44,6 +44,10 @@ class Told:
     lines: list[Line] = field(default_factory=list)
     job: Manifest = field(default_factory=dict)
 
+    def add(self, text: str) -> None:
+        """Write down what stood elsewhere than in the job, when the last line was read."""
+        self.lines.append(Line(self.lines[-1].at_s if self.lines else 0.0, text))
+
     def text(self) -> str:
         """Return all of it."""
         return "\n".join(line.text for line in self.lines)
@@ -142,9 +146,8 @@ class Stage:
         return len(found)
 
     @contextmanager
-    def stopped(self, node: str) -> Iterator[None]:
-        """Stop a member's machine with all that it runs, and let it go on at the end of the block."""
-        machine = self.machine(node)
+    def stopped(self, machine: Machine) -> Iterator[None]:
+        """Stop a machine with all that it runs, and let it go on at the end of the block."""
         held: set[int] = set()
         try:
             while found := machine.processes() - held:  # what was started meanwhile, too

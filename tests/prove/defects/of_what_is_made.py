@@ -154,6 +154,12 @@ RUNS: Mapping[str, Defect] = {
         "return until - time.time()",
         LAUNCHER,
     ),
+    "a launcher that begins the command once more": product(
+        "reconcile/member/ray/launcher.py",
+        "if os.path.exists(begun):",
+        "if False:",
+        LAUNCHER,
+    ),
     "a launcher that lives without its file": product(
         "reconcile/member/ray/launcher.py",
         "        if seen is None:\n            return 0",

@@ -12,7 +12,8 @@ from hansa.grants.reasons import COURSES, Course, MemberReason
 from hansa.model.reasons import Reason
 from hansa.reconcile.member.end_reasons import EndReason
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "reasons.md"
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = DOCS / "reference" / "reasons.md"
 TABLES = {"reasons-hub": Reason, "reasons-member": MemberReason, "reasons-end": EndReason}
 
 
@@ -25,6 +26,24 @@ def rows(anchor):
 @pytest.mark.parametrize("anchor", TABLES)
 def test_every_reason_is_explained_in_order_of_gravity(anchor):
     assert [row[0] for row in rows(anchor)] == [reason.value for reason in TABLES[anchor]]
+
+
+ENDS_AS = re.compile(r"\b(?:runs?|jobs?) (?:ends? |fails? )?as `([A-Z][A-Za-z]+)`")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(DOCS.rglob("*.md")), ids=lambda path: str(path.relative_to(DOCS))
+)
+def test_a_run_ends_as_something_that_exists(path):
+    named = set(ENDS_AS.findall(" ".join(path.read_text(encoding="utf-8").split())))
+    assert named <= {reason.value for reason in EndReason}
+
+
+def test_whoever_uninstalls_is_told_of_every_kind():
+    kinds = {f"{path.stem}.hansa.dev" for path in DOCS.parent.glob("crds/*.yaml")}
+    page = (DOCS / "how-to" / "uninstall.md").read_text(encoding="utf-8")
+    assert {kind for kind in kinds if kind not in page} == set()
+    assert len(kinds) >= 6
 
 
 def test_remedies_are_those_of_the_command_line():

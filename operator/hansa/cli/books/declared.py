@@ -27,7 +27,7 @@ class Declared:
     watts: Mapping[str, int]
     """GPU class → what one GPU draws."""
     memory: Mapping[str, int]
-    """GPU class → bytes of one GPU, where the node has told."""
+    """GPU class → bytes of one GPU, where the node has told its classes; 0: not known."""
 
 
 async def declared(cluster: Cluster) -> list[Declared]:
@@ -55,5 +55,5 @@ def _memory(thing: Manifest) -> dict[str, int]:
     found: dict[str, int] = {}
     for row in (thing.get("status") or {}).get("inventory") or ():
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            found[str(row["gpuClass"])] = units(str(row["memory"]))
+            found[str(row["gpuClass"])] = units(str(row.get("memory", "0")))
     return found

@@ -329,7 +329,7 @@ def _site(name: str, spec: SovereignNodeSpec, status: SovereignNodeStatus) -> Si
                 count=shape.machines,
                 gpus=shape.gpus,
                 gpu_class=shape.gpu_class,
-                gpu_memory_bytes=units(shape.gpu_memory),
+                gpu_memory_bytes=units(shape.gpu_memory or "0"),
                 cpu_millis=millis(shape.cpu),
                 memory_bytes=units(shape.memory),
             )

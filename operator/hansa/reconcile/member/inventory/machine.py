@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from hansa.api.meta import JURISDICTION_LABEL, QUANTITY
+from hansa.api.meta import EXPECTED_GPUS_LABEL, JURISDICTION_LABEL, QUANTITY
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.inventory import requests, taints
@@ -119,8 +119,11 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
 def _nvidia_cards(
     labels: Mapping[str, Any], capacity: Mapping[str, Any], cards: tuple[Cards, ...]
 ) -> int:
-    """Return what discovery counted or, where nothing is cut or shared, what the plugin offers."""
-    counted = count(labels.get(NVIDIA_COUNT_LABEL))
+    """Return what its people expect, else what discovery counted or, where nothing is cut or shared, the plugin offers.
+
+    Discovery counts what is there: of a card that was gone when it looked it knows nothing.
+    """
+    counted = count(labels.get(EXPECTED_GPUS_LABEL)) or count(labels.get(NVIDIA_COUNT_LABEL))
     if counted or any(one.is_slice for one in cards):
         return min(counted, MOST_CARDS)
     return min(count(capacity.get(NVIDIA_CARD)), MOST_CARDS)

@@ -189,7 +189,7 @@ def gpu_inventory(inventory: Inventory) -> tuple[GpuInventory, ...]:
     return tuple(
         GpuInventory(
             gpu_class=name,
-            memory=f"{gpus.memory_bytes >> 20}Mi",
+            memory=_told_memory(gpus),
             total=gpus.lent,
             allocated=min(gpus.held, gpus.lent),
             busy=inventory.busy.get(name),
@@ -203,7 +203,7 @@ def machine_shapes(inventory: Inventory) -> tuple[MachineShape, ...]:
 
     A class has one size of card here too, its smallest: the hub must not count on what would be refused.
     """
-    cards = {name: f"{gpus.memory_bytes >> 20}Mi" for name, gpus in inventory.stock.items()}
+    cards = {name: _told_memory(gpus) for name, gpus in inventory.stock.items()}
     shapes = Counter[tuple[str, int, str, str]]()
     for machine in inventory.machines:
         shapes.update(_parts(machine))
@@ -212,7 +212,7 @@ def machine_shapes(inventory: Inventory) -> tuple[MachineShape, ...]:
             machines=count,
             gpu_class=name,
             gpus=gpus,
-            gpu_memory=cards[name] if gpus else "0",
+            gpu_memory=cards[name] if gpus else None,
             cpu=cpu,
             memory=memory,
         )
@@ -220,6 +220,11 @@ def machine_shapes(inventory: Inventory) -> tuple[MachineShape, ...]:
             shapes.items(), key=lambda row: (-row[1], row[0])
         )[:MAX_SHAPES]
     )
+
+
+def _told_memory(gpus: GpuStock) -> str | None:
+    """Return the memory of one GPU as it is written; None: unknown is not zero."""
+    return f"{gpus.memory_bytes >> 20}Mi" if gpus.memory_bytes else None
 
 
 def _parts(machine: Machine) -> Counter[tuple[str, int, str, str]]:

@@ -3,7 +3,8 @@
 KubeRay hands an entrypoint through two shells. So the entrypoint is this constant program, and the
 user's arguments travel as JSON in a file: nothing a user wrote is ever read by a shell.
 
-It ends the command, and Ray with it, when nobody has said for too long that the run may go on
+It begins the command once in a pod's life, on the disk that outlives its containers: whether another beginning is worth
+it, ``spec.retry`` says. It ends the command, and Ray with it, when nobody has said for too long that the run may go on
 (``alive``): by the wall clock, and by one that runs since the file was last seen to change.
 """
 
@@ -21,6 +22,11 @@ RESULT_PATH = "/tmp/hansa/result.json"  # noqa: S108  # a path inside the job's 
 MARK = "hansa-result:"
 STALE_CODE = 75
 """EX_TEMPFAIL: it is not the command that failed."""
+ANEW_CODE, ANEW = (
+    76,
+    "hansa: the head ended and began anew under the command, which one run begins once",
+)
+"""What is said where Ray's submitter hands the job to a head that has forgotten it."""
 LOOK_S, GRACE_S = 3, 5
 """Seconds between looks at the file, and from the command's SIGTERM to its SIGKILL."""
 ENTRYPOINT = f"python3 {FOLDER}/launch.py"
@@ -80,6 +86,12 @@ with open("{FOLDER}/argv.json", encoding="utf-8") as file:
     argv = json.load(file)
 path = os.environ["HANSA_RESULT"]
 os.makedirs(os.path.dirname(path), exist_ok=True)
+begun = os.path.join(os.path.dirname(path), "begun")
+if os.path.exists(begun):
+    tell(b"")
+    print("{ANEW}", flush=True)
+    sys.exit({ANEW_CODE})
+open(begun, "w", encoding="ascii").close()
 if seconds_left() <= 0:
     give_up()
 try:

@@ -12,12 +12,13 @@ from typing import Any
 
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
-from hansa.reconcile.member.ray.launcher import STALE_CODE
+from hansa.reconcile.member.ray.launcher import ANEW, ANEW_CODE, STALE_CODE
 from hansa.reconcile.member.workload import WorkloadView
 
 COMMAND_FAILED = "Job entrypoint command failed with exit code "
 GAVE_UP = f"{COMMAND_FAILED}{STALE_CODE},"
 """Ray's words about the launcher's end."""
+BEGAN_ANEW = f"{COMMAND_FAILED}{ANEW_CODE},"
 NOT_INSTALLED = "runtime_env setup failed: "
 """Ray's words where pip failed; a job without a lock has nothing to set up."""
 _KILLED = re.compile(re.escape(COMMAND_FAILED) + r"(137|-9)\b")
@@ -89,6 +90,8 @@ def _end(status: Mapping[str, Any], message: str, *, was_up: bool) -> EndReason 
 
 def _failed(message: str) -> EndReason:
     """Return why Ray says that a job has failed: by its command, or by something else."""
+    if message.startswith(BEGAN_ANEW) and ANEW in message:
+        return EndReason.HEAD_LOST
     if message.startswith(COMMAND_FAILED):
         killed = _KILLED.match(message) or _TOLD_LOW.search(message)
         return EndReason.OUT_OF_MEMORY if killed else EndReason.APP_FAILED

@@ -207,6 +207,19 @@ SHOULD_SHOW = {
         None,
         0,
     ),
+    "one gone before discovery looked": (
+        {"hansa.dev/expected-gpus": "8", "nvidia.com/gpu.count": "7"},
+        {"nvidia.com/gpu": "7"},
+        None,
+        8,
+    ),
+    "none left, and still expected": ({"hansa.dev/expected-gpus": "8"}, {}, None, 8),
+    "expected is nonsense": (
+        {"hansa.dev/expected-gpus": "all", "nvidia.com/gpu.count": "7"},
+        {"nvidia.com/gpu": "7"},
+        None,
+        7,
+    ),
     "nonsense": ({"nvidia.com/gpu.count": "many"}, {"cpu": "4"}, None, 0),
     "none": ({}, {}, None, 0),
 }

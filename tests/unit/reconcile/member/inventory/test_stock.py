@@ -92,7 +92,7 @@ def test_full_disks_matter_when_no_machine_is_left():
 def test_a_machine_without_gpus_is_a_shape_too():
     plain = node(gpus="0")
     [shape] = machine_shapes(stock_of(plain))
-    assert (shape.gpu_class, shape.gpus, shape.gpu_memory) == ("", 0, "0")
+    assert (shape.gpu_class, shape.gpus, shape.gpu_memory) == ("", 0, None)
     assert stock_of(plain).stock == {}
 
 
@@ -102,6 +102,13 @@ def test_a_class_of_mixed_cards_is_as_small_as_its_smallest():
 
     assert {shape.gpu_memory for shape in machine_shapes(mixed)} == {"12282Mi"}
     assert {row.memory for row in gpu_inventory(mixed)} == {"12282Mi"}
+
+
+def test_memory_that_is_not_known_is_not_told_as_none():
+    bare = node(labels={"nvidia.com/gpu.memory": "-"})
+    [row], [shape] = gpu_inventory(stock_of(bare)), machine_shapes(stock_of(bare))
+    assert (row.total, shape.gpus) == (4, 4)
+    assert (row.memory, shape.gpu_memory) == (None, None)
 
 
 def test_garbage_is_absent():

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from hansa.reconcile.member.contracts import alive
+from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.ray import launcher
+from hansa.reconcile.member.ray.rayjob_view import COMMAND_FAILED, read_rayjob
 from hansa.reconcile.member.workload import Output
 
 DAY_S = 86_400
@@ -75,6 +77,18 @@ def test_the_launcher_runs_the_command_and_marks_its_result(case, tmp_path):
     done = launch(tmp_path, [sys.executable, "-c", code])
     assert done.returncode == status
     assert launcher.read_output(done.stdout).result == result
+
+
+def test_a_head_that_began_anew_begins_the_command_no_second_time(tmp_path):
+    argv = [sys.executable, "-c", f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"]
+    assert launch(tmp_path, argv).returncode == 0
+    again = launch(tmp_path, argv)
+    assert (again.returncode, (tmp_path / "ran").read_text()) == (launcher.ANEW_CODE, "x")
+    message = f"{COMMAND_FAILED}{again.returncode}, last available logs:\n{again.stdout}"
+    ended = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "message": message}
+    assert read_rayjob({"metadata": {}, "status": ended}).end is EndReason.HEAD_LOST
+    ended["message"] = f"{COMMAND_FAILED}{again.returncode}, last available logs:\nits own"
+    assert read_rayjob({"metadata": {}, "status": ended}).end is EndReason.APP_FAILED
 
 
 def test_the_launcher_says_what_it_cannot_start(tmp_path):
