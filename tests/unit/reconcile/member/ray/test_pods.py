@@ -94,3 +94,15 @@ def test_custom_resources_pass_a_shell_unharmed():
     said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
 
     assert json.loads(said) == {"ssd": 2, "Nv.link-4": 1}
+
+
+@pytest.mark.parametrize("role", ["head", "worker", "submitter"])
+def test_every_pod_prefers_machines_that_no_run_of_the_job_died_on(role):
+    wish = "preferredDuringSchedulingIgnoredDuringExecution"
+    assert wish not in pods()[role]["spec"]["affinity"]["nodeAffinity"]
+    [only] = pods(request(left=("m1", "m2")))[role]["spec"]["affinity"]["nodeAffinity"][wish]
+    assert only["preference"] == {
+        "matchFields": [
+            {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in ("m1", "m2")
+        ]
+    }
