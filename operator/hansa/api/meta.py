@@ -34,8 +34,6 @@ EPOCH_LABEL = f"{GROUP}/epoch"
 NODE_LABEL = f"{GROUP}/node"
 JURISDICTION_LABEL = f"{GROUP}/jurisdiction"
 """On a member's machines (Kubernetes Nodes): where the machine stands, as ISO 3166-1 or -2."""
-EXPECTED_GPUS_LABEL = f"{GROUP}/expected-gpus"
-"""On a machine: how many of NVIDIA's cards were built into it, whatever it shows of them."""
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 LOG_REQUEST_ANNOTATION = f"{GROUP}/follow-log"
 """On a job, and copied to its grant: that somebody follows the log (``model.log_request``)."""
@@ -318,9 +316,7 @@ class GpuInventory(Model):
     """How many GPUs of a class a node has."""
 
     gpu_class: GpuClass = Field(description="GPU class.")
-    memory: Quantity | None = Field(
-        default=None, description="Memory of one GPU; absent where it is not known."
-    )
+    memory: Quantity | None = Field(default=None, description="Of one GPU; absent: not known.")
     total: int = Field(ge=0, le=1_000_000, description="GPUs that exist and are lent.")
     allocated: int = Field(default=0, ge=0, le=1_000_000, description="GPUs held by jobs now.")
     busy: int | None = Field(
@@ -340,9 +336,6 @@ class MachineShape(Model):
         default="", description="GPU class in each; empty when the machine has none."
     )
     gpus: int = Field(default=0, ge=0, le=64, description="GPUs in each.")
-    gpu_memory: Quantity | None = Field(
-        default=None,
-        description="Memory of one GPU; absent where it is not known, or there is none.",
-    )
+    gpu_memory: Quantity | None = Field(default=None, description="Of one GPU; absent: not known.")
     cpu: Quantity = Field(description="Allocatable CPU of each.")
     memory: Quantity = Field(description="Allocatable memory of each.")

@@ -325,18 +325,6 @@ PODS: Mapping[str, PodEscape] = {
         [{"weight": 1, "preference": {"matchExpressions": [{"key": "x", "operator": "Exists"}]}}],
         "pod-affinity",
     ),
-    "a preference for one machine": (
-        (*AFFINITY, "nodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution"),
-        [
-            {
-                "weight": 1,
-                "preference": {
-                    "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["m1"]}]
-                },
-            }
-        ],
-        "pod-affinity",
-    ),
     "tolerate all": ((*SPEC, "tolerations"), [{"operator": "Exists"}], "pod-tolerations"),
     "the control plane's taint": (
         (*SPEC, "tolerations"),

@@ -76,4 +76,16 @@ BY_CARDS: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {
         {"memory": "1Gi", "nvidia.com/gpu": "1", "nvidia.com/gpu.shared2": "1"},
         "container-resources",
     ),
+    "a preference for one machine": (
+        (*SPEC, "affinity", "nodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution"),
+        [
+            {
+                "weight": 1,
+                "preference": {
+                    "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["m1"]}]
+                },
+            }
+        ],
+        "pod-affinity",
+    ),
 }

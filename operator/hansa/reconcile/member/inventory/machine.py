@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from hansa.api.meta import EXPECTED_GPUS_LABEL, JURISDICTION_LABEL, QUANTITY
+from hansa.api.meta import GROUP, JURISDICTION_LABEL, QUANTITY
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
 from hansa.reconcile.member.inventory import requests, taints
@@ -17,6 +17,8 @@ from hansa.reconcile.member.inventory.cards import MOST_CARDS, Cards, count, rea
 from hansa.reconcile.member.inventory.taints import Toleration
 
 NVIDIA_CARD, NVIDIA_COUNT_LABEL = "nvidia.com/gpu", "nvidia.com/gpu.count"
+EXPECTED_GPUS_LABEL = f"{GROUP}/expected-gpus"
+"""How many of NVIDIA's cards were built into a machine, whatever it shows of them."""
 ARCHITECTURE_LABEL, SYSTEM_LABEL = "kubernetes.io/arch", "kubernetes.io/os"
 VIRTUAL = frozenset(
     {

@@ -129,3 +129,15 @@ def test_no_pod_goes_where_the_inventory_sees_no_machine_of_ours(role, labels, i
     node = {"metadata": {"name": "m1", "labels": HOME | labels}, "status": ready}
     assert read_machine(node).usable is is_right
     assert all(chooses(e, HOME | labels) for e in term["matchExpressions"]) is is_right
+
+
+@pytest.mark.parametrize("role", ["head", "worker", "submitter"])
+def test_every_pod_prefers_machines_that_no_run_of_the_job_died_on(role):
+    wish = "preferredDuringSchedulingIgnoredDuringExecution"
+    assert wish not in pods()[role]["spec"]["affinity"]["nodeAffinity"]
+    [only] = pods(request(left=("m1", "m2")))[role]["spec"]["affinity"]["nodeAffinity"][wish]
+    assert only["preference"] == {
+        "matchFields": [
+            {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in ("m1", "m2")
+        ]
+    }

@@ -130,18 +130,6 @@ def test_every_pod_stays_in_its_jurisdiction(role):
     assert bool(cards) is (role == "worker")
 
 
-@pytest.mark.parametrize("role", ["head", "worker", "submitter"])
-def test_every_pod_prefers_machines_that_no_run_of_the_job_died_on(role):
-    wish = "preferredDuringSchedulingIgnoredDuringExecution"
-    assert wish not in pods()[role]["spec"]["affinity"]["nodeAffinity"]
-    [only] = pods(request(left=("m1", "m2")))[role]["spec"]["affinity"]["nodeAffinity"][wish]
-    assert only["preference"] == {
-        "matchFields": [
-            {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in ("m1", "m2")
-        ]
-    }
-
-
 def test_only_workers_have_gpus():
     made = pods()
     limits = {r: p["spec"]["containers"][0]["resources"]["limits"] for r, p in made.items()}
