@@ -10,7 +10,7 @@ from hansa.accounting import amounts
 from hansa.accounting.books import Books, disorders
 from hansa.accounting.postings import owner_in_words
 from hansa.cli.books.database import check_known, with_books
-from hansa.cli.display import show_table
+from hansa.cli.display import Section, show, with_output
 from hansa.errors import Terminal
 from hansa.ledger.store.reader import LedgerReader
 
@@ -19,8 +19,9 @@ ACCOUNTS, DUE = ("INSTITUTION", "ACCOUNT", "BALANCE"), ("DEBTOR", "CREDITOR", "D
 
 @click.command
 @click.argument("institution", default="")
+@with_output
 @with_books
-def balance(institution: str, books: LedgerReader) -> None:
+def balance(institution: str, output: str, books: LedgerReader) -> None:
     """Show the accounts of INSTITUTION, or of all; and who owes whom how much now.
 
     What is owed stands below zero. Fails where the books do not balance.
@@ -28,8 +29,8 @@ def balance(institution: str, books: LedgerReader) -> None:
     if institution:
         check_known(books, institution)
     found = books.books()
-    show_table("Accounts", ACCOUNTS, account_rows(found, institution))
-    show_table("Due now", DUE, due_rows(found, institution))
+    accounts = Section("Accounts", ACCOUNTS, [*account_rows(found, institution)])
+    show([accounts, Section("Due now", DUE, [*due_rows(found, institution)])], output)
     wrong = disorders(found)
     if wrong:
         raise Terminal(f"the books are not in order: {'; '.join(wrong[:5])}")

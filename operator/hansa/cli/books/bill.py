@@ -12,7 +12,7 @@ from hansa.accounting.exports.tables import fixed, moment
 from hansa.accounting.postings import Event
 from hansa.accounting.statement import JOULES_PER_KWH, Correction
 from hansa.cli.books.database import with_books
-from hansa.cli.display import say, show_table
+from hansa.cli.display import Section, show, with_output
 from hansa.errors import Terminal
 from hansa.ledger.store.reader import LedgerReader, Line
 
@@ -28,8 +28,9 @@ _STATES = {
 
 @click.command
 @click.argument("job")
+@with_output
 @with_books
-def bill(job: str, books: LedgerReader) -> None:
+def bill(job: str, output: str, books: LedgerReader) -> None:
     """Show what JOB was charged. JOB is NAMESPACE/NAME, or a uid.
 
     Amounts are rounded once a receipt, half to even, to a millionth; totals are sums of receipts.
@@ -37,9 +38,9 @@ def bill(job: str, books: LedgerReader) -> None:
     lines, corrections = books.lines(job), books.corrections(job=job)
     if not lines:
         raise Terminal(f"the books have no receipt of {job}; write NAMESPACE/NAME or its uid")
-    show_table(f"Receipts of {lines[0].usage.job}", COLUMNS, map(_cells, lines))
-    for text in totals(lines, corrections):
-        say(text)
+    whose = Section("Job", lines=[lines[0].usage.job])
+    receipts = Section("Receipts", COLUMNS, [*map(_cells, lines)])
+    show([whose, receipts, Section("Totals", lines=[*totals(lines, corrections)])], output)
 
 
 def totals(lines: Sequence[Line], corrections: Sequence[Correction]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from hansa.api.aijob import AIJobSpec
 from hansa.api.texts import first_fault
 from hansa.cli.access import Access, with_access
 from hansa.cli.books.declared import Declared, declared
-from hansa.cli.display import show_table
+from hansa.cli.display import Section, show, with_output
 from hansa.cli.documents import read_one
 from hansa.errors import Terminal
 from hansa.grants.capacity import cpu_millis_of
@@ -41,12 +41,14 @@ UNKNOWN = "not declared"
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The job's manifest.",
 )
+@with_output
 @with_access
-def quote(filename: Path, access: Access) -> None:
+def quote(filename: Path, output: str, access: Access) -> None:
     """Show what the job in FILENAME will cost at most, at each node, were it to begin now."""
     spec = read_job(filename.read_bytes())
     nodes = access.ask(declared)
-    show_table("Quotes, the cheapest first", COLUMNS, rows(spec, nodes, SystemClock().now()))
+    found = [*rows(spec, nodes, SystemClock().now())]
+    show([Section("Quotes, the cheapest first", COLUMNS, found)], output)
 
 
 def read_job(text: str | bytes) -> AIJobSpec:

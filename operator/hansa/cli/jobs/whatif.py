@@ -12,7 +12,7 @@ from hansa.adapters.kube.client import KubeCluster
 from hansa.api.kinds import AIJOB
 from hansa.api.meta import API_VERSION
 from hansa.cli.access import Access, with_access
-from hansa.cli.display import say, show_table
+from hansa.cli.display import Section, show, with_output
 from hansa.cli.documents import read_file
 from hansa.cli.jobs.explain import COLUMNS, node_lines
 from hansa.cli.league.snapshot import Observed, observe
@@ -76,11 +76,13 @@ class Changes:
 )
 @click.option("--price", "prices", multiple=True, help="NODE=CLASS=AMOUNT, a GPU-hour.")
 @click.option("-n", "--namespace", default="", help="Namespace of jobs that name none.")
+@with_output
 @with_access
 def what_if(
     filenames: tuple[str, ...],
     prices: tuple[str, ...],
     namespace: str,
+    output: str,
     access: Access,
     **gone: tuple[str, ...],
 ) -> None:
@@ -97,13 +99,15 @@ def what_if(
     now = observed.snapshot()
     fresh = new_jobs(observed, now, added, namespace=space)
     then = change(with_jobs(now, fresh), changes)
-    for line in unknown(observed):
-        say(line)
     difference = compare(now, then)
-    say(summary(difference))
-    show_table("What would change", ("JOB", "NOW", "THEN"), differences(now, then, difference))
-    for job in fresh:
-        _explain(then, job, difference.after)
+    changed = [*differences(now, then, difference)]
+    made = [
+        Section("Unknown", lines=[*unknown(observed)]),
+        Section("Summary", lines=[summary(difference)]),
+        Section("What would change", ("JOB", "NOW", "THEN"), changed),
+    ]
+    told = (section for job in fresh for section in _explained(then, job, difference.after))
+    show([*made, *told], output)
 
 
 async def _read(cluster: KubeCluster, namespace: str) -> tuple[Observed, str]:
@@ -240,10 +244,10 @@ def outcomes(snapshot: Snapshot, plan: Plan) -> dict[str, str]:
     return found
 
 
-def _explain(snapshot: Snapshot, job: Job, plan: Plan) -> None:
+def _explained(snapshot: Snapshot, job: Job, plan: Plan) -> Iterator[Section]:
     story = explain_job(snapshot, job.uid, plan)
     if story is None:
         return
-    say(f"{job.name}: {story.sentence}")
-    lines = node_lines(story.verdicts)
-    show_table(f"{job.name}, node by node", COLUMNS, (line.cells for line in lines))
+    yield Section(job.name, lines=[f"{job.name}: {story.sentence}"])
+    cells = [line.cells for line in node_lines(story.verdicts)]
+    yield Section(f"{job.name}, node by node", COLUMNS, cells)
