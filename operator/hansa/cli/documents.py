@@ -44,7 +44,10 @@ class _Strict(yaml.SafeLoader):
 
 def read_documents(text: str | bytes | IO[str]) -> list[Any]:
     """Return the objects of a manifest, those of a List each; raises ``yaml.YAMLError`` or ``ValueError``."""
-    return [*_unpacked(yaml.load_all(text, Loader=_Strict))]  # a SafeLoader
+    try:
+        return [*_unpacked(yaml.load_all(text, Loader=_Strict))]  # a SafeLoader
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def read_file(name: str) -> list[Any]:

@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from hansa.cli.books.quote import read_job
-from hansa.cli.documents import read_documents, read_one
+from hansa.cli.documents import read_documents, read_file, read_one
 from hansa.cli.jobs import submit, whatif
 from hansa.cli.main import cli
 from hansa.errors import Terminal
@@ -94,3 +94,18 @@ def test_several_objects_where_one_is_wanted_are_told(tmp_path):
     options = ["--pool", "gpu", "--location", "EE", "--legal-control", "EU"]
     done = CliRunner().invoke(cli, ["convert", path, *options])
     assert "no RayJob" in str(done.exception)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "a: " + "{b: " * 5000, "- " * 5000])
+def test_what_is_nested_without_end_is_told(tmp_path, text):
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    with pytest.raises(Terminal, match="nested too deeply"):
+        read_file(str(path))
+    with pytest.raises(Terminal, match="nested too deeply"):
+        read_job(text)
+
+
+def test_a_job_without_a_spec_is_told_in_words():
+    with pytest.raises(Terminal, match=r"no AIJob: it has no spec"):
+        read_job("kind: AIJob")

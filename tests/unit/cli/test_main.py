@@ -42,6 +42,24 @@ def test_every_command_has_its_name_and_a_page(name, row):
     assert run(name, "--help").exit_code == 0
 
 
+NO_DOCUMENT = {
+    **dict.fromkeys(("cancel", "join", "accept", "keygen"), "it acts"),
+    **dict.fromkeys(("bundle", "lab", "release", "release-result", "settle"), "it acts"),
+    **dict.fromkeys(("hub", "ledger", "member", "guard", "exporter"), "it is a process"),
+    **dict.fromkeys(("convert", "sign"), "it prints a manifest"),
+    "logs": "it prints a text that is not its own",
+    "hub-key": "it prints one word",
+    "statement": "it has formats of its own (--format)",
+    "verify": "it is told by the exit code",
+}
+
+
+@pytest.mark.parametrize("name", sorted({*entry.COMMANDS} - NO_DOCUMENT.keys()))
+def test_what_a_command_shows_programs_can_read(name):
+    (option,) = [one for one in load(entry.COMMANDS[name][0]).params if "-o" in one.opts]
+    assert {"json", "yaml"} < {*option.type.choices}
+
+
 def test_an_unknown_command_is_a_usage_error():
     result = run("explode")
     assert result.exit_code == 2

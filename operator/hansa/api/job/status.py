@@ -84,8 +84,8 @@ class Preempted(Model):
 class StartEstimate(Model):
     """When the job is expected to start."""
 
-    p50: Timestamp = Field(description="Even odds to have started by then.")
-    p90: Timestamp = Field(description="Nine in ten odds to have started by then.")
+    p50: Timestamp = Field(description="One time in two it has started by then.")
+    p90: Timestamp = Field(description="Nine times in ten it has started by then.")
 
 
 class Usage(Model):

@@ -55,10 +55,12 @@ def read_job(text: str | bytes) -> AIJobSpec:
     """Return the spec of the job in a manifest; raises ``Terminal`` naming the field that is wrong."""
     try:
         found: Any = read_one(text)
+        if not isinstance(found, dict) or "spec" not in found:
+            raise ValueError("it has no spec")  # noqa: TRY301  # told as the others are
         return AIJobSpec.model_validate(found["spec"])
     except ValidationError as error:
         raise Terminal(f"the job is not valid: spec.{first_fault(error)}") from None
-    except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise Terminal(f"the file holds no AIJob: {error}") from None
 
 
