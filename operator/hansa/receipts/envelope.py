@@ -6,7 +6,6 @@ two statements for one place in a chain are two digests under one key, which any
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
@@ -217,15 +216,16 @@ def _digest(data: bytes) -> str:
 
 
 def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 def _bytes(text: str) -> bytes:
     """Decode base64; raises ``ValueError`` for any spelling but the one there is of these bytes."""
     try:
-        found = base64.b64decode(text, validate=True)
+        found = binascii.a2b_base64(text)
     except binascii.Error as error:
         raise ValueError(f"no base64: {error}") from error
+    # What it passed over is missing here: no need to look through the text beforehand.
     if _b64(found) != text:
         raise ValueError("base64 in another spelling than its own")
     return found

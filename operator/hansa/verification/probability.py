@@ -74,15 +74,3 @@ def threshold(stake: Stake, sampling: Sampling) -> int:
     if above >= below:
         return SPACE
     return max(least, -(-above * SPACE // below))
-
-
-def is_deterred(stake: Stake, sampling: Sampling) -> bool:
-    """Tell whether faking the run loses money at the probability it gets.
-
-    False where even a certain audit is no deterrent: pay below ``cost / detection`` and nothing else at risk. Such a
-    node needs a bond before it works for pay.
-    """
-    at_risk = stake.unsettled + stake.bond + stake.payment
-    return stake.cost == 0 or threshold(stake, sampling) * sampling.detection * at_risk > (
-        stake.cost * SPACE
-    )

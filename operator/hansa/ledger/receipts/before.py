@@ -1,4 +1,4 @@
-"""What stands on disk beside one window of a node's receipts: read once for all of them, in one consistent view.
+"""What stands on disk beside windows of nodes' receipts: read once for all of them, in one consistent view.
 
 Statements are made once and take parameters. Rows of runs are asked for by run alone, for an index has them by run; by
 node as well, SQLite walks through the node's whole chain.
@@ -60,6 +60,20 @@ _MEETING = (
 )
 
 
+class _Covered(NamedTuple):
+    """What one node's receipts of a run on disk come to, in the order of ``_RUNS``."""
+
+    run: str
+    last: int
+    """Place in the chain of the newest."""
+    base: int
+    """The same of the newest that is sound, or of the first where none is."""
+    part: int
+    until_s: int
+    is_over: int
+    node_key: str
+
+
 class Use(NamedTuple):
     """A time of one GPU, in a receipt on disk that begins and ends so."""
 
@@ -99,27 +113,57 @@ def grants_of(connection: Connection, runs: Iterable[str]) -> dict[tuple[str, st
     return found
 
 
+def before_windows(
+    connection: Connection, windows: Mapping[str, Sequence[WorkReceipt]]
+) -> dict[str, Before]:
+    """Return by node's key what the ledger knew when it was shown windows.
+
+    ``windows``: node's key → all that its window shows, in any order. The connection is used as long as receipts are
+    held against what this returns.
+    """
+    mine = {
+        key: [one for one in receipts if one.work.node_key == key]
+        for key, receipts in windows.items()
+    }
+    runs = sorted({one.run for receipts in mine.values() for one in receipts})
+    grants, covered = grants_of(connection, runs), _covered(connection, runs)
+    return {
+        key: Before(connection, key, receipts, grants, covered.get(key, ()))
+        for key, receipts in mine.items()
+    }
+
+
+def _covered(connection: Connection, runs: Sequence[str]) -> dict[str, list[_Covered]]:
+    """Return by node's key what its receipts of runs have covered."""
+    found: dict[str, list[_Covered]] = {}
+    for first in range(0, len(runs), A_READ):
+        for row in connection.execute(_RUNS, {"runs": runs[first : first + A_READ]}):
+            one = _Covered(*row)
+            found.setdefault(one.node_key, []).append(one)
+    return found
+
+
 class Before:
     """What the ledger knew of a node when it was shown a window."""
 
     def __init__(
-        self, connection: Connection, node_key: str, receipts: Sequence[WorkReceipt]
+        self,
+        connection: Connection,
+        node_key: str,
+        receipts: Sequence[WorkReceipt],
+        grants: Mapping[tuple[str, str], Granted],
+        covered: Sequence[_Covered],
     ) -> None:
-        """Read it; ``receipts``: all that the window shows of the node, in any order.
-
-        The connection is used as long as receipts are held against this.
-        """
+        """Read it; see ``before_windows``. ``receipts``: the node's own; ``covered``: by those of their runs."""
         self._connection, self._node_key = connection, node_key
-        mine = [one for one in receipts if one.work.node_key == node_key]
-        runs = sorted({one.run for one in mine})
         self.head = head_of(connection, node_key)
-        self._digests = self._digests_at(one.sequence for one in mine)
-        self._grants = grants_of(connection, runs)
-        self._told = words_of(connection, (one.run for one in mine if one.last))
-        self._runs = self._so_far(runs)
-        nodes = {one.work.node for one in mine if one.work.gpus}
+        self._digests = self._digests_at(one.sequence for one in receipts)
+        self._grants = grants
+        self._told = words_of(connection, (one.run for one in receipts if one.last))
+        self._runs = self._so_far(covered)
+        nodes = {one.work.node for one in receipts if one.work.gpus}
         self._stocks = {node: stock_of(connection, node) for node in nodes}
-        held = [one for one in mine if one.held or self._stocks.get(one.work.node)]
+        held = [one for one in receipts if one.held or self._stocks.get(one.work.node)]
         self._uses, self._spans, self._crowded = self._meeting(held)
 
     def granted(self, run: str, node_key: str) -> Granted | None:
@@ -182,26 +226,24 @@ class Before:
         asked = {"node_key": self._node_key, "sequences": places}
         return {place: digest for place, digest in self._connection.execute(_DIGESTS, asked)}  # noqa: C416  # rows
 
-    def _so_far(self, runs: Sequence[str]) -> dict[str, RunSoFar]:
+    def _so_far(self, covered: Sequence[_Covered]) -> dict[str, RunSoFar]:
         """Return what receipts of runs have covered, the disputed ones too: see ``chain.follow``."""
-        if not runs:
+        if not covered:
             return {}
-        rows = self._connection.execute(_RUNS, {"runs": runs}).all()
-        mine = [row for row in rows if row[-1] == self._node_key]
-        places = sorted({place for row in mine for place in row[1:3]})
+        places = sorted({place for one in covered for place in (one.last, one.base)})
         asked = {"node_key": self._node_key, "sequences": places}
         receipts = {
             place: receipt_in(envelope, digest)
             for place, digest, envelope in self._connection.execute(_ENVELOPES, asked)
         }
         return {
-            run: RunSoFar(
-                receipts[base].work,
-                part,
-                until_s,
-                receipts[base].last or receipts[last].last or bool(over),
+            one.run: RunSoFar(
+                receipts[one.base].work,
+                one.part,
+                one.until_s,
+                receipts[one.base].last or receipts[one.last].last or bool(one.is_over),
             )
-            for run, last, base, part, until_s, over, _ in mine
+            for one in covered
         }
 
     def _meeting(

@@ -7,7 +7,7 @@ again after a crash, since the books know each receipt by its digest.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,7 +16,13 @@ from sqlalchemy import Engine, RowMapping, bindparam, exists, func, select, tupl
 
 from hansa.api.sovereignnode import ReceiptEnvelope
 from hansa.errors import Terminal
-from hansa.ledger.receipts.before import Before, grants_of, head_of, receipt_in
+from hansa.ledger.receipts.before import (
+    Before,
+    before_windows,
+    grants_of,
+    head_of,
+    receipt_in,
+)
 from hansa.ledger.receipts.endings import Heard, words_of
 from hansa.ledger.receipts.grants import Granted, granted_from
 from hansa.ledger.store import schema
@@ -135,10 +141,10 @@ class Evidence:
             return {key: head_of(connection, key) for key in node_keys}
 
     @contextmanager
-    def before(self, node_key: str, receipts: Sequence[WorkReceipt]) -> Iterator[Before]:
-        """Yield what receipts that a node shows are held against."""
+    def before(self, windows: Mapping[str, Sequence[WorkReceipt]]) -> Iterator[dict[str, Before]]:
+        """Yield by node's key what receipts that it shows are held against."""
         with reading(self._engine) as connection:
-            yield Before(connection, node_key, receipts)
+            yield before_windows(connection, windows)
 
     def add(self, taken: Sequence[Taken], recorded_ms: int) -> None:
         """Keep receipts in one transaction, and as differences of the books what is disputed."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,11 +26,7 @@ DIFFERS = "Differs"
 class Bench:
     """What receipts are judged by."""
 
-    keys: Keys
-    """The node's pinned key, and the hub's."""
     signer: Signer
-    before: Callable[[Sequence[WorkReceipt]], AbstractContextManager[Before]]
-    """Reads what stands on disk beside the receipts of a window."""
     moment: Moment
 
 
@@ -52,23 +47,37 @@ class Verdict:
         return Problem.NEVER_GRANTED.value in faults
 
 
-def judge(outbox: Iterable[object], bench: Bench) -> Verdict:
-    """Take receipts from the first new one on, up to one that has no place in the chain."""
-    opened, objection = _opened(outbox, bench.keys)
-    with bench.before([one.receipt for one in opened]) as before:
-        verdict = _in_order(opened, before, bench)
-    return verdict if verdict.objection else replace(verdict, objection=objection)
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a node shows, opened: its receipts up to one that cannot be, and why it cannot."""
+
+    opened: tuple[Opened, ...]
+    objection: Objection | None = None
+
+    @property
+    def receipts(self) -> list[WorkReceipt]:
+        """What it says."""
+        return [one.receipt for one in self.opened]
 
 
-def _opened(outbox: Iterable[object], keys: Keys) -> tuple[list[Opened], Objection | None]:
-    """Return the receipts up to one that cannot be opened, and why it cannot."""
+def open_window(outbox: Iterable[object], keys: Keys) -> Window:
+    """Open what a node shows. ``keys``: its pinned key, and the hub's."""
     found: list[Opened] = []
     for shown in outbox:
         opened = unseal(shown, keys)
         if isinstance(opened, Objection):
-            return found, opened
+            return Window(tuple(found), opened)
         found.append(opened)
-    return found, None
+    return Window(tuple(found))
+
+
+def judge(window: Window, before: Before, bench: Bench) -> Verdict:
+    """Take receipts from the first new one on, up to one that has no place in the chain.
+
+    ``before``: what stands on disk beside the receipts of the window.
+    """
+    verdict = _in_order(window.opened, before, bench)
+    return verdict if verdict.objection else replace(verdict, objection=window.objection)
 
 
 def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict:

@@ -6,9 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from hansa.accounting import amounts
@@ -20,7 +18,7 @@ from hansa.ledger.lookback import Lookback
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.receipts.hub_view import HubView
-from hansa.ledger.receipts.judge import Bench, Verdict, judge, outbox_of
+from hansa.ledger.receipts.judge import Bench, Verdict, judge, open_window, outbox_of
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.ledger.receipts.witnesses import Witnesses
 from hansa.model.times import rfc3339
@@ -32,7 +30,7 @@ from hansa.receipts.work_receipt import WorkReceipt
 log = logging.getLogger(__name__)
 AGAIN_AT_ONCE = 50
 """Refused receipts that are looked at again in one pass: a price may have been put right."""
-A_BATCH = 16
+A_BATCH = 32
 """Nodes whose windows are kept in one transaction."""
 _FIRST = (0, "")
 
@@ -138,19 +136,27 @@ class NodeReceipts:
             if window.said != head.digest and (window.said or head.sequence):
                 await self._acknowledge(window, head)
 
-    def _judge_all(self, windows: Iterable[_Window]) -> dict[_Window, Verdict]:
-        """Judge each by itself; one that cannot be judged holds up no other."""
-        found = {}
-        for window in windows:
-            with _alone(window):
-                found[window] = self._judge(window)
-        return found
+    def _judge_all(self, windows: Sequence[_Window]) -> dict[_Window, Verdict]:
+        """Judge windows by one read of what they are held against; what that refuses is tried node by node."""
+        try:
+            return self._judge(windows)
+        except Retryable:
+            raise
+        except Exception:
+            if len(windows) == 1:
+                log.exception("receipts not taken", extra={"node": windows[0].name})
+                return {}
+        return {one: said for each in windows for one, said in self._judge_all([each]).items()}
 
-    def _judge(self, window: _Window) -> Verdict:
-        keys = {window.node_key: window.pinned, self.signer.key_id: self.signer.public_key}
-        moment = Moment(self._clock.now(), self._skew_s)
-        before = partial(self._evidence.before, window.node_key)
-        return judge(window.shown, Bench(keys, self.signer, before, moment))
+    def _judge(self, windows: Sequence[_Window]) -> dict[_Window, Verdict]:
+        hub = {self.signer.key_id: self.signer.public_key}
+        opened = [
+            (one, open_window(one.shown, {one.node_key: one.pinned, **hub})) for one in windows
+        ]
+        bench = Bench(self.signer, Moment(self._clock.now(), self._skew_s))
+        shown = {one.node_key: window.receipts for one, window in opened}
+        with self._evidence.before(shown) as before:
+            return {one: judge(window, before[one.node_key], bench) for one, window in opened}
 
     def _keep(self, judged: Judged) -> Judged:
         """Keep receipts in one transaction; what it refuses is tried node by node. Returns what is kept."""
@@ -247,18 +253,6 @@ def _batches(windows: Iterable[_Window | None]) -> Iterator[list[_Window]]:
         batch[window.node_key] = window
     if batch:
         yield list(batch.values())
-
-
-@contextmanager
-def _alone(window: _Window) -> Iterator[None]:
-    """Log what keeps a node's receipts from being taken, where it is that node's alone."""
-    try:
-        yield
-    except Retryable:
-        # Of the database, and so of every node.
-        raise
-    except Exception:
-        log.exception("receipts not taken", extra={"node": window.name})
 
 
 def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) -> Usage:

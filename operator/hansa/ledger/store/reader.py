@@ -41,6 +41,12 @@ class Line:
     """Charge, Post or Void; or Release or Seize, once what was kept back is decided."""
 
 
+_IS_SETTLED = exists().where(
+    schema.EXPLANATION.c.receipt_digest == schema.DIFFERENCE.c.receipt_digest
+) | exists().where(schema.RECEIPT.c.receipt_digest == schema.DIFFERENCE.c.receipt_digest)
+"""Of a difference: it was posted after all, or somebody has explained it."""
+
+
 class LedgerReader:
     """Answers questions about the books."""
 
@@ -208,13 +214,19 @@ class LedgerReader:
         with reading(self._engine) as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    def differences(self) -> list[tuple[str, ...]]:
+        """Return (receipt, node, institution, fault, field, message) of all that is not posted and not explained."""
+        table = schema.DIFFERENCE
+        names = ("receipt_digest", "node", "institution", "fault", "field", "message")
+        query = select(*(table.c[name] for name in names)).where(~_IS_SETTLED)
+        query = query.order_by(table.c.recorded_ms, table.c.receipt_digest, table.c.fault)
+        with reading(self._engine) as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
     def standing(self) -> Standing:
         """Return what metrics and overviews show."""
         books, difference = self.books(), schema.DIFFERENCE
-        is_settled = exists().where(
-            schema.EXPLANATION.c.receipt_digest == difference.c.receipt_digest
-        ) | exists().where(schema.RECEIPT.c.receipt_digest == difference.c.receipt_digest)
-        count = select(func.count(distinct(difference.c.receipt_digest))).where(~is_settled)
+        count = select(func.count(distinct(difference.c.receipt_digest))).where(~_IS_SETTLED)
         with reading(self._engine) as connection:
             receipts = connection.execute(select(func.count()).select_from(schema.RECEIPT))
             return Standing(

@@ -119,17 +119,19 @@ def test_a_window_that_is_read_at_once_says_what_each_receipt_would_find(
     book = Book(engine, seed, 40)
     window = [one.receipt for one, _ in book.window]
     last = book.kept[-1][0]
-    with book.evidence.before(NODE.key_id, window) as before:
+    with book.evidence.before({NODE.key_id: window}) as found:
+        before = found[NODE.key_id]
         assert (before.head.sequence, before.head.digest) == (last.receipt.sequence, last.digest)
         for receipt in window:
-            found = in_order(before.known_for(receipt, module.Head()))
-            assert found == in_order(book.known_for(receipt, most))
+            told = in_order(before.known_for(receipt, module.Head()))
+            assert told == in_order(book.known_for(receipt, most))
 
 
 def test_what_was_taken_is_found_at_its_place(engine: Engine):
     book = Book(engine, 1, 20)
     shown = [one.receipt for one, _ in book.chain[5:15]]
-    with book.evidence.before(NODE.key_id, shown) as before:
+    with book.evidence.before({NODE.key_id: shown}) as found:
+        before = found[NODE.key_id]
         for one, _ in book.chain[5:15]:
             is_kept = one.receipt.sequence <= 10
             assert before.digest_at(NODE.key_id, one.receipt.sequence) == (
@@ -144,7 +146,8 @@ def test_a_window_is_read_by_as_few_statements_as_one_receipt(engine: Engine):
 
     def statements(receipts: Sequence[WorkReceipt]) -> int:
         said.clear()
-        with book.evidence.before(NODE.key_id, receipts) as before:
+        with book.evidence.before({NODE.key_id: receipts}) as found:
+            before = found[NODE.key_id]
             for receipt in receipts:
                 before.known_for(receipt, module.Head())
         return len(said)

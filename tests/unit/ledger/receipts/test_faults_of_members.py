@@ -147,10 +147,10 @@ async def test_a_node_whose_evidence_cannot_be_read_holds_up_no_other(ledger: Le
     ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}, "spec": other})
     before = ledger.evidence.before
 
-    def spoilt(node_key: str, receipts: Any) -> Any:
-        if node_key == OTHER.key_id:
+    def spoilt(windows: Any) -> Any:
+        if OTHER.key_id in windows:
             raise ValueError("evidence cannot be read: the database was changed")
-        return before(node_key, receipts)
+        return before(windows)
 
     monkeypatch.setattr(ledger.evidence, "before", spoilt)
     await ledger.step(shown())
@@ -162,8 +162,8 @@ async def test_a_database_that_is_away_is_not_asked_again_for_each_node(
 ):
     asked = []
 
-    def away(node_key: str, _: Any) -> Any:
-        asked.append(node_key)
+    def away(windows: Any) -> Any:
+        asked.append(windows)
         raise Retryable("the ledger's database: gone")
 
     monkeypatch.setattr(ledger.evidence, "before", away)

@@ -8,6 +8,12 @@ from hansa.cli.lazy import LazyGroup
 
 _HERE = "hansa.cli.books.settlement"
 STEPS = {
+    "differences": (
+        f"{_HERE}.mistakes:differences",
+        "List receipts that are paid to nobody, and why.",
+    ),
+    "explain": (f"{_HERE}.mistakes:explain", "Enter what was found out about one of them."),
+    "correct": (f"{_HERE}.mistakes:correct", "Change what a posted receipt costs, by an entry."),
     "propose": (f"{_HERE}.propose:propose", "Work out a period's clearing."),
     "export": (f"{_HERE}.countersign:export", "Write the postings that a clearing follows from."),
     "check": (f"{_HERE}.countersign:check", "Work a clearing out anew, and see who has signed."),
