@@ -70,7 +70,7 @@ class PlanningLoop:
         self._seen: LeagueView | None = None
         self._jobs: dict[str, Job] = {}
         self._decisions = Decisions()
-        self._took_s = 0.0
+        self._again_s = float("-inf")  # what comes sooner after a plan is planned together
         self._full = FullPlans()
         self._league_changed = True
         self._leads = False
@@ -212,7 +212,7 @@ class PlanningLoop:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._full_in_s()):
                     await self._due.wait()
-            await asyncio.sleep(max(self._coalesce_s, 2 * self._took_s))
+            await asyncio.sleep(max(self._coalesce_s, self._again_s - self._clock.monotonic()))
             self._due.clear()
             if self._leads:
                 decided = await self.replan()
@@ -255,7 +255,7 @@ class PlanningLoop:
         if is_full:
             self._full.note(started, took_s)
         else:
-            self._took_s = took_s
+            self._again_s = started + 3 * took_s
         self._instruments.observe(m.PLAN_DURATION, took_s)
         return told
 
