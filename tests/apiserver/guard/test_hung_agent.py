@@ -16,10 +16,11 @@ pytestmark = pytest.mark.apiserver
 
 
 SHORT = {
-    "HANSA_MEMBER_TIMING__DISCONNECT_SECONDS": "5",
+    "HANSA_MEMBER_TIMING__HEARTBEAT_SECONDS": "0.5",
+    "HANSA_MEMBER_TIMING__DISCONNECT_SECONDS": "20",
     "HANSA_MEMBER_TIMING__CONTACT_SECONDS": "1",
 }
-"""How long work under the contract ``Stop`` may go without the hub."""
+"""Work under the contract ``Stop`` ends 20 s after the last of many words with the hub."""
 
 
 @pytest.fixture
