@@ -179,6 +179,12 @@ ACCEPTED: Mapping[str, Defect] = {
         "running_jobs=facts.running_jobs)",
         CHANGED,
     ),
+    "what cannot be remembered as ended runs on": product(
+        "member/runs/run_controller.py",
+        'if isinstance(action, End) and action.reason.verdict == "Interrupted":',
+        "if action is None:",
+        "unit/member/runs/test_deadlines.py",
+    ),
     "what is forbidden runs on": product(
         "reconcile/member/lifecycle.py",
         "(bool(run.forbidden), EndReason.POLICY_CHANGED),",

@@ -219,6 +219,18 @@ async def test_a_changed_result_is_not_given_out_however_it_is_signed():
     assert row(agent)["state"] == "Waiting"
 
 
+async def test_nothing_that_waits_is_settled_before_the_hubs_grants_were_read():
+    """A grant that is not read yet looks like one that is gone, whose result nobody waits for."""
+    agent = await waiting()
+    await agent.own.merge(SECRET, held_secret.refusal(held(agent).held))
+    begun = Ending(**WAITS)
+    begun.own.objects[SECRET] = agent.own.objects[SECRET]
+
+    await begun.parts.held_results.look()
+
+    assert held_secret.runs(begun.own.objects[SECRET]) == [RUN]
+
+
 async def test_a_release_whose_grant_is_gone_is_not_tried_for_ever():
     agent = await waiting()
     await agent.own.merge(SECRET, held_secret.refusal(held(agent).held))
