@@ -98,12 +98,14 @@ async def test_and_the_agent_that_saw_it_is_gone(agent, noted):
     async with working(agent):
         await made(agent)
     agent.parts.context.begun.clear()
+    put(agent, KILLED)
     if noted:
         held = agent.own.objects[ALIVE]
         agent.own.put(ALIVE, {**held, "data": held["data"] | alive.begun(SINCE_S)})
     async with working(agent):
         await killed(agent)
         if noted:
+            await agent.until(lambda: agent.parts.context.begun)
             assert agent.said("Running") is None
         else:
             await agent.until(lambda: agent.said("Released") == ("True", "NeverStarted"))
