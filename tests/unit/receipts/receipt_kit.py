@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa.adapters.keys import Ed25519Signer
@@ -104,6 +105,7 @@ def changed(receipt: WorkReceipt, **changes: Any) -> WorkReceipt:
 
 
 START = Known()
+Chain = list[WorkReceipt]
 
 
 def bundle(*receipts: WorkReceipt, both: bool = True, **more: Any) -> Bundle:
@@ -114,3 +116,33 @@ def bundle(*receipts: WorkReceipt, both: bool = True, **more: Any) -> Bundle:
         ),
         keys=KEYS,
     )
+
+
+def drawn_chain(dice: np.random.Generator) -> Chain:
+    """Return a chain of two runs of two GPUs side by side, with receipts as the clock drew them."""
+    runs = [MeteredRun(work=work(epoch=epoch), until=rfc3339(NOW_S)) for epoch in (1, 2)]
+    chain: Chain = []
+    head, now_s, ends = Head(), NOW_S, dice.integers(3, 12, 2).tolist()
+    for turn in range(max(ends)):
+        now_s += int(dice.integers(301, 600))
+        for at, gpu in enumerate("ab"):
+            if turn >= ends[at]:
+                continue
+            seen = (held(gpu, now_s - 200, now_s - 1),)
+            is_over = turn == ends[at] - 1
+            sight = Sight(now_s, over=is_over, end_reason="Succeeded", held=seen)
+            for stretch in due(runs[at], sight):
+                receipt = draw(head, runs[at], sight, stretch)
+                head, runs[at] = head_after(receipt), runs[at].after(receipt)
+                chain.append(receipt)
+    return chain
+
+
+def relinked(chain: Chain, at: int, **changes: Any) -> Chain:
+    """Return a chain of which one receipt says otherwise and those behind follow it, as a cheat would sign it."""
+    found: Chain = []
+    for place, receipt in enumerate(chain):
+        told = changes if place == at else {}
+        digest = head_after(found[-1]).digest if found else None
+        found.append(changed(receipt, sequence=place + 1, previous=digest, **told))
+    return found

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from hansa.model.times import rfc3339
-from hansa.receipts.chain import Head, Known, Moment, follow, next_problem
-from hansa.receipts.metering import MeteredRun, Sight, due
-from hansa.receipts.metering import draw as draw_receipt
+from hansa.receipts.chain import Known, Moment, follow, next_problem
+from hansa.receipts.metering import MeteredRun
 from hansa.receipts.problems import Problem
 from hansa.receipts.work_receipt import Usage, WorkReceipt
 from tests.unit.receipts.receipt_kit import (
@@ -22,12 +20,15 @@ from tests.unit.receipts.receipt_kit import (
     PRICE,
     SKEW_S,
     START,
+    Chain,
     changed,
+    drawn_chain,
     head_after,
     held,
     history,
     later,
     opened,
+    relinked,
     run_of,
     work,
 )
@@ -232,39 +233,6 @@ def test_what_breaks_the_chain_keeps_no_place():
         Problem.SEQUENCE_GAP,
         Problem.BROKEN_CHAIN,
     }
-
-
-Chain = list[WorkReceipt]
-
-
-def drawn_chain(draw: np.random.Generator) -> Chain:
-    """Return a chain of two runs of two GPUs side by side, with receipts as the clock drew them."""
-    runs = [MeteredRun(work=work(epoch=epoch), until=rfc3339(NOW_S)) for epoch in (1, 2)]
-    chain: Chain = []
-    head, now_s, ends = Head(), NOW_S, draw.integers(3, 12, 2).tolist()
-    for turn in range(max(ends)):
-        now_s += int(draw.integers(301, 600))
-        for at, gpu in enumerate("ab"):
-            if turn >= ends[at]:
-                continue
-            seen = (held(gpu, now_s - 200, now_s - 1),)
-            is_over = turn == ends[at] - 1
-            sight = Sight(now_s, over=is_over, end_reason="Succeeded", held=seen)
-            for stretch in due(runs[at], sight):
-                receipt = draw_receipt(head, runs[at], sight, stretch)
-                head, runs[at] = head_after(receipt), runs[at].after(receipt)
-                chain.append(receipt)
-    return chain
-
-
-def relinked(chain: Chain, at: int, **changes: Any) -> Chain:
-    """Return a chain of which one receipt says otherwise and those behind follow it, as a cheat would sign it."""
-    found: Chain = []
-    for place, receipt in enumerate(chain):
-        told = changes if place == at else {}
-        digest = head_after(found[-1]).digest if found else None
-        found.append(changed(receipt, sequence=place + 1, previous=digest, **told))
-    return found
 
 
 def _drop(chain: Chain, at: int) -> Chain:

@@ -11,8 +11,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, select
 
+from hansa.api.sovereignnode import CarbonDeclaration
 from hansa.ledger.receipts.grant_notes import result_of
 from hansa.ledger.receipts.grants import Claimed
 from hansa.ledger.store import schema
@@ -47,8 +49,11 @@ class Heard(NamedTuple):
 def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
     """Yield what a WorkGrant tells. ``claim``: of the same grant."""
     status, record = thing.get("status") or {}, claim.record
-    run, told = f"{schema.OF_RUN}{record.job_uid}.{record.epoch}", grant_status.reported(thing)
-    exports, result = status.get("exports") or (), result_of(thing)
+    run, told = (
+        f"{schema.OF_RUN}{record.job_uid}.{record.epoch}",
+        grant_status.reported({"status": {**status, "conditions": _rows(status, "conditions")}}),
+    )
+    exports, result = _rows(status, "exports"), result_of(thing)
     if told.finished:
         body = {
             "reason": told.reason,
@@ -65,10 +70,29 @@ def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
 
 def declared_by(node: Manifest, at_ms: int) -> Heard:
     """Return which GPUs a node says that it has now, and what its power is made of; the phase is the moment."""
-    rows = (node.get("status") or {}).get("inventory") or ()
-    gpus = {row["gpuClass"]: row["total"] for row in rows}
-    body = {"gpus": gpus, "carbon": (node.get("spec") or {}).get("carbon")}
+    said = dict(_stock(_rows(node.get("status"), "inventory")))
+    body = {"gpus": said, "carbon": _carbon((node.get("spec") or {}).get("carbon"))}
     return Heard(f"{schema.OF_NODE}{node['metadata']['name']}", str(at_ms), body)
+
+
+def _rows(status: object, name: str) -> list[Mapping[str, Any]]:
+    """Return the rows of a list that a member may write; what is none holds up no other member."""
+    found = status.get(name) if isinstance(status, Mapping) else None
+    return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+
+
+def _stock(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+    for row in rows:
+        name, total = row.get("gpuClass"), row.get("total")
+        if isinstance(name, str) and isinstance(total, int):
+            yield name, total
+
+
+def _carbon(said: object) -> dict[str, Any] | None:
+    try:
+        return CarbonDeclaration.model_validate(said).model_dump(by_alias=True, mode="json")
+    except ValidationError:
+        return None
 
 
 def stock_of(connection: Connection, node: str) -> list[tuple[int, dict[str, int]]]:

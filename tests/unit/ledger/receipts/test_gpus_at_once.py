@@ -29,6 +29,27 @@ STOCKS = {
 }
 
 
+ODD: dict[str, dict[str, Any]] = {
+    "rows without a total": {"inventory": [{"gpuClass": 7}, {"gpuClass": CLASS}, 3, None]},
+    "no rows": {"inventory": "many"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_what_nobody_can_read_of_one_node_keeps_nobodys_receipts_back(ledger: Ledger, odd):
+    ledger.status = odd
+    ledger.hub.put(
+        WORKGRANT.path("hansa-node-tartu", "aij-0-e4"),
+        {
+            "metadata": {"name": "aij-0-e4"},
+            "spec": grant(job(), epoch=4),
+            "status": {"exports": [4], "conditions": ["x"], "finishedAt": "x"},
+        },
+    )
+    await ledger.step(shown())
+    assert (ledger.disputes, len(ledger.amounts)) == (set(), 3)
+
+
 @pytest.mark.parametrize("is_one_window", [True, False])
 @pytest.mark.parametrize(("stocks", "paid"), STOCKS.values(), ids=STOCKS)
 async def test_gpus_that_are_sold_at_once(ledger: Ledger, stocks, paid, *, is_one_window):
