@@ -34,7 +34,8 @@ class MemCluster:
         self.version = 1
         self.observers: list[Observer] = []
         """Called with (change, collection, object) at every committed write."""
-        self._log: dict[str, list[tuple[int, WatchEvent]]] = defaultdict(list)
+        self._log: dict[str, list[tuple[int, WatchEvent, Manifest | None]]] = defaultdict(list)
+        """Collection → version, what became of an object, and what it was before."""
         self._oldest = 0
         """Watches from before this version are Gone."""
         self._waiting: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
@@ -76,11 +77,11 @@ class MemCluster:
                 raise Gone(f"too old resource version: {seen} ({self._oldest})")
             log = self._log[where.collection]
             fresh = log[bisect.bisect_right(log, seen, key=lambda entry: entry[0]) :]
-            for version, event in fresh:
+            for version, event, before in fresh:
                 seen = version
                 space = event.object["metadata"].get("namespace", "")
-                if where.namespace in ("", space) and selects(event.object):
-                    yield WatchEvent(event.type, copied(event.object))
+                if where.namespace in ("", space) and (told := _told(event, before, selects)):
+                    yield told
             if not fresh and not await self._news(where.collection):
                 mark = {"metadata": {"resourceVersion": str(max(seen, self.version))}}
                 yield WatchEvent("BOOKMARK", mark)
@@ -117,8 +118,8 @@ class MemCluster:
     async def apply(self, path: str, body: Manifest, *, manager: str) -> Manifest:
         where, now = parse(path), copied(body)
         mark = (where.collection, where.key, where.sub, manager)
+        old = self._held(where) if where.sub else self.objects[where.collection].get(where.key)
         before, self._said[mark] = self._said.get(mark), now
-        old = self.objects[where.collection].get(where.key)
         if old is None:
             made = f"{path.rpartition('/')[0]}"
             return await self.create(made, now)
@@ -225,8 +226,9 @@ class MemCluster:
             if name in kept:
                 meta[name] = kept[name]
         meta.pop("managedFields", None)
-        if not meta.get("finalizers"):
-            meta.pop("finalizers", None)
+        for name in ("finalizers", "labels", "annotations"):
+            if not meta.get(name):
+                meta.pop(name, None)
         if _plain(new) == _plain(old):
             return copied(old)
         if where.custom and where.sub != "status" and _content(new) != _content(old):
@@ -271,8 +273,9 @@ class MemCluster:
         if collection == LEASES:
             stamp = rfc3339_micro(self.clock.now())
             thing["metadata"]["managedFields"] = [{"manager": "any", "time": stamp}]
+        before = self.objects[collection].get(key)
         self.objects[collection][key] = thing
-        self._tell(change, collection, thing)
+        self._tell(change, collection, thing, before)
         return copied(thing)
 
     def _remove(self, collection: str, key: tuple[str, str]) -> None:
@@ -282,10 +285,10 @@ class MemCluster:
         self._said = {
             mark: said for mark, said in self._said.items() if mark[:2] != (collection, key)
         }
-        self._tell("DELETED", collection, thing)
+        self._tell("DELETED", collection, thing, thing)
 
-    def _tell(self, change: Any, collection: str, thing: Manifest) -> None:
-        self._log[collection].append((self.version, WatchEvent(change, thing)))
+    def _tell(self, change: Any, collection: str, thing: Manifest, before: Manifest | None) -> None:
+        self._log[collection].append((self.version, WatchEvent(change, thing), before))
         self._wake(collection)
         for observe in self.observers:
             observe(change, collection, thing)
@@ -312,6 +315,21 @@ class MemCluster:
 def hash_of(name: str) -> int:
     """Return a number of a name that is the same in every process."""
     return int.from_bytes(name.encode()[:4], "big")
+
+
+def _told(
+    event: WatchEvent, before: Manifest | None, selects: Callable[[Manifest], bool]
+) -> WatchEvent | None:
+    """Return what a watch is told of a change: what enters its selection is added, what leaves it deleted."""
+    thing = event.object
+    was, is_in = before is not None and selects(before), selects(thing)
+    if before is not None and was and not is_in:
+        version = thing["metadata"]["resourceVersion"]
+        left = {**before, "metadata": {**before["metadata"], "resourceVersion": version}}
+        return WatchEvent("DELETED", copied(left))
+    if not is_in:
+        return None
+    return WatchEvent(event.type if was else "ADDED", copied(thing))
 
 
 def _key(thing: Manifest) -> tuple[str, str]:

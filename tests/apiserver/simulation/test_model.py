@@ -50,16 +50,12 @@ async def test_it_answers_as_a_real_server_does(twins, count, record_property):
         await twins.step()
 
 
-@pytest.mark.xfail(reason="the model makes an object of it", strict=True)
 async def test_a_status_of_nothing_is_not_applied(twins):
     body = {**API["aijobs"], "metadata": {"name": "a"}, "status": {"epoch": 1}}
     where = f"{AIJOB.path(twins.space, 'a')}/status"
     await twins.both(lambda at, _: at.apply(where, body, manager="hub"))
 
 
-@pytest.mark.xfail(
-    reason="the model tells what an object became and not that it is out", strict=True
-)
 async def test_what_leaves_a_selection_is_told_as_deleted(twins):
     path = f"/api/v1/namespaces/{twins.space}/configmaps"
     body = {**API["configmaps"], "metadata": {"name": "a", "labels": {"color": "red"}}}

@@ -24,14 +24,14 @@ class Old(MemCluster):
 
 
 class NeverTellsAnEnd(MemCluster):
-    def _tell(self, change, collection, thing):
+    def _tell(self, change, collection, thing, before):
         if change != "DELETED":
-            super()._tell(change, collection, thing)
+            super()._tell(change, collection, thing, before)
 
 
 class TellsTwice(MemCluster):
-    def _tell(self, change, collection, thing):
-        super()._tell(change, collection, thing)
+    def _tell(self, change, collection, thing, before):
+        super()._tell(change, collection, thing, before)
         self._log[collection].append(self._log[collection][-1])
 
 
