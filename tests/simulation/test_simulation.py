@@ -22,7 +22,7 @@ def simulate(*arguments: str) -> str:
     return done.stdout
 
 
-PARTS, SEEDS_A_PART = 5, 5
+PARTS, SEEDS_A_PART = 5, 10
 """About a minute of one processor; drawn anew each time, and printed."""
 
 
