@@ -192,15 +192,21 @@ class Machines(Group):
 class Witnessing(Group):
     """Whether this member cosigns the checkpoints of the league's transparency log."""
 
-    name: str = Field(
+    name: Annotated[
+        str, Written(r"^[^+\s]{0,200}$", "must be a name without '+' and spaces, for example ut.ee")
+    ] = Field(
         default="",
-        pattern=r"^[^+\s]{0,200}$",
         description="Name under which it cosigns, without schema, for example the institution's domain;"
         " empty: it is no witness.",
     )
-    log: str = Field(
+    log: Annotated[
+        str,
+        Written(
+            r"^[^+\s]{1,200}$",
+            "must be a log's origin without '+' and spaces, for example hansa.dev/receipts",
+        ),
+    ] = Field(
         default="hansa.dev/receipts",
-        pattern=r"^[^+\s]{1,200}$",
         description="Name of the log that it watches: the ledger's `log.origin`.",
     )
     ml_dsa_key_file: str = Field(

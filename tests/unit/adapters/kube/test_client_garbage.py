@@ -59,7 +59,7 @@ async def test_a_redirect_says_where_to():
         return web.Response(status=302, headers={"Location": "https://portal.example.org/login"})
 
     async with serving(answer) as cluster:
-        with pytest.raises(Retryable, match=r"302 .*https://portal\.example\.org/login"):
+        with pytest.raises(Retryable, match=r"302: .*https://portal\.example\.org/login"):
             await cluster.get("/x")
 
 

@@ -47,7 +47,9 @@ def test_a_testbed_that_is_stopped_has_the_time_to_clear_up(tmp_path, stop):
     (tmp_path / "e2e" / "testbed").mkdir(parents=True)
     ends = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(1))\n"
     (tmp_path / "e2e" / "__main__.py").write_text(ends + SLOW_TO_END)
-    argv = [sys.executable, "-c", "from hansa.cli.main import cli; cli()", "lab", "up"]
+    # A shell's background jobs ignore SIGINT, and what they start does, too.
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    argv = [sys.executable, "-c", f"{heeds}; from hansa.cli.main import cli; cli()", "lab", "up"]
     path = {"PYTHONPATH": str(CHECKOUT / "operator")}
     with subprocess.Popen(
         argv, cwd=tmp_path, env=os.environ | path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
