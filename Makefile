@@ -7,6 +7,9 @@ LOCKED := --quiet --no-deps --require-hashes $(LOCKS:%=-r %)
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade
 PARALLEL := --numprocesses auto
 PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
+CORE := $(addprefix --cov=hansa.,api grants model placement reconcile) --cov-fail-under 97
+AROUND := $(addprefix --cov=hansa.,accounting adapters cli exporter guard hub ledger member) \
+  $(addprefix --cov=hansa.,observability process receipts translog verification) --cov-fail-under 90
 .DEFAULT_GOAL := help
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -43,9 +46,10 @@ test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers
 	$(BIN)/python -m pytest tests/e2e  # by itself: two leagues of real pods at once are too many
 	$(BIN)/python -m pytest tests/programs tests/apiserver $(PARALLEL) --maxprocesses 4 --dist loadfile
 
-test-fast: setup ## no cluster, nothing built; fails where the pure layers are not covered
-	$(BIN)/python -m pytest $(PURE) --cov $(PARALLEL) --dist worksteal
-	$(BIN)/python -m pytest tests/random tests/simulation tests/prove tests/unit $(PURE:%=--ignore=%) $(PARALLEL) --dist worksteal
+test-fast: setup ## no cluster, nothing built; fails where the pure layers or the shell are not covered
+	$(BIN)/python -m pytest $(PURE) $(CORE) $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/unit $(PURE:%=--ignore=%) $(AROUND) $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/random tests/simulation tests/prove $(PARALLEL) --dist worksteal
 
 demo: setup ## the league, end to end, on this machine; KEEP=1 leaves it running
 	$(BIN)/python -m e2e demo $(if $(KEEP),--keep)

@@ -68,6 +68,11 @@ def plug(plan: Plan, machine: int, init_pid: int, enter: Sequence[str]) -> None:
     ip("route", "add", plan.pod_subnet(machine), "via", address)
 
 
+def show_pods_of(plan: Plan, other: int, enter: Sequence[str]) -> None:
+    """Let a machine reach the pods of another one of its site: they are one network, as CNI has it."""
+    ip("route", "add", plan.pod_subnet(other), "via", plan.address(other), enter=enter)
+
+
 def fence(plan: Plan, own: Sequence[str], enter: Sequence[str]) -> None:
     """Let a member's machine be dialled by its own site and the host only: the rest is outbound."""
     allowed = ", ".join([*own, plan.gateway])

@@ -55,6 +55,9 @@ class Site(Cluster):
         for machine in self.machines:
             if not self.spec.is_hub:
                 network.fence(machine.plan, self.addresses, machine.enter)
+            for other in self.machines:
+                if other is not machine:
+                    network.show_pods_of(machine.plan, other.index, machine.enter)
             Node(machine, self.control_plane, self._binaries).start(
                 template, self.spec.node_labels()
             )
