@@ -171,7 +171,10 @@ def one_machine_of_two(stage: Stage) -> Told:
     told = stage.read_until("halved", lambda job: holds(job, "Running"), "it to run")
     (run,) = stage.league.runs("lisbon")
     heads = site.get("pods", "-n", run, "-l", "ray.io/node-type=head")["items"]
-    other = next(m for m in site.machines if m.name not in {p["spec"]["nodeName"] for p in heads})
+    first, other = site.machines
+    expect(
+        {p["spec"]["nodeName"] for p in heads} == {first.name}, "the head is on the spare machine"
+    )
     site.kubectl("cordon", other.name)
     try:
         # What tells of the run must not stand where it stops.

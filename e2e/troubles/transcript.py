@@ -44,6 +44,10 @@ def stage() -> Iterator[Stage]:
     specs = [replace(spec, machines=MACHINES[spec.name]) for spec in LEAGUE]
     with LocalTestbed(specs, name=NAME, progress=Progress()) as testbed:
         record = state.load(NAME)
+        for site in testbed.sites.values():
+            for spare in site.machines[1:]:
+                # What need not be there stays on the first machine: the API server and, of runs, the head.
+                site.kubectl("taint", "node", spare.name, "hansa.dev/spare=true:PreferNoSchedule")
         league = League(testbed, cache_root() / "run" / NAME / "data", settings=SETTINGS)
         league.found()
         for site in league.members.values():
