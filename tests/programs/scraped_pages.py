@@ -147,7 +147,7 @@ FIRING: State = {
         )
     ),
     "guard": lambda: guard(600.0),
-    "ledger": lambda: ledger(behind=2000, differences=2, spent=0.9, failed=1),
+    "ledger": lambda: ledger(behind=2000, differences=2, spent=1.0, failed=1),
     # One of the two cards of m1 is gone; m2 tells nothing, another machine's driver does not answer.
     "exporter": lambda: [
         *exporter(Round((ILL_CARD,), SERVED), "m1"),

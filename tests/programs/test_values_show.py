@@ -71,6 +71,7 @@ EACH: dict[str, Any] = {
     "ledger.database.volume.size": "77Gi",
     "ledger.database.volume.storageClassName": "changed",
     "ledger.enabled": False,
+    "ledger.logPolicy": "quorum none",
     "ledger.resources.limits": QUANTITIES,
     "ledger.resources.requests": QUANTITIES,
     "rbac.aggregate": False,
@@ -105,6 +106,7 @@ EACH: dict[str, Any] = {
     "resolver.replicas": 4,
     "resolver.resources.limits": QUANTITIES,
     "resolver.resources.requests": QUANTITIES,
+    "witnessKey.secretName": "changed",
 }
 """Value → another one, marked so that it is found again. ``*``: each of the monitors."""
 

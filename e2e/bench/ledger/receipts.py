@@ -25,6 +25,7 @@ from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.ledger.intake import Intake
 from hansa.ledger.lookback import Lookback
+from hansa.ledger.receipts.endings import Heard
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.receipts.hub_view import HubView
@@ -163,6 +164,13 @@ class Hub:
         """Take note."""
         for run in runs:
             self._unkept.pop(run, None)
+
+    def news(self) -> list[Heard]:
+        """Nothing is told but receipts."""
+        return []
+
+    def told(self, _: Iterable[Heard]) -> None:
+        """Take note."""
 
     async def look_again(self, _: Manifest) -> list[Granted]:
         """There is no other grant."""

@@ -291,6 +291,12 @@ class Member:
         path = MEMBERPOLICY.path(name="local")
         await self.cluster.apply(path, body, manager="test")
 
+    async def heeds(self, name: str) -> bool:
+        """Return whether the agent keeps a policy as it is now."""
+        found = await self.cluster.get(MEMBERPOLICY.path(name=name))
+        seen = found.get("status", {}).get("observedGeneration")
+        return bool(seen == found["metadata"]["generation"])
+
     async def rayjob(self, workload: str) -> dict[str, Any] | None:
         """Return a run's RayJob, or None."""
         try:

@@ -53,6 +53,7 @@ async def test_what_is_only_not_lent_any_more_finishes(hub, member):
         name = await hub.grant(spec)
         await member.made(workload(spec))
         await member.decree(policy(hub, lending=none))
+        await until(lambda: member.heeds("local"), "the agent to keep the new policy")
         refused = await hub.said(await hub.grant(hub.spec()), "Accepted")
         assert (refused["status"], refused["reason"]) == ("False", "GpusNotLent")
         await member.run_well(workload(spec))

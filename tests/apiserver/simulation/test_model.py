@@ -24,7 +24,7 @@ pytestmark = pytest.mark.apiserver
 PART, WHOLE = int(os.environ.get("HANSA_MODEL_OPERATIONS", "300")), 5000
 """Random operations: more for ``make prove``, which says how many, and from which seed."""
 
-BOOKMARK_WITHIN_S = 90
+BOOKMARK_WITHIN_S = 200
 """A real server sends one a minute."""
 
 
