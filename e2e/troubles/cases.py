@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from e2e.demo.jobs import condition, finished, holds
-from e2e.testbed.addons.kuberay import DEPLOYMENT, NAMESPACE
 from e2e.testbed.build.binaries import cache_root
 from e2e.testbed.build.images import RAY, REPOSITORY
 from e2e.testbed.host.clock import wait_until
@@ -27,18 +26,6 @@ PORT, USER, PASSWORD = 5000, "league", "mare-balticum"
 PRIVATE = f"127.0.0.1:{PORT}/private/ray-sklearn"
 PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
 MOVE_S = LEAST_UNATTENDED_S + CASE_S
-HOLDS_BOTH = """
-import ray, time
-ray.init()
-
-@ray.remote(num_gpus=4, max_retries=0)
-def hold():
-    time.sleep(45)
-
-ray.get([hold.remote(), hold.remote()])
-print('ran')
-"""
-"""Ends badly where one of two machines is lost."""
 LINES = WINDOW_BYTES // 20
 """Of twenty bytes and more: more than one piece of a log."""
 
@@ -161,38 +148,6 @@ def machine_stopped(stage: Stage) -> Told:
     return _and_then(told, moved, "Succeeded True")
 
 
-def one_machine_of_two(stage: Stage) -> Told:
-    """One machine of a member stops, not the one with the head: the run ends for it, and the next one ends well."""
-    site = stage.league.members["lisbon"]
-    worker = {"count": 2, "cpu": "250m", "memory": "1Gi", "gpus": 4}
-    head = {"cpu": "250m", "memory": "2Gi"}
-    ray = {"version": "2.60.0", "head": head, "workers": worker}
-    stage.submit("halved", HOLDS_BOTH, "PT", ray=ray)
-    told = stage.read_until("halved", lambda job: holds(job, "Running"), "it to run")
-    (run,) = stage.league.runs("lisbon")
-    heads = site.get("pods", "-n", run, "-l", "ray.io/node-type=head")["items"]
-    first, other = site.machines
-    expect(
-        {p["spec"]["nodeName"] for p in heads} == {first.name}, "the head is on the spare machine"
-    )
-    site.kubectl("cordon", other.name)
-    try:
-        # What tells of the run must not stand where it stops.
-        site.kubectl("rollout", "restart", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE)
-        site.kubectl(
-            "rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, "--timeout=180s"
-        )
-        with stage.stopped(other):
-            ended = stage.read_until(
-                "halved", lambda job: bool(job["status"].get("retries")), "it to be counted"
-            )
-    finally:
-        site.kubectl("uncordon", other.name)
-    expect("tried again, 1 times (MachineLost)" in ended.text(), f"not told:\n{ended.text()}")
-    told = _and_then(told, ended, "MachineLost")
-    return _and_then(told, stage.read_until("halved", finished, "it to end"), "Succeeded True")
-
-
 def only_by_proxy(stage: Stage) -> Told:
     """A member whose way to the hub is closed is missed; with the proxy named in its chart it works again."""
     machine, hub = stage.machine("riga"), urlsplit(stage.hub.url)
@@ -233,13 +188,6 @@ TROUBLES = (
         "Every process of the machine is stopped while the job runs there; the job may be alone for a minute.",
         "The words say when it may go on elsewhere; there it ends well, and what wakes up finds nothing to go on with.",
         machine_stopped,
-    ),
-    Trouble(
-        "One machine of a member stops",
-        "Lisbon has two machines; every process of the one without the head is stopped while a job computes on both, and goes"
-        " on once the run has ended.",
-        "The run ends as `MachineLost` and is counted; the next one ends well.",
-        one_machine_of_two,
     ),
     Trouble(
         "The only way out is a proxy",
