@@ -117,7 +117,7 @@ def examine(log: Iterable[PodCreation | Binding], allowed: Mapping[str, Allowed]
 def _placed_a_pod(event: Mapping[str, Any]) -> bool:
     reference = event.get("objectRef") or {}
     return (
-        event.get("verb") == "create"
+        event.get("verb") in ("create", "patch")  # a server-side apply creates by a patch
         and reference.get("resource") == "pods"
         and reference.get("subresource", "") in ("", "binding")
         and (event.get("responseStatus") or {}).get("code") == _CREATED

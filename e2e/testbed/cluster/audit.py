@@ -23,13 +23,13 @@ AUDIT_POLICY: dict[str, object] = {
         },
         {
             "level": "RequestResponse",
-            "verbs": ["create"],
+            "verbs": ["create", "patch"],
             "resources": [{"group": "", "resources": ["pods", "pods/binding"]}],
         },
         {"level": "Metadata"},
     ],
 }
-"""Whole pods and where they were bound, so that a test can examine every placement."""
+"""Whole pods and where they were bound, so that a test can examine every placement; an apply is a patch."""
 
 
 def writes_of(user: str, group: str, *resources: str) -> dict[str, object]:

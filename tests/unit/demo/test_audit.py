@@ -128,6 +128,8 @@ def reference(subresource):
 CREATED = PodCreation("tartu", NAMESPACE, "head", job=UID, images=("b", "a"), ray=True)
 EVENTS = {
     "a creation": (event(), [CREATED]),
+    "a server-side apply that creates": (event(verb="patch"), [CREATED]),
+    "a patch of what is there": (event(verb="patch", responseStatus={"code": 200}), []),
     "refused": (event(responseStatus={"code": 403}), []),
     "an update": (event(verb="update"), []),
     "a dry run": (event(requestURI="/api/v1/namespaces/x/pods?dryRun=All"), []),
