@@ -24,8 +24,8 @@ from hansa.member.settings import MemberSettings
 from hansa.reconcile.member.run_request import RESOLVER
 from tests.apiserver.hub.league import CLOCK, League
 from tests.apiserver.hub.process import HubProcess
+from tests.apiserver.member.cable import Cable
 from tests.apiserver.member.kit import (
-    Cable,
     Hub,
     Member,
     client,

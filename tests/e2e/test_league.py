@@ -12,7 +12,6 @@ import pytest
 from e2e.demo.jobs import ENDED, JOB_S, apply_manifest, condition, finished, holds, wait_for
 from e2e.demo.report import Report
 from e2e.demo.run import audit, run_story, running_league, scene_of
-from e2e.testbed.addons.kwok import PLAYED
 from e2e.testbed.cluster.readiness import wait_service_account
 from e2e.testbed.host.clock import TIMEOUT, elapsed_s, wait_until
 from e2e.testbed.host.processes import ProcessDiedError
@@ -20,6 +19,7 @@ from e2e.testbed.host.progress import Progress
 from e2e.testbed.league.founding import SYSTEM
 from e2e.testbed.machines import state
 from e2e.testbed.machines.teardown import remains
+from tests.e2e.league_jobs import astray, groups
 from tests.e2e.unattended_kit import CONTRACT_S, FIRST, Watch, manifest
 
 pytestmark = pytest.mark.e2e
@@ -167,15 +167,10 @@ def test_the_audit_sees_a_pod_on_the_machine_abroad(told):
     running, _, before, _ = told
     hub, tartu = running.league.hub, running.testbed.sites["tartu"]
     uid = hub.get("aijob", "screening", "-n", "hospital")["metadata"]["uid"]
-    tartu.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "astray"}})
+    space, pod = astray(uid, running.image)
+    tartu.apply(space)
     wait_service_account(tartu, "astray")
-    meta = {"name": "p", "namespace": "astray", "labels": {"hansa.dev/job-uid": uid}}
-    pod = {
-        "containers": [{"name": "ray", "image": running.image}],
-        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
-        "nodeSelector": {PLAYED: "true"},
-    }
-    tartu.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod})
+    tartu.apply(pod)
     tartu.kubectl("wait", "pod/p", "-n", "astray", "--for=condition=PodScheduled", TIMEOUT)
 
     found = audit(scene_of(running))
@@ -315,34 +310,9 @@ def test_the_report_is_json(told):
     assert "SUCCEEDED" in ENDED
 
 
-CENSUS = """
-import json, os, time, ray
-ray.init()
-@ray.remote(num_gpus=1, num_cpus=0)
-def where():
-    time.sleep(3)
-    return ray.get_runtime_context().get_node_id()
-kinds = [{k: v for k, v in n["Resources"].items() if k in ("CPU", "GPU", "ssd")} for n in ray.nodes()]
-places = len(set(ray.get([where.remote(), where.remote()])))
-os.makedirs(os.path.dirname(os.environ["HANSA_RESULT"]), exist_ok=True)
-with open(os.environ["HANSA_RESULT"], "w") as file:
-    json.dump({"kinds": kinds, "places": places}, file)
-"""
-
-
 def test_a_head_with_a_gpu_and_two_groups_run_as_one_gang(running):
     """After all that counts the story's runs, and before a member is left without its agent."""
-    hub, job = running.league.hub, manifest("left-alone", running.image)
-    job["metadata"]["name"] = "groups"
-    job["spec"] |= {
-        "entrypoint": ["python3", "/code/census.py"],
-        "files": [{"name": "census.py", "content": CENSUS}],
-        "result": {"maxBytes": 4096},
-    }
-    plain = {"name": "plain", "cpu": "250m", "memory": "1Gi"}
-    plain["customResources"] = [{"name": "ssd", "amount": 2}]
-    job["spec"]["ray"] |= {"workerGroups": [plain]}
-    job["spec"]["ray"]["head"]["gpus"] = 1
+    hub, job = running.league.hub, groups(running.image)
     what = "the job of several groups to end"
     ended = wait_for(hub, apply_manifest(hub, job), finished, what=what)
     status = ended["status"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from hansa.cli.generated import values
 from hansa.cli.generated.processes import PROCESSES
 from hansa.cli.generated.reference import settings_page
-from tests.programs.conftest import Render
+from hansa.member.settings import MemberSettings
+from tests.programs.conftest import ROOT, Render
 from tests.programs.pod_specs import pod_specs
 
 
@@ -56,3 +59,24 @@ def test_every_setting_becomes_its_variable(render: Render, chart: str, way: tup
     assert len(found) >= len(leaves)
     assert [name for name in found if f"`{name}`" not in known] == []
     assert "e+" not in " ".join(filter(None, found.values())), "numbers are written out"
+
+
+MEMBERS = sorted((ROOT / "helm/hansa-member/ci").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", MEMBERS, ids=lambda path: path.stem)
+def test_the_exporter_goes_wherever_runs_go(
+    render: Render, monkeypatch: pytest.MonkeyPatch, path: Path
+):
+    specs = dict(pod_specs(render("hansa-member", path)))
+    for row in specs["hansa-member"]["containers"][0]["env"]:
+        if "value" in row and row["name"].startswith("HANSA_MEMBER_"):
+            monkeypatch.setenv(row["name"], row["value"])
+    rules, exporter = MemberSettings().machine_rules(), specs["hansa-exporter"]
+
+    wanted = [one.manifest() for one in rules.tolerations]
+    wanted += yaml.safe_load(path.read_text()).get("exporter", {}).get("tolerations", [])
+    assert [one for one in wanted if one not in exporter["tolerations"]] == []
+    # Runs keep off Windows by their affinity, which a selector cannot say.
+    chosen = {"kubernetes.io/os": "linux", **dict(rules.node_selector)}
+    assert exporter.get("nodeSelector", {}).items() <= chosen.items()

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from hansa.grants.exports import held_secret
-from hansa.member.settings import MemberSettings
 from hansa.reconcile.member.logs import kept_log
 from hansa.reconcile.workloads import WORKLOADS
 from tests.programs.conftest import ROOT, HelmRefusedError, Render
@@ -221,24 +220,6 @@ def test_agent_and_guard_have_rights_on_each_workload(render: Render):
         assert verbs["hansa-guard", work.group, work.plural] == {"get"}
         assert f"CREATE {work.definition}" in json.dumps(objects)
     assert "WORKLOAD" not in json.dumps(rendered)
-
-
-@pytest.mark.parametrize("case", [name for name in CASES if name.startswith("hansa-member")])
-def test_the_exporter_goes_wherever_runs_go(
-    render: Render, monkeypatch: pytest.MonkeyPatch, case: str
-):
-    specs = dict(pod_specs(render(*CASES[case])))
-    for row in specs["hansa-member"]["containers"][0]["env"]:
-        if "value" in row and row["name"].startswith("HANSA_MEMBER_"):
-            monkeypatch.setenv(row["name"], row["value"])
-    rules, exporter = MemberSettings().machine_rules(), specs["hansa-exporter"]
-
-    wanted = [one.manifest() for one in rules.tolerations]
-    wanted += yaml.safe_load(CASES[case][1].read_text()).get("exporter", {}).get("tolerations", [])
-    assert [one for one in wanted if one not in exporter["tolerations"]] == []
-    # Runs keep off Windows by their affinity, which a selector cannot say.
-    chosen = {"kubernetes.io/os": "linux", **dict(rules.node_selector)}
-    assert exporter.get("nodeSelector", {}).items() <= chosen.items()
 
 
 def test_the_guard_talks_to_nobody_but_the_api_server(render: Render):

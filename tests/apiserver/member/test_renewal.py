@@ -24,7 +24,8 @@ from hansa.model.times import from_rfc3339
 from tests.apiserver.access.joining import join_identity
 from tests.apiserver.hub.league import League
 from tests.apiserver.hub.process import HubProcess
-from tests.apiserver.member.kit import Cable, Member, at_work, client, holder_of, policy, until
+from tests.apiserver.member.cable import Cable
+from tests.apiserver.member.kit import Member, at_work, client, holder_of, policy, until
 
 pytestmark = pytest.mark.apiserver
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from hansa.accounting.examination import Terms as Agreed
 from hansa.adapters.files import FileStore
-from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.api.sovereignnode import SovereignNodeSpec
-from hansa.api.workgrant import WorkGrantSpec
 from hansa.ledger.audits.opening import open_audits
 from hansa.ledger.intake import Intake
 from hansa.ledger.receipts.evidence import Evidence
@@ -31,107 +26,20 @@ from hansa.ledger.settings import Audits as Settings
 from hansa.ledger.settings import LedgerSettings, Probes
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
-from hansa.member.witness.auditor import Auditor
-from hansa.model.times import rfc3339
 from hansa.observability.events import Event
-from hansa.receipts.chain import Head
-from hansa.receipts.envelope import seal, unseal, wire
-from hansa.receipts.metering import MeteredRun, Sight, draw, due
 from hansa.reconcile.hub.charging.tariffs import tariff_of
-from hansa.reconcile.member.end_reasons import EndReason
-from hansa.reconcile.member.usage.work_terms import Terms, work_of
 from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
 from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
-from hansa.verification.probe.prover import commit
 from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
 from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster, merged
+from tests.unit.ledger.audits.small_members import INSTITUTIONS, RUN_S, Member
 from tests.unit.ledger.receipts.ledger_kit import heard
-from tests.unit.member.small_cluster import SmallCluster
 
 KEYS = {HUB.key_id: HUB.public_key}
-RUN_S = 60
 EPOCH_S = 100
-INSTITUTIONS = {"tartu": "university", "riga": "telecom", "lisbon": "miner", "oslo": "lab"}
-PRICES = [{"gpuClass": "nvidia-rtx-4090", "perGpuHour": "3.60"}]
-
-
-def probed(spec: dict[str, Any]) -> str:
-    """Return what a probe's program writes, by its arguments."""
-    _, _, seed, n, _ = spec["entrypoint"]
-    return json.dumps(commit(bytes.fromhex(seed), int(n)))
-
-
-class Member:
-    """A member's agent as far as the ledger sees it. ``result``: what its runs give."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.institution = name, INSTITUTIONS[name]
-        seed = hashlib.sha256(name.encode()).digest()
-        self.signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
-        self.auditor = Auditor(self.signer, SmallCluster(NOW_S), "hansa")
-        self.head, self.outbox, self.result = Head(), [], "0.97"
-        self.takes_part, self.tells_result = True, True
-        self.end, self.signed_end = "Succeeded", ""
-        """Why its runs end, as it tells the hub, and in its receipts where they say otherwise."""
-        self.hides_digest = self.tells_late = False
-        """Its receipts say nothing of the result that it told; it tells the hub when they are taken."""
-        self.changes: dict[str, str] = {}
-        self.root = ""
-        """Another root than that for which it reveals keys; empty: it does not lie."""
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        return {
-            "institution": self.institution,
-            "jurisdiction": "EE",
-            "legalControl": ["EE"],
-            "accepted": "Accepted",
-            "releaseKey": self.signer.public_key,
-            "prices": PRICES,
-        } | self.changes
-
-    @property
-    def audits(self) -> dict[str, Any]:
-        said = self.auditor.wire
-        if self.root and "reveal" in said:
-            said["reveal"] |= {"root": self.root}
-        return said
-
-    def answer(self, granted: dict[str, Any]) -> str:
-        """Return the result of a run, as its program writes it."""
-        audit = granted["jobSpec"].get("audit") or {"of": ""}
-        return self.result if "of" in audit else probed(granted["jobSpec"])
-
-    def run(self, granted: dict[str, Any], end_s: float) -> None:
-        """Sign the one receipt of a run that has just ended."""
-        gpu_class = "nvidia-rtx-4090" if granted["jobSpec"]["ray"].get("workers") else ""
-        terms = Terms(self.signer.key_id, "EE", gpu_class, self.spec, NOW_S)
-        work = work_of(WorkGrantSpec.model_validate(granted), terms)
-        digest = "sha256:" + hashlib.sha256(self.answer(granted).encode()).hexdigest()
-        told = digest if self.tells_result and not self.hides_digest else None
-        told = told if self.end == "Succeeded" else None
-        metered = MeteredRun(work=work, until=rfc3339(end_s - RUN_S), result_digest=told)
-        sight = Sight(
-            int(end_s), over=True, ended_s=int(end_s), end_reason=self.signed_end or self.end
-        )
-        for stretch in due(metered, sight):
-            receipt = draw(self.head, metered, sight, stretch)
-            sealed = seal(receipt, self.signer)
-            opened = unseal(wire(sealed), {self.signer.key_id: self.signer.public_key})
-            self.head = Head(receipt.sequence, opened.digest, receipt.issued_s)
-            self.outbox.append(wire(sealed))
-
-    def tell(self, granted: dict[str, Any], end_s: float) -> dict[str, Any]:
-        """Return the status of the grant of a run that has ended."""
-        verdict = EndReason(self.end).verdict
-        rows = [("Running", "False"), (verdict, "True")][: 1 if verdict == "Interrupted" else 2]
-        said = [{"type": kind, "status": is_so, "reason": self.end} for kind, is_so in rows]
-        told = self.tells_result and self.end == "Succeeded"
-        result = {"result": self.answer(granted)} if told else {}
-        return {"finishedAt": rfc3339(end_s), "conditions": said} | result
 
 
 class SmallLeague:

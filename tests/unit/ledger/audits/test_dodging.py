@@ -10,7 +10,8 @@ from sqlalchemy import Engine, select
 from hansa.api.kinds import WORKGRANT
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
-from tests.unit.ledger.audits.small_league import Member, SmallLeague
+from tests.unit.ledger.audits.small_league import SmallLeague
+from tests.unit.ledger.audits.small_members import Member
 
 
 @pytest.fixture

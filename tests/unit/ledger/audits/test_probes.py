@@ -23,7 +23,8 @@ from tests.unit.ledger.audits.probe_answers import (
     probes_of,
     why,
 )
-from tests.unit.ledger.audits.small_league import Member, SmallLeague, probed
+from tests.unit.ledger.audits.small_league import SmallLeague
+from tests.unit.ledger.audits.small_members import Member, probed
 
 
 @pytest.fixture
