@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from hansa.hub.planner.full_plans import AGAIN_S, EVERY_S, SHARE, FullPlans
 from tests.unit.hub import kit
 from tests.unit.hub.driving import driven
-
-
-@pytest.fixture
-def store(clock):
-    store = kit.Store(clock)
-    kit.node(store, "tartu", kit.lent(machines=1, each=4))
-    kit.namespace(store)
-    kit.pool(store)
-    return store
 
 
 def test_full_plans_are_made_anew_after_a_while_without_events():

@@ -17,15 +17,6 @@ SINCE_LAST_S = {
 }
 
 
-@pytest.fixture
-def store(clock):
-    store = kit.Store(clock)
-    kit.node(store, "tartu", kit.lent(machines=1, each=4))
-    kit.namespace(store)
-    kit.pool(store)
-    return store
-
-
 async def paused_s(hub, since_s, monkeypatch):
     """Plan twice, ``since_s`` apart, each for ``TAKES_S``; return how long the second waited."""
     told, slept, sleep, update = asyncio.Event(), [0.0], asyncio.sleep, hub.plans._kept.update
