@@ -26,6 +26,23 @@ PORT, USER, PASSWORD = 5000, "league", "mare-balticum"
 PRIVATE = f"127.0.0.1:{PORT}/private/ray-sklearn"
 PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
 MOVE_S = LEAST_UNATTENDED_S + CASE_S
+GANG = """
+import ray, time
+from ray.util import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy as On
+
+ray.init()
+gang = placement_group([{"CPU": 1, "GPU": 4}] * 2, strategy="STRICT_SPREAD")
+ray.get(gang.ready())
+
+@ray.remote(num_gpus=4)
+def hold():
+    time.sleep(45)
+
+ray.get([hold.options(scheduling_strategy=On(gang, n)).remote() for n in range(2)])
+print('ran')
+"""
+"""Waits for as long as one of its two machines is away, as distributed training does."""
 LINES = WINDOW_BYTES // 20
 """Of twenty bytes and more: more than one piece of a log."""
 
@@ -148,6 +165,29 @@ def machine_stopped(stage: Stage) -> Told:
     return _and_then(told, moved, "Succeeded True")
 
 
+def one_machine_of_two(stage: Stage) -> Told:
+    """One machine of a member stops, not the one with the head: the run ends for it, and the next one ends well."""
+    site = stage.league.members["lisbon"]
+    worker = {"count": 2, "cpu": "250m", "memory": "1Gi", "gpus": 4}
+    head = {"cpu": "250m", "memory": "2Gi"}
+    ray = {"version": "2.60.0", "head": head, "workers": worker}
+    stage.submit("halved", GANG, "PT", ray=ray)
+    told = stage.read_until("halved", lambda job: holds(job, "Running"), "it to run")
+    (run,) = stage.league.runs("lisbon")
+    first, other = site.machines
+    heads = site.get("pods", "-n", run, "-l", "ray.io/node-type=head")["items"]
+    at = {pod["spec"]["nodeName"] for pod in heads}
+    expect(at == {first.name}, f"the head is on {at}")
+    with stage.stopped(other):
+        ended = stage.read_until(
+            "halved", lambda job: condition(job, "Running")["reason"] == "MachineLost", "its end"
+        )
+    told = _and_then(told, ended, "Running False (MachineLost)")
+    ended = stage.read_until("halved", finished, "it to end")
+    expect("tried again, 1 times (MachineLost)" in ended.text(), f"not told:\n{ended.text()}")
+    return _and_then(told, ended, "Succeeded True")
+
+
 def only_by_proxy(stage: Stage) -> Told:
     """A member whose way to the hub is closed is missed; with the proxy named in its chart it works again."""
     machine, hub = stage.machine("riga"), urlsplit(stage.hub.url)
@@ -188,6 +228,14 @@ TROUBLES = (
         "Every process of the machine is stopped while the job runs there; the job may be alone for a minute.",
         "The words say when it may go on elsewhere; there it ends well, and what wakes up finds nothing to go on with.",
         machine_stopped,
+    ),
+    Trouble(
+        "One machine of a member stops",
+        "Lisbon has two machines; every process of the one without the head is stopped while a job computes on both. Its"
+        " program would wait for its tasks there. Once the run has ended the machine goes on.",
+        "The cluster says after less than a minute that the machine is not Ready; two minutes later the run ends as"
+        " `MachineLost`. Its next run begins when nothing of it is left: when the machine is back, or its Node is removed.",
+        one_machine_of_two,
     ),
     Trouble(
         "The only way out is a proxy",

@@ -25,6 +25,7 @@ from hansa.member.runs.logs.log_follower import LogFollower
 from hansa.member.runs.metering import Metering, gpu_salt
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
+from hansa.member.runs.struck_runs import StruckRuns
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.receipt_store import ReceiptStore
@@ -71,6 +72,7 @@ class Parts:
     kept_logs: KeptLogs
     metering: Metering
     checkpoints: CheckpointVolumes
+    struck_runs: StruckRuns
 
 
 class Relay:
@@ -180,4 +182,5 @@ def assemble(
         kept_logs=kept_logs,
         metering=metering,
         checkpoints=objects.checkpoints,
+        struck_runs=StruckRuns(context),
     )

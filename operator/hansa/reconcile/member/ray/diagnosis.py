@@ -13,6 +13,7 @@ from typing import Any
 
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.inventory.lost_machines import machines_of
 from hansa.reconcile.member.workload import Finding, Traces
 
 ROLE = "ray.io/node-type"
@@ -70,7 +71,15 @@ def diagnose(end: EndReason, traces: Traces) -> Finding:
     if end is EndReason.NEVER_STARTED:
         return _obstacle(traces)
     pods = [pod for pod in traces.pods if _role(pod)]
-    found = [*_of_pods(pods, traces.ended_s), *_of_events(traces.events, traces.ended_s)]
+    found = [
+        *(
+            Finding(EndReason.MACHINE_LOST, held(pod))
+            for pod in traces.pods
+            if is_away(pod, traces)
+        ),
+        *_of_pods(pods, traces.ended_s),
+        *_of_events(traces.events, traces.ended_s),
+    ]
     if found:
         return min(found, key=lambda finding: _WEIGHT[finding.reason])
     if end in UNSETTLED and any(began_anew(pod) for pod in pods if _role(pod) == "head"):
@@ -92,11 +101,22 @@ def _of_pods(pods: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Find
         status, role = pod.get("status") or {}, _role(pod)
         said = {str(status.get("reason") or ""), disruption(status)}
         if said & MACHINE_GONE:
-            yield Finding(EndReason.MACHINE_LOST, f"It held a {role} pod.")
+            yield Finding(EndReason.MACHINE_LOST, held(pod))
         elif said & DISPLACED.keys():
             yield _displaced(said, str(status.get("message") or ""), f"a {role} pod")
         if any(_out_of_memory(one, ended_s) for one in containers_of(status)):
             yield Finding(EndReason.OUT_OF_MEMORY, f"It was a {role} pod (OOMKilled).")
+
+
+def is_away(pod: Mapping[str, Any], traces: Traces) -> bool:
+    """Tell whether a pod stands on a machine that is not Ready, or is no more."""
+    return bool(machines_of([pod]) & traces.away)
+
+
+def held(pod: Mapping[str, Any]) -> str:
+    """Return what a machine had of the run."""
+    role = _role(pod)
+    return f"It held a {role} pod." if role else "It held the pod that follows the job."
 
 
 def _of_events(events: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Finding]:
