@@ -19,6 +19,7 @@ from hansa.reconcile.member.ray.diagnosis import (
     disruption,
     is_away,
     is_recent_event,
+    was_cut_short,
 )
 from hansa.reconcile.member.workload import Traces
 
@@ -46,6 +47,7 @@ def _disturbed(traces: Traces) -> Iterator[str]:
         status = pod.get("status") or {}
         said = {str(status.get("reason") or ""), disruption(status)}
         is_struck = said & (MACHINE_GONE | DISPLACED.keys()) or is_away(pod, traces)
+        is_struck = is_struck or was_cut_short(pod, traces.ended_s)
         if is_struck or any(map(NOT_TAKEN.fullmatch, said)):
             yield _name(pod)
     for event in traces.events:
