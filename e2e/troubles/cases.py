@@ -180,7 +180,9 @@ def one_machine_of_two(stage: Stage) -> Told:
     expect(at == {first.name}, f"the head is on {at}")
     with stage.stopped(other):
         ended = stage.read_until(
-            "halved", lambda job: condition(job, "Running")["reason"] == "MachineLost", "its end"
+            "halved",
+            lambda job: condition(job, "Running").get("reason") == "MachineLost",
+            "its end",
         )
     told = _and_then(told, ended, "Running False (MachineLost)")
     ended = stage.read_until("halved", finished, "it to end")
