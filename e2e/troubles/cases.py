@@ -227,16 +227,17 @@ TROUBLES = (
     ),
     Trouble(
         "A machine stops in mid-run",
-        "Every process of the machine is stopped while the job runs there; the job may be alone for a minute.",
-        "The words say when it may go on elsewhere; there it ends well, and what wakes up finds nothing to go on with.",
+        "Every process of the member's only machine is stopped while the job runs there. Its `spec.disconnection` allows a"
+        " minute without the hub; the hub waits for five, the least that it ever does.",
+        "The words say when the job may go on elsewhere; there it ends well. The machine wakes up and ends its run.",
         machine_stopped,
     ),
     Trouble(
         "One machine of a member stops",
-        "Lisbon has two machines; every process of the one without the head is stopped while a job computes on both. Its"
-        " program would wait for its tasks there. Once the run has ended the machine goes on.",
-        "The cluster says after less than a minute that the machine is not Ready; two minutes later the run ends as"
-        " `MachineLost`. Its next run begins when nothing of it is left: when the machine is back, or its Node is removed.",
+        "Every process of one of Lisbon's two machines is stopped, not of the one with the head, while a job computes on both."
+        " The program itself would wait for what it had there. The machine wakes up once the run is told to have ended.",
+        "Kubernetes takes up to a minute to say that the machine is not Ready; two minutes later the run ends as"
+        " `MachineLost`, and is counted. The next one begins when the machine is back: until then nobody knows what runs there.",
         one_machine_of_two,
     ),
     Trouble(

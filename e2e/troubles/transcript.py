@@ -32,9 +32,9 @@ HEAD = """# What owners read when clusters are as they are
 
 <!-- Written by `python -m e2e transcript`. -->
 
-Real pods on the [testbed](demo.md): a hub, Tartu, Riga and Lisbon, each a cluster of its own. One after the other, troubles are
-brought about as machines have them, and what stood in the job's status is written down, with the seconds after which it
-was seen first. The members give a run 90 seconds to begin; by default it is 15 minutes.
+Real pods on the [testbed](demo.md): a hub, Tartu, Riga and Lisbon, each a cluster of its own; Lisbon has two machines.
+One after the other, troubles are brought about as machines have them, and what stood in the job's status is written down,
+with the seconds after which it was seen first. The members give a run 90 seconds to begin; by default it is 15 minutes.
 """
 
 
