@@ -28,6 +28,8 @@ MEMBERS_OWN = frozenset({"Secret", "PersistentVolume", "PersistentVolumeClaim"})
 """Kinds of a run's objects that hold what the member lends: no word about them leaves."""
 SAY_WHY = frozenset({EndReason.SUCCEEDED, EndReason.APP_FAILED, EndReason.RAY_FAILED})
 """Ends of which the controller says how: by an exit code, or in Ray's words."""
+TELLS_NOTHING = frozenset({EndReason.HEAD_LOST, EndReason.SUBMITTER_LOST, EndReason.MACHINE_LOST})
+"""Ends of which it sees only what they brought about: an exit code that is not the command's."""
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 LEFT_OUT = "[a line too long to be told]"
 
@@ -73,8 +75,9 @@ def outgoing(
 def _led(reason: EndReason, message: str) -> str:
     """Return a controller's words, behind ours where they do not say why a run ended."""
     ours = explain(reason)
-    own = "" if reason in SAY_WHY or message == ours else f"{ours} "
-    return within(f"{own}{message}", MESSAGE_BYTES) if message else ""
+    if not message or message == ours or reason in TELLS_NOTHING:
+        return ours
+    return within(message if reason in SAY_WHY else f"{ours} {message}", MESSAGE_BYTES)
 
 
 def _tail(output: Output) -> str | None:
