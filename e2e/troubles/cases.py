@@ -137,6 +137,7 @@ def private_registry(stage: Stage) -> Told:
         stage.hub.kubectl("delete", "aijob", "private", "-n", "university", "--wait=false")
     expect("(ImageNotPulled)" in told.text(), f"it was refused for something else:\n{told.text()}")
     expect("401" in told.text(), f"no word of the password:\n{told.text()}")
+    told.add("the next job, with the right password:")
     return _and_then(told, after, "Succeeded True")
 
 
@@ -314,10 +315,7 @@ def pull_secret(password: str) -> Manifest:
 def _and_then(first: Told, second: Told, words: str) -> Told:
     """Return both, one after the other; raises where the owner did not read some words."""
     last_s = first.lines[-1].at_s if first.lines else 0.0
-    known = {line.text for line in first.lines}
-    for line in second.lines:
-        if line.text not in known:
-            first.lines.append(Line(last_s + line.at_s, line.text))
+    first.lines += [Line(last_s + line.at_s, line.text) for line in second.lines]
     first.job = second.job or first.job
     expect(words in first.text(), f"nobody said {words!r}:\n{first.text()}")
     return first
