@@ -16,12 +16,12 @@ from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.hub.status.nodes_and_pools import HEARTBEAT_SHOWN_S
-from tests.simulation.apiserver import NAMESPACES
-from tests.simulation.faults import Log
 from tests.simulation.kuberay import RAYJOBS
 from tests.simulation.league import SITES, League
 from tests.simulation.loop import EPOCH_S
 from tests.simulation.receipts import receipt_faults
+from tests.simulation.servers.apiserver import NAMESPACES
+from tests.simulation.servers.faults import Log
 
 JOBS, GRANTS, NODES = AIJOB.path(), WORKGRANT.path(), SOVEREIGNNODE.path()
 GOOD_ENDS = {"Succeeded": "succeeded", "AppFailed": "failed"}

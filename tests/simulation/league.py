@@ -37,10 +37,10 @@ from hansa.placement.pricing import shadow_prices
 from hansa.ports import Manifest
 from hansa.process.app import together
 from tests.residency_kit import EVERYWHERE
-from tests.simulation.apiserver import NAMESPACES, MemCluster
-from tests.simulation.faults import FaultyCluster, Line, Log
 from tests.simulation.kuberay import Machines
 from tests.simulation.loop import CURRENT, EPOCH_S, Clock, Process
+from tests.simulation.servers.apiserver import NAMESPACES, MemCluster
+from tests.simulation.servers.faults import FaultyCluster, Line, Log
 from tests.unit.member.hub_link import paper
 
 NODES = "/api/v1/nodes"

@@ -8,11 +8,14 @@ from tests.prove.defects.defect import Defect, product
 
 CHECKS, STANDING, OWNERS = (
     "unit/grants/test_checks.py",
-    "unit/grants/test_policy_changes.py",
+    "unit/grants/policy_changes/test_policy_changes.py",
     "unit/grants/test_owners.py",
 )
-CHANGED = "unit/member/runs/test_law_that_changes.py"
-TERRITORY, LOCK = "unit/grants/test_territory.py", "unit/member/cluster/test_second_lock.py"
+CHANGED = "unit/member/runs/test_rejudging.py"
+TERRITORY, LOCK = (
+    "unit/grants/territory/test_territory.py",
+    "unit/member/cluster/test_second_lock.py",
+)
 OUTGOING, PERMITS = (
     "unit/reconcile/member/test_outgoing.py",
     "unit/grants/exports/test_permits.py",
@@ -100,7 +103,7 @@ ACCEPTED: Mapping[str, Defect] = {
         "grants/territory.py",
         "ours, theirs = Territory(policy.overlays), Territory(grant.overlays)",
         "ours = theirs = Territory((*policy.overlays, *grant.overlays))",
-        "unit/grants/test_holders_overlays.py",
+        "unit/grants/territory/test_holders_overlays.py",
     ),
     "a registry's name as the beginning of another's": product(
         "grants/checks.py",
@@ -183,7 +186,7 @@ ACCEPTED: Mapping[str, Defect] = {
         "member/runs/run_controller.py",
         'if isinstance(action, End) and action.reason.verdict == "Interrupted":',
         "if action is None:",
-        "unit/member/runs/test_deadlines.py",
+        "unit/member/runs/endings/test_deadlines.py",
     ),
     "what is forbidden runs on": product(
         "reconcile/member/lifecycle.py",
@@ -223,7 +226,7 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         '    "container-network": (\n        ("spec", "containers", 0, "livenessProbe"),\n'
         '        {"tcpSocket": {"port": 1}},\n    ),\n',
         "",
-        "programs/test_rendered_lock.py",
+        "programs/charts/test_rendered_lock.py",
     ),
     "a switch that is understood only when it says Stopped": product(
         "reconcile/member/guard.py",

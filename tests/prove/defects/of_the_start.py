@@ -9,7 +9,7 @@ from tests.prove.defects.defect import Defect, product
 GUARD, WORKS, BEGUN = (
     "unit/reconcile/member/test_guard.py",
     "unit/guard/test_works.py",
-    "unit/member/runs/test_begun.py",
+    "unit/member/runs/endings/test_begun.py",
 )
 LIFECYCLE, TERMS = (
     "unit/reconcile/member/test_lifecycle.py",
@@ -52,7 +52,7 @@ START: Mapping[str, Defect] = {
         "member/runs/endings.py",
         "        context.left_machines.note(entry.uid, found.machines)\n",
         "",
-        "unit/member/runs/test_endings.py",
+        "unit/member/runs/endings/test_endings.py",
     ),
     "ends that wait for what hangs": product(
         "guard/guard.py",

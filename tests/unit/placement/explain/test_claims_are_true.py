@@ -20,8 +20,8 @@ from hansa.model.snapshot import Job, Snapshot
 from hansa.placement.planner import explain, plan
 from hansa.placement.whatif.explain_job import Explanation, explain_job
 from hansa.placement.whatif.remedies import Remedy
-from tests.unit.placement.faulty_leagues import CLOSED, TROUBLES, troubled
-from tests.unit.placement.mended_leagues import undone
+from tests.unit.placement.leagues.faulty_leagues import CLOSED, TROUBLES, troubled
+from tests.unit.placement.leagues.mended_leagues import undone
 
 SEEDS = {
     "a second wave": 4,

@@ -12,7 +12,7 @@ from hansa.model.snapshot import PreemptionRule, Shape
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import plan
 from hansa.placement.preemption import reclaim
-from tests.unit.placement.small_leagues import (
+from tests.unit.placement.leagues.small_leagues import (
     RULE,
     held,
     job,

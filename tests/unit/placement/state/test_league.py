@@ -14,9 +14,9 @@ from hansa.placement.backfill import filling
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import replan
 from hansa.placement.state.league import League
-from tests.unit.placement.books import written
-from tests.unit.placement.crowded_leagues import crowded_job, crowded_snapshot
-from tests.unit.placement.leagues import NOW_S
+from tests.unit.placement.books_oracle import written
+from tests.unit.placement.leagues.crowded_leagues import crowded_job, crowded_snapshot
+from tests.unit.placement.leagues.random_leagues import NOW_S
 
 SEEDS = range(16)
 

@@ -13,8 +13,8 @@ from hansa.cli.generated import values
 from hansa.cli.generated.processes import PROCESSES
 from hansa.cli.generated.reference import settings_page
 from hansa.member.settings import MemberSettings
+from tests.programs.charts.pod_specs import pod_specs
 from tests.programs.conftest import ROOT, Render
-from tests.programs.pod_specs import pod_specs
 
 
 def _leaves(schema: dict, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:

@@ -13,7 +13,7 @@ import pytest
 
 from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.member.kopf_handlers import take_policy
-from tests.unit.grants.changed_policies import (
+from tests.unit.grants.policy_changes.changed_policies import (
     AT_THE_END,
     AT_THE_FENCE,
     CHANGES,

@@ -15,8 +15,8 @@ import numpy as np
 
 from hansa.errors import Conflict, Gone, HansaError, Retryable
 from hansa.ports import Manifest, Page, WatchEvent
-from tests.simulation.apiserver import MemCluster
 from tests.simulation.loop import Process, pause
+from tests.simulation.servers.apiserver import MemCluster
 
 PATIENCE_S = 30.0
 """A client gives a request up after so long."""

@@ -14,7 +14,15 @@ from typing import Any
 from hansa.errors import Conflict, Gone, NotFound
 from hansa.model.times import rfc3339, rfc3339_micro
 from hansa.ports import Clock, Manifest, Page, WatchEvent
-from tests.simulation.objects import Where, applied, copied, merged, parse, refused, selector
+from tests.simulation.servers.objects import (
+    Where,
+    applied,
+    copied,
+    merged,
+    parse,
+    refused,
+    selector,
+)
 
 NAMESPACES, LEASES = "/api/v1/namespaces", "/apis/coordination.k8s.io/v1/leases"
 WATCH_S, BOOKMARK_S = 300.0, 60.0
@@ -121,8 +129,7 @@ class MemCluster:
         old = self._held(where) if where.sub else self.objects[where.collection].get(where.key)
         before, self._said[mark] = self._said.get(mark), now
         if old is None:
-            made = f"{path.rpartition('/')[0]}"
-            return await self.create(made, now)
+            return await self.create(path.rpartition("/")[0], now)
         self._check(old, now.get("metadata") or {})
         return self._change(where, old, applied(old, before, now))
 
@@ -256,10 +263,8 @@ class MemCluster:
     def _doomed(self, where: Where, old: Manifest) -> Manifest:
         meta = {**old["metadata"], "deletionTimestamp": rfc3339(self.clock.now())}
         if where.custom:
-            meta |= {
-                "deletionGracePeriodSeconds": 0,
-                "generation": old["metadata"]["generation"] + 1,
-            }
+            meta["deletionGracePeriodSeconds"] = 0
+            meta["generation"] = old["metadata"]["generation"] + 1
         doomed = {**old, "metadata": meta}
         if where.collection == NAMESPACES:
             doomed["status"] = {"phase": "Terminating"}

@@ -22,7 +22,7 @@ from hansa.model.snapshot import (
     Site,
     Snapshot,
 )
-from tests.unit.placement.leagues import (
+from tests.unit.placement.leagues.random_leagues import (
     BLOCS,
     COUNTRIES,
     INSTITUTIONS,

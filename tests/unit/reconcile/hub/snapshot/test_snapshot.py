@@ -28,7 +28,7 @@ from tests.unit.reconcile.hub.hub_objects import (
     grant_manifest,
     job_view,
 )
-from tests.unit.reconcile.hub.planned_jobs import CATALOG, SKEW_S, epoch, node, planned
+from tests.unit.reconcile.hub.snapshot.planned_jobs import CATALOG, SKEW_S, epoch, node, planned
 
 SIGNER, OTHER = Ed25519Signer.generate(), Ed25519Signer.generate()
 AT = rfc3339(NOW_S)

@@ -15,7 +15,11 @@ from hansa.translog.judgement import signed_checkpoint
 from hansa.translog.note import Note
 from hansa.translog.witness.beginning import enrolled, remembered
 from hansa.translog.witness.decision import Charge, Cosign, Refuse, decide
-from tests.unit.ledger.receipts.two_ledgers import ledger, one_of_many_writes_the_log, with_receipts
+from tests.unit.ledger.receipts.logbook.two_ledgers import (
+    ledger,
+    one_of_many_writes_the_log,
+    with_receipts,
+)
 from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, history, opened
 from tests.unit.translog.small_log import ed25519
 

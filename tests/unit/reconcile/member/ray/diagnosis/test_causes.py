@@ -12,7 +12,7 @@ from hansa.grants.reasons import COURSES, Course
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.workload import Traces
-from tests.unit.reconcile.member.ray.causes_of_memory import EXIT, OF_MEMORY, READY
+from tests.unit.reconcile.member.ray.diagnosis.causes_of_memory import EXIT, OF_MEMORY, READY
 from tests.unit.reconcile.member.ray.left_behind import (
     NOW,
     event,

@@ -22,7 +22,7 @@ from hansa.observability.alerts import ALERTS, rule_groups
 from hansa.observability.dashboards import PANELS
 from hansa.observability.metrics import exported_by
 from tests.programs.conftest import Render
-from tests.programs.scraped_pages import EMPTY, FIRING, QUIET, page
+from tests.programs.observability.scraped_pages import EMPTY, FIRING, QUIET, page
 
 NAMESPACE = "hansa-system"
 CHART = {

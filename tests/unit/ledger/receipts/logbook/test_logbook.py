@@ -21,7 +21,7 @@ from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.usages import digest
 from tests.unit.grants.grant_kit import HUB
-from tests.unit.ledger.receipts.logbook_kit import NOW_MS, Clock
+from tests.unit.ledger.receipts.logbook.logbook_kit import NOW_MS, Clock
 
 
 class Log:

@@ -7,7 +7,7 @@ import pytest
 from hansa.model.snapshot import Yielded
 from hansa.model.times import rfc3339
 from tests.unit.reconcile.hub.hub_objects import NOW_S, job_view
-from tests.unit.reconcile.hub.planned_jobs import epoch, planned
+from tests.unit.reconcile.hub.snapshot.planned_jobs import epoch, planned
 
 AT = rfc3339(NOW_S)
 ROW = {"node": "tartu", "epoch": 1, "inFavourOf": "lab", "gainingUid": "x", "at": AT}

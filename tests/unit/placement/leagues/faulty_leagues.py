@@ -25,7 +25,13 @@ from hansa.model.snapshot import (
     Snapshot,
 )
 from hansa.placement.planner import plan
-from tests.unit.placement.leagues import CLASSES, INSTITUTIONS, NOW_S, random_snapshot, running
+from tests.unit.placement.leagues.random_leagues import (
+    CLASSES,
+    INSTITUTIONS,
+    NOW_S,
+    random_snapshot,
+    running,
+)
 
 GIB = 1 << 30
 PLENTY = 10_000

@@ -7,7 +7,7 @@ from hansa.model.plan import Placement
 from hansa.model.times import rfc3339
 from hansa.reconcile.hub import snapshot
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition, job_view
-from tests.unit.reconcile.hub.planned_jobs import planned
+from tests.unit.reconcile.hub.snapshot.planned_jobs import planned
 
 AT = rfc3339(NOW_S - 100)
 BUDGET = {"limit": "10", "currency": "EUR"}

@@ -7,8 +7,8 @@ import pytest
 from hansa.errors import Retryable
 from hansa.translog.note import Note
 from hansa.translog.signatures import verified
-from tests.unit.ledger.receipts import witness_kit
-from tests.unit.ledger.receipts.witness_kit import League, witness
+from tests.unit.ledger.receipts.logbook import witness_kit
+from tests.unit.ledger.receipts.logbook.witness_kit import League, witness
 from tests.unit.translog.small_log import ORIGIN, SetClock, appender, ed25519, entries, ml_dsa
 
 TWO = "group both all tartu lyon\nquorum both"

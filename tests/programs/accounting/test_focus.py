@@ -18,7 +18,7 @@ from e2e.testbed.build.binaries import cache_root
 from hansa.accounting.exports.focus import COLUMNS, focus_csv
 from hansa.accounting.statement import Month
 from tests.conftest import skip_or_fail
-from tests.programs.focus_rules import DEMANDS, FUNCTIONS, Export, violations
+from tests.programs.accounting.focus_rules import DEMANDS, FUNCTIONS, Export, violations
 from tests.unit.accounting.usages import CORRECTION, USES, usage
 
 PINNED = (

@@ -9,7 +9,7 @@ import yaml
 from hansa.observability.alerts import ALERTS, rule_groups
 from tests.unit.observability.pages import FULL, full_page
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHARTS = ("hub", "member")
 
 

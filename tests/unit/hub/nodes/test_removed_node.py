@@ -9,7 +9,7 @@ from hansa.api.kinds import SOVEREIGNNODE
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
-from tests.unit.hub.removed_nodes import STUDY, UNATTENDED_S, wait
+from tests.unit.hub.nodes.removed_nodes import STUDY, UNATTENDED_S, wait
 from tests.unit.reconcile.hub.hub_objects import SKEW_S, condition
 
 THIEF = Ed25519Signer.generate()

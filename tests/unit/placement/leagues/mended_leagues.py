@@ -8,8 +8,15 @@ from dataclasses import replace
 from hansa.model.plan import Plan
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, PlaceSet, Pool, ResidencyRule, Share, Site, Snapshot
-from tests.unit.placement.faulty_leagues import CLOSED, PLENTY, grown, of_jobs, of_pools, of_sites
-from tests.unit.placement.leagues import CLASSES, running
+from tests.unit.placement.leagues.faulty_leagues import (
+    CLOSED,
+    PLENTY,
+    grown,
+    of_jobs,
+    of_pools,
+    of_sites,
+)
+from tests.unit.placement.leagues.random_leagues import CLASSES, running
 
 
 def undone(snapshot: Snapshot, job: Job, reason: Reason, decided: Plan, only: str = "") -> Snapshot:

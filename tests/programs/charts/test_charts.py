@@ -12,8 +12,8 @@ import yaml
 from hansa.grants.exports import held_secret
 from hansa.reconcile.member.logs import kept_log
 from hansa.reconcile.workloads import WORKLOADS
+from tests.programs.charts.pod_specs import pod_specs
 from tests.programs.conftest import ROOT, HelmRefusedError, Render
-from tests.programs.pod_specs import pod_specs
 
 CHARTS = ("hansa-hub", "hansa-member")
 CASES = {

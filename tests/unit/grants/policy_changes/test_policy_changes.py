@@ -13,7 +13,8 @@ from hansa.grants.checks import judge
 from hansa.grants.facts import GpuStock, Proposal
 from hansa.grants.policy_changes import REACH, Reach, judge_again
 from hansa.grants.reasons import MemberReason
-from tests.unit.grants.changed_policies import (
+from tests.unit.grants.grant_kit import facts
+from tests.unit.grants.policy_changes.changed_policies import (
     AT_THE_END,
     AT_THE_FENCE,
     CHANGES,
@@ -23,7 +24,6 @@ from tests.unit.grants.changed_policies import (
     law_after,
     law_before,
 )
-from tests.unit.grants.grant_kit import facts
 
 EXPECTED = {
     STOPS: (False, False, False),
@@ -79,7 +79,7 @@ def test_what_passes_by_itself_takes_nothing_back():
     assert judge_again(proposal(), law_before("tenants"), away, Reach.ACCEPTED) is None
 
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "policy-changes.md"
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "policy-changes.md"
 ENDS, FINISHES, TAKES_EFFECT = "ends", "finishes", "takes effect"
 FENCED, WHEN_IT_ENDS = "keeps the fence it was made with", "takes effect when it ends"
 WORDS = {

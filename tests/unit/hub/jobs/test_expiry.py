@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.hub import kit
-from tests.unit.hub.ended_jobs import STUDY, ended, look, one_node
+from tests.unit.hub.jobs.ended_jobs import STUDY, ended, look, one_node
 
 
 @pytest.fixture

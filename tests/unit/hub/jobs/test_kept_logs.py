@@ -9,7 +9,7 @@ from hansa.model.log_request import LogRequest
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
-from tests.unit.hub.ended_jobs import STUDY, ended, look, one_node
+from tests.unit.hub.jobs.ended_jobs import STUDY, ended, look, one_node
 
 
 @pytest.fixture

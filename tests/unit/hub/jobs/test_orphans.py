@@ -6,7 +6,7 @@ import pytest
 
 from hansa.reconcile.fencing import sign_release
 from tests.unit.hub import kit
-from tests.unit.hub.removed_nodes import STUDY, UNATTENDED_S, wait
+from tests.unit.hub.nodes.removed_nodes import STUDY, UNATTENDED_S, wait
 from tests.unit.reconcile.hub.hub_objects import SKEW_S, condition
 
 OTHER = kit.job_path("other")
