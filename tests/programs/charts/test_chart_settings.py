@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from hansa.cli.generated import values
-from hansa.cli.generated.processes import PROCESSES
 from hansa.cli.generated.reference import settings_page
+from hansa.cli.processes import PROCESSES
 from hansa.member.settings import MemberSettings
 from tests.programs.charts.pod_specs import pod_specs
 from tests.programs.conftest import ROOT, Render
