@@ -22,7 +22,10 @@ OUTGOING, PERMITS = (
 )
 HELD, GUARD = "unit/grants/exports/test_held_result.py", "unit/guard/test_guard.py"
 TRUSTED, DELETIONS = "unit/grants/test_trust.py", "unit/guard/test_deletions.py"
-RULES_OF_GUARD, TAMPERED = "unit/reconcile/member/test_guard.py", "random/test_tampered_grants.py"
+RULES_OF_GUARD, TAMPERED = (
+    "unit/reconcile/member/test_guard_verdicts.py",
+    "random/test_tampered_grants.py",
+)
 
 TRUST: Mapping[str, Defect] = {
     "a grant to somebody else": product(
@@ -229,13 +232,13 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         "programs/charts/test_rendered_lock.py",
     ),
     "a switch that is understood only when it says Stopped": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         'spec.get("switch", "Open") not in GOES_ON',
         'spec.get("switch", "Open") == "Stopped"',
         RULES_OF_GUARD,
     ),
     "two runs of one job live on": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         "yield from (run for run in same if run is not newest)",
         "yield from (run for run in same if run is newest and run.epoch < 0)",
         RULES_OF_GUARD,
@@ -259,13 +262,13 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         DELETIONS,
     ),
     "pods told to live without a contact": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         "if sight.contact_s is None or sight.alive_until_s is None or sight.stopped:",
         "if sight.alive_until_s is None or sight.stopped:",
         RULES_OF_GUARD,
     ),
     "what ran out once lives again": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         "return until_s is not None and sight.now_of(run) >= until_s",
         "return until_s is not None and sight.now_of(run) < 0",
         RULES_OF_GUARD,

@@ -8,7 +8,7 @@ from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.contracts.terms import START_LIMIT_S
+from hansa.reconcile.member.contracts.time_limits import START_LIMIT_S
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.workload import WorkloadView
 from tests.unit.grants.grant_kit import NOW_S

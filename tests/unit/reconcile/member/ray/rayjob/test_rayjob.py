@@ -10,7 +10,7 @@ from hansa.api.workgrant import WorkGrantSpec
 from hansa.model.quantities import millis, units
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.contracts.terms import Contract
+from hansa.reconcile.member.contracts.time_limits import Contract
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves

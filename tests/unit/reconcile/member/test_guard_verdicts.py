@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.model.times import rfc3339
-from hansa.reconcile.member import guard
-from hansa.reconcile.member.contracts.terms import Contract, terms
+from hansa.reconcile.member import guard_verdicts as guard
+from hansa.reconcile.member.contracts.time_limits import Contract, terms
 from hansa.reconcile.member.end_reasons import EndReason
-from hansa.reconcile.member.guard import (
+from hansa.reconcile.member.guard_verdicts import (
     Sight,
     read_run,
     read_runs,

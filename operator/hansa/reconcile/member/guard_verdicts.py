@@ -14,7 +14,7 @@ from typing import Any
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL, NODE_LABEL
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.member import canaries
-from hansa.reconcile.member.contracts.terms import (
+from hansa.reconcile.member.contracts.time_limits import (
     Contract,
     alive_until_s,
     is_given_up,

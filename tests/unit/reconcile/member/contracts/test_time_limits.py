@@ -12,8 +12,8 @@ from hansa.api.aijob import Disconnection
 from hansa.model.times import rfc3339
 from hansa.reconcile import fencing
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.contracts import terms as contract
-from hansa.reconcile.member.contracts.terms import STRICTEST, Contract, read_contract, terms
+from hansa.reconcile.member.contracts import time_limits as contract
+from hansa.reconcile.member.contracts.time_limits import STRICTEST, Contract, read_contract, terms
 
 NOW = 1_000_000.0
 HOUR = Contract(unattended_limit_s=3585, max_runtime_s=7200, granted_s=NOW - 10_000)

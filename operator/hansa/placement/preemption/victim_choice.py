@@ -1,4 +1,4 @@
-"""Who has to yield in a cell so that a job fits there, by the rule of its pool.
+"""Which victims have to yield in a cell so that a job fits there, by the rule of its pool.
 
 Nobody who is not needed, and nobody who may not have to: see ``victims``.
 """
@@ -21,7 +21,7 @@ _Turns = tuple[tuple[bool, list[Victim]], ...]
 """Whether institutions must keep their nominal share, and victims in order."""
 
 
-def who_yields(trial: Trial, record: Record, cell: int, *, most: int) -> list[Victim]:
+def choose_victims(trial: Trial, record: Record, cell: int, *, most: int) -> list[Victim]:
     """The fewest that have to yield at a cell for a job to fit; empty when it cannot.
 
     First those whose institution keeps its nominal share without them, then any of one that
