@@ -57,12 +57,7 @@ LINES = Limit(
     {
         "tests/apiserver/lock/escapes.py": 1271,
         "tests/apiserver/lock/test_second_lock.py": 462,
-        "tests/unit/grants/test_checks.py": 398,
-        "tests/unit/hub/planner/loop/test_loop.py": 356,
-        "tests/unit/placement/explain/test_claims_are_true.py": 354,
-        "tests/unit/placement/preemption/test_reclaim.py": 379,
         "tests/unit/reconcile/hub/derive/test_derive.py": 361,
-        "tests/unit/reconcile/hub/snapshot/test_snapshot.py": 390,
     },
 )
 PARAMETERS = Limit(

@@ -174,7 +174,7 @@ MEMBER: Mapping[str, Defect] = {
         'body = {"node": node, "jobUid": job_uid, "epoch": epoch, "releasedAt": released_at}',
         'body = {"node": node, "jobUid": job_uid, "epoch": 0, "releasedAt": released_at}',
         "unit/reconcile/test_fencing.py",
-        "unit/reconcile/hub/snapshot/test_snapshot.py",
+        "unit/reconcile/hub/snapshot/test_releases.py",
     ),
 }
 
@@ -215,7 +215,7 @@ HUB: Mapping[str, Defect] = {
         'return signature_holds(public_key, message, str(release.get("signature", "")))',
         "return bool(message)",
         FENCING,
-        "unit/reconcile/hub/snapshot/test_snapshot.py",
+        "unit/reconcile/hub/snapshot/test_releases.py",
     ),
     "the grant before the epoch's record": product(
         "reconcile/hub/derive.py",
