@@ -48,7 +48,7 @@ def test_every_command_has_its_name_and_a_page(name, row):
 NO_DOCUMENT = {
     **dict.fromkeys(("cancel", "join", "accept", "keygen"), "it acts"),
     **dict.fromkeys(("bundle", "lab", "release", "release-result", "settle"), "it acts"),
-    **dict.fromkeys(("hub", "ledger", "member", "guard", "exporter"), "it is a process"),
+    **dict.fromkeys((process.name for process in PROCESSES), "it is a process"),
     **dict.fromkeys(("convert", "sign"), "it prints a manifest"),
     "logs": "it prints a text that is not its own",
     "hub-key": "it prints one word",
