@@ -17,7 +17,7 @@ from hansa.ledger.audits.nodes import league_nodes
 from hansa.ledger.audits.probes.order import name_of
 from hansa.verification.verdict import Verdict
 from tests.unit.grants.grant_kit import job
-from tests.unit.ledger.audits.probe_answers import (
+from tests.unit.ledger.audits.probes.probe_answers import (
     DAY_S,
     PROBING,
     closed,

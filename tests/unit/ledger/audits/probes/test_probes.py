@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.ledger.settings import Probes
-from tests.unit.ledger.audits.probe_answers import (
+from tests.unit.ledger.audits.probes.probe_answers import (
     DAY_S,
     PROBING,
     closed,
