@@ -38,7 +38,7 @@ async def test_the_leader_is_killed_in_the_middle_of_a_burst(league, replicas):
         await applied
         await until(lambda: leads(follower), what="the follower leads", poll_s=0.2)
         for name in names:
-            await league.job_becomes(name, "Running", "False", "Starting")
+            await league.accepted(name)
         grants = await league.grants()
         jobs = (await league.admin.list(AIJOB.path("clinic"))).items
         await asyncio.gather(*(league.admin.delete(AIJOB.path("clinic", name)) for name in names))
