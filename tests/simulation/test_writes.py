@@ -21,7 +21,11 @@ from tests.simulation.league import HUBS, SITES, League, in_memory
 from tests.simulation.loop import CURRENT, VirtualLoop
 from tests.simulation.story import CLASS, SPEC
 
-JOBS, GRANTS = AIJOB.path(), WORKGRANT.path()
+KINDS = {
+    AIJOB.path(): "job",
+    WORKGRANT.path(): "grant",
+    "/apis/events.k8s.io/v1/events": "event",
+}
 PARTS = ("spec", "status")
 SETTLED_S, BEGUN_S, LONGEST_RUN_S = 60.0, 30.0, 1400.0
 Row = tuple[str, str]
@@ -29,7 +33,7 @@ Row = tuple[str, str]
 
 
 class Writes:
-    """Every write of a job or a grant that the hub's API server commits, by job and by who made it."""
+    """Every write about a job that the hub's API server commits, by job and by who made it."""
 
     def __init__(self, league: League) -> None:
         self._before: dict[str, Manifest] = {}
@@ -41,10 +45,15 @@ class Writes:
         return self._of.get((job, who), Counter())
 
     def _seen(self, change: str, collection: str, thing: Manifest) -> None:
-        if collection not in (JOBS, GRANTS):
+        kind, meta = KINDS.get(collection), thing["metadata"]
+        if kind == "job":
+            name = meta["name"]
+        elif kind == "grant":
+            name = thing["spec"]["job"]["name"]
+        elif kind == "event" and thing["regarding"]["kind"] == AIJOB.name:
+            name = thing["regarding"]["name"]
+        else:
             return
-        kind, meta = ("job" if collection == JOBS else "grant"), thing["metadata"]
-        name = meta["name"] if kind == "job" else thing["spec"]["job"]["name"]
         before, self._before[meta["uid"]] = self._before.get(meta["uid"], {}), thing
         changed = [part for part in PARTS if before.get(part) != thing.get(part)]
         what = {"ADDED": "made", "DELETED": "deleted"}.get(change) or " ".join(changed or ["meta"])
@@ -71,7 +80,7 @@ def writes_of(story: Story) -> Writes:
         await asyncio.sleep(SETTLED_S)
         await story(league)
         await asyncio.sleep(SETTLED_S)
-        assert not league.hub_server.objects[GRANTS]
+        assert not league.hub_server.objects[WORKGRANT.path()]
         await league.close()
         return writes
 
@@ -97,6 +106,7 @@ HAPPY = Counter(
         ("job", "status"): 3,  # placed under its epoch, running, ended
         ("grant", "made"): 1,
         ("grant", "deleted"): 1,
+        ("event", "made"): 2,  # granted, succeeded: a courtesy, and twenty a second at the most
     }
 )
 BY_ITS_NODE = Counter({("grant", "status"): 4})  # accepted, running, ended, released
@@ -120,7 +130,7 @@ def test_a_job_that_waits_first_says_so_once():
         await asyncio.sleep(3 * LONGEST_RUN_S)
 
     writes = writes_of(story)
-    one_more = HAPPY + Counter({("job", "status"): 1})
+    one_more = HAPPY + Counter({("job", "status"): 1, ("event", "made"): 1})
     found = [writes.of(name, "hub") for name in ("first", "second", "third")]
     assert sorted(found, key=Counter.total) == [HAPPY, HAPPY, one_more]
 
@@ -133,6 +143,6 @@ def test_a_job_that_is_deleted_while_it_runs():
 
     writes = writes_of(story)
     assert writes.of("study", "owner") == {("job", "made"): 1, ("job", "deleted"): 1}
-    asked_to_stop = Counter({("grant", "spec"): 1})
-    assert writes.of("study", "hub") == HAPPY - Counter({("job", "status"): 1}) + asked_to_stop
+    never_ended = HAPPY - Counter({("job", "status"): 1, ("event", "made"): 1})
+    assert writes.of("study", "hub") == never_ended + Counter({("grant", "spec"): 1})
     assert writes.of("study", "member").total() <= BY_ITS_NODE.total()
