@@ -197,6 +197,7 @@ def orphan(uid: str, epochs: Iterable[Epoch], now_s: float) -> Job | None:
         holdings=tuple(_holding(epoch.grant, epoch.grant.running_s(now_s)) for epoch in held),
         barred=Reason.WAITING_FOR_RELEASE,
         barred_message="its AIJob is gone",
+        is_orphan=True,
     )
 
 
