@@ -325,16 +325,6 @@ class League:
 
         return await self.sees(lambda: self.job(name), fits, f"{name}: {kind}={status} {reason}")
 
-    async def accepted(self, name: str) -> dict[str, Any]:
-        """Wait until a node has accepted a job; return the job, which says so a minute later."""
-
-        def fits(grants: list[dict[str, Any]]) -> bool:
-            own = [grant for grant in grants if grant["spec"]["job"]["name"] == name]
-            return any(condition_of(grant, "Accepted").get("status") == "True" for grant in own)
-
-        await self.sees(self.grants, fits, f"{name} is accepted")
-        return await self.job(name)
-
     async def grants(self, node: str = "") -> list[dict[str, Any]]:
         space = namespace_of(node) if node else None
         return (await self.admin.list(WORKGRANT.path(space))).items

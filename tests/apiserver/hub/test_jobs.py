@@ -11,6 +11,7 @@ from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
 from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.cli.jobs.follow import Reader, follow
 from hansa.grants.envelope import digest, grant_message, signature_holds
+from tests.apiserver.hub.acceptance import accepted
 from tests.apiserver.hub.league import condition, condition_of
 from tests.apiserver.hub.process import until
 from tests.residency_kit import stands_in
@@ -39,7 +40,7 @@ async def test_a_log_is_followed_from_the_job_to_the_member_and_back(league, hub
     await hub.ready()
     async with league.node("viljandi") as member:
         await league.submit("told")
-        await league.accepted("told")
+        await accepted(league, "told")
         reading = asyncio.create_task(follow(league.admin, AIJOB.path("clinic", "told"), Reader()))
         (grant,) = await league.sees(league.grants, asked_from(0), "the member is asked")
         status = {"log": {"start": 0, "text": "x" * (WINDOW_BYTES - 4) + "\x1b[H\n"}}
@@ -73,7 +74,7 @@ async def test_a_grant_is_signed_whole_and_carries_the_job_word_for_word(league,
     await hub.ready()
     async with league.node("tartu"):
         made = await league.submit("words", data=[], env=[{"name": "MODE", "value": "full"}])
-        await league.accepted("words")
+        await accepted(league, "words")
         grants = [g for g in await league.grants() if g["spec"]["job"]["name"] == "words"]
         await league.admin.delete(AIJOB.path("clinic", "words"))
         await league.sees(league.grants, lambda left: not left, "the grant is gone")
@@ -109,7 +110,7 @@ async def test_suspend_stops_and_resume_runs_again(league, hub):
     await hub.ready()
     async with league.node("parnu") as member:
         await league.submit("pausing")
-        await league.accepted("pausing")
+        await accepted(league, "pausing")
         path = AIJOB.path("clinic", "pausing")
         await league.admin.merge(path, {"spec": {"suspend": True}})
         job = await league.job_becomes("pausing", "Placed", "False", "Suspended")
@@ -126,7 +127,7 @@ async def test_a_deleted_job_is_gone_and_its_grant_stays_until_it_is_released(le
     await hub.ready()
     async with league.node("viljandi") as member:
         await league.submit("doomed")
-        await league.accepted("doomed")
+        await accepted(league, "doomed")
         member.answer = "silent"
         await league.admin.delete(AIJOB.path("clinic", "doomed"))
         assert not (await league.admin.list(AIJOB.path("clinic"))).items
@@ -140,7 +141,7 @@ async def test_a_deleted_job_is_gone_and_its_grant_stays_until_it_is_released(le
         await member.hub.merge(path, {"status": forged})
         member.answer = "accept"
         await league.submit("after")
-        await league.accepted("after")
+        await accepted(league, "after")
         names = {held["spec"]["job"]["name"] for held in await league.grants()}
         assert names == {"doomed", "after"}
         await member.hub.merge(path, {"status": member.release(grant)})
@@ -181,12 +182,12 @@ async def test_a_victim_is_stopped_and_released_before_the_other_is_placed(leagu
         )
         elastic = {"version": "2.60.0", "workers": ONE_GPU | {"count": 2, "minCount": 1}}
         await league.submit("low", pool="contest", ray=elastic)
-        low = await league.accepted("low")
+        low = await accepted(league, "low")
         assert low["status"]["workers"] == 2
 
         rigid = {"version": "2.60.0", "workers": ONE_GPU}
         await league.submit("high", pool="contest", ray=rigid, priority=900)
-        high = await league.accepted("high")
+        high = await accepted(league, "high")
         low = await league.sees(
             lambda: league.job("low"),
             lambda job: job["status"].get("epoch") == 2,
@@ -218,7 +219,7 @@ async def test_a_job_in_the_queue_is_told_its_place_and_start(league, hub):
         await member.publish(**LENT)
         both = {"version": "2.60.0", "workers": ONE_GPU | {"count": 2}}
         await league.submit("running", pool="contest", ray=both, maxRuntimeSeconds=600)
-        await league.accepted("running")
+        await accepted(league, "running")
         await league.submit("next", pool="contest", ray=both)
         job = await league.job_becomes("next", "Placed", "False", "WaitingForCapacity")
         await league.submit("after", pool="contest", ray=both)

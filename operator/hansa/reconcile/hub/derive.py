@@ -153,10 +153,8 @@ def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]
 
 def _waits(job: JobView, actions: list[Action]) -> bool:
     """Tell whether the only news is that the node accepted what it was granted."""
-    match actions:
-        case [SetJobStatus(status=status)]:
-            return job_status.only_accepted(job, status)
-    return False
+    news = actions[0] if len(actions) == 1 else None
+    return isinstance(news, SetJobStatus) and job_status.only_accepted(job, news.status)
 
 
 def _unless_early(case: JobCase, grant: GrantView, actions: list[Action]) -> Iterator[Action]:
