@@ -1,8 +1,8 @@
 """A waiting job's place in the queue and expected start: what is told, and when it is told anew.
 
 They change with every plan. They are written with a transition, and else only when they moved by
-enough to matter to a person, at most once a minute a job: never one write a plan. Which nodes are
-full changes as often, and is told anew after some minutes if nothing else was.
+enough to matter to a person, at most once a minute a job: never one write a plan, and over a wait of
+hours some ten. Which nodes are full changes as often, and is told anew after half an hour if nothing else was.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from hansa.reconcile.hub.status.job_status import FAULTS
 from hansa.reconcile.hub.status.verdict_rows import differ
 
 LEAST_PAUSE_S = 60.0
-VERDICTS_PAUSE_S = 300.0
+VERDICTS_PAUSE_S = 1800.0
 UNQUEUED = FAULTS | {
     Reason.POOL_MISCONFIGURED,
     Reason.SUSPENDED,
     Reason.WAITING_FOR_RELEASE,
 }
 """Who waits for these stands in no queue."""
-MATERIAL = 0.2
-"""A change by a fifth of what was told (of the wait that is left, for times) matters."""
+MATERIAL = 0.5
+"""A change by half of what was told (of the wait that is left, for times) matters: each costs a write of the job."""
 
 
 def of(outcome: Waiting) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Place and expected start are told anew only when they moved, and never within a minute."""
+"""Place and expected start are told anew only when they moved by half, and never within a minute."""
 
 import pytest
 from hypothesis import given
@@ -18,14 +18,16 @@ def wait(position=10, p50=1000, p90=5000, reason=Reason.WAITING_FOR_CAPACITY):
 MOVES = {
     "nothing": (wait(), wait(), False),
     "a place": (wait(), wait(9), False),
-    "a fifth of the places": (wait(), wait(8), True),
-    "back by a fifth": (wait(), wait(12), True),
+    "a third of the places": (wait(), wait(7), False),
+    "half of the places": (wait(), wait(5), True),
+    "back by a half": (wait(), wait(15), True),
     "the last place": (wait(1), wait(0), True),
     "a minute of a long wait": (wait(), wait(p50=1060), False),
     "half a minute of a short one": (wait(p50=60, p90=90), wait(p50=90, p90=90), False),
     "a minute of a short one": (wait(p50=60, p90=90), wait(p50=120, p90=90), True),
-    "a fifth of the wait": (wait(), wait(p50=1200), True),
-    "later at nine in ten": (wait(), wait(p90=6000), True),
+    "a third of the wait": (wait(), wait(p50=1350), False),
+    "half of the wait": (wait(), wait(p50=1500), True),
+    "later at nine in ten": (wait(), wait(p90=7500), True),
     "an estimate appears": (wait(p50=None), wait(), True),
     "an estimate is gone": (wait(), wait(p90=None), True),
     "no figures yet": (wait(reason=Reason.SUSPENDED), wait(), True),
@@ -59,3 +61,15 @@ def test_what_was_just_told_has_not_moved(position, p50, p90):
     said = wait(position, p50, p90)
 
     assert not pacing.due(pacing.of(said), said, now_s=NOW_S, written_s=0.0)
+
+
+def test_a_wait_of_hours_is_told_anew_some_ten_times():
+    """A thousand jobs are ahead and start one by one over four hours, as was expected."""
+    waited_s, writes, written_s = 4 * 3600, 0, NOW_S
+    told = pacing.of(wait(1000, waited_s, 2 * waited_s))
+    for now_s in range(int(NOW_S), int(NOW_S) + waited_s):
+        left_s = int(NOW_S) + waited_s - now_s
+        said = wait(1000 * left_s // waited_s, waited_s, 2 * waited_s)
+        if pacing.due(told, said, now_s=now_s, written_s=written_s):
+            told, written_s, writes = pacing.of(said), now_s, writes + 1
+    assert 0 < writes <= 11
