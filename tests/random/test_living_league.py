@@ -314,7 +314,7 @@ def _run(examples: int, steps: int, league: type[LivingLeague] = LivingLeague) -
     run_state_machine_as_test(
         league,
         settings=settings(
-            max_examples=examples + examples // 10,  # one in ten that hypothesis draws is cut short
+            max_examples=examples + examples // 5,  # one in six that hypothesis draws is cut short
             stateful_step_count=steps,  # and the two that begin it
             deadline=None,
             derandomize=True,

@@ -16,7 +16,7 @@ from hansa.reconcile.hub.actions import (
     SetJobStatus,
     WriteGrant,
 )
-from hansa.reconcile.hub.derive import ACCEPTANCE_MAY_WAIT_S, PIN_MAY_WAIT_S, derive
+from hansa.reconcile.hub.derive import ACCEPTANCE_MAY_WAIT_S, derive
 from hansa.reconcile.hub.job_view import FINALIZER
 from tests.unit.reconcile.hub.hub_objects import (
     ACCEPTED,
@@ -73,7 +73,7 @@ CASES = {
             ),
             epoch(grant_manifest(status=ACCEPTED)),
         ),
-        [SetFinalizers],
+        [],
     ),
     "refused": (
         case(job_view(PLACED), epoch(grant_manifest(status=REFUSED))),
@@ -303,7 +303,7 @@ STARTING = [
     condition("Running", "False", "Starting"),
     condition("Reconciling", reason="Placed"),
 ]
-GRANTED = PLACED | {"conditions": [condition("Placed", reason="Placed")]}
+GRANTED = dict(derive(case(job_view(), decision=PLACE))[0].status)
 TOLD = PLACED | {
     "conditions": STARTING,
     "observedGeneration": 1,
@@ -323,32 +323,48 @@ EARLY = {
         [CancelGrant, EmitEvent, SetJobStatus],
     ),
     "never told of its place": (PLACED, {}, ACCEPTED, 0, [SetJobStatus]),
-    "told, not pinned": (TOLD, {}, ACCEPTED, PIN_MAY_WAIT_S, [SetFinalizers]),
+    "its log at once": (GRANTED, {}, ACCEPTED | {"log": {"start": 0}}, 0, [SetJobStatus]),
+    "another priority at once": (
+        GRANTED | {"observedGeneration": 0},
+        {},
+        ACCEPTED,
+        0,
+        [SetJobStatus],
+    ),
 }
 
 
 @pytest.mark.parametrize("name", EARLY)
 def test_what_may_wait_and_for_how_long(name):
-    """The job's status was written this very moment; then half of the pause is over; then all."""
+    """The grant was made this very moment; then half of the pause is over; then all."""
     status, spec, said, pause_s, expected = EARLY[name]
     job, seen = job_view(status, **spec), epoch(grant_manifest(status=said))
 
     for passed_s in (0.0, pause_s / 2):
-        actions = derive(case(job, seen, written_s=NOW_S - passed_s))
+        actions = derive(case(job, seen, now_s=NOW_S + passed_s))
         if pause_s:
             assert actions == (RequeueAfter(pause_s - passed_s),)
         else:
             assert [type(action) for action in actions] == expected
-    late = case(job, seen, written_s=NOW_S - pause_s)
+    late = case(job, seen, now_s=NOW_S + pause_s)
     assert [type(action) for action in derive(late)] == expected
     hurried = derive(dataclasses.replace(late, tidying=False))
     assert hurried == (RequeueAfter(0.0),) if pause_s else [type(a) for a in hurried] == expected
 
 
-def test_a_job_that_is_pinned_and_told_is_left_alone():
-    job = job_view(TOLD, meta={"finalizers": [FINALIZER]})
+def test_that_a_node_fell_silent_does_not_wait_with_its_acceptance():
+    seen = epoch(grant_manifest(status=ACCEPTED))
 
-    assert derive(case(job, epoch(grant_manifest(status=ACCEPTED)), written_s=NOW_S)) == ()
+    actions = derive(case(job_view(GRANTED), seen, silent=True))
+
+    assert [type(action) for action in actions] == [EmitEvent, SetJobStatus]
+
+
+@pytest.mark.parametrize("meta", [{}, {"finalizers": [FINALIZER]}], ids=["now", "a hub of before"])
+def test_a_job_that_is_told_is_left_alone(meta):
+    job = job_view(TOLD, meta=meta)
+
+    assert derive(case(job, epoch(grant_manifest(status=ACCEPTED)))) == ()
 
 
 def of_kind(kind, actions):
