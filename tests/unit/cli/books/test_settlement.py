@@ -2,105 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from hansa.accounting.exports.posting_lines import posting_lines, read_posting_lines
 from hansa.accounting.postings import Event
-from hansa.cli.books.settlement import countersign, payment, propose
+from hansa.cli.books.settlement import countersign, payment
 from hansa.cli.books.settlement.terms import read_terms
 from hansa.cli.main import cli
 from hansa.errors import Terminal
-from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.note import Note
-from tests.unit.accounting.settlement.clearings import KEYS, NAMES, SIGNERS, UNTIL_MS
+from tests.unit.accounting.settlement.clearings import KEYS, NAMES, UNTIL_MS
 from tests.unit.accounting.usages import usage
+from tests.unit.cli.books.office import Office, terms_text
 from tests.unit.grants.grant_kit import FOREIGN
-
-IBANS = {
-    "clinic": "EE382200221020145685",
-    "ut": "DE89370400440532013000",
-    "lab": "FI2112345600000785",
-}
-TRADE = (
-    *(("clinic", "lab"), ("clinic", "lab"), ("lab", "ut"), ("lab", "ut"), ("ut", "clinic")),
-    ("abroad", "ut"),
-)
-"""Receipts of 0.40 EUR each."""
-
-
-def terms_text(**changes: object) -> str:
-    members = [
-        {
-            "institution": name,
-            "key": KEYS[name],
-            "account": {"name": name, "iban": IBANS[name], "town": "Tartu", "country": "EE"},
-        }
-        for name in NAMES
-    ]
-    members[0]["creditLimit"] = "0.10"
-    return yaml.safe_dump({"members": members} | changes)
-
-
-class Office:
-    """A treasurer's desk: files, the books, and the clock."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"sqlite:///{folder}/books.db"
-        self.engine = open_engine(self.url)
-        migrate(self.engine)
-        (folder / "terms.yaml").write_text(terms_text())
-        for name, signer in SIGNERS.items():
-            (folder / f"{name}.pem").write_bytes(signer.private_pem())
-
-    def file(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def trade(self, recorded_ms: int, first: int = 0) -> None:
-        writer = LedgerWriter(self.engine)
-        uses = [usage(first + n, institution=a, provider=b) for n, (a, b) in enumerate(TRADE)]
-        writer.record(uses, recorded_ms)
-        writer.happen(Event.POST, [use.receipt_digest for use in uses], recorded_ms)
-
-    def run(self, *arguments: str, terms: bool = True, books: bool = True) -> Result:
-        more = (*(("--terms", self.file("terms.yaml")) if terms else ()),)
-        more += ("--database", self.url) if books else ()
-        return CliRunner().invoke(cli, ["settle", *arguments, *more])
-
-    def propose(self, *more: str) -> Result:
-        return self.run("propose", "--month", "2026-11", "--output", self.file("c.json"), *more)
-
-    def sign(self, *names: str) -> None:
-        for name in names:
-            told = self.run("sign", self.file("c.json"), "--key", self.file(f"{name}.pem"))
-            assert told.exit_code == 0, told.exception
-            assert f"Signed for {name}" in told.output
-
-
-@pytest.fixture
-def clock(monkeypatch) -> SimpleNamespace:
-    time = SimpleNamespace(now_s=UNTIL_MS / 1000 + 3600)
-    for module in (propose, countersign, payment):
-        monkeypatch.setattr(module, "SystemClock", lambda: SimpleNamespace(now=lambda: time.now_s))
-    return time
-
-
-@pytest.fixture
-def office(tmp_path: Path, clock) -> Iterator[Office]:
-    del clock
-    made = Office(tmp_path)
-    made.trade(UNTIL_MS - 1)
-    yield made
-    made.engine.dispose()
 
 
 def test_a_month_is_set_off_signed_by_all_and_paid(office: Office) -> None:
