@@ -10,7 +10,7 @@ import click
 
 from hansa.adapters.clock import SystemClock
 from hansa.cli.display import plain
-from hansa.cli.receipts.proofs import proof_check
+from hansa.cli.proofs import proof_check
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 from hansa.receipts.bundle import Audit, Bundle, audit, read_bundle

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hansa.cli.books.settlement import countersign, payment, propose
+from hansa.cli.books.settlement import countersign, own_receipts, payment, propose
 from tests.unit.accounting.settlement.clearings import UNTIL_MS
 from tests.unit.cli.books.office import Office
 
@@ -16,7 +16,7 @@ from tests.unit.cli.books.office import Office
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
     time = SimpleNamespace(now_s=UNTIL_MS / 1000 + 3600)
-    for module in (propose, countersign, payment):
+    for module in (propose, countersign, own_receipts, payment):
         monkeypatch.setattr(module, "SystemClock", lambda: SimpleNamespace(now=lambda: time.now_s))
     return time
 

@@ -13,12 +13,10 @@ from hansa.cli.books.settlement.terms import read_terms
 from hansa.cli.main import cli
 from hansa.errors import Terminal
 from hansa.ledger.store.reader import LedgerReader
-from hansa.ledger.store.writer import LedgerWriter
 from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.note import Note
 from tests.unit.accounting.settlement.clearings import KEYS, NAMES, UNTIL_MS
-from tests.unit.accounting.usages import usage
-from tests.unit.cli.books.office import Office, terms_text
+from tests.unit.cli.books.office import OPERATORS, Office, terms_text
 from tests.unit.grants.grant_kit import FOREIGN
 
 
@@ -45,11 +43,15 @@ def test_a_month_is_set_off_signed_by_all_and_paid(office: Office) -> None:
 
 
 def test_the_kitty_is_called_so_wherever_people_read_or_write_it(office: Office) -> None:
-    writer = LedgerWriter(office.engine, holdback_bp=1000)
-    writer.record([usage(90, institution="ut", provider="abroad")], UNTIL_MS - 1)
-    for event in (Event.POST, Event.SEIZE):
-        writer.happen(event, [usage(90).receipt_digest], UNTIL_MS - 1)
+    pair, events = ("ut", "abroad"), (Event.POST, Event.SEIZE)
+    office.trade(UNTIL_MS - 1, 90, [pair], events, holdback_bp=1000)
     told = [office.propose().output]
+    office.hand_out("ut")
+    unknown = office.try_sign("ut")
+    assert "ut to abroad" in str(unknown.exception)
+    assert "follows from no receipt" in str(unknown.exception)
+    node = {"institution": "abroad", "name": "node-abroad", "key": OPERATORS["abroad"].public_key}
+    (office.folder / "terms.yaml").write_text(terms_text(otherNodes=[node]))
     bill = ("bank-file", office.file("c.json"), "--debtor", "ut", "--on", "2026-12-15")
     office.sign(*NAMES)
     refused = office.run(*bill, "--output", office.file("n.xml"), books=False)
@@ -91,8 +93,8 @@ def test_a_member_works_it_out_without_the_ledger(office: Office) -> None:
     assert made.exit_code == 0, made.exception
     away = ("--postings", office.file("p"), "--database", "sqlite:////nowhere/at/all.db")
     for name in NAMES:
-        key = ("--key", office.file(f"{name}.pem"))
-        told = office.run("sign", office.file("c.json"), *key, *away, books=False)
+        office.hand_out(name)
+        told = office.try_sign(name, *away, books=False)
         assert told.exit_code == 0, told.exception
     assert office.run("check", office.file("c.json"), *away, books=False).exit_code == 0
     rows = list(read_posting_lines((office.folder / "p").read_bytes().splitlines()))
@@ -136,8 +138,7 @@ def test_what_departs_is_neither_signed_nor_entered(office: Office, case: str) -
     office.propose()
     office.sign(*NAMES)
     change(office)
-    for step in (("sign", "--key", office.file("clinic.pem")), ("record",)):
-        told = office.run(step[0], office.file("c.json"), *step[1:])
+    for told in (office.try_sign("clinic"), office.run("record", office.file("c.json"))):
         assert says in str(told.exception)
     assert LedgerReader(office.engine).clearing("2026-11", "EUR") is None
 
@@ -147,7 +148,11 @@ def test_who_is_missing_is_named_and_nothing_is_entered(office: Office) -> None:
     office.sign("clinic", "ut")
     assert "lab has not signed" in str(office.run("record", office.file("c.json")).exception)
     (office.folder / "none.pem").write_bytes(FOREIGN.private_pem())
-    told = office.run("sign", office.file("c.json"), "--key", office.file("none.pem"))
+    office.hand_out("lab")
+    (office.folder / "none.receipts.json").write_bytes(
+        (office.folder / "lab.receipts.json").read_bytes()
+    )
+    told = office.try_sign("none")
     assert "the key of no institution" in str(told.exception)
     with pytest.raises(Terminal, match="no clearing of 2026-11"):
         payment.entered(LedgerReader(office.engine), "2026-11", "EUR")
@@ -174,9 +179,9 @@ def test_the_next_period_begins_behind_what_was_settled_last(office: Office, clo
 
 def test_the_state_of_the_log_is_named(office: Office) -> None:
     signed = Note(str(Checkpoint("example.org/log", 40, b"r" * 32)), ())
-    (office.folder / "log").mkdir()
-    (office.folder / "log" / "checkpoint").write_bytes(_encoded(signed))
-    assert office.propose("--log", office.file("log")).exit_code == 0
+    (office.folder / "other").mkdir()
+    (office.folder / "other" / "checkpoint").write_bytes(_encoded(signed))
+    assert office.propose("--log", office.file("other")).exit_code == 0
     found = countersign.clearing_of(
         countersign.read_signed((office.folder / "c.json").read_bytes())
     )
