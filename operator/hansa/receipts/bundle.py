@@ -1,7 +1,7 @@
 """A bundle: receipts in their envelopes with all that is needed to check them without the league.
 
 ``ReceiptBundle/v1`` is one JSON object. ``receipts`` are envelopes, each with the ``proof`` of its place
-in the transparency log where there is one; ``keys`` are public keys by their ids; ``differences`` is what
+in the transparency log where there is one; ``verdicts`` are in-toto statements about them; ``keys`` are public keys by their ids; ``differences`` is what
 the hub did not countersign, in both versions. What a bundle says of keys proves nothing: who checks it
 brings the keys, or is told that the bundle's own were used.
 """
@@ -60,6 +60,11 @@ class Bundle(Model):
     )
     receipts: tuple[BundledReceipt, ...] = Field(
         max_length=MOST_RECEIPTS, description="In any order."
+    )
+    verdicts: tuple[ReceiptEnvelope, ...] = Field(
+        default=(),
+        max_length=MOST_RECEIPTS,
+        description="What audits of these receipts found, as the hub signed it.",
     )
     keys: dict[Digest, PublicKey] = Field(
         default_factory=dict, max_length=1024, description="Public keys by their ids."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import yaml
@@ -19,6 +20,7 @@ from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.sovereignnode import ReceiptEnvelope
 from hansa.cli.main import cli
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
+from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
@@ -33,6 +35,7 @@ from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.settlement.clearings import KEYS, NAMES, SIGNERS
 from tests.unit.accounting.usages import BEGAN_MS, usage
+from tests.unit.cli.receipts.kept_receipts import kept_record
 from tests.unit.receipts.receipt_kit import DIGEST, HUB, work
 
 IBANS = {
@@ -52,6 +55,7 @@ OPERATORS = {
 }
 """Institution → release key of its one node."""
 OWN = NoteSigner.of("hansa.dev/receipts", KeyType.ED25519, HUB)
+JOB = "clinic/train"
 POLICY = f"log {OWN.key}\nquorum none\n"
 
 
@@ -95,13 +99,21 @@ class Office:
         *,
         holdback_bp: int = 0,
         idle: bool = False,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> list[str]:
-        """Take receipts in as the ledger does, and have events happen to them; returns their digests."""
+        """Take receipts in as the ledger does, and have events happen to them; returns their digests.
+
+        ``names``: who pays → its job, where it is not ``clinic/train``.
+        """
         drawn = [self.receipt(first + n, *pair, idle=idle) for n, pair in enumerate(pairs)]
         for receipt, provider in drawn:
-            self.keep(receipt, provider, recorded_ms)
+            job = names.get(receipt.work.institution, JOB)
+            self.keep(receipt, provider, recorded_ms, job=job)
         writer = LedgerWriter(self.engine, holdback_bp=holdback_bp)
-        uses = [_use(receipt, provider) for receipt, provider in drawn]
+        uses = [
+            replace(_use(one, provider), job=names.get(one.work.institution, JOB))
+            for one, provider in drawn
+        ]
         writer.record(uses, recorded_ms)
         for event in events:
             writer.happen(event, [use.receipt_digest for use in uses], recorded_ms)
@@ -133,14 +145,28 @@ class Office:
         return seal(receipt, OPERATORS[provider])
 
     def keep(
-        self, receipt: WorkReceipt, provider: str, recorded_ms: int, *disputes: Dispute
+        self,
+        receipt: WorkReceipt,
+        provider: str,
+        recorded_ms: int,
+        *disputes: Dispute,
+        job: str = JOB,
     ) -> None:
         """Put a receipt into evidence and into the log."""
         sealed = self.sealed(receipt, provider)
         keys = {OPERATORS[provider].key_id: OPERATORS[provider].public_key}
         opened: Any = unseal(sealed, keys)
         kept = sealed if disputes else cosign(sealed, HUB)
-        Evidence(self.engine).add([Taken(opened, kept, disputes)], recorded_ms)
+        evidence, said = Evidence(self.engine), receipt.work
+        record = replace(
+            kept_record(),
+            node=said.node,
+            node_key=said.node_key,
+            institution=said.institution,
+            job_uid=said.job_uid,
+        )
+        evidence.remember([Granted(job, provider, record)], recorded_ms)
+        evidence.add([Taken(opened, kept, disputes)], recorded_ms)
         index = SqliteLeafIndex(self.folder / "leaves.db")
         store, policy = FileStore(self.folder / "log"), Policy.parse(POLICY.encode())
         log = Appender(store, index, [OWN], policy)

@@ -85,16 +85,32 @@ def with_source(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command
 @FILE
 @with_terms
+@click.option(
+    "--for", "institution", help="Hold its side against --receipts too, as `settle sign` does."
+)
+@with_own_files(is_needed=False)
 @with_source
-def check(file: Path, terms: SettlementTerms, source: Source) -> None:
+def check(
+    file: Path,
+    *,
+    terms: SettlementTerms,
+    institution: str | None,
+    files: OwnFiles | None,
+    source: Source,
+) -> None:
     """Work the clearing in FILE out anew, and say who has signed it.
 
-    Exits with 1 where it departs from the books or the terms, or not all have signed.
+    Exits with 1 where it departs from the books or the terms, or not all have signed; with --for and --receipts also
+    where that institution's side departs from its receipts.
     """
+    if (institution is None) != (files is None):
+        raise click.UsageError("--for and --receipts go together")
     signed = read_signed(file.read_bytes())
     clearing = clearing_of(signed)
     show_clearing(clearing)
     found = [*objections(clearing, terms, source.books), *unwarranted(signed, terms.keys)]
+    if institution is not None and files is not None:
+        found += _of_own_side(institution, clearing, terms, files=files, source=source)
     for text in found[:MOST_TOLD]:
         say(text)
     if found:
@@ -111,7 +127,7 @@ def check(file: Path, terms: SettlementTerms, source: Source) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with your institution's private key.",
 )
-@with_own_files
+@with_own_files(is_needed=True)
 @with_source
 def sign(file: Path, *, terms: SettlementTerms, key: Path, files: OwnFiles, source: Source) -> None:
     """Work the clearing in FILE out anew from receipts and, where it is right, sign it for your institution.
@@ -129,12 +145,7 @@ def sign(file: Path, *, terms: SettlementTerms, key: Path, files: OwnFiles, sour
         raise Terminal(f"{key} is the key of no institution in the terms")
     show_clearing(clearing)
     _refuse_objections(clearing, terms, source.books)
-    seen = files.checked(whose[0], clearing, terms)
-    for text in seen.notices:
-        say(text)
-    _refuse(
-        [*seen.faults, *own_side.objections(seen.own, source.rows(seen.own.until_ms), seen.shown)]
-    )
+    _refuse(_of_own_side(whose[0], clearing, terms, files=files, source=source))
     file.write_bytes(countersign(signed, signer).wire())
     say(f"Signed for {whose[0]}: {clearing.digest}")
 
@@ -168,6 +179,24 @@ def objections(
     """Yield what speaks against a clearing but missing signatures, a sentence each."""
     yield from terms.departures(clearing)
     yield from departures(clearing, books_before(clearing.period.until_ms))
+
+
+def _of_own_side(
+    institution: str,
+    clearing: Clearing,
+    terms: SettlementTerms,
+    *,
+    files: OwnFiles,
+    source: Source,
+) -> list[str]:
+    """Return in what an institution's side departs from its receipts; says what is no reason not to sign."""
+    if institution not in terms.keys:
+        raise Terminal(f"--for: {institution} is not in the terms", reason="NoTerms")
+    seen = files.checked(institution, clearing, terms)
+    for text in seen.notices:
+        say(text)
+    rows = source.rows(seen.own.until_ms)
+    return [*seen.faults, *own_side.objections(seen.own, rows, seen.shown)]
 
 
 def _refuse_objections(

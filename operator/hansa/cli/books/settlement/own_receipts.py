@@ -85,12 +85,19 @@ class OwnFiles:
         return Seen(own, shown, tuple(faults), tuple(notices))
 
 
-def with_own_files(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --receipts, --mine, --before and --agreed, and pass them on as ``files``."""
+def with_own_files(*, is_needed: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --receipts, --mine, --before and --agreed, and pass them on as ``files``; None: no receipts were named."""
 
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        return _with_own_files(command, is_needed)
+
+    return decorate
+
+
+def _with_own_files(command: Callable[..., Any], is_needed: bool) -> Callable[..., Any]:  # noqa: FBT001  # its only caller is above
     @click.option(
         "--receipts",
-        required=True,
+        required=is_needed,
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="Your institution's receipts with their proofs: `settle receipts` writes them at the ledger.",
     )
@@ -112,7 +119,8 @@ def with_own_files(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def inner(*args: Any, **kwargs: Any) -> Any:
         names = OwnFiles.__dataclass_fields__
-        files = OwnFiles(**{name: kwargs.pop(name) for name in names})
+        said = {name: kwargs.pop(name) for name in names}
+        files = None if said["receipts"] is None else OwnFiles(**said)
         return command(*args, files=files, **kwargs)
 
     return inner
