@@ -66,7 +66,7 @@ class NodeReceipts:
         skew_s: float,
     ) -> None:
         """``signer``: the hub's key. ``logbook`` None: nothing is logged."""
-        self._cluster = cluster
+        self.cluster = cluster
         self.hub = hub
         self._evidence = evidence
         self.signer = signer
@@ -183,7 +183,7 @@ class NodeReceipts:
         taken = mark.model_dump(by_alias=True, mode="json")
         path = SOVEREIGNNODE.path(name=window.name) + "/status"
         try:
-            await self._cluster.merge(path, {"status": {"receipts": {"taken": taken}}})
+            await self.cluster.merge(path, {"status": {"receipts": {"taken": taken}}})
         except HansaError as error:
             extra = {"node": window.name, "error": str(error)}
             log.warning("receipts not acknowledged", extra=extra)

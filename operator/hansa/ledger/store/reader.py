@@ -53,7 +53,7 @@ class Line:
         return self.month != Month.of(self.usage.end_ms)
 
 
-_IS_SETTLED = exists().where(
+IS_SETTLED = exists().where(
     schema.EXPLANATION.c.receipt_digest == schema.DIFFERENCE.c.receipt_digest
 ) | exists().where(schema.RECEIPT.c.receipt_digest == schema.DIFFERENCE.c.receipt_digest)
 """Of a difference: it was posted after all, or somebody has explained it."""
@@ -245,7 +245,7 @@ class LedgerReader:
         """Return (receipt, node, institution, fault, field, message) of all that is not posted and not explained."""
         table = schema.DIFFERENCE
         names = ("receipt_digest", "node", "institution", "fault", "field", "message")
-        query = select(*(table.c[name] for name in names)).where(~_IS_SETTLED)
+        query = select(*(table.c[name] for name in names)).where(~IS_SETTLED)
         query = query.order_by(table.c.recorded_ms, table.c.receipt_digest, table.c.fault)
         with reading(self._engine) as connection:
             return [tuple(row) for row in connection.execute(query)]
@@ -253,7 +253,7 @@ class LedgerReader:
     def standing(self) -> Standing:
         """Return what metrics and overviews show."""
         books, difference = self.books(), schema.DIFFERENCE
-        count = select(func.count(distinct(difference.c.receipt_digest))).where(~_IS_SETTLED)
+        count = select(func.count(distinct(difference.c.receipt_digest))).where(~IS_SETTLED)
         with reading(self._engine) as connection:
             receipts = connection.execute(select(func.count()).select_from(schema.RECEIPT))
             return Standing(

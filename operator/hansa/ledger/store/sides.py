@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, false, func, or_, select
+from sqlalchemy import Connection, Engine, false, func, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.postings import Event
 from hansa.ledger.store import schema
+from hansa.ledger.store.engine import reading
+from hansa.ledger.store.reader import IS_SETTLED
 
 _T = schema.EVIDENCE
 
@@ -64,3 +66,18 @@ def of_side(connection: Connection, side: Side) -> ColumnElement[bool]:
         ),
     )
     return in_time & (_T.c.run.in_(runs) | own)
+
+
+def disputed(engine: Engine, most: int) -> dict[str, list[tuple[str, ...]]]:
+    """Return node → (receipt, fault, field, message) of so many of its newest differences that are open."""
+    table = schema.DIFFERENCE
+    names = tuple(table.c[name] for name in ("receipt_digest", "fault", "field", "message"))
+    order = (table.c.recorded_ms.desc(), *names[:3])
+    place = func.row_number().over(partition_by=table.c.node, order_by=order).label("place")
+    ranked = select(table.c.node, *names, place).where(~IS_SETTLED).subquery()
+    wanted = select(ranked).where(ranked.c.place <= most).order_by(ranked.c.node, ranked.c.place)
+    found: dict[str, list[tuple[str, ...]]] = {}
+    with reading(engine) as connection:
+        for node, *row, _ in connection.execute(wanted):
+            found.setdefault(node, []).append(tuple(row))
+    return found
