@@ -85,6 +85,9 @@ def lines(bundle: Bundle, report: Audit, *, is_own_keys: bool) -> Iterator[str]:
         yield f"{proofs} proofs of the transparency log were not checked: --log-key or --policy"
     for run in report.open_runs:
         yield f"run {run} has no last receipt here: it goes on, or its end is kept back"
+    bare = sum(1 for one in report.receipts if one.usage.gpu_seconds and not one.held)
+    if bare:
+        yield f"{bare} name none of their GPUs: which cards they were, no exporter told"
     disputed = [one for one in bundle.receipts if one.differences]
     for difference in (difference for one in disputed for difference in one.differences):
         yield f"disputed {difference.field} ({difference.fault}): {difference.message}"
