@@ -14,7 +14,7 @@ import orjson
 from pydantic import ValidationError
 
 from hansa.api.sovereignnode import DisputedReceipt, ProvedReceipt
-from hansa.errors import Terminal
+from hansa.errors import Conflict, Terminal
 from hansa.member.state.receipt_lines import envelopes, parsed
 from hansa.member.state.receipt_store import RECEIPTS, page_of
 from hansa.member.state.versioned_maps import VersionedMaps
@@ -58,7 +58,11 @@ class HandedWords:
             else:
                 news[PROVED] = orjson.dumps(proved).decode()
         if news:
-            await self._maps.write(NAME, news)
+            try:
+                await self._maps.write(NAME, news)
+            except Conflict:
+                self._lines = None
+                return [*troubles, f"another agent wrote {NAME}: it is read again"]
             self._lines = {k: v for k, v in {**known, **news}.items() if v is not None}
         return troubles
 

@@ -77,9 +77,10 @@ def terms_text(**changes: object) -> str:
 class Office:
     """A treasurer's desk: files, the books, and the clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
+        """``url``: of the books; empty: they are in the folder."""
         self.folder = folder
-        self.url = f"sqlite:///{folder}/books.db"
+        self.url = url or f"sqlite:///{folder}/books.db"
         self.engine = open_engine(self.url)
         migrate(self.engine)
         self.heads: dict[str, Head] = {}

@@ -111,6 +111,17 @@ async def test_disputes_are_kept_once_each(own) -> None:
     assert len(kept(own)) == 3
 
 
+async def test_of_two_agents_the_second_reads_again(own) -> None:
+    first, second = words(own), words(own)
+    for said in (first, second):
+        await said.take({}, KEYS)
+    assert await first.take({"disputed": [dispute(1)]}, KEYS) == []
+    (trouble,) = await second.take({"disputed": [dispute(2)]}, KEYS)
+    assert "is read again" in trouble
+    assert await second.take({"disputed": [dispute(2)]}, KEYS) == []
+    assert len(kept(own)) == 2
+
+
 async def test_disputes_do_not_fill_the_map(own) -> None:
     said = words(own)
     for number in range(0, 2 * MOST_KEPT, 16):
