@@ -162,6 +162,23 @@ class ReceiptWatermark(Model):
     signature: ReceiptSignature = Field(description="Over everything else in here.")
 
 
+class ProvedReceipt(Model):
+    """That a receipt is in the transparency log: its digest covers all before it in its node's chain."""
+
+    sequence: Sequence = Field(description="Its place in its node's chain.")
+    digest: Digest = Field(description="Of its statement.")
+    proof: Annotated[str, StringConstraints(max_length=16_384)] = Field(description="tlog-proof.")
+
+
+class DisputedReceipt(Model):
+    """What speaks against a receipt that was taken: it is paid by nobody until that is cleared up."""
+
+    digest: Digest = Field(description="Of its statement.")
+    fault: Annotated[str, StringConstraints(max_length=64)] = Field(description="Of what kind.")
+    field: Annotated[str, StringConstraints(max_length=64)] = Field(description="In what.")
+    message: Annotated[str, StringConstraints(max_length=300)] = Field(description="Who says what.")
+
+
 class Receipts(Model):
     """How receipts travel: the member shows them, the ledger says how far it has come."""
 
@@ -173,6 +190,10 @@ class Receipts(Model):
     )
     taken: ReceiptWatermark | None = Field(
         default=None, description="How far the ledger has taken them; the hub's side writes it."
+    )
+    proved: ProvedReceipt | None = Field(default=None, description="The newest that is logged.")
+    disputed: tuple[DisputedReceipt, ...] = Field(
+        default=(), max_length=16, description="The newest of which something is disputed."
     )
 
 

@@ -18,6 +18,7 @@ from hansa.member.cluster.cluster_state import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
+from hansa.member.state.handed_words import HandedWords
 from hansa.member.state.left_machines import LeftMachines
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.state.run_index import Entry, RunIndex
@@ -61,6 +62,7 @@ class AgentContext:
     signer: Signer
     epochs: EpochStore
     receipts: ReceiptStore
+    handed: HandedWords
     auditor: Auditor
     cosigner: Cosigner
     gpu_sightings: GpuSightings
