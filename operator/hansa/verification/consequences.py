@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hansa.verification.absence import Absence
 from hansa.verification.levels import Evidence, Shown
 from hansa.verification.probe.verifier import Judgement, Refusal
 from hansa.verification.verdict import Verdict
@@ -100,24 +99,6 @@ def of_probe(judgement: Judgement, now_s: int) -> Consequences:
     if judgement.refusal is not None:
         return Consequences()
     return Consequences(evidence=(Shown(Evidence.PROBE, now_s),))
-
-
-def of_absence(
-    absence: Absence, audited: Unsettled, unsettled: Sequence[Unsettled], now_s: int
-) -> Consequences:
-    """Return what follows where something was not shown; see ``absence`` for who is to blame."""
-    match absence:
-        case Absence.WITHHELD:
-            return of_verdict(Verdict.FAILED, audited, unsettled, now_s, Evidence.AUDIT)
-        case Absence.LOST_WORK:
-            return Consequences(void=(audited.receipt,), tell=_affected((audited,)))
-        case Absence.GONE:
-            every = {one.receipt: one for one in (*unsettled, audited)}
-            return Consequences(void=tuple(sorted(every)), tell=_affected(every.values()))
-        case Absence.LATE_RECEIPT:
-            return Consequences(release=(audited.receipt,))
-        case Absence.PENDING:
-            return Consequences()
 
 
 def _affected(receipts: Iterable[Unsettled]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -258,11 +258,15 @@ def _due(one: Due, ended: Ended, run: Run, league: League) -> Word:
         "node": run.provider.node,
         "nodeKey": ended.receipt.work.node_key,
         "institution": run.provider.institution,
+        "ownerGroup": run.provider.owner_group,
         "payer": run.payer,
         "ticket": f"{one.ticket:064x}",
         "claim": ended.claim.kind.value,
         "why": one.why,
-        "ranking": [[name, league.nodes[name].institution] for name in independent],
+        "ranking": [
+            [name, league.nodes[name].institution, league.nodes[name].owner_group]
+            for name in independent
+        ],
     }
     return Word(b.audit(ended.digest), b.DUE, body)
 
