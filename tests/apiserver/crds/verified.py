@@ -45,6 +45,7 @@ SHOWN = {
         "commitment": {"epoch": 3, "digest": DIGEST},
         "reveal": {"epoch": 1, "root": DIGEST, "key": "AAAA"},
     },
+    "hardware": {"report": "AAAA", "chain": "-----BEGIN CERTIFICATE-----"},
     "witness": {"request": "old 3", "cosigned": "hansa.dev/receipts", "refused": "NoMemory: none"},
 }
 """Of a node's status."""

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hansa.adapters.keys import Ed25519Signer
 from hansa.api.workgrant import WorkGrantSpec
 from hansa.member.witness.auditor import Auditor
+from hansa.member.witness.hardware import HardwareShower
 from hansa.model.times import rfc3339
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import seal, unseal, wire
@@ -40,7 +41,9 @@ class Member:
         self.name, self.institution = name, INSTITUTIONS[name]
         seed = hashlib.sha256(name.encode()).digest()
         self.signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
-        self.auditor = Auditor(self.signer, SmallCluster(NOW_S), "hansa")
+        self.own = SmallCluster(NOW_S)
+        self.auditor = Auditor(self.signer, self.own, "hansa")
+        self.hardware = HardwareShower(self.signer.key_id, self.own, "hansa")
         self.head, self.outbox, self.result = Head(), [], "0.97"
         self.takes_part, self.tells_result = True, True
         self.end, self.signed_end = "Succeeded", ""
