@@ -43,6 +43,8 @@ class Consequences:
     """Receipt → minor units, from the provider's holdback to the kitty."""
     void: tuple[str, ...] = ()
     """Receipts whose pay goes back to whoever was charged, as it was not due yet."""
+    pledges: tuple[str, ...] = ()
+    """What the provider's institution has pledged, to the kitty."""
     release: tuple[str, ...] = ()
     """Receipts that may be settled when their time has come."""
     evidence: tuple[Shown, ...] = ()
@@ -52,12 +54,18 @@ class Consequences:
 
 
 def of_verdict(
-    verdict: Verdict, audited: Unsettled, unsettled: Sequence[Unsettled], now_s: int, kind: Evidence
+    verdict: Verdict,
+    audited: Unsettled,
+    unsettled: Sequence[Unsettled],
+    now_s: int,
+    kind: Evidence,
+    *,
+    pledges: Iterable[str] = (),
 ) -> Consequences:
     """Return what follows for a node from an audit of ``audited``.
 
     ``unsettled``: all of the node's receipts that are not settled, the audited one included. ``kind``: what a pass
-    shows, by who ran it. An audit that is open or inconclusive has no consequences.
+    shows, by who ran it; ``pledges``: what its institution has pledged. An audit that is open or inconclusive has no consequences.
     """
     if verdict is Verdict.PASSED:
         return Consequences(release=(audited.receipt,), evidence=(Shown(kind, now_s),))
@@ -75,6 +83,7 @@ def of_verdict(
             )
         ),
         void=tuple(sorted(one.receipt for one in every.values() if one.pending)),
+        pledges=tuple(sorted(pledges)),
         evidence=(Shown(kind, now_s, passed=False),),
         tell=_affected(every.values()),
     )
