@@ -113,6 +113,30 @@ VERIFICATION: Mapping[str, Defect] = {
         "if one.passed and one.kind is kind",
         LEVELS,
     ),
+    "any report lifts a node": product(
+        "verification/course/attesting.py",
+        "if found.nonce == nonce(node_key, one.epoch, one.root):",
+        "if True:",
+        f"{SUITE}/course/test_attesting.py",
+    ),
+    "one device speaks for many nodes": product(
+        "verification/course/attesting.py",
+        "if one.shown and spoken[one.device] > 1",
+        "if one.shown and spoken[one.device] > 9",
+        f"{SUITE}/course/test_attesting.py",
+    ),
+    "a cheat keeps what it has pledged": product(
+        "ledger/audits/verdicts.py",
+        'self._writer.happen(Event.SEIZE_PLEDGE, said.get("pledges", ()), now_ms, note=note)',
+        "pass",
+        "unit/ledger/audits/test_pledges.py",
+    ),
+    "another's segment is confirmed": product(
+        "verification/course/segmented.py",
+        "if _end(first) == drawn.digest:",
+        "if True:",
+        f"{SUITE}/course/test_segmented.py",
+    ),
     "rows are computed when they are asked for": product(
         "verification/probe/verifier.py",
         "if _root_of(index, challenge.n, leaf, path) != root:",
