@@ -90,7 +90,7 @@ class AuditSegment(Model):
         json_schema_extra=checked(rule("self.first < self.last", "first has to be before last"))
     )
 
-    first: int = Field(ge=0, le=999_999_999, description="Step to begin before.")
+    first: int = Field(ge=0, le=999_999_998, description="Step to begin before.")
     last: int = Field(ge=1, le=999_999_999, description="Step to end before.")
     state: StateDigest = Field(description="Digest of the state to begin with.")
     say: tuple[Annotated[int, Field(ge=1, le=999_999_999)], ...] = Field(

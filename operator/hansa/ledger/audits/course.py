@@ -161,7 +161,9 @@ class Course:
             return _none(NOT_SAME)
         wanted = Kind(case.due.get("claim", Kind.RESULT))
         if ended.claim.kind not in {wanted, Kind.RESULT}:
-            return {**_none(ended.claim.why or NO_ANSWER), "ran": True}
+            # A program that fails may have found no state to begin with; what a member lost says nothing of that.
+            has_run = ended.claim.kind is Kind.FAILURE
+            return {**_none(ended.claim.why or NO_ANSWER), "ran": has_run}
         text = (job.get("status") or {}).get("result") or kept.get(b.RESULT, {}).get("text")
         return {"run": run.run, "result": text, "why": ""}
 

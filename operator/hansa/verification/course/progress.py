@@ -53,7 +53,7 @@ class Reply:
     states: States | None = None
     """What it says of the stretch; None: nothing that can be compared."""
     has_run: bool = False
-    """It ran, whatever came of it."""
+    """Its program ran to its end, or failed by its own doing."""
 
 
 @dataclass(frozen=True, slots=True)

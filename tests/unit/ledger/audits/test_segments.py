@@ -85,6 +85,18 @@ async def test_where_the_checkpoints_are_nowhere_to_be_found_the_whole_run_is_au
     assert [steps for _, steps in segments(league)] == [EVERY, STEPS, STEPS]
 
 
+async def test_an_auditor_that_lost_it_is_passed_over_and_the_next_runs_the_segment(
+    league: SmallLeague,
+):
+    """That its machine was lost says nothing of the state that it had to begin with."""
+    league.submit("tuning", "tartu", **CHECKPOINTS, maxRuntimeSeconds=100)
+    await league.until(lambda: bool(league.audit_jobs()))
+    league.members[league.audit_jobs()[0]["spec"]["audit"]["node"]].end = "MachineLost"
+    await league.until(lambda: league.told("tuning").get("audit") == "Passed", at_most=200)
+    assert all("segment" in job["spec"]["audit"] for job in league.audit_jobs())
+    assert len({node for node, _ in segments(league)}) == 2
+
+
 async def test_a_provider_that_commits_other_steps_than_the_job_says_is_audited_whole(
     league: SmallLeague,
 ):
