@@ -79,7 +79,7 @@ def test_who_sees_the_league_sees_whether_its_hub_lives(hub: Charted):
 
 HUB_MAY = {
     "list jobs": ("list", "aijobs.hansa.dev"),
-    "put finalizers on jobs": ("patch", "aijobs.hansa.dev"),
+    "take finalizers off jobs": ("patch", "aijobs.hansa.dev"),
     "report on jobs": ("patch", "aijobs.hansa.dev/status"),
     "report on pools": ("patch", "computepools.hansa.dev/status"),
     "report on nodes": ("patch", "sovereignnodes.hansa.dev/status"),
