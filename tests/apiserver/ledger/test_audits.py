@@ -38,7 +38,7 @@ from tests.apiserver.hub.process import until
 from tests.apiserver.ledger.process import LedgerProcess, own_kubeconfig
 from tests.probe_kit import run_probe
 from tests.unit.member.small_cluster import SmallCluster
-from tests.unit.verification.trainer import GRID, STEPS, Trainer
+from tests.unit.verification.course.trainer import GRID, STEPS, Trainer
 
 pytestmark = pytest.mark.apiserver
 RUN_S = 2

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.verification.hardware import read
-from tests.unit.verification.devices import CHAIN, REPORT, VENDOR, certificate, pem, signed
+from tests.unit.verification.course.devices import CHAIN, REPORT, VENDOR, certificate, pem, signed
 
 NONCE = bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb")
 AT_S = 1_790_000_000

@@ -19,7 +19,7 @@ from hansa.verification.segments import (
     halve,
     read_states,
 )
-from tests.unit.verification.trainer import EVERY, STEPS, Trainer, digest
+from tests.unit.verification.course.trainer import EVERY, STEPS, Trainer, digest
 
 HONEST, START = Trainer(), "a" * 64
 ALL = Grid(STEPS, EVERY)

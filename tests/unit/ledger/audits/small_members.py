@@ -21,7 +21,7 @@ from hansa.reconcile.member.usage.work_terms import Terms, work_of
 from hansa.verification.probe.prover import commit
 from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.small_cluster import SmallCluster
-from tests.unit.verification.trainer import Trainer
+from tests.unit.verification.course.trainer import Trainer
 
 RUN_S = 60
 INSTITUTIONS = {"tartu": "university", "riga": "telecom", "lisbon": "miner", "oslo": "lab"}

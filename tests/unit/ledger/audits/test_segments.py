@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from hansa.api.aijob import AIJobSpec
 from tests.unit.ledger.audits.small_league import SmallLeague
-from tests.unit.verification.trainer import EVERY, GRID, STEPS, Trainer
+from tests.unit.verification.course.trainer import EVERY, GRID, STEPS, Trainer
 
 CHECKPOINTS = {"comparator": {"checkpoints": GRID}, "result": {"maxBytes": 4096}}
 LAZY = range(0, STEPS, EVERY)

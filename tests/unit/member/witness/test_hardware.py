@@ -13,7 +13,7 @@ from hansa.verification.course.signed_words import say
 from tests.unit.grants.grant_kit import FOREIGN, HUB, NODE
 from tests.unit.member.runs.plain_job import Running
 from tests.unit.member.witness.map_server import Server
-from tests.unit.verification.devices import RECORDED
+from tests.unit.verification.course.devices import RECORDED
 
 KEYS = {HUB.key_id: HUB.public_key}
 ROOT = "sha256:" + "a" * 64

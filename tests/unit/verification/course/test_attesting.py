@@ -7,7 +7,7 @@ import pytest
 from hansa.api.sovereignnode import HardwareEvidence
 from hansa.verification.course.attesting import Asked, attested, each_its_own, nonce, opened
 from hansa.verification.levels import Evidence, Shown
-from tests.unit.verification.devices import RECORDED, VENDOR, Device, Vendor
+from tests.unit.verification.course.devices import RECORDED, VENDOR, Device, Vendor
 
 TARTU, RIGA, ROOT = "sha256:" + "a" * 64, "sha256:" + "b" * 64, "sha256:" + "c" * 64
 NOW_S = 1_790_000_000

@@ -12,7 +12,7 @@ from hansa.verification.course import progress, segmented
 from hansa.verification.course.progress import Ask, Audit, Auditor, Close, Reply, Wait
 from hansa.verification.segments import Claimed, Grid, Stretch, answered, draw, read_states
 from hansa.verification.verdict import Verdict
-from tests.unit.verification.trainer import EVERY, STEPS, Trainer
+from tests.unit.verification.course.trainer import EVERY, STEPS, Trainer
 
 TARTU = Auditor("tartu", "university")
 RIGA, LISBON, OSLO = (Auditor(*one) for one in (("riga", "t"), ("lisbon", "m"), ("oslo", "l")))

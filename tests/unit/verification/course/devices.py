@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from hansa.api.sovereignnode import HardwareEvidence
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 REPORT = bytes.fromhex((DATA / "hopper-report.hex").read_text().strip())
 CHAIN, VENDOR = (DATA / "hopper-chain.pem").read_bytes(), (DATA / "device-root.pem").read_bytes()
 RECORDED = HardwareEvidence(report=base64.b64encode(REPORT).decode(), chain=CHAIN.decode())
