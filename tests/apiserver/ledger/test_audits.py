@@ -249,14 +249,14 @@ async def test_a_step_that_a_fine_tuning_skipped_is_halved_down_and_run_by_a_thi
             member.kept = kept
         ledger = stack.enter_context(ledger_over(hub_plane, hub.key_file, tmp_path))
         await until(lambda: ledger.page("/readyz") == "ok", what="the ledger to be ready")
-        await league.submit("honest", **tuning)
-        said = await told(league, "honest", "Passed")
-        (audit,) = await audits_of(league, "honest")
+        await league.submit("tuned", **tuning)
+        said = await told(league, "tuned", "Passed")
+        (audit,) = await audits_of(league, "tuned")
         assert said["message"].startswith(f"of steps {audit['spec']['audit']['segment']['first']} ")
         cheat.trainer = Trainer(skips=range(0, STEPS, GRID["every"]))
-        await league.submit("lazy", **tuning)
-        said = await told(league, "lazy", "Failed")
-        parts = [one["spec"]["audit"] for one in await audits_of(league, "lazy")]
+        await league.submit("skimped", **tuning)
+        said = await told(league, "skimped", "Failed")
+        parts = [one["spec"]["audit"] for one in await audits_of(league, "skimped")]
         assert [one["segment"]["last"] - one["segment"]["first"] for one in parts] == [8, 8, 1]
         assert parts[1]["node"] == "parnu"
         assert {parts[0]["node"], parts[2]["node"]} == {"riga", "lisbon"}
