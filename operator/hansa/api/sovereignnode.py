@@ -273,6 +273,18 @@ class Cosigning(Model):
     )
 
 
+class HardwareEvidence(Model):
+    """What a device says of itself, as the member has recorded it."""
+
+    report: Annotated[str, StringConstraints(pattern=BASE64, max_length=16_384)] = Field(
+        description="Its SPDM 1.1 report (GET_MEASUREMENTS), request and response as one, base64; it answers the"
+        " nonce in ConfigMap hansa-hardware at the member."
+    )
+    chain: Annotated[str, StringConstraints(max_length=16_384)] = Field(
+        description="Certificates of its key as PEM, the device's first."
+    )
+
+
 class SovereignNodeStatus(Model):
     """What the member declares (untrusted input) and what the hub concludes."""
 
@@ -324,6 +336,10 @@ class SovereignNodeStatus(Model):
     )
     audits: AuditKeys | None = Field(
         default=None, description="The node's part in drawing which runs are audited."
+    )
+    hardware: HardwareEvidence | None = Field(
+        default=None,
+        description="A device's report that the member has recorded; the ledger reads it, and says what it counts for.",
     )
     witness: Cosigning | None = Field(
         default=None, description="The node's part as a witness of the transparency log."

@@ -24,6 +24,7 @@ from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.state.run_index import Entry, RunIndex
 from hansa.member.witness.auditor import Auditor
 from hansa.member.witness.cosigner import Cosigner
+from hansa.member.witness.hardware import HardwareShower
 from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
@@ -64,6 +65,7 @@ class AgentContext:
     receipts: ReceiptStore
     handed: HandedWords
     auditor: Auditor
+    hardware: HardwareShower
     cosigner: Cosigner
     gpu_sightings: GpuSightings
     contact: Contact

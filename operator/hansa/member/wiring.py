@@ -32,6 +32,7 @@ from hansa.member.state.handed_words import HandedWords
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.witness.auditor import Auditor
 from hansa.member.witness.cosigner import Cosigner, note_signers
+from hansa.member.witness.hardware import HardwareShower
 from hansa.member.witness.memory import WitnessMemory
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
@@ -131,6 +132,7 @@ def assemble(
         receipts=ReceiptStore(clients.own, settings.namespace, clients.signer),
         handed=HandedWords(clients.own, settings.namespace, clients.signer.key_id),
         auditor=Auditor(clients.signer, clients.own, settings.namespace),
+        hardware=HardwareShower(clients.signer.key_id, clients.own, settings.namespace),
         cosigner=Cosigner(
             settings.witness.log,
             note_signers(settings.witness, clients.signer),

@@ -23,8 +23,8 @@ GRANT = "granted"
 """Key of a mirrored grant: what the ledger keeps of it; None: it cannot be read, and is nobody's claim."""
 TOLD = "told"
 """Key of a mirrored grant: what was heard of its run, by phase."""
-OF_STATUS = ("receipts", "assurance", "audits", "witness", "inventory")
-"""What is kept of a node's status: what its agent and the ledger say to each other, and which GPUs it has."""
+OF_STATUS = ("receipts", "assurance", "audits", "witness", "inventory", "hardware")
+"""What is kept of a node's status: what its agent and the ledger say to each other, which GPUs it has, and what they say."""
 
 
 class HubView:

@@ -73,6 +73,8 @@ class Metering:
         keys = by_id(policy.trusted_hubs)
         if await context.auditor.hear(node, keys):
             context.dirty.set()
+        if await context.hardware.hear(node, keys):
+            context.dirty.set()
         if await context.cosigner.hear(node, keys.values()):
             context.dirty.set()
         if said is not None:

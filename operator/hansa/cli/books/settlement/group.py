@@ -14,6 +14,11 @@ STEPS = {
     ),
     "explain": (f"{_HERE}.mistakes:explain", "Enter what was found out about one of them."),
     "correct": (f"{_HERE}.mistakes:correct", "Change what a posted receipt costs, by an entry."),
+    "pledge": (
+        f"{_HERE}.pledges:pledge",
+        "Enter what an institution pledges against its own misconduct.",
+    ),
+    "return-pledge": (f"{_HERE}.pledges:return_pledge", "Enter that a pledge has ended."),
     "propose": (f"{_HERE}.propose:propose", "Work out a period's clearing."),
     "export": (f"{_HERE}.handout:export", "Write the postings that a clearing follows from."),
     "receipts": (f"{_HERE}.handout:receipts", "Write the receipts that one's side follows from."),
