@@ -17,8 +17,8 @@ from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import AIJOB
 from hansa.errors import NotFound, Retryable
 from tests.apiserver.simulation.twins import API, FINALIZER, LONGEST_S, Twins, with_defaults
-from tests.simulation import apiserver
-from tests.simulation.apiserver import NAMESPACES, MemCluster
+from tests.simulation.servers import apiserver
+from tests.simulation.servers.apiserver import NAMESPACES, MemCluster
 
 pytestmark = pytest.mark.apiserver
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
+from hansa.model.times import rfc3339
 from hansa.reconcile.hub.status import pacing
 from tests.unit.reconcile.hub.hub_objects import NOW_S, UID
 
@@ -73,3 +74,29 @@ def test_a_wait_of_hours_is_told_anew_some_ten_times():
         if pacing.due(told, said, now_s=now_s, written_s=written_s):
             told, written_s, writes = pacing.of(said), now_s, writes + 1
     assert 0 < writes <= 11
+
+
+RECEDING = {"always now": 1, "always in five minutes": 300, "always tomorrow": 86_400}
+
+
+@pytest.mark.parametrize("left_s", RECEDING.values(), ids=RECEDING)
+def test_a_start_that_recedes_for_hours_is_told_some_ten_times(left_s):
+    since_s, hours_s = int(NOW_S), 8 * 3600
+    told = _waiting_since(since_s, wait(3, left_s, left_s))
+    written_s, writes = since_s, 0
+    for now_s in range(since_s, since_s + hours_s, 5):
+        said = wait(3, now_s - since_s + left_s, now_s - since_s + left_s)
+        if pacing.due(told, said, now_s=now_s, written_s=written_s):
+            told, written_s, writes = _waiting_since(since_s, said), now_s, writes + 1
+    assert writes <= 12
+
+
+def test_a_start_that_comes_nearer_is_told_within_a_minute_whatever_the_wait():
+    told = _waiting_since(int(NOW_S) - 86_400, wait(8, 7200, 7200))
+    for sooner in (wait(4, 7200, 7200), wait(8, 3600, 7200)):
+        assert pacing.due(told, sooner, now_s=NOW_S, written_s=NOW_S - pacing.LEAST_PAUSE_S)
+
+
+def _waiting_since(since_s, said):
+    placed = {"type": "Placed", "status": "False", "lastTransitionTime": rfc3339(since_s)}
+    return pacing.of(said) | {"conditions": [placed]}
