@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from tests.unit.ledger.audits.probe_answers import DAY_S, PROBING, is_probed, why
 
 from hansa.member.witness.hardware import NAME
+from tests.unit.ledger.audits.probes.probe_answers import DAY_S, PROBING, is_probed, why
 from tests.unit.ledger.audits.small_league import SmallLeague
 from tests.unit.ledger.audits.small_members import Member
 from tests.unit.verification.course.devices import RECORDED, VENDOR, Device, Vendor
