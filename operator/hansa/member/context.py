@@ -18,11 +18,13 @@ from hansa.member.cluster.cluster_state import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
+from hansa.member.state.handed_words import HandedWords
 from hansa.member.state.left_machines import LeftMachines
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.state.run_index import Entry, RunIndex
 from hansa.member.witness.auditor import Auditor
 from hansa.member.witness.cosigner import Cosigner
+from hansa.member.witness.hardware import HardwareShower
 from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
@@ -61,7 +63,9 @@ class AgentContext:
     signer: Signer
     epochs: EpochStore
     receipts: ReceiptStore
+    handed: HandedWords
     auditor: Auditor
+    hardware: HardwareShower
     cosigner: Cosigner
     gpu_sightings: GpuSightings
     contact: Contact
