@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import Digest, Model
-from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.api.texts import first_fault
 from hansa.receipts.chain import Grant, Head, Known, Moment, follow, next_problem
 from hansa.receipts.envelope import Keys, Opened, unseal

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
+from hansa.api.node.receipts import ReceiptEnvelope as Envelope
 from hansa.ports import Signer
 from hansa.receipts.envelope import Opened, cosign
 from hansa.receipts.work_receipt import Price, Work, WorkReceipt

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 from securesystemslib import dsse
 
-from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
-from hansa.api.sovereignnode import ReceiptSignature
+from hansa.api.node.receipts import ReceiptEnvelope as Envelope
+from hansa.api.node.receipts import ReceiptSignature
 from hansa.api.texts import first_fault
 from hansa.ports import Signer
 from hansa.receipts.problems import Objection, Problem

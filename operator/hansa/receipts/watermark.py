@@ -18,8 +18,8 @@ import rfc8785
 from pydantic import ValidationError
 from securesystemslib import dsse
 
-from hansa.api.sovereignnode import ReceiptSignature
-from hansa.api.sovereignnode import ReceiptWatermark as Watermark
+from hansa.api.node.receipts import ReceiptSignature
+from hansa.api.node.receipts import ReceiptWatermark as Watermark
 from hansa.ports import Signer
 from hansa.receipts.envelope import Keys, signature_holds
 from hansa.receipts.work_receipt import Moment

@@ -24,7 +24,7 @@ from hansa.api.meta import (
     Name,
     Reason,
 )
-from hansa.api.sovereignnode import LARGEST
+from hansa.api.node.receipts import LARGEST
 from hansa.model.times import from_rfc3339
 
 MOST_GPUS = 1_000_000

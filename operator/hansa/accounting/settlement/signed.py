@@ -17,7 +17,7 @@ from hansa.accounting import amounts
 from hansa.accounting.settlement.clearing import ALGORITHM, Clearing, Period
 from hansa.accounting.settlement.set_off import Obligations
 from hansa.api.meta import Digest, Model, Timestamp
-from hansa.api.sovereignnode import ReceiptSignature
+from hansa.api.node.receipts import ReceiptSignature
 from hansa.api.texts import first_fault
 from hansa.errors import Terminal
 from hansa.model.times import from_rfc3339

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from hansa.api.meta import UID
-from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.cli.database import books_at
 from hansa.cli.proofs import disputed, proof_of, prover_of
 from hansa.errors import Terminal

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from securesystemslib import dsse
 
-from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.receipts.bundle import Bundle
 from hansa.receipts.envelope import PAYLOAD_TYPE, Keys, decoded, digest, peek, signature_holds
 from hansa.verification.svr import Statement

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, RowMapping, func, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.postings import BEGINNING, PHASE, Event
-from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.ledger.receipts.endings import ending_of, words_of
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.errors import Terminal
 from hansa.ledger.receipts.before import (
     Before,

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from hansa.api.sovereignnode import DisputedReceipt, ProvedReceipt
+from hansa.api.node.receipts import DisputedReceipt, ProvedReceipt
 from hansa.errors import Conflict, Terminal
 from hansa.member.state.receipt_lines import envelopes, parsed
 from hansa.member.state.receipt_store import RECEIPTS, page_of

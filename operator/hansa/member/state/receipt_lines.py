@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from hansa.api.meta import Model
-from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
+from hansa.api.node.receipts import ReceiptEnvelope as Envelope
 from hansa.receipts.chain import Head
 from hansa.receipts.metering import MeteredRun
 

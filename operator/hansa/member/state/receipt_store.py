@@ -18,9 +18,9 @@ from typing import Any
 
 import orjson
 
-from hansa.api.sovereignnode import LARGEST
-from hansa.api.sovereignnode import ReceiptEnvelope as Envelope
-from hansa.api.sovereignnode import ReceiptWatermark as Watermark
+from hansa.api.node.receipts import LARGEST
+from hansa.api.node.receipts import ReceiptEnvelope as Envelope
+from hansa.api.node.receipts import ReceiptWatermark as Watermark
 from hansa.errors import Conflict, Retryable
 from hansa.member.state.receipt_lines import (
     envelopes,

@@ -14,7 +14,8 @@ import rfc8785
 from pydantic import ValidationError
 from securesystemslib import dsse
 
-from hansa.api.sovereignnode import AssuranceWord, AuditCall, ReceiptSignature
+from hansa.api.node.receipts import ReceiptSignature
+from hansa.api.sovereignnode import AssuranceWord, AuditCall
 from hansa.ports import Signer
 from hansa.receipts.envelope import Keys, signature_holds
 

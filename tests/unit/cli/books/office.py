@@ -17,7 +17,7 @@ from hansa.accounting.usage import Usage, amount_of
 from hansa.adapters.files import FileStore
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.leaf_index import SqliteLeafIndex
-from hansa.api.sovereignnode import ReceiptEnvelope
+from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.cli.main import cli
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.ledger.receipts.grants import Granted

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hansa.api.sovereignnode import Receipts
+from hansa.api.node.receipts import Receipts
 from hansa.ledger.handing import MOST_DISPUTED, handing_of
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.receipts.bundle import log_entry

@@ -1,0 +1,1 @@
+"""Parts of a SovereignNode that have a file of their own."""
