@@ -13,7 +13,7 @@ from e2e.testbed.addons import second_lock
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established, wait_service_account
-from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.clock import PATIENCE_S, wait_until
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
@@ -193,7 +193,7 @@ class League:
         await own.apply(MEMBERPOLICY.path(name="local"), policy, manager="people")
 
     async def _token(self, name: str) -> str:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     space = namespace_of(name)
