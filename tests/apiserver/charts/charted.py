@@ -15,7 +15,7 @@ from e2e.testbed.addons import helm
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
-from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.clock import ASKED_S, wait_until
 from hansa.reconcile.hub.node_access import access_manifests
 from tests.apiserver.crds.bases import BASES
 
@@ -115,7 +115,7 @@ def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted
         )
         charted.upgrade()
         wait_established(plane)
-        wait_until(lambda: _checked(plane), what="type checks of the policies")
+        wait_until(lambda: _checked(plane), what="type checks of the policies", poll_s=ASKED_S)
         yield charted
 
 

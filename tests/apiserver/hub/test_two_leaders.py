@@ -7,7 +7,7 @@ import pytest
 
 from hansa.api.kinds import AIJOB, COMPUTEPOOL
 from tests.apiserver.hub.league import condition_of
-from tests.apiserver.hub.process import HubProcess, until
+from tests.apiserver.hub.process import UNRIVALLED, HubProcess, until
 
 pytestmark = pytest.mark.apiserver
 JOBS = 25
@@ -57,7 +57,7 @@ async def submit(league, pool):
 
 
 async def test_one_leader_fails_over_and_the_other_does_not_notice(divided, start):
-    league, main = divided, start("main")
+    league, main = divided, start("main", **UNRIVALLED)
     await main.ready()
     await until(lambda: leads(main), what="the main hub leads", poll_s=0.2)
 
@@ -65,7 +65,7 @@ async def test_one_leader_fails_over_and_the_other_does_not_notice(divided, star
     pair = [start(name, **NORTH) for name in ("north-a", "north-b")]
     await until(lambda: not main.running, what="the main hub ends", poll_s=0.2)
     assert "were none and are north now" in main.log.read_text()
-    main = start("main-again")
+    main = start("main-again", **UNRIVALLED)
     await asyncio.gather(*(process.ready() for process in (main, *pair)))
     await until(lambda: leads(main), what="the main hub leads again", poll_s=0.2)
     await until(lambda: sum(map(leads_north, pair)) == 1, what="one leads north", poll_s=0.2)
@@ -100,9 +100,9 @@ async def test_one_leader_fails_over_and_the_other_does_not_notice(divided, star
 
 async def test_a_node_that_two_leaders_want_takes_no_work_until_one_lets_go(divided, start):
     league = divided
-    north = start("north", **NORTH)
+    north = start("north", **NORTH, **UNRIVALLED)
     await until(lambda: leads_north(north), what="north is led", poll_s=0.2)
-    main = start("main")
+    main = start("main", **UNRIVALLED)
     await asyncio.gather(north.ready(), main.ready())
     await until(lambda: leads(main), what="the main hub leads", poll_s=0.2)
     async with league.node("sofia"):
@@ -124,15 +124,15 @@ async def test_a_node_that_two_leaders_want_takes_no_work_until_one_lets_go(divi
 
 async def test_a_misspelt_pool_is_told_and_a_pool_given_back_is_led_again(divided, start):
     league = divided
-    lost = start("lost", HANSA_HUB_LEADERSHIP__POOLS='["nroth"]')
+    lost = start("lost", HANSA_HUB_LEADERSHIP__POOLS='["nroth"]', **UNRIVALLED)
     await until(lambda: leads(lost, "hansa-hub.nroth"), what="it leads", poll_s=0.2)
     assert "there is no ComputePool nroth; there are: league, north" in lost.log.read_text()
-    main = start("main")
+    main = start("main", **UNRIVALLED)
     await main.ready()
     assert lost.stop() == 0
     await league.admin.delete(f"{LEASES}/hansa-hub.nroth")
     await until(lambda: not main.running, what="the main hub ends", poll_s=0.2)
-    again = start("again")
+    again = start("again", **UNRIVALLED)
     await again.ready()
     await until(lambda: leads(again), what="the main hub leads all", poll_s=0.2)
     await league.submit("asks", pool="nroth")
