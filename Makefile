@@ -6,6 +6,10 @@ LOCKS := $(patsubst %,requirements/%.lock,build runtime dev docs)
 LOCKED := --quiet --no-deps --require-hashes $(LOCKS:%=-r %)
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade
 PARALLEL := --numprocesses auto
+# They wait for servers for a fifth of their time: one more than most CI machines have processors.
+WAITING := --numprocesses 3
+LONGEST := $(addprefix tests/apiserver/,faults guard hub member lock charts ledger simulation)
+SERVERS := $(LONGEST) $(filter-out $(LONGEST),$(patsubst %/,%,$(wildcard tests/apiserver/*/)))
 PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
 CORE := $(addprefix --cov=hansa.,api grants model placement reconcile) --cov-fail-under 97
 AROUND := $(addprefix --cov=hansa.,accounting adapters cli exporter guard hub ledger member) \
@@ -44,7 +48,7 @@ types: setup ## mypy, with its cache outside the checkout
 test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
 	$(BIN)/python -m pytest tests/e2e  # by itself: two leagues of real pods at once are too many
-	$(BIN)/python -m pytest tests/programs tests/apiserver $(PARALLEL) --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest $(SERVERS) tests/programs $(WAITING) --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers or the shell are not covered
 	$(BIN)/python -m pytest $(PURE) $(CORE) $(PARALLEL) --dist worksteal
