@@ -35,6 +35,7 @@ WATCH_S = 4
 async def twins(hub_plane):
     drawn = int(np.random.SeedSequence().entropy) % (1 << 32)
     seed = int(os.environ.get("HANSA_MODEL_SEED", drawn))
+    print(f"HANSA_MODEL_SEED={seed}")  # noqa: T201  # how to replay
     space, model = f"twins-{uuid.uuid4().hex[:6]}", MemCluster("model", SystemClock())
     connection = from_kubeconfig(hub_plane.kubeconfig)
     async with KubeCluster(connection, clock=SystemClock(), agent="twins") as real:
