@@ -13,7 +13,10 @@ from hansa.adapters.keys import Ed25519Signer
 from tests.apiserver.served import Served
 
 UNRIVALLED = {"HANSA_HUB_LEADERSHIP__DURATION_SECONDS": "60"}
-"""For a hub that nobody is to succeed: its lease may outlast a machine that stalls."""
+"""For a hub that nobody is to succeed: its lease may outlast a machine that stalls.
+
+One that ends for a change of leaders leaves it to lapse.
+"""
 
 
 class HubProcess(Served):
@@ -34,7 +37,7 @@ class HubProcess(Served):
             "HANSA_HUB_SERVING__HEALTH_PORT": str(self.port),
             "HANSA_HUB_SERVING__BIND": "127.0.0.1",
             "HANSA_HUB_LEADERSHIP__IDENTITY": name,
-            "HANSA_HUB_LEADERSHIP__DURATION_SECONDS": "8",
+            "HANSA_HUB_LEADERSHIP__DURATION_SECONDS": "6",
             "HANSA_HUB_LEADERSHIP__RETRY_SECONDS": "0.5",
             "HANSA_HUB_GRANTS__CLOCK_SKEW_SECONDS": "1",
             "HANSA_HUB_PLANNING__TICK_SECONDS": "1",

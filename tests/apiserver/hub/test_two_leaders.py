@@ -57,7 +57,7 @@ async def submit(league, pool):
 
 
 async def test_one_leader_fails_over_and_the_other_does_not_notice(divided, start):
-    league, main = divided, start("main", **UNRIVALLED)
+    league, main = divided, start("main")
     await main.ready()
     await until(lambda: leads(main), what="the main hub leads", poll_s=0.2)
 
@@ -124,15 +124,15 @@ async def test_a_node_that_two_leaders_want_takes_no_work_until_one_lets_go(divi
 
 async def test_a_misspelt_pool_is_told_and_a_pool_given_back_is_led_again(divided, start):
     league = divided
-    lost = start("lost", HANSA_HUB_LEADERSHIP__POOLS='["nroth"]', **UNRIVALLED)
+    lost = start("lost", HANSA_HUB_LEADERSHIP__POOLS='["nroth"]')
     await until(lambda: leads(lost, "hansa-hub.nroth"), what="it leads", poll_s=0.2)
     assert "there is no ComputePool nroth; there are: league, north" in lost.log.read_text()
-    main = start("main", **UNRIVALLED)
+    main = start("main")
     await main.ready()
     assert lost.stop() == 0
     await league.admin.delete(f"{LEASES}/hansa-hub.nroth")
     await until(lambda: not main.running, what="the main hub ends", poll_s=0.2)
-    again = start("again", **UNRIVALLED)
+    again = start("again")
     await again.ready()
     await until(lambda: leads(again), what="the main hub leads all", poll_s=0.2)
     await league.submit("asks", pool="nroth")
