@@ -9,11 +9,11 @@ PARALLEL := --numprocesses auto
 # They wait for servers for a fifth of their time: one more than most CI machines have processors.
 WAITING := --numprocesses 3
 LONGEST := $(addprefix tests/apiserver/,faults guard hub member lock charts ledger simulation)
-SERVERS := $(LONGEST) $(filter-out $(LONGEST),$(patsubst %/,%,$(wildcard tests/apiserver/*/)))
-PURE := tests/api $(addprefix tests/unit/,grants model placement reconcile)
-CORE := $(addprefix --cov=hansa.,api grants model placement reconcile) --cov-fail-under 97
-AROUND := $(addprefix --cov=hansa.,accounting adapters cli exporter guard hub ledger member) \
-  $(addprefix --cov=hansa.,observability process receipts translog verification) --cov-fail-under 90
+SERVERS := $(LONGEST) $(filter-out $(LONGEST),$(sort $(patsubst %/,%,$(dir $(wildcard tests/apiserver/*/*.py)))))
+PURE := grants model placement reconcile
+CORE := api $(PURE)
+AROUND := $(filter-out $(CORE),$(patsubst operator/hansa/%/__init__.py,%,$(wildcard operator/hansa/*/__init__.py)))
+PURE_TESTS := tests/api $(PURE:%=tests/unit/%)
 .DEFAULT_GOAL := help
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -51,8 +51,9 @@ test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers
 	$(BIN)/python -m pytest $(SERVERS) tests/programs $(WAITING) --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers or the shell are not covered
-	$(BIN)/python -m pytest $(PURE) $(CORE) $(PARALLEL) --dist worksteal
-	$(BIN)/python -m pytest tests/unit $(PURE:%=--ignore=%) $(AROUND) $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest $(PURE_TESTS) $(CORE:%=--cov=hansa.%) --cov-fail-under 97 $(PARALLEL) --dist worksteal
+	$(BIN)/python -m pytest tests/unit $(PURE_TESTS:%=--ignore=%) $(AROUND:%=--cov=hansa.%) --cov-fail-under 90 \
+	  $(PARALLEL) --dist worksteal
 	$(BIN)/python -m pytest tests/random tests/simulation tests/prove $(PARALLEL) --dist worksteal
 
 demo: setup ## the league, end to end, on this machine; KEEP=1 leaves it running

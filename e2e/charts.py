@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from e2e.testbed.build import families
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from hansa.api.generate.schema import custom_resource_definition
@@ -25,7 +26,7 @@ from hansa.api.kinds import KINDS
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = Path(__file__).parent / "schemas"
 DEFINITIONS = "kubernetes.json"
-KUBERNETES = "1.37.2"
+KUBERNETES = families.KUBERNETES.version.removeprefix("v")
 GROUPS = {
     "api/v1": (
         *("ConfigMap", "Namespace", "PersistentVolumeClaim", "Secret", "Service"),

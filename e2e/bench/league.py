@@ -31,15 +31,16 @@ from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import AIJOB, WORKGRANT
 from hansa.api.meta import API_VERSION, JOB_UID_LABEL
 from hansa.ports import Manifest
+from hansa.reconcile.hub.derive import ACCEPTANCE_MAY_WAIT_S
 
 RAYJOBS = "/apis/ray.io/v1/rayjobs"
 NAMESPACE = "bench"
 APPLIES_IN_FLIGHT = 32
 PATIENCE_S = 120.0
-SETTLE_S = 120.0
+SETTLE_S = 240.0
 QUIET_WINDOW_S = 5.0
-REST_S = 15.0
-"""A hub that writes nothing for so long has nothing left: the longest it puts anything off is 10 s."""
+REST_S = ACCEPTANCE_MAY_WAIT_S + 15.0
+"""A hub that writes nothing for so long has nothing left: it puts nothing off for longer than the word of a yes."""
 QUIET_SHARE = 0.25
 """CPU of all API servers together, in cores, below which they count as at rest."""
 HOMES = ("EE", "LV", "PT")

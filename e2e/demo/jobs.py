@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import yaml
 
-from e2e.demo.report import JobOutcome
 from e2e.testbed.host.clock import utc_now, wait_until
 from hansa.api.meta import JOB_UID_LABEL
 
@@ -51,6 +50,28 @@ class Applied:
     uid: str
     applied_at: float
     """Seconds since the Unix epoch, taken just before the apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """One job of the story."""
+
+    name: str
+    allowed_nodes: tuple[str, ...]
+    """By residency, legal control and data alone, computed apart from the planner."""
+    node: str | None
+    outcome: str
+    """``Succeeded``, ``Failed`` or ``Pending``."""
+    reasons: tuple[str, ...] = ()
+    """``NODE: REASON`` of refusals and verdicts."""
+    result: dict[str, Any] | None = None
+    apply_to_running_seconds: float | None = None
+    namespace: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
 
 
 def load_example(file: str, image: str) -> Manifest:

@@ -12,29 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from e2e.demo.account import Account
+from e2e.demo.jobs import JobOutcome
 from e2e.demo.verification.findings import Audited
-
-
-@dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """One job of the story."""
-
-    name: str
-    allowed_nodes: tuple[str, ...]
-    """By residency, legal control and data alone, computed apart from the planner."""
-    node: str | None
-    outcome: str
-    """``Succeeded``, ``Failed`` or ``Pending``."""
-    reasons: tuple[str, ...] = ()
-    """``NODE: REASON`` of refusals and verdicts."""
-    result: dict[str, Any] | None = None
-    apply_to_running_seconds: float | None = None
-    namespace: str = ""
-
-    @property
-    def full_name(self) -> str:
-        """``namespace/name``."""
-        return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

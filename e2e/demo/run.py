@@ -12,8 +12,9 @@ from rich.console import Console
 
 from e2e.demo.account import Account
 from e2e.demo.audit import Finding, examine, read_audit_log
+from e2e.demo.jobs import JobOutcome
 from e2e.demo.league import INSTITUTIONS, League
-from e2e.demo.report import JobOutcome, Report
+from e2e.demo.report import Report
 from e2e.demo.settlement import set_off, settle
 from e2e.demo.simulated import SimulatedLeague
 from e2e.demo.story import Scene, places, tell

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from e2e.demo import jobs
 from e2e.demo.audit import Allowed
-from e2e.demo.jobs import Applied, Manifest
-from e2e.demo.report import JobOutcome
+from e2e.demo.jobs import Applied, JobOutcome, Manifest
 from e2e.demo.territory import allowed_machines, allowed_nodes
 from e2e.demo.verification.chapter import Chapter
 from e2e.testbed.cluster.cluster import Cluster

@@ -27,7 +27,7 @@ from tests.books_kit import HISTORIES, play
 from tests.conftest import skip_or_fail
 from tests.unit.accounting.usages import digest, usage
 from tests.unit.ledger.receipts.ledger_kit import Ledger, absurd, receipts, rechained, shown
-from tests.unit.ledger.receipts.two_ledgers import one_of_many_writes_the_log
+from tests.unit.ledger.receipts.logbook.two_ledgers import one_of_many_writes_the_log
 from tests.unit.ledger.settled_books import settled_and_paid
 
 WRITERS = 8

@@ -16,7 +16,7 @@ from e2e.lawful import is_lawful
 from hansa.model.snapshot import Job, Machines, Pool, ResidencyRule, Shape, Site, Snapshot
 from hansa.placement.planner import plan
 from hansa.placement.rules.value import PRICE_SPAN, gpu_value
-from tests.unit.placement.leagues import COUNTRIES, OVERLAYS, random_rule
+from tests.unit.placement.leagues.random_leagues import COUNTRIES, OVERLAYS, random_rule
 
 LEAGUES = [250, pytest.param(500, marks=pytest.mark.soak)]
 Draw = Callable[[np.random.Generator], Snapshot]

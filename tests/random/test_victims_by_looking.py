@@ -15,7 +15,7 @@ from hansa.placement.preemption import trial
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.records import Record
 from tests.seeds import seeds
-from tests.unit.placement.leagues import random_job, random_snapshot
+from tests.unit.placement.leagues.random_leagues import random_job, random_snapshot
 
 LEAGUES = [20, pytest.param(80, marks=pytest.mark.soak)]
 RULES = (

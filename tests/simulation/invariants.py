@@ -16,12 +16,13 @@ from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.hub.status.nodes_and_pools import HEARTBEAT_SHOWN_S
-from tests.simulation.apiserver import NAMESPACES
-from tests.simulation.faults import Log
 from tests.simulation.kuberay import RAYJOBS
-from tests.simulation.league import SITES, League
+from tests.simulation.law import Laws
+from tests.simulation.league import MOST_GPUS, SITES, League
 from tests.simulation.loop import EPOCH_S
 from tests.simulation.receipts import receipt_faults
+from tests.simulation.servers.apiserver import NAMESPACES
+from tests.simulation.servers.faults import Log
 
 JOBS, GRANTS, NODES = AIJOB.path(), WORKGRANT.path(), SOVEREIGNNODE.path()
 GOOD_ENDS = {"Succeeded": "succeeded", "AppFailed": "failed"}
@@ -36,13 +37,14 @@ class LiveRun:
     job: str
     epoch: int
     gpus: int
+    tenant: str
     stopping: bool = False
 
 
 class Watchman:
     """Sees every committed write of every server."""
 
-    def __init__(self, league: League, log: Log, now_s: Callable[[], float]) -> None:
+    def __init__(self, league: League, laws: Laws, log: Log, now_s: Callable[[], float]) -> None:
         self._league = league
         self._log = log
         self._now_s = now_s
@@ -58,6 +60,7 @@ class Watchman:
         self.writes: dict[str, int] = {}
         """Collection → writes so far that are not a sign of life."""
         league.hub_server.observers.append(self._on_hub)
+        self.laws = laws
         self.begun: dict[str, set[str]] = {name: set() for name in SITES}
         """Site → runs that began there, as receipts call them."""
         self.ended: dict[str, set[str]] = {}
@@ -113,12 +116,14 @@ class Watchman:
         self.runs += 1
         labels, where = thing["metadata"]["labels"], thing["metadata"]["namespace"]
         uid, epoch = labels[JOB_UID_LABEL], int(labels[EPOCH_LABEL])
+        if f"{uid}.{epoch}" in self.begun[site]:
+            self.accuse(f"run {epoch} of {uid[-4:]} begins once more at {site}")
         self.begun[site].add(f"{uid}.{epoch}")
         job = self.acknowledged.get(uid)
         if job is None:
             self.accuse(f"a run of a job that nobody applied at {site}")
             return
-        name, spec = job["metadata"]["name"], job["spec"]
+        name, spec, tenant = job["metadata"]["name"], job["spec"], job["metadata"]["namespace"]
         self._log(f"run {name}.{epoch} begins at {site}")
         for (other, _), run in self.live.items():
             if run.job == uid:
@@ -126,8 +131,13 @@ class Watchman:
         location = spec["residency"]["location"]
         if not lets_in(SITES[site][0], location["allow"], location.get("deny", ())):
             self.accuse(f"{name} runs at {site}, and may only in {location}")
+        if law := self.laws.forbids(site, tenant):
+            self.accuse(f"{name} begins at {site}, where the law has forbidden it: {law}")
         gpus = spec["ray"]["workers"]["count"]
-        self.live[site, where] = LiveRun(site, uid, epoch, gpus)
+        self.live[site, where] = LiveRun(site, uid, epoch, gpus, tenant)
+        used = sum(r.gpus for r in self.live.values() if r.tenant == tenant and not r.stopping)
+        if used > MOST_GPUS[tenant]:
+            self.accuse(f"{used} GPUs in use by {tenant}, which may use {MOST_GPUS[tenant]}")
         held = sum(r.gpus for r in self.live.values() if r.site == site and not r.stopping)
         if held > SITES[site][1]:
             self.accuse(f"{held} GPUs in use at {site}, which lends {SITES[site][1]}")
@@ -139,6 +149,12 @@ class Watchman:
         jobs = [thing["metadata"] for thing in self._league.hub_server.objects[JOBS].values()]
         held = {job["uid"] for job in jobs if "deletionTimestamp" not in job}
         self.given_up = {uid for uid in self.acknowledged if uid not in held}
+
+    def check_laws(self) -> None:
+        """No run goes on that a member's law has stopped."""
+        for run in self.live.values():
+            if law := self.laws.stops(run):
+                self.accuse(f"run {run.epoch} of {run.job[-4:]} goes on at {run.site}: {law}")
 
     # At the end.
 

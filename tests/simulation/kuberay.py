@@ -19,8 +19,8 @@ from hansa.model.times import rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.ray.launcher import GRACE_S, LOOK_S, STALE_CODE
-from tests.simulation.apiserver import NAMESPACES, MemCluster
 from tests.simulation.loop import Clock
+from tests.simulation.servers.apiserver import NAMESPACES, MemCluster
 
 RAYJOBS, CONFIGMAPS = "/apis/ray.io/v1/rayjobs", "/api/v1/configmaps"
 LONGEST_GRACE_S = 10.0

@@ -37,10 +37,10 @@ from hansa.placement.pricing import shadow_prices
 from hansa.ports import Manifest
 from hansa.process.app import together
 from tests.residency_kit import EVERYWHERE
-from tests.simulation.apiserver import NAMESPACES, MemCluster
-from tests.simulation.faults import FaultyCluster, Line, Log
 from tests.simulation.kuberay import Machines
 from tests.simulation.loop import CURRENT, EPOCH_S, Clock, Process
+from tests.simulation.servers.apiserver import NAMESPACES, MemCluster
+from tests.simulation.servers.faults import FaultyCluster, Line, Log
 from tests.unit.member.hub_link import paper
 
 NODES = "/api/v1/nodes"
@@ -49,6 +49,16 @@ HUBS = ("hub", "hub-b")
 """Its replicas."""
 SITES = {"tartu": ("EE", 4), "vilnius": ("LT", 4), "riga": ("LV", 2)}
 """Member → its country and its GPUs."""
+MOST_GPUS = {"clinic": 7, "lab": 5}
+"""Tenant → the most it may use at a time: its nominal GPUs, and what it may borrow."""
+POOL = {
+    "residency": EVERYWHERE,
+    "institutions": [
+        {"institution": "clinic", "nominalGpus": 6, "borrowingLimitGpus": 1},
+        {"institution": "lab", "nominalGpus": 4, "borrowingLimitGpus": 1},
+    ],
+    "preemption": {"policy": "LowerPriorityOrBorrowers", "minRuntimeSeconds": 60},
+}
 GRANT_VALIDITY_S = 120
 RESTART_S = 3.0
 RENEWAL_S, PASS_S = 4.0, 5.0
@@ -77,6 +87,8 @@ class Program:
         """Ends that nobody asked for."""
         self.work: Callable[[], Any] = asyncio.Event
         self.down = False
+        self.since_s = float("inf")
+        """Beginning of its present life, in the loop's time."""
         self._pause_s = RESTART_S
 
     def start(self) -> None:
@@ -84,6 +96,7 @@ class Program:
         if self.down or (self.process is not None and not self.process.dead):
             return
         self.log(f"{self.name} starts")
+        self.since_s = asyncio.get_running_loop().time()
         process = self.process = Process(self.name, self.clock, on_death=self._died)
         for name, server in self.servers.items():
             process.clients[name] = FaultyCluster(server, self.lines[name], process)
@@ -98,6 +111,7 @@ class Program:
 
     def _died(self) -> None:
         self.log(f"{self.name} dies")
+        self.since_s = float("inf")
         pause_s, self._pause_s = self._pause_s, RESTART_S
         asyncio.get_running_loop().call_later(pause_s, self.start)
 
@@ -151,12 +165,11 @@ class League:
     async def found(self) -> None:
         """Write what people write: the league, and each member's law and machines."""
         at = self.hub_server
-        for name, labels in (("hansa-system", {}), ("clinic", {"hansa.dev/institution": "clinic"})):
+        await at.create(NAMESPACES, _thing("v1", "Namespace", "hansa-system"))
+        for name in MOST_GPUS:
+            labels = {"hansa.dev/institution": name}
             await at.create(NAMESPACES, _thing("v1", "Namespace", name, labels=labels))
-        await at.create(
-            COMPUTEPOOL.path(),
-            _thing(API_VERSION, "ComputePool", "league", spec={"residency": EVERYWHERE}),
-        )
+        await at.create(COMPUTEPOOL.path(), _thing(API_VERSION, "ComputePool", "league", spec=POOL))
         for name, (country, _) in SITES.items():
             spec = {"institution": name, "jurisdiction": country, "legalControl": [country]}
             spec |= {"accepted": "Accepted", "releaseKey": _key(name).public_key}

@@ -11,8 +11,8 @@ from hansa.grants.envelope import key_id
 from hansa.receipts.bundle import Bundle, BundledReceipt, audit
 from hansa.receipts.chain import Moment
 from hansa.receipts.problems import Problem
-from tests.simulation.apiserver import MemCluster
 from tests.simulation.league import League
+from tests.simulation.servers.apiserver import MemCluster
 
 CONFIGMAPS = "/api/v1/configmaps"
 PAGE = "hansa-receipts-"

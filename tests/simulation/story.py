@@ -16,15 +16,17 @@ from hansa.api.kinds import AIJOB, MEMBERPOLICY
 from hansa.api.meta import API_VERSION
 from hansa.ports import Manifest
 from tests.residency_kit import EVERYWHERE, stands_in
-from tests.simulation.apiserver import LEASES
 from tests.simulation.invariants import JOBS, Watchman
-from tests.simulation.league import SITES, League, in_memory
+from tests.simulation.law import Laws
+from tests.simulation.league import MOST_GPUS, SITES, League, in_memory
 from tests.simulation.loop import VirtualLoop
+from tests.simulation.replays import Replays
+from tests.simulation.servers.apiserver import LEASES
 from tests.simulation.troubles import LONGEST_UNATTENDED_S, Troubles
 
 FAULTS_FROM_S, FAULTS_UNTIL_S = 30.0, 1500.0
-SETTLED_AFTER_S = 2400.0
-"""Longest: a relist that repairs a swallowed event, an unattended limit, and the longest run."""
+SETTLED_AFTER_S = 4800.0
+"""Longest: a relist that repairs a swallowed event, an unattended limit, and the longest runs one after the other."""
 HEALED_AFTER_S = 400.0
 """A hub reads all again every 300 s, some collections up to a quarter later: what was swallowed is heard then."""
 QUIET_S = 240.0
@@ -84,7 +86,10 @@ class _Story:
     async def play(self, last: int) -> Verdict:
         loop = asyncio.get_running_loop()
         self.league = League(self._stream, self._log)
-        self.watchman = Watchman(self.league, self._log, loop.time)
+        self.laws = Laws(self.league, self._stream("laws"))
+        self.watchman = Watchman(self.league, self.laws, self._log, loop.time)
+        self.replays = Replays(self.league, self._stream("replays"))
+        loop.set_exception_handler(self._fault)
         self.troubles = Troubles(
             self.league, self.watchman, self._stream("troubles"), self._log, self._at
         )
@@ -102,7 +107,7 @@ class _Story:
             site_hours=loop.time() * len(SITES) / 3600,
             crash_points=self.troubles.crash_points,
             runs=self.watchman.runs,
-            faults=self._faults,
+            faults=self._faults | {"replay": self.replays.count},
         )
 
     async def _live(self) -> None:
@@ -115,13 +120,14 @@ class _Story:
 
     async def _wait(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()
-        while loop.time() < until_s and not self.watchman.violations:  # noqa: ASYNC110  # time passes here
+        while loop.time() < until_s and not self.watchman.violations:  # time passes here
             await asyncio.sleep(min(5.0, until_s - loop.time()))
+            self.watchman.check_laws()
 
     # What happens.
 
     def _plan(self) -> None:
-        for number in range(int(self._rng.integers(5, 10))):
+        for number in range(int(self._rng.integers(6, 16))):
             self._at(self._when(0.7), self._submit, number)
         for name in SITES:
             self._plan_member(name)
@@ -139,7 +145,7 @@ class _Story:
         switch = str(self._rng.choice(["Paused", "Stopped"]))
         if self._rng.random() < 0.3:
             self._at(self._when(), self._switch, name, switch)
-        for act in (self.troubles.forget, self.troubles.cut_machine):
+        for act in (self.troubles.forget, self.troubles.cut_machine, self._change_law):
             if self._rng.random() < 0.3:
                 self._at(self._when(), act, name)
 
@@ -179,36 +185,47 @@ class _Story:
         if rng.random() < 0.5 and count <= 2:
             allow = [["EE"], ["EE", "LV"], ["LT", "LV"], ["LV"]][int(rng.integers(0, 4))]
             spec["residency"] = stands_in(*allow)
+        spec["priority"] = int(rng.choice([0, 0, 50]))
+        tenant = str(rng.choice(list(MOST_GPUS)))
         body = {"apiVersion": API_VERSION, "kind": "AIJob", "metadata": {"name": f"job-{number}"}}
-        made = await self.league.hub_server.create(AIJOB.path("clinic"), {**body, "spec": spec})
+        made = await self.league.hub_server.create(AIJOB.path(tenant), {**body, "spec": spec})
         self.watchman.acknowledged[made["metadata"]["uid"]] = made
         if rng.random() < 0.25:
-            self._at(self._soon(), self._delete, made["metadata"]["name"])
+            self._at(self._soon(), self._delete, tenant, made["metadata"]["name"])
         elif rng.random() < 0.2:
-            self._at(self._soon(), self._suspend, made["metadata"]["name"])
+            self._at(self._soon(), self._suspend, tenant, made["metadata"]["name"])
 
     def _soon(self) -> float:
         return asyncio.get_running_loop().time() + 200 * self._rng.random()
 
-    async def _delete(self, name: str) -> None:
-        self.watchman.given_up.add(self._uid(name))
-        await self.league.hub_server.delete(AIJOB.path("clinic", name))
+    async def _delete(self, tenant: str, name: str) -> None:
+        self.watchman.given_up.add(self._uid(tenant, name))
+        await self.league.hub_server.delete(AIJOB.path(tenant, name))
 
-    def _uid(self, name: str) -> str:
-        found = self.league.hub_server.objects[JOBS].get(("clinic", name))
+    def _uid(self, tenant: str, name: str) -> str:
+        found = self.league.hub_server.objects[JOBS].get((tenant, name))
         return found["metadata"]["uid"] if found else ""
 
-    async def _suspend(self, name: str) -> None:
-        if self._uid(name):
-            self._at(self._soon(), self._resume, name)
-            await self._patch(name, {"suspend": True})
+    async def _suspend(self, tenant: str, name: str) -> None:
+        if self._uid(tenant, name):
+            self._at(self._soon(), self._resume, tenant, name)
+            await self._patch(tenant, name, {"suspend": True})
 
-    async def _resume(self, name: str) -> None:
-        if self._uid(name):
-            await self._patch(name, {"suspend": False})
+    async def _resume(self, tenant: str, name: str) -> None:
+        if self._uid(tenant, name):
+            await self._patch(tenant, name, {"suspend": False})
 
-    async def _patch(self, name: str, spec: Manifest) -> None:
-        await self.league.hub_server.merge(AIJOB.path("clinic", name), {"spec": spec})
+    async def _patch(self, tenant: str, name: str, spec: Manifest) -> None:
+        await self.league.hub_server.merge(AIJOB.path(tenant, name), {"spec": spec})
+
+    async def _change_law(self, site: str) -> None:
+        until_s = asyncio.get_running_loop().time() + await self.laws.change(site)
+        self._at(until_s, self.laws.change_back, site)
+
+    def _fault(self, _: Any, context: dict[str, Any]) -> None:
+        """Hear of what nobody catches: a callback of the league's, or an act of the story's."""
+        error = context.get("exception")
+        self.watchman.accuse(f"nobody catches {error!r}: {context.get('message')}")
 
     async def _switch(self, site: str, to: str) -> None:
         if to != "Open":
@@ -224,8 +241,9 @@ class _Story:
         self.troubles.mend_all()
         for site in SITES:
             await self._switch(site, "Open")
-        for _, name in list(self.league.hub_server.objects[JOBS]):
-            await self._patch(name, {"suspend": False})
+            await self.laws.change_back(site)
+        for tenant, name in list(self.league.hub_server.objects[JOBS]):
+            await self._patch(tenant, name, {"suspend": False})
         self._log("faults are over")
 
     async def _settle(self) -> None:
@@ -259,7 +277,7 @@ class _Story:
                 self.watchman.accuse(f"writes do not stop: {kind}")
 
     async def _tidy_up(self) -> None:
-        for _, name in list(self.league.hub_server.objects[JOBS]):
-            await self._delete(name)
+        for tenant, name in list(self.league.hub_server.objects[JOBS]):
+            await self._delete(tenant, name)
         await self._wait(asyncio.get_running_loop().time() + 60)
         self.watchman.check_settled()

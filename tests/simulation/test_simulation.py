@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.simulation.objects import applied, merged, parse, selector
+from tests.simulation.servers.objects import applied, merged, parse, selector
 
 FIXED = {**os.environ, "PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.simulation.faults import Line, Log, Rates
 from tests.simulation.invariants import Watchman
 from tests.simulation.league import HUB, HUBS, SITES, League
 from tests.simulation.loop import Clock
+from tests.simulation.servers.faults import Line, Log, Rates
 
 LONGEST_SKEW_S = 12.0
 WILD_S = 4000.0

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from e2e.charts import KUBERNETES
 from e2e.testbed.addons import helm
 from e2e.testbed.build.binaries import Binaries
+from e2e.testbed.build.families import KUBERNETES
 from e2e.testbed.cluster.controlplane import ControlPlane, KubectlError
 from e2e.testbed.host.clock import ASKED_S, wait_until
 
@@ -36,7 +36,15 @@ def install(site: ControlPlane, binaries: Binaries, *data_paths: Path) -> None:
     binaries.ensure("helm")
     templates = [*sorted(CHART.glob("templates/lock/*.yaml")), CHART / "templates/canary.yaml"]
     chosen = [arg for path in templates for arg in ("-s", str(path.relative_to(CHART)))]
-    argv = ["template", "hansa-member", str(CHART), "-n", SYSTEM, "--kube-version", KUBERNETES]
+    argv = [
+        "template",
+        "hansa-member",
+        str(CHART),
+        "-n",
+        SYSTEM,
+        "--kube-version",
+        KUBERNETES.version,
+    ]
     paths = [str(path) for path in data_paths]
     values = json.dumps({"node": "testbed", "admission": {"dataPaths": paths}})
     site.kubectl(

@@ -65,38 +65,47 @@ class Endpoint:
         return cls(address, 6443, 2379, 2380, enter)
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a control plane writes, and what its processes are bound to."""
+
+    folder: Path
+    marker: str = ""
+    """By which its processes are found again; empty: by nothing."""
+    die_with_parent: bool = True
+
+
 class ControlPlane:
     """A running control plane; use it as a context manager or call ``start`` and ``stop``."""
 
-    def __init__(  # noqa: PLR0913  # where it lives, what runs in it, and how it ends
+    def __init__(
         self,
         binaries: Binaries,
-        folder: Path | None = None,
+        home: Home | None = None,
         *,
         endpoint: Endpoint | None = None,
         controllers: bool = False,
         scheduler: bool = False,
         node_grace_s: int = 50,
         audit: Mapping[str, object] | None = AUDIT_POLICY,
-        die_with_parent: bool = True,
-        marker: str = "",
     ) -> None:
-        """``node_grace_s``: a Node that nobody keeps alive stays Ready so long.
+        """``home``: None for a new folder that goes when it stops.
 
+        ``node_grace_s``: a Node that nobody keeps alive stays Ready so long.
         ``audit``: what to write down, as an audit policy; a benchmark pays only for what it counts from.
         """
         self._binaries = binaries
-        self._own_folder = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="hansa-cp-"))
+        self._own_folder = home is None
+        self._home = home or Home(Path(tempfile.mkdtemp(prefix="hansa-cp-")))
+        self.folder = self._home.folder
         self.endpoint = endpoint or Endpoint.loopback()
         self.url = f"https://{self.endpoint.host}:{self.endpoint.port}"
         self.audit_log = self.folder / "audit.log"
         self.kubeconfig = self.folder / "admin.kubeconfig"
         self.processes: list[Process] = []
-        self._die_with_parent = die_with_parent
         self._node_grace_s = node_grace_s
         self._audit = audit
-        self._env = {MARKER: marker} if marker else {}
+        self._env = {MARKER: self._home.marker} if self._home.marker else {}
         self._extras = [
             name
             for name, wanted in (
@@ -265,7 +274,7 @@ class ControlPlane:
                 log=self.folder / f"{name}.log",
                 enter=self.endpoint.enter,
                 env=self._env,
-                die_with_parent=self._die_with_parent,
+                die_with_parent=self._home.die_with_parent,
             )
         )
 

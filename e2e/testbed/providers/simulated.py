@@ -14,7 +14,7 @@ from pathlib import Path
 from e2e.testbed.addons import kuberay, kwok, second_lock
 from e2e.testbed.build.binaries import Binaries, cache_root
 from e2e.testbed.cluster.cluster import Cluster
-from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.controlplane import ControlPlane, Home
 from e2e.testbed.host import processes
 from e2e.testbed.host.clock import TIMEOUT
 from e2e.testbed.host.processes import MARKER, Process
@@ -42,11 +42,9 @@ class SimulatedSite(Cluster):
         """Start the control plane and KWOK, and register the nodes."""
         self.control_plane = ControlPlane(
             binaries,
-            folder / "control-plane",
+            Home(folder / "control-plane", marker, die_with_parent=die_with_parent),
             controllers=True,
             scheduler=True,
-            die_with_parent=die_with_parent,
-            marker=marker,
         )
         self.control_plane.start()
         if self.spec.kuberay:

@@ -11,7 +11,7 @@ from e2e.testbed.addons.coredns import coredns_manifests
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.build.layers import Image
 from e2e.testbed.cluster.cluster import Cluster
-from e2e.testbed.cluster.controlplane import ControlPlane, Endpoint
+from e2e.testbed.cluster.controlplane import ControlPlane, Endpoint, Home
 from e2e.testbed.cluster.spec import SiteSpec
 from e2e.testbed.host.clock import TIMEOUT, wait_until
 from e2e.testbed.machines import network
@@ -41,12 +41,10 @@ class Site(Cluster):
         first = self.machines[0]
         self.control_plane = ControlPlane(
             self._binaries,
-            self._folder,
+            Home(self._folder, first.marker, die_with_parent=False),
             endpoint=Endpoint.site(first.address, first.enter),
             controllers=True,
             scheduler=True,
-            die_with_parent=False,
-            marker=first.marker,
         )
         self.control_plane.start()
 

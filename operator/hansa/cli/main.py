@@ -1,4 +1,7 @@
-"""Entry point of ``hansa`` and ``kubectl-hansa``: the table of commands, and errors as sentences."""
+"""Entry point of ``hansa`` and ``kubectl-hansa``: the table of commands, and errors as sentences.
+
+The processes among them are listed in ``processes``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import click
 
 import hansa
+from hansa.cli import processes
 from hansa.cli.lazy import LazyGroup
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
 
@@ -58,11 +62,7 @@ COMMANDS = {
         "Pack charts and images for a site without a network.",
     ),
     "lab": ("hansa.cli.league.lab:lab", "A whole league on this machine, from a checkout."),
-    "hub": ("hansa.cli.processes:hub", "Run the hub."),
-    "ledger": ("hansa.cli.processes:ledger", "Run the ledger."),
-    "member": ("hansa.cli.processes:member", "Run the member agent."),
-    "guard": ("hansa.cli.processes:guard", "Run the guard of a member's running work."),
-    "exporter": ("hansa.cli.processes:exporter", "Run the GPU exporter."),
+    **processes.COMMANDS,
 }
 
 EXIT_FAILED = 1

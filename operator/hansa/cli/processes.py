@@ -1,6 +1,12 @@
-"""The long-running processes. Each reads its settings from the environment, as charts set them."""
+"""The long-running processes: their commands, and where the charts' values hold their settings.
+
+Each reads its settings from the environment, as charts set them. A process is one row here: ``NAME`` is
+``hansa.NAME.app:main``, with ``NameSettings`` in ``hansa.NAME.settings``.
+"""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import click
 
@@ -61,3 +67,31 @@ def exporter() -> None:
     Settings come from HANSA_EXPORTER_* environment variables.
     """
     load("hansa.exporter.app:main")()
+
+
+class Process(NamedTuple):
+    """One process: ``hansa NAME``."""
+
+    name: str
+    summary: str
+    """In the table of commands."""
+    chart: str
+    values: tuple[str, ...]
+    """Path of its settings in the chart's values."""
+
+    @property
+    def settings(self) -> Any:
+        """Its model of settings, a subclass of ``BaseSettings``: imported now."""
+        return load(f"hansa.{self.name}.settings:{self.name.title()}Settings")
+
+
+PROCESSES = (
+    Process("hub", "Run the hub.", "hansa-hub", ("settings",)),
+    Process("ledger", "Run the ledger.", "hansa-hub", ("ledger", "settings")),
+    Process("member", "Run the member agent.", "hansa-member", ("settings",)),
+    Process(
+        "guard", "Run the guard of a member's running work.", "hansa-member", ("guard", "settings")
+    ),
+    Process("exporter", "Run the GPU exporter.", "hansa-member", ("exporter", "settings")),
+)
+COMMANDS = {one.name: (f"{__name__}:{one.name}", one.summary) for one in PROCESSES}

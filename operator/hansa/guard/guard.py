@@ -30,7 +30,7 @@ from hansa.guard.time_kept import TimeKept
 from hansa.ports import Clock, Cluster
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.end_reasons import EndReason
-from hansa.reconcile.member.guard import (
+from hansa.reconcile.member.guard_verdicts import (
     MarkedRun,
     Sight,
     late_runs,

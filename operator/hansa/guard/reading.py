@@ -15,7 +15,7 @@ from hansa.guard.settings import GuardSettings
 from hansa.ports import Cluster, Manifest
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import lease_path, read_contact
-from hansa.reconcile.member.guard import MarkedRun, read_runs
+from hansa.reconcile.member.guard_verdicts import MarkedRun, read_runs
 from hansa.reconcile.member.workload import Workload, WorkloadView
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,7 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
-from hansa.reconcile.member.contracts.terms import STRICTEST, Contract, unattended_limit_s
+from hansa.reconcile.member.contracts.time_limits import STRICTEST, Contract, unattended_limit_s
 from hansa.reconcile.member.grant_status import Stamp
 from hansa.reconcile.member.usage.gpu_sightings import GpuSightings
 from hansa.reconcile.member.workload import Workload, WorkloadView

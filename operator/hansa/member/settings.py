@@ -16,7 +16,7 @@ from hansa.adapters.settings import Candidacy, Group, LogLevel, MemberKubeconfig
 from hansa.api.job.log_window import LONGEST_KEPT_S
 from hansa.api.texts import Written
 from hansa.member.run_settings import OptionalSize, OptionalTaintKey, Row, Runs, refuse_state
-from hansa.reconcile.member.contracts.terms import (
+from hansa.reconcile.member.contracts.time_limits import (
     LONGEST_START_LIMIT_S,
     START_LIMIT_S,
     STOP_MARGIN_S,

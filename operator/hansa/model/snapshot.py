@@ -195,6 +195,8 @@ class Job:
     barred: Reason | None = None
     """Why it must not be placed at all now (Misconfigured, Suspended, WaitingForRelease …)."""
     barred_message: str = ""
+    is_orphan: bool = False
+    """Whether its AIJob is gone, and with it the record of what it has yielded."""
 
     def unsaved_s(self, ran_s: int) -> int:
         """Seconds of work that a stop would lose after so many."""

@@ -16,7 +16,7 @@ from hansa.model.events import Event
 from hansa.model.history import Group, RunTimes
 from hansa.model.plan import Placement, Plan, Waiting
 from hansa.model.snapshot import Job, ShadowPrices, Snapshot
-from hansa.placement.backfill import filling
+from hansa.placement.backfill import event_plan
 from hansa.placement.backfill.calibration import Calibration
 from hansa.placement.explain import waiting
 from hansa.placement.explain.waitlist import about, retell
@@ -183,15 +183,15 @@ class IncrementalPlanner:
     def _fill(self, freed: Sequence[int], events: int) -> tuple[Placement, ...]:
         """Give room that was freed to those it was made for, then to others; what starts."""
         league, is_compiled = self._league, self.is_compiled
-        cells = filling.open_cells(league, freed)
+        cells = event_plan.open_cells(league, freed)
         if not len(cells):
             return ()
-        is_held_up = filling.held_up(league)
+        is_held_up = event_plan.held_up(league)
         started: tuple[Placement, ...] = ()
         for cell in cells.tolist():
             if league.held.gains.get(cell):
-                started += self._book(filling.for_gaining(league, cell, is_compiled=is_compiled))
-        decision = filling.for_waiting(
+                started += self._book(event_plan.for_gaining(league, cell, is_compiled=is_compiled))
+        decision = event_plan.for_waiting(
             league, cells, is_held_up, events=events, is_compiled=is_compiled
         )
         return started + self._book(decision)
@@ -206,14 +206,14 @@ class IncrementalPlanner:
             for record in records
             if record.fault is not None and not record.held
         ]
-        started = self._book(filling.for_new(league, records, is_compiled=is_compiled))
+        started = self._book(event_plan.for_new(league, records, is_compiled=is_compiled))
         waits = [record for record in records if record.row >= 0]
         if not waits:
             return Plan(started, waiting=tuple(said))
-        decision, made = filling.room_for_new(league, waits, is_compiled=is_compiled)
+        decision, made = event_plan.room_for_new(league, waits, is_compiled=is_compiled)
         self._book(decision)
         said += [
-            waiting.told(league, record, filling.why_of(league, record), made.gaining)
+            waiting.told(league, record, event_plan.why_of(league, record), made.gaining)
             for record in waits
         ]
         return Plan(started, decision.plan.stops, tuple(said))

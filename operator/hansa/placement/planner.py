@@ -10,7 +10,7 @@ import numpy as np
 
 from hansa.model.plan import Certificate, Plan
 from hansa.model.snapshot import Snapshot
-from hansa.placement.backfill import giving, promises, rehearsal
+from hansa.placement.backfill import full_plan, promises, rehearsal
 from hansa.placement.explain import waiting
 from hansa.placement.explain.notices import notices
 from hansa.placement.explain.verdicts import verdicts as explain
@@ -47,7 +47,7 @@ def replan(league: League, *, is_compiled: bool = False, is_told: bool = True) -
 
     ended = unlawful.unlawful(league)
 
-    given = giving.give_out(league, rows, is_compiled=is_compiled)
+    given = full_plan.give_out(league, rows, is_compiled=is_compiled)
     begun, cells, gpus, starts = given.begun, given.cells, given.gpus, given.starts
 
     blocked = waiting.Blocked.after(given.state, given.ranked)

@@ -200,7 +200,9 @@ def pods_of(charted: Charted) -> dict[str, dict[str, Any]]:
     return pods
 
 
-def patched(hub: Charted, what: str, patch: dict, *args: str, space: str = "") -> str:
+def patched(
+    hub: Charted, what: str, patch: dict, *args: str, space: str = "", user: str = HUB
+) -> str:
     where = ("-n", space) if space else ()
     text = json.dumps(patch)
-    return hub.kubectl("patch", what, *where, "--type=merge", "-p", text, *args, user=HUB)
+    return hub.kubectl("patch", what, *where, "--type=merge", "-p", text, *args, user=user)

@@ -89,7 +89,7 @@ def _sees_its_lease(hub: Charted, user: str) -> bool:
 
 HUB_MAY = {
     "list jobs": ("list", "aijobs.hansa.dev"),
-    "put finalizers on jobs": ("patch", "aijobs.hansa.dev"),
+    "take finalizers off jobs": ("patch", "aijobs.hansa.dev"),
     "report on jobs": ("patch", "aijobs.hansa.dev/status"),
     "report on pools": ("patch", "computepools.hansa.dev/status"),
     "report on nodes": ("patch", "sovereignnodes.hansa.dev/status"),

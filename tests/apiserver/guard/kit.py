@@ -18,7 +18,7 @@ from hansa.grants.envelope import workload_name
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import LEASES, NAME, contact_spec, lease_path
-from hansa.reconcile.member.contracts.terms import Contract, terms
+from hansa.reconcile.member.contracts.time_limits import Contract, terms
 from tests.apiserver.crds.bases import BASES
 from tests.apiserver.served import Served
 

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from hansa.api.kinds import AIJOB
+from tests.apiserver.hub.acceptance import accepted
 from tests.apiserver.hub.league import condition_of
 from tests.apiserver.hub.process import HubProcess, until
 
@@ -38,7 +39,7 @@ async def test_the_leader_is_killed_in_the_middle_of_a_burst(league, replicas):
         await applied
         await until(lambda: leads(follower), what="the follower leads", poll_s=0.2)
         for name in names:
-            await league.job_becomes(name, "Running", "False", "Starting")
+            await accepted(league, name)
         grants = await league.grants()
         jobs = (await league.admin.list(AIJOB.path("clinic"))).items
         await asyncio.gather(*(league.admin.delete(AIJOB.path("clinic", name)) for name in names))

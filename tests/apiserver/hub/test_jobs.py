@@ -11,6 +11,7 @@ from hansa.api.kinds import AIJOB, COMPUTEPOOL, WORKGRANT
 from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.cli.jobs.follow import Reader, follow
 from hansa.grants.envelope import digest, grant_message, signature_holds
+from tests.apiserver.hub.acceptance import accepted
 from tests.apiserver.hub.league import condition, condition_of
 from tests.apiserver.hub.process import until
 from tests.residency_kit import stands_in
@@ -39,7 +40,7 @@ async def test_a_log_is_followed_from_the_job_to_the_member_and_back(league, hub
     await hub.ready()
     async with league.node("viljandi") as member:
         await league.submit("told")
-        await league.job_becomes("told", "Running", "False", "Starting")
+        await accepted(league, "told")
         reading = asyncio.create_task(follow(league.admin, AIJOB.path("clinic", "told"), Reader()))
         (grant,) = await league.sees(league.grants, asked_from(0), "the member is asked")
         status = {"log": {"start": 0, "text": "x" * (WINDOW_BYTES - 4) + "\x1b[H\n"}}
@@ -73,7 +74,7 @@ async def test_a_grant_is_signed_whole_and_carries_the_job_word_for_word(league,
     await hub.ready()
     async with league.node("tartu"):
         made = await league.submit("words", data=[], env=[{"name": "MODE", "value": "full"}])
-        await league.job_becomes("words", "Running", "False", "Starting")
+        await accepted(league, "words")
         grants = [g for g in await league.grants() if g["spec"]["job"]["name"] == "words"]
         await league.admin.delete(AIJOB.path("clinic", "words"))
         await league.sees(league.grants, lambda left: not left, "the grant is gone")
@@ -109,7 +110,7 @@ async def test_suspend_stops_and_resume_runs_again(league, hub):
     await hub.ready()
     async with league.node("parnu") as member:
         await league.submit("pausing")
-        await league.job_becomes("pausing", "Running", "False", "Starting")
+        await accepted(league, "pausing")
         path = AIJOB.path("clinic", "pausing")
         await league.admin.merge(path, {"spec": {"suspend": True}})
         job = await league.job_becomes("pausing", "Placed", "False", "Suspended")
@@ -122,17 +123,14 @@ async def test_suspend_stops_and_resume_runs_again(league, hub):
     assert job["status"]["epoch"] == 2
 
 
-async def test_a_deleted_job_stays_until_its_run_is_released(league, hub):
+async def test_a_deleted_job_is_gone_and_its_grant_stays_until_it_is_released(league, hub):
     await hub.ready()
     async with league.node("viljandi") as member:
         await league.submit("doomed")
-        await league.sees(
-            lambda: league.job("doomed"),
-            lambda job: job["metadata"].get("finalizers"),
-            "the job is pinned",
-        )
+        await accepted(league, "doomed")
         member.answer = "silent"
         await league.admin.delete(AIJOB.path("clinic", "doomed"))
+        assert not (await league.admin.list(AIJOB.path("clinic"))).items
         (grant,) = await league.sees(
             league.grants,
             lambda grants: grants and grants[0]["spec"]["cancel"] == "Stop",
@@ -141,16 +139,15 @@ async def test_a_deleted_job_stays_until_its_run_is_released(league, hub):
         forged = member.release(grant, signer=Ed25519Signer.generate())
         path = WORKGRANT.path("hansa-node-viljandi", grant["metadata"]["name"]) + "/status"
         await member.hub.merge(path, {"status": forged})
-        await league.job("doomed")
+        member.answer = "accept"
+        await league.submit("after")
+        await accepted(league, "after")
+        names = {held["spec"]["job"]["name"] for held in await league.grants()}
+        assert names == {"doomed", "after"}
         await member.hub.merge(path, {"status": member.release(grant)})
-        await league.sees(league.grants, lambda grants: not grants, "the grant is gone")
-        jobs = await league.sees(
-            lambda: league.admin.list(AIJOB.path("clinic")),
-            lambda page: all(job["metadata"]["name"] != "doomed" for job in page.items),
-            "the job is gone",
-        )
-
-    assert jobs is not None
+        await league.sees(league.grants, lambda left: len(left) == 1, "its grant is gone")
+        await league.admin.delete(AIJOB.path("clinic", "after"))
+        await league.sees(league.grants, lambda left: not left, "the other is gone too")
 
 
 CONTEST = {
@@ -185,12 +182,12 @@ async def test_a_victim_is_stopped_and_released_before_the_other_is_placed(leagu
         )
         elastic = {"version": "2.60.0", "workers": ONE_GPU | {"count": 2, "minCount": 1}}
         await league.submit("low", pool="contest", ray=elastic)
-        low = await league.job_becomes("low", "Running", "False", "Starting")
+        low = await accepted(league, "low")
         assert low["status"]["workers"] == 2
 
         rigid = {"version": "2.60.0", "workers": ONE_GPU}
         await league.submit("high", pool="contest", ray=rigid, priority=900)
-        high = await league.job_becomes("high", "Running", "False", "Starting")
+        high = await accepted(league, "high")
         low = await league.sees(
             lambda: league.job("low"),
             lambda job: job["status"].get("epoch") == 2,
@@ -222,7 +219,7 @@ async def test_a_job_in_the_queue_is_told_its_place_and_start(league, hub):
         await member.publish(**LENT)
         both = {"version": "2.60.0", "workers": ONE_GPU | {"count": 2}}
         await league.submit("running", pool="contest", ray=both, maxRuntimeSeconds=600)
-        await league.job_becomes("running", "Running", "False", "Starting")
+        await accepted(league, "running")
         await league.submit("next", pool="contest", ray=both)
         job = await league.job_becomes("next", "Placed", "False", "WaitingForCapacity")
         await league.submit("after", pool="contest", ray=both)

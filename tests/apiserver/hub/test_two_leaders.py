@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from hansa.api.kinds import AIJOB, COMPUTEPOOL
+from tests.apiserver.hub.acceptance import accepted
 from tests.apiserver.hub.league import condition_of
 from tests.apiserver.hub.process import UNRIVALLED, HubProcess, until
 
@@ -80,7 +81,7 @@ async def test_one_leader_fails_over_and_the_other_does_not_notice(divided, star
         leader.kill()
         names = [name for made in await burst for name in made]
         for name in names:
-            await league.job_becomes(name, "Running", "False", "Starting")
+            await accepted(league, name)
         assert leads(main)
         assert leads_north(follower)
         grants = await league.grants()
@@ -114,7 +115,7 @@ async def test_a_node_that_two_leaders_want_takes_no_work_until_one_lets_go(divi
             job = await league.job_becomes(f"in-{pool}", "Placed", "False")
             assert job["status"]["verdicts"][0]["reason"] == "NodeOfTwoLeaders"
         await league.pool("league", {"nodes": {"names": ["elsewhere"]}})
-        await league.job_becomes("in-north", "Running", "False", "Starting")
+        await accepted(league, "in-north")
         job = await league.job("in-league")
         assert condition_of(job, "Placed")["status"] == "False"
         for pool in ("north", "league"):

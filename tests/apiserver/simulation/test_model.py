@@ -19,8 +19,8 @@ from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import AIJOB
 from hansa.errors import NotFound, Retryable
 from tests.apiserver.simulation.twins import API, FINALIZER, Twins, with_defaults
-from tests.simulation import apiserver
-from tests.simulation.apiserver import NAMESPACES, MemCluster
+from tests.simulation.servers import apiserver
+from tests.simulation.servers.apiserver import NAMESPACES, MemCluster
 
 pytestmark = pytest.mark.apiserver
 

@@ -8,7 +8,7 @@ from hansa.adapters.clock import SystemClock
 from hansa.errors import Gone
 from tests.apiserver.simulation import twins as kit
 from tests.apiserver.simulation.twins import Twins
-from tests.simulation.apiserver import MemCluster, parse
+from tests.simulation.servers.apiserver import MemCluster, parse
 
 STEPS = 500
 

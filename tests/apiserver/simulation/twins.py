@@ -16,7 +16,7 @@ from hansa.api.kinds import AIJOB
 from hansa.api.meta import API_VERSION
 from hansa.errors import Gone, HansaError
 from tests.residency_kit import EVERYWHERE
-from tests.simulation.apiserver import NAMESPACES
+from tests.simulation.servers.apiserver import NAMESPACES
 
 SERVER_SET = (
     "uid",

@@ -49,4 +49,4 @@ def product(file: str, old: str, new: str, *suites: str, seeds: int = 0, plan: s
 
 def chart(file: str, old: str, new: str, *suites: str) -> Defect:
     """Return a defect of a chart, seen where its documents are rendered."""
-    return Defect(f"helm/{file}", old, new, suites or ("programs/test_charts.py",))
+    return Defect(f"helm/{file}", old, new, suites or ("programs/charts/test_charts.py",))

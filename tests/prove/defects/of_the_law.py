@@ -8,18 +8,24 @@ from tests.prove.defects.defect import Defect, product
 
 CHECKS, STANDING, OWNERS = (
     "unit/grants/test_checks.py",
-    "unit/grants/test_policy_changes.py",
+    "unit/grants/policy_changes/test_policy_changes.py",
     "unit/grants/test_owners.py",
 )
-CHANGED = "unit/member/runs/test_law_that_changes.py"
-TERRITORY, LOCK = "unit/grants/test_territory.py", "unit/member/cluster/test_second_lock.py"
+CHANGED = "unit/member/runs/test_rejudging.py"
+TERRITORY, LOCK = (
+    "unit/grants/territory/test_territory.py",
+    "unit/member/cluster/test_second_lock.py",
+)
 OUTGOING, PERMITS = (
     "unit/reconcile/member/test_outgoing.py",
     "unit/grants/exports/test_permits.py",
 )
 HELD, GUARD = "unit/grants/exports/test_held_result.py", "unit/guard/test_guard.py"
 TRUSTED, DELETIONS = "unit/grants/test_trust.py", "unit/guard/test_deletions.py"
-RULES_OF_GUARD, TAMPERED = "unit/reconcile/member/test_guard.py", "random/test_tampered_grants.py"
+RULES_OF_GUARD, TAMPERED = (
+    "unit/reconcile/member/test_guard_verdicts.py",
+    "random/test_tampered_grants.py",
+)
 
 TRUST: Mapping[str, Defect] = {
     "a grant to somebody else": product(
@@ -100,13 +106,13 @@ ACCEPTED: Mapping[str, Defect] = {
         "grants/territory.py",
         "ours, theirs = Territory(policy.overlays), Territory(grant.overlays)",
         "ours = theirs = Territory((*policy.overlays, *grant.overlays))",
-        "unit/grants/test_holders_overlays.py",
+        "unit/grants/territory/test_holders_overlays.py",
     ),
     "a registry's name as the beginning of another's": product(
         "grants/checks.py",
         'if prefix.endswith("/") or rest[:1] in {"/", "@"}:',
         'if rest[:1] not in {":"}:',
-        CHECKS,
+        "unit/grants/test_image_registries.py",
     ),
     "more accepted than fits": product(
         "grants/capacity.py",
@@ -183,7 +189,7 @@ ACCEPTED: Mapping[str, Defect] = {
         "member/runs/run_controller.py",
         'if isinstance(action, End) and action.reason.verdict == "Interrupted":',
         "if action is None:",
-        "unit/member/runs/test_deadlines.py",
+        "unit/member/runs/endings/test_deadlines.py",
     ),
     "what is forbidden runs on": product(
         "reconcile/member/lifecycle.py",
@@ -223,16 +229,16 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         '    "container-network": (\n        ("spec", "containers", 0, "livenessProbe"),\n'
         '        {"tcpSocket": {"port": 1}},\n    ),\n',
         "",
-        "programs/test_rendered_lock.py",
+        "programs/charts/test_rendered_lock.py",
     ),
     "a switch that is understood only when it says Stopped": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         'spec.get("switch", "Open") not in GOES_ON',
         'spec.get("switch", "Open") == "Stopped"',
         RULES_OF_GUARD,
     ),
     "two runs of one job live on": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         "yield from (run for run in same if run is not newest)",
         "yield from (run for run in same if run is newest and run.epoch < 0)",
         RULES_OF_GUARD,
@@ -256,13 +262,13 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         DELETIONS,
     ),
     "pods told to live without a contact": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         "if sight.contact_s is None or sight.alive_until_s is None or sight.stopped:",
         "if sight.alive_until_s is None or sight.stopped:",
         RULES_OF_GUARD,
     ),
     "what ran out once lives again": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         "return until_s is not None and sight.now_of(run) >= until_s",
         "return until_s is not None and sight.now_of(run) < 0",
         RULES_OF_GUARD,

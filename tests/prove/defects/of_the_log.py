@@ -31,13 +31,13 @@ LOG = {
         "ledger/receipts/witnesses.py",
         "if self._held is None or now_s - self._since_s > HELD_UP_S:",
         "if True:",
-        "unit/ledger/receipts/test_witnesses.py",
+        "unit/ledger/receipts/logbook/test_witnesses.py",
     ),
     "a lie of one node is all nodes' trouble": product(
         "ledger/receipts/witnesses.py",
         "            except Terminal as error:\n                self._tell(one.node, str(error))\n                continue\n",
         "            except KeyError:\n                continue\n",
-        "unit/ledger/receipts/test_witnesses.py",
+        "unit/ledger/receipts/logbook/test_witnesses.py",
     ),
     "a checkpoint before its files": product(
         "translog/log/appender.py",

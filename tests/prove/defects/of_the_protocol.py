@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tests.prove.defects.defect import Defect, product
 
 ORDER = "unit/member/runs/test_order_of_writes.py"
-FENCING, DERIVE = "unit/reconcile/test_fencing.py", "unit/reconcile/hub/test_derive.py"
+FENCING, DERIVE = "unit/reconcile/test_fencing.py", "unit/reconcile/hub/derive/test_derive.py"
 LIFECYCLE, FORGOTTEN = (
     "unit/reconcile/member/test_lifecycle.py",
     "unit/member/runs/test_forgotten.py",
@@ -75,7 +75,7 @@ MEMBER: Mapping[str, Defect] = {
         "member/runs/run_objects.py",
         "if view is None or not view.gave_up:",
         "if view is None or view.gave_up or not view.gave_up:",
-        "unit/member/runs/test_given_up.py",
+        "unit/member/runs/endings/test_given_up.py",
         seeds=SEEDS,
     ),
     "a forgotten grant is never released": product(
@@ -114,7 +114,7 @@ MEMBER: Mapping[str, Defect] = {
         "member/runs/run_controller.py",
         "await asyncio.gather(*(self._look_at(name) for name in names))",
         "del names",
-        "unit/member/runs/test_deadlines.py",
+        "unit/member/runs/endings/test_deadlines.py",
     ),
     "a run that is never cleaned up": product(
         "member/runs/run_objects.py",
@@ -167,14 +167,14 @@ MEMBER: Mapping[str, Defect] = {
         "        await context.epochs.put((record,))\n        context.run_index.let_go",
         "        await context.receipts.outbox()\n"
         "        await context.epochs.put((record,))\n        context.run_index.let_go",
-        "unit/member/runs/test_deadlines.py",
+        "unit/member/runs/endings/test_deadlines.py",
     ),
     "a signature that covers no epoch": product(
         "grants/envelope.py",
         'body = {"node": node, "jobUid": job_uid, "epoch": epoch, "releasedAt": released_at}',
         'body = {"node": node, "jobUid": job_uid, "epoch": 0, "releasedAt": released_at}',
         "unit/reconcile/test_fencing.py",
-        "unit/reconcile/hub/test_snapshot.py",
+        "unit/reconcile/hub/snapshot/test_releases.py",
     ),
 }
 
@@ -215,7 +215,7 @@ HUB: Mapping[str, Defect] = {
         'return signature_holds(public_key, message, str(release.get("signature", "")))',
         "return bool(message)",
         FENCING,
-        "unit/reconcile/hub/test_snapshot.py",
+        "unit/reconcile/hub/snapshot/test_releases.py",
     ),
     "the grant before the epoch's record": product(
         "reconcile/hub/derive.py",
@@ -240,7 +240,7 @@ HUB: Mapping[str, Defect] = {
         "            if not self._still_leader():",
         "            if self._still_leader() is None:",
         "unit/hub/test_executor.py",
-        "unit/hub/test_lapsed_lease.py",
+        "unit/hub/leadership/test_lapsed_lease.py",
     ),
     "a stop that never reaches the member": product(
         "hub/executor.py",
@@ -249,12 +249,11 @@ HUB: Mapping[str, Defect] = {
         "unit/hub/test_executor.py",
         seeds=SEEDS,
     ),
-    "a finalizer that is never taken off": product(
+    "the finalizer of an earlier hub never taken off": product(
         "reconcile/hub/status/writes.py",
-        "    if job.finalized:\n        yield _finalizers",
-        "    if job.finalized and job.suspended:\n        yield _finalizers",
+        "    if job.finalized:\n        names",
+        "    if job.finalized and job.suspended:\n        names",
         DERIVE,
-        seeds=SEEDS,
     ),
     "grants of finished jobs left": product(
         "reconcile/hub/derive.py",
@@ -275,7 +274,7 @@ HUB: Mapping[str, Defect] = {
         "number for number in told if number <= known + MOST_FORGOTTEN",
         "number for number in told",
         DERIVE,
-        "unit/reconcile/hub/test_derive_outdated.py",
+        "unit/reconcile/hub/derive/test_outdated.py",
     ),
 }
 

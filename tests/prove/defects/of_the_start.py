@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from tests.prove.defects.defect import Defect, product
 
 GUARD, WORKS, BEGUN = (
-    "unit/reconcile/member/test_guard.py",
+    "unit/reconcile/member/test_guard_verdicts.py",
     "unit/guard/test_works.py",
-    "unit/member/runs/test_begun.py",
+    "unit/member/runs/endings/test_begun.py",
 )
 LIFECYCLE, TERMS = (
     "unit/reconcile/member/test_lifecycle.py",
-    "unit/reconcile/member/contracts/test_terms.py",
+    "unit/reconcile/member/contracts/test_time_limits.py",
 )
 
 START: Mapping[str, Defect] = {
     "pods that are up count as a command that has begun": product(
-        "reconcile/member/guard.py",
+        "reconcile/member/guard_verdicts.py",
         "return work.running_s is not None if sight.begun is None else run.name in sight.begun",
         "return work.running_s is not None",
         GUARD,
@@ -52,7 +52,7 @@ START: Mapping[str, Defect] = {
         "member/runs/endings.py",
         "        context.left_machines.note(entry.uid, found.machines)\n",
         "",
-        "unit/member/runs/test_endings.py",
+        "unit/member/runs/endings/test_endings.py",
     ),
     "ends that wait for what hangs": product(
         "guard/guard.py",
@@ -67,14 +67,14 @@ START: Mapping[str, Defect] = {
         WORKS,
     ),
     "a grant later than its run": product(
-        "reconcile/member/contracts/terms.py",
+        "reconcile/member/contracts/time_limits.py",
         "if granted_s is None or granted_s > made_s + GRANTED_AHEAD_S:",
         "if granted_s is None:",
         TERMS,
         GUARD,
     ),
     "a term that no job can have": product(
-        "reconcile/member/contracts/terms.py",
+        "reconcile/member/contracts/time_limits.py",
         "return float(text) if len(text) <= MOST_DIGITS and float(text) <= longest else strictest",
         "return float(text) if len(text) <= MOST_DIGITS else strictest",
         TERMS,

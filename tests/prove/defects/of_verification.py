@@ -111,7 +111,7 @@ VERIFICATION: Mapping[str, Defect] = {
         "ledger/lookback.py",
         "min(before_ms, now_ms) - BACK_MS",
         "before_ms - BACK_MS",
-        "unit/ledger/audits/test_probe_clocks.py",
+        "unit/ledger/audits/probes/test_probe_clocks.py",
     ),
     "a product within a tolerance": product(
         "verification/probe/verifier.py",

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from tests.prove.defects.defect import Defect, chart, product
 
 RAYJOB, LAUNCHER = (
-    "unit/reconcile/member/ray/test_rayjob.py",
+    "unit/reconcile/member/ray/rayjob/test_rayjob.py",
     "unit/reconcile/member/ray/test_launcher.py",
 )
 PACKAGES, GROUPS = (
-    "unit/reconcile/member/ray/test_packages.py",
-    "unit/reconcile/member/ray/test_groups.py",
+    "unit/reconcile/member/ray/rayjob/test_packages.py",
+    "unit/reconcile/member/ray/rayjob/test_groups.py",
 )
 ORDER, RENDERED, REACH = (
     "unit/member/runs/test_order_of_writes.py",
-    "programs/test_rendered_lock.py",
-    "programs/test_reach.py",
+    "programs/charts/test_rendered_lock.py",
+    "programs/charts/test_reach.py",
 )
 
 RUNS: Mapping[str, Defect] = {
@@ -284,18 +284,18 @@ CHARTS: Mapping[str, Defect] = {
         "reconcile/member/ray/diagnosis.py",
         "        if said & MACHINE_GONE:",
         "        if False:",
-        "unit/reconcile/member/ray/test_causes.py",
+        "unit/reconcile/member/ray/diagnosis/test_causes.py",
     ),
     "a finished job deleted before its release": product(
         "reconcile/hub/job_case.py",
         "if self.job.finalized or self.job.deleting or not all(map(self._only_keeps, self.epochs)):",
         "if self.job.deleting:",
-        "unit/hub/test_expiry.py",
+        "unit/hub/jobs/test_expiry.py",
     ),
     "a job tried for ever": product(
         "reconcile/hub/status/retries.py",
         "return total < retry.limit and",
         "return total >= 0 and",
-        "unit/hub/test_turned_down.py",
+        "unit/hub/jobs/test_turned_down.py",
     ),
 }

@@ -16,7 +16,7 @@ from hansa.errors import Retryable
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import market_of
 from hansa.placement.state.league import League
-from tests.unit.placement.leagues import random_snapshot
+from tests.unit.placement.leagues.random_leagues import random_snapshot
 
 
 @pytest.fixture(scope="module")

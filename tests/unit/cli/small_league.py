@@ -18,9 +18,7 @@ def meta(name, **more):
     return {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", "generation": 1} | more
 
 
-def node(  # noqa: PLR0913  # the facts of a node
-    name, jurisdiction, law, *, price="1.0", gpus=2, ready="True", reason="Ready", made="nvidia-t4"
-):
+def node(name, jurisdiction, law, *, price="1.0", ready="True", reason="Ready", made="nvidia-t4"):
     condition = {"type": "Ready", "status": ready, "reason": reason, "lastTransitionTime": "x"}
     return {
         "apiVersion": "hansa.dev/v1alpha1",
@@ -38,12 +36,12 @@ def node(  # noqa: PLR0913  # the facts of a node
             "declaredJurisdiction": jurisdiction,
             "declaredLegalControl": [law],
             "switch": "Open",
-            "inventory": [{"gpuClass": made, "memory": "16Gi", "total": gpus}],
+            "inventory": [{"gpuClass": made, "memory": "16Gi", "total": 2}],
             "shapes": [
                 {
                     "machines": 1,
                     "gpuClass": made,
-                    "gpus": gpus,
+                    "gpus": 2,
                     "gpuMemory": "16Gi",
                     "cpu": "64",
                     "memory": "256Gi",

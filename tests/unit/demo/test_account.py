@@ -7,7 +7,8 @@ import json
 import pytest
 
 from e2e.demo.account import account_of, billed_rows, is_complete, timed
-from e2e.demo.report import JobOutcome, Report
+from e2e.demo.jobs import JobOutcome
+from e2e.demo.report import Report
 from e2e.demo.settlement import in_words
 from hansa.receipts.bundle import Bundle, BundledReceipt, Disputed
 from hansa.receipts.envelope import cosign, seal

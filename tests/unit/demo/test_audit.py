@@ -5,7 +5,8 @@ import json
 import pytest
 
 from e2e.demo.audit import Allowed, Binding, PodCreation, examine, read_audit_log
-from e2e.demo.report import JobOutcome, Report
+from e2e.demo.jobs import JobOutcome
+from e2e.demo.report import Report
 from e2e.demo.territory import allowed_machines, allowed_nodes
 from tests.residency_kit import stands_in, under_law_of
 

@@ -24,7 +24,7 @@ from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB
-from tests.unit.ledger.receipts.logbook_kit import Clock
+from tests.unit.ledger.receipts.logbook.logbook_kit import Clock
 
 NAMES = ("hospital", "tartu", "riga")
 TRADE = (("hospital", "tartu"), ("hospital", "riga"), ("tartu", "riga"), ("riga", "tartu"))

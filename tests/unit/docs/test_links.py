@@ -19,6 +19,10 @@ LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PATHS = re.compile(r"`((?:docs|operator|crds|helm|e2e|tests)/[a-z0-9_./-]+)`")
 
+MODULES = re.compile(r"`((?:[a-z0-9_]+/)+[a-z0-9_]+\.py)(?:::\w+)?`")
+FOLDERS = [ROOT / name for name in ("", "operator/hansa", "tests", "tests/unit/placement")]
+"""Below which of them a module is named."""
+
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_relative_links_lead_somewhere(name):
@@ -46,6 +50,12 @@ def test_commands_exist(name):
 @pytest.mark.parametrize("name", TEXTS)
 def test_named_paths_exist(name):
     assert not [path for path in PATHS.findall(TEXTS[name]) if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_named_modules_exist(name):
+    named = MODULES.findall(TEXTS[name])
+    assert [path for path in named if not any((at / path).exists() for at in FOLDERS)] == []
 
 
 @pytest.mark.parametrize("name", TEXTS)

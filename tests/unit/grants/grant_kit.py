@@ -122,3 +122,8 @@ def facts(**changes: Any) -> Facts:
         "served": SERVED_WORKLOADS,
     }
     return Facts(**healthy | changes)
+
+
+def small(**workers):
+    """Return the shape of a small gang."""
+    return {"version": "2.60.0", "workers": {"count": 2, "gpus": 1} | workers}

@@ -79,3 +79,8 @@ def test_nor_does_a_grant(place):
     found = read(twice)
     assert isinstance(found, Objection)
     assert found.message.startswith(f"two of {place} have one key")
+
+
+def test_who_is_not_trusted_learns_nothing_of_the_policy():
+    wire = grant(job(image="evil/x@sha256:" + "0" * 64), by=(FOREIGN,))
+    assert {o.reason for o in judge(wire, policy(), facts()).objections} == {R.UNKNOWN_HUB}

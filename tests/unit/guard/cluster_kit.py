@@ -12,7 +12,7 @@ from hansa.model.times import rfc3339
 from hansa.ports import Manifest, Page
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.contact_lease import contact_spec, lease_path
-from hansa.reconcile.member.contracts.terms import Contract, terms
+from hansa.reconcile.member.contracts.time_limits import Contract, terms
 
 NOW = 1_000_000.0
 NODE = "tartu"

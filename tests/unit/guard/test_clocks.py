@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hansa.guard.guard import Guard
 from hansa.guard.settings import GuardSettings
-from hansa.reconcile.member.contracts.terms import terms
+from hansa.reconcile.member.contracts.time_limits import terms
 from hansa.reconcile.member.ray.rayjob import RayJob
 from tests.unit.guard.cluster_kit import HOUR, NODE, NOW, MemoryCluster, up
 

@@ -21,8 +21,8 @@ from hansa.model.snapshot import (
 )
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import explain, plan
-from tests.unit.placement.books import misbooked
-from tests.unit.placement.good_league import GOOD, POOL, RACK, SITE, league
+from tests.unit.placement.books_oracle import misbooked
+from tests.unit.placement.leagues.good_league import GOOD, POOL, RACK, SITE, league
 
 BAD = replace(GOOD, uid="bad", name="lab/bad")
 MILLION = 1_000_000

@@ -21,7 +21,7 @@ from hansa.model.snapshot import (
 )
 from hansa.placement.planner import plan
 from hansa.placement.whatif import compare
-from tests.unit.placement.small_leagues import CLASS, GIB, held, job, league, rack, site
+from tests.unit.placement.leagues.small_leagues import CLASS, GIB, held, job, league, rack, site
 
 
 def started(snapshot: Snapshot) -> list[str]:

@@ -16,7 +16,7 @@ from hansa.placement.pricing.shadow_prices import solve
 from hansa.placement.state.league import League
 from hansa.placement.whatif.explain_job import explain_job
 from tests.seeds import seeds
-from tests.unit.placement.leagues import random_snapshot, running
+from tests.unit.placement.leagues.random_leagues import random_snapshot, running
 from tests.unit.placement.oracle import breaches
 
 

@@ -19,7 +19,7 @@ from hansa.reconcile.hub.actions import (
     SetJobStatus,
     WriteGrant,
 )
-from hansa.reconcile.hub.derive import derive, derive_orphan
+from hansa.reconcile.hub.derive import ACCEPTANCE_MAY_WAIT_S, derive, derive_orphan
 from tests.unit.reconcile.hub.hub_objects import (
     ACCEPTED,
     NOW_S,
@@ -56,7 +56,6 @@ class NeverTwice(RuleBasedStateMachine):
         self.contact = dict.fromkeys(NODES, NOW_S)
         self.cut = set()
         self.version = 1
-        self.written_s = 0.0
 
     def facts(self):
         return tuple(
@@ -80,10 +79,6 @@ class NeverTwice(RuleBasedStateMachine):
         self.hub_acts(node, place=place, crash=crash)
 
     @rule()
-    def another_replica_leads(self):
-        self.written_s = 0.0
-
-    @rule()
     def owner_deletes(self):
         if self.job is not None and not self.job["metadata"].get("finalizers"):
             self.job = None
@@ -99,22 +94,19 @@ class NeverTwice(RuleBasedStateMachine):
             view = job_view(wire["status"], version=self.version, meta=meta, **spec)
             decision = Placement(UID, node, 2, 0) if place and not view.suspended else None
             facts = self.facts()
-            when = {"now_s": self.now_s, "written_s": self.written_s, "tidying": crash > 1}
+            when = {"now_s": self.now_s, "tidying": crash > 1}
             actions = derive(case(view, *facts, decision=decision, **when))
         for action in actions[:crash]:
             self.do(action)
-        if crash < len(actions):
-            self.written_s = 0.0
 
     def do(self, action):
         match action:
             case SetJobStatus():
                 assert action.status != self.job["status"]
                 self.version += 1
-                self.written_s = self.now_s
                 self.job["status"] = dict(action.status)
             case RequeueAfter():
-                assert 0 <= action.after_s <= 10
+                assert 0 <= action.after_s <= ACCEPTANCE_MAY_WAIT_S
             case SetFinalizers():
                 self.version += 1
                 self.job["metadata"]["finalizers"] = list(action.finalizers)

@@ -32,6 +32,16 @@ def test_packages_of_modules_are_counted_without_their_init(source):
     assert source(a="", b="", __init__="").modules == {"operator/hansa": 2}
 
 
+@pytest.mark.parametrize("folder", ["operator/hansa", "e2e", "tests/unit"])
+def test_every_folder_and_parameter_list_is_measured(tmp_path, folder):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "operator").mkdir(exist_ok=True)
+    (tmp_path / folder / "wide.py").write_text(WIDE)
+    found = Source(tmp_path)
+    assert found.modules == {folder: 1}
+    assert found.wide == {f"{folder}/wide.py": 1}
+
+
 def test_a_function_is_measured_with_its_signature(source):
     assert source(a=LONG, b=NARROW).lengths == [1, 21]
 
@@ -56,9 +66,9 @@ def test_an_allowance_only_shrinks(allowed, found, said):
 
 
 SHARED = {
-    "a name": "from tests.unit.hub.test_expiry import look\n",
-    "a name, inside": "def f():\n    from tests.unit.hub.test_expiry import look\n",
-    "the module": "import tests.unit.hub.test_expiry\n",
+    "a name": "from tests.unit.hub.jobs.test_expiry import look\n",
+    "a name, inside": "def f():\n    from tests.unit.hub.jobs.test_expiry import look\n",
+    "the module": "import tests.unit.hub.jobs.test_expiry\n",
     "the module from its folder": "from tests.unit.hub import test_expiry as expiry\n",
 }
 

@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
 
 import hansa
-from hansa.cli.generated.processes import PROCESSES
+from hansa.cli.processes import PROCESSES
 from hansa.reconcile.member import canaries
 
 LOCK_POLICIES = Path("hansa-member/files/lock-policies.yaml")
@@ -82,13 +82,13 @@ def _closed(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dic
 def files(folder: Path) -> dict[Path, str]:
     """Return each chart's schema file and ``Chart.yaml`` as they should be, and the lock's policies."""
     out: dict[Path, str] = {folder / LOCK_POLICIES: _lock_policies()}
-    for _, model, chart, way in PROCESSES:
-        path = folder / chart / "values.schema.json"
+    for process in PROCESSES:
+        path = folder / process.chart / "values.schema.json"
         document = json.loads(out.get(path) or path.read_text(encoding="utf-8"))
         place = document
-        for name in way[:-1]:
+        for name in process.values[:-1]:
             place = place["properties"][name]
-        place["properties"][way[-1]] = settings_schema(model)
+        place["properties"][process.values[-1]] = settings_schema(process.settings)
         out[path] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     for path in sorted(folder.glob("*/Chart.yaml")):
         out[path] = _versioned(path.read_text(encoding="utf-8"))

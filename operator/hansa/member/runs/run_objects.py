@@ -26,7 +26,7 @@ from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.contracts.terms import alive_until_s
+from hansa.reconcile.member.contracts.time_limits import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.outgoing import LEFT_OUT, refusal
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves

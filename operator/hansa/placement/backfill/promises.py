@@ -16,7 +16,7 @@ import numpy as np
 from hansa.model.snapshot import Yielded
 from hansa.placement.kernel import run
 from hansa.placement.kernel.tables import HUGE
-from hansa.placement.preemption.who_yields import SHARED_GPUS
+from hansa.placement.preemption.victim_choice import SHARED_GPUS
 from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.decision import Start

@@ -16,7 +16,7 @@ import numpy as np
 
 from hansa.model.plan import Stop
 from hansa.model.snapshot import Job, Yielded
-from hansa.placement.backfill import giving
+from hansa.placement.backfill import full_plan
 from hansa.placement.kernel import packing
 from hansa.placement.preemption.reclaim import MadeRoom
 from hansa.placement.pricing import shadow_prices
@@ -121,7 +121,7 @@ def _begun(after: League, *, is_compiled: bool) -> dict[str, int]:
     """UIDs of who starts in a full plan, and where."""
     # A small league is repriced with every full plan.
     after.prices = shadow_prices.solve_if_small(after) or after.prices
-    given = giving.give_out(after, np.flatnonzero(after.columns.waits), is_compiled=is_compiled)
+    given = full_plan.give_out(after, np.flatnonzero(after.columns.waits), is_compiled=is_compiled)
     uids = (after.columns.uids[row] for row in given.begun.tolist())
     return dict(zip(uids, given.cells.tolist(), strict=True))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_CAPACITY, WHY_RESERVED
 from hansa.placement.rules.eligibility import MOST_WORKERS, JobClass
-from hansa.placement.rules.fleet import Ints
+from hansa.placement.rules.fleet import Ints, range_sums
 from hansa.placement.rules.job_classes import one_kind
 from hansa.placement.state.league import League
 
@@ -49,12 +49,16 @@ def _roomy(league: League, kind: JobClass, cells: Ints) -> list[int]:
         return []
     supply, pods = league.supply, _pods(league, kind)
     lo, hi = supply.cell_lo[cells], supply.cell_hi[cells]
-    has_slots = _count(pods, lo, hi) >= kind.workers
+    has_slots = range_sums(pods, lo, hi) >= kind.workers
     cells, lo, hi = cells[has_slots], lo[has_slots], hi[has_slots]
     beside = _takes_head(league, kind, np.zeros_like(pods))
     among = _takes_head(league, kind, np.minimum(pods, kind.workers))
     site_lo, site_hi = supply.site_lo[cells], supply.site_hi[cells]
-    heads = _count(among, lo, hi) + _count(beside, site_lo, site_hi) - _count(beside, lo, hi)
+    heads = (
+        range_sums(among, lo, hi)
+        + range_sums(beside, site_lo, site_hi)
+        - range_sums(beside, lo, hi)
+    )
     # Heads that have no place beside the fullest packing may have one beside the real one.
     columns = one_kind(kind.shape)
     return [
@@ -86,8 +90,3 @@ def _takes_head(league: League, kind: JobClass, workers: Ints) -> Ints:
     return np.asarray(
         (cpu >= shape.head_cpu_millis) & (memory >= shape.head_memory_bytes), np.int64
     )
-
-
-def _count(values: Ints, lo: Ints, hi: Ints) -> Ints:
-    sums = np.concatenate(([0], np.cumsum(values)))
-    return np.asarray(sums[hi] - sums[lo], np.int64)

@@ -21,8 +21,8 @@ from hansa.model.snapshot import Pool, Shape
 from hansa.placement.explain.waiting import Blocked
 from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY, WHY_QUOTA, WHY_RESERVED
 from hansa.placement.preemption.trial import Trial
+from hansa.placement.preemption.victim_choice import SHARED_GPUS, choose_victims
 from hansa.placement.preemption.victims import Victim
-from hansa.placement.preemption.who_yields import SHARED_GPUS, who_yields
 from hansa.placement.rules import entitlement
 from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.held_room import HeldRoom
@@ -232,7 +232,7 @@ class _Search:
         if runtime_s >= self._vain.get(key, HUGE) and row not in self._reserved:
             return []
         self._looks -= 1
-        chosen = who_yields(self.trial, record, cell, most=self._stops_left(record))
+        chosen = choose_victims(self.trial, record, cell, most=self._stops_left(record))
         if not chosen:
             self._vain[key] = min(runtime_s, self._vain.get(key, HUGE))
         return chosen

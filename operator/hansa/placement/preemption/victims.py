@@ -1,6 +1,6 @@
 """Who may have to yield to a job: what stands where, judged by the pool's rule and by entitlement.
 
-Exactly, one by one, for what ``who_yields`` looks at closely; as a bound, on columns, for what it
+Exactly, one by one, for what ``victim_choice`` looks at closely; as a bound, on columns, for what it
 need not look at.
 """
 

@@ -17,7 +17,7 @@ from hansa.api.places import OVERLAY_PREFIX
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, PlaceSet, Pool, ResidencyRule, Shape
 from hansa.placement.kernel.tables import HUGE
-from hansa.placement.rules.fleet import Fleet, Ints
+from hansa.placement.rules.fleet import Fleet, Ints, range_sums
 from hansa.placement.rules.membership import is_member
 from hansa.placement.rules.residency import Atlas, Fault, Law, joined
 
@@ -156,8 +156,8 @@ class Rulebook:
             for name in site.datasets:
                 self._held.setdefault(name, []).append(index)
         self._unpriced = np.array([not cell.is_priceable for cell in fleet.cells], bool)
-        self._site_cpu = _sums(fleet.cpu, fleet.site_lo, fleet.site_hi)
-        self._site_memory = _sums(fleet.memory, fleet.site_lo, fleet.site_hi)
+        self._site_cpu = range_sums(fleet.cpu, fleet.site_lo, fleet.site_hi)
+        self._site_memory = range_sums(fleet.memory, fleet.site_lo, fleet.site_hi)
 
     def law(self, kind: JobClass) -> Law | Fault:
         """The kind's residency compiled, or what is wrong with it."""
@@ -338,13 +338,8 @@ class Rulebook:
         for have, need in zip((fleet.gpus, fleet.cpu, fleet.memory), needs, strict=True):
             if need > 0:
                 per_machine = np.minimum(per_machine, have // need)
-        return _sums(per_machine, fleet.lo, fleet.hi)
+        return range_sums(per_machine, fleet.lo, fleet.hi)
 
 
 def _refuse(codes: Codes, bad: Flags, reason: Reason) -> None:
     np.copyto(codes, CODE[reason], where=(codes == 0) & bad)
-
-
-def _sums(values: Ints, lo: Ints, hi: Ints) -> Ints:
-    sums = np.concatenate(([0], np.cumsum(values)))
-    return np.asarray(sums[hi] - sums[lo], np.int64)

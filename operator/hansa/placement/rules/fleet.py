@@ -205,3 +205,9 @@ def _bad_price(site: Site, gpu_class: str) -> Notice:
     what = gpu_class or "CPU"
     message = f"the price of {what} is not a non-negative number; {what} takes no work until it is corrected"
     return Notice(SITE_KIND, site.name, Reason.MISCONFIGURED, message)
+
+
+def range_sums(values: Ints, lo: Ints, hi: Ints) -> Ints:
+    """Return the sum of ``values[lo:hi]`` for each pair of bounds."""
+    sums = np.concatenate(([0], np.cumsum(values)))
+    return np.asarray(sums[hi] - sums[lo], np.int64)

@@ -131,7 +131,7 @@ def with_record(league: League, job: Job) -> Job:
     and of no GPU class ever.
     """
     known, told = league.yielded.get(job.uid), job.yielded
-    if known is None:
+    if known is None or job.is_orphan:
         return job
     if told is None or told.since_s < known.since_s:
         return replace(job, yielded=known)

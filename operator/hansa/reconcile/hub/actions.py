@@ -114,7 +114,7 @@ class DeleteJob:
 
 @dataclass(frozen=True, slots=True)
 class SetFinalizers:
-    """Put our finalizer on an AIJob or take it off, under its resourceVersion."""
+    """Take our finalizer off an AIJob, under its resourceVersion: hubs of before put one on (ADR 33)."""
 
     namespace: str
     name: str

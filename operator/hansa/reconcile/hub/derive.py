@@ -26,6 +26,7 @@ from hansa.reconcile.hub.actions import (
     DeleteOrphan,
     EmitEvent,
     RequeueAfter,
+    SetJobStatus,
     WriteGrant,
 )
 from hansa.reconcile.hub.grant_view import GrantView
@@ -34,13 +35,9 @@ from hansa.reconcile.hub.job_view import JobView
 from hansa.reconcile.hub.status import job_status, outputs, pacing, retries, verdict_rows, writes
 from hansa.reconcile.hub.status.billing import Bill
 from hansa.reconcile.hub.status.job_status import Status
-from hansa.reconcile.hub.status.whole_conditions import by_type
 
-ACCEPTANCE_MAY_WAIT_S = 1.0
-"""So long the word that a node accepted waits for better news, and lets new grants go first."""
-PIN_MAY_WAIT_S = 10.0
-"""A job that ends or goes sooner is never pinned, which spares two writes; its grant is then ended
-as an orphan's."""
+ACCEPTANCE_MAY_WAIT_S = 60.0
+"""So old a grant is before the job says that its node accepted it: most runs begin sooner, which spares a write."""
 
 
 def derive(case: JobCase) -> tuple[Action, ...]:
@@ -132,9 +129,7 @@ def _held(case: JobCase, epoch: Epoch) -> Iterator[Action]:
         # The record goes first: it must not be lost when the stop is done and the hub is gone.
         yield from (*reported, *stop) if _preempts(case, grant) else (*stop, *reported)
     elif reported:
-        yield from _unless_early(case, ACCEPTANCE_MAY_WAIT_S if _waits(job, grant) else 0, reported)
-    elif grant.accepted and not job.finalized and not job.deleting:
-        yield from _unless_early(case, PIN_MAY_WAIT_S, [writes.pin(job)])
+        yield from _unless_early(case, grant, reported) if _waits(job, reported) else reported
 
 
 def _ask(case: JobCase, grant: GrantView) -> Iterator[Action]:
@@ -156,17 +151,16 @@ def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]
     yield _tell(case, kind, reason=said.reason, message=said.message)
 
 
-def _waits(job: JobView, grant: GrantView) -> bool:
+def _waits(job: JobView, actions: list[Action]) -> bool:
     """Tell whether the only news is that the node accepted what it was granted."""
-    placed = by_type(job.status.get("conditions")).get("Placed", {})
-    started = grant.condition("Running") is not None or grant.stopping
-    return not started and placed.get("status") == "True"
+    news = actions[0] if len(actions) == 1 else None
+    return isinstance(news, SetJobStatus) and job_status.only_accepted(job, news.status)
 
 
-def _unless_early(case: JobCase, pause_s: float, actions: list[Action]) -> Iterator[Action]:
-    """Yield ``actions`` at leisure, once the job's status has been at rest for ``pause_s``."""
-    left_s = max(0.0, case.written_s + pause_s - case.now_s)
-    early = pause_s > 0 and (left_s > 0 or not case.tidying)
+def _unless_early(case: JobCase, grant: GrantView, actions: list[Action]) -> Iterator[Action]:
+    """Yield ``actions`` at leisure, once a grant is old enough."""
+    left_s = max(0.0, grant.granted_s + ACCEPTANCE_MAY_WAIT_S - case.now_s)
+    early = left_s > 0 or not case.tidying
     yield from [RequeueAfter(left_s)] if early else actions
 
 

@@ -27,6 +27,7 @@ from hansa.reconcile.alike import Alike, Derived
 from hansa.reconcile.hub.pools import ParsedPool
 
 FINALIZER = "hansa.dev/grant"
+"""Earlier hubs put it on jobs; it is taken off."""
 OVERSIZE = "oversizeBytes"
 """Stands in the spec of a job that was too large to be kept; the API server would drop the field."""
 KEPT = (

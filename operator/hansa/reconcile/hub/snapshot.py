@@ -50,8 +50,7 @@ def release_verified(grant: GrantView, node: NodeView | None) -> bool:
     By the key that the grant is addressed to, whatever became of the node since; or by the one that
     is pinned now, if the league accepts the node.
     """
-    release = grant.status.release
-    if release is None:
+    if (release := grant.status.release) is None:
         return False
     keys = {release.public_key or ""} if addressed_to(grant, release.public_key) else set()
     if node is not None and node.parsed.accepted == "Accepted":
@@ -197,6 +196,7 @@ def orphan(uid: str, epochs: Iterable[Epoch], now_s: float) -> Job | None:
         holdings=tuple(_holding(epoch.grant, epoch.grant.running_s(now_s)) for epoch in held),
         barred=Reason.WAITING_FOR_RELEASE,
         barred_message="its AIJob is gone",
+        is_orphan=True,
     )
 
 

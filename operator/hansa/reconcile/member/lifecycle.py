@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.reconcile.member.contracts.terms import (
+from hansa.reconcile.member.contracts.time_limits import (
     Contract,
     had_its_time,
     is_given_up,

@@ -15,7 +15,7 @@ from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.contracts.terms import terms
+from hansa.reconcile.member.contracts.time_limits import terms
 from hansa.reconcile.member.platform import destinations
 from hansa.reconcile.member.platform.pod_settings import pull_name
 from hansa.reconcile.member.platform.resolvers import Resolver

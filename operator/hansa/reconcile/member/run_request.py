@@ -26,7 +26,7 @@ from hansa.grants.envelope import workload_name
 from hansa.grants.exports.permits import shut_in
 from hansa.grants.territory import residency_rules
 from hansa.ports import Manifest
-from hansa.reconcile.member.contracts.terms import STRICTEST, Contract
+from hansa.reconcile.member.contracts.time_limits import STRICTEST, Contract
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.platform.checkpoints import CheckpointRules, Lending

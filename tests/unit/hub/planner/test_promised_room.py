@@ -77,3 +77,20 @@ def test_the_same_leader_keeps_the_room_over_full_plans(hub, store):
     release(store, path)
     kit.later(hub)
     assert nodes(store) == {"victim": None, "gains": "tartu", "other": None}
+
+
+@pytest.mark.parametrize("is_new_leader", [False, True], ids=["same hub", "new leader"])
+def test_a_victim_that_is_deleted_while_it_stops_takes_the_promise_along(
+    hub, store, clock, is_new_leader
+):
+    """Its record was in its status: what both leaders read decides, and ``other`` is first."""
+    path = stopped(hub)
+    store.remove(kit.job_path("victim"))
+    kit.submit(store, "other", "yard", priority=950, **kit.gpus(4))
+    if is_new_leader:
+        hub.step_down()
+        hub = kit.led(store, clock)
+    kit.later(hub)
+    release(store, path)
+    kit.later(hub)
+    assert nodes(store) == {"gains": None, "other": "tartu"}

@@ -8,7 +8,7 @@ import pytest
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
 from hansa.placement.backfill.calibration import MISSES, Calibration
-from tests.unit.placement.small_leagues import held, job
+from tests.unit.placement.leagues.small_leagues import held, job
 
 
 def told(calibration: Calibration, uid: str, wait_s: int, now_s: int) -> Waiting:

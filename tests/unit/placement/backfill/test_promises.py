@@ -12,7 +12,16 @@ from hansa.model.plan import Plan
 from hansa.model.snapshot import Job, Shape, Yielded
 from hansa.placement.backfill.promises import KEPT_S
 from hansa.placement.incremental import IncrementalPlanner
-from tests.unit.placement.small_leagues import held, job, league, placed, pool, rack, site, stopped
+from tests.unit.placement.leagues.small_leagues import (
+    held,
+    job,
+    league,
+    placed,
+    pool,
+    rack,
+    site,
+    stopped,
+)
 
 NOW_S = 9000
 SHARES = pool(ut=0, fi=0, ua=8, oy=6)

@@ -7,7 +7,7 @@ import pytest
 
 from hansa.placement.backfill import reservations
 from hansa.placement.state.league import League
-from tests.unit.placement.small_leagues import held, job, league, site
+from tests.unit.placement.leagues.small_leagues import held, job, league, site
 
 PROMISED = {"no promises": ((), "a"), "the first site's room": (("a",), "b")}
 

@@ -13,7 +13,7 @@ from hansa.model.snapshot import Holding, Job, Machines, Shape, Yielded
 from hansa.placement.backfill import promises
 from hansa.placement.backfill.promises import KEPT_S
 from hansa.placement.incremental import IncrementalPlanner
-from tests.unit.placement.small_leagues import (
+from tests.unit.placement.leagues.small_leagues import (
     CLASS,
     GIB,
     held,

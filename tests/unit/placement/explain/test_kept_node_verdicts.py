@@ -22,8 +22,8 @@ from hansa.placement.explain.waiting import graver, site_codes
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
 from tests.seeds import seeds
-from tests.unit.placement import small_leagues as small
-from tests.unit.placement.leagues import random_snapshot
+from tests.unit.placement.leagues import small_leagues as small
+from tests.unit.placement.leagues.random_leagues import random_snapshot
 
 STATES = (
     Reason.NODE_UNREACHABLE,

@@ -29,7 +29,7 @@ from hansa.placement.kernel import packing, quota
 from hansa.placement.kernel.tables import HUGE, WHY_CAPACITY
 from hansa.placement.rules.job_classes import one_kind
 from tests.seeds import seeds
-from tests.unit.placement.leagues import NOW_S, random_job, random_snapshot
+from tests.unit.placement.leagues.random_leagues import NOW_S, random_job, random_snapshot
 
 SEEDS = 40
 GIB = 1 << 30

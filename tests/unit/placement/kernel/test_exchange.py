@@ -11,7 +11,7 @@ from hansa.placement.kernel import exchange
 from hansa.placement.planner import plan
 from hansa.placement.state.kernel_io import kernel_input
 from tests.seeds import seeds
-from tests.unit.placement.leagues import random_snapshot
+from tests.unit.placement.leagues.random_leagues import random_snapshot
 from tests.unit.placement.oracle import breaches
 
 SEEDS = seeds(120)

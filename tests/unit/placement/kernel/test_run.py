@@ -10,7 +10,7 @@ PLAN = """
 import sys
 from hansa.placement import planner
 from hansa.placement.kernel import run
-from tests.unit.placement.good_league import GOOD, league
+from tests.unit.placement.leagues.good_league import GOOD, league
 
 placed = planner.plan(league(), is_compiled={is_compiled}).placements
 print(placed[0].job_uid, {seen})

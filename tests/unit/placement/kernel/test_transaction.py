@@ -9,7 +9,7 @@ from hansa.placement.kernel import fit, run, transaction
 from hansa.placement.kernel.tables import HUGE, NOBODY, Turn
 from hansa.placement.state.kernel_io.kernel_input import all_waiting
 from hansa.placement.state.league import League
-from tests.unit.placement.leagues import random_snapshot
+from tests.unit.placement.leagues.random_leagues import random_snapshot
 
 SEEDS = range(20)
 

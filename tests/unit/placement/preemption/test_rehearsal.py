@@ -14,8 +14,8 @@ from hansa.model.plan import Plan
 from hansa.model.snapshot import Holding, Job, Pool, PreemptionRule, Share, Site, Snapshot, Yielded
 from hansa.placement.planner import plan
 from tests.seeds import seeds
-from tests.unit.placement.crowded_leagues import crowded_job, crowded_snapshot
-from tests.unit.placement.small_leagues import held, job, league
+from tests.unit.placement.leagues.crowded_leagues import crowded_job, crowded_snapshot
+from tests.unit.placement.leagues.small_leagues import held, job, league
 
 RANKS = PreemptionRule(lower_priority=True)
 BORROWERS = PreemptionRule(borrowers=True)

@@ -14,8 +14,8 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.pricing import shadow_prices
 from hansa.placement.pricing.market import market_of
 from hansa.placement.state.league import League
-from tests.unit.placement.leagues import random_job, random_snapshot
-from tests.unit.placement.small_leagues import held, job, league, site
+from tests.unit.placement.leagues.random_leagues import random_job, random_snapshot
+from tests.unit.placement.leagues.small_leagues import held, job, league, site
 
 CLOSED = Reason.NODE_UNREACHABLE
 SITES = (site("a"), site("b", price=2_000_000))

@@ -11,7 +11,7 @@ from hansa.model.snapshot import ShadowPrices
 from hansa.placement.rules.cell_order import MARGIN
 from hansa.placement.state.league import League
 from tests.seeds import seeds
-from tests.unit.placement.leagues import CLASSES, INSTITUTIONS, random_snapshot
+from tests.unit.placement.leagues.random_leagues import CLASSES, INSTITUTIONS, random_snapshot
 
 DEAREST = 3_000.0
 """Above what any GPU of these leagues is worth, so that some candidates are not worth their price."""

@@ -26,8 +26,13 @@ from hansa.model.snapshot import (
 )
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
-from tests.unit.placement.crowded_leagues import CLASSES, crowded_job, crowded_pool, crowded_site
-from tests.unit.placement.leagues import BLOCS, COUNTRIES, NOW_S, pick, random_rule
+from tests.unit.placement.leagues.crowded_leagues import (
+    CLASSES,
+    crowded_job,
+    crowded_pool,
+    crowded_site,
+)
+from tests.unit.placement.leagues.random_leagues import BLOCS, COUNTRIES, NOW_S, pick, random_rule
 from tests.unit.placement.oracle import capacity, lent_gpus
 
 WORLDS, SITES, JOBS = 14, 16, 40

@@ -10,7 +10,7 @@ from hansa.placement.kernel import quota
 from hansa.placement.rules import entitlement
 from hansa.placement.rules.quota_tree import build_ledger
 from hansa.placement.state.league import League
-from tests.unit.placement.crowded_leagues import crowded_snapshot
+from tests.unit.placement.leagues.crowded_leagues import crowded_snapshot
 
 
 def test_the_kernel_and_the_columns_draw_the_same_line():

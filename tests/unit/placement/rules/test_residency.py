@@ -10,7 +10,7 @@ from hansa.api import places
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import PlaceSet, ResidencyRule, Site
 from hansa.placement.rules.residency import Atlas, Fault
-from tests.unit.placement.leagues import COUNTRIES, OVERLAYS, random_rule
+from tests.unit.placement.leagues.random_leagues import COUNTRIES, OVERLAYS, random_rule
 
 RULES, SITES = 400, 300
 

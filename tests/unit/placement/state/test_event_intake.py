@@ -19,8 +19,8 @@ from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.state.event_intake import is_light_pool
 from hansa.placement.state.league import League
 from tests.seeds import seeds
-from tests.unit.placement.leagues import NOW_S, random_snapshot
-from tests.unit.placement.small_leagues import held, job, league, site
+from tests.unit.placement.leagues.random_leagues import NOW_S, random_snapshot
+from tests.unit.placement.leagues.small_leagues import held, job, league, site
 
 CEILINGS = (
     ResidencyRule(),

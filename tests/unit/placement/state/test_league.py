@@ -10,13 +10,13 @@ import pytest
 
 from hansa.model.history import RunTimes, groups_of
 from hansa.model.snapshot import ShadowPrices
-from hansa.placement.backfill import filling
+from hansa.placement.backfill import event_plan
 from hansa.placement.incremental import IncrementalPlanner
 from hansa.placement.planner import replan
 from hansa.placement.state.league import League
-from tests.unit.placement.books import written
-from tests.unit.placement.crowded_leagues import crowded_job, crowded_snapshot
-from tests.unit.placement.leagues import NOW_S
+from tests.unit.placement.books_oracle import written
+from tests.unit.placement.leagues.crowded_leagues import crowded_job, crowded_snapshot
+from tests.unit.placement.leagues.random_leagues import NOW_S
 
 SEEDS = range(16)
 
@@ -57,12 +57,12 @@ def between_plans(league: League) -> Iterator[object]:
     """What events ask for, each decided on the league as it is."""
     waiting = [record for record in league.records.values() if record.row >= 0]
     cells = np.flatnonzero(league.supply.cell_open == 1)
-    is_held_up = filling.held_up(league)
-    yield filling.for_new(league, waiting, is_compiled=False)
-    yield filling.for_waiting(league, cells, is_held_up, events=2, is_compiled=False)
-    yield filling.room_for_new(league, waiting, is_compiled=False)
+    is_held_up = event_plan.held_up(league)
+    yield event_plan.for_new(league, waiting, is_compiled=False)
+    yield event_plan.for_waiting(league, cells, is_held_up, events=2, is_compiled=False)
+    yield event_plan.room_for_new(league, waiting, is_compiled=False)
     for cell in league.held.gains:
-        yield filling.for_gaining(league, cell, is_compiled=False)
+        yield event_plan.for_gaining(league, cell, is_compiled=False)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -96,7 +96,7 @@ def test_a_decision_stays_as_it_was_made_while_the_books_go_on(seed):
     league = busy(seed)
     league.book(replan(league))
     waiting = [record for record in league.records.values() if record.row >= 0]
-    decided = filling.for_new(league, waiting, is_compiled=False), replan(league)
+    decided = event_plan.for_new(league, waiting, is_compiled=False), replan(league)
     columns = [
         column
         for decision in decided

@@ -11,7 +11,7 @@ from hansa.model.reasons import Reason
 from hansa.placement.rules.fleet import is_open
 from hansa.placement.state.event_intake import swap_site
 from hansa.placement.state.league import League
-from tests.unit.placement.leagues import NOW_S, random_snapshot
+from tests.unit.placement.leagues.random_leagues import NOW_S, random_snapshot
 
 
 def open_sites(league: League, number: int) -> int:

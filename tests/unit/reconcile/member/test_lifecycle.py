@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.reconcile.member.contracts.terms import Contract
+from hansa.reconcile.member.contracts.time_limits import Contract
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import (
     CleanUp,

@@ -21,13 +21,13 @@ from hansa.member.hub_link.contact import Contact
 from hansa.model.times import rfc3339
 from hansa.reconcile.fencing import EpochFacts, fence
 from hansa.reconcile.member.contracts import alive
-from hansa.reconcile.member.contracts.terms import (
+from hansa.reconcile.member.contracts.time_limits import (
     Contract,
     alive_until_s,
     terms,
     unattended_limit_s,
 )
-from hansa.reconcile.member.guard import Sight, read_runs, renewals, verdicts
+from hansa.reconcile.member.guard_verdicts import Sight, read_runs, renewals, verdicts
 from hansa.reconcile.member.lifecycle import End, Reported, Run, Situation, next_action
 from hansa.reconcile.member.workload import WorkloadView
 

@@ -25,6 +25,8 @@ from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_PREEMPTIONS = 16
 NODE_REMOVED = "NodeRemoved"
+UNANSWERED, STARTING = "WaitingForNode", "Starting"
+"""Why a job is not running yet: before and after its node accepted it."""
 Status = dict[str, Any]
 
 _QUIET = frozenset({"queuePosition", "startEstimate", "usage", "cost"})
@@ -62,9 +64,7 @@ def placed(
     facts = [
         StatedCondition("Accepted", "True", "Accepted", "The request is valid."),
         StatedCondition("Placed", "True", Reason.PLACED, f"Granted to node {node}."),
-        StatedCondition(
-            "Running", "False", "WaitingForNode", f"Node {node} has not started it yet."
-        ),
+        StatedCondition("Running", "False", UNANSWERED, f"Node {node} has not started it yet."),
         StatedCondition("Reconciling", "True", Reason.PLACED, f"Waiting for node {node}."),
     ]
     status = _status(job, facts, now_s) | {
@@ -231,6 +231,15 @@ def transition(job: JobView, wanted: Mapping[str, Any]) -> bool:
     return _essence(wanted) != _essence(job.status)
 
 
+def only_accepted(job: JobView, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether all that ``wanted`` says anew is that the node accepted what it was granted."""
+    before = by_type(job.status.get("conditions")).get("Running", {})
+    now = by_type(wanted.get("conditions"))
+    if (before.get("reason"), now.get("Running", {}).get("reason")) != (UNANSWERED, STARTING):
+        return False
+    return not transition(job, {**wanted, "conditions": [*(now | {"Running": before}).values()]})
+
+
 def _ended(job: JobView, grant: GrantView, ended: Condition, bill: Bill, now_s: float) -> Status:
     node = grant.node
     facts = [
@@ -273,9 +282,9 @@ def _running(grant: GrantView) -> StatedCondition:
     if condition is not None:
         return StatedCondition("Running", condition.status, condition.reason, condition.message)
     if grant.accepted:
-        return StatedCondition("Running", "False", "Starting", f"Node {grant.node} accepted it.")
+        return StatedCondition("Running", "False", STARTING, f"Node {grant.node} accepted it.")
     return StatedCondition(
-        "Running", "False", "WaitingForNode", f"Node {grant.node} has not answered yet."
+        "Running", "False", UNANSWERED, f"Node {grant.node} has not answered yet."
     )
 
 

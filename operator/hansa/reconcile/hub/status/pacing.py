@@ -1,8 +1,8 @@
 """A waiting job's place in the queue and expected start: what is told, and when it is told anew.
 
 They change with every plan. They are written with a transition, and else only when they moved by
-enough to matter to a person, at most once a minute a job: never one write a plan. Which nodes are
-full changes as often, and is told anew after some minutes if nothing else was.
+enough to matter to a person, at most once a minute a job: never one write a plan, and over a wait of
+hours some ten. Which nodes are full changes as often, and is told anew after half an hour if nothing else was.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from hansa.reconcile.hub.status.job_status import FAULTS
 from hansa.reconcile.hub.status.verdict_rows import differ
 
 LEAST_PAUSE_S = 60.0
-VERDICTS_PAUSE_S = 300.0
+VERDICTS_PAUSE_S = 1800.0
 UNQUEUED = FAULTS | {
     Reason.POOL_MISCONFIGURED,
     Reason.SUSPENDED,
     Reason.WAITING_FOR_RELEASE,
 }
 """Who waits for these stands in no queue."""
-MATERIAL = 0.2
-"""A change by a fifth of what was told (of the wait that is left, for times) matters."""
+MATERIAL = 0.5
+"""A change by half of what was told (of the wait that is left, for times) matters: each costs a write of the job."""
 
 
 def of(outcome: Waiting) -> dict[str, Any]:
@@ -44,9 +44,15 @@ def of(outcome: Waiting) -> dict[str, Any]:
 def due(status: Mapping[str, Any], outcome: Waiting, *, now_s: float, written_s: float) -> bool:
     """Tell whether a status should be written only because its figures moved.
 
+    A start that comes nearer is told within a minute. One that recedes, as it does all the while where
+    what runs ends later than expected, is told once the job has waited half as long again.
+
     ``written_s``: when the job's status was last written.
     """
-    return now_s - written_s >= LEAST_PAUSE_S and moved(status, outcome, now_s)
+    pause_s = now_s - written_s
+    if pause_s < LEAST_PAUSE_S or not moved(status, outcome, now_s):
+        return False
+    return 2 * pause_s >= _waited_s(status, now_s) or _nearer(status, outcome, now_s)
 
 
 def due_verdicts(
@@ -81,3 +87,20 @@ def _moved(before: object, after: str, now_s: float) -> bool:
     if written_s is None or new_s is None:
         return True
     return abs(new_s - written_s) >= max(LEAST_PAUSE_S, MATERIAL * (written_s - now_s))
+
+
+def _waited_s(status: Mapping[str, Any], now_s: float) -> float:
+    """Return how long a job has been known to wait."""
+    for one in status.get("conditions") or ():
+        if one.get("type") == "Placed":
+            return now_s - (from_rfc3339(one.get("lastTransitionTime")) or now_s)
+    return 0.0
+
+
+def _nearer(status: Mapping[str, Any], outcome: Waiting, now_s: float) -> bool:
+    """Tell whether half of the places, or of the wait that was left, are gone."""
+    place, told = status.get("queuePosition"), (status.get("startEstimate") or {}).get("p50")
+    if place is not None and outcome.position <= MATERIAL * place and outcome.position < place:
+        return True
+    told_s, new_s = from_rfc3339(told), outcome.start_p50_s
+    return told_s is not None and new_s is not None and new_s - now_s <= MATERIAL * (told_s - now_s)

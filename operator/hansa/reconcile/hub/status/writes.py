@@ -21,16 +21,8 @@ def write(job: JobView, status: Status) -> SetJobStatus:
     return SetJobStatus(job.namespace, job.name, job.uid, job.resource_version, status)
 
 
-def pin(job: JobView) -> SetFinalizers:
-    """Return the write that keeps a job until its run is over."""
-    return _finalizers(job, (*job.finalizers, FINALIZER))
-
-
 def unpin(job: JobView) -> Iterator[SetFinalizers]:
-    """Yield the write that lets a job go, where it was kept."""
+    """Yield the write that lets a job go which a hub of before has kept until its run is over."""
     if job.finalized:
-        yield _finalizers(job, tuple(name for name in job.finalizers if name != FINALIZER))
-
-
-def _finalizers(job: JobView, names: tuple[str, ...]) -> SetFinalizers:
-    return SetFinalizers(job.namespace, job.name, job.uid, job.resource_version, names)
+        names = tuple(name for name in job.finalizers if name != FINALIZER)
+        yield SetFinalizers(job.namespace, job.name, job.uid, job.resource_version, names)

@@ -1,0 +1,50 @@
+"""A hub's store in which old grants turn up again: put back by hand, from a backup, or by who holds it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hansa.api.kinds import WORKGRANT
+from hansa.api.meta import NODE_NAMESPACE_PREFIX
+from hansa.errors import HansaError
+from hansa.ports import Manifest
+from tests.simulation.league import GRANT_VALIDITY_S, SITES
+from tests.simulation.servers.objects import copied
+
+if TYPE_CHECKING:
+    from tests.simulation.league import League
+
+COLLECTION = WORKGRANT.path()
+SHARE = 0.4
+LATEST_S = 1.2 * GRANT_VALIDITY_S
+
+
+class Replays:
+    """Puts grants that the hub made back where they were, or where another node reads, while they are valid."""
+
+    def __init__(self, league: League, rng: np.random.Generator) -> None:
+        self._league, self._rng = league, rng
+        self.count = 0
+        league.hub_server.observers.append(self._seen)
+
+    def _seen(self, change: str, collection: str, thing: Manifest) -> None:
+        if collection == COLLECTION and change == "ADDED" and self._rng.random() < SHARE:
+            delay_s = LATEST_S * self._rng.random()
+            asyncio.get_running_loop().call_later(delay_s, self._replay, copied(thing))
+
+    def _replay(self, grant: Manifest) -> None:
+        meta, namespace = grant["metadata"], grant["metadata"]["namespace"]
+        if self._rng.random() < 0.2:
+            namespace = NODE_NAMESPACE_PREFIX + str(self._rng.choice(list(SITES)))
+        kept = {name: value for name, value in meta.items() if name in ("name", "labels")}
+        body = {**grant, "metadata": {**kept, "namespace": namespace}}
+        body.pop("status", None)
+        try:
+            self._league.hub_server.create(WORKGRANT.path(namespace), body).send(None)
+        except StopIteration:
+            self.count += 1
+        except HansaError:
+            return  # it is there still
