@@ -62,7 +62,6 @@ LINES = Limit(
     {
         "tests/apiserver/lock/escapes.py": 1271,
         "tests/apiserver/lock/test_second_lock.py": 462,
-        "tests/unit/reconcile/hub/derive/test_derive.py": 361,
     },
 )
 PARAMETERS = Limit(

@@ -16,8 +16,8 @@ from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.hub.status.nodes_and_pools import HEARTBEAT_SHOWN_S
+from tests.simulation.happenings.law import Laws
 from tests.simulation.kuberay import RAYJOBS
-from tests.simulation.law import Laws
 from tests.simulation.league import MOST_GPUS, SITES, League
 from tests.simulation.loop import EPOCH_S
 from tests.simulation.receipts import receipt_faults

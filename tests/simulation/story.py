@@ -16,13 +16,13 @@ from hansa.api.kinds import AIJOB, MEMBERPOLICY
 from hansa.api.meta import API_VERSION
 from hansa.ports import Manifest
 from tests.residency_kit import EVERYWHERE, stands_in
+from tests.simulation.happenings.law import Laws
+from tests.simulation.happenings.replays import Replays
+from tests.simulation.happenings.troubles import LONGEST_UNATTENDED_S, Troubles
 from tests.simulation.invariants import JOBS, Watchman
-from tests.simulation.law import Laws
 from tests.simulation.league import MOST_GPUS, SITES, League, in_memory
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.replays import Replays
 from tests.simulation.servers.apiserver import LEASES
-from tests.simulation.troubles import LONGEST_UNATTENDED_S, Troubles
 
 FAULTS_FROM_S, FAULTS_UNTIL_S = 30.0, 1500.0
 SETTLED_AFTER_S = 4800.0
