@@ -15,7 +15,7 @@ from e2e.demo.audit import Finding, examine, read_audit_log
 from e2e.demo.jobs import JobOutcome
 from e2e.demo.league import INSTITUTIONS, League
 from e2e.demo.report import Report
-from e2e.demo.settlement import set_off, settle
+from e2e.demo.settlement import Node, set_off, settle
 from e2e.demo.simulated import SimulatedLeague
 from e2e.demo.story import Scene, places, tell
 from e2e.demo.verification.chapter import CHEAT, Chapter
@@ -128,7 +128,8 @@ def run_story(running: Running) -> tuple[list[JobOutcome], Finding, tuple[Accoun
             running.prometheus.refresh()
         ended = [job.full_name for job in outcomes if job.outcome in {"Succeeded", "Failed"}]
         accounts = settle(league.books, scene.progress, ended, partial(node_key, league.hub))
-        set_off(league.books, scene.progress, list(INSTITUTIONS.values()), ended[-1])
+        who = list(INSTITUTIONS.values())
+        set_off(league.books, scene.progress, who, nodes_of(league.hub), last_job=ended[-1])
     except Exception as error:
         error.add_note(in_words(audit(scene)))
         raise
@@ -169,6 +170,16 @@ def in_words(found: Finding) -> str:
 def node_key(hub: Cluster, node: str) -> str:
     """Return the key by which a node's receipts are checked: its admin told it to the league's."""
     return str(hub.get("sovereignnode", node)["spec"]["releaseKey"])
+
+
+def nodes_of(hub: Cluster) -> list[Node]:
+    """Return all nodes of the league, with the keys that their admins told to the league's."""
+    found = hub.get("sovereignnodes")["items"]
+    return [
+        Node(one["metadata"]["name"], one["spec"]["institution"], one["spec"]["releaseKey"])
+        for one in found
+        if one["spec"].get("releaseKey")
+    ]
 
 
 def audit(scene: Scene) -> Finding:

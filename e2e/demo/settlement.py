@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -89,8 +89,24 @@ LATE_S = 5.0
 """From the moment that is settled until ``hansa settle`` takes it for over."""
 
 
-def set_off(books: Books, progress: Progress, institutions: Sequence[str], last_job: str) -> None:
-    """Settle what is due: one proposes, each institution works it out anew and signs, one enters it.
+class Node(NamedTuple):
+    """A node as the league's admin pinned it."""
+
+    name: str
+    institution: str
+    key: str
+    """Public half of its release key, base64."""
+
+
+def set_off(
+    books: Books,
+    progress: Progress,
+    institutions: Sequence[str],
+    nodes: Sequence[Node],
+    *,
+    last_job: str,
+) -> None:
+    """Settle what is due: one proposes, each institution works it out anew from its receipts and signs, one enters it.
 
     ``last_job``: whose receipts came last. Raises ``AssertionError`` where nothing is set off, or an
     institution would have more or less than before.
@@ -104,7 +120,7 @@ def set_off(books: Books, progress: Progress, institutions: Sequence[str], last_
         )
         keys = {name: _treasurer(folder, name) for name in institutions}
         terms = folder / "terms.yaml"
-        terms.write_text(yaml.safe_dump({"members": [_member(*one) for one in keys.items()]}))
+        terms.write_text(yaml.safe_dump(_terms(books, keys, nodes)))
         until = utc_now() + timedelta(seconds=1)
         over_s = until.timestamp() + LATE_S
         wait_until(lambda: utc_now().timestamp() > over_s, what="the moment to be over")
@@ -112,11 +128,16 @@ def set_off(books: Books, progress: Progress, institutions: Sequence[str], last_
         moment = ("--until", until.strftime("%Y-%m-%dT%H:%M:%SZ"))
         log = ("--log", books.folder / "log")
         told = books.settle("propose", *moment, *agreed, *log, "--output", proposed)
+        postings = folder / "postings.jsonl"
+        books.settle("export", proposed, "--output", postings)
         copies = {name: folder / f"{name}.clearing.json" for name in institutions}
 
         def sign(name: str) -> None:
+            own = folder / f"{name}.receipts.json"
+            books.settle("receipts", proposed, *agreed, "--for", name, *log, "--output", own)
             copies[name].write_bytes(proposed.read_bytes())
-            books.settle("sign", copies[name], *agreed, "--key", folder / f"{name}.pem")
+            what = (copies[name], *agreed, "--key", folder / f"{name}.pem")
+            books.settle("sign", *what, "--postings", postings, "--receipts", own, books=False)
 
         with ThreadPoolExecutor(len(copies)) as pool:
             list(pool.map(sign, copies))
@@ -137,7 +158,7 @@ def set_off_in_words(document: dict[str, Any]) -> str:
     return (
         f"{debts}. {cleared} EUR of it went back and forth and is set off: nobody pays it, and nobody"
         f" has more or less than before. {len(document['signers'])} institutions worked it out anew,"
-        f" each for itself, and signed the same bytes. {paid} EUR is left for the bank, {carried} EUR"
+        f" each for itself and from its own receipts, and signed the same bytes. {paid} EUR is left for the bank, {carried} EUR"
         " is within what they let each other owe and goes into the next month."
     )
 
@@ -148,8 +169,22 @@ def _treasurer(folder: Path, name: str) -> str:
     return signer.public_key
 
 
-def _member(name: str, key: str) -> dict[str, str]:
-    return {"institution": name, "key": key, "creditLimit": CREDIT_LIMIT}
+def _terms(books: Books, keys: Mapping[str, str], nodes: Sequence[Node]) -> dict[str, Any]:
+    """Return what all agree on: who signs by which key, whose node is which, the hub's key and the log's."""
+    members = [
+        {
+            "institution": name,
+            "key": key,
+            "creditLimit": CREDIT_LIMIT,
+            "nodes": [
+                {"name": one.name, "key": one.key} for one in nodes if one.institution == name
+            ],
+        }
+        for name, key in keys.items()
+    ]
+    others = [one._asdict() for one in nodes if one.institution not in keys]
+    policy = f"log {books.log_key}\nquorum none\n"
+    return {"members": members, "otherNodes": others, "hub": books.hub_key, "logPolicy": policy}
 
 
 def _check(document: dict[str, Any]) -> None:

@@ -26,6 +26,23 @@ PORT, USER, PASSWORD = 5000, "league", "mare-balticum"
 PRIVATE = f"127.0.0.1:{PORT}/private/ray-sklearn"
 PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
 MOVE_S = LEAST_UNATTENDED_S + CASE_S
+GANG = """
+import ray, time
+from ray.util import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy as On
+
+ray.init()
+gang = placement_group([{"CPU": 1, "GPU": 4}] * 2, strategy="STRICT_SPREAD")
+ray.get(gang.ready())
+
+@ray.remote(num_gpus=4)
+def hold():
+    time.sleep(45)
+
+ray.get([hold.options(scheduling_strategy=On(gang, n)).remote() for n in range(2)])
+print('ran')
+"""
+"""Waits for as long as one of its two machines is away, as distributed training does."""
 LINES = WINDOW_BYTES // 20
 """Of twenty bytes and more: more than one piece of a log."""
 
@@ -120,6 +137,7 @@ def private_registry(stage: Stage) -> Told:
         stage.hub.kubectl("delete", "aijob", "private", "-n", "university", "--wait=false")
     expect("(ImageNotPulled)" in told.text(), f"it was refused for something else:\n{told.text()}")
     expect("401" in told.text(), f"no word of the password:\n{told.text()}")
+    told.add("the next job, with the right password:")
     return _and_then(told, after, "Succeeded True")
 
 
@@ -146,6 +164,31 @@ def machine_stopped(stage: Stage) -> Told:
     expect("Running Unknown (NodeUnreachable)" in moved.text(), f"not missed:\n{moved.text()}")
     expect("node tartu" in moved.text(), f"it did not go on at tartu:\n{moved.text()}")
     return _and_then(told, moved, "Succeeded True")
+
+
+def one_machine_of_two(stage: Stage) -> Told:
+    """One machine of a member stops, not the one with the head: the run ends for it, and the next one ends well."""
+    site = stage.league.members["lisbon"]
+    worker = {"count": 2, "cpu": "250m", "memory": "1Gi", "gpus": 4}
+    head = {"cpu": "250m", "memory": "2Gi"}
+    ray = {"version": "2.60.0", "head": head, "workers": worker}
+    stage.submit("halved", GANG, "PT", ray=ray)
+    told = stage.read_until("halved", lambda job: holds(job, "Running"), "it to run")
+    (run,) = stage.league.runs("lisbon")
+    first, other = site.machines
+    heads = site.get("pods", "-n", run, "-l", "ray.io/node-type=head")["items"]
+    at = {pod["spec"]["nodeName"] for pod in heads}
+    expect(at == {first.name}, f"the head is on {at}")
+    with stage.stopped(other):
+        ended = stage.read_until(
+            "halved",
+            lambda job: condition(job, "Running").get("reason") == "MachineLost",
+            "its end",
+        )
+    told = _and_then(told, ended, "Running False (MachineLost)")
+    ended = stage.read_until("halved", finished, "it to end")
+    expect("tried again, 1 times (MachineLost)" in ended.text(), f"not told:\n{ended.text()}")
+    return _and_then(told, ended, "Succeeded True")
 
 
 def only_by_proxy(stage: Stage) -> Told:
@@ -185,9 +228,18 @@ TROUBLES = (
     ),
     Trouble(
         "A machine stops in mid-run",
-        "Every process of the machine is stopped while the job runs there; the job may be alone for a minute.",
-        "The words say when it may go on elsewhere; there it ends well, and what wakes up finds nothing to go on with.",
+        "Every process of the member's only machine is stopped while the job runs there. Its `spec.disconnection` allows a"
+        " minute without the hub; the hub waits for five, the least that it ever does.",
+        "The words say when the job may go on elsewhere; there it ends well. The machine wakes up and ends its run.",
         machine_stopped,
+    ),
+    Trouble(
+        "One machine of a member stops",
+        "Every process of one of Lisbon's two machines is stopped, not of the one with the head, while a job computes on both."
+        " The program itself would wait for what it had there. The machine wakes up once the run is told to have ended.",
+        "Kubernetes takes up to a minute to say that the machine is not Ready; two minutes later the run ends as"
+        " `MachineLost`, and is counted. The next one begins when the machine is back: until then nobody knows what runs there.",
+        one_machine_of_two,
     ),
     Trouble(
         "The only way out is a proxy",
@@ -263,10 +315,7 @@ def pull_secret(password: str) -> Manifest:
 def _and_then(first: Told, second: Told, words: str) -> Told:
     """Return both, one after the other; raises where the owner did not read some words."""
     last_s = first.lines[-1].at_s if first.lines else 0.0
-    known = {line.text for line in first.lines}
-    for line in second.lines:
-        if line.text not in known:
-            first.lines.append(Line(last_s + line.at_s, line.text))
+    first.lines += [Line(last_s + line.at_s, line.text) for line in second.lines]
     first.job = second.job or first.job
     expect(words in first.text(), f"nobody said {words!r}:\n{first.text()}")
     return first

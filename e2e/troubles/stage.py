@@ -61,6 +61,8 @@ class Stage:
         self.testbed = testbed
         self.league = league
         self.image = testbed.images[RAY].reference
+        self._stands: dict[str, list[str]] = {}
+        """Job → what its status said at the last look."""
 
     @property
     def hub(self) -> Site:
@@ -102,13 +104,16 @@ class Stage:
     def read_until(
         self, name: str, done: Callable[[Manifest], bool], what: str, *, within_s: float = CASE_S
     ) -> Told:
-        """Read a job's status again and again until ``done``; a timeout says what was read."""
+        """Read a job's status again and again until ``done``: what was not there at the look before, by whoever looked.
+
+        A timeout says what was read.
+        """
         told, began_s = Told(), elapsed_s()
 
         def look() -> bool:
             told.job = self.job(name)
-            known = {line.text for line in told.lines}
-            news = [text for text in sentences(told.job) if text not in known]
+            stood, self._stands[name] = self._stands.get(name, []), [*sentences(told.job)]
+            news = (text for text in self._stands[name] if text not in stood)
             told.lines += [Line(elapsed_s() - began_s, text) for text in dict.fromkeys(news)]
             return done(told.job)
 

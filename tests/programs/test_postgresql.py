@@ -19,13 +19,17 @@ from e2e.testbed.host.progress import Progress
 from hansa.accounting.books import disorders
 from hansa.accounting.postings import Event
 from hansa.errors import Retryable, Terminal
+from hansa.ledger.receipts.evidence import Dispute
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.schema import METADATA
+from hansa.ledger.store.sides import disputed
 from hansa.ledger.store.writer import LedgerWriter
 from tests.books_kit import HISTORIES, play
 from tests.conftest import skip_or_fail
-from tests.unit.accounting.usages import digest, usage
+from tests.unit.accounting.settlement.clearings import NAMES
+from tests.unit.accounting.usages import BEGAN_MS, digest, usage
+from tests.unit.cli.books.office import Office
 from tests.unit.ledger.receipts.ledger_kit import Ledger, absurd, receipts, rechained, shown
 from tests.unit.ledger.receipts.logbook.two_ledgers import one_of_many_writes_the_log
 from tests.unit.ledger.settled_books import settled_and_paid
@@ -114,6 +118,25 @@ def test_writers_at_once_post_each_receipt_once_and_correct_it_within_bounds(
 
 def test_a_period_is_settled_once_and_paid_once(server: Engine) -> None:
     settled_and_paid(emptied(server))
+
+
+def test_a_side_is_held_against_receipts_and_late_ones_are_told_there_too(
+    server: Engine, url: str, tmp_path: Path
+) -> None:
+    emptied(server)
+    office, december_ms = Office(tmp_path, url), BEGAN_MS + 30 * 86_400_000
+    office.trade(BEGAN_MS + 3_600_000)
+    receipt, provider = office.receipt(40, "clinic", "ut")
+    office.keep(receipt, provider, december_ms, Dispute("Differs", "gpus", "2, not 1"))
+    until = ("--until", "2026-11-02T00:00:00Z", "--output", office.file("c.json"))
+    assert office.run("propose", *until).exit_code == 0
+    office.sign(*NAMES)
+    assert office.run("record", office.file("c.json")).exit_code == 0
+    office.trade(december_ms, 50, [("clinic", "lab")])
+    reader, month_ms = LedgerReader(server), (december_ms, december_ms + 31 * 86_400_000)
+    assert [use.start_ms for use in reader.usages("clinic", month_ms)] == [BEGAN_MS + 15_000_000]
+    assert [row[1:] for row in disputed(server, 16)["node-ut"]] == [("Differs", "gpus", "2, not 1")]
+    office.engine.dispose()
 
 
 def test_a_server_that_is_away_is_tried_again(url: str) -> None:

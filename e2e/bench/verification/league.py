@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from e2e.bench.verification.strategies import Answer, Strategy, View
+from e2e.bench.verification.strategies import Strategy, View
 from hansa.receipts.countersign import Ending, differences_at_end
-from hansa.verification import absence, consequences, segments, tickets, verdict
+from hansa.verification import consequences, tickets, verdict
 from hansa.verification.auditors import Candidate
 from hansa.verification.comparison import HardwareClass, Outcome
 from hansa.verification.consequences import Consequences, Unsettled
@@ -24,6 +24,7 @@ from hansa.verification.course.claims import Claim, Kind, claim
 from hansa.verification.due import Account, Due, Epoch, Run, due
 from hansa.verification.levels import Evidence, Level
 from hansa.verification.probability import Sampling, Stake
+from hansa.verification.segments import Grid, States, draw
 
 EPOCH_JOBS = 20
 HOLDBACK_JOBS = 100
@@ -41,7 +42,6 @@ AUDITORS = tuple(
     Candidate(f"auditor-{i}", f"institution-{i}", f"group-{i}", "AT", Level.SAMPLED)
     for i in range(10)
 )
-PATIENCE = absence.Patience()
 Decide = Callable[[Sequence[Run], Epoch, dict[str, Account], Sampling], Sequence[Due]]
 
 
@@ -63,7 +63,8 @@ class Work:
     is_lucky: bool
     """No rerun will find it."""
     claim: Claim = RESULT
-    trail: segments.Trail | None = None
+    committed: States | None = None
+    """What it committed on the way; None: nothing, or an auditor finds no state to begin with."""
     faked_segment: int = 0
 
 
@@ -140,7 +141,8 @@ class Provider:
             one = Work(owed, cost, share, luck < UNDETECTED)
             if 0 < share < 1:
                 one.faked_segment = int(spot * self.strategy.segments)
-                one.trail = _trail(receipt, self.strategy.segments)
+                if not self.strategy.keeps:
+                    one.committed = dict.fromkeys(range(self.strategy.segments + 1), receipt)
             if share:
                 self._tell(one)
             self.tally.jobs += 1
@@ -176,12 +178,6 @@ class Provider:
 
     def _audited(self, audit: Due, work: Work) -> Consequences:
         owed = [one.owed for one in self.held]
-        if work.faked and self.strategy.answer is not Answer.NONE:
-            is_there = self.strategy.answer is Answer.WITHHOLDS
-            asked = absence.Asked(0, PATIENCE.show_s if is_there else 0)
-            now_s = PATIENCE.gone_s + 1
-            found = absence.proof_absence(asked, now_s, PATIENCE)
-            return consequences.of_absence(found, work.owed, owed, now_s)
         claimed = self._claimed(audit, work)
         answers: list[verdict.Rerun] = []
         decision = verdict.decide(claimed, answers)
@@ -189,7 +185,8 @@ class Provider:
             if decision.verdict is not verdict.Verdict.OPEN:
                 break
             self.tally.reruns += 1
-            answers.append(verdict.Rerun(node, node, self._rerun(node, claimed, work)))
+            found = self._rerun(node, claimed, work)
+            answers.append(verdict.Rerun(node, node, found))
             decision = verdict.decide(claimed, answers)
         return consequences.of_verdict(decision.verdict, work.owed, owed, EPOCH_S, Evidence.AUDIT)
 
@@ -198,8 +195,9 @@ class Provider:
         if work.claim.kind is Kind.FAILURE:
             return work.claim.outcome(CLASS, None)
         is_fake = bool(work.faked)
-        if work.trail is not None:
-            is_fake = segments.segment(work.trail, audit.ticket).first == work.faked_segment
+        if work.committed is not None:
+            drawn = draw(Grid(self.strategy.segments, 1), work.committed, audit.ticket)
+            is_fake = drawn is None or drawn.stretch.first == work.faked_segment
         return (
             Outcome(CLASS, "sha256:" + work.owed.receipt) if is_fake and not work.is_lucky else TRUE
         )
@@ -222,12 +220,6 @@ class Provider:
         """Pay out what is left."""
         self._settle(0)
         return self.tally
-
-
-def _trail(receipt: str, count: int) -> segments.Trail:
-    return segments.Trail(
-        tuple(range(count + 1)), tuple(f"{receipt}/{step}" for step in range(count + 1))
-    )
 
 
 def _seal(number: int, random: np.random.Generator) -> Epoch:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from hansa.verification.probability import Sampling, Stake, threshold
 from hansa.verification.tickets import SPACE
@@ -32,14 +31,6 @@ class View:
         return threshold(self.stake, self.sampling) / SPACE
 
 
-class Answer(Enum):
-    """What it does when a run it faked is audited."""
-
-    NONE = "nothing: the audit needs nothing of it"
-    WITHHOLDS = "does not show what it had to keep, while it renews its Lease"
-    PLAYS_DEAD = "goes away until nobody waits any more, then comes back"
-
-
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """One way to work."""
@@ -47,7 +38,8 @@ class Strategy:
     fakes: Callable[[View], bool]
     segments: int = 1
     """It fakes one of so many segments of a run; 1: all of it."""
-    answer: Answer = Answer.NONE
+    keeps: bool = False
+    """No auditor finds the checkpoints that it committed: all of the run is audited."""
     end: str = "Succeeded"
     """Why a run that it fakes ended, as it tells the hub."""
     hides: bool = False
@@ -75,8 +67,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "dear_runs": Strategy(lambda view: view.stake.cost > 3 * view.mean_cost),
     "cheap_runs": Strategy(lambda view: view.stake.cost < view.mean_cost // 2),
     "dilution": Strategy(lambda view: view.since >= 50, segments=10),
-    "withholds": Strategy(lambda view: view.dice < 0.1, answer=Answer.WITHHOLDS),
-    "plays_dead": Strategy(lambda view: view.dice < 0.1, answer=Answer.PLAYS_DEAD),
+    "keeps_checkpoints": Strategy(lambda view: view.dice < 0.1, segments=10, keeps=True),
     "hides_digest": Strategy(lambda view: view.dice < 0.1, hides=True),
     "hides_and_tells_late": Strategy(lambda view: view.dice < 0.1, hides=True, tells_late=True),
     "says_failed": Strategy(lambda _: True, end="AppFailed"),

@@ -2,6 +2,9 @@
 
 Totals are sums of receipts and of nothing else, so that any row can be walked back to them. A run on
 several data sets counts for each of them in the rows by data set, and once in every total.
+
+A month that is over is closed: what comes in later is an entry of the month in which it came, and says of
+which month it is. That is how a prior period is corrected in double entry, and a set-off stays as it was signed.
 """
 
 from __future__ import annotations
@@ -38,6 +41,16 @@ class Month:
         if match is None or match[1] == "0000":
             raise ValueError(f"{text!r} is no month; write for example 2026-11")
         return cls(int(match[1]), int(match[2]))
+
+    @classmethod
+    def of(cls, end_ms: int) -> Month:
+        """Return the month that what ends then belongs to: the last millisecond before it decides.
+
+        >>> Month.of(Month(2026, 11).bounds_ms[1]).name
+        '2026-11'
+        """
+        last = datetime.fromtimestamp((end_ms - 1) // 1000, tz=UTC)
+        return cls(last.year, last.month)
 
     @property
     def name(self) -> str:
@@ -127,6 +140,10 @@ class Statement:
     payers: Groups
     corrections: tuple[Correction, ...] = ()
     """Recorded in this month, of this institution's receipts; in no row above."""
+    late_used: Mapping[str, Groups] = field(default_factory=dict)
+    """Earlier month → project → what ended in it and came in this one; in no row above."""
+    late_earned: Mapping[str, Groups] = field(default_factory=dict)
+    """The same of its nodes, by payer."""
     factors: Mapping[str, tuple[CarbonFactor, ...]] = field(default_factory=dict)
     """Node → factors that were used."""
 
@@ -138,17 +155,19 @@ def statement(
     factors: Declared | None = None,
     corrections: Iterable[Correction] = (),
 ) -> Statement:
-    """Add up an institution's month. A receipt belongs to the month that it ends in.
+    """Add up an institution's month. A receipt belongs to the month that it ends in, or came in if that is later.
 
-    ``usages``: what was posted or is pending; what is void is nobody's. A correction belongs to the
-    month that it was recorded in, and CO2 is by what a node declared when the receipt ended: a month that was told
-    once stays as it was told.
+    ``usages``: what belongs to the month and was posted or is pending; what is void is nobody's. A correction belongs
+    to the month that it was recorded in, and CO2 is by what a node declared when the receipt ended: a month that was
+    told once stays as it was told.
     """
     known, (start_ms, end_ms) = dict(factors or {}), month.bounds_ms
-    inside = [usage for usage in usages if start_ms < usage.end_ms <= end_ms]
+    found = [usage for usage in usages if usage.end_ms <= end_ms]
+    inside = [usage for usage in found if usage.end_ms > start_ms]
+    late = [usage for usage in found if usage.end_ms <= start_ms]
     used = [usage for usage in inside if usage.institution == institution]
     earned = [usage for usage in inside if usage.provider == institution]
-    nodes = {usage.node for usage in (*used, *earned)}
+    nodes = {usage.node for usage in found if institution in {usage.institution, usage.provider}}
     return Statement(
         institution,
         month,
@@ -163,8 +182,27 @@ def statement(
             for row in sorted(corrections, key=lambda row: (row.recorded_ms, row.digest))
             if start_ms <= row.recorded_ms < end_ms and institution in {row.debtor, row.creditor}
         ),
-        factors={node: found for node in sorted(nodes) if (found := _used(inside, node, known))},
+        late_used=_by_month(
+            (usage for usage in late if usage.institution == institution),
+            lambda usage: (usage.project,),
+            known,
+        ),
+        late_earned=_by_month(
+            (usage for usage in late if usage.provider == institution),
+            lambda usage: (usage.institution,),
+            known,
+        ),
+        factors={node: told for node in sorted(nodes) if (told := _used(found, node, known))},
     )
+
+
+def _by_month(
+    usages: Iterable[Usage], names_of: Callable[[Usage], Iterable[str]], factors: Declared
+) -> dict[str, Groups]:
+    months: dict[str, list[Usage]] = {}
+    for usage in usages:
+        months.setdefault(Month.of(usage.end_ms).name, []).append(usage)
+    return {name: _grouped(months[name], names_of, factors) for name in sorted(months)}
 
 
 def _at(usage: Usage, factors: Declared) -> CarbonFactor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hansa.accounting import amounts
+from hansa.receipts.work_receipt import WorkReceipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,21 @@ class Usage:
     def amount(self) -> int:
         """What it costs, in micros; rounded here and nowhere later."""
         return amounts.cost(self.unit_price, self.used_ms)
+
+
+def price_of(receipt: WorkReceipt) -> tuple[int, str]:
+    """Return what a receipt says that an hour costs, in micros, and in which currency.
+
+    It is for one GPU, or for one CPU where it has none. Without a price it is free.
+    """
+    work, price = receipt.work, receipt.work.price
+    if price is None:
+        return 0, "EUR"
+    return amounts.read((price.gpu_hour or "0") if work.gpus else price.cpu_hour), price.currency
+
+
+def amount_of(receipt: WorkReceipt) -> int:
+    """Return what a receipt costs, in micros, as the books work it out: see ``Usage.amount``."""
+    used = receipt.usage
+    used_ms = used.gpu_seconds * 1000 if receipt.work.gpus else used.cpu_milliseconds
+    return amounts.cost(price_of(receipt)[0], used_ms)

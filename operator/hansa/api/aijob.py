@@ -202,6 +202,11 @@ class AIJobSpec(Model):
                 "entrypoint[0] must be the program to run, for example python",
                 field_path=".entrypoint",
             ),
+            rule(
+                "!has(self.comparator) || !has(self.comparator.checkpoints) || has(self.result)",
+                "comparator.checkpoints are told in the result; declare result, for example {maxBytes: 4096}",
+                field_path=".comparator",
+            ),
         )
     )
 

@@ -64,6 +64,7 @@ COUNTRY_REGION_OR_BLOC = f"^({_JURISDICTION}|{_BLOC})$"
 PLACE = f"^({_JURISDICTION}|{_BLOC}|{_OVERLAY})$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DECIMAL = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
+STATE_DIGEST = r"^[a-f0-9]{64}$"
 TOLERANCE = r"^[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?$"
 DIGEST_IMAGE = r"^[a-z0-9]([-a-z0-9._:/]*[a-z0-9])?@sha256:[a-f0-9]{64}$"
 TEXT = r"^[^\x00]*$"
@@ -121,6 +122,7 @@ PATTERN_ADVICE = {
     group.TIME: "must be a time with its zone (RFC 3339), for example 2026-05-01T12:00:00Z",
     REASON: "must be one word in CamelCase",
     SHA256: "must be sha256: and 64 hex digits",
+    STATE_DIGEST: "must be 64 hex digits",
 }
 """What to tell a person whose value does not match. Every pattern in the API has an entry."""
 

@@ -162,6 +162,23 @@ class ReceiptWatermark(Model):
     signature: ReceiptSignature = Field(description="Over everything else in here.")
 
 
+class ProvedReceipt(Model):
+    """That a receipt is in the transparency log: its digest covers all before it in its node's chain."""
+
+    sequence: Sequence = Field(description="Its place in its node's chain.")
+    digest: Digest = Field(description="Of its statement.")
+    proof: Annotated[str, StringConstraints(max_length=16_384)] = Field(description="tlog-proof.")
+
+
+class DisputedReceipt(Model):
+    """What speaks against a receipt that was taken: it is paid by nobody until that is cleared up."""
+
+    digest: Digest = Field(description="Of its statement.")
+    fault: Annotated[str, StringConstraints(max_length=64)] = Field(description="Of what kind.")
+    field: Annotated[str, StringConstraints(max_length=64)] = Field(description="In what.")
+    message: Annotated[str, StringConstraints(max_length=300)] = Field(description="Who says what.")
+
+
 class Receipts(Model):
     """How receipts travel: the member shows them, the ledger says how far it has come."""
 
@@ -173,6 +190,10 @@ class Receipts(Model):
     )
     taken: ReceiptWatermark | None = Field(
         default=None, description="How far the ledger has taken them; the hub's side writes it."
+    )
+    proved: ProvedReceipt | None = Field(default=None, description="The newest that is logged.")
+    disputed: tuple[DisputedReceipt, ...] = Field(
+        default=(), max_length=16, description="The newest of which something is disputed."
     )
 
 
@@ -252,6 +273,18 @@ class Cosigning(Model):
     )
 
 
+class HardwareEvidence(Model):
+    """What a device says of itself, as the member has recorded it."""
+
+    report: Annotated[str, StringConstraints(pattern=BASE64, max_length=16_384)] = Field(
+        description="Its SPDM 1.1 report (GET_MEASUREMENTS), request and response as one, base64; it answers the"
+        " nonce in ConfigMap hansa-hardware at the member."
+    )
+    chain: Annotated[str, StringConstraints(max_length=16_384)] = Field(
+        description="Certificates of its key as PEM, the device's first."
+    )
+
+
 class SovereignNodeStatus(Model):
     """What the member declares (untrusted input) and what the hub concludes."""
 
@@ -303,6 +336,10 @@ class SovereignNodeStatus(Model):
     )
     audits: AuditKeys | None = Field(
         default=None, description="The node's part in drawing which runs are audited."
+    )
+    hardware: HardwareEvidence | None = Field(
+        default=None,
+        description="A device's report that the member has recorded; the ledger reads it, and says what it counts for.",
     )
     witness: Cosigning | None = Field(
         default=None, description="The node's part as a witness of the transparency log."

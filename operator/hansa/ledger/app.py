@@ -24,6 +24,7 @@ from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.proxies import connect
 from hansa.ledger.audits.duty import Audits, Figures
 from hansa.ledger.audits.opening import open_audits
+from hansa.ledger.handing import handing_of
 from hansa.ledger.intake import Intake
 from hansa.ledger.lookback import Lookback
 from hansa.ledger.prices_and_budgets import PricesAndBudgets
@@ -52,6 +53,7 @@ HUNG_AFTER_S = 600.0
 STALE_AFTER_S = 300.0
 """The books were not read for so long: the ledger is not ready."""
 LOOK_S = 30.0
+HAND_OUT_S = 60.0
 EVEN_FOR_S = 3600.0
 """How long a clock that has jumped has to go evenly before money moves by it."""
 DAY_MS = 86_400_000
@@ -93,6 +95,7 @@ class Ledger:
         self._moved = {event: Lookback(clock) for event in (Event.POST, Event.RELEASE)}
         self._audits = open_audits(self._engine, source)
         self._audits_s = settings.audits.interval_seconds
+        self._handing = handing_of(source, self._engine)
         self._at_log = asyncio.Lock()
         """Receipts and audits use the log one after the other."""
         self._standing: Standing | None = None
@@ -108,6 +111,7 @@ class Ledger:
         duties = (
             (self.take_in, self._interval_s),
             (self.witness, self._interval_s),
+            (self.hand_out, HAND_OUT_S),
             (self.audit, self._audits_s),
             (self.move_on, self._interval_s),
             (self.tell, LOOK_S),
@@ -125,6 +129,12 @@ class Ledger:
         """Have the log cosigned."""
         async with self._at_log:
             await self._source.witness()
+
+    async def hand_out(self) -> None:
+        """Hand members what they need against the league."""
+        async with self._at_log:
+            if self._handing is not None:
+                await self._handing.step()
 
     async def audit(self) -> None:
         """Move audits on, where there are any."""

@@ -105,6 +105,11 @@ class Audits(Group):
         description="How long an auditor has beyond the job's own time limit, in seconds, before the"
         " next one is asked.",
     )
+    device_roots: str = Field(
+        default="",
+        description="Certificates (PEM) of the vendors whose devices' reports may lift a node to L4; empty: none, and"
+        " no node passes L3. Trusting one is the league's decision: its key then speaks for machines.",
+    )
 
 
 class Probes(Group):

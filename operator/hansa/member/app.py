@@ -239,6 +239,7 @@ class Agent:
             (parts.metering.ask_hub, parts.metering.ask_pause_s),
             (parts.metering.look, lambda: RECEIPTS_S),
             (parts.checkpoints.give_back, lambda: HELD_RESULTS_S),
+            (parts.struck_runs.look, lambda: timing.tick_seconds),
             (renewal.check, renewal.pause_s),
         ]
         await together(

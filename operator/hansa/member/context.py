@@ -18,11 +18,13 @@ from hansa.member.cluster.cluster_state import ClusterState
 from hansa.member.hub_link.contact import Contact
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
+from hansa.member.state.handed_words import HandedWords
 from hansa.member.state.left_machines import LeftMachines
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.state.run_index import Entry, RunIndex
 from hansa.member.witness.auditor import Auditor
 from hansa.member.witness.cosigner import Cosigner
+from hansa.member.witness.hardware import HardwareShower
 from hansa.model.times import from_rfc3339
 from hansa.observability.events import Event, Subject
 from hansa.observability.instruments import Instruments
@@ -61,7 +63,9 @@ class AgentContext:
     signer: Signer
     epochs: EpochStore
     receipts: ReceiptStore
+    handed: HandedWords
     auditor: Auditor
+    hardware: HardwareShower
     cosigner: Cosigner
     gpu_sightings: GpuSightings
     contact: Contact
@@ -85,6 +89,8 @@ class AgentContext:
     """Run → monotonic time since when the hub has no grant for it."""
     begun: dict[str, float] = field(default_factory=dict)
     """Run → since when it runs, once its command was seen to have begun; the guard notes it for good."""
+    machines_of: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Run → machines of its pods, as seen when machines were lost last."""
     last_words: dict[str, str] = field(default_factory=dict)
     """Run → what was seen when it was ended, until the hub was told."""
     forgotten: dict[str, str] = field(default_factory=dict)
@@ -116,6 +122,15 @@ class AgentContext:
     def grant_of(self, entry: Entry) -> Manifest | None:
         """Return the hub's grant for a run, as last seen."""
         return self.grants.get(f"{self.hub_namespace}/{entry.grant}")
+
+    def lost_machines(self) -> frozenset[str]:
+        """Return the machines that are lost now."""
+        limit_s = self.settings.timing.machine_lost_seconds
+        return self.cluster_state.lost_machines.lost(self.clock.monotonic(), limit_s)
+
+    def has_lost_machine(self, run: str) -> bool:
+        """Tell whether a pod of a run was seen on a machine that is lost now."""
+        return not self.lost_machines().isdisjoint(self.machines_of.get(run, ()))
 
     async def tell_hub(self, name: str, patch: Manifest) -> None:
         """Merge a status patch into a grant and take the answer into the cache.

@@ -15,6 +15,7 @@ from hansa.member.cluster.policy import NAME, read_policy
 from hansa.member.context import AgentContext
 from hansa.observability import events
 from hansa.process.lean_kopf import kopf
+from hansa.reconcile.member.inventory.lost_machines import is_ready
 
 
 def add_handlers(
@@ -54,9 +55,14 @@ def take_policy(context: AgentContext, kind: str | None, manifest: dict[str, Any
 
 def take_machine(context: AgentContext, kind: str | None, node: dict[str, Any]) -> None:
     """Take a change of a machine in."""
+    name, state, at_s = node["metadata"]["name"], context.cluster_state, context.clock.monotonic()
     if kind == "DELETED":
-        context.cluster_state.drop_machine(node["metadata"]["name"])
-    elif not context.cluster_state.put_machine(node):
-        return
-    context.dirty.set()
-    context.policy_changed.set()
+        state.lost_machines.removed(name, at_s)
+        state.drop_machine(name)
+        changed = True
+    else:
+        state.lost_machines.seen(name, at_s, ready=is_ready(node))
+        changed = state.put_machine(node)
+    if changed:
+        context.dirty.set()
+        context.policy_changed.set()

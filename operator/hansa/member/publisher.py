@@ -168,6 +168,7 @@ class Publisher:
             receipts_waiting=context.receipts.waiting,
             audits=context.auditor.wire,
             witness=context.cosigner.wire,
+            hardware=context.hardware.wire,
         )
         return node_status(
             said, self._conditions.get(self._node_path, []), now_s=context.clock.now()

@@ -263,6 +263,14 @@ class Timing(Group):
         description="From the making of a run until all its workers and its command have to be up, in"
         " seconds; then it is given up here, with what its pods say, and tried elsewhere.",
     )
+    machine_lost_seconds: float = Field(
+        default=120,
+        ge=10,
+        le=300,
+        description="A machine that is not Ready for so long is lost, in seconds: runs with a pod there end"
+        " as MachineLost. Kubernetes says that a machine is not Ready 40 to 55 s after its last sign, and"
+        " evicts its pods after 300 s.",
+    )
     tick_seconds: float = Field(
         default=5, gt=0, description="Between looks at deadlines and unattended time."
     )

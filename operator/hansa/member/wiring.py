@@ -25,11 +25,14 @@ from hansa.member.runs.logs.log_follower import LogFollower
 from hansa.member.runs.metering import Metering, gpu_salt
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
+from hansa.member.runs.struck_runs import StruckRuns
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
+from hansa.member.state.handed_words import HandedWords
 from hansa.member.state.receipt_store import ReceiptStore
 from hansa.member.witness.auditor import Auditor
 from hansa.member.witness.cosigner import Cosigner, note_signers
+from hansa.member.witness.hardware import HardwareShower
 from hansa.member.witness.memory import WitnessMemory
 from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder, Limit
@@ -71,6 +74,7 @@ class Parts:
     kept_logs: KeptLogs
     metering: Metering
     checkpoints: CheckpointVolumes
+    struck_runs: StruckRuns
 
 
 class Relay:
@@ -126,7 +130,9 @@ def assemble(
         signer=clients.signer,
         epochs=EpochStore(clients.own, settings.namespace),
         receipts=ReceiptStore(clients.own, settings.namespace, clients.signer),
+        handed=HandedWords(clients.own, settings.namespace, clients.signer.key_id),
         auditor=Auditor(clients.signer, clients.own, settings.namespace),
+        hardware=HardwareShower(clients.signer.key_id, clients.own, settings.namespace),
         cosigner=Cosigner(
             settings.witness.log,
             note_signers(settings.witness, clients.signer),
@@ -180,4 +186,5 @@ def assemble(
         kept_logs=kept_logs,
         metering=metering,
         checkpoints=objects.checkpoints,
+        struck_runs=StruckRuns(context),
     )

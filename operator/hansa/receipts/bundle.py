@@ -1,7 +1,7 @@
 """A bundle: receipts in their envelopes with all that is needed to check them without the league.
 
 ``ReceiptBundle/v1`` is one JSON object. ``receipts`` are envelopes, each with the ``proof`` of its place
-in the transparency log where there is one; ``keys`` are public keys by their ids; ``differences`` is what
+in the transparency log where there is one; ``verdicts`` are in-toto statements about them; ``keys`` are public keys by their ids; ``differences`` is what
 the hub did not countersign, in both versions. What a bundle says of keys proves nothing: who checks it
 brings the keys, or is told that the bundle's own were used.
 """
@@ -9,7 +9,7 @@ brings the keys, or is told that the bundle's own were used.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -61,6 +61,11 @@ class Bundle(Model):
     receipts: tuple[BundledReceipt, ...] = Field(
         max_length=MOST_RECEIPTS, description="In any order."
     )
+    verdicts: tuple[ReceiptEnvelope, ...] = Field(
+        default=(),
+        max_length=MOST_RECEIPTS,
+        description="What audits of these receipts found, as the hub signed it.",
+    )
     keys: dict[Digest, PublicKey] = Field(
         default_factory=dict, max_length=1024, description="Public keys by their ids."
     )
@@ -83,7 +88,7 @@ class Audit:
     """Those without a fault, by run and part."""
     countersigned: int = 0
     proved: int = 0
-    """Whose place in the log was proved."""
+    """Whose place in the log was proved, or that of one behind it in its chain."""
     open_runs: list[str] = field(default_factory=list)
     """Runs whose last receipt is not in the bundle: they go on, or it is kept back."""
 
@@ -118,35 +123,45 @@ def audit(
 
     A bundle may hold a part of a node's chain: what stands side by side has to fit, gaps are allowed.
     Of a run all parts from its first have to be there. ``check_proof`` None: the log is not asked for;
-    with it every receipt has to have a proof.
+    with it every receipt has to have a proof, or to be named by one behind it that has: a digest covers all before it.
     """
     found = Audit()
-    opened = list(_opened(bundle, keys, found, check_proof))
-    by_node: defaultdict[str, list[Opened]] = defaultdict(list)
-    for one in opened:
-        by_node[one.receipt.work.node_key].append(one)
-    for chain in by_node.values():
-        _follow(sorted(chain, key=lambda one: one.receipt.sequence), moment, found)
+    by_node: defaultdict[str, list[tuple[Opened, str | None]]] = defaultdict(list)
+    for one, proof in _opened(bundle, keys, found):
+        by_node[one.receipt.work.node_key].append((one, proof))
+    for rows in by_node.values():
+        rows.sort(key=lambda row: row[0].receipt.sequence)
+        if check_proof is not None:
+            _prove(rows, check_proof, found)
+        _follow([one for one, _ in rows], moment, found)
     found.receipts.sort(key=lambda receipt: (receipt.run, receipt.part))
     return found
 
 
-def _opened(
-    bundle: Bundle, keys: Keys, found: Audit, check_proof: CheckProof | None
-) -> Iterator[Opened]:
+def _opened(bundle: Bundle, keys: Keys, found: Audit) -> Iterator[tuple[Opened, str | None]]:
+    """Yield each receipt that can be opened, and its proof."""
     for number, bundled in enumerate(bundle.receipts, 1):
         opened = unseal(bundled.envelope, keys)
         if isinstance(opened, Objection):
             found.faults.append(Fault(f"receipt {number} of the bundle", opened.message))
             continue
-        yield opened
+        yield opened, bundled.proof
         work = opened.receipt.work
         found.countersigned += work.league in opened.signers - {work.node_key}
-        if check_proof is not None:
-            trouble = _unproved(opened, bundled.proof, check_proof)
-            found.proved += not trouble
-            if trouble:
-                found.faults.append(Fault(_name(opened.receipt), trouble))
+
+
+def _prove(
+    rows: Sequence[tuple[Opened, str | None]], check_proof: CheckProof, found: Audit
+) -> None:
+    """Check the proofs of one chain, the newest first."""
+    named: str | None = None
+    for opened, proof in reversed(rows):
+        is_named = opened.digest == named
+        trouble = "" if proof is None and is_named else _unproved(opened, proof, check_proof)
+        found.proved += not trouble
+        named = None if trouble else opened.receipt.previous
+        if trouble:
+            found.faults.append(Fault(_name(opened.receipt), trouble))
 
 
 def _unproved(opened: Opened, proof: str | None, check_proof: CheckProof) -> str:

@@ -111,6 +111,11 @@ def digest(envelope: Envelope) -> str:
     return _digest(_bytes(envelope.payload))
 
 
+def decoded(payload: str) -> bytes:
+    """Return the bytes of a payload; raises ``ValueError`` for any spelling but their own."""
+    return _bytes(payload)
+
+
 def wire(envelope: Envelope) -> dict[str, Any]:
     """Return an envelope as JSON."""
     return envelope.model_dump(by_alias=True, mode="json")

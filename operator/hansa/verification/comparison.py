@@ -60,6 +60,13 @@ class Outcome:
     failed: bool = False
     """Whether it failed by its own doing: then it has no result."""
 
+    @property
+    def told(self) -> str | None:
+        """The result as text, where it is there and what the receipt says."""
+        if self.result is None or not _is_whole(self):
+            return None
+        return self.result.decode(errors="replace")
+
 
 @dataclass(frozen=True, slots=True)
 class Comparator:

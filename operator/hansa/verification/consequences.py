@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hansa.verification.absence import Absence
 from hansa.verification.levels import Evidence, Shown
 from hansa.verification.probe.verifier import Judgement, Refusal
 from hansa.verification.verdict import Verdict
@@ -44,6 +43,8 @@ class Consequences:
     """Receipt → minor units, from the provider's holdback to the kitty."""
     void: tuple[str, ...] = ()
     """Receipts whose pay goes back to whoever was charged, as it was not due yet."""
+    pledges: tuple[str, ...] = ()
+    """What the provider's institution has pledged, to the kitty."""
     release: tuple[str, ...] = ()
     """Receipts that may be settled when their time has come."""
     evidence: tuple[Shown, ...] = ()
@@ -53,12 +54,18 @@ class Consequences:
 
 
 def of_verdict(
-    verdict: Verdict, audited: Unsettled, unsettled: Sequence[Unsettled], now_s: int, kind: Evidence
+    verdict: Verdict,
+    audited: Unsettled,
+    unsettled: Sequence[Unsettled],
+    now_s: int,
+    kind: Evidence,
+    *,
+    pledges: Iterable[str] = (),
 ) -> Consequences:
     """Return what follows for a node from an audit of ``audited``.
 
     ``unsettled``: all of the node's receipts that are not settled, the audited one included. ``kind``: what a pass
-    shows, by who ran it. An audit that is open or inconclusive has no consequences.
+    shows, by who ran it; ``pledges``: what its institution has pledged. An audit that is open or inconclusive has no consequences.
     """
     if verdict is Verdict.PASSED:
         return Consequences(release=(audited.receipt,), evidence=(Shown(kind, now_s),))
@@ -76,6 +83,7 @@ def of_verdict(
             )
         ),
         void=tuple(sorted(one.receipt for one in every.values() if one.pending)),
+        pledges=tuple(sorted(pledges)),
         evidence=(Shown(kind, now_s, passed=False),),
         tell=_affected(every.values()),
     )
@@ -100,24 +108,6 @@ def of_probe(judgement: Judgement, now_s: int) -> Consequences:
     if judgement.refusal is not None:
         return Consequences()
     return Consequences(evidence=(Shown(Evidence.PROBE, now_s),))
-
-
-def of_absence(
-    absence: Absence, audited: Unsettled, unsettled: Sequence[Unsettled], now_s: int
-) -> Consequences:
-    """Return what follows where something was not shown; see ``absence`` for who is to blame."""
-    match absence:
-        case Absence.WITHHELD:
-            return of_verdict(Verdict.FAILED, audited, unsettled, now_s, Evidence.AUDIT)
-        case Absence.LOST_WORK:
-            return Consequences(void=(audited.receipt,), tell=_affected((audited,)))
-        case Absence.GONE:
-            every = {one.receipt: one for one in (*unsettled, audited)}
-            return Consequences(void=tuple(sorted(every)), tell=_affected(every.values()))
-        case Absence.LATE_RECEIPT:
-            return Consequences(release=(audited.receipt,))
-        case Absence.PENDING:
-            return Consequences()
 
 
 def _affected(receipts: Iterable[Unsettled]) -> tuple[tuple[str, tuple[str, ...]], ...]:

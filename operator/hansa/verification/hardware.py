@@ -11,6 +11,7 @@ reference manifests), and the machine around the GPU. Whoever holds the machine 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 MAX_REPORT_BYTES, MAX_CHAIN_BYTES, MAX_CERTIFICATES = 1 << 16, 1 << 16, 8
 REQUEST_BYTES, NONCE_BYTES, NUMBER_BYTES = 37, 32, 48
@@ -41,6 +43,8 @@ class HardwareReport:
     vbios_version: str
     device: str
     """Serial number of the device's certificate."""
+    key: str
+    """SHA-256 of the device's public key, in hexadecimal."""
 
 
 def read(
@@ -70,6 +74,9 @@ def read(
         driver_version=_text(opaque.get(DRIVER_VERSION, b"")),
         vbios_version=opaque.get(VBIOS_VERSION, b"").hex(),
         device=f"{device.serial_number:x}",
+        key=hashlib.sha256(
+            device.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        ).hexdigest(),
     )
 
 

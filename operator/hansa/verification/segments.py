@@ -1,145 +1,132 @@
 """Fine-tuning: run one random segment between two committed checkpoints again, and halve a dispute to one step.
 
-A provider commits the digest of its state at step 0, and after each segment, before it knows which segment will be
-looked at. Refereed delegation as in Verde (arXiv 2502.19405): if the two states at the end of a segment differ, both
-parties say the digests of the steps between, and halving finds the first step on which they differ while they agree
-on where it began. The referee runs that step alone. One honest party is enough; poisoned data before step 0 is not
-seen.
+The job's spec says at which steps its state is committed, so a provider cannot stretch the part that it did over all
+steps that are drawn. It commits the digests in its signed result, before anybody knows which segment will be looked at.
+Refereed delegation as in Verde (arXiv 2502.19405): if the two states at the end of a segment differ, both parties run
+it once more and say the states between; halving finds the first stretch on which they differ while they agree on where
+it began, down to one step, and that alone others run. Poisoned data before step 0 is not seen.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from enum import StrEnum
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST_SAID = 32
+"""Steps between the ends of a stretch that one run is asked for: with the ends they fit a result of 4 KiB."""
+_DIGEST, _STEP = re.compile(r"[0-9a-f]{64}"), re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
-    """The states a provider committed: step → digest of the state before that step, in order, from step 0.
+class Grid:
+    """At which steps a job commits its state: at 0, every so many, and at the end.
 
     Raises:
-        ValueError: fewer than two states, digests that are no match for the steps, or steps that do not rise from 0.
+        ValueError: no steps, or none between.
     """
 
-    steps: tuple[int, ...]
-    digests: tuple[str, ...]
+    steps: int
+    every: int
 
     def __post_init__(self) -> None:
-        if len(self.steps) <= 1 or len(self.steps) != len(self.digests):
-            raise ValueError(
-                f"trail: {len(self.steps)} steps and {len(self.digests)} digests; commit the state"
-                " at the beginning and after each segment"
-            )
-        rises = all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False))
-        if self.steps[0] != 0 or not rises:
-            raise ValueError("trail: steps have to rise from 0")
+        if self.steps < 1 or self.every < 1:
+            raise ValueError("grid: give at least one step, and a distance of at least one")
+
+    @property
+    def at(self) -> tuple[int, ...]:
+        """The steps, in order."""
+        return (*range(0, self.steps, self.every), self.steps)
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """What an auditor runs again: from the state before ``first`` to the one before ``last``."""
+class Stretch:
+    """What one run of an audit does: from the state before step ``first`` to the one before ``last``."""
 
     first: int
     last: int
-    from_digest: str
-    to_digest: str
+    state: str
+    """Digest of the state to begin with."""
 
-
-def segment(trail: Trail, ticket: int) -> Segment:
-    """Return the segment that the ticket draws, each step being as likely to be looked at as any other."""
-    drawn = hashlib.sha256(b"hansa/segment/v1\0" + ticket.to_bytes(32, "big")).digest()
-    at = int.from_bytes(drawn, "big") % trail.steps[-1]
-    index = next(i for i, last in enumerate(trail.steps[1:]) if at < last)
-    return Segment(
-        trail.steps[index],
-        trail.steps[index + 1],
-        trail.digests[index],
-        trail.digests[index + 1],
-    )
-
-
-class Party(StrEnum):
-    """The two sides of a dispute."""
-
-    PROVIDER = "Provider"
-    AUDITOR = "Auditor"
+    @property
+    def say(self) -> tuple[int, ...]:
+        """The steps between of which it says the state, too: all of a short one, else spread evenly."""
+        count = min(self.last - self.first - 1, MOST_SAID)
+        length = self.last - self.first
+        return tuple(self.first + length * (i + 1) // (count + 1) for i in range(count))
 
 
 @dataclass(frozen=True, slots=True)
-class Dispute:
-    """Halving between a step on which both agree and one on which they do not."""
+class Claimed:
+    """A stretch, and where its provider says that it ends."""
 
-    agreed: int
-    disputed: int
-    agreed_digest: str
-    provider_digest: str
-    auditor_digest: str
-    rounds: int = 0
-    silent: Party | None = None
-    """Who did not answer in time, which ends the dispute against it."""
-
-    @property
-    def question(self) -> int | None:
-        """The step whose state both have to say next; None: one step is left, or somebody was silent."""
-        if self.silent is not None or self.disputed - self.agreed <= 1:
-            return None
-        return (self.agreed + self.disputed) // 2
-
-    @property
-    def step(self) -> int | None:
-        """The one step that the referee runs, from the agreed state; None while there are more."""
-        done = self.silent is None and self.question is None
-        return self.agreed if done else None
+    stretch: Stretch
+    digest: str
 
 
-def dispute(audited: Segment, found_digest: str) -> Dispute:
-    """Open a dispute about a segment whose end came out as ``found_digest``.
+States = Mapping[int, str]
+"""Step → digest of the state before it."""
+
+
+def read_states(text: str) -> States:
+    """Return the states in a run's result: ``{"checkpoints": {"0": "64 hex digits", …}, …}``.
 
     Raises:
-        ValueError: the two are the same: there is nothing to dispute.
+        ValueError: the text is none such; what is wrong is said.
     """
-    if found_digest == audited.to_digest:
-        raise ValueError("dispute: the auditor found the digest that the provider committed")
-    return Dispute(
-        audited.first, audited.last, audited.from_digest, audited.to_digest, found_digest
-    )
+    try:
+        said: Any = json.loads(text)
+    except RecursionError:
+        raise ValueError("result: nested too deeply") from None
+    found = said.get("checkpoints") if isinstance(said, dict) else None
+    if not isinstance(found, dict):
+        raise ValueError("checkpoints: an object of steps and digests is needed")  # noqa: TRY004 - the text is wrong
+    for step, digest in found.items():
+        if not _STEP.fullmatch(step):
+            raise ValueError(f"checkpoints: {step[:20]!r} is no step")
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise ValueError(f"checkpoints.{step}: 64 hexadecimal digits are needed")
+    return {int(step): digest for step, digest in found.items()}
 
 
-def answer(case: Dispute, provider: str | None, auditor: str | None) -> Dispute:
-    """Take both parties' digests at ``case.question``; None: not said within the time they had.
+def draw(grid: Grid, committed: States, ticket: int) -> Claimed | None:
+    """Return the segment that the ticket draws, each step being as likely to be looked at as any other.
 
-    Of two silent parties the provider counts as silent: it has to show what it is paid for.
-
-    Raises:
-        ValueError: nothing was asked.
+    None: what was committed are not the states at the grid's steps, so there is no segment to begin with.
     """
-    middle = case.question
-    if middle is None:
-        raise ValueError("dispute: it is decided, nothing is asked")
-    if provider is None or auditor is None:
-        silent = Party.PROVIDER if provider is None else Party.AUDITOR
-        return replace(case, silent=silent, rounds=case.rounds + 1)
-    if provider == auditor:
-        return replace(case, agreed=middle, agreed_digest=provider, rounds=case.rounds + 1)
-    return replace(
-        case,
-        disputed=middle,
-        provider_digest=provider,
-        auditor_digest=auditor,
-        rounds=case.rounds + 1,
-    )
+    if sorted(committed) != list(grid.at):
+        return None
+    drawn = hashlib.sha256(b"hansa/segment/v1\0" + ticket.to_bytes(32, "big")).digest()
+    first = int.from_bytes(drawn, "big") % grid.steps // grid.every * grid.every
+    last = min(first + grid.every, grid.steps)
+    return Claimed(Stretch(first, last, committed[first]), committed[last])
 
 
-def loser(case: Dispute, referee_digest: str) -> tuple[Party, ...]:
-    """Return who said the wrong digest of the one step that the referee ran; both, if neither was right.
+def answered(stretch: Stretch, text: str) -> States | None:
+    """Return what a run says of a stretch; None: nothing that begins where it had to and reaches the end."""
+    try:
+        found = read_states(text)
+    except ValueError:
+        return None
+    return found if found.get(stretch.first) == stretch.state and stretch.last in found else None
 
-    Raises:
-        ValueError: more than one step is left.
+
+def halve(claimed: Claimed, provider: States, auditor: States) -> Claimed:
+    """Return the shortest stretch that the two dispute, by what both said: they agree where it begins.
+
+    Both said other states for its end. If neither said more than the ends, it is the same stretch.
     """
-    if case.silent is not None:
-        return (case.silent,)
-    if case.step is None:
-        raise ValueError("dispute: not narrowed down to one step yet")
-    said = {Party.PROVIDER: case.provider_digest, Party.AUDITOR: case.auditor_digest}
-    return tuple(party for party, digest in said.items() if digest != referee_digest)
+    stretch = claimed.stretch
+    steps = [step for step in stretch.say if step in provider and step in auditor]
+    agreed, disputed = stretch.first, stretch.last
+    while steps:
+        middle = steps[len(steps) // 2]
+        if provider[middle] == auditor[middle]:
+            agreed = middle
+        else:
+            disputed = middle
+        steps = [step for step in steps if agreed < step < disputed]
+    return Claimed(Stretch(agreed, disputed, provider[agreed]), provider[disputed])

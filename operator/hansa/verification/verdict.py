@@ -1,10 +1,11 @@
-"""What an audit finds: one equal run is enough to pass, two auditors that agree are needed to fail.
+"""What an audit finds: one equal result is enough to pass; to fail, and to confirm a failure, two auditors have to agree.
 
 One auditor that differs proves nothing: it may be broken, or lie. A second is asked; if it stands with the provider, a
-third decides. Where two get through what the provider says that it failed, its work is ``LOST``: that is no cheat, and
-not paid. A provider fails only where two independent auditors gave results that are equal to each other and not
-to its own: work that comes out otherwise every time is ``INCONCLUSIVE``, and a fault of the job. Two auditors that
-share an institution count as one.
+third decides. A failure is no evidence of work, and one friend could say it, too: two have to fail alike, and where two
+get through what the provider says that it failed, its work is ``LOST``: that is no cheat, and not paid. A provider
+fails only where two independent auditors gave results that are equal to each other and not to its own: work that comes
+out otherwise every time is ``INCONCLUSIVE``, and a fault of the job. Two auditors that share an institution or an
+owner group count as one.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Rerun:
     institution: str
     outcome: Outcome | None
     """None: it could not run it, or did not answer in time; that says nothing about the provider."""
+    owner_group: str = ""
+    """Whoever controls the institution in the end; empty: the institution itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def decide(
     equal = [one for one, what in found if what.match is Match.EQUAL]
     different = [one for one, what in found if what.match is Match.DIFFERENT]
     same = "failed, too" if claimed.failed else "got the same"
-    if equal and not different:
+    if equal and not different and not claimed.failed:
         return Decision(Verdict.PASSED, f"{equal[0].auditor} {same}")
     if len(equal) > 1:
         return Decision(
@@ -85,16 +88,19 @@ def decide(
         )
     if len(reruns) >= MAX_AUDITORS:
         return Decision(Verdict.INCONCLUSIVE, f"no two of {len(reruns)} auditors agree")
-    return Decision(Verdict.OPEN, _next(equal, different))
+    return Decision(Verdict.OPEN, _next(equal, different, same))
 
 
 def _one_each(reruns: Sequence[Rerun]) -> list[Rerun]:
-    """Return the first answer of each institution."""
-    first: dict[str, Rerun] = {}
+    """Return the answers in order, without those whose institution or owner group has answered before."""
+    counted: list[Rerun] = []
+    heard: set[str] = set()
     for one in reruns:
-        if one.outcome is not None:
-            first.setdefault(one.institution, one)
-    return list(first.values())
+        whose = {one.institution, one.owner_group or one.institution}
+        if one.outcome is not None and not whose & heard:
+            counted.append(one)
+            heard |= whose
+    return counted
 
 
 def _agreeing(
@@ -109,7 +115,9 @@ def _agreeing(
     return None
 
 
-def _next(equal: Sequence[Rerun], different: Sequence[Rerun]) -> str:
+def _next(equal: Sequence[Rerun], different: Sequence[Rerun], same: str) -> str:
+    if equal and not different:
+        return f"{equal[0].auditor} {same}: another has to confirm it"
     if not different:
         return "no auditor has answered with something comparable yet"
     if equal:

@@ -49,6 +49,15 @@ def test_it_says_how_far_it_took_receipts(hub: Charted):
     assert held["receipts"]["outbox"] == STATUS["receipts"]["outbox"]
 
 
+def test_it_hands_out_proofs_and_what_is_disputed(hub: Charted):
+    proved = STATUS["receipts"]["proved"] | {"sequence": 2}
+    row = {**STATUS["receipts"]["disputed"][0], "field": "node"}
+    _patch(hub, {"receipts": {"proved": proved, "disputed": [row]}})
+    held = json.loads(hub.kubectl("get", "sovereignnode/tartu", "-o", "json"))["status"]["receipts"]
+    assert (held["proved"], held["disputed"]) == (proved, [row])
+    assert held["outbox"] == STATUS["receipts"]["outbox"]
+
+
 OTHERS = {
     "conditions": {"conditions": []},
     "what a member declares": {"declaredJurisdiction": "LV"},

@@ -183,6 +183,8 @@ NODE_STATUS = {
             "at": EARLY,
             "signature": SEAL,
         },
+        "proved": {"sequence": 1, "digest": DIGEST, "proof": "x"},
+        "disputed": [{"digest": DIGEST, "fault": "Differs", "field": "gpus", "message": "x"}],
     },
     **SHOWN,
     "memberConditions": [CONDITION],

@@ -8,6 +8,7 @@ from typing import Any
 
 from hansa.api import group, meta
 from tests.apiserver.crds.bases import BASES, DIGEST, LATE, UID
+from tests.apiserver.crds.verified import SEGMENT
 from tests.apiserver.lock.lawful import LOCK
 from tests.residency_kit import EVERYWHERE, WORLD, stands_in
 
@@ -59,6 +60,7 @@ SAMPLES: dict[str, Sample] = {
         ("Europe", "ee", "overlay/", "EU,EE", "UK", "EL", "XX-1"),
         _place,
     ),
+    meta.STATE_DIGEST: Sample(("a" * 64,), ("A" * 64, "a" * 63, "sha256:" + "a" * 57)),
     meta.QUANTITY: Sample(
         ("0", "500m", "2", "1.5Gi", 2, 16 << 30), ("2GB", "-1", "two", "1e3", "", -1, 0.5, True)
     ),
@@ -184,7 +186,7 @@ OTHER_JOB: dict[str, Any] = {
     "assurance": "L1",
     "comparator": {"absolute": "0.1"},
     "audit": {"of": "other", "epoch": 1, "node": "riga"},
-    "result": None,
+    "result": {"maxBytes": 11},
     "authorizations": [],
     "retry": {"limit": 1},
     "ttlSecondsAfterFinished": 61,
@@ -288,6 +290,11 @@ RULES: dict[str, Case] = {
     ),
     "relative: 1 or more makes": Case("0.5", "1"),
     "of and epoch name a run together": Case({"node": "riga"}, {"node": "riga", "epoch": 1}),
+    "a result has room for 48": Case({"steps": 480, "every": 10}, {"steps": 481, "every": 10}),
+    "comparator.checkpoints are told in the result": Case(
+        changed(JOB, result={}), changed(JOB, result=None)
+    ),
+    "first has to be before last": Case(changed(SEGMENT, first=7), changed(SEGMENT, first=8)),
     "Inference is not served yet": Case("FineTune", "Inference"),
     "lendingLimitGpus must not exceed": Case(
         changed(SHARE, nominalGpus=2, lendingLimitGpus=2),

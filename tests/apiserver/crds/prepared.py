@@ -48,9 +48,27 @@ def _define_cohort(spec: dict, value: Any) -> None:
         spec["cohorts"] = [{"name": "baltic"}, {"name": value}]
 
 
+LARGEST = 999_999_999
+
+
+def _end_last(segment: dict, _: Any) -> None:
+    segment["last"] = LARGEST
+
+
+def _begin_first(segment: dict, _: Any) -> None:
+    segment["first"] = 0
+
+
+def _one_segment(grid: dict, _: Any) -> None:
+    grid["every"] = LARGEST
+
+
 PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".ray.workers.gpuMemory": (".ray.workers", _no_class),
     ".ray.workers.gpus": (".ray.workers", _no_class),
+    ".segment.first": (".segment", _end_last),
+    ".segment.last": (".segment", _begin_first),
+    ".checkpoints.steps": (".checkpoints", _one_segment),
     ".ray.head.gpus": (".ray", _equal_gpus),
     ".ray.workerGroups[].gpus": (".ray", _equal_gpus),
     ".ray.workers.count": (".ray", _head_alone),

@@ -38,6 +38,7 @@ from tests.apiserver.hub.process import until
 from tests.apiserver.ledger.process import LedgerProcess, own_kubeconfig
 from tests.probe_kit import run_probe
 from tests.unit.member.small_cluster import SmallCluster
+from tests.unit.verification.course.trainer import GRID, STEPS, Trainer
 
 pytestmark = pytest.mark.apiserver
 RUN_S = 2
@@ -87,6 +88,9 @@ class SigningMember(ScriptedMember):
     auditor: Auditor | None = None
     code: Path | None = None
     """Where the programs of probes are; None: what they ask is not computed."""
+    trainer: Trainer = field(default_factory=Trainer)
+    """What its runs of jobs that commit checkpoints do."""
+    kept: dict[str, Any] = field(default_factory=dict)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -109,7 +113,10 @@ class SigningMember(ScriptedMember):
 
     async def answer_to(self, grant: dict[str, Any]) -> str:
         """Return a run's result."""
-        audit = grant["spec"]["jobSpec"].get("audit") or {"of": ""}
+        spec = grant["spec"]["jobSpec"]
+        audit = spec.get("audit") or {"of": ""}
+        if "checkpoints" in (spec.get("comparator") or {}):
+            return self.trainer.run(audit.get("segment"), self.kept)
         if "of" in audit or self.code is None:
             return self.result
         return await asyncio.to_thread(run_probe, grant["spec"]["jobSpec"], self.code)
@@ -224,6 +231,36 @@ async def test_one_is_found_equal_and_a_cheat_is_found_and_pays(
         assert done["status"]["node"] in {"riga", "lisbon"}
         failed = 'hansa_decided_audits{verdict="Failed"} 1.0'
         await until(lambda: failed in ledger.page("/metrics"), what=failed)
+        assert "Traceback" not in ledger.log
+
+
+async def test_a_step_that_a_fine_tuning_skipped_is_halved_down_and_run_by_a_third(
+    signing: League, hub, hub_plane: ControlPlane, tmp_path: Path
+):
+    league, kept = signing, {}
+    await hub.ready()
+    tuning = {"comparator": {"checkpoints": GRID}, "result": {"maxBytes": 4096}}
+    async with (
+        contextlib.AsyncExitStack() as stack,
+        league.node("riga", "finish", cpuHourPrice="72") as riga,
+        league.node("lisbon", "finish", cpuHourPrice="72") as lisbon,
+        league.node("parnu", "finish", cpuHourPrice="36") as cheat,
+    ):
+        for member in (riga, lisbon, cheat):
+            member.kept = kept
+        ledger = stack.enter_context(ledger_over(hub_plane, hub.key_file, tmp_path))
+        await until(lambda: ledger.page("/readyz") == "ok", what="the ledger to be ready")
+        await league.submit("tuned", **tuning)
+        said = await told(league, "tuned", "Passed")
+        (audit,) = await audits_of(league, "tuned")
+        assert said["message"].startswith(f"of steps {audit['spec']['audit']['segment']['first']} ")
+        cheat.trainer = Trainer(skips=range(0, STEPS, GRID["every"]))
+        await league.submit("skimped", **tuning)
+        said = await told(league, "skimped", "Failed")
+        parts = [one["spec"]["audit"] for one in await audits_of(league, "skimped")]
+        assert [one["segment"]["last"] - one["segment"]["first"] for one in parts] == [8, 8, 1]
+        assert parts[1]["node"] == "parnu"
+        assert {parts[0]["node"], parts[2]["node"]} == {"riga", "lisbon"}
         assert "Traceback" not in ledger.log
 
 

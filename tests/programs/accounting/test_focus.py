@@ -19,7 +19,7 @@ from hansa.accounting.exports.focus import COLUMNS, focus_csv
 from hansa.accounting.statement import Month
 from tests.conftest import skip_or_fail
 from tests.programs.accounting.focus_rules import DEMANDS, FUNCTIONS, Export, violations
-from tests.unit.accounting.usages import CORRECTION, USES, usage
+from tests.unit.accounting.usages import BEGAN_MS, CORRECTION, USES, usage
 
 PINNED = (
     "focus-validator==2.2.1"
@@ -79,7 +79,8 @@ def export(text: str) -> Export:
 def ours(**changes: str) -> Export:
     """A month of all kinds of uses and of drawn ones, with one row changed."""
     odd = [usage(n, gpu_ms=n * 7, unit_price=29_999_999) for n in range(11, 15)]
-    uses = [*USES, *odd, *drawn(60, seed=3)]
+    late = usage("late", start_ms=BEGAN_MS - 600_000, end_ms=BEGAN_MS - 300_000)
+    uses = [*USES, *odd, late, *drawn(60, seed=3)]
     found = export(focus_csv(NOVEMBER, uses, [CORRECTION]))
     return Export(found.columns, [found.rows[0] | changes, *found.rows[1:]])
 

@@ -58,6 +58,12 @@ CLOCKS: Mapping[str, Defect] = {
         GUARDS,
         "unit/guard/test_time_kept.py",
     ),
+    "a clock set back hides a log's lines": product(
+        "reconcile/member/logs/log_scan.py",
+        "earlier_s=self.second - key[0] + SET_BACK_S",
+        "earlier_s=self.second - key[0]",
+        "unit/reconcile/member/logs/test_log_scan.py",
+    ),
     "clocks set back together lengthen a contract": product(
         "guard/guard.py", "run_now_s=self._time.of_runs(run.uid for run in runs),", "", GUARDS
     ),

@@ -8,6 +8,7 @@ from tests.prove.defects.defect import Defect, product
 
 _FOLDER = "reconcile/member/inventory"
 MACHINES, REQUESTS = (f"unit/{_FOLDER}/{name}.py" for name in ("test_machines", "test_requests"))
+LOST = "unit/member/runs/test_lost_machine.py"
 
 INVENTORY: Mapping[str, Defect] = {
     "a shared card's memory for each of its shares": product(
@@ -63,6 +64,30 @@ INVENTORY: Mapping[str, Defect] = {
         "return named and JOB_UID_LABEL",
         "return JOB_UID_LABEL",
         REQUESTS,
+    ),
+    "a run on a lost machine goes on": product(
+        "reconcile/member/lifecycle.py",
+        "        or _struck(run, situation)\n",
+        "",
+        LOST,
+    ),
+    "what is told to have ended goes on once its machine is back": product(
+        "reconcile/member/lifecycle.py",
+        "if run.workload is None or not (run.machine_lost or was_told):",
+        "if run.workload is None or not run.machine_lost:",
+        "unit/reconcile/member/test_lifecycle.py",
+    ),
+    "all machines are lost where what tells of them is": product(
+        f"{_FOLDER}/lost_machines.py",
+        "frozenset(self._unready if self._ready else ())",
+        "frozenset(self._unready)",
+        f"unit/{_FOLDER}/test_lost_machines.py",
+    ),
+    "a machine that came back keeps the pods it had": product(
+        "member/runs/struck_runs.py",
+        "seen & lost for name",
+        "seen for name",
+        LOST,
     ),
     "an exporter that sends the agent elsewhere is followed": product(
         "adapters/pages.py",

@@ -34,9 +34,39 @@ VERIFICATION: Mapping[str, Defect] = {
     ),
     "two nodes of one institution fail a provider": product(
         "verification/verdict.py",
-        "first.setdefault(one.institution, one)",
-        "first.setdefault(one.auditor, one)",
+        "whose = {one.institution, one.owner_group or one.institution}",
+        "whose = {one.auditor}",
         VERDICT,
+    ),
+    "two institutions of one owner fail a provider": product(
+        "verification/verdict.py",
+        "whose = {one.institution, one.owner_group or one.institution}",
+        "whose = {one.institution}",
+        VERDICT,
+    ),
+    "one friend confirms a failure": product(
+        "verification/verdict.py",
+        "if equal and not different and not claimed.failed:",
+        "if equal and not different:",
+        VERDICT,
+    ),
+    "a provider audits itself where no law keeps the data at home": product(
+        "verification/course/progress.py",
+        "is_home_alone = bool(barred) and barred >= {one.node for one in audit.ranking}",
+        "is_home_alone = True",
+        f"{SUITE}/course/test_progress.py",
+    ),
+    "a provider says which steps it commits": product(
+        "verification/segments.py",
+        "if sorted(committed) != list(grid.at):",
+        "if not committed:",
+        f"{SUITE}/test_segments.py",
+    ),
+    "whoever keeps its checkpoints is not audited": product(
+        "verification/course/segmented.py",
+        "whole = [one for one in audit.replies if one.stretch is None or not one.has_run]",
+        "whole = [replace(one, has_run=False) for one in audit.replies]",
+        f"{SUITE}/course/test_segmented.py",
     ),
     "two auditors that do not agree fail a provider": product(
         "verification/verdict.py", "if both.match is Match.EQUAL:", "if both:", VERDICT
@@ -83,11 +113,29 @@ VERIFICATION: Mapping[str, Defect] = {
         "if one.passed and one.kind is kind",
         LEVELS,
     ),
-    "silence is the cheapest cheat": product(
-        "verification/consequences.py",
-        "return of_verdict(Verdict.FAILED, audited, unsettled, now_s, Evidence.AUDIT)",
-        "return Consequences(void=(audited.receipt,))",
-        f"{SUITE}/test_consequences.py",
+    "any report lifts a node": product(
+        "verification/course/attesting.py",
+        "if found.nonce == nonce(node_key, one.epoch, one.root):",
+        "if True:",
+        f"{SUITE}/course/test_attesting.py",
+    ),
+    "one device speaks for many nodes": product(
+        "verification/course/attesting.py",
+        "if one.shown and spoken[one.device] > 1",
+        "if one.shown and spoken[one.device] > 9",
+        f"{SUITE}/course/test_attesting.py",
+    ),
+    "a cheat keeps what it has pledged": product(
+        "ledger/audits/verdicts.py",
+        'self._writer.happen(Event.SEIZE_PLEDGE, said.get("pledges", ()), now_ms, note=note)',
+        "pass",
+        "unit/ledger/audits/test_pledges.py",
+    ),
+    "another's segment is confirmed": product(
+        "verification/course/segmented.py",
+        "if _end(first) == drawn.digest:",
+        "if True:",
+        f"{SUITE}/course/test_segmented.py",
     ),
     "rows are computed when they are asked for": product(
         "verification/probe/verifier.py",

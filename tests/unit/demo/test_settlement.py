@@ -10,69 +10,48 @@ import pytest
 from rich.console import Console
 
 from e2e.demo.books import Books, BooksError
-from e2e.demo.settlement import _check, set_off, set_off_in_words
+from e2e.demo.settlement import Node, _check, set_off, set_off_in_words
 from e2e.testbed.host.progress import Progress
-from hansa.accounting.postings import Event
-from hansa.adapters.files import FileStore
-from hansa.adapters.leaf_index import SqliteLeafIndex
-from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
-from hansa.ledger.store.writer import LedgerWriter
-from hansa.translog.log.appender import Appender
-from hansa.translog.note import KeyType
-from hansa.translog.policy import Policy
-from hansa.translog.signatures import NoteSigner
-from tests.unit.accounting.usages import usage
+from tests.unit.cli.books.office import OPERATORS, Office
 from tests.unit.grants.grant_kit import HUB
-from tests.unit.ledger.receipts.logbook.logbook_kit import Clock
 
 NAMES = ("hospital", "tartu", "riga")
 TRADE = (("hospital", "tartu"), ("hospital", "riga"), ("tartu", "riga"), ("riga", "tartu"))
 
 
+NODES = [Node(f"node-{name}", name, OPERATORS[name].public_key) for name in NAMES]
+
+
 def kept(folder: Path) -> Books:
-    """Books with what each owes each, and a log with its checkpoint."""
+    """Books with what each owes each, its receipts, and a log with its checkpoint."""
     folder.mkdir()
-    books = Books(folder, HUB.public_key)
-    engine = open_engine(books.database)
-    migrate(engine)
-    writer = LedgerWriter(engine, holdback_bp=1000)
-    uses = [
-        usage(n, institution=payer, provider=provider, job="riga/last", gpu_ms=60_000 * (n + 1))
-        for n, (payer, provider) in enumerate(TRADE)
-    ]
-    writer.record(uses, 1000)
-    writer.happen(Event.POST, [use.receipt_digest for use in uses], 1000)
-    engine.dispose()
-    own = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
-    policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
-    log = FileStore(folder / "log")
-    Appender(log, SqliteLeafIndex(folder / "leaves.db"), [own], policy).checkpoint(Clock())
-    return books
+    office = Office(folder)
+    office.trade(1000, 0, TRADE, holdback_bp=1000)
+    office.engine.dispose()
+    return Books(folder, HUB.public_key)
 
 
 def test_three_institutions_settle_by_the_commands(tmp_path: Path) -> None:
     books, said = kept(tmp_path / "ledger"), io.StringIO()
-    set_off(books, Progress(Console(file=said, soft_wrap=True)), NAMES, "riga/last")
+    progress = Progress(Console(file=said, soft_wrap=True))
+    set_off(books, progress, NAMES, NODES, last_job="clinic/train")
     told = said.getvalue()
-    # 0.04, 0.08, 0.12 and 0.16 EUR, a tenth of each held back.
-    assert "tartu owed riga 0.108 EUR" in told
-    assert "0.216000 EUR of it went back and forth and is set off" in told
+    # 0.40 EUR each, a tenth of it held back.
+    assert "tartu owed riga 0.36 EUR" in told
+    assert "0.720000 EUR of it went back and forth and is set off" in told
     engine = open_engine(books.database)
     left = LedgerReader(engine).books().obligations("EUR")
     engine.dispose()
-    assert left == {
-        ("hospital", "riga"): 72_000,
-        ("hospital", "tartu"): 36_000,
-        ("riga", "tartu"): 36_000,
-    }
+    assert left == {("hospital", "riga"): 360_000, ("hospital", "tartu"): 360_000}
 
 
 def test_accounts_are_read_as_hansa_balance_prints_it(tmp_path: Path) -> None:
     books = kept(tmp_path / "ledger")
     held = {name: books.accounts(name).get("holdback", 0) for name in NAMES}
-    # Tenths of 0.12 EUR, and of 0.04 and 0.16; the hospital earns nothing.
-    assert held == {"hospital": 0, "tartu": Fraction("0.02"), "riga": Fraction("0.02")}
+    # Tenths of 0.40 EUR each; the hospital earns nothing.
+    assert held == {"hospital": 0, "tartu": Fraction("0.08"), "riga": Fraction("0.08")}
     assert "kitty" not in books.accounts("riga")
     with pytest.raises(BooksError, match="nobody"):
         books.accounts("nobody")

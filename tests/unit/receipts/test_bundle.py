@@ -82,12 +82,12 @@ def test_proofs_are_given_to_who_can_check_them():
         return "" if len(asked) == 1 else "the root is another"
 
     found = audit(bundle(FIRST, SECOND, proof="tlog-proof"), KEYS, LATER, check_proof=check)
-    assert asked == [(digest(seal(one, NODE)), "tlog-proof") for one in (FIRST, SECOND)]
+    assert asked == [(digest(seal(one, NODE)), "tlog-proof") for one in (SECOND, FIRST)]
     assert found.proved == 1
     assert problems(found) == ["Its proof does not hold: the root is another"]
 
 
-def test_who_can_check_proofs_wants_one_of_every_receipt():
+def test_who_can_check_proofs_wants_one_of_every_chain():
     found = audit(bundle(FIRST), KEYS, LATER, check_proof=lambda *_: "")
     assert (found.proved, problems(found)) == (0, ["It has no proof of its place in the log."])
 

@@ -24,7 +24,7 @@ def passes(monkeypatch, trouble, *lines):
     stage = MagicMock()
     stage.command.return_value, stage.hub.url = "", "https://hub.example:6443"
     stage.league.runs.return_value = ["aij-1-e1"]
-    stage.league.members.__getitem__.return_value.machines = [MagicMock()]
+    stage.league.members.__getitem__.return_value.machines = [MagicMock(), MagicMock()]
     stage.read_until.side_effect = lambda *_, **__: Told([Line(1, line) for line in lines])
     try:
         trouble.play(stage)

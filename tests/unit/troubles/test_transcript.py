@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from e2e.troubles.cases import Trouble
-from e2e.troubles.stage import Line, Told, sentences
+from e2e.troubles.stage import Line, Stage, Told, sentences
 from e2e.troubles.transcript import page
 
 JOB = {
@@ -30,6 +30,31 @@ def test_what_a_status_says():
         "a pod died, Worker: Gone",
     ]
     assert list(sentences({})) == []
+
+
+class Looking(Stage):
+    """A stage whose job says, look by look, what it is told."""
+
+    def __init__(self, *looks: str):
+        self._stands: dict[str, list[str]] = {}
+        self._looks = iter(looks)
+
+    def job(self, name):
+        row = {"type": "Running", "status": "True", "reason": "A", "message": next(self._looks)}
+        return {"metadata": {"name": name}, "status": {"conditions": [row]}}
+
+
+def test_a_sentence_that_comes_again_is_told_again_and_one_that_stands_is_not():
+    stage = Looking("up", "up", "down", "up", "up", "over")
+
+    def says(word):
+        return lambda job: job["status"]["conditions"][0]["message"] == word
+
+    first = stage.read_until("one", says("down"), "down")
+    second = stage.read_until("one", says("over"), "over")
+
+    told = [line.text.rpartition(" ")[2] for line in (*first.lines, *second.lines)]
+    assert told == ["up", "down", "up", "over"]
 
 
 def test_a_page():

@@ -6,11 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from hansa.verification.absence import Absence
 from hansa.verification.consequences import (
     Consequences,
     Unsettled,
-    of_absence,
     of_probe,
     of_verdict,
 )
@@ -39,13 +37,6 @@ VERDICTS = {
     Verdict.FAILED: CHEAT,
     Verdict.LOST: Consequences(void=("r2",)),
 }
-ABSENCES = {
-    Absence.PENDING: Consequences(),
-    Absence.LOST_WORK: Consequences(void=("r2",), tell=(("tu-wien", ("job-b/1",)),)),
-    Absence.LATE_RECEIPT: Consequences(release=("r2",)),
-    Absence.GONE: Consequences(void=("r1", "r2", "r3", "r4"), tell=CHEAT.tell),
-    Absence.WITHHELD: CHEAT,
-}
 
 
 def test_a_failure_that_others_get_through_stands_for_all_that_nobody_looked_at():
@@ -59,11 +50,6 @@ def test_a_failure_that_others_get_through_stands_for_all_that_nobody_looked_at(
 @pytest.mark.parametrize("verdict", Verdict)
 def test_of_a_verdict(verdict):
     assert of_verdict(verdict, AUDITED, ALL, 9, Evidence.AUDIT) == VERDICTS[verdict]
-
-
-@pytest.mark.parametrize("absence", Absence)
-def test_of_something_that_is_not_there(absence):
-    assert of_absence(absence, AUDITED, ALL, 9) == ABSENCES[absence]
 
 
 def test_the_audited_one_is_lost_though_it_is_not_in_the_list():

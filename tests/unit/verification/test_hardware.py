@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.verification.hardware import read
+from tests.unit.verification.course.devices import CHAIN, REPORT, VENDOR, certificate, pem, signed
 
-DATA = Path(__file__).parent / "data"
-REPORT = bytes.fromhex((DATA / "hopper-report.hex").read_text().strip())
-CHAIN, ROOT = (DATA / "hopper-chain.pem").read_bytes(), (DATA / "device-root.pem").read_bytes()
 NONCE = bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb")
 AT_S = 1_790_000_000
 BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
-def judged(report=REPORT, chain=CHAIN, root=ROOT, at_s=AT_S, asked=None):
+def judged(report=REPORT, chain=CHAIN, root=VENDOR, at_s=AT_S, asked=None):
     return read(report, chain, root=root, at_s=at_s, asked=asked)
 
 
@@ -57,7 +48,7 @@ LINKS = [BEGIN + part for part in CHAIN.split(BEGIN)[1:]]
 CHAINS = {
     "nothing": (b"", "PEM"),
     "no certificates": (b"x" * 100, "PEM"),
-    "only the root": (ROOT, "0 certificates below the root"),
+    "only the root": (VENDOR, "0 certificates below the root"),
     "one missing": (b"".join([LINKS[0], *LINKS[2:]]), "chain: "),
     "the wrong order": (b"".join([LINKS[1], LINKS[0], *LINKS[2:]]), "chain: "),
     "another device first": (b"".join(LINKS[1:]), "report: the device did not sign it|not P-384"),
@@ -76,34 +67,6 @@ def test_a_chain_that_does_not_hold(case):
 def test_before_the_certificates_are_valid():
     with pytest.raises(ValueError, match="not valid at that time"):
         judged(at_s=0)
-
-
-def certificate(name, key, *, of=None, by=None, is_authority=True):
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(called)
-        .issuer_name(of.subject if of else called)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(day)
-        .not_valid_after(day + timedelta(days=999))
-    )
-    if is_authority:
-        builder = builder.add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        )
-    return builder.sign(by or key, hashes.SHA384())
-
-
-def pem(*certificates):
-    return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
-
-
-def signed(key):
-    r, s = decode_dss_signature(key.sign(REPORT[:-96], ec.ECDSA(hashes.SHA384())))
-    return REPORT[:-96] + r.to_bytes(48) + s.to_bytes(48)
 
 
 KEY, DEVICE_KEY, CURVE = (

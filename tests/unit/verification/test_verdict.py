@@ -1,4 +1,4 @@
-"""Two auditors that agree are needed against a provider; one suffices for it, two where one has differed."""
+"""Two auditors that agree are needed against a provider, and for a failure; one suffices for a result."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_what_is_decided(case):
 
 FAILED = Outcome(CLASS, "", failed=True)
 FAILURES = {
-    "fails there too": ("f", Verdict.PASSED, ()),
+    "one fails there, too, and may be a friend": ("f", Verdict.OPEN, ()),
+    "two fail, too": ("ff", Verdict.PASSED, ()),
+    "one fails, too, and silence": ("f-", Verdict.OPEN, ()),
     "one gets through": ("x", Verdict.OPEN, ()),
     "two get through, each otherwise": ("xy", Verdict.LOST, ()),
     "two get through on other hardware": ("~~", Verdict.LOST, ()),
@@ -83,6 +85,18 @@ def test_a_result_is_not_confirmed_by_failures():
 
 def test_two_nodes_of_one_institution_are_one_voice():
     assert decide(CLAIMED, reruns("x", "x", institution="same")).verdict is Verdict.OPEN
+
+
+def test_two_institutions_of_one_owner_group_are_one_voice():
+    """Whether they speak against a provider, or confirm that a job fails."""
+    for claimed, said in ((CLAIMED, "xx"), (FAILED, "ff"), (FAILED, "xx")):
+        group = [replace(one, owner_group="holding") for one in reruns(*said)]
+        assert decide(claimed, group).verdict is Verdict.OPEN
+        # An institution may stand for the group that it owns.
+        owner = [replace(group[0], institution="holding", owner_group=""), group[1]]
+        assert decide(claimed, owner).verdict is Verdict.OPEN
+        third = Rerun("n9", "i9", reruns(said[0])[0].outcome)
+        assert decide(claimed, [*group, third]).verdict is not Verdict.OPEN
 
 
 @given(st.text("=xyz~-", max_size=MAX_AUDITORS))

@@ -1,7 +1,8 @@
 """FOCUS 1.2 (FinOps Open Cost and Usage Specification), one row a receipt and a correction.
 
 There are no discounts and no commitments: list, contracted, effective and billed cost are one. A
-correction is a charge of class Correction in the month that it was recorded in.
+correction is a charge of class Correction in the month that it was recorded in; so is the use of an
+earlier month whose receipt came late.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def focus_csv(month: Month, usages: Iterable[Usage], corrections: Iterable[Corre
 
 def _usage(month: Month, usage: Usage) -> Mapping[str, str]:
     what = usage.gpu_class or "CPU"
+    is_late = usage.end_ms <= month.bounds_ms[0]
     unit = "GPU-Hours" if usage.gpus else "CPU-Hours"
     quantity = fixed(usage.used_ms, scale=amounts.HOUR_MS, places=_PLACES)
     price = amounts.text(usage.unit_price)
@@ -54,6 +56,7 @@ def _usage(month: Month, usage: Usage) -> Mapping[str, str]:
         **_costs(usage.amount),
         **dict.fromkeys(("ContractedCost", "ListCost"), _worth(usage.unit_price, quantity)),
         "ChargeCategory": "Usage",
+        "ChargeClass": "Correction" if is_late else "",
         "ChargeDescription": f"{what} at {usage.node} for job {usage.job}",
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodEnd": moment(usage.end_ms),

@@ -30,6 +30,10 @@ def report_rows(statement: Statement) -> Iterator[Row]:
     yield from _rows("used, by provider", statement.providers)
     yield from _rows("earned, total", _totals(statement.earned))
     yield from _rows("earned, by payer", statement.payers)
+    for month, groups in statement.late_used.items():
+        yield from _rows(f"used in {month}, came late, by project", groups)
+    for month, groups in statement.late_earned.items():
+        yield from _rows(f"earned in {month}, came late, by payer", groups)
     for row in statement.corrections:
         sign = 1 if row.debtor == statement.institution else -1
         amount = amounts.text(sign * row.amount)
@@ -73,6 +77,11 @@ def _notes(statement: Statement) -> Iterator[str]:
         source = f", {factor.source}" if factor.source else ""
         yield f"{node} declared {factor.grams_per_kwh} g CO2e/kWh as of {factor.as_of}{source}."
     yield "Receipts without energy or without a declared factor are in no sum of kWh or CO2e."
+    if statement.late_used or statement.late_earned:
+        yield (
+            "What came late is of a month that was closed when its receipt came: it is charged in this one, and"
+            " stands in no total above."
+        )
 
 
 def _totals(sums: Mapping[str, Sums]) -> Groups:

@@ -1,7 +1,8 @@
-"""Usage records for grid accounting: the XML that APEL loads (EMI's profile of OGF's usage record).
+"""Usage records for grid accounting: the XML that APEL loads (EMI's CAR 1.2, a profile of OGF's usage record).
 
-The format has no GPU; what is charged for goes into ``Charge`` and ``ServiceLevel``, and GPU time into
-the ``ConsumableResource`` of the older record, which loaders that do not know it pass over.
+The format has no GPU: what is charged for goes into ``Charge``, and GPU time into the ``ConsumableResource`` of the
+older record (GFD.98), which loaders that do not know it pass over. ``ServiceLevel`` is mandatory, and APEL takes three
+benchmarks only: nothing here was benchmarked, and the record says so.
 """
 
 from __future__ import annotations
@@ -37,31 +38,33 @@ def _append(root: ET.Element, usage: Usage) -> None:
     _texts(
         user, GlobalUserName=usage.institution, LocalUserId=usage.institution, Group=usage.project
     )
-    wall_s = (usage.end_ms - usage.start_ms) // 1000
+    wall_ms = usage.end_ms - usage.start_ms
+    _texts(record, JobName=usage.job)
+    _with(record, "Charge", amounts.text(usage.amount), unit=usage.currency)
+    _texts(record, Status="completed", WallDuration=f"PT{wall_ms // 1000}S")
+    _with(record, "CpuDuration", f"PT{usage.cpu_ms // 1000}S", usageType="all")
     _texts(
         record,
-        JobName=usage.job,
-        Charge=amounts.text(usage.amount),
-        Status="completed",
-        WallDuration=f"PT{wall_s}S",
-        CpuDuration=f"PT{usage.cpu_ms // 1000}S",
         StartTime=moment(usage.start_ms),
         EndTime=moment(usage.end_ms),
         MachineName=usage.node,
         SubmitHost=usage.node,
         Queue=usage.gpu_class or "cpu",
         Site=usage.provider,
-        Processors=str(usage.gpus or 1),
+        Processors=str(max(1, -(-usage.cpu_ms // wall_ms))),
         NodeCount="1",
     )
-    infrastructure = {_name("type"): "grid", _name("description"): "Hansa"}
-    ET.SubElement(record, _name("Infrastructure"), infrastructure)
-    level = ET.SubElement(record, _name("ServiceLevel"), {_name("type"): "custom"})
-    level.text = "1.0"
+    _with(record, "Infrastructure", "", type="grid", description="Hansa")
+    _with(record, "Middleware", "", name="hansa")
+    _with(record, "ServiceLevel", "1.0", type="hepspec", description="not benchmarked")
     if usage.gpus:
-        resource = {_name("description"): f"{usage.gpu_class} GPU seconds"}
-        gpu = ET.SubElement(record, _name("ConsumableResource"), resource)
-        gpu.text = str(usage.gpu_ms // 1000)
+        seconds = str(usage.gpu_ms // 1000)
+        _with(record, "ConsumableResource", seconds, description=f"{usage.gpu_class} GPU seconds")
+
+
+def _with(parent: ET.Element, element: str, text: str, /, **attributes: str) -> None:
+    found = ET.SubElement(parent, _name(element), {_name(k): v for k, v in attributes.items()})
+    found.text = text or None
 
 
 def _texts(parent: ET.Element, **texts: str) -> None:

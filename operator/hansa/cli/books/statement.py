@@ -69,7 +69,8 @@ def statement(  # one parameter an option
     """Show INSTITUTION's month: GPU-hours, kWh, kg CO2e and amounts, by project and data set.
 
     CO2 is told by what the nodes declared when the work ended. A month that is over gives the same bytes whenever it
-    is made: what is given back later stands as a correction in the month in which it was.
+    is made: what is given back later stands as a correction in the month in which it was, and a receipt that comes
+    late in the month in which it came, which names the one that it is of.
     """
     try:
         period = Month.read(month)

@@ -107,8 +107,7 @@ def summary(job: Manifest) -> list[str]:
     lines += post_mortem_lines(status.get("postMortem"))
     audit, known = spec.get("audit"), status.get("assurance")
     if audit:
-        run = f"an audit of {audit['of']}, run {audit['epoch']}, at" if "of" in audit else ""
-        lines.append(f"  it is {run or 'a capacity probe of'} {audit['node']}")
+        lines.append(f"  it is {audit_line(audit)} {audit['node']}")
     if known:
         said = f": {known['message']}" if known.get("message") else ""
         lines.append(
@@ -123,6 +122,15 @@ def summary(job: Manifest) -> list[str]:
             f"  may start by {estimate['p50']} (one time in two), {estimate['p90']} (nine in ten)"
         )
     return lines
+
+
+def audit_line(audit: Manifest) -> str:
+    """Return what a job is that the ledger has made, up to the name of its node."""
+    if "of" not in audit:
+        return "a capacity probe of"
+    part = audit.get("segment")
+    what = f"steps {part['first']} to {part['last']} of " if part else ""
+    return f"an audit of {what}{audit['of']}, run {audit['epoch']}, at"
 
 
 def doubt_lines(runs: Sequence[int]) -> Iterator[str]:

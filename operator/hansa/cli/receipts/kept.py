@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-from hansa.adapters.files import FileStore
-from hansa.adapters.leaf_index import SqliteLeafIndex
 from hansa.api.meta import UID
+from hansa.api.sovereignnode import ReceiptEnvelope
 from hansa.cli.database import books_at
-from hansa.errors import NotFound, Retryable, Terminal
-from hansa.ledger.audits.book import AuditBook
+from hansa.cli.proofs import disputed, proof_of, prover_of
+from hansa.errors import Terminal
+from hansa.ledger.audits.book import VERDICT, AuditBook, audit
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.audits.verdicts import doubtful_runs
 from hansa.ledger.receipts.evidence import Evidence
-from hansa.receipts.bundle import MOST_RECEIPTS, Bundle, BundledReceipt, Disputed, log_entry
+from hansa.receipts.bundle import MOST_RECEIPTS, Bundle, BundledReceipt
+from hansa.receipts.envelope import digest, read_envelope
 from hansa.translog.log.prover import Prover
-
-MOST_CHARACTERS = 4096
-LEAVES = "leaves.db"
-"""Where the ledger keeps the index of leaves by itself: beside the log's folder."""
 
 
 def kept_bundle(
@@ -32,13 +29,15 @@ def kept_bundle(
     Keys are left out: who checks it brings those that they were told. ``log`` None: without proofs.
     Raises ``Terminal`` where there is no receipt of it, or no log, ``Retryable`` for one not logged yet.
     """
-    prover = None if log is None else _prover(log, index or log.parent / LEAVES)
+    prover = None if log is None else prover_of(log, index)
     with books_at(database) as engine:
         evidence = Evidence(engine)
         uids = [job] if re.fullmatch(UID, job) else evidence.uids(job)
         found = _receipts(evidence, uids, prover)
         receipts = tuple(islice(found, MOST_RECEIPTS + 1))
-        runs = doubtful_runs(AuditBook(engine), Facts(engine), uids)
+        book = AuditBook(engine)
+        runs = doubtful_runs(book, Facts(engine), uids)
+        verdicts = tuple(_verdicts(book, receipts))
     if not receipts:
         raise Terminal(f"the ledger has no receipt of {job}; write NAMESPACE/NAME or its uid")
     if len(receipts) > MOST_RECEIPTS:
@@ -49,35 +48,25 @@ def kept_bundle(
         (f"{epoch}" if len(uids) == 1 else f"{epoch} of {uid}" for epoch in epochs)
         for uid, epochs in runs.items()
     )
-    return Bundle(receipts=receipts), list(chain.from_iterable(named))
+    return Bundle(receipts=receipts, verdicts=verdicts), list(chain.from_iterable(named))
+
+
+def _verdicts(book: AuditBook, receipts: Iterable[BundledReceipt]) -> Iterator[ReceiptEnvelope]:
+    """Yield the verdicts on receipts, as the hub signed them."""
+    subjects = [audit(digest(one.envelope)) for one in receipts]
+    for said in book.of_all(subjects).values():
+        statement = read_envelope(said.get(VERDICT, {}).get("statement"))
+        if statement is not None:
+            yield statement
 
 
 def _receipts(
     evidence: Evidence, uids: Sequence[str], prover: Prover | None
 ) -> Iterator[BundledReceipt]:
     for uid in uids:
-        for digest, envelope, disputes in evidence.of_job(uid):
+        for name, envelope, disputes in evidence.of_job(uid):
             yield BundledReceipt(
                 envelope=envelope,
-                proof=None if prover is None else _proof(prover, digest),
-                differences=tuple(
-                    Disputed(
-                        fault=one.fault, field=one.field, message=one.message[:MOST_CHARACTERS]
-                    )
-                    for one in disputes
-                ),
+                proof=None if prover is None else proof_of(prover, name),
+                differences=disputed(disputes),
             )
-
-
-def _proof(prover: Prover, digest: str) -> str:
-    try:
-        return prover.prove(log_entry(digest)).encode().decode()
-    except NotFound as error:
-        raise Retryable(f"{digest} is not logged yet: ask again, or leave --log out") from error
-
-
-def _prover(log: Path, index: Path) -> Prover:
-    for path in (log, index):
-        if not path.exists():
-            raise Terminal(f"{path} is not there; name the log's folder and its index of leaves")
-    return Prover(FileStore(log).read, SqliteLeafIndex(index).find)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import click
+import orjson
 
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
 from hansa.api.meta import UID
@@ -18,8 +19,8 @@ from hansa.cli.jobs.naming import job_path
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 from hansa.ports import Cluster, Manifest
-from hansa.receipts.bundle import Bundle, BundledReceipt
-from hansa.receipts.envelope import peek, read_envelope
+from hansa.receipts.bundle import Bundle, BundledReceipt, Disputed
+from hansa.receipts.envelope import digest, peek, read_envelope
 from hansa.receipts.work_receipt import WorkReceipt
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ COLUMNS = (
     *("END", "SIGNATURES"),
 )
 PAGES = re.compile(r"hansa-receipts-[0-9]+")
+TOLD = "hansa-receipts-told"
+"""What the ledger has handed the member, as its agent keeps it."""
 
 
 @click.command
@@ -152,7 +155,27 @@ async def _of_member(cluster: Cluster, uid: str, namespace: str) -> Bundle:
     )
     policy = await cluster.get(MEMBERPOLICY.path(name="local"))
     hubs = (policy.get("spec") or {}).get("trustedHubs") or ()
-    return _bundle(uid, found, [str(hub.get("publicKey") or "") for hub in hubs])
+    made = _bundle(uid, found, [str(hub.get("publicKey") or "") for hub in hubs])
+    told = next((one.get("data") or {} for one in maps if one["metadata"]["name"] == TOLD), {})
+    return made.model_copy(update={"receipts": tuple(_with_told(made.receipts, told))})
+
+
+def _with_told(
+    receipts: Iterable[BundledReceipt], told: Mapping[str, str]
+) -> Iterator[BundledReceipt]:
+    """Add what the ledger has handed this member: what it disputes, and the proof of the newest receipt."""
+    proved = orjson.loads(told.get("proved") or "{}")
+    disputes: dict[str, list[Disputed]] = {}
+    for key, line in told.items():
+        if key != "proved":
+            row = orjson.loads(line)
+            said = Disputed(fault=row["fault"], field=row["field"], message=row["message"])
+            disputes.setdefault(row["digest"], []).append(said)
+    for one in receipts:
+        name = digest(one.envelope)
+        proof = proved.get("proof") if proved.get("digest") == name else None
+        differences = tuple(disputes.get(name, ()))
+        yield one.model_copy(update={"proof": proof, "differences": differences})
 
 
 def _outbox(node: Manifest) -> Iterator[object]:

@@ -10,7 +10,8 @@ import click
 
 from hansa.adapters.clock import SystemClock
 from hansa.cli.display import plain
-from hansa.cli.receipts.proofs import proof_check
+from hansa.cli.proofs import proof_check
+from hansa.cli.receipts.verdicts import told
 from hansa.errors import Terminal
 from hansa.grants.envelope import key_id
 from hansa.receipts.bundle import Audit, Bundle, audit, read_bundle
@@ -42,7 +43,7 @@ KEY_BYTES = 32
     help="C2SP tlog-policy file instead: which logs are believed, and which witnesses cosigned.",
 )
 def verify(bundle: Path, keys: tuple[str, ...], log_key: str | None, policy: Path | None) -> None:
-    """Check the receipts in BUNDLE: signatures, chain, that they tile their runs, countersignatures.
+    """Check the receipts in BUNDLE: signatures, chain, that they tile their runs, countersignatures, verdicts.
 
     With a log's key or a policy their places in the transparency log too. Needs no cluster. Exits with 1 where anything in it does not hold.
     """
@@ -59,8 +60,12 @@ def verify(bundle: Path, keys: tuple[str, ...], log_key: str | None, policy: Pat
     report = audit(found, trusted, moment, check_proof=check)
     for line in lines(found, report, is_own_keys=not keys):
         click.echo(plain(line))
-    if report.faults:
-        raise Terminal(f"{len(report.faults)} things in {bundle} do not hold")
+    verdicts = list(told(found, trusted))
+    for verdict in verdicts:
+        click.echo(plain(verdict.said))
+    wrong = len(report.faults) + sum(not verdict.holds for verdict in verdicts)
+    if wrong:
+        raise Terminal(f"{wrong} things in {bundle} do not hold")
 
 
 def lines(bundle: Bundle, report: Audit, *, is_own_keys: bool) -> Iterator[str]:
@@ -80,6 +85,9 @@ def lines(bundle: Bundle, report: Audit, *, is_own_keys: bool) -> Iterator[str]:
         yield f"{proofs} proofs of the transparency log were not checked: --log-key or --policy"
     for run in report.open_runs:
         yield f"run {run} has no last receipt here: it goes on, or its end is kept back"
+    bare = sum(1 for one in report.receipts if one.usage.gpu_seconds and not one.held)
+    if bare:
+        yield f"{bare} name none of their GPUs: which cards they were, no exporter told"
     disputed = [one for one in bundle.receipts if one.differences]
     for difference in (difference for one in disputed for difference in one.differences):
         yield f"disputed {difference.field} ({difference.fault}): {difference.message}"

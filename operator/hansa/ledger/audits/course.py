@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hansa.api.aijob import AIJobSpec
@@ -13,16 +13,19 @@ from hansa.errors import Conflict, HansaError, NotFound
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.facts import Ended, Facts
-from hansa.ledger.audits.orders import cannot_run, is_over, is_same_work, name_of, order
+from hansa.ledger.audits.orders import cannot_run, is_law, is_over, is_same_work, name_of, order
 from hansa.ports import Cluster, Manifest
 from hansa.verification.comparison import Comparator, HardwareClass, Outcome
+from hansa.verification.course import progress, segmented
 from hansa.verification.course.claims import Kind
-from hansa.verification.course.progress import Ask, Audit, Auditor, Reply, Step, Wait, next_step
+from hansa.verification.course.progress import Ask, Audit, Auditor, Reply, Step, Wait
+from hansa.verification.segments import Claimed, Grid, Stretch, answered, draw, read_states
 
 log = logging.getLogger(__name__)
 NOT_OURS = "a job that is no audit has its name"
 NOT_SAME = "it ran something else than the audited job"
 NO_ANSWER = "it gave nothing that can be compared"
+NO_STRETCH = "it could not begin at the committed state, or did not say where it came to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +85,23 @@ class Course:
             word = Word(case.subject, f"{b.REPLIED}{number}", reply)
             self._book.add([word], int(now_s * 1000))
             case = self.case(subject)
-        return next_step(await self._audit(case))
+        audit = await self._audit(case)
+        drawn = _drawn(case, audit.claimed)
+        return progress.next_step(audit) if drawn is None else segmented.next_step(audit, drawn)
 
     async def ask(self, subject: str, what: Ask, now_s: float) -> None:
         """Have an auditor run it: noted first, then made; what is made already stays."""
         case = self.case(subject)
         number = case.asked + 1
-        body = {
+        body: dict[str, Any] = {
             "node": what.auditor.node,
             "institution": what.auditor.institution,
+            "ownerGroup": what.auditor.owner_group,
             "name": name_of(case.receipt, number),
             "atS": int(now_s),
         }
+        if what.stretch is not None:
+            body["stretch"] = asdict(what.stretch)
         self._book.add([Word(case.subject, f"{b.ASKED}{number}", body)], int(now_s * 1000))
         await self._make(case, body)
 
@@ -104,6 +112,7 @@ class Course:
             epoch=int(case.due["run"].rpartition(".")[2]),
             node=asked["node"],
             name=asked["name"],
+            stretch=_stretch(asked),
         )
         path = AIJOB.path(made["metadata"]["namespace"])
         try:
@@ -152,7 +161,9 @@ class Course:
             return _none(NOT_SAME)
         wanted = Kind(case.due.get("claim", Kind.RESULT))
         if ended.claim.kind not in {wanted, Kind.RESULT}:
-            return _none(ended.claim.why or NO_ANSWER)
+            # A program that fails may have found no state to begin with; what a member lost says nothing of that.
+            has_run = ended.claim.kind is Kind.FAILURE
+            return {**_none(ended.claim.why or NO_ANSWER), "ran": has_run}
         text = (job.get("status") or {}).get("result") or kept.get(b.RESULT, {}).get("text")
         return {"run": run.run, "result": text, "why": ""}
 
@@ -170,7 +181,9 @@ class Course:
             # and a difference accuses nobody, as its hardware is not known.
             comparator = None
         return Audit(
-            provider=Auditor(case.due["node"], case.due["institution"]),
+            provider=Auditor(
+                case.due["node"], case.due["institution"], case.due.get("ownerGroup", "")
+            ),
             claimed=claimed,
             ranking=[Auditor(*one) for one in case.due["ranking"]],
             replies=replies,
@@ -179,12 +192,24 @@ class Course:
         )
 
     def _replied(self, asked: b.Body, said: b.Body | None) -> Reply:
-        auditor = Auditor(asked["node"], asked["institution"])
+        auditor = Auditor(asked["node"], asked["institution"], asked.get("ownerGroup", ""))
         if said is None:
             return Reply(auditor, is_open=True)
+        stretch = _stretch(asked)
         if not said.get("run"):
-            return Reply(auditor, why=said["why"])
-        return Reply(auditor, outcome=self._outcome(said["run"], said.get("result")))
+            return Reply(
+                auditor,
+                why=said["why"],
+                is_unlawful=is_law(said["why"]),
+                stretch=stretch,
+                has_run=said.get("ran", False),
+            )
+        outcome = self._outcome(said["run"], said.get("result"))
+        if stretch is None:
+            return Reply(auditor, outcome=outcome, has_run=True)
+        states = answered(stretch, outcome.told) if outcome.told is not None else None
+        why = "" if states else NO_STRETCH
+        return Reply(auditor, why=why, stretch=stretch, states=states, has_run=True)
 
     def _outcome(self, run: str, result: str | None) -> Outcome:
         ended = self._facts.end_of(run)
@@ -217,6 +242,23 @@ def _comparator(spec: Mapping[str, Any]) -> Comparator | None:
     if said is None:
         return None
     return Comparator(float(said.get("absolute", "0")), float(said.get("relative", "0")))
+
+
+def _drawn(case: Case, claimed: Outcome) -> Claimed | None:
+    """Return the segment of a run that is audited; None: it commits none that could be, so all of it is."""
+    grid = (case.spec["spec"].get("comparator") or {}).get("checkpoints")
+    if not grid or claimed.told is None or "ticket" not in case.due:
+        return None
+    try:
+        committed = read_states(claimed.told)
+    except ValueError:
+        return None
+    return draw(Grid(grid["steps"], grid["every"]), committed, int(case.due["ticket"], 16))
+
+
+def _stretch(asked: b.Body) -> Stretch | None:
+    said = asked.get("stretch")
+    return None if said is None else Stretch(**said)
 
 
 def _hardware(ended: Ended) -> HardwareClass:

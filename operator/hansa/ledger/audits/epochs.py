@@ -138,8 +138,8 @@ class Epochs:
         )
         ended = self._ended(closed)
         runs, lost, unfit = self._runs(ended, league)
-        nodes = {run.provider.node for _, run in runs.values()}
-        accounts = {node: self._account(node, closed["fromMs"]) for node in nodes}
+        providers = {run.provider for _, run in runs.values()}
+        accounts = {one.node: self._account(one, closed["fromMs"]) for one in providers}
         every = tuple(node.candidate(_level(league, name)) for name, node in league.nodes.items())
         audits = due((run for _, run in runs.values()), epoch, accounts, WHOLE, lambda _: every)
         words = [_due(one, *runs[one.run.receipt], league) for one in audits]
@@ -159,11 +159,12 @@ class Epochs:
         }
         return [*words, Word(subject, b.DRAWN, body)]
 
-    def _account(self, node: str, at_ms: int) -> Account:
-        unsettled = self._facts.unsettled(node, at_ms)
+    def _account(self, provider: Candidate, at_ms: int) -> Account:
+        unsettled = self._facts.unsettled(provider.node, at_ms)
         failures = self._book.failures(one.run for one in unsettled)
         return Account(
             unsettled=sum(one.held for one in unsettled),
+            bond=sum(self._facts.pledges(provider.institution, at_ms).values()),
             failed=sum(one.held for one in unsettled if one.run in failures),
         )
 
@@ -258,11 +259,15 @@ def _due(one: Due, ended: Ended, run: Run, league: League) -> Word:
         "node": run.provider.node,
         "nodeKey": ended.receipt.work.node_key,
         "institution": run.provider.institution,
+        "ownerGroup": run.provider.owner_group,
         "payer": run.payer,
         "ticket": f"{one.ticket:064x}",
         "claim": ended.claim.kind.value,
         "why": one.why,
-        "ranking": [[name, league.nodes[name].institution] for name in independent],
+        "ranking": [
+            [name, league.nodes[name].institution, league.nodes[name].owner_group]
+            for name in independent
+        ],
     }
     return Word(b.audit(ended.digest), b.DUE, body)
 

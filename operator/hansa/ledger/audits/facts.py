@@ -141,6 +141,25 @@ class Facts:
         with reading(self._engine) as connection:
             return [_unsettled(row) for row in connection.execute(wanted).mappings()]
 
+    def pledges(self, institution: str, before_ms: int | None = None) -> dict[str, int]:
+        """Return subject → micros of what an institution has pledged and not got back, nor lost.
+
+        ``before_ms``: only those recorded before.
+        """
+        first, last = schema.ENTRY.alias(), schema.ENTRY.alias()
+        is_over = (
+            select(last.c.subject)
+            .where(last.c.subject == first.c.subject, last.c.phase == PHASE[Event.RETURN_PLEDGE])
+            .exists()
+        )
+        wanted = select(first.c.subject, first.c.amount).where(
+            first.c.event == Event.PLEDGE.value, first.c.debtor == institution, ~is_over
+        )
+        if before_ms is not None:
+            wanted = wanted.where(first.c.recorded_ms <= before_ms)
+        with reading(self._engine) as connection:
+            return {subject: int(micros) for subject, micros in connection.execute(wanted)}
+
 
 def _unsettled(row: RowMapping) -> Unsettled:
     is_pending = row["event"] is None

@@ -11,6 +11,7 @@ from hansa.errors import HansaError
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook
 from hansa.ledger.audits.facts import Facts
+from hansa.ledger.audits.hardware import Hardware
 from hansa.ledger.audits.nodes import LeagueNode
 from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.receipts.logbook import Logbook
@@ -38,12 +39,12 @@ class Levels:
         facts: Facts,
         logbook: Logbook,
         probes: Probes,
-        fresh: Freshness | None = None,
+        hardware: Hardware,
     ) -> None:
         """``logbook``: says which receipts are in the witnessed log."""
-        self._probes = probes
+        self._probes, self._hardware = probes, hardware
         self._book, self._facts, self._logbook = book, facts, logbook
-        self._fresh = fresh or Freshness()
+        self._fresh = Freshness()
         self._verdicts: dict[str, tuple[str, str, tuple[Shown, ...]]] = {}
         """Subject → node's key, verdict and what that shows. They are never changed, so each is read once."""
         self._new = b.Following(book, b.VERDICT)
@@ -55,26 +56,25 @@ class Levels:
         for key, _, shown in self._verdicts.values():
             verdicts.setdefault(key, []).extend(shown)
         due, probed = self._oldest_due(), self._probes.shown(now_s)
-        return {
-            name: self._explained(
-                node.key,
-                standing(
-                    [
-                        *self._logged(node.key),
-                        *probed.get(node.key, ()),
-                        *verdicts.get(node.key, ()),
-                    ],
-                    now_s,
-                    self._fresh,
-                    oldest_due_s=due.get(node.key),
-                ),
-            )
-            for name, node in nodes.items()
-        }
+        devices = self._hardware.attested(nodes.values(), now_s)
+        found = {}
+        for name, node in nodes.items():
+            device = devices.get(node.key)
+            evidence = [
+                *self._logged(node.key),
+                *probed.get(node.key, ()),
+                *verdicts.get(node.key, ()),
+                *([device.shown] if device and device.shown else ()),
+            ]
+            now = standing(evidence, now_s, self._fresh, oldest_due_s=due.get(node.key))
+            found[name] = self._explained(node.key, now, device.why if device else "")
+        return found
 
-    def _explained(self, node_key: str, found: Standing) -> Standing:
-        """Say of a node that lacks a probe what became of its last one."""
+    def _explained(self, node_key: str, found: Standing, device: str) -> Standing:
+        """Say of a node that lacks a probe what became of its last one, and what its hardware shows where that counts."""
         last = self._probes.last_words(node_key) if found.needs is Evidence.PROBE else ""
+        if found.needs in {Evidence.HARDWARE, None}:
+            last = device
         return replace(found, why=f"{found.why}; {last}"[:MOST_WORDS]) if last else found
 
     def verdicts(self, now_s: int) -> dict[str, int]:

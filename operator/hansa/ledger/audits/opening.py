@@ -12,6 +12,7 @@ from hansa.ledger.audits.course import Course
 from hansa.ledger.audits.duty import Audits, Parts
 from hansa.ledger.audits.epochs import Epochs
 from hansa.ledger.audits.facts import Facts
+from hansa.ledger.audits.hardware import Hardware
 from hansa.ledger.audits.levels import Levels
 from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.audits.telling import Emit, Telling
@@ -55,7 +56,7 @@ def open_audits(
         ),
         course=Course(cluster, book, facts, patience_s=audits.patience_seconds),
         verdicts=Verdicts(book, facts, LedgerWriter(engine), source.signer),
-        levels=Levels(book, facts, source.logbook, probes),
+        levels=Levels(book, facts, source.logbook, probes, Hardware(book, audits.device_roots)),
         probes=probes,
         telling=Telling(cluster, source.signer, emit),
     )

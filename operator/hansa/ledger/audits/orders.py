@@ -17,16 +17,16 @@ from hansa.api.meta import API_VERSION
 from hansa.grants.authorization import work
 from hansa.model.reasons import Reason
 from hansa.ports import Manifest
+from hansa.verification.segments import Stretch
 
 KEPT_S = 7 * 86_400
 """How long an audit that has ended can be looked at."""
-LASTING = frozenset(
+LAW = frozenset({Reason.RESIDENCY_DENIED, Reason.LEGAL_CONTROL_DENIED, Reason.DATA_ELSEWHERE})
+"""Verdicts by which the data may not be at a node."""
+LASTING = LAW | frozenset(
     {
         Reason.NODE_NOT_ACCEPTED,
         Reason.JURISDICTION_DISPUTED,
-        Reason.RESIDENCY_DENIED,
-        Reason.LEGAL_CONTROL_DENIED,
-        Reason.DATA_ELSEWHERE,
         Reason.ASSURANCE_TOO_LOW,
         Reason.NO_SUCH_ACCELERATOR,
         Reason.EXCEEDS_NODE_SHAPE,
@@ -41,11 +41,27 @@ def name_of(receipt: str, number: int) -> str:
     return f"audit-{hashlib.sha256(receipt.encode()).hexdigest()[:16]}-{number}"
 
 
-def order(spec: Mapping[str, Any], *, of: str, epoch: int, node: str, name: str) -> Manifest:
-    """Return the AIJob; ``spec``: of the audited job, ``of``: ``namespace/name`` of it."""
+def order(
+    spec: Mapping[str, Any],
+    *,
+    of: str,
+    epoch: int,
+    node: str,
+    name: str,
+    stretch: Stretch | None = None,
+) -> Manifest:
+    """Return the AIJob; ``spec``: of the audited job, ``of``: ``namespace/name`` of it, ``stretch``: None for all of it."""
     namespace, _, job = of.partition("/")
+    audit: dict[str, Any] = {"of": job, "epoch": epoch, "node": node}
+    if stretch is not None:
+        audit["segment"] = {
+            "first": stretch.first,
+            "last": stretch.last,
+            "state": stretch.state,
+            "say": list(stretch.say),
+        }
     changed = {
-        "audit": {"of": job, "epoch": epoch, "node": node},
+        "audit": audit,
         "suspend": False,
         "ttlSecondsAfterFinished": KEPT_S,
     }
@@ -80,6 +96,11 @@ def cannot_run(job: Manifest, node: str) -> str:
         if row.get("type") in {"Failed", "Stalled"} and row.get("status") == "True":
             return f"{row.get('reason')}: {row.get('message')}"[:500]
     return verdict_on(job, node, LASTING)
+
+
+def is_law(why: str) -> bool:
+    """Tell whether it is the law of the data that keeps an audit from a node. ``why``: as ``cannot_run`` says it."""
+    return why.partition(":")[0] in LAW
 
 
 def verdict_on(job: Manifest, node: str, among: Collection[str] | None = None) -> str:

@@ -59,6 +59,7 @@ class Verdicts:
         body |= {
             "seize": [receipt for receipt, _ in follows.seize],
             "void": list(follows.void),
+            "pledges": list(follows.pledges),
             "doubtful": sorted({run for _, runs in follows.tell for run in runs}),
         }
         self._book.add([Word(case.subject, b.VERDICT, body)], now_s * 1000)
@@ -70,6 +71,7 @@ class Verdicts:
         both = [*said["seize"], *said["void"]]
         self._writer.happen(Event.VOID, both, now_ms, note=note)
         self._writer.happen(Event.SEIZE, both, now_ms, note=note)
+        self._writer.happen(Event.SEIZE_PLEDGE, said.get("pledges", ()), now_ms, note=note)
 
     def _consequences(self, case: Case, close: Close, now_s: int) -> Consequences:
         # Whoever runs it: that work was lost shows nothing of a node, and may stand in its own receipt.
@@ -85,7 +87,9 @@ class Verdicts:
             Unsettled(case.receipt, case.due["run"], case.due["payer"], 0),
         )
         audited = replace(audited, failed=case.due.get("claim") == Kind.FAILURE)
-        return of_verdict(close.decision.verdict, audited, unsettled, now_s, kind)
+        pledges = self._facts.pledges(case.due["institution"])
+        verdict = close.decision.verdict
+        return of_verdict(verdict, audited, unsettled, now_s, kind, pledges=pledges)
 
     def is_judged_alone(self, run: str) -> bool:
         """Tell whether a run's own audit says more of it than what its node did elsewhere; it may be under way."""

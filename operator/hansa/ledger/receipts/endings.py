@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +26,8 @@ from hansa.reconcile.member import grant_status
 ENDED, LEFT, REFUSED = "Ended", "Left", "Refused"
 """Phases of a run: it has ended; its result was told; its result was not released in time."""
 A_READ = 500
+MOST_CHANGES, WINDOW_S = 240, 86_400
+"""So often in such a time a node's GPUs may change and each change counts: a rolling upgrade of a hundred machines."""
 _STOCK = select(schema.AUDIT.c.phase, schema.AUDIT.c.body).where(
     schema.AUDIT.c.subject == bindparam("subject")
 )
@@ -73,6 +76,49 @@ def declared_by(node: Manifest, at_ms: int) -> Heard:
     said = dict(_stock(_rows(node.get("status"), "inventory")))
     body = {"gpus": said, "carbon": _carbon((node.get("spec") or {}).get("carbon"))}
     return Heard(f"{schema.OF_NODE}{node['metadata']['name']}", str(at_ms), body)
+
+
+class Declarations:
+    """What nodes have told of their GPUs and power, each change of it once, and no more than the books have room for.
+
+    A node that changes its mind more often is held to the least: until there is room again, more than what counts
+    does not count, and less counts as none at all. So nobody hides a sale of more GPUs than there are among rows that
+    nobody keeps, and there are at most ``2 * MOST_CHANGES`` rows of a node in ``WINDOW_S``.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was told."""
+        self._last: dict[str, Heard] = {}
+        """Node → what counts of it."""
+        self._changes: dict[str, deque[int]] = {}
+        """Node → when it changed, in milliseconds since the Unix epoch."""
+
+    def heard(self, node: Manifest, now_ms: int) -> Heard | None:
+        """Return what is to be kept of what a node says now; None: nothing new."""
+        name = node["metadata"]["name"]
+        before = self._last.get(name)
+        # Two in one millisecond are two, also where the clock went back.
+        at_ms = now_ms if before is None else max(now_ms, int(before.phase) + 1)
+        said = declared_by(node, at_ms)
+        if before is not None and said.body != before.body:
+            said = self._bounded(name, before, said)
+        if before is not None and said.body == before.body:
+            return None
+        self._last[name] = said
+        return said
+
+    def _bounded(self, name: str, before: Heard, said: Heard) -> Heard:
+        """Return what counts of a change."""
+        now, was = said.body["gpus"], before.body["gpus"]
+        if now == was:
+            return said
+        changes = self._changes.setdefault(name, deque(maxlen=MOST_CHANGES))
+        at_ms = int(said.phase)
+        if len(changes) < MOST_CHANGES or changes[0] <= at_ms - WINDOW_S * 1000:
+            changes.append(at_ms)
+            return said
+        is_less = any(now.get(gpu_class, 0) < told for gpu_class, told in was.items())
+        return said._replace(body={**said.body, "gpus": {} if is_less else was})
 
 
 def _rows(status: object, name: str) -> list[Mapping[str, Any]]:

@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, RowMapping, bindparam, exists, func, select, tuple_
+from sqlalchemy import (
+    Engine,
+    RowMapping,
+    bindparam,
+    exists,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.sql import ColumnElement
 
 from hansa.api.sovereignnode import ReceiptEnvelope
 from hansa.errors import Terminal
@@ -29,6 +38,7 @@ from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
 from hansa.ledger.store.inserts import insert_missing
 from hansa.ledger.store.rows import shown
+from hansa.ledger.store.sides import Side, of_side
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import Opened, wire
 from hansa.receipts.work_receipt import WorkReceipt
@@ -243,8 +253,22 @@ class Evidence:
 
     def of_job(self, job_uid: str) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         """Yield digest, envelope and disputes of all receipts of a job."""
+        return self._with_disputes(schema.is_of_job(_T.c.run, job_uid))
+
+    def of_side(self, side: Side) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
+        """Yield the same of all that an institution's side of the books follows from, as it was booked by then.
+
+        These are whole runs of which anything happened in the time, and the chains of its own nodes from the last
+        receipt that was booked before it.
+        """
+        with reading(self._engine) as connection:
+            is_mine = of_side(connection, side)
+        return self._with_disputes(is_mine)
+
+    def _with_disputes(
+        self, is_mine: ColumnElement[bool]
+    ) -> Iterator[tuple[str, ReceiptEnvelope, tuple[Dispute, ...]]]:
         table, difference = schema.EVIDENCE, schema.DIFFERENCE
-        is_mine = schema.is_of_job(table.c.run, job_uid)
         mine = select(table).where(is_mine).order_by(table.c.node_key, table.c.sequence)
         digests = select(table.c.digest).where(is_mine)
         with reading(self._engine) as connection:

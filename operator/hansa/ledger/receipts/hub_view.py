@@ -13,7 +13,7 @@ from hansa.adapters.kube.mirror import ChangeType, Kept, by_uid
 from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
-from hansa.ledger.receipts.endings import LEFT, Heard, declared_by, heard_from
+from hansa.ledger.receipts.endings import LEFT, Declarations, Heard, heard_from
 from hansa.ledger.receipts.grant_notes import GrantNote, GrantNotes, note_of
 from hansa.ledger.receipts.grants import Claimed, Granted, read_grant
 from hansa.ports import Clock, Cluster, Manifest
@@ -23,8 +23,8 @@ GRANT = "granted"
 """Key of a mirrored grant: what the ledger keeps of it; None: it cannot be read, and is nobody's claim."""
 TOLD = "told"
 """Key of a mirrored grant: what was heard of its run, by phase."""
-OF_STATUS = ("receipts", "assurance", "audits", "witness", "inventory")
-"""What is kept of a node's status: what its agent and the ledger say to each other, and which GPUs it has."""
+OF_STATUS = ("receipts", "assurance", "audits", "witness", "inventory", "hardware")
+"""What is kept of a node's status: what its agent and the ledger say to each other, which GPUs it has, and what they say."""
 
 
 class HubView:
@@ -47,8 +47,7 @@ class HubView:
         """Grant's uid → what was heard of it and is not in the database yet."""
         self._news: dict[tuple[str, str], Heard] = {}
         """(subject, phase) → what was heard and is not in the database yet."""
-        self._declared: dict[str, Heard] = {}
-        """Node → what it told of its GPUs and its power last."""
+        self._declared = Declarations()
         self._notes: GrantNotes | None = None
         self._looked = 0
         """How many notes had been passed over when all grants were looked at."""
@@ -155,13 +154,8 @@ class HubView:
             self._news.setdefault((one.subject, one.phase), one)
 
     def _node(self, thing: Manifest) -> Manifest:
-        name, now_ms = thing["metadata"]["name"], int(self._clock.now() * 1000)
-        before = self._declared.get(name)
-        # Two in one millisecond are two.
-        said = declared_by(thing, now_ms + (before is not None and before.phase == str(now_ms)))
-        if before is None or said.body != before.body:
-            self._declared[name] = said
-            self._hear([said])
+        said = self._declared.heard(thing, int(self._clock.now() * 1000))
+        self._hear(() if said is None else (said,))
         status = thing.get("status") or {}
         return {
             "metadata": _identity(thing),

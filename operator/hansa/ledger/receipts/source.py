@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hansa.accounting import amounts
-from hansa.accounting.usage import Usage
+from hansa.accounting.usage import Usage, price_of
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import key_id
@@ -67,7 +66,7 @@ class NodeReceipts:
         skew_s: float,
     ) -> None:
         """``signer``: the hub's key. ``logbook`` None: nothing is logged."""
-        self._cluster = cluster
+        self.cluster = cluster
         self.hub = hub
         self._evidence = evidence
         self.signer = signer
@@ -184,7 +183,7 @@ class NodeReceipts:
         taken = mark.model_dump(by_alias=True, mode="json")
         path = SOVEREIGNNODE.path(name=window.name) + "/status"
         try:
-            await self._cluster.merge(path, {"status": {"receipts": {"taken": taken}}})
+            await self.cluster.merge(path, {"status": {"receipts": {"taken": taken}}})
         except HansaError as error:
             extra = {"node": window.name, "error": str(error)}
             log.warning("receipts not acknowledged", extra=extra)
@@ -258,7 +257,7 @@ def _batches(windows: Iterable[_Window | None]) -> Iterator[list[_Window]]:
 def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) -> Usage:
     """Return a receipt as the books see it."""
     work, price = receipt.work, receipt.work.price
-    hour = "0" if price is None else ((price.gpu_hour or "0") if work.gpus else price.cpu_hour)
+    unit_price, currency = price_of(receipt)
     namespace = granted.job.partition("/")[0]
     return Usage(
         receipt_digest=digest,
@@ -277,9 +276,9 @@ def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) ->
         gpu_ms=receipt.usage.gpu_seconds * 1000,
         cpu_ms=receipt.usage.cpu_milliseconds,
         energy_j=receipt.usage.energy_joules,
-        unit_price=amounts.read(hour),
+        unit_price=unit_price,
         tariff_version="none" if price is None else price.tariff,
-        currency="EUR" if price is None else price.currency,
+        currency=currency,
         data_sets=work.data_sets,
         jurisdiction=work.jurisdiction,
     )

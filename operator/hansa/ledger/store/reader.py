@@ -14,7 +14,7 @@ from sqlalchemy.sql import ColumnElement
 from hansa.accounting.books import Books, Pair
 from hansa.accounting.postings import Account, AccountKind, Event, Posting
 from hansa.accounting.quote import CarbonFactor
-from hansa.accounting.statement import Correction, Declared
+from hansa.accounting.statement import Correction, Declared, Month
 from hansa.accounting.usage import Usage
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
@@ -39,9 +39,21 @@ class Line:
     usage: Usage
     event: Event
     """Charge, Post or Void; or Release or Seize, once what was kept back is decided."""
+    recorded_ms: int = 0
+    """When its receipt came into the books."""
+
+    @property
+    def month(self) -> Month:
+        """The month whose statement has it: that of its end, or of when it came where that is later."""
+        return max(Month.of(self.usage.end_ms), Month.of(self.recorded_ms + 1), key=_first_ms)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it came when the month that it ended in was closed."""
+        return self.month != Month.of(self.usage.end_ms)
 
 
-_IS_SETTLED = exists().where(
+IS_SETTLED = exists().where(
     schema.EXPLANATION.c.receipt_digest == schema.DIFFERENCE.c.receipt_digest
 ) | exists().where(schema.RECEIPT.c.receipt_digest == schema.DIFFERENCE.c.receipt_digest)
 """Of a difference: it was posted after all, or somebody has explained it."""
@@ -86,11 +98,12 @@ class LedgerReader:
             return tuple(_posting(row) for row in connection.execute(query.order_by(*order)))
 
     def usages(self, institution: str, bounds_ms: tuple[int, int]) -> tuple[Usage, ...]:
-        """Return what an institution used or provided and that ended in ``(from, to]``; not what was void by then.
+        """Return what an institution used or provided in a month, without what was void by its end.
 
-        What was given back later is a correction: see ``given_back``.
+        It is what ended in ``(from, to]`` and was recorded before ``to``, and what had ended before and was recorded in
+        ``[from, to)``: it came late. What was given back later is a correction: see ``given_back``.
         """
-        receipt, entry = schema.RECEIPT, schema.ENTRY
+        receipt, entry, charge = schema.RECEIPT, schema.ENTRY, schema.ENTRY.alias()
         is_void = exists().where(
             entry.c.subject == receipt.c.receipt_digest,
             entry.c.event == Event.VOID.value,
@@ -98,8 +111,21 @@ class LedgerReader:
         )
         is_theirs = (receipt.c.institution == institution) | (receipt.c.provider == institution)
         start_ms, end_ms = bounds_ms
-        return self._usages(
-            is_theirs, receipt.c.end_ms > start_ms, receipt.c.end_ms <= end_ms, ~is_void
+        # By the index of entries by when they were recorded: all that had ended before is a whole history.
+        came = select(charge.c.subject).where(
+            charge.c.event == Event.CHARGE.value,
+            charge.c.recorded_ms >= start_ms,
+            charge.c.recorded_ms < end_ms,
+        )
+        in_time = (receipt.c.end_ms > start_ms, receipt.c.end_ms <= end_ms)
+        return (
+            *self._usages(
+                is_theirs,
+                receipt.c.end_ms <= start_ms,
+                receipt.c.receipt_digest.in_(came),
+                ~is_void,
+            ),
+            *self._usages(is_theirs, *in_time, receipt.c.recorded_ms < end_ms, ~is_void),
         )
 
     def lines(self, job: str) -> tuple[Line, ...]:
@@ -118,7 +144,7 @@ class LedgerReader:
         latest: dict[str, Line] = {}
         with reading(self._engine) as connection:
             for row in connection.execute(query).mappings():
-                line = Line(usage_of(row), Event(row["event"]))
+                line = Line(usage_of(row), Event(row["event"]), row["recorded_ms"])
                 known = latest.get(line.usage.receipt_digest, line)
                 latest[line.usage.receipt_digest] = max(known, line, key=_age)
         return tuple(latest.values())
@@ -138,13 +164,14 @@ class LedgerReader:
             return tuple(_correction(row) for row in rows)
 
     def given_back(self, institution: str, bounds_ms: tuple[int, int]) -> tuple[Correction, ...]:
-        """Return what became void in ``[from, to)`` of an institution's receipts that had ended before."""
+        """Return what became void in ``[from, to)`` of an institution's receipts of months before."""
         entry, receipt, (start_ms, end_ms) = schema.ENTRY, schema.RECEIPT, bounds_ms
         query = (
             select(entry)
             .join(receipt, receipt.c.receipt_digest == entry.c.subject)
             .where(entry.c.event == Event.VOID.value, receipt.c.end_ms <= start_ms)
             .where(entry.c.recorded_ms >= start_ms, entry.c.recorded_ms < end_ms)
+            .where(receipt.c.recorded_ms < start_ms)
             .where((receipt.c.institution == institution) | (receipt.c.provider == institution))
             .order_by(entry.c.recorded_ms, entry.c.subject)
         )
@@ -218,7 +245,7 @@ class LedgerReader:
         """Return (receipt, node, institution, fault, field, message) of all that is not posted and not explained."""
         table = schema.DIFFERENCE
         names = ("receipt_digest", "node", "institution", "fault", "field", "message")
-        query = select(*(table.c[name] for name in names)).where(~_IS_SETTLED)
+        query = select(*(table.c[name] for name in names)).where(~IS_SETTLED)
         query = query.order_by(table.c.recorded_ms, table.c.receipt_digest, table.c.fault)
         with reading(self._engine) as connection:
             return [tuple(row) for row in connection.execute(query)]
@@ -226,7 +253,7 @@ class LedgerReader:
     def standing(self) -> Standing:
         """Return what metrics and overviews show."""
         books, difference = self.books(), schema.DIFFERENCE
-        count = select(func.count(distinct(difference.c.receipt_digest))).where(~_IS_SETTLED)
+        count = select(func.count(distinct(difference.c.receipt_digest))).where(~IS_SETTLED)
         with reading(self._engine) as connection:
             receipts = connection.execute(select(func.count()).select_from(schema.RECEIPT))
             return Standing(
@@ -245,6 +272,10 @@ class LedgerReader:
 
 
 _ORDER: Sequence[Event] = (Event.CHARGE, Event.POST, Event.VOID, Event.RELEASE, Event.SEIZE)
+
+
+def _first_ms(month: Month) -> int:
+    return month.bounds_ms[0]
 
 
 def _age(line: Line) -> int:

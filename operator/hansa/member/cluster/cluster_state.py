@@ -12,6 +12,7 @@ from typing import Any
 from hansa.grants.facts import Readiness
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.reconcile.member.inventory.devices import Devices, with_devices
+from hansa.reconcile.member.inventory.lost_machines import LostMachines
 from hansa.reconcile.member.inventory.machine import Machine, MachineRules, read_machine
 from hansa.reconcile.member.inventory.requests import Held
 from hansa.reconcile.member.inventory.stock import Inventory, take_stock
@@ -77,6 +78,7 @@ class ClusterState:
     """Machine → what pods there hold that are no run's, as its exporter told last; None: not asked yet."""
     devices: Mapping[str, tuple[Devices, ...]] = field(default_factory=dict)
     """Machine → cards that DRA drivers offer there."""
+    lost_machines: LostMachines = field(default_factory=LostMachines)
     _lent: Inventory | None = None
     """Inventory with nothing held; None: to be taken again."""
 

@@ -73,12 +73,17 @@ class Metering:
         keys = by_id(policy.trusted_hubs)
         if await context.auditor.hear(node, keys):
             context.dirty.set()
+        if await context.hardware.hear(node, keys):
+            context.dirty.set()
         if await context.cosigner.hear(node, keys.values()):
             context.dirty.set()
         if said is not None:
             trouble = await context.receipts.take(said, keys)
             if trouble:
                 log.warning("watermark not taken", extra={"why": trouble})
+        shown = _receipts(node)
+        for why in await context.handed.take(shown, keys.values()):
+            log.warning("what the ledger hands out is not kept", extra={"why": why})
 
     def ask_pause_s(self) -> float:
         """Return how long to wait before asking again: less while nothing can be begun for want of terms."""
@@ -240,7 +245,11 @@ def _digest(result: str) -> str:
     return "sha256:" + hashlib.sha256(result.encode()).hexdigest()
 
 
-def _taken(node: Manifest) -> object:
+def _receipts(node: Manifest) -> Mapping[str, Any]:
     status = node.get("status")
     receipts = status.get("receipts") if isinstance(status, dict) else None
-    return receipts.get("taken") if isinstance(receipts, dict) else None
+    return receipts if isinstance(receipts, dict) else {}
+
+
+def _taken(node: Manifest) -> object:
+    return _receipts(node).get("taken")

@@ -208,6 +208,7 @@ class RunController:
             served=watched is not None,
             workload=workload,
             begun_s=context.begun.get(name),
+            machine_lost=context.has_lost_machine(name),
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -223,12 +224,11 @@ class RunController:
         return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
 
     def _situation(self, name: str) -> Situation:
-        context = self._context
-        entry = context.run_index.get(name)
-        contact = context.contact
+        context, entry = self._context, self._context.run_index.get(name)
         silent_s = 0.0
         if entry is not None:
-            silent_s = contact.unattended_s(context.contract(entry).granted_s, entry.taken)
+            granted_s = context.contract(entry).granted_s
+            silent_s = context.contact.unattended_s(granted_s, entry.taken)
         if entry is not None and context.grants.synced and context.grant_of(entry) is None:
             context.orphaned.setdefault(name, context.clock.monotonic())
         orphaned = context.orphaned.get(name)

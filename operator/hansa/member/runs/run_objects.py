@@ -177,7 +177,9 @@ class RunObjects:
         events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
         workers = entry.spec.job_spec.ray.worker_pods(entry.spec.workers)
         refused, is_held = (view.refused, view.is_held) if view else ("", False)
-        traces = Traces(pods.items, events.items, workers, ended_s, refused, is_held=is_held)
+        away = self._context.cluster_state.lost_machines.away
+        found = (pods.items, events.items, workers, ended_s, refused)
+        traces = Traces(*found, is_held=is_held, away=away)
         return watched.workload.diagnose(end, traces), watched.workload.autopsy(traces)
 
     async def last_words(self, entry: Entry, pod: DeadPod) -> str:
@@ -202,11 +204,11 @@ class RunObjects:
         if watched is None or source is None:
             return Output(is_read=False)
         tail = self._context.settings.rendering.log_tail_lines + source.own_lines
-        log, is_cut = await self._last_lines(source, tail)
+        log, is_cut = await self.last_lines(source, tail)
         if not is_cut:
             return watched.workload.output(log)
         # A progress bar is a line without end; the result is the work's last line all the same.
-        log, misses_result = await self._last_lines(source, source.own_lines + 1)
+        log, misses_result = await self.last_lines(source, source.own_lines + 1)
         result = None if misses_result else watched.workload.output(log).result
         return Output(result=result, is_cut=True)
 
@@ -224,9 +226,10 @@ class RunObjects:
         pod = f"{collection}/{newest['metadata']['name']}"
         return LogSource(pod, source.container, source.own_lines, source.mark)
 
-    async def _last_lines(self, source: LogSource, lines: int) -> tuple[str, bool]:
+    async def last_lines(self, source: LogSource, lines: int, **more: str) -> tuple[str, bool]:
+        """Return the last lines of a log, and whether they are too long to be read; ``more``: of the question."""
         return await self.read_log(
-            source, lambda most: {"tailLines": str(lines), "limitBytes": str(most)}
+            source, lambda most: {"tailLines": str(lines), "limitBytes": str(most), **more}
         )
 
     async def read_log(

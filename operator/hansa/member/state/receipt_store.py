@@ -125,7 +125,7 @@ class ReceiptStore:
             # A run is durable before a receipt speaks of it.
             await self._flush()
             drawn = list(islice(self._drawn(sights), MOST_AT_ONCE))
-            for page, batch in groupby(drawn, key=lambda one: _page(one[0].sequence)):
+            for page, batch in groupby(drawn, key=lambda one: page_of(one[0].sequence)):
                 await self._write(page, list(batch))
             await self._flush()
 
@@ -138,7 +138,7 @@ class ReceiptStore:
     async def _outbox(self) -> list[dict[str, Any]]:
         first = self._taken + 1
         wanted = range(first, min(self.head.sequence, first + MOST_ENVELOPES - 1) + 1)
-        missing = {_page(sequence) for sequence in wanted if sequence not in self._near}
+        missing = {page_of(sequence) for sequence in wanted if sequence not in self._near}
         for page in missing:
             self._near.update(await self._envelopes(page))
         self._near = {at: self._near[at] for at in wanted if at in self._near}
@@ -179,7 +179,7 @@ class ReceiptStore:
             told = self._near
         else:
             first = max(1, mark.sequence)
-            told = await self._envelopes(_page(first))
+            told = await self._envelopes(page_of(first))
             if first not in told:
                 return f"it goes back to receipt {mark.sequence}, which is not kept any more"
         is_ours = mark.sequence in told and digest(told[mark.sequence]) == mark.digest
@@ -230,7 +230,7 @@ class ReceiptStore:
 
         The row is behind then: with the next on its page that page says up to which receipt it is true.
         """
-        self._kept[_page(receipt.sequence)].add(receipt.sequence)
+        self._kept[page_of(receipt.sequence)].add(receipt.sequence)
         self.head = Head(receipt.sequence, digest_, receipt.issued_s)
         run = self.runs.get(receipt.run) or MeteredRun(work=receipt.work, until=receipt.start)
         if receipt.last:
@@ -328,7 +328,7 @@ class ReceiptStore:
     def _pages_after(self, upto: int) -> list[int]:
         """Return the pages with receipts after ``upto``, oldest first, and that of the newest."""
         kept = sorted(at for page in self._kept.values() for at in page)
-        return list({_page(at): None for at in kept if at > upto or at == kept[-1]})
+        return list({page_of(at): None for at in kept if at > upto or at == kept[-1]})
 
     def _replay(self, lines: Mapping[str, str], upto: int) -> None:
         for sequence, envelope in sorted(envelopes(lines, self._key_id).items()):
@@ -341,7 +341,8 @@ class ReceiptStore:
                 self.head = Head(sequence, opened.digest, opened.receipt.issued_s)
 
 
-def _page(sequence: int) -> int:
+def page_of(sequence: int) -> int:
+    """Return the page of a receipt."""
     return (sequence - 1) // A_PAGE % PAGES
 
 

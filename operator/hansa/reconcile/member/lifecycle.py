@@ -53,6 +53,8 @@ class Run:
     """The object that does the work, as last seen; None: there is none."""
     begun_s: float | None = None
     """Since when it runs or ran, where somebody here has seen its command begin."""
+    machine_lost: bool = False
+    """Whether a pod of it stands on a machine that is lost."""
 
     @property
     def untold_running_s(self) -> float | None:
@@ -142,6 +144,7 @@ def next_action(run: Run, situation: Situation) -> Action | None:
         _ended(run, situation)
         or _stopped(run, situation)
         or _out_of_time(run, situation)
+        or _struck(run, situation)
         or _forward(run, situation)
     )
 
@@ -178,12 +181,25 @@ def _out_of_time(run: Run, situation: Situation) -> Action | None:
     return None
 
 
+def _struck(run: Run, situation: Situation) -> Action | None:
+    """Take a run that has lost a machine: nobody else ends it, or gives it another one.
+
+    What was told to have ended ends, also where the machine is back meanwhile.
+    """
+    was_told = run.reported.finished and run.reported.reason == EndReason.MACHINE_LOST.value
+    if run.workload is None or not (run.machine_lost or was_told):
+        return None
+    return _told(run, run.workload, EndReason.MACHINE_LOST, situation)
+
+
 def _told(run: Run, view: WorkloadView, reason: EndReason, situation: Situation) -> Action | None:
     if run.namespace != "Active":
         return None
     if run.reported.finished:
         return End(named(run.reported.reason) or reason)
-    return ReportFinished(reason, view.ended_s or situation.now_s, view.message or explain(reason))
+    # Of a run that goes on its controller says just that.
+    message = view.message if view.end is not None else ""
+    return ReportFinished(reason, view.ended_s or situation.now_s, message or explain(reason))
 
 
 def _stopped(run: Run, situation: Situation) -> Action | None:

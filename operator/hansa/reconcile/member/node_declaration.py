@@ -102,6 +102,8 @@ class Declaration:
     """Its answers to the ledger's call to auditors."""
     witness: Mapping[str, Any] = field(default_factory=dict)
     """What it cosigned of the transparency log."""
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+    """A device's report that it has recorded."""
 
 
 def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float) -> Manifest:
@@ -124,6 +126,8 @@ def node_status(said: Declaration, old: list[Mapping[str, Any]], *, now_s: float
         status["audits"] = dict(said.audits)
     if said.witness:
         status["witness"] = dict(said.witness)
+    if said.hardware:
+        status["hardware"] = dict(said.hardware)
     if said.kuberay_version:
         status["kuberayVersion"] = said.kuberay_version
     if said.token_end_s is not None:

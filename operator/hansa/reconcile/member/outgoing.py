@@ -13,7 +13,7 @@ from hansa.api.aijob import AIJobSpec
 from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.errors import Terminal
 from hansa.grants.exports.permits import Exportable, Permit
-from hansa.reconcile.member.end_reasons import explain
+from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.workload import Finding, Output
 
 MESSAGE_BYTES = 700
@@ -26,6 +26,10 @@ MOST_WORDS = 500
 """Bytes of what the member's own cluster says of a run."""
 MEMBERS_OWN = frozenset({"Secret", "PersistentVolume", "PersistentVolumeClaim"})
 """Kinds of a run's objects that hold what the member lends: no word about them leaves."""
+SAY_WHY = frozenset({EndReason.SUCCEEDED, EndReason.APP_FAILED, EndReason.RAY_FAILED})
+"""Ends of which the controller says how: by an exit code, or in Ray's words."""
+TELLS_NOTHING = frozenset({EndReason.HEAD_LOST, EndReason.SUBMITTER_LOST, EndReason.MACHINE_LOST})
+"""Ends of which it sees only what they brought about: an exit code that is not the command's."""
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 LEFT_OUT = "[a line too long to be told]"
 
@@ -58,7 +62,7 @@ def outgoing(
     logs = may.shows_tail
     result, withheld = _result(output, job, may.result)
     # The controller puts the end of the log into its message: bound by the same rule.
-    words = within(message, MESSAGE_BYTES) if logs and not found.words else ""
+    words = _led(found.reason, message) if logs and not found.words else ""
     told = Outgoing(
         message=words or f"{explain(found.reason)} {clusters_words(found.words)}".strip(),
         result=result if may.result.verdict == "Allow" else None,
@@ -66,6 +70,14 @@ def outgoing(
         tail=_tail(output) if logs else None,
     )
     return told.staying(withheld) if withheld else told
+
+
+def _led(reason: EndReason, message: str) -> str:
+    """Return a controller's words, behind ours where they do not say why a run ended."""
+    ours = explain(reason)
+    if not message or message == ours or reason in TELLS_NOTHING:
+        return ours
+    return within(message if reason in SAY_WHY else f"{ours} {message}", MESSAGE_BYTES)
 
 
 def _tail(output: Output) -> str | None:

@@ -90,6 +90,8 @@ class Traces:
     ended_s: float = 0.0
     refused: str = ""
     is_held: bool = False
+    away: frozenset[str] = frozenset()
+    """Machines that are not Ready now, or are no more."""
 
 
 Role: TypeAlias = Literal["Head", "Worker", "Submitter"]

@@ -1,8 +1,9 @@
 """What comes next in one audit: ask somebody, wait, or close it.
 
 Auditors are asked one after the other, in the order of the draw, and the next one only when the one before has answered
-or cannot. What keeps an auditor from running the work says nothing about the provider. Where nobody else may have the
-data the provider is asked at last: that it can repeat its result is all that this shows.
+or cannot. What keeps an auditor from running the work says nothing about the provider. Only where the law of the data
+keeps the run from every independent node is the provider asked at last: that it can repeat its result is all that this
+shows. That it fails again would show nothing, and it is not asked.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from dataclasses import dataclass
 
 from hansa.verification.auditors import Independence
 from hansa.verification.comparison import Comparator, Match, Outcome, compare
+from hansa.verification.segments import States, Stretch
 from hansa.verification.verdict import Decision, Rerun, Verdict, decide
 
 MOST_ASKED = 12
-"""Nodes that are asked for one audit, those that could not run it included."""
+"""Nodes that are asked for one audit, those that could not run it included; not those that the law keeps it from."""
+MOST_BARRED = 100
+"""Nodes that the law keeps it from, until no more are asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,13 @@ class Auditor:
 
     node: str
     institution: str
+    owner_group: str = ""
+    """Whoever controls the institution in the end; empty: the institution itself."""
+
+    @property
+    def whose(self) -> frozenset[str]:
+        """Whose voice it is: of those that share a name here one counts."""
+        return frozenset({self.institution, self.owner_group or self.institution})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,14 @@ class Reply:
     outcome: Outcome | None = None
     """None once it is no longer open: it did not run it."""
     why: str = ""
+    is_unlawful: bool = False
+    """The law of the data keeps the run from its node."""
+    stretch: Stretch | None = None
+    """What of it was asked for; None: all of it."""
+    states: States | None = None
+    """What it says of the stretch; None: nothing that can be compared."""
+    has_run: bool = False
+    """Its program ran to its end, or failed by its own doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,8 @@ class Ask:
     """Have a node run it again."""
 
     auditor: Auditor
+    stretch: Stretch | None = None
+    """What of it; None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +104,50 @@ def next_step(audit: Audit) -> Step:
         return Wait()
     others = [reply for reply in audit.replies if reply.auditor != audit.provider]
     reruns = [
-        Rerun(reply.auditor.node, reply.auditor.institution, reply.outcome)
+        Rerun(
+            reply.auditor.node,
+            reply.auditor.institution,
+            reply.outcome,
+            reply.auditor.owner_group,
+        )
         for reply in others
         if reply.outcome is not None
     ]
     decision = decide(audit.claimed, reruns, audit.comparator)
     if decision.verdict is not Verdict.OPEN:
         return Close(decision, Independence.INDEPENDENT)
-    after = _next(audit, others)
+    after = next_auditor(audit, others)
     if after is not None:
         return Ask(after)
     if reruns:
         text = f"{decision.why}, and nobody is left to ask"
         return Close(Decision(Verdict.INCONCLUSIVE, text), Independence.INDEPENDENT)
+    return _without_others(audit, others)
+
+
+def _without_others(audit: Audit, others: Sequence[Reply]) -> Step:
+    """Return what to do where no independent node has run it. That there is none is no law."""
+    barred = {reply.auditor.node for reply in others if reply.is_unlawful}
+    is_home_alone = bool(barred) and barred >= {one.node for one in audit.ranking}
+    if audit.claimed.failed or not is_home_alone:
+        # What the law says is plain; what else there was is what to look into.
+        telling = [one for one in others if not one.is_unlawful] or others
+        last = f", {telling[-1].auditor.node} last: {telling[-1].why}" if telling else ""
+        text = f"none of {len(others)} independent nodes ran it again{last}"
+        return Close(Decision(Verdict.INCONCLUSIVE, text), Independence.NONE)
     return _by_itself(audit)
 
 
-def _next(audit: Audit, others: Sequence[Reply]) -> Auditor | None:
-    """Return the next auditor: of an institution that has not answered yet."""
+def next_auditor(audit: Audit, others: Sequence[Reply]) -> Auditor | None:
+    """Return the next auditor: of an institution and an owner group that have not answered yet."""
     asked = {reply.auditor.node for reply in others}
-    heard = {reply.auditor.institution for reply in others if reply.outcome is not None}
-    if len(others) >= MOST_ASKED:
+    has_spoken = (one for one in others if one.outcome is not None or one.states is not None)
+    heard = {name for reply in has_spoken for name in reply.auditor.whose}
+    barred = sum(reply.is_unlawful for reply in others)
+    if barred >= MOST_BARRED or len(others) - barred >= MOST_ASKED:
         return None
     return next(
-        (one for one in audit.ranking if one.node not in asked and one.institution not in heard),
-        None,
+        (one for one in audit.ranking if one.node not in asked and not one.whose & heard), None
     )
 
 

@@ -3,9 +3,8 @@
 This file is complete in itself (standard library and numpy; torch or cupy where the image has them), because it runs
 inside a job's image, which knows nothing of Hansa: a probe is a small signed job whose program is this text.
 
-As a job (``python3 probe.py SEED N GPUS``) it multiplies on the run's worker and commits in its result to all rows by
-their tags, which the verifier then works out anew for those that it draws. Over a line (without arguments) it reads two
-lines and writes two, all JSON: ``{"seed", "n"}``, ``{"root", "backend"}``, ``{"rows"}``, ``{"rows", "paths"}``.
+``python3 probe.py SEED N GPUS`` multiplies on the run's worker and commits in its result to all rows by their tags, which
+the verifier then works out anew for those that it draws.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,17 +160,6 @@ class Prover:
         )
 
 
-def serve(asked: Iterable[str], say: Callable[[str], None]) -> None:
-    """Answer one probe: the root as soon as it is there, then the rows that are asked for."""
-    lines = iter(asked)
-    begin = json.loads(next(lines))
-    prover = Prover(bytes.fromhex(begin["seed"]), begin["n"])
-    say(json.dumps({"root": prover.root.hex(), "backend": prover.backend}))
-    opened = prover.open(tuple(json.loads(next(lines))["rows"]))
-    rows = [base64.b64encode(row).decode() for row in opened.rows]
-    say(json.dumps({"rows": rows, "paths": [[h.hex() for h in path] for path in opened.paths]}))
-
-
 def commit(seed: bytes, n: int) -> dict[str, str]:
     """Multiply and return what a job commits to: the tags of all rows, in base64, and the backend."""
     product, backend = multiply(matrix(seed, b"A", n), matrix(seed, b"B", n))
@@ -188,13 +175,5 @@ def run(seed: bytes, n: int, gpus: int) -> None:
     Path(os.environ["HANSA_RESULT"]).write_text(json.dumps(said), encoding="ascii")
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        run(bytes.fromhex(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
-    else:
-        serve(sys.stdin, _write)
+    run(bytes.fromhex(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

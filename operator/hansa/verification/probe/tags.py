@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hansa.verification.probe.messages import BACKENDS
 from hansa.verification.probe.prover import exact, rows_per_tag, tag
 from hansa.verification.probe.verifier import Challenge, Judgement, Refusal
 
+BACKENDS = ("cupy", "numpy", "torch")
 LARGEST_SIZE = 8_192
 """Of matrices: checking takes seconds and some hundred MiB there."""
 

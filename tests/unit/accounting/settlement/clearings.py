@@ -33,7 +33,10 @@ PERIOD = Period("2026-11", "EUR", UNTIL_MS, 40, f"sha256:{'a' * 64}")
 
 def rows_of(owed=OWED):
     """Return the postings that make these debts due."""
-    claims = [Claim(digest(pair), *pair, micros, "EUR") for pair, micros in owed.items()]
+    claims = [
+        Claim(digest((debtor, creditor)), debtor, creditor, micros, "EUR")
+        for (debtor, creditor), micros in owed.items()
+    ]
     return [
         row
         for claim in claims

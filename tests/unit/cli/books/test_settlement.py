@@ -2,105 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from hansa.accounting.exports.posting_lines import posting_lines, read_posting_lines
 from hansa.accounting.postings import Event
-from hansa.cli.books.settlement import countersign, payment, propose
+from hansa.cli.books.settlement import countersign, payment
 from hansa.cli.books.settlement.terms import read_terms
 from hansa.cli.main import cli
 from hansa.errors import Terminal
-from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.reader import LedgerReader
-from hansa.ledger.store.writer import LedgerWriter
 from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.note import Note
-from tests.unit.accounting.settlement.clearings import KEYS, NAMES, SIGNERS, UNTIL_MS
-from tests.unit.accounting.usages import usage
+from tests.unit.accounting.settlement.clearings import KEYS, NAMES, UNTIL_MS
+from tests.unit.cli.books.office import OPERATORS, Office, terms_text
 from tests.unit.grants.grant_kit import FOREIGN
-
-IBANS = {
-    "clinic": "EE382200221020145685",
-    "ut": "DE89370400440532013000",
-    "lab": "FI2112345600000785",
-}
-TRADE = (
-    *(("clinic", "lab"), ("clinic", "lab"), ("lab", "ut"), ("lab", "ut"), ("ut", "clinic")),
-    ("abroad", "ut"),
-)
-"""Receipts of 0.40 EUR each."""
-
-
-def terms_text(**changes: object) -> str:
-    members = [
-        {
-            "institution": name,
-            "key": KEYS[name],
-            "account": {"name": name, "iban": IBANS[name], "town": "Tartu", "country": "EE"},
-        }
-        for name in NAMES
-    ]
-    members[0]["creditLimit"] = "0.10"
-    return yaml.safe_dump({"members": members} | changes)
-
-
-class Office:
-    """A treasurer's desk: files, the books, and the clock."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"sqlite:///{folder}/books.db"
-        self.engine = open_engine(self.url)
-        migrate(self.engine)
-        (folder / "terms.yaml").write_text(terms_text())
-        for name, signer in SIGNERS.items():
-            (folder / f"{name}.pem").write_bytes(signer.private_pem())
-
-    def file(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def trade(self, recorded_ms: int, first: int = 0) -> None:
-        writer = LedgerWriter(self.engine)
-        uses = [usage(first + n, institution=a, provider=b) for n, (a, b) in enumerate(TRADE)]
-        writer.record(uses, recorded_ms)
-        writer.happen(Event.POST, [use.receipt_digest for use in uses], recorded_ms)
-
-    def run(self, *arguments: str, terms: bool = True, books: bool = True) -> Result:
-        more = (*(("--terms", self.file("terms.yaml")) if terms else ()),)
-        more += ("--database", self.url) if books else ()
-        return CliRunner().invoke(cli, ["settle", *arguments, *more])
-
-    def propose(self, *more: str) -> Result:
-        return self.run("propose", "--month", "2026-11", "--output", self.file("c.json"), *more)
-
-    def sign(self, *names: str) -> None:
-        for name in names:
-            told = self.run("sign", self.file("c.json"), "--key", self.file(f"{name}.pem"))
-            assert told.exit_code == 0, told.exception
-            assert f"Signed for {name}" in told.output
-
-
-@pytest.fixture
-def clock(monkeypatch) -> SimpleNamespace:
-    time = SimpleNamespace(now_s=UNTIL_MS / 1000 + 3600)
-    for module in (propose, countersign, payment):
-        monkeypatch.setattr(module, "SystemClock", lambda: SimpleNamespace(now=lambda: time.now_s))
-    return time
-
-
-@pytest.fixture
-def office(tmp_path: Path, clock) -> Iterator[Office]:
-    del clock
-    made = Office(tmp_path)
-    made.trade(UNTIL_MS - 1)
-    yield made
-    made.engine.dispose()
 
 
 def test_a_month_is_set_off_signed_by_all_and_paid(office: Office) -> None:
@@ -126,11 +43,15 @@ def test_a_month_is_set_off_signed_by_all_and_paid(office: Office) -> None:
 
 
 def test_the_kitty_is_called_so_wherever_people_read_or_write_it(office: Office) -> None:
-    writer = LedgerWriter(office.engine, holdback_bp=1000)
-    writer.record([usage(90, institution="ut", provider="abroad")], UNTIL_MS - 1)
-    for event in (Event.POST, Event.SEIZE):
-        writer.happen(event, [usage(90).receipt_digest], UNTIL_MS - 1)
+    pair, events = ("ut", "abroad"), (Event.POST, Event.SEIZE)
+    office.trade(UNTIL_MS - 1, 90, [pair], events, holdback_bp=1000)
     told = [office.propose().output]
+    office.hand_out("ut")
+    unknown = office.try_sign("ut")
+    assert "ut to abroad" in str(unknown.exception)
+    assert "follows from no receipt" in str(unknown.exception)
+    node = {"institution": "abroad", "name": "node-abroad", "key": OPERATORS["abroad"].public_key}
+    (office.folder / "terms.yaml").write_text(terms_text(otherNodes=[node]))
     bill = ("bank-file", office.file("c.json"), "--debtor", "ut", "--on", "2026-12-15")
     office.sign(*NAMES)
     refused = office.run(*bill, "--output", office.file("n.xml"), books=False)
@@ -172,8 +93,8 @@ def test_a_member_works_it_out_without_the_ledger(office: Office) -> None:
     assert made.exit_code == 0, made.exception
     away = ("--postings", office.file("p"), "--database", "sqlite:////nowhere/at/all.db")
     for name in NAMES:
-        key = ("--key", office.file(f"{name}.pem"))
-        told = office.run("sign", office.file("c.json"), *key, *away, books=False)
+        office.hand_out(name)
+        told = office.try_sign(name, *away, books=False)
         assert told.exit_code == 0, told.exception
     assert office.run("check", office.file("c.json"), *away, books=False).exit_code == 0
     rows = list(read_posting_lines((office.folder / "p").read_bytes().splitlines()))
@@ -217,8 +138,7 @@ def test_what_departs_is_neither_signed_nor_entered(office: Office, case: str) -
     office.propose()
     office.sign(*NAMES)
     change(office)
-    for step in (("sign", "--key", office.file("clinic.pem")), ("record",)):
-        told = office.run(step[0], office.file("c.json"), *step[1:])
+    for told in (office.try_sign("clinic"), office.run("record", office.file("c.json"))):
         assert says in str(told.exception)
     assert LedgerReader(office.engine).clearing("2026-11", "EUR") is None
 
@@ -228,7 +148,11 @@ def test_who_is_missing_is_named_and_nothing_is_entered(office: Office) -> None:
     office.sign("clinic", "ut")
     assert "lab has not signed" in str(office.run("record", office.file("c.json")).exception)
     (office.folder / "none.pem").write_bytes(FOREIGN.private_pem())
-    told = office.run("sign", office.file("c.json"), "--key", office.file("none.pem"))
+    office.hand_out("lab")
+    (office.folder / "none.receipts.json").write_bytes(
+        (office.folder / "lab.receipts.json").read_bytes()
+    )
+    told = office.try_sign("none")
     assert "the key of no institution" in str(told.exception)
     with pytest.raises(Terminal, match="no clearing of 2026-11"):
         payment.entered(LedgerReader(office.engine), "2026-11", "EUR")
@@ -255,9 +179,9 @@ def test_the_next_period_begins_behind_what_was_settled_last(office: Office, clo
 
 def test_the_state_of_the_log_is_named(office: Office) -> None:
     signed = Note(str(Checkpoint("example.org/log", 40, b"r" * 32)), ())
-    (office.folder / "log").mkdir()
-    (office.folder / "log" / "checkpoint").write_bytes(_encoded(signed))
-    assert office.propose("--log", office.file("log")).exit_code == 0
+    (office.folder / "other").mkdir()
+    (office.folder / "other" / "checkpoint").write_bytes(_encoded(signed))
+    assert office.propose("--log", office.file("other")).exit_code == 0
     found = countersign.clearing_of(
         countersign.read_signed((office.folder / "c.json").read_bytes())
     )

@@ -170,6 +170,9 @@ def test_the_summary_says_what_verification_knows():
     study["status"] = study.get("status", {}) | {"assurance": known}
     lines = explain.summary(study)
     assert "  it is an audit of model, run 2, at riga" in lines
+    study["spec"]["audit"]["segment"] = {"first": 8, "last": 16, "state": "a" * 64}
+    whole = explain.summary(study)
+    assert "  it is an audit of steps 8 to 16 of model, run 2, at riga" in whole
     assert "  run 1 reached L1, audit Passed: riga got the same" in lines
     assert not any("rely" in line for line in lines)
     known["doubtful"] = [2, 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,14 +120,22 @@ def spoilt(bundle: Bundle) -> Bundle:
     return bundle.model_copy(update={"receipts": (swapped, second, *rest)})
 
 
-def without(bundle: Bundle) -> Bundle:
-    first, *rest = bundle.receipts
-    return bundle.model_copy(update={"receipts": (first.model_copy(update={"proof": None}), *rest)})
+def unproved(*places: int) -> Callable[[Bundle], Bundle]:
+    def without(bundle: Bundle) -> Bundle:
+        found = tuple(
+            one.model_copy(update={"proof": None}) if place in places else one
+            for place, one in enumerate(bundle.receipts, 1)
+        )
+        return bundle.model_copy(update={"receipts": found})
+
+    return without
 
 
 REFUSED = {
     "another receipt's proof": (spoilt, OWN, "receipt 1 of tartu: Its proof does not hold"),
-    "no proof": (without, OWN, "receipt 1 of tartu: It has no proof"),
+    "no proof": (unproved(3), OWN, "receipt 3 of tartu: It has no proof"),
+    "none behind it": (unproved(2, 3), OWN, "receipt 2 of tartu: It has no proof"),
+    "no proof at all": (unproved(1, 2, 3), OWN, "receipt 1 of tartu: It has no proof"),
     "another log's key": (lambda bundle: bundle, OTHERS, "did not sign this checkpoint"),
 }
 
@@ -140,6 +149,24 @@ def test_a_place_that_is_not_proved_fails(tmp_path: Path, change, log: NoteSigne
     done = checked(file, "--log-key", str(log.key))
     assert isinstance(done.exception, Terminal)
     assert said in done.output
+
+
+def test_one_proof_is_enough_for_all_before_it_in_its_chain(tmp_path: Path):
+    """So a member needs no more than that of its newest receipt."""
+    file = Kept(tmp_path).bundle()
+    bundle = read_bundle(file.read_bytes())
+    assert isinstance(bundle, Bundle)
+    alone = unproved(1, 2)(bundle)
+    file.write_text(alone.model_dump_json(by_alias=True, exclude_none=True))
+    done = checked(file, "--log-key", str(OWN.key))
+    assert (done.exit_code, "3 are in the transparency log" in done.output) == (0, True)
+    gap = alone.model_copy(update={"receipts": (alone.receipts[0], alone.receipts[2])})
+    file.write_text(gap.model_dump_json(by_alias=True, exclude_none=True))
+    assert "receipt 1 of tartu: It has no proof" in checked(file, "--log-key", str(OWN.key)).output
+
+
+def test_who_names_none_of_its_gpus_is_said(tmp_path: Path):
+    assert "name none of their GPUs" in checked(Kept(tmp_path).bundle()).output
 
 
 def test_without_a_log_there_are_no_proofs(tmp_path: Path):

@@ -16,7 +16,7 @@ from hansa.errors import Terminal
 from hansa.receipts.bundle import read_bundle
 from hansa.receipts.envelope import cosign, seal, wire
 from tests.unit.member.small_cluster import SmallCluster
-from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, UID, history
+from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, UID, history, opened
 
 CHEATED = "its node was found to have cheated, in it or in another run"
 OTHER_UID = UID.replace("0f8c", "ffff")
@@ -78,6 +78,32 @@ def test_at_the_member_all_that_it_keeps(cluster: SmallCluster, tmp_path: Path):
     assert not isinstance(bundle, str)
     assert len(bundle.receipts) == 3
     assert bundle.keys == {HUB.key_id: HUB.public_key}
+
+
+def test_at_the_member_what_the_ledger_has_handed_it(cluster: SmallCluster, tmp_path: Path):
+    pages = "/api/v1/namespaces/hansa-system/configmaps"
+    lines = {f"{at:016d}": json.dumps(one) for at, one in enumerate((FIRST, SECOND, LAST), 1)}
+    cluster.put(
+        f"{pages}/hansa-receipts-0", {"metadata": {"name": "hansa-receipts-0"}, "data": lines}
+    )
+    first, _, last = (opened(one).digest for one in history())
+    proved = {"sequence": 3, "digest": last, "proof": "c2sp.org/tlog-proof@v1"}
+    against = {"digest": first, "fault": "Differs", "field": "gpus", "message": "2, not 1"}
+    told = {"proved": json.dumps(proved), "a.Differs.gpus": json.dumps(against)}
+    cluster.put(
+        f"{pages}/hansa-receipts-told", {"metadata": {"name": "hansa-receipts-told"}, "data": told}
+    )
+    cluster.put(MEMBERPOLICY.path(name="local"), {"metadata": {"name": "local"}, "spec": {}})
+    file = tmp_path / "bundle.json"
+    assert run(UID, "--at-member", "hansa-system", "--bundle", str(file)).exit_code == 0
+    bundle = read_bundle(file.read_bytes())
+    assert not isinstance(bundle, str)
+    assert [one.proof for one in bundle.receipts] == [None, None, proved["proof"]]
+    assert [[d.message for d in one.differences] for one in bundle.receipts] == [
+        ["2, not 1"],
+        [],
+        [],
+    ]
 
 
 @pytest.mark.usefixtures("cluster")

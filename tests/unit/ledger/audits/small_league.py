@@ -52,7 +52,9 @@ class SmallLeague:
         *,
         holdback_bp: int = 1000,
         probing: Probes = Probes(),  # noqa: B008  # it does not change
+        device_roots: str = "",
     ) -> None:
+        self.device_roots = device_roots
         self.probing, self.dice = probing, np.random.default_rng(7)
         self.engine, self.clock, self.hub = engine, Clock(), MergingCluster(NOW_S - 600)
         self.members = {name: Member(name) for name in INSTITUTIONS}
@@ -101,7 +103,12 @@ class SmallLeague:
 
     def opened(self) -> Any:
         """Return the duty as a process that has just started has it."""
-        audits = Settings(epoch_seconds=EPOCH_S, reveal_seconds=50, patience_seconds=500)
+        audits = Settings(
+            epoch_seconds=EPOCH_S,
+            reveal_seconds=50,
+            patience_seconds=500,
+            device_roots=self.device_roots,
+        )
         settings = LedgerSettings(audits=audits, probes=self.probing)
         chance, emit = self.dice.bytes, self.events.append
         return open_audits(
@@ -216,10 +223,11 @@ class SmallLeague:
         thing = self.hub.objects[path]
         if member.takes_part:
             await member.auditor.hear(thing, KEYS)
+            await member.hardware.hear(thing, KEYS)
         status = merged(
             copy.deepcopy(thing["status"]),
             {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.audits},
-        )
+        ) | {"hardware": member.hardware.wire}
         self.hub.put(path, {**thing, "status": status})
 
     def move(self, name: str, **changes: str) -> None:

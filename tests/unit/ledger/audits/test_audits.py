@@ -165,17 +165,33 @@ async def test_a_run_without_a_digest_is_said_to_be_beyond_audits(league: SmallL
 async def test_the_payer_audits_nothing_that_it_pays_for(league: SmallLeague):
     for name in ("riga", "lisbon", "oslo"):
         league.move(name, institution="hospital")
+    await nobody_audits(league)
+
+
+async def nobody_audits(league: SmallLeague) -> None:
+    """Have a run of tartu's drawn: no law keeps its data at home, so it is not its own auditor either."""
     league.submit("study", "tartu")
-    await league.until(lambda: league.told("study").get("audit") == "Passed")
-    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == ["tartu"]
+    await league.until(lambda: league.told("study").get("audit") == "Inconclusive")
+    assert league.audit_jobs() == []
+    assert "none of 0 independent nodes" in league.told("study")["message"]
 
 
 async def test_neither_does_who_owns_the_provider(league: SmallLeague):
     for name in ("riga", "lisbon", "oslo"):
         league.move(name, operator="university")
-    league.submit("study", "tartu")
-    await league.until(lambda: league.told("study").get("audit") == "Passed")
-    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == ["tartu"]
+    await nobody_audits(league)
+
+
+async def test_a_provider_is_not_its_own_auditor_where_others_only_did_not_answer(
+    league: SmallLeague,
+):
+    """Two may not have the data; the third may, and does not run it in time."""
+    league.refusing, league.away = {"riga", "lisbon"}, {"oslo"}
+    await league.ticks(1)
+    league.submit("study", "tartu", maxRuntimeSeconds=100)
+    await league.until(lambda: league.told("study").get("audit") == "Inconclusive", at_most=200)
+    assert "not in 600 s" in league.told("study")["message"]
+    assert [one["spec"]["audit"]["node"] for one in league.audit_jobs()] == []
 
 
 async def test_what_somebody_deletes_is_made_again(league: SmallLeague):

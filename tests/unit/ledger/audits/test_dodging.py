@@ -149,6 +149,22 @@ async def test_a_run_that_fails_everywhere_is_paid(league: SmallLeague):
     assert league.level("tartu") == "L1"
 
 
+async def test_no_friend_alone_confirms_a_failure(league: SmallLeague):
+    """Nor do two, of one owner group: tartu's failure is a lie, and only oslo says so."""
+    for name in ("riga", "lisbon"):
+        league.move(name, operator="holding")
+    for name in ("tartu", "riga", "lisbon"):
+        league.members[name].end = "AppFailed"
+    league.submit("study", "tartu")
+    await league.until(lambda: league.told("study").get("audit") in CLOSED)
+    assert league.told("study")["audit"] == "Inconclusive"
+    assert len(league.audit_jobs()) == 2
+    league.move("lisbon")
+    league.members["lisbon"].end = "Succeeded"
+    league.submit("again", "tartu")
+    await league.until(lambda: league.told("again").get("audit") == "Lost")
+
+
 async def test_what_a_member_lost_by_its_own_word_is_not_paid_and_nobody_runs_it_again(
     league: SmallLeague,
 ):

@@ -35,6 +35,7 @@ RUNNING = Reported(accepted=True, rendered=True, running=True)
 DONE = Reported(accepted=True, rendered=True, running=True, finished=True)
 NEW = WorkloadView(NOW)
 UP = WorkloadView(NOW - 100, started=True, running=True, running_s=NOW - 50)
+SAYS_IT_RUNS = replace(UP, message="Job is currently running.")
 GOOD = WorkloadView(NOW - 100, end=EndReason.SUCCEEDED, ended_s=NOW - 5)
 
 
@@ -159,6 +160,46 @@ TABLE = {
         CALM,
         End(EndReason.DELETED),
     ),
+    "a machine of it lost": (
+        run(workload=SAYS_IT_RUNS, reported=RUNNING, machine_lost=True),
+        CALM,
+        ReportFinished(EndReason.MACHINE_LOST, NOW, explain(EndReason.MACHINE_LOST)),
+    ),
+    "a machine of it lost before it was up": (
+        run(workload=NEW, machine_lost=True),
+        CALM,
+        ReportFinished(EndReason.MACHINE_LOST, NOW, explain(EndReason.MACHINE_LOST)),
+    ),
+    "a machine of it lost, and told": (
+        run(workload=UP, reported=replace(DONE, reason="MachineLost"), machine_lost=True),
+        CALM,
+        End(EndReason.MACHINE_LOST),
+    ),
+    "a machine of it lost, and told, and back meanwhile": (
+        run(workload=UP, reported=replace(DONE, reason="MachineLost")),
+        CALM,
+        End(EndReason.MACHINE_LOST),
+    ),
+    "a machine of it lost, and what was seen in its pods told": (
+        run(workload=UP, reported=replace(DONE, reason="OutOfMemory"), machine_lost=True),
+        CALM,
+        End(EndReason.OUT_OF_MEMORY),
+    ),
+    "a machine of it lost when it had ended": (
+        run(workload=GOOD, reported=RUNNING, machine_lost=True),
+        CALM,
+        ReportFinished(EndReason.SUCCEEDED, NOW - 5, explain(EndReason.SUCCEEDED)),
+    ),
+    "a machine of it lost, and cancelled": (
+        run(workload=UP, reported=RUNNING, machine_lost=True, cancelled=True),
+        CALM,
+        End(EndReason.CANCELLED),
+    ),
+    "a machine lost of what is not made yet": (
+        run(namespace="Absent", machine_lost=True),
+        CALM,
+        Render(),
+    ),
     "too long": (
         run(
             workload=WorkloadView(NOW - 9000, running=True, running_s=NOW - 7261), reported=RUNNING
@@ -168,7 +209,7 @@ TABLE = {
     ),
     "had its time, and its last words are told first": (
         run(
-            workload=WorkloadView(NOW - 9000, started=True, running=True, running_s=NOW - 7201),
+            workload=replace(SAYS_IT_RUNS, created_s=NOW - 9000, running_s=NOW - 7201),
             reported=RUNNING,
         ),
         CALM,

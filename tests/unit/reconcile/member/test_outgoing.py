@@ -101,6 +101,28 @@ def test_the_controllers_words_and_the_log_go_by_the_logs_rule():
     assert (closed.message, closed.tail) == (explain(EndReason.APP_FAILED), None)
 
 
+WORDS = "in KubeRay's words"
+LED: dict[EndReason, str] = {
+    EndReason.SUCCEEDED: WORDS,
+    EndReason.APP_FAILED: WORDS,
+    EndReason.RAY_FAILED: WORDS,
+    EndReason.OUT_OF_MEMORY: f"{explain(EndReason.OUT_OF_MEMORY)} {WORDS}",
+    EndReason.HEAD_LOST: explain(EndReason.HEAD_LOST),
+    EndReason.MACHINE_LOST: explain(EndReason.MACHINE_LOST),
+}
+
+
+@pytest.mark.parametrize("reason", LED)
+def test_a_controllers_words_are_led_by_ours_where_they_do_not_say_why(reason):
+    for said, told in (
+        (WORDS, LED[reason]),
+        (explain(reason), explain(reason)),
+        ("", explain(reason)),
+    ):
+        message = outgoing(Finding(reason), said, Output(), spec(), may(logs="Allow")).message
+        assert message == told
+
+
 def test_a_message_fits_its_field_together_with_the_longest_reason():
     longest = f"spec.datasets[{'d' * 63}].exports.result: Deny"
     law = Exportable(Permit("Deny", longest), Permit("Allow", ""))

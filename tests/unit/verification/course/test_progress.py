@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hansa.verification.auditors import Independence
 from hansa.verification.comparison import HardwareClass, Outcome
 from hansa.verification.course.progress import (
     MOST_ASKED,
+    MOST_BARRED,
     Ask,
     Audit,
     Auditor,
@@ -31,6 +34,10 @@ def could_not(auditor: Auditor) -> Reply:
     return Reply(auditor, why="no room")
 
 
+def may_not(auditor: Auditor) -> Reply:
+    return Reply(auditor, why="ResidencyDenied: no", is_unlawful=True)
+
+
 def step(*replies: Reply, ranking: tuple[Auditor, ...] = (RIGA, LISBON, OSLO)):
     return next_step(Audit(TARTU, Outcome(HERE, "a"), ranking, replies))
 
@@ -41,9 +48,9 @@ NEXT = {
     "one could not": ((could_not(RIGA),), Ask(LISBON)),
     "one differs": ((gave(RIGA, "b"),), Ask(LISBON)),
     "one differs, one does not": ((gave(RIGA, "b"), gave(LISBON, "a")), Ask(OSLO)),
-    "all could not": ((could_not(RIGA), could_not(LISBON), could_not(OSLO)), Ask(TARTU)),
-    "all could not, itself is at it": (
-        (could_not(RIGA), could_not(LISBON), could_not(OSLO), Reply(TARTU, is_open=True)),
+    "none may": ((may_not(RIGA), may_not(LISBON), may_not(OSLO)), Ask(TARTU)),
+    "none may, itself is at it": (
+        (may_not(RIGA), may_not(LISBON), may_not(OSLO), Reply(TARTU, is_open=True)),
         Wait(),
     ),
 }
@@ -55,7 +62,7 @@ def test_who_is_asked_next(case):
     assert step(*replies) == expected
 
 
-ALONE = tuple(map(could_not, (RIGA, LISBON, OSLO)))
+ALONE = tuple(map(may_not, (RIGA, LISBON, OSLO)))
 CLOSED = {
     "one got the same": ((gave(RIGA, "a"),), Verdict.PASSED, Independence.INDEPENDENT),
     "two agree against it": (
@@ -96,6 +103,34 @@ def test_how_it_ends(case):
     assert closed.decision.why
 
 
+LAWFUL_ELSEWHERE = {
+    "all others could not": (tuple(map(could_not, (RIGA, LISBON, OSLO))), (RIGA, LISBON, OSLO)),
+    "one other could not": ((may_not(RIGA), could_not(LISBON)), (RIGA, LISBON)),
+    "there is no other": ((), ()),
+}
+
+
+@pytest.mark.parametrize("case", LAWFUL_ELSEWHERE.values(), ids=LAWFUL_ELSEWHERE)
+def test_the_provider_is_not_its_own_auditor_where_no_law_keeps_the_data_at_home(case):
+    replies, ranking = case
+    closed = step(*replies, ranking=ranking)
+    assert isinstance(closed, Close)
+    assert closed.decision.verdict is Verdict.INCONCLUSIVE
+    assert closed.independence is Independence.NONE
+
+
+def test_a_failure_is_not_confirmed_by_the_one_who_claims_it():
+    audit = Audit(TARTU, Outcome(HERE, "", failed=True), (RIGA, LISBON, OSLO), ALONE)
+    closed = next_step(audit)
+    assert isinstance(closed, Close)
+    assert closed.decision.verdict is Verdict.INCONCLUSIVE
+
+
+def test_two_institutions_of_one_owner_group_are_not_two_auditors():
+    riga, lisbon = (replace(one, owner_group="holding") for one in (RIGA, LISBON))
+    assert step(gave(riga, "b"), ranking=(riga, lisbon, OSLO)) == Ask(OSLO)
+
+
 def test_two_nodes_of_one_institution_are_not_two_auditors():
     twin = Auditor("riga-2", RIGA.institution)
     assert step(gave(RIGA, "b"), ranking=(RIGA, twin, LISBON)) == Ask(LISBON)
@@ -105,4 +140,14 @@ def test_two_nodes_of_one_institution_are_not_two_auditors():
 def test_only_so_many_are_asked():
     many = tuple(Auditor(f"n{number}", f"i{number}") for number in range(MOST_ASKED + 5))
     replies = tuple(could_not(one) for one in many[:MOST_ASKED])
-    assert step(*replies, ranking=many) == Ask(TARTU)
+    assert isinstance(step(*replies, ranking=many), Close)
+    assert isinstance(step(*replies[1:], ranking=many), Ask)
+
+
+def test_in_a_large_league_the_few_that_may_have_the_data_are_found():
+    many = tuple(Auditor(f"n{number}", f"i{number}") for number in range(2 * MOST_BARRED))
+    replies = tuple(may_not(one) for one in many[: MOST_BARRED - 1])
+    assert step(*replies, ranking=many) == Ask(many[MOST_BARRED - 1])
+    # Nobody knows whether the law leaves others, so it is no case for the provider itself either.
+    all_asked = (*replies, may_not(many[MOST_BARRED - 1]))
+    assert isinstance(step(*all_asked, ranking=many), Close)

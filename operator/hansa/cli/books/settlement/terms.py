@@ -44,6 +44,19 @@ class Account(Model):
     bic: Line = Field(default="", description="Bank.")
 
 
+class OperatedNode(Model):
+    """A node, whose receipts its operator is paid by."""
+
+    name: Name = Field(description="Its name in the league.")
+    key: PublicKey = Field(description="Public half of its release key, base64.")
+
+
+class OthersNode(OperatedNode):
+    """A node of an institution that does not settle with the others."""
+
+    institution: Name = Field(description="Who operates it.")
+
+
 class Signatory(Model):
     """One institution that settles with the others."""
 
@@ -53,6 +66,9 @@ class Signatory(Model):
         Field(default="0", description="How much it may owe on into the next period.")
     )
     account: Account | None = Field(default=None, description="For what is paid; not given: none.")
+    nodes: tuple[OperatedNode, ...] = Field(
+        default=(), max_length=1024, description="Nodes that it operates, also those of before."
+    )
 
 
 class SettlementTerms(Model):
@@ -65,6 +81,17 @@ class SettlementTerms(Model):
         min_length=2, max_length=1024, description="Who settles with whom."
     )
     kitty: Account | None = Field(default=None, description="The league's, for what was seized.")
+    other_nodes: tuple[OthersNode, ...] = Field(
+        default=(),
+        max_length=1024,
+        description="Nodes of others, of which something was seized: that is owed to the kitty.",
+    )
+    hub: PublicKey | None = Field(
+        default=None, description="Public key of the hub, which countersigns receipts, base64."
+    )
+    log_policy: Annotated[str, StringConstraints(max_length=65_536)] = Field(
+        default="", description="C2SP tlog-policy: the log that receipts are in, and its witnesses."
+    )
 
     @property
     def keys(self) -> dict[str, str]:
@@ -88,6 +115,26 @@ class SettlementTerms(Model):
         known = {one.institution: one.account for one in self.members} | {KITTY: self.kitty}
         return {name: Party(**dict(row)) for name, row in known.items() if row is not None}
 
+    @property
+    def operators(self) -> dict[str, str]:
+        """Node's key id → institution."""
+        own = [(node.key, one.institution) for one in self.members for node in one.nodes]
+        others = [(node.key, node.institution) for node in self.other_nodes]
+        return {key_id(base64.b64decode(key)): name for key, name in (*own, *others)}
+
+    @property
+    def receipt_keys(self) -> dict[str, str]:
+        """Key id → public key, base64, of the nodes and the hub; raises ``Terminal`` where there is no hub's."""
+        if self.hub is None or not self.log_policy:
+            text = (
+                "the terms name no hub and no logPolicy: write the hub's public key and the log's policy into them,"
+                " or nobody can tell a receipt from a forgery"
+            )
+            raise Terminal(text, reason="NoTerms")
+        nodes = [node.key for one in self.members for node in one.nodes]
+        nodes += [node.key for node in self.other_nodes]
+        return {key_id(base64.b64decode(key)): key for key in (self.hub, *nodes)}
+
     def departures(self, clearing: Clearing) -> Iterator[str]:
         """Yield in what a clearing was made by other terms, a sentence each."""
         if clearing.period.currency != self.currency:
@@ -110,6 +157,9 @@ def read_terms(text: str) -> SettlementTerms:
     for what, named in (("institution", found.keys), ("key", set(found.keys.values()))):
         if len(named) != len(found.members):
             raise Terminal(f"the terms are not valid: members: one {what} stands there twice")
+    nodes = sum(len(one.nodes) for one in found.members) + len(found.other_nodes)
+    if len(found.operators) != nodes:
+        raise Terminal("the terms are not valid: nodes: one key stands there twice")
     return found
 
 

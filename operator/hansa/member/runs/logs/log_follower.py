@@ -16,7 +16,7 @@ from hansa.grants.exports.permits import Subject, exportable
 from hansa.member.context import AgentContext
 from hansa.member.runs.logs.kept_logs import KeptLogs
 from hansa.member.runs.logs.log_request import request_of
-from hansa.member.runs.run_objects import RunObjects
+from hansa.member.runs.run_objects import LogSource, RunObjects
 from hansa.member.state.run_index import Entry
 from hansa.model.log_request import LogRequest
 from hansa.ports import Manifest
@@ -153,6 +153,17 @@ class LogFollower:
                 after = before.take(text, source.mark, is_cut=is_cut, is_over=is_over)
                 await asyncio.sleep(0)
             state.scan = after.without(after.end if is_over else start, behind)
-            if not is_cut:
+            if is_cut:
+                continue
+            back = await self._looking_back(source, before) if after is before else None
+            if back is None:
                 return True
+            state.scan = back
         return not is_over
+
+    async def _looking_back(self, source: LogSource, scan: LogScan) -> LogScan | None:
+        """Return how to go on where nothing new came because the machine's clock was set back; None: it was not."""
+        if not scan.second:
+            return None
+        tail, _ = await self._objects.last_lines(source, 1, timestamps="true")
+        return scan.looking_back(tail)

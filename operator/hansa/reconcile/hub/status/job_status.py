@@ -24,6 +24,8 @@ from hansa.reconcile.hub.status.verdict_rows import rows_of
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_PREEMPTIONS = 16
+MOST_LETTERS = 1024
+"""Of a condition's message."""
 NODE_REMOVED = "NodeRemoved"
 UNANSWERED, STARTING = "WaitingForNode", "Starting"
 """Why a job is not running yet: before and after its node accepted it."""
@@ -280,7 +282,11 @@ def _preempted(status: Mapping[str, Any], epoch: int) -> list[StatedCondition]:
 def _running(grant: GrantView) -> StatedCondition:
     condition = grant.condition("Running")
     if condition is not None:
-        return StatedCondition("Running", condition.status, condition.reason, condition.message)
+        said = condition.message
+        if grant.broken is not None:
+            awaited = f" Another run may begin once node {grant.node} has released this one."
+            said = f"{said[: MOST_LETTERS - len(awaited)]}{awaited}"
+        return StatedCondition("Running", condition.status, condition.reason, said)
     if grant.accepted:
         return StatedCondition("Running", "False", STARTING, f"Node {grant.node} accepted it.")
     return StatedCondition(

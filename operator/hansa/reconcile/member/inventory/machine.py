@@ -14,6 +14,7 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.inventory import requests, taints
 from hansa.reconcile.member.inventory.accelerators import BUILT_IN, Accelerator
 from hansa.reconcile.member.inventory.cards import MOST_CARDS, Cards, count, read_cards
+from hansa.reconcile.member.inventory.lost_machines import is_ready
 from hansa.reconcile.member.inventory.taints import Toleration
 
 NVIDIA_CARD, NVIDIA_COUNT_LABEL = "nvidia.com/gpu", "nvidia.com/gpu.count"
@@ -97,7 +98,7 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
     allocatable = status.get("allocatable") or {}
     conditions = {c.get("type"): c.get("status") for c in status.get("conditions") or ()}
     found = read_cards(node, rules.accelerators)
-    state = "" if conditions.get("Ready") == "True" else "not Ready"
+    state = "" if is_ready(node) else "not Ready"
     state = state or ("cordoned" if spec.get("unschedulable") else "")
     state = state or _passed_over(labels, rules.node_selector)
     keys = taints.untolerated(spec.get("taints") or (), rules.tolerations)

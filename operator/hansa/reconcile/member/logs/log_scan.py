@@ -2,6 +2,9 @@
 
 Kubernetes reads a log from a second on, not from a byte: what was taken of that second already is told by the lines'
 own times, which the kubelet writes before them. So an agent that goes on, or begins anew, takes each line once.
+
+A machine whose clock is set back states earlier times from then on, and answers with nothing new. Where the log's very
+last line is earlier than the last that was taken, lines are asked for from before that time.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ KEPT_BEHIND_BYTES = 65_536
 """What two readers at different places may lie apart without the log being read from its beginning again."""
 LEFT_OUT = "[lines are left out: more in one second than can be read]\n"
 ROTATED = "[lines may be missing here: the machine has begun a new file]\n"
+SET_BACK_S = 60
+"""So long before the log's last line the first one may lie that a clock set back has stamped: longer than between looks."""
 _NANO_DIGITS = 9
 _LONGEST = 4
 """Bytes of the longest character."""
@@ -36,6 +41,8 @@ class LogScan:
     start: int = 0
     """Place of the first byte that is kept."""
     kept: bytes = b""
+    earlier_s: int = 0
+    """From how long before ``second`` on lines are asked for: the machine's clock was set back."""
 
     @property
     def end(self) -> int:
@@ -44,7 +51,8 @@ class LogScan:
 
     def query(self, most_bytes: int) -> Mapping[str, str]:
         """Return how to ask the API server for what follows."""
-        since = {"sinceTime": rfc3339(self.second)} if self.second else {}
+        since_s = max(0, self.second - self.earlier_s)
+        since = {"sinceTime": rfc3339(since_s)} if since_s else {}
         return since | {"timestamps": "true", "limitBytes": str(most_bytes)}
 
     def take(self, chunk: str, mark: str, *, is_cut: bool, is_over: bool = False) -> LogScan:
@@ -59,8 +67,10 @@ class LogScan:
         whole = chunk if is_over and not is_cut else chunk[: chunk.rfind("\n") + 1]
         rows = list(_lines(whole, self._at))
         begin = self._behind_taken(rows)
-        # Where the last line that was taken is not there any more, later times are new.
-        fresh = [row for row in rows if row[0] > self._at] if begin is None else rows[begin:]
+        # Where the last line that was taken is not there any more, later times are new: all, of a clock set back.
+        is_new = self.earlier_s > 0 and not is_cut
+        later = [row for row in rows if is_new or row[0] > self._at]
+        fresh = later if begin is None else rows[begin:]
         if not fresh:
             return self._beyond(chunk[len(whole) :]) if is_cut else self
         # A progress bar may stand before the mark; what it stands in is one line to everybody else.
@@ -78,6 +88,17 @@ class LogScan:
             start=self.start,
             kept=self.kept + "".join(added).encode(errors="replace"),
         )
+
+    def looking_back(self, tail: str) -> LogScan | None:
+        """Return the scan that asks for lines of a clock set back; None: it was not, or they are asked for already.
+
+        ``tail``: the log's last line, with its time.
+        """
+        stamp, found, _ = tail.partition(" ")
+        key = _key(stamp) if found else None
+        if key is None or self.earlier_s or key[0] >= self.second:
+            return None
+        return replace(self, earlier_s=self.second - key[0] + SET_BACK_S)
 
     @property
     def _at(self) -> _Key:

@@ -17,7 +17,9 @@ from hansa.reconcile.member.ray.diagnosis import (
     ROLE,
     began_anew,
     disruption,
+    is_away,
     is_recent_event,
+    was_cut_short,
 )
 from hansa.reconcile.member.workload import Traces
 
@@ -44,7 +46,9 @@ def _disturbed(traces: Traces) -> Iterator[str]:
     for pod in traces.pods:
         status = pod.get("status") or {}
         said = {str(status.get("reason") or ""), disruption(status)}
-        if said & (MACHINE_GONE | DISPLACED.keys()) or any(map(NOT_TAKEN.fullmatch, said)):
+        is_struck = said & (MACHINE_GONE | DISPLACED.keys()) or is_away(pod, traces)
+        is_struck = is_struck or was_cut_short(pod, traces.ended_s)
+        if is_struck or any(map(NOT_TAKEN.fullmatch, said)):
             yield _name(pod)
     for event in traces.events:
         reason, message = str(event.get("reason") or ""), str(event.get("message") or "")

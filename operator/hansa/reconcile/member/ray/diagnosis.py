@@ -13,6 +13,7 @@ from typing import Any
 
 from hansa.model.times import from_rfc3339
 from hansa.reconcile.member.end_reasons import EndReason
+from hansa.reconcile.member.inventory.lost_machines import machines_of
 from hansa.reconcile.member.workload import Finding, Traces
 
 ROLE = "ray.io/node-type"
@@ -31,6 +32,9 @@ BEGINNING = frozenset({"", "PodInitializing", "ContainerCreating"})
 """What a container waits for that has nothing against it."""
 MACHINE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown"})
 """Reasons of a pod, or of its condition DisruptionTarget: the machine is gone, cut off or shut down."""
+CUT_SHORT = frozenset({"Unknown", "ContainerStatusUnknown"})
+"""Reasons of a container whose end its runtime did not see, or its kubelet: the machine began anew. No program brings
+them about: an exit code of its own, 255 too, is ``Error``."""
 MACHINE_EVENTS = frozenset({"NodeNotReady", "TaintManagerEviction"})
 NOT_TAKEN = re.compile(
     r"OutOf\w.*|UnexpectedAdmissionError|TopologyAffinityError|NodeAffinity|NodePorts"
@@ -70,7 +74,15 @@ def diagnose(end: EndReason, traces: Traces) -> Finding:
     if end is EndReason.NEVER_STARTED:
         return _obstacle(traces)
     pods = [pod for pod in traces.pods if _role(pod)]
-    found = [*_of_pods(pods, traces.ended_s), *_of_events(traces.events, traces.ended_s)]
+    found = [
+        *(
+            Finding(EndReason.MACHINE_LOST, held(pod))
+            for pod in traces.pods
+            if is_away(pod, traces)
+        ),
+        *_of_pods(pods, traces.ended_s),
+        *_of_events(traces.events, traces.ended_s),
+    ]
     if found:
         return min(found, key=lambda finding: _WEIGHT[finding.reason])
     if end in UNSETTLED and any(began_anew(pod) for pod in pods if _role(pod) == "head"):
@@ -92,11 +104,24 @@ def _of_pods(pods: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Find
         status, role = pod.get("status") or {}, _role(pod)
         said = {str(status.get("reason") or ""), disruption(status)}
         if said & MACHINE_GONE:
-            yield Finding(EndReason.MACHINE_LOST, f"It held a {role} pod.")
+            yield Finding(EndReason.MACHINE_LOST, held(pod))
         elif said & DISPLACED.keys():
             yield _displaced(said, str(status.get("message") or ""), f"a {role} pod")
+        if was_cut_short(pod, ended_s):
+            yield Finding(EndReason.MACHINE_LOST, f"It held a {role} pod and was started anew.")
         if any(_out_of_memory(one, ended_s) for one in containers_of(status)):
             yield Finding(EndReason.OUT_OF_MEMORY, f"It was a {role} pod (OOMKilled).")
+
+
+def is_away(pod: Mapping[str, Any], traces: Traces) -> bool:
+    """Tell whether a pod stands on a machine that is not Ready, or is no more."""
+    return bool(machines_of([pod]) & traces.away)
+
+
+def held(pod: Mapping[str, Any]) -> str:
+    """Return what a machine had of the run."""
+    role = _role(pod)
+    return f"It held a {role} pod." if role else "It held the pod that follows the job."
 
 
 def _of_events(events: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Finding]:
@@ -209,6 +234,23 @@ def _ends(container: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         ended = (container.get(state) or {}).get("terminated")
         if ended:
             yield ended
+
+
+def was_cut_short(pod: Mapping[str, Any], ended_s: float) -> bool:
+    """Tell whether a machine began anew under a pod, so shortly before a run's end that it may have brought it about."""
+    found = [
+        _finished_s(one, end)
+        for one in containers_of(pod.get("status") or {})
+        for end in _ends(one)
+        if end.get("reason") in CUT_SHORT
+    ]
+    return any(_is_recent(at_s, ended_s) for at_s in found)
+
+
+def _finished_s(container: Mapping[str, Any], end: Mapping[str, Any]) -> float | None:
+    """Return when a container ended; where nobody saw that (1970), when the next one began."""
+    running = (container.get("state") or {}).get("running") or {}
+    return from_rfc3339(end.get("finishedAt")) or from_rfc3339(running.get("startedAt"))
 
 
 def _out_of_memory(container: Mapping[str, Any], ended_s: float) -> bool:

@@ -7,6 +7,7 @@ data: names of images, environment values, JSON in a ConfigMap.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 from hansa.api.job.ray_shape import Resources, WorkerGroup, Workers
@@ -216,6 +217,9 @@ def gpu_resource(request: RunRequest) -> str:
 
 def _platform_env(request: RunRequest) -> dict[str, str]:
     lent = {checkpoints.VARIABLE: checkpoints.FOLDER} if request.lending.is_lent else {}
+    audit = request.job.audit
+    if audit and audit.segment:
+        lent["HANSA_SEGMENT"] = json.dumps(audit.segment.model_dump(mode="json", by_alias=True))
     return lent | {
         "HANSA_JOB": request.name,
         "HANSA_JOB_UID": request.grant.job.uid,

@@ -10,8 +10,10 @@ import pytest
 
 from hansa.api.job.log_window import WINDOW_BYTES
 from hansa.member.runs.logs.log_follower import _Followed
+from hansa.model.times import rfc3339
 from hansa.reconcile.member.logs.log_scan import LogScan
 from hansa.reconcile.member.outgoing import LOG_TAIL_BYTES
+from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.ended_runs import CANARY, ENDED, OPEN_LOGS, RAYJOB
 from tests.unit.member.runs.logs.followed_logs import EPOCH, LOG, Following
 from tests.unit.member.runs.plain_job import GRANT, working
@@ -39,6 +41,27 @@ async def test_it_is_sent_as_it_grows_and_goes_on_where_the_reader_is(agent):
 
     agent.asked(2)
     assert await agent.look() == {"start": 2, "text": "e\ntwo\nthree\n"}
+
+
+async def test_a_machine_whose_clock_is_set_back_is_read_on(agent, monkeypatch):
+    """A kubelet shows what is later than asked for, and now nothing is."""
+    lines: list[tuple[float, str]] = []
+
+    async def text(_, query):
+        since = query.get("sinceTime", "")
+        told = [f"{rfc3339(at_s)} {line}\n" for at_s, line in lines if rfc3339(at_s) >= since]
+        return "".join(told[-int(query.get("tailLines", 99)) :])
+
+    monkeypatch.setattr(agent.own, "text", text)
+    agent.asked()
+    lines += [(NOW_S, "one"), (NOW_S + 5, "two")]
+    assert await agent.look() == {"start": 0, "text": "one\ntwo\n"}
+
+    lines += [(NOW_S - 1800, "three"), (NOW_S - 1799, "four")]
+    assert await agent.look() == {"start": 0, "text": "one\ntwo\nthree\nfour\n"}
+    lines += [(NOW_S - 1700, "five")]
+    assert await agent.look() == {"start": 0, "text": "one\ntwo\nthree\nfour\nfive\n"}
+    assert await agent.look() == {"start": 0, "text": "one\ntwo\nthree\nfour\nfive\n"}
 
 
 async def test_no_piece_is_larger_than_one_write_may_carry(agent):

@@ -27,6 +27,7 @@ from tests.unit.reconcile.hub.status.job_status_kit import (
 UP = ("Running", "True", "Running", "A worker runs.")
 WAITING = ("Running", "False", "WaitingForNode", "Node tartu has not answered yet.")
 COMING = ("Reconciling", "True", "Placed", "Waiting for node tartu.")
+AWAITED = " Another run may begin once node tartu has released this one."
 # The job's status, the grant's, whether a stop was asked for; then what is said.
 REPORTS = {
     "no answer": ({}, {}, "None", [VALID, GRANTED, WAITING, COMING]),
@@ -70,6 +71,28 @@ REPORTS = {
         {"conditions": [YES, condition("Running", "False", "Stopped", "gone")]},
         "None",
         [VALID, GRANTED, ("Running", "False", "Stopped", "gone"), COMING],
+    ),
+    "ended, to be tried again, and not released": (
+        {},
+        {"conditions": [YES, condition("Running", "False", "MachineLost", "It was lost.")]},
+        "None",
+        [
+            VALID,
+            GRANTED,
+            ("Running", "False", "MachineLost", f"It was lost.{AWAITED}"),
+            COMING,
+        ],
+    ),
+    "ended with as many words as there may be": (
+        {},
+        {"conditions": [YES, condition("Running", "False", "MachineLost", "x" * 1024)]},
+        "None",
+        [
+            VALID,
+            GRANTED,
+            ("Running", "False", "MachineLost", f"{'x' * (1024 - len(AWAITED))}{AWAITED}"),
+            COMING,
+        ],
     ),
 }
 

@@ -62,6 +62,51 @@ def test_lines_that_two_streams_wrote_out_of_order_are_all_read_once(lines, data
     assert scan.kept.decode() == "".join(f"{text}\n" for _, text in lines)
 
 
+def look(scan: LogScan, lines: list[Line]) -> LogScan:
+    """Read on as an agent does: where nothing new comes, by the last line's time."""
+    after = read(scan, lines)
+    tail = "".join(f"{stamp(at)} {text}\n" for at, text in lines[-1:])
+    back = scan.looking_back(tail) if after is scan and scan.second else None
+    return after if back is None else read(back, lines)
+
+
+@given(st.lists(st.integers(-55, 20), min_size=1, max_size=12))
+def test_a_clock_that_is_set_back_hides_no_line(steps):
+    """By up to a minute from one look to the next, and as often as it likes."""
+    at, lines, scan = 3600 * 10**9, list[Line](), LogScan()
+    for number, step in enumerate(steps):
+        at += step * 10**9 + 1
+        lines.append((at, f"line {number}"))
+        scan = look(scan, lines)
+
+    assert scan.kept.decode() == "".join(f"{text}\n" for _, text in lines)
+
+
+def test_a_clock_set_back_by_an_hour_is_read_on_from_there():
+    hour = 3600 * 10**9
+    lines = [(hour, "one"), (hour + 1, "two")]
+    scan = look(LogScan(), lines)
+    lines += [(5 * 10**9, "three"), (9 * 10**9, "four")]
+    scan = look(scan, lines)
+    assert scan.kept == b"one\ntwo\nthree\nfour\n"
+    assert look(scan, lines).kept == scan.kept
+    scan = look(scan, [*lines, (10 * 10**9, "five"), (hour, "six")])
+    assert scan.kept == b"one\ntwo\nthree\nfour\nfive\nsix\n"
+
+
+def test_a_clock_set_back_and_a_new_file_are_named():
+    hour = 3600 * 10**9
+    scan = look(LogScan(), [(hour, "one")])
+    assert look(scan, [(5, "two"), (6, "three")]).kept.decode() == f"one\n{ROTATED}two\nthree\n"
+
+
+def test_lines_of_two_streams_out_of_order_are_no_clock_set_back():
+    lines = [(10**9, "one"), (10**9 - 5, "two")]
+    scan = look(LogScan(), lines)
+    assert scan.kept == b"one\ntwo\n"
+    assert look(scan, lines).kept == scan.kept
+
+
 @given(st.lists(st.text("aõ", max_size=9), max_size=20), st.integers(100, 200))
 def test_a_log_that_is_larger_than_an_answer_is_read_on(texts, most_bytes):
     lines = [(number * 10**9, text) for number, text in enumerate(texts)]

@@ -47,6 +47,13 @@ def killed(where="state", at_s=NOW - 5, reason="OOMKilled"):
     return [{"name": "ray-worker", "restartCount": 1, where: {"terminated": ended}}]
 
 
+def unseen_end(began_s):
+    """A container that a machine began anew under: its runtime says 1970, and when the next one began."""
+    ended = {"exitCode": 255, "reason": "Unknown", "finishedAt": rfc3339(0)}
+    state = {"running": {"startedAt": rfc3339(began_s)}}
+    return [{"name": "ray-worker", "state": state, "lastState": {"terminated": ended}}]
+
+
 def event(reason, message="", at_s=NOW - 20):
     about = {"kind": "Pod", "name": "aij-1-worker-x"}
     return {

@@ -116,6 +116,43 @@ CASES: dict[str, tuple[EndReason, list[Any], list[Any], set[str]]] = {
 }
 
 
+AWAY: dict[str, tuple[list[Any], set[str], str, set[str]]] = {
+    "a worker's machine, whatever the driver said of it": (
+        [pod(HEAD, "m1", phase="Running"), pod(WORKER, "m2", phase="Running")],
+        {"m2", "m9"},
+        "MachineLost: It held a worker pod.",
+        {"m2"},
+    ),
+    "the head's": (
+        [pod(HEAD, "m1", phase="Running"), pod(WORKER, "m2", phase="Running")],
+        {"m1"},
+        "MachineLost: It held a head pod.",
+        {"m1"},
+    ),
+    "that of the pod that follows the job": (
+        [pod(HEAD, "m1"), bare_pod("", phase="Running") | {"spec": {"nodeName": "m2"}}],
+        {"m2"},
+        "MachineLost: It held the pod that follows the job.",
+        {"m2"},
+    ),
+    "one that the run had no pod on": ([pod(WORKER, "m2")], {"m1"}, "AppFailed: ", set()),
+    "one whose pod had ended": (
+        [bare_pod("", phase="Succeeded") | {"spec": {"nodeName": "m2"}}],
+        {"m2"},
+        "AppFailed: ",
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AWAY)
+def test_a_machine_that_is_away_goes_before_what_the_command_said(case):
+    pods, away, said, machines = AWAY[case]
+    traces = Traces(pods, (), ended_s=NOW, away=frozenset(away))
+    found = RayJob().diagnose(EndReason.APP_FAILED, traces)
+    assert (f"{found.reason}: {found.words}", found.machines) == (said, machines)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_machines_that_the_next_run_keeps_off(case):
     end, pods, events, machines = CASES[case]

@@ -141,3 +141,13 @@ def test_every_pod_prefers_machines_that_no_run_of_the_job_died_on(role):
             {"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in ("m1", "m2")
         ]
     }
+
+
+def test_the_audit_of_a_segment_tells_its_program_which():
+    segment = {"first": 8, "last": 12, "state": "a" * 64, "say": [9, 10, 11]}
+    order = {"of": "study", "epoch": 1, "node": "tartu"}
+    for audit, told in ((order | {"segment": segment}, segment), (order, None), (None, None)):
+        made = pods(request(audit=audit) if audit else request())
+        for box in (made["head"], made["worker"]):
+            env = {e["name"]: e["value"] for e in box["spec"]["containers"][0]["env"]}
+            assert json.loads(env.get("HANSA_SEGMENT", "null")) == told

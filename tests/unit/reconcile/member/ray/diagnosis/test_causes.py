@@ -12,6 +12,7 @@ from hansa.grants.reasons import COURSES, Course
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.workload import Traces
+from tests.unit.reconcile.member.ray.diagnosis.causes_of_machines import OF_MACHINES
 from tests.unit.reconcile.member.ray.diagnosis.causes_of_memory import EXIT, OF_MEMORY, READY
 from tests.unit.reconcile.member.ray.left_behind import (
     NOW,
@@ -133,36 +134,7 @@ CASES = {
         [],
         *("Evicted", "It was a worker pod. Other work of the member's own was preferred."),
     ),
-    "its machine lost, and the driver saw it": (
-        FAILED,
-        [pod("worker", conditions=target("DeletionByTaintManager"))],
-        [],
-        *("MachineLost", "It held a worker pod."),
-    ),
-    "its machine lost, and no pod left": (
-        rayjob(
-            "Failed",
-            "RUNNING",
-            "JobStatusCheckTimeoutExceeded",
-            "Job status checks have been failing",
-        ),
-        [],
-        [event("TaintManagerEviction", "Marking for deletion Pod aij/x")],
-        *("MachineLost", "It held a pod of the job."),
-    ),
-    "its machine came back in time": (
-        FAILED,
-        [],
-        [event("TaintManagerEviction", "Cancelling deletion of Pod aij/x")],
-        *("AppFailed", ""),
-    ),
-    "its machine was away, long ago": (
-        FAILED,
-        [],
-        [event("NodeNotReady", at_s=0)],
-        "AppFailed",
-        "",
-    ),
+    **OF_MACHINES,
     "head lost": (
         rayjob("Failed", "RUNNING", "AppFailed", "Ray head pod not found."),
         [],

@@ -1,0 +1,76 @@
+"""``settle pledge`` and ``return-pledge``: what an institution has at stake beside its pay, until it is found to cheat."""
+
+from __future__ import annotations
+
+import hashlib
+
+import click
+import rfc8785
+from sqlalchemy import Engine
+
+from hansa.accounting import amounts
+from hansa.accounting.postings import KITTY, Claim, Event
+from hansa.adapters.clock import SystemClock
+from hansa.cli.books.database import check_known, with_engine
+from hansa.cli.books.settlement.payment import CURRENCY
+from hansa.cli.display import say
+from hansa.errors import Terminal
+from hansa.ledger.store.reader import LedgerReader
+from hansa.ledger.store.writer import LedgerWriter
+
+INSTITUTION = click.argument("institution")
+REFERENCE = click.option(
+    "--reference", required=True, help="What the agreement or guarantee is called."
+)
+
+
+@click.command
+@INSTITUTION
+@click.option("--amount", required=True, help="In the currency, for example 5000.")
+@CURRENCY
+@REFERENCE
+@with_engine
+def pledge(institution: str, *, amount: str, currency: str, reference: str, engine: Engine) -> None:
+    """Enter that INSTITUTION pledges an amount. Once is enough: the same again is the same pledge.
+
+    No money moves. Its runs are audited less often for it, and all of it goes to the league's kitty when one of its
+    nodes is found to have cheated: enter what the league could collect.
+    """
+    check_known(LedgerReader(engine), institution)
+    try:
+        micros = _micros(amount)
+    except ValueError as error:
+        raise Terminal(f"--amount: {error}", reason="NoAmount") from None
+    claim = Claim(_subject(institution, reference), institution, KITTY, micros, currency)
+    fresh = LedgerWriter(engine).begin(Event.PLEDGE, [claim], _now_ms(), note=reference)
+    said = "Entered" if fresh else "Was entered before, and is not changed"
+    say(f"{said}: the pledge {reference} of {institution}")
+
+
+@click.command("return-pledge")
+@INSTITUTION
+@REFERENCE
+@with_engine
+def return_pledge(institution: str, reference: str, engine: Engine) -> None:
+    """Enter that a pledge of INSTITUTION has ended: it stands for nothing from now on."""
+    subject = _subject(institution, reference)
+    if not LedgerWriter(engine).happen(Event.RETURN_PLEDGE, [subject], _now_ms(), note=reference):
+        text = f"{institution} has no pledge {reference} that stands: it was returned, seized, or never entered"
+        raise Terminal(text, reason="NoSuchPledge")
+    say(f"Entered: the pledge {reference} of {institution} has ended")
+
+
+def _subject(institution: str, reference: str) -> str:
+    said = rfc8785.dumps({"pledge": institution, "reference": reference})
+    return f"sha256:{hashlib.sha256(said).hexdigest()}"
+
+
+def _micros(amount: str) -> int:
+    micros = amounts.read(amount)
+    if micros <= 0:
+        raise ValueError(f"{amount} pledges nothing; give more than 0")
+    return micros
+
+
+def _now_ms() -> int:
+    return int(SystemClock().now() * 1000)

@@ -1,0 +1,94 @@
+"""Hands each member what it needs against the league: a proof that its receipts are logged, and what is disputed.
+
+Both stand in its node's status, where it reads how far it was taken. One proof is enough for all its receipts: the newest
+one's digest covers those before it in its chain. What is disputed is bounded; all of it is in the books.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Engine
+
+from hansa.api.kinds import SOVEREIGNNODE
+from hansa.errors import HansaError
+from hansa.ledger.receipts.hub_view import HubView
+from hansa.ledger.receipts.logbook import Logbook
+from hansa.ledger.receipts.source import NodeReceipts
+from hansa.ledger.source import ReceiptSource
+from hansa.ledger.store.sides import disputed as open_disputes
+from hansa.ports import Cluster
+
+log = logging.getLogger(__name__)
+MOST_DISPUTED = 16
+MOST_CHARACTERS = 300
+
+
+class Handing:
+    """For one caller at a time, who is the log's only one meanwhile."""
+
+    def __init__(
+        self, cluster: Cluster, hub: HubView, engine: Engine, logbook: Logbook | None
+    ) -> None:
+        """``logbook`` None: nothing is logged, and nothing proved."""
+        self._cluster, self._hub, self._logbook = cluster, hub, logbook
+        self._engine = engine
+
+    async def step(self) -> None:
+        """Tell each node what is new; one that cannot be told holds up no other."""
+        if not self._hub.synced:
+            return
+        nodes = list(self._hub.nodes())
+        disputed = await asyncio.to_thread(open_disputes, self._engine, MOST_DISPUTED)
+        for node in nodes:
+            name, said = node["metadata"]["name"], _receipts(node)
+            news = await asyncio.to_thread(self._proved, said)
+            rows = [_row(*one) for one in disputed.get(name, ())]
+            if rows != (said.get("disputed") or []):
+                news["disputed"] = rows
+            if not news:
+                continue
+            path = SOVEREIGNNODE.path(name=name) + "/status"
+            try:
+                await self._cluster.merge(path, {"status": {"receipts": news}})
+            except HansaError as error:
+                log.warning("proof not handed out", extra={"node": name, "error": str(error)})
+
+    def _proved(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the proof of the newest receipt that was taken, where the node has another or none."""
+        taken, before = said.get("taken"), said.get("proved")
+        if self._logbook is None or not isinstance(taken, Mapping) or not taken.get("sequence"):
+            return {}
+        digest = str(taken.get("digest"))
+        if isinstance(before, Mapping) and before.get("digest") == digest:
+            return {}
+        try:
+            proof = self._logbook.prove(digest).encode().decode()
+        except HansaError:
+            # It is not logged or not witnessed yet: the next look finds it.
+            return {}
+        return {"proved": {"sequence": taken["sequence"], "digest": digest, "proof": proof}}
+
+
+def handing_of(source: ReceiptSource, engine: Engine) -> Handing | None:
+    """Return who hands out what there is of a source's receipts; None: members send it none."""
+    if not isinstance(source, NodeReceipts):
+        return None
+    return Handing(source.cluster, source.hub, engine, source.logbook)
+
+
+def _receipts(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = (node.get("status") or {}).get("receipts")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _row(digest: str, fault: str, field: str, message: str) -> dict[str, str]:
+    return {
+        "digest": digest,
+        "fault": fault,
+        "field": field,
+        "message": message[:MOST_CHARACTERS],
+    }

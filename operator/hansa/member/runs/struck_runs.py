@@ -1,0 +1,51 @@
+"""Which runs have a pod on a machine that is lost: asked of the API server while one is, and once a run.
+
+No pod is placed on such a machine any more, so one look at a run's pods says it for as long as the same are lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from hansa.errors import HansaError
+from hansa.member.context import AgentContext
+from hansa.reconcile.member.inventory.lost_machines import machines_of
+
+log = logging.getLogger(__name__)
+MOST_AT_ONCE = 8
+
+
+class StruckRuns:
+    """Looks at the pods of runs when machines are lost; the run controller goes by what was seen."""
+
+    def __init__(self, context: AgentContext) -> None:
+        """``context``: shared state."""
+        self._context = context
+        self._looked: dict[str, frozenset[str]] = {}
+        """Run → the machines that were lost when its pods were looked at."""
+        self._free = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def look(self) -> None:
+        """Find the runs that the machines which are lost now had pods of."""
+        lost, runs = self._context.lost_machines(), set(self._context.run_index.names())
+        # A machine that came back may have got pods before it is lost again.
+        self._looked = {name: seen & lost for name, seen in self._looked.items() if name in runs}
+        for name in self._context.machines_of.keys() - runs:
+            del self._context.machines_of[name]
+        due = [name for name in runs if not lost <= self._looked.get(name, frozenset())]
+        await asyncio.gather(*(self._look_at(name, lost) for name in due))
+
+    async def _look_at(self, name: str, lost: frozenset[str]) -> None:
+        context = self._context
+        if context.namespaces.get(name) is None:
+            return
+        async with self._free:
+            try:
+                pods = await context.own.list(f"/api/v1/namespaces/{name}/pods")
+            except HansaError as error:
+                log.warning("pods not read", extra={"run": name, "error": str(error)})
+                return
+        self._looked[name], context.machines_of[name] = lost, machines_of(pods.items)
+        if context.machines_of[name] & lost:
+            context.runs.add(name)

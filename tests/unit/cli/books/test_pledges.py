@@ -1,0 +1,75 @@
+"""A pledge is entered once, stands until it is returned or seized, and is named where it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hansa.accounting.books import disorders
+from hansa.accounting.postings import AccountKind
+from hansa.cli.books.settlement.group import settle
+from hansa.errors import Terminal
+from hansa.ledger.audits.facts import Facts
+from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.reader import LedgerReader
+from hansa.ledger.store.writer import LedgerWriter
+from tests.unit.accounting.usages import BEGAN_MS, usage
+
+FIRST = ("--amount", "5000", "--reference", "guarantee 1")
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/books.db"
+    engine = open_engine(url)
+    migrate(engine)
+    LedgerWriter(engine).record([usage(1)], BEGAN_MS)
+    engine.dispose()
+    return url
+
+
+def run(books: str, *arguments: str) -> str:
+    found = CliRunner().invoke(settle, [*arguments, "--database", books])
+    if isinstance(found.exception, Terminal):
+        raise found.exception
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+def pledged(books: str, institution: str = "ut") -> int:
+    engine = open_engine(books)
+    try:
+        known = LedgerReader(engine).books()
+        assert not disorders(known)
+        bond = known.of(institution, AccountKind.BOND, "EUR")
+        assert bond == sum(Facts(engine).pledges(institution).values())
+        return bond
+    finally:
+        engine.dispose()
+
+
+def test_a_pledge_stands_once_until_it_is_returned(books: str):
+    assert "Entered: the pledge guarantee 1 of ut" in run(books, "pledge", "ut", *FIRST)
+    assert pledged(books) == 5_000_000_000
+    changed = ("--amount", "1", "--reference", "guarantee 1")
+    assert "Was entered before, and is not changed" in run(books, "pledge", "ut", *changed)
+    run(books, "pledge", "ut", "--amount", "0.50", "--reference", "guarantee 2")
+    assert pledged(books) == 5_000_500_000
+    run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+    assert pledged(books) == 500_000
+    with pytest.raises(Terminal, match="has no pledge guarantee 1 that stands"):
+        run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+
+
+@pytest.mark.parametrize("amount", ["0", "-5", "much", "1.1234567"])
+def test_what_is_no_amount_is_named(books: str, amount: str):
+    with pytest.raises(Terminal, match="--amount: "):
+        run(books, "pledge", "ut", "--amount", amount, "--reference", "x")
+    assert pledged(books) == 0
+
+
+def test_an_institution_that_nobody_knows_is_a_slip_of_the_pen(books: str):
+    with pytest.raises(Terminal, match="the books know no institution uni"):
+        run(books, "pledge", "uni", *FIRST)

@@ -1,0 +1,90 @@
+"""Members are handed the proof that their receipts are logged, and what is disputed of them: bounded, and once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hansa.api.sovereignnode import Receipts
+from hansa.ledger.handing import MOST_DISPUTED, handing_of
+from hansa.ledger.store.writer import LedgerWriter
+from hansa.receipts.bundle import log_entry
+from hansa.translog.note import KeyType
+from hansa.translog.policy import Policy
+from hansa.translog.proof import LogProof
+from hansa.translog.signatures import NoteSigner
+from tests.unit.grants.grant_kit import HUB
+from tests.unit.ledger.receipts.ledger_kit import TARTU, Ledger, heard, receipts, shown
+from tests.unit.receipts.receipt_kit import changed, head_after
+
+OWN = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
+POLICY = Policy.parse(f"log {OWN.key}\nquorum none\n".encode())
+
+
+async def handed(ledger: Ledger) -> dict[str, Any]:
+    """Have the ledger hand out what there is; return what the node is shown."""
+    await heard(ledger.view)
+    handing = handing_of(ledger.source, ledger.engine)
+    assert handing is not None
+    await handing.step()
+    await heard(ledger.view)
+    said: dict[str, Any] = ledger.hub.objects[TARTU]["status"]["receipts"]
+    told = {name: said[name] for name in ("proved", "disputed") if name in said}
+    Receipts.model_validate(told)
+    return told
+
+
+async def test_the_newest_receipt_is_proved_and_with_it_those_before(ledger: Ledger) -> None:
+    await ledger.step(shown())
+    told = (await handed(ledger))["proved"]
+    assert (told["sequence"], told["digest"]) == (3, head_after(receipts()[2]).digest)
+    LogProof.parse(told["proof"].encode()).verify(log_entry(told["digest"]), POLICY)
+
+
+async def test_it_is_told_once_and_again_when_there_is_more(ledger: Ledger, monkeypatch) -> None:
+    writes: list[Any] = []
+    merge = ledger.hub.merge
+
+    async def counted(path: str, body: Any) -> Any:
+        writes.append(body)
+        return await merge(path, body)
+
+    await ledger.step(shown()[:2])
+    monkeypatch.setattr(ledger.hub, "merge", counted)
+    assert [(await handed(ledger))["proved"]["sequence"] for _ in range(3)] == [2, 2, 2]
+    assert len(writes) == 1
+    monkeypatch.setattr(ledger.hub, "merge", merge)
+    before = ledger.hub.objects[TARTU]["status"]["receipts"]
+    ledger.status = {"receipts": {**before, "outbox": shown()}}
+    await ledger.step([])
+    assert (await handed(ledger))["proved"]["sequence"] == 3
+
+
+@pytest.mark.parametrize("lie", [{"gpus": 8}, {"institution": "lab"}, {"jurisdiction": "LV"}])
+async def test_what_is_disputed_is_named_to_who_signed_it(ledger: Ledger, lie) -> None:
+    found = receipts(**lie)
+    await ledger.step(shown(found))
+    rows = (await handed(ledger))["disputed"]
+    assert {row["digest"] for row in rows} == {head_after(one).digest for one in found}
+    assert all(row["message"].startswith("the member says") for row in rows)
+
+
+async def test_what_a_person_has_explained_is_disputed_no_more(ledger: Ledger) -> None:
+    await ledger.step(shown(receipts(gpus=8)))
+    rows = (await handed(ledger))["disputed"]
+    for row in rows:
+        LedgerWriter(ledger.engine).explain(row["digest"], "it was ours", 1)
+    assert (await handed(ledger))["disputed"] == []
+
+
+async def test_so_many_and_no_more_are_told(ledger: Ledger) -> None:
+    chain, before = [], ""
+    for number in range(30):
+        one = changed(
+            receipts(gpus=8)[0], sequence=number + 1, previous=before or None, part=number + 1
+        )
+        before = head_after(one).digest
+        chain.append(one)
+    await ledger.step(shown(chain))
+    assert len((await handed(ledger))["disputed"]) == MOST_DISPUTED

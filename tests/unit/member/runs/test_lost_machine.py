@@ -1,0 +1,155 @@
+"""A run that has a pod on a lost machine ends, though nothing that does its work says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from hansa.errors import Retryable
+from hansa.member import wiring
+from hansa.member.kopf_handlers import take_machine
+from hansa.model.times import rfc3339
+from tests.unit.grants.grant_kit import NOW_S
+from tests.unit.member.runs.plain_job import NAMESPACE, RUN, WORK, PlainJob, Running, working
+
+LIMIT_S = 120
+
+
+class Ahead:
+    """A clock that is moved by hand."""
+
+    steady_s = 0.0
+
+    def now(self):
+        return NOW_S
+
+    def monotonic(self):
+        return self.steady_s
+
+
+@pytest.fixture
+def agent(monkeypatch):
+    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    made = Running()
+    made.parts.context.clock = Ahead()
+    return made
+
+
+def node(agent, name, said="True", kind="MODIFIED"):
+    conditions = [{"type": "Ready", "status": said}]
+    thing = {"metadata": {"name": name}, "status": {"conditions": conditions}}
+    take_machine(agent.parts.context, kind, thing)
+
+
+def stand(agent, machine, phase="Running"):
+    path = f"{NAMESPACE}/pods/{RUN}-abc"
+    metadata = {"name": f"{RUN}-abc", "namespace": RUN}
+    agent.own.logs[f"{path}/log?main"] = "half done"
+    spec = {"nodeName": machine}
+    agent.own.put(path, {"metadata": metadata, "spec": spec, "status": {"phase": phase}})
+
+
+@contextlib.asynccontextmanager
+async def running(agent, machine="m2"):
+    """Have a run on a machine of two, and no duty that ends it but looking for lost ones."""
+    for name in ("m1", "m2"):
+        node(agent, name)
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: WORK in agent.own.objects)
+        began = {"startTime": rfc3339(NOW_S)}
+        agent.own.put(WORK, {**agent.own.objects[WORK], "status": began})
+        await agent.until(lambda: agent.said("Running") == ("True", "Running"))
+        stand(agent, machine)
+        yield
+
+
+def passes(agent, seconds):
+    agent.parts.context.clock.steady_s += seconds
+
+
+async def test_it_ends_as_lost_and_is_released(agent):
+    async with running(agent):
+        node(agent, "m2", "Unknown")
+        passes(agent, LIMIT_S - 1)
+        await agent.parts.struck_runs.look()
+        await asyncio.sleep(0.05)
+        assert agent.said("Running") == ("True", "Running")
+        passes(agent, 1)
+        await agent.parts.struck_runs.look()
+        await agent.until(lambda: agent.said("Released") is not None)
+        assert agent.said("Running") == ("False", "MachineLost")
+        assert agent.said("Released") == ("True", "MachineLost")
+
+
+async def test_a_machine_that_is_taken_out_is_lost_at_once(agent):
+    async with running(agent):
+        node(agent, "m2", kind="DELETED")
+        await agent.parts.struck_runs.look()
+        await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
+
+
+GOES_ON = {
+    "another machine is lost": "m1",
+    "its pod there has ended": "m2",
+}
+
+
+@pytest.mark.parametrize("case", GOES_ON)
+async def test_it_goes_on_where(agent, case):
+    async with running(agent, GOES_ON[case]):
+        if GOES_ON[case] == "m2":
+            stand(agent, "m2", "Succeeded")
+        node(agent, "m2", "Unknown")
+        passes(agent, LIMIT_S)
+        await agent.parts.struck_runs.look()
+        await asyncio.sleep(0.05)
+        assert agent.said("Running") == ("True", "Running")
+
+
+async def test_pods_are_asked_for_while_a_machine_is_lost_and_once_a_run(agent):
+    listed, act = [], agent.own.list
+
+    async def list_(path, **options):
+        listed.append(path)
+        return await act(path, **options)
+
+    agent.own.list = list_
+    async with running(agent, "m1"):
+        listed.clear()
+        await agent.parts.struck_runs.look()
+        node(agent, "m2", "False")
+        await agent.parts.struck_runs.look()
+        assert listed == []
+        passes(agent, LIMIT_S)
+        for _ in range(3):
+            await agent.parts.struck_runs.look()
+        assert listed == [f"{NAMESPACE}/pods"]
+        # It came back, and may have got pods before it is lost again.
+        node(agent, "m2", "True")
+        await agent.parts.struck_runs.look()
+        node(agent, "m2", "False")
+        passes(agent, LIMIT_S)
+        await agent.parts.struck_runs.look()
+        assert len(listed) == 2
+
+
+async def test_pods_that_cannot_be_read_are_asked_for_again(agent):
+    async with running(agent):
+        act, failed = agent.own.list, []
+
+        async def list_(path, **options):
+            if not failed:
+                failed.append(path)
+                raise Retryable("connection reset")
+            return await act(path, **options)
+
+        agent.own.list = list_
+        node(agent, "m2", "Unknown")
+        passes(agent, LIMIT_S)
+        await agent.parts.struck_runs.look()
+        assert agent.said("Running") == ("True", "Running")
+        await agent.parts.struck_runs.look()
+        await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
