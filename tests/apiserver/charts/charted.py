@@ -13,7 +13,7 @@ from typing import Any
 from e2e.charts import documents
 from e2e.testbed.addons import helm
 from e2e.testbed.build.binaries import Binaries
-from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.controlplane import ControlPlane, KubectlError
 from e2e.testbed.cluster.readiness import wait_established
 from e2e.testbed.host.clock import ASKED_S, wait_until
 from hansa.reconcile.hub.node_access import access_manifests
@@ -83,6 +83,14 @@ class Charted:
     def kubectl(self, *args: str, user: str = "", stdin: str | None = None) -> str:
         """Run kubectl as the admin, or impersonate ``user``."""
         return self.plane.kubectl(*(["--as", user] if user else []), *args, stdin=stdin)
+
+    def lets(self, *args: str, user: str) -> bool:
+        """Tell whether kubectl does it as ``user``: of a role bound just now the server does not know yet."""
+        try:
+            self.kubectl(*args, user=user)
+        except KubectlError:
+            return False
+        return True
 
     def may(self, user: str, verb: str, resource: str, namespace: str = "", name: str = "") -> bool:
         """Ask the API server whether RBAC lets ``user`` do it."""

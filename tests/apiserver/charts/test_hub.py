@@ -74,17 +74,9 @@ def test_a_key_made_by_hand_is_used_as_it_is(hub: Charted):
 
 def test_who_sees_the_league_sees_whether_its_hub_lives(hub: Charted):
     hub.kubectl("create", "clusterrolebinding", "a", "--clusterrole=hansa-league-view", "--user=a")
-    # A list by this one name: what RBAC calls it, the server learns a moment after the role is bound.
-    wait_until(partial(_sees_its_lease, hub, "a"), what="a to see the hub's lease")
-    assert not _sees_its_lease(hub, "b")
-
-
-def _sees_its_lease(hub: Charted, user: str) -> bool:
-    try:
-        hub.kubectl("get", "leases", "-A", "--field-selector=metadata.name=hansa-hub", user=user)
-    except KubectlError:
-        return False
-    return True
+    look = partial(hub.lets, "get", "leases", "-A", "--field-selector=metadata.name=hansa-hub")
+    wait_until(partial(look, user="a"), what="the role of a")
+    assert not look(user="b")
 
 
 HUB_MAY = {
