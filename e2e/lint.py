@@ -3,7 +3,8 @@
 Folders, files and parameter lists stay small, in the product, the tools and the tests alike; functions
 stay short. What was too big when a limit was drawn is listed with its size: it may shrink, and its line
 goes as soon as the limit is kept. What several tests share stands in a module that is no test: a file of
-tests can then go or be renamed.
+tests can then go or be renamed. What has to happen is waited for as long as a busy machine may take, and
+not for seconds somebody guessed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ MAX_MEDIAN_LINES = 12
 OUT_OF_A_TEST = re.compile(
     r"^\s*(?:from|import) \S*\btests\.(?:\w+\.)*?(?:test_\w+|\w+ import test_\w+)", re.MULTILINE
 )
+IMPATIENT = re.compile(
+    r"asyncio\.(?:timeout\((?:[2-9]|[1-9]\d+)(?:\.\d*)?\)|wait_for\(.*, (?:[2-9]|[1-9]\d+)(?:\.\d*)?\))"
+)
+"""Seconds written down. Fractions of one stand where a test expects that nothing comes."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -92,6 +97,16 @@ class Source:
         ]
 
     @cached_property
+    def impatient(self) -> list[str]:
+        """Tests that give what must come a number of seconds, each with what it says."""
+        return [
+            f"{name}: {found.group()}"
+            for name in self.lines
+            if name.startswith("tests")
+            for found in IMPATIENT.finditer((self.root / name).read_text(encoding="utf-8"))
+        ]
+
+    @cached_property
     def modules(self) -> dict[str, int]:
         """Folder → modules in it, of everything."""
         paths = map(Path, self.lines)
@@ -136,6 +151,8 @@ def complaints(source: Source) -> Iterator[str]:
     yield from PARAMETERS.complaints(source.wide)
     for found in source.shared_tests:
         yield f"{found}: what tests share belongs into a module that is no test"
+    for found in source.impatient:
+        yield f"{found}: on a busy machine it comes later; wait for PATIENCE_S of the testbed's clock"
     median = statistics.median(source.lengths)
     if median > MAX_MEDIAN_LINES:
         yield f"median function has {median:g} lines, at most {MAX_MEDIAN_LINES}"

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from e2e.testbed.addons import second_lock
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established, wait_service_account
-from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.clock import ASKED_S, wait_until
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
 from hansa.api.kinds import MEMBERPOLICY
@@ -23,7 +24,7 @@ from hansa.member.hub_link.join import SecretKeeper, enrol, new_identity
 from hansa.member.settings import MemberSettings
 from hansa.reconcile.member.run_request import RESOLVER
 from tests.apiserver.hub.league import CLOCK, League
-from tests.apiserver.hub.process import HubProcess
+from tests.apiserver.hub.process import UNRIVALLED, HubProcess
 from tests.apiserver.member.cable import Cable
 from tests.apiserver.member.kit import (
     Hub,
@@ -73,9 +74,9 @@ async def league(hub_plane: ControlPlane):
 
 @pytest.fixture(scope="module")
 def hub(hub_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """One hub, one a module; it has no rival, so its lease may outlast a machine that stalls."""
-    lease = {"HANSA_HUB_LEADERSHIP__DURATION_SECONDS": "60"}
-    process = HubProcess(hub_plane, tmp_path_factory.mktemp("hub"), "hub-a", **lease)
+    """One hub, one a module, with the compiled kernel as it is shipped."""
+    as_shipped = UNRIVALLED | {"NUMBA_DISABLE_JIT": "0"}
+    process = HubProcess(hub_plane, tmp_path_factory.mktemp("hub"), "hub-a", **as_shipped)
     yield process
     process.stop()
 
@@ -103,7 +104,8 @@ def _wait_for_controllers(plane: ControlPlane) -> None:
     """They start after the API server; they make service accounts and let new machines take work."""
     wait_service_account(plane, "hansa-system")
     taints = "jsonpath={.items[*].spec.taints}"
-    wait_until(lambda: not plane.kubectl("get", "nodes", "-o", taints), what="the taints to go")
+    free = partial(plane.kubectl, "get", "nodes", "-o", taints)
+    wait_until(lambda: not free(), what="the taints to go", poll_s=ASKED_S)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,11 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from e2e.testbed.host.clock import PATIENCE_S
 from e2e.testbed.host.ports import free_ports
+
+ANSWER_S = 60.0
+"""Longer than any page takes on a busy machine: one that has no answer by then hangs."""
 
 
 class Served:
@@ -37,13 +41,15 @@ class Served:
     def page(self, path: str) -> str:
         """Return what it serves there; empty while it does not, or is not well."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}{path}", timeout=ANSWER_S
+            ) as answer:
                 return answer.read().decode()
         except OSError:
             return ""
 
-    def end(self, timeout_s: float = 30) -> int:
-        """End it as Kubernetes does; return its exit status."""
+    def end(self) -> int:
+        """Tell it to end, as Kubernetes does; return its exit status."""
         if self.running:
             self._process.terminate()
-        return self._process.wait(timeout=timeout_s)
+        return self._process.wait(PATIENCE_S)

@@ -314,6 +314,9 @@ def in_memory() -> Iterator[None]:
     async def no_watch(*_: Any) -> None:
         await asyncio.Event().wait()
 
+    async def loaded() -> bool:
+        return True
+
     @contextlib.asynccontextmanager
     async def no_probes(**_: Any) -> AsyncIterator[int]:
         yield 0
@@ -324,7 +327,7 @@ def in_memory() -> Iterator[None]:
         (hub_app, "solve_elsewhere", solve),
         (hub_app, "probes", no_probes),
         (hub_app, "watch_loop", no_watch),
-        (hub_app, "load_kernel", lambda: True),
+        (hub_app, "load_kernel", loaded),
         (member_app, "KubeCluster", client),
         (member_app, "probes", no_probes),
         (gpu_use, "read_pages", no_pages),

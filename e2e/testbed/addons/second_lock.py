@@ -12,7 +12,7 @@ from e2e.testbed.addons import helm
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.build.families import KUBERNETES
 from e2e.testbed.cluster.controlplane import ControlPlane, KubectlError
-from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.clock import ASKED_S, wait_until
 
 CHART = Path(__file__).resolve().parents[3] / "helm" / "hansa-member"
 SYSTEM = "hansa-system"
@@ -51,7 +51,7 @@ def install(site: ControlPlane, binaries: Binaries, *data_paths: Path) -> None:
         *("apply", "--server-side", "--force-conflicts", "-f", "-"),
         stdin=helm.run(binaries, site.kubeconfig, [*argv, *chosen, "--values", "-"], stdin=values),
     )
-    wait_until(lambda: _refuses(site), what="the second lock to be in force")
+    wait_until(lambda: _refuses(site), what="the second lock to be in force", poll_s=ASKED_S)
 
 
 def _refuses(site: ControlPlane) -> bool:

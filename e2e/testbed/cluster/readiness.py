@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from e2e.testbed.host.clock import TIMEOUT, wait_until
+from e2e.testbed.host.clock import ASKED_S, TIMEOUT, wait_until
 
 
 class Cluster(Protocol):
@@ -28,4 +28,5 @@ def wait_established(cluster: Cluster) -> None:
 def wait_service_account(cluster: Cluster, namespace: str) -> None:
     """Return once a new namespace has the account that its pods run as."""
     asked = ("get", "serviceaccount", "default", "-n", namespace, "--ignore-not-found")
-    wait_until(lambda: cluster.kubectl(*asked), what=f"the service account of {namespace}")
+    what = f"the service account of {namespace}"
+    wait_until(lambda: cluster.kubectl(*asked), what=what, poll_s=ASKED_S)

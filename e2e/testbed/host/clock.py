@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 POLL_S = 0.1
+ASKED_S = 0.5
+"""Between looks by kubectl or helm: each takes a fifth of a second of a processor from what it waits for."""
 PATIENCE_S = 300.0
 """For what must happen, on a machine however busy: a ceiling, no measure of speed."""
 TIMEOUT = f"--timeout={PATIENCE_S:.0f}s"

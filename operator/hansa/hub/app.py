@@ -243,7 +243,7 @@ class Hub:
     async def _compile(self) -> None:
         """Plan with the interpreted kernel until the compiled one is loaded, then with that."""
         begun_s = self._clock.monotonic()
-        if await asyncio.to_thread(load_kernel):
+        if await load_kernel():
             self.plans.use_compiled()
             took_s = round(self._clock.monotonic() - begun_s, 1)
             log.info("plans by the compiled kernel from now on", extra={"seconds": took_s})

@@ -13,9 +13,9 @@ from typing import Any
 from e2e.charts import documents
 from e2e.testbed.addons import helm
 from e2e.testbed.build.binaries import Binaries
-from e2e.testbed.cluster.controlplane import ControlPlane
+from e2e.testbed.cluster.controlplane import ControlPlane, KubectlError
 from e2e.testbed.cluster.readiness import wait_established
-from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.clock import ASKED_S, wait_until
 from hansa.reconcile.hub.node_access import access_manifests
 from tests.apiserver.crds.bases import BASES
 
@@ -84,6 +84,14 @@ class Charted:
         """Run kubectl as the admin, or impersonate ``user``."""
         return self.plane.kubectl(*(["--as", user] if user else []), *args, stdin=stdin)
 
+    def lets(self, *args: str, user: str) -> bool:
+        """Tell whether kubectl does it as ``user``: of a role bound just now the server does not know yet."""
+        try:
+            self.kubectl(*args, user=user)
+        except KubectlError:
+            return False
+        return True
+
     def may(self, user: str, verb: str, resource: str, namespace: str = "", name: str = "") -> bool:
         """Ask the API server whether RBAC lets ``user`` do it."""
         return self.may_all(user, [Act(verb, resource, namespace, name)])[0]
@@ -115,7 +123,7 @@ def installed(binaries: Binaries, chart: str, **values: Any) -> Iterator[Charted
         )
         charted.upgrade()
         wait_established(plane)
-        wait_until(lambda: _checked(plane), what="type checks of the policies")
+        wait_until(lambda: _checked(plane), what="type checks of the policies", poll_s=ASKED_S)
         yield charted
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from e2e.testbed.cluster.controlplane import KubectlError
+from e2e.testbed.host.clock import wait_until
 from tests.apiserver.charts.charted import Charted, bare, thing
 
 pytestmark = pytest.mark.apiserver
@@ -29,11 +30,18 @@ def test_only_members_charge_jobs_to_a_project(shared_hub: Charted):
             *acting, "create", "--dry-run=server", "-f", "-", user=user, stdin=text
         )
 
+    def is_refused() -> bool:
+        try:
+            charge("ours", "eve")
+        except KubectlError as error:
+            return "eve is no member of project ours" in str(error)
+        return False
+
+    # The server hears of the role and of the projects a moment after they are made.
+    wait_until(is_refused, what="eve to be refused as no member of project ours")
     for project, user, groups in (
         ("ours", "ana", ()),
         ("ours", "eve", ("group-b",)),
         ("open", "eve", ()),
     ):
         assert "created" in charge(project, user, *groups)
-    with pytest.raises(KubectlError, match="eve is no member of project ours"):
-        charge("ours", "eve")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from e2e.testbed.addons import second_lock
 from e2e.testbed.build.binaries import Binaries
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established, wait_service_account
-from e2e.testbed.host.clock import wait_until
+from e2e.testbed.host.clock import ASKED_S, PATIENCE_S, wait_until
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import from_kubeconfig
@@ -88,7 +89,8 @@ def _prepare(binaries: Binaries, name: str, plane: ControlPlane) -> None:
     plane.kubectl("create", "service", "clusterip", RESOLVER, "--tcp=53", "-n", SYSTEM)
     wait_service_account(plane, SYSTEM)
     taints = "jsonpath={.items[*].spec.taints}"
-    wait_until(lambda: not plane.kubectl("get", "nodes", "-o", taints), what="the taints to go")
+    free = functools.partial(plane.kubectl, "get", "nodes", "-o", taints)
+    wait_until(lambda: not free(), what="the taints to go", poll_s=ASKED_S)
 
 
 @dataclass
@@ -193,7 +195,7 @@ class League:
         await own.apply(MEMBERPOLICY.path(name="local"), policy, manager="people")
 
     async def _token(self, name: str) -> str:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     space = namespace_of(name)

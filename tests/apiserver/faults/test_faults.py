@@ -30,9 +30,10 @@ def test_no_plan_violates_anything(binaries: Binaries, record_property):
     asked = (f"--any={PLANS - REAL}", f"--real={REAL}", *([f"--seed={SEED}"] if SEED else []))
     command = (sys.executable, "-m", "tests.apiserver.faults", *asked)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+    seed = done.stdout.partition("\n")[0]
+    assert done.returncode == 0, f"{seed}\n{done.stdout[-8000:]}{done.stderr[-4000:]}"
     figures = json.loads(done.stdout.splitlines()[-1])
-    record_property("fault plans", f"seed {figures['seed']}: {done.stdout.splitlines()[-1]}")
+    record_property("fault plans", f"{seed}: {done.stdout.splitlines()[-1]}")
     assert figures["violations"] == 0
     assert sum(figures["plans"].values()) + figures["crash_points"] >= PLANS
     assert figures["real_processes"] >= REAL

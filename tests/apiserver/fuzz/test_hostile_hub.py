@@ -19,7 +19,9 @@ pytestmark = pytest.mark.apiserver
 SECONDS = float(os.environ.get("HANSA_FUZZ_SECONDS", "25"))
 ROUNDS = int(os.environ.get("HANSA_FUZZ_ROUNDS", "1"))
 SEED = int(os.environ.get("HANSA_FUZZ_SEED", str(Random().randrange(1 << 32))))
-LEASE_S = 10
+LEASE_S = 30
+SLOWER = 1 if SECONDS >= 60 else 4
+"""Short rounds are CI's, where other tests keep the processors busy: a long one has the machine for itself."""
 MOST_MIB_MORE = 400.0
 """Over half as much again as in quiet: a list of hostile grants in its most wasteful form."""
 LOG_BYTES_A_SECOND = 8_000.0
@@ -57,17 +59,17 @@ def judge(figures: Figures) -> None:
     """Hold the figures against what is promised."""
     assert figures.agent_deaths == 0
     assert figures.traces == 0
-    assert figures.stop_s <= 30
+    assert figures.stop_s <= 30 * SLOWER
     assert figures.redirects_followed == 0
-    assert figures.slowest_probe_s < 5
+    assert figures.slowest_probe_s < 5 * SLOWER
     assert figures.own_lease_age_s < LEASE_S
     assert figures.rss_peak_mib < 1.5 * figures.rss_quiet_mib + MOST_MIB_MORE
     assert figures.log_bytes < 100_000 + LOG_BYTES_A_SECOND * figures.seconds
     assert figures.page_bytes < 100_000
     assert figures.events < 150 + EVENTS_A_SECOND * figures.seconds
-    assert figures.hostile_grants > 5 * SECONDS
-    assert figures.cpu_s < 0.1 * figures.hostile_grants + figures.seconds
-    assert sum(figures.spoilt.values()) > 2 * SECONDS
+    assert figures.hostile_grants > 5 * SECONDS / SLOWER
+    assert figures.cpu_s < SLOWER * (0.1 * figures.hostile_grants + figures.seconds)
+    assert sum(figures.spoilt.values()) > 2 * SECONDS / SLOWER
 
 
 async def events_of(member: Member) -> set[str]:

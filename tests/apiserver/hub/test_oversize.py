@@ -7,7 +7,7 @@ import pytest
 from hansa.adapters.kube.client import OWN
 from hansa.api.kinds import AIJOB
 from tests.apiserver.hub.league import condition_of
-from tests.apiserver.hub.process import HubProcess
+from tests.apiserver.hub.process import UNRIVALLED, HubProcess
 
 pytestmark = pytest.mark.apiserver
 
@@ -22,7 +22,7 @@ MANY = OWN.answer // EACH_BYTES + 3
 async def test_more_than_a_hub_reads_at_once_stops_nobody(league, hub_plane, tmp_path):
     names = [f"huge-{i}" for i in range(MANY)]
     made = [await league.submit(name, **HUGE) for name in names]
-    hub = HubProcess(hub_plane, tmp_path, "hub-b")
+    hub = HubProcess(hub_plane, tmp_path, "hub-b", **UNRIVALLED)
     try:
         await hub.ready()
         async with league.node("tallinn", "finish"):

@@ -8,7 +8,7 @@ import pytest
 from hansa.api.kinds import AIJOB, COMPUTEPOOL
 from tests.apiserver.hub.acceptance import accepted
 from tests.apiserver.hub.league import condition_of
-from tests.apiserver.hub.process import HubProcess, until
+from tests.apiserver.hub.process import UNRIVALLED, HubProcess, until
 
 pytestmark = pytest.mark.apiserver
 JOBS = 25
@@ -66,7 +66,7 @@ async def test_one_leader_fails_over_and_the_other_does_not_notice(divided, star
     pair = [start(name, **NORTH) for name in ("north-a", "north-b")]
     await until(lambda: not main.running, what="the main hub ends", poll_s=0.2)
     assert "were none and are north now" in main.log.read_text()
-    main = start("main-again")
+    main = start("main-again", **UNRIVALLED)
     await asyncio.gather(*(process.ready() for process in (main, *pair)))
     await until(lambda: leads(main), what="the main hub leads again", poll_s=0.2)
     await until(lambda: sum(map(leads_north, pair)) == 1, what="one leads north", poll_s=0.2)
@@ -101,9 +101,9 @@ async def test_one_leader_fails_over_and_the_other_does_not_notice(divided, star
 
 async def test_a_node_that_two_leaders_want_takes_no_work_until_one_lets_go(divided, start):
     league = divided
-    north = start("north", **NORTH)
+    north = start("north", **NORTH, **UNRIVALLED)
     await until(lambda: leads_north(north), what="north is led", poll_s=0.2)
-    main = start("main")
+    main = start("main", **UNRIVALLED)
     await asyncio.gather(north.ready(), main.ready())
     await until(lambda: leads(main), what="the main hub leads", poll_s=0.2)
     async with league.node("sofia"):

@@ -229,7 +229,8 @@ async def test_one_is_found_equal_and_a_cheat_is_found_and_pays(
         await league.submit("careful", assurance="L1", **exact)
         done = await league.job_becomes("careful", "Succeeded")
         assert done["status"]["node"] in {"riga", "lisbon"}
-        assert 'hansa_decided_audits{verdict="Failed"} 1.0' in ledger.page("/metrics")
+        failed = 'hansa_decided_audits{verdict="Failed"} 1.0'
+        await until(lambda: failed in ledger.page("/metrics"), what=failed)
         assert "Traceback" not in ledger.log
 
 

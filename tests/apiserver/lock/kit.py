@@ -26,7 +26,7 @@ from e2e.testbed.host.clock import wait_until
 from e2e.testbed.host.ports import free_ports
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
-from hansa.reconcile.member.run_request import RunRequest
+from hansa.reconcile.member.run_request import Creation, RunRequest
 from tests.apiserver.charts.charted import SYSTEM
 
 AGENT = f"system:serviceaccount:{SYSTEM}:hansa-member"
@@ -39,6 +39,8 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 REFUSED = 403
 GOOD = range(200, 300)
+ALL = slice(None)
+NO_LAW = "no params found for policy binding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,21 @@ class Server:
         return found
 
 
+def make_by_law(server: Server, request: RunRequest, waves_made: slice = ALL, **who: Any) -> None:
+    """Make the objects of a run as the agent. A law applied a moment ago may not be known yet."""
+    for wave in waves(request, RayJob())[waves_made]:
+        for creation in wave:
+            answer = Answer(0, "")
+
+            def is_judged(creation: Creation = creation) -> bool:
+                nonlocal answer
+                answer = server.send("POST", creation.path, creation.body, user=AGENT, **who)
+                return NO_LAW not in answer.text
+
+            wait_until(is_judged, what="the law to be known to the lock")
+            assert answer.status in GOOD, answer.text
+
+
 @dataclass(frozen=True)
 class LiveRun:
     """One run as KubeRay's operator made it: pods, services, Job."""
@@ -145,10 +162,7 @@ def _kind(pod: Mapping[str, Any]) -> str:
 def live_run(server: Server, binaries: Binaries, request: RunRequest) -> Iterator[LiveRun]:
     """Make a run as the agent, and let KubeRay's operator and a played machine carry it on."""
     with kuberay_operator(server.plane, binaries):
-        for wave in waves(request, RayJob()):
-            for creation in wave:
-                made = server.send("POST", creation.path, creation.body, user=AGENT)
-                assert made.status in GOOD, made.text
+        make_by_law(server, request)
         run = LiveRun(server, request.name)
         _play_machine(run)
         yield run

@@ -23,11 +23,9 @@ from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
 from hansa.reconcile.member import data
 from hansa.reconcile.member.platform import checkpoints
 from hansa.reconcile.member.platform.checkpoints import CheckpointRules, Lending
-from hansa.reconcile.member.ray.rayjob import RayJob
-from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions, RunRequest
 from tests.apiserver.charts.charted import Charted, installed
-from tests.apiserver.lock.kit import AGENT, GOOD, MERGE, REFUSED, Server, rule_of
+from tests.apiserver.lock.kit import AGENT, GOOD, MERGE, REFUSED, Server, make_by_law, rule_of
 from tests.apiserver.lock.lawful import REQUEST, law_of
 from tests.apiserver.member.kit import install_kuberay
 
@@ -75,10 +73,7 @@ def request_of(epoch: int, lending: Lending) -> RunRequest:
 
 def make(server: Server, request: RunRequest) -> None:
     """Make a run but for its RayJob, as the agent and with its own rights."""
-    for wave in waves(request, RayJob())[:2]:
-        for creation in wave:
-            made = server.send("POST", creation.path, creation.body, user=AGENT, almighty=False)
-            assert made.status in GOOD, made.text
+    make_by_law(server, request, slice(2), almighty=False)
 
 
 def provision(server: Server, name: str, run: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from e2e.testbed.host.clock import PATIENCE_S
 from tests.apiserver.member.kit import Member
 from tests.apiserver.served import Served
 
@@ -44,7 +43,7 @@ class AgentProcess(Served):
         return self.page("/readyz") == "ok"
 
     def stop(self) -> int:
-        return self.end(PATIENCE_S)
+        return self.end()
 
     def kill(self) -> None:
         if self._process.poll() is None:

@@ -218,9 +218,11 @@ class Member:
     settings: MemberSettings
     cable: Cable
 
-    def agent(self) -> Agent:
-        """Return a new agent process, as it were."""
-        return Agent(self.settings, from_kubeconfig(self.identity), clock=SystemClock())
+    def agent(self, **timing: float) -> Agent:
+        """Return a new agent process, as it were; ``timing``: settings of how often things happen."""
+        hurried = self.settings.timing.model_copy(update=timing)
+        settings = self.settings.model_copy(update={"timing": hurried})
+        return Agent(settings, from_kubeconfig(self.identity), clock=SystemClock())
 
     @property
     def identity(self) -> Path:

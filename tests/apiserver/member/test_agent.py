@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.testbed.addons import second_lock
 from e2e.testbed.addons.volumes import volume_manifests
 from e2e.testbed.cluster.audit import read_events
 from hansa.api.kinds import MEMBERPOLICY, SOVEREIGNNODE
@@ -301,7 +302,7 @@ def made_twice(plane, namespaces):
         if event["verb"] == "create"
         and event["objectRef"].get("namespace", event["objectRef"].get("name")) in namespaces
         and event["responseStatus"]["code"] == 409
-        and event["user"]["username"] == "admin"
+        and event["user"]["username"] == second_lock.AGENT
     ]
 
 

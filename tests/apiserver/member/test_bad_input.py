@@ -105,7 +105,10 @@ async def test_with_a_clock_ten_minutes_off(granting_hub: Hub, joined_member: Me
 
     advice = await refuses(granting_hub, joined_member, agent, "ClockSkew", "ClockInSync")
 
-    assert re.search(r"\b(599|600|601) s off", advice)
+    # A call that a busy machine delays tells the time late, by half of what it took.
+    found = re.search(r"\b(\d+) s off", advice)
+    assert found
+    assert abs(int(found[1]) - 600) < 60
     assert "synchronise" in advice
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from e2e.testbed.cluster.controlplane import ControlPlane
 from hansa.api.kinds import MEMBERPOLICY
+from hansa.member.settings import Timing
 from tests.apiserver.member.kit import Hub, Member, at_work, until
 
 pytestmark = [pytest.mark.apiserver]
@@ -59,15 +59,14 @@ async def test_a_lock_that_goes_is_noticed_within_a_minute(
     weakened: tuple[str, ...],
     why: str,
 ):
-    async with at_work(joined_member.agent()):
+    async with at_work(joined_member.agent(canary_seconds=1)):
         await until(lambda: condition(joined_member, "True"), "the lock to hold")
         member_plane.kubectl(*weakened)
-        begin = time.monotonic()  # noqa: TID251  # real servers run on real time
         found = await until(lambda: condition(joined_member, "False"), "the lock to be missed")
-        took_s = time.monotonic() - begin  # noqa: TID251  # real servers run on real time
         said = await granting_hub.said(await granting_hub.grant(granting_hub.spec()), "Accepted")
 
-    assert took_s < 60
+    # One trial notices it. As the agent is shipped, one begins at least so often.
+    assert Timing().canary_seconds < 60
     assert (found["reason"], said["status"]) == ("CanaryAdmitted", "False")
     assert why in found["message"]
     assert said["reason"] == "CanaryAdmitted"

@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.api.kinds import AIJOB
 from hansa.api.meta import API_VERSION
 from hansa.errors import Gone, HansaError
@@ -31,7 +32,7 @@ MARK = "mark"
 MANAGERS = ("hub", "member")
 HELD_BACK = 20
 """Lists of which a watch may begin at the version: a real server remembers the last minute at least."""
-LONGEST_S = 30
+LONGEST_S = PATIENCE_S
 FINALIZER = "hansa.dev/held"
 API = {
     "configmaps": {"apiVersion": "v1", "kind": "ConfigMap"},

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sqlite3
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -16,9 +14,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError
+from e2e.testbed.host.clock import wait_until
 from e2e.testbed.host.packages import PackagesMissingError, ensure_packages
+from e2e.testbed.host.ports import free_ports
 from e2e.testbed.host.progress import Progress
-from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
 from hansa.translog.checkpoint import Checkpoint
 from hansa.translog.note import KeyType
@@ -47,8 +46,7 @@ def litewitness(tmp_path):
         skip_or_fail(str(error))
     private = Ed25519PrivateKey.generate()
     signer = NoteSigner.of("lite", KeyType.COSIGNATURE_ED25519, Ed25519Signer(private))
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     agent = str(tmp_path / "agent")
     argv = [found, f"-name={signer.key.name}", f"-db={tmp_path}/db", f"-listen={address}"]
     running = [subprocess.Popen(["ssh-agent", "-D", "-a", agent], stdout=subprocess.DEVNULL)]
@@ -56,7 +54,7 @@ def litewitness(tmp_path):
         add_key(agent, private, tmp_path / "key")
         argv += [f"-ssh-agent={agent}", f"-key={fingerprint(tmp_path / 'key')}"]
         running.append(subprocess.Popen(argv, stderr=subprocess.DEVNULL))
-        until(lambda: asked(f"http://{address}/", None)[0] == 200)
+        wait_until(lambda: asked(f"http://{address}/", None)[0] == 200, what="it to serve")
         with closing(sqlite3.connect(tmp_path / "db")) as database, database:
             root = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
             database.execute("INSERT INTO log VALUES (?, 0, ?)", (ORIGIN, root))
@@ -78,19 +76,16 @@ def add_key(agent, private, path):
     )
     path.chmod(0o600)
     argv = ["ssh-add", "-q", str(path)]
-    until(lambda: not subprocess.run(argv, env={"SSH_AUTH_SOCK": agent}, check=False).returncode)
+
+    def taken():
+        return not subprocess.run(argv, env={"SSH_AUTH_SOCK": agent}, check=False).returncode
+
+    wait_until(taken, what="the agent to take the key")
 
 
 def fingerprint(path):
     argv = ["ssh-keygen", "-l", "-f", str(path)]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()[1]
-
-
-def until(holds):
-    deadline = SystemClock().monotonic() + 60
-    while not holds():
-        assert SystemClock().monotonic() < deadline
-        time.sleep(0.05)
 
 
 def asked(url, body):

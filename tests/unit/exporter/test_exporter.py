@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
-import socket
 from dataclasses import dataclass, field, replace
 
 import aiohttp
 import pytest
 
+from e2e.testbed.host.clock import PATIENCE_S
+from e2e.testbed.host.ports import free_ports
 from hansa.errors import Retryable, Terminal
 from hansa.exporter import app
 from hansa.exporter.attribution import NOBODY, UNKNOWN
@@ -128,12 +129,11 @@ def test_a_process_of_ours_has_a_cgroup_and_one_that_is_gone_has_none():
 
 @pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine has a driver")  # noqa: PTH110  # in a decorator
 async def test_the_process_serves_without_a_driver_until_told_to_stop():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     settings = ExporterSettings(port=port, bind="127.0.0.1", interval_seconds=0.01)
     process = asyncio.create_task(until_signalled(lambda: app.serve(settings)))
     url = f"http://127.0.0.1:{port}/metrics"
-    async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+    async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
         text = ""
         while 'hansa_gpu_probe_up{reason="NoDriver"} 0.0' not in text:
             await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.keys import Ed25519Signer
 from hansa.adapters.kube.config import Connection
 from hansa.hub.app import Hub
@@ -62,7 +63,7 @@ async def test_a_task_that_fails_ends_the_hub_and_is_named(settings, caplog, mon
     monkeypatch.setattr(hub.recorder, "run", fails)
 
     with pytest.raises(TaskFailed, match="fails"):
-        await asyncio.wait_for(hub.live(), 30)
+        await asyncio.wait_for(hub.live(), PATIENCE_S)
 
     (record,) = [r for r in caplog.records if r.levelno == logging.ERROR]
     assert "fails" in record.task

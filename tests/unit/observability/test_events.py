@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.errors import Retryable
 from hansa.model.reasons import Reason
 from hansa.observability import events
@@ -138,7 +139,7 @@ async def test_a_server_that_refuses_costs_an_event_and_nothing_else():
     sink.error = None
     rec.emit(events.hub_reachable(POLICY))
     writer = asyncio.create_task(rec.run())
-    await asyncio.wait_for(sink.wrote.wait(), 5)
+    await asyncio.wait_for(sink.wrote.wait(), PATIENCE_S)
     writer.cancel()
     await asyncio.wait([writer])
     assert dict(rec.outcomes) == {"failed": 1, "written": 1}

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.errors import Retryable, Terminal
 from hansa.process.app import (
     Supervisor,
@@ -66,7 +67,7 @@ async def test_a_failure_on_purpose_is_told_without_a_trace(caplog):
 
 async def test_a_task_that_returns_has_failed(caplog):
     with pytest.raises(TaskFailed, match="returns"):
-        await asyncio.wait_for(together(returns()), 5)
+        await asyncio.wait_for(together(returns()), PATIENCE_S)
 
     assert told(caplog) == [("returns", False)]
 
@@ -105,7 +106,7 @@ async def test_what_runs_beside_takes_the_body_down_when_it_fails():
 
 async def test_a_body_that_is_done_ends_what_runs_beside():
     log = Log()
-    async with asyncio.timeout(5), beside(log.for_ever("server")):
+    async with asyncio.timeout(PATIENCE_S), beside(log.for_ever("server")):
         await asyncio.sleep(0)
 
     assert log.told == ["server begins", "server ends"]
@@ -121,7 +122,7 @@ async def test_a_body_that_fails_is_heard_as_it_is():
 async def test_a_supervisor_says_when_its_work_has_failed():
     supervisor = Supervisor(lambda: Log().fails(ZeroDivisionError()))
     await supervisor.start()
-    await asyncio.wait_for(supervisor.ending.wait(), 5)
+    await asyncio.wait_for(supervisor.ending.wait(), PATIENCE_S)
 
     with pytest.raises(TaskFailed):
         supervisor.result()
@@ -150,14 +151,14 @@ async def test_a_signal_ends_the_work(number):
         os.kill(os.getpid(), number)
         await log.for_ever("work")
 
-    await asyncio.wait_for(until_signalled(work), 5)
+    await asyncio.wait_for(until_signalled(work), PATIENCE_S)
 
     assert log.told == ["work begins", "work ends"]
 
 
 async def test_a_process_without_signal_ends_with_its_work():
     with pytest.raises(TaskFailed):
-        await asyncio.wait_for(until_signalled(returns), 5)
+        await asyncio.wait_for(until_signalled(returns), PATIENCE_S)
 
 
 async def cannot():
@@ -194,7 +195,7 @@ async def test_a_duty_that_fails_comes_round_again(caplog):
         done.set()
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         task = group.create_task(regularly(duty, lambda: 0))
         await done.wait()
         task.cancel()
@@ -204,7 +205,7 @@ async def test_a_duty_that_fails_comes_round_again(caplog):
 
 async def test_a_fault_in_a_duty_is_not_swallowed():
     with pytest.raises(ZeroDivisionError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await regularly(lambda: Log().fails(ZeroDivisionError()), lambda: 0)
 
 

@@ -5,6 +5,7 @@ import asyncio
 import kopf
 import pytest
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.kube.config import Connection
 from hansa.process.app import Supervisor, TaskFailed
 from hansa.process.kopf_login import build_settings, connection_info, run_under_kopf
@@ -84,13 +85,13 @@ async def test_work_begins_with_kopf_and_ends_when_told():
     work = Work()
     supervisor = Supervisor(work.run)
     running = asyncio.create_task(run_under_kopf(supervisor, NOWHERE, no_handlers))
-    await asyncio.wait_for(work.began.wait(), 20)
+    await asyncio.wait_for(work.began.wait(), PATIENCE_S)
     supervisor.ending.set()
-    await asyncio.wait_for(running, 20)
+    await asyncio.wait_for(running, PATIENCE_S)
     assert work.ended
 
 
 async def test_work_that_fails_ends_kopf():
     supervisor = Supervisor(Work(ZeroDivisionError()).run)
     with pytest.raises(TaskFailed):
-        await asyncio.wait_for(run_under_kopf(supervisor, NOWHERE, no_handlers), 20)
+        await asyncio.wait_for(run_under_kopf(supervisor, NOWHERE, no_handlers), PATIENCE_S)

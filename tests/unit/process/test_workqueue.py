@@ -2,6 +2,7 @@
 
 import asyncio
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.process import workqueue
 from hansa.process.workqueue import (
     LATER,
@@ -134,14 +135,14 @@ async def test_a_failed_key_is_taken_again():
     queue.add("a")
     queue.failed(await queue.take())
 
-    assert await asyncio.wait_for(queue.take(), 5) == "a"
+    assert await asyncio.wait_for(queue.take(), PATIENCE_S) == "a"
 
 
 async def test_a_later_wish_replaces_an_earlier_one():
     queue = WorkQueue()
     queue.add_later("a", 1e6)
     queue.add_later("a", 0.0)
-    assert await asyncio.wait_for(queue.take(), 5) == "a"
+    assert await asyncio.wait_for(queue.take(), PATIENCE_S) == "a"
 
     queue.done("a")
     queue.add_later("a", 0.0)
@@ -187,7 +188,7 @@ async def test_tidying_hardly_rests_once_there_has_been_nothing_better_to_do(mon
         queue.add(number, LATER)
 
     for number in range(20):
-        assert await asyncio.wait_for(queue.take(), 5) == number
+        assert await asyncio.wait_for(queue.take(), PATIENCE_S) == number
         await asyncio.sleep(0.001)
         queue.done(number)
 
@@ -205,4 +206,4 @@ async def test_tidying_leaves_workers_for_what_is_more_urgent():
     await asyncio.sleep(0)
     queue.done(names[0])
 
-    assert await asyncio.wait_for(waiting, 5) == names[-1]
+    assert await asyncio.wait_for(waiting, PATIENCE_S) == names[-1]

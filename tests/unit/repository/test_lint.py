@@ -86,5 +86,22 @@ def test_kits_may_be_shared(tmp_path):
     assert Source(tmp_path).shared_tests == []
 
 
+IMPATIENT = {
+    "a block": ("@timeout(5)", True),
+    "a call": ("@wait_for(queue.take(), 20.0)", True),
+    "as long as it takes": ("@timeout(PATIENCE_S)", False),
+    "nothing is to come": ("@wait_for(queue.take(), 0.05)", False),
+    "another clock's": ("wait.wait_for(server, 30.0)", False),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), IMPATIENT.values(), ids=IMPATIENT)
+def test_a_test_that_waits_for_guessed_seconds_is_complained_about(tmp_path, text, told):
+    line = text.replace("@", "asyncio.")  # this file is one of tests, too
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_late.py").write_text(f"await {line}\n")
+    assert Source(tmp_path).impatient == [f"tests/test_late.py: {line}"] * told
+
+
 def _said(line):
     return line.splitlines()[-1].strip().partition(" import look")[0].removesuffix(" as expiry")

@@ -7,6 +7,7 @@ cache, and loaded from there; only where there is no cache it is compiled here.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -26,16 +27,25 @@ NICENESS = 10
 """Whatever else runs on the machine goes first."""
 
 
-def load_kernel(command: Sequence[str] = COMPILE) -> bool:
-    """Return once the compiled kernel is loaded; False where there is none. Call it in a thread."""
-    if find_spec("numba") is None:
+async def load_kernel(command: Sequence[str] = COMPILE) -> bool:
+    """Return once the compiled kernel is loaded; False where there is none.
+
+    Cancelled, it ends the process: a hub that is told to end must not wait for a compiler.
+    """
+    if find_spec("numba") is None or os.environ.get("NUMBA_DISABLE_JIT") == "1":
         return False
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(  # noqa: S603  # our own interpreter
-            command, timeout=LONGEST_S, check=False, stdout=subprocess.DEVNULL
-        )
-    warm_up()
+        await _compile_elsewhere(command)
+    await asyncio.to_thread(warm_up)
     return run.compiled() is not None
+
+
+async def _compile_elsewhere(command: Sequence[str]) -> None:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: ASYNC220, S603  # a millisecond; our own interpreter
+    try:
+        await asyncio.to_thread(process.wait, LONGEST_S)
+    finally:
+        process.kill()
 
 
 def warm_up() -> None:

@@ -11,6 +11,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube.answers import (
     error_of,
@@ -88,7 +89,7 @@ async def test_a_list_without_end_is_given_up():
     async def answer(_):
         return page_of([thing("a" * 100, 1)], more="on")
 
-    async with serving(answer, Bounds(collection=2000)) as cluster, asyncio.timeout(10):
+    async with serving(answer, Bounds(collection=2000)) as cluster, asyncio.timeout(PATIENCE_S):
         with pytest.raises(Retryable, match="more than 2000 bytes"):
             await cluster.list("/x")
 
@@ -112,7 +113,7 @@ async def test_one_object_that_is_too_long_by_itself_is_an_error():
     async def answer(_):
         return page_of([thing("a" * 3000, 1)])
 
-    async with serving(answer, Bounds(answer=2000)) as cluster, asyncio.timeout(10):
+    async with serving(answer, Bounds(answer=2000)) as cluster, asyncio.timeout(PATIENCE_S):
         with pytest.raises(Retryable, match="larger than 2000"):
             await cluster.list("/x")
 

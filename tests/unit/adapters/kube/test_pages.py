@@ -11,6 +11,7 @@ from contextlib import aclosing
 import pytest
 from aiohttp import web
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.kube.client import OWN, Bounds
 from hansa.errors import Gone, TooLarge
 from tests.unit.adapters.servers import serving
@@ -85,7 +86,7 @@ async def test_the_next_page_is_made_while_one_is_read_and_no_other():
         await anext(pages)
         assert await asked.get() == ""
         for after in ("500", "1000", "1500", "2000"):
-            assert await asyncio.wait_for(asked.get(), 5) == after
+            assert await asyncio.wait_for(asked.get(), PATIENCE_S) == after
             await asyncio.sleep(0.05)
             assert asked.empty()
             assert len((await anext(pages)).items) == OWN.page_items
@@ -108,7 +109,7 @@ async def test_who_stops_reading_leaves_no_request_behind():
         before = asyncio.all_tasks()
         async with aclosing(cluster.pages("/things")) as pages:
             await anext(pages)
-            await asyncio.wait_for(held.wait(), 5)
+            await asyncio.wait_for(held.wait(), PATIENCE_S)
         assert not [task for task in asyncio.all_tasks() - before if "_call" in repr(task)]
 
 

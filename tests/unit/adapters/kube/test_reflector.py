@@ -11,6 +11,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.kube import client
 from hansa.adapters.kube.mirror import Kept, Mirror, is_newer
@@ -103,7 +104,7 @@ async def test_a_fault_in_reading_does_not_end_a_reflector(caplog):
 
     odd = Odd()
     task = asyncio.create_task(Reflector(odd, "/things", clock=SystemClock()).run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while odd.calls < 2:  # noqa: ASYNC110  # its own counter
             await asyncio.sleep(0.05)
     task.cancel()
@@ -144,7 +145,7 @@ async def test_a_reflector_survives_410_garbage_and_a_half_open_watch():
             on_change=lambda kind, obj: seen.append((kind, obj["metadata"]["name"])),
         )
         task = asyncio.create_task(mirror.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(watches) < 5:  # noqa: ASYNC110  # the server's own counter
                 await asyncio.sleep(0.05)
         at_end.set()
@@ -202,7 +203,7 @@ async def test_a_long_list_is_taken_in_turns():
 
 async def list_once(mirror):
     task = asyncio.create_task(mirror.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await mirror.wait_synced()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -293,7 +294,7 @@ async def test_what_a_watch_does_not_tell_is_found_by_the_next_list():
     server = Swallowing()
     mirror = Reflector(server, "/jobs", clock=server, pace=Pace(600.0))
     task = asyncio.create_task(mirror.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while "b" not in mirror:  # noqa: ASYNC110  # what the reflector keeps
             await asyncio.sleep(0)
     task.cancel()
@@ -321,7 +322,7 @@ async def test_a_watch_that_drips_blinds_nobody(monkeypatch):
     async with serving(answer) as cluster:
         reflector = Reflector(cluster, "/things", clock=SystemClock())
         task = asyncio.create_task(reflector.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while "b" not in reflector:  # noqa: ASYNC110  # another's doing
                 await asyncio.sleep(0.02)
         task.cancel()

@@ -8,6 +8,7 @@ from itertools import count
 import numpy as np
 import pytest
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.kube.lease import Candidate, LeaseElection
 from hansa.errors import Conflict, NotFound, Retryable
 from hansa.hub.leadership.election import DivisionChanged, HubElection, find_division
@@ -163,7 +164,7 @@ async def test_a_pool_hub_waits_until_the_main_hub_has_let_go(server, clock):
     assert north.trouble == "main holds Lease hansa-hub and still leads north"
 
     with pytest.raises(DivisionChanged, match="were none and are north now"):
-        await asyncio.wait_for(main.run(), 5.0)
+        await asyncio.wait_for(main.run(), PATIENCE_S)
     assert not main.still_leader()
     await rounds(clock, north, times=3)
     assert not north.still_leader()  # what the main hub wrote last may still be on its way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import pytest
@@ -56,13 +57,43 @@ def test_the_kernel_is_loaded_whatever_becomes_of_the_process_that_compiles_it(c
     here = []
     monkeypatch.setattr(warm_up, "warm_up", lambda: here.append("loaded"))
     monkeypatch.setattr(run, "compiled", lambda: "kernel")
-    assert warm_up.load_kernel(command) is is_loaded
+    assert asyncio.run(warm_up.load_kernel(command)) is is_loaded
     assert here == ["loaded"]
 
 
 def test_without_numba_nothing_is_started(monkeypatch):
     monkeypatch.setattr(warm_up, "find_spec", lambda _: None)
-    assert warm_up.load_kernel(("/nowhere/python",)) is False
+    assert asyncio.run(warm_up.load_kernel(("/nowhere/python",))) is False
+
+
+def test_where_numba_is_told_not_to_compile_nothing_is_started(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    monkeypatch.setattr(warm_up, "warm_up", lambda: pytest.fail("loaded all the same"))
+    assert asyncio.run(warm_up.load_kernel(("/nowhere/python",))) is False
+
+
+COMPILES_FOR_LONG = """
+import pathlib, sys, time
+pathlib.Path(sys.argv[1], "begun").touch()
+time.sleep(20)
+pathlib.Path(sys.argv[1], "done").touch()
+"""
+
+
+def test_a_hub_that_is_told_to_end_does_not_wait_for_the_compiler(tmp_path, monkeypatch):
+    """It would be killed before that ends, and its Lease would have to lapse."""
+    monkeypatch.setattr(warm_up, "warm_up", lambda: pytest.fail("loaded all the same"))
+    command = (sys.executable, "-c", COMPILES_FOR_LONG, str(tmp_path))
+
+    async def begin_and_end():
+        loading = asyncio.create_task(warm_up.load_kernel(command))
+        while not (tmp_path / "begun").exists():  # noqa: ASYNC110  # another process's file
+            await asyncio.sleep(0.01)
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+
+    asyncio.run(begin_and_end())
+    assert not (tmp_path / "done").exists()
 
 
 @pytest.mark.parametrize("is_kept", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from e2e.testbed.host.clock import PATIENCE_S
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.member import wiring
@@ -118,7 +119,7 @@ class Running:
         return self.hub.objects[GRANT].get("status", {})
 
     async def until(self, condition):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 if condition():
                     return
