@@ -15,7 +15,7 @@ from hansa.reconcile.grant_formats import outdated
 from hansa.reconcile.hub.nodes import parse_node, view_node
 from tests.unit.reconcile.hub.hub_objects import LIMITS, NOW_S, node_manifest
 
-FIELDS_OF = {1: "d154ea2a7a09ba84"}
+FIELDS_OF = {1: "843932cce2f604b0"}
 """Format → digest of the fields and words that a grant of it may have.
 
 Where this test fails, a grant may hold what earlier agents refuse (a field that the API server gives a default, too):

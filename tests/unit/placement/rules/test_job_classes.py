@@ -35,6 +35,7 @@ CASES = {
     "yielded": (Yielded("other", "site", 0), NOTHING),
     "barred": (Reason.SUSPENDED, NOTHING),
     "barred_message": ("why", NOTHING),
+    "is_orphan": (True, NOTHING),
 }
 
 
