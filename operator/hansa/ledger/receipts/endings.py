@@ -81,9 +81,10 @@ def declared_by(node: Manifest, at_ms: int) -> Heard:
 class Declarations:
     """What nodes have told of their GPUs and power, each change of it once, and no more than the books have room for.
 
-    A node that changes its mind more often is held to the least: until there is room again, more than what counts
-    does not count, and less counts as none at all. So nobody hides a sale of more GPUs than there are among rows that
-    nobody keeps, and there are at most ``2 * MOST_CHANGES`` rows of a node in ``WINDOW_S``.
+    Of a node that changes its mind more often the least counts, class by class, until there is room again: what rises
+    does not count, and what falls does. One whose GPUs fall as often again has none that count. So nobody hides a sale
+    of more GPUs than there are among rows that nobody keeps, and there are at most ``2 * MOST_CHANGES`` rows of a
+    node's GPUs in ``WINDOW_S``.
     """
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ class Declarations:
         self._last: dict[str, Heard] = {}
         """Node → what counts of it."""
         self._changes: dict[str, deque[int]] = {}
-        """Node → when it changed, in milliseconds since the Unix epoch."""
+        """Node → when what counts of it changed in ``WINDOW_S``, in milliseconds since the Unix epoch."""
 
     def heard(self, node: Manifest, now_ms: int) -> Heard | None:
         """Return what is to be kept of what a node says now; None: nothing new."""
@@ -112,13 +113,17 @@ class Declarations:
         now, was = said.body["gpus"], before.body["gpus"]
         if now == was:
             return said
-        changes = self._changes.setdefault(name, deque(maxlen=MOST_CHANGES))
         at_ms = int(said.phase)
-        if len(changes) < MOST_CHANGES or changes[0] <= at_ms - WINDOW_S * 1000:
+        changes = self._changes.setdefault(name, deque())
+        while changes and changes[0] <= at_ms - WINDOW_S * 1000:
+            changes.popleft()
+        if len(changes) >= MOST_CHANGES:
+            now = {kind: min(told, now[kind]) for kind, told in was.items() if kind in now}
+            if now != was and len(changes) >= 2 * (MOST_CHANGES - 1):
+                now = {}
+        if now != was:
             changes.append(at_ms)
-            return said
-        is_less = any(now.get(gpu_class, 0) < told for gpu_class, told in was.items())
-        return said._replace(body={**said.body, "gpus": {} if is_less else was})
+        return said._replace(body={**said.body, "gpus": now})
 
 
 def _rows(status: object, name: str) -> list[Mapping[str, Any]]:

@@ -126,3 +126,37 @@ def test_what_the_league_s_admin_declares_of_its_power_always_counts() -> None:
     assert found is not None
     assert found.body["carbon"]["gramsPerKwh"] == 20
     assert sum(found.body["gpus"].values()) == 0
+
+
+def stocks(*totals: dict[str, int], step_s: float = 300.0) -> list[dict[str, int]]:
+    """Return what counts after each of what a node said of all its classes."""
+    said, counted = Declarations(), [dict[str, int]()]
+    for at, classes in enumerate(totals):
+        rows = [{"gpuClass": name, "total": total} for name, total in classes.items()]
+        thing = {"metadata": {"name": "tartu"}, "status": {"inventory": rows}}
+        found = said.heard(thing, int(NOW_MS + at * step_s * 1000))
+        counted.append(counted[-1] if found is None else dict(found.body["gpus"]))
+    return counted[1:]
+
+
+def test_of_a_machine_that_comes_and_goes_all_day_the_least_counts() -> None:
+    totals = [{CLASS: 56 if at % 2 else 64, "h200": 8} for at in range(900)]
+    counted = stocks(*totals)
+    assert {one[CLASS] for one in counted} == {56, 64}
+    assert all(one["h200"] == 8 for one in counted)
+    assert all(one[CLASS] <= told[CLASS] for one, told in zip(counted, totals, strict=True))
+
+
+def test_a_fall_behind_many_rises_costs_what_fell_and_no_more() -> None:
+    rises = [{CLASS: 8 * at, "h200": 64} for at in range(1, 251)]
+    counted = stocks(*rises, {CLASS: 1000, "h200": 64}, {CLASS: 1000}, step_s=60.0)
+    assert counted[-3] == {CLASS: 8 * (MOST_CHANGES + 1), "h200": 64}
+    assert counted[-2] == {CLASS: 1000, "h200": 64}
+    assert counted[-1] == {CLASS: 1000}
+
+
+def test_a_node_that_falls_without_end_fills_no_table() -> None:
+    totals = [10_000 - at for at in range(3 * MOST_CHANGES)]
+    counted = exact(totals, step_s=10.0)
+    assert all(one <= told for one, told in zip(counted, totals, strict=True))
+    assert len(set(counted)) == 2 * MOST_CHANGES
