@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Engine
 
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import HansaError
+from hansa.ledger.audits.facts import Facts
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.ledger.receipts.source import NodeReceipts
@@ -35,7 +36,7 @@ class Handing:
     ) -> None:
         """``logbook`` None: nothing is logged, and nothing proved."""
         self._cluster, self._hub, self._logbook = cluster, hub, logbook
-        self._engine = engine
+        self._engine, self._facts = engine, Facts(engine)
 
     async def step(self) -> None:
         """Tell each node what is new; one that cannot be told holds up no other."""
@@ -58,19 +59,33 @@ class Handing:
                 log.warning("proof not handed out", extra={"node": name, "error": str(error)})
 
     def _proved(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the proof of the newest receipt that was taken, where the node has another or none."""
+        """Return the proof of the newest receipt that has one, where the node has an older or none."""
         taken, before = said.get("taken"), said.get("proved")
         if self._logbook is None or not isinstance(taken, Mapping) or not taken.get("sequence"):
             return {}
-        digest = str(taken.get("digest"))
-        if isinstance(before, Mapping) and before.get("digest") == digest:
-            return {}
-        try:
-            proof = self._logbook.prove(digest).encode().decode()
-        except HansaError:
-            # It is not logged or not witnessed yet: the next look finds it.
-            return {}
-        return {"proved": {"sequence": taken["sequence"], "digest": digest, "proof": proof}}
+        shown = before if isinstance(before, Mapping) else {}
+        for sequence, digest in self._newest(taken, shown):
+            try:
+                proof = self._logbook.prove(digest).encode().decode()
+            except HansaError:
+                # It is not logged or not witnessed yet: one before it may be.
+                continue
+            return {"proved": {"sequence": sequence, "digest": digest, "proof": proof}}
+        return {}
+
+    def _newest(
+        self, taken: Mapping[str, Any], shown: Mapping[str, Any]
+    ) -> Iterator[tuple[int, str]]:
+        """Yield (sequence, digest) of receipts up to the one taken that are not shown as proved, the newest first."""
+        last = str(taken.get("digest"))
+        if shown.get("digest") == last:
+            return
+        yield taken["sequence"], last
+        for digest, receipt in self._facts.newest(str(taken.get("nodeKey"))):
+            if receipt.sequence <= (shown.get("sequence") or 0):
+                return
+            if receipt.sequence < taken["sequence"]:
+                yield receipt.sequence, digest
 
 
 def handing_of(source: ReceiptSource, engine: Engine) -> Handing | None:

@@ -77,8 +77,8 @@ class Facts:
             last = next((one for one in found if one is not None), None)
             return last and _with(last, words_of(connection, [last.receipt.run]))
 
-    def newest(self, node_key: str) -> Iterator[tuple[str, int]]:
-        """Yield (digest, issued at) of a node's receipts that nothing speaks against, the newest first.
+    def newest(self, node_key: str) -> Iterator[tuple[str, WorkReceipt]]:
+        """Yield (digest, receipt) of a node's receipts that nothing speaks against, the newest first.
 
         All of the last ones, then ever fewer: twice as far back each time.
         """
@@ -87,7 +87,7 @@ class Facts:
             for row in rows:
                 receipt = _receipt(row)
                 if receipt is not None:
-                    yield row["digest"], receipt.issued_s
+                    yield row["digest"], receipt
             behind, few = max(2 * behind, MOST_LOOKED_AT), 1
 
     def _sound(self, node_key: str, behind: int, limit: int) -> Sequence[RowMapping]:

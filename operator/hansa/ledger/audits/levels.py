@@ -103,12 +103,12 @@ class Levels:
             yield word.body["nodeKey"], recorded_ms // 1000
 
     def _logged(self, node_key: str) -> Iterator[Shown]:
-        for digest, issued_s in self._facts.newest(node_key):
+        for digest, receipt in self._facts.newest(node_key):
             try:
                 self._logbook.prove(digest)
             except HansaError:
                 continue
-            yield Shown(Evidence.RECEIPT, issued_s)
+            yield Shown(Evidence.RECEIPT, receipt.issued_s)
             return
 
 

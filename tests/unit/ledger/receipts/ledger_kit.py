@@ -105,11 +105,32 @@ async def heard(view: HubView) -> None:
         await asyncio.sleep(0)
 
 
+class Hub(SmallCluster):
+    """A small hub that merges as an API server does: as deep as the patch goes."""
+
+    async def merge(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        path = path.removesuffix("/status")
+        self.written.append(body)
+        return self.put(path, merged(await self.get(path), body))
+
+
+def merged(old: Any, patch: Any) -> Any:
+    """Return what becomes of ``old`` by a JSON merge patch."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = dict(old) if isinstance(old, dict) else {}
+    for name, value in patch.items():
+        kept.pop(name, None)
+        if value is not None:
+            kept[name] = merged((old or {}).get(name), value)
+    return kept
+
+
 class Ledger:
     """The ledger's intake over a database, a small hub and a log on disk."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        self.hub = SmallCluster(NOW_S - 60)
+        self.hub = Hub(NOW_S - 60)
         self.hub.put(GRANT_PATH, granted())
         self.evidence, self.reader = Evidence(engine), LedgerReader(engine)
         self.engine = engine

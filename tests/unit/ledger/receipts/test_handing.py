@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hansa.api.node.receipts import Receipts
+from hansa.errors import Retryable
 from hansa.ledger.handing import MOST_DISPUTED, handing_of
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.receipts.bundle import log_entry
@@ -59,6 +60,48 @@ async def test_it_is_told_once_and_again_when_there_is_more(ledger: Ledger, monk
     ledger.status = {"receipts": {**before, "outbox": shown()}}
     await ledger.step([])
     assert (await handed(ledger))["proved"]["sequence"] == 3
+
+
+async def test_while_the_newest_waits_for_witnesses_the_newest_that_proves_is_handed_out(
+    ledger: Ledger, monkeypatch
+) -> None:
+    """A busy member's newest receipt is never witnessed: by then there is a newer one."""
+    digests = [head_after(one).digest for one in receipts()]
+    witnessed: set[str] = set()
+    prove = ledger.logbook.prove
+
+    def only_witnessed(digest: str) -> LogProof:
+        if digest not in witnessed:
+            raise Retryable("not witnessed yet")
+        return prove(digest)
+
+    monkeypatch.setattr(ledger.logbook, "prove", only_witnessed)
+    await ledger.step(shown())
+    assert "proved" not in await handed(ledger)
+    for at, digest in enumerate(digests, 1):
+        witnessed.add(digest)
+        told = (await handed(ledger))["proved"]
+        assert (told["sequence"], told["digest"]) == (at, digest)
+        LogProof.parse(told["proof"].encode()).verify(log_entry(digest), POLICY)
+    witnessed = {digests[0]}
+    assert (await handed(ledger))["proved"]["sequence"] == 3
+
+
+async def test_nothing_older_takes_the_place_of_what_is_proved(ledger: Ledger, monkeypatch) -> None:
+    await ledger.step(shown()[:2])
+    assert (await handed(ledger))["proved"]["sequence"] == 2
+    prove, first = ledger.logbook.prove, head_after(receipts()[0]).digest
+
+    def only_the_first(digest: str) -> LogProof:
+        if digest != first:
+            raise Retryable("not witnessed yet")
+        return prove(digest)
+
+    monkeypatch.setattr(ledger.logbook, "prove", only_the_first)
+    before = ledger.hub.objects[TARTU]["status"]["receipts"]
+    ledger.status = {"receipts": {**before, "outbox": shown()}}
+    await ledger.step([])
+    assert (await handed(ledger))["proved"]["sequence"] == 2
 
 
 @pytest.mark.parametrize("lie", [{"gpus": 8}, {"institution": "lab"}, {"jurisdiction": "LV"}])
