@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from hansa.api.kinds import SOVEREIGNNODE
+from hansa.api.node.receipts import MOST_PROOF
 from hansa.errors import HansaError
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.receipts.hub_view import HubView
@@ -49,14 +50,20 @@ class Handing:
             news = await asyncio.to_thread(self._proved, said)
             rows = [_row(*one) for one in disputed.get(name, ())]
             if rows != (said.get("disputed") or []):
-                news["disputed"] = rows
-            if not news:
-                continue
-            path = SOVEREIGNNODE.path(name=name) + "/status"
-            try:
-                await self._cluster.merge(path, {"status": {"receipts": news}})
-            except HansaError as error:
-                log.warning("proof not handed out", extra={"node": name, "error": str(error)})
+                await self._tell(name, {"disputed": rows})
+            if news and len(news["proved"]["proof"]) > MOST_PROOF:
+                error = f"it is longer than {MOST_PROOF} characters: have fewer witnesses cosign"
+                _left_out(name, "proved", error)
+            elif news:
+                await self._tell(name, news)
+
+    async def _tell(self, name: str, news: Mapping[str, Any]) -> None:
+        """Write one thing by itself: what the hub refuses of a proof holds up no dispute."""
+        path = SOVEREIGNNODE.path(name=name) + "/status"
+        try:
+            await self._cluster.merge(path, {"status": {"receipts": news}})
+        except HansaError as error:
+            _left_out(name, " ".join(news), str(error))
 
     def _proved(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """Return the proof of the newest receipt that has one, where the node has an older or none."""
@@ -93,6 +100,10 @@ def handing_of(source: ReceiptSource, engine: Engine) -> Handing | None:
     if not isinstance(source, NodeReceipts):
         return None
     return Handing(source.cluster, source.hub, engine, source.logbook)
+
+
+def _left_out(node: str, what: str, error: str) -> None:
+    log.warning("not handed out", extra={"node": node, "what": what, "error": error})
 
 
 def _receipts(node: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,8 @@ from hansa.api.meta import BASE64, Digest, Model, Timestamp
 
 LARGEST = 2**53 - 1
 """No larger integer has one spelling in JSON (RFC 8785, from I-JSON)."""
+MOST_PROOF = 65_536
+"""Characters of a proof: seventeen members that cosign with ML-DSA, about 3,600 each."""
 Sequence = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
@@ -53,7 +55,9 @@ class ProvedReceipt(Model):
 
     sequence: Sequence = Field(description="Its place in its node's chain.")
     digest: Digest = Field(description="Of its statement.")
-    proof: Annotated[str, StringConstraints(max_length=16_384)] = Field(description="tlog-proof.")
+    proof: Annotated[str, StringConstraints(max_length=MOST_PROOF)] = Field(
+        description="tlog-proof."
+    )
 
 
 class DisputedReceipt(Model):

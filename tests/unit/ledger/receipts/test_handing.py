@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hansa.api.node.receipts import Receipts
-from hansa.errors import Retryable
+from hansa.api.node.receipts import MOST_PROOF, Receipts
+from hansa.errors import Retryable, Terminal
 from hansa.ledger.handing import MOST_DISPUTED, handing_of
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.receipts.bundle import log_entry
@@ -131,3 +133,54 @@ async def test_so_many_and_no_more_are_told(ledger: Ledger) -> None:
         chain.append(one)
     await ledger.step(shown(chain))
     assert len((await handed(ledger))["disputed"]) == MOST_DISPUTED
+
+
+def lengthened(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, characters: int) -> None:
+    """Have each proof of the log be so long, as cosignatures make it."""
+    prove = ledger.logbook.prove
+
+    def long(digest: str) -> LogProof:
+        short = prove(digest)
+        room = characters - len(replace(short, extra=b"x" * 3).encode()) + 4
+        found = replace(short, extra=b"x" * (room // 4 * 3))
+        assert abs(len(found.encode()) - characters) < 4
+        return found
+
+    monkeypatch.setattr(ledger.logbook, "prove", long)
+
+
+@pytest.mark.parametrize("characters", [18_181, MOST_PROOF - 4])
+async def test_many_cosignatures_are_handed_out(ledger: Ledger, monkeypatch, characters) -> None:
+    lengthened(ledger, monkeypatch, characters)
+    await ledger.step(shown())
+    assert (await handed(ledger))["proved"]["sequence"] == 3
+
+
+async def test_a_proof_that_is_too_long_is_left_out_with_a_word_and_holds_up_no_dispute(
+    ledger: Ledger, monkeypatch, caplog
+) -> None:
+    lengthened(ledger, monkeypatch, MOST_PROOF + 4)
+    await ledger.step(shown(receipts(gpus=8)))
+    with caplog.at_level(logging.WARNING):
+        told = await handed(ledger)
+    assert "proved" not in told
+    assert len(told["disputed"]) == 3
+    (said,) = [one for one in caplog.records if one.name == "hansa.ledger.handing"]
+    assert said.node == "tartu"
+    assert str(MOST_PROOF) in said.error
+
+
+@pytest.mark.parametrize(("refused", "written"), [("proved", "disputed"), ("disputed", "proved")])
+async def test_what_a_hub_refuses_holds_up_nothing_else(
+    ledger: Ledger, monkeypatch, refused: str, written: str
+) -> None:
+    merge = ledger.hub.merge
+
+    async def strict(path: str, body: Any) -> Any:
+        if refused in body["status"]["receipts"]:
+            raise Terminal(f"{refused} is refused")
+        return await merge(path, body)
+
+    await ledger.step(shown(receipts(gpus=8)))
+    monkeypatch.setattr(ledger.hub, "merge", strict)
+    assert set(await handed(ledger)) == {written}
