@@ -31,9 +31,10 @@ class StruckRuns:
         lost, runs = self._context.lost_machines(), set(self._context.run_index.names())
         # A machine that came back may have got pods before it is lost again.
         self._looked = {name: seen & lost for name, seen in self._looked.items() if name in runs}
-        for name in self._context.machines_of.keys() - runs:
-            del self._context.machines_of[name]
         due = [name for name in runs if not lost <= self._looked.get(name, frozenset())]
+        # What is read again is not known until then.
+        noted, known = self._context.struck_on, runs.difference(due)
+        self._context.struck_on = {name: noted[name] & lost for name in noted if name in known}
         await asyncio.gather(*(self._look_at(name, lost) for name in due))
 
     async def _look_at(self, name: str, lost: frozenset[str]) -> None:
@@ -46,6 +47,6 @@ class StruckRuns:
             except HansaError as error:
                 log.warning("pods not read", extra={"run": name, "error": str(error)})
                 return
-        self._looked[name], context.machines_of[name] = lost, machines_of(pods.items)
-        if context.machines_of[name] & lost:
+        self._looked[name], context.struck_on[name] = lost, machines_of(pods.items) & lost
+        if context.struck_on[name]:
             context.runs.add(name)

@@ -109,6 +109,55 @@ async def test_it_goes_on_where(agent, case):
         assert agent.said("Running") == ("True", "Running")
 
 
+async def lose(agent, machine, said="Unknown"):
+    node(agent, machine, said)
+    passes(agent, LIMIT_S)
+    await agent.parts.struck_runs.look()
+
+
+def is_struck(agent):
+    return agent.parts.context.has_lost_machine(RUN)
+
+
+async def test_it_goes_on_where_the_machine_its_pod_once_stood_on_is_lost(agent):
+    async with running(agent, "m1"):
+        node(agent, "m3")
+        await lose(agent, "m2")
+        stand(agent, "m3")
+        node(agent, "m1", kind="DELETED")
+        assert not is_struck(agent)
+        await agent.parts.struck_runs.look()
+        assert not is_struck(agent)
+
+
+async def test_what_was_noted_of_a_machine_that_came_back_is_forgotten(agent):
+    async with running(agent):
+        agent.parts.context.runs.add = lambda *_, **__: None
+        await lose(agent, "m2")
+        assert is_struck(agent)
+        node(agent, "m2")
+        await agent.parts.struck_runs.look()
+        stand(agent, "m1")
+        node(agent, "m2", kind="DELETED")
+        assert not is_struck(agent)
+
+
+async def test_a_note_is_no_older_than_the_last_look(agent):
+    async with running(agent):
+        agent.parts.context.runs.add = lambda *_, **__: None
+        node(agent, "m3")
+        await lose(agent, "m2")
+        assert is_struck(agent)
+
+        async def list_(*_, **__):
+            raise Retryable("connection reset")
+
+        agent.own.list = list_
+        node(agent, "m3", kind="DELETED")
+        await agent.parts.struck_runs.look()
+        assert not is_struck(agent)
+
+
 async def test_pods_are_asked_for_while_a_machine_is_lost_and_once_a_run(agent):
     listed, act = [], agent.own.list
 
