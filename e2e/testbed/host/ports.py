@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 
 _RANGE = range(20_000, 32_768)
 """Below Linux's ephemeral ports: no outgoing connection takes one before its server has started."""
-_claims: list[socket.socket] = []
 
 
 def free_ports(count: int) -> list[int]:
@@ -33,5 +33,5 @@ def _claim(port: int) -> bool:
     except OSError:
         claim.close()
         return False
-    _claims.append(claim)
+    atexit.register(claim.close)
     return True

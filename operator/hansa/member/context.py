@@ -89,8 +89,8 @@ class AgentContext:
     """Run → monotonic time since when the hub has no grant for it."""
     begun: dict[str, float] = field(default_factory=dict)
     """Run → since when it runs, once its command was seen to have begun; the guard notes it for good."""
-    machines_of: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Run → machines of its pods, as seen when machines were lost last."""
+    struck_on: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Run → machines that were lost, and had pods of it, when it was looked at last."""
     last_words: dict[str, str] = field(default_factory=dict)
     """Run → what was seen when it was ended, until the hub was told."""
     forgotten: dict[str, str] = field(default_factory=dict)
@@ -129,8 +129,8 @@ class AgentContext:
         return self.cluster_state.lost_machines.lost(self.clock.monotonic(), limit_s)
 
     def has_lost_machine(self, run: str) -> bool:
-        """Tell whether a pod of a run was seen on a machine that is lost now."""
-        return not self.lost_machines().isdisjoint(self.machines_of.get(run, ()))
+        """Tell whether a pod of a run was seen on a machine that was lost then, and is now."""
+        return not self.lost_machines().isdisjoint(self.struck_on.get(run, ()))
 
     async def tell_hub(self, name: str, patch: Manifest) -> None:
         """Merge a status patch into a grant and take the answer into the cache.

@@ -89,6 +89,12 @@ INVENTORY: Mapping[str, Defect] = {
         "seen for name",
         LOST,
     ),
+    "a machine is lost by what it said before an outage": product(
+        "member/runs/struck_runs.py",
+        "lost - back, held - back",
+        "lost, held",
+        LOST,
+    ),
     "an exporter that sends the agent elsewhere is followed": product(
         "adapters/pages.py",
         ", allow_redirects=False",

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from hansa.errors import HansaError
+from hansa.errors import HansaError, NotFound
 from hansa.member.context import AgentContext
-from hansa.reconcile.member.inventory.lost_machines import machines_of
+from hansa.reconcile.member.inventory.lost_machines import is_ready, machines_of
 
 log = logging.getLogger(__name__)
 MOST_AT_ONCE = 8
@@ -31,9 +31,10 @@ class StruckRuns:
         lost, runs = self._context.lost_machines(), set(self._context.run_index.names())
         # A machine that came back may have got pods before it is lost again.
         self._looked = {name: seen & lost for name, seen in self._looked.items() if name in runs}
-        for name in self._context.machines_of.keys() - runs:
-            del self._context.machines_of[name]
         due = [name for name in runs if not lost <= self._looked.get(name, frozenset())]
+        # What is read again is not known until then.
+        noted, known = self._context.struck_on, runs.difference(due)
+        self._context.struck_on = {name: noted[name] & lost for name in noted if name in known}
         await asyncio.gather(*(self._look_at(name, lost) for name in due))
 
     async def _look_at(self, name: str, lost: frozenset[str]) -> None:
@@ -43,9 +44,18 @@ class StruckRuns:
         async with self._free:
             try:
                 pods = await context.own.list(f"/api/v1/namespaces/{name}/pods")
+                held = machines_of(pods.items) & lost
+                back = frozenset([machine for machine in held if await self._is_back(machine)])
             except HansaError as error:
-                log.warning("pods not read", extra={"run": name, "error": str(error)})
+                log.warning("pods or machines not read", extra={"run": name, "error": str(error)})
                 return
-        self._looked[name], context.machines_of[name] = lost, machines_of(pods.items)
-        if context.machines_of[name] & lost:
+        self._looked[name], context.struck_on[name] = lost - back, held - back
+        if context.struck_on[name]:
             context.runs.add(name)
+
+    async def _is_back(self, machine: str) -> bool:
+        """Tell whether a machine is Ready: its last word may be older than an outage of what tells of it."""
+        try:
+            return is_ready(await self._context.own.get(f"/api/v1/nodes/{machine}"))
+        except NotFound:
+            return False

@@ -184,9 +184,10 @@ def _out_of_time(run: Run, situation: Situation) -> Action | None:
 def _struck(run: Run, situation: Situation) -> Action | None:
     """Take a run that has lost a machine: nobody else ends it, or gives it another one.
 
-    What was told to have ended ends, also where the machine is back meanwhile.
+    What was told to have ended ends, for whatever reason, also where the machine is back meanwhile. Where nobody is
+    left to tell, no reason was told.
     """
-    was_told = run.reported.finished and run.reported.reason == EndReason.MACHINE_LOST.value
+    was_told = run.reported.finished and bool(run.reported.reason)
     if run.workload is None or not (run.machine_lost or was_told):
         return None
     return _told(run, run.workload, EndReason.MACHINE_LOST, situation)

@@ -15,6 +15,7 @@ from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.plain_job import NAMESPACE, RUN, WORK, PlainJob, Running, working
 
 LIMIT_S = 120
+NODES = "/api/v1/nodes"
 
 
 class Ahead:
@@ -38,9 +39,17 @@ def agent(monkeypatch):
 
 
 def node(agent, name, said="True", kind="MODIFIED"):
+    """Change a machine, and tell the agent."""
+    take_machine(agent.parts.context, kind, written(agent, name, said))
+    if kind == "DELETED":
+        del agent.own.objects[f"{NODES}/{name}"]
+
+
+def written(agent, name, said):
+    """Change a machine of which the agent has not heard yet."""
     conditions = [{"type": "Ready", "status": said}]
     thing = {"metadata": {"name": name}, "status": {"conditions": conditions}}
-    take_machine(agent.parts.context, kind, thing)
+    return agent.own.put(f"{NODES}/{name}", thing)
 
 
 def stand(agent, machine, phase="Running"):
@@ -107,6 +116,88 @@ async def test_it_goes_on_where(agent, case):
         await agent.parts.struck_runs.look()
         await asyncio.sleep(0.05)
         assert agent.said("Running") == ("True", "Running")
+
+
+async def lose(agent, machine, said="Unknown"):
+    node(agent, machine, said)
+    passes(agent, LIMIT_S)
+    await agent.parts.struck_runs.look()
+
+
+def is_struck(agent):
+    return agent.parts.context.has_lost_machine(RUN)
+
+
+async def test_it_goes_on_where_the_machine_its_pod_once_stood_on_is_lost(agent):
+    async with running(agent, "m1"):
+        node(agent, "m3")
+        await lose(agent, "m2")
+        stand(agent, "m3")
+        node(agent, "m1", kind="DELETED")
+        assert not is_struck(agent)
+        await agent.parts.struck_runs.look()
+        assert not is_struck(agent)
+
+
+async def test_what_was_noted_of_a_machine_that_came_back_is_forgotten(agent):
+    async with running(agent):
+        agent.parts.context.runs.add = lambda *_, **__: None
+        await lose(agent, "m2")
+        assert is_struck(agent)
+        node(agent, "m2")
+        await agent.parts.struck_runs.look()
+        stand(agent, "m1")
+        node(agent, "m2", kind="DELETED")
+        assert not is_struck(agent)
+
+
+async def test_a_note_is_no_older_than_the_last_look(agent):
+    async with running(agent):
+        agent.parts.context.runs.add = lambda *_, **__: None
+        node(agent, "m3")
+        await lose(agent, "m2")
+        assert is_struck(agent)
+
+        async def list_(*_, **__):
+            raise Retryable("connection reset")
+
+        agent.own.list = list_
+        node(agent, "m3", kind="DELETED")
+        await agent.parts.struck_runs.look()
+        assert not is_struck(agent)
+
+
+async def test_a_machine_is_read_once_more_before_it_strikes(agent):
+    """Its last word may be older than an outage of what tells of it."""
+    async with running(agent):
+        node(agent, "m2", "Unknown")
+        written(agent, "m2", "True")
+        passes(agent, LIMIT_S)
+        await agent.parts.struck_runs.look()
+        await asyncio.sleep(0.05)
+        assert not is_struck(agent)
+        assert agent.said("Running") == ("True", "Running")
+        # Read again as long as nothing else was told of it.
+        written(agent, "m2", "Unknown")
+        await agent.parts.struck_runs.look()
+        await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
+
+
+async def test_a_machine_that_cannot_be_read_strikes_nothing(agent):
+    async with running(agent):
+        act = agent.own.get
+
+        async def get(path):
+            if path.startswith(NODES):
+                raise Retryable("connection reset")
+            return await act(path)
+
+        agent.own.get = get
+        await lose(agent, "m2")
+        assert not is_struck(agent)
+        agent.own.get = act
+        await agent.parts.struck_runs.look()
+        await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
 
 
 async def test_pods_are_asked_for_while_a_machine_is_lost_and_once_a_run(agent):

@@ -170,21 +170,16 @@ TABLE = {
         CALM,
         ReportFinished(EndReason.MACHINE_LOST, NOW, explain(EndReason.MACHINE_LOST)),
     ),
-    "a machine of it lost, and told": (
-        run(workload=UP, reported=replace(DONE, reason="MachineLost"), machine_lost=True),
-        CALM,
-        End(EndReason.MACHINE_LOST),
-    ),
-    "a machine of it lost, and told, and back meanwhile": (
-        run(workload=UP, reported=replace(DONE, reason="MachineLost")),
-        CALM,
-        End(EndReason.MACHINE_LOST),
-    ),
-    "a machine of it lost, and what was seen in its pods told": (
-        run(workload=UP, reported=replace(DONE, reason="OutOfMemory"), machine_lost=True),
-        CALM,
-        End(EndReason.OUT_OF_MEMORY),
-    ),
+    **{
+        f"told as {why}, and its machine {'lost' if lost else 'back meanwhile'}": (
+            run(workload=UP, reported=replace(DONE, reason=why), machine_lost=lost),
+            CALM,
+            End(EndReason(why)),
+        )
+        for why in ("MachineLost", "OutOfMemory", "Evicted", "ImageNotPulled")
+        for lost in (True, False)
+    },
+    "up, and its grant deleted, so nothing was told": (run(workload=UP, reported=DONE), CALM, None),
     "a machine of it lost when it had ended": (
         run(workload=GOOD, reported=RUNNING, machine_lost=True),
         CALM,
