@@ -158,8 +158,9 @@ def _waits(job: JobView, actions: list[Action]) -> bool:
 
 
 def _unless_early(case: JobCase, grant: GrantView, actions: list[Action]) -> Iterator[Action]:
-    """Yield ``actions`` at leisure, once a grant is old enough."""
-    left_s = max(0.0, grant.granted_s + ACCEPTANCE_MAY_WAIT_S - case.now_s)
+    """Yield ``actions`` at leisure, once a grant is old enough; one from the future was made by another clock."""
+    age_s = case.now_s - grant.granted_s
+    left_s = max(0.0, ACCEPTANCE_MAY_WAIT_S - age_s) if age_s >= 0 else 0.0
     early = left_s > 0 or not case.tidying
     yield from [RequeueAfter(left_s)] if early else actions
 

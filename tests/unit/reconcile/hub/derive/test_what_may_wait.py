@@ -78,6 +78,14 @@ def test_what_may_wait_and_for_how_long(name):
     assert hurried == (RequeueAfter(0.0),) if pause_s else [type(a) for a in hurried] == expected
 
 
+def test_no_clock_that_went_back_keeps_an_owner_waiting():
+    seen = epoch(grant_manifest(status=ACCEPTED))
+
+    actions = derive(case(job_view(GRANTED), seen, now_s=NOW_S - 3600))
+
+    assert [type(action) for action in actions] == [SetJobStatus]
+
+
 def test_that_a_node_fell_silent_does_not_wait_with_its_acceptance():
     seen = epoch(grant_manifest(status=ACCEPTED))
 
