@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from hansa.api.group import TIME
 from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.ray_shape import RayShape
 from hansa.api.job.retry import Retry
 from hansa.api.job.status import RESULT_BYTES, AIJobStatus
-from hansa.api.job.verification import AuditOrder, ResultComparator
+from hansa.api.job.verification import MOST_SAID, AuditOrder, CheckpointGrid, ResultComparator
 from hansa.api.meta import (
     ATOMIC,
     BASE64,
@@ -56,8 +56,11 @@ SERVED_WORKLOADS = frozenset(KINDS_OF_WORK) - {"Inference"}
 LONGEST_RUNTIME_S = 30 * 86_400
 MAX_JOB_BYTES = 128 << 10
 """Metadata and spec of a job, as JSON: a hub keeps all jobs in memory, and every grant carries one."""
+STATE_BYTES = 84
+"""Most that a state takes in a result, with its step and what is around them."""
 UNSERVED = f"Inference is not served yet; use {' or '.join(sorted(SERVED_WORKLOADS))}"
 """What is said of the other kinds of work, which the API reserves."""
+_GRID = "self.comparator.checkpoints"
 
 
 def is_reserved_env(name: str) -> bool:
@@ -207,6 +210,18 @@ class AIJobSpec(Model):
                 "comparator.checkpoints are told in the result; declare result, for example {maxBytes: 4096}",
                 field_path=".comparator",
             ),
+            rule(
+                "!has(self.comparator) || !has(self.comparator.checkpoints) || !has(self.result) ||"
+                f" self.result.maxBytes >= {RESULT_BYTES} || (self.result.maxBytes >= {STATE_BYTES} *"
+                f" (({_GRID}.steps + {_GRID}.every - 1) / {_GRID}.every + 1) &&"
+                f" (self.result.maxBytes >= {STATE_BYTES * (MOST_SAID + 2)} ||"
+                f" self.result.maxBytes >= {STATE_BYTES} * ({_GRID}.every + 1) ||"
+                f" self.result.maxBytes >= {STATE_BYTES} * ({_GRID}.steps + 1)))",
+                f"result.maxBytes has no room for the states of comparator.checkpoints: {RESULT_BYTES} is always"
+                f" enough; needed is {STATE_BYTES} for each state that a run tells, steps/every + 1 of them, and that"
+                f" an audit of one segment tells, every + 1 and at most {MOST_SAID + 2}",
+                field_path=".result",
+            ),
         )
     )
 
@@ -301,6 +316,23 @@ class AIJobSpec(Model):
     suspend: bool = Field(
         default=False, description="True holds the job back and stops it if running."
     )
+
+    @model_validator(mode="after")
+    def _has_room_for_its_states(self) -> AIJobSpec:
+        grid = self.comparator and self.comparator.checkpoints
+        if grid and self.result and self.result.max_bytes < (needed := _bytes_of_states(grid)):
+            raise ValueError(
+                f"result.maxBytes: {self.result.max_bytes} has no room for the states of"
+                f" comparator.checkpoints; give at least {needed}"
+            )
+        return self
+
+
+def _bytes_of_states(grid: CheckpointGrid) -> int:
+    """Return the room that a run of a job needs for its states, and an audit of one segment for the steps between."""
+    of_run = -(-grid.steps // grid.every) + 1
+    of_segment = min(grid.every, grid.steps, MOST_SAID + 1) + 1
+    return min(STATE_BYTES * max(of_run, of_segment), RESULT_BYTES)
 
 
 class AIJob(Model):

@@ -57,7 +57,7 @@ JOB_SPEC = {
     "project": "screening",
     "assurance": "L0",
     **VERIFIED,
-    "result": {"maxBytes": 10},
+    "result": {"maxBytes": 4096},
     "authorizations": [
         {
             "keyId": DIGEST,

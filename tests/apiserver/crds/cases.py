@@ -186,7 +186,7 @@ OTHER_JOB: dict[str, Any] = {
     "assurance": "L1",
     "comparator": {"absolute": "0.1"},
     "audit": {"of": "other", "epoch": 1, "node": "riga"},
-    "result": {"maxBytes": 11},
+    "result": {"maxBytes": 924},
     "authorizations": [],
     "retry": {"limit": 1},
     "ttlSecondsAfterFinished": 61,
@@ -293,6 +293,9 @@ RULES: dict[str, Case] = {
     "a result has room for 48": Case({"steps": 480, "every": 10}, {"steps": 481, "every": 10}),
     "comparator.checkpoints are told in the result": Case(
         changed(JOB, result={}), changed(JOB, result=None)
+    ),
+    "result.maxBytes has no room": Case(
+        changed(JOB, result={"maxBytes": 924}), changed(JOB, result={"maxBytes": 923})
     ),
     "first has to be before last": Case(changed(SEGMENT, first=7), changed(SEGMENT, first=8)),
     "Inference is not served yet": Case("FineTune", "Inference"),

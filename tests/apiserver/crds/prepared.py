@@ -63,12 +63,17 @@ def _one_segment(grid: dict, _: Any) -> None:
     grid["every"] = LARGEST
 
 
+def _no_checkpoints(spec: dict, _: Any) -> None:
+    spec.pop("comparator", None)
+
+
 PREPARE: dict[str, tuple[str, Callable[[dict, Any], None]]] = {
     ".ray.workers.gpuMemory": (".ray.workers", _no_class),
     ".ray.workers.gpus": (".ray.workers", _no_class),
     ".segment.first": (".segment", _end_last),
     ".segment.last": (".segment", _begin_first),
     ".checkpoints.steps": (".checkpoints", _one_segment),
+    ".spec.result.maxBytes": (".spec", _no_checkpoints),
     ".ray.head.gpus": (".ray", _equal_gpus),
     ".ray.workerGroups[].gpus": (".ray", _equal_gpus),
     ".ray.workers.count": (".ray", _head_alone),

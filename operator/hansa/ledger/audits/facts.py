@@ -42,9 +42,9 @@ class Ended:
 class Facts:
     """Reads both, and writes nothing."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Nothing is opened before the first question."""
-        self._engine = engine
+    def __init__(self, engine: Engine, currency: str = "") -> None:
+        """Nothing is opened before the first question. ``currency``: in which pledges count; empty: none does."""
+        self._engine, self._currency = engine, currency
 
     def ended(self, after_ms: int, until_ms: int) -> list[Ended]:
         """Return the runs whose last receipts were recorded in ``(after, until]``."""
@@ -144,6 +144,7 @@ class Facts:
     def pledges(self, institution: str, before_ms: int | None = None) -> dict[str, int]:
         """Return subject → micros of what an institution has pledged and not got back, nor lost.
 
+        In another currency than the ledger's it has pledged nothing: nobody can tell what that is worth.
         ``before_ms``: only those recorded before.
         """
         first, last = schema.ENTRY.alias(), schema.ENTRY.alias()
@@ -153,7 +154,10 @@ class Facts:
             .exists()
         )
         wanted = select(first.c.subject, first.c.amount).where(
-            first.c.event == Event.PLEDGE.value, first.c.debtor == institution, ~is_over
+            first.c.event == Event.PLEDGE.value,
+            first.c.debtor == institution,
+            first.c.currency == self._currency,
+            ~is_over,
         )
         if before_ms is not None:
             wanted = wanted.where(first.c.recorded_ms <= before_ms)

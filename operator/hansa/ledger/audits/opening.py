@@ -42,7 +42,8 @@ def open_audits(
     """
     if not isinstance(source, NodeReceipts) or source.logbook is None:
         return None
-    book, facts, evidence = AuditBook(engine), Facts(engine), Evidence(engine)
+    book, evidence = AuditBook(engine), Evidence(engine)
+    facts = Facts(engine, settings.terms.currency)
     audits = settings.audits
     probes = Probes(cluster, book, facts, settings.probes, draw)
     parts = Parts(

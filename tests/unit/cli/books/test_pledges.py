@@ -11,6 +11,7 @@ from hansa.accounting.books import disorders
 from hansa.accounting.postings import AccountKind
 from hansa.cli.books.settlement.group import settle
 from hansa.errors import Terminal
+from hansa.ledger.audits.book import ASKED, DONE, DUE, REPLIED, VERDICT, AuditBook, Word, audit
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.reader import LedgerReader
@@ -44,7 +45,7 @@ def pledged(books: str, institution: str = "ut") -> int:
         known = LedgerReader(engine).books()
         assert not disorders(known)
         bond = known.of(institution, AccountKind.BOND, "EUR")
-        assert bond == sum(Facts(engine).pledges(institution).values())
+        assert bond == sum(Facts(engine, "EUR").pledges(institution).values())
         return bond
     finally:
         engine.dispose()
@@ -71,5 +72,63 @@ def test_what_is_no_amount_is_named(books: str, amount: str):
 
 
 def test_an_institution_that_nobody_knows_is_a_slip_of_the_pen(books: str):
-    with pytest.raises(Terminal, match="the books know no institution uni"):
+    with pytest.raises(Terminal, match=r"the books know no institution uni; .*--new"):
         run(books, "pledge", "uni", *FIRST)
+    assert pledged(books, "uni") == 0
+
+
+def test_a_new_member_that_has_earned_nothing_can_pledge(books: str):
+    run(books, "pledge", "newcomer", *FIRST, "--new")
+    assert pledged(books, "newcomer") == 5_000_000_000
+    more = ("--amount", "1", "--reference", "guarantee 2")
+    run(books, "pledge", "newcomer", *more)
+    assert pledged(books, "newcomer") == 5_001_000_000
+
+
+@pytest.mark.parametrize("name", ["New Comer", "", "league:kitty", "a" * 64])
+def test_a_new_member_has_a_name_that_a_node_can_have(books: str, name: str):
+    with pytest.raises(Terminal, match="is no name of an institution"):
+        run(books, "pledge", name, *FIRST, "--new")
+    assert pledged(books, name) == 0
+
+
+@pytest.mark.parametrize("currency", ["EURO", "eur", "", "\N{EURO SIGN}", "EUR\n"])
+@pytest.mark.parametrize("command", ["pledge", "show", "paid"])
+def test_what_is_no_currency_is_named(books: str, command: str, currency: str):
+    arguments = {
+        "pledge": ("ut", *FIRST),
+        "show": ("2026-11",),
+        "paid": ("2026-11", "--debtor", "ut", "--creditor", "clinic", "--reference", "x"),
+    }
+    options = (*arguments[command], "--currency", currency, "--database", books)
+    found = CliRunner().invoke(settle, [command, *options])
+    assert found.exit_code == 2
+    assert "three capital letters, for example EUR" in found.output
+    assert pledged(books) == 0
+
+
+def note(books: str, phase: str, institution: str) -> None:
+    """Have the ledger say something of the audit of a run."""
+    engine = open_engine(books)
+    body = {"run": "u1.1", "institution": institution}
+    AuditBook(engine).add([Word(audit("sha256:1"), phase, body)], BEGAN_MS)
+    engine.dispose()
+
+
+def test_a_pledge_that_a_draw_counted_on_stands_until_what_its_verdict_says_is_done(books: str):
+    run(books, "pledge", "ut", *FIRST)
+    for phase in (DUE, f"{ASKED}1", f"{REPLIED}1", VERDICT):
+        note(books, phase, "ut")
+        with pytest.raises(Terminal, match=r"run u1\.1 of ut is being audited"):
+            run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+        assert pledged(books) == 5_000_000_000
+    note(books, DONE, "ut")
+    run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+    assert pledged(books) == 0
+
+
+def test_anothers_audit_keeps_no_pledge(books: str):
+    run(books, "pledge", "ut", *FIRST)
+    note(books, DUE, "clinic")
+    run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+    assert pledged(books) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from hansa.accounting.postings import KITTY_IN_WORDS, owner_in_words, owner_of
 from hansa.accounting.settlement.clearing import Clearing
 from hansa.accounting.settlement.signed import clearing_of, read_signed, unwarranted
 from hansa.adapters.clock import SystemClock
+from hansa.api.meta import CURRENCY as CODE
 from hansa.cli.books.database import with_engine
 from hansa.cli.books.settlement.countersign import FILE
 from hansa.cli.books.settlement.propose import show_clearing
@@ -26,7 +28,16 @@ from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.settlements import Settlements
 
 PAYMENTS = ("DEBTOR", "CREDITOR", "TO PAY", "PAID", "REFERENCE")
-CURRENCY = click.option("--currency", default="EUR", help="ISO 4217.")
+
+
+def _currency(_context: click.Context, _option: click.Parameter, code: str) -> str:
+    if not re.fullmatch(CODE.strip("^$"), code):
+        text = f"{code!r} is no ISO 4217 code: write three capital letters, for example EUR"
+        raise click.BadParameter(text)
+    return code
+
+
+CURRENCY = click.option("--currency", default="EUR", callback=_currency, help="ISO 4217.")
 
 
 @click.command("bank-file")

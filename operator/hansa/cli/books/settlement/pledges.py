@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import click
 import rfc8785
@@ -11,13 +12,16 @@ from sqlalchemy import Engine
 from hansa.accounting import amounts
 from hansa.accounting.postings import KITTY, Claim, Event
 from hansa.adapters.clock import SystemClock
+from hansa.api.meta import DNS_LABEL
 from hansa.cli.books.database import check_known, with_engine
 from hansa.cli.books.settlement.payment import CURRENCY
 from hansa.cli.display import say
 from hansa.errors import Terminal
+from hansa.ledger.audits.book import DONE, DUE, AuditBook
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 
+LONGEST_NAME = 63
 INSTITUTION = click.argument("institution")
 REFERENCE = click.option(
     "--reference", required=True, help="What the agreement or guarantee is called."
@@ -29,14 +33,19 @@ REFERENCE = click.option(
 @click.option("--amount", required=True, help="In the currency, for example 5000.")
 @CURRENCY
 @REFERENCE
+@click.option(
+    "--new", "is_new", is_flag=True, help="The books do not know it yet: it has earned nothing."
+)
 @with_engine
-def pledge(institution: str, *, amount: str, currency: str, reference: str, engine: Engine) -> None:
+def pledge(  # one parameter an option
+    institution: str, *, amount: str, currency: str, reference: str, is_new: bool, engine: Engine
+) -> None:
     """Enter that INSTITUTION pledges an amount. Once is enough: the same again is the same pledge.
 
     No money moves. Its runs are audited less often for it, and all of it goes to the league's kitty when one of its
-    nodes is found to have cheated: enter what the league could collect.
+    nodes is found to have cheated: enter what the league could collect, in the league's currency; no other counts.
     """
-    check_known(LedgerReader(engine), institution)
+    _check_name(LedgerReader(engine), institution, is_new=is_new)
     try:
         micros = _micros(amount)
     except ValueError as error:
@@ -52,12 +61,42 @@ def pledge(institution: str, *, amount: str, currency: str, reference: str, engi
 @REFERENCE
 @with_engine
 def return_pledge(institution: str, reference: str, engine: Engine) -> None:
-    """Enter that a pledge of INSTITUTION has ended: it stands for nothing from now on."""
+    """Enter that a pledge of INSTITUTION has ended: it stands for nothing from now on.
+
+    Not while one of its runs is being audited: that was drawn for what stood then.
+    """
+    _check_unaudited(AuditBook(engine), institution)
     subject = _subject(institution, reference)
     if not LedgerWriter(engine).happen(Event.RETURN_PLEDGE, [subject], _now_ms(), note=reference):
         text = f"{institution} has no pledge {reference} that stands: it was returned, seized, or never entered"
         raise Terminal(text, reason="NoSuchPledge")
     say(f"Entered: the pledge {reference} of {institution} has ended")
+
+
+def _check_name(books: LedgerReader, institution: str, *, is_new: bool) -> None:
+    if is_new:
+        if not re.fullmatch(DNS_LABEL.strip("^$"), institution) or len(institution) > LONGEST_NAME:
+            text = (
+                f"{institution!r} is no name of an institution: write it as its nodes do, in small letters,"
+                f" digits and hyphens, {LONGEST_NAME} at most"
+            )
+            raise Terminal(text, reason="NoName")
+        return
+    try:
+        check_known(books, institution)
+    except Terminal as error:
+        raise Terminal(f"{error}; --new enters a new member", reason=error.reason) from None
+
+
+def _check_unaudited(book: AuditBook, institution: str) -> None:
+    """Raise ``Terminal`` where an audit of an institution's run may still seize what it has pledged."""
+    for _, word in book.open_words(DUE, DONE):
+        if word.body["institution"] == institution:
+            text = (
+                f"run {word.body['run']} of {institution} is being audited, and what is pledged may be seized:"
+                " return it when that audit has a verdict"
+            )
+            raise Terminal(text, reason="AuditDue")
 
 
 def _subject(institution: str, reference: str) -> str:
