@@ -250,6 +250,8 @@ class _Story:
         end_s = asyncio.get_running_loop().time() + SETTLED_AFTER_S
         while asyncio.get_running_loop().time() < end_s and not self._is_settled():
             await self._wait(asyncio.get_running_loop().time() + 30)
+            if self.watchman.violations:
+                return
         self.watchman.check_settled()
         for program in self.league.programs.values():
             for why in program.deaths:

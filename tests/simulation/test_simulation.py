@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
+from tests.simulation.invariants import Watchman
 from tests.simulation.servers.objects import applied, merged, parse, selector
+from tests.simulation.story import FAULTS_UNTIL_S, play
 
 FIXED = {**os.environ, "PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
 
@@ -33,6 +35,16 @@ def test_no_seed_violates_anything(seeds, record_property):
     record_property("simulation", f"{said[0]}: {said[-1]}")
     assert figures["simulation_seeds"] == seeds
     assert figures["violations"] == 0
+
+
+def test_what_is_violated_after_the_faults_ends_the_play(monkeypatch):
+    def accuse(watchman):
+        if watchman._now_s() > FAULTS_UNTIL_S + 60:
+            watchman.accuse("of a test")
+
+    monkeypatch.setattr(Watchman, "check_laws", accuse)
+    monkeypatch.setattr(Watchman, "check_settled", lambda watchman: watchman.accuse("not settled"))
+    assert any("of a test" in one for one in play(5).violations)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
