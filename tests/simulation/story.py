@@ -88,7 +88,7 @@ class _Story:
         self.league = League(self._stream, self._log)
         self.laws = Laws(self.league, self._stream("laws"))
         self.watchman = Watchman(self.league, self.laws, self._log, loop.time)
-        self.replays = Replays(self.league, self._stream("replays"))
+        self.replays = Replays(self.league, self._stream("replays"), FAULTS_UNTIL_S)
         loop.set_exception_handler(self._fault)
         self.troubles = Troubles(
             self.league, self.watchman, self._stream("troubles"), self._log, self._at

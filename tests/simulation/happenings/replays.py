@@ -25,15 +25,17 @@ LATEST_S = 1.2 * GRANT_VALIDITY_S
 class Replays:
     """Puts grants that the hub made back where they were, or where another node reads, while they are valid."""
 
-    def __init__(self, league: League, rng: np.random.Generator) -> None:
-        self._league, self._rng = league, rng
+    def __init__(self, league: League, rng: np.random.Generator, until_s: float) -> None:
+        """``until_s``: when the faults are over, in the loop's time; none is put back later."""
+        self._league, self._rng, self._until_s = league, rng, until_s
         self.count = 0
         league.hub_server.observers.append(self._seen)
 
     def _seen(self, change: str, collection: str, thing: Manifest) -> None:
         if collection == COLLECTION and change == "ADDED" and self._rng.random() < SHARE:
-            delay_s = LATEST_S * self._rng.random()
-            asyncio.get_running_loop().call_later(delay_s, self._replay, copied(thing))
+            loop, delay_s = asyncio.get_running_loop(), LATEST_S * self._rng.random()
+            if loop.time() + delay_s < self._until_s:
+                loop.call_later(delay_s, self._replay, copied(thing))
 
     def _replay(self, grant: Manifest) -> None:
         meta, namespace = grant["metadata"], grant["metadata"]["namespace"]
