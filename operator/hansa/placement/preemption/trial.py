@@ -39,7 +39,7 @@ class Trial:
         """Whatever yields or would start, as gangs; ``job`` is the number of the gang itself."""
         self._kinds: dict[tuple[int, bool], int] = {}
         """(kind in the league, whether the head stays) → kind in the trial's own table."""
-        self._gangs: dict[tuple[str, str, int], int] = {}
+        self._gangs: dict[tuple[int, int], int] = {}
         """(job, site, workers left) → the gang that yields."""
         self.gone: dict[tuple[str, str], int] = {}
         """(job, site) → workers left there."""
@@ -182,7 +182,8 @@ class Trial:
 
     def _gang_of(self, victim: Victim) -> int:
         """The victim, or what it yields, as a gang that stands in its cell."""
-        key = *victim.key, victim.workers_left
+        # By what it holds: a job has two holdings at a site where a grant of an earlier epoch turned up again.
+        key = id(victim.held), victim.workers_left
         if key not in self._gangs:
             held, tx = victim.held, self._tx
             workers = held.holding.workers - victim.workers_left

@@ -175,6 +175,17 @@ def test_what_ends_anyway_is_stopped_once_and_its_room_counts():
     assert decided.waiting[-1].reason is Reason.WAITING_FOR_PREEMPTION
 
 
+def test_a_job_that_stops_twice_at_one_site_leaves_both_its_places():
+    """A grant of an earlier epoch has turned up again: the plan ends, and counts on the room of both."""
+    twice = held("v", gpus=4)
+    one = replace(twice.holdings[0], stopping=True)
+    twice = replace(twice, holdings=(one, replace(one, epoch=one.epoch + 1)))
+    waits = job("j", gpus=8, institution="ua")
+    decided = plan(league(twice, waits, pool=pool(ut=8, ua=8)))
+    assert stopped(decided) == []
+    assert [one.reason for one in decided.waiting] == [Reason.WAITING_FOR_PREEMPTION]
+
+
 def test_what_stops_where_it_has_no_machine_any_more_is_no_longer_held():
     """``ut`` holds its share and no more once ``leaves`` is gone, so that ``w`` need not yield."""
     stays, leaves = held("stays"), held("leaves", since=9)
