@@ -30,7 +30,7 @@ def measure(leaves: int) -> dict[str, object]:
     """Return ``leaves``, ``proof_bytes`` (the longest) and ``proof_verify_ms`` (the median)."""
     signer = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(b"b" * 32))
     own = NoteSigner.of("example.org/receipts", KeyType.ED25519, signer)
-    policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
+    policy = Policy.of_logs([own.key])
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
         index = SqliteLeafIndex(Path(folder) / "leaves.db")
         log = Appender(FileStore(Path(folder) / "log"), index, [own], policy)

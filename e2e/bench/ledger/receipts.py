@@ -227,7 +227,7 @@ async def _measure(hub: Hub, signer: Ed25519Signer, folder: Path) -> int:
 
 def _logbook(signer: Ed25519Signer, folder: Path, clock: Later) -> Logbook:
     own = NoteSigner.of("example.org/receipts", KeyType.ED25519, signer)
-    policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
+    policy = Policy.of_logs([own.key])
     index = SqliteLeafIndex(folder / "leaves.db")
     return Logbook(Appender(FileStore(folder / "log"), index, [own], policy), clock)
 

@@ -136,6 +136,11 @@ def node_user(node: str) -> str:
     return f"system:serviceaccount:{NODE_NAMESPACE_PREFIX}{node}:{NODE_ACCOUNT}"
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a text is what ``Name`` takes, as the API server would say."""
+    return len(text) <= LONGEST_NAME and re.fullmatch(DNS_LABEL, text) is not None
+
+
 LARGEST_INTEGER = (1 << 53) - 1
 """That JSON carries unchanged everywhere (RFC 8785)."""
 INT_OR_STRING = "x-kubernetes-int-or-string"
@@ -167,7 +172,8 @@ def keyed(*keys: str) -> dict[str, Any]:
     return {LIST_KEYS: list(keys)}
 
 
-Name = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
+LONGEST_NAME = 63
+Name = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=LONGEST_NAME)]
 
 
 def _existing(is_right: Callable[[str], bool]) -> AfterValidator:

@@ -54,7 +54,7 @@ def proof_check(log_key: str | None, policy: Path | None) -> CheckProof | None:
     if log_key and policy:
         raise Terminal("--log-key and --policy exclude each other: the policy names the log's key")
     if log_key:
-        return checked_by(Policy.parse(f"log {VerifierKey.parse(log_key)}\nquorum none\n".encode()))
+        return checked_by(Policy.of_logs([VerifierKey.parse(log_key)]))
     return checked_by(Policy.parse(policy.read_bytes())) if policy else None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from hansa.api.kinds import SOVEREIGNNODE
-from hansa.api.node.receipts import MOST_PROOF
+from hansa.api.node.receipts import MOST_DISPUTED, MOST_PROOF, MOST_WORDS, receipts_of
 from hansa.errors import HansaError
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.receipts.hub_view import HubView
@@ -25,8 +25,6 @@ from hansa.ledger.store.sides import disputed as open_disputes
 from hansa.ports import Cluster
 
 log = logging.getLogger(__name__)
-MOST_DISPUTED = 16
-MOST_CHARACTERS = 300
 
 
 class Handing:
@@ -46,7 +44,7 @@ class Handing:
         nodes = list(self._hub.nodes())
         disputed = await asyncio.to_thread(open_disputes, self._engine, MOST_DISPUTED)
         for node in nodes:
-            name, said = node["metadata"]["name"], _receipts(node)
+            name, said = node["metadata"]["name"], receipts_of(node)
             news = await asyncio.to_thread(self._proved, said)
             rows = [_row(*one) for one in disputed.get(name, ())]
             if rows != (said.get("disputed") or []):
@@ -106,15 +104,10 @@ def _left_out(node: str, what: str, error: str) -> None:
     log.warning("not handed out", extra={"node": node, "what": what, "error": error})
 
 
-def _receipts(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = (node.get("status") or {}).get("receipts")
-    return found if isinstance(found, Mapping) else {}
-
-
 def _row(digest: str, fault: str, field: str, message: str) -> dict[str, str]:
     return {
         "digest": digest,
         "fault": fault,
         "field": field,
-        "message": message[:MOST_CHARACTERS],
+        "message": message[:MOST_WORDS],
     }

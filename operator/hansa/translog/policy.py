@@ -6,7 +6,7 @@ One parser, whatever k of n decides about. https://c2sp.org/tlog-policy
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -36,6 +36,11 @@ class Policy:
     quorum: Quorum
     urls: Mapping[str, str] = field(default_factory=dict)
     """Name of a witness, or origin of a log → where it is found."""
+
+    @classmethod
+    def of_logs(cls, keys: Iterable[VerifierKey]) -> Policy:
+        """Return what believes each log by its own signature, whoever else has cosigned."""
+        return cls.parse("".join([*(f"log {key}\n" for key in keys), "quorum none\n"]).encode())
 
     @classmethod
     def parse(cls, body: bytes) -> Policy:

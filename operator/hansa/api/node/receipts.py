@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
@@ -12,6 +13,8 @@ LARGEST = 2**53 - 1
 """No larger integer has one spelling in JSON (RFC 8785, from I-JSON)."""
 MOST_PROOF = 65_536
 """Characters of a proof: seventeen members that cosign with ML-DSA, about 3,600 each."""
+MOST_DISPUTED, MOST_WORDS = 16, 300
+"""Disputes that are shown, and characters of what each says."""
 Sequence = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
@@ -66,7 +69,9 @@ class DisputedReceipt(Model):
     digest: Digest = Field(description="Of its statement.")
     fault: Annotated[str, StringConstraints(max_length=64)] = Field(description="Of what kind.")
     field: Annotated[str, StringConstraints(max_length=64)] = Field(description="In what.")
-    message: Annotated[str, StringConstraints(max_length=300)] = Field(description="Who says what.")
+    message: Annotated[str, StringConstraints(max_length=MOST_WORDS)] = Field(
+        description="Who says what."
+    )
 
 
 class Receipts(Model):
@@ -83,5 +88,14 @@ class Receipts(Model):
     )
     proved: ProvedReceipt | None = Field(default=None, description="The newest that is logged.")
     disputed: tuple[DisputedReceipt, ...] = Field(
-        default=(), max_length=16, description="The newest of which something is disputed."
+        default=(),
+        max_length=MOST_DISPUTED,
+        description="The newest of which something is disputed.",
     )
+
+
+def receipts_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``status.receipts`` of a node as it came; empty where there is none or it is none."""
+    status = node.get("status")
+    found = status.get("receipts") if isinstance(status, Mapping) else None
+    return found if isinstance(found, Mapping) else {}

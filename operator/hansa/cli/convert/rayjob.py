@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from hansa.api.aijob import LONGEST_RUNTIME_S, AIJobSpec, is_reserved_env
 from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.retry import MOST_RETRIES, RETRIES, Cause
-from hansa.api.meta import DIGEST_IMAGE, GROUP, VERSION
+from hansa.api.meta import DIGEST_IMAGE, GROUP, LONGEST_NAME, VERSION
 from hansa.api.texts import first_fault
 from hansa.cli.convert.pods import Contents, is_settable, take_contents, take_shape
-from hansa.cli.convert.shape import LONGEST_NAME, RESOURCES, gang_of, take_group
+from hansa.cli.convert.shape import RESOURCES, gang_of, take_group
 from hansa.cli.convert.taking import Note, Taking
 from hansa.cli.documents import read_one
 from hansa.errors import Terminal

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from hansa.api.job.ray_shape import MOST_GROUPS, MOST_WORKERS, RESERVED_NAMES, SPLIT_PODS
-from hansa.api.meta import DNS_LABEL
+from hansa.api.meta import is_name
 from hansa.cli.convert.pods import Shape, take_shape, weight
 from hansa.cli.convert.taking import Taking
 from hansa.errors import Terminal
 from hansa.ports import Manifest
 
 RESOURCES = ".template.spec.containers[0].resources"
-LONGEST_NAME = 63
 UNBOUNDED = 2**31 - 1
 """What KubeRay writes for maxReplicas where nobody gave it."""
 NO_TASKS = "an AIJob's head without GPUs takes no tasks: give workers its CPUs"
@@ -127,7 +125,7 @@ def _further(taking: Taking, groups: Sequence[Group]) -> list[Manifest]:
 
 def _name(name: str, taken: Collection[str]) -> str:
     """Return a group's name, or another where an AIJob's may not have it."""
-    if re.fullmatch(DNS_LABEL, name) and len(name) <= LONGEST_NAME and name not in taken:
+    if is_name(name) and name not in taken:
         return name
     others = (f"group-{number}" for number in itertools.count(1))
     return next(other for other in others if other not in taken)

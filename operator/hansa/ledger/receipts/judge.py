@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hansa.api.node.receipts import receipts_of
 from hansa.ledger.receipts.before import Before
 from hansa.ledger.receipts.evidence import Dispute, Taken
 from hansa.ledger.receipts.grants import Granted
@@ -149,6 +150,5 @@ def _with_rows(known: Known, rows: Known, receipt: WorkReceipt) -> Known:
 
 def outbox_of(node: Mapping[str, Any]) -> Iterator[object]:
     """Yield what a node shows of its receipts, whatever it is."""
-    receipts = (node.get("status") or {}).get("receipts")
-    shown = receipts.get("outbox") if isinstance(receipts, Mapping) else None
+    shown = receipts_of(node).get("outbox")
     yield from shown if isinstance(shown, list) else ()

@@ -49,7 +49,7 @@ def open_log(settings: Log, signer: Signer, clock: Clock) -> Logbook | None:
     if not settings.folder:
         return None
     own = NoteSigner.of(settings.origin, KeyType.ED25519, signer)
-    text = f"log {own.key}\nquorum none\n".encode()
+    text = None
     if settings.policy:
         try:
             text = Path(settings.policy).read_bytes()
@@ -59,5 +59,6 @@ def open_log(settings: Log, signer: Signer, clock: Clock) -> Logbook | None:
     # Two writers would sign two trees of one size, which convicts the league.
     store.hold()
     index = SqliteLeafIndex(Path(settings.index))
-    appender = Appender(store, index, [own], Policy.parse(text))
+    policy = Policy.of_logs([own.key]) if text is None else Policy.parse(text)
+    appender = Appender(store, index, [own], policy)
     return Logbook(appender, clock, identity=store.identity())

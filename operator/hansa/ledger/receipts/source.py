@@ -11,6 +11,7 @@ from typing import Any
 
 from hansa.accounting.usage import Usage, price_of
 from hansa.api.kinds import SOVEREIGNNODE
+from hansa.api.node.receipts import receipts_of
 from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import key_id
 from hansa.ledger.lookback import Lookback
@@ -286,13 +287,11 @@ def _usage(digest: str, receipt: WorkReceipt, granted: Granted, began_s: int) ->
 
 def _acknowledged(node: Mapping[str, Any]) -> str:
     """Return the digest of the receipt up to which a node was told that its receipts are taken."""
-    receipts = (node.get("status") or {}).get("receipts")
-    taken = receipts.get("taken") if isinstance(receipts, Mapping) else None
+    taken = receipts_of(node).get("taken")
     said = taken.get("digest") if isinstance(taken, Mapping) else None
     return str(said or "").replace(NOTHING, "")
 
 
 def _waiting(node: Mapping[str, Any]) -> int:
-    receipts = (node.get("status") or {}).get("receipts")
-    said = receipts.get("waiting") if isinstance(receipts, Mapping) else 0
+    said = receipts_of(node).get("waiting")
     return said if isinstance(said, int) and 0 <= said < 1 << 53 else 0

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from hansa.api.kinds import SOVEREIGNNODE
+from hansa.api.node.receipts import receipts_of
 from hansa.errors import HansaError, Retryable, Terminal
 from hansa.grants.envelope import canonical, grant_name, pre_auth, workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
@@ -67,7 +68,7 @@ class Metering:
             return
         spec, policy = node.get("spec"), context.cluster_state.policy.spec
         self._node_spec = spec if isinstance(spec, dict) else {}
-        said = _taken(node)
+        receipts = receipts_of(node)
         if policy is None:
             return
         keys = by_id(policy.trusted_hubs)
@@ -77,12 +78,11 @@ class Metering:
             context.dirty.set()
         if await context.cosigner.hear(node, keys.values()):
             context.dirty.set()
-        if said is not None:
-            trouble = await context.receipts.take(said, keys)
+        if receipts.get("taken") is not None:
+            trouble = await context.receipts.take(receipts["taken"], keys)
             if trouble:
                 log.warning("watermark not taken", extra={"why": trouble})
-        shown = _receipts(node)
-        for why in await context.handed.take(shown, keys.values()):
+        for why in await context.handed.take(receipts, keys.values()):
             log.warning("what the ledger hands out is not kept", extra={"why": why})
 
     def ask_pause_s(self) -> float:
@@ -243,13 +243,3 @@ def _run(entry: Entry) -> str:
 
 def _digest(result: str) -> str:
     return "sha256:" + hashlib.sha256(result.encode()).hexdigest()
-
-
-def _receipts(node: Manifest) -> Mapping[str, Any]:
-    status = node.get("status")
-    receipts = status.get("receipts") if isinstance(status, dict) else None
-    return receipts if isinstance(receipts, dict) else {}
-
-
-def _taken(node: Manifest) -> object:
-    return _receipts(node).get("taken")

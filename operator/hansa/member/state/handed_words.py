@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from hansa.api.node.receipts import DisputedReceipt, ProvedReceipt
+from hansa.api.node.receipts import MOST_DISPUTED, DisputedReceipt, ProvedReceipt
 from hansa.errors import Conflict, Terminal
 from hansa.member.state.receipt_lines import envelopes, parsed
 from hansa.member.state.receipt_store import RECEIPTS, page_of
@@ -32,7 +32,6 @@ PROVED = "proved"
 """Key of the newest proof; what is disputed stands under the digest's hexadecimals and the field."""
 MOST_KEPT = 256
 """Disputes: the newest stay."""
-MOST_DISPUTED = 16
 
 
 class HandedWords:
@@ -104,7 +103,7 @@ class HandedWords:
             one = ProvedReceipt.model_validate(shown)
             proof = LogProof.parse(one.proof.encode())
             origin = Checkpoint.parse(proof.checkpoint.text).origin
-            policy = Policy.parse("".join(_policy(origin, public_keys)).encode())
+            policy = Policy.of_logs(_log_keys(origin, public_keys))
             proof.verify(log_entry(one.digest), policy)
         except (ValidationError, Terminal) as error:
             return str(error)[:200]
@@ -118,10 +117,9 @@ class HandedWords:
         return ""
 
 
-def _policy(origin: str, public_keys: Iterable[str]) -> Iterator[str]:
+def _log_keys(origin: str, public_keys: Iterable[str]) -> Iterator[VerifierKey]:
     for key in public_keys:
-        yield f"log {VerifierKey(origin, KeyType.ED25519, base64.b64decode(key))}\n"
-    yield "quorum none\n"
+        yield VerifierKey(origin, KeyType.ED25519, base64.b64decode(key))
 
 
 def _plain(text: str) -> str:

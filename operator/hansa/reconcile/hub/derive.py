@@ -16,6 +16,7 @@ from typing import Any
 from hansa.api.meta import Condition
 from hansa.model.plan import Placement, Stop, Waiting
 from hansa.model.reasons import Reason
+from hansa.reconcile.conditions import MAX_MESSAGE
 from hansa.reconcile.hub.actions import (
     Action,
     AskForLog,
@@ -143,7 +144,7 @@ def _again(case: JobCase, said: Condition, grant: GrantView) -> Iterator[Action]
         kind, status = "refused", job_status.refused(case.job, grant, case.now_s, run=case.bill)
     else:
         text = f"Its run at node {grant.node} ended, and it is tried again: {said.message}"
-        outcome = Waiting(case.job.uid, Reason.PENDING, text[:1024])
+        outcome = Waiting(case.job.uid, Reason.PENDING, text[:MAX_MESSAGE])
         status = job_status.waiting(case.job, outcome, (), case.now_s, run=case.bill)
         kind = "retried"
     status |= retries.counted(case.job, grant) | outputs.post_mortem(grant)

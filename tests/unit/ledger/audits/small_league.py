@@ -71,7 +71,7 @@ class SmallLeague:
             COMPUTEPOOL.path(name="league"), {"metadata": {"name": "league"}, "spec": POOL}
         )
         own = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
-        policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
+        policy = Policy.of_logs([own.key])
         index = SqliteLeafIndex(folder / "leaves.db")
         self.logbook = Logbook(
             Appender(FileStore(folder / "log"), index, [own], policy), self.clock

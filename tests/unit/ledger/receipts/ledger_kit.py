@@ -137,7 +137,7 @@ class Ledger:
         self.status: dict[str, Any] = {}
         """What the node says beside its receipts."""
         own = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
-        policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
+        policy = Policy.of_logs([own.key])
         index = SqliteLeafIndex(folder / "leaves.db")
         self.logbook = Logbook(Appender(FileStore(folder / "log"), index, [own], policy), Clock())
         self.view = HubView(self.hub, Clock())

@@ -22,7 +22,7 @@ from tests.unit.ledger.receipts.ledger_kit import TARTU, Ledger, heard, receipts
 from tests.unit.receipts.receipt_kit import changed, head_after
 
 OWN = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
-POLICY = Policy.parse(f"log {OWN.key}\nquorum none\n".encode())
+POLICY = Policy.of_logs([OWN.key])
 
 
 async def handed(ledger: Ledger) -> dict[str, Any]:

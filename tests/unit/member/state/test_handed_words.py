@@ -51,7 +51,7 @@ def proof(folder: Path, sequence: int, *, signer=HUB, logged: str = "") -> dict[
     """Return what a ledger shows whose log has a receipt."""
     digest = DIGESTS[sequence - 1]
     log_signer = NoteSigner.of("example.org/receipts", KeyType.ED25519, signer)
-    policy = Policy.parse(f"log {log_signer.key}\nquorum none\n".encode())
+    policy = Policy.of_logs([log_signer.key])
     place = folder / f"{sequence}-{len(list(folder.iterdir()))}"
     place.mkdir()
     index = SqliteLeafIndex(place / "leaves.db")

@@ -31,7 +31,7 @@ PAYMENTS = ("DEBTOR", "CREDITOR", "TO PAY", "PAID", "REFERENCE")
 
 
 def _currency(_context: click.Context, _option: click.Parameter, code: str) -> str:
-    if not re.fullmatch(CODE.strip("^$"), code):
+    if not re.fullmatch(CODE, code):
         text = f"{code!r} is no ISO 4217 code: write three capital letters, for example EUR"
         raise click.BadParameter(text)
     return code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 import click
 import rfc8785
@@ -12,7 +11,7 @@ from sqlalchemy import Engine
 from hansa.accounting import amounts
 from hansa.accounting.postings import KITTY, Claim, Event
 from hansa.adapters.clock import SystemClock
-from hansa.api.meta import DNS_LABEL
+from hansa.api.meta import LONGEST_NAME, is_name
 from hansa.cli.books.database import check_known, with_engine
 from hansa.cli.books.settlement.payment import CURRENCY
 from hansa.cli.display import say
@@ -21,7 +20,6 @@ from hansa.ledger.audits.book import DONE, DUE, AuditBook
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 
-LONGEST_NAME = 63
 INSTITUTION = click.argument("institution")
 REFERENCE = click.option(
     "--reference", required=True, help="What the agreement or guarantee is called."
@@ -75,7 +73,7 @@ def return_pledge(institution: str, reference: str, engine: Engine) -> None:
 
 def _check_name(books: LedgerReader, institution: str, *, is_new: bool) -> None:
     if is_new:
-        if not re.fullmatch(DNS_LABEL.strip("^$"), institution) or len(institution) > LONGEST_NAME:
+        if not is_name(institution):
             text = (
                 f"{institution!r} is no name of an institution: write it as its nodes do, in small letters,"
                 f" digits and hyphens, {LONGEST_NAME} at most"

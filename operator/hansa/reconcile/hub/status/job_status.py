@@ -14,7 +14,7 @@ from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Yielded
 from hansa.model.times import from_rfc3339, rfc3339
-from hansa.reconcile.conditions import StatedCondition
+from hansa.reconcile.conditions import MAX_MESSAGE, StatedCondition
 from hansa.reconcile.hub import refusals
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView
@@ -24,8 +24,6 @@ from hansa.reconcile.hub.status.verdict_rows import rows_of
 from hansa.reconcile.hub.status.whole_conditions import by_type, merge
 
 MAX_PREEMPTIONS = 16
-MOST_LETTERS = 1024
-"""Of a condition's message."""
 NODE_REMOVED = "NodeRemoved"
 UNANSWERED, STARTING = "WaitingForNode", "Starting"
 """Why a job is not running yet: before and after its node accepted it."""
@@ -285,7 +283,7 @@ def _running(grant: GrantView) -> StatedCondition:
         said = condition.message
         if grant.broken is not None:
             awaited = f" Another run may begin once node {grant.node} has released this one."
-            said = f"{said[: MOST_LETTERS - len(awaited)]}{awaited}"
+            said = f"{said[: MAX_MESSAGE - len(awaited)]}{awaited}"
         return StatedCondition("Running", condition.status, condition.reason, said)
     if grant.accepted:
         return StatedCondition("Running", "False", STARTING, f"Node {grant.node} accepted it.")

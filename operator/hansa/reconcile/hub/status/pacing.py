@@ -15,6 +15,7 @@ from hansa.model.reasons import Reason
 from hansa.model.times import from_rfc3339, rfc3339
 from hansa.reconcile.hub.status.job_status import FAULTS
 from hansa.reconcile.hub.status.verdict_rows import differ
+from hansa.reconcile.hub.status.whole_conditions import by_type
 
 LEAST_PAUSE_S = 60.0
 VERDICTS_PAUSE_S = 1800.0
@@ -91,10 +92,8 @@ def _moved(before: object, after: str, now_s: float) -> bool:
 
 def _waited_s(status: Mapping[str, Any], now_s: float) -> float:
     """Return how long a job has been known to wait."""
-    for one in status.get("conditions") or ():
-        if one.get("type") == "Placed":
-            return now_s - (from_rfc3339(one.get("lastTransitionTime")) or now_s)
-    return 0.0
+    placed = by_type(status.get("conditions")).get("Placed", {})
+    return now_s - (from_rfc3339(placed.get("lastTransitionTime")) or now_s)
 
 
 def _nearer(status: Mapping[str, Any], outcome: Waiting, now_s: float) -> bool:

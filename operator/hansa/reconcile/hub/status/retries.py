@@ -12,6 +12,7 @@ from typing import Any
 from hansa.api.job.retry import Cause, Retry
 from hansa.api.meta import Condition
 from hansa.grants.reasons import COURSES, Course
+from hansa.reconcile.conditions import MAX_MESSAGE
 from hansa.reconcile.hub.grant_view import GrantView
 from hansa.reconcile.hub.job_view import JobView
 
@@ -65,7 +66,7 @@ def _last_words(job: JobView, grant: GrantView, said: Condition) -> str:
     """Return the member's words and, where the job was tried before, how often."""
     runs = 1 + sum(row["times"] for row in _rows(job).values())
     tries = f" That was run {runs}, at node {grant.node}; spec.retry allows no more." * (runs > 1)
-    return f"{said.message[: 1024 - len(tries)]}{tries}"
+    return f"{said.message[: MAX_MESSAGE - len(tries)]}{tries}"
 
 
 def _retry(job: JobView) -> Retry:

@@ -29,7 +29,7 @@ class Log:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         own = NoteSigner.of("example.org/receipts", KeyType.ED25519, HUB)
-        policy = Policy.parse(f"log {own.key}\nquorum none\n".encode())
+        policy = Policy.of_logs([own.key])
         index = SqliteLeafIndex(folder / "leaves.db")
         self.clock, self._engine = Clock(), engine
         appender = Appender(FileStore(folder / "log"), index, [own], policy)
