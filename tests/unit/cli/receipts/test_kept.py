@@ -26,11 +26,10 @@ from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
 from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
-from tests.unit.cli.receipts.kept_receipts import kept_record
+from tests.unit.cli.receipts.kept_receipts import Later, kept_record
 from tests.unit.receipts.receipt_kit import (
     HUB,
     NODE,
-    NOW_S,
     OTHER,
     UID,
     history,
@@ -43,16 +42,7 @@ KEYS = ("--key", NODE.public_key, "--key", HUB.public_key)
 DISPUTE = Dispute("Differs", "gpus", "the member says 2, the hub's record 1")
 
 
-class Later:
-    """A clock that has seen what the receipts tell of."""
-
-    def now(self) -> float:
-        return NOW_S + 700.0
-
-
-@pytest.fixture(autouse=True)
-def _later(monkeypatch):
-    monkeypatch.setattr("hansa.cli.receipts.verify.SystemClock", Later)
+pytestmark = pytest.mark.usefixtures("later")
 
 
 class Kept:
@@ -77,7 +67,7 @@ class Kept:
         )
         engine.dispose()
         index = SqliteLeafIndex(folder / "leaves.db")
-        policy = Policy.parse(f"log {OWN.key}\nquorum none\n".encode())
+        policy = Policy.of_logs([OWN.key])
         log = Appender(FileStore(folder / "log"), index, [OWN], policy)
         log.append([log_entry(opened(receipt).digest) for receipt in found[:logged]])
         log.checkpoint(Later())  # type: ignore[arg-type]

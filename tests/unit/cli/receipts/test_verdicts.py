@@ -29,16 +29,7 @@ LAST = opened(FOUND[-1]).digest
 KEYS = ("--key", NODE.public_key, "--key", HUB.public_key)
 
 
-class Later:
-    """A clock that has seen what the receipts tell of."""
-
-    def now(self) -> float:
-        return NOW_S + 700.0
-
-
-@pytest.fixture(autouse=True)
-def _later(monkeypatch):
-    monkeypatch.setattr("hansa.cli.receipts.verify.SystemClock", Later)
+pytestmark = pytest.mark.usefixtures("later")
 
 
 def signed(verdict=Verdict.PASSED, signer=HUB, receipt: str = LAST, spoil: bytes = b"") -> Any:

@@ -10,22 +10,13 @@ from click.testing import CliRunner
 from hansa.cli.receipts.verify import verify
 from hansa.errors import Terminal
 from hansa.receipts.bundle import Bundle
-from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, OTHER, bundle, history
+from tests.unit.receipts.receipt_kit import HUB, NODE, OTHER, bundle, history
 
 FIRST, SECOND, LAST = history()
 BOTH = ["--key", NODE.public_key, "--key", HUB.public_key]
 
 
-class Later:
-    """A clock that has seen what the receipts tell of."""
-
-    def now(self) -> float:
-        return NOW_S + 700.0
-
-
-@pytest.fixture(autouse=True)
-def _later(monkeypatch):
-    monkeypatch.setattr("hansa.cli.receipts.verify.SystemClock", Later)
+pytestmark = pytest.mark.usefixtures("later")
 
 
 def run(folder: Path, made: Bundle | bytes, *options: str):

@@ -229,7 +229,8 @@ def test_settling_an_older_decision_keeps_the_newer(hub, store):
     assert hub.plans.decision(uid) is decision
 
 
-def test_a_stop_names_the_institution_that_gains(hub, store):
+def stops_for_a_graver_job(hub, store):
+    """Have ``clinic/victim`` run on all GPUs, and planned to stop for ``lab/gains``."""
     kit.submit(store, "victim", **kit.gpus(4))
     kit.later(hub)
     accept(hub)
@@ -237,6 +238,10 @@ def test_a_stop_names_the_institution_that_gains(hub, store):
     hub.clock.now_s += 1
     hub.hear()
     hub.plan()
+
+
+def test_a_stop_names_the_institution_that_gains(hub, store):
+    stops_for_a_graver_job(hub, store)
 
     stop = hub.plans.decision("uid-of-clinic-victim")
     assert isinstance(stop, Stop)
@@ -250,13 +255,7 @@ def test_a_stop_names_the_institution_that_gains(hub, store):
 
 
 def test_a_stop_in_favour_of_nobody_any_more_is_withdrawn(hub, store):
-    kit.submit(store, "victim", **kit.gpus(4))
-    kit.later(hub)
-    accept(hub)
-    kit.submit(store, "gains", "lab", priority=900, **kit.gpus(4))
-    hub.clock.now_s += 1
-    hub.hear()
-    hub.plan()
+    stops_for_a_graver_job(hub, store)
     kit.erase(store, kit.job_path("gains", "lab"))
     hub.clock.now_s += 1
     hub.hear()
