@@ -6,14 +6,12 @@ import gc
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError, cache_root
-from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.providers.local import require_root_on_linux
 from e2e.testbed.providers.provider import ProviderUnavailableError
 
@@ -54,13 +52,6 @@ def binaries() -> Binaries:
     except BinariesUnavailableError as error:
         skip_or_fail(str(error))
     return found
-
-
-@pytest.fixture(scope="session")
-def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:
-    """An API server with its controllers, shared by the session: use namespaces of your own."""
-    with ControlPlane(binaries, controllers=True) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,8 +35,23 @@ from tests.apiserver.member.kit import (
     machine,
     policy,
 )
+from tests.apiserver.shared import lent
 
 CRDS = Path(__file__).parents[2] / "crds"
+
+
+@pytest.fixture(scope="session")
+def running_plane(binaries: Binaries) -> Iterator[ControlPlane]:
+    """An API server with its controllers, shared by the session."""
+    with ControlPlane(binaries, controllers=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def control_plane(running_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """An API server with its controllers and without a league: use namespaces of your own."""
+    with lent(running_plane) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="session")
@@ -51,15 +65,9 @@ def league_plane(binaries: Binaries) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="module")
 def hub_plane(league_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """The API server of real hubs; what a module leaves of a league is removed, hubs are gone by then."""
-    yield league_plane
-    for job in json.loads(league_plane.kubectl("get", "aijobs", "-A", "-o", "json"))["items"]:
-        space, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        free = ("--type=merge", "-p", '{"metadata": {"finalizers": null}}')
-        league_plane.kubectl("patch", "aijob", name, "-n", space, *free)
-    for kind in ("aijobs", "workgrants", "sovereignnodes", "computepools", "projects"):
-        league_plane.kubectl("delete", kind, "--all", "-A")
-    league_plane.kubectl("delete", "lease", "hansa-hub", "-n", "default", "--ignore-not-found")
+    """The API server of real hubs, which are gone before it is cleared."""
+    with lent(league_plane) as plane:
+        yield plane
 
 
 @pytest.fixture
@@ -81,9 +89,16 @@ def hub(hub_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> It
     process.stop()
 
 
+@pytest.fixture(scope="module")
+def member_plane(running_member: ControlPlane) -> Iterator[ControlPlane]:
+    """A member's cluster with two machines and KubeRay's kinds, and without a law."""
+    with lent(running_member) as plane:
+        yield plane
+
+
 @pytest.fixture(scope="session")
-def member_plane(binaries: Binaries) -> Iterator[ControlPlane]:
-    """A member's cluster with two machines and KubeRay's kinds, shared by the session."""
+def running_member(binaries: Binaries) -> Iterator[ControlPlane]:
+    """The member's cluster that the session shares."""
     # The machines have no kubelet: without the grace they would be lost within a minute.
     with ControlPlane(binaries, controllers=True, node_grace_s=3600) as plane:
         install(plane, CRDS / "memberpolicies.yaml")

@@ -147,12 +147,6 @@ def found_league(hub: Charted) -> None:
     hub.apply(*made, user=HUB)
 
 
-def clear_league(hub: Charted) -> None:
-    """Remove all objects of ours: the next tests make their own."""
-    for kinds in (("aijobs,workgrants,projects", "-A"), ("sovereignnodes,computepools",)):
-        hub.kubectl("delete", *kinds, "--all")
-
-
 def thing(
     kind: str, name: str, api: str = "v1", *, space: str = "", labels: Any = None, **fields: object
 ) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.testbed.build.binaries import Binaries
-from tests.apiserver.charts.charted import Charted, clear_league, found_league, installed
+from tests.apiserver.charts.charted import Charted, found_league, installed
+from tests.apiserver.shared import lent
 
 
 @pytest.fixture(scope="session")
@@ -20,5 +21,5 @@ def hub_of_the_worker(binaries: Binaries) -> Iterator[Charted]:
 def shared_hub(hub_of_the_worker: Charted) -> Iterator[Charted]:
     """The chart with its own values, an institution and a node; what a module makes of ours goes with it."""
     found_league(hub_of_the_worker)
-    yield hub_of_the_worker
-    clear_league(hub_of_the_worker)
+    with lent(hub_of_the_worker.plane):
+        yield hub_of_the_worker

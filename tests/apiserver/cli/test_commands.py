@@ -53,9 +53,7 @@ def league(
     made.set_status("aijob", "done", JOB_STATUS, "-n", SPACE)
     yield made
     control_plane.kubectl("delete", "namespace", SPACE, "--wait=false")
-    control_plane.kubectl("delete", "computepool", POOL)
     control_plane.kubectl("delete", "clusterrole,clusterrolebinding", READER)
-    control_plane.kubectl("delete", "sovereignnode", *NODES)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import pytest
 
 from e2e.testbed.cluster.controlplane import ControlPlane
 from e2e.testbed.cluster.readiness import wait_established
-from hansa.api.kinds import KINDS
-from tests.apiserver.crds.api_kit import CHANGES, NAMESPACE, Api, collection_of
+from tests.apiserver.crds.api_kit import CHANGES, NAMESPACE, Api
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +26,4 @@ def api(control_plane: ControlPlane) -> Iterator[Api]:
         )
         assert code in {201, 409}, said
     yield connection
-    for kind in KINDS:
-        for namespace in (NAMESPACE, CHANGES):
-            connection.call("DELETE", collection_of(kind, namespace=namespace))
     connection.close()
