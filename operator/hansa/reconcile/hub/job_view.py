@@ -23,8 +23,8 @@ from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Shape
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.alike import Alike, Derived
 from hansa.reconcile.hub.pools import ParsedPool
+from hansa.reconcile.interning import Derived, Interner
 
 FINALIZER = "hansa.dev/grant"
 """Earlier hubs put it on jobs; it is taken off."""
@@ -179,7 +179,7 @@ def _parsed(wire: Mapping[str, Any]) -> ParsedSpec:
         return ParsedSpec(wire, "", None, str(error)[:500])
 
 
-def _with_known(wire: Mapping[str, Any], parts: Mapping[str, Alike[Any]]) -> dict[str, Any]:
+def _with_known(wire: Mapping[str, Any], parts: Mapping[str, Interner[Any]]) -> dict[str, Any]:
     """Return an object with what many have in common as it is known; unsound parts stay as they are."""
     found = dict(wire)
     for name, known in parts.items():
@@ -192,12 +192,12 @@ def _same(wire: Any) -> Any:
     return wire
 
 
-_READ: Mapping[str, Alike[Any]] = {
-    "ray": Alike(RayShape.model_validate),
-    "residency": Alike(Residency.model_validate),
+_READ: Mapping[str, Interner[Any]] = {
+    "ray": Interner(RayShape.model_validate),
+    "residency": Interner(Residency.model_validate),
 }
-_KEPT_OF_SPEC: Mapping[str, Alike[Any]] = {"ray": Alike(_same), "residency": Alike(_same)}
-_KEPT_OF_STATUS: Mapping[str, Alike[Any]] = {"verdicts": Alike(_same)}
+_KEPT_OF_SPEC: Mapping[str, Interner[Any]] = {"ray": Interner(_same), "residency": Interner(_same)}
+_KEPT_OF_STATUS: Mapping[str, Interner[Any]] = {"verdicts": Interner(_same)}
 """Parts that are the largest of a job, and the same in very many."""
 _IN_USE: WeakValueDictionary[bytes, ParsedSpec] = WeakValueDictionary()
 """Spelling → spec, as long as any job has it."""

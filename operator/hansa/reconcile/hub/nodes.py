@@ -25,9 +25,9 @@ from hansa.model.reasons import Reason
 from hansa.model.snapshot import Machines, PlaceSet, ResidencyRule, Site
 from hansa.model.times import from_rfc3339
 from hansa.receipts.envelope import Keys
-from hansa.reconcile.alike import Derived
 from hansa.reconcile.grant_formats import outdated
 from hansa.reconcile.hub.charging.tariffs import prices_at, tariff_faults, tariff_of
+from hansa.reconcile.interning import Derived
 from hansa.verification.course.signed_words import read_word
 
 MICROS = 1_000_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hansa.model.plan import Verdict
-from hansa.reconcile.alike import Derived
+from hansa.reconcile.interning import Derived
 
 MAX_VERDICTS = 32
 

@@ -18,7 +18,7 @@ Source = TypeVar("Source")
 Value = TypeVar("Value")
 
 
-class Alike(Generic[Value]):
+class Interner(Generic[Value]):
     """Values made from JSON, one for each spelling."""
 
     def __init__(self, make: Callable[[Any], Value], most: int = MOST) -> None:

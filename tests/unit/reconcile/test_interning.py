@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from hansa.api.aijob import AIJobSpec
 from hansa.api.texts import first_fault
-from hansa.reconcile.alike import Alike, Derived
 from hansa.reconcile.hub.job_view import parse_spec, shape_of
 from hansa.reconcile.hub.nodes import residency_rule
+from hansa.reconcile.interning import Derived, Interner
 from tests.residency_kit import stands_in
 from tests.unit.reconcile.hub.hub_objects import SPEC
 
@@ -86,7 +86,7 @@ def test_an_unsound_part_is_told_as_ever(case, again):
 
 def test_the_oldest_makes_room():
     made = []
-    alike = Alike(lambda wire: made.append(wire) or len(made), most=2)
+    alike = Interner(lambda wire: made.append(wire) or len(made), most=2)
 
     assert [alike.of(wire) for wire in ("a", "b", "a", "c", "b", "a")] == [1, 2, 1, 3, 2, 4]
     assert made == ["a", "b", "c", "a"]
