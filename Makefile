@@ -8,7 +8,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url -
 PARALLEL := --numprocesses auto
 # Of ten thousand tests one meets a moment in which a shared machine stands still. What failed in CI is
 # tried once more, on servers of its own: what is wrong fails again, and the report names both.
-ONCE_MORE := $(if $(CI),|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1)
+REAL := $(BIN)/python -m pytest -o cache_dir=.pytest_cache/real
+ONCE_MORE := $(if $(CI),|| $(REAL) --last-failed --last-failed-no-failures none --maxfail 1)
 # They wait for servers for a fifth of their time: one more than most CI machines have processors.
 WAITING := --numprocesses 3
 LONGEST := $(addprefix tests/apiserver/,faults guard hub member lock charts ledger simulation)
@@ -20,7 +21,7 @@ PURE_TESTS := tests/api $(PURE:%=tests/unit/%)
 .DEFAULT_GOAL := help
 # Without bytecode each of the hundred processes that tests start compiles all it imports, for 3 s.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lint types test test-fast demo docs crds lock soak prepare down clean \
+.PHONY: help setup lint types test test-fast test-pods demo docs crds lock soak prepare down clean \
         bench-hub bench-league bench-plan bench-incremental bench-ledger bench-trace bench-verify prove \
         release release-check changelog
 
@@ -48,10 +49,13 @@ lint: setup ## types, style, layers, generated files, charts
 types: setup ## mypy, with its cache outside the checkout
 	$(BIN)/mypy --cache-dir "$${XDG_CACHE_HOME:-$$HOME/.cache}/hansa/mypy"
 
-test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
+test: setup ## all tests: those of test-fast, Helm and promtool, API servers, real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(BIN)/python -m pytest tests/e2e $(ONCE_MORE)  # by itself: two leagues of real pods at once are too many
-	$(BIN)/python -m pytest $(SERVERS) tests/programs $(WAITING) --dist loadfile --no-loadscope-reorder $(ONCE_MORE)
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-pods test-fast  # pods are waited for
+	$(REAL) $(SERVERS) tests/programs $(WAITING) --dist loadfile --no-loadscope-reorder $(ONCE_MORE)
+
+test-pods: setup ## a league of real pods
+	$(REAL) tests/e2e $(ONCE_MORE)
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers or the shell are not covered
 	$(BIN)/python -m pytest $(PURE_TESTS) $(CORE:%=--cov=hansa.%) --cov-fail-under 97 $(PARALLEL) --dist worksteal
