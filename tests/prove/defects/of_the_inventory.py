@@ -8,7 +8,7 @@ from tests.prove.defects.defect import Defect, product
 
 _FOLDER = "reconcile/member/inventory"
 MACHINES, REQUESTS = (f"unit/{_FOLDER}/{name}.py" for name in ("test_machines", "test_requests"))
-LOST = "unit/member/runs/test_lost_machine.py"
+LOST = "unit/member/runs/pods/test_lost_machine.py"
 
 INVENTORY: Mapping[str, Defect] = {
     "a shared card's memory for each of its shares": product(
@@ -83,14 +83,20 @@ INVENTORY: Mapping[str, Defect] = {
         "frozenset(self._unready)",
         f"unit/{_FOLDER}/test_lost_machines.py",
     ),
+    "a machine's time to come back runs on while nobody answers": product(
+        f"{_FOLDER}/lost_machines.py",
+        "self._unready = dict.fromkeys(self._unready, at_s)",
+        "pass",
+        LOST,
+    ),
     "a machine that came back keeps the pods it had": product(
-        "member/runs/struck_runs.py",
+        "member/runs/pods/struck_runs.py",
         "seen & lost for name",
         "seen for name",
         LOST,
     ),
     "a machine is lost by what it said before an outage": product(
-        "member/runs/struck_runs.py",
+        "member/runs/pods/struck_runs.py",
         "lost - back, held - back",
         "lost, held",
         LOST,

@@ -18,7 +18,7 @@ from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher, pods
 from hansa.reconcile.member.ray.bad_machines import bad_machines
 from hansa.reconcile.member.ray.dead_pods import autopsy
-from hansa.reconcile.member.ray.diagnosis import diagnose
+from hansa.reconcile.member.ray.diagnosis import diagnose, missing_pods
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
 from hansa.reconcile.member.run_request import RunRequest
 from hansa.reconcile.member.workload import (
@@ -68,6 +68,10 @@ class RayJob:
         """Return why a run really ended, by the states of its pods."""
         found = diagnose(end, traces)
         return replace(found, machines=bad_machines(found.reason, traces))
+
+    def missing(self, traces: Traces) -> int:
+        """Return how many of its workers are not up, and of its head."""
+        return missing_pods(traces)
 
     def autopsy(self, traces: Traces) -> Autopsy:
         """Return which of its pods died, and what is told of them."""

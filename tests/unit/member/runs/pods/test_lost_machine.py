@@ -12,9 +12,20 @@ from hansa.member import wiring
 from hansa.member.kopf_handlers import take_machine
 from hansa.model.times import rfc3339
 from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.member.runs.plain_job import NAMESPACE, RUN, WORK, PlainJob, Running, working
+from tests.unit.member.runs.plain_job import (
+    NAMESPACE,
+    RUN,
+    SETTINGS,
+    WORK,
+    PlainJob,
+    Running,
+    working,
+)
+from tests.unit.member.small_cluster import SmallCluster
 
 LIMIT_S = 120
+CONTRACT_S = 3600
+"""``spec.disconnection.maxUnattendedSeconds`` of the job."""
 NODES = "/api/v1/nodes"
 
 
@@ -79,18 +90,79 @@ def passes(agent, seconds):
     agent.parts.context.clock.steady_s += seconds
 
 
+async def time_goes_by(agent, seconds=LIMIT_S, step_s=10):
+    """Have the duty look as often as it does."""
+    for _ in range(-(-seconds // step_s)):
+        left_s, seconds = min(step_s, seconds), seconds - step_s
+        passes(agent, left_s)
+        await agent.parts.struck_runs.look()
+
+
 async def test_it_ends_as_lost_and_is_released(agent):
     async with running(agent):
         node(agent, "m2", "Unknown")
-        passes(agent, LIMIT_S - 1)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S - 1)
         await asyncio.sleep(0.05)
         assert agent.said("Running") == ("True", "Running")
-        passes(agent, 1)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, 1)
         await agent.until(lambda: agent.said("Released") is not None)
         assert agent.said("Running") == ("False", "MachineLost")
         assert agent.said("Released") == ("True", "MachineLost")
+
+
+class Held(SmallCluster):
+    """A cluster that keeps what stands on a machine which does not answer: a namespace goes with its last pod."""
+
+    async def delete(self, path, **options):
+        held = [where for where in self.objects if where.startswith(f"{path}/pods/")]
+        if not held:
+            await super().delete(path, **options)
+            return
+        deleted = {"deletionTimestamp": rfc3339(NOW_S)}
+        for where in [w for w in self.objects if w.startswith(f"{path}/") and w not in held]:
+            self._drop(where)
+        self.put(path, {**self.objects[path], "metadata": deleted})
+
+
+@contextlib.asynccontextmanager
+async def left(agent, machine="m2"):
+    """Have a run that has ended, and is held by a machine that does not answer."""
+    agent.own.__class__ = Held
+    async with running(agent, machine):
+        await lose(agent, "m2")
+        if machine == "m2":
+            await agent.until(
+                lambda: "deletionTimestamp" in agent.own.objects[NAMESPACE]["metadata"]
+            )
+        yield
+
+
+async def test_it_is_released_once_no_pod_of_it_can_live_any_more_though_its_machine_never_answers(
+    agent,
+):
+    async with left(agent):
+        assert "62 minutes" in agent.words("Running")
+        await time_goes_by(agent, CONTRACT_S - 60)
+        await asyncio.sleep(0.05)
+        assert agent.said("Released") is None
+        await time_goes_by(agent, 120 + SETTINGS.limits.clock_skew_seconds)
+        await agent.until(lambda: agent.said("Released") is not None)
+        assert agent.said("Released") == ("True", "MachineLost")
+        assert "does not answer" in agent.words("Released")
+
+
+async def test_it_is_not_released_while_a_pod_stands_where_somebody_can_end_it(agent):
+    async with left(agent):
+        pod = f"{NAMESPACE}/pods/{RUN}-xyz"
+        status = {"phase": "Running"}
+        metadata = {"name": f"{RUN}-xyz", "namespace": RUN}
+        agent.own.put(pod, {"metadata": metadata, "spec": {"nodeName": "m1"}, "status": status})
+        await time_goes_by(agent, 2 * CONTRACT_S)
+        await asyncio.sleep(0.05)
+        assert agent.said("Released") is None
+        agent.own._drop(pod)
+        await time_goes_by(agent, 10)
+        await agent.until(lambda: agent.said("Released") is not None)
 
 
 async def test_a_machine_that_is_taken_out_is_lost_at_once(agent):
@@ -112,16 +184,14 @@ async def test_it_goes_on_where(agent, case):
         if GOES_ON[case] == "m2":
             stand(agent, "m2", "Succeeded")
         node(agent, "m2", "Unknown")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent)
         await asyncio.sleep(0.05)
         assert agent.said("Running") == ("True", "Running")
 
 
 async def lose(agent, machine, said="Unknown"):
     node(agent, machine, said)
-    passes(agent, LIMIT_S)
-    await agent.parts.struck_runs.look()
+    await time_goes_by(agent)
 
 
 def is_struck(agent):
@@ -172,14 +242,34 @@ async def test_a_machine_is_read_once_more_before_it_strikes(agent):
     async with running(agent):
         node(agent, "m2", "Unknown")
         written(agent, "m2", "True")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent)
         await asyncio.sleep(0.05)
         assert not is_struck(agent)
         assert agent.said("Running") == ("True", "Running")
-        # Read again as long as nothing else was told of it.
+        # Read again as long as nothing else was told of it, and its time begins anew.
         written(agent, "m2", "Unknown")
+        await time_goes_by(agent, LIMIT_S - 10)
+        assert not is_struck(agent)
+        await time_goes_by(agent, 10)
+        await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
+
+
+async def test_after_an_outage_of_what_tells_of_machines_the_grace_begins_anew(agent):
+    async with running(agent):
+        act = agent.own.get
+
+        async def get(path):
+            raise Retryable(path)
+
+        node(agent, "m2", "Unknown")
         await agent.parts.struck_runs.look()
+        agent.own.get = get
+        await time_goes_by(agent)
+        agent.own.get = act
+        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S - 1)
+        assert not is_struck(agent)
+        await time_goes_by(agent, 1)
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
 
 
@@ -196,7 +286,7 @@ async def test_a_machine_that_cannot_be_read_strikes_nothing(agent):
         await lose(agent, "m2")
         assert not is_struck(agent)
         agent.own.get = act
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S + 10)
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
 
 
@@ -212,18 +302,15 @@ async def test_pods_are_asked_for_while_a_machine_is_lost_and_once_a_run(agent):
         listed.clear()
         await agent.parts.struck_runs.look()
         node(agent, "m2", "False")
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S - 1)
         assert listed == []
-        passes(agent, LIMIT_S)
-        for _ in range(3):
-            await agent.parts.struck_runs.look()
+        await time_goes_by(agent, 30)
         assert listed == [f"{NAMESPACE}/pods"]
         # It came back, and may have got pods before it is lost again.
         node(agent, "m2", "True")
         await agent.parts.struck_runs.look()
         node(agent, "m2", "False")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S + 1)
         assert len(listed) == 2
 
 
@@ -239,8 +326,7 @@ async def test_pods_that_cannot_be_read_are_asked_for_again(agent):
 
         agent.own.list = list_
         node(agent, "m2", "Unknown")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent)
         assert agent.said("Running") == ("True", "Running")
         await agent.parts.struck_runs.look()
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
