@@ -214,7 +214,10 @@ def test_all_pods_carry_what_is_said_of_all(render: Render):
         "podLabels": {"mark": "x"},
         "podAnnotations": {"mark": "x"},
         "priorityClassName": "x",
-        "global": {"imageRegistry": "mirror.example:5000/hansa", "imagePullSecrets": ["x", {"name": "y"}]},
+        "global": {
+            "imageRegistry": "mirror.example:5000/hansa",
+            "imagePullSecrets": ["x", {"name": "y"}],
+        },
         "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
     }
     for chart in ("hansa-hub", "hansa-member"):
