@@ -30,7 +30,9 @@ IMAGE_TROUBLE = frozenset(
 )
 BEGINNING = frozenset({"", "PodInitializing", "ContainerCreating"})
 """What a container waits for that has nothing against it."""
-MACHINE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown"})
+MACHINE_GONE = frozenset(
+    {"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown", "Terminated"}
+)
 """Reasons of a pod, or of its condition DisruptionTarget: the machine is gone, cut off or shut down."""
 CUT_SHORT = frozenset({"Unknown", "ContainerStatusUnknown"})
 """Reasons of a container whose end its runtime did not see, or its kubelet: the machine began anew. No program brings
