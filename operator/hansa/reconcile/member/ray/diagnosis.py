@@ -116,7 +116,12 @@ def _of_pods(pods: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Find
 
 
 def missing_pods(traces: Traces) -> int:
-    """Return how many pods of a run that has begun are not up: KubeRay replaces what it loses."""
+    """Return how many pods of a run that has begun are not up: KubeRay replaces what it loses.
+
+    Where there is none at all, its head is no more, and KubeRay ends the job for that.
+    """
+    if not any(map(_role, traces.pods)):
+        return 0
     up = [_role(pod) for pod in traces.pods if _is_there(pod)]
     return sum(max(0, n - up.count(role)) for role, n in (("head", 1), ("worker", traces.workers)))
 

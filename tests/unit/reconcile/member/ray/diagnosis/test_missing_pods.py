@@ -27,7 +27,8 @@ MISSING = {
     "the head is made anew": ([pod("head", phase="Pending"), UP, UP], 1),
     "the submitter is none of them": ([HEAD, UP, UP, pod("", phase="Pending")], 0),
     "more than asked for": ([HEAD, UP, UP, UP], 0),
-    "pods that say nothing": ([{"metadata": {"name": "odd"}}], 3),
+    "none is there: KubeRay ends that": ([], 0),
+    "pods that say nothing": ([UP, {"metadata": {"name": "odd"}}], 2),
 }
 
 
