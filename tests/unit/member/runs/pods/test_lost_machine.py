@@ -3,99 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import pytest
 
 from hansa.errors import Retryable
-from hansa.member import wiring
-from hansa.member.kopf_handlers import take_machine
-from hansa.model.times import rfc3339
-from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.plain_job import (
     NAMESPACE,
-    RUN,
-    SETTINGS,
-    WORK,
-    PlainJob,
-    Running,
-    working,
 )
-from tests.unit.member.small_cluster import SmallCluster
-
-LIMIT_S = 120
-CONTRACT_S = 3600
-"""``spec.disconnection.maxUnattendedSeconds`` of the job."""
-NODES = "/api/v1/nodes"
-
-
-class Ahead:
-    """A clock that is moved by hand."""
-
-    steady_s = 0.0
-
-    def now(self):
-        return NOW_S
-
-    def monotonic(self):
-        return self.steady_s
-
-
-@pytest.fixture
-def agent(monkeypatch):
-    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
-    made = Running()
-    made.parts.context.clock = Ahead()
-    return made
-
-
-def node(agent, name, said="True", kind="MODIFIED"):
-    """Change a machine, and tell the agent."""
-    take_machine(agent.parts.context, kind, written(agent, name, said))
-    if kind == "DELETED":
-        del agent.own.objects[f"{NODES}/{name}"]
-
-
-def written(agent, name, said):
-    """Change a machine of which the agent has not heard yet."""
-    conditions = [{"type": "Ready", "status": said}]
-    thing = {"metadata": {"name": name}, "status": {"conditions": conditions}}
-    return agent.own.put(f"{NODES}/{name}", thing)
-
-
-def stand(agent, machine, phase="Running"):
-    path = f"{NAMESPACE}/pods/{RUN}-abc"
-    metadata = {"name": f"{RUN}-abc", "namespace": RUN}
-    agent.own.logs[f"{path}/log?main"] = "half done"
-    spec = {"nodeName": machine}
-    agent.own.put(path, {"metadata": metadata, "spec": spec, "status": {"phase": phase}})
-
-
-@contextlib.asynccontextmanager
-async def running(agent, machine="m2"):
-    """Have a run on a machine of two, and no duty that ends it but looking for lost ones."""
-    for name in ("m1", "m2"):
-        node(agent, name)
-    agent.granted()
-    async with working(agent):
-        await agent.until(lambda: WORK in agent.own.objects)
-        began = {"startTime": rfc3339(NOW_S)}
-        agent.own.put(WORK, {**agent.own.objects[WORK], "status": began})
-        await agent.until(lambda: agent.said("Running") == ("True", "Running"))
-        stand(agent, machine)
-        yield
-
-
-def passes(agent, seconds):
-    agent.parts.context.clock.steady_s += seconds
-
-
-async def time_goes_by(agent, seconds=LIMIT_S, step_s=10):
-    """Have the duty look as often as it does."""
-    for _ in range(-(-seconds // step_s)):
-        left_s, seconds = min(step_s, seconds), seconds - step_s
-        passes(agent, left_s)
-        await agent.parts.struck_runs.look()
+from tests.unit.member.runs.pods.two_machines import (
+    LIMIT_S,
+    NODES,
+    is_struck,
+    lose,
+    node,
+    running,
+    stand,
+    time_goes_by,
+    written,
+)
 
 
 async def test_it_ends_as_lost_and_is_released(agent):
@@ -108,61 +33,6 @@ async def test_it_ends_as_lost_and_is_released(agent):
         await agent.until(lambda: agent.said("Released") is not None)
         assert agent.said("Running") == ("False", "MachineLost")
         assert agent.said("Released") == ("True", "MachineLost")
-
-
-class Held(SmallCluster):
-    """A cluster that keeps what stands on a machine which does not answer: a namespace goes with its last pod."""
-
-    async def delete(self, path, **options):
-        held = [where for where in self.objects if where.startswith(f"{path}/pods/")]
-        if not held:
-            await super().delete(path, **options)
-            return
-        deleted = {"deletionTimestamp": rfc3339(NOW_S)}
-        for where in [w for w in self.objects if w.startswith(f"{path}/") and w not in held]:
-            self._drop(where)
-        self.put(path, {**self.objects[path], "metadata": deleted})
-
-
-@contextlib.asynccontextmanager
-async def left(agent, machine="m2"):
-    """Have a run that has ended, and is held by a machine that does not answer."""
-    agent.own.__class__ = Held
-    async with running(agent, machine):
-        await lose(agent, "m2")
-        if machine == "m2":
-            await agent.until(
-                lambda: "deletionTimestamp" in agent.own.objects[NAMESPACE]["metadata"]
-            )
-        yield
-
-
-async def test_it_is_released_once_no_pod_of_it_can_live_any_more_though_its_machine_never_answers(
-    agent,
-):
-    async with left(agent):
-        assert "62 minutes" in agent.words("Running")
-        await time_goes_by(agent, CONTRACT_S - 60)
-        await asyncio.sleep(0.05)
-        assert agent.said("Released") is None
-        await time_goes_by(agent, 120 + SETTINGS.limits.clock_skew_seconds)
-        await agent.until(lambda: agent.said("Released") is not None)
-        assert agent.said("Released") == ("True", "MachineLost")
-        assert "does not answer" in agent.words("Released")
-
-
-async def test_it_is_not_released_while_a_pod_stands_where_somebody_can_end_it(agent):
-    async with left(agent):
-        pod = f"{NAMESPACE}/pods/{RUN}-xyz"
-        status = {"phase": "Running"}
-        metadata = {"name": f"{RUN}-xyz", "namespace": RUN}
-        agent.own.put(pod, {"metadata": metadata, "spec": {"nodeName": "m1"}, "status": status})
-        await time_goes_by(agent, 2 * CONTRACT_S)
-        await asyncio.sleep(0.05)
-        assert agent.said("Released") is None
-        agent.own._drop(pod)
-        await time_goes_by(agent, 10)
-        await agent.until(lambda: agent.said("Released") is not None)
 
 
 async def test_a_machine_that_is_taken_out_is_lost_at_once(agent):
@@ -187,15 +57,6 @@ async def test_it_goes_on_where(agent, case):
         await time_goes_by(agent)
         await asyncio.sleep(0.05)
         assert agent.said("Running") == ("True", "Running")
-
-
-async def lose(agent, machine, said="Unknown"):
-    node(agent, machine, said)
-    await time_goes_by(agent)
-
-
-def is_struck(agent):
-    return agent.parts.context.has_lost_machine(RUN)
 
 
 async def test_it_goes_on_where_the_machine_its_pod_once_stood_on_is_lost(agent):

@@ -13,21 +13,10 @@ from hansa.model.times import rfc3339
 from hansa.reconcile.member.workload import Finding
 from tests.unit.grants.grant_kit import NOW_S
 from tests.unit.member.runs.plain_job import NAMESPACE, RUN, WORK, PlainJob, Running, working
+from tests.unit.member.runs.pods.two_machines import Ahead
 
 LIMIT_S = 900
 POD = f"{NAMESPACE}/pods/{RUN}-abc"
-
-
-class Ahead:
-    """A clock that is moved by hand."""
-
-    steady_s = 0.0
-
-    def now(self):
-        return NOW_S
-
-    def monotonic(self):
-        return self.steady_s
 
 
 class OnePod(PlainJob):
