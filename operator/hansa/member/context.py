@@ -87,6 +87,8 @@ class AgentContext:
     """Machines that jobs' next runs keep off."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
+    unmade: dict[str, float] = field(default_factory=dict)
+    """Run → monotonic time since when its cluster does not take its objects, and does not refuse them either."""
     held_up: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when its namespace goes, and a machine of it is lost."""
     begun: dict[str, float] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from hansa.member.runs.metering import Metering
 from hansa.member.runs.rejudging import Rulings
 from hansa.member.runs.release import count_build, sign_release
 from hansa.member.runs.run_objects import RunObjects
-from hansa.member.runs.situations import phase, situation_of
+from hansa.member.runs.situations import is_late, phase, situation_of
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
@@ -254,11 +254,19 @@ class RunController:
                 return True  # the policy has changed while it waited
             await self._objects.build(entry)
         except (Terminal, NotFound) as error:
-            log.warning("run not made", extra={"run": entry.name, "error": str(error)})
-            await self._end(entry, EndReason.RENDER_FAILED, str(error))
-            return True
+            return await self._unmade(entry, error)
+        except Retryable as error:
+            if not is_late(self._context, entry):
+                raise
+            return await self._unmade(entry, error)
+        self._context.unmade.pop(entry.name, None)
         count_build(self._context, entry)
         return False
+
+    async def _unmade(self, entry: Entry, error: HansaError) -> bool:
+        log.warning("run not made", extra={"run": entry.name, "error": str(error)})
+        await self._end(entry, EndReason.RENDER_FAILED, str(error))
+        return True
 
     async def _tell(self, entry: Entry, run: Run, action: Action) -> None:
         context = self._context
@@ -326,4 +334,5 @@ class RunController:
             self._context.orphaned.pop(name, None)
             self._context.last_words.pop(name, None)
             self._context.begun.pop(name, None)
+            self._context.unmade.pop(name, None)
             await stale_grants.release_outdated(self._context, entry.uid)

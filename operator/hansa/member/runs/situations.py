@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hansa.member.context import AgentContext
+from hansa.member.state.run_index import Entry
 from hansa.reconcile.member.lifecycle import Situation
 
 
@@ -35,3 +36,10 @@ def situation_of(context: AgentContext, name: str) -> Situation:
         stopped=context.cluster_state.policy.stopped,
         held_up_s=steady_s - context.held_up.get(name, steady_s),
     )
+
+
+def is_late(context: AgentContext, entry: Entry) -> bool:
+    """Tell whether a run's objects could not be made for as long as a start may take: it holds its room meanwhile."""
+    steady_s = context.clock.monotonic()
+    since_s = context.unmade.setdefault(entry.name, steady_s)
+    return steady_s - since_s > context.contract(entry).start_limit_s
