@@ -156,14 +156,15 @@ def take_contents(taking: Taking, group: str, into: Contents) -> None:
 def _take_source(taking: Taking, at: str, source: Mapping[str, Any], into: Contents) -> None:
     """Take a Secret whose keys are variables, or the values of a ConfigMap of the same manifest."""
     prefix = str(source.get("prefix") or "")
-    secret, plain = ((source.get(one) or {}).get("name") for one in ("secretRef", "configMapRef"))
+    named = ((source.get(one) or {}).get("name") for one in ("secretRef", "configMapRef"))
+    secret, plain = (str(name or "") for name in named)
     if secret and not prefix:
         taking.take(at)
         into.lend(taking, at, secret, "Environment")
     elif plain in into.config_maps:
         taking.take(at)
-        named = {f"{prefix}{key}": value for key, value in into.config_maps[plain].items()}
-        for name, value in named.items():
+        values = {f"{prefix}{key}": value for key, value in into.config_maps[plain].items()}
+        for name, value in values.items():
             if is_settable(name):
                 into.set(taking, at, name, value)
             else:
