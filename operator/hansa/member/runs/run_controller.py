@@ -208,6 +208,7 @@ class RunController:
             workload=workload,
             begun_s=context.begun.get(name),
             machine_lost=context.has_lost_machine(name),
+            head_anew=name in context.head_anew,
             short_s=context.short_s.get(name, 0.0),
         )
 

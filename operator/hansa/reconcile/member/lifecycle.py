@@ -57,6 +57,8 @@ class Run:
     """Since when it runs or ran, where somebody here has seen its command begin."""
     machine_lost: bool = False
     """Whether a pod of it stands on a machine that is lost."""
+    head_anew: bool = False
+    """Whether the pod that its command was in is another one now."""
     short_s: float = 0.0
     """For how long pods of it have been missing since all were up."""
 
@@ -200,15 +202,16 @@ def _out_of_time(run: Run, situation: Situation) -> Action | None:
 
 
 def _struck(run: Run, situation: Situation) -> Action | None:
-    """Take a run that has lost a machine: nobody else ends it, or gives it another one.
+    """Take a run that has lost a machine, or its head: nobody else ends it, or what it does is begun once more.
 
     What was told to have ended ends, for whatever reason, also where the machine is back meanwhile. Where nobody is
     left to tell, no reason was told.
     """
     was_told = run.reported.finished and bool(run.reported.reason)
-    if run.workload is None or not (run.machine_lost or was_told):
+    if run.workload is None or not (run.machine_lost or run.head_anew or was_told):
         return None
-    return _told(run, run.workload, EndReason.MACHINE_LOST, situation)
+    reason = EndReason.HEAD_LOST if run.head_anew else EndReason.MACHINE_LOST
+    return _told(run, run.workload, reason, situation)
 
 
 def _told(run: Run, view: WorkloadView, reason: EndReason, situation: Situation) -> Action | None:

@@ -201,6 +201,10 @@ class Workload(Protocol):
         """Return why a run really ended; ``end``: what the object's status says."""
         ...
 
+    def head(self, traces: Traces) -> str:
+        """Return the UID of the pod that a run's command is in; empty: there is none now, or it does not matter."""
+        ...
+
     def missing(self, traces: Traces) -> int:
         """Return how many pods of a run that has begun are not up now."""
         ...

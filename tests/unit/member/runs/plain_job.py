@@ -62,6 +62,9 @@ class PlainJob:
     def diagnose(self, end, traces):
         return Finding(end, f"{len(traces.pods)} pods")
 
+    def head(self, _):
+        return ""
+
     def missing(self, _):
         return 0
 

@@ -97,6 +97,16 @@ TABLE = {
         CALM,
         ReportFinished(EndReason.NEVER_STARTED, NOW, explain(EndReason.NEVER_STARTED)),
     ),
+    "its head is another one": (
+        run(workload=UP, reported=RUNNING, head_anew=True),
+        CALM,
+        ReportFinished(EndReason.HEAD_LOST, NOW, explain(EndReason.HEAD_LOST)),
+    ),
+    "its head is another one, and it ended well before": (
+        run(workload=GOOD, reported=RUNNING, head_anew=True),
+        CALM,
+        ReportFinished(EndReason.SUCCEEDED, NOW - 5, explain(EndReason.SUCCEEDED)),
+    ),
     "it ended well, a pod missing": (
         run(workload=GOOD, reported=RUNNING, short_s=CONTRACT.start_limit_s + 1),
         CALM,

@@ -126,6 +126,12 @@ def missing_pods(traces: Traces) -> int:
     return sum(max(0, n - up.count(role)) for role, n in (("head", 1), ("worker", traces.workers)))
 
 
+def head_uid(traces: Traces) -> str:
+    """Return the UID of the head's pod; empty: it is not up."""
+    heads = (pod for pod in traces.pods if _role(pod) == "head" and _is_there(pod))
+    return next((str(pod["metadata"].get("uid") or "") for pod in heads), "")
+
+
 def _is_there(pod: Mapping[str, Any]) -> bool:
     going = "deletionTimestamp" in pod["metadata"]
     return not going and (pod.get("status") or {}).get("phase") == "Running"

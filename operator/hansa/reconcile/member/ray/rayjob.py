@@ -18,7 +18,7 @@ from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher, pods
 from hansa.reconcile.member.ray.bad_machines import bad_machines
 from hansa.reconcile.member.ray.dead_pods import autopsy
-from hansa.reconcile.member.ray.diagnosis import diagnose, missing_pods
+from hansa.reconcile.member.ray.diagnosis import diagnose, head_uid, missing_pods
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
 from hansa.reconcile.member.run_request import RunRequest
 from hansa.reconcile.member.workload import (
@@ -69,6 +69,10 @@ class RayJob:
         """Return why a run really ended, by the states of its pods."""
         found = diagnose(end, traces)
         return replace(found, machines=bad_machines(found.reason, traces))
+
+    def head(self, traces: Traces) -> str:
+        """Return the UID of the Ray head: the command, and all that Ray knows of it, are in it."""
+        return head_uid(traces)
 
     def missing(self, traces: Traces) -> int:
         """Return how many of its workers are not up, and of its head."""

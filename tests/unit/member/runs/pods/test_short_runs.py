@@ -22,6 +22,10 @@ POD = f"{NAMESPACE}/pods/{RUN}-abc"
 class OnePod(PlainJob):
     """Misses its pod unless it runs."""
 
+    def head(self, traces):
+        up = [pod for pod in traces.pods if pod["status"]["phase"] == "Running"]
+        return up[0]["metadata"]["uid"] if up else ""
+
     def missing(self, traces):
         return 1 - sum(pod["status"]["phase"] == "Running" for pod in traces.pods)
 
@@ -107,3 +111,15 @@ async def test_a_run_that_has_not_begun_has_its_own_limit(agent):
         await agent.until(lambda: WORK in agent.own.objects)
         await time_goes_by(agent, 2 * LIMIT_S)
         assert agent.said("Running") is None
+
+
+async def test_a_head_that_is_another_one_ends_it_before_its_command_begins_once_more(agent):
+    async with running(agent):
+        await time_goes_by(agent, 120)
+        agent.own.objects.pop(POD)
+        await time_goes_by(agent, 60)
+        assert agent.said("Running") == ("True", "Running")
+        stand(agent, "Running")
+        agent.own.objects[POD]["metadata"]["uid"] = "another"
+        await time_goes_by(agent, 60)
+        await agent.until(lambda: agent.said("Running") == ("False", "HeadLost"))

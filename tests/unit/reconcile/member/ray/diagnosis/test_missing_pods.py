@@ -41,3 +41,14 @@ def test_missing(case):
 def test_a_head_that_works_alone_is_missed_too():
     assert RayJob().missing(Traces([pod("head", phase="Pending")], workers=0)) == 1
     assert RayJob().missing(Traces([HEAD], workers=0)) == 0
+
+
+def test_the_head_is_the_pod_that_is_up():
+    def known(uid, one):
+        return {**one, "metadata": {**one["metadata"], "uid": uid}}
+
+    going = known(
+        "a", {**GOING, "metadata": {**GOING["metadata"], "labels": HEAD["metadata"]["labels"]}}
+    )
+    assert RayJob().head(Traces([known("w", UP), going, known("b", HEAD)])) == "b"
+    assert RayJob().head(Traces([known("w", UP), going])) == ""
