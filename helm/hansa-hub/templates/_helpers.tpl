@@ -59,7 +59,11 @@ annotations: {{- toYaml . | nindent 2 }}
 pods to be spread over machines; sysctls: kernel settings of the pod. */}}
 {{- define "hansa.podSpec" -}}
 {{- $of := .of | default .root.Values -}}
-{{- with uniq (concat .root.Values.global.imagePullSecrets .root.Values.image.pullSecrets) }}
+{{- $pull := list -}}
+{{- range concat .root.Values.global.imagePullSecrets .root.Values.image.pullSecrets -}}
+{{- if kindIs "map" . }}{{ $pull = append $pull .name }}{{ else }}{{ $pull = append $pull . }}{{ end -}}
+{{- end -}}
+{{- with uniq $pull }}
 imagePullSecrets: {{- range . }}
   - name: {{ . }}
   {{- end }}

@@ -46,11 +46,17 @@ RESERVED_ENV_SUFFIX = "_VISIBLE_DEVICES"
 RESERVED_ENV = ("GCONV_PATH", "GLIBC_TUNABLES")
 """What a loader reads, beside LD_: a runtime's hooks run with a container's variables."""
 HARMLESS_ENV = (
-    *("CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING", "NVIDIA_TF32_OVERRIDE"),
+    *("CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING"),
+    *("CUDA_MODULE_LOADING", "NVIDIA_TF32_OVERRIDE", "RAY_CHDIR_TO_TRIAL_DIR"),
+    *("RAY_DISABLE_DOCKER_CPU_WARNING", "RAY_IGNORE_UNHANDLED_ERRORS", "RAY_PROFILING"),
+    *("RAY_OVERRIDE_JOB_RUNTIME_ENV", "RAY_memory_monitor_refresh_ms"),
+    *("RAY_memory_usage_threshold", "RAY_task_oom_retries", "RAY_worker_register_timeout_seconds"),
     *("RAY_COLOR_PREFIX", "RAY_DEDUP_LOGS", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_LOG_TO_STDERR"),
     *("RAY_BACKEND_LOG_LEVEL", "RAY_RLLIB_LOG_LEVEL", "RAY_TQDM_PATCH_PRINT"),
 )
-HARMLESS_ENV_PREFIXES = ("RAY_AIR_", "RAY_DATA_", "RAY_TRAIN_", "RAY_TUNE_")
+HARMLESS_ENV_PREFIXES = (
+    *("RAY_AIR_", "RAY_CGRAPH_", "RAY_DATA_", "RAY_SERVE_", "RAY_TRAIN_", "RAY_TUNE_"),
+)
 """What frameworks read and nothing that guards a run: these begin with a reserved prefix and may be set."""
 SERVED_WORKLOADS = frozenset(KINDS_OF_WORK) - {"Inference"}
 LONGEST_RUNTIME_S = 30 * 86_400

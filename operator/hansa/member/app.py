@@ -29,6 +29,7 @@ from hansa.member.duties import (
     KEPT_LOGS_S,
     LOGS_S,
     RECEIPTS_S,
+    SHORT_S,
     Duties,
     Renewal,
     spread,
@@ -240,6 +241,7 @@ class Agent:
             (parts.metering.look, lambda: RECEIPTS_S),
             (parts.checkpoints.give_back, lambda: HELD_RESULTS_S),
             (parts.struck_runs.look, lambda: timing.tick_seconds),
+            (parts.short_runs.look, lambda: min(SHORT_S, timing.start_limit_seconds / 3)),
             (renewal.check, renewal.pause_s),
         ]
         await together(

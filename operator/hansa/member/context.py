@@ -87,10 +87,18 @@ class AgentContext:
     """Machines that jobs' next runs keep off."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
+    unmade: dict[str, float] = field(default_factory=dict)
+    """Run → monotonic time since when its cluster does not take its objects, and does not refuse them either."""
+    held_up: dict[str, float] = field(default_factory=dict)
+    """Run → monotonic time since when its namespace goes, and a machine of it is lost."""
     begun: dict[str, float] = field(default_factory=dict)
     """Run → since when it runs, once its command was seen to have begun; the guard notes it for good."""
     struck_on: dict[str, frozenset[str]] = field(default_factory=dict)
     """Run → machines that were lost, and had pods of it, when it was looked at last."""
+    head_anew: set[str] = field(default_factory=set)
+    """Runs that have begun, and have another pod for their command by now."""
+    short_s: dict[str, float] = field(default_factory=dict)
+    """Run that has begun → for how long a pod of it has been seen to be missing."""
     last_words: dict[str, str] = field(default_factory=dict)
     """Run → what was seen when it was ended, until the hub was told."""
     forgotten: dict[str, str] = field(default_factory=dict)

@@ -29,6 +29,7 @@ RENEW_CHECK_S = 60.0
 RENEWAL_S = 60.0
 HELD_RESULTS_S = 15.0
 RECEIPTS_S = 15.0
+SHORT_S = 60.0
 KEPT_LOGS_S = 600.0
 LOGS_S = 2.0
 """Each piece of a log is a write to the hub: no more than one so often for each job that is followed."""

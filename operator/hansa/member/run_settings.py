@@ -98,10 +98,15 @@ class TolerationRow(Row):
     effect: Literal["", "NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
         default="", description="Its effect; empty: any."
     )
+    operator: Literal["", "Exists", "Equal"] = Field(
+        default="", description="As pods state it; empty: by whether there is a value."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         refuse_state(self.key)
+        if self.operator and bool(self.value) != (self.operator == "Equal"):
+            raise ValueError(f"tolerations: {self.key}: Equal has a value, and Exists has none")
         return self
 
 
@@ -297,7 +302,7 @@ class Runs(Group):
 
     def more_tolerations(self) -> tuple[Toleration, ...]:
         """Return what pods tolerate beside the taints of accelerators."""
-        return tuple(Toleration(**row.model_dump()) for row in self.tolerations)
+        return tuple(Toleration(row.key, row.value, row.effect) for row in self.tolerations)
 
     def resolvers(self) -> tuple[Resolver, ...]:
         """Return whom runs may ask for names; empty: to be found."""

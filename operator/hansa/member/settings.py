@@ -261,7 +261,8 @@ class Timing(Group):
         ge=30,
         le=LONGEST_START_LIMIT_S,
         description="From the making of a run until all its workers and its command have to be up, in"
-        " seconds; then it is given up here, with what its pods say, and tried elsewhere.",
+        " seconds; then it is given up here, with what its pods say, and tried elsewhere. A pod that is"
+        " replaced later has as long to come up.",
     )
     machine_lost_seconds: float = Field(
         default=120,

@@ -23,9 +23,10 @@ from hansa.member.runs.held_results import HeldResults
 from hansa.member.runs.logs.kept_logs import KeptLogs
 from hansa.member.runs.logs.log_follower import LogFollower
 from hansa.member.runs.metering import Metering, gpu_salt
+from hansa.member.runs.pods.short_runs import ShortRuns
+from hansa.member.runs.pods.struck_runs import StruckRuns
 from hansa.member.runs.run_controller import RunController
 from hansa.member.runs.run_objects import RunObjects
-from hansa.member.runs.struck_runs import StruckRuns
 from hansa.member.settings import MemberSettings
 from hansa.member.state.epoch_store import EpochStore
 from hansa.member.state.handed_words import HandedWords
@@ -75,6 +76,7 @@ class Parts:
     metering: Metering
     checkpoints: CheckpointVolumes
     struck_runs: StruckRuns
+    short_runs: ShortRuns
 
 
 class Relay:
@@ -187,4 +189,5 @@ def assemble(
         metering=metering,
         checkpoints=objects.checkpoints,
         struck_runs=StruckRuns(context),
+        short_runs=ShortRuns(context),
     )

@@ -214,7 +214,10 @@ def test_all_pods_carry_what_is_said_of_all(render: Render):
         "podLabels": {"mark": "x"},
         "podAnnotations": {"mark": "x"},
         "priorityClassName": "x",
-        "global": {"imageRegistry": "mirror.example:5000/hansa", "imagePullSecrets": ["x"]},
+        "global": {
+            "imageRegistry": "mirror.example:5000/hansa",
+            "imagePullSecrets": ["x", {"name": "y"}],
+        },
         "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
     }
     for chart in ("hansa-hub", "hansa-member"):
@@ -224,7 +227,7 @@ def test_all_pods_carry_what_is_said_of_all(render: Render):
         for one in workloads:
             metadata, spec = (one["spec"]["template"][part] for part in ("metadata", "spec"))
             assert metadata["labels"]["mark"] == metadata["annotations"]["mark"] == "x"
-            assert spec["imagePullSecrets"] == [{"name": "x"}]
+            assert spec["imagePullSecrets"] == [{"name": "x"}, {"name": "y"}]
             assert spec["priorityClassName"] == "x"
             assert spec["securityContext"].keys() <= {"runAsNonRoot", "seccompProfile", "sysctls"}
             for box in spec["containers"]:

@@ -8,7 +8,8 @@ from tests.prove.defects.defect import Defect, product
 
 _FOLDER = "reconcile/member/inventory"
 MACHINES, REQUESTS = (f"unit/{_FOLDER}/{name}.py" for name in ("test_machines", "test_requests"))
-LOST = "unit/member/runs/test_lost_machine.py"
+LOST = "unit/member/runs/pods/test_lost_machine.py"
+LEFT = "unit/member/runs/pods/test_left_behind.py"
 
 INVENTORY: Mapping[str, Defect] = {
     "a shared card's memory for each of its shares": product(
@@ -19,13 +20,13 @@ INVENTORY: Mapping[str, Defect] = {
     ),
     "memory in bytes believed as MiB": product(
         f"{_FOLDER}/cards.py",
-        "if not LEAST_MEMORY <= whole <= MOST_MEMORY:",
+        "if not LEAST_MEMORY <= whole <= min(MOST_MEMORY, _most(product)):",
         "if not LEAST_MEMORY <= whole:",
         MACHINES,
     ),
     "unknown cards in silence": product(
         f"{_FOLDER}/cards.py",
-        "if is_unknown_accelerator(resource, table) and count(allocatable[resource]):",
+        "if is_unknown_accelerator(resource, table) and usable:",
         "if False:",
         MACHINES,
     ),
@@ -83,17 +84,41 @@ INVENTORY: Mapping[str, Defect] = {
         "frozenset(self._unready)",
         f"unit/{_FOLDER}/test_lost_machines.py",
     ),
+    "a machine's time to come back runs on while nobody answers": product(
+        f"{_FOLDER}/lost_machines.py",
+        "self._unready = dict.fromkeys(self._unready, at_s)",
+        "pass",
+        LOST,
+    ),
     "a machine that came back keeps the pods it had": product(
-        "member/runs/struck_runs.py",
+        "member/runs/pods/struck_runs.py",
         "seen & lost for name",
         "seen for name",
         LOST,
     ),
     "a machine is lost by what it said before an outage": product(
-        "member/runs/struck_runs.py",
+        "member/runs/pods/struck_runs.py",
         "lost - back, held - back",
         "lost, held",
         LOST,
+    ),
+    "what a lost machine holds of a run is released at once": product(
+        "reconcile/member/lifecycle.py",
+        "if run.machine_lost and lives_no_more(run.contract, situation.held_up_s):",
+        "if run.machine_lost:",
+        LEFT,
+    ),
+    "a run is released while a pod of it stands on another machine": product(
+        "member/runs/run_objects.py",
+        "return bool(held - await machines.away(self._context, lost))",
+        "return False",
+        LEFT,
+    ),
+    "pods that were seen missing once are missing for good": product(
+        "member/runs/pods/short_runs.py",
+        "        else:\n            self._short.pop(name, None)\n",
+        "",
+        "unit/member/runs/pods/test_short_runs.py",
     ),
     "an exporter that sends the agent elsewhere is followed": product(
         "adapters/pages.py",

@@ -43,14 +43,14 @@ MEMBER: Mapping[str, Defect] = {
     ),
     "released unasked": product(
         "member/runs/run_controller.py",
-        "case Release() if await self._objects.remains(entry.name):",
+        "case Release() if await self._objects.lives(entry.name, run.namespace):",
         "case Release() if run.namespace != 'Absent':",
         FORGOTTEN,
     ),
     "released while its namespace still goes": product(
         "reconcile/member/lifecycle.py",
-        'if run.namespace == "Terminating" or run.reported.released:',
-        "if run.reported.released:",
+        'if run.namespace == "Absent":',
+        "if True:",
         LIFECYCLE,
     ),
     "a stale release while a run is accepted": product(

@@ -136,10 +136,29 @@ def test_data_sets_say_where_they_may_be_processed():
     assert list(overview.dataset_rows([NODE])) == [("scans", "tartu", "EE", "EU, not PT")]
 
 
+ENDED = {"node": "tartu", "finishedAt": "x"}
+
+
+def said(kind, reason, status="True"):
+    return {"conditions": [{"type": kind, "status": status, "reason": reason, "message": "m"}]}
+
+
 LOGS = {
     "never ran": ({}, "has not run anywhere"),
     "still runs": ({"node": "tartu"}, "when the job has ended"),
-    "not exported": ({"node": "tartu", "finishedAt": "x"}, "tartu does not export logs"),
+    "not exported": (ENDED | said("Succeeded", "Succeeded"), "tartu does not export logs"),
+    "not exported of a job that failed": (
+        ENDED | said("Failed", "AppFailed"),
+        "tartu does not export logs",
+    ),
+    "of a run that was stopped": (
+        ENDED | said("Running", "Cancelled", "False"),
+        "tartu sent no last lines of a run that ended as Cancelled",
+    ),
+    "of a run that was never made": (
+        ENDED | said("Failed", "RenderFailed"),
+        "tartu sent no last lines of a run that ended as RenderFailed",
+    ),
     "exported, and empty": (
         {"node": "tartu", "finishedAt": "x", "logTail": ""},
         "wrote nothing: tartu exports logs",

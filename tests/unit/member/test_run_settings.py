@@ -18,6 +18,8 @@ PARTS = Path(__file__).parents[3] / "helm/hansa-member/templates/lock/_parts.tpl
 REFUSED = {
     "no key": ({"tolerations": [{"value": "x"}]}, "key"),
     "every taint": ({"tolerations": [{"key": ""}]}, "key"),
+    "every value by Exists": ({"tolerations": [{"key": "x", "operator": "Exists", "value": "y"}]}, "Exists"),
+    "no value by Equal": ({"tolerations": [{"key": "x", "operator": "Equal"}]}, "Equal"),
     "a machine's state": ({"tolerations": [{"key": "node.kubernetes.io/not-ready"}]}, "state"),
     "a quote": ({"tolerations": [{"key": "a' || true"}]}, "key"),
     "root": ({"user": {"uid": 0}}, "uid"),
@@ -52,6 +54,21 @@ def test_bad_settings_are_named(name):
     given, word = REFUSED[name]
     with pytest.raises(ValidationError, match=word):
         Runs.model_validate(given)
+
+
+ALIKE = {
+    "any value": ({"key": "sku", "operator": "Exists"}, Toleration("sku")),
+    "one value": (
+        {"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"},
+        Toleration("sku", "gpu", "NoSchedule"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_toleration_may_stand_as_pods_state_it(name):
+    given, meant = ALIKE[name]
+    assert Runs.model_validate({"tolerations": [given]}).more_tolerations() == (meant,)
 
 
 def test_they_come_from_the_environment_as_the_chart_writes_them(monkeypatch):

@@ -22,6 +22,7 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108  # KubeRay mounts it into every pod of 
 GPU_SUFFIX = "/gpu"
 CPU, MEMORY = "1", "2Gi"
 """What an AIJob's pods have where nothing is asked."""
+NOT_SETTABLE = "an AIJob's env holds names that the platform does not set itself"
 EXECUTABLE = 0o111
 PLAIN = ("cpu", "memory", "ephemeral-storage")
 
@@ -148,12 +149,29 @@ def take_contents(taking: Taking, group: str, into: Contents) -> None:
     for number, variable in enumerate(taking.peek(f"{container}.env") or ()):
         _take_variable(taking, f"{container}.env[{number}]", variable, into)
     for number, source in enumerate(taking.peek(f"{container}.envFrom") or ()):
-        name = (source.get("secretRef") or {}).get("name")
-        if name and not source.get("prefix"):
-            at = f"{container}.envFrom[{number}]"
-            taking.take(at)
-            into.lend(taking, at, name, "Environment")
+        _take_source(taking, f"{container}.envFrom[{number}]", source, into)
     _take_volumes(taking, group, into)
+
+
+def _take_source(taking: Taking, at: str, source: Mapping[str, Any], into: Contents) -> None:
+    """Take a Secret whose keys are variables, or the values of a ConfigMap of the same manifest."""
+    prefix = str(source.get("prefix") or "")
+    named = ((source.get(one) or {}).get("name") for one in ("secretRef", "configMapRef"))
+    secret, plain = (str(name or "") for name in named)
+    if secret and not prefix:
+        taking.take(at)
+        into.lend(taking, at, secret, "Environment")
+    elif plain in into.config_maps:
+        taking.take(at)
+        values = {f"{prefix}{key}": value for key, value in into.config_maps[plain].items()}
+        for name, value in values.items():
+            if is_settable(name):
+                into.set(taking, at, name, value)
+            else:
+                taking.note(at, f"{name}: {NOT_SETTABLE}")
+    elif plain:
+        taking.take(at)
+        taking.note(at, f"put ConfigMap {plain} into the manifest: its values become spec.env")
 
 
 def _take_volumes(taking: Taking, group: str, into: Contents) -> None:
@@ -182,9 +200,13 @@ def _take_variable(taking: Taking, path: str, variable: Mapping[str, Any], into:
         key = source["secretKeyRef"].get("key")
         if key != name:
             taking.note(path, f"the variable is called {key}, as the key of the secret is")
-    elif not source and is_settable(name):
+        return
+    value = None if source else str(variable.get("value", ""))
+    if wanted := source.get("configMapKeyRef"):
+        value = into.config_maps.get(str(wanted.get("name")), {}).get(str(wanted.get("key")))
+    if value is not None and is_settable(name):
         taking.take(path)
-        into.set(taking, path, name, str(variable.get("value", "")))
+        into.set(taking, path, name, value)
 
 
 def is_settable(name: str) -> bool:

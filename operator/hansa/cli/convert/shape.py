@@ -42,6 +42,8 @@ def take_group(taking: Taking, path: str, *, elastic: bool) -> Group:
         taking.note(f"{path}.maxReplicas", f"not given: the job has {max(1, wanted)} at most")
     count = max(1, int(most or wanted) if elastic else wanted) * hosts
     fewest = max(1, least) * hosts if elastic else count
+    if elastic and not least and fewest < count:
+        taking.note(f"{path}.minReplicas", f"0: the job begins with {fewest} workers at least")
     if count > MOST_WORKERS:
         where = "maxReplicas" if elastic and most else "replicas"
         raise Terminal(

@@ -14,8 +14,19 @@ from hansa.cli.jobs.follow import follow as follow_log
 from hansa.cli.jobs.naming import job_path
 from hansa.errors import Terminal
 from hansa.ports import Manifest
+from hansa.reconcile.member.end_reasons import EndReason
 
 FORBIDDEN = 403
+ENDS_WITH_A_LOG = frozenset(
+    {
+        EndReason.SUCCEEDED,
+        EndReason.APP_FAILED,
+        EndReason.OUT_OF_MEMORY,
+        EndReason.SCRATCH_FULL,
+        EndReason.RAY_FAILED,
+    }
+)
+"""Of these ends a member that exports logs sends the last lines always; others may come too suddenly."""
 
 
 @click.command
@@ -86,6 +97,20 @@ def log_of(job: Manifest) -> str:
         )
     if status.get("logTail") is not None:
         raise Terminal(f"the job wrote nothing: {node} exports logs, and this one is empty")
+    reason = _ended_as(status)
+    if reason not in ENDS_WITH_A_LOG:
+        raise Terminal(
+            f"{node} sent no last lines of a run that ended as {reason or 'nobody knows what'}:"
+            " `kubectl hansa explain` says why it ended"
+        )
     raise Terminal(
         f"{node} does not export logs; its platform team can allow it in MemberPolicy exports.logs"
     )
+
+
+def _ended_as(status: Manifest) -> str:
+    """Return the reason of a job's end, or of its last run's."""
+    rows = {row["type"]: row for row in status.get("conditions") or ()}
+    ends = (rows[kind] for kind in ("Succeeded", "Failed") if kind in rows)
+    row = next((one for one in ends if one["status"] == "True"), rows.get("Running") or {})
+    return str(row.get("reason") or "")

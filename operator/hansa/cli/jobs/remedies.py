@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
+from hansa.placement.explain.verdicts import LENDS_NONE
 
 REMEDIES: dict[Reason, str] = {
     Reason.MISCONFIGURED: "correct the field named, and apply again",
@@ -97,6 +98,14 @@ _ALL: dict[str, str] = {
 }
 
 
-def remedy(reason: str) -> str:
-    """Return what would help against a hub's or a member's reason."""
+_NOTHING_LENT = (
+    "ask the member's platform team: its GPU machines may be tainted, away or not understood, which its"
+    " MemberPolicy local and hansa doctor name"
+)
+
+
+def remedy(reason: str, message: str = "") -> str:
+    """Return what would help against a hub's or a member's reason. ``message``: what its rule saw."""
+    if reason == Reason.NO_SUCH_ACCELERATOR and message.endswith(LENDS_NONE):
+        return _NOTHING_LENT
     return _ALL.get(reason, REMEDIES[Reason.NODE_REFUSED])

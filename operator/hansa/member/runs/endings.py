@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from hansa.errors import HansaError, Retryable
 from hansa.grants.exports.permits import Exportable, Subject, exportable
@@ -14,6 +15,7 @@ from hansa.member.runs.run_objects import RunObjects
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
 from hansa.reconcile.member import grant_status
+from hansa.reconcile.member.contracts.time_limits import held_up_limit_s
 from hansa.reconcile.member.end_reasons import EndReason
 from hansa.reconcile.member.lifecycle import Action, End, ReportFinished, Run
 from hansa.reconcile.member.outgoing import outgoing, wanted
@@ -21,6 +23,7 @@ from hansa.reconcile.member.post_mortem import post_mortem
 from hansa.reconcile.member.workload import Autopsy, Finding, Output
 
 log = logging.getLogger(__name__)
+STAYS_AWAY = "Should that machine not come back, the run counts as over {:.0f} minutes after this."
 READ_ATTEMPTS = 3
 """A kubelet or an API server that will not answer must not hold up the end."""
 
@@ -61,6 +64,9 @@ class Endings:
         context, spec = self._context, entry.spec
         grant, job = context.need_grant(entry), spec.job_spec
         found, autopsy = await self._found(entry, run, action)
+        if run.machine_lost:
+            until = STAYS_AWAY.format(-(-held_up_limit_s(run.contract) // 60))
+            found = replace(found, words=f"{found.words} {until}".strip())
         context.left_machines.note(entry.uid, found.machines)
         subject = Subject(spec.institution, tuple(source.name for source in job.data))
         may = exportable(subject, context.cluster_state.policy.spec)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Literal
 
 from hansa.adapters.kube.mirror import ChangeType
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
@@ -21,6 +20,7 @@ from hansa.member.runs.metering import Metering
 from hansa.member.runs.rejudging import Rulings
 from hansa.member.runs.release import count_build, sign_release
 from hansa.member.runs.run_objects import RunObjects
+from hansa.member.runs.situations import is_late, phase, situation_of
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
@@ -38,7 +38,6 @@ from hansa.reconcile.member.lifecycle import (
     ReportFinished,
     ReportRunning,
     Run,
-    Situation,
     next_action,
 )
 from hansa.reconcile.member.outgoing import clusters_words
@@ -110,7 +109,7 @@ class RunController:
             run, entry = self._observe(name), self._context.run_index.get(name)
             if run is None or entry is None:
                 return
-            action = next_action(run, self._situation(name))
+            action = next_action(run, situation_of(self._context, name))
             if isinstance(action, ReportFinished):
                 self._context.runs.add(name)  # no event says that a run has had its time
             if not isinstance(action, End | CleanUp):
@@ -141,7 +140,7 @@ class RunController:
             run, entry = self._observe(name), self._context.run_index.get(name)
             if run is None or entry is None:
                 return
-            action = next_action(run, self._situation(name))
+            action = next_action(run, situation_of(self._context, name))
             if await self._endings.began_before(name, run, action):
                 continue
             if action is None:
@@ -204,11 +203,13 @@ class RunController:
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
             forbidden=self._rulings.forbidden(entry, made=workload is not None),
-            namespace=self._phase(name),
+            namespace=phase(context, name),
             served=watched is not None,
             workload=workload,
             begun_s=context.begun.get(name),
             machine_lost=context.has_lost_machine(name),
+            head_anew=name in context.head_anew,
+            short_s=context.short_s.get(name, 0.0),
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -216,28 +217,6 @@ class RunController:
             return grant_status.reported(grant)
         # Nobody to tell: the hub has deleted the grant. Not read yet: accepted, as the record says.
         return TOLD_ALL if self._context.grants.synced else Reported(accepted=True)
-
-    def _phase(self, name: str) -> Literal["Absent", "Active", "Terminating"]:
-        namespace = self._context.namespaces.get(name)
-        if namespace is None:
-            return "Absent"
-        return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
-
-    def _situation(self, name: str) -> Situation:
-        context, entry = self._context, self._context.run_index.get(name)
-        silent_s = 0.0
-        if entry is not None:
-            granted_s = context.contract(entry).granted_s
-            silent_s = context.contact.unattended_s(granted_s, entry.taken)
-        if entry is not None and context.grants.synced and context.grant_of(entry) is None:
-            context.orphaned.setdefault(name, context.clock.monotonic())
-        orphaned = context.orphaned.get(name)
-        alone_s = 0.0 if orphaned is None else context.clock.monotonic() - orphaned
-        return Situation(
-            now_s=context.clock.now(),
-            unattended_s=max(silent_s, alone_s),
-            stopped=context.cluster_state.policy.stopped,
-        )
 
     async def _perform(self, entry: Entry, run: Run, action: Action) -> bool:
         """Do one thing; False: what comes next will be an event."""
@@ -249,7 +228,7 @@ class RunController:
                 return False
             case End(reason=reason, message=message):
                 await self._end(entry, reason, message)
-            case Release() if await self._objects.remains(entry.name):
+            case Release() if await self._objects.lives(entry.name, run.namespace):
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
                 await self._objects.clean_up(entry.name)
                 return False
@@ -276,11 +255,19 @@ class RunController:
                 return True  # the policy has changed while it waited
             await self._objects.build(entry)
         except (Terminal, NotFound) as error:
-            log.warning("run not made", extra={"run": entry.name, "error": str(error)})
-            await self._end(entry, EndReason.RENDER_FAILED, str(error))
-            return True
+            return await self._unmade(entry, error)
+        except Retryable as error:
+            if not is_late(self._context, entry):
+                raise
+            return await self._unmade(entry, error)
+        self._context.unmade.pop(entry.name, None)
         count_build(self._context, entry)
         return False
+
+    async def _unmade(self, entry: Entry, error: HansaError) -> bool:
+        log.warning("run not made", extra={"run": entry.name, "error": str(error)})
+        await self._end(entry, EndReason.RENDER_FAILED, str(error))
+        return True
 
     async def _tell(self, entry: Entry, run: Run, action: Action) -> None:
         context = self._context
@@ -294,11 +281,12 @@ class RunController:
                 view = run.workload
                 made_s = view.created_s if view else at_s
                 patch = grant_status.running(grant, at_s, made_s, stamp)
-            case Release(reason=reason):
+            case Release(reason=reason, why=why):
                 release = sign_release(context, entry.uid, entry.spec.epoch)
                 words = context.last_words.get(entry.name, "")
+                since_s = run.untold_running_s
                 patch = grant_status.released(
-                    grant, reason, release, stamp, words, running_s=run.untold_running_s
+                    grant, reason, release, stamp, words, why=why, running_s=since_s
                 )
             case _:
                 return
@@ -347,4 +335,5 @@ class RunController:
             self._context.orphaned.pop(name, None)
             self._context.last_words.pop(name, None)
             self._context.begun.pop(name, None)
+            self._context.unmade.pop(name, None)
             await stale_grants.release_outdated(self._context, entry.uid)

@@ -21,6 +21,7 @@ from hansa.member.cluster.cluster_state import NO_RESOLVER
 from hansa.member.cluster.probes import find_resolver
 from hansa.member.context import AgentContext
 from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
+from hansa.member.runs.pods import machines
 from hansa.member.runs.site_objects import SiteObjects
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
@@ -28,6 +29,7 @@ from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.time_limits import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
+from hansa.reconcile.member.inventory.lost_machines import machines_of
 from hansa.reconcile.member.outgoing import LEFT_OUT, refusal
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
@@ -113,13 +115,21 @@ class RunObjects:
             volumes = await self._volumes_of(name)
         await asyncio.gather(*(self._context.own.delete(path) for path in volumes))
 
-    async def remains(self, name: str) -> bool:
-        """Tell whether the run's namespace exists, by asking the API server itself."""
+    async def lives(self, name: str, namespace: str) -> bool:
+        """Tell whether anything of a run may still be at work, by asking the API server itself.
+
+        Of a namespace that goes, whether a pod in it stands on a machine that is not lost.
+        """
+        path = f"/api/v1/namespaces/{name}"
         try:
-            await self._context.own.get(f"/api/v1/namespaces/{name}")
+            await self._context.own.get(path)
         except NotFound:
             return False
-        return True
+        if namespace != "Terminating":
+            return True
+        held = machines_of((await self._context.own.list(f"{path}/pods")).items)
+        lost = held & self._context.lost_machines()
+        return bool(held - await machines.away(self._context, lost))
 
     async def recall(self, name: str) -> Entry | None:
         """Return a run from the record in its namespace; None when there is none to be read."""
@@ -177,9 +187,10 @@ class RunObjects:
         events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
         workers = entry.spec.job_spec.ray.worker_pods(entry.spec.workers)
         refused, is_held = (view.refused, view.is_held) if view else ("", False)
-        away = self._context.cluster_state.lost_machines.away
+        away = await machines.away(self._context, machines_of(pods.items))
         found = (pods.items, events.items, workers, ended_s, refused)
-        traces = Traces(*found, is_held=is_held, away=away)
+        has_begun = bool(view and view.started)
+        traces = Traces(*found, is_held=is_held, away=away, has_begun=has_begun)
         return watched.workload.diagnose(end, traces), watched.workload.autopsy(traces)
 
     async def last_words(self, entry: Entry, pod: DeadPod) -> str:

@@ -17,6 +17,8 @@ from hansa.placement.rules.fleet import Fleet, Ints
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
+LENDS_NONE = "lends no GPU at all"
+"""How a message ends about a node that has nothing for any job with GPUs."""
 GRAVE = tuple(Reason)
 """By gravity."""
 PASSES, NOT_OURS = Reason.PENDING.gravity, len(GRAVE)
@@ -194,7 +196,10 @@ class _Ruled:
 
     def accelerator(self) -> str:
         """What it does not lend."""
-        return f"lends no {_wanted(self.kind, self.pool)}"
+        wanted = _wanted(self.kind, self.pool)
+        if any(group.gpus > 0 for group in self.site.machines):
+            return f"lends no {wanted}"
+        return LENDS_NONE if wanted == "GPU" else f"lends no {wanted}; it {LENDS_NONE}"
 
     def size(self) -> str:
         """What it cannot hold."""

@@ -156,19 +156,20 @@ def released(
     stamp: Stamp,
     words: str = "",
     *,
+    why: str = "",
     running_s: float | None = None,
 ) -> Manifest:
     """Return the patch with the signed release; it also ends what was never reported as ended.
 
-    ``words``: what was seen beside the reason, for the job's owner. ``running_s``: since when it ran,
+    ``words``: what was seen beside the reason, for the job's owner. ``why``: how it is known that nothing
+    runs, where not all is gone. ``running_s``: since when it ran,
     where the hub has never heard of that.
     """
     fields: Manifest = {"release": release}
     if running_s is not None:
         fields["runningAt"] = rfc3339(running_s)
-    said = [
-        StatedCondition("Released", "True", reason.value, "Nothing of this epoch runs any more.")
-    ]
+    nothing = f"Nothing of this epoch runs any more. {why}".strip()
+    said = [StatedCondition("Released", "True", reason.value, nothing)]
     if not reported(grant).finished:
         fields["finishedAt"] = rfc3339(stamp.now_s)
         said += _verdict(reason, f"{explain(reason)} {words}".strip())

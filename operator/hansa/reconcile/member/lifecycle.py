@@ -17,6 +17,8 @@ from hansa.reconcile.member.contracts.time_limits import (
     is_given_up,
     is_overdue,
     is_unattended,
+    lives_no_more,
+    never_came_back,
     never_started,
 )
 from hansa.reconcile.member.end_reasons import EndReason, explain, named
@@ -55,6 +57,10 @@ class Run:
     """Since when it runs or ran, where somebody here has seen its command begin."""
     machine_lost: bool = False
     """Whether a pod of it stands on a machine that is lost."""
+    head_anew: bool = False
+    """Whether the pod that its command was in is another one now."""
+    short_s: float = 0.0
+    """For how long pods of it have been missing since all were up."""
 
     @property
     def untold_running_s(self) -> float | None:
@@ -74,6 +80,8 @@ class Situation:
     """The longest time without the hub since the run was granted, by the clock that says more."""
     stopped: bool = False
     """The policy's switch is Stopped."""
+    held_up_s: float = 0.0
+    """For how long its namespace has been going while a machine of it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,11 @@ class Release:
     """Sign that nothing of the epoch runs any more, and tell the hub."""
 
     reason: EndReason
+    why: str = ""
+    """How that is known, where not everything of it is gone."""
+
+
+OUTLIVED = "What is left of it stands on a machine that does not answer, and no pod of it can live there any more."
 
 
 Action: TypeAlias = (
@@ -139,7 +152,7 @@ def next_action(run: Run, situation: Situation) -> Action | None:
     if run.record.outcome is Outcome.REFUSED:
         return Refuse(run.record.reason) if run.reported.accepted is not False else None
     if run.record.outcome is Outcome.ENDED:
-        return _after_end(run)
+        return _after_end(run, situation)
     return (
         _ended(run, situation)
         or _stopped(run, situation)
@@ -149,12 +162,17 @@ def next_action(run: Run, situation: Situation) -> Action | None:
     )
 
 
-def _after_end(run: Run) -> Action | None:
+def _after_end(run: Run, situation: Situation) -> Action | None:
+    """Clean up, then release: once all is gone, or what a lost machine holds is past its time to live."""
     if run.namespace == "Active":
         return CleanUp()
-    if run.namespace == "Terminating" or run.reported.released:
+    if run.reported.released:
         return None
-    return Release(end_reason(run.record))
+    if run.namespace == "Absent":
+        return Release(end_reason(run.record))
+    if run.machine_lost and lives_no_more(run.contract, situation.held_up_s):
+        return Release(end_reason(run.record), OUTLIVED)
+    return None
 
 
 def end_reason(record: EpochRecord) -> EndReason:
@@ -170,7 +188,7 @@ def _ended(run: Run, situation: Situation) -> Action | None:
 
 
 def _out_of_time(run: Run, situation: Situation) -> Action | None:
-    """Take a run that had its time, or never came up, while there is time to tell why."""
+    """Take a run that had its time, or never came up (again), while there is time to tell why."""
     view, now_s = run.workload, situation.now_s
     if view is None:
         return None
@@ -178,19 +196,22 @@ def _out_of_time(run: Run, situation: Situation) -> Action | None:
         return _told(run, view, EndReason.DEADLINE_EXCEEDED, situation)
     if not _has_begun(run, view) and never_started(run.contract, view.created_s, now_s):
         return _told(run, view, EndReason.NEVER_STARTED, situation)
+    if never_came_back(run.contract, run.short_s):
+        return _told(run, view, EndReason.NEVER_STARTED, situation)
     return None
 
 
 def _struck(run: Run, situation: Situation) -> Action | None:
-    """Take a run that has lost a machine: nobody else ends it, or gives it another one.
+    """Take a run that has lost a machine, or its head: nobody else ends it, or what it does is begun once more.
 
     What was told to have ended ends, for whatever reason, also where the machine is back meanwhile. Where nobody is
     left to tell, no reason was told.
     """
     was_told = run.reported.finished and bool(run.reported.reason)
-    if run.workload is None or not (run.machine_lost or was_told):
+    if run.workload is None or not (run.machine_lost or run.head_anew or was_told):
         return None
-    return _told(run, run.workload, EndReason.MACHINE_LOST, situation)
+    reason = EndReason.HEAD_LOST if run.head_anew else EndReason.MACHINE_LOST
+    return _told(run, run.workload, reason, situation)
 
 
 def _told(run: Run, view: WorkloadView, reason: EndReason, situation: Situation) -> Action | None:

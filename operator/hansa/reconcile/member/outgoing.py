@@ -31,6 +31,7 @@ SAY_WHY = frozenset({EndReason.SUCCEEDED, EndReason.APP_FAILED, EndReason.RAY_FA
 TELLS_NOTHING = frozenset({EndReason.HEAD_LOST, EndReason.SUBMITTER_LOST, EndReason.MACHINE_LOST})
 """Ends of which it sees only what they brought about: an exit code that is not the command's."""
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
+UNREAD = "[the member found no log of this run: it never began, or what held the log is gone]"
 LEFT_OUT = "[a line too long to be told]"
 
 
@@ -43,7 +44,7 @@ class Outgoing:
     held: str | None = None
     """A result that waits at the member for its release."""
     tail: str | None = None
-    """The log's last lines; empty: it has none. None: they stay, or could not be read."""
+    """The log's last lines; empty: it has none. None: they stay."""
 
     def staying(self, why: str) -> Outgoing:
         """Return it with a sentence on why the result does not travel."""
@@ -80,9 +81,9 @@ def _led(reason: EndReason, message: str) -> str:
     return within(message if reason in SAY_WHY else f"{ours} {message}", MESSAGE_BYTES)
 
 
-def _tail(output: Output) -> str | None:
+def _tail(output: Output) -> str:
     if not output.is_read:
-        return None
+        return UNREAD
     return LEFT_OUT if output.is_cut else last_lines(output.tail, LOG_TAIL_BYTES)
 
 

@@ -92,6 +92,8 @@ class Traces:
     is_held: bool = False
     away: frozenset[str] = frozenset()
     """Machines that are not Ready now, or are no more."""
+    has_begun: bool = False
+    """Whether all its pods were up once."""
 
 
 Role: TypeAlias = Literal["Head", "Worker", "Submitter"]
@@ -197,6 +199,14 @@ class Workload(Protocol):
 
     def diagnose(self, end: EndReason, traces: Traces) -> Finding:
         """Return why a run really ended; ``end``: what the object's status says."""
+        ...
+
+    def head(self, traces: Traces) -> str:
+        """Return the UID of the pod that a run's command is in; empty: there is none now, or it does not matter."""
+        ...
+
+    def missing(self, traces: Traces) -> int:
+        """Return how many pods of a run that has begun are not up now."""
         ...
 
     def autopsy(self, traces: Traces) -> Autopsy:

@@ -218,3 +218,23 @@ def test_how_pods_died_is_shown_with_the_job():
         "      | one",
         "      | boom",
     ]
+
+
+ASKED = {
+    "of a class that nobody lends": {"gpuClass": "nvidia-h100"},
+    "of any class": {},
+}
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_where_a_node_lends_no_gpu_at_all_no_other_class_is_what_helps(case):
+    """Its machines may be tainted, cordoned or not understood: only its own people can tell."""
+    study = job("study", spec=BALTIC)
+    workers = {"count": 1, "gpus": 1} | ASKED[case]
+    study["spec"]["ray"] = {"version": "2.60.0", "workers": workers}
+    bare = node(*EE)
+    bare["status"] |= {"inventory": [], "shapes": [{"machines": 2, "cpu": "8", "memory": "16Gi"}]}
+    (line,) = explain.answer(league(study, nodes=[bare]), study).nodes
+    assert line.reason == "NoSuchAccelerator"
+    assert "gpuClass" not in line.cells[-1]
+    assert "hansa doctor" in line.cells[-1]

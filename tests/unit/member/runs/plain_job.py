@@ -62,6 +62,12 @@ class PlainJob:
     def diagnose(self, end, traces):
         return Finding(end, f"{len(traces.pods)} pods")
 
+    def head(self, _):
+        return ""
+
+    def missing(self, _):
+        return 0
+
     def autopsy(self, traces):
         return Autopsy(machines=frozenset(pod["metadata"]["name"] for pod in traces.pods))
 
@@ -114,6 +120,10 @@ class Running:
         """Status and reason of one condition of the grant."""
         rows = self.hub.objects[GRANT].get("status", {}).get("conditions", ())
         return next(((r["status"], r["reason"]) for r in rows if r["type"] == kind), None)
+
+    def words(self, kind):
+        rows = self.hub.objects[GRANT].get("status", {}).get("conditions", ())
+        return next((r["message"] for r in rows if r["type"] == kind), "")
 
     def status(self):
         return self.hub.objects[GRANT].get("status", {})

@@ -308,18 +308,26 @@ def test_room_by_way_of_trial_lifts_no_lending_limit():
 
 
 LENT = {
-    "any": (Shape(1, 1), Pool("p"), "lends no GPU"),
-    "of a size": (Shape(1, 1, "", 40 * GIB), Pool("p"), "lends no GPU of at least 40 GiB"),
-    "of a class": (Shape(1, 1, "amd-mi210"), Pool("p"), "lends no amd-mi210"),
+    "any": (Shape(1, 1), Pool("p"), "lends no GPU at all"),
+    "of a size": (
+        Shape(1, 1, "", 40 * GIB),
+        Pool("p"),
+        "lends no GPU of at least 40 GiB; it lends no GPU at all",
+    ),
+    "of a class": (
+        Shape(1, 1, "amd-mi210"),
+        Pool("p"),
+        "lends no amd-mi210; it lends no GPU at all",
+    ),
     "that the pool admits": (
         Shape(1, 1),
         Pool("p", gpu_classes=frozenset({"amd-mi210"})),
-        "lends no GPU that pool p admits (amd-mi210)",
+        "lends no GPU that pool p admits (amd-mi210); it lends no GPU at all",
     ),
     "that the pool does not admit": (
         Shape(1, 1, CLASS),
         Pool("p", gpu_classes=frozenset({"amd-mi210"})),
-        f"lends no {CLASS}; pool p admits amd-mi210 only",
+        f"lends no {CLASS}; pool p admits amd-mi210 only; it lends no GPU at all",
     ),
 }
 
@@ -330,6 +338,12 @@ def test_a_missing_gpu_is_named_as_it_was_asked_for(shape, pool, words):
     snapshot = league(site("a", machines=(small,)), job=replace(JOB, shape=shape), pool=pool)
     (verdict,) = explain(snapshot, "j")
     assert (verdict.reason, verdict.message) == (Reason.NO_SUCH_ACCELERATOR, words)
+
+
+def test_where_other_gpus_are_lent_no_more_is_said():
+    snapshot = league(site("a"), job=replace(JOB, shape=Shape(1, 1, "amd-mi210")))
+    (verdict,) = explain(snapshot, "j")
+    assert verdict.message == "lends no amd-mi210"
 
 
 def test_the_state_that_is_told_is_counted_too():

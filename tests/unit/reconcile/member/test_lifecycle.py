@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.grants.epochs import EpochRecord, Outcome
-from hansa.reconcile.member.contracts.time_limits import Contract
+from hansa.reconcile.member.contracts.time_limits import DYING_S, Contract
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import (
+    OUTLIVED,
     CleanUp,
     End,
     Refuse,
@@ -86,6 +87,51 @@ TABLE = {
         None,
     ),
     "up and told": (run(workload=UP, reported=RUNNING), CALM, None),
+    "a pod was replaced and is not up yet": (
+        run(workload=UP, reported=RUNNING, short_s=CONTRACT.start_limit_s),
+        CALM,
+        None,
+    ),
+    "a pod was replaced and did not come up again": (
+        run(workload=UP, reported=RUNNING, short_s=CONTRACT.start_limit_s + 1),
+        CALM,
+        ReportFinished(EndReason.NEVER_STARTED, NOW, explain(EndReason.NEVER_STARTED)),
+    ),
+    "its head is another one": (
+        run(workload=UP, reported=RUNNING, head_anew=True),
+        CALM,
+        ReportFinished(EndReason.HEAD_LOST, NOW, explain(EndReason.HEAD_LOST)),
+    ),
+    "its head is another one, and it ended well before": (
+        run(workload=GOOD, reported=RUNNING, head_anew=True),
+        CALM,
+        ReportFinished(EndReason.SUCCEEDED, NOW - 5, explain(EndReason.SUCCEEDED)),
+    ),
+    "it ended well, a pod missing": (
+        run(workload=GOOD, reported=RUNNING, short_s=CONTRACT.start_limit_s + 1),
+        CALM,
+        ReportFinished(EndReason.SUCCEEDED, NOW - 5, explain(EndReason.SUCCEEDED)),
+    ),
+    "being removed, held by a lost machine for not long enough": (
+        ended(namespace="Terminating", machine_lost=True),
+        Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S),
+        None,
+    ),
+    "being removed, held by a lost machine beyond its pods' time": (
+        ended(namespace="Terminating", machine_lost=True),
+        Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S + 1),
+        Release(EndReason.SUCCEEDED, OUTLIVED),
+    ),
+    "being removed for long, held by something else": (
+        ended(namespace="Terminating"),
+        Situation(NOW, held_up_s=10 * CONTRACT.validity_s),
+        None,
+    ),
+    "held by a lost machine, and released": (
+        ended(namespace="Terminating", machine_lost=True, reported=Reported(released=True)),
+        Situation(NOW, held_up_s=10 * CONTRACT.validity_s),
+        None,
+    ),
     "well": (
         run(workload=GOOD),
         CALM,

@@ -12,6 +12,7 @@ from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.outgoing import (
     LEFT_OUT,
     MESSAGE_BYTES,
+    UNREAD,
     clusters_words,
     last_lines,
     outgoing,
@@ -185,7 +186,7 @@ def test_a_beginning_ends_with_a_whole_character():
 TEXTS = {
     "no text": (Output(), ""),
     "some": (Output("a\nb"), "a\nb"),
-    "not read": (Output(is_read=False), None),
+    "not read, or not there": (Output(is_read=False), UNREAD),
 }
 
 

@@ -30,6 +30,8 @@ STOP_MARGIN_S = 15
 """Unattended runs are stopped so long before their contract ends: pods take time to go."""
 ALIVE_MARGIN_S = 15
 """Pods take longer to notice a stale file than an API server to delete them: so much sooner it ends."""
+DYING_S = 120
+"""From a file that has gone stale to the end of the last process, with the clocks of machines apart as they may be."""
 STRICTEST_UNATTENDED_S = 45
 """What a contract that says Stop comes to."""
 LONGEST_S = 2_592_000
@@ -132,6 +134,11 @@ def never_started(contract: Contract, made_s: float, now_s: float) -> bool:
     return now_s - made_s > contract.start_limit_s
 
 
+def never_came_back(contract: Contract, short_s: float) -> bool:
+    """Tell whether pods that were replaced have been waited for long enough: for as long as those before them."""
+    return short_s > contract.start_limit_s
+
+
 def is_given_up(contract: Contract, made_s: float, now_s: float) -> bool:
     """Tell whether a run that never came up holds its room for too long."""
     return never_started(contract, made_s, now_s - RUNTIME_LEEWAY_S)
@@ -145,6 +152,16 @@ def may_be_late(contract: Contract, made_s: float, now_s: float) -> bool:
 def outlived(contract: Contract, made_s: float, now_s: float) -> bool:
     """Tell whether a run is too old whenever it began to run: for where that cannot be read."""
     return now_s - made_s > contract.start_limit_s + contract.max_runtime_s + RUNTIME_LEEWAY_S
+
+
+def lives_no_more(contract: Contract, held_up_s: float) -> bool:
+    """Tell whether no pod of a run can live whose file nobody has been able to renew for so long."""
+    return held_up_s > held_up_limit_s(contract)
+
+
+def held_up_limit_s(contract: Contract) -> float:
+    """Return for how long a machine that does not answer keeps a run that has ended from its release."""
+    return contract.validity_s + DYING_S
 
 
 def alive_until_s(contract: Contract, contact_s: float) -> float:

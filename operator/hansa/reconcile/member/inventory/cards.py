@@ -24,10 +24,14 @@ MOST_CARDS = 64
 """Of one class in one machine, as the hub is told of machines."""
 LEAST_MEMORY, MOST_MEMORY = 1 << 30, 1 << 40
 """Of a whole card or a MIG slice; beside it a label states another unit, or nothing true."""
+MOST_A_GIGABYTE = 9 << 27
+"""Bytes: an eighth above 2^30, as makers round down."""
 SHARED, MIG = "-shared", "-mig-"
 UNOFFERED = "but no device plugin offers it"
 _PARTITION = re.compile(r"mig-((?:\d+c\.)?\d+g\.\d+gb[a-z0-9.+-]*)", re.IGNORECASE)
 _SIZE = re.compile(r"(?:\d+c\.)?\d+g\.(\d+)gb")
+_NAMED = re.compile(r"(?<![0-9.])(\d+)GB", re.IGNORECASE)
+"""As in A100-SXM4-80GB; the memory of GH200-480GB is the processor's, and more than the card's."""
 _SEEN = re.compile(
     r"feature\.node\.kubernetes\.io/pci-((03|12)\d\d_)?10de\.present"
     r"|feature\.node\.kubernetes\.io/pci-(0380|0302|1200)_[0-9a-f]{4}\.present"
@@ -78,13 +82,13 @@ def read_cards(node: Mapping[str, Any], table: tuple[Accelerator, ...]) -> Found
     labels = node["metadata"].get("labels") or {}
     allocatable, capacity = status.get("allocatable") or {}, status.get("capacity") or {}
     cards, troubles = [], []
-    for resource in sorted(map(str, allocatable)):
-        if is_unknown_accelerator(resource, table) and count(allocatable[resource]):
+    for resource in sorted({*map(str, allocatable), *map(str, capacity)}):
+        there, usable = count(capacity.get(resource)), count(allocatable.get(resource))
+        if is_unknown_accelerator(resource, table) and usable:
             troubles.append(f"{resource} is in no row of the table of accelerators")
         rows = [row for row in table if row.matches(resource)]
         if not rows:
             continue
-        there, usable = count(capacity.get(resource)), count(allocatable[resource])
         if usable < there:
             troubles.append(f"{there - usable} of {there} {resource} are not allocatable")
         if usable > MOST_CARDS:
@@ -191,7 +195,7 @@ def _sized(
     if not text:
         why = f"no label {label}" if label else "no row tells it"
         return cards, [f"memory of {cards.gpu_class} is unknown: {why}"]
-    if not LEAST_MEMORY <= whole <= MOST_MEMORY:
+    if not LEAST_MEMORY <= whole <= min(MOST_MEMORY, _most(product)):
         return cards, [
             f"memory of {cards.gpu_class} is unknown: {label or 'memory'}={text} cannot be"
         ]
@@ -205,6 +209,12 @@ def _sized(
         return cards, [f"memory of {cards.gpu_class} is unknown: no label {where}"]
     marks = cards.marks + (((label, said),) if said and not row.memory else ())
     return replace(cards, memory_bytes=whole // shares, marks=marks), []
+
+
+def _most(product: str) -> int:
+    """Return the most memory that a card of a product can have, where its name tells: a little is kept for rounding."""
+    named = _NAMED.search(product)
+    return int(named.group(1)) * MOST_A_GIGABYTE if named else MOST_MEMORY
 
 
 def _labelled_only(
@@ -223,7 +233,7 @@ def _labelled_only(
         for name, value in sorted(labels.items())
         if (name == "nvidia.com/gpu.present" and value == "true")
         or (_SEEN.fullmatch(name) and value == "true")
-        or any(name == row.class_label for row in table)
+        or any(name == _label(row.class_label, row.resource) for row in table)
     ]
     return [f"label {seen[0]} tells of a card, {UNOFFERED}"] if seen else []
 

@@ -5,7 +5,8 @@ Kubernetes and KubeRay leave a run that had a pod there as it is: the pod counts
 #4078). A job that waits for that worker would wait until its time is over.
 
 Where no machine at all is Ready, what tells of them is at fault and not the machines, which Kubernetes evicts nothing
-for either: the agent stands on one of them.
+for either: the agent stands on one of them. Where nobody answered for a while, what was said before it is no longer
+known: kubelets need the same server to say that they are there, so every machine gets its time anew.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 KEPT_S = 3600
 """A machine that was taken out is remembered for so long; its pods are collected within a minute or two."""
+BLIND_S = 30
+"""Without an answer for longer, the agent was blind; kubelets renew every 10 s and are missed after 40 s."""
 OVER = frozenset({"Succeeded", "Failed"})
 """Phases of a pod that needs its machine no more."""
 
@@ -33,9 +36,17 @@ class LostMachines:
         self._ready: set[str] = set()
         self._unready: dict[str, float] = {}
         self._removed: dict[str, float] = {}
+        self._answered_s = 0.0
+
+    def answered(self, at_s: float) -> None:
+        """Take in that the API server told of machines; to be asked for while ``unready`` names any."""
+        if at_s - self._answered_s > BLIND_S:
+            self._unready = dict.fromkeys(self._unready, at_s)
+        self._answered_s = at_s
 
     def seen(self, name: str, at_s: float, *, ready: bool) -> None:
         """Take in what a machine's Node says."""
+        self.answered(at_s)
         self._removed.pop(name, None)
         if ready:
             self._ready.add(name)
@@ -43,6 +54,11 @@ class LostMachines:
         else:
             self._ready.discard(name)
             self._unready.setdefault(name, at_s)
+
+    def back(self, name: str, at_s: float) -> None:
+        """Take in that a machine was read as Ready, of which the last that was told is that it is not."""
+        if name in self._unready:
+            self._unready[name] = at_s
 
     def removed(self, name: str, at_s: float) -> None:
         """Take in that a machine's Node was deleted."""
@@ -52,9 +68,19 @@ class LostMachines:
         self._removed = {one: s for one, s in self._removed.items() if at_s - s < KEPT_S}
 
     @property
+    def unready(self) -> frozenset[str]:
+        """Machines whose Nodes say that they are not Ready; none where nothing is known of them."""
+        return frozenset(self._unready if self._ready else ())
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether any machine is Ready, as far as is known."""
+        return bool(self._ready)
+
+    @property
     def away(self) -> frozenset[str]:
         """Machines that are not Ready now, or are no more."""
-        return frozenset(self._unready if self._ready else ()) | frozenset(self._removed)
+        return self.unready | frozenset(self._removed)
 
     def lost(self, now_s: float, limit_s: float) -> frozenset[str]:
         """Return those that are not Ready since ``limit_s`` or longer, or are no more."""

@@ -30,7 +30,9 @@ IMAGE_TROUBLE = frozenset(
 )
 BEGINNING = frozenset({"", "PodInitializing", "ContainerCreating"})
 """What a container waits for that has nothing against it."""
-MACHINE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown"})
+MACHINE_GONE = frozenset(
+    {"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown", "Terminated"}
+)
 """Reasons of a pod, or of its condition DisruptionTarget: the machine is gone, cut off or shut down."""
 CUT_SHORT = frozenset({"Unknown", "ContainerStatusUnknown"})
 """Reasons of a container whose end its runtime did not see, or its kubelet: the machine began anew. No program brings
@@ -113,6 +115,28 @@ def _of_pods(pods: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Find
             yield Finding(EndReason.OUT_OF_MEMORY, f"It was a {role} pod (OOMKilled).")
 
 
+def missing_pods(traces: Traces) -> int:
+    """Return how many pods of a run that has begun are not up: KubeRay replaces what it loses.
+
+    Where there is none at all, its head is no more, and KubeRay ends the job for that.
+    """
+    if not any(map(_role, traces.pods)):
+        return 0
+    up = [_role(pod) for pod in traces.pods if _is_there(pod)]
+    return sum(max(0, n - up.count(role)) for role, n in (("head", 1), ("worker", traces.workers)))
+
+
+def head_uid(traces: Traces) -> str:
+    """Return the UID of the head's pod; empty: it is not up."""
+    heads = (pod for pod in traces.pods if _role(pod) == "head" and _is_there(pod))
+    return next((str(pod["metadata"].get("uid") or "") for pod in heads), "")
+
+
+def _is_there(pod: Mapping[str, Any]) -> bool:
+    going = "deletionTimestamp" in pod["metadata"]
+    return not going and (pod.get("status") or {}).get("phase") == "Running"
+
+
 def is_away(pod: Mapping[str, Any], traces: Traces) -> bool:
     """Tell whether a pod stands on a machine that is not Ready, or is no more."""
     return bool(machines_of([pod]) & traces.away)
@@ -158,8 +182,12 @@ def _obstacle(traces: Traces) -> Finding:
         if said != GATED and UNBOUND not in words.lower():
             return Finding(EndReason.NO_ROOM, words)
     up = sum(_is_up(pod) for pod in traces.pods if _role(pod) == "worker")
-    told = [f"{up} of {traces.workers} workers came up in time."] if traces.workers else []
-    told = told or ["Its head, which works alone, was not up in time."]
+    if traces.has_begun:
+        told = ["A pod of it was replaced, and no other came up."]
+    elif traces.workers:
+        told = [f"{up} of {traces.workers} workers came up in time."]
+    else:
+        told = ["Its head, which works alone, was not up in time."]
     told += [f"A pod waits: {said}." for said, _ in waits[:1]] or [*_hindered(traces, unplaced)][:1]
     return Finding(EndReason.NEVER_STARTED, " ".join(told))
 

@@ -18,7 +18,7 @@ from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 from hansa.reconcile.member.ray import launcher, pods
 from hansa.reconcile.member.ray.bad_machines import bad_machines
 from hansa.reconcile.member.ray.dead_pods import autopsy
-from hansa.reconcile.member.ray.diagnosis import diagnose
+from hansa.reconcile.member.ray.diagnosis import diagnose, head_uid, missing_pods
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
 from hansa.reconcile.member.run_request import RunRequest
 from hansa.reconcile.member.workload import (
@@ -35,8 +35,9 @@ from hansa.reconcile.member.workload import (
 DASHBOARD_PORT = 8265
 TRACES_KEPT_S = 60
 """So long the pods of a run that has ended stay: their states say why. The agent removes them sooner."""
-HEADROOM_CPU_MILLIS, HEADROOM_MEMORY_BYTES = 250, 512 << 20
-"""For each pod, above what it asks for: a sidecar or a larger init container than ours."""
+HEADROOM_CPU_MILLIS, HEADROOM_MEMORY_BYTES, HEADROOM_LIMIT_BYTES = 500, 512 << 20, 2 << 30
+"""For each pod, above what it asks for: sidecars, or a larger init container than ours. What sidecars may take at most
+is more than they ask for: Istio's 128Mi and 1Gi."""
 KUBERAY_NAMES = ["kuberay", "kuberay-operator"]
 """Values of app.kubernetes.io/name, as KubeRay's kustomization and its chart set it."""
 
@@ -68,6 +69,14 @@ class RayJob:
         """Return why a run really ended, by the states of its pods."""
         found = diagnose(end, traces)
         return replace(found, machines=bad_machines(found.reason, traces))
+
+    def head(self, traces: Traces) -> str:
+        """Return the UID of the Ray head: the command, and all that Ray knows of it, are in it."""
+        return head_uid(traces)
+
+    def missing(self, traces: Traces) -> int:
+        """Return how many of its workers are not up, and of its head."""
+        return missing_pods(traces)
 
     def autopsy(self, traces: Traces) -> Autopsy:
         """Return which of its pods died, and what is told of them."""
@@ -134,12 +143,14 @@ def _quota(request: RunRequest) -> Mapping[str, str]:
     cpu = sum(max(millis(group.cpu), pods.INIT_CPU_MILLIS) * count for group, count in groups)
     memory = sum(max(units(g.memory), pods.INIT_MEMORY_BYTES) * count for g, count in groups)
     cpu += millis(head.cpu) + millis(submitter["cpu"]) + many * HEADROOM_CPU_MILLIS
-    memory += units(head.memory) + many * HEADROOM_MEMORY_BYTES
+    memory += units(head.memory)
     return {
         "pods": str(many),
         "requests.cpu": f"{cpu}m",
-        "requests.memory": str(memory + units(submitter["memory"])),
-        "limits.memory": str(memory + units(pods.SUBMITTER_MEMORY_LIMIT)),
+        "requests.memory": str(memory + units(submitter["memory"]) + many * HEADROOM_MEMORY_BYTES),
+        "limits.memory": str(
+            memory + units(pods.SUBMITTER_MEMORY_LIMIT) + many * HEADROOM_LIMIT_BYTES
+        ),
         f"requests.{pods.gpu_resource(request)}": str(gpus_wanted(request.grant)),
     }
 

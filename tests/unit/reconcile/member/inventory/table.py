@@ -47,8 +47,8 @@ MIDDLE = """
   to half a core), memory (down to 1 GiB), cards, and room for three pods. Elsewhere all that is allocatable is lent.
 - **Cards by claim.** What only a DRA driver offers (ResourceSlices, `resource.k8s.io/v1`) is read where the API is there,
   and named: a run asks for extended resources and makes no claim, so such cards are not lent.
-- **Quota of a run.** GPUs and number of pods are exact; processor and memory have 250m and 512Mi above what each pod
-  asks for, for a sidecar or a larger init container.
+- **Quota of a run.** GPUs and number of pods are exact; processor and memory have 500m and 512Mi above what each pod
+  asks for, and 2Gi above its limit of memory, for sidecars or a larger init container.
 - **Cards stay hidden** from pods without GPUs (`NVIDIA_VISIBLE_DEVICES=void`), where NVIDIA's runtime is the default.
   KubeRay's init container of a GPU worker copies the worker's variables, so that there an image may show the cards to
   Ray's own health check.

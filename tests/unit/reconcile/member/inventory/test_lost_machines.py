@@ -22,6 +22,10 @@ def after(*events):
     for name, at_s, said in events:
         if said == "removed":
             found.removed(name, at_s)
+        elif said == "back":
+            found.back(name, at_s)
+        elif said == "answered":
+            found.answered(at_s)
         else:
             found.seen(name, at_s, ready=said == "Ready")
     return found
@@ -32,7 +36,16 @@ LOST = {
     "all are there": ([A_READY, ("b", 0, "Ready")], 500, set()),
     "away, not for long": ([A_READY, ("b", 0, "NotReady")], 119, set()),
     "away for long": ([A_READY, ("b", 0, "NotReady")], 120, {"b"}),
-    "said again and again": ([A_READY, ("b", 0, "NotReady"), ("b", 100, "NotReady")], 120, {"b"}),
+    "said again and again": (
+        [A_READY, *(("b", at_s, "NotReady") for at_s in range(0, 120, 20))],
+        120,
+        {"b"},
+    ),
+    "read as Ready, where its last word is that it is not": (
+        [A_READY, ("b", 0, "NotReady"), ("b", 10, "back")],
+        129,
+        set(),
+    ),
     "back": ([A_READY, ("b", 0, "NotReady"), ("b", 119, "Ready")], 500, set()),
     "back, and away anew": (
         [A_READY, ("b", 0, "NotReady"), ("b", 100, "Ready"), ("b", 110, "NotReady")],
@@ -46,6 +59,31 @@ LOST = {
         [A_READY, ("b", 0, "removed"), ("c", KEPT_S, "removed")],
         KEPT_S,
         {"c"},
+    ),
+    "away for long, looked at all the time": (
+        [A_READY, ("b", 0, "NotReady"), *(("", at_s, "answered") for at_s in range(5, 120, 5))],
+        120,
+        {"b"},
+    ),
+    "nobody answered for a while: what was said before is no longer known": (
+        [A_READY, ("b", 0, "NotReady"), ("", 5, "answered"), ("", 115, "answered")],
+        234,
+        set(),
+    ),
+    "nobody answered for a while, and two minutes since": (
+        [A_READY, ("b", 0, "NotReady"), ("", 5, "answered"), ("", 115, "answered")],
+        235,
+        {"b"},
+    ),
+    "nobody answered for a while, and its Node is the first that is heard of": (
+        [A_READY, ("b", 0, "NotReady"), ("", 5, "answered"), ("b", 115, "NotReady")],
+        234,
+        set(),
+    ),
+    "nothing was asked while all were there": (
+        [A_READY, ("b", 0, "Ready"), ("b", 900, "NotReady"), ("", 902, "answered")],
+        1022,
+        {"b"},
     ),
     "none is Ready: what tells of them is at fault": (
         [("a", 0, "NotReady"), ("b", 0, "NotReady")],

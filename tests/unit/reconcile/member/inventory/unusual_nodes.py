@@ -37,6 +37,22 @@ UNUSUAL: dict[str, Case] = {
         slices=_shares("nvidia-a100-pcie-40gb-shared"),
         says="20 nvidia.com/gpu of 2 cards: each is a share of one",
     ),
+    "NVIDIA, its cards cut unlike each other (MIG strategy single)": Case(
+        # As discovery alone labels it, without the operator that adds gpu.present.
+        node({"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB-MIG-INVALID"}, {GPU: "0"}),
+        {},
+        says=UNOFFERED.format("nvidia.com/gpu.product"),
+    ),
+    "NVIDIA, cards that the kubelet knows and does not hand out": Case(
+        node(gfd("NVIDIA-L40S", "46068", 4), broken={GPU: "4"}),
+        {},
+        says="4 of 4 nvidia.com/gpu are not allocatable",
+    ),
+    "NVIDIA, more memory told than the card's name has": Case(
+        node(gfd("NVIDIA-A100-PCIE-40GB", "81920", 2), GPUS[2]),
+        {"nvidia-a100-pcie-40gb": (2, 0)},
+        says="memory of nvidia-a100-pcie-40gb is unknown: nvidia.com/gpu.memory=81920 cannot be",
+    ),
     "Intel, shared-dev-num": Case(
         node(FLEX, {"gpu.intel.com/i915": "20"}),
         {"intel-flex-170-shared": (20, 0)},

@@ -21,6 +21,12 @@ OF_MACHINES = {
         [],
         *("MachineLost", "It held a worker pod."),
     ),
+    "its machine shut down in order, as preempted ones are": (
+        FAILED,
+        [pod("worker", phase="Failed", reason="Terminated")],
+        [],
+        *("MachineLost", "It held a worker pod."),
+    ),
     "its machine lost, and no pod left": (
         rayjob(
             "Failed",

@@ -105,7 +105,7 @@ def test_all_cpus_are_counted_and_the_quota_has_room_for_them():
 
     assert cpu_millis_wanted(run.grant) == 1000 + 3 * 4000 + 2 * 1000 + 500
     hard = rendered(run)["ResourceQuota"]["spec"]["hard"]
-    headroom = 8 * 250 + 100
+    headroom = 8 * 500 + 100
     assert hard["requests.cpu"] == f"{15_500 + headroom}m"
     asked = (2 + 3 * 8 + 2 * 32 + 2) * GIB
     assert int(hard["requests.memory"]) == asked + 8 * (512 << 20) + (256 << 20)

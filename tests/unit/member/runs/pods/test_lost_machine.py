@@ -3,91 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import pytest
 
 from hansa.errors import Retryable
-from hansa.member import wiring
-from hansa.member.kopf_handlers import take_machine
-from hansa.model.times import rfc3339
-from tests.unit.grants.grant_kit import NOW_S
-from tests.unit.member.runs.plain_job import NAMESPACE, RUN, WORK, PlainJob, Running, working
-
-LIMIT_S = 120
-NODES = "/api/v1/nodes"
-
-
-class Ahead:
-    """A clock that is moved by hand."""
-
-    steady_s = 0.0
-
-    def now(self):
-        return NOW_S
-
-    def monotonic(self):
-        return self.steady_s
-
-
-@pytest.fixture
-def agent(monkeypatch):
-    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
-    made = Running()
-    made.parts.context.clock = Ahead()
-    return made
-
-
-def node(agent, name, said="True", kind="MODIFIED"):
-    """Change a machine, and tell the agent."""
-    take_machine(agent.parts.context, kind, written(agent, name, said))
-    if kind == "DELETED":
-        del agent.own.objects[f"{NODES}/{name}"]
-
-
-def written(agent, name, said):
-    """Change a machine of which the agent has not heard yet."""
-    conditions = [{"type": "Ready", "status": said}]
-    thing = {"metadata": {"name": name}, "status": {"conditions": conditions}}
-    return agent.own.put(f"{NODES}/{name}", thing)
-
-
-def stand(agent, machine, phase="Running"):
-    path = f"{NAMESPACE}/pods/{RUN}-abc"
-    metadata = {"name": f"{RUN}-abc", "namespace": RUN}
-    agent.own.logs[f"{path}/log?main"] = "half done"
-    spec = {"nodeName": machine}
-    agent.own.put(path, {"metadata": metadata, "spec": spec, "status": {"phase": phase}})
-
-
-@contextlib.asynccontextmanager
-async def running(agent, machine="m2"):
-    """Have a run on a machine of two, and no duty that ends it but looking for lost ones."""
-    for name in ("m1", "m2"):
-        node(agent, name)
-    agent.granted()
-    async with working(agent):
-        await agent.until(lambda: WORK in agent.own.objects)
-        began = {"startTime": rfc3339(NOW_S)}
-        agent.own.put(WORK, {**agent.own.objects[WORK], "status": began})
-        await agent.until(lambda: agent.said("Running") == ("True", "Running"))
-        stand(agent, machine)
-        yield
-
-
-def passes(agent, seconds):
-    agent.parts.context.clock.steady_s += seconds
+from tests.unit.member.runs.plain_job import (
+    NAMESPACE,
+)
+from tests.unit.member.runs.pods.two_machines import (
+    LIMIT_S,
+    NODES,
+    is_struck,
+    lose,
+    node,
+    running,
+    stand,
+    time_goes_by,
+    written,
+)
 
 
 async def test_it_ends_as_lost_and_is_released(agent):
     async with running(agent):
         node(agent, "m2", "Unknown")
-        passes(agent, LIMIT_S - 1)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S - 1)
         await asyncio.sleep(0.05)
         assert agent.said("Running") == ("True", "Running")
-        passes(agent, 1)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, 1)
         await agent.until(lambda: agent.said("Released") is not None)
         assert agent.said("Running") == ("False", "MachineLost")
         assert agent.said("Released") == ("True", "MachineLost")
@@ -112,20 +54,9 @@ async def test_it_goes_on_where(agent, case):
         if GOES_ON[case] == "m2":
             stand(agent, "m2", "Succeeded")
         node(agent, "m2", "Unknown")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent)
         await asyncio.sleep(0.05)
         assert agent.said("Running") == ("True", "Running")
-
-
-async def lose(agent, machine, said="Unknown"):
-    node(agent, machine, said)
-    passes(agent, LIMIT_S)
-    await agent.parts.struck_runs.look()
-
-
-def is_struck(agent):
-    return agent.parts.context.has_lost_machine(RUN)
 
 
 async def test_it_goes_on_where_the_machine_its_pod_once_stood_on_is_lost(agent):
@@ -172,14 +103,34 @@ async def test_a_machine_is_read_once_more_before_it_strikes(agent):
     async with running(agent):
         node(agent, "m2", "Unknown")
         written(agent, "m2", "True")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent)
         await asyncio.sleep(0.05)
         assert not is_struck(agent)
         assert agent.said("Running") == ("True", "Running")
-        # Read again as long as nothing else was told of it.
+        # Read again as long as nothing else was told of it, and its time begins anew.
         written(agent, "m2", "Unknown")
+        await time_goes_by(agent, LIMIT_S - 10)
+        assert not is_struck(agent)
+        await time_goes_by(agent, 10)
+        await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
+
+
+async def test_after_an_outage_of_what_tells_of_machines_the_grace_begins_anew(agent):
+    async with running(agent):
+        act = agent.own.get
+
+        async def get(path):
+            raise Retryable(path)
+
+        node(agent, "m2", "Unknown")
         await agent.parts.struck_runs.look()
+        agent.own.get = get
+        await time_goes_by(agent)
+        agent.own.get = act
+        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S - 1)
+        assert not is_struck(agent)
+        await time_goes_by(agent, 1)
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
 
 
@@ -196,7 +147,7 @@ async def test_a_machine_that_cannot_be_read_strikes_nothing(agent):
         await lose(agent, "m2")
         assert not is_struck(agent)
         agent.own.get = act
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S + 10)
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
 
 
@@ -212,18 +163,15 @@ async def test_pods_are_asked_for_while_a_machine_is_lost_and_once_a_run(agent):
         listed.clear()
         await agent.parts.struck_runs.look()
         node(agent, "m2", "False")
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S - 1)
         assert listed == []
-        passes(agent, LIMIT_S)
-        for _ in range(3):
-            await agent.parts.struck_runs.look()
+        await time_goes_by(agent, 30)
         assert listed == [f"{NAMESPACE}/pods"]
         # It came back, and may have got pods before it is lost again.
         node(agent, "m2", "True")
         await agent.parts.struck_runs.look()
         node(agent, "m2", "False")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent, LIMIT_S + 1)
         assert len(listed) == 2
 
 
@@ -239,8 +187,7 @@ async def test_pods_that_cannot_be_read_are_asked_for_again(agent):
 
         agent.own.list = list_
         node(agent, "m2", "Unknown")
-        passes(agent, LIMIT_S)
-        await agent.parts.struck_runs.look()
+        await time_goes_by(agent)
         assert agent.said("Running") == ("True", "Running")
         await agent.parts.struck_runs.look()
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))

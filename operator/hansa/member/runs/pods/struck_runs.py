@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from hansa.errors import HansaError, NotFound
+from hansa.errors import HansaError
 from hansa.member.context import AgentContext
-from hansa.reconcile.member.inventory.lost_machines import is_ready, machines_of
+from hansa.member.runs.pods import machines
+from hansa.member.runs.situations import phase
+from hansa.reconcile.member.inventory.lost_machines import machines_of
 
 log = logging.getLogger(__name__)
 MOST_AT_ONCE = 8
@@ -28,6 +30,7 @@ class StruckRuns:
 
     async def look(self) -> None:
         """Find the runs that the machines which are lost now had pods of."""
+        await self._hear()
         lost, runs = self._context.lost_machines(), set(self._context.run_index.names())
         # A machine that came back may have got pods before it is lost again.
         self._looked = {name: seen & lost for name, seen in self._looked.items() if name in runs}
@@ -36,6 +39,20 @@ class StruckRuns:
         noted, known = self._context.struck_on, runs.difference(due)
         self._context.struck_on = {name: noted[name] & lost for name in noted if name in known}
         await asyncio.gather(*(self._look_at(name, lost) for name in due))
+        for name, machine in self._context.struck_on.items():
+            if machine and phase(self._context, name) == "Terminating":
+                self._context.runs.add(name)  # no event says that its pods are past their time
+
+    async def _hear(self) -> None:
+        """Ask for one machine that is not Ready: only while somebody answers does its time count."""
+        told = self._context.cluster_state.lost_machines
+        asked = sorted(told.unready)[:1]
+        try:
+            await machines.away(self._context, asked)
+        except HansaError as error:
+            log.info("machines not heard of", extra={"error": str(error)})
+        else:
+            told.answered(self._context.clock.monotonic())
 
     async def _look_at(self, name: str, lost: frozenset[str]) -> None:
         context = self._context
@@ -45,17 +62,10 @@ class StruckRuns:
             try:
                 pods = await context.own.list(f"/api/v1/namespaces/{name}/pods")
                 held = machines_of(pods.items) & lost
-                back = frozenset([machine for machine in held if await self._is_back(machine)])
+                back = held - await machines.away(context, held)
             except HansaError as error:
                 log.warning("pods or machines not read", extra={"run": name, "error": str(error)})
                 return
         self._looked[name], context.struck_on[name] = lost - back, held - back
         if context.struck_on[name]:
             context.runs.add(name)
-
-    async def _is_back(self, machine: str) -> bool:
-        """Tell whether a machine is Ready: its last word may be older than an outage of what tells of it."""
-        try:
-            return is_ready(await self._context.own.get(f"/api/v1/nodes/{machine}"))
-        except NotFound:
-            return False

@@ -1,0 +1,1 @@
+"""Looking at the pods of runs that go on: what no controller ends or tells of."""

@@ -1,0 +1,45 @@
+"""What a run is in: how long without the hub, how long held by machines that do not answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hansa.member.context import AgentContext
+from hansa.member.state.run_index import Entry
+from hansa.reconcile.member.lifecycle import Situation
+
+
+def phase(context: AgentContext, name: str) -> Literal["Absent", "Active", "Terminating"]:
+    """Return the phase of a run's namespace, as last seen."""
+    namespace = context.namespaces.get(name)
+    if namespace is None:
+        return "Absent"
+    return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
+
+
+def situation_of(context: AgentContext, name: str) -> Situation:
+    """Return what a run is in."""
+    entry, steady_s = context.run_index.get(name), context.clock.monotonic()
+    silent_s = 0.0
+    if entry is not None:
+        granted_s = context.contract(entry).granted_s
+        silent_s = context.contact.unattended_s(granted_s, entry.taken)
+    if entry is not None and context.grants.synced and context.grant_of(entry) is None:
+        context.orphaned.setdefault(name, steady_s)
+    if phase(context, name) == "Terminating" and context.has_lost_machine(name):
+        context.held_up.setdefault(name, steady_s)
+    else:
+        context.held_up.pop(name, None)
+    return Situation(
+        now_s=context.clock.now(),
+        unattended_s=max(silent_s, steady_s - context.orphaned.get(name, steady_s)),
+        stopped=context.cluster_state.policy.stopped,
+        held_up_s=steady_s - context.held_up.get(name, steady_s),
+    )
+
+
+def is_late(context: AgentContext, entry: Entry) -> bool:
+    """Tell whether a run's objects could not be made for as long as a start may take: it holds its room meanwhile."""
+    steady_s = context.clock.monotonic()
+    since_s = context.unmade.setdefault(entry.name, steady_s)
+    return steady_s - since_s > context.contract(entry).start_limit_s

@@ -1,0 +1,99 @@
+"""What a machine that never answers holds of a run that has ended: released once no pod there can live any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from hansa.member import wiring
+from hansa.model.times import rfc3339
+from tests.unit.grants.grant_kit import NOW_S
+from tests.unit.member.runs.plain_job import (
+    NAMESPACE,
+    RUN,
+    SETTINGS,
+    PlainJob,
+    Running,
+    working,
+)
+from tests.unit.member.runs.pods.two_machines import (
+    CONTRACT_S,
+    LIMIT_S,
+    Ahead,
+    lose,
+    node,
+    running,
+    time_goes_by,
+)
+from tests.unit.member.small_cluster import SmallCluster
+
+
+class Held(SmallCluster):
+    """A cluster that keeps what stands on a machine which does not answer: a namespace goes with its last pod."""
+
+    async def delete(self, path, **options):
+        held = [where for where in self.objects if where.startswith(f"{path}/pods/")]
+        if not held:
+            await super().delete(path, **options)
+            return
+        deleted = {"deletionTimestamp": rfc3339(NOW_S)}
+        for where in [w for w in self.objects if w.startswith(f"{path}/") and w not in held]:
+            self._drop(where)
+        self.put(path, {**self.objects[path], "metadata": deleted})
+
+
+@contextlib.asynccontextmanager
+async def left(agent, machine="m2"):
+    """Have a run that has ended, and is held by a machine that does not answer."""
+    agent.own.__class__ = Held
+    async with running(agent, machine):
+        await lose(agent, "m2")
+        if machine == "m2":
+            await agent.until(
+                lambda: "deletionTimestamp" in agent.own.objects[NAMESPACE]["metadata"]
+            )
+        yield
+
+
+async def test_it_is_released_once_no_pod_of_it_can_live_any_more_though_its_machine_never_answers(
+    agent,
+):
+    async with left(agent):
+        assert "62 minutes" in agent.words("Running")
+        await time_goes_by(agent, CONTRACT_S - 60)
+        await asyncio.sleep(0.05)
+        assert agent.said("Released") is None
+        await time_goes_by(agent, 120 + SETTINGS.limits.clock_skew_seconds)
+        await agent.until(lambda: agent.said("Released") is not None)
+        assert agent.said("Released") == ("True", "MachineLost")
+        assert "does not answer" in agent.words("Released")
+
+
+async def test_an_agent_that_begins_anew_releases_it_too(agent, monkeypatch):
+    async with left(agent):
+        pass
+    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    after = Running(agent.own)
+    after.hub.objects = agent.hub.objects
+    after.parts.context.clock = Ahead()
+    await after.parts.context.epochs.load()
+    async with working(after):
+        node(after, "m1")
+        node(after, "m2", "Unknown")
+        await after.until(lambda: after.parts.context.run_index.get(RUN) is not None)
+        await time_goes_by(after, LIMIT_S + CONTRACT_S + 200)
+        await after.until(lambda: after.said("Released") is not None)
+
+
+async def test_it_is_not_released_while_a_pod_stands_where_somebody_can_end_it(agent):
+    async with left(agent):
+        pod = f"{NAMESPACE}/pods/{RUN}-xyz"
+        status = {"phase": "Running"}
+        metadata = {"name": f"{RUN}-xyz", "namespace": RUN}
+        agent.own.put(pod, {"metadata": metadata, "spec": {"nodeName": "m1"}, "status": status})
+        await time_goes_by(agent, 2 * CONTRACT_S)
+        await asyncio.sleep(0.05)
+        assert agent.said("Released") is None
+        agent.own._drop(pod)
+        await time_goes_by(agent, 10)
+        await agent.until(lambda: agent.said("Released") is not None)
