@@ -347,4 +347,4 @@ class RunController:
             self._context.orphaned.pop(name, None)
             self._context.last_words.pop(name, None)
             self._context.begun.pop(name, None)
-            await stale_grants.release_outdated(self._context, entry.uid)
+            stale_grants.owe_releases(self._context, entry.uid)
