@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Literal
 
 from hansa.adapters.kube.mirror import ChangeType
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
@@ -40,6 +39,7 @@ from hansa.reconcile.member.lifecycle import (
     Run,
     Situation,
     next_action,
+    phase_of,
 )
 from hansa.reconcile.member.outgoing import clusters_words
 
@@ -196,6 +196,8 @@ class RunController:
             return None
         grant, watched = context.grant_of(entry), context.watched_for(entry)
         workload = watched.view(name) if watched is not None else None
+        if workload is not None:
+            context.made.add(name)
         if workload and workload.started and workload.running_s is not None:
             context.begun.setdefault(name, workload.running_s)
         return Run(
@@ -204,10 +206,11 @@ class RunController:
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
             forbidden=self._rulings.forbidden(entry, made=workload is not None),
-            namespace=self._phase(name),
+            namespace=phase_of(context.namespaces.get(name)),
             served=watched is not None,
             workload=workload,
             begun_s=context.begun.get(name),
+            made=name in context.made,
             machine_lost=context.has_lost_machine(name),
         )
 
@@ -216,12 +219,6 @@ class RunController:
             return grant_status.reported(grant)
         # Nobody to tell: the hub has deleted the grant. Not read yet: accepted, as the record says.
         return TOLD_ALL if self._context.grants.synced else Reported(accepted=True)
-
-    def _phase(self, name: str) -> Literal["Absent", "Active", "Terminating"]:
-        namespace = self._context.namespaces.get(name)
-        if namespace is None:
-            return "Absent"
-        return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
 
     def _situation(self, name: str) -> Situation:
         context, entry = self._context, self._context.run_index.get(name)
@@ -249,7 +246,7 @@ class RunController:
                 return False
             case End(reason=reason, message=message):
                 await self._end(entry, reason, message)
-            case Release() if await self._objects.remains(entry.name):
+            case Release() if await self._objects.phase(entry.name) != "Absent":
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
                 await self._objects.clean_up(entry.name)
                 return False
@@ -277,7 +274,7 @@ class RunController:
             await self._objects.build(entry)
         except (Terminal, NotFound) as error:
             log.warning("run not made", extra={"run": entry.name, "error": str(error)})
-            await self._end(entry, EndReason.RENDER_FAILED, str(error))
+            await self._end(entry, *await self._objects.why_not_made(entry, error))
             return True
         count_build(self._context, entry)
         return False
@@ -347,4 +344,5 @@ class RunController:
             self._context.orphaned.pop(name, None)
             self._context.last_words.pop(name, None)
             self._context.begun.pop(name, None)
+            self._context.made.discard(name)
             stale_grants.owe_releases(self._context, entry.uid)
