@@ -16,7 +16,6 @@ from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.reconcile.hub.status.nodes_and_pools import HEARTBEAT_SHOWN_S
-from tests.simulation.happenings import replays
 from tests.simulation.happenings.law import Laws
 from tests.simulation.kuberay import RAYJOBS
 from tests.simulation.league import MOST_GPUS, SITES, League
@@ -118,8 +117,7 @@ class Watchman:
         labels, where = thing["metadata"]["labels"], thing["metadata"]["namespace"]
         uid, epoch = labels[JOB_UID_LABEL], int(labels[EPOCH_LABEL])
         # A hub whose store went back gives an epoch anew, which only a member without its memory takes.
-        again = f"{uid}.{epoch}" in self.begun[site] and site not in self._league.forgetful
-        if again and replays.SHARE:
+        if f"{uid}.{epoch}" in self.begun[site] and site not in self._league.forgetful:
             self.accuse(f"run {epoch} of {uid[-4:]} begins once more at {site}")
         self.begun[site].add(f"{uid}.{epoch}")
         job = self.acknowledged.get(uid)

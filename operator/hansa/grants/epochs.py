@@ -1,7 +1,7 @@
 """What a member remembers of epochs, so that an old or copied grant can never run again.
 
 A record for each job and epoch, as one short line in a ConfigMap, because it must outlive the agent.
-What is remembered only grows graver: accepted or refused, then ended, never back. Memory is bounded:
+What is remembered only grows graver: accepted, begun or refused, then ended, never back. Memory is bounded:
 where records have to go before their time, grants as old as they are count as seen (``floor_s``).
 """
 
@@ -14,6 +14,8 @@ from enum import StrEnum
 from operator import attrgetter
 
 NONE = "-"
+BEGUN = "Begun"
+"""Reason of an accepted epoch once its namespace was made: what is gone from then on is not made anew."""
 
 
 class Outcome(StrEnum):
@@ -25,7 +27,7 @@ class Outcome(StrEnum):
     """Must not run any more. Written before its namespace is deleted; released when that is gone."""
 
 
-_FINALITY = {Outcome.ACCEPTED: 0, Outcome.REFUSED: 1, Outcome.ENDED: 2}
+_FINALITY = {Outcome.ACCEPTED: 0, Outcome.REFUSED: 2, Outcome.ENDED: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,14 @@ class EpochRecord:
     keep_until_s: int
     """No grant of its age, and no signature it used up, can be valid later."""
     reason: str = NONE
-    """Why it was refused or ended, as one word."""
+    """Why it was refused or ended, as one word; of an accepted epoch whether it has begun."""
     authorizations: tuple[str, ...] = ()
     """Data owners' signatures that its start used, by ``authorization.identity``."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of an accepted run was made."""
+        return self.outcome is Outcome.ACCEPTED and self.reason == BEGUN
 
     @property
     def key(self) -> str:
@@ -82,7 +89,11 @@ class EpochRecord:
 
 def graver(one: EpochRecord, other: EpochRecord) -> EpochRecord:
     """Return which of two records of the same epoch stands: the more final, else the first."""
-    return other if _FINALITY[other.outcome] > _FINALITY[one.outcome] else one
+    return other if _finality(other) > _finality(one) else one
+
+
+def _finality(record: EpochRecord) -> int:
+    return _FINALITY[record.outcome] + record.begun
 
 
 @dataclass(frozen=True, slots=True)

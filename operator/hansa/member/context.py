@@ -93,6 +93,8 @@ class AgentContext:
     """Run → monotonic time since when its namespace goes, and a machine of it is lost."""
     begun: dict[str, float] = field(default_factory=dict)
     """Run → since when it runs, once its command was seen to have begun; the guard notes it for good."""
+    made: set[str] = field(default_factory=set)
+    """Runs of which this process has seen the object that does the work, or made it."""
     struck_on: dict[str, frozenset[str]] = field(default_factory=dict)
     """Run → machines that were lost, and had pods of it, when it was looked at last."""
     head_anew: set[str] = field(default_factory=set)
@@ -202,6 +204,11 @@ class AgentContext:
             reason=reason,
             authorizations=authorization.identities(used),
         )
+
+    def has_begun(self, entry: Entry) -> bool:
+        """Tell whether memory has it that anything of an accepted run was made."""
+        record = self.epochs.records.get(entry.uid, entry.epoch)
+        return record is not None and record.begun
 
     def policy_subject(self) -> Subject:
         """Return what events are about."""

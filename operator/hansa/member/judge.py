@@ -219,8 +219,11 @@ class Judge:
         except HansaError as error:
             log.warning("decision not told", extra={"grant": name, "error": str(error)})
             self._tell_later(grant, judgement)
+        told = self._context.grants.get(f"{self._context.hub_namespace}/{name}")
         if judgement.accepted and entry is not None:
             self._context.runs.add(entry.name)
+        elif told is not None and grant_status.is_outdated(told):
+            stale_grants.owe_release(self._context, told)
 
     def _tell_later(self, grant: Manifest, judgement: Judgement) -> None:
         if not judgement.accepted:
@@ -277,8 +280,7 @@ class Judge:
         record = context.epochs.records.get(entry.uid, entry.epoch)
         if grant_status.is_outdated(grant):
             # Its release was put off, and who put it off may be gone.
-            context.forgotten[entry.name] = grant["metadata"]["name"]
-            context.runs.add(entry.name)
+            stale_grants.owe_release(context, grant)
             return
         if record is None:
             if grant_status.reported(grant).accepted:

@@ -86,14 +86,17 @@ MEMBER: Mapping[str, Defect] = {
         seeds=SEEDS,
     ),
     "the memory of another replica passed over": product(
-        "member/runs/forgotten.py", "    await context.epochs.reload()\n", "", FORGOTTEN
+        "member/runs/forgotten.py",
+        "        await context.epochs.reload()\n",
+        "        pass\n",
+        FORGOTTEN,
     ),
     "an older epoch is new again": product(
         "grants/epochs.py", "if epoch < seen.highest:", "if epoch < 0:", EPOCHS, CHECKS
     ),
     "memory that turns back": product(
         "grants/epochs.py",
-        "return other if _FINALITY[other.outcome] > _FINALITY[one.outcome] else one",
+        "return other if _finality(other) > _finality(one) else one",
         "return other",
         EPOCHS,
         "unit/member/state/test_epoch_store.py",

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from tests.prove.defects.defect import Defect, product
 
-GUARD, WORKS, BEGUN = (
+GUARD, WORKS, BEGUN, BEGUN_ONCE = (
     "unit/reconcile/member/test_guard_verdicts.py",
     "unit/guard/test_works.py",
     "unit/member/runs/endings/test_begun.py",
+    "unit/member/runs/endings/test_begun_once.py",
 )
 LIFECYCLE, TERMS = (
     "unit/reconcile/member/test_lifecycle.py",
@@ -17,6 +18,25 @@ LIFECYCLE, TERMS = (
 )
 
 START: Mapping[str, Defect] = {
+    "an epoch that begins once more": product(
+        "reconcile/member/lifecycle.py",
+        'or run.made or (run.record.begun and run.namespace == "Absent")',
+        "or run.made",
+        BEGUN_ONCE,
+        LIFECYCLE,
+    ),
+    "begun before anybody remembers it": product(
+        "member/runs/run_objects.py",
+        "await asyncio.gather(self._begin(entry), *(self._create(one) for one in fences))",
+        "await asyncio.gather(*(self._create(one) for one in fences))",
+        BEGUN_ONCE,
+    ),
+    "an owed release is looked after by nobody": product(
+        "member/judge.py",
+        "elif told is not None and grant_status.is_outdated(told):",
+        "elif told is None and grant_status.is_outdated(grant):",
+        "unit/member/runs/test_stale_grants.py",
+    ),
     "pods that are up count as a command that has begun": product(
         "reconcile/member/guard_verdicts.py",
         "return work.running_s is not None if sight.begun is None else run.name in sight.begun",

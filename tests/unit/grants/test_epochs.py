@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.grants.epochs import EpochRecord, Epochs, Outcome, Seen, stale
+from hansa.grants.epochs import BEGUN, EpochRecord, Epochs, Outcome, Seen, stale
 
 UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
 DIGESTS = st.text("0123456789abcdef", min_size=16, max_size=16)
@@ -20,7 +20,7 @@ RECORDS = st.builds(
     outcome=st.sampled_from(Outcome),
     seen_s=st.integers(0, 10**12),
     keep_until_s=st.integers(0, 10**12),
-    reason=st.sampled_from(("-", "Cancelled", "ResidencyDenied")),
+    reason=st.sampled_from(("-", BEGUN, "Cancelled", "ResidencyDenied")),
     authorizations=st.lists(DIGESTS, max_size=3).map(tuple),
 )
 
@@ -55,6 +55,12 @@ def test_memory_never_turns_back_whatever_the_order(records, chance):
         before = memory.get(record.job_uid, record.epoch)
         stands = memory.take(record)
         assert before is None or before.outcome is not Outcome.ENDED or stands is before
+        assert (
+            before is None
+            or not before.begun
+            or stands.outcome is not Outcome.ACCEPTED
+            or stands.begun
+        )
     for uid in {record.job_uid for record in records}:
         mine = [record for record in records if record.job_uid == uid]
         assert memory.highest(uid).epoch == max(record.epoch for record in mine)

@@ -11,7 +11,7 @@ import logging
 
 from hansa.errors import Retryable
 from hansa.grants.checks import distrust
-from hansa.grants.epochs import Outcome
+from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
 from hansa.member.context import AgentContext
@@ -44,21 +44,30 @@ async def end(context: AgentContext, name: str) -> bool:
     if isinstance(proposal, Objection) or distrust(proposal, policy, facts_of(context, spec)):
         return False
     entry = Entry(proposal.spec, spec, proposal.digest)
-    await context.epochs.reload()
-    record = context.epochs.records.get(entry.uid, entry.epoch)
-    if record is None:
-        log.warning("decided and forgotten; nothing of it is here", extra={"run": name})
-        record = context.record(
-            entry.spec, entry.digest, Outcome.ENDED, reason=EndReason.DELETED.value
-        )
-        await context.epochs.put((record,))
+    if is_outdated and stale_grants.is_put_off(context, entry.uid):
+        return False
+    record = await _remembered(context, entry)
     if is_outdated:
-        await stale_grants.release_outdated(context, entry.uid)
+        await stale_grants.release(context, grant["metadata"]["name"], entry.spec)
     if is_outdated or record.digest != entry.digest:
         return False
     context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
     context.forgotten.pop(name, None)
     return True
+
+
+async def _remembered(context: AgentContext, entry: Entry) -> EpochRecord:
+    """Return what is remembered of an epoch, as ended where nothing was."""
+    records = context.epochs.records
+    if records.get(entry.uid, entry.epoch) is None:
+        await context.epochs.reload()
+    record = records.get(entry.uid, entry.epoch)
+    if record is None:
+        log.warning("decided and forgotten; nothing of it is here", extra={"run": entry.name})
+        reason = EndReason.DELETED.value
+        record = context.record(entry.spec, entry.digest, Outcome.ENDED, reason=reason)
+        await context.epochs.put((record,))
+    return record
 
 
 def _unreleased(context: AgentContext, name: str) -> Manifest | None:

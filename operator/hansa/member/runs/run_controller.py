@@ -20,7 +20,7 @@ from hansa.member.runs.metering import Metering
 from hansa.member.runs.rejudging import Rulings
 from hansa.member.runs.release import count_build, sign_release
 from hansa.member.runs.run_objects import RunObjects
-from hansa.member.runs.situations import is_late, phase, situation_of
+from hansa.member.runs.situations import is_late, situation_of
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
@@ -39,6 +39,7 @@ from hansa.reconcile.member.lifecycle import (
     ReportRunning,
     Run,
     next_action,
+    phase_of,
 )
 from hansa.reconcile.member.outgoing import clusters_words
 
@@ -195,6 +196,8 @@ class RunController:
             return None
         grant, watched = context.grant_of(entry), context.watched_for(entry)
         workload = watched.view(name) if watched is not None else None
+        if workload is not None:
+            context.made.add(name)
         if workload and workload.started and workload.running_s is not None:
             context.begun.setdefault(name, workload.running_s)
         return Run(
@@ -203,10 +206,11 @@ class RunController:
             reported=self._reported(grant),
             cancelled=grant is not None and (grant.get("spec") or {}).get("cancel") == "Stop",
             forbidden=self._rulings.forbidden(entry, made=workload is not None),
-            namespace=phase(context, name),
+            namespace=phase_of(context.namespaces.get(name)),
             served=watched is not None,
             workload=workload,
             begun_s=context.begun.get(name),
+            made=name in context.made,
             machine_lost=context.has_lost_machine(name),
             head_anew=name in context.head_anew,
             short_s=context.short_s.get(name, 0.0),
@@ -266,7 +270,7 @@ class RunController:
 
     async def _unmade(self, entry: Entry, error: HansaError) -> bool:
         log.warning("run not made", extra={"run": entry.name, "error": str(error)})
-        await self._end(entry, EndReason.RENDER_FAILED, str(error))
+        await self._end(entry, *await self._objects.why_not_made(entry, error))
         return True
 
     async def _tell(self, entry: Entry, run: Run, action: Action) -> None:
@@ -336,4 +340,5 @@ class RunController:
             self._context.last_words.pop(name, None)
             self._context.begun.pop(name, None)
             self._context.unmade.pop(name, None)
-            await stale_grants.release_outdated(self._context, entry.uid)
+            self._context.made.discard(name)
+            stale_grants.owe_releases(self._context, entry.uid)

@@ -14,6 +14,7 @@ from hansa.api.memberpolicy import MemberPolicySpec
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import Conflict, HansaError, NotFound, Retryable, Terminal
 from hansa.grants.capacity import fitting_classes
+from hansa.grants.epochs import BEGUN
 from hansa.grants.exports.permits import shut_in
 from hansa.grants.reasons import Objection
 from hansa.grants.trust import read
@@ -30,6 +31,7 @@ from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.time_limits import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.inventory.lost_machines import machines_of
+from hansa.reconcile.member.lifecycle import Phase, phase_of
 from hansa.reconcile.member.outgoing import LEFT_OUT, refusal
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
@@ -89,17 +91,35 @@ class RunObjects:
         return entry
 
     async def build(self, entry: Entry) -> None:
-        """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be."""
+        """Make what is missing of a run; raises ``Terminal`` or ``NotFound`` when it cannot be.
+
+        What has begun gets no namespace anew: where that is gone, somebody has ended the run.
+        """
         watched = self._context.watched_for(entry)
         if watched is None:
             raise Terminal(explain(EndReason.NOT_SERVED))
-        *before, (work,) = waves(await self._run_request(entry), watched.workload)
-        for wave in before:
-            await asyncio.gather(*(self._create(creation) for creation in wave))
-        made = await self._create(work)
-        if made is not None:
-            # Before the watch tells: a look at the run in between would make it all once more.
-            watched.objects.absorb(made)
+        (home,), fences, (work,) = waves(await self._run_request(entry), watched.workload)
+        # What is made is taken in before the watch tells: a look at the run in between would not see it.
+        if not self._context.has_begun(entry):
+            self._context.namespaces.absorb(await self._made(home))
+        await asyncio.gather(self._begin(entry), *(self._create(one) for one in fences))
+        watched.objects.absorb(await self._made(work))
+        self._context.made.add(entry.name)
+
+    async def _begin(self, entry: Entry) -> None:
+        """Make durable that a run begins, before what does its work is made."""
+        epochs = self._context.epochs
+        known = epochs.records.get(entry.uid, entry.epoch)
+        if known is not None and not known.begun:
+            await epochs.put((replace(known, reason=BEGUN),))
+        if not self._context.has_begun(entry):
+            raise Retryable("the epoch has ended meanwhile")
+
+    async def why_not_made(self, entry: Entry, error: HansaError) -> tuple[EndReason, str]:
+        """Return why a run could not be made: what somebody deletes meanwhile is not its node's fault."""
+        if self._context.has_begun(entry) and await self.phase(entry.name) != "Active":
+            return EndReason.DELETED, ""
+        return EndReason.RENDER_FAILED, str(error)
 
     async def clean_up(self, name: str) -> None:
         """Delete a run: its namespace, and the volumes that only it used. Data is not touched."""
@@ -115,21 +135,25 @@ class RunObjects:
             volumes = await self._volumes_of(name)
         await asyncio.gather(*(self._context.own.delete(path) for path in volumes))
 
-    async def lives(self, name: str, namespace: str) -> bool:
+    async def lives(self, name: str, namespace: Phase) -> bool:
         """Tell whether anything of a run may still be at work, by asking the API server itself.
 
-        Of a namespace that goes, whether a pod in it stands on a machine that is not lost.
+        Of a namespace that was seen to go, whether a pod in it stands on a machine that is not lost.
         """
-        path = f"/api/v1/namespaces/{name}"
-        try:
-            await self._context.own.get(path)
-        except NotFound:
+        if await self.phase(name) == "Absent":
             return False
         if namespace != "Terminating":
             return True
-        held = machines_of((await self._context.own.list(f"{path}/pods")).items)
+        held = machines_of((await self._context.own.list(f"/api/v1/namespaces/{name}/pods")).items)
         lost = held & self._context.lost_machines()
         return bool(held - await machines.away(self._context, lost))
+
+    async def phase(self, name: str) -> Phase:
+        """Return the phase of the run's namespace, by asking the API server itself."""
+        try:
+            return phase_of(await self._context.own.get(f"/api/v1/namespaces/{name}"))
+        except NotFound:
+            return "Absent"
 
     async def recall(self, name: str) -> Entry | None:
         """Return a run from the record in its namespace; None when there is none to be read."""
@@ -313,6 +337,13 @@ class RunObjects:
         if not address:
             raise Retryable(NO_RESOLVER)
         return address
+
+    async def _made(self, creation: Creation) -> Manifest:
+        """Make an object; returns it as it stands, whoever made it."""
+        made = await self._create(creation)
+        return made or await self._context.own.get(
+            f"{creation.path}/{creation.body['metadata']['name']}"
+        )
 
     async def _create(self, creation: Creation) -> Manifest | None:
         try:

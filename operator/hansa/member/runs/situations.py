@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from hansa.member.context import AgentContext
 from hansa.member.state.run_index import Entry
-from hansa.reconcile.member.lifecycle import Situation
-
-
-def phase(context: AgentContext, name: str) -> Literal["Absent", "Active", "Terminating"]:
-    """Return the phase of a run's namespace, as last seen."""
-    namespace = context.namespaces.get(name)
-    if namespace is None:
-        return "Absent"
-    return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
+from hansa.reconcile.member.lifecycle import Situation, phase_of
 
 
 def situation_of(context: AgentContext, name: str) -> Situation:
@@ -26,7 +16,7 @@ def situation_of(context: AgentContext, name: str) -> Situation:
         silent_s = context.contact.unattended_s(granted_s, entry.taken)
     if entry is not None and context.grants.synced and context.grant_of(entry) is None:
         context.orphaned.setdefault(name, steady_s)
-    if phase(context, name) == "Terminating" and context.has_lost_machine(name):
+    if phase_of(context.namespaces.get(name)) == "Terminating" and context.has_lost_machine(name):
         context.held_up.setdefault(name, steady_s)
     else:
         context.held_up.pop(name, None)

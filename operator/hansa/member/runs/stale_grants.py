@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hansa.api.meta import JOB_UID_LABEL
 from hansa.api.workgrant import WorkGrantSpec
-from hansa.errors import HansaError
+from hansa.errors import HansaError, Retryable
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.grants.facts import Judgement
@@ -36,20 +36,37 @@ async def refusal(context: AgentContext, grant: Manifest, judgement: Judgement) 
     )
 
 
-async def release_outdated(context: AgentContext, job_uid: str) -> None:
-    """Release the grants that were refused as stale while a later run of their job lived."""
-    for grant in list(context.grants.values()):
-        spec = grant.get("spec") or {}
-        if claimed(spec)[0] != job_uid:
-            continue
-        proposal = read(spec)
-        if isinstance(proposal, Objection) or proposal.spec.job.uid != job_uid:
-            continue
-        status = grant_status.reported(grant)
-        if status.accepted is False and not status.released:
-            release = await _release(context, proposal.spec)
-            if release is not None:
-                await context.tell_hub(grant["metadata"]["name"], {"status": {"release": release}})
+def owe_release(context: AgentContext, grant: Manifest) -> None:
+    """Have the release of a grant that was refused as stale looked after until the hub has it.
+
+    No event says that it can be signed now: what stood in its way may have been one answer that was lost.
+    """
+    run = workload_name(*claimed(grant.get("spec") or {}))
+    context.forgotten[run] = grant["metadata"]["name"]
+    context.runs.add(run)
+
+
+def owe_releases(context: AgentContext, job_uid: str) -> None:
+    """Do so for all grants of a job: a run that stood in their way is gone."""
+    for grant in context.grants.values():
+        is_of_job = claimed(grant.get("spec") or {})[0] == job_uid
+        if is_of_job and grant_status.is_outdated(grant):
+            owe_release(context, grant)
+
+
+def is_put_off(context: AgentContext, job_uid: str) -> bool:
+    """Tell whether a run of the job is answered for here: as it closes, what is owed is looked at again."""
+    records = context.epochs.records.of(job_uid)
+    runs = (workload_name(record.job_uid, record.epoch) for record in records)
+    return any(context.run_index.get(run) is not None for run in runs)
+
+
+async def release(context: AgentContext, name: str, spec: WorkGrantSpec) -> None:
+    """Sign and tell the release of grant ``name``; raises ``Retryable`` while that cannot be."""
+    word = await _release(context, spec)
+    if word is None:
+        raise Retryable("something of the job may be here; an outdated grant is released after it")
+    await context.tell_hub(name, {"status": {"release": word}})
 
 
 async def _release(context: AgentContext, spec: WorkGrantSpec) -> Manifest | None:

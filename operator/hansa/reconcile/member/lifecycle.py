@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.ports import Manifest
 from hansa.reconcile.member.contracts.time_limits import (
     Contract,
     had_its_time,
@@ -23,6 +24,16 @@ from hansa.reconcile.member.contracts.time_limits import (
 )
 from hansa.reconcile.member.end_reasons import EndReason, explain, named
 from hansa.reconcile.member.workload import WorkloadView
+
+Phase: TypeAlias = Literal["Absent", "Active", "Terminating"]
+"""Of a run's namespace."""
+
+
+def phase_of(namespace: Manifest | None) -> Phase:
+    """Return the phase of a namespace; None: there is none."""
+    if namespace is None:
+        return "Absent"
+    return "Terminating" if "deletionTimestamp" in namespace["metadata"] else "Active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,15 @@ class Run:
     cancelled: bool = False
     forbidden: str = ""
     """What the law, as it is now, has against it; empty: nothing."""
-    namespace: Literal["Absent", "Active", "Terminating"] = "Absent"
+    namespace: Phase = "Absent"
     served: bool = True
     """Whether the agent knows how to run this kind of work."""
     workload: WorkloadView | None = None
     """The object that does the work, as last seen; None: there is none."""
     begun_s: float | None = None
     """Since when it runs or ran, where somebody here has seen its command begin."""
+    made: bool = False
+    """Whether this process has seen the object that does the work, or made it."""
     machine_lost: bool = False
     """Whether a pod of it stands on a machine that is lost."""
     head_anew: bool = False
@@ -242,10 +255,14 @@ def _stopped(run: Run, situation: Situation) -> Action | None:
 
 
 def _vanished(run: Run) -> bool:
-    """Tell whether somebody else deleted the run; one that was never whole is made, not given up."""
+    """Tell whether somebody else deleted the run; one that was never whole is made, not given up.
+
+    An epoch begins once: what has begun and is gone as a whole may have been whole.
+    """
     if run.namespace == "Terminating":
         return True
     was_whole = run.reported.running or run.reported.rendered or run.begun_s is not None
+    was_whole = was_whole or run.made or (run.record.begun and run.namespace == "Absent")
     return run.workload is None and was_whole
 
 

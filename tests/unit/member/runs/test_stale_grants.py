@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -16,6 +17,7 @@ from hansa.reconcile.fencing import release_holds
 from tests.unit.grants.grant_kit import NODE, UID, grant, job
 from tests.unit.member.runs.plain_job import GRANT, PLAIN, PlainJob, Running, working
 
+LATER_GRANT = f"{GRANT.rpartition('/')[0]}/{grant_name(UID, 7)}"
 LEFT = "/api/v1/namespaces/aij-of-epoch-7"
 
 
@@ -34,8 +36,7 @@ class Outdated(Running):
         metadata = {"name": grant_name(UID, 7), "namespace": "hansa-node-tartu", "generation": 1}
         row = {"type": "Accepted", "status": "True", "reason": "Accepted"}
         self.hub.put(
-            f"{GRANT.rpartition('/')[0]}/{metadata['name']}",
-            {"metadata": metadata, "spec": wire, "status": {"conditions": [row]}},
+            LATER_GRANT, {"metadata": metadata, "spec": wire, "status": {"conditions": [row]}}
         )
 
 
@@ -90,18 +91,63 @@ async def test_while_a_namespace_of_the_job_is_left_it_is_not(agent):
     assert await told(agent) is None
 
 
+def first_fails(act, count, *, where):
+    """Let the first calls that are meant fail, as a server does that is busy."""
+    failed = []
+
+    async def tried(path, *body, **query):
+        if len(failed) < count and where(path, *body, **query):
+            failed.append(path)
+            raise Retryable("no answer")
+        return await act(path, *body, **query)
+
+    return tried
+
+
+def asks_for_what_is_left(_path, **query):
+    return query.get("labels") == f"{JOB_UID_LABEL}={UID}"
+
+
+def tells_of_epoch_3(path, body):
+    return path == f"{GRANT}/status" and "release" in body["status"]
+
+
 async def test_where_nobody_can_tell_it_is_not(agent):
     await agent.remembers(Outcome.ENDED)
-    lists = agent.own.list
-
-    async def fails(path, **query):
-        if query.get("labels") == f"{JOB_UID_LABEL}={UID}":
-            raise Retryable("no answer")
-        return await lists(path, **query)
-
-    agent.own.list = fails
+    agent.own.list = first_fails(agent.own.list, math.inf, where=asks_for_what_is_left)
     assert await told(agent) is None
     assert GRANT in agent.hub.objects
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+async def test_as_soon_as_somebody_can_tell_it_is_and_no_event_says_so(agent, failures):
+    await agent.remembers(Outcome.ENDED)
+    agent.own.list = first_fails(agent.own.list, failures, where=asks_for_what_is_left)
+    async with working(agent):
+        await agent.until(lambda: "release" in agent.status())
+    word = agent.status()["release"]
+    assert release_holds(word, node="tartu", job_uid=UID, epoch=3, public_key=NODE.public_key)
+
+
+async def test_a_release_that_the_hub_did_not_take_is_told_again(agent):
+    """The later run, which stood in its way, is closed by then, and its grant deleted: nothing asks anew."""
+    await agent.remembers(Outcome.ACCEPTED, stale_grants.read(LATER).digest)
+    agent.put_later(LATER)
+    replaces = first_fails(agent.hub.replace, 1, where=tells_of_epoch_3)
+
+    async def replace(path, body):
+        answer = await replaces(path, body)
+        if path == f"{LATER_GRANT}/status" and "release" in body["status"]:
+            await agent.hub.delete(LATER_GRANT)
+        return answer
+
+    agent.hub.replace = replace
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") is not None)
+        assert "release" not in agent.status()
+        agent.put_later({**LATER, "cancel": "Stop"})
+        await agent.until(lambda: "release" in agent.status())
+    assert LATER_GRANT not in agent.hub.objects
 
 
 @pytest.mark.parametrize("remembers", [True, False], ids=["remembers", "has forgotten all"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.grants.epochs import BEGUN, EpochRecord, Outcome
 from hansa.reconcile.member.contracts.time_limits import DYING_S, Contract
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.lifecycle import (
@@ -51,6 +51,10 @@ def run(**changes):
     )
 
 
+def begun(**changes):
+    return run(record=record(reason=BEGUN), **changes)
+
+
 def ended(reason="Succeeded", **changes):
     return run(record=record(Outcome.ENDED, reason), **changes)
 
@@ -74,6 +78,9 @@ TABLE = {
     "acceptance untold": (run(reported=Reported(), namespace="Absent"), CALM, ReportAccepted()),
     "to be made": (run(namespace="Absent"), CALM, Render()),
     "half made": (run(), CALM, Render()),
+    "begun, and half made": (begun(), CALM, Render()),
+    "begun, and gone": (begun(namespace="Absent"), CALM, End(EndReason.DELETED)),
+    "made, and its object is gone": (run(made=True), CALM, End(EndReason.DELETED)),
     "made": (run(workload=NEW), CALM, None),
     "up": (run(workload=UP), CALM, ReportRunning(NOW - 50)),
     "up, no time known": (
