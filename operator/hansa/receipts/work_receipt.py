@@ -7,7 +7,7 @@ amount of money stands in them: it follows from use and price, and is rounded on
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -148,22 +148,22 @@ class WorkReceipt(Model):
             raise ValueError("a GPU is held outside the receipt's time")
         return self
 
-    @property
+    @cached_property
     def run(self) -> str:
         """Name of the run: its job and epoch."""
         return f"{self.work.job_uid}.{self.work.epoch}"
 
-    @property
+    @cached_property
     def start_s(self) -> int:
         """Begin, in seconds since the Unix epoch."""
         return seconds(self.start)
 
-    @property
+    @cached_property
     def end_s(self) -> int:
         """End, in seconds since the Unix epoch."""
         return seconds(self.end)
 
-    @property
+    @cached_property
     def issued_s(self) -> int:
         """When it was signed, in seconds since the Unix epoch."""
         return seconds(self.issued)
