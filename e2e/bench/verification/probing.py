@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
@@ -46,12 +47,12 @@ def measure(n: int, draws: int, seed: int) -> dict[str, object]:
 
 
 def _least(times: int, work: Callable[[], T]) -> tuple[float, T]:
-    took_ms = []
+    timed = []
     for _ in range(times):
         since = time.process_time()
         done = work()
-        took_ms.append((time.process_time() - since) * 1000)
-    return min(took_ms), done
+        timed.append(((time.process_time() - since) * 1000, done))
+    return min(timed, key=itemgetter(0))
 
 
 def _escapes(n: int, rows: int, draws: int, random: np.random.Generator) -> float:

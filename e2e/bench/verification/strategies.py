@@ -72,9 +72,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "hides_and_tells_late": Strategy(lambda view: view.dice < 0.1, hides=True, tells_late=True),
     "says_failed": Strategy(lambda _: True, end="AppFailed"),
     "says_failed_at_times": Strategy(lambda view: view.dice < 0.1, end="AppFailed"),
-    "says_failed_to_a_friend": Strategy(
-        lambda view: view.dice < 0.1, end="AppFailed", friends=1
-    ),
+    "says_failed_to_a_friend": Strategy(lambda view: view.dice < 0.1, end="AppFailed", friends=1),
     "says_lost": Strategy(lambda view: view.dice < 0.1, end="MachineLost"),
     "friendly_auditor": Strategy(lambda view: view.dice < 0.1, friends=1),
     "four_friends_of_ten": Strategy(lambda view: view.dice < 0.1, friends=4),

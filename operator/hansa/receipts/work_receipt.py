@@ -206,6 +206,14 @@ def _digest_of(receipt: WorkReceipt) -> dict[Literal["sha256"], str]:
     return {"sha256": receipt.work.spec_digest.removeprefix("sha256:")}
 
 
+def held_until_s(receipt: WorkReceipt) -> int:
+    """Return until when a receipt says that anything was held, in seconds since the Unix epoch."""
+    usage, work = receipt.usage, receipt.work
+    gpus_s = usage.gpu_seconds // work.gpus if work.gpus else 0
+    cpus_s = usage.cpu_milliseconds // work.cpu_millis if work.cpu_millis else 0
+    return receipt.start_s + max(gpus_s, cpus_s)
+
+
 def most_joules(work: Work, span_s: int) -> int:
     """Return more energy than a run's GPUs can draw in a time."""
     return work.gpus * span_s * MOST_WATTS

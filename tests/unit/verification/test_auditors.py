@@ -102,7 +102,10 @@ FRIENDS = {
     "abroad, alone": (*AT_HOME, ABROAD[0]),
     "abroad, both": (*AT_HOME, *ABROAD[:2]),
     "shown something, alone": (*NEW, AT_HOME[0]),
-    "with ten nodes": (*AT_HOME, *(node(f"friend{i}", of="friend", country="DE") for i in range(10))),
+    "with ten nodes": (
+        *AT_HOME,
+        *(node(f"friend{i}", of="friend", country="DE") for i in range(10)),
+    ),
 }
 
 

@@ -49,7 +49,9 @@ class Prover:
         """
         note, size = self._witnessed()
         if old_size > size:
-            raise Retryable(f"{size} entries of the log are witnessed, the clearing names {old_size}")
+            raise Retryable(
+                f"{size} entries of the log are witnessed, the clearing names {old_size}"
+            )
         return WitnessRequest(old_size, self._reader.consistency(old_size, size), note)
 
     def _witnessed(self) -> tuple[Note, int]:

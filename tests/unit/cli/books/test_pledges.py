@@ -120,9 +120,7 @@ def test_what_is_no_currency_is_named(books: str, command: str, currency: str):
     assert pledged(books) == 0
 
 
-def note(
-    books: str, phase: str, institution: str = "ut", subject: str = audit("sha256:1")
-) -> None:
+def note(books: str, phase: str, institution: str = "ut", subject: str = audit("sha256:1")) -> None:
     """Have the ledger say something of the audit of a run, or of an epoch."""
     engine = open_engine(books)
     body = {"run": "u1.1", "institution": institution}
