@@ -88,7 +88,7 @@ bench-trace: setup ## 109 days of a real trace in virtual time
 	$(BIN)/python -m e2e.bench.bench_trace
 
 bench-verify: setup ## what cheats earn under the audits, and what a capacity probe costs
-	$(BIN)/python -m e2e.bench.verification
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m e2e.bench.verification
 
 prove: setup ## 300 seeds of faults in virtual time, plans of faults on real servers, deliberate defects; JSON last
 	$(BIN)/python -m tests.prove

@@ -36,12 +36,13 @@ BROKEN_AUDIT = 0.001
 CLASS = HardwareClass("sha256:" + 64 * "0", "nvidia-l40s", 580, "bfloat16", "1x1")
 TRUE = Outcome(CLASS, "sha256:" + 64 * "1")
 RESULT = Claim(Kind.RESULT, TRUE.result_digest)
-FRIEND = "auditor-0"
 PROVIDER = Candidate("provider", "provider", "provider", "DE", Level.SAMPLED)
 AUDITORS = tuple(
     Candidate(f"auditor-{i}", f"institution-{i}", f"group-{i}", "AT", Level.SAMPLED)
     for i in range(10)
 )
+FRIENDS = tuple(one.node for one in AUDITORS)
+"""In the order in which a strategy wins them over."""
 Decide = Callable[[Sequence[Run], Epoch, dict[str, Account], Sampling], Sequence[Due]]
 
 
@@ -203,7 +204,7 @@ class Provider:
         )
 
     def _rerun(self, node: str, claimed: Outcome, work: Work) -> Outcome:
-        if self.strategy.has_friend and node == FRIEND:
+        if node in FRIENDS[: self.strategy.friends]:
             return claimed
         if self.random.random() < BROKEN_AUDIT:
             return Outcome(CLASS, "sha256:" + self.random.bytes(32).hex())

@@ -46,8 +46,8 @@ class Strategy:
     """Its receipt of a run that it fakes has no digest of the result that it told."""
     tells_late: bool = False
     """It tells the hub of the end of such a run when its receipt is taken."""
-    has_friend: bool = False
-    """One of the auditors confirms whatever it claims."""
+    friends: int = 0
+    """So many of the ten auditors confirm whatever it claims."""
 
 
 def _bursts(view: View) -> bool:
@@ -72,9 +72,9 @@ STRATEGIES: Mapping[str, Strategy] = {
     "hides_and_tells_late": Strategy(lambda view: view.dice < 0.1, hides=True, tells_late=True),
     "says_failed": Strategy(lambda _: True, end="AppFailed"),
     "says_failed_at_times": Strategy(lambda view: view.dice < 0.1, end="AppFailed"),
-    "says_failed_to_a_friend": Strategy(
-        lambda view: view.dice < 0.1, end="AppFailed", has_friend=True
-    ),
+    "says_failed_to_a_friend": Strategy(lambda view: view.dice < 0.1, end="AppFailed", friends=1),
     "says_lost": Strategy(lambda view: view.dice < 0.1, end="MachineLost"),
-    "friendly_auditor": Strategy(lambda view: view.dice < 0.1, has_friend=True),
+    "friendly_auditor": Strategy(lambda view: view.dice < 0.1, friends=1),
+    "four_friends_of_ten": Strategy(lambda view: view.dice < 0.1, friends=4),
+    "four_friends_fake_all": Strategy(lambda _: True, friends=4),
 }

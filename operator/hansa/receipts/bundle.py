@@ -66,6 +66,10 @@ class Bundle(Model):
         max_length=MOST_RECEIPTS,
         description="What audits of these receipts found, as the hub signed it.",
     )
+    log_state: Annotated[str, StringConstraints(max_length=65_536)] | None = Field(
+        default=None,
+        description="That the witnessed log begins with the one a clearing names: as C2SP tlog-witness asks for it.",
+    )
     keys: dict[Digest, PublicKey] = Field(
         default_factory=dict, max_length=1024, description="Public keys by their ids."
     )

@@ -1,7 +1,8 @@
 """The hub's side of a receipt: it signs what agrees with its own record, and names what does not.
 
 What the hub knows by itself is the grant and when it learnt of things: no word of the member's is
-needed for it. How a run ended it was told by the member, before its last receipt: both have to say the same. Times may differ by the skew allowed and by how late news travelled; nothing else may.
+needed for it. How a run ended it was told by the member, before its last receipt: both have to say the same. Times may differ by the skew allowed and by how late news travelled; nothing else may. Nothing is held behind the moment
+at which the hub heard that the run had ended, nor for longer than its job allowed.
 Where they disagree both versions are kept: the envelope as it came, and the difference beside it.
 """
 
@@ -11,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hansa.api.node.receipts import ReceiptEnvelope as Envelope
+from hansa.model.times import rfc3339
 from hansa.ports import Signer
 from hansa.receipts.envelope import Opened, cosign
-from hansa.receipts.work_receipt import Price, Work, WorkReceipt
+from hansa.receipts.work_receipt import Price, Work, WorkReceipt, held_until_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Ending:
     """Whether a result waits at the member for its release, or did."""
     cancelled: bool = False
     """Whether the hub had asked to stop it."""
+    told_s: int | None = None
+    """When the hub heard of it, in seconds since the Unix epoch; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class GrantRecord:
     """By the tariff that was valid when the run began; None: the hub knows none."""
     granted_s: int
     over_s: int | None = None
-    """When the hub had the release; None: the run may still go on."""
+    """When it is over at the latest, by what was granted; None: the record does not tell."""
     league: str | None = None
     """Key of the hub that granted it; None: the record does not tell."""
     purpose: str | None = None
@@ -119,8 +123,12 @@ def _of_work(work: Work, record: GrantRecord) -> Iterator[Difference]:
 def _of_time(receipt: WorkReceipt, record: GrantRecord, skew_s: float) -> Iterator[Difference]:
     if receipt.start_s < record.granted_s - skew_s:
         yield Difference("start", str(receipt.start_s), str(record.granted_s))
-    if record.over_s is not None and receipt.end_s > record.over_s + skew_s:
-        yield Difference("end", str(receipt.end_s), str(record.over_s))
+    told_s = None if record.ending is None else record.ending.told_s
+    latest_s = min((at_s for at_s in (record.over_s, told_s) if at_s is not None), default=None)
+    held_s = held_until_s(receipt)
+    # Not that of the receipt: to clear a run away may take for ever, and nobody pays for it.
+    if latest_s is not None and held_s > latest_s + skew_s and held_s > receipt.start_s:
+        yield Difference("end", rfc3339(held_s), rfc3339(latest_s))
 
 
 def differences_at_end(

@@ -7,7 +7,7 @@ amount of money stands in them: it follows from use and price, and is rounded on
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -148,22 +148,22 @@ class WorkReceipt(Model):
             raise ValueError("a GPU is held outside the receipt's time")
         return self
 
-    @property
+    @cached_property
     def run(self) -> str:
         """Name of the run: its job and epoch."""
         return f"{self.work.job_uid}.{self.work.epoch}"
 
-    @property
+    @cached_property
     def start_s(self) -> int:
         """Begin, in seconds since the Unix epoch."""
         return seconds(self.start)
 
-    @property
+    @cached_property
     def end_s(self) -> int:
         """End, in seconds since the Unix epoch."""
         return seconds(self.end)
 
-    @property
+    @cached_property
     def issued_s(self) -> int:
         """When it was signed, in seconds since the Unix epoch."""
         return seconds(self.issued)
@@ -204,6 +204,14 @@ def subject_of(receipt: WorkReceipt) -> Subject:
 
 def _digest_of(receipt: WorkReceipt) -> dict[Literal["sha256"], str]:
     return {"sha256": receipt.work.spec_digest.removeprefix("sha256:")}
+
+
+def held_until_s(receipt: WorkReceipt) -> int:
+    """Return until when a receipt says that anything was held, in seconds since the Unix epoch."""
+    usage, work = receipt.usage, receipt.work
+    gpus_s = usage.gpu_seconds // work.gpus if work.gpus else 0
+    cpus_s = usage.cpu_milliseconds // work.cpu_millis if work.cpu_millis else 0
+    return receipt.start_s + max(gpus_s, cpus_s)
 
 
 def most_joules(work: Work, span_s: int) -> int:

@@ -62,10 +62,37 @@ DIFFERENT = {
     "start": {"granted_s": NOW_S + 631},
     "league": {"league": NODE.key_id},
     "purpose": {"purpose": ""},
-    "end": {"over_s": NOW_S + 629},
+    "end": {"over_s": NOW_S + 619},
     "endReason": {"ending": Ending("AppFailed")},
     "resultDigest": {"ending": Ending("Succeeded", DIGEST)},
 }
+
+
+ENDED = Ending("Succeeded", told_s=NOW_S + 620)
+HELD_UNTIL = {
+    "as long as its contract lets it": ({"over_s": NOW_S + 620}, {}, set()),
+    "longer than its contract lets it": ({"over_s": NOW_S + 619}, {}, {"end"}),
+    "until the hub heard of its end": ({"ending": ENDED}, {}, set()),
+    "behind what the hub heard": ({"ending": replace(ENDED, told_s=NOW_S + 619)}, {}, {"end"}),
+    "cleared away for long": (
+        {"over_s": NOW_S + 1, "ending": replace(ENDED, told_s=NOW_S + 1)},
+        {"gpu_seconds": 0, "cpu_milliseconds": 0},
+        set(),
+    ),
+    "by its CPUs alone": (
+        {"ending": replace(ENDED, told_s=NOW_S + 1)},
+        {"gpu_seconds": 0},
+        {"end"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "used", "fields"), HELD_UNTIL.values(), ids=HELD_UNTIL)
+def test_nothing_is_held_behind_its_end(known, used, fields):
+    """The last receipt is of 60 seconds, in 50 of which its GPUs were held; 30 are the clocks'."""
+    receipt = changed(LAST, usage=LAST.usage.model_dump() | used)
+    found = differences(receipt, replace(RECORD, **known), skew_s=SKEW_S)
+    assert {one.field for one in found} == fields
 
 
 def test_what_agrees_is_signed_by_both():

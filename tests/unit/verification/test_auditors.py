@@ -52,16 +52,6 @@ CASES = {
         Independence.SELF,
         ("berlin",),
     ),
-    "another jurisdiction first": (
-        (node("bonn", country="DE"), node("oslo", country="NO")),
-        Independence.INDEPENDENT,
-        ("oslo", "bonn"),
-    ),
-    "who has shown nothing is asked last": (
-        (node("new", country="NO", level=Level.DECLARED), node("bonn", country="DE")),
-        Independence.INDEPENDENT,
-        ("bonn", "new"),
-    ),
 }
 
 
@@ -88,3 +78,47 @@ def test_everybody_gets_a_share():
     firsts = Counter(rank(t, PROVIDER, "payer", OTHERS).nodes[0] for t in range(4_000))
     assert all(400 < count < 600 for count in firsts.values())
     assert len(firsts) == 8
+
+
+ABROAD = tuple(node(f"abroad{i}", country="NO") for i in range(3))
+AT_HOME = tuple(node(f"home{i}", country="DE") for i in range(5))
+NEW = tuple(node(f"new{i}", country="NO", level=Level.DECLARED) for i in range(5))
+
+
+def firsts(others, tickets=2_000):
+    return Counter(rank(t, PROVIDER, "payer", others).nodes[0] for t in range(tickets))
+
+
+def test_another_jurisdiction_comes_first():
+    assert firsts((*AT_HOME, *ABROAD)).keys() == {one.node for one in ABROAD}
+
+
+def test_who_has_shown_nothing_comes_last():
+    found = rank(5, PROVIDER, "payer", (*NEW, *AT_HOME)).nodes
+    assert set(found[:5]) == {one.node for one in AT_HOME}
+
+
+FRIENDS = {
+    "abroad, alone": (*AT_HOME, ABROAD[0]),
+    "abroad, both": (*AT_HOME, *ABROAD[:2]),
+    "shown something, alone": (*NEW, AT_HOME[0]),
+    "with ten nodes": (
+        *AT_HOME,
+        *(node(f"friend{i}", of="friend", country="DE") for i in range(10)),
+    ),
+}
+
+
+@pytest.mark.parametrize("others", FRIENDS.values(), ids=FRIENDS)
+def test_no_friend_is_asked_first_more_often_than_another(others):
+    of = {one.node: one.owner_group for one in others}
+    asked = Counter(of[name] for name in firsts(others).elements())
+    fair = 2_000 / len(set(of.values()))
+    assert max(asked.values()) < 1.25 * fair
+
+
+def test_a_second_node_of_a_group_is_asked_behind_all_other_groups():
+    several = (*AT_HOME, *(node(f"friend{i}", of="friend", country="DE") for i in range(3)))
+    found = rank(5, PROVIDER, "payer", several).nodes
+    assert sum(name.startswith("friend") for name in found[:6]) == 1
+    assert len(found) == 8

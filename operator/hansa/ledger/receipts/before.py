@@ -159,7 +159,7 @@ class Before:
         self.head = head_of(connection, node_key)
         self._digests = self._digests_at(one.sequence for one in receipts)
         self._grants = grants
-        self._told = words_of(connection, (one.run for one in receipts if one.last))
+        self._told = words_of(connection, (one.run for one in receipts))
         self._runs = self._so_far(covered)
         nodes = {one.work.node for one in receipts if one.work.gpus}
         self._stocks = {node: stock_of(connection, node) for node in nodes}

@@ -31,10 +31,14 @@ MOST_CHANGES, WINDOW_S = 240, 86_400
 _STOCK = select(schema.AUDIT.c.phase, schema.AUDIT.c.body).where(
     schema.AUDIT.c.subject == bindparam("subject")
 )
-_WORDS = select(schema.AUDIT.c.subject, schema.AUDIT.c.phase, schema.AUDIT.c.body).where(
+_WORDS = select(
+    schema.AUDIT.c.subject, schema.AUDIT.c.phase, schema.AUDIT.c.body, schema.AUDIT.c.recorded_ms
+).where(
     schema.AUDIT.c.subject.in_(bindparam("subjects", expanding=True)),
     schema.AUDIT.c.phase.in_((ENDED, LEFT, REFUSED)),
 )
+TOLD_MS = "toldMs"
+"""In a word's body, as it is read: when it was recorded."""
 
 
 class Heard(NamedTuple):
@@ -160,7 +164,8 @@ def ending_of(said: Mapping[str, Mapping[str, Any]]) -> Ending | None:
     if ended is None:
         return None
     digest = said.get(LEFT, {}).get("digest", "")
-    return Ending(ended["reason"], digest, ended["held"], ended["cancelled"])
+    told_s = -(-ended[TOLD_MS] // 1000)
+    return Ending(ended["reason"], digest, ended["held"], ended["cancelled"], told_s)
 
 
 def words_of(connection: Connection, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -169,6 +174,7 @@ def words_of(connection: Connection, runs: Iterable[str]) -> dict[str, dict[str,
     found: dict[str, dict[str, Any]] = {}
     for first in range(0, len(names), A_READ):
         asked = {"subjects": names[first : first + A_READ]}
-        for subject, phase, body in connection.execute(_WORDS, asked):
-            found.setdefault(subject.removeprefix(schema.OF_RUN), {})[phase] = json.loads(body)
+        for subject, phase, body, at_ms in connection.execute(_WORDS, asked):
+            said = {**json.loads(body), TOLD_MS: at_ms}
+            found.setdefault(subject.removeprefix(schema.OF_RUN), {})[phase] = said
     return found

@@ -71,6 +71,13 @@ class Taken:
     envelope: ReceiptEnvelope
     """As it is kept: countersigned where the hub agrees."""
     disputes: tuple[Dispute, ...] = ()
+    shown_by: str = ""
+    """Node that showed it, whatever it says of itself; empty: the one that it names."""
+
+    @property
+    def node(self) -> str:
+        """Whose it is."""
+        return self.shown_by or self.opened.receipt.work.node
 
 
 class Waiting(NamedTuple):
@@ -291,7 +298,7 @@ def _row(one: Taken, recorded_ms: int) -> dict[str, object]:
         "node_key": receipt.work.node_key,
         "sequence": receipt.sequence,
         "digest": one.opened.digest,
-        "node": receipt.work.node,
+        "node": one.node,
         "run": receipt.run,
         "part": receipt.part,
         "start_s": receipt.start_s,
@@ -308,7 +315,7 @@ def _difference(one: Taken, dispute: Dispute, recorded_ms: int) -> dict[str, obj
         "receipt_digest": one.opened.digest,
         "fault": dispute.fault,
         "field": dispute.field,
-        "node": work.node,
+        "node": one.node,
         "institution": work.institution,
         "message": shown(dispute.message),
         "body": json.dumps(wire(one.envelope)),

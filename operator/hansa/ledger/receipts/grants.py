@@ -19,6 +19,7 @@ from hansa.model.times import from_rfc3339
 from hansa.ports import Manifest
 from hansa.receipts.chain import Grant
 from hansa.receipts.countersign import GrantRecord
+from hansa.reconcile.member.contracts.time_limits import LONGEST_START_LIMIT_S, RUNTIME_LEEWAY_S
 from hansa.reconcile.member.usage.work_terms import purpose_of
 
 _RECORD = tuple(name for name in GrantRecord.__dataclass_fields__ if name != "ending")
@@ -121,6 +122,15 @@ def read_grant(thing: Manifest) -> Claimed | None:
     return _claimed(spec, int(min(made_s, begin_s)))
 
 
+def _over_s(spec: WorkGrantSpec) -> int | None:
+    """Return when a run is over at the latest: accepted in the last moment, slow to start, and as long as its job allows."""
+    accepted_s = from_rfc3339(spec.not_after)
+    if accepted_s is None:
+        return None
+    longest_s = LONGEST_START_LIMIT_S + spec.job_spec.max_runtime_seconds + RUNTIME_LEEWAY_S
+    return int(accepted_s) + longest_s
+
+
 def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
     job = spec.job_spec
     wanted = job.ray.workers.gpu_class
@@ -140,6 +150,7 @@ def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
         cpu_millis=cpu_millis_wanted(spec),
         price=None,
         granted_s=granted_s,
+        over_s=_over_s(spec),
         league=spec.issuer,
         purpose=purpose_of(spec),
     )

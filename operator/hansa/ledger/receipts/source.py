@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hansa.accounting.usage import Usage, price_of
@@ -161,7 +161,11 @@ class NodeReceipts:
     def _keep(self, judged: Judged) -> Judged:
         """Keep receipts in one transaction; what it refuses is tried node by node. Returns what is kept."""
         # A second version finds its place in the chain taken, and stays as a difference alone.
-        shown = [one for _, verdict in judged for one in (*verdict.taken, *verdict.second)]
+        shown = [
+            replace(one, shown_by=window.name)
+            for window, verdict in judged
+            for one in (*verdict.taken, *verdict.second)
+        ]
         try:
             self._evidence.add(shown, self._now_ms())
         except Retryable:

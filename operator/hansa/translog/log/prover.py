@@ -10,6 +10,7 @@ from hansa.translog.log.reader import LogReader
 from hansa.translog.merkle import leaf_hash
 from hansa.translog.note import Note
 from hansa.translog.proof import LogProof
+from hansa.translog.witness.request import WitnessRequest
 
 WITNESSED = "checkpoint.witnessed"
 """The newest checkpoint that meets the log's policy: what proofs are made for."""
@@ -36,9 +37,25 @@ class Prover:
         index = self._find([leaf]).get(leaf)
         if index is None:
             raise NotFound("this entry is not in the log")
-        body = self._read(WITNESSED)
-        note = None if body is None else Note.parse(body)
-        size = 0 if note is None else Checkpoint.parse(note.text).size
-        if note is None or index >= size:
+        note, size = self._witnessed()
+        if index >= size:
             raise Retryable(f"entry {index} is logged; its checkpoint is not cosigned yet")
         return LogProof(index, self._reader.inclusion(index, size), note)
+
+    def extends(self, old_size: int) -> WitnessRequest:
+        """Return the proof that the witnessed log begins with one of ``old_size``, in the form that witnesses read.
+
+        Raises ``Retryable`` where it is not witnessed so far.
+        """
+        note, size = self._witnessed()
+        if old_size > size:
+            raise Retryable(
+                f"{size} entries of the log are witnessed, the clearing names {old_size}"
+            )
+        return WitnessRequest(old_size, self._reader.consistency(old_size, size), note)
+
+    def _witnessed(self) -> tuple[Note, int]:
+        """Return the newest checkpoint that meets the policy, and its size."""
+        body = self._read(WITNESSED)
+        note = Note("") if body is None else Note.parse(body)
+        return note, 0 if body is None else Checkpoint.parse(note.text).size

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from hansa.translog.checkpoint import natural
 from hansa.translog.faults import Fault, refused
+from hansa.translog.judgement import judge
+from hansa.translog.merkle import check_consistency
 from hansa.translog.note import Note, checked_text, encoded
+from hansa.translog.policy import Policy
 from hansa.translog.proof import parse_hashes
 
 
@@ -32,6 +35,11 @@ class WitnessRequest:
             raise refused(Fault.MALFORMED, "a request begins with the old size, as in 'old 12'")
         size = natural(old.removeprefix("old "))
         return cls(size, parse_hashes(hashes), Note.parse(note.encode()))
+
+    def verify(self, old_root: bytes, policy: Policy) -> None:
+        """Check that the checkpoint is believed, and begins with a tree of ``old_size``; raises ``Terminal`` otherwise."""
+        new = judge(self.checkpoint, policy).believed()
+        check_consistency((self.old_size, old_root), (new.size, new.root), self.proof)
 
     def encode(self) -> bytes:
         """Return the body."""

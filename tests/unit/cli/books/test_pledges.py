@@ -11,7 +11,20 @@ from hansa.accounting.books import disorders
 from hansa.accounting.postings import AccountKind
 from hansa.cli.books.settlement.group import settle
 from hansa.errors import Terminal
-from hansa.ledger.audits.book import ASKED, DONE, DUE, REPLIED, VERDICT, AuditBook, Word, audit
+from hansa.ledger.audits.book import (
+    ASKED,
+    CLOSED,
+    DONE,
+    DRAWN,
+    DUE,
+    OPENED,
+    REPLIED,
+    VERDICT,
+    AuditBook,
+    Word,
+    audit,
+    epoch,
+)
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.store.engine import migrate, open_engine
 from hansa.ledger.store.reader import LedgerReader
@@ -107,11 +120,11 @@ def test_what_is_no_currency_is_named(books: str, command: str, currency: str):
     assert pledged(books) == 0
 
 
-def note(books: str, phase: str, institution: str) -> None:
-    """Have the ledger say something of the audit of a run."""
+def note(books: str, phase: str, institution: str = "ut", subject: str = audit("sha256:1")) -> None:
+    """Have the ledger say something of the audit of a run, or of an epoch."""
     engine = open_engine(books)
     body = {"run": "u1.1", "institution": institution}
-    AuditBook(engine).add([Word(audit("sha256:1"), phase, body)], BEGAN_MS)
+    AuditBook(engine).add([Word(subject, phase, body)], BEGAN_MS)
     engine.dispose()
 
 
@@ -130,5 +143,19 @@ def test_a_pledge_that_a_draw_counted_on_stands_until_what_its_verdict_says_is_d
 def test_anothers_audit_keeps_no_pledge(books: str):
     run(books, "pledge", "ut", *FIRST)
     note(books, DUE, "clinic")
+    run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+    assert pledged(books) == 0
+
+
+def test_a_pledge_stands_while_a_draw_may_be_counting_on_it(books: str):
+    """The draw reads what stands, and says a moment later which runs are audited."""
+    run(books, "pledge", "ut", *FIRST)
+    note(books, OPENED, subject=epoch(7))
+    note(books, CLOSED, subject=epoch(7))
+    note(books, OPENED, subject=epoch(8))
+    with pytest.raises(Terminal, match="audit epoch 7 is being drawn"):
+        run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+    assert pledged(books) == 5_000_000_000
+    note(books, DRAWN, subject=epoch(7))
     run(books, "return-pledge", "ut", "--reference", "guarantee 1")
     assert pledged(books) == 0

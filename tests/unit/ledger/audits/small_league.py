@@ -26,6 +26,7 @@ from hansa.ledger.settings import Audits as Settings
 from hansa.ledger.settings import LedgerSettings, Probes
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
+from hansa.model.times import rfc3339
 from hansa.observability.events import Event
 from hansa.reconcile.hub.charging.tariffs import tariff_of
 from hansa.translog.log.appender import Appender
@@ -133,6 +134,7 @@ class SmallLeague:
             audience=self.members[node].signer.key_id,
             job={"namespace": "hospital", "name": meta["name"], "uid": meta["uid"]},
             epoch=1,
+            notAfter=rfc3339(self.clock.seconds + 3600),
         )
         path = WORKGRANT.path(f"hansa-node-{node}", f"{meta['uid']}-e1")
         self.hub.put(path, {"metadata": {"name": f"{meta['uid']}-e1"}, "spec": spec})

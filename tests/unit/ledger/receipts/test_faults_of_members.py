@@ -10,6 +10,7 @@ import pytest
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import Retryable, Terminal
 from hansa.ledger.receipts import before, source
+from hansa.ledger.store.sides import disputed
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
 from tests.unit.grants.grant_kit import NOW_S, UID
@@ -221,3 +222,10 @@ async def test_a_receipt_whose_time_is_to_come_waits_for_it_and_is_paid(ledger: 
     clock.seconds = NOW_S + 1000.0
     await ledger.step(shown())
     assert (len(ledger.amounts), ledger.disputes) == (3, set())
+
+
+async def test_who_names_another_node_is_disputed_itself(ledger: Ledger):
+    """Or one member could have another called a cheat, and fill what that one is told with its own nonsense."""
+    await ledger.step(shown(receipts(node="riga")))
+    assert {fault for fault, _ in ledger.disputes} == {"Differs"}
+    assert disputed(ledger.engine, 16).keys() == {"tartu"}

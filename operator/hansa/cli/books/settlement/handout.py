@@ -88,13 +88,14 @@ def receipts(  # one parameter an option
         settled[-1].period.until_ms if settled else 0,
         clearing.period.until_ms,
     )
-    found = tuple(islice(_bundled(Evidence(engine), side, prover_of(log, None)), MOST_RECEIPTS + 1))
+    prover, size = prover_of(log, None), clearing.period.log_size
+    found = tuple(islice(_bundled(Evidence(engine), side, prover), MOST_RECEIPTS + 1))
     if len(found) > MOST_RECEIPTS:
         text = f"{institution} has more than {MOST_RECEIPTS} receipts in this period: settle more often"
         raise Terminal(f"{text}, and name the last clearing with --before", reason="TooMany")
-    output.write_bytes(
-        Bundle(receipts=found).model_dump_json(by_alias=True, exclude_none=True).encode()
-    )
+    state = prover.extends(size).encode().decode() if size else None
+    bundle = Bundle(receipts=found, log_state=state)
+    output.write_bytes(bundle.model_dump_json(by_alias=True, exclude_none=True).encode())
     say(f"Written to {output}: {len(found)} receipts")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from hansa.accounting.settlement.clearing import Clearing
+from hansa.accounting.settlement.clearing import Clearing, Period
 from hansa.accounting.settlement.own_side import OwnSide, Shown
 from hansa.accounting.settlement.signed import SignedClearing, clearing_of, read_signed
 from hansa.adapters.clock import SystemClock
@@ -21,6 +21,7 @@ from hansa.receipts.bundle import Bundle, audit, read_bundle
 from hansa.receipts.chain import Moment
 from hansa.receipts.envelope import digest, peek, signature_holds
 from hansa.translog.policy import Policy
+from hansa.translog.witness.request import WitnessRequest
 
 SKEW_S = 300.0
 MOST_BYTES = 1 << 30
@@ -67,7 +68,8 @@ class OwnFiles:
             settled_before(self.before, institution, clearing, terms),
             frozenset(self.known),
         )
-        check = checked_by(Policy.parse(terms.log_policy.encode()))
+        policy = Policy.parse(terms.log_policy.encode())
+        check = checked_by(policy)
         report = audit(bundle, keys, Moment(SystemClock().now(), SKEW_S), check_proof=check)
         shown = tuple(_shown(bundle, terms))
         disputed = {_name(one) for one in shown if one.disputed}
@@ -75,6 +77,7 @@ class OwnFiles:
             f"{fault.about}: {fault.why}" for fault in report.faults if fault.about not in disputed
         ]
         faults += _not_shown(self.mine, own, shown)
+        faults += _of_log(whole.log_state, clearing.period, policy)
         notices = [*_notices(bundle, own, shown)]
         strange = len(whole.receipts) - len(bundle.receipts)
         if strange:
@@ -195,6 +198,27 @@ def _not_shown(files: Iterable[Path], own: OwnSide, shown: Iterable[Shown]) -> I
             if is_there != mine and oldest.get(key, 1) <= sequence <= newest.get(key, 0):
                 why = "is not shown" if is_there is None else f"is shown otherwise, as {is_there}"
                 yield f"receipt {sequence} of {receipt.work.node}, {mine} in {file}, {why}"
+
+
+def _of_log(state: str | None, period: Period, policy: Policy) -> Iterator[str]:
+    """Yield why the log that a clearing names is not known to be the one that was witnessed."""
+    if not period.log_size:
+        return
+    named = f"the log of {period.log_size} receipts that the clearing names"
+    if state is None:
+        yield f"{named} has no proof that the witnessed log begins with it: have `settle receipts` write one"
+        return
+    try:
+        root = bytes.fromhex(period.log_root.removeprefix("sha256:"))
+        request = WitnessRequest.parse(state.encode())
+        if request.old_size != period.log_size:
+            yield f"{named} is not proved: the proof is of one of {request.old_size}"
+            return
+        request.verify(root, policy)
+    except Terminal as error:
+        yield f"{named} is not known to be the witnessed one: {error}"
+    except ValueError:
+        yield f"{named} is not proved: its root is no digest"
 
 
 def _notices(bundle: Bundle, own: OwnSide, shown: Iterable[Shown]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from hansa.cli.books.database import check_known, with_engine
 from hansa.cli.books.settlement.payment import CURRENCY
 from hansa.cli.display import say
 from hansa.errors import Terminal
-from hansa.ledger.audits.book import DONE, DUE, AuditBook
+from hansa.ledger.audits.book import CLOSED, DONE, DRAWN, DUE, AuditBook, number
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 
@@ -61,7 +61,7 @@ def pledge(  # one parameter an option
 def return_pledge(institution: str, reference: str, engine: Engine) -> None:
     """Enter that a pledge of INSTITUTION has ended: it stands for nothing from now on.
 
-    Not while one of its runs is being audited: that was drawn for what stood then.
+    Not while one of its runs is being audited, or a draw is about to say which are: that goes by what stood then.
     """
     _check_unaudited(AuditBook(engine), institution)
     subject = _subject(institution, reference)
@@ -87,7 +87,13 @@ def _check_name(books: LedgerReader, institution: str, *, is_new: bool) -> None:
 
 
 def _check_unaudited(book: AuditBook, institution: str) -> None:
-    """Raise ``Terminal`` where an audit of an institution's run may still seize what it has pledged."""
+    """Raise ``Terminal`` where an audit of an institution's run may still seize what it has pledged.
+
+    An epoch that is closed and not drawn may be drawn right now, by what it has read already.
+    """
+    for subject in book.open(CLOSED, DRAWN):
+        text = f"audit epoch {number(subject)} is being drawn, by what is pledged now: try again in some minutes"
+        raise Terminal(text, reason="AuditDue")
     for _, word in book.open_words(DUE, DONE):
         if word.body["institution"] == institution:
             text = (
