@@ -99,10 +99,12 @@ def _ahead(league: League, rows: Ints) -> list[int]:
     return ahead.tolist()
 
 
-def told(league: League, record: Record, why: int, gaining: Mapping[str, str]) -> Waiting:
-    """The record of one job, without position and estimate."""
+def told(
+    league: League, record: Record, why: int, gaining: Mapping[str, str], standing: Standing
+) -> Waiting:
+    """The record of one job, without position and estimate. ``standing``: of the league's fleet."""
     uid = record.job.uid
-    said = reason(league, record.kind, why, Standing(league.fleet))
+    said = reason(league, record.kind, why, standing)
     if uid in gaining:
         said = Reason.WAITING_FOR_PREEMPTION, gaining[uid]
     return Waiting(uid, *said)
