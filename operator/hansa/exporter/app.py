@@ -45,7 +45,7 @@ async def serve(settings: ExporterSettings) -> None:
     instruments.attach(SampleCollector(lambda: seen_samples(settings.machine, exporter.round)))
     instruments.attach(SampleCollector(lambda: held_samples(settings.machine, exporter.held)))
     page = probes(
-        page=instruments.page,
+        page=instruments.scraped,
         healthy=lambda: "",
         ready=lambda: "",
         port=settings.port,

@@ -103,7 +103,7 @@ async def serve(settings: GuardSettings, own: Connection) -> None:
         instruments.attach(SampleCollector(watch.samples))
         await stack.enter_async_context(
             probes(
-                page=instruments.page,
+                page=instruments.scraped,
                 healthy=watch.healthy,
                 ready=watch.ready,
                 port=settings.port,

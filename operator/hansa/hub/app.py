@@ -166,7 +166,7 @@ class Hub:
             stack.push_async_callback(self.cluster.close)
             await stack.enter_async_context(
                 probes(
-                    page=self.instruments.page,
+                    page=self.instruments.scraped,
                     healthy=self.trouble,
                     ready=self.unready,
                     port=serving.health_port,

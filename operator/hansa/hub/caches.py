@@ -91,6 +91,7 @@ class Caches:
         self.projects = Mirror(on_change=tell("project"))
         self.access: dict[str, Rights] = {}
         """Node → the rights it has, as this process has last made sure of."""
+        self._beats: dict[str, tuple[Manifest, float]] = {}
         self._specs: dict[str, tuple[int, ParsedSpec]] = {}
         self._views: dict[str, tuple[str, JobView]] = {}
         self._grants: dict[str, tuple[str, GrantView | None]] = {}
@@ -186,8 +187,12 @@ class Caches:
         """Return when the node last renewed its Lease: by its word or the server's, the later."""
         lease = self.leases.get(f"{NODE_NAMESPACE_PREFIX}{node}/{HEARTBEAT_LEASE}")
         if lease is None:
+            self._beats.pop(node, None)
             return None
-        return lease_renewed_s(lease, self._clock.now())
+        known, now_s = self._beats.get(node), self._clock.now()
+        if known is None or known[0] is not lease:
+            known = self._beats[node] = (lease, lease_renewed_s(lease))
+        return min(now_s, known[1])
 
     def _spec(self, uid: str, manifest: Manifest) -> ParsedSpec:
         generation = manifest["metadata"].get("generation", 0)
@@ -235,8 +240,8 @@ def job_state(conditions: Mapping[str, Mapping[str, Any]]) -> str:
     return str(placed.get("reason")) if placed is not None else Reason.PENDING.value
 
 
-def lease_renewed_s(lease: Mapping[str, Any], now_s: float) -> float:
-    """Return when a Lease was last renewed, never in the future.
+def lease_renewed_s(lease: Mapping[str, Any]) -> float:
+    """Return when a Lease was last renewed; it may be in the future.
 
     The member writes ``renewTime`` with its clock; the API server stamps ``managedFields`` with its
     own. The later counts: a member with a slow clock must not look dead while it works.
@@ -245,4 +250,4 @@ def lease_renewed_s(lease: Mapping[str, Any], now_s: float) -> float:
     fields = lease["metadata"].get("managedFields") or ()
     stamps = [spec.get("renewTime"), *(entry.get("time") for entry in fields)]
     times = [time for time in map(from_rfc3339, stamps) if time is not None]
-    return min(now_s, max(times, default=0.0))
+    return max(times, default=0.0)

@@ -97,7 +97,7 @@ class Controller:
         self._term += 1
         if leading:
             # Grants that are due already are written before the first plan looks at the league.
-            self._league.refresh(self._clock.now())
+            self._league.refresh_now(self._clock.now())
             self._plans.full_due()
             self._elected.set()
 
@@ -123,12 +123,14 @@ class Controller:
         """Look at what only time changes: leases, deadlines of grants, fences."""
         if not self._leading:
             return
-        if self._league.refresh(self._clock.now()):
+        term = self._term
+        if await self._league.refresh(self._clock.now()):
             self._plans.due()
+        if term != self._term:
+            return
         before, self._silent = self._silent, _silent(self._league.view)
         self._plans.look_at_clock()
         self._nodes.queue_all(self._queue)
-        term = self._term
         await self._queue_all(term, self._plans.overdue())
         if before != self._silent:
             # Those held by nodes that fell silent, or are heard of again.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hansa.adapters.turns import in_turns
 from hansa.api.meta import INSTITUTION_LABEL
 from hansa.hub.caches import Caches
 from hansa.model.snapshot import Pool
@@ -29,6 +31,9 @@ from hansa.reconcile.hub.nodes import (
 from hansa.reconcile.hub.pools import ParsedPool, parse_pool
 from hansa.reconcile.hub.snapshot import LeagueView, known_datasets
 
+MOST_LOOKED_AT = 100
+"""Nodes in one turn of the event loop: some milliseconds."""
+
 
 class LeagueCache:
     """Builds ``LeagueView`` values; the version moves only when something that matters changed."""
@@ -45,18 +50,39 @@ class LeagueCache:
         self._pools: dict[str, tuple[str, ParsedPool]] = {}
         self._projects: dict[str, tuple[str, ParsedProject]] = {}
         self._pins: dict[str, frozenset[str]] = {}
+        self._looks = asyncio.Lock()
+        """One at a time: what a longer look began with must not come after what a later one has found."""
         self.view = LeagueView(0, catalog=Catalog({}, {}, frozenset(), limits.currency))
 
-    def refresh(self, now_s: float) -> bool:
-        """Look again; tell whether anything changed that a plan depends on.
+    async def refresh(self, now_s: float) -> bool:
+        """Look again, in turns of the event loop; tell whether anything changed that a plan depends on.
 
         Until something did, ``view`` stays the very same value, whatever heartbeats say.
         """
+        async with self._looks:
+            self._look_at_rules()
+            nodes = dict[str, NodeView]()
+            async for name in in_turns([*self._caches.nodes], MOST_LOOKED_AT):
+                view = self.look_at(name, now_s)
+                if view is not None:
+                    nodes[name] = view
+            return self._take(nodes, now_s)
+
+    def refresh_now(self, now_s: float) -> bool:
+        """Look again in one turn: before a new leader writes anything."""
+        self._look_at_rules()
+        every = self._caches.nodes.items()
+        return self._take({name: self._view(name, thing, now_s) for name, thing in every}, now_s)
+
+    def _look_at_rules(self) -> None:
+        """Look at what all nodes are seen by."""
         every = self._caches.nodes.items()
         self._pins = pins(self._node(name, thing) for name, thing in every)
         pools = {name: self._pool(name, thing) for name, thing in self._caches.pools.items()}
         self._look_at_pools(pools)
-        nodes = {name: self._view(name, thing, now_s) for name, thing in every}
+
+    def _take(self, nodes: Mapping[str, NodeView], now_s: float) -> bool:
+        pools = {name: self._pool(name, thing) for name, thing in self._caches.pools.items()}
         catalog = Catalog(
             pools={name: row for name, row in pools.items() if self._division.leads(name)},
             institutions=self._institutions(),

@@ -11,8 +11,7 @@ from hansa.hub.caches import Caches
 from hansa.hub.league_cache import LeagueCache
 from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner.loop import PlanningLoop
-from hansa.model.plan import Notice, Plan
-from hansa.placement.explain.waitlist import waiting_uids
+from hansa.model.plan import Notice
 from hansa.ports import Clock, Manifest
 from hansa.process.workqueue import LATER, WorkQueue
 from hansa.reconcile.hub.actions import (
@@ -45,8 +44,6 @@ class NodeReconciler:
         self._plans = plans
         self._clock = clock
         self._plan = plans.plan
-        self._counted = Plan()
-        self._waiting: frozenset[str] = frozenset()
         self._noticed: dict[tuple[str, str], list[Notice]] = {}
 
     def keys_for(self, kind: str, change: ChangeType, thing: Manifest) -> Iterator[ObjectKey]:
@@ -104,20 +101,12 @@ class NodeReconciler:
         if thing is None or pool is None or not self._plans.planned:
             return
         snapshot = self._plans.snapshot
-        waiting = self._waiting_uids()
         present = thing.get("status") or {}
         notices = self._notices("ComputePool", name)
-        status = pool_status(pool, snapshot, waiting, notices, present, self._clock.now())
+        status = pool_status(pool, snapshot, notices, present, self._clock.now())
         if status is not None:
             yield SetPoolStatus(name, thing["metadata"]["uid"], status)
         yield from _tell("ComputePool", thing, status)
-
-    def _waiting_uids(self) -> frozenset[str]:
-        """Return who waits by the last full plan: found once a plan, for there may be very many."""
-        if self._plans.plan is not self._counted:
-            self._counted = self._plans.plan
-            self._waiting = waiting_uids(self._counted.waiting)
-        return self._waiting
 
     def _notices(self, kind: str, name: str) -> Sequence[Notice]:
         """Return what the last full plan found wrong with an object."""

@@ -97,7 +97,7 @@ class ScrapeView:
         heartbeats = {name: self._caches.heartbeat_s(name) for name in kept}
         return {
             "jobs": dict(self._caches.states.counts),
-            "gpus": tuple(self._gpus()),
+            "gpus": tuple(self._gpus(kept)),
             "node_lease_age_s": {
                 name: now_s - beat for name, beat in heartbeats.items() if beat is not None
             },
@@ -119,15 +119,14 @@ class ScrapeView:
     def _node(self, name: str) -> Mapping[str, Any]:
         return self._caches.nodes.get(name) or {}
 
-    def _gpus(self) -> Iterator[GpuCount]:
+    def _gpus(self, kept: Sequence[str]) -> Iterator[GpuCount]:
         held: Counter[tuple[str, str]] = Counter()
-        for job in self._plans.snapshot.jobs:
+        for job in [job for job in self._plans.snapshot.jobs if job.holdings]:
             for holding in job.holdings:
                 gpu_class = holding.gpu_class or job.shape.gpu_class
                 held[holding.site, gpu_class] += holding.workers * job.shape.gpus
-        for name, node in self._league.view.nodes.items():
-            if not self._league.keeps(name):
-                continue
+        nodes = self._league.view.nodes
+        for name, node in [(name, nodes[name]) for name in kept if name in nodes]:
             site, busy = node.site, busy_gpus(self._node(name))
             for gpu_class, total in sorted(site.lent_gpus.items()):
                 # A job that takes any class counts for the first one where its class is not known:

@@ -262,7 +262,7 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         instruments.attach(SampleCollector(ledger.samples))
         await stack.enter_async_context(
             probes(
-                page=instruments.page,
+                page=instruments.scraped,
                 healthy=ledger.healthy,
                 ready=ledger.ready,
                 port=settings.serving.health_port,

@@ -88,7 +88,7 @@ class Agent:
         async with AsyncExitStack() as stack:
             self.port = await stack.enter_async_context(
                 probes(
-                    page=self._instruments.page,
+                    page=self._instruments.scraped,
                     healthy=self.status.healthy,
                     ready=self.status.ready,
                     port=serving.health_port,

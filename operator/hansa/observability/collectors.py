@@ -33,10 +33,15 @@ Samples: TypeAlias = Iterable[Sample]
 class SampleCollector(Collector):
     """Asks for samples at each scrape and groups them into families."""
 
-    def __init__(self, read: Callable[[], Samples]) -> None:
-        """``read`` returns every sample of the process."""
+    def __init__(self, read: Callable[[], Samples], guard: ReasonGuard | None = None) -> None:
+        """``read`` returns every sample of the process; ``guard`` bounds the reasons that they name."""
         self._read = read
-        self._guard = ReasonGuard()
+        self._guard = guard or ReasonGuard()
+
+    def as_read(self) -> SampleCollector:
+        """Return one that has read already, to be collected wherever that is done."""
+        samples = [*self._read()]
+        return SampleCollector(lambda: samples, self._guard)
 
     def collect(self) -> Iterator[Family]:
         """Yield one family a metric that has samples."""
@@ -65,12 +70,12 @@ class SampleCollector(Collector):
         return []
 
 
-def hub_collector(view: HubView) -> Collector:
+def hub_collector(view: HubView) -> SampleCollector:
     """Return the collector of the hub's caches."""
     return SampleCollector(lambda: hub_samples(view.reading()))
 
 
-def member_collector(view: MemberView) -> Collector:
+def member_collector(view: MemberView) -> SampleCollector:
     """Return the collector of the member's caches."""
     return SampleCollector(lambda: member_samples(view.reading()))
 

@@ -17,7 +17,7 @@ Check = Callable[[], str]
 
 @asynccontextmanager
 async def probes(
-    *, page: Callable[[], bytes], healthy: Check, ready: Check, port: int, host: str = ""
+    *, page: Callable[[], Awaitable[bytes]], healthy: Check, ready: Check, port: int, host: str = ""
 ) -> AsyncIterator[int]:
     """Serve for the length of a block; yields and logs the port (``port`` 0 picks a free one).
 
@@ -46,8 +46,8 @@ def _answer(check: Check) -> Handler:
     return handle
 
 
-def _metrics(page: Callable[[], bytes]) -> Handler:
+def _metrics(page: Callable[[], Awaitable[bytes]]) -> Handler:
     async def handle(_: web.Request) -> web.Response:
-        return web.Response(body=page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=await page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return handle

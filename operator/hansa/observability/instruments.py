@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 import hansa
@@ -29,6 +31,7 @@ class Instruments:
         # One series fewer a label set; Prometheus sees resets by itself.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self._attached: list[SampleCollector] = []
         self._guard = ReasonGuard()
         self._by_name = {
             metric.name: _instrument(metric, self.registry)
@@ -37,17 +40,19 @@ class Instruments:
         }
         self.attach(SampleCollector(lambda: [Sample(m.BUILD_INFO, 1, (hansa.__version__,))]))
 
-    def attach(self, collector: Collector) -> None:
+    def attach(self, collector: SampleCollector) -> None:
         """Add the collector that reads the caches at scrape time."""
+        self._attached.append(collector)
         self.registry.register(collector)
 
     @contextmanager
-    def attached(self, collector: Collector) -> Iterator[None]:
+    def attached(self, collector: SampleCollector) -> Iterator[None]:
         """Have a collector for the length of a block."""
         self.attach(collector)
         try:
             yield
         finally:
+            self._attached.remove(collector)
             self.registry.unregister(collector)
 
     def add(self, metric: m.Metric, amount: float = 1.0, **labels: str) -> None:
@@ -62,11 +67,28 @@ class Instruments:
         """Return the text page Prometheus scrapes."""
         return generate_latest(self.registry)
 
+    async def scraped(self) -> bytes:
+        """Return the page as of now: read in this turn of the event loop, and worded beside it."""
+        read = [collector.as_read() for collector in self._attached]
+        return await asyncio.to_thread(generate_latest, _Together([*self._by_name.values(), *read]))
+
     def _labelled(self, metric: m.Metric, labels: dict[str, str]) -> Any:
         instrument = self._by_name[metric.name]
         if "reason" in labels:
             labels["reason"] = self._guard.bound(labels["reason"])
         return instrument.labels(**labels) if metric.labels else instrument
+
+
+class _Together(Collector):
+    """Several collectors as one."""
+
+    def __init__(self, collectors: Iterable[Collector]) -> None:
+        self._collectors = collectors
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the families of each."""
+        for collector in self._collectors:
+            yield from collector.collect()
 
 
 def _instrument(metric: m.Metric, registry: CollectorRegistry) -> Counter | Histogram:

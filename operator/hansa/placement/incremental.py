@@ -19,6 +19,7 @@ from hansa.model.snapshot import Job, ShadowPrices, Snapshot
 from hansa.placement.backfill import event_plan
 from hansa.placement.backfill.calibration import Calibration
 from hansa.placement.explain import waiting
+from hansa.placement.explain.standing import Standing
 from hansa.placement.explain.waitlist import about, retell
 from hansa.placement.planner import replan
 from hansa.placement.preemption import unlawful
@@ -95,6 +96,12 @@ class IncrementalPlanner:
             self.market = None if shadow_prices.is_small(self._league) else market_of(self._league)
             self._league.prices = shadow_prices.solve_if_small(self._league) or self._league.prices
         return self._plan_all()
+
+    def plans_anew(self, events: Sequence[Event]) -> bool:
+        """Tell whether ``update`` may plan everything anew: after news of places, or of a first guest."""
+        news = News.of(events)
+        is_guest = partial(event_intake.is_guest, self._league)
+        return news.is_of_places or any(map(is_guest, news.arrived))
 
     def update(self, events: Iterable[Event], *, now_s: int) -> Plan:
         """Take in what happened; books and returns the placements and stops it makes possible.
@@ -212,8 +219,9 @@ class IncrementalPlanner:
             return Plan(started, waiting=tuple(said))
         decision, made = event_plan.room_for_new(league, waits, is_compiled=is_compiled)
         self._book(decision)
+        standing = Standing(league.fleet)
         said += [
-            waiting.told(league, record, event_plan.why_of(league, record), made.gaining)
+            waiting.told(league, record, event_plan.why_of(league, record), made.gaining, standing)
             for record in waits
         ]
         return Plan(started, decision.plan.stops, tuple(said))

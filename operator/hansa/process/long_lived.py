@@ -14,9 +14,9 @@ from typing import Any
 
 FULL = 2
 """The generation that holds all there is."""
-FULL_EVERY = 3
+FULL_EVERY = 1
 """Collections of the generation below for each full one: the rarer those are the longer they take, and
-they take longest after much has come at once."""
+they take longest after much has come at once. All together take the same."""
 FEW_COLLECTIONS, NONE_FURTHER = 50_000, 1_000_000
 """While much comes to stay: objects made, and not freed again, between two collections, some 5 ms each; and
 those, between two that look at what has survived one."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from itertools import pairwise
 
 import pytest
 
-from hansa.hub import controller
+from hansa.hub import controller, league_cache
 from tests.unit.hub import kit
 
 JOBS, MOST = 35, 10
@@ -60,6 +62,26 @@ def test_nor_does_one_that_looks_for_jobs_of_nodes_that_fell_silent(hub):
     assert len(held) > 2 * MOST
     assert sum(counts) >= len(held)
     assert max(counts) == MOST
+
+
+@pytest.mark.parametrize("by", ["tick", "plan"])
+def test_no_turn_looks_at_more_nodes_than_its_bound(hub, monkeypatch, by):
+    for number in range(JOBS):
+        kit.node(hub.store, f"n{number}", kit.lent())
+    hub.hear()
+    monkeypatch.setattr(league_cache, "MOST_LOOKED_AT", MOST)
+    seen, view = list[str](), hub.league.look_at
+    monkeypatch.setattr(
+        hub.league, "look_at", lambda name, now_s: seen.append(name) or view(name, now_s)
+    )
+    work, counts = (hub.controller.tick() if by == "tick" else hub.plans.replan()), [0]
+    with contextlib.suppress(StopIteration):
+        while True:
+            work.send(None)
+            counts.append(len(seen))
+
+    assert len(seen) == len(hub.league.view.nodes) == JOBS + 1
+    assert max(after - before for before, after in pairwise(counts)) == MOST
 
 
 @pytest.mark.parametrize("is_back", [False, True], ids=["deposed", "elected again"])

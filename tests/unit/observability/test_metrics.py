@@ -1,9 +1,11 @@
 """The table of metrics and everything made from it."""
 
 import re
+import threading
 
 import aiohttp
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hansa.observability import collectors
@@ -150,12 +152,31 @@ def test_every_instrument_can_be_fed(process):
         assert metric.name.encode() in instruments.page()
 
 
+async def test_a_page_is_read_on_the_event_loop_and_worded_beside_it(monkeypatch):
+    """What the caches say belongs to the loop; to word four thousand series holds it up."""
+    at = dict[str, int]()
+
+    def samples_read():
+        at["read"] = threading.get_ident()
+        return [collectors.Sample(m.QUEUE_KEYS, 3)]
+
+    def worded(registry):
+        at["worded"] = threading.get_ident()
+        return generate_latest(registry)
+
+    monkeypatch.setattr("hansa.observability.instruments.generate_latest", worded)
+    instruments = Instruments("hub")
+    instruments.attach(collectors.SampleCollector(samples_read))
+    assert b"hansa_queue_keys 3.0" in await instruments.scraped()
+    assert at["read"] == threading.get_ident() != at["worded"]
+
+
 async def test_the_server_answers_probes_and_scrapes_at_the_port_it_logs(caplog):
     caplog.set_level("INFO")
     trouble = {"healthz": "", "readyz": "caches are not filled"}
     instruments = Instruments("hub")
     server = probes(
-        page=instruments.page,
+        page=instruments.scraped,
         healthy=lambda: trouble["healthz"],
         ready=lambda: trouble["readyz"],
         port=0,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from hansa.adapters.turns import in_turns
 from hansa.model.plan import Placement, Plan, Stop, Waiting
+from hansa.model.reasons import Reason
+from hansa.placement.explain.waitlist import reasons_of
 from hansa.reconcile.hub.job_case import JobDecision
 
 MOST_IN_A_TURN = 1000
@@ -18,14 +20,23 @@ class Decisions:
 
     def __init__(self) -> None:
         """Nothing is decided."""
-        self._of: dict[str, JobDecision] = {}
+        self._of: dict[str, Placement | Stop] = {}
+        """They go before what the queue says."""
+        self._queue: Sequence[Waiting] = ()
+        self._places: dict[str, int] = {}
+        self._reasons: dict[str, Reason] = {}
+        """Job → its place in the queue, and what it waits for. The rest is read when asked for: a record
+        a job, made anew with every plan, is what garbage collections are longest about."""
         self._stops: dict[str, Stop] = {}
         """Those that may be among them; jobs are many and stops are few."""
         self._classes: dict[str, str] = {}
 
     def get(self, uid: str) -> JobDecision:
         """Return what was last decided for a job."""
-        return self._of.get(uid)
+        booked = self._of.get(uid)
+        if booked is not None or uid not in self._places:
+            return booked
+        return self._queue[self._places[uid]]
 
     def gpu_class(self, uid: str) -> str:
         """Return what a job was last placed for; a grant does not say it."""
@@ -33,7 +44,8 @@ class Decisions:
 
     def drop(self, uid: str) -> None:
         """Decide anew for a job."""
-        self._of.pop(uid, None)
+        for kept in (self._of, self._places, self._reasons):
+            kept.pop(uid, None)
 
     def forget(self, uid: str) -> None:
         """Let go of a job that is not planned any more."""
@@ -42,9 +54,9 @@ class Decisions:
 
     def clear(self) -> None:
         """Forget everything: another replica may have acted since."""
-        self._of.clear()
-        self._stops.clear()
-        self._classes.clear()
+        for kept in (self._of, self._places, self._reasons, self._stops, self._classes):
+            kept.clear()
+        self._queue = ()
 
     def withdraw(self, waits: Callable[[str], object]) -> list[str]:
         """Drop stops in whose favour nothing waits any more; return whose they were."""
@@ -55,7 +67,7 @@ class Decisions:
             if said.in_favour_of and not waits(said.in_favour_of)
         ]
         for uid in dropped:
-            del self._of[uid]
+            self.drop(uid)
         return dropped
 
     def take(self, plan: Plan, outdated: Collection[str]) -> Iterator[Told]:
@@ -75,16 +87,18 @@ class Decisions:
                 yield booked.job_uid, isinstance(booked, Placement)
 
     async def take_waiting(
-        self, waiting: Iterable[Waiting], counts: Callable[[str], bool]
+        self, waiting: Sequence[Waiting], counts: Callable[[str], bool]
     ) -> list[Told]:
         """Note why jobs wait; return those that wait for another reason than before.
 
         ``counts``: whether a job is still to be planned.
         """
-        told: list[Told] = []
-        async for said in in_turns(waiting, MOST_IN_A_TURN):
-            if counts(said.job_uid):
-                before, self._of[said.job_uid] = self._of.get(said.job_uid), said
-                if not isinstance(before, Waiting) or before.reason is not said.reason:
-                    told.append((said.job_uid, False))
+        told, before = list[Told](), self._reasons
+        self._queue, self._places, self._reasons = waiting, {}, {}
+        async for place, (uid, reason) in in_turns(enumerate(reasons_of(waiting)), MOST_IN_A_TURN):
+            if counts(uid):
+                booked = self._of.pop(uid, None)
+                self._places[uid], self._reasons[uid] = place, reason
+                if booked is not None or before.get(uid) is not reason:
+                    told.append((uid, False))
         return told

@@ -7,7 +7,8 @@ from functools import partial
 
 from hansa.model.plan import Placement, Verdict, Waiting
 from hansa.placement.explain import node_verdicts
-from hansa.placement.explain.verdicts import Rulings, Standing, rulings
+from hansa.placement.explain.standing import Standing
+from hansa.placement.explain.verdicts import Rulings, rulings
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 from hansa.reconcile.hub.status.verdict_rows import MAX_VERDICTS

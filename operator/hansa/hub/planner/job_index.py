@@ -32,6 +32,7 @@ class JobIndex:
         self._clock = clock
         self._skew_s = skew_s
         self._requests: dict[str, tuple[ParsedSpec, Catalog, Job]] = {}
+        self._catalogs = league.view.catalog, league.view.catalog
         self._released: dict[str, tuple[tuple[str, str], bool]] = {}
         self._timers: list[tuple[float, str]] = []
         self._after_s: dict[str, float] = {}
@@ -100,7 +101,7 @@ class JobIndex:
                 self.look(uid, None, "")
         if (
             before is None
-            or before.catalog is not after.catalog
+            or not before.catalog.asks_like(after.catalog)
             or _voices(before) != _voices(after)
         ):
             self.changed |= self.active
@@ -187,11 +188,18 @@ class JobIndex:
         return any(not epoch.fence.over for epoch in self.epochs_of(uid))
 
     def _request(self, view: JobView, catalog: Catalog) -> Job:
-        known = self._requests.get(view.uid)
-        if known is None or known[0] is not view.parsed or known[1] is not catalog:
-            known = (view.parsed, catalog, request_of(view, catalog))
+        known, judge = self._requests.get(view.uid), self._judge(catalog)
+        if known is None or known[0] is not view.parsed or known[1] is not judge:
+            known = (view.parsed, judge, request_of(view, catalog))
             self._requests[view.uid] = known
         return known[2]
+
+    def _judge(self, catalog: Catalog) -> Catalog:
+        """Return the first of those in a row that judge requests alike."""
+        first, last = self._catalogs
+        if catalog is not last:
+            self._catalogs = (first if catalog.asks_like(last) else catalog), catalog
+        return self._catalogs[0]
 
     def _note_time(self, uid: str, view: JobView, epochs: tuple[Epoch, ...], now_s: float) -> None:
         was_refused, after_s = bool(view.status.get("refusals")), float("inf")

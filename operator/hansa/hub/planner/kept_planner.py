@@ -25,8 +25,8 @@ from hansa.process.long_lived import much_comes_to_stay
 
 Beside = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a function beside the event loop; returns what it does."""
-FEW = 50
-"""Events that take less time than a thread does: those are taken in on the loop."""
+FEW = 10
+"""Events of jobs that take some milliseconds at the most: those are taken in on the loop."""
 NOTHING = Snapshot(0, (), (), ())
 
 
@@ -106,7 +106,8 @@ class KeptPlanner:
         """Take in what happened; the same holds."""
         self._take_prices()
         update = partial(self._planner.update, events, now_s=now_s)
-        plan: Plan = update() if len(events) <= FEW else await self._beside(update)
+        is_quick = len(events) <= FEW and not self._planner.plans_anew(events)
+        plan: Plan = update() if is_quick else await self._beside(update)
         return plan
 
     @property

@@ -231,7 +231,7 @@ class PlanningLoop:
         started = self._clock.monotonic()
         if self._league_changed:
             self._league_changed = False
-            self.league.refresh(self._clock.now())
+            await self.league.refresh(self._clock.now())
             await asyncio.sleep(0)
             if term != self._term:
                 return []

@@ -11,21 +11,14 @@ import numpy as np
 from hansa.model.plan import Verdict
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Job, Pool, Site, Snapshot
-from hansa.placement.explain.waiting import site_codes
-from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, JobClass
-from hansa.placement.rules.fleet import Fleet, Ints
+from hansa.placement.explain.standing import GRAVE, PASSES, Standing, site_codes
+from hansa.placement.rules.eligibility import OUTSIDE, JobClass
+from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
 LENDS_NONE = "lends no GPU at all"
 """How a message ends about a node that has nothing for any job with GPUs."""
-GRAVE = tuple(Reason)
-"""By gravity."""
-PASSES, NOT_OURS = Reason.PENDING.gravity, len(GRAVE)
-_GRAVITY_OF = np.full(OUTSIDE + 1, NOT_OURS, np.int64)
-_GRAVITY_OF[: len(RULES)] = [reason.gravity for reason in RULES]
-"""By code of the rule."""
-
 
 def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
     """One verdict a site of the job's pool, gravest first; Pending where it could run.
@@ -37,41 +30,6 @@ def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
         return []
     ruled = rulings(league, league.records[job_uid])
     return [*ruled.refused(), *(Verdict(site, Reason.PENDING, "") for site in ruled.passing())]
-
-
-class Standing:
-    """What is told of the sites of a fleet whoever asks: found once, for it is asked for every job."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        """Look at every site."""
-        self.fleet = fleet
-        self.own = np.array([_own_state(site).gravity for site in fleet.sites], np.int64)
-        """Per site: gravity of its own state; ``PASSES`` where it takes work."""
-        self.stated = np.array([site.unavailable is not None for site in fleet.sites], bool)
-        self.bare = np.array([not site.machines for site in fleet.sites], bool)
-        """Per site: whether it has told of no machines."""
-        self.highest = max((site.assurance for site in fleet.sites), default=0)
-        """Assurance level that any site has."""
-        self._said: dict[tuple[int, Reason], Verdict] = {}
-
-    def gravity(self, codes: Ints) -> Ints:
-        """Per site: of the reason that refuses a job which the rules judge by ``codes``.
-
-        The site's own state comes last of all rules, but is told where it is graver (``waiting.graver``).
-        """
-        ruled = _GRAVITY_OF[codes]
-        knows_nothing = self.bare & (codes == CODE[Reason.NO_SUCH_ACCELERATOR])
-        state = np.where(knows_nothing, self.own, np.minimum(self.own, ruled))
-        is_refused = (codes != 0) & (codes != OUTSIDE)
-        stated = np.where(self.stated & is_refused, state, ruled)
-        return np.where(codes == 0, self.own, stated)
-
-    def said(self, at: int, reason: Reason, words: Callable[[], str]) -> Verdict:
-        """Return what a site alone decides; put into words the first time."""
-        key = (at, reason)
-        if key not in self._said:
-            self._said[key] = Verdict(self.fleet.sites[at].name, reason, words())
-        return self._said[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +77,13 @@ def rulings(league: League, record: Record, standing: Standing | None = None) ->
     known = standing or Standing(league.fleet)
     if record.kind < 0:
         codes = np.full(len(league.fleet.sites), OUTSIDE, np.int64)
-        return Rulings(league, record, known, codes, _GRAVITY_OF[codes])
-    codes = site_codes(league, record.kind)
+    else:
+        codes = site_codes(league, record.kind)
     return Rulings(league, record, known, codes, known.gravity(codes))
 
 
 def _state_words(site: Site) -> str:
     return site.unavailable_message if site.unavailable else "the node is being drained"
-
-
-def _own_state(site: Site) -> Reason:
-    return site.unavailable or (Reason.NODE_CORDONED if site.draining else Reason.PENDING)
 
 
 def removed(told: Iterable[Verdict]) -> Mapping[Reason, int]:

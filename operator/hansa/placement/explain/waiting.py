@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -11,11 +10,11 @@ import numpy as np
 
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
-from hansa.model.snapshot import Site
+from hansa.placement.explain.standing import GRAVE, NOT_OURS, Standing, site_codes
 from hansa.placement.explain.waitlist import UNKNOWN, Start, Waitlist
 from hansa.placement.kernel.tables import HUGE, WHY_CAP, WHY_QUOTA, WHY_RESERVED, Kinds, State
-from hansa.placement.rules.eligibility import CODE, OUTSIDE, RULES, JobClass
-from hansa.placement.rules.fleet import Ints, is_open
+from hansa.placement.rules.eligibility import JobClass
+from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.expected_ends import NEVER, Releases, Started
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
@@ -23,8 +22,6 @@ from hansa.placement.state.records import Record
 ESTIMATE_WORK = 50_000
 """Expected ends looked at for start estimates in one plan; small leagues are covered whole."""
 MOST_CELLS = 128
-PASSES = 1 << 8
-"""Above all codes of rules."""
 WHY_ALL = 16
 """Above all bits WHY_* together."""
 
@@ -89,7 +86,8 @@ def _words(league: League, blocked: Blocked) -> tuple[list[int], list[tuple[Reas
     keys = group * WHY_ALL + blocked.why
     _, samples, said = np.unique(keys, return_index=True, return_inverse=True)
     pairs = zip(numbers[samples].tolist(), blocked.why[samples].tolist(), strict=True)
-    return said.tolist(), [reason(league, number, why) for number, why in pairs]
+    standing = Standing(league.fleet)
+    return said.tolist(), [reason(league, number, why, standing) for number, why in pairs]
 
 
 def _ahead(league: League, rows: Ints) -> list[int]:
@@ -101,18 +99,20 @@ def _ahead(league: League, rows: Ints) -> list[int]:
     return ahead.tolist()
 
 
-def told(league: League, record: Record, why: int, gaining: Mapping[str, str]) -> Waiting:
-    """The record of one job, without position and estimate."""
+def told(
+    league: League, record: Record, why: int, gaining: Mapping[str, str], standing: Standing
+) -> Waiting:
+    """The record of one job, without position and estimate. ``standing``: of the league's fleet."""
     uid = record.job.uid
-    said = reason(league, record.kind, why)
+    said = reason(league, record.kind, why, standing)
     if uid in gaining:
         said = Reason.WAITING_FOR_PREEMPTION, gaining[uid]
     return Waiting(uid, *said)
 
 
-def reason(league: League, number: int, why: int) -> tuple[Reason, str]:
+def reason(league: League, number: int, why: int, standing: Standing) -> tuple[Reason, str]:
     """The binding constraint of a job that was not placed, by its kind."""
-    said = refusal(league, number)
+    said = refusal(league, number, standing)
     if said is not None:
         return said
     kind = league.kinds.kinds[number]
@@ -136,12 +136,12 @@ def _quota_words(league: League, kind: JobClass) -> str:
     return f"{kind.institution} holds {used} GPUs and needs {kind.gpus} more; it {limit}"
 
 
-def refusal(league: League, number: int) -> tuple[Reason, str] | None:
+def refusal(league: League, number: int, standing: Standing) -> tuple[Reason, str] | None:
     """Why no node may take a kind at present; None when some may."""
     if league.open_sites.of(number, league.supply.cell_open):
         return None
     kind = league.kinds.kinds[number]
-    counts = refusals(league, number)
+    counts = refusals(league, number, standing)
     if not counts:
         return Reason.WAITING_FOR_CAPACITY, f"pool {kind.pool} has no node with what it needs"
     nearest = max(counts, key=lambda reason: reason.gravity)
@@ -153,48 +153,10 @@ def _gravity(item: tuple[Reason, int]) -> int:
     return item[0].gravity
 
 
-def refusals(league: League, number: int) -> Counter[Reason]:
+def refusals(league: League, number: int, standing: Standing) -> Mapping[Reason, int]:
     """Sites of the kind's pool by what refuses them; PENDING counts those that may take it."""
-    fleet, codes = league.fleet, site_codes(league, number)
-    stated = [n for n, site in enumerate(fleet.sites) if site.unavailable is not None]
-    refused = (codes != 0) & (codes != OUTSIDE)
-    by_rule = refused.copy()
-    by_rule[stated] = False
-    found = np.bincount(codes[by_rule])
-    counts = Counter({RULES[code]: int(found[code]) for code in np.flatnonzero(found).tolist()})
-    for n in stated:
-        if refused[n]:
-            counts[graver(fleet.sites[n], RULES[codes[n]])] += 1
-    for site in np.flatnonzero(codes == 0).tolist():
-        is_taking = is_open(fleet.sites[site])
-        closed = fleet.sites[site].unavailable or Reason.NODE_CORDONED
-        counts[Reason.PENDING if is_taking else closed] += 1
-    return counts
-
-
-def site_codes(league: League, number: int) -> Ints:
-    """Per site the first rule that refuses the kind at the site's best cell; see ``Rulebook``."""
-    codes = league.kinds.codes_of(number).astype(np.int64)
-    if not len(codes):
-        return codes
-    told = np.where(codes == 0, PASSES, np.where(codes == OUTSIDE, -1, codes))
-    nearest = np.maximum.reduceat(told, league.fleet.site_cell)
-    law = league.rules.site_codes(league.kinds.kinds[number]).astype(np.int64)
-    # A site without GPUs has no cell to judge; what its law says is graver than that.
-    none = np.where(law == 0, CODE[Reason.NO_SUCH_ACCELERATOR], law)
-    return np.where(nearest == PASSES, 0, np.where(nearest < 0, none, nearest))
-
-
-def graver(site: Site, rule: Reason) -> Reason:
-    """What is told of a site that a rule refuses: its state where that is graver.
-
-    Of a site that has told of no machines, no rule about machines knows anything.
-    """
-    state = site.unavailable
-    if state is None or rule is Reason.PENDING:
-        return rule
-    knows_nothing = rule is Reason.NO_SUCH_ACCELERATOR and not site.machines
-    return state if knows_nothing or state.gravity < rule.gravity else rule
+    counts = np.bincount(standing.gravity(site_codes(league, number)))[:NOT_OURS]
+    return {GRAVE[rank]: int(counts[rank]) for rank in np.flatnonzero(counts).tolist()}
 
 
 class Estimator:

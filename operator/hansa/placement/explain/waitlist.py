@@ -86,6 +86,16 @@ def retell(
     return replace(waiting, retold=dict(zip(waiting.starts, told, strict=True)))
 
 
+def reasons_of(waiting: Sequence[Waiting]) -> Iterator[tuple[str, Reason]]:
+    """Each job and what it waits for, in order; of a waitlist no records are made."""
+    if not isinstance(waiting, Waitlist):
+        return ((said.job_uid, said.reason) for said in waiting)
+    planned = (
+        (uid, waiting.words[at][0]) for uid, at in zip(waiting.uids, waiting.said, strict=True)
+    )
+    return chain(((said.job_uid, said.reason) for said in waiting.unplanned), planned)
+
+
 def about(waiting: Sequence[Waiting], uids: Collection[str]) -> Iterator[Waiting]:
     """The records of some jobs; of a waitlist no others are made."""
     if not isinstance(waiting, Waitlist):
@@ -96,10 +106,3 @@ def about(waiting: Sequence[Waiting], uids: Collection[str]) -> Iterator[Waiting
         if uid in uids
     )
     return chain((said for said in waiting.unplanned if said.job_uid in uids), planned)
-
-
-def waiting_uids(waiting: Sequence[Waiting]) -> frozenset[str]:
-    """The jobs of a plan's records, without making the records."""
-    if isinstance(waiting, Waitlist):
-        return frozenset(waiting.uids).union(row.job_uid for row in waiting.unplanned)
-    return frozenset(row.job_uid for row in waiting)

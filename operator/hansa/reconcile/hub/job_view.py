@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,7 +23,7 @@ from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Shape
 from hansa.model.times import from_rfc3339
-from hansa.reconcile.hub.pools import ParsedPool
+from hansa.reconcile.hub.pools import ParsedPool, PoolTerms, terms_of
 from hansa.reconcile.interning import Derived, Interner
 
 FINALIZER = "hansa.dev/grant"
@@ -118,6 +118,12 @@ class Catalog:
     """Hub namespace → project of its jobs that name none."""
     pools_elsewhere: frozenset[str] = frozenset()
     """Pools that other leaders lead."""
+
+    def asks_like(self, other: Catalog) -> bool:
+        """Tell whether both judge every request alike: pools may differ in all but their terms."""
+        if terms_of(self.pools) != terms_of(other.pools):
+            return False
+        return replace(self, pools={}) == replace(other, pools={})
 
 
 def trimmed_job(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +275,8 @@ def fault_of(job: JobView, catalog: Catalog) -> Fault | None:
     spec = job.parsed.spec
     if spec is None:
         return Reason.MISCONFIGURED, f"spec is not valid: {job.parsed.fault}"
-    faults = [*_faults(spec, catalog.pools.get(spec.pool), catalog)]
+    pool = catalog.pools.get(spec.pool)
+    faults = [*_faults(spec, pool.terms if pool else None, catalog)]
     if not catalog.institutions.get(job.namespace):
         text = (
             f"namespace {job.namespace} has no label hansa.dev/institution; ask the platform team"
@@ -297,7 +304,7 @@ def _project_faults(job: JobView, catalog: Catalog) -> Iterator[Fault]:
         yield fault
 
 
-def _faults(spec: AIJobSpec, pool: ParsedPool | None, catalog: Catalog) -> Iterator[Fault]:
+def _faults(spec: AIJobSpec, pool: PoolTerms | None, catalog: Catalog) -> Iterator[Fault]:
     if pool is None:
         there_are = ", ".join(sorted({*catalog.pools, *catalog.pools_elsewhere})[:8]) or "none"
         yield Reason.UNKNOWN_POOL, f"there is no ComputePool {spec.pool}; there are: {there_are}"
@@ -316,21 +323,21 @@ def _faults(spec: AIJobSpec, pool: ParsedPool | None, catalog: Catalog) -> Itera
         yield Reason.MISCONFIGURED, text
 
 
-def _contract_faults(spec: AIJobSpec, pool: ParsedPool) -> Iterator[Fault]:
+def _contract_faults(spec: AIJobSpec, pool: PoolTerms) -> Iterator[Fault]:
     most, asked = pool.max_unattended_s, spec.disconnection.max_unattended_seconds
     if asked > most:
-        text = f"disconnection.maxUnattendedSeconds is {asked}, pool {pool.pool.name} allows {most}"
+        text = f"disconnection.maxUnattendedSeconds is {asked}, pool {pool.name} allows {most}"
         yield Reason.MISCONFIGURED, text
 
 
-def _overlay_faults(residency: Residency, pool: ParsedPool) -> Iterator[Fault]:
+def _overlay_faults(residency: Residency, pool: PoolTerms) -> Iterator[Fault]:
     """Yield the overlays that the pool does not define; all other places the spec's model knows."""
     named = _OVERLAYS.of(residency)
     if not named:
         return
-    known = frozenset(f"{places.OVERLAY_PREFIX}{name}" for name in pool.pool.overlays)
+    known = frozenset(f"{places.OVERLAY_PREFIX}{name}" for name in pool.overlays)
     for place in sorted(named - known):
-        text = f"residency: {places.unknown(place, known)} in pool {pool.pool.name}"
+        text = f"residency: {places.unknown(place, known)} in pool {pool.name}"
         yield Reason.UNKNOWN_JURISDICTION, text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -12,6 +12,15 @@ from hansa.api.computepool import ComputePoolSpec
 from hansa.api.texts import first_fault
 from hansa.model.snapshot import Cap, Pool, PreemptionRule, Share
 from hansa.reconcile.hub.nodes import residency_rule
+
+
+class PoolTerms(NamedTuple):
+    """All of a pool by which a request is found sound or not, whatever is free and whoever may go where."""
+
+    name: str
+    max_unattended_s: int
+    overlays: frozenset[str]
+    """Their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,16 @@ class ParsedPool:
     overlays: tuple[Mapping[str, Any], ...] = ()
     """As on the wire: they travel inside grants."""
     fault: str = ""
+
+    @property
+    def terms(self) -> PoolTerms:
+        """What requests are checked against."""
+        return PoolTerms(self.pool.name, self.max_unattended_s, frozenset(self.pool.overlays))
+
+
+def terms_of(pools: Mapping[str, ParsedPool]) -> dict[str, PoolTerms]:
+    """Return the terms of each pool by name."""
+    return {name: row.terms for name, row in pools.items()}
 
 
 def parse_pool(manifest: Mapping[str, Any]) -> ParsedPool:

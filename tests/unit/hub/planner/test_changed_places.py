@@ -129,6 +129,42 @@ def test_sites_and_pools_come_and_go_and_the_planner_stays(full, change):
     assert_plans_as_made_anew(full)
 
 
+BESIDE_THE_REQUESTS = {
+    "law": {"residency": stands_in("LV")},
+    "nodes": {"nodes": {"names": ["tartu"]}},
+    "caps": {"caps": [{"dimension": "Operator", "maxPercent": 50}]},
+    "preemption": {"preemption": {"policy": "LowerPriority"}},
+    "past use": {"usageHalfLifeHours": 48},
+}
+OF_THE_REQUESTS = {
+    "contract": {"disconnection": {"maxUnattendedSeconds": 60}},
+    "overlays": {"overlays": [{"name": "adequate", "places": ["EE"]}]},
+}
+
+
+@pytest.mark.parametrize("change", BESIDE_THE_REQUESTS | OF_THE_REQUESTS)
+def test_who_waits_is_looked_at_anew_only_where_its_request_may_be_judged_otherwise(
+    full, monkeypatch, change
+):
+    """With fifty thousand in the queue a look at each takes seconds."""
+    index, seen = full.plans._job_index, list[str]()
+    look = index.look
+
+    def spy(uid, *more):
+        seen.append(uid)
+        return look(uid, *more)
+
+    monkeypatch.setattr(index, "look", spy)
+    spec = (BESIDE_THE_REQUESTS | OF_THE_REQUESTS)[change]
+    change_pool(full.store, **{"usageHalfLifeHours": 24} | spec)
+    full.hear()
+    full.plan()
+    assert len(seen) == (0 if change in BESIDE_THE_REQUESTS else len(index.active))
+    monkeypatch.undo()
+    kit.later(full, 60)
+    assert_plans_as_made_anew(full)
+
+
 def test_a_preemption_that_the_pool_counts_by_now_is_not_counted_twice(full):
     planner, now_s = full.plans._planner, int(full.clock.now())
     mine = [(now_s, "league", "university"), (now_s, "league", "clinic")]

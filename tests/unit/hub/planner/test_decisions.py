@@ -7,6 +7,7 @@ import pytest
 from hansa.hub.planner.decisions import Decisions
 from hansa.model.plan import Placement, Plan, Stop, Waiting
 from hansa.model.reasons import Reason
+from hansa.placement.explain.waitlist import Waitlist
 
 
 def place(uid: str, gpu_class: str = "nvidia-l40s") -> Placement:
@@ -60,6 +61,26 @@ async def test_who_waits_is_told_once_a_reason(decisions):
     assert await hear(decisions, wait("a", other)) == [("a", False)]
     assert await hear(decisions, wait("b"), ended=("b",)) == []
     assert decisions.get("b") is None
+
+
+async def test_of_a_queue_no_record_is_made_before_somebody_asks(decisions):
+    """Fifty thousand that live until the next plan are what garbage collections are longest about."""
+    made: list[str] = []
+
+    class Names(tuple[str, ...]):
+        __slots__ = ()
+
+        def __getitem__(self, place):
+            made.append(super().__getitem__(place))
+            return made[-1]
+
+    words = ((Reason.WAITING_FOR_CAPACITY, "full"),)
+    queue = Waitlist((wait("u"),), Names("abc"), (0, 0, 0), words, (0, 1, 2), {})
+    told = await decisions.take_waiting(queue, lambda uid: uid != "c")
+    assert told == [(uid, False) for uid in "uab"]
+    assert made == []
+    assert decisions.get("b") == Waiting("b", Reason.WAITING_FOR_CAPACITY, "full", 1)
+    assert (decisions.get("u"), decisions.get("c"), made) == (wait("u"), None, ["b"])
 
 
 @pytest.mark.parametrize("before", [place("a"), stop("a")])

@@ -239,7 +239,7 @@ class HubAndLeague(RuleBasedStateMachine):
         """A planner from the caches, and from what was decided but is not carried out."""
         plans, hub = self.hub.plans, self.hub
         league = LeagueCache(hub.caches, LIMITS)
-        league.refresh(self.clock.now())
+        league.refresh_now(self.clock.now())
         book = JobIndex(hub.caches, league, clock=self.clock, skew_s=SKEW_S)
         for uid in (*hub.caches.jobs, *hub.caches.orphans()):
             book.note(uid)

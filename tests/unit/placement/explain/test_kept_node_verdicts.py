@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,16 +10,9 @@ import pytest
 
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Pool, Snapshot
-from hansa.placement.explain.verdicts import (
-    BY_SITE,
-    GRAVE,
-    NOT_OURS,
-    PASSES,
-    Standing,
-    rulings,
-    verdicts,
-)
-from hansa.placement.explain.waiting import graver, site_codes
+from hansa.placement.explain.standing import GRAVE, NOT_OURS, PASSES, Standing, site_codes
+from hansa.placement.explain.verdicts import BY_SITE, rulings, verdicts
+from hansa.placement.explain.waiting import refusals
 from hansa.placement.rules.eligibility import OUTSIDE, RULES
 from hansa.placement.state.league import League
 from tests.seeds import seeds
@@ -51,6 +45,15 @@ def league_of(seed):
     return League(replace(snapshot, sites=tuple(map(state, snapshot.sites))))
 
 
+def graver(site, rule):
+    """A site's state where that is graver; of machines it has not told of no rule knows anything."""
+    state = site.unavailable
+    if state is None:
+        return rule
+    knows_nothing = rule is Reason.NO_SUCH_ACCELERATOR and not site.machines
+    return state if knows_nothing or state.gravity < rule.gravity else rule
+
+
 def looked_at(league, kind):
     """Gravity per site, one site after the other."""
     found = []
@@ -72,7 +75,10 @@ def test_each_site_is_judged_as_if_alone(seed):
     for record in league.records.values():
         if record.kind >= 0:
             ruled = rulings(league, record, standing)
-            assert ruled.gravity.tolist() == looked_at(league, record.kind)
+            one_by_one = looked_at(league, record.kind)
+            assert ruled.gravity.tolist() == one_by_one
+            counted = Counter(GRAVE[rank] for rank in one_by_one if rank != NOT_OURS)
+            assert refusals(league, record.kind, standing) == counted
 
 
 @pytest.mark.parametrize("seed", seeds(40))

@@ -9,7 +9,7 @@ import pytest
 
 from hansa.model.plan import Waiting
 from hansa.model.reasons import Reason
-from hansa.placement.explain.waitlist import Waitlist, about, retell, waiting_uids
+from hansa.placement.explain.waitlist import Waitlist, about, reasons_of, retell
 
 LIST = Waitlist(
     unplanned=(Waiting("u", Reason.MISCONFIGURED, "no"),),
@@ -23,8 +23,8 @@ LISTS = {"a waitlist": LIST, "a tuple": tuple(LIST)}
 
 
 @pytest.mark.parametrize("waiting", LISTS.values(), ids=LISTS)
-def test_who_waits_is_told_without_the_records(waiting):
-    assert waiting_uids(waiting) == {"u", "a", "b", "c"}
+def test_what_each_waits_for_is_told_without_the_records(waiting):
+    assert list(reasons_of(waiting)) == [(said.job_uid, said.reason) for said in LIST]
 
 
 def _later(waiting: Iterable[Waiting]) -> list[Waiting]:

@@ -47,7 +47,7 @@ def pool_of(nodes):
 
 def shown(pool, sites=SITES):
     """How many members the pool's status tells of."""
-    return pool_status(pool, Snapshot(0, sites, (pool.pool,), ()), {}, (), {}, 0)["nodes"]
+    return pool_status(pool, Snapshot(0, sites, (pool.pool,), ()), (), {}, 0)["nodes"]
 
 
 def used(pool, sites=SITES):

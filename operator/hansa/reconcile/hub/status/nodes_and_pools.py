@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hansa.model.plan import Notice
@@ -67,18 +67,14 @@ def _is_older(present: Mapping[str, Any], heartbeat_s: float | None) -> bool:
     )
 
 
-def pool_status(  # noqa: PLR0917  # all that a status is made of
+def pool_status(
     pool: ParsedPool,
     snapshot: Snapshot,
-    waiting: Container[str],
     notices: Sequence[Notice],
     present: Mapping[str, Any],
     now_s: float,
 ) -> dict[str, Any] | None:
-    """Return a pool's status; None when it is what the pool shows already.
-
-    ``waiting``: uids of the jobs that wait.
-    """
+    """Return a pool's status; None when it is what the pool shows already."""
     members = [site for site in snapshot.sites if is_member(site, pool.pool)]
     ready = [site for site in members if site.unavailable is None]
     own = [job for job in snapshot.jobs if job.pool == pool.pool.name]
@@ -86,8 +82,8 @@ def pool_status(  # noqa: PLR0917  # all that a status is made of
     used: Counter[str] = Counter()
     for job in [job for job in own if job.holdings]:
         used[job.institution] += sum(h.workers for h in job.holdings) * job.shape.gpus
-    queued = Counter([job.institution for job in own if not job.holdings and job.uid in waiting])
-    names = sorted({job.institution for job in own} - {""})[:MAX_SHARES]
+    queued = Counter([job.institution for job in own if not job.holdings])
+    names = sorted({*used, *queued} - {""})[:MAX_SHARES]
     status = {
         "observedGeneration": pool.generation,
         "nodes": len(ready),

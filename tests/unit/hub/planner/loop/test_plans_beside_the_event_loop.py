@@ -12,6 +12,7 @@ from hansa.hub.object_key import ObjectKey
 from hansa.hub.planner import kept_planner
 from hansa.model.plan import Placement, Stop
 from hansa.process.workqueue import WorkQueue
+from tests.residency_kit import stands_in
 from tests.unit.hub import kit
 from tests.unit.hub.driving import driven, here
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED
@@ -213,6 +214,38 @@ async def test_what_a_plan_decides_is_done_before_all_that_waited_for_it(hub, mo
 
     assert done[0] == ObjectKey("job", uid)
     assert len(done) == 21
+
+
+def of_a_new_institution(store):
+    """The first in a pool without shares: the tree of shares is another."""
+    kit.namespace(store, "lab", "university")
+    kit.submit(store, "first", space="lab", **kit.gpus(1))
+
+
+ANEW = {
+    "a pool": lambda store: kit.pool(store, residency=stands_in("LV")),
+    "a node": lambda store: kit.node(store, "tartu", kit.lent(2, GPUS)),
+    "a guest": of_a_new_institution,
+}
+
+
+@pytest.mark.parametrize("change", ANEW.values(), ids=ANEW)
+async def test_after_news_of_places_or_of_a_first_guest_it_is_never_planned_on_the_loop(
+    hub, monkeypatch, change
+):
+    """However few they are: everything is planned anew, half a second's work for fifty thousand jobs."""
+    change(hub.store)
+    hub.hear()
+    monkeypatch.setattr(hub.plans, "_someone_asks", lambda: False)
+    assert hub.plans._clock.monotonic() < hub.plans._full.from_s
+    held = Held()
+    hub.plans._kept._beside = held
+    task = asyncio.create_task(hub.plans.replan())
+    begun = asyncio.create_task(held.begun.wait())
+    done, _ = await asyncio.wait({task, begun}, return_when=asyncio.FIRST_COMPLETED)
+    held.go.set()
+    await task
+    assert done == {begun}
 
 
 async def test_only_the_plan_that_reads_everything_puts_collections_off(hub, monkeypatch):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hansa.model.plan import Notice, Waiting
+from hansa.model.plan import Notice
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Holding, Job, Machines, Shape, Site, Snapshot
 from hansa.model.times import rfc3339
@@ -162,19 +162,15 @@ JOBS = (
     job("b", workers=1),
     job("c"),
     job("d", "lab"),
-    job("not planned", "lab"),
+    job("just come", "lab"),
     job("nobody's", ""),
     job("of another pool", pool="other", workers=4),
 )
-WAITING = {
-    uid: Waiting(uid, Reason.WAITING_FOR_CAPACITY, "full")
-    for uid in ("a", "c", "d", "nobody's", "of another pool")
-}
 
 
 def told(pool=POOL, sites=(EE, AWAY), jobs=JOBS, present=None, notices=()):
     snapshot = Snapshot(0, sites, (pool.pool,), jobs)
-    return pool_status(pool, snapshot, WAITING, notices, present or {}, NOW_S)
+    return pool_status(pool, snapshot, notices, present or {}, NOW_S)
 
 
 POOL_READY = ("Ready", "True", "Ready", "Nodes of it take work.")
@@ -186,10 +182,10 @@ def test_a_pool_counts_its_own():
         "nodes": 1,
         "gpusTotal": 12,
         "gpusAllocated": 10,
-        "queued": 3,
+        "queued": 4,
         "shares": [
             {"institution": "clinic", "usedGpus": 10, "queued": 1},
-            {"institution": "lab", "usedGpus": 0, "queued": 1},
+            {"institution": "lab", "usedGpus": 0, "queued": 2},
         ],
         "conditions": [said(*POOL_READY), said(*SOUND)],
     }
