@@ -20,6 +20,7 @@ from hansa.placement.state.records import Record
 LENDS_NONE = "lends no GPU at all"
 """How a message ends about a node that has nothing for any job with GPUs."""
 
+
 def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
     """One verdict a site of the job's pool, gravest first; Pending where it could run.
 

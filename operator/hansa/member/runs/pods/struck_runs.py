@@ -11,8 +11,8 @@ import logging
 from hansa.errors import HansaError
 from hansa.member.context import AgentContext
 from hansa.member.runs.pods import machines
-from hansa.member.runs.situations import phase
 from hansa.reconcile.member.inventory.lost_machines import machines_of
+from hansa.reconcile.member.lifecycle import phase_of
 
 log = logging.getLogger(__name__)
 MOST_AT_ONCE = 8
@@ -40,7 +40,7 @@ class StruckRuns:
         self._context.struck_on = {name: noted[name] & lost for name in noted if name in known}
         await asyncio.gather(*(self._look_at(name, lost) for name in due))
         for name, machine in self._context.struck_on.items():
-            if machine and phase(self._context, name) == "Terminating":
+            if machine and phase_of(self._context.namespaces.get(name)) == "Terminating":
                 self._context.runs.add(name)  # no event says that its pods are past their time
 
     async def _hear(self) -> None:
