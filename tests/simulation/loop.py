@@ -189,6 +189,8 @@ class Process:
         self.clock = clock
         self.dead = False
         self._on_death = on_death
+        self._awake = asyncio.Event()
+        self._awake.set()
         self.clients: dict[str, Any] = {}
         """Server → its connection to it."""
         self._tasks: dict[asyncio.Task[Any], None] = {}
@@ -203,6 +205,25 @@ class Process:
         """Count a task as this process's."""
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+
+    def stall(self, seconds: float, on_end: Callable[[], object]) -> None:
+        """Let nothing of it reach the world, and nothing of the world reach it, for a while."""
+        self._awake.clear()
+        asyncio.get_running_loop().call_later(seconds, self._end_stall, on_end)
+
+    def _end_stall(self, on_end: Callable[[], object]) -> None:
+        if not self._awake.is_set():  # nobody has waked it before
+            on_end()
+            self.wake()
+
+    def wake(self) -> None:
+        """Let what waits be sent and heard."""
+        self._awake.set()
+
+    async def awake(self) -> None:
+        """Return once it does not stall."""
+        if not self._awake.is_set():
+            await self._awake.wait()
 
     def kill(self) -> None:
         """End it as ``kill -9`` does."""

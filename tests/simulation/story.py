@@ -20,7 +20,7 @@ from tests.simulation.happenings.law import Laws
 from tests.simulation.happenings.replays import Replays
 from tests.simulation.happenings.troubles import LONGEST_UNATTENDED_S, Troubles
 from tests.simulation.invariants import JOBS, Watchman
-from tests.simulation.league import MOST_GPUS, SITES, League, in_memory
+from tests.simulation.league import HUBS, MOST_GPUS, SITES, League, in_memory
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.servers.apiserver import LEASES
 
@@ -134,6 +134,8 @@ class _Story:
         self.troubles.spoil_all()
         for program in self.league.programs.values():
             self._often(3, self.troubles.kill, program.name)
+        for name in HUBS:
+            self._often(4, self.troubles.stall, name)
         self._often(4, self.troubles.jump)
         self._often(6, self.troubles.cut)
         if self._rng.random() < 0.25:

@@ -225,6 +225,7 @@ HUB: Mapping[str, Defect] = {
         "    yield from writes.changed(case.job, status)\n    yield _grant(case, node, epoch, placement.workers)",
         "    yield _grant(case, node, epoch, placement.workers)\n    yield from writes.changed(case.job, status)",
         DERIVE,
+        "simulation/test_stalls.py",
     ),
     "a status written over what is newer": product(
         "hub/executor.py",

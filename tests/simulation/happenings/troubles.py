@@ -11,7 +11,7 @@ import numpy as np
 from tests.simulation.invariants import Watchman
 from tests.simulation.league import HUB, HUBS, SITES, League
 from tests.simulation.loop import Clock
-from tests.simulation.servers.faults import Line, Log, Rates
+from tests.simulation.servers.faults import Line, Log, Rates, Stall
 
 LONGEST_SKEW_S = 12.0
 WILD_S = 4000.0
@@ -20,6 +20,9 @@ LONGEST_PAUSE_S = 500.0
 LONGEST_UNATTENDED_S = 600
 WAIT_AFTER_RESTORE_S = LONGEST_UNATTENDED_S + 300.0
 """The hub stays away for so long when its store was restored: docs/how-to/back-up.md."""
+LONGEST_STALL_S = 300.0
+STALLED = (("create",), ("create", "replace", "merge", "delete"))
+"""Where a program stalls: before it makes something, or before any write."""
 At = Callable[..., None]
 
 
@@ -54,7 +57,10 @@ class Troubles:
             machine.cut_until_s = 0.0
         for program in self._league.programs.values():
             program.start()
+            if program.process is not None:
+                program.process.wake()
             for line in program.lines.values():
+                line.stall = None
                 line.rates, line.there_until_s, line.back_until_s = Rates(), 0.0, 0.0
                 self.crash_points -= len(line.kill_at)
                 line.kill_at.clear()
@@ -107,6 +113,22 @@ class Troubles:
         """Kill a program for a while."""
         longest_s = LONGEST_PAUSE_S * self._rng.random()
         self._league.programs[name].kill(pause_s=1 + longest_s * self._rng.random())
+
+    def stall(self, name: str) -> None:
+        """Have a hub stall between its next decision and the request: longer than it leads unseen.
+
+        Half the time those who lead by then die as it ends, and nobody takes back at once what the request makes.
+        """
+        seconds = LONGEST_STALL_S * (0.2 + 0.8 * self._rng.random())
+        verbs = STALLED[int(self._rng.integers(len(STALLED)))]
+        pause_s = 1 + LONGEST_STALL_S * self._rng.random() if self._rng.random() < 0.5 else 0.0
+
+        def end() -> None:
+            for other in HUBS:
+                if pause_s and other != name:
+                    self._league.programs[other].kill(pause_s=pause_s)
+
+        self._league.programs[name].lines[HUB].stall = Stall(frozenset(verbs), seconds, end)
 
     def cut(self) -> None:
         """Cut the way between some members and the hub, or one direction of it."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from hansa.api.kinds import AIJOB, WORKGRANT
 from hansa.errors import Conflict, Gone, HansaError, Retryable
 from hansa.ports import Manifest, Page, WatchEvent
 from tests.simulation.loop import Process, pause
@@ -23,6 +24,7 @@ PATIENCE_S = 30.0
 DEAF_S = 120.0
 """A client gives a watch up after so long without a byte."""
 Log = Callable[[str], None]
+DECISIONS = (f"/{AIJOB.plural}", f"/{WORKGRANT.plural}")
 
 
 @dataclass(slots=True)
@@ -49,6 +51,20 @@ class Rates:
     """Watch events come up to so late."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """What a program has decided, and for how long it then stalls before the request leaves."""
+
+    verbs: frozenset[str]
+    seconds: float
+    on_end: Callable[[], object] = lambda: None
+    """What happens as it ends, before the request leaves."""
+
+    def holds_up(self, verb: str, path: str) -> bool:
+        """Tell whether a request is one of those meant, about a job or a grant."""
+        return verb in self.verbs and any(kind in path for kind in DECISIONS)
+
+
 @dataclass(slots=True)
 class Line:
     """The way from one program to one server, over all of that program's lives."""
@@ -64,6 +80,18 @@ class Line:
     writes: int = 0
     kill_at: dict[int, str] = field(default_factory=dict)
     """Number of a write → ``before`` or ``after`` it the program is killed."""
+
+    stall: Stall | None = None
+    """Comes with the next request that it holds up: once."""
+
+    def stalls(self, verb: str, path: str) -> Stall | None:
+        """Return what holds this request up; None: nothing does."""
+        stall = self.stall
+        if stall is None or not stall.holds_up(verb, path):
+            return None
+        self.stall = None
+        self.log(f"{self.name} stalls before {verb} {path}")
+        return stall
 
     def fate(self, *, conflicts: bool) -> str:
         """Draw what becomes of a request; empty: nothing."""
@@ -167,6 +195,7 @@ class FaultyCluster:
         loop, line = asyncio.get_running_loop(), self._line
         if line.rates.lag_s:
             await pause(line.rng.random() * line.rates.lag_s)
+        await self._process.awake()
         if loop.time() < line.back_until_s:
             await pause(min(DEAF_S, line.back_until_s - loop.time()))
             raise Retryable("the watch broke")
@@ -185,6 +214,10 @@ class FaultyCluster:
     ) -> Any:
         self._check_alive()
         line, loop = self._line, asyncio.get_running_loop()
+        if stall := line.stalls(verb, path):
+            self._process.stall(stall.seconds, stall.on_end)
+        await self._process.awake()
+        self._check_alive()
         plan = self._plan(body)
         if plan == "before":
             await self._process.die()
@@ -204,6 +237,7 @@ class FaultyCluster:
         if plan == "after":
             await self._process.die()
         await pause(0.001 + 0.009 * line.rng.random())
+        await self._process.awake()
         if fate or loop.time() < line.back_until_s:
             await self._after(fate)
         self._check_alive()
