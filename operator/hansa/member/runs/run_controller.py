@@ -291,6 +291,8 @@ class RunController:
             case _:
                 return
         await self._send(entry, patch)
+        if isinstance(action, Release) and action.why:
+            context.outlived.add(entry.name)
 
     async def _send(self, entry: Entry, patch: Manifest) -> None:
         try:
@@ -336,4 +338,5 @@ class RunController:
             self._context.last_words.pop(name, None)
             self._context.begun.pop(name, None)
             self._context.unmade.pop(name, None)
+            self._context.outlived.discard(name)
             await stale_grants.release_outdated(self._context, entry.uid)
