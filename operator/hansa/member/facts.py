@@ -68,6 +68,8 @@ def live_epochs(context: AgentContext, uid: str) -> tuple[int, ...]:
     }
     live |= {entry.epoch for entry in context.run_index.of(uid)}
     for namespace in context.namespaces.values():
+        if namespace["metadata"]["name"] in context.outlived:
+            continue
         labels = namespace["metadata"].get("labels") or {}
         if labels.get(JOB_UID_LABEL) == uid and str(labels.get(EPOCH_LABEL, "")).isdecimal():
             live.add(int(labels[EPOCH_LABEL]))

@@ -74,8 +74,8 @@ INVENTORY: Mapping[str, Defect] = {
     ),
     "what is told to have ended goes on once its machine is back": product(
         "reconcile/member/lifecycle.py",
-        "(run.machine_lost or run.head_anew or was_told)",
-        "(run.machine_lost or run.head_anew)",
+        "if run.workload is None or not (run.machine_lost or run.head_anew or was_told):",
+        "if run.workload is None or not (run.machine_lost or run.head_anew):",
         "unit/reconcile/member/test_lifecycle.py",
     ),
     "all machines are lost where what tells of them is": product(

@@ -295,6 +295,8 @@ class RunController:
             case _:
                 return
         await self._send(entry, patch)
+        if isinstance(action, Release) and action.why:
+            context.outlived.add(entry.name)
 
     async def _send(self, entry: Entry, patch: Manifest) -> None:
         try:
@@ -340,5 +342,6 @@ class RunController:
             self._context.last_words.pop(name, None)
             self._context.begun.pop(name, None)
             self._context.unmade.pop(name, None)
+            self._context.outlived.discard(name)
             self._context.made.discard(name)
             stale_grants.owe_releases(self._context, entry.uid)

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 
 from hansa.member import wiring
+from hansa.member.facts import live_epochs
 from hansa.model.times import rfc3339
-from tests.unit.grants.grant_kit import NOW_S
+from tests.unit.grants.grant_kit import NOW_S, UID
 from tests.unit.member.runs.plain_job import (
     NAMESPACE,
     RUN,
@@ -63,10 +64,13 @@ async def test_it_is_released_once_no_pod_of_it_can_live_any_more_though_its_mac
         await time_goes_by(agent, CONTRACT_S - 60)
         await asyncio.sleep(0.05)
         assert agent.said("Released") is None
+        assert live_epochs(agent.parts.context, UID) == (3,)
         await time_goes_by(agent, 120 + SETTINGS.limits.clock_skew_seconds)
         await agent.until(lambda: agent.said("Released") is not None)
         assert agent.said("Released") == ("True", "MachineLost")
         assert "does not answer" in agent.words("Released")
+        # The job's next run may be here.
+        assert live_epochs(agent.parts.context, UID) == ()
 
 
 async def test_an_agent_that_begins_anew_releases_it_too(agent, monkeypatch):
