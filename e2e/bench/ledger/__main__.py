@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         {
             "receipts_checked_per_s_core": rates.checked,
             "receipts_per_s_core": rates.taken,
+            "signature_us": rates.signature_us,
             "postings_per_s": {name: rate.per_s for name, rate in posted.items()},
             "postings_per_cpu_s": {name: rate.per_cpu_s for name, rate in posted.items()},
             **proved,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from e2e.bench.ledger.receipts import Later
+from e2e.bench.ledger.members import Later
 from e2e.bench.report import milliseconds
 from hansa.adapters.files import FileStore
 from hansa.adapters.keys import Ed25519Signer

@@ -42,7 +42,10 @@ class Written:
 def first_fault(error: ValidationError) -> str:
     """Return the first thing that is wrong with an object, as ``field: what is wrong``."""
     fault = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, fault['loc'])) or 'spec'}: {in_words(fault)}"[:500]
+    # A text that is no JSON has no fields.
+    none = "" if fault["type"] == "json_invalid" else "spec"
+    field = ".".join(map(str, fault["loc"])) or none
+    return f"{field}{': ' if field else ''}{in_words(fault)}"[:500]
 
 
 def in_words(fault: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hansa.adapters.clock import SystemClock
-from hansa.cli.display import plain
+from hansa.cli.display import FORMATS, say, with_output
 from hansa.cli.proofs import proof_check
 from hansa.cli.receipts.verdicts import told
 from hansa.errors import Terminal
@@ -42,7 +42,10 @@ KEY_BYTES = 32
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="C2SP tlog-policy file instead: which logs are believed, and which witnesses cosigned.",
 )
-def verify(bundle: Path, keys: tuple[str, ...], log_key: str | None, policy: Path | None) -> None:
+@with_output
+def verify(
+    bundle: Path, keys: tuple[str, ...], log_key: str | None, policy: Path | None, output: str
+) -> None:
     """Check the receipts in BUNDLE: signatures, chain, that they tile their runs, countersignatures, verdicts.
 
     With a log's key or a policy their places in the transparency log too. Needs no cluster. Exits with 1 where anything in it does not hold.
@@ -58,14 +61,33 @@ def verify(bundle: Path, keys: tuple[str, ...], log_key: str | None, policy: Pat
     check = proof_check(log_key, policy)
     moment = Moment(SystemClock().now(), SKEW_S)
     report = audit(found, trusted, moment, check_proof=check)
-    for line in lines(found, report, is_own_keys=not keys):
-        click.echo(plain(line))
     verdicts = list(told(found, trusted))
-    for verdict in verdicts:
-        click.echo(plain(verdict.said))
+    said = [
+        *lines(found, report, is_own_keys=not keys),
+        *(verdict.said for verdict in verdicts),
+    ]
     wrong = len(report.faults) + sum(not verdict.holds for verdict in verdicts)
+    if output in FORMATS:
+        click.echo(FORMATS[output](_document(found, report, said, holds=not wrong)))
+    else:
+        for line in said:
+            say(line)
     if wrong:
         raise Terminal(f"{wrong} things in {bundle} do not hold")
+
+
+def _document(bundle: Bundle, report: Audit, said: list[str], *, holds: bool) -> dict[str, object]:
+    return {
+        "holds": holds,
+        "receipts": {
+            "shown": len(bundle.receipts),
+            "hold": len(report.receipts),
+            "countersigned": report.countersigned,
+            "proved": report.proved,
+        },
+        "faults": [{"about": fault.about, "why": fault.why} for fault in report.faults],
+        "said": said,
+    }
 
 
 def lines(bundle: Bundle, report: Audit, *, is_own_keys: bool) -> Iterator[str]:
@@ -91,7 +113,9 @@ def lines(bundle: Bundle, report: Audit, *, is_own_keys: bool) -> Iterator[str]:
     disputed = [one for one in bundle.receipts if one.differences]
     for difference in (difference for one in disputed for difference in one.differences):
         yield f"disputed {difference.field} ({difference.fault}): {difference.message}"
-    if is_own_keys:
+    if is_own_keys and not bundle.keys:
+        yield "it brings no keys: give the node's and the hub's, as you were told them, with --key"
+    elif is_own_keys:
         yield "checked by the bundle's own keys: compare them with those you were told (--key)"
         yield from (f"  {name} {key}" for name, key in sorted(bundle.keys.items()))
 

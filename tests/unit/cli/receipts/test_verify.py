@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ REFUSED = {
     "no_base64": (bundle(FIRST), ["--key", "é"], "no base64"),
     "nothing_in_it": (bundle(), BOTH, "holds no receipts"),
     "no_bundle": (b"{}", BOTH, "no bundle"),
+    "no_json": (b"SQLite", BOTH, "no bundle of receipts: Invalid JSON"),
 }
 
 
@@ -66,3 +68,27 @@ def test_proofs_that_were_not_checked_and_differences_are_said(tmp_path: Path):
     done = run(tmp_path, Bundle.model_validate(made), *BOTH)
     assert "1 proofs of the transparency log were not checked" in done.output
     assert "disputed gpus (Differs): 2, not 1" in done.output
+
+
+def test_a_bundle_without_keys_says_who_has_to_bring_them(tmp_path: Path):
+    done = run(tmp_path, bundle(FIRST).model_copy(update={"keys": {}}))
+    assert done.exit_code == 1
+    assert (
+        "it brings no keys: give the node's and the hub's, as you were told them, with --key"
+        in (done.output)
+    )
+
+
+@pytest.mark.parametrize(("made", "holds"), [((FIRST, SECOND, LAST), True), ((FIRST, LAST), False)])
+def test_programs_are_told_the_same(tmp_path: Path, made, *, holds: bool):
+    done = run(tmp_path, bundle(*made), *BOTH, "-o", "json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["holds"]) == (0 if holds else 1, holds)
+    assert told["receipts"] == {
+        "shown": len(made),
+        "hold": 3 if holds else 1,
+        "countersigned": len(made),
+        "proved": 0,
+    }
+    assert bool(told["faults"]) is not holds
+    assert any("receipts hold" in line for line in told["said"])
