@@ -43,7 +43,7 @@ MEMBER: Mapping[str, Defect] = {
     ),
     "released unasked": product(
         "member/runs/run_controller.py",
-        "case Release() if await self._objects.lives(entry.name, run.namespace):",
+        "case Release() if await lives(self._context, entry.name, run.namespace):",
         "case Release() if run.namespace != 'Absent':",
         FORGOTTEN,
     ),

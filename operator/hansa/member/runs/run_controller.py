@@ -20,7 +20,7 @@ from hansa.member.runs.metering import Metering
 from hansa.member.runs.rejudging import Rulings
 from hansa.member.runs.release import count_build, sign_release
 from hansa.member.runs.run_objects import RunObjects
-from hansa.member.runs.situations import is_late, situation_of
+from hansa.member.runs.situations import is_late, lives, situation_of
 from hansa.member.state.run_index import Entry
 from hansa.observability import events, metrics
 from hansa.ports import Manifest
@@ -232,7 +232,7 @@ class RunController:
                 return False
             case End(reason=reason, message=message):
                 await self._end(entry, reason, message)
-            case Release() if await self._objects.lives(entry.name, run.namespace):
+            case Release() if await lives(self._context, entry.name, run.namespace):
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
                 await self._objects.clean_up(entry.name)
                 return False

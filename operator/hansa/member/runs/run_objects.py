@@ -24,6 +24,7 @@ from hansa.member.context import AgentContext
 from hansa.member.runs.checkpoint_volumes import CheckpointVolumes
 from hansa.member.runs.pods import machines
 from hansa.member.runs.site_objects import SiteObjects
+from hansa.member.runs.situations import phase_at_server
 from hansa.member.state.run_index import Entry
 from hansa.ports import Manifest
 from hansa.reconcile.member import data
@@ -31,7 +32,6 @@ from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.time_limits import alive_until_s
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.inventory.lost_machines import machines_of
-from hansa.reconcile.member.lifecycle import Phase, phase_of
 from hansa.reconcile.member.outgoing import LEFT_OUT, refusal
 from hansa.reconcile.member.run_namespace import RECORD_KEY, waves
 from hansa.reconcile.member.run_request import (
@@ -117,7 +117,10 @@ class RunObjects:
 
     async def why_not_made(self, entry: Entry, error: HansaError) -> tuple[EndReason, str]:
         """Return why a run could not be made: what somebody deletes meanwhile is not its node's fault."""
-        if self._context.has_begun(entry) and await self.phase(entry.name) != "Active":
+        if (
+            self._context.has_begun(entry)
+            and await phase_at_server(self._context, entry.name) != "Active"
+        ):
             return EndReason.DELETED, ""
         return EndReason.RENDER_FAILED, str(error)
 
@@ -134,26 +137,6 @@ class RunObjects:
         if entry is None:
             volumes = await self._volumes_of(name)
         await asyncio.gather(*(self._context.own.delete(path) for path in volumes))
-
-    async def lives(self, name: str, namespace: Phase) -> bool:
-        """Tell whether anything of a run may still be at work, by asking the API server itself.
-
-        Of a namespace that was seen to go, whether a pod in it stands on a machine that is not lost.
-        """
-        if await self.phase(name) == "Absent":
-            return False
-        if namespace != "Terminating":
-            return True
-        held = machines_of((await self._context.own.list(f"/api/v1/namespaces/{name}/pods")).items)
-        lost = held & self._context.lost_machines()
-        return bool(held - await machines.away(self._context, lost))
-
-    async def phase(self, name: str) -> Phase:
-        """Return the phase of the run's namespace, by asking the API server itself."""
-        try:
-            return phase_of(await self._context.own.get(f"/api/v1/namespaces/{name}"))
-        except NotFound:
-            return "Absent"
 
     async def recall(self, name: str) -> Entry | None:
         """Return a run from the record in its namespace; None when there is none to be read."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from hansa.errors import NotFound
 from hansa.member.context import AgentContext
+from hansa.member.runs.pods import machines
 from hansa.member.state.run_index import Entry
-from hansa.reconcile.member.lifecycle import Situation, phase_of
+from hansa.reconcile.member.inventory.lost_machines import machines_of
+from hansa.reconcile.member.lifecycle import Phase, Situation, phase_of
 
 
 def situation_of(context: AgentContext, name: str) -> Situation:
@@ -33,3 +36,24 @@ def is_late(context: AgentContext, entry: Entry) -> bool:
     steady_s = context.clock.monotonic()
     since_s = context.unmade.setdefault(entry.name, steady_s)
     return steady_s - since_s > context.contract(entry).start_limit_s
+
+
+async def lives(context: AgentContext, name: str, namespace: Phase) -> bool:
+    """Tell whether anything of a run may still be at work, by asking the API server itself.
+
+    Of a namespace that was seen to go, whether a pod in it stands on a machine that is not lost.
+    """
+    if await phase_at_server(context, name) == "Absent":
+        return False
+    if namespace != "Terminating":
+        return True
+    held = machines_of((await context.own.list(f"/api/v1/namespaces/{name}/pods")).items)
+    return bool(held - await machines.away(context, held & context.lost_machines()))
+
+
+async def phase_at_server(context: AgentContext, name: str) -> Phase:
+    """Return the phase of a run's namespace, by asking the API server itself."""
+    try:
+        return phase_of(await context.own.get(f"/api/v1/namespaces/{name}"))
+    except NotFound:
+        return "Absent"

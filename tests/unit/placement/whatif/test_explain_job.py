@@ -307,18 +307,11 @@ def test_room_by_way_of_trial_lifts_no_lending_limit():
     assert changed.lent_gpus == {CLASS: 20, "amd-mi210": 1}
 
 
+NONE = "it lends no GPU at all"
 LENT = {
     "any": (Shape(1, 1), Pool("p"), "lends no GPU at all"),
-    "of a size": (
-        Shape(1, 1, "", 40 * GIB),
-        Pool("p"),
-        "lends no GPU of at least 40 GiB; it lends no GPU at all",
-    ),
-    "of a class": (
-        Shape(1, 1, "amd-mi210"),
-        Pool("p"),
-        "lends no amd-mi210; it lends no GPU at all",
-    ),
+    "of a size": (Shape(1, 1, "", 40 * GIB), Pool("p"), f"lends no GPU of at least 40 GiB; {NONE}"),
+    "of a class": (Shape(1, 1, "amd-mi210"), Pool("p"), f"lends no amd-mi210; {NONE}"),
     "that the pool admits": (
         Shape(1, 1),
         Pool("p", gpu_classes=frozenset({"amd-mi210"})),
