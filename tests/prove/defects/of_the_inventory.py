@@ -109,8 +109,8 @@ INVENTORY: Mapping[str, Defect] = {
         LEFT,
     ),
     "a run is released while a pod of it stands on another machine": product(
-        "member/runs/run_objects.py",
-        "return bool(held - await machines.away(self._context, lost))",
+        "member/runs/situations.py",
+        "return bool(held - await machines.away(context, held & context.lost_machines()))",
         "return False",
         LEFT,
     ),
