@@ -129,7 +129,7 @@ def test_a_side_is_held_against_receipts_and_late_ones_are_told_there_too(
     receipt, provider = office.receipt(40, "clinic", "ut")
     office.keep(receipt, provider, december_ms, Dispute("Differs", "gpus", "2, not 1"))
     until = ("--until", "2026-11-02T00:00:00Z", "--output", office.file("c.json"))
-    assert office.run("propose", *until).exit_code == 0
+    assert office.settle(*until).exit_code == 0
     office.sign(*NAMES)
     assert office.run("record", office.file("c.json")).exit_code == 0
     office.trade(december_ms, 50, [("clinic", "lab")])

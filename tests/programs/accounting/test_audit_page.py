@@ -70,7 +70,7 @@ def copies(tmp_path_factory) -> Path:
     # Long over, whenever this runs.
     office.trade(BEGAN_MS + 3_600_000, 0, trade, names={"ut": "ut/eval", "lab": "lab/eval"})
     until = ("--until", "2026-11-02T00:00:00Z", "--output", office.file("c.json"))
-    assert office.run("propose", *until).exit_code == 0
+    assert office.settle(*until).exit_code == 0
     office.sign(*NAMES)
     assert office.run("record", office.file("c.json")).exit_code == 0
     office.engine.dispose()

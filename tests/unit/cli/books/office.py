@@ -181,7 +181,11 @@ class Office:
         return CliRunner().invoke(cli, ["settle", *arguments, *more])
 
     def propose(self, *more: str) -> Result:
-        return self.run("propose", "--month", "2026-11", "--output", self.file("c.json"), *more)
+        return self.settle("--month", "2026-11", "--output", self.file("c.json"), *more)
+
+    def settle(self, *arguments: str) -> Result:
+        """Propose the clearing of any period."""
+        return self.run("propose", "--log", self.file("log"), *arguments)
 
     def hand_out(self, name: str, *more: str, file: str = "c.json") -> str:
         """Have the ledger write what an institution needs to sign; returns where."""

@@ -64,7 +64,7 @@ def test_what_was_signed_stays_to_the_byte_and_the_next_set_off_has_what_came_la
     clock.now_s = LATE_MS / 1000 + 40 * 86_400
     assert LedgerReader(office.engine).clearing("2026-11", "EUR") == kept
     assert "all have signed it" in office.run("check", office.file("c.json")).output
-    told = office.run("propose", "--month", "2026-12", "--output", office.file("d.json"))
+    told = office.settle("--month", "2026-12", "--output", office.file("d.json"))
     # 0.40 more than what November left: 0.80 owed, 0.40 set off with what lab owes round the circle.
     assert ["clinic", "lab", "0.80"] in [line.split()[:3] for line in told.output.splitlines()]
 

@@ -16,7 +16,7 @@ LATER_MS = 1_800_000_000_000
 @pytest.fixture
 def named(office: Office) -> Office:
     """A clearing that names the log of its moment, which has grown since."""
-    assert office.propose("--log", office.file("log")).exit_code == 0
+    assert office.propose().exit_code == 0
     office.trade(LATER_MS, 40)
     return office
 
@@ -39,8 +39,10 @@ def test_the_log_of_the_clearing_goes_on_in_the_witnessed_one(named: Office) -> 
         ({"log_root": "what?"}, "its root is no digest"),
         ({"log_size": 3}, "does not lead from the old root"),
         ({"log_root": "sha256:00"}, "does not lead from the old root"),
+        ({"log_size": 0, "log_root": ""}, "names no log, though receipts are settled"),
+        ({"log_size": 1}, "behind the 1 receipts of the log that the clearing names"),
     ],
-    ids=("another root", "no root", "another size", "a short root"),
+    ids=("another root", "no root", "another size", "a short root", "no log", "a log before"),
 )
 def test_another_log_is_named_and_nothing_signed(
     named: Office, changes: dict[str, object], says: str

@@ -13,6 +13,7 @@ from hansa.accounting.exports.posting_lines import posting_lines
 from hansa.accounting.postings import Claim, Event, Posting, postings
 from hansa.accounting.settlement.clearing import Period, clear_books
 from hansa.accounting.settlement.signed import unsigned
+from hansa.cli.books.settlement.propose import log_state
 from hansa.cli.books.settlement.terms import read_terms
 from hansa.ledger.receipts.evidence import Dispute
 from hansa.ledger.store.reader import LedgerReader
@@ -126,7 +127,7 @@ EXPORTS: dict[str, tuple[Tamper, str, str]] = {
 def hand_round(office: Office, rows: Sequence[Posting], name: str = "2026-11") -> tuple[str, ...]:
     """Write an export, and the clearing that it gives: who tampers with one does so with the other."""
     terms = read_terms((office.folder / "terms.yaml").read_text())
-    period = Period(name, "EUR", UNTIL_MS)
+    period = Period(name, "EUR", UNTIL_MS, *log_state(Path(office.file("log"))))
     found = clear_books(period, books_of(rows), terms.limits, terms.signers)
     (office.folder / "c.json").write_bytes(unsigned(found).wire())
     (office.folder / "p").write_bytes(b"".join(posting_lines(rows)))
@@ -288,7 +289,7 @@ def next_month(office: Office, clock) -> tuple[str, ...]:
     assert office.run("record", office.file("c.json")).exit_code == 0
     office.trade(UNTIL_MS + 86_400_000, 50)
     clock.now_s = (UNTIL_MS + MONTH_MS) / 1000 + 3600
-    told = office.run("propose", "--month", "2026-12", "--output", office.file("d.json"))
+    told = office.settle("--month", "2026-12", "--output", office.file("d.json"))
     assert told.exit_code == 0, told.exception
     done = office.run("export", office.file("d.json"), "--output", office.file("p"), terms=False)
     assert done.exit_code == 0, done.exception

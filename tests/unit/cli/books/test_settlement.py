@@ -169,9 +169,9 @@ def test_the_next_period_begins_behind_what_was_settled_last(office: Office, clo
     office.run("record", office.file("c.json"))
     entered_s = clock.now_s
     week = ("--until", "2026-12-01T00:30:00Z", "--output", office.file("w.json"))
-    assert "cannot be settled before" in str(office.run("propose", *week).exception)
+    assert "cannot be settled before" in str(office.settle(*week).exception)
     clock.now_s = entered_s + 120
-    told = office.run("propose", *week)
+    told = office.settle(*week)
     title = "Clearing of 2026-12-01T00:30:00Z, from the books before 2026-12-01T01:00:01Z"
     assert title in " ".join(told.output.split())
     assert "0.0 %" in told.output
@@ -202,7 +202,7 @@ def _encoded(note: Note) -> bytes:
     ],
 )
 def test_no_period_is_a_usage_error(office: Office, arguments, says) -> None:
-    told = office.run("propose", *arguments, "--output", office.file("c.json"))
+    told = office.settle(*arguments, "--output", office.file("c.json"))
     assert told.exit_code == 2
     assert says in told.output
 

@@ -21,6 +21,7 @@ from hansa.receipts.bundle import Bundle, audit, read_bundle
 from hansa.receipts.chain import Moment
 from hansa.receipts.envelope import digest, peek, signature_holds
 from hansa.translog.policy import Policy
+from hansa.translog.proof import LogProof
 from hansa.translog.witness.request import WitnessRequest
 
 SKEW_S = 300.0
@@ -77,7 +78,7 @@ class OwnFiles:
             f"{fault.about}: {fault.why}" for fault in report.faults if fault.about not in disputed
         ]
         faults += _not_shown(self.mine, own, shown)
-        faults += _of_log(whole.log_state, clearing.period, policy)
+        faults += _of_log(whole, clearing.period, policy)
         notices = [*_notices(bundle, own, shown)]
         strange = len(whole.receipts) - len(bundle.receipts)
         if strange:
@@ -200,10 +201,14 @@ def _not_shown(files: Iterable[Path], own: OwnSide, shown: Iterable[Shown]) -> I
                 yield f"receipt {sequence} of {receipt.work.node}, {mine} in {file}, {why}"
 
 
-def _of_log(state: str | None, period: Period, policy: Policy) -> Iterator[str]:
+def _of_log(bundle: Bundle, period: Period, policy: Policy) -> Iterator[str]:
     """Yield why the log that a clearing names is not known to be the one that was witnessed."""
     if not period.log_size:
+        if bundle.receipts:
+            yield "the clearing names no log, though receipts are settled: have it proposed anew, with --log"
         return
+    yield from _behind(bundle, period.log_size)
+    state = bundle.log_state
     named = f"the log of {period.log_size} receipts that the clearing names"
     if state is None:
         yield f"{named} has no proof that the witnessed log begins with it: have `settle receipts` write one"
@@ -219,6 +224,18 @@ def _of_log(state: str | None, period: Period, policy: Policy) -> Iterator[str]:
         yield f"{named} is not known to be the witnessed one: {error}"
     except ValueError:
         yield f"{named} is not proved: its root is no digest"
+
+
+def _behind(bundle: Bundle, log_size: int) -> Iterator[str]:
+    """Yield which receipts have a place behind the end of the log that a clearing names."""
+    for one in bundle.receipts:
+        try:
+            place = -1 if one.proof is None else LogProof.parse(one.proof.encode()).index
+        except Terminal:
+            continue  # named by the audit
+        if place >= log_size:
+            about = f"{digest(one.envelope)} has place {place} in the log"
+            yield f"{about}, behind the {log_size} receipts of the log that the clearing names"
 
 
 def _notices(bundle: Bundle, own: OwnSide, shown: Iterable[Shown]) -> Iterator[str]:

@@ -67,6 +67,7 @@ def read_span(month: str | None, until: str | None) -> tuple[str, int]:
 @with_terms
 @click.option(
     "--log",
+    required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of the transparency log: the clearing names its state.",
 )
@@ -80,7 +81,7 @@ def read_span(month: str | None, until: str | None) -> tuple[str, int]:
 def propose(
     span: tuple[str, int],
     terms: SettlementTerms,
-    log: Path | None,
+    log: Path,
     output: Path,
     books: LedgerReader,
 ) -> None:
@@ -98,7 +99,7 @@ def propose(
 
 
 def period_of(
-    span: tuple[str, int], books: LedgerReader, currency: str, log: Path | None, now_s: float
+    span: tuple[str, int], books: LedgerReader, currency: str, log: Path, now_s: float
 ) -> Period:
     """Return the period to settle; raises ``Terminal`` for one that is not over."""
     name, end_ms = span
@@ -108,7 +109,7 @@ def period_of(
     if now_s * 1000 < until_ms + LATE_S * 1000:
         text = f"{name} cannot be settled before {moment(until_ms + LATE_S * 1000)}"
         raise Terminal(f"{text}: until then entries may come in", reason="NotOver")
-    size, root = (0, "") if log is None else _log_state(log)
+    size, root = log_state(log)
     return Period(name, currency, until_ms, size, root)
 
 
@@ -144,7 +145,8 @@ def _sum(rows: Obligations) -> str:
     return amounts.text(sum(rows.values()))
 
 
-def _log_state(log: Path) -> tuple[int, str]:
+def log_state(log: Path) -> tuple[int, str]:
+    """Return the size and root of a log as its checkpoint has them; raises ``Terminal`` where there is none."""
     head = FileStore(log).read(HEAD)
     if head is None:
         raise Terminal(f"{log} holds no checkpoint; name the log's folder")
