@@ -214,6 +214,7 @@ class RunController:
             machine_lost=context.has_lost_machine(name),
             head_anew=name in context.head_anew,
             short_s=context.short_s.get(name, 0.0),
+            noted=context.noted(name),
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
