@@ -103,7 +103,7 @@ class AgentContext:
     struck_on: dict[str, frozenset[str]] = field(default_factory=dict)
     """Run → machines that were lost, and had pods of it, when it was looked at last."""
     outlived: set[str] = field(default_factory=set)
-    """Runs that were released though their namespaces are held by machines that do not answer."""
+    """Runs that are released though their namespaces are held by machines that do not answer."""
     head_anew: set[str] = field(default_factory=set)
     """Runs that have begun, and have another pod for their command by now."""
     short_s: dict[str, float] = field(default_factory=dict)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.facts import live_epochs
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.contracts.time_limits import UNATTENDED_ANNOTATION
 from tests.unit.grants.grant_kit import NOW_S, UID
 from tests.unit.member.runs.plain_job import (
+    GRANT,
     NAMESPACE,
     RUN,
     SETTINGS,
@@ -71,6 +73,27 @@ async def test_it_is_released_once_no_pod_of_it_can_live_any_more_though_its_mac
         assert agent.said("Released") == ("True", "MachineLost")
         assert "does not answer" in agent.words("Released")
         # The job's next run may be here.
+        assert live_epochs(agent.parts.context, UID) == ()
+
+
+async def test_the_next_run_may_be_here_where_the_answer_to_its_release_was_lost(agent):
+    """Nor is its grant needed any more: the hub deletes what was released."""
+    async with left(agent):
+        replace = agent.hub.replace
+
+        async def lost(path, body):
+            answer = await replace(path, body)
+            if body["status"].get("release"):
+                raise Retryable("no answer")
+            return answer
+
+        agent.hub.replace = lost
+        await time_goes_by(agent, CONTRACT_S + 240)
+        await agent.until(lambda: agent.said("Released") is not None)
+        grants = agent.parts.context.grants
+        await agent.until(lambda: any("release" in g["status"] for g in grants.values()))
+        await agent.hub.delete(GRANT)
+        await agent.until(lambda: not list(grants.values()))
         assert live_epochs(agent.parts.context, UID) == ()
 
 
