@@ -31,7 +31,12 @@ from hansa.observability.instruments import Instruments
 from hansa.observability.recorder import EventRecorder
 from hansa.ports import Clock, Cluster, Manifest, Signer
 from hansa.process.workqueue import WorkQueue
-from hansa.reconcile.member.contracts.time_limits import STRICTEST, Contract, unattended_limit_s
+from hansa.reconcile.member.contracts.time_limits import (
+    STRICTEST,
+    Contract,
+    read_contract,
+    unattended_limit_s,
+)
 from hansa.reconcile.member.grant_status import Stamp
 from hansa.reconcile.member.usage.gpu_sightings import GpuSightings
 from hansa.reconcile.member.workload import Workload, WorkloadView
@@ -98,7 +103,7 @@ class AgentContext:
     struck_on: dict[str, frozenset[str]] = field(default_factory=dict)
     """Run → machines that were lost, and had pods of it, when it was looked at last."""
     outlived: set[str] = field(default_factory=set)
-    """Runs that were released though their namespaces are held by machines that do not answer."""
+    """Runs that are released though their namespaces are held by machines that do not answer."""
     head_anew: set[str] = field(default_factory=set)
     """Runs that have begun, and have another pod for their command by now."""
     short_s: dict[str, float] = field(default_factory=dict)
@@ -183,6 +188,12 @@ class AgentContext:
             granted_s=STRICTEST.granted_s if granted_s is None else granted_s,
             start_limit_s=timing.start_limit_seconds,
         )
+
+    def noted(self, name: str) -> Contract:
+        """Return the terms on a run's namespace: of when it was made, whatever the settings are now."""
+        metadata = (self.namespaces.get(name) or {}).get("metadata") or {}
+        made_s = from_rfc3339(metadata.get("creationTimestamp")) or 0.0
+        return read_contract(metadata.get("annotations"), made_s)
 
     def stamp(self) -> Stamp:
         """Return now and the policy's generation."""

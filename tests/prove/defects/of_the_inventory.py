@@ -104,7 +104,7 @@ INVENTORY: Mapping[str, Defect] = {
     ),
     "what a lost machine holds of a run is released at once": product(
         "reconcile/member/lifecycle.py",
-        "if run.machine_lost and lives_no_more(run.contract, situation.held_up_s):",
+        "if run.machine_lost and lives_no_more(situation.held_up_s, run.contract, run.noted):",
         "if run.machine_lost:",
         LEFT,
     ),

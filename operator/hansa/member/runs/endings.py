@@ -65,7 +65,7 @@ class Endings:
         grant, job = context.need_grant(entry), spec.job_spec
         found, autopsy = await self._found(entry, run, action)
         if run.machine_lost:
-            until = STAYS_AWAY.format(-(-held_up_limit_s(run.contract) // 60))
+            until = STAYS_AWAY.format(-(-held_up_limit_s(run.contract, run.noted) // 60))
             found = replace(found, words=f"{found.words} {until}".strip())
         context.left_machines.note(entry.uid, found.machines)
         subject = Subject(spec.institution, tuple(source.name for source in job.data))

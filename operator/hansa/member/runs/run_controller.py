@@ -214,6 +214,7 @@ class RunController:
             machine_lost=context.has_lost_machine(name),
             head_anew=name in context.head_anew,
             short_s=context.short_s.get(name, 0.0),
+            noted=context.noted(name),
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -286,6 +287,8 @@ class RunController:
                 made_s = view.created_s if view else at_s
                 patch = grant_status.running(grant, at_s, made_s, stamp)
             case Release(reason=reason, why=why):
+                if why:
+                    context.outlived.add(entry.name)  # so it is, whether the hub answers or not
                 release = sign_release(context, entry.uid, entry.spec.epoch)
                 words = context.last_words.get(entry.name, "")
                 since_s = run.untold_running_s
@@ -295,8 +298,6 @@ class RunController:
             case _:
                 return
         await self._send(entry, patch)
-        if isinstance(action, Release) and action.why:
-            context.outlived.add(entry.name)
 
     async def _send(self, entry: Entry, patch: Manifest) -> None:
         try:

@@ -170,7 +170,8 @@ class RunObjects:
         if view is None or not view.gave_up:
             return None
         contract, skew_s = self._context.contract(entry), self._context.settings.limits
-        soonest_s = contract.granted_s + contract.validity_s - skew_s.clock_skew_seconds
+        validity_s = self._context.noted(entry.name).validity_s
+        soonest_s = contract.granted_s + validity_s - skew_s.clock_skew_seconds
         return EndReason.UNATTENDED if ended_s >= soonest_s else EndReason.NEVER_STARTED
 
     async def begun(self, name: str) -> float | None:

@@ -66,7 +66,8 @@ class EpochStore:
     async def put(self, records: Iterable[EpochRecord]) -> None:
         """Remember all of ``records``; returns when they are durable."""
         group = self._group
-        group.records.update((record.key, record) for record in records)
+        for record in records:
+            group.records[record.key] = graver(group.records.get(record.key, record), record)
         async with self._lock:
             if self._group is group:
                 self._group = _Group()

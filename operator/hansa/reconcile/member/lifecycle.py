@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from hansa.grants.epochs import EpochRecord, Outcome
 from hansa.ports import Manifest
 from hansa.reconcile.member.contracts.time_limits import (
+    STRICTEST,
     Contract,
     had_its_time,
     is_given_up,
@@ -74,6 +75,8 @@ class Run:
     """Whether the pod that its command was in is another one now."""
     short_s: float = 0.0
     """For how long pods of it have been missing since all were up."""
+    noted: Contract = STRICTEST
+    """The terms on its namespace, by which the guard tells its pods that they may live."""
 
     @property
     def untold_running_s(self) -> float | None:
@@ -183,7 +186,7 @@ def _after_end(run: Run, situation: Situation) -> Action | None:
         return None
     if run.namespace == "Absent":
         return Release(end_reason(run.record))
-    if run.machine_lost and lives_no_more(run.contract, situation.held_up_s):
+    if run.machine_lost and lives_no_more(situation.held_up_s, run.contract, run.noted):
         return Release(end_reason(run.record), OUTLIVED)
     return None
 

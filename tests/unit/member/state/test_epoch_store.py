@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from hansa.errors import Conflict, NotFound, Retryable
-from hansa.grants.epochs import EpochRecord, Outcome
+from hansa.grants.epochs import BEGUN, EpochRecord, Outcome
 from hansa.member.state import epoch_store
 from hansa.member.state.epoch_store import PAGES, EpochStore
 
@@ -222,3 +222,19 @@ async def test_spoilt_lines_are_passed_over():
     one = record(UIDS[0], 3)
     cluster = ready(maps={"hansa-epochs-0": {one.key: one.line(), f"{UIDS[1]}.1": "spoilt"}})
     assert list((await loaded(cluster)).records) == [one]
+
+
+async def test_what_is_put_together_does_not_turn_back():
+    """An end and a beginning of the same epoch wait for the same write."""
+    cluster = ConfigMaps()
+    store = await loaded(cluster)
+    puts = [asyncio.ensure_future(store.put((record(UIDS[1]),)))]
+    await asyncio.sleep(0)
+    for one in (record(UIDS[0], 1, Outcome.ENDED), record(UIDS[0], reason=BEGUN)):
+        puts.append(asyncio.ensure_future(store.put((one,))))
+        await asyncio.sleep(0)
+    cluster.open.set()
+    await asyncio.gather(*puts)
+    assert cluster.writes == 2
+    assert (await loaded(cluster)).records.get(UIDS[0], 1).outcome is Outcome.ENDED
+    assert store.records.get(UIDS[0], 1).outcome is Outcome.ENDED

@@ -124,6 +124,11 @@ TABLE = {
         Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S + 1),
         Release(EndReason.SUCCEEDED, OUTLIVED),
     ),
+    "being removed, held by a lost machine, its pods told that they may live for longer": (
+        ended(contract=STOP, noted=CONTRACT, namespace="Terminating", machine_lost=True),
+        Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S),
+        None,
+    ),
     "being removed for long, held by something else": (
         ended(namespace="Terminating"),
         Situation(NOW, held_up_s=10 * CONTRACT.validity_s),

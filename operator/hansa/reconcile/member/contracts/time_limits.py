@@ -154,14 +154,17 @@ def outlived(contract: Contract, made_s: float, now_s: float) -> bool:
     return now_s - made_s > contract.start_limit_s + contract.max_runtime_s + RUNTIME_LEEWAY_S
 
 
-def lives_no_more(contract: Contract, held_up_s: float) -> bool:
+def lives_no_more(held_up_s: float, *contracts: Contract) -> bool:
     """Tell whether no pod of a run can live whose file nobody has been able to renew for so long."""
-    return held_up_s > held_up_limit_s(contract)
+    return held_up_s > held_up_limit_s(*contracts)
 
 
-def held_up_limit_s(contract: Contract) -> float:
-    """Return for how long a machine that does not answer keeps a run that has ended from its release."""
-    return contract.validity_s + DYING_S
+def held_up_limit_s(*contracts: Contract) -> float:
+    """Return for how long a machine that does not answer keeps a run that has ended from its release.
+
+    ``contracts``: all that its file may have been written by: the longest counts.
+    """
+    return max(contract.validity_s for contract in contracts) + DYING_S
 
 
 def alive_until_s(contract: Contract, contact_s: float) -> float:

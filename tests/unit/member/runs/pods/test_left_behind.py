@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.facts import live_epochs
 from hansa.model.times import rfc3339
+from hansa.reconcile.member.contracts.time_limits import UNATTENDED_ANNOTATION
 from tests.unit.grants.grant_kit import NOW_S, UID
 from tests.unit.member.runs.plain_job import (
+    GRANT,
     NAMESPACE,
     RUN,
     SETTINGS,
@@ -71,6 +74,45 @@ async def test_it_is_released_once_no_pod_of_it_can_live_any_more_though_its_mac
         assert "does not answer" in agent.words("Released")
         # The job's next run may be here.
         assert live_epochs(agent.parts.context, UID) == ()
+
+
+async def test_the_next_run_may_be_here_where_the_answer_to_its_release_was_lost(agent):
+    """Nor is its grant needed any more: the hub deletes what was released."""
+    async with left(agent):
+        replace = agent.hub.replace
+
+        async def lost(path, body):
+            answer = await replace(path, body)
+            if body["status"].get("release"):
+                raise Retryable("no answer")
+            return answer
+
+        agent.hub.replace = lost
+        await time_goes_by(agent, CONTRACT_S + 240)
+        await agent.until(lambda: agent.said("Released") is not None)
+        grants = agent.parts.context.grants
+        await agent.until(lambda: any("release" in g["status"] for g in grants.values()))
+        await agent.hub.delete(GRANT)
+        await agent.until(lambda: not list(grants.values()))
+        assert live_epochs(agent.parts.context, UID) == ()
+
+
+async def test_it_is_held_for_as_long_as_the_guard_told_its_pods_that_they_may_live(agent):
+    """The guard goes by what stands on the namespace; the agent's own settings are younger."""
+    agent.own.__class__ = Held
+    async with running(agent):
+        home = agent.own.objects[NAMESPACE]
+        notes = home["metadata"]["annotations"] | {UNATTENDED_ANNOTATION: str(2 * CONTRACT_S)}
+        agent.own.put(NAMESPACE, home | {"metadata": home["metadata"] | {"annotations": notes}})
+        await lose(agent, "m2")
+        await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
+        assert "122 minutes" in agent.words("Running")
+        await agent.until(lambda: "deletionTimestamp" in agent.own.objects[NAMESPACE]["metadata"])
+        await time_goes_by(agent, 2 * CONTRACT_S - 60)
+        await asyncio.sleep(0.05)
+        assert agent.said("Released") is None
+        await time_goes_by(agent, 240)
+        await agent.until(lambda: agent.said("Released") is not None)
 
 
 async def test_an_agent_that_begins_anew_releases_it_too(agent, monkeypatch):
