@@ -35,9 +35,9 @@ class StruckRuns:
         # A machine that came back may have got pods before it is lost again.
         self._looked = {name: seen & lost for name, seen in self._looked.items() if name in runs}
         due = [name for name in runs if not lost <= self._looked.get(name, frozenset())]
-        # What is read again is not known until then.
-        noted, known = self._context.struck_on, runs.difference(due)
-        self._context.struck_on = {name: noted[name] & lost for name in noted if name in known}
+        # Until its pods are read again, what was seen holds: of the machines that were lost then, and are since.
+        noted = self._context.struck_on
+        self._context.struck_on = {name: noted[name] & self._looked[name] for name in self._looked}
         await asyncio.gather(*(self._look_at(name, lost) for name in due))
         for name, machine in self._context.struck_on.items():
             if machine and phase_of(self._context.namespaces.get(name)) == "Terminating":

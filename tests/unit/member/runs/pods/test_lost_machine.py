@@ -82,18 +82,22 @@ async def test_what_was_noted_of_a_machine_that_came_back_is_forgotten(agent):
         assert not is_struck(agent)
 
 
-async def test_a_note_is_no_older_than_the_last_look(agent):
+async def test_what_was_noted_holds_until_its_pods_are_read_again(agent):
     async with running(agent):
         agent.parts.context.runs.add = lambda *_, **__: None
         node(agent, "m3")
         await lose(agent, "m2")
-        assert is_struck(agent)
+        read = agent.own.list
 
         async def list_(*_, **__):
             raise Retryable("connection reset")
 
         agent.own.list = list_
         node(agent, "m3", kind="DELETED")
+        await agent.parts.struck_runs.look()
+        assert is_struck(agent)
+        stand(agent, "m1")
+        agent.own.list = read
         await agent.parts.struck_runs.look()
         assert not is_struck(agent)
 
