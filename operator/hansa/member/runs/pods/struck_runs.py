@@ -45,14 +45,11 @@ class StruckRuns:
 
     async def _hear(self) -> None:
         """Ask for one machine that is not Ready: only while somebody answers does its time count."""
-        told = self._context.cluster_state.lost_machines
-        asked = sorted(told.unready)[:1]
+        asked = sorted(self._context.cluster_state.lost_machines.unready)[:1]
         try:
             await machines.away(self._context, asked)
         except HansaError as error:
             log.info("machines not heard of", extra={"error": str(error)})
-        else:
-            told.answered(self._context.clock.monotonic())
 
     async def _look_at(self, name: str, lost: frozenset[str]) -> None:
         context = self._context
@@ -61,6 +58,7 @@ class StruckRuns:
         async with self._free:
             try:
                 pods = await context.own.list(f"/api/v1/namespaces/{name}/pods")
+                context.cluster_state.lost_machines.answered(context.clock.monotonic())
                 held = machines_of(pods.items) & lost
                 back = held - await machines.away(context, held)
             except HansaError as error:

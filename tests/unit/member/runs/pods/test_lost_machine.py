@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from hansa.errors import Retryable
+from hansa.reconcile.member.inventory.lost_machines import BLIND_S
 from tests.unit.member.runs.plain_job import (
     NAMESPACE,
 )
@@ -16,11 +17,14 @@ from tests.unit.member.runs.pods.two_machines import (
     is_struck,
     lose,
     node,
+    passes,
     running,
     stand,
     time_goes_by,
     written,
 )
+
+SLOW_S = BLIND_S / 2 + 1
 
 
 async def test_it_ends_as_lost_and_is_released(agent):
@@ -153,6 +157,27 @@ async def test_a_machine_that_cannot_be_read_strikes_nothing(agent):
         agent.own.get = act
         await time_goes_by(agent, LIMIT_S + 10)
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
+
+
+async def test_a_slow_answer_is_one(agent):
+    """A look that reads much takes longer than what counts as no answer."""
+    async with running(agent):
+        agent.parts.context.runs.add = lambda *_, **__: None
+        get, list_ = agent.own.get, agent.own.list
+
+        async def slow_get(path):
+            passes(agent, SLOW_S)
+            return await get(path)
+
+        async def slow_list(path, **options):
+            passes(agent, SLOW_S)
+            return await list_(path, **options)
+
+        agent.own.get, agent.own.list = slow_get, slow_list
+        await lose(agent, "m2")
+        assert is_struck(agent)
+        await agent.parts.struck_runs.look()
+        assert is_struck(agent)
 
 
 async def test_pods_are_asked_for_while_a_machine_is_lost_and_once_a_run(agent):
