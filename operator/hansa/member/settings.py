@@ -22,6 +22,7 @@ from hansa.reconcile.member.contracts.time_limits import (
     STOP_MARGIN_S,
 )
 from hansa.reconcile.member.inventory.accelerators import Accelerator
+from hansa.reconcile.member.inventory.lost_machines import BLIND_S
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.logs.kept_log import MOST_KEPT_BYTES
 
@@ -273,7 +274,10 @@ class Timing(Group):
         " evicts its pods after 300 s.",
     )
     tick_seconds: float = Field(
-        default=5, gt=0, description="Between looks at deadlines and unattended time."
+        default=5,
+        gt=0,
+        le=BLIND_S // 2,
+        description="Between looks at deadlines, unattended time and lost machines, in seconds.",
     )
 
 

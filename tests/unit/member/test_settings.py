@@ -7,8 +7,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from hansa.member.settings import Machines, MemberSettings
+from hansa.member.settings import Machines, MemberSettings, Timing
 from hansa.reconcile.member.inventory.accelerators import BUILT_IN
+from hansa.reconcile.member.inventory.lost_machines import BLIND_S
 from hansa.reconcile.member.inventory.taints import Toleration
 
 REFUSED = {
@@ -37,6 +38,11 @@ def test_bad_settings_are_named(name):
     given, word = REFUSED[name]
     with pytest.raises(ValidationError, match=word):
         Machines.model_validate(given)
+
+
+def test_looks_are_not_so_far_apart_that_machines_never_count_as_lost():
+    with pytest.raises(ValidationError, match="tick_seconds"):
+        Timing.model_validate({"tick_seconds": BLIND_S / 1.1})
 
 
 def test_a_label_without_a_domain_may_tell_the_class():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from http import HTTPStatus
 
-from hansa.errors import HansaError, Retryable
+from hansa.errors import HansaError, NotFound, Retryable, Terminal
 from hansa.grants.exports.permits import Exportable, Subject, exportable
 from hansa.member.context import AgentContext
 from hansa.member.runs.held_results import HeldResults
@@ -110,4 +111,11 @@ class Endings:
         except HansaError as error:
             if self._context.runs.failures(entry.name) < READ_ATTEMPTS:
                 raise Retryable(f"log not read: {error}") from error
-            return Output(is_read=False)
+            log.warning("log not read", extra={"run": entry.name, "error": str(error)})
+            return Output(is_there=False) if _is_absent(error) else Output(is_read=False)
+
+
+def _is_absent(error: HansaError) -> bool:
+    """Tell whether there is no such log: its pod or machine is no more, or its container never began."""
+    never_began = isinstance(error, Terminal) and error.status == HTTPStatus.BAD_REQUEST
+    return never_began or isinstance(error, NotFound)

@@ -221,7 +221,7 @@ class RunObjects:
         """Return the work's last lines and declared result, from the log that holds them."""
         watched, source = self._context.watched_for(entry), await self.log_source(entry)
         if watched is None or source is None:
-            return Output(is_read=False)
+            return Output(is_there=False)
         tail = self._context.settings.rendering.log_tail_lines + source.own_lines
         log, is_cut = await self.last_lines(source, tail)
         if not is_cut:

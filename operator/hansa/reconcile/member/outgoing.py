@@ -22,6 +22,7 @@ UNDECLARED = "it wrote a result that the job does not declare (AIJob spec.result
 TOO_LARGE = "it is larger than the job declares (AIJob spec.result.maxBytes)"
 NOT_TEXT = "it is no UTF-8 text"
 TOO_LONG = "the last lines of the log are too long to be read"
+NOT_READ = "the log that would hold it could not be read"
 MOST_WORDS = 500
 """Bytes of what the member's own cluster says of a run."""
 MEMBERS_OWN = frozenset({"Secret", "PersistentVolume", "PersistentVolumeClaim"})
@@ -31,7 +32,8 @@ SAY_WHY = frozenset({EndReason.SUCCEEDED, EndReason.APP_FAILED, EndReason.RAY_FA
 TELLS_NOTHING = frozenset({EndReason.HEAD_LOST, EndReason.SUBMITTER_LOST, EndReason.MACHINE_LOST})
 """Ends of which it sees only what they brought about: an exit code that is not the command's."""
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
-UNREAD = "[the member found no log of this run: it never began, or what held the log is gone]"
+ABSENT = "[the member found no log of this run: it never began, or what held the log is gone]"
+UNREAD = "[the member could not read the log of this run: what holds it did not hand it out]"
 LEFT_OUT = "[a line too long to be told]"
 
 
@@ -82,6 +84,8 @@ def _led(reason: EndReason, message: str) -> str:
 
 
 def _tail(output: Output) -> str:
+    if not output.is_there:
+        return ABSENT
     if not output.is_read:
         return UNREAD
     return LEFT_OUT if output.is_cut else last_lines(output.tail, LOG_TAIL_BYTES)
@@ -93,6 +97,8 @@ def _result(output: Output, job: AIJobSpec, may: Permit) -> tuple[str | None, st
         return None, UNDECLARED if output.result is not None and may.verdict != "Deny" else ""
     if may.verdict == "Deny":
         return None, f"MemberPolicy {may.rule}"
+    if not output.is_read:
+        return None, NOT_READ
     if output.is_cut and output.result is None:
         return None, TOO_LONG
     return (None, "") if output.result is None else _checked(output.result, job.result.max_bytes)

@@ -154,8 +154,10 @@ class Output:
     """As the work wrote it, whatever it declared."""
     is_cut: bool = False
     """Whether its last lines are too long to be read: then no more than the result is known."""
+    is_there: bool = True
+    """Whether there is a log, as far as is known."""
     is_read: bool = True
-    """Whether there was a log that could be read."""
+    """Whether the log that is there could be read."""
 
 
 @dataclass(frozen=True, slots=True)

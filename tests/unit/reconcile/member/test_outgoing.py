@@ -10,6 +10,7 @@ from hansa.grants.exports.permits import Exportable, Permit
 from hansa.reconcile.member import outgoing as module
 from hansa.reconcile.member.end_reasons import EndReason, explain
 from hansa.reconcile.member.outgoing import (
+    ABSENT,
     LEFT_OUT,
     MESSAGE_BYTES,
     UNREAD,
@@ -88,6 +89,17 @@ def test_of_a_log_that_was_cut_nothing_is_believed():
 
     assert (told.result, told.tail) == (None, LEFT_OUT)
     assert told.message == f"{STAYS}{module.TOO_LONG}."
+
+
+def test_of_a_log_that_was_not_read_it_is_told_that_a_result_may_be_missing():
+    found = Finding(EndReason.SUCCEEDED)
+
+    def message(output: Output, max_bytes: int | None = 8) -> str:
+        return outgoing(found, "", output, spec(max_bytes), may("Allow")).message
+
+    assert message(Output(is_read=False)) == f"{STAYS}{module.NOT_READ}."
+    assert message(Output(is_read=False), None) == WELL
+    assert message(Output(is_there=False)) == WELL
 
 
 def test_the_controllers_words_and_the_log_go_by_the_logs_rule():
@@ -186,7 +198,8 @@ def test_a_beginning_ends_with_a_whole_character():
 TEXTS = {
     "no text": (Output(), ""),
     "some": (Output("a\nb"), "a\nb"),
-    "not read, or not there": (Output(is_read=False), UNREAD),
+    "not there": (Output(is_there=False), ABSENT),
+    "not read": (Output(is_read=False), UNREAD),
 }
 
 

@@ -16,6 +16,7 @@ async def away(context: AgentContext, machines: Iterable[str]) -> frozenset[str]
     """Return those of some machines that are not Ready now, or are no more.
 
     While no machine at all is known to be Ready, what tells of them is at fault: then only those that are no more.
+    Each answer counts as one: many that are read in turn take longer than the server may be silent.
     """
     free, told = asyncio.Semaphore(MOST_AT_ONCE), context.cluster_state.lost_machines
 
@@ -24,7 +25,10 @@ async def away(context: AgentContext, machines: Iterable[str]) -> frozenset[str]
             try:
                 node = await context.own.get(f"/api/v1/nodes/{machine}")
             except NotFound:
-                return True
+                node = None
+        told.answered(context.clock.monotonic())
+        if node is None:
+            return True
         if is_ready(node):
             told.back(machine, context.clock.monotonic())
             return False

@@ -35,9 +35,9 @@ class StruckRuns:
         # A machine that came back may have got pods before it is lost again.
         self._looked = {name: seen & lost for name, seen in self._looked.items() if name in runs}
         due = [name for name in runs if not lost <= self._looked.get(name, frozenset())]
-        # What is read again is not known until then.
-        noted, known = self._context.struck_on, runs.difference(due)
-        self._context.struck_on = {name: noted[name] & lost for name in noted if name in known}
+        # Until its pods are read again, what was seen holds: of the machines that were lost then, and are since.
+        noted = self._context.struck_on
+        self._context.struck_on = {name: noted[name] & self._looked[name] for name in self._looked}
         await asyncio.gather(*(self._look_at(name, lost) for name in due))
         for name, machine in self._context.struck_on.items():
             if machine and phase_of(self._context.namespaces.get(name)) == "Terminating":
@@ -45,14 +45,11 @@ class StruckRuns:
 
     async def _hear(self) -> None:
         """Ask for one machine that is not Ready: only while somebody answers does its time count."""
-        told = self._context.cluster_state.lost_machines
-        asked = sorted(told.unready)[:1]
+        asked = sorted(self._context.cluster_state.lost_machines.unready)[:1]
         try:
             await machines.away(self._context, asked)
         except HansaError as error:
             log.info("machines not heard of", extra={"error": str(error)})
-        else:
-            told.answered(self._context.clock.monotonic())
 
     async def _look_at(self, name: str, lost: frozenset[str]) -> None:
         context = self._context
@@ -61,6 +58,7 @@ class StruckRuns:
         async with self._free:
             try:
                 pods = await context.own.list(f"/api/v1/namespaces/{name}/pods")
+                context.cluster_state.lost_machines.answered(context.clock.monotonic())
                 held = machines_of(pods.items) & lost
                 back = held - await machines.away(context, held)
             except HansaError as error:

@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-from hansa.errors import Retryable, Terminal
+from hansa.errors import NotFound, Retryable, Terminal
 from hansa.grants.envelope import grant_name, workload_name
 from hansa.member.cluster.policy import HeldPolicy
 from hansa.model.times import rfc3339
+from hansa.reconcile.member.outgoing import ABSENT, UNREAD
 from tests.unit.grants.grant_kit import NOW_S, UID, grant, job, policy
 from tests.unit.member.runs.plain_job import GRANT, NAMESPACE, PLAIN, RUN, Running, working
 
@@ -132,6 +133,33 @@ async def test_a_log_of_a_pod_that_cannot_be_read_is_none():
 
 async def unreadable_text(*_):
     raise Retryable("500")
+
+
+# What the API server says of the log of a run that has succeeded; what is told of it.
+UNTOLD = {
+    "its kubelet does not answer": (Retryable("500"), UNREAD),
+    "nobody may read it": (Terminal("403", status=403), UNREAD),
+    "its pod is gone": (NotFound("404"), ABSENT),
+    "its container never began": (Terminal("400", status=400), ABSENT),
+}
+
+
+@pytest.mark.parametrize("case", UNTOLD)
+async def test_a_log_that_cannot_be_read_is_told_from_one_that_is_not_there(case):
+    error, tail = UNTOLD[case]
+    agent = Running()
+
+    async def text(*_):
+        raise error
+
+    async with made(agent):
+        metadata = {"name": "submitter", "namespace": RUN}
+        agent.own.put(f"{NAMESPACE}/pods/submitter", {"metadata": metadata, "status": {}})
+        agent.own.text = text
+        ends(agent, {"jobStatus": "SUCCEEDED", "jobDeploymentStatus": "Complete"})
+        await agent.until(lambda: "release" in agent.status())
+    assert agent.said("Succeeded") == ("True", "Succeeded")
+    assert agent.status()["logTail"] == tail
 
 
 async def test_pods_that_cannot_be_read_do_not_hold_up_the_end():

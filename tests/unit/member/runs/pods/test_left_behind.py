@@ -8,6 +8,7 @@ import contextlib
 from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.facts import live_epochs
+from hansa.member.runs.situations import situation_of
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.contracts.time_limits import UNATTENDED_ANNOTATION
 from tests.unit.grants.grant_kit import NOW_S, UID
@@ -142,4 +143,26 @@ async def test_it_is_not_released_while_a_pod_stands_where_somebody_can_end_it(a
         assert agent.said("Released") is None
         agent.own._drop(pod)
         await time_goes_by(agent, 10)
+        await agent.until(lambda: agent.said("Released") is not None)
+
+
+async def test_that_another_machine_is_lost_does_not_begin_its_time_anew(agent):
+    async with left(agent):
+        node(agent, "m3")
+        await time_goes_by(agent, CONTRACT_S - 60)
+        node(agent, "m3", kind="DELETED")
+        read, fails = agent.own.list, [Retryable("500")]
+
+        async def slow(path, **options):
+            # A pass over all runs, as the run controller's own clock makes it.
+            situation_of(agent.parts.context, RUN)
+            if path.endswith("/pods") and fails:
+                raise fails.pop()
+            return await read(path, **options)
+
+        for agent.own.list in (slow, slow, read):
+            await time_goes_by(agent, 10)
+            assert situation_of(agent.parts.context, RUN).held_up_s >= CONTRACT_S - 60
+        assert not fails
+        await time_goes_by(agent, 90 + SETTINGS.limits.clock_skew_seconds)
         await agent.until(lambda: agent.said("Released") is not None)

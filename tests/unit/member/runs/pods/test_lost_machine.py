@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from hansa.errors import Retryable
+from hansa.reconcile.member.inventory.lost_machines import BLIND_S
 from tests.unit.member.runs.plain_job import (
     NAMESPACE,
 )
@@ -16,11 +17,14 @@ from tests.unit.member.runs.pods.two_machines import (
     is_struck,
     lose,
     node,
+    passes,
     running,
     stand,
     time_goes_by,
     written,
 )
+
+SLOW_S = BLIND_S / 2 + 1
 
 
 async def test_it_ends_as_lost_and_is_released(agent):
@@ -82,18 +86,22 @@ async def test_what_was_noted_of_a_machine_that_came_back_is_forgotten(agent):
         assert not is_struck(agent)
 
 
-async def test_a_note_is_no_older_than_the_last_look(agent):
+async def test_what_was_noted_holds_until_its_pods_are_read_again(agent):
     async with running(agent):
         agent.parts.context.runs.add = lambda *_, **__: None
         node(agent, "m3")
         await lose(agent, "m2")
-        assert is_struck(agent)
+        read = agent.own.list
 
         async def list_(*_, **__):
             raise Retryable("connection reset")
 
         agent.own.list = list_
         node(agent, "m3", kind="DELETED")
+        await agent.parts.struck_runs.look()
+        assert is_struck(agent)
+        stand(agent, "m1")
+        agent.own.list = read
         await agent.parts.struck_runs.look()
         assert not is_struck(agent)
 
@@ -149,6 +157,27 @@ async def test_a_machine_that_cannot_be_read_strikes_nothing(agent):
         agent.own.get = act
         await time_goes_by(agent, LIMIT_S + 10)
         await agent.until(lambda: agent.said("Running") == ("False", "MachineLost"))
+
+
+async def test_a_slow_answer_is_one(agent):
+    """A look that reads much takes longer than what counts as no answer."""
+    async with running(agent):
+        agent.parts.context.runs.add = lambda *_, **__: None
+        get, list_ = agent.own.get, agent.own.list
+
+        async def slow_get(path):
+            passes(agent, SLOW_S)
+            return await get(path)
+
+        async def slow_list(path, **options):
+            passes(agent, SLOW_S)
+            return await list_(path, **options)
+
+        agent.own.get, agent.own.list = slow_get, slow_list
+        await lose(agent, "m2")
+        assert is_struck(agent)
+        await agent.parts.struck_runs.look()
+        assert is_struck(agent)
 
 
 async def test_pods_are_asked_for_while_a_machine_is_lost_and_once_a_run(agent):
