@@ -14,7 +14,6 @@ SHOWS_NOTHING = {
     "logs": "a job's own text",
     "lab": "a checkout's programs",
     "settle": "its parts write documents that are signed",
-    "verify": "its exit code is its answer",
     "statement": "its --format has documents of the books' own, too",
 }
 """Commands without -o, and why."""

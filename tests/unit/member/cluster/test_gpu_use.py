@@ -114,7 +114,11 @@ class Pods:
 
 async def test_exporters_are_asked_and_a_missing_one_is_left_out():
     text = page([gpu("a", 80)]).encode()
-    server = probes(page=lambda: text, healthy=str, ready=str, port=0, host="127.0.0.1")
+
+    async def told():
+        return text
+
+    server = probes(page=told, healthy=str, ready=str, port=0, host="127.0.0.1")
     async with server as port:
         pods = Pods([exporter_pod("127.0.0.1", port), exporter_pod("127.0.0.1", 1)])
         assert count_busy(await exporter_pages(pods, "hansa-system")) == {"nvidia-t4": 1}
