@@ -23,7 +23,10 @@ MOST_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """When a run was first and last seen without a pod, by the monotonic clock."""
+    """When a run was first and last seen without a pod, by the monotonic clock.
+
+    Both move on by the time in which its pods could not be read.
+    """
 
     since_s: float
     seen_s: float
@@ -67,7 +70,7 @@ class ShortRuns:
                 pods = await context.own.list(f"/api/v1/namespaces/{name}/pods")
             except HansaError as error:
                 log.warning("pods not read", extra={"run": name, "error": str(error)})
-                self._short.pop(name, None)
+                self._skip(name)
                 return
         now_s = context.clock.monotonic()
         workers = entry.spec.job_spec.ray.worker_pods(entry.spec.workers)
@@ -80,3 +83,9 @@ class ShortRuns:
             self._short[name] = Short(known.since_s if known else now_s, now_s)
         else:
             self._short.pop(name, None)
+
+    def _skip(self, name: str) -> None:
+        """Count nothing of the time since a run was seen: its pods could not be read."""
+        if known := self._short.get(name):
+            now_s = self._context.clock.monotonic()
+            self._short[name] = Short(known.since_s + now_s - known.seen_s, now_s)

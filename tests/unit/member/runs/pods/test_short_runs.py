@@ -87,19 +87,31 @@ async def test_it_goes_on_where_its_pod_came_up_again(agent):
         assert agent.said("Running") == ("True", "Running")
 
 
+async def unread(path, **_):
+    raise Retryable(path)
+
+
+async def test_what_cannot_be_seen_once_is_missing_no_less_before_and_after(agent):
+    async with running(agent):
+        stand(agent, "Pending")
+        await time_goes_by(agent, LIMIT_S)
+        act, agent.own.list = agent.own.list, unread
+        await time_goes_by(agent, 60)
+        agent.own.list = act
+        await time_goes_by(agent, 120)
+        await agent.until(lambda: agent.said("Running") == ("False", "NeverStarted"))
+
+
 async def test_what_cannot_be_seen_is_not_missing(agent):
     async with running(agent):
         stand(agent, "Pending")
         await time_goes_by(agent, 60)
-        act = agent.own.list
-
-        async def list_(path, **_):
-            raise Retryable(path)
-
-        agent.own.list = list_
+        act, agent.own.list = agent.own.list, unread
         await time_goes_by(agent, 2 * LIMIT_S)
         assert agent.said("Running") == ("True", "Running")
         agent.own.list = act
+        await time_goes_by(agent, 60)
+        assert agent.said("Running") == ("True", "Running")
         stand(agent, "Running")
         await time_goes_by(agent, LIMIT_S)
         assert agent.said("Running") == ("True", "Running")
