@@ -262,7 +262,7 @@ class RunController:
         except (Terminal, NotFound) as error:
             return await self._unmade(entry, error)
         except Retryable as error:
-            if not is_late(self._context, entry):
+            if not is_late(self._context, entry, error):
                 raise
             return await self._unmade(entry, error)
         self._context.unmade.pop(entry.name, None)
