@@ -2,6 +2,7 @@
 
 - ``HansaError``
   - ``Retryable``: try again after ``after_s`` (429, 5xx, lost connection)
+    - ``NotYet``: another has its turn before: nobody's fault
     - ``TooLarge``: the answer is larger than is read: ask for less
   - ``Conflict``: somebody else wrote first, or it exists already: re-read and re-derive
   - ``NotFound``: it is not there
@@ -23,6 +24,10 @@ class Retryable(HansaError):
         """``after_s``: earliest sensible retry, in seconds."""
         super().__init__(message)
         self.after_s = after_s
+
+
+class NotYet(Retryable):
+    """Another has its turn before: nobody's fault, however long it takes."""
 
 
 class TooLarge(Retryable):

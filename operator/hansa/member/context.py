@@ -92,8 +92,8 @@ class AgentContext:
     """Machines that jobs' next runs keep off."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
-    unmade: dict[str, float] = field(default_factory=dict)
-    """Run → monotonic time since when its cluster does not take its objects, and does not refuse them either."""
+    unmade: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Run → since when its cluster neither takes its objects nor refuses them, and last try, in monotonic time."""
     held_up: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when its namespace goes, and a machine of it is lost."""
     begun: dict[str, float] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hansa.errors import NotFound, Retryable, Terminal
+from hansa.errors import NotFound, NotYet, Terminal
 from hansa.ports import Clock, Cluster
 from hansa.reconcile.member import data
 from hansa.reconcile.member.platform import checkpoints
@@ -19,7 +19,7 @@ class CheckpointVolumes:
         self._own, self._clock, self._rules = own, clock, rules
 
     async def lend(self, run: str, machines: int = 1) -> Lending:
-        """Return what a run gets, and hand it over; raises ``Retryable`` while a former run holds it.
+        """Return what a run gets, and hand it over; raises ``NotYet`` while a former run holds it.
 
         ``machines``: how many take runs.
         """
@@ -29,7 +29,7 @@ class CheckpointVolumes:
         kept = await self._kept()
         lending = checkpoints.lend(run, kept, self._rules, machines)
         if lending.wait:
-            raise Retryable(lending.wait)
+            raise NotYet(lending.wait)
         if any(one.name == lending.volume and one.run != run for one in kept):
             await self._own.merge(f"{data.VOLUMES}/{lending.volume}", checkpoints.claimed_by(run))
         return lending

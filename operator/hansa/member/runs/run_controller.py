@@ -12,7 +12,7 @@ import logging
 from hansa.adapters.kube.mirror import ChangeType
 from hansa.api.meta import EPOCH_LABEL, JOB_UID_LABEL
 from hansa.errors import HansaError, NotFound, Retryable, Terminal
-from hansa.grants.epochs import Outcome
+from hansa.grants.epochs import BEGUN, Outcome
 from hansa.member.context import AgentContext
 from hansa.member.runs import forgotten, stale_grants
 from hansa.member.runs.endings import Endings
@@ -166,7 +166,7 @@ class RunController:
             if highest is not None and highest.epoch > entry.epoch:
                 await self._remove_stray(name, namespace)
                 return False
-            record = context.record(entry.spec, entry.digest, Outcome.ACCEPTED)
+            record = context.record(entry.spec, entry.digest, Outcome.ACCEPTED, reason=BEGUN)
             await context.epochs.put((record,))
         context.run_index.put(entry, holding=record.outcome is Outcome.ACCEPTED)
         return True
@@ -262,7 +262,7 @@ class RunController:
         except (Terminal, NotFound) as error:
             return await self._unmade(entry, error)
         except Retryable as error:
-            if not is_late(self._context, entry):
+            if not is_late(self._context, entry, error):
                 raise
             return await self._unmade(entry, error)
         self._context.unmade.pop(entry.name, None)

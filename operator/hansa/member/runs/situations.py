@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from hansa.errors import NotFound
+from hansa.errors import NotFound, NotYet, Retryable
 from hansa.member.context import AgentContext
 from hansa.member.runs.pods import machines
 from hansa.member.state.run_index import Entry
+from hansa.process.workqueue import LONGEST_RETRY_S
 from hansa.reconcile.member.inventory.lost_machines import machines_of
 from hansa.reconcile.member.lifecycle import Phase, Situation, phase_of
+
+LONGEST_GAP_S = 3 * LONGEST_RETRY_S
+"""Between two tries of what is tried all the time."""
 
 
 def situation_of(context: AgentContext, name: str) -> Situation:
@@ -31,11 +35,22 @@ def situation_of(context: AgentContext, name: str) -> Situation:
     )
 
 
-def is_late(context: AgentContext, entry: Entry) -> bool:
-    """Tell whether a run's objects could not be made for as long as a start may take: it holds its room meanwhile."""
+def is_late(context: AgentContext, entry: Entry, error: Retryable) -> bool:
+    """Tell whether a run's objects could not be made for as long as a start may take: it holds its room meanwhile.
+
+    The time begins anew after another's turn, after a while in which nothing was tried, and once it is over: where
+    the end cannot be written either, nobody answers at all.
+    """
     steady_s = context.clock.monotonic()
-    since_s = context.unmade.setdefault(entry.name, steady_s)
-    return steady_s - since_s > context.contract(entry).start_limit_s
+    since_s, tried_s = context.unmade.pop(entry.name, (steady_s, steady_s))
+    if isinstance(error, NotYet):
+        return False
+    if steady_s - tried_s > LONGEST_GAP_S:
+        since_s = steady_s
+    if steady_s - since_s > context.contract(entry).start_limit_s:
+        return True
+    context.unmade[entry.name] = since_s, steady_s
+    return False
 
 
 async def lives(context: AgentContext, name: str, namespace: Phase) -> bool:

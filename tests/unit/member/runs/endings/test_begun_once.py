@@ -50,6 +50,14 @@ class Counted(Running):
         assert self.record.outcome is Outcome.ENDED
 
 
+async def takes_over(agent):
+    """Return an agent that begins where another has died."""
+    heir = Counted(agent.own)
+    heir.hub.objects = agent.hub.objects
+    await heir.parts.context.epochs.load()
+    return heir
+
+
 @pytest.fixture
 def agent(monkeypatch):
     monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
@@ -93,12 +101,27 @@ async def test_a_run_that_goes_while_its_agent_is_dead_is_not_made_anew(agent):
     async with working(agent):
         await agent.until(lambda: WORK in agent.own.objects)
     await agent.own.delete(NAMESPACE)
-    heir = Counted(agent.own)
-    heir.hub.objects = agent.hub.objects
-    await heir.parts.context.epochs.load()
+    heir = await takes_over(agent)
     async with working(heir):
         await heir.gives_it_back()
     assert heir.made == []
+
+
+async def test_a_run_that_goes_after_memory_was_lost_is_not_made_anew(agent):
+    """Its namespace said that it began, for as long as that was there."""
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: WORK in agent.own.objects)
+    for page in [path for path in agent.own.objects if "/configmaps/hansa-epochs" in path]:
+        agent.own._drop(page)
+    heir = await takes_over(agent)
+    async with working(heir):
+        await heir.until(lambda: heir.record is not None)
+    await agent.own.delete(NAMESPACE)
+    last = await takes_over(heir)
+    async with working(last):
+        await last.until(lambda: last.made or last.said("Released") is not None)
+    assert (last.made, last.said("Released")) == ([], GIVEN_BACK)
 
 
 async def test_a_run_that_is_deleted_while_it_is_made_is_no_fault_of_its_node(agent):
