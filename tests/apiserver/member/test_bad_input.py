@@ -307,6 +307,8 @@ CLAIMED = {
     },
 }
 
+CLAIMS_ONLY = "by-claim: 8 nvidia-h100-80gb-hbm3 (gpu.nvidia.com) are offered by claim only (DRA)"
+
 
 async def test_a_machine_whose_cards_only_a_claim_gets_is_named(joined_member: Member):
     plane = joined_member.plane
@@ -314,12 +316,14 @@ async def test_a_machine_whose_cards_only_a_claim_gets_is_named(joined_member: M
     plane.kubectl("apply", "-f", "-", stdin=node)
     plane.kubectl("patch", "node", "by-claim", "--subresource=status", "-p", status)
     plane.kubectl("apply", "-f", "-", stdin=json.dumps(CLAIMED))
+
+    async def named() -> bool:
+        """Before the slices are read only the label tells of cards."""
+        said = await trouble(joined_member, "MachinesUnderstood")
+        return said is not None and CLAIMS_ONLY in said["message"]
+
     try:
         async with at_work(joined_member.agent()):
-            said = await until(
-                lambda: trouble(joined_member, "MachinesUnderstood"), "the machine is named"
-            )
+            await until(named, "the machine is named")
     finally:
         plane.kubectl("delete", "resourceslice,node", "by-claim")
-
-    assert "by-claim: 8 nvidia-h100-80gb-hbm3 (gpu.nvidia.com) are offered by" in said["message"]
