@@ -92,8 +92,9 @@ class AgentContext:
     """Machines that jobs' next runs keep off."""
     orphaned: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when the hub has no grant for it."""
-    unmade: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Run → since when its cluster neither takes its objects nor refuses them, and last try, in monotonic time."""
+    unmade: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
+    """Run → since when its cluster neither takes its objects nor refuses them, and last try, in monotonic time;
+    and whether it waits for a run before it."""
     held_up: dict[str, float] = field(default_factory=dict)
     """Run → monotonic time since when its namespace goes, and a machine of it is lost."""
     begun: dict[str, float] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from hansa.member.context import AgentContext
 from hansa.member.runs.pods import machines
 from hansa.member.state.run_index import Entry
 from hansa.process.workqueue import LONGEST_RETRY_S
+from hansa.reconcile.member.contracts.time_limits import held_up_limit_s
 from hansa.reconcile.member.inventory.lost_machines import machines_of
 from hansa.reconcile.member.lifecycle import Phase, Situation, phase_of
 
@@ -39,17 +40,19 @@ def is_late(context: AgentContext, entry: Entry, error: Retryable) -> bool:
     """Tell whether a run's objects could not be made for as long as a start may take: it holds its room meanwhile.
 
     The time begins anew after another's turn, after a while in which nothing was tried, and once it is over: where
-    the end cannot be written either, nobody answers at all.
+    the end cannot be written either, nobody answers at all. For a run before it, it waits as long as that may take
+    to be over.
     """
-    steady_s = context.clock.monotonic()
-    since_s, tried_s = context.unmade.pop(entry.name, (steady_s, steady_s))
-    if isinstance(error, NotYet):
-        return False
-    if steady_s - tried_s > LONGEST_GAP_S:
+    steady_s, is_turn = context.clock.monotonic(), isinstance(error, NotYet)
+    first = steady_s, steady_s, is_turn
+    since_s, tried_s, was_turn = context.unmade.pop(entry.name, first)
+    if steady_s - tried_s > LONGEST_GAP_S or is_turn is not was_turn:
         since_s = steady_s
-    if steady_s - since_s > context.contract(entry).start_limit_s:
+    contract = context.contract(entry)
+    limit_s = contract.start_limit_s + (held_up_limit_s(contract) if is_turn else 0)
+    if steady_s - since_s > limit_s:
         return True
-    context.unmade[entry.name] = since_s, steady_s
+    context.unmade[entry.name] = since_s, steady_s, is_turn
     return False
 
 

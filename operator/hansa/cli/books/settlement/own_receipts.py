@@ -235,7 +235,8 @@ def _behind(bundle: Bundle, log_size: int) -> Iterator[str]:
             continue  # named by the audit
         if place >= log_size:
             about = f"{digest(one.envelope)} has place {place} in the log"
-            yield f"{about}, behind the {log_size} receipts of the log that the clearing names"
+            names = f"behind the {log_size} receipts of the log that the clearing names"
+            yield f"{about}, {names}: have it proposed anew once the log has it"
 
 
 def _notices(bundle: Bundle, own: OwnSide, shown: Iterable[Shown]) -> Iterator[str]:

@@ -90,7 +90,8 @@ def _is_ours(volume: Mapping[str, Any], storage_class: str) -> bool:
 
 def _kept(volume: Mapping[str, Any]) -> KeptVolume:
     spec, status, meta = volume["spec"], volume.get("status") or {}, volume["metadata"]
-    is_free = status.get("phase") in {"Released", "Failed"}
+    # Available: handed to a run that was never made; such a run finds it by its own name before.
+    is_free = status.get("phase") in {"Released", "Failed", "Available"}
     since_s = from_rfc3339(str(status.get("lastPhaseTransitionTime", ""))) if is_free else None
     is_leaving = "deletionTimestamp" in meta or spec.get("persistentVolumeReclaimPolicy") != KEPT
     return KeptVolume(meta["name"], spec["claimRef"]["namespace"], is_free, is_leaving, since_s)

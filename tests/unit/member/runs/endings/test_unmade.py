@@ -92,6 +92,15 @@ async def test_what_is_nobodys_fault_costs_nothing(agent, answers):
         assert (len(tries), agent.said("Running")) == (len(answers) + 1, None)
 
 
+async def test_a_run_before_it_that_never_lets_go_ends_it(agent):
+    """It holds its GPUs while it waits."""
+    shut(agent, itertools.repeat(TURN))
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: agent.said("Released") is not None)
+        assert "still holds the job's checkpoints" in agent.words("Running")
+
+
 async def test_it_is_not_ended_for_an_outage_in_which_nothing_could_be_written(agent):
     tries = shut(agent, iter([*[DOWN] * 7, BUSY]))
     put, cannot = agent.parts.context.epochs.put, []

@@ -40,6 +40,9 @@ def volume(name="pv", *, job=JOB, epoch=2, phase="Released", since_s=NOW_S, **sp
 LENT = {
     "the first": ([], Lending(is_lent=True)),
     "its own from before": ([volume("a")], Lending(is_lent=True, volume="a")),
+    "handed to a run that was never made": (
+        [volume("a", phase="Available")], Lending(is_lent=True, volume="a"),
+    ),
     "what it has already": ([volume("a", epoch=3, phase="Bound")], Lending(is_lent=True, volume="a")),
     "another job's never": ([volume("a", job=OTHER)], Lending(is_lent=True)),
     "no room": ([volume("a", job=OTHER), volume("b", job=OTHER, phase="Bound")], Lending()),
