@@ -63,6 +63,13 @@ def root_on_linux() -> None:
         skip_or_fail(str(error))
 
 
+@pytest.fixture(autouse=True)
+def _drawn_once(request: pytest.FixtureRequest) -> None:
+    """Fail what failed by lot: another draw says nothing of the first one."""
+    if os.environ.get("HANSA_ONCE_MORE") and request.node.get_closest_marker("drawn"):
+        pytest.fail("it failed by what it drew, and is not played by another draw: replay its seed")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was measured and what was skipped, where nobody can miss it."""
     _tell_figures(terminalreporter)

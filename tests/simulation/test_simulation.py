@@ -28,6 +28,7 @@ PARTS, SEEDS_A_PART = 5, 10
 """About a minute of one processor; drawn anew each time, and printed."""
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("seeds", [SEEDS_A_PART] * PARTS, ids=[f"part {n}" for n in range(PARTS)])
 def test_no_seed_violates_anything(seeds, record_property):
     said = simulate("--seeds", str(seeds)).splitlines()

@@ -24,6 +24,7 @@ UID = "0f8c2f4e-7c1c-4f7b-9d9a-5d2f1e8a7b60"
 SITES = {"tartu": ("EE", 1), "vilnius": ("LT", 1)}
 
 
+@pytest.mark.drawn
 @pytest.mark.apiserver
 def test_no_plan_violates_anything(binaries: Binaries, record_property):
     binaries.ensure("helm")

@@ -15,7 +15,7 @@ from tests.apiserver.member.agent_process import AgentProcess
 from tests.apiserver.member.kit import Hub, Member, until
 from tests.hostile import Random
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.drawn]
 SECONDS = float(os.environ.get("HANSA_FUZZ_SECONDS", "25"))
 ROUNDS = int(os.environ.get("HANSA_FUZZ_ROUNDS", "1"))
 SEED = int(os.environ.get("HANSA_FUZZ_SEED", str(Random().randrange(1 << 32))))

@@ -22,7 +22,7 @@ from tests.apiserver.simulation.twins import API, FINALIZER, Twins, with_default
 from tests.simulation.servers import apiserver
 from tests.simulation.servers.apiserver import NAMESPACES, MemCluster
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.drawn]
 
 PART, WHOLE = int(os.environ.get("HANSA_MODEL_OPERATIONS", "300")), 5000
 """Random operations: more for ``make prove``, which says how many, and from which seed."""

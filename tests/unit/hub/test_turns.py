@@ -61,7 +61,7 @@ def test_nor_does_one_that_looks_for_jobs_of_nodes_that_fell_silent(hub):
     held = [job for job in hub.store.objects.values() if (job.get("status") or {}).get("node")]
     assert len(held) > 2 * MOST
     assert sum(counts) >= len(held)
-    assert max(counts) == MOST
+    assert 0 < max(counts) <= MOST  # of the jobs in a turn, some are held by nobody
 
 
 @pytest.mark.parametrize("by", ["tick", "plan"])

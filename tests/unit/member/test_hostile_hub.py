@@ -135,6 +135,7 @@ def drawn(seed=None):
     return Random(seed)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     "seed", [None, 3664442304], ids=["drawn", "a refused one of the same name"]
 )
