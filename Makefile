@@ -6,11 +6,10 @@ LOCKS := $(patsubst %,requirements/%.lock,build runtime dev docs)
 LOCKED := --quiet --no-deps --require-hashes $(LOCKS:%=-r %)
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade
 PARALLEL := --numprocesses auto
-RUN = $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$@
 # Of ten thousand tests one meets a moment in which a shared machine stands still. What failed in CI is
 # tried once more, in a process and on servers of its own: what is wrong fails again, and both are reported.
 # What a test drew by lot and failed by stays failed.
-ONCE_MORE = $(if $(CI),|| HANSA_ONCE_MORE=1 $(RUN) --last-failed --last-failed-no-failures none --maxfail 1)
+ONCE_MORE := $(if $(CI),|| HANSA_ONCE_MORE=1 $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1)
 # They wait for servers for a fifth of their time: one more than most CI machines have processors.
 WAITING := --numprocesses 3
 LONGEST := $(addprefix tests/apiserver/,faults guard hub member lock charts ledger simulation)
@@ -52,14 +51,14 @@ types: setup ## mypy, with its cache outside the checkout
 
 test: test-fast ## all tests: those of test-fast, Helm and promtool, API servers, real pods
 	-$(BIN)/python -m e2e prepare  # here the wait is seen; what is not to be had, the tests tell
-	$(RUN) tests/e2e $(ONCE_MORE)  # by itself: two leagues of real pods at once are too many
-	$(RUN) $(SERVERS) tests/programs $(WAITING) --dist loadfile --no-loadscope-reorder $(ONCE_MORE)
+	$(BIN)/python -m pytest tests/e2e $(ONCE_MORE)  # by itself: two leagues of real pods at once are too many
+	$(BIN)/python -m pytest $(SERVERS) tests/programs $(WAITING) --dist loadfile --no-loadscope-reorder $(ONCE_MORE)
 
 test-fast: setup ## no cluster, nothing built; fails where the pure layers or the shell are not covered
-	$(RUN) $(PURE_TESTS) $(CORE:%=--cov=hansa.%) --cov-fail-under 97 $(PARALLEL) --dist worksteal $(ONCE_MORE)
-	$(RUN) tests/unit $(PURE_TESTS:%=--ignore=%) $(AROUND:%=--cov=hansa.%) --cov-fail-under 90 \
+	$(BIN)/python -m pytest $(PURE_TESTS) $(CORE:%=--cov=hansa.%) --cov-fail-under 97 $(PARALLEL) --dist worksteal $(ONCE_MORE)
+	$(BIN)/python -m pytest tests/unit $(PURE_TESTS:%=--ignore=%) $(AROUND:%=--cov=hansa.%) --cov-fail-under 90 \
 	  $(PARALLEL) --dist worksteal $(ONCE_MORE)
-	$(RUN) tests/random tests/simulation tests/prove $(PARALLEL) --dist worksteal $(ONCE_MORE)
+	$(BIN)/python -m pytest tests/random tests/simulation tests/prove $(PARALLEL) --dist worksteal $(ONCE_MORE)
 
 demo: setup ## the league, end to end, on this machine; KEEP=1 leaves it running
 	$(BIN)/python -m e2e demo $(if $(KEEP),--keep)
