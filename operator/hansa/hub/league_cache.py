@@ -60,29 +60,32 @@ class LeagueCache:
         Until something did, ``view`` stays the very same value, whatever heartbeats say.
         """
         async with self._looks:
-            self._look_at_rules()
+            pools = self._look_at_rules()
             nodes = dict[str, NodeView]()
             async for name in in_turns([*self._caches.nodes], MOST_LOOKED_AT):
                 view = self.look_at(name, now_s)
                 if view is not None:
                     nodes[name] = view
-            return self._take(nodes, now_s)
+            return self._take(pools, nodes, now_s)
 
     def refresh_now(self, now_s: float) -> bool:
         """Look again in one turn: before a new leader writes anything."""
-        self._look_at_rules()
+        pools = self._look_at_rules()
         every = self._caches.nodes.items()
-        return self._take({name: self._view(name, thing, now_s) for name, thing in every}, now_s)
+        nodes = {name: self._view(name, thing, now_s) for name, thing in every}
+        return self._take(pools, nodes, now_s)
 
-    def _look_at_rules(self) -> None:
-        """Look at what all nodes are seen by."""
+    def _look_at_rules(self) -> Mapping[str, ParsedPool]:
+        """Look at what all nodes are seen by; returns the pools."""
         every = self._caches.nodes.items()
         self._pins = pins(self._node(name, thing) for name, thing in every)
         pools = {name: self._pool(name, thing) for name, thing in self._caches.pools.items()}
         self._look_at_pools(pools)
+        return pools
 
-    def _take(self, nodes: Mapping[str, NodeView], now_s: float) -> bool:
-        pools = {name: self._pool(name, thing) for name, thing in self._caches.pools.items()}
+    def _take(
+        self, pools: Mapping[str, ParsedPool], nodes: Mapping[str, NodeView], now_s: float
+    ) -> bool:
         catalog = Catalog(
             pools={name: row for name, row in pools.items() if self._division.leads(name)},
             institutions=self._institutions(),
