@@ -27,7 +27,7 @@ class Retryable(HansaError):
 
 
 class NotYet(Retryable):
-    """Another has its turn before: nobody's fault, however long it takes."""
+    """Another has its turn before: nobody's fault for as long as that may take."""
 
 
 class TooLarge(Retryable):

@@ -18,9 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from e2e.bench.ledger.members import NODES, Hub, Later, Member, signer_of
 from hansa.accounting.examination import Terms

@@ -10,6 +10,7 @@ from hansa.member.context import AgentContext
 from hansa.reconcile.member.inventory.lost_machines import is_ready
 
 MOST_AT_ONCE = 8
+"""Reads at a time, of Nodes as of runs' pods."""
 
 
 async def away(context: AgentContext, machines: Iterable[str]) -> frozenset[str]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from hansa.errors import HansaError
 from hansa.member.context import AgentContext
+from hansa.member.runs.pods.machines import MOST_AT_ONCE
 from hansa.reconcile.member.workload import Traces
 
 log = logging.getLogger(__name__)
-MOST_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from hansa.reconcile.member.inventory.lost_machines import machines_of
 from hansa.reconcile.member.lifecycle import phase_of
 
 log = logging.getLogger(__name__)
-MOST_AT_ONCE = 8
 
 
 class StruckRuns:
@@ -26,7 +25,7 @@ class StruckRuns:
         self._context = context
         self._looked: dict[str, frozenset[str]] = {}
         """Run → the machines that were lost when its pods were looked at."""
-        self._free = asyncio.Semaphore(MOST_AT_ONCE)
+        self._free = asyncio.Semaphore(machines.MOST_AT_ONCE)
 
     async def look(self) -> None:
         """Find the runs that the machines which are lost now had pods of."""

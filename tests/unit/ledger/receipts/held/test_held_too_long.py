@@ -32,14 +32,19 @@ def at(ledger: Ledger, seconds: float) -> None:
     ledger.source._clock = ledger.intake._clock = clock
 
 
+async def heard(ledger: Ledger, parts: list[dict[str, Any]], told_s: float) -> None:
+    """Have the hub hear of the end after some parts, and the ledger look at it then."""
+    await ledger.step(parts)
+    ledger.hub.put(GRANT_PATH, ended())
+    at(ledger, NOW_S + told_s)
+    await ledger.step(parts)
+    at(ledger, NOW_S + 1000)
+
+
 async def test_what_is_held_behind_the_end_that_the_hub_heard_of_is_not_paid(ledger: Ledger):
     """All of it is in order by itself: each part follows the other, and no other run is there."""
     outbox = shown(receipts())
-    await ledger.step(outbox[:1])
-    ledger.hub.put(GRANT_PATH, ended())
-    at(ledger, NOW_S + 310)
-    await ledger.step(outbox[:1])
-    at(ledger, NOW_S + 1000)
+    await heard(ledger, outbox[:1], 310)
     await ledger.step(outbox)
     assert ledger.disputes == {("Differs", "end")}
     assert ledger.amounts == [600_000]
@@ -47,11 +52,7 @@ async def test_what_is_held_behind_the_end_that_the_hub_heard_of_is_not_paid(led
 
 async def test_what_the_hub_hears_in_time_is_paid_to_the_end(ledger: Ledger):
     outbox = shown(receipts())
-    await ledger.step(outbox[:2])
-    ledger.hub.put(GRANT_PATH, ended())
-    at(ledger, NOW_S + 650)
-    await ledger.step(outbox[:2])
-    at(ledger, NOW_S + 1000)
+    await heard(ledger, outbox[:2], 650)
     await ledger.step(outbox)
     assert ledger.disputes == set()
     assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
