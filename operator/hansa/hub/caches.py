@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from hansa.adapters.kube.mirror import ChangeType, Kept, Mirror, by_name, by_uid
@@ -152,6 +152,13 @@ class Caches:
         if keys := self._by_job.get(job_uid):
             views = [view for view in map(self.grant, keys) if view is not None]
             yield from sorted(views, key=lambda view: view.epoch)
+
+    def granted_at(self, nodes: Collection[str]) -> set[str]:
+        """Return uids of the jobs that have a grant at one of these nodes, their AIJobs here or gone."""
+        spaces = tuple(f"{NODE_NAMESPACE_PREFIX}{node}/" for node in nodes)
+        return {
+            uid for uid, keys in self._by_job.items() if any(key.startswith(spaces) for key in keys)
+        }
 
     def index_grant(self, change: ChangeType, manifest: Mapping[str, Any]) -> str:
         """Keep the index by job; return the job's uid (empty for a grant no hub wrote)."""

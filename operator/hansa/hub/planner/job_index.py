@@ -38,6 +38,7 @@ class JobIndex:
         self._after_s: dict[str, float] = {}
         self._refused: set[str] = set()
         self._late: set[str] = set()
+        self._audits: set[str] = set()
         self._pools: dict[str, str] = {}
         self._elsewhere: frozenset[str] = frozenset()
         self.active: set[str] = set()
@@ -56,12 +57,14 @@ class JobIndex:
             self.active.discard(uid)
             for kept in (self._requests, self._after_s, self._pools):
                 kept.pop(uid, None)
-            for marked in (self._refused, self._late):
+            for marked in (self._refused, self._late, self._audits):
                 marked.discard(uid)
             return None
         self.active.add(uid)
-        if job.node and job.parsed.spec is not None:
-            self._pools[uid] = job.parsed.spec.pool
+        spec = job.parsed.spec
+        if job.node and spec is not None:
+            self._pools[uid] = spec.pool
+        _mark(self._audits, uid, spec is not None and spec.audit is not None)
         return job
 
     def forget_grant(self, uid: str) -> None:
@@ -99,15 +102,18 @@ class JobIndex:
                 self.note(uid)
                 # Their pools are to be there as pools without nodes before they come.
                 self.look(uid, None, "")
-        if (
-            before is None
-            or not before.catalog.asks_like(after.catalog)
-            or _voices(before) != _voices(after)
-        ):
+        if before is None or not before.catalog.asks_like(after.catalog):
             self.changed |= self.active
-        else:
-            # A node may ask for other refusals to be forgotten, or come back after its fence opened.
-            self.changed |= self._refused | self._late
+            return
+        # A node may ask for other refusals to be forgotten, or come back after its fence opened.
+        self.changed |= self._refused | self._late
+        voices, voices_now = _voices(before), _voices(after)
+        heard = {node for node, _ in voices.items() ^ voices_now.items()}
+        if heard:
+            self.changed |= self._caches.granted_at(heard)
+        if voices.keys() != voices_now.keys():
+            # Each says of every other node why it is not there.
+            self.changed |= self._audits
 
     def wake(self) -> bool:
         """Mark the jobs that time alone may have changed; tell whether there are any."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hansa.adapters.keys import Ed25519Signer
 from hansa.api.kinds import COMPUTEPOOL, SOVEREIGNNODE
 from hansa.hub.planner.usage_history import EVERY_S
 from hansa.placement.incremental import IncrementalPlanner
@@ -14,6 +15,8 @@ from tests.residency_kit import stands_in
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import ACCEPTED
 
+OTHER_KEY = Ed25519Signer.generate().public_key
+ROOM = kit.lent(machines=1, each=4)
 HALF = {"clinic": 2, "university": 2}
 MOST = {"clinic": 0, "university": 8}
 
@@ -28,7 +31,7 @@ def store(clock):
     """Two nodes, and a pool that counts past use; more work of two institutions than there is room."""
     store = kit.Store(clock)
     for name in ("tartu", "riga"):
-        kit.node(store, name, kit.lent(machines=1, each=4))
+        kit.node(store, name, ROOM)
     kit.namespace(store)
     kit.namespace(store, "lab", "university")
     change_pool(store, usageHalfLifeHours=24)
@@ -103,19 +106,24 @@ def test_a_changed_quota_is_taken_in_without_compiling_the_league_anew(full):
 
 
 PLACES = {
-    "a node joins": lambda store: kit.node(store, "porto", kit.lent(machines=1, each=4)),
+    "a node joins": lambda store: kit.node(store, "porto", ROOM),
     "a node grows": lambda store: kit.node(store, "riga", kit.lent(machines=2, each=4)),
     "a node leaves": lambda store: store.remove(SOVEREIGNNODE.path(name="riga")),
     "a pool is made": lambda store: change_pool(store, name="second"),
     "a pool is deleted": lambda store: store.remove(COMPUTEPOOL.path(name="league")),
     "an institution gets a share": lambda store: change_pool(store, {**HALF, "navy": 1}),
     "a pool loses its law": lambda store: change_pool(store, residency=stands_in("LV")),
+    "a node gets another key": lambda store: kit.node(store, "riga", ROOM, releaseKey=OTHER_KEY),
+    "a node is accepted no more": lambda store: kit.node(store, "riga", ROOM, accepted="Rejected"),
 }
 
 
 @pytest.mark.parametrize("change", PLACES.values(), ids=PLACES)
 def test_sites_and_pools_come_and_go_and_the_planner_stays(full, change):
     planner = full.plans._planner
+    audit = {"audit": {"of": "c0", "epoch": 1, "node": "riga"}}
+    kit.submit(full.store, "again", **kit.gpus(2), **audit)
+    kit.later(full)
     change(full.store)
     kit.later(full)
     kit.later(full, 60)
@@ -126,6 +134,9 @@ def test_sites_and_pools_come_and_go_and_the_planner_stays(full, change):
     pools = {pool.name for pool in full.plans.snapshot.pools}
     held = {job.pool for job in full.plans.snapshot.jobs if job.holdings}
     assert pools == {*view.catalog.pools} | held
+    assert len(full.plans._jobs) > 1
+    for uid, known in full.plans._jobs.items():
+        assert full.plans._look(uid) == known
     assert_plans_as_made_anew(full)
 
 
@@ -142,11 +153,9 @@ OF_THE_REQUESTS = {
 }
 
 
-@pytest.mark.parametrize("change", BESIDE_THE_REQUESTS | OF_THE_REQUESTS)
-def test_who_waits_is_looked_at_anew_only_where_its_request_may_be_judged_otherwise(
-    full, monkeypatch, change
-):
-    """With fifty thousand in the queue a look at each takes seconds."""
+@pytest.fixture
+def seen(full, monkeypatch):
+    """UIDs of the jobs that are looked at, in turn."""
     index, seen = full.plans._job_index, list[str]()
     look = index.look
 
@@ -155,14 +164,43 @@ def test_who_waits_is_looked_at_anew_only_where_its_request_may_be_judged_otherw
         return look(uid, *more)
 
     monkeypatch.setattr(index, "look", spy)
+    return seen
+
+
+@pytest.mark.parametrize("change", BESIDE_THE_REQUESTS | OF_THE_REQUESTS)
+def test_who_waits_is_looked_at_anew_only_where_its_request_may_be_judged_otherwise(
+    full, seen, change
+):
+    """With fifty thousand in the queue a look at each takes seconds."""
     spec = (BESIDE_THE_REQUESTS | OF_THE_REQUESTS)[change]
     change_pool(full.store, **{"usageHalfLifeHours": 24} | spec)
     full.hear()
     full.plan()
-    assert len(seen) == (0 if change in BESIDE_THE_REQUESTS else len(index.active))
-    monkeypatch.undo()
+    assert len(seen) == (0 if change in BESIDE_THE_REQUESTS else len(full.plans.active))
     kit.later(full, 60)
     assert_plans_as_made_anew(full)
+
+
+NODES = {
+    "a node joins": lambda store: kit.node(store, "porto", ROOM),
+    **{what: PLACES[what] for what in PLACES if "a node gets" in what or "no more" in what},
+}
+
+
+@pytest.mark.parametrize("change", NODES.values(), ids=NODES)
+def test_of_a_node_that_speaks_otherwise_only_its_own_jobs_and_audits_are_looked_at(
+    full, seen, change
+):
+    full.hear()
+    full.plan()
+    seen.clear()
+    held = {"porto": set(), "riga": full.caches.granted_at({"riga"})}
+    assert held["riga"]
+    change(full.store)
+    full.hear()
+    full.plan()
+    expected = held["porto" if change is NODES["a node joins"] else "riga"]
+    assert set(seen) == expected
 
 
 def test_a_preemption_that_the_pool_counts_by_now_is_not_counted_twice(full):
