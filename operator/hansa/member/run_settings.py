@@ -259,7 +259,7 @@ class Runs(Group):
     dns: tuple[ResolverRow, ...] = Field(
         default=(),
         description="Whom runs with egress may ask for names; empty: found (kube-system, OpenShift's,"
-        " link-local addresses); JSON.",
+        " private and link-local addresses of the agent's resolv.conf); JSON.",
     )
     proxy: RunsProxy = RunsProxy()
     checkpoints: RunsCheckpoints = RunsCheckpoints()
