@@ -63,7 +63,7 @@ request.operation + ' ' + request.resource.resource
 {{- $users := list (list ($user.uid | default 65532 | int64) ($user.gid | default 65532 | int64) $group) -}}
 {{- $images := $runs.imageUsers -}}
 {{- if not (hasKey $runs "imageUsers") -}}
-{{- $images = list (dict "imagePrefix" "docker.io/rayproject/" "uid" 1000 "gid" 100) -}}
+{{- $images = list (dict "imagePrefix" "*/rayproject/" "uid" 1000 "gid" 100) -}}
 {{- end -}}
 {{- range $images -}}{{- $users = append $users (list (int64 .uid) (int64 .gid) $group) -}}{{- end -}}
 {{ uniq $users | toJson }}
