@@ -168,8 +168,8 @@ class RunsProxy(Group):
     )
     authorities: OptionalName = Field(
         default="",
-        description="ConfigMap in the agent's namespace whose ca.crt programs of runs trust, in place"
-        " of the image's own list: the public authorities and the institution's.",
+        description="ConfigMap in the agent's namespace whose ca.crt (or ca-bundle.crt, as OpenShift writes it)"
+        " programs of runs trust, in place of the image's own list: the public authorities and the institution's.",
     )
 
 
