@@ -67,7 +67,7 @@ def tainted(stage: Stage) -> Told:
         _told_by_member(stage, "tartu", "MachinesUnderstood", "no run tolerates its taint sku")
         stage.submit("tainted", "print('ran')", "EE")
         told = stage.read_until("tainted", _waits, "it to wait")
-        expect("NoSuchAccelerator" in told.text(), f"it waits for something else:\n{told.text()}")
+        expect("NoAccelerator" in told.text(), f"it waits for something else:\n{told.text()}")
         seen = stage.law("tartu", "MachinesUnderstood")
         told.add(f"at tartu, MemberPolicy local: MachinesUnderstood False: {seen['message']}")
         explained = stage.command("explain", "tainted").splitlines()

@@ -129,6 +129,8 @@ class GpuReading:
     """Temperature at which it slows itself down."""
     xids: Mapping[int, int] | None = None
     """XID → errors since the probe began to listen, the last one last."""
+    is_ill: bool = False
+    """Whether it answers with an error of its own what every card knows."""
 
 
 class GpuProbe(Protocol):

@@ -14,8 +14,11 @@ ServedPort = Annotated[
         description="Port of /healthz, /readyz and /metrics; 0: any free port, printed in the log.",
     ),
 ]
-BindAddress = Annotated[str, Field(description="Address to listen on.")]
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # a pod serves its own probes; NetworkPolicy guards it
+BindAddress = Annotated[
+    str, Field(description="Address to listen on; empty: every one, IPv4's and IPv6's.")
+]
+EVERY_ADDRESS = ""
+"""A pod serves its own probes; NetworkPolicy guards it."""
 LogLevel = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"],
     Field(description="Least severe level that is logged."),

@@ -21,8 +21,8 @@ class Round:
     """Reason without readings: NoDriver, NoGpu, Starting, Stale …"""
 
 
-UNANSWERED = frozenset({"Starting", "Stale"})
-"""Troubles in which it is not known which cards there are."""
+COUNTABLE = frozenset({"", "NoDriver", "NoGpu"})
+"""Troubles in which it is known which cards there are: a driver that answers wrongly may have all of them."""
 APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 """What a program does to itself, as NVIDIA's device plugin has it; all others are the card's."""
 
@@ -30,6 +30,8 @@ APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 def round_samples(last: Round, class_of: Callable[[str], str]) -> Iterator[Sample]:
     """Yield the exporter's samples; ``class_of`` turns the driver's model name into a GPU class."""
     yield Sample(m.PROBE_UP, 0.0 if last.trouble else 1.0, (last.trouble,))
+    if any(gpu.is_ill for gpu in last.readings):
+        yield Sample(m.PROBE_UP, 0.0, ("CardError",))
     for gpu in last.readings:
         served = last.served.get(gpu.uuid, UNKNOWN)
         yield Sample(m.GPU_INFO, 1, (gpu.uuid, str(gpu.index), class_of(gpu.model)))
@@ -40,7 +42,7 @@ def round_samples(last: Round, class_of: Callable[[str], str]) -> Iterator[Sampl
 
 def seen_samples(machine: str, last: Round) -> Iterator[Sample]:
     """Yield how many cards the driver shows; nothing while it does not answer, or of no machine."""
-    if machine and last.trouble not in UNANSWERED:
+    if machine and last.trouble in COUNTABLE:
         yield Sample(m.GPUS_SEEN, len(last.readings), (machine,))
 
 
@@ -69,11 +71,14 @@ def _told(gpu: GpuReading) -> Iterator[Sample]:
 
 
 def _xids(gpu: GpuReading) -> Iterator[Sample]:
-    """Yield zeros too: what grows from nothing does not grow, for Prometheus."""
+    """Yield zeros too: what grows from nothing does not grow, for Prometheus.
+
+    The last of each cause is named: programs that a card's own error ends have errors after it.
+    """
     if gpu.xids is None:
         return
-    own = sum(count for xid, count in gpu.xids.items() if xid in APPLICATION_XIDS)
-    yield Sample(m.GPU_XIDS, own, (gpu.uuid, "application"))
-    yield Sample(m.GPU_XIDS, sum(gpu.xids.values()) - own, (gpu.uuid, "hardware"))
-    for xid in list(gpu.xids)[-1:]:
-        yield Sample(m.GPU_LAST_XID, 1, (gpu.uuid, str(xid)))
+    for cause, is_own in (("application", True), ("hardware", False)):
+        found = {x: n for x, n in gpu.xids.items() if (x in APPLICATION_XIDS) is is_own}
+        yield Sample(m.GPU_XIDS, sum(found.values()), (gpu.uuid, cause))
+        for xid in list(found)[-1:]:
+            yield Sample(m.GPU_LAST_XID, 1, (gpu.uuid, str(xid), cause))

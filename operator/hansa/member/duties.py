@@ -18,6 +18,7 @@ from hansa.member.hub_link.identity import HubIdentity
 from hansa.member.hub_link.tokens import AsNode, renewal_due_s, renewed
 from hansa.model.times import rfc3339_micro
 from hansa.reconcile.member.contracts import contact_lease
+from hansa.reconcile.member.platform.resolvers import find_resolvers
 
 log = logging.getLogger(__name__)
 LEASE = "hansa-node"
@@ -156,9 +157,7 @@ class Duties:
         context = self._context
         found = await probes.find_resolver(context.own, context.settings.namespace)
         context.cluster_state.resolver = found
-        names = await probes.find_names(context.own, nameservers())
-        if names is not None:
-            context.cluster_state.resolvers = names
+        context.cluster_state.resolvers = find_resolvers(nameservers())
 
     def resolver_pause_s(self) -> float:
         """Return how long to wait before looking again: less while there is none."""

@@ -76,8 +76,8 @@ ProxyUrl = Annotated[str, Written(_URL, f"{_PROXY}; or empty")]
 ImagePrefix = Annotated[
     str,
     Written(
-        r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$",
-        "must be the begin of an image's name without scheme, for example docker.io/rayproject/",
+        r"^(\*/)?[A-Za-z0-9][A-Za-z0-9._:/-]*$",
+        "must be the begin of an image's name without scheme, for example docker.io/team/ or, on any registry, */team/",
     ),
 ]
 
@@ -120,7 +120,8 @@ class ImageUserRow(Row):
     """The user of runs of some images."""
 
     image_prefix: ImagePrefix = Field(
-        description="Begin of the image's name, as jobs write it; the longest that fits counts.",
+        description="Begin of the image's name, as jobs write it, or, with */, of what follows any registry; the"
+        " longest that fits counts.",
     )
     uid: int = Field(ge=1, le=2**31 - 1, description="User id; never root.")
     gid: int = Field(ge=1, le=2**31 - 1, description="Group id; never root's.")
@@ -167,8 +168,8 @@ class RunsProxy(Group):
     )
     authorities: OptionalName = Field(
         default="",
-        description="ConfigMap in the agent's namespace whose ca.crt programs of runs trust, in place"
-        " of the image's own list: the public authorities and the institution's.",
+        description="ConfigMap in the agent's namespace whose ca.crt (or ca-bundle.crt, as OpenShift writes it)"
+        " programs of runs trust, in place of the image's own list: the public authorities and the institution's.",
     )
 
 
@@ -250,8 +251,8 @@ class Runs(Group):
     user: RunsUser = RunsUser()
     image_users: tuple[ImageUserRow, ...] = Field(
         default=(
-            ImageUserRow(image_prefix="docker.io/rayproject/", uid=1000, gid=100),
-            ImageUserRow(image_prefix="rayproject/", uid=1000, gid=100),
+            ImageUserRow(image_prefix="*/rayproject/", uid=1000, gid=100),
+            ImageUserRow(image_prefix="*/anyscale/", uid=1000, gid=100),
         ),
         description="Users of some images, which are built for them; the official Ray images' home,"
         " with Python in it, is closed to all but ray (1000:100); JSON.",
@@ -259,7 +260,7 @@ class Runs(Group):
     dns: tuple[ResolverRow, ...] = Field(
         default=(),
         description="Whom runs with egress may ask for names; empty: found (kube-system, OpenShift's,"
-        " link-local addresses); JSON.",
+        " private and link-local addresses of the agent's resolv.conf); JSON.",
     )
     proxy: RunsProxy = RunsProxy()
     checkpoints: RunsCheckpoints = RunsCheckpoints()

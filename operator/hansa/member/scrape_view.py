@@ -33,6 +33,7 @@ class ScrapeView:
             self._token_end_s(),
             context.hub_skew(),
         )
+        machines = context.cluster_state.machines.values()
         reflectors = {
             "workgrants": context.grants,
             **{one.workload.resource.plural: one.objects for one in context.watched},
@@ -42,10 +43,8 @@ class ScrapeView:
             jobs=self._states(),
             gpus={name: gpus.lent for name, gpus in inventory.stock.items()},
             gpus_held=context.run_index.held,
-            machine_gpus={
-                machine.name: machine.nvidia_cards
-                for machine in context.cluster_state.machines.values()
-            },
+            machine_gpus={machine.name: machine.nvidia_cards for machine in machines},
+            offered_gpus={machine.name: machine.nvidia_offered for machine in machines},
             watch_event_age_s={name: r.last_event_age_s for name, r in reflectors.items()},
             conditions={
                 said.type: said.status == "True" for said in self._publisher.health.conditions()

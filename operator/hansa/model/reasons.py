@@ -32,6 +32,7 @@ class Reason(StrEnum):
     DATA_ELSEWHERE = "DataElsewhere"
     ASSURANCE_TOO_LOW = "AssuranceTooLow"
     # No node could ever hold it.
+    NO_ACCELERATOR = "NoAccelerator"
     NO_SUCH_ACCELERATOR = "NoSuchAccelerator"
     EXCEEDS_NODE_SHAPE = "ExceedsNodeShape"
     EXCEEDS_POOL_QUOTA = "ExceedsPoolQuota"

@@ -12,6 +12,7 @@ from hansa.observability.metrics import Process
 
 RUNBOOKS = "https://hansa.dev/docs/runbooks"
 
+_HEAT = "max by (instance, gpu) (hansa_gpu_temperature_celsius)"
 _SEEN = "max by (machine) (hansa_machine_gpus_seen)"
 GPUS_MISSING = (
     "max by (machine) (max_over_time(hansa_member_machine_gpus[1w])"
@@ -20,6 +21,11 @@ GPUS_MISSING = (
 )
 """GPUs that a machine should have, less those that it shows. A Node announces fewer once its cards, or the driver,
 are gone: so the most of a week is what it should have."""
+_BLIND = (
+    "(max by (machine) (max_over_time(hansa_machine_gpus_seen[1w])) == 0"
+    " and on (machine) hansa_member_machine_gpus_offered > 0)"
+)
+"""Machines whose exporter has never seen a card that pods are given all the same: the driver is not shown to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ ALERTS = (
     Alert(
         "HansaJobsUndecided",
         "hub",
-        'sum by (pool) (hansa_jobs{reason="Pending"}) > 0',
+        'max by (pool) (hansa_jobs{reason="Pending"}) > 0',
         "10m",
         "critical",
         "Jobs in pool {{ $labels.pool }} get no decision.",
@@ -162,7 +168,7 @@ ALERTS = (
     Alert(
         "HansaGrantsRefused",
         "hub",
-        "sum by (node, reason) (increase(hansa_grant_refusals_total[1h])) > 20",
+        "max by (node, reason) (increase(hansa_grant_refusals_total[1h])) > 20",
         "5m",
         "warning",
         "Node {{ $labels.node }} refuses much work ({{ $labels.reason }}).",
@@ -181,7 +187,7 @@ ALERTS = (
     Alert(
         "HansaHubClockSkewed",
         "hub",
-        "abs(hansa_hub_clock_skew_seconds) > 30",
+        "max by (instance) (abs(hansa_hub_clock_skew_seconds)) > 30",
         "2m",
         "critical",
         "The clocks of hub replica {{ $labels.instance }} and of its API server differ.",
@@ -190,7 +196,7 @@ ALERTS = (
     Alert(
         "HansaHubSilent",
         "member",
-        "hansa_member_hub_contact_age_seconds > 600",
+        "max by (instance) (hansa_member_hub_contact_age_seconds) > 600",
         "5m",
         "warning",
         "The hub has not answered this member.",
@@ -211,7 +217,7 @@ ALERTS = (
     Alert(
         "HansaTokenExpiring",
         "member",
-        "hansa_member_token_remaining_seconds < 3 * 86400",
+        "min by (instance) (hansa_member_token_remaining_seconds) < 3 * 86400",
         "1h",
         "warning",
         "The node's token for the hub was not renewed.",
@@ -220,7 +226,7 @@ ALERTS = (
     Alert(
         "HansaClockSkewed",
         "member",
-        "abs(hansa_member_clock_skew_seconds) > 30",
+        "max by (instance) (abs(hansa_member_clock_skew_seconds)) > 30",
         "5m",
         "warning",
         "This member's clock and the hub's differ.",
@@ -253,12 +259,12 @@ ALERTS = (
         "10m",
         "warning",
         "The GPUs of {{ $labels.instance }} cannot be read.",
-        "The driver answers {{ $labels.reason }}; utilisation is unknown, jobs may be affected.",
+        "The driver answers {{ $labels.reason }}; what they do is not known, or not of all, and jobs may be affected.",
     ),
     Alert(
         "HansaGpuMissing",
         "member",
-        f"{GPUS_MISSING} > 0 and on (machine) hansa_member_machine_gpus",
+        f"{GPUS_MISSING} > 0 and on (machine) hansa_member_machine_gpus unless on (machine) {_BLIND}",
         "10m",
         "critical",
         "Machine {{ $labels.machine }} shows fewer GPUs than it should have.",
@@ -270,13 +276,13 @@ ALERTS = (
         "member",
         "max by (machine) (max_over_time(hansa_member_machine_gpus[1w])) > 0"
         " and on (machine) hansa_member_machine_gpus"
-        " unless on (machine) hansa_machine_gpus_seen"
+        f" unless on (machine) (hansa_machine_gpus_seen unless on (machine) {_BLIND})"
         " and on () (count(max_over_time(hansa_machine_gpus_seen[1w])) > 0)",
         "15m",
         "warning",
         "Nobody reads the GPUs of machine {{ $labels.machine }}.",
-        "Its Node announced {{ $value }} GPUs within a week, and no exporter tells of them: what they do, and whether"
-        " they are well, is unknown.",
+        "Its Node announced {{ $value }} GPUs within a week, and no exporter tells of them, or the one there has never"
+        " seen a driver: what they do, and whether they are well, is unknown.",
     ),
     Alert(
         "HansaGpuMemoryErrors",
@@ -290,17 +296,17 @@ ALERTS = (
     Alert(
         "HansaGpuXid",
         "member",
-        'sum by (instance, gpu) (increase(hansa_gpu_xid_errors_total{cause="hardware"}[15m])) > 0',
+        'max by (instance, gpu) (increase(hansa_gpu_xid_errors_total{cause="hardware"}[15m])) > 0',
         "0m",
         "warning",
         "The driver reports an error of GPU {{ $labels.gpu }} itself.",
-        "An XID error that no program causes; hansa_gpu_last_xid_info names it.",
+        'An XID error that no program causes; hansa_gpu_last_xid_info{cause="hardware"} names it.',
     ),
     Alert(
         "HansaGpuHot",
         "member",
-        "(hansa_gpu_temperature_celsius >= on (instance, gpu) (hansa_gpu_slowdown_celsius - 2))"
-        " or (hansa_gpu_temperature_celsius >= 90 unless on (instance, gpu) hansa_gpu_slowdown_celsius)",
+        f"({_HEAT} >= on (instance, gpu) (max by (instance, gpu) (hansa_gpu_slowdown_celsius) - 2))"
+        f" or ({_HEAT} >= 90 unless on (instance, gpu) hansa_gpu_slowdown_celsius)",
         "5m",
         "warning",
         "GPU {{ $labels.gpu }} is too hot.",
@@ -309,11 +315,11 @@ ALERTS = (
     Alert(
         "HansaGpuHeldIdle",
         "member",
-        "(hansa_gpu_busy_ratio < 0.01)"
-        ' and on (instance, gpu) hansa_gpu_job_info{aijob!~"none|unknown"}',
+        'max by (instance, gpu, aijob, institution) (hansa_gpu_job_info{aijob!~"none|unknown"})'
+        " and on (instance, gpu) hansa_gpu_busy_ratio < 0.01",
         "1h",
         "info",
-        "A job holds GPU {{ $labels.gpu }} and does not use it.",
+        "Job {{ $labels.aijob }} of {{ $labels.institution }} holds GPU {{ $labels.gpu }} and does not use it.",
         "No kernel was resident for an hour: the job waits for something, or asked for too much.",
     ),
 )

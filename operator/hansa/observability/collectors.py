@@ -109,6 +109,7 @@ def member_samples(reading: MemberReading) -> Iterator[Sample]:
         _by_label(m.MEMBER_GPUS, reading.gpus.items()),
         _by_label(m.MEMBER_GPUS_HELD, reading.gpus_held.items()),
         _by_label(m.MACHINE_GPUS, reading.machine_gpus.items()),
+        _by_label(m.OFFERED_GPUS, reading.offered_gpus.items()),
         _by_label(m.WATCH_EVENT_AGE, reading.watch_event_age_s.items()),
         _by_label(m.MEMBER_CONDITION, reading.conditions.items()),
         _by_label(m.SWITCH, switch),

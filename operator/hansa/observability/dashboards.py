@@ -128,7 +128,7 @@ PANELS: dict[Process, tuple[Panel, ...]] = {
         Panel(
             "GPU busy by job",
             "avg by (aijob, institution) (hansa_gpu_busy_ratio * on (instance, gpu)"
-            " group_left (aijob, institution) hansa_gpu_job_info)",
+            " group_left (aijob, institution) max by (instance, gpu, aijob, institution) (hansa_gpu_job_info))",
             "{{institution}} {{aijob}}",
             "percentunit",
         ),

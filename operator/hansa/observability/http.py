@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -21,7 +22,7 @@ async def probes(
 ) -> AsyncIterator[int]:
     """Serve for the length of a block; yields and logs the port (``port`` 0 picks a free one).
 
-    An empty host is every address: the kubelet and Prometheus call from outside the pod.
+    An empty host is every address, of either family: the kubelet and Prometheus call from outside the pod.
     """
     app = web.Application()
     app.router.add_get("/healthz", _answer(healthy))
@@ -30,12 +31,20 @@ async def probes(
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host or None, port).start()
+        site = web.TCPSite(runner, host, port) if host else web.SockSite(runner, _everywhere(port))
+        await site.start()
         bound = runner.addresses[0][1]
         log.info("serving", extra={"port": bound})
         yield bound
     finally:
         await runner.cleanup()
+
+
+def _everywhere(port: int) -> socket.socket:
+    """Return one socket for both families, so that there is one port; IPv4's where the machine has no other."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _answer(check: Check) -> Handler:

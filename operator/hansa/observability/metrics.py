@@ -215,11 +215,14 @@ MEMBER_GPUS_HELD = Metric(
     *(("member",), ("gpu_class",)),
 )
 MACHINE_GPUS = Metric(
-    "hansa_member_machine_gpus",
-    "gauge",
+    *("hansa_member_machine_gpus", "gauge"),
     "GPUs, cut or whole, that a machine should have, as its Node says; 0 where it names none.",
-    ("member",),
-    ("machine",),
+    *(("member",), ("machine",)),
+)
+OFFERED_GPUS = Metric(
+    *("hansa_member_machine_gpus_offered", "gauge"),
+    "NVIDIA's GPUs, or slices of them, that a machine's Node offers to pods now.",
+    *(("member",), ("machine",)),
 )
 MEMBER_REFUSALS = Metric(
     "hansa_member_refusals_total",

@@ -69,6 +69,8 @@ class MemberReading:
     gpus_held: Mapping[str, int] = field(default_factory=dict)
     machine_gpus: Mapping[str, int] = field(default_factory=dict)
     """Machine → cards that it should have."""
+    offered_gpus: Mapping[str, int] = field(default_factory=dict)
+    """Machine → NVIDIA's cards, or slices, that pods can ask for there now."""
     watch_event_age_s: Mapping[str, float] = field(default_factory=dict)
     conditions: Mapping[str, bool] = field(default_factory=dict)
     """Condition of the MemberPolicy → whether it is True."""

@@ -120,7 +120,7 @@ def test_what_if_plans_in_memory_only(league: League) -> None:
 
 GONE = {
     "an operator": ("--without-operator", "cli-riga-uni", "starts at cli-tartu"),
-    "a vendor": ("--without-vendor", "nvidia", "waits: NoSuchAccelerator"),
+    "a vendor": ("--without-vendor", "nvidia", "waits: NoAccelerator"),
 }
 
 

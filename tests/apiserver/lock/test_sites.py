@@ -25,7 +25,7 @@ from hansa.member.cluster.second_lock import try_lock
 from hansa.member.run_settings import Runs
 from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.platform.checkpoints import Lending
-from hansa.reconcile.member.platform.resolvers import OPENSHIFT, Resolver
+from hansa.reconcile.member.platform.resolvers import Resolver, find_resolvers
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RenderOptions, RunRequest
@@ -64,7 +64,9 @@ SITES: dict[str, dict[str, Any]] = {
     },
     "OpenShift": {"userFrom": "Cluster"},
 }
-FOUND = {"OpenShift": (OPENSHIFT, Resolver(cidr="169.254.20.10/32"))}
+FOUND = {
+    "OpenShift": find_resolvers(["169.254.20.10", "172.30.0.10", "34.118.224.10", "fd00:10:96::a"])
+}
 """What the agent finds of resolvers where the settings name none."""
 
 
@@ -331,3 +333,22 @@ def test_the_policies_type_check(member: Charted):
     wait_until(checked, what="the types to be checked")
     for policy in policies(member.plane):
         assert policy["status"]["typeChecking"] == {}, policy["metadata"]["name"]
+
+
+ELSEWHERE = {
+    "a resolver outside": ("192.0.2.53/32", 53),
+    "a whole network's": ("10.0.0.0/8", 53),
+    "its address at another port": ("10.96.0.10/32", 443),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_fence_that_opens_other_resolvers_is_refused(member: Charted, name: str, site: str):
+    cidr, port = ELSEWHERE[name]
+    rule = Resolver(cidr=cidr, port=port).rule()
+    wave = waves(request_of(site, shut_in=False), RayJob())[1]
+    [made] = [creation for creation in wave if creation.body["kind"] == "NetworkPolicy"]
+    made.body["spec"]["egress"].append(rule)
+    path = made.path.replace(made.path.split("/")[5], REQUEST.name)
+    answer = Server(member.plane).send("POST", f"{path}?dryRun=All", made.body, user=AGENT)
+    assert answer.status == REFUSED, answer.text

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hansa.reconcile.member.platform.resolvers import INSIDE, KNOWN, Resolver
 from tests.programs.conftest import Render
 
 SERVER, HUB = "192.0.2.7/32", "198.51.100.1/32"
@@ -14,10 +15,8 @@ PLACES = {
     "hub": {"cidrs": [HUB], "ports": [443]},
 }
 DNS = {
-    ("kube-system", "UDP/53 TCP/53"),
-    ("openshift-dns", "UDP/5353 TCP/5353"),
-    ("169.254.20.10/32", "UDP/53 TCP/53"),
-    ("169.254.169.254/32", "UDP/53 TCP/53"),
+    (one.namespace or one.cidr, f"UDP/{one.port} TCP/{one.port}")
+    for one in (*KNOWN, *(Resolver(cidr=str(network)) for network in INSIDE))
 }
 SCRAPES = ("monitoring", "TCP/8080")
 TO_SERVER, TO_HUB = (SERVER, "TCP/6443"), (HUB, "TCP/443")

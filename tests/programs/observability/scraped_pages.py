@@ -38,6 +38,7 @@ WELL_MEMBER = MemberReading(
     gpus={"nvidia-t4": 2},
     gpus_held={"nvidia-t4": 1},
     machine_gpus={"m1": 2, "m2": 1},
+    offered_gpus={"m1": 2, "m2": 1},
     watch_event_age_s={"workgrants": 20.0},
     conditions=dict.fromkeys(CONDITIONS, True),
     hub_contact_age_s=2.0,

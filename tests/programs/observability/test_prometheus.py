@@ -178,6 +178,52 @@ LOST = {
     ),
 }
 """Hardware that went, and nobody came: what the Node says follows it. Three days are a long weekend."""
+GKE = {
+    'hansa_member_machine_gpus{machine="m"}': "8x5005",
+    'hansa_member_machine_gpus_offered{machine="m"}': "8x5005",
+    'hansa_machine_gpus_seen{machine="m"}': "0x5005",
+}
+"""An exporter to which the driver was never shown, on a machine whose pods get its cards."""
+TOLD_APART = {
+    "an exporter that sees no driver is no missing card": ("HansaGpuMissing", GKE, False),
+    "and nobody reads that machine": ("HansaExporterGone", GKE, True),
+    "a driver that went while its cards are still offered": (
+        "HansaGpuMissing",
+        GKE | {'hansa_machine_gpus_seen{machine="m"}': "8x5 0x5000"},
+        True,
+    ),
+    "a driver that never came to a machine with a label that tells of cards": (
+        "HansaGpuMissing",
+        GKE | {'hansa_member_machine_gpus_offered{machine="m"}': "0x5005"},
+        True,
+    ),
+    "cut cards, of which there are fewer than slices": (
+        "HansaGpuMissing",
+        {
+            'hansa_member_machine_gpus{machine="m"}': "8x5005",
+            'hansa_member_machine_gpus_offered{machine="m"}': "56x5005",
+            'hansa_machine_gpus_seen{machine="m"}': "8x5005",
+        },
+        False,
+    ),
+    "a machine without cards": (
+        "HansaExporterGone",
+        {
+            'hansa_member_machine_gpus{machine="m"}': "0x5005",
+            'hansa_member_machine_gpus_offered{machine="m"}': "0x5005",
+            'hansa_machine_gpus_seen{machine="m"}': "0x5005",
+        },
+        False,
+    ),
+    "a card that answers with errors": (
+        "HansaGpuUnread",
+        {
+            'hansa_gpu_probe_up{instance="m",reason=""}': "1x5005",
+            'hansa_gpu_probe_up{instance="m",reason="CardError"}': "0x5005",
+        },
+        True,
+    ),
+}
 LONG_WEEKEND = 3 * 24 * 60
 
 MINUTES = {"m": 1, "h": 60}
@@ -200,10 +246,27 @@ def case(alert, series, minute, *, firing):
     }
 
 
+def judge(promtool, folder, chart, told):
+    """Have Prometheus run tests over the rules of a chart."""
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rule_groups(chart)))
+    document = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": told}
+    (folder / "tests.yaml").write_text(yaml.safe_dump(document))
+    answer = ask(promtool, "test", "rules", str(folder / "tests.yaml"))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def hold_of(alert):
+    """Return for how many minutes it must be true."""
+    return int(alert.hold[:-1]) * MINUTES[alert.hold[-1]]
+
+
+def end_of(alert):
+    return hold_of(alert) + 15
+
+
 def cases(alert):
     """Return its tests: in the end, just before it has held long enough, and at its limit."""
-    hold = int(alert.hold[:-1]) * MINUTES[alert.hold[-1]]
-    end = hold + 15
+    hold, end = hold_of(alert), end_of(alert)
     yield case(alert.name, FIRES[alert.name], end, firing=True)
     if hold:
         yield case(alert.name, FIRES[alert.name], hold - 1, firing=False)
@@ -212,41 +275,47 @@ def cases(alert):
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_alerts_fire_when_they_should_and_only_then(promtool, chart, tmp_path):
-    ours = [alert for alert in ALERTS if alert.process == chart]
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups(chart)))
-    document = {
-        "rule_files": ["rules.yaml"],
-        "evaluation_interval": "1m",
-        "tests": [test for alert in ours for test in cases(alert)],
-    }
-    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
-    answer = ask(promtool, "test", "rules", str(tmp_path / "tests.yaml"))
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    told = [test for alert in ALERTS if alert.process == chart for test in cases(alert)]
+    judge(promtool, tmp_path, chart, told)
 
 
 @pytest.mark.parametrize(("name", "series"), LOST.values(), ids=LOST)
 def test_what_was_lost_is_told_until_somebody_comes(promtool, name, series, tmp_path):
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups("member")))
-    document = {
-        "rule_files": ["rules.yaml"],
-        "evaluation_interval": "1m",
-        "tests": [case(name, series, minute, firing=True) for minute in (60, LONG_WEEKEND)],
-    }
-    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
-    answer = ask(promtool, "test", "rules", str(tmp_path / "tests.yaml"))
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    told = [case(name, series, minute, firing=True) for minute in (60, LONG_WEEKEND)]
+    judge(promtool, tmp_path, "member", told)
+
+
+@pytest.mark.parametrize(("name", "series", "firing"), TOLD_APART.values(), ids=TOLD_APART)
+def test_what_looks_alike_is_told_apart(promtool, name, series, firing, tmp_path):
+    judge(promtool, tmp_path, "member", [case(name, series, 60, firing=firing)])
+
+
+def twice(series):
+    """Return series as they are where two of an institution's scrapes find the same page."""
+    found = {}
+    for name, values in series.items():
+        bare, _, labels = name.rstrip("}").partition("{")
+        for job in ("hansa-system/hansa", "kubernetes-pods"):
+            rest = f",{labels}" if labels else ""
+            found[f'{bare}{{job="{job}"{rest}}}'] = values
+    return found
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_a_page_that_is_scraped_twice_tells_the_same(promtool, chart, tmp_path):
+    """By a monitor of the chart, and by annotations or a second monitor."""
+    told = [
+        case(alert.name, twice(table[alert.name]), end_of(alert), firing=table is FIRES)
+        for alert in ALERTS
+        if alert.process == chart
+        for table in (FIRES, QUIET)
+    ]
+    judge(promtool, tmp_path, chart, told)
 
 
 def test_a_guard_that_is_not_there_is_silent(promtool, tmp_path):
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups("member")))
-    document = {
-        "rule_files": ["rules.yaml"],
-        "evaluation_interval": "1m",
-        "tests": [case("HansaGuardSilent", {"up": "1x30"}, 17, firing=True)],
-    }
-    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
-    answer = ask(promtool, "test", "rules", str(tmp_path / "tests.yaml"))
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    told = [case("HansaGuardSilent", {"up": "1x30"}, 17, firing=True)]
+    judge(promtool, tmp_path, "member", told)
 
 
 def test_every_alert_is_tested_both_ways():

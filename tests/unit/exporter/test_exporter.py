@@ -177,18 +177,49 @@ def test_the_check_script_sees_what_cannot_be(after, expected):
     assert all(part in text for part, text in zip(expected, found, strict=True))
 
 
+async def test_a_card_that_answers_with_errors_is_told_beside_the_others():
+    exporter = Exporter(Probe((GPU, replace(UNDER_MIG, is_ill=True))), Clock())
+    await exporter.read()
+    up = {row: value for row, value in values(exporter).items() if row[0] == "hansa_gpu_probe_up"}
+    assert up == {("hansa_gpu_probe_up", ""): 1, ("hansa_gpu_probe_up", "CardError"): 0}
+
+
+LAST = {
+    "none": ({}, set()),
+    "a program's": ({31: 2}, {("31", "application")}),
+    "the card's, and what ends programs after it": (
+        {48: 1, 45: 3, 43: 1},
+        {("48", "hardware"), ("43", "application")},
+    ),
+    "the card's, last": ({13: 1, 63: 1, 64: 1}, {("64", "hardware"), ("13", "application")}),
+    "one that nobody knows yet": ({999: 1}, {("999", "hardware")}),
+}
+
+
+@pytest.mark.parametrize(("xids", "last"), LAST.values(), ids=LAST)
+def test_the_last_error_of_the_card_stays_named(xids, last):
+    """A card's own error is followed by those of the programs that it ends."""
+    page = round_samples(Round((replace(GPU, xids=xids),)), gpu_class)
+    told = {s.labels[1:] for s in page if s.metric.name == "hansa_gpu_last_xid_info"}
+    assert told == last
+
+
 async def test_errors_are_told_by_whose_they_are():
     card = replace(GPU, slowdown_celsius=95, xids={79: 1, 13: 4})
     page = {(s.metric.name, *s.labels): s.value for s in round_samples(Round((card,)), gpu_class)}
     assert page["hansa_gpu_xid_errors_total", "GPU-1", "hardware"] == 1
     assert page["hansa_gpu_xid_errors_total", "GPU-1", "application"] == 4
-    assert page["hansa_gpu_last_xid_info", "GPU-1", "13"] == 1
+    assert page["hansa_gpu_last_xid_info", "GPU-1", "79", "hardware"] == 1
     assert page["hansa_gpu_slowdown_celsius", "GPU-1"] == 95
 
 
 SEEN = {
     "two cards": ("m", Round((GPU, GPU)), [2]),
     "no driver": ("m", Round(trouble="NoDriver"), [0]),
+    "no card": ("m", Round(trouble="NoGpu"), [0]),
+    "half an upgrade": ("m", Round(trouble="DriverMismatch"), []),
+    "devices that this pod may not open": ("m", Round(trouble="NoPermission"), []),
+    "a driver that went wrong": ("m", Round(trouble="DriverError"), []),
     "not read yet": ("m", Round(trouble="Starting"), []),
     "hangs": ("m", Round(trouble="Stale"), []),
     "of no machine": ("", Round((GPU,)), []),

@@ -127,3 +127,22 @@ def test_a_machine_that_lost_all_its_cards_is_told_as_a_zero(capacity):
     said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
 
     assert ScrapeView(context, said, lambda: None).reading().machine_gpus == {"m1": 0}
+
+
+OFFERS = {
+    "whole cards": ({"nvidia.com/gpu": "8"}, 8),
+    "cards whose plugin is away": ({"nvidia.com/gpu": "0"}, 0),
+    "slices of two kinds": ({"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-3g.40gb": 2}, 9),
+    "shared cards": ({"nvidia.com/gpu.shared": "32"}, 32),
+    "others' cards": ({"amd.com/gpu": "8", "nvidia.com/hostdev": "4"}, 0),
+}
+
+
+@pytest.mark.parametrize(("allocatable", "offered"), OFFERS.values(), ids=OFFERS)
+def test_what_pods_can_ask_for_is_told_beside_it(allocatable, offered):
+    context = Running().parts.context
+    node = {"metadata": {"name": "m1"}, "status": {"capacity": {}, "allocatable": allocatable}}
+    context.cluster_state.put_machine(node)
+    said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
+
+    assert ScrapeView(context, said, lambda: None).reading().offered_gpus == {"m1": offered}

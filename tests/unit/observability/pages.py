@@ -26,6 +26,7 @@ FULL = {
             gpus={"c": 1},
             gpus_held={"c": 1},
             machine_gpus={"m": 1},
+            offered_gpus={"m": 1},
             watch_event_age_s={"r": 1},
             conditions={"Enforcing": True},
             hub_contact_age_s=1,

@@ -28,6 +28,7 @@ COUNTED = (
     "gpus_busy",
     "gpus_held",
     "machine_gpus",
+    "gpus_offered",
     "gpus_seen",
     "keys",
     "objects",

@@ -66,7 +66,11 @@ SAME = {
         Reason.UNKNOWN_DATASET,
     },
     MemberReason.DATASET_UNKNOWN: {Reason.DATA_ELSEWHERE, Reason.UNKNOWN_DATASET},
-    MemberReason.GPUS_NOT_LENT: {Reason.NO_SUCH_ACCELERATOR, Reason.EXCEEDS_NODE_SHAPE},
+    MemberReason.GPUS_NOT_LENT: {
+        Reason.NO_ACCELERATOR,
+        Reason.NO_SUCH_ACCELERATOR,
+        Reason.EXCEEDS_NODE_SHAPE,
+    },
     MemberReason.ASSURANCE_TOO_LOW: {Reason.ASSURANCE_TOO_LOW},
 }
 """A member's refusal by its law → the planner's words for it, which it knows beforehand."""

@@ -63,13 +63,14 @@ request.operation + ' ' + request.resource.resource
 {{- $users := list (list ($user.uid | default 65532 | int64) ($user.gid | default 65532 | int64) $group) -}}
 {{- $images := $runs.imageUsers -}}
 {{- if not (hasKey $runs "imageUsers") -}}
-{{- $images = list (dict "imagePrefix" "docker.io/rayproject/" "uid" 1000 "gid" 100) -}}
+{{- $images = list (dict "imagePrefix" "*/rayproject/" "uid" 1000 "gid" 100) -}}
 {{- end -}}
 {{- range $images -}}{{- $users = append $users (list (int64 .uid) (int64 .gid) $group) -}}{{- end -}}
 {{ uniq $users | toJson }}
 {{- end }}
 
-{{/* Whether `rule` lets a run ask the cluster for names: settings.runs.dns, or what the agent may find. */}}
+{{/* Whether `rule` lets a run ask the cluster for names: settings.runs.dns, or what the agent may find
+(hansa/reconcile/member/platform/resolvers.py; a test compares). */}}
 {{- define "hansa.lock.asksForNames" -}}
 {{- $rows := list -}}
 {{- range (.Values.settings.runs).dns -}}
@@ -80,10 +81,11 @@ request.operation + ' ' + request.resource.resource
 {{- $rows = append $rows (printf "rule.to[0] == %s && rule.ports.all(p, p.?port.orValue(0) == %d && !has(p.endPort))" (toJson $peer) (.port | default 53 | int64)) -}}
 {{- end -}}
 {{- if not $rows -}}
+{{- $inside := list "10.0.0.0/8" "100.64.0.0/10" "169.254.0.0/16" "172.16.0.0/12" "192.168.0.0/16" "34.118.224.0/20" "fc00::/7" -}}
 {{- $rows = list
-  "rule.to[0] == {'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'kube-system'}}} && rule.ports.all(p, p.?port.orValue(0) == 53 && !has(p.endPort))"
+  "rule.to[0] == {'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'kube-system'}}} && rule.ports.all(p, p.?port.orValue(0) in [53, 8053] && !has(p.endPort))"
   "rule.to[0] == {'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'openshift-dns'}}} && rule.ports.all(p, p.?port.orValue(0) == 5353 && !has(p.endPort))"
-  "rule.to[0].?ipBlock.?cidr.orValue('').matches('^169[.]254[.][0-9]{1,3}[.][0-9]{1,3}/32$') && rule.ports.all(p, p.?port.orValue(0) == 53 && !has(p.endPort))" -}}
+  (printf "rule.to[0].?ipBlock.?cidr.orValue('').matches('^([0-9.]+/32|[0-9a-f:]+/128)$') && ['%s'].exists(inside, cidr(inside).containsCIDR(rule.to[0].ipBlock.cidr)) && rule.ports.all(p, p.?port.orValue(0) == 53 && !has(p.endPort))" (join "', '" $inside)) -}}
 {{- end -}}
 size(rule.?ports.orValue([])) > 0 && ({{ join " || " $rows }})
 {{- end }}

@@ -28,6 +28,16 @@ _REASONS = {
 }
 _GONE = frozenset({pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED})
 """Of a card that nothing can use until it is reset, or the machine started again."""
+_ILL = frozenset(
+    {
+        pynvml.NVML_ERROR_UNKNOWN,
+        pynvml.NVML_ERROR_TIMEOUT,
+        pynvml.NVML_ERROR_IRQ_ISSUE,
+        pynvml.NVML_ERROR_INSUFFICIENT_POWER,
+        pynvml.NVML_ERROR_CORRUPTED_INFOROM,
+    }
+)
+"""Of a card that is there and not well; all others say that it does not know, or not tell this pod."""
 _PASSED_ON = _GONE | {pynvml.NVML_ERROR_UNINITIALIZED}
 
 
@@ -92,6 +102,7 @@ class NvmlProbe:
             # Of older drivers: what they keep for themselves counts as used, 480 MiB of an H100.
             (n.nvmlDeviceGetMemoryInfo, handle),
         )
+        celsius, is_ill = self._temperature(handle)
         return GpuReading(
             uuid=str(uuid),
             index=index,
@@ -101,12 +112,13 @@ class NvmlProbe:
             memory_total_bytes=None if memory is None else int(memory.total),
             power_milliwatts=self._ask(n.nvmlDeviceGetPowerUsage, handle),
             energy_millijoules=self._ask(n.nvmlDeviceGetTotalEnergyConsumption, handle),
-            temperature_celsius=self._temperature(handle),
+            temperature_celsius=celsius,
             ecc_corrected=self._ecc(handle, n.NVML_MEMORY_ERROR_TYPE_CORRECTED),
             ecc_uncorrected=self._ecc(handle, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
             process_ids=self._processes(handle),
             slowdown_celsius=self._slowdown(handle),
             xids=self._xids.of(str(uuid)),
+            is_ill=is_ill,
         )
 
     def _busy(self, handle: object) -> int | None:
@@ -116,14 +128,18 @@ class NvmlProbe:
         rates = self._ask(self._nvml.nvmlDeviceGetUtilizationRates, handle)
         return None if rates is None else int(rates.gpu)
 
-    def _temperature(self, handle: object) -> int | None:
-        sensor = self._nvml.NVML_TEMPERATURE_GPU
-        celsius = self._first(
-            (self._nvml.nvmlDeviceGetTemperatureV, handle, sensor),
-            # Drivers before R565 know only this call, which CUDA 14 removes.
-            (self._nvml.nvmlDeviceGetTemperature, handle, sensor),
-        )
-        return None if celsius is None else int(celsius)
+    def _temperature(self, handle: object) -> tuple[int | None, bool]:
+        """Return the temperature, and whether the card has an error of its own in its place."""
+        n, is_ill = self._nvml, False
+        # Drivers before R565 know only the second call, which CUDA 14 removes.
+        for call in (n.nvmlDeviceGetTemperatureV, n.nvmlDeviceGetTemperature):
+            try:
+                return int(call(handle, n.NVML_TEMPERATURE_GPU)), False
+            except n.NVMLError as error:
+                if error.value in _PASSED_ON:
+                    raise
+                is_ill = is_ill or error.value in _ILL
+        return None, is_ill
 
     def _slowdown(self, handle: object) -> int | None:
         kind = self._nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN
@@ -150,4 +166,6 @@ class NvmlProbe:
         except self._nvml.NVMLError as error:
             if error.value in _PASSED_ON:
                 raise
+            return None
+        except UnicodeDecodeError:  # of a text that the binding reads from a driver gone wrong
             return None

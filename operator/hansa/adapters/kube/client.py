@@ -35,6 +35,8 @@ APPLY = "application/apply-patch+yaml"
 WATCH_TIMEOUT_S = 600
 """The server ends a watch after so long."""
 UNAUTHORIZED = 401
+ASKS, WITH_PASSWORD = 407, "http://USER:PASSWORD@HOST:PORT"
+"""Of a proxy that wants to know who asks; and how it is told."""
 NOT_THEIRS = "its certificate is not from the authority that vouches for it; a proxy that opens TLS is refused"
 ERRORS_FROM = 300
 
@@ -315,6 +317,12 @@ def _words(error: Exception) -> str:
         return f"cannot connect: {error.os_error.strerror or error.os_error}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        wants = f": it wants a user and a password, {WITH_PASSWORD}" if error.status == ASKS else ""
+        return f"the proxy answers {error.status}{wants or f' {error.message}'}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        # Its own words hold the address, and a proxy's address its password.
+        return "its answer is no HTTP"
     return f"{type(error).__name__}: {error}"
 
 

@@ -192,9 +192,10 @@ def _file(table: Mapping[str, Any], name: str) -> Path | None:
 
 def _data(table: Mapping[str, Any], name: str) -> str:
     try:
-        return base64.b64decode(str(table.get(name, "")), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise Terminal(f"kubeconfig: {name} is not base64 PEM", reason="NoConnection") from error
+        held = base64.b64decode(str(table.get(name, "")), validate=True)
+    except binascii.Error as error:
+        raise Terminal(f"kubeconfig: {name} is not base64", reason="NoConnection") from error
+    return held.decode(errors="replace")  # comments beside PEM may be in any alphabet
 
 
 def _token_command(paths: Sequence[Path], context: str, plugin: object) -> Callable[[], str]:

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 from pathlib import Path
 
+from hansa.adapters.kube.authorities import certificates
 from hansa.adapters.kube.config import Connection
 from hansa.errors import Terminal
 from hansa.ports import Clock
@@ -90,7 +91,8 @@ def _context(place: Connection) -> ssl.SSLContext | bool:
     if not place.server.startswith("https://"):
         return False
     context = ssl.create_default_context(
-        cafile=str(place.ca_file) if place.ca_file else None, cadata=place.ca_pem or None
+        cafile=str(place.ca_file) if place.ca_file else None,
+        cadata=certificates(place.ca_pem) if place.ca_pem else None,
     )
     if place.certificate_file is not None:
         context.load_cert_chain(place.certificate_file, place.key_file)

@@ -7,6 +7,7 @@ are asked in plain HTTP for a tunnel (CONNECT) are spoken to: what is in the tun
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,10 @@ from hansa.adapters.kube.config import Connection, from_kubeconfig, in_cluster
 from hansa.errors import Terminal
 
 LOOPBACK = "localhost"
+_NEVER_WRITTEN = re.compile(r"[\s\\?#]")
+"""Signs that no proxy's address has."""
+_WITH_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):([0-9]+)")
+"""HOST:PORT of an entry; an address of six has brackets then."""
 HTTPS_PORT = 443
 
 
@@ -47,7 +52,9 @@ def checked(proxy: str) -> str:
     if not _is_usable(proxy):
         shown = proxy.rpartition("@")[2]
         raise Terminal(
-            f"proxy {shown}: give http://HOST:PORT of a proxy that knows CONNECT", reason="BadProxy"
+            f"proxy {shown.strip()}: give http://HOST:PORT of a proxy that knows CONNECT; signs in a password are"
+            " written as %40 and so on",
+            reason="BadProxy",
         )
     return proxy
 
@@ -58,7 +65,9 @@ def _is_usable(proxy: str) -> bool:
         has_port = parts.port is None or parts.port > 0
     except ValueError:
         return False
-    return bool(parts.hostname) and has_port and parts.scheme == "http" and parts.path in {"", "/"}
+    is_written = not _NEVER_WRITTEN.search(proxy) and parts.netloc.count("@") <= 1
+    is_ours = parts.scheme == "http" and parts.path in {"", "/"}
+    return bool(parts.hostname) and has_port and is_written and is_ours
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:
@@ -84,13 +93,13 @@ def _covers(row: str, host: str, port: str, address: Address | None) -> bool:
         return True
     if address is not None and "/" in row:
         return _lies_in(address, row)
-    name, _, wanted = row.rpartition(":") if row.count(":") == 1 else (row, "", "")
-    if wanted and wanted != port:
+    found = _WITH_PORT.fullmatch(row)
+    if found and found.group(3) != port:
         return False
-    name = name.strip("[]")
+    name = (found.group(1) or found.group(2) or "") if found else row.strip("[]")
     if address is not None:
         return _address(name) == address
-    bare = name.removeprefix("*")
+    bare = name.removeprefix("*").rstrip(".")
     return host == bare or host.endswith(bare if bare.startswith(".") else f".{bare}")
 
 

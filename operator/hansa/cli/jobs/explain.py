@@ -42,7 +42,7 @@ class Line:
     @property
     def cells(self) -> tuple[str, ...]:
         """The line as the table shows it."""
-        return (self.node, self.reason, self.message, remedy(self.reason, self.message))
+        return (self.node, self.reason, self.message, remedy(self.reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hansa.grants.reasons import MemberReason
 from hansa.model.reasons import Reason
-from hansa.placement.explain.verdicts import LENDS_NONE
 
 REMEDIES: dict[Reason, str] = {
     Reason.MISCONFIGURED: "correct the field named, and apply again",
@@ -23,6 +22,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.LEGAL_CONTROL_DENIED: "widen residency.legalControl, if the law of the data allows it",
     Reason.DATA_ELSEWHERE: "nothing: the data does not leave the member that holds it",
     Reason.ASSURANCE_TOO_LOW: "lower assurance, or have nodes show more: each one's status.assurance.why says how",
+    Reason.NO_ACCELERATOR: "ask the member's platform team: its GPU machines may be tainted, away or not understood,"
+    " which its MemberPolicy local and hansa doctor name",
     Reason.NO_SUCH_ACCELERATOR: "ask for another gpuClass, or for gpuMemory instead of a class",
     Reason.EXCEEDS_NODE_SHAPE: "ask for fewer or smaller workers",
     Reason.EXCEEDS_POOL_QUOTA: "ask for fewer GPUs than the institution may ever hold",
@@ -61,7 +62,8 @@ MEMBER_REMEDIES: dict[MemberReason, str] = {
     MemberReason.POLICY_MISSING: "the member applies a MemberPolicy named local",
     MemberReason.CLOCK_SKEW: "the member or the league sets its clock (NTP)",
     MemberReason.STALE_EPOCH: "nothing: the hub remembers less of the job than the member, and waits for its release",
-    MemberReason.PREVIOUS_RUN_LIVES: "the run of the epoch before has to be gone; the hub tries again",
+    MemberReason.PREVIOUS_RUN_LIVES: "the run of the epoch before has to be gone, and the hub tries again; where it hangs, the"
+    " member's platform team sees what holds it: MemberPolicy local, RunsRemoved",
     MemberReason.WITHDRAWN: "nothing: the hub took the grant back",
     MemberReason.EXPIRED: "nothing: the hub grants again",
     MemberReason.NOT_YET_VALID: "the member or the league sets its clock (NTP)",
@@ -98,14 +100,6 @@ _ALL: dict[str, str] = {
 }
 
 
-_NOTHING_LENT = (
-    "ask the member's platform team: its GPU machines may be tainted, away or not understood, which its"
-    " MemberPolicy local and hansa doctor name"
-)
-
-
-def remedy(reason: str, message: str = "") -> str:
-    """Return what would help against a hub's or a member's reason. ``message``: what its rule saw."""
-    if reason == Reason.NO_SUCH_ACCELERATOR and message.endswith(LENDS_NONE):
-        return _NOTHING_LENT
+def remedy(reason: str) -> str:
+    """Return what would help against a hub's or a member's reason."""
     return _ALL.get(reason, REMEDIES[Reason.NODE_REFUSED])

@@ -28,6 +28,7 @@ LASTING = LAW | frozenset(
         Reason.NODE_NOT_ACCEPTED,
         Reason.JURISDICTION_DISPUTED,
         Reason.ASSURANCE_TOO_LOW,
+        Reason.NO_ACCELERATOR,
         Reason.NO_SUCH_ACCELERATOR,
         Reason.EXCEEDS_NODE_SHAPE,
         Reason.NODE_REFUSED,

@@ -17,7 +17,7 @@ from hansa.reconcile.member.inventory.machine import Machine, MachineRules, read
 from hansa.reconcile.member.inventory.requests import Held
 from hansa.reconcile.member.inventory.stock import Inventory, take_stock
 from hansa.reconcile.member.platform.checkpoints import CheckpointRules
-from hansa.reconcile.member.platform.resolvers import KUBERNETES, Resolver
+from hansa.reconcile.member.platform.resolvers import KNOWN, Resolver
 from hansa.reconcile.member.run_request import RESOLVER
 
 
@@ -66,7 +66,7 @@ class ClusterState:
     kuberay: KubeRay = field(default_factory=KubeRay)
     resolver: str = ""
     """Address of the resolver that forwards nothing; empty: there is none."""
-    resolvers: tuple[Resolver, ...] = (KUBERNETES,)
+    resolvers: tuple[Resolver, ...] = KNOWN
     """Whom runs that may reach somebody ask for names, as found."""
     canary: Canary = field(default_factory=Canary)
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -15,7 +15,6 @@ from hansa.member.cluster.cluster_state import KubeRay
 from hansa.ports import Cluster
 from hansa.reconcile.member import data
 from hansa.reconcile.member.inventory.devices import SLICES, Devices, read_devices
-from hansa.reconcile.member.platform.resolvers import Resolver, find_resolvers
 from hansa.reconcile.member.run_request import RESOLVER
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -79,16 +78,6 @@ async def find_resolver(cluster: Cluster, namespace: str) -> str:
         return ""
     address = (service.get("spec") or {}).get("clusterIP")
     return "" if address in {None, "None"} else str(address)
-
-
-async def find_names(cluster: Cluster, nameservers: Iterable[str]) -> tuple[Resolver, ...] | None:
-    """Return whom pods of this cluster ask for names; None when its API groups cannot be told."""
-    try:
-        found = await cluster.get("/apis")
-    except HansaError:
-        return None
-    groups = [str(group.get("name")) for group in found.get("groups") or ()]
-    return find_resolvers(nameservers, groups)
 
 
 async def find_devices(cluster: Cluster) -> dict[str, tuple[Devices, ...]] | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from hansa.adapters.clock import SystemClock
 from hansa.adapters.keys import Ed25519Signer
+from hansa.adapters.kube.authorities import certificates
 from hansa.adapters.kube.client import KubeCluster
 from hansa.adapters.kube.config import SERVICE_ACCOUNT, Connection, from_kubeconfig, with_token
 from hansa.adapters.kube.proxies import checked, connect, through
@@ -180,7 +180,7 @@ def new_identity(node: str, hub: Connection) -> HubIdentity:
     return HubIdentity(
         node=node,
         server=hub.server,
-        ca_pem=hub.ca_pem or (hub.ca_file.read_text() if hub.ca_file else ""),
+        ca_pem=hub.ca_pem,
         token=identity.PENDING,
         key_pem=IdentityKey.generate().private_pem(),
         release_key_pem=Ed25519Signer.generate().private_pem().decode(),
@@ -241,7 +241,7 @@ def _bootstrap(way: Way) -> Connection:
         )
     if way.authority is not None:
         found = replace(found, ca_file=way.authority, ca_pem="")
-    _read_authority(found)
+    found = replace(found, ca_pem=_read_authority(found), ca_file=None)
     return replace(found, proxy=checked(way.proxy)) if way.proxy else found
 
 
@@ -254,16 +254,18 @@ def _is_https(url: str) -> bool:
     return parts.scheme == "https" and bool(parts.hostname) and has_port
 
 
-def _read_authority(hub: Connection) -> None:
-    """Raise ``Terminal`` where the hub's authority is no certificate: no hub would ever be believed."""
+def _read_authority(hub: Connection) -> str:
+    """Return the hub's authority, PEM; empty: those that the system trusts.
+
+    Raises ``Terminal`` where it is no certificate: no hub would ever be believed.
+    """
+    if hub.ca_file is None and not hub.ca_pem:
+        return ""
     try:
-        if hub.ca_file is not None:
-            ssl.create_default_context(cafile=hub.ca_file)
-        elif hub.ca_pem:
-            ssl.create_default_context(cadata=hub.ca_pem)
+        return certificates(hub.ca_file.read_bytes() if hub.ca_file else hub.ca_pem)
     except (OSError, ValueError) as error:
         where = hub.ca_file or "the authority in the kubeconfig"
-        raise Terminal(f"{where} holds no certificate, PEM: {error}") from error
+        raise Terminal(f"{where} is no certificate authority: {error}") from error
 
 
 def _own_cluster() -> Connection:

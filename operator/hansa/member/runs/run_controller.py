@@ -30,6 +30,7 @@ from hansa.reconcile.member.lifecycle import (
     Action,
     CleanUp,
     End,
+    Outlive,
     Refuse,
     Release,
     Render,
@@ -215,6 +216,7 @@ class RunController:
             head_anew=name in context.head_anew,
             short_s=context.short_s.get(name, 0.0),
             noted=context.noted(name),
+            outlived=name in context.outlived,
         )
 
     def _reported(self, grant: Manifest | None) -> Reported:
@@ -233,7 +235,7 @@ class RunController:
                 return False
             case End(reason=reason, message=message):
                 await self._end(entry, reason, message)
-            case Release() if await lives(self._context, entry.name, run.namespace):
+            case Release() | Outlive() if await lives(self._context, entry.name, run.namespace):
                 # The cache lags behind what we made ourselves: a release is a promise, so ask.
                 await self._objects.clean_up(entry.name)
                 return False
@@ -241,6 +243,8 @@ class RunController:
                 # Whoever else deleted the namespace left the volumes.
                 await self._objects.remove_volumes(entry.name)
                 await self._tell(entry, run, action)
+            case Outlive():
+                self._context.outlived.add(entry.name)
             case ReportFinished():
                 await self._report_finished(entry, run, action)
             case _:
@@ -315,8 +319,7 @@ class RunController:
         context.last_words[entry.name] = clusters_words(message)
         if reason.verdict == "Interrupted":
             context.instruments.add(metrics.MEMBER_STOPS, reason=reason.value)
-            subject = context.policy_subject()
-            why = message or explain(reason)
+            subject, why = context.policy_subject(), message or explain(reason)
             context.emit(events.run_stopped(subject, entry.title, reason.value, why))
 
     async def _report_finished(self, entry: Entry, run: Run, action: ReportFinished) -> None:
@@ -332,11 +335,10 @@ class RunController:
     async def _close(self, name: str) -> None:
         """Forget a run of which nothing is left to do and nothing is left."""
         run, entry = self._observe(name), self._context.run_index.get(name)
-        if run is None or entry is None or run.record.outcome is Outcome.ACCEPTED:
+        if run is None or entry is None or run.namespace != "Absent":
             return
-        if run.namespace != "Absent":
-            return
-        if run.reported.released or run.reported.accepted is False:
+        was_told = run.reported.released or run.reported.accepted is False
+        if was_told and run.record.outcome is not Outcome.ACCEPTED:
             self._context.run_index.drop(name)
             self._rulings.forget(name)
             self._context.orphaned.pop(name, None)

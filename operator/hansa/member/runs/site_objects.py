@@ -6,14 +6,18 @@ hang on a pull for as long as its start limit.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
+from hansa.adapters.kube.authorities import certificates
 from hansa.errors import NotFound, Terminal
 from hansa.ports import Cluster, Manifest
 from hansa.reconcile.member.platform.pod_settings import PodSettings
 from hansa.reconcile.member.platform.proxy import AUTHORITY_FILE
 
+OPENSHIFTS_FILE = "ca-bundle.crt"
+"""Where OpenShift writes the cluster's authorities in a ConfigMap labelled for it."""
 PULL_TYPES = {
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
     "kubernetes.io/dockercfg": ".dockercfg",
@@ -48,12 +52,16 @@ class SiteObjects:
         if not name:
             return ""
         held = await self._get("configmaps", name, "runs.proxy.authorities")
-        text = str((held.get("data") or {}).get(AUTHORITY_FILE, ""))
-        if "-----BEGIN CERTIFICATE-----" not in text:
-            raise Terminal(
-                f"ConfigMap {name} of runs.proxy.authorities has no PEM under {AUTHORITY_FILE}"
-            )
-        return text
+        where = f"ConfigMap {name} of runs.proxy.authorities"
+        for key in (AUTHORITY_FILE, OPENSHIFTS_FILE):
+            try:
+                if text := (held.get("data") or {}).get(key):
+                    return certificates(str(text))
+                if octets := (held.get("binaryData") or {}).get(key):
+                    return certificates(base64.b64decode(str(octets)))
+            except ValueError as error:
+                raise Terminal(f"{where}, under {key}: {error}") from error
+        raise Terminal(f"{where} has neither {AUTHORITY_FILE} nor {OPENSHIFTS_FILE}")
 
     async def _get(self, plural: str, name: str, setting: str) -> Manifest:
         try:

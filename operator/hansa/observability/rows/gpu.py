@@ -10,7 +10,8 @@ from hansa.observability.rows.metric import Metric
 PROBE_UP = Metric(
     "hansa_gpu_probe_up",
     "gauge",
-    "1 when the driver answered the last reading; else 0, with the reason.",
+    "1 when the driver answered the last reading; else 0, with the reason. CardError, beside the 1: a card"
+    " answers with errors.",
     ("exporter",),
     ("reason",),
 )
@@ -91,7 +92,7 @@ GPU_XIDS = Metric(
 GPU_LAST_XID = Metric(
     "hansa_gpu_last_xid_info",
     "gauge",
-    "1 for the XID of the last error of each GPU that had one.",
+    "1 for the XID of the last error of each GPU that had one, by cause.",
     ("exporter",),
-    ("gpu", "xid"),
+    ("gpu", "xid", "cause"),
 )

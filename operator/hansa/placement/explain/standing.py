@@ -45,7 +45,7 @@ class Standing:
         told of no machines, no rule about machines knows anything.
         """
         ruled = _GRAVITY_OF[codes]
-        knows_nothing = self.bare & (codes == CODE[Reason.NO_SUCH_ACCELERATOR])
+        knows_nothing = self.bare & (codes == CODE[Reason.NO_ACCELERATOR])
         state = np.where(knows_nothing, self.own, np.minimum(self.own, ruled))
         is_refused = (codes != 0) & (codes != OUTSIDE)
         stated = np.where(self.stated & is_refused, state, ruled)
@@ -68,7 +68,7 @@ def site_codes(league: League, number: int) -> Ints:
     nearest = np.maximum.reduceat(told, league.fleet.site_cell)
     law = league.rules.site_codes(league.kinds.kinds[number]).astype(np.int64)
     # A site without GPUs has no cell to judge; what its law says is graver than that.
-    none = np.where(law == 0, CODE[Reason.NO_SUCH_ACCELERATOR], law)
+    none = np.where(law == 0, CODE[Reason.NO_ACCELERATOR], law)
     return np.where(nearest == BEST, 0, np.where(nearest < 0, none, nearest))
 
 

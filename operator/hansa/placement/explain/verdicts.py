@@ -17,9 +17,6 @@ from hansa.placement.rules.fleet import Ints
 from hansa.placement.state.league import League
 from hansa.placement.state.records import Record
 
-LENDS_NONE = "lends no GPU at all"
-"""How a message ends about a node that has nothing for any job with GPUs."""
-
 
 def verdicts(snapshot: Snapshot, job_uid: str) -> list[Verdict]:
     """One verdict a site of the job's pool, gravest first; Pending where it could run.
@@ -149,12 +146,10 @@ class _Ruled:
         way = _SHOWN_BY[self.highest + 1]
         return f"{said}; no node of the league has shown L{self.highest + 1}: {way}"
 
-    def accelerator(self) -> str:
-        """What it does not lend."""
-        wanted = _wanted(self.kind, self.pool)
-        if any(group.gpus > 0 for group in self.site.machines):
-            return f"lends no {wanted}"
-        return LENDS_NONE if wanted == "GPU" else f"lends no {wanted}; it {LENDS_NONE}"
+    def none(self) -> str:
+        """What it lends nothing of, whatever is asked for."""
+        wanted, said = _wanted(self.kind, self.pool), "lends no GPU at all"
+        return said if wanted == "GPU" else f"lends no {wanted}; it {said}"
 
     def size(self) -> str:
         """What it cannot hold."""
@@ -181,7 +176,8 @@ _MESSAGES: Mapping[Reason, Callable[[_Ruled], str]] = {
     Reason.LEGAL_CONTROL_DENIED: _Ruled.reached,
     Reason.DATA_ELSEWHERE: _Ruled.data,
     Reason.ASSURANCE_TOO_LOW: _Ruled.assurance,
-    Reason.NO_SUCH_ACCELERATOR: _Ruled.accelerator,
+    Reason.NO_ACCELERATOR: _Ruled.none,
+    Reason.NO_SUCH_ACCELERATOR: lambda at: f"lends no {_wanted(at.kind, at.pool)}",
     Reason.EXCEEDS_NODE_SHAPE: _Ruled.size,
     Reason.EXCEEDS_CAP: _Ruled.cap,
     Reason.OVER_BUDGET: lambda _: "the longest run time costs more here than the budget",

@@ -20,7 +20,12 @@ from hansa.placement.whatif.growth import machines_for, with_machines
 MOST_SITES = 8
 """Sites to which room is added by way of trial: each costs a plan."""
 CENT_MICROS = 10_000
-ROOMY = (Reason.PENDING, Reason.NO_SUCH_ACCELERATOR, Reason.EXCEEDS_NODE_SHAPE)
+ROOMY = (
+    Reason.PENDING,
+    Reason.NO_SUCH_ACCELERATOR,
+    Reason.NO_ACCELERATOR,
+    Reason.EXCEEDS_NODE_SHAPE,
+)
 """Verdicts on sites where more machines might help, the nearest first."""
 
 
@@ -284,6 +289,7 @@ _FOR: Mapping[Reason, tuple[Maker, ...]] = {
     Reason.NODE_UNREACHABLE: (_opened, _room),
     Reason.NODE_NOT_READY: (_opened, _room),
     Reason.NODE_NOT_ACCEPTED: (_opened, _room),
+    Reason.NO_ACCELERATOR: (_room,),
     Reason.NO_SUCH_ACCELERATOR: (_room,),
     Reason.EXCEEDS_NODE_SHAPE: (_room,),
     Reason.EXCEEDS_POOL_QUOTA: (_quota, _quota_and_room),

@@ -77,6 +77,8 @@ class Run:
     """For how long pods of it have been missing since all were up."""
     noted: Contract = STRICTEST
     """The terms on its namespace, by which the guard tells its pods that they may live."""
+    outlived: bool = False
+    """Whether it is known here that nothing of it runs, though not all is gone."""
 
     @property
     def untold_running_s(self) -> float | None:
@@ -155,11 +157,24 @@ class Release:
     """How that is known, where not everything of it is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outlive:
+    """Let the job's next run in: nothing of this one runs any more, as the hub was told, and it is not gone."""
+
+
 OUTLIVED = "What is left of it stands on a machine that does not answer, and no pod of it can live there any more."
 
 
 Action: TypeAlias = (
-    Refuse | Render | ReportAccepted | ReportRunning | ReportFinished | End | CleanUp | Release
+    Refuse
+    | Render
+    | ReportAccepted
+    | ReportRunning
+    | ReportFinished
+    | End
+    | CleanUp
+    | Release
+    | Outlive
 )
 
 
@@ -179,16 +194,19 @@ def next_action(run: Run, situation: Situation) -> Action | None:
 
 
 def _after_end(run: Run, situation: Situation) -> Action | None:
-    """Clean up, then release: once all is gone, or what a lost machine holds is past its time to live."""
+    """Clean up, then release: once all is gone, or what a lost machine holds is past its time to live.
+
+    An agent that began anew after such a release does not know that, and finds it out once more.
+    """
     if run.namespace == "Active":
         return CleanUp()
-    if run.reported.released:
-        return None
     if run.namespace == "Absent":
-        return Release(end_reason(run.record))
-    if run.machine_lost and lives_no_more(situation.held_up_s, run.contract, run.noted):
-        return Release(end_reason(run.record), OUTLIVED)
-    return None
+        return None if run.reported.released else Release(end_reason(run.record))
+    if not (run.machine_lost and lives_no_more(situation.held_up_s, run.contract, run.noted)):
+        return None
+    if run.reported.released:
+        return None if run.outlived else Outlive()
+    return Release(end_reason(run.record), OUTLIVED)
 
 
 def end_reason(record: EpochRecord) -> EndReason:

@@ -31,7 +31,7 @@ from hansa.reconcile.member.inventory.machine import MachineRules
 from hansa.reconcile.member.inventory.stock import CardChoice
 from hansa.reconcile.member.platform.checkpoints import CheckpointRules, Lending
 from hansa.reconcile.member.platform.pod_settings import PodSettings
-from hansa.reconcile.member.platform.resolvers import KUBERNETES, Resolver
+from hansa.reconcile.member.platform.resolvers import KNOWN, Resolver
 
 MANAGER = "hansa-member"
 RECORD = "grant"
@@ -53,7 +53,7 @@ class RenderOptions:
     """The operator's settings that show in manifests."""
 
     pods: PodSettings = field(default_factory=PodSettings)
-    resolvers: tuple[Resolver, ...] = (KUBERNETES,)
+    resolvers: tuple[Resolver, ...] = KNOWN
     """Whom runs that are not shut in ask for names."""
     checkpoints: CheckpointRules = field(default_factory=CheckpointRules)
     kuberay_namespace: str = ""

@@ -121,6 +121,11 @@ UNTOLD = {
         "temperature_celsius",
         55,
     ),
+    "a name that is no text": (
+        {"nvmlDeviceGetName": UnicodeDecodeError("utf-8", b"\xf8", 0, 1, "invalid start byte")},
+        "model",
+        "unknown",
+    ),
     "processes nobody may see": (
         {"nvmlDeviceGetComputeRunningProcesses": refused(pynvml.NVML_ERROR_NO_PERMISSION)},
         "process_ids",
@@ -183,10 +188,27 @@ def test_a_lost_card_is_missing_and_does_not_hide_the_others(card):
     assert [gpu.index for gpu in probe.read()] == [1]
 
 
-@pytest.mark.parametrize("code", [pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_TIMEOUT])
-def test_a_card_that_merely_answers_badly_is_there(code):
+ILL = {
+    "unknown error (ERR! in nvidia-smi)": (pynvml.NVML_ERROR_UNKNOWN, True),
+    "no answer in time": (pynvml.NVML_ERROR_TIMEOUT, True),
+    "no interrupts": (pynvml.NVML_ERROR_IRQ_ISSUE, True),
+    "no power cable": (pynvml.NVML_ERROR_INSUFFICIENT_POWER, True),
+    "its memory of itself is spoilt": (pynvml.NVML_ERROR_CORRUPTED_INFOROM, True),
+    "a part of a card, which knows no temperature": (pynvml.NVML_ERROR_NOT_SUPPORTED, False),
+    "a driver without the calls": (pynvml.NVML_ERROR_FUNCTION_NOT_FOUND, False),
+    "a pod that may not ask": (pynvml.NVML_ERROR_NO_PERMISSION, False),
+}
+
+
+@pytest.mark.parametrize(("code", "is_ill"), ILL.values(), ids=ILL)
+def test_a_card_that_merely_answers_badly_is_there_and_ill(code, is_ill):
     probe = NvmlProbe(Driver(gone_after(code, *IDENTITY), CARD))
-    assert [gpu.index for gpu in probe.read()] == [0, 1]
+    assert [(gpu.index, gpu.is_ill) for gpu in probe.read()] == [(0, is_ill), (1, False)]
+
+
+def test_an_older_call_that_answers_makes_it_well():
+    asked = {"nvmlDeviceGetTemperatureV": refused(pynvml.NVML_ERROR_UNKNOWN)}
+    assert not read(**asked, nvmlDeviceGetTemperature=55).is_ill
 
 
 def test_a_driver_installed_later_is_found():
@@ -239,6 +261,16 @@ def test_errors_are_remembered_over_a_driver_that_went_and_came():
     (gpu,) = probe.read()
     assert gpu.xids == {48: 1}
     assert driver.inits == 2
+
+
+def test_an_error_of_a_card_that_is_gone_by_then_hides_nobody_elses():
+    driver = Driver(CARD, CARD | {"nvmlDeviceGetUUID": "GPU-2"})
+    probe = NvmlProbe(driver)
+    probe.read()
+    driver.cards[0] = gone_after(pynvml.NVML_ERROR_GPU_IS_LOST)
+    driver.events = [xid(driver.cards[0], 79), xid(driver.cards[1], 45)]
+    (gpu,) = probe.read()
+    assert (gpu.uuid, gpu.xids) == ("GPU-2", {45: 1})
 
 
 def test_a_link_that_tells_of_errors_without_end_holds_nobody_up():

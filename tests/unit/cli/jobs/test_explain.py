@@ -235,6 +235,6 @@ def test_where_a_node_lends_no_gpu_at_all_no_other_class_is_what_helps(case):
     bare = node(*EE)
     bare["status"] |= {"inventory": [], "shapes": [{"machines": 2, "cpu": "8", "memory": "16Gi"}]}
     (line,) = explain.answer(league(study, nodes=[bare]), study).nodes
-    assert line.reason == "NoSuchAccelerator"
+    assert line.reason == "NoAccelerator"
     assert "gpuClass" not in line.cells[-1]
     assert "hansa doctor" in line.cells[-1]

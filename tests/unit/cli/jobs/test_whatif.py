@@ -62,7 +62,7 @@ CHANGES = {
     ),
     "a vendor gone": (
         Changes(vendors=["nvidia"]),
-        "waits: NoSuchAccelerator (no node may take it: 3 NoSuchAccelerator)",
+        "waits: NoAccelerator (no node may take it: 3 NoAccelerator)",
     ),
     "another price": (
         Changes(prices=[Price("tartu", "nvidia-t4", 50_000)]),

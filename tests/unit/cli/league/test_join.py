@@ -49,7 +49,7 @@ def test_an_authority_that_is_none_is_told_before_keys_are_made(
     if not is_option:
         monkeypatch.setenv("HANSA_HUB_CA_FILE", str(path))
 
-    with pytest.raises(Terminal, match=r"ca\.crt holds no certificate"):
+    with pytest.raises(Terminal, match=r"ca\.crt is no certificate authority"):
         bootstrap(Way(URL, authority=path if is_option else None))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from e2e.testbed.cluster.pki import Authority
 from hansa.errors import Terminal
 from hansa.member.runs.site_objects import SiteObjects
 from hansa.reconcile.member.platform.pod_settings import PodSettings
@@ -11,7 +14,6 @@ from hansa.reconcile.member.platform.proxy import Proxy
 from tests.unit.member.small_cluster import SmallCluster
 
 CORE = "/api/v1/namespaces/here"
-PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 KEYS = {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "e30=", "more": "eA=="}}  # fmt: skip
 
 
@@ -42,9 +44,36 @@ async def test_unfit_credentials_are_told(name):
         await site(**objects).pull_secrets(PodSettings(image_pull_secrets=("harbor",)))
 
 
-async def test_authorities_are_read():
-    trusting = PodSettings(proxy=Proxy(authorities="ca"))
-    assert await site(ca={"data": {"ca.crt": PEM}}).authorities(trusting) == PEM
+TRUSTING = PodSettings(proxy=Proxy(authorities="ca"))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> tuple[str, str]:
+    """Its certificate and its key, PEM."""
+    made = Authority(tmp_path_factory.mktemp("pki"), name="uni").identity
+    return Path(made.cert).read_text(), Path(made.key).read_text()
+
+
+@pytest.mark.parametrize("key", ["ca.crt", "ca-bundle.crt"])
+async def test_authorities_are_read(authority, key):
+    """OpenShift writes its bundle into ConfigMaps that ask for it, by a name of its own."""
+    pem, secret = authority
+    told = await site(ca={"data": {key: f"# ours\r\n{pem}{secret}"}}).authorities(TRUSTING)
+    assert told == pem.replace("\r", "")
     assert await site().authorities(PodSettings()) == ""
-    with pytest.raises(Terminal, match=r"no PEM under ca\.crt"):
-        await site(ca={"data": {"ca.crt": "x"}}).authorities(trusting)
+
+
+NO_AUTHORITIES = {
+    "a text": ({"data": {"ca.crt": "x"}}, r"under ca\.crt: there is no certificate"),
+    "bytes": ({"binaryData": {"ca.crt": "MIIBAAAA"}}, "-inform der"),
+    "another key": ({"data": {"bundle.pem": "x"}}, r"neither ca\.crt nor ca-bundle\.crt"),
+    "nothing": ({}, r"neither ca\.crt nor ca-bundle\.crt"),
+    "cut off": ({"data": {"ca.crt": "-----BEGIN CERTIFICATE-----\nMII"}}, "cut off"),
+}
+
+
+@pytest.mark.parametrize("name", NO_AUTHORITIES)
+async def test_what_is_no_authority_ends_the_making_of_runs(name):
+    body, words = NO_AUTHORITIES[name]
+    with pytest.raises(Terminal, match=words):
+        await site(ca=body).authorities(TRUSTING)

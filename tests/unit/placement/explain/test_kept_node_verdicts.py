@@ -50,7 +50,7 @@ def graver(site, rule):
     state = site.unavailable
     if state is None:
         return rule
-    knows_nothing = rule is Reason.NO_SUCH_ACCELERATOR and not site.machines
+    knows_nothing = rule is Reason.NO_ACCELERATOR and not site.machines
     return state if knows_nothing or state.gravity < rule.gravity else rule
 
 

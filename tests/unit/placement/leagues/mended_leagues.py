@@ -134,6 +134,7 @@ _SITES: dict[Reason, Callable[[Site, Job], Site]] = {
         s, legal_control=frozenset({s.jurisdiction})
     ),
     Reason.ASSURANCE_TOO_LOW: lambda site, _: replace(site, assurance=4),
+    Reason.NO_ACCELERATOR: grown,
     Reason.NO_SUCH_ACCELERATOR: grown,
     Reason.EXCEEDS_NODE_SHAPE: grown,
 }

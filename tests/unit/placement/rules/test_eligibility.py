@@ -225,5 +225,6 @@ def test_every_rule_is_applied_as_a_naive_reading_has_it():
                 if said is Reason.PENDING:
                     assert is_lawful(snapshot, job, hall.site)
     assert seen.total() >= 100_000
-    rare = {reason: seen[reason] for reason in (None, *RULES) if seen[reason] < LEAST_SEEN}
+    of_halls = {None, *RULES} - {Reason.NO_ACCELERATOR}  # where there is no GPU there is no hall
+    rare = {reason: seen[reason] for reason in of_halls if seen[reason] < LEAST_SEEN}
     assert rare == {}

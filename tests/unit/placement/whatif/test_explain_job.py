@@ -111,6 +111,12 @@ TOLD = {
         site("a", machines=(replace(RACK, gpus=0, gpu_class=""),)),
         JOB,
         Pool("p"),
+        Reason.NO_ACCELERATOR,
+    ),
+    "GPUs, and none of that class": (
+        site("a"),
+        replace(JOB, shape=Shape(1, 8, "amd-mi210")),
+        Pool("p"),
         Reason.NO_SUCH_ACCELERATOR,
     ),
     "no GPUs, and not lawful either": (
@@ -330,7 +336,7 @@ def test_a_missing_gpu_is_named_as_it_was_asked_for(shape, pool, words):
     small = replace(RACK, gpus=0, gpu_class="", gpu_memory_bytes=0)
     snapshot = league(site("a", machines=(small,)), job=replace(JOB, shape=shape), pool=pool)
     (verdict,) = explain(snapshot, "j")
-    assert (verdict.reason, verdict.message) == (Reason.NO_SUCH_ACCELERATOR, words)
+    assert (verdict.reason, verdict.message) == (Reason.NO_ACCELERATOR, words)
 
 
 def test_where_other_gpus_are_lent_no_more_is_said():

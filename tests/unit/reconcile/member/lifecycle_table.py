@@ -11,6 +11,7 @@ from hansa.reconcile.member.lifecycle import (
     OUTLIVED,
     CleanUp,
     End,
+    Outlive,
     Refuse,
     Release,
     Render,
@@ -135,8 +136,28 @@ TABLE = {
         None,
     ),
     "held by a lost machine, and released": (
-        ended(namespace="Terminating", machine_lost=True, reported=Reported(released=True)),
+        ended(
+            namespace="Terminating",
+            machine_lost=True,
+            reported=Reported(released=True),
+            outlived=True,
+        ),
         Situation(NOW, held_up_s=10 * CONTRACT.validity_s),
+        None,
+    ),
+    "held by a lost machine, and released by an agent that is no more": (
+        ended(namespace="Terminating", machine_lost=True, reported=Reported(released=True)),
+        Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S + 1),
+        Outlive(),
+    ),
+    "so, and its pods may live yet": (
+        ended(namespace="Terminating", machine_lost=True, reported=Reported(released=True)),
+        Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S),
+        None,
+    ),
+    "removed, and released": (
+        ended(namespace="Absent", reported=Reported(released=True)),
+        CALM,
         None,
     ),
     "well": (

@@ -3,8 +3,8 @@
 A worker of a drained machine may find no room, or its image no more; its driver waits for it. What is looked at
 here are runs whose command has begun: before that, how long a start may take is told by the RayJob itself.
 
-A head that is made anew has forgotten its job, which its submitter would then begin once more in the same run; in
-memory only, so that of a head that was replaced while no agent looked nothing is known.
+A head that is made anew has forgotten its job, which its submitter would then begin once more in the same run. In
+memory only: where no agent looked, the launcher in the new head says it, by what the guard has noted.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ UNTIL = "until"
 
 One file and not two, so that both numbers are of one renewal."""
 BEGUN = "begun"
-"""Key: since when the run runs, written once its command has begun. A head that is killed begins anew, and
-then nothing else says that it did before."""
+"""Key, and so a file: since when the run runs, written once its command has begun. A head that is killed begins anew,
+and then nothing else says that it did before."""
 PROBE = f'read until said < {FOLDER}/{UNTIL} && [ "$(date +%s)" -lt "$until" ]'
 PROBE_PERIOD_S, PROBE_TIMEOUT_S, PROBE_FAILURES, PROBE_GRACE_S = 5, 10, 3, 5
 """A stale file shows three times within 15 s, then the container has the grace to end."""

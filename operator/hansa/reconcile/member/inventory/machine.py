@@ -83,6 +83,8 @@ class Machine:
     """How many pods it takes; 0: it does not say."""
     nvidia_cards: int = 0
     """Cards that its driver should show, whole or cut; 0: none, or it does not say."""
+    nvidia_offered: int = 0
+    """NVIDIA's cards, or slices of them, that pods can ask for there now."""
 
     @property
     def usable(self) -> bool:
@@ -116,7 +118,12 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
         troubles=(*found.troubles, *_unread(allocatable)),
         most_pods=units(_quantity(allocatable.get("pods"))),
         nvidia_cards=_nvidia_cards(labels, status.get("capacity") or {}, found.cards),
+        nvidia_offered=sum(count(allocatable[name]) for name in allocatable if _is_nvidia(name)),
     )
+
+
+def _is_nvidia(resource: str) -> bool:
+    return resource.startswith((NVIDIA_CARD, "nvidia.com/mig-"))
 
 
 def _nvidia_cards(

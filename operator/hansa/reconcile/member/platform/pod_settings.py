@@ -14,6 +14,8 @@ from hansa.ports import Manifest
 from hansa.reconcile.member.platform.proxy import Proxy
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+ANYWHERE = "*/"
+"""Begin of a prefix that counts behind any registry, and any folder of one."""
 SECCOMP = MappingProxyType({"type": "RuntimeDefault"})
 
 
@@ -83,7 +85,11 @@ class PodSettings:
 
 
 def begins(image: str, prefix: str) -> bool:
-    """Tell whether an image lies under a prefix, which ends at a boundary of the name."""
+    """Tell whether an image lies under a prefix, which ends at a boundary of the name; ``*/``: on any registry."""
+    if prefix.startswith(ANYWHERE):
+        rows = f"/{image}".split("/")[1:]
+        wanted = prefix.removeprefix(ANYWHERE)
+        return any(begins("/".join(rows[at:]), wanted) for at in range(len(rows)))
     rest = image.removeprefix(prefix)
     return image.startswith(prefix) and (prefix.endswith("/") or rest[:1] in {"/", ":", "@", ""})
 

@@ -1,7 +1,7 @@
 """Who answers a cluster's pods for names: what a run's network policy has to let through.
 
 A policy is read after a Service's address was translated: it needs the resolver's pods and the port they
-listen on. Node-local caches answer on a link-local address instead, which no namespace selector covers.
+listen on. Node-local caches answer on an address of the machine instead, which no namespace selector covers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from hansa.ports import Manifest
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
-OPENSHIFT_GROUP = "security.openshift.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +31,39 @@ class Resolver:
         return {"to": [peer], "ports": ports}
 
 
-KUBERNETES = Resolver("kube-system")
-"""kube-dns and CoreDNS as kubeadm, k3s, RKE2, GKE, EKS and AKS have them."""
-OPENSHIFT = Resolver("openshift-dns", port=5353)
+KNOWN = (
+    Resolver("kube-system"),
+    Resolver("kube-system", port=8053),
+    Resolver("openshift-dns", port=5353),
+)
+"""Whose pods answer, where nobody says another: kube-dns and CoreDNS nearly everywhere, Gardener's, OpenShift's."""
+INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+            *("34.118.224.0/20", "fc00::/7"),
+        ),
+    )
+)
+"""Networks in which clusters have their Services and node-local caches; one is GKE's own.
+
+The second lock and the charts' ``networkPolicy.dns`` write the same down."""
 
 
-def find_resolvers(nameservers: Iterable[str], groups: Iterable[str]) -> tuple[Resolver, ...]:
-    """Return whom pods ask, by the agent's own ``resolv.conf`` and the API groups of its cluster.
+def find_resolvers(nameservers: Iterable[str]) -> tuple[Resolver, ...]:
+    """Return whom pods ask, by the agent's own ``resolv.conf``; what a cluster does not have does no harm.
 
-    Link-local addresses are node-local caches (169.254.20.10) and cloud resolvers (169.254.169.254).
-    Any other address belongs to a Service, and what stands behind it counts.
+    What stands there is mostly a Service's address, and then the pods behind it count. It counts itself where no
+    pod answers: node-local caches (on 169.254.20.10, or on the Service's own address), clouds' resolvers.
     """
-    local = sorted({f"{one}/{one.max_prefixlen}" for one in map(_address, nameservers) if one})
-    behind = OPENSHIFT if OPENSHIFT_GROUP in set(groups) else KUBERNETES
-    return (behind, *(Resolver(cidr=cidr) for cidr in local))
+    told = sorted({f"{one}/{one.max_prefixlen}" for one in map(_address, nameservers) if one})
+    return (*KNOWN, *(Resolver(cidr=cidr) for cidr in told))
 
 
-def _address(text: str) -> ipaddress.IPv4Address | None:
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
         return None
-    is_local = isinstance(found, ipaddress.IPv4Address) and found.is_link_local
-    return found if is_local and isinstance(found, ipaddress.IPv4Address) else None
+    return found if any(found in network for network in INSIDE) else None

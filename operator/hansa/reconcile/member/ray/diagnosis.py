@@ -44,6 +44,10 @@ NOT_TAKEN = re.compile(
 """Reasons of a pod that its kubelet would not take: a card that is not healthy, a machine that filled up meanwhile."""
 VOLUME_EVENTS = frozenset({"FailedAttachVolume", "FailedMount", "FailedMapVolume"})
 START_EVENTS = frozenset({"FailedCreatePodSandBox", "NetworkNotReady"})
+NOT_EXECUTED = frozenset({126, 127})
+"""Exit codes of shells for a program that they may not execute, or do not find."""
+DENIED, UNNUMBERED = "permission denied", "non-numeric user"
+"""The runtime's words about an image that is closed to its user, and the kubelet's about a user without a number."""
 GATED, UNBOUND = "SchedulingGated", "persistentvolumeclaim"
 """How the scheduler says that a queue holds a pod, and that its volume is not there yet."""
 DISPLACED = {
@@ -189,6 +193,7 @@ def _obstacle(traces: Traces) -> Finding:
     else:
         told = ["Its head, which works alone, was not up in time."]
     told += [f"A pod waits: {said}." for said, _ in waits[:1]] or [*_hindered(traces, unplaced)][:1]
+    told += [*_closed(traces.pods)][:1]
     return Finding(EndReason.NEVER_STARTED, " ".join(told))
 
 
@@ -232,6 +237,24 @@ def _waiting(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
             said = str(waiting.get("reason") or "")
             if said not in BEGINNING:
                 yield said, str(waiting.get("message") or said)
+
+
+def _closed(pods: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield that an image cannot be started as the user that its pods have; the runtime's own words name paths."""
+    for pod in pods:
+        security = (pod.get("spec") or {}).get("securityContext") or {}
+        user = security.get("runAsUser") or "of the cluster's choice"
+        for container in containers_of(pod.get("status") or {}):
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            ends = [*_ends(container), *([waiting] if waiting else [])]
+            words = " ".join(str(end.get("message") or "") for end in ends).lower()
+            if any(end.get("exitCode") in NOT_EXECUTED for end in ends) or DENIED in words:
+                yield (
+                    f"What its image would start is not in it, or is not open to user {user}, as whom its pods run"
+                    " (runs.imageUsers)."
+                )
+            elif UNNUMBERED in words:
+                yield "The cluster gave its pods no user, and its image names none by number (runs.userFrom)."
 
 
 def _role(pod: Mapping[str, Any]) -> str:

@@ -3,8 +3,8 @@
 KubeRay hands an entrypoint through two shells. So the entrypoint is this constant program, and the
 user's arguments travel as JSON in a file: nothing a user wrote is ever read by a shell.
 
-It begins the command once in a pod's life, on the disk that outlives its containers: whether another beginning is worth
-it, ``spec.retry`` says. It ends the command, and Ray with it, when nobody has said for too long that the run may go on
+It begins the command once: the disk that outlives a pod's containers tells it of a beginning in this pod, and what the
+guard notes in a file of the cluster of one in a pod before. Whether another is worth it, ``spec.retry`` says. It ends the command, and Ray with it, when nobody has said for too long that the run may go on
 (``alive``): by the wall clock, and by one that runs since the file was last seen to change.
 """
 
@@ -32,7 +32,7 @@ LOOK_S, GRACE_S = 3, 5
 ENTRYPOINT = f"python3 {FOLDER}/launch.py"
 PROGRAM = f'''\
 """Runs the job's command without a shell, then prints its result as one marked line."""
-import base64, json, os, signal, subprocess, sys, time
+import base64, calendar, json, os, signal, subprocess, sys, time
 
 seen, since = None, 0.0
 
@@ -82,12 +82,22 @@ def outcome(child):
     give_up()
 
 
+def begun_elsewhere():
+    """Tell whether the command had begun before this pod was made, as its volume shows: in a head before this one."""
+    try:
+        with open("{alive.FOLDER}/{alive.BEGUN}", encoding="ascii") as file:
+            began = calendar.timegm(time.strptime(file.read().strip(), "%Y-%m-%dT%H:%M:%SZ"))
+        return os.lstat("{FOLDER}/argv.json").st_mtime > began
+    except (OSError, ValueError):
+        return False
+
+
 with open("{FOLDER}/argv.json", encoding="utf-8") as file:
     argv = json.load(file)
 path = os.environ["HANSA_RESULT"]
 os.makedirs(os.path.dirname(path), exist_ok=True)
 begun = os.path.join(os.path.dirname(path), "begun")
-if os.path.exists(begun):
+if os.path.exists(begun) or begun_elsewhere():
     tell(b"")
     print("{ANEW}", flush=True)
     sys.exit({ANEW_CODE})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
+
 from hansa.errors import Retryable
 from hansa.member import wiring
 from hansa.member.facts import live_epochs
@@ -47,10 +49,19 @@ class Held(SmallCluster):
         self.put(path, {**self.objects[path], "metadata": deleted})
 
 
+class Ordered(Held):
+    """The same where pods go first, and all else after them (Kubernetes 1.33 and later)."""
+
+    def _drop(self, path):
+        if path in self.objects and "deletionTimestamp" not in self.objects[path]["metadata"]:
+            return
+        super()._drop(path)
+
+
 @contextlib.asynccontextmanager
-async def left(agent, machine="m2"):
+async def left(agent, machine="m2", kind=Held):
     """Have a run that has ended, and is held by a machine that does not answer."""
-    agent.own.__class__ = Held
+    agent.own.__class__ = kind
     async with running(agent, machine):
         await lose(agent, "m2")
         if machine == "m2":
@@ -130,6 +141,31 @@ async def test_an_agent_that_begins_anew_releases_it_too(agent, monkeypatch):
         await after.until(lambda: after.parts.context.run_index.get(RUN) is not None)
         await time_goes_by(after, LIMIT_S + CONTRACT_S + 200)
         await after.until(lambda: after.said("Released") is not None)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["its grant is there", "it is not"])
+async def test_an_agent_that_begins_anew_after_that_lets_the_next_run_in_too(
+    agent, monkeypatch, is_there
+):
+    """It knows of no release, so its pods have their time once more by this agent's clock."""
+    async with left(agent, kind=Ordered):
+        await time_goes_by(agent, CONTRACT_S + 240)
+        await agent.until(lambda: agent.said("Released") is not None)
+    if not is_there:
+        await agent.hub.delete(GRANT)
+    monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    after = Running(agent.own)
+    after.hub.objects = agent.hub.objects
+    after.parts.context.clock = Ahead()
+    await after.parts.context.epochs.load()
+    async with working(after):
+        node(after, "m1")
+        node(after, "m2", "Unknown")
+        await after.until(lambda: after.parts.context.run_index.get(RUN) is not None)
+        assert live_epochs(after.parts.context, UID) == (3,)
+        await time_goes_by(after, LIMIT_S + CONTRACT_S + 200)
+        await after.until(lambda: live_epochs(after.parts.context, UID) == ())
+    assert NAMESPACE in after.own.objects
 
 
 async def test_it_is_not_released_while_a_pod_stands_where_somebody_can_end_it(agent):

@@ -91,6 +91,29 @@ def test_a_head_that_began_anew_begins_the_command_no_second_time(tmp_path):
     assert read_rayjob({"metadata": {}, "status": ended}).end is EndReason.APP_FAILED
 
 
+# What the guard noted, in seconds from the making of this head's pod; None: nothing, or what is no time.
+NOTED = {
+    "an older head, and no agent looked": (-500, False),
+    "a head of a minute ago": (-60, False),
+    "this head": (20, True),
+    "nothing": (None, True),
+    "what is no time": ("soon", True),
+}
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_a_head_that_took_the_place_of_another_begins_the_command_no_second_time(name, tmp_path):
+    since, begins = NOTED[name]
+    say(tmp_path, valid_s=DAY_S)
+    if since is not None:
+        text = alive.begun(now() + since)[alive.BEGUN] if isinstance(since, int) else since
+        Path(f"{tmp_path}-alive", alive.BEGUN).write_text(text)
+    done = launch(tmp_path, [sys.executable, "-c", "print('here')"])
+    assert ("here" in done.stdout) is begins
+    assert done.returncode == (0 if begins else launcher.ANEW_CODE)
+    assert (launcher.ANEW in done.stdout) is not begins
+
+
 def test_the_launcher_says_what_it_cannot_start(tmp_path):
     done = launch(tmp_path, ["/no/such/program"])
     assert done.returncode == 127

@@ -23,6 +23,21 @@ from tests.unit.reconcile.member.run_request_kit import request
 
 DIGEST = "sha256:" + "0" * 64
 OFFICIAL = f"docker.io/rayproject/ray:2.60.0@{DIGEST}"
+NAMES = {
+    "Docker's": OFFICIAL,
+    "short": f"rayproject/ray@{DIGEST}",
+    "Docker's old name": f"index.docker.io/rayproject/ray:2.60.0@{DIGEST}",
+    "Ray's own registry": f"cr.ray.io/rayproject/ray:nightly-py312@{DIGEST}",
+    "a Harbor that keeps copies": f"harbor.uni.example/dockerhub/rayproject/ray:2.60.0-py311-gpu@{DIGEST}",
+    "a cloud's copies": f"1234.dkr.ecr.eu-north-1.amazonaws.com/docker-hub/rayproject/ray-ml@{DIGEST}",
+    "a registry with a port": f"registry.example:5000/rayproject/ray@{DIGEST}",
+    "Anyscale's": f"docker.io/anyscale/ray:2.60.0-slim-py311@{DIGEST}",
+}
+OTHERS = {
+    "a project that ends alike": f"docker.io/myrayproject/ray@{DIGEST}",
+    "an image of that name": f"registry.example/rayproject@{DIGEST}",
+    "a registry of that name": f"rayproject.example/team/ray@{DIGEST}",
+}
 RAY, USERS = 1000, 100
 HOME, BIN = Path("home/ray"), Path("home/ray/anaconda3/bin")
 
@@ -67,6 +82,18 @@ def run_of(image: str, **settings) -> dict:
     options = RenderOptions(pods=Runs.model_validate(settings).pods())
     law = {"imageRegistries": ["docker.io/", "registry.example/"]}
     return pods(request(law, image=image, options=options))
+
+
+@pytest.mark.parametrize("image", NAMES.values(), ids=NAMES)
+def test_it_is_known_wherever_it_is_copied_to(image):
+    user = Runs().pods().user_of(image)
+    assert user is not None
+    assert (user.uid, user.gid) == (RAY, USERS)
+
+
+@pytest.mark.parametrize("image", OTHERS.values(), ids=OTHERS)
+def test_no_other_is_taken_for_it(image):
+    assert Runs().pods().user_of(image) == Runs().pods().user
 
 
 @pytest.mark.parametrize("role", ["head", "worker", "submitter"])

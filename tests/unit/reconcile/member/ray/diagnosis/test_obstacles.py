@@ -99,6 +99,70 @@ def test_the_owner_reads_what_the_pods_wait_for(case):
     assert "SECRET" not in found.words
 
 
+CWD = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed:"
+    ' unable to start container process: chdir to cwd ("/home/SECRET") set in config.json failed: permission denied'
+)
+NO_NUMBER = "container has runAsNonRoot and image has non-numeric user (SECRET), cannot verify user is non-root"
+CLOSED = "What its image would start is not in it, or is not open to user {}, as whom its pods run (runs.imageUsers)."
+NOT_SAID = "The cluster gave its pods no user, and its image names none by number (runs.userFrom)."
+# What a container's end, or its waiting, says; the user; and what the owner reads of it.
+CLOSED_IMAGES = {
+    "Ray is in a home that is closed": (
+        {"lastState": {"terminated": {"exitCode": 127, "reason": "Error"}}},
+        *(65532, CLOSED.format(65532)),
+    ),
+    "a program that may not be executed": (
+        {"state": {"terminated": {"exitCode": 126, "reason": "Error"}}},
+        *(65532, CLOSED.format(65532)),
+    ),
+    "the folder it starts in is closed": (
+        {"lastState": {"terminated": {"exitCode": 128, "reason": "StartError", "message": CWD}}},
+        *(1001, CLOSED.format(1001)),
+    ),
+    "so, as Docker's shim says it": (
+        {"lastState": {"terminated": {"exitCode": 126, "reason": "ContainerCannotRun"}}},
+        *(65532, CLOSED.format(65532)),
+    ),
+    "so, at its first try": (
+        {"state": {"waiting": {"reason": "RunContainerError", "message": CWD}}},
+        *(65532, CLOSED.format(65532)),
+    ),
+    "the cluster's user is told by the cluster": (
+        {"lastState": {"terminated": {"exitCode": 127, "reason": "Error"}}},
+        *(None, CLOSED.format("of the cluster's choice")),
+    ),
+    "nobody said which user": (
+        {"state": {"waiting": {"reason": "CreateContainerConfigError", "message": NO_NUMBER}}},
+        *(None, NOT_SAID),
+    ),
+    "a secret that is not there": (
+        {
+            "state": {
+                "waiting": {"reason": "CreateContainerConfigError", "message": "secret SECRET"}
+            }
+        },
+        *(65532, ""),
+    ),
+    "a program that ended by itself": (
+        {"lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}},
+        *(65532, ""),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CLOSED_IMAGES)
+def test_an_image_that_is_closed_to_the_runs_user_is_told(case):
+    container, user, words = CLOSED_IMAGES[case]
+    waits = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, **container}
+    held = pod("head", containerStatuses=[waits])
+    held["spec"] = {"securityContext": {"runAsUser": user} if user else {}}
+    found = RayJob().diagnose(EndReason.NEVER_STARTED, Traces([held], (), 8, NOW))
+    assert found.words.endswith(words)
+    assert ("runs." in found.words) is bool(words)
+    assert "SECRET" not in found.words
+
+
 @pytest.mark.parametrize("stage", ["Suspended", "Suspending"])
 def test_a_queue_that_suspends_the_run_is_told(stage):
     view = RayJob().observe(rayjob(stage))
