@@ -78,7 +78,7 @@ def test_a_pledge_stands_once_until_it_is_returned(books: str):
         run(books, "return-pledge", "ut", "--reference", "guarantee 1")
 
 
-@pytest.mark.parametrize("amount", ["0", "-5", "much", "1.1234567"])
+@pytest.mark.parametrize("amount", ["0", "-5", "much", "1.1234567", "1000000000.000001"])
 def test_what_is_no_amount_is_named(books: str, amount: str):
     with pytest.raises(Terminal, match="--amount: "):
         run(books, "pledge", "ut", "--amount", amount, "--reference", "x")

@@ -112,7 +112,7 @@ def _subject(institution: str, reference: str) -> str:
 
 
 def _micros(amount: str) -> int:
-    micros = amounts.read(amount)
+    micros = amounts.entered(amount)
     if micros <= 0:
         raise ValueError(f"{amount} pledges nothing; give more than 0")
     return micros
