@@ -82,6 +82,20 @@ def read(amount: str) -> int:
     return -micros if sign else micros
 
 
+def entered(amount: str) -> int:
+    """Return what a person enters, in micros; raises ``ValueError`` as ``read``, and for more than a receipt can be.
+
+    Nothing leaves the books again, and what a database cannot add up would close them for good.
+
+    >>> entered("-1.20")
+    -1200000
+    """
+    micros = read(amount)
+    if abs(micros) > LARGEST:
+        raise ValueError(f"{amount} is beyond {text(LARGEST, places=0)}; check its digits")
+    return micros
+
+
 def decimal(micros: int) -> Decimal:
     """Return an amount as an exact decimal, for libraries that ask for one."""
     return Decimal(micros).scaleb(-6)

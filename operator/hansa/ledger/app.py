@@ -145,11 +145,14 @@ class Ledger:
     async def move_on(self) -> None:
         """Post what was pending long enough, and release what was kept back long enough.
 
-        Neither is taken back. So a clock that jumps moves nothing until it has gone evenly for an hour.
+        Neither is taken back. So a clock that jumps moves nothing until it has gone evenly for an hour, and where runs
+        are audited nothing of one is due before it was drawn and its audit, if any, has a verdict.
         """
         if self._has_jumped():
             return
-        now_ms = int(self._clock.now() * 1000)
+        now_ms, spare = int(self._clock.now() * 1000), None
+        if self._audits is not None and self._terms.pending_seconds:
+            spare = await asyncio.to_thread(self._audits.spared)
         waits = (
             (Event.POST, self._terms.pending_seconds * 1000),
             (Event.RELEASE, self._terms.holdback_days * DAY_MS),
@@ -157,7 +160,12 @@ class Ledger:
         for event, wait_ms in waits:
             before_ms, since_ms = now_ms - wait_ms, self._moved[event].since_ms()
             move_on = partial(
-                self._writer.move_on, event, now_ms, before_ms=before_ms, since_ms=since_ms
+                self._writer.move_on,
+                event,
+                now_ms,
+                before_ms=before_ms,
+                since_ms=since_ms,
+                spare=spare,
             )
             while len(await asyncio.to_thread(move_on)) == MOST_ROWS:
                 pass

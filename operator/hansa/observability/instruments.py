@@ -63,10 +63,6 @@ class Instruments:
         """Put one value into a histogram; a clock that went back counts as zero."""
         self._labelled(metric, labels).observe(max(0.0, seconds))
 
-    def page(self) -> bytes:
-        """Return the text page Prometheus scrapes."""
-        return generate_latest(self.registry)
-
     async def scraped(self) -> bytes:
         """Return the page as of now: read in this turn of the event loop, and worded beside it."""
         read = [collector.as_read() for collector in self._attached]

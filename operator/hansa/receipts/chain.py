@@ -168,17 +168,17 @@ def _in_chain(opened: Opened, head: Head) -> Iterator[Objection]:
 
 
 def _in_run(receipt: WorkReceipt, run: RunSoFar | None, grant: Grant | None) -> Iterator[Objection]:
+    if run is not None and run.over:
+        # First, whatever else is wrong with it: by this alone the next one is known to come too late as well.
+        yield Objection(Problem.RUN_OVER, f"It is part {receipt.part} of {receipt.run}.")
     if grant is None:
         yield Objection(Problem.NEVER_GRANTED, f"It is run {receipt.run}.")
         return
     yield from _as_granted(receipt.work, grant)
-    if run is None:
-        if receipt.part != 1:
-            yield Objection(Problem.TIME_GAP, f"Its run begins with part {receipt.part}.")
-        return
-    if run.over:
-        yield Objection(Problem.RUN_OVER, f"It is part {receipt.part} of {receipt.run}.")
-    yield from _after(receipt, run)
+    if run is not None:
+        yield from _after(receipt, run)
+    elif receipt.part != 1:
+        yield Objection(Problem.TIME_GAP, f"Its run begins with part {receipt.part}.")
 
 
 def _as_granted(work: Work, grant: Grant) -> Iterator[Objection]:

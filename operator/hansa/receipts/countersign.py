@@ -58,6 +58,8 @@ class GrantRecord:
     granted_s: int
     over_s: int | None = None
     """When it is over at the latest, by what was granted; None: the record does not tell."""
+    accepted_by_s: int | None = None
+    """Until when it could be accepted; None: the record does not tell."""
     league: str | None = None
     """Key of the hub that granted it; None: the record does not tell."""
     purpose: str | None = None

@@ -30,6 +30,8 @@ class Problem(StrEnum):
     # What cannot be.
     CLOCK_JUMP = "ClockJump"
     GPU_SOLD_TWICE = "GpuSoldTwice"
+    # What the books have room for.
+    TOO_MANY_DISPUTED = "TooManyDisputed"
 
     @property
     def sentence(self) -> str:
@@ -66,6 +68,7 @@ _SENTENCES = {
     Problem.LATER_PRICE: "Its price is not the one that was valid when the run began.",
     Problem.CLOCK_JUMP: "Its times cannot be: they lie ahead, or go back.",
     Problem.GPU_SOLD_TWICE: "A GPU in it served another run in the same second.",
+    Problem.TOO_MANY_DISPUTED: "So many of its node's receipts are disputed that it waits for a day.",
 }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from prometheus_client import generate_latest
+
 from hansa.exporter.attribution import NOBODY, Served
 from hansa.exporter.samples import Round, held_samples, round_samples, seen_samples
 from hansa.observability import collectors
@@ -170,4 +172,4 @@ def page(process: str, state: State) -> bytes:
         if process in metric.processes:
             feed = instruments.observe if metric.type == "histogram" else instruments.add
             feed(metric, amount, **labels)
-    return instruments.page()
+    return generate_latest(instruments.registry)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from prometheus_client import generate_latest
 
 from e2e.testbed.host.clock import PATIENCE_S
 from hansa.adapters.keys import Ed25519Signer
@@ -50,7 +51,8 @@ async def test_a_hub_whose_clock_is_wrong_does_not_lead_and_says_so(settings, ca
     assert hub.election.still_leader() is leads
     assert hub.executor._still_leader() is leads
     assert ("differs from the API server's by" in hub.unready()) is not leads
-    shown = f"hansa_hub_clock_skew_seconds {skew_s}" in hub.instruments.page().decode()
+    page = generate_latest(hub.instruments.registry).decode()
+    shown = f"hansa_hub_clock_skew_seconds {skew_s}" in page
     assert shown is (skew_s is not None)
 
 

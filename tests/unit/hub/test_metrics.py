@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from prometheus_client import generate_latest
+
 from hansa.model.times import rfc3339
 from tests.unit.hub import kit
 from tests.unit.reconcile.hub.hub_objects import NOW_S, condition
@@ -13,7 +15,7 @@ LATENCY_S = 7
 
 def counted(hub: kit.HubKit, metric: str) -> dict[str, float]:
     """Return count and sum of a histogram, as a scrape has them."""
-    page = hub.instruments.page().decode()
+    page = generate_latest(hub.instruments.registry).decode()
     found = re.findall(rf"^{metric}_(count|sum)\{{[^}}]*\}} (\S+)$", page, re.MULTILINE)
     return {name: float(value) for name, value in found}
 

@@ -1,11 +1,13 @@
 """The ledger's duties over real books: time moves claims on, and figures are those of the books."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
 from hansa.accounting.postings import Event
 from hansa.ledger.app import Ledger
+from hansa.ledger.audits.book import DECIDED, AuditBook, Word, run
 from hansa.ledger.prices_and_budgets import PricesAndBudgets
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.settings import Database, LedgerSettings, Terms
@@ -28,14 +30,17 @@ class Clock:
         return self.seconds
 
 
-async def prepared(tmp_path: Path):
+async def prepared(tmp_path: Path, *, pending_s: int = 60, audits: Any = None):
     url = f"sqlite:///{tmp_path}/books.db"
-    terms = Terms(pending_seconds=60, holdback_percent=10, holdback_days=1)
+    terms = Terms(pending_seconds=pending_s, holdback_percent=10, holdback_days=1)
     settings = LedgerSettings(database=Database(url=SecretStr(url)), terms=terms)
     server, clock = Server(projects=[project(spent="")]), Clock()
     hub = HubView(server, clock)
     agreed = PricesAndBudgets(server, hub, currency="EUR", skew_ms=1000)
-    ledger = Ledger(settings, hub, agreed, lambda _: NoReceipts(), clock)
+    ledger = Ledger(
+        *(settings, hub, agreed, lambda _: NoReceipts(), clock),
+        open_audits=lambda *_: audits,
+    )
     await ledger.prepare()
     return ledger, server, clock
 
@@ -56,6 +61,46 @@ async def test_claims_move_on_as_their_time_comes(tmp_path: Path) -> None:
     assert seen == [{Event.CHARGE}, {Event.POST}, {Event.POST}, {Event.RELEASE}]
     await ledger.tell()
     assert next(iter(server.applied.values()))["spent"]["amount"] == "480"
+    ledger.close()
+
+
+class Audited:
+    """Audits that say which runs are drawn once more."""
+
+    def __init__(self) -> None:
+        self.runs = [f"{usage().job_uid}.1"]
+
+    def spared(self) -> list[str]:
+        return self.runs
+
+
+async def test_where_runs_are_audited_nothing_is_due_before_its_run_is_decided(
+    tmp_path: Path,
+) -> None:
+    audits = Audited()
+    ledger, _, clock = await prepared(tmp_path, audits=audits)
+    LedgerWriter(ledger._engine).record([usage(1, epoch=1)], int(clock.now() * 1000))
+    book, reader = AuditBook(ledger._engine), LedgerReader(ledger._engine)
+    seen = []
+    for happens in (
+        lambda: None,
+        lambda: book.add([Word(run(audits.runs[0]), DECIDED, {})], 1),
+        audits.runs.clear,
+    ):
+        happens()
+        clock.seconds += 1000
+        await ledger.move_on()
+        seen.append(reader.lines(usage().job_uid)[0].event)
+    assert seen == [Event.CHARGE, Event.CHARGE, Event.POST]
+    ledger.close()
+
+
+async def test_a_league_that_waits_for_no_audit_has_all_due_at_once(tmp_path: Path) -> None:
+    ledger, _, clock = await prepared(tmp_path, pending_s=0, audits=Audited())
+    LedgerWriter(ledger._engine).record([usage(1)], int(clock.now() * 1000))
+    await ledger.move_on()
+    line = LedgerReader(ledger._engine).lines(usage().job_uid)[0]
+    assert line.event is Event.POST
     ledger.close()
 
 

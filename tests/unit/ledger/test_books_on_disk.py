@@ -15,6 +15,7 @@ from hansa.accounting.examination import Fault, Finding
 from hansa.accounting.postings import AccountKind, Event
 from hansa.accounting.settlement.clearing import Period, clear
 from hansa.errors import Retryable, Terminal
+from hansa.ledger.audits.book import DECIDED, AuditBook, Word, run
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import migrate, open_engine, writing
 from hansa.ledger.store.reader import LedgerReader
@@ -144,12 +145,18 @@ def test_what_is_void_is_in_no_statement(engine: Engine) -> None:
     assert not reader.usages("clinic", (usage().end_ms, usage().end_ms + 1))
 
 
-def test_what_is_old_enough_moves_on_but_not_at_a_node_under_audit(engine: Engine) -> None:
-    writer = LedgerWriter(engine)
-    writer.record([usage(1), usage(2, node="narva")], 10)
-    writer.record([usage(3)], 11)
-    assert writer.move_on(Event.POST, 20, before_ms=10, spare=["narva"]) == (digest(1),)
-    assert writer.move_on(Event.POST, 20, before_ms=10) == (digest(2),)
+def test_what_is_old_enough_moves_on_where_its_run_is_decided_and_not_audited_again(
+    engine: Engine,
+) -> None:
+    writer, book = LedgerWriter(engine), AuditBook(engine)
+    writer.record([usage(n, epoch=n) for n in (1, 2, 4)], 10)
+    writer.record([usage(3, epoch=3)], 11)
+    book.add([Word(run(f"{usage().job_uid}.{n}"), DECIDED, {}) for n in (1, 2, 3)], 12)
+    spare = [f"{usage().job_uid}.2"]
+    assert writer.move_on(Event.POST, 20, before_ms=10, spare=spare) == (digest(1),)
+    assert writer.move_on(Event.POST, 20, before_ms=10, spare=()) == (digest(2),)
+    assert writer.move_on(Event.POST, 20, before_ms=10, spare=()) == ()
+    assert writer.move_on(Event.POST, 20, before_ms=10) == (digest(4),)
     assert writer.move_on(Event.POST, 20, before_ms=10) == ()
 
 

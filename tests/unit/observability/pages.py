@@ -1,5 +1,7 @@
 """What a process exports when it has something to say on every row of the table of metrics."""
 
+from prometheus_client import generate_latest
+
 from hansa.observability import collectors
 from hansa.observability import metrics as m
 from hansa.observability.instruments import Instruments
@@ -45,4 +47,4 @@ def full_page(process):
     for metric in (x for x in m.exported_by(process) if x.source == "transition"):
         feed = instruments.observe if metric.type == "histogram" else instruments.add
         feed(metric, 1.0, **dict.fromkeys(metric.labels, "x"))
-    return instruments.page()
+    return generate_latest(instruments.registry)

@@ -97,7 +97,7 @@ def test_the_hub_page_shows_what_the_caches_hold_and_forgets_with_them():
     instruments.attach(collectors.hub_collector(view))
     instruments.observe(m.QUEUE_WAIT, 0.3, pool="league")
     instruments.add(m.GRANTS_WRITTEN, node="tartu")
-    page = samples(instruments.page())
+    page = samples(generate_latest(instruments.registry))
     assert page["hansa_jobs", ("pool", "league"), ("reason", "WaitingForCapacity")] == 3
     assert page["hansa_job_queue_wait_seconds_count", ("pool", "league")] == 1
     assert page["hansa_grants_written_total", ("node", "tartu")] == 1
@@ -107,7 +107,7 @@ def test_the_hub_page_shows_what_the_caches_hold_and_forgets_with_them():
     assert page["hansa_leader", ("lease", "hansa-hub")] == 1
     assert page["hansa_leader", ("lease", "hansa-hub.north")] == 0
     view.value = HubReading(leases={"hansa-hub": False})
-    later = samples(instruments.page())
+    later = samples(generate_latest(instruments.registry))
     assert not [key for key in later if key[0] in {"hansa_jobs", "hansa_node_lease_age_seconds"}]
     assert later["hansa_leader", ("lease", "hansa-hub")] == 0
 
@@ -116,7 +116,7 @@ def test_the_member_page_leaves_out_what_is_not_known():
     instruments = Instruments("member")
     view = View(MemberReading(switch="Paused", jobs={"Running": 2}))
     instruments.attach(collectors.member_collector(view))
-    page = samples(instruments.page())
+    page = samples(generate_latest(instruments.registry))
     assert page["hansa_member_switch", ("state", "Paused")] == 1
     assert page["hansa_member_switch", ("state", "Open")] == 0
     assert page["hansa_member_jobs", ("state", "Running")] == 2
@@ -129,7 +129,7 @@ def test_a_member_that_invents_reasons_cannot_fill_prometheus():
     instruments.attach(collectors.hub_collector(View(HubReading(objects=lies))))
     for n in range(1000):
         instruments.add(m.REFUSALS, node="riga", reason=f"Lie{n}")
-    page = samples(instruments.page())
+    page = samples(generate_latest(instruments.registry))
     for name in ("hansa_objects", "hansa_grant_refusals_total"):
         rows = {key: value for key, value in page.items() if key[0] == name}
         assert len(rows) == MAX_REASONS + 1
@@ -150,7 +150,7 @@ def test_every_instrument_can_be_fed(process):
     for metric in (x for x in m.exported_by(process) if x.source == "transition"):
         feed = instruments.observe if metric.type == "histogram" else instruments.add
         feed(metric, 1.0, **dict.fromkeys(metric.labels, "x"))
-        assert metric.name.encode() in instruments.page()
+        assert metric.name.encode() in generate_latest(instruments.registry)
 
 
 async def test_a_page_is_read_on_the_event_loop_and_worded_beside_it(monkeypatch):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -85,6 +85,10 @@ def _party(name: str, parties: Mapping[str, Party]) -> Party:
         if not getattr(party, field).strip():
             text = f"{owner_in_words(name)}: {field} is missing; banks refuse addresses without it"
             raise Terminal(text, reason="BadAddress")
+    for field, text in asdict(party).items():
+        if not text.isprintable():
+            said = f"{owner_in_words(name)}: {field} has a character that cannot be printed: {text!r:.80}"
+            raise Terminal(said, reason="BadAddress")
     if not _is_iban(party.iban):
         raise Terminal(
             f"{owner_in_words(name)}: {party.iban!r} is no IBAN; check its digits",

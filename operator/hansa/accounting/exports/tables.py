@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from hansa.accounting.amounts import half_even
 from hansa.model.times import rfc3339
+
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9.]+$)")
+"""How text begins that spreadsheets work out; a number with its sign is one."""
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -15,8 +19,13 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([_plain(cell) for cell in row] for row in rows)
     return text.getvalue()
+
+
+def _plain(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe says that it is text, and is not shown."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def moment(milliseconds: int) -> str:

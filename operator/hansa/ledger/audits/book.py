@@ -10,22 +10,28 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, RowMapping, select
 
 from hansa.ledger.lookback import looked_back
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
+from hansa.ledger.store.entries import lock
 from hansa.ledger.store.inserts import insert_missing
 
 OPENED, CLOSED, DRAWN = "Opened", "Closed", "Drawn"
 COMMITTED, REVEALED = "Committed/", "Revealed/"
 """Of an epoch; the auditor's key id follows."""
 SPEC, RESULT, DOUBTFUL, FAILED = "Spec", "Result", "Doubtful", "Failed"
-"""Of a run."""
+WAITING, HEARD, SILENT, DECIDED = "Waiting", "Heard", "Silent", schema.DECIDED
+"""Of a run: what it has to do and gave, what was found, and how far it is from being paid."""
 DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
 """Of an audit; the number of the auditor follows who was asked and replied."""
+REOPENED = "Reopened"
+"""Of an audit: its run was decided before, without its result."""
 PLANNED, SENT, PROBED = "Planned", "Sent", "Probed"
 """Of a capacity probe."""
+DRAWING = "drawing"
+"""What is locked by whoever closes an epoch, or ends what may be at stake in it."""
 A_READ = 500
 """Subjects that one statement asks for."""
 Body = Mapping[str, Any]
@@ -60,6 +66,8 @@ class AuditBook:
         if not rows:
             return
         with writing(self._engine) as connection:
+            if any(row["phase"] == CLOSED for row in rows):
+                lock(connection, DRAWING)
             insert_missing(connection, schema.AUDIT, rows)
 
     def of(self, subject: str) -> dict[str, Body]:
@@ -121,15 +129,20 @@ class AuditBook:
 
     def open_words(self, phase: str, until: str) -> list[tuple[int, Word]]:
         """Return (recorded at, word) of one phase, of subjects that do not have another yet, by subject."""
-        table, later = schema.AUDIT, schema.AUDIT.alias()
-        is_over = (
-            select(later.c.subject)
-            .where(later.c.subject == table.c.subject, later.c.phase == until)
-            .exists()
-        )
-        wanted = select(table).where(table.c.phase == phase, ~is_over).order_by(table.c.subject)
         with reading(self._engine) as connection:
-            return [_word(row) for row in connection.execute(wanted).mappings()]
+            return open_words(connection, phase, until)
+
+
+def open_words(connection: Connection, phase: str, until: str) -> list[tuple[int, Word]]:
+    """Return what ``AuditBook.open_words`` does, within somebody's transaction."""
+    table, later = schema.AUDIT, schema.AUDIT.alias()
+    is_over = (
+        select(later.c.subject)
+        .where(later.c.subject == table.c.subject, later.c.phase == until)
+        .exists()
+    )
+    wanted = select(table).where(table.c.phase == phase, ~is_over).order_by(table.c.subject)
+    return [_word(row) for row in connection.execute(wanted).mappings()]
 
 
 class Following:

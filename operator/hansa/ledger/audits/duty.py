@@ -93,7 +93,7 @@ class Audits:
         await parts.probes.step(nodes.values(), now_s)
         standings = await asyncio.to_thread(parts.levels.standings, nodes, now_s)
         levels = {name: one.level for name, one in standings.items()}
-        league = League(nodes, levels, samplings(pools))
+        league = League(nodes, levels, samplings(pools), hub.granted())
         await asyncio.to_thread(self._move_epochs, league, now_s * 1000)
         await self._tell_drawn(standings, now_s)
         for subject in await asyncio.to_thread(parts.book.open, b.DUE, b.VERDICT):
@@ -104,6 +104,10 @@ class Audits:
         closed = await asyncio.to_thread(parts.epochs.last_closed, now_s * 1000)
         await parts.telling.nodes(nodes.values(), standings, (epoch, closed), now_s)
         self.figures = await asyncio.to_thread(self._count, now_s)
+
+    def spared(self) -> list[str]:
+        """Return the runs that are being audited though they were decided before."""
+        return [word.body["run"] for _, word in self._parts.book.open_words(b.REOPENED, b.DONE)]
 
     def _move_epochs(self, league: League, now_ms: int) -> None:
         epochs, logbook = self._parts.epochs, self._source.logbook
@@ -169,7 +173,8 @@ class Audits:
             if said["node"] in nodes:
                 node, verdict = nodes[said["node"]], Verdict(said["verdict"])
                 self._parts.telling.audited(node, said["run"], verdict, said["why"])
-            await asyncio.to_thread(book.add, [Word(word.subject, b.DONE, {})], now_s * 1000)
+            done = [Word(word.subject, b.DONE, {}), Word(b.run(said["run"]), b.DECIDED, {})]
+            await asyncio.to_thread(book.add, done, now_s * 1000)
 
     def _doubted(self, runs: Sequence[str], doubt: str) -> list[Told]:
         """Return the runs to tell at once; one that is audited itself hears with its own verdict."""

@@ -7,18 +7,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 from hansa.api.sovereignnode import ClosedEpoch
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.facts import Ended, Facts
-from hansa.ledger.audits.nodes import LeagueNode
-from hansa.ledger.receipts.endings import LEFT
+from hansa.ledger.audits.nodes import LeagueNode, by_node, reveals
+from hansa.ledger.receipts.endings import ENDED, LEFT
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.verification.auditors import Candidate, Independence
 from hansa.verification.course.claims import Kind
@@ -31,6 +29,8 @@ WHOLE = Sampling(floor=Fraction(1))
 """Of a pool that is not there: everything is looked at."""
 FOR_EVER_MS = 1 << 53
 NO_SPEC = "the ledger was away while its grant was there, and does not know what it had to do"
+SILENT_FOR_MS = 7 * 86_400_000
+"""So long after the hub has heard of a run's end it is drawn without its last receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class League:
     """Node → what it has shown."""
     samplings: Mapping[str, Sampling]
     """Pool → its parameters."""
+    granted: frozenset[str] = frozenset()
+    """Runs whose grants are on the hub."""
 
 
 class Epochs:
@@ -117,9 +119,9 @@ class Epochs:
         drawn = []
         for subject in self._book.open(b.CLOSED, b.DRAWN):
             said = self._book.of(subject)
-            committed = _by_node(said, b.COMMITTED).keys()
+            committed = by_node(said, b.COMMITTED).keys()
             is_late = not 0 <= now_ms - said[b.CLOSED]["atMs"] < self._reveal_ms
-            if is_late or committed <= _by_node(said, b.REVEALED).keys():
+            if is_late or committed <= by_node(said, b.REVEALED).keys():
                 self._book.add(self._drawn(subject, said, league), now_ms)
                 drawn.append(b.number(subject))
         return drawn
@@ -132,11 +134,11 @@ class Epochs:
                 b.number(subject),
                 closed["fromMs"] // 1000,
                 self._commitments(subject, said),
-                _reveals(said, closed["root"]),
+                reveals(said, closed["root"]),
             ),
             bytes.fromhex(closed["root"].removeprefix("sha256:")),
         )
-        ended = self._ended(closed)
+        ended, waiting = self._ended(closed, league)
         runs, lost, unfit = self._runs(ended, league)
         providers = {run.provider for _, run in runs.values()}
         accounts = {one.node: self._account(one, closed["fromMs"]) for one in providers}
@@ -144,6 +146,13 @@ class Epochs:
         audits = due((run for _, run in runs.values()), epoch, accounts, WHOLE, lambda _: every)
         words = [_due(one, *runs[one.run.receipt], league) for one in audits]
         words += [_lost(one, self._institution(one, league)) for one in lost]
+        audited = {word.body["run"]: word.subject for word in words}
+        words += _noted(ended, waiting, audited)
+        words += [
+            Word(audit, b.REOPENED, {"run": run})
+            for run, audit in audited.items()
+            if b.DECIDED in self._book.of(b.run(run))
+        ]
         words += [
             Word(b.run(ended.receipt.run), b.FAILED, {"receipt": ended.digest})
             for ended, run in runs.values()
@@ -156,6 +165,7 @@ class Epochs:
             "due": sorted("sha256:" + one.run.receipt.hex() for one in audits),
             "lost": [one.receipt.run for one in lost],
             "unfit": unfit,
+            "waiting": [one.receipt.run for one in waiting],
         }
         return [*words, Word(subject, b.DRAWN, body)]
 
@@ -177,13 +187,33 @@ class Epochs:
                 bytes.fromhex(body["digest"].removeprefix("sha256:")),
                 at[b.COMMITTED + node] // 1000,
             )
-            for node, body in _by_node(said, b.COMMITTED).items()
+            for node, body in by_node(said, b.COMMITTED).items()
         ]
 
-    def _ended(self, closed: b.Body) -> list[Ended]:
-        """Return the runs whose last receipts are in a closed epoch, and those whose results were told since."""
+    def _ended(self, closed: b.Body, league: League) -> tuple[list[Ended], list[Ended]]:
+        """Return the runs to be drawn with a closed epoch, and those of whose end the hub has yet to hear.
+
+        A member that told it late, or never, would otherwise be judged by its own word alone.
+        """
+        every = {one.receipt.run: one for one in (*self._in_time(closed), *self._untold())}
+        untold = [one for run, one in every.items() if one.is_untold and run in league.granted]
+        waiting = {one.receipt.run for one in untold}
+        return [one for run, one in every.items() if run not in waiting], untold
+
+    def _untold(self) -> Iterator[Ended]:
+        """Yield the runs of epochs before that have waited for the hub to hear of their ends."""
+        for _, word in self._book.open_words(b.WAITING, b.HEARD):
+            ended = self._facts.end_of(word.subject.removeprefix(b.run("")))
+            if ended is not None:
+                yield ended
+
+    def _in_time(self, closed: b.Body) -> list[Ended]:
+        """Return the runs whose last receipts are in a closed epoch, and those whose ends or results were told since."""
         found = self._facts.ended(closed["fromMs"], closed["atMs"])
+        told = self._book.of_all(b.run(one.receipt.run) for one in found)
+        found = [one for one in found if b.SILENT not in told[b.run(one.receipt.run)]]
         later = list(self._told_later(closed, {one.receipt.run for one in found}))
+        found += self._silent(closed)
         if "aheadMs" in closed:
             later += self._facts.ended(closed["aheadMs"], FOR_EVER_MS)
         if not later:
@@ -202,8 +232,17 @@ class Epochs:
             if at_ms > closed["atMs"] or run in mine:
                 continue
             ended = self._facts.end_of(run)
-            if ended is not None and ended.recorded_ms <= closed["fromMs"]:
+            if ended is not None and ended.receipt.last and ended.recorded_ms <= closed["fromMs"]:
                 yield ended
+
+    def _silent(self, closed: b.Body) -> Iterator[Ended]:
+        """Yield the runs of whose ends the hub heard long ago, and whose last receipts nobody has."""
+        since_ms, until_ms = (closed[name] - SILENT_FOR_MS for name in ("fromMs", "atMs"))
+        for at_ms, word in self._book.words(ENDED, max(0, since_ms)):
+            if since_ms < at_ms <= until_ms and b.SILENT not in self._book.of(word.subject):
+                ended = self._facts.end_of(word.subject.removeprefix(b.run("")))
+                if ended is not None and not ended.receipt.last:
+                    yield ended
 
     def _runs(
         self, ended: Sequence[Ended], league: League
@@ -272,6 +311,18 @@ def _due(one: Due, ended: Ended, run: Run, league: League) -> Word:
     return Word(b.audit(ended.digest), b.DUE, body)
 
 
+def _noted(ended: Iterable[Ended], waiting: Iterable[Ended], audited: Container[str]) -> list[Word]:
+    """Return how far runs have come; what is audited is decided with its verdict."""
+    found = [Word(b.run(one.receipt.run), b.WAITING, {}) for one in waiting]
+    for one in ended:
+        run = b.run(one.receipt.run)
+        phases = (b.HEARD, *(() if one.receipt.last else (b.SILENT,)))
+        found += [Word(run, phase, {"receipt": one.digest}) for phase in phases]
+        if one.receipt.run not in audited:
+            found.append(Word(run, b.DECIDED, {}))
+    return found
+
+
 def _lost(ended: Ended, institution: str) -> Word:
     """Return the word of a run that nobody has to run again to know that its work was lost."""
     work, claim = ended.receipt.work, ended.claim
@@ -290,23 +341,3 @@ def _lost(ended: Ended, institution: str) -> Word:
 
 def _level(league: League, node: str) -> Level:
     return league.levels.get(node, Level.DECLARED)
-
-
-def _by_node(said: Mapping[str, b.Body], phase: str) -> dict[str, b.Body]:
-    return {name.removeprefix(phase): body for name, body in said.items() if name.startswith(phase)}
-
-
-def _reveals(said: Mapping[str, b.Body], root: str) -> dict[str, bytes]:
-    """Return node key → key it revealed for this very root."""
-    return {
-        node: key
-        for node, body in _by_node(said, b.REVEALED).items()
-        if body["root"] == root and (key := _decoded(body["key"])) is not None
-    }
-
-
-def _decoded(text: Any) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        return None

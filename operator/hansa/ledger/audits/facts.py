@@ -16,9 +16,10 @@ from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
 from hansa.receipts.countersign import Ending
 from hansa.receipts.envelope import peek
+from hansa.receipts.problems import Problem
 from hansa.receipts.work_receipt import WorkReceipt
 from hansa.verification.consequences import Unsettled
-from hansa.verification.course.claims import Claim, claim
+from hansa.verification.course.claims import UNTOLD, Claim, Kind, claim
 
 MOST_LOOKED_AT = 32
 """Newest receipts of a node that are all looked at for a witnessed one."""
@@ -26,7 +27,10 @@ MOST_LOOKED_AT = 32
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that has ended: its last receipt, and what was heard of its end."""
+    """A run that has ended: its last receipt, and what was heard of its end.
+
+    Where no last receipt came, or one that is disputed, its newest sound one stands for it: then the hub alone tells.
+    """
 
     digest: str
     receipt: WorkReceipt
@@ -36,7 +40,14 @@ class Ended:
     @property
     def claim(self) -> Claim:
         """What it claims."""
+        if not self.receipt.last and self.ending is None:
+            return UNTOLD
         return claim(str(self.receipt.end_reason), self.receipt.result_digest, self.ending)
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether only its member could tell what it claims, and the hub has not heard of its end."""
+        return self.ending is None and self.claim.kind in {Kind.SILENT, Kind.LOST}
 
 
 class Facts:
@@ -47,26 +58,46 @@ class Facts:
         self._engine, self._currency = engine, currency
 
     def ended(self, after_ms: int, until_ms: int) -> list[Ended]:
-        """Return the runs whose last receipts were recorded in ``(after, until]``."""
+        """Return the runs whose last receipts were recorded in ``(after, until]``, also those that are disputed."""
         table = schema.EVIDENCE
         wanted = (
             select(table)
             .where(table.c.recorded_ms > after_ms, table.c.recorded_ms <= until_ms)
-            .where(table.c.problem == "")
+            .where(table.c.problem != Problem.RUN_OVER.value)
             .order_by(table.c.node_key, table.c.sequence)
         )
         with reading(self._engine) as connection:
-            found = [one for one in map(_ended, connection.execute(wanted).mappings()) if one]
-            words = words_of(connection, (one.receipt.run for one in found))
-        return [_with(one, words) for one in found]
+            rows = connection.execute(wanted).mappings().all()
+            both = ((_ended(row), row) for row in rows)
+            last = [(one, row) for one, row in both if one is not None]
+            words = words_of(connection, (one.receipt.run for one, _ in last))
+        sound = [_with(one, words) for one, row in last if not row["problem"]]
+        spoilt = (self._newest_of(row["run"], row["node_key"]) for _, row in last if row["problem"])
+        return [*sound, *(one for one in spoilt if one is not None)]
 
     def last_of(self, job_uid: str) -> Ended | None:
         """Return the last receipt of a job's newest run that has ended."""
         return self._last(schema.is_of_job(schema.EVIDENCE.c.run, job_uid))
 
     def end_of(self, run: str) -> Ended | None:
-        """Return the last receipt of a run that has ended."""
-        return self._last(schema.EVIDENCE.c.run == run)
+        """Return the last receipt of a run, or what stands for it; None: it has no receipt that is sound."""
+        return self._last(schema.EVIDENCE.c.run == run) or self._newest_of(run)
+
+    def _newest_of(self, run: str, node_key: str = "") -> Ended | None:
+        """Return the newest sound receipt of a run, of one node's where that is given."""
+        table = schema.EVIDENCE
+        wanted = select(table).where(table.c.run == run, table.c.problem == "")
+        if node_key:
+            wanted = wanted.where(table.c.node_key == node_key)
+        with reading(self._engine) as connection:
+            row = (
+                connection.execute(wanted.order_by(table.c.part.desc()).limit(1)).mappings().first()
+            )
+            words = words_of(connection, [run])
+        receipt = None if row is None else _receipt(row)
+        if row is None or receipt is None:
+            return None
+        return _with(Ended(row["digest"], receipt, row["recorded_ms"]), words)
 
     def _last(self, which: ColumnElement[bool]) -> Ended | None:
         table = schema.EVIDENCE

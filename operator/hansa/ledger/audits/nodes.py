@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from hansa.api.computepool import ComputePoolSpec
 from hansa.api.sovereignnode import KeyCommitment, KeyReveal, SovereignNodeSpec
 from hansa.grants.envelope import key_id
+from hansa.ledger.audits import book as b
 from hansa.ports import Manifest
 from hansa.verification.auditors import Candidate
 from hansa.verification.levels import Level
@@ -101,4 +102,25 @@ def _read(kind: type[Said], said: object) -> Said | None:
     try:
         return None if said is None else kind.model_validate(said)
     except ValidationError:
+        return None
+
+
+def by_node(said: Mapping[str, b.Body], phase: str) -> dict[str, b.Body]:
+    """Return node key → what it said, by the words of an epoch. ``phase``: what the words begin with."""
+    return {name.removeprefix(phase): body for name, body in said.items() if name.startswith(phase)}
+
+
+def reveals(said: Mapping[str, b.Body], root: str) -> dict[str, bytes]:
+    """Return node key → key it revealed for this very root."""
+    return {
+        node: key
+        for node, body in by_node(said, b.REVEALED).items()
+        if body["root"] == root and (key := _decoded(body["key"])) is not None
+    }
+
+
+def _decoded(text: Any) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
         return None

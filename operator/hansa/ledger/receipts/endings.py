@@ -55,13 +55,14 @@ class Heard(NamedTuple):
 
 def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
     """Yield what a WorkGrant tells. ``claim``: of the same grant."""
-    status, record = thing.get("status") or {}, claim.record
+    status = thing.get("status") or {}
     run, told = (
-        f"{schema.OF_RUN}{record.job_uid}.{record.epoch}",
+        f"{schema.OF_RUN}{claim.run}",
         grant_status.reported({"status": {**status, "conditions": _rows(status, "conditions")}}),
     )
     exports, result = _rows(status, "exports"), result_of(thing)
-    if told.finished:
+    # Who lets go of a run that it had taken, and never says that it ended, has said why it ended: for nothing.
+    if told.finished or (told.released and told.accepted):
         body = {
             "reason": told.reason,
             "held": bool(exports),

@@ -203,15 +203,17 @@ class Evidence:
             rows = connection.execute(wanted).mappings().all()
         return [(row["digest"], _receipt(row)) for row in rows]
 
-    def begins_s(self, runs: Iterable[str]) -> dict[str, int]:
-        """Return when runs began, by their first receipts, in seconds since the Unix epoch."""
+    def begins_s(self, runs: Iterable[str]) -> dict[tuple[str, str], int]:
+        """Return (run, node's key) → when it began by its first receipt, in seconds since the Unix epoch.
+
+        A disputed one counts, too: whoever spoilt its first would choose from when on its run is priced.
+        """
         table = schema.EVIDENCE
-        wanted = select(table.c.run, func.min(table.c.start_s)).where(
-            table.c.run.in_(sorted(set(runs))), table.c.problem == ""
-        )
+        of = (table.c.run, table.c.node_key)
+        wanted = select(*of, func.min(table.c.start_s)).where(table.c.run.in_(sorted(set(runs))))
         with reading(self._engine) as connection:
-            rows = connection.execute(wanted.group_by(table.c.run)).all()
-        return {row[0]: row[1] for row in rows}
+            rows = connection.execute(wanted.group_by(*of)).all()
+        return {(run, key): start_s for run, key, start_s in rows}
 
     def after(self, place: Place, limit: int) -> list[tuple[Place, str]]:
         """Return (place, digest) of the receipts behind a place in the order in which they were recorded."""

@@ -45,11 +45,10 @@ class GrantNote:
 
 def note_of(claim: Claimed, thing: Manifest) -> GrantNote:
     """Return what a WorkGrant tells. ``claim``: of the same grant."""
-    record = claim.record
     return GrantNote(
-        run=f"{record.job_uid}.{record.epoch}",
+        run=claim.run,
         job=claim.job,
-        node=record.node,
+        node=claim.record.node,
         spec_json=orjson.dumps(thing["spec"]["jobSpec"]),
         result=result_of(thing),
     )

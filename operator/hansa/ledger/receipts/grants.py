@@ -61,6 +61,12 @@ class Granted:
         record = self.record
         return Grant(record.granted_s, record.spec_digest, record.node_key)
 
+    def begun_s(self, told_s: int, skew_s: float) -> int:
+        """Return when the run began, by its member's first receipt as far as the grant allows that."""
+        latest_s = self.record.accepted_by_s
+        begun_s = told_s if latest_s is None else min(told_s, int(latest_s + skew_s))
+        return max(begun_s, int(self.record.granted_s - skew_s))
+
     def wire(self) -> dict[str, object]:
         """Return it as JSON."""
         return {
@@ -97,6 +103,11 @@ class Claimed:
     """It asks for no GPU class by name: any that the node prices will do."""
     signed: tuple[OwnerSignature, ...] = ()
 
+    @property
+    def run(self) -> str:
+        """Name of the run."""
+        return f"{self.record.job_uid}.{self.record.epoch}"
+
     def at(self, node: Manifest) -> Granted:
         """Return it with what the league has agreed with its node."""
         spec = node.get("spec") or {}
@@ -122,17 +133,10 @@ def read_grant(thing: Manifest) -> Claimed | None:
     return _claimed(spec, int(min(made_s, begin_s)))
 
 
-def _over_s(spec: WorkGrantSpec) -> int | None:
-    """Return when a run is over at the latest: accepted in the last moment, slow to start, and as long as its job allows."""
-    accepted_s = from_rfc3339(spec.not_after)
-    if accepted_s is None:
-        return None
-    longest_s = LONGEST_START_LIMIT_S + spec.job_spec.max_runtime_seconds + RUNTIME_LEEWAY_S
-    return int(accepted_s) + longest_s
-
-
 def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
-    job = spec.job_spec
+    job, accepted_s = spec.job_spec, from_rfc3339(spec.not_after)
+    # Accepted in the last moment, slow to start, and as long as its job allows.
+    longest_s = LONGEST_START_LIMIT_S + job.max_runtime_seconds + RUNTIME_LEEWAY_S
     wanted = job.ray.workers.gpu_class
     record = GrantRecord(
         node=spec.node,
@@ -150,7 +154,8 @@ def _claimed(spec: WorkGrantSpec, granted_s: int) -> Claimed:
         cpu_millis=cpu_millis_wanted(spec),
         price=None,
         granted_s=granted_s,
-        over_s=_over_s(spec),
+        over_s=None if accepted_s is None else int(accepted_s) + longest_s,
+        accepted_by_s=None if accepted_s is None else int(accepted_s),
         league=spec.issuer,
         purpose=purpose_of(spec),
     )

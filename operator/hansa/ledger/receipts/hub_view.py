@@ -84,6 +84,11 @@ class HubView:
                 del self._unkept[uid]
         return found
 
+    def granted(self) -> frozenset[str]:
+        """Return the runs whose grants are there."""
+        claims = (thing[GRANT] for thing in self._grants.values())
+        return frozenset(claim.run for claim in claims if claim is not None)
+
     def kept(self, uids: Iterable[str]) -> None:
         """Take note that the database has these."""
         for uid in uids:

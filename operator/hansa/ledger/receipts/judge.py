@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,8 @@ from hansa.receipts.work_receipt import WorkReceipt
 
 LONGEST_WAIT_S = 86_400
 """A receipt that was issued so far ahead is looked at again then: it may be this clock that is behind."""
+MOST_DISPUTED, WINDOW_S = 1000, 86_400.0
+"""So many of a node's receipts are kept as disputed in such a time: each is a row for ever, and costs it nothing."""
 DIFFERS = "Differs"
 """Fault of a receipt that departs from the hub's own record."""
 
@@ -29,6 +32,28 @@ class Bench:
 
     signer: Signer
     moment: Moment
+    disputes: int = MOST_DISPUTED
+    """How many more disputed receipts of the node there is room for."""
+
+
+class Disputes:
+    """How many disputed receipts nodes have shown of late, as far as this process has seen."""
+
+    def __init__(self) -> None:
+        """None was seen."""
+        self._at_s: dict[str, deque[float]] = {}
+
+    def left(self, node_key: str, now_s: float) -> int:
+        """Return for how many more of a node there is room. ``now_s``: on a clock that is never put back."""
+        seen = self._at_s.get(node_key, deque())
+        while seen and seen[0] <= now_s - WINDOW_S:
+            seen.popleft()
+        return MOST_DISPUTED - len(seen)
+
+    def note(self, node_key: str, verdict: Verdict, now_s: float) -> None:
+        """Take note of what was kept of a node."""
+        disputed = sum(bool(one.disputes) for one in (*verdict.taken, *verdict.second))
+        self._at_s.setdefault(node_key, deque()).extend([now_s] * disputed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +103,15 @@ def judge(window: Window, before: Before, bench: Bench) -> Verdict:
     ``before``: what stands on disk beside the receipts of the window.
     """
     verdict = _in_order(window.opened, before, bench)
+    if verdict.second and bench.disputes <= len(verdict.taken):
+        # One conviction is enough: a node may sign as many versions as it likes.
+        verdict = replace(verdict, second=())
     return verdict if verdict.objection else replace(verdict, objection=window.objection)
 
 
 def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict:
     taken: list[Taken] = []
-    known = Known(before.head)
+    known, disputed = Known(before.head), 0
     for opened in window:
         receipt = opened.receipt
         if receipt.sequence <= before.head.sequence:
@@ -106,6 +134,10 @@ def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict
         if problem is not None and not problem.problem.keeps_place:
             return Verdict(tuple(taken), problem)
         one = _judged(opened, granted, problem, bench)
+        disputed += bool(one.disputes)
+        if disputed > bench.disputes:
+            said = f"{MOST_DISPUTED} were within {int(WINDOW_S)} s."
+            return Verdict(tuple(taken), Objection(Problem.TOO_MANY_DISPUTED, said))
         taken.append(one)
         # What stands on disk of GPUs is read for each receipt: here is what the window has shown of them.
         mine = Known(told.head, told.runs, known.sold, known.spans)

@@ -18,7 +18,14 @@ from hansa.ledger.lookback import Lookback
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted
 from hansa.ledger.receipts.hub_view import HubView
-from hansa.ledger.receipts.judge import Bench, Verdict, judge, open_window, outbox_of
+from hansa.ledger.receipts.judge import (
+    Bench,
+    Disputes,
+    Verdict,
+    judge,
+    open_window,
+    outbox_of,
+)
 from hansa.ledger.receipts.logbook import Logbook
 from hansa.ledger.receipts.witnesses import Witnesses
 from hansa.model.times import rfc3339
@@ -76,6 +83,7 @@ class NodeReceipts:
         """The one writer of the log; None: there is none."""
         self._witnesses = None if logbook is None else Witnesses(cluster, hub, logbook, clock)
         self._skew_s = skew_s
+        self._disputes = Disputes()
         self._told: dict[str, str] = {}
         """Node → what its chain stands still for, as it was last logged."""
         self._again_after = _FIRST
@@ -130,6 +138,7 @@ class NodeReceipts:
         kept = await asyncio.to_thread(self._keep, list(judged.items()))
         heads = await asyncio.to_thread(self._evidence.heads, [one.node_key for one, _ in kept])
         for window, verdict in kept:
+            self._disputes.note(window.node_key, verdict, self._clock.monotonic())
             self._tell(window.name, verdict)
             # Where less is kept than was acknowledged, the books were put back from a backup: it is sent again.
             head = heads[window.node_key]
@@ -153,10 +162,15 @@ class NodeReceipts:
         opened = [
             (one, open_window(one.shown, {one.node_key: one.pinned, **hub})) for one in windows
         ]
-        bench = Bench(self.signer, Moment(self._clock.now(), self._skew_s))
         shown = {one.node_key: window.receipts for one, window in opened}
         with self._evidence.before(shown) as before:
-            return {one: judge(window, before[one.node_key], bench) for one, window in opened}
+            return {
+                one: judge(window, before[one.node_key], self._bench(one)) for one, window in opened
+            }
+
+    def _bench(self, window: _Window) -> Bench:
+        left = self._disputes.left(window.node_key, self._clock.monotonic())
+        return Bench(self.signer, Moment(self._clock.now(), self._skew_s), left)
 
     def _keep(self, judged: Judged) -> Judged:
         """Keep receipts in one transaction; what it refuses is tried node by node. Returns what is kept."""
@@ -219,9 +233,9 @@ class NodeReceipts:
         begins = self._evidence.begins_s(receipt.run for _, receipt in waiting)
         granted_of = self._evidence.all_granted(receipt.run for _, receipt in waiting)
         return [
-            _usage(digest, receipt, granted, begins[receipt.run])
+            _usage(digest, receipt, granted, granted.begun_s(begins[key], self._skew_s))
             for digest, receipt in waiting
-            if (granted := granted_of.get((receipt.run, receipt.work.node_key))) is not None
+            if (granted := granted_of.get(key := (receipt.run, receipt.work.node_key))) is not None
         ]
 
     def _again(self) -> list[tuple[str, WorkReceipt]]:

@@ -203,6 +203,8 @@ a subject once."""
 
 OF_RUN, OF_NODE = "run/", "node/"
 """What subjects of words about runs and nodes begin with; a name follows."""
+DECIDED = "Decided"
+"""Phase of a run: it was drawn, and no audit of it is open. What is pending for it may become due."""
 
 
 def is_of_job(run: ColumnElement[str], job_uid: str) -> ColumnElement[bool]:

@@ -8,12 +8,13 @@ nothing, and the same call again completes it or does nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, Engine, Select, exists, func, literal, select
+from sqlalchemy import Connection, Engine, Select, Text, cast, exists, func, literal, select
+from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting import amounts
 from hansa.accounting.examination import Finding
@@ -67,12 +68,23 @@ class LedgerWriter:
             return _sorted_out(connection, by_digest, claims, known)
 
     def happen(
-        self, event: Event, subjects: Iterable[str], recorded_ms: int, *, note: str = ""
+        self,
+        event: Event,
+        subjects: Iterable[str],
+        recorded_ms: int,
+        *,
+        note: str = "",
+        check: Callable[[Connection], None] | None = None,
     ) -> tuple[str, ...]:
-        """Move claims on; returns those that it happened to: not those it had happened to, or cannot."""
+        """Move claims on; returns those that it happened to: not those it had happened to, or cannot.
+
+        ``check``: raises what speaks against it, in the same transaction.
+        """
         wanted = sorted(set(subjects))
         happened: list[str] = []
         with writing(self._engine) as connection:
+            if check is not None:
+                check(connection)
             for start in range(0, len(wanted), MOST_ROWS):
                 some = wanted[start : start + MOST_ROWS]
                 ready = _ready(event, recorded_ms, note).where(schema.ENTRY.c.subject.in_(some))
@@ -86,17 +98,18 @@ class LedgerWriter:
         *,
         before_ms: int,
         since_ms: int = 0,
-        spare: Sequence[str] = (),
+        spare: Collection[str] | None = None,
     ) -> tuple[str, ...]:
-        """Move on what became ready between two moments, at most so much at once; not the nodes to spare."""
-        entry, receipt = schema.ENTRY, schema.RECEIPT
+        """Move on what became ready between two moments, at most so much at once.
+
+        ``spare``: runs that are being audited; given, only runs that are decided move on. None: nobody audits.
+        """
+        entry = schema.ENTRY
         ready = _ready(event, recorded_ms, "").where(
             entry.c.recorded_ms <= before_ms, entry.c.recorded_ms >= since_ms
         )
-        if spare:
-            ready = ready.join(receipt, receipt.c.receipt_digest == entry.c.subject).where(
-                receipt.c.node.not_in(spare)
-            )
+        if spare is not None:
+            ready = ready.where(_is_decided(spare))
         ready = ready.order_by(entry.c.recorded_ms, entry.c.subject).limit(MOST_ROWS)
         with writing(self._engine) as connection:
             return _advance(connection, event, ready)
@@ -204,6 +217,18 @@ def _ready(event: Event, recorded_ms: int, note: str) -> Select[Any]:
         literal(recorded_ms),
         literal(note),
     ).where(entry.c.event == REQUIRES[event].value, ~is_done)
+
+
+def _is_decided(spare: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition, over entries, that the run of a receipt was drawn, and is not being audited."""
+    receipt, word = schema.RECEIPT, schema.AUDIT
+    run = receipt.c.job_uid + "." + cast(receipt.c.epoch, Text)
+    return exists().where(
+        receipt.c.receipt_digest == schema.ENTRY.c.subject,
+        word.c.subject == schema.OF_RUN + run,
+        word.c.phase == schema.DECIDED,
+        run.not_in(sorted(spare)),
+    )
 
 
 def _correction(

@@ -49,6 +49,9 @@ NO_DIGEST = Claim(
     why="it left no digest of a result: the job declares none, or its data's owners keep it",
 )
 STOPPED = Claim(Kind.SILENT, why="it was stopped as the hub asked, and has no result")
+UNTOLD = Claim(
+    Kind.LOST, why="its last receipt is missing or disputed, and the hub never heard of its end"
+)
 
 
 def claim(end_reason: str, result_digest: str | None, ending: Ending | None) -> Claim:

@@ -118,6 +118,28 @@ def test_a_report_adds_up_and_is_the_same_when_made_again() -> None:
     assert made != report_pdf(replace(told, institution="lab"))
 
 
+FORMULAS = {
+    "a formula": ("=1+2", "'=1+2"),
+    "a command": ("@SUM(A1)", "'@SUM(A1)"),
+    "a plus": ("+cmd|'/c calc'!A0", "'+cmd|'/c calc'!A0"),
+    "a minus": ("-2+3", "'-2+3"),
+    "a tab": ("\t=1", "'\t=1"),
+    "a debt": ("-0.000005", "-0.000005"),
+    "a sign": ("+12", "+12"),
+    "words": ("agreed = fine", "agreed = fine"),
+    "Greek": ("Νοσοκομείο", "Νοσοκομείο"),
+    "nothing": ("", ""),
+}
+
+
+@pytest.mark.parametrize("case", FORMULAS)
+def test_no_spreadsheet_works_out_what_somebody_wrote(case: str) -> None:
+    written, shown = FORMULAS[case]
+    text = focus_csv(NOVEMBER, [], [replace(CORRECTION, note=written or "agreed")])
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert row["ChargeDescription"] == (shown or "agreed")
+
+
 PARTIES = {
     "clinic": Party("Clinic", "EE382200221020145685", "Tartu", "EE", "L. Puusepa", "8", "50406"),
     "ut": Party("University", "DE89370400440532013000", "Berlin", "DE", bic="COBADEFFXXX"),
@@ -156,6 +178,20 @@ REFUSED = {
         {**PARTIES, "lab": replace(PARTIES["lab"], country="Finland")},
         "refuse the file",
     ),
+    **{
+        f"a {name} with a {what}": (
+            "EUR",
+            {**PARTIES, "lab": replace(PARTIES["lab"], **{name: f"Es{character}poo"})},
+            f"lab: {name} has a character that cannot be printed",
+        )
+        for name in ("name", "town", "street")
+        for what, character in {
+            "line feed": "\n",
+            "zero": "\0",
+            "bell": "\a",
+            "turn": "\u202e",
+        }.items()
+    },
     "a wrong digit": (
         "EUR",
         {**PARTIES, "lab": replace(PARTIES["lab"], iban="FI2112345600000786")},

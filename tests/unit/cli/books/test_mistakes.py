@@ -77,6 +77,8 @@ REFUSED = {
     "less than nothing": (digest(1), "-99", "costs less than 99"),
     "nothing": (digest(1), "0", "0 changes nothing"),
     "no amount": (digest(1), "much", "--by: 'much' is no amount"),
+    "too much": (digest(1), "1000000000.000001", "is beyond 1000000000; check its digits"),
+    "too little": (digest(1), "-1000000000.000001", "is beyond 1000000000; check its digits"),
     "too fine": (digest(1), "0.0000001", "--by: .* is no amount"),
 }
 

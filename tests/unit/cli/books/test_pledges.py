@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Connection, Engine, event
 
 from hansa.accounting.books import disorders
 from hansa.accounting.postings import AccountKind
@@ -77,7 +78,7 @@ def test_a_pledge_stands_once_until_it_is_returned(books: str):
         run(books, "return-pledge", "ut", "--reference", "guarantee 1")
 
 
-@pytest.mark.parametrize("amount", ["0", "-5", "much", "1.1234567"])
+@pytest.mark.parametrize("amount", ["0", "-5", "much", "1.1234567", "1000000000.000001"])
 def test_what_is_no_amount_is_named(books: str, amount: str):
     with pytest.raises(Terminal, match="--amount: "):
         run(books, "pledge", "ut", "--amount", amount, "--reference", "x")
@@ -159,3 +160,16 @@ def test_a_pledge_stands_while_a_draw_may_be_counting_on_it(books: str):
     note(books, DRAWN, subject=epoch(7))
     run(books, "return-pledge", "ut", "--reference", "guarantee 1")
     assert pledged(books) == 0
+
+
+def test_it_is_looked_at_and_returned_in_one_transaction(books: str):
+    """Between two of them an epoch could be closed, and drawn by a pledge that is gone."""
+    run(books, "pledge", "ut", *FIRST)
+    begun: list[Connection] = []
+    heard = begun.append
+    event.listen(Engine, "begin", heard)
+    try:
+        run(books, "return-pledge", "ut", "--reference", "guarantee 1")
+    finally:
+        event.remove(Engine, "begin", heard)
+    assert len(begun) == 1

@@ -158,6 +158,12 @@ class Ledger:
             terms=lambda now_ms: Agreed(now_ms, frozenset({"EUR"}), self.tariffs),
         )
 
+    def at(self, seconds: float) -> None:
+        """Set the ledger's clock."""
+        clock = Jumping()
+        clock.seconds = seconds
+        self.source._clock = self.intake._clock = clock
+
     async def show(self, outbox: list[Any]) -> None:
         """Have the node show receipts, and the ledger hear of it."""
         node = tartu(outbox)

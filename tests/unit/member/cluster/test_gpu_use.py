@@ -6,6 +6,7 @@ import aiohttp.web
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from hansa.exporter.attribution import NOBODY, Served
 from hansa.exporter.samples import Round, round_samples
@@ -33,7 +34,7 @@ def page(readings, served=None, trouble=""):
     last = Round(readings, served or {}, trouble)
     instruments = Instruments("exporter")
     instruments.attach(SampleCollector(lambda: round_samples(last, gpu_class)))
-    return instruments.page().decode()
+    return generate_latest(instruments.registry).decode()
 
 
 COUNTS = {

@@ -55,7 +55,7 @@ def explain(receipt: str, note: str, engine: Engine) -> None:
 def correct(receipt: str, change: str, note: str, engine: Engine) -> None:
     """Change what posted RECEIPT costs, by an entry that names it. The receipt stays as it is."""
     try:
-        micros = amounts.read(change)
+        micros = amounts.entered(change)
     except ValueError as error:
         raise Terminal(f"--by: {error}", reason="NoAmount") from error
     if not micros:

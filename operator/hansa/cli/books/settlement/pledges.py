@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import click
 import rfc8785
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from hansa.accounting import amounts
 from hansa.accounting.postings import KITTY, Claim, Event
@@ -16,7 +17,8 @@ from hansa.cli.books.database import check_known, with_engine
 from hansa.cli.books.settlement.payment import CURRENCY
 from hansa.cli.display import say
 from hansa.errors import Terminal
-from hansa.ledger.audits.book import CLOSED, DONE, DRAWN, DUE, AuditBook, number
+from hansa.ledger.audits.book import CLOSED, DONE, DRAWING, DRAWN, DUE, number, open_words
+from hansa.ledger.store.entries import lock
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 
@@ -63,9 +65,9 @@ def return_pledge(institution: str, reference: str, engine: Engine) -> None:
 
     Not while one of its runs is being audited, or a draw is about to say which are: that goes by what stood then.
     """
-    _check_unaudited(AuditBook(engine), institution)
-    subject = _subject(institution, reference)
-    if not LedgerWriter(engine).happen(Event.RETURN_PLEDGE, [subject], _now_ms(), note=reference):
+    subject, writer = _subject(institution, reference), LedgerWriter(engine)
+    check = partial(_check_unaudited, institution)
+    if not writer.happen(Event.RETURN_PLEDGE, [subject], _now_ms(), note=reference, check=check):
         text = f"{institution} has no pledge {reference} that stands: it was returned, seized, or never entered"
         raise Terminal(text, reason="NoSuchPledge")
     say(f"Entered: the pledge {reference} of {institution} has ended")
@@ -86,15 +88,16 @@ def _check_name(books: LedgerReader, institution: str, *, is_new: bool) -> None:
         raise Terminal(f"{error}; --new enters a new member", reason=error.reason) from None
 
 
-def _check_unaudited(book: AuditBook, institution: str) -> None:
+def _check_unaudited(institution: str, books: Connection) -> None:
     """Raise ``Terminal`` where an audit of an institution's run may still seize what it has pledged.
 
     An epoch that is closed and not drawn may be drawn right now, by what it has read already.
     """
-    for subject in book.open(CLOSED, DRAWN):
-        text = f"audit epoch {number(subject)} is being drawn, by what is pledged now: try again in some minutes"
+    lock(books, DRAWING)
+    for _, word in open_words(books, CLOSED, DRAWN):
+        text = f"audit epoch {number(word.subject)} is being drawn, by what is pledged now: try again in some minutes"
         raise Terminal(text, reason="AuditDue")
-    for _, word in book.open_words(DUE, DONE):
+    for _, word in open_words(books, DUE, DONE):
         if word.body["institution"] == institution:
             text = (
                 f"run {word.body['run']} of {institution} is being audited, and what is pledged may be seized:"
@@ -109,7 +112,7 @@ def _subject(institution: str, reference: str) -> str:
 
 
 def _micros(amount: str) -> int:
-    micros = amounts.read(amount)
+    micros = amounts.entered(amount)
     if micros <= 0:
         raise ValueError(f"{amount} pledges nothing; give more than 0")
     return micros

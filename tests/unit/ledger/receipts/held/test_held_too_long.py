@@ -10,7 +10,6 @@ from hansa.receipts.metering import MeteredRun, Sight
 from tests.unit.grants.grant_kit import NOW_S, UID, job
 from tests.unit.ledger.receipts.ledger_kit import (
     GRANT_PATH,
-    Jumping,
     Ledger,
     granted,
     receipts,
@@ -25,20 +24,13 @@ def ended() -> dict[str, Any]:
     return granted() | {"status": {"conditions": [over], "finishedAt": rfc3339(NOW_S + 300)}}
 
 
-def at(ledger: Ledger, seconds: float) -> None:
-    """Set the ledger's clock."""
-    clock = Jumping()
-    clock.seconds = seconds
-    ledger.source._clock = ledger.intake._clock = clock
-
-
 async def heard(ledger: Ledger, parts: list[dict[str, Any]], told_s: float) -> None:
     """Have the hub hear of the end after some parts, and the ledger look at it then."""
     await ledger.step(parts)
     ledger.hub.put(GRANT_PATH, ended())
-    at(ledger, NOW_S + told_s)
+    ledger.at(NOW_S + told_s)
     await ledger.step(parts)
-    at(ledger, NOW_S + 1000)
+    ledger.at(NOW_S + 1000)
 
 
 async def test_what_is_held_behind_the_end_that_the_hub_heard_of_is_not_paid(ledger: Ledger):
@@ -63,7 +55,7 @@ async def test_no_run_is_paid_for_longer_than_its_job_allowed(ledger: Ledger):
     allowed_s = AIJobSpec.model_validate(job()).max_runtime_seconds
     days = allowed_s // 86_400 + 3
     run = MeteredRun(work=receipts()[0].work, until=rfc3339(NOW_S))
-    at(ledger, NOW_S + days * 86_400.0)
+    ledger.at(NOW_S + days * 86_400.0)
     await ledger.step(shown(drawn(run, Sight(NOW_S + days * 86_400))))
     paid_s = sum(line.usage.gpu_ms // line.usage.gpus // 1000 for line in ledger.reader.lines(UID))
     assert ledger.disputes == {("Differs", "end")}
