@@ -118,8 +118,8 @@ def _checked(members: Sequence[Member], signer: Ed25519Signer) -> int:
                 )
                 for member, window in zip(members, shown, strict=True)
             }
-            with evidence.before({key: one.receipts for key, one in opened.items()}) as before:
-                told = [judge(one, before[key], bench) for key, one in opened.items()]
+            with evidence.recorded({key: one.receipts for key, one in opened.items()}) as recorded:
+                told = [judge(one, recorded[key], bench) for key, one in opened.items()]
             took_s += time.process_time() - since
             evidence.add([one for verdict in told for one in verdict.taken], 0)
             count += sum(not one.disputes for verdict in told for one in verdict.taken)

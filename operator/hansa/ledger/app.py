@@ -24,7 +24,7 @@ from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.proxies import connect
 from hansa.ledger.audits.duty import Audits, Figures
 from hansa.ledger.audits.opening import open_audits
-from hansa.ledger.handing import handing_of
+from hansa.ledger.handed_words import handed_words_of
 from hansa.ledger.intake import Intake
 from hansa.ledger.lookback import Lookback
 from hansa.ledger.prices_and_budgets import PricesAndBudgets
@@ -95,7 +95,7 @@ class Ledger:
         self._moved = {event: Lookback(clock) for event in (Event.POST, Event.RELEASE)}
         self._audits = open_audits(self._engine, source)
         self._audits_s = settings.audits.interval_seconds
-        self._handing = handing_of(source, self._engine)
+        self._handed_words = handed_words_of(source, self._engine)
         self._at_log = asyncio.Lock()
         """Receipts and audits use the log one after the other."""
         self._standing: Standing | None = None
@@ -133,8 +133,8 @@ class Ledger:
     async def hand_out(self) -> None:
         """Hand members what they need against the league."""
         async with self._at_log:
-            if self._handing is not None:
-                await self._handing.step()
+            if self._handed_words is not None:
+                await self._handed_words.step()
 
     async def audit(self) -> None:
         """Move audits on, where there are any."""

@@ -14,10 +14,10 @@ from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.course import Course
 from hansa.ledger.audits.epochs import Epochs, League
+from hansa.ledger.audits.hub_statuses import HubStatuses, finding
 from hansa.ledger.audits.levels import Levels
 from hansa.ledger.audits.nodes import LeagueNode, league_nodes, samplings
 from hansa.ledger.audits.probes.probes import Probes
-from hansa.ledger.audits.telling import Telling, finding
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grant_notes import GrantNote
@@ -41,7 +41,7 @@ class Parts:
     verdicts: Verdicts
     levels: Levels
     probes: Probes
-    telling: Telling
+    statuses: HubStatuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Audits:
         await self._follow(nodes, standings, now_s)
         epoch = await asyncio.to_thread(parts.epochs.now_open, now_s * 1000)
         closed = await asyncio.to_thread(parts.epochs.last_closed, now_s * 1000)
-        await parts.telling.nodes(nodes.values(), standings, (epoch, closed), now_s)
+        await parts.statuses.nodes(nodes.values(), standings, (epoch, closed), now_s)
         self.figures = await asyncio.to_thread(self._count, now_s)
 
     def spared(self) -> list[str]:
@@ -172,7 +172,7 @@ class Audits:
             )
             if said["node"] in nodes:
                 node, verdict = nodes[said["node"]], Verdict(said["verdict"])
-                self._parts.telling.audited(node, said["run"], verdict, said["why"])
+                self._parts.statuses.audited(node, said["run"], verdict, said["why"])
             done = [Word(word.subject, b.DONE, {}), Word(b.run(said["run"]), b.DECIDED, {})]
             await asyncio.to_thread(book.add, done, now_s * 1000)
 
@@ -199,7 +199,7 @@ class Audits:
             if kept is not None:
                 runs = doubtful.get(told.run.rpartition(".")[0], ())
                 said = finding(told.run, standings.get(kept["node"]), (audit, why), now_s, runs)
-                await self._parts.telling.job(kept["job"], told.run, said)
+                await self._parts.statuses.job(kept["job"], told.run, said)
 
     def _count(self, now_s: int) -> Figures:
         levels = self._parts.levels

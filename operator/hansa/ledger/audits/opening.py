@@ -13,9 +13,9 @@ from hansa.ledger.audits.duty import Audits, Parts
 from hansa.ledger.audits.epochs import Epochs
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.audits.hardware import Hardware
+from hansa.ledger.audits.hub_statuses import Emit, HubStatuses
 from hansa.ledger.audits.levels import Levels
 from hansa.ledger.audits.probes.probes import Probes
-from hansa.ledger.audits.telling import Emit, Telling
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grant_notes import GrantNotes
@@ -59,7 +59,7 @@ def open_audits(
         verdicts=Verdicts(book, facts, LedgerWriter(engine), source.signer),
         levels=Levels(book, facts, source.logbook, probes, Hardware(book, audits.device_roots)),
         probes=probes,
-        telling=Telling(cluster, source.signer, emit),
+        statuses=HubStatuses(cluster, source.signer, emit),
     )
     source.hub.keep_notes(GrantNotes())
     return Audits(cluster, parts, source, evidence, clock)

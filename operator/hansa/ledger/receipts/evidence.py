@@ -25,15 +25,15 @@ from sqlalchemy.sql import ColumnElement
 
 from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.errors import Terminal
-from hansa.ledger.receipts.before import (
-    Before,
-    before_windows,
+from hansa.ledger.receipts.endings import Heard, words_of
+from hansa.ledger.receipts.grants import Granted, granted_from
+from hansa.ledger.receipts.recorded import (
+    Recorded,
     grants_of,
     head_of,
     receipt_in,
+    recorded_beside,
 )
-from hansa.ledger.receipts.endings import Heard, words_of
-from hansa.ledger.receipts.grants import Granted, granted_from
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
 from hansa.ledger.store.inserts import insert_missing
@@ -158,10 +158,12 @@ class Evidence:
             return {key: head_of(connection, key) for key in node_keys}
 
     @contextmanager
-    def before(self, windows: Mapping[str, Sequence[WorkReceipt]]) -> Iterator[dict[str, Before]]:
+    def recorded(
+        self, windows: Mapping[str, Sequence[WorkReceipt]]
+    ) -> Iterator[dict[str, Recorded]]:
         """Yield by node's key what receipts that it shows are held against."""
         with reading(self._engine) as connection:
-            yield before_windows(connection, windows)
+            yield recorded_beside(connection, windows)
 
     def add(self, taken: Sequence[Taken], recorded_ms: int) -> None:
         """Keep receipts in one transaction, and as differences of the books what is disputed."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hansa.api.node.receipts import receipts_of
-from hansa.ledger.receipts.before import Before
 from hansa.ledger.receipts.evidence import Dispute, Taken
 from hansa.ledger.receipts.grants import Granted
+from hansa.ledger.receipts.recorded import Recorded
 from hansa.ports import Signer
 from hansa.receipts.chain import Known, Moment, follow, next_problem
 from hansa.receipts.countersign import Difference, countersign
@@ -97,25 +97,25 @@ def open_window(outbox: Iterable[object], keys: Keys) -> Window:
     return Window(tuple(found))
 
 
-def judge(window: Window, before: Before, bench: Bench) -> Verdict:
+def judge(window: Window, recorded: Recorded, bench: Bench) -> Verdict:
     """Take receipts from the first new one on, up to one that has no place in the chain.
 
-    ``before``: what stands on disk beside the receipts of the window.
+    ``recorded``: what stands on disk beside the receipts of the window.
     """
-    verdict = _in_order(window.opened, before, bench)
+    verdict = _in_order(window.opened, recorded, bench)
     if verdict.second and bench.disputes <= len(verdict.taken):
         # One conviction is enough: a node may sign as many versions as it likes.
         verdict = replace(verdict, second=())
     return verdict if verdict.objection else replace(verdict, objection=window.objection)
 
 
-def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict:
+def _in_order(window: Sequence[Opened], recorded: Recorded, bench: Bench) -> Verdict:
     taken: list[Taken] = []
-    known, disputed = Known(before.head), 0
+    known, disputed = Known(recorded.head), 0
     for opened in window:
         receipt = opened.receipt
-        if receipt.sequence <= before.head.sequence:
-            first = before.digest_at(receipt.work.node_key, receipt.sequence)
+        if receipt.sequence <= recorded.head.sequence:
+            first = recorded.digest_at(receipt.work.node_key, receipt.sequence)
             if first != opened.digest:
                 said = f"Receipt {receipt.sequence} was {first}, now it is {opened.digest}."
                 return _convicted(taken, opened, Objection(Problem.TWO_VERSIONS, said))
@@ -124,8 +124,8 @@ def _in_order(window: Sequence[Opened], before: Before, bench: Bench) -> Verdict
         if bench.moment.skew_s < ahead_s <= LONGEST_WAIT_S:
             said = f"It was issued at {receipt.issued}, and waits for it."
             return Verdict(tuple(taken), Objection(Problem.CLOCK_JUMP, said))
-        told = _with_rows(known, before.known_for(receipt, known.head), receipt)
-        granted = before.granted(receipt.run, receipt.work.node_key)
+        told = _with_rows(known, recorded.known_for(receipt, known.head), receipt)
+        granted = recorded.granted(receipt.run, receipt.work.node_key)
         problem = next_problem(
             opened, told, None if granted is None else granted.judged, bench.moment
         )

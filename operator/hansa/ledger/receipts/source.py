@@ -163,9 +163,10 @@ class NodeReceipts:
             (one, open_window(one.shown, {one.node_key: one.pinned, **hub})) for one in windows
         ]
         shown = {one.node_key: window.receipts for one, window in opened}
-        with self._evidence.before(shown) as before:
+        with self._evidence.recorded(shown) as recorded:
             return {
-                one: judge(window, before[one.node_key], self._bench(one)) for one, window in opened
+                one: judge(window, recorded[one.node_key], self._bench(one))
+                for one, window in opened
             }
 
     def _bench(self, window: _Window) -> Bench:

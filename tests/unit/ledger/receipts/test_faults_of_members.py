@@ -9,7 +9,7 @@ import pytest
 
 from hansa.api.kinds import SOVEREIGNNODE
 from hansa.errors import Retryable, Terminal
-from hansa.ledger.receipts import before, source
+from hansa.ledger.receipts import recorded, source
 from hansa.ledger.store.sides import disputed
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
@@ -117,7 +117,7 @@ async def test_what_was_taken_and_is_shown_again_is_no_second_version(ledger: Le
 async def test_more_receipts_at_once_than_are_looked_at_are_not_believed(
     ledger: Ledger, monkeypatch
 ):
-    monkeypatch.setattr(before, "MOST_MEETING", 0)
+    monkeypatch.setattr(recorded, "MOST_MEETING", 0)
     found = receipts()
     for so_far in (1, 2, 3):
         await ledger.step(shown(found)[:so_far])
@@ -146,14 +146,14 @@ async def test_a_node_that_cannot_be_told_holds_up_no_other(ledger: Ledger, monk
 async def test_a_node_whose_evidence_cannot_be_read_holds_up_no_other(ledger: Ledger, monkeypatch):
     other = SPEC | {"releaseKey": OTHER.public_key}
     ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}, "spec": other})
-    before = ledger.evidence.before
+    read = ledger.evidence.recorded
 
     def spoilt(windows: Any) -> Any:
         if OTHER.key_id in windows:
             raise ValueError("evidence cannot be read: the database was changed")
-        return before(windows)
+        return read(windows)
 
-    monkeypatch.setattr(ledger.evidence, "before", spoilt)
+    monkeypatch.setattr(ledger.evidence, "recorded", spoilt)
     await ledger.step(shown())
     assert len(ledger.amounts) == 3
 
@@ -167,7 +167,7 @@ async def test_a_database_that_is_away_is_not_asked_again_for_each_node(
         asked.append(windows)
         raise Retryable("the ledger's database: gone")
 
-    monkeypatch.setattr(ledger.evidence, "before", away)
+    monkeypatch.setattr(ledger.evidence, "recorded", away)
     ledger.hub.put(BEFORE, {**tartu(shown()), "metadata": {"name": "aaa"}})
     with pytest.raises(Retryable):
         await ledger.step(shown())

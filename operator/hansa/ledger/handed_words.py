@@ -27,7 +27,7 @@ from hansa.ports import Cluster
 log = logging.getLogger(__name__)
 
 
-class Handing:
+class HandedWords:
     """For one caller at a time, who is the log's only one meanwhile."""
 
     def __init__(
@@ -93,11 +93,11 @@ class Handing:
                 yield receipt.sequence, digest
 
 
-def handing_of(source: ReceiptSource, engine: Engine) -> Handing | None:
+def handed_words_of(source: ReceiptSource, engine: Engine) -> HandedWords | None:
     """Return who hands out what there is of a source's receipts; None: members send it none."""
     if not isinstance(source, NodeReceipts):
         return None
-    return Handing(source.cluster, source.hub, engine, source.logbook)
+    return HandedWords(source.cluster, source.hub, engine, source.logbook)
 
 
 def _left_out(node: str, what: str, error: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hansa.api.node.receipts import MOST_PROOF, Receipts
 from hansa.errors import Retryable, Terminal
-from hansa.ledger.handing import MOST_DISPUTED, handing_of
+from hansa.ledger.handed_words import MOST_DISPUTED, handed_words_of
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.receipts.bundle import log_entry
 from hansa.translog.note import KeyType
@@ -28,7 +28,7 @@ POLICY = Policy.of_logs([OWN.key])
 async def handed(ledger: Ledger) -> dict[str, Any]:
     """Have the ledger hand out what there is; return what the node is shown."""
     await heard(ledger.view)
-    handing = handing_of(ledger.source, ledger.engine)
+    handing = handed_words_of(ledger.source, ledger.engine)
     assert handing is not None
     await handing.step()
     await heard(ledger.view)
@@ -165,7 +165,7 @@ async def test_a_proof_that_is_too_long_is_left_out_with_a_word_and_holds_up_no_
         told = await handed(ledger)
     assert "proved" not in told
     assert len(told["disputed"]) == 3
-    (said,) = [one for one in caplog.records if one.name == "hansa.ledger.handing"]
+    (said,) = [one for one in caplog.records if one.name == "hansa.ledger.handed_words"]
     assert said.node == "tartu"
     assert str(MOST_PROOF) in said.error
 

@@ -32,7 +32,7 @@ FOUND = frozenset({"Passed", "Failed", "Doubtful"})
 """What is said in an event too, beside the job's status."""
 
 
-class Telling:
+class HubStatuses:
     """Writes the ledger's own fields of statuses, and no others."""
 
     def __init__(self, cluster: Cluster, signer: Signer, emit: Emit) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 
-from hansa.ledger.receipts import before as module
+from hansa.ledger.receipts import recorded as module
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.receipts.chain import Known, RunSoFar, Sold
 from hansa.receipts.envelope import Opened
@@ -119,7 +119,7 @@ def test_a_window_that_is_read_at_once_says_what_each_receipt_would_find(
     book = Book(engine, seed, 40)
     window = [one.receipt for one, _ in book.window]
     last = book.kept[-1][0]
-    with book.evidence.before({NODE.key_id: window}) as found:
+    with book.evidence.recorded({NODE.key_id: window}) as found:
         before = found[NODE.key_id]
         assert (before.head.sequence, before.head.digest) == (last.receipt.sequence, last.digest)
         for receipt in window:
@@ -130,7 +130,7 @@ def test_a_window_that_is_read_at_once_says_what_each_receipt_would_find(
 def test_what_was_taken_is_found_at_its_place(engine: Engine):
     book = Book(engine, 1, 20)
     shown = [one.receipt for one, _ in book.chain[5:15]]
-    with book.evidence.before({NODE.key_id: shown}) as found:
+    with book.evidence.recorded({NODE.key_id: shown}) as found:
         before = found[NODE.key_id]
         for one, _ in book.chain[5:15]:
             is_kept = one.receipt.sequence <= 10
@@ -146,7 +146,7 @@ def test_a_window_is_read_by_as_few_statements_as_one_receipt(engine: Engine):
 
     def statements(receipts: Sequence[WorkReceipt]) -> int:
         said.clear()
-        with book.evidence.before({NODE.key_id: receipts}) as found:
+        with book.evidence.recorded({NODE.key_id: receipts}) as found:
             before = found[NODE.key_id]
             for receipt in receipts:
                 before.known_for(receipt, module.Head())

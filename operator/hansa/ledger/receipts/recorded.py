@@ -113,9 +113,9 @@ def grants_of(connection: Connection, runs: Iterable[str]) -> dict[tuple[str, st
     return found
 
 
-def before_windows(
+def recorded_beside(
     connection: Connection, windows: Mapping[str, Sequence[WorkReceipt]]
-) -> dict[str, Before]:
+) -> dict[str, Recorded]:
     """Return by node's key what the ledger knew when it was shown windows.
 
     ``windows``: node's key → all that its window shows, in any order. The connection is used as long as receipts are
@@ -128,7 +128,7 @@ def before_windows(
     runs = sorted({one.run for receipts in mine.values() for one in receipts})
     grants, covered = grants_of(connection, runs), _covered(connection, runs)
     return {
-        key: Before(connection, key, receipts, grants, covered.get(key, ()))
+        key: Recorded(connection, key, receipts, grants, covered.get(key, ()))
         for key, receipts in mine.items()
     }
 
@@ -143,7 +143,7 @@ def _covered(connection: Connection, runs: Sequence[str]) -> dict[str, list[_Cov
     return found
 
 
-class Before:
+class Recorded:
     """What the ledger knew of a node when it was shown a window."""
 
     def __init__(
@@ -154,7 +154,7 @@ class Before:
         grants: Mapping[tuple[str, str], Granted],
         covered: Sequence[_Covered],
     ) -> None:
-        """Read it; see ``before_windows``. ``receipts``: the node's own; ``covered``: by those of their runs."""
+        """Read it; see ``recorded_beside``. ``receipts``: the node's own; ``covered``: by those of their runs."""
         self._connection, self._node_key = connection, node_key
         self.head = head_of(connection, node_key)
         self._digests = self._digests_at(one.sequence for one in receipts)
