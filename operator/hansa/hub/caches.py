@@ -155,9 +155,11 @@ class Caches:
 
     def granted_at(self, nodes: Collection[str]) -> set[str]:
         """Return uids of the jobs that have a grant at one of these nodes, their AIJobs here or gone."""
-        spaces = tuple(f"{NODE_NAMESPACE_PREFIX}{node}/" for node in nodes)
+        spaces = {f"{NODE_NAMESPACE_PREFIX}{node}" for node in nodes}
         return {
-            uid for uid, keys in self._by_job.items() if any(key.startswith(spaces) for key in keys)
+            uid
+            for uid, keys in self._by_job.items()
+            if any(key.partition("/")[0] in spaces for key in keys)
         }
 
     def index_grant(self, change: ChangeType, manifest: Mapping[str, Any]) -> str:

@@ -13,14 +13,14 @@ from hansa.observability.metrics import Process
 RUNBOOKS = "https://hansa.dev/docs/runbooks"
 
 _HEAT = "max by (instance, gpu) (hansa_gpu_temperature_celsius)"
-_SEEN = "max by (machine) (hansa_machine_gpus_seen)"
+_SEEN = "max by (machine) (max_over_time(hansa_machine_gpus_seen[5m]))"
 GPUS_MISSING = (
     "max by (machine) (max_over_time(hansa_member_machine_gpus[1w])"
     " or max_over_time(hansa_machine_gpus_seen[1w]))"
     f" - on (machine) {_SEEN}"
 )
 """GPUs that a machine should have, less those that it shows. A Node announces fewer once its cards, or the driver,
-are gone: so the most of a week is what it should have."""
+are gone: so the most of a week is what it should have. A driver that fails now and then shows what it last did."""
 _BLIND = (
     "(max by (machine) (max_over_time(hansa_machine_gpus_seen[1w])) == 0"
     " and on (machine) hansa_member_machine_gpus_offered > 0)"
@@ -168,7 +168,7 @@ ALERTS = (
     Alert(
         "HansaGrantsRefused",
         "hub",
-        "max by (node, reason) (increase(hansa_grant_refusals_total[1h])) > 20",
+        "sum by (node, reason) (max by (instance, node, reason) (increase(hansa_grant_refusals_total[1h]))) > 20",
         "5m",
         "warning",
         "Node {{ $labels.node }} refuses much work ({{ $labels.reason }}).",
@@ -255,7 +255,7 @@ ALERTS = (
     Alert(
         "HansaGpuUnread",
         "member",
-        'min by (instance, reason) (hansa_gpu_probe_up{reason!~"|NoGpu|NoDriver|Starting"}) == 0',
+        'min by (instance, reason) (min_over_time(hansa_gpu_probe_up{reason!~"|NoGpu|NoDriver|Starting"}[5m])) == 0',
         "10m",
         "warning",
         "The GPUs of {{ $labels.instance }} cannot be read.",

@@ -318,6 +318,11 @@ WRONG = {
         "server",
     ),
     "no hub to join": ("hansa-member", {"node": "a", "join": {"enabled": True}}, "join.server"),
+    "a hub whose authority nobody names": (
+        "hansa-member",
+        {"node": "a", "join": {"enabled": True, "server": "https://hub.example"}},
+        "join.caBundle",
+    ),
     "wrong pull policy": (
         "hansa-member",
         {"node": "a", "settings": {"rendering": {"imagePullPolicy": "Sometimes"}}},

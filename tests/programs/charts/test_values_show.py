@@ -23,7 +23,7 @@ MONITORED = {
     "monitoring.podMonitor": {"enabled": True},
     "monitoring.prometheusRule": {"enabled": True},
     "monitoring.dashboard": {"enabled": True},
-    "join": {"enabled": True, "server": "https://hub.example"},
+    "join": {"enabled": True, "server": "https://hub.example", "caBundle": "public"},
 }
 """Switched on around what is looked at."""
 QUANTITIES = {"cpu": "77m", "memory": "77Mi"}

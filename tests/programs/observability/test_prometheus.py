@@ -184,6 +184,7 @@ GKE = {
     'hansa_machine_gpus_seen{machine="m"}': "0x5005",
 }
 """An exporter to which the driver was never shown, on a machine whose pods get its cards."""
+FLAPPING = " ".join(["{0}x3 stale"] * 1000)
 TOLD_APART = {
     "an exporter that sees no driver is no missing card": ("HansaGpuMissing", GKE, False),
     "and nobody reads that machine": ("HansaExporterGone", GKE, True),
@@ -214,6 +215,27 @@ TOLD_APART = {
             'hansa_machine_gpus_seen{machine="m"}': "0x5005",
         },
         False,
+    ),
+    "a card gone under a driver that answers now and then": (
+        "HansaGpuMissing",
+        {
+            'hansa_member_machine_gpus{machine="m"}': "8x5005",
+            'hansa_machine_gpus_seen{machine="m"}': FLAPPING.format(7),
+        },
+        True,
+    ),
+    "a driver that answers now and then": (
+        "HansaGpuUnread",
+        {'hansa_gpu_probe_up{instance="m",reason="DriverError"}': FLAPPING.format(0)},
+        True,
+    ),
+    "refusals that two leaders had, each some": (
+        "HansaGrantsRefused",
+        {
+            'hansa_grant_refusals_total{instance="a",node="t",reason="Paused"}': "0+0.3x5005",
+            'hansa_grant_refusals_total{instance="b",node="t",reason="Paused"}': "0+0.3x5005",
+        },
+        True,
     ),
     "a card that answers with errors": (
         "HansaGpuUnread",

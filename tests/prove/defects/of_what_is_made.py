@@ -59,8 +59,8 @@ RUNS: Mapping[str, Defect] = {
     ),
     "other resolvers reachable from work with data": product(
         "reconcile/member/run_namespace.py",
-        "left = [port for port in ports if not is_shut_in or port not in NAME_PORTS]",
-        "left = list(ports)",
+        "for port in ports if port not in closed]",
+        "for port in ports]",
         RAYJOB,
     ),
     "the cluster's resolver for work with data": product(

@@ -7,7 +7,8 @@ own 409. Fences are the same for every workload, which cannot leave one out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from hansa.api.job.packages import PackageIndex
@@ -18,7 +19,7 @@ from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.time_limits import terms
 from hansa.reconcile.member.platform import destinations
 from hansa.reconcile.member.platform.pod_settings import pull_name
-from hansa.reconcile.member.platform.resolvers import Resolver
+from hansa.reconcile.member.platform.resolvers import KNOWN, Resolver
 from hansa.reconcile.member.run_request import (
     ACCOUNT,
     MANAGER,
@@ -33,10 +34,7 @@ from hansa.reconcile.member.workload import Rendering, Workload
 
 RBAC = "rbac.authorization.k8s.io"
 RECORD_KEY = "grant.json"
-NAME_PORTS = (53, 853)
-"""Where resolvers listen: DNS, and DNS over TLS."""
-NO_NAMES = ((1, 52), (54, 852), (854, 65535))
-"""All other ports."""
+OVER_TLS = 853
 REMOVAL_PATIENCE_S = 120
 """A namespace that is still there so long after its deletion hangs."""
 MOST_NAMED = 8
@@ -189,7 +187,7 @@ def _to_the_world(request: RunRequest) -> list[Manifest]:
     rules = [] if index is None else [_to_index(index)]
     for egress in request.policy.egress:
         rule: Manifest = {"to": [{"ipBlock": destinations.block(egress.cidr)}]}
-        ports = _ports(egress.ports, is_shut_in=request.is_shut_in)
+        ports = _ports(egress.ports, _name_ports(request))
         if ports or not (egress.ports or request.is_shut_in):
             rules.append(rule | ({"ports": ports} if ports else {}))
     return rules
@@ -200,12 +198,24 @@ def _to_index(index: PackageIndex) -> Manifest:
     return {"to": [{"ipBlock": {"cidr": index.network}}], "ports": ports}
 
 
-def _ports(ports: tuple[int, ...], *, is_shut_in: bool) -> list[Manifest]:
-    """Return the ports of one destination, which may hold a resolver; none: all of every protocol."""
-    if is_shut_in and not ports:
-        return [{"protocol": "TCP", "port": first, "endPort": last} for first, last in NO_NAMES]
-    left = [port for port in ports if not is_shut_in or port not in NAME_PORTS]
-    return [{"protocol": "TCP", "port": port} for port in left]
+def _name_ports(request: RunRequest) -> list[int]:
+    """Return where resolvers listen that a run must not ask; a policy is read after a Service was translated."""
+    if not request.is_shut_in:
+        return []
+    return sorted({OVER_TLS, *(one.port for one in (*KNOWN, *request.options.resolvers))})
+
+
+def _ports(ports: tuple[int, ...], closed: Sequence[int]) -> list[Manifest]:
+    """Return the ports of one destination without those ``closed``, in order; none: all of every protocol."""
+    if closed and not ports:
+        edges = [0, *closed, 65536]
+        between = ((low + 1, high - 1) for low, high in pairwise(edges))
+        return [
+            {"protocol": "TCP", "port": first, "endPort": last}
+            for first, last in between
+            if first <= last
+        ]
+    return [{"protocol": "TCP", "port": port} for port in ports if port not in closed]
 
 
 def _quota(request: RunRequest, made: Rendering) -> Manifest:

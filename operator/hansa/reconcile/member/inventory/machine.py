@@ -17,7 +17,8 @@ from hansa.reconcile.member.inventory.cards import MOST_CARDS, Cards, count, rea
 from hansa.reconcile.member.inventory.lost_machines import is_ready
 from hansa.reconcile.member.inventory.taints import Toleration
 
-NVIDIA_CARD, NVIDIA_COUNT_LABEL = "nvidia.com/gpu", "nvidia.com/gpu.count"
+NVIDIA_CARD, NVIDIA_SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"
+NVIDIA_COUNT_LABEL = "nvidia.com/gpu.count"
 EXPECTED_GPUS_LABEL = f"{GROUP}/expected-gpus"
 """How many of NVIDIA's cards were built into a machine, whatever it shows of them."""
 ARCHITECTURE_LABEL, SYSTEM_LABEL = "kubernetes.io/arch", "kubernetes.io/os"
@@ -123,7 +124,7 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
 
 
 def _is_nvidia(resource: str) -> bool:
-    return resource.startswith((NVIDIA_CARD, "nvidia.com/mig-"))
+    return resource in {NVIDIA_CARD, NVIDIA_SHARED} or resource.startswith("nvidia.com/mig-")
 
 
 def _nvidia_cards(

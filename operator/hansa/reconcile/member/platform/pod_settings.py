@@ -87,7 +87,7 @@ class PodSettings:
 def begins(image: str, prefix: str) -> bool:
     """Tell whether an image lies under a prefix, which ends at a boundary of the name; ``*/``: on any registry."""
     if prefix.startswith(ANYWHERE):
-        rows = f"/{image}".split("/")[1:]
+        rows = image.split("/")
         wanted = prefix.removeprefix(ANYWHERE)
         return any(begins("/".join(rows[at:]), wanted) for at in range(len(rows)))
     rest = image.removeprefix(prefix)

@@ -63,7 +63,7 @@ def find_resolvers(nameservers: Iterable[str]) -> tuple[Resolver, ...]:
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        found = ipaddress.ip_address(text)
+        found = ipaddress.ip_address(text.partition("%")[0])  # a policy knows no interfaces
     except ValueError:
         return None
     return found if any(found in network for network in INSIDE) else None

@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
+from hansa.reconcile.member.platform.resolvers import KNOWN, Resolver
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
 from hansa.reconcile.member.run_request import RESOLVER, RenderOptions, RunRequest
 from tests.unit.reconcile.member.run_request_kit import request
 
 CLUSTER_DNS = ("kube-system", {"k8s-app": "kube-dns"}, "10.96.0.10")
+ITS_POD = ("kube-system", {"k8s-app": "kube-dns"}, "10.244.0.3")
+LISTENS = RenderOptions(resolvers=(*KNOWN, Resolver("dns", port=5300)))
+"""A policy is read after the Service's address was translated to that of a pod, and its port to that one's."""
 OURS = ("hansa-system", {"app.kubernetes.io/name": RESOLVER}, "10.96.0.53")
 AGENT = ("hansa-system", {"app.kubernetes.io/name": "hansa-member"}, "10.244.0.7")
 FAR, METADATA = ("", {}, "192.0.2.53"), ("", {}, "169.254.169.254")
 """Namespace, labels and address of what a pod may ask for names; nobody's, where it is far away."""
 ANYWHERE = [{"cidr": "0.0.0.0/0"}]
-NAMED_PORTS = [{"cidr": "0.0.0.0/0", "ports": [53, 443, 853]}]
+NAMED_PORTS = [{"cidr": "0.0.0.0/0", "ports": [53, 443, 853, 5300, 8053]}]
 
 
 def rendered(made: RunRequest) -> dict[str, Any]:
@@ -52,21 +56,22 @@ def _is_open(rule: dict[str, Any], protocol: str, port: int) -> bool:
     )
 
 
-DNS = [("UDP", 53), ("TCP", 53), ("TCP", 853), ("UDP", 853)]
+DNS = [(way, port) for way in ("UDP", "TCP") for port in (53, 853, 5300, 5353, 8053)]
 SHUT_IN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "data, no egress": ({}, {}),
     "no data, no egress": ({}, {"data": []}),
     "data, and egress to everywhere": ({"egress": ANYWHERE}, {}),
     "data, and egress that names the ports": ({"egress": NAMED_PORTS}, {}),
+    "data, and egress to the pods' network": ({"egress": [{"cidr": "10.244.0.0/16"}]}, {}),
 }
 
 
 @pytest.mark.parametrize("case", SHUT_IN)
 def test_a_run_that_is_shut_in_reaches_no_resolver_that_forwards(case):
     law, changes = SHUT_IN[case]
-    fence = rendered(request(law, **changes))["NetworkPolicy"]
+    fence = rendered(request(law, options=LISTENS, **changes))["NetworkPolicy"]
 
-    for place in (CLUSTER_DNS, FAR, AGENT):
+    for place in (CLUSTER_DNS, ITS_POD, FAR, AGENT):
         assert [way for way in DNS if reaches(fence, place, *way)] == []
     assert [way for way in DNS if reaches(fence, OURS, *way)] == [("UDP", 53), ("TCP", 53)]
 

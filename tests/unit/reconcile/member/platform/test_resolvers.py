@@ -29,6 +29,7 @@ CLUSTERS = {
     "NodeLocal DNSCache of GKE": (["34.118.224.10"], {"34.118.224.10/32"}),
     "Services among the addresses of carriers": (["100.64.0.10"], {"100.64.0.10/32"}),
     "addresses of six": (["fd00:10:96::a"], {"fd00:10:96::a/128"}),
+    "an address of six, and by which interface": (["fd00::1%eth0"], {"fd00::1/128"}),
     "both": (["10.96.0.10", "fd00:10:96::a"], {"10.96.0.10/32", "fd00:10:96::a/128"}),
     "OpenShift": (["172.30.0.10"], {"172.30.0.10/32"}),
     "a resolver outside": (["192.0.2.53"], set()),
