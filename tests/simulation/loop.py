@@ -8,48 +8,40 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
+import functools
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 EPOCH_S = 1_800_000_000.0
 """Wall time at which a simulation begins; its loop begins at 0."""
 RESOLUTION_S = 1e-9
 """Timers so near to each other are due at one instant."""
-MANY_TIMERS = 100
+MANY_TIMERS = MANY_TASKS = 100
 
 
-class _Handle:
-    """What is to be done: ``asyncio.Handle`` without its debugging."""
+class _Handle(list[Any]):
+    """What is to be done: the call, its arguments and its context. A list, for one is made at each step."""
 
-    __slots__ = ("act", "args", "context", "is_cancelled")
-
-    def __init__(
-        self, act: Callable[..., object], args: Any, context: contextvars.Context | None
-    ) -> None:
-        self.act, self.args = act, args
-        self.context = contextvars.copy_context() if context is None else context
-        self.is_cancelled = False
+    __slots__ = ()
 
     def cancel(self) -> None:
-        self.is_cancelled = True
+        self[0] = None
 
 
 class _Timer(float):
     """What is to be done at a time, which it is: a heap of these compares floats."""
 
-    __slots__ = ("act", "args", "context", "is_cancelled", "is_scheduled", "loop")
+    __slots__ = ("handle", "is_scheduled", "loop")
     loop: VirtualLoop
-    act: Callable[..., object]
-    args: Any
-    context: contextvars.Context
-    is_cancelled: bool
+    handle: _Handle
     is_scheduled: bool
 
     def cancel(self) -> None:
-        if not self.is_cancelled:
-            self.is_cancelled = True
+        if self.handle[0] is not None:
+            self.handle[0] = None
             self.loop.cancelled += self.is_scheduled
 
 
@@ -62,11 +54,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now_s = 0.0
-        self._ready: deque[_Handle | _Timer] = deque()
+        self._ready: deque[_Handle] = deque()
         self._timers: list[_Timer] = []
         self.cancelled = 0
         """Timers that are cancelled and not yet dropped."""
         self.set_task_factory(_owned)
+        # asyncio asks for these at each step: C answers sooner.
+        self.create_future = functools.partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
+        self.get_debug = bool  # type: ignore[method-assign]
 
     def time(self) -> float:
         return self._now_s
@@ -77,7 +72,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> Any:
-        handle = _Handle(callback, args, context)
+        handle = _Handle((callback, args, copy_context() if context is None else context))
         self._ready.append(handle)
         return handle
 
@@ -98,48 +93,52 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: contextvars.Context | None = None,
     ) -> Any:
         timer = _Timer(when)
-        timer.loop, timer.act, timer.args = self, callback, args
-        timer.context = contextvars.copy_context() if context is None else context
-        timer.is_cancelled, timer.is_scheduled = False, True
-        heapq.heappush(self._timers, timer)
+        timer.loop, timer.is_scheduled = self, True
+        timer.handle = _Handle((callback, args, copy_context() if context is None else context))
+        heappush(self._timers, timer)
         return timer
 
     def _run_once(self) -> None:
-        self._drop_cancelled()
-        ready, timers = self._ready, self._timers
-        if not ready:
-            if not timers:
-                raise RuntimeError("nothing will ever happen again in this simulation")
-            self._now_s += max(0.0, timers[0] - self._now_s)
-        end_s = self._now_s + RESOLUTION_S
-        while timers and timers[0] < end_s:
-            timer = heapq.heappop(timers)
-            timer.is_scheduled = False
-            ready.append(timer)
-        for _ in range(len(ready)):
-            one = ready.popleft()
-            if one.is_cancelled:
-                continue
-            try:
-                one.context.run(one.act, *one.args)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001  # as asyncio does
-                self.call_exception_handler({"message": str(one.act), "exception": error})
+        """Go round until somebody stops it: asyncio would ask after each round."""
+        ready = self._ready
+        while True:
+            timers = self._drop_cancelled() if self.cancelled else self._timers
+            if not ready:
+                if not timers:
+                    raise RuntimeError("nothing will ever happen again in this simulation")
+                self._now_s += max(0.0, timers[0] - self._now_s)
+            end_s = self._now_s + RESOLUTION_S
+            while timers and timers[0] < end_s:
+                timer = heappop(timers)
+                timer.is_scheduled = False
+                ready.append(timer.handle)
+            for _ in range(len(ready)):
+                act, args, context = ready.popleft()
+                if act is None:
+                    continue
+                try:
+                    context.run(act, *args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001  # as asyncio does
+                    self.call_exception_handler({"message": str(act), "exception": error})
+            if self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
+                return
 
-    def _drop_cancelled(self) -> None:
-        """Drop those that are next or, where they are more than half of many, all."""
+    def _drop_cancelled(self) -> list[_Timer]:
+        """Drop those that are next or, where they are more than half of many, all; return what is left."""
         timers = self._timers
         if len(timers) > MANY_TIMERS and self.cancelled > len(timers) / 2:
             for timer in timers:
-                timer.is_scheduled = not timer.is_cancelled
+                timer.is_scheduled = timer.handle[0] is not None
             self._timers = [timer for timer in timers if timer.is_scheduled]
-            heapq.heapify(self._timers)
+            heapify(self._timers)
             self.cancelled = 0
         else:
-            while timers and timers[0].is_cancelled:
-                heapq.heappop(timers).is_scheduled = False
+            while timers and timers[0].handle[0] is None:
+                heappop(timers).is_scheduled = False
                 self.cancelled -= 1
+        return self._timers
 
     def run_in_executor(self, _: Any, func: Callable[..., Any], *args: Any) -> Any:
         """Run it here and now: a thread would bring real time in."""
@@ -188,42 +187,47 @@ class Process:
         self.name = name
         self.clock = clock
         self.dead = False
+        self.stalls = False
+        """Whether nothing of it reaches the world at present, and nothing of the world it."""
         self._on_death = on_death
         self._awake = asyncio.Event()
         self._awake.set()
         self.clients: dict[str, Any] = {}
         """Server → its connection to it."""
-        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._crowd = MANY_TASKS
 
     def start(self, main: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
         """Begin."""
-        context = contextvars.copy_context()
+        context = copy_context()
         context.run(CURRENT.set, self)
         return asyncio.get_running_loop().create_task(main, context=context)
 
     def own(self, task: asyncio.Task[Any]) -> None:
         """Count a task as this process's."""
-        self._tasks[task] = None
-        task.add_done_callback(self._tasks.pop)
+        self._tasks.append(task)
+        if len(self._tasks) > self._crowd:
+            self._crowd = MANY_TASKS + 2 * len(self._undone())
 
     def stall(self, seconds: float, on_end: Callable[[], object]) -> None:
         """Let nothing of it reach the world, and nothing of the world reach it, for a while."""
+        self.stalls = True
         self._awake.clear()
         asyncio.get_running_loop().call_later(seconds, self._end_stall, on_end)
 
     def _end_stall(self, on_end: Callable[[], object]) -> None:
-        if not self._awake.is_set():  # nobody has waked it before
+        if self.stalls:  # nobody has waked it before
             on_end()
             self.wake()
 
     def wake(self) -> None:
         """Let what waits be sent and heard."""
+        self.stalls = False
         self._awake.set()
 
     async def awake(self) -> None:
         """Return once it does not stall."""
-        if not self._awake.is_set():
-            await self._awake.wait()
+        await self._awake.wait()
 
     def kill(self) -> None:
         """End it as ``kill -9`` does."""
@@ -233,14 +237,19 @@ class Process:
             self._on_death()
 
     def _cancel(self) -> None:
-        for task in list(self._tasks):
+        for task in self._undone():
             task.cancel()
+
+    def _undone(self) -> list[asyncio.Task[Any]]:
+        """Forget the tasks that are done, which is cheaper than to hear of each; return the others."""
+        self._tasks = [task for task in self._tasks if not task.done()]
+        return self._tasks
 
     async def gone(self) -> None:
         """Wait until nothing of it is left: what a task begins as it ends is ended too."""
-        while self._tasks:
+        while tasks := self._undone():
             self._cancel()
-            await asyncio.wait(list(self._tasks), timeout=1)
+            await asyncio.wait(tasks, timeout=1)
 
     async def die(self) -> None:
         """Kill it from within; does not return."""
@@ -255,7 +264,7 @@ def _owned(
     loop: asyncio.AbstractEventLoop, coroutine: Any, *, context: Any = None, **options: Any
 ) -> asyncio.Task[Any]:
     task = asyncio.Task(coroutine, loop=loop, context=context, **options)
-    process = (context or contextvars.copy_context()).get(CURRENT)
+    process = (context or copy_context()).get(CURRENT)
     if process is not None:
         process.own(task)
     return task

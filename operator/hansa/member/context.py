@@ -96,7 +96,7 @@ class AgentContext:
     """Run → since when its cluster neither takes its objects nor refuses them, and last try, in monotonic time;
     and whether it waits for a run before it."""
     held_up: dict[str, float] = field(default_factory=dict)
-    """Run → monotonic time since when its namespace goes, and a machine of it is lost."""
+    """Run → monotonic time since when its namespace goes: since then nobody tells its pods that they may live."""
     begun: dict[str, float] = field(default_factory=dict)
     """Run → since when it runs, once its command was seen to have begun; the guard notes it for good."""
     made: set[str] = field(default_factory=set)

@@ -59,18 +59,24 @@ def parse(path: str) -> Where:
 @lru_cache(maxsize=1 << 10)
 def selector(labels: str, fields: str) -> Callable[[Manifest], bool]:
     """Return what tells whether an object matches both selectors."""
-    sets = [(name, values.split(",")) for name, values in _IN.findall(labels)]
+    sets = [(name, frozenset(values.split(","))) for name, values in _IN.findall(labels)]
     terms = [term.partition("=") for term in _IN.sub("", labels).split(",") if term]
+    values = [(name, value) for name, equals, value in terms if equals]
+    names = [name for name, equals, _ in terms if not equals]
     chosen = [pair.split("=", 1) for pair in fields.split(",") if pair]
 
     def selects(thing: Manifest) -> bool:
-        meta = thing["metadata"]
-        held = meta.get("labels") or {}
-        return (
-            all(_PLACES[name](thing) == value for name, value in chosen)
-            and all(held.get(name) in values for name, values in sets)
-            and all(held.get(n) == value if equals else n in held for n, equals, value in terms)
-        )
+        for name, value in chosen:
+            if _PLACES[name](thing) != value:
+                return False
+        held = thing["metadata"].get("labels") or {}
+        for name in names:
+            if name not in held:
+                return False
+        for name, value in values:
+            if held.get(name) != value:
+                return False
+        return all(held.get(name) in some for name, some in sets) if sets else True
 
     return selects if labels or fields else lambda _: True
 

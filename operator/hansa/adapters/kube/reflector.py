@@ -70,6 +70,8 @@ class Reflector(Mirror):
         self._failures = 0
         self._list_at = clock.monotonic()
         """When to list again, by the monotonic clock."""
+        self._told = ""
+        """Version up to which the server has told of everything; empty before the first list."""
 
     @property
     def path(self) -> str:
@@ -91,8 +93,13 @@ class Reflector(Mirror):
         await self._synced.wait()
 
     def absorb(self, thing: Manifest) -> None:
-        """Take our own write's answer without waiting for the watch to tell us the same."""
-        if self._admitted([thing]):
+        """Take our own write's answer without waiting for the watch to tell us the same.
+
+        Where the watch is past it and there is no such object, it was deleted before its answer came.
+        """
+        if not self._admitted([thing]):
+            return
+        if self._key(thing) in self or not self._told or self._is_ahead(thing):
             self.put(thing, notify=False)
 
     def list_again(self) -> None:
@@ -133,7 +140,10 @@ class Reflector(Mirror):
                 if not self._take_listed(thing):
                     late.append(thing)
         absent = self._objects.keys() - listed
-        self._drop_all(key for key in absent if key in known or not self._since(key, version))
+        self._told = version
+        self._drop_all(
+            key for key in absent if key in known or not self._is_ahead(self._objects[key])
+        )
         for thing in late:
             self._take_listed(thing)
         # From list to list and not by watch: where each watch is cut short there would be no other list.
@@ -142,10 +152,10 @@ class Reflector(Mirror):
         self._synced.set()
         return version
 
-    def _since(self, key: str, version: str) -> bool:
-        """Tell whether an object is newer than a list, by versions that are numbers."""
-        own = self._objects[key]["metadata"]["resourceVersion"]
-        return is_number(own) and is_number(version) and int(own) > int(version)
+    def _is_ahead(self, thing: Manifest) -> bool:
+        """Tell whether an object is newer than all that the server has told, by versions that are numbers."""
+        own, told = thing["metadata"]["resourceVersion"], self._told
+        return is_number(own) and is_number(told) and int(own) > int(told)
 
     async def _follow(self, version: str) -> str:
         """Watch from ``version``; return where to go on, or "" when it is time to list again."""
@@ -158,7 +168,7 @@ class Reflector(Mirror):
                     self._heard()
                     self._failures = 0
                     self._take(event)
-                    seen = str(event.object["metadata"]["resourceVersion"])
+                    seen = self._told = str(event.object["metadata"]["resourceVersion"])
                     if self._clock.monotonic() > self._list_at:
                         return ""
             self._failures = 0

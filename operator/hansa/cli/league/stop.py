@@ -41,10 +41,13 @@ class Outcome:
     left: list[str] = field(default_factory=list)
     """What is left in the end, a line each."""
 
+    unread: str = ""
+    """Why nobody knows what is left; empty: it was read."""
+
     @property
     def done(self) -> bool:
         """Whether nothing is left, and nothing starts anew."""
-        return self.settled and not self.left
+        return self.settled and not self.left and not self.unread
 
     @property
     def settled(self) -> bool:
@@ -83,6 +86,8 @@ def stop(access: Access, dry_run: bool, timeout: float) -> None:  # noqa: FBT001
 def tell(outcome: Outcome) -> list[str]:
     """Return the outcome as lines for a person."""
     switch = outcome.switch or "switch: Stopped is set"
+    if outcome.unread:
+        return [switch, f"left: what runs there are could not be read: {outcome.unread}"]
     gone = len(outcome.runs) - len(outcome.left)
     lines = [switch, f"{gone} of {len(outcome.runs)} runs are gone"]
     return lines + [f"left: {line}" for line in outcome.left]
@@ -100,9 +105,10 @@ async def stop_all(cluster: Cluster, *, clock: Clock, timeout_s: float, look_s: 
     while True:
         try:
             left = await _try_once(cluster, outcome)
-        except Retryable:
-            if clock.monotonic() >= end:
-                raise
+        except HansaError as error:
+            if clock.monotonic() >= end or not isinstance(error, Retryable):
+                outcome.unread = str(error)
+                return outcome
         else:
             if outcome.settled and not left:
                 return outcome

@@ -1,4 +1,4 @@
-"""What a run is in: how long without the hub, how long held by machines that do not answer."""
+"""What a run is in: how long without the hub, for how long its namespace has been going."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def situation_of(context: AgentContext, name: str) -> Situation:
         silent_s = context.contact.unattended_s(granted_s, entry.taken)
     if entry is not None and context.grants.synced and context.grant_of(entry) is None:
         context.orphaned.setdefault(name, steady_s)
-    if phase_of(context.namespaces.get(name)) == "Terminating" and context.has_lost_machine(name):
+    if phase_of(context.namespaces.get(name)) == "Terminating":
         context.held_up.setdefault(name, steady_s)
     else:
         context.held_up.pop(name, None)

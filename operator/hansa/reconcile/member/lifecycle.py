@@ -99,7 +99,7 @@ class Situation:
     stopped: bool = False
     """The policy's switch is Stopped."""
     held_up_s: float = 0.0
-    """For how long its namespace has been going while a machine of it is lost."""
+    """For how long its namespace has been going."""
 
 
 @dataclass(frozen=True, slots=True)

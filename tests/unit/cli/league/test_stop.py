@@ -114,7 +114,15 @@ async def test_an_api_server_that_stutters_is_asked_again(cluster):
 
     cluster.list = better
     assert (await stopped(cluster, 9.0)).done
-    cluster.faults["list", RUNS] = Retryable("429")
-    cluster.list = listed
-    with pytest.raises(Retryable):
-        await stopped(cluster)
+
+
+@pytest.mark.parametrize("error", [Retryable("429 busy"), Terminal("403 Forbidden")])
+async def test_where_the_runs_cannot_be_read_the_switch_is_set_and_that_is_told(cluster, error):
+    """An account that may only write the policy stops all work with it: agent and guard see to the rest."""
+    cluster.faults["list", RUNS] = error
+    outcome = await stopped(cluster)
+    assert not outcome.done
+    assert tell(outcome) == [
+        "switch: Stopped is set",
+        f"left: what runs there are could not be read: {error}",
+    ]

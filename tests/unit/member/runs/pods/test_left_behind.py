@@ -13,6 +13,7 @@ from hansa.member.facts import live_epochs
 from hansa.member.runs.situations import situation_of
 from hansa.model.times import rfc3339
 from hansa.reconcile.member.contracts.time_limits import UNATTENDED_ANNOTATION
+from hansa.reconcile.member.inventory.lost_machines import BLIND_S
 from tests.unit.grants.grant_kit import NOW_S, UID
 from tests.unit.member.runs.plain_job import (
     GRANT,
@@ -29,6 +30,7 @@ from tests.unit.member.runs.pods.two_machines import (
     Ahead,
     lose,
     node,
+    passes,
     running,
     time_goes_by,
 )
@@ -201,4 +203,17 @@ async def test_that_another_machine_is_lost_does_not_begin_its_time_anew(agent):
             assert situation_of(agent.parts.context, RUN).held_up_s >= CONTRACT_S - 60
         assert not fails
         await time_goes_by(agent, 90 + SETTINGS.limits.clock_skew_seconds)
+        await agent.until(lambda: agent.said("Released") is not None)
+
+
+async def test_that_the_agent_was_blind_for_a_while_does_not_begin_its_time_anew(agent):
+    """Whatever its machine does: nobody tells the pods of a namespace that goes that they may live."""
+    async with left(agent):
+        await time_goes_by(agent, CONTRACT_S - 60)
+        passes(agent, BLIND_S + 10)
+        await agent.parts.struck_runs.look()
+        situation_of(agent.parts.context, RUN)
+        await asyncio.sleep(0.05)
+        assert agent.said("Released") is None
+        await time_goes_by(agent, LIMIT_S + SETTINGS.limits.clock_skew_seconds)
         await agent.until(lambda: agent.said("Released") is not None)
