@@ -23,6 +23,8 @@ os.environ.setdefault("GOGC", "400")
 # Outside the checkout, so that a clean clone need not compile the kernel again.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_root() / "numba"))
 os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", "tests.kernel_cache.AnyCheckout")
+# What it knows of letters and of our sources: a clean clone need not find it out again in every process.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_root() / "hypothesis"))
 _path = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")  # child processes need it
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _path))
 
@@ -32,6 +34,14 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         pytest.fail(f"not skippable in CI: {reason}")
     pytest.skip(reason)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Trace nothing that hypothesis draws: it takes twice as long, and what is covered would hang on a draw."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("no_cover")
 
 
 def pytest_collection_finish() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_digits
 
 
 def breast_cancer_csv() -> bytes:
     """Return the Wisconsin diagnostic breast cancer set: 569 rows, 30 features, label last."""
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415  # two seconds that `down` does not need
+
     bunch = load_breast_cancer()
     return _csv(bunch.data, bunch.target, [name.replace(" ", "_") for name in bunch.feature_names])
 
 
 def digits_csv() -> bytes:
     """Return the UCI handwritten digits set: 1,797 rows, 64 features, label last."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415  # as above
+
     bunch = load_digits()
     return _csv(bunch.data, bunch.target, list(bunch.feature_names))
 

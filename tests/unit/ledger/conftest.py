@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from hansa.ledger.store.engine import migrate, open_engine
+from tests.new_books import new_books
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path}/books.db")
-    migrate(engine)
+    engine = new_books(tmp_path)
     yield engine
     engine.dispose()

@@ -23,6 +23,7 @@ from hansa.ledger.store.schema import METADATA
 from hansa.ledger.store.settlements import Settlements
 from hansa.ledger.store.writer import LedgerWriter
 from tests.books_kit import HISTORIES, play
+from tests.new_books import new_books
 from tests.unit.accounting.usages import digest, usage
 
 MEMORY = Path("/dev/shm")
@@ -33,8 +34,7 @@ MEMORY = Path("/dev/shm")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_books_balance_after_each_step_and_crash(history) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        engine = open_engine(f"sqlite:///{folder}/books.db")
-        migrate(engine)
+        engine = new_books(folder)
         play(engine, history)
         engine.dispose()
 

@@ -21,7 +21,7 @@ from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.cli.main import cli
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.ledger.receipts.grants import Granted
-from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.writer import LedgerWriter
 from hansa.model.times import rfc3339
 from hansa.receipts.bundle import log_entry
@@ -33,6 +33,7 @@ from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
 from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
+from tests.new_books import new_books
 from tests.unit.accounting.settlement.clearings import KEYS, NAMES, SIGNERS
 from tests.unit.accounting.usages import BEGAN_MS, usage
 from tests.unit.cli.receipts.kept_receipts import kept_record
@@ -78,11 +79,10 @@ class Office:
     """A treasurer's desk: files, the books, and the clock."""
 
     def __init__(self, folder: Path, url: str = "") -> None:
-        """``url``: of the books; empty: they are in the folder."""
+        """``url``: of books that are there; empty: new ones in the folder."""
         self.folder = folder
         self.url = url or f"sqlite:///{folder}/books.db"
-        self.engine = open_engine(self.url)
-        migrate(self.engine)
+        self.engine = open_engine(url) if url else new_books(folder)
         self.heads: dict[str, Head] = {}
         (folder / "terms.yaml").write_text(terms_text())
         for name, signer in SIGNERS.items():

@@ -12,16 +12,16 @@ from hansa.cli.books.declared import read_node
 from hansa.errors import Terminal
 from hansa.ledger.receipts.endings import declared_by
 from hansa.ledger.receipts.evidence import Evidence
-from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.writer import LedgerWriter
+from tests.new_books import new_books
 from tests.unit.accounting.usages import BEGAN_MS, digest, usage
 
 
 @pytest.fixture
 def books(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/books.db"
-    engine = open_engine(url)
-    migrate(engine)
+    engine = new_books(tmp_path)
     writer = LedgerWriter(engine, holdback_bp=1000)
     writer.record([usage(1), usage(2), usage(3, job="clinic/other", job_uid="u3")], BEGAN_MS)
     writer.happen(Event.POST, [digest(1)], BEGAN_MS)

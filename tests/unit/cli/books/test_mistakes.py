@@ -12,17 +12,17 @@ from hansa.accounting.postings import Event
 from hansa.cli.books.bill import bill
 from hansa.cli.books.settlement.group import settle
 from hansa.errors import Terminal
-from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
+from tests.new_books import new_books
 from tests.unit.accounting.usages import BEGAN_MS, digest, usage
 
 
 @pytest.fixture
 def books(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/books.db"
-    engine = open_engine(url)
-    migrate(engine)
+    engine = new_books(tmp_path)
     writer = LedgerWriter(engine)
     writer.record([usage(1), usage(2)], BEGAN_MS)
     writer.happen(Event.POST, [digest(1)], BEGAN_MS)

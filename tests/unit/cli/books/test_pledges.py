@@ -27,9 +27,10 @@ from hansa.ledger.audits.book import (
     epoch,
 )
 from hansa.ledger.audits.facts import Facts
-from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.engine import open_engine
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
+from tests.new_books import new_books
 from tests.unit.accounting.usages import BEGAN_MS, usage
 
 FIRST = ("--amount", "5000", "--reference", "guarantee 1")
@@ -38,8 +39,7 @@ FIRST = ("--amount", "5000", "--reference", "guarantee 1")
 @pytest.fixture
 def books(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/books.db"
-    engine = open_engine(url)
-    migrate(engine)
+    engine = new_books(tmp_path)
     LedgerWriter(engine).record([usage(1)], BEGAN_MS)
     engine.dispose()
     return url

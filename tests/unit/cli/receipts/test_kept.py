@@ -19,13 +19,14 @@ from hansa.errors import Retryable, Terminal
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.ledger.receipts.grants import Granted
-from hansa.ledger.store.engine import migrate, open_engine
+from hansa.ledger.store.engine import open_engine
 from hansa.receipts.bundle import Bundle, log_entry, read_bundle
 from hansa.receipts.envelope import cosign, seal
 from hansa.translog.log.appender import Appender
 from hansa.translog.note import KeyType
 from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
+from tests.new_books import new_books
 from tests.unit.cli.receipts.kept_receipts import Later, kept_record
 from tests.unit.receipts.receipt_kit import (
     HUB,
@@ -53,8 +54,7 @@ class Kept:
     ) -> None:
         self.folder = folder
         self.database = f"sqlite:///{folder / 'books.db'}"
-        engine = open_engine(self.database)
-        migrate(engine)
+        engine = new_books(folder)
         evidence, found = Evidence(engine), history()
         evidence.remember([Granted("lab/train", "clinic", kept_record())], 0)
         sealed = [seal(receipt, NODE) for receipt in found]

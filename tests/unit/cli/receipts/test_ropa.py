@@ -15,9 +15,9 @@ from hansa.errors import Terminal
 from hansa.ledger.receipts.endings import heard_from
 from hansa.ledger.receipts.evidence import Dispute, Evidence, Taken
 from hansa.ledger.receipts.grants import Claimed, Granted, OwnerSignature
-from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.envelope import cosign, seal
 from hansa.receipts.processing_record import TO_FILL, ProcessedRun, entries
+from tests.new_books import new_books
 from tests.unit.cli.receipts.kept_receipts import kept_record
 from tests.unit.receipts.receipt_kit import DIGEST, HUB, NODE, UID, changed, history, opened
 
@@ -36,8 +36,7 @@ class Kept:
         **changes: object,
     ) -> None:
         self.url = f"sqlite:///{folder / 'books.db'}"
-        engine = open_engine(self.url)
-        migrate(engine)
+        engine = new_books(folder)
         evidence, found = Evidence(engine), history()
         found[2] = changed(found[2], result_digest=digest)
         granted = Granted("lab/train", "tartu-university", kept_record(), ("EE", "US"), (SIGNED,))

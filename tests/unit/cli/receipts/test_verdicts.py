@@ -16,11 +16,11 @@ from hansa.cli.receipts.verify import verify
 from hansa.ledger.audits.book import VERDICT, AuditBook, Word, audit
 from hansa.ledger.receipts.evidence import Evidence, Taken
 from hansa.ledger.receipts.grants import Granted
-from hansa.ledger.store.engine import migrate, open_engine
 from hansa.receipts.envelope import PAYLOAD_TYPE, cosign, seal
 from hansa.verification.auditors import Independence
 from hansa.verification.svr import Descriptor, DigestSet, Verifier, statement
 from hansa.verification.verdict import Verdict
+from tests.new_books import new_books
 from tests.unit.cli.receipts.kept_receipts import kept_record
 from tests.unit.receipts.receipt_kit import HUB, NODE, NOW_S, OTHER, history, opened
 
@@ -49,8 +49,7 @@ def signed(verdict=Verdict.PASSED, signer=HUB, receipt: str = LAST, spoil: bytes
 def checked(folder: Path, *statements: Any):
     """Have a ledger keep a run and verdicts on it; return what who checks its bundle sees."""
     url = f"sqlite:///{folder}/books.db"
-    engine = open_engine(url)
-    migrate(engine)
+    engine = new_books(folder)
     evidence = Evidence(engine)
     evidence.remember([Granted("lab/train", "clinic", kept_record())], 0)
     evidence.add([Taken(opened(one), cosign(seal(one, NODE), HUB)) for one in FOUND], 0)

@@ -14,6 +14,7 @@ from hansa.errors import Conflict, NotFound, Retryable
 from hansa.hub.leadership.election import DivisionChanged, HubElection, find_division
 from hansa.hub.settings import Leadership
 from hansa.ports import Page
+from tests.seeds import seeds
 
 DURATION_S, RETRY_S = 15.0, 2.0
 POOLS = ("north", "south", "league")
@@ -324,7 +325,7 @@ class Chance:
         await asyncio.gather(*self.rounds.values(), return_exceptions=True)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(60))
 async def test_no_pool_ever_has_two_leaders(server, clock, seed, monkeypatch):
     chance = Chance(server, clock, seed)
     monkeypatch.setattr("hansa.hub.leadership.election.pause", chance.waits)
