@@ -5,7 +5,8 @@ BIN := .venv/bin
 UV := VIRTUAL_ENV=.venv $(BIN)/uv pip
 LOCKS := $(patsubst %,requirements/%.lock,build runtime dev docs)
 LOCKED := --quiet --no-deps --require-hashes $(LOCKS:%=-r %)
-COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade
+# For the Python of Debian 12, the oldest that is promised.
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade --python-version 3.11.2
 PARALLEL := --numprocesses auto
 # Of ten thousand tests one meets a moment in which a shared machine stands still. What failed in CI is
 # tried once more, in a process and on servers of its own: what is wrong fails again, and both are reported.
