@@ -20,8 +20,10 @@ from hansa.receipts.work_receipt import WorkReceipt
 
 LONGEST_WAIT_S = 86_400
 """A receipt that was issued so far ahead is looked at again then: it may be this clock that is behind."""
-MOST_DISPUTED, WINDOW_S = 1000, 86_400.0
-"""So many of a node's receipts are kept as disputed in such a time: each is a row for ever, and costs it nothing."""
+MOST_DISPUTED, WINDOW_S = 20_000, 86_400.0
+"""So many of a node's receipts are kept as disputed in such a time: each is a row for ever, and costs it nothing.
+
+What seventy runs make in a day, all of them disputed for one mistake in the node's tariff."""
 DIFFERS = "Differs"
 """Fault of a receipt that departs from the hub's own record."""
 
@@ -42,6 +44,8 @@ class Disputes:
     def __init__(self) -> None:
         """None was seen."""
         self._at_s: dict[str, deque[float]] = {}
+        self._seconds: dict[str, str] = {}
+        """Node → digest of the second version that it showed last: what stays in its window is kept once."""
 
     def left(self, node_key: str, now_s: float) -> int:
         """Return for how many more of a node there is room. ``now_s``: on a clock that is never put back."""
@@ -52,7 +56,10 @@ class Disputes:
 
     def note(self, node_key: str, verdict: Verdict, now_s: float) -> None:
         """Take note of what was kept of a node."""
-        disputed = sum(bool(one.disputes) for one in (*verdict.taken, *verdict.second))
+        disputed = sum(bool(one.disputes) for one in verdict.taken)
+        for one in verdict.second:
+            disputed += self._seconds.get(node_key) != one.opened.digest
+            self._seconds[node_key] = one.opened.digest
         self._at_s.setdefault(node_key, deque()).extend([now_s] * disputed)
 
 

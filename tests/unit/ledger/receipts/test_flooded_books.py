@@ -70,6 +70,18 @@ async def test_runs_that_were_never_granted_take_so_much_room_and_wait_then(
     assert rows(ledger) == {"evidence": len(sound) + 2 * ROOM, "difference": 2 * ROOM}
 
 
+async def test_a_second_version_that_stays_in_the_window_takes_room_once(
+    ledger: Ledger, clock: Going
+):
+    first = receipts()[0]
+    other = changed(first, usage=first.usage.model_dump() | {"energy_joules": 1})
+    await ledger.step(shown([first]))
+    for _ in range(FLOOD):
+        await ledger.step(shown([other]))
+    (node_key,) = ledger.source._disputes._at_s
+    assert ledger.source._disputes.left(node_key, clock.seconds) == ROOM - 1
+
+
 @pytest.mark.usefixtures("clock")
 async def test_ever_new_versions_of_a_receipt_take_so_much_room_and_no_more(ledger: Ledger):
     first = receipts()[0]
