@@ -10,6 +10,7 @@ from hansa.api.workgrant import WorkGrantSpec
 from hansa.reconcile.member import data
 from hansa.reconcile.member.contracts import alive
 from hansa.reconcile.member.contracts.time_limits import Contract
+from hansa.reconcile.member.platform.resolvers import KNOWN
 from hansa.reconcile.member.ray import launcher
 from hansa.reconcile.member.ray.rayjob import RayJob
 from hansa.reconcile.member.run_namespace import waves
@@ -166,7 +167,9 @@ def test_egress_and_kuberays_namespace_follow_the_member():
     law = {"egress": [{"cidr": "10.0.0.0/8", "ports": [443]}, {"cidr": "192.0.2.0/24"}]}
     made = request(law, data=[], options=RenderOptions(kuberay_namespace="ray"))
     spec = rendered(made)["NetworkPolicy"]["spec"]
-    assert spec["egress"][2:] == [
+    assert spec["egress"] == [
+        {"to": [{"podSelector": {}}]},
+        *(one.rule() for one in KNOWN),
         {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"protocol": "TCP", "port": 443}]},
         {"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]},
     ]
