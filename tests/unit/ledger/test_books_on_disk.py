@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, exc, text
 
@@ -18,6 +19,7 @@ from hansa.errors import Retryable, Terminal
 from hansa.ledger.audits.book import CONDEMNED, DECIDED, JUDGED, REOPENED, AuditBook, Word, run
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import migrate, open_engine, writing
+from hansa.ledger.store.migrations.versions import r0006_decided_runs
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.schema import METADATA
 from hansa.ledger.store.settlements import Settlements
@@ -143,6 +145,22 @@ def test_what_is_void_is_in_no_statement(engine: Engine) -> None:
     assert reader.usages("ut", bounds) == reader.usages("clinic", bounds)
     assert not reader.usages("lab", bounds)
     assert not reader.usages("clinic", (usage().end_ms, usage().end_ms + 1))
+
+
+def test_runs_of_older_books_are_decided_but_for_those_that_are_audited(engine: Engine) -> None:
+    """Also those of which the books refused all receipts."""
+    book, uid = AuditBook(engine), usage().job_uid
+    LedgerWriter(engine).record([usage(n, epoch=n) for n in (7, 8, 9)], 1)
+    _fill_evidence(engine)
+    book.add([Word(f"audit/{n}", "Due", {"run": f"{uid}.{n}"}) for n in (8, 9)], 1)
+    book.add([Word("audit/9", "Done", {})], 2)
+    with engine.begin() as connection:
+        refused = connection.execute(text("SELECT DISTINCT run FROM evidence")).scalars().all()
+        with Operations.context(MigrationContext.configure(connection)):
+            r0006_decided_runs.upgrade()
+    decided = {word.subject for _, word in book.words(DECIDED)}
+    assert refused
+    assert decided == {run(name) for name in (f"{uid}.7", f"{uid}.9", *refused)}
 
 
 def test_what_is_booked_of_a_run_that_was_condemned_is_given_back(engine: Engine) -> None:
