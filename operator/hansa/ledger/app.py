@@ -150,9 +150,8 @@ class Ledger:
         """
         if self._has_jumped():
             return
-        now_ms, spare = int(self._clock.now() * 1000), None
-        if self._audits is not None and self._terms.pending_seconds:
-            spare = await asyncio.to_thread(self._audits.spared)
+        now_ms = int(self._clock.now() * 1000)
+        decided = self._audits is not None and self._terms.pending_seconds > 0
         waits = (
             (Event.POST, self._terms.pending_seconds * 1000),
             (Event.RELEASE, self._terms.holdback_days * DAY_MS),
@@ -165,7 +164,7 @@ class Ledger:
                 now_ms,
                 before_ms=before_ms,
                 since_ms=since_ms,
-                spare=spare,
+                decided=decided,
             )
             while len(await asyncio.to_thread(move_on)) == MOST_ROWS:
                 pass

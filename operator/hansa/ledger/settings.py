@@ -33,7 +33,7 @@ class Terms(Group):
         default=86_400,
         ge=0,
         description="How long what was charged stays pending at least, in seconds; where runs are audited also until"
-        " its run was drawn and found in order: an audit can void it. 0: it is due at once, whatever audits find.",
+        " its run was drawn and its audit, if any, has a verdict: that can void it. 0: it is due at once, whatever audits find.",
     )
     holdback_percent: int = Field(
         default=10, ge=0, le=100, description="Share of each amount that is kept back."

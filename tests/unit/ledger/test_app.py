@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from hansa.accounting.postings import Event
 from hansa.ledger.app import Ledger
-from hansa.ledger.audits.book import DECIDED, AuditBook, Word, run
+from hansa.ledger.audits.book import DECIDED, JUDGED, REOPENED, AuditBook, Word, run
 from hansa.ledger.prices_and_budgets import PricesAndBudgets
 from hansa.ledger.receipts.hub_view import HubView
 from hansa.ledger.settings import Database, LedgerSettings, Terms
@@ -65,29 +65,18 @@ async def test_claims_move_on_as_their_time_comes(tmp_path: Path) -> None:
 
 
 class Audited:
-    """Audits that say which runs are drawn once more."""
-
-    def __init__(self) -> None:
-        self.runs = [f"{usage().job_uid}.1"]
-
-    def spared(self) -> list[str]:
-        return self.runs
+    """Audits, of which the books tell."""
 
 
 async def test_where_runs_are_audited_nothing_is_due_before_its_run_is_decided(
     tmp_path: Path,
 ) -> None:
-    audits = Audited()
-    ledger, _, clock = await prepared(tmp_path, audits=audits)
+    ledger, _, clock = await prepared(tmp_path, audits=Audited())
     LedgerWriter(ledger._engine).record([usage(1, epoch=1)], int(clock.now() * 1000))
     book, reader = AuditBook(ledger._engine), LedgerReader(ledger._engine)
     seen = []
-    for happens in (
-        lambda: None,
-        lambda: book.add([Word(run(audits.runs[0]), DECIDED, {})], 1),
-        audits.runs.clear,
-    ):
-        happens()
+    for phases in ((), (DECIDED, REOPENED), (JUDGED,)):
+        book.add([Word(run(f"{usage().job_uid}.1"), phase, {}) for phase in phases], 1)
         clock.seconds += 1000
         await ledger.move_on()
         seen.append(reader.lines(usage().job_uid)[0].event)

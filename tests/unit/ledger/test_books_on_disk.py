@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, exc, text
 
@@ -15,9 +16,10 @@ from hansa.accounting.examination import Fault, Finding
 from hansa.accounting.postings import AccountKind, Event
 from hansa.accounting.settlement.clearing import Period, clear
 from hansa.errors import Retryable, Terminal
-from hansa.ledger.audits.book import DECIDED, AuditBook, Word, run
+from hansa.ledger.audits.book import CONDEMNED, DECIDED, JUDGED, REOPENED, AuditBook, Word, run
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import migrate, open_engine, writing
+from hansa.ledger.store.migrations.versions import r0006_decided_runs
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.schema import METADATA
 from hansa.ledger.store.settlements import Settlements
@@ -145,6 +147,30 @@ def test_what_is_void_is_in_no_statement(engine: Engine) -> None:
     assert not reader.usages("clinic", (usage().end_ms, usage().end_ms + 1))
 
 
+def test_runs_of_older_books_are_decided_but_for_those_that_are_audited(engine: Engine) -> None:
+    """Also those of which the books refused all receipts."""
+    book, uid = AuditBook(engine), usage().job_uid
+    LedgerWriter(engine).record([usage(n, epoch=n) for n in (7, 8, 9)], 1)
+    _fill_evidence(engine)
+    book.add([Word(f"audit/{n}", "Due", {"run": f"{uid}.{n}"}) for n in (8, 9)], 1)
+    book.add([Word("audit/9", "Done", {})], 2)
+    with engine.begin() as connection:
+        refused = connection.execute(text("SELECT DISTINCT run FROM evidence")).scalars().all()
+        with Operations.context(MigrationContext.configure(connection)):
+            r0006_decided_runs.upgrade()
+    decided = {word.subject for _, word in book.words(DECIDED)}
+    assert refused
+    assert decided == {run(name) for name in (f"{uid}.7", f"{uid}.9", *refused)}
+
+
+def test_what_is_booked_of_a_run_that_was_condemned_is_given_back(engine: Engine) -> None:
+    writer, reader = LedgerWriter(engine), LedgerReader(engine)
+    both = [Word(run(f"{usage().job_uid}.1"), phase, {}) for phase in (CONDEMNED, DECIDED)]
+    AuditBook(engine).add(both, 1)
+    writer.record([usage(1, epoch=1), usage(2, epoch=2)], 10)
+    assert [line.event for line in reader.lines(usage().job_uid)] == [Event.VOID, Event.CHARGE]
+
+
 def test_what_is_old_enough_moves_on_where_its_run_is_decided_and_not_audited_again(
     engine: Engine,
 ) -> None:
@@ -152,10 +178,12 @@ def test_what_is_old_enough_moves_on_where_its_run_is_decided_and_not_audited_ag
     writer.record([usage(n, epoch=n) for n in (1, 2, 4)], 10)
     writer.record([usage(3, epoch=3)], 11)
     book.add([Word(run(f"{usage().job_uid}.{n}"), DECIDED, {}) for n in (1, 2, 3)], 12)
-    spare = [f"{usage().job_uid}.2"]
-    assert writer.move_on(Event.POST, 20, before_ms=10, spare=spare) == (digest(1),)
-    assert writer.move_on(Event.POST, 20, before_ms=10, spare=()) == (digest(2),)
-    assert writer.move_on(Event.POST, 20, before_ms=10, spare=()) == ()
+    again = run(f"{usage().job_uid}.2")
+    book.add([Word(again, REOPENED, {})], 12)
+    assert writer.move_on(Event.POST, 20, before_ms=10, decided=True) == (digest(1),)
+    book.add([Word(again, JUDGED, {})], 12)
+    assert writer.move_on(Event.POST, 20, before_ms=10, decided=True) == (digest(2),)
+    assert writer.move_on(Event.POST, 20, before_ms=10, decided=True) == ()
     assert writer.move_on(Event.POST, 20, before_ms=10) == (digest(4),)
     assert writer.move_on(Event.POST, 20, before_ms=10) == ()
 

@@ -26,8 +26,8 @@ WAITING, HEARD, SILENT, DECIDED = "Waiting", "Heard", "Silent", schema.DECIDED
 """Of a run: what it has to do and gave, what was found, and how far it is from being paid."""
 DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
 """Of an audit; the number of the auditor follows who was asked and replied."""
-REOPENED = "Reopened"
-"""Of an audit: its run was decided before, without its result."""
+REOPENED, JUDGED, CONDEMNED = schema.REOPENED, schema.JUDGED, schema.CONDEMNED
+"""Of a run, too: it is audited after it was decided, its verdict was followed, and nothing of it is paid."""
 PLANNED, SENT, PROBED = "Planned", "Sent", "Probed"
 """Of a capacity probe."""
 DRAWING = "drawing"

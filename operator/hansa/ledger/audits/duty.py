@@ -13,10 +13,10 @@ from hansa.errors import HansaError
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.course import Course
-from hansa.ledger.audits.epochs import Epochs, League
+from hansa.ledger.audits.epochs import Epochs
 from hansa.ledger.audits.hub_statuses import HubStatuses, finding
 from hansa.ledger.audits.levels import Levels
-from hansa.ledger.audits.nodes import LeagueNode, league_nodes, samplings
+from hansa.ledger.audits.nodes import League, LeagueNode, league_nodes, samplings
 from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.audits.verdicts import Verdicts
 from hansa.ledger.receipts.evidence import Evidence
@@ -105,10 +105,6 @@ class Audits:
         await parts.statuses.nodes(nodes.values(), standings, (epoch, closed), now_s)
         self.figures = await asyncio.to_thread(self._count, now_s)
 
-    def spared(self) -> list[str]:
-        """Return the runs that are being audited though they were decided before."""
-        return [word.body["run"] for _, word in self._parts.book.open_words(b.REOPENED, b.DONE)]
-
     def _move_epochs(self, league: League, now_ms: int) -> None:
         epochs, logbook = self._parts.epochs, self._source.logbook
         if logbook is None:
@@ -173,7 +169,12 @@ class Audits:
             if said["node"] in nodes:
                 node, verdict = nodes[said["node"]], Verdict(said["verdict"])
                 self._parts.statuses.audited(node, said["run"], verdict, said["why"])
-            done = [Word(word.subject, b.DONE, {}), Word(b.run(said["run"]), b.DECIDED, {})]
+            run = b.run(said["run"])
+            done = [
+                Word(word.subject, b.DONE, {}),
+                Word(run, b.JUDGED, {}),
+                Word(run, b.DECIDED, {}),
+            ]
             await asyncio.to_thread(book.add, done, now_s * 1000)
 
     def _doubted(self, runs: Sequence[str], doubt: str) -> list[Told]:

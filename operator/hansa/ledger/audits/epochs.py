@@ -8,14 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from hansa.api.sovereignnode import ClosedEpoch
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.facts import Ended, Facts
-from hansa.ledger.audits.nodes import LeagueNode, by_node, reveals
+from hansa.ledger.audits.nodes import League, LeagueNode, by_node, reveals
 from hansa.ledger.receipts.endings import ENDED, LEFT
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.verification.auditors import Candidate, Independence
@@ -31,19 +31,6 @@ FOR_EVER_MS = 1 << 53
 NO_SPEC = "the ledger was away while its grant was there, and does not know what it had to do"
 SILENT_FOR_MS = 7 * 86_400_000
 """So long after the hub has heard of a run's end it is drawn without its last receipt."""
-
-
-@dataclass(frozen=True, slots=True)
-class League:
-    """What a draw goes by, as it is now."""
-
-    nodes: Mapping[str, LeagueNode]
-    levels: Mapping[str, Level]
-    """Node → what it has shown."""
-    samplings: Mapping[str, Sampling]
-    """Pool → its parameters."""
-    granted: frozenset[str] = frozenset()
-    """Runs whose grants are on the hub."""
 
 
 class Epochs:
@@ -142,15 +129,15 @@ class Epochs:
         runs, lost, unfit = self._runs(ended, league)
         providers = {run.provider for _, run in runs.values()}
         accounts = {one.node: self._account(one, closed["fromMs"]) for one in providers}
-        every = tuple(node.candidate(_level(league, name)) for name, node in league.nodes.items())
+        every = tuple(node.candidate(league.level(name)) for name, node in league.nodes.items())
         audits = due((run for _, run in runs.values()), epoch, accounts, WHOLE, lambda _: every)
         words = [_due(one, *runs[one.run.receipt], league) for one in audits]
         words += [_lost(one, self._institution(one, league)) for one in lost]
-        audited = {word.body["run"]: word.subject for word in words}
-        words += _noted(ended, waiting, audited)
+        audited = {word.body["run"] for word in words}
+        words += self._noted(ended, waiting, audited)
         words += [
-            Word(audit, b.REOPENED, {"run": run})
-            for run, audit in audited.items()
+            Word(b.run(run), b.REOPENED, {})
+            for run in audited
             if b.DECIDED in self._book.of(b.run(run))
         ]
         words += [
@@ -165,7 +152,6 @@ class Epochs:
             "due": sorted("sha256:" + one.run.receipt.hex() for one in audits),
             "lost": [one.receipt.run for one in lost],
             "unfit": unfit,
-            "waiting": [one.receipt.run for one in waiting],
         }
         return [*words, Word(subject, b.DRAWN, body)]
 
@@ -195,7 +181,7 @@ class Epochs:
 
         A member that told it late, or never, would otherwise be judged by its own word alone.
         """
-        every = {one.receipt.run: one for one in (*self._in_time(closed), *self._untold())}
+        every = {one.receipt.run: one for one in (*self._in_time(closed, league), *self._untold())}
         untold = [one for run, one in every.items() if one.is_untold and run in league.granted]
         waiting = {one.receipt.run for one in untold}
         return [one for run, one in every.items() if run not in waiting], untold
@@ -207,13 +193,13 @@ class Epochs:
             if ended is not None:
                 yield ended
 
-    def _in_time(self, closed: b.Body) -> list[Ended]:
+    def _in_time(self, closed: b.Body, league: League) -> list[Ended]:
         """Return the runs whose last receipts are in a closed epoch, and those whose ends or results were told since."""
         found = self._facts.ended(closed["fromMs"], closed["atMs"])
         told = self._book.of_all(b.run(one.receipt.run) for one in found)
         found = [one for one in found if b.SILENT not in told[b.run(one.receipt.run)]]
         later = list(self._told_later(closed, {one.receipt.run for one in found}))
-        found += self._silent(closed)
+        found += self._left_over(closed, league)
         if "aheadMs" in closed:
             later += self._facts.ended(closed["aheadMs"], FOR_EVER_MS)
         if not later:
@@ -232,24 +218,36 @@ class Epochs:
             if at_ms > closed["atMs"] or run in mine:
                 continue
             ended = self._facts.end_of(run)
-            if ended is not None and ended.receipt.last and ended.recorded_ms <= closed["fromMs"]:
+            if ended is None or ended.recorded_ms > closed["fromMs"]:
+                continue
+            # Without a last receipt that is sound it was drawn when its time had come, and not before.
+            if ended.receipt.last or b.HEARD in self._book.of(word.subject):
                 yield ended
 
-    def _silent(self, closed: b.Body) -> Iterator[Ended]:
-        """Yield the runs of whose ends the hub heard long ago, and whose last receipts nobody has."""
-        since_ms, until_ms = (closed[name] - SILENT_FOR_MS for name in ("fromMs", "atMs"))
-        for at_ms, word in self._book.words(ENDED, max(0, since_ms)):
-            if since_ms < at_ms <= until_ms and b.SILENT not in self._book.of(word.subject):
-                ended = self._facts.end_of(word.subject.removeprefix(b.run("")))
-                if ended is not None and not ended.receipt.last:
-                    yield ended
+    def _left_over(self, closed: b.Body, league: League) -> Iterator[Ended]:
+        """Yield the runs with pending pay that no epoch has: they ended before the first one, or without a last receipt.
+
+        Those are drawn long after the hub has heard of the end, or after their newest receipt where their grant is gone.
+        """
+        long_ago_ms = closed["atMs"] - SILENT_FOR_MS
+        first_ms = self._book.of(b.epoch(0))[b.OPENED]["atMs"]
+        for run in self._facts.undrawn(closed["atMs"]):
+            ended = self._facts.end_of(run)
+            if ended is None:
+                continue
+            heard_ms = self._book.recorded_ms(b.run(run)).get(ENDED)
+            silent_ms = ended.recorded_ms if heard_ms is None else heard_ms
+            is_gone = heard_ms is not None or run not in league.granted
+            is_silent = not ended.receipt.last and is_gone and silent_ms <= long_ago_ms
+            if is_silent or (ended.receipt.last and ended.recorded_ms <= first_ms):
+                yield ended
 
     def _runs(
         self, ended: Sequence[Ended], league: League
     ) -> tuple[dict[bytes, tuple[Ended, Run]], list[Ended], dict[str, str]]:
         """Return the runs of an epoch by receipt, what was lost, and run → why it cannot be audited."""
-        keys = {one.digest: (one.receipt.work.job_uid, one.receipt.work.epoch) for one in ended}
-        payments = self._facts.payments(keys.values())
+        payments = self._facts.payments(map(_key, ended))
+        partly = self._facts.partly_booked(one.receipt.run for one in ended)
         runs: dict[bytes, tuple[Ended, Run]] = {}
         lost: list[Ended] = []
         unfit: dict[str, str] = {}
@@ -257,15 +255,18 @@ class Epochs:
             spec, claim = self._book.of(b.run(one.receipt.run)).get(b.SPEC), one.claim
             if spec is None:
                 unfit[one.receipt.run] = NO_SPEC
-            elif claim.kind is Kind.LOST and payments[keys[one.digest]]:
+            elif claim.kind is Kind.LOST and payments[_key(one)]:
                 lost.append(one)
             elif spec["spec"].get("audit"):
                 continue
             elif claim.kind in {Kind.LOST, Kind.SILENT}:
                 unfit[one.receipt.run] = claim.why
             else:
-                paid, pool = payments[keys[one.digest]], spec["spec"].get("pool", "")
-                found = self._run(one, paid, league.samplings.get(pool, WHOLE), league)
+                sampling = league.samplings.get(spec["spec"].get("pool", ""), WHOLE)
+                if not one.receipt.last or one.receipt.run in partly:
+                    # What it will have been paid for nobody knows yet.
+                    sampling = WHOLE
+                found = self._run(one, payments[_key(one)], sampling, league)
                 runs[found.receipt] = one, found
         return runs, lost, unfit
 
@@ -273,13 +274,31 @@ class Epochs:
         work = one.receipt.work
         node = league.nodes.get(work.node)
         if node is not None:
-            provider = node.candidate(_level(league, node.name))
+            provider = node.candidate(league.level(node.name))
         else:
             name = self._institution(one, league)
             provider = Candidate(work.node, name, name, work.jurisdiction, Level.DECLARED)
         receipt = bytes.fromhex(one.digest.removeprefix("sha256:"))
         run = Run(receipt, one.receipt.sequence, provider, work.institution, paid, paid, sampling)
         return replace(run, failed=one.claim.kind is Kind.FAILURE)
+
+    def _noted(
+        self, ended: Iterable[Ended], waiting: Iterable[Ended], audited: Container[str]
+    ) -> list[Word]:
+        """Return how far runs have come; what is audited is decided with its verdict."""
+        found = [Word(b.run(one.receipt.run), b.WAITING, {}) for one in waiting]
+        unaudited = [one for one in ended if one.receipt.run not in audited]
+        paid = self._facts.payments(map(_key, unaudited))
+        for one in ended:
+            phases = (b.HEARD, *(() if one.receipt.last else (b.SILENT,)))
+            found += [
+                Word(b.run(one.receipt.run), phase, {"receipt": one.digest}) for phase in phases
+            ]
+        for one in unaudited:
+            # Whatever is booked of it later: nothing was lost yet that could be given back.
+            is_lost = one.claim.kind is Kind.LOST and not paid[_key(one)]
+            found.append(Word(b.run(one.receipt.run), b.CONDEMNED if is_lost else b.DECIDED, {}))
+        return found
 
     def _institution(self, one: Ended, league: League) -> str:
         """Return who operated the node of a run; it may have left the league since."""
@@ -311,18 +330,6 @@ def _due(one: Due, ended: Ended, run: Run, league: League) -> Word:
     return Word(b.audit(ended.digest), b.DUE, body)
 
 
-def _noted(ended: Iterable[Ended], waiting: Iterable[Ended], audited: Container[str]) -> list[Word]:
-    """Return how far runs have come; what is audited is decided with its verdict."""
-    found = [Word(b.run(one.receipt.run), b.WAITING, {}) for one in waiting]
-    for one in ended:
-        run = b.run(one.receipt.run)
-        phases = (b.HEARD, *(() if one.receipt.last else (b.SILENT,)))
-        found += [Word(run, phase, {"receipt": one.digest}) for phase in phases]
-        if one.receipt.run not in audited:
-            found.append(Word(run, b.DECIDED, {}))
-    return found
-
-
 def _lost(ended: Ended, institution: str) -> Word:
     """Return the word of a run that nobody has to run again to know that its work was lost."""
     work, claim = ended.receipt.work, ended.claim
@@ -339,5 +346,5 @@ def _lost(ended: Ended, institution: str) -> Word:
     return Word(b.audit(ended.digest), b.DUE, body)
 
 
-def _level(league: League, node: str) -> Level:
-    return league.levels.get(node, Level.DECLARED)
+def _key(one: Ended) -> tuple[str, int]:
+    return one.receipt.work.job_uid, one.receipt.work.epoch

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, func, select
+from sqlalchemy import Engine, RowMapping, Text, cast, func, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.postings import BEGINNING, PHASE, Event
 from hansa.api.node.receipts import ReceiptEnvelope
-from hansa.ledger.receipts.endings import ending_of, words_of
+from hansa.ledger.audits.book import HEARD
+from hansa.ledger.receipts.endings import A_READ, ending_of, words_of
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
 from hansa.receipts.countersign import Ending
@@ -19,7 +20,7 @@ from hansa.receipts.envelope import peek
 from hansa.receipts.problems import Problem
 from hansa.receipts.work_receipt import WorkReceipt
 from hansa.verification.consequences import Unsettled
-from hansa.verification.course.claims import UNTOLD, Claim, Kind, claim
+from hansa.verification.course.claims import UNTOLD, Claim, claim
 
 MOST_LOOKED_AT = 32
 """Newest receipts of a node that are all looked at for a witnessed one."""
@@ -46,8 +47,8 @@ class Ended:
 
     @property
     def is_untold(self) -> bool:
-        """Whether only its member could tell what it claims, and the hub has not heard of its end."""
-        return self.ending is None and self.claim.kind in {Kind.SILENT, Kind.LOST}
+        """Whether only its member could tell what it claims: the hub has not heard of its end."""
+        return self.ending is None
 
 
 class Facts:
@@ -147,6 +148,45 @@ class Facts:
         with reading(self._engine) as connection:
             found = {(uid, epoch): int(micros) for uid, epoch, micros in connection.execute(wanted)}
         return {key: found.get(key, 0) for key in keys}
+
+    def undrawn(self, until_ms: int) -> list[str]:
+        """Return the runs with pay that was pending at a moment and still is, and that no draw has looked at."""
+        receipt, entry, later = schema.RECEIPT, schema.ENTRY, schema.ENTRY.alias()
+        word = schema.AUDIT
+        run = receipt.c.job_uid + "." + cast(receipt.c.epoch, Text)
+        is_over = select(later.c.subject).where(
+            later.c.subject == entry.c.subject, later.c.phase == PHASE[Event.POST]
+        )
+        is_drawn = select(word.c.subject).where(
+            word.c.subject == schema.OF_RUN + run,
+            word.c.phase.in_((HEARD, schema.DECIDED, schema.CONDEMNED)),
+        )
+        wanted = (
+            select(run)
+            .distinct()
+            .join(entry, entry.c.subject == receipt.c.receipt_digest)
+            .where(entry.c.event == Event.CHARGE.value, entry.c.recorded_ms <= until_ms)
+            .where(~is_over.exists(), ~is_drawn.exists())
+            .order_by(run)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(wanted).scalars())
+
+    def partly_booked(self, runs: Iterable[str]) -> set[str]:
+        """Return those of the runs of which the books lack, or refused, a receipt that is sound."""
+        table, names = schema.EVIDENCE, sorted(set(runs))
+        is_booked = select(schema.RECEIPT.c.receipt_digest).where(
+            schema.RECEIPT.c.receipt_digest == table.c.digest
+        )
+        wanted = select(table.c.run).where(
+            table.c.problem == "", table.c.end_s > table.c.start_s, ~is_booked.exists()
+        )
+        found: set[str] = set()
+        with reading(self._engine) as connection:
+            for first in range(0, len(names), A_READ):
+                some = table.c.run.in_(names[first : first + A_READ])
+                found |= set(connection.execute(wanted.where(some)).scalars())
+        return found
 
     def unsettled(self, node: str, before_ms: int | None = None) -> list[Unsettled]:
         """Return a node's receipts of which something is still held back or pending, in micros.

@@ -61,6 +61,23 @@ class LeagueNode:
         return _read(KeyReveal, self.audits.get("reveal"))
 
 
+@dataclass(frozen=True, slots=True)
+class League:
+    """What a draw goes by, as it is now."""
+
+    nodes: Mapping[str, LeagueNode]
+    levels: Mapping[str, Level]
+    """Node → what it has shown."""
+    samplings: Mapping[str, Sampling]
+    """Pool → its parameters."""
+    granted: frozenset[str] = frozenset()
+    """Runs whose grants are on the hub."""
+
+    def level(self, node: str) -> Level:
+        """Return what a node has shown."""
+        return self.levels.get(node, Level.DECLARED)
+
+
 def league_nodes(things: Iterable[Manifest]) -> Iterator[LeagueNode]:
     """Yield the nodes that can be read, accepted ones with a key."""
     for thing in things:

@@ -62,7 +62,10 @@ class Verdicts:
             "pledges": list(follows.pledges),
             "doubtful": sorted({run for _, runs in follows.tell for run in runs}),
         }
-        self._book.add([Word(case.subject, b.VERDICT, body)], now_s * 1000)
+        words = [Word(case.subject, b.VERDICT, body)]
+        if verdict in {Verdict.FAILED, Verdict.LOST}:
+            words.append(Word(b.run(due["run"]), b.CONDEMNED, {}))
+        self._book.add(words, now_s * 1000)
 
     def follow(self, said: b.Body, now_ms: int) -> None:
         """Move the money that a verdict names: seized to the kitty, given back where it was not due."""

@@ -61,8 +61,10 @@ def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
         grant_status.reported({"status": {**status, "conditions": _rows(status, "conditions")}}),
     )
     exports, result = _rows(status, "exports"), result_of(thing)
-    # Who lets go of a run that it had taken, and never says that it ended, has said why it ended: for nothing.
-    if told.finished or (told.released and told.accepted):
+    # Whoever lets go of a run, or refuses it, never to say that it ended, has said why it ended: for nothing. The hub
+    # drops such a grant.
+    is_refused = told.accepted is False and not grant_status.is_outdated(thing)
+    if told.finished or told.released or is_refused:
         body = {
             "reason": told.reason,
             "held": bool(exports),

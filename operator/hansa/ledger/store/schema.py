@@ -205,6 +205,10 @@ OF_RUN, OF_NODE = "run/", "node/"
 """What subjects of words about runs and nodes begin with; a name follows."""
 DECIDED = "Decided"
 """Phase of a run: it was drawn, and no audit of it is open. What is pending for it may become due."""
+REOPENED, JUDGED = "Reopened", "Judged"
+"""Phases of a run: it is audited though it was decided before; its audit has a verdict, which was followed."""
+CONDEMNED = "Condemned"
+"""Phase of a run: nothing of it is paid, also what is booked later."""
 
 
 def is_of_job(run: ColumnElement[str], job_uid: str) -> ColumnElement[bool]:

@@ -8,12 +8,12 @@ nothing, and the same call again completes it or does nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, Engine, Select, Text, cast, exists, func, literal, select
+from sqlalchemy import Connection, Engine, Select, Text, and_, cast, exists, func, literal, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting import amounts
@@ -35,6 +35,7 @@ from hansa.ledger.store.rows import (
 
 MOST_ROWS = 500
 """Claims moved on in one transaction."""
+CONDEMNED = "nothing of its run is paid: that was found before this receipt was booked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class LedgerWriter:
         self._holdback_bp = holdback_bp
 
     def record(self, usages: Iterable[Usage], recorded_ms: int) -> Recorded:
-        """Meter and charge uses in one transaction; each receipt once, whoever sends it again."""
+        """Meter and charge uses in one transaction; each receipt once, whoever sends it again.
+
+        What is of a run that was condemned is given back at once.
+        """
         by_digest = {usage.receipt_digest: usage for usage in usages}
         rows = [receipt_row(by_digest[digest], recorded_ms) for digest in sorted(by_digest)]
         if not rows:
@@ -64,6 +68,10 @@ class LedgerWriter:
             fresh = insert_new(connection, schema.RECEIPT, rows, "receipt_digest")
             claims = [self._claim(by_digest[digest]) for digest in sorted(fresh)]
             write_entries(connection, Event.CHARGE, claims, recorded_ms, refers_to=_itself)
+            late = _ready(Event.VOID, recorded_ms, CONDEMNED).where(
+                schema.ENTRY.c.subject.in_(sorted(fresh)), _of_run(_is_said(schema.CONDEMNED))
+            )
+            _advance(connection, Event.VOID, late)
             known = by_digest.keys() - {claim.subject for claim in claims}
             return _sorted_out(connection, by_digest, claims, known)
 
@@ -98,18 +106,18 @@ class LedgerWriter:
         *,
         before_ms: int,
         since_ms: int = 0,
-        spare: Collection[str] | None = None,
+        decided: bool = False,
     ) -> tuple[str, ...]:
         """Move on what became ready between two moments, at most so much at once.
 
-        ``spare``: runs that are being audited; given, only runs that are decided move on. None: nobody audits.
+        ``decided``: only what is of runs that are decided, none of them condemned or being audited.
         """
         entry = schema.ENTRY
         ready = _ready(event, recorded_ms, "").where(
             entry.c.recorded_ms <= before_ms, entry.c.recorded_ms >= since_ms
         )
-        if spare is not None:
-            ready = ready.where(_is_decided(spare))
+        if decided:
+            ready = ready.where(_of_run(_is_decided()))
         ready = ready.order_by(entry.c.recorded_ms, entry.c.subject).limit(MOST_ROWS)
         with writing(self._engine) as connection:
             return _advance(connection, event, ready)
@@ -219,16 +227,22 @@ def _ready(event: Event, recorded_ms: int, note: str) -> Select[Any]:
     ).where(entry.c.event == REQUIRES[event].value, ~is_done)
 
 
-def _is_decided(spare: Collection[str]) -> ColumnElement[bool]:
-    """Return the condition, over entries, that the run of a receipt was drawn, and is not being audited."""
-    receipt, word = schema.RECEIPT, schema.AUDIT
-    run = receipt.c.job_uid + "." + cast(receipt.c.epoch, Text)
-    return exists().where(
-        receipt.c.receipt_digest == schema.ENTRY.c.subject,
-        word.c.subject == schema.OF_RUN + run,
-        word.c.phase == schema.DECIDED,
-        run.not_in(sorted(spare)),
-    )
+def _of_run(what: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition, over entries, that something is so of the run of a receipt."""
+    return exists().where(schema.RECEIPT.c.receipt_digest == schema.ENTRY.c.subject, what)
+
+
+def _is_said(phase: str) -> ColumnElement[bool]:
+    """Return the condition, over receipts, that their run has a phase."""
+    receipt, word = schema.RECEIPT, schema.AUDIT.alias()
+    run = schema.OF_RUN + receipt.c.job_uid + "." + cast(receipt.c.epoch, Text)
+    return exists().where(word.c.subject == run, word.c.phase == phase)
+
+
+def _is_decided() -> ColumnElement[bool]:
+    """Return the condition, over receipts, that their run was drawn, and nothing speaks against its pay."""
+    audited = and_(_is_said(schema.REOPENED), ~_is_said(schema.JUDGED))
+    return and_(_is_said(schema.DECIDED), ~_is_said(schema.CONDEMNED), ~audited)
 
 
 def _correction(

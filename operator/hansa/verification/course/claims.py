@@ -59,7 +59,7 @@ def claim(end_reason: str, result_digest: str | None, ending: Ending | None) -> 
     reason = end_reason if ending is None else ending.reason
     told = "" if ending is None else ending.result_digest
     if reason == SUCCEEDED:
-        digest = told or result_digest or ""
+        digest = told if ending is not None else result_digest or ""
         return Claim(Kind.RESULT, digest) if digest else NO_DIGEST
     if reason in OWN_DOING:
         return Claim(Kind.FAILURE, why=reason)

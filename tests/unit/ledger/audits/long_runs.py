@@ -74,10 +74,14 @@ class LongRun:
             status.pop("result", None)
         return self._say(status)
 
-    def let_go(self) -> None:
-        """Release it, and say nothing of an end."""
-        rows = [{"type": "Accepted", "status": "True", "reason": "Accepted"}]
-        self._say({"conditions": rows, "release": {"signature": "its node's"}})
+    def let_go(
+        self, accepted: str = "True", reason: str = "Accepted", *, signs: bool = True
+    ) -> None:
+        """Have the hub drop it, by a release or by a refusal alone, and say nothing of an end."""
+        rows = [{"type": "Accepted", "status": accepted, "reason": reason}]
+        self._say(
+            {"conditions": rows} | ({"release": {"signature": "its node's"}} if signs else {})
+        )
 
     def _say(self, status: dict[str, Any]) -> dict[str, Any]:
         league = self.league
@@ -100,5 +104,4 @@ class LongRun:
 def pay(league: SmallLeague) -> int:
     """Have all become due that was pending, as a ledger does that does not wait; returns for how many receipts."""
     now_ms = int(league.clock.seconds * 1000)
-    spare = league.audits.spared()
-    return len(league.writer.move_on(Event.POST, now_ms, before_ms=now_ms, spare=spare))
+    return len(league.writer.move_on(Event.POST, now_ms, before_ms=now_ms, decided=True))

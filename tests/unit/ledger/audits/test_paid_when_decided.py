@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from tests.unit.ledger.audits.long_runs import LongRun, pay
+from hansa.receipts.metering import Sight
+from tests.unit.ledger.audits.long_runs import PART_S, LongRun, pay
 from tests.unit.ledger.audits.small_league import SmallLeague
 
 DAYS = 86_400
@@ -26,6 +28,18 @@ def earned(league: SmallLeague) -> dict[str, int]:
     """Account → micros of tartu's institution."""
     found = league.accounts()
     return {kind: micros for (name, kind), micros in found.items() if name == "university"}
+
+
+def pending(league: SmallLeague) -> int:
+    """Micros that hospital may still have to pay."""
+    return -league.accounts().get(("hospital", "pending"), 0)
+
+
+class Idle:
+    """Audits of which no pass was made yet."""
+
+    async def step(self) -> None:
+        """Do nothing."""
 
 
 async def is_closed(league: SmallLeague, name: str = "study") -> str:
@@ -116,14 +130,112 @@ async def test_who_says_that_it_was_stopped_and_tells_the_hub_after_the_draw_is_
     assert earned(league) == {}
 
 
-async def test_who_lets_go_of_a_run_without_a_word_of_its_end_is_not_paid(league: SmallLeague):
+DROPPED: dict[str, dict[str, Any]] = {
+    "taken and released": {},
+    "refused as stale and released": {"accepted": "False", "reason": "StaleEpoch"},
+    "refused": {"accepted": "False", "reason": "PolicyDenied", "signs": False},
+}
+
+
+@pytest.mark.parametrize("said", DROPPED.values(), ids=DROPPED)
+async def test_who_lets_go_of_a_run_without_a_word_of_its_end_is_not_paid(
+    league: SmallLeague, said: dict[str, Any]
+):
     run = await made_up(league)
     run.end(end="Cancelled")
-    run.let_go()
+    run.let_go(**said)
     await league.tick()
     await run.release()
     assert await is_closed(league) == "Lost"
     assert earned(league) == {}
+
+
+UNTOLD = ("nothing", "an end without the result after it", "an end without the result before it")
+
+
+@pytest.mark.parametrize("untold", UNTOLD)
+async def test_a_digest_that_only_the_receipt_tells_is_not_drawn_before_the_result_is_told(
+    league: SmallLeague, untold: str
+):
+    run = await made_up(league)
+    run.end(digest=DIGEST)
+    if "after it" in untold:
+        await league.tick()
+    if "end" in untold:
+        run.tell(result=False)
+    await league.ticks(30)
+    if "before it" in untold:
+        await league.tick(7 * DAYS)
+        await league.ticks(20)
+    assert league.told("study").get("audit", "Inconclusive") == "Inconclusive"
+    run.tell()
+    await league.until(lambda: league.told("study").get("audit") == "Due")
+    await league.tick()
+    await run.release()
+    assert await is_closed(league) == "Failed"
+    assert earned(league) == {}
+
+
+async def test_what_ended_before_the_first_epoch_is_drawn_with_it(league: SmallLeague):
+    audits, league.audits = league.audits, Idle()
+    run = await made_up(league)
+    run.tell()
+    run.end(digest=DIGEST)
+    await league.tick()
+    await run.release()
+    league.audits = audits
+    assert await is_closed(league) == "Failed"
+    assert earned(league) == {}
+
+
+async def test_a_run_that_vanished_is_decided_after_a_week(league: SmallLeague):
+    """Its project's budget is charged for it meanwhile."""
+    run = await made_up(league)
+    await run.release()
+    await league.tick(6 * DAYS)
+    await league.ticks(15)
+    assert pending(league) > 0
+    await league.tick(2 * DAYS)
+    assert await is_closed(league) == "Lost"
+    assert pending(league) == 0
+
+
+async def withholding(league: SmallLeague, parts: int, digest: str) -> tuple[LongRun, list[Any]]:
+    """Show one receipt of a run and keep the others, until it is drawn; returns these."""
+    run = LongRun(league, "study", "tartu")
+    await run.go_on(1)
+    await league.tick(30)
+    shown = list(run.member.outbox)
+    for _ in range(parts):
+        league.clock.seconds += PART_S
+        run.sign(Sight(int(league.clock.seconds)))
+    run.end(digest=digest)
+    run.member.outbox, kept = shown, list(run.member.outbox)
+    run.tell()
+    await league.tick()
+    await run.release()
+    await league.tick(7 * DAYS)
+    return run, kept
+
+
+@pytest.mark.parametrize(("result", "found"), {"0.99": "Failed", "0.97": "Passed"}.items())
+async def test_what_comes_after_a_run_was_drawn_goes_the_way_of_its_audit(
+    league: SmallLeague, result: str, found: str
+):
+    """However little was booked of it when it was drawn, and whatever its node has at stake."""
+    league.hold(400)
+    league.members["tartu"].result = result
+    digest = f"sha256:{hashlib.sha256(result.encode()).hexdigest()}"
+    run, kept = await withholding(league, 6, digest)
+    assert await is_closed(league) == found
+    before = earned(league)
+    run.member.outbox = kept
+    await league.ticks(5)
+    pay(league)
+    if found == "Passed":
+        assert earned(league)["receivable"] > before["receivable"]
+    else:
+        assert earned(league) == before == {}
 
 
 async def test_what_is_in_order_is_due_once_it_was_drawn(league: SmallLeague):
