@@ -232,6 +232,8 @@ def test_what_breaks_the_chain_keeps_no_place():
         Problem.REPLAY,
         Problem.SEQUENCE_GAP,
         Problem.BROKEN_CHAIN,
+        # It waits at its member until there is room for it.
+        Problem.TOO_MANY_DISPUTED,
     }
 
 
