@@ -104,8 +104,8 @@ INVENTORY: Mapping[str, Defect] = {
     ),
     "what a lost machine holds of a run is released at once": product(
         "reconcile/member/lifecycle.py",
-        "if run.machine_lost and lives_no_more(situation.held_up_s, run.contract, run.noted):",
-        "if run.machine_lost:",
+        "if not (run.machine_lost and lives_no_more(situation.held_up_s, run.contract, run.noted)):",
+        "if not run.machine_lost:",
         LEFT,
     ),
     "a run is released while a pod of it stands on another machine": product(

@@ -43,8 +43,8 @@ MEMBER: Mapping[str, Defect] = {
     ),
     "released unasked": product(
         "member/runs/run_controller.py",
-        "case Release() if await lives(self._context, entry.name, run.namespace):",
-        "case Release() if run.namespace != 'Absent':",
+        "case Release() | Outlive() if await lives(self._context, entry.name, run.namespace):",
+        "case Release() | Outlive() if run.namespace != 'Absent':",
         FORGOTTEN,
     ),
     "released while its namespace still goes": product(

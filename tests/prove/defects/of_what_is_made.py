@@ -156,7 +156,7 @@ RUNS: Mapping[str, Defect] = {
     ),
     "a launcher that begins the command once more": product(
         "reconcile/member/ray/launcher.py",
-        "if os.path.exists(begun):",
+        "if os.path.exists(begun) or begun_elsewhere():",
         "if False:",
         LAUNCHER,
     ),
