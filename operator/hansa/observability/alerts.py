@@ -13,14 +13,14 @@ from hansa.observability.metrics import Process
 RUNBOOKS = "https://hansa.dev/docs/runbooks"
 
 _HEAT = "max by (instance, gpu) (hansa_gpu_temperature_celsius)"
-_SEEN = "max by (machine) (max_over_time(hansa_machine_gpus_seen[5m]))"
+_SEEN = "max by (machine) (hansa_machine_gpus_seen)"
 GPUS_MISSING = (
     "max by (machine) (max_over_time(hansa_member_machine_gpus[1w])"
     " or max_over_time(hansa_machine_gpus_seen[1w]))"
     f" - on (machine) {_SEEN}"
 )
 """GPUs that a machine should have, less those that it shows. A Node announces fewer once its cards, or the driver,
-are gone: so the most of a week is what it should have. A driver that fails now and then shows what it last did."""
+are gone: so the most of a week is what it should have."""
 _BLIND = (
     "(max by (machine) (max_over_time(hansa_machine_gpus_seen[1w])) == 0"
     " and on (machine) hansa_member_machine_gpus_offered > 0)"

@@ -28,5 +28,7 @@ def upgrade() -> None:
         # Books of years take longer than any statement of a running ledger may.
         op.execute("SET LOCAL statement_timeout = 0")
     audited = [json.loads(body)["run"] for body in connection.execute(OPEN).scalars()]
-    decide = sa.text(DECIDE).bindparams(sa.bindparam("audited", audited, expanding=True))
+    decide = sa.text(DECIDE).bindparams(
+        sa.bindparam("audited", audited, type_=sa.Text(), expanding=True)
+    )
     connection.execute(decide)
