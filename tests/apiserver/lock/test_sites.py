@@ -325,10 +325,8 @@ def test_an_image_of_theirs_runs_as_the_user_it_is_built_for(member: Charted, si
 def test_the_policies_type_check(member: Charted):
 
     def checked() -> bool:
-        return all(
-            one["status"].get("observedGeneration") == one["metadata"]["generation"]
-            for one in policies(member.plane)
-        )
+        found = [(one["status"], one["metadata"]) for one in policies(member.plane)]
+        return all(said.get("observedGeneration") == of["generation"] for said, of in found)
 
     wait_until(checked, what="the types to be checked")
     for policy in policies(member.plane):
@@ -336,19 +334,16 @@ def test_the_policies_type_check(member: Charted):
 
 
 ELSEWHERE = {
-    "a resolver outside": ("192.0.2.53/32", 53),
-    "a whole network's": ("10.0.0.0/8", 53),
-    "its address at another port": ("10.96.0.10/32", 443),
+    "a resolver outside": Resolver(cidr="192.0.2.53/32"),
+    "a whole network's": Resolver(cidr="10.0.0.0/8"),
+    "its address at another port": Resolver(cidr="10.96.0.10/32", port=443),
 }
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_a_fence_that_opens_other_resolvers_is_refused(member: Charted, name: str, site: str):
-    cidr, port = ELSEWHERE[name]
-    rule = Resolver(cidr=cidr, port=port).rule()
-    wave = waves(request_of(site, shut_in=False), RayJob())[1]
-    [made] = [creation for creation in wave if creation.body["kind"] == "NetworkPolicy"]
-    made.body["spec"]["egress"].append(rule)
-    path = made.path.replace(made.path.split("/")[5], REQUEST.name)
-    answer = Server(member.plane).send("POST", f"{path}?dryRun=All", made.body, user=AGENT)
-    assert answer.status == REFUSED, answer.text
+    fences = waves(request_of(site, shut_in=False), RayJob())[1]
+    [made] = [one for one in fences if one.body["kind"] == "NetworkPolicy"]
+    made.body["spec"]["egress"].append(ELSEWHERE[name].rule())
+    path = f"{made.path.replace(made.path.split('/')[5], REQUEST.name)}?dryRun=All"
+    assert Server(member.plane).send("POST", path, made.body, user=AGENT).status == REFUSED

@@ -101,9 +101,7 @@ TOLD = {
         Reason.LEGAL_CONTROL_DENIED,
     ),
     "its copy's rule is nonsense": (
-        holding(sea=NONSENSE),
-        WITH_DATA,
-        Pool("p"),
+        *(holding(sea=NONSENSE), WITH_DATA, Pool("p")),
         Reason.UNKNOWN_JURISDICTION,
     ),
     "another copy's rule": (holding(land=NOT_EE), WITH_DATA, Pool("p"), Reason.PENDING),
@@ -116,8 +114,7 @@ TOLD = {
     "GPUs, and none of that class": (
         site("a"),
         replace(JOB, shape=Shape(1, 8, "amd-mi210")),
-        Pool("p"),
-        Reason.NO_SUCH_ACCELERATOR,
+        *(Pool("p"), Reason.NO_SUCH_ACCELERATOR),
     ),
     "no GPUs, and not lawful either": (
         site("a", place="FI", machines=(replace(RACK, gpus=0, gpu_class=""),)),

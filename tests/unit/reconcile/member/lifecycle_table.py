@@ -60,6 +60,7 @@ def bad(reason, **more):
 
 
 CALM = Situation(now_s=NOW)
+TOLD_LOST = ended(namespace="Terminating", machine_lost=True, reported=Reported(released=True))
 TABLE = {
     "refusal untold": (
         run(record=record(Outcome.REFUSED, "Paused"), reported=Reported()),
@@ -136,22 +137,17 @@ TABLE = {
         None,
     ),
     "held by a lost machine, and released": (
-        ended(
-            namespace="Terminating",
-            machine_lost=True,
-            reported=Reported(released=True),
-            outlived=True,
-        ),
+        replace(TOLD_LOST, outlived=True),
         Situation(NOW, held_up_s=10 * CONTRACT.validity_s),
         None,
     ),
     "held by a lost machine, and released by an agent that is no more": (
-        ended(namespace="Terminating", machine_lost=True, reported=Reported(released=True)),
+        TOLD_LOST,
         Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S + 1),
         Outlive(),
     ),
     "so, and its pods may live yet": (
-        ended(namespace="Terminating", machine_lost=True, reported=Reported(released=True)),
+        TOLD_LOST,
         Situation(NOW, held_up_s=CONTRACT.validity_s + DYING_S),
         None,
     ),
