@@ -29,6 +29,10 @@ WHOLE = Sampling(floor=Fraction(1))
 """Of a pool that is not there: everything is looked at."""
 FOR_EVER_MS = 1 << 53
 NO_SPEC = "the ledger was away while its grant was there, and does not know what it had to do"
+Paid = Mapping[tuple[str, int], int]
+"""A job's uid, and the epoch of one of its runs → micros charged for it."""
+Told = Mapping[str, Mapping[str, b.Body]]
+"""Run → phase → what was said of it."""
 SILENT_FOR_MS = 7 * 86_400_000
 """So long after the hub has heard of a run's end it is drawn without its last receipt."""
 
@@ -126,7 +130,9 @@ class Epochs:
             bytes.fromhex(closed["root"].removeprefix("sha256:")),
         )
         ended, waiting = self._ended(closed, league)
-        runs, lost, unfit = self._runs(ended, league)
+        told = self._book.of_all(b.run(one.receipt.run) for one in ended)
+        paid = self._facts.payments(map(_key, ended))
+        runs, lost, unfit = self._runs(ended, told, paid, league)
         providers = {run.provider for _, run in runs.values()}
         accounts = {one.node: self._account(one, closed["fromMs"]) for one in providers}
         every = tuple(node.candidate(league.level(name)) for name, node in league.nodes.items())
@@ -134,12 +140,8 @@ class Epochs:
         words = [_due(one, *runs[one.run.receipt], league) for one in audits]
         words += [_lost(one, self._institution(one, league)) for one in lost]
         audited = {word.body["run"] for word in words}
-        words += self._noted(ended, waiting, audited)
-        words += [
-            Word(b.run(run), b.REOPENED, {})
-            for run in audited
-            if b.DECIDED in self._book.of(b.run(run))
-        ]
+        words += [Word(b.run(one.receipt.run), b.WAITING, {}) for one in waiting]
+        words += _noted(ended, told, paid, audited)
         words += [
             Word(b.run(ended.receipt.run), b.FAILED, {"receipt": ended.digest})
             for ended, run in runs.values()
@@ -243,19 +245,18 @@ class Epochs:
                 yield ended
 
     def _runs(
-        self, ended: Sequence[Ended], league: League
+        self, ended: Sequence[Ended], told: Told, paid: Paid, league: League
     ) -> tuple[dict[bytes, tuple[Ended, Run]], list[Ended], dict[str, str]]:
         """Return the runs of an epoch by receipt, what was lost, and run → why it cannot be audited."""
-        payments = self._facts.payments(map(_key, ended))
         partly = self._facts.partly_booked(one.receipt.run for one in ended)
         runs: dict[bytes, tuple[Ended, Run]] = {}
         lost: list[Ended] = []
         unfit: dict[str, str] = {}
         for one in ended:
-            spec, claim = self._book.of(b.run(one.receipt.run)).get(b.SPEC), one.claim
+            spec, claim = told[b.run(one.receipt.run)].get(b.SPEC), one.claim
             if spec is None:
                 unfit[one.receipt.run] = NO_SPEC
-            elif claim.kind is Kind.LOST and payments[_key(one)]:
+            elif claim.kind is Kind.LOST and paid[_key(one)]:
                 lost.append(one)
             elif spec["spec"].get("audit"):
                 continue
@@ -266,7 +267,7 @@ class Epochs:
                 if not one.receipt.last or one.receipt.run in partly:
                     # What it will have been paid for nobody knows yet.
                     sampling = WHOLE
-                found = self._run(one, payments[_key(one)], sampling, league)
+                found = self._run(one, paid[_key(one)], sampling, league)
                 runs[found.receipt] = one, found
         return runs, lost, unfit
 
@@ -281,24 +282,6 @@ class Epochs:
         receipt = bytes.fromhex(one.digest.removeprefix("sha256:"))
         run = Run(receipt, one.receipt.sequence, provider, work.institution, paid, paid, sampling)
         return replace(run, failed=one.claim.kind is Kind.FAILURE)
-
-    def _noted(
-        self, ended: Iterable[Ended], waiting: Iterable[Ended], audited: Container[str]
-    ) -> list[Word]:
-        """Return how far runs have come; what is audited is decided with its verdict."""
-        found = [Word(b.run(one.receipt.run), b.WAITING, {}) for one in waiting]
-        unaudited = [one for one in ended if one.receipt.run not in audited]
-        paid = self._facts.payments(map(_key, unaudited))
-        for one in ended:
-            phases = (b.HEARD, *(() if one.receipt.last else (b.SILENT,)))
-            found += [
-                Word(b.run(one.receipt.run), phase, {"receipt": one.digest}) for phase in phases
-            ]
-        for one in unaudited:
-            # Whatever is booked of it later: nothing was lost yet that could be given back.
-            is_lost = one.claim.kind is Kind.LOST and not paid[_key(one)]
-            found.append(Word(b.run(one.receipt.run), b.CONDEMNED if is_lost else b.DECIDED, {}))
-        return found
 
     def _institution(self, one: Ended, league: League) -> str:
         """Return who operated the node of a run; it may have left the league since."""
@@ -344,6 +327,23 @@ def _lost(ended: Ended, institution: str) -> Word:
         "ranking": [],
     }
     return Word(b.audit(ended.digest), b.DUE, body)
+
+
+def _noted(
+    ended: Iterable[Ended], told: Told, paid: Paid, audited: Container[str]
+) -> Iterator[Word]:
+    """Yield how far runs have come; what is audited is decided with its verdict."""
+    for one in ended:
+        run = b.run(one.receipt.run)
+        yield Word(run, b.HEARD, {"receipt": one.digest})
+        if not one.receipt.last:
+            yield Word(run, b.SILENT, {"receipt": one.digest})
+        if one.receipt.run not in audited:
+            # Whatever is booked of it later: nothing was lost yet that could be given back.
+            is_lost = one.claim.kind is Kind.LOST and not paid[_key(one)]
+            yield Word(run, b.CONDEMNED if is_lost else b.DECIDED, {})
+        elif b.DECIDED in told[run]:
+            yield Word(run, b.REOPENED, {})
 
 
 def _key(one: Ended) -> tuple[str, int]:

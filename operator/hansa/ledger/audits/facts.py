@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, Text, cast, func, select
+from sqlalchemy import Engine, RowMapping, func, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting.postings import BEGINNING, PHASE, Event
@@ -152,8 +152,7 @@ class Facts:
     def undrawn(self, until_ms: int) -> list[str]:
         """Return the runs with pay that was pending at a moment and still is, and that no draw has looked at."""
         receipt, entry, later = schema.RECEIPT, schema.ENTRY, schema.ENTRY.alias()
-        word = schema.AUDIT
-        run = receipt.c.job_uid + "." + cast(receipt.c.epoch, Text)
+        word, run = schema.AUDIT, schema.RUN_OF_RECEIPT
         is_over = select(later.c.subject).where(
             later.c.subject == entry.c.subject, later.c.phase == PHASE[Event.POST]
         )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    cast,
 )
 from sqlalchemy.sql import ColumnElement
 
@@ -201,6 +202,8 @@ AUDIT = Table(
 a subject once."""
 
 
+RUN_OF_RECEIPT: ColumnElement[str] = RECEIPT.c.job_uid + "." + cast(RECEIPT.c.epoch, Text)
+"""Name of a receipt's run, as evidence and words about it have it."""
 OF_RUN, OF_NODE = "run/", "node/"
 """What subjects of words about runs and nodes begin with; a name follows."""
 DECIDED = "Decided"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, Engine, Select, Text, and_, cast, exists, func, literal, select
+from sqlalchemy import Connection, Engine, Select, and_, exists, func, literal, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting import amounts
@@ -234,9 +234,9 @@ def _of_run(what: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _is_said(phase: str) -> ColumnElement[bool]:
     """Return the condition, over receipts, that their run has a phase."""
-    receipt, word = schema.RECEIPT, schema.AUDIT.alias()
-    run = schema.OF_RUN + receipt.c.job_uid + "." + cast(receipt.c.epoch, Text)
-    return exists().where(word.c.subject == run, word.c.phase == phase)
+    word = schema.AUDIT.alias()
+    subject = schema.OF_RUN + schema.RUN_OF_RECEIPT
+    return exists().where(word.c.subject == subject, word.c.phase == phase)
 
 
 def _is_decided() -> ColumnElement[bool]:

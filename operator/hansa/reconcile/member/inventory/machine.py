@@ -17,8 +17,7 @@ from hansa.reconcile.member.inventory.cards import MOST_CARDS, Cards, count, rea
 from hansa.reconcile.member.inventory.lost_machines import is_ready
 from hansa.reconcile.member.inventory.taints import Toleration
 
-NVIDIA_CARD, NVIDIA_SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"
-NVIDIA_COUNT_LABEL = "nvidia.com/gpu.count"
+NVIDIA_CARD, NVIDIA_COUNT_LABEL = "nvidia.com/gpu", "nvidia.com/gpu.count"
 EXPECTED_GPUS_LABEL = f"{GROUP}/expected-gpus"
 """How many of NVIDIA's cards were built into a machine, whatever it shows of them."""
 ARCHITECTURE_LABEL, SYSTEM_LABEL = "kubernetes.io/arch", "kubernetes.io/os"
@@ -119,12 +118,12 @@ def read_machine(node: Mapping[str, Any], rules: MachineRules | None = None) -> 
         troubles=(*found.troubles, *_unread(allocatable)),
         most_pods=units(_quantity(allocatable.get("pods"))),
         nvidia_cards=_nvidia_cards(labels, status.get("capacity") or {}, found.cards),
-        nvidia_offered=sum(count(allocatable[name]) for name in allocatable if _is_nvidia(name)),
+        nvidia_offered=sum(
+            count(allocatable[name])
+            for name in allocatable
+            if any(row.vendor == "nvidia" and row.matches(name) for row in rules.accelerators)
+        ),
     )
-
-
-def _is_nvidia(resource: str) -> bool:
-    return resource in {NVIDIA_CARD, NVIDIA_SHARED} or resource.startswith("nvidia.com/mig-")
 
 
 def _nvidia_cards(

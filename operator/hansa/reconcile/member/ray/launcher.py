@@ -4,8 +4,9 @@ KubeRay hands an entrypoint through two shells. So the entrypoint is this consta
 user's arguments travel as JSON in a file: nothing a user wrote is ever read by a shell.
 
 It begins the command once: the disk that outlives a pod's containers tells it of a beginning in this pod, and what the
-guard notes in a file of the cluster of one in a pod before. Whether another is worth it, ``spec.retry`` says. It ends the command, and Ray with it, when nobody has said for too long that the run may go on
-(``alive``): by the wall clock, and by one that runs since the file was last seen to change.
+guard notes in a file of the cluster of one in a pod before. Whether another is worth it, ``spec.retry`` says. It ends
+the command, and Ray with it, when nobody has said for too long that the run may go on (``alive``): by the wall clock,
+and by one that runs since the file was last seen to change.
 """
 
 from __future__ import annotations
