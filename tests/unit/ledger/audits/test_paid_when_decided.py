@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,28 @@ async def test_what_comes_after_a_run_was_drawn_goes_the_way_of_its_audit(
         assert earned(league)["receivable"] > before["receivable"]
     else:
         assert earned(league) == before == {}
+
+
+async def test_what_the_books_take_only_after_a_run_was_found_lost_is_given_back(
+    league: SmallLeague,
+):
+    """Until then they refused it, so that there was nothing to void."""
+    agreed = league.intake._terms
+    league.intake._terms = lambda now_ms: replace(agreed(now_ms), currencies=frozenset())
+    run = await made_up(league)
+    run.member.end = "Cancelled"
+    run.end(end="Cancelled")
+    run.tell()
+    await league.tick()
+    await run.release()
+    await league.ticks(40)
+    assert pending(league) == 0
+    league.intake._terms = agreed
+    await league.ticks(5)
+    await league.tick(2 * DAYS)
+    pay(league)
+    assert league.accounts().get(("university", "receivable"), 0) == 0
+    assert earned(league) == {}
 
 
 async def test_what_is_in_order_is_due_once_it_was_drawn(league: SmallLeague):
