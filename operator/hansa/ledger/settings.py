@@ -8,10 +8,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from hansa.adapters.settings import Group, HubCluster, Serving
 from hansa.api.aijob import AIJobSpec
 from hansa.api.meta import CURRENCY, PATTERN_ADVICE
+from hansa.ledger.store.engine import HERE
 from hansa.verification.probe.tags import LARGEST_SIZE
 from hansa.verification.probe.verifier import MIN_SIZE
-
-HERE = "sqlite:////var/lib/hansa/ledger/books.db"
 
 
 class Database(Group):

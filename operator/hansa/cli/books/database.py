@@ -14,7 +14,7 @@ import click
 
 from hansa.cli.database import books_at
 from hansa.errors import Terminal
-from hansa.ledger.settings import HERE
+from hansa.ledger.store.engine import HERE
 from hansa.ledger.store.reader import LedgerReader
 
 MOST_NAMES = 20

@@ -14,7 +14,7 @@ from hansa.errors import Terminal
 from hansa.ledger.receipts.endings import ENDED, LEFT, REFUSED
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grants import Granted, OwnerSignature
-from hansa.ledger.settings import HERE
+from hansa.ledger.store.engine import HERE
 from hansa.model.times import rfc3339
 from hansa.receipts.envelope import peek
 from hansa.receipts.processing_record import NOT_TOLD, TO_FILL, ProcessedRun, entries

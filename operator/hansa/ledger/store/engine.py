@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import make_url
 
 from hansa.errors import Retryable, Terminal
 
+HERE = "sqlite:////var/lib/hansa/ledger/books.db"
+"""Where the books are unless a setting says otherwise. Not among the settings: each command that reads books would load those."""
 READS = "hansa_reads"
 """Execution option of a transaction that only reads: SQLite lets it run beside a writer."""
 LONGEST_WAIT_S = 20
@@ -60,6 +60,9 @@ def open_engine(
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest version; harmless where they are."""
+    from alembic import command  # noqa: PLC0415  # a third of a second that no reader of the books needs
+    from alembic.config import Config  # noqa: PLC0415  # see above
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with writing(engine) as connection:

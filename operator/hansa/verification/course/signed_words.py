@@ -7,6 +7,7 @@ holds and names the node's own key.
 from __future__ import annotations
 
 import base64
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -24,6 +25,9 @@ TYPES: dict[type[Any], str] = {
     AssuranceWord: "application/vnd.hansa.assurance.v1+json",
     AuditCall: "application/vnd.hansa.audit-call.v1+json",
 }
+WORDS_KEPT, LONGEST_KEPT = 4096, 4096
+"""Words whose reading is remembered, two for each node, and the bytes that such a one has at most: at most 16 MiB in all.
+They stand unchanged for hours and are looked at every few seconds."""
 _UNSIGNED = ReceiptSignature(keyid="sha256:" + "0" * 64, sig="AA==")
 
 
@@ -41,12 +45,26 @@ def read_word(wire: object, kind: type[Word], *, node_key: str, keys: Keys) -> W
     ``node_key``: of the node that it has to be about; ``keys``: key id → public key of hubs that are trusted.
     """
     try:
-        said = kind.model_validate_json(orjson.dumps(wire), strict=True)
-    except (ValidationError, TypeError, ValueError) as error:
+        text = orjson.dumps(wire)
+    except (TypeError, ValueError) as error:
+        return f"it cannot be read: {error}"[:300]
+    read = _read if len(text) <= LONGEST_KEPT else _read.__wrapped__
+    said: Word | str = read(text, kind, node_key, frozenset(keys.items()))
+    return said
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def _read(
+    text: bytes, kind: type[Any], node_key: str, keys: frozenset[tuple[str, str]]
+) -> AssuranceWord | AuditCall | str:
+    """Read and verify: the same answer for the same bytes, node and keys, so it is given again from memory."""
+    try:
+        said: AssuranceWord | AuditCall = kind.model_validate_json(text, strict=True)
+    except ValidationError as error:
         return f"it cannot be read: {error}"[:300]
     if said.node_key != node_key:
         return f"it is about {said.node_key}"
-    public = keys.get(said.signature.keyid)
+    public = dict(keys).get(said.signature.keyid)
     if public is None:
         return f"key {said.signature.keyid} signed it, which is not trusted here"
     return (
