@@ -56,9 +56,9 @@ def test_bench_trace(capsys, tmp_path):
     rows = [f"{60 * (n % 7)},{300 + 400 * (n % 5)},{2 ** (n % 5)},{'ab'[n % 2]}" for n in range(80)]
     trace.write_text("gap_s,duration_s,gpus,cluster\n" + "\n".join(rows) + "\n")
     plots = tmp_path / "plots"
-    arguments = ["--csv", str(trace), "--processes", "1", "--loads", "0.9", "--plots", str(plots)]
+    arguments = ["--csv", str(trace), "--processes", "1", "--loads", "0.9"]
     results = []
-    for extra in ([], [], ["--seed", "2"]):
+    for extra in (["--plots", str(plots)], [], ["--seed", "2"]):
         bench_trace.main([*arguments, *extra])
         results.append(_last_line(capsys))
     result = results[0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from hansa.errors import NotFound, Retryable, Terminal
 from tests.unit.grants.grant_kit import NOW_S
+from tests.unit.ledger.receipts.ledger_kit import merged
 from tests.unit.member.small_cluster import SmallCluster
 
 
@@ -56,15 +56,4 @@ class MergingCluster(SmallCluster):
         old = await self.get(path)
         if body.get("metadata", {}).get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
             raise NotFound(path)
-        return self.put(path, merged(copy.deepcopy(old), body))
-
-
-def merged(old: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
-    for name, value in news.items():
-        if isinstance(value, dict):
-            old[name] = merged(old.get(name) or {}, value)
-        elif value is None:
-            old.pop(name, None)
-        else:
-            old[name] = value
-    return old
+        return self.put(path, merged(old, body))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -35,9 +34,9 @@ from hansa.translog.policy import Policy
 from hansa.translog.signatures import NoteSigner
 from tests.unit.accounting.usages import usage
 from tests.unit.grants.grant_kit import HUB, NOW_S, grant, job
-from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster, merged
+from tests.unit.ledger.audits.merging_cluster import Clock, KilledError, MergingCluster
 from tests.unit.ledger.audits.small_members import INSTITUTIONS, RUN_S, Member
-from tests.unit.ledger.receipts.ledger_kit import heard
+from tests.unit.ledger.receipts.ledger_kit import heard, merged
 
 KEYS = {HUB.key_id: HUB.public_key}
 EPOCH_S = 100
@@ -227,7 +226,7 @@ class SmallLeague:
             await member.auditor.hear(thing, KEYS)
             await member.hardware.hear(thing, KEYS)
         status = merged(
-            copy.deepcopy(thing["status"]),
+            thing["status"],
             {"receipts": {"outbox": member.outbox[-32:]}, "audits": member.audits},
         ) | {"hardware": member.hardware.wire}
         self.hub.put(path, {**thing, "status": status})
