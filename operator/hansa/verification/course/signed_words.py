@@ -54,12 +54,10 @@ def read_word(wire: object, kind: type[Word], *, node_key: str, keys: Keys) -> W
 
 
 @lru_cache(maxsize=WORDS_KEPT)
-def _read(
-    text: bytes, kind: type[Any], node_key: str, keys: frozenset[tuple[str, str]]
-) -> AssuranceWord | AuditCall | str:
+def _read(text: bytes, kind: type[Any], node_key: str, keys: frozenset[tuple[str, str]]) -> Any:
     """Read and verify: the same answer for the same bytes, node and keys, so it is given again from memory."""
     try:
-        said: AssuranceWord | AuditCall = kind.model_validate_json(text, strict=True)
+        said = kind.model_validate_json(text, strict=True)
     except ValidationError as error:
         return f"it cannot be read: {error}"[:300]
     if said.node_key != node_key:
