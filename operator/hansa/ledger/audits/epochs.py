@@ -240,10 +240,8 @@ class Epochs:
         long_ago_ms = closed["atMs"] - SILENT_FOR_MS
         first_ms = self._book.of(b.epoch(0))[b.OPENED]["atMs"]
         for one in self._facts.ends_of(self._facts.undrawn(closed["atMs"])):
-            told_s = one.ending and one.ending.told_s
-            silent_ms = one.recorded_ms if told_s is None else told_s * 1000
-            is_gone = told_s is not None or one.receipt.run not in league.granted
-            is_silent = not one.receipt.last and is_gone and silent_ms <= long_ago_ms
+            is_gone = not one.is_untold or one.receipt.run not in league.granted
+            is_silent = not one.receipt.last and is_gone and one.heard_of_ms <= long_ago_ms
             if is_silent or (one.receipt.last and one.recorded_ms <= first_ms):
                 yield one
 

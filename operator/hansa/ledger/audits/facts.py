@@ -84,6 +84,12 @@ class Ended:
         return f"; its last receipt is disputed ({self.dispute}): {behind} is paid to nobody"
 
     @property
+    def heard_of_ms(self) -> int:
+        """When the hub heard of its end, or else when its newest sound receipt came."""
+        told_s = None if self.ending is None else self.ending.told_s
+        return self.recorded_ms if told_s is None else told_s * 1000
+
+    @property
     def is_untold(self) -> bool:
         """Whether only its member could tell what it claims: the hub has not heard of its end."""
         return self.ending is None
