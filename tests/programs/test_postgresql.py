@@ -30,7 +30,7 @@ from tests.conftest import skip_or_fail
 from tests.unit.accounting.settlement.clearings import NAMES
 from tests.unit.accounting.usages import BEGAN_MS, digest, usage
 from tests.unit.cli.books.office import Office
-from tests.unit.ledger.audits.payers import MEANWHILE, what_a_cheat_is_paid
+from tests.unit.ledger.audits.deciding.payers import MEANWHILE, what_a_cheat_is_paid
 from tests.unit.ledger.receipts.ledger_kit import Ledger, absurd, receipts, rechained, shown
 from tests.unit.ledger.receipts.logbook.two_ledgers import one_of_many_writes_the_log
 from tests.unit.ledger.settled_books import settled_and_paid

@@ -273,7 +273,6 @@ def _unsettled(row: RowMapping) -> Unsettled:
     return Unsettled(
         receipt=row["receipt_digest"],
         run=f"{row['job_uid']}.{row['epoch']}",
-        institution=row["institution"],
         held=row["amount"] if is_pending else row["held"],
         pending=is_pending,
     )

@@ -79,7 +79,7 @@ class Verdicts:
             "seize": [receipt for receipt, _ in follows.seize],
             "void": list(follows.void),
             "pledges": list(follows.pledges),
-            "doubtful": sorted({run for _, runs in follows.tell for run in runs}),
+            "doubtful": list(follows.doubtful),
         }
 
     def _consequences(self, case: Case, close: Close, now_s: int) -> Consequences:
@@ -93,7 +93,7 @@ class Verdicts:
         unsettled = [replace(one, failed=one.run in failures) for one in unsettled]
         audited = next(
             (one for one in unsettled if one.receipt == case.receipt),
-            Unsettled(case.receipt, case.due["run"], case.due["payer"], 0),
+            Unsettled(case.receipt, case.due["run"], 0),
         )
         audited = replace(audited, failed=case.due.get("claim") == Kind.FAILURE)
         pledges = self._facts.pledges(case.due["institution"])

@@ -47,8 +47,6 @@ UNHEARD = {
 def test_what_a_run_claims_that_the_hub_gave_up_without_a_word(reason, digest, kind):
     """What nobody else can look at is lost: else falling silent would earn more than saying so."""
     assert claim(reason, digest, None, is_unheard=True).kind is kind
-    told = Ending("Cancelled", cancelled=True)
-    assert claim(reason, digest, told, is_unheard=True).kind is Kind.SILENT
 
 
 @pytest.mark.parametrize("reason", EndReason)

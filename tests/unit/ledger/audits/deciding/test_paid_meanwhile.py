@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from tests.unit.ledger.audits.payers import MEANWHILE, what_a_cheat_is_paid
+from tests.unit.ledger.audits.deciding.payers import MEANWHILE, what_a_cheat_is_paid
 
 
 @pytest.mark.parametrize("what", MEANWHILE, ids=[one.__name__ for one in MEANWHILE])
