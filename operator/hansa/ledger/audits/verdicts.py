@@ -89,13 +89,15 @@ class Verdicts:
         if kind is None:
             return Consequences()
         unsettled = self._facts.unsettled(case.due["node"])
-        failures = self._book.failures(one.run for one in unsettled)
+        is_alone = close.decision.alone
+        failures = set() if is_alone else self._book.failures(one.run for one in unsettled)
         unsettled = [replace(one, failed=one.run in failures) for one in unsettled]
         audited = next(
             (one for one in unsettled if one.receipt == case.receipt),
             Unsettled(case.receipt, case.due["run"], 0),
         )
-        audited = replace(audited, failed=case.due.get("claim") == Kind.FAILURE)
+        has_failed = case.due.get("claim") == Kind.FAILURE and not is_alone
+        audited = replace(audited, failed=has_failed)
         pledges = self._facts.pledges(case.due["institution"])
         verdict = close.decision.verdict
         return of_verdict(verdict, audited, unsettled, now_s, kind, pledges=pledges)

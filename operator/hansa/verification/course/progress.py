@@ -129,7 +129,8 @@ def unconfirmed(close: Close, why: str) -> Close:
     """Return how an audit ends of a run that is paid only where others confirm it. ``why``: it is such a run."""
     if close.decision.verdict is not Verdict.INCONCLUSIVE:
         return close
-    return Close(Decision(Verdict.LOST, f"{why}: {close.decision.why}"), close.independence)
+    lost = Decision(Verdict.LOST, f"{why}: {close.decision.why}", alone=True)
+    return Close(lost, close.independence)
 
 
 def next_step(audit: Audit) -> Step:

@@ -124,5 +124,25 @@ async def test_a_draw_goes_by_what_was_heard_a_moment_ago(league: SmallLeague):
     assert league.told("study")["audit"] == "Lost"
 
 
+async def test_an_unheard_failure_that_nobody_confirms_costs_its_own_pay_alone(
+    league: SmallLeague,
+):
+    """Others that failed are lost with it only where somebody got through."""
+    league.members["tartu"].end, league.refusing = "AppFailed", set(league.members)
+    league.submit("unseen", "tartu")
+    await league.until(lambda: league.told("unseen").get("audit") == "Inconclusive")
+    before = league.accounts()
+    assert ("university", "pending") in before
+    run = LongRun(league, "study", "tartu")
+    await run.go_on(1)
+    run.end(end="AppFailed")
+    await league.tick()
+    assert league.accounts() != before
+    await run.release()
+    await league.until(lambda: league.told("study").get("audit", "Due") != "Due")
+    assert league.told("study")["audit"] == "Lost"
+    assert league.accounts() == before
+
+
 async def nothing() -> None:
     """Take nothing in."""
