@@ -194,8 +194,10 @@ def kuberay_operator(plane: ControlPlane, binaries: Binaries) -> Iterator[None]:
 
 def _play_machine(run: LiveRun) -> None:
     """Bind and start the pods that come, until the submitter's is there too."""
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m1", "labels": {}}}
-    node["metadata"]["labels"] = {"topology.kubernetes.io/zone": "z1"}  # type: ignore[index]  # literal
+    node: dict[str, Any] = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m1"}}
+    room = {"cpu": "64", "memory": "256Gi", "pods": "110"}
+    node |= {"status": {"capacity": room, "allocatable": room}}
+    node["metadata"]["labels"] = {"topology.kubernetes.io/zone": "z1"}
     run.server.send("POST", "/api/v1/nodes", node)
     seen: set[str] = set()
 
@@ -229,6 +231,7 @@ def _start(run: LiveRun, pod: Mapping[str, Any], number: int) -> None:
             "imageID": "",
             "restartCount": 0,
             "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+            "resources": {},
         }
         for c in pod["spec"]["containers"]
     ]

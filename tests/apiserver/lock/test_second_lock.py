@@ -118,7 +118,7 @@ def attempt(run: LiveRun, request: escapes.Request) -> Answer:
     """Send a request as a dry run, where one can be."""
     path, body = filled(request, **names(run))
     if not re.search(r"/(exec|attach|portforward|proxy)\b", path):
-        path += "?dryRun=All"
+        path += ("&" if "?" in path else "?") + "dryRun=All"
     return run.server.send(request.method, path, body, user=request.user, kind=request.kind)
 
 
