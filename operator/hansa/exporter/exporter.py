@@ -15,6 +15,7 @@ from hansa.errors import HansaError, Terminal
 from hansa.exporter.attribution import JobPod, attribute, job_pod
 from hansa.exporter.samples import Round
 from hansa.ports import Clock, Cluster, GpuProbe, Manifest
+from hansa.reconcile.member.inventory.accelerators import NOTHING
 from hansa.reconcile.member.inventory.requests import Held, held_by_others
 
 STALE_AFTER_ROUNDS = 6
@@ -76,7 +77,8 @@ class Exporter:
         except Terminal as error:
             self._keep(Round(trouble=error.reason), str(error))
             return
-        served = attribute(readings, self._pods, cgroup_of=self._cgroup_of)
+        held = self._held or NOTHING
+        served = attribute(readings, self._pods, cgroup_of=self._cgroup_of, held_by_others=held)
         self._keep(Round(readings, served), f"{len(readings)} GPUs")
 
     async def look_up_pods(self, cluster: Cluster, machine: str) -> None:
