@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -17,6 +17,7 @@ from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.retry import MOST_RETRIES, RETRIES, Cause
 from hansa.api.meta import DIGEST_IMAGE, GROUP, LONGEST_NAME, VERSION
 from hansa.api.texts import first_fault
+from hansa.cli.convert.beside import notes_beside
 from hansa.cli.convert.pods import Contents, is_settable, take_contents, take_shape
 from hansa.cli.convert.shape import RESOURCES, gang_of, take_group
 from hansa.cli.convert.taking import Note, Taking
@@ -39,6 +40,7 @@ OPTIONS = {
 }
 """Field of the AIJob → the option that sets it."""
 NVIDIA = "nvidia.com/gpu"
+MOST_TOLD = 3
 OWN_CAUSES = (Cause.APP_FAILED, Cause.OUT_OF_MEMORY, Cause.SCRATCH_FULL)
 """Ends that KubeRay tries again, and an AIJob only where its owner says so."""
 
@@ -67,17 +69,20 @@ class Conversion:
 def convert(documents: Iterable[object], choice: Choice) -> list[Conversion]:
     """Return an AIJob for each RayJob, RayCronJob and RayCluster among ``documents``.
 
-    ConfigMaps among them that its pods mount become files of the job.
+    ConfigMaps among them that its pods mount become files of the job; what else stands there is named.
 
     Raises:
         Terminal: naming the field that no AIJob can hold, or that must be given.
     """
     held = [document for document in documents if isinstance(document, dict)]
     maps = dict(map(_named, (one for one in held if one.get("kind") == "ConfigMap")))
-    made = [_guarded(one, maps, choice) for one in held if one.get("kind") in SPEC]
-    if not made:
-        raise Terminal(f"no {', '.join(SPEC)} in this manifest")
-    return made
+    jobs = [one for one in held if one.get("kind") in SPEC]
+    beside = tuple(notes_beside(held, jobs))
+    if not jobs:
+        told = "".join(f"; {one.field}: {one.advice}" for one in beside[:MOST_TOLD])
+        raise Terminal(f"no {', '.join(SPEC)} in this manifest{told}")
+    first, *others = [_guarded(one, maps, choice) for one in jobs]
+    return [replace(first, notes=first.notes + beside), *others]
 
 
 def _named(config_map: Manifest) -> tuple[str, Mapping[str, str]]:
