@@ -15,7 +15,6 @@ from typing import Any
 
 from hansa.api.meta import INSTITUTION_LABEL, JOB_UID_LABEL
 from hansa.ports import GpuReading
-from hansa.reconcile.member.inventory.accelerators import NOTHING
 
 GPU_RESOURCE = "nvidia.com/gpu"
 _SLICE = re.compile(r"nvidia\.com/(mig-|gpu\.shared$)")
@@ -93,17 +92,17 @@ def attribute(
     pods: Iterable[JobPod] | None,
     *,
     cgroup_of: Callable[[int], str],
-    held_by_others: Mapping[str, int] = NOTHING,
+    held_by_others: Mapping[str, int] | None = None,
 ) -> dict[str, Served]:
     """Return GPU uuid → whom it serves. ``pods`` None: the pods of this machine are not known.
 
-    ``held_by_others``: resource → thousandths that other people's pods were given.
+    ``held_by_others``: resource → thousandths that other people's pods were given, where it is known.
     """
     if pods is None:
         return {gpu.uuid: UNKNOWN for gpu in readings}
     holders = [pod for pod in pods if pod.gpus]
     by_count = _by_count(holders, len(readings))
-    if holders and any(many and _CARD.match(name) for name, many in held_by_others.items()):
+    if holders and any(many and _CARD.match(name) for name, many in (held_by_others or {}).items()):
         by_count = UNKNOWN
     by_uid = {pod.uid: pod.served for pod in holders}
     return {gpu.uuid: _by_process(gpu, by_uid, cgroup_of) or by_count for gpu in readings}

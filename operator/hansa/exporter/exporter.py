@@ -15,7 +15,6 @@ from hansa.errors import HansaError, Terminal
 from hansa.exporter.attribution import JobPod, attribute, job_pod
 from hansa.exporter.samples import Round
 from hansa.ports import Clock, Cluster, GpuProbe, Manifest
-from hansa.reconcile.member.inventory.accelerators import NOTHING
 from hansa.reconcile.member.inventory.requests import Held, held_by_others
 
 STALE_AFTER_ROUNDS = 6
@@ -77,8 +76,9 @@ class Exporter:
         except Terminal as error:
             self._keep(Round(trouble=error.reason), str(error))
             return
-        held = self._held or NOTHING
-        served = attribute(readings, self._pods, cgroup_of=self._cgroup_of, held_by_others=held)
+        served = attribute(
+            readings, self._pods, cgroup_of=self._cgroup_of, held_by_others=self._held
+        )
         self._keep(Round(readings, served), f"{len(readings)} GPUs")
 
     async def look_up_pods(self, cluster: Cluster, machine: str) -> None:

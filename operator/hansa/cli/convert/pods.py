@@ -77,6 +77,8 @@ def take_shape(taking: Taking, group: str) -> Shape:
     at = f"{group}.template.spec.containers[0].resources"
     limits, requests = taking.take(f"{at}.limits") or {}, taking.take(f"{at}.requests") or {}
     asked = {**limits, **requests}
+    for name, many in asked.items():
+        _read(f"{at}: {name}", many)
     gpus = {k: many for k, v in asked.items() if _is_card(k) and (many := _whole(at, k, v))}
     _pass_over(taking, at, asked, gpus)
     if "ephemeral-storage" in asked:
@@ -91,6 +93,14 @@ def take_shape(taking: Taking, group: str) -> Shape:
     cpu = _written(str(asked.get("cpu", CPU)), lambda quantity: f"{millis(quantity)}m")
     memory = _written(memory, lambda quantity: str(units(quantity)))
     return Shape(cpu, memory, sum(gpus.values()), kind, custom)
+
+
+def _read(what: str, many: object) -> None:
+    """Raise ``Terminal`` where a quantity is none."""
+    try:
+        millis(str(many))
+    except ValueError:
+        raise Terminal(f"{what} is {many}: give a quantity, for example 4 or 16Gi") from None
 
 
 def _is_card(resource: str) -> bool:

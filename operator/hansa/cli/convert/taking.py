@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.errors import Terminal
 from hansa.ports import Manifest
 
 
@@ -61,6 +62,14 @@ class Taking:
         """Return what was noted, and a note of each field that nobody took."""
         left = [Note(path, _advice(path)) for path in _leaves(self._left, "")]
         return sorted({*self._notes, *left}, key=lambda note: note.field)
+
+
+def whole(path: str, value: object) -> int:
+    """Return a whole number of a manifest; raises ``Terminal`` where it is none."""
+    try:
+        return int(str(value))
+    except ValueError:
+        raise Terminal(f"{path} is {value}: give a whole number") from None
 
 
 WORDLESS = re.compile(r"^(apiVersion|kind|status\b|metadata\.(name|namespace|generateName)$)")

@@ -9,7 +9,7 @@ import yaml
 
 from hansa.cli.documents import read_documents
 from hansa.errors import Terminal
-from tests.unit.cli.convert.rayjobs import CHOICE, SCRIPT, made, pod, rayjob
+from tests.unit.cli.convert.rayjobs import CHOICE, SCRIPT, group, made, pod, rayjob
 
 HEAD = "spec.rayClusterSpec.headGroupSpec.template.spec"
 BOX = f"{HEAD}.containers[0]"
@@ -124,3 +124,34 @@ def test_json_may_be_indented_by_tabs():
     assert made(*read_documents(text), choice=CHOICE).job == made(rayjob()).job
     with pytest.raises((ValueError, yaml.YAMLError), match="stands here twice"):
         read_documents('{\n\t"a": 1,\n\t"a": 2}')
+
+
+def workers(**fields):
+    return rayjob(groups=[group(2) | fields])
+
+
+# What is not as KubeRay takes it; where the refusal says so.
+ODD = {
+    "a command that is a list": (rayjob(entrypoint=["python", "a.py"]), "spec.entrypoint is no text"),
+    "a deadline with its unit": (rayjob(activeDeadlineSeconds="10m"), "spec.activeDeadlineSeconds is 10m"),
+    "tries in words": (rayjob(backoffLimit="some"), "spec.backoffLimit is some"),
+    "workers in words": (workers(replicas="two"), r"workerGroupSpecs\[0\].replicas is two"),
+    "at least half a worker": (workers(minReplicas=0.5), r"workerGroupSpecs\[0\].minReplicas is 0.5"),
+    "hosts in words": (workers(numOfHosts="x"), r"workerGroupSpecs\[0\].numOfHosts is x"),
+    "a processor in words": (
+        rayjob(groups=[group(2, limits={"cpu": "four"})]),
+        r"containers\[0\].resources: cpu is four",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_not_as_kuberay_takes_it_is_refused_by_its_field(case):
+    manifest, words = ODD[case]
+    with pytest.raises(Terminal, match=words):
+        made(manifest)
+
+
+def test_numbers_in_quotes_are_numbers_of_the_job():
+    spec = made(rayjob(activeDeadlineSeconds="600", groups=[group("3")])).job["spec"]
+    assert (spec["maxRuntimeSeconds"], spec["ray"]["workers"]["count"]) == (600, 3)
