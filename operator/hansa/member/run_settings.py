@@ -71,7 +71,7 @@ Network = Annotated[
     str,
     Written(
         r"^([0-9a-fA-F.:]+/[0-9]{1,3})?$",
-        "must be a network, for example 169.254.20.10/32; or empty",
+        "must be a network: write 169.254.20.10/32 for one address; or empty",
     ),
 ]
 TaintKey = Annotated[str, Written(_KEY, _TAINT)]
