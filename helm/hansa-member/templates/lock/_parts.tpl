@@ -115,6 +115,6 @@ table is hansa/reconcile/member/inventory/accelerators.py; a test compares. */}}
 {{- range (.Values.settings.machines).accelerators -}}
 {{- $more = concat $more (compact (list .classLabel .memoryLabel)) -}}
 {{- end -}}
-e.key.matches('^(nvidia[.]com/(gpu|mig-[a-z0-9.-]+)[.](product|memory)|cloud[.]google[.]com/gke-(accelerator|gpu-sharing-strategy|gpu-partition-size)|karpenter[.]k8s[.]aws/instance-gpu-(name|memory)|amd[.]com/(gpu[.](product-name|vram)|compute-memory-partition)|gpu[.]intel[.]com/product)$')
+e.key.matches('^(nvidia[.]com/(gpu|mig-[a-z0-9.-]+)[.](product|memory)|cloud[.]google[.]com/gke-(accelerator|gpu-sharing-strategy|gpu-partition-size)|(karpenter[.]k8s[.]aws|eks[.]amazonaws[.]com)/instance-gpu-(name|memory)|karpenter[.]azure[.]com/sku-gpu-name|doks[.]digitalocean[.]com/gpu-model|amd[.]com/(gpu[.](product-name|vram)|compute-memory-partition)|gpu[.]intel[.]com/product)$')
 {{- with $more }} || e.key in ['{{ join "', '" . }}']{{ end }}
 {{- end }}
