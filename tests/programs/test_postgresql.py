@@ -30,6 +30,7 @@ from tests.conftest import skip_or_fail
 from tests.unit.accounting.settlement.clearings import NAMES
 from tests.unit.accounting.usages import BEGAN_MS, digest, usage
 from tests.unit.cli.books.office import Office
+from tests.unit.ledger.audits.deciding.payers import MEANWHILE, what_a_cheat_is_paid
 from tests.unit.ledger.receipts.ledger_kit import Ledger, absurd, receipts, rechained, shown
 from tests.unit.ledger.receipts.logbook.two_ledgers import one_of_many_writes_the_log
 from tests.unit.ledger.settled_books import settled_and_paid
@@ -228,6 +229,11 @@ def test_of_ledgers_over_one_server_one_writes_the_log(
 ) -> None:
     emptied(server)
     one_of_many_writes_the_log(url, tmp_path)
+
+
+@pytest.mark.parametrize("what", MEANWHILE, ids=[one.__name__ for one in MEANWHILE])
+async def test_nothing_is_paid_beside_a_decision(server: Engine, tmp_path: Path, what) -> None:
+    assert await what_a_cheat_is_paid(emptied(server), tmp_path, what) == {}
 
 
 async def test_receipts_are_judged_and_looked_at_again_there_too(

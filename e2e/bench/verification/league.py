@@ -137,7 +137,7 @@ class Provider:
             job = number * EPOCH_JOBS + index
             view = View(job, self.since, stake, self.sampling, MEAN_COST, dice)
             receipt = hashlib.sha256(b"%d" % job).hexdigest()
-            owed = Unsettled(receipt, f"{job}/1", "payer", payment)
+            owed = Unsettled(receipt, f"{job}/1", payment)
             share = 1 / self.strategy.segments if self.strategy.fakes(view) else 0.0
             one = Work(owed, cost, share, luck < UNDETECTED)
             if 0 < share < 1:

@@ -136,6 +136,13 @@ class Verification(Model):
         description="Least share of runs that is audited, in per cent; what a provider could gain by"
         " cheating raises it.",
     )
+    audit_days: int = Field(
+        default=7,
+        ge=1,
+        le=90,
+        description="Days until an audit is given up, beside eight times the time limit of the job itself: it is"
+        " Inconclusive then, which pays the run. Each node that is asked has a twelfth of it at most to begin with.",
+    )
 
 
 def _overlays_exist(test: str, side: str) -> Rule:

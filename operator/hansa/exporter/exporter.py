@@ -76,7 +76,9 @@ class Exporter:
         except Terminal as error:
             self._keep(Round(trouble=error.reason), str(error))
             return
-        served = attribute(readings, self._pods, cgroup_of=self._cgroup_of)
+        served = attribute(
+            readings, self._pods, cgroup_of=self._cgroup_of, held_by_others=self._held
+        )
         self._keep(Round(readings, served), f"{len(readings)} GPUs")
 
     async def look_up_pods(self, cluster: Cluster, machine: str) -> None:

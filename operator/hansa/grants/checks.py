@@ -182,9 +182,9 @@ def _image(case: Case) -> Iterator[Objection]:
 def _under(image: str, prefix: str) -> bool:
     """Tell whether ``image`` lies under ``prefix``, ending at a path, tag or digest boundary.
 
-    A colon with a slash behind it begins a port, and another port is another registry.
+    A colon with a slash behind it begins a port, and another port is another registry. What climbs is under none.
     """
-    if not image.startswith(prefix):
+    if not image.startswith(prefix) or ".." in image:
         return False
     rest = image[len(prefix) :]
     if prefix.endswith("/") or rest[:1] in {"/", "@"}:

@@ -221,12 +221,14 @@ class Hub:
     async def _lead(self) -> None:
         """Stand for election when every cache is filled; plan and write while elected."""
         with much_comes_to_stay():
-            # Nodes come soon, and are read while the API server makes the pages of the jobs.
-            await self.caches.nodes.wait_synced()
-            await self._look_at_nodes()
+            # All but the jobs comes soon, and is read while the API server makes the pages of those.
             for mirror in self.caches.reflectors:
-                await mirror.wait_synced()
+                if mirror is not self.caches.jobs:
+                    await mirror.wait_synced()
             await self._prime()
+            await self._look_at_nodes()
+            await self.league.refresh(self._clock.now())
+            await self.caches.jobs.wait_synced()
         self._primed = True
         writers = range(self._settings.cluster.write_concurrency)
         # The Lease is given up when nothing is written any more.

@@ -24,6 +24,7 @@ from hansa.adapters.kube.config import Connection
 from hansa.adapters.kube.proxies import connect
 from hansa.ledger.audits.duty import Audits, Figures
 from hansa.ledger.audits.opening import open_audits
+from hansa.ledger.even_clock import EvenClock
 from hansa.ledger.handed_words import handed_words_of
 from hansa.ledger.intake import Intake
 from hansa.ledger.lookback import Lookback
@@ -54,8 +55,6 @@ STALE_AFTER_S = 300.0
 """The books were not read for so long: the ledger is not ready."""
 LOOK_S = 30.0
 HAND_OUT_S = 60.0
-EVEN_FOR_S = 3600.0
-"""How long a clock that has jumped has to go evenly before money moves by it."""
 DAY_MS = 86_400_000
 
 
@@ -79,12 +78,8 @@ class Ledger:
         """Nothing is opened before ``prepare``; what ``open_…`` make is over the same database."""
         self._terms = settings.terms
         self._interval_s = settings.intake.interval_seconds
-        self._skew_s = settings.intake.clock_skew_seconds
         self._clock = clock
-        self._offset_s: float | None = None
-        """Time of day less the monotonic clock, as they were last."""
-        self._even_from_s = 0.0
-        """When the clock has gone evenly for long enough, on the monotonic clock."""
+        self._even = EvenClock(clock, settings.intake.clock_skew_seconds)
         self._hub = hub
         self._agreed = agreed
         self._engine = open_engine(settings.database.url.get_secret_value())
@@ -148,7 +143,7 @@ class Ledger:
         Neither is taken back. So a clock that jumps moves nothing until it has gone evenly for an hour, and where runs
         are audited nothing of one is due before it was drawn and its audit, if any, has a verdict.
         """
-        if self._has_jumped():
+        if self._even.has_jumped("nothing is posted or released"):
             return
         now_ms = int(self._clock.now() * 1000)
         decided = self._audits is not None and self._terms.pending_seconds > 0
@@ -169,16 +164,6 @@ class Ledger:
             while len(await asyncio.to_thread(move_on)) == MOST_ROWS:
                 pass
             self._moved[event].done(before_ms)
-
-    def _has_jumped(self) -> bool:
-        monotonic_s, before_s = self._clock.monotonic(), self._offset_s
-        self._offset_s = self._clock.now() - monotonic_s
-        by_s = 0.0 if before_s is None else self._offset_s - before_s
-        if abs(by_s) > self._skew_s:
-            self._even_from_s = monotonic_s + EVEN_FOR_S
-            text = "the clock has jumped: nothing is posted or released for an hour"
-            log.error(text, extra={"seconds": round(by_s)})
-        return monotonic_s < self._even_from_s
 
     async def tell(self) -> None:
         """Tell projects what they have spent."""
@@ -250,7 +235,8 @@ async def serve(settings: LedgerSettings, own: Connection) -> None:
         cluster = await stack.enter_async_context(
             KubeCluster(own, clock=clock, agent="hansa-ledger")
         )
-        hub, instance = HubView(cluster, clock), os.uname().nodename
+        hub = HubView(cluster, clock, lambda: cluster.server_time_skew_s)
+        instance = os.uname().nodename
         recorder = EventRecorder(cluster, clock, controller="hansa.dev/ledger", instance=instance)
         agreed = PricesAndBudgets(
             cluster,

@@ -102,8 +102,8 @@ class Audits(Group):
     patience_seconds: int = Field(
         default=86_400,
         ge=1,
-        description="How long an auditor has beyond the job's own time limit, in seconds, before the"
-        " next one is asked.",
+        description="How long an auditor has at most beyond the job's own time limit, in seconds, before the"
+        " next one is asked; a twelfth of its pool's verification.auditDays where that is less.",
     )
     device_roots: str = Field(
         default="",

@@ -118,12 +118,19 @@ class Judge:
         return judged
 
     async def _take(self, names: list[str]) -> None:
+        """Decide; what raises what nobody foresaw is found by deciding each by itself, told and passed over."""
         try:
             await self._decide(names)
         except HansaError as error:
             log.warning("grants not decided", extra={"count": len(names), "error": str(error)})
             retry = self._context.settings.timing.retry_seconds
             asyncio.get_running_loop().call_later(retry, self._again, names)
+        except Exception:
+            if len(names) == 1:
+                log.exception("grant not decided", extra={"grant": names[0]})
+                return
+            for name in names:
+                await self._take([name])
 
     def _again(self, names: list[str]) -> None:
         self._inbox.update(dict.fromkeys(names))
@@ -134,10 +141,10 @@ class Judge:
         context = self._context
         grants = [context.grants.get(f"{context.hub_namespace}/{name}") for name in names]
         decisions = await self._judge_all([grant for grant in grants if grant is not None])
-        records = [record for d in decisions if (record := self._record_of(d)) is not None]
         try:
+            records = [record for d in decisions if (record := self._record_of(d)) is not None]
             await context.epochs.put(records)
-        except HansaError:
+        except Exception:
             for decision in decisions:
                 self._forget(decision)
             raise
@@ -152,6 +159,8 @@ class Judge:
             await self._metering.open_accepted()
         except HansaError as error:
             log.info("runs are not opened yet", extra={"error": str(error)})
+        except Exception:
+            log.exception("runs are not opened yet")
 
     async def _judge_all(self, grants: list[Manifest]) -> list[GrantDecision]:
         """Judge each by itself: one that nobody can digest keeps no other waiting.

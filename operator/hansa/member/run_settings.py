@@ -67,6 +67,13 @@ Direct = Annotated[
 ]
 Size = Annotated[str, Written(_SOME, _SIZE)]
 OptionalSize = Annotated[str, Written(f"^$|{_SOME}", f"{_SIZE}; or empty")]
+Network = Annotated[
+    str,
+    Written(
+        r"^([0-9a-fA-F.:]+/[0-9]{1,3})?$",
+        "must be a network: write 169.254.20.10/32 for one address; or empty",
+    ),
+]
 TaintKey = Annotated[str, Written(_KEY, _TAINT)]
 OptionalTaintKey = Annotated[str, Written(f"^$|{_KEY}", f"{_TAINT}; or empty")]
 TaintValue = Annotated[
@@ -131,7 +138,7 @@ class ResolverRow(Row):
     """One place where pods of runs may ask for names."""
 
     namespace: OptionalName = Field(default="", description="Namespace of the resolver's pods.")
-    cidr: str = Field(
+    cidr: Network = Field(
         default="",
         description="Or its address, for example 169.254.20.10/32 of NodeLocal DNSCache.",
     )

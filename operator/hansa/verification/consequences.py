@@ -23,12 +23,8 @@ class Unsettled:
     """Digest of the receipt, which is also the ledger's idempotency key."""
     run: str
     """``jobUid/epoch``."""
-    institution: str
-    """Charged for it."""
     held: int
     """Minor units in holdback, earned but not paid out."""
-    owners: tuple[str, ...] = ()
-    """Owners of the data that the run read."""
     pending: bool = False
     """Charged and not posted: it can still be given back to whoever was charged."""
     failed: bool = False
@@ -49,8 +45,8 @@ class Consequences:
     """Receipts that may be settled when their time has come."""
     evidence: tuple[Shown, ...] = ()
     """What the node's level is made of from now on."""
-    tell: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Institution or data owner → runs whose result it must not rely on, sorted."""
+    doubtful: tuple[str, ...] = ()
+    """Runs whose results nobody should rely on, sorted: their jobs' owners are told."""
 
 
 def of_verdict(
@@ -85,7 +81,7 @@ def of_verdict(
         void=tuple(sorted(one.receipt for one in every.values() if one.pending)),
         pledges=tuple(sorted(pledges)),
         evidence=(Shown(kind, now_s, passed=False),),
-        tell=_affected(every.values()),
+        doubtful=tuple(sorted({one.run for one in every.values()})),
     )
 
 
@@ -108,11 +104,3 @@ def of_probe(judgement: Judgement, now_s: int) -> Consequences:
     if judgement.refusal is not None:
         return Consequences()
     return Consequences(evidence=(Shown(Evidence.PROBE, now_s),))
-
-
-def _affected(receipts: Iterable[Unsettled]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    runs: dict[str, set[str]] = {}
-    for one in receipts:
-        for who in (one.institution, *one.owners):
-            runs.setdefault(who, set()).add(one.run)
-    return tuple((who, tuple(sorted(runs[who]))) for who in sorted(runs))

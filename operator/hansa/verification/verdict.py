@@ -52,6 +52,8 @@ class Decision:
     why: str
     outvoted: tuple[str, ...] = field(default=())
     """Auditors that called good work bad against two others, or confirmed what two others refuted."""
+    alone: bool = False
+    """Whether nobody found anything out: what it costs is the pay of this run, and of no other."""
 
 
 def decide(

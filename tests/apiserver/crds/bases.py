@@ -215,7 +215,7 @@ POOL_SPEC = {
     },
     "disconnection": {"maxUnattendedSeconds": 60},
     "assurance": "L0",
-    "verification": {"floorPercent": 1},
+    "verification": {"floorPercent": 1, "auditDays": 7},
     "gpuClasses": ["nvidia-l40s"],
 }
 

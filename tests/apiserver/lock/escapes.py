@@ -17,6 +17,7 @@ from tests.apiserver.lock.escapes_by_cards import BY_CARDS, CARRIED, SPEC, TERMS
 from tests.apiserver.lock.escapes_by_index import BEYOND_THE_INDEX, BY_ALIAS
 from tests.apiserver.lock.escapes_by_outliving import BY_OUTLIVING, INTO_A_RUN
 from tests.apiserver.lock.escapes_by_outliving import TERMS as TERMS_OF_A_RUN
+from tests.apiserver.lock.escapes_by_side import BY_REQUEST, BY_SHAPE
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MACHINE, MERGE, STRATEGIC
 
 EVIL = f"evil.example/x@{DIGEST}"
@@ -384,6 +385,7 @@ PODS: Mapping[str, PodEscape] = {
     **BY_CARDS,
     **BY_ALIAS,
     **BY_OUTLIVING,
+    **BY_SHAPE,
     # variables and streams
     "a preloaded library": (
         (*C, "env", "+"),
@@ -558,6 +560,7 @@ def _mark(uid: str = "x", level: str = "restricted", version: str = "latest") ->
 
 PV, NAMESPACES = "/api/v1/persistentvolumes", "/api/v1/namespaces"
 REQUESTS: Mapping[str, Request] = {
+    **{name: Request(*parts) for name, parts in BY_REQUEST.items()},
     # pods, after they were made
     "another image": _patch(
         ADMIN,

@@ -41,6 +41,8 @@ REFUSED = 403
 GOOD = range(200, 300)
 ALL = slice(None)
 NO_LAW = "no params found for policy binding"
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +194,10 @@ def kuberay_operator(plane: ControlPlane, binaries: Binaries) -> Iterator[None]:
 
 def _play_machine(run: LiveRun) -> None:
     """Bind and start the pods that come, until the submitter's is there too."""
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m1", "labels": {}}}
-    node["metadata"]["labels"] = {"topology.kubernetes.io/zone": "z1"}  # type: ignore[index]  # literal
+    node: dict[str, Any] = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m1"}}
+    room = {"cpu": "64", "memory": "256Gi", "pods": "110"}
+    node |= {"status": {"capacity": room, "allocatable": room}}
+    node["metadata"]["labels"] = {"topology.kubernetes.io/zone": "z1"}
     run.server.send("POST", "/api/v1/nodes", node)
     seen: set[str] = set()
 
@@ -227,6 +231,7 @@ def _start(run: LiveRun, pod: Mapping[str, Any], number: int) -> None:
             "imageID": "",
             "restartCount": 0,
             "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+            "resources": {},
         }
         for c in pod["spec"]["containers"]
     ]
@@ -248,3 +253,60 @@ def rule_of(answer: Answer) -> str:
     """Return the rule that refused."""
     found = RULE.search(answer.text)
     return found[1] if found else ""
+
+
+ALL_KINDS = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}
+"""What a policy is about that sees every kind."""
+WEAK: dict[str, tuple[str, dict[str, Any], str]] = {
+    "it only audits": (
+        f"{BINDINGS}/hansa-run-pods",
+        {"spec": {"validationActions": ["Audit"]}},
+        "the binding does not deny",
+    ),
+    "it ignores failures": (
+        f"{POLICIES}/hansa-run-pods",
+        {"spec": {"failurePolicy": "Ignore"}},
+        "hansa-run-pods: failurePolicy is not Fail",
+    ),
+    "it exempts somebody": (
+        f"{POLICIES}/hansa-run-services",
+        {"spec": {"matchConditions": [{"name": "x", "expression": "request.userInfo.username != 'x'"}]}},
+        "hansa-run-services: matchConditions exempt somebody",
+    ),
+    "it passes over namespaces": (
+        f"{BINDINGS}/hansa-run-objects",
+        {"spec": {"matchResources": {"namespaceSelector": {"matchLabels": {"x": "y"}}}}},
+        "hansa-run-objects: the binding passes over",
+    ),
+    "it passes over objects": (
+        f"{BINDINGS}/hansa-run-labels",
+        {"spec": {"matchResources": {"objectSelector": {"matchLabels": {"x": "y"}}}}},
+        "hansa-run-labels: the binding passes over",
+    ),
+    "it excludes a kind": (
+        f"{POLICIES}/hansa-run-objects",
+        {"spec": {"matchConstraints": {"excludeResourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["secrets"]}]}}},
+        "hansa-run-objects: matchConstraints pass over",
+    ),
+    "it sees canaries only": (
+        f"{BINDINGS}/hansa-run-objects",
+        {"spec": {"matchResources": {"resourceRules": [{**ALL_KINDS, "resourceNames": ["canary"]}]}}},
+        "hansa-run-objects: the binding is not as the chart made it",
+    ),
+    "it sees no changes": (
+        f"{POLICIES}/hansa-run-objects",
+        {"spec": {"matchConstraints": {"resourceRules": [{**ALL_KINDS, "operations": ["CREATE"]}]}}},
+        "hansa-run-objects: it is not as the chart made it",
+    ),
+    "it lets somebody through": (
+        f"{POLICIES}/hansa-run-services",
+        {"spec": {"validations": [{"expression": "request.userInfo.username != 'system:serviceaccount:hansa-system:hansa-member'"}]}},
+        "hansa-run-services: it is not as the chart made it",
+    ),
+    "it needs no law": (
+        f"{BINDINGS}/hansa-run-pods",
+        {"spec": {"paramRef": {"parameterNotFoundAction": "Allow"}}},
+        "hansa-run-pods: the binding does not read the law",
+    ),
+}  # fmt: skip
+"""Where, what, and what the agent must say of it: ways to weaken the lock."""

@@ -195,7 +195,7 @@ def test_the_guard_may_do_what_it_is_for_and_nothing_else(render: Render):
         ("ClusterRole", "namespaces"): ({"list", "delete"}, None),
         ("ClusterRole", "pods"): ({"deletecollection"}, None),
         ("ClusterRole", "rayjobs"): ({"get"}, None),
-        ("ClusterRole", "configmaps"): ({"list", "patch"}, ["alive"]),
+        ("ClusterRole", "configmaps"): ({"get", "patch"}, ["alive"]),
         ("Role", "leases"): ({"get"}, ["hansa-hub-contact-tartu"]),
     }
 

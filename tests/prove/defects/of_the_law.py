@@ -224,6 +224,12 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
         'not policy.get("failurePolicy")',
         LOCK,
     ),
+    "a lock that was narrowed to its canaries holds": product(
+        "member/cluster/second_lock.py",
+        "return bool(said == hashlib.sha256(text).hexdigest())",
+        "return said is not None",
+        LOCK,
+    ),
     "a rule without its canary": product(
         "reconcile/member/canaries.py",
         '    "container-network": (\n        ("spec", "containers", 0, "livenessProbe"),\n'

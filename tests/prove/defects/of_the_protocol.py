@@ -23,9 +23,9 @@ SEEDS = 40
 MEMBER: Mapping[str, Defect] = {
     "told before it is durable": product(
         "member/judge.py",
-        "        try:\n            await context.epochs.put(records)",
-        "        await asyncio.gather(*(self._tell(decision) for decision in decisions))\n"
-        "        try:\n            await context.epochs.put(records)",
+        "            await context.epochs.put(records)",
+        "            await asyncio.gather(*(self._tell(decision) for decision in decisions))\n"
+        "            await context.epochs.put(records)",
         ORDER,
     ),
     "cleaned before it is marked as ended": product(

@@ -127,8 +127,8 @@ VERIFICATION: Mapping[str, Defect] = {
     ),
     "a cheat keeps what it has pledged": product(
         "ledger/audits/verdicts.py",
-        'self._writer.happen(Event.SEIZE_PLEDGE, said.get("pledges", ()), now_ms, note=note)',
-        "pass",
+        '                (Event.SEIZE_PLEDGE, body["pledges"]),\n',
+        "",
         "unit/ledger/audits/test_pledges.py",
     ),
     "another's segment is confirmed": product(

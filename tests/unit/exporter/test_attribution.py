@@ -81,6 +81,25 @@ def test_attribution(readings, pods, expected):
     assert served(readings, pods) == expected
 
 
+OTHERS = {
+    "a network card": ({"nvidia.com/hostdev": 1000, "cpu": 4000}, STUDY),
+    "none": ({"nvidia.com/gpu": 0}, STUDY),
+    "a share of the same card (HAMi)": ({"nvidia.com/gpu": 1000}, UNKNOWN),
+    "a slice": ({"nvidia.com/mig-1g.10gb": 1000}, UNKNOWN),
+    "a renamed share": ({"nvidia.com/gpu.shared": 1000}, UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_where_other_peoples_pods_hold_cards_counting_proves_nothing(case):
+    held, expected = OTHERS[case]
+    pods = [JobPod(UID_A, STUDY, 1)]
+
+    found = attribute([gpu(0)], pods, cgroup_of=lambda _: "", held_by_others=held)
+
+    assert found == {"GPU-0": expected}
+
+
 @given(
     gpus=st.integers(1, 8),
     pods=st.lists(st.tuples(st.sampled_from([STUDY, OTHER]), st.integers(0, 8)), max_size=4),

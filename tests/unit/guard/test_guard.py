@@ -24,7 +24,7 @@ from tests.unit.guard.cluster_kit import (
 )
 
 RUNS = "/api/v1/namespaces"
-FILES = "/api/v1/configmaps"
+FILE = f"{RUNS}/{{}}/configmaps/alive"
 SETTINGS = GuardSettings(node=NODE, answer_seconds=0.02)
 
 
@@ -74,8 +74,8 @@ async def pass_that_hangs(guard: Guard, done: Callable[[], bool]) -> None:
 ALONE = {
     "the contact hangs": ("get", LEASE, HANGS),
     "the contact is refused": ("get", LEASE, Terminal("403")),
-    "the files hang": ("list", FILES, HANGS),
-    "the files are refused": ("list", FILES, Terminal("403")),
+    "the files hang": ("get", FILE.format("a"), HANGS),
+    "the files are refused": ("get", FILE.format("a"), Terminal("403")),
 }
 
 
@@ -240,6 +240,25 @@ async def test_a_file_that_cannot_be_written_keeps_no_other(guard, cluster):
     cluster.faults["merge", f"{RUNS}/a/configmaps/alive"] = Terminal("refused")
     await guard.make_pass()
     assert cluster.until("b") == NOW - 10 + 3570
+
+
+async def test_what_others_call_alike_is_not_read(guard, cluster):
+    """Any tenant may make ConfigMaps of that name, a megabyte each: a list of all would end guard and runs."""
+    cluster.run("a", until_s=NOW + 60)
+    cluster.put(f"{RUNS}/tenant")
+    cluster.put(FILE.format("tenant"), metadata={"namespace": "tenant"}, data={"until": "1 0"})
+    await guard.make_pass()
+    assert cluster.until("a") == NOW - 10 + 3570
+    read = {path for verb, path in cluster.calls if verb != "merge" and "configmaps" in path}
+    assert read == {FILE.format(name) for name in ("a", "b")}
+
+
+async def test_a_file_that_is_not_there_yet_keeps_no_other(guard, cluster):
+    cluster.run("a", until_s=NOW + 60)
+    cluster.run("new", until_s=None)
+    await guard.make_pass()
+    assert cluster.until("a") == NOW - 10 + 3570
+    assert cluster.runs == {"a", "b", "new"}
 
 
 async def test_what_ran_out_once_does_not_live_again(guard, cluster):

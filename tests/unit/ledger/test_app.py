@@ -131,7 +131,7 @@ async def test_a_clock_that_jumps_releases_nothing_before_an_hour_has_shown_it_r
     ledger, _, clock = await prepared(tmp_path)
     LedgerWriter(ledger._engine, holdback_bp=1000).record([usage(1)], int(clock.now() * 1000))
     reader, running = LedgerReader(ledger._engine), Running(clock)
-    ledger._clock = running
+    ledger._clock = ledger._even._clock = running
 
     def event():
         return reader.lines(usage().job_uid)[0].event

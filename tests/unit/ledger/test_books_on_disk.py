@@ -16,7 +16,16 @@ from hansa.accounting.examination import Fault, Finding
 from hansa.accounting.postings import AccountKind, Event
 from hansa.accounting.settlement.clearing import Period, clear
 from hansa.errors import Retryable, Terminal
-from hansa.ledger.audits.book import CONDEMNED, DECIDED, JUDGED, REOPENED, AuditBook, Word, run
+from hansa.ledger.audits.book import (
+    CONDEMNED,
+    DECIDED,
+    JUDGED,
+    REOPENED,
+    AuditBook,
+    Word,
+    audit_phase,
+    run,
+)
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import migrate, open_engine, writing
 from hansa.ledger.store.migrations.versions import r0006_decided_runs
@@ -171,17 +180,36 @@ def test_what_is_booked_of_a_run_that_was_condemned_is_given_back(engine: Engine
     assert [line.event for line in reader.lines(usage().job_uid)] == [Event.VOID, Event.CHARGE]
 
 
+FIRST, SECOND = "sha256:1", "sha256:12"
+AUDITS = {
+    "once": (audit_phase(REOPENED, FIRST), audit_phase(JUDGED, FIRST)),
+    "once, by an older ledger": (REOPENED, JUDGED),
+    "once, judged by this one": (REOPENED, audit_phase(JUDGED, FIRST)),
+    "twice": (
+        *(audit_phase(REOPENED, FIRST), audit_phase(REOPENED, SECOND)),
+        *(audit_phase(JUDGED, FIRST), audit_phase(JUDGED, SECOND)),
+    ),
+    "after a verdict": (
+        *(audit_phase(REOPENED, SECOND), audit_phase(REOPENED, FIRST)),
+        *(audit_phase(JUDGED, SECOND), audit_phase(JUDGED, FIRST)),
+    ),
+}
+
+
+@pytest.mark.parametrize("audits", AUDITS.values(), ids=AUDITS)
 def test_what_is_old_enough_moves_on_where_its_run_is_decided_and_not_audited_again(
-    engine: Engine,
+    engine: Engine, audits: tuple[str, ...]
 ) -> None:
     writer, book = LedgerWriter(engine), AuditBook(engine)
     writer.record([usage(n, epoch=n) for n in (1, 2, 4)], 10)
     writer.record([usage(3, epoch=3)], 11)
     book.add([Word(run(f"{usage().job_uid}.{n}"), DECIDED, {}) for n in (1, 2, 3)], 12)
     again = run(f"{usage().job_uid}.2")
-    book.add([Word(again, REOPENED, {})], 12)
+    book.add([Word(again, phase, {}) for phase in audits[:1]], 12)
     assert writer.move_on(Event.POST, 20, before_ms=10, decided=True) == (digest(1),)
-    book.add([Word(again, JUDGED, {})], 12)
+    for phase in audits[1:]:
+        assert writer.move_on(Event.POST, 20, before_ms=10, decided=True) == ()
+        book.add([Word(again, phase, {})], 12)
     assert writer.move_on(Event.POST, 20, before_ms=10, decided=True) == (digest(2),)
     assert writer.move_on(Event.POST, 20, before_ms=10, decided=True) == ()
     assert writer.move_on(Event.POST, 20, before_ms=10) == (digest(4),)

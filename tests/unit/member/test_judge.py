@@ -4,9 +4,12 @@ import pytest
 
 from hansa.errors import Retryable
 from hansa.member import wiring
+from hansa.member.context import AgentContext
 from hansa.member.judge import pause_after
 from hansa.member.publisher import Publisher
-from tests.unit.member.runs.plain_job import WORK, PlainJob, Running, working
+from hansa.member.runs.metering import Metering
+from tests.unit.grants.grant_kit import grant, job
+from tests.unit.member.runs.plain_job import PLAIN, UID, WORK, PlainJob, Running, working
 
 PAUSES = {
     "one grant": (1, 0.0, False, 0.02),
@@ -85,3 +88,45 @@ async def test_nothing_new_is_begun_while_too_many_receipts_wait(agent, monkeypa
     kept = said[0] == "True"
     assert rows["ReceiptsTaken"]["reason"] == ("LedgerKeepsUp" if kept else "LedgerBehind")
     assert kept or "3150 receipts of work done here wait" in rows["ReceiptsTaken"]["message"]
+
+
+UNFORESEEN = UID.replace("5", "6")
+
+
+def remembers_not(monkeypatch):
+    recorded = AgentContext.record
+
+    def record(self, spec, *args, **options):
+        if spec.job.uid == UNFORESEEN:
+            raise ZeroDivisionError
+        return recorded(self, spec, *args, **options)
+
+    monkeypatch.setattr(AgentContext, "record", record)
+
+
+def opens_not(monkeypatch):
+    async def open_accepted(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Metering, "open_accepted", open_accepted)
+
+
+@pytest.mark.parametrize("fault", [remembers_not, opens_not])
+async def test_a_fault_that_nobody_foresaw_ends_no_judge_and_keeps_no_other_grant(
+    agent, monkeypatch, caplog, fault
+):
+    fault(monkeypatch)
+    who = {"namespace": "hospital", "name": "study", "uid": UNFORESEEN}
+    metadata = {"name": "another-e3", "namespace": "hansa-node-tartu", "generation": 1}
+    agent.hub.put(
+        "/apis/hansa.dev/v1alpha1/namespaces/hansa-node-tartu/workgrants/another-e3",
+        {"metadata": metadata, "spec": grant(job(**PLAIN), job=who)},
+    )
+    agent.granted()
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") == ("True", "Accepted"))
+        await agent.until(agent.parts.context.judging.is_set)
+    if fault is remembers_not:
+        names = agent.parts.context.run_index.names()
+        assert [name for name in names if UNFORESEEN[-12:] in name] == []
+    assert "ZeroDivisionError" in caplog.text

@@ -63,7 +63,8 @@ async def test_machines_that_are_not_understood_are_named_at_home():
     said = publisher.Publisher(context, release_key="", token_end_s=lambda: None)
     said._assess()
     assert said.health.machines == (
-        "m1: 8 amd.com/gpu of an unknown product: no label amd.com/gpu.product-name"
+        "m1: 8 amd.com/gpu of an unknown product: no label amd.com/gpu.product-name,"
+        " nor another that the table of accelerators has"
     )
     rows = {row["type"]: row for row in said._policy_body()["status"]["conditions"]}
     assert rows["MachinesUnderstood"]["status"] == "False"

@@ -16,19 +16,15 @@ from hansa.verification.levels import Evidence, Shown
 from hansa.verification.probe.verifier import Judgement, Refusal
 from hansa.verification.verdict import Verdict
 
-FIRST = Unsettled("r1", "job-a/1", "tu-wien", 100, ("charite",))
-AUDITED = Unsettled("r2", "job-b/1", "tu-wien", 200)
-LATER = Unsettled("r3", "job-c/2", "uni-riga", 300, ("charite",))
-UNPAID = Unsettled("r4", "job-d/1", "uni-riga", 0)
+FIRST = Unsettled("r1", "job-a/1", 100)
+AUDITED = Unsettled("r2", "job-b/1", 200)
+LATER = Unsettled("r3", "job-c/2", 300)
+UNPAID = Unsettled("r4", "job-d/1", 0)
 ALL = (FIRST, AUDITED, LATER, UNPAID)
 CHEAT = Consequences(
     seize=(("r1", 100), ("r2", 200), ("r3", 300)),
     evidence=(Shown(Evidence.AUDIT, 9, passed=False),),
-    tell=(
-        ("charite", ("job-a/1", "job-c/2")),
-        ("tu-wien", ("job-a/1", "job-b/1")),
-        ("uni-riga", ("job-c/2", "job-d/1")),
-    ),
+    doubtful=("job-a/1", "job-b/1", "job-c/2", "job-d/1"),
 )
 VERDICTS = {
     Verdict.OPEN: Consequences(),
@@ -77,8 +73,8 @@ def test_a_slow_network_is_no_wrong_product(refusal):
 
 
 def test_what_is_not_due_yet_goes_back_and_is_not_seized():
-    pending = Unsettled("r5", "job-e/1", "tu-wien", 900, pending=True)
+    pending = Unsettled("r5", "job-e/1", 900, pending=True)
     found = of_verdict(Verdict.FAILED, AUDITED, (FIRST, pending), 9, Evidence.AUDIT)
     assert found.seize == (("r1", 100), ("r2", 200))
     assert found.void == ("r5",)
-    assert ("tu-wien", ("job-a/1", "job-b/1", "job-e/1")) in found.tell
+    assert found.doubtful == ("job-a/1", "job-b/1", "job-e/1")

@@ -1,23 +1,30 @@
-{{/* Start of a policy of the second lock: one that the agent looks at, and so may read. */}}
-{{- define "hansa.lock.head" -}}
+{{/* A policy of the second lock, one that the agent looks at and so may read, and its binding; its spec is the template
+hansa.lock.spec.NAME. runs: for what lies in a run's namespace; law: it reads the MemberPolicy. */}}
+{{- define "hansa.lock.policy" -}}
 {{- if not (has .name (.root.Files.Get "files/lock-policies.yaml" | fromYamlArray)) -}}
 {{- fail (printf "%s is not in files/lock-policies.yaml: name it in hansa/reconcile/member/canaries.py" .name) -}}
 {{- end -}}
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata:
-  name: {{ .name }}
-  labels: {{- include "hansa.labels" .root | nindent 4 }}
+{{ include "hansa.lock.part" (dict "root" .root "name" .name "kind" "ValidatingAdmissionPolicy" "spec" (include (printf "hansa.lock.spec.%s" .name) .root)) }}
+---
+{{ include "hansa.lock.part" (dict "root" .root "name" .name "kind" "ValidatingAdmissionPolicyBinding" "spec" (include "hansa.lock.binding" .)) }}
 {{- end }}
 
-{{/* Its binding. where: Runs, for what lies in a run's namespace; law: it reads the MemberPolicy. */}}
-{{- define "hansa.lock.binding" -}}
+{{/* One of the two, with the digest of its spec: whoever changes that is noticed (hansa/member/cluster/second_lock.py).
+Helm takes its "<no value>" out only of what is rendered whole. */}}
+{{- define "hansa.lock.part" -}}
+{{- $spec := .spec | replace "<no value>" "" -}}
 apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
+kind: {{ .kind }}
 metadata:
   name: {{ .name }}
   labels: {{- include "hansa.labels" .root | nindent 4 }}
+  annotations:
+    hansa.dev/spec-digest: {{ $spec | fromYaml | toRawJson | sha256sum }}
 spec:
+{{- $spec }}
+{{- end }}
+
+{{- define "hansa.lock.binding" }}
   policyName: {{ .name }}
   validationActions: [Deny]
   {{- if .law }}
@@ -108,6 +115,6 @@ table is hansa/reconcile/member/inventory/accelerators.py; a test compares. */}}
 {{- range (.Values.settings.machines).accelerators -}}
 {{- $more = concat $more (compact (list .classLabel .memoryLabel)) -}}
 {{- end -}}
-e.key.matches('^(nvidia[.]com/(gpu|mig-[a-z0-9.-]+)[.](product|memory)|cloud[.]google[.]com/gke-(accelerator|gpu-sharing-strategy|gpu-partition-size)|karpenter[.]k8s[.]aws/instance-gpu-(name|memory)|amd[.]com/(gpu[.](product-name|vram)|compute-memory-partition)|gpu[.]intel[.]com/product)$')
+e.key.matches('^(nvidia[.]com/(gpu|mig-[a-z0-9.-]+)[.](product|memory)|cloud[.]google[.]com/gke-(accelerator|gpu-sharing-strategy|gpu-partition-size)|(karpenter[.]k8s[.]aws|eks[.]amazonaws[.]com)/instance-gpu-(name|memory)|karpenter[.]azure[.]com/sku-gpu-name|doks[.]digitalocean[.]com/gpu-model|amd[.]com/(gpu[.](product-name|vram)|compute-memory-partition)|gpu[.]intel[.]com/product)$')
 {{- with $more }} || e.key in ['{{ join "', '" . }}']{{ end }}
 {{- end }}

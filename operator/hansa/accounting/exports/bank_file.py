@@ -24,6 +24,14 @@ from hansa.errors import Terminal
 SCHEMA = "pain.001.001.09"
 _URN = f"urn:iso:std:iso:20022:tech:xsd:{SCHEMA}"
 _IBAN = re.compile(r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$", re.ASCII)
+_REGISTRY = """
+AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24
+FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32
+LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24
+RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30
+"""
+"""Countries with the characters of their IBANs, by SWIFT's registry (ISO 13616)."""
+_LENGTHS = {one[:2]: int(one[2:]) for one in _REGISTRY.split()}
 _CENTS = 10_000
 """Micros in a cent."""
 
@@ -89,17 +97,25 @@ def _party(name: str, parties: Mapping[str, Party]) -> Party:
         if not text.isprintable():
             said = f"{owner_in_words(name)}: {field} has a character that cannot be printed: {text!r:.80}"
             raise Terminal(said, reason="BadAddress")
-    if not _is_iban(party.iban):
-        raise Terminal(
-            f"{owner_in_words(name)}: {party.iban!r} is no IBAN; check its digits",
-            reason="BadAccount",
-        )
+    fault = _no_iban(party.iban)
+    if fault:
+        text = f"{owner_in_words(name)}: {party.iban!r} is no IBAN; {fault}"
+        raise Terminal(text, reason="BadAccount")
     return party
 
 
-def _is_iban(iban: str) -> bool:
+def _no_iban(iban: str) -> str:
+    """Return why a text is no IBAN; empty: it is one."""
+    if not _IBAN.match(iban):
+        return "it is two letters, two digits and up to 30 letters and digits, without blanks"
+    length = _LENGTHS.get(iban[:2])
+    if length is None:
+        return f"no country's begin with {iban[:2]}"
+    if len(iban) != length:
+        return f"those of {iban[:2]} have {length} characters, not {len(iban)}"
     turned = iban[4:] + iban[:4]
-    return bool(_IBAN.match(iban)) and int("".join(str(int(c, 36)) for c in turned)) % 97 == 1
+    is_whole = int("".join(str(int(c, 36)) for c in turned)) % 97 == 1
+    return "" if is_whole else "check its digits"
 
 
 def _account(party: Party) -> dict[str, Any]:

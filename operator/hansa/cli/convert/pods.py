@@ -54,8 +54,11 @@ class Contents:
     moved: dict[str, str] = field(default_factory=dict)
     """Path in the pods before → path in a run."""
 
-    def lend(self, taking: Taking, path: str, secret: str, mode: str) -> None:
+    def lend(self, taking: Taking, path: str, source: Mapping[str, Any], mode: str) -> None:
         """Take a secret's use, or tell that it is used otherwise already."""
+        secret = str(source.get("secretName") or source.get("name"))
+        if source.get("optional"):
+            taking.note(path, f"optional: only members that lend the secret {secret} run the job")
         held = self.secrets.setdefault(secret, mode)
         if held != mode:
             how = {"Files": "files", "Environment": "variables"}[held]
@@ -74,6 +77,8 @@ def take_shape(taking: Taking, group: str) -> Shape:
     at = f"{group}.template.spec.containers[0].resources"
     limits, requests = taking.take(f"{at}.limits") or {}, taking.take(f"{at}.requests") or {}
     asked = {**limits, **requests}
+    for name, many in asked.items():
+        _read(f"{at}: {name}", many)
     gpus = {k: many for k, v in asked.items() if _is_card(k) and (many := _whole(at, k, v))}
     _pass_over(taking, at, asked, gpus)
     if "ephemeral-storage" in asked:
@@ -88,6 +93,14 @@ def take_shape(taking: Taking, group: str) -> Shape:
     cpu = _written(str(asked.get("cpu", CPU)), lambda quantity: f"{millis(quantity)}m")
     memory = _written(memory, lambda quantity: str(units(quantity)))
     return Shape(cpu, memory, sum(gpus.values()), kind, custom)
+
+
+def _read(what: str, many: object) -> None:
+    """Raise ``Terminal`` where a quantity is none."""
+    try:
+        millis(str(many))
+    except ValueError:
+        raise Terminal(f"{what} is {many}: give a quantity, for example 4 or 16Gi") from None
 
 
 def _is_card(resource: str) -> bool:
@@ -156,9 +169,9 @@ def take_contents(taking: Taking, group: str, into: Contents) -> None:
 def _take_source(taking: Taking, at: str, source: Mapping[str, Any], into: Contents) -> None:
     """Take a Secret whose keys are variables, or the values of a ConfigMap of the same manifest."""
     prefix = str(source.get("prefix") or "")
-    named = ((source.get(one) or {}).get("name") for one in ("secretRef", "configMapRef"))
-    secret, plain = (str(name or "") for name in named)
-    if secret and not prefix:
+    secret = source.get("secretRef") or {}
+    plain = str((source.get("configMapRef") or {}).get("name") or "")
+    if secret.get("name") and not prefix:
         taking.take(at)
         into.lend(taking, at, secret, "Environment")
     elif plain in into.config_maps:
@@ -176,28 +189,29 @@ def _take_source(taking: Taking, at: str, source: Mapping[str, Any], into: Conte
 
 def _take_volumes(taking: Taking, group: str, into: Contents) -> None:
     container = f"{group}.template.spec.containers[0]"
-    mounts = taking.peek(f"{container}.volumeMounts") or ()
-    where = {mount.get("name"): (n, mount) for n, mount in enumerate(mounts)}
+    mounts = [*(taking.peek(f"{container}.volumeMounts") or ())]
     for number, volume in enumerate(taking.peek(f"{group}.template.spec.volumes") or ()):
-        at, found = f"{group}.template.spec.volumes[{number}]", where.get(volume.get("name"))
-        moved = _take_volume(taking, at, (volume, found[1]), into) if found else None
-        if found is None or moved is None:
-            continue
-        taking.take(at)
-        taking.take(place := f"{container}.volumeMounts[{found[0]}]")
-        into.moved |= moved
-        for before, after in moved.items():
-            if before != after:
-                taking.note(place, f"{before} is {after} in a run")
+        at = f"{group}.template.spec.volumes[{number}]"
+        for n, mount in enumerate(mounts):
+            is_its = mount.get("name") == volume.get("name")
+            moved = _take_volume(taking, at, (volume, mount), into) if is_its else None
+            if moved is None:
+                continue
+            taking.take(at)
+            taking.take(place := f"{container}.volumeMounts[{n}]")
+            into.moved |= moved
+            for before, after in moved.items():
+                if before != after:
+                    taking.note(place, f"{before} is {after} in a run")
 
 
 def _take_variable(taking: Taking, path: str, variable: Mapping[str, Any], into: Contents) -> None:
     name, source = str(variable.get("name", "")), variable.get("valueFrom") or {}
-    secret = (source.get("secretKeyRef") or {}).get("name")
-    if secret:
+    secret = source.get("secretKeyRef") or {}
+    if secret.get("name"):
         taking.take(path)
         into.lend(taking, path, secret, "Environment")
-        key = source["secretKeyRef"].get("key")
+        key = secret.get("key")
         if key != name:
             taking.note(path, f"the variable is called {key}, as the key of the secret is")
         return
@@ -221,11 +235,11 @@ def _take_volume(
     volume, mount = mounted
     path, sub = str(mount.get("mountPath", "")).rstrip("/"), str(mount.get("subPath") or "")
     if secret := (volume.get("secret") or {}).get("secretName"):
-        into.lend(taking, at, secret, "Files")
+        into.lend(taking, at, volume["secret"], "Files")
         return dict(_moved(path, sub, volume["secret"], f"{SECRETS}/{secret}"))
     if "emptyDir" in volume:
-        if path != SHARED_MEMORY and (volume["emptyDir"] or {}).get("medium"):
-            taking.note(f"{at}.emptyDir", "scratch is the member's: /tmp, on disk")
+        if path != SHARED_MEMORY and (volume["emptyDir"] or {}).keys() & {"medium", "sizeLimit"}:
+            taking.note(f"{at}.emptyDir", "scratch is the member's: /tmp, on disk, of its size")
         is_kept = path in {SHARED_MEMORY, SCRATCH} or path.startswith(f"{SCRATCH}/")
         return {path: path if is_kept else f"{SCRATCH}{path}"}
     wanted = volume.get("configMap") or {}

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -17,9 +17,10 @@ from hansa.api.job.packages import RuntimeEnv
 from hansa.api.job.retry import MOST_RETRIES, RETRIES, Cause
 from hansa.api.meta import DIGEST_IMAGE, GROUP, LONGEST_NAME, VERSION
 from hansa.api.texts import first_fault
+from hansa.cli.convert.beside import notes_beside
 from hansa.cli.convert.pods import Contents, is_settable, take_contents, take_shape
 from hansa.cli.convert.shape import RESOURCES, gang_of, take_group
-from hansa.cli.convert.taking import Note, Taking
+from hansa.cli.convert.taking import Note, Taking, whole
 from hansa.cli.documents import read_one
 from hansa.errors import Terminal
 from hansa.ports import Manifest
@@ -39,6 +40,7 @@ OPTIONS = {
 }
 """Field of the AIJob → the option that sets it."""
 NVIDIA = "nvidia.com/gpu"
+MOST_TOLD = 3
 OWN_CAUSES = (Cause.APP_FAILED, Cause.OUT_OF_MEMORY, Cause.SCRATCH_FULL)
 """Ends that KubeRay tries again, and an AIJob only where its owner says so."""
 
@@ -67,17 +69,20 @@ class Conversion:
 def convert(documents: Iterable[object], choice: Choice) -> list[Conversion]:
     """Return an AIJob for each RayJob, RayCronJob and RayCluster among ``documents``.
 
-    ConfigMaps among them that its pods mount become files of the job.
+    ConfigMaps among them that its pods mount become files of the job; what else stands there is named.
 
     Raises:
         Terminal: naming the field that no AIJob can hold, or that must be given.
     """
     held = [document for document in documents if isinstance(document, dict)]
     maps = dict(map(_named, (one for one in held if one.get("kind") == "ConfigMap")))
-    made = [_guarded(one, maps, choice) for one in held if one.get("kind") in SPEC]
-    if not made:
-        raise Terminal(f"no {', '.join(SPEC)} in this manifest")
-    return made
+    jobs = [one for one in held if one.get("kind") in SPEC]
+    beside = tuple(notes_beside(held, jobs))
+    if not jobs:
+        told = "".join(f"; {one.field}: {one.advice}" for one in beside[:MOST_TOLD])
+        raise Terminal(f"no {', '.join(SPEC)} in this manifest{told}")
+    first, *others = [_guarded(one, maps, choice) for one in jobs]
+    return [replace(first, notes=first.notes + beside), *others]
 
 
 def _named(config_map: Manifest) -> tuple[str, Mapping[str, str]]:
@@ -184,9 +189,11 @@ def _image(taking: Taking, cluster: str, groups: Sequence[str], choice: Choice) 
 
 
 def _entrypoint(taking: Taking, at: str, contents: Contents, choice: Choice) -> list[str]:
-    written = str(taking.take(f"{at}.entrypoint", "")) if at else ""
+    written = taking.take(f"{at}.entrypoint", "") if at else ""
     if choice.entrypoint:
         return list(choice.entrypoint)
+    if not isinstance(written, str):
+        raise Terminal(f"{at}.entrypoint is no text: give --entrypoint 'python train.py'")
     if not written.strip():
         raise Terminal(
             f"{at or 'RayCluster'} has no entrypoint: give --entrypoint 'python train.py'"
@@ -200,7 +207,8 @@ def _entrypoint(taking: Taking, at: str, contents: Contents, choice: Choice) -> 
 
 def _has_workers(taking: Taking, group: str, *, elastic: bool) -> bool:
     """Tell whether KubeRay makes pods of a group; one that has none is taken whole."""
-    some = (int(taking.peek(f"{group}.{name}", 0)) for name in ("minReplicas", "replicas"))
+    paths = (f"{group}.{name}" for name in ("minReplicas", "replicas"))
+    some = [whole(path, taking.peek(path, 0)) for path in paths]
     if (elastic or any(some)) and not taking.peek(f"{group}.suspend"):
         return True
     taking.take(group)
@@ -287,10 +295,14 @@ def _times(taking: Taking, at: str) -> dict[str, Any]:
     if found["maxRuntimeSeconds"] is None:
         advice = "not given: an AIJob is stopped after a day; set spec.maxRuntimeSeconds for more"
         taking.note(f"{at}.activeDeadlineSeconds", advice)
-    elif int(found["maxRuntimeSeconds"]) > LONGEST_RUNTIME_S:
-        advice = f"{found['maxRuntimeSeconds']} s: an AIJob runs {LONGEST_RUNTIME_S} s at most"
-        taking.note(f"{at}.activeDeadlineSeconds", f"{advice}, and saves its work before")
-        found["maxRuntimeSeconds"] = LONGEST_RUNTIME_S
+    else:
+        given = whole(f"{at}.activeDeadlineSeconds", found["maxRuntimeSeconds"])
+        if given > LONGEST_RUNTIME_S:
+            advice = (
+                f"{given} s: an AIJob runs {LONGEST_RUNTIME_S} s at most, and saves its work before"
+            )
+            taking.note(f"{at}.activeDeadlineSeconds", advice)
+        found["maxRuntimeSeconds"] = min(given, LONGEST_RUNTIME_S)
     if taking.take(f"{at}.ttlSecondsAfterFinished") is not None:
         advice = (
             "the cluster goes at once; in an AIJob it would remove the job itself and its result"
@@ -305,7 +317,7 @@ def _times(taking: Taking, at: str) -> dict[str, Any]:
         )
         taking.note(f"{at}.backoffLimit", advice)
     else:
-        found["retry"] = _retry(min(int(limit), MOST_RETRIES))
+        found["retry"] = _retry(min(whole(f"{at}.backoffLimit", limit), MOST_RETRIES))
     return {name: value for name, value in found.items() if value is not None}
 
 

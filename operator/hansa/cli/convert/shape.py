@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hansa.api.job.ray_shape import MOST_GROUPS, MOST_WORKERS, RESERVED_NAMES, SPLIT_PODS
 from hansa.api.meta import is_name
 from hansa.cli.convert.pods import Shape, take_shape, weight
-from hansa.cli.convert.taking import Taking
+from hansa.cli.convert.taking import Taking, whole
 from hansa.errors import Terminal
 from hansa.ports import Manifest
 
@@ -33,14 +33,16 @@ class Group:
 def take_group(taking: Taking, path: str, *, elastic: bool) -> Group:
     """Take a group of workers. ``elastic``: the manifest has Ray's autoscaler."""
     name = str(taking.take(f"{path}.groupName", ""))
-    least = int(taking.take(f"{path}.minReplicas", 0))
-    most = taking.take(f"{path}.maxReplicas")
-    wanted = max(least, int(taking.take(f"{path}.replicas", least)))
-    hosts = int(taking.take(f"{path}.numOfHosts", 1))
-    most = None if most == UNBOUNDED else most
+
+    def number(field: str, default: int) -> int:
+        return whole(f"{path}.{field}", taking.take(f"{path}.{field}", default))
+
+    least, given = number("minReplicas", 0), number("maxReplicas", UNBOUNDED)
+    wanted, hosts = max(least, number("replicas", least)), number("numOfHosts", 1)
+    most = None if given == UNBOUNDED else given
     if elastic and most is None:
         taking.note(f"{path}.maxReplicas", f"not given: the job has {max(1, wanted)} at most")
-    count = max(1, int(most or wanted) if elastic else wanted) * hosts
+    count = max(1, (most or wanted) if elastic else wanted) * hosts
     fewest = max(1, least) * hosts if elastic else count
     if elastic and not least and fewest < count:
         taking.note(f"{path}.minReplicas", f"0: the job begins with {fewest} workers at least")

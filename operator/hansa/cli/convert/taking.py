@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hansa.errors import Terminal
 from hansa.ports import Manifest
 
 
@@ -63,13 +64,23 @@ class Taking:
         return sorted({*self._notes, *left}, key=lambda note: note.field)
 
 
+def whole(path: str, value: object) -> int:
+    """Return a whole number of a manifest; raises ``Terminal`` where it is none."""
+    try:
+        return int(str(value))
+    except ValueError:
+        raise Terminal(f"{path} is {value}: give a whole number") from None
+
+
 WORDLESS = re.compile(r"^(apiVersion|kind|status\b|metadata\.(name|namespace|generateName)$)")
+PLAIN_ENV = "an AIJob's env holds plain values that the platform does not set itself"
 ADVICE = {
     r"metadata\.": "labels and annotations of an AIJob are its owner's: add what you need",
     r"\.(runtimeEnvYAML|runtimeEnv)\.working_dir$": "build the code into the image, or put small"
     " scripts into spec.files: a run fetches nothing from the internet",
     r"\.(runtimeEnvYAML|runtimeEnv)\.(pip|uv)$": "make a lock with hashes (uv pip compile"
     " --generate-hashes) for spec.runtimeEnv.pip, or build it into the image",
+    r"\.(runtimeEnvYAML|runtimeEnv)\.env_vars\b": PLAIN_ENV,
     r"\.(runtimeEnvYAML|runtimeEnv)\.": "build what it installs into the image: a run fetches nothing",
     r"\.(submissionMode|submitterPodTemplate|submitterConfig|shutdownAfterJobFinishes|deletionStrategy"
     r"|deletionPolicy|managedBy|jobId)\b": "the member submits the job itself and removes what it made",
@@ -90,7 +101,7 @@ ADVICE = {
     r"\.(lifecycle|livenessProbe|readinessProbe|startupProbe|command|args|ports|initContainers"
     r"|imagePullPolicy|restartPolicy|terminationMessage.*)\b": "the pods are the member's: what must run"
     " goes into the image or the entrypoint",
-    r"\.env\[": "an AIJob's env holds plain values that the platform does not set itself",
+    r"\.env\[": PLAIN_ENV,
     r"\.envFrom\[": "secrets that the member lends: spec.secrets",
     r"\.(volumes|volumeMounts)\[": "data sets are lent by members: spec.data; scratch is /tmp",
     r"\.containers\[[1-9]": "one container a pod",

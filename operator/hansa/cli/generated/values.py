@@ -1,5 +1,7 @@
 """Fills in what the charts take from the code: ``settings`` of ``values.schema.json``, names, the version.
 
+And which values cannot be taken out by null, by what ``values.yaml`` gives: templates would write ``<no value>``.
+
 ``python -m hansa.cli.generated.values --write helm``. The rest of those files is written by hand; the names of
 the second lock's policies are a file of their own. It lives in the topmost layer, because it must see the
 settings of every process; a test regenerates and compares.
@@ -11,10 +13,11 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
 
@@ -48,6 +51,8 @@ SET_BY_CHART = frozenset(
     }
 )
 """Settings that follow from other values, or from where the pod runs."""
+LEFT = frozenset({"settings", "resources"})
+"""Values whose parts may be missing."""
 
 
 def settings_schema(model: type[BaseSettings]) -> dict[str, Any]:
@@ -89,10 +94,42 @@ def files(folder: Path) -> dict[Path, str]:
         for name in process.values[:-1]:
             place = place["properties"][name]
         place["properties"][process.values[-1]] = settings_schema(process.settings)
-        out[path] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        given = yaml.safe_load(path.with_name("values.yaml").read_text(encoding="utf-8"))
+        out[path] = _json(_with_required(document, given))
     for path in sorted(folder.glob("*/Chart.yaml")):
         out[path] = _versioned(path.read_text(encoding="utf-8"))
     return out
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _with_required(schema: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema in which groups, and values whose default is something, cannot be taken out.
+
+    Not of ``settings``, whose defaults the program has, nor of resources, which may be left to the cluster.
+    """
+    children = {
+        name: _with_required(child, given[name] or {})
+        if _is_group(child) and name not in LEFT
+        else child
+        for name, child in schema["properties"].items()
+    }
+    needed = [
+        name
+        for name, child in children.items()
+        if name in given and name != "resources" and (_is_group(child) or _is_told(given[name]))
+    ]
+    return {**schema, **({"required": needed} if needed else {}), "properties": children}
+
+
+def _is_group(schema: Mapping[str, Any]) -> bool:
+    return "properties" in schema
+
+
+def _is_told(value: object) -> bool:
+    return bool(value) and not isinstance(value, dict | list)
 
 
 def _lock_policies() -> str:

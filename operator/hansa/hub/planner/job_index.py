@@ -65,6 +65,9 @@ class JobIndex:
         if job.node and spec is not None:
             self._pools[uid] = spec.pool
         _mark(self._audits, uid, spec is not None and spec.audit is not None)
+        if uid not in self._requests and self._league.view.version:
+            # While jobs are read the API server is waited for now and then: the first plan waits for all.
+            self._request(job, self._league.view.catalog)
         return job
 
     def forget_grant(self, uid: str) -> None:

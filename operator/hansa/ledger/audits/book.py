@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, Engine, RowMapping, Select, select
 from hansa.ledger.lookback import looked_back
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading, writing
-from hansa.ledger.store.entries import lock
+from hansa.ledger.store.entries import DECIDING, lock
 from hansa.ledger.store.inserts import insert_missing
 
 OPENED, CLOSED, DRAWN = "Opened", "Closed", "Drawn"
@@ -28,11 +29,9 @@ WAITING, HEARD, SILENT, DECIDED = "Waiting", "Heard", "Silent", schema.DECIDED
 DUE, ASKED, REPLIED, VERDICT, DONE = "Due", "Asked/", "Replied/", "Verdict", "Done"
 """Of an audit; the number of the auditor follows who was asked and replied."""
 REOPENED, JUDGED, CONDEMNED = schema.REOPENED, schema.JUDGED, schema.CONDEMNED
-"""Of a run, too: it is audited after it was decided, its verdict was followed, and nothing of it is paid."""
+"""Of a run, too: it is audited after it was decided, that audit has a verdict (which one follows), nothing of it is paid."""
 PLANNED, SENT, PROBED = "Planned", "Sent", "Probed"
 """Of a capacity probe."""
-DRAWING = "drawing"
-"""What is locked by whoever closes an epoch, or ends what may be at stake in it."""
 A_READ = 500
 """Subjects that one statement asks for."""
 Body = Mapping[str, Any]
@@ -53,8 +52,23 @@ class AuditBook:
         """Nothing is opened before the first call."""
         self._engine = engine
 
-    def add(self, words: Iterable[Word], recorded_ms: int) -> None:
-        """Keep words in one transaction; of a phase that is there already the first word stays."""
+    @contextmanager
+    def deciding(self) -> Iterator[Connection]:
+        """Yield a transaction in which nobody else books, pays, releases, seizes or returns what is at stake.
+
+        What is read meanwhile by other connections is what stands when it ends.
+        """
+        with writing(self._engine) as connection:
+            lock(connection, DECIDING)
+            yield connection
+
+    def add(
+        self, words: Iterable[Word], recorded_ms: int, within: Connection | None = None
+    ) -> None:
+        """Keep words in one transaction; of a phase that is there already the first word stays.
+
+        ``within``: somebody's transaction; None: one of its own.
+        """
         rows = [
             {
                 "subject": word.subject,
@@ -66,9 +80,7 @@ class AuditBook:
         ]
         if not rows:
             return
-        with writing(self._engine) as connection:
-            if any(row["phase"] == CLOSED for row in rows):
-                lock(connection, DRAWING)
+        with nullcontext(within) if within is not None else writing(self._engine) as connection:
             insert_missing(connection, schema.AUDIT, rows)
 
     def of(self, subject: str) -> dict[str, Body]:
@@ -169,6 +181,9 @@ class Following:
 
 def _word(row: RowMapping) -> tuple[int, Word]:
     return row["recorded_ms"], Word(row["subject"], row["phase"], json.loads(row["body"]))
+
+
+audit_phase = schema.audit_phase
 
 
 def epoch(number: int) -> str:

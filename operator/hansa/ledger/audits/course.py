@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,18 +14,21 @@ from hansa.errors import Conflict, HansaError, NotFound
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.facts import Ended, Facts
+from hansa.ledger.audits.nodes import AuditRules
 from hansa.ledger.audits.orders import cannot_run, is_law, is_over, is_same_work, name_of, order
+from hansa.model.times import rfc3339
 from hansa.ports import Cluster, Manifest
 from hansa.verification.comparison import Comparator, HardwareClass, Outcome
 from hansa.verification.course import progress, segmented
-from hansa.verification.course.claims import Kind
-from hansa.verification.course.progress import Ask, Audit, Auditor, Reply, Step, Wait
+from hansa.verification.course.claims import UNHEARD, Kind
+from hansa.verification.course.progress import Ask, Audit, Auditor, Close, Reply, Span, Step, Wait
 from hansa.verification.segments import Claimed, Grid, Stretch, answered, draw, read_states
 
 log = logging.getLogger(__name__)
 NOT_OURS = "a job that is no audit has its name"
 NOT_SAME = "it ran something else than the audited job"
 NO_ANSWER = "it gave nothing that can be compared"
+LONGEST_BY_DEFAULT_S = AIJobSpec.model_fields["max_runtime_seconds"].default
 NO_STRETCH = "it could not begin at the committed state, or did not say where it came to"
 
 
@@ -46,6 +50,16 @@ class Case:
     def due(self) -> b.Body:
         """What was drawn."""
         return self.said[b.DUE]
+
+    @property
+    def span(self) -> Span:
+        """How long it may take; an older ledger drew it without saying so."""
+        return span_of(self.spec["spec"], self.due.get("withinS", AuditRules().within_s))
+
+    @property
+    def until_s(self) -> float:
+        """When it is given up, in seconds since the Unix epoch."""
+        return float(self.due.get("untilS", math.inf))
 
     @property
     def asked(self) -> int:
@@ -74,20 +88,32 @@ class Course:
         spec = self._book.of(b.run(said[b.DUE]["run"]))
         return Case(subject, said, spec[b.SPEC])
 
-    async def step(self, subject: str, now_s: float) -> Step:
-        """Take in what the auditor asked last has done; return what comes next."""
+    async def step(self, subject: str, now_s: float, *, gives_up: bool) -> Step:
+        """Take in what the auditor asked last has done; return what comes next.
+
+        ``gives_up``: whether one whose time is over ends; not by a clock that has just jumped.
+        """
         case = self.case(subject)
-        number = case.asked
+        number, is_over = case.asked, gives_up and now_s >= case.until_s
         if number and f"{b.REPLIED}{number}" not in case.said:
-            reply = await self._reply(case, case.said[f"{b.ASKED}{number}"], now_s)
-            if reply is None:
+            asked = case.said[f"{b.ASKED}{number}"]
+            by_s = asked["atS"] + case.span.limit_s(self._patience_s)
+            by_s = min(by_s, case.until_s) if gives_up else by_s
+            reply = await self._reply(case, asked, now_s, by_s)
+            if reply is None and not is_over:
                 return Wait()
+            reply = reply or _none("what became of its job cannot be read")
             word = Word(case.subject, f"{b.REPLIED}{number}", reply)
             self._book.add([word], int(now_s * 1000))
             case = self.case(subject)
         audit = await self._audit(case)
         drawn = _drawn(case, audit.claimed)
-        return progress.next_step(audit) if drawn is None else segmented.next_step(audit, drawn)
+        step = progress.next_step(audit) if drawn is None else segmented.next_step(audit, drawn)
+        if isinstance(step, Ask) and is_over:
+            step = progress.given_up(audit, rfc3339(case.until_s))
+        if isinstance(step, Close) and case.due.get("unheard"):
+            return progress.unconfirmed(step, UNHEARD)
+        return step
 
     async def ask(self, subject: str, what: Ask, now_s: float) -> None:
         """Have an auditor run it: noted first, then made; what is made already stays."""
@@ -120,13 +146,11 @@ class Course:
         except Conflict:
             return await self._cluster.get(AIJOB.path(made["metadata"]["namespace"], asked["name"]))
 
-    async def _reply(self, case: Case, asked: b.Body, now_s: float) -> b.Body | None:
-        """Return what an auditor's run came to; None: it is still to come."""
+    async def _reply(self, case: Case, asked: b.Body, now_s: float, by_s: float) -> b.Body | None:
+        """Return what an auditor's run came to; None: it is still to come. ``by_s``: when it is late."""
         namespace = case.spec["job"].partition("/")[0]
         path = AIJOB.path(namespace, asked["name"])
-        job = AIJobSpec.model_validate(case.spec["spec"])
-        limit_s = self._patience_s + job.max_runtime_seconds
-        is_late = now_s - asked["atS"] > limit_s
+        is_late = now_s > by_s
         try:
             made = await self._cluster.get(path)
         except NotFound:
@@ -146,7 +170,11 @@ class Course:
         if is_ours and ended is not None and (has_ended or is_late):
             return self._ran(case, asked, ended, made)
         why = "" if is_ours else NOT_OURS
-        why = why or cannot_run(made, asked["node"]) or (f"not in {limit_s} s" if is_late else "")
+        why = (
+            why
+            or cannot_run(made, asked["node"])
+            or (f"not in {by_s - asked['atS']:.0f} s" if is_late else "")
+        )
         if not why:
             return None
         if is_ours and not has_ended:
@@ -231,6 +259,14 @@ class Course:
         status = job.get("status") or {}
         is_this = (job["metadata"]["uid"], status.get("epoch")) == (uid, int(epoch))
         return status.get("result") if is_this else None
+
+
+def span_of(spec: Mapping[str, Any], within_s: int) -> Span:
+    """Return how long the audit of a job may take. ``within_s``: by its pool.
+
+    The spec was read when it was kept, maybe by an older ledger: what this one would not take holds up no draw.
+    """
+    return Span(within_s, int(spec.get("maxRuntimeSeconds", LONGEST_BY_DEFAULT_S)))
 
 
 def _none(why: str) -> b.Body:

@@ -16,9 +16,10 @@ from hansa.ledger.audits.course import Course
 from hansa.ledger.audits.epochs import Epochs
 from hansa.ledger.audits.hub_statuses import HubStatuses, finding
 from hansa.ledger.audits.levels import Levels
-from hansa.ledger.audits.nodes import League, LeagueNode, league_nodes, samplings
+from hansa.ledger.audits.nodes import League, LeagueNode, audit_rules, league_nodes
 from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.audits.verdicts import Verdicts
+from hansa.ledger.even_clock import EvenClock
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grant_notes import GrantNote
 from hansa.ledger.receipts.source import NodeReceipts
@@ -42,6 +43,8 @@ class Parts:
     levels: Levels
     probes: Probes
     statuses: HubStatuses
+    even: EvenClock
+    """By which audits are given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,9 @@ class Audits:
             return
         # There are few pools. That they can be listed shows that the hub is there: no epoch goes by without it.
         pools = (await self._cluster.list(COMPUTEPOOL.path())).items
+        # In this order: of what is not there any more is known how it went.
+        granted = hub.granted()
+        await self._source.remember()
         nodes = {node.name: node for node in league_nodes(list(hub.nodes()))}
         async for notes in hub.notes():
             words = [word for note in notes.values() for word in _words(note)]
@@ -93,11 +99,12 @@ class Audits:
         await parts.probes.step(nodes.values(), now_s)
         standings = await asyncio.to_thread(parts.levels.standings, nodes, now_s)
         levels = {name: one.level for name, one in standings.items()}
-        league = League(nodes, levels, samplings(pools), hub.granted())
+        league = League(nodes, levels, audit_rules(pools), granted)
         await asyncio.to_thread(self._move_epochs, league, now_s * 1000)
         await self._tell_drawn(standings, now_s)
+        gives_up = not parts.even.has_jumped("no audit is given up")
         for subject in await asyncio.to_thread(parts.book.open, b.DUE, b.VERDICT):
-            await self._move_on(subject, now_s)
+            await self._move_on(subject, now_s, gives_up=gives_up)
         standings = await asyncio.to_thread(parts.levels.standings, nodes, now_s)
         await self._follow(nodes, standings, now_s)
         epoch = await asyncio.to_thread(parts.epochs.now_open, now_s * 1000)
@@ -135,10 +142,10 @@ class Audits:
             *(Told(run, "Inconclusive", why) for run, why in drawn["unfit"].items()),
         ]
 
-    async def _move_on(self, subject: str, now_s: int) -> None:
+    async def _move_on(self, subject: str, now_s: int, *, gives_up: bool) -> None:
         parts = self._parts
         try:
-            step = await parts.course.step(subject, now_s)
+            step = await parts.course.step(subject, now_s, gives_up=gives_up)
             if isinstance(step, Ask):
                 await parts.course.ask(subject, step, now_s)
             if isinstance(step, Close):
@@ -150,7 +157,7 @@ class Audits:
     async def _follow(
         self, nodes: Mapping[str, LeagueNode], standings: Mapping[str, Standing], now_s: int
     ) -> None:
-        """Do what verdicts say: money first, then the doubt about other runs, then whoever is to be told."""
+        """Do what verdicts say, whose money has moved: doubt other runs, then tell whoever is to be told."""
         book = self._parts.book
         for _, word in await asyncio.to_thread(book.open_words, b.VERDICT, b.DONE):
             said = word.body
@@ -158,7 +165,6 @@ class Audits:
             log.log(
                 logging.WARNING if said["doubtful"] else logging.INFO, "audit closed", extra=extra
             )
-            await asyncio.to_thread(self._parts.verdicts.follow, said, now_s * 1000)
             doubt = f"{said['node']} was found to have cheated in run {said['run']}: {said['why']}"
             words = [Word(b.run(run), b.DOUBTFUL, {"why": doubt}) for run in said["doubtful"]]
             await asyncio.to_thread(book.add, words, now_s * 1000)
@@ -169,12 +175,7 @@ class Audits:
             if said["node"] in nodes:
                 node, verdict = nodes[said["node"]], Verdict(said["verdict"])
                 self._parts.statuses.audited(node, said["run"], verdict, said["why"])
-            run = b.run(said["run"])
-            done = [
-                Word(word.subject, b.DONE, {}),
-                Word(run, b.JUDGED, {}),
-                Word(run, b.DECIDED, {}),
-            ]
+            done = [Word(word.subject, b.DONE, {})]
             await asyncio.to_thread(book.add, done, now_s * 1000)
 
     def _doubted(self, runs: Sequence[str], doubt: str) -> list[Told]:

@@ -9,32 +9,42 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
+from typing import NamedTuple
 
 from hansa.api.sovereignnode import ClosedEpoch
 from hansa.ledger.audits import book as b
 from hansa.ledger.audits.book import AuditBook, Word
+from hansa.ledger.audits.course import span_of
 from hansa.ledger.audits.facts import Ended, Facts
-from hansa.ledger.audits.nodes import League, LeagueNode, by_node, reveals
-from hansa.ledger.receipts.endings import ENDED, LEFT
+from hansa.ledger.audits.nodes import AuditRules, League, LeagueNode, by_node, commitments, reveals
+from hansa.ledger.receipts.endings import LEFT
 from hansa.ledger.receipts.evidence import Evidence
+from hansa.model.times import rfc3339
 from hansa.verification.auditors import Candidate, Independence
 from hansa.verification.course.claims import Kind
+from hansa.verification.course.progress import Span
 from hansa.verification.due import Account, Due, Epoch, Run, due
 from hansa.verification.levels import Level
 from hansa.verification.probability import Sampling
-from hansa.verification.tickets import Commitment, epoch_key
+from hansa.verification.tickets import epoch_key
 
-WHOLE = Sampling(floor=Fraction(1))
-"""Of a pool that is not there: everything is looked at."""
+UNKNOWN = AuditRules()
 FOR_EVER_MS = 1 << 53
 NO_SPEC = "the ledger was away while its grant was there, and does not know what it had to do"
 Paid = Mapping[tuple[str, int], int]
 """A job's uid, and the epoch of one of its runs → micros charged for it."""
-Told = Mapping[str, Mapping[str, b.Body]]
-"""Run → phase → what was said of it."""
+Told = Mapping[str, Mapping[str, b.Body]]  # run → phase → what was said of it
 SILENT_FOR_MS = 7 * 86_400_000
 """So long after the hub has heard of a run's end it is drawn without its last receipt."""
+
+
+class Drawn(NamedTuple):
+    """A run that has a place in a draw."""
+
+    ended: Ended
+    run: Run
+    span: Span
+    """How long an audit of it may take."""
 
 
 class Epochs:
@@ -97,7 +107,8 @@ class Epochs:
             Word(b.epoch(current), b.CLOSED, body),
             Word(b.epoch(current + 1), b.OPENED, {"atMs": now_ms}),
         )
-        self._book.add(words, now_ms)
+        with self._book.deciding() as within:
+            self._book.add(words, now_ms, within)
         return True
 
     def _opened_before(self, now_ms: int) -> int:
@@ -105,26 +116,26 @@ class Epochs:
         times = (word.body["atMs"] for _, word in self._book.words(b.OPENED))
         return max((at_ms for at_ms in times if at_ms <= now_ms), default=0)
 
-    def draw(self, league: League, now_ms: int) -> list[int]:
-        """Draw the closed epochs whose keys are there, or late; returns which."""
-        drawn = []
+    def draw(self, league: League, now_ms: int) -> None:
+        """Draw the closed epochs whose keys are there, or late."""
         for subject in self._book.open(b.CLOSED, b.DRAWN):
             said = self._book.of(subject)
             committed = by_node(said, b.COMMITTED).keys()
             is_late = not 0 <= now_ms - said[b.CLOSED]["atMs"] < self._reveal_ms
             if is_late or committed <= by_node(said, b.REVEALED).keys():
-                self._book.add(self._drawn(subject, said, league), now_ms)
-                drawn.append(b.number(subject))
-        return drawn
+                with self._book.deciding() as within:
+                    self._book.add(self._drawn(subject, said, league, now_ms), now_ms, within)
 
-    def _drawn(self, subject: str, said: Mapping[str, b.Body], league: League) -> list[Word]:
+    def _drawn(
+        self, subject: str, said: Mapping[str, b.Body], league: League, now_ms: int
+    ) -> list[Word]:
         """Return the words of a draw; the draw's own comes last."""
         closed = said[b.CLOSED]
         epoch = Epoch(
             epoch_key(
                 b.number(subject),
                 closed["fromMs"] // 1000,
-                self._commitments(subject, said),
+                commitments(said, self._book.recorded_ms(subject)),
                 reveals(said, closed["root"]),
             ),
             bytes.fromhex(closed["root"].removeprefix("sha256:")),
@@ -133,24 +144,31 @@ class Epochs:
         told = self._book.of_all(b.run(one.receipt.run) for one in ended)
         paid = self._facts.payments(map(_key, ended))
         runs, lost, unfit = self._runs(ended, told, paid, league)
-        providers = {run.provider for _, run in runs.values()}
-        accounts = {one.node: self._account(one, closed["fromMs"]) for one in providers}
+        accounts = {
+            who.node: self._account(who, closed["fromMs"])
+            for who in {one.run.provider for one in runs.values()}
+        }
         every = tuple(node.candidate(league.level(name)) for name, node in league.nodes.items())
-        audits = due((run for _, run in runs.values()), epoch, accounts, WHOLE, lambda _: every)
-        words = [_due(one, *runs[one.run.receipt], league) for one in audits]
-        words += [_lost(one, self._institution(one, league)) for one in lost]
+        audits = due(
+            (one.run for one in runs.values()), epoch, accounts, UNKNOWN.sampling, lambda _: every
+        )
+        words = [_due(one, runs[one.run.receipt], league, now_ms // 1000) for one in audits]
+        words += [
+            _audit(one, self._institution(one, league), one.claim.why, {"ranking": []})
+            for one in lost
+        ]
         audited = {word.body["run"] for word in words}
         words += [Word(b.run(one.receipt.run), b.WAITING, {}) for one in waiting]
         words += _noted(ended, told, paid, audited)
         words += [
-            Word(b.run(ended.receipt.run), b.FAILED, {"receipt": ended.digest})
-            for ended, run in runs.values()
-            if run.failed
+            Word(b.run(one.ended.receipt.run), b.FAILED, {"receipt": one.ended.digest})
+            for one in runs.values()
+            if one.run.failed
         ]
         body = {
             "spoilt": {who: why.value for who, why in epoch.keys.spoilt.items()},
             "withKeys": epoch.keys.key is not None,
-            "runs": {ended.receipt.run: ended.digest for ended, _ in runs.values()},
+            "runs": {one.ended.receipt.run: one.ended.digest for one in runs.values()},
             "due": sorted("sha256:" + one.run.receipt.hex() for one in audits),
             "lost": [one.receipt.run for one in lost],
             "unfit": unfit,
@@ -166,18 +184,6 @@ class Epochs:
             failed=sum(one.held for one in unsettled if one.run in failures),
         )
 
-    def _commitments(self, subject: str, said: Mapping[str, b.Body]) -> list[Commitment]:
-        at = self._book.recorded_ms(subject)
-        return [
-            Commitment(
-                node,
-                body["institution"],
-                bytes.fromhex(body["digest"].removeprefix("sha256:")),
-                at[b.COMMITTED + node] // 1000,
-            )
-            for node, body in by_node(said, b.COMMITTED).items()
-        ]
-
     def _ended(self, closed: b.Body, league: League) -> tuple[list[Ended], list[Ended]]:
         """Return the runs to be drawn with a closed epoch, and those of whose end the hub has yet to hear.
 
@@ -188,12 +194,10 @@ class Epochs:
         waiting = {one.receipt.run for one in untold}
         return [one for run, one in every.items() if run not in waiting], untold
 
-    def _untold(self) -> Iterator[Ended]:
-        """Yield the runs of epochs before that have waited for the hub to hear of their ends."""
-        for _, word in self._book.open_words(b.WAITING, b.HEARD):
-            ended = self._facts.end_of(word.subject.removeprefix(b.run("")))
-            if ended is not None:
-                yield ended
+    def _untold(self) -> list[Ended]:
+        """Return the runs of epochs before that have waited for the hub to hear of their ends."""
+        waiting = self._book.open(b.WAITING, b.HEARD)
+        return self._facts.ends_of(subject.removeprefix(b.run("")) for subject in waiting)
 
     def _in_time(self, closed: b.Body, league: League) -> list[Ended]:
         """Return the runs whose last receipts are in a closed epoch, and those whose ends or results were told since."""
@@ -215,16 +219,18 @@ class Epochs:
 
     def _told_later(self, closed: b.Body, mine: Container[str]) -> Iterator[Ended]:
         """Yield the runs of epochs before whose results were told in this one: they had nothing to compare."""
-        for at_ms, word in self._book.words(LEFT, closed["fromMs"]):
-            run = word.subject.removeprefix(b.run(""))
-            if at_ms > closed["atMs"] or run in mine:
-                continue
-            ended = self._facts.end_of(run)
-            if ended is None or ended.recorded_ms > closed["fromMs"]:
-                continue
+        told = (
+            word.subject.removeprefix(b.run(""))
+            for at_ms, word in self._book.words(LEFT, closed["fromMs"])
+            if at_ms <= closed["atMs"]
+        )
+        ends = self._facts.ends_of(run for run in told if run not in mine)
+        said = self._book.of_all(b.run(one.receipt.run) for one in ends)
+        for one in ends:
             # Without a last receipt that is sound it was drawn when its time had come, and not before.
-            if ended.receipt.last or b.HEARD in self._book.of(word.subject):
-                yield ended
+            was_drawn = one.receipt.last or b.HEARD in said[b.run(one.receipt.run)]
+            if was_drawn and one.recorded_ms <= closed["fromMs"]:
+                yield one
 
     def _left_over(self, closed: b.Body, league: League) -> Iterator[Ended]:
         """Yield the runs with pending pay that no epoch has: they ended before the first one, or without a last receipt.
@@ -233,42 +239,37 @@ class Epochs:
         """
         long_ago_ms = closed["atMs"] - SILENT_FOR_MS
         first_ms = self._book.of(b.epoch(0))[b.OPENED]["atMs"]
-        for run in self._facts.undrawn(closed["atMs"]):
-            ended = self._facts.end_of(run)
-            if ended is None:
-                continue
-            heard_ms = self._book.recorded_ms(b.run(run)).get(ENDED)
-            silent_ms = ended.recorded_ms if heard_ms is None else heard_ms
-            is_gone = heard_ms is not None or run not in league.granted
-            is_silent = not ended.receipt.last and is_gone and silent_ms <= long_ago_ms
-            if is_silent or (ended.receipt.last and ended.recorded_ms <= first_ms):
-                yield ended
+        for one in self._facts.ends_of(self._facts.undrawn(closed["atMs"])):
+            is_gone = not one.is_untold or one.receipt.run not in league.granted
+            is_silent = not one.receipt.last and is_gone and one.heard_of_ms <= long_ago_ms
+            if is_silent or (one.receipt.last and one.recorded_ms <= first_ms):
+                yield one
 
     def _runs(
         self, ended: Sequence[Ended], told: Told, paid: Paid, league: League
-    ) -> tuple[dict[bytes, tuple[Ended, Run]], list[Ended], dict[str, str]]:
+    ) -> tuple[dict[bytes, Drawn], list[Ended], dict[str, str]]:
         """Return the runs of an epoch by receipt, what was lost, and run → why it cannot be audited."""
         partly = self._facts.partly_booked(one.receipt.run for one in ended)
-        runs: dict[bytes, tuple[Ended, Run]] = {}
+        runs: dict[bytes, Drawn] = {}
         lost: list[Ended] = []
         unfit: dict[str, str] = {}
         for one in ended:
             spec, claim = told[b.run(one.receipt.run)].get(b.SPEC), one.claim
             if spec is None:
-                unfit[one.receipt.run] = NO_SPEC
+                unfit[one.receipt.run] = NO_SPEC + one.lacks
             elif claim.kind is Kind.LOST and paid[_key(one)]:
                 lost.append(one)
             elif spec["spec"].get("audit"):
                 continue
             elif claim.kind in {Kind.LOST, Kind.SILENT}:
-                unfit[one.receipt.run] = claim.why
+                unfit[one.receipt.run] = claim.why + one.lacks
             else:
-                sampling = league.samplings.get(spec["spec"].get("pool", ""), WHOLE)
-                if not one.receipt.last or one.receipt.run in partly:
-                    # What it will have been paid for nobody knows yet.
-                    sampling = WHOLE
+                rules = league.rules.get(spec["spec"].get("pool", ""), UNKNOWN)
+                # Else what it will have been paid for nobody knows yet.
+                is_whole = one.receipt.last and one.receipt.run not in partly
+                sampling = rules.sampling if is_whole else UNKNOWN.sampling
                 found = self._run(one, paid[_key(one)], sampling, league)
-                runs[found.receipt] = one, found
+                runs[found.receipt] = Drawn(one, found, span_of(spec["spec"], rules.within_s))
         return runs, lost, unfit
 
     def _run(self, one: Ended, paid: int, sampling: Sampling, league: League) -> Run:
@@ -292,41 +293,38 @@ class Epochs:
         return granted.provider if granted else ""
 
 
-def _due(one: Due, ended: Ended, run: Run, league: League) -> Word:
-    chosen = one.auditors
+def _due(one: Due, drawn: Drawn, league: League, now_s: int) -> Word:
+    chosen, run, until_s = one.auditors, drawn.run, now_s + drawn.span.most_s
     independent = chosen.nodes if chosen.independence is Independence.INDEPENDENT else ()
-    body: dict[str, object] = {
-        "run": ended.receipt.run,
-        "node": run.provider.node,
-        "nodeKey": ended.receipt.work.node_key,
-        "institution": run.provider.institution,
+    why = f"{one.why}; it is awaited until {rfc3339(until_s)}{drawn.ended.lacks}"
+    more = {
         "ownerGroup": run.provider.owner_group,
-        "payer": run.payer,
         "ticket": f"{one.ticket:064x}",
-        "claim": ended.claim.kind.value,
-        "why": one.why,
+        "lacks": drawn.ended.lacks,
+        "unheard": drawn.ended.is_unheard,
+        "withinS": drawn.span.within_s,
+        "untilS": until_s,
         "ranking": [
             [name, league.nodes[name].institution, league.nodes[name].owner_group]
             for name in independent
         ],
     }
-    return Word(b.audit(ended.digest), b.DUE, body)
+    return _audit(drawn.ended, run.provider.institution, why, more)
 
 
-def _lost(ended: Ended, institution: str) -> Word:
-    """Return the word of a run that nobody has to run again to know that its work was lost."""
-    work, claim = ended.receipt.work, ended.claim
-    body: dict[str, object] = {
+def _audit(ended: Ended, institution: str, why: str, more: b.Body) -> Word:
+    """Return the word of an audit; with an empty ranking nobody has to run it again to know that its work was lost."""
+    work = ended.receipt.work
+    body = {
         "run": ended.receipt.run,
         "node": work.node,
         "nodeKey": work.node_key,
         "institution": institution,
         "payer": work.institution,
-        "claim": claim.kind.value,
-        "why": claim.why,
-        "ranking": [],
+        "claim": ended.claim.kind.value,
+        "why": why,
     }
-    return Word(b.audit(ended.digest), b.DUE, body)
+    return Word(b.audit(ended.digest), b.DUE, {**body, **more})
 
 
 def _noted(
@@ -343,7 +341,7 @@ def _noted(
             is_lost = one.claim.kind is Kind.LOST and not paid[_key(one)]
             yield Word(run, b.CONDEMNED if is_lost else b.DECIDED, {})
         elif b.DECIDED in told[run]:
-            yield Word(run, b.REOPENED, {})
+            yield Word(run, b.audit_phase(b.REOPENED, one.digest), {})
 
 
 def _key(one: Ended) -> tuple[str, int]:

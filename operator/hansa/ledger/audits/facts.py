@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, func, select
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, case, func, select
 
 from hansa.accounting.postings import BEGINNING, PHASE, Event
 from hansa.api.node.receipts import ReceiptEnvelope
 from hansa.ledger.audits.book import HEARD
-from hansa.ledger.receipts.endings import A_READ, ending_of, words_of
+from hansa.ledger.receipts.endings import A_READ, DROPPED, ending_of, words_of
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
 from hansa.receipts.countersign import Ending
@@ -24,26 +23,71 @@ from hansa.verification.course.claims import UNTOLD, Claim, claim
 
 MOST_LOOKED_AT = 32
 """Newest receipts of a node that are all looked at for a witnessed one."""
+_T = schema.EVIDENCE
+_PLACES = (
+    select(
+        _T.c.node_key,
+        func.max(case((_T.c.problem == "", _T.c.sequence))).label("sound"),
+        func.max(_T.c.sequence).label("newest"),
+    )
+    .where(_T.c.run.in_(bindparam("runs", expanding=True)))
+    .where(_T.c.problem != Problem.RUN_OVER.value)
+    .group_by(_T.c.run, _T.c.node_key)
+    .subquery()
+)
+_NEWEST = (
+    select(_T)
+    .join(_PLACES, _T.c.node_key == _PLACES.c.node_key)
+    .where(_T.c.sequence.in_((_PLACES.c.sound, _PLACES.c.newest)))
+    .order_by(_T.c.run, _T.c.node_key, _T.c.sequence)
+)
+"""By run and node: its newest sound receipt, if any, and behind it the newest that is disputed and not ``RunOver``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that has ended: its last receipt, and what was heard of its end.
-
-    Where no last receipt came, or one that is disputed, its newest sound one stands for it: then the hub alone tells.
-    """
+    """A run that has ended: its newest sound receipt, its last one as a rule, and what was heard of its end."""
 
     digest: str
     receipt: WorkReceipt
     recorded_ms: int
     ending: Ending | None = None
+    is_dropped: bool = False
+    """Whether the ledger saw the hub take its grant away."""
+    disputed: WorkReceipt | None = None
+    """Its last receipt, where that is disputed: what it claims its member has signed, and is held to."""
+    dispute: str = ""
+    """What speaks against that."""
 
     @property
     def claim(self) -> Claim:
         """What it claims."""
-        if not self.receipt.last and self.ending is None:
+        last = self.receipt if self.receipt.last else self.disputed
+        if last is None and self.ending is None:
             return UNTOLD
-        return claim(str(self.receipt.end_reason), self.receipt.result_digest, self.ending)
+        reason, digest = ("", None) if last is None else (last.end_reason, last.result_digest)
+        return claim(str(reason), digest, self.ending, is_unheard=self.is_unheard)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the hub gave it up without a word of its end."""
+        return self.is_dropped and self.ending is None
+
+    @property
+    def lacks(self) -> str:
+        """What of it is not paid, whatever an audit finds: a clause for people; empty: nothing is missing."""
+        if self.receipt.last:
+            return ""
+        behind = f"what it held after {self.receipt.end}"
+        if self.disputed is None:
+            return f"; its last receipt has not come: {behind} is paid only if it does"
+        return f"; its last receipt is disputed ({self.dispute}): {behind} is paid to nobody"
+
+    @property
+    def heard_of_ms(self) -> int:
+        """When the hub heard of its end, or else when its newest sound receipt came."""
+        told_s = None if self.ending is None else self.ending.told_s
+        return self.recorded_ms if told_s is None else told_s * 1000
 
     @property
     def is_untold(self) -> bool:
@@ -72,42 +116,31 @@ class Facts:
             both = ((_ended(row), row) for row in rows)
             last = [(one, row) for one, row in both if one is not None]
             words = words_of(connection, (one.receipt.run for one, _ in last))
-        sound = [_with(one, words) for one, row in last if not row["problem"]]
-        spoilt = (self._newest_of(row["run"], row["node_key"]) for _, row in last if row["problem"])
-        return [*sound, *(one for one in spoilt if one is not None)]
+            sound = [_with(one, words) for one, row in last if not row["problem"]]
+            spoilt = {(row["run"], row["node_key"]) for _, row in last if row["problem"]}
+            stands = _ends(connection, (run for run, _ in spoilt))
+        # Whoever signs for another's run ends it for nobody.
+        mine = (one for one in stands if (one.receipt.run, one.receipt.work.node_key) in spoilt)
+        return [*sound, *mine]
 
     def last_of(self, job_uid: str) -> Ended | None:
         """Return the last receipt of a job's newest run that has ended."""
-        return self._last(schema.is_of_job(schema.EVIDENCE.c.run, job_uid))
-
-    def end_of(self, run: str) -> Ended | None:
-        """Return the last receipt of a run, or what stands for it; None: it has no receipt that is sound."""
-        return self._last(schema.EVIDENCE.c.run == run) or self._newest_of(run)
-
-    def _newest_of(self, run: str, node_key: str = "") -> Ended | None:
-        """Return the newest sound receipt of a run, of one node's where that is given."""
         table = schema.EVIDENCE
-        wanted = select(table).where(table.c.run == run, table.c.problem == "")
-        if node_key:
-            wanted = wanted.where(table.c.node_key == node_key)
-        with reading(self._engine) as connection:
-            row = (
-                connection.execute(wanted.order_by(table.c.part.desc()).limit(1)).mappings().first()
-            )
-            words = words_of(connection, [run])
-        receipt = None if row is None else _receipt(row)
-        if row is None or receipt is None:
-            return None
-        return _with(Ended(row["digest"], receipt, row["recorded_ms"]), words)
-
-    def _last(self, which: ColumnElement[bool]) -> Ended | None:
-        table = schema.EVIDENCE
-        wanted = select(table).where(which, table.c.problem == "")
+        wanted = select(table).where(schema.is_of_job(table.c.run, job_uid), table.c.problem == "")
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.order_by(table.c.end_s.desc(), table.c.part.desc()))
             found = map(_ended, rows.mappings().all())
             last = next((one for one in found if one is not None), None)
             return last and _with(last, words_of(connection, [last.receipt.run]))
+
+    def end_of(self, run: str) -> Ended | None:
+        """Return how a run has ended; None: it has no receipt that is sound."""
+        return next(iter(self.ends_of([run])), None)
+
+    def ends_of(self, runs: Iterable[str]) -> list[Ended]:
+        """Return how runs have ended, of those that have a receipt that is sound."""
+        with reading(self._engine) as connection:
+            return _ends(connection, runs)
 
     def newest(self, node_key: str) -> Iterator[tuple[str, WorkReceipt]]:
         """Yield (digest, receipt) of a node's receipts that nothing speaks against, the newest first.
@@ -240,7 +273,6 @@ def _unsettled(row: RowMapping) -> Unsettled:
     return Unsettled(
         receipt=row["receipt_digest"],
         run=f"{row['job_uid']}.{row['epoch']}",
-        institution=row["institution"],
         held=row["amount"] if is_pending else row["held"],
         pending=is_pending,
     )
@@ -253,8 +285,48 @@ def _ended(row: RowMapping) -> Ended | None:
     return Ended(row["digest"], receipt, row["recorded_ms"])
 
 
+def _ends(connection: Connection, runs: Iterable[str]) -> list[Ended]:
+    """Return how runs have ended, by name: their newest sound receipts, and last ones that are disputed.
+
+    Behind its last receipt a run has none that counts: the newest that is not ``RunOver`` is its last, or it has none.
+    """
+    found: dict[str, Ended] = {}
+    names = sorted(set(runs))
+    for first in range(0, len(names), A_READ):
+        rows = connection.execute(_NEWEST, {"runs": names[first : first + A_READ]}).mappings()
+        newest: dict[tuple[str, str], list[RowMapping]] = {}
+        for row in rows:
+            newest.setdefault((row["run"], row["node_key"]), []).append(row)
+        for (run, _), (one, *after) in newest.items():
+            stands = _stands(one, after)
+            if stands is not None and _rank(stands) > _rank(found.get(run)):
+                found[run] = stands
+    words = words_of(connection, found)
+    return [_with(one, words) for _, one in sorted(found.items())]
+
+
+def _stands(sound: RowMapping, after: Sequence[RowMapping]) -> Ended | None:
+    """Return what stands for a run. ``after``: its newest receipt, where that is disputed."""
+    receipt = None if sound["problem"] else _receipt(sound)
+    if receipt is None:
+        return None
+    one = Ended(sound["digest"], receipt, sound["recorded_ms"])
+    last = _receipt(after[0]) if after else None
+    if last is None or not last.last:
+        return one
+    return replace(one, disputed=last, dispute=after[0]["problem"])
+
+
+def _rank(one: Ended | None) -> tuple[bool, int, int]:
+    """Order what nodes say of one run: who has ended it comes first, then who was there last."""
+    return (
+        (False, -1, 0) if one is None else (one.receipt.last, one.receipt.end_s, one.receipt.part)
+    )
+
+
 def _with(one: Ended, words: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Ended:
-    return replace(one, ending=ending_of(words.get(one.receipt.run, {})))
+    said = words.get(one.receipt.run, {})
+    return replace(one, ending=ending_of(said), is_dropped=DROPPED in said)
 
 
 def _receipt(row: RowMapping) -> WorkReceipt | None:

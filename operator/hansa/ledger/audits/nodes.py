@@ -11,14 +11,15 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from hansa.api.computepool import ComputePoolSpec
+from hansa.api.computepool import ComputePoolSpec, Verification
 from hansa.api.sovereignnode import KeyCommitment, KeyReveal, SovereignNodeSpec
 from hansa.grants.envelope import key_id
 from hansa.ledger.audits import book as b
 from hansa.ports import Manifest
 from hansa.verification.auditors import Candidate
-from hansa.verification.levels import Level
+from hansa.verification.levels import DAY_S, Level
 from hansa.verification.probability import Sampling
+from hansa.verification.tickets import Commitment
 
 log = logging.getLogger(__name__)
 Said = TypeVar("Said", KeyCommitment, KeyReveal)
@@ -61,6 +62,18 @@ class LeagueNode:
         return _read(KeyReveal, self.audits.get("reveal"))
 
 
+WHOLE = Sampling(floor=Fraction(1))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRules:
+    """What a pool says of audits. Of one that is not there, or cannot be read: everything is looked at."""
+
+    sampling: Sampling = WHOLE
+    within_s: int = Verification().audit_days * DAY_S
+    """How long one may take, beside the runs that it is made of."""
+
+
 @dataclass(frozen=True, slots=True)
 class League:
     """What a draw goes by, as it is now."""
@@ -68,8 +81,8 @@ class League:
     nodes: Mapping[str, LeagueNode]
     levels: Mapping[str, Level]
     """Node → what it has shown."""
-    samplings: Mapping[str, Sampling]
-    """Pool → its parameters."""
+    rules: Mapping[str, AuditRules]
+    """By pool."""
     granted: frozenset[str] = frozenset()
     """Runs whose grants are on the hub."""
 
@@ -100,18 +113,20 @@ def league_nodes(things: Iterable[Manifest]) -> Iterator[LeagueNode]:
         )
 
 
-def samplings(pools: Iterable[Manifest]) -> dict[str, Sampling]:
-    """Return pool → parameters of its draws. A pool that cannot be read is audited whole."""
-    found: dict[str, Sampling] = {}
+def audit_rules(pools: Iterable[Manifest]) -> dict[str, AuditRules]:
+    """Return what pools say of audits."""
+    found: dict[str, AuditRules] = {}
     for thing in pools:
         name = thing["metadata"]["name"]
         try:
             spec = ComputePoolSpec.model_validate(thing.get("spec") or {})
         except ValidationError as error:
             log.warning("pool not readable", extra={"pool": name, "error": str(error)[:300]})
-            found[name] = Sampling(floor=Fraction(1))
+            found[name] = AuditRules()
         else:
-            found[name] = Sampling(floor=Fraction(spec.verification.floor_percent, 100))
+            said = spec.verification
+            sampling = Sampling(floor=Fraction(said.floor_percent, 100))
+            found[name] = AuditRules(sampling, said.audit_days * DAY_S)
     return found
 
 
@@ -134,6 +149,19 @@ def reveals(said: Mapping[str, b.Body], root: str) -> dict[str, bytes]:
         for node, body in by_node(said, b.REVEALED).items()
         if body["root"] == root and (key := _decoded(body["key"])) is not None
     }
+
+
+def commitments(said: Mapping[str, b.Body], recorded_ms: Mapping[str, int]) -> list[Commitment]:
+    """Return who committed to the keys of an epoch. ``recorded_ms``: phase → when it was said."""
+    return [
+        Commitment(
+            node,
+            body["institution"],
+            bytes.fromhex(body["digest"].removeprefix("sha256:")),
+            recorded_ms[b.COMMITTED + node] // 1000,
+        )
+        for node, body in by_node(said, b.COMMITTED).items()
+    ]
 
 
 def _decoded(text: Any) -> bytes | None:

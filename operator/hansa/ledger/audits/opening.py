@@ -17,12 +17,12 @@ from hansa.ledger.audits.hub_statuses import Emit, HubStatuses
 from hansa.ledger.audits.levels import Levels
 from hansa.ledger.audits.probes.probes import Probes
 from hansa.ledger.audits.verdicts import Verdicts
+from hansa.ledger.even_clock import EvenClock
 from hansa.ledger.receipts.evidence import Evidence
 from hansa.ledger.receipts.grant_notes import GrantNotes
 from hansa.ledger.receipts.source import NodeReceipts
 from hansa.ledger.settings import LedgerSettings
 from hansa.ledger.source import ReceiptSource
-from hansa.ledger.store.writer import LedgerWriter
 from hansa.ports import Clock, Cluster
 
 
@@ -56,10 +56,11 @@ def open_audits(
             reveal_s=audits.reveal_seconds,
         ),
         course=Course(cluster, book, facts, patience_s=audits.patience_seconds),
-        verdicts=Verdicts(book, facts, LedgerWriter(engine), source.signer),
+        verdicts=Verdicts(book, facts, source.signer),
         levels=Levels(book, facts, source.logbook, probes, Hardware(book, audits.device_roots)),
         probes=probes,
         statuses=HubStatuses(cluster, source.signer, emit),
+        even=EvenClock(clock, settings.intake.clock_skew_seconds),
     )
     source.hub.keep_notes(GrantNotes())
     return Audits(cluster, parts, source, evidence, clock)

@@ -1,7 +1,6 @@
-"""What follows from an audit that is closed: written once with its reasons, then done, however often it takes.
+"""What follows from an audit that is closed: written once with its reasons, and done in the same transaction.
 
-What is to be seized and given back is fixed with the verdict. A crash in between repeats the deeds, and each claim in
-the books moves once.
+A verdict, the money that it moves and what it means for its run stand in the books together, or not at all.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from typing import Any
 
 import rfc8785
 from securesystemslib import dsse
@@ -19,7 +19,7 @@ from hansa.ledger.audits.book import AuditBook, Word
 from hansa.ledger.audits.course import Case
 from hansa.ledger.audits.facts import Facts
 from hansa.ledger.audits.levels import KINDS
-from hansa.ledger.store.writer import LedgerWriter
+from hansa.ledger.store.writer import happen
 from hansa.ports import Signer
 from hansa.receipts.envelope import PAYLOAD_TYPE
 from hansa.verification.consequences import Consequences, Unsettled, of_verdict
@@ -35,46 +35,52 @@ VERIFIER = "https://hansa.dev/ledger"
 class Verdicts:
     """Writes verdicts and sees to what they say."""
 
-    def __init__(self, book: AuditBook, facts: Facts, writer: LedgerWriter, signer: Signer) -> None:
+    def __init__(self, book: AuditBook, facts: Facts, signer: Signer) -> None:
         """``signer``: the hub's key, which signs the statement."""
-        self._book, self._facts = book, facts
-        self._writer, self._signer = writer, signer
+        self._book, self._facts, self._signer = book, facts, signer
 
     def write(self, case: Case, close: Close, now_s: int) -> None:
-        """Keep a verdict with all that follows from it."""
-        due, verdict = case.due, close.decision.verdict
-        body = {
+        """Keep a verdict and move the money that it names, in one transaction: nothing is paid in between.
+
+        What it condemns is given back while it was not due, and seized where it is held back.
+        """
+        with self._book.deciding() as within:
+            body = self._found(case, close, now_s)
+            run, note = b.run(body["run"]), f"audit of {body['run']}: {body['why']}"[:500]
+            words = [
+                Word(case.subject, b.VERDICT, body),
+                Word(run, b.audit_phase(b.JUDGED, case.receipt), {}),
+                Word(run, b.DECIDED, {}),
+            ]
+            if body["verdict"] in {Verdict.FAILED, Verdict.LOST}:
+                words.append(Word(run, b.CONDEMNED, {}))
+            self._book.add(words, now_s * 1000, within)
+            for event, subjects in (
+                (Event.VOID, body["void"]),
+                (Event.SEIZE, body["seize"]),
+                (Event.SEIZE_PLEDGE, body["pledges"]),
+            ):
+                happen(within, event, subjects, now_s * 1000, note=note)
+
+    def _found(self, case: Case, close: Close, now_s: int) -> dict[str, Any]:
+        """Return what the book keeps of a verdict."""
+        due, follows = case.due, self._consequences(case, close, now_s)
+        return {
             "run": due["run"],
             "node": due["node"],
             "nodeKey": due["nodeKey"],
             "claim": due.get("claim", Kind.RESULT),
-            "verdict": verdict.value,
+            "verdict": close.decision.verdict.value,
             "independence": close.independence.value,
-            "why": close.decision.why,
+            "why": close.decision.why + due.get("lacks", ""),
             "outvoted": list(close.decision.outvoted),
             "atS": now_s,
             "statement": self._signed(case, close, now_s),
-        }
-        follows = self._consequences(case, close, now_s)
-        body |= {
             "seize": [receipt for receipt, _ in follows.seize],
             "void": list(follows.void),
             "pledges": list(follows.pledges),
-            "doubtful": sorted({run for _, runs in follows.tell for run in runs}),
+            "doubtful": list(follows.doubtful),
         }
-        words = [Word(case.subject, b.VERDICT, body)]
-        if verdict in {Verdict.FAILED, Verdict.LOST}:
-            words.append(Word(b.run(due["run"]), b.CONDEMNED, {}))
-        self._book.add(words, now_s * 1000)
-
-    def follow(self, said: b.Body, now_ms: int) -> None:
-        """Move the money that a verdict names: seized to the kitty, given back where it was not due."""
-        note = f"audit of {said['run']}: {said['why']}"[:500]
-        # What was pending may have been posted since: each claim goes the way that it still can.
-        both = [*said["seize"], *said["void"]]
-        self._writer.happen(Event.VOID, both, now_ms, note=note)
-        self._writer.happen(Event.SEIZE, both, now_ms, note=note)
-        self._writer.happen(Event.SEIZE_PLEDGE, said.get("pledges", ()), now_ms, note=note)
 
     def _consequences(self, case: Case, close: Close, now_s: int) -> Consequences:
         # Whoever runs it: that work was lost shows nothing of a node, and may stand in its own receipt.
@@ -83,13 +89,15 @@ class Verdicts:
         if kind is None:
             return Consequences()
         unsettled = self._facts.unsettled(case.due["node"])
-        failures = self._book.failures(one.run for one in unsettled)
+        is_alone = close.decision.alone
+        failures = set() if is_alone else self._book.failures(one.run for one in unsettled)
         unsettled = [replace(one, failed=one.run in failures) for one in unsettled]
         audited = next(
             (one for one in unsettled if one.receipt == case.receipt),
-            Unsettled(case.receipt, case.due["run"], case.due["payer"], 0),
+            Unsettled(case.receipt, case.due["run"], 0),
         )
-        audited = replace(audited, failed=case.due.get("claim") == Kind.FAILURE)
+        has_failed = case.due.get("claim") == Kind.FAILURE and not is_alone
+        audited = replace(audited, failed=has_failed)
         pledges = self._facts.pledges(case.due["institution"])
         verdict = close.decision.verdict
         return of_verdict(verdict, audited, unsettled, now_s, kind, pledges=pledges)

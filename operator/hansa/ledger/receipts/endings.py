@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -23,8 +24,9 @@ from hansa.ports import Manifest
 from hansa.receipts.countersign import Ending
 from hansa.reconcile.member import grant_status
 
-ENDED, LEFT, REFUSED = "Ended", "Left", "Refused"
-"""Phases of a run: it has ended; its result was told; its result was not released in time."""
+ENDED, LEFT, REFUSED, DROPPED = "Ended", "Left", "Refused", "Dropped"
+"""Phases of a run: it has ended; its result was told; its result was not released in time; the hub
+took its grant away, and had been told of no end."""
 A_READ = 500
 MOST_CHANGES, WINDOW_S = 240, 86_400
 """So often in such a time a node's GPUs may change and each change counts: a rolling upgrade of a hundred machines."""
@@ -35,7 +37,7 @@ _WORDS = select(
     schema.AUDIT.c.subject, schema.AUDIT.c.phase, schema.AUDIT.c.body, schema.AUDIT.c.recorded_ms
 ).where(
     schema.AUDIT.c.subject.in_(bindparam("subjects", expanding=True)),
-    schema.AUDIT.c.phase.in_((ENDED, LEFT, REFUSED)),
+    schema.AUDIT.c.phase.in_((ENDED, LEFT, REFUSED, DROPPED)),
 )
 TOLD_MS = "toldMs"
 """In a word's body, as it is read: when it was recorded."""
@@ -53,8 +55,8 @@ class Heard(NamedTuple):
         return {**self._asdict(), "body": json.dumps(self.body), "recorded_ms": recorded_ms}
 
 
-def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
-    """Yield what a WorkGrant tells. ``claim``: of the same grant."""
+def heard_from(claim: Claimed, thing: Manifest, hub_s: float) -> Iterator[Heard]:
+    """Yield what a WorkGrant tells. ``claim``: of the same grant; ``hub_s``: when, by the clock of the hub's API server."""
     status = thing.get("status") or {}
     run, told = (
         f"{schema.OF_RUN}{claim.run}",
@@ -69,6 +71,7 @@ def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
             "reason": told.reason,
             "held": bool(exports),
             "cancelled": thing["spec"].get("cancel") == "Stop",
+            "hubS": math.ceil(hub_s),
         }
         yield Heard(run, ENDED, body)
     if result is not None:
@@ -76,6 +79,17 @@ def heard_from(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
         yield Heard(run, LEFT, {"digest": digest, "released": bool(exports)})
     if any(row.get("state") == "Refused" for row in exports):
         yield Heard(run, REFUSED, {})
+
+
+def dropped(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
+    """Yield that the hub has taken a WorkGrant away without a word of its run's end. ``thing``: as it was then.
+
+    Where the hub had asked for its end it knows why. Where its memory was older than its member's, the run may live on.
+    """
+    has_ended = any(one.phase == ENDED for one in heard_from(claim, thing, 0))
+    is_stopped = thing["spec"].get("cancel") == "Stop"
+    if not (has_ended or is_stopped or grant_status.is_outdated(thing)):
+        yield Heard(f"{schema.OF_RUN}{claim.run}", DROPPED, {})
 
 
 def declared_by(node: Manifest, at_ms: int) -> Heard:
@@ -167,7 +181,8 @@ def ending_of(said: Mapping[str, Mapping[str, Any]]) -> Ending | None:
     if ended is None:
         return None
     digest = said.get(LEFT, {}).get("digest", "")
-    told_s = -(-ended[TOLD_MS] // 1000)
+    # The later of two clocks: a ledger whose own is behind would call an honest last receipt too late.
+    told_s = max(-(-ended[TOLD_MS] // 1000), ended.get("hubS", 0))
     return Ending(ended["reason"], digest, ended["held"], ended["cancelled"], told_s)
 
 

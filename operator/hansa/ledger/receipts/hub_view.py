@@ -6,14 +6,14 @@ database has it, also while that is away. Receipts and audits read the same view
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from hansa.adapters.kube.mirror import ChangeType, Kept, by_uid
 from hansa.adapters.kube.reflector import Reflector
 from hansa.api.kinds import SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import NODE_NAMESPACE_PREFIX
-from hansa.ledger.receipts.endings import LEFT, Declarations, Heard, heard_from
+from hansa.ledger.receipts.endings import LEFT, Declarations, Heard, dropped, heard_from
 from hansa.ledger.receipts.grant_notes import GrantNote, GrantNotes, note_of
 from hansa.ledger.receipts.grants import Claimed, Granted, read_grant
 from hansa.ports import Clock, Cluster, Manifest
@@ -30,10 +30,15 @@ OF_STATUS = ("receipts", "assurance", "audits", "witness", "inventory", "hardwar
 class HubView:
     """Mirrors of nodes and grants; for one event loop."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
-        """Nothing is known before ``follow``."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        ahead_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        """Nothing is known before ``follow``. ``ahead_s``: how far the hub's own clock is ahead; None: nobody knows."""
         self._cluster = cluster
-        self._clock = clock
+        self._clock, self._ahead_s = clock, ahead_s
         nodes = Kept(trim=self._node)
         self._nodes = Reflector(cluster, SOVEREIGNNODE.path(), clock=clock, kept=nodes)
         self._grants = Reflector(
@@ -138,7 +143,7 @@ class HubView:
             claim = read_grant(thing)
             if claim is not None:
                 self._note(claim, thing)
-                self._hear(heard_from(claim, thing))
+                self._hear(heard_from(claim, thing, self._hub_s()))
                 found.append(claim.at(node))
         return found
 
@@ -146,13 +151,16 @@ class HubView:
         known = self._grants.get(thing["metadata"]["uid"])
         claim = read_grant(thing) if known is None else known[GRANT]
         was_told: frozenset[str] = frozenset() if known is None else known[TOLD]
-        news = [] if claim is None else [*heard_from(claim, thing)]
+        news = [] if claim is None else [*heard_from(claim, thing, self._hub_s())]
         is_told = {one.phase for one in news}
         # Here, for nothing else of the hub's view has the whole grant.
         self._hear(one for one in news if one.phase not in was_told)
         if claim is not None and (known is None or LEFT in is_told - was_told):
             self._note(claim, thing)
         return {"metadata": _identity(thing), GRANT: claim, TOLD: was_told | is_told}
+
+    def _hub_s(self) -> float:
+        return self._clock.now() + (self._ahead_s() or 0.0)
 
     def _hear(self, news: Iterable[Heard]) -> None:
         for one in news:
@@ -173,9 +181,12 @@ class HubView:
             self._notes.hear(thing["metadata"]["uid"], note_of(claim, thing))
 
     def _heard(self, kind: ChangeType, thing: Manifest) -> None:
-        claim = thing.get(GRANT)
-        if kind == "ADDED" and claim is not None:
-            self._unkept[thing["metadata"]["uid"]] = claim
+        if kind == "DELETED" and GRANT not in thing:
+            # The watch shows a grant as it was when it went; a list shows only that it is there no more.
+            claim = read_grant(thing)
+            self._hear(() if claim is None else dropped(claim, thing))
+        elif kind == "ADDED" and thing[GRANT] is not None:
+            self._unkept[thing["metadata"]["uid"]] = thing[GRANT]
 
 
 def _identity(thing: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class NodeReceipts:
         if not self.hub.synced:
             return ()
         nodes = list(self.hub.nodes())
-        await self._remember()
+        await self.remember()
         self.behind = sum(map(_waiting, nodes))
         for some in _batches(map(_window, nodes)):
             await self._take_from(some)
@@ -117,7 +117,8 @@ class NodeReceipts:
         if self._witnesses is not None:
             await self._witnesses.step()
 
-    async def _remember(self) -> None:
+    async def remember(self) -> None:
+        """Keep what was heard of grants and their runs by now."""
         found, news = self.hub.unkept(), self.hub.news()
         granted, now_ms = list(found.values()), self._now_ms()
         await asyncio.to_thread(self._evidence.remember, granted, now_ms, news)

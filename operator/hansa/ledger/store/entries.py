@@ -50,8 +50,13 @@ def on(connection: Connection) -> Callable[[Table], Any]:
     return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
 
 
-def lock(connection: Connection, subject: str) -> None:
-    """Let writers about one subject follow one another; in SQLite all writers do."""
+DECIDING = "drawing"
+"""What is locked by whoever decides what of the books is at stake, and shared by whoever moves that on."""
+
+
+def lock(connection: Connection, subject: str, *, shared: bool = False) -> None:
+    """Let writers about one subject follow one another, but for those that share it; in SQLite all writers do."""
     if connection.dialect.name == "postgresql":
         key = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big", signed=True)
-        connection.execute(select(func.pg_advisory_xact_lock(key)))
+        taken = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        connection.execute(select(taken(key)))

@@ -209,9 +209,15 @@ OF_RUN, OF_NODE = "run/", "node/"
 DECIDED = "Decided"
 """Phase of a run: it was drawn, and no audit of it is open. What is pending for it may become due."""
 REOPENED, JUDGED = "Reopened", "Judged"
-"""Phases of a run: it is audited though it was decided before; its audit has a verdict, which was followed."""
+"""What phases of a run begin with: it is audited though it was decided before; that audit has a verdict. Which one
+follows (``audit_phase``): a run may be audited more than once. Of older books nothing follows."""
 CONDEMNED = "Condemned"
 """Phase of a run: nothing of it is paid, also what is booked later."""
+
+
+def audit_phase(phase: str, receipt: str) -> str:
+    """Return the phase of a run that is about one audit of it, by the digest of the receipt that it is about."""
+    return f"{phase}/{receipt}"
 
 
 def is_of_job(run: ColumnElement[str], job_uid: str) -> ColumnElement[bool]:

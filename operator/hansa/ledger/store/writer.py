@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, Engine, Select, and_, exists, func, literal, select
+from sqlalchemy import Connection, Engine, Select, and_, exists, func, literal, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from hansa.accounting import amounts
@@ -24,7 +24,7 @@ from hansa.accounting.usage import Usage
 from hansa.errors import Terminal
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import writing
-from hansa.ledger.store.entries import lock, on, post, write_entries
+from hansa.ledger.store.entries import DECIDING, lock, on, post, write_entries
 from hansa.ledger.store.inserts import insert_missing, insert_new
 from hansa.ledger.store.rows import (
     body,
@@ -65,6 +65,7 @@ class LedgerWriter:
         if not rows:
             return Recorded((), (), ())
         with writing(self._engine) as connection:
+            lock(connection, DECIDING, shared=True)
             fresh = insert_new(connection, schema.RECEIPT, rows, "receipt_digest")
             claims = [self._claim(by_digest[digest]) for digest in sorted(fresh)]
             write_entries(connection, Event.CHARGE, claims, recorded_ms, refers_to=_itself)
@@ -88,16 +89,10 @@ class LedgerWriter:
 
         ``check``: raises what speaks against it, in the same transaction.
         """
-        wanted = sorted(set(subjects))
-        happened: list[str] = []
         with writing(self._engine) as connection:
             if check is not None:
                 check(connection)
-            for start in range(0, len(wanted), MOST_ROWS):
-                some = wanted[start : start + MOST_ROWS]
-                ready = _ready(event, recorded_ms, note).where(schema.ENTRY.c.subject.in_(some))
-                happened += _advance(connection, event, ready)
-        return tuple(happened)
+            return happen(connection, event, subjects, recorded_ms, note=note)
 
     def move_on(
         self,
@@ -120,6 +115,8 @@ class LedgerWriter:
             ready = ready.where(_of_run(_is_decided()))
         ready = ready.order_by(entry.c.recorded_ms, entry.c.subject).limit(MOST_ROWS)
         with writing(self._engine) as connection:
+            # What the statement sees is as of when it begins, in PostgreSQL: behind a draw or a verdict, not beside it.
+            lock(connection, DECIDING, shared=True)
             return _advance(connection, event, ready)
 
     def begin(
@@ -193,6 +190,19 @@ class LedgerWriter:
         )
 
 
+def happen(
+    connection: Connection, event: Event, subjects: Iterable[str], recorded_ms: int, *, note: str
+) -> tuple[str, ...]:
+    """Do what ``LedgerWriter.happen`` does, within somebody's transaction."""
+    wanted: list[str] = sorted(set(subjects))
+    happened: list[str] = []
+    for start in range(0, len(wanted), MOST_ROWS):
+        some = wanted[start : start + MOST_ROWS]
+        ready = _ready(event, recorded_ms, note).where(schema.ENTRY.c.subject.in_(some))
+        happened += _advance(connection, event, ready)
+    return tuple(happened)
+
+
 def _itself(claim: Claim) -> str | None:
     return claim.subject
 
@@ -241,8 +251,23 @@ def _is_said(phase: str) -> ColumnElement[bool]:
 
 def _is_decided() -> ColumnElement[bool]:
     """Return the condition, over receipts, that their run was drawn, and nothing speaks against its pay."""
-    audited = and_(_is_said(schema.REOPENED), ~_is_said(schema.JUDGED))
-    return and_(_is_said(schema.DECIDED), ~_is_said(schema.CONDEMNED), ~audited)
+    return and_(_is_said(schema.DECIDED), ~_is_said(schema.CONDEMNED), ~_is_audited())
+
+
+def _is_audited() -> ColumnElement[bool]:
+    """Return the condition, over receipts, that their run was decided and an audit of it has no verdict yet."""
+    word, later = schema.AUDIT.alias(), schema.AUDIT.alias()
+    which = func.substr(word.c.phase, len(schema.REOPENED) + 1)
+    is_judged = exists().where(
+        later.c.subject == word.c.subject,
+        later.c.phase.startswith(schema.JUDGED),
+        or_(which == "", later.c.phase == schema.JUDGED + which),
+    )
+    return exists().where(
+        word.c.subject == schema.OF_RUN + schema.RUN_OF_RECEIPT,
+        word.c.phase.startswith(schema.REOPENED),
+        ~is_judged,
+    )
 
 
 def _correction(

@@ -1,26 +1,35 @@
 """Whether the member's second lock holds: every rule is tried, every policy is looked at.
 
 ``try_lock`` returns a value and never raises, because "cannot tell" is an answer too, and a
-refusing one. A rule holds when it refuses its canary itself: refused by another, it may be gone.
+refusing one. A rule holds when it refuses its canary itself: refused by another, it may be gone. Since
+one that refuses canaries alone would seem to hold, each spec is compared with the digest of what the
+chart made of it, which stands beside it: so both change at once, and an upgrade is no alarm.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from hansa.api.memberpolicy import MemberPolicySpec
-from hansa.api.meta import JOB_UID_LABEL
+from hansa.api.meta import GROUP, JOB_UID_LABEL
 from hansa.errors import Conflict, HansaError, Terminal
 from hansa.member.cluster.cluster_state import Canary
-from hansa.ports import Cluster
+from hansa.ports import Cluster, Manifest
 from hansa.reconcile.member import canaries
 from hansa.reconcile.member.canaries import KnownBad
 from hansa.reconcile.member.platform.pod_settings import PodSettings
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+DIGEST = f"{GROUP}/spec-digest"
+"""Annotation: SHA-256 of the spec as JSON, keys in order, as the chart's template hansa.lock.part writes it."""
+FILLED_IN = (("matchPolicy", "Equivalent"), ("scope", "*"))
+"""What the API server puts where a spec says nothing, besides what is empty."""
 FORBIDDEN = 403
 CONCURRENT = 4
 MAX_MESSAGE = 900
@@ -76,10 +85,11 @@ async def _look(cluster: Cluster, name: str, room: asyncio.Semaphore) -> str:
             binding = await cluster.get(f"{BINDINGS}/{name}")
         except HansaError as error:
             return f"{name} cannot be read: {error}"
-    return _weakness(name, policy.get("spec") or {}, binding.get("spec") or {})
+    return _weakness(name, policy, binding)
 
 
-def _weakness(name: str, policy: Mapping[str, Any], binding: Mapping[str, Any]) -> str:
+def _weakness(name: str, whole_policy: Manifest, whole_binding: Manifest) -> str:
+    policy, binding = whole_policy.get("spec") or {}, whole_binding.get("spec") or {}
     param = binding.get("paramRef") or {}
     conditions = len(policy.get("matchConditions") or ())
     runs = {"matchExpressions": [{"key": JOB_UID_LABEL, "operator": "Exists"}]}
@@ -93,6 +103,8 @@ def _weakness(name: str, policy: Mapping[str, Any], binding: Mapping[str, Any]) 
         "the binding passes over some objects": _spared(binding.get("matchResources")) != wanted,
         "the binding does not read the law": canaries.POLICIES[name]
         and param != {"name": "local", "parameterNotFoundAction": "Deny"},
+        "it is not as the chart made it": not _is_as_made(whole_policy),
+        "the binding is not as the chart made it": not _is_as_made(whole_binding),
     }
     return ", ".join(f"{name}: {fault}" for fault, is_so in faults.items() if is_so)
 
@@ -102,3 +114,22 @@ def _spared(matching: Mapping[str, Any] | None) -> dict[str, Any]:
     narrowing = ("namespaceSelector", "objectSelector", "excludeResourceRules")
     found = {part: (matching or {}).get(part) for part in narrowing}
     return {part: value for part, value in found.items() if value}
+
+
+def _is_as_made(thing: Manifest) -> bool:
+    """Tell whether a spec is the one that its digest is of."""
+    said = (thing["metadata"].get("annotations") or {}).get(DIGEST)
+    text = orjson.dumps(_as_written(thing.get("spec")), option=orjson.OPT_SORT_KEYS)
+    return bool(said == hashlib.sha256(text).hexdigest())
+
+
+def _as_written(value: Any) -> Any:
+    """Return a spec without what the API server fills in: nothing empty there lets anything pass."""
+    if isinstance(value, Mapping):
+        held = ((key, _as_written(one)) for key, one in value.items())
+        return {
+            key: one
+            for key, one in held
+            if one not in ({}, [], None) and (key, one) not in FILLED_IN
+        }
+    return [_as_written(one) for one in value] if isinstance(value, list) else value

@@ -192,7 +192,7 @@ class RunObjects:
             return Finding(end), Autopsy()
         core = f"/api/v1/namespaces/{entry.name}"
         pods = await self._context.own.list(f"{core}/pods")
-        events = await self._context.own.list(f"{core}/events", fields="involvedObject.kind=Pod")
+        events = await self._context.own.list(f"{core}/events")
         workers = entry.spec.job_spec.ray.worker_pods(entry.spec.workers)
         refused, is_held = (view.refused, view.is_held) if view else ("", False)
         away = await machines.away(self._context, machines_of(pods.items))

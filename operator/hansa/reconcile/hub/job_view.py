@@ -6,6 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -18,7 +19,7 @@ from hansa.api.job.ray_shape import Head, RayShape, Resources, WorkerGroup
 from hansa.api.meta import LOG_REQUEST_ANNOTATION
 from hansa.api.residency import Residency
 from hansa.api.texts import first_fault
-from hansa.grants.envelope import digest
+from hansa.grants.envelope import digest, require_digest
 from hansa.model.quantities import millis, units
 from hansa.model.reasons import Reason
 from hansa.model.snapshot import Shape
@@ -40,7 +41,7 @@ LONGEST_REQUEST = 100
 Fault = tuple[Reason, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, eq=False)
 class ParsedSpec:
     """An AIJob's spec, read once for all jobs that spell it alike. ``fault`` is set when it could not be read.
 
@@ -48,9 +49,13 @@ class ParsedSpec:
     """
 
     wire: Mapping[str, Any]
-    digest: str
     spec: AIJobSpec | None
     fault: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:…`` of the spec; empty where it could not be read. A job that only waits needs none."""
+        return "" if self.spec is None else digest(dict(self.wire))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +179,14 @@ def _parsed(wire: Mapping[str, Any]) -> ParsedSpec:
         remedy = (
             "shorten spec.entrypoint, spec.env or the annotations; put long input into the image"
         )
-        return ParsedSpec(wire, "", None, f"{text}; {remedy}")
+        return ParsedSpec(wire, None, f"{text}; {remedy}")
     try:
-        return ParsedSpec(
-            wire, digest(dict(wire)), AIJobSpec.model_validate(_with_known(wire, _READ))
-        )
+        require_digest(dict(wire))
+        return ParsedSpec(wire, AIJobSpec.model_validate(_with_known(wire, _READ)))
     except ValidationError as error:
-        return ParsedSpec(wire, "", None, first_fault(error))
+        return ParsedSpec(wire, None, first_fault(error))
     except ValueError as error:
-        return ParsedSpec(wire, "", None, str(error)[:500])
+        return ParsedSpec(wire, None, str(error)[:500])
 
 
 def _with_known(wire: Mapping[str, Any], parts: Mapping[str, Interner[Any]]) -> dict[str, Any]:

@@ -110,8 +110,8 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         )
     status, trouble = _read_status(manifest.get("status") or {})
     faults = [(Reason.NODE_NOT_READY, trouble)] if trouble else []
-    unsound = tariff_faults(tariff_of(meta["name"], spec))
-    faults += [(Reason.MISCONFIGURED, text) for text in unsound]
+    tariff = tariff_of(meta["name"], spec)
+    faults += [(Reason.MISCONFIGURED, text) for text in tariff_faults(tariff)]
     faults += [
         *_key_faults(spec, status),
         *_spec_faults(spec, limits),
@@ -128,7 +128,7 @@ def parse_node(manifest: Mapping[str, Any], limits: NodeLimits) -> ParsedNode:
         release_key=spec.release_key or "",
         identity_key=spec.identity_key or "",
         pinned=frozenset(spec.datasets),
-        tariff=tariff_of(meta["name"], spec),
+        tariff=tariff,
         bound=int(spec.assurance[1:]),
         word=_word(spec, (manifest.get("status") or {}).get("assurance"), limits.word_keys),
     )

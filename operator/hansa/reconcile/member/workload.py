@@ -84,7 +84,7 @@ class Traces:
 
     pods: Sequence[Mapping[str, Any]] = ()
     events: Sequence[Mapping[str, Any]] = ()
-    """Warnings about objects of its namespace."""
+    """What happened to objects of its namespace."""
     workers: int = 0
     """How many it was to have."""
     ended_s: float = 0.0

@@ -50,12 +50,26 @@ NO_DIGEST = Claim(
 )
 STOPPED = Claim(Kind.SILENT, why="it was stopped as the hub asked, and has no result")
 UNTOLD = Claim(
-    Kind.LOST, why="its last receipt is missing or disputed, and the hub never heard of its end"
+    Kind.LOST, why="its last receipt has not come, and the hub was told nothing of its end"
 )
+UNHEARD = "the hub was told nothing of its end until it gave it up, and nothing confirms what its member says"
 
 
-def claim(end_reason: str, result_digest: str | None, ending: Ending | None) -> Claim:
-    """Return what a run claims: by its last receipt, and by the hub's sight of its end if there is one."""
+def claim(
+    end_reason: str, result_digest: str | None, ending: Ending | None, *, is_unheard: bool = False
+) -> Claim:
+    """Return what a run claims: by its last receipt, and by the hub's sight of its end if there is one.
+
+    ``is_unheard``: the hub gave the run up without a word of its end. It is paid for what others confirm, and for nothing
+    else: whoever falls silent would be paid more than who says what was lost.
+    """
+    found = _claimed(end_reason, result_digest, ending)
+    if is_unheard and found.kind is Kind.SILENT:
+        return Claim(Kind.LOST, why=f"{UNHEARD}: {found.why}")
+    return found
+
+
+def _claimed(end_reason: str, result_digest: str | None, ending: Ending | None) -> Claim:
     reason = end_reason if ending is None else ending.reason
     told = "" if ending is None else ending.result_digest
     if reason == SUCCEEDED:

@@ -20,6 +20,9 @@ MOST_ASKED = 12
 """Nodes that are asked for one audit, those that could not run it included; not those that the law keeps it from."""
 MOST_BARRED = 100
 """Nodes that the law keeps it from, until no more are asked."""
+MOST_RUNS = 8
+"""Times of the job's own limit that an audit may take: six in which a dispute gets smaller, and two that decide it. With
+fewer a provider would only have to be slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,40 @@ class Close:
 
 
 Step = Ask | Wait | Close
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long an audit may take, in seconds."""
+
+    within_s: int
+    """By the pool's rules."""
+    runtime_s: int
+    """The job's own limit."""
+
+    @property
+    def most_s(self) -> int:
+        """From the draw until it is given up."""
+        return self.within_s + MOST_RUNS * self.runtime_s
+
+    def limit_s(self, patience_s: int) -> int:
+        """Return for how long one auditor is waited for, who may be asked to wait ``patience_s`` at most."""
+        return min(patience_s, self.within_s // MOST_ASKED) + self.runtime_s
+
+
+def given_up(audit: Audit, until: str) -> Close:
+    """Return how an audit ends that has no verdict when its time is over. ``until``: when that was."""
+    last = next((reply.why for reply in reversed(audit.replies) if reply.why), "")
+    text = f"it had no verdict by {until}" + (f": {last}" if last else "")
+    return Close(Decision(Verdict.INCONCLUSIVE, text), Independence.NONE)
+
+
+def unconfirmed(close: Close, why: str) -> Close:
+    """Return how an audit ends of a run that is paid only where others confirm it. ``why``: it is such a run."""
+    if close.decision.verdict is not Verdict.INCONCLUSIVE:
+        return close
+    lost = Decision(Verdict.LOST, f"{why}: {close.decision.why}", alone=True)
+    return Close(lost, close.independence)
 
 
 def next_step(audit: Audit) -> Step:

@@ -165,6 +165,12 @@ def test_a_bank_file_pays_what_is_left_to_structured_addresses() -> None:
     assert bank_file(cleared(), "lab", PARTIES, ORDER) is None
 
 
+def iban_of(country: str, account: str) -> str:
+    """Return an IBAN whose check digits are right, whatever its length is."""
+    digits = "".join(str(int(c, 36)) for c in f"{account}{country}00")
+    return f"{country}{98 - int(digits) % 97:02d}{account}"
+
+
 REFUSED = {
     "another currency": ("CHF", PARTIES, "SEPA pays EUR, not CHF"),
     "no account": ("EUR", {**PARTIES, "lab": None}, "no bank account is known of lab"),
@@ -192,11 +198,16 @@ REFUSED = {
             "turn": "\u202e",
         }.items()
     },
-    "a wrong digit": (
-        "EUR",
-        {**PARTIES, "lab": replace(PARTIES["lab"], iban="FI2112345600000786")},
-        "is no IBAN",
-    ),
+    **{
+        what: ("EUR", {**PARTIES, "lab": replace(PARTIES["lab"], iban=iban)}, says)
+        for what, (iban, says) in {
+            "a wrong digit": ("FI2112345600000786", "is no IBAN; check its digits"),
+            "blanks": ("FI21 1234 5600 0007 85", "is no IBAN; .* without blanks"),
+            "a digit too few, and the sum is right": (iban_of("FI", "1234560000078"), "have 18"),
+            "a digit too many, and the sum is right": (iban_of("EE", "1" * 17), "not 21"),
+            "no country": (iban_of("ZZ", "1" * 14), "no country's begin with ZZ"),
+        }.items()
+    },
 }
 
 

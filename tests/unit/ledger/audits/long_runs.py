@@ -100,6 +100,25 @@ class LongRun:
         await self.league.hub.delete(self._grant)
         self.league.away.discard(self.node)
 
+    def ask_to_stop(self) -> None:
+        """Have the hub ask for its end."""
+        known = self.league.hub.objects[self._grant]
+        self.league.hub.put(self._grant, {**known, "spec": known["spec"] | {"cancel": "Stop"}})
+
+    def vanish(self) -> None:
+        """Have its grant go while the ledger does not look: it finds out by the next list."""
+        objects = self.league.hub.objects
+        del objects[self._grant]
+        grants = [thing for path, thing in objects.items() if "/workgrants/" in path]
+        self.league.view._grants.replace(grants)
+        self.league.away.discard(self.node)
+
+    def tell_its_job_alone(self) -> None:
+        """Have the hub hear of its end while the ledger does not look."""
+        told = self.member.tell(self.spec, self.league.clock.seconds)
+        said = {name: told[name] for name in ("conditions", "result") if name in told}
+        self.league._say(self.league.hub.objects[AIJOB.path("hospital", self.name)], **said)
+
 
 def pay(league: SmallLeague) -> int:
     """Have all become due that was pending, as a ledger does that does not wait; returns for how many receipts."""

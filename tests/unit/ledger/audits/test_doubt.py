@@ -30,9 +30,9 @@ async def test_a_run_whose_own_audit_proves_nothing_is_doubtful_once_its_node_wa
     course, book = league.audits._parts.course, league.audits._parts.book
     step, hold = course.step, [True]
 
-    async def held(subject: str, now_s: float) -> Any:
+    async def held(subject: str, now_s: float, **how: bool) -> Any:
         is_other = (await asyncio.to_thread(course.case, subject)).spec["job"].endswith("/other")
-        return Wait() if is_other and hold[0] else await step(subject, now_s)
+        return Wait() if is_other and hold[0] else await step(subject, now_s, **how)
 
     course.step = held
     await league.until(lambda: league.told("faked").get("audit") == "Failed")

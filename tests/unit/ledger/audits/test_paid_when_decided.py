@@ -281,7 +281,7 @@ async def test_a_run_is_decided_without_its_end_once_its_grant_is_gone(league: S
     run = await made_up(league)
     run.end(end="Cancelled")
     await league.tick()
-    await run.release()
+    run.vanish()
     assert await is_closed(league) == "Inconclusive"
     pay(league)
     assert earned(league)["receivable"] > 0

@@ -162,7 +162,7 @@ class Ledger:
         """Set the ledger's clock."""
         clock = Jumping()
         clock.seconds = seconds
-        self.source._clock = self.intake._clock = clock
+        self.source._clock = self.intake._clock = self.view._clock = clock
 
     async def show(self, outbox: list[Any]) -> None:
         """Have the node show receipts, and the ledger hear of it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from hansa.reconcile.member.canaries import known_bad
 LAW = MemberPolicySpec.model_validate(
     {"jurisdiction": "EE", "legalControl": ["EE"], "imageRegistries": ["hansa.local/"]}
 )
+RULE = {"apiGroups": [""], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
 RUNS = {"matchExpressions": [{"key": "hansa.dev/job-uid", "operator": "Exists"}]}
 
 
@@ -29,6 +32,11 @@ class Server:
         """Rule → what its canary meets; None: admitted."""
         self.policies = {name: _policy(name) for name in canaries.POLICIES}
         self.bindings = {name: _binding(name) for name in canaries.POLICIES}
+        self.digests = {
+            (held, name): hashlib.sha256(_json(getattr(self, held)[name])).hexdigest()
+            for held in ("policies", "bindings")
+            for name in canaries.POLICIES
+        }
         self.by_body = {_key(c.path, c.body): c.rule for c in known_bad(LAW)}
 
     async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -43,24 +51,30 @@ class Server:
 
     async def get(self, path: str) -> dict[str, Any]:
         collection, _, name = path.rpartition("/")
-        held = self.policies if collection == second_lock.POLICIES else self.bindings
-        if name not in held:
+        held = "policies" if collection == second_lock.POLICIES else "bindings"
+        if name not in getattr(self, held):
             raise Terminal(f"{name} not found", status=404)
-        return {"spec": held[name]}
+        notes = {"hansa.dev/spec-digest": self.digests[held, name]}
+        return {"metadata": {"annotations": notes}, "spec": _kept(getattr(self, held)[name])}
 
 
 def _key(path: str, body: dict[str, Any]) -> str:
     return f"{path} {body}"
 
 
+def _json(thing: Any) -> bytes:
+    return json.dumps(thing, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def _policy(name: str) -> dict[str, Any]:
-    conditions = [{"name": "by-the-agent"}] if name in canaries.CONFINED else []
-    empty = {"namespaceSelector": {}, "objectSelector": {}, "matchPolicy": "Equivalent"}
-    return {
+    spec = {
         "failurePolicy": "Fail",
-        "matchConditions": conditions,
-        "matchConstraints": {"resourceRules": [{}], **empty},
+        "matchConstraints": {"resourceRules": [RULE]},
+        "validations": [{"expression": "a < b && c > d", "message": "[x] NAME@sha256:…"}],
     }
+    return spec | (
+        {"matchConditions": [{"name": "by-the-agent"}]} if name in canaries.CONFINED else {}
+    )
 
 
 def _binding(name: str) -> dict[str, Any]:
@@ -68,8 +82,19 @@ def _binding(name: str) -> dict[str, Any]:
     if canaries.POLICIES[name]:
         spec["paramRef"] = {"name": "local", "parameterNotFoundAction": "Deny"}
     if name not in canaries.EVERYWHERE:
-        spec["matchResources"] = {"namespaceSelector": RUNS, "objectSelector": {}}
+        spec["matchResources"] = {"namespaceSelector": RUNS}
     return spec
+
+
+def _kept(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec with what a real API server fills in."""
+    made = copy.deepcopy(spec)
+    empty = {"namespaceSelector": {}, "objectSelector": {}, "matchPolicy": "Equivalent"}
+    for part in {"matchConstraints", "matchResources"} & set(made):
+        made[part] = empty | made[part]
+        for rule in made[part].get("resourceRules", ()):
+            rule.setdefault("scope", "*")
+    return made
 
 
 def judged(server: Server, law: MemberPolicySpec | None = LAW) -> Canary:
@@ -141,6 +166,51 @@ WEAK: dict[str, tuple[str, str, Any, str]] = {
         "matchConstraints",
         {"excludeResourceRules": [{}]},
         "matchConstraints pass over",
+    ),
+    "sees some names only": (
+        "policies",
+        "matchConstraints",
+        {"resourceRules": [RULE | {"resourceNames": ["canary"]}]},
+        "it is not as the chart made it",
+    ),
+    "sees no changes": (
+        "policies",
+        "matchConstraints",
+        {"resourceRules": [RULE | {"operations": ["CREATE"]}]},
+        "it is not as the chart made it",
+    ),
+    "sees cluster-wide objects only": (
+        "policies",
+        "matchConstraints",
+        {"resourceRules": [RULE | {"scope": "Cluster"}]},
+        "it is not as the chart made it",
+    ),
+    "sees one version only": (
+        "policies",
+        "matchConstraints",
+        {"resourceRules": [RULE], "matchPolicy": "Exact"},
+        "it is not as the chart made it",
+    ),
+    "admits all but canaries": (
+        "policies",
+        "validations",
+        [{"expression": "object.metadata.name != 'canary' || a < b && c > d"}],
+        "it is not as the chart made it",
+    ),
+    "admits whom it likes": (
+        "policies",
+        "variables",
+        [{"name": "x", "expression": "request.userInfo.username != 'x'"}],
+        "it is not as the chart made it",
+    ),
+    "is bound to some names only": (
+        "bindings",
+        "matchResources",
+        {
+            "namespaceSelector": RUNS,
+            "resourceRules": [RULE | {"resourceNames": ["canary"]}],
+        },
+        "the binding is not as the chart made it",
     ),
     "audits": ("bindings", "validationActions", ["Audit"], "the binding does not deny"),
     "serves another": ("bindings", "policyName", "x", "the binding is of another policy"),

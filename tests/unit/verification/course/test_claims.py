@@ -34,6 +34,21 @@ def test_what_a_run_claims(reason, digest, told, kind, of):
     assert (found.kind, found.digest) == (kind, of)
 
 
+UNHEARD = {
+    "a result": ("Succeeded", "d", Kind.RESULT),
+    "a success with nothing to compare": ("Succeeded", None, Kind.LOST),
+    "that it was stopped": ("Cancelled", None, Kind.LOST),
+    "a failure": ("AppFailed", None, Kind.FAILURE),
+    "a loss": ("MachineLost", None, Kind.LOST),
+}
+
+
+@pytest.mark.parametrize(("reason", "digest", "kind"), UNHEARD.values(), ids=UNHEARD)
+def test_what_a_run_claims_that_the_hub_gave_up_without_a_word(reason, digest, kind):
+    """What nobody else can look at is lost: else falling silent would earn more than saying so."""
+    assert claim(reason, digest, None, is_unheard=True).kind is kind
+
+
 @pytest.mark.parametrize("reason", EndReason)
 def test_every_end_is_a_success_a_failure_of_the_job_or_work_that_was_lost(reason: EndReason):
     """No end is paid and beyond audits, but what the hub itself stopped."""

@@ -17,8 +17,8 @@ from hansa.cli.books.database import check_known, with_engine
 from hansa.cli.books.settlement.payment import CURRENCY
 from hansa.cli.display import say
 from hansa.errors import Terminal
-from hansa.ledger.audits.book import CLOSED, DONE, DRAWING, DRAWN, DUE, number, open_words
-from hansa.ledger.store.entries import lock
+from hansa.ledger.audits.book import CLOSED, DONE, DRAWN, DUE, number, open_words
+from hansa.ledger.store.entries import DECIDING, lock
 from hansa.ledger.store.reader import LedgerReader
 from hansa.ledger.store.writer import LedgerWriter
 
@@ -93,7 +93,7 @@ def _check_unaudited(institution: str, books: Connection) -> None:
 
     An epoch that is closed and not drawn may be drawn right now, by what it has read already.
     """
-    lock(books, DRAWING)
+    lock(books, DECIDING)
     for _, word in open_words(books, CLOSED, DRAWN):
         text = f"audit epoch {number(word.subject)} is being drawn, by what is pledged now: try again in some minutes"
         raise Terminal(text, reason="AuditDue")

@@ -99,6 +99,18 @@ def _nvidia(resource: str, base: str = "{base}") -> Accelerator:
     )
 
 
+def _cloud(class_label: str, memory_label: str = "") -> Accelerator:
+    """Return the row of a cloud that labels its machines by what they were bought with."""
+    return Accelerator(
+        "nvidia.com/gpu",
+        vendor="nvidia",
+        class_label=class_label,
+        memory_label=memory_label,
+        count_label=re.sub(r"-(name|model)$", "-count", class_label),
+        taint=NVIDIA_TAINT,
+    )
+
+
 def _intel(resource: str) -> Accelerator:
     return Accelerator(
         resource,
@@ -123,13 +135,10 @@ BUILT_IN: tuple[Accelerator, ...] = (
         partition_label=f"{_GKE}gpu-partition-size",
         taint=NVIDIA_TAINT,
     ),
-    Accelerator(
-        "nvidia.com/gpu",
-        vendor="nvidia",
-        class_label="karpenter.k8s.aws/instance-gpu-name",
-        memory_label="karpenter.k8s.aws/instance-gpu-memory",
-        taint=NVIDIA_TAINT,
-    ),
+    _cloud("karpenter.k8s.aws/instance-gpu-name", "karpenter.k8s.aws/instance-gpu-memory"),
+    _cloud("eks.amazonaws.com/instance-gpu-name", "eks.amazonaws.com/instance-gpu-memory"),
+    _cloud("karpenter.azure.com/sku-gpu-name"),
+    _cloud("doks.digitalocean.com/gpu-model"),
     Accelerator(
         "amd.com/gpu",
         vendor="amd",
@@ -139,20 +148,27 @@ BUILT_IN: tuple[Accelerator, ...] = (
         whole="spx_",
         taint="amd.com/gpu",
     ),
+    Accelerator(
+        "amd.com/gpu",
+        vendor="amd",
+        class_label="doks.digitalocean.com/gpu-model",
+        taint="amd.com/gpu",
+    ),
     _intel("gpu.intel.com/i915"),
     _intel("gpu.intel.com/xe"),
 )
-"""From the documentation of NVIDIA's, AMD's and Intel's operators, of GKE and of Karpenter."""
+"""From the documentation of NVIDIA's, AMD's and Intel's operators, of GKE, EKS, AKS, DigitalOcean and Karpenter."""
 
 COMPANIONS = re.compile(
-    r"gpu\.intel\.com/(i915_monitoring|xe_monitoring|millicores|memory\.max|tiles)"
+    r"gpu\.intel\.com/(monitoring|i915_monitoring|xe_monitoring|millicores|memory\.max|tiles)"
+    r"|nvidia\.com/(hostdev|.*(rdma|roce|sriov|nic|_vf|_sf).*)"
 )
-"""Resources beside a card that are no card."""
+"""Resources beside a card that are no card, network cards among them."""
 LOOKS_LIKE = re.compile(
     r"^(nvidia|amd|gpu\.intel|habana|huawei|cambricon|furiosa|rebellions|tenstorrent|graphcore|cerebras"
     r"|sambanova|d-matrix|hailo|groq|untether|enflame|hygon|iluvatar|metax-tech|mthreads|kunlunxin"
-    r"|sophgo|deepx|axelera|etched)\.[a-z]+/"
-    r"|[gxntdvil]pu(?!t)|[gdr]cu|mlu|rdu|vcuda|qaic|spyre|aiu|neuron|gaudi|ascend|accelerator|fpga",
+    r"|sophgo|deepx|axelera|etched|vastaitech)\.[a-z]+/"
+    r"|[gxntdvilp]pu(?!t)|[gdr]cu|mlu|rdu|vcuda|qaic|spyre|aiu|neuron|gaudi|ascend|accelerator|fpga",
     re.IGNORECASE,
 )
 """Names of extended resources that may be accelerators. Better one told too many than a silent one."""

@@ -22,6 +22,8 @@ from hansa.reconcile.member.inventory.accelerators import (
 
 MOST_CARDS = 64
 """Of one class in one machine, as the hub is told of machines."""
+MOST_WHOLE = 16
+"""Whole cards of a machine whose cards nobody counted: a plugin that offers more offers shares."""
 LEAST_MEMORY, MOST_MEMORY = 1 << 30, 1 << 40
 """Of a whole card or a MIG slice; beside it a label states another unit, or nothing true."""
 MOST_A_GIGABYTE = 9 << 27
@@ -108,8 +110,9 @@ def _read(
         (row for row in rows if row.gpu_class or _value(row.class_label, resource, labels)), None
     )
     if row is None:
-        wanted = " or ".join(_label(row.class_label, resource) for row in rows if row.class_label)
-        return None, [f"{number} {resource} of an unknown product: no label {wanted}"]
+        wanted = [_label(row.class_label, resource) for row in rows]
+        more = ", nor another that the table of accelerators has" if len(rows) > 1 else ""
+        return None, [f"{number} {resource} of an unknown product: no label {wanted[0]}{more}"]
     product = _value(row.class_label, resource, labels)
     if "MIG-INVALID" in product.upper():
         return None, [f"{number} {resource}: {product} (the cards are cut unlike each other)"]
@@ -122,8 +125,10 @@ def _read(
     )
     cut = _cut(cards, product, row, labels)
     sized, said = _sized(cut, product, row, labels)
-    if _counted(cut, row, labels):
-        told = f"{number} {resource} of {_counted(cut, row, labels)} cards: each is a share of one"
+    if seen := _counted(cut, row, labels):
+        said = [f"{number} {resource} of {seen} cards: each is a share of one", *said]
+    elif _is_beyond(cut, row, labels):
+        told = f"{number} {resource} are more than a machine has cards: each is a share of one"
         said = [told, *said]
     return replace(sized, count=min(number, MOST_CARDS)), said
 
@@ -138,16 +143,13 @@ def _marks(row: Accelerator, resource: str, labels: Mapping[str, Any]) -> Iterat
 
 def _cut(cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]) -> Cards:
     """Return the cards as slices, where they are."""
-    partition = _partition(cards.resource, product, row, labels)
+    partition, name = _partition(cards.resource, product, row, labels), ""
     if partition:
-        made_by = "-" if row.whole else MIG
-        name = made_by + "-".join(re.findall(r"[a-z0-9]+", partition))
-        named = (
-            cards.gpu_class if cards.gpu_class.endswith(name) else _ending(cards.gpu_class, name)
-        )
-        cards = replace(cards, gpu_class=named, is_slice=True)
+        name = ("-" if row.whole else MIG) + "-".join(re.findall(r"[a-z0-9]+", partition))
+    whole = cards.gpu_class.removesuffix(name)
+    cards = replace(cards, gpu_class=_ending(whole, name), is_slice=bool(name))
     if _is_shared(cards, product, row, labels):
-        cards = replace(cards, gpu_class=_ending(cards.gpu_class, SHARED), is_slice=True)
+        cards = replace(cards, gpu_class=_ending(whole, name + SHARED), is_slice=True)
     return cards
 
 
@@ -166,6 +168,7 @@ def _is_shared(cards: Cards, product: str, row: Accelerator, labels: Mapping[str
         or _value(row.strategy_label, cards.resource, labels) not in {"", "none"}
         or count(_value(row.replicas_label, cards.resource, labels)) > 1
         or bool(_counted(cards, row, labels))
+        or _is_beyond(cards, row, labels)
     )
 
 
@@ -179,6 +182,18 @@ def _counted(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> int:
     return 0 if told or cards.count <= seen else seen
 
 
+def _is_beyond(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> bool:
+    """Tell whether a plugin offers more cards than a machine has, of which nobody says how many it has.
+
+    AMD's labeller is silent about partitions unless it is asked to tell of them.
+    """
+    is_counted = bool(count(_value(row.count_label, cards.resource, labels)))
+    told = count(_value(row.replicas_label, cards.resource, labels)) > 1
+    is_partition = bool(_value(row.partition_label, cards.resource, labels))
+    is_told = is_counted or told or is_partition or MIG in cards.gpu_class
+    return cards.count > MOST_WHOLE and not is_told
+
+
 def _sized(
     cards: Cards, product: str, row: Accelerator, labels: Mapping[str, Any]
 ) -> tuple[Cards, list[str]]:
@@ -189,6 +204,8 @@ def _sized(
     text = row.memory or said or (f"{size.group(1)}G" if size else "")
     text = text or row.memory_by_product.get(product, "")
     if row.whole and cards.is_slice:
+        # What whole cards on other machines are labelled with, too.
+        cards = replace(cards, marks=cards.marks + (((label, said),) if said else ()))
         return cards, [f"memory of {cards.gpu_class} is unknown: {label} may be the whole card's"]
     text = text.removesuffix("B")
     whole = count(f"{text}{row.memory_unit}" if text.isdecimal() and not row.memory else text)
@@ -206,7 +223,8 @@ def _sized(
         shares = -(-cards.count // seen) if seen else told
     if not shares:
         where = _label(row.replicas_label, cards.resource)
-        return cards, [f"memory of {cards.gpu_class} is unknown: no label {where}"]
+        why = f"no label {where}" if where else "no row tells by how many a card is shared"
+        return cards, [f"memory of {cards.gpu_class} is unknown: {why}"]
     marks = cards.marks + (((label, said),) if said and not row.memory else ())
     return replace(cards, memory_bytes=whole // shares, marks=marks), []
 

@@ -25,7 +25,7 @@ def held_by_others(pods: Iterable[Mapping[str, Any]]) -> Counter[str]:
     held: Counter[str] = Counter()
     for pod in pods:
         if not is_run(pod) and (pod.get("status") or {}).get("phase") not in ENDED:
-            held.update(requests(pod.get("spec") or {}))
+            held.update(requests(pod))
             held[PODS] += 1000
     return held
 
@@ -37,31 +37,48 @@ def is_run(pod: Mapping[str, Any]) -> bool:
     return named and JOB_UID_LABEL in (metadata.get("labels") or {})
 
 
-def requests(spec: Mapping[str, Any]) -> Counter[str]:
+def requests(pod: Mapping[str, Any]) -> Counter[str]:
     """Return what the scheduler counts for a pod.
 
     Containers and sidecars together, or the largest init container with the sidecars before it; more
-    than that where the pod asks as a whole; and the overhead of its runtime class.
+    than that where the pod asks as a whole; and the overhead of its runtime class. Of a pod that is being
+    resized what is asked for or what it still has, whichever is more.
     """
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    is_vain = any(
+        c.get("type") == "PodResizePending" and c.get("reason") == "Infeasible"
+        for c in status.get("conditions") or ()
+    )
+    held = {
+        one.get("name"): one
+        for kind in ("initContainerStatuses", "containerStatuses")
+        for one in status.get(kind) or ()
+    }
     steady: Counter[str] = Counter()
     peak: Counter[str] = Counter()
     for container in spec.get("initContainers") or ():
-        asked = _asked(container)
+        asked = _asked(container, held.get(container.get("name")), is_vain=is_vain)
         if container.get("restartPolicy") == "Always":
             steady.update(asked)
             peak |= steady
         else:
             peak |= steady + asked
     for container in spec.get("containers") or ():
-        steady.update(_asked(container))
-    whole = (steady | peak) | _asked(spec)
+        steady.update(_asked(container, held.get(container.get("name")), is_vain=is_vain))
+    whole = (steady | peak) | _asked(spec, status, is_vain=is_vain)
     whole.update(_read(spec.get("overhead")))
     return whole
 
 
-def _asked(thing: Mapping[str, Any]) -> Counter[str]:
+def _asked(
+    thing: Mapping[str, Any], status: Mapping[str, Any] | None, *, is_vain: bool
+) -> Counter[str]:
+    """Return what a container, or a pod, asks for or has. ``is_vain``: its machine can never give what it asks for."""
     # A limit without a request is written down as a request by the API server.
-    return _read((thing.get("resources") or {}).get("requests"))
+    asked = _read((thing.get("resources") or {}).get("requests"))
+    now = status or {}
+    has = _read((now.get("resources") or {}).get("requests")) | _read(now.get("allocatedResources"))
+    return has if is_vain and has else asked | has
 
 
 def _read(quantities: Any) -> Counter[str]:

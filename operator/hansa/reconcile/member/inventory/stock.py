@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hansa.api.memberpolicy import MemberPolicySpec
-from hansa.api.meta import GpuInventory, MachineShape
+from hansa.api.meta import JURISDICTION_LABEL, GpuInventory, MachineShape
 from hansa.grants.facts import GpuStock
 from hansa.model.quantities import millis, units
 from hansa.ports import Manifest
@@ -85,7 +85,8 @@ def take_stock(
     exporter was asked yet.
     Only usable machines that carry a jurisdiction label inside the policy's jurisdiction count.
     """
-    ours = [m for m in machines if _inside(m.jurisdiction, policy.jurisdiction)]
+    all_machines = [*machines]
+    ours = [m for m in all_machines if _inside(m.jurisdiction, policy.jurisdiction)]
     left = [beside(m, others[m.name]) if others and m.name in others else m for m in ours]
     here = [m for m in left if m.usable]
     apart, mixed = _told_apart([m for m in here if not m.disk_pressure])
@@ -109,7 +110,34 @@ def take_stock(
     }
     full = tuple(sorted(m.name for m in here)) if here and not alike else ()
     unread = [f"{m.name}: {UNREAD}" for m in alike if others is not None and m.name not in others]
-    return Inventory(alike, stock, full, troubles=(*told(left), *unread, *mixed, *odd))
+    return Inventory(
+        alike,
+        stock,
+        full,
+        troubles=(
+            *told(left),
+            *unread,
+            *mixed,
+            *odd,
+            *_misplaced(all_machines, policy.jurisdiction),
+        ),
+    )
+
+
+def _misplaced(machines: list[Machine], jurisdiction: str) -> list[str]:
+    """Tell of machines that would take runs, but for where they are said to stand.
+
+    One without the label is left out on purpose, unless all are.
+    """
+    is_any = any(_inside(m.jurisdiction, jurisdiction) for m in machines)
+    label = JURISDICTION_LABEL
+    return [
+        f"{m.name}: {label}={m.jurisdiction} is not in {jurisdiction}, the policy's jurisdiction: it is not lent"
+        if m.jurisdiction
+        else f"{m.name}: no label {label} says where it stands: it is not lent"
+        for m in machines
+        if m.usable and not _inside(m.jurisdiction, jurisdiction) and (m.jurisdiction or not is_any)
+    ]
 
 
 def _told_apart(machines: list[Machine]) -> tuple[list[Machine], list[str]]:

@@ -17,8 +17,16 @@ STATE_PREFIX = "node.kubernetes.io/"
 """Taints that the cluster sets by a machine's state, which is looked at by itself."""
 DISK_PRESSURE = f"{STATE_PREFIX}disk-pressure"
 """Comes with its condition, so that a full disk is called a full disk."""
-EXPECTED = ("node-role.kubernetes.io/", STATE_PREFIX)
-"""Taints that bar machines on purpose: nobody has to be told."""
+EXPECTED = (
+    "node-role.kubernetes.io/",
+    STATE_PREFIX,
+    "node.cloudprovider.kubernetes.io/",
+    "node.cluster.x-k8s.io/",
+    "node.cilium.io/",
+    "karpenter.sh/",
+    "ToBeDeletedByClusterAutoscaler",
+)
+"""Taints that bar machines on purpose, or while they come and go: nobody has to be told."""
 
 
 @dataclass(frozen=True, slots=True)

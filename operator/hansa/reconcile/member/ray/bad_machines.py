@@ -13,14 +13,15 @@ from hansa.reconcile.member.ray.diagnosis import (
     DISPLACED,
     MACHINE_EVENTS,
     MACHINE_GONE,
-    NOT_TAKEN,
     ROLE,
+    about_of,
     began_anew,
     disruption,
     is_away,
     is_recent_event,
     was_cut_short,
 )
+from hansa.reconcile.member.ray.obstacles import NOT_TAKEN
 from hansa.reconcile.member.workload import Traces
 
 OF_MACHINES = frozenset(
@@ -84,5 +85,5 @@ def _name(pod: Mapping[str, Any]) -> str:
 
 
 def _about(event: Mapping[str, Any]) -> str:
-    about = event.get("involvedObject") or event.get("regarding") or {}
+    about = about_of(event)
     return str(about.get("name") or "") if about.get("kind") == "Pod" else ""

@@ -16,6 +16,7 @@ from hansa.model.times import from_rfc3339
 from hansa.reconcile.member.ray.diagnosis import (
     BEGINNING,
     ROLE,
+    about_of,
     containers_of,
     disruption,
     event_s,
@@ -58,7 +59,7 @@ def _machines(traces: Traces) -> frozenset[str]:
 
 def _warnings(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float, PodEvent]]:
     for event in events:
-        about = event.get("involvedObject") or event.get("regarding") or {}
+        about = about_of(event)
         if event.get("type") != "Warning" or about.get("kind") != "Pod":
             continue
         count = (event.get("series") or {}).get("count") or event.get("count") or 1

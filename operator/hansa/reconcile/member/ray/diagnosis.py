@@ -1,4 +1,4 @@
-"""Why a run really ended, or did not begin: the states of its pods against what KubeRay says of it.
+"""Why a run really ended: the states of its pods against what KubeRay says of it.
 
 A driver whose worker has lost its machine ends with an exit code, too; so what happened to the pods goes
 first. What is told here is ours or the cluster's, about manifests that the member made: of what a
@@ -7,7 +7,6 @@ program in a pod can write (termination messages, probe output, exit codes, how 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,17 +16,6 @@ from hansa.reconcile.member.inventory.lost_machines import machines_of
 from hansa.reconcile.member.workload import Finding, Traces
 
 ROLE = "ray.io/node-type"
-IMAGE_TROUBLE = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "ErrImageNeverPull",
-        "InvalidImageName",
-        "RegistryUnavailable",
-        "ImageInspectError",
-        "SignatureValidationFailed",
-    }
-)
 BEGINNING = frozenset({"", "PodInitializing", "ContainerCreating"})
 """What a container waits for that has nothing against it."""
 MACHINE_GONE = frozenset(
@@ -38,18 +26,6 @@ CUT_SHORT = frozenset({"Unknown", "ContainerStatusUnknown"})
 """Reasons of a container whose end its runtime did not see, or its kubelet: the machine began anew. No program brings
 them about: an exit code of its own, 255 too, is ``Error``."""
 MACHINE_EVENTS = frozenset({"NodeNotReady", "TaintManagerEviction"})
-NOT_TAKEN = re.compile(
-    r"OutOf\w.*|UnexpectedAdmissionError|TopologyAffinityError|NodeAffinity|NodePorts"
-)
-"""Reasons of a pod that its kubelet would not take: a card that is not healthy, a machine that filled up meanwhile."""
-VOLUME_EVENTS = frozenset({"FailedAttachVolume", "FailedMount", "FailedMapVolume"})
-START_EVENTS = frozenset({"FailedCreatePodSandBox", "NetworkNotReady"})
-NOT_EXECUTED = frozenset({126, 127})
-"""Exit codes of shells for a program that they may not execute, or do not find."""
-DENIED, UNNUMBERED = "permission denied", "non-numeric user"
-"""The runtime's words about an image that is closed to its user, and the kubelet's about a user without a number."""
-GATED, UNBOUND = "SchedulingGated", "persistentvolumeclaim"
-"""How the scheduler says that a queue holds a pod, and that its volume is not there yet."""
 DISPLACED = {
     "PreemptionByScheduler": "Other work of the member's own was preferred.",
     "EvictionByEvictionAPI": "Its machine was drained.",
@@ -77,9 +53,7 @@ def diagnose(end: EndReason, traces: Traces) -> Finding:
     """Return why a run ended, by what is left of it. ``end``: what KubeRay makes of it."""
     if end in SETTLED:
         return Finding(end)
-    if end is EndReason.NEVER_STARTED:
-        return _obstacle(traces)
-    pods = [pod for pod in traces.pods if _role(pod)]
+    pods = [pod for pod in traces.pods if role_of(pod)]
     found = [
         *(
             Finding(EndReason.MACHINE_LOST, held(pod))
@@ -91,7 +65,7 @@ def diagnose(end: EndReason, traces: Traces) -> Finding:
     ]
     if found:
         return min(found, key=lambda finding: _WEIGHT[finding.reason])
-    if end in UNSETTLED and any(began_anew(pod) for pod in pods if _role(pod) == "head"):
+    if end in UNSETTLED and any(began_anew(pod) for pod in pods if role_of(pod) == "head"):
         return Finding(EndReason.HEAD_LOST, "Its container ended and was started anew.")
     return Finding(end)
 
@@ -107,7 +81,7 @@ _WEIGHT = {
 
 def _of_pods(pods: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[Finding]:
     for pod in pods:
-        status, role = pod.get("status") or {}, _role(pod)
+        status, role = pod.get("status") or {}, role_of(pod)
         said = {str(status.get("reason") or ""), disruption(status)}
         if said & MACHINE_GONE:
             yield Finding(EndReason.MACHINE_LOST, held(pod))
@@ -124,15 +98,15 @@ def missing_pods(traces: Traces) -> int:
 
     Where there is none at all, its head is no more, and KubeRay ends the job for that.
     """
-    if not any(map(_role, traces.pods)):
+    if not any(map(role_of, traces.pods)):
         return 0
-    up = [_role(pod) for pod in traces.pods if _is_there(pod)]
+    up = [role_of(pod) for pod in traces.pods if _is_there(pod)]
     return sum(max(0, n - up.count(role)) for role, n in (("head", 1), ("worker", traces.workers)))
 
 
 def head_uid(traces: Traces) -> str:
     """Return the UID of the head's pod; empty: it is not up."""
-    heads = (pod for pod in traces.pods if _role(pod) == "head" and _is_there(pod))
+    heads = (pod for pod in traces.pods if role_of(pod) == "head" and _is_there(pod))
     return next((str(pod["metadata"].get("uid") or "") for pod in heads), "")
 
 
@@ -148,7 +122,7 @@ def is_away(pod: Mapping[str, Any], traces: Traces) -> bool:
 
 def held(pod: Mapping[str, Any]) -> str:
     """Return what a machine had of the run."""
-    role = _role(pod)
+    role = role_of(pod)
     return f"It held a {role} pod." if role else "It held the pod that follows the job."
 
 
@@ -156,8 +130,7 @@ def _of_events(events: Iterable[Mapping[str, Any]], ended_s: float) -> Iterator[
     """Read what happened to pods that are no more: KubeRay replaces a pod that died."""
     for event in events:
         reason, message = str(event.get("reason") or ""), str(event.get("message") or "")
-        about = event.get("involvedObject") or event.get("regarding") or {}
-        if about.get("kind") != "Pod" or not is_recent_event(event, ended_s):
+        if about_of(event).get("kind") != "Pod" or not is_recent_event(event, ended_s):
             continue
         if reason in MACHINE_EVENTS and not message.startswith("Cancelling"):
             yield Finding(EndReason.MACHINE_LOST, "It held a pod of the job.")
@@ -173,91 +146,7 @@ def _displaced(said: set[str], message: str, what: str) -> Finding:
     return Finding(EndReason.EVICTED, f"It was {what}. {DISPLACED[key]}")
 
 
-def _obstacle(traces: Traces) -> Finding:
-    """Return what keeps pods from coming up; the gravest of all that they say."""
-    if traces.refused:
-        return Finding(EndReason.PODS_REFUSED, traces.refused)
-    waits = [*_waiting(traces.pods)]
-    for said, words in waits:
-        if said in IMAGE_TROUBLE:
-            return Finding(EndReason.IMAGE_NOT_PULLED, words)
-    unplaced = [*_unplaced(traces.pods)]
-    for said, words in unplaced:
-        if said != GATED and UNBOUND not in words.lower():
-            return Finding(EndReason.NO_ROOM, words)
-    up = sum(_is_up(pod) for pod in traces.pods if _role(pod) == "worker")
-    if traces.has_begun:
-        told = ["A pod of it was replaced, and no other came up."]
-    elif traces.workers:
-        told = [f"{up} of {traces.workers} workers came up in time."]
-    else:
-        told = ["Its head, which works alone, was not up in time."]
-    told += [f"A pod waits: {said}." for said, _ in waits[:1]] or [*_hindered(traces, unplaced)][:1]
-    told += [*_closed(traces.pods)][:1]
-    return Finding(EndReason.NEVER_STARTED, " ".join(told))
-
-
-def _unplaced(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Yield the scheduler's reason and words of pods that have no machine."""
-    for pod in pods:
-        for condition in (pod.get("status") or {}).get("conditions") or ():
-            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-                yield str(condition.get("reason") or ""), str(condition.get("message") or "")
-
-
-def _hindered(traces: Traces, unplaced: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield what keeps pods from coming up that do not say so themselves, the surest first.
-
-    Of events only the reason is told: their words name other objects of the cluster.
-    """
-    if traces.is_held:
-        yield "It is suspended at the member: a queue has not let it in, or somebody there stopped it."
-    for said, words in unplaced:
-        queued = f"A queue of the cluster has not let a pod in ({GATED})."
-        yield queued if said == GATED else f"A pod waits for a volume: {words}"
-    reasons = [str((pod.get("status") or {}).get("reason") or "") for pod in traces.pods]
-    reasons += [
-        str(event.get("reason") or "")
-        for event in traces.events
-        if is_recent_event(event, traces.ended_s)
-    ]
-    for said in reasons:
-        if NOT_TAKEN.fullmatch(said):
-            yield f"Its machine would not take a pod: {said}."
-        elif said in VOLUME_EVENTS:
-            yield f"A pod waits for a volume: {said}."
-        elif said in START_EVENTS:
-            yield f"A pod waits: {said}."
-
-
-def _waiting(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    for pod in pods:
-        for container in containers_of(pod.get("status") or {}):
-            waiting = (container.get("state") or {}).get("waiting") or {}
-            said = str(waiting.get("reason") or "")
-            if said not in BEGINNING:
-                yield said, str(waiting.get("message") or said)
-
-
-def _closed(pods: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield that an image cannot be started as the user that its pods have; the runtime's own words name paths."""
-    for pod in pods:
-        security = (pod.get("spec") or {}).get("securityContext") or {}
-        user = security.get("runAsUser") or "of the cluster's choice"
-        for container in containers_of(pod.get("status") or {}):
-            waiting = (container.get("state") or {}).get("waiting") or {}
-            ends = [*_ends(container), *([waiting] if waiting else [])]
-            words = " ".join(str(end.get("message") or "") for end in ends).lower()
-            if any(end.get("exitCode") in NOT_EXECUTED for end in ends) or DENIED in words:
-                yield (
-                    f"What its image would start is not in it, or is not open to user {user}, as whom its pods run"
-                    " (runs.imageUsers)."
-                )
-            elif UNNUMBERED in words:
-                yield "The cluster gave its pods no user, and its image names none by number (runs.userFrom)."
-
-
-def _role(pod: Mapping[str, Any]) -> str:
+def role_of(pod: Mapping[str, Any]) -> str:
     """Return head or worker; empty: it is the submitter."""
     return str((pod["metadata"].get("labels") or {}).get(ROLE, ""))
 
@@ -275,12 +164,8 @@ def disruption(status: Mapping[str, Any]) -> str:
     return ""
 
 
-def _is_up(pod: Mapping[str, Any]) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-
-
-def _ends(container: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def ends_of(container: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield how a container ended: now, and the time before."""
     for state in ("state", "lastState"):
         ended = (container.get(state) or {}).get("terminated")
         if ended:
@@ -292,7 +177,7 @@ def was_cut_short(pod: Mapping[str, Any], ended_s: float) -> bool:
     found = [
         _finished_s(one, end)
         for one in containers_of(pod.get("status") or {})
-        for end in _ends(one)
+        for end in ends_of(one)
         if end.get("reason") in CUT_SHORT
     ]
     return any(_is_recent(at_s, ended_s) for at_s in found)
@@ -308,7 +193,7 @@ def _out_of_memory(container: Mapping[str, Any], ended_s: float) -> bool:
     return any(
         end.get("reason") == "OOMKilled"
         and _is_recent(from_rfc3339(end.get("finishedAt")), ended_s)
-        for end in _ends(container)
+        for end in ends_of(container)
     )
 
 
@@ -318,6 +203,11 @@ def began_anew(pod: Mapping[str, Any]) -> bool:
     return any(
         int(one.get("restartCount") or 0) > 0 for one in status.get("containerStatuses") or ()
     )
+
+
+def about_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an event is about."""
+    return event.get("involvedObject") or event.get("regarding") or {}
 
 
 def event_s(event: Mapping[str, Any]) -> float | None:

@@ -19,6 +19,7 @@ from hansa.reconcile.member.ray import launcher, pods
 from hansa.reconcile.member.ray.bad_machines import bad_machines
 from hansa.reconcile.member.ray.dead_pods import autopsy
 from hansa.reconcile.member.ray.diagnosis import diagnose, head_uid, missing_pods
+from hansa.reconcile.member.ray.obstacles import obstacle
 from hansa.reconcile.member.ray.rayjob_view import read_rayjob
 from hansa.reconcile.member.run_request import RunRequest
 from hansa.reconcile.member.workload import (
@@ -66,8 +67,9 @@ class RayJob:
         return read_rayjob(thing)
 
     def diagnose(self, end: EndReason, traces: Traces) -> Finding:
-        """Return why a run really ended, by the states of its pods."""
-        found = diagnose(end, traces)
+        """Return why a run really ended, or did not begin, by the states of its pods."""
+        has_begun = end is not EndReason.NEVER_STARTED
+        found = diagnose(end, traces) if has_begun else obstacle(traces)
         return replace(found, machines=bad_machines(found.reason, traces))
 
     def head(self, traces: Traces) -> str:

@@ -50,6 +50,16 @@ async def test_what_the_hub_hears_in_time_is_paid_to_the_end(ledger: Ledger):
     assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
 
 
+async def test_a_ledger_whose_clock_is_behind_goes_by_the_hubs(ledger: Ledger):
+    """Else an honest last receipt would say that more was held than until the end was heard of."""
+    outbox = shown(receipts())
+    ledger.view._ahead_s = lambda: 350.0
+    await heard(ledger, outbox[:1], 300)
+    await ledger.step(outbox)
+    assert ledger.disputes == set()
+    assert sorted(ledger.amounts) == [100_000, 600_000, 600_000]
+
+
 async def test_no_run_is_paid_for_longer_than_its_job_allowed(ledger: Ledger):
     """Its member never says that it has ended: day after day it says that its GPUs are held still."""
     allowed_s = AIJobSpec.model_validate(job()).max_runtime_seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,36 @@ async def test_an_image_that_cannot_be_pulled_is_given_up_with_the_kubelets_word
         "The job's image could not be pulled. Back-off pulling image"
         ' "registry.example/a": 401 Unauthorized'
     )
+
+
+def selecting_events(own):
+    """As an API server lists events: by the kind that they are about, where it is asked for."""
+    whole = own.list
+
+    async def listed(path, **query):
+        page = await whole(path, **query)
+        kind = query.get("fields", "").removeprefix("involvedObject.kind=")
+        if not path.endswith("/events") or not kind:
+            return page
+        about = [event for event in page.items if event["involvedObject"]["kind"] == kind]
+        return replace(page, items=about)
+
+    own.list = listed
+
+
+async def test_a_ray_cluster_that_a_webhook_refuses_is_told_in_its_words():
+    agent = Running()
+    selecting_events(agent.own)
+    about = {"kind": "RayJob", "name": RUN}
+    told = {"reason": "FailedToCreateRayCluster", "message": 'webhook "kyverno" denied the request'}
+    async with made(agent):
+        event = {"metadata": {"name": "e"}, "involvedObject": about, **told}
+        agent.own.put(f"{NAMESPACE}/events/e", event)
+        agent.parts.context.clock.now = lambda: NOW_S + 901
+        agent.own.put(RAYJOB, agent.own.objects[RAYJOB])
+        await agent.until(lambda: "release" in agent.status())
+    assert agent.said("Running") == ("False", "PodsRefused")
+    assert told["message"] in words(agent)
 
 
 async def test_memory_that_ran_out_is_told_where_no_log_may_leave():

@@ -107,8 +107,8 @@ A100, A100_80 = "nvidia-a100-sxm4-40gb", "nvidia-a100-sxm4-80gb"
 SLICE = f"{A100_80}-mig-1g-10gb"
 NOT_TOLD = "memory of {} is unknown: no label nvidia.com/gpu.memory"
 NO_PRODUCT = (
-    "{} nvidia.com/gpu of an unknown product: no label nvidia.com/gpu.product or"
-    " cloud.google.com/gke-accelerator or karpenter.k8s.aws/instance-gpu-name"
+    "{} nvidia.com/gpu of an unknown product: no label nvidia.com/gpu.product, nor another that the"
+    " table of accelerators has"
 )
 ARM = "its architecture is arm64, runs are for amd64"
 
@@ -273,7 +273,8 @@ CASES: dict[str, Case] = {
     "AMD without its labeller": Case(
         node({}, {"amd.com/gpu": "8"}),
         {},
-        says="8 amd.com/gpu of an unknown product: no label amd.com/gpu.product-name",
+        says="8 amd.com/gpu of an unknown product: no label amd.com/gpu.product-name,"
+        " nor another that the table of accelerators has",
     ),
     "Intel Max": Case(
         node({"gpu.intel.com/product": "Max_1100"},

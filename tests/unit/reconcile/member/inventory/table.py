@@ -36,7 +36,8 @@ MIDDLE = """
   profile's, of a shared card the card's memory divided by its replicas. No worker gets two slices, for they may be of
   one card; the hub sees each slice as a machine with its share of processor and memory.
 - **A share that no label tells** (HAMi, Intel's `shared-dev-num`): where a plugin offers more cards than discovery
-  counted, each is a share. Whole cards with the same labels on other machines are then not lent: pods could not choose.
+  counted, or more than 16 where nobody counted (AMD's partitions without their label), each is a share. Whole cards with
+  the same labels on other machines are then not lent: pods could not choose.
 - **Unknown is not zero.** A card whose memory is told nowhere, or cannot be true (below 1 GiB or above 1 TiB), is lent
   to jobs that ask for no `gpuMemory`. Where other machines tell it of the same class, it is not lent at all.
 - **Memory of GKE's cards** is as Google states it, in decimal gigabytes, which is never more than there is.
@@ -44,7 +45,8 @@ MIDDLE = """
   `settings.runs.tolerations`; the same list decides which machines count, and the second lock admits no other.
 - **Architecture.** Runs are bound to `settings.machines.architecture` (amd64). Other machines do not count.
 - **What others hold.** On machines with an exporter, requests of everybody else's pods are taken off: processor (down
-  to half a core), memory (down to 1 GiB), cards, and room for three pods. Elsewhere all that is allocatable is lent.
+  to half a core), memory (down to 1 GiB), cards, and room for three pods; of a pod that is being resized what it asks
+  for or what it still has, whichever is more. Elsewhere all that is allocatable is lent.
 - **Cards by claim.** What only a DRA driver offers (ResourceSlices, `resource.k8s.io/v1`) is read where the API is there,
   and named: a run asks for extended resources and makes no claim, so such cards are not lent.
 - **Quota of a run.** GPUs and number of pods are exact; processor and memory have 500m and 512Mi above what each pod

@@ -15,12 +15,20 @@ def box(cpu="0", memory="0", **more):
     return {"resources": {"requests": {"cpu": cpu, "memory": memory}}} | more
 
 
-def pod(*containers, namespace="default", phase="Running", labels=None, **spec):
+def pod(*containers, namespace="default", phase="Running", labels=None, status=None, **spec):
     return {
         "metadata": {"name": "p", "namespace": namespace, "labels": labels or {}},
         "spec": {"containers": list(containers)} | spec,
-        "status": {"phase": phase},
+        "status": {"phase": phase} | (status or {}),
     }
+
+
+def resized(to="1", allocated="", why="", kind="containerStatuses"):
+    """A container ``c`` that has ``to``; ``allocated``: what its kubelet keeps; ``why``: a resize waits."""
+    one = {"name": "c", "resources": {"requests": {"cpu": to}}}
+    one |= {"allocatedResources": {"cpu": allocated}} if allocated else {}
+    waits = {"type": "PodResizePending", "status": "True", "reason": why}
+    return {kind: [one], "conditions": [waits] if why else []}
 
 
 GPU_BOX = {"resources": {"requests": {"nvidia.com/gpu": "2"}}}
@@ -35,13 +43,42 @@ SUMS = {
     "asked for as a whole": (pod(box("1"), resources={"requests": {"cpu": "4"}}), 4000),
     "overhead": (pod(box("1"), overhead={"cpu": "250m"}), 1250),
     "no number": (pod(box("lots")), 0),
+    "made smaller, and not yet": (pod(box("1", name="c"), status=resized("4")), 4000),
+    "made smaller, and its kubelet keeps more": (
+        pod(box("1", name="c"), status=resized("1", allocated="3")),
+        3000,
+    ),
+    "made larger, and not yet": (
+        pod(box("4", name="c"), status=resized("1", why="Deferred")),
+        4000,
+    ),
+    "made larger than its machine": (
+        pod(box("400", name="c"), status=resized("1", "2", why="Infeasible")),
+        2000,
+    ),
+    "a sidecar made smaller, and not yet": (
+        pod(
+            box("1"),
+            initContainers=[box("1", name="c", restartPolicy="Always")],
+            status=resized("4", kind="initContainerStatuses"),
+        ),
+        5000,
+    ),
+    "a pod as a whole made smaller, and not yet": (
+        pod(
+            box("1", name="c"),
+            resources={"requests": {"cpu": "2"}},
+            status={"resources": {"requests": {"cpu": "6"}}, "allocatedResources": {"cpu": "5"}},
+        ),
+        6000,
+    ),
 }
 
 
 @pytest.mark.parametrize("name", SUMS)
 def test_what_the_scheduler_counts(name):
     thing, cpu = SUMS[name]
-    assert requests(thing["spec"])["cpu"] == cpu
+    assert requests(thing)["cpu"] == cpu
 
 
 RUN = "aij-0f8c2f4e7c1c4f7b9d9a5d2f1e8a7b60-e1"

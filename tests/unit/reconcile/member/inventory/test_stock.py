@@ -130,3 +130,24 @@ CLASSES = {
 @pytest.mark.parametrize(("product", "name"), CLASSES.items())
 def test_gpu_class(product, name):
     assert gpu_class(product) == name
+
+
+WHERE = "hansa.dev/jurisdiction"
+ELSEWHERE = f"{WHERE}={{}} is not in EE, the policy's jurisdiction: it is not lent"
+NOWHERE = f"no label {WHERE} says where it stands: it is not lent"
+# Places of two machines; what is told of each.
+PLACES = {
+    "both at home": (("EE", "EE-37"), ("", "")),
+    "one is kept from the league": (("EE", ""), ("", "")),
+    "nobody has labelled any": (("", ""), (NOWHERE, NOWHERE)),
+    "one in small letters": (("EE", "ee"), ("", ELSEWHERE.format("ee"))),
+    "one in another country": (("EE", "LV"), ("", ELSEWHERE.format("LV"))),
+    "one abroad, the other without a label": (("LV", ""), (ELSEWHERE.format("LV"), NOWHERE)),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_a_machine_that_is_not_lent_for_where_it_stands_is_named(case):
+    places, told = PLACES[case]
+    found = stock_of(*(node(f"m{n}", labels={WHERE: place}) for n, place in enumerate(places)))
+    assert set(found.troubles) == {f"m{n}: {text}" for n, text in enumerate(told) if text}

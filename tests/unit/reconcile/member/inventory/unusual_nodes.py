@@ -23,6 +23,12 @@ UNOFFERED = "label {} tells of a card, but no device plugin offers it"
 AMD = {"amd.com/gpu.product-name": "AMD_Instinct_MI300X_OAM", "amd.com/gpu.vram": "192G"}
 MI300 = "amd-instinct-mi300x-oam"
 FLEX = {"gpu.intel.com/product": "Flex_170", "gpu.intel.com/device.count": "2"}
+KARPENTER = {
+    "karpenter.k8s.aws/instance-gpu-name": "t4",
+    "karpenter.k8s.aws/instance-gpu-count": "1",
+    "karpenter.k8s.aws/instance-gpu-memory": "16384",
+}
+MAX_Q = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation"
 ELSEWHERE = "it stands for machines elsewhere ({}), where no run is sent"
 
 
@@ -129,6 +135,75 @@ UNUSUAL: dict[str, Case] = {
         says=UNOFFERED.format(f"{NFD}/pci-1200_1da3.present"),
     ),
     "a server's own screen": Case(node({f"{NFD}/pci-0300_102b.present": "true"}), {}),
+    "AMD MI300X, cut into eight, and its labeller does not say so": Case(
+        node(AMD, {"amd.com/gpu": "64"}),
+        {f"{MI300}-shared": (64, 0)},
+        slices=_shares(f"{MI300}-shared"),
+        says="64 amd.com/gpu are more than a machine has cards: each is a share of one;"
+        f" memory of {MI300}-shared is unknown: amd.com/gpu.vram may be the whole card's",
+    ),
+    "EKS, Auto Mode": Case(
+        node({"eks.amazonaws.com/compute-type": "auto",
+              "eks.amazonaws.com/instance-gpu-manufacturer": "nvidia",
+              "eks.amazonaws.com/instance-gpu-name": "l4",
+              "eks.amazonaws.com/instance-gpu-count": "4",
+              "eks.amazonaws.com/instance-gpu-memory": "22888"}, GPUS[4],
+             taints=("nvidia.com/gpu:NoSchedule",)),
+        {"nvidia-l4": (4, 22888)},
+    ),
+    "EKS with Karpenter, time-sliced without discovery": Case(
+        node(KARPENTER, GPUS[4]),
+        {"nvidia-t4-shared": (4, 4096)},
+        slices=_shares("nvidia-t4-shared"),
+        says="4 nvidia.com/gpu of 1 cards: each is a share of one",
+    ),
+    "AKS, nodes provisioned by Karpenter": Case(
+        node({"karpenter.azure.com/sku-gpu-name": "A100",
+              "karpenter.azure.com/sku-gpu-manufacturer": "nvidia",
+              "karpenter.azure.com/sku-gpu-count": "2"}, GPUS[2]),
+        {"nvidia-a100": (2, 0)},
+        says="memory of nvidia-a100 is unknown: no row tells it",
+    ),
+    "DigitalOcean": Case(
+        node({"doks.digitalocean.com/gpu-brand": "nvidia", "doks.digitalocean.com/gpu-model": "h100"},
+             GPUS[8], taints=("nvidia.com/gpu:NoSchedule",)),
+        {"nvidia-h100": (8, 0)},
+        says="memory of nvidia-h100 is unknown: no row tells it",
+    ),
+    "DigitalOcean, AMD": Case(
+        node({"doks.digitalocean.com/gpu-brand": "amd", "doks.digitalocean.com/gpu-model": "mi300x"},
+             {"amd.com/gpu": "8"}, taints=("amd.com/gpu:NoSchedule",)),
+        {"amd-mi300x": (8, 0)},
+        says="memory of amd-mi300x is unknown: no row tells it",
+    ),
+    "network cards of NVIDIA's Network Operator": Case(
+        node({}, {"nvidia.com/hostdev": "8", "nvidia.com/rdma_shared_device_a": "63",
+                  "nvidia.com/sriovib_rdma": "4", "nvidia.com/mlnxnics": "8",
+                  "nvidia.com/cx7_vf": "8", "nvidia.com/bf3_sf": "8", "nvidia.com/roce_gdr": "1"}),
+        {},
+    ),
+    "an autoscaler takes it away": Case(
+        node(gfd("NVIDIA-L40S", "46068", 1), GPUS[1],
+             taints=("ToBeDeletedByClusterAutoscaler=1764590000:NoSchedule",)),
+        {"nvidia-l40s": (1, 46068)},
+        usable=False,
+    ),
+    "Karpenter takes it away": Case(
+        node(taints=("karpenter.sh/disrupted:NoSchedule",)), {}, usable=False
+    ),
+    "its cloud has not told of it yet": Case(
+        node(taints=("node.cloudprovider.kubernetes.io/uninitialized=true:NoSchedule",)),
+        {},
+        usable=False,
+    ),
+    "a long name, cut and shared": Case(
+        node(mig("1g.24gb.gfx", "24192", 2, MAX_Q)
+             | {"nvidia.com/mig-1g.24gb.gfx.replicas": "2",
+                "nvidia.com/mig-1g.24gb.gfx.sharing-strategy": "time-slicing"},
+             {"nvidia.com/mig-1g.24gb.gfx.shared": "4"}),
+        {"nvidia-rtx-pro-6000-blackwell-max-q-work-mig-1g-24gb-gfx-shared": (4, 12096)},
+        slices=_shares("nvidia-rtx-pro-6000-blackwell-max-q-work-mig-1g-24gb-gfx-shared"),
+    ),
     "a virtual kubelet": Case(
         node({"type": "virtual-kubelet"}, cpu="10000", memory="4Ti"),
         {},
@@ -159,6 +234,8 @@ UNUSUAL: dict[str, Case] = {
             "Qualcomm": "qualcomm.com/qaic",
             "SambaNova": "sambanova.ai/rdu",
             "Cerebras": "cerebras.net/wse",
+            "T-Head": "alibabacloud.com/ppu",
+            "Vastai": "vastaitech.com/va",
         }.items()
     },
     "what only sounds like one": Case(

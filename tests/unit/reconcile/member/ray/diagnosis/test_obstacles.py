@@ -25,10 +25,18 @@ ATTACH = 'Multi-Attach error for volume "pvc-SECRET" Volume is already used by p
 PVC = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
 
 
-def _gated():
-    waits = unschedulable("Scheduling is blocked due to non-empty scheduling gates")
-    waits["conditions"][0]["reason"] = "SchedulingGated"
+ELSEWHERE = "0/3 nodes are available: 3 node(s) had volume node affinity conflict"
+BINDING = 'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'
+
+
+def _unplaced(reason, message):
+    waits = unschedulable(message)
+    waits["conditions"][0]["reason"] = reason
     return pod("worker", **waits)
+
+
+def _gated():
+    return _unplaced("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
 
 
 # Pods; events; the cause, and what follows how many workers came up.
@@ -55,6 +63,26 @@ CASES = {
         ],
         [],
         *("NoRoom", "0/3: 3 Insufficient"),
+    ),
+    "a volume that lies elsewhere": (
+        [pod("worker", **unschedulable(ELSEWHERE))],
+        [],
+        *("NeverStarted", f"A pod waits for a volume: {ELSEWHERE}"),
+    ),
+    "a volume that lies elsewhere, and no room beside it": (
+        [pod("worker", **unschedulable(f"{ELSEWHERE}, 2 Insufficient nvidia.com/gpu."))],
+        [],
+        *("NoRoom", f"{ELSEWHERE}, 2 Insufficient nvidia.com/gpu."),
+    ),
+    "a volume that nobody makes": (
+        [_unplaced("SchedulerError", BINDING)],
+        [],
+        *("NeverStarted", f"A pod waits for a volume: {BINDING}"),
+    ),
+    "a scheduler's plugin that fails": (
+        [_unplaced("SchedulerError", "running Reserve plugin: timed out")],
+        [],
+        *("NeverStarted", "The scheduler could not place a pod: running Reserve plugin: timed out"),
     ),
     "no addresses left": (
         [CREATING],
@@ -97,6 +125,61 @@ def test_the_owner_reads_what_the_pods_wait_for(case):
     up = f"{pods.count(READY)} of 8 workers came up in time."
     assert found.words == (words if reason == "NoRoom" else f"{up} {words}".strip())
     assert "SECRET" not in found.words
+
+
+KYVERNO = 'admission webhook "validate.kyverno.svc-fail" denied the request: no limits of CPU'
+QUOTA = 'Error creating: pods "aij-1" is forbidden: exceeded quota: team'
+HEAD = pod("head", phase="Running")
+ALL = [HEAD, READY]
+STOOD = "All workers came up, and the job's command did not begin."
+# Pods; what an event is about, its reason and words; then the cause and its words.
+REFUSED = {
+    "the pod that follows the job, by a webhook": (
+        ALL,
+        ("Job", "FailedCreate", f"Error creating: {KYVERNO}"),
+        ("PodsRefused", f"Error creating: {KYVERNO}"),
+    ),
+    "the pod that follows the job, by a quota": (
+        ALL,
+        ("Job", "FailedCreate", QUOTA),
+        ("PodsRefused", QUOTA),
+    ),
+    "the Job of that pod": (
+        ALL,
+        ("RayJob", "FailedToCreateRayJobSubmitter", KYVERNO),
+        ("PodsRefused", KYVERNO),
+    ),
+    "the Ray cluster": (
+        [],
+        ("RayJob", "FailedToCreateRayCluster", KYVERNO),
+        ("PodsRefused", KYVERNO),
+    ),
+    "a worker, where KubeRay has no condition for it": (
+        [HEAD],
+        ("RayCluster", "FailedToCreateWorkerPod", KYVERNO),
+        ("PodsRefused", KYVERNO),
+    ),
+    "nothing: all pods came in the end": (
+        [*ALL, pod("", phase="Running")],
+        ("Job", "FailedCreate", QUOTA),
+        ("NeverStarted", STOOD),
+    ),
+    "nothing: a Service is no pod": (
+        ALL,
+        ("RayCluster", "FailedToCreateService", KYVERNO),
+        ("NeverStarted", STOOD),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_the_cluster_refused_to_make_is_told_in_its_words(case):
+    pods, (kind, reason, message), expected = REFUSED[case]
+    happened = event(reason, message) | {"involvedObject": {"kind": kind, "name": "aij-1"}}
+
+    found = RayJob().diagnose(EndReason.NEVER_STARTED, Traces(pods, [happened], 1, NOW))
+
+    assert (found.reason.value, found.words) == expected
 
 
 CWD = (
