@@ -13,7 +13,7 @@ from typing import Any
 from hansa.grants.checks import judge
 from hansa.grants.facts import Judgement
 from tests.apiserver.lock.escapes import PODS, REQUESTS, PodEscape, Request
-from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
+from tests.apiserver.lock.escaping.by_rayjob import RAYJOBS
 from tests.unit.grants.grant_kit import facts, grant, job, policy
 
 Attempt = dict[str, Any]

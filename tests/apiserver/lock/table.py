@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.apiserver.lock.attempts import NO_FIELD, attempts, control
 from tests.apiserver.lock.escapes import PODS, REQUESTS
-from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
+from tests.apiserver.lock.escaping.by_rayjob import RAYJOBS
 
 PAGE = "escapes.md"
 HEAD = """# Ways out, and what stops each

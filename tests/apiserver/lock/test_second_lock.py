@@ -31,7 +31,7 @@ from tests.apiserver.charts.charted import Charted, installed, locks, policies
 from tests.apiserver.crds.bases import DIGEST
 from tests.apiserver.lock import escapes
 from tests.apiserver.lock.escapes import PODS, REQUESTS, filled, spoilt
-from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
+from tests.apiserver.lock.escaping.by_rayjob import RAYJOBS
 from tests.apiserver.lock.kit import (
     ADMIN,
     AGENT,

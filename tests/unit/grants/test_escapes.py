@@ -16,7 +16,7 @@ from hansa.reconcile.member.run_request import Creation, RunRequest
 from tests import hostile
 from tests.apiserver.lock import escapes, table
 from tests.apiserver.lock.attempts import LAW, LAWFUL, attempts, control, holds, verdict
-from tests.apiserver.lock.escapes_by_rayjob import RAYJOBS
+from tests.apiserver.lock.escaping.by_rayjob import RAYJOBS
 from tests.hostile import Random
 from tests.unit.grants.grant_kit import HUB, facts, grant
 from tests.unit.reconcile.member.run_request_kit import CARDS, HOST_PATH

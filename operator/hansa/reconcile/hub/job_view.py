@@ -43,10 +43,7 @@ Fault = tuple[Reason, str]
 
 @dataclass(frozen=True, eq=False)
 class ParsedSpec:
-    """An AIJob's spec, read once for all jobs that spell it alike. ``fault`` is set when it could not be read.
-
-    Two are the same exactly when they are one object.
-    """
+    """An AIJob's spec, read once for all that spell it alike: one object. ``fault``: why it could not be read."""
 
     wire: Mapping[str, Any]
     spec: AIJobSpec | None
@@ -176,17 +173,14 @@ def _spelled(spelling: bytes, wire: Mapping[str, Any]) -> ParsedSpec:
 def _parsed(wire: Mapping[str, Any]) -> ParsedSpec:
     if OVERSIZE in wire:
         text = f"the job has {wire[OVERSIZE]} bytes, at most {MAX_JOB_BYTES} are read"
-        remedy = (
-            "shorten spec.entrypoint, spec.env or the annotations; put long input into the image"
-        )
+        remedy = "shorten spec.entrypoint, spec.env or annotations; put long input into the image"
         return ParsedSpec(wire, None, f"{text}; {remedy}")
     try:
         require_digest(dict(wire))
         return ParsedSpec(wire, AIJobSpec.model_validate(_with_known(wire, _READ)))
-    except ValidationError as error:
-        return ParsedSpec(wire, None, first_fault(error))
     except ValueError as error:
-        return ParsedSpec(wire, None, str(error)[:500])
+        is_invalid = isinstance(error, ValidationError)
+        return ParsedSpec(wire, None, first_fault(error) if is_invalid else str(error)[:500])
 
 
 def _with_known(wire: Mapping[str, Any], parts: Mapping[str, Interner[Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.apiserver.lock.escapes_by_cards import SPEC, C
+from tests.apiserver.lock.escaping.by_cards import SPEC, C
 
 PROBE = {"exec": {"command": ["true"]}, "terminationGracePeriodSeconds": 86_400}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.apiserver.lock.escapes_by_cards import SPEC
+from tests.apiserver.lock.escaping.by_cards import SPEC
 
 ALIASES = (*SPEC, "hostAliases")
 BY_ALIAS: Mapping[str, tuple[tuple[str | int, ...], Any, str]] = {

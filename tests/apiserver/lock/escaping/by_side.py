@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.apiserver.crds.bases import DIGEST
-from tests.apiserver.lock.escapes_by_cards import SPEC, C
+from tests.apiserver.lock.escaping.by_cards import SPEC, C
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MERGE, SCHEDULER, STRATEGIC
 
 NS = "/api/v1/namespaces/{ns}"
