@@ -265,9 +265,9 @@ class Epochs:
                 unfit[one.receipt.run] = claim.why + one.lacks
             else:
                 rules = league.rules.get(spec["spec"].get("pool", ""), UNKNOWN)
-                # Else what it will have been paid for nobody knows yet.
-                is_whole = one.receipt.last and one.receipt.run not in partly
-                sampling = rules.sampling if is_whole else UNKNOWN.sampling
+                # Else what it will have been paid for nobody knows yet; of one unheard that pay is all that it can lose.
+                is_usual = one.receipt.last and one.receipt.run not in partly and not one.is_unheard
+                sampling = rules.sampling if is_usual else UNKNOWN.sampling
                 found = self._run(one, paid[_key(one)], sampling, league)
                 runs[found.receipt] = Drawn(one, found, span_of(spec["spec"], rules.within_s))
         return runs, lost, unfit
