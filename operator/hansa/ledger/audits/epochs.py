@@ -303,7 +303,6 @@ def _due(one: Due, drawn: Drawn, league: League, now_s: int) -> Word:
         "lacks": drawn.ended.lacks,
         "unheard": drawn.ended.is_unheard,
         "withinS": drawn.span.within_s,
-        "untilS": until_s,
         "ranking": [
             [name, league.nodes[name].institution, league.nodes[name].owner_group]
             for name in independent
