@@ -22,6 +22,7 @@ from hansa.api.job.ray_shape import MOST_IN_GANG
 from hansa.api.job.status import LOG_TAIL_BYTES, RESULT_BYTES
 from hansa.api.memberpolicy import PublicKey
 from hansa.api.meta import (
+    GROUP,
     OPAQUE,
     TEXT,
     UID,
@@ -37,6 +38,8 @@ from hansa.api.meta import (
 )
 from hansa.api.residency import Overlay
 
+GIVEN_UP_ANNOTATION = f"{GROUP}/given-up"
+"""On a grant that is to be stopped: its node had been silent by then for longer than its job allows."""
 GRANT_FORMAT = 1
 """Of the grants that this hub writes and this agent reads: one more with every field that an agent without it refuses.
 

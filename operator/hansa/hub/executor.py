@@ -15,6 +15,7 @@ from hansa.adapters.kube.tokens import request_token
 from hansa.adapters.sealing import seal
 from hansa.api.kinds import AIJOB, COMPUTEPOOL, SOVEREIGNNODE, WORKGRANT
 from hansa.api.meta import API_VERSION, LOG_REQUEST_ANNOTATION, NODE_ACCOUNT
+from hansa.api.workgrant import GIVEN_UP_ANNOTATION
 from hansa.errors import Conflict, HansaError, NotFound, Retryable, Terminal
 from hansa.grants.envelope import grant_name
 from hansa.hub.caches import Caches
@@ -162,7 +163,8 @@ class Executor:
         self._instruments.add(m.GRANTS_WRITTEN, node=action.node)
 
     async def _cancel_grant(self, action: do.CancelGrant) -> None:
-        body = {"metadata": {"uid": action.uid}, "spec": {"cancel": "Stop"}}
+        noted = {"annotations": {GIVEN_UP_ANNOTATION: "true"}} if action.is_given_up else {}
+        body = {"metadata": {"uid": action.uid, **noted}, "spec": {"cancel": "Stop"}}
         path = WORKGRANT.path(action.namespace, action.name)
         self._caches.grants.put(await self._cluster.merge(path, body))
 

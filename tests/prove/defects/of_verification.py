@@ -127,7 +127,7 @@ VERIFICATION: Mapping[str, Defect] = {
     ),
     "a cheat keeps what it has pledged": product(
         "ledger/audits/verdicts.py",
-        '                (Event.SEIZE_PLEDGE, body["pledges"]),\n',
+        '            (Event.SEIZE_PLEDGE, body.get("pledges", ())),\n',
         "",
         "unit/ledger/audits/test_pledges.py",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.api.kinds import AIJOB, WORKGRANT
+from hansa.api.workgrant import GIVEN_UP_ANNOTATION
 from hansa.errors import Conflict
 from hansa.reconcile.hub import actions as do
 from tests.unit.hub import kit
@@ -90,6 +91,18 @@ async def test_a_stop_reaches_the_grant(placed, store):
     action = do.CancelGrant(meta(grant)["namespace"], meta(grant)["name"], meta(grant)["uid"], "x")
     assert (await placed.executor.run([action])).ok
     assert store.objects[path]["spec"]["cancel"] == "Stop"
+
+
+@pytest.mark.parametrize("is_given_up", [True, False])
+async def test_a_grant_says_whether_it_is_stopped_because_its_node_was_silent(
+    placed, store, is_given_up
+):
+    path, grant = one(store, WORKGRANT)
+    where = (meta(grant)["namespace"], meta(grant)["name"], meta(grant)["uid"])
+    action = do.CancelGrant(*where, "x", is_given_up=is_given_up)
+    assert (await placed.executor.run([action])).ok
+    noted = meta(store.objects[path]).get("annotations") or {}
+    assert (GIVEN_UP_ANNOTATION in noted) is is_given_up
 
 
 async def orphan(placed, store):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -40,6 +39,8 @@ class Case:
     said: Mapping[str, b.Body]
     spec: b.Body
     """Job and spec of the audited run."""
+    drawn_s: int
+    """When it was drawn, in seconds since the Unix epoch."""
 
     @property
     def receipt(self) -> str:
@@ -57,9 +58,9 @@ class Case:
         return span_of(self.spec["spec"], self.due.get("withinS", AuditRules().within_s))
 
     @property
-    def until_s(self) -> float:
+    def until_s(self) -> int:
         """When it is given up, in seconds since the Unix epoch."""
-        return float(self.due.get("untilS", math.inf))
+        return self.drawn_s + self.span.most_s
 
     @property
     def asked(self) -> int:
@@ -86,7 +87,8 @@ class Course:
         """Return an audit that was drawn."""
         said = self._book.of(subject)
         spec = self._book.of(b.run(said[b.DUE]["run"]))
-        return Case(subject, said, spec[b.SPEC])
+        drawn_ms = self._book.recorded_ms(subject)[b.DUE]
+        return Case(subject, said, spec[b.SPEC], drawn_ms // 1000)
 
     async def step(self, subject: str, now_s: float, *, gives_up: bool) -> Step:
         """Take in what the auditor asked last has done; return what comes next.
@@ -150,7 +152,7 @@ class Course:
         """Return what an auditor's run came to; None: it is still to come. ``by_s``: when it is late."""
         namespace = case.spec["job"].partition("/")[0]
         path = AIJOB.path(namespace, asked["name"])
-        is_late = now_s > by_s
+        is_late = now_s >= by_s
         try:
             made = await self._cluster.get(path)
         except NotFound:

@@ -157,10 +157,11 @@ class Audits:
     async def _follow(
         self, nodes: Mapping[str, LeagueNode], standings: Mapping[str, Standing], now_s: int
     ) -> None:
-        """Do what verdicts say, whose money has moved: doubt other runs, then tell whoever is to be told."""
+        """Do what verdicts say: money, where it has not moved yet, the doubt about other runs, then whoever is to be told."""
         book = self._parts.book
         for _, word in await asyncio.to_thread(book.open_words, b.VERDICT, b.DONE):
             said = word.body
+            await asyncio.to_thread(self._parts.verdicts.follow, word, now_s * 1000)
             extra = {name: said[name] for name in ("run", "node", "verdict", "why")}
             log.log(
                 logging.WARNING if said["doubtful"] else logging.INFO, "audit closed", extra=extra

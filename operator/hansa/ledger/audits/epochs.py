@@ -265,9 +265,9 @@ class Epochs:
                 unfit[one.receipt.run] = claim.why + one.lacks
             else:
                 rules = league.rules.get(spec["spec"].get("pool", ""), UNKNOWN)
-                # Else what it will have been paid for nobody knows yet.
-                is_whole = one.receipt.last and one.receipt.run not in partly
-                sampling = rules.sampling if is_whole else UNKNOWN.sampling
+                # Else what it will have been paid for nobody knows yet; of one unheard that pay is all that it can lose.
+                is_usual = one.receipt.last and one.receipt.run not in partly and not one.is_unheard
+                sampling = rules.sampling if is_usual else UNKNOWN.sampling
                 found = self._run(one, paid[_key(one)], sampling, league)
                 runs[found.receipt] = Drawn(one, found, span_of(spec["spec"], rules.within_s))
         return runs, lost, unfit
@@ -303,7 +303,6 @@ def _due(one: Due, drawn: Drawn, league: League, now_s: int) -> Word:
         "lacks": drawn.ended.lacks,
         "unheard": drawn.ended.is_unheard,
         "withinS": drawn.span.within_s,
-        "untilS": until_s,
         "ranking": [
             [name, league.nodes[name].institution, league.nodes[name].owner_group]
             for name in independent

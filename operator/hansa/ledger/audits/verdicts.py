@@ -12,6 +12,7 @@ from typing import Any
 
 import rfc8785
 from securesystemslib import dsse
+from sqlalchemy import Connection
 
 from hansa.accounting.postings import Event
 from hansa.ledger.audits import book as b
@@ -45,22 +46,31 @@ class Verdicts:
         What it condemns is given back while it was not due, and seized where it is held back.
         """
         with self._book.deciding() as within:
-            body = self._found(case, close, now_s)
-            run, note = b.run(body["run"]), f"audit of {body['run']}: {body['why']}"[:500]
-            words = [
-                Word(case.subject, b.VERDICT, body),
-                Word(run, b.audit_phase(b.JUDGED, case.receipt), {}),
-                Word(run, b.DECIDED, {}),
-            ]
-            if body["verdict"] in {Verdict.FAILED, Verdict.LOST}:
-                words.append(Word(run, b.CONDEMNED, {}))
-            self._book.add(words, now_s * 1000, within)
-            for event, subjects in (
-                (Event.VOID, body["void"]),
-                (Event.SEIZE, body["seize"]),
-                (Event.SEIZE_PLEDGE, body["pledges"]),
-            ):
-                happen(within, event, subjects, now_s * 1000, note=note)
+            word = Word(case.subject, b.VERDICT, self._found(case, close, now_s))
+            self._book.add([word], now_s * 1000, within)
+            self._move(within, word, now_s * 1000)
+
+    def follow(self, word: Word, now_ms: int) -> None:
+        """Do what a verdict says where that was not done with it, as in books of an older ledger."""
+        if _judged(word) not in self._book.of(b.run(word.body["run"])):
+            with self._book.deciding() as within:
+                self._move(within, word, now_ms)
+
+    def _move(self, within: Connection, word: Word, now_ms: int) -> None:
+        body = word.body
+        run, note = b.run(body["run"]), f"audit of {body['run']}: {body['why']}"[:500]
+        words = [Word(run, _judged(word), {}), Word(run, b.DECIDED, {})]
+        if body["verdict"] in {Verdict.FAILED, Verdict.LOST}:
+            words.append(Word(run, b.CONDEMNED, {}))
+        self._book.add(words, now_ms, within)
+        # Other runs' receipts that are lost with it may be posted by now: each goes the way that it still can.
+        both = [*body["void"], *body["seize"]]
+        for event, subjects in (
+            (Event.VOID, both),
+            (Event.SEIZE, both),
+            (Event.SEIZE_PLEDGE, body.get("pledges", ())),
+        ):
+            happen(within, event, subjects, now_ms, note=note)
 
     def _found(self, case: Case, close: Close, now_s: int) -> dict[str, Any]:
         """Return what the book keeps of a verdict."""
@@ -127,6 +137,11 @@ class Verdicts:
             "payload": base64.b64encode(said).decode(),
             "signatures": [{"keyid": self._signer.key_id, "sig": signed}],
         }
+
+
+def _judged(verdict: Word) -> str:
+    """Return the phase of a run that its audit has a verdict."""
+    return b.audit_phase(b.JUDGED, verdict.subject.removeprefix(b.audit("")))
 
 
 def doubtful_runs(book: AuditBook, facts: Facts, uids: Container[str]) -> dict[str, list[int]]:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, select
 
 from hansa.api.sovereignnode import CarbonDeclaration
+from hansa.api.workgrant import GIVEN_UP_ANNOTATION
 from hansa.ledger.receipts.grant_notes import result_of
 from hansa.ledger.receipts.grants import Claimed
 from hansa.ledger.store import schema
@@ -70,7 +71,7 @@ def heard_from(claim: Claimed, thing: Manifest, hub_s: float) -> Iterator[Heard]
         body = {
             "reason": told.reason,
             "held": bool(exports),
-            "cancelled": thing["spec"].get("cancel") == "Stop",
+            "cancelled": _is_stopped(thing),
             "hubS": math.ceil(hub_s),
         }
         yield Heard(run, ENDED, body)
@@ -87,9 +88,14 @@ def dropped(claim: Claimed, thing: Manifest) -> Iterator[Heard]:
     Where the hub had asked for its end it knows why. Where its memory was older than its member's, the run may live on.
     """
     has_ended = any(one.phase == ENDED for one in heard_from(claim, thing, 0))
-    is_stopped = thing["spec"].get("cancel") == "Stop"
-    if not (has_ended or is_stopped or grant_status.is_outdated(thing)):
+    if not (has_ended or _is_stopped(thing) or grant_status.is_outdated(thing)):
         yield Heard(f"{schema.OF_RUN}{claim.run}", DROPPED, {})
+
+
+def _is_stopped(thing: Manifest) -> bool:
+    """Tell whether the hub stopped a run that its node might still have had: by then, a silent one had to be over."""
+    noted = thing["metadata"].get("annotations") or {}
+    return thing["spec"].get("cancel") == "Stop" and GIVEN_UP_ANNOTATION not in noted
 
 
 def declared_by(node: Manifest, at_ms: int) -> Heard:

@@ -52,6 +52,8 @@ class CancelGrant:
     name: str
     uid: str
     why: str
+    is_given_up: bool = False
+    """Whether its node had been silent by then for longer than its job allows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ def _close(epoch: Epoch, why: str) -> Iterator[Action]:
         if not grant.deleting:
             yield DeleteGrant(grant.namespace, grant.name, grant.uid)
     elif not grant.stopping:
-        yield CancelGrant(grant.namespace, grant.name, grant.uid, why)
+        is_given_up = epoch.fence.over
+        yield CancelGrant(grant.namespace, grant.name, grant.uid, why, is_given_up=is_given_up)
 
 
 def _seen(case: JobCase) -> Iterator[Action]:

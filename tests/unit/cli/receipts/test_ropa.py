@@ -43,7 +43,11 @@ class Kept:
         waiting = replace(granted, signed=(), record=replace(kept_record(), job_uid=UID[:-1] + "9"))
         other = replace(granted, record=replace(kept_record(), epoch=2, data_sets=("cohort-2",)))
         claim = Claimed(granted.job, granted.record, is_of_any_class=False)
-        news = [] if status is None else [*heard_from(claim, {"spec": {}, "status": status}, 0)]
+        news = (
+            []
+            if status is None
+            else [*heard_from(claim, {"metadata": {}, "spec": {}, "status": status}, 0)]
+        )
         evidence.remember([replace(granted, **changes), waiting, other], 0, news)
         sealed = [seal(receipt, NODE) for receipt in found]
         taken = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from hansa.accounting.postings import Event
 from hansa.api.kinds import AIJOB, WORKGRANT
-from hansa.api.workgrant import WorkGrantSpec
+from hansa.api.workgrant import GIVEN_UP_ANNOTATION, WorkGrantSpec
 from hansa.model.times import rfc3339
 from hansa.receipts.chain import Head
 from hansa.receipts.envelope import seal, unseal, wire
@@ -100,10 +100,16 @@ class LongRun:
         await self.league.hub.delete(self._grant)
         self.league.away.discard(self.node)
 
-    def ask_to_stop(self) -> None:
+    def ask_to_stop(self, **annotations: str) -> None:
         """Have the hub ask for its end."""
         known = self.league.hub.objects[self._grant]
-        self.league.hub.put(self._grant, {**known, "spec": known["spec"] | {"cancel": "Stop"}})
+        meta = known["metadata"] | {"annotations": annotations}
+        asked = {"metadata": meta, "spec": known["spec"] | {"cancel": "Stop"}}
+        self.league.hub.put(self._grant, {**known, **asked})
+
+    def give_up(self) -> None:
+        """Have the hub give it up: its node was silent for longer than its job allows."""
+        self.ask_to_stop(**{GIVEN_UP_ANNOTATION: "true"})
 
     def vanish(self) -> None:
         """Have its grant go while the ledger does not look: it finds out by the next list."""

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 from hansa.api.kinds import WORKGRANT
 from hansa.ledger.store import schema
 from hansa.ledger.store.engine import reading
+from tests.unit.ledger.audits.long_runs import pay
 from tests.unit.ledger.audits.small_league import SmallLeague
 from tests.unit.ledger.audits.small_members import Member
 
@@ -137,6 +138,21 @@ async def test_failures_that_nobody_found_are_lost_with_one_that_others_get_thro
     found = [league.told(name)["audit"] for name in ("found", "unseen", "made-up")]
     assert found == ["Passed", "Inconclusive", "Lost"]
     assert league.accounts()["university", "pending"] == 120_000
+
+
+async def test_of_failures_that_were_paid_what_is_held_back_is_lost_with_them(league: SmallLeague):
+    tartu, everybody = league.members["tartu"], set(league.members)
+    tartu.end, league.refusing = "OutOfMemory", everybody
+    league.submit("unseen", "tartu")
+    await league.until(lambda: league.told("unseen").get("audit") == "Inconclusive")
+    assert pay(league) == 1
+    assert league.accounts()["university", "holdback"] == 12_000
+    league.refusing = set()
+    league.submit("made-up", "tartu")
+    await league.until(lambda: league.told("made-up").get("audit") == "Lost")
+    accounts = league.accounts()
+    assert ("university", "holdback") not in accounts
+    assert accounts["university", "kitty"] == 12_000
 
 
 async def test_a_run_that_fails_everywhere_is_paid(league: SmallLeague):

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from hansa.accounting.postings import KITTY, Claim, Event
+from tests.unit.ledger.audits.long_runs import LongRun
 from tests.unit.ledger.audits.small_league import SmallLeague
 
 MUCH = 1_000_000_000
@@ -51,6 +52,17 @@ async def test_a_new_members_runs_are_audited_less_often_for_what_it_has_pledged
     await begin_epoch(league)
     league.submit("study", "tartu")
     assert await is_drawn(league) is not counts
+
+
+async def test_what_the_hub_gave_up_is_looked_at_however_much_is_pledged(league: SmallLeague):
+    """To be found out costs it that run alone: nothing else is at stake, and it would be drawn as if all were."""
+    pledge(league, "bond")
+    await begin_epoch(league)
+    run = LongRun(league, "study", "tartu")
+    run.end(digest=f"sha256:{'0' * 64}")
+    await league.tick()
+    await run.release()
+    assert await is_drawn(league)
 
 
 async def test_what_was_pledged_after_the_epoch_began_does_not_count_in_it(league: SmallLeague):

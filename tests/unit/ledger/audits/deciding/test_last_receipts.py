@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,22 @@ async def stopped_as_the_hub_asked(run: LongRun) -> None:
     await run.release()
 
 
+async def given_up(run: LongRun, *, end: str) -> None:
+    run.member.end = end
+    run.give_up()
+    run.end(end=end, digest=digest(run.member.result) if end == "Succeeded" else None)
+    await run.league.tick()
+    run.tell()
+    await run.league.tick()
+    await run.release()
+
+
+async def given_up_and_never_heard(run: LongRun) -> None:
+    run.give_up()
+    await run.league.tick()
+    await stopped_as_it_says_alone(run)
+
+
 async def without_a_digest_as_it_says_alone(run: LongRun) -> None:
     run.end()
     await run.release()
@@ -82,6 +99,19 @@ LAST: dict[str, tuple[Callable[[LongRun], Awaitable[None]], str, tuple[str, int]
     "unheard, and the hub had asked it to stop": (
         *(stopped_as_the_hub_asked, RIGHT, ("Inconclusive", PARTS)),
         "stopped as the hub asked",
+    ),
+    "given up after a silence, and its result is right": (
+        *(partial(given_up, end="Succeeded"), RIGHT, ("Passed", PARTS), ""),
+    ),
+    "given up after a silence, and it says that it was stopped": (
+        *(partial(given_up, end="Cancelled"), MADE_UP, ("Lost", 0), "by itself"),
+    ),
+    "given up after a silence, and it says what broke": (
+        *(partial(given_up, end="HeadLost"), MADE_UP, ("Lost", 0), "by itself"),
+    ),
+    "given up after a silence, and never heard of again": (
+        *(given_up_and_never_heard, MADE_UP, ("Lost", 0)),
+        "the hub was told nothing",
     ),
     "unheard, and it has nothing to compare": (
         *(without_a_digest_as_it_says_alone, MADE_UP, ("Lost", 0)),

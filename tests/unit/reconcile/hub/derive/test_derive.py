@@ -274,6 +274,15 @@ def test_a_hub_that_died_before_the_stop_records_the_preemption_once():
     assert all(row["type"] != "Preempted" for row in spared.status["conditions"])
 
 
+@pytest.mark.parametrize(("away_s", "is_given_up"), [(0, False), (10 * 86_400, True)])
+def test_a_stop_says_whether_its_node_had_been_silent_for_too_long(away_s, is_given_up):
+    """What its member says then of having been stopped is its own word."""
+    now_s = NOW_S + away_s
+    left = epoch(grant_manifest(status=ACCEPTED), now_s=now_s)
+    actions = derive(case(job_view({"epoch": 1}), left, decision=WAIT, now_s=now_s))
+    assert [one.is_given_up for one in of_kind(CancelGrant, actions)] == [is_given_up]
+
+
 FIGURES = {
     "never told": (0.0, [SetJobStatus]),
     "told a minute ago": (NOW_S - 60, [SetJobStatus]),
