@@ -89,11 +89,11 @@ def _refused(traces: Traces) -> str:
     """Return the API server's last words about pods that it would not make and that are missing; empty: there are none."""
     there = Counter(map(role_of, traces.pods))
     whole = {"": 1, "head": 1, "worker": traces.workers}
-    missing = {role for role, many in whole.items() if there[role] < many}
+    unmade = {said for said, role in NOT_MADE.items() if there[role] < whole[role]}
     told = [
         (event_s(event) or 0.0, str(event.get("message") or event.get("note") or ""))
         for event in traces.events
-        if NOT_MADE.get((about_of(event).get("kind"), event.get("reason"))) in missing
+        if (about_of(event).get("kind"), event.get("reason")) in unmade
         and is_recent_event(event, traces.ended_s)
     ]
     return max(told)[1] if told else ""
