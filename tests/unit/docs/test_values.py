@@ -56,3 +56,9 @@ def test_values_that_a_page_names_exist(name):
 def test_what_counts_as_a_value():
     text = "the chart's value\n`policy`, `runs.labels`, `runs.lables: x`, --set image.digest=x --set node.x=1"
     assert unknown(text) == ["policy", "runs.lables"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_an_upgrade_takes_the_new_charts_defaults(name: str):
+    """``--reuse-values`` leaves them out, and a chart is refused that has no value which it cannot do without."""
+    assert not re.search(r"helm upgrade[^`]*--reuse-values", TEXTS[name])

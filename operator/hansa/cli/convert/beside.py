@@ -26,7 +26,8 @@ def notes_beside(documents: Iterable[Manifest], jobs: Iterable[Manifest]) -> Ite
     named = json.dumps(converted, default=str)
     for document in documents:
         kind = str(document.get("kind") or "")
-        name = str((document.get("metadata") or {}).get("name") or "")
+        metadata = document.get("metadata")
+        name = str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
         is_read = kind == "ConfigMap" and json.dumps(name) in named
         if document not in converted and not is_read:
             yield Note(f"{kind or '(no kind)'} {name}", ADVICE.get(kind, OTHERS))

@@ -67,7 +67,7 @@ class Taking:
 def whole(path: str, value: object) -> int:
     """Return a whole number of a manifest; raises ``Terminal`` where it is none."""
     try:
-        return int(str(value))
+        return int(str(value).removesuffix(".0"))
     except ValueError:
         raise Terminal(f"{path} is {value}: give a whole number") from None
 

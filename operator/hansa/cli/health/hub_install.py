@@ -46,7 +46,7 @@ HUB_POLICIES = (
 )
 """What the chart installs; a test compares."""
 _LEASE_SETTING = "HANSA_HUB_LEADERSHIP__LEASE"
-_RESTORE = "`helm upgrade --reuse-values` of the hub's chart brings it back"
+_RESTORE = "`helm upgrade --reset-then-reuse-values` of the hub's chart brings it back"
 
 
 async def examine_hub(cluster: KubeCluster) -> list[Finding]:

@@ -33,7 +33,7 @@ FILLED_IN = (("matchPolicy", "Equivalent"), ("scope", "*"))
 FORBIDDEN = 403
 CONCURRENT = 4
 MAX_MESSAGE = 900
-ADVICE = "`helm upgrade --reuse-values` of the member's chart restores the lock"
+ADVICE = "`helm upgrade --reset-then-reuse-values` of the member's chart restores the lock"
 
 
 async def try_lock(

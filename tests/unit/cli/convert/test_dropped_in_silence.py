@@ -152,6 +152,18 @@ def test_what_is_not_as_kuberay_takes_it_is_refused_by_its_field(case):
         made(manifest)
 
 
-def test_numbers_in_quotes_are_numbers_of_the_job():
-    spec = made(rayjob(activeDeadlineSeconds="600", groups=[group("3")])).job["spec"]
+# A deadline, and a number of workers.
+SPELT = {"in quotes": ("600", "3"), "with a point": (600.0, 3.0), "plainly": (600, 3)}
+
+
+@pytest.mark.parametrize("case", SPELT)
+def test_numbers_are_numbers_of_the_job_however_they_are_written(case):
+    deadline, workers = SPELT[case]
+    spec = made(rayjob(activeDeadlineSeconds=deadline, groups=[group(workers)])).job["spec"]
     assert (spec["maxRuntimeSeconds"], spec["ray"]["workers"]["count"]) == (600, 3)
+
+
+def test_what_stands_beside_a_job_is_named_however_odd_it_is():
+    odd = [{"kind": "Odd", "metadata": ["a"]}, {"kind": "Odder", "metadata": "a"}, {1: 2}]
+    notes = made(rayjob(), *odd).notes
+    assert {n.field for n in notes} >= {"Odd ", "Odder ", "(no kind) "}

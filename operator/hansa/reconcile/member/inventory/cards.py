@@ -185,13 +185,14 @@ def _counted(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> int:
 def _is_beyond(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> bool:
     """Tell whether a plugin offers more cards than a machine has, of which nobody says how many it has.
 
-    AMD's labeller is silent about partitions unless it is asked to tell of them.
+    AMD's labeller is silent about partitions unless it is asked to tell of them. A member's own row, which has no
+    vendor, says what its cards are: a host may have 32 of some.
     """
     is_counted = bool(count(_value(row.count_label, cards.resource, labels)))
     told = count(_value(row.replicas_label, cards.resource, labels)) > 1
     is_partition = bool(_value(row.partition_label, cards.resource, labels))
     is_told = is_counted or told or is_partition or MIG in cards.gpu_class
-    return cards.count > MOST_WHOLE and not is_told
+    return bool(row.vendor) and cards.count > MOST_WHOLE and not is_told
 
 
 def _sized(

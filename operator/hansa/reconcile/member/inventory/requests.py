@@ -78,7 +78,7 @@ def _asked(
     asked = _read((thing.get("resources") or {}).get("requests"))
     now = status or {}
     has = _read((now.get("resources") or {}).get("requests")) | _read(now.get("allocatedResources"))
-    return has if is_vain and has else asked | has
+    return Counter({**asked, **has}) if is_vain else asked | has
 
 
 def _read(quantities: Any) -> Counter[str]:

@@ -23,7 +23,8 @@ EXPECTED = (
     "node.cloudprovider.kubernetes.io/",
     "node.cluster.x-k8s.io/",
     "node.cilium.io/",
-    "karpenter.sh/",
+    "karpenter.sh/disrupt",
+    "karpenter.sh/unregistered",
     "ToBeDeletedByClusterAutoscaler",
 )
 """Taints that bar machines on purpose, or while they come and go: nobody has to be told."""

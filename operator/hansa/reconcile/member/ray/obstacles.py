@@ -7,6 +7,7 @@ made.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -43,23 +44,19 @@ NOT_EXECUTED = frozenset({126, 127})
 """Exit codes of shells for a program that they may not execute, or do not find."""
 DENIED, UNNUMBERED = "permission denied", "non-numeric user"
 """The runtime's words about an image that is closed to its user, and the kubelet's about a user without a number."""
-GATED, UNSCHEDULABLE = "SchedulingGated", "Unschedulable"
-"""How the scheduler says that a queue holds a pod, and that no machine takes it; other reasons are its own errors."""
-OF_VOLUMES, OF_ROOM = ("volume", "pvc"), ("insufficient", "too many pods")
+GATED, ERRED = "SchedulingGated", "SchedulerError"
+"""How the scheduler says that a queue holds a pod, and that it failed itself; by other reasons no machine takes it."""
+OF_VOLUMES, OF_ROOM = ("volume", "pvc"), ("insufficient", "too many pods", "max volume count")
 """The scheduler's words about volumes that are missing or lie elsewhere, and about machines that are full."""
-NOT_MADE = frozenset(
-    {
-        ("Job", "FailedCreate"),
-        ("RayJob", "FailedToCreateRayJobSubmitter"),
-        ("RayJob", "FailedToCreateRayCluster"),
-        ("RayCluster", "FailedToCreateHeadPod"),
-        ("RayCluster", "FailedToCreateWorkerPod"),
-    }
-)
-"""Kinds and reasons of events that tell, in the API server's words, what could not be made: KubeRay's condition tells of
-head and workers alone."""
-BESIDE = 2
-"""Pods of a run beside its workers: the head, and the one that follows the job."""
+NOT_MADE = {
+    ("Job", "FailedCreate"): "",
+    ("RayJob", "FailedToCreateRayJobSubmitter"): "",
+    ("RayJob", "FailedToCreateRayCluster"): "head",
+    ("RayCluster", "FailedToCreateHeadPod"): "head",
+    ("RayCluster", "FailedToCreateWorkerPod"): "worker",
+}
+"""Kinds and reasons of events that tell, in the API server's words, what could not be made → the pods that are then
+missing: KubeRay's condition tells of head and workers alone."""
 
 
 def obstacle(traces: Traces) -> Finding:
@@ -72,7 +69,7 @@ def obstacle(traces: Traces) -> Finding:
             return Finding(EndReason.IMAGE_NOT_PULLED, words)
     unplaced = [*_unplaced(traces.pods)]
     for said, words in unplaced:
-        if said == UNSCHEDULABLE and not _is_of_volumes(words):
+        if said not in {GATED, ERRED} and not _is_of_volumes(words):
             return Finding(EndReason.NO_ROOM, words)
     up = sum(_is_up(pod) for pod in traces.pods if role_of(pod) == "worker")
     if traces.has_begun:
@@ -89,13 +86,14 @@ def obstacle(traces: Traces) -> Finding:
 
 
 def _refused(traces: Traces) -> str:
-    """Return the API server's last words about what it would not make, while pods are missing; empty: there are none."""
-    if len(traces.pods) >= traces.workers + BESIDE:
-        return ""
+    """Return the API server's last words about pods that it would not make and that are missing; empty: there are none."""
+    there = Counter(map(role_of, traces.pods))
+    whole = {"": 1, "head": 1, "worker": traces.workers}
+    unmade = {said for said, role in NOT_MADE.items() if there[role] < whole[role]}
     told = [
         (event_s(event) or 0.0, str(event.get("message") or event.get("note") or ""))
         for event in traces.events
-        if (about_of(event).get("kind"), event.get("reason")) in NOT_MADE
+        if (about_of(event).get("kind"), event.get("reason")) in unmade
         and is_recent_event(event, traces.ended_s)
     ]
     return max(told)[1] if told else ""

@@ -37,7 +37,7 @@ MIDDLE = """
   one card; the hub sees each slice as a machine with its share of processor and memory.
 - **A share that no label tells** (HAMi, Intel's `shared-dev-num`): where a plugin offers more cards than discovery
   counted, or more than 16 where nobody counted (AMD's partitions without their label), each is a share. Whole cards with
-  the same labels on other machines are then not lent: pods could not choose.
+  the same labels on other machines are then not lent: pods could not choose. What a member's own row says is believed.
 - **Unknown is not zero.** A card whose memory is told nowhere, or cannot be true (below 1 GiB or above 1 TiB), is lent
   to jobs that ask for no `gpuMemory`. Where other machines tell it of the same class, it is not lent at all.
 - **Memory of GKE's cards** is as Google states it, in decimal gigabytes, which is never more than there is.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hansa.grants.facts import GpuStock
 from hansa.reconcile.member.inventory.accelerators import Accelerator
 from hansa.reconcile.member.inventory.machine import MachineRules, read_machine
 from hansa.reconcile.member.inventory.stock import machine_shapes, named, take_stock
@@ -20,6 +21,7 @@ from tests.unit.reconcile.member.inventory.node_objects import (
     node,
 )
 from tests.unit.reconcile.member.inventory.table import CASES, PAGE, page
+from tests.unit.reconcile.member.inventory.unusual_nodes import AMD
 
 ROOT = Path(__file__).parents[5]
 
@@ -179,6 +181,32 @@ def test_a_member_adds_rows_taints_and_another_architecture():
     assert inventory.troubles == ()
     other = node({}, {"x.example/npu": "2"}, arch="arm64", taints=("sku=cpu:NoSchedule",))
     assert "sku=cpu:NoSchedule" in named(stock_of(other, rules=rules).troubles)
+
+
+# A member's own row, and labels of the machine: its class has the name and the memory that the member gave it.
+OWN_ROWS = {
+    "cores of Trainium": (
+        Accelerator("aws.amazon.com/neuroncore", gpu_class="aws-trn1", memory="16Gi"),
+        {},
+    ),
+    "partitions of AMD's": (
+        Accelerator("amd.com/gpu", gpu_class="aws-trn1", memory="16Gi"),
+        AMD,
+    ),
+    "cards by a label": (
+        Accelerator("x.example/npu", class_label="x.example/name", memory_label="x.example/memory"),
+        {"x.example/name": "aws-trn1", "x.example/memory": "16Gi"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OWN_ROWS)
+def test_what_a_member_says_of_its_cards_holds_however_many_they_are(case):
+    row, labels = OWN_ROWS[case]
+    rules = MachineRules(more_accelerators=(row,))
+    inventory = stock_of(node(labels, {row.resource: "32"}), rules=rules)
+    assert dict(inventory.stock) == {"aws-trn1": GpuStock(32, 16 << 30, 0)}
+    assert inventory.troubles == ()
 
 
 def test_what_many_machines_share_is_said_once():

@@ -75,6 +75,13 @@ SUMS = {
 }
 
 
+def test_a_resize_that_can_never_be_takes_no_card_from_what_a_pod_holds():
+    """A status may tell of processor and memory alone: nothing else can be resized."""
+    asked = {"name": "c", "resources": {"requests": {"cpu": "400", "nvidia.com/gpu": "2"}}}
+    held = requests(pod(asked, status=resized("1", "2", why="Infeasible")))
+    assert (held["cpu"], held["nvidia.com/gpu"]) == (2000, 2000)
+
+
 @pytest.mark.parametrize("name", SUMS)
 def test_what_the_scheduler_counts(name):
     thing, cpu = SUMS[name]

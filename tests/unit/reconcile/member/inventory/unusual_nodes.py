@@ -191,6 +191,12 @@ UNUSUAL: dict[str, Case] = {
     "Karpenter takes it away": Case(
         node(taints=("karpenter.sh/disrupted:NoSchedule",)), {}, usable=False
     ),
+    "spot machines, kept for somebody": Case(
+        node(taints=("karpenter.sh/capacity-type=spot:NoSchedule",)),
+        {},
+        usable=False,
+        says="no run tolerates its taint karpenter.sh/capacity-type=spot:NoSchedule",
+    ),
     "its cloud has not told of it yet": Case(
         node(taints=("node.cloudprovider.kubernetes.io/uninitialized=true:NoSchedule",)),
         {},

@@ -26,6 +26,7 @@ PVC = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims
 
 
 ELSEWHERE = "0/3 nodes are available: 3 node(s) had volume node affinity conflict"
+MANY = "0/3 nodes are available: 3 node(s) exceed max volume count."
 BINDING = 'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'
 
 
@@ -73,6 +74,16 @@ CASES = {
         [pod("worker", **unschedulable(f"{ELSEWHERE}, 2 Insufficient nvidia.com/gpu."))],
         [],
         *("NoRoom", f"{ELSEWHERE}, 2 Insufficient nvidia.com/gpu."),
+    ),
+    "machines that hold no more volumes": (
+        [pod("worker", **unschedulable(MANY))],
+        [],
+        *("NoRoom", MANY),
+    ),
+    "another scheduler's word for no room": (
+        [_unplaced("Undetermined", "2/3 tasks in gang unschedulable")],
+        [],
+        *("NoRoom", "2/3 tasks in gang unschedulable"),
     ),
     "a volume that nobody makes": (
         [_unplaced("SchedulerError", BINDING)],
@@ -131,6 +142,8 @@ KYVERNO = 'admission webhook "validate.kyverno.svc-fail" denied the request: no 
 QUOTA = 'Error creating: pods "aij-1" is forbidden: exceeded quota: team'
 HEAD = pod("head", phase="Running")
 ALL = [HEAD, READY]
+FULL = pod("worker", **unschedulable("0/3: 3 Insufficient"))
+PULLING = pod("worker", containerStatuses=waiting("ErrImagePull", "manifest unknown"))
 STOOD = "All workers came up, and the job's command did not begin."
 # Pods; what an event is about, its reason and words; then the cause and its words.
 REFUSED = {
@@ -163,6 +176,21 @@ REFUSED = {
         [*ALL, pod("", phase="Running")],
         ("Job", "FailedCreate", QUOTA),
         ("NeverStarted", STOOD),
+    ),
+    "nothing: the workers came in the end, and their image does not": (
+        [HEAD, PULLING],
+        ("RayCluster", "FailedToCreateWorkerPod", QUOTA),
+        ("ImageNotPulled", "manifest unknown"),
+    ),
+    "nothing: the workers came in the end, and have no room": (
+        [HEAD, FULL],
+        ("RayCluster", "FailedToCreateHeadPod", QUOTA),
+        ("NoRoom", "0/3: 3 Insufficient"),
+    ),
+    "nothing: the Ray cluster came in the end, and one of its workers has no room": (
+        [HEAD, FULL],
+        ("RayJob", "FailedToCreateRayCluster", KYVERNO),
+        ("NoRoom", "0/3: 3 Insufficient"),
     ),
     "nothing: a Service is no pod": (
         ALL,
