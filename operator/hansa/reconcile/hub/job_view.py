@@ -178,9 +178,10 @@ def _parsed(wire: Mapping[str, Any]) -> ParsedSpec:
     try:
         require_digest(dict(wire))
         return ParsedSpec(wire, AIJobSpec.model_validate(_with_known(wire, _READ)))
+    except ValidationError as error:
+        return ParsedSpec(wire, None, first_fault(error))
     except ValueError as error:
-        is_invalid = isinstance(error, ValidationError)
-        return ParsedSpec(wire, None, first_fault(error) if is_invalid else str(error)[:500])
+        return ParsedSpec(wire, None, str(error)[:500])
 
 
 def _with_known(wire: Mapping[str, Any], parts: Mapping[str, Interner[Any]]) -> dict[str, Any]:
