@@ -14,8 +14,12 @@ from typing import Any
 
 from tests.apiserver.crds.bases import DIGEST
 from tests.apiserver.lock.escapes_by_cards import BY_CARDS, CARRIED, SPEC, TERMS, C
-from tests.apiserver.lock.escapes_by_index import BEYOND_THE_INDEX, BY_ALIAS
-from tests.apiserver.lock.escapes_by_outliving import BY_OUTLIVING, INTO_A_RUN
+from tests.apiserver.lock.escapes_by_outliving import (
+    BEYOND_THE_INDEX,
+    BY_ALIAS,
+    BY_OUTLIVING,
+    INTO_A_RUN,
+)
 from tests.apiserver.lock.escapes_by_outliving import TERMS as TERMS_OF_A_RUN
 from tests.apiserver.lock.escapes_by_side import BY_REQUEST, BY_SHAPE
 from tests.apiserver.lock.kit import ADMIN, AGENT, JSON, KUBERAY, MACHINE, MERGE, STRATEGIC
