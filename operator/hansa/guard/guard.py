@@ -20,10 +20,12 @@ from hansa.guard.contact import ContactWatch
 from hansa.guard.reading import (
     MOST_AT_ONCE,
     NAMESPACES,
+    Looks,
     Reading,
     Works,
     is_known_start,
     read_all,
+    read_files,
 )
 from hansa.guard.settings import GuardSettings
 from hansa.guard.time_kept import TimeKept
@@ -61,7 +63,9 @@ class Guard:
         """``server_skew()``: the API server's clock minus ours in seconds, None if not known."""
         self._settings = settings
         self._cluster = cluster
-        self._works = Works(cluster, workloads, 2 * settings.answer_seconds)
+        self._works = Works(cluster, workloads, Looks(2 * settings.answer_seconds))
+        self._looks = Looks(settings.answer_seconds)
+        """At what the pods of runs are told."""
         self._clock = clock
         self._time = TimeKept(clock, server_skew=server_skew, skew_s=settings.clock_skew_seconds)
         self._contact = ContactWatch(
@@ -78,9 +82,10 @@ class Guard:
         """Monotonic time of the last pass that could see all runs and the policy."""
 
     async def make_pass(self) -> None:
-        """1. Read. 2. End what must go whatever its work is. 3. Look at old runs' work, and end what is late.
+        """1. Read. 2. End what must go whatever its work is. 3. Read what the other pods were told.
 
-        4. Renew what may live on. 5. Note which commands have begun.
+        4. Look at old runs' work, and end what is late or was told to end. 5. Renew what may live on.
+        6. Note which commands have begun.
         """
         reading = await read_all(self._cluster, self._settings)
         if reading.runs is None:
@@ -93,6 +98,8 @@ class Guard:
         ends = pressing_verdicts(reading.runs, sight)
         await self._end(reading.runs, ends)
         left = [run for run in reading.runs if run.name not in ends and not run.terminating]
+        files = await read_files(self._cluster, left, self._looks)
+        sight = replace(sight, alive_until_s=files.until_s, begun=files.begun)
         sight = await self._with_late_runs(left, sight)
         late = verdicts(left, sight)
         await self._end(left, late)
@@ -116,8 +123,6 @@ class Guard:
             stopped=self._stopped(reading),
             contact_s=self._contact.last_s,
             contact_age_s=self._contact.age_s(now_s),
-            alive_until_s=reading.files.until_s if reading.files else None,
-            begun=reading.files.begun if reading.files else None,
         )
 
     def _stopped(self, reading: Reading) -> bool:

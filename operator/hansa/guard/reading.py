@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from hansa.api.kinds import MEMBERPOLICY
@@ -30,17 +31,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one pass found; None: it could not be read, or is not there."""
+    """What a pass found first; None: it could not be read, or is not there."""
 
     policy: Manifest | None
     runs: list[MarkedRun] | None
     contact_s: float | None
-    files: Files | None
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the pods of runs are told, by namespace."""
+    """What the pods of runs are told, by namespace; what is not there, or could not be read, is left out."""
 
     until_s: dict[str, float]
     """Until when they may live; what is there and says nothing is over."""
@@ -49,21 +49,14 @@ class Files:
 
 
 async def read_all(cluster: Cluster, settings: GuardSettings) -> Reading:
-    """Read everything at once, but the files of runs once it is known which runs there are."""
+    """Read at once what says which runs there are, and whether any may go on."""
     lease, limit_s = lease_path(settings.namespace, settings.node), 2 * settings.answer_seconds
-    policy, (runs, files), contact_s = await asyncio.gather(
+    policy, runs, contact_s = await asyncio.gather(
         _or_none("policy", _policy(cluster), limit_s),
-        _runs_and_files(cluster, limit_s),
+        _or_none("runs", _runs(cluster), limit_s),
         _or_none("contact", _contact(cluster, lease), limit_s),
     )
-    return Reading(policy, runs, contact_s, files)
-
-
-async def _runs_and_files(
-    cluster: Cluster, limit_s: float
-) -> tuple[list[MarkedRun] | None, Files | None]:
-    runs = await _or_none("runs", _runs(cluster), limit_s)
-    return runs, await _or_none("alive", _alive(cluster, runs or ()), limit_s)
+    return Reading(policy, runs, contact_s)
 
 
 async def _or_none(what: str, read: Awaitable[T], limit_s: float) -> T | None:
@@ -71,7 +64,7 @@ async def _or_none(what: str, read: Awaitable[T], limit_s: float) -> T | None:
         async with asyncio.timeout(limit_s):
             return await read
     except (HansaError, TimeoutError) as error:
-        log.warning("not read", extra={"what": what, "error": str(error) or "it took too long"})
+        log.warning("not read", extra={"what": what, "error": _said(error)})
         return None
 
 
@@ -91,23 +84,61 @@ async def _contact(cluster: Cluster, path: str) -> float | None:
     return read_contact(await cluster.get(path))
 
 
-async def _alive(cluster: Cluster, runs: Iterable[MarkedRun]) -> Files:
+class Looks:
+    """Reads what there is one of for each run, some at a time: one that fails takes no other with it."""
+
+    def __init__(self, limit_s: float) -> None:
+        """``limit_s``: of one read; all together take as long as ``LONGEST_LOOKS`` that hang."""
+        self._limit_s = limit_s
+        self._last = ""
+
+    async def read(self, reads: Mapping[str, Callable[[], Awaitable[T]]]) -> dict[str, T]:
+        """Return what was read, in the order of ``reads``; what could not be, or not in time, is left out.
+
+        Where there is no time for all, the next call goes on behind the last: each has its turn.
+        """
+        free, found = asyncio.Semaphore(MOST_AT_ONCE), dict[str, T]()
+
+        async def look(name: str) -> None:
+            async with free:
+                self._last = name
+                try:
+                    async with asyncio.timeout(self._limit_s):
+                        found[name] = await reads[name]()
+                except NotFound:
+                    return
+                except (HansaError, TimeoutError) as error:
+                    log.warning("not read", extra={"what": name, "error": _said(error)})
+
+        order = sorted(reads, key=lambda name: (name <= self._last, name))
+        looks = [asyncio.ensure_future(look(name)) for name in order]
+        if not looks:
+            return {}
+        try:
+            done, _ = await asyncio.wait(looks, timeout=LONGEST_LOOKS * self._limit_s)
+        finally:
+            for one in looks:
+                one.cancel()
+        for one in done:
+            one.result()
+        return {name: found[name] for name in reads if name in found}
+
+
+async def read_files(cluster: Cluster, runs: Iterable[MarkedRun], looks: Looks) -> Files:
     """Read the file of each run by itself: in a list of all namespaces other tenants have their say and their size."""
-    free, places = asyncio.Semaphore(MOST_AT_ONCE), [r.name for r in runs if not r.terminating]
-
-    async def look(place: str) -> Manifest | None:
-        async with free:
-            try:
-                return await cluster.get(f"{NAMESPACES}/{place}/configmaps/{alive.NAME}")
-            except NotFound:
-                return None
-
-    looked = dict(zip(places, await asyncio.gather(*map(look, places)), strict=True))
-    found = {place: one for place, one in looked.items() if one is not None}
+    reads = {
+        run.name: partial(cluster.get, f"{NAMESPACES}/{run.name}/configmaps/{alive.NAME}")
+        for run in runs
+    }
+    found = await looks.read(reads)
     return Files(
         {place: alive.read_until(one) or 0.0 for place, one in found.items()},
         frozenset(place for place, one in found.items() if alive.read_begun(one) is not None),
     )
+
+
+def _said(error: Exception) -> str:
+    return str(error) or "it took too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,38 +147,26 @@ class Works:
 
     cluster: Cluster
     workloads: tuple[Workload, ...]
-    limit_s: float
+    looks: Looks
 
     async def read(self, runs: Iterable[MarkedRun]) -> dict[str, WorkloadView | None]:
         """Return namespace → what does its work; what could not be read, or not in time, is left out.
 
         A server that hangs over this kind of object must not keep the pods from being told that they may live.
         """
-        free = asyncio.Semaphore(MOST_AT_ONCE)
+        return await self.looks.read({run.name: partial(self._seen, run) for run in runs})
 
-        async def look(run: MarkedRun) -> tuple[str, WorkloadView | None] | None:
-            async with free:
-                return await _or_none(run.name, _understood(self._of(run)), self.limit_s)
+    async def _seen(self, run: MarkedRun) -> WorkloadView | None:
+        return await _understood(self._of(run))
 
-        looks = [asyncio.ensure_future(look(run)) for run in runs]
-        if not looks:
-            return {}
-        try:
-            done, _ = await asyncio.wait(looks, timeout=LONGEST_LOOKS * self.limit_s)
-        finally:
-            for one in looks:
-                one.cancel()
-        known = (one.result() for one in looks if one in done)
-        return dict(pair for pair in known if pair is not None)
-
-    async def _of(self, run: MarkedRun) -> tuple[str, WorkloadView | None]:
+    async def _of(self, run: MarkedRun) -> WorkloadView | None:
         for workload in self.workloads:
             try:
                 thing = await self.cluster.get(f"{workload.resource.path(run.name)}/{run.name}")
             except NotFound:
                 continue
-            return run.name, workload.observe(thing)
-        return run.name, None
+            return workload.observe(thing)
+        return None
 
 
 async def _understood(read: Awaitable[T]) -> T:

@@ -35,6 +35,8 @@ LARGEST_BATCH = 128
 PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.25
 """A rush is over after so long without a grant: more, the more grants it had."""
+UNFORESEEN_PAUSES = 30
+"""So many times as long as after a failed call: a fault of ours is seldom over at once, and each is told at length."""
 LONGEST_RUSH_S = 10.0
 """Accepted work is not kept waiting for longer, nor while work of an earlier rush still waits."""
 
@@ -118,19 +120,23 @@ class Judge:
         return judged
 
     async def _take(self, names: list[str]) -> None:
-        """Decide; what raises what nobody foresaw is found by deciding each by itself, told and passed over."""
+        """Decide; what raises what nobody foresaw is found by deciding each by itself, and tried again later."""
         try:
             await self._decide(names)
         except HansaError as error:
             log.warning("grants not decided", extra={"count": len(names), "error": str(error)})
-            retry = self._context.settings.timing.retry_seconds
-            asyncio.get_running_loop().call_later(retry, self._again, names)
+            self._later(names)
         except Exception:
             if len(names) == 1:
                 log.exception("grant not decided", extra={"grant": names[0]})
+                self._later(names, pauses=UNFORESEEN_PAUSES)
                 return
             for name in names:
                 await self._take([name])
+
+    def _later(self, names: list[str], *, pauses: int = 1) -> None:
+        retry_s = pauses * self._context.settings.timing.retry_seconds
+        asyncio.get_running_loop().call_later(retry_s, self._again, names)
 
     def _again(self, names: list[str]) -> None:
         self._inbox.update(dict.fromkeys(names))
@@ -175,7 +181,9 @@ class Judge:
                 if self._is_new(grant):
                     decisions.append(self._judge(grant))
             except Exception:
-                log.exception("grant not judged", extra={"grant": grant["metadata"]["name"]})
+                name = grant["metadata"]["name"]
+                log.exception("grant not judged", extra={"grant": name})
+                self._later([name], pauses=UNFORESEEN_PAUSES)
         return decisions
 
     def _judge(self, grant: Manifest) -> GrantDecision:
@@ -204,11 +212,18 @@ class Judge:
         return self._context.record(proposal.spec, proposal.digest, Outcome.REFUSED, reason=reason)
 
     async def _tell_by_itself(self, decision: GrantDecision) -> None:
-        """Tell one decision; one that cannot be put into words keeps no other from being told."""
+        """Tell one decision; one that cannot be put into words keeps no other from being told.
+
+        What was accepted its run tells, a refusal is told again.
+        """
         try:
             await self._tell(decision)
         except Exception:
             log.exception("decision not told", extra={"grant": decision.grant["metadata"]["name"]})
+            entry = self._entry(decision.judgement)
+            if decision.judgement.accepted and entry is not None:
+                self._context.runs.add(entry.name)
+            self._tell_later(decision.grant, decision.judgement, pauses=UNFORESEEN_PAUSES)
 
     async def _tell(self, decision: GrantDecision) -> None:
         """Tell the hub; what it does not take is told again, by the run or by this judge."""
@@ -234,12 +249,11 @@ class Judge:
         elif told is not None and grant_status.is_outdated(told):
             stale_grants.owe_release(self._context, told)
 
-    def _tell_later(self, grant: Manifest, judgement: Judgement) -> None:
+    def _tell_later(self, grant: Manifest, judgement: Judgement, *, pauses: int = 1) -> None:
         if not judgement.accepted:
             name = grant["metadata"]["name"]
             self._untold[name] = grant.get("spec") or {}, judgement
-            retry = self._context.settings.timing.retry_seconds
-            asyncio.get_running_loop().call_later(retry, self._again, [name])
+            self._later([name], pauses=pauses)
 
     def _entry(self, judgement: Judgement) -> Entry | None:
         if judgement.proposal is None:

@@ -401,6 +401,19 @@ def test_a_weakened_lock_is_noticed(member: Charted, path: str, change: dict, wh
         wait_until(lambda: try_all(member).outcome == "Denied", what="the lock as before")
 
 
+@pytest.mark.parametrize("name", ["it exempts somebody", "it excludes a kind"])
+def test_what_the_agent_advises_restores_the_lock(member: Charted, name: str):
+    """Helm alone would leave in place what was added: it compares with what it installed before."""
+    path, change, _ = WEAK[name]
+    kind, policy = path.split("/")[-2:]
+    assert Server(member.plane).send("PATCH", path, change, kind=escapes.MERGE).status in GOOD
+    member.upgrade("--reset-then-reuse-values")
+    assert try_all(member).outcome == "Admitted"
+    member.kubectl("delete", kind, policy)
+    member.upgrade("--reset-then-reuse-values")
+    wait_until(lambda: try_all(member).outcome == "Denied", what="the lock as the chart makes it")
+
+
 def _put_back(server: Server, path: str, kept: dict) -> bool:
     # A controller writes a policy's status after each change: the version read may be old by now.
     kept["metadata"]["resourceVersion"] = server.get(path)["metadata"]["resourceVersion"]

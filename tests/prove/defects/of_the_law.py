@@ -269,8 +269,8 @@ LOCK_AND_GUARD: Mapping[str, Defect] = {
     ),
     "pods told to live without a contact": product(
         "reconcile/member/guard_verdicts.py",
-        "if sight.contact_s is None or sight.alive_until_s is None or sight.stopped:",
-        "if sight.alive_until_s is None or sight.stopped:",
+        "if sight.contact_s is None or sight.stopped:",
+        "if sight.stopped:",
         RULES_OF_GUARD,
     ),
     "what ran out once lives again": product(

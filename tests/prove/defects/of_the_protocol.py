@@ -141,10 +141,16 @@ MEMBER: Mapping[str, Defect] = {
     ),
     "a refusal that the hub did not take is lost": product(
         "member/judge.py",
-        '            self._untold[name] = grant.get("spec") or {}, judgement\n            retry',
-        "            return\n            retry",
+        '            self._untold[name] = grant.get("spec") or {}, judgement\n            self',
+        "            return\n            self",
         JUDGE,
         seeds=SEEDS,
+    ),
+    "a grant that met a fault is passed over for good": product(
+        "member/judge.py",
+        "                self._later(names, pauses=UNFORESEEN_PAUSES)\n                return",
+        "                return",
+        JUDGE,
     ),
     "an end that is never told": product(
         "member/runs/run_controller.py",

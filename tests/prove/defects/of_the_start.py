@@ -39,7 +39,7 @@ START: Mapping[str, Defect] = {
     ),
     "pods that are up count as a command that has begun": product(
         "reconcile/member/guard_verdicts.py",
-        "return work.running_s is not None if sight.begun is None else run.name in sight.begun",
+        "return run.name in sight.begun if is_known else work.running_s is not None",
         "return work.running_s is not None",
         GUARD,
         WORKS,
@@ -82,9 +82,21 @@ START: Mapping[str, Defect] = {
     ),
     "looks that last as long as what hangs": product(
         "guard/reading.py",
-        "timeout=LONGEST_LOOKS * self.limit_s",
+        "timeout=LONGEST_LOOKS * self._limit_s",
         "timeout=None",
         WORKS,
+    ),
+    "looks that always begin with the same runs": product(
+        "guard/reading.py",
+        "key=lambda name: (name <= self._last, name)",
+        "key=None",
+        "unit/guard/test_files.py",
+    ),
+    "what nobody could read of a run has not begun": product(
+        "reconcile/member/guard_verdicts.py",
+        "return run.name in sight.begun if is_known else work.running_s is not None",
+        "return run.name in sight.begun",
+        "unit/guard/test_files.py",
     ),
     "a grant later than its run": product(
         "reconcile/member/contracts/time_limits.py",

@@ -3,11 +3,14 @@
 import pytest
 
 from hansa.errors import Retryable
+from hansa.member import judge as judge_module
 from hansa.member import wiring
 from hansa.member.context import AgentContext
 from hansa.member.judge import pause_after
 from hansa.member.publisher import Publisher
+from hansa.member.runs import stale_grants
 from hansa.member.runs.metering import Metering
+from hansa.reconcile.member import grant_status
 from tests.unit.grants.grant_kit import grant, job
 from tests.unit.member.runs.plain_job import PLAIN, UID, WORK, PlainJob, Running, working
 
@@ -130,3 +133,30 @@ async def test_a_fault_that_nobody_foresaw_ends_no_judge_and_keeps_no_other_gran
         names = agent.parts.context.run_index.names()
         assert [name for name in names if UNFORESEEN[-12:] in name] == []
     assert "ZeroDivisionError" in caplog.text
+
+
+ONCE = {
+    "judging it": (judge_module, "judge"),
+    "remembering it": (AgentContext, "record"),
+    "telling it": (grant_status, "accepted"),
+    "telling its refusal": (stale_grants, "refusal"),
+}
+
+
+@pytest.mark.parametrize(("where", "name"), ONCE.values(), ids=ONCE)
+async def test_a_fault_that_passes_costs_no_grant(agent, monkeypatch, where, name):
+    left, act = [2], getattr(where, name)
+
+    def fails(*args, **options):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise ZeroDivisionError
+        return act(*args, **options)
+
+    monkeypatch.setattr(where, name, fails)
+    is_refused = name == "refusal"
+    agent.granted(**({"image": "evil.example/x@sha256:" + "0" * 64} if is_refused else {}))
+    async with working(agent):
+        await agent.until(lambda: agent.said("Accepted") is not None)
+        await agent.until(lambda: is_refused or WORK in agent.own.objects)
+    assert agent.said("Accepted")[0] == str(not is_refused)

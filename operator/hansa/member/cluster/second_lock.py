@@ -33,7 +33,11 @@ FILLED_IN = (("matchPolicy", "Equivalent"), ("scope", "*"))
 FORBIDDEN = 403
 CONCURRENT = 4
 MAX_MESSAGE = 900
-ADVICE = "`helm upgrade --reset-then-reuse-values` of the member's chart restores the lock"
+ADVICE = (
+    "delete the policies and bindings named here, and `helm upgrade --reset-then-reuse-values` of the member's"
+    " chart restores the lock"
+)
+"""An upgrade alone leaves in place what somebody added to one."""
 
 
 async def try_lock(

@@ -64,10 +64,10 @@ class Sight:
     """The last contact with the hub; None: not known."""
     contact_age_s: float = 0.0
     """By the clock that says more; infinite: none that counts."""
-    alive_until_s: Mapping[str, float] | None = None
-    """Namespace → until when its pods may live, as they have it; None: could not be read."""
-    begun: frozenset[str] | None = None
-    """Namespaces of runs whose command was seen to have begun; None: could not be read."""
+    alive_until_s: Mapping[str, float] = field(default_factory=dict)
+    """Namespace → until when its pods may live, as they have it; what could not be read is left out."""
+    begun: frozenset[str] = frozenset()
+    """Namespaces among these whose run's command was seen to have begun."""
     works: Mapping[str, WorkloadView | None] = field(default_factory=dict)
     """Namespace → what does its work, or None where nothing does; only of runs looked at."""
 
@@ -154,7 +154,7 @@ def _alone(run: MarkedRun, sight: Sight) -> bool:
 
 def _stale(run: MarkedRun, sight: Sight) -> bool:
     """Tell whether the pods were told to end: what has run out once does not live again."""
-    until_s = (sight.alive_until_s or {}).get(run.name)
+    until_s = sight.alive_until_s.get(run.name)
     return until_s is not None and sight.now_of(run) >= until_s
 
 
@@ -177,13 +177,12 @@ def _began_once(run: MarkedRun, work: WorkloadView, sight: Sight) -> bool:
 
     Where that cannot be read, one whose pods were up once may have.
     """
-    return work.running_s is not None if sight.begun is None else run.name in sight.begun
+    is_known = run.name in sight.alive_until_s
+    return run.name in sight.begun if is_known else work.running_s is not None
 
 
 def unseen_starts(runs: Iterable[MarkedRun], sight: Sight) -> list[MarkedRun]:
     """Return the runs of which nobody has seen yet that their command has begun."""
-    if sight.begun is None or sight.alive_until_s is None:
-        return []
     seen, files = sight.begun, sight.alive_until_s
     return [run for run in runs if run.name in files and run.name not in seen]
 
@@ -205,7 +204,7 @@ def renewals(runs: Iterable[MarkedRun], sight: Sight) -> dict[str, float]:
     ``runs``: those that may go on. Nothing is renewed by a guess: not without the contact, not
     without having read what the pods have.
     """
-    if sight.contact_s is None or sight.alive_until_s is None or sight.stopped:
+    if sight.contact_s is None or sight.stopped:
         return {}
     due = {}
     for run in runs:

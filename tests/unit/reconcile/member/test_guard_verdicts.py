@@ -117,22 +117,26 @@ TABLE = {
     ),
     "its command begins anew after its head was killed": (
         namespace(age_s=7201),
-        seen(works=work(running_s=NOW - 7000), begun=frozenset({"aij-a-e1"})),
+        seen(
+            works=work(running_s=NOW - 7000),
+            alive_until_s={"aij-a-e1": NOW + 1},
+            begun=frozenset({"aij-a-e1"}),
+        ),
         None,
     ),
     "up, and whether its command has begun cannot be read": (
         namespace(age_s=7201),
-        seen(works=work(running_s=NOW - 7000)),
+        seen(works=work(running_s=NOW - 7000), alive_until_s={"aij-another": NOW + 1}),
         None,
     ),
     "up, and its command never begun": (
         namespace(age_s=961),
-        seen(works=work(running_s=NOW - 900), begun=frozenset({"aij-another"})),
+        seen(works=work(running_s=NOW - 900), alive_until_s={"aij-a-e1": NOW + 1}),
         EndReason.NEVER_STARTED,
     ),
     "up, and its command not begun for long": (
         namespace(age_s=960),
-        seen(works=work(running_s=NOW - 900), begun=frozenset()),
+        seen(works=work(running_s=NOW - 900), alive_until_s={"aij-a-e1": NOW + 1}),
         None,
     ),
     "never made": (
@@ -250,8 +254,7 @@ def test_what_goes_on_is_told_when_it_is_worth_a_write():
 NOT_RENEWED = {
     "stopped": {"stopped": True},
     "contact unknown": {"contact_s": None},
-    "files unread": {"alive_until_s": None},
-    "no file": {"alive_until_s": {}},
+    "no file, or unread": {"alive_until_s": {}},
 }
 
 
@@ -280,7 +283,7 @@ def test_what_has_begun_is_looked_for_until_it_was_seen():
         return [run.name for run in guard.unseen_starts(runs, seen(**known))]
 
     assert unseen(alive_until_s=until_s, begun=begun) == ["new"]
-    assert unseen(alive_until_s=None, begun=None) == []
+    assert unseen() == []
 
 
 def test_what_is_deleted_is_what_was_judged():
