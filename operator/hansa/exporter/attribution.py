@@ -2,8 +2,9 @@
 
 Two facts are used, the surer first. (1) A process on the GPU whose cgroup names a job's pod: exact,
 but the driver shows foreign processes only to a pod with ``hostPID``. (2) Counting: when the pods of
-a single job were given every GPU of the machine, and other people's pods none, each GPU is that job's; when
-no pod of the league was given any, none is. A slice may be of any card, and so may a share that no label tells. Everything between is "unknown": a guess would end up on somebody's bill.
+a single job were given every GPU of the machine, and other people's pods none, each GPU is that job's;
+when no pod of the league was given any, none is. A slice may be of any card, and so may a share that no
+label tells. Everything between is "unknown": a guess would end up on somebody's bill.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from hansa.ports import GpuReading
 
 GPU_RESOURCE = "nvidia.com/gpu"
 _SLICE = re.compile(r"nvidia\.com/(mig-|gpu\.shared$)")
-_CARD = re.compile(r"nvidia\.com/(gpu$|gpu\.shared$|mig-)")
 _CUT = re.compile(r"[-_](SHARED$|MIG-)")
 _POD_IN_CGROUP = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})")
 
@@ -102,7 +102,8 @@ def attribute(
         return {gpu.uuid: UNKNOWN for gpu in readings}
     holders = [pod for pod in pods if pod.gpus]
     by_count = _by_count(holders, len(readings))
-    if holders and any(many and _CARD.match(name) for name, many in (held_by_others or {}).items()):
+    taken = (name for name, many in (held_by_others or {}).items() if many)
+    if holders and any(name == GPU_RESOURCE or _SLICE.match(name) for name in taken):
         by_count = UNKNOWN
     by_uid = {pod.uid: pod.served for pod in holders}
     return {gpu.uuid: _by_process(gpu, by_uid, cgroup_of) or by_count for gpu in readings}

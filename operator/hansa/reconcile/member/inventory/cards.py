@@ -178,8 +178,7 @@ def _counted(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> int:
     HAMi and Intel's ``shared-dev-num`` are like that. 0: it is not so.
     """
     seen = count(_value(row.count_label, cards.resource, labels))
-    told = count(_value(row.replicas_label, cards.resource, labels)) > 1 or MIG in cards.gpu_class
-    return 0 if told or cards.count <= seen else seen
+    return 0 if _is_told(cards, row, labels) or cards.count <= seen else seen
 
 
 def _is_beyond(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> bool:
@@ -189,10 +188,14 @@ def _is_beyond(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> boo
     vendor, says what its cards are: a host may have 32 of some.
     """
     is_counted = bool(count(_value(row.count_label, cards.resource, labels)))
-    told = count(_value(row.replicas_label, cards.resource, labels)) > 1
     is_partition = bool(_value(row.partition_label, cards.resource, labels))
-    is_told = is_counted or told or is_partition or MIG in cards.gpu_class
-    return bool(row.vendor) and cards.count > MOST_WHOLE and not is_told
+    is_known = is_counted or is_partition or _is_told(cards, row, labels)
+    return bool(row.vendor) and cards.count > MOST_WHOLE and not is_known
+
+
+def _is_told(cards: Cards, row: Accelerator, labels: Mapping[str, Any]) -> bool:
+    """Tell whether labels say themselves that each is a share or a slice."""
+    return count(_value(row.replicas_label, cards.resource, labels)) > 1 or MIG in cards.gpu_class
 
 
 def _sized(
