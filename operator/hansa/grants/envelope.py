@@ -51,14 +51,6 @@ def digest(value: Any) -> str:
     return "sha256:" + hashlib.sha256(canonical(value)).hexdigest()
 
 
-def require_digest(value: Any) -> None:
-    """Raise ``ValueError`` where ``value``, read from JSON, has no canonical spelling; a tenth of a digest."""
-    try:
-        orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
-    except TypeError:
-        rfc8785.dumps(value)
-
-
 def key_id(public_key: bytes) -> str:
     """Return the identifier of a raw 32-byte public key."""
     return "sha256:" + hashlib.sha256(public_key).hexdigest()
