@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -29,9 +31,13 @@ _path = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")  # chil
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _path))
 
 
+def is_ci() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
 def skip_or_fail(reason: str) -> None:
     """Skip on a developer's machine; in CI a test that cannot run is a failure."""
-    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+    if is_ci():
         pytest.fail(f"not skippable in CI: {reason}")
     pytest.skip(reason)
 
@@ -73,11 +79,14 @@ def root_on_linux() -> None:
         skip_or_fail(str(error))
 
 
-@pytest.fixture(autouse=True)
-def _drawn_once(request: pytest.FixtureRequest) -> None:
-    """Fail what failed by lot: another draw says nothing of the first one."""
-    if os.environ.get("HANSA_ONCE_MORE") and request.node.get_closest_marker("drawn"):
-        pytest.fail("it failed by what it drew, and is not played by another draw: replay its seed")
+@pytest.fixture
+def lot(request: pytest.FixtureRequest) -> int:
+    """A seed drawn anew, and printed; in CI always the same, for what fails there must fail for its change."""
+    drawn = int(np.random.default_rng().integers(1 << 32))
+    seed = zlib.crc32(request.node.name.encode()) if is_ci() else drawn
+    seed = int(os.environ.get("HANSA_SEED", seed))
+    print(f"HANSA_SEED={seed}")  # noqa: T201  # how to play it again
+    return seed
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

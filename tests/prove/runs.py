@@ -48,7 +48,7 @@ def simulation(seeds: int, base: int, *, workers: int) -> Found:
 
 def model(operations: int, seed: int) -> Found:
     """Compare the model of an API server with a real one."""
-    environment = {"HANSA_MODEL_OPERATIONS": str(operations), "HANSA_MODEL_SEED": str(seed)}
+    environment = {"HANSA_MODEL_OPERATIONS": str(operations), "HANSA_SEED": str(seed)}
     outcomes = _tested(MODEL, environment=environment)
     if outcomes.failed:
         return Found(not_run={"model_operations": "they differ"}, wrong=outcomes.failed)

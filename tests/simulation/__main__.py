@@ -81,9 +81,12 @@ def _arguments() -> argparse.Namespace:
 
 def _verdicts(seeds: range, workers: int, is_ending: Callable[[], bool]) -> Iterator[Verdict]:
     """Yield verdicts as they come, of every seed up to the last that was begun before the end."""
+    # After the start under a fixed seed. Processes that are spawned find nothing in a ``__main__``.
+    from tests.simulation.story import play  # noqa: PLC0415
+
     left = takewhile(lambda _: not is_ending(), seeds)
     if workers == 1:
-        yield from map(_played, left)
+        yield from map(play, left)
         return
     anew = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, anew) as pool:
@@ -93,17 +96,11 @@ def _verdicts(seeds: range, workers: int, is_ending: Callable[[], bool]) -> Iter
         signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
         begun: set[Future[Verdict]] = set()
         for seed in left:
-            begun.add(pool.submit(_played, seed))
+            begun.add(pool.submit(play, seed))
             if len(begun) == workers:
                 done, begun = wait(begun, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in done)
         yield from (one.result() for one in begun)
-
-
-def _played(seed: int) -> Verdict:
-    from tests.simulation.story import play  # noqa: PLC0415  # after the start under a fixed seed
-
-    return play(seed)
 
 
 def _add(figures: dict[str, Any], verdict: Verdict) -> None:
@@ -124,7 +121,7 @@ def _told(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replay(seed: int) -> int:
-    from tests.simulation.story import play  # noqa: PLC0415  # as above
+    from tests.simulation.story import play  # noqa: PLC0415  # under a fixed seed
 
     verdict = play(seed, last=1 << 30)
     print(*verdict.tail, *verdict.violations, f"digest {verdict.digest}", sep="\n")

@@ -25,16 +25,15 @@ def simulate(*arguments: str) -> str:
 
 
 PARTS, SEEDS_A_PART = 5, 10
-"""About a minute of one processor; drawn anew each time, and printed."""
+"""Some six minutes of one processor."""
 
 
-@pytest.mark.drawn
-@pytest.mark.parametrize("seeds", [SEEDS_A_PART] * PARTS, ids=[f"part {n}" for n in range(PARTS)])
-def test_no_seed_violates_anything(seeds, record_property):
-    said = simulate("--seeds", str(seeds)).splitlines()
+@pytest.mark.parametrize("_part", range(PARTS))
+def test_no_seed_violates_anything(_part, lot, record_property):
+    said = simulate("--base", str(lot), "--seeds", str(SEEDS_A_PART)).splitlines()
     figures = json.loads(said[-1])
     record_property("simulation", f"{said[0]}: {said[-1]}")
-    assert figures["simulation_seeds"] == seeds
+    assert figures["simulation_seeds"] == SEEDS_A_PART
     assert figures["violations"] == 0
 
 
@@ -46,6 +45,15 @@ def test_what_is_violated_after_the_faults_ends_the_play(monkeypatch):
     monkeypatch.setattr(Watchman, "check_laws", accuse)
     monkeypatch.setattr(Watchman, "check_settled", lambda watchman: watchman.accuse("not settled"))
     assert any("of a test" in one for one in play(5).violations)
+
+
+def test_processes_beside_each_other_play_what_one_plays():
+    one, two = (simulate("--base=5", "--seeds=2", f"--workers={n}").splitlines() for n in (1, 2))
+    told = [json.loads(lines[-1]) for lines in (one, two)]
+    for figures in told:
+        del figures["cpu_seconds"]
+    assert told[0]["simulation_seeds"] == 2
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -33,7 +33,7 @@ def fuzz(rounds: int, seconds: float, seed: int | None = None) -> tuple[dict[str
     """Play rounds, each by a seed of its own; returns the figures and whether all held."""
     os.environ["HANSA_FUZZ_SECONDS"], os.environ["HANSA_FUZZ_ROUNDS"] = str(seconds), str(rounds)
     if seed is not None:
-        os.environ["HANSA_FUZZ_SEED"] = str(seed)
+        os.environ["HANSA_SEED"] = str(seed)
     collected = Collected()
     code = pytest.main(["-q", "-s", "-p", "no:cacheprovider", str(HERE)], plugins=[collected])
     figures: dict[str, Any] = {"fuzz_rounds": len(collected.rounds)}

@@ -8,7 +8,6 @@ import os
 import uuid
 from contextlib import aclosing
 
-import numpy as np
 import pytest
 
 from e2e.testbed.host.clock import PATIENCE_S
@@ -22,7 +21,7 @@ from tests.apiserver.simulation.twins import API, FINALIZER, Twins, with_default
 from tests.simulation.servers import apiserver
 from tests.simulation.servers.apiserver import NAMESPACES, MemCluster
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.drawn]
+pytestmark = pytest.mark.apiserver
 
 PART, WHOLE = int(os.environ.get("HANSA_MODEL_OPERATIONS", "300")), 5000
 """Random operations: more for ``make prove``, which says how many, and from which seed."""
@@ -32,14 +31,11 @@ WATCH_S = 4
 
 
 @pytest.fixture
-async def twins(hub_plane):
-    drawn = int(np.random.SeedSequence().entropy) % (1 << 32)
-    seed = int(os.environ.get("HANSA_MODEL_SEED", drawn))
-    print(f"HANSA_MODEL_SEED={seed}")  # noqa: T201  # how to replay
+async def twins(hub_plane, lot):
     space, model = f"twins-{uuid.uuid4().hex[:6]}", MemCluster("model", SystemClock())
     connection = from_kubeconfig(hub_plane.kubeconfig)
     async with KubeCluster(connection, clock=SystemClock(), agent="twins") as real:
-        both = Twins(real, model, space, seed)
+        both = Twins(real, model, space, lot)
         await both.found()
         both.spec = await with_defaults(real, space)
         yield both

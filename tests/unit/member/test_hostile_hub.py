@@ -129,19 +129,12 @@ def test_a_hub_may_say_anything_of_the_node(rng):
     assert len(said) <= 1024
 
 
-def drawn(seed=None):
-    seed = Random().randrange(1 << 32) if seed is None else seed
-    print(f"seed {seed}")  # noqa: T201  # how to replay
-    return Random(seed)
-
-
-@pytest.mark.drawn
 @pytest.mark.parametrize(
     "seed", [None, 3664442304], ids=["drawn", "a refused one of the same name"]
 )
-async def test_judging_a_thousand_signed_hostile_grants(caplog, seed):
+async def test_judging_a_thousand_signed_hostile_grants(caplog, seed, lot):
     """A good one among them is accepted all the same."""
-    rng = drawn(seed)
+    rng = Random(lot if seed is None else seed)
     hub = HostileHub(rng)
     hub.grants = hostile_grants(rng, 1000)
     good = copy.deepcopy(GRANT) | {"spec": grant(PLAIN), "status": {}}
@@ -167,8 +160,8 @@ async def test_judging_a_thousand_signed_hostile_grants(caplog, seed):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_duties_outlive_every_answer(caplog):
-    hub = HostileHub(drawn())
+async def test_duties_outlive_every_answer(caplog, lot):
+    hub = HostileHub(Random(lot))
     parts = member_of(hub)
     duties = Duties(parts.context)
     publisher = Publisher(
