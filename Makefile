@@ -10,7 +10,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url -
 PARALLEL := --numprocesses auto
 # Of ten thousand tests one meets a moment in which a shared machine stands still. What failed in CI is
 # tried once more, in a process and on servers of its own: what is wrong fails again, and both are reported.
-ONCE_MORE := $(if $(CI),|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1)
+# What a test drew by lot is the same once more.
+ONCE_MORE := $(if $(CI),|| HANSA_ONCE_MORE=1 $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1)
 # They wait for servers for a fifth of their time: one more than most CI machines have processors.
 WAITING := --numprocesses 3
 LONGEST := $(addprefix tests/apiserver/,faults guard hub member lock charts ledger simulation)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import zlib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,13 +31,9 @@ _path = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")  # chil
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _path))
 
 
-def is_ci() -> bool:
-    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-
-
 def skip_or_fail(reason: str) -> None:
     """Skip on a developer's machine; in CI a test that cannot run is a failure."""
-    if is_ci():
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         pytest.fail(f"not skippable in CI: {reason}")
     pytest.skip(reason)
 
@@ -81,10 +77,14 @@ def root_on_linux() -> None:
 
 @pytest.fixture
 def lot(request: pytest.FixtureRequest) -> int:
-    """A seed drawn anew, and printed; in CI always the same, for what fails there must fail for its change."""
-    drawn = int(np.random.default_rng().integers(1 << 32))
-    seed = zlib.crc32(request.node.name.encode()) if is_ci() else drawn
-    seed = int(os.environ.get("HANSA_SEED", seed))
+    """A seed drawn anew, and printed. What is tried once more gets the same: what is wrong fails again."""
+    noted, cache = f"hansa/lots/{request.node.name}", request.config.cache
+    drawn: Any = int(np.random.default_rng().integers(1 << 32))
+    if cache and os.environ.get("HANSA_ONCE_MORE"):
+        drawn = cache.get(noted, drawn)
+    seed = int(os.environ.get("HANSA_SEED", drawn))
+    if cache:
+        cache.set(noted, seed)
     print(f"HANSA_SEED={seed}")  # noqa: T201  # how to play it again
     return seed
 
