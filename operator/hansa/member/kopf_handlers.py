@@ -48,7 +48,8 @@ def take_policy(context: AgentContext, kind: str | None, manifest: dict[str, Any
     context.cluster_state.put_policy(policy)
     if policy.spec is not None and policy.generation != before.generation:
         context.emit(events.policy_enforced(context.policy_subject(), policy.generation))
-    for name in context.run_index.names():
+    # A forgotten grant of a hub that was not trusted was passed over, and no event of its own comes.
+    for name in (*context.run_index.names(), *context.forgotten):
         context.runs.add(name)
     context.dirty.set()
 

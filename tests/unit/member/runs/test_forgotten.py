@@ -10,10 +10,11 @@ from hansa.api.workgrant import WorkGrantSpec
 from hansa.grants.epochs import Outcome
 from hansa.member import wiring
 from hansa.member.cluster.policy import HeldPolicy
+from hansa.member.kopf_handlers import take_policy
 from hansa.member.runs import forgotten
 from hansa.ports import Page
 from hansa.reconcile.fencing import release_holds
-from tests.unit.grants.grant_kit import FOREIGN, NODE, UID, grant, job
+from tests.unit.grants.grant_kit import FOREIGN, NODE, UID, grant, job, policy
 from tests.unit.member.runs.plain_job import (
     GRANT,
     NAMESPACE,
@@ -159,4 +160,29 @@ async def test_without_a_policy_it_waits_and_then_goes_on(agent):
         await agent.until(lambda: context.runs.failures(RUN) > 1)
         assert agent.record() is None
         state.put_policy(held)
+        await agent.until(lambda: "release" in agent.status())
+
+
+async def test_a_hub_that_is_trusted_again_has_its_release(agent, monkeypatch):
+    """No event of the grant comes: it was looked at under a law that trusts another hub."""
+    agent.accepted()
+    context, stranger = agent.parts.context, {"name": "other", "publicKey": FOREIGN.public_key}
+
+    def trust(number, **hubs):
+        spec = policy(datasets=[], **hubs).model_dump(mode="json", by_alias=True)
+        metadata = {"name": "local", "uid": "u", "generation": number}
+        take_policy(context, "MODIFIED", {"metadata": metadata, "spec": spec})
+
+    looked, end = [], forgotten.end
+
+    async def ends(*run):
+        looked.append(await end(*run))
+        return looked[-1]
+
+    monkeypatch.setattr(forgotten, "end", ends)
+    trust(2, trustedHubs=[stranger])
+    async with working(agent):
+        await agent.until(lambda: looked == [False])
+        assert agent.record() is None
+        trust(3)
         await agent.until(lambda: "release" in agent.status())
