@@ -108,6 +108,17 @@ ALERTS = (
         " meanwhile.",
     ),
     Alert(
+        "HansaAuditsInconclusive",
+        "hub",
+        'max(delta(hansa_decided_audits{verdict="Inconclusive"}[7d]))'
+        " > 0.2 * max(sum without (verdict) (delta(hansa_decided_audits[7d])))",
+        "1h",
+        "warning",
+        "More than a fifth of a week's audits ended without a verdict.",
+        "{{ $value | humanize }} runs were drawn, nobody found out whether they are right, and they are paid. What"
+        " cannot be repeated or audited is as good as not verified.",
+    ),
+    Alert(
         "HansaProjectBudget",
         "hub",
         "max by (project) (hansa_project_budget_ratio) >= 0.8",

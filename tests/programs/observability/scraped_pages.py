@@ -79,6 +79,7 @@ def ledger(*, behind: int, differences: int, spent: float, failed: int) -> list[
         Sample(m.AUDITS_OVERDUE, failed),
         Sample(m.AUDITS, 40, ("Passed",)),
         Sample(m.AUDITS, failed, ("Failed",)),
+        Sample(m.AUDITS, failed, ("Inconclusive",)),
         Sample(m.PROBES, 40, ("Passed",)),
         Sample(m.PROBES, failed, ("Failed",)),
     ]

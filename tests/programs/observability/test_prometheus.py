@@ -29,6 +29,10 @@ FIRES = {
     "HansaLedgerDifferences": {"hansa_ledger_differences": "1x120"},
     "HansaAuditFailed": {'hansa_decided_audits{verdict="Failed"}': "3x5 4x25"},
     "HansaAuditsOverdue": {"hansa_overdue_audits": "1x120"},
+    "HansaAuditsInconclusive": {
+        'hansa_decided_audits{verdict="Inconclusive"}': "3+1x120",
+        'hansa_decided_audits{verdict="Passed"}': "3+3x120",
+    },
     "HansaProbeFailed": {'hansa_decided_probes{outcome="Failed"}': "3x5 4x25"},
     "HansaProjectBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "0.8x30"},
     "HansaProjectOverBudget": {'hansa_project_budget_ratio{project="clinic/a"}': "1x30"},
@@ -91,6 +95,10 @@ QUIET = {
         'hansa_decided_audits{verdict="Passed"}': "3+1x30",
     },
     "HansaAuditsOverdue": {"hansa_overdue_audits": "0x120"},
+    "HansaAuditsInconclusive": {
+        'hansa_decided_audits{verdict="Inconclusive"}': "3+1x120",
+        'hansa_decided_audits{verdict="Passed"}': "3+5x120",
+    },
     "HansaProbeFailed": {
         'hansa_decided_probes{outcome="Failed"}': "4x30",
         'hansa_decided_probes{outcome="Lost"}': "3+1x30",
