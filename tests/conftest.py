@@ -78,7 +78,7 @@ def root_on_linux() -> None:
 @pytest.fixture
 def lot(request: pytest.FixtureRequest) -> int:
     """A seed drawn anew, and printed. What is tried once more gets the same: what is wrong fails again."""
-    noted, cache = f"hansa/lots/{request.node.name}", request.config.cache
+    noted, cache = f"hansa/lots/{request.node.name}", getattr(request.config, "cache", None)
     drawn: Any = int(np.random.default_rng().integers(1 << 32))
     if cache and os.environ.get("HANSA_ONCE_MORE"):
         drawn = cache.get(noted, drawn)

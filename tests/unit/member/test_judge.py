@@ -8,7 +8,7 @@ from hansa.member import wiring
 from hansa.member.context import AgentContext
 from hansa.member.judge import pause_after
 from hansa.member.publisher import Publisher
-from hansa.member.runs import stale_grants
+from hansa.member.runs import run_controller, stale_grants
 from hansa.member.runs.metering import Metering
 from hansa.reconcile.member import grant_status
 from tests.unit.grants.grant_kit import grant, job
@@ -154,6 +154,7 @@ async def test_a_fault_that_passes_costs_no_grant(agent, monkeypatch, where, nam
         return act(*args, **options)
 
     monkeypatch.setattr(where, name, fails)
+    monkeypatch.setattr(run_controller, "STUCK_S", 0.05)
     is_refused = name == "refusal"
     agent.granted(**({"image": "evil.example/x@sha256:" + "0" * 64} if is_refused else {}))
     async with working(agent):

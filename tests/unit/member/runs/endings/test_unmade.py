@@ -11,6 +11,7 @@ from hansa.grants.envelope import workload_name
 from hansa.grants.epochs import Outcome
 from hansa.member import wiring
 from hansa.member.runs.checkpoint_volumes import CLASSES, CheckpointVolumes
+from hansa.process import workqueue
 from hansa.reconcile.member.data import VOLUMES
 from hansa.reconcile.member.platform import checkpoints
 from tests.unit.grants.grant_kit import NOW_S, UID
@@ -32,6 +33,7 @@ WEBHOOK = '500 InternalError: failed calling webhook "mutate.mesh.example": conn
 @pytest.fixture
 def agent(monkeypatch):
     monkeypatch.setattr(wiring, "WORKLOADS", (PlainJob(),))
+    monkeypatch.setattr(workqueue, "LONGEST_RETRY_S", 0.02)
     made = Running()
     made.parts.context.clock = Ahead()
     return made
