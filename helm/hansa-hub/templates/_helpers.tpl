@@ -50,7 +50,7 @@ labels:
   {{- with .root.Values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with merge (dict) (.notes | default dict) .root.Values.podAnnotations }}
+{{- with merge (dict) (.notes | default dict) (.root.Values.podAnnotations | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
@@ -60,7 +60,7 @@ pods to be spread over machines; sysctls: kernel settings of the pod. */}}
 {{- define "hansa.podSpec" -}}
 {{- $of := .of | default .root.Values -}}
 {{- $pull := list -}}
-{{- range concat .root.Values.global.imagePullSecrets .root.Values.image.pullSecrets -}}
+{{- range concat (.root.Values.global.imagePullSecrets | default list) (.root.Values.image.pullSecrets | default list) -}}
 {{- if kindIs "map" . }}{{ $pull = append $pull .name }}{{ else }}{{ $pull = append $pull . }}{{ end -}}
 {{- end -}}
 {{- with uniq $pull }}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.programs.conftest import HelmRefusedError, Render
+from tests.programs.conftest import ROOT, HelmRefusedError, Render
 
 EMPTIED = {
     "hansa-hub": ("admission", "image", "join", "ledger", "monitoring", "networkPolicy", "replicas", "settings"),
@@ -31,6 +34,38 @@ def changed(name: str, value: Any) -> dict[str, Any]:
 def test_what_a_chart_needs_cannot_be_taken_out(render: Render, chart: str, name: str):
     with pytest.raises(HelmRefusedError, match=rf"missing property '{name.rpartition('.')[2]}'"):
         render(chart, **{"node": "n"} if chart == "hansa-member" else {}, **changed(name, None))
+
+
+def emptied(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the paths of what ``values.yaml`` gives as empty."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from emptied(value, f"{path}{name}.")
+        elif value in ([], {}, ""):
+            yield f"{path}{name}"
+
+
+EMPTY = [
+    (chart, path)
+    for chart in EMPTIED
+    for path in emptied(yaml.safe_load((ROOT / "helm" / chart / "values.yaml").read_text()))
+]
+
+
+@pytest.mark.parametrize(("chart", "path"), EMPTY)
+def test_what_is_empty_may_be_null_as_well_or_is_asked_for(render: Render, chart: str, path: str):
+    node = {"node": "n"} if chart == "hansa-member" and path != "node" else {}
+
+    def rendered(**changes: Any) -> list[dict[str, Any]]:
+        """Return all but the hub's key, which is another each time."""
+        return [one for one in render(chart, **node, **changes) if one["kind"] != "Secret"]
+
+    try:
+        found = rendered(**changed(path, None))
+    except HelmRefusedError as refused:
+        assert re.search(rf"missing property '{path.rpartition('.')[2]}'|{path}: ", str(refused))  # noqa: PT017  # or it is rendered
+    else:
+        assert found == rendered()
 
 
 MEANT = {
