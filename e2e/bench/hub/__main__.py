@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     naive = [chosen.naive] if chosen.naive and chosen.leaders == 1 else []
     if unknown := [name for name in (*names, *naive) if name not in SIZES]:
         parser.error(f"sizes: there is no {', '.join(unknown)}; there are: {', '.join(SIZES)}")
+    if chosen.logs is not None:
+        chosen.logs.mkdir(parents=True, exist_ok=True)
     found, beside = [], None
     for name in names:
         jobs, members = SIZES[name]
