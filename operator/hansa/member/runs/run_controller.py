@@ -48,8 +48,7 @@ log = logging.getLogger(__name__)
 MOST_STEPS = 12
 LONGEST_WAIT_S = 1.0
 """A rush of grants keeps a worker no longer from other runs."""
-STUCK_S = 30.0
-"""Until what no retry mends is looked at again."""
+STUCK_S = 30.0  # until what no retry mends is looked at again
 TOLD_ALL = Reported(accepted=True, rendered=True, running=True, finished=True, released=True)
 
 
@@ -83,8 +82,7 @@ class RunController:
             except HansaError as error:
                 log.info("run waits", extra={"run": name, "error": str(error)})
                 runs.failed(name, after_s=error.after_s if isinstance(error, Retryable) else 0.0)
-            except Exception:
-                # A fault of ours in one run's logic must not leave all others unattended.
+            except Exception:  # a fault of ours in one run must not leave all others unattended
                 log.exception("run not understood", extra={"run": name})
                 runs.failed(name, after_s=STUCK_S)
             else:
