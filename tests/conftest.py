@@ -7,15 +7,14 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import settings
 
 from e2e.testbed.build.binaries import Binaries, BinariesUnavailableError, cache_root
 from e2e.testbed.providers.local import require_root_on_linux
 from e2e.testbed.providers.provider import ProviderUnavailableError
+from tests.seeds import drawn
 
 # No test asserts a duration, so neither does hypothesis: machines are noisy.
 settings.register_profile("untimed", parent=settings(), deadline=None)
@@ -78,11 +77,9 @@ def root_on_linux() -> None:
 @pytest.fixture
 def lot(request: pytest.FixtureRequest) -> int:
     """A seed drawn anew, and printed. What is tried once more gets the same: what is wrong fails again."""
-    noted, cache = f"hansa/lots/{request.node.name}", getattr(request.config, "cache", None)
-    drawn: Any = int(np.random.default_rng().integers(1 << 32))
-    if cache and os.environ.get("HANSA_ONCE_MORE"):
-        drawn = cache.get(noted, drawn)
-    seed = int(os.environ.get("HANSA_SEED", drawn))
+    noted, cache = f"hansa/lots/{request.node.nodeid}", getattr(request.config, "cache", None)
+    before = cache.get(noted, None) if cache and os.environ.get("HANSA_ONCE_MORE") else None
+    seed = int(os.environ.get("HANSA_SEED", drawn() if before is None else before))
     if cache:
         cache.set(noted, seed)
     print(f"HANSA_SEED={seed}")  # noqa: T201  # how to play it again

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
 
+SEEDS_OF = 1 << 32
+
 TRACED = 4
 """Seeds that count for coverage: tracing takes as long again, and what the others reach is a matter of luck."""
+
+
+def drawn() -> int:
+    """Return a seed that nobody chose."""
+    return int(np.random.default_rng().integers(SEEDS_OF))
 
 
 def seeds(count: int) -> list[int | ParameterSet]:

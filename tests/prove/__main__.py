@@ -15,13 +15,11 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from tests.prove import runs
 from tests.prove.defects.table import DEFECTS
 from tests.prove.sensitivity import measure
+from tests.seeds import drawn
 
-SEEDS_OF = 1 << 32
 ORDER = (
     *("simulation_seeds", "site_hours", "crash_points", "plans", "escapes", "refused_by_judge"),
     *("refused_by_judge_as_a_field", "refused_by_lock", "hostile_grants", "agent_deaths"),
@@ -32,7 +30,7 @@ ORDER = (
 def main() -> int:
     """Run the parts asked for; the exit code is 1 where anything is not as it must be."""
     asked = _arguments()
-    base = asked.base if asked.base is not None else _drawn()
+    base = asked.base if asked.base is not None else drawn()
     found = {name: _run(name, asked, base) for name in PARTS if name in asked.only}
     figures: dict[str, Any] = {name: _figure(name, found) for name in ORDER}
     wrong = [line for one in found.values() for line in one.wrong]
@@ -69,10 +67,6 @@ def _why_not(name: str, found: Mapping[str, runs.Found]) -> str:
     parts = [part for part, names in FIELDS.items() if name in names]
     asked = [found[part].not_run[name] for part in parts if name in found.get(part, NONE).not_run]
     return "; ".join(asked) or f"--only without {' and '.join(parts)}"
-
-
-def _drawn() -> int:
-    return int(np.random.SeedSequence().entropy) % SEEDS_OF  # type: ignore[arg-type]  # an int, as asked
 
 
 def _arguments() -> argparse.Namespace:

@@ -20,15 +20,13 @@ from itertools import takewhile
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from e2e.testbed.host.clock import elapsed_s
+from tests.seeds import drawn
 
 if TYPE_CHECKING:
     from tests.simulation.story import Verdict
 
 FIXED = {"PYTHONHASHSEED": "0", "NUMBA_DISABLE_JIT": "1"}
-SEEDS_OF = 1 << 32
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TOLD_EVERY_S = 60.0
 
@@ -44,9 +42,7 @@ def main() -> int:
     asked = _arguments()
     if asked.seed is not None:
         return _replay(asked.seed)
-    base = (
-        asked.base if asked.base is not None else int(np.random.SeedSequence().entropy) % SEEDS_OF
-    )
+    base = drawn() if asked.base is None else asked.base
     figures: dict[str, Any] = {"simulation_seeds": 0, "site_hours": 0.0}
     figures |= {"crash_points": 0, "violations": 0}
     ending, told_s = Event(), elapsed_s()

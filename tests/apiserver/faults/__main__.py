@@ -22,9 +22,9 @@ from tests.apiserver.faults.league import League, Planes, planes
 from tests.apiserver.faults.plans import KINDS, Learned, Plan, every
 from tests.apiserver.faults.programs import in_this_process
 from tests.apiserver.faults.story import Stage
+from tests.seeds import drawn
 from tests.simulation.loop import _owned
 
-SEEDS_OF = 1 << 32
 REFERENCES = 2
 TRIES = 4
 """A plan whose moment does not come is drawn anew, or played again, so often."""
@@ -67,9 +67,7 @@ def main() -> int:
         again = [sys.executable, "-m", "tests.apiserver.faults", *sys.argv[1:]]
         os.execve(sys.executable, again, os.environ | {"NUMBA_DISABLE_JIT": "1"})
     asked = _arguments()
-    seed = asked.seed
-    if seed is None:
-        seed = int(np.random.SeedSequence().entropy) % SEEDS_OF  # type: ignore[arg-type]  # an int, as asked
+    seed = drawn() if asked.seed is None else asked.seed
     print(f"seed {seed}", flush=True)
     figures, began_s = Figures(seed), elapsed_s()
     with tempfile.TemporaryDirectory(prefix="hansa-faults-") as folder, planes(Binaries()) as made:

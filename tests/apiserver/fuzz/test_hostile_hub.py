@@ -38,6 +38,7 @@ async def test_an_agent_outlives_a_hub_that_turns(  # noqa: PLR0917  # fixtures
     lot: int,
 ):
     seed = lot + number
+    print(f"HANSA_SEED={seed} HANSA_FUZZ_SECONDS={SECONDS:.0f}")  # noqa: T201  # how to replay
     figures = Figures(seed, SECONDS)
     before = await events_of(joined_member)
     async with turned(granting_hub, granting_plane, joined_member, Random(seed)) as proxy:
